@@ -1,0 +1,98 @@
+# Every command a person needs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+OUT ?= images/out/demo
+PROFILE ?= lab-stig
+
+# Python 3.11 or newer, whichever is there; Rocky 9's own python3 is 3.9.
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+APT_PACKAGES := qemu-system-x86 qemu-utils ovmf xorriso mtools isomd5sum mmdebstrap createrepo-c \
+	rpm squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-client \
+	openssh-server openssl shellcheck python3-venv dpkg-dev procps util-linux
+DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build \
+	squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-clients \
+	openssh-server openssl ShellCheck python3.12 util-linux scap-security-guide
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
+		awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: setup-system setup-venv setup-cosign ## system packages, virtual environment, cosign
+
+.PHONY: setup-system
+setup-system: ## install the system packages that are missing (apt or dnf)
+	@if command -v apt-get >/dev/null; then \
+		missing=$$(for p in $(APT_PACKAGES); do \
+			dpkg-query -W -f '$${db:Status-Status}' "$$p" 2>/dev/null | grep -qx installed || echo "$$p"; done); \
+		[ -z "$$missing" ] || { $(SUDO) apt-get update -q && \
+			DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq --no-install-recommends $$missing; }; \
+	elif command -v dnf >/dev/null; then \
+		rpm -q $(DNF_PACKAGES) >/dev/null || $(SUDO) dnf install -y $(DNF_PACKAGES); \
+	else echo "neither apt nor dnf: install these yourself: $(APT_PACKAGES)" >&2; exit 4; fi
+
+.PHONY: setup-venv
+setup-venv: $(VENV)/.done ## make .venv from the lock file
+
+$(VENV)/.done: requirements/lock.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "no Python 3.11 or newer found" >&2; exit 4; }
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements/lock.txt
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: setup-cosign
+setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, by apt's signed metadata)
+	@command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tooling/get_cosign.py
+
+.PHONY: demo
+demo: setup ## the main job on the embedded default: build, harden, scan, sign, verify
+	$(BIN)/hardpan prove $(PROFILE) -o $(OUT)
+
+.PHONY: doctor
+doctor: setup-venv ## what this machine can and cannot do
+	$(BIN)/hardpan doctor
+
+.PHONY: test
+test: setup test-unit test-integration ## all tests (under 40 minutes on 2 cores)
+
+.PHONY: test-unit
+test-unit: setup-venv ## tests that start no process and open no socket (under a minute)
+	$(BIN)/pytest tests/unit -q
+
+.PHONY: test-integration
+test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign
+	$(BIN)/pytest tests/integration -q
+
+.PHONY: lint
+lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd builder/ansible && ../../$(BIN)/ansible-lint --offline --profile production
+	$(BIN)/yamllint --strict .
+	git ls-files '*.sh' .ci/run images/lab | xargs grep -lE '^#!.*\b(ba|da)?sh\b' | xargs shellcheck
+
+.PHONY: format
+format: setup-venv ## let ruff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: ## renew requirements/lock.txt (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --upgrade \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		pyproject.toml -o requirements/lock.txt
+
+.PHONY: clean
+clean: ## remove outputs and caches; keeps .venv
+	rm -rf images/out images/cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

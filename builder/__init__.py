@@ -1,0 +1,1 @@
+"""The first river: profile -> media -> install -> layers -> seal -> provenance."""

@@ -1,0 +1,1 @@
+"""Install media: where they come from, what they are, and the remaster."""

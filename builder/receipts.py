@@ -1,0 +1,135 @@
+"""What the builder's stages hand on: plain frozen data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.files import MiB, Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """An install ISO that was found and checked."""
+
+    path: Path
+    sha256: Sha256
+    size: int
+    """Bytes."""
+
+    volume_id: str
+    """ISO 9660 volume label, e.g. ``HARDPAN-LAB-9``."""
+
+    name: str
+    """Name in the catalogue (``lab9``, ``rocky9``), or the file's name."""
+
+    signature: str = ""
+    """What vouches for it, in words: ``sha256 from the catalogue``, ``built here``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Iso:
+    """A remastered, unattended install ISO."""
+
+    path: Path
+    sha256: Sha256
+    volume_id: str
+    kickstart_sha256: Sha256
+    media_sha256: Sha256
+    """Digest of the media it was made from."""
+
+    secret: bool
+    """True when the kickstart on it holds a secret (a LUKS passphrase); hashes do not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How the operator reaches the installed system."""
+
+    user: str
+    private_key: Path
+    """OpenSSH private key file, mode 0600, made for this build or given."""
+
+    public_key: str
+    """One authorized_keys line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk image, as one stage hands it to the next."""
+
+    path: Path
+    """The qcow2 file."""
+
+    virtual_size_mib: MiB
+    """The size the guest sees; the file itself is sparse."""
+
+    sha256: Sha256
+    took_s: float
+    """Wall-clock seconds the stage needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A booted machine that answers on SSH; valid inside the ``with`` block that made it."""
+
+    address: str
+    port: int
+    user: str
+    private_key: Path
+    host_keys: tuple[str, ...]
+    """``type base64`` public host keys, read from the machine's own console."""
+
+    accelerator: str
+    """``kvm`` or ``tcg``."""
+
+    boot_s: float
+    """Seconds from power-on to the first SSH banner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """One failing rule and the content's own fix for it."""
+
+    rule_id: str
+    """Full XCCDF id."""
+
+    severity: str
+    script: str
+    """The fix as bash, values filled in; empty when the content has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What a scan before hardening found, as the ``stig`` layer needs it."""
+
+    content_sha256: Sha256
+    """Digest of the data stream that was scanned with and that the fixes come from."""
+
+    counts: dict[str, int]
+    """Verdict -> number of rules."""
+
+    remedies: tuple[Remedy, ...]
+    """The failing rules, in the content's own order of remediation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleOutcome:
+    """What the ``stig`` layer did about one failing rule."""
+
+    rule_id: str
+    outcome: str
+    """``applied`` (a later scan says whether it holds), ``excepted``, ``no_fix`` or ``error``."""
+
+    detail: str
+    """The exception's reason, or the last lines of the fix's output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReceipt:
+    """One layer that was applied."""
+
+    layer: str
+    changed: int
+    """Ansible tasks that changed something."""
+
+    took_s: float
+    outcomes: tuple[RuleOutcome, ...] = ()

@@ -1,0 +1,5 @@
+"""``python -m hardpan``."""
+
+from hardpan.cli import main
+
+main()

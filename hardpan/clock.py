@@ -1,0 +1,28 @@
+"""What time it is: one place, so that tests and reproducible outputs can say so."""
+
+import os
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The present moment in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def rfc3339(moment: datetime) -> str:
+    """``moment`` as RFC 3339 with a ``Z``, e.g. ``2026-11-21T04:00:00Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch(default: int = 0) -> int:
+    """``SOURCE_DATE_EPOCH`` in seconds where it is set, else ``default``.
+
+    Source: reproducible-builds.org, SOURCE_DATE_EPOCH specification 1.1.
+    """
+    return int(os.environ.get("SOURCE_DATE_EPOCH", default))
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never goes back; only differences mean anything."""
+    return time.monotonic()

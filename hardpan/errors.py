@@ -1,0 +1,88 @@
+"""Every error hardpan raises on purpose, and the exit code each one ends with.
+
+::
+
+    HardpanError            70  never raised itself
+    ├── UsageError           2  the command line is wrong
+    ├── InputError           3  a file or value that a person wrote is wrong
+    ├── ToolError            4  an external tool is missing, failed or hung
+    │   └── ResourceError    4  this machine lacks disk, memory or a port
+    ├── UnreachableError     5  a target does not answer
+    └── TrustError           6  a key, digest or signature is not what was expected
+
+Exit code 1 is not an error: it is the answer "there are findings".
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a hardpan command's exit code means."""
+
+    DONE = 0
+    FINDINGS = 1
+    USAGE = 2
+    INPUT = 3
+    TOOL = 4
+    UNREACHABLE = 5
+    TRUST = 6
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class HardpanError(Exception):
+    """What went wrong, where, and what was expected; ``hint`` is the next step."""
+
+    exit_code: Exit = Exit.BUG
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(HardpanError):
+    """The command line cannot be carried out as typed."""
+
+    exit_code = Exit.USAGE
+
+
+class InputError(HardpanError):
+    """A file or value that a person wrote is wrong; nothing was done."""
+
+    exit_code = Exit.INPUT
+
+
+class ToolError(HardpanError):
+    """An external program is missing, failed, or ran past its time limit.
+
+    ``argv`` is already redacted; ``tail`` holds the last lines of what it said.
+    """
+
+    exit_code = Exit.TOOL
+
+    def __init__(self, argv: Sequence[str], why: str, *, tail: str = "", hint: str = "") -> None:
+        super().__init__(f"{argv[0]} {why}", hint=hint)
+        self.argv = tuple(argv)
+        self.tail = tail
+
+
+class ResourceError(ToolError):
+    """This machine lacks disk, memory or a port that the work needs."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        HardpanError.__init__(self, message, hint=hint)
+        self.argv = ()
+        self.tail = ""
+
+
+class UnreachableError(HardpanError):
+    """A target refused the connection, does not answer, or hung up."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+class TrustError(HardpanError):
+    """A key, digest or signature is not the one that was expected."""
+
+    exit_code = Exit.TRUST

@@ -1,0 +1,135 @@
+"""Files that are there whole or not at all, and their digests."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NewType
+
+from hardpan.errors import InputError, ResourceError, TrustError
+
+Sha256 = NewType("Sha256", str)
+"""A SHA-256 digest as 64 lower-case hex digits."""
+
+MiB = NewType("MiB", int)
+"""A size in mebibytes (2**20 bytes)."""
+
+_CHUNK = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> Sha256:
+    """The digest of ``data``."""
+    return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def sha256_file(path: Path) -> Sha256:
+    """The digest of a file's bytes.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as f:
+            return Sha256(hashlib.file_digest(f, "sha256").hexdigest())
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Pass if the file has the expected digest.
+
+    Raises:
+        TrustError: it has another.
+    """
+    found = sha256_file(path)
+    if found != expected:
+        raise TrustError(f"{path}: expected sha256 {expected}, found {found}")
+
+
+def canonical_json(value: object) -> bytes:
+    """``value`` as RFC 8785 bytes: sorted keys, no blanks, UTF-8, no newline.
+
+    Holds for what hardpan writes: ASCII keys, integers within 2**53, and floats
+    whose shortest form has no exponent; anything else is refused.
+
+    Raises:
+        ValueError: a number or a key outside of that.
+    """
+    _refuse_odd(value)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8")
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
+    """Write a file so that a reader sees the old content or all of the new."""
+    with atomic_path(path) as temp:
+        temp.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        temp.chmod(mode)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` that takes its place when the block ends well.
+
+    The block may leave a file or a folder there. Whatever happens, the temporary
+    name is gone afterwards.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
+        temp = Path(room) / path.name
+        yield temp
+        _sync(temp)
+        if temp.is_dir() and path.is_dir():
+            path.rename(Path(room) / ".old")
+        temp.replace(path)
+        _sync(path.parent)
+
+
+def need_free(folder: Path, need_mib: int, *, what: str) -> None:
+    """Pass if ``folder``'s file system has ``need_mib`` MiB free.
+
+    Raises:
+        ResourceError: it has not; says how much is there.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    free_mib = shutil.disk_usage(there).free >> 20
+    if free_mib < need_mib:
+        raise ResourceError(
+            f"{what} needs {need_mib} MiB in {folder}, {free_mib} MiB are free",
+            hint="free some space or choose another folder",
+        )
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _refuse_odd(value: object) -> None:
+    if isinstance(value, bool | None):
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise ValueError(f"not an ASCII key: {key!r}")
+            _refuse_odd(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_odd(inner)
+    elif isinstance(value, int):
+        if abs(value) > 2**53:
+            raise ValueError(f"an integer beyond 2**53: {value}")
+    elif isinstance(value, float):
+        if "e" in repr(value) or "n" in repr(value) or value.is_integer():
+            raise ValueError(f"a float with no plain short form: {value!r}")
+    elif not isinstance(value, str):
+        raise ValueError(f"not JSON: {type(value).__name__}")

@@ -1,0 +1,119 @@
+"""Draws events for people: a live line on a terminal, plain lines elsewhere.
+
+stdout is data, stderr is talk: everything here goes to stderr. Text from a
+target is shown as it is, without markup and without control characters.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from hardpan.events import Emit, Ended, Event, Failed, Note, Progress, Started
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where talk goes."""
+
+_WIDTH = 100
+
+
+def plain(text: str) -> str:
+    """``text`` without control characters (escape codes among them), tabs as blanks."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+@contextlib.contextmanager
+def drawn(*, console: Console = err, quiet: bool = False) -> Iterator[Emit]:
+    """Show what stages emit for the length of the block."""
+    if quiet:
+        yield lambda _event: None
+    elif console.is_terminal:
+        with _Live(console) as live:
+            yield live.take
+    else:
+        yield _Lines(console).take
+
+
+def say(console: Console, text: str, *, style: str = "") -> None:
+    """Print one line exactly as it is."""
+    console.print(text, style=style, markup=False, highlight=False)
+
+
+class _Lines:
+    """One plain line per event; repeated progress of a stage is thinned to 10 % steps."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tenth: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, event: Event) -> None:
+        with self._lock:
+            line = self._line(event)
+            if line:
+                say(self._console, line)
+
+    def _line(self, event: Event) -> str:
+        if isinstance(event, Progress):
+            tenth = event.done * 10 // event.total if event.total else 0
+            if self._tenth.get(event.stage) == tenth:
+                return ""
+            self._tenth[event.stage] = tenth
+        return _words(event)
+
+
+class _Live:
+    """The finished stages as lines, the running one as a spinner below them."""
+
+    def __init__(self, console: Console) -> None:
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "_Live":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def take(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, Started):
+                self._tasks[event.stage] = self._bar.add_task(event.stage, total=None)
+            elif isinstance(event, Ended | Failed):
+                task = self._tasks.pop(event.stage, None)
+                if task is not None:
+                    self._bar.remove_task(task)  # type: ignore[arg-type]
+                say(self._bar.console, _words(event))
+            elif event.stage in self._tasks:
+                self._bar.update(
+                    self._tasks[event.stage],  # type: ignore[arg-type]
+                    description=escape(_words(event)[:_WIDTH]),
+                )
+
+
+def _words(event: Event) -> str:
+    name = plain(event.stage)
+    if isinstance(event, Started):
+        return f"{name}: started"
+    if isinstance(event, Note):
+        return f"{name}: {plain(event.text)}"
+    if isinstance(event, Progress):
+        of = f"{event.done}/{event.total}" if event.total else f"{event.done}"
+        return f"{name}: {of} {plain(event.text)}".rstrip()
+    if isinstance(event, Failed):
+        return f"{name}: failed after {event.took_s:.1f} s"
+    if event.reused:
+        return f"{name}: taken from an earlier run"
+    return f"{name}: done in {event.took_s:.1f} s"

@@ -1,0 +1,1 @@
+"""The catalogue of install media and the lab media's own builder."""

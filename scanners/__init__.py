@@ -1,0 +1,1 @@
+"""The second river: target -> collect -> evaluate -> findings -> report -> sign -> verify."""

@@ -1,0 +1,1 @@
+"""Collectors: each reads one kind of evidence from a target."""

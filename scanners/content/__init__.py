@@ -1,0 +1,1 @@
+"""SCAP content: finding it, deriving it for other products, slimming it."""

@@ -1,0 +1,1 @@
+"""Signed evidence: statement, envelope, bundle, policy and verifier."""

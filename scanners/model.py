@@ -1,0 +1,229 @@
+"""What the scanner's stages hand on: plain frozen data."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hardpan.files import Sha256
+
+
+class Verdict(StrEnum):
+    """XCCDF 1.2 rule results (NISTIR 7275r4, table 26)."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "notapplicable"
+    NOT_CHECKED = "notchecked"
+    NOT_SELECTED = "notselected"
+    INFORMATIONAL = "informational"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The SCAP content a scan ran with."""
+
+    name: str
+    """File name of the source data stream, e.g. ``ssg-rhel9-ds.xml``."""
+
+    version: str
+    """Benchmark version, e.g. ``0.1.82``."""
+
+    source_sha256: Sha256
+    """Digest of the data stream as upstream made it."""
+
+    derived_sha256: Sha256
+    """Digest of what was really scanned with; equals the source's when nothing was derived."""
+
+    origin: str
+    """Where it came from, in words: ``Debian ssg-nondebian 0.1.82-1``, ``--content FILE``."""
+
+    derivation: str
+    """What was changed, in words; empty when nothing was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleResult:
+    """One selected rule and its verdict."""
+
+    rule_id: str
+    """Full XCCDF id, ``xccdf_org.ssgproject.content_rule_…``."""
+
+    title: str
+    severity: str
+    """``high``, ``medium``, ``low`` or ``unknown``."""
+
+    verdict: Verdict
+    stig_ids: tuple[str, ...] = ()
+    """DISA ids, e.g. ``RHEL-09-231125``."""
+
+    sv_ids: tuple[str, ...] = ()
+    """DISA rule versions, e.g. ``SV-257874r991589_rule``."""
+
+    nist: tuple[str, ...] = ()
+    """NIST 800-53 controls as the content notes them, e.g. ``CM-6(a)``."""
+
+    cce: str = ""
+    engine: str = ""
+    """``OVAL``, ``SCE`` or empty when nothing was checked."""
+
+    found: tuple[str, ...] = ()
+    """What was looked at and found: one line per OVAL item or message."""
+
+    rationale: str = ""
+    fix_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One OpenSCAP scan, merged and checked for completeness."""
+
+    content: Content
+    benchmark_id: str
+    profile_id: str
+    started: str
+    """RFC 3339 UTC."""
+
+    finished: str
+    engine: str
+    """Package or version of oscap on the target."""
+
+    results: tuple[RuleResult, ...]
+    """Every selected rule, in the benchmark's order."""
+
+    score: float
+    """XCCDF default score, 0 to 100, recomputed over all processes."""
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of rules; every verdict but ``notselected`` is there."""
+        names = [v.value for v in Verdict if v is not Verdict.NOT_SELECTED]
+        return {n: sum(r.verdict == n for r in self.results) for n in names}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One testinfra test."""
+
+    name: str
+    """``module::function[parameters]``."""
+
+    outcome: str
+    """``passed``, ``failed``, ``error`` or ``skipped``."""
+
+    message: str
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One figure of the smoke test."""
+
+    name: str
+    unit: str
+    direction: str
+    """``higher`` or ``lower`` is better."""
+
+    value: float
+    """Median of the samples."""
+
+    n: int
+    minimum: float
+    maximum: float
+    verdict: str
+    """``pass``, ``fail``, ``not_checked`` (there is no reference for it) or ``error``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smoke:
+    """The AI workload test."""
+
+    backend: str
+    """``cpu``, ``cuda`` or ``rocm``."""
+
+    framework: str
+    """E.g. ``torch 2.6.0``."""
+
+    model: str
+    model_sha256: Sha256
+    measures: tuple[Measure, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    """CPU model, threads, kernel command line digest, …"""
+
+    verdict: str = "not_checked"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Who the target is and what it runs, bound into the statement."""
+
+    hostname: str
+    host_key_type: str
+    host_key_sha256: str
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+
+    machine_id_hmac: str
+    """HMAC-SHA256 keyed with the machine id over hardpan's application id; never the id itself."""
+
+    product_uuid_sha256: str
+    """Digest of the DMI product UUID; empty where there is none."""
+
+    boot_id: str
+    os_id: str
+    os_version: str
+    os_name: str
+    platform_id: str
+    cpe: str
+    kernel: str
+    cmdline: str
+    fips_kernel_flag: bool
+    packages_sha256: Sha256
+    """Digest of the sorted NEVRA list, one a line."""
+
+    virtualization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRef:
+    """The image a target was booted from, where hardpan built it."""
+
+    name: str
+    sha256: Sha256
+    provenance: bytes
+    """The provenance's Sigstore bundle, as signed by the builder."""
+
+    provenance_statement_sha256: Sha256
+    """Digest of the provenance statement's payload bytes."""
+    sbom: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """All that one run of the scanner collected, ready to be judged and signed."""
+
+    profile: str
+    """Name of the hardpan profile."""
+
+    host: Host
+    evaluation: Evaluation
+    before: dict[str, int] | None
+    """Counts before hardening, where the same run built the image."""
+
+    checks: tuple[Check, ...]
+    smoke: Smoke | None
+    packages: tuple[str, ...]
+    """Sorted NEVRAs."""
+
+    raw: dict[str, bytes]
+    """Attached file name -> bytes: ARF parts, collector outputs."""
+
+    exceptions: dict[str, str]
+    """Rule id -> reason, from the profile; shown beside a fail, never in its place."""
+
+    image: ImageRef | None = None
+    started: str = ""
+    finished: str = ""
+    invocation: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Reports: each writes one format from the findings."""
