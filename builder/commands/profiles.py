@@ -1,0 +1,34 @@
+"""``hardpan profiles``: what comes with hardpan."""
+
+import json
+
+import click
+
+from profiles import catalog
+from profiles.load import digest, load
+from profiles.model import Profile
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def profiles(as_json: bool) -> None:
+    """List the profiles that come with hardpan."""
+    found = [load(name) for name in catalog.shipped()]
+    if as_json:
+        click.echo(json.dumps([_facts(p) for p in found], indent=2))
+        return
+    width = max(len(p.name) for p in found)
+    for p in found:
+        click.echo(f"{p.name:<{width}}  {p.title}")
+
+
+def _facts(profile: Profile) -> dict[str, object]:
+    return {
+        "name": profile.name,
+        "title": profile.title,
+        "release": profile.release,
+        "accelerator": profile.hardware.accelerator,
+        "layers": list(profile.layers),
+        "fips": profile.fips,
+        "sha256": digest(profile),
+    }

@@ -1,0 +1,93 @@
+"""``hardpan render``: all that a build would start from, as files to read. Runs nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import yaml
+
+import kickstart
+from builder import inputs
+from hardpan.errors import InputError
+from hardpan.files import atomic_path
+from hardpan.terminal import err, say
+from profiles.load import load
+
+_BYTES_MOST = 64 * 1024
+
+
+@click.command()
+@click.argument("profile")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the files; made, or an earlier render in it replaced.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Public key file of the operator, who may log in as the build user.",
+)
+@click.option(
+    "--luks-passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the LUKS passphrase; the kickstart is then a secret.",
+)
+def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: Path | None) -> None:
+    """Write the kickstart and the build inputs that PROFILE leads to."""
+    loaded = load(profile)
+    text = kickstart.render(
+        loaded,
+        _first_line(key, "public key") if key else "",
+        passphrase=_first_line(luks_passphrase_file, "passphrase") if luks_passphrase_file else "",
+    )
+    kickstart.checked(text, loaded.release)
+    _write(
+        output,
+        {
+            "ks.cfg": text,
+            "build.yaml": _yaml(inputs.build(loaded, text)),
+            "exceptions.yaml": _yaml(inputs.exceptions(loaded)),
+            "layers.yaml": _yaml(inputs.layers(loaded)),
+        },
+        secret=kickstart.holds_secret(text),
+    )
+    say(err, f"wrote {output}: ks.cfg, build.yaml, exceptions.yaml, layers.yaml")
+
+
+def _first_line(path: Path, what: str) -> str:
+    try:
+        with path.open("rb") as f:
+            data = f.read(_BYTES_MOST)
+        lines = data.decode("utf-8").splitlines()
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}: expected a {what}, found no text") from e
+    if "PRIVATE KEY" in (lines or [""])[0]:
+        raise InputError(f"{path}: expected a public key, found a private one")
+    if len(lines) != 1 or not lines[0]:
+        raise InputError(f"{path}: expected one line with a {what}, found {len(lines)} lines")
+    return lines[0]
+
+
+def _write(folder: Path, files: Mapping[str, str], *, secret: bool) -> None:
+    """Put the files there all at once; never over anything but an earlier render."""
+    if folder.is_dir():
+        strange = sorted({p.name for p in folder.iterdir()} - set(files))
+        if strange:
+            raise InputError(
+                f"{folder}: expected an empty folder or an earlier render, found {strange[0]!a}",
+                hint="choose another folder",
+            )
+    with atomic_path(folder) as temp:
+        temp.mkdir()
+        for name, text in files.items():
+            (temp / name).write_text(text, "utf-8")
+            (temp / name).chmod(0o600 if secret else 0o644)
+
+
+def _yaml(value: object) -> str:
+    return str(yaml.safe_dump(value, sort_keys=False, width=100, explicit_start=True))

@@ -1,0 +1,15 @@
+"""Whether a script is valid shell: the part of the kickstart's check that needs a program."""
+
+from hardpan.process import run
+
+_TIMEOUT_S = 20.0
+
+
+def problem(script: str) -> str:
+    """What ``bash -n`` has against ``script``, on one line; empty when nothing.
+
+    Raises:
+        ToolError: bash is missing or hangs.
+    """
+    done = run(["bash", "-n"], timeout_s=_TIMEOUT_S, ok=(0, 1, 2), stdin=script.encode("utf-8"))
+    return " ".join(done.stderr.split()) if done.returncode else ""

@@ -1,0 +1,130 @@
+"""What ksvalidator lets through: a linter for the meaning of a kickstart, on its text.
+
+ksvalidator knows the words of the language. It passes a volume group that is not
+there, a file system that does not exist and a broken script (field-tested on
+RHEL9 and RHEL10). Those stop an install after minutes; here they cost nothing.
+"""
+
+from collections.abc import Callable, Iterator
+
+from kickstart import lint_policy, lint_storage
+from kickstart.syntax import Document, Problem, parse
+from kickstart.words import KickstartError
+
+ShellCheck = Callable[[str], str]
+"""Takes a script; gives what is wrong with it, or an empty string."""
+
+_REMOVED_EL10 = {
+    "auth": "authselect",
+    "authconfig": "authselect",
+    "autostep": "nothing",
+    "btrfs": "logvol",
+    "install": "nothing",
+    "method": "url",
+    "nvdimm": "nothing",
+}
+_REMOVED_OPTIONS_EL10 = {
+    ("logging", "level"): "nothing",
+    ("repo", "ignoregroups"): "nothing",
+    ("timezone", "isUtc"): "--utc",
+    ("timezone", "ntpservers"): "timesource",
+    ("timezone", "nontp"): "timesource --ntp-disable",
+}
+_ADDONS = {
+    "rocky9": ("com_redhat_kdump", "com_redhat_oscap", "org_fedora_oscap"),
+    "rocky10": ("com_redhat_kdump",),
+    "lab9": (),
+}
+_RESERVED_REPOS = (
+    *("anaconda", "appstream", "baseos", "development", "extras", "fedora", "rawhide"),
+    *("updates", "updates-testing"),
+)
+_OSCAP = ("com_redhat_oscap", "org_fedora_oscap")
+
+
+def lint(text: str, release: str, *, shell_check: ShellCheck | None = None) -> tuple[Problem, ...]:
+    """Every problem of a kickstart for ``release`` (rocky9, rocky10, lab9), in line order.
+
+    ``shell_check`` is asked about each script; this module starts no process.
+    """
+    document = parse(text)
+    found = [
+        *document.problems,
+        *_removed(document, release),
+        *_addons(document, release),
+        *_repos(document),
+        *_scripts(document, shell_check),
+        *lint_storage.problems(document),
+        *lint_policy.problems(document, release),
+    ]
+    return tuple(sorted(found, key=lambda p: (p.line == 0, p.line, p.text)))
+
+
+def checked(text: str, release: str, *, shell_check: ShellCheck | None = None) -> str:
+    """``text``, when the linter finds nothing in it.
+
+    Raises:
+        KickstartError: it has problems; every one of them is told.
+    """
+    problems = lint(text, release, shell_check=shell_check)
+    if problems:
+        raise KickstartError("the kickstart has problems\n" + "\n".join(map(str, problems)))
+    return text
+
+
+def _removed(document: Document, release: str) -> Iterator[Problem]:
+    if release != "rocky10":
+        return
+    for command in document.commands:
+        if command.name in _REMOVED_EL10:
+            instead = _REMOVED_EL10[command.name]
+            yield Problem(line=command.line, text=f"EL10 has no {command.name}; instead: {instead}")
+        for option in command.options:
+            if (command.name, option) in _REMOVED_OPTIONS_EL10:
+                instead = _REMOVED_OPTIONS_EL10[command.name, option]
+                yield Problem(
+                    line=command.line,
+                    text=f"EL10 has no {command.name} --{option}; instead: {instead}",
+                )
+
+
+def _addons(document: Document, release: str) -> Iterator[Problem]:
+    known = _ADDONS.get(release, ())
+    for section in document.sections:
+        if section.name != "%addon":
+            continue
+        name = section.words[0] if section.words else ""
+        if name in known:
+            continue
+        if name in _OSCAP and release == "rocky10":
+            yield Problem(line=section.line, text=f"EL10's installer has no {name} addon")
+        else:
+            yield Problem(line=section.line, text=f"unknown %addon {name!a} for {release}")
+    if release != "lab9" and not any(
+        s.name == "%addon" and s.words[:2] == ("com_redhat_kdump", "--disable")
+        for s in document.sections
+    ):
+        yield Problem(
+            line=0,
+            text="expected '%addon com_redhat_kdump --disable': 'services --disabled' leaves it on",
+        )
+
+
+def _repos(document: Document) -> Iterator[Problem]:
+    for command in document.named("repo"):
+        name = command.options.get("name", "")
+        if name.lower() in _RESERVED_REPOS:
+            yield Problem(line=command.line, text=f"repo --name={name} is reserved")
+
+
+def _scripts(document: Document, shell_check: ShellCheck | None) -> Iterator[Problem]:
+    for script in document.scripts():
+        if script.name != "%onerror" and "--erroronfail" not in script.words:
+            yield Problem(
+                line=script.line, text=f"{script.name} without --erroronfail: a failure is not seen"
+            )
+        shell = not any(w.startswith("--interpreter") for w in script.words)
+        if shell_check is not None and shell:
+            wrong = shell_check(script.body)
+            if wrong:
+                yield Problem(line=script.line, text=f"{script.name} is no valid shell: {wrong}")

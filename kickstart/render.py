@@ -1,0 +1,128 @@
+"""Profile -> kickstart text. The same profile and key give the same bytes."""
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic_core import PydanticCustomError
+
+from hardpan.errors import InputError
+from kickstart.words import KickstartError, ks_argument, ks_hash, ks_text, ks_word, one_line
+from profiles.load import digest
+from profiles.model import Partition, Profile
+from profiles.rules import key_works
+from profiles.words import ssh_key
+
+INSTALL_PORT = "/dev/virtio-ports/org.hardpan.install.0"
+"""Where the installer says how it ended; the host listens."""
+
+MARKER_COMPLETE = "HARDPAN-INSTALL: complete"
+MARKER_FAILED = "HARDPAN-INSTALL: failed"
+MARKER_HOST_KEY = "HARDPAN-HOSTKEY:"
+
+_PASSPHRASE = re.compile(r"[A-Za-z0-9._:@+/][A-Za-z0-9._:@=+/-]{11,127}", re.ASCII)
+_VOLUME_GROUP = "vg0"
+
+
+def render(profile: Profile, access_public_key: str, *, passphrase: str = "") -> str:
+    """The kickstart that installs ``profile`` and lets the operator's key in.
+
+    ``access_public_key`` is one authorized_keys line; it may be empty where the
+    profile has a key for the build user. ``passphrase`` opens the LUKS volume and
+    makes the text a secret.
+
+    Raises:
+        KickstartError: a value cannot be put into a kickstart.
+        InputError: nobody could log in, or the passphrase is missing or not usable.
+    """
+    keys = _keys(profile, access_public_key)
+    _check_passphrase(profile, passphrase)
+    text = (
+        _environment()
+        .get_template(f"{profile.release}.ks.j2")
+        .render(
+            profile=profile,
+            profile_sha256=digest(profile),
+            keys=keys,
+            passphrase=passphrase,
+            volume_group=_VOLUME_GROUP,
+            plain=[p for p in profile.storage.partitions if _is_plain(p)],
+            logical=[(p, _volume(p)) for p in profile.storage.partitions if not _is_plain(p)],
+            arguments=profile.kernel_arguments,
+            port=INSTALL_PORT,
+            complete=MARKER_COMPLETE,
+            failed=MARKER_FAILED,
+            host_key=MARKER_HOST_KEY,
+        )
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
+
+
+def holds_secret(text: str) -> bool:
+    """True when the kickstart holds a secret: a LUKS passphrase. Hashes do not count."""
+    return any("--passphrase=" in line for line in text.splitlines() if line.startswith("part "))
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - kickstart, not HTML: the filters refuse, nothing escapes
+        finalize=one_line,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(ks_word=ks_word, ks_argument=ks_argument, ks_text=ks_text, ks_hash=ks_hash)
+    return made
+
+
+def _keys(profile: Profile, access_public_key: str) -> tuple[tuple[str, str], ...]:
+    """User and key line, for every key; the operator's comes first."""
+    pairs = [(user.name, line) for user in profile.users for line in user.ssh_keys]
+    if access_public_key.strip():
+        pairs.insert(0, (profile.build_user, _operator_key(profile, access_public_key.strip())))
+    if all(user != profile.build_user for user, _ in pairs):
+        raise InputError(
+            f"no SSH key for {profile.build_user}: nobody could log in to what this installs",
+            hint="give the operator's public key, e.g. --key ~/.ssh/id_ecdsa.pub",
+        )
+    return tuple(dict.fromkeys(pairs))
+
+
+def _operator_key(profile: Profile, line: str) -> str:
+    try:
+        ssh_key(line)
+    except PydanticCustomError as e:
+        raise KickstartError(f"the operator's public key: {e.message()}") from e
+    if not key_works(line, fips=profile.fips, release=profile.release):
+        raise InputError(
+            "the operator's public key is ssh-ed25519, which sshd refuses in FIPS mode",
+            hint="make one that works: ssh-keygen -t ecdsa -b 256",
+        )
+    return line
+
+
+def _check_passphrase(profile: Profile, passphrase: str) -> None:
+    wanted = profile.storage.encryption.mode == "luks2"
+    if wanted and not passphrase:
+        raise InputError(
+            "the profile wants LUKS and no passphrase was given",
+            hint="put one into a file and give it with --luks-passphrase-file",
+        )
+    if passphrase and not wanted:
+        raise InputError("a passphrase was given and the profile has 'encryption: mode: none'")
+    if passphrase and not _PASSPHRASE.fullmatch(passphrase):
+        # NOTE: the passphrase itself is not in the message.
+        raise KickstartError(
+            "expected a passphrase of 12 to 128 characters of A-Z a-z 0-9 . _ : @ = + / -"
+        )
+
+
+def _is_plain(part: Partition) -> bool:
+    return part.mount in ("/boot", "/boot/efi")
+
+
+def _volume(part: Partition) -> str:
+    """The logical volume's name: ``root``, ``var_log_audit``."""
+    return "root" if part.mount == "/" else part.mount.strip("/").replace("/", "_")

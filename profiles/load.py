@@ -1,0 +1,193 @@
+"""YAML file -> frozen profile, with every problem told at once and its place.
+
+``extends`` names a shipped profile or, with ``./`` or ``../`` in front, a file
+relative to the one that says it. There is one parent at most. Maps merge with
+the parent's, lists and scalars replace the parent's. ``name``, ``title`` and
+``description`` are not inherited.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from hardpan.errors import InputError
+from hardpan.files import Sha256, canonical_json, sha256_bytes
+from profiles import catalog, rules
+from profiles.model import Profile
+from profiles.tree import Place, Tree, merged, read
+
+_OWN = ("name", "title", "description", "extends")
+_LIST_ENTRIES = ("Partition", "RuleException", "User")
+_CHAIN_MOST = 6
+_SHOWN_MOST = 80
+_EXPECTED = {
+    "string_type": "expected text (put it in quotes)",
+    "bool_type": "expected true or false",
+    "int_type": "expected a whole number",
+    "tuple_type": "expected a list",
+    "model_type": "expected settings as 'name: value'",
+    "too_short": "expected at least one entry",
+    "greater_than_equal": "expected {ge} or more",
+    "less_than_equal": "expected {le} or less",
+    "literal_error": "expected {expected}",
+    "hardpan": "{expected}",
+}
+
+
+def load(source: str | Path) -> Profile:
+    """The profile in the file ``source``, or the shipped profile of that name.
+
+    Raises:
+        InputError: there is none, or it has problems; every one of them is told
+            on a line of its own as ``file:line:column: path: expected, found``.
+    """
+    tree = _resolved(_file(source), ())
+    data = tree.plain()
+    problems: list[tuple[Place, str]] = []
+    try:
+        profile = Profile.model_validate(data)
+        parts = {name: getattr(profile, name) for name in Profile.model_fields}
+    except ValidationError as e:
+        # An entry with a problem is not counted, so the list seems too short as well.
+        found = [
+            d for d in e.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])
+        ]
+        problems = [_problem(tree, d) for d in found]
+        wrong = {d["loc"][0] for d in found if d["loc"]}
+        parts = dict(_good_parts(data, wrong))
+    problems += [_at(tree, broken.path, broken.text) for broken in rules.broken(parts)]
+    if problems:
+        problems.sort(key=lambda p: (p[0].file, p[0].line, p[0].column))
+        raise InputError(
+            "\n".join(text for _, text in problems),
+            hint="hardpan check --schema prints the JSON Schema",
+        )
+    return profile
+
+
+def digest(profile: Profile) -> Sha256:
+    """The digest of the profile's canonical JSON; comments and ``extends`` leave no trace."""
+    return sha256_bytes(canonical_json(profile.model_dump(mode="json")))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a profile file, for editors.
+
+    A map may get what it lacks from the parent, so only a profile without
+    ``extends`` and the entries of lists have required settings in it.
+    """
+    found = Profile.model_json_schema(by_alias=True)
+    for name, definition in found["$defs"].items():
+        if name not in _LIST_ENTRIES:
+            definition.pop("required", None)
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    found["properties"]["extends"] = {
+        "type": "string",
+        "description": "A shipped profile, or ./FILE.yaml relative to this file.",
+    }
+    found["anyOf"] = [
+        {"required": found.pop("required")},
+        {"required": ["extends", "name", "title"]},
+    ]
+    return found
+
+
+def _file(source: str | Path) -> Path:
+    shipped = catalog.path(str(source))
+    if shipped is not None and not (isinstance(source, Path) and source.is_file()):
+        return shipped
+    path = Path(source)
+    if path.is_file():
+        return path
+    raise InputError(
+        f"no profile {str(source)!a}: neither a file nor a shipped profile",
+        hint=f"shipped: {', '.join(catalog.shipped())}",
+    )
+
+
+def _resolved(path: Path, chain: tuple[Path, ...]) -> Tree:
+    try:
+        tree = read(path.read_bytes(), str(path))
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if not isinstance(tree.value, dict):  # read() has seen to it; this tells mypy
+        return tree
+    said = tree.value.pop("extends", None)
+    if said is None:
+        return tree
+    chain = (*chain, path.resolve())
+    parent = _parent(said, path)
+    if parent.resolve() in chain:
+        raise InputError(f"{said.place}: extends: {parent.name} leads back to itself")
+    if len(chain) >= _CHAIN_MOST:
+        raise InputError(f"{said.place}: extends: more than {_CHAIN_MOST} profiles deep")
+    base = _resolved(parent, chain)
+    inherited = (
+        {k: v for k, v in base.value.items() if k not in _OWN}
+        if isinstance(base.value, dict)
+        else {}
+    )
+    return merged(Tree(value=inherited, place=base.place), tree)
+
+
+def _parent(said: Tree, path: Path) -> Path:
+    name = said.value
+    if not isinstance(name, str):
+        raise InputError(f"{said.place}: extends: expected a name, found {_shown(said.plain())}")
+    if name.startswith(("./", "../")):
+        parent = path.parent / name
+        if parent.is_file():
+            return parent
+        raise InputError(f"{said.place}: extends: expected a file, found no {str(parent)!a}")
+    shipped = catalog.path(name)
+    if shipped is None:
+        raise InputError(
+            f"{said.place}: extends: expected ./FILE.yaml or one of"
+            f" {', '.join(catalog.shipped())}, found {_shown(name)}"
+        )
+    return shipped
+
+
+def _good_parts(data: object, wrong: set[int | str]) -> Iterator[tuple[str, object]]:
+    if not isinstance(data, dict):
+        return
+    for name, field in Profile.model_fields.items():
+        if name in wrong:
+            continue
+        if name in data:
+            adapter: TypeAdapter[object] = TypeAdapter(field.rebuild_annotation())
+            yield name, adapter.validate_python(data[name])
+        elif not field.is_required():
+            yield name, field.get_default()
+
+
+def _problem(tree: Tree, found: ErrorDetails) -> tuple[Place, str]:
+    kind, context = found["type"], found.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _at(tree, found["loc"], "unknown setting")
+    if kind == "missing":
+        return _at(tree, found["loc"], "is missing")
+    text = _EXPECTED.get(kind, found["msg"]).format(**context)
+    if kind == "literal_error":
+        text = text.replace("'", "")
+    if text.startswith("must"):
+        return _at(tree, found["loc"], text)
+    return _at(tree, found["loc"], f"{text}, found {_shown(found['input'])}")
+
+
+def _at(tree: Tree, path: tuple[str | int, ...], text: str) -> tuple[Place, str]:
+    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    place = tree.at(path)
+    return place, f"{place}: {ascii(name.removeprefix('.'))[1:-1]}: {text}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list | tuple):
+        return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "nothing"}[value]
+    text = ascii(value)
+    return text if len(text) <= _SHOWN_MOST else f"{text[:_SHOWN_MOST]}…"

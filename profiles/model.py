@@ -1,0 +1,298 @@
+"""The typed profile: what an image must be, in the words people write it in.
+
+Frozen, unknown settings refused, units in the names or in the value itself
+(``size: 20 GiB``). What one section can tell about itself is checked here, what
+needs several sections in ``profiles.rules``.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, Strict
+
+from hardpan.files import MiB
+from profiles.hardware import Hardware, Section
+from profiles.words import (
+    CatalogName,
+    DayText,
+    DiskName,
+    Gecos,
+    GroupName,
+    GrubHash,
+    HostName,
+    KernelArgument,
+    Keyboard,
+    Language,
+    MountOption,
+    MountPoint,
+    PackageName,
+    PasswordHash,
+    ProfileName,
+    RuleName,
+    ServiceName,
+    Size,
+    SshKey,
+    Superuser,
+    Text,
+    TimeZone,
+    UserName,
+    XccdfId,
+    day,
+)
+
+Release = Literal["rocky9", "rocky10", "lab9"]
+Layer = Literal["nvidia_driver", "cuda", "amd_driver", "rocm", "ml_frameworks", "ml_cpu", "stig"]
+Whole = Annotated[int, Strict()]
+Yes = Annotated[bool, Strict()]
+
+RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
+
+
+class Media(Section):
+    """Which install media the image is made from."""
+
+    catalog: CatalogName
+    """Name in ``images/catalog.yaml``; ``lab9`` is built on this machine."""
+
+
+class System(Section):
+    """Name, language and time of the installed system."""
+
+    hostname: HostName
+    """Host name, plain or fully qualified."""
+
+    language: Language = "en_US.UTF-8"
+    """System locale."""
+
+    keyboard: Keyboard = "us"
+    """Keyboard layout."""
+
+    timezone: TimeZone = "Etc/UTC"
+    """Time zone; the hardware clock is kept in UTC."""
+
+    ntp_servers: tuple[HostName, ...] = ()
+    """Time servers, as few or many as the site has."""
+
+
+class Encryption(Section):
+    """Whether the volume group lies on LUKS."""
+
+    mode: Literal["none", "luks2"]
+    """``luks2`` takes its passphrase from a file at build time and marks the ISO as secret."""
+
+    reason: Text | None = None
+    """Why the disk is not encrypted; required with ``mode: none``."""
+
+
+class Partition(Section):
+    """One file system."""
+
+    mount: MountPoint
+    """Where it is mounted."""
+
+    size_mib: Size = Field(alias="size")
+    """Its size, e.g. ``20 GiB`` or ``512 MiB``; with ``grow`` the least size."""
+
+    grow: Yes = False
+    """True for the one that takes what is left of the disk."""
+
+    fstype: Literal["xfs", "ext4", "efi", "swap"] = "xfs"
+    """Kind of file system."""
+
+    options: tuple[MountOption, ...] = ()
+    """Mount options, e.g. nodev, nosuid, noexec."""
+
+
+class Storage(Section):
+    """The disk and what is on it. All but /boot and /boot/efi are logical volumes."""
+
+    disk_size_mib: Size = Field(alias="disk_size")
+    """Size of the disk, e.g. ``40 GiB``; the image file itself is sparse."""
+
+    disk: DiskName = ""
+    """The disk to use, e.g. ``vda``; empty takes every disk the installer sees."""
+
+    encryption: Encryption
+    """LUKS or a documented no."""
+
+    partitions: tuple[Partition, ...] = Field(min_length=1)
+    """File systems, in the order they are made."""
+
+
+class Boot(Section):
+    """The boot loader and the kernel's command line."""
+
+    superuser: Superuser
+    """GRUB's superuser. Never root, admin, administrator or a user of the system."""
+
+    password_pbkdf2: GrubHash
+    """Its password's hash, as ``grub2-mkpasswd-pbkdf2`` prints it."""
+
+    kernel_arguments: tuple[KernelArgument, ...] = ()
+    """Added to the command line; ``fips=1`` is not among them, the installer adds it."""
+
+    timeout_s: Whole = Field(default=1, ge=0, le=60)
+    """Seconds the boot menu waits."""
+
+
+class User(Section):
+    """A person's account. Root is locked and cannot be listed."""
+
+    name: UserName
+    """Login name."""
+
+    gecos: Gecos | None = None
+    """Full name."""
+
+    groups: tuple[GroupName, ...] = ()
+    """Further groups."""
+
+    ssh_keys: tuple[SshKey, ...] = ()
+    """Public keys, beside the operator's key that the build adds to the build user."""
+
+    password_hash: PasswordHash | None = None
+    """Hash of the password; without it the password is locked and only keys let in."""
+
+    sudo: Literal["none", "password", "nopasswd"] = "none"
+    """What sudo allows."""
+
+
+class Packages(Section):
+    """What is installed and what must not be."""
+
+    install: tuple[PackageName, ...] = ()
+    """Packages, ``@groups`` and one ``@^environment``."""
+
+    remove: tuple[PackageName, ...] = ()
+    """Packages that are left out even where a group holds them."""
+
+
+class Services(Section):
+    """systemd units switched on and off at install."""
+
+    enabled: tuple[ServiceName, ...] = ()
+    """Started at boot."""
+
+    disabled: tuple[ServiceName, ...] = ()
+    """Not started at boot."""
+
+
+class Machine(Section):
+    """The virtual machine the image is built in."""
+
+    vcpus: Whole = Field(ge=1, le=64)
+    """Virtual processors."""
+
+    memory_mib: Size = Field(alias="memory")
+    """Memory, e.g. ``4 GiB``."""
+
+    firmware: Literal["bios", "uefi"]
+    """What the machine boots with, and so what the image then boots with."""
+
+
+class RuleException(Section):
+    """A rule that this image does not meet, and who answers for it until when."""
+
+    rule: RuleName
+    """Short id of the rule, without ``xccdf_org.ssgproject.content_rule_``."""
+
+    reason: Text
+    """Why the rule cannot or must not be met."""
+
+    owner: Text
+    """Who answers for it."""
+
+    expires: Annotated[date, BeforeValidator(day, json_schema_input_type=DayText)]
+    """Last day on which the exception holds, e.g. 2027-11-30."""
+
+    @property
+    def rule_id(self) -> str:
+        """The rule's full XCCDF id."""
+        return RULE_PREFIX + self.rule
+
+
+class Stig(Section):
+    """What is scanned for and what is excepted."""
+
+    profile_id: XccdfId = "xccdf_org.ssgproject.content_profile_stig"
+    """XCCDF profile."""
+
+    content: Literal["rhel9", "rhel10"]
+    """Which data stream."""
+
+    exceptions: tuple[RuleException, ...] = ()
+    """Documented deviations; everything else counts."""
+
+    def expired(self, today: date) -> tuple[RuleException, ...]:
+        """The exceptions that no longer hold on ``today``."""
+        return tuple(e for e in self.exceptions if e.expires < today)
+
+
+class Smoke(Section):
+    """How hard the first AI workload test works."""
+
+    matrix_size: Whole = Field(default=512, ge=64, le=32768)
+    """Rows and columns of the square matrices that are multiplied."""
+
+    matrix_rounds: Whole = Field(default=10, ge=1, le=10000)
+    """How many products are timed."""
+
+    batch: Whole = Field(default=8, ge=1, le=4096)
+    """Sentences per embedding call."""
+
+    batch_rounds: Whole = Field(default=5, ge=1, le=10000)
+    """How many embedding calls are timed."""
+
+
+class Profile(Section):
+    """What an image must be."""
+
+    name: ProfileName
+    """Its name; not inherited."""
+
+    title: Text
+    """One line for people; not inherited."""
+
+    description: Text | None = None
+    """What it is for; not inherited."""
+
+    release: Release
+    """The distribution. ``lab9`` is the EL-shaped lab system, not Rocky Linux."""
+
+    media: Media
+    system: System
+    storage: Storage
+    boot: Boot
+    users: tuple[User, ...] = Field(min_length=1)
+    """Accounts made at install."""
+
+    build_user: UserName
+    """Which of ``users`` gets the operator's key and is logged in as for layers and scans."""
+
+    fips: Yes
+    """True starts the installer with fips=1, the only way into FIPS mode."""
+
+    packages: Packages
+    services: Services = Services()
+    hardware: Hardware
+    machine: Machine
+    stig: Stig
+    layers: tuple[Layer, ...]
+    """What is put on the booted image, in this order."""
+
+    smoke: Smoke = Smoke()
+
+    @property
+    def kernel_arguments(self) -> tuple[str, ...]:
+        """The command line's additions: the boot section's, then the hardware's."""
+        return self.boot.kernel_arguments + self.hardware.kernel_arguments
+
+    @property
+    def disk_size_mib(self) -> MiB:
+        """Size of the disk in MiB."""
+        return self.storage.disk_size_mib
+
+    @property
+    def is_lab(self) -> bool:
+        """True for the lab system, which must never be called Rocky Linux."""
+        return self.release == "lab9"

@@ -1,0 +1,119 @@
+"""What accelerator, driver, release and layers demand of each other."""
+
+from collections.abc import Iterator
+
+from profiles.hardware import Hardware
+from profiles.rule import Broken, Path, Rules
+
+RULES = Rules()
+
+_NEEDS_ACCELERATOR = {
+    "nvidia_driver": ("nvidia",),
+    "cuda": ("nvidia",),
+    "amd_driver": ("amd",),
+    "rocm": ("amd",),
+    "ml_frameworks": ("nvidia", "amd"),
+    "ml_cpu": ("cpu",),
+}
+_AFTER = {"cuda": "nvidia_driver", "rocm": "amd_driver"}
+
+
+@RULES.reads("hardware", "release")
+def _accelerator(hardware: Hardware, release: str) -> Iterator[Broken]:
+    for vendor in ("nvidia", "amd", "cpu"):
+        there = getattr(hardware, vendor) is not None
+        if there and hardware.accelerator != vendor:
+            yield Broken(
+                ("hardware", vendor),
+                f"expected no {vendor} section with 'accelerator: {hardware.accelerator}'",
+            )
+    if hardware.accelerator in ("nvidia", "amd"):
+        if getattr(hardware, hardware.accelerator) is None:
+            yield Broken(("hardware",), f"expected a section '{hardware.accelerator}:', found none")
+        if release == "lab9":
+            yield Broken(
+                ("hardware", "accelerator"),
+                "expected none or cpu: the lab's kernel and repositories carry no GPU driver",
+            )
+    cpu = hardware.cpu
+    if cpu and release == "rocky10" and cpu.baseline == "x86-64-v2":
+        yield Broken(
+            ("hardware", "cpu", "baseline"),
+            "expected x86-64-v3 or later, which Rocky 10 is built for, found 'x86-64-v2'",
+        )
+
+
+@RULES.reads("hardware")
+def _nvidia(hardware: Hardware) -> Iterator[Broken]:
+    n = hardware.nvidia
+    if n is None:
+        return
+    if n.driver.partition(".")[0] != n.branch:
+        yield Broken(
+            ("hardware", "nvidia", "driver"),
+            f"expected a version of branch {n.branch}, found {n.driver!a}",
+        )
+    if n.kernel_module == "proprietary" and _numbers(n.branch) >= (620,):
+        yield Broken(
+            ("hardware", "nvidia", "kernel_module"),
+            "expected open: branch 620 and later have no proprietary kernel module",
+        )
+    least = {13: (580, 65, 6), 12: (525, 60, 13)}.get(_numbers(n.cuda)[0])
+    if least is None or len(_numbers(n.cuda)) != 2:
+        yield Broken(("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, found {n.cuda!a}")
+    elif _numbers(n.driver) < least:
+        yield Broken(
+            ("hardware", "nvidia", "driver"),
+            f"CUDA {n.cuda} needs {'.'.join(f'{x:02}' for x in least)} or later,"
+            f" found {n.driver!a}",
+        )
+    if n.module_signing == "secure_boot_off" and n.secure_boot_off_reason is None:
+        yield Broken(
+            ("hardware", "nvidia"), "expected secure_boot_off_reason: never off without a word"
+        )
+
+
+@RULES.reads("hardware", "release")
+def _amd(hardware: Hardware, release: str) -> Iterator[Broken]:
+    a = hardware.amd
+    if a is None:
+        return
+    if a.vendor_support == "unlisted" and a.unlisted_reason is None:
+        yield Broken(
+            ("hardware", "amd"), "expected unlisted_reason with 'vendor_support: unlisted'"
+        )
+    if a.vendor_support == "listed" and release == "rocky10":
+        yield Broken(
+            ("hardware", "amd", "vendor_support"),
+            "expected unlisted: AMD lists Rocky for EL9 only",
+        )
+
+
+@RULES.reads("layers", "hardware", "release")
+def _layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> Iterator[Broken]:
+    for i, layer in enumerate(layers):
+        here: Path = ("layers", i)
+        if layer in layers[:i]:
+            yield Broken(here, f"{layer} is there twice")
+        needs = _NEEDS_ACCELERATOR.get(layer, (hardware.accelerator,))
+        if hardware.accelerator not in needs:
+            yield Broken(
+                here,
+                f"{layer} needs 'accelerator: {' or '.join(needs)}',"
+                f" found {hardware.accelerator!a}",
+            )
+        if release == "lab9" and layer not in ("ml_cpu", "stig"):
+            yield Broken(
+                here, f"{layer} is not for lab9: the lab's repositories carry no GPU packages"
+            )
+        if layer in _AFTER and _AFTER[layer] not in layers[:i]:
+            yield Broken(here, f"expected {_AFTER[layer]} before {layer}")
+        if layer == "stig" and i != len(layers) - 1:
+            yield Broken(
+                here, "expected stig as the last layer: fapolicyd and noexec stop what comes after"
+            )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    # Compared as numbers: as text '10' is less than '9'.
+    return tuple(int(x) for x in version.split("."))

@@ -1,0 +1,268 @@
+"""The small value types that a profile is written in, each with its own refusal.
+
+Everything here ends in a kickstart, an argv or a unit file some day, so a value
+with an odd character is refused and never quoted or mended. Patterns are ASCII:
+``str.isdigit`` alone would let Arabic-Indic digits through.
+"""
+
+import base64
+import binascii
+import re
+import struct
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from hardpan.files import MiB
+
+_SIZE = re.compile(r"([0-9]{1,9}) (MiB|GiB)", re.ASCII)
+_MIB = {"MiB": 1, "GiB": 1024}
+_KEY_TYPES = (
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-ed25519",
+    "ssh-rsa",
+)
+_KEY_LINE = re.compile(
+    r"([a-z0-9-]+) ([A-Za-z0-9+/]+={0,2})(?: ([A-Za-z0-9@._:+=/ -]+))?", re.ASCII
+)
+_RSA_BITS_LEAST = 2048
+_DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
+
+
+def _no(expected: str) -> PydanticCustomError:
+    # The text is an argument: a brace in it must not be read as a format field.
+    return PydanticCustomError("hardpan", "{expected}", {"expected": expected})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A string that matches ``pattern`` as a whole; ``what`` says what was expected."""
+
+    pattern: str
+    what: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """A string check, then the pattern."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The pattern, for editors."""
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _check(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text, re.ASCII):
+            raise _no(f"expected {self.what}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class _InMiB:
+    """A size written as ``20 GiB`` or ``512 MiB``, kept as MiB."""
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """A function from the written form to MiB."""
+        return core_schema.no_info_plain_validator_function(size_mib)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The written form, for editors."""
+        return {
+            "type": "string",
+            "pattern": "^[1-9][0-9]{0,8} (?:MiB|GiB)$",
+            "examples": ["20 GiB"],
+        }
+
+
+def size_mib(written: object) -> MiB:
+    """The MiB that a size such as ``20 GiB`` or ``512 MiB`` stands for.
+
+    Raises:
+        PydanticCustomError: it is written in any other way, or is 0.
+    """
+    found = _SIZE.fullmatch(written) if isinstance(written, str) else None
+    if found is None:
+        raise _no("expected e.g. '20 GiB' or '512 MiB'")
+    size = int(found[1]) * _MIB[found[2]]
+    if size == 0:
+        raise _no("must be more than 0")
+    return MiB(size)
+
+
+def ssh_key(line: str) -> str:
+    """``line`` if it is one public key as ``type base64 [comment]``, without options.
+
+    Raises:
+        PydanticCustomError: it is not, its base64 holds another type, or it is a
+            short RSA key.
+    """
+    found = _KEY_LINE.fullmatch(line)
+    if found is None:
+        raise _no("expected one public key: type, base64 and perhaps a plain comment")
+    kind, body = found[1], found[2]
+    if kind not in _KEY_TYPES:
+        raise _no(f"expected a key of type {', '.join(_KEY_TYPES)}")
+    try:
+        fields = _fields(base64.b64decode(body, validate=True))
+    except (binascii.Error, struct.error, ValueError) as e:
+        raise _no("expected the base64 of a public key, this one is cut or damaged") from e
+    if not fields or fields[0] != kind.encode():
+        raise _no(f"expected base64 of a key of type {kind}, this one holds another")
+    if kind == "ssh-rsa" and _bits(fields) < _RSA_BITS_LEAST:
+        raise _no(f"expected an RSA key of {_RSA_BITS_LEAST} bits or more")
+    return line
+
+
+def day(written: object) -> date:
+    """The day that ``2027-11-30`` stands for.
+
+    Raises:
+        PydanticCustomError: it is written in any other way, or there is no such day.
+    """
+    if isinstance(written, date):
+        return written
+    if not isinstance(written, str) or not re.fullmatch(_DAY, written, re.ASCII):
+        raise _no("expected a day as 2027-11-30")
+    try:
+        return date.fromisoformat(written)
+    except ValueError as e:
+        raise _no("expected a day that exists") from e
+
+
+def _fields(blob: bytes) -> list[bytes]:
+    # RFC 4251 section 5: each field is its length as uint32, then its bytes.
+    fields = []
+    at = 0
+    while at < len(blob):
+        (size,) = struct.unpack_from(">I", blob, at)
+        if at + 4 + size > len(blob):
+            raise ValueError("a field is cut")
+        fields.append(blob[at + 4 : at + 4 + size])
+        at += 4 + size
+    return fields
+
+
+def _bits(fields: list[bytes]) -> int:
+    return int.from_bytes(fields[2], "big").bit_length() if len(fields) == 3 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _SshKey:
+    """One authorized_keys line without options."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """A string check, then the key is parsed."""
+        return core_schema.no_info_after_validator_function(ssh_key, handler(source))
+
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+Size = Annotated[MiB, _InMiB()]
+SshKey = Annotated[str, _SshKey()]
+ProfileName = Annotated[
+    str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name of a-z, 0-9 and single '-', e.g. lab-stig")
+]
+Text = Annotated[
+    str,
+    Shape(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", "one line of plain ASCII text, not empty"),
+]
+HostName = Annotated[
+    str,
+    Shape(
+        rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*",
+        "a host name of lower-case letters, digits, '-' and '.'",
+    ),
+]
+UserName = Annotated[
+    str,
+    Shape(
+        r"(?!root$)[a-z_][a-z0-9_-]{0,30}",
+        "a user name of a-z, 0-9, '_' and '-', up to 31 long, never root",
+    ),
+]
+Superuser = Annotated[
+    # The content's own pattern for grub2_password takes letters and '_' only.
+    str,
+    Shape(r"[a-z][a-z_]{1,30}", "a name of a-z and '_', e.g. bootwarden"),
+]
+GroupName = Annotated[
+    str, Shape(r"[a-z_][a-z0-9_-]{0,30}", "a group name of a-z, 0-9, '_' and '-', up to 31 long")
+]
+Gecos = Annotated[str, Shape(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", "a full name in plain letters")]
+PasswordHash = Annotated[
+    str,
+    Shape(
+        r"\$6\$(?:rounds=[1-9][0-9]{3,8}\$)?[./A-Za-z0-9]{8,16}\$[./A-Za-z0-9]{86}"
+        r"|\$y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{8,86}\$[./A-Za-z0-9]{43}",
+        "a crypt hash that begins with $6$ or $y$ (never a password)",
+    ),
+]
+GrubHash = Annotated[
+    str,
+    Shape(
+        r"grub\.pbkdf2\.sha512\.[1-9][0-9]{3,7}\.[0-9A-Fa-f]{32,256}\.[0-9A-Fa-f]{128}",
+        "a hash as grub2-mkpasswd-pbkdf2 prints it: grub.pbkdf2.sha512.ROUNDS.SALT.HASH",
+    ),
+]
+MountPoint = Annotated[
+    str,
+    Shape(
+        r"/|(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}|swap",
+        "an absolute mount point of plain letters, e.g. /var/log, or swap",
+    ),
+]
+MountOption = Annotated[
+    str, Shape(r"[a-z][a-z0-9_]*(?:=[A-Za-z0-9_.:/-]+)?", "one mount option, e.g. nodev")
+]
+DiskName = Annotated[
+    str,
+    Shape(
+        r"|(?:[shv]d[a-z]{1,2}|nvme[0-9]{1,2}n[0-9]{1,2})", "a disk as vda, sda or nvme0n1, or ''"
+    ),
+]
+KernelArgument = Annotated[
+    str,
+    Shape(r"[a-z_][A-Za-z0-9_.-]*(?:=[A-Za-z0-9_.,:/@+=-]+)?", "one kernel argument, e.g. audit=1"),
+]
+PackageName = Annotated[
+    str,
+    Shape(r"(?:@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", "a package, @group or @^environment name"),
+]
+ServiceName = Annotated[
+    str, Shape(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,99}", "a systemd unit name, e.g. auditd")
+]
+RuleName = Annotated[
+    str,
+    Shape(
+        r"[A-Za-z][A-Za-z0-9_-]{2,150}", "a rule's short id, e.g. installed_OS_is_vendor_supported"
+    ),
+]
+XccdfId = Annotated[
+    str,
+    Shape(r"xccdf_[A-Za-z0-9_.-]+_profile_[A-Za-z0-9_.-]+", "an XCCDF profile id"),
+]
+Language = Annotated[str, Shape(r"[a-z]{2,3}_[A-Z]{2}\.UTF-8", "a locale as en_US.UTF-8")]
+Keyboard = Annotated[str, Shape(r"[a-z]{2,8}(?:-[a-z0-9]{1,16})*", "a keyboard layout as us")]
+TimeZone = Annotated[
+    str,
+    Shape(r"[A-Z][A-Za-z]{1,13}(?:/[A-Z][A-Za-z0-9_+-]{1,31}){0,2}", "a time zone as Etc/UTC"),
+]
+DayText = Annotated[str, Shape(_DAY, "a day as 2027-11-30")]
+Version = Annotated[str, Shape(r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}", "a version as '580.178.04'")]
+GfxTarget = Annotated[str, Shape(r"gfx[0-9]{1,2}[0-9a-f]{2}", "an AMD target as gfx942")]
+CatalogName = Annotated[
+    str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name from images/catalog.yaml, e.g. rocky9")
+]

@@ -1,0 +1,102 @@
+"""The real ksvalidator and the real shell, beside our own linter."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder import shell
+from hardpan.process import run
+from kickstart import lint
+from kickstart.syntax import parse
+from profiles import catalog
+from profiles.load import load
+
+pytestmark = pytest.mark.integration
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "kickstart"
+KSVALIDATOR = Path(sys.executable).with_name("ksvalidator")
+VERSION = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10"}
+
+
+def accepts(path: Path, version: str) -> bool:
+    done = run([KSVALIDATOR, "-v", version, path], timeout_s=60, ok=(0, 1))
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("name", catalog.shipped())
+def test_ksvalidator_accepts_every_shipped_kickstart(name: str) -> None:
+    assert accepts(GOLDEN / f"{name}.ks", VERSION[load(name).release])
+
+
+@pytest.mark.parametrize("name", catalog.shipped())
+def test_every_script_is_valid_shell(name: str) -> None:
+    text = (GOLDEN / f"{name}.ks").read_text("utf-8")
+
+    assert len(parse(text).scripts()) >= 8
+    assert lint(text, load(name).release, shell_check=shell.problem) == ()
+
+
+KDUMP = "%addon com_redhat_kdump --disable"
+JUNK = [
+    ("logvol / --vgname=vg0", "logvol / --vgname=nope", "which no volgroup makes"),
+    ("--name=tmp --fstype=xfs", "--name=tmp --fstype=nosuchfs", "unknown file system"),
+    ('"nodev"', '"nodev,bogus"', "unknown mount option 'bogus'"),
+    ("poweroff\n", "poweroff\nrepo --name=updates\n", "repo --name=updates is reserved"),
+    (KDUMP, f"{KDUMP}\n%end\n%addon org_nobody_x", "unknown %addon 'org_nobody_x'"),
+    (KDUMP, f"{KDUMP}\n%end\n%addon com_redhat_oscap", "installer has no com_redhat_oscap"),
+    ("set -eu\ncat >", "set -eu\nif then fi\ncat >", "is no valid shell: bash: line"),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), JUNK)
+def test_what_ksvalidator_lets_through_our_linter_catches(
+    tmp_path: Path, was: str, now: str, problem: str
+) -> None:
+    good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")
+    assert was in good
+    path = tmp_path / "ks.cfg"
+    path.write_text(good.replace(was, now), "utf-8")
+
+    found = lint(path.read_text("utf-8"), "rocky10", shell_check=shell.problem)
+
+    assert accepts(path, "RHEL10"), "ksvalidator has learnt this: take the row out"
+    assert any(problem in str(p) for p in found), found
+
+
+def test_a_second_volume_of_one_name_is_caught_whatever_ksvalidator_says() -> None:
+    """pykickstart 3.74 let it pass, 3.78 does not; the machine may have either."""
+    good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")
+
+    found = lint(good.replace("--name=tmp ", "--name=root "), "rocky10")
+
+    assert any("a second logical volume 'root'" in str(p) for p in found), found
+
+
+@pytest.mark.parametrize("removed", ["autostep", "auth --enableshadow", "nvdimm use"])
+def test_both_refuse_what_el10_dropped(tmp_path: Path, removed: str) -> None:
+    good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")
+    path = tmp_path / "ks.cfg"
+    path.write_text(good.replace("zerombr", f"zerombr\n{removed}"), "utf-8")
+
+    assert not accepts(path, "RHEL10")
+    assert lint(path.read_text("utf-8"), "rocky10")
+
+
+def test_the_hostkey_unit_says_each_key_and_nothing_else(tmp_path: Path) -> None:
+    """Runs the unit's own command, with systemd's quoting undone, over two keys."""
+    text = (GOLDEN / "lab-stig.ks").read_text("utf-8")
+    (line,) = [x for x in text.splitlines() if x.startswith("ExecStart=/bin/sh -c ")]
+    script = line.removeprefix("ExecStart=/bin/sh -c '").removesuffix("'").replace("$$", "$")
+    for kind in ("ecdsa", "rsa"):
+        body = f"{kind}-type {kind}BASE64= root@host\n"
+        (tmp_path / f"ssh_host_{kind}_key.pub").write_text(body, "utf-8")
+    script = script.replace("/etc/ssh/", f"{tmp_path}/").replace("sleep 2", ":")
+
+    said = run(["sh", "-c", script], timeout_s=20).stdout.split("\n")
+
+    assert set(said) == {
+        "",
+        "HARDPAN-HOSTKEY: ecdsa-type ecdsaBASE64=",
+        "HARDPAN-HOSTKEY: rsa-type rsaBASE64=",
+    }

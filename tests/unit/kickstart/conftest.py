@@ -1,0 +1,47 @@
+"""A key, a profile and the kickstart they lead to."""
+
+import base64
+import struct
+
+import pytest
+
+from kickstart.render import render
+from profiles.load import load
+from profiles.model import Profile
+
+
+def _key() -> str:
+    fields = (b"ecdsa-sha2-nistp256", b"nistp256", b"\x04" + bytes(range(64)))
+    blob = b"".join(struct.pack(">I", len(f)) + f for f in fields)
+    return f"ecdsa-sha2-nistp256 {base64.b64encode(blob).decode()} operator@example"
+
+
+@pytest.fixture(scope="session")
+def key() -> str:
+    """A well-formed public key of which nobody has the other half."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def rocky9() -> Profile:
+    return load("rocky9-stig")
+
+
+@pytest.fixture(scope="session")
+def rocky10() -> Profile:
+    return load("rocky10-stig")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Profile:
+    return load("lab-stig")
+
+
+@pytest.fixture(scope="session")
+def text9(rocky9: Profile, key: str) -> str:
+    return render(rocky9, key)
+
+
+@pytest.fixture(scope="session")
+def text10(rocky10: Profile, key: str) -> str:
+    return render(rocky10, key)

@@ -1,0 +1,154 @@
+"""One row per thing that ksvalidator or a hurried eye lets through."""
+
+import pytest
+
+from kickstart import KickstartError, checked, lint
+from kickstart.syntax import parse
+
+ROOT = "logvol / --vgname=vg0"
+TMP = (
+    'logvol /tmp --vgname=vg0 --name=tmp --fstype=xfs --size=4096 --fsoptions="nodev,nosuid,noexec"'
+)
+KDUMP = "%addon com_redhat_kdump --disable"
+
+BOTH = [
+    # What ksvalidator lets through, measured on RHEL9 and RHEL10.
+    (ROOT, "logvol / --vgname=nope", "logvol in the volume group 'nope', which no volgroup makes"),
+    ("--name=tmp ", "--name=root ", "a second logical volume 'root'"),
+    ("--name=tmp --fstype=xfs", "--name=tmp --fstype=nosuchfs", "unknown file system 'nosuchfs'"),
+    ('"nodev"', '"nodev,bogus"', "unknown mount option 'bogus'"),
+    ("poweroff\n", "poweroff\nrepo --name=updates\n", "repo --name=updates is reserved"),
+    (KDUMP, f"{KDUMP}\n%end\n%addon org_nobody_x", "unknown %addon 'org_nobody_x' for rocky"),
+    # Passwords and accounts.
+    ("rootpw --lock", "rootpw secret", "expected 'rootpw --lock': root has no password"),
+    ("rootpw --lock", "rootpw secret", "rootpw with a plaintext password, give a hash"),
+    ("rootpw --lock\n", "", "expected 'rootpw --lock'"),
+    (" --lock\nsshkey", " --password=secret\nsshkey", "user with a plaintext password"),
+    (
+        " --lock\nsshkey",
+        " --iscrypted --password=$1$x$y\nsshkey",
+        "user --iscrypted with something that is no sha512 or yescrypt hash",
+    ),
+    (
+        "--iscrypted --password=grub",
+        "--iscrypted --password=glub",
+        "bootloader --iscrypted with something that is no grub.pbkdf2.sha512 hash",
+    ),
+    ("--iscrypted --password=grub", "--password=grub", "bootloader with a plaintext password"),
+    ('set superusers="bootwarden"', 'set superusers="root"', "superuser is named root"),
+    ("set superusers", "set users", "no %post names the boot loader's superuser"),
+    ("sshkey --username=steward", "sshkey --username=eve", "sshkey for 'eve', who is no user"),
+    ("sshkey --", "# sshkey --", "expected an sshkey: the STIG bars root"),
+    # Boot loader.
+    ('--append="audit=1', '--append="fips=1 audit=1', "fips=1 in bootloader --append"),
+    ("bootloader --", "# bootloader --", "expected a bootloader command, found none"),
+    # Storage.
+    (TMP, TMP.replace(",noexec", ""), "tmp without noexec, which the STIG wants"),
+    (",shortname=winnt,nosuid", ",shortname=winnt", "/boot/efi without nosuid"),
+    ("echo 'tmpfs /dev/shm", "echo 'tmpfs /dev/sha", "expected a %post that puts 'tmpfs /dev/shm"),
+    ("volgroup vg0 pv.01", "volgroup vg0 pv.02", "volgroup on pv.02, which no part makes"),
+    ("zerombr", "zerombr\nautopart", "autopart cannot set mount options"),
+    ("zerombr", "zerombr\nreqpart", "reqpart cannot set mount options"),
+    ("logvol /home ", "logvol /tmp ", "a second /tmp"),
+    (ROOT, "logvol /srv --vgname=vg0", "expected a root partition, found none"),
+    # Scripts and the end.
+    ("%post --erroronfail\n", "%post\n", "%post without --erroronfail: a failure is not seen"),
+    ("%pre --erroronfail\n", "%pre\n", "%pre without --erroronfail"),
+    ("HARDPAN-INSTALL: complete", "HARDPAN-INSTALL: done", "success would be a guess"),
+    ("%onerror", "%post --erroronfail", "expected an %onerror that says why and switches off"),
+    ("%onerror", "%post --erroronfail", "is not said by the last %post"),
+    ("HARDPAN-INSTALL: failed", "oh dear", "%onerror does not say 'HARDPAN-INSTALL: failed'"),
+    ("\npoweroff\n", "\nreboot\n", "expected 'poweroff': a restart would install again"),
+    ("selinux --enforcing", "selinux --permissive", "expected 'selinux --enforcing'"),
+    (KDUMP, "%addon com_redhat_kdump --enable", "expected '%addon com_redhat_kdump --disable'"),
+    # What cannot even be read.
+    ("%onerror", "%onfire", "unknown section '%onfire'"),
+    ("lang en_US.UTF-8", 'lang "en_US.UTF-8', "cannot be read: No closing quotation"),
+]
+
+
+@pytest.mark.parametrize("release", ["rocky9", "rocky10"])
+@pytest.mark.parametrize(("was", "now", "problem"), BOTH)
+def test_a_wrong_kickstart_is_told_so(
+    text9: str, text10: str, release: str, was: str, now: str, problem: str
+) -> None:
+    text = text9 if release == "rocky9" else text10
+    assert was in text
+
+    found = [str(p) for p in lint(text.replace(was, now), release)]
+
+    assert any(problem in told for told in found), found
+
+
+EL10 = [
+    ("zerombr", "zerombr\nauth --enableshadow", "EL10 has no auth; instead: authselect"),
+    ("zerombr", "zerombr\nautostep", "EL10 has no autostep; instead: nothing"),
+    ("zerombr", "zerombr\nnvdimm use", "EL10 has no nvdimm; instead: nothing"),
+    ("zerombr", "zerombr\nlogging --level=info", "EL10 has no logging --level"),
+    ("Etc/UTC --utc", "Etc/UTC --isUtc", "EL10 has no timezone --isUtc; instead: --utc"),
+    ("Etc/UTC --utc", "Etc/UTC --nontp", "instead: timesource --ntp-disable"),
+    ("Etc/UTC --utc", "Etc/UTC --ntpservers=a", "EL10 has no timezone --ntpservers"),
+    (KDUMP, f"{KDUMP}\n%end\n%addon com_redhat_oscap", "EL10's installer has no com_redhat_oscap"),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), EL10)
+def test_what_el10_dropped_is_refused_for_rocky10_only(
+    text9: str, text10: str, was: str, now: str, problem: str
+) -> None:
+    found10 = [str(p) for p in lint(text10.replace(was, now), "rocky10")]
+    found9 = [str(p) for p in lint(text9.replace(was, now), "rocky9")]
+
+    assert any(problem in told for told in found10)
+    assert found9 == []
+
+
+def test_a_broken_script_is_told_with_its_line(text9: str) -> None:
+    asked: list[str] = []
+
+    def shell_check(script: str) -> str:
+        asked.append(script)
+        return "line 3: oops" if "visudo" in script else ""
+
+    (problem,) = lint(text9, "rocky9", shell_check=shell_check)
+
+    assert problem.text == "%post is no valid shell: line 3: oops"
+    assert text9.splitlines()[problem.line - 1] == "%post --erroronfail"
+    assert len(asked) == len(parse(text9).scripts())
+
+
+def test_a_script_for_another_interpreter_is_not_asked_about(text9: str) -> None:
+    text = text9.replace("%onerror", "%onerror --interpreter=/usr/bin/python3")
+
+    def shell_check(script: str) -> str:
+        return "oops" if "poweroff -f" in script else ""
+
+    assert lint(text, "rocky9", shell_check=shell_check) == ()
+
+
+def test_a_section_without_end_is_told() -> None:
+    (problem,) = parse("%packages\naide\n").problems
+
+    assert str(problem) == "line 1: %packages has no %end"
+
+
+def test_a_password_is_never_in_the_message(text9: str) -> None:
+    text = text9.replace("rootpw --lock", "rootpw --iscrypted hunter2")
+
+    assert not any("hunter2" in str(p) for p in lint(text, "rocky9"))
+
+
+def test_problems_come_in_the_order_of_the_lines(text9: str) -> None:
+    text = text9.replace("rootpw --lock", "rootpw x").replace("zerombr", "autopart")
+
+    lines = [p.line for p in lint(text, "rocky9")]
+
+    assert lines == sorted(lines)
+
+
+def test_checked_gives_the_text_or_tells_every_problem(text9: str) -> None:
+    assert checked(text9, "rocky9") == text9
+    with pytest.raises(KickstartError, match="the kickstart has problems") as caught:
+        checked(text9.replace("zerombr", "autopart\nreqpart"), "rocky9")
+
+    assert len(str(caught.value).splitlines()) == 3
