@@ -1,0 +1,152 @@
+"""The DSSE envelope in its Sigstore bundle: written one way, read strictly."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hardpan.errors import TrustError
+from hardpan.files import Sha256, canonical_json, sha256_bytes
+from hardpan.signing.keys import PublicKey, Signer
+from hardpan.signing.strict import MalformedError, decode_base64, parse_json
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+"""Exactly this: cosign refuses the more precise types that in-toto allows."""
+
+MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+MAX_BUNDLE_BYTES = 16 << 20
+_MAX_SIGNATURE_BYTES = 80  # DER of two 256-bit integers is at most 72
+_MAX_KEYID = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """One statement, signed."""
+
+    payload: bytes
+    """The statement's bytes, as they were signed and are kept for ever."""
+
+    signature: bytes
+    """DER."""
+
+    bundle: bytes
+    """The Sigstore bundle, JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What a well-formed bundle carries. Nothing in it is believed yet."""
+
+    unverified: bytes
+    """The payload before any signature was checked; ``opened`` gives the real one."""
+
+    signature: bytes
+
+    def opened(self, *keys: PublicKey) -> tuple[bytes, PublicKey]:
+        """The payload and the key that signed it: the first of ``keys`` that did.
+
+        Raises:
+            TrustError: none of them did, or there are none.
+        """
+        message = pae(self.unverified)
+        for key in keys:
+            try:
+                key.check(self.signature, message)
+            except TrustError:
+                continue
+            return self.unverified, key
+        raise TrustError(f"the signature is not by any of the {len(keys)} keys trusted for it")
+
+    @property
+    def payload_sha256(self) -> Sha256:
+        """Digest of the payload: what other statements refer to it by."""
+        return sha256_bytes(self.unverified)
+
+
+def pae(payload: bytes) -> bytes:
+    """What is really signed: DSSE's pre-authentication encoding (lengths in bytes)."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def sign(statement: Mapping[str, object] | bytes, signer: Signer) -> Signed:
+    """``statement`` signed; a mapping is written as canonical JSON, bytes are kept."""
+    payload = statement if isinstance(statement, bytes) else canonical_json(dict(statement))
+    signature = signer.sign(pae(payload))
+    bundle = {
+        "mediaType": MEDIA_TYPE,
+        "verificationMaterial": {"publicKey": {"hint": signer.public.hint}},
+        "dsseEnvelope": {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": PAYLOAD_TYPE,
+            # An empty keyid: cosign refuses every other one but an OpenSSH fingerprint.
+            "signatures": [{"keyid": "", "sig": base64.b64encode(signature).decode()}],
+        },
+    }
+    return Signed(payload=payload, signature=signature, bundle=canonical_json(bundle))
+
+
+def read_bundle(data: bytes, *, what: str) -> Envelope:
+    """The envelope of a Sigstore bundle v0.3 with a public key and one signature.
+
+    Raises:
+        MalformedError: anything else. Field by field, unknown fields included.
+    """
+    top = _object(parse_json(data, what=what, max_bytes=MAX_BUNDLE_BYTES), what)
+    _fields(top, what, need=("mediaType", "verificationMaterial", "dsseEnvelope"))
+    if top["mediaType"] != MEDIA_TYPE:
+        raise MalformedError(f"{what}: mediaType: expected {MEDIA_TYPE}")
+    _check_material(top["verificationMaterial"], f"{what}: verificationMaterial")
+    return _read_envelope(top["dsseEnvelope"], f"{what}: dsseEnvelope")
+
+
+def _check_material(value: object, what: str) -> None:
+    material = _object(value, what)
+    _fields(material, what, need=("publicKey",))
+    key = _object(material["publicKey"], f"{what}.publicKey")
+    _fields(key, f"{what}.publicKey", may=("hint",))
+    # The hint is not compared with anything: who signed is decided by the keys we trust.
+    _text(key.get("hint", ""), f"{what}.publicKey.hint", most=_MAX_KEYID)
+
+
+def _read_envelope(value: object, what: str) -> Envelope:
+    envelope = _object(value, what)
+    _fields(envelope, what, need=("payload", "payloadType", "signatures"))
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise MalformedError(f"{what}: payloadType: expected {PAYLOAD_TYPE}")
+    signatures = envelope["signatures"]
+    if not isinstance(signatures, list) or len(signatures) != 1:
+        raise MalformedError(f"{what}: expected exactly one signature")
+    one = _object(signatures[0], f"{what}.signatures[0]")
+    _fields(one, f"{what}.signatures[0]", need=("sig",), may=("keyid",))
+    _text(one.get("keyid", ""), f"{what}.signatures[0].keyid", most=_MAX_KEYID)
+    sig = decode_base64(_text(one["sig"], f"{what}.sig"), what=f"{what}.sig")
+    if not 0 < len(sig) <= _MAX_SIGNATURE_BYTES:
+        raise MalformedError(
+            f"{what}.sig: expected a DER ECDSA P-256 signature, found {len(sig)} bytes"
+        )
+    payload = decode_base64(_text(envelope["payload"], f"{what}.payload"), what=f"{what}.payload")
+    return Envelope(unverified=payload, signature=sig)
+
+
+def _object(value: object, what: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what}: expected an object")
+    return value
+
+
+def _fields(
+    value: dict[str, object], what: str, *, need: tuple[str, ...] = (), may: tuple[str, ...] = ()
+) -> None:
+    missing = [name for name in need if name not in value]
+    unknown = sorted(set(value) - {*need, *may})
+    if missing:
+        raise MalformedError(f"{what}: {missing[0]} is missing")
+    if unknown:
+        raise MalformedError(f"{what}: unknown field {unknown[0][:60]!r}")
+
+
+def _text(value: object, what: str, *, most: int = MAX_BUNDLE_BYTES) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        raise MalformedError(f"{what}: expected text of at most {most} characters")
+    return value

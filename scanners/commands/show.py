@@ -1,0 +1,41 @@
+"""``hardpan show``: what evidence says, and whether anyone vouches for it."""
+
+from pathlib import Path
+
+import click
+
+from hardpan import clock
+from hardpan.files import canonical_json
+from scanners.evidence.policy import load_policy
+from scanners.evidence.verify import Opened, Verified, open_unverified, verify
+from scanners.report import summary
+
+_WARNING = "NOT VERIFIED: anyone could have written this; give --policy to check it"
+
+
+@click.command()
+@click.argument("evidence", type=click.Path(path_type=Path))
+@click.option("--policy", type=click.Path(path_type=Path), help="Verify against it first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def show(evidence: Path, policy: Path | None, as_json: bool) -> None:
+    """Print what EVIDENCE says."""
+    found: Opened | Verified
+    if policy is None:
+        found, status = open_unverified(evidence), _WARNING
+    else:
+        found = verify(evidence, load_policy(policy), now=clock.now())
+        status = f"verified: signed by key {found.key.id!r}" + (
+            "" if found.within_limits else ", over the policy's limits"
+        )
+    if as_json:
+        answer = {
+            "verified": policy is not None,
+            "statement": found.statement.data(),
+            "findings": found.findings.data(),
+            "smoke": None if found.smoke is None else found.smoke.data(),
+        }
+        click.echo(canonical_json(answer))
+        return
+    click.echo(status)
+    for line in summary.lines(found.findings, found.smoke):
+        click.echo(line)

@@ -1,0 +1,72 @@
+"""``hardpan verify``: check evidence against a policy, and say each check."""
+
+from pathlib import Path
+
+import click
+
+from hardpan import clock
+from hardpan.errors import Exit
+from hardpan.files import canonical_json
+from hardpan.terminal import plain
+from scanners.evidence.policy import load_policy
+from scanners.evidence.verify import Outcome, RefusedError, Verified, as_data
+from scanners.evidence.verify import verify as check
+
+_MARKS = {"ok": "ok", "fail": "FAIL", "over": "OVER", "skipped": "-", "not run": "-"}
+
+
+@click.command()
+@click.argument("evidence", type=click.Path(path_type=Path))
+@click.option(
+    "--policy",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Whom and what you trust (trust.yaml); see 'hardpan keys new'.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def verify(evidence: Path, policy: Path, as_json: bool) -> int:
+    """Check EVIDENCE against a policy.
+
+    Exits with 0 when every check holds, 1 when it is genuine but exceeds the
+    policy's limits, 3 when a file cannot be used, 6 when it is not to be trusted.
+    """
+    trust = load_policy(policy)
+    try:
+        verified = check(evidence, trust, now=clock.now())
+    except RefusedError as e:
+        _print(e.outcomes, "refused", None, as_json=as_json)
+        raise
+    verdict = "verified" if verified.within_limits else "over the limits"
+    _print(verified.outcomes, verdict, verified, as_json=as_json)
+    return int(Exit.DONE if verified.within_limits else Exit.FINDINGS)
+
+
+def _print(
+    outcomes: tuple[Outcome, ...], verdict: str, verified: Verified | None, *, as_json: bool
+) -> None:
+    if as_json:
+        answer: dict[str, object] = {"verdict": verdict, "checks": as_data(outcomes)}
+        if verified is not None:
+            answer["statementSha256"] = verified.statement_sha256
+            answer["key"] = verified.key.id
+            answer["counts"] = verified.findings.counts
+        click.echo(canonical_json(answer))
+        return
+    for line in said(outcomes):
+        click.echo(line)
+    click.echo(f"verdict: {verdict}")
+
+
+def said(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
+    """One line per check: mark, id, what it says or what was found."""
+    return tuple(
+        f"{_MARKS[o['outcome']]:<5} {o['id']:<11} {plain(_why(o))}" for o in as_data(outcomes)
+    )
+
+
+def _why(o: dict[str, str]) -> str:
+    if o["outcome"] in ("fail", "over"):
+        return o["why"]
+    if o["outcome"] == "ok":
+        return f"{o['check']}{': ' + o['why'] if o['why'] else ''}"
+    return f"{o['outcome']}: {o['why']}"

@@ -1,0 +1,269 @@
+"""The evidence archive: a ZIP with one possible form, written and read here.
+
+Same files, same bytes: names sorted, no times, no owners, no extra fields.
+The reader takes nothing else: it derives the headers that the writer would
+have written and compares. So there is no room for a second entry of a name, a
+link, a hidden prefix, overlapping entries or headers that disagree.
+
+Source: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
+"""
+
+import hashlib
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hardpan.errors import InputError, TrustError
+from hardpan.files import Sha256, atomic_path
+
+MAX_ARCHIVE_BYTES = 512 << 20
+MAX_FILES = 256
+MAX_FILE_BYTES = 512 << 20
+MAX_TOTAL_BYTES = 2 << 30
+MAX_RATIO = 200
+"""Unpacked to packed size; ARF reaches about 30. Deflate itself could reach 1032."""
+
+_FREE_BYTES = 1 << 20  # below this a file may compress as well as it likes
+_CHUNK = 1 << 18
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,3}")
+_LOCAL = struct.Struct("<4sHHHHHIIIHH")
+_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+_END = struct.Struct("<4sHHHHIIH")
+_VERSION, _MADE_BY, _DEFLATE = 20, (3 << 8) | 20, 8
+_TIME, _DATE = 0, 33  # 1980-01-01 00:00:00, the first moment ZIP knows
+_MODE = 0o100644 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file in the archive."""
+
+    name: str
+    size: int
+    """Bytes, unpacked."""
+
+    packed: int
+    """Bytes, deflated."""
+
+    crc: int
+    offset: int
+    """Where its header begins."""
+
+    def local(self) -> bytes:
+        """The header in front of the data."""
+        name = self.name.encode("ascii")
+        return _LOCAL.pack(b"PK\3\4", *self._shared(), len(name), 0) + name
+
+    def central(self) -> bytes:
+        """The header in the directory at the end."""
+        name = self.name.encode("ascii")
+        tail = (len(name), 0, 0, 0, 0, _MODE, self.offset)
+        return _CENTRAL.pack(b"PK\1\2", _MADE_BY, *self._shared(), *tail) + name
+
+    def _shared(self) -> tuple[int, ...]:
+        return (_VERSION, 0, _DEFLATE, _TIME, _DATE, self.crc, self.packed, self.size)
+
+
+def is_safe_name(name: str) -> bool:
+    """True for a relative ASCII path whose parts begin with a letter or digit."""
+    return _NAME.fullmatch(name) is not None
+
+
+def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write ``files`` to ``path``, whole or not at all; the same files give the same bytes.
+
+    Raises:
+        InputError: a name that the reader would refuse, or too much of something.
+    """
+    ordered = sorted(files)
+    _check_names([name for name, _ in ordered], InputError)
+    with atomic_path(path) as temp, temp.open("wb") as f:
+        entries = [_write_entry(f, name, data) for name, data in ordered]
+        directory = b"".join(e.central() for e in entries)
+        at = f.tell()
+        f.write(directory)
+        f.write(_end(len(entries), len(directory), at))
+        temp.chmod(0o644)
+
+
+class Archive:
+    """An evidence archive whose structure was checked; contents are read on demand.
+
+    Use it as a context manager.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``.
+
+        Raises:
+            InputError: it cannot be read.
+            TrustError: its structure is not exactly the writer's.
+        """
+        self.path = path
+        try:
+            self._file: IO[bytes] = path.open("rb")
+        except OSError as e:
+            raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+        try:
+            self.entries = {e.name: e for e in _directory(self._file, path)}
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, name: str, *, max_bytes: int) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            TrustError: it is not there, is larger than ``max_bytes``, or is damaged.
+        """
+        entry = self._entry(name)
+        if entry.size > max_bytes:
+            raise TrustError(f"{name}: expected at most {max_bytes} bytes, found {entry.size}")
+        return b"".join(self._chunks(entry))
+
+    def sha256(self, name: str) -> Sha256:
+        """The digest of one file, in bounded memory.
+
+        Raises:
+            TrustError: it is not there or is damaged.
+        """
+        digest = hashlib.sha256()
+        for chunk in self._chunks(self._entry(name)):
+            digest.update(chunk)
+        return Sha256(digest.hexdigest())
+
+    def _entry(self, name: str) -> Entry:
+        if name not in self.entries:
+            raise TrustError(f"{name}: is missing from the evidence")
+        return self.entries[name]
+
+    def _chunks(self, entry: Entry) -> Iterator[bytes]:
+        self._file.seek(entry.offset + len(entry.local()))
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        left, size, crc = entry.packed, 0, 0
+        try:
+            while not inflate.eof:
+                data = inflate.unconsumed_tail
+                if not data:
+                    data = self._file.read(min(_CHUNK, left))
+                    left -= len(data)
+                chunk = inflate.decompress(data, _CHUNK)
+                if not chunk and not data:
+                    break
+                size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+                if size > entry.size:
+                    break
+                yield chunk
+        except zlib.error as e:
+            raise TrustError(f"{entry.name}: damaged: cannot be unpacked") from e
+        whole = inflate.eof and not inflate.unused_data and left == 0
+        if not whole or size != entry.size or crc != entry.crc:
+            raise TrustError(f"{entry.name}: damaged: not the bytes that the archive announces")
+
+
+def _write_entry(f: IO[bytes], name: str, data: bytes) -> Entry:
+    at = f.tell()
+    f.write(Entry(name=name, size=0, packed=0, crc=0, offset=at).local())
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = 0
+    for begin in range(0, len(data), _CHUNK):
+        packed += f.write(deflate.compress(data[begin : begin + _CHUNK]))
+    packed += f.write(deflate.flush())
+    done = Entry(name=name, size=len(data), packed=packed, crc=zlib.crc32(data), offset=at)
+    _check_size(done, InputError)
+    end = f.tell()
+    f.seek(at)
+    f.write(done.local())
+    f.seek(end)
+    return done
+
+
+def _directory(f: IO[bytes], path: Path) -> list[Entry]:
+    size = f.seek(0, 2)
+    if size > MAX_ARCHIVE_BYTES:
+        raise TrustError(f"{path}: expected at most {MAX_ARCHIVE_BYTES} bytes, found {size}")
+    f.seek(max(0, size - _END.size))
+    tail = f.read(_END.size)
+    if len(tail) != _END.size or tail[:4] != b"PK\5\6":
+        raise TrustError(f"{path}: not an evidence archive, or cut short")
+    count, length, at = (_END.unpack(tail)[i] for i in (4, 5, 6))
+    if tail != _end(count, length, at) or at + length + _END.size != size or count > MAX_FILES:
+        raise TrustError(f"{path}: the archive's end record is not as hardpan writes it")
+    f.seek(at)
+    entries = _parse(f.read(length), count, path)
+    _check_names([e.name for e in entries], TrustError)
+    if sum(e.size for e in entries) > MAX_TOTAL_BYTES:
+        raise TrustError(f"{path}: unpacks to more than {MAX_TOTAL_BYTES} bytes")
+    _check_layout(f, entries, at, path)
+    return entries
+
+
+def _parse(directory: bytes, count: int, path: Path) -> list[Entry]:
+    entries = []
+    at = 0
+    for _ in range(count):
+        fields = directory[at : at + _CENTRAL.size]
+        if len(fields) != _CENTRAL.size:
+            raise TrustError(f"{path}: the archive's directory is cut short")
+        v = _CENTRAL.unpack(fields)
+        name = directory[at + _CENTRAL.size : at + _CENTRAL.size + v[10]].decode("ascii", "replace")
+        if not is_safe_name(name):
+            raise TrustError(f"{path}: not a safe file name: {name[:120]!a}")
+        entry = Entry(name=name, crc=v[7], packed=v[8], size=v[9], offset=v[16])
+        expected = entry.central()
+        if directory[at : at + len(expected)] != expected:
+            raise TrustError(f"{path}: {name}: a link, folder, or not as hardpan writes it")
+        _check_size(entry, TrustError)
+        entries.append(entry)
+        at += len(expected)
+    if at != len(directory):
+        raise TrustError(f"{path}: the archive's directory holds more than it says")
+    return entries
+
+
+def _check_layout(f: IO[bytes], entries: list[Entry], directory_at: int, path: Path) -> None:
+    at = 0
+    for entry in entries:
+        header = entry.local()
+        f.seek(at)
+        if entry.offset != at or f.read(len(header)) != header:
+            raise TrustError(f"{path}: {entry.name}: the two headers of the archive disagree")
+        at += len(header) + entry.packed
+    if at != directory_at:
+        raise TrustError(f"{path}: holds bytes that belong to no file")
+
+
+def _check_names(names: list[str], error: type[InputError | TrustError]) -> None:
+    if len(names) > MAX_FILES:
+        raise error(f"expected at most {MAX_FILES} files, found {len(names)}")
+    for name in names:
+        if not is_safe_name(name):
+            raise error(f"not a safe file name: {name[:120]!a}")
+    folded = {n.casefold() for n in names}
+    if len(folded) != len(names):
+        raise error("two files have the same name, or differ only in case")
+    if names != sorted(names):
+        raise error("the files are not in order of their names")
+    if folded & {n[:i] for n in folded for i, c in enumerate(n) if c == "/"}:
+        raise error("a name is both a file and a folder")
+
+
+def _check_size(entry: Entry, error: type[InputError | TrustError]) -> None:
+    if entry.size > MAX_FILE_BYTES:
+        raise error(f"{entry.name}: expected at most {MAX_FILE_BYTES} bytes, found {entry.size}")
+    if entry.size > _FREE_BYTES and entry.size > entry.packed * MAX_RATIO:
+        raise error(f"{entry.name}: unpacks to more than {MAX_RATIO} times its size")
+
+
+def _end(count: int, length: int, at: int) -> bytes:
+    return _END.pack(b"PK\5\6", 0, 0, count, count, length, at, 0)

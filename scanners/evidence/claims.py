@@ -1,0 +1,234 @@
+"""What a verified statement claims, held against its files and the policy.
+
+Each judge returns what it found in words, ``skipped: …`` where the policy does
+not ask, and raises ``TrustError`` where the claim does not hold.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hardpan.errors import TrustError
+from hardpan.signing import MalformedError, parse_json, read_bundle
+from scanners.evidence.archive import Archive
+from scanners.evidence.bundle import PROVENANCE
+from scanners.evidence.policy import Key, Policy, Trust
+from scanners.evidence.statement import (
+    Predicate,
+    Results,
+    problems,
+    read_provenance,
+    selected_rules_sha256,
+)
+from scanners.report.documents import VERDICTS, Findings, SmokeDocument
+
+_MAX_DOCUMENT_BYTES = 64 << 20
+_MAX_PROVENANCE_BYTES = 12 << 20
+_Model = TypeVar("_Model", bound=BaseModel)
+
+Judge = Callable[[Predicate, Policy, Key, datetime], str]
+
+
+def read_findings(archive: Archive, claim: Predicate) -> Findings:
+    """The findings, in agreement with the statement.
+
+    Raises:
+        TrustError: they are malformed or disagree.
+    """
+    results = claim.results
+    found = _document(archive, results.file, Findings)
+    recounted = {v: sum(r.verdict == v for r in found.rules) for v in VERDICTS}
+    ids = {r.rule_id for r in found.rules}
+    exceptions = sum(r.exception is not None for r in found.rules)
+    image = claim.target.image
+    same = {
+        "a rule twice": len(ids) == len(found.rules),
+        "selected": results.selected == len(found.rules),
+        "counts": results.counts == recounted == found.counts,
+        "counts before": results.before == found.before,
+        "score": results.score == found.score,
+        "exceptions": results.exceptions == exceptions,
+        "selected rules": claim.content.selected_rules_sha256 == selected_rules_sha256(found),
+        "host": claim.target.host == found.host,
+        "content": _content_of(claim) == found.content.model_dump(),
+        "image": (image and image.digest.sha256) == (found.image and found.image.sha256),
+        "checks": claim.checks.counts == found.check_counts(),
+        "times": (claim.scan.started, claim.scan.finished) == (found.started, found.finished),
+        "profile": claim.scan.profile == found.profile,
+    }
+    wrong = [name for name, holds in same.items() if not holds]
+    if wrong:
+        raise TrustError(f"{results.file}: disagrees with the statement: {', '.join(wrong)}")
+    _check_presence(archive, claim, found)
+    return found
+
+
+def read_smoke(archive: Archive, claim: Predicate) -> SmokeDocument | None:
+    """The smoke test's document, in agreement with the statement; None where none ran.
+
+    Raises:
+        TrustError: it is malformed or disagrees.
+    """
+    if claim.smoke is None:
+        return None
+    found = _document(archive, claim.smoke.file, SmokeDocument)
+    if found.verdict != claim.smoke.verdict:
+        raise TrustError(f"{claim.smoke.file}: disagrees with the statement: verdict")
+    return found
+
+
+def provenance(archive: Archive, claim: Predicate, trust: Trust) -> str:
+    """What vouches for the image.
+
+    Raises:
+        TrustError: the provenance is missing although asked for, by no build
+            key, another statement than the one named, or about another image.
+    """
+    image = claim.target.image
+    rule = trust.policy.image
+    if image is None:
+        if rule.require_provenance or rule.sha256:
+            raise TrustError("the policy wants a known image, the statement names none")
+        return "skipped: the host was not booted from a known image, and the policy allows it"
+    if rule.sha256 and image.digest.sha256 not in rule.sha256:
+        raise TrustError(f"image sha256:{image.digest.sha256} is not one that the policy names")
+    bundle = archive.read(PROVENANCE, max_bytes=_MAX_PROVENANCE_BYTES)
+    envelope = read_bundle(bundle, what=PROVENANCE)
+    if envelope.payload_sha256 != image.provenance.sha256:
+        raise TrustError("the attached provenance is not the one that the statement names")
+    keys = {public: key for key, public in trust.role("build")}
+    if not keys and not rule.require_provenance:
+        return "skipped: the policy names no key for builds and does not ask for provenance"
+    payload, public = envelope.opened(*keys)
+    _check_key_window(claim, keys[public])
+    if image.digest.sha256 not in read_provenance(payload).values():
+        raise TrustError(f"the provenance is not about image sha256:{image.digest.sha256}")
+    return f"image {image.name}, key {keys[public].id!r}"
+
+
+def over_limits(results: Results, policy: Policy) -> tuple[str, ...]:
+    """What exceeds the policy's limits, in words."""
+    counted: dict[str, int] = {str(v): n for v, n in policy.max_counts.items()}
+    over = [
+        f"{verdict}: {results.counts[verdict]}, at most {most}"
+        for verdict, most in counted.items()
+        if results.counts[verdict] > most
+    ]
+    if policy.min_score is not None and float(results.score) < policy.min_score:
+        over.append(f"score: {results.score}, at least {policy.min_score:g}")
+    return tuple(over)
+
+
+def limits_said(policy: Policy, over: tuple[str, ...]) -> str:
+    """The outcome of the limits, in words."""
+    if over:
+        return "; ".join(over)
+    if not policy.max_counts and policy.min_score is None:
+        return "skipped: the policy sets no limits"
+    return ""
+
+
+def _key_window(claim: Predicate, _policy: Policy, key: Key, _now: datetime) -> str:
+    return _check_key_window(claim, key)
+
+
+def _check_key_window(claim: Predicate, key: Key) -> str:
+    finished = _moment(claim.scan.finished)
+    # NOTE: no trusted timestamp yet; the signer itself says when. SECURITY.md tells what follows.
+    if not key.not_before <= finished <= key.not_after:
+        raise TrustError(f"key {key.id!r} is not trusted for {claim.scan.finished}")
+    return ""
+
+
+def _time(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
+    started, finished = _moment(claim.scan.started), _moment(claim.scan.finished)
+    if finished < started:
+        raise TrustError("the scan ends before it begins")
+    if finished > now + timedelta(seconds=policy.clock_skew_s):
+        raise TrustError(f"the scan ends in the future: {claim.scan.finished}")
+    return f"{claim.scan.started} to {claim.scan.finished}"
+
+
+def _age(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
+    if policy.max_age_hours is None:
+        return "skipped: the policy sets no greatest age"
+    age = now - _moment(claim.scan.finished)
+    if age > timedelta(hours=policy.max_age_hours):
+        raise TrustError(f"the scan is {age} old, the policy takes {policy.max_age_hours} hours")
+    return ""
+
+
+def _nonce(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+    if policy.nonce is None:
+        return "skipped: the policy asks for none"
+    if claim.scan.nonce != policy.nonce:
+        raise TrustError("the statement does not hold the policy's nonce")
+    return ""
+
+
+def _target(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+    host, rule = claim.target.host, policy.target
+    if rule.host_keys and host.host_key_sha256 not in rule.host_keys:
+        raise TrustError(f"host key {host.host_key_sha256} is not one that the policy names")
+    if rule.machine_ids and host.machine_id_hmac not in rule.machine_ids:
+        raise TrustError("the machine id is not one that the policy names")
+    if not rule.host_keys and not rule.machine_ids:
+        return "skipped: the policy names no hosts"
+    return f"host key {host.host_key_sha256}"
+
+
+def _content(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+    content, rule = claim.content, policy.content
+    found = (
+        ("source", content.source_sha256, rule.source_sha256),
+        ("derived data stream", content.derived_sha256, rule.derived_sha256),
+        ("profile", content.profile_id, rule.profile_ids),
+    )
+    for name, value, allowed in found:
+        if allowed and value not in allowed:
+            raise TrustError(f"{name} {value} is not one that the policy names")
+    if not any(allowed for _, _, allowed in found):
+        return "skipped: the policy names no content"
+    return f"{content.name} {content.version}, {content.profile_id}"
+
+
+CLAIMS: dict[str, Judge] = {
+    "key-window": _key_window,
+    "time": _time,
+    "age": _age,
+    "nonce": _nonce,
+    "target": _target,
+    "content": _content,
+}
+"""Check id -> its judge."""
+
+
+def _content_of(claim: Predicate) -> dict[str, object]:
+    return claim.content.model_dump(exclude={"selected_rules_sha256"})
+
+
+def _check_presence(archive: Archive, claim: Predicate, found: Findings) -> None:
+    if not found.rules:
+        raise TrustError("no rule was selected: nothing was scanned")
+    if found.counts["notapplicable"] == len(found.rules):
+        raise TrustError("every rule is notapplicable: the content does not fit the host")
+    missing = [n for n in (*claim.results.arf, claim.checks.file) if n not in archive.entries]
+    if missing or not claim.results.arf:
+        raise TrustError(f"{missing[0] if missing else 'the ARF'}: is missing from the evidence")
+
+
+def _document(archive: Archive, name: str, model: type[_Model]) -> _Model:
+    data = archive.read(name, max_bytes=_MAX_DOCUMENT_BYTES)
+    try:
+        return model.model_validate(parse_json(data, what=name, max_bytes=_MAX_DOCUMENT_BYTES))
+    except ValidationError as e:
+        raise MalformedError(f"{name}: {problems(e)}") from e
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as e:
+        raise TrustError(f"not a moment in time: {text}") from e

@@ -1,0 +1,222 @@
+"""trust.yaml: whom and what an auditor trusts. Never taken from the evidence itself."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from hardpan.errors import InputError
+from hardpan.signing import PublicKey, parse_public
+from scanners.report.documents import HexDigest, VerdictName
+
+_MAX_BYTES = 1 << 20
+Place = tuple[str | int, ...]
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("expected a time zone, e.g. 2026-11-21T04:00:00Z")
+    return moment.astimezone(UTC)
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+
+
+class Part(BaseModel):
+    """A part of the policy: frozen, unknown settings refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Key(Part):
+    """One trusted key and what it is trusted for."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    role: Literal["scan", "build"]
+    """``scan`` signs evidence, ``build`` signs image provenance; neither may do the other."""
+
+    alg: Literal["ecdsa-p256-sha256"]
+    spki: Annotated[str, Field(min_length=1, max_length=4096)]
+    """The public key: PEM text, or a file's path relative to this policy."""
+
+    not_before: Instant
+    not_after: Instant
+
+
+class TargetRule(Part):
+    """Which hosts the evidence may be about; an empty list allows all."""
+
+    host_keys: tuple[Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")], ...] = ()
+    machine_ids: tuple[HexDigest, ...] = ()
+    """Values of ``machineIdHmac``."""
+
+
+class ContentRule(Part):
+    """Which SCAP content counts; an empty list allows all."""
+
+    source_sha256: tuple[HexDigest, ...] = ()
+    derived_sha256: tuple[HexDigest, ...] = ()
+    profile_ids: tuple[str, ...] = ()
+
+
+class ImageRule(Part):
+    """What must be known about the image the target was booted from."""
+
+    require_provenance: bool = False
+    sha256: tuple[HexDigest, ...] = ()
+    """Allowed images; an empty list allows all."""
+
+
+class Policy(Part):
+    """The whole of trust.yaml."""
+
+    version: Literal[1]
+    keys: Annotated[tuple[Key, ...], Field(min_length=1)]
+    clock_skew_s: Annotated[int, Field(ge=0, le=86_400)] = 300
+    max_age_hours: Annotated[int, Field(gt=0)] | None = None
+    """Oldest scan that is taken, counted from its end."""
+
+    nonce: Annotated[str, Field(min_length=16)] | None = None
+    """What the scan must have been asked to repeat."""
+
+    target: TargetRule = TargetRule()
+    content: ContentRule = ContentRule()
+    image: ImageRule = ImageRule()
+    max_counts: dict[VerdictName, Annotated[int, Field(ge=0)]] = {}
+    """Verdict -> most rules that may have it. More is an answer (exit 1), not broken trust."""
+
+    min_score: Annotated[float, Field(ge=0, le=100)] | None = None
+
+
+class Trust(Part):
+    """A policy with its keys read."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    policy: Policy
+    keys: tuple[tuple[Key, PublicKey], ...]
+
+    def role(self, role: str) -> tuple[tuple[Key, PublicKey], ...]:
+        """The keys trusted for ``role``."""
+        return tuple(k for k in self.keys if k[0].role == role)
+
+
+def load_policy(path: Path) -> Trust:
+    """The policy in ``path``, its keys included.
+
+    Raises:
+        InputError: it cannot be read; or every problem at once, each with its
+            ``file:line:column`` and setting.
+    """
+    root = _compose(path)
+    found = _duplicates(root, path)
+    policy: Policy | None = None
+    try:
+        policy = Policy.model_validate(yaml.safe_load(yaml.serialize(root)))
+    except ValidationError as e:
+        found += [f"{_at(root, tuple(x['loc']), path)}: {_said(x)}" for x in e.errors()]
+    except (yaml.YAMLError, ValueError) as e:
+        found.append(f"{path}: {str(e).splitlines()[0]}")
+    if policy is None:
+        raise InputError("\n".join(found), hint="see 'hardpan keys new' for a policy that works")
+    keys = []
+    for i, key in enumerate(policy.keys):
+        try:
+            keys.append((key, _public(key, path.parent)))
+        except InputError as e:
+            found.append(f"{_at(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
+    found += [f"{_at(root, where, path)}: {said}" for where, said in _odd(policy)]
+    roles = {p.sha256: k.role for k, p in keys}
+    found += [
+        f"{path}: key {k.id!r}: the same key may not have two roles"
+        for k, p in keys
+        if roles[p.sha256] != k.role
+    ]
+    if found:
+        raise InputError("\n".join(found))
+    return Trust(policy=policy, keys=tuple(keys))
+
+
+def _odd(policy: Policy) -> list[tuple[Place, str]]:
+    found: list[tuple[Place, str]] = []
+    seen: set[str] = set()
+    for i, key in enumerate(policy.keys):
+        if key.id in seen:
+            found.append((("keys", i, "id"), f"keys[{i}].id: {key.id!r} appears twice"))
+        seen.add(key.id)
+        if key.not_after <= key.not_before:
+            found.append((("keys", i, "not_after"), f"keys[{i}].not_after: is before not_before"))
+    return found
+
+
+def _public(key: Key, folder: Path) -> PublicKey:
+    if key.spki.lstrip().startswith("-----BEGIN"):
+        return parse_public(key.spki.encode(), what=f"key {key.id!r}")
+    file = folder / key.spki
+    try:
+        with file.open("rb") as f:
+            return parse_public(f.read(_MAX_BYTES), what=str(file))
+    except (OSError, ValueError) as e:
+        raise InputError(f"{file}: cannot be read: {getattr(e, 'strerror', e)}") from e
+
+
+def _compose(path: Path) -> yaml.Node:
+    try:
+        with path.open("rb") as f:
+            text = f.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes")
+        root = yaml.compose(text.decode("utf-8"), Loader=yaml.SafeLoader)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as e:
+        raise InputError(f"{path}: not YAML: {' '.join(str(e).split())[:200]}") from e
+    if not isinstance(root, yaml.MappingNode):
+        raise InputError(f"{path}: expected settings, e.g. 'version: 1'")
+    return root
+
+
+def _duplicates(node: yaml.Node, path: Path) -> list[str]:
+    found: list[str] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                found.append(f"{_mark(key, path)}: {key.value}: appears twice")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+            found += _duplicates(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            found += _duplicates(value, path)
+    return found
+
+
+def _at(node: yaml.Node, place: Place, path: Path) -> str:
+    for part in place:
+        inner: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            inner = next((v for k, v in node.value if k.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            inner = node.value[part] if part < len(node.value) else None
+        if inner is None:
+            break
+        node = inner
+    return _mark(node, path)
+
+
+def _mark(node: yaml.Node, path: Path) -> str:
+    return f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+
+def _said(error: Any) -> str:
+    where = ""
+    for part in error["loc"]:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown setting"
+    if error["type"] == "missing":
+        return f"{where}: is missing"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r:.80}"

@@ -1,0 +1,251 @@
+"""The signed statement: what it says and how it is read back.
+
+An in-toto Statement v1 whose subjects are every attached file and whose
+predicate binds host, image, content, tool, time and the counts. Readers ignore
+fields they do not know (in-toto's rule); no known field may be missing.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from hardpan.errors import TrustError
+from hardpan.files import Sha256, sha256_bytes
+from hardpan.signing import ALG, MalformedError, parse_json
+from scanners.report.documents import (
+    ContentPart,
+    Counts,
+    Document,
+    Findings,
+    HexDigest,
+    HostPart,
+    Many,
+    Moment,
+    SmokeDocument,
+)
+
+PREDICATE_TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
+
+MAX_STATEMENT_BYTES = 8 << 20
+
+
+class Digest(Document):
+    """A digest set; others beside SHA-256 may be there."""
+
+    sha256: HexDigest
+
+
+class Subject(Document):
+    """One attached file."""
+
+    digest: Digest
+    name: Annotated[str, Field(min_length=1, max_length=410)]
+
+
+class Image(Document):
+    """The image the target was booted from, and the statement about its build."""
+
+    digest: Digest
+    media_type: str
+    name: str
+    provenance: Digest
+    """Digest of the provenance statement's payload, not of the bundle around it."""
+
+
+class Target(Document):
+    """What was scanned."""
+
+    kind: Literal["host"]
+    host: HostPart
+    image: Image | None
+
+
+class Content(ContentPart):
+    """What it was scanned with."""
+
+    selected_rules_sha256: HexDigest
+    """Digest of the sorted rule ids, one a line."""
+
+
+class Tool(Document):
+    """Who says so."""
+
+    name: str
+    version: str
+
+
+class When(Document):
+    """The run."""
+
+    nonce: str | None
+    """What the auditor asked to see in the answer."""
+    profile: str
+    started: Moment
+    finished: Moment
+    invocation: Many[str]
+
+
+class Results(Document):
+    """The answer, short; rule by rule it is in ``file``."""
+
+    file: str
+    arf: Many[str]
+    selected: int
+    counts: Counts
+    before: Counts | None
+    score: str
+    exceptions: int
+    """Rules with an exception on record."""
+
+
+class Checks(Document):
+    """The testinfra checks."""
+
+    file: str
+    counts: dict[str, int]
+
+
+class SmokeResult(Document):
+    """The AI workload test."""
+
+    file: str
+    verdict: str
+
+
+class Predicate(Document):
+    """The claim."""
+
+    statement_version: Literal["1.0"]
+    signatures: Many[str]
+    """Which signatures exist, so that a stripped one is noticed."""
+    target: Target
+    content: Content
+    tool: Tool
+    scan: When
+    results: Results
+    checks: Checks
+    smoke: SmokeResult | None
+
+
+class Statement(Document):
+    """The whole payload."""
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
+    predicate_type: Literal["https://hardpan.dev/attestation/compliance-scan/v1"]
+    subject: Annotated[Many[Subject], Field(min_length=1, max_length=256)]
+    predicate: Predicate
+
+
+def selected_rules_sha256(findings: Findings) -> Sha256:
+    """The digest that binds which rules were selected."""
+    return sha256_bytes(
+        "".join(f"{r}\n" for r in sorted(x.rule_id for x in findings.rules)).encode()
+    )
+
+
+def predicate(
+    findings: Findings,
+    smoke: SmokeDocument | None,
+    *,
+    arf: tuple[str, ...],
+    invocation: tuple[str, ...],
+    nonce: str,
+    version: str,
+) -> Predicate:
+    """The claim that the documents support."""
+    return Predicate(
+        statement_version="1.0",
+        signatures=(ALG,),
+        target=Target(kind="host", host=findings.host, image=_image(findings)),
+        content=Content(
+            **findings.content.model_dump(), selected_rules_sha256=selected_rules_sha256(findings)
+        ),
+        tool=Tool(name="hardpan", version=version),
+        scan=When(
+            nonce=nonce or None,
+            profile=findings.profile,
+            started=findings.started,
+            finished=findings.finished,
+            invocation=invocation,
+        ),
+        results=Results(
+            file="findings.json",
+            arf=arf,
+            selected=len(findings.rules),
+            counts=findings.counts,
+            before=findings.before,
+            score=findings.score,
+            exceptions=sum(r.exception is not None for r in findings.rules),
+        ),
+        checks=Checks(file="junit.xml", counts=findings.check_counts()),
+        smoke=None if smoke is None else SmokeResult(file="smoke.json", verdict=smoke.verdict),
+    )
+
+
+def statement(claim: Predicate, digests: dict[str, Sha256]) -> dict[str, object]:
+    """The statement over the attached files (name -> digest), as JSON data."""
+    subject = [{"name": n, "digest": {"sha256": d}} for n, d in sorted(digests.items())]
+    return {
+        "_type": STATEMENT_TYPE,
+        "predicateType": PREDICATE_TYPE,
+        "subject": subject,
+        "predicate": claim.data(),
+    }
+
+
+def read_statement(payload: bytes) -> Statement:
+    """The statement in ``payload``; call it on bytes whose signature was checked.
+
+    Raises:
+        TrustError: not exactly such a statement.
+    """
+    value = parse_json(payload, what="statement", max_bytes=MAX_STATEMENT_BYTES)
+    try:
+        return Statement.model_validate(value)
+    except ValidationError as e:
+        raise MalformedError(f"statement: {problems(e)}") from e
+
+
+def read_provenance(payload: bytes) -> dict[str, str]:
+    """Name -> SHA-256 of what a SLSA provenance statement is about.
+
+    Raises:
+        TrustError: no such statement, or a subject without one digest.
+    """
+    value = parse_json(payload, what="provenance", max_bytes=MAX_STATEMENT_BYTES)
+    if not isinstance(value, dict) or value.get("_type") != STATEMENT_TYPE:
+        raise TrustError(f"provenance: _type: expected {STATEMENT_TYPE}")
+    if value.get("predicateType") != PROVENANCE_TYPE:
+        raise TrustError(f"provenance: predicateType: expected {PROVENANCE_TYPE}")
+    subjects = value.get("subject")
+    if not isinstance(subjects, list) or not subjects:
+        raise TrustError("provenance: subject: expected at least one")
+    try:
+        parts = [Subject.model_validate(s) for s in subjects]
+    except ValidationError as e:
+        raise MalformedError(f"provenance: subject: {problems(e)}") from e
+    if len({p.name for p in parts}) != len(parts):
+        raise TrustError("provenance: subject: a name appears twice")
+    return {p.name: p.digest.sha256 for p in parts}
+
+
+def problems(e: ValidationError) -> str:
+    """What pydantic found, in one line: places and expectations, no values."""
+    found = e.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, x['loc'])) or '(top)'}: {x['msg']}" for x in found[:3]]
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return "; ".join(told) + more
+
+
+def _image(findings: Findings) -> Image | None:
+    image = findings.image
+    if image is None:
+        return None
+    return Image(
+        digest=Digest(sha256=image.sha256),
+        media_type="application/x-qemu-disk",
+        name=image.name,
+        provenance=Digest(sha256=image.provenance_statement_sha256),
+    )

@@ -1,0 +1,244 @@
+"""Whether evidence is what it claims to be, and whether an auditor's policy takes it.
+
+A signature check is not a verification: cosign alone accepts swapped files,
+replays and another host's report. Everything here either holds or raises; what
+was checked is recorded, one line each, and nothing is skipped in silence.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from hardpan.errors import TrustError
+from hardpan.files import Sha256, sha256_bytes
+from hardpan.signing import Envelope, PublicKey, read_bundle
+from scanners.evidence import claims
+from scanners.evidence.archive import Archive
+from scanners.evidence.bundle import BUNDLE, UNSIGNED
+from scanners.evidence.policy import Key, Trust
+from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
+from scanners.report.documents import Findings, SmokeDocument
+
+_MAX_BUNDLE_BYTES = 12 << 20
+CHECKS = (
+    ("archive", "the file is an evidence archive, in the one form that hardpan writes"),
+    ("bundle", "the Sigstore bundle is well formed"),
+    ("signature", "a key trusted for scans signed the statement"),
+    ("statement", "the statement is complete and of the known type"),
+    ("copies", "statement.json and statement.sig are the bundle's own"),
+    ("files", "the attached files are exactly the listed ones, with their digests"),
+    ("findings", "counts, rules and target agree between statement and findings"),
+    ("key-window", "the scan lies in the time the key is trusted for"),
+    ("time", "the scan's times are in order and not in the future"),
+    ("age", "the scan is not older than the policy takes"),
+    ("nonce", "the auditor's nonce is in the statement"),
+    ("target", "the host is one that the policy names"),
+    ("content", "the SCAP content and profile are ones that the policy names"),
+    ("provenance", "a key trusted for builds vouches for the image the host booted"),
+    ("limits", "counts and score are within the policy's limits"),
+)
+"""Check id -> what it says, in the order they run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One check."""
+
+    id: str
+    outcome: str
+    """``ok``, ``fail``, ``over`` (a limit of the policy is exceeded), ``skipped`` (the policy
+    does not ask for it) or ``not run`` (an earlier check failed)."""
+
+    why: str
+
+
+class RefusedError(TrustError):
+    """The evidence is not trusted; ``outcomes`` tells every check."""
+
+    def __init__(self, message: str, outcomes: tuple[Outcome, ...]) -> None:
+        super().__init__(message, hint="do not use this evidence; ask for it again")
+        self.outcomes = outcomes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """Evidence whose every check held, limits aside."""
+
+    path: Path
+    statement: Statement
+    statement_sha256: Sha256
+    """The evidence's identity: signatures are malleable, this is not."""
+
+    key: Key
+    """The policy's key that signed it."""
+
+    findings: Findings
+    smoke: SmokeDocument | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def within_limits(self) -> bool:
+        """True when no limit of the policy is exceeded."""
+        return all(o.outcome != "over" for o in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Evidence whose parts fit together. Who made it is still unknown."""
+
+    statement: Statement
+    findings: Findings
+    smoke: SmokeDocument | None
+
+
+def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
+    """The evidence in ``path``, checked against ``trust`` at the moment ``now``.
+
+    Raises:
+        InputError: the file cannot be read.
+        RefusedError: a check failed.
+    """
+    run = _Run()
+    with run.check("archive"):
+        archive = Archive(path)
+    with archive:
+        with run.check("bundle"):
+            envelope = _envelope(archive)
+        with run.check("signature") as why:
+            payload, key = _opened(envelope, trust)
+            why(f"key {key.id!r}, role {key.role}")
+        with run.check("statement"):
+            statement = read_statement(payload)
+        opened = _documents(archive, envelope, statement, run)
+        for name, judge in claims.CLAIMS.items():
+            with run.check(name, keep_going=True) as why:
+                why(judge(statement.predicate, trust.policy, key, now))
+        with run.check("provenance", keep_going=True) as why:
+            why(claims.provenance(archive, statement.predicate, trust))
+    with run.check("limits", keep_going=True) as why:
+        over = claims.over_limits(statement.predicate.results, trust.policy)
+        why(claims.limits_said(trust.policy, over), "over" if over else "ok")
+    return Verified(
+        path=path,
+        statement=statement,
+        statement_sha256=sha256_bytes(payload),
+        key=key,
+        findings=opened.findings,
+        smoke=opened.smoke,
+        outcomes=run.ended(path),
+    )
+
+
+def open_unverified(path: Path) -> Opened:
+    """The evidence in ``path``, its parts checked against each other but against no key.
+
+    Raises:
+        InputError: the file cannot be read.
+        RefusedError: the parts do not fit.
+    """
+    run = _Run()
+    with run.check("archive"):
+        archive = Archive(path)
+    with archive:
+        with run.check("bundle"):
+            envelope = _envelope(archive)
+        with run.check("statement"):
+            statement = read_statement(envelope.unverified)
+        return _documents(archive, envelope, statement, run)
+
+
+def _documents(archive: Archive, envelope: Envelope, statement: Statement, run: "_Run") -> Opened:
+    with run.check("copies"):
+        _check_copies(archive, envelope)
+    with run.check("files") as why:
+        why(_check_files(archive, statement))
+    with run.check("findings"):
+        findings = claims.read_findings(archive, statement.predicate)
+        smoke = claims.read_smoke(archive, statement.predicate)
+    return Opened(statement=statement, findings=findings, smoke=smoke)
+
+
+def _envelope(archive: Archive) -> Envelope:
+    return read_bundle(archive.read(BUNDLE, max_bytes=_MAX_BUNDLE_BYTES), what=BUNDLE)
+
+
+def _opened(envelope: Envelope, trust: Trust) -> tuple[bytes, Key]:
+    keys: dict[PublicKey, Key] = {public: key for key, public in trust.role("scan")}
+    payload, public = envelope.opened(*keys)
+    return payload, keys[public]
+
+
+def _check_copies(archive: Archive, envelope: Envelope) -> None:
+    if archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES) != envelope.unverified:
+        raise TrustError("statement.json: not the statement in the bundle")
+    if archive.read("statement.sig", max_bytes=1024) != envelope.signature:
+        raise TrustError("statement.sig: not the signature in the bundle")
+
+
+def _check_files(archive: Archive, statement: Statement) -> str:
+    listed = {s.name: s.digest.sha256 for s in statement.subject}
+    if len(listed) != len(statement.subject):
+        raise TrustError("a file is listed twice")
+    there = set(archive.entries) - set(UNSIGNED)
+    for name in sorted(listed.keys() ^ there):
+        said = "is listed but missing" if name in listed else "is there but not listed"
+        raise TrustError(f"{ascii(name)[1:-1]}: {said}")
+    for name, expected in listed.items():
+        found = archive.sha256(name)
+        if found != expected:
+            raise TrustError(f"{name}: expected sha256 {expected}, found {found}")
+    return f"{len(listed)} files"
+
+
+class _Run:
+    """Records the checks as they run."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, Outcome] = {}
+        self._failed: list[str] = []
+
+    @contextmanager
+    def check(self, name: str, *, keep_going: bool = False) -> Iterator[Callable[..., None]]:
+        """Record how the block ends; unless ``keep_going``, a failure ends the run."""
+        said = Outcome(id=name, outcome="ok", why="")
+
+        def why(text: str, outcome: str = "ok") -> None:
+            nonlocal said
+            skipped = text.startswith("skipped: ")
+            said = replace(
+                said,
+                outcome="skipped" if skipped else outcome,
+                why=text.removeprefix("skipped: "),
+            )
+
+        try:
+            yield why
+        except TrustError as e:
+            said = replace(said, outcome="fail", why=str(e))
+            self._failed.append(f"{name}: {e}")
+            if not keep_going:
+                self._done[name] = said
+                raise RefusedError(self._failed[0], self._all()) from e
+        self._done[name] = said
+
+    def ended(self, path: Path) -> tuple[Outcome, ...]:
+        """Every outcome.
+
+        Raises:
+            RefusedError: a check failed.
+        """
+        if self._failed:
+            raise RefusedError(f"{path}: {'; '.join(self._failed)}", self._all())
+        return self._all()
+
+    def _all(self) -> tuple[Outcome, ...]:
+        missing = Outcome(id="", outcome="not run", why="an earlier check failed")
+        return tuple(self._done.get(i, replace(missing, id=i)) for i, _ in CHECKS)
+
+
+def as_data(outcomes: tuple[Outcome, ...]) -> list[dict[str, str]]:
+    """The outcomes as JSON data."""
+    said = dict(CHECKS)
+    return [{"id": o.id, "outcome": o.outcome, "check": said[o.id], "why": o.why} for o in outcomes]

@@ -1,0 +1,201 @@
+"""The documents a scan leaves behind: findings.json and smoke.json.
+
+Every other report is drawn from these two, so that what a person reads and what
+a program reads cannot differ, and so that a report can be drawn again from an
+evidence file alone. Keys are camelCase; numbers with a fraction are rounded to
+four places so that the canonical JSON form exists.
+"""
+
+from collections import Counter
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from scanners.model import Verdict
+
+VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
+SEVERITIES = ("high", "medium", "low", "unknown")
+OPEN = frozenset({"fail", "error", "unknown"})
+"""Verdicts that need someone's attention unless an exception is on record."""
+
+T = TypeVar("T")
+Number = int | float
+Many = Annotated[tuple[T, ...], Field(strict=False)]
+HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+"""RFC 3339, UTC, whole seconds."""
+
+Severity = Literal["high", "medium", "low", "unknown"]
+Outcome = Literal["passed", "failed", "error", "skipped"]
+VerdictName = Literal[
+    "pass", "fail", "error", "unknown", "notapplicable", "notchecked", "informational", "fixed"
+]
+
+
+def _every_verdict(counts: dict[str, int]) -> dict[str, int]:
+    if set(counts) != set(VERDICTS):
+        raise ValueError(f"expected a count for each of {', '.join(VERDICTS)}")
+    return counts
+
+
+Counts = Annotated[dict[str, Annotated[int, Field(ge=0)]], AfterValidator(_every_verdict)]
+
+
+class Document(BaseModel):
+    """A part of a JSON document: frozen, camelCase, types not bent.
+
+    Readers ignore fields they do not know, as in-toto asks; the version in
+    ``schemaVersion`` or the predicate's type says when that would be wrong.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    def data(self) -> dict[str, object]:
+        """The document as JSON data."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class HostPart(Document):
+    """Who the target is and what it runs."""
+
+    hostname: str
+    host_key_type: str
+    host_key_sha256: str
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+    machine_id_hmac: str
+    """HMAC-SHA256 keyed with the machine id over an application id; never the id itself."""
+    product_uuid_sha256: str
+    boot_id: str
+    os_id: str
+    os_version: str
+    os_name: str
+    platform_id: str
+    cpe: str
+    kernel: str
+    cmdline: str
+    fips_kernel_flag: bool
+    """FIPS mode is on. It does not say that a module is validated."""
+    packages_sha256: str
+    virtualization: str
+
+
+class ContentPart(Document):
+    """The SCAP content that was evaluated."""
+
+    name: str
+    version: str
+    source_sha256: HexDigest
+    """Digest of the data stream as upstream made it."""
+    derived_sha256: HexDigest
+    """Digest of what was really scanned with."""
+    origin: str
+    derivation: str
+    benchmark_id: str
+    profile_id: str
+    engine: str
+
+
+class ImagePart(Document):
+    """The image the target was booted from."""
+
+    name: str
+    sha256: HexDigest
+    provenance_statement_sha256: HexDigest
+
+
+class Rule(Document):
+    """One selected rule."""
+
+    rule_id: str
+    title: str
+    severity: Severity
+    verdict: VerdictName
+    exception: str | None
+    """The reason on record for leaving it as it is; the verdict stays."""
+    stig_ids: Many[str]
+    sv_ids: Many[str]
+    nist: Many[str]
+    cce: str
+    engine: str
+    found: Many[str]
+    """What was looked at and found."""
+    rationale: str
+    fix_text: str
+
+    @property
+    def is_open(self) -> bool:
+        """True when it failed or could not be judged and no exception is on record."""
+        return self.verdict in OPEN and self.exception is None
+
+
+class CheckPart(Document):
+    """One testinfra test."""
+
+    name: str
+    outcome: Outcome
+    message: str
+    took_s: Number
+
+
+class Findings(Document):
+    """``findings.json``: the scan's answer, rule by rule."""
+
+    schema_version: Literal["1.0"]
+    profile: str
+    started: Moment
+    finished: Moment
+    host: HostPart
+    image: ImagePart | None
+    content: ContentPart
+    score: Annotated[str, Field(pattern=r"^\d{1,3}\.\d\d$")]
+    """XCCDF default score, 0.00 to 100.00."""
+    counts: Counts
+    before: Counts | None
+    """Counts before hardening, where the same run built the image."""
+    rules: Many[Rule]
+    checks: Many[CheckPart]
+
+    def open_by_severity(self) -> dict[str, int]:
+        """Severity -> number of open rules."""
+        count = Counter[str](r.severity for r in self.rules if r.is_open)
+        return {s: count[s] for s in SEVERITIES}
+
+    def check_counts(self) -> dict[str, int]:
+        """Outcome -> number of testinfra checks."""
+        count = Counter[str](c.outcome for c in self.checks)
+        return {o: count[o] for o in ("passed", "failed", "error", "skipped")}
+
+
+class MeasurePart(Document):
+    """One figure of the smoke test."""
+
+    name: str
+    unit: str
+    direction: str
+    value: Number | None
+    n: int
+    minimum: Number | None
+    maximum: Number | None
+    verdict: str
+    reason: str
+
+
+class SmokeDocument(Document):
+    """``smoke.json``: the AI workload test."""
+
+    backend: str
+    framework: str
+    model: str
+    model_sha256: str
+    verdict: str
+    reason: str
+    measures: Many[MeasurePart]
+    environment: dict[str, str]

@@ -1,0 +1,161 @@
+"""From a scan to its documents. What came from a target is made harmless to read here."""
+
+import math
+from typing import cast, get_args
+
+from scanners.model import Scan, Smoke
+from scanners.report.documents import (
+    VERDICTS,
+    CheckPart,
+    ContentPart,
+    Findings,
+    HostPart,
+    ImagePart,
+    MeasurePart,
+    Number,
+    Outcome,
+    Rule,
+    Severity,
+    SmokeDocument,
+    VerdictName,
+)
+
+
+def findings(scan: Scan) -> Findings:
+    """The findings document of ``scan``; a target's words are made harmless to read."""
+    made = scan.evaluation
+    content = made.content
+    return Findings(
+        schema_version="1.0",
+        profile=clean(scan.profile),
+        started=scan.started or made.started,
+        finished=scan.finished or made.finished,
+        host=_host(scan),
+        image=_image(scan),
+        content=ContentPart(
+            name=clean(content.name),
+            version=clean(content.version),
+            source_sha256=content.source_sha256,
+            derived_sha256=content.derived_sha256,
+            origin=clean(content.origin),
+            derivation=clean(content.derivation),
+            benchmark_id=clean(made.benchmark_id),
+            profile_id=clean(made.profile_id),
+            engine=clean(made.engine),
+        ),
+        score=f"{made.score:.2f}",
+        counts=made.counts(),
+        before=None if scan.before is None else {v: scan.before.get(v, 0) for v in VERDICTS},
+        rules=_rules(scan),
+        checks=tuple(
+            CheckPart(
+                name=clean(c.name),
+                outcome=cast(Outcome, c.outcome),
+                message=clean(c.message),
+                took_s=_plain(c.took_s) or 0,
+            )
+            for c in scan.checks
+        ),
+    )
+
+
+def smoke(made: Smoke) -> SmokeDocument:
+    """The smoke test's document."""
+    return SmokeDocument(
+        backend=clean(made.backend),
+        framework=clean(made.framework),
+        model=clean(made.model),
+        model_sha256=clean(made.model_sha256),
+        verdict=clean(made.verdict),
+        reason=clean(made.reason),
+        measures=tuple(
+            MeasurePart(
+                name=clean(m.name),
+                unit=clean(m.unit),
+                direction=clean(m.direction),
+                value=_plain(m.value),
+                n=m.n,
+                minimum=_plain(m.minimum),
+                maximum=_plain(m.maximum),
+                verdict=clean(m.verdict),
+                reason=clean(m.reason),
+            )
+            for m in made.measures
+        ),
+        environment={_key(k): clean(v) for k, v in made.environment.items()},
+    )
+
+
+def clean(text: str) -> str:
+    """``text`` with every character that hides or moves other text shown as U+FFFD.
+
+    Control characters, lone surrogates and bidirectional overrides come from
+    targets and would lie on a screen or break XML. Line ends and tabs stay.
+    """
+    return "".join(c if c in "\n\t" or _is_shown(c) else "\ufffd" for c in text)
+
+
+def _is_shown(c: str) -> bool:
+    if c < "\x7f":
+        return c >= " "
+    return (
+        not "\x7f" <= c <= "\x9f"
+        and not "\ud800" <= c <= "\udfff"
+        and c not in "\u200e\u200f\u061c\u2028\u2029\ufeff\ufffe\uffff"
+        and not "\u202a" <= c <= "\u202e"
+        and not "\u2066" <= c <= "\u2069"
+    )
+
+
+def _host(scan: Scan) -> HostPart:
+    host = scan.host
+    values: dict[str, object] = {name: getattr(host, name) for name in HostPart.model_fields}
+    return HostPart.model_validate(
+        {k: clean(v) if isinstance(v, str) else v for k, v in values.items()}
+    )
+
+
+def _image(scan: Scan) -> ImagePart | None:
+    if scan.image is None:
+        return None
+    return ImagePart(
+        name=clean(scan.image.name),
+        sha256=scan.image.sha256,
+        provenance_statement_sha256=scan.image.provenance_statement_sha256,
+    )
+
+
+def _rules(scan: Scan) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(
+            rule_id=clean(r.rule_id),
+            title=clean(r.title),
+            severity=_severity(r.severity),
+            verdict=cast(VerdictName, r.verdict.value),
+            exception=clean(scan.exceptions[r.rule_id]) if r.rule_id in scan.exceptions else None,
+            stig_ids=tuple(map(clean, r.stig_ids)),
+            sv_ids=tuple(map(clean, r.sv_ids)),
+            nist=tuple(map(clean, r.nist)),
+            cce=clean(r.cce),
+            engine=clean(r.engine),
+            found=tuple(map(clean, r.found)),
+            rationale=clean(r.rationale),
+            fix_text=clean(r.fix_text),
+        )
+        for r in scan.evaluation.results
+    )
+
+
+def _severity(name: str) -> Severity:
+    return cast(Severity, name) if name in get_args(Severity) else "unknown"
+
+
+def _key(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
+
+
+def _plain(number: float) -> Number | None:
+    if not math.isfinite(number) or abs(number) > 2**53:
+        return None
+    rounded = round(number, 4)
+    return int(rounded) if rounded == int(rounded) else rounded

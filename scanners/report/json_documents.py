@@ -1,0 +1,32 @@
+"""The two documents as canonical JSON bytes, and the schema of the first."""
+
+import json
+
+from hardpan.files import canonical_json
+from scanners.report.base import Report
+from scanners.report.documents import Findings
+
+
+class FindingsJson:
+    """``findings.json``."""
+
+    def render(self, report: Report) -> bytes:
+        """The findings as RFC 8785 bytes."""
+        return canonical_json(report.findings.data())
+
+
+class SmokeJson:
+    """``smoke.json``; ``null`` where no smoke test ran."""
+
+    def render(self, report: Report) -> bytes:
+        """The smoke test as RFC 8785 bytes."""
+        return canonical_json(None if report.smoke is None else report.smoke.data())
+
+
+def schema() -> bytes:
+    """JSON Schema of ``findings.json``, as ``findings.schema.json`` holds it."""
+    made = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Findings.model_json_schema(by_alias=True, mode="serialization"),
+    }
+    return (json.dumps(made, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,57 @@
+"""The scan's answer in a few plain lines, for the end of a run and for ``show``."""
+
+from collections.abc import Mapping
+
+from scanners.report.documents import OPEN, Findings, SmokeDocument
+
+_SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "informational")
+
+
+def lines(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
+    """One fact a line, labels aligned; already free of control characters."""
+    host, content, image = findings.host, findings.content, findings.image
+    rows = [
+        ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
+        (
+            "FIPS mode",
+            "on (kernel flag; no claim of validation)" if host.fips_kernel_flag else "off",
+        ),
+        ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+        ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
+        ("content", f"{content.name} {content.version}, {content.origin}"),
+        ("profile", content.profile_id),
+        ("before", counts(findings.before) if findings.before else "not scanned before hardening"),
+        ("now", counts(findings.counts)),
+        ("score", f"{findings.score} of 100"),
+        ("open", _open(findings)),
+        ("checks", counts(findings.check_counts()) if findings.checks else "none ran"),
+        *_smoke(smoke),
+    ]
+    width = max(len(label) for label, _ in rows)
+    return tuple(f"{label:<{width}}  {' '.join(text.split())}" for label, text in rows)
+
+
+def counts(by_name: Mapping[str, int]) -> str:
+    """``pass 312, fail 41, …``: what is zero is left out, pass and fail are not."""
+    kept = [n for n in (*_SHOWN, "fixed", "passed", "failed", "skipped") if n in by_name]
+    return ", ".join(f"{n} {by_name[n]}" for n in kept if by_name[n] or n in ("pass", "fail"))
+
+
+def _open(findings: Findings) -> str:
+    excepted = sum(r.verdict in OPEN and not r.is_open for r in findings.rules)
+    by_severity = ", ".join(f"{n} {s}" for s, n in findings.open_by_severity().items() if n)
+    return f"{by_severity or 'none'}; {excepted} with an exception on record"
+
+
+def _smoke(smoke: SmokeDocument | None) -> list[tuple[str, str]]:
+    if smoke is None:
+        return [("smoke test", "did not run")]
+    first = ("smoke test", f"{smoke.verdict}: {smoke.framework}, {smoke.backend}, {smoke.reason}")
+    figures = [("", f"{m.name}: {_figure(m.value, m.unit)} (n={m.n})") for m in smoke.measures]
+    return [(first[0], first[1].rstrip(", ")), *figures]
+
+
+def _figure(value: float | None, unit: str) -> str:
+    if value is None:
+        return "no value"
+    return f"{value:,.4g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"

@@ -1,0 +1,108 @@
+"""Evidence taken apart, changed and put together again, with or without the right key."""
+
+import base64
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hardpan.files import sha256_bytes
+from hardpan.signing import Signer, load_signer, sign
+from scanners.commands.keys import KeyRing, new_keys
+from scanners.evidence.archive import write_archive
+from scanners.evidence.policy import Trust, load_policy
+from scanners.evidence.verify import Verified, verify
+from tests.unit.evidence import samples
+
+NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
+KEYS_MADE = datetime(2026, 11, 1, tzinfo=UTC)
+UNSIGNED = ("evidence.sigstore.json", "statement.json", "statement.sig")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """Keys, a policy, and evidence that verifies."""
+
+    folder: Path
+    ring: KeyRing
+    scan: Signer
+    build: Signer
+    good: Path
+
+    def trust(self, extra: str = "") -> Trust:
+        """The policy, with lines added at its end."""
+        policy = self.ring.policy.with_name("changed.yaml")
+        base = self.ring.policy.read_text().partition("# More than this")[0]
+        policy.write_text(base + extra)
+        return load_policy(policy)
+
+    def files(self) -> dict[str, bytes]:
+        """The good evidence's files."""
+        with zipfile.ZipFile(self.good) as z:
+            return {n: z.read(n) for n in z.namelist()}
+
+    def statement(self) -> Any:
+        """The good evidence's statement, to be changed."""
+        return json.loads(self.files()["statement.json"])
+
+    def put(self, files: dict[str, bytes]) -> Path:
+        """An archive of ``files`` as they are."""
+        path = self.folder / "forged.evidence.zip"
+        write_archive(path, files.items())
+        return path
+
+    def signed(
+        self,
+        payload: Any,
+        files: dict[str, bytes] | None = None,
+        signer: Signer | None = None,
+    ) -> Path:
+        """An archive with ``payload`` really signed."""
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        made = sign(data, signer or self.scan)
+        proofs = dict(zip(UNSIGNED, (made.bundle, made.payload, made.signature), strict=True))
+        return self.put({**(files or self.files()), **proofs})
+
+    def with_files(self, changed: dict[str, bytes | None]) -> Path:
+        """Files changed (None: removed) and everything signed again as if it were right."""
+        files = {n: d for n, d in {**self.files(), **changed}.items() if d is not None}
+        statement = self.statement()
+        statement["subject"] = [
+            {"name": n, "digest": {"sha256": sha256_bytes(d)}}
+            for n, d in sorted(files.items())
+            if n not in UNSIGNED
+        ]
+        return self.signed(statement, files)
+
+    def changed(self, change: Callable[[Any], object]) -> Path:
+        """The statement changed and signed again with the right key."""
+        statement = self.statement()
+        change(statement)
+        return self.signed(statement)
+
+    def verify(self, path: Path, extra: str = "", *, now: datetime = NOW) -> Verified:
+        """Check ``path`` against the policy with ``extra``."""
+        return verify(path, self.trust(extra), now=now)
+
+
+def lab(folder: Path) -> Lab:
+    """A lab in ``folder``."""
+    ring = new_keys(folder / "keys", now=KEYS_MADE)
+    scan, build = load_signer(ring.scan), load_signer(ring.build)
+    good = samples.write(samples.scan(image=samples.image(build)), scan, folder, nonce="n" * 16)
+    return Lab(folder=folder, ring=ring, scan=scan, build=build, good=good)
+
+
+def edit_bundle(files: dict[str, bytes], change: Callable[[Any], object]) -> dict[str, bytes]:
+    """``files`` with the bundle changed."""
+    bundle = json.loads(files["evidence.sigstore.json"])
+    change(bundle)
+    return {**files, "evidence.sigstore.json": json.dumps(bundle).encode()}
+
+
+def b64(data: bytes) -> str:
+    """Standard base64."""
+    return base64.b64encode(data).decode()

@@ -1,0 +1,173 @@
+"""A small and a realistic scan, keys, and evidence made of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from hardpan import events
+from hardpan.files import sha256_bytes
+from hardpan.signing import Signer, sign
+from scanners.evidence import bundle
+from scanners.model import (
+    Check,
+    Content,
+    Evaluation,
+    Host,
+    ImageRef,
+    Measure,
+    RuleResult,
+    Scan,
+    Smoke,
+    Verdict,
+)
+
+SHA = sha256_bytes(b"x")
+STARTED, FINISHED = "2026-11-21T04:00:00Z", "2026-11-21T04:05:00Z"
+HOST_KEY = "SHA256:" + "A" * 43
+
+HOST = Host(
+    hostname="lab",
+    host_key_type="ssh-ed25519",
+    host_key_sha256=HOST_KEY,
+    machine_id_hmac=SHA,
+    product_uuid_sha256="",
+    boot_id="0b0c7a36-6f1a-4d8e-9a55-6f4f0d7f5a10",
+    os_id="hardpan-lab",
+    os_version="9.6",
+    os_name="Hardpan Lab 9.6",
+    platform_id="platform:el9",
+    cpe="cpe:/o:hardpan:lab:9",
+    kernel="6.12.48+deb13-cloud-amd64",
+    cmdline="root=/dev/mapper/vg0-root ro fips=1 audit=1",
+    fips_kernel_flag=True,
+    packages_sha256=SHA,
+    virtualization="qemu",
+)
+CONTENT = Content(
+    name="ssg-rhel9-ds.xml",
+    version="0.1.82",
+    source_sha256=SHA,
+    derived_sha256=sha256_bytes(b"y"),
+    origin="Debian ssg-nondebian 0.1.82-1",
+    derivation="applies to hardpan-lab-release; slimmed to the profile",
+)
+SMOKE = Smoke(
+    backend="cpu",
+    framework="torch 2.6.0",
+    model="all-MiniLM-L6-v2",
+    model_sha256=SHA,
+    verdict="pass",
+    reason="every figure was measured",
+    environment={"cpu": "Some CPU @ 2.0 GHz", "threads": "2"},
+    measures=(
+        Measure(
+            name="matmul 1024",
+            unit="GFLOP/s",
+            direction="higher",
+            value=41.23456,
+            n=10,
+            minimum=39.0,
+            maximum=42.5,
+            verdict="not_checked",
+            reason="no reference for this machine",
+        ),
+        Measure(
+            name="embedding latency",
+            unit="ms",
+            direction="lower",
+            value=float("nan"),
+            n=0,
+            minimum=float("nan"),
+            maximum=float("inf"),
+            verdict="error",
+            reason="did not finish",
+        ),
+    ),
+)
+
+
+def rule(n: int, verdict: Verdict, **more: object) -> RuleResult:
+    base = RuleResult(
+        rule_id=f"xccdf_org.ssgproject.content_rule_r{n:03}",
+        title=f"Rule number {n}",
+        severity="medium",
+        verdict=verdict,
+    )
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+RULES = (
+    rule(1, Verdict.PASS, engine="OVAL", stig_ids=("RHEL-09-211010",)),
+    rule(
+        2,
+        Verdict.FAIL,
+        severity="high",
+        found=("/etc/ssh/sshd_config: PermitRootLogin yes",),
+        fix_text="echo 'PermitRootLogin no' > /etc/ssh/sshd_config.d/00.conf",
+        rationale="Root logins are anonymous.",
+        cce="CCE-12345-6",
+        nist=("CM-6(a)",),
+    ),
+    rule(3, Verdict.FAIL),
+    rule(4, Verdict.NOT_APPLICABLE, severity="low"),
+    rule(5, Verdict.NOT_CHECKED),
+)
+
+
+def scan(**changes: object) -> Scan:
+    """A scan of five rules: one passes, one fails openly, one with an exception."""
+    base = Scan(
+        profile="lab-stig",
+        host=HOST,
+        evaluation=Evaluation(
+            content=CONTENT,
+            benchmark_id="xccdf_org.ssgproject.content_benchmark_RHEL-9",
+            profile_id="xccdf_org.ssgproject.content_profile_stig",
+            started=STARTED,
+            finished=FINISHED,
+            engine="openscap 1.4.2",
+            results=RULES,
+            score=61.0,
+        ),
+        before={"pass": 0, "fail": 3, "notapplicable": 1, "notchecked": 1},
+        checks=(
+            Check(name="test_ssh::test_root_cannot_log_in", outcome="passed", message="", took_s=1),
+            Check(
+                name="test_ssh::test_port",
+                outcome="failed",
+                message="expected 22\nis 23",
+                took_s=0.25,
+            ),
+        ),
+        smoke=SMOKE,
+        packages=("audit-0:3.1.2-2.el9.x86_64", "bash-0:5.2-1.el9.x86_64"),
+        raw={"arf-1.xml": b"<arf/>" * 100, "arf-2.xml": b"<arf>2</arf>"},
+        exceptions={RULES[2].rule_id: "needed by the build, see T-1"},
+        started=STARTED,
+        finished=FINISHED,
+        invocation=("hardpan", "scan", "lab"),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def image(build: Signer, *, sha256: str = SHA, **more: object) -> ImageRef:
+    """An image whose provenance ``build`` signed."""
+    statement: dict[str, object] = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "subject": [{"name": "lab.qcow2", "digest": {"sha256": sha256}}],
+        "predicate": {"buildDefinition": {"buildType": "https://hardpan.dev/build/v1"}},
+        **more,
+    }
+    signed = sign(statement, build)
+    return ImageRef(
+        name="lab.qcow2",
+        sha256=SHA,
+        provenance=signed.bundle,
+        provenance_statement_sha256=sha256_bytes(signed.payload),
+        sbom=b'{"bomFormat":"CycloneDX"}',
+    )
+
+
+def write(made: Scan, signer: Signer, folder: Path, *, nonce: str = "") -> Path:
+    """Evidence of ``made`` in ``folder``."""
+    return bundle.write(made, signer, folder / "lab.evidence.zip", events.silent, nonce=nonce)

@@ -1,0 +1,262 @@
+import io
+import struct
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import InputError, TrustError
+from scanners.evidence import archive
+from scanners.evidence.archive import Archive, Entry, write_archive
+
+FILES = [("b.txt", b"hello"), ("a/c.txt", b"x" * 5000), ("e", b"")]
+
+
+def _zip(*entries: tuple[str, bytes], **more: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data in entries:
+            info = zipfile.ZipInfo(name)
+            info.compress_type = more.get("method", zipfile.ZIP_DEFLATED)
+            info.external_attr = more.get("attr", 0o100644 << 16)
+            z.writestr(info, data)
+    return out.getvalue()
+
+
+def _open(tmp_path: Path, data: bytes) -> dict[str, bytes]:
+    path = tmp_path / "x.zip"
+    path.write_bytes(data)
+    with Archive(path) as a:
+        return {n: a.read(n, max_bytes=10_000) for n in a.entries}
+
+
+def test_what_was_written_is_read_by_us_and_by_others(tmp_path: Path) -> None:
+    write_archive(tmp_path / "x.zip", FILES)
+
+    assert _open(tmp_path, (tmp_path / "x.zip").read_bytes()) == dict(FILES)
+    with zipfile.ZipFile(tmp_path / "x.zip") as z:
+        assert z.testzip() is None
+        assert z.namelist() == ["a/c.txt", "b.txt", "e"]
+        assert {n: z.read(n) for n in z.namelist()} == dict(FILES)
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    write_archive(tmp_path / "1", FILES)
+    write_archive(tmp_path / "2", reversed(FILES))
+
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+UNSAFE = [
+    "../x",
+    "/x",
+    "a//b",
+    "a/../b",
+    "a\\b",
+    "C:x",
+    "",
+    ".hidden",
+    "a/.ssh",
+    "x ",
+    "x\n",
+    "x\x00y",
+    "-rf",
+    "a/-rf",
+    "evil\u202egpj.exe",
+    "é",
+    "e\u0301",
+    "a/b/c/d/e",
+    "x" * 101,
+    "a/",
+]
+
+
+@pytest.mark.parametrize("name", UNSAFE, ids=ascii)
+def test_an_unsafe_name_is_neither_written_nor_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="not a safe file name"):
+        write_archive(tmp_path / "x.zip", [(name, b"")])
+
+    at = name.encode("utf-8")
+    with pytest.raises(TrustError):
+        _open(tmp_path, _zip(("q" * max(1, len(at)), b"")).replace(b"q" * max(1, len(at)), at))
+    assert not (tmp_path.parent / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("a", "a"), "the same name"),
+        (("A", "a"), "differ only in case"),
+        (("a", "a/b"), "both a file and a folder"),
+        (("A", "a/b"), "both a file and a folder"),
+    ],
+)
+def test_two_names_for_one_file_are_refused(
+    tmp_path: Path, names: tuple[str, str], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        write_archive(tmp_path / "x.zip", [(n, b"") for n in names])
+    with pytest.warns(UserWarning, match="Duplicate") if len(set(names)) == 1 else _quiet():
+        data = _zip(*((n, b"") for n in names))
+    with pytest.raises(TrustError, match=said):
+        _open(tmp_path, data)
+
+
+class _quiet:  # noqa: N801
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _prefixed(data: bytes) -> bytes:
+    return b"#!/bin/sh\n" + data
+
+
+def _hidden(data: bytes) -> bytes:
+    at = data.index(b"PK\1\2")
+    end = bytearray(data[:at] + b"hidden" + data[at:])
+    struct.pack_into("<I", end, len(end) - 6, at + 6)
+    return bytes(end)
+
+
+def _local_name(data: bytes) -> bytes:
+    return data.replace(b"b.txt", b"z.txt", 1)
+
+
+def _commented(data: bytes) -> bytes:
+    return data[:-2] + b"\2\0hi"
+
+
+def _encrypted(data: bytes) -> bytes:
+    return data.replace(b"PK\1\2\x14\x03\x14\0\0\0", b"PK\1\2\x14\x03\x14\0\1\0", 1)
+
+
+def _count(data: bytes) -> bytes:
+    changed = bytearray(data)
+    struct.pack_into("<HH", changed, len(data) - 14, 9, 9)
+    return bytes(changed)
+
+
+def _padded(data: bytes) -> bytes:
+    changed = bytearray(data[:-22] + b"more" + data[-22:])
+    length = struct.unpack_from("<I", data, len(data) - 10)[0]
+    struct.pack_into("<I", changed, len(changed) - 10, length + 4)
+    return bytes(changed)
+
+
+def _overlap(data: bytes) -> bytes:
+    changed = bytearray(data)
+    second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 4)
+    struct.pack_into("<I", changed, second + 42, 0)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_prefixed, "end record is not as hardpan writes it"),
+        (_hidden, "belong to no file"),
+        (_local_name, "headers of the archive disagree"),
+        (_commented, "not an evidence archive"),
+        (_encrypted, "not as hardpan writes it"),
+        (_count, "is cut short"),
+        (_padded, "directory holds more than it says"),
+        (_overlap, "headers of the archive disagree"),
+        (lambda d: d + b"\0", "not an evidence archive"),
+        (lambda d: b"", "not an evidence archive"),
+        (lambda d: b"PK\5\6" + b"\xff" * 18, "end record"),
+    ],
+)
+def test_an_archive_of_another_make_is_refused(
+    tmp_path: Path, change: Callable[[bytes], bytes], said: str
+) -> None:
+    data = _zip(("a.txt", b"x"), ("b.txt", b"hello"))
+    assert _open(tmp_path, data)
+
+    with pytest.raises(TrustError, match=said):
+        _open(tmp_path, change(data))
+
+
+@pytest.mark.parametrize(
+    "attr",
+    [0o120777 << 16, 0o040755 << 16, 0o010644 << 16, 0o100755 << 16, 0o104644 << 16, 0x10],
+    ids=["symlink", "folder", "fifo", "executable", "setuid", "DOS folder"],
+)
+def test_only_plain_files_are_taken(tmp_path: Path, attr: int) -> None:
+    with pytest.raises(TrustError, match="a link, folder, or not as hardpan writes it"):
+        _open(tmp_path, _zip(("a", b"/etc/passwd"), attr=attr))
+
+
+def test_another_packing_method_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrustError, match="not as hardpan writes it"):
+        _open(tmp_path, _zip(("a", b"x"), method=zipfile.ZIP_STORED))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    bomb = _zip(("a", b"\0" * (64 << 20)))
+    began = time.monotonic()
+
+    with pytest.raises(TrustError, match="unpacks to more than 200 times its size"):
+        _open(tmp_path, bomb)
+    assert time.monotonic() - began < 1
+
+
+def test_a_bomb_that_lies_about_its_size_is_stopped_at_its_lie(tmp_path: Path) -> None:
+    data = b"\0" * (64 << 20)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(data) + packer.flush()
+    entry = Entry(name="a", size=1000, packed=len(packed), crc=zlib.crc32(data), offset=0)
+    at = len(entry.local()) + len(packed)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry.central()), at, 0)
+    path = tmp_path / "x.zip"
+    path.write_bytes(entry.local() + packed + entry.central() + end)
+
+    with Archive(path) as a, pytest.raises(TrustError, match="not the bytes that the archive"):
+        a.read("a", max_bytes=10_000)
+
+
+def test_files_out_of_order_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrustError, match="not in order of their names"):
+        _open(tmp_path, _zip(("b", b""), ("a", b"")))
+
+
+def test_too_many_too_large_and_too_much_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="at most 256 files, found 257"):
+        write_archive(tmp_path / "x.zip", [(f"f{i:03}", b"") for i in range(257)])
+    many = _zip(*((f"f{i:03}", b"x") for i in range(archive.MAX_FILES + 1)))
+    with pytest.raises(TrustError, match="end record"):
+        _open(tmp_path, many)
+    for name, said in (
+        ("MAX_FILE_BYTES", "expected at most 4 bytes, found 5"),
+        ("MAX_TOTAL_BYTES", "unpacks to more than 4 bytes"),
+        ("MAX_ARCHIVE_BYTES", "expected at most 4 bytes"),
+    ):
+        with monkeypatch.context() as m:
+            m.setattr(archive, name, 4)
+            with pytest.raises(TrustError, match=said):
+                _open(tmp_path, _zip(("a", b"12345")))
+
+
+def test_reading_more_than_was_asked_for_is_refused(tmp_path: Path) -> None:
+    write_archive(tmp_path / "x.zip", FILES)
+
+    with Archive(tmp_path / "x.zip") as a, pytest.raises(TrustError, match="at most 4 bytes"):
+        a.read("b.txt", max_bytes=4)
+
+
+def test_a_missing_archive_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        Archive(tmp_path / "no.zip")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        Archive(tmp_path)
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        write_archive(tmp_path / "x.zip", [("a", b"\0" * (64 << 20))])
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from hardpan import events
+from hardpan.errors import InputError
+from hardpan.events import Event
+from scanners.evidence import bundle
+from tests.unit.evidence import samples
+from tests.unit.evidence.forge import Lab
+
+
+def test_the_same_scan_gives_the_same_statement(lab: Lab, tmp_path: Path) -> None:
+    files = [bundle.attachments(samples.scan(), lab.scan).files for _ in range(2)]
+
+    assert files[0] == files[1]
+
+
+def test_the_statement_binds_host_image_content_and_counts(lab: Lab) -> None:
+    statement = lab.statement()
+    claim = statement["predicate"]
+
+    assert statement["predicateType"] == "https://hardpan.dev/attestation/compliance-scan/v1"
+    assert claim["target"]["host"]["hostKeySha256"] == samples.HOST_KEY
+    assert claim["target"]["image"]["digest"]["sha256"] == samples.SHA
+    assert claim["content"]["sourceSha256"] == samples.SHA
+    assert claim["results"]["counts"]["fail"] == 2
+    assert claim["results"]["before"]["fail"] == 3
+    assert claim["results"]["arf"] == ["arf-1.xml", "arf-2.xml"]
+    assert claim["signatures"] == ["ecdsa-p256-sha256"]
+    assert claim["scan"]["nonce"] == "n" * 16
+
+
+def test_the_public_key_lies_beside_and_not_inside(lab: Lab) -> None:
+    assert (lab.folder / "lab.pub").read_text() == lab.scan.public.pem
+    assert not any(n.endswith((".pub", ".pem")) for n in lab.files())
+    assert b"PRIVATE KEY" not in b"".join(lab.files().values())
+
+
+def test_a_name_that_is_taken_or_unsafe_is_refused(lab: Lab, tmp_path: Path) -> None:
+    for name, said in (
+        ("findings.json", "is taken"),
+        ("evidence.sigstore.json", "is taken"),
+        ("sbom.cdx.json", "is taken"),
+        ("../arf.xml", "not a safe file name"),
+        ("Report.html", "differ only in case"),
+    ):
+        made = samples.scan(raw={"arf-1.xml": b"x", name: b"x"})
+        with pytest.raises(InputError, match=said):
+            samples.write(made, lab.scan, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_suffix_is_refused(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a name that ends in \.evidence\.zip"):
+        bundle.write(samples.scan(), lab.scan, tmp_path / "x.zip", events.silent)
+
+
+def test_the_stage_is_announced(lab: Lab, tmp_path: Path) -> None:
+    seen: list[Event] = []
+    bundle.write(samples.scan(), lab.scan, tmp_path / "x.evidence.zip", seen.append)
+
+    assert isinstance(seen[0], events.Started)
+    assert isinstance(seen[-1], events.Ended)
+
+
+def test_every_json_file_is_its_own_canonical_form(lab: Lab) -> None:
+    for name, data in lab.files().items():
+        if name.endswith(".json") and name != "sbom.cdx.json":
+            again = json.dumps(
+                json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            )
+            assert data == again.encode(), name

@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from hardpan import cli, clock
+from hardpan.errors import Exit
+from tests.unit.evidence.forge import NOW, Lab
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def _policy(lab: Lab, tmp_path: Path, extra: str = "") -> str:
+    policy = lab.ring.policy.with_name(f"{tmp_path.name}.yaml")
+    policy.write_text(lab.ring.policy.read_text().partition("# More than this")[0] + extra)
+    return str(policy)
+
+
+def test_verify_says_each_check_and_ends_with_0(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.run(["verify", str(lab.good), "--policy", _policy(lab, tmp_path)])
+    out = capsys.readouterr().out
+
+    assert code == Exit.DONE
+    assert out.splitlines()[0].startswith("ok    archive     ")
+    assert out.endswith("verdict: verified\n")
+
+
+def test_verify_ends_with_1_when_a_limit_is_exceeded(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = _policy(lab, tmp_path, "max_counts: {fail: 0}\n")
+    code = cli.run(["verify", str(lab.good), "--policy", policy])
+    out = capsys.readouterr().out
+
+    assert code == Exit.FINDINGS
+    assert "OVER  limits      fail: 2, at most 0" in out
+
+
+def test_verify_ends_with_6_and_says_where(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lab.files()
+    files["report.html"] = files["report.html"].replace(b"36", b"35").replace(b"open", b"0pen", 1)
+    code = cli.run(["verify", str(lab.put(files)), "--policy", _policy(lab, tmp_path), "--json"])
+    told = capsys.readouterr()
+    answer = json.loads(told.out)
+
+    assert code == Exit.TRUST
+    assert answer["verdict"] == "refused"
+    assert {c["id"]: c["outcome"] for c in answer["checks"]}["files"] == "fail"
+    assert {c["id"]: c["outcome"] for c in answer["checks"]}["limits"] == "not run"
+    assert "report.html: expected sha256" in told.err
+
+
+def test_verify_as_json_names_the_key_and_the_counts(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.run(["verify", str(lab.good), "--policy", _policy(lab, tmp_path), "--json"])
+    answer = json.loads(capsys.readouterr().out)
+
+    assert code == Exit.DONE
+    assert (answer["verdict"], answer["key"], answer["counts"]["fail"]) == ("verified", "scan", 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["verify", "no.zip", "--policy", "no.yaml"], Exit.INPUT),
+        (["verify", "no.zip"], Exit.USAGE),
+        (["show", "no.zip"], Exit.INPUT),
+        (["keys", "show", "no.pub"], Exit.INPUT),
+    ],
+)
+def test_wrong_use_ends_with_its_code(arguments: list[str], code: Exit) -> None:
+    assert cli.run(arguments) == code
+
+
+def test_show_says_when_nobody_vouches(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.run(["show", str(lab.good)])
+    out = capsys.readouterr().out
+
+    assert code == Exit.DONE
+    assert out.startswith("NOT VERIFIED: ")
+    assert "open        1 high; 1 with an exception on record" in out
+
+
+def test_show_with_a_policy_verifies_first(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = _policy(lab, tmp_path)
+
+    assert cli.run(["show", str(lab.good), "--policy", policy]) == Exit.DONE
+    assert capsys.readouterr().out.startswith("verified: signed by key 'scan'\n")
+    assert (
+        cli.run(["show", str(lab.signed(lab.statement(), signer=lab.build)), "--policy", policy])
+        == 6
+    )
+    assert capsys.readouterr().out == ""
+
+
+def test_show_as_json_says_whether_it_was_verified(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["show", str(lab.good), "--json"]) == Exit.DONE
+    answer = json.loads(capsys.readouterr().out)
+
+    assert answer["verified"] is False
+    assert answer["findings"]["host"]["hostname"] == "lab"
+
+
+def test_keys_new_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["keys", "new", str(tmp_path / "k")]) == Exit.DONE
+    assert capsys.readouterr().out == f"{tmp_path / 'k' / 'trust.yaml'}\n"
+    assert cli.run(["keys", "new", str(tmp_path / "k")]) == Exit.INPUT
+    capsys.readouterr()
+    assert cli.run(["keys", "show", str(tmp_path / "k" / "scan.pub"), "--json"]) == Exit.DONE
+    facts = json.loads(capsys.readouterr().out)
+
+    assert set(facts) == {"alg", "hint", "sha256"}
+    assert facts["alg"] == "ecdsa-p256-sha256"

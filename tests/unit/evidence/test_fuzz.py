@@ -1,0 +1,92 @@
+"""Thousands of damaged files: each is refused or says the same as before; none crashes."""
+
+import json
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from hardpan.errors import TrustError
+from scanners.evidence.verify import verify
+from tests.unit.evidence.forge import NOW, Lab
+
+_ODD: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    2**53,
+    "",
+    "x",
+    "\ufffd",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    1.5,
+    "../x",
+    "9" * 64,
+)
+
+
+def test_a_damaged_archive_never_says_something_else(lab: Lab, tmp_path: Path) -> None:
+    dice = random.Random(1)  # noqa: S311
+    whole, good, trust = lab.good.read_bytes(), lab.files(), lab.trust()
+    path = tmp_path / "x"
+    # Most of the archive is deflated data; its directory is where structure is decided.
+    directory = whole.index(b"PK\1\2")
+    for _ in range(2000):
+        path.write_bytes(_damaged(dice, whole, directory))
+        try:
+            verify(path, trust, now=NOW)
+        except TrustError:
+            continue
+        with zipfile.ZipFile(path) as z:
+            assert {n: z.read(n) for n in z.namelist()} == good
+
+
+def test_odd_values_in_a_signed_statement_never_crash(lab: Lab) -> None:
+    dice = random.Random(2)  # noqa: S311
+    files = lab.files()
+    for name in ("statement.json", "findings.json", "smoke.json", "provenance.sigstore.json"):
+        for _ in range(150):
+            value = json.loads(files[name])
+            _change(dice, value)
+            data = json.dumps(value).encode()
+            path = lab.signed(data) if name == "statement.json" else lab.with_files({name: data})
+            try:
+                verified = lab.verify(path)
+            except TrustError:
+                continue
+            # What passed only changed words that nothing else repeats.
+            assert verified.findings.counts["fail"] == 2
+
+
+def _damaged(dice: random.Random, whole: bytes, directory: int) -> bytes:
+    data = bytearray(whole)
+    for _ in range(dice.randint(1, 3)):
+        at = dice.randrange(directory if dice.random() < 0.7 else 0, len(data))
+        kind = dice.randrange(4)
+        if kind == 0:
+            data[at] ^= 1 << dice.randrange(8)
+        elif kind == 1:
+            data[at : at + dice.randint(1, 8)] = dice.randbytes(dice.randint(0, 8))
+        elif kind == 2:
+            data[at : at + 4] = dice.choice((b"\xff" * 4, b"\0" * 4, b"PK\1\2", b"\0\0\0\x80"))
+        else:
+            del data[at + dice.randint(0, 60) :]
+            break
+    return bytes(data) if bytes(data) != whole else b""
+
+
+def _change(dice: random.Random, value: Any) -> None:
+    """Replace one thing somewhere in ``value`` by an odd one."""
+    while True:
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        if not keys:
+            return
+        key = dice.choice(keys)
+        inner = value[key]
+        if not isinstance(inner, dict | list) or not inner or dice.random() < 0.2:
+            value[key] = dice.choice(_ODD)
+            return
+        value = inner

@@ -1,0 +1,80 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from hardpan.files import canonical_json
+from scanners.model import Verdict
+from scanners.report import documents, fill, json_documents
+from scanners.report.documents import Findings
+from tests.unit.evidence import samples
+
+
+def test_the_published_schema_is_the_models(request: pytest.FixtureRequest) -> None:
+    published = Path(documents.__file__).with_name("findings.schema.json")
+
+    assert published.read_bytes() == json_documents.schema()
+
+
+def test_findings_match_the_published_schema() -> None:
+    data = json.loads(canonical_json(fill.findings(samples.scan()).data()))
+
+    jsonschema.Draft202012Validator(json.loads(json_documents.schema())).validate(data)
+    assert Findings.model_validate(data) == fill.findings(samples.scan())
+
+
+def test_an_exception_stands_beside_the_fail_never_in_its_place() -> None:
+    rules = {r.rule_id: r for r in fill.findings(samples.scan()).rules}
+    excepted = rules[samples.RULES[2].rule_id]
+
+    assert (excepted.verdict, excepted.exception) == ("fail", "needed by the build, see T-1")
+    assert not excepted.is_open
+    assert rules[samples.RULES[1].rule_id].is_open
+
+
+def test_figures_that_are_no_numbers_become_null() -> None:
+    smoke = fill.smoke(samples.SMOKE)
+
+    assert [m.value for m in smoke.measures] == [41.2346, None]
+    assert [m.minimum for m in smoke.measures] == [39, None]
+    canonical_json(smoke.data())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("\x1b[31mred", "\ufffd[31mred"),
+        ("a\x00b\x7f\x85", "a\ufffdb\ufffd\ufffd"),
+        ("gpj\u202eexe", "gpj\ufffdexe"),
+        ("\u2066x\u2069\u200f", "\ufffdx\ufffd\ufffd"),
+        ("\ud800", "\ufffd"),
+        ("\uffff\ufeff", "\ufffd\ufffd"),
+        ("Grüße, 東京 🙂", "Grüße, 東京 🙂"),
+    ],
+)
+def test_characters_that_hide_or_move_text_are_shown(text: str, shown: str) -> None:
+    assert fill.clean(text) == shown
+
+
+def test_a_hostile_target_cannot_break_the_documents() -> None:
+    host = replace(samples.HOST, hostname="\ud800\x00\u202e", kernel="\x1b[2J")
+    rule = samples.rule(9, Verdict.FAIL, severity="hïgh", found=("\x00\ud83d",))
+    made = replace(
+        samples.scan(host=host),
+        evaluation=replace(samples.scan().evaluation, results=(rule,)),
+    )
+    data = canonical_json(fill.findings(made).data())
+
+    assert Findings.model_validate(json.loads(data)).rules[0].severity == "unknown"
+
+
+def test_a_count_for_each_verdict_is_needed() -> None:
+    data = fill.findings(samples.scan()).data()
+    del data["counts"]["error"]  # type: ignore[attr-defined]
+
+    with pytest.raises(ValidationError, match="expected a count for each of pass"):
+        Findings.model_validate(data)

@@ -1,0 +1,186 @@
+import base64
+import hashlib
+import re
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from lxml import etree
+from lxml import html as parser
+
+from hardpan.errors import InputError
+from scanners.model import Check, Scan, Verdict
+from scanners.report import fill, summary
+from scanners.report.base import REPORTS, Report, renderer
+from scanners.report.html import segments
+from tests.unit.evidence import samples
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b\x00&amp;]]>"
+
+
+def _report(scan: Scan) -> Report:
+    return Report(
+        findings=fill.findings(scan),
+        smoke=None if scan.smoke is None else fill.smoke(scan.smoke),
+        signer_sha256="ab" * 32,
+        predicate_type="https://example.org/x",
+    )
+
+
+def _evil() -> Scan:
+    host: dict[str, Any] = {
+        f.name: EVIL for f in fields(samples.HOST) if f.name != "fips_kernel_flag"
+    }
+    rules = tuple(
+        samples.rule(
+            n,
+            verdict,
+            title=EVIL,
+            cce=EVIL,
+            found=(EVIL,),
+            rationale=EVIL,
+            fix_text=EVIL,
+            nist=(EVIL,),
+            stig_ids=(EVIL,),
+            sv_ids=(EVIL,),
+            engine=EVIL,
+        )
+        for n, verdict in enumerate(Verdict)
+        if verdict is not Verdict.NOT_SELECTED
+    )
+    assert samples.SMOKE.measures
+    return samples.scan(
+        profile=EVIL,
+        host=replace(samples.HOST, **host),
+        evaluation=replace(samples.scan().evaluation, results=rules),
+        exceptions={rules[1].rule_id: EVIL},
+        checks=tuple(
+            Check(name=EVIL, outcome=o, message=EVIL, took_s=0.5)
+            for o in ("passed", "failed", "error", "skipped")
+        ),
+        smoke=replace(
+            samples.SMOKE,
+            model=EVIL,
+            reason=EVIL,
+            measures=(replace(samples.SMOKE.measures[0], name=EVIL, unit=EVIL, reason=EVIL),),
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+@pytest.mark.parametrize(
+    "scan", [samples.scan(), _evil(), samples.scan(smoke=None, checks=(), before=None)]
+)
+def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan: Scan) -> None:
+    drawn = renderer(name).render(_report(scan))
+
+    assert drawn == renderer(name).render(_report(scan))
+    assert b"\x1b" not in drawn
+    assert b"\x00" not in drawn
+
+
+def test_an_unknown_report_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="no report 'pdf'"):
+        renderer("pdf")
+
+
+def test_a_target_cannot_put_markup_into_the_page() -> None:
+    page = renderer("html").render(_report(_evil())).decode()
+    tree = parser.fromstring(page)
+
+    assert not tree.xpath("//script | //img | //iframe | //a | //link | //object | //base | //form")
+    assert not [a for e in tree.iter() for a in e.attrib if str(a).lower().startswith("on")]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert str(tree.xpath("string(//h1)")).startswith("Compliance scan of <script>alert(1)")
+
+
+def test_the_page_asks_for_nothing_from_outside_and_forbids_scripts() -> None:
+    page = renderer("html").render(_report(samples.scan())).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    style = page[page.index("<style>") + 7 : page.index("</style>")]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+    assert policy is not None
+    assert policy[1] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    assert "style=" not in page
+    assert "src=" not in page.replace("default-src", "")
+    assert "href=" not in page
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_the_trust_panel_comes_first_and_names_the_key() -> None:
+    page = renderer("html").render(_report(samples.scan())).decode()
+
+    assert page.index("This page alone proves nothing") < page.index("<h2>Result")
+    assert f"sha256:{'ab' * 32}" in page
+
+
+def test_the_page_tells_before_after_open_and_excepted() -> None:
+    tree = parser.fromstring(renderer("html").render(_report(samples.scan())))
+    text = " ".join(" ".join(map(str, tree.itertext())).split())
+
+    assert "✗ 1 open finding" in text
+    assert "Verdict Before hardening After Change pass 0 1 +1 fail 3 2 -1" in text
+    assert "PermitRootLogin yes" in text
+    assert "echo 'PermitRootLogin no'" in text
+    assert "needed by the build, see T-1" in text
+    assert "41.2346" in text
+    assert "expected 22" in text
+
+
+def test_a_scan_without_open_findings_says_so() -> None:
+    made = replace(samples.scan().evaluation, results=samples.RULES[:1])
+    text = renderer("html").render(_report(samples.scan(evaluation=made, before=None))).decode()
+
+    assert "✓ No open findings" in text
+    assert "Before hardening" not in text
+
+
+def test_a_bar_is_full() -> None:
+    parts = segments({"pass": 1, "fail": 1, "fixed": 1})
+
+    assert [(p.verdict, p.n) for p in parts] == [("pass", 2), ("fail", 1)]
+    assert sum(p.width for p in parts) == pytest.approx(100, abs=0.01)
+    assert segments({}) == ()
+
+
+def test_junit_of_the_checks_counts_and_escapes() -> None:
+    suite = etree.fromstring(renderer("junit").render(_report(samples.scan())))[0]
+
+    assert {str(k): str(v) for k, v in suite.attrib.items()} == {
+        "name": "hardpan checks",
+        "hostname": "lab",
+        "timestamp": samples.FINISHED,
+        "tests": "2",
+        "failures": "1",
+        "errors": "0",
+        "skipped": "0",
+    }
+    assert suite[1].get("classname") == "hardpan.test_ssh"
+    assert suite[1][0].tag == "failure"
+    assert suite[1][0].get("message") == "expected 22"
+    assert suite[1][0].text == "expected 22\nis 23"
+
+
+def test_junit_of_the_rules_skips_what_is_excepted_or_not_checked() -> None:
+    suite = etree.fromstring(renderer("junit-rules").render(_report(samples.scan())))[0]
+    tags = [[child.tag for child in case] for case in suite]
+
+    assert tags == [[], ["failure"], ["skipped"], ["skipped"], ["skipped"]]
+    assert suite[2][0].get("message") == "fail, exception: needed by the build, see T-1"
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "1", "3")
+
+
+def test_the_summary_is_plain_lines() -> None:
+    report = _report(_evil())
+    lines = summary.lines(report.findings, report.smoke)
+
+    assert all(line.isprintable() for line in lines)
+    assert "score" in "\n".join(lines)
+    said = summary.lines(_report(samples.scan(smoke=None, checks=())).findings, None)
+    assert "smoke test  did not run" in said
+    assert "checks      none ran" in said
