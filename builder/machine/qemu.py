@@ -1,0 +1,229 @@
+"""One QEMU, supervised: started, watched, powered off, and never left behind."""
+
+import contextlib
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.machine import qmp
+from builder.machine.console import Console
+from builder.machine.probe import QEMU, Acceleration
+from hardpan import clock
+from hardpan.errors import ToolError
+from hardpan.process import run, spawn
+
+PORT = "org.hardpan.install.0"
+"""Name of the virtio-serial port that an install's outcome arrives on."""
+
+_FIRMWARE = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+)
+"""Code and variables, where Debian and EL keep them; the 4 MiB build first."""
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A virtual machine."""
+
+    disk: Path
+    """qcow2, written to."""
+
+    vcpus: int
+    memory_mib: int
+    firmware: str
+    """``bios`` or ``uefi``."""
+
+    cdrom: Path | None = None
+    boot_cdrom: bool = False
+    """True tries the CD before the disk."""
+
+    ssh_port: int = 0
+    """Port on 127.0.0.1 that reaches the guest's port 22; 0 for none."""
+
+
+class Machine:
+    """A running QEMU and what it said so far. Made by ``running``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], room: Path, log: Path) -> None:
+        self._process = process
+        self._room = room
+        self._serial = log.open("rb")
+        self._port = (room / "port").open("rb")
+        self.log = log
+        """The serial log."""
+
+        self.console = Console()
+        self.port = Console()
+        """What came through the virtio port."""
+
+        self.spoke_at = clock.monotonic()
+        """When the guest last wrote anything."""
+
+        self.control: qmp.Qmp | None = None
+
+    def watch(self, for_s: float = 0.3) -> list[str]:
+        """Let ``for_s`` seconds pass; the console lines that came."""
+        if self.control is not None:
+            with contextlib.suppress(EOFError, ConnectionError):
+                self.control.pump(for_s)
+        data = self._serial.read(_READ_BYTES)
+        told = self._port.read(_READ_BYTES)
+        if data or told:
+            self.spoke_at = clock.monotonic()
+        self.port.feed(told)
+        return self.console.feed(data)
+
+    @property
+    def is_off(self) -> bool:
+        """True once QEMU has ended."""
+        return self._process.poll() is not None
+
+    @property
+    def returncode(self) -> int | None:
+        """QEMU's exit code; None while it runs."""
+        return self._process.poll()
+
+    def panicked(self) -> bool:
+        """True when QEMU saw the guest panic."""
+        return self.control is not None and "GUEST_PANICKED" in self.control.seen
+
+    def power_off(self, *, timeout_s: float) -> None:
+        """Press the power button and wait until the guest is off.
+
+        Raises:
+            ToolError: it did not go off in time.
+        """
+        if not self.is_off and self.control is not None:
+            self.control.call("system_powerdown")
+        self.wait_off(timeout_s=timeout_s)
+
+    def wait_off(self, *, timeout_s: float) -> None:
+        """Wait until the guest is off.
+
+        Raises:
+            ToolError: it did not go off in time.
+        """
+        end = clock.monotonic() + timeout_s
+        while not self.is_off:
+            if clock.monotonic() > end:
+                raise self.failure(f"did not power off within {timeout_s:g} s")
+            self.watch()
+
+    def failure(self, why: str) -> ToolError:
+        """An error with the console's tail, and a picture of the screen beside the log."""
+        where = f"console log: {self.log}"
+        picture = self.log.with_suffix(".ppm")
+        if not self.is_off and self.control is not None:
+            with contextlib.suppress(ToolError, EOFError, ConnectionError):
+                self.control.call("screendump", filename=str(picture.absolute()))
+                where += f"; screen: {picture}"
+        return ToolError(["the guest"], why, tail="\n".join(self.console.tail), hint=where)
+
+    def close(self) -> None:
+        """Close the logs."""
+        self._serial.close()
+        self._port.close()
+
+
+@contextlib.contextmanager
+def running(spec: Spec, acceleration: Acceleration, *, log: Path) -> Iterator[Machine]:
+    """A machine that runs for the length of the block, its console going to ``log``.
+
+    Raises:
+        ToolError: QEMU or the firmware is missing, or QEMU does not start.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    log.with_suffix(".ppm").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hardpan-vm-") as name:
+        room = Path(name)
+        (room / "port").touch()
+        said = room / "qemu.log"
+        argv = [*_argv(spec, acceleration, room, log), *_firmware(spec, room)]
+        with spawn(argv, log=said) as process:
+            machine = Machine(process, room, log)
+            try:
+                with qmp.opened(room / "qmp", process.poll) as control:
+                    machine.control = control
+                    yield machine
+                    machine.control = None
+            except ToolError as e:
+                if process.poll() not in (None, 0):
+                    e.tail = said.read_text("utf-8", "replace")[-2000:] + e.tail
+                raise
+            finally:
+                machine.close()
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def create_disk(path: Path, *, size_mib: int = 0, backing: Path | None = None) -> None:
+    """Make an empty qcow2, or a layer over ``backing``."""
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2"]
+    if backing is not None:
+        run([*argv, "-b", backing.absolute(), "-F", "qcow2", path], timeout_s=60)
+    else:
+        run([*argv, path, f"{size_mib}M"], timeout_s=60)
+
+
+def check_disk(path: Path) -> None:
+    """Pass if ``qemu-img check`` finds nothing wrong.
+
+    Raises:
+        ToolError: it does.
+    """
+    run(["qemu-img", "check", "-q", path], timeout_s=300)
+
+
+def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list[str]:
+    argv = [
+        *(QEMU, "-machine", "q35", *acceleration.arguments),
+        *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
+        *("-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", "-action", "panic=none"),
+        *("-qmp", f"unix:{room}/qmp,server=on,wait=off"),
+        *("-chardev", f"file,id=serial,path={log.absolute()}", "-serial", "chardev:serial"),
+        *("-device", "virtio-serial-pci", "-chardev", f"file,id=told,path={room}/port"),
+        *("-device", f"virtserialport,chardev=told,name={PORT}"),
+        *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
+        # A build can always be done again, so the host's cache may hold everything.
+        "-drive",
+        f"file={spec.disk.absolute()},format=qcow2,if=none,id=disk,cache=unsafe,discard=unmap",
+        *("-device", f"virtio-blk-pci,drive=disk,bootindex={1 if spec.boot_cdrom else 0}"),
+    ]
+    if spec.cdrom is not None:
+        drive = f"file={spec.cdrom.absolute()},format=raw,if=none,id=cd,media=cdrom,readonly=on"
+        index = 0 if spec.boot_cdrom else 1
+        argv += ["-drive", drive, "-device", "virtio-scsi-pci,id=scsi"]
+        argv += ["-device", f"scsi-cd,drive=cd,bus=scsi.0,bootindex={index}"]
+    # NOTE: restrict=on: the guest reaches nobody, the forward alone reaches it.
+    net = "user,id=net,restrict=on"
+    if spec.ssh_port:
+        net += f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22"
+    return [*argv, "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="]
+
+
+def _firmware(spec: Spec, room: Path) -> list[str]:
+    if spec.firmware == "bios":
+        return []
+    for code, variables in _FIRMWARE:
+        if Path(code).is_file() and Path(variables).is_file():
+            own = room / "vars.fd"
+            own.write_bytes(Path(variables).read_bytes())
+            drive = "if=pflash,format=raw"
+            return [
+                *("-drive", f"{drive},readonly=on,file={code}"),
+                *("-drive", f"{drive},file={own}"),
+            ]
+    raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")

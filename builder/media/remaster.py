@@ -1,0 +1,143 @@
+"""Install media made unattended: rootless, reproducible, bootable as CD and as USB disk.
+
+On USB with UEFI it is the menu in the FAT image that counts, from CD the one in
+ISO 9660, so both are edited (weldr/lorax#1292). Shim, GRUB, kernel and initrd are
+left alone: Secure Boot and the FIPS self-test of the installer depend on them.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.media.grubcfg import edited, names_kickstart
+from builder.media.inspect import Facts, exists, extract, facts
+from builder.receipts import Iso, Media
+from hardpan.errors import InputError, ToolError
+from hardpan.events import Emit, Note
+from hardpan.files import atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.process import run
+
+MENUS = ("/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
+_KICKSTART = "/ks.cfg"
+_IN_FAT = "::/EFI/BOOT/grub.cfg"
+_ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+_DATE = "2020010100000000"
+_TIMEOUT_S = 900
+_STAGE = "iso"
+
+
+def remaster(
+    media: Media,
+    kickstart_text: str,
+    out: Path,
+    *,
+    arguments: Sequence[str],
+    secret: bool,
+    emit: Emit,
+) -> Iso:
+    """``media`` with the kickstart on it and a menu that obeys it, written to ``out``.
+
+    The same inputs give the same bytes. The volume label stays that of the media.
+
+    Raises:
+        InputError: the media's boot layout is not supported.
+        ToolError: xorriso, mtools or isomd5sum is missing or fails, or the
+            result does not read back as it was meant.
+        ResourceError: not enough disk space.
+    """
+    known = facts(media.path)
+    if known.layout != "el10":
+        raise InputError(
+            f"{media.path}: its BIOS boot menu is isolinux (EL9's layout), which is not supported",
+            hint="only EL10's and the lab media's layout can be remastered so far",
+        )
+    need_free(out.parent, (media.size >> 20) + 64, what="the remastered ISO")
+    with tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name, atomic_path(out) as temp:
+        room = Path(name)
+        changed = _changed_files(media.path, known, room, arguments)
+        (room / "ks.cfg").write_text(kickstart_text, "utf-8")
+        (room / "ks.cfg").chmod(0o600 if secret else 0o644)
+        emit(Note(stage=_STAGE, text=f"writing {out.name}"))
+        _write(media.path, temp, changed, room)
+        run(["implantisomd5", temp], timeout_s=_TIMEOUT_S)
+        _check(temp, known, kickstart_text, arguments, room)
+        if secret:
+            temp.chmod(0o600)
+    return Iso(
+        path=out,
+        sha256=sha256_file(out),
+        volume_id=known.volume_id,
+        kickstart_sha256=sha256_bytes(kickstart_text.encode()),
+        media_sha256=media.sha256,
+        secret=secret,
+    )
+
+
+def _changed_files(
+    iso: Path, known: Facts, room: Path, arguments: Sequence[str]
+) -> dict[str, Path]:
+    """The edited menus (path in the ISO -> file), and the FAT image at ``room/efi.img``."""
+    changed: dict[str, Path] = {}
+    for menu in MENUS:
+        if exists(iso, menu):
+            changed[menu] = room / menu.strip("/").replace("/", "_")
+    if not changed:
+        raise InputError(f"{iso}: expected a GRUB menu at {' or '.join(MENUS)}, found none")
+    extract(iso, changed)
+    for copy in changed.values():
+        copy.write_text(edited(copy.read_text("utf-8"), arguments), "utf-8")
+    fat = _fat_image(iso, known, room / "efi.img")
+    inside = room / "fat_grub.cfg"
+    run(["mcopy", "-n", "-i", fat, _IN_FAT, inside], timeout_s=60)
+    inside.write_text(edited(inside.read_text("utf-8"), arguments), "utf-8")
+    # Without -m, mtools stamps the present time into the directory entry.
+    run(["touch", "-d", "2020-01-01T00:00:00Z", inside], timeout_s=10)
+    run(["mcopy", "-o", "-m", "-i", fat, inside, _IN_FAT], timeout_s=60, env={"TZ": "UTC"})
+    return changed
+
+
+def _fat_image(iso: Path, known: Facts, to: Path) -> Path:
+    with iso.open("rb") as f:
+        f.seek(known.efi_offset)
+        to.write_bytes(f.read(known.efi_size))
+    return to
+
+
+def _write(source: Path, to: Path, changed: dict[str, Path], room: Path) -> None:
+    argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", to]
+    # Keeps the BIOS and UEFI boot records of the original; without it the copy
+    # mounts fine and boots nowhere.
+    argv += ["-boot_image", "any", "replay"]
+    argv += ["-append_partition", "2", _ESP_TYPE, room / "efi.img"]
+    for inside, copy in changed.items():
+        argv += ["-update", copy, inside]
+    argv += ["-map", room / "ks.cfg", _KICKSTART]
+    # SOURCE_DATE_EPOCH alone is not enough: the tree's change times are those of today.
+    argv += ["-alter_date_r", "b", _DATE[:8], "/", "--", "-volume_date", "uuid", _DATE]
+    argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
+    run(argv, timeout_s=_TIMEOUT_S, env={"TZ": "UTC", "SOURCE_DATE_EPOCH": "1577836800"})
+
+
+def _check(
+    iso: Path, known: Facts, kickstart_text: str, arguments: Sequence[str], room: Path
+) -> None:
+    """Read the result back: what is not seen to be there is not there."""
+    after = facts(iso)
+    back = {menu: room / f"back{n}" for n, menu in enumerate(MENUS) if exists(iso, menu)}
+    extract(iso, {**back, _KICKSTART: room / "back.ks"})
+    fat = _fat_image(iso, after, room / "back.img")
+    run(["mcopy", "-n", "-i", fat, _IN_FAT, room / "back.fat"], timeout_s=60)
+    menus = [p.read_text("utf-8") for p in (*back.values(), room / "back.fat")]
+    wrong = [
+        text
+        for text, bad in (
+            ("its boot records changed", after.boot_records != known.boot_records),
+            ("its volume label changed", after.volume_id != known.volume_id),
+            ("the kickstart differs", (room / "back.ks").read_text("utf-8") != kickstart_text),
+            ("a boot menu lacks it", not all(names_kickstart(m, arguments) for m in menus)),
+        )
+        if bad
+    ]
+    if wrong:
+        raise ToolError(["xorriso"], f"wrote an ISO that is not as meant: {'; '.join(wrong)}")
+    run(["checkisomd5", iso], timeout_s=_TIMEOUT_S)

@@ -1,0 +1,57 @@
+"""What the integration tests share: the lab media and one whole run of ``prove``.
+
+Both are made once and cached under ``images/cache``, as ``make demo`` does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from hardpan.process import Completed, run
+
+REPO = Path(__file__).parents[2]
+CACHE = REPO / "images" / "cache"
+
+
+@pytest.fixture(scope="session")
+def lab_media() -> dict[str, object]:
+    """The receipt of the lab media's builder."""
+    made = run(
+        [sys.executable, "-m", "images.lab.build", "--cache", CACHE, "--json"],
+        timeout_s=1200,
+        cwd=REPO,
+    )
+    receipt = json.loads(made.stdout)
+    assert isinstance(receipt, dict)
+    return receipt
+
+
+class Proved:
+    """One finished run of ``hardpan prove lab-stig``."""
+
+    def __init__(self, out: Path, run_of: Completed) -> None:
+        self.out = out
+        self.said = run_of.stderr
+        self.stdout = run_of.stdout
+        self.returncode = run_of.returncode
+        self.took_s = run_of.took_s
+
+    @property
+    def evidence(self) -> Path:
+        """The evidence file."""
+        (found,) = self.out.glob("*.evidence.zip")
+        return found
+
+
+def prove(out: Path) -> Proved:
+    """Run ``hardpan prove`` as a person would."""
+    argv = [sys.executable, "-m", "hardpan", "prove", "lab-stig", "-o", out, "--cache", CACHE]
+    return Proved(out, run(argv, timeout_s=2400, ok=(0, 1), cwd=REPO))
+
+
+@pytest.fixture(scope="session")
+def proved(tmp_path_factory: pytest.TempPathFactory) -> Proved:
+    """The main job, once for all tests of a session."""
+    return prove(tmp_path_factory.mktemp("proved") / "out")

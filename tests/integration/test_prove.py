@@ -1,0 +1,135 @@
+"""The main job, end to end, on the embedded default."""
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from hardpan.process import Completed, run, which
+from tests.integration.conftest import CACHE, REPO, Proved, prove
+
+pytestmark = pytest.mark.integration
+
+
+def hardpan(*argv: object, ok: tuple[int, ...] = (0,)) -> Completed:
+    return run([sys.executable, "-m", "hardpan", *map(str, argv)], timeout_s=300, ok=ok, cwd=REPO)
+
+
+def findings(proved: Proved) -> dict[str, object]:
+    with zipfile.ZipFile(proved.evidence) as z:
+        loaded = json.loads(z.read("findings.json"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_it_ends_with_a_verified_evidence_file(proved: Proved) -> None:
+    answer = hardpan(
+        "verify", proved.evidence, "--policy", proved.out / "trust.yaml", "--json", ok=(0, 1)
+    )
+
+    checks = json.loads(answer.stdout)["checks"]
+    assert checks
+    assert all(c["outcome"] != "failed" for c in checks if c["id"] != "policy.max_counts")
+
+
+def test_the_summary_tells_what_a_person_wants_to_know(proved: Proved) -> None:
+    for word in ("before", "after", "smoke", "evidence", "verify"):
+        assert word in proved.stdout.lower()
+
+
+def test_hardening_made_more_rules_pass_and_nothing_is_left_unjudged(proved: Proved) -> None:
+    summary = json.loads((proved.out / "summary.json").read_text())
+    before, after = summary["before"], summary["after"]
+
+    assert sum(after.values()) == sum(before.values())
+    assert after["pass"] > before["pass"]
+    assert after["notapplicable"] < sum(after.values()) / 4
+
+
+def test_the_image_is_whole_and_is_the_one_the_evidence_names(proved: Proved) -> None:
+    (image,) = proved.out.glob("*.qcow2")
+    digest = run(["sha256sum", image], timeout_s=300).stdout.split()[0]
+
+    run(["qemu-img", "check", image], timeout_s=120)
+    with zipfile.ZipFile(proved.evidence) as z:
+        statement = json.loads(z.read("statement.json"))
+    assert statement["predicate"]["target"]["image"]["digest"]["sha256"] == digest
+
+
+def test_fips_mode_is_really_on_and_nothing_claims_validation(proved: Proved) -> None:
+    with zipfile.ZipFile(proved.evidence) as z:
+        host = json.loads(z.read("host.json"))
+        page = z.read("report.html").decode().lower()
+
+    assert host["fips_kernel_flag"] is True
+    assert "fips=1" in host["cmdline"]
+    for forbidden in ("fips validated", "fips compliant", "fips certified"):
+        assert forbidden not in page
+
+
+def test_the_lab_is_never_called_rocky(proved: Proved) -> None:
+    with zipfile.ZipFile(proved.evidence) as z:
+        host = json.loads(z.read("host.json"))
+
+    assert host["os_id"] == "hardpan-lab"
+    assert "rocky" not in json.dumps(host).lower()
+
+
+def test_the_smoke_test_measured_the_real_model(proved: Proved) -> None:
+    with zipfile.ZipFile(proved.evidence) as z:
+        smoke = json.loads(z.read("smoke.json"))
+
+    assert smoke["backend"] == "cpu"
+    assert smoke["framework"].startswith("torch ")
+    assert all(m["value"] > 0 for m in smoke["measures"])
+    assert len(smoke["model_sha256"]) == 64
+
+
+@pytest.mark.skipif(which("cosign") is None and not (REPO / ".venv/bin/cosign").exists(),
+                    reason="make setup-cosign was not run")  # fmt: skip
+def test_cosign_accepts_it_unchanged(proved: Proved, tmp_path: Path) -> None:
+    cosign = which("cosign") or REPO / ".venv" / "bin" / "cosign"
+    with zipfile.ZipFile(proved.evidence) as z:
+        z.extractall(tmp_path)
+        kind = json.loads(z.read("statement.json"))["predicateType"]
+    root = tmp_path / "root.json"
+    root.write_text('{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
+    key = proved.evidence.with_name(proved.evidence.name.removesuffix(".evidence.zip") + ".pub")
+    argv = [cosign, "verify-blob-attestation", "--key", key, "--insecure-ignore-tlog"]
+    argv += ["--new-bundle-format", "--trusted-root", root, "--type", kind]
+    argv += ["--bundle", tmp_path / "evidence.sigstore.json", tmp_path / "findings.json"]
+
+    said = run(argv, timeout_s=60)
+
+    assert "Verified OK" in said.stderr + said.stdout
+
+
+def test_one_flipped_byte_is_trust_broken(proved: Proved, tmp_path: Path) -> None:
+    data = bytearray(proved.evidence.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "x.evidence.zip").write_bytes(data)
+
+    answer = hardpan(
+        "verify", tmp_path / "x.evidence.zip", "--policy", proved.out / "trust.yaml", ok=(3, 6)
+    )
+
+    assert answer.returncode in (3, 6)
+
+
+def test_a_second_run_takes_every_stage_from_the_first(proved: Proved) -> None:
+    again = prove(proved.out)
+
+    assert again.took_s < 120
+    assert "install: taken from an earlier run" in again.said
+    assert "scan: taken from an earlier run" in again.said
+    assert "install: started" not in again.said
+
+
+def test_nothing_secret_is_left_in_the_output(proved: Proved) -> None:
+    assert not list(proved.out.rglob("*.key"))
+    with zipfile.ZipFile(proved.evidence) as z:
+        for name in z.namelist():
+            assert b"PRIVATE KEY" not in z.read(name)
+    assert CACHE.is_dir()
