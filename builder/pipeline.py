@@ -1,0 +1,280 @@
+"""The order of the builder's stages, and what each one's result depends on.
+
+Media, base installs and assessments are kept in the cache folder by the digest of
+what went into them, so that two outputs of the same profile share them.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import fixes, install, layers, seal, shell
+from builder.machine.boot import booted
+from builder.machine.probe import Acceleration
+from builder.machine.qemu import Spec, check_disk
+from builder.media.remaster import remaster
+from builder.receipts import (
+    Access,
+    Assessment,
+    Disk,
+    Guest,
+    Iso,
+    LayerReceipt,
+    Media,
+    Remedy,
+    RuleOutcome,
+)
+from hardpan import clock
+from hardpan.events import Emit, Note
+from hardpan.files import MiB, Sha256, atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.resume import Finished, Receipt, key
+from kickstart import boot_arguments, checked, holds_secret, render
+from profiles.load import digest
+from profiles.model import Profile
+
+Assess = Callable[[Guest], Assessment]
+"""Scans a booted guest and returns its failing rules with their fixes."""
+
+Shell = Callable[[Guest], AbstractContextManager[seal.Shell]]
+"""Opens a root shell on a booted guest."""
+
+_COPY_MIB = 8192
+_ANSIBLE = Path(__file__).parent / "ansible"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a build is made from."""
+
+    profile: Profile
+    media: Media
+    access: Access
+    acceleration: Acceleration
+    out: Path
+    """Where the outputs land."""
+
+    cache: Path
+    """Where base installs and media are kept between builds."""
+
+    emit: Emit
+    passphrase: str = ""
+    """Opens the LUKS volume, where the profile has one."""
+
+    def spec(self, disk: Path) -> Spec:
+        """The machine the profile is built in."""
+        machine = self.profile.machine
+        return Spec(
+            disk=disk,
+            vcpus=machine.vcpus,
+            memory_mib=machine.memory_mib,
+            firmware=machine.firmware,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardened:
+    """A hardened, sealed image and how it came to be."""
+
+    disk: Disk
+    layers: tuple[LayerReceipt, ...]
+    before: dict[str, int]
+    """Verdict -> number of rules, before the layers."""
+
+    packages: tuple[str, ...]
+    """NEVRAs in the image, sorted."""
+
+    started: str
+    finished: str
+
+
+def unattended_iso(plan: Plan) -> Iso:
+    """The media with the profile's kickstart on it, at ``out/PROFILE.iso``."""
+    text = render(plan.profile, plan.access.public_key, passphrase=plan.passphrase)
+    checked(text, plan.profile.release, shell_check=shell.problem)
+    arguments = boot_arguments(plan.profile, plan.media.volume_id)
+    to = plan.out / f"{plan.profile.name}.iso"
+    secret = holds_secret(text)
+
+    def work(_note: Callable[[str], None]) -> Receipt:
+        made = remaster(plan.media, text, to, arguments=arguments, secret=secret, emit=plan.emit)
+        return {"sha256": made.sha256}
+
+    inputs = {
+        "media": plan.media.sha256,
+        "kickstart": sha256_bytes(text.encode()),
+        "arguments": list(arguments),
+    }
+    receipt = Finished(folder=plan.out, emit=plan.emit).once("iso", inputs, work, outputs=[to])
+    return Iso(
+        path=to,
+        sha256=Sha256(str(receipt["sha256"])),
+        volume_id=plan.media.volume_id,
+        kickstart_sha256=sha256_bytes(text.encode()),
+        media_sha256=plan.media.sha256,
+        secret=secret,
+    )
+
+
+def base_install(plan: Plan, iso: Iso) -> Disk:
+    """The system as the installer leaves it, shared through the cache."""
+    size = MiB(plan.profile.disk_size_mib)
+    inputs = {
+        "iso": iso.sha256,
+        "size_mib": size,
+        "machine": plan.profile.machine.model_dump(mode="json"),
+    }
+    folder = plan.cache / "installs" / key(inputs)[:24]
+    disk = folder / "base.qcow2"
+
+    def work(_note: Callable[[str], None]) -> Receipt:
+        made = install.install(
+            iso,
+            plan.spec(disk),
+            size_mib=size,
+            acceleration=plan.acceleration,
+            log=plan.out / "install.log",
+            emit=plan.emit,
+        )
+        return {"sha256": made.sha256, "took_s": f"{made.took_s:.1f}"}
+
+    receipt = Finished(folder=folder, emit=plan.emit).once("install", inputs, work, outputs=[disk])
+    return Disk(
+        path=disk,
+        virtual_size_mib=size,
+        sha256=Sha256(str(receipt["sha256"])),
+        took_s=float(str(receipt["took_s"])),
+    )
+
+
+def harden(
+    plan: Plan, base: Disk, *, content_sha256: Sha256, assess: Assess, open_shell: Shell
+) -> Hardened:
+    """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``.
+
+    The scan before hardening is kept in the cache: the same base and the same
+    content always fail the same rules.
+    """
+    layers.check(plan.profile)
+    to = plan.out / f"{plan.profile.name}.qcow2"
+    inputs = {
+        "base": base.sha256,
+        "content": content_sha256,
+        "profile": digest(plan.profile),
+        "roles": _roles_digest(),
+    }
+
+    def work(note: Callable[[str], None]) -> Receipt:
+        return _harden(plan, base, to, content_sha256, assess, open_shell, note)
+
+    done = Finished(folder=plan.out, emit=plan.emit)
+    receipt = done.once("harden", inputs, work, outputs=[to])
+    return _hardened(receipt, to, base.virtual_size_mib)
+
+
+def _harden(
+    plan: Plan,
+    base: Disk,
+    to: Path,
+    content_sha256: Sha256,
+    assess: Assess,
+    open_shell: Shell,
+    note: Callable[[str], None],
+) -> Receipt:
+    need_free(to.parent, _COPY_MIB, what="the image")
+    began, started = clock.monotonic(), clock.rfc3339(clock.now())
+    with atomic_path(to) as temp:
+        note("copying the base install")
+        shutil.copyfile(base.path, temp)
+        log = plan.out / "harden.log"
+        machine = booted(
+            plan.spec(temp), plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False
+        )
+        with machine as guest:
+            assessment = _assessed(plan, guest, base, content_sha256, assess)
+            made = layers.apply(plan.profile, guest, assessment, cache=plan.cache, emit=plan.emit)
+            note("sealing: identity, logs and leftovers go")
+            with open_shell(guest) as root:
+                packages = seal.seal(root)
+        check_disk(temp)
+    return {
+        "sha256": sha256_file(to),
+        "took_s": f"{clock.monotonic() - began:.1f}",
+        "before": assessment.counts,
+        "layers": [dataclasses.asdict(x) | {"took_s": f"{x.took_s:.1f}"} for x in made],
+        "packages": list(packages),
+        "started": started,
+        "finished": clock.rfc3339(clock.now()),
+    }
+
+
+def _assessed(
+    plan: Plan, guest: Guest, base: Disk, content_sha256: Sha256, assess: Assess
+) -> Assessment:
+    inputs = {
+        "base": base.sha256,
+        "content": content_sha256,
+        "profile_id": plan.profile.stig.profile_id,
+    }
+
+    def work(_note: Callable[[str], None]) -> Receipt:
+        made = assess(guest)
+        return {
+            "counts": made.counts,
+            "remedies": [dataclasses.asdict(r) for r in made.remedies],
+        }
+
+    folder = plan.cache / "assessments" / key(inputs)[:24]
+    receipt = Finished(folder=folder, emit=plan.emit).once("assess", inputs, work)
+    remedies = receipt["remedies"]
+    counts = receipt["counts"]
+    assert isinstance(remedies, list)  # noqa: S101 - written by ``work`` above
+    assert isinstance(counts, dict)  # noqa: S101
+    plan.emit(Note(stage="harden", text=f"{len(remedies)} rules fail before hardening"))
+    return Assessment(
+        content_sha256=content_sha256,
+        counts={str(k): int(v) for k, v in counts.items()},
+        remedies=tuple(Remedy(**r) for r in remedies),
+    )
+
+
+def _hardened(receipt: Receipt, disk: Path, size: MiB) -> Hardened:
+    told = receipt["layers"]
+    packages = receipt["packages"]
+    before = receipt["before"]
+    assert isinstance(told, list)  # noqa: S101 - written by ``_harden``
+    assert isinstance(packages, list)  # noqa: S101
+    assert isinstance(before, dict)  # noqa: S101
+    return Hardened(
+        disk=Disk(
+            path=disk,
+            virtual_size_mib=size,
+            sha256=Sha256(str(receipt["sha256"])),
+            took_s=float(str(receipt["took_s"])),
+        ),
+        layers=tuple(_layer(x) for x in told),
+        before={str(k): int(v) for k, v in before.items()},
+        packages=tuple(map(str, packages)),
+        started=str(receipt["started"]),
+        finished=str(receipt["finished"]),
+    )
+
+
+def _layer(told: dict[str, object]) -> LayerReceipt:
+    outcomes = told["outcomes"]
+    assert isinstance(outcomes, list | tuple)  # noqa: S101
+    return LayerReceipt(
+        layer=str(told["layer"]),
+        changed=int(str(told["changed"])),
+        took_s=float(str(told["took_s"])),
+        outcomes=tuple(RuleOutcome(**o) for o in outcomes),
+    )
+
+
+def _roles_digest() -> Sha256:
+    """Digest of everything that decides what the layers do."""
+    files = sorted(p for p in _ANSIBLE.rglob("*") if p.is_file() and ".ansible" not in p.parts)
+    files += [Path(str(m.__file__)) for m in (fixes, layers, seal)]
+    return sha256_bytes("".join(f"{p.name} {sha256_file(p)}\n" for p in files).encode())

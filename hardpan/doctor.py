@@ -1,0 +1,203 @@
+"""``hardpan doctor``: what this machine can and cannot do, and how to mend it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from builder.machine.probe import QEMU, acceleration
+from hardpan.errors import Exit, ToolError
+from hardpan.files import canonical_json
+from hardpan.process import run, which
+
+_NEED_GIB = 25
+_NEED_MIB = 4096
+_MARKS = {True: "ok", False: "MISSING", None: "-"}
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool | None
+    """None: absent, and nothing needs it."""
+
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A program hardpan runs."""
+
+    program: str
+    apt: str
+    dnf: str
+    version: tuple[str, ...] = ("--version",)
+    why: str = ""
+    optional: bool = False
+
+
+TOOLS = (
+    Tool(program=QEMU, apt="qemu-system-x86", dnf="qemu-kvm", why="runs the guests"),
+    Tool(program="qemu-img", apt="qemu-utils", dnf="qemu-img", why="disk images"),
+    Tool(program="xorriso", apt="xorriso", dnf="xorriso", why="remasters ISOs"),
+    Tool(program="mcopy", apt="mtools", dnf="mtools", why="edits the EFI boot menu"),
+    Tool(
+        program="implantisomd5",
+        apt="isomd5sum",
+        dnf="isomd5sum",
+        version=("--help",),
+        why="the media check of the installer",
+    ),
+    Tool(program="oscap", apt="openscap-scanner", dnf="openscap-scanner", why="checks content"),
+    Tool(program="ssh-keygen", apt="openssh-client", dnf="openssh-clients", version=("-?",)),
+    Tool(program="openssl", apt="openssl", dnf="openssl", version=("version",)),
+    Tool(
+        program="mmdebstrap",
+        apt="mmdebstrap",
+        dnf="-",
+        why="builds the lab media (Debian and Ubuntu only)",
+        optional=True,
+    ),
+    Tool(
+        program="createrepo_c",
+        apt="createrepo-c",
+        dnf="createrepo_c",
+        why="builds the lab media",
+        optional=True,
+    ),
+    Tool(
+        program="mksquashfs",
+        apt="squashfs-tools",
+        dnf="squashfs-tools",
+        version=("-version",),
+        why="builds the lab media",
+        optional=True,
+    ),
+    Tool(
+        program="cosign",
+        apt="make setup-cosign",
+        dnf="-",
+        version=("version",),
+        why="an independent verifier",
+        optional=True,
+    ),
+    Tool(
+        program="ansible-playbook",
+        apt="make setup-venv",
+        dnf="make setup-venv",
+        why="applies the layers",
+    ),
+    Tool(
+        program="ksvalidator",
+        apt="make setup-venv",
+        dnf="make setup-venv",
+        why="a second opinion on kickstarts",
+        optional=True,
+    ),
+)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def doctor(as_json: bool) -> int:
+    """Tell what this machine can do, and how to mend what is missing.
+
+    Exits with 0 when all that is needed is there, with 4 when something is missing.
+    """
+    rows = examined()
+    if as_json:
+        told = [{"name": r.name, "ok": r.ok, "found": r.found, "mend": r.mend} for r in rows]
+        click.echo(canonical_json({"rows": told}))
+    else:
+        width = max(len(r.name) for r in rows)
+        for r in rows:
+            click.echo(f"{_MARKS[r.ok]:<8} {r.name:<{width}}  {r.found}")
+            if r.mend:
+                click.echo(f"{'':<8} {'':<{width}}  -> {r.mend}")
+    return int(Exit.TOOL if any(r.ok is False for r in rows) else Exit.DONE)
+
+
+def examined() -> tuple[Row, ...]:
+    """Everything that was looked at, each really tried."""
+    looks: tuple[Callable[[], Row], ...] = (_python, _cores, _memory, _disk, _kvm, _ovmf, _content)
+    return (*(look() for look in looks), *map(_tool, TOOLS))
+
+
+def _python() -> Row:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Row(name="Python", ok=sys.version_info >= (3, 11), found=found)
+
+
+def _cores() -> Row:
+    n = len(os.sched_getaffinity(0))
+    return Row(name="processors", ok=True, found=f"{n}; guests use 2")
+
+
+def _memory() -> Row:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    ok = total >= _NEED_MIB
+    mend = "" if ok else f"a guest needs 3 GiB; have at least {_NEED_MIB} MiB"
+    return Row(name="memory", ok=ok, found=f"{total} MiB", mend=mend)
+
+
+def _disk() -> Row:
+    here = Path(__file__).parents[1]
+    free = shutil.disk_usage(here).free >> 30
+    ok = free >= _NEED_GIB
+    mend = "" if ok else f"free {_NEED_GIB - free} GiB, or give other folders with -o and --cache"
+    return Row(name="free disk", ok=ok, found=f"{free} GiB in {here}", mend=mend)
+
+
+def _kvm() -> Row:
+    try:
+        power = acceleration()
+    except ToolError as e:
+        return Row(name="KVM", ok=None, found=f"not tried: {e}")
+    if power.kind == "kvm":
+        return Row(name="KVM", ok=True, found=power.reason)
+    mend = "everything works without it, some ten times slower"
+    return Row(name="KVM", ok=None, found=power.reason, mend=mend)
+
+
+def _ovmf() -> Row:
+    places = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
+    found = [p for p in places if Path(p).is_file()]
+    if found:
+        return Row(name="OVMF", ok=True, found=found[0])
+    mend = "apt install ovmf | dnf install edk2-ovmf"
+    return Row(name="OVMF", ok=False, found="not found: no UEFI guests", mend=mend)
+
+
+def _content() -> Row:
+    local = sorted(Path("/usr/share/xml/scap/ssg/content").glob("ssg-rhel*-ds.xml"))
+    if local:
+        return Row(name="SCAP content", ok=True, found=", ".join(p.name for p in local))
+    if which("apt-get") is not None:
+        return Row(name="SCAP content", ok=True, found="from Debian's archive, when it is needed")
+    mend = "dnf install scap-security-guide, or give a data stream with --content"
+    return Row(name="SCAP content", ok=None, found="none installed, and no apt here", mend=mend)
+
+
+def _tool(tool: Tool) -> Row:
+    own = _BIN / tool.program
+    path = own if own.is_file() else which(tool.program)
+    name = f"{tool.program} ({tool.why})" if tool.why else tool.program
+    if path is None:
+        ways = (f"apt install {tool.apt}", f"dnf install {tool.dnf}")
+        mend = tool.apt if tool.apt.startswith("make") else " | ".join(ways)
+        return Row(name=name, ok=None if tool.optional else False, found="not found", mend=mend)
+    try:
+        done = run([path, *tool.version], timeout_s=60, ok=tuple(range(256)))
+    except ToolError as e:
+        return Row(name=name, ok=False, found=f"{path} does not run: {e}")
+    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    version = next((x.strip() for x in said if any(c.isdigit() for c in x)), str(path))
+    return Row(name=name, ok=True, found=version[:80])

@@ -1,0 +1,1 @@
+"""The one place where both wings meet: build -> boot -> scan -> sign -> verify."""

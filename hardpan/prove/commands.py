@@ -1,0 +1,195 @@
+"""The verbs ``build`` and ``prove``: both wings are needed, so they live above them."""
+
+import sys
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder import pipeline as building
+from hardpan.errors import Exit, InputError, UsageError
+from hardpan.files import canonical_json
+from hardpan.prove import job
+from hardpan.terminal import drawn, err, say
+from profiles.load import load
+from scanners.commands.verify import said
+from scanners.report.documents import Findings
+from scanners.report.summary import lines
+
+_CACHE = Path(__file__).parents[2] / "images" / "cache"
+_SEVERITIES = ("low", "medium", "high")
+_PATH = click.Path(path_type=Path)
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that both verbs have."""
+    options: tuple[_Decorator, ...] = (
+        click.argument("profile"),
+        click.option(
+            "-o", "--output", required=True, type=_PATH, help="Folder for the outputs; reused."
+        ),
+        click.option("--media", type=_PATH, help="Install ISO; the catalogue's by default."),
+        click.option("--media-sha256", help="What the ISO's digest must be."),
+        click.option("--content", type=_PATH, help="SCAP data stream; the newest by default."),
+        click.option("--ssh-key", type=_PATH, help="The operator's SSH private key."),
+        click.option("--keys", type=_PATH, help="Folder made by 'hardpan keys new'."),
+        click.option("--passphrase-file", type=_PATH, help="First line opens the signing keys."),
+        click.option(
+            "--luks-passphrase-file", type=_PATH, help="First line opens the LUKS volume."
+        ),
+        click.option(
+            "--cache", type=_PATH, default=_CACHE, help="Media, base installs, default keys."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    )
+    return reduce(lambda made, option: option(made), reversed(options), command)
+
+
+@click.command()
+@_shared
+@click.option(
+    "--as",
+    "forms",
+    default="iso,qcow2",
+    show_default=True,
+    help="What to build: iso, qcow2, or both with a comma.",
+)
+def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Build PROFILE: an unattended ISO, or a hardened and sealed image."""
+    wanted = set(forms.split(","))
+    if not wanted or wanted - {"iso", "qcow2"}:
+        raise UsageError(f"--as {forms}: expected iso, qcow2 or both with a comma")
+    asked = _asked(given)
+    with drawn(quiet=quiet) as emit:
+        if wanted == {"iso"}:
+            iso = building.unattended_iso(job.plan(asked, emit))
+            made = {"iso": str(iso.path), "iso_sha256": iso.sha256}
+        else:
+            image = job.build(asked, emit)
+            disk = image.hardened.disk
+            made = {
+                "iso": str(image.iso.path),
+                "iso_sha256": image.iso.sha256,
+                "qcow2": str(disk.path),
+                "qcow2_sha256": disk.sha256,
+            }
+    if as_json:
+        click.echo(canonical_json(made))
+        return
+    for name, value in made.items():
+        click.echo(f"{name:<13} {value}")
+
+
+@click.command()
+@_shared
+@click.option("--no-smoke", is_flag=True, help="Leave out the AI workload test.")
+@click.option("--nonce", default="", help="An auditor's challenge, put into the statement.")
+@click.option(
+    "--fail-on",
+    type=click.Choice((*_SEVERITIES, "none")),
+    default="high",
+    show_default=True,
+    help="End with 1 when a rule of this severity or above is open.",
+)
+def prove_command(
+    no_smoke: bool, nonce: str, fail_on: str, as_json: bool, quiet: bool, **given: Any
+) -> int:
+    """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
+    asked = _asked(given, smoke=not no_smoke, nonce=nonce)
+    with drawn(quiet=quiet) as emit:
+        proof = job.prove(asked, emit)
+    findings = proof.verified.findings
+    summary = _summary(proof)
+    job.write_summary(asked.out / "summary.json", summary)
+    if as_json:
+        click.echo(canonical_json(summary))
+    else:
+        _print(proof)
+    failed = is_open(findings, fail_on) or not proof.verified.within_limits
+    return int(Exit.FINDINGS if failed else Exit.DONE)
+
+
+def is_open(findings: Findings, fail_on: str) -> bool:
+    """True when a rule at or above ``fail_on`` is open, exceptions aside."""
+    if fail_on == "none":
+        return False
+    counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
+    return any(n for severity, n in findings.open_by_severity().items() if severity in counted)
+
+
+def _asked(given: dict[str, Any], *, smoke: bool = True, nonce: str = "") -> job.Asked:
+    return job.Asked(
+        profile=load(given["profile"]),
+        out=given["output"],
+        cache=given["cache"].absolute(),
+        media=given["media"],
+        media_sha256=given["media_sha256"],
+        content=given["content"],
+        ssh_key=given["ssh_key"],
+        keys=given["keys"],
+        passphrase_file=given["passphrase_file"],
+        luks_passphrase=_first_line(given["luks_passphrase_file"]),
+        smoke=smoke,
+        nonce=nonce,
+        invocation=("hardpan", *sys.argv[1:]),
+    )
+
+
+def _first_line(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text("utf-8").split("\n", 1)[0]
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"{path}: cannot be read as text") from e
+
+
+def _summary(proof: job.Proof) -> dict[str, object]:
+    findings = proof.verified.findings
+    hardened = proof.image.hardened
+    return {
+        "profile": findings.profile,
+        "image": hardened.disk.path.name,
+        "image_sha256": hardened.disk.sha256,
+        "iso": proof.image.iso.path.name,
+        "evidence": proof.evidence.name,
+        "statement_sha256": proof.verified.statement_sha256,
+        "before": hardened.before,
+        "after": dict(findings.counts),
+        "score": findings.score,
+        "open": dict(findings.open_by_severity()),
+        "mended": job.outcomes(hardened),
+        "verdict": "verified" if proof.verified.within_limits else "over the limits",
+    }
+
+
+def _print(proof: job.Proof) -> None:
+    hardened = proof.image.hardened
+    rows = [
+        *("", "built"),
+        f"  image     {hardened.disk.path} ({hardened.disk.path.stat().st_size >> 20} MiB)",
+        f"  ISO       {proof.image.iso.path}",
+        f"  mended    {counts_of(job.outcomes(hardened))}",
+        *("", "scanned (before: as installed; now: after hardening and a restart)"),
+        *(f"  {line}" for line in lines(proof.verified.findings, proof.verified.smoke)),
+        *("", "verify"),
+        *(f"  {line}" for line in said(proof.verified.outcomes)),
+        "",
+        f"evidence    {proof.evidence}",
+        f"verdict     {'verified' if proof.verified.within_limits else 'over the limits'}",
+        f"check it    hardpan verify {proof.evidence} --policy {proof.image.ring.policy}",
+    ]
+    for row in rows:
+        click.echo(row)
+    if not hardened.before:
+        say(err, "nothing was scanned before hardening")
+
+
+def counts_of(by_name: dict[str, int]) -> str:
+    """``applied 140, error 12, …``."""
+    return ", ".join(f"{name} {n}" for name, n in by_name.items()) or "nothing"

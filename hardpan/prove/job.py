@@ -1,0 +1,277 @@
+"""The main job: from a profile to a verified evidence file."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from builder import pipeline as building
+from builder import provenance, sbom
+from builder.machine.boot import booted
+from builder.machine.probe import acceleration
+from builder.media import sources
+from builder.pipeline import Hardened, Plan
+from builder.receipts import Assessment, Guest, Iso, Remedy
+from hardpan import clock, events
+from hardpan.events import Emit, Note
+from hardpan.files import Sha256, sha256_bytes, write_atomic
+from hardpan.prove import keyring
+from hardpan.prove.keyring import KeyRing
+from hardpan.resume import Finished, Receipt
+from hardpan.signing import Signed, read_bundle, sign
+from profiles.load import digest
+from profiles.model import Profile
+from scanners import pipeline as scanning
+from scanners.content import datastream
+from scanners.content.datastream import Source
+from scanners.evidence import bundle
+from scanners.evidence.policy import load_policy
+from scanners.evidence.verify import Verified
+from scanners.evidence.verify import verify as check
+from scanners.model import ImageRef
+from scanners.target import of_guest
+from scanners.transport import Transport, connect
+
+_CONNECT_S = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a person asked for."""
+
+    profile: Profile
+    out: Path
+    cache: Path
+    media: Path | None = None
+    media_sha256: str | None = None
+    content: Path | None = None
+    ssh_key: Path | None = None
+    keys: Path | None = None
+    passphrase_file: Path | None = None
+    luks_passphrase: str = ""
+    smoke: bool = True
+    nonce: str = ""
+    invocation: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A built image and what vouches for it."""
+
+    plan: Plan
+    iso: Iso
+    hardened: Hardened
+    source: Source
+    ring: KeyRing
+    provenance: bytes
+    """The signed bundle."""
+
+    sbom: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Evidence that was signed and verified."""
+
+    image: Image
+    evidence: Path
+    verified: Verified
+
+
+def plan(asked: Asked, emit: Emit) -> Plan:
+    """What the build is made from: media, access, acceleration."""
+    asked.out.mkdir(parents=True, exist_ok=True)
+    asked.cache.mkdir(parents=True, exist_ok=True)
+    power = acceleration()
+    emit(Note(stage="machine", text=power.reason))
+    access = keyring.operator(asked.profile.build_user, asked.ssh_key, asked.cache)
+    with events.stage(emit, "media"):
+        media = sources.find(
+            asked.profile.media.catalog,
+            file=asked.media,
+            sha256=asked.media_sha256,
+            cache=asked.cache,
+            emit=emit,
+        )
+    return Plan(
+        profile=asked.profile,
+        media=media,
+        access=access,
+        acceleration=power,
+        out=asked.out,
+        cache=asked.cache,
+        emit=emit,
+        passphrase=asked.luks_passphrase,
+    )
+
+
+def build(asked: Asked, emit: Emit) -> Image:
+    """A hardened, sealed image with SBOM and signed provenance."""
+    planned = plan(asked, emit)
+    ring = keyring.signing(asked.keys, asked.cache, asked.out, asked.passphrase_file)
+    with events.stage(emit, "content") as note:
+        source = find_content(asked.content, asked.profile, asked.cache, emit)
+        note(f"{source.path.name}: {source.origin}")
+    iso = building.unattended_iso(planned)
+    base = building.base_install(planned, iso)
+    hardened = building.harden(
+        planned,
+        base,
+        content_sha256=source.sha256,
+        assess=lambda guest: _assess(guest, asked.profile, source, emit),
+        open_shell=_shell,
+    )
+    signed, bill = _vouch(planned, iso, hardened, source, ring, emit)
+    return Image(
+        plan=planned,
+        iso=iso,
+        hardened=hardened,
+        source=source,
+        ring=ring,
+        provenance=signed,
+        sbom=bill,
+    )
+
+
+def prove(asked: Asked, emit: Emit) -> Proof:
+    """Build, boot, scan, sign and verify."""
+    image = build(asked, emit)
+    evidence = asked.out / f"{asked.profile.name}{bundle.SUFFIX}"
+    inputs = {
+        "image": image.hardened.disk.sha256,
+        "content": image.source.sha256,
+        "profile": digest(asked.profile),
+        "signer": image.ring.scan.public.sha256,
+        "smoke": asked.smoke,
+        "nonce": asked.nonce,
+        "hardpan": version("hardpan"),
+    }
+    done = Finished(folder=asked.out, emit=emit)
+    done.once(
+        "scan",
+        inputs,
+        lambda _note: _scan(asked, image, evidence, emit),
+        outputs=[evidence, bundle.key_beside(evidence)],
+    )
+    with events.stage(emit, "verify"):
+        verified = check(evidence, load_policy(image.ring.policy), now=clock.now())
+    return Proof(image=image, evidence=evidence, verified=verified)
+
+
+def find_content(file: Path | None, profile: Profile, cache: Path, emit: Emit) -> Source:
+    """The data stream: the given file, or the newest one for the profile's product."""
+    if file is not None:
+        return datastream.from_file(file)
+    return datastream.find(profile.stig.content, cache=cache, emit=emit)
+
+
+def _scan(asked: Asked, image: Image, evidence: Path, emit: Emit) -> Receipt:
+    planned, disk = image.plan, image.hardened.disk
+    with booted(
+        planned.spec(disk.path),
+        planned.access,
+        planned.acceleration,
+        log=asked.out / "scan.log",
+        emit=emit,
+        overlay=True,
+    ) as guest:
+        request = scanning.Request(
+            target=of_guest(guest),
+            profile=asked.profile,
+            source=image.source,
+            smoke=asked.smoke,
+            before=image.hardened.before,
+            image=_reference(image),
+            invocation=asked.invocation,
+        )
+        scan = scanning.scan(request, emit)
+    bundle.write(scan, image.ring.scan, evidence, emit, nonce=asked.nonce)
+    return {"evidence": evidence.name, "boot_s": f"{guest.boot_s:.1f}"}
+
+
+def _assess(guest: Guest, profile: Profile, source: Source, emit: Emit) -> Assessment:
+    made, fixes = scanning.assess(of_guest(guest), profile, source, emit)
+    return Assessment(
+        content_sha256=source.sha256,
+        counts=made.counts(),
+        remedies=tuple(
+            Remedy(rule_id=f.rule_id, severity=f.severity, script=f.script) for f in fixes
+        ),
+    )
+
+
+@contextmanager
+def _shell(guest: Guest) -> Iterator[Transport]:
+    with connect(of_guest(guest), timeout_s=_CONNECT_S) as via:
+        yield via
+
+
+def _vouch(
+    planned: Plan, iso: Iso, hardened: Hardened, source: Source, ring: KeyRing, emit: Emit
+) -> tuple[bytes, bytes]:
+    """The signed provenance and the SBOM; both are written beside the image."""
+    name = planned.profile.name
+    bill_at = planned.out / f"{name}.sbom.cdx.json"
+    signed_at = planned.out / f"{name}.provenance.sigstore.json"
+    inputs = {
+        "image": hardened.disk.sha256,
+        "iso": iso.sha256,
+        "content": source.sha256,
+        "signer": ring.build.public.sha256,
+    }
+
+    def work(_note: object) -> Receipt:
+        bill = sbom.cyclonedx(
+            hardened.disk.path.name,
+            hardened.disk.sha256,
+            hardened.packages,
+            distro=planned.profile.release,
+        )
+        write_atomic(bill_at, bill)
+        write_atomic(signed_at, _signed(planned, iso, hardened, source.sha256, ring).bundle)
+        return {}
+
+    done = Finished(folder=planned.out, emit=emit)
+    done.once("provenance", inputs, work, outputs=[bill_at, signed_at])
+    return signed_at.read_bytes(), bill_at.read_bytes()
+
+
+def _signed(planned: Plan, iso: Iso, hardened: Hardened, content: Sha256, ring: KeyRing) -> Signed:
+    story = provenance.Story(
+        profile=planned.profile.name,
+        profile_sha256=digest(planned.profile),
+        disk=hardened.disk,
+        iso=iso,
+        media=planned.media,
+        content_sha256=content,
+        layers=hardened.layers,
+        accelerator=planned.acceleration.kind,
+        version=version("hardpan"),
+        started=hardened.started,
+        finished=hardened.finished,
+    )
+    return sign(provenance.statement(story), ring.build)
+
+
+def _reference(image: Image) -> ImageRef:
+    envelope = read_bundle(image.provenance, what="provenance")
+    return ImageRef(
+        name=image.hardened.disk.path.name,
+        sha256=image.hardened.disk.sha256,
+        provenance=image.provenance,
+        provenance_statement_sha256=sha256_bytes(envelope.unverified),
+        sbom=image.sbom,
+    )
+
+
+def outcomes(hardened: Hardened) -> dict[str, int]:
+    """What the ``stig`` layer did -> number of rules."""
+    kinds = [o.outcome for layer in hardened.layers for o in layer.outcomes]
+    return {k: kinds.count(k) for k in sorted(set(kinds))}
+
+
+def write_summary(path: Path, value: object) -> None:
+    """Write what a program may want to read about the run."""
+    write_atomic(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

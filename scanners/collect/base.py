@@ -1,0 +1,95 @@
+"""What a collector is, what it is given and gives back, and the table of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Protocol, cast
+
+from hardpan.errors import InputError
+from hardpan.events import Emit
+from scanners.arf import Arf
+from scanners.content.prepare import Prepared
+from scanners.model import Check, Host
+from scanners.transport import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the profile says about the target, as far as a running system shows it."""
+
+    mounts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Mount point -> options that must be in force."""
+
+    kernel_arguments: tuple[str, ...] = ()
+    fips: bool = False
+    boot_superuser: str = ""
+    build_user: str = ""
+    """The user that must still be able to log in; empty: not checked."""
+
+    sudo_nopasswd: bool = False
+    """True when the profile lets that user run sudo without a password."""
+
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    absent_packages: tuple[str, ...] = ()
+    time_servers: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (22,)
+    """TCP ports that may listen on other addresses than the loopback ones."""
+
+    ai_python: str = ""
+    """Python that must be able to import torch; empty: none is expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a collector may need to know."""
+
+    prepared: Prepared | None = None
+    """The content to evaluate; ``openscap`` needs it."""
+
+    expected: Expected = field(default_factory=Expected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a collector brought; each one fills its own fields."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """File name -> bytes, to be attached as they came."""
+
+    arfs: tuple[Arf, ...] = ()
+    """One for each part of the content, in its order."""
+
+    engine: str = ""
+    """Version of oscap on the target, and its engines."""
+
+    checks: tuple[Check, ...] = ()
+    packages: tuple[str, ...] = ()
+    """Sorted NEVRAs."""
+
+    host: Host | None = None
+
+
+class Collector(Protocol):
+    """Reads facts from a target. Never changes it for good, never judges."""
+
+    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+        """Gather this collector's evidence, or raise ``ToolError``."""
+
+
+COLLECTORS = {
+    "host": "scanners.collect.host:HostIdentity",
+    "hostfacts": "scanners.collect.hostfacts:HostFacts",
+    "openscap": "scanners.collect.openscap:OpenScap",
+    "packages": "scanners.collect.packages:Packages",
+}
+"""Name -> ``module:class``."""
+
+
+def collector(name: str) -> Collector:
+    """Make the collector called ``name``; its module is imported only now."""
+    if name not in COLLECTORS:
+        raise InputError(f"no collector {name!r}", hint=f"known: {', '.join(sorted(COLLECTORS))}")
+    module, _, cls = COLLECTORS[name].partition(":")
+    return cast(Collector, getattr(import_module(module), cls)())

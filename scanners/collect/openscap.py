@@ -1,0 +1,226 @@
+"""OpenSCAP on the target: one round trip, several processes, nothing left behind.
+
+One script takes the data streams from its stdin, evaluates each in an oscap of
+its own, tells each rule's result on stderr as it comes, and gives the ARFs on
+stdout. It works in a folder of its own, mode 0700, which goes with it; when the
+connection breaks its stdin ends, and then everything ends.
+"""
+
+import gzip
+import io
+import re
+import tarfile
+import zlib
+
+from hardpan.errors import ToolError
+from hardpan.events import Emit, Note, Progress
+from scanners import arf
+from scanners.collect.base import Evidence, Task
+from scanners.content.prepare import Part, Prepared
+from scanners.transport import Transport
+
+STAGE = "scan"
+_LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")
+_ENGINE = re.compile(r"hardpan-engine (?P<text>.{1,300})")
+_MiB = 1 << 20
+_MAX_PACKED = 128 * _MiB
+
+_HINTS = {
+    41: "install openscap-scanner on the target, or scan an image that has it",
+    42: "free some space in /var/lib, /root or /run on the target",
+    43: "the upload was cut short or changed on its way",
+}
+
+# The folders: /tmp and /var/tmp are noexec on a hardened host, and oscap runs scripts.
+# Rules of one part run one after another, so a process for each part is all it takes.
+_SCRIPT = r"""
+set -u
+umask 077
+command -v oscap >/dev/null || { echo "oscap is not installed" >&2; exit 41; }
+work=
+for base in /var/lib /root /run /opt; do
+  opts=$(findmnt -nT "$base" -o OPTIONS 2>/dev/null || echo unknown)
+  case ",$opts," in *,noexec,*|*,ro,*) continue;; esac
+  free=$(df -Pk "$base" 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
+  [ "${free:-0}" -gt 204800 ] || continue
+  work=$(mktemp -d "$base/hardpan-scan.XXXXXXXX") && break
+done
+[ -n "$work" ] || { echo "no folder to work in" >&2; exit 42; }
+leash=
+clean() {
+  trap - EXIT TERM INT HUP
+  [ -z "$leash" ] || kill "$leash" 2>/dev/null
+  for p in $(jobs -p); do pkill -KILL -P "$p" 2>/dev/null; kill -KILL "$p" 2>/dev/null; done
+  rm -rf "$work"
+}
+trap clean EXIT
+trap 'clean; exit 143' TERM INT HUP
+cd "$work" || exit 42
+head -c @SIZE@ > in.tgz
+tar -xzf in.tgz && sha256sum -c --quiet --strict sums >&2 || exit 43
+rm -f in.tgz
+exec 3<&0
+main=$$
+( cat <&3 >/dev/null; kill -TERM "$main" ) >/dev/null 2>&1 &
+leash=$!
+exec 0</dev/null
+version=$(oscap --version | head -n 1)
+sce=$(oscap --version | grep -c 'SCE Version')
+package=$(rpm -q openscap-scanner 2>/dev/null | head -n 1)
+echo "hardpan-engine $version; SCE plugin: $sce; package: ${package:-unknown}" >&2
+pids=
+for n in @PARTS@; do
+  mkdir "t$n"
+  ( TMPDIR="$work/t$n" OSCAP_PROBE_MEMORY_USAGE_RATIO=@RATIO@ nice -n 5 oscap xccdf eval \
+      --progress --skip-validation --profile @PROFILE@ --results-arf "arf$n.xml" "part$n.xml" \
+      3<&- >&2 2>"err$n"
+    echo $? > "rc$n"
+    gzip -1 "arf$n.xml" 2>/dev/null ) 3<&- &
+  pids="$pids $!"
+done
+wait $pids
+worst=0
+for n in @PARTS@; do
+  rc=$(cat "rc$n")
+  case $rc in 0|2) ;; *) worst=44; echo "oscap on part $n ended with $rc" >&2
+    tail -n 8 "err$n" >&2;; esac
+done
+tar -cf - rc* err* $(ls arf*.xml.gz 2>/dev/null)
+exit $worst
+"""
+
+
+class OpenScap:
+    """Evaluates the content's parts on the target."""
+
+    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+        """The ARFs, as they came and read.
+
+        Raises:
+            ToolError: oscap is missing there, failed, was killed, or left an odd ARF.
+        """
+        if task.prepared is None:
+            raise ValueError("openscap needs content")
+        upload = packed(task.prepared.parts)
+        listen = _Listener(sum(len(p.rule_ids) for p in task.prepared.parts), emit)
+        emit(Note(stage=STAGE, text=f"uploading {len(upload) >> 10} KiB of content"))
+        output = via.run(
+            _script(task.prepared, len(upload)),
+            timeout_s=timeout_s,
+            ok=None,
+            stdin=upload,
+            sudo=True,
+            max_bytes=_MAX_PACKED,
+            on_line=listen,
+            leash=True,
+        )
+        _check(output.rc, output.stderr, via, timeout_s)
+        files = unpacked(output.data, len(task.prepared.parts))
+        read = [arf.parse(data, name=name) for name, data in sorted(files.items())]
+        kept = {name + ".gz": gzip.compress(data, 9, mtime=0) for name, data in files.items()}
+        return Evidence(files=kept, arfs=tuple(read), engine=listen.engine)
+
+
+class _Listener:
+    """Turns the lines of oscap's progress into events."""
+
+    def __init__(self, total: int, emit: Emit) -> None:
+        self._total = total
+        self._emit = emit
+        self._done: set[str] = set()
+        self.engine = ""
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        engine = _ENGINE.fullmatch(line)
+        if engine and not self.engine:
+            self.engine = engine["text"]
+            self._emit(Note(stage=STAGE, text=self.engine))
+        said = _LINE.fullmatch(line)
+        if said and said["rule"] not in self._done and len(self._done) < self._total:
+            self._done.add(said["rule"])
+            name = said["rule"].rpartition("_rule_")[2]
+            text = f"{name}: {said['verdict']}"
+            done = len(self._done)
+            self._emit(Progress(stage=STAGE, done=done, total=self._total, text=text))
+
+
+def packed(parts: tuple[Part, ...]) -> bytes:
+    """The parts as a tar.gz with their digests; the same parts give the same bytes."""
+    files = {f"part{n}.xml": p.data for n, p in enumerate(parts)}
+    sums = "".join(f"{p.sha256}  part{n}.xml\n" for n, p in enumerate(parts))
+    files["sums"] = sums.encode("ascii")
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            entry.mode = 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    return gzip.compress(plain.getvalue(), 6, mtime=0)
+
+
+def unpacked(data: bytes, parts: int) -> dict[str, bytes]:
+    """The ARFs in what the target sent, unpacked within limits.
+
+    Raises:
+        ToolError: one is missing, or it is not what the script sends.
+    """
+    wanted = {f"arf{n}.xml.gz": f"arf-{n}.xml" for n in range(parts)}
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            for entry in tar:
+                source = tar.extractfile(entry) if entry.isfile() else None
+                if source is not None and entry.name in wanted:
+                    found[wanted[entry.name]] = _gunzip(source.read(), entry.name)
+    except (tarfile.TarError, zlib.error, EOFError) as e:
+        raise ToolError(["oscap"], f"sent results that cannot be unpacked: {e}") from e
+    missing = sorted(set(wanted.values()) - set(found))
+    if missing:
+        raise ToolError(["oscap"], f"left no {', '.join(missing)}; nothing is taken from this scan")
+    return found
+
+
+def _gunzip(data: bytes, name: str) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    plain = unpacker.decompress(data, arf.MAX_BYTES + 1)
+    if len(plain) > arf.MAX_BYTES:
+        raise ToolError(["oscap"], f"sent a {name} of more than {arf.MAX_BYTES // _MiB} MiB")
+    if not unpacker.eof:
+        raise EOFError(f"{name} is cut short")
+    return plain
+
+
+def _script(prepared: Prepared, size: int) -> str:
+    filled = _SCRIPT
+    count = len(prepared.parts)
+    for mark, value in {
+        "@SIZE@": str(size),
+        "@PARTS@": " ".join(str(n) for n in range(count)),
+        "@RATIO@": f"{0.7 / count:.2f}",
+        "@PROFILE@": _plain(prepared.benchmark.profile_id),
+    }.items():
+        filled = filled.replace(mark, value)
+    return filled
+
+
+def _plain(profile_id: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", profile_id):
+        raise ToolError(["oscap"], f"cannot be given the profile id {profile_id[:80]!r}")
+    return profile_id
+
+
+def _check(rc: int, stderr: str, via: Transport, timeout_s: float) -> None:
+    if rc == 0:
+        return
+    talk = [x for x in stderr.splitlines() if x.strip() and not _LINE.fullmatch(x)]
+    tail = "\n".join(talk[-15:])
+    why = {
+        41: f"is not installed on {via.target}",
+        42: f"has no folder to work in on {via.target}",
+        43: f"did not get its content whole on {via.target}",
+        44: f"failed on {via.target}",
+        124: f"did not end within {timeout_s:g} s on {via.target}",
+    }.get(rc, f"on {via.target} ended with {rc}")
+    raise ToolError(["oscap"], why, tail=tail, hint=_HINTS.get(rc, ""))

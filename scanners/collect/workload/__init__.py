@@ -1,0 +1,1 @@
+"""What runs on the target itself; never imported here."""

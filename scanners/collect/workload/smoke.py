@@ -1,0 +1,203 @@
+"""The AI workload test that runs on the target: a matrix product and a small real model.
+
+Needs Python 3.9, torch and safetensors; opens no socket. Prints one JSON object.
+Inputs are random and seeded, never zeros: zeros make processors look faster.
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import time
+import unicodedata
+from pathlib import Path
+from typing import Callable  # noqa: UP035 - runs on EL9's Python 3.9
+
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+
+TEXTS = [
+    "A cat sits on the warm roof.",
+    "A kitten is resting on top of the house.",
+    "The auditor asked for evidence of the last scan.",
+    "Inspectors wanted proof of the most recent check.",
+    "Rain is expected over the mountains tonight.",
+    "The weather forecast says it will be wet in the hills this evening.",
+    "He tuned the engine until it ran smoothly.",
+    "The graphics driver must match the kernel module.",
+]
+PAIRS = ((0, 1), (2, 3), (4, 5))
+"""Texts that mean the same: each must be nearer to its twin than to every other."""
+
+
+class WordPiece:
+    """BERT's uncased tokenizer (Devlin et al. 2018), from its vocabulary file."""
+
+    def __init__(self, vocabulary: Path) -> None:
+        words = vocabulary.read_text("utf-8").split("\n")
+        self.ids = {word: n for n, word in enumerate(words)}
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids with [CLS] and [SEP]."""
+        pieces = ["[CLS]"]
+        for word in self._words(text):
+            pieces += self._pieces(word)
+        return [self.ids[p] for p in [*pieces, "[SEP]"]]
+
+    def _words(self, text: str) -> list[str]:
+        plain = unicodedata.normalize("NFD", text.lower())
+        kept = "".join(c for c in plain if unicodedata.category(c) != "Mn")
+        spaced = "".join(f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in kept)
+        return spaced.split()
+
+    def _pieces(self, word: str) -> list[str]:
+        pieces: list[str] = []
+        start = 0
+        while start < len(word):
+            end = len(word)
+            while end > start:
+                piece = ("##" if start else "") + word[start:end]
+                if piece in self.ids:
+                    break
+                end -= 1
+            if end == start:
+                return ["[UNK]"]
+            pieces.append(piece)
+            start = end
+        return pieces
+
+
+class MiniLM:
+    """The sentence-embedding model: BERT's encoder, mean pooling, unit length."""
+
+    def __init__(self, folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        self.layers = int(config["num_hidden_layers"])
+        self.heads = int(config["num_attention_heads"])
+        self.eps = float(config["layer_norm_eps"])
+        self.w = load_file(str(folder / "model.safetensors"))
+        self.tokens = WordPiece(folder / "vocab.txt")
+
+    def embed(self, texts: list[str]) -> torch.Tensor:
+        """One row per text."""
+        rows = [self.tokens.encode(t) for t in texts]
+        longest = max(map(len, rows))
+        ids = torch.tensor([r + [0] * (longest - len(r)) for r in rows])
+        mask = torch.tensor([[1.0] * len(r) + [0.0] * (longest - len(r)) for r in rows])
+        x = self._embeddings(ids)
+        keep = (1.0 - mask)[:, None, None, :] * -1e9
+        for n in range(self.layers):
+            x = self._layer(x, keep, f"encoder.layer.{n}.")
+        summed = (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        return functional.normalize(summed, dim=1)
+
+    def _embeddings(self, ids: torch.Tensor) -> torch.Tensor:
+        w = self.w
+        x = w["embeddings.word_embeddings.weight"][ids]
+        x = x + w["embeddings.position_embeddings.weight"][: ids.shape[1]]
+        x = x + w["embeddings.token_type_embeddings.weight"][0]
+        return self._norm(x, "embeddings.LayerNorm")
+
+    def _layer(self, x: torch.Tensor, keep: torch.Tensor, p: str) -> torch.Tensor:
+        batch, length, width = x.shape
+
+        def split(name: str) -> torch.Tensor:
+            y = self._linear(x, f"{p}attention.self.{name}")
+            return y.view(batch, length, self.heads, -1).transpose(1, 2)
+
+        q, k, v = split("query"), split("key"), split("value")
+        scores = q @ k.transpose(2, 3) / (width // self.heads) ** 0.5 + keep
+        y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width)
+        x = self._norm(
+            x + self._linear(y, f"{p}attention.output.dense"), f"{p}attention.output.LayerNorm"
+        )
+        y = functional.gelu(self._linear(x, f"{p}intermediate.dense"))
+        return self._norm(x + self._linear(y, f"{p}output.dense"), f"{p}output.LayerNorm")
+
+    def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        return functional.linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
+
+    def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        shape = (x.shape[-1],)
+        return functional.layer_norm(
+            x, shape, self.w[f"{name}.weight"], self.w[f"{name}.bias"], self.eps
+        )
+
+
+def timed(work: Callable[[], object], rounds: int) -> list[float]:
+    """Seconds of each round, after one round of warming up."""
+    work()
+    took = []
+    for _ in range(rounds):
+        began = time.monotonic()
+        work()
+        took.append(time.monotonic() - began)
+    return took
+
+
+def matrix(size: int, rounds: int) -> dict[str, object]:
+    """Speed and correctness of a float32 matrix product."""
+    made = torch.Generator().manual_seed(20261121)
+    a, b = (torch.randn(size, size, generator=made) for _ in range(2))
+    took = timed(lambda: a @ b, rounds)
+    small_a, small_b = a[:128, :], b[:, :128]
+    exact = small_a.double() @ small_b.double()
+    error = ((small_a @ small_b).double() - exact).abs().max() / exact.abs().max()
+    return {
+        "samples": [2 * size**3 / s / 1e9 for s in took],
+        "relative_error": float(error),
+    }
+
+
+def embedding(folder: Path, batch: int, rounds: int) -> dict[str, object]:
+    """Latency of one text, throughput of a batch, and whether the meaning is right."""
+    model = MiniLM(folder)
+    vectors = model.embed(TEXTS)
+    near = vectors @ vectors.T
+    apart = near - torch.eye(len(TEXTS)) * 2
+    right = all(int(apart[a].argmax()) == b and int(apart[b].argmax()) == a for a, b in PAIRS)
+    one = timed(lambda: model.embed(TEXTS[:1]), rounds)
+    many = (TEXTS * (batch // len(TEXTS) + 1))[:batch]
+    full = timed(lambda: model.embed(many), rounds)
+    return {
+        "latency": [1000 * s for s in one],
+        "throughput": [batch / s for s in full],
+        "right": right,
+        "cosines": [round(float(near[a, b]), 5) for a, b in PAIRS],
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name, as the kernel tells it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def main() -> None:
+    """Run both tests and print the figures."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--model", type=Path, required=True)
+    asked.add_argument("--matrix-size", type=int, required=True)
+    asked.add_argument("--matrix-rounds", type=int, required=True)
+    asked.add_argument("--batch", type=int, required=True)
+    asked.add_argument("--batch-rounds", type=int, required=True)
+    given = asked.parse_args()
+    torch.set_grad_enabled(False)
+    weights = (given.model / "model.safetensors").read_bytes()
+    answer = {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "cpu": cpu_model(),
+        "model_sha256": hashlib.sha256(weights).hexdigest(),
+        "matrix": matrix(given.matrix_size, given.matrix_rounds),
+        "embedding": embedding(given.model, given.batch, given.batch_rounds),
+    }
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+main()

@@ -1,0 +1,62 @@
+"""``hardpan smoke``: the AI workload test alone, on any host over SSH."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from hardpan.errors import Exit
+from hardpan.files import canonical_json
+from hardpan.terminal import plain
+from profiles.load import load
+from scanners.collect.smoke import smoke as measured
+from scanners.pipeline import load_of
+from scanners.target import parse
+from scanners.transport import connect
+
+_CONNECT_S = 60.0
+_SMOKE_S = 1200.0
+
+
+@click.command()
+@click.argument("target")
+@click.option("--profile", default="lab-stig", show_default=True, help="Says how hard to work.")
+@click.option("--ssh-config", type=click.Path(path_type=Path), help="OpenSSH client config.")
+@click.option("--identity", type=click.Path(path_type=Path), help="SSH private key.")
+@click.option("--known-hosts", type=click.Path(path_type=Path), help="Whose keys are known.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def smoke(
+    target: str,
+    profile: str,
+    ssh_config: Path | None,
+    identity: Path | None,
+    known_hosts: Path | None,
+    as_json: bool,
+) -> int:
+    """Run the AI workload test on TARGET ([user@]host[:port]).
+
+    Exits with 1 when a result is wrong; slow is not wrong.
+    """
+    asked = load_of(load(profile))
+    where = parse(target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts)
+    with connect(where, timeout_s=_CONNECT_S) as via:
+        made = measured(via, asked, timeout_s=_SMOKE_S)
+    if as_json:
+        click.echo(canonical_json(_plain(dataclasses.asdict(made))))
+    else:
+        click.echo(f"{made.verdict}: {plain(made.reason)}")
+        click.echo(f"{plain(made.framework)}, {made.backend}, {plain(made.model)}")
+        for m in made.measures:
+            click.echo(f"  {m.name:<32} {m.value:>12,.2f} {m.unit} (n={m.n})")
+    return int(Exit.DONE if made.verdict == "pass" else Exit.FINDINGS)
+
+
+def _plain(value: object) -> object:
+    """Figures in the one form that canonical JSON has for them."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else round(value, 4)
+    return value

@@ -1,0 +1,144 @@
+"""What a benchmark says about a profile's rules: order, titles, ids, weights, groups."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hardpan.errors import InputError
+from scanners.content.xml import XCCDF, Element, benchmark, text
+
+RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
+PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
+
+_STIG_REFERENCES = ("cyber.mil/stigs/srg-stig-tools/", "iase.disa.mil/stigs")
+_STIG_IDS = ("_dl_facet_stigs=operating-systems%2Cunix-linux", "disa.mil/stigs/os/unix-linux")
+_NIST = "NIST.SP.800-53"
+_SEVERITIES = ("high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule that a profile selects."""
+
+    rule_id: str
+    title: str
+    severity: str
+    """``high``, ``medium``, ``low`` or ``unknown``."""
+
+    weight: float
+    groups: tuple[tuple[str, float], ...]
+    """Ids and weights of the groups around it, the outermost first."""
+
+    conditional: bool
+    """True when it has ``requires`` or ``conflicts``: then it may rightly be not selected."""
+
+    checked: bool
+    """True when it has a check that a machine can carry out."""
+
+    stig_ids: tuple[str, ...] = ()
+    sv_ids: tuple[str, ...] = ()
+    nist: tuple[str, ...] = ()
+    cce: str = ""
+    rationale: str = ""
+    fix_text: str = ""
+    """What to do, in the content's words: its description of the wanted state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """A benchmark as one profile sees it."""
+
+    benchmark_id: str
+    version: str
+    profile_id: str
+    rules: tuple[Rule, ...]
+    """The selected rules, in document order."""
+
+    platforms: tuple[str, ...]
+    """CPE names that the benchmark applies to."""
+
+
+def full_profile_id(name: str) -> str:
+    """``stig`` or a full XCCDF id as the full id."""
+    return name if name.startswith("xccdf_") else PROFILE_PREFIX + name
+
+
+def read(root: Element, profile_id: str, name: str) -> Benchmark:
+    """The benchmark of a data stream, as the profile sees it.
+
+    Raises:
+        InputError: it has no such profile, or the profile selects nothing.
+    """
+    bench = benchmark(root, name)
+    chosen = profile(bench, profile_id, name)
+    rules = tuple(_rule(e) for e in selected(bench, chosen))
+    if not rules:
+        raise InputError(f"{name}: profile {profile_id} selects no rule")
+    return Benchmark(
+        benchmark_id=bench.get("id", ""),
+        version=text(bench.find(XCCDF + "version")),
+        profile_id=profile_id,
+        rules=rules,
+        platforms=tuple(p.get("idref", "") for p in bench.findall(XCCDF + "platform")),
+    )
+
+
+def profile(bench: Element, profile_id: str, name: str) -> Element:
+    """The profile's element.
+
+    Raises:
+        InputError: there is none of that id; the known ones are named.
+    """
+    known = {p.get("id", ""): p for p in bench.findall(XCCDF + "Profile")}
+    if profile_id not in known:
+        short = ", ".join(sorted(k.removeprefix(PROFILE_PREFIX) for k in known))
+        raise InputError(f"{name}: no profile {profile_id!r}", hint=f"it has: {short}")
+    return known[profile_id]
+
+
+def selected(bench: Element, chosen: Element) -> Iterator[Element]:
+    """The rule elements that the profile selects, in document order."""
+    says = {s.get("idref"): s.get("selected") == "true" for s in chosen.findall(XCCDF + "select")}
+    for rule in bench.iter(XCCDF + "Rule"):
+        if says.get(rule.get("id"), rule.get("selected", "true") == "true"):
+            yield rule
+
+
+def idrefs(rule: Element, *kinds: str) -> tuple[str, ...]:
+    """Ids that a rule ``requires`` or ``conflicts`` with; an idref may list alternatives."""
+    found = [e.get("idref", "").split() for k in kinds for e in rule.findall(XCCDF + k)]
+    return tuple(i for ids in found for i in ids)
+
+
+def _rule(e: Element) -> Rule:
+    references = [(r.get("href", ""), text(r)) for r in e.findall(XCCDF + "reference")]
+    checks = [c.get("system", "") for c in e.findall(XCCDF + "check")]
+    severity = e.get("severity", "unknown")
+    return Rule(
+        rule_id=e.get("id", ""),
+        title=text(e.find(XCCDF + "title")),
+        severity=severity if severity in _SEVERITIES else "unknown",
+        weight=float(e.get("weight", "1")),
+        groups=_groups(e),
+        conditional=bool(idrefs(e, "requires", "conflicts")),
+        checked=any("ocil" not in c for c in checks) or e.find(XCCDF + "complex-check") is not None,
+        stig_ids=_texts(references, _STIG_IDS, ("RHEL-",)),
+        sv_ids=_texts(references, _STIG_REFERENCES, ("SV-",)),
+        nist=tuple(sorted({t for href, t in references if _NIST in href and t})),
+        cce=next((text(i) for i in e.findall(XCCDF + "ident") if text(i).startswith("CCE-")), ""),
+        rationale=text(e.find(XCCDF + "rationale")),
+        fix_text=text(e.find(XCCDF + "fixtext")) or text(e.find(XCCDF + "description")),
+    )
+
+
+def _groups(e: Element) -> tuple[tuple[str, float], ...]:
+    found = [
+        (g.get("id", ""), float(g.get("weight", "1"))) for g in e.iterancestors(XCCDF + "Group")
+    ]
+    return tuple(reversed(found))
+
+
+def _texts(
+    references: list[tuple[str, str]], hrefs: tuple[str, ...], starts: tuple[str, ...]
+) -> tuple[str, ...]:
+    found = {t for href, t in references if t.startswith(starts) and any(h in href for h in hrefs)}
+    return tuple(sorted(found))

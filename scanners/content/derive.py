@@ -1,0 +1,221 @@
+"""Makes RHEL content apply to systems that are EL-shaped but are not RHEL.
+
+Upstream's rules begin with "is this RHEL?", answered by the package
+``redhat-release``. Without a change every rule reads ``notapplicable``
+elsewhere. What is added: one CPE name per system, an inventory definition that
+looks for that system's release package, and one platform line. Nothing of RHEL
+is claimed, no rule is touched, every reference stays.
+"""
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from hardpan.errors import InputError
+from scanners.content.xml import CATALOG, CPE_DICT, DS, OVAL, OVAL_SYSTEM, XCCDF, XLINK, Element
+from scanners.content.xml import benchmark as find_benchmark
+
+LINUX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#linux}"
+NOTICE_ID = "hardpan_derived_content"
+_NOTICE = (
+    "hardpan derived this content: it also applies to {names}. It was not reviewed, certified or "
+    "endorsed for them by DISA, by Red Hat or by the ComplianceAsCode project."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One EL-shaped system that the content is made to apply to."""
+
+    key: str
+    """Word that ids are made of."""
+
+    title: str
+    cpe: str
+    package: str
+    """Release package whose presence means: this system."""
+
+    version: str
+    """Pattern for that package's version."""
+
+
+def _rocky(major: int) -> System:
+    return System(
+        key=f"rocky{major}",
+        title=f"Rocky Linux {major}",
+        cpe=f"cpe:/o:rocky:rocky:{major}",
+        package="rocky-release",
+        version=rf"^{major}(\..*)?$",
+    )
+
+
+def _lab(major: int) -> System:
+    return System(
+        key=f"hardpan_lab{major}",
+        title=f"hardpan lab {major}",
+        cpe=f"cpe:/o:hardpan:lab:{major}",
+        package="hardpan-lab-release",
+        version=rf"^{major}(\..*)?$",
+    )
+
+
+SYSTEMS = {
+    "cpe:/o:redhat:enterprise_linux:9": (_rocky(9), _lab(9)),
+    "cpe:/o:redhat:enterprise_linux:10": (_rocky(10), _lab(10)),
+}
+"""CPE that upstream's content is for -> systems it is made to apply to."""
+
+
+def derive(root: Element, name: str) -> tuple[str, ...]:
+    """Change the tree in place; returns what was added, one line each.
+
+    Content that is for none of the known systems is left as it is: empty tuple.
+
+    Raises:
+        InputError: the content is for RHEL, but has no CPE dictionary to add to.
+    """
+    bench = find_benchmark(root, name)
+    present = [p.get("idref", "") for p in bench.findall(XCCDF + "platform")]
+    upstream = next((p for p in present if p in SYSTEMS), None)
+    if upstream is None:
+        return ()
+    systems = [s for s in SYSTEMS[upstream] if s.cpe not in present]
+    item, oval = _dictionary_item(root, upstream, name)
+    added: list[str] = []
+    for system in systems:
+        added += _add_definition(oval, system)
+        added.append(_add_item(item, system))
+        added.append(_add_platform(bench, upstream, system))
+    if added:
+        added.append(_add_notice(bench, systems))
+    return tuple(added)
+
+
+def _dictionary_item(root: Element, cpe: str, name: str) -> tuple[Element, Element]:
+    item = next((i for i in root.iter(CPE_DICT + "cpe-item") if i.get("name") == cpe), None)
+    check = None if item is None else item.find(CPE_DICT + "check")
+    if item is None or check is None:
+        raise InputError(f"{name}: its CPE dictionary has no {cpe}")
+    return item, _component(root, check.get("href", ""), name)
+
+
+def _component(root: Element, href: str, name: str) -> Element:
+    """The OVAL definitions that ``href`` leads to through the dictionary's catalogue."""
+    uris = {u.get("name"): u.get("uri", "") for u in root.iter(CATALOG + "uri")}
+    reference = uris.get(href, "").removeprefix("#")
+    for ref in root.iter(DS + "component-ref"):
+        if ref.get("id") == reference:
+            wanted = ref.get(XLINK + "href", "").removeprefix("#")
+            for component in root.iterchildren(DS + "component"):
+                if component.get("id") == wanted and len(component):
+                    return component[0]
+    raise InputError(f"{name}: its CPE dictionary points to {href!r}, which is not there")
+
+
+def _add_definition(oval: Element, system: System) -> list[str]:
+    ids = {k: f"oval:hardpan-{system.key}:{k}:1" for k in ("def", "tst", "obj", "ste")}
+    parts = {
+        "definitions": _definition(system, ids),
+        "tests": _test(system, ids),
+        "objects": _object(system, ids),
+        "states": _state(system, ids),
+    }
+    lines = []
+    for place, element in parts.items():
+        parent = oval.find(OVAL + place)
+        if parent is None:
+            raise InputError(f"the CPE component has no <{place}>")
+        _append(parent, element)
+        lines.append(f"{place}: {element.get('id')} ({system.package} {system.version})")
+    return lines
+
+
+def _definition(system: System, ids: dict[str, str]) -> Element:
+    made = etree.Element(
+        OVAL + "definition", {"id": ids["def"], "version": "1", "class": "inventory"}
+    )
+    metadata = etree.SubElement(made, OVAL + "metadata")
+    etree.SubElement(metadata, OVAL + "title").text = system.title
+    affected = etree.SubElement(metadata, OVAL + "affected", {"family": "unix"})
+    etree.SubElement(affected, OVAL + "platform").text = system.title
+    etree.SubElement(metadata, OVAL + "reference", {"ref_id": system.cpe, "source": "CPE"})
+    etree.SubElement(
+        metadata, OVAL + "description"
+    ).text = f"The operating system installed on the system is {system.title}"
+    criteria = etree.SubElement(made, OVAL + "criteria", {"operator": "AND"})
+    wanted = {"comment": f"{system.package} is installed", "test_ref": ids["tst"]}
+    etree.SubElement(criteria, OVAL + "criterion", wanted)
+    return made
+
+
+def _test(system: System, ids: dict[str, str]) -> Element:
+    made = etree.Element(
+        LINUX + "rpminfo_test",
+        {
+            "id": ids["tst"],
+            "version": "1",
+            "check": "at least one",
+            "check_existence": "at_least_one_exists",
+            "comment": f"{system.package} has a version like {system.version}",
+        },
+    )
+    etree.SubElement(made, LINUX + "object", {"object_ref": ids["obj"]})
+    etree.SubElement(made, LINUX + "state", {"state_ref": ids["ste"]})
+    return made
+
+
+def _object(system: System, ids: dict[str, str]) -> Element:
+    made = etree.Element(LINUX + "rpminfo_object", {"id": ids["obj"], "version": "1"})
+    etree.SubElement(made, LINUX + "name").text = system.package
+    return made
+
+
+def _state(system: System, ids: dict[str, str]) -> Element:
+    made = etree.Element(LINUX + "rpminfo_state", {"id": ids["ste"], "version": "1"})
+    pattern = {"operation": "pattern match"}
+    etree.SubElement(made, LINUX + "version", pattern).text = system.version
+    return made
+
+
+def _add_item(item: Element, system: System) -> str:
+    made = etree.Element(CPE_DICT + "cpe-item", {"name": system.cpe})
+    title = etree.SubElement(made, CPE_DICT + "title")
+    title.set("{http://www.w3.org/XML/1998/namespace}lang", "en-us")
+    title.text = system.title
+    old = item.find(CPE_DICT + "check")
+    href = "" if old is None else old.get("href", "")
+    check = etree.SubElement(made, CPE_DICT + "check", {"system": OVAL_SYSTEM, "href": href})
+    check.text = f"oval:hardpan-{system.key}:def:1"
+    parent = item.getparent()
+    if parent is not None:
+        _append(parent, made)
+    return f"CPE dictionary: {system.cpe}, checked by {check.text}"
+
+
+def _add_platform(bench: Element, upstream: str, system: System) -> str:
+    platforms = bench.findall(XCCDF + "platform")
+    there = next(p for p in platforms if p.get("idref") == upstream)
+    made = etree.Element(XCCDF + "platform", {"idref": system.cpe})
+    made.tail = there.tail
+    there.addnext(made)
+    return f"benchmark platform: {system.cpe}"
+
+
+def _add_notice(bench: Element, systems: list[System]) -> str:
+    made = etree.Element(XCCDF + "notice", {"id": NOTICE_ID})
+    made.text = _NOTICE.format(names=" and ".join(s.title for s in systems))
+    before = bench.find(XCCDF + "notice")
+    if before is None:
+        before = bench.find(XCCDF + "description")
+    if before is None:
+        raise InputError("the benchmark has no description")
+    made.tail = before.tail
+    before.addnext(made)
+    return f"benchmark notice: {made.text}"
+
+
+def _append(parent: Element, element: Element) -> None:
+    """Add at the end with a line of its own; oscap 1.3.7 crashes on text-less lists."""
+    etree.indent(element, space="  ")
+    element.tail = "\n"
+    parent.append(element)

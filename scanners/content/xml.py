@@ -1,0 +1,104 @@
+"""Reading and writing SCAP data streams: no entities, no network, whitespace kept."""
+
+from pathlib import Path
+
+from lxml import etree
+
+from hardpan.errors import InputError
+
+DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
+XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
+OVAL = "{http://oval.mitre.org/XMLSchema/oval-definitions-5}"
+CPE_DICT = "{http://cpe.mitre.org/dictionary/2.0}"
+CATALOG = "{urn:oasis:names:tc:entity:xmlns:xml:catalog}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+OVAL_SYSTEM = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
+OCIL_SYSTEM = "http://scap.nist.gov/schema/ocil/2"
+SCE_SYSTEM = "http://open-scap.org/page/SCE"
+
+MAX_BYTES = 256 << 20
+
+Element = etree._Element
+
+
+def parser() -> etree.XMLParser:
+    """A parser for content: entities and the network are off, big text nodes allowed.
+
+    Blank text stays: oscap 1.3.7 crashes on a data stream stripped of it.
+    """
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+
+
+def load(data: bytes, name: str) -> Element:
+    """The root of a source data stream.
+
+    Raises:
+        InputError: it is not one, is not XML, or is too long.
+    """
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{name}: longer than {MAX_BYTES >> 20} MiB")
+    try:
+        root = etree.fromstring(data, parser())
+    except etree.XMLSyntaxError as e:
+        raise InputError(f"{name}: not XML: {e}") from e
+    if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
+        raise InputError(f"{name}: has a DOCTYPE, which SCAP content never has")
+    if root.tag != DS + "data-stream-collection":
+        raise InputError(
+            f"{name}: expected a source data stream, found <{etree.QName(root).localname}>",
+            hint="take the file that ends in -ds.xml",
+        )
+    return root
+
+
+def read(path: Path) -> bytes:
+    """A file's bytes, its size checked first.
+
+    Raises:
+        InputError: it cannot be read or is too long.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: longer than {MAX_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+
+
+def save(root: Element) -> bytes:
+    """The same bytes for the same tree."""
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def benchmark(root: Element, name: str) -> Element:
+    """The one XCCDF benchmark of a data stream.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    found = [
+        b for c in root.iterchildren(DS + "component") for b in c.iterchildren(XCCDF + "Benchmark")
+    ]
+    if len(found) != 1:
+        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, found {len(found)}")
+    return found[0]
+
+
+def text(element: Element | None) -> str:
+    """All text below an element, blanks folded."""
+    return "" if element is None else " ".join("".join(map(str, element.itertext())).split())
+
+
+def remove(element: Element) -> None:
+    """Take an element away together with the blank text behind it."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    if element.tail and element.tail.strip():
+        before = element.getprevious()
+        if before is None:
+            parent.text = (parent.text or "") + element.tail
+        else:
+            before.tail = (before.tail or "") + element.tail
+    parent.remove(element)

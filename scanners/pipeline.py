@@ -1,0 +1,158 @@
+"""The order of the scanner's stages: connect, collect, evaluate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hardpan import clock, events
+from hardpan.events import Emit
+from profiles.model import Profile
+from scanners.collect.base import Evidence, Expected, Task, collector
+from scanners.collect.smoke import Load, smoke
+from scanners.content.datastream import Source
+from scanners.content.prepare import Prepared, prepare
+from scanners.content.prepare import remedies as fixes_of
+from scanners.content.remedies import Fix
+from scanners.evaluate import evaluation
+from scanners.model import Evaluation, Host, ImageRef, Scan, Verdict
+from scanners.target import Target
+from scanners.transport import Transport, connect
+
+_CONNECT_S = 180.0
+_OSCAP_S = 3600.0
+_CHECKS_S = 1200.0
+_FACTS_S = 300.0
+_SMOKE_S = 1200.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One scan that is asked for."""
+
+    target: Target
+    profile: Profile
+    source: Source
+    """The data stream as upstream made it."""
+
+    smoke: bool = True
+    sudo_password: str = ""
+    before: Mapping[str, int] | None = None
+    """Counts before hardening, where the same run built the image."""
+
+    image: ImageRef | None = None
+    invocation: tuple[str, ...] = ()
+
+
+def assess(
+    target: Target, profile: Profile, source: Source, emit: Emit
+) -> tuple[Evaluation, tuple[Fix, ...]]:
+    """What fails on a target, and the content's own fixes for it.
+
+    Raises:
+        ToolError, TrustError, UnreachableError, InputError: as the stages do.
+    """
+    prepared = prepare(source, profile.stig.profile_id)
+    with connect(target, timeout_s=_CONNECT_S) as via:
+        host = _host(via, emit)
+        made, _ = _evaluated(via, prepared, host, emit)
+    failing = [r.rule_id for r in made.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)]
+    return made, fixes_of(source, profile.stig.profile_id, failing)
+
+
+def scan(request: Request, emit: Emit) -> Scan:
+    """Everything that one run collects from a target, judged and ready to be signed.
+
+    Raises:
+        ToolError: a collector failed.
+        TrustError, UnreachableError: the connection.
+        InputError: the content does not apply to the target.
+    """
+    prepared = prepare(request.source, request.profile.stig.profile_id)
+    started = clock.rfc3339(clock.now())
+    task = Task(prepared=prepared, expected=expected(request.profile))
+    with connect(request.target, timeout_s=_CONNECT_S, sudo_password=request.sudo_password) as via:
+        host = _host(via, emit)
+        made, found = _evaluated(via, prepared, host, emit)
+        with events.stage(emit, "checks"):
+            facts = collector("hostfacts").collect(via, task, timeout_s=_CHECKS_S, emit=emit)
+            packages = collector("packages").collect(via, task, timeout_s=_FACTS_S, emit=emit)
+        figures = None
+        if request.smoke:
+            with events.stage(emit, "smoke"):
+                figures = smoke(via, load_of(request.profile), timeout_s=_SMOKE_S)
+    return Scan(
+        profile=request.profile.name,
+        host=host,
+        evaluation=made,
+        before=None if request.before is None else dict(request.before),
+        checks=facts.checks,
+        smoke=figures,
+        packages=packages.packages,
+        raw={**found.files, **facts.files, **packages.files},
+        exceptions=exceptions(request.profile),
+        image=request.image,
+        started=started,
+        finished=clock.rfc3339(clock.now()),
+        invocation=request.invocation,
+    )
+
+
+def load_of(profile: Profile) -> Load:
+    """How hard the profile wants the smoke test to work."""
+    asked = profile.smoke
+    return Load(
+        matrix_size=asked.matrix_size,
+        matrix_rounds=asked.matrix_rounds,
+        batch=asked.batch,
+        batch_rounds=asked.batch_rounds,
+    )
+
+
+def exceptions(profile: Profile) -> dict[str, str]:
+    """Rule id -> reason, for the exceptions that hold today; an expired one is none."""
+    today = clock.now().date()
+    return {
+        e.rule_id: f"{e.reason} ({e.owner}, until {e.expires.isoformat()})"
+        for e in profile.stig.exceptions
+        if e.expires >= today
+    }
+
+
+def expected(profile: Profile) -> Expected:
+    """What the profile says about a running system."""
+    user = next(u for u in profile.users if u.name == profile.build_user)
+    mounts = {p.mount: p.options for p in profile.storage.partitions if p.mount.startswith("/")}
+    return Expected(
+        mounts={
+            **{m: tuple(o for o in options if "=" not in o) for m, options in mounts.items()},
+            "/dev/shm": ("nodev", "nosuid", "noexec"),  # noqa: S108
+        },
+        kernel_arguments=profile.kernel_arguments,
+        fips=profile.fips,
+        boot_superuser=profile.boot.superuser,
+        build_user=profile.build_user,
+        sudo_nopasswd=user.sudo == "nopasswd",
+        enabled=profile.services.enabled,
+        disabled=profile.services.disabled,
+        packages=tuple(p for p in profile.packages.install if not p.startswith("@")),
+        absent_packages=profile.packages.remove,
+        time_servers=profile.system.ntp_servers,
+        ai_python="/usr/bin/python3" if "ml_cpu" in profile.layers else "",
+    )
+
+
+def _host(via: Transport, emit: Emit) -> Host:
+    found = collector("host").collect(via, Task(), timeout_s=_FACTS_S, emit=emit).host
+    assert found is not None  # noqa: S101 - the collector's one job
+    return found
+
+
+def _evaluated(
+    via: Transport, prepared: Prepared, host: Host, emit: Emit
+) -> tuple[Evaluation, Evidence]:
+    task = Task(prepared=prepared)
+    with events.stage(emit, "openscap"):
+        found = collector("openscap").collect(via, task, timeout_s=_OSCAP_S, emit=emit)
+    made = evaluation(
+        prepared, found.arfs, engine=found.engine, os_name=host.os_name, os_cpe=host.cpe
+    )
+    return made, found

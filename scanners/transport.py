@@ -1,0 +1,324 @@
+"""One SSH connection to a target: commands, files, a host key that is known.
+
+The only importer of paramiko. Whatever paramiko raises is turned into an error
+of ours in ``mapped`` and nowhere else. Everything that a target says is bounded.
+"""
+
+import base64
+import contextlib
+import hashlib
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import paramiko
+from paramiko.pkey import UnknownKeyType
+from paramiko.ssh_exception import NoValidConnectionsError
+
+from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
+from scanners import shell
+from scanners.call import Call, OnLine, Output
+from scanners.target import Target
+
+_KEEPALIVE_S = 15
+_GRACE_S = 20.0
+_MiB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKey:
+    """The key that the target proved to hold, and why it was believed."""
+
+    kind: str
+    """E.g. ``ssh-ed25519``."""
+
+    fingerprint: str
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+
+    trust: str
+    """``pinned``, ``known_hosts`` or ``first use, by a flag that a person typed``."""
+
+
+def fingerprint(key: bytes) -> str:
+    """``SHA256:…`` of a public key blob, as ``ssh-keygen -l`` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+@contextlib.contextmanager
+def connect(target: Target, *, timeout_s: float, sudo_password: str = "") -> Iterator["Transport"]:
+    """An authenticated connection to the target for the length of the block.
+
+    Raises:
+        TrustError: the host key is not the pinned or known one.
+        UnreachableError: refused, no answer within ``timeout_s``, no login, or hung up.
+        InputError: a key file cannot be read.
+    """
+    client = paramiko.SSHClient()
+    try:
+        with _mapping(target):
+            first = _Policy(target)
+            client.set_missing_host_key_policy(first)
+            _load_keys(client, target)
+            _open(client, target, timeout_s)
+            wire = client.get_transport()
+            if wire is None:
+                raise UnreachableError(f"{target}: hung up after the login")
+            wire.set_keepalive(_KEEPALIVE_S)
+            key = wire.get_remote_server_key()
+        why = first.believed or ("pinned" if target.host_keys else "known_hosts")
+        held = HostKey(kind=key.get_name(), fingerprint=fingerprint(key.asbytes()), trust=why)
+        yield Transport(target, wire, held, sudo_password)
+    finally:
+        client.close()
+
+
+class Transport:
+    """Runs commands on one target over one connection; safe to use from many threads."""
+
+    def __init__(
+        self, target: Target, wire: paramiko.Transport, host_key: HostKey, sudo_password: str
+    ) -> None:
+        self.target = target
+        self.host_key = host_key
+        self._wire = wire
+        self._password = sudo_password
+
+    def run(
+        self,
+        command: Sequence[str] | str,
+        *,
+        timeout_s: float,
+        ok: Sequence[int] | None = (0,),
+        stdin: bytes | None = None,
+        sudo: bool = False,
+        max_bytes: int = 16 * _MiB,
+        on_line: OnLine | None = None,
+        leash: bool = False,
+    ) -> Output:
+        """Run an argv, or a shell script given as a str, to its end on the target.
+
+        ``ok=None`` allows any exit code. ``on_line`` gets each line of stderr as it
+        comes. With ``leash`` stdin stays open after the given bytes, so that the
+        command can tell from its end that nobody waits for it any more.
+
+        Raises:
+            ToolError: another exit code, past ``timeout_s`` (it is killed there),
+                more than ``max_bytes`` of output, or sudo refuses.
+            UnreachableError: the connection broke.
+        """
+        asks = shell.Sudo(self._password) if sudo and self.target.user != "root" else None
+        call = Call(shell.body(command), asks, stdin or b"", leash, max_bytes, on_line)
+        began = time.monotonic()
+        with _mapping(self.target):
+            channel = self._wire.open_session(timeout=_GRACE_S)
+            try:
+                channel.exec_command(shell.line(command, timeout_s=timeout_s, sudo=asks))
+                rc = call.converse(channel, began + timeout_s + _GRACE_S)
+            finally:
+                channel.close()
+        self._check(call, rc, ok, timeout_s)
+        return Output(
+            rc=rc,
+            data=bytes(call.out),
+            stderr=call.err.decode("utf-8", "replace"),
+            took_s=time.monotonic() - began,
+        )
+
+    def put(
+        self, data: bytes, remote: str, *, timeout_s: float, sudo: bool = False, mode: int = 0o600
+    ) -> None:
+        """Write a file on the target, whole or not at all.
+
+        Goes through ``cat``, not SFTP: hardened hosts switch SFTP off, and it knows no sudo.
+        """
+        path, temp = shlex.quote(remote), shlex.quote(remote + ".hardpan-part")
+        script = (
+            f"umask 077 && cat > {temp} && [ $(wc -c < {temp}) -eq {len(data)} ] && "
+            f"chmod {mode:o} {temp} && mv -f {temp} {path} || {{ rm -f {temp}; exit 1; }}"
+        )
+        self.run(script, timeout_s=timeout_s, stdin=data, sudo=sudo)
+
+    def get(self, remote: str, *, timeout_s: float, max_bytes: int, sudo: bool = False) -> bytes:
+        """A file of the target.
+
+        Raises:
+            ToolError: it cannot be read, or is longer than ``max_bytes``.
+        """
+        script = f"head -c {max_bytes + 1} -- {shlex.quote(remote)}"
+        limit = max_bytes + _MiB
+        data = self.run(script, timeout_s=timeout_s, sudo=sudo, max_bytes=limit).data
+        if len(data) > max_bytes:
+            raise ToolError([remote], f"on {self.target} is longer than {max_bytes} bytes")
+        return data
+
+    def _check(self, call: Call, rc: int, ok: Sequence[int] | None, timeout_s: float) -> None:
+        name = call.shown
+        if call.sudo is not None and not call.sudo.begun:
+            why, hint = call.sudo.refusal()
+            tail = self._hidden(call.sudo.said())
+            raise ToolError(["sudo"], f"on {self.target}: {why}", tail=tail, hint=hint)
+        if ok is None or rc in ok:
+            return
+        tail = self._hidden(call.tail())
+        if rc in shell.TIMED_OUT and call.took_s >= timeout_s * 0.95:
+            why = f"did not end within {timeout_s:g} s on {self.target}"
+        elif rc < 0:
+            why = f"on {self.target} was ended by a signal"
+        else:
+            why = f"on {self.target} exited with {rc}"
+        hint = "sudo's noexec option stops programs from starting others" if rc == 126 else ""
+        raise ToolError([name], why, tail=tail, hint=hint)
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self._password, "[redacted]") if self._password else text
+
+
+class _Policy(paramiko.MissingHostKeyPolicy):
+    """Refuses a host without a known key, unless a person typed the flag."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.believed = ""
+
+    def missing_host_key(
+        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
+    ) -> None:
+        """Raise ``TrustError``, or note that the key was believed on first use."""
+        if self._target.trust_new_host_key:
+            self.believed = "first use, by a flag that a person typed"
+            return
+        offered = f"{key.get_name()} {fingerprint(key.asbytes())}"
+        raise TrustError(
+            f"{self._target}: unknown host key; it offers {offered}",
+            hint="compare that with the host's own console (ssh-keygen -lf), then add it to "
+            "known_hosts or pin it with --host-key",
+        )
+
+
+def _load_keys(client: paramiko.SSHClient, target: Target) -> None:
+    name = target.known_as or target.host
+    listed = name if target.port == 22 else f"[{name}]:{target.port}"
+    asked = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
+    keys = client.get_host_keys()
+    for line in target.host_keys:
+        kind, _, blob = line.partition(" ")
+        keys.add(asked, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(blob)))
+    if target.host_keys:
+        return
+    for path in target.known_hosts:
+        known = paramiko.HostKeys(str(path))
+        for kind, key in (known.lookup(listed) or {}).items():
+            keys.add(asked, kind, key)
+
+
+def _open(client: paramiko.SSHClient, target: Target, timeout_s: float) -> None:
+    client.connect(
+        target.host,
+        port=target.port,
+        username=target.user,
+        pkey=_private_key(target),
+        allow_agent=target.identity is None,
+        look_for_keys=target.identity is None,
+        timeout=timeout_s,
+        banner_timeout=timeout_s,
+        auth_timeout=timeout_s,
+        channel_timeout=timeout_s,
+    )
+
+
+def _private_key(target: Target) -> paramiko.PKey | None:
+    if target.identity is None:
+        return None
+    try:
+        return paramiko.PKey.from_path(target.identity)
+    except TypeError as e:  # cryptography's word for: it is encrypted
+        raise _locked_key(e, target) from e
+    except (UnknownKeyType, ValueError) as e:
+        raise InputError(f"{target.identity}: not a private key that can be used: {e}") from e
+
+
+@contextlib.contextmanager
+def _mapping(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except (paramiko.SSHException, OSError, EOFError) as e:
+        raise mapped(e, target) from e
+
+
+def mapped(e: Exception, target: Target) -> HardpanError:
+    """The error of ours that an exception of paramiko or of a socket stands for."""
+    for kind, make in FOREIGN.items():
+        if isinstance(e, kind):
+            return make(e, target)
+    return UnreachableError(f"{target}: {str(e) or type(e).__name__}")
+
+
+def _changed(e: Exception, target: Target) -> HardpanError:
+    offered, wanted = getattr(e, "key", None), getattr(e, "expected_key", None)
+    said = [fingerprint(k.asbytes()) if k else "?" for k in (offered, wanted)]
+    return TrustError(
+        f"{target}: the host key is not the expected one: expected {said[1]}, offered {said[0]}",
+        hint="another machine answers there, or it was installed anew; find out which first",
+    )
+
+
+def _no_login(e: Exception, target: Target) -> HardpanError:
+    allowed = ", ".join(getattr(e, "allowed_types", ()))
+    with_what = f"the key {target.identity}" if target.identity else "the agent and ~/.ssh"
+    detail = f"; the host takes: {allowed}" if allowed else ""
+    return UnreachableError(
+        f"{target}: no login with {with_what}{detail}",
+        hint="is the public key in the user's authorized_keys there?",
+    )
+
+
+def _locked_key(_: Exception, target: Target) -> HardpanError:
+    return InputError(
+        f"{target.identity or 'a private key'}: is encrypted",
+        hint="add it to the agent with ssh-add, and leave --identity away",
+    )
+
+
+def _no_common(e: Exception, target: Target) -> HardpanError:
+    return UnreachableError(f"{target}: no algorithm in common: {e}")
+
+
+def _silent(e: Exception, target: Target) -> HardpanError:
+    return UnreachableError(f"{target}: does not answer: {str(e) or 'time is up'}")
+
+
+def _refused(e: Exception, target: Target) -> HardpanError:
+    return UnreachableError(
+        f"{target}: refused the connection ({getattr(e, 'strerror', '') or e})",
+        hint="is sshd running there, and is the port right?",
+    )
+
+
+def _broken(e: Exception, target: Target) -> HardpanError:
+    return UnreachableError(f"{target}: {str(e) or 'the connection was closed'}")
+
+
+FOREIGN: dict[type[Exception], Callable[[Exception, Target], HardpanError]] = {
+    paramiko.BadHostKeyException: _changed,
+    paramiko.PasswordRequiredException: _locked_key,
+    paramiko.AuthenticationException: _no_login,
+    paramiko.BadAuthenticationType: _no_login,
+    paramiko.ssh_exception.PartialAuthentication: _no_login,
+    paramiko.ssh_exception.UnableToAuthenticate: _no_login,
+    paramiko.ssh_exception.IncompatiblePeer: _no_common,
+    paramiko.ssh_exception.MessageOrderError: _broken,
+    paramiko.ChannelException: _broken,
+    paramiko.ProxyCommandFailure: _broken,
+    paramiko.ssh_exception.CouldNotCanonicalize: _broken,
+    paramiko.ConfigParseError: _broken,
+    NoValidConnectionsError: _refused,
+    ConnectionRefusedError: _refused,
+    TimeoutError: _silent,
+    socket.gaierror: _silent,
+    EOFError: _broken,
+    paramiko.SSHException: _broken,
+    OSError: _broken,
+}
+"""Foreign exception -> what we make of it, the special ones first; a test walks paramiko's."""

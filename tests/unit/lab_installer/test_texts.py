@@ -1,0 +1,135 @@
+"""The files that are written into the new system."""
+
+import pytest
+
+from images.lab.installer import texts
+from images.lab.installer.plan import Password
+from images.lab.installer.texts import Mount
+
+
+def _mount(mount: str, fstype: str, options: str | None = None, spec: str = "UUID=1") -> Mount:
+    return Mount(spec=spec, device="/dev/x", mount=mount, fstype=fstype, options=options, uuid="1")
+
+
+def test_fstab_keeps_the_options_as_they_were_given() -> None:
+    text = texts.fstab(
+        [
+            _mount("/", "xfs", spec="/dev/mapper/vg0-root"),
+            _mount("/boot", "ext4", "nodev,nosuid"),
+            _mount("/boot/efi", "vfat", "umask=0077,shortname=winnt,nosuid", "UUID=AB-CD"),
+            _mount("swap", "swap", spec="/dev/mapper/vg0-swap"),
+        ]
+    )
+
+    assert text.splitlines()[1:] == [
+        "/dev/mapper/vg0-root / xfs defaults 0 0",
+        "UUID=1 /boot ext4 nodev,nosuid 1 2",
+        "UUID=AB-CD /boot/efi vfat umask=0077,shortname=winnt,nosuid 0 2",
+        "/dev/mapper/vg0-swap none swap defaults 0 0",
+    ]
+
+
+def test_a_root_on_ext4_is_checked_first() -> None:
+    assert texts.fstab([_mount("/", "ext4")]).endswith("UUID=1 / ext4 defaults 1 1\n")
+
+
+def test_crypttab_asks_for_the_passphrase() -> None:
+    assert texts.crypttab(["ab-1"]) == "luks-ab-1 UUID=ab-1 none luks\n"
+
+
+def test_the_boot_entry_names_paths_of_the_file_system_that_holds_the_kernel() -> None:
+    entry = texts.bls_entry(title="lab 9", version="6.1", prefix="", options=["root=/dev/x", "ro"])
+
+    assert entry.splitlines()[:5] == [
+        "title lab 9 (6.1)",
+        "version 6.1",
+        "linux /vmlinuz-6.1",
+        "initrd /initramfs-6.1.img",
+        "options root=/dev/x ro",
+    ]
+    assert "linux /boot/vmlinuz-6.1" in texts.bls_entry(
+        title="t", version="6.1", prefix="/boot", options=[]
+    )
+
+
+@pytest.mark.parametrize(
+    ("append", "fips", "boot", "words"),
+    [
+        (["audit=1"], False, "B", "console=ttyS0 audit=1"),
+        (["audit=1"], True, "B", "console=ttyS0 audit=1 fips=1 boot=UUID=B"),
+        # /boot on the root's own file system: boot= would make the self-test look elsewhere.
+        (["audit=1"], True, None, "console=ttyS0 audit=1 fips=1"),
+        (["fips=1", "boot=LABEL=x"], True, "B", "console=ttyS0 fips=1 boot=UUID=B"),
+        (["console=ttyS0", "a"], False, None, "console=ttyS0 a"),
+    ],
+)
+def test_fips_is_carried_over_with_the_place_of_the_kernel(
+    append: list[str], fips: bool, boot: str | None, words: str
+) -> None:
+    found = texts.kernel_arguments(
+        consoles=["console=ttyS0"], append=append, fips=fips, boot_uuid=boot
+    )
+
+    assert " ".join(found) == words
+
+
+def test_default_grub_is_changed_where_it_stands_and_completed() -> None:
+    old = 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="quiet"\nGRUB_DEFAULT=saved\n'
+
+    assert texts.default_grub(old, ["a=1", "b"], 1) == (
+        'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX="a=1 b"\nGRUB_DEFAULT=saved\n'
+    )
+    assert texts.default_grub("", ["a"], None) == 'GRUB_CMDLINE_LINUX="a"\n'
+
+
+def test_chrony_asks_the_named_servers_and_no_others() -> None:
+    old = "pool 2.debian.pool.ntp.org iburst\nsourcedir /run/x\nmakestep 1 3\n"
+
+    assert texts.chrony_conf(old, ["server a iburst"]) == "server a iburst\nmakestep 1 3\n"
+
+
+@pytest.mark.parametrize(
+    ("password", "field"),
+    [
+        (Password(crypted="$6$a$b"), "$6$a$b"),
+        (Password(crypted="$6$a$b", locked=True), "!$6$a$b"),
+        (Password(locked=True), "!!"),
+        (Password(), "!!"),
+    ],
+)
+def test_no_password_means_locked_and_never_open(password: Password, field: str) -> None:
+    old = "root:*:1:0:99999:7:::\nbob:!:1:0:99999:7:::\n"
+
+    assert texts.shadow(old, "bob", password, 20000) == (
+        f"root:*:1:0:99999:7:::\nbob:{field}:20000:0:99999:7:::\n"
+    )
+
+
+def test_a_user_without_a_shadow_line_is_an_error() -> None:
+    with pytest.raises(KeyError, match="eve"):
+        texts.shadow("root:*:1::::::\n", "eve", Password(), 1)
+
+
+def test_networkd_is_told_the_interface_by_name_or_address() -> None:
+    assert "Name=eth0\n" in texts.networkd_dhcp("eth0")
+    assert "MACAddress=52:54:00:12:34:56\n" in texts.networkd_dhcp("52:54:00:12:34:56")
+
+
+@pytest.mark.parametrize(
+    ("line", "percent"),
+    [
+        ("42\n", 42),
+        ("100%", 100),
+        ("  Installing       : aide-0.19-1.x86_64          3/20 \n", 15),
+        ("Running transaction check", None),
+        ("see file:///a/b", None),
+        ("1/0", None),
+        ("999", 100),
+    ],
+)
+def test_progress_is_read_from_what_programs_print(line: str, percent: int | None) -> None:
+    assert texts.percent(line) == percent
+
+
+def test_control_characters_do_not_reach_the_console() -> None:
+    assert texts.printable("a\x1b[31mb\r\n") == "a?[31mb"

@@ -1,0 +1,305 @@
+"""Kickstart text to plan: what is understood, and what is refused and how."""
+
+from pathlib import Path
+
+import pytest
+
+from images.lab.installer.plan import (
+    BootLoader,
+    Firewall,
+    Group,
+    Kind,
+    Luks,
+    MiB,
+    Packages,
+    Partition,
+    Password,
+    RefusedError,
+    Script,
+    Volume,
+    When,
+)
+from images.lab.installer.reader import OPTIONS
+from images.lab.installer.translate import parse
+
+GOLDEN = Path(__file__).parents[2] / "golden/kickstart/lab-stig.ks"
+
+
+def test_the_storage_lines_become_partitions_groups_and_volumes(good: str) -> None:
+    storage = parse(good, fips=False, strict=True).storage
+
+    assert storage.partitions[1] == Partition(
+        kind=Kind.EFI,
+        mount="/boot/efi",
+        fstype="efi",
+        size_mib=MiB(256),
+        options="umask=0077,shortname=winnt,nosuid",
+    )
+    assert storage.partitions[3] == Partition(
+        kind=Kind.PV, mount="pv.01", fstype="lvmpv", size_mib=MiB(1), grow=True
+    )
+    assert storage.groups == (Group(name="vg0", pvs=("pv.01",)),)
+    assert storage.volumes[1] == Volume(
+        mount="/tmp",  # noqa: S108
+        group="vg0",
+        name="tmp",
+        fstype="xfs",
+        size_mib=MiB(1024),
+        options="nodev,nosuid,noexec",
+    )
+
+
+def test_the_system_lines_are_all_kept(good: str) -> None:
+    system = parse(good, fips=False, strict=True).system
+
+    assert system.timezone == "Europe/Zurich"
+    assert system.time_servers == ("server 0.pool.ntp.org iburst",)
+    assert system.hostname == "lab-1"
+    assert system.root == Password(locked=True)
+    assert system.users[0].groups == ("wheel",)
+    assert system.users[0].gecos == "the steward"
+    assert system.ssh_keys == (("steward", "ssh-ed25519 AAAAC3Nza steward@example"),)
+    assert system.firewall == Firewall(enabled=True, services=("ssh",))
+    assert system.selinux == "enforcing"
+    assert (system.enable, system.disable) == (("sshd", "auditd"), ("debug-shell",))
+
+
+def test_packages_scripts_and_boot_loader_are_kept(good: str) -> None:
+    plan = parse(good, fips=False, strict=True)
+
+    assert plan.packages == Packages(install=("aide",), exclude=("telnet",), weak=False)
+    assert plan.bootloader == BootLoader(
+        append=("audit=1",), password="grub.pbkdf2.sha512.10000.AA.BB", timeout_s=1
+    )
+    assert plan.of(When.POST) == (
+        Script(when=When.POST, line=34, body="echo %included\n", log="/tmp/x.log"),  # noqa: S108
+    )
+    assert plan.of(When.PRE)[0].fatal
+    assert plan.finish == "poweroff"
+
+
+def test_a_hash_never_shows_in_the_plans_text(good: str) -> None:
+    text = good.replace("--gecos", "--iscrypted --password=$6$salt$hash --gecos")
+
+    shown = repr(parse(text, fips=False, strict=True))
+
+    assert "$6$" not in shown
+    assert "grub.pbkdf2" not in shown
+
+
+@pytest.mark.skipif(not GOLDEN.exists(), reason="the lab's kickstart has no golden file yet")
+def test_the_labs_own_kickstart_is_obeyed_whole() -> None:
+    plan = parse(GOLDEN.read_text("utf-8"), fips=True, strict=True)
+
+    assert "/var/log/audit" in {v.mount for v in plan.storage.volumes}
+    assert plan.of(When.ON_ERROR)
+
+
+def test_reqpart_stands_for_both_firmwares_and_boot(good: str) -> None:
+    lines = [x for x in good.splitlines() if not x.startswith(("part b", "part /boot"))]
+    text = "\n".join(["reqpart --add-boot", *lines]) + "\n"
+
+    storage = parse(text, fips=False, strict=True).storage
+
+    assert [p.mount for p in storage.partitions] == ["biosboot", "/boot/efi", "/boot", "pv.01"]
+
+
+def test_fips_mode_takes_pbkdf2_for_luks(good: str) -> None:
+    text = good.replace(
+        "pv.01 --size=1", "pv.01 --size=1 --encrypted --luks-version=luks2 --passphrase=long-enough"
+    )
+
+    assert parse(text, fips=True, strict=True).storage.partitions[3].luks == Luks(
+        passphrase="long-enough", pbkdf="pbkdf2"
+    )
+    assert parse(text, fips=False, strict=True).storage.partitions[3].luks == Luks(
+        passphrase="long-enough", pbkdf="argon2id"
+    )
+
+
+def _problems(text: str, *, fips: bool = False, strict: bool = True) -> list[str]:
+    with pytest.raises(RefusedError) as caught:
+        parse(text, fips=fips, strict=strict)
+    return [str(p) for p in caught.value.problems]
+
+
+REFUSED_COMMANDS = (
+    "autopart --type=lvm",
+    "raid / --device=0 --level=1 raid.1 raid.2",
+    "btrfs none --label=x btrfs.1",
+    "iscsi --ipaddr=10.0.0.1",
+    "liveimg --url=http://example/x.img",
+    "nfs --server=x --dir=/y",
+    "repo --name=x --baseurl=http://example/",
+    "realm join example.com",
+    "rhsm --organization=1 --activation-key=2",
+    "snapshot vg0/root --name=s --when=post-install",
+    "sshpw --username=root --iscrypted x",
+    "vnc",
+    "graphical",
+    "xconfig --startxonboot",
+    "mount /dev/sda1 /",
+    "ostreesetup --osname=x --remote=y --url=http://example --ref=z",
+    "updates",
+    "authselect select sssd",
+    "module --name=x --stream=1",
+    "driverdisk /dev/sdb",
+    "logging --host=10.0.0.1",
+    "harddrive --partition=sda1 --dir=/x",
+    "rescue",
+    "syspurpose --role=x",
+    "fcoe --nic=eth0",
+)
+
+
+@pytest.mark.parametrize("line", REFUSED_COMMANDS)
+def test_a_command_that_is_not_implemented_is_refused_with_its_line(good: str, line: str) -> None:
+    name = line.split()[0]
+
+    assert _problems(f"{line}\n{good}") == [
+        f"line 1: command {name!r} is not implemented by this installer"
+    ]
+
+
+def test_a_word_that_is_no_command_is_called_so(good: str) -> None:
+    assert _problems(f"clearprat --all\n{good}") == [
+        "line 1: command 'clearprat' is not a kickstart command"
+    ]
+
+
+REFUSED_OPTIONS = (
+    ("lang en_US.UTF-8", "lang en_US.UTF-8 --addsupport=de_CH", 3, "lang", "--addsupport"),
+    ("--onboot=yes", "--onboot=yes --ip=10.0.0.2", 7, "network", "--ip"),
+    ("--onboot=yes", "--onboot=yes --noipv6", 7, "network", "--noipv6"),
+    ("--initlabel", "--initlabel --linux", 16, "clearpart", "--linux"),
+    ("--name=tmp", "--name=tmp --thin", 23, "logvol", "--thin"),
+    ("--name=tmp", "--name=tmp --encrypted", 23, "logvol", "--encrypted"),
+    ("--name=tmp", "--name=tmp --label=x", 23, "logvol", "--label"),
+    ("part pv.01", "part pv.01 --noformat", 20, "part", "--noformat"),
+    ("part pv.01", "part pv.01 --cipher=x", 20, "part", "--cipher"),
+    ("volgroup vg0", "volgroup vg0 --noformat", 21, "volgroup", "--noformat"),
+    ("--timeout=1", "--timeout=1 --extlinux", 25, "bootloader", "--extlinux"),
+    ("--timeout=1", "--timeout=1 --driveorder=sda", 25, "bootloader", "--driveorder"),
+    ("--utc", "--utc --ntpservers=x", 5, "timezone", "--ntpservers"),
+    ("firewall --enabled", "firewall --enabled --trust=x", 12, "firewall", "--trust"),
+    ("poweroff\n", "poweroff --eject\n", 14, "poweroff", "--eject"),
+    ("rootpw --lock", "rootpw --plaintext x", 8, "rootpw", "--plaintext"),
+    ("rootpw --lock", "rootpw --allow-ssh --lock", 8, "rootpw", "--allow-ssh"),
+    ("--exclude-weakdeps", "--multilib", 26, "%packages", "--multilib"),
+    ("--exclude-weakdeps", "--nocore", 26, "%packages", "--nocore"),
+    ("%post --nochroot", "%post --bogus", 34, "%post", "--bogus"),
+)
+
+
+@pytest.mark.parametrize(("was", "now", "line", "where", "option"), REFUSED_OPTIONS)
+def test_an_option_that_is_not_implemented_is_refused_by_name(
+    good: str, was: str, now: str, line: int, where: str, option: str
+) -> None:
+    assert (
+        f"line {line}: {where}: option {option} is not implemented by this installer"
+        in _problems(good.replace(was, now, 1))
+    )
+
+
+SENSELESS = (
+    ("pv.01\nlogvol", "pv.02\nlogvol", "line 21: volgroup vg0: no partition pv.02"),
+    ("logvol /tmp --vgname=vg0", "logvol /tmp --vgname=vg1", "line 23: logvol /tmp: no volgroup"),
+    ("--name=tmp", "--name=root", "volume vg0/root is given more than once"),
+    ("logvol /tmp", "logvol /", "mount point / is given more than once"),
+    ("tmp --fstype=xfs", "tmp --fstype=nosuchfs", "no file system 'nosuchfs': expected xfs or"),
+    ("logvol / ", "logvol /srv ", "nothing is mounted at /"),
+    ("--all ", "", "line 16: clearpart --all is needed"),
+    ("disklabel=gpt", "disklabel=msdos", "clearpart: --disklabel=msdos is not implemented"),
+    ("--name=tmp --fstype=xfs --size=1024", "--name=tmp --fstype=xfs --size=100",
+     "logvol /tmp: xfs needs at least 300 MiB"),
+    ("rootpw --lock", "rootpw secret", "line 8: rootpw: a plaintext password is refused"),
+    ("rootpw --lock", "", "rootpw is missing"),
+    ("--iscrypted --password=grub.pbkdf2.sha512.10000.AA.BB", "--password=x",
+     "line 25: bootloader: a plaintext password is refused"),
+    ("grub.pbkdf2.sha512.10000.AA.BB", "$6$a$b", "is not a grub.pbkdf2.sha512 hash"),
+    ("--username=steward", "--username=other", "sshkey: the kickstart has no user 'other'"),
+    ("bootproto=dhcp", "bootproto=static", "network: --bootproto=static is not implemented"),
+    ("--hostname=lab-1", "--hostname=lab_1", "network: not a host name: 'lab_1'"),
+    ("Europe/Zurich", "../../etc/passwd", "timezone: not the name of a time zone"),
+    ("@core", "@gnome-desktop", "%packages: the media has no group 'gnome-desktop'"),
+    ("@core", "@^server", "%packages: the media has no environment 'server'"),
+    ("--fsoptions=\"nodev,nosuid\"", "--fsoptions=\"nodev, nosuid\"", "not mount options"),
+    ("lang en_US.UTF-8", "lang en_US.UTF-8\nlang C", "line 4: lang: given more than once"),
+    ("part pv.01 --size=1", "part pv.01 --size=1 --pbkdf=pbkdf2", "LUKS options without --enc"),
+    ("part pv.01 --size=1", "part pv.01 --size=1 --encrypted", "--encrypted needs --passphrase"),
+    ("part pv.01 --size=1", "part pv.01", "pv.01: --size is missing"),
+    ("pv.01 --size=1", "pv.01 --size=1 --ondisk=vda\npart swap --size=9 --ondisk=vdb",
+     "partitions on more than one disk are not implemented: ['vda', 'vdb']"),
+    ("--name=steward", "--name=Stew:ard", "user: not the name of a user or group: 'Stew:ard'"),
+    ("%packages", "%addon com_redhat_oscap\n%end\n%packages",
+     "section %addon com_redhat_oscap is not implemented"),
+    ("%packages", "%ksappend /x\n%packages", "section %ksappend is not implemented"),
+    ("%packages", "%nonsense\nx\n%end\n%packages", "section %nonsense is not implemented"),
+    ("%packages", "%certificate --filename=x\nx\n%end\n%packages",
+     "section %certificate is not implemented"),
+    ("zerombr", "%include /tmp/x.ks", "section %include is not implemented"),
+    ("\naide", "\n%include /tmp/x\naide", "line 28: %include is not implemented"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), SENSELESS)
+def test_what_makes_no_sense_is_told(good: str, was: str, now: str, problem: str) -> None:
+    assert was in good
+
+    assert problem in "\n".join(_problems(good.replace(was, now, 1)))
+
+
+def test_a_short_passphrase_is_refused_in_fips_mode_only(good: str) -> None:
+    text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=short")
+
+    assert parse(text, fips=False, strict=True).storage.partitions[3].luks
+    assert "passphrase of 8 characters" in "\n".join(_problems(text, fips=True))
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_lines(good: str) -> None:
+    text = good.replace("zerombr", "autopart").replace("cmdline", "vnc").replace("wheel", "a:b")
+
+    assert _problems(text) == [
+        "line 1: command 'vnc' is not implemented by this installer",
+        "line 9: user: not the name of a user or group: 'a:b'",
+        "line 15: command 'autopart' is not implemented by this installer",
+    ]
+
+
+def test_a_refusal_still_carries_the_scripts_for_errors(good: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        parse(f"vnc\n{good}", fips=False, strict=True)
+
+    assert [s.body for s in caught.value.on_error] == ["poweroff -f\n"]
+    assert str(caught.value).startswith("1 problem in the kickstart: line 1: command 'vnc'")
+
+
+def test_with_ksstrict_a_warning_is_a_problem(good: str) -> None:
+    text = f"{good}%traceback\ntrue\n%end\n"
+
+    parse(text, fips=False, strict=False)
+
+    assert "deprecated" in "\n".join(_problems(text, strict=True))
+
+
+def test_the_kdump_addon_is_obeyed_only_when_it_switches_kdump_off(good: str) -> None:
+    parse(f"{good}%addon com_redhat_kdump --disable\n%end\n", fips=False, strict=True)
+
+    assert _problems(f"{good}%addon com_redhat_kdump --enable\n%end\n") == [
+        "line 40: section %addon com_redhat_kdump is not implemented by this installer"
+    ]
+
+
+def test_an_unterminated_section_is_a_problem(good: str) -> None:
+    assert "does not end with %end" in "\n".join(_problems(good.removesuffix("%end\n")))
+
+
+def test_every_accepted_option_is_one_that_rhel_9_knows(good: str) -> None:
+    from pykickstart.version import makeVersion  # type: ignore[import-untyped]
+
+    handler = makeVersion("RHEL9")
+    for name, options in OPTIONS.items():
+        parser = getattr(handler.commands[name], "op", None)
+        known = set(parser._option_string_actions) if parser else set()
+
+        assert options <= known, name
