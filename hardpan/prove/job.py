@@ -111,9 +111,8 @@ def build(asked: Asked, emit: Emit) -> Image:
     """A hardened, sealed image with SBOM and signed provenance."""
     planned = plan(asked, emit)
     ring = keyring.signing(asked.keys, asked.cache, asked.out, asked.passphrase_file)
-    with events.stage(emit, "content") as note:
-        source = find_content(asked.content, asked.profile, asked.cache, emit)
-        note(f"{source.path.name}: {source.origin}")
+    source = find_content(asked.content, asked.profile, asked.cache, emit)
+    emit(Note(stage="content", text=f"{source.path.name}: {source.origin}"))
     iso = building.unattended_iso(planned)
     base = building.base_install(planned, iso)
     hardened = building.harden(

@@ -19,7 +19,7 @@ from scanners.collect.base import Evidence, Task
 from scanners.content.prepare import Part, Prepared
 from scanners.transport import Transport
 
-STAGE = "scan"
+STAGE = "openscap"
 _LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")
 _ENGINE = re.compile(r"hardpan-engine (?P<text>.{1,300})")
 _MiB = 1 << 20
@@ -117,8 +117,7 @@ class OpenScap:
         _check(output.rc, output.stderr, via, timeout_s)
         files = unpacked(output.data, len(task.prepared.parts))
         read = [arf.parse(data, name=name) for name, data in sorted(files.items())]
-        kept = {name + ".gz": gzip.compress(data, 9, mtime=0) for name, data in files.items()}
-        return Evidence(files=kept, arfs=tuple(read), engine=listen.engine)
+        return Evidence(files=files, arfs=tuple(read), engine=listen.engine)
 
 
 class _Listener:

@@ -92,6 +92,19 @@ def test_volumes_are_rounded_up_to_extents_and_grow_by_them() -> None:
     assert extents(group, [_volume("a", 5), _volume("b", 4, grow=True)], 100) == [2, 98]
 
 
+def test_volumes_that_cannot_fit_are_told_in_mib_before_the_disk_is_touched() -> None:
+    places = slots([_part("pv.01", 1, grow=True, kind=Kind.PV)], 1000, "vda")
+    group = Group(name="vg0", pvs=("pv.01",))
+
+    layout.need_room(group, [_volume("a", 500), _volume("b", 497, grow=True)], places)
+    with pytest.raises(InstallError) as caught:
+        layout.need_room(group, [_volume("a", 500), _volume("b", 498)], places)
+
+    assert str(caught.value) == (
+        "not enough disk space in vg0, in MiB: needed 998, available 997 (a 500, b 498)"
+    )
+
+
 def test_a_volume_group_that_is_too_small_is_an_error() -> None:
     with pytest.raises(InstallError, match="not enough disk space in volume group vg0"):
         extents(Group(name="vg0", pvs=("pv.01",)), [_volume("a", 500)], 100)

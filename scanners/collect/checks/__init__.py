@@ -1,0 +1,1 @@
+"""The testinfra checks that run against a target. ``asked`` lists what they ask."""

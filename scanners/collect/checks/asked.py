@@ -1,0 +1,93 @@
+"""The commands that the checks ask, so that they can be asked in one batch."""
+
+import shlex
+
+from scanners.collect.base import Expected
+
+MOUNTS = "findmnt -rno TARGET,OPTIONS"
+FIPS = "cat /proc/sys/crypto/fips_enabled"
+CMDLINE = "cat /proc/cmdline"
+SSHD = "sshd -T -C user=root,host=localhost,addr=127.0.0.1"
+LISTENING = "ss -Htln"
+AUDIT = "auditctl -s; auditctl -l | wc -l"
+# Hashes stay on the target: only what is asked about them leaves it.
+EMPTY_PASSWORDS = "getent shadow | grep -E '^[^:]+::' | cut -d: -f1"
+UID_ZERO = "getent passwd | grep -E '^[^:]*:[^:]*:0:' | cut -d: -f1"
+UMASK = "grep -hE '^[[:space:]]*UMASK' /etc/login.defs"
+CHRONY = "cat /etc/chrony.conf /etc/chrony.d/*.conf 2>/dev/null"
+GRUB = (
+    "grep -hE 'superusers|password_pbkdf2|GRUB2_PASSWORD' /boot/grub2/grub.cfg "
+    "/boot/grub2/user.cfg /etc/grub.d/01_users | sed -E 's/(pbkdf2.sha512.).*/\\1/'"
+)
+GRUB_MODES = "stat -c '%a %U %G' /boot/grub2/grub.cfg"
+TORCH = "{} -c 'import torch; print((torch.ones(4, 4) @ torch.ones(4, 4)).sum().item())'"
+WORLD_WRITABLE = "find /etc /usr/local /opt -xdev -type f -perm -0002 -print -quit"
+KEYS = "stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key"
+PACKAGES = "rpm -qa --qf '%{NAME}\\n'"
+CORE = "cat /proc/sys/kernel/core_pattern"
+
+SYSCTLS = {
+    "kernel.randomize_va_space": "2",
+    "kernel.kptr_restrict": "1",
+    "kernel.dmesg_restrict": "1",
+    "kernel.yama.ptrace_scope": "1",
+    "kernel.unprivileged_bpf_disabled": "1",
+    "fs.protected_symlinks": "1",
+    "fs.protected_hardlinks": "1",
+    "net.ipv4.conf.all.accept_redirects": "0",
+    "net.ipv4.conf.all.accept_source_route": "0",
+    "net.ipv4.conf.all.send_redirects": "0",
+    "net.ipv4.tcp_syncookies": "1",
+}
+"""Kernel setting -> the value that the STIG wants in force (RHEL-09-213010 and on)."""
+
+
+def sysctl(name: str) -> str:
+    """Asks for one kernel setting."""
+    return f"sysctl -n {name}"
+
+
+def service(verb: str, name: str) -> str:
+    """Asks systemd about one unit."""
+    return f"systemctl {verb} {shlex.quote(name)}"
+
+
+def authorized(user: str) -> str:
+    """Prints how many keys of that user are authorized."""
+    return f'wc -l < "$(getent passwd {shlex.quote(user)} | cut -d: -f6)/.ssh/authorized_keys"'
+
+
+def expiry(user: str) -> str:
+    """Prints when the account and its password expire."""
+    return f"chage -l {shlex.quote(user)}"
+
+
+def sudo_list(user: str) -> str:
+    """Prints what that user may do through sudo."""
+    return f"sudo -l -U {shlex.quote(user)}"
+
+
+def commands(expected: Expected) -> tuple[str, ...]:
+    """All that will be asked about this target, each once."""
+    asked = [
+        MOUNTS,
+        FIPS,
+        CMDLINE,
+        SSHD,
+        LISTENING,
+        AUDIT,
+        EMPTY_PASSWORDS,
+        UID_ZERO,
+        UMASK,
+        CHRONY,
+    ]
+    asked += [GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
+    asked += [sysctl(name) for name in SYSCTLS]
+    for name in (*expected.enabled, *expected.disabled):
+        asked += [service("is-enabled", name), service("is-active", name)]
+    if expected.build_user:
+        user = expected.build_user
+        asked += [authorized(user), expiry(user), sudo_list(user)]
+    if expected.ai_python:
+        asked.append(TORCH.format(shlex.quote(expected.ai_python)))
+    return tuple(dict.fromkeys(asked))

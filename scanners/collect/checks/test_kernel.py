@@ -1,0 +1,45 @@
+"""The running kernel: its command line, FIPS mode, settings in force."""
+# ruff: noqa: D103, S101
+
+import pytest
+from testinfra.host import Host  # type: ignore[import-untyped]
+
+from scanners.collect.base import Expected
+from scanners.collect.checks import asked
+
+EACH = {
+    "test_the_kernel_was_started_with": lambda e: e.kernel_arguments,
+    "test_the_kernel_setting_is_in_force": lambda _: list(asked.SYSCTLS),
+}
+
+
+def test_the_kernel_was_started_with(target: Host, argument: str) -> None:
+    assert argument in target.check_output(asked.CMDLINE).split()
+
+
+def test_the_kernel_setting_is_in_force(target: Host, name: str) -> None:
+    wanted = asked.SYSCTLS[name]
+    found = target.run(asked.sysctl(name)).stdout.strip()
+
+    # 2 is stricter than 1 for kptr_restrict, ptrace_scope and unprivileged_bpf_disabled.
+    assert found == wanted or (wanted == "1" and found == "2"), f"{name} is {found}"
+
+
+def test_fips_mode_is_as_the_profile_wants(target: Host, expected: Expected) -> None:
+    on = target.run(asked.FIPS).stdout.strip() == "1"
+
+    assert on == expected.fips
+
+
+def test_the_command_line_does_not_weaken_the_kernel(target: Host) -> None:
+    weak = {"mitigations=off", "selinux=0", "audit=0", "pti=off", "init=/bin/sh"}
+
+    assert not weak & set(target.check_output(asked.CMDLINE).split())
+
+
+def test_core_dumps_go_nowhere_or_to_a_handler(target: Host) -> None:
+    pattern = target.check_output(asked.CORE).strip()
+
+    if not pattern:
+        pytest.skip("the kernel has no core pattern")
+    assert pattern.startswith("|") or pattern == "core"

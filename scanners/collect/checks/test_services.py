@@ -1,0 +1,69 @@
+"""Services, the audit system, time, what listens, what is installed, what must run."""
+# ruff: noqa: D103, S101
+
+import re
+import shlex
+
+import pytest
+from testinfra.host import Host  # type: ignore[import-untyped]
+
+from scanners.collect.base import Expected
+from scanners.collect.checks import asked
+
+EACH = {
+    "test_the_service_is_enabled_and_runs": lambda e: e.enabled,
+    "test_the_service_is_off": lambda e: e.disabled,
+}
+
+
+def test_the_service_is_enabled_and_runs(target: Host, name: str) -> None:
+    enabled = target.run(asked.service("is-enabled", name)).stdout.strip()
+    active = target.run(asked.service("is-active", name)).stdout.strip()
+
+    assert (enabled, active) == ("enabled", "active")
+
+
+def test_the_service_is_off(target: Host, name: str) -> None:
+    active = target.run(asked.service("is-active", name)).stdout.strip()
+
+    assert active in ("inactive", "unknown", "failed")
+
+
+def test_the_audit_system_runs_with_rules(target: Host) -> None:
+    *status, count = target.run(asked.AUDIT).stdout.strip().splitlines() or ["0"]
+
+    assert any(re.fullmatch(r"enabled [12]", x.strip()) for x in status), "auditing is off"
+    assert int(count) > 10, f"{count} audit rules are loaded"
+
+
+def test_time_comes_from_a_server_of_the_profile(target: Host, expected: Expected) -> None:
+    if not expected.time_servers:
+        pytest.skip("the profile names no time server")
+    named = re.findall(r"^(?:server|pool)\s+(\S+)", target.run(asked.CHRONY).stdout, re.MULTILINE)
+
+    assert set(named) & set(expected.time_servers)
+
+
+def test_nothing_listens_that_should_not(target: Host, expected: Expected) -> None:
+    ends = [x.split()[3] for x in target.run(asked.LISTENING).stdout.splitlines() if x.split()]
+    outside = [e for e in ends if not e.startswith(("127.", "[::1]"))]
+    ports = {int(e.rpartition(":")[2]) for e in outside}
+
+    unexpected = sorted(ports - set(expected.ports))
+    assert not unexpected, f"also listening: {unexpected}"
+
+
+def test_the_packages_of_the_profile_are_there(target: Host, expected: Expected) -> None:
+    installed = set(target.check_output(asked.PACKAGES).split())
+
+    assert not sorted(set(expected.packages) - installed)
+    assert not sorted(set(expected.absent_packages) & installed)
+
+
+def test_the_ai_environment_computes(target: Host, expected: Expected) -> None:
+    if not expected.ai_python:
+        pytest.skip("the profile has no AI environment")
+    answer = target.run(asked.TORCH.format(shlex.quote(expected.ai_python)))
+
+    assert answer.rc == 0
+    assert answer.stdout.strip() == "64.0"

@@ -1,0 +1,120 @@
+"""``hardpan scan``: scan a running host over SSH and sign the evidence."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpan.errors import Exit, InputError
+from hardpan.files import canonical_json
+from hardpan.signing import load_signer
+from hardpan.terminal import drawn
+from profiles.load import load
+from scanners import pipeline
+from scanners.content import datastream
+from scanners.evidence import bundle
+from scanners.report.documents import Findings
+from scanners.report.summary import lines
+from scanners.target import parse
+
+_CACHE = Path(__file__).parents[2] / "images" / "cache"
+_PATH = click.Path(path_type=Path)
+_SEVERITIES = ("low", "medium", "high")
+
+
+@click.command()
+@click.argument("target")
+@click.option("--profile", "profile_name", required=True, help="Profile: a shipped name or a file.")
+@click.option("-o", "--output", required=True, type=_PATH, help="FILE.evidence.zip to write.")
+@click.option("--key", required=True, type=_PATH, help="Private key (see 'hardpan keys new').")
+@click.option("--passphrase-file", type=_PATH, help="Its first line opens the private key.")
+@click.option("--content", type=_PATH, help="SCAP data stream; the newest by default.")
+@click.option("--ssh-config", type=_PATH, help="OpenSSH client config to take settings from.")
+@click.option("--identity", type=_PATH, help="SSH private key; the agent's by default.")
+@click.option("--known-hosts", type=_PATH, help="File of host keys; ~/.ssh/known_hosts by default.")
+@click.option("--host-key", "host_keys", multiple=True, help="Pinned host key, 'type base64'.")
+@click.option(
+    "--trust-new-host-key",
+    is_flag=True,
+    help="Believe an unknown host key this once. The evidence will say so.",
+)
+@click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
+@click.option("--no-smoke", is_flag=True, help="Leave the AI workload test out.")
+@click.option("--nonce", default="", help="A challenge from whom the evidence is for.")
+@click.option(
+    "--fail-on",
+    type=click.Choice((*_SEVERITIES, "none")),
+    default="high",
+    show_default=True,
+    help="End with 1 when a rule of this severity or above is open.",
+)
+@click.option("--cache", type=_PATH, default=_CACHE, help="Where content is kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def scan(target: str, profile_name: str, **options: Any) -> int:
+    """Scan TARGET ([user@]host[:port]) and write signed evidence.
+
+    Exits with 0 when it is compliant (see --fail-on), 1 when not, 4 when a tool failed,
+    5 when the target cannot be reached, 6 when its host key is not the known one.
+    """
+    output: Path = options["output"]
+    if not output.name.endswith(bundle.SUFFIX):
+        raise InputError(f"{output}: expected a name that ends in {bundle.SUFFIX}")
+    profile = load(profile_name)
+    signer = load_signer(options["key"], passphrase_file=options["passphrase_file"])
+    where = parse(
+        target,
+        ssh_config=options["ssh_config"],
+        identity=options["identity"],
+        host_keys=options["host_keys"],
+        known_hosts=options["known_hosts"],
+        trust_new_host_key=options["trust_new_host_key"],
+    )
+    password = _password() if options["ask_sudo_password"] else ""
+    with drawn(quiet=options["quiet"]) as emit:
+        content = options["content"]
+        source = (
+            datastream.find(profile.stig.content, cache=options["cache"], emit=emit)
+            if content is None
+            else datastream.from_file(content)
+        )
+        request = pipeline.Request(
+            target=where,
+            profile=profile,
+            source=source,
+            smoke=not options["no_smoke"],
+            sudo_password=password,
+            invocation=("hardpan", *sys.argv[1:]),
+        )
+        made = pipeline.scan(request, emit)
+        bundle.write(made, signer, output, emit, nonce=options["nonce"])
+    report = bundle.attachments(made, signer).report
+    _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
+    return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)
+
+
+def is_open(findings: Findings, fail_on: str) -> bool:
+    """True when a rule at or above ``fail_on`` is open, exceptions aside."""
+    if fail_on == "none":
+        return False
+    counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
+    return any(n for severity, n in findings.open_by_severity().items() if severity in counted)
+
+
+def _password() -> str:
+    return str(click.prompt("sudo password", hide_input=True, err=True))
+
+
+def _tell(findings: Findings, said: tuple[str, ...], output: Path, as_json: bool) -> None:
+    if as_json:
+        answer = {
+            "evidence": str(output),
+            "counts": dict(findings.counts),
+            "open": findings.open_by_severity(),
+        }
+        click.echo(canonical_json(answer))
+        return
+    for line in said:
+        click.echo(line)
+    click.echo(f"evidence: {output}")

@@ -1,0 +1,174 @@
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import InputError
+from hardpan.files import sha256_bytes
+from scanners.content import apt, benchmark, derive, remedies, slim, split, xml
+from scanners.content.datastream import Source
+from scanners.content.prepare import prepare
+from tests.unit.content.tiny import PROFILE, RULE, TINY
+
+STIG = PROFILE + "stig"
+
+
+def source(data: bytes = TINY) -> Source:
+    return Source(path=Path("tiny-ds.xml"), sha256=sha256_bytes(data), origin="a test", data=data)
+
+
+def ids(root: xml.Element) -> set[str]:
+    return {e.get("id", "") for e in root.iter("{*}*") if e.get("id")}
+
+
+def test_a_rule_is_read_with_all_its_ids() -> None:
+    found = benchmark.read(xml.load(TINY, "tiny"), STIG, "tiny")
+
+    one = found.rules[0]
+    assert (one.rule_id, one.title, one.severity) == (RULE + "one", "Title of one", "high")
+    assert (one.stig_ids, one.sv_ids) == (("RHEL-09-1",), ("SV-1r1_rule",))
+    assert (one.nist, one.cce, one.fix_text) == (("CM-6(a)",), "CCE-80000-1", "Do one.")
+    assert [r.conditional for r in found.rules] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "not XML"),
+        (TINY[:500], "not XML"),
+        (b"<html/>", "expected a source data stream, found <html>"),
+        (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "has a DOCTYPE"),
+        (TINY.replace(b"x:Benchmark", b"x:Other"), "expected one XCCDF 1.2 benchmark, found 0"),
+    ],
+)
+def test_an_odd_data_stream_is_refused(data: bytes, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        prepare(source(data), "stig")
+
+
+def test_an_unknown_profile_is_refused_and_the_known_ones_are_named() -> None:
+    with pytest.raises(InputError, match="no profile") as caught:
+        prepare(source(), "sitg")
+
+    assert caught.value.hint == "it has: other, stig"
+
+
+def test_derived_content_applies_to_rocky_and_the_lab_and_keeps_every_reference() -> None:
+    root = xml.load(TINY, "tiny")
+
+    added = derive.derive(root, "tiny")
+
+    made = xml.save(root).decode()
+    assert 'idref="cpe:/o:rocky:rocky:9"' in made
+    assert 'idref="cpe:/o:hardpan:lab:9"' in made
+    assert made.count("RHEL-09-1") == 5
+    assert "was not reviewed, certified or" in made
+    assert sum("rocky-release" in line for line in added) == 4
+
+
+def test_what_is_derived_twice_is_derived_once() -> None:
+    root = xml.load(TINY, "tiny")
+    derive.derive(root, "tiny")
+
+    assert derive.derive(root, "tiny") == ()
+
+
+def test_content_for_another_system_is_left_as_it_is() -> None:
+    root = xml.load(TINY.replace(b"redhat:enterprise_linux:9", b"suse:linux:15"), "tiny")
+    before = xml.save(root)
+
+    assert derive.derive(root, "tiny") == ()
+    assert xml.save(root) == before
+
+
+def test_slim_content_keeps_what_the_profile_needs_and_nothing_else() -> None:
+    root = xml.load(TINY, "tiny")
+
+    slim.slim(root, STIG, "tiny")
+
+    left = ids(root)
+    assert {RULE + r for r in ("one", "two", "three", "four")} <= left
+    assert {"d1", "d2", "t1", "o1", "s1", "s2", "var1", "comp_cpe", "g_b"} <= left
+    assert not {RULE + "five", "d3", "t3", "o3", "s3", "var3", "g_c", PROFILE + "other"} & left
+    assert not {"comp_ocil", "cref_ocil", "ecomp_sh", "cref_sh"} & left
+    assert b"fix" not in xml.save(root)
+
+
+def test_a_conflict_with_a_rule_that_is_gone_goes_too() -> None:
+    root = xml.load(TINY, "tiny")
+
+    slim.slim(root, STIG, "tiny")
+
+    assert b"conflicts" not in xml.save(root)
+    assert b"requires" in xml.save(root)
+
+
+def test_whitespace_stays_for_oscap_crashes_without_it() -> None:
+    root = xml.load(TINY, "tiny")
+
+    slim.slim(root, STIG, "tiny")
+
+    definitions = next(root.iter(xml.OVAL + "definitions"))
+    assert (definitions.text or "").isspace()
+
+
+def test_rules_that_need_one_another_stay_together() -> None:
+    root = xml.load(TINY, "tiny")
+
+    bundles = slim.together(root, STIG, "tiny")
+
+    assert (RULE + "one", RULE + "two") in bundles
+    assert len(bundles) == 3
+
+
+def test_a_heavy_rule_gets_a_process_of_its_own() -> None:
+    light = [f"{RULE}r{n}" for n in range(50)]
+    heavy = RULE + "file_permissions_ungroupowned"
+
+    dealt = split.deal([[r] for r in [*light, heavy]], 2, order=[*light, heavy])
+
+    assert (heavy,) in dealt
+    assert sorted(sum(dealt, ())) == sorted([*light, heavy])
+
+
+def test_there_is_no_empty_part() -> None:
+    assert split.deal([["a"]], 4, order=["a"]) == (("a",),)
+
+
+def test_every_rule_is_in_one_part_and_the_bytes_are_the_same_each_time() -> None:
+    first, second = prepare(source(), "stig", parts=2), prepare(source(), "stig", parts=2)
+
+    dealt = [r for p in first.parts for r in p.rule_ids]
+    assert sorted(dealt) == sorted(r.rule_id for r in first.benchmark.rules)
+    assert first == second
+    assert first.content.source_sha256 == sha256_bytes(TINY) != first.content.derived_sha256
+    assert all(p.sha256 in first.content.derivation for p in first.parts)
+
+
+def test_a_fix_has_the_profiles_values_and_comes_in_the_benchmarks_order() -> None:
+    wanted = [RULE + "four", RULE + "one"]
+
+    found = remedies.remedies(xml.load(TINY, "tiny"), STIG, wanted, "tiny")
+
+    assert [f.rule_id for f in found] == [RULE + "one", RULE + "four"]
+    assert [f.script for f in found] == ["set 3!\n", "set 3!\n"]
+    assert found[0].severity == "high"
+
+
+def test_a_fix_for_a_rule_that_is_not_selected_is_refused() -> None:
+    with pytest.raises(InputError, match="does not select .*_five"):
+        remedies.remedies(xml.load(TINY, "tiny"), STIG, [RULE + "five"], "tiny")
+
+
+def test_apts_answer_is_read() -> None:
+    madison = (
+        "ssg-nondebian | 0.1.82-1 | http://x/debian sid/main amd64 Packages\n"
+        "ssg-nondebian | 0.1.76-1 | http://x/debian trixie/main amd64 Packages\n"
+    )
+    listed = (
+        "Debian|bookworm-security|main|http://x/security/\n"
+        "Other|bookworm|main|http://o/\nDebian|bookworm|main|http://x/debian/\n"
+    )
+
+    assert apt.newest(madison) == ("0.1.82-1", "sid")
+    assert apt.found_archive(listed) == "http://x/debian/"
+    assert apt.found_archive("") == ""

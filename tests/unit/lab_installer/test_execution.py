@@ -1,0 +1,337 @@
+"""The steps that touch the system, over a recorder instead of processes."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.lab.installer import (
+    accounts,
+    bootloader,
+    configure,
+    payload,
+    proc,
+    scripts,
+    storage,
+)
+from images.lab.installer.console import Console
+from images.lab.installer.disks import Disk
+from images.lab.installer.plan import InstallError, MiB, Packages, Plan, Script, When
+from images.lab.installer.proc import Done
+from images.lab.installer.storage import Target
+from images.lab.installer.texts import Mount
+from images.lab.installer.translate import parse
+
+Answer = Callable[[Sequence[str]], Done]
+
+
+class Recorder:
+    """Stands in for ``run``: remembers, and answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.argvs: list[list[str]] = []
+        self.stdins: list[str] = []
+        self.answer: Answer = lambda _: Done(rc=0, out="7871\n")
+
+    def __call__(self, argv: Sequence[str], **how: Any) -> Done:
+        self.argvs.append([*(["chroot"] if how.get("chroot") else []), *argv])
+        self.stdins.append(how.get("stdin", ""))
+        return self.answer(argv)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was run, one line each."""
+        return [" ".join(a) for a in self.argvs]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
+    recorder = Recorder()
+    for module in (accounts, bootloader, configure, payload, scripts, storage):
+        monkeypatch.setattr(module, "run", recorder)
+        if hasattr(module, "SYSROOT"):
+            monkeypatch.setattr(module, "SYSROOT", tmp_path)
+    monkeypatch.setattr(proc, "LOGS", tmp_path)
+    monkeypatch.setattr(scripts, "LOGS", tmp_path)
+    return recorder
+
+
+@pytest.fixture
+def console(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> Console:
+    monkeypatch.setattr("images.lab.installer.console._consoles", list)
+    return Console()
+
+
+@pytest.fixture
+def plan(good: str) -> Plan:
+    return parse(good, fips=True, strict=True)
+
+
+@pytest.fixture
+def prepared(
+    plan: Plan, run: Recorder, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> Target:
+    monkeypatch.setattr(storage, "present", lambda: (Disk(path="/dev/vda", size_mib=MiB(32768)),))
+    monkeypatch.setattr(storage, "_settle", lambda _: None)
+    return storage.prepare(plan.storage, console)
+
+
+def test_the_disk_is_erased_divided_and_formatted_in_order(prepared: Target, run: Recorder) -> None:
+    programs = [a[1] if a[0] == "lvm" else a[0] for a in run.argvs]
+
+    assert programs[:13] == [
+        *("vgchange", "wipefs", "sgdisk", "wipefs", "wipefs", "wipefs", "wipefs"),
+        *("pvcreate", "vgcreate", "vgs", "lvcreate", "lvcreate", "lvcreate"),
+    ]
+    # Two at a time: their order is not fixed, only that they come before the mounts.
+    assert sorted(programs[13:18]) == ["mkfs.vfat", "mkfs.xfs", "mkfs.xfs", "mkfs.xfs", "mkswap"]
+    assert programs[18:] == ["mount"] * 4
+
+
+def test_parents_are_mounted_first_with_the_options_given(
+    prepared: Target, run: Recorder, tmp_path: Path
+) -> None:
+    mounts = [line.replace(str(tmp_path), "") for line in run.lines if line.startswith("mount ")]
+
+    assert mounts == [
+        "mount -t xfs /dev/mapper/vg0-root ",
+        "mount -t xfs -o nodev,nosuid /dev/vda3 /boot",
+        "mount -t xfs -o nodev,nosuid,noexec /dev/mapper/vg0-tmp /tmp",
+        "mount -t vfat -o umask=0077,shortname=winnt,nosuid /dev/vda2 /boot/efi",
+    ]
+
+
+def test_partitions_are_named_by_uuid_and_volumes_by_name(prepared: Target) -> None:
+    specs = {m.mount: m.spec.split("=")[0] for m in prepared.mounts}
+
+    assert specs == {
+        "/": "/dev/mapper/vg0-root",
+        "/boot": "UUID",
+        "/tmp": "/dev/mapper/vg0-tmp",  # noqa: S108
+        "/boot/efi": "UUID",
+        "swap": "/dev/mapper/vg0-swap",
+    }
+
+
+def test_a_passphrase_reaches_cryptsetup_on_stdin_only(
+    good: str, run: Recorder, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=correct-horse")
+    monkeypatch.setattr(storage, "present", lambda: (Disk(path="/dev/vda", size_mib=MiB(32768)),))
+    monkeypatch.setattr(storage, "_settle", lambda _: None)
+
+    target = storage.prepare(parse(text, fips=True, strict=True).storage, console)
+
+    assert "correct-horse" not in "\n".join(run.lines)
+    assert run.stdins.count("correct-horse") == 2
+    assert f"lvm pvcreate -y -ff /dev/mapper/luks-{target.luks[0]}" in run.lines
+
+
+def _target(*, boot: bool = True) -> Target:
+    def mount(point: str, spec: str) -> Mount:
+        return Mount(spec=spec, device="/dev/x", mount=point, fstype="xfs", uuid="U-B")
+
+    mounts = (mount("/", "/dev/mapper/vg0-root"), *([mount("/boot", "UUID=U-B")] if boot else []))
+    return Target(disk="/dev/vda", mounts=mounts, luks=(), groups=("vg0",))
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A new system, as far as the files go that are looked at."""
+    for name in ("boot/loader/entries", "boot/grub2", "etc/default", "usr/lib", "home/steward"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "boot/vmlinuz-6.12").write_text("")
+    (tmp_path / "boot/grub2/grub.cfg").write_text("")
+    (tmp_path / "usr/lib/os-release").write_text('NAME="hardpan lab"\nVERSION="9.0"\n')
+    (tmp_path / "etc/default/grub").write_text("GRUB_DEFAULT=saved\n")
+    zone = tmp_path / "usr/share/zoneinfo/Europe/Zurich"
+    zone.parent.mkdir(parents=True)
+    zone.write_text("")
+    return tmp_path
+
+
+def test_the_boot_loader_serves_both_firmwares_and_keeps_fips(
+    plan: Plan, installed: Path, run: Recorder, console: Console
+) -> None:
+    bootloader.install(
+        plan.bootloader,
+        plan.storage,
+        _target(),
+        console,
+        cmdline="x console=ttyS0,115200 fips=1",
+        fips=True,
+    )
+
+    entry = (installed / "boot/loader/entries/hardpan-lab-6.12.conf").read_text()
+    arguments = "console=ttyS0,115200 audit=1 fips=1 boot=UUID=U-B"
+    assert "title hardpan lab 9.0 (6.12)\n" in entry
+    assert f"options root=/dev/mapper/vg0-root ro {arguments}\n" in entry
+    assert f'GRUB_CMDLINE_LINUX="{arguments}"\nGRUB_TIMEOUT=1\n' in (
+        (installed / "etc/default/grub").read_text()
+    )
+    user_cfg = installed / "boot/grub2/user.cfg"
+    assert user_cfg.read_text() == "GRUB2_PASSWORD=grub.pbkdf2.sha512.10000.AA.BB\n"
+    assert user_cfg.stat().st_mode & 0o777 == 0o600
+    assert [a[2] for a in run.argvs if a[1] == "grub-install"] == [
+        "--target=i386-pc",
+        "--target=x86_64-efi",
+    ]
+    assert run.argvs[-1] == ["chroot", "grub-mkconfig", "-o", "/boot/grub2/grub.cfg"]
+
+
+def test_without_a_boot_file_system_there_is_no_boot_argument(
+    plan: Plan, installed: Path, run: Recorder, console: Console
+) -> None:
+    bootloader.install(
+        plan.bootloader, plan.storage, _target(boot=False), console, cmdline="fips=1", fips=True
+    )
+
+    entry = (installed / "boot/loader/entries/hardpan-lab-6.12.conf").read_text()
+    assert "linux /boot/vmlinuz-6.12\n" in entry
+    assert "boot=UUID" not in entry
+
+
+def test_a_system_without_a_kernel_is_an_error(
+    plan: Plan, installed: Path, run: Recorder, console: Console
+) -> None:
+    (installed / "boot/vmlinuz-6.12").unlink()
+
+    with pytest.raises(InstallError, match="no kernel in /boot"):
+        bootloader.install(
+            plan.bootloader, plan.storage, _target(), console, cmdline="", fips=False
+        )
+
+
+def test_the_configuration_is_written(
+    plan: Plan, installed: Path, run: Recorder, console: Console
+) -> None:
+    (installed / "etc/chrony.conf").write_text("pool x\nmakestep 1 3\n")
+
+    configure.apply(plan.system, console)
+
+    def read(name: str) -> str:
+        return (installed / "etc" / name).read_text()
+
+    assert read("hostname") == "lab-1\n"
+    assert read("locale.conf") == "LANG=C.UTF-8\n"
+    assert read("vconsole.conf") == "KEYMAP=us\n"
+    assert read("chrony.conf") == "server 0.pool.ntp.org iburst\nmakestep 1 3\n"
+    assert (installed / "etc/localtime").readlink() == Path("../usr/share/zoneinfo/Europe/Zurich")
+    assert f"systemctl --root={installed} enable sshd.service auditd.service" in run.lines
+    said = (installed / "anaconda.log").read_text()
+    assert "lang en_US.UTF-8: the lab carries no such locale; C.UTF-8 is set" in said
+    assert "selinux --enforcing: recorded only" in said
+    assert "firewalld is not among the packages" in said
+
+
+def test_a_time_zone_that_does_not_exist_is_an_error(
+    plan: Plan, installed: Path, run: Recorder, console: Console
+) -> None:
+    (installed / "usr/share/zoneinfo/Europe/Zurich").unlink()
+
+    with pytest.raises(InstallError, match="the system has no zone 'Europe/Zurich'"):
+        configure.apply(plan.system, console)
+
+
+def test_a_service_that_is_missing_may_be_disabled_but_not_enabled(
+    plan: Plan, installed: Path, run: Recorder, console: Console
+) -> None:
+    run.answer = lambda argv: Done(rc=1 if "disable" in argv else 0, out="")
+
+    configure.apply(plan.system, console)
+
+    said = (installed / "anaconda.log").read_text()
+    assert "services --disabled=debug-shell: there is no such service" in said
+
+
+def test_firewalld_is_asked_only_for_what_its_zone_lacks(
+    good: str, installed: Path, run: Recorder, console: Console
+) -> None:
+    (installed / "usr/bin").mkdir()
+    (installed / "usr/bin/firewall-offline-cmd").write_text("")
+    zone = installed / "usr/lib/firewalld/zones/public.xml"
+    zone.parent.mkdir(parents=True)
+    zone.write_text('<zone><service name="ssh"/></zone>')
+    more = good.replace("--enabled --ssh", "--enabled --ssh --port=8443:tcp")
+
+    configure.apply(parse(good, fips=False, strict=True).system, console)
+    assert not any("firewall-offline-cmd" in line for line in run.lines)
+
+    configure.apply(parse(more, fips=False, strict=True).system, console)
+    assert "chroot firewall-offline-cmd --service=ssh --port=8443/tcp" in run.lines
+
+
+def test_accounts_get_their_groups_passwords_and_keys(
+    plan: Plan, installed: Path, run: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(
+        "os.chown", lambda path, uid, gid: owned.append((Path(path).name, uid, gid))
+    )
+    (installed / "etc/group").write_text("root:x:0:\n")
+    (installed / "etc/passwd").write_text("steward:x:1000:1001::/home/steward:/bin/bash\n")
+    (installed / "etc/shadow").write_text("root:*:1::::::\nsteward:!:1::::::\n")
+
+    accounts.create(plan.system)
+
+    assert run.lines == [
+        "chroot groupadd wheel",
+        "chroot useradd --create-home --groups wheel --comment the steward steward",
+    ]
+    assert [x.split(":")[1] for x in (installed / "etc/shadow").read_text().split()] == ["!!", "!!"]
+    keys = installed / "home/steward/.ssh/authorized_keys"
+    assert keys.read_text() == "ssh-ed25519 AAAAC3Nza steward@example\n"
+    assert keys.stat().st_mode & 0o777 == 0o600
+    assert owned == [(".ssh", 1000, 1001), ("authorized_keys", 1000, 1001)]
+
+
+def test_a_failing_transaction_is_told_in_the_words_supervisors_know(
+    run: Recorder, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(payload, "_MACROS", tmp_path / "rpm/macros")
+
+    run.answer = lambda _: Done(
+        rc=1,
+        out="Importing GPG key\nNo match for argument: nosuch\nError: Unable to find a match\n",
+    )
+
+    with pytest.raises(InstallError) as caught:
+        payload.install(Packages(install=("nosuch",)), console)
+
+    assert str(caught.value) == (
+        "error populating transaction: dnf exited with 1: "
+        "No match for argument: nosuch | Error: Unable to find a match"
+    )
+
+
+def test_what_the_base_has_and_the_kickstart_excludes_is_removed(
+    run: Recorder, console: Console
+) -> None:
+    run.answer = lambda _: Done(rc=0, out="bc\n")
+
+    payload.install(Packages(exclude=("bc", "telnet")), console)
+
+    assert run.argvs[0][-2:] == ["bc", "telnet"]
+    assert run.argvs[1][-3:] == ["--noautoremove", "remove", "bc"]
+
+
+def _script(*, fatal: bool, chroot: bool = False, log: str | None = None) -> Script:
+    return Script(when=When.POST, line=7, body="false\n", fatal=fatal, chroot=chroot, log=log)
+
+
+def test_only_erroronfail_makes_a_failing_script_stop_the_installation(
+    run: Recorder, console: Console, tmp_path: Path
+) -> None:
+    run.answer = lambda _: Done(rc=3, out="first\nlast words\n")
+    (tmp_path / "tmp").mkdir()
+
+    scripts.run_all([_script(fatal=False, chroot=True, log="/root/x.log")], console)
+    with pytest.raises(InstallError) as caught:
+        scripts.run_all([_script(fatal=True, chroot=True)], console)
+
+    assert str(caught.value) == (
+        "There was an error running the kickstart script %post at line 7 exited with 3: last words"
+    )
+    assert (tmp_path / "root/x.log").read_text() == "first\nlast words\n"
+    assert list((tmp_path / "tmp").iterdir()) == []
