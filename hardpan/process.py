@@ -26,6 +26,8 @@ _KEPT = ("HOME", "PATH", "TMPDIR", "SOURCE_DATE_EPOCH")
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 Argv = Sequence[str | os.PathLike[str]]
+Process = subprocess.Popen[bytes]
+"""A program that ``spawn`` keeps running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from builder.machine.console import Console
 from builder.machine.probe import QEMU, Acceleration
 from hardpan import clock
 from hardpan.errors import ToolError
-from hardpan.process import run, spawn
+from hardpan.process import Process, run, spawn
 
 PORT = "org.hardpan.install.0"
 """Name of the virtio-serial port that an install's outcome arrives on."""
@@ -51,7 +50,7 @@ class Spec:
 class Machine:
     """A running QEMU and what it said so far. Made by ``running``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], room: Path, log: Path) -> None:
+    def __init__(self, process: Process, room: Path, log: Path) -> None:
         self._process = process
         self._room = room
         self._serial = log.open("rb")

@@ -14,8 +14,8 @@ from hardpan.files import canonical_json
 from hardpan.prove import job
 from hardpan.terminal import drawn, err, say
 from profiles.load import load
+from scanners.commands.scan import is_open
 from scanners.commands.verify import said
-from scanners.report.documents import Findings
 from scanners.report.summary import lines
 
 _CACHE = Path(__file__).parents[2] / "images" / "cache"
@@ -112,14 +112,6 @@ def prove_command(
         _print(proof)
     failed = is_open(findings, fail_on) or not proof.verified.within_limits
     return int(Exit.FINDINGS if failed else Exit.DONE)
-
-
-def is_open(findings: Findings, fail_on: str) -> bool:
-    """True when a rule at or above ``fail_on`` is open, exceptions aside."""
-    if fail_on == "none":
-        return False
-    counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
-    return any(n for severity, n in findings.open_by_severity().items() if severity in counted)
 
 
 def _asked(given: dict[str, Any], *, smoke: bool = True, nonce: str = "") -> job.Asked:

@@ -48,7 +48,9 @@ done
 [ -n "$work" ] || { echo "no folder to work in" >&2; exit 42; }
 leash=
 clean() {
-  trap - EXIT TERM INT HUP
+  # Ignored, not reset: 'timeout' signals this shell and then the group it is in.
+  trap - EXIT
+  trap '' TERM INT HUP
   [ -z "$leash" ] || kill "$leash" 2>/dev/null
   for p in $(jobs -p); do pkill -KILL -P "$p" 2>/dev/null; kill -KILL "$p" 2>/dev/null; done
   rm -rf "$work"

@@ -155,7 +155,7 @@ def test_a_fix_has_the_profiles_values_and_comes_in_the_benchmarks_order() -> No
 
 
 def test_a_fix_for_a_rule_that_is_not_selected_is_refused() -> None:
-    with pytest.raises(InputError, match="does not select .*_five"):
+    with pytest.raises(InputError, match=r"does not select .*_five"):
         remedies.remedies(xml.load(TINY, "tiny"), STIG, [RULE + "five"], "tiny")
 
 

@@ -83,7 +83,8 @@ TINY = (
  </x:Benchmark></ds:component>
  <ds:component id="comp_oval"><o:oval_definitions><o:definitions>
    <o:definition id="d1"><o:criteria><o:criterion test_ref="t1"/></o:criteria></o:definition>
-   <o:definition id="d2"><o:criteria><o:extend_definition definition_ref="d1"/></o:criteria></o:definition>
+   <o:definition id="d2"><o:criteria><o:extend_definition definition_ref="d1"/></o:criteria>
+   </o:definition>
    <o:definition id="d3"><o:criteria><o:criterion test_ref="t3"/></o:criteria></o:definition>
   </o:definitions><o:tests><o:t id="t1"><o:object object_ref="o1"/><o:state state_ref="s1"/></o:t>
    <o:t id="t3"><o:object object_ref="o3"/></o:t></o:tests>

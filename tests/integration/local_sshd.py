@@ -1,0 +1,58 @@
+"""A real sshd on a loopback port, with keys of its own, for the length of a block."""
+
+import contextlib
+import getpass
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hardpan.process import run, spawn, which
+from scanners.target import Target, parse
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@contextlib.contextmanager
+def local_sshd(folder: Path, *, hide: str = "") -> Iterator[Target]:
+    """The target that it is; a program named by ``hide`` does not exist for it."""
+    for name in ("host", "user"):
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], timeout_s=30)
+    port = free_port()
+    settings = {
+        "Port": port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": folder / "host",
+        "AuthorizedKeysFile": folder / "user.pub",
+        "PidFile": "none",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PermitRootLogin": "yes",
+        "PasswordAuthentication": "no",
+    }
+    config = folder / "sshd_config"
+    config.write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
+    Path("/run/sshd").mkdir(exist_ok=True)
+    argv = [which("sshd") or "sshd", "-D", "-e", "-f", config]
+    if hide:
+        script = 'mount --bind /dev/null "$0" && exec "$@"'
+        argv = ["unshare", "-m", "sh", "-c", script, str(which(hide)), *argv]
+    with spawn(argv, log=folder / "sshd.log"):
+        wait_for(port)
+        yield parse(
+            f"{getpass.getuser()}@127.0.0.1:{port}",
+            identity=folder / "user",
+            host_keys=[(folder / "host.pub").read_text()],
+        )
+
+
+def wait_for(port: int) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("sshd did not start")

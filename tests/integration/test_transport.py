@@ -1,0 +1,186 @@
+"""The transport against a real sshd."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import ToolError, TrustError, UnreachableError
+from hardpan.process import run
+from scanners.target import Target, parse
+from scanners.transport import Transport, connect
+from tests.integration.local_sshd import free_port, local_sshd
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with local_sshd(tmp_path_factory.mktemp("sshd")) as found:
+        yield found
+
+
+@pytest.fixture
+def via(target: Target) -> Iterator[Transport]:
+    with connect(target, timeout_s=20) as found:
+        yield found
+
+
+@pytest.fixture
+def other_key(tmp_path: Path) -> str:
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], timeout_s=30)
+    return " ".join((tmp_path / "other.pub").read_text().split()[:2])
+
+
+def reach(target: Target) -> Transport:
+    with connect(target, timeout_s=20) as found:
+        return found
+
+
+def test_the_pinned_key_is_named_as_ssh_keygen_names_it(via: Transport, target: Target) -> None:
+    assert target.identity is not None
+    said = run(["ssh-keygen", "-lf", target.identity.parent / "host.pub"], timeout_s=30).stdout
+
+    assert via.host_key.fingerprint == said.split()[1]
+    assert (via.host_key.kind, via.host_key.trust) == ("ssh-ed25519", "pinned")
+
+
+def test_a_changed_host_key_ends_before_the_login(target: Target, other_key: str) -> None:
+    with pytest.raises(TrustError, match="offered SHA256:"):
+        reach(dataclasses.replace(target, host_keys=(other_key,)))
+
+
+def test_a_changed_host_key_is_refused_even_with_the_flag(target: Target, other_key: str) -> None:
+    odd = dataclasses.replace(target, host_keys=(other_key,), trust_new_host_key=True)
+
+    with pytest.raises(TrustError, match="the host key is not the expected one"):
+        reach(odd)
+
+
+def test_an_unknown_host_key_is_refused_and_shown(target: Target) -> None:
+    with pytest.raises(TrustError, match="unknown host key; it offers ssh-ed25519 SHA256:"):
+        reach(dataclasses.replace(target, host_keys=()))
+
+
+def test_first_use_is_believed_only_with_the_flag_and_that_is_recorded(target: Target) -> None:
+    found = reach(dataclasses.replace(target, host_keys=(), trust_new_host_key=True))
+
+    assert found.host_key.trust == "first use, by a flag that a person typed"
+
+
+def test_a_known_hosts_file_is_believed(target: Target, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{target.port} {target.host_keys[0]}\n")
+
+    found = reach(dataclasses.replace(target, host_keys=(), known_hosts=(known,)))
+
+    assert found.host_key.trust == "known_hosts"
+
+
+def test_settings_come_from_an_ssh_config_as_ssh_reads_it(target: Target, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"Host web\n HostName 127.0.0.1\n Port {target.port}\n User {target.user}\n"
+        f" IdentityFile {target.identity}\n"
+    )
+
+    found = parse("web", ssh_config=config, host_keys=target.host_keys)
+
+    assert reach(found).host_key.trust == "pinned"
+
+
+def test_a_closed_port_is_unreachable(target: Target) -> None:
+    with pytest.raises(UnreachableError, match="refused the connection"):
+        reach(dataclasses.replace(target, port=free_port()))
+
+
+def test_a_key_that_is_not_authorized_is_unreachable(target: Target, tmp_path: Path) -> None:
+    run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "k"], timeout_s=30)
+
+    with pytest.raises(UnreachableError, match="no login with the key"):
+        reach(dataclasses.replace(target, identity=tmp_path / "k"))
+
+
+def test_an_argv_arrives_as_it_was(via: Transport) -> None:
+    words = ["a b", "it's", "$HOME", "`id`", "", "*", "ü"]
+
+    said = via.run(["printf", "%s\\n", *words], timeout_s=20).stdout
+
+    assert said == "".join(w + "\n" for w in words)
+
+
+def test_ten_megabytes_of_stderr_do_not_stop_it(via: Transport) -> None:
+    found = via.run("head -c 10000000 /dev/zero >&2; echo done", timeout_s=60)
+
+    assert (len(found.stderr), found.stdout) == (10_000_000, "done\n")
+
+
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_an_endless_stream_is_cut_off(via: Transport, stream: str) -> None:
+    with pytest.raises(ToolError, match="said more than 1 MiB"):
+        via.run(f"yes{stream}", timeout_s=60, max_bytes=1 << 20)
+
+
+def test_what_runs_too_long_is_ended_there_too(via: Transport) -> None:
+    with pytest.raises(ToolError, match=r"did not end within 1 s"):
+        via.run("sleep 7654321", timeout_s=1)
+
+    assert via.run("ps ax | grep '[s]leep 7654321' || true", timeout_s=20).stdout == ""
+
+
+def test_a_child_that_is_left_behind_does_not_hold_it(via: Transport) -> None:
+    began = time.monotonic()
+
+    assert via.run("sleep 30 & echo done", timeout_s=25).stdout == "done\n"
+    assert time.monotonic() - began < 15
+
+
+def test_exit_codes_and_signals_are_told(via: Transport) -> None:
+    assert via.run("exit 2", timeout_s=20, ok=(0, 2)).rc == 2
+    with pytest.raises(ToolError, match="exited with 3"):
+        via.run("echo why >&2; exit 3", timeout_s=20)
+    with pytest.raises(ToolError, match="was ended by a signal"):
+        via.run("kill -SEGV $$", timeout_s=20)
+
+
+def test_a_file_goes_there_and_comes_back(via: Transport, tmp_path: Path) -> None:
+    data, path = bytes(range(256)) * 9000, tmp_path / "a 'file'"
+
+    via.put(data, str(path), timeout_s=60, mode=0o640)
+
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert via.get(str(path), timeout_s=60, max_bytes=len(data)) == data
+    with pytest.raises(ToolError, match="is longer than"):
+        via.get(str(path), timeout_s=60, max_bytes=len(data) - 1)
+
+
+def test_lines_are_heard_as_they_come(via: Transport) -> None:
+    heard: list[tuple[str, float]] = []
+
+    via.run(
+        "echo one >&2; sleep 1; echo two >&2",
+        timeout_s=20,
+        on_line=lambda line: heard.append((line, time.monotonic())),
+    )
+
+    assert [line for line, _ in heard] == ["one", "two"]
+    assert heard[1][1] - heard[0][1] > 0.5
+
+
+def test_many_commands_share_one_connection(via: Transport) -> None:
+    said: list[str] = []
+    threads = [
+        threading.Thread(
+            target=lambda n=n: said.append(via.run(["echo", str(n)], timeout_s=30).stdout.strip())
+        )
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(said) == [str(n) for n in range(6)]
