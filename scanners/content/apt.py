@@ -75,7 +75,7 @@ def fetch(cache: Path, note: Callable[[str], None]) -> Package:
     uri = archive()
     if not uri:
         raise ToolError(["apt-get"], "knows no Debian archive to get SCAP content from")
-    room = cache / "apt"
+    room = cache / "content-apt"  # the lab media keeps an apt of its own beside it
     env = {"APT_CONFIG": str(_private_apt(room, uri))}
     note(f"asking Debian's archive for {PACKAGE}")
     updating = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]

@@ -108,7 +108,7 @@ def test_partitions_are_named_by_uuid_and_volumes_by_name(prepared: Target) -> N
     assert specs == {
         "/": "/dev/mapper/vg0-root",
         "/boot": "UUID",
-        "/tmp": "/dev/mapper/vg0-tmp",  # noqa: S108
+        "/tmp": "/dev/mapper/vg0-tmp",
         "/boot/efi": "UUID",
         "swap": "/dev/mapper/vg0-swap",
     }

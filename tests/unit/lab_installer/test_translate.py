@@ -40,7 +40,7 @@ def test_the_storage_lines_become_partitions_groups_and_volumes(good: str) -> No
     )
     assert storage.groups == (Group(name="vg0", pvs=("pv.01",)),)
     assert storage.volumes[1] == Volume(
-        mount="/tmp",  # noqa: S108
+        mount="/tmp",
         group="vg0",
         name="tmp",
         fstype="xfs",
@@ -72,7 +72,7 @@ def test_packages_scripts_and_boot_loader_are_kept(good: str) -> None:
         append=("audit=1",), password="grub.pbkdf2.sha512.10000.AA.BB", timeout_s=1
     )
     assert plan.of(When.POST) == (
-        Script(when=When.POST, line=34, body="echo %included\n", log="/tmp/x.log"),  # noqa: S108
+        Script(when=When.POST, line=34, body="echo %included\n", log="/tmp/x.log"),
     )
     assert plan.of(When.PRE)[0].fatal
     assert plan.finish == "poweroff"

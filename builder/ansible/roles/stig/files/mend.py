@@ -1,95 +1,152 @@
 #!/usr/bin/python3
-"""Run the content's fixes on this machine, one after the other, and tell what came of each.
+"""Runs fixes on this machine, one after the other, and tells what came of each.
 
-Runs as root on the machine that is hardened, with nothing but Python's own
-library. What many fixes ask for again and again, and what takes seconds each
-time, is answered from a snapshot (rpm -q) or done once at the end (loading audit
-rules, rebuilding the boot menu, reloading systemd).
+    mend.py FOLDER SECONDS
+
+Runs as root on the machine that is hardened, with nothing but Python's own library
+(3.9 and later). FOLDER holds ``manifest.json``, ``prelude.sh`` and ``fixes/NNN.sh``.
+After SECONDS it stops between two fixes and ends with 75: there is more to do, call
+again. With 0 all is done and ``outcomes.json`` is written.
+
+Packages are asked for in one transaction before the first fix. ``prelude.sh`` says
+what fixes may not do for themselves; what they asked to be done at the end is done here.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
-LIMIT_S = 120
+MORE = 75
+FIX_S = 60
+PACKAGES_S = 900
+LATE_S = 300
 SAID_MOST = 2000
-PRELUDE = r"""
-rpm() {
-  case "$*" in
-    "--quiet -q "*|"-q --quiet "*)
-      local p; shift 2
-      for p in "$@"; do grep -qxF -- "$p" "$HARDPAN_ROOM/packages" || return 1; done ;;
-    *) command rpm "$@" ;;
-  esac
-}
-dnf() {
-  command dnf -q "$@" </dev/null; local rc=$?
-  command rpm -qa --qf '%{NAME}\n' > "$HARDPAN_ROOM/packages"
-  return $rc
-}
-later() { echo "$*" >> "$HARDPAN_ROOM/later"; }
-augenrules() { [ "$1" = --load ] && later augenrules || command augenrules "$@"; }
-grub2-mkconfig() { later grub2-mkconfig; }
-systemctl() { [ "$1" = daemon-reload ] && later daemon-reload || command systemctl "$@"; }
-"""
-LATER = {
-    "daemon-reload": ["systemctl", "daemon-reload"],
-    "grub2-mkconfig": ["grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"],
-    "augenrules": ["augenrules", "--load"],
-}
+LATE = {"grub2-mkconfig": ["grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"]}
+"""What fixes ask for that is done once, after the last of them."""
 
 
-def run(argv: list[str], room: Path, env: dict[str, str]) -> tuple[int, bytes]:
-    """The exit code and the last of what was said; 124 when the time was up."""
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=LIMIT_S,
-            cwd=room,
-            env=env,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as e:
-        said = (e.output or b"") + f"\nstopped after {LIMIT_S} s".encode()
-        return 124, said
-    return done.returncode, done.stdout
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    rc: int
+    said: str
+    took_s: float
 
 
-def main() -> None:
-    """Work through ``manifest.json``; write ``outcomes.json`` beside it."""
-    room = Path(sys.argv[1])
-    rules = json.loads((room / "manifest.json").read_text())["rules"]
-    prelude = room / "prelude.sh"
-    prelude.write_text(PRELUDE)
+def run(argv, room, limit_s):
+    """Run one program with no input; 124 when its time was up. Nothing it started outlives it.
+
+    Its output goes through a file: a daemon that a fix leaves behind would keep a pipe open.
+    """
+    began = time.monotonic()
     env = {
-        **os.environ,
-        "BASH_ENV": str(prelude),
         "HARDPAN_ROOM": str(room),
+        "HOME": "/root",
         "LC_ALL": "C.UTF-8",
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        # systemctl changes files only, starts nothing, and calls the system "offline",
+        # which the content's fixes know: the machine is started anew before it is used.
+        "SYSTEMD_OFFLINE": "1",
     }
+    with (room / "said").open("w+b") as said:
+        program = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            cwd=room,
+            env=env,
+            start_new_session=True,
+        )
+        try:
+            rc = program.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            rc = 124
+        finally:
+            end(program)
+        size = said.seek(0, os.SEEK_END)
+        said.seek(max(0, size - SAID_MOST))
+        text = said.read().decode("utf-8", "replace")
+    if rc == 124:
+        text += f"\nstopped after {limit_s} s"
+    return Ended(rc, text, round(time.monotonic() - began, 2))
+
+
+def end(program):
+    """Kill what is left of a program and of all that it started."""
+    try:
+        os.killpg(program.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    program.wait()
+
+
+def remember_packages(room):
+    """Write the names of all installed packages, one a line, and return them."""
     names = subprocess.run(
-        ["/usr/bin/rpm", "-qa", "--qf", "%{NAME}\\n"], stdout=subprocess.PIPE, check=True
-    ).stdout
-    (room / "packages").write_bytes(names)
-    (room / "later").write_text("")
+        ["rpm", "-qa", "--qf", "%{NAME}\\n"], stdout=subprocess.PIPE, check=True, timeout=LATE_S
+    ).stdout.decode()
+    (room / "packages").write_text("\n" + names)
+    return set(names.split())
+
+
+def packages(room, manifest):
+    """Install and remove in one transaction each what the rules about packages ask for."""
+    have = remember_packages(room)
+    missing = sorted(set(manifest["install"]) - have)
+    unwanted = sorted(set(manifest["remove"]) & have)
     told = []
-    for n, rule in enumerate(rules):
-        rc, said = run(["/bin/bash", str(room / "fixes" / f"{n:03}.sh")], room, env)
-        told.append({"rule": rule, "rc": rc, "said": said[-SAID_MOST:].decode("utf-8", "replace")})
-    asked = set((room / "later").read_text().split())
-    plain = {k: v for k, v in env.items() if k != "BASH_ENV"}
-    late = {name: run(argv, room, plain) for name, argv in LATER.items() if name in asked}
-    for name, (rc, said) in late.items():
-        sys.stdout.write(f"{name}: {rc} {said[-300:].decode('utf-8', 'replace')}\n")
-    (room / "outcomes.json").write_text(json.dumps(told))
-    failed = sum(t["rc"] != 0 for t in told)
-    sys.stdout.write(f"{len(told)} fixes ran, {failed} of them said they failed\n")
+    if missing:
+        argv = ["dnf", "-y", "-q", "--setopt=strict=0", "install", *missing]
+        told.append(("dnf install", run(argv, room, PACKAGES_S)))
+    if unwanted:
+        argv = ["dnf", "-y", "-q", "--noautoremove", "remove", *unwanted]
+        told.append(("dnf remove", run(argv, room, PACKAGES_S)))
+    if told:
+        have = remember_packages(room)
+    (room / "unavailable").write_text("\n" + "".join(f"{p}\n" for p in missing if p not in have))
+    return [{"name": name, **ended._asdict()} for name, ended in told]
 
 
-main()
+def finish(room, state):
+    """Do what was put off, and write what came of everything."""
+    later = room / "later"
+    asked = set(later.read_text().split()) if later.exists() else set()
+    for name, argv in LATE.items():
+        if name in asked:
+            state["late"].append({"name": name, **run(argv, room, LATE_S)._asdict()})
+    (room / "outcomes.json").write_text(json.dumps(state))
+
+
+def main():
+    """Work for some time; see above."""
+    os.umask(0o022)
+    room, until = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+    manifest = json.loads((room / "manifest.json").read_text())
+    kept = room / "state.json"
+    if kept.exists():
+        state = json.loads(kept.read_text())
+    else:
+        state = {"late": packages(room, manifest), "rules": []}
+    rules, told = manifest["rules"], state["rules"]
+    while len(told) < len(rules) and time.monotonic() < until:
+        n = len(told)
+        script = str(room / "fixes" / f"{n:03}.sh")
+        argv = ["/bin/bash", "-c", '. ./prelude.sh; . "$1"', rules[n], script]
+        told.append({"rule": rules[n], **run(argv, room, FIX_S)._asdict()})
+    kept.with_suffix(".new").write_text(json.dumps(state))
+    kept.with_suffix(".new").replace(kept)
+    sys.stdout.write(f"{len(told)} of {len(rules)}\n")
+    if len(told) < len(rules):
+        return MORE
+    finish(room, state)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
