@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What boots: kernel, the media's small initramfs, GRUB for BIOS and UEFI."""
+
+import lzma
+import re
+import shutil
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hardpan.errors import InputError
+from hardpan.process import run
+from images.lab import cpio
+from images.lab.recipe import HERE, Recipe
+from images.lab.root import in_root
+
+ESP_IMAGE = "esp.img"
+MBR_IMAGE = "boot_hybrid.img"
+"""Names that ``lay_out`` leaves in its work folder."""
+
+ROOM = "/run/hardpan-lab"
+MODULES = (
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "sd_mod",
+    "sr_mod",
+    "ahci",
+    "ata_piix",
+    "xhci_pci",
+    "usb_storage",
+    "isofs",
+    "loop",
+    "squashfs",
+    "overlay",
+)
+"""Enough to find the media on any machine QEMU offers; the rest is in the image."""
+
+_NEEDED = frozenset({"virtio_blk", "sr_mod", "isofs", "loop", "squashfs", "overlay"})
+_BIOS_MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search", "search_label")
+_EFI_MODULES = (
+    *("part_gpt", "part_msdos", "fat", "iso9660", "normal", "configfile", "linux", "boot"),
+    *("search", "search_label", "search_fs_file", "echo", "serial", "terminal", "test", "sleep"),
+    *("all_video", "minicmd", "ls", "cat", "halt", "reboot", "loadenv", "gzio"),
+)
+_CONSOLES = "console=tty0 console=ttyS0,115200"
+_QUIRKS = "loglevel=5 clearcpuid=cx16"
+"""QEMU 7.2's emulator computes wrong flags in cmpxchg16b; see overlay/etc/default/grub."""
+
+
+def install_modules_order(names: Iterable[str], dependencies: str, builtin: str) -> list[str]:
+    """Paths of the modules and of all that they need, in the order to load them.
+
+    ``dependencies`` is modules.dep, ``builtin`` is modules.builtin. What the
+    kernel was built with, or what it lacks and is not needed, is left away.
+
+    Raises:
+        InputError: the kernel lacks a module without which no media is found.
+    """
+    needs = {
+        path: [*reversed(rest.split())]
+        for path, _, rest in (line.partition(":") for line in dependencies.splitlines())
+    }
+    places = {_module_name(path): path for path in needs}
+    inside = {_module_name(path) for path in builtin.splitlines()}
+    order: list[str] = []
+    for name in names:
+        path = places.get(name)
+        if path is None:
+            if name in _NEEDED and name not in inside:
+                raise InputError(f"the kernel of the lab's suite has no module {name}")
+            continue
+        order += [p for p in (*needs[path], path) if p not in order]
+    return order
+
+
+def initramfs(root: Path, kernel: str) -> bytes:
+    """The media's initramfs: busybox, a few modules, one script. Uncompressed: it is small."""
+    tree = root / "usr/lib/modules" / kernel
+    order = install_modules_order(
+        MODULES, (tree / "modules.dep").read_text(), (tree / "modules.builtin").read_text()
+    )
+    items = [cpio.folder(n) for n in ("bin", "dev", "modules", "proc", "run", "sys", "sysroot")]
+    items.append(cpio.Item(name="dev/console", mode=stat.S_IFCHR | 0o600, device=(5, 1)))
+    items.append(cpio.file("init", (HERE / "initrd.sh").read_bytes(), 0o755))
+    items += [cpio.file(f"modules/{_module_name(p)}.ko", _plain_module(tree / p)) for p in order]
+    names = "".join(f"{_module_name(p)}.ko\n" for p in order)
+    items.append(cpio.file("modules/order", names.encode()))
+    items += _program(root, "usr/bin/busybox", "bin/busybox")
+    return cpio.archive(items)
+
+
+def grub_cfg(recipe: Recipe) -> str:
+    """The menu; the same text for BIOS and UEFI."""
+    label = recipe.volume_label
+    major = recipe.release.partition(".")[0]
+    stage2 = f"inst.stage2=hd:LABEL={label}"
+    entries = (
+        (f"Install hardpan lab {major}", ""),
+        (f"Install hardpan lab {major} in FIPS mode", " fips=1"),
+    )
+    head = (
+        "set default=0\n"
+        "set timeout=5\n"
+        "serial --unit=0 --speed=115200\n"
+        "terminal_input console serial\n"
+        "terminal_output console serial\n"
+        f"search --no-floppy --set=root -l '{label}'\n"
+    )
+    return head + "".join(
+        f"\nmenuentry '{title}' --class hardpan --class os {{\n"
+        f"\tlinux /images/pxeboot/vmlinuz {stage2}{fips} {_QUIRKS} {_CONSOLES}\n"
+        "\tinitrd /images/pxeboot/initrd.img\n"
+        "}\n"
+        for title, fips in entries
+    )
+
+
+def lay_out(recipe: Recipe, root: Path, kernel: str, tree: Path, work: Path) -> None:
+    """Put all boot files into the media's tree, the boot records' images into ``work``."""
+    pxeboot = tree / "images/pxeboot"
+    pxeboot.mkdir(parents=True)
+    shutil.copyfile(root / f"boot/vmlinuz-{kernel}", pxeboot / "vmlinuz")
+    (pxeboot / "initrd.img").write_bytes(initramfs(root, kernel))
+    menu = grub_cfg(recipe)
+    for place in ("boot/grub2", "EFI/BOOT"):
+        (tree / place).mkdir(parents=True)
+        (tree / place / "grub.cfg").write_text(menu, "utf-8")
+    modules = tree / "boot/grub2/i386-pc"
+    shutil.copytree(root / "usr/lib/grub/i386-pc", modules, ignore=shutil.ignore_patterns("*.img"))
+    images = {
+        "eltorito.img": ("i386-pc-eltorito", "/boot/grub2", _BIOS_MODULES),
+        "BOOTX64.EFI": ("x86_64-efi", "/EFI/BOOT", _EFI_MODULES),
+    }
+    for name, (kind, prefix, names) in images.items():
+        in_root(
+            root,
+            ["grub-mkimage", "-O", kind, "-p", prefix, "-o", f"{ROOM}/{name}", *names],
+            timeout_s=60,
+            binds={work: ROOM},
+        )
+    shutil.copyfile(work / "eltorito.img", tree / "images/eltorito.img")
+    shutil.copyfile(work / "BOOTX64.EFI", tree / "EFI/BOOT/BOOTX64.EFI")
+    shutil.copyfile(root / "usr/lib/grub/i386-pc/boot_hybrid.img", work / MBR_IMAGE)
+    _esp({"BOOTX64.EFI": work / "BOOTX64.EFI", "grub.cfg": tree / "EFI/BOOT/grub.cfg"}, work)
+
+
+def _esp(files: Mapping[str, Path], work: Path) -> None:
+    """A FAT image with ``/EFI/BOOT``; room is left for a longer menu."""
+    image = work / ESP_IMAGE
+    hint = "install mtools"
+    run(["mformat", "-C", "-i", image, "-T", "16384", "-N", "48504c42", "::"], timeout_s=30,
+        hint=hint)  # fmt: skip
+    run(["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"], timeout_s=30)
+    for name, source in files.items():
+        run(["mcopy", "-i", image, source, f"::/EFI/BOOT/{name}"], timeout_s=30)
+
+
+def _program(root: Path, source: str, place: str) -> list[cpio.Item]:
+    """A program of the root and the libraries it is linked with."""
+    out = in_root(root, ["ldd", f"/{source}"], timeout_s=30).stdout
+    found = re.findall(r"(/\S+) \(0x", out)
+    items = [cpio.file(place, (root / source).read_bytes(), 0o755)]
+    names: set[str] = set()
+    for library in found:
+        data = (root / library[1:]).resolve().read_bytes()
+        for part in Path(library[1:]).parents:
+            names.add(part.as_posix())
+        items.append(cpio.file(library[1:], data, 0o755))
+    folders = sorted(names - {"."})
+    return [*map(cpio.folder, folders), *items]
+
+
+def _plain_module(path: Path) -> bytes:
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def _module_name(path: str) -> str:
+    return path.rpartition("/")[2].partition(".")[0].replace("-", "_")

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Started by ``init``, as the package that the folder on the media is."""
+
+import sys
+from types import ModuleType
+
+
+def _without_the_web() -> None:
+    """Let pykickstart be imported on a system that has no ``requests``.
+
+    It only fetches kickstarts by URL with it; this installer reads files.
+    """
+    web, errors = ModuleType("requests"), ModuleType("requests.exceptions")
+    vars(errors).update(SSLError=OSError, RequestException=OSError)
+    vars(web).update(exceptions=errors)
+    sys.modules.setdefault("requests", web)
+    sys.modules.setdefault("requests.exceptions", errors)
+
+
+if __name__ == "__main__":
+    _without_the_web()
+    from .main import main
+
+    sys.exit(main())

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The new system's configuration: language to services, as the kickstart says."""
+
+from pathlib import Path
+
+from .console import Console
+from .plan import Firewall, InstallError, System
+from .proc import SYSROOT, run
+from .storage import Target
+from .texts import chrony_conf, crypttab, fstab, networkd_dhcp
+
+
+def write_tables(target: Target) -> None:
+    """Write fstab and crypttab, before the first package that looks at them."""
+    _write("etc/fstab", fstab(target.mounts))
+    if target.luks:
+        _write("etc/crypttab", crypttab(target.luks), 0o600)
+
+
+def apply(system: System, console: Console) -> None:
+    """Write the configuration.
+
+    Raises:
+        InstallError: something that the kickstart names does not exist.
+    """
+    _locale(system, console)
+    _write("etc/vconsole.conf", f"KEYMAP={system.keymap}\n")
+    _clock(system, console)
+    if system.hostname:
+        _write("etc/hostname", f"{system.hostname}\n")
+    for device in system.dhcp_devices:
+        name = device.replace(":", "-")
+        _write(f"etc/systemd/network/10-{name}.network", networkd_dhcp(device))
+    if system.selinux is not None:
+        # EL's policy does not exist for this system's files: an enforcing kernel
+        # without a policy does not start. Said, not pretended.
+        console.say(
+            f"selinux --{system.selinux}: recorded only; the lab has no SELinux policy to enforce"
+        )
+    _firewall(system.firewall, console)
+    _services(system, console)
+
+
+def _locale(system: System, console: Console) -> None:
+    lang = system.lang
+    charset = lang.partition(".")[2].lower().replace("-", "")
+    archive = (SYSROOT / "usr/lib/locale/locale-archive").exists()
+    folder = SYSROOT / "usr/lib/locale" / f"{lang.partition('.')[0]}.{charset}"
+    if not (archive or folder.is_dir() or lang in ("C", "POSIX", "C.UTF-8")):
+        console.say(f"lang {lang}: the lab carries no such locale; C.UTF-8 is set")
+        lang = "C.UTF-8"
+    _write("etc/locale.conf", f"LANG={lang}\n")
+
+
+def _clock(system: System, console: Console) -> None:
+    zone = Path("usr/share/zoneinfo", system.timezone)
+    if not (SYSROOT / zone).is_file():
+        raise InstallError(f"timezone: the system has no zone {system.timezone!r}")
+    link = SYSROOT / "etc/localtime"
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"../{zone}")
+    _write("etc/adjtime", f"0.0 0 0.0\n0\n{'UTC' if system.utc else 'LOCAL'}\n")
+    if not (system.time_servers or system.time_disabled):
+        return
+    conf = SYSROOT / "etc/chrony.conf"
+    if system.time_disabled:
+        run(_systemctl("disable", "chronyd.service"), timeout_s=60, ok=None)
+    elif conf.exists():
+        _write("etc/chrony.conf", chrony_conf(conf.read_text("utf-8"), system.time_servers))
+    else:
+        console.say("timesource: chrony is not among the packages; no time server is set")
+
+
+def _firewall(firewall: Firewall | None, console: Console) -> None:
+    if firewall is None:
+        return
+    offline = SYSROOT / "usr/bin/firewall-offline-cmd"
+    if not offline.exists():
+        if firewall.enabled:
+            console.say("firewall: firewalld is not among the packages; nothing is enabled")
+        return
+    run(_systemctl("enable" if firewall.enabled else "disable", "firewalld.service"), timeout_s=60)
+    extra = [f"--service={s}" for s in firewall.services if s != "ssh"]
+    extra += [f"--port={p}" for p in firewall.ports]
+    # The default zone lets SSH in already, as EL's does; Python under emulation is
+    # slow, so firewalld's own tool is asked only for what the zone lacks.
+    if firewall.enabled and (extra or not _ssh_is_open()):
+        run(["firewall-offline-cmd", "--service=ssh", *extra], chroot=True, timeout_s=180)
+
+
+def _ssh_is_open() -> bool:
+    zone = SYSROOT / "usr/lib/firewalld/zones/public.xml"
+    return zone.exists() and '<service name="ssh"/>' in zone.read_text("utf-8")
+
+
+def _services(system: System, console: Console) -> None:
+    if system.enable:
+        run(_systemctl("enable", *map(_unit, system.enable)), timeout_s=120)
+    for name in system.disable:
+        # As EL's installer: a service that is not there is as good as disabled.
+        if run(_systemctl("disable", _unit(name)), timeout_s=60, ok=None).rc:
+            console.say(f"services --disabled={name}: there is no such service")
+
+
+def _unit(name: str) -> str:
+    return name if "." in name else f"{name}.service"
+
+
+def _systemctl(verb: str, *units: str) -> list[str]:
+    return ["systemctl", f"--root={SYSROOT}", verb, *units]
+
+
+def _write(name: str, text: str, mode: int = 0o644) -> None:
+    path = SYSROOT / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    path.chmod(mode)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's disks: which there are, and which of them the kickstart means."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .layout import disk_name
+from .plan import InstallError, MiB, Storage
+
+_NEVER = ("loop", "ram", "zram", "dm-", "sr", "fd", "md", "nbd", "mtd")
+_REPO = "/run/install/repo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk that could be installed to."""
+
+    path: str
+    size_mib: MiB
+
+    def __str__(self) -> str:
+        return f"{self.path.removeprefix('/dev/')} ({self.size_mib} MiB)"
+
+
+def present(sys_block: Path = Path("/sys/block")) -> tuple[Disk, ...]:
+    """All writable disks but the one that holds the media."""
+    media = _media_disk()
+    found: list[Disk] = []
+    for entry in sorted(sys_block.iterdir()):
+        sectors = int((entry / "size").read_text())
+        fixed = (entry / "ro").read_text().strip() == "0" and sectors > 0
+        if fixed and not entry.name.startswith(_NEVER) and entry.name != media:
+            found.append(Disk(path=f"/dev/{entry.name}", size_mib=MiB(sectors // 2048)))
+    return tuple(found)
+
+
+def choose(
+    storage: Storage, disks: Sequence[Disk], names: Mapping[str, str] | None = None
+) -> tuple[Disk, tuple[Disk, ...]]:
+    """The disk to install to, and all that are to be erased.
+
+    ``names`` says what a kickstart's names stand for; without it, /dev is asked.
+
+    Raises:
+        InstallError: a disk that the kickstart names is not there, or none is.
+    """
+    by_path = {d.path: d for d in disks}
+    told = ", ".join(map(str, disks)) or "none"
+
+    def find(name: str) -> Disk:
+        path = disk_name(name)
+        real = names.get(path, path) if names is not None else os.path.realpath(path)
+        if real not in by_path:
+            raise InstallError(f"the disk {name!r} of the kickstart is not there; found: {told}")
+        return by_path[real]
+
+    only = [find(n) for n in storage.only_use]
+    ignored = [find(n) for n in storage.ignore]
+    usable = [d for d in (only or disks) if d not in ignored]
+    if not usable:
+        raise InstallError(f"no disk to install to; found: {told}")
+    target = find(storage.disk) if storage.disk else None
+    cleared = tuple(find(n) for n in storage.clear) or tuple(usable)
+    target = target or next((d for d in usable if d in cleared), usable[0])
+    for disk in (target, *cleared):
+        if disk not in usable:
+            raise InstallError(f"{disk} is excluded by ignoredisk, yet the kickstart names it")
+    if target not in cleared:
+        raise InstallError(f"{target} is to be installed to, but clearpart does not clear it")
+    return target, cleared
+
+
+def _media_disk() -> str:
+    """The name of the disk that the media is mounted from, or nothing."""
+    for line in Path("/proc/self/mounts").read_text("utf-8").splitlines():
+        device, point, *_ = line.split(" ")
+        if point == _REPO and device.startswith("/dev/"):
+            entry = Path("/sys/class/block", Path(device).name).resolve()
+            return entry.parent.name if (entry / "partition").exists() else entry.name
+    return ""

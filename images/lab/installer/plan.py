@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a kickstart asks for, as plain frozen data."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NewType
+
+MiB = NewType("MiB", int)
+"""A size in mebibytes (2**20 bytes)."""
+
+
+class Kind(Enum):
+    """What a partition is for; the value is sgdisk's type code."""
+
+    BIOSBOOT = "ef02"
+    EFI = "ef00"
+    FILESYSTEM = "8300"
+    SWAP = "8200"
+    PV = "8e00"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Luks:
+    """How a partition is encrypted: always LUKS2."""
+
+    passphrase: str = field(repr=False)
+    pbkdf: str
+    """``pbkdf2`` or ``argon2id``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A ``part`` line."""
+
+    kind: Kind
+    mount: str
+    """Mount point, ``swap``, ``biosboot``, or the name of a physical volume (``pv.01``)."""
+
+    fstype: str
+    """``xfs``, ``ext4``, ``efi``, ``swap``, ``biosboot`` or ``lvmpv``."""
+
+    size_mib: MiB
+    max_mib: MiB | None = None
+    """Where growing ends; ``None``: at the end of the disk."""
+
+    grow: bool = False
+    options: str | None = None
+    """Mount options exactly as given."""
+
+    luks: Luks | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A ``volgroup`` line."""
+
+    name: str
+    pvs: tuple[str, ...]
+    extent_kib: int = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A ``logvol`` line."""
+
+    mount: str
+    """Mount point, or ``swap``."""
+
+    group: str
+    name: str
+    fstype: str
+    size_mib: MiB
+    max_mib: MiB | None = None
+    grow: bool = False
+    options: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """The disk's future."""
+
+    disk: str | None
+    """The disk that is installed to, as the kickstart names it; ``None``: the first one."""
+
+    clear: tuple[str, ...]
+    """Disks to erase; empty: all that may be used."""
+
+    only_use: tuple[str, ...]
+    ignore: tuple[str, ...]
+    partitions: tuple[Partition, ...]
+    groups: tuple[Group, ...]
+    volumes: tuple[Volume, ...]
+
+    def has(self, kind: Kind) -> bool:
+        """Whether there is a partition of this kind."""
+        return any(p.kind is kind for p in self.partitions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """The ``%packages`` sections, as one transaction."""
+
+    install: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    weak: bool = True
+    """Install weak dependencies too."""
+
+    docs: bool = True
+    ignore_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Password:
+    """A password as a crypt(3) hash, or none, or a locked one."""
+
+    crypted: str | None = field(default=None, repr=False)
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A ``user`` line."""
+
+    name: str
+    password: Password
+    groups: tuple[str, ...] = ()
+    uid: int | None = None
+    gid: int | None = None
+    gecos: str = ""
+    home: str | None = None
+    shell: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGroup:
+    """A ``group`` line."""
+
+    name: str
+    gid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firewall:
+    """The ``firewall`` line."""
+
+    enabled: bool
+    services: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """Everything that is written into the installed system's configuration."""
+
+    lang: str = "C.UTF-8"
+    keymap: str = "us"
+    timezone: str = "Etc/UTC"
+    utc: bool = True
+    time_servers: tuple[str, ...] = ()
+    """Lines for chrony.conf: ``server NAME iburst`` or ``pool NAME iburst``."""
+
+    time_disabled: bool = False
+    hostname: str | None = None
+    dhcp_devices: tuple[str, ...] = ()
+    """Interfaces named one by one; the media's default is DHCP on every wired one."""
+
+    root: Password = field(default_factory=lambda: Password(locked=True))
+    users: tuple[User, ...] = ()
+    groups: tuple[NewGroup, ...] = ()
+    ssh_keys: tuple[tuple[str, str], ...] = ()
+    """User name and the line for authorized_keys."""
+
+    firewall: Firewall | None = None
+    selinux: str | None = None
+    """``enforcing``, ``permissive`` or ``disabled``, as asked; the lab has no policy."""
+
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootLoader:
+    """The ``bootloader`` line."""
+
+    append: tuple[str, ...] = ()
+    password: str | None = field(default=None, repr=False)
+    """A ``grub.pbkdf2.sha512…`` hash."""
+
+    timeout_s: int | None = None
+
+
+class When(Enum):
+    """The sections that hold scripts."""
+
+    PRE = "%pre"
+    PRE_INSTALL = "%pre-install"
+    POST = "%post"
+    ON_ERROR = "%onerror"
+    TRACEBACK = "%traceback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """One script section."""
+
+    when: When
+    line: int
+    body: str
+    interpreter: str = "/bin/sh"
+    chroot: bool = False
+    fatal: bool = False
+    """``--erroronfail``."""
+
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole kickstart."""
+
+    storage: Storage
+    packages: Packages
+    system: System
+    bootloader: BootLoader
+    scripts: tuple[Script, ...]
+    finish: str
+    """``poweroff``, ``reboot`` or ``halt``."""
+
+    def of(self, when: When) -> tuple[Script, ...]:
+        """The scripts of one kind, in order."""
+        return tuple(s for s in self.scripts if s.when is when)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """Something in the kickstart that cannot be obeyed."""
+
+    line: int
+    """Its line in the kickstart; 0 when it is about the whole."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+class RefusedError(Exception):
+    """The kickstart cannot be obeyed; carries every reason, and the scripts for errors."""
+
+    def __init__(self, problems: tuple[Problem, ...], on_error: tuple[Script, ...] = ()) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        self.on_error = on_error
+        count = len(self.problems)
+        told = "; ".join(str(p) for p in self.problems)
+        super().__init__(f"{count} problem{'s' * (count != 1)} in the kickstart: {told}")
+
+
+class InstallError(Exception):
+    """The installation cannot go on; the message says what and where."""

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The full root: Debian's packages, then the EL shape laid over them."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from glob import glob
+from pathlib import Path
+
+from hardpan.process import Completed, run
+from images.lab.mirror import KEYRING, Mirror
+from images.lab.recipe import HERE, Recipe
+
+OVERLAY = HERE / "overlay"
+
+# Mounts and processes live in namespaces of their own, which end with unshare,
+# and unshare ends with this process: a killed build leaves nothing mounted and
+# nothing running.
+_APART = (
+    *("setpriv", "--pdeathsig", "KILL", "--"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
+)
+
+# What no image needs and what costs time to unpack. Copyright files stay.
+_EXCLUDED = (
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/lintian/*",
+    "path-exclude=/usr/share/bug/*",
+    "force-unsafe-io",
+)
+
+_IN_ROOT = """
+set -e
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount -t tmpfs tmpfs "$root/dev"
+for d in null zero full random urandom tty; do
+    touch "$root/dev/$d"
+    mount --bind "/dev/$d" "$root/dev/$d"
+done
+ln -s /proc/self/fd "$root/dev/fd"
+while [ "$1" != -- ]; do
+    mkdir -p "$root$2"
+    mount --bind "$1" "$root$2"
+    # A tool that cleans up after itself must not clean up the root.
+    [ "$1" != "$root" ] || mount -o remount,bind,ro "$root$2"
+    shift 2
+done
+shift
+exec chroot "$root" "$@"
+"""
+
+
+def in_root(
+    root: Path,
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    binds: Mapping[Path, str] | None = None,
+    ok: Sequence[int] = (0,),
+) -> Completed:
+    """Run a program of the root inside it, with the mounts it needs and no others."""
+    pairs = [part for source, at in (binds or {}).items() for part in (str(source), at)]
+    shell = [*_APART, "--net", "sh", "-c", _IN_ROOT, "sh"]
+    return run(
+        [*shell, str(root), *pairs, "--", *argv],
+        timeout_s=timeout_s,
+        ok=ok,
+        env={"HOME": "/root", "TMPDIR": "/tmp"},  # noqa: S108  (the root's own)
+    )
+
+
+def assemble(recipe: Recipe, mirror: Mirror, root: Path, say: Callable[[str], None]) -> None:
+    """Install the recipe's Debian packages into ``root`` with apt's signed metadata."""
+    aptopts = (
+        'Apt::Install-Recommends "false"',
+        'Acquire::Languages "none"',
+        *(p.rstrip(";") for p in mirror.proxies),
+    )
+    run(
+        [
+            *_APART,
+            "--mount-proc",
+            "mmdebstrap",
+            "--mode=root",
+            "--format=directory",
+            "--variant=essential",
+            "--components=main",
+            "--architectures=amd64",
+            f"--keyring={KEYRING}",
+            *(f"--aptopt={o}" for o in aptopts),
+            *(f"--dpkgopt={o}" for o in _EXCLUDED),
+            f"--include={','.join(recipe.wanted)}",
+            mirror.suite,
+            root,
+            mirror.uri,
+        ],
+        timeout_s=1200,
+        env={"DEBIAN_FRONTEND": "noninteractive"},
+        on_line=lambda line: say(line.removeprefix("I: ")) if line.startswith("I: ") else None,
+    )
+
+
+def shape(recipe: Recipe, root: Path) -> None:
+    """Give the root its EL shape. dpkg's records must have been read before."""
+    for pattern in recipe.remove:
+        for path in glob(f"{root}{pattern}"):  # noqa: PTH207  (an absolute pattern)
+            _delete(Path(path))
+    for old, new in recipe.moves.items():
+        _move(root, old, new)
+    _lay_over(root)
+    for name, mode in recipe.folders.items():
+        (root / name[1:]).mkdir(parents=True, exist_ok=True)
+        (root / name[1:]).chmod(int(mode, 8))
+    for name, target in recipe.links.items():
+        link = root / name[1:]
+        link.parent.mkdir(parents=True, exist_ok=True)
+        _delete(link)
+        link.symlink_to(target)
+    script = root / "shape.sh"
+    shutil.copy(HERE / "shape.sh", script)
+    in_root(root, ["/bin/sh", "/shape.sh"], timeout_s=600)
+    script.unlink()
+
+
+def overlay_files(overlay: Path = OVERLAY) -> tuple[Path, ...]:
+    """The files of the overlay, relative to it."""
+    return tuple(sorted(p.relative_to(overlay) for p in overlay.rglob("*") if p.is_file()))
+
+
+def _lay_over(root: Path) -> None:
+    for name in overlay_files():
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_symlink():
+            target.unlink()
+        shutil.copyfile(OVERLAY / name, target)
+        # Modes by place, not by checkout: git keeps only the executable bit.
+        private = name.as_posix() == "etc/sudoers"
+        runs = os.access(OVERLAY / name, os.X_OK)
+        target.chmod(0o440 if private else 0o755 if runs else 0o644)
+        os.chown(target, 0, 0)
+
+
+def _move(root: Path, old: str, new: str) -> None:
+    source, target = root / old[1:], root / new[1:]
+    if not source.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+    source.symlink_to(os.path.relpath(target, source.parent))
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif path.exists() or path.is_symlink():
+        path.unlink()

@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs inside the root, after the overlay has been laid over it: what only the
+# root's own tools can do. No network, no daemon.
+# shellcheck disable=SC2016  # the unit files expand their variables, not this script
+set -eu
+kernel="$(basename /lib/modules/*)"
+
+# EL names for accounts and groups that content and kickstarts speak of.
+getent group wheel >/dev/null || groupadd --system wheel
+sed -i 's/^SHELL=.*/SHELL=\/bin\/bash/' /etc/default/useradd
+grep -q '^CREATE_HOME' /etc/login.defs || echo 'CREATE_HOME     yes' >>/etc/login.defs
+grep -q '^UMASK' /etc/login.defs || echo 'UMASK           022' >>/etc/login.defs
+usermod --shell /bin/bash root
+passwd --lock root >/dev/null
+
+# The unit files under their EL names read their EL settings.
+units=/usr/lib/systemd/system
+sed -i -e '/^Alias=/d' -e 's/ssh\.service sshd\.service/sshd.service/' \
+    $units/sshd.service $units/chronyd.service $units/sshd-keygen.service
+sed -i -e 's,/etc/default/ssh,/etc/sysconfig/sshd,' -e 's/\$SSHD_OPTS/$OPTIONS/' $units/sshd.service
+sed -i -e 's,/etc/default/chrony$,/etc/sysconfig/chronyd,' -e 's/\$DAEMON_OPTS/$OPTIONS/' \
+    $units/chronyd.service
+sed -i -e 's,/etc/default/cronie,/etc/sysconfig/crond,' -e 's/\$DAEMON_ARGS/$CRONDARGS/' \
+    $units/crond.service
+
+# Host keys are made where they are missing, not only on a "first boot".
+sed -i -e '/^ConditionFirstBoot/d' -e '/^ConditionPathIsSymbolicLink/d' \
+    -e 's/^WantedBy=.*/WantedBy=sshd.service/' $units/sshd-keygen.service
+sed -i 's/^SELINUX=.*/SELINUX=disabled/' /etc/selinux/config
+
+# PAM and nsswitch as EL manages them.
+authselect select local --force --nobackup >/dev/null
+
+# What starts by itself: the presets, nothing that Debian's scripts switched on.
+find /etc/systemd/system -mindepth 1 \( -type l -o -type d -name '*.wants' \) -prune \
+    -exec rm -rf {} +
+systemctl preset-all >/dev/null 2>&1
+systemctl mask --quiet e2scrub_reap.service grub-common.service systemd-networkd-wait-online.service
+systemctl set-default --quiet multi-user.target
+
+# One generic initramfs, made here because making it in an emulated guest is slow.
+cat >/etc/initramfs-tools/modules <<'MODULES'
+virtio_pci
+virtio_blk
+virtio_scsi
+virtio_rng
+sd_mod
+sr_mod
+ahci
+ata_piix
+nvme
+ext4
+xfs
+vfat
+dm_mod
+dm_crypt
+isofs
+MODULES
+sed -i -e 's/^MODULES=.*/MODULES=list/' -e 's/^COMPRESS=.*/COMPRESS=lz4/' \
+    -e 's/^#* *COMPRESSLEVEL=.*/COMPRESSLEVEL=9/' /etc/initramfs-tools/initramfs.conf
+# EL's boot=UUID=... names the file system of /boot for the FIPS self-test; Debian's
+# initramfs would take it for the name of a boot script and panic.
+cat >/etc/initramfs-tools/scripts/init-top/hardpan-boot <<'SCRIPT'
+#!/bin/sh
+[ "$1" != prereqs ] || exit 0
+case "$BOOT" in
+    UUID=* | LABEL=* | /*) echo BOOT=local >>/conf/param.conf ;;
+esac
+SCRIPT
+chmod 755 /etc/initramfs-tools/scripts/init-top/hardpan-boot
+rm -f /boot/initrd.img-* /initrd.img* /vmlinuz*
+depmod "$kernel"
+CRYPTSETUP=y mkinitramfs -o "/boot/initramfs-$kernel.img" "$kernel"
+chmod 600 "/boot/initramfs-$kernel.img"
+
+# Nothing of this build's identity travels with the image.
+rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id /etc/hostname \
+    /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/.pwd.lock /etc/resolv.conf \
+    /var/lib/systemd/random-seed
+: >/etc/machine-id
+echo localhost.localdomain >/etc/hostname
+printf '127.0.0.1 localhost localhost.localdomain\n::1 localhost localhost.localdomain\n' >/etc/hosts
+: >/etc/resolv.conf
+: >/etc/fstab
+: >/etc/crypttab
+: >/etc/motd
+ldconfig
+find /var/log /var/cache /tmp /var/tmp /run -mindepth 1 -type f -delete
