@@ -99,6 +99,8 @@ def _watch(machine: Machine, clocks: Deadlines, emit: Emit) -> None:
     machine.watch(0.0)
     if machine.port.failure:
         raise machine.failure(f"stopped installing: {machine.port.failure}")
+    if machine.returncode:
+        raise machine.failure(f"ended with QEMU itself (exit code {machine.returncode})")
     if not machine.port.complete:
         raise machine.failure("went off without saying that the install is complete")
 

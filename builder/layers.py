@@ -5,9 +5,13 @@ archive goes over, one program on the guest does the work and tells, as JSON, wh
 came of it.
 """
 
+import contextlib
+import os
+import re
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,15 +22,25 @@ import yaml
 from builder import fixes, model
 from builder.receipts import Assessment, Guest, LayerReceipt
 from hardpan import clock
-from hardpan.errors import InputError, ToolError, UnreachableError
-from hardpan.events import Emit, Note
+from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
+from hardpan.events import Emit, Note, Progress
+from hardpan.files import sha256_bytes
+from hardpan.process import run
 from profiles.model import Profile
 
 PLAYBOOKS = Path(__file__).parent / "ansible"
 _TIMEOUT_S = 3600
+_CLOSE_S = 20.0
+_LOOK_S = 1
 _STAGE = "harden"
+_SAID_MOST = 3000
 BUILT = ("ml_cpu", "stig")
 """The layers whose roles exist; the others of ``profiles.model.Layer`` come later."""
+
+_DONE_OF = re.compile(r"(\d{1,6}) of (\d{1,6})")
+_NOT_ITS_KEY = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+_NOT_OURS = ("ANSIBLE_", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "PYTHONPATH")
+"""Environment that would let the caller's own set-up of Ansible or SSH into a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,7 @@ def apply(
     Raises:
         ToolError: a task failed; its name and what it said are in the error.
         UnreachableError: the guest stopped answering.
+        TrustError: it has another host key than the guest's, or the model is not the right one.
         InputError: a layer is not built yet.
     """
     check(profile)
@@ -87,23 +102,24 @@ def _stig(
     profile: Profile, guest: Guest, assessment: Assessment, folder: Path, emit: Emit
 ) -> LayerReceipt:
     excepted = {e.rule_id: e.reason for e in profile.stig.exceptions if e.expires >= _today()}
-    batch = fixes.batch(assessment.remedies, excepted, profile.build_user)
-    archive = folder / "fixes.tar"
+    batch = fixes.batch(assessment.remedies, excepted)
+    archive, back = folder / "fixes.tar", folder / "outcomes.json"
     archive.write_bytes(batch.archive)
-    back = folder / "outcomes.json"
-    job = _Job(
-        layer="stig",
-        folder=folder,
-        guest=guest,
-        variables={
-            "stig_archive": str(archive),
-            "stig_outcomes": str(back),
-            "stig_user": profile.build_user,
-        },
-    )
+    user = next(u for u in profile.users if u.name == profile.build_user)
+    variables = {
+        "stig_archive": str(archive),
+        "stig_outcomes": str(back),
+        # Of the batch's own name: what an interrupted run left of another batch is not taken up.
+        "stig_room": f"/root/.hardpan-stig-{sha256_bytes(batch.archive)[:12]}",
+        "stig_user": user.name,
+        "stig_sudo": user.sudo,
+    }
+    job = _Job(layer="stig", folder=folder, guest=guest, variables=variables)
     changed, took_s = _run(job, emit)
     told = fixes.read_outcomes(back.read_bytes(), batch)
-    return LayerReceipt(layer="stig", changed=changed, took_s=took_s, outcomes=told)
+    for trouble in told.troubles:
+        emit(Note(stage=_STAGE, text=f"stig: {trouble}"))
+    return LayerReceipt(layer="stig", changed=changed, took_s=took_s, outcomes=told.outcomes)
 
 
 def _ml_cpu(guest: Guest, cache: Path, folder: Path, emit: Emit) -> LayerReceipt:
@@ -118,59 +134,85 @@ def _ml_cpu(guest: Guest, cache: Path, folder: Path, emit: Emit) -> LayerReceipt
 def _run(job: _Job, emit: Emit) -> tuple[int, float]:
     """How many tasks changed something, and the seconds it took."""
     began = clock.monotonic()
-    failures: list[ToolError | UnreachableError] = []
+    failures: list[HardpanError] = []
     room = job.folder / "runner"
     room.mkdir(mode=0o700)
-    done = ansible_runner.run(
-        private_data_dir=str(room),
-        project_dir=str(PLAYBOOKS),
-        playbook="site.yml",
-        inventory=str(_inventory(job)),
-        extravars={"layer": job.layer, **job.variables},
-        envvars=_environment(job.folder),
-        settings={"job_timeout": _TIMEOUT_S, "suppress_ansible_output": True},
-        quiet=True,
-        event_handler=_listener(job, emit, failures),
-    )
+    with _own_environment(), _kept_signals(), _connection_closed(job.folder / "cp"):
+        done = ansible_runner.run(
+            private_data_dir=str(room),
+            project_dir=str(PLAYBOOKS),
+            playbook="site.yml",
+            inventory=str(_inventory(job)),
+            extravars={"layer": job.layer, **job.variables},
+            envvars=_environment(job.folder),
+            settings={
+                "job_timeout": _TIMEOUT_S,
+                "pexpect_timeout": _LOOK_S,
+                "suppress_ansible_output": True,
+            },
+            quiet=True,
+            event_handler=_listener(job, emit, failures),
+        )
+    if done.status == "canceled":
+        raise KeyboardInterrupt
     if failures:
         raise failures[0]
     if done.status != "successful":
-        said = Path(room / "artifacts").glob("*/stdout")
-        tail = "\n".join(p.read_text("utf-8", "replace")[-2000:] for p in said)
-        raise ToolError(["ansible-playbook"], f"{job.layer}: ended as {done.status}", tail=tail)
+        why = f"did not end within {_TIMEOUT_S} s" if done.status == "timeout" else "failed"
+        raise ToolError(["ansible-playbook"], f"{job.layer}: {why}", tail=_printed(room))
     changed = (done.stats or {}).get("changed", {})
     return sum(int(n) for n in changed.values()), clock.monotonic() - began
 
 
 def _listener(
-    job: _Job, emit: Emit, failures: list[ToolError | UnreachableError]
+    job: _Job, emit: Emit, failures: list[HardpanError]
 ) -> Callable[[Mapping[str, object]], bool]:
     def take(event: Mapping[str, object]) -> bool:
         data = event.get("event_data")
         facts: Mapping[str, object] = data if isinstance(data, dict) else {}
         task = str(facts.get("task", "?"))
         kind = event.get("event")
-        if kind == "playbook_on_task_start":
+        if kind == "playbook_on_task_start" and facts.get("role"):
             emit(Note(stage=_STAGE, text=f"{job.layer}: {task}"))
+        elif kind == "runner_retry" and (far := _DONE_OF.search(_said(facts))):
+            done, total = map(int, far.groups())
+            emit(Progress(stage=_STAGE, done=done, total=total, text=f"{job.layer}: {task}"))
         elif kind == "runner_on_failed" and not facts.get("ignore_errors"):
-            failures.append(
-                ToolError(["ansible"], f"{job.layer}: task {task!r} failed", tail=_said(facts))
-            )
+            why = f"{job.layer}: task {task!r} failed"
+            failures.append(ToolError(["ansible"], why, tail=_said(facts)))
         elif kind == "runner_on_unreachable":
-            failures.append(
-                UnreachableError(f"the guest stopped answering in {job.layer}: {task!r}")
-            )
-        return False
+            failures.append(_unreachable(job, task, _said(facts)))
+        # Kept by the runner when true; of all events its answer needs this one.
+        return kind == "playbook_on_stats"
 
     return take
+
+
+def _unreachable(job: _Job, task: str, said: str) -> HardpanError:
+    where = f"{job.guest.address}:{job.guest.port}"
+    if any(words in said for words in _NOT_ITS_KEY):
+        return TrustError(f"{where} has another SSH host key than the guest told on its console")
+    return UnreachableError(
+        f"{where} does not answer in {job.layer}: {task!r}: {said.strip()[-300:]}"
+    )
 
 
 def _said(facts: Mapping[str, object]) -> str:
     answer = facts.get("res")
     if not isinstance(answer, dict):
         return ""
-    said = [str(answer[k]) for k in ("msg", "stderr", "stdout") if answer.get(k)]
-    return "\n".join(said)[-3000:]
+    said = [
+        str(answer[k])
+        for k in ("msg", "module_stderr", "module_stdout", "stderr", "stdout")
+        if answer.get(k)
+    ]
+    return "\n".join(said)[-_SAID_MOST:]
+
+
+def _printed(room: Path) -> str:
+    """The end of what ansible-playbook printed, for an error that no task accounts for."""
+    said = "".join(p.read_text("utf-8", "replace") for p in room.glob("artifacts/*/std*"))
+    return said[-_SAID_MOST:]
 
 
 def _inventory(job: _Job) -> Path:
@@ -180,16 +222,16 @@ def _inventory(job: _Job) -> Path:
         "".join(f"[{guest.address}]:{guest.port} {key}\n" for key in guest.host_keys), "utf-8"
     )
     options = [
+        "-F /dev/null",
         f"-o UserKnownHostsFile={known}",
         "-o GlobalKnownHostsFile=/dev/null",
         "-o StrictHostKeyChecking=yes",
         "-o IdentitiesOnly=yes",
         "-o IdentityAgent=none",
-        "-o ControlMaster=auto -o ControlPersist=300s",
+        "-o PasswordAuthentication=no",
+        "-o ControlMaster=auto -o ControlPersist=60s",
         "-o ServerAliveInterval=20 -o ServerAliveCountMax=30",
-        "-F /dev/null",
     ]
-    path = job.folder / "inventory.yml"
     host = {
         "ansible_host": guest.address,
         "ansible_port": guest.port,
@@ -198,6 +240,7 @@ def _inventory(job: _Job) -> Path:
         "ansible_ssh_common_args": " ".join(options),
         "ansible_python_interpreter": "/usr/bin/python3",
     }
+    path = job.folder / "inventory.yml"
     path.write_text(yaml.safe_dump({"all": {"hosts": {"guest": host}}}), "utf-8")
     return path
 
@@ -206,11 +249,49 @@ def _environment(folder: Path) -> dict[str, str]:
     bin_folder = str(Path(sys.executable).parent)
     return {
         "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
         "ANSIBLE_ROLES_PATH": str(PLAYBOOKS / "roles"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
     }
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """Hide the caller's Ansible and SSH settings: ansible-runner hands on all that it sees."""
+    hidden = {k: v for k, v in os.environ.items() if k.startswith(_NOT_OURS)}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+@contextlib.contextmanager
+def _kept_signals() -> Iterator[None]:
+    """Give Ctrl-C back afterwards: ansible-runner takes it to end its run, and keeps it."""
+    taken = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in taken}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # not the main thread: nothing was taken
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _connection_closed(sockets: Path) -> Iterator[None]:
+    """End the SSH connection that is kept open between tasks, which outlives ansible."""
+    try:
+        yield
+    finally:
+        for socket in sorted(sockets.glob("*")) if sockets.is_dir() else ():
+            argv = ["ssh", "-F", "/dev/null", "-O", "exit", "-o", f"ControlPath={socket}", "guest"]
+            run(argv, timeout_s=_CLOSE_S, ok=(0, 255))
 
 
 def _today() -> date:

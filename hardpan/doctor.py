@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from builder.machine import firmware
 from builder.machine.probe import QEMU, acceleration
 from hardpan.errors import Exit, ToolError
 from hardpan.files import canonical_json
@@ -40,6 +41,8 @@ class Tool:
     apt: str
     dnf: str
     version: tuple[str, ...] = ("--version",)
+    """Arguments that make it tell its version; none where it has no such thing."""
+
     why: str = ""
     optional: bool = False
 
@@ -53,11 +56,11 @@ TOOLS = (
         program="implantisomd5",
         apt="isomd5sum",
         dnf="isomd5sum",
-        version=("--help",),
+        version=(),
         why="the media check of the installer",
     ),
     Tool(program="oscap", apt="openscap-scanner", dnf="openscap-scanner", why="checks content"),
-    Tool(program="ssh-keygen", apt="openssh-client", dnf="openssh-clients", version=("-?",)),
+    Tool(program="ssh-keygen", apt="openssh-client", dnf="openssh-clients", version=()),
     Tool(program="openssl", apt="openssl", dnf="openssl", version=("version",)),
     Tool(
         program="mmdebstrap",
@@ -85,7 +88,7 @@ TOOLS = (
         program="cosign",
         apt="make setup-cosign",
         dnf="-",
-        version=("version",),
+        version=(),
         why="an independent verifier",
         optional=True,
     ),
@@ -99,6 +102,7 @@ TOOLS = (
         program="ksvalidator",
         apt="make setup-venv",
         dnf="make setup-venv",
+        version=(),
         why="a second opinion on kickstarts",
         optional=True,
     ),
@@ -168,10 +172,10 @@ def _kvm() -> Row:
 
 
 def _ovmf() -> Row:
-    places = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
-    found = [p for p in places if Path(p).is_file()]
-    if found:
-        return Row(name="OVMF", ok=True, found=found[0])
+    found = firmware.find()
+    if found is not None:
+        how = " (Secure Boot build, run with SMM)" if found.needs_smm else ""
+        return Row(name="OVMF", ok=True, found=f"{found.code}{how}")
     mend = "apt install ovmf | dnf install edk2-ovmf"
     return Row(name="OVMF", ok=False, found="not found: no UEFI guests", mend=mend)
 
@@ -194,6 +198,8 @@ def _tool(tool: Tool) -> Row:
         ways = (f"apt install {tool.apt}", f"dnf install {tool.dnf}")
         mend = tool.apt if tool.apt.startswith("make") else " | ".join(ways)
         return Row(name=name, ok=None if tool.optional else False, found="not found", mend=mend)
+    if not tool.version:
+        return Row(name=name, ok=True, found=str(path))
     try:
         done = run([path, *tool.version], timeout_s=60, ok=tuple(range(256)))
     except ToolError as e:

@@ -1,14 +1,16 @@
 """One QEMU, supervised: started, watched, powered off, and never left behind."""
 
 import contextlib
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.machine import qmp
+from builder.machine import firmware, qmp
 from builder.machine.console import Console
+from builder.machine.firmware import escaped
 from builder.machine.probe import QEMU, Acceleration
 from hardpan import clock
 from hardpan.errors import ToolError
@@ -17,14 +19,8 @@ from hardpan.process import Process, run, spawn
 PORT = "org.hardpan.install.0"
 """Name of the virtio-serial port that an install's outcome arrives on."""
 
-_FIRMWARE = (
-    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-)
-"""Code and variables, where Debian and EL keep them; the 4 MiB build first."""
-
 _READ_BYTES = 1 << 20
+_LOG_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +36,9 @@ class Spec:
     """``bios`` or ``uefi``."""
 
     cdrom: Path | None = None
+    cdrom_is_usb: bool = False
+    """True plugs the ISO in as a USB disk, which firmware boots in another way."""
+
     boot_cdrom: bool = False
     """True tries the CD before the disk."""
 
@@ -68,7 +67,11 @@ class Machine:
         self.control: qmp.Qmp | None = None
 
     def watch(self, for_s: float = 0.3) -> list[str]:
-        """Let ``for_s`` seconds pass; the console lines that came."""
+        """Let ``for_s`` seconds pass; the console lines that came.
+
+        Raises:
+            ToolError: the guest floods its console and would fill the disk.
+        """
         if self.control is not None:
             with contextlib.suppress(EOFError, ConnectionError):
                 self.control.pump(for_s)
@@ -76,6 +79,8 @@ class Machine:
         told = self._port.read(_READ_BYTES)
         if data or told:
             self.spoke_at = clock.monotonic()
+        if os.fstat(self._serial.fileno()).st_size > _LOG_MOST_BYTES:
+            raise self.failure(f"wrote more than {_LOG_MOST_BYTES >> 20} MiB to its console")
         self.port.feed(told)
         return self.console.feed(data)
 
@@ -152,7 +157,6 @@ def running(spec: Spec, acceleration: Acceleration, *, log: Path) -> Iterator[Ma
                 with qmp.opened(room / "qmp", process.poll) as control:
                     machine.control = control
                     yield machine
-                    machine.control = None
             except ToolError as e:
                 if process.poll() not in (None, 0):
                     e.tail = said.read_text("utf-8", "replace")[-2000:] + e.tail
@@ -187,42 +191,51 @@ def check_disk(path: Path) -> None:
 
 
 def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list[str]:
+    disk = f"file={escaped(spec.disk)},format=qcow2,if=none,id=disk"
     argv = [
         *(QEMU, "-machine", "q35", *acceleration.arguments),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
         *("-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", "-action", "panic=none"),
-        *("-qmp", f"unix:{room}/qmp,server=on,wait=off"),
-        *("-chardev", f"file,id=serial,path={log.absolute()}", "-serial", "chardev:serial"),
-        *("-device", "virtio-serial-pci", "-chardev", f"file,id=told,path={room}/port"),
+        *("-qmp", f"unix:{escaped(room / 'qmp')},server=on,wait=off"),
+        *("-chardev", f"file,id=serial,path={escaped(log)}", "-serial", "chardev:serial"),
+        *(
+            "-device",
+            "virtio-serial-pci",
+            "-chardev",
+            f"file,id=told,path={escaped(room / 'port')}",
+        ),
         *("-device", f"virtserialport,chardev=told,name={PORT}"),
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
         # A build can always be done again, so the host's cache may hold everything.
-        "-drive",
-        f"file={spec.disk.absolute()},format=qcow2,if=none,id=disk,cache=unsafe,discard=unmap",
+        *("-drive", f"{disk},cache=unsafe,discard=unmap"),
         *("-device", f"virtio-blk-pci,drive=disk,bootindex={1 if spec.boot_cdrom else 0}"),
     ]
-    if spec.cdrom is not None:
-        drive = f"file={spec.cdrom.absolute()},format=raw,if=none,id=cd,media=cdrom,readonly=on"
-        index = 0 if spec.boot_cdrom else 1
-        argv += ["-drive", drive, "-device", "virtio-scsi-pci,id=scsi"]
-        argv += ["-device", f"scsi-cd,drive=cd,bus=scsi.0,bootindex={index}"]
     # NOTE: restrict=on: the guest reaches nobody, the forward alone reaches it.
     net = "user,id=net,restrict=on"
     if spec.ssh_port:
         net += f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22"
-    return [*argv, "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="]
+    argv += ["-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="]
+    return argv + _cdrom(spec)
+
+
+def _cdrom(spec: Spec) -> list[str]:
+    if spec.cdrom is None:
+        return []
+    index = 0 if spec.boot_cdrom else 1
+    drive = f"file={escaped(spec.cdrom)},format=raw,if=none,id=cd,readonly=on"
+    if spec.cdrom_is_usb:
+        usb = f"usb-storage,bus=usb.0,drive=cd,removable=on,bootindex={index}"
+        return ["-drive", drive, "-device", "qemu-xhci,id=usb", "-device", usb]
+    cd = f"scsi-cd,drive=cd,bus=scsi.0,bootindex={index}"
+    return ["-drive", f"{drive},media=cdrom", "-device", "virtio-scsi-pci,id=scsi", "-device", cd]
 
 
 def _firmware(spec: Spec, room: Path) -> list[str]:
     if spec.firmware == "bios":
         return []
-    for code, variables in _FIRMWARE:
-        if Path(code).is_file() and Path(variables).is_file():
-            own = room / "vars.fd"
-            own.write_bytes(Path(variables).read_bytes())
-            drive = "if=pflash,format=raw"
-            return [
-                *("-drive", f"{drive},readonly=on,file={code}"),
-                *("-drive", f"{drive},file={own}"),
-            ]
-    raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
+    found = firmware.find()
+    if found is None:
+        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
+    own = room / "vars.fd"
+    own.write_bytes(found.variables.read_bytes())
+    return firmware.arguments(found, own)

@@ -69,7 +69,17 @@ def opened(socket: Path, alive: Callable[[], int | None]) -> Iterator[Qmp]:
     finally:
         with contextlib.suppress(QMPError, TimeoutError, EOFError, ConnectionError):
             loop.run_until_complete(asyncio.wait_for(client.disconnect(), _CALL_S))
-        loop.close()
+        _wind_up(loop)
+
+
+def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
+    """End what an interrupt left pending, so that nothing complains when it is collected."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_CALL_S))
+    loop.close()
 
 
 async def _connect(client: QMPClient, socket: Path, alive: Callable[[], int | None]) -> None:

@@ -1,75 +1,195 @@
 """A GRUB menu edited token by token: the install entries get the arguments, nothing else does."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from hardpan.errors import InputError
 
 _KERNEL = ("linux", "linuxefi", "linux16")
-_RESCUE = re.compile(r"rescue|troubleshoot|memtest|local drive", re.IGNORECASE)
-_ENTRY = re.compile(r"^\s*menuentry\s+(?P<q>['\"])(?P<title>.*?)(?P=q)")
+_SOURCES = ("inst.stage2", "inst.repo")
+_RESCUE = ("inst.rescue", "rescue", "emergency", "single")
+_RESCUE_TITLE = re.compile(r"rescue|memtest|local drive", re.IGNORECASE)
+_DROPPED = ("inst.ks", "ks", "rd.live.check", "quiet")
 _TIMEOUT_S = 5
 _WARNING = " (hardpan: unattended, ERASES DISKS)"
 
+# A word of GRUB's script: quoted parts and escapes belong to it, a stray quote too.
+_WORD = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+")
+_SETTING = re.compile(r"\bset\s+(?P<name>default|timeout|timeout_style)=(?:\"[^\"]*\"|[^\s;]*)")
+_ONE_LINER = re.compile(r"[{;]\s*linux(?:efi|16)?\s")
 
-def edited(text: str, arguments: Sequence[str]) -> str:
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    """One ``menuentry`` and where its kernel lines are."""
+
+    head: int
+    """Its first line."""
+
+    place: str
+    """What ``default`` calls it: ``0``, or ``2>1`` inside a submenu."""
+
+    kernels: list[int] = field(default_factory=list)
+
+
+def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None) -> str:
     """The menu with ``arguments`` on every install entry, the first of them the default.
 
     Arguments that an entry has already are taken out first (``inst.ks``,
     ``console``, and every one that is given), and so is the media check. Rescue
-    entries are left as they are.
+    entries are left as they are. ``relabel`` is the volume's old and new label.
 
     Raises:
-        InputError: the menu has no install entry.
+        InputError: the menu has no install entry, or has one in a form that is
+            not understood.
     """
-    out: list[str] = []
-    index = -1
-    default = -1
-    inside = False
-    for given in text.splitlines():
-        line = given
-        entry = _ENTRY.match(line)
-        if entry is not None:
-            index += 1
-            inside = not _RESCUE.search(entry["title"])
-            if inside:
-                default = index if default < 0 else default
-                line = line.replace(entry["title"], entry["title"] + _WARNING, 1)
-        words = line.split()
-        if words and words[0] in _KERNEL and inside and "inst.stage2" in line:
-            line = _with_arguments(line, arguments)
-        out.append(_setting(line, default=max(default, 0)))
-    if default < 0:
+    lines = list(_logical(text))
+    if any(_ONE_LINER.search(x) for x in lines if not _is_comment(x)):
+        raise InputError("the boot menu has an entry on one line, which is not understood")
+    installs = _install_entries(lines)
+    if not installs:
         raise InputError("the boot menu has no install entry")
-    # The default is known only now: the settings stand above the entries.
-    head = [f"set default={default}" if x.startswith("set default=") else x for x in out]
-    return "\n".join(head) + "\n"
+    for entry in installs:
+        lines[entry.head] = _with_warning(lines[entry.head])
+        for n in entry.kernels:
+            lines[n] = _with_arguments(lines[n], arguments)
+    lines = _with_settings(lines, installs[0].place)
+    if relabel is not None:
+        lines = [_with_label(x, *relabel) for x in lines]
+    return "\n".join(lines) + "\n"
 
 
 def names_kickstart(text: str, arguments: Sequence[str]) -> bool:
     """True when every install entry of the menu carries every argument."""
-    lines = [
-        line.split()
-        for line in text.splitlines()
-        if line.split()[:1] and line.split()[0] in _KERNEL and "inst.ks=" in line
+    lines = list(_logical(text))
+    found = [_words(lines[n]) for e in _install_entries(lines) for n in e.kernels]
+    return bool(found) and all(set(arguments) <= set(words) for words in found)
+
+
+def _logical(text: str) -> Iterator[str]:
+    """The lines, those that end in a backslash joined with the next as GRUB does."""
+    held = ""
+    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+        if line.endswith("\\") and not _is_comment(held + line):
+            held += line[:-1]
+            continue
+        yield held + line
+        held = ""
+    if held:
+        yield held
+
+
+def _install_entries(lines: Sequence[str]) -> list[_Entry]:
+    """Entries with a kernel line that starts the installer, and not its rescue mode."""
+    return [
+        e
+        for e in _entries(lines)
+        if any(_installs(lines[n]) for n in e.kernels) and not _RESCUE_TITLE.search(lines[e.head])
     ]
-    return bool(lines) and all(set(arguments) <= set(words) for words in lines)
+
+
+def _entries(lines: Sequence[str]) -> list[_Entry]:
+    found: list[_Entry] = []
+    counts = [0]
+    blocks: list[str] = []
+    for n, line in enumerate(lines):
+        words = _words(line)
+        first = words[0] if words and not _is_comment(line) else ""
+        if first in ("menuentry", "submenu"):
+            place = ">".join(str(c - 1) for c in counts[:-1])
+            found_at = f"{place}>{counts[-1]}" if place else str(counts[-1])
+            counts[-1] += 1
+            if first == "submenu":
+                counts.append(0)
+            else:
+                found.append(_Entry(head=n, place=found_at))
+            blocks.append(first)
+        elif first == "function":
+            blocks.append(first)
+        elif first in _KERNEL and "menuentry" in blocks[-1:]:
+            found[-1].kernels.append(n)
+        elif first == "}" and blocks and blocks.pop() == "submenu":
+            counts.pop()
+    return found
+
+
+def _installs(line: str) -> bool:
+    names = {_name(w) for w in _words(line)[1:]}
+    return bool(names.intersection(_SOURCES)) and not names.intersection(_RESCUE)
 
 
 def _with_arguments(line: str, arguments: Sequence[str]) -> str:
     indent = line[: len(line) - len(line.lstrip())]
-    gone = {_name(a) for a in arguments} | {"inst.ks", "rd.live.check", "quiet"}
-    kept = [w for w in line.split() if _name(w) not in gone]
+    gone = {_name(a) for a in arguments}.union(_DROPPED)
+    kept = [w for w in _words(line) if _name(w) not in gone]
     return indent + " ".join([*kept, *arguments])
 
 
-def _setting(line: str, *, default: int) -> str:
-    if re.match(r"\s*set default=", line):
-        return f"set default={default}"
-    if re.match(r"\s*set timeout=", line):
-        return f"set timeout={_TIMEOUT_S}"
-    return line
+def _with_warning(line: str) -> str:
+    title = list(_WORD.finditer(line))[1]
+    shown = title[0]
+    if _WARNING in shown:
+        return line
+    if shown[0] in "'\"" and shown[-1] == shown[0] and len(shown) > 1:
+        shown = f"{shown[:-1]}{_WARNING}{shown[-1]}"
+    else:
+        shown += f"'{_WARNING}'"
+    return line[: title.start()] + shown + line[title.end() :]
+
+
+def _with_settings(lines: Sequence[str], default: str) -> list[str]:
+    # In a script, an unquoted > would be no part of the value.
+    shown = f'"{default}"' if ">" in default else default
+    values = {"default": shown, "timeout": str(_TIMEOUT_S), "timeout_style": "menu"}
+    seen: set[str] = set()
+
+    def put(found: re.Match[str]) -> str:
+        seen.add(found["name"])
+        return f"set {found['name']}={values[found['name']]}"
+
+    out = [x if _is_comment(x) else _SETTING.sub(put, x) for x in lines]
+    # Without a timeout the menu would wait for ever for somebody to press Enter.
+    missing = [f"set {n}={values[n]}" for n in ("default", "timeout") if n not in seen]
+    return [*missing, *out]
+
+
+def _with_label(line: str, old: str, new: str) -> str:
+    words = list(_WORD.finditer(line))
+    if not words or _is_comment(line):
+        return line
+    out, at = "", 0
+    for word in words:
+        out += line[at : word.start()] + _relabelled(word[0], old, new, words[0][0])
+        at = word.end()
+    return out + line[at:]
+
+
+def _relabelled(word: str, old: str, new: str, command: str) -> str:
+    if command == "search" and word.strip("'\"") == old:
+        return word.replace(old, new)
+    if command in _KERNEL:
+        spellings = {old, _udev(old), _udev(old).replace("\\", "\\\\")}
+        known = "|".join(re.escape(s) for s in sorted(spellings))
+        return re.sub(rf"LABEL=(?:{known})(?=[:'\"]|$)", lambda _: f"LABEL={new}", word)
+    return word
+
+
+def _udev(label: str) -> str:
+    """``label`` as udev writes it in a device's name: odd characters in hex."""
+    plain = re.compile(r"[A-Za-z0-9#+\-.:=@_/]")
+    return "".join(
+        c if plain.match(c) else "".join(f"\\x{b:02x}" for b in c.encode()) for c in label
+    )
+
+
+def _words(line: str) -> list[str]:
+    return _WORD.findall(line)
 
 
 def _name(word: str) -> str:
-    return word.partition("=")[0]
+    return word.strip("'\"").partition("=")[0]
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")

@@ -11,8 +11,9 @@ from hardpan.process import run
 _TIMEOUT_S = 120
 _BOOT_IMAGE = re.compile(r"^El Torito boot img :\s+\d+\s+(BIOS|UEFI)\s+(.*)$", re.MULTILINE)
 _LOAD = re.compile(r"\s(\d+)\s+(\d+)$")
+_PARTITION = re.compile(r"^GPT start and size\s*:\s*\d+\s+(\d+)\s+(\d+)\s*$", re.MULTILINE)
 _LABEL = re.compile(r"^Volume Id\s*:\s*(.*?)\s*$", re.MULTILINE)
-_MAGIC = (32769, b"CD001")
+_DESCRIPTOR = 16 * 2048
 _BLOCK, _SECTOR = 2048, 512
 
 
@@ -38,14 +39,13 @@ def facts(iso: Path) -> Facts:
     """What ``iso`` is.
 
     Raises:
-        InputError: missing, no ISO 9660 image, not bootable by UEFI, or of a
-            layout that is not known.
+        InputError: missing, truncated, no ISO 9660 image, or not bootable by UEFI.
     """
-    _check_magic(iso)
+    check_whole(iso)
+    argv: list[str | Path] = ["xorriso", "-indev", iso, "-report_el_torito", "plain"]
     try:
         report = run(
-            ["xorriso", "-indev", iso, "-report_el_torito", "plain", "-pvd_info"],
-            timeout_s=_TIMEOUT_S,
+            [*argv, "-report_system_area", "plain", "-pvd_info"], timeout_s=_TIMEOUT_S
         ).stdout
     except ToolError as e:
         if "is not installed" in str(e):
@@ -59,12 +59,13 @@ def facts(iso: Path) -> Facts:
     load = _LOAD.search(uefi[0])
     if load is None:
         raise InputError(f"{iso}: the UEFI boot record tells no place")
+    start = int(load[2]) * _BLOCK
     return Facts(
         volume_id=label[1],
         boot_records=tuple(kind for kind, _ in records),
         layout="el9" if exists(iso, "/isolinux/isolinux.cfg") else "el10",
-        efi_offset=int(load[2]) * _BLOCK,
-        efi_size=_efi_blocks(report, uefi[0]) * _SECTOR,
+        efi_offset=start,
+        efi_size=_efi_size(report, start, int(load[1]) * _SECTOR),
     )
 
 
@@ -88,20 +89,40 @@ def exists(iso: Path, name: str) -> bool:
         return True
 
 
-def _check_magic(iso: Path) -> None:
+def check_whole(iso: Path) -> None:
+    """Pass if the file is an ISO 9660 image and as long as it says of itself.
+
+    Raises:
+        InputError: it cannot be read, is something else, or is truncated.
+    """
     try:
+        size = iso.stat().st_size
         with iso.open("rb") as f:
-            f.seek(_MAGIC[0])
-            found = f.read(len(_MAGIC[1]))
+            table = f.read(2 * _SECTOR)[_SECTOR:]
+            f.seek(_DESCRIPTOR)
+            descriptor = f.read(_BLOCK)
     except OSError as e:
         raise InputError(f"{iso}: cannot be read: {e.strerror}") from e
-    if found != _MAGIC[1]:
+    if descriptor[:6] != b"\x01CD001":
         raise InputError(f"{iso}: expected an ISO 9660 image, found something else")
+    # ECMA-119 8.4.8: blocks of the volume, little-endian first; UEFI 2.10 table 5.5: the
+    # partition table's copy is the last thing on the disk.
+    least = int.from_bytes(descriptor[80:84], "little") * _BLOCK
+    if table[:8] == b"EFI PART":
+        least = max(least, (int.from_bytes(table[32:40], "little") + 1) * _SECTOR)
+    if size < least:
+        raise InputError(
+            f"{iso}: expected {least} bytes, found {size}: the ISO is truncated",
+            hint="download it again",
+        )
 
 
-def _efi_blocks(report: str, line: str) -> int:
-    """Ldsiz: load size in 512-byte blocks, the number before the LBA."""
-    found = _LOAD.search(line)
-    if found is None:
-        raise InputError("the UEFI boot record tells no size")
-    return int(found[1])
+def _efi_size(report: str, start: int, loaded: int) -> int:
+    """Size of the EFI image in bytes: its partition's, or what the boot record loads.
+
+    The boot record counts in 16 bits and so ends at 32 MiB.
+    """
+    for place, blocks in _PARTITION.findall(report):
+        if int(place) * _SECTOR == start:
+            return int(blocks) * _SECTOR
+    return loaded

@@ -5,8 +5,11 @@ ISO 9660, so both are edited (weldr/lorax#1292). Shim, GRUB, kernel and initrd a
 left alone: Secure Boot and the FIPS self-test of the installer depend on them.
 """
 
+import os
+import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.media.grubcfg import edited, names_kickstart
@@ -21,7 +24,8 @@ MENUS = ("/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
 _KICKSTART = "/ks.cfg"
 _IN_FAT = "::/EFI/BOOT/grub.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-_DATE = "2020010100000000"
+_DATE, _EPOCH_S = "2020010100000000", 1577836800
+_LABEL = re.compile(r"[A-Z0-9_-]{1,32}")
 _TIMEOUT_S = 900
 _STAGE = "iso"
 
@@ -34,13 +38,16 @@ def remaster(
     arguments: Sequence[str],
     secret: bool,
     emit: Emit,
+    volume_id: str | None = None,
 ) -> Iso:
     """``media`` with the kickstart on it and a menu that obeys it, written to ``out``.
 
-    The same inputs give the same bytes. The volume label stays that of the media.
+    The same inputs give the same bytes. The volume label stays that of the media
+    unless ``volume_id`` gives another.
 
     Raises:
-        InputError: the media's boot layout is not supported.
+        InputError: the media's boot layout is not supported, or its boot menu is
+            not understood, or the label has blanks or is too long.
         ToolError: xorriso, mtools or isomd5sum is missing or fails, or the
             result does not read back as it was meant.
         ResourceError: not enough disk space.
@@ -51,47 +58,64 @@ def remaster(
             f"{media.path}: its BIOS boot menu is isolinux (EL9's layout), which is not supported",
             hint="only EL10's and the lab media's layout can be remastered so far",
         )
+    label = known.volume_id if volume_id is None else volume_id
+    if volume_id is not None and not _LABEL.fullmatch(volume_id):
+        # A blank would have to be escaped in another way by each boot loader.
+        raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, found {volume_id!r}")
     need_free(out.parent, (media.size >> 20) + 64, what="the remastered ISO")
+    menu = _Menu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
     with tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name, atomic_path(out) as temp:
         room = Path(name)
-        changed = _changed_files(media.path, known, room, arguments)
+        changed = _changed_files(media.path, known, room, menu)
         (room / "ks.cfg").write_text(kickstart_text, "utf-8")
         (room / "ks.cfg").chmod(0o600 if secret else 0o644)
         emit(Note(stage=_STAGE, text=f"writing {out.name}"))
-        _write(media.path, temp, changed, room)
-        run(["implantisomd5", temp], timeout_s=_TIMEOUT_S)
-        _check(temp, known, kickstart_text, arguments, room)
+        _write(media.path, temp, changed, room, label)
+        # Last of all: whatever is written after it makes the media check fail.
+        run(["implantisomd5", "--force", temp], timeout_s=_TIMEOUT_S)
+        _check(temp, known, kickstart_text, menu, room)
         if secret:
             temp.chmod(0o600)
     return Iso(
         path=out,
         sha256=sha256_file(out),
-        volume_id=known.volume_id,
+        volume_id=label,
         kickstart_sha256=sha256_bytes(kickstart_text.encode()),
         media_sha256=media.sha256,
         secret=secret,
     )
 
 
-def _changed_files(
-    iso: Path, known: Facts, room: Path, arguments: Sequence[str]
-) -> dict[str, Path]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Menu:
+    """What every copy of the boot menu must say."""
+
+    arguments: tuple[str, ...]
+    old_label: str
+    label: str
+
+    def edited(self, text: str) -> str:
+        """The menu ``text`` as it must be."""
+        return edited(text, self.arguments, relabel=(self.old_label, self.label))
+
+
+def _changed_files(iso: Path, known: Facts, room: Path, menu: _Menu) -> dict[str, Path]:
     """The edited menus (path in the ISO -> file), and the FAT image at ``room/efi.img``."""
     changed: dict[str, Path] = {}
-    for menu in MENUS:
-        if exists(iso, menu):
-            changed[menu] = room / menu.strip("/").replace("/", "_")
+    for name in MENUS:
+        if exists(iso, name):
+            changed[name] = room / name.strip("/").replace("/", "_")
     if not changed:
         raise InputError(f"{iso}: expected a GRUB menu at {' or '.join(MENUS)}, found none")
     extract(iso, changed)
     for copy in changed.values():
-        copy.write_text(edited(copy.read_text("utf-8"), arguments), "utf-8")
+        copy.write_text(menu.edited(copy.read_text("utf-8")), "utf-8")
     fat = _fat_image(iso, known, room / "efi.img")
     inside = room / "fat_grub.cfg"
     run(["mcopy", "-n", "-i", fat, _IN_FAT, inside], timeout_s=60)
-    inside.write_text(edited(inside.read_text("utf-8"), arguments), "utf-8")
+    inside.write_text(menu.edited(inside.read_text("utf-8")), "utf-8")
     # Without -m, mtools stamps the present time into the directory entry.
-    run(["touch", "-d", "2020-01-01T00:00:00Z", inside], timeout_s=10)
+    os.utime(inside, (_EPOCH_S, _EPOCH_S))
     run(["mcopy", "-o", "-m", "-i", fat, inside, _IN_FAT], timeout_s=60, env={"TZ": "UTC"})
     return changed
 
@@ -103,8 +127,8 @@ def _fat_image(iso: Path, known: Facts, to: Path) -> Path:
     return to
 
 
-def _write(source: Path, to: Path, changed: dict[str, Path], room: Path) -> None:
-    argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", to]
+def _write(source: Path, to: Path, changed: dict[str, Path], room: Path, label: str) -> None:
+    argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", to, "-volid", label]
     # Keeps the BIOS and UEFI boot records of the original; without it the copy
     # mounts fine and boots nowhere.
     argv += ["-boot_image", "any", "replay"]
@@ -115,15 +139,13 @@ def _write(source: Path, to: Path, changed: dict[str, Path], room: Path) -> None
     # SOURCE_DATE_EPOCH alone is not enough: the tree's change times are those of today.
     argv += ["-alter_date_r", "b", _DATE[:8], "/", "--", "-volume_date", "uuid", _DATE]
     argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
-    run(argv, timeout_s=_TIMEOUT_S, env={"TZ": "UTC", "SOURCE_DATE_EPOCH": "1577836800"})
+    run(argv, timeout_s=_TIMEOUT_S, env={"TZ": "UTC", "SOURCE_DATE_EPOCH": str(_EPOCH_S)})
 
 
-def _check(
-    iso: Path, known: Facts, kickstart_text: str, arguments: Sequence[str], room: Path
-) -> None:
+def _check(iso: Path, known: Facts, kickstart_text: str, menu: _Menu, room: Path) -> None:
     """Read the result back: what is not seen to be there is not there."""
     after = facts(iso)
-    back = {menu: room / f"back{n}" for n, menu in enumerate(MENUS) if exists(iso, menu)}
+    back = {name: room / f"back{n}" for n, name in enumerate(MENUS) if exists(iso, name)}
     extract(iso, {**back, _KICKSTART: room / "back.ks"})
     fat = _fat_image(iso, after, room / "back.img")
     run(["mcopy", "-n", "-i", fat, _IN_FAT, room / "back.fat"], timeout_s=60)
@@ -132,9 +154,9 @@ def _check(
         text
         for text, bad in (
             ("its boot records changed", after.boot_records != known.boot_records),
-            ("its volume label changed", after.volume_id != known.volume_id),
+            ("its volume label is wrong", after.volume_id != menu.label),
             ("the kickstart differs", (room / "back.ks").read_text("utf-8") != kickstart_text),
-            ("a boot menu lacks it", not all(names_kickstart(m, arguments) for m in menus)),
+            ("a boot menu lacks it", not all(names_kickstart(m, menu.arguments) for m in menus)),
         )
         if bad
     ]

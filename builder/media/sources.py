@@ -86,6 +86,7 @@ def _given(name: str, entry: Entry, file: Path, sha256: str | None, emit: Emit) 
         vouched = "sha256 given by the operator"
     else:
         vouched = "nothing: no --media-sha256 was given"
+        emit(Note(stage=_STAGE, text=f"{file.name}: vouched for by {vouched}"))
     return _media(name, file, sha256_file(file), label, vouched)
 
 

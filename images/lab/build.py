@@ -103,9 +103,10 @@ def build(cache: Path, *, override: str | None, installer: Path, say: Say) -> Re
         digest = inputs_digest({"parts": parts_digest}, stage2.installer_files(installer))
         kept = _kept(cache, digest)
         if kept is None:
-            _forget_others(cache, {parts_digest[:16], digest[:16]})
+            _sweep(cache)
             parts = _parts(recipe, source, cache, parts_digest, say)
             kept = _mastered(recipe, parts, cache, digest, installer, say)
+            _forget_others(cache, parts, Path(kept["iso"]))
         return Receipt(**{**kept, "took_s": round(clock.monotonic() - began, 1)})
 
 
@@ -184,16 +185,20 @@ def _record(cache: Path, digest: Sha256) -> Path:
     return cache / f"{digest[:16]}.json"
 
 
-def _forget_others(cache: Path, digests: set[str]) -> None:
-    """Sweep what other inputs made, and what a killed build left."""
-    stale = (*cache.glob("*.iso"), *cache.glob("*.json"), *cache.glob("parts-*"))
-    for path in (*stale, *cache.glob(".building-*"), *cache.glob(".HARDPAN-*")):
-        if any(d in path.name for d in digests) and not path.name.startswith("."):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def _sweep(cache: Path) -> None:
+    """Remove what a killed build left; the lock is held, so nobody is building."""
+    for path in (*cache.glob(".building-*"), *cache.glob(".HARDPAN-*")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _forget_others(cache: Path, parts: Path, newest: Path) -> None:
+    """Keep the newest media and the one before it, which another run may still be using."""
+    for path in set(cache.glob("parts-*")) - {parts}:
+        shutil.rmtree(path, ignore_errors=True)
+    older = sorted(set(cache.glob("HARDPAN-*.iso")) - {newest}, key=lambda p: p.stat().st_mtime)
+    for path in older[:-1]:
+        path.unlink(missing_ok=True)
+        _record(cache, Sha256(path.stem.rpartition("-")[2])).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -46,7 +46,11 @@ def install(
         raise InstallError("nothing is mounted at /")
     consoles = [w for w in cmdline.split() if w.startswith("console=")]
     arguments = kernel_arguments(
-        consoles=consoles, append=wanted.append, fips=fips, boot_uuid=boot.uuid if boot else None
+        consoles=consoles,
+        append=wanted.append,
+        luks=target.luks,
+        fips=fips,
+        boot_uuid=boot.uuid if boot else None,
     )
     options = [f"root={root.spec}", "ro", *arguments]
     entry = bls_entry(
@@ -59,10 +63,6 @@ def install(
     _write("etc/default/grub", default_grub(old, arguments, wanted.timeout_s), 0o644)
     if wanted.password:
         _write("boot/grub2/user.cfg", f"GRUB2_PASSWORD={wanted.password}\n", 0o600)
-    if target.luks:
-        console.say("making an initramfs that asks for the passphrase")
-        image = f"/boot/initramfs-{version}.img"
-        run(["mkinitramfs", "-o", image, version], chroot=True, timeout_s=900)
     kinds = {Kind.BIOSBOOT: "i386-pc", Kind.EFI: "x86_64-efi"}
     for kind in (name for k, name in kinds.items() if storage.has(k)):
         console.say(f"GRUB for {kind}")

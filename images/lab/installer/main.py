@@ -26,9 +26,11 @@ def main() -> int:
     """Install. Returns 0, or 3 after the failure was told."""
     console = Console()
     on_error: tuple[Script, ...] = ()
+    on_bug: tuple[Script, ...] = ()
     try:
         plan, how = _parse(console)
-        on_error = (*plan.of(When.ON_ERROR), *plan.of(When.TRACEBACK))
+        on_error = plan.of(When.ON_ERROR)
+        on_bug = (*on_error, *plan.of(When.TRACEBACK))
         _install(plan, how, console)
         _FINISH.write_text(plan.finish, "utf-8")
     except RefusedError as e:
@@ -43,7 +45,7 @@ def main() -> int:
     except Exception as e:  # noqa: BLE001  (the roof: a bug must reach the console, not only a log)
         for line in traceback.format_exc().splitlines():
             console.say(line)
-        _failed(console, f"{console.phase_name}: a bug of the installer: {e!r}", on_error)
+        _failed(console, f"{console.phase_name}: a bug of the installer: {e!r}", on_bug)
         return _TOLD
     console.mark(f"ended well: {plan.finish}")
     return 0

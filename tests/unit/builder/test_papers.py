@@ -69,3 +69,15 @@ def test_the_provenance_binds_image_iso_profile_media_kickstart_and_content() ->
     for n in "123456":
         assert n * 64 in text
     assert '"applied":1' in text
+
+
+def test_the_sbom_refers_only_to_components_it_has() -> None:
+    made = json.loads(cyclonedx("x.qcow2", DIGEST, (*PACKAGES, PACKAGES[0]), distro="lab9"))
+
+    refs = [c["bom-ref"] for c in made["components"]]
+    assert len(set(refs)) == len(refs) == 3
+    for dependency in made["dependencies"]:
+        assert {dependency["ref"], *dependency["dependsOn"]} <= {"image", *refs}
+    for component in (made["metadata"]["component"], *made["components"]):
+        assert component["type"] in ("library", "operating-system")
+        assert component["name"]

@@ -67,10 +67,18 @@ def test_fips_is_carried_over_with_the_place_of_the_kernel(
     append: list[str], fips: bool, boot: str | None, words: str
 ) -> None:
     found = texts.kernel_arguments(
-        consoles=["console=ttyS0"], append=append, fips=fips, boot_uuid=boot
+        consoles=["console=ttyS0"], append=append, luks=[], fips=fips, boot_uuid=boot
     )
 
     assert " ".join(found) == words
+
+
+def test_the_initramfs_is_told_of_luks_by_the_command_line() -> None:
+    found = texts.kernel_arguments(
+        consoles=[], append=["audit=1"], luks=["ab-1"], fips=False, boot_uuid="B"
+    )
+
+    assert found == ["cryptopts=target=luks-ab-1,source=UUID=ab-1,luks", "audit=1"]
 
 
 def test_default_grub_is_changed_where_it_stands_and_completed() -> None:

@@ -8,12 +8,15 @@ Runs as root on the machine that is hardened, with nothing but Python's own libr
 After SECONDS it stops between two fixes and ends with 75: there is more to do, call
 again. With 0 all is done and ``outcomes.json`` is written.
 
-Packages are asked for in one transaction before the first fix. ``prelude.sh`` says
+Packages are asked for in one transaction before the first fix, and files that stand
+for many fixes (audit rules, kernel settings) are written then. ``prelude.sh`` says
 what fixes may not do for themselves; what they asked to be done at the end is done here.
 """
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,17 +82,18 @@ def run(argv, room, limit_s):
 
 def end(program):
     """Kill what is left of a program and of all that it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     program.wait()
 
 
 def remember_packages(room):
     """Write the names of all installed packages, one a line, and return them."""
     names = subprocess.run(
-        ["rpm", "-qa", "--qf", "%{NAME}\\n"], stdout=subprocess.PIPE, check=True, timeout=LATE_S
+        ["/usr/bin/rpm", "-qa", "--qf", "%{NAME}\\n"],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=LATE_S,
     ).stdout.decode()
     (room / "packages").write_text("\n" + names)
     return set(names.split())
@@ -113,6 +117,31 @@ def packages(room, manifest):
     return [{"name": name, **ended._asdict()} for name, ended in told]
 
 
+def write_files(files):
+    """Write the files that stand for many fixes; nothing else may set what they set."""
+    for name, text in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o600 if "audit" in path.parts else 0o644)
+        if "sysctl.d" in path.parts:
+            comment_out({line.partition("=")[0].strip() for line in text.splitlines()}, path)
+
+
+def comment_out(names, but):
+    """Comment out kernel settings in all files but one: the last file read would win."""
+    folders = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d")
+    others = [p for folder in folders for p in Path(folder).glob("*.conf") if p != but]
+    setting = re.compile(r"^[ \t]*-?[ \t]*([a-zA-Z0-9_./-]+)[ \t]*=", re.MULTILINE)
+    for path in [*others, Path("/etc/sysctl.conf")]:
+        if not path.is_file():
+            continue
+        was = path.read_text(errors="surrogateescape")
+        now = setting.sub(lambda m: "# " + m[0] if m[1] in names else m[0], was)
+        if now != was:
+            path.write_text(now, errors="surrogateescape")
+
+
 def finish(room, state):
     """Do what was put off, and write what came of everything."""
     later = room / "later"
@@ -132,6 +161,7 @@ def main():
     if kept.exists():
         state = json.loads(kept.read_text())
     else:
+        write_files(manifest["files"])
         state = {"late": packages(room, manifest), "rules": []}
     rules, told = manifest["rules"], state["rules"]
     while len(told) < len(rules) and time.monotonic() < until:

@@ -1,0 +1,14 @@
+#!/bin/bash
+# The rules end with "deny everything", where rules before it say what may run.
+# On a system whose rules directory is empty the content's fix would stop every program.
+set -eu
+rules=/etc/fapolicyd/rules.d
+if ! grep -qsE '^allow ' "$rules"/*.rules; then
+    echo "$rules lets nothing run: a last rule that denies everything would stop the machine" >&2
+    exit 1
+fi
+printf '%s\n' '# RHEL-09-433016' 'deny perm=any all : all' > "$rules/99-deny-everything.rules"
+chown root:fapolicyd "$rules/99-deny-everything.rules"
+chmod 0644 "$rules/99-deny-everything.rules"
+sed -i -E '/^\s*permissive\s*=/d' /etc/fapolicyd/fapolicyd.conf
+echo 'permissive = 0' >> /etc/fapolicyd/fapolicyd.conf

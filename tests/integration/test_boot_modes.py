@@ -1,0 +1,75 @@
+"""The remastered media boots by BIOS and UEFI, as a CD and as a USB disk, into the installer.
+
+A test of the CD alone proves nothing about USB: there UEFI reads the menu in the
+FAT image, not the one in ISO 9660 (weldr/lorax#1292).
+"""
+
+from pathlib import Path
+
+import pytest
+
+import kickstart
+from builder.machine.probe import acceleration
+from builder.machine.qemu import Spec, create_disk, running
+from builder.media.remaster import remaster
+from builder.receipts import Iso, Media
+from hardpan import clock
+from hardpan.events import silent
+from hardpan.files import Sha256
+from profiles.load import load
+
+pytestmark = pytest.mark.integration
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk5vRZ8QHc0V1u7mzrE6p1m1D3JwWQ9QhGk3T5w9x2A test"
+LABEL = "HARDPAN-OTHER-LABEL"
+
+
+@pytest.fixture(scope="module")
+def unattended(lab_media: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Iso:
+    """The lab media with the default profile's kickstart, under a label of its own."""
+    profile = load("lab-stig")
+    path = Path(str(lab_media["iso"]))
+    media = Media(
+        path=path,
+        sha256=Sha256(str(lab_media["sha256"])),
+        size=path.stat().st_size,
+        volume_id=str(lab_media["volume_label"]),
+        name="lab9",
+    )
+    return remaster(
+        media,
+        kickstart.render(profile, KEY),
+        tmp_path_factory.mktemp("iso") / "x.iso",
+        arguments=kickstart.boot_arguments(profile, LABEL),
+        secret=False,
+        emit=silent,
+        volume_id=LABEL,
+    )
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("usb", [False, True], ids=["cd", "usb"])
+def test_the_installer_starts_and_takes_the_kickstart(
+    unattended: Iso, tmp_path: Path, firmware: str, usb: bool
+) -> None:
+    disk = tmp_path / "disk.qcow2"
+    create_disk(disk, size_mib=32 * 1024)
+    spec = Spec(
+        disk=disk,
+        vcpus=2,
+        memory_mib=2048,
+        firmware=firmware,
+        cdrom=unattended.path,
+        cdrom_is_usb=usb,
+        boot_cdrom=True,
+    )
+    power = acceleration()
+
+    with running(spec, power, log=tmp_path / "boot.log") as machine:
+        end = clock.monotonic() + 60 * power.patience
+        # The phases after the first are reached only with a kickstart that was found and read.
+        while machine.console.step[0] < 2 and not machine.is_off:
+            machine.watch()
+            assert clock.monotonic() < end, "\n".join(machine.console.tail)
+
+        assert machine.console.failure == ""
+        assert machine.console.phase in ("pre", "storage")

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from builder.media.inspect import check_whole
+from hardpan.errors import InputError
+
+
+def image(tmp_path: Path, *, blocks: int, size: int, last_sector: int = 0) -> Path:
+    data = bytearray(size)
+    if last_sector:
+        data[512:520] = b"EFI PART"
+        data[544:552] = last_sector.to_bytes(8, "little")
+    data[32768:32774] = b"\x01CD001"
+    data[32848:32852] = blocks.to_bytes(4, "little")
+    path = tmp_path / "x.iso"
+    path.write_bytes(data)
+    return path
+
+
+def test_an_iso_as_long_as_it_says_is_whole(tmp_path: Path) -> None:
+    check_whole(image(tmp_path, blocks=20, size=40960))
+    check_whole(image(tmp_path, blocks=20, size=50000, last_sector=96))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "last_sector", "least"), [(21, 0, 43008), (20, 80, 41472), (1 << 31, 0, 1 << 42)]
+)
+def test_a_truncated_iso_is_told_by_its_length(
+    tmp_path: Path, blocks: int, last_sector: int, least: int
+) -> None:
+    path = image(tmp_path, blocks=blocks, size=40960, last_sector=last_sector)
+
+    with pytest.raises(InputError) as caught:
+        check_whole(path)
+
+    assert f"expected {least} bytes, found 40960: the ISO is truncated" in str(caught.value)
+    assert "download it again" in caught.value.hint
+
+
+def test_a_folder_is_no_iso(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        check_whole(tmp_path)
