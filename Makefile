@@ -70,7 +70,11 @@ test-unit: setup-venv ## tests that start no process and open no socket (under a
 
 .PHONY: test-integration
 test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign
-	$(BIN)/pytest tests/integration -q
+	$(BIN)/pytest tests/integration -q -m "not demo"
+
+.PHONY: test-demo
+test-demo: setup ## the whole main job, then everything its evidence promises
+	$(BIN)/pytest tests/integration -q -m demo
 
 .PHONY: lint
 lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck

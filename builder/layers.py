@@ -229,7 +229,6 @@ def _inventory(job: _Job) -> Path:
         "-o IdentitiesOnly=yes",
         "-o IdentityAgent=none",
         "-o PasswordAuthentication=no",
-        "-o ControlMaster=auto -o ControlPersist=60s",
         "-o ServerAliveInterval=20 -o ServerAliveCountMax=30",
     ]
     host = {
@@ -239,6 +238,8 @@ def _inventory(job: _Job) -> Path:
         "ansible_ssh_private_key_file": str(guest.private_key.absolute()),
         "ansible_ssh_common_args": " ".join(options),
         "ansible_python_interpreter": "/usr/bin/python3",
+        # NOTE: ansible-runner switches it off, and ssh takes the first of two settings.
+        "ansible_host_key_checking": True,
     }
     path = job.folder / "inventory.yml"
     path.write_text(yaml.safe_dump({"all": {"hosts": {"guest": host}}}), "utf-8")
@@ -250,6 +251,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "LC_ALL": "C.UTF-8",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),

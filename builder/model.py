@@ -28,13 +28,16 @@ _FILES = {
 _ENV = """\
 # For every AI unit: nothing leaves, and caches lie where files may be run from.
 DO_NOT_TRACK=1
-HF_HUB_OFFLINE=1
 HF_HUB_DISABLE_TELEMETRY=1
+HF_HUB_OFFLINE=1
 TRANSFORMERS_OFFLINE=1
+VLLM_NO_USAGE_STATS=1
 TMPDIR=/var/lib/ai/tmp
+NUMBA_CACHE_DIR=/var/lib/ai/jit/numba
 TORCHINDUCTOR_CACHE_DIR=/var/lib/ai/jit/inductor
 TORCH_EXTENSIONS_DIR=/var/lib/ai/jit/ext
 TRITON_CACHE_DIR=/var/lib/ai/jit/triton
+VLLM_CACHE_ROOT=/var/lib/ai/jit/vllm
 """
 _DOWNLOAD_S = 900
 _PIP = ("PIP_", "SSL_CERT_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy")

@@ -45,6 +45,8 @@ def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | No
             not understood.
     """
     lines = list(_logical(text))
+    if relabel is not None:
+        lines = [_with_label(x, *relabel) for x in lines]
     if any(_ONE_LINER.search(x) for x in lines if not _is_comment(x)):
         raise InputError("the boot menu has an entry on one line, which is not understood")
     installs = _install_entries(lines)
@@ -54,10 +56,7 @@ def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | No
         lines[entry.head] = _with_warning(lines[entry.head])
         for n in entry.kernels:
             lines[n] = _with_arguments(lines[n], arguments)
-    lines = _with_settings(lines, installs[0].place)
-    if relabel is not None:
-        lines = [_with_label(x, *relabel) for x in lines]
-    return "\n".join(lines) + "\n"
+    return "\n".join(_with_settings(lines, installs[0].place)) + "\n"
 
 
 def names_kickstart(text: str, arguments: Sequence[str]) -> bool:

@@ -26,6 +26,7 @@ _IN_FAT = "::/EFI/BOOT/grub.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _DATE, _EPOCH_S = "2020010100000000", 1577836800
 _LABEL = re.compile(r"[A-Z0-9_-]{1,32}")
+_NAMED_LABEL = re.compile(r"=hd:LABEL=([^:]*)")
 _TIMEOUT_S = 900
 _STAGE = "iso"
 
@@ -58,10 +59,7 @@ def remaster(
             f"{media.path}: its BIOS boot menu is isolinux (EL9's layout), which is not supported",
             hint="only EL10's and the lab media's layout can be remastered so far",
         )
-    label = known.volume_id if volume_id is None else volume_id
-    if volume_id is not None and not _LABEL.fullmatch(volume_id):
-        # A blank would have to be escaped in another way by each boot loader.
-        raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, found {volume_id!r}")
+    label = _label(known, volume_id, arguments)
     need_free(out.parent, (media.size >> 20) + 64, what="the remastered ISO")
     menu = _Menu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
     with tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name, atomic_path(out) as temp:
@@ -84,6 +82,19 @@ def remaster(
         media_sha256=media.sha256,
         secret=secret,
     )
+
+
+def _label(known: Facts, volume_id: str | None, arguments: Sequence[str]) -> str:
+    """The result's label, which the arguments must name where they name one."""
+    if volume_id is not None and not _LABEL.fullmatch(volume_id):
+        # A blank would have to be escaped in another way by each boot loader.
+        raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, found {volume_id!r}")
+    label = known.volume_id if volume_id is None else volume_id
+    for argument in arguments:
+        named = _NAMED_LABEL.search(argument)
+        if named is not None and named[1] != label:
+            raise InputError(f"{argument}: the ISO's label is {label!r}, it would not be found")
+    return label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,8 @@ def sign(root: Path, build: Path) -> None:
     """Sign every RPM; two at a time, because most of it is waiting for gpg."""
     script = (
         # One agent before many signers: none of them has to race to start it.
-        'gpgconf --homedir "$ROOM/gnupg" --launch gpg-agent; cd "$ROOM/rpms"; find . -name "*.rpm" -print0 | '
+        'gpgconf --homedir "$ROOM/gnupg" --launch gpg-agent; cd "$ROOM/rpms"; '
+        'find . -name "*.rpm" -print0 | '
         'xargs -0 -n 32 -P "$(nproc)" rpmsign --define "_gpg_name $OWNER" '
         '--define "_gpg_path $ROOM/gnupg" --addsign >/dev/null; '
         'gpgconf --homedir "$ROOM/gnupg" --kill all'

@@ -1,55 +1,141 @@
-"""Remastering the lab media: real xorriso, mtools, isomd5sum."""
+"""Finding and remastering install media: real xorriso, mtools, isomd5sum."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from builder.media import remaster as remastering
 from builder.media import sources
 from builder.media.inspect import extract, facts
-from builder.media.remaster import remaster
-from builder.receipts import Media
-from hardpan import files
-from hardpan.errors import InputError, ResourceError, TrustError
-from hardpan.events import silent
-from hardpan.files import Sha256, sha256_file
+from builder.media.remaster import MENUS, remaster
+from builder.receipts import Iso, Media
+from hardpan.errors import InputError, ResourceError, ToolError, TrustError
+from hardpan.events import Event, silent
+from hardpan.files import sha256_bytes, sha256_file
+from hardpan.process import run
+from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration
 
-ARGUMENTS = ("inst.ks=hd:LABEL=HARDPAN-LAB-9:/ks.cfg", "fips=1", "console=ttyS0,115200")
+NEW = "HARDPAN-TINY"
+
+
+def arguments(label: str = tiny_media.LABEL) -> tuple[str, ...]:
+    return (f"inst.ks=hd:LABEL={label}:/ks.cfg", "fips=1", "console=ttyS0,115200")
 
 
 @pytest.fixture(scope="module")
-def media(lab_media: dict[str, object]) -> Media:
-    path = Path(str(lab_media["iso"]))
-    return Media(
-        path=path,
-        sha256=Sha256(str(lab_media["sha256"])),
-        size=path.stat().st_size,
-        volume_id=str(lab_media["volume_label"]),
-        name="lab9",
+def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
+    return tiny_media.el10(tmp_path_factory.mktemp("el10"))
+
+
+def made(media: Media, to: Path, *, secret: bool = False, volume_id: str | None = None) -> Iso:
+    return remaster(
+        media,
+        "text\n",
+        to,
+        arguments=arguments(volume_id or tiny_media.LABEL),
+        secret=secret,
+        emit=silent,
+        volume_id=volume_id,
     )
 
 
-def made(media: Media, to: Path, *, secret: bool = False) -> str:
-    iso = remaster(media, "text\n", to, arguments=ARGUMENTS, secret=secret, emit=silent)
-    return iso.sha256
+def menus(iso: Path, room: Path) -> dict[str, str]:
+    """Every copy of the boot menu, the one in the FAT image too."""
+    room.mkdir()
+    places = {name: room / str(n) for n, name in enumerate(MENUS)}
+    extract(iso, places)
+    known = facts(iso)
+    (room / "fat").write_bytes(iso.read_bytes()[known.efi_offset :][: known.efi_size])
+    run(["mcopy", "-n", "-i", room / "fat", "::/EFI/BOOT/grub.cfg", room / "f"], timeout_s=20)
+    return {**{n: p.read_text() for n, p in places.items()}, "FAT": (room / "f").read_text()}
 
 
-def test_the_same_inputs_give_the_same_bytes(media: Media, tmp_path: Path) -> None:
+def test_the_same_inputs_give_the_same_bytes(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = made(media, tmp_path / "1.iso")
-    two = made(media, tmp_path / "2.iso", secret=False)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    copy = tmp_path / "copy.iso"
+    copy.write_bytes(media.path.read_bytes())
+    os.utime(copy, (1, 1))
+    moved = Media(path=copy, sha256=media.sha256, size=media.size, volume_id="", name="x")
+    two = made(moved, tmp_path / "2.iso")
 
-    assert one == two == sha256_file(tmp_path / "1.iso")
+    assert one.sha256 == two.sha256 == sha256_file(tmp_path / "1.iso")
+
+
+def test_every_copy_of_the_menu_obeys_the_kickstart(media: Media, tmp_path: Path) -> None:
+    made(media, tmp_path / "x.iso")
+
+    copies = menus(tmp_path / "x.iso", tmp_path / "menus")
+    assert set(copies) == {*MENUS, "FAT"}
+    for text in copies.values():
+        assert text.count(" ".join(arguments())) == 2
+        assert "ERASES DISKS" in text
+        assert f"LABEL={tiny_media.LABEL} inst.rescue quiet" in text
 
 
 def test_the_copy_keeps_label_boot_records_and_kernel(media: Media, tmp_path: Path) -> None:
-    made(media, tmp_path / "x.iso")
+    iso = made(media, tmp_path / "x.iso")
 
     before, after = facts(media.path), facts(tmp_path / "x.iso")
-    assert (after.volume_id, after.boot_records) == (before.volume_id, before.boot_records)
-    for n, iso in enumerate((media.path, tmp_path / "x.iso")):
-        extract(iso, {"/images/pxeboot/vmlinuz": tmp_path / f"k{n}"})
+    assert iso.volume_id == after.volume_id == before.volume_id
+    assert after.boot_records == before.boot_records == ("BIOS", "UEFI")
+    for n, path in enumerate((media.path, tmp_path / "x.iso")):
+        extract(path, {"/images/pxeboot/vmlinuz": tmp_path / f"k{n}"})
     assert sha256_file(tmp_path / "k0") == sha256_file(tmp_path / "k1")
+
+
+def test_the_kickstart_on_it_is_the_one_that_was_given(media: Media, tmp_path: Path) -> None:
+    iso = made(media, tmp_path / "x.iso")
+
+    extract(iso.path, {"/ks.cfg": tmp_path / "ks"})
+    assert (tmp_path / "ks").read_bytes() == b"text\n"
+    assert iso.kickstart_sha256 == sha256_bytes(b"text\n")
+
+
+def test_a_label_of_its_own_reaches_the_rescue_entry_too(media: Media, tmp_path: Path) -> None:
+    iso = made(media, tmp_path / "x.iso", volume_id=NEW)
+
+    assert iso.volume_id == facts(iso.path).volume_id == NEW
+    for text in menus(iso.path, tmp_path / "menus").values():
+        assert f"inst.stage2=hd:LABEL={NEW} inst.rescue" in text
+        assert f"-l '{NEW}'" in text
+
+
+@pytest.mark.parametrize("label", ["", "has blank", "lower", "A" * 33, "A\n"])
+def test_a_label_that_would_need_escaping_is_refused(
+    media: Media, tmp_path: Path, label: str
+) -> None:
+    with pytest.raises(InputError, match="expected a volume label of 32"):
+        made(media, tmp_path / "x.iso", volume_id=label)
+
+
+def test_a_kickstart_on_a_volume_of_another_name_would_not_be_found(
+    media: Media, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="the ISO's label is 'TINY-10-0-x86_64'"):
+        remaster(
+            media, "x", tmp_path / "x.iso", arguments=arguments(NEW), secret=False, emit=silent
+        )
+
+
+def test_media_that_was_remastered_can_be_remastered_again(media: Media, tmp_path: Path) -> None:
+    first = made(media, tmp_path / "1.iso")
+    again = Media(
+        path=first.path,
+        sha256=first.sha256,
+        size=first.path.stat().st_size,
+        volume_id=first.volume_id,
+        name="x",
+    )
+
+    made(again, tmp_path / "2.iso")
+
+    assert menus(tmp_path / "2.iso", tmp_path / "b") == menus(first.path, tmp_path / "a")
 
 
 def test_a_secret_kickstart_makes_the_iso_private(media: Media, tmp_path: Path) -> None:
@@ -58,11 +144,31 @@ def test_a_secret_kickstart_makes_the_iso_private(media: Media, tmp_path: Path) 
     assert (tmp_path / "x.iso").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_layout_of_el9_is_refused_by_name(tmp_path: Path) -> None:
+    old = tiny_media.el9(tmp_path)
+
+    with pytest.raises(InputError, match=r"isolinux \(EL9's layout\), which is not supported"):
+        made(old, tmp_path / "x.iso")
+
+    assert not (tmp_path / "x.iso").exists()
+
+
+def test_an_iso_that_does_not_read_back_as_meant_is_not_left_there(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remastering, "names_kickstart", lambda *_: False)
+
+    with pytest.raises(ToolError, match="not as meant: a boot menu lacks it"):
+        made(media, tmp_path / "x.iso")
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_too_little_disk_is_told_before_anything_is_written(
     media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = type("Usage", (), {"free": 10 << 20})
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
 
     with pytest.raises(ResourceError, match=r"the remastered ISO needs \d+ MiB .* 10 MiB are free"):
         made(media, tmp_path / "x.iso")
@@ -76,7 +182,7 @@ def test_too_little_disk_is_told_before_anything_is_written(
         (None, "no such ISO"),
         (b"hello", "expected an ISO 9660 image, found something else"),
         (b"\0" * 40_000, "expected an ISO 9660 image, found something else"),
-        (b"\0" * 32_769 + b"CD001" + b"\0" * 4_000, "xorriso cannot read it|expected an install"),
+        (b"\0" * 32_768 + b"\x01CD001\x01" + b"\0" * 4_000, "xorriso cannot read it|expected an"),
     ],
 )
 def test_a_file_that_is_no_install_iso_is_refused(
@@ -90,14 +196,33 @@ def test_a_file_that_is_no_install_iso_is_refused(
         sources.find("rocky10", file=path, sha256=None, cache=tmp_path, emit=silent)
 
 
+def test_a_download_that_stopped_early_is_told_as_such(media: Media, tmp_path: Path) -> None:
+    path = tmp_path / "x.iso"
+    path.write_bytes(media.path.read_bytes()[:-4096])
+
+    with pytest.raises(InputError, match="the ISO is truncated"):
+        sources.find("rocky10", file=path, sha256=None, cache=tmp_path, emit=silent)
+
+
 def test_media_of_another_product_is_refused_by_its_label(media: Media, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a volume label like .*Rocky-10"):
         sources.find("rocky10", file=media.path, sha256=None, cache=tmp_path, emit=silent)
 
 
-def test_a_wrong_digest_is_trust_broken(media: Media, tmp_path: Path) -> None:
+def test_what_vouches_for_a_given_iso_is_told(tmp_path: Path) -> None:
+    rocky = tiny_media.el10(tmp_path, label="Rocky-10-2-x86_64-dvd")
+    seen: list[Event] = []
+
+    def found(sha256: str | None) -> Media:
+        return sources.find(
+            "rocky10", file=rocky.path, sha256=sha256, cache=tmp_path, emit=seen.append
+        )
+
     with pytest.raises(TrustError, match="expected sha256 000"):
-        sources.find("lab9", file=media.path, sha256="0" * 64, cache=tmp_path, emit=silent)
+        found("0" * 64)
+    assert found(rocky.sha256).signature == "sha256 given by the operator"
+    assert "nothing" in found(None).signature
+    assert "no --media-sha256 was given" in str(seen[-1])
 
 
 def test_rocky_without_a_file_says_what_to_download(tmp_path: Path) -> None:

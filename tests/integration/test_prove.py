@@ -10,7 +10,7 @@ import pytest
 from hardpan.process import Completed, run, which
 from tests.integration.conftest import CACHE, REPO, Proved, prove
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.demo]
 
 
 def hardpan(*argv: object, ok: tuple[int, ...] = (0,)) -> Completed:

@@ -1,7 +1,9 @@
 """The AI workload test that runs on the target: a matrix product and a small real model.
 
-Needs Python 3.9, torch and safetensors; opens no socket. Prints one JSON object.
-Inputs are random and seeded, never zeros: zeros make processors look faster.
+Needs Python 3.9, torch and safetensors; opens no socket. Prints one JSON object; what
+its figures are worth is judged by who asked. Inputs are random and seeded, never
+zeros: zeros make processors look faster. The model is loaded only if it is the
+expected file, byte for byte.
 """
 
 import argparse
@@ -28,8 +30,10 @@ TEXTS = [
     "He tuned the engine until it ran smoothly.",
     "The graphics driver must match the kernel module.",
 ]
-PAIRS = ((0, 1), (2, 3), (4, 5))
-"""Texts that mean the same: each must be nearer to its twin than to every other."""
+"""The likeness of each two of these texts is what the embedding is judged by."""
+
+FEWEST = 3
+"""Rounds that are timed even when the time for them is over."""
 
 
 class WordPiece:
@@ -126,22 +130,22 @@ class MiniLM:
         )
 
 
-def timed(work: Callable[[], object], rounds: int) -> list[float]:
-    """Seconds of each round, after one round of warming up."""
+def timed(work: Callable[[], object], rounds: int, budget_s: float) -> list[float]:
+    """Seconds of each round, after one round of warming up; fewer rounds when time is short."""
     work()
-    took = []
-    for _ in range(rounds):
+    took: list[float] = []
+    while len(took) < rounds and (len(took) < FEWEST or sum(took) < budget_s):
         began = time.monotonic()
         work()
         took.append(time.monotonic() - began)
     return took
 
 
-def matrix(size: int, rounds: int) -> dict[str, object]:
+def matrix(size: int, rounds: int, budget_s: float) -> dict[str, object]:
     """Speed and correctness of a float32 matrix product."""
     made = torch.Generator().manual_seed(20261121)
     a, b = (torch.randn(size, size, generator=made) for _ in range(2))
-    took = timed(lambda: a @ b, rounds)
+    took = timed(lambda: a @ b, rounds, budget_s)
     small_a, small_b = a[:128, :], b[:, :128]
     exact = small_a.double() @ small_b.double()
     error = ((small_a @ small_b).double() - exact).abs().max() / exact.abs().max()
@@ -151,21 +155,19 @@ def matrix(size: int, rounds: int) -> dict[str, object]:
     }
 
 
-def embedding(folder: Path, batch: int, rounds: int) -> dict[str, object]:
-    """Latency of one text, throughput of a batch, and whether the meaning is right."""
+def embedding(folder: Path, batch: int, rounds: int, budget_s: float) -> dict[str, object]:
+    """Latency of one text, throughput of a batch, and the likeness of each two texts."""
     model = MiniLM(folder)
     vectors = model.embed(TEXTS)
     near = vectors @ vectors.T
-    apart = near - torch.eye(len(TEXTS)) * 2
-    right = all(int(apart[a].argmax()) == b and int(apart[b].argmax()) == a for a, b in PAIRS)
-    one = timed(lambda: model.embed(TEXTS[:1]), rounds)
+    one = timed(lambda: model.embed(TEXTS[:1]), rounds, budget_s)
     many = (TEXTS * (batch // len(TEXTS) + 1))[:batch]
-    full = timed(lambda: model.embed(many), rounds)
+    full = timed(lambda: model.embed(many), rounds, budget_s)
+    count = range(len(TEXTS))
     return {
         "latency": [1000 * s for s in one],
         "throughput": [batch / s for s in full],
-        "right": right,
-        "cosines": [round(float(near[a, b]), 5) for a, b in PAIRS],
+        "cosines": [float(near[a, b]) for a in count for b in count if a < b],
     }
 
 
@@ -181,23 +183,30 @@ def main() -> None:
     """Run both tests and print the figures."""
     asked = argparse.ArgumentParser()
     asked.add_argument("--model", type=Path, required=True)
+    asked.add_argument("--sha256", required=True)
     asked.add_argument("--matrix-size", type=int, required=True)
     asked.add_argument("--matrix-rounds", type=int, required=True)
     asked.add_argument("--batch", type=int, required=True)
     asked.add_argument("--batch-rounds", type=int, required=True)
+    asked.add_argument("--budget-s", type=float, required=True)
     given = asked.parse_args()
     torch.set_grad_enabled(False)
-    weights = (given.model / "model.safetensors").read_bytes()
+    digest = hashlib.sha256((given.model / "model.safetensors").read_bytes()).hexdigest()
     answer = {
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "cpu": cpu_model(),
-        "model_sha256": hashlib.sha256(weights).hexdigest(),
-        "matrix": matrix(given.matrix_size, given.matrix_rounds),
-        "embedding": embedding(given.model, given.batch, given.batch_rounds),
+        "model_sha256": digest,
+        "matrix": matrix(given.matrix_size, given.matrix_rounds, given.budget_s),
+        "embedding": None,
     }
+    if digest == given.sha256:
+        answer["embedding"] = embedding(
+            given.model, given.batch, given.batch_rounds, given.budget_s
+        )
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -45,9 +45,11 @@ def test_a_rule_about_system_calls_is_read_for_both_architectures() -> None:
 
 
 def test_a_rule_about_a_program_is_read() -> None:
-    assert audit_lines(PROGRAM) == (
+    (line,) = audit_lines(PROGRAM)
+
+    assert line == (
         "-a always,exit -F path=/usr/bin/su -F perm=x"
-        " -F auid>=1000 -F auid!=unset -F key=privileged",
+        " -F auid>=1000 -F auid!=unset -F key=privileged"
     )
 
 

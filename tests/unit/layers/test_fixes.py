@@ -9,9 +9,16 @@ from builder import fixes
 from builder.fixes import AUDIT_FILE, SYSCTL_FILE, batch, read_outcomes, rules
 from builder.receipts import Remedy
 from hardpan.errors import ToolError
-from tests.unit.layers.test_batched import FILE, SYSCTL
 
 P = "xccdf_org.ssgproject.content_rule_"
+FILE = """\
+echo "-a always,exit -F arch=b32 -F path=/etc/group -F perm=wa -F key=x" >> "$audit_rules_file"
+echo "-a always,exit -F arch=b64 -F path=/etc/group -F perm=wa -F key=x" >> "$audit_rules_file"
+"""
+SYSCTL = """\
+SYSCONFIG_FILE='/etc/sysctl.d/kernel_dmesg_restrict.conf'
+    /sbin/sysctl -q -n -w kernel.dmesg_restrict="1"
+"""
 OURS = Path(fixes.__file__).parent / "ansible/roles/stig/files/ours"
 
 
@@ -44,11 +51,16 @@ def test_exceptions_and_rules_without_a_fix_are_settled_and_not_sent() -> None:
 
 
 def test_what_shuts_doors_runs_last_and_the_rest_keeps_the_benchmarks_order() -> None:
-    names = ["sudo_x", "z", "service_usbguard_enabled", "a"]
+    names = ["sudo_x", "z", "usbguard_y", "a"]
 
     made = batch([remedy(n) for n in names], {})
 
-    assert [r.removeprefix(P) for r in made.sent] == ["z", "a", "sudo_x", "service_usbguard_enabled"]
+    assert [r.removeprefix(P) for r in made.sent] == [
+        "z",
+        "a",
+        "sudo_x",
+        "usbguard_y",
+    ]
 
 
 def test_the_archive_holds_each_script_in_order_and_the_program_that_runs_them_last() -> None:
