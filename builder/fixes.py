@@ -57,7 +57,7 @@ class Batch:
     """What goes to the guest."""
 
     archive: bytes
-    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``mend.py``."""
+    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``guard.sh``, ``mend.py``."""
 
     sent: tuple[str, ...]
     """Rule ids that have a script in it, in the order they run."""
@@ -189,7 +189,7 @@ def _members(
     for n, (_, script) in enumerate(todo):
         yield f"fixes/{n:03}.sh", script.encode()
     # mend.py last: where it lies, everything lies.
-    for name in ("prelude.sh", "mend.py"):
+    for name in ("prelude.sh", "guard.sh", "mend.py"):
         yield name, (_ROLE / "files" / name).read_bytes()
 
 
