@@ -60,7 +60,7 @@ def install(
     began = clock.monotonic()
     with atomic_path(spec.disk) as temp:
         create_disk(temp, size_mib=size_mib)
-        used = replace(spec, disk=temp, cdrom=iso.path, boot_cdrom=True)
+        used = replace(spec, disk=temp, cdrom=iso.path, first="cdrom")
         with running(used, acceleration, log=log) as machine:
             _watch(machine, clocks, emit)
         check_disk(temp)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from builder.machine import firmware, qmp
 from builder.machine.console import Console
@@ -36,11 +37,9 @@ class Spec:
     """``bios`` or ``uefi``."""
 
     cdrom: Path | None = None
-    cdrom_is_usb: bool = False
-    """True plugs the ISO in as a USB disk, which firmware boots in another way."""
-
-    boot_cdrom: bool = False
-    """True tries the CD before the disk."""
+    first: Literal["disk", "cdrom", "usb"] = "disk"
+    """What the firmware tries before all else. With ``usb`` the ISO is a USB disk as well
+    as a CD: a kernel without USB drivers, such as the lab's, finds it there."""
 
     ssh_port: int = 0
     """Port on 127.0.0.1 that reaches the guest's port 22; 0 for none."""
@@ -155,6 +154,7 @@ def running(spec: Spec, acceleration: Acceleration, *, log: Path) -> Iterator[Ma
             machine = Machine(process, room, log)
             try:
                 with qmp.opened(room / "qmp", process.poll) as control:
+                    control.call("cont")
                     machine.control = control
                     yield machine
             except ToolError as e:
@@ -196,6 +196,8 @@ def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list
         *(QEMU, "-machine", "q35", *acceleration.arguments),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
         *("-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", "-action", "panic=none"),
+        # Paused until the control channel is open: a guest may be off within a blink.
+        "-S",
         *("-qmp", f"unix:{escaped(room / 'qmp')},server=on,wait=off"),
         *("-chardev", f"file,id=serial,path={escaped(log)}", "-serial", "chardev:serial"),
         *(
@@ -208,7 +210,7 @@ def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
         # A build can always be done again, so the host's cache may hold everything.
         *("-drive", f"{disk},cache=unsafe,discard=unmap"),
-        *("-device", f"virtio-blk-pci,drive=disk,bootindex={1 if spec.boot_cdrom else 0}"),
+        *("-device", f"virtio-blk-pci,drive=disk,bootindex={_index(spec, 'disk')}"),
     ]
     # NOTE: restrict=on: the guest reaches nobody, the forward alone reaches it.
     net = "user,id=net,restrict=on"
@@ -218,16 +220,21 @@ def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list
     return argv + _cdrom(spec)
 
 
+def _index(spec: Spec, name: str) -> int:
+    return 0 if spec.first == name else ("disk", "cdrom").index(name) + 1
+
+
 def _cdrom(spec: Spec) -> list[str]:
     if spec.cdrom is None:
         return []
-    index = 0 if spec.boot_cdrom else 1
-    drive = f"file={escaped(spec.cdrom)},format=raw,if=none,id=cd,readonly=on"
-    if spec.cdrom_is_usb:
-        usb = f"usb-storage,bus=usb.0,drive=cd,removable=on,bootindex={index}"
-        return ["-drive", drive, "-device", "qemu-xhci,id=usb", "-device", usb]
-    cd = f"scsi-cd,drive=cd,bus=scsi.0,bootindex={index}"
-    return ["-drive", f"{drive},media=cdrom", "-device", "virtio-scsi-pci,id=scsi", "-device", cd]
+    drive = f"file={escaped(spec.cdrom)},format=raw,if=none,readonly=on"
+    cd = f"scsi-cd,drive=cd,bus=scsi.0,bootindex={_index(spec, 'cdrom')}"
+    argv = ["-drive", f"{drive},id=cd,media=cdrom", "-device", "virtio-scsi-pci,id=scsi"]
+    argv += ["-device", cd]
+    if spec.first == "usb":
+        usb = "usb-storage,bus=usb.0,drive=stick,removable=on,bootindex=0"
+        argv += ["-drive", f"{drive},id=stick", "-device", "qemu-xhci,id=usb", "-device", usb]
+    return argv
 
 
 def _firmware(spec: Spec, room: Path) -> list[str]:

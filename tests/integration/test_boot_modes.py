@@ -5,6 +5,7 @@ FAT image, not the one in ISO 9660 (weldr/lorax#1292).
 """
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -47,9 +48,9 @@ def unattended(lab_media: dict[str, object], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
-@pytest.mark.parametrize("usb", [False, True], ids=["cd", "usb"])
+@pytest.mark.parametrize("first", ["cdrom", "usb"])
 def test_the_installer_starts_and_takes_the_kickstart(
-    unattended: Iso, tmp_path: Path, firmware: str, usb: bool
+    unattended: Iso, tmp_path: Path, firmware: str, first: Literal["cdrom", "usb"]
 ) -> None:
     disk = tmp_path / "disk.qcow2"
     create_disk(disk, size_mib=32 * 1024)
@@ -59,8 +60,7 @@ def test_the_installer_starts_and_takes_the_kickstart(
         memory_mib=2048,
         firmware=firmware,
         cdrom=unattended.path,
-        cdrom_is_usb=usb,
-        boot_cdrom=True,
+        first=first,
     )
     power = acceleration()
 

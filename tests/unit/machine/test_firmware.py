@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -94,18 +95,19 @@ def test_the_guest_reaches_nobody_and_only_this_machine_reaches_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("usb", "device"), [(False, "scsi-cd,drive=cd,bus=scsi.0,bootindex=0"),
-                        (True, "usb-storage,bus=usb.0,drive=cd,removable=on,bootindex=0")]
+    ("first", "device"), [("cdrom", "scsi-cd,drive=cd,bus=scsi.0,bootindex=0"),
+                          ("usb", "usb-storage,bus=usb.0,drive=stick,removable=on,bootindex=0")]
 )  # fmt: skip
-def test_the_iso_is_a_cd_or_a_usb_disk(tmp_path: Path, usb: bool, device: str) -> None:
+def test_the_iso_is_a_cd_or_a_usb_disk(
+    tmp_path: Path, first: Literal["cdrom", "usb"], device: str
+) -> None:
     spec = Spec(
         disk=tmp_path / "d",
         vcpus=1,
         memory_mib=64,
         firmware="bios",
         cdrom=tmp_path / "x.iso",
-        cdrom_is_usb=usb,
-        boot_cdrom=True,
+        first=first,
     )
 
     argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
