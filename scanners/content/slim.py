@@ -47,9 +47,8 @@ def slim(root: Element, profile_id: str, name: str, *, only: Collection[str] | N
     _cut_front(bench)
     names = {r.get("name", "") for r in bench.iter(XCCDF + "check-content-ref")}
     names |= {e.get("export-name", "") for e in bench.iter(XCCDF + "check-export")}
-    hrefs = {r.get("href", "") for r in bench.iter(XCCDF + "check-content-ref")}
-    _cut_components(root, hrefs)
-    for component in _checklist_oval(root, hrefs):
+    _cut_components(root, {r.get("href", "") for r in bench.iter(XCCDF + "check-content-ref")})
+    for component in oval_components(root):
         _cut_oval(component, names)
 
 
@@ -170,8 +169,8 @@ def _owner(element: Element) -> str:
     return ""
 
 
-def _checklist_oval(root: Element, hrefs: set[str]) -> Iterator[Element]:
-    """OVAL components that the kept rules refer to; those of the CPE dictionary stay whole."""
+def oval_components(root: Element) -> Iterator[Element]:
+    """The OVAL documents of the checklist's rules; those of the CPE dictionary are not among them."""
     refs = {r.get("id"): r.get(XLINK + "href", "") for r in root.iter(DS + "component-ref")}
     ids: dict[bool, set[str]] = {True: set(), False: set()}
     for uri in root.iter(CATALOG + "uri"):

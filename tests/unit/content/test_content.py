@@ -4,7 +4,7 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
-from scanners.content import apt, benchmark, derive, remedies, slim, split, xml
+from scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
 from scanners.content.datastream import Source
 from scanners.content.prepare import prepare
 from tests.unit.content.tiny import PROFILE, RULE, TINY
@@ -111,6 +111,29 @@ def test_whitespace_stays_for_oscap_crashes_without_it() -> None:
     assert (definitions.text or "").isspace()
 
 
+def test_what_says_the_same_becomes_one_and_every_reference_follows() -> None:
+    twin = b'<o:o id="o3" comment="once more"><o:filter>s3</o:filter></o:o>'
+    root = xml.load(TINY.replace(b'<o:o id="o3"/>', twin), "tiny")
+
+    gone = twins.merge_twins(root)
+
+    # The states s1 to s3 are alike; then so are the objects that filter by them.
+    assert gone == 3
+    assert not {"s2", "s3", "o3"} & ids(root)
+    assert [o.get("object_ref") for o in root.iter(xml.OVAL + "object")] == ["o1", "o1"]
+    assert [f.text for f in root.iter(xml.OVAL + "filter")] == ["s1"]
+    assert {"var1", "var3"} <= ids(root), "the benchmark sets external variables by their ids"
+
+
+def test_what_differs_stays() -> None:
+    other = b'<o:s id="s2"><o:v>1</o:v></o:s><o:s id="s3"><o:v>2</o:v></o:s>'
+    content = TINY.replace(b'<o:s id="s2"/><o:s id="s3"/>', other)
+    root = xml.load(content, "tiny")
+
+    assert twins.merge_twins(root) == 0
+    assert xml.save(root) == xml.save(xml.load(content, "tiny"))
+
+
 def test_rules_that_need_one_another_stay_together() -> None:
     root = xml.load(TINY, "tiny")
 
@@ -128,6 +151,16 @@ def test_a_heavy_rule_gets_a_process_of_its_own() -> None:
 
     assert (heavy,) in dealt
     assert sorted(sum(dealt, ())) == sorted([*light, heavy])
+
+
+def test_what_asks_systemd_is_asked_by_one_process() -> None:
+    services = [f"{RULE}service_s{n}_enabled" for n in range(10)]
+    heavy = [RULE + "no_files_unowned_by_user", RULE + "dir_permissions_library_dirs"]
+
+    dealt = split.deal([[r] for r in [*services, *heavy]], 2, order=[*services, *heavy])
+
+    assert tuple(services) in dealt
+    assert tuple(heavy) in dealt
 
 
 def test_there_is_no_empty_part() -> None:
