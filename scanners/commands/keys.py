@@ -109,6 +109,6 @@ def _policy(now: datetime, host_keys: tuple[str, ...]) -> str:
         ]
     if host_keys:
         lines += ["target:", "  host_keys:", *(f"    - {k}" for k in host_keys)]
-    lines += ["# More than this is an answer (exit 1), not broken trust.", "max_counts:"]
-    lines += ["  error: 0", "  unknown: 0"]
+    lines += ["# More than this is an answer (exit 1), not broken trust.", "max_open:"]
+    lines += ["  high: 0"]
     return "\n".join(lines) + "\n"

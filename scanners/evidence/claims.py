@@ -17,7 +17,6 @@ from scanners.evidence.bundle import PROVENANCE
 from scanners.evidence.policy import Key, Policy, Trust
 from scanners.evidence.statement import (
     Predicate,
-    Results,
     problems,
     read_provenance,
     selected_rules_sha256,
@@ -108,16 +107,14 @@ def provenance(archive: Archive, claim: Predicate, trust: Trust) -> str:
     return f"image {image.name}, key {keys[public].id!r}"
 
 
-def over_limits(results: Results, policy: Policy) -> tuple[str, ...]:
+def over_limits(found: Findings, policy: Policy) -> tuple[str, ...]:
     """What exceeds the policy's limits, in words."""
-    counted: dict[str, int] = {str(v): n for v, n in policy.max_counts.items()}
-    over = [
-        f"{verdict}: {results.counts[verdict]}, at most {most}"
-        for verdict, most in counted.items()
-        if results.counts[verdict] > most
-    ]
-    if policy.min_score is not None and float(results.score) < policy.min_score:
-        over.append(f"score: {results.score}, at least {policy.min_score:g}")
+    opened = found.open_by_severity()
+    limits = [(str(v), found.counts[v], most) for v, most in policy.max_counts.items()]
+    limits += [(f"open {s}", opened[s], most) for s, most in policy.max_open.items()]
+    over = [f"{name}: {n}, at most {most}" for name, n, most in limits if n > most]
+    if policy.min_score is not None and float(found.score) < policy.min_score:
+        over.append(f"score: {found.score}, at least {policy.min_score:g}")
     return tuple(over)
 
 
@@ -125,7 +122,7 @@ def limits_said(policy: Policy, over: tuple[str, ...]) -> str:
     """The outcome of the limits, in words."""
     if over:
         return "; ".join(over)
-    if not policy.max_counts and policy.min_score is None:
+    if not policy.max_counts and not policy.max_open and policy.min_score is None:
         return "skipped: the policy sets no limits"
     return ""
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hardpan.errors import InputError
 from hardpan.signing import PublicKey, parse_public
-from scanners.report.documents import HexDigest, VerdictName
+from scanners.report.documents import HexDigest, Severity, VerdictName
 
 _MAX_BYTES = 1 << 20
 Place = tuple[str | int, ...]
@@ -85,7 +85,12 @@ class Policy(Part):
     content: ContentRule = ContentRule()
     image: ImageRule = ImageRule()
     max_counts: dict[VerdictName, Annotated[int, Field(ge=0)]] = {}
-    """Verdict -> most rules that may have it. More is an answer (exit 1), not broken trust."""
+    """Verdict -> most rules that may have it, exceptions or not. More is an answer
+    (exit 1), not broken trust."""
+
+    max_open: dict[Severity, Annotated[int, Field(ge=0)]] = {}
+    """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
+    included) and without an exception on record. ``high`` is DISA's CAT I."""
 
     min_score: Annotated[float, Field(ge=0, le=100)] | None = None
 

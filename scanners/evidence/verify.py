@@ -118,7 +118,7 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         with run.check("provenance", keep_going=True) as why:
             why(claims.provenance(archive, statement.predicate, trust))
     with run.check("limits", keep_going=True) as why:
-        over = claims.over_limits(statement.predicate.results, trust.policy)
+        over = claims.over_limits(opened.findings, trust.policy)
         why(claims.limits_said(trust.policy, over), "over" if over else "ok")
     return Verified(
         path=path,

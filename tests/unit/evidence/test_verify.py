@@ -316,6 +316,8 @@ def test_the_policy_decides(lab: Lab, extra: str, check: str | None, said: str) 
         ("max_counts: {fail: 1}", "fail: 2, at most 1"),
         ("max_counts: {notchecked: 0, fail: 2}", "notchecked: 1, at most 0"),
         ("min_score: 61.01", "score: 61.00, at least 61.01"),
+        ("max_open: {high: 0}", "open high: 1, at most 0"),
+        ("max_open: {low: 0}", ""),
     ],
 )
 def test_more_than_the_limits_is_an_answer_not_an_error(lab: Lab, extra: str, over: str) -> None:
