@@ -24,12 +24,18 @@ sed -i -e 's,/etc/default/chrony$,/etc/sysconfig/chronyd,' -e 's/\$DAEMON_OPTS/$
 sed -i -e 's,/etc/default/cronie,/etc/sysconfig/crond,' -e 's/\$DAEMON_ARGS/$CRONDARGS/' \
     $units/crond.service
 
+# EL 9's audit 3 loads the rules when its daemon has started; there is no second unit.
+sed -i -e '/^Requires=audit-rules\.service$/d' -e 's/^\(After=.*\) audit-rules\.service$/\1/' \
+    -e '/^ExecStart=/a ExecStartPost=-/sbin/augenrules --load' $units/auditd.service
+
 # Host keys are made where they are missing, not only on a "first boot".
 sed -i -e '/^ConditionFirstBoot/d' -e '/^ConditionPathIsSymbolicLink/d' \
     -e 's/^WantedBy=.*/WantedBy=sshd.service/' $units/sshd-keygen.service
 sed -i 's/^SELINUX=.*/SELINUX=disabled/' /etc/selinux/config
 
-# PAM and nsswitch as EL manages them.
+# PAM and nsswitch as EL manages them, with EL 9's hash for passwords.
+sed -i 's/pam_unix\.so yescrypt/pam_unix.so sha512/' /usr/share/authselect/default/*/*
+sed -i 's/^ENCRYPT_METHOD .*/ENCRYPT_METHOD SHA512/' /etc/login.defs
 authselect select local --force --nobackup >/dev/null
 
 # What starts by itself: the presets, nothing that Debian's scripts switched on.
