@@ -1,11 +1,14 @@
 """Files that are there whole or not at all, and their digests."""
 
 import contextlib
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NewType
@@ -19,6 +22,7 @@ MiB = NewType("MiB", int)
 """A size in mebibytes (2**20 bytes)."""
 
 _CHUNK = 1 << 20
+_FRESH_S = 10.0
 
 
 def sha256_bytes(data: bytes) -> Sha256:
@@ -76,10 +80,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` that takes its place when the block ends well.
 
     The block may leave a file or a folder there. Whatever happens, the temporary
-    name is gone afterwards.
+    name is gone afterwards; what a killed process left goes at the next attempt.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
+    _sweep(path)
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room,
+        _held(Path(room)),
+    ):
         temp = Path(room) / path.name
         yield temp
         _sync(temp)
@@ -87,6 +95,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
             path.rename(Path(room) / ".old")
         temp.replace(path)
         _sync(path.parent)
+
+
+@contextlib.contextmanager
+def _held(room: Path) -> Iterator[None]:
+    """Shows that ``room`` is in use, for as long as this process lives."""
+    fd = os.open(room, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary names of ``path`` that nobody holds any more."""
+    for room in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        with contextlib.suppress(OSError):
+            fd = os.open(room, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Made this very moment: its owner has not come to hold it yet.
+                if time.time() - os.fstat(fd).st_mtime > _FRESH_S:
+                    shutil.rmtree(room)
+            finally:
+                os.close(fd)
 
 
 def need_free(folder: Path, need_mib: int, *, what: str) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from hardpan import clock
 from hardpan.events import Emit, Ended, Event, Failed, Note, Progress, Started
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -44,10 +45,14 @@ def say(console: Console, text: str, *, style: str = "") -> None:
 
 
 class _Lines:
-    """One plain line per event; repeated progress of a stage is thinned to 10 % steps."""
+    """One plain line per event, after the time since the start (minutes:seconds).
+
+    Repeated progress of a stage is thinned to 10 % steps.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._began = clock.monotonic()
         self._tenth: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +60,8 @@ class _Lines:
         with self._lock:
             line = self._line(event)
             if line:
-                say(self._console, line)
+                minutes, seconds = divmod(int(clock.monotonic() - self._began), 60)
+                say(self._console, f"{minutes:3}:{seconds:02}  {line}")
 
     def _line(self, event: Event) -> str:
         if isinstance(event, Progress):

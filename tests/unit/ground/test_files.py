@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,29 @@ def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
 
     assert (tmp_path / "d" / "f").read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_what_a_killed_process_left_goes_at_the_next_attempt(tmp_path: Path) -> None:
+    left, foreign = tmp_path / ".x.qcow2.abcd1234", tmp_path / ".y.qcow2.abcd1234"
+    for room in (left, foreign):
+        room.mkdir()
+        (room / "x.qcow2").write_bytes(b"half")
+        os.utime(room, (0, 0))
+
+    with atomic_path(tmp_path / "x.qcow2") as temp:
+        temp.write_bytes(b"whole")
+
+    assert sorted(p.name for p in tmp_path.iterdir()) == [foreign.name, "x.qcow2"]
+
+
+def test_what_another_attempt_works_on_stays(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "x") as first:
+        os.utime(first.parent, (0, 0))
+        with atomic_path(tmp_path / "x") as second:
+            second.write_bytes(b"second")
+        first.write_bytes(b"first")
+
+    assert (tmp_path / "x").read_bytes() == b"first"
 
 
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 import io
 
+import pytest
 from rich.console import Console
 
+from hardpan import clock
 from hardpan.events import Ended, Failed, Note, Progress, Started, silent, stage
 from hardpan.terminal import drawn, plain
 
@@ -15,14 +17,20 @@ def shown(*events: Started | Note | Progress | Ended | Failed, terminal: bool = 
     return sink.getvalue()
 
 
-def test_without_a_terminal_every_event_is_one_plain_line() -> None:
+def test_without_a_terminal_every_event_is_one_plain_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([100.0, 100.2, 161.0, 4000.0])
+    monkeypatch.setattr(clock, "monotonic", lambda: next(times))
     text = shown(
         Started(stage="install"),
         Note(stage="install", text="payload"),
         Ended(stage="install", took_s=2.04),
     )
 
-    assert text == "install: started\ninstall: payload\ninstall: done in 2.0 s\n"
+    assert text.splitlines() == [
+        "  0:00  install: started",
+        "  1:01  install: payload",
+        " 65:00  install: done in 2.0 s",
+    ]
 
 
 def test_a_targets_markup_and_escape_codes_are_shown_and_not_obeyed() -> None:
