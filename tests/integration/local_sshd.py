@@ -18,8 +18,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def local_sshd(folder: Path, *, hide: str = "") -> Iterator[Target]:
-    """The target that it is; a program named by ``hide`` does not exist for it."""
+def local_sshd(folder: Path, *, instead: tuple[str, Path] | None = None) -> Iterator[Target]:
+    """The target that it is; ``instead`` puts a file in the place of a program, for it alone."""
     for name in ("host", "user"):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], timeout_s=30)
     port = free_port()
@@ -38,9 +38,10 @@ def local_sshd(folder: Path, *, hide: str = "") -> Iterator[Target]:
     config.write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
     Path("/run/sshd").mkdir(exist_ok=True)
     argv = [which("sshd") or "sshd", "-D", "-e", "-f", config]
-    if hide:
-        script = 'mount --bind /dev/null "$0" && exec "$@"'
-        argv = ["unshare", "-m", "sh", "-c", script, str(which(hide)), *argv]
+    if instead:
+        name, other = instead
+        script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+        argv = ["unshare", "-m", "sh", "-c", script, other, str(which(name)), *argv]
     with spawn(argv, log=folder / "sshd.log"):
         wait_for(port)
         yield parse(

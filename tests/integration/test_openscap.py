@@ -1,6 +1,7 @@
 """OpenSCAP over SSH: this machine as the target, which is no EL system."""
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Event, Progress, silent
+from hardpan.process import which
 from scanners.collect.base import Evidence, Expected, Task, collector
 from scanners.content import datastream
 from scanners.content.prepare import Prepared, prepare
@@ -73,7 +75,7 @@ def test_nothing_is_left_on_the_target(scanned: tuple[Evidence, list[Event]]) ->
 
 def test_oscap_missing_on_the_target_is_said(ready: Prepared, tmp_path: Path) -> None:
     with (
-        local_sshd(tmp_path, hide="oscap") as target,
+        local_sshd(tmp_path, instead=("oscap", Path("/dev/null"))) as target,
         connect(target, timeout_s=20) as via,
         pytest.raises(ToolError, match="oscap is not installed on") as caught,
     ):
@@ -83,13 +85,18 @@ def test_oscap_missing_on_the_target_is_said(ready: Prepared, tmp_path: Path) ->
 
 
 def test_a_scan_that_takes_too_long_ends_and_leaves_nothing(
-    target: Target, ready: Prepared
+    ready: Prepared, tmp_path: Path
 ) -> None:
+    real, slow = tmp_path / "real-oscap", tmp_path / "slow-oscap"
+    shutil.copy2(str(which("oscap")), real)
+    slow.write_text(f'#!/bin/sh\n[ "$1" != xccdf ] || sleep 60\nexec {real} "$@"\n')
+    slow.chmod(0o755)
     with (
+        local_sshd(tmp_path, instead=("oscap", slow)) as target,
         connect(target, timeout_s=20) as via,
         pytest.raises(ToolError, match="did not end within"),
     ):
-        collector("openscap").collect(via, Task(prepared=ready), timeout_s=0.8, emit=silent)
+        collector("openscap").collect(via, Task(prepared=ready), timeout_s=5, emit=silent)
 
     time.sleep(6)
     test_nothing_is_left_on_the_target((Evidence(), []))
