@@ -170,7 +170,7 @@ def _owner(element: Element) -> str:
 
 
 def oval_components(root: Element) -> Iterator[Element]:
-    """The OVAL documents of the checklist's rules; those of the CPE dictionary are not among them."""
+    """The OVAL documents of the checklist's rules, without those of the CPE dictionary."""
     refs = {r.get("id"): r.get(XLINK + "href", "") for r in root.iter(DS + "component-ref")}
     ids: dict[bool, set[str]] = {True: set(), False: set()}
     for uri in root.iter(CATALOG + "uri"):
