@@ -1,25 +1,23 @@
 """One SSH connection to a target: commands, files, a host key that is known.
 
-The only importer of paramiko. Whatever paramiko raises is turned into an error
-of ours in ``mapped`` and nowhere else. Everything that a target says is bounded.
+Whatever paramiko raises is turned into an error of ours by ``ssh_errors.mapped``
+and nowhere else. Everything that a target says is bounded.
 """
 
 import base64
 import contextlib
-import hashlib
 import shlex
-import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import paramiko
 from paramiko.pkey import UnknownKeyType
-from paramiko.ssh_exception import NoValidConnectionsError
 
-from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
+from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
 from scanners import shell
 from scanners.call import Call, OnLine, Output
+from scanners.ssh_errors import fingerprint, locked_key, mapped
 from scanners.target import Target
 
 _KEEPALIVE_S = 15
@@ -39,11 +37,6 @@ class HostKey:
 
     trust: str
     """``pinned``, ``known_hosts`` or ``first use, by a flag that a person typed``."""
-
-
-def fingerprint(key: bytes) -> str:
-    """``SHA256:…`` of a public key blob, as ``ssh-keygen -l`` prints it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 @contextlib.contextmanager
@@ -234,7 +227,7 @@ def _private_key(target: Target) -> paramiko.PKey | None:
     try:
         return paramiko.PKey.from_path(target.identity)
     except TypeError as e:  # cryptography's word for: it is encrypted
-        raise _locked_key(e, target) from e
+        raise locked_key(e, target) from e
     except (UnknownKeyType, ValueError) as e:
         raise InputError(f"{target.identity}: not a private key that can be used: {e}") from e
 
@@ -245,80 +238,3 @@ def _mapping(target: Target) -> Iterator[None]:
         yield
     except (paramiko.SSHException, OSError, EOFError) as e:
         raise mapped(e, target) from e
-
-
-def mapped(e: Exception, target: Target) -> HardpanError:
-    """The error of ours that an exception of paramiko or of a socket stands for."""
-    for kind, make in FOREIGN.items():
-        if isinstance(e, kind):
-            return make(e, target)
-    return UnreachableError(f"{target}: {str(e) or type(e).__name__}")
-
-
-def _changed(e: Exception, target: Target) -> HardpanError:
-    offered, wanted = getattr(e, "key", None), getattr(e, "expected_key", None)
-    said = [fingerprint(k.asbytes()) if k else "?" for k in (offered, wanted)]
-    return TrustError(
-        f"{target}: the host key is not the expected one: expected {said[1]}, offered {said[0]}",
-        hint="another machine answers there, or it was installed anew; find out which first",
-    )
-
-
-def _no_login(e: Exception, target: Target) -> HardpanError:
-    allowed = ", ".join(getattr(e, "allowed_types", ()))
-    with_what = f"the key {target.identity}" if target.identity else "the agent and ~/.ssh"
-    detail = f"; the host takes: {allowed}" if allowed else ""
-    return UnreachableError(
-        f"{target}: no login with {with_what}{detail}",
-        hint="is the public key in the user's authorized_keys there?",
-    )
-
-
-def _locked_key(_: Exception, target: Target) -> HardpanError:
-    return InputError(
-        f"{target.identity or 'a private key'}: is encrypted",
-        hint="add it to the agent with ssh-add, and leave --identity away",
-    )
-
-
-def _no_common(e: Exception, target: Target) -> HardpanError:
-    return UnreachableError(f"{target}: no algorithm in common: {e}")
-
-
-def _silent(e: Exception, target: Target) -> HardpanError:
-    return UnreachableError(f"{target}: does not answer: {str(e) or 'time is up'}")
-
-
-def _refused(e: Exception, target: Target) -> HardpanError:
-    return UnreachableError(
-        f"{target}: refused the connection ({getattr(e, 'strerror', '') or e})",
-        hint="is sshd running there, and is the port right?",
-    )
-
-
-def _broken(e: Exception, target: Target) -> HardpanError:
-    return UnreachableError(f"{target}: {str(e) or 'the connection was closed'}")
-
-
-FOREIGN: dict[type[Exception], Callable[[Exception, Target], HardpanError]] = {
-    paramiko.BadHostKeyException: _changed,
-    paramiko.PasswordRequiredException: _locked_key,
-    paramiko.AuthenticationException: _no_login,
-    paramiko.BadAuthenticationType: _no_login,
-    paramiko.ssh_exception.PartialAuthentication: _no_login,
-    paramiko.ssh_exception.UnableToAuthenticate: _no_login,
-    paramiko.ssh_exception.IncompatiblePeer: _no_common,
-    paramiko.ssh_exception.MessageOrderError: _broken,
-    paramiko.ChannelException: _broken,
-    paramiko.ProxyCommandFailure: _broken,
-    paramiko.ssh_exception.CouldNotCanonicalize: _broken,
-    paramiko.ConfigParseError: _broken,
-    NoValidConnectionsError: _refused,
-    ConnectionRefusedError: _refused,
-    TimeoutError: _silent,
-    socket.gaierror: _silent,
-    EOFError: _broken,
-    paramiko.SSHException: _broken,
-    OSError: _broken,
-}
-"""Foreign exception -> what we make of it, the special ones first; a test walks paramiko's."""

@@ -59,8 +59,8 @@ def _twins(oval: Element) -> Iterator[tuple[str, str]]:
 def _said(element: Element) -> bytes:
     """What an element says, whoever it is."""
     bare = copy.deepcopy(element)
-    for name in _OWN:
-        bare.attrib.pop(name, None)
+    for name in set(_OWN) & set(bare.attrib):
+        del bare.attrib[name]
     for part in bare.iter("{*}*"):
         part.tail = None
         if part.text is not None and not part.text.strip():
