@@ -30,9 +30,6 @@ _EXCLUDED = (
     "path-exclude=/usr/share/locale/*",
     "path-exclude=/usr/share/lintian/*",
     "path-exclude=/usr/share/bug/*",
-    # A scan looks at every file several times; nobody runs these.
-    "path-exclude=/usr/lib/python3/dist-packages/sympy/*/tests/*",
-    "path-exclude=/usr/lib/python3/dist-packages/networkx/*/tests/*",
     "force-unsafe-io",
 )
 
