@@ -69,8 +69,8 @@ test-unit: setup-venv ## tests that start no process and open no socket (under a
 	$(BIN)/pytest tests/unit -q
 
 .PHONY: test-integration
-test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign
-	$(BIN)/pytest tests/integration -q -m "not demo"
+test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
+	$(BIN)/pytest tests/integration -q
 
 .PHONY: test-demo
 test-demo: setup ## the whole main job, then everything its evidence promises

@@ -31,7 +31,7 @@ from scanners.transport import Transport
 CHECKS = Path(__file__).parent / "checks"
 STAGE = "checks"
 
-_EACH_S = 20
+_EACH_S = 90
 _MAX_MESSAGE = 400
 _ONE_AT_A_TIME = threading.Lock()  # pytest is not made to run twice in one process at once
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")

@@ -8,19 +8,19 @@ _USUAL_S = 0.05
 """What most rules take."""
 
 _SERVICES = ("service_", "socket_", "timer_")
-_SERVICE_S = 7.0
+_SERVICE_S = 10.0
 """Rules whose names begin so ask systemd's first process about all units. It answers one
 question at a time: two oscap processes would only wait for one another."""
 
 HEAVY_S = {
-    "file_permissions_ungroupowned": 160.0,
+    "file_permissions_ungroupowned": 170.0,
     "no_files_unowned_by_user": 54.0,
     "no_files_or_dirs_unowned_by_user": 54.0,
     "no_files_or_dirs_ungroupowned": 54.0,
     "rpm_verify_hashes": 100.0,
     "rpm_verify_permissions": 50.0,
     "rpm_verify_ownership": 50.0,
-    "dir_permissions_library_dirs": 16.0,
+    "dir_permissions_library_dirs": 17.0,
     "file_permissions_library_dirs": 15.0,
     "file_ownership_library_dirs": 13.0,
     "dir_perms_world_writable_sticky_bits": 13.0,

@@ -53,6 +53,18 @@ def test_hardening_made_more_rules_pass_and_nothing_is_left_unjudged(proved: Pro
     assert sum(after.values()) == sum(before.values())
     assert after["pass"] > before["pass"]
     assert after["notapplicable"] < sum(after.values()) / 4
+    rules = findings(proved)["rules"]
+    assert isinstance(rules, list)
+    unjudged = [r["ruleId"] for r in rules if r["verdict"] in ("error", "unknown")]
+    assert unjudged == [r["ruleId"] for r in rules if r["ruleId"] in unjudged and r["exception"]]
+
+
+def test_the_checks_on_the_running_system_pass(proved: Proved) -> None:
+    checks = findings(proved)["checks"]
+    assert isinstance(checks, list)
+
+    assert len(checks) > 50
+    assert [c for c in checks if c["outcome"] not in ("passed", "skipped")] == []
 
 
 def test_the_image_is_whole_and_is_the_one_the_evidence_names(proved: Proved) -> None:
