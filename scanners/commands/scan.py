@@ -71,7 +71,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
         known_hosts=options["known_hosts"],
         trust_new_host_key=options["trust_new_host_key"],
     )
-    password = _password() if options["ask_sudo_password"] else ""
+    password = ask_password() if options["ask_sudo_password"] else ""
     with drawn(quiet=options["quiet"]) as emit:
         content = options["content"]
         source = (
@@ -102,7 +102,8 @@ def is_open(findings: Findings, fail_on: str) -> bool:
     return any(n for severity, n in findings.open_by_severity().items() if severity in counted)
 
 
-def _password() -> str:
+def ask_password() -> str:
+    """What a person types, unseen, when the target's sudo wants a password."""
     return str(click.prompt("sudo password", hide_input=True, err=True))
 
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import click
 
+from hardpan import events
 from hardpan.errors import Exit
 from hardpan.files import canonical_json
-from hardpan.terminal import plain
+from hardpan.terminal import drawn, plain
 from profiles.load import load
+from scanners.collect.smoke import MODEL
 from scanners.collect.smoke import smoke as measured
+from scanners.commands.scan import ask_password
 from scanners.pipeline import load_of
 from scanners.target import parse
 from scanners.transport import connect
@@ -24,14 +27,18 @@ _SMOKE_S = 1200.0
 @click.option("--ssh-config", type=click.Path(path_type=Path), help="OpenSSH client config.")
 @click.option("--identity", type=click.Path(path_type=Path), help="SSH private key.")
 @click.option("--known-hosts", type=click.Path(path_type=Path), help="Whose keys are known.")
+@click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def smoke(
     target: str,
     profile: str,
     ssh_config: Path | None,
     identity: Path | None,
     known_hosts: Path | None,
+    ask_sudo_password: bool,
     as_json: bool,
+    quiet: bool,
 ) -> int:
     """Run the AI workload test on TARGET ([user@]host[:port]).
 
@@ -39,7 +46,13 @@ def smoke(
     """
     asked = load_of(load(profile))
     where = parse(target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts)
-    with connect(where, timeout_s=_CONNECT_S) as via:
+    password = ask_password() if ask_sudo_password else ""
+    with (
+        drawn(quiet=quiet) as emit,
+        events.stage(emit, "smoke") as note,
+        connect(where, timeout_s=_CONNECT_S, sudo_password=password) as via,
+    ):
+        note(f"a matrix product and {MODEL} on {where}")
         made = measured(via, asked, timeout_s=_SMOKE_S)
     if as_json:
         click.echo(canonical_json(_plain(dataclasses.asdict(made))))
