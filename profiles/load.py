@@ -11,30 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from hardpan.errors import InputError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
-from profiles import catalog, rules
+from profiles import catalog, problems, rules
 from profiles.model import Profile
-from profiles.tree import Place, Tree, merged, read
+from profiles.problems import Problem, shown
+from profiles.tree import Tree, merged, read
 
 _OWN = ("name", "title", "description", "extends")
 _LIST_ENTRIES = ("Partition", "RuleException", "User")
 _CHAIN_MOST = 6
-_SHOWN_MOST = 80
-_EXPECTED = {
-    "string_type": "expected text (put it in quotes)",
-    "bool_type": "expected true or false",
-    "int_type": "expected a whole number",
-    "tuple_type": "expected a list",
-    "model_type": "expected settings as 'name: value'",
-    "too_short": "expected at least one entry",
-    "greater_than_equal": "expected {ge} or more",
-    "less_than_equal": "expected {le} or less",
-    "literal_error": "expected {expected}",
-    "hardpan": "{expected}",
-}
 
 
 def load(source: str | Path) -> Profile:
@@ -46,7 +33,7 @@ def load(source: str | Path) -> Profile:
     """
     tree = _resolved(_file(source), ())
     data = tree.plain()
-    problems: list[tuple[Place, str]] = []
+    bad: list[Problem] = []
     try:
         profile = Profile.model_validate(data)
         parts = {name: getattr(profile, name) for name in Profile.model_fields}
@@ -55,16 +42,12 @@ def load(source: str | Path) -> Profile:
         found = [
             d for d in e.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])
         ]
-        problems = [_problem(tree, d) for d in found]
+        bad = [problems.of_pydantic(tree, d) for d in found]
         wrong = {d["loc"][0] for d in found if d["loc"]}
         parts = dict(_good_parts(data, wrong))
-    problems += [_at(tree, broken.path, broken.text) for broken in rules.broken(parts)]
-    if problems:
-        problems.sort(key=lambda p: (p[0].file, p[0].line, p[0].column))
-        raise InputError(
-            "\n".join(text for _, text in problems),
-            hint="hardpan check --schema prints the JSON Schema",
-        )
+    bad += [problems.at(tree, broken.path, broken.text) for broken in rules.broken(parts)]
+    if bad:
+        raise InputError(problems.told(bad), hint="hardpan check --schema prints the JSON Schema")
     return profile
 
 
@@ -136,7 +119,7 @@ def _resolved(path: Path, chain: tuple[Path, ...]) -> Tree:
 def _parent(said: Tree, path: Path) -> Path:
     name = said.value
     if not isinstance(name, str):
-        raise InputError(f"{said.place}: extends: expected a name, found {_shown(said.plain())}")
+        raise InputError(f"{said.place}: extends: expected a name, found {shown(said.plain())}")
     if name.startswith(("./", "../")):
         parent = path.parent / name
         if parent.is_file():
@@ -146,7 +129,7 @@ def _parent(said: Tree, path: Path) -> Path:
     if shipped is None:
         raise InputError(
             f"{said.place}: extends: expected ./FILE.yaml or one of"
-            f" {', '.join(catalog.shipped())}, found {_shown(name)}"
+            f" {', '.join(catalog.shipped())}, found {shown(name)}"
         )
     return shipped
 
@@ -162,32 +145,3 @@ def _good_parts(data: object, wrong: set[int | str]) -> Iterator[tuple[str, obje
             yield name, adapter.validate_python(data[name])
         elif not field.is_required():
             yield name, field.get_default()
-
-
-def _problem(tree: Tree, found: ErrorDetails) -> tuple[Place, str]:
-    kind, context = found["type"], found.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _at(tree, found["loc"], "unknown setting")
-    if kind == "missing":
-        return _at(tree, found["loc"], "is missing")
-    text = _EXPECTED.get(kind, found["msg"]).format(**context)
-    if kind == "literal_error":
-        text = text.replace("'", "")
-    if text.startswith("must"):
-        return _at(tree, found["loc"], text)
-    return _at(tree, found["loc"], f"{text}, found {_shown(found['input'])}")
-
-
-def _at(tree: Tree, path: tuple[str | int, ...], text: str) -> tuple[Place, str]:
-    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    place = tree.at(path)
-    return place, f"{place}: {ascii(name.removeprefix('.'))[1:-1]}: {text}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict | list | tuple):
-        return "a map" if isinstance(value, dict) else "a list"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "nothing"}[value]
-    text = ascii(value)
-    return text if len(text) <= _SHOWN_MOST else f"{text[:_SHOWN_MOST]}…"

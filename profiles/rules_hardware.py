@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from profiles.hardware import Hardware
 from profiles.rule import Broken, Path, Rules
+from profiles.versions import numbers
 
 RULES = Rules()
 
@@ -53,15 +54,15 @@ def _nvidia(hardware: Hardware) -> Iterator[Broken]:
             ("hardware", "nvidia", "driver"),
             f"expected a version of branch {n.branch}, found {n.driver!a}",
         )
-    if n.kernel_module == "proprietary" and _numbers(n.branch) >= (620,):
+    if n.kernel_module == "proprietary" and numbers(n.branch) >= (620,):
         yield Broken(
             ("hardware", "nvidia", "kernel_module"),
             "expected open: branch 620 and later have no proprietary kernel module",
         )
-    least = {13: (580, 65, 6), 12: (525, 60, 13)}.get(_numbers(n.cuda)[0])
-    if least is None or len(_numbers(n.cuda)) != 2:
+    least = {13: (580, 65, 6), 12: (525, 60, 13)}.get(numbers(n.cuda)[0])
+    if least is None or len(numbers(n.cuda)) != 2:
         yield Broken(("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, found {n.cuda!a}")
-    elif _numbers(n.driver) < least:
+    elif numbers(n.driver) < least:
         yield Broken(
             ("hardware", "nvidia", "driver"),
             f"CUDA {n.cuda} needs {'.'.join(f'{x:02}' for x in least)} or later,"
@@ -112,8 +113,3 @@ def _layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> Iterat
             yield Broken(
                 here, "expected stig as the last layer: fapolicyd and noexec stop what comes after"
             )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    # Compared as numbers: as text '10' is less than '9'.
-    return tuple(int(x) for x in version.split("."))
