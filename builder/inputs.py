@@ -4,9 +4,13 @@ import kickstart
 from hardpan.files import sha256_bytes
 from profiles.load import digest
 from profiles.model import Profile
+from profiles.software import eula
+from profiles.software.model import Source
+from profiles.software.plan import LayerPlan, Origin, Wanted, plan
 
 _DOES = {
     "amd_driver": "installs AMD's kernel driver",
+    "containers": "installs podman and, for NVIDIA, what describes the GPUs to it",
     "cuda": "installs the CUDA toolkit",
     "ml_cpu": "puts PyTorch's CPU build and the smoke test's model under /opt/ai, digests checked",
     "ml_frameworks": "puts the ML frameworks for the accelerator under /opt/ai",
@@ -16,9 +20,13 @@ _DOES = {
 }
 
 
-def layers(profile: Profile) -> list[dict[str, str]]:
-    """The layers in order, each with what it will do."""
-    return [{"layer": name, "does": _does(profile, name)} for name in profile.layers]
+def layers(profile: Profile) -> list[dict[str, object]]:
+    """The layers in order, each with what it will do, install, from where and how big."""
+    accepted = not eula.unaccepted(profile)
+    return [
+        {"layer": made.layer, "does": _does(profile, made.layer), **_installs(made, accepted)}
+        for made in plan(profile)
+    ]
 
 
 def exceptions(profile: Profile) -> list[dict[str, str]]:
@@ -48,6 +56,57 @@ def build(profile: Profile, text: str) -> dict[str, object]:
         "stig": {"profile_id": profile.stig.profile_id, "content": profile.stig.content},
         "open_questions": _open_questions(profile),
     }
+
+
+def _installs(made: LayerPlan, accepted: bool) -> dict[str, object]:
+    if made.packages is None:
+        return {"packages": "not listed: the layer's own role knows them"}
+    unknown = sum(w.size_mib is None for w in made.packages)
+    known_mib = sum(w.size_mib or 0 for w in made.packages)
+    size = f"{known_mib} MiB" if known_mib or not unknown else ""
+    if unknown:
+        size += f"{' and ' if size else ''}unknown for {unknown} of {len(made.packages)} packages"
+    origins = {w.origin.id: w.origin for w in made.packages}
+    return {
+        "from": [_origin(origin) for origin in origins.values()],
+        "packages": [_package(w, accepted) for w in made.packages],
+        "size": size,
+    }
+
+
+def _origin(origin: Origin) -> dict[str, object]:
+    told: dict[str, object] = {
+        "repository": origin.id,
+        "url": origin.url or "the site's own address",
+        "key": origin.key_url or "the distribution's or the site's own",
+    }
+    if origin.key_url:
+        told["key_sha256"] = origin.key_sha256 or "unknown: to be pinned before anything installs"
+    if origin.key_sha256 and origin.digest_of == "file_without_version_lines":
+        told["key_sha256_of"] = "the key file without the lines that begin with Version"
+    told["gpgcheck"] = origin.gpgcheck
+    return told | _read(origin.source, origin.note)
+
+
+def _package(w: Wanted, accepted: bool) -> dict[str, object]:
+    told: dict[str, object] = {"package": w.package, "repository": w.origin.id}
+    if w.version:
+        told["version"] = w.version
+    if w.stream:
+        told["module_stream"] = w.stream
+    if w.lock:
+        told["held_by"] = w.lock
+    told["size"] = f"{w.size_mib} MiB" if w.size_mib is not None else "unknown"
+    told["licence"] = w.licence
+    if w.eula:
+        told["eula"] = "accepted in the profile" if accepted else "not accepted: nothing is built"
+    return told | _read(w.source, w.note)
+
+
+def _read(source: Source, note: str | None) -> dict[str, object]:
+    told: dict[str, object] = {"as_of": source.as_of.isoformat(), "verified": source.verified}
+    told["source"] = source.title
+    return told | ({"note": note} if note else {})
 
 
 def _does(profile: Profile, layer: str) -> str:

@@ -41,7 +41,16 @@ from profiles.words import (
 )
 
 Release = Literal["rocky9", "rocky10", "lab9"]
-Layer = Literal["nvidia_driver", "cuda", "amd_driver", "rocm", "ml_frameworks", "ml_cpu", "stig"]
+Layer = Literal[
+    "nvidia_driver",
+    "cuda",
+    "amd_driver",
+    "rocm",
+    "containers",
+    "ml_frameworks",
+    "ml_cpu",
+    "stig",
+]
 Whole = Annotated[int, Strict()]
 Yes = Annotated[bool, Strict()]
 

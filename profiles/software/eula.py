@@ -1,0 +1,29 @@
+"""A vendor's licence is accepted by a person, in the profile, before anything runs."""
+
+from hardpan.errors import InputError
+from profiles.model import Profile
+from profiles.software.plan import plan
+
+
+def unaccepted(profile: Profile) -> tuple[str, ...]:
+    """Packages whose licence the vendor wants accepted and the profile does not accept."""
+    nvidia = profile.hardware.nvidia
+    if nvidia and nvidia.accept_eula:
+        return ()
+    found = (w.package for layer in plan(profile) for w in layer.packages or () if w.eula)
+    return tuple(dict.fromkeys(found))
+
+
+def check(profile: Profile) -> None:
+    """Pass if every licence that has to be accepted is.
+
+    Raises:
+        InputError: one is not; the packages it covers are named.
+    """
+    waiting = unaccepted(profile)
+    if waiting:
+        raise InputError(
+            f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the layers install"
+            f" {', '.join(waiting)} under NVIDIA's licences; found false",
+            hint="read the licences and set it in your own profile; 'hardpan render' needs no yes",
+        )

@@ -1,0 +1,42 @@
+"""What ``hardpan render`` says of the layers of every profile with an accelerator, byte for byte.
+
+``HARDPAN_UPDATE_GOLDEN=1 pytest tests/unit/software/test_golden_layers.py`` writes the
+files anew; read the difference before committing it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from builder.commands.render import render
+from profiles import catalog
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "layers"
+KEY = (
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
+    "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= operator@example\n"
+)
+NAMES = tuple(n for n in catalog.shipped() if n.endswith(("-amd", "-cpu", "-nvidia")))
+
+
+def layers_of(name: str, room: Path) -> str:
+    (room / "key.pub").write_text(KEY, "utf-8")
+    arguments = [name, "-o", str(room / "out"), "--key", str(room / "key.pub")]
+    render.main(arguments, standalone_mode=False)
+    return (room / "out" / "layers.yaml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_profile_gives_its_golden_layers(name: str, tmp_path: Path) -> None:
+    text = layers_of(name, tmp_path)
+    golden = GOLDEN / f"{name}.yaml"
+    if os.environ.get("HARDPAN_UPDATE_GOLDEN") == "1":
+        golden.write_text(text, "utf-8")
+
+    assert text == golden.read_text("utf-8")
+
+
+def test_no_golden_file_is_left_over_or_missing() -> None:
+    assert len(NAMES) == 6
+    assert sorted(p.stem for p in GOLDEN.glob("*.yaml")) == list(NAMES)
