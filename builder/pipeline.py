@@ -34,6 +34,7 @@ from hardpan.resume import Finished, Receipt, key
 from kickstart import boot_arguments, checked, holds_secret, render
 from profiles.load import digest
 from profiles.model import Profile
+from profiles.software import eula
 
 Assess = Callable[[Guest], Assessment]
 """Scans a booted guest and returns its failing rules with their fixes."""
@@ -116,6 +117,17 @@ def unattended_iso(plan: Plan) -> Iso:
         media_sha256=plan.media.sha256,
         secret=secret,
     )
+
+
+def check(profile: Profile, *, image: bool) -> None:
+    """Pass if the profile can be built, as far as can be told before anything runs.
+
+    Raises:
+        InputError: a licence is not accepted, or for an image a layer is not built yet.
+    """
+    eula.check(profile)
+    if image:
+        layers.check(profile)
 
 
 def base_install(plan: Plan, iso: Iso) -> Disk:

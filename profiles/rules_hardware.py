@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from profiles.hardware import Hardware
 from profiles.rule import Broken, Path, Rules
+from profiles.software.load import catalogue
 from profiles.versions import numbers
 
 RULES = Rules()
@@ -41,6 +42,21 @@ def _accelerator(hardware: Hardware, release: str) -> Iterator[Broken]:
         yield Broken(
             ("hardware", "cpu", "baseline"),
             "expected x86-64-v3 or later, which Rocky 10 is built for, found 'x86-64-v2'",
+        )
+
+
+@RULES.reads("hardware", "release")
+def _nvidia_branch(hardware: Hardware, release: str) -> Iterator[Broken]:
+    n = hardware.nvidia
+    if n is None:
+        return
+    there = [b.branch for b in catalogue().nvidia_branches if release in b.releases]
+    if there and n.branch not in there:
+        kind = "module stream" if release == "rocky9" else "flat package"
+        yield Broken(
+            ("hardware", "nvidia", "branch"),
+            f"expected one of {', '.join(there)}, found {n.branch!a}: no {kind} of it"
+            f" is listed for {release}",
         )
 
 
@@ -87,6 +103,32 @@ def _amd(hardware: Hardware, release: str) -> Iterator[Broken]:
         yield Broken(
             ("hardware", "amd", "vendor_support"),
             "expected unlisted: AMD lists Rocky for EL9 only",
+        )
+
+
+@RULES.reads("hardware", "release")
+def _rocm(hardware: Hardware, release: str) -> Iterator[Broken]:
+    a = hardware.amd
+    if a is None or release == "lab9":
+        return
+    known = catalogue()
+    found = known.series_of(a.rocm)
+    here: Path = ("hardware", "amd", "rocm")
+    if found is None:
+        listed = ", ".join(f"{s.first} to {s.last}" for s in known.rocm_series)
+        yield Broken(here, f"expected a listed release ({listed}), found {a.rocm!a}")
+        return
+    if release not in found.releases:
+        yield Broken(
+            here,
+            f"expected a release with packages for {release}, found {a.rocm!a}:"
+            f" ROCm {found.first} to {found.last} is listed for {', '.join(found.releases)}",
+        )
+    if a.gfx_target not in found.gfx_targets:
+        yield Broken(
+            ("hardware", "amd", "gfx_target"),
+            f"expected one of {', '.join(found.gfx_targets)}, which ROCm {a.rocm} has packages"
+            f" for, found {a.gfx_target!a}",
         )
 
 

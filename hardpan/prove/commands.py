@@ -64,7 +64,7 @@ def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
     wanted = set(forms.split(","))
     if not wanted or wanted - {"iso", "qcow2"}:
         raise UsageError(f"--as {forms}: expected iso, qcow2 or both with a comma")
-    asked = _asked(given)
+    asked = _asked(given, image="qcow2" in wanted)
     with drawn(quiet=quiet) as emit:
         if wanted == {"iso"}:
             iso = building.unattended_iso(job.plan(asked, emit))
@@ -114,9 +114,13 @@ def prove_command(
     return int(Exit.FINDINGS if failed else Exit.DONE)
 
 
-def _asked(given: dict[str, Any], *, smoke: bool = True, nonce: str = "") -> job.Asked:
+def _asked(
+    given: dict[str, Any], *, image: bool = True, smoke: bool = True, nonce: str = ""
+) -> job.Asked:
+    profile = load(given["profile"])
+    building.check(profile, image=image)
     return job.Asked(
-        profile=load(given["profile"]),
+        profile=profile,
         out=given["output"],
         cache=given["cache"].absolute(),
         media=given["media"],

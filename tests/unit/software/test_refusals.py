@@ -1,0 +1,167 @@
+"""What cannot be installed is refused before anything runs, with the reason."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builder.machine import probe
+from hardpan import cli
+from hardpan.prove import job
+
+REFUSED = [
+    (
+        "rocky9-stig-nvidia",
+        "amd: {rocm: '7.14', driver: 30.10.1, gfx_target: gfx942, vendor_support: listed}",
+        "expected no amd section with 'accelerator: nvidia'",
+    ),
+    (
+        "rocky10-stig-nvidia",
+        "nvidia: {branch: '620', driver: 620.10.01, kernel_module: proprietary}",
+        "expected open: branch 620 and later have no proprietary kernel module",
+    ),
+    (
+        "rocky10-stig-nvidia",
+        "nvidia: {branch: '570', driver: 570.172.08, cuda: '12.8'}",
+        (
+            "expected one of 580, 595, 610, 615, 620, found '570': no flat package of it is listed"
+            " for rocky10"
+        ),
+    ),
+    (
+        "rocky9-stig-nvidia",
+        "nvidia: {branch: '570', driver: 570.172.08, cuda: '12.8'}",
+        "found '570': no module stream of it is listed for rocky9",
+    ),
+    (
+        "rocky9-stig-nvidia",
+        "nvidia: {driver: 580.65.05}",
+        "CUDA 13.3 needs 580.65.06 or later, found '580.65.05'",
+    ),
+    (
+        "rocky10-stig-nvidia",
+        "nvidia: {branch: '525', driver: 525.60.12, cuda: '12.0'}",
+        "CUDA 12.0 needs 525.60.13 or later, found '525.60.12'",
+    ),
+    (
+        "rocky10-stig-nvidia",
+        "nvidia: {driver: 595.91.07}",
+        "expected a version of branch 580, found '595.91.07'",
+    ),
+    (
+        "rocky10-stig-nvidia",
+        "nvidia: {cuda: '14.0'}",
+        "expected 12.x or 13.x, found '14.0'",
+    ),
+    (
+        "rocky9-stig-amd",
+        "amd: {rocm: '7.5'}",
+        (
+            "expected a listed release (6.0 to 6.4, 7.0 to 7.2, 7.9 to 7.14, 10.0 to 10.0),"
+            " found '7.5'"
+        ),
+    ),
+    (
+        "rocky9-stig-amd",
+        "amd: {rocm: '10.0'}",
+        (
+            "expected a release with packages for rocky9, found '10.0': ROCm 10.0 to 10.0 is listed"
+            " for rocky10"
+        ),
+    ),
+    (
+        "rocky10-stig-amd",
+        "amd: {rocm: '6.4'}",
+        "expected a release with packages for rocky10, found '6.4'",
+    ),
+    (
+        "rocky9-stig-amd",
+        "amd: {gfx_target: gfx1100}",
+        (
+            "expected one of gfx908, gfx90a, gfx942, gfx950, which ROCm 7.14 has packages for,"
+            " found 'gfx1100'"
+        ),
+    ),
+    (
+        "rocky9-stig-amd",
+        "amd: {rocm: '6.4', gfx_target: gfx950}",
+        "expected one of gfx908, gfx90a, gfx942, which ROCm 6.4 has packages for, found 'gfx950'",
+    ),
+    (
+        "rocky10-stig-amd",
+        "amd: {unlisted_reason: null}",
+        "expected unlisted_reason with 'vendor_support: unlisted'",
+    ),
+    (
+        "rocky10-stig-amd",
+        "amd: {vendor_support: listed}",
+        "expected unlisted: AMD lists Rocky for EL9 only",
+    ),
+]
+
+
+def _profile(tmp_path: Path, parent: str, hardware: str) -> Path:
+    path = tmp_path / "profile.yaml"
+    path.write_text(
+        f"extends: {parent}\nname: ours\ntitle: Ours\nhardware: {{{hardware}}}\n", "utf-8"
+    )
+    return path
+
+
+@pytest.mark.parametrize(("parent", "hardware", "problem"), REFUSED)
+def test_render_refuses_what_cannot_be_and_writes_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    parent: str,
+    hardware: str,
+    problem: str,
+) -> None:
+    path = _profile(tmp_path, parent, hardware)
+
+    code = cli.run(["render", str(path), "-o", str(tmp_path / "out")])
+
+    assert code == 3
+    assert problem in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("something ran")
+
+    for module, name in ((job, "plan"), (job, "build"), (probe, "acceleration"), (shutil, "which")):
+        monkeypatch.setattr(module, name, refuse)
+
+
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize("verb", [["build", "--as", "iso"], ["build"], ["prove"]])
+@pytest.mark.parametrize("parent", ["rocky9-stig-nvidia", "rocky10-stig-nvidia"])
+def test_nothing_is_built_under_a_licence_nobody_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: list[str], parent: str
+) -> None:
+    code = cli.run([*verb, parent, "-o", str(tmp_path / "out"), "--cache", str(tmp_path / "c")])
+
+    said = capsys.readouterr().err
+    assert code == 3
+    assert "hardware.nvidia.accept_eula: expected true" in said
+    assert "cuda-toolkit-13-3" in said
+    assert "not built yet" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize(
+    ("parent", "hardware"),
+    [("rocky9-stig-nvidia", "nvidia: {accept_eula: true}"), ("rocky10-stig-amd", "")],
+)
+def test_a_layer_that_is_not_built_yet_is_told_before_the_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], parent: str, hardware: str
+) -> None:
+    path = _profile(tmp_path, parent, hardware)
+
+    code = cli.run(["build", str(path), "-o", str(tmp_path / "out")])
+
+    assert code == 3
+    assert "are not built yet" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
