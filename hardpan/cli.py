@@ -19,6 +19,7 @@ VERBS = {
     "check": ("builder.commands.check:check", "Validate profiles; tell every problem at once."),
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
     "keys": ("scanners.commands.keys:keys", "Make and show signing keys."),
+    "media": ("builder.commands.media:media", "Look into repositories before a build."),
     "profiles": ("builder.commands.profiles:profiles", "List the shipped profiles."),
     "prove": (
         "hardpan.prove.commands:prove_command",

@@ -1,0 +1,155 @@
+"""Files of a dnf repository, from a folder or over http(s), with limits on size and time."""
+
+import http.client
+import re
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPMessage
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from hardpan import clock
+from hardpan.errors import InputError, UnreachableError
+
+_CHUNK = 1 << 16
+_CONNECT_S = 20.0
+_FILE_S = 300.0
+_REDIRECTS_MOST = 4
+_WORD = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
+
+
+class Files:
+    """A repository's files, told apart by where it lies."""
+
+    def __init__(self, repo: str) -> None:
+        """Take an address or a folder.
+
+        Raises:
+            InputError: it is neither.
+        """
+        self.is_url = "://" in repo
+        self._base = _address(repo) if self.is_url else ""
+        self._folder = Path(repo)
+        if not self.is_url and not self._folder.is_dir():
+            raise InputError(f"{repo}: expected a repository's folder or http(s) address")
+
+    def __str__(self) -> str:
+        """The address or the folder."""
+        return self._base or str(self._folder)
+
+    def fetch(self, name: str, to: Path, *, most: int) -> None:
+        """Copy the file ``name`` of the repository to ``to``.
+
+        Raises:
+            InputError: there is no such file, its name leads elsewhere, or it is longer
+                than ``most`` bytes.
+            UnreachableError: the server does not answer, or not in time.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or not all(_WORD.fullmatch(p) and p != ".." for p in parts):
+            raise InputError(f"{self}: expected a file inside of the repository, found {name!a}")
+        where = self._base + name if self.is_url else str(self._folder / name)
+        with self._opened(name, where) as source, to.open("wb") as sink:
+            left = most
+            for chunk in source:
+                left -= len(chunk)
+                if left < 0:
+                    raise InputError(f"{where}: expected at most {most} bytes, found more")
+                sink.write(chunk)
+
+    @contextmanager
+    def _opened(self, name: str, where: str) -> Iterator[Iterator[bytes]]:
+        if self.is_url:
+            with _asked(where) as answer:
+                yield _in_time(answer.read1, where)
+            return
+        path = self._folder / name
+        # Anything but a file could block for ever.
+        if not path.is_file():
+            hint = "createrepo_c makes a folder's repodata"
+            raise InputError(f"{where}: no such file", hint=hint)
+        try:
+            f = path.open("rb")
+        except OSError as e:
+            raise InputError(f"{where}: cannot be read: {e.strerror}") from e
+        with f:
+            yield iter(lambda: f.read(_CHUNK), b"")
+
+
+def _address(repo: str) -> str:
+    parts = urllib.parse.urlsplit(repo)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"{repo!a}: expected a folder or an http(s) address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InputError(
+            f"{parts.hostname}: expected an address without user, password, query and fragment"
+        )
+    if not repo.isascii() or not repo.isprintable() or " " in repo:
+        raise InputError(f"{repo!a}: expected an address in plain characters")
+    return repo.rstrip("/") + "/"
+
+
+class _Redirect(urllib.request.HTTPRedirectHandler):
+    """Follows a few redirects, to http(s) alone, and never from https to http."""
+
+    max_redirections = _REDIRECTS_MOST
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        allowed = ("https",) if req.type == "https" else ("http", "https")
+        if urllib.parse.urlsplit(newurl).scheme not in allowed:
+            raise InputError(f"{req.full_url}: leads away from {req.type}, to {newurl!a}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Http and https only: the usual opener also reads local files and ftp."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _Redirect(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+@contextmanager
+def _asked(url: str) -> Iterator[http.client.HTTPResponse]:
+    request = urllib.request.Request(url, headers={"User-Agent": "hardpan"})  # noqa: S310  http(s)
+    try:
+        with _opener().open(request, timeout=_CONNECT_S) as answer:
+            yield answer
+    except urllib.error.HTTPError as e:
+        e.close()
+        if e.code in (404, 410):
+            raise InputError(f"{url}: is not there ({e.code})", hint="is it a repository?") from e
+        if 300 <= e.code < 400:
+            raise InputError(f"{url}: leads in a circle or to no web address") from e
+        raise UnreachableError(f"{url}: the server answered {e.code}") from e
+    except (OSError, http.client.HTTPException) as e:
+        why = getattr(e, "reason", None) or e
+        raise UnreachableError(f"{url}: {why}") from e
+
+
+def _in_time(read: Callable[[int], bytes], where: str) -> Iterator[bytes]:
+    until = clock.monotonic() + _FILE_S
+    while chunk := read(_CHUNK):
+        if clock.monotonic() > until:
+            raise UnreachableError(f"{where}: did not come within {_FILE_S:.0f} s")
+        yield chunk
