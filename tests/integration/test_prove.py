@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.process import Completed, run, which
+from hardpan.process import Completed, run
 from tests.integration.conftest import CACHE, REPO, Proved, prove
+from tests.tooling.get_cosign import cosign
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo]
 
@@ -106,17 +107,16 @@ def test_the_smoke_test_measured_the_real_model(proved: Proved) -> None:
     assert len(smoke["model_sha256"]) == 64
 
 
-@pytest.mark.skipif(which("cosign") is None and not (REPO / ".venv/bin/cosign").exists(),
-                    reason="make setup-cosign was not run")  # fmt: skip
 def test_cosign_accepts_it_unchanged(proved: Proved, tmp_path: Path) -> None:
-    cosign = which("cosign") or REPO / ".venv" / "bin" / "cosign"
+    program = cosign()
+    assert program is not None, "run make setup-cosign"
     with zipfile.ZipFile(proved.evidence) as z:
         z.extractall(tmp_path)
         kind = json.loads(z.read("statement.json"))["predicateType"]
     root = tmp_path / "root.json"
     root.write_text('{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
     key = proved.evidence.with_name(proved.evidence.name.removesuffix(".evidence.zip") + ".pub")
-    argv = [cosign, "verify-blob-attestation", "--key", key, "--insecure-ignore-tlog"]
+    argv = [program, "verify-blob-attestation", "--key", key, "--insecure-ignore-tlog"]
     argv += ["--new-bundle-format", "--trusted-root", root, "--type", kind]
     argv += ["--bundle", tmp_path / "evidence.sigstore.json", tmp_path / "findings.json"]
 
@@ -140,7 +140,6 @@ def test_one_flipped_byte_is_trust_broken(proved: Proved, tmp_path: Path) -> Non
 def test_a_second_run_takes_every_stage_from_the_first(proved: Proved) -> None:
     again = prove(proved.out)
 
-    assert again.took_s < 120
     assert "install: taken from an earlier run" in again.said
     assert "scan: taken from an earlier run" in again.said
     assert "install: started" not in again.said

@@ -87,7 +87,6 @@ def test_a_hash_never_shows_in_the_plans_text(good: str) -> None:
     assert "grub.pbkdf2" not in shown
 
 
-@pytest.mark.skipif(not GOLDEN.exists(), reason="the lab's kickstart has no golden file yet")
 def test_the_labs_own_kickstart_is_obeyed_whole() -> None:
     plan = parse(GOLDEN.read_text("utf-8"), fips=True, strict=True)
 
