@@ -83,7 +83,7 @@ def test_fips_mode_is_really_on_and_nothing_claims_validation(proved: Proved) ->
         host = json.loads(z.read("host.json"))
         page = z.read("report.html").decode().lower()
 
-    assert host["fips_kernel_flag"] is True
+    assert host["fipsKernelFlag"] is True
     assert "fips=1" in host["cmdline"]
     for forbidden in ("fips validated", "fips compliant", "fips certified"):
         assert forbidden not in page
@@ -93,7 +93,7 @@ def test_the_lab_is_never_called_rocky(proved: Proved) -> None:
     with zipfile.ZipFile(proved.evidence) as z:
         host = json.loads(z.read("host.json"))
 
-    assert host["os_id"] == "hardpan-lab"
+    assert host["osId"] == "hardpan-lab"
     assert "rocky" not in json.dumps(host).lower()
 
 
@@ -104,7 +104,7 @@ def test_the_smoke_test_measured_the_real_model(proved: Proved) -> None:
     assert smoke["backend"] == "cpu"
     assert smoke["framework"].startswith("torch ")
     assert all(m["value"] > 0 for m in smoke["measures"])
-    assert len(smoke["model_sha256"]) == 64
+    assert len(smoke["modelSha256"]) == 64
 
 
 def test_cosign_accepts_it_unchanged(proved: Proved, tmp_path: Path) -> None:
