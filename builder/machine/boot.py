@@ -11,6 +11,7 @@ from builder.machine.probe import Acceleration
 from builder.machine.qemu import Machine, Spec, create_disk, free_port, running
 from builder.receipts import Access, Guest
 from hardpan import clock
+from hardpan.errors import ToolError
 from hardpan.events import Emit, Note
 
 _BOOT_S = 120.0
@@ -32,8 +33,8 @@ def booted(
     """A guest for the length of the block, powered off in order afterwards.
 
     With ``overlay`` the disk itself is not written to, and the guest's end is
-    the plug. The host keys come from
-    the guest's own console, so the first connection can already pin them.
+    the plug. The host keys come from the guest's own console, so the first
+    connection can already pin them.
 
     Raises:
         ToolError: it panics, stops in an emergency shell, does not answer in
@@ -45,13 +46,7 @@ def booted(
             layer = Path(room) / "overlay.qcow2"
             create_disk(layer, backing=spec.disk)
             used = replace(used, disk=layer)
-        began = clock.monotonic()
-        with running(used, acceleration, log=log) as machine:
-            patience = acceleration.patience
-            _await_ssh(machine, used.ssh_port, began + _BOOT_S * patience)
-            boot_s = clock.monotonic() - began
-            keys = _await_host_keys(machine, clock.monotonic() + _KEYS_S * patience)
-            emit(Note(stage="boot", text=f"SSH answers after {boot_s:.0f} s ({acceleration.kind})"))
+        with _answering(used, acceleration, log, emit) as (machine, boot_s, keys):
             yield Guest(
                 address="127.0.0.1",
                 port=used.ssh_port,
@@ -62,7 +57,38 @@ def booted(
                 boot_s=boot_s,
             )
             if not overlay:  # what is thrown away need not be in order
-                machine.power_off(timeout_s=_OFF_S * patience)
+                machine.power_off(timeout_s=_OFF_S * acceleration.patience)
+
+
+@contextlib.contextmanager
+def _answering(
+    spec: Spec, acceleration: Acceleration, log: Path, emit: Emit
+) -> Iterator[tuple[Machine, float, tuple[str, ...]]]:
+    """A machine that answers on SSH, how many seconds that took, and its host keys.
+
+    An emulated machine that panics while it starts is started once more: QEMU's
+    threads race with a kernel that patches its own code ("Oops: int3").
+    """
+    patience = acceleration.patience
+    for again in (acceleration.kind == "tcg", False):
+        began = clock.monotonic()
+        with running(spec, acceleration, log=log) as machine:
+            try:
+                _await_ssh(machine, spec.ssh_port, began + _BOOT_S * patience)
+                boot_s = clock.monotonic() - began
+                keys = _await_host_keys(machine, clock.monotonic() + _KEYS_S * patience)
+            except ToolError as e:
+                if not again or not _panicked(machine):
+                    raise
+                emit(Note(stage="boot", text=f"{e}; starting it once more"))
+                continue
+            emit(Note(stage="boot", text=f"SSH answers after {boot_s:.0f} s ({acceleration.kind})"))
+            yield machine, boot_s, keys
+            return
+
+
+def _panicked(machine: Machine) -> bool:
+    return machine.panicked() or "Kernel panic" in machine.console.failure
 
 
 def _await_ssh(machine: Machine, port: int, end: float) -> None:

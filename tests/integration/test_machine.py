@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from builder.machine.probe import acceleration
 from builder.machine.qemu import Spec, check_disk
 from builder.receipts import Access, Iso
 from hardpan.errors import ToolError
-from hardpan.events import silent
+from hardpan.events import Event, Note, silent
 from hardpan.files import MiB, Sha256
 from hardpan.process import run, spawn
 
@@ -122,6 +123,31 @@ def test_a_disk_that_boots_nothing_never_answers(
         ),
     ):
         pass
+
+
+def test_an_emulated_guest_that_panics_at_its_start_gets_one_more_try(tmp_path: Path) -> None:
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(sector(saying(b"Kernel panic - not syncing: x\r\n")).ljust(1 << 20, b"\0"))
+    run(
+        ["qemu-img", "convert", "-O", "qcow2", raw, tmp_path / "disk.qcow2"],
+        timeout_s=20,
+    )
+    access = Access(user="x", private_key=tmp_path / "key", public_key="")
+    notes: list[Event] = []
+    power = replace(acceleration(), kind="tcg")
+
+    with (
+        pytest.raises(ToolError, match="failed to boot: Kernel panic"),
+        booted(
+            spec(tmp_path), access, power, log=tmp_path / "b.log", emit=notes.append, overlay=True
+        ),
+    ):
+        pass
+
+    said = [n.text for n in notes if isinstance(n, Note)]
+    assert len(said) == 1
+    assert "Kernel panic" in said[0]
+    assert said[0].endswith("starting it once more")
 
 
 def test_a_terminated_build_leaves_no_qemu_and_no_half_disk(tmp_path: Path) -> None:
