@@ -30,6 +30,7 @@ VERBS = {
     "show": ("scanners.commands.show:show", "Show what an evidence file says."),
     "smoke": ("scanners.commands.smoke:smoke", "Run the AI workload test alone."),
     "verify": ("scanners.commands.verify:verify", "Check evidence against a trust policy."),
+    "wheels": ("builder.commands.wheels:wheels", "Look into Python wheels for FIPS trouble."),
 }
 """Verb -> (``module:attribute`` of a click command, one line of help)."""
 

@@ -1,0 +1,116 @@
+"""A lock file with hashes, in pip's requirements format; what cannot be held against is refused."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.errors import InputError
+from hardpan.files import Sha256, sha256_bytes
+
+_MOST = 16 << 20
+_PINNED = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.!+_-]+)"
+    r"\s*(?:;(?P<marker>.*))?"
+)
+_HASH = re.compile(r"--hash[= ](?P<algorithm>[a-z0-9]+):(?P<digest>[0-9a-fA-F]+)")
+_INCLUDES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+_HINT = "write it with 'pip-compile --generate-hashes' or 'uv pip compile --generate-hashes'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One locked package."""
+
+    name: str
+    """Its normalised name."""
+
+    version: str
+    """Its version as written."""
+
+    sha256s: frozenset[str]
+    """Digests of the files that are allowed."""
+
+    conditional: bool
+    """True when a marker says for which machines it is meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock file."""
+
+    sha256: Sha256
+    """Digest of the file."""
+
+    entries: tuple[Entry, ...]
+    """In its order."""
+
+
+def load(path: Path) -> Lock:
+    """The lock file at ``path``.
+
+    Raises:
+        InputError: it cannot be read, or an entry has no version or no SHA-256; says the line.
+    """
+    try:
+        with path.open("rb") as f:
+            data = f.read(_MOST + 1)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if len(data) > _MOST:
+        raise InputError(f"{path}: expected at most {_MOST} bytes, found more")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}: expected UTF-8, byte {e.start} is not") from e
+    entries = tuple(_entries(path, text))
+    if not entries:
+        raise InputError(f"{path}: expected locked packages, found none", hint=_HINT)
+    return Lock(sha256=sha256_bytes(data), entries=entries)
+
+
+def normalised(name: str) -> str:
+    """A package's name as every spelling of it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _entries(path: Path, text: str) -> Iterator[Entry]:
+    for line, logical in _logical(text):
+        where = f"{path}:{line}"
+        words = logical.split(None, 1)
+        if words[0].split("=")[0] in _INCLUDES or words[0][:2] in ("-r", "-c", "-e"):
+            raise InputError(f"{where}: expected one whole lock, found {words[0]!a}")
+        if logical.startswith("-"):
+            continue
+        wanted, *_ = logical.split(" --hash", 1)
+        pinned = _PINNED.fullmatch(wanted.strip())
+        if pinned is None:
+            raise InputError(f"{where}: expected name==version, found {wanted[:100]!a}")
+        digests = [(m["algorithm"], m["digest"].lower()) for m in _HASH.finditer(logical)]
+        allowed = frozenset(d for a, d in digests if a == "sha256" and len(d) == 64)
+        if not allowed:
+            raise InputError(f"{where}: {pinned['name']}: expected a sha256 hash", hint=_HINT)
+        yield Entry(
+            name=normalised(pinned["name"]),
+            version=pinned["version"],
+            sha256s=allowed,
+            conditional=bool(pinned["marker"]),
+        )
+
+
+def _logical(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their continuations, without comments, and where each begins."""
+    begun, parts = 0, []
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = re.sub(r"(?:^|(?<=\s))#.*", "", raw.rstrip("\r"))
+        begun = begun if parts else number
+        more = line.endswith("\\")
+        parts.append(line.removesuffix("\\").strip())
+        if not more:
+            whole = " ".join(p for p in parts if p)
+            parts = []
+            if whole:
+                yield begun, whole
+    whole = " ".join(p for p in parts if p)
+    if whole:
+        yield begun, whole

@@ -1,0 +1,126 @@
+"""What an audit of wheels says, and how much of a wheel it reads."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hardpan.errors import InputError
+from hardpan.files import Sha256
+
+Severity = Literal["high", "medium", "low"]
+SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
+"""The worst first."""
+
+Kind = Literal[
+    "bundled_crypto",
+    "unguarded_md5",
+    "not_locked",
+    "digest_differs",
+    "not_there",
+    "unsafe_archive",
+    "not_checked",
+]
+
+
+class BrokenError(InputError):
+    """A wheel, or a file in it, that cannot be read as what it says it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of one wheel is read before it is refused, or a part left unread."""
+
+    members: int = 200_000
+    """Entries of the archive."""
+
+    directory_bytes: int = 64 << 20
+    """Bytes of the archive's own list of entries."""
+
+    open_bytes: int = 24 << 30
+    """Bytes that all files may take once unpacked; PyTorch's take some 4 GiB."""
+
+    calm_bytes: int = 256 << 20
+    """Below this, ``ratio`` does not matter."""
+
+    ratio: int = 100
+    """How many times its packed size a wheel may take."""
+
+    record_bytes: int = 32 << 20
+    """Bytes of RECORD."""
+
+    source_bytes: int = 2 << 20
+    """Bytes of one Python source: a syntax tree takes some hundred times as much."""
+
+    closure_bytes: int = 96 << 20
+    """Bytes of sources read to learn which modules an import reaches."""
+
+    table_bytes: int = 64 << 20
+    """Bytes of one symbol or string table of an ELF file."""
+
+    findings: int = 200
+    """Findings of one kind told per wheel; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing to know before a wheel goes onto a hardened host."""
+
+    kind: Kind
+    """What it is about."""
+
+    severity: Severity
+    """How much it matters."""
+
+    wheel: str
+    """File name of the wheel; of the lock's entry, ``name==version``, when none is there."""
+
+    what: str
+    """One sentence."""
+
+    where: str = ""
+    """The file inside of the wheel, or nothing."""
+
+    line: int = 0
+    """Its line, or 0."""
+
+    library: str = ""
+    """The cryptographic library that was found."""
+
+    version: str = ""
+    """Its version, where the file tells it."""
+
+    evidence: tuple[str, ...] = ()
+    """What it was recognised by: text with its offset, symbols, SONAME."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """One wheel that was looked at."""
+
+    file: str
+    """Its file name."""
+
+    sha256: Sha256
+    """Digest of the file."""
+
+    refused: bool
+    """True when the archive is not to be opened, and nothing in it was looked at."""
+
+    natives: int
+    """ELF files in it."""
+
+    sources: int
+    """Python sources in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What a folder of wheels holds."""
+
+    lock_sha256: Sha256 | None
+    """Digest of the lock file that the wheels were held against, if any."""
+
+    wheels: tuple[Wheel, ...]
+    """In the order of their names."""
+
+    findings: tuple[Finding, ...]
+    """The worst first, then by wheel, file and line."""
