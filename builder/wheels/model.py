@@ -47,14 +47,14 @@ class Limits:
     record_bytes: int = 32 << 20
     """Bytes of RECORD."""
 
-    source_bytes: int = 2 << 20
-    """Bytes of one Python source: a syntax tree takes some hundred times as much."""
+    source_bytes: int = 1 << 20
+    """Bytes of one Python source: a hostile one's syntax tree takes 900 times as much."""
 
     closure_bytes: int = 96 << 20
     """Bytes of sources read to learn which modules an import reaches."""
 
-    table_bytes: int = 64 << 20
-    """Bytes of one symbol or string table of an ELF file."""
+    table_bytes: int = 192 << 20
+    """Bytes of one symbol or string table of an ELF file; TensorFlow's largest has 168 MiB."""
 
     findings: int = 200
     """Findings of one kind told per wheel; the rest is counted."""

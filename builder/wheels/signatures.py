@@ -42,7 +42,9 @@ def _bytes(*patterns: bytes) -> tuple[re.Pattern[bytes], ...]:
 
 
 def _soname(names: str) -> re.Pattern[str]:
-    return re.compile(rf"lib(?:{names})(?:-[0-9a-f]{{8}})?(?:[-.][0-9.]{{1,16}})?\.so(?:\.[\w.]*)?")
+    return re.compile(
+        rf"lib(?:{names})(?:(?:-\w{{1,20}})?-[0-9a-f]{{8}})?(?:[-.][0-9.]{{1,16}})?\.so(?:\.[\w.]*)?"
+    )
 
 
 _DATE = rb" {1,2}\d{1,2} [A-Z][a-z]{2} \d{4}"
@@ -58,7 +60,7 @@ SIGNATURES = (
             rb"crypto/provider_core\.c\0",
             rb"crypto/engine/eng_lib\.c\0",
         ),
-        symbols=(b"OSSL_PROVIDER_load", b"OSSL_LIB_CTX_new", b"OPENSSL_LH_new", b"SSLeay_version"),
+        symbols=(b"OSSL_PROVIDER_load", b"OSSL_LIB_CTX_new", b"OPENSSL_LH_new"),
         soname=_soname("crypto|ssl"),
     ),
     Signature(
@@ -68,7 +70,7 @@ SIGNATURES = (
     ),
     Signature(
         library="AWS-LC",
-        seen="cargo, with aws-lc-rs 1.16.1",
+        seen="rustup with aws-lc-rs 1.16.1, hf_xet 1.6.0",
         texts=_bytes(
             rb"OpenSSL \d\.\d\.\d \(compatible; AWS-LC (?:FIPS )?(?P<v>[\d.]{1,16})\)",
             rb"/aws-lc-(?:fips-)?sys-(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3})/",
@@ -79,7 +81,7 @@ SIGNATURES = (
     ),
     Signature(
         library="BoringSSL",
-        seen="grpcio's cygrpc",
+        seen="grpcio 1.84.0, curl_cffi 0.16.3",
         texts=_bytes(
             rb"OpenSSL \d\.\d\.\d \(compatible; BoringSSL\)",
             rb"boringssl(?:-with-bazel)?/(?:src/)?(?:crypto|ssl)/",
@@ -89,13 +91,13 @@ SIGNATURES = (
     ),
     Signature(
         library="ring",
-        seen="unverified",
+        seen="maturin 1.15.0 (ring 0.17.14)",
         texts=_bytes(rb"/ring-(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3})/src/"),
         families=_bytes(rb"ring_core_(?P<v>\d{1,3}_\d{1,3}_\d{1,3})_\w{1,80}\0"),
     ),
     Signature(
         library="rustls",
-        seen="cargo, with rustls 0.23.37",
+        seen="hf_xet 1.6.0 (rustls 0.23.37)",
         texts=_bytes(rb"/rustls-(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3})/src/"),
     ),
     Signature(
@@ -154,7 +156,7 @@ SIGNATURES = (
     ),
     Signature(
         library="Go crypto",
-        seen="unverified",
+        seen="cosign 2.5 (Go 1.24.4)",
         texts=(re.compile(rb"\xff Go buildinf:[\x00-\xff]{19}(?P<v>go1\.\d{1,2}(?:\.\d{1,2})?)"),),
         needs=re.compile(rb"crypto/(?:tls|aes|rsa|ecdsa|internal)[./]"),
     ),
