@@ -166,11 +166,11 @@ class Stream:
                     name = _shown(match[0])
                     places[match.start()] = (signature.library, name, _version(match))
         for at in sorted(elf.defined(self._head, entries, set(places))) if places else ():
-            library, symbol, version = places[at]
+            library, named, version = places[at]
             trace = traces.setdefault(library, _Trace())
             trace.version = trace.version or version
             trace.only_text = False
-            trace.evidence.append(f"symbol {symbol}")
+            trace.evidence.append(f"symbol {named}")
 
 
 def pieces(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[bytes]:

@@ -100,7 +100,8 @@ def _entries(path: Path, text: str) -> Iterator[Entry]:
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
     """Lines with their continuations, without comments, and where each begins."""
-    begun, parts = 0, []
+    begun = 0
+    parts: list[str] = []
     for number, raw in enumerate(text.split("\n"), 1):
         line = re.sub(r"(?:^|(?<=\s))#.*", "", raw.rstrip("\r"))
         begun = begun if parts else number

@@ -47,7 +47,7 @@ def reached(
     """
     left = [m for m in sorted(known, reverse=True) if "." not in m and m.lower() not in _TESTS]
     done = set(left)
-    found = set()
+    found: set[str] = set()
     while left and found != wanted:
         module = left.pop()
         member = known[module]
