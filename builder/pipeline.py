@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import fixes, install, layers, seal, shell
+from builder import install, layers, seal, shell
 from builder.machine.boot import booted
 from builder.machine.probe import Acceleration
 from builder.machine.qemu import Spec, check_disk
@@ -43,7 +43,6 @@ Shell = Callable[[Guest], AbstractContextManager[seal.Shell]]
 """Opens a root shell on a booted guest."""
 
 _COPY_MIB = 8192
-_ANSIBLE = Path(__file__).parent / "ansible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +174,8 @@ def harden(
         "base": base.sha256,
         "content": content_sha256,
         "profile": digest(plan.profile),
-        "roles": _roles_digest(),
+        "layers": layers.digest(),
+        "seal": sha256_file(Path(str(seal.__file__))),
     }
 
     def work(note: Callable[[str], None]) -> Receipt:
@@ -283,10 +283,3 @@ def _layer(told: dict[str, object]) -> LayerReceipt:
         took_s=float(str(told["took_s"])),
         outcomes=tuple(RuleOutcome(**o) for o in outcomes),
     )
-
-
-def _roles_digest() -> Sha256:
-    """Digest of everything that decides what the layers do."""
-    files = sorted(p for p in _ANSIBLE.rglob("*") if p.is_file() and ".ansible" not in p.parts)
-    files += [Path(str(m.__file__)) for m in (fixes, layers, seal)]
-    return sha256_bytes("".join(f"{p.name} {sha256_file(p)}\n" for p in files).encode())

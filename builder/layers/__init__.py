@@ -1,0 +1,81 @@
+"""The layers: Ansible roles run over SSH on a booted guest.
+
+One file per layer, one line in the table below. A layer's ``put`` makes ready what
+its role needs and runs it.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from builder.layers import ml_cpu, stig
+from builder.layers.ansible import PLAYBOOKS, STAGE
+from builder.layers.task import Task
+from builder.receipts import Assessment, Guest, LayerReceipt
+from hardpan.errors import InputError
+from hardpan.events import Emit, Note
+from hardpan.files import Sha256, sha256_bytes, sha256_file
+from profiles.model import Layer, Profile
+
+BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
+    "ml_cpu": ml_cpu.put,
+    "stig": stig.put,
+}
+"""The layers whose roles exist; the others of ``profiles.model.Layer`` come later."""
+
+
+def check(profile: Profile) -> None:
+    """Pass if every layer of the profile can be built.
+
+    Raises:
+        InputError: one cannot, not yet.
+    """
+    missing = [name for name in profile.layers if name not in BUILT]
+    if missing:
+        raise InputError(
+            f"{profile.name}: the layers {', '.join(missing)} are not built yet",
+            hint="'hardpan render' shows what they will do; '--as iso' builds without layers",
+        )
+
+
+def apply(
+    profile: Profile,
+    guest: Guest,
+    assessment: Assessment,
+    *,
+    cache: Path,
+    emit: Emit,
+) -> tuple[LayerReceipt, ...]:
+    """Put the profile's layers on ``guest``, in the profile's order.
+
+    Raises:
+        ToolError: a task failed; its name and what it said are in the error.
+        UnreachableError: the guest stopped answering.
+        TrustError: it has another host key than the guest's, or a download is not the right one.
+        InputError: a layer is not built yet.
+    """
+    check(profile)
+    made = []
+    for layer in profile.layers:
+        emit(Note(stage=STAGE, text=f"layer {layer}"))
+        with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
+            task = Task(
+                layer=layer,
+                profile=profile,
+                guest=guest,
+                assessment=assessment,
+                cache=cache,
+                folder=Path(name),
+                emit=emit,
+            )
+            made.append(BUILT[layer](task))
+    return tuple(made)
+
+
+def digest() -> Sha256:
+    """Digest of everything that decides what the layers do."""
+    ours = Path(__file__).parent
+    files = [p for p in PLAYBOOKS.rglob("*") if p.is_file() and ".ansible" not in p.parts]
+    files += ours.glob("*.py")
+    told = {str(p.relative_to(ours.parent)): sha256_file(p) for p in files}
+    return sha256_bytes("".join(f"{n} {told[n]}\n" for n in sorted(told)).encode())

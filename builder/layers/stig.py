@@ -1,0 +1,35 @@
+"""The layer ``stig``: the fixes of the rules that a scan found failing."""
+
+from dataclasses import replace
+
+from builder.layers import fixes
+from builder.layers.ansible import STAGE
+from builder.layers.task import Task
+from builder.receipts import LayerReceipt
+from hardpan import clock
+from hardpan.events import Note
+from hardpan.files import sha256_bytes
+
+
+def put(task: Task) -> LayerReceipt:
+    """Mend what failed; what came of each rule is in the receipt."""
+    profile, today = task.profile, clock.now().date()
+    excepted = {e.rule_id: e.reason for e in profile.stig.exceptions if e.expires >= today}
+    batch = fixes.batch(task.assessment.remedies, excepted)
+    archive, back = task.folder / "fixes.tar", task.folder / "outcomes.json"
+    archive.write_bytes(batch.archive)
+    user = next(u for u in profile.users if u.name == profile.build_user)
+    made = task.run(
+        {
+            "stig_archive": str(archive),
+            "stig_outcomes": str(back),
+            # Of the batch's own name: what an interrupted run left of another is not taken up.
+            "stig_room": f"/root/.hardpan-stig-{sha256_bytes(batch.archive)[:12]}",
+            "stig_user": user.name,
+            "stig_sudo": user.sudo,
+        }
+    )
+    told = fixes.read_outcomes(back.read_bytes(), batch)
+    for trouble in told.troubles:
+        task.emit(Note(stage=STAGE, text=f"stig: {trouble}"))
+    return replace(made, outcomes=told.outcomes)
