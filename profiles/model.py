@@ -49,6 +49,10 @@ Layer = Literal[
     "containers",
     "ml_frameworks",
     "ml_cpu",
+    "kernel_hardening",
+    "tuning",
+    "sovereign_stack",
+    "audit",
     "stig",
 ]
 Whole = Annotated[int, Strict()]
