@@ -4,12 +4,15 @@ Both are made once and cached under ``images/cache``, as ``make demo`` does.
 """
 
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hardpan.process import Completed, run
+from tests.integration.lab_host import LabHost, Payload, lab_host, unpacked
 
 REPO = Path(__file__).parents[2]
 CACHE = REPO / "images" / "cache"
@@ -26,6 +29,20 @@ def lab_media() -> dict[str, object]:
     receipt = json.loads(made.stdout)
     assert isinstance(receipt, dict)
     return receipt
+
+
+@pytest.fixture(scope="session")
+def lab_payload(lab_media: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Payload:
+    """The lab media, unpacked once for all lab hosts of a session."""
+    assert os.geteuid() == 0, "lab hosts need root: they are namespaces and mounts"
+    return unpacked(Path(str(lab_media["iso"])), tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture
+def host(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
+    """A fresh lab host, booted; some two seconds."""
+    with lab_host(lab_payload, tmp_path) as running:
+        yield running
 
 
 class Proved:

@@ -1,7 +1,6 @@
 import io
 import json
 import tarfile
-from pathlib import Path
 
 import pytest
 
