@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, Strict
 
 from hardpan.files import MiB
 from profiles.hardware import Hardware, Section
+from profiles.needs import with_needed
 from profiles.words import (
     CatalogName,
     DayText,
@@ -299,6 +300,11 @@ class Profile(Section):
     def kernel_arguments(self) -> tuple[str, ...]:
         """The command line's additions: the boot section's, then the hardware's."""
         return self.boot.kernel_arguments + self.hardware.kernel_arguments
+
+    @property
+    def install(self) -> tuple[str, ...]:
+        """What the installer installs: the packages section's, then what the layers need."""
+        return with_needed(self.packages.install, self.layers)
 
     @property
     def disk_size_mib(self) -> MiB:

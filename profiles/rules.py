@@ -6,7 +6,8 @@ from typing import Any
 from hardpan.files import MiB
 from profiles import rules_hardware
 from profiles.hardware import Hardware
-from profiles.model import Boot, Machine, Stig, Storage, User
+from profiles.model import Boot, Layer, Machine, Packages, Stig, Storage, User
+from profiles.needs import NEEDED_BY
 from profiles.rule import Broken, Path, Rules
 from profiles.stig import (
     DANGEROUS_ARGUMENTS,
@@ -28,6 +29,17 @@ def broken(parts: Mapping[str, Any]) -> Iterator[Broken]:
     """Every rule that does not hold among the sections in ``parts``; others are not asked."""
     yield from _RULES.broken(parts)
     yield from rules_hardware.RULES.broken(parts)
+
+
+@_RULES.reads("packages", "layers")
+def _packages(packages: Packages, layers: tuple[Layer, ...]) -> Iterator[Broken]:
+    named = dict.fromkeys(packages.install, "packages.install")
+    named |= {name: layer for layer in layers for name in NEEDED_BY.get(layer, ())}
+    for i, name in enumerate(packages.remove):
+        if name in named:
+            yield Broken(
+                ("packages", "remove", i), f"{name} is to be installed too, by {named[name]}"
+            )
 
 
 @_RULES.reads("storage")

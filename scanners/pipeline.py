@@ -133,7 +133,7 @@ def expected(profile: Profile) -> Expected:
         sudo_nopasswd=user.sudo == "nopasswd",
         enabled=profile.services.enabled,
         disabled=profile.services.disabled,
-        packages=tuple(p for p in profile.packages.install if not p.startswith("@")),
+        packages=tuple(p for p in profile.install if not p.startswith("@")),
         absent_packages=profile.packages.remove,
         time_servers=profile.system.ntp_servers,
         ai_python="/usr/bin/python3" if "ml_cpu" in profile.layers else "",

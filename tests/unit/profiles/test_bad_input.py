@@ -74,6 +74,7 @@ VALUES = [
     ("layers: [stig]", "layers: [stgi]", "layers[0]: expected nvidia_driver, cuda, amd_driver"),
     ("layers: [stig]", "layers: [stig, stig]", "layers[1]: stig is there twice"),
     ("layers: [stig]", "layers: [ml_cpu, stig]", "ml_cpu needs 'accelerator: cpu', found 'none'"),
+    ("remove: [vsftpd]", "remove: [aide]", "packages.remove[0]: aide is to be installed too, by p"),
     # Exceptions.
     ("owner: me, ", "", "stig.exceptions[0].owner: is missing"),
     ("expires: 2027-11-30", "expires: 30.11.2027", "expected a day as 2027-11-30"),

@@ -1,0 +1,19 @@
+"""What a layer needs of the distribution before it can be put on: the installer brings it.
+
+A sealed image reaches no repository, so these lie in ``%packages`` of the kickstart.
+"""
+
+from collections.abc import Mapping
+
+NEEDED_BY: Mapping[str, tuple[str, ...]] = {
+    "audit": ("audit", "rsyslog"),
+    "tuning": ("tuned",),
+    "sovereign_stack": ("nftables", "nginx"),
+}
+"""Layer -> packages of the distribution, for the layers that need any."""
+
+
+def with_needed(install: tuple[str, ...], layers: tuple[str, ...]) -> tuple[str, ...]:
+    """The packages to install, and behind them what the layers need and nobody named."""
+    needed = (name for layer in layers for name in NEEDED_BY.get(layer, ()))
+    return tuple(dict.fromkeys((*install, *needed)))
