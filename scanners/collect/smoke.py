@@ -5,14 +5,22 @@ figure is believed. A run on the CPU is named so and never gives a GPU verdict.
 """
 
 import json
-import re
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.errors import ToolError
 from hardpan.files import Sha256
-from scanners.model import Measure, Smoke
+from scanners.collect.answers import (
+    digest,
+    exactly,
+    measure,
+    number,
+    refused,
+    samples,
+    text,
+    whole,
+)
+from scanners.model import Smoke
 from scanners.transport import Transport
 
 MODEL = "all-MiniLM-L6-v2"
@@ -38,10 +46,7 @@ BertTokenizer) on torch 2.13, mean pooling. The workload differs from it by 2.4e
 _WORKLOAD = Path(__file__).parent / "workload" / "smoke.py"
 _USER = "ai"
 _MAX_BYTES = 1 << 20
-_MAX_SAMPLES = 10_000
 _MAX_THREADS = 4096
-_MAX_TEXT = 200
-_MOST = 1e12
 _FIELDS = ("torch", "python", "threads", "cpu", "model_sha256", "matrix", "embedding")
 _BUDGET_S = 20.0
 _WORST_COSINE = 1e-3
@@ -52,6 +57,7 @@ _FASTEST_GFLOPS = 100_000.0
 """Above this no CPU is: such a figure is an error, not a triumph."""
 
 _RIGHT = "results are right; a CPU run, with no reference to hold the speed against"
+_UNHELD = "a CPU run, with no reference for this machine"
 _SCRIPT = """set -eu
 cd /
 set -a
@@ -136,7 +142,7 @@ def judged(data: bytes) -> Smoke:
         framework=f"torch {told.torch}",
         model=MODEL,
         model_sha256=Sha256(told.digest),
-        measures=tuple(_measure(*f, reason) for f in figures if f[-1]),
+        measures=tuple(measure(*f, reason, _UNHELD) for f in figures if f[-1]),
         environment=told.environment,
         verdict="fail" if wrong else "error" if absurd else "pass",
         reason=reason or _RIGHT,
@@ -145,23 +151,23 @@ def judged(data: bytes) -> Smoke:
 
 def _told(data: bytes) -> _Told:
     try:
-        told = _exactly(json.loads(data, parse_constant=_refused), _FIELDS)
-        matrix = _exactly(told["matrix"], ("samples", "relative_error"))
+        told = exactly(json.loads(data, parse_constant=refused), _FIELDS)
+        matrix = exactly(told["matrix"], ("samples", "relative_error"))
         embedding = None
         if told["embedding"] is not None:
-            embedding = _exactly(told["embedding"], ("latency", "throughput", "cosines"))
+            embedding = exactly(told["embedding"], ("latency", "throughput", "cosines"))
         return _Told(
-            torch=_text(told["torch"]),
+            torch=text(told["torch"]),
             environment={
-                "cpu": _text(told["cpu"]),
-                "python": _text(told["python"]),
-                "threads": str(_threads(told["threads"])),
+                "cpu": text(told["cpu"]),
+                "python": text(told["python"]),
+                "threads": str(whole(told["threads"], least=1, most=_MAX_THREADS)),
             },
-            digest=_digest(told["model_sha256"]),
-            gflops=_samples(matrix["samples"]),
-            error=_number(matrix["relative_error"]),
-            latency=_samples(embedding["latency"]) if embedding else [],
-            throughput=_samples(embedding["throughput"]) if embedding else [],
+            digest=digest(told["model_sha256"]),
+            gflops=samples(matrix["samples"]),
+            error=number(matrix["relative_error"]),
+            latency=samples(embedding["latency"]) if embedding else [],
+            throughput=samples(embedding["throughput"]) if embedding else [],
             cosines=_cosines(embedding["cosines"]) if embedding else [],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as e:
@@ -181,63 +187,7 @@ def _wrong(told: _Told) -> str:
     return ""
 
 
-def _measure(name: str, unit: str, direction: str, samples: list[float], wrong: str) -> Measure:
-    return Measure(
-        name=name,
-        unit=unit,
-        direction=direction,
-        value=round(statistics.median(samples), 4),
-        n=len(samples),
-        minimum=round(min(samples), 4),
-        maximum=round(max(samples), 4),
-        verdict="error" if wrong else "not_checked",
-        reason=wrong or "a CPU run, with no reference for this machine",
-    )
-
-
-def _exactly(value: object, names: tuple[str, ...]) -> dict[str, object]:
-    if not isinstance(value, dict) or set(value) != set(names):
-        raise TypeError(f"expected an object with {', '.join(names)}")
-    return value
-
-
-def _refused(name: str) -> float:
-    raise ValueError(f"{name} is no figure")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
-        raise TypeError("expected a short line of text")
-    return value
-
-
-def _digest(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise TypeError("expected a SHA-256 digest")
-    return value
-
-
-def _threads(value: object) -> int:
-    if type(value) is not int or not 0 < value <= _MAX_THREADS:
-        raise TypeError("expected a number of threads")
-    return value
-
-
 def _cosines(value: object) -> list[float]:
     if not isinstance(value, list) or len(value) != len(COSINES):
         raise TypeError(f"expected {len(COSINES)} cosines")
-    return [_number(x, least=-2.0) for x in value]
-
-
-def _samples(value: object) -> list[float]:
-    if not isinstance(value, list) or not 0 < len(value) <= _MAX_SAMPLES:
-        raise ValueError("expected a list of samples")
-    return [_number(x) for x in value]
-
-
-def _number(value: object, *, least: float = 0.0) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError("expected a number")
-    if not least <= value <= _MOST:  # nor is nan, nor infinity
-        raise ValueError("expected a finite number that can be")
-    return float(value)
+    return [number(x, least=-2.0) for x in value]
