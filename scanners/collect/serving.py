@@ -40,7 +40,9 @@ class Server:
     model: str
     """The name it serves the model under."""
 
-    model_sha256: Sha256
+    model_file: str
+    """Where the target keeps it; its digest is taken there."""
+
     key_file: str
     """File on the target with an API key."""
 
@@ -76,6 +78,7 @@ def serving(via: Transport, server: Server, *, timeout_s: float) -> Smoke:
     """
     argv = ["/usr/bin/python3", "-", "--host", server.host, "--port", str(server.port)]
     argv += ["--cafile", server.cafile, "--key-file", server.key_file, "--model", server.model]
+    argv += ["--model-file", server.model_file]
     argv += ["--tokens", str(server.tokens), "--timeout-s", str(server.answer_s)]
     done = via.run(
         argv,
@@ -93,13 +96,13 @@ def judged(data: bytes, server: Server) -> Smoke:
     Raises:
         ToolError: it is not the expected JSON.
     """
-    names = ("python", "openssl", "anonymous", "wrong_key", "with_key", "answers")
+    statuses = ("anonymous", "wrong_key", "with_key")
+    names = ("python", "openssl", "model_sha256", "answers", *statuses)
     try:
         told = exactly(json.loads(data, parse_constant=refused), names)
         python, openssl = text(told["python"]), text(told["openssl"])
-        anonymous, wrong_key, with_key = (
-            whole(told[n], most=_STATUS_MOST) for n in ("anonymous", "wrong_key", "with_key")
-        )
+        model = Sha256(digest(told["model_sha256"]))
+        anonymous, wrong_key, with_key = (whole(told[n], most=_STATUS_MOST) for n in statuses)
         answers = _answers(told["answers"])
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise ToolError(["the chat test"], f"gave figures that cannot be read: {e}") from e
@@ -114,7 +117,7 @@ def judged(data: bytes, server: Server) -> Smoke:
         backend="cpu",
         framework=server.engine,
         model=server.model,
-        model_sha256=server.model_sha256,
+        model_sha256=model,
         measures=tuple(measure(*f, wrong, _UNHELD) for f in figures if f[-1]),
         environment={"client": f"Python {python}, {openssl}", "tokens": str(server.tokens)},
         verdict="fail" if wrong else "pass",

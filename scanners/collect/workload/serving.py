@@ -102,6 +102,15 @@ def _pieces(answer: http.client.HTTPResponse) -> Iterator[str]:
     raise ValueError("the answer does not end")
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of a file of any size."""
+    made = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            made.update(block)
+    return made.hexdigest()
+
+
 def main() -> None:
     """Ask, and print what came back."""
     asked = argparse.ArgumentParser()
@@ -110,6 +119,7 @@ def main() -> None:
     asked.add_argument("--cafile", required=True)
     asked.add_argument("--key-file", type=Path, required=True)
     asked.add_argument("--model", required=True)
+    asked.add_argument("--model-file", type=Path, required=True)
     asked.add_argument("--tokens", type=int, required=True)
     asked.add_argument("--timeout-s", type=float, required=True)
     given = asked.parse_args()
@@ -120,6 +130,7 @@ def main() -> None:
     told = {
         "python": ".".join(map(str, sys.version_info[:3])),
         "openssl": ssl.OPENSSL_VERSION,
+        "model_sha256": digest(given.model_file),
         "anonymous": client.status("GET", "/v1/models"),
         "wrong_key": client.status("GET", "/v1/models", "x" * 43),
         "with_key": client.status("GET", "/v1/models", key),

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from hardpan.files import Sha256
 from scanners.collect.serving import Server, judged
 
 SERVER = Server(
     model="hardpan-tiny-random",
-    model_sha256=Sha256("1" * 64),
+    model_file="/opt/ai/models/hardpan-tiny-random/model.gguf",
     key_file="/etc/hardpan/key",
     cafile="/etc/hardpan/tls.crt",
     engine="llama-cpp-python",
@@ -26,6 +25,7 @@ def told(**other: object) -> dict[str, Any]:
     return {
         "python": "3.13.5",
         "openssl": "OpenSSL 3.5.1 1 Jul 2025",
+        "model_sha256": "1" * 64,
         "anonymous": 401,
         "wrong_key": 401,
         "with_key": 200,
