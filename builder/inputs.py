@@ -2,6 +2,7 @@
 
 import kickstart
 from hardpan.files import sha256_bytes
+from profiles.frameworks import GLIBC, Stack
 from profiles.load import digest
 from profiles.model import Profile
 from profiles.software import eula
@@ -13,7 +14,7 @@ _DOES = {
     "containers": "installs podman and, for NVIDIA, what describes the GPUs to it",
     "cuda": "installs the CUDA toolkit",
     "ml_cpu": "puts PyTorch's CPU build and the smoke test's model under /opt/ai, digests checked",
-    "ml_frameworks": "puts the ML frameworks for the accelerator under /opt/ai",
+    "ml_frameworks": "installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
     "nvidia_driver": "installs NVIDIA's driver at the one locked version",
     "rocm": "installs ROCm for the one chip the profile names",
     "stig": "mends the rules that fail, exceptions aside, from the data stream that is scanned",
@@ -24,7 +25,8 @@ def layers(profile: Profile) -> list[dict[str, object]]:
     """The layers in order, each with what it will do, install, from where and how big."""
     accepted = not eula.unaccepted(profile)
     return [
-        {"layer": made.layer, "does": _does(profile, made.layer), **_installs(made, accepted)}
+        {"layer": made.layer, "does": _does(profile, made.layer)}
+        | (_stacks(profile) if made.layer == "ml_frameworks" else _installs(made, accepted))
         for made in plan(profile)
     ]
 
@@ -72,6 +74,33 @@ def _installs(made: LayerPlan, accepted: bool) -> dict[str, object]:
         "packages": [_package(w, accepted) for w in made.packages],
         "size": size,
     }
+
+
+def _stacks(profile: Profile) -> dict[str, object]:
+    stacks = profile.frameworks.stacks if profile.frameworks else ()
+    return {"stacks": [_stack(stack, profile.release) for stack in stacks]}
+
+
+def _stack(stack: Stack, release: str) -> dict[str, object]:
+    told: dict[str, object] = {
+        "stack": stack.name,
+        "rpm": f"hardpan-ai-{stack.name}",
+        "packages": list(stack.packages),
+        "lock": stack.lock or "none yet: nothing is built",
+        "from": stack.wheelhouse or "where this machine's pip looks, each file by its digest",
+        "python": f"/usr/bin/python{stack.python}",
+        "glibc": stack.glibc or GLIBC[release],
+        "size": "unknown before the files are there",
+    }
+    if stack.torch_backend:
+        told["torch_backend"] = stack.torch_backend
+    if stack.sources:
+        told["built_from_source"] = {s.name: list(s.cmake) for s in stack.sources}
+    if stack.requires:
+        told["requires"] = list(stack.requires)
+    if stack.system_site_packages:
+        told["sees_system_packages"] = stack.system_site_reason or ""
+    return told
 
 
 def _origin(origin: Origin) -> dict[str, object]:

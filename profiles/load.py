@@ -20,7 +20,7 @@ from profiles.problems import Problem, shown
 from profiles.tree import Tree, merged, read
 
 _OWN = ("name", "title", "description", "extends")
-_LIST_ENTRIES = ("Partition", "RuleException", "User")
+_LIST_ENTRIES = ("FromSource", "Partition", "RuleException", "Stack", "User")
 _CHAIN_MOST = 6
 
 
@@ -48,7 +48,7 @@ def load(source: str | Path) -> Profile:
     bad += [problems.at(tree, broken.path, broken.text) for broken in rules.broken(parts)]
     if bad:
         raise InputError(problems.told(bad), hint="hardpan check --schema prints the JSON Schema")
-    return profile
+    return _anchored(profile, tree)
 
 
 def digest(profile: Profile) -> Sha256:
@@ -76,6 +76,22 @@ def schema() -> dict[str, Any]:
         {"required": ["extends", "name", "title"]},
     ]
     return found
+
+
+def _anchored(profile: Profile, tree: Tree) -> Profile:
+    """``profile`` with what lies beside a profile file found from where hardpan was started."""
+    if profile.frameworks is None:
+        return profile
+    stacks = []
+    for i, stack in enumerate(profile.frameworks.stacks):
+        found = {
+            name: str(Path(tree.at(("frameworks", "stacks", i, name)).file).parent / written)
+            for name in ("lock", "wheelhouse")
+            if (written := getattr(stack, name) or "").startswith(("./", "../"))
+        }
+        stacks.append(stack.model_copy(update=found))
+    frameworks = profile.frameworks.model_copy(update={"stacks": tuple(stacks)})
+    return profile.model_copy(update={"frameworks": frameworks})
 
 
 def _file(source: str | Path) -> Path:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from hardpan.files import MiB
+from profiles.frameworks import Frameworks
 from profiles.hardware import Hardware, Section
 from profiles.needs import with_needed
 from profiles.words import (
@@ -293,6 +294,9 @@ class Profile(Section):
     stig: Stig
     layers: tuple[Layer, ...]
     """What is put on the booted image, in this order."""
+
+    frameworks: Frameworks | None = None
+    """The Python stacks; required with the layer ``ml_frameworks``."""
 
     smoke: Smoke = Smoke()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hardpan.files import MiB
-from profiles import rules_hardware
+from profiles import rules_frameworks, rules_hardware
 from profiles.hardware import Hardware
 from profiles.model import Boot, Layer, Machine, Packages, Stig, Storage, User
 from profiles.needs import NEEDED_BY
@@ -29,6 +29,7 @@ def broken(parts: Mapping[str, Any]) -> Iterator[Broken]:
     """Every rule that does not hold among the sections in ``parts``; others are not asked."""
     yield from _RULES.broken(parts)
     yield from rules_hardware.RULES.broken(parts)
+    yield from rules_frameworks.RULES.broken(parts)
 
 
 @_RULES.reads("packages", "layers")

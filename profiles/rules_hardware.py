@@ -14,7 +14,7 @@ _NEEDS_ACCELERATOR = {
     "cuda": ("nvidia",),
     "amd_driver": ("amd",),
     "rocm": ("amd",),
-    "ml_frameworks": ("nvidia", "amd"),
+    "ml_frameworks": ("cpu", "nvidia", "amd"),
     "ml_cpu": ("cpu",),
 }
 _AFTER = {"cuda": "nvidia_driver", "rocm": "amd_driver"}
@@ -145,7 +145,7 @@ def _layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> Iterat
                 f"{layer} needs 'accelerator: {' or '.join(needs)}',"
                 f" found {hardware.accelerator!a}",
             )
-        if release == "lab9" and layer not in ("ml_cpu", "stig"):
+        if release == "lab9" and layer not in ("ml_cpu", "ml_frameworks", "stig"):
             yield Broken(
                 here, f"{layer} is not for lab9: the lab's repositories carry no GPU packages"
             )

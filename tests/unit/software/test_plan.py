@@ -132,7 +132,7 @@ def test_containers_get_the_toolkit_for_nvidia_alone(name: str, toolkit: bool) -
 def test_a_layer_that_is_not_listed_says_so_instead_of_nothing() -> None:
     made = {x.layer: x.packages for x in plan(load("rocky9-stig-cpu"))}
 
-    assert made == {"ml_cpu": None, "stig": None}
+    assert made == {"ml_frameworks": None, "stig": None}
 
 
 def test_what_is_not_known_is_called_unknown() -> None:

@@ -1,0 +1,120 @@
+"""The Python stacks of an AI host: what each one holds, and how it may be put together.
+
+A stack is a virtual environment on the distribution's own Python, made of locked wheels and
+packed as one RPM: no managed interpreter (it would bring an OpenSSL of its own past FIPS mode),
+and every file known to the rpm database, which is what fapolicyd trusts.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, Strict
+from pydantic_core import PydanticCustomError
+
+from profiles.hardware import Section
+from profiles.words import PackageName, Shape, Text, Version
+
+PYTHONS = {"rocky9": ("3.11", "3.12"), "rocky10": ("3.12",), "lab9": ("3.13",)}
+"""Release -> the Pythons that it packages and that today's frameworks run on."""
+
+GLIBC = {"rocky9": "2.34", "rocky10": "2.39", "lab9": "2.41"}
+"""Release -> its C library, the newest that a wheel may ask for."""
+
+AS_OF = "2026-11-21"
+"""When the two tables were last looked at; Rocky's rows come from field notes, not a live host."""
+
+
+def _below(path: str) -> str:
+    if ".." in path.split("/")[1:] or "//" in path:
+        raise PydanticCustomError("hardpan", "{expected}", {"expected": "expected a plain path"})
+    return path
+
+
+StackName = Annotated[
+    str, Shape(r"[a-z][a-z0-9]{0,30}(?:-[a-z0-9]{1,30}){0,3}", "a name as serving or vllm-cu130")
+]
+PythonName = Annotated[
+    str, Shape(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", "a Python package's name")
+]
+Wish = Annotated[
+    str,
+    Shape(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,98}(?:\[[a-z0-9,_-]{1,60}\])?"
+        r"(?:(?:==|>=|~=)[0-9][A-Za-z0-9.+!]{0,30})?",
+        "a Python package as vllm==0.33.0 or llama-cpp-python[server]",
+    ),
+]
+Flag = Annotated[
+    str,
+    Shape(r"[A-Z][A-Z0-9_]{1,60}=[A-Za-z0-9._-]{1,60}", "a CMake definition as GGML_NATIVE=OFF"),
+]
+Backend = Annotated[
+    str,
+    Shape(r"cpu|cu[0-9]{3}|rocm[0-9]{1,2}\.[0-9]", "cpu, cu130 or rocm7.1, as PyTorch calls it"),
+]
+_PATH = r"\.{0,2}/[A-Za-z0-9_.][A-Za-z0-9_./+-]{0,250}"
+LockFile = Annotated[
+    str,
+    Shape(rf"[a-z][a-z0-9-]{{0,60}}|{_PATH}", "a lock's name as ai-serving, or a path as ./x.lock"),
+    AfterValidator(_below),
+]
+Folder = Annotated[
+    str,
+    Shape(_PATH, "a folder as /srv/wheels or ./wheels"),
+    AfterValidator(_below),
+]
+Yes = Annotated[bool, Strict()]
+
+
+class FromSource(Section):
+    """A package that has no wheel and is built once on the build machine."""
+
+    name: PythonName
+    """Its name in the lock; the source's digest is the lock's."""
+
+    cmake: tuple[Flag, ...] = ()
+    """What CMake is told, e.g. ``GGML_NATIVE=OFF`` so that the result runs on older processors."""
+
+
+class Stack(Section):
+    """One virtual environment, one RPM called ``hardpan-ai-NAME``."""
+
+    name: StackName
+    """Its folder below ``/opt/ai/stacks``."""
+
+    packages: tuple[Wish, ...] = Field(min_length=1)
+    """What the lock is made from; the lock itself decides what is installed."""
+
+    lock: LockFile | None = None
+    """Lock file with hashes: the name of one in ``requirements/``, or a path; one that begins with
+    ``./`` or ``../`` lies beside the profile. Without a lock nothing is built."""
+
+    torch_backend: Backend | None = None
+    """Which build of PyTorch the lock has to name, where it is not the one everybody gets."""
+
+    python: Version
+    """The distribution's Python that runs it, e.g. ``'3.12'``."""
+
+    glibc: Version | None = None
+    """The newest C library that a wheel may ask for; the release's own where it is left out."""
+
+    system_site_packages: Yes = False
+    """True lets the stack see the distribution's Python packages."""
+
+    system_site_reason: Text | None = None
+    """Why; required with ``system_site_packages: true``."""
+
+    sources: tuple[FromSource, ...] = ()
+    """The only packages that may be built from source; all others have to be wheels."""
+
+    wheelhouse: Folder | None = None
+    """Folder that holds every locked file; nothing is downloaded then."""
+
+    requires: tuple[PackageName, ...] = ()
+    """RPMs of the distribution that it needs, beside Python."""
+
+
+class Frameworks(Section):
+    """The stacks of the layer ``ml_frameworks``."""
+
+    stacks: tuple[Stack, ...] = Field(min_length=1)
+    """In the order they are built."""

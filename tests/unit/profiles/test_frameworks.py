@@ -1,0 +1,122 @@
+"""The section ``frameworks``: what is refused, and where its files are looked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import InputError
+from profiles.load import load
+
+Write = Callable[..., Path]
+
+SECTION = """\
+frameworks:
+  stacks:
+    - name: serving
+      packages: ["llama-cpp-python[server]"]
+      lock: ai-serving
+      python: "3.12"
+      sources:
+        - {name: llama-cpp-python, cmake: [GGML_NATIVE=OFF]}
+"""
+LAYERS = "layers: [ml_frameworks, stig]"
+
+
+@pytest.fixture
+def framed(good: str) -> str:
+    return (
+        good.replace("{accelerator: none}", "{accelerator: cpu}").replace("layers: [stig]", LAYERS)
+        + SECTION
+    )
+
+
+def test_a_stack_is_read(profile_file: Write, framed: str) -> None:
+    profile = load(profile_file(framed))
+
+    assert profile.frameworks
+    (stack,) = profile.frameworks.stacks
+    assert (stack.name, stack.lock, stack.python) == ("serving", "ai-serving", "3.12")
+    assert stack.sources[0].cmake == ("GGML_NATIVE=OFF",)
+    assert not stack.system_site_packages
+
+
+def test_a_file_beside_the_profile_is_found_from_anywhere(profile_file: Write, framed: str) -> None:
+    path = profile_file(
+        framed.replace("lock: ai-serving", "lock: ./locks/own.lock\n      wheelhouse: ../wheels")
+    )
+
+    found = load(path).frameworks
+
+    assert found
+    assert found.stacks[0].lock == str(path.parent / "locks/own.lock")
+    assert found.stacks[0].wheelhouse == str(path.parent / "../wheels")
+
+
+def test_a_file_of_the_parent_lies_beside_the_parent(
+    profile_file: Write, framed: str, tmp_path: Path
+) -> None:
+    profile_file(framed.replace("lock: ai-serving", "lock: ./own.lock"))
+    (tmp_path / "below").mkdir()
+    child = tmp_path / "below" / "child.yaml"
+    child.write_text("extends: ../profile.yaml\nname: child\ntitle: A child\n", "utf-8")
+
+    found = load(child).frameworks
+
+    assert found
+    assert Path(str(found.stacks[0].lock)).resolve() == tmp_path / "own.lock"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        (SECTION, "", "ml_frameworks needs a section 'frameworks:' with its stacks, found none"),
+        (LAYERS, "layers: [stig]", "frameworks: expected ml_frameworks among the layers"),
+        (LAYERS, "layers: [ml_cpu, ml_frameworks, stig]", "expected one of ml_cpu and ml_framew"),
+        ("name: serving", "name: Serving", "expected a name as serving or vllm-cu130"),
+        ("name: serving", "name: ../etc", "expected a name as serving or vllm-cu130"),
+        ('python: "3.12"', 'python: "3.9"', "expected 3.11 or 3.12, which rocky9 packages"),
+        ('python: "3.12"', "python: 3.12", "expected text (put it in quotes), found 3.12"),
+        ('python: "3.12"', 'python: "٣.12"', "frameworks.stacks[0].python: expected a version"),
+        ("lock: ai-serving", "lock: ai serving", "expected a lock's name as ai-serving, or a"),
+        ("lock: ai-serving", "lock: ./a/../../b", "expected a plain path, found './a/../../b'"),
+        ("lock: ai-serving", "lock: -r", "expected a lock's name as ai-serving, or a path"),
+        ("lock: ai-serving", 'lock: "ai\\n"', "expected a lock's name as ai-serving, or a path"),
+        ("lock: ai-serving", "wheelhouse: wheels", "expected a folder as /srv/wheels or ./wheels"),
+        ("lock: ai-serving", "glibc: '2.99'", "expected 2.34 or less, which rocky9 has"),
+        ("lock: ai-serving", "glibc: '2'", "glibc: expected e.g. '2.34', found '2'"),
+        ("lock: ai-serving", "torch_backend: cuda", "expected cpu, cu130 or rocm7.1"),
+        (
+            "lock: ai-serving",
+            "system_site_packages: true",
+            "expected system_site_reason with 'system_site_packages: true'",
+        ),
+        ("GGML_NATIVE=OFF", "'-DX=1'", "expected a CMake definition as GGML_NATIVE=OFF"),
+        ("GGML_NATIVE=OFF", "'A=$(id)'", "expected a CMake definition as GGML_NATIVE=OFF"),
+        (
+            "[GGML_NATIVE=OFF]}",
+            "[]}\n        - {name: llama-cpp-python}",
+            "frameworks.stacks[0].sources[1].name: llama-cpp-python is there twice",
+        ),
+        ("      lock:", "      lcok:", "frameworks.stacks[0].lcok: unknown setting"),
+        ('packages: ["llama-cpp-python[server]"]', "packages: []", "expected at least one entry"),
+        ('["llama-cpp-python[server]"]', '["x @ file:///x"]', "expected a Python package as vllm"),
+        ('["llama-cpp-python[server]"]', "[--pre]", "expected a Python package as vllm==0.33.0"),
+    ],
+)
+def test_a_stack_that_cannot_be_is_refused(
+    profile_file: Write, framed: str, was: str, now: str, problem: str
+) -> None:
+    assert was in framed
+
+    with pytest.raises(InputError) as caught:
+        load(profile_file(framed.replace(was, now)))
+
+    assert problem in str(caught.value)
+
+
+def test_two_stacks_of_one_name_are_refused(profile_file: Write, framed: str) -> None:
+    twice = framed + SECTION.partition("stacks:\n")[2]
+
+    with pytest.raises(InputError, match=r"stacks\[1\]\.name: serving is there twice"):
+        load(profile_file(twice))
