@@ -26,6 +26,7 @@ from hardpan.process import run
 PLAYBOOKS = Path(__file__).parents[1] / "ansible"
 STAGE = "harden"
 _TIMEOUT_S = 3600
+_SSH_PORT = 22
 _CLOSE_S = 20.0
 _LOOK_S = 1
 _SAID_MOST = 3000
@@ -141,9 +142,9 @@ def _printed(room: Path) -> str:
 def _inventory(job: Job) -> Path:
     guest = job.guest
     known = job.folder / "known_hosts"
-    known.write_text(
-        "".join(f"[{guest.address}]:{guest.port} {key}\n" for key in guest.host_keys), "utf-8"
-    )
+    # ssh looks for the port's name only where it is not its own.
+    named = guest.address if guest.port == _SSH_PORT else f"[{guest.address}]:{guest.port}"
+    known.write_text("".join(f"{named} {key}\n" for key in guest.host_keys), "utf-8")
     options = [
         "-F /dev/null",
         f"-o UserKnownHostsFile={known}",
