@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import install, layers, seal, shell
+from builder import install, layers, seal, shell, stacks
 from builder.machine.boot import booted
 from builder.machine.probe import Acceleration
 from builder.machine.qemu import Spec, check_disk
@@ -26,6 +26,7 @@ from builder.receipts import (
     Media,
     Remedy,
     RuleOutcome,
+    StackReceipt,
 )
 from hardpan import clock
 from hardpan.events import Emit, Note
@@ -122,11 +123,13 @@ def check(profile: Profile, *, image: bool) -> None:
     """Pass if the profile can be built, as far as can be told before anything runs.
 
     Raises:
-        InputError: a licence is not accepted, or for an image a layer is not built yet.
+        InputError: a licence is not accepted, or for an image a layer is not built yet or a stack
+            has no lock.
     """
     eula.check(profile)
     if image:
         layers.check(profile)
+        stacks.check_locks(profile)
 
 
 def base_install(plan: Plan, iso: Iso) -> Disk:
@@ -175,6 +178,7 @@ def harden(
         "content": content_sha256,
         "profile": digest(plan.profile),
         "layers": layers.digest(),
+        "stacks": stacks.digest(plan.profile),
         "seal": sha256_file(Path(str(seal.__file__))),
     }
 
@@ -275,11 +279,13 @@ def _hardened(receipt: Receipt, disk: Path, size: MiB) -> Hardened:
 
 
 def _layer(told: dict[str, object]) -> LayerReceipt:
-    outcomes = told["outcomes"]
+    outcomes, built = told["outcomes"], told.get("stacks", ())
     assert isinstance(outcomes, list | tuple)  # noqa: S101
+    assert isinstance(built, list | tuple)  # noqa: S101
     return LayerReceipt(
         layer=str(told["layer"]),
         changed=int(str(told["changed"])),
         took_s=float(str(told["took_s"])),
         outcomes=tuple(RuleOutcome(**o) for o in outcomes),
+        stacks=tuple(StackReceipt.of(x) for x in built),
     )

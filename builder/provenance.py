@@ -1,7 +1,7 @@
 """How an image came to be: SLSA provenance v1 in an in-toto statement. Signed by the caller."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from builder.receipts import Disk, Iso, LayerReceipt, Media
@@ -59,6 +59,7 @@ def statement(story: Story) -> dict[str, object]:
                     _file(f"media:{story.media.name}", story.media.sha256),
                     _file("kickstart", story.iso.kickstart_sha256),
                     _file("content", story.content_sha256),
+                    *_stacks(story.layers),
                 ],
             },
             "runDetails": {
@@ -75,6 +76,12 @@ def statement(story: Story) -> dict[str, object]:
 
 def _file(name: str, sha256: str) -> dict[str, object]:
     return {"name": name, "digest": {"sha256": sha256}}
+
+
+def _stacks(layers: Iterable[LayerReceipt]) -> Iterator[dict[str, object]]:
+    for stack in (stack for layer in layers for stack in layer.stacks):
+        yield _file(f"lock:{stack.name}", stack.lock_sha256)
+        yield _file(stack.rpm, stack.rpm_sha256)
 
 
 def _outcomes(layer: LayerReceipt) -> Mapping[str, int]:

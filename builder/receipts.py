@@ -1,7 +1,9 @@
 """What the builder's stages hand on: plain frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from hardpan.files import MiB, Sha256
 
@@ -124,6 +126,72 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WheelReceipt:
+    """One Python package of a stack."""
+
+    name: str
+    """Its normalised name."""
+
+    version: str
+    file: str
+    """The wheel's file name."""
+
+    sha256: str
+    """The wheel's digest; the lock's, unless it was built here."""
+
+    licence: str
+    source_sha256: str = ""
+    """The locked source's digest, where the wheel was built from it."""
+
+    crypto: tuple[str, ...] = ()
+    """Cryptographic libraries inside of it, which FIPS mode does not reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFinding:
+    """What the audit of a stack's wheels found."""
+
+    kind: str
+    severity: str
+    wheel: str
+    where: str
+    """File inside of the wheel, or nothing."""
+
+    line: int
+    """Its line, or 0."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackReceipt:
+    """One Python stack, as its RPM holds it."""
+
+    name: str
+    rpm: str
+    """File name of the package."""
+
+    rpm_sha256: str
+    header_sha256: str
+    """Digest of the package's header, by which an installed one is known again."""
+
+    lock_sha256: str
+    python: str
+    bytecode: bool
+    """True when its modules were compiled on the build machine."""
+
+    wheels: tuple[WheelReceipt, ...]
+    findings: tuple[WheelFinding, ...]
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """A receipt from its own JSON."""
+        wheels = (WheelReceipt(**w | {"crypto": tuple(w["crypto"])}) for w in told["wheels"])
+        findings = (WheelFinding(**f) for f in told["findings"])
+        return cls(**{**told, "wheels": tuple(wheels), "findings": tuple(findings)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerReceipt:
     """One layer that was applied."""
 
@@ -133,3 +201,5 @@ class LayerReceipt:
 
     took_s: float
     outcomes: tuple[RuleOutcome, ...] = ()
+    stacks: tuple[StackReceipt, ...] = ()
+    """What ``ml_frameworks`` installed."""

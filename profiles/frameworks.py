@@ -19,8 +19,11 @@ PYTHONS = {"rocky9": ("3.11", "3.12"), "rocky10": ("3.12",), "lab9": ("3.13",)}
 GLIBC = {"rocky9": "2.34", "rocky10": "2.39", "lab9": "2.41"}
 """Release -> its C library, the newest that a wheel may ask for."""
 
+_PYTHON_RPMS = {("rocky9", "3.11"): "python3.11", ("rocky9", "3.12"): "python3.12"}
+"""Where Python is not the release's own python3."""
+
 AS_OF = "2026-11-21"
-"""When the two tables were last looked at; Rocky's rows come from field notes, not a live host."""
+"""When the tables were last looked at; Rocky's rows come from field notes, not a live host."""
 
 
 def _below(path: str) -> str:
@@ -118,3 +121,10 @@ class Frameworks(Section):
 
     stacks: tuple[Stack, ...] = Field(min_length=1)
     """In the order they are built."""
+
+
+def needed(frameworks: Frameworks | None, release: str) -> tuple[str, ...]:
+    """The distribution's packages that the stacks need."""
+    stacks = frameworks.stacks if frameworks else ()
+    pythons = (_PYTHON_RPMS.get((release, stack.python), "python3") for stack in stacks)
+    return tuple(dict.fromkeys((*pythons, *(name for s in stacks for name in s.requires))))

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from hardpan.files import MiB
-from profiles.frameworks import Frameworks
+from profiles.frameworks import Frameworks, needed
 from profiles.hardware import Hardware, Section
 from profiles.needs import with_needed
 from profiles.words import (
@@ -308,7 +308,8 @@ class Profile(Section):
     @property
     def install(self) -> tuple[str, ...]:
         """What the installer installs: the packages section's, then what the layers need."""
-        return with_needed(self.packages.install, self.layers)
+        stacks = needed(self.frameworks, self.release)
+        return tuple(dict.fromkeys((*with_needed(self.packages.install, self.layers), *stacks)))
 
     @property
     def disk_size_mib(self) -> MiB:

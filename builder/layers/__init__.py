@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from builder.layers import ml_cpu, stig
+from builder.layers import ml_cpu, ml_frameworks, stig
 from builder.layers.ansible import PLAYBOOKS, STAGE
 from builder.layers.task import Task
 from builder.receipts import Assessment, Guest, LayerReceipt
@@ -19,6 +19,7 @@ from profiles.model import Layer, Profile
 
 BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
     "ml_cpu": ml_cpu.put,
+    "ml_frameworks": ml_frameworks.put,
     "stig": stig.put,
 }
 """The layers whose roles exist; the others of ``profiles.model.Layer`` come later."""

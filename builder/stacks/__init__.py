@@ -1,0 +1,190 @@
+"""Python stacks: locked wheels in, one signed RPM out, made on the build machine.
+
+The host never runs pip, needs no index, and writes nothing below ``/opt/ai``: every file
+belongs to a package, which is what ``rpm -V`` checks and fapolicyd trusts.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from builder.receipts import StackReceipt, WheelFinding, WheelReceipt
+from builder.stacks import locks
+from builder.stacks.fetch import STAGE, gather
+from builder.stacks.layout import interpreter, lay_out
+from builder.stacks.metadata import licence
+from builder.stacks.model import Files, Recipe
+from builder.stacks.pack import header, pack
+from builder.stacks.signing import SiteKey, sign, site_key
+from builder.wheels.audit import audit
+from builder.wheels.lock import normalised
+from builder.wheels.model import Audit, Finding
+from hardpan.errors import TrustError
+from hardpan.events import Emit, Note
+from hardpan.files import (
+    Sha256,
+    atomic_path,
+    canonical_json,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+)
+from profiles.frameworks import Stack
+from profiles.model import Profile
+
+__all__ = ["Built", "SiteKey", "build", "check_locks", "digest", "site"]
+
+check_locks = locks.check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A stack that was built."""
+
+    rpm: Path
+    """Its package."""
+
+    receipt: StackReceipt
+    """What is in it."""
+
+
+def site(cache: Path) -> SiteKey:
+    """The site's key for packages, made at the first call."""
+    return site_key(cache / "package-key")
+
+
+def build(profile: Profile, cache: Path, emit: Emit) -> tuple[Built, ...]:
+    """Every stack of the profile, each one RPM; what is unchanged comes out of the cache.
+
+    Raises:
+        InputError: a lock or a wheel is missing, or does not fit.
+        TrustError: a file is not the locked one, or an archive is not safe to unpack.
+        ToolError: a program failed.
+    """
+    check_locks(profile)
+    key = site(cache)
+    stacks = profile.frameworks.stacks if profile.frameworks else ()
+    return tuple(_one(stack, profile.release, key, cache, emit) for stack in stacks)
+
+
+def digest(profile: Profile) -> Sha256:
+    """Digest of what decides the stacks, beside the profile itself: locks and code.
+
+    Raises:
+        InputError: a lock is missing or is no lock.
+    """
+    stacks = profile.frameworks.stacks if profile.frameworks else ()
+    told = {stack.name: locks.read(stack).sha256 for stack in stacks if stack.lock}
+    return sha256_bytes(canonical_json({"locks": told, "code": _code()}))
+
+
+def _code() -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in Path(__file__).parent.glob("*.py")}
+
+
+def _one(stack: Stack, release: str, key: SiteKey, cache: Path, emit: Emit) -> Built:
+    recipe = Recipe(stack=stack, release=release, lock=locks.read(stack))
+    files = gather(recipe, cache, emit)
+    digest = _digest(recipe, files, key)
+    folder = cache / "stacks" / f"{stack.name}-{digest[:24]}"
+    if not (folder / "receipt.json").is_file():
+        with atomic_path(folder) as temp:
+            temp.mkdir()
+            _make(recipe, files, digest, key, temp, emit)
+    receipt = _read(folder / "receipt.json")
+    rpm = folder / receipt.rpm
+    if sha256_file(rpm) != receipt.rpm_sha256:
+        raise TrustError(f"{rpm}: is not what was built", hint="delete the folder and try again")
+    return Built(rpm=rpm, receipt=receipt)
+
+
+def _make(recipe: Recipe, files: Files, digest: Sha256, key: SiteKey, to: Path, emit: Emit) -> None:
+    name = recipe.stack.name
+
+    def note(text: str) -> None:
+        emit(Note(stage=STAGE, text=f"{name}: {text}"))
+
+    note("looking into its wheels")
+    found = audit(files.folder)
+    _refuse(name, found)
+    bad = sum(f.severity == "high" for f in found.findings)
+    note(f"{len(found.findings)} findings in its wheels, {bad} of them high; told in the receipt")
+    wheels = tuple(_wheels(files, found))
+    with tempfile.TemporaryDirectory(prefix=".stack-", dir=to.parent) as made:
+        room = Path(made)
+        note(f"laying out {len(wheels)} wheels under /opt/ai/stacks/{name}")
+        tree = lay_out(recipe, files, room)
+        if not tree.bytecode:
+            note(f"no Python {recipe.stack.python} here to compile with: it will start slower")
+        note("packing and signing")
+        packed = pack(recipe, tree, wheels, digest, room)
+        sign([packed], key)
+        rpm = to / f"{packed.stem}.x86_64.rpm"
+        packed.rename(rpm)
+    receipt = StackReceipt(
+        name=name,
+        rpm=rpm.name,
+        rpm_sha256=sha256_file(rpm),
+        header_sha256=header(rpm),
+        lock_sha256=recipe.lock.sha256,
+        python=recipe.stack.python,
+        bytecode=tree.bytecode,
+        wheels=wheels,
+        findings=tuple(map(_told, found.findings)),
+    )
+    write_atomic(to / "receipt.json", json.dumps(asdict(receipt), indent=1, sort_keys=True) + "\n")
+
+
+def _refuse(name: str, found: Audit) -> None:
+    unsafe = [f for f in found.findings if f.kind == "unsafe_archive"]
+    if unsafe:
+        first = unsafe[0]
+        raise TrustError(
+            f"{name}: {first.wheel}: not safe to unpack: {first.where} {first.what}",
+            hint="hardpan wheels audit DIR tells all of it",
+        )
+
+
+def _wheels(files: Files, found: Audit) -> Iterable[WheelReceipt]:
+    for wheel in found.wheels:
+        name, version = wheel.file.split("-")[:2]
+        bundled = {
+            f"{f.library} {f.version}".strip()
+            for f in found.findings
+            if f.wheel == wheel.file and f.kind == "bundled_crypto"
+        }
+        yield WheelReceipt(
+            name=normalised(name),
+            version=version,
+            file=wheel.file,
+            sha256=wheel.sha256,
+            licence=licence(files.folder / wheel.file),
+            source_sha256=files.built.get(normalised(name), ""),
+            crypto=tuple(sorted(bundled)),
+        )
+
+
+def _told(f: Finding) -> WheelFinding:
+    return WheelFinding(
+        kind=f.kind, severity=f.severity, wheel=f.wheel, where=f.where, line=f.line, what=f.what
+    )
+
+
+def _digest(recipe: Recipe, files: Files, key: SiteKey) -> Sha256:
+    """Digest of everything that decides the RPM's bytes."""
+    told = {
+        "lock": recipe.lock.sha256,
+        "files": {p.name: sha256_file(p) for p in files.folder.glob("*.whl")},
+        "stack": recipe.stack.model_dump(mode="json", exclude={"lock", "wheelhouse"}),
+        "release": recipe.release,
+        "compiles": interpreter(recipe.stack.python) is not None,
+        "code": _code(),
+        "key": key.sha256,
+    }
+    return sha256_bytes(canonical_json(told))
+
+
+def _read(path: Path) -> StackReceipt:
+    return StackReceipt.of(json.loads(path.read_text("utf-8")))

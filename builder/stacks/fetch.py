@@ -1,0 +1,136 @@
+"""The wheels of a stack: downloaded or taken from a folder, each held against its lock."""
+
+import shutil
+from pathlib import Path
+
+from builder.pip import pip
+from builder.stacks.model import Files, Recipe
+from builder.stacks.source import wheel_of
+from builder.wheels.lock import Entry, normalised
+from hardpan.errors import InputError, ToolError, TrustError
+from hardpan.events import Emit, Note
+from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes, sha256_file
+
+STAGE = "harden"
+_TIMEOUT_S = 3600
+_NOT_THE_SAME = ("DO NOT MATCH THE HASHES", "Expected sha256")
+
+
+def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
+    """One wheel for each locked package.
+
+    Raises:
+        InputError: a given folder lacks some.
+        TrustError: a file is not the locked one.
+        ToolError: the download failed, or a package could not be built.
+    """
+    given = Path(recipe.stack.wheelhouse) if recipe.stack.wheelhouse else None
+    if given is not None:
+        _whole(given, recipe)
+    folder = cache / "wheelhouse" / _key(recipe)
+    wanted = [e for e in recipe.lock.entries if e.name not in recipe.from_source]
+    if not folder.is_dir():
+        name = recipe.stack.name
+        emit(Note(stage=STAGE, text=f"{name}: getting {len(wanted)} wheels by their digests"))
+        with atomic_path(folder) as temp:
+            temp.mkdir()
+            _download(recipe, wanted, given, temp)
+            _hold(wanted, temp)
+    built: dict[str, Sha256] = {}
+    with_built = cache / "wheelhouse" / f"{folder.name}-with-built"
+    for source in recipe.stack.sources:
+        entry = next(e for e in recipe.lock.entries if e.name == normalised(source.name))
+        wheel, digest = wheel_of(recipe, source, entry, given, cache, emit)
+        with atomic_path(with_built) as temp:
+            shutil.copytree(with_built if built else folder, temp)
+            shutil.copyfile(wheel, temp / wheel.name)
+        built[entry.name] = digest
+    return Files(folder=with_built if built else folder, built=built)
+
+
+def requirements(entries: list[Entry]) -> str:
+    """The lock as pip is given it: pins and digests, and no option that anybody wrote."""
+    lines = []
+    for entry in entries:
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(entry.sha256s))
+        lines.append(f"{entry.name}=={entry.version} {hashes}\n")
+    return "".join(lines)
+
+
+def _key(recipe: Recipe) -> str:
+    told = {"lock": recipe.lock.sha256, "target": recipe.target()}
+    told["from_source"] = sorted(recipe.from_source)
+    return f"{recipe.stack.name}-{sha256_bytes(canonical_json(told))[:16]}"
+
+
+def _download(recipe: Recipe, wanted: list[Entry], given: Path | None, to: Path) -> None:
+    if not wanted:
+        return
+    asked = to / "requirements.txt"
+    asked.write_text(requirements(wanted), "utf-8")
+    argv: list[str | Path] = ["download", "-q", "--no-deps", "--require-hashes", "-r", asked]
+    argv += ["-d", to, *recipe.target()]
+    argv += ["--no-index", "--find-links", given.absolute()] if given else []
+    try:
+        pip(argv, timeout_s=_TIMEOUT_S)
+    except ToolError as e:
+        if any(words in e.tail for words in _NOT_THE_SAME):
+            raise TrustError(
+                f"{recipe.stack.name}: a downloaded file is not the locked one:"
+                f" {' '.join(e.tail.split())[-600:]}"
+            ) from e
+        hint = "a lock for another index needs that index in pip's settings (PIP_INDEX_URL)"
+        raise ToolError(e.argv, f"{recipe.stack.name}: no wheels", tail=e.tail, hint=hint) from e
+    asked.unlink()
+
+
+def _whole(folder: Path, recipe: Recipe) -> None:
+    """Pass if a given folder has a locked file for every entry."""
+    if not folder.is_dir():
+        raise InputError(f"{recipe.stack.name}: wheelhouse: expected a folder, found no {folder}")
+    there: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith((".whl", ".tar.gz", ".zip")) and path.is_file():
+            there.setdefault(_package(path.name), []).append(path)
+    missing: list[str] = []
+    other: list[str] = []
+    for entry in recipe.lock.entries:
+        found = there.get(entry.name, [])
+        if any(sha256_file(path) in entry.sha256s for path in found):
+            continue
+        same = [p for p in found if _version(p.name) == entry.version.lower()]
+        (other if same else missing).append(f"{entry.name} {entry.version}")
+    if other:
+        raise TrustError(
+            f"{folder}: {', '.join(other)}: expected a digest that the lock allows, found another"
+        )
+    if missing:
+        raise InputError(
+            f"{folder}: expected every locked file, found none for {len(missing)} of"
+            f" {len(recipe.lock.entries)}: {', '.join(missing)}",
+            hint="'pip download' with the same lock fills it on a connected machine",
+        )
+
+
+def _hold(wanted: list[Entry], folder: Path) -> None:
+    """Pass if the folder has one locked file for each entry and nothing else."""
+    files = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
+    for entry in wanted:
+        mine = [n for n in files if _package(n) == entry.name]
+        if len(mine) != 1 or files[mine[0]] not in entry.sha256s:
+            raise TrustError(f"{entry.name} {entry.version}: found {mine or 'none'}, not locked")
+        del files[mine[0]]
+    if files:
+        raise TrustError(f"{', '.join(files)}: nobody asked for it")
+
+
+def _package(file: str) -> str:
+    if file.endswith(".whl"):
+        return normalised(file.partition("-")[0])
+    return normalised(file.rpartition("-")[0])
+
+
+def _version(file: str) -> str:
+    if file.endswith(".whl"):
+        return file.split("-")[1].lower()
+    return file.rpartition("-")[2].removesuffix(".tar.gz").removesuffix(".zip").lower()

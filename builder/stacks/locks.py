@@ -1,0 +1,71 @@
+"""The lock of a stack: found, read, and fit for one Python on one platform."""
+
+from pathlib import Path
+
+from builder.wheels.lock import Lock, load
+from hardpan.errors import InputError
+from profiles.frameworks import GLIBC, Stack
+from profiles.model import Profile
+from profiles.versions import numbers
+
+SHIPPED = Path(__file__).parents[2] / "requirements"
+_UV_NEWEST = 40
+
+
+def check(profile: Profile) -> None:
+    """Pass if every stack of the profile has a lock.
+
+    Raises:
+        InputError: one has none; the first one's hint tells how it is made.
+    """
+    stacks = profile.frameworks.stacks if profile.frameworks else ()
+    without = [stack for stack in stacks if stack.lock is None]
+    if without and "ml_frameworks" in profile.layers:
+        raise InputError(
+            f"{profile.name}: frameworks: expected a lock for each stack, found none for"
+            f" {', '.join(stack.name for stack in without)}",
+            hint=f"{command(without[0], profile.release)}; then 'lock: ./{without[0].name}.lock'"
+            " in your own profile. 'hardpan render' needs no lock",
+        )
+
+
+def command(stack: Stack, release: str) -> str:
+    """The command that makes a lock for a stack, from an index that this machine reaches."""
+    glibc = min(numbers(stack.glibc or GLIBC[release])[1], _UV_NEWEST)
+    wishes = " ".join(f"'{wish}'" if set(wish) & set("[>~") else wish for wish in stack.packages)
+    backend = f" --torch-backend {stack.torch_backend}" if stack.torch_backend else ""
+    return (
+        f"printf '%s\\n' {wishes} | uv pip compile - --generate-hashes --no-emit-index-url"
+        f" --python-version {stack.python} --python-platform x86_64-manylinux_2_{glibc}{backend}"
+        f" -o {stack.name}.lock"
+    )
+
+
+def read(stack: Stack) -> Lock:
+    """The stack's lock.
+
+    Raises:
+        InputError: it is missing, is no lock, or is for more than one kind of machine.
+    """
+    written = stack.lock or ""
+    path = Path(written) if "/" in written else SHIPPED / f"{written}.lock"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.lock"))) or "none"
+        raise InputError(
+            f"{stack.name}: lock: expected a file, found no {path}", hint=f"shipped: {shipped}"
+        )
+    lock = load(path)
+    unsure = [entry.name for entry in lock.entries if entry.conditional]
+    if unsure:
+        raise InputError(
+            f"{path}: expected a lock for one platform, found markers at {', '.join(unsure[:5])}",
+            hint="without uv's --universal there are none",
+        )
+    names = [entry.name for entry in lock.entries]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}: {', '.join(twice[:5])}: is there twice")
+    missing = [source.name for source in stack.sources if source.name.lower() not in names]
+    if missing:
+        raise InputError(f"{path}: expected {', '.join(missing)}, which is to be built from source")
+    return lock

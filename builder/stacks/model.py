@@ -1,0 +1,76 @@
+"""What goes into a stack and what comes out: plain frozen data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.wheels.lock import Lock
+from hardpan.files import Sha256
+from profiles.frameworks import GLIBC, Stack
+from profiles.versions import numbers
+
+HOME = "opt/ai/stacks"
+"""Where stacks live on the host, relative to ``/``."""
+
+EPOCH = 1_767_225_600
+"""The one time that every file and package of a stack carries: 2026-01-01 00:00 UTC."""
+
+_OLDEST_GLIBC = 5
+_LEGACY = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One stack for one release, with its lock."""
+
+    stack: Stack
+    """The profile's section."""
+
+    release: str
+    """The distribution it is for."""
+
+    lock: Lock
+    """Every file that may go in."""
+
+    @property
+    def glibc(self) -> str:
+        """The newest C library that a wheel may ask for."""
+        return self.stack.glibc or GLIBC[self.release]
+
+    @property
+    def from_source(self) -> frozenset[str]:
+        """Normalised names of what may be built here."""
+        return frozenset(source.name.lower().replace("_", "-") for source in self.stack.sources)
+
+    def target(self) -> list[str]:
+        """What tells pip which wheels fit: never this machine's, always the host's.
+
+        pip knows a platform by its own name alone, so each older one is named as well.
+        """
+        newest = numbers(self.glibc)[1]
+        platforms = [f"manylinux_2_{n}_x86_64" for n in range(newest, _OLDEST_GLIBC - 1, -1)]
+        platforms += [*_LEGACY, "linux_x86_64"]
+        told = ["--implementation", "cp", "--python-version", self.stack.python]
+        told += ["--only-binary", ":all:"]
+        return [*told, *(word for p in platforms for word in ("--platform", p))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The wheels of a stack, each held against its lock."""
+
+    folder: Path
+    """One wheel per locked package, and nothing else."""
+
+    built: dict[str, Sha256]
+    """Normalised name of a package that was built here -> its source's digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A virtual environment, laid out below a folder that stands for ``/``."""
+
+    root: Path
+    """That folder."""
+
+    bytecode: bool
+    """True when every module was compiled, so nothing is written on the host."""
