@@ -5,6 +5,7 @@ packed as one RPM: no managed interpreter (it would bring an OpenSSL of its own 
 and every file known to the rpm database, which is what fapolicyd trusts.
 """
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, Strict
@@ -12,6 +13,9 @@ from pydantic_core import PydanticCustomError
 
 from profiles.hardware import Section
 from profiles.words import PackageName, Shape, Text, Version
+
+HOME = "opt/ai/stacks"
+"""Where stacks live on the host, relative to ``/``."""
 
 PYTHONS = {"rocky9": ("3.11", "3.12"), "rocky10": ("3.12",), "lab9": ("3.13",)}
 """Release -> the Pythons that it packages and that today's frameworks run on."""
@@ -114,6 +118,16 @@ class Stack(Section):
 
     requires: tuple[PackageName, ...] = ()
     """RPMs of the distribution that it needs, beside Python."""
+
+    @property
+    def interpreter(self) -> str:
+        """Its Python on the host."""
+        return f"/{HOME}/{self.name}/bin/python3"
+
+    @property
+    def has_torch(self) -> bool:
+        """True where PyTorch is asked for by name."""
+        return any(re.split(r"[\[=<>~]", wish)[0].lower() == "torch" for wish in self.packages)
 
 
 class Frameworks(Section):

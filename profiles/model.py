@@ -312,6 +312,14 @@ class Profile(Section):
         return tuple(dict.fromkeys((*with_needed(self.packages.install, self.layers), *stacks)))
 
     @property
+    def ai_python(self) -> str:
+        """The Python on the host that has PyTorch; empty where none is asked for."""
+        stacks = self.frameworks.stacks if self.frameworks else ()
+        own = next((stack.interpreter for stack in stacks if stack.has_torch), "")
+        packaged = "ml_cpu" in self.layers or (stacks and "python3-torch" in self.install)
+        return own or ("/usr/bin/python3" if packaged else "")
+
+    @property
     def disk_size_mib(self) -> MiB:
         """Size of the disk in MiB."""
         return self.storage.disk_size_mib

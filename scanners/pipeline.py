@@ -136,7 +136,7 @@ def expected(profile: Profile) -> Expected:
         packages=tuple(p for p in profile.install if not p.startswith("@")),
         absent_packages=profile.packages.remove,
         time_servers=profile.system.ntp_servers,
-        ai_python="/usr/bin/python3" if "ml_cpu" in profile.layers else "",
+        ai_python=profile.ai_python,
     )
 
 

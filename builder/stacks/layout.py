@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.pip import pip
-from builder.stacks.model import EPOCH, HOME, Files, Recipe, Tree
+from builder.stacks.model import EPOCH, Files, Recipe, Tree
+from builder.wheels.lock import normalised
 from hardpan.errors import ToolError
+from hardpan.files import sha256_file
 from hardpan.process import run
+from profiles.frameworks import HOME
 
 _TIMEOUT_S = 1800
 _COMPILE_S = 1800
@@ -37,11 +40,10 @@ def lay_out(recipe: Recipe, files: Files, room: Path) -> Tree:
 
 def _install(recipe: Recipe, files: Files, site: Path, room: Path) -> None:
     asked = room / "install.txt"
-    asked.write_text(
-        "".join(f"{entry.name}=={entry.version}\n" for entry in recipe.lock.entries), "utf-8"
-    )
+    asked.write_text("".join(_pins(recipe, files)), "utf-8")
     argv: list[str | Path] = ["install", "-q", "--no-deps", "--no-index", "--no-compile"]
-    argv += ["--find-links", files.folder.absolute(), "-r", asked, "--target", site]
+    argv += ["--find-links", files.folder.absolute(), "--require-hashes", "-r", asked]
+    argv += ["--target", site]
     # Already asked of the target at the download; here pip would ask it of its own Python.
     argv += ["--ignore-requires-python", *recipe.target()]
     # Nothing but the folder counts: a link of the machine's own settings would let others in.
@@ -53,6 +55,14 @@ def _install(recipe: Recipe, files: Files, site: Path, room: Path) -> None:
         raise ToolError(e.argv, why, tail=e.tail) from e
     # Console scripts name the build machine's Python; 'python3 -m' does the same.
     shutil.rmtree(site / "bin", ignore_errors=True)
+
+
+def _pins(recipe: Recipe, files: Files) -> Iterator[str]:
+    """Each wheel by its digest here, which for one that was built is not the lock's."""
+    versions = {entry.name: entry.version for entry in recipe.lock.entries}
+    for path in sorted(files.folder.glob("*.whl")):
+        name = normalised(path.name.partition("-")[0])
+        yield f"{name}=={versions[name]} --hash=sha256:{sha256_file(path)}\n"
 
 
 def _interpreter(recipe: Recipe, home: Path) -> None:

@@ -8,9 +8,6 @@ from hardpan.files import Sha256
 from profiles.frameworks import GLIBC, Stack
 from profiles.versions import numbers
 
-HOME = "opt/ai/stacks"
-"""Where stacks live on the host, relative to ``/``."""
-
 EPOCH = 1_767_225_600
 """The one time that every file and package of a stack carries: 2026-01-01 00:00 UTC."""
 

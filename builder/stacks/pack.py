@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder.receipts import WheelReceipt
-from builder.stacks.model import EPOCH, HOME, Recipe, Tree
+from builder.stacks.model import EPOCH, Recipe, Tree
 from hardpan.errors import ToolError
 from hardpan.files import Sha256
 from hardpan.process import run
+from profiles.frameworks import HOME
 
 _TIMEOUT_S = 3600
 _PLAIN = re.compile(r"[^A-Za-z0-9+.~^]")

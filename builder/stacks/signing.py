@@ -88,7 +88,7 @@ def check(package: Path, key: SiteKey) -> None:
         run(["rpm", *db, "--import", key.public], timeout_s=_TIMEOUT_S)
         argv: list[str | Path] = ["rpmkeys", *db, "--define", "_pkgverify_level all", "-Kv"]
         done = run([*argv, package], timeout_s=_TIMEOUT_S, ok=(0, 1))
-    if done.returncode or "Signature" not in done.stdout:
+    if done.returncode or "signature" not in done.stdout.lower():
         said = "; ".join(line.strip() for line in done.stdout.splitlines()[1:])
         raise TrustError(f"{package.name}: expected the site's signature, found: {said[-400:]}")
 

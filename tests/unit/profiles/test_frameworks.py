@@ -120,3 +120,25 @@ def test_two_stacks_of_one_name_are_refused(profile_file: Write, framed: str) ->
 
     with pytest.raises(InputError, match=r"stacks\[1\]\.name: serving is there twice"):
         load(profile_file(twice))
+
+
+@pytest.mark.parametrize(
+    ("name", "python"),
+    [
+        ("lab-stig", "/usr/bin/python3"),
+        ("rocky10-stig", ""),
+        ("rocky10-stig-cpu", "/opt/ai/stacks/pytorch/bin/python3"),
+        ("rocky9-stig-nvidia", "/opt/ai/stacks/pytorch/bin/python3"),
+    ],
+)
+def test_the_python_that_has_pytorch_is_known(name: str, python: str) -> None:
+    assert load(name).ai_python == python
+
+
+def test_the_distributions_pytorch_is_the_systems_python(profile_file: Write, framed: str) -> None:
+    path = profile_file(framed.replace("lock: ai-serving", "requires: [python3-torch]"))
+
+    profile = load(path)
+
+    assert profile.ai_python == "/usr/bin/python3"
+    assert profile.install[-2:] == ("python3.12", "python3-torch")
