@@ -1,14 +1,24 @@
-"""The one archive that goes over for a layer: files of this machine and bytes made here."""
+"""The one archive that goes over for an AI layer, and what is there once it is installed."""
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from builder.layers.ansible import PLAYBOOKS
+from hardpan.files import sha256_bytes, sha256_file
 
 AI_HOST = PLAYBOOKS / "shared" / "ai_host.sh"
 """What every AI layer's install.sh reads: users, folders, variables, the embedding model."""
+
+
+_FOLDERS = (
+    "/opt/ai root:root 755",
+    "/opt/ai/models root:root 755",
+    "/var/lib/ai ai:ai 750",
+    "/var/lib/ai/tmp ai:ai 750",
+    "/var/lib/ai/jit ai:ai 750",
+)
 
 
 def write(to: Path, placed: Mapping[str, bytes | Path]) -> None:
@@ -24,3 +34,18 @@ def write(to: Path, placed: Mapping[str, bytes | Path]) -> None:
             else:
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
+
+
+def placed(files: Mapping[str, bytes | Path]) -> list[str]:
+    """Those of ``files`` that stay on the host, by path from ``/``; scripts have no folder."""
+    return sorted(name for name in files if "/" in name)
+
+
+def state(packages: Iterable[str], files: Mapping[str, bytes | Path]) -> str:
+    """What ai_state.sh prints where packages and files are in place and unchanged."""
+    lines = list(packages)
+    for name in placed(files):
+        data = files[name]
+        digest = sha256_file(data) if isinstance(data, Path) else sha256_bytes(data)
+        lines.append(f"{digest}  {name}")
+    return "\n".join([*lines, *_FOLDERS])

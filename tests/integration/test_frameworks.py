@@ -10,9 +10,9 @@ from builder import layers, stacks
 from builder.receipts import Assessment, LayerReceipt
 from builder.stacks import signing
 from builder.stacks.locks import SHIPPED
-from hardpan.errors import InputError, TrustError
+from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import silent
-from hardpan.files import Sha256
+from hardpan.files import Sha256, sha256_file
 from hardpan.process import run
 from profiles.load import load
 from profiles.model import Profile
@@ -210,3 +210,61 @@ def test_a_download_with_another_digest_is_not_trusted(tmp_path: Path) -> None:
         stacks.build(profile, tmp_path / "cache", silent)
 
     assert list((tmp_path / "cache").glob("wheelhouse/*")) == []
+
+
+DIGEST = "49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491"
+SOURCE = f"docopt==0.6.2 --hash=sha256:{DIGEST}\n"
+"""A package of 2014 that was never published as a wheel."""
+
+
+def test_what_is_published_as_source_alone_is_built_once(tmp_path: Path) -> None:
+    profile = profile_of(tmp_path, SOURCE, "      sources: [{name: docopt}]\n")
+
+    (built,) = stacks.build(profile, tmp_path / "cache", silent)
+
+    (wheel,) = built.receipt.wheels
+    (made,) = (tmp_path / "cache/sources").glob("docopt-*/*.whl")
+    assert wheel.source_sha256 == DIGEST
+    assert wheel.sha256 == sha256_file(made) != wheel.source_sha256
+    packed = run(["rpm", "-qpl", "--nosignature", built.rpm], timeout_s=30).stdout
+    assert "/opt/ai/stacks/tiny/lib/python3.13/site-packages/docopt.py\n" in packed
+
+
+def test_a_source_is_not_built_where_nobody_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="tiny: no wheels"):
+        stacks.build(profile_of(tmp_path, SOURCE), tmp_path / "cache", silent)
+
+
+def test_a_source_with_another_digest_is_not_built(tmp_path: Path) -> None:
+    lock = SOURCE.replace("49b3", "0000")
+    profile = profile_of(tmp_path, lock, "      sources: [{name: docopt}]\n")
+
+    with pytest.raises(TrustError, match="docopt: the source is not the locked one"):
+        stacks.build(profile, tmp_path / "cache", silent)
+
+
+def test_the_model_alone_is_put_right_and_then_left_alone(
+    bed: Bed, host: LabHost, tmp_path: Path
+) -> None:
+    # Stand-ins: the layer asks whether they are there; what they hold is the smoke test's matter.
+    names = ("python3-torch", "python3-numpy", "python3-safetensors")
+    spec = "Name: x\nVersion: 1\nRelease: 1\nSummary: Stand-ins\nLicense: Test\n%description\nx\n"
+    for name in names:
+        spec += f"%package -n {name}\nSummary: Stand-in\n%description -n {name}\nx\n"
+        spec += f"%files -n {name}\n"
+    (tmp_path / "x.spec").write_text(spec)
+    define = ["--define", f"_topdir {tmp_path}/b", "--define", f"_rpmdir {host.root}/root/rpms"]
+    run(["rpmbuild", "-bb", "--quiet", *define, tmp_path / "x.spec"], timeout_s=60)
+    host.run("rpm -i --nosignature /root/rpms/*/*.rpm && rm -r /root/rpms")
+    alone = Bed(
+        profile=load("lab-stig").model_copy(update={"layers": ("ml_cpu",)}),
+        cache=bed.cache,
+        built=bed.built,
+    )
+
+    assert apply(alone, host).changed > 0
+    assert apply(alone, host).changed == 0
+    host.run("cd /opt/ai/models/all-MiniLM-L6-v2 && chmod u+w vocab.txt && echo x >> vocab.txt")
+    assert apply(alone, host).changed > 0
+    assert host.run("cd /opt/ai/models/all-MiniLM-L6-v2 && sha256sum -c SHA256SUMS")
+    assert host.run("ls -A /root").stdout.count("hardpan") == 0

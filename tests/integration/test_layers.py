@@ -81,7 +81,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
         "- hosts: all\n  gather_facts: false\n  roles: ['{{ layer }}']\n"
     )
     monkeypatch.setattr("builder.layers.ansible.PLAYBOOKS", tmp_path)
-    monkeypatch.setattr("builder.layers.model.pack", lambda cache, to, emit: to.write_bytes(b""))
+    monkeypatch.setattr("builder.layers.model.files", lambda cache, emit: {})
     kind, body, *_ = (tmp_path / "host.pub").read_text().split()
     guest = Guest(
         address="127.0.0.1",

@@ -65,7 +65,7 @@ def applied(
     events: list[Event] | None = None,
 ) -> Any:
     monkeypatch.setattr("ansible_runner.run", runner.run)
-    monkeypatch.setattr("builder.layers.model.pack", lambda cache, to, emit: to.write_bytes(b""))
+    monkeypatch.setattr("builder.layers.model.files", lambda cache, emit: {})
     assessment = Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=())
     emit = (events if events is not None else []).append
     return layers.apply(of("ml_cpu"), guest, assessment, cache=Path("unused"), emit=emit)
