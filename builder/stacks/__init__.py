@@ -138,13 +138,11 @@ def _make(recipe: Recipe, files: Files, digest: Sha256, key: SiteKey, to: Path, 
 
 
 def _refuse(name: str, found: Audit) -> None:
-    unsafe = [f for f in found.findings if f.kind == "unsafe_archive"]
-    if unsafe:
-        first = unsafe[0]
-        raise TrustError(
-            f"{name}: {first.wheel}: not safe to unpack: {first.where} {first.what}",
-            hint="hardpan wheels audit DIR tells all of it",
-        )
+    """What only differs from its own list of files is a finding: the lock vouches for the whole."""
+    for wheel in found.wheels:
+        if wheel.refused:
+            why = next((f.what for f in found.findings if f.wheel == wheel.file), "")
+            raise TrustError(f"{name}: {wheel.file}: not safe to unpack: {why}")
 
 
 def _wheels(files: Files, found: Audit) -> Iterable[WheelReceipt]:

@@ -1,6 +1,7 @@
 """Stacks for real: wheels off an index, one signed RPM, a booted lab host that runs it."""
 
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +211,25 @@ def test_a_download_with_another_digest_is_not_trusted(tmp_path: Path) -> None:
         stacks.build(profile, tmp_path / "cache", silent)
 
     assert list((tmp_path / "cache").glob("wheelhouse/*")) == []
+
+
+def test_a_locked_wheel_that_is_not_safe_to_unpack_ends_the_build(tmp_path: Path) -> None:
+    given = tmp_path / "wheels"
+    given.mkdir()
+    evil = given / "evil-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(evil, "w") as archive:
+        info = "evil-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+        archive.writestr("../../../etc/evil.py", "")
+    lock = f"evil==1.0 --hash=sha256:{sha256_file(evil)}\n"
+    profile = profile_of(tmp_path, lock, f"      wheelhouse: {given}\n")
+
+    with pytest.raises(TrustError, match=r"tiny: evil-1\.0-py3-none-any\.whl: not safe to unpack"):
+        stacks.build(profile, tmp_path / "cache", silent)
+
+    assert list((tmp_path / "cache/stacks").glob("*")) == []
 
 
 DIGEST = "49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491"
