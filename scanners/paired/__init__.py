@@ -1,0 +1,1 @@
+"""Where hardening and AI workloads collide, as checks with two halves."""
