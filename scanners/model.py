@@ -156,6 +156,78 @@ class Smoke:
     reason: str = ""
 
 
+class Held(StrEnum):
+    """What became of one half of a paired check."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    """It was seen not to hold."""
+
+    NOT_ASKED = "not_asked"
+    """The host gave no way to ask."""
+
+    NOT_APPLICABLE = "not_applicable"
+    ERROR = "error"
+
+
+class PairVerdict(StrEnum):
+    """What becomes of both halves together."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    NOT_CHECKED = "not_checked"
+    NOT_APPLICABLE = "not_applicable"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """One half of a paired check."""
+
+    outcome: Held
+    looked_at: str
+    expected: str
+    found: str
+    """What the host answered, or why it could not be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One conflict of hardening and AI: the control holds and the AI action works."""
+
+    conflict: str
+    """Its id, e.g. ``tmp-noexec``."""
+
+    row: str
+    title: str
+    rules: tuple[str, ...]
+    """DISA's ids of the control."""
+
+    content: tuple[str, ...]
+    """Short names of the same rules in the SCAP content."""
+
+    resolution: str
+    verdict: PairVerdict
+    reason: str
+    control: Half
+    action: Half
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """All paired checks of one scan."""
+
+    confinement: str
+    """How the actions were confined, in the host's words: unit, user, settings."""
+
+    pairs: tuple[Pair, ...]
+    """One for each known conflict, in the list's order."""
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of conflicts; every verdict is there."""
+        return {v.value: sum(p.verdict == v for p in self.pairs) for v in PairVerdict}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """Who the target is and what it runs, bound into the statement."""
@@ -214,6 +286,7 @@ class Scan:
 
     checks: tuple[Check, ...]
     smoke: Smoke | None
+    paired: Paired | None = None
     packages: tuple[str, ...]
     """Sorted NEVRAs."""
 

@@ -21,6 +21,7 @@ from scanners.evidence.statement import (
     read_provenance,
     selected_rules_sha256,
 )
+from scanners.paired.verdict import weighed
 from scanners.report.documents import VERDICTS, Findings, SmokeDocument
 
 _MAX_DOCUMENT_BYTES = 64 << 20
@@ -54,6 +55,7 @@ def read_findings(archive: Archive, claim: Predicate) -> Findings:
         "content": _content_of(claim) == found.content.model_dump(),
         "image": (image and image.digest.sha256) == (found.image and found.image.sha256),
         "checks": claim.checks.counts == found.check_counts(),
+        "paired checks": _paired_agrees(claim, found),
         "times": (claim.scan.started, claim.scan.finished) == (found.started, found.finished),
         "profile": claim.scan.profile == found.profile,
     }
@@ -113,16 +115,28 @@ def over_limits(found: Findings, policy: Policy) -> tuple[str, ...]:
     limits = [(str(v), found.counts[v], most) for v, most in policy.max_counts.items()]
     limits += [(f"open {s}", opened[s], most) for s, most in policy.max_open.items()]
     over = [f"{name}: {n}, at most {most}" for name, n, most in limits if n > most]
+    over += _paired_over(found, policy)
     if policy.min_score is not None and float(found.score) < policy.min_score:
         over.append(f"score: {found.score}, at least {policy.min_score:g}")
     return tuple(over)
+
+
+def _paired_over(found: Findings, policy: Policy) -> list[str]:
+    if not policy.max_paired:
+        return []
+    if found.paired is None:
+        return ["paired checks: none ran, the policy limits them"]
+    counts = found.paired.counts()
+    limits = [(name, counts[name], most) for name, most in policy.max_paired.items()]
+    return [f"paired {name}: {n}, at most {most}" for name, n, most in limits if n > most]
 
 
 def limits_said(policy: Policy, over: tuple[str, ...]) -> str:
     """The outcome of the limits, in words."""
     if over:
         return "; ".join(over)
-    if not policy.max_counts and not policy.max_open and policy.min_score is None:
+    limits = (policy.max_counts, policy.max_open, policy.max_paired)
+    if not any(limits) and policy.min_score is None:
         return "skipped: the policy sets no limits"
     return ""
 
@@ -200,6 +214,18 @@ CLAIMS: dict[str, Judge] = {
     "content": _content,
 }
 """Check id -> its judge."""
+
+
+def _paired_agrees(claim: Predicate, found: Findings) -> bool:
+    """Whether the statement tells of the paired checks what they are, verdicts weighed anew."""
+    if claim.paired is None or found.paired is None:
+        return claim.paired is None and found.paired is None
+    pairs = found.paired.pairs
+    return (
+        claim.paired.counts == found.paired.counts()
+        and len({p.conflict for p in pairs}) == len(pairs)
+        and all(p.verdict == weighed(p.control.outcome, p.action.outcome) for p in pairs)
+    )
 
 
 def _content_of(claim: Predicate) -> dict[str, object]:

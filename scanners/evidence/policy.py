@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hardpan.errors import InputError
 from hardpan.signing import PublicKey, parse_public
-from scanners.report.documents import HexDigest, Severity, VerdictName
+from scanners.report.documents import HexDigest, PairVerdictName, Severity, VerdictName
 
 _MAX_BYTES = 1 << 20
 Place = tuple[str | int, ...]
@@ -91,6 +91,10 @@ class Policy(Part):
     max_open: dict[Severity, Annotated[int, Field(ge=0)]] = {}
     """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
     included) and without an exception on record. ``high`` is DISA's CAT I."""
+
+    max_paired: dict[PairVerdictName, Annotated[int, Field(ge=0)]] = {}
+    """Verdict of a paired check -> most that may have it. Where one is set, evidence
+    without paired checks is over the limit."""
 
     min_score: Annotated[float, Field(ge=0, le=100)] | None = None
 

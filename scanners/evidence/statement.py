@@ -107,6 +107,13 @@ class Checks(Document):
     counts: dict[str, int]
 
 
+class PairedResult(Document):
+    """The paired checks: a control and an AI action, both held."""
+
+    file: str
+    counts: dict[str, int]
+
+
 class SmokeResult(Document):
     """The AI workload test."""
 
@@ -127,6 +134,8 @@ class Predicate(Document):
     results: Results
     checks: Checks
     smoke: SmokeResult | None
+    paired: PairedResult | None = None
+    """None where they did not run, or by an older hardpan."""
 
 
 class Statement(Document):
@@ -181,6 +190,9 @@ def predicate(
         ),
         checks=Checks(file="junit.xml", counts=findings.check_counts()),
         smoke=None if smoke is None else SmokeResult(file="smoke.json", verdict=smoke.verdict),
+        paired=None
+        if findings.paired is None
+        else PairedResult(file="findings.json", counts=findings.paired.counts()),
     )
 
 

@@ -7,7 +7,7 @@ four places so that the canonical JSON form exists.
 """
 
 from collections import Counter
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -28,6 +28,8 @@ Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 
 Severity = Literal["high", "medium", "low", "unknown"]
 Outcome = Literal["passed", "failed", "error", "skipped"]
+PairVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]
+HeldName = Literal["holds", "broken", "not_asked", "not_applicable", "error"]
 VerdictName = Literal[
     "pass", "fail", "error", "unknown", "notapplicable", "notchecked", "informational", "fixed"
 ]
@@ -145,6 +147,50 @@ class CheckPart(Document):
     took_s: Number
 
 
+class HalfPart(Document):
+    """One half of a paired check."""
+
+    outcome: HeldName
+    looked_at: str
+    expected: str
+    found: str
+
+
+class PairPart(Document):
+    """One conflict of hardening and AI: the control holds and the AI action works."""
+
+    conflict: str
+    row: str
+    title: str
+    rules: Many[str]
+    """DISA's ids of the control."""
+    resolution: str
+    verdict: PairVerdictName
+    """``pass`` only where both halves were seen to hold."""
+    reason: str
+    exception: str | None
+    """The reason on record for a control that does not hold; the verdict stays."""
+    control: HalfPart
+    action: HalfPart
+
+
+class PairedPart(Document):
+    """The paired checks."""
+
+    confinement: str
+    """How the actions were confined, in the host's words."""
+    pairs: Many[PairPart]
+
+    def excepted(self) -> int:
+        """How many that fail have an exception on record."""
+        return sum(p.verdict == "fail" and p.exception is not None for p in self.pairs)
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of conflicts; every verdict is there."""
+        count = Counter[str](p.verdict for p in self.pairs)
+        return {v: count[v] for v in get_args(PairVerdictName)}
+
+
 class Findings(Document):
     """``findings.json``: the scan's answer, rule by rule."""
 
@@ -162,6 +208,8 @@ class Findings(Document):
     """Counts before hardening, where the same run built the image."""
     rules: Many[Rule]
     checks: Many[CheckPart]
+    paired: PairedPart | None = None
+    """The paired checks; none where they did not run, or by an older hardpan."""
 
     def open_by_severity(self) -> dict[str, int]:
         """Severity -> number of open rules."""

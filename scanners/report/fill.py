@@ -3,17 +3,21 @@
 import math
 from typing import cast, get_args
 
-from scanners.model import Scan, Smoke
+from profiles.model import RULE_PREFIX
+from scanners.model import Half, Held, Pair, Scan, Smoke
 from scanners.report.documents import (
     VERDICTS,
     CheckPart,
     ContentPart,
     Findings,
+    HalfPart,
     HostPart,
     ImagePart,
     MeasurePart,
     Number,
     Outcome,
+    PairedPart,
+    PairPart,
     Rule,
     Severity,
     SmokeDocument,
@@ -56,6 +60,7 @@ def findings(scan: Scan) -> Findings:
             )
             for c in scan.checks
         ),
+        paired=_paired(scan),
     )
 
 
@@ -122,6 +127,47 @@ def _image(scan: Scan) -> ImagePart | None:
         name=clean(scan.image.name),
         sha256=scan.image.sha256,
         provenance_statement_sha256=scan.image.provenance_statement_sha256,
+    )
+
+
+def _paired(scan: Scan) -> PairedPart | None:
+    if scan.paired is None:
+        return None
+    return PairedPart(
+        confinement=clean(scan.paired.confinement),
+        pairs=tuple(_pair(p, scan) for p in scan.paired.pairs),
+    )
+
+
+def _pair(made: Pair, scan: Scan) -> PairPart:
+    return PairPart(
+        conflict=clean(made.conflict),
+        row=clean(made.row),
+        title=clean(made.title),
+        rules=tuple(map(clean, made.rules)),
+        resolution=clean(made.resolution),
+        verdict=made.verdict.value,
+        reason=clean(made.reason),
+        exception=_pair_exception(made, scan),
+        control=_half(made.control),
+        action=_half(made.action),
+    )
+
+
+def _pair_exception(made: Pair, scan: Scan) -> str | None:
+    """Why the control is left as it is, where that alone failed and a rule of it is excepted."""
+    if made.control.outcome is not Held.BROKEN or made.action.outcome in (Held.BROKEN, Held.ERROR):
+        return None
+    ids = (RULE_PREFIX + name for name in made.content)
+    return next((clean(scan.exceptions[i]) for i in ids if i in scan.exceptions), None)
+
+
+def _half(made: Half) -> HalfPart:
+    return HalfPart(
+        outcome=made.outcome.value,
+        looked_at=clean(made.looked_at),
+        expected=clean(made.expected),
+        found=clean(made.found),
     )
 
 

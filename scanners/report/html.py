@@ -70,6 +70,7 @@ class Html:
             bars=_bars(found),
             verdicts=[v for v in VERDICTS if found.counts[v] or (found.before or {}).get(v)],
             check_counts=found.check_counts(),
+            paired_counts=None if found.paired is None else found.paired.counts(),
             most_found=_MOST_FOUND,
         )
         return page.encode("utf-8")

@@ -1,4 +1,4 @@
-"""JUnit XML: one suite of the testinfra checks, one of the STIG rules.
+"""JUnit XML: a suite of the testinfra checks, one of the paired checks, one of the STIG rules.
 
 CI systems agree on little: at most one of failure, error and skipped in a test
 case, and the counts in the suite. Characters that XML forbids never arrive here:
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from scanners.report.base import Report
-from scanners.report.documents import Findings, Rule
+from scanners.report.documents import Findings, PairPart, Rule
 
 _TAGS = {"fail": "failure", "error": "error", "unknown": "error"}
 _NO_ANSWER = {"notapplicable", "notchecked", "informational"}
@@ -28,10 +28,10 @@ class _Case:
 
 
 class ChecksJunit:
-    """``junit.xml``: the testinfra checks."""
+    """``junit.xml``: the testinfra checks, and the paired checks where they ran."""
 
     def render(self, report: Report) -> bytes:
-        """One test case per check."""
+        """One test case per check and per conflict."""
         tags = {"passed": "", "failed": "failure", "error": "error", "skipped": "skipped"}
         cases = [
             _Case(
@@ -43,7 +43,11 @@ class ChecksJunit:
             )
             for c in report.findings.checks
         ]
-        return _suite("hardpan checks", report.findings, cases)
+        suites = [_suite("hardpan checks", report.findings, cases)]
+        if report.findings.paired is not None:
+            pairs = [_pair_case(p) for p in report.findings.paired.pairs]
+            suites.append(_suite("hardpan paired checks", report.findings, pairs))
+        return _document(suites)
 
 
 class RulesJunit:
@@ -53,7 +57,7 @@ class RulesJunit:
         """One test case per selected rule."""
         classname = report.findings.content.profile_id.replace(" ", "_")
         cases = [_rule_case(r, classname) for r in report.findings.rules]
-        return _suite(classname, report.findings, cases)
+        return _document([_suite(classname, report.findings, cases)])
 
 
 def _rule_case(rule: Rule, classname: str) -> _Case:
@@ -65,7 +69,23 @@ def _rule_case(rule: Rule, classname: str) -> _Case:
     return _Case(classname=classname, name=rule.rule_id, took_s=0, tag=tag, message=message)
 
 
-def _suite(name: str, findings: Findings, cases: list[_Case]) -> bytes:
+def _pair_case(pair: PairPart) -> _Case:
+    tags = {"pass": "", "fail": "failure", "error": "error"}
+    halves = (("control", pair.control), ("action", pair.action))
+    found = [f"{name} {half.outcome}: {half.found}" for name, half in halves]
+    tag, first = tags.get(pair.verdict, "skipped"), f"{pair.verdict}: {pair.reason}"
+    if tag and pair.exception is not None:
+        tag, first = "skipped", f"{pair.verdict}, exception: {pair.exception}"
+    return _Case(
+        classname="hardpan.paired",
+        name=pair.conflict,
+        took_s=0,
+        tag=tag,
+        message="\n".join([first, *found]),
+    )
+
+
+def _suite(name: str, findings: Findings, cases: list[_Case]) -> etree._Element:
     suite = etree.Element("testsuite", name=name, hostname=findings.host.hostname)
     suite.set("timestamp", findings.finished)
     suite.set("tests", str(len(cases)))
@@ -78,6 +98,10 @@ def _suite(name: str, findings: Findings, cases: list[_Case]) -> bytes:
             problem = etree.SubElement(node, case.tag)
             problem.set("message", case.message.partition("\n")[0])
             problem.text = None if case.tag == "skipped" else case.message
+    return suite
+
+
+def _document(suites: list[etree._Element]) -> bytes:
     root = etree.Element("testsuites")
-    root.append(suite)
+    root.extend(suites)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

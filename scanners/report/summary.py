@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from scanners.report.documents import OPEN, Findings, SmokeDocument
+from scanners.report.documents import OPEN, Findings, PairedPart, SmokeDocument
 
 _SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "informational")
 
@@ -25,6 +25,7 @@ def lines(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
         ("score", f"{findings.score} of 100"),
         ("open", _open(findings)),
         ("checks", counts(findings.check_counts()) if findings.checks else "none ran"),
+        *_paired(findings.paired),
         *_smoke(smoke),
     ]
     width = max(len(label) for label, _ in rows)
@@ -41,6 +42,23 @@ def _open(findings: Findings) -> str:
     excepted = sum(r.verdict in OPEN and not r.is_open for r in findings.rules)
     by_severity = ", ".join(f"{n} {s}" for s, n in findings.open_by_severity().items() if n)
     return f"{by_severity or 'none'}; {excepted} with an exception on record"
+
+
+def _paired(paired: PairedPart | None) -> list[tuple[str, str]]:
+    if paired is None:
+        return []
+    by = paired.counts()
+    parts = [f"{by['pass']} hold both"]
+    if by["fail"]:
+        parts.append(f"{by['fail']} do not ({paired.excepted()} with an exception on record)")
+    told = (("not_checked", "not checked"), ("error", "in error"))
+    parts += [f"{by[v]} {words}" for v, words in told if by[v]]
+    parts.append(f"{by['not_applicable']} not applicable")
+    failed = [p for p in paired.pairs if p.verdict in ("fail", "error")]
+    return [
+        ("paired checks", ", ".join(parts)),
+        *(("", f"{p.conflict}: {p.verdict}, {p.reason}") for p in failed),
+    ]
 
 
 def _smoke(smoke: SmokeDocument | None) -> list[tuple[str, str]]:

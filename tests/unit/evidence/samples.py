@@ -11,9 +11,14 @@ from scanners.model import (
     Check,
     Content,
     Evaluation,
+    Half,
+    Held,
     Host,
     ImageRef,
     Measure,
+    Pair,
+    Paired,
+    PairVerdict,
     RuleResult,
     Scan,
     Smoke,
@@ -81,6 +86,43 @@ SMOKE = Smoke(
             verdict="error",
             reason="did not finish",
         ),
+    ),
+)
+
+
+def half(outcome: Held, found: str = "this and that") -> Half:
+    return Half(outcome=outcome, looked_at="a place", expected="a state", found=found)
+
+
+def pair(conflict: str, verdict: PairVerdict, control: Half, action: Half, **more: object) -> Pair:
+    base = Pair(
+        conflict=conflict,
+        row="1",
+        title=f"About {conflict}",
+        rules=("RHEL-09-231130",),
+        content=("r003",),
+        resolution="another folder",
+        verdict=verdict,
+        reason="because",
+        control=control,
+        action=action,
+    )
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+PAIRED = Paired(
+    confinement="of hardpan-llm.service; user ai-llm; NoNewPrivileges",
+    pairs=(
+        pair("tmp-noexec", PairVerdict.PASS, half(Held.HOLDS), half(Held.HOLDS)),
+        pair("egress", PairVerdict.FAIL, half(Held.HOLDS), half(Held.BROKEN, "3 packets")),
+        pair("audit", PairVerdict.NOT_CHECKED, half(Held.HOLDS), half(Held.NOT_ASKED)),
+        pair(
+            "nouveau",
+            PairVerdict.NOT_APPLICABLE,
+            half(Held.NOT_APPLICABLE),
+            half(Held.NOT_APPLICABLE, "no GPU"),
+        ),
+        pair("perf", PairVerdict.ERROR, half(Held.ERROR), half(Held.HOLDS)),
     ),
 )
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from hardpan.files import canonical_json
-from scanners.model import Verdict
+from scanners.model import Scan, Verdict
 from scanners.report import documents, fill, json_documents
 from scanners.report.documents import Findings
 from tests.unit.evidence import samples
@@ -19,11 +19,20 @@ def test_the_published_schema_is_the_models(request: pytest.FixtureRequest) -> N
     assert published.read_bytes() == json_documents.schema()
 
 
-def test_findings_match_the_published_schema() -> None:
-    data = json.loads(canonical_json(fill.findings(samples.scan()).data()))
+@pytest.mark.parametrize("scan", [samples.scan(), samples.scan(paired=samples.PAIRED)])
+def test_findings_match_the_published_schema(scan: Scan) -> None:
+    data = json.loads(canonical_json(fill.findings(scan).data()))
 
     jsonschema.Draft202012Validator(json.loads(json_documents.schema())).validate(data)
-    assert Findings.model_validate(data) == fill.findings(samples.scan())
+    assert Findings.model_validate(data) == fill.findings(scan)
+
+
+def test_findings_of_an_older_hardpan_are_read_and_match_the_schema() -> None:
+    data = json.loads(canonical_json(fill.findings(samples.scan()).data()))
+    del data["paired"]
+
+    jsonschema.Draft202012Validator(json.loads(json_documents.schema())).validate(data)
+    assert Findings.model_validate(data).paired is None
 
 
 def test_an_exception_stands_beside_the_fail_never_in_its_place() -> None:

@@ -9,7 +9,7 @@ from lxml import etree
 from lxml import html as parser
 
 from hardpan.errors import InputError
-from scanners.model import Check, Scan, Verdict
+from scanners.model import Check, Held, Paired, PairVerdict, Scan, Verdict
 from scanners.report import fill, summary
 from scanners.report.base import REPORTS, Report, renderer
 from scanners.report.html import segments
@@ -57,6 +57,23 @@ def _evil() -> Scan:
         checks=tuple(
             Check(name=EVIL, outcome=o, message=EVIL, took_s=0.5)
             for o in ("passed", "failed", "error", "skipped")
+        ),
+        paired=Paired(
+            confinement=EVIL,
+            pairs=tuple(
+                samples.pair(
+                    EVIL,
+                    verdict,
+                    samples.half(held, EVIL),
+                    samples.half(held, EVIL),
+                    title=EVIL,
+                    rules=(EVIL,),
+                    content=("r001",),
+                    resolution=EVIL,
+                    reason=EVIL,
+                )
+                for verdict, held in zip(PairVerdict, Held, strict=True)
+            ),
         ),
         smoke=replace(
             samples.SMOKE,
@@ -164,6 +181,70 @@ def test_junit_of_the_checks_counts_and_escapes() -> None:
     assert suite[1][0].tag == "failure"
     assert suite[1][0].get("message") == "expected 22"
     assert suite[1][0].text == "expected 22\nis 23"
+
+
+def test_junit_has_a_suite_of_the_paired_checks_where_they_ran() -> None:
+    made = samples.scan(paired=samples.PAIRED)
+    checks, pairs = etree.fromstring(renderer("junit").render(_report(made)))
+    tags = [[child.tag for child in case] for case in pairs]
+
+    assert checks.get("name") == "hardpan checks"
+    assert pairs.get("name") == "hardpan paired checks"
+    assert tags == [[], ["failure"], ["skipped"], ["skipped"], ["error"]]
+    assert pairs[1][0].get("message") == "fail: because"
+    assert "action broken: 3 packets" in str(pairs[1][0].text)
+    assert (pairs.get("tests"), pairs.get("failures"), pairs.get("errors")) == ("5", "1", "1")
+
+
+def test_the_page_shows_both_halves_and_their_evidence() -> None:
+    made = samples.scan(paired=samples.PAIRED)
+    text = renderer("html").render(_report(made)).decode()
+
+    assert "1 hold both, 1 do not, 1 could be asked in part at most, 1 do not apply" in text
+    assert "of hardpan-llm.service; user ai-llm" in text
+    assert "found: 3 packets" in text
+    assert "expected: a state" in text
+
+
+def test_an_exception_for_the_controls_rule_stands_beside_the_pairs_fail() -> None:
+    broken, holds = samples.half(Held.BROKEN), samples.half(Held.HOLDS)
+    control = samples.pair("a", PairVerdict.FAIL, broken, holds)
+    action = samples.pair("b", PairVerdict.FAIL, holds, broken)
+    both = samples.pair("c", PairVerdict.FAIL, broken, broken)
+    report = _report(samples.scan(paired=Paired(confinement="", pairs=(control, action, both))))
+    pairs = etree.fromstring(renderer("junit").render(report))[1]
+
+    assert report.findings.paired is not None
+    told = [(p.verdict, p.exception) for p in report.findings.paired.pairs]
+    # What excuses a control excuses no AI action that fails beside it.
+    assert told == [("fail", "needed by the build, see T-1"), ("fail", None), ("fail", None)]
+    tags = [[child.tag for child in case] for case in pairs]
+    assert tags == [["skipped"], ["failure"], ["failure"]]
+    said = "\n".join(summary.lines(report.findings, None))
+    assert "0 hold both, 3 do not (1 with an exception on record)" in said
+    page = renderer("html").render(report).decode()
+    assert "Exception on record: needed by the build, see T-1" in page
+
+
+def test_a_scan_without_paired_checks_has_no_word_of_them() -> None:
+    report = _report(samples.scan())
+
+    assert "paired" not in renderer("html").render(report).decode()
+    assert "paired" not in renderer("junit").render(report).decode()
+    assert "paired" not in "\n".join(summary.lines(report.findings, report.smoke))
+
+
+def test_the_summary_counts_the_pairs_and_names_what_failed() -> None:
+    report = _report(samples.scan(paired=samples.PAIRED))
+    said = "\n".join(summary.lines(report.findings, report.smoke))
+
+    assert (
+        "paired checks  1 hold both, 1 do not (0 with an exception on record), "
+        "1 not checked, 1 in error, 1 not applicable" in said
+    )
+    assert "egress: fail, because" in said
+    assert "perf: error, because" in said
+    assert "audit:" not in said
 
 
 def test_junit_of_the_rules_skips_what_is_excepted_or_not_checked() -> None:

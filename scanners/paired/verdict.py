@@ -1,0 +1,22 @@
+"""Two halves -> one verdict. Half a result is never a pass."""
+
+_WORST_FIRST = (
+    ("broken", "fail"),
+    ("error", "error"),
+    ("not_applicable", "not_applicable"),
+    ("not_asked", "not_checked"),
+)
+
+
+def weighed(control: str, action: str) -> str:
+    """The verdict over what became of both halves; ``pass`` only where both hold.
+
+    A host without what the control is about does not have the conflict, whatever else
+    is broken there.
+    """
+    if control == "not_applicable":
+        return "not_applicable"
+    for outcome, verdict in _WORST_FIRST:
+        if outcome in (control, action):
+            return verdict
+    return "pass" if control == action == "holds" else "error"
