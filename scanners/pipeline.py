@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hardpan import clock, events
 from hardpan.events import Emit
 from profiles.model import Profile
+from scanners.collect import paired as pairs
 from scanners.collect.base import Evidence, Expected, Task, collector
 from scanners.collect.smoke import Load, smoke
 from scanners.content.datastream import Source
@@ -22,6 +23,7 @@ _OSCAP_S = 3600.0
 _CHECKS_S = 1200.0
 _FACTS_S = 300.0
 _SMOKE_S = 1200.0
+_PAIRED_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,9 @@ class Request:
     """The data stream as upstream made it."""
 
     smoke: bool = True
+    paired: bool = False
+    """True runs the paired checks whatever the profile's layers are."""
+
     sudo_password: str = ""
     before: Mapping[str, int] | None = None
     """Counts before hardening, where the same run built the image."""
@@ -75,6 +80,10 @@ def scan(request: Request, emit: Emit) -> Scan:
         with events.stage(emit, "checks"):
             facts = collector("hostfacts").collect(via, task, timeout_s=_CHECKS_S, emit=emit)
             packages = collector("packages").collect(via, task, timeout_s=_FACTS_S, emit=emit)
+        both = None
+        if pairs.wanted(request.profile, asked=request.paired):
+            with events.stage(emit, "paired checks"):
+                both = pairs.paired(via, timeout_s=_PAIRED_S)
         figures = None
         if request.smoke:
             with events.stage(emit, "smoke"):
@@ -86,6 +95,7 @@ def scan(request: Request, emit: Emit) -> Scan:
         before=None if request.before is None else dict(request.before),
         checks=facts.checks,
         smoke=figures,
+        paired=both,
         packages=packages.packages,
         raw={**found.files, **facts.files, **packages.files},
         exceptions=exceptions(request.profile),

@@ -159,6 +159,7 @@ def _summary(proof: job.Proof) -> dict[str, object]:
         "after": dict(findings.counts),
         "score": findings.score,
         "open": dict(findings.open_by_severity()),
+        "paired": None if findings.paired is None else findings.paired.counts(),
         "mended": job.outcomes(hardened),
         "verdict": "verified" if proof.verified.within_limits else "over the limits",
     }

@@ -41,6 +41,11 @@ _SEVERITIES = ("low", "medium", "high")
 )
 @click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
 @click.option("--no-smoke", is_flag=True, help="Leave the AI workload test out.")
+@click.option(
+    "--paired",
+    is_flag=True,
+    help="Run the paired checks (hardened, and the AI works) whatever the profile's layers are.",
+)
 @click.option("--nonce", default="", help="A challenge from whom the evidence is for.")
 @click.option(
     "--fail-on",
@@ -84,6 +89,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             profile=profile,
             source=source,
             smoke=not options["no_smoke"],
+            paired=options["paired"],
             sudo_password=password,
             invocation=("hardpan", *sys.argv[1:]),
         )
@@ -113,6 +119,7 @@ def _tell(findings: Findings, said: tuple[str, ...], output: Path, as_json: bool
             "evidence": str(output),
             "counts": dict(findings.counts),
             "open": findings.open_by_severity(),
+            "paired": None if findings.paired is None else findings.paired.counts(),
         }
         click.echo(canonical_json(answer))
         return

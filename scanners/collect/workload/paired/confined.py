@@ -1,0 +1,221 @@
+"""The AI service's confinement: its unit's own user and settings, on a process of ours."""
+
+import contextlib
+import grp
+import json
+import os
+import pwd
+import secrets
+import shlex
+import subprocess
+import threading
+from typing import Any, Dict, List, Optional, Tuple
+
+from .probes import told
+from .tools import MOST_BYTES, Half, killed, said
+
+PORTS = {"hardpan-llm.service": 8081, "hardpan-kb.service": 8082, "hardpan-login.service": 8083}
+"""The AI services and where on the loopback they answer."""
+
+UNITS = tuple(PORTS)
+"""The AI services, the one whose confinement counts first."""
+
+_AS_THEY_ARE = [
+    "AmbientCapabilities",
+    "CapabilityBoundingSet",
+    "DevicePolicy",
+    "IPAddressAllow",
+    "IPAddressDeny",
+    "InaccessiblePaths",
+    "ExecPaths",
+    "NoExecPaths",
+    "KeyringMode",
+    "LimitMEMLOCK",
+    "LockPersonality",
+    "MemoryDenyWriteExecute",
+    "NoNewPrivileges",
+    "PrivateDevices",
+    "PrivateIPC",
+    "PrivateTmp",
+    "PrivateUsers",
+    "ProcSubset",
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "ProtectProc",
+    "ProtectSystem",
+    "ReadOnlyPaths",
+    "ReadWritePaths",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "SupplementaryGroups",
+    "SystemCallArchitectures",
+    "SystemCallErrorNumber",
+    "SystemCallFilter",
+    "UMask",
+    "UnsetEnvironment",
+]
+"""Settings that systemctl shows as systemd-run takes them.
+
+Not RemoveIPC: at our end it would take away what the service itself shares."""
+
+_EMPTY_COUNTS = ("CapabilityBoundingSet",)
+_FOLDERS = {
+    "StateDirectory": "/var/lib",
+    "CacheDirectory": "/var/cache",
+    "LogsDirectory": "/var/log",
+}
+_DEFAULT = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+    "RestrictSUIDSGID": "yes",
+    "RestrictRealtime": "yes",
+    "LockPersonality": "yes",
+    "LimitMEMLOCK": "infinity",
+    "CapabilityBoundingSet": "",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "SystemCallArchitectures": "native",
+    "ReadWritePaths": "-/var/lib/ai",
+}
+"""For a host without the units: what hardpan's own units carry."""
+
+_DEFAULT_USER = "ai"
+_ENVIRONMENT = "/etc/hardpan/ai.env"
+
+
+class Confinement:
+    """Who the service is and what holds it."""
+
+    def __init__(self, units: Dict[str, Dict[str, List[str]]]) -> None:
+        shown = units.get(UNITS[0], {})
+        self.unit = UNITS[0] if shown.get("LoadState") == ["loaded"] else ""
+        self.user = (shown.get("User") or [""])[0] if self.unit else _DEFAULT_USER
+        self.user = self.user or "root"
+        own = _of_unit(shown) if self.unit else list(_DEFAULT.items())
+        self.properties = [_with_netlink(*p) for p in own]
+        self.widened = self.properties != own
+
+    def known_user(self) -> Optional[pwd.struct_passwd]:
+        """The service's user; None where there is none, or it is root."""
+        try:
+            found = pwd.getpwnam(self.user)
+        except KeyError:
+            return None
+        return found if found.pw_uid else None
+
+    def told(self) -> str:
+        """In words, for the evidence."""
+        names = " ".join(sorted({n for n, v in self.properties if v not in ("", "no")}))
+        where = f"of {self.unit}" if self.unit else "hardpan's default, no AI unit is there"
+        added = "; AF_NETLINK added, by which gloo asks for interfaces" if self.widened else ""
+        return f"{where}{added}; user {self.user}; {names}"
+
+    def command(self, python: str, boot: str, limit_s: float) -> Tuple[str, List[str]]:
+        """The name of a transient unit, and the argv that starts Python in it."""
+        name = f"hardpan-paired-{secrets.token_hex(6)}"
+        argv = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", f"--unit={name}"]
+        argv += ["-p", f"User={self.user}", "-p", f"RuntimeMaxSec={limit_s:.0f}"]
+        if not self.unit:
+            argv += ["-p", f"EnvironmentFile=-{_ENVIRONMENT}"]
+        for setting, value in self.properties:
+            argv += (
+                [f"--setenv={value}"] if setting == "Environment" else ["-p", f"{setting}={value}"]
+            )
+        return name, [*argv, python, "-c", boot]
+
+
+class Running:
+    """One confined process."""
+
+    def __init__(self, how: Confinement, python: str, boot: str, sent: Any, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self.name, argv = how.command(python, boot, limit_s)
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        # At once, so that it works while the host is looked at; in a thread, for it may hang.
+        pipe, self._process.stdin = self._process.stdin, None
+        data = json.dumps(sent).encode()
+        threading.Thread(target=_write, args=(pipe, data), daemon=True).start()
+
+    def ended(self) -> Tuple[Dict[str, Half], str]:
+        """What its probes told, and what it said when something went wrong."""
+        try:
+            out, err = self._process.communicate(timeout=self._limit_s + 10)
+        except subprocess.TimeoutExpired as e:
+            out, err = e.stdout or b"", b"did not end in time"
+            killed(self._process)
+            stop = ["systemctl", "stop", f"{self.name}.service"]
+            subprocess.run(stop, capture_output=True, timeout=20, check=False)
+        lines = err[-MOST_BYTES:].decode("utf-8", "replace").strip().splitlines()
+        return told(out[:MOST_BYTES].decode("utf-8", "replace")), said(lines[-1] if lines else "")
+
+
+def _write(pipe: Any, data: bytes) -> None:
+    with contextlib.suppress(OSError), pipe:
+        pipe.write(data)
+
+
+def ai_uids() -> List[int]:
+    """The numbers of the AI services' users: the group ``ai``, its members and ``ai-*``."""
+    try:
+        group = grp.getgrnam("ai")
+        members, gid = set(group.gr_mem), group.gr_gid
+    except KeyError:
+        members, gid = set(), -1
+    users = pwd.getpwall()
+    return [
+        u.pw_uid
+        for u in users
+        if u.pw_name in members or u.pw_gid == gid or u.pw_name.startswith("ai-")
+    ]
+
+
+def _with_netlink(name: str, value: str) -> Tuple[str, str]:
+    """The setting, with the one address family that gloo cannot do without."""
+    listed = name == "RestrictAddressFamilies" and not value.startswith("~")
+    if listed and "AF_NETLINK" not in value.split():
+        return name, f"{value} AF_NETLINK"
+    return name, value
+
+
+def _of_unit(shown: Dict[str, List[str]]) -> List[Tuple[str, str]]:
+    made = []
+    for name in _AS_THEY_ARE:
+        for value in shown.get(name, []):
+            if value in ("", "~", "[not set]") and name not in _EMPTY_COUNTS:
+                continue
+            made.append((name, value))
+    made += [
+        ("DeviceAllow", v) for v in shown.get("DeviceAllow", []) if v.startswith(("/", "char-"))
+    ]
+    made += [("Group", v) for v in shown.get("Group", []) if v]
+    for name, root in _FOLDERS.items():
+        for value in " ".join(shown.get(name, [])).split():
+            path = os.path.join(root, value.partition(":")[0])
+            if os.path.isdir(path):
+                made.append(("ReadWritePaths", path))
+    for value in shown.get("EnvironmentFiles", []):
+        made.append(("EnvironmentFile", "-" + value.partition(" (")[0]))
+    for value in shown.get("Environment", []):
+        made += [("Environment", pair) for pair in shlex.split(value)]
+    return made
