@@ -29,7 +29,8 @@ def of_pydantic(tree: Tree, found: ErrorDetails) -> Problem:
         return at(tree, found["loc"], "unknown setting")
     if kind == "missing":
         return at(tree, found["loc"], "is missing")
-    text = _EXPECTED.get(kind, found["msg"]).format(**context)
+    # Only our own texts are templates: pydantic's may quote a pattern with braces in it.
+    text = _EXPECTED[kind].format(**context) if kind in _EXPECTED else found["msg"]
     if kind == "literal_error":
         text = text.replace("'", "")
     if text.startswith("must"):
