@@ -1,0 +1,81 @@
+from datetime import date, timedelta
+
+import pytest
+
+from hardpan.errors import InputError
+from scanners.fips.table import FILE, parse, table
+from tests.unit.fips import told
+
+GOOD = FILE.read_text("utf-8")
+
+
+def test_the_shipped_list_is_read_and_names_one_exact_build() -> None:
+    found = table()
+
+    assert [b for c in found.certificates for b in c.builds] == [told.BUILD]
+    assert {c.module for c in found.certificates} == {
+        *("kernel", "openssl", "libgcrypt", "gnutls", "nss")
+    }
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        ("as_of: 2026-02-01", "as_of: soon", "as_of: "),
+        ("module: openssl\n", "module: wolfssl\n", "certificates[0].module: expected kernel,"),
+        ("    level: 140-3", "    level: 140-4", "certificates[0].level: expected 140-2 or 140-3"),
+        ("    status: active", "    status: ok", "certificates[0].status: expected active or in_"),
+        ("    sunset: 2031-01-05", "    sunset: null", "expected a certificate and a sunset"),
+        ("certificate: 5116\n", "certificate: 0\n", "certificates[0].certificate: expected 1 or"),
+        ("certificate: null,", "certificate: 7,", "expected none for a module in process"),
+        ("    tag: ciqfips", "    tag: 'a b'", "certificates[0].tag: "),
+        ("    tag: ciqfips", "    tga: ciqfips", "certificates[0].tga: unknown setting"),
+        ("tag: ciqfips\n", "tag: ciqfips\n    signer: KEY\n", "certificates[0].signer: "),
+        (
+            "tag: ciqfips\n",
+            "tag: ciqfips\n    environments: [{arch: x86_64}]\n",
+            "certificates[0].environments[0].cpu: is missing",
+        ),
+        (told.BUILD, "openssl*", "certificates[0].builds[0]: "),
+        (told.BUILD, f"{told.BUILD}, {told.BUILD}", "is there twice"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(was: str, now: str, problem: str) -> None:
+    assert was in GOOD
+
+    with pytest.raises(InputError) as caught:
+        parse(GOOD.replace(was, now, 1).encode(), "cmvp.yaml")
+
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("cmvp.yaml:")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    bad = GOOD.replace("as_of: 2026-02-01", "as_of: soon").replace("level: 140-3", "level: x", 1)
+
+    with pytest.raises(InputError) as caught:
+        parse(bad.encode(), "cmvp.yaml")
+
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("today", "level", "historical"),
+    [
+        (date(2026, 9, 20), "140-2", False),
+        (date(2026, 9, 21), "140-2", False),
+        (date(2026, 9, 22), "140-2", True),
+        (date(2026, 9, 22), "140-3", False),
+        (date(2031, 1, 5), "140-3", False),
+        (date(2031, 1, 6), "140-3", True),
+    ],
+)
+def test_a_certificate_ends_on_its_day(today: date, level: str, historical: bool) -> None:
+    assert told.row(level=level).historical(today) is historical
+
+
+@pytest.mark.parametrize(("days", "stale"), [(-1, True), (0, False), (180, False), (181, True)])
+def test_the_list_is_stale_after_180_days_or_from_the_future(days: int, stale: bool) -> None:
+    made = told.table()
+
+    assert made.stale(made.as_of + timedelta(days=days)) is stale
