@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hardpan.files import Sha256
+from scanners.fips.model import Fips
 
 
 class Verdict(StrEnum):
@@ -297,6 +298,9 @@ class Scan:
     """Rule id -> reason, from the profile; shown beside a fail, never in its place."""
 
     image: ImageRef | None = None
+    fips: Fips | None = None
+    """None where a scan did not ask."""
+
     started: str = ""
     finished: str = ""
     invocation: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """The order of the scanner's stages: connect, collect, evaluate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hardpan import clock, events
 from hardpan.events import Emit
@@ -14,6 +14,9 @@ from scanners.content.prepare import Prepared, prepare
 from scanners.content.prepare import remedies as fixes_of
 from scanners.content.remedies import Fix
 from scanners.evaluate import evaluation
+from scanners.fips.judge import judge
+from scanners.fips.model import Facts
+from scanners.fips.table import table
 from scanners.model import Evaluation, Host, ImageRef, Scan, Verdict
 from scanners.target import Target
 from scanners.transport import Transport, connect
@@ -22,6 +25,7 @@ _CONNECT_S = 180.0
 _OSCAP_S = 3600.0
 _CHECKS_S = 1200.0
 _FACTS_S = 300.0
+_FIPS_S = 600.0
 _SMOKE_S = 1200.0
 _PAIRED_S = 900.0
 
@@ -80,6 +84,7 @@ def scan(request: Request, emit: Emit) -> Scan:
         with events.stage(emit, "checks"):
             facts = collector("hostfacts").collect(via, task, timeout_s=_CHECKS_S, emit=emit)
             packages = collector("packages").collect(via, task, timeout_s=_FACTS_S, emit=emit)
+            fips = collector("fips").collect(via, task, timeout_s=_FIPS_S, emit=emit).fips
         both = None
         if pairs.wanted(request.profile, asked=request.paired):
             with events.stage(emit, "paired checks"):
@@ -100,6 +105,9 @@ def scan(request: Request, emit: Emit) -> Scan:
         raw={**found.files, **facts.files, **packages.files},
         exceptions=exceptions(request.profile),
         image=request.image,
+        fips=judge(
+            replace(fips or Facts(), packages=packages.packages), table(), clock.now().date()
+        ),
         started=started,
         finished=clock.rfc3339(clock.now()),
         invocation=request.invocation,

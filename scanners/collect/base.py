@@ -9,6 +9,7 @@ from hardpan.errors import InputError
 from hardpan.events import Emit
 from scanners.arf import Arf
 from scanners.content.prepare import Prepared
+from scanners.fips.model import Facts
 from scanners.model import Check, Host
 from scanners.transport import Transport
 
@@ -69,6 +70,8 @@ class Evidence:
     """Sorted NEVRAs."""
 
     host: Host | None = None
+    fips: Facts | None = None
+    """What was said about FIPS mode, not yet judged."""
 
 
 class Collector(Protocol):
@@ -79,6 +82,7 @@ class Collector(Protocol):
 
 
 COLLECTORS = {
+    "fips": "scanners.collect.fips:FipsFacts",
     "host": "scanners.collect.host:HostIdentity",
     "hostfacts": "scanners.collect.hostfacts:HostFacts",
     "openscap": "scanners.collect.openscap:OpenScap",

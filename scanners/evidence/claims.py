@@ -58,6 +58,7 @@ def read_findings(archive: Archive, claim: Predicate) -> Findings:
         "paired checks": _paired_agrees(claim, found),
         "times": (claim.scan.started, claim.scan.finished) == (found.started, found.finished),
         "profile": claim.scan.profile == found.profile,
+        "FIPS flag": _fips_agrees(found),
     }
     wrong = [name for name, holds in same.items() if not holds]
     if wrong:
@@ -230,6 +231,12 @@ def _paired_agrees(claim: Predicate, found: Findings) -> bool:
 
 def _content_of(claim: Predicate) -> dict[str, object]:
     return claim.content.model_dump(exclude={"selected_rules_sha256"})
+
+
+def _fips_agrees(found: Findings) -> bool:
+    """The flag is told twice, by the host and beside the certificates: never two ways."""
+    said = None if found.fips is None else found.fips.kernel_fips_flag
+    return said in (None, "unknown") or (said == "on") == found.host.fips_kernel_flag
 
 
 def _check_presence(archive: Archive, claim: Predicate, found: Findings) -> None:

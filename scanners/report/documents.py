@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from scanners.fips.model import CertificateState, Environment, ModuleName, Tri
 from scanners.model import Verdict
 
 VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
@@ -191,6 +192,57 @@ class PairedPart(Document):
         return {v: count[v] for v in get_args(PairVerdictName)}
 
 
+class FipsModulePart(Document):
+    """One cryptographic module and the state of its certificate."""
+
+    name: ModuleName
+    nevra: str
+    state: CertificateState
+    reason: str
+    certificate: int | None
+    level: str
+    sunset: str
+    operational_env: Environment
+    """Whether the certificate names the machine's processor."""
+
+
+class ForeignPart(Document):
+    """A file that brings cryptography of its own."""
+
+    path: str
+    library: str
+
+
+class FipsPart(Document):
+    """FIPS mode and the certificates of the modules: facts that never stand for one another."""
+
+    statement: str
+    """All that may be said of it, in words."""
+    kernel_fips_flag: Literal["on", "off", "unknown"]
+    boot_arg: Literal["present", "absent", "unknown"]
+    boot_arg_kept: Tri
+    """Every boot entry carries the argument."""
+    installed_in_fips: Tri
+    initramfs_fips_module: Tri
+    crypto_policy: str
+    crypto_policy_allowed: Tri
+    crypto_policy_overridden: Tri
+    provider_active: Tri
+    """OpenSSL lists its FIPS provider as active and refuses MD5."""
+    provider_version: str
+    md5_refused: Tri
+    modules: Many[FipsModulePart]
+    non_system_crypto: Many[ForeignPart]
+    """Files outside the distribution's folders that bring cryptography of their own."""
+    non_system_crypto_complete: Tri
+    pqc_available: Tri
+    pqc_negotiated: Tri
+    pqc_kex: str
+    pqc_validated: Tri
+    table_as_of: str
+    """Date of the list of certificates."""
+
+
 class Findings(Document):
     """``findings.json``: the scan's answer, rule by rule."""
 
@@ -210,6 +262,8 @@ class Findings(Document):
     checks: Many[CheckPart]
     paired: PairedPart | None = None
     """The paired checks; none where they did not run, or by an older hardpan."""
+    fips: FipsPart | None = None
+    """None in evidence of before this part existed."""
 
     def open_by_severity(self) -> dict[str, int]:
         """Severity -> number of open rules."""

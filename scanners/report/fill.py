@@ -1,15 +1,18 @@
 """From a scan to its documents. What came from a target is made harmless to read here."""
 
 import math
+from dataclasses import asdict
 from typing import cast, get_args
 
 from profiles.model import RULE_PREFIX
+from scanners.fips.wording import wording
 from scanners.model import Half, Held, Pair, Scan, Smoke
 from scanners.report.documents import (
     VERDICTS,
     CheckPart,
     ContentPart,
     Findings,
+    FipsPart,
     HalfPart,
     HostPart,
     ImagePart,
@@ -61,6 +64,7 @@ def findings(scan: Scan) -> Findings:
             for c in scan.checks
         ),
         paired=_paired(scan),
+        fips=_fips(scan),
     )
 
 
@@ -115,9 +119,22 @@ def _is_shown(c: str) -> bool:
 def _host(scan: Scan) -> HostPart:
     host = scan.host
     values: dict[str, object] = {name: getattr(host, name) for name in HostPart.model_fields}
-    return HostPart.model_validate(
-        {k: clean(v) if isinstance(v, str) else v for k, v in values.items()}
-    )
+    return HostPart.model_validate(_cleaned(values))
+
+
+def _fips(scan: Scan) -> FipsPart | None:
+    if scan.fips is None:
+        return None
+    # Its texts fit narrow patterns already; cleaning them again costs nothing.
+    modules = [_cleaned(asdict(m)) for m in scan.fips.modules]
+    foreign = [_cleaned(asdict(x)) for x in scan.fips.non_system_crypto]
+    said = clean(wording(scan.fips))
+    rest = _cleaned({**asdict(scan.fips), "statement": said})
+    return FipsPart.model_validate({**rest, "modules": modules, "non_system_crypto": foreign})
+
+
+def _cleaned(values: dict[str, object]) -> dict[str, object]:
+    return {k: clean(v) if isinstance(v, str) else v for k, v in values.items()}
 
 
 def _image(scan: Scan) -> ImagePart | None:

@@ -12,10 +12,8 @@ def lines(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
     host, content, image = findings.host, findings.content, findings.image
     rows = [
         ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
-        (
-            "FIPS mode",
-            "on (kernel flag; no claim of validation)" if host.fips_kernel_flag else "off",
-        ),
+        ("FIPS mode", f"{'on' if host.fips_kernel_flag else 'off'} (kernel flag)"),
+        ("", _fips(findings)),
         ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
         ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
         ("content", f"{content.name} {content.version}, {content.origin}"),
@@ -36,6 +34,12 @@ def counts(by_name: Mapping[str, int]) -> str:
     """``pass 312, fail 41, …``: what is zero is left out, pass and fail are not."""
     kept = [n for n in (*_SHOWN, "fixed", "passed", "failed", "skipped") if n in by_name]
     return ", ".join(f"{n} {by_name[n]}" for n in kept if by_name[n] or n in ("pass", "fail"))
+
+
+def _fips(findings: Findings) -> str:
+    if findings.fips is None:
+        return "the certificates of its modules were not looked at"
+    return f"{findings.fips.statement} The rules check settings, never certificates."
 
 
 def _open(findings: Findings) -> str:

@@ -7,6 +7,7 @@ from hardpan import events
 from hardpan.files import sha256_bytes
 from hardpan.signing import Signer, sign
 from scanners.evidence import bundle
+from scanners.fips.judge import judge
 from scanners.model import (
     Check,
     Content,
@@ -24,7 +25,9 @@ from scanners.model import (
     Smoke,
     Verdict,
 )
+from tests.unit.fips import told
 
+FIPS = judge(told.facts(), told.table(), told.TODAY)
 SHA = sha256_bytes(b"x")
 STARTED, FINISHED = "2026-11-21T04:00:00Z", "2026-11-21T04:05:00Z"
 HOST_KEY = "SHA256:" + "A" * 43
@@ -186,6 +189,7 @@ def scan(**changes: object) -> Scan:
         exceptions={RULES[2].rule_id: "needed by the build, see T-1"},
         started=STARTED,
         finished=FINISHED,
+        fips=FIPS,
         invocation=("hardpan", "scan", "lab"),
     )
     return replace(base, **changes)  # type: ignore[arg-type]

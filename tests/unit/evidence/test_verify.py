@@ -230,6 +230,9 @@ def _findings(lab: Lab, change: Callable[[Any], object]) -> Path:
         (_set("rules", 1, "ruleId")("xccdf_other"), "selected rules"),
         (_set("counts", "fail")(0), "counts"),
         (_set("schemaVersion")("9"), "schemaVersion"),
+        (_set("fips", "kernelFipsFlag")("off"), "FIPS flag"),
+        (_set("fips", "kernelFipsFlag")("ON"), "fips.kernelFipsFlag"),
+        (_set("fips", "modules", 0, "state")("certified"), "fips.modules.0.state"),
         (lambda f: f.clear(), "Field required"),
     ],
 )

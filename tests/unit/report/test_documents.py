@@ -87,3 +87,11 @@ def test_a_count_for_each_verdict_is_needed() -> None:
 
     with pytest.raises(ValidationError, match="expected a count for each of pass"):
         Findings.model_validate(data)
+
+
+def test_findings_of_before_the_fips_part_are_still_read() -> None:
+    data = fill.findings(samples.scan()).data()
+    del data["fips"]
+
+    assert Findings.model_validate(data).fips is None
+    jsonschema.Draft202012Validator(json.loads(json_documents.schema())).validate(data)

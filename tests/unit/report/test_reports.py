@@ -75,6 +75,14 @@ def _evil() -> Scan:
                 for verdict, held in zip(PairVerdict, Held, strict=True)
             ),
         ),
+        fips=replace(
+            samples.FIPS,
+            crypto_policy=EVIL,
+            provider_version=EVIL,
+            pqc_kex=EVIL,
+            table_as_of=EVIL,
+            modules=tuple(replace(m, nevra=EVIL, reason=EVIL) for m in samples.FIPS.modules),
+        ),
         smoke=replace(
             samples.SMOKE,
             model=EVIL,
@@ -86,7 +94,8 @@ def _evil() -> Scan:
 
 @pytest.mark.parametrize("name", sorted(REPORTS))
 @pytest.mark.parametrize(
-    "scan", [samples.scan(), _evil(), samples.scan(smoke=None, checks=(), before=None)]
+    "scan",
+    [samples.scan(), _evil(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
 )
 def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan: Scan) -> None:
     drawn = renderer(name).render(_report(scan))
@@ -265,3 +274,23 @@ def test_the_summary_is_plain_lines() -> None:
     said = summary.lines(_report(samples.scan(smoke=None, checks=())).findings, None)
     assert "smoke test  did not run" in said
     assert "checks      none ran" in said
+
+
+def test_the_summary_tells_the_flag_and_the_honest_sentence() -> None:
+    said = summary.lines(_report(samples.scan()).findings, None)
+    at = said.index("FIPS mode   on (kernel flag)")
+
+    assert said[at + 1].startswith("            FIPS mode is enabled. Module openssl (openssl")
+    assert said[at + 1].endswith("The rules check settings, never certificates.")
+    older = "\n".join(summary.lines(_report(samples.scan(fips=None)).findings, None))
+    assert "the certificates of its modules were not looked at" in older
+
+
+def test_the_page_shows_the_certificates_only_where_they_were_looked_at() -> None:
+    page = renderer("html").render(_report(samples.scan())).decode()
+    older = renderer("html").render(_report(samples.scan(fips=None))).decode()
+
+    assert "is listed on certificate #5116" in page
+    assert "validated #5116" in page
+    assert "available: yes, negotiated: no <code>ecdh-sha2-nistp256</code>, validated: no" in page
+    assert "FIPS mode and certificates" not in older

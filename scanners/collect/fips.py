@@ -1,0 +1,123 @@
+"""What a target says about FIPS mode: one batched script, every answer with its exit code."""
+
+import re
+import secrets
+import shlex
+
+from hardpan.events import Emit
+from scanners.collect.base import Evidence, Task
+from scanners.fips.foreign import LIBRARIES, PLACES
+from scanners.fips.model import Facts, Said
+from scanners.fips.table import table
+from scanners.transport import Transport
+
+_EACH_S = 15
+_LONGER_S = {"initramfs": 20, "foreign": 20, "verify": 120}
+"""Above the usual limit: what reads many or big files. An emulated target is slow at it."""
+
+_MAX_TEXT = 32 << 10
+_MAX_BYTES = 1 << 20
+
+_NAMES = " -o ".join(f"-name {shlex.quote(n)}" for n in LIBRARIES)
+_ASKED = {
+    "flag": "cat /proc/sys/crypto/fips_enabled",
+    "cmdline": "cat /proc/cmdline",
+    "release": "cat /etc/os-release || cat /usr/lib/os-release",
+    "kernel": "uname -r",
+    # What the kickstart appends is for the installed system; only the installer's own
+    # command line tells how the installer ran.
+    "installer": "grep -hoE '[Cc]ommand line: .*' /var/log/anaconda/syslog "
+    "/var/log/anaconda/journal.log /var/log/anaconda/anaconda.log | head -n 4 | grep .",
+    # Unpacking an initramfs takes seconds; initramfs-tools has nothing that is worth them.
+    "initramfs": "if command -v lsinitrd >/dev/null; "
+    'then exec lsinitrd --mod "/boot/initramfs-$(uname -r).img"; fi; '
+    "test -d /etc/initramfs-tools || exit 127; echo initramfs-tools; "
+    "ls /etc/initramfs-tools/hooks /usr/share/initramfs-tools/hooks || true",
+    "entries": "for f in /boot/loader/entries/*.conf; do case $f in *rescue*) continue;; esac; "
+    "sed -n 's/^options[[:space:]]\\{1,\\}/entry /p' \"$f\"; done; "
+    "sed -n 's/^kernelopts=/kernelopts /p' /boot/grub2/grubenv; true",
+    "cpu": "uname -m; sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1",
+    "policy": "update-crypto-policies --show",
+    "policy_check": "update-crypto-policies --check",
+    "policy_local": "command -v update-crypto-policies >/dev/null || exit 127; "
+    "{ find /etc/crypto-policies/local.d -type f -name '*.config'; "
+    "find /etc/crypto-policies/back-ends -type l ! -lname '/usr/share/crypto-policies/*' "
+    "! -lname '/etc/crypto-policies/*'; } | head -n 20",
+    "providers": "openssl list -providers",
+    "md5": "command -v openssl >/dev/null || exit 127; "
+    "openssl dgst -sha256 /dev/null >/dev/null 2>&1; s=$?; "
+    'openssl dgst -md5 /dev/null >/dev/null 2>&1; echo "sha256 $s md5 $?"',
+    "kem": "openssl list -kem-algorithms",
+    "kex_list": "ssh -Q kex",
+    # Strict checking against no known key ends after the key exchange, before any login.
+    # sudo hides SSH_CONNECTION; sshd's own settings then tell its port.
+    "kex": "command -v ssh >/dev/null || exit 127; "
+    "port=${SSH_CONNECTION##* }; "
+    "[ -n \"$port\" ] || port=$(sshd -T | sed -n 's/^port //p' | head -n 1); "
+    "ssh -v -o BatchMode=yes -o StrictHostKeyChecking=yes -o GlobalKnownHostsFile=/dev/null "
+    '-o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -p "${port:-22}" 127.0.0.1 true 2>&1 '
+    "| grep -F 'kex: algorithm: ' | head -n 1 | grep .",
+    # Images of containers hold what they hold; the host's statement is not about them.
+    "foreign": f"find {' '.join(PLACES)} -xdev "
+    r"\( -path /var/lib/containers -o -path /var/lib/docker \) -prune -o -type f "
+    rf"\( {_NAMES} \) -printf 'file %p\n' | head -n 200; "
+    "find /opt /usr/local /srv /home -xdev -type f -perm /111 -size +1000k ! -name '*.so*' "
+    "-print0 | xargs -0r grep -lZaF ' Go buildinf:' | xargs -0r grep -LaF golang-fips/openssl "
+    "| head -n 50 | sed 's/^/go /'; echo end",
+}
+
+
+class FipsFacts:
+    """Asks what FIPS mode, its policy, its provider and the key exchange look like."""
+
+    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+        """Every answer from one round trip; what a target cannot say is not there.
+
+        Raises:
+            ToolError: the script did not end in time, or sent too much.
+            UnreachableError: the connection broke.
+        """
+        mark = secrets.token_hex(8)
+        said = via.run(script(mark), timeout_s=timeout_s, sudo=True, max_bytes=_MAX_BYTES)
+        return Evidence(fips=Facts(said=answers(said.stdout, mark)))
+
+
+def questions() -> dict[str, str]:
+    """Name -> script. rpm verifies only the builds that a list of certificates names at all."""
+    builds = " ".join(shlex.quote(b) for c in table().certificates for b in c.builds)
+    verify = (
+        "command -v rpm >/dev/null || exit 127; "
+        f'for p in {builds}; do rpm -q "$p" >/dev/null 2>&1 || continue; echo "@begin $p"; '
+        "rpm -q --qf '@signer %{RSAHEADER:pgpsig}\\n' \"$p\"; "
+        'rpm -V --nodeps --noscripts "$p"; [ $? -le 1 ] && echo "@end $p"; done; true'
+    )
+    return {**_ASKED, "verify": verify}
+
+
+def script(mark: str) -> str:
+    """The questions as one script; ``mark`` is a word that no answer can know."""
+    return "\n".join((*(_ask(n, c, mark) for n, c in questions().items()), "true"))
+
+
+def answers(text: str, mark: str) -> dict[str, Said]:
+    """The answers by name; one that is cut short or was not given is left out."""
+    form = re.compile(
+        rf"^{mark} begin ([a-z0-9_]+)\n(.*?)\n?^{mark} end \1 (\d{{1,3}})$",
+        re.MULTILINE | re.DOTALL,
+    )
+    return {
+        name: Said(rc=int(rc), text=body[:_MAX_TEXT])
+        for name, body, rc in form.findall(text)
+        if name in _ASKED or name == "verify"
+    }
+
+
+def _ask(name: str, command: str, mark: str) -> str:
+    limit_s = _LONGER_S.get(name, _EACH_S)
+    # The exit code goes around `head` by a descriptor of its own.
+    run = f"timeout -k 2 {limit_s} sh -c {shlex.quote(command)} </dev/null 2>/dev/null 3>&- 4>&-"
+    return (
+        f"echo '{mark} begin {name}'\n"
+        f"{{ rc=$({{ {{ {run}; echo $? >&3; }} | head -c {_MAX_TEXT} >&4; }} 3>&1); }} 4>&1\n"
+        f"printf '\\n%s end {name} %s\\n' {mark} \"$rc\""
+    )

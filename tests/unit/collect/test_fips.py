@@ -1,0 +1,64 @@
+from typing import cast
+
+import pytest
+
+from hardpan.events import silent
+from scanners.call import Output
+from scanners.collect import fips
+from scanners.collect.base import Task
+from scanners.fips.model import Said
+from scanners.transport import Transport
+
+MARK = "0123456789abcdef"
+
+
+class Fake:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def run(self, command: str, **given: object) -> Output:
+        assert given["max_bytes"] == 1 << 20
+        self.asked.append(command)
+        said = f"{MARK} begin flag\n1\n\n{MARK} end flag 0\n"
+        return Output(rc=0, data=said.encode(), stderr="", took_s=0)
+
+
+def test_everything_is_asked_in_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: MARK)
+    fake = Fake()
+
+    found = fips.FipsFacts().collect(cast(Transport, fake), Task(), timeout_s=9, emit=silent).fips
+
+    assert len(fake.asked) == 1
+    assert found is not None
+    assert found.said == {"flag": Said(rc=0, text="1\n")}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"{MARK} begin flag\n1\n", []),
+        (f"{MARK} begin flag\n1\n{MARK} end cmdline 0\n", []),
+        ("other begin flag\n1\nother end flag 0\n", []),
+        (f"{MARK} begin evil\n1\n{MARK} end evil 0\n", []),
+        (f"{MARK} begin flag\n1\n{MARK} end flag 0x\n", []),
+        (f"{MARK} begin flag\n\n{MARK} end flag 127\n", ["flag"]),
+        (f"{MARK} begin flag\n\x00\ufffd\n{MARK} end flag 0\nnoise", ["flag"]),
+    ],
+)
+def test_an_answer_that_is_not_whole_is_none(text: str, names: list[str]) -> None:
+    assert list(fips.answers(text, MARK)) == names
+
+
+def test_only_builds_on_a_certificate_are_verified() -> None:
+    asked = fips.questions()["verify"]
+
+    assert asked.count("openssl-fips-provider") == 1
+    assert "openssl-fips-provider-3.0.7-27.el9_6ciqfips.0.2.7" in asked
+    assert not any(f" {p}" in asked for p in ("kernel", "libgcrypt", "gnutls", "nss"))
+
+
+def test_a_huge_answer_is_cut() -> None:
+    text = f"{MARK} begin flag\n{'A' * 500_000}\n{MARK} end flag 0\n"
+
+    assert len(fips.answers(text, MARK)["flag"].text) == 32 << 10
