@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from hardpan.files import MiB
+from profiles.audit import Audit
 from profiles.frameworks import Frameworks, needed
 from profiles.hardware import Hardware, Section
+from profiles.kernel_hardening import KernelHardening
 from profiles.needs import with_needed
+from profiles.tuning import Tuning
 from profiles.words import (
     CatalogName,
     DayText,
@@ -300,16 +303,33 @@ class Profile(Section):
 
     smoke: Smoke = Smoke()
 
+    kernel_hardening: KernelHardening | None = None
+    """For the layer of this name; without it the layer keeps to its defaults."""
+
+    tuning: Tuning | None = None
+    """For the layer of this name; without it the layer keeps to its defaults."""
+
+    audit: Audit | None = None
+    """For the layer of this name; without it the layer keeps to its defaults."""
+
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
-        """The command line's additions: the boot section's, then the hardware's."""
-        return self.boot.kernel_arguments + self.hardware.kernel_arguments
+        """The command line's additions: the boot section's, the hardware's, then the layers'."""
+        made = self.boot.kernel_arguments + self.hardware.kernel_arguments
+        if "kernel_hardening" in self.layers:
+            made += (self.kernel_hardening or KernelHardening()).kernel_arguments
+        if "tuning" in self.layers:
+            made += (self.tuning or Tuning()).kernel_arguments
+        return tuple(dict.fromkeys(made))
 
     @property
     def install(self) -> tuple[str, ...]:
         """What the installer installs: the packages section's, then what the layers need."""
-        stacks = needed(self.frameworks, self.release)
-        return tuple(dict.fromkeys((*with_needed(self.packages.install, self.layers), *stacks)))
+        static = self.tuning is not None and self.tuning.manager == "static"
+        asking = tuple(x for x in self.layers if not (static and x == "tuning"))
+        logs = self.audit.packages(self.release) if self.audit else ()
+        more = (*needed(self.frameworks, self.release), *logs)
+        return tuple(dict.fromkeys((*with_needed(self.packages.install, asking), *more)))
 
     @property
     def ai_python(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hardpan.files import MiB
-from profiles import rules_frameworks, rules_hardware
+from profiles import rules_frameworks, rules_hardware, rules_host
 from profiles.hardware import Hardware
 from profiles.model import Boot, Layer, Machine, Packages, Stig, Storage, User
 from profiles.needs import NEEDED_BY
@@ -17,6 +17,7 @@ from profiles.stig import (
     REQUIRED_OPTIONS,
     SUPERUSER_NEVER,
 )
+from profiles.tuning import Tuning
 
 _RULES = Rules()
 _OVERHEAD_MIB = 64
@@ -30,12 +31,16 @@ def broken(parts: Mapping[str, Any]) -> Iterator[Broken]:
     yield from _RULES.broken(parts)
     yield from rules_hardware.RULES.broken(parts)
     yield from rules_frameworks.RULES.broken(parts)
+    yield from rules_host.RULES.broken(parts)
 
 
-@_RULES.reads("packages", "layers")
-def _packages(packages: Packages, layers: tuple[Layer, ...]) -> Iterator[Broken]:
+@_RULES.reads("packages", "layers", "tuning")
+def _packages(
+    packages: Packages, layers: tuple[Layer, ...], tuning: Tuning | None
+) -> Iterator[Broken]:
     named = dict.fromkeys(packages.install, "packages.install")
-    named |= {name: layer for layer in layers for name in NEEDED_BY.get(layer, ())}
+    asking = [x for x in layers if x != "tuning" or (tuning or Tuning()).manager == "tuned"]
+    named |= {name: layer for layer in asking for name in NEEDED_BY.get(layer, ())}
     for i, name in enumerate(packages.remove):
         if name in named:
             yield Broken(

@@ -31,7 +31,15 @@ _KEY_LINE = re.compile(
     r"([a-z0-9-]+) ([A-Za-z0-9+/]+={0,2})(?: ([A-Za-z0-9@._:+=/ -]+))?", re.ASCII
 )
 _RSA_BITS_LEAST = 2048
+_PEM = re.compile(
+    r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]{1,20000}?)\n-----END CERTIFICATE-----(?:\n|$)"
+)
 _DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
+
+
+def refused(expected: str) -> PydanticCustomError:
+    """The error that a validator outside this module raises."""
+    return _no(expected)
 
 
 def _no(expected: str) -> PydanticCustomError:
@@ -124,6 +132,26 @@ def ssh_key(line: str) -> str:
     return line
 
 
+def certificates(text: str) -> str:
+    """``text`` if it is one or more certificates in PEM; comments and keys are refused.
+
+    Raises:
+        PydanticCustomError: it is not, or one of them is cut or damaged.
+    """
+    bodies = _PEM.findall(text)
+    if not bodies or _PEM.sub("", text).strip():
+        raise _no("expected certificates in PEM, each from BEGIN to END, and nothing else")
+    for body in bodies:
+        try:
+            blob = base64.b64decode("".join(body.split()), validate=True)
+        except binascii.Error as e:
+            raise _no("expected the base64 of a certificate, this one is cut or damaged") from e
+        # X.509 is one DER sequence, whose length is told in its first four bytes.
+        if len(blob) < 100 or blob[:2] != b"\x30\x82" or len(blob) != 4 + int.from_bytes(blob[2:4]):
+            raise _no("expected an X.509 certificate, this one is cut or something else")
+    return text.strip() + "\n"
+
+
 def day(written: object) -> date:
     """The day that ``2027-11-30`` stands for.
 
@@ -166,6 +194,17 @@ class _SshKey:
     ) -> CoreSchema:
         """A string check, then the key is parsed."""
         return core_schema.no_info_after_validator_function(ssh_key, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
+class _Certificates:
+    """One or more certificates in PEM, and nothing else."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """A string check, then each certificate's form."""
+        return core_schema.no_info_after_validator_function(certificates, handler(source))
 
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -263,6 +302,15 @@ TimeZone = Annotated[
 DayText = Annotated[str, Shape(_DAY, "a day as 2027-11-30")]
 Version = Annotated[str, Shape(r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}", "a version as '580.178.04'")]
 GfxTarget = Annotated[str, Shape(r"gfx[0-9]{1,2}[0-9a-f]{2}", "an AMD target as gfx942")]
+SettingName = Annotated[
+    str,
+    Shape(r"[a-z0-9_]+(?:\.[a-z0-9_-]+){1,6}", "a kernel setting, e.g. kernel.io_uring_disabled"),
+]
+SystemPath = Annotated[
+    str,
+    Shape(r"/(?:usr|opt)(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}){1,8}", "a path below /usr or /opt"),
+]
+Certificates = Annotated[str, _Certificates()]
 CatalogName = Annotated[
     str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name from images/catalog.yaml, e.g. rocky9")
 ]

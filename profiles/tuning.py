@@ -1,0 +1,77 @@
+"""What the layer ``tuning`` sets: speed for AI work that costs no protection."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, Strict
+
+from profiles.hardware import Section
+from profiles.words import ServiceName, refused
+
+Whole = Annotated[int, Strict()]
+
+
+def _kept(written: object) -> object:
+    # YAML reads a bare 'off' as False in some hands and as text in others.
+    if written is False or written == "off":
+        raise refused(
+            "expected auto or auto,nosmt: without its mitigations the processor lets one process"
+            " read another's memory, keys and prompts among it (RHEL-09-212050, RHEL-10-701020)"
+        )
+    return written
+
+
+class GpuPolicy(Section):
+    """What the accelerator may draw and how fast it may run, set at every start."""
+
+    power_limit_w: Annotated[Whole, Field(ge=50, le=2000)] | None = None
+    """Power limit of each GPU, in watts."""
+
+    clock_mhz: Annotated[Whole, Field(ge=100, le=5000)] | None = None
+    """Clock that each GPU is held to, for results that can be compared; NVIDIA only."""
+
+
+class Tuning(Section):
+    """Memory, processor and accelerator settings for AI work."""
+
+    purpose: Literal["inference", "training"] = "inference"
+    """Names the profile, ``hardpan-inference`` or ``hardpan-training``, and picks its defaults."""
+
+    manager: Literal["tuned", "static"] = "tuned"
+    """``tuned`` follows hot-plugged processors and can be asked; the STIG wants it removed, so it
+    needs an exception. ``static`` writes the same values for systemd to set, without a daemon."""
+
+    transparent_hugepages: Literal["madvise", "always"] | None = None
+    """Who gets huge pages unasked: nobody for inference, everybody for training, if not said."""
+
+    hugepages_2m: Whole = Field(default=0, ge=0, le=2_000_000)
+    """Huge pages of 2 MiB that are set aside for programs that ask for them by name."""
+
+    platform: Literal["virtual", "bare_metal"] = "virtual"
+    """``bare_metal`` adds ``iommu=pt``: devices of the host pass the IOMMU without translation."""
+
+    mitigations: Annotated[Literal["auto", "auto,nosmt"], BeforeValidator(_kept)] = "auto"
+    """The processor's mitigations. ``auto,nosmt`` switches hyper-threading off where needed."""
+
+    memlock_units: tuple[ServiceName, ...] = ("hardpan-llm.service",)
+    """Units that may lock memory without limit, as RDMA and pinned buffers need; no user may."""
+
+    gpu: GpuPolicy | None = None
+    """Only with an accelerator of NVIDIA or AMD."""
+
+    @property
+    def name(self) -> str:
+        """The name of the tuned profile."""
+        return f"hardpan-{self.purpose}"
+
+    @property
+    def hugepages(self) -> str:
+        """The transparent huge pages that are wanted, by word or by purpose."""
+        return self.transparent_hugepages or (
+            "madvise" if self.purpose == "inference" else "always"
+        )
+
+    @property
+    def kernel_arguments(self) -> tuple[str, ...]:
+        """What this section puts on the kernel's command line."""
+        made = ("iommu=pt",) if self.platform == "bare_metal" else ()
+        return made if self.mitigations == "auto" else (*made, f"mitigations={self.mitigations}")

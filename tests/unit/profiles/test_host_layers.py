@@ -1,0 +1,211 @@
+"""The sections of the layers kernel_hardening, tuning and audit: what they mean and refuse."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import InputError
+from profiles.kernel_hardening import KernelHardening
+from profiles.load import load
+from profiles.tuning import Tuning
+from profiles.words import certificates
+
+Write = Callable[[str | bytes], Path]
+
+_DER = b"\x30\x82\x00\xc8" + bytes(200)
+PEM = (
+    "-----BEGIN CERTIFICATE-----\n"
+    + base64.encodebytes(_DER).decode()
+    + "-----END CERTIFICATE-----\n"
+)
+ALL = "layers: [kernel_hardening, tuning, audit, stig]\n"
+TUNED = "    - {rule: package_tuned_removed, reason: A test., owner: me, expires: 2027-11-30}\n"
+NVIDIA = (
+    "{accelerator: nvidia, nvidia: {branch: '580', driver: 580.178.04, cuda: '13.3',"
+    " module_signing: secure_boot_off, secure_boot_off_reason: A test.}}"
+)
+AMD = (
+    "{accelerator: amd, amd: {rocm: '7.0', driver: 30.10.1, gfx_target: gfx942,"
+    " vendor_support: listed}}"
+)
+
+
+@pytest.fixture
+def layered(good: str) -> str:
+    """A good profile with all three layers and the exception that tuned needs."""
+    return good.replace("layers: [stig]\n", TUNED + ALL)
+
+
+def with_log_host(pem: str = PEM, more: str = "") -> str:
+    block = "".join(f"      {line}\n" for line in pem.splitlines())
+    return f"audit:\n  log_host:\n    host: logs.example\n{more}    ca_certificate: |\n{block}"
+
+
+SECTIONS = [
+    # kernel_hardening.
+    ("kernel_hardening: {lockdown: full}", "lockdown: expected none, integrity or confidentiality"),
+    ("kernel_hardening: {lockdwon: none}", "kernel_hardening.lockdwon: unknown setting"),
+    ("kernel_hardening: {lockdown: none}", "expected weaker_reason with 'lockdown: none'"),
+    (
+        "kernel_hardening: {module_signatures: not_enforced, weaker_reason: A test.}",
+        "module_signatures: expected enforced with 'lockdown: integrity', which loads no unsigned",
+    ),
+    ("kernel_hardening: {compiler: needed}", "expected compiler_reason with 'compiler: needed'"),
+    ("kernel_hardening: {ports: [443]}", "kernel_hardening.ports: expected 22 among them"),
+    ("kernel_hardening: {ports: [22, 0]}", "kernel_hardening.ports[1]: expected 1 or more"),
+    ("kernel_hardening: {ports: [22, 70000]}", "kernel_hardening.ports[1]: expected 65535 or less"),
+    ("kernel_hardening: {suid: [/usr/bin/../sh]}", "expected a path below /usr or /opt, found"),
+    ("kernel_hardening: {suid: [/home/x/sh]}", "expected a path below /usr or /opt, found"),
+    ("kernel_hardening: {services: ['a b']}", "expected a systemd unit name, e.g. auditd, found"),
+    (
+        "kernel_hardening: {sysctls_left: [{name: kernel.sysrqq, reason: A test.}]}",
+        "sysctls_left[0].name: expected a setting listed in docs/host-hardening.md, found",
+    ),
+    (
+        "kernel_hardening: {sysctls_left: [{name: kernel.sysrq}]}",
+        "kernel_hardening.sysctls_left[0].reason: is missing",
+    ),
+    (
+        "kernel_hardening: {sysctls_left: [{name: 'kernel.sysrq=1', reason: A test.}]}",
+        "expected a kernel setting, e.g. kernel.io_uring_disabled, found 'kernel.sysrq=1'",
+    ),
+    # tuning.
+    ("tuning: {mitigations: off}", "lets one process read another's memory"),
+    ("tuning: {mitigations: 'off'}", "tuning.mitigations: expected auto or auto,nosmt: without"),
+    ("tuning: {mitigations: none}", "tuning.mitigations: expected auto or auto,nosmt, found"),
+    ("tuning: {purpose: gaming}", "tuning.purpose: expected inference or training, found 'gaming'"),
+    ("tuning: {hugepages_2m: -1}", "tuning.hugepages_2m: expected 0 or more, found -1"),
+    ("tuning: {hugepages_2m: 1025}", "expected at most half of machine.memory (4096 MiB)"),
+    ("tuning: {gpu: {power_limit_w: 300}}", "tuning.gpu: expected 'accelerator: nvidia or amd'"),
+    ("tuning: {gpu: {power_limit_w: 20}}", "tuning.gpu.power_limit_w: expected 50 or more"),
+    ("tuning: {gpu: {}}", "tuning.gpu: expected power_limit_w or clock_mhz, found neither"),
+    ("tuning: {memlock_units: ['x;y']}", "expected a systemd unit name, e.g. auditd, found 'x;y'"),
+    # audit.
+    ("audit: {backlog: 64}", "audit.backlog: expected 8192 or more, found 64"),
+    ("audit: {check_models: never}", "audit.check_models: expected hourly, daily or weekly"),
+    ("audit: {log_host: {host: logs}}", "audit.log_host.ca_certificate: is missing"),
+    (with_log_host().replace("logs.example", "logs example"), "host: expected a host name of"),
+    (with_log_host("no certificate"), "expected certificates in PEM, each from BEGIN to END"),
+    (with_log_host(more="    driver: ossl\n"), "expected gtls: the RHEL 9 STIG takes no other"),
+    (with_log_host(more="    driver: tls\n"), "driver: expected gtls or ossl, found 'tls'"),
+]
+
+
+@pytest.mark.parametrize(("section", "problem"), SECTIONS)
+def test_a_wrong_setting_is_named_with_its_place(
+    profile_file: Write, layered: str, section: str, problem: str
+) -> None:
+    path = profile_file(layered + section + "\n")
+
+    with pytest.raises(InputError) as caught:
+        load(path)
+
+    assert problem in str(caught.value)
+    assert all(line.startswith(f"{path}:") for line in str(caught.value).splitlines())
+
+
+CHANGES = [
+    (TUNED, "", "expected an exception for package_tuned_removed with the layer tuning"),
+    ("[audit=1", "[lockdown=none", "lockdown= is the section kernel_hardening's to set"),
+    ("[audit=1", "[iommu=pt", "iommu= is the section tuning's to set, found 'iommu=pt' here"),
+    ("{accelerator: none}", NVIDIA, "the kernel would refuse NVIDIA's unsigned module"),
+    (ALL, "layers: [stig]\ntuning: {}\n", "tuning: expected tuning among layers, without it this"),
+    (ALL, "layers: [stig]\naudit: {}\n", "audit: expected audit among layers, without it this"),
+    ("remove: [vsftpd]", "remove: [tuned]", "tuned is to be installed too, by tuning"),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), CHANGES)
+def test_what_does_not_fit_the_rest_of_the_profile_is_refused(
+    profile_file: Write, layered: str, was: str, now: str, problem: str
+) -> None:
+    assert was in layered
+
+    with pytest.raises(InputError) as caught:
+        load(profile_file(layered.replace(was, now)))
+
+    assert problem in str(caught.value)
+
+
+def test_modules_built_on_the_machine_need_a_weaker_kernel_and_a_compiler(
+    profile_file: Write, layered: str
+) -> None:
+    text = layered.replace("{accelerator: none}", AMD)
+    text = text.replace("[kernel_hardening", "[amd_driver, kernel_hardening")
+
+    with pytest.raises(InputError) as caught:
+        load(profile_file(text))
+
+    assert "no kernel trusts before a person enrolls it" in str(caught.value)
+    assert "DKMS compiles the module anew for each kernel" in str(caught.value)
+
+
+def test_the_layers_kernel_arguments_stand_on_the_installed_command_line(
+    profile_file: Write, layered: str
+) -> None:
+    section = "tuning: {platform: bare_metal, mitigations: 'auto,nosmt'}\n"
+
+    made = load(profile_file(layered + section)).kernel_arguments
+
+    assert made[-4:] == (
+        "lockdown=integrity",
+        "module.sig_enforce=1",
+        "iommu=pt",
+        "mitigations=auto,nosmt",
+    )
+
+
+def test_without_the_layer_nothing_is_added(profile_file: Write, good: str) -> None:
+    assert load(profile_file(good)).kernel_arguments[-1] == "vsyscall=none"
+
+
+def test_static_tuning_installs_no_daemon_and_needs_no_exception(
+    profile_file: Write, layered: str
+) -> None:
+    text = layered.replace(TUNED, "").replace("remove: [vsftpd]", "remove: [tuned]")
+
+    made = load(profile_file(text + "tuning: {manager: static}\n"))
+
+    assert "tuned" in load(profile_file(layered)).install
+    assert "tuned" not in made.install
+
+
+def test_a_log_host_brings_the_tls_library_of_its_release(
+    profile_file: Write, layered: str
+) -> None:
+    made = load(profile_file(layered + with_log_host()))
+
+    assert made.audit is not None
+    assert made.install[-1] == "rsyslog-gnutls"
+    assert made.audit.driver("rocky10") == "ossl"
+
+
+def test_the_purpose_decides_what_is_not_said() -> None:
+    assert (Tuning().name, Tuning().hugepages) == ("hardpan-inference", "madvise")
+    training = Tuning(purpose="training")
+    assert (training.name, training.hugepages) == ("hardpan-training", "always")
+    assert Tuning(purpose="training", transparent_hugepages="madvise").hugepages == "madvise"
+    assert KernelHardening(lockdown="none", module_signatures="not_enforced").kernel_arguments == ()
+
+
+def test_certificates_are_kept_as_they_are() -> None:
+    assert certificates(PEM * 2) == PEM * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "expected certificates in PEM"),
+        (PEM.replace("CERTIFICATE", "PRIVATE KEY"), "expected certificates in PEM"),
+        ("# ours\n" + PEM, "and nothing else"),
+        (PEM + "x", "and nothing else"),
+        (PEM.replace("MIIAyA", "MIIAy="), "cut or damaged"),
+        (PEM.replace("MIIAyA", "AAAAyA"), "cut or something else"),
+        (PEM.replace("AAAAAAAA\n", "AAAA\n", 1), "cut or something else"),
+    ],
+)
+def test_what_is_no_certificate_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        certificates(text)
