@@ -82,3 +82,9 @@ COMPILERS = (
 
 KEPT_COMPILERS = ("gcc-*-base", "gcc-toolset-*-runtime")
 """Packages whose names look like a compiler's and that are none."""
+
+
+def services(*named: tuple[str, ...]) -> tuple[str, ...]:
+    """The patterns above and what else is named; a bare name stands for a service."""
+    more = (name for names in named for name in names)
+    return (*SERVICES, *(n if "." in n else f"{n}.service" for n in more))

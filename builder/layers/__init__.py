@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from builder.layers import ml_cpu, ml_frameworks, stig
+from builder.layers import audit, kernel_hardening, ml_cpu, ml_frameworks, stig, tuning
 from builder.layers.ansible import PLAYBOOKS, STAGE
 from builder.layers.task import Task
 from builder.receipts import Assessment, Guest, LayerReceipt
@@ -18,9 +18,12 @@ from hardpan.files import Sha256, sha256_bytes, sha256_file
 from profiles.model import Layer, Profile
 
 BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
+    "audit": audit.put,
+    "kernel_hardening": kernel_hardening.put,
     "ml_cpu": ml_cpu.put,
     "ml_frameworks": ml_frameworks.put,
     "stig": stig.put,
+    "tuning": tuning.put,
 }
 """The layers whose roles exist; the others of ``profiles.model.Layer`` come later."""
 

@@ -30,8 +30,12 @@ _SSH_PORT = 22
 _CLOSE_S = 20.0
 _LOOK_S = 1
 _SAID_MOST = 3000
+_SSH_PORT = 22
 
 _DONE_OF = re.compile(r"(\d{1,6}) of (\d{1,6})")
+_NOTE_OF = re.compile(r"^note: ([\x20-\x7e]{1,400})", re.MULTILINE)
+"""What a program on the guest has to tell to people: a line of what it printed."""
+_NOTES_MOST = 40
 _NOT_ITS_KEY = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
 _NOT_OURS = ("ANSIBLE_", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "PYTHONPATH")
 """Environment that would let the caller's own set-up of Ansible or SSH into a build."""
@@ -101,6 +105,9 @@ def _listener(
         elif kind == "runner_retry" and (far := _DONE_OF.search(_said(facts))):
             done, total = map(int, far.groups())
             emit(Progress(stage=STAGE, done=done, total=total, text=f"{job.layer}: {task}"))
+        elif kind == "runner_on_ok":
+            for told in _NOTE_OF.findall(_said(facts))[:_NOTES_MOST]:
+                emit(Note(stage=STAGE, text=f"{job.layer}: {told}"))
         elif kind == "runner_on_failed" and not facts.get("ignore_errors"):
             why = f"{job.layer}: task {task!r} failed"
             failures.append(ToolError(["ansible"], why, tail=_said(facts)))

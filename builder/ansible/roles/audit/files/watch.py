@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""Puts the audit trail of a plan on a machine; the plan is the one argument.
+
+Only files are changed: the rules are loaded at the next start, the STIG's in the same
+go and its '-e 2' behind all others.
+"""
+
+import hashlib
+import json
+import re
+import sys
+
+from host import Host
+
+RULES = "/etc/audit/rules.d/60-hardpan-ai.rules"
+# Sorted behind audit.rules, as of several -b the last one holds, and before immutable.rules.
+BACKLOG = "/etc/audit/rules.d/hardpan-backlog.rules"
+PLUGIN = "/etc/audit/plugins.d/syslog.conf"
+FORWARD = "/etc/rsyslog.d/10-hardpan-loghost.conf"
+SPOOL = "/var/lib/rsyslog"
+AUTHORITY = "/etc/hardpan/loghost-ca.pem"
+CHECKER = "/usr/libexec/hardpan/models-check"
+UNITS = "/etc/systemd/system"
+TRUST = "/etc/fapolicyd/trust.d"
+
+
+def main():
+    """Do all of the plan."""
+    plan, host = json.loads(sys.argv[1]), Host()
+    for name in plan["watched"]:
+        # A rule about a folder that is not there ends the loading of all rules behind it.
+        host.folder(host.at(name))
+    new = host.put(RULES, plan["rules"], 0o600)
+    if host.put(BACKLOG, plan["backlog"], 0o600) or new:
+        host.run("augenrules")
+    ship(host, plan["forward"], plan["authority"])
+    host.put(CHECKER, plan["checker"], 0o755)
+    for name, text in plan["units"].items():
+        host.put(f"{UNITS}/{name}", text)
+    host.link(
+        f"{UNITS}/timers.target.wants/hardpan-models-check.timer", "../hardpan-models-check.timer"
+    )
+    if host.has(TRUST):
+        # fapolicyd lets nothing run that neither rpm nor such a list vouches for.
+        data = plan["checker"].encode()
+        line = f"{CHECKER} {len(data)} {hashlib.sha256(data).hexdigest()}\n"
+        host.put(f"{TRUST}/hardpan-audit", line)
+    host.tell()
+
+
+def ship(host, forward, authority):
+    """Send logs and audit records to the log host, or stop doing so."""
+    if not forward:
+        host.drop(FORWARD)
+        host.drop(AUTHORITY)
+        return
+    # Where rsyslog keeps what the log host did not take yet.
+    host.folder(host.at(SPOOL))
+    new = host.put(AUTHORITY, authority)
+    if host.put(FORWARD, forward) or new:
+        # Level 1 checks syntax, settings and modules, and opens nothing.
+        host.run("rsyslogd", "-N1")
+    was = host.text(PLUGIN)
+    if not was:
+        sys.exit(f"{PLUGIN} is missing: audispd-plugins has to be installed to ship audit records")
+    host.put(PLUGIN, re.sub(r"(?m)^active\s*=.*$", "active = yes", was), 0o640)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""Puts the tuning of a plan on a machine; the plan is the one argument.
+
+Only files are changed: the machine is started anew before it is used.
+"""
+
+import json
+import re
+import sys
+from pathlib import PurePosixPath
+
+from host import Host
+
+MAIN = "/etc/tuned/tuned-main.conf"
+WANTS = "/etc/systemd/system/multi-user.target.wants"
+STATIC_SYSCTL = "/etc/sysctl.d/90-hardpan-tuning.conf"
+STATIC_TMPFILES = "/etc/tmpfiles.d/hardpan-tuning.conf"
+GPU_UNIT = "hardpan-gpu-policy.service"
+
+
+def main():
+    """Do all of the plan."""
+    plan, host = json.loads(sys.argv[1]), Host()
+    if plan["manager"] == "tuned":
+        follow(host, plan["name"], plan["profile"], own_profiles(host))
+        host.drop(STATIC_SYSCTL)
+        host.drop(STATIC_TMPFILES)
+    else:
+        host.put(STATIC_SYSCTL, plan["sysctl"])
+        host.put(STATIC_TMPFILES, plan["tmpfiles"])
+        if host.has("/usr/lib/systemd/system/tuned.service"):
+            host.link("/etc/systemd/system/tuned.service", "/dev/null")
+            host.drop(f"{WANTS}/tuned.service")
+    for unit in plan["memlock_units"]:
+        name = f"/etc/systemd/system/{unit}.d/50-hardpan-memlock.conf"
+        host.put(name, "[Service]\nLimitMEMLOCK=infinity\n")
+    if plan["gpu_unit"]:
+        host.put(f"/etc/systemd/system/{GPU_UNIT}", plan["gpu_unit"])
+        host.link(f"{WANTS}/{GPU_UNIT}", f"../{GPU_UNIT}")
+    else:
+        host.drop(f"{WANTS}/{GPU_UNIT}")
+        host.drop(f"/etc/systemd/system/{GPU_UNIT}")
+    host.tell()
+
+
+def own_profiles(host):
+    """The folder that this build of tuned reads a site's own profiles from.
+
+    It was /etc/tuned and became /etc/tuned/profiles; which one, a distribution decides
+    when it builds tuned. So tuned itself is asked: its configuration, then its code.
+    """
+    try:
+        from tuned import consts
+    except ImportError:
+        sys.exit("tuned is not installed: the profile's packages have to name it")
+    said = re.findall(r"(?m)^\s*profile_dirs\s*=\s*(.+?)\s*$", host.text(MAIN))
+    if said:
+        folders = [x.strip() for x in said[-1].split(",")]
+    else:
+        folders = getattr(consts, "CFG_DEF_PROFILE_DIRS", None) or getattr(
+            consts, "LOAD_DIRECTORIES", []
+        )
+    own = [x for x in folders if PurePosixPath("/etc") in PurePosixPath(x).parents]
+    if not own:
+        sys.exit(f"tuned reads profiles from {', '.join(folders) or 'nowhere'}, none below /etc")
+    return own[-1]
+
+
+def follow(host, name, text, folder):
+    """Make tuned follow this profile from the next start on."""
+    new = host.put(f"{folder}/{name}/tuned.conf", text)
+    host.put("/etc/tuned/active_profile", f"{name}\n")
+    host.put("/etc/tuned/profile_mode", "manual\n")
+    # With this tuned sets /etc/sysctl.d again after its own: the STIG's values stay.
+    was = host.text(MAIN)
+    now = re.sub(r"(?m)^\s*reapply_sysctl\s*=.*$", "reapply_sysctl = 1", was)
+    if "reapply_sysctl = 1" not in now.splitlines():
+        now += "reapply_sysctl = 1\n"
+    host.put(MAIN, now)
+    mask = "/etc/systemd/system/tuned.service"
+    if host.at(mask).is_symlink():
+        host.drop(mask)
+    host.link(f"{WANTS}/tuned.service", "/usr/lib/systemd/system/tuned.service")
+    if new and f"- {name}" not in host.run("tuned-adm", "list"):
+        sys.exit(f"tuned does not see the profile {name} in {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The layer ``audit``: what is watched, what is checked, and where logs go."""
+
+from collections.abc import Mapping
+
+from builder.layers.task import Task
+from builder.receipts import LayerReceipt
+from profiles.audit import Audit, LogHost
+from profiles.model import Profile
+
+_WATCHED = ("/opt/ai/models", "/var/lib/ai")
+_ARCHES = ("b64", "b32")
+_DEVICES = {
+    # 195 is nvidia0 and on, nvidiactl and nvidia-modeset; nvidia-uvm's number changes.
+    "nvidia": ("-F devmajor=195", "-F path=/dev/nvidia-uvm"),
+    # 226 is the DRM's card and render nodes; kfd's number changes.
+    "amd": ("-F devmajor=226", "-F path=/dev/kfd"),
+}
+
+
+def put(task: Task) -> LayerReceipt:
+    """Put the audit trail on the machine."""
+    return task.run({"audit_plan": plan(task.profile)})
+
+
+def plan(profile: Profile) -> Mapping[str, object]:
+    """What the role does, as data."""
+    section = profile.audit or Audit()
+    host = section.log_host
+    return {
+        "watched": list(_WATCHED),
+        "rules": rules(profile.hardware.accelerator),
+        "backlog": f"# Python that forks fills the STIG's 8192 fast.\n-b {section.backlog}\n",
+        "forward": forward(host, section.driver(profile.release)) if host else "",
+        "authority": host.ca_certificate if host else "",
+        "units": units(section),
+    }
+
+
+def rules(accelerator: str) -> str:
+    """The audit rules: one line for each architecture a program can call the kernel in."""
+    lines = []
+    for arch in _ARCHES:
+        start = f"-a always,exit -F arch={arch}"
+        lines.append(f"{start} -F dir=/opt/ai/models -F perm=wa -F key=ai_models")
+        lines.append(f"{start} -S execve,execveat -F dir=/var/lib/ai -F key=ai_exec")
+        lines += [
+            f"{start} -S open,openat,openat2 {device} -F key=ai_gpu"
+            for device in _DEVICES.get(accelerator, ())
+        ]
+    return "# Model files, programs among the data of AI services, accelerators.\n" + "".join(
+        f"{line}\n" for line in lines
+    )
+
+
+def forward(host: LogHost, driver: str) -> str:
+    """The configuration of rsyslog that sends everything to the log host, over TLS only."""
+    return (
+        "# Everything to the log host, over TLS, to nobody with another name.\n"
+        f'global(DefaultNetstreamDriver="{driver}"\n'
+        '       DefaultNetstreamDriverCAFile="/etc/hardpan/loghost-ca.pem")\n'
+        # The STIG's content wants the selector before the action and the action at the
+        # beginning of a line: on two lines it is both.
+        "*.*\n"
+        f'action(type="omfwd" target="{host.host}" port="{host.port}" protocol="tcp"\n'
+        f'       StreamDriver="{driver}" StreamDriverMode="1" StreamDriverAuthMode="x509/name"\n'
+        f'       StreamDriverPermittedPeers="{host.permitted_peer or host.host}"\n'
+        '       queue.type="LinkedList" queue.filename="hardpan_loghost"\n'
+        '       queue.maxDiskSpace="1g" queue.saveOnShutdown="on"\n'
+        '       action.resumeRetryCount="-1")\n'
+    )
+
+
+def units(section: Audit) -> Mapping[str, str]:
+    """The service that checks the models, and its timer."""
+    return {
+        "hardpan-models-check.service": (
+            "[Unit]\n"
+            "Description=Compare every model with its models.lock\n"
+            "\n[Service]\n"
+            "Type=oneshot\n"
+            "ExecStart=/usr/libexec/hardpan/models-check\n"
+            "Nice=19\n"
+            "IOSchedulingClass=idle\n"
+            "CapabilityBoundingSet=CAP_DAC_READ_SEARCH\n"
+            "NoNewPrivileges=yes\n"
+            "ProtectSystem=strict\n"
+            "ProtectHome=yes\n"
+            "PrivateTmp=yes\n"
+            "PrivateDevices=yes\n"
+            "PrivateNetwork=yes\n"
+            "MemoryDenyWriteExecute=yes\n"
+            "RestrictAddressFamilies=AF_UNIX\n"
+            "SystemCallFilter=@system-service\n"
+        ),
+        "hardpan-models-check.timer": (
+            "[Unit]\n"
+            "Description=Compare every model with its models.lock, regularly\n"
+            "\n[Timer]\n"
+            "OnBootSec=5min\n"
+            f"OnCalendar={section.check_models}\n"
+            "RandomizedDelaySec=10min\n"
+            "Persistent=yes\n"
+            "\n[Install]\n"
+            "WantedBy=timers.target\n"
+        ),
+    }

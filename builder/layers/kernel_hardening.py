@@ -1,0 +1,31 @@
+"""The layer ``kernel_hardening``: kernel settings, and lists of what may be reached."""
+
+from collections.abc import Mapping
+
+from builder.layers.task import Task
+from builder.receipts import LayerReceipt
+from profiles import surface
+from profiles.kernel_hardening import KernelHardening
+from profiles.model import Profile
+from profiles.sysctls import SYSCTLS
+
+
+def put(task: Task) -> LayerReceipt:
+    """Hold the machine to the profile's lists; its kernel arguments came with the install."""
+    return task.run({"kernel_hardening_plan": plan(task.profile)})
+
+
+def plan(profile: Profile) -> Mapping[str, object]:
+    """What the role does, as data."""
+    section = profile.kernel_hardening or KernelHardening()
+    left = {s.name for s in section.sysctls_left}
+    removed = section.compiler == "removed"
+    return {
+        "sysctls": [[s.name, s.value, s.reason] for s in SYSCTLS if s.name not in left],
+        "modules": [[reason, list(names)] for reason, names in surface.MODULES.items()],
+        "ports": list(section.ports),
+        "services": list(surface.services(section.services, profile.services.enabled)),
+        "suid": [*surface.SUID, *section.suid],
+        "compilers": list(surface.COMPILERS) if removed else [],
+        "not_compilers": list(surface.KEPT_COMPILERS),
+    }

@@ -1,0 +1,87 @@
+"""The layer ``tuning``: a profile of tuned's, or the same values without a daemon."""
+
+from collections.abc import Mapping
+
+from builder.layers.task import Task
+from builder.receipts import LayerReceipt
+from profiles.model import Profile
+from profiles.tuning import GpuPolicy, Tuning
+
+_THP = "/sys/kernel/mm/transparent_hugepage"
+_GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+
+
+def put(task: Task) -> LayerReceipt:
+    """Tune the machine; the profile's kernel arguments came with the install."""
+    return task.run({"tuning_plan": plan(task.profile)})
+
+
+def plan(profile: Profile) -> Mapping[str, object]:
+    """What the role does, as data."""
+    section = profile.tuning or Tuning()
+    gpu = section.gpu
+    return {
+        "manager": section.manager,
+        "name": section.name,
+        "profile": tuned_profile(section),
+        "sysctl": _lines("{} = {}", {**_memory(section), "vm.swappiness": "10"}),
+        "tmpfiles": (
+            f"w {_THP}/enabled - - - - {section.hugepages}\n"
+            f"w {_THP}/defrag - - - - madvise\n"
+            f"w {_GOVERNOR} - - - - performance\n"
+        ),
+        "memlock_units": [u if "." in u else f"{u}.service" for u in section.memlock_units],
+        "gpu_unit": gpu_unit(gpu, profile.hardware.accelerator) if gpu else "",
+    }
+
+
+def tuned_profile(section: Tuning) -> str:
+    """The profile as tuned reads it."""
+    return (
+        "[main]\n"
+        f"summary=AI {section.purpose}, by hardpan: nothing that weakens the host\n"
+        "include=accelerator-performance\n"
+        "\n[sysctl]\n"
+        f"{_lines('{}={}', _memory(section))}"
+        "\n[vm]\n"
+        f"transparent_hugepages={section.hugepages}\n"
+    )
+
+
+def gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
+    """The unit that sets the accelerators' power limit and clocks at every start."""
+    if accelerator == "nvidia":
+        tool, device, after = "/usr/bin/nvidia-smi", "/dev/nvidiactl", "nvidia-persistenced.service"
+        limit = f"{tool} --power-limit={gpu.power_limit_w}"
+        clock = f"{tool} --lock-gpu-clocks={gpu.clock_mhz},{gpu.clock_mhz}"
+    else:
+        tool, device, after = "/opt/rocm/bin/amd-smi", "/dev/kfd", "systemd-udev-settle.service"
+        limit = f"{tool} set --gpu all --power-cap {gpu.power_limit_w}"
+        clock = ""
+    lines = [limit] * (gpu.power_limit_w is not None) + [clock] * (gpu.clock_mhz is not None)
+    asked = "".join(f"ExecStart={line}\n" for line in lines)
+    return (
+        "[Unit]\n"
+        "Description=Power and clocks of the accelerators, as the profile says\n"
+        f"ConditionPathExists={device}\n"
+        f"After={after}\n"
+        "\n[Service]\n"
+        "Type=oneshot\n"
+        "RemainAfterExit=yes\n"
+        f"{asked}"
+        "NoNewPrivileges=yes\n"
+        "ProtectSystem=strict\n"
+        "ProtectHome=yes\n"
+        "PrivateNetwork=yes\n"
+        "\n[Install]\n"
+        "WantedBy=multi-user.target\n"
+    )
+
+
+def _memory(section: Tuning) -> dict[str, str]:
+    made = {"kernel.numa_balancing": "0", "vm.zone_reclaim_mode": "0"}
+    return made | ({"vm.nr_hugepages": str(section.hugepages_2m)} if section.hugepages_2m else {})
+
+
+def _lines(form: str, settings: Mapping[str, str]) -> str:
+    return "".join(form.format(name, value) + "\n" for name, value in settings.items())

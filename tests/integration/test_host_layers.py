@@ -1,0 +1,214 @@
+"""The layers kernel_hardening, tuning and audit on a booted lab host, one behind the other.
+
+The host's kernel is this machine's: what the kernel itself does with a setting, a module
+or an audit rule is for emulated guests.
+"""
+
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from builder import layers
+from builder.receipts import Assessment, LayerReceipt
+from hardpan.events import Event, Note
+from hardpan.files import Sha256, sha256_bytes
+from profiles.audit import Audit, LogHost
+from profiles.kernel_hardening import KernelHardening
+from profiles.load import load
+from profiles.model import Profile
+from profiles.tuning import Tuning
+from tests.integration.lab_host import LabHost, Payload, lab_host
+
+pytestmark = pytest.mark.integration
+
+NAMES = ("kernel_hardening", "tuning", "audit")
+PACKAGES = ("tuned", "audit", "audispd-plugins", "rsyslog", "rsyslog-gnutls", "firewalld", "make")
+UNIT = (
+    "[Unit]\nDescription=x\n[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+)
+
+
+def authority() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "log authority")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def profile(pem: str) -> Profile:
+    return load("lab-stig").model_copy(
+        update={
+            "layers": NAMES,
+            "kernel_hardening": KernelHardening(ports=(22, 443)),
+            "tuning": Tuning(hugepages_2m=8),
+            "audit": Audit(log_host=LogHost(host="logs.example", ca_certificate=pem)),
+        }
+    )
+
+
+class Applied:
+    """A host with all three layers on it, put there twice."""
+
+    def __init__(self, host: LabHost, folder: Path) -> None:
+        self.host = host
+        self.told: list[Event] = []
+        self._profile = profile(authority())
+        self._folder = folder
+        self.first = self.put()
+        self.second = self.put()
+
+    def put(self) -> tuple[LayerReceipt, ...]:
+        return layers.apply(
+            self._profile,
+            self.host.guest,
+            Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=()),
+            cache=self._folder,
+            emit=self.told.append,
+        )
+
+    def run(self, script: str, ok: tuple[int, ...] = (0,)) -> str:
+        return self.host.run(script, ok=ok).stdout
+
+
+@pytest.fixture(scope="module")
+def applied(lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+    folder = tmp_path_factory.mktemp("host-layers")
+    with lab_host(lab_payload, folder, install=PACKAGES) as host:
+        units = host.root / "usr/lib/systemd/system"
+        (units / "backdoor.service").write_text(UNIT)
+        host.run("systemctl daemon-reload; systemctl -q enable backdoor.service")
+        host.run("install -m 4755 /usr/bin/id /usr/bin/rootid")
+        yield Applied(host, folder)
+
+
+def test_the_first_run_changes_and_the_second_does_not(applied: Applied) -> None:
+    assert [(r.layer, r.changed) for r in applied.first] == [(n, 1) for n in NAMES]
+    assert [(r.layer, r.changed) for r in applied.second] == [(n, 0) for n in NAMES]
+
+
+def test_what_was_taken_away_is_told_and_kept(applied: Applied) -> None:
+    told = " ".join(e.text for e in applied.told if isinstance(e, Note))
+    record = json.loads(applied.run("cat /etc/hardpan/surface.json"))
+
+    assert "masked: backdoor.service" in told
+    assert record["masked"] == ["backdoor.service"]
+    assert record["suid"]["/usr/bin/rootid"] == "4755"
+    assert "/usr/bin/chfn" in record["suid"]
+    assert record["removed"] == ["make"]
+
+
+def test_a_service_that_nobody_listed_is_masked_and_the_way_in_is_not(applied: Applied) -> None:
+    assert applied.run("systemctl is-enabled backdoor.service", ok=(1,)) == "masked\n"
+    said = applied.run("systemctl is-enabled sshd crond rsyslog auditd firewalld tuned", ok=(0, 1))
+    assert said.split() == ["enabled"] * 6
+
+
+def test_programs_keep_their_suid_bit_only_by_the_list(applied: Applied) -> None:
+    kept = set(applied.run("find / -xdev -type f -perm /6000").split())
+
+    assert {"/usr/bin/sudo", "/usr/bin/su", "/usr/bin/passwd", "/usr/bin/chage"} <= kept
+    assert not {"/usr/bin/rootid", "/usr/bin/chfn", "/usr/bin/chsh", "/usr/bin/expiry"} & kept
+    assert applied.run("stat -c %a /usr/bin/rootid") == "755\n"
+
+
+def test_no_compiler_is_left(applied: Applied) -> None:
+    assert applied.run("rpm -q make", ok=(1,)) == "package make is not installed\n"
+
+
+def test_kernel_settings_and_modules_are_written_in_the_kernels_own_form(applied: Applied) -> None:
+    net = applied.run(
+        "sysctl --load=/etc/sysctl.d/95-hardpan-hardening.conf 2>/dev/null", (0, 1, 255)
+    )
+    assert "net.ipv4.tcp_rfc1337 = 1" in net
+    assert applied.run("sysctl -n net.ipv4.conf.all.secure_redirects") == "0\n"
+    assert "install dccp /bin/false" in applied.run("modprobe --showconfig | grep dccp")
+
+
+def test_the_firewall_opens_the_ports_of_the_list(applied: Applied) -> None:
+    said = applied.run("firewall-offline-cmd --list-all")
+
+    assert " ports: 443/tcp\n" in said
+    assert " services: dhcpv6-client ssh\n" in said
+    applied.run("firewall-offline-cmd --check-config")
+
+
+def test_tuned_follows_our_profile_and_lets_the_stigs_settings_be(applied: Applied) -> None:
+    applied.run("systemctl restart tuned.service")
+
+    assert "hardpan-inference" in applied.run("tuned-adm active")
+    assert "transparent_hugepages=madvise" in applied.run("cat /etc/tuned/profiles/*/tuned.conf")
+    assert "reapply_sysctl = 1" in applied.run("cat /etc/tuned/tuned-main.conf").splitlines()
+
+
+def test_the_model_server_may_lock_memory_and_nobody_else(applied: Applied) -> None:
+    (applied.host.root / "etc/systemd/system/hardpan-llm.service").write_text(UNIT)
+    applied.run("systemctl daemon-reload")
+
+    assert applied.run("systemctl show -P LimitMEMLOCK hardpan-llm.service") == "infinity\n"
+    assert applied.run("systemctl show -P LimitMEMLOCK crond.service") != "infinity\n"
+
+
+def test_the_audit_rules_are_one_file_with_the_stigs_and_ours_decide_the_backlog(
+    applied: Applied,
+) -> None:
+    rules = applied.host.root / "etc/audit/rules.d"
+    (rules / "50-hardpan-stig.rules").write_text("-a always,exit -F path=/etc/group -F perm=wa\n")
+    (rules / "immutable.rules").write_text("-e 2\n")
+    applied.run("augenrules", ok=(0, 1))
+    lines = applied.run("cat /etc/audit/audit.rules").splitlines()
+
+    assert lines[1:4] == ["-D", "-b 16384", "-f 1"]
+    assert lines[-1] == "-e 2"
+    assert [x for x in lines if "key=ai_models" in x] == [
+        f"-a always,exit -F arch={arch} -F dir=/opt/ai/models -F perm=wa -F key=ai_models"
+        for arch in ("b64", "b32")
+    ]
+    assert not [x for x in lines if "ai_gpu" in x]
+
+
+def test_rsyslog_takes_the_log_hosts_block_and_audit_records_go_there(applied: Applied) -> None:
+    said = applied.host.run("rsyslogd -N1").stderr
+
+    assert "error" not in said.lower()
+    assert "active = yes" in applied.run("cat /etc/audit/plugins.d/syslog.conf").splitlines()
+
+
+def test_a_changed_model_file_is_found_out_loudly(applied: Applied) -> None:
+    model = applied.host.root / "opt/ai/models/tiny"
+    model.mkdir()
+    (model / "m.safetensors").write_bytes(weights())
+    lock = {"files": {"m.safetensors": sha256_bytes(weights())}}
+    (model / "models.lock").write_text(json.dumps(lock))
+    applied.run("systemctl start hardpan-models-check.service")
+    (model / "m.safetensors").write_bytes(weights()[:-1] + b"\1")
+
+    applied.run("systemctl start hardpan-models-check.service", ok=(1,))
+
+    said = applied.run("journalctl -q -p crit -u hardpan-models-check.service -o cat")
+    assert said == (
+        "hardpan models-check: tiny: m.safetensors: is not the file that models.lock names\n"
+    )
+    timer = "systemctl is-enabled hardpan-models-check.timer"
+    assert applied.run(timer) == "enabled\n"
+
+
+def weights() -> bytes:
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    return len(header).to_bytes(8, "little") + header + bytes(4)
