@@ -64,6 +64,14 @@ class Tuning(Section):
         return f"hardpan-{self.purpose}"
 
     @property
+    def sysctls(self) -> dict[str, str]:
+        """Kernel settings: no page moves by itself, and the page cache stays whole."""
+        made = {"kernel.numa_balancing": "0", "vm.zone_reclaim_mode": "0"}
+        if self.hugepages_2m:
+            made["vm.nr_hugepages"] = str(self.hugepages_2m)
+        return made
+
+    @property
     def hugepages(self) -> str:
         """The transparent huge pages that are wanted, by word or by purpose."""
         return self.transparent_hugepages or (

@@ -8,6 +8,7 @@ from hardpan.events import Emit
 from profiles.model import Profile
 from scanners.collect import paired as pairs
 from scanners.collect.base import Evidence, Expected, Task, collector
+from scanners.collect.layers import with_layers
 from scanners.collect.smoke import Load, smoke
 from scanners.content.datastream import Source
 from scanners.content.prepare import Prepared, prepare
@@ -139,7 +140,7 @@ def expected(profile: Profile) -> Expected:
     """What the profile says about a running system."""
     user = next(u for u in profile.users if u.name == profile.build_user)
     mounts = {p.mount: p.options for p in profile.storage.partitions if p.mount.startswith("/")}
-    return Expected(
+    made = Expected(
         mounts={
             **{m: tuple(o for o in options if "=" not in o) for m, options in mounts.items()},
             "/dev/shm": ("nodev", "nosuid", "noexec"),  # noqa: S108
@@ -156,6 +157,7 @@ def expected(profile: Profile) -> Expected:
         time_servers=profile.system.ntp_servers,
         ai_python=profile.ai_python,
     )
+    return with_layers(made, profile)
 
 
 def _host(via: Transport, emit: Emit) -> Host:

@@ -24,7 +24,7 @@ def plan(profile: Profile) -> Mapping[str, object]:
         "manager": section.manager,
         "name": section.name,
         "profile": tuned_profile(section),
-        "sysctl": _lines("{} = {}", {**_memory(section), "vm.swappiness": "10"}),
+        "sysctl": _lines("{} = {}", {**section.sysctls, "vm.swappiness": "10"}),
         "tmpfiles": (
             f"w {_THP}/enabled - - - - {section.hugepages}\n"
             f"w {_THP}/defrag - - - - madvise\n"
@@ -42,7 +42,7 @@ def tuned_profile(section: Tuning) -> str:
         f"summary=AI {section.purpose}, by hardpan: nothing that weakens the host\n"
         "include=accelerator-performance\n"
         "\n[sysctl]\n"
-        f"{_lines('{}={}', _memory(section))}"
+        f"{_lines('{}={}', section.sysctls)}"
         "\n[vm]\n"
         f"transparent_hugepages={section.hugepages}\n"
     )
@@ -76,11 +76,6 @@ def gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
         "\n[Install]\n"
         "WantedBy=multi-user.target\n"
     )
-
-
-def _memory(section: Tuning) -> dict[str, str]:
-    made = {"kernel.numa_balancing": "0", "vm.zone_reclaim_mode": "0"}
-    return made | ({"vm.nr_hugepages": str(section.hugepages_2m)} if section.hugepages_2m else {})
 
 
 def _lines(form: str, settings: Mapping[str, str]) -> str:

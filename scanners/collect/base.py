@@ -38,6 +38,18 @@ class Expected:
     ports: tuple[int, ...] = (22,)
     """TCP ports that may listen on other addresses than the loopback ones."""
 
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    """Kernel settings that the layers set, beside the STIG's own."""
+
+    suid: tuple[str, ...] = ()
+    """Shell patterns for the programs that may be SUID or SGID; empty: not checked."""
+
+    tuned_profile: str = ""
+    """What tuned must follow; empty: not checked."""
+
+    transparent_hugepages: str = ""
+    """Who must get huge pages unasked; empty: not checked."""
+
     ai_python: str = ""
     """Python that must be able to import torch; empty: none is expected."""
 

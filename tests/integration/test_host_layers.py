@@ -17,13 +17,17 @@ from cryptography.x509.oid import NameOID
 
 from builder import layers
 from builder.receipts import Assessment, LayerReceipt
-from hardpan.events import Event, Note
+from hardpan.events import Event, Note, silent
 from hardpan.files import Sha256, sha256_bytes
 from profiles.audit import Audit, LogHost
 from profiles.kernel_hardening import KernelHardening
 from profiles.load import load
 from profiles.model import Profile
 from profiles.tuning import Tuning
+from scanners.collect.base import Task
+from scanners.collect.hostfacts import HostFacts
+from scanners.pipeline import expected
+from scanners.transport import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration
@@ -69,14 +73,14 @@ class Applied:
     def __init__(self, host: LabHost, folder: Path) -> None:
         self.host = host
         self.told: list[Event] = []
-        self._profile = profile(authority())
+        self.profile = profile(authority())
         self._folder = folder
         self.first = self.put()
         self.second = self.put()
 
     def put(self) -> tuple[LayerReceipt, ...]:
         return layers.apply(
-            self._profile,
+            self.profile,
             self.host.guest,
             Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=()),
             cache=self._folder,
@@ -207,6 +211,22 @@ def test_a_changed_model_file_is_found_out_loudly(applied: Applied) -> None:
     )
     timer = "systemctl is-enabled hardpan-models-check.timer"
     assert applied.run(timer) == "enabled\n"
+
+
+def test_the_scans_checks_of_these_layers_hold(applied: Applied) -> None:
+    # As the next start would.
+    applied.run("systemctl restart tuned.service; systemctl start hardpan-models-check.timer")
+    with connect(applied.host.target, timeout_s=30) as via:
+        task = Task(expected=expected(applied.profile))
+        found = HostFacts().collect(via, task, timeout_s=120, emit=silent).checks
+
+    outcome = {c.name.partition("::")[2]: c.outcome for c in found}
+    assert outcome["test_only_listed_programs_change_who_they_run_as"] == "passed"
+    assert outcome["test_tuned_follows_the_profile"] == "passed"
+    assert outcome["test_the_service_is_enabled_and_runs[hardpan-models-check.timer]"] == "passed"
+    setting = "test_the_layers_kernel_setting_is_in_force"
+    assert outcome[f"{setting}[net.ipv4.conf.all.secure_redirects]"] == "passed"
+    assert f"{setting}[kernel.io_uring_disabled]" in outcome
 
 
 def weights() -> bytes:

@@ -24,6 +24,9 @@ TORCH = "{} -c 'import torch; print((torch.ones(4, 4) @ torch.ones(4, 4)).sum().
 WORLD_WRITABLE = "find /etc /usr/local /opt -xdev -type f -perm -0002 -print -quit"
 KEYS = "stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key"
 PACKAGES = "rpm -qa --qf '%{NAME}\\n'"
+SUID = "find /usr /opt /etc /var -xdev -type f -perm /6000"
+TUNED = "cat /etc/tuned/active_profile; systemctl is-active tuned"
+HUGEPAGES = "cat /sys/kernel/mm/transparent_hugepage/enabled"
 CORE = "cat /proc/sys/kernel/core_pattern"
 
 SYSCTLS = {
@@ -83,6 +86,9 @@ def commands(expected: Expected) -> tuple[str, ...]:
     ]
     asked += [GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
     asked += [sysctl(name) for name in SYSCTLS]
+    asked += [sysctl(name) for name in expected.sysctls]
+    asked += [SUID] * bool(expected.suid) + [TUNED] * bool(expected.tuned_profile)
+    asked += [HUGEPAGES] * bool(expected.transparent_hugepages)
     for name in (*expected.enabled, *expected.disabled):
         asked += [service("is-enabled", name), service("is-active", name)]
     if expected.build_user:

@@ -1,0 +1,52 @@
+"""docs/host-hardening.md says what the code does: its tables are made from the code's own data."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from profiles import surface, sysctls
+
+PAGE = Path(__file__).parents[3] / "docs" / "host-hardening.md"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+TABLES = {
+    "sysctls": table(
+        ("setting", "value", "since", "Rocky 9", "why"),
+        [
+            (f"`{s.name}`", f"`{s.value}`", s.upstream, s.on_rocky9, s.reason)
+            for s in sysctls.SYSCTLS
+        ],
+    ),
+    "not set": table(("setting", "why not"), [(f"`{k}`", v) for k, v in sysctls.NOT_SET.items()]),
+    "modules": table(
+        ("modules", "why"),
+        [(", ".join(f"`{m}`" for m in v), k) for k, v in surface.MODULES.items()],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_page_shows_what_the_code_sets(name: str) -> None:
+    block = re.compile(rf"(<!-- generated: {name} -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+    page = PAGE.read_text("utf-8")
+    if os.environ.get("HARDPAN_UPDATE_GOLDEN"):
+        page = block.sub(lambda m: m[1] + TABLES[name] + m[3], page)
+        PAGE.write_text(page, "utf-8")
+
+    found = block.search(page)
+    assert found is not None
+    assert found[2] == TABLES[name]
+
+
+def test_what_is_set_and_what_is_left_have_nothing_in_common() -> None:
+    names = [s.name for s in sysctls.SYSCTLS]
+
+    assert names == sorted(set(names))
+    assert not set(names) & set(sysctls.NOT_SET)
