@@ -1,5 +1,6 @@
 """What the builder tells the roles kernel_hardening, tuning and audit to do."""
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -141,6 +142,23 @@ def test_logs_go_to_the_named_host_only_and_in_the_contents_own_form() -> None:
         audit.forward(host.model_copy(update={"permitted_peer": None}), "ossl").count("logs.ex")
         == 2
     )
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        # The content's own, of rsyslog_remote_loghost and of the three about encryption.
+        r"^\s*\*\.\*\s+action\(\s*.*\btype\b=\"omfwd\"\s*.*\btarget\b=\"\S+\"\s*.*\)\s*$",
+        r"^\s*action\(.*\btype\b=\"omfwd\".*\bStreamDriverMode\b=\"1\".*\)\s*$",
+        r"^\s*action\(.*\btype\b=\"omfwd\".*\bStreamDriverAuthMode\b=\"x509/name\".*\)\s*$",
+        r"^\s*global\(.*\bDefaultNetStreamDriver\b=\"gtls\".*\)\s*$",
+        r"^\s*action\(type=\"omfwd\"(.+?)\)",
+    ],
+)
+def test_the_contents_checks_recognise_the_block(pattern: str) -> None:
+    host = LogHost.model_construct(host="logs.example", port=6514, permitted_peer=None)
+
+    assert re.search(pattern, audit.forward(host, "gtls"), re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
 
 def test_without_a_log_host_nothing_is_shipped() -> None:
