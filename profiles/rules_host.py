@@ -58,6 +58,16 @@ def _weaker(kernel_hardening: Hardening) -> Iterator[Broken]:
         )
 
 
+@RULES.reads("layers", "kernel_hardening")
+def _proxy(layers: Layers, kernel_hardening: Hardening) -> Iterator[Broken]:
+    both = {"kernel_hardening", "sovereign_stack"} <= set(layers)
+    if both and 443 not in (kernel_hardening or KernelHardening()).ports:
+        yield Broken(
+            ("kernel_hardening", "ports"),
+            "expected 443 among them: the proxy of sovereign_stack listens there",
+        )
+
+
 @RULES.reads("kernel_hardening")
 def _left(kernel_hardening: Hardening) -> Iterator[Broken]:
     known = {s.name for s in SYSCTLS}

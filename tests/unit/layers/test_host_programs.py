@@ -105,6 +105,21 @@ def test_a_zone_keeps_the_way_in_and_opens_the_listed_ports_alone(machine: Machi
     assert not [x for x in ("cockpit", "8080", "53") if x in made]
 
 
+def test_a_service_that_opens_listed_ports_alone_stays(machine: Machine) -> None:
+    machine.give(HARDEN.FIREWALL, "DefaultZone=public\n")
+    for name, ports in (("https", (443,)), ("web", (443, 8443))):
+        listed = "".join(f'<port protocol="tcp" port="{p}"/>' for p in ports)
+        machine.give(f"/usr/lib/firewalld/services/{name}.xml", f"<service>{listed}</service>")
+    services = "".join(f'<service name="{n}"/>' for n in ("ssh", "https", "web", "unheard"))
+    machine.give("/etc/firewalld/zones/public.xml", f"<zone>{services}</zone>")
+
+    HARDEN.open_ports(machine, [22, 443])
+
+    made = machine.text("/etc/firewalld/zones/public.xml")
+    assert '<service name="https" />' in made
+    assert not [x for x in ("web", "unheard", "<port") if x in made]
+
+
 def test_a_zone_of_the_admins_that_says_the_same_is_left_as_it_is(machine: Machine) -> None:
     machine.give(HARDEN.FIREWALL, "DefaultZone=work\n")
     mine = '<zone>\n\n  <service name="ssh"/>\n  <port port="443" protocol="tcp"/>\n</zone>\n'

@@ -113,6 +113,7 @@ CHANGES = [
     ("{accelerator: none}", NVIDIA, "the kernel would refuse NVIDIA's unsigned module"),
     (ALL, "layers: [stig]\ntuning: {}\n", "tuning: expected tuning among layers, without it this"),
     (ALL, "layers: [stig]\naudit: {}\n", "audit: expected audit among layers, without it this"),
+    ("tuning, audit", "tuning, sovereign_stack, audit", "kernel_hardening.ports: expected 443"),
     ("remove: [vsftpd]", "remove: [tuned]", "tuned is to be installed too, by tuning"),
 ]
 

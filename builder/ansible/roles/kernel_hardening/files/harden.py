@@ -81,9 +81,13 @@ def open_ports(host, ports):
     there = set()
     for child in list(zone):
         if child.tag == "service" and child.get("name") not in QUIET_SERVICES:
-            zone.remove(child)
+            opens = service_ports(host, child.get("name"))
+            if opens and opens <= {("tcp", p) for p in wanted}:
+                there |= {port for _, port in opens}
+            else:
+                zone.remove(child)
         elif child.tag == "port":
-            if child.get("protocol") == "tcp" and child.get("port") in wanted - there:
+            if child.get("protocol") == "tcp" and child.get("port") in wanted:
                 there.add(child.get("port"))
             else:
                 zone.remove(child)
@@ -95,6 +99,14 @@ def open_ports(host, ports):
     # As equal as they mean: firewalld writes blanks of its own.
     if not text or ET.canonicalize(text, strip_text=True) != ET.canonicalize(made, strip_text=True):
         host.put(own, made)
+
+
+def service_ports(host, name):
+    """What a service of firewalld's opens, as pairs of protocol and port."""
+    places = (f"/etc/firewalld/services/{name}.xml", f"/usr/lib/firewalld/services/{name}.xml")
+    text = next((host.text(p) for p in places if host.has(p)), "<service/>")
+    ports = ET.fromstring(text).iter("port")  # noqa: S314 - as above
+    return {(p.get("protocol"), p.get("port")) for p in ports}
 
 
 def listed(name, patterns):
