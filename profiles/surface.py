@@ -74,11 +74,15 @@ SUID = (
 
 COMPILERS = (
     *("gcc", "gcc-c++", "gcc-gfortran", "gcc-[0-9]*", "g++", "g++-[0-9]*", "gcc-toolset-*"),
-    *("cpp", "cpp-[0-9]*", "clang", "clang-[0-9]*", "rust", "golang", "nasm", "make", "cmake"),
-    *("kernel-devel", "kernel-devel-*", "kernel-headers", "glibc-devel", "glibc-headers"),
-    *("libstdc++-devel", "libstdc++-*-dev", "libc6-dev", "linux-libc-dev", "dkms"),
+    *("clang", "clang-[0-9]*", "rust", "golang", "nasm", "dkms", "kernel-devel", "kernel-devel-*"),
 )
-"""Packages that are no part of a runtime image, as shell patterns."""
+"""Packages that are no part of a runtime image, as shell patterns; they go or the layer fails."""
+
+BUILD_TOOLS = (
+    *("make", "cmake", "cpp", "cpp-[0-9]*", "kernel-headers", "glibc-devel", "glibc-headers"),
+    *("libstdc++-devel", "libstdc++-*-dev", "libc6-dev", "linux-libc-dev"),
+)
+"""What only a compiler has use for; it goes too, where nothing else that is installed needs it."""
 
 KEPT_COMPILERS = ("gcc-*-base", "gcc-toolset-*-runtime")
 """Packages whose names look like a compiler's and that are none."""

@@ -27,5 +27,6 @@ def plan(profile: Profile) -> Mapping[str, object]:
         "services": list(surface.services(section.services, profile.services.enabled)),
         "suid": [*surface.SUID, *section.suid],
         "compilers": list(surface.COMPILERS) if removed else [],
+        "build_tools": list(surface.BUILD_TOOLS),
         "not_compilers": list(surface.KEPT_COMPILERS),
     }

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -167,14 +168,60 @@ def test_suid_goes_where_it_would_count_and_its_mode_is_kept(tmp_path: Path) -> 
     assert [argv[1] for argv in machine.ran] == ["/"]
 
 
-def test_compilers_that_something_needs_end_the_layer_with_what_needs_them(tmp_path: Path) -> None:
-    said = "error: Failed dependencies:\n\tgcc is needed by (installed) dkms-3.0\n"
-    machine = Machine(tmp_path, {"rpm -qa": "gcc\nbash\ngcc-14-base\n", "rpm -e": said})
+class Rpm(Machine):
+    """A machine with an rpm database: package -> what needs it."""
 
-    with pytest.raises(SystemExit, match=r"gcc is needed by \(installed\) dkms-3.0\n\n?remove"):
-        HARDEN.remove_packages(machine, ["gcc", "gcc-[0-9]*"], ["gcc-*-base"])
+    installed: Mapping[str, str] = {}
 
-    assert machine.ran[-1] == ("rpm", "-e", "--test", "gcc")
+    def run(self, *argv: str, ok: tuple[int, ...] = (0,)) -> str:
+        self.ran.append(argv)
+        if argv[1] == "-qa":
+            return "\n".join(self.installed)
+        names = [x for x in argv[2:] if x != "--test"]
+        needed = [(n, self.installed[n]) for n in names if self.installed[n]]
+        return "".join(
+            f"{n} is needed by (installed) {by}\n" for n, by in needed if by not in names
+        )
+
+
+@pytest.fixture
+def rpm(tmp_path: Path) -> Rpm:
+    return Rpm(tmp_path)
+
+
+LISTS = (["gcc", "gcc-[0-9]*", "dkms"], ["make", "cpp"], ["gcc-*-base"])
+
+
+def test_compilers_go_in_one_transaction(rpm: Rpm) -> None:
+    rpm.installed = {"bash": "", "gcc": "dkms", "dkms": "", "make": "dkms", "gcc-14-base": "libgcc"}
+
+    assert HARDEN.remove_packages(rpm, *LISTS) == ["dkms", "gcc", "make"]
+    assert rpm.ran[-1] == ("rpm", "-e", "dkms", "gcc", "make")
+
+
+def test_a_tool_that_others_need_stays_and_is_told(rpm: Rpm) -> None:
+    rpm.installed = {"make": "python3-sepolgen", "cpp": "", "gcc": "", "python3-sepolgen": ""}
+
+    assert HARDEN.remove_packages(rpm, *LISTS) == ["gcc", "cpp"]
+    assert "kept, as other packages need it: make" in rpm.notes
+
+
+def test_where_nothing_is_to_go_nothing_changes(rpm: Rpm) -> None:
+    rpm.installed = {"bash": "", "make": "python3-sepolgen", "python3-sepolgen": ""}
+
+    assert HARDEN.remove_packages(rpm, *LISTS) == []
+    assert rpm.changed == []
+
+
+def test_compilers_that_something_needs_end_the_layer_with_what_needs_them(rpm: Rpm) -> None:
+    rpm.installed = {"gcc": "nvidia-kmod-build", "nvidia-kmod-build": ""}
+
+    with pytest.raises(
+        SystemExit, match=r"gcc is needed by \(installed\) nvidia-kmod-build\nremove"
+    ):
+        HARDEN.remove_packages(rpm, *LISTS)
+
+    assert rpm.ran[-1] == ("rpm", "-e", "--test", "gcc")
 
 
 @pytest.mark.parametrize(

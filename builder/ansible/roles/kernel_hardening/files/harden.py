@@ -33,7 +33,8 @@ def main():
     record["masked"] = sorted({*record.get("masked", ()), *mask(host, plan["services"])})
     record["suid"] = {**record.get("suid", {}), **take_suid(host, plan["suid"])}
     if plan["compilers"]:
-        gone = remove_packages(host, plan["compilers"], plan["not_compilers"])
+        lists = plan["compilers"], plan["build_tools"], plan["not_compilers"]
+        gone = remove_packages(host, *lists)
         record["removed"] = sorted({*record.get("removed", ()), *gone})
     host.put(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
     host.tell()
@@ -164,21 +165,37 @@ def take_suid(host, allowed):
     return taken
 
 
-def remove_packages(host, patterns, kept):
-    """Remove the packages whose names are on the list, in one transaction; the names."""
-    names = host.run("rpm", "-qa", "--qf", "%{NAME}\\n").split()
-    there = sorted({n for n in names if listed(n, patterns) and not listed(n, kept)})
-    if there:
-        said = host.run("rpm", "-e", "--test", *there, ok=(0, 1))
-        if "is needed by" in said:
-            sys.exit(
-                f"compilers cannot be removed, installed packages need them: {said.strip()[-1500:]}"
-                "\nremove those too, or say 'compiler: needed' in kernel_hardening with the reason"
-            )
-        host.run("rpm", "-e", *there)
-        host.changed += there
-        host.note(f"removed: {', '.join(there)}")
-    return there
+def remove_packages(host, compilers, tools, kept):
+    """Remove compilers, and their tools where nothing needs those, in one go; the names."""
+    installed = sorted(set(host.run("rpm", "-qa", "--qf", "%{NAME}\\n").split()))
+    there = [n for n in installed if not listed(n, kept)]
+    gone = [n for n in there if listed(n, compilers)]
+    needing = in_the_way(host, gone)
+    if needing:
+        sys.exit(
+            f"compilers cannot be removed, installed packages need them: {needing}"
+            "\nremove those too, or say 'compiler: needed' in kernel_hardening with the reason"
+        )
+    left = [n for n in there if listed(n, tools)]
+    if not in_the_way(host, gone + left):
+        gone, left = gone + left, []
+    for name in list(left):
+        if not in_the_way(host, [*gone, name]):
+            gone.append(name)
+            left.remove(name)
+    if left:
+        host.note(f"kept, as other packages need it: {', '.join(left)}")
+    if gone:
+        host.run("rpm", "-e", *gone)
+        host.changed += gone
+        host.note(f"removed: {', '.join(gone)}")
+    return gone
+
+
+def in_the_way(host, names):
+    """What rpm says that speaks against removing these packages."""
+    said = host.run("rpm", "-e", "--test", *names, ok=(0, 1)) if names else ""
+    return said.strip()[-1500:]
 
 
 if __name__ == "__main__":
