@@ -16,6 +16,7 @@ from profiles.frameworks import Frameworks, needed
 from profiles.hardware import Hardware, Section
 from profiles.kernel_hardening import KernelHardening
 from profiles.needs import with_needed
+from profiles.sovereign import Sovereign
 from profiles.tuning import Tuning
 from profiles.words import (
     CatalogName,
@@ -302,6 +303,8 @@ class Profile(Section):
     """The Python stacks; required with the layer ``ml_frameworks``."""
 
     smoke: Smoke = Smoke()
+    sovereign: Sovereign | None = None
+    """Required with the layer ``sovereign_stack``."""
 
     kernel_hardening: KernelHardening | None = None
     """For the layer of this name; without it the layer keeps to its defaults."""

@@ -17,6 +17,7 @@ _EXPECTED = {
     "less_than_equal": "expected {le} or less",
     "literal_error": "expected {expected}",
     "hardpan": "{expected}",
+    "hardpan_secret": "{expected}",
 }
 
 Problem = tuple[Place, str]
@@ -33,7 +34,8 @@ def of_pydantic(tree: Tree, found: ErrorDetails) -> Problem:
     text = _EXPECTED[kind].format(**context) if kind in _EXPECTED else found["msg"]
     if kind == "literal_error":
         text = text.replace("'", "")
-    if text.startswith("must"):
+    # What may be a secret in the wrong place is not repeated on a terminal or in a log.
+    if text.startswith("must") or kind == "hardpan_secret":
         return at(tree, found["loc"], text)
     return at(tree, found["loc"], f"{text}, found {shown(found['input'])}")
 

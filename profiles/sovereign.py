@@ -1,0 +1,197 @@
+"""The section ``sovereign``: a whole AI service on one host, from a few lines.
+
+Nothing secret can be written here: passwords only as slow hashes, API keys only as
+digests, and what is left out is made by each machine at its own first start.
+Telemetry is no setting, it is always off.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, Strict
+from pydantic_core import PydanticCustomError
+
+from profiles.hardware import Section
+from profiles.words import HostName, Shape, Text
+
+Whole = Annotated[int, Strict()]
+Yes = Annotated[bool, Strict()]
+
+ROUNDS_LEAST = 210_000
+"""PBKDF2-HMAC-SHA512 rounds; OWASP's password storage guide, as of 2026-11-15."""
+
+_HASH = re.compile(r"\$pbkdf2-sha512\$([1-9][0-9]{0,8})\$([A-Za-z0-9./]+)\$([A-Za-z0-9./]+)")
+_SALT_LEAST, _HASH_BYTES = 16, 64
+_WIDEST = {4: 8, 6: 32}
+
+
+def _no(expected: str, *, kind: Literal["hardpan", "hardpan_secret"]) -> PydanticCustomError:
+    return PydanticCustomError(kind, "{expected}", {"expected": expected})
+
+
+def _password_hash(text: str) -> str:
+    if not text.startswith("$"):
+        raise _secret("expected a hash, never a password")
+    found = _HASH.fullmatch(text)
+    if found is None:
+        raise _secret("expected $pbkdf2-sha512$ROUNDS$SALT$HASH, no other kind of hash")
+    try:
+        salt, digest = (
+            base64.b64decode(part.replace(".", "+") + "=" * (-len(part) % 4), validate=True)
+            for part in found.groups()[1:]
+        )
+    except binascii.Error as e:
+        raise _secret("expected a whole hash, this one is cut or damaged") from e
+    if len(salt) < _SALT_LEAST or len(digest) != _HASH_BYTES:
+        raise _secret("expected a salt of 16 bytes or more and a hash of 64")
+    if int(found[1]) < ROUNDS_LEAST:
+        raise _secret(f"expected {ROUNDS_LEAST} rounds or more, found {found[1]}")
+    return text
+
+
+def _secret(expected: str) -> PydanticCustomError:
+    return _no(f"{expected} (make one with 'hardpan password')", kind="hardpan_secret")
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
+        raise _no(
+            "expected the sha256 of the key as 64 lower-case hex digits, never the key",
+            kind="hardpan_secret",
+        )
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as e:
+        raise _no(
+            "expected an address or network as 10.1.2.3 or 10.1.2.0/24, never a name",
+            kind="hardpan",
+        ) from e
+    if network.prefixlen < _WIDEST[network.version]:
+        raise _no(f"expected a network of /{_WIDEST[network.version]} or smaller", kind="hardpan")
+    return str(network)
+
+
+LoginName = Annotated[
+    str, Shape(r"[a-z][a-z0-9._-]{0,30}", "a login name of a-z, 0-9, '.', '_' and '-', up to 31")
+]
+ModelName = Annotated[
+    str,
+    Shape(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_-]{1,62}){0,7}",
+        "the name of a folder below /opt/ai/models",
+    ),
+]
+ModelFile = Annotated[
+    str, Shape(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.gguf", "the name of a .gguf file")
+]
+SlowHash = Annotated[str, AfterValidator(_password_hash)]
+Sha256Hex = Annotated[str, AfterValidator(_sha256)]
+Network = Annotated[str, AfterValidator(_network)]
+SitePath = Annotated[
+    str,
+    Shape(
+        r"/etc/(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}/){1,6}[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}",
+        "a file below /etc, e.g. /etc/pki/tls/certs/ai.pem",
+    ),
+]
+
+
+class Server(Section):
+    """The program that runs the model, and the model."""
+
+    engine: Literal["llama_cpp", "vllm"] = "llama_cpp"
+    """``llama_cpp`` computes on the processor; ``vllm`` needs a GPU and is not built yet."""
+
+    model: ModelName = "hardpan-tiny-random"
+    """Folder below /opt/ai/models. The default is made by the build; it proves serving, not wit."""
+
+    file: ModelFile = "model.gguf"
+    """The model's file in that folder (``llama_cpp``)."""
+
+    context: Whole = Field(default=2048, ge=256, le=1_048_576)
+    """Tokens a conversation may have, question and answer together."""
+
+    threads: Whole = Field(default=0, ge=0, le=1024)
+    """Processor threads; 0 takes as many as the machine has."""
+
+
+class SiteCertificate(Section):
+    """The site's own certificate, put on the machine by the site; never part of the image."""
+
+    certificate_file: SitePath
+    """PEM file on the machine: the certificate and what leads to its root."""
+
+    key_file: SitePath
+    """PEM file on the machine that root alone can read; the proxy gets it handed in."""
+
+
+class Login(Section):
+    """A person who may use the chat page."""
+
+    name: LoginName
+    """What is typed in to log in; no account of the system."""
+
+    password_hash: SlowHash | None = None
+    """As ``hardpan password`` prints it; left out, each machine makes a password of its own."""
+
+
+class ApiKey(Section):
+    """A program that may use the service, known by the digest of its key."""
+
+    name: LoginName
+    """Whose key it is; stands in the log and beside documents."""
+
+    sha256: Sha256Hex
+    """SHA-256 of the key, which must hold 128 bits of chance or more."""
+
+    scopes: tuple[Literal["chat", "documents"], ...] = Field(default=("chat",), min_length=1)
+    """What it opens: the model under /v1/, the knowledge base under /kb/."""
+
+
+class Egress(Section):
+    """One way out for the AI services; all others are denied and counted."""
+
+    address: Network
+    """Address or network, e.g. ``10.1.2.0/24``."""
+
+    port: Whole = Field(ge=1, le=65535)
+    """TCP port."""
+
+    reason: Text
+    """What needs it."""
+
+
+class Sovereign(Section):
+    """A chat page, a model, a knowledge base, logins, TLS and no way out."""
+
+    host_name: HostName
+    """The name people type into their browser; the certificate is made out to it."""
+
+    server: Server = Server()
+    certificate: SiteCertificate | None = None
+    """Left out, each machine makes a key and a certificate of its own at its first start."""
+
+    users: tuple[Login, ...] = ()
+    """Who may log in."""
+
+    api_keys: tuple[ApiKey, ...] = ()
+    """Which programs may call the service."""
+
+    machine_api_key: Yes = True
+    """Whether each machine makes an API key of its own, of 256 bits, at its first start."""
+
+    session_hours: Whole = Field(default=8, ge=1, le=24)
+    """How long a login lasts."""
+
+    document_kib: Whole = Field(default=1024, ge=1, le=16384)
+    """Size that one document may have."""
+
+    egress: tuple[Egress, ...] = ()
+    """Ways out; none unless listed."""
