@@ -28,6 +28,8 @@ class Shell(Protocol):
 SCRIPT = """set -eu
 rm -f /etc/ssh/ssh_host_*
 : > /etc/machine-id
+# What the sovereign stack makes at a machine's own first start.
+rm -rf /root/hardpan-access /etc/hardpan/sovereign/machine.json /etc/pki/hardpan/tls.*
 rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
 rm -rf /root/.ansible /home/*/.ansible /tmp/* /var/tmp/* /root/.cache
 rm -f /root/.bash_history /home/*/.bash_history
@@ -49,7 +51,10 @@ def seal(shell: Shell) -> tuple[str, ...]:
         raise ToolError(["rpm"], "lists no package in the image")
     shell.run(SCRIPT, timeout_s=_TIMEOUT_S, sudo=True)
     left = shell.run(
-        "ls /etc/ssh/ssh_host_* 2>/dev/null; cat /etc/machine-id; true", timeout_s=60, sudo=True
+        "ls -d /etc/ssh/ssh_host_* /root/hardpan-access /etc/hardpan/sovereign/machine.json"
+        " /etc/pki/hardpan/tls.* 2>/dev/null; cat /etc/machine-id; true",
+        timeout_s=60,
+        sudo=True,
     )
     if left.stdout.strip():
         raise ToolError(["seal"], f"left something behind: {left.stdout.strip()[:200]}")

@@ -20,6 +20,7 @@ VERBS = {
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
     "keys": ("scanners.commands.keys:keys", "Make and show signing keys."),
     "media": ("builder.commands.media:media", "Look into repositories before a build."),
+    "password": ("builder.commands.password:password", "Hash a password for a profile."),
     "profiles": ("builder.commands.profiles:profiles", "List the shipped profiles."),
     "prove": (
         "hardpan.prove.commands:prove_command",

@@ -8,7 +8,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from builder.layers import audit, kernel_hardening, ml_cpu, ml_frameworks, stig, tuning
+from builder.layers import (
+    audit,
+    kernel_hardening,
+    ml_cpu,
+    ml_frameworks,
+    sovereign_stack,
+    stig,
+    tuning,
+)
 from builder.layers.ansible import PLAYBOOKS, STAGE
 from builder.layers.task import Task
 from builder.receipts import Assessment, Guest, LayerReceipt
@@ -22,6 +30,7 @@ BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
     "kernel_hardening": kernel_hardening.put,
     "ml_cpu": ml_cpu.put,
     "ml_frameworks": ml_frameworks.put,
+    "sovereign_stack": sovereign_stack.put,
     "stig": stig.put,
     "tuning": tuning.put,
 }
@@ -40,6 +49,8 @@ def check(profile: Profile) -> None:
             f"{profile.name}: the layers {', '.join(missing)} are not built yet",
             hint="'hardpan render' shows what they will do; '--as iso' builds without layers",
         )
+    if "sovereign_stack" in profile.layers:
+        sovereign_stack.check(profile)
 
 
 def apply(
@@ -80,6 +91,6 @@ def digest() -> Sha256:
     """Digest of everything that decides what the layers do."""
     ours = Path(__file__).parent
     files = [p for p in PLAYBOOKS.rglob("*") if p.is_file() and ".ansible" not in p.parts]
-    files += ours.glob("*.py")
+    files += [p for p in ours.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     told = {str(p.relative_to(ours.parent)): sha256_file(p) for p in files}
     return sha256_bytes("".join(f"{n} {told[n]}\n" for n in sorted(told)).encode())

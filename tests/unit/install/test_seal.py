@@ -37,7 +37,16 @@ def test_the_packages_come_back_sorted_and_the_identity_goes() -> None:
 
 @pytest.mark.parametrize(
     "gone",
-    ["/etc/ssh/ssh_host_*", "/etc/machine-id", "random-seed", ".bash_history", "/var/log"],
+    [
+        "/etc/ssh/ssh_host_*",
+        "/etc/machine-id",
+        "random-seed",
+        ".bash_history",
+        "/var/log",
+        "/root/hardpan-access",
+        "/etc/hardpan/sovereign/machine.json",
+        "/etc/pki/hardpan/tls.*",
+    ],
 )
 def test_what_belongs_to_one_machine_goes(gone: str) -> None:
     assert gone in SCRIPT

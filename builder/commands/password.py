@@ -1,0 +1,17 @@
+"""``hardpan password``: the hash that a profile holds in place of a password."""
+
+import click
+
+from builder.layers.sovereign.accounts import password_hash
+from hardpan.errors import InputError
+
+_LEAST = 12
+
+
+@click.command()
+def password() -> None:
+    """Ask for a password twice and print its hash for sovereign.users[].password_hash."""
+    typed = click.prompt("password", hide_input=True, confirmation_prompt="again", err=True)
+    if len(typed) < _LEAST:
+        raise InputError(f"expected {_LEAST} characters or more, found {len(typed)}")
+    click.echo(password_hash(typed))

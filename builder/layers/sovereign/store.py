@@ -1,0 +1,155 @@
+"""Documents, their pieces and the pieces' vectors, in one SQLite file."""
+
+import contextlib
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+DOCUMENTS_MOST = 10_000
+PIECES_MOST = 200_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, owner TEXT NOT NULL,
+    added INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS pieces (
+    id INTEGER PRIMARY KEY, document TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
+    text TEXT NOT NULL, vector BLOB
+) STRICT;
+CREATE INDEX IF NOT EXISTS pieces_of ON pieces (document);
+"""
+
+
+class FullError(Exception):
+    """There is no room for another document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One document, as the list shows it."""
+
+    id: str
+    title: str
+    owner: str
+    added: int
+    """Seconds since 1970."""
+
+    size: int
+    """Bytes of its text."""
+
+    pieces: int
+    ready: int
+    """Pieces that can be found already; the others are still to be read by the model."""
+
+    def told(self) -> dict[str, object]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+class Store:
+    """One connection, used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # What is deleted is overwritten: a document that was taken back is gone.
+        for setting in ("journal_mode = WAL", "foreign_keys = ON", "secure_delete = ON"):
+            self._db.execute(f"PRAGMA {setting}")
+        self._db.executescript(_SCHEMA)
+        self.changes = 0
+        """Counts up when what can be found has changed."""
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+            self.changes += 1
+
+    def add(self, title: str, owner: str, size: int, pieces: list[str]) -> str:
+        """Keep a document in the place of its owner's last one of that title; its new id.
+
+        Raises:
+            FullError: there is no room.
+        """
+        document = secrets.token_hex(8)
+        with self._change() as db:
+            ((documents,),) = db.execute("SELECT count(*) FROM documents")
+            ((held,),) = db.execute("SELECT count(*) FROM pieces")
+            if documents >= DOCUMENTS_MOST or held + len(pieces) > PIECES_MOST:
+                raise FullError
+            db.execute("DELETE FROM documents WHERE title = ? AND owner = ?", (title, owner))
+            now = int(time.time())
+            db.execute(
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?)", (document, title, owner, now, size)
+            )
+            db.executemany(
+                "INSERT INTO pieces (document, text) VALUES (?, ?)",
+                [(document, text) for text in pieces],
+            )
+        return document
+
+    def documents(self) -> list[Document]:
+        """All documents, newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT d.id, title, owner, added, size, count(p.id), count(p.vector)"
+                " FROM documents d LEFT JOIN pieces p ON p.document = d.id"
+                " GROUP BY d.id ORDER BY added DESC, d.id"
+            ).fetchall()
+        return [
+            Document(id=i, title=t, owner=o, added=a, size=s, pieces=n, ready=r)
+            for i, t, o, a, s, n, r in rows
+        ]
+
+    def owner(self, document: str) -> str | None:
+        """Who added a document; None when there is none of this id."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT owner FROM documents WHERE id = ?", (document,)
+            ).fetchone()
+        return row[0] if row else None
+
+    def remove(self, document: str) -> None:
+        """Forget a document."""
+        with self._change() as db:
+            db.execute("DELETE FROM documents WHERE id = ?", (document,))
+
+    def unread(self) -> tuple[int, str] | None:
+        """A piece without a vector, with its id."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT id, text FROM pieces WHERE vector IS NULL ORDER BY id LIMIT 1"
+            ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def keep_vector(self, piece: int, vector: bytes) -> None:
+        """Keep what the model made of a piece; nothing happens when it is gone."""
+        with self._change() as db:
+            db.execute("UPDATE pieces SET vector = ? WHERE id = ?", (vector, piece))
+
+    def vectors(self) -> list[tuple[int, bytes]]:
+        """Every piece that can be found."""
+        with self._lock:
+            return self._db.execute(
+                "SELECT id, vector FROM pieces WHERE vector IS NOT NULL ORDER BY id"
+            ).fetchall()
+
+    def piece(self, piece: int) -> tuple[str, str, str] | None:
+        """Document, title and text of a piece."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT d.id, d.title, p.text FROM pieces p JOIN documents d ON d.id = p.document"
+                " WHERE p.id = ?",
+                (piece,),
+            ).fetchone()
+        return (row[0], row[1], row[2]) if row else None

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Makes this machine's TLS key and certificate, or checks that the site's are there.
+# certificate.sh CERTIFICATE KEY HOST_NAME|site
+set -eu
+crt=$1 key=$2 name=$3
+
+if [ "$name" = site ]; then
+    for file in "$crt" "$key"; do
+        [ -s "$file" ] || { echo "the site's $file is not there yet: put it there" >&2; exit 1; }
+    done
+    exit 0
+fi
+# A month before its end it is made anew, with a new key.
+if [ -s "$key" ] && [ -s "$crt" ] && openssl x509 -in "$crt" -noout -checkend 2592000 > /dev/null; then
+    exit 0
+fi
+umask 077
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -noenc -sha384 -days 397 \
+    -subj "/CN=$name" -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1" \
+    -addext "basicConstraints=critical,CA:FALSE" -addext "keyUsage=critical,digitalSignature" \
+    -addext "extendedKeyUsage=serverAuth" \
+    -keyout "$key.new" -out "$crt.new" 2> /dev/null
+chmod 0644 "$crt.new"
+mv "$key.new" "$key"
+mv "$crt.new" "$crt"
+echo "made this machine's TLS certificate; $(openssl x509 -in "$crt" -noout -fingerprint -sha256)" >&2
