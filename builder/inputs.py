@@ -106,11 +106,16 @@ def _stack(stack: Stack, release: str) -> dict[str, object]:
 def _origin(origin: Origin) -> dict[str, object]:
     told: dict[str, object] = {
         "repository": origin.id,
-        "url": origin.url or "the site's own address",
-        "key": origin.key_url or "the distribution's or the site's own",
+        "url": origin.url or "to be named in the profile's repositories",
     }
-    if origin.key_url:
-        told["key_sha256"] = origin.key_sha256 or "unknown: to be pinned before anything installs"
+    if origin.more_urls:
+        told["more_urls"] = list(origin.more_urls)
+    if origin.site:
+        told["address_of"] = "the site"
+    told["key"] = origin.key_url or (
+        "in the profile" if origin.key else "to be given in the profile's repositories"
+    )
+    told["key_sha256"] = origin.key_sha256 or "unknown: to be pinned before anything installs"
     if origin.key_sha256 and origin.digest_of == "file_without_version_lines":
         told["key_sha256_of"] = "the key file without the lines that begin with Version"
     told["gpgcheck"] = origin.gpgcheck

@@ -16,6 +16,7 @@ from profiles.frameworks import Frameworks, needed
 from profiles.hardware import Hardware, Section
 from profiles.kernel_hardening import KernelHardening
 from profiles.needs import with_needed
+from profiles.repositories import SiteRepository
 from profiles.sovereign import Sovereign
 from profiles.tuning import Tuning
 from profiles.words import (
@@ -314,6 +315,9 @@ class Profile(Section):
 
     audit: Audit | None = None
     """For the layer of this name; without it the layer keeps to its defaults."""
+
+    repositories: tuple[SiteRepository, ...] = ()
+    """The site's own mirrors and keys for repositories of the layers."""
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:

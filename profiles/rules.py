@@ -4,7 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hardpan.files import MiB
-from profiles import rules_frameworks, rules_hardware, rules_host, rules_sovereign
+from profiles import (
+    rules_frameworks,
+    rules_hardware,
+    rules_host,
+    rules_repositories,
+    rules_sovereign,
+)
 from profiles.hardware import Hardware
 from profiles.model import Boot, Layer, Machine, Packages, Stig, Storage, User
 from profiles.needs import NEEDED_BY
@@ -33,6 +39,7 @@ def broken(parts: Mapping[str, Any]) -> Iterator[Broken]:
     yield from rules_frameworks.RULES.broken(parts)
     yield from rules_host.RULES.broken(parts)
     yield from rules_sovereign.RULES.broken(parts)
+    yield from rules_repositories.RULES.broken(parts)
 
 
 @_RULES.reads("packages", "layers", "tuning")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from profiles.hardware import Hardware
 from profiles.model import Profile
+from profiles.repositories import SiteRepository
 from profiles.software.fill import fill, values
 from profiles.software.load import catalogue
 from profiles.software.model import (
@@ -29,10 +30,19 @@ class Origin:
     """Its name in the list."""
 
     url: str | None
-    """Its address; None where every site has its own."""
+    """Its address; None where every site has its own and the profile says none."""
+
+    more_urls: tuple[str, ...]
+    """Further addresses of the same repository."""
+
+    site: bool
+    """True when the address is the site's."""
+
+    key: str | None
+    """Its armoured key, where the profile holds it."""
 
     key_url: str | None
-    """Where its key is given out; None where the distribution or the site brings it."""
+    """Where its key is given out; None where the profile must hold it."""
 
     key_sha256: str | None
     """The key's digest; None where nobody has pinned it."""
@@ -113,7 +123,7 @@ def plan(
 def _packages(profile: Profile, layer: str, known: Catalogue, arch: Arch) -> tuple[Wanted, ...]:
     filled = values(profile.hardware)
     return tuple(
-        _wanted(package, profile.release, known, filled, arch)
+        _wanted(package, profile, known, filled, arch)
         for package in known.packages
         if package.layer == layer
         and profile.release in package.releases
@@ -134,8 +144,9 @@ def _holds(when: When, hardware: Hardware, known: Catalogue) -> bool:
 
 
 def _wanted(
-    package: Package, release: str, known: Catalogue, filled: Mapping[str, str], arch: Arch
+    package: Package, profile: Profile, known: Catalogue, filled: Mapping[str, str], arch: Arch
 ) -> Wanted:
+    release = profile.release
     by_release: Mapping[str, str] = {str(k): v for k, v in package.stream.items()}
     stream = by_release.get(release)
     words = dict(filled)
@@ -144,7 +155,7 @@ def _wanted(
         version=fill(package.version, words) if package.version else None,
         stream=fill(stream, words) if stream else None,
         lock="versionlock" if release in package.versionlock else None,
-        origin=_origin(package.repository, release, known, words, arch),
+        origin=_origin(package.repository, profile, known, words, arch),
         size_mib=package.size_mib,
         licence=package.licence,
         eula=package.eula,
@@ -153,15 +164,23 @@ def _wanted(
     )
 
 
-def _origin(name: str, release: str, known: Catalogue, words: dict[str, str], arch: Arch) -> Origin:
-    found = _repository(name, release, known, arch)
-    key = found.key
+def _origin(
+    name: str, profile: Profile, known: Catalogue, words: dict[str, str], arch: Arch
+) -> Origin:
+    found = _repository(name, profile.release, known, arch)
+    ours = next((r for r in profile.repositories if r.id == name), SiteRepository(id=name))
+    vendors = found.key
+    pinned = vendors.sha256 if vendors else None
     return Origin(
         id=found.id,
-        url=fill(found.url, words) if found.url else None,
-        key_url=key.url if key else None,
-        key_sha256=key.sha256 if key else None,
-        digest_of=key.digest_of if key else "file",
+        url=ours.url or (fill(found.url, words) if found.url else None),
+        more_urls=ours.more_urls,
+        site=ours.url is not None,
+        key=ours.key,
+        key_url=vendors.url if vendors and not ours.key else None,
+        key_sha256=ours.key_sha256 or pinned,
+        # The site digests the file as it lies there.
+        digest_of=vendors.digest_of if vendors and not ours.key_sha256 else "file",
         gpgcheck=found.gpgcheck,
         source=known.sources[found.source],
         note=found.note,

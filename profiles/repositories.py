@@ -1,0 +1,50 @@
+"""A site's own say in where the vendors' packages come from, and who signed them."""
+
+from typing import Annotated
+
+from profiles.hardware import Section
+from profiles.software.model import Digest, Id
+from profiles.words import Shape
+
+MirrorUrl = Annotated[
+    str,
+    Shape(
+        r"(?!.*\.\.)(?:https?://[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?|file://)/"
+        r"(?:[A-Za-z0-9_.+~-]+/)*[A-Za-z0-9_.+~-]*",
+        "an https, http or file address of plain characters, without user, query or fragment",
+    ),
+]
+"""``http`` and ``file`` are for a mirror on the build network or on media: every package's
+signature is checked against the pinned key and its version is in the profile, so what the
+way there could do is to withhold packages, and then the build fails. A vendor's own
+repository is https alone (``profiles.software.model.Url``)."""
+
+_LINE = r"[A-Za-z0-9+/=]{1,76}\n"
+ArmouredKey = Annotated[
+    str,
+    Shape(
+        r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(?:[A-Z][a-z]{1,20}: [\x20-\x7e]{0,100}\n)*\n?"
+        rf"(?:{_LINE})+-----END PGP PUBLIC KEY BLOCK-----\n?",
+        "one armoured OpenPGP public key, as 'gpg --armor --export' writes it, below 'key: |'",
+    ),
+]
+"""Inline, so that a profile is one file, means the same on every machine and has one digest."""
+
+
+class SiteRepository(Section):
+    """A listed repository as this site has it. What is not said stays the vendor's."""
+
+    id: Id
+    """Its id in hardpan's list of packages, e.g. ``cuda``, ``site``, ``rocky``, ``epel``."""
+
+    url: MirrorUrl | None = None
+    """The site's mirror; without it the vendor's address is used."""
+
+    more_urls: tuple[MirrorUrl, ...] = ()
+    """Further addresses of it, e.g. of AppStream and CRB beside BaseOS; one key for all."""
+
+    key: ArmouredKey | None = None
+    """Armoured public key of a mirror that the site has signed anew."""
+
+    key_sha256: Digest | None = None
+    """Digest of ``key`` as a file or, without ``key``, of the file that the vendor gives out."""

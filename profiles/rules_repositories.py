@@ -1,0 +1,36 @@
+"""What the repositories section must say for the list of packages to be usable with it."""
+
+from collections.abc import Iterator
+
+from profiles.repositories import SiteRepository
+from profiles.rule import Broken, Path, Rules
+from profiles.software.load import catalogue
+
+RULES = Rules()
+
+
+@RULES.reads("repositories", "release")
+def _repositories(repositories: tuple[SiteRepository, ...], release: str) -> Iterator[Broken]:
+    known = {r.id: r for r in catalogue().repositories if r.release == release}
+    seen: set[str] = set()
+    for i, one in enumerate(repositories):
+        here: Path = ("repositories", i)
+        listed = known.get(one.id)
+        if listed is None:
+            expected = f"one of {', '.join(known)}" if known else "no repositories section"
+            yield Broken(
+                (*here, "id"), f"expected {expected}, as listed for {release}, found {one.id!a}"
+            )
+            continue
+        if one.id in seen:
+            yield Broken((*here, "id"), f"{one.id} is there twice")
+        seen.add(one.id)
+        if not (one.url or one.key or one.key_sha256):
+            yield Broken(here, "expected url, key or key_sha256 beside the id, found none")
+        if one.more_urls and not one.url:
+            yield Broken((*here, "more_urls"), "expected url too, the first of its addresses")
+        pinned = listed.key.sha256 if listed.key else None
+        if one.key and not (one.key_sha256 or pinned):
+            yield Broken(here, "expected key_sha256 beside key: got by another way than the key")
+        if one.key_sha256 and not (one.key or listed.key):
+            yield Broken(here, f"expected key beside key_sha256: nobody else gives {one.id}'s out")

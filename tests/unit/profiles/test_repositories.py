@@ -1,0 +1,107 @@
+"""The repositories section: what may be said, and what ``render`` shows of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from builder import inputs
+from hardpan.errors import InputError
+from profiles.load import load
+
+Write = Callable[[str | bytes], Path]
+DIGEST = "ab" * 32
+KEY = """\
+    key: |
+      -----BEGIN PGP PUBLIC KEY BLOCK-----
+      Comment: a test key
+
+      mDMEaR8xYxYJKwYBBAHaRw8BAQdA
+      =AbCd
+      -----END PGP PUBLIC KEY BLOCK-----
+"""
+HEAD = """\
+extends: rocky9-stig-nvidia
+name: ours
+title: Ours
+repositories:
+"""
+GOOD = f"""\
+  - id: cuda
+    url: https://mirror.example/cuda9/
+  - id: rocky
+    url: http://10.0.2.2:8080/BaseOS/
+    more_urls: [http://10.0.2.2:8080/AppStream/]
+{KEY}    key_sha256: {DIGEST}
+  - id: nvidia-container-toolkit
+    key_sha256: {DIGEST}
+"""
+
+WRONG = [
+    ("url: https:", "url: ftp:", "repositories[0].url: expected an https, http or file address"),
+    ("mirror.example", "me:pw@mirror.example", "expected an https, http or file address"),
+    ("cuda9/", "../cuda9/", "expected an https, http or file address"),
+    ("cuda9/", "cuda9/?x=1", "expected an https, http or file address"),
+    ("url: https://mirror.example/cuda9/", "url: file://etc", "expected an https, http or file"),
+    ("url: https://mirror.example/cuda9/", "gpgcheck: false", "gpgcheck: unknown setting"),
+    ("id: cuda", "id: amd", "repositories[0].id: expected one of cuda, nvidia-container-toolkit,"),
+    ("id: rocky", "id: cuda", "repositories[1].id: cuda is there twice"),
+    (
+        "    url: https://mirror.example/cuda9/\n",
+        "",
+        "repositories[0]: expected url, key or key_sha",
+    ),
+    ("    url: http://10.0.2.2:8080/BaseOS/\n", "", "expected url too, the first of its addresses"),
+    (f"{KEY}    key_sha256: {DIGEST}\n", f"{KEY}", "expected key_sha256 beside key"),
+    (KEY, "", "expected key beside key_sha256: nobody else gives rocky's out"),
+    ("PUBLIC KEY", "PRIVATE KEY", "repositories[1].key: expected one armoured OpenPGP public key"),
+    ("=AbCd", "=Ab{{d", "repositories[1].key: expected one armoured OpenPGP public key"),
+    (DIGEST, "ab" * 31, "repositories[1].key_sha256: expected a sha256 of 64 lower-case hex"),
+]
+
+
+def shown(path: Path, layer: str) -> dict[str, dict[str, object]]:
+    made = next(x for x in inputs.layers(load(path)) if x["layer"] == layer)
+    found = yaml.safe_load(yaml.safe_dump(made))["from"]
+    return {entry["repository"]: entry for entry in found}
+
+
+def test_render_shows_the_sites_address_and_key(profile_file: Write) -> None:
+    found = shown(profile_file(HEAD + GOOD), "nvidia_driver")
+
+    assert found["cuda"]["url"] == "https://mirror.example/cuda9/"
+    assert found["cuda"]["address_of"] == "the site"
+    assert str(found["cuda"]["key_sha256"]).startswith("d0664fbb")
+    assert found["rocky"]["more_urls"] == ["http://10.0.2.2:8080/AppStream/"]
+    assert (found["rocky"]["key"], found["rocky"]["key_sha256"]) == ("in the profile", DIGEST)
+    assert found["site"]["url"] == "to be named in the profile's repositories"
+
+
+def test_a_key_of_the_sites_own_takes_the_place_of_the_vendors(profile_file: Write) -> None:
+    text = f"  - id: cuda\n{KEY}    key_sha256: {DIGEST}\n"
+
+    found = shown(profile_file(HEAD + text), "cuda")["cuda"]
+
+    assert str(found["url"]).startswith("https://developer.download.nvidia.com/")
+    assert (found["key"], found["key_sha256"]) == ("in the profile", DIGEST)
+    assert "key_sha256_of" not in found
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), WRONG)
+def test_a_wrong_entry_is_named_with_its_place(
+    profile_file: Write, was: str, now: str, problem: str
+) -> None:
+    assert was in GOOD
+
+    with pytest.raises(InputError) as caught:
+        load(profile_file(HEAD + GOOD.replace(was, now, 1)))
+
+    assert problem in str(caught.value)
+
+
+def test_the_lab_has_no_vendors_repositories(profile_file: Write) -> None:
+    head = HEAD.replace("rocky9-stig-nvidia", "lab-stig")
+
+    with pytest.raises(InputError, match="expected no repositories section, as listed for lab9"):
+        load(profile_file(head + GOOD))
