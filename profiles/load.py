@@ -20,7 +20,15 @@ from profiles.problems import Problem, shown
 from profiles.tree import Tree, merged, read
 
 _OWN = ("name", "title", "description", "extends")
-_LIST_ENTRIES = ("FromSource", "Partition", "RuleException", "SiteRepository", "Stack", "User")
+_LIST_ENTRIES = (
+    "FromSource",
+    "Partition",
+    "RuleException",
+    "SignedRegistry",
+    "SiteRepository",
+    "Stack",
+    "User",
+)
 _CHAIN_MOST = 6
 
 

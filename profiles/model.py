@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, Strict
 
 from hardpan.files import MiB
 from profiles.audit import Audit
+from profiles.containers import Containers
 from profiles.frameworks import Frameworks, needed
 from profiles.hardware import Hardware, Section
 from profiles.kernel_hardening import KernelHardening
@@ -318,6 +319,8 @@ class Profile(Section):
 
     repositories: tuple[SiteRepository, ...] = ()
     """The site's own mirrors and keys for repositories of the layers."""
+
+    containers: Containers = Containers()
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:

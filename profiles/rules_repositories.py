@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from profiles.containers import Containers
 from profiles.repositories import SiteRepository
 from profiles.rule import Broken, Path, Rules
 from profiles.software.load import catalogue
@@ -34,3 +35,15 @@ def _repositories(repositories: tuple[SiteRepository, ...], release: str) -> Ite
             yield Broken(here, "expected key_sha256 beside key: got by another way than the key")
         if one.key_sha256 and not (one.key or listed.key):
             yield Broken(here, f"expected key beside key_sha256: nobody else gives {one.id}'s out")
+
+
+@RULES.reads("containers", "layers")
+def _containers(containers: Containers, layers: tuple[str, ...]) -> Iterator[Broken]:
+    if containers.registries and "containers" not in layers:
+        yield Broken(("containers", "registries"), "expected the layer containers, which uses them")
+    seen: set[str] = set()
+    for i, one in enumerate(containers.registries):
+        if one.registry in seen:
+            here: Path = ("containers", "registries", i, "registry")
+            yield Broken(here, f"{one.registry} is there twice")
+        seen.add(one.registry)

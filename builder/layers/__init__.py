@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from builder.layers import (
+    amd_driver,
     audit,
+    containers,
+    cuda,
     kernel_hardening,
     ml_cpu,
     ml_frameworks,
+    nvidia_driver,
+    packages,
+    rocm,
     sovereign_stack,
     stig,
     tuning,
@@ -31,6 +37,11 @@ BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
     "ml_cpu": ml_cpu.put,
     "ml_frameworks": ml_frameworks.put,
     "sovereign_stack": sovereign_stack.put,
+    "amd_driver": amd_driver.put,
+    "containers": containers.put,
+    "cuda": cuda.put,
+    "nvidia_driver": nvidia_driver.put,
+    "rocm": rocm.put,
     "stig": stig.put,
     "tuning": tuning.put,
 }
@@ -41,7 +52,7 @@ def check(profile: Profile) -> None:
     """Pass if every layer of the profile can be built.
 
     Raises:
-        InputError: one cannot, not yet.
+        InputError: one cannot, not yet, or a repository has no address or no pinned key.
     """
     missing = [name for name in profile.layers if name not in BUILT]
     if missing:
@@ -51,6 +62,7 @@ def check(profile: Profile) -> None:
         )
     if "sovereign_stack" in profile.layers:
         sovereign_stack.check(profile)
+    packages.check(profile)
 
 
 def apply(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.media import repodata, repository
+from builder import repository
+from builder.media import repodata
 from hardpan import cli
 from hardpan.errors import InputError, TrustError, UnreachableError
 from hardpan.process import run

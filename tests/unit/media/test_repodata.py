@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.media import repodata, repository
+from builder import repository
+from builder.media import repodata
 from builder.media.repodata import read
-from builder.media.repository import Files
+from builder.repository import Files
 from hardpan.errors import HardpanError, InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 

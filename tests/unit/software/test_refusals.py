@@ -152,16 +152,23 @@ def test_nothing_is_built_under_a_licence_nobody_accepted(
 
 @pytest.mark.usefixtures("nothing_runs")
 @pytest.mark.parametrize(
-    ("parent", "hardware"),
-    [("rocky9-stig-nvidia", "nvidia: {accept_eula: true}"), ("rocky10-stig-amd", "")],
+    ("parent", "hardware", "lacking"),
+    [
+        ("rocky9-stig-nvidia", "nvidia: {accept_eula: true}", "repository site: expected url and"),
+        (
+            "rocky10-stig-amd",
+            "",
+            "repository rocm-therock: expected key_sha256 of https://repo.amd",
+        ),
+    ],
 )
-def test_a_layer_that_is_not_built_yet_is_told_before_the_install(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], parent: str, hardware: str
+def test_a_repository_without_address_or_key_is_told_before_the_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], parent: str, hardware: str, lacking: str
 ) -> None:
     path = _profile(tmp_path, parent, hardware)
 
     code = cli.run(["build", str(path), "-o", str(tmp_path / "out")])
 
     assert code == 3
-    assert "are not built yet" in capsys.readouterr().err
+    assert lacking in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,302 @@
+#!/usr/bin/python3
+"""Installs a vendor's packages on this machine from named repositories, and checks them.
+
+    apply.py < REQUEST.json
+
+Runs as root with nothing but Python's own library (3.9 and later). A line for each
+change, and at the end ``changed`` or ``unchanged``; what cannot be is told on stderr
+and ends with 1. It may be run again at any point: what is as it should be is left.
+"""
+
+import base64
+import fnmatch
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+TRANSACTION_S = 3000
+SHORT_S = 300
+SAID_MOST = 1500
+KEYS = Path("/etc/pki/rpm-gpg")
+REPOS = Path("/etc/yum.repos.d")
+LOCKS = Path("/etc/dnf/plugins/versionlock.list")
+MODULES = Path("/etc/dnf/modules.d")
+ENV = {"HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+# Only what the profile names is asked, and no signature goes unchecked.
+DNF = ["dnf", "-y", "-q", "--disablerepo=*", "--enablerepo=hardpan-*", "--setopt=gpgcheck=1"]
+DNF += ["--setopt=localpkg_gpgcheck=1", "--setopt=install_weak_deps=0", "--setopt=strict=1"]
+DIST = re.compile(r"\.[a-z]+[0-9]+(_[0-9]+)?$")
+
+changes = []
+
+
+def fail(text):
+    """End with what is wrong."""
+    sys.exit(text)
+
+
+def run(argv, limit_s=SHORT_S, ok=(0,)):
+    """What a program wrote to stdout; the end of all it said when it fails."""
+    ended = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, env=ENV, timeout=limit_s, check=False
+    )
+    out = ended.stdout.decode("utf-8", "replace")
+    if ended.returncode not in ok:
+        said = (out + ended.stderr.decode("utf-8", "replace")).strip()
+        fail(f"{' '.join(argv[:1] + argv[-3:])} ended with {ended.returncode}: {said[-SAID_MOST:]}")
+    return out
+
+
+def changed(text):
+    """Tell of a change."""
+    changes.append(text)
+    sys.stdout.write(f"{text}\n")
+
+
+def write(path, text, mode=0o644):
+    """Write a file unless it is there as it should be."""
+    path = Path(path)
+    data = text if isinstance(text, bytes) else text.encode()
+    if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
+        return False
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(data)
+    new.chmod(mode)
+    new.replace(path)
+    changed(f"wrote {path}")
+    return True
+
+
+def installed():
+    """Name -> the versions that are installed, as (version, whole EVR)."""
+    form = "%{NAME} %{VERSION} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
+    found = {}
+    for line in run(["rpm", "-qa", "--qf", form]).splitlines():
+        name, version, evr = line.split()
+        found.setdefault(name, []).append((version, evr))
+    return found
+
+
+class Kernel:
+    """The one kernel: its package's version and release, and what its modules' folder is called."""
+
+    def __init__(self, have):
+        """Find it, or end: a module that is built for the wrong one of two does not load."""
+        cores = [evr.partition(":")[2] for _, evr in have.get("kernel-core", [])]
+        if len(cores) != 1:
+            told = ", ".join(sorted(cores)) or "none"
+            fail(f"expected one kernel-core, found {len(cores)}: {told}")
+        self.package = cores[0]
+        folders = sorted(p.name for p in Path("/lib/modules").iterdir() if (p / "kernel").is_dir())
+        whole = [name for name in folders if name.rpartition(".")[0] == self.package]
+        if len(whole or folders) != 1:
+            fail(f"expected modules of one kernel, found {', '.join(folders) or 'none'}")
+        self.release = (whole or folders)[0]
+
+    def wanted(self, package):
+        """Name and version of a package, filled in where they hold the kernel's."""
+        name, version = package["name"], package["version"]
+        if package["of_kernel"] == "name":
+            # NVIDIA's names leave the distribution's mark out: 5.14.0-611.5.1 of el9_7.
+            name = f"{name}-{DIST.sub('', self.package)}"
+        elif package["of_kernel"] == "version":
+            version = self.package
+        return name, version
+
+
+def plain(package):
+    """Name and version of a package that no kernel is in."""
+    return package["name"], package["version"]
+
+
+def forbidden(rules):
+    """End where the machine holds what would undo the layer."""
+    for rule in rules:
+        seen = re.compile(rule["pattern"], re.MULTILINE)
+        for path in sorted(p for part in rule["paths"] for p in Path("/").glob(part[1:])):
+            found = path.is_file() and seen.search(path.read_text("utf-8", "replace"))
+            if found:
+                fail(f"{path}: {found[0].strip()}: {rule['why']}")
+
+
+def repositories(wanted):
+    """Keys and repository files."""
+    for one in wanted:
+        key = KEYS / f"RPM-GPG-KEY-{one['id']}"
+        write(key, base64.b64decode(one["key"]))
+        urls = "\n  ".join(one["urls"])
+        write(
+            REPOS / f"{one['id']}.repo",
+            f"[{one['id']}]\nname={one['id']}\nbaseurl={urls}\nenabled=1\ngpgcheck=1\n"
+            f"gpgkey=file://{key}\nsslverify=1\nskip_if_unavailable=0\n",
+        )
+
+
+def streams(wanted):
+    """Module streams; another one that is enabled is not switched away from."""
+    for stream in wanted:
+        name, _, branch = stream.partition(":")
+        file = MODULES / f"{name}.module"
+        said = file.read_text() if file.is_file() else ""
+        if f"stream={branch}\n" in said and "state=enabled" in said:
+            continue
+        run([*DNF, "module", "enable", stream], TRANSACTION_S)
+        changed(f"enabled module {stream}")
+
+
+def packages(wanted, one_version):
+    """Install what is missing at its version; whatever is there at another is an error."""
+    have = installed()
+    one_of(have, one_version)
+    missing = []
+    for name, version in wanted:
+        there = [v for v, _ in have.get(name, [])]
+        whole = [evr.partition(":")[2] for _, evr in have.get(name, [])]
+        if not there and not provided(name, have):
+            missing.append(f"{name}-{version}" if version else name)
+        elif there and version and version not in there + whole:
+            fail(f"{name}: expected {version}, found {', '.join(there)} installed")
+    if missing:
+        run([*DNF, "install", *missing], TRANSACTION_S)
+        changed(f"installed {' '.join(missing)}")
+        have = installed()
+    for name, version in wanted:
+        there = [x for v, evr in have.get(name, []) for x in (v, evr.partition(":")[2])]
+        if (version and version not in there) or not provided(name, have):
+            told = ", ".join(there) or "none"
+            fail(f"{name}: expected {version or 'it'} installed, found {told}")
+    one_of(have, one_version)
+    return have
+
+
+def provided(name, have):
+    """Whether a package is called so, or provides it."""
+    if name in have:
+        return True
+    return not run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).startswith("no ")
+
+
+def one_of(have, one_version):
+    """Every package of these patterns has the one version, or it is an error."""
+    for name in matching(have, one_version):
+        wrong = [v for v, _ in have[name] if v != one_version["version"]]
+        if wrong:
+            fail(f"{name}: expected {one_version['version']}, found {wrong[0]} installed: kernel"
+                 " module and user space must be of one version")  # fmt: skip
+
+
+def matching(have, one_version):
+    """The installed packages that have to be of one version."""
+    patterns = one_version["patterns"] if one_version["version"] else []
+    return sorted(n for n in have if any(fnmatch.fnmatch(n, p) for p in patterns))
+
+
+def lock(names, have):
+    """Hold packages at what is installed; other lines of the list are left."""
+    was = LOCKS.read_text() if LOCKS.is_file() else ""
+    lines = was.splitlines()
+    for name in names:
+        lines += [x for x in (f"{name}-{evr}.*" for _, evr in have[name]) if x not in lines]
+    now = "".join(f"{line}\n" for line in lines)
+    if now != was:
+        write(LOCKS, now)
+
+
+def dkms(module, kernel):
+    """Build a module for the one kernel, whatever kernel runs."""
+    if not module:
+        return
+
+    def built():
+        told = run(["dkms", "status", "-k", kernel.release])
+        return any(x.startswith(module) and "installed" in x for x in told.splitlines())
+
+    if not built():
+        run(["dkms", "autoinstall", "-k", kernel.release], TRANSACTION_S)
+        changed(f"built {module} for {kernel.release}")
+        if not built():
+            fail(f"dkms built no {module} for {kernel.release}")
+
+
+def initramfs(wanted, kernel):
+    """Make the initramfs anew when what goes into it is newer, and look what is in it."""
+    if not wanted["sources"]:
+        return
+    image = Path(f"/boot/initramfs-{kernel.release}.img")
+    newest = max(Path(p).stat().st_mtime_ns for p in wanted["sources"])
+    if image.is_file() and image.stat().st_mtime_ns >= newest:
+        return
+    if shutil.which("dracut", path=ENV["PATH"]):
+        run(["dracut", "--force", str(image), kernel.release], TRANSACTION_S)
+    else:
+        run(["mkinitramfs", "-o", str(image), kernel.release], TRANSACTION_S)
+    changed(f"made {image} anew")
+    lister = next((x for x in ("lsinitrd", "lsinitramfs") if shutil.which(x, path=ENV["PATH"])), "")
+    listing = run([lister, str(image)]) if lister else ""
+    for module in wanted["without"]:
+        if re.search(rf"/{module}\.ko", listing):
+            fail(f"{image}: expected no {module}, which takes the GPU before the driver does")
+
+
+def units(wanted):
+    """Switch units on for the next start."""
+    for unit in wanted:
+        if run(["systemctl", "is-enabled", unit], ok=(0, 1, 3, 4)).strip() != "enabled":
+            run(["systemctl", "enable", unit])
+            changed(f"enabled {unit}")
+
+
+def members(file):
+    """Make the users and memberships that a sysusers.d file names."""
+    if not file:
+        return
+    told = (line.split() for line in Path(file).read_text().splitlines())
+    for user, group in (line[1:] for line in told if line[:1] == ["m"]):
+        if group not in run(["id", "-Gn", user], ok=(0, 1)).split():
+            run(["systemd-sysusers", file])
+            changed(f"made what {file} names")
+            return
+
+
+def booleans(wanted):
+    """SELinux's booleans, where SELinux is."""
+    if not Path("/sys/fs/selinux/enforce").exists():
+        return
+    for name, value in wanted.items():
+        if run(["getsebool", name]).split()[-1] != value:
+            run(["setsebool", "-P", name, value], TRANSACTION_S)
+            changed(f"set {name} {value}")
+
+
+def main():
+    """Do what the request asks for."""
+    asked = json.load(sys.stdin)
+    forbidden(asked["forbidden"])
+    kernel = Kernel(installed()) if asked["one_kernel"] else None
+    named = [(*(kernel.wanted(p) if kernel else plain(p)), p["lock"]) for p in asked["packages"]]
+    repositories(asked["repositories"])
+    streams(asked["streams"])
+    have = packages([(name, version) for name, version, _ in named], asked["one_version"])
+    if kernel:
+        Kernel(have)
+    for path, text in asked["files"].items():
+        write(path, text)
+    members(asked["sysusers"])
+    dkms(asked["dkms"], kernel)
+    initramfs(asked["initramfs"], kernel)
+    units(asked["units"])
+    booleans(asked["booleans"])
+    names = [name for name, _, held in named if held and name in have]
+    names += matching(have, asked["one_version"])
+    if asked["lock_kernel"]:
+        names += sorted(n for n in have if n == "kernel" or n.startswith("kernel-"))
+    lock(dict.fromkeys(names), have)
+    sys.stdout.write("changed\n" if changes else "unchanged\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+"""The layer ``amd_driver``: AMD's kernel driver, and who may use the GPUs."""
+
+from builder.layers import packages
+from builder.layers.task import Task
+from builder.receipts import LayerReceipt
+
+
+def put(task: Task) -> LayerReceipt:
+    """Install the driver, built for the one kernel."""
+    return packages.install(task, {})

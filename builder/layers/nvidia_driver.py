@@ -1,0 +1,26 @@
+"""The layer ``nvidia_driver``: kernel module and user space at one version, nouveau kept away."""
+
+from builder.layers import packages
+from builder.layers.task import Task
+from builder.receipts import LayerReceipt
+from profiles.model import Profile
+
+
+def put(task: Task) -> LayerReceipt:
+    """Install the driver for the one kernel and hold both."""
+    return packages.install(task, variables(task.profile))
+
+
+def variables(profile: Profile) -> dict[str, object]:
+    """The one version, who builds the kernel module, and what runs."""
+    nvidia = profile.hardware.nvidia
+    if nvidia is None:
+        return {}
+    units = ["nvidia-persistenced.service"]
+    if nvidia.nvswitch:
+        units.append("nvidia-fabricmanager.service")
+    return {
+        "nvidia_driver_version": nvidia.driver,
+        "nvidia_driver_dkms": "nvidia" if nvidia.module_signing == "secure_boot_off" else "",
+        "nvidia_driver_units": units,
+    }
