@@ -17,7 +17,6 @@ _NEEDS_ACCELERATOR = {
     "ml_frameworks": ("cpu", "nvidia", "amd"),
     "ml_cpu": ("cpu",),
 }
-_NOT_ON_LAB = ("nvidia_driver", "cuda", "amd_driver", "rocm", "containers")
 _OF_VENDORS = ("nvidia_driver", "cuda", "amd_driver", "rocm", "containers")
 _AFTER = {"cuda": "nvidia_driver", "rocm": "amd_driver"}
 
