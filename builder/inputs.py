@@ -1,23 +1,31 @@
 """What a build starts from, as plain data for people and programs to read."""
 
+from collections.abc import Mapping
+
 import kickstart
 from hardpan.files import sha256_bytes
 from profiles.frameworks import GLIBC, Stack
+from profiles.kernel_hardening import KernelHardening
 from profiles.load import digest
 from profiles.model import Profile
 from profiles.software import eula
 from profiles.software.model import Source
 from profiles.software.plan import LayerPlan, Origin, Wanted, plan
+from profiles.tuning import Tuning
 
-_DOES = {
+_DOES: Mapping[str, str] = {
     "amd_driver": "installs AMD's kernel driver",
+    "audit": "watches model files and accelerators, checks models against their locks",
     "containers": "installs podman and, for NVIDIA, what describes the GPUs to it",
     "cuda": "installs the CUDA toolkit",
+    "kernel_hardening": "sets what the STIG does not, holds ports, units and SUID files to lists",
     "ml_cpu": "puts PyTorch's CPU build and the smoke test's model under /opt/ai, digests checked",
     "ml_frameworks": "installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
     "nvidia_driver": "installs NVIDIA's driver at the one locked version",
     "rocm": "installs ROCm for the one chip the profile names",
+    "sovereign_stack": "sets up model server, knowledge base and chat page behind a TLS proxy",
     "stig": "mends the rules that fail, exceptions aside, from the data stream that is scanned",
+    "tuning": "sets memory, processor and accelerators for AI work",
 }
 
 
@@ -153,7 +161,21 @@ def _does(profile: Profile, layer: str) -> str:
         return f"{_DOES[layer]}: {amd.driver}"
     if layer == "rocm" and amd:
         return f"{_DOES[layer]}: ROCm {amd.rocm}, {amd.gfx_target}"
-    return _DOES[layer]
+    return _DOES[layer] + _host(profile, layer)
+
+
+def _host(profile: Profile, layer: str) -> str:
+    """What the sections of the host's own layers say, behind what the layer does."""
+    if layer == "kernel_hardening":
+        asked = (profile.kernel_hardening or KernelHardening()).kernel_arguments
+        return f": {', '.join(asked) or 'no lock-down, unsigned modules'}"
+    if layer == "tuning":
+        tuning = profile.tuning or Tuning()
+        return f": {tuning.name}, {tuning.manager}"
+    if layer == "audit":
+        host = profile.audit.log_host if profile.audit else None
+        return f": logs go to {host.host} over TLS" if host else ": logs stay on the machine"
+    return ""
 
 
 def _open_questions(profile: Profile) -> list[str]:
