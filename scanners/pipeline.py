@@ -9,6 +9,7 @@ from profiles.model import Profile
 from scanners.collect import paired as pairs
 from scanners.collect.base import Evidence, Expected, Task, collector
 from scanners.collect.layers import with_layers
+from scanners.collect.serving import Server, joined, serving
 from scanners.collect.smoke import Load, smoke
 from scanners.content.datastream import Source
 from scanners.content.prepare import Prepared, prepare
@@ -18,7 +19,7 @@ from scanners.evaluate import evaluation
 from scanners.fips.judge import judge
 from scanners.fips.model import Facts
 from scanners.fips.table import table
-from scanners.model import Evaluation, Host, ImageRef, Scan, Verdict
+from scanners.model import Evaluation, Host, ImageRef, Scan, Smoke, Verdict
 from scanners.target import Target
 from scanners.transport import Transport, connect
 
@@ -93,7 +94,7 @@ def scan(request: Request, emit: Emit) -> Scan:
         figures = None
         if request.smoke:
             with events.stage(emit, "smoke"):
-                figures = smoke(via, load_of(request.profile), timeout_s=_SMOKE_S)
+                figures = workload(via, request.profile)
     return Scan(
         profile=request.profile.name,
         host=host,
@@ -115,6 +116,33 @@ def scan(request: Request, emit: Emit) -> Scan:
     )
 
 
+def workload(via: Transport, profile: Profile) -> Smoke:
+    """The AI workload test, and the chat test where the profile has a server to chat with.
+
+    Raises:
+        ToolError: one cannot run on the target, or answers nonsense.
+        UnreachableError: the connection broke.
+    """
+    made = smoke(via, load_of(profile), timeout_s=_SMOKE_S)
+    server = server_of(profile)
+    return joined(made, serving(via, server, timeout_s=_SMOKE_S)) if server else made
+
+
+def server_of(profile: Profile) -> Server | None:
+    """Where the profile's inference server is; None without the layer ``sovereign_stack``."""
+    section = profile.sovereign
+    if section is None or "sovereign_stack" not in profile.layers:
+        return None
+    site = section.certificate
+    return Server(
+        engine=section.server.engine,
+        model=section.server.model,
+        model_file=f"/opt/ai/models/{section.server.model}/{section.server.file}",
+        cafile=site.certificate_file if site else "/etc/pki/hardpan/tls.crt",
+        host=section.host_name if site else "localhost",
+    )
+
+
 def load_of(profile: Profile) -> Load:
     """How hard the profile wants the smoke test to work."""
     asked = profile.smoke
@@ -123,6 +151,7 @@ def load_of(profile: Profile) -> Load:
         matrix_rounds=asked.matrix_rounds,
         batch=asked.batch,
         batch_rounds=asked.batch_rounds,
+        python=profile.ai_python or "/usr/bin/python3",
     )
 
 

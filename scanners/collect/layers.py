@@ -10,6 +10,8 @@ from profiles.sysctls import SYSCTLS
 from profiles.tuning import Tuning
 from scanners.collect.base import Expected
 
+_HTTPS = 443
+
 
 def with_layers(expected: Expected, profile: Profile) -> Expected:
     """``expected`` and what kernel_hardening, tuning and audit add to it, where they are listed."""
@@ -22,6 +24,8 @@ def with_layers(expected: Expected, profile: Profile) -> Expected:
             suid=(*surface.SUID, *section.suid),
             sysctls={**made.sysctls, **_settings(section)},
         )
+    if "sovereign_stack" in profile.layers:
+        made = replace(made, ports=tuple(sorted({*made.ports, _HTTPS})))
     if "tuning" in profile.layers:
         tuning = profile.tuning or Tuning()
         made = replace(

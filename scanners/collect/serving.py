@@ -5,7 +5,7 @@ to its end, and the same prompt at temperature 0 gets the same answer twice.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardpan.errors import ToolError
@@ -43,14 +43,14 @@ class Server:
     model_file: str
     """Where the target keeps it; its digest is taken there."""
 
-    key_file: str
-    """File on the target with an API key."""
-
     cafile: str
     """File on the target with the certificate that the proxy must show."""
 
     engine: str
-    """What serves, in words, e.g. ``llama-cpp-python``."""
+    """What serves, e.g. ``llama_cpp``."""
+
+    key_file: str = "/root/hardpan-access/api-key"
+    """File on the target with an API key; each machine makes one at its first start."""
 
     host: str = "localhost"
     port: int = 443
@@ -122,6 +122,21 @@ def judged(data: bytes, server: Server) -> Smoke:
         environment={"client": f"Python {python}, {openssl}", "tokens": str(server.tokens)},
         verdict="fail" if wrong else "pass",
         reason=wrong or _RIGHT,
+    )
+
+
+def joined(first: Smoke, chat: Smoke) -> Smoke:
+    """Both tests as one answer: the worse verdict, and every figure."""
+    worst = next(v for v in ("error", "fail", "pass") if v in (first.verdict, chat.verdict))
+    return replace(
+        first,
+        framework=f"{first.framework}, {chat.framework}",
+        measures=first.measures + chat.measures,
+        environment=first.environment
+        | {f"chat {name}": value for name, value in chat.environment.items()}
+        | {"chat model": chat.model, "chat model sha256": chat.model_sha256},
+        verdict=worst,
+        reason=f"{first.reason}; chat: {chat.reason}",
     )
 
 

@@ -5,6 +5,7 @@ figure is believed. A run on the CPU is named so and never gives a GPU verdict.
 """
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ _SCRIPT = """set -eu
 cd /
 set -a
 [ ! -r /etc/hardpan/ai.env ] || . /etc/hardpan/ai.env
-exec /usr/bin/python3 - --model {folder} --sha256 {sha256} --matrix-size {matrix_size} \
+exec {python} - --model {folder} --sha256 {sha256} --matrix-size {matrix_size} \
   --matrix-rounds {matrix_rounds} --batch {batch} --batch-rounds {batch_rounds} \
   --budget-s {budget_s}
 """
@@ -76,6 +77,8 @@ class Load:
     matrix_rounds: int
     batch: int
     batch_rounds: int
+    python: str = "/usr/bin/python3"
+    """The target's Python that has PyTorch."""
 
 
 def smoke(via: Transport, load: Load, *, timeout_s: float) -> Smoke:
@@ -94,6 +97,7 @@ def smoke(via: Transport, load: Load, *, timeout_s: float) -> Smoke:
         matrix_rounds=load.matrix_rounds,
         batch=load.batch,
         batch_rounds=load.batch_rounds,
+        python=shlex.quote(load.python),
     )
     done = via.run(
         ["runuser", "-u", _USER, "--", "sh", "-c", script],

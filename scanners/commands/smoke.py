@@ -11,9 +11,8 @@ from hardpan.files import canonical_json
 from hardpan.terminal import drawn, plain
 from profiles.load import load
 from scanners.collect.smoke import MODEL
-from scanners.collect.smoke import smoke as measured
 from scanners.commands.scan import ask_password
-from scanners.pipeline import load_of
+from scanners.pipeline import workload
 from scanners.target import parse
 from scanners.transport import connect
 
@@ -44,7 +43,7 @@ def smoke(
 
     Exits with 1 when a result is wrong; slow is not wrong.
     """
-    asked = load_of(load(profile))
+    asked = load(profile)
     where = parse(target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts)
     password = ask_password() if ask_sudo_password else ""
     with (
@@ -53,7 +52,7 @@ def smoke(
         connect(where, timeout_s=_CONNECT_S, sudo_password=password) as via,
     ):
         note(f"a matrix product and {MODEL} on {where}")
-        made = measured(via, asked, timeout_s=_SMOKE_S)
+        made = workload(via, asked)
     if as_json:
         click.echo(canonical_json(_plain(dataclasses.asdict(made))))
     else:

@@ -1,19 +1,20 @@
 """What a chat test is believed, and what is an answer that nobody gets in with."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hardpan.errors import ToolError
-from scanners.collect.serving import Server, judged
+from scanners.collect.serving import Server, joined, judged
+from tests.unit.evidence import samples
 
 SERVER = Server(
     model="hardpan-tiny-random",
     model_file="/opt/ai/models/hardpan-tiny-random/model.gguf",
-    key_file="/etc/hardpan/key",
     cafile="/etc/hardpan/tls.crt",
-    engine="llama-cpp-python",
+    engine="llama_cpp",
 )
 
 
@@ -44,6 +45,20 @@ def test_a_server_that_answers_whole_and_lets_nobody_in_passes() -> None:
         "chat, whole answer": (1100.0, "ms", 6, "not_checked"),
         "chat, pieces of text per second": (4.0, "1/s", 6, "not_checked"),
     }
+
+
+def test_both_tests_are_one_answer_with_the_worse_verdict() -> None:
+    first = replace(samples.SMOKE, verdict="pass", reason="right")
+    chat = judged(json.dumps(told(anonymous=200)).encode(), SERVER)
+
+    made = joined(first, chat)
+
+    assert made.verdict == "fail"
+    assert made.reason.startswith("right; chat: a request without a key")
+    assert made.measures == first.measures + chat.measures
+    assert made.environment["chat model sha256"] == "1" * 64
+    assert joined(first, replace(chat, verdict="pass")).verdict == "pass"
+    assert joined(replace(first, verdict="error"), chat).verdict == "error"
 
 
 WRONG = [
