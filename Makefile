@@ -59,6 +59,10 @@ setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, 
 demo: setup ## the main job on the embedded default: build, harden, scan, sign, verify
 	$(BIN)/hardpan prove $(PROFILE) -o $(OUT)
 
+.PHONY: demo-ai
+demo-ai: ## the same with a whole AI service: model server, knowledge base, chat page
+	$(MAKE) demo PROFILE=lab-ai OUT=$(patsubst %/demo,%/demo-ai,$(OUT))
+
 .PHONY: doctor
 doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
@@ -72,7 +76,11 @@ test-unit: setup-venv ## tests that start no process and open no socket (under a
 
 .PHONY: test-integration
 test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
-	$(BIN)/pytest tests/integration -q
+	$(BIN)/pytest tests/integration -q -m "not demo_ai"
+
+.PHONY: test-ai
+test-ai: setup ## the whole job with the AI service; half an hour, apart from 'make test'
+	$(BIN)/pytest tests/integration -q -m demo_ai
 
 .PHONY: test-demo
 test-demo: setup ## the whole main job, then everything its evidence promises

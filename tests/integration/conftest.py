@@ -46,7 +46,7 @@ def host(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
 
 
 class Proved:
-    """One finished run of ``hardpan prove lab-stig``."""
+    """One finished run of ``hardpan prove``."""
 
     def __init__(self, out: Path, run_of: Completed) -> None:
         self.out = out
@@ -62,13 +62,19 @@ class Proved:
         return found
 
 
-def prove(out: Path) -> Proved:
+def prove(out: Path, profile: str = "lab-stig") -> Proved:
     """Run ``hardpan prove`` as a person would."""
-    argv = [sys.executable, "-m", "hardpan", "prove", "lab-stig", "-o", out, "--cache", CACHE]
-    return Proved(out, run(argv, timeout_s=2400, ok=(0, 1), cwd=REPO))
+    argv = [sys.executable, "-m", "hardpan", "prove", profile, "-o", out, "--cache", CACHE]
+    return Proved(out, run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO))
 
 
 @pytest.fixture(scope="session")
 def proved(tmp_path_factory: pytest.TempPathFactory) -> Proved:
     """The main job, once for all tests of a session."""
     return prove(tmp_path_factory.mktemp("proved") / "out")
+
+
+@pytest.fixture(scope="session")
+def proved_ai(tmp_path_factory: pytest.TempPathFactory) -> Proved:
+    """The main job with the AI service, once for all tests of a session."""
+    return prove(tmp_path_factory.mktemp("proved-ai") / "out", "lab-ai")

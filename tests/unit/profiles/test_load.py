@@ -87,8 +87,8 @@ def test_a_problem_of_the_parent_is_told_at_the_parents_place(
     ("said", "problem"),
     [
         ("./missing.yaml", "1:10: extends: expected a file, found no"),
-        ("rocky8-stig", "1:10: extends: expected ./FILE.yaml or one of lab-stig"),
-        ("/etc/passwd", "1:10: extends: expected ./FILE.yaml or one of lab-stig"),
+        ("rocky8-stig", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
+        ("/etc/passwd", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
         ("[a, b]", "1:1: extends: expected a name, found a list"),
         ("./child.yaml", "extends: child.yaml leads back to itself"),
     ],

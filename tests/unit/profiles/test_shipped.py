@@ -9,6 +9,7 @@ from profiles.load import load
 from profiles.stig import KERNEL_ARGUMENTS, OWN_FILE_SYSTEM
 
 NAMES = (
+    "lab-ai",
     "lab-stig",
     *(
         f"rocky{release}-stig{accelerator}"
@@ -18,7 +19,7 @@ NAMES = (
 )
 
 
-def test_the_nine_profiles_are_shipped() -> None:
+def test_these_profiles_are_shipped() -> None:
     assert catalog.shipped() == tuple(sorted(NAMES))
 
 

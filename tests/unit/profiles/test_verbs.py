@@ -38,16 +38,16 @@ def test_profiles_lists_names_with_titles(capsys: pytest.CaptureFixture[str]) ->
     run(profiles)
 
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 9
-    assert lines[0].startswith("lab-stig ")
+    assert len(lines) == 10
+    assert lines[1].startswith("lab-stig ")
 
 
 def test_profiles_as_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     run(profiles, "--json")
 
     found = json.loads(capsys.readouterr().out)
-    assert found[0]["name"] == "lab-stig"
-    assert found[0]["layers"] == ["ml_cpu", "stig"]
+    assert found[1]["name"] == "lab-stig"
+    assert found[1]["layers"] == ["ml_cpu", "stig"]
 
 
 def test_check_says_ok_with_the_digest(capsys: pytest.CaptureFixture[str]) -> None:
