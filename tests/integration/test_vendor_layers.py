@@ -217,6 +217,10 @@ def test_what_cannot_be_ends_in_the_right_error(site: Site, host: LabHost, tmp_p
     assert f"kmod-nvidia-open-dkms: expected {DRIVER}, found {OLDER} installed" in refused(good)
     host.run("rpm -e kmod-nvidia-open-dkms")
 
+    host.run(f"rpm -i {MIRROR}/side/{KMOD}-*.rpm")
+    assert "expected the site's signature, found none" in refused(good)
+    host.run(f"rpm -e --nodeps {KMOD}")
+
     host.run(f"rpm -i --nodeps {MIRROR}/side/kernel-core-*.rpm")
     assert f"expected one kernel-core, found 2: {KERNEL}, 6.99.1-1.lab9" in refused(good)
     host.run("rpm -e kernel-core-6.99.1-1.lab9")

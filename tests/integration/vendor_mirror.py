@@ -5,6 +5,7 @@ module metadata. No driver is in it and nothing of it touches a GPU.
 """
 
 import shutil
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ OLDER = "575.64.05"
 KERNEL = "6.12.107-1.lab9"
 """The lab's own kernel-core."""
 
+_MODULES = f"/usr/lib/modules/{KERNEL.partition('-')[0]}+deb13-cloud-amd64/extra"
 _WANTED = "[Install]\nWantedBy=multi-user.target\n"
 _UNIT = f"[Unit]\nDescription={{0}}\n[Service]\nExecStart=/bin/true\n{_WANTED}"
 _PATH_UNIT = f"[Path]\nPathChanged=/run/{{0}}\n{_WANTED}"
@@ -47,6 +49,8 @@ class Rpm:
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
+    """``signed`` or ``unsigned`` for one that carries a kernel module."""
 
     @property
     def evr(self) -> str:
@@ -95,15 +99,17 @@ def driver(version: str, release: str) -> tuple[Rpm, ...]:
     )
 
 
-def kmod(version: str) -> Rpm:
+def kmod(version: str, release: str = "3.lab9", module: str = "signed") -> Rpm:
     """A precompiled kernel module, named as NVIDIA's packaging names it."""
     return Rpm(
         f"kmod-nvidia-{version}-{KERNEL.removesuffix('.lab9')}",
         version,
-        "3.lab9",
+        release,
         3,
         requires=(f"kernel-core = {KERNEL}",),
         provides=(f"nvidia-kmod = 3:{version}",),
+        files={f"{_MODULES}/nvidia-{version}/nvidia.ko": ""},
+        module=module,
     )
 
 
@@ -160,6 +166,7 @@ REPOSITORIES: Mapping[str, Sequence[Rpm]] = {
     "side": (
         Rpm("kernel-core", "6.99.1", "1.lab9"),
         Rpm("kmod-nvidia-open-dkms", OLDER, "1.el9", 3),
+        kmod(DRIVER, "4.lab9", "unsigned"),
     ),
 }
 _EL9_STREAMS = {"580-open": DRIVER, "595-open": NEWER}
@@ -241,7 +248,7 @@ def _build(rpms: Sequence[Rpm], room: Path, to: Path) -> None:
         for path, text in rpm.files.items():
             place = room / "root" / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
+            place.write_bytes(_module(rpm, room) if rpm.module else text.encode())
             place.chmod(0o755 if "bin/" in path else 0o644)
     (room / "root").mkdir(exist_ok=True)
     spec.append(f"%install\nmkdir -p %{{buildroot}}\ncp -a {room}/root/. %{{buildroot}}/\n")
@@ -251,6 +258,26 @@ def _build(rpms: Sequence[Rpm], room: Path, to: Path) -> None:
     flags = [x for name, value in defined.items() for x in ("--define", f"{name} {value}")]
     argv = ["rpmbuild", "-bb", "--quiet", "--target", "x86_64", *flags, room / "all.spec"]
     run(argv, timeout_s=120)
+
+
+def _module(rpm: Rpm, room: Path) -> bytes:
+    """An object with a module's description and, if asked for, a signature as the kernel's own."""
+    source, built = room / "module.c", room / "module.o"
+    told = f"version={rpm.version}\\0license=Dual MIT/GPL"
+    source.write_text(f'const char told[] __attribute__((section(".modinfo"))) = "{told}";\n')
+    run(["gcc", "-c", source, "-o", built], timeout_s=30)
+    if rpm.module == "unsigned":
+        return built.read_bytes()
+    key, certificate, signature = (room / x for x in ("site.key", "site.crt", "module.p7s"))
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a site"]
+    run([*new, "-keyout", key, "-out", certificate], timeout_s=60)
+    sign = ["openssl", "cms", "-sign", "-binary", "-noattr", "-nocerts", "-outform", "DER"]
+    sign += ["-md", "sha256", "-signer", str(certificate), "-inkey", str(key)]
+    run([*sign, "-in", built, "-out", signature], timeout_s=30)
+    data = signature.read_bytes()
+    # struct module_signature: PKCS#7, no lengths but the signature's own.
+    tail = struct.pack(">BBBBBxxxI", 0, 0, 2, 0, 0, len(data))
+    return built.read_bytes() + data + tail + b"~Module signature appended~\n"
 
 
 def _gpg(home: Path, *arguments: str) -> str:

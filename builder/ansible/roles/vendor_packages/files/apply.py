@@ -222,6 +222,22 @@ def dkms(module, kernel):
             fail(f"dkms built no {module} for {kernel.release}")
 
 
+def module(wanted, kernel):
+    """A precompiled module is there for the one kernel, at its version, and somebody signed it."""
+    if not wanted["name"]:
+        return
+    found = sorted(Path("/lib/modules", kernel.release).rglob(f"{wanted['name']}.ko*"))
+    if len(found) != 1:
+        fail(f"expected one {wanted['name']}.ko for {kernel.release}, found {len(found)}")
+    version, signer = (
+        run(["modinfo", "-F", x, str(found[0])]).strip() for x in ("version", "signer")
+    )
+    if version != wanted["version"]:
+        fail(f"{found[0]}: expected version {wanted['version']}, found {version or 'none'}")
+    if not signer:
+        fail(f"{found[0]}: expected the site's signature, found none: Secure Boot would refuse it")
+
+
 def initramfs(wanted, kernel):
     """Make the initramfs anew when what goes into it is newer, and look what is in it."""
     if not wanted["sources"]:
@@ -287,6 +303,7 @@ def main():
         write(path, text)
     members(asked["sysusers"])
     dkms(asked["dkms"], kernel)
+    module(asked["module"], kernel)
     initramfs(asked["initramfs"], kernel)
     units(asked["units"])
     booleans(asked["booleans"])
