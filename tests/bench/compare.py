@@ -38,6 +38,9 @@ class Compared:
 
     broken_by_playbook: tuple[str, ...]
 
+    still_bad: tuple[str, ...]
+    """Rules that fail after our layer and that the profile does not except."""
+
     @property
     def unexcused(self) -> tuple[Left, ...]:
         """What is left without an exception of the profile."""
@@ -71,6 +74,7 @@ def compared(
             )
             for r in sorted(by_them - by_us)
         ),
+        still_bad=tuple(_short(r) for r, v in own.items() if v in BAD and r not in excepted),
         only_ours=tuple(sorted(_short(r) for r in by_us - by_them)),
         broken=tuple(sorted(_short(r) for r in good if own.get(r) in BAD)),
         broken_by_playbook=tuple(sorted(_short(r) for r in good if other.get(r) in BAD)),

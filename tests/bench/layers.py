@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from scanners.content.datastream import Source, find
 from scanners.model import Evaluation
 from scanners.pipeline import assess, exceptions
 from tests.bench.compare import WORTH, Compared, compared
-from tests.bench.playbook import Played, collections, generate, play
+from tests.bench.playbook import LIMIT_S, Played, collections, generate, play
 from tests.integration.lab_host import LabHost, Payload, lab_host, unpacked
 
 _REPO = Path(__file__).parents[2]
@@ -46,11 +47,28 @@ class Ours:
     after: Evaluation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What both need."""
+
+    profile: Profile
+    source: Source
+    payload: Payload
+    folder: Path
+    cache: Path
+
+
 @click.command()
 @click.option("--cache", type=click.Path(path_type=Path), default=_REPO / "images/cache")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the playbook's log there.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the playbook's logs there.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
-def main(cache: Path, keep: Path | None, as_json: bool) -> None:
+@click.option(
+    "--quick",
+    type=int,
+    metavar="SECONDS",
+    help="End the playbook after SECONDS; on another host, play only what ours left failing.",
+)
+def main(cache: Path, keep: Path | None, as_json: bool, quick: int | None) -> None:
     """Time both, scan both, print who mended what; 1 when ours is not what it is to be."""
     profile = load("lab-stig").model_copy(update={"layers": ("stig",)})
     source = find(profile.stig.content, cache=cache, emit=events.silent)
@@ -58,10 +76,9 @@ def main(cache: Path, keep: Path | None, as_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="hardpan-bench-") as name:
         folder = Path(name)
         payload = unpacked(_media(cache), folder)
-        ours = _ours(profile, source, payload, folder / "ours", cache)
-        played, theirs = _theirs(profile, source, payload, folder / "theirs", cache, keep)
-    told = {o.rule_id: f"{o.outcome}: {o.detail}" for o in ours.receipt.outcomes}
-    found = compared(ours.before, ours.after, theirs, excepted=exceptions(profile), told=told)
+        bench = Bench(profile=profile, source=source, payload=payload, folder=folder, cache=cache)
+        ours = _ours(bench)
+        played, found = _theirs(bench, ours, keep or folder / "logs", quick or LIMIT_S)
     if as_json:
         click.echo(json.dumps(_result(ours, played, found), indent=2))
     else:
@@ -69,8 +86,9 @@ def main(cache: Path, keep: Path | None, as_json: bool) -> None:
     raise SystemExit(0 if ours.apply_s <= WORTH * played.took_s and not found.unexcused else 1)
 
 
-def _ours(profile: Profile, source: Source, payload: Payload, folder: Path, cache: Path) -> Ours:
-    with lab_host(payload, folder, install=_packages(profile)) as host:
+def _ours(bench: Bench) -> Ours:
+    profile, source = bench.profile, bench.source
+    with _fresh(bench, "ours") as host:
         _say("our layer: scan")
         began = clock.monotonic()
         before, fixes = assess(host.target, profile, source, events.silent)
@@ -84,29 +102,68 @@ def _ours(profile: Profile, source: Source, payload: Payload, folder: Path, cach
         )
         _say(f"our layer: {len(fixes)} rules fail, mending")
         began = clock.monotonic()
-        (receipt,) = layers.apply(profile, host.guest, assessment, cache=cache, emit=events.silent)
+        (receipt,) = layers.apply(
+            profile, host.guest, assessment, cache=bench.cache, emit=events.silent
+        )
         apply_s = clock.monotonic() - began
         _say(f"our layer: {apply_s:.0f} s; scanning again")
-        after = _after(host, profile, source)
+        after = _after(host, bench)
     return Ours(scan_s=scan_s, apply_s=apply_s, receipt=receipt, before=before, after=after)
 
 
-def _theirs(
-    profile: Profile, source: Source, payload: Payload, folder: Path, cache: Path, keep: Path | None
-) -> tuple[Played, Evaluation]:
-    playbook = folder.with_name("playbook.yml")
-    tasks = generate(source.path, profile.stig.profile_id, playbook)
-    skip = [e.rule_id.rpartition("_rule_")[2] for e in profile.stig.exceptions]
-    room = keep or folder.with_name("play")
-    with lab_host(payload, folder, install=_packages(profile)) as host:
-        _say(f"playbook: {tasks} tasks")
-        played = play(playbook, tasks, host.guest, skip=skip, cache=cache, folder=room)
-        _say(f"playbook: {played.took_s:.0f} s; scanning")
-        return played, _after(host, profile, source)
+def _theirs(bench: Bench, ours: Ours, logs: Path, limit_s: int) -> tuple[Played, Compared]:
+    logs.mkdir(parents=True)
+    playbook = logs / "playbook.yml"
+    tasks = generate(bench.source.path, bench.profile.stig.profile_id, playbook)
+    _say(f"playbook: {tasks} tasks, for at most {limit_s} s")
+    with _fresh(bench, "theirs") as host:
+        played = _played(bench, host, playbook, tasks, logs / "whole", limit_s=limit_s)
+        _say(f"playbook: {played.took_s:.0f} s, {played.begun} tasks were begun")
+        if played.ended:
+            return played, _compared(bench, ours, _after(host, bench))
+    left = _compared(bench, ours, ours.after).still_bad
+    _say(f"playbook: only the {len(left)} rules that ours left failing")
+    with _fresh(bench, "left") as host:
+        if left:
+            _played(bench, host, playbook, tasks, logs / "left", only=left)
+        return played, _compared(bench, ours, _after(host, bench))
 
 
-def _after(host: LabHost, profile: Profile, source: Source) -> Evaluation:
-    return assess(host.target, profile, source, events.silent)[0]
+def _played(
+    bench: Bench,
+    host: LabHost,
+    playbook: Path,
+    tasks: int,
+    folder: Path,
+    *,
+    only: Sequence[str] = (),
+    limit_s: int = LIMIT_S,
+) -> Played:
+    skip = [e.rule_id.rpartition("_rule_")[2] for e in bench.profile.stig.exceptions]
+    return play(
+        playbook,
+        host.guest,
+        tasks=tasks,
+        skip=skip,
+        only=only,
+        limit_s=limit_s,
+        cache=bench.cache,
+        folder=folder,
+    )
+
+
+def _fresh(bench: Bench, name: str) -> AbstractContextManager[LabHost]:
+    return lab_host(bench.payload, bench.folder / name, install=_packages(bench.profile))
+
+
+def _compared(bench: Bench, ours: Ours, theirs: Evaluation) -> Compared:
+    told = {o.rule_id: f"{o.outcome}: {o.detail}" for o in ours.receipt.outcomes}
+    excepted = exceptions(bench.profile)
+    return compared(ours.before, ours.after, theirs, excepted=excepted, told=told)
+
+
+def _after(host: LabHost, bench: Bench) -> Evaluation:
+    return assess(host.target, bench.profile, bench.source, events.silent)[0]
 
 
 def _packages(profile: Profile) -> tuple[str, ...]:
@@ -128,38 +185,47 @@ def _result(ours: Ours, played: Played, found: Compared) -> dict[str, object]:
         "playbook": {
             "apply_s": round(played.took_s, 1),
             "tasks": played.tasks,
-            "mended": found.mended_by_playbook,
+            "begun": played.begun,
+            "ended": played.ended,
+            "mended": found.mended_by_playbook if played.ended else None,
             "recap": played.counts,
         },
         "rules_failing_before": found.before,
         "ratio": round(ours.apply_s / played.took_s, 3),
         "ratio_with_scan": round((ours.apply_s + ours.scan_s) / played.took_s, 3),
         "left": [dataclasses.asdict(x) for x in found.left],
-        "only_ours": found.only_ours,
+        "still_failing": found.still_bad,
         "broken": found.broken,
-        "broken_by_playbook": found.broken_by_playbook,
+        "only_ours": found.only_ours if played.ended else None,
+        "broken_by_playbook": found.broken_by_playbook if played.ended else None,
     }
 
 
 def _table(ours: Ours, played: Played, found: Compared) -> str:
-    recap = ", ".join(f"{n} {name}" for name, n in played.counts.items() if n)
-    whole = ours.apply_s + ours.scan_s
+    theirs = str(found.mended_by_playbook) if played.ended else "not known"
     rows = [
-        ("our layer", ours.apply_s, found.mended),
-        ("with its scan", whole, found.mended),
-        ("the playbook", played.took_s, found.mended_by_playbook),
+        ("our layer", ours.apply_s, str(found.mended)),
+        ("with its scan", ours.apply_s + ours.scan_s, str(found.mended)),
+        ("the playbook", played.took_s, theirs),
     ]
-    lines = [f"{'':14}{'seconds':>10}{'ratio':>8}{'mended':>9} of {found.before}"]
-    lines += [f"{a:14}{s:>10.1f}{s / played.took_s:>8.2f}{n:>9}" for a, s, n in rows]
+    lines = [f"{'':14}{'seconds':>10}{'ratio':>8}{'mended':>11} of {found.before}"]
+    lines += [f"{a:14}{s:>10.1f}{s / played.took_s:>8.3f}{n:>11}" for a, s, n in rows]
+    if not played.ended:
+        lines.append("The playbook was ended by the time limit: it needs more than that.")
+    recap = ", ".join(f"{n} {name}" for name, n in played.counts.items() if n)
     excepted = len(found.left) - len(found.unexcused)
     lines += [
         "",
-        f"the playbook: {played.tasks} tasks; {recap}",
-        f"mended by ours alone: {len(found.only_ours)}",
+        f"the playbook: {played.tasks} tasks, {played.begun} begun; {recap or 'no recap'}",
+        f"still failing after ours, not excepted: {_names(found.still_bad)}",
         f"passed before, fails after ours: {_names(found.broken)}",
-        f"passed before, fails after the playbook: {_names(found.broken_by_playbook)}",
-        f"mended by the playbook alone: {len(found.left)}, {excepted} of them excepted",
     ]
+    if played.ended:
+        lines += [
+            f"passed before, fails after the playbook: {_names(found.broken_by_playbook)}",
+            f"mended by ours alone: {len(found.only_ours)}",
+        ]
+    lines.append(f"mended by the playbook alone: {len(found.left)}, {excepted} of them excepted")
     lines += [
         f"  {x.rule} ({x.verdict}{', excepted' if x.excepted else ''}): {x.reason}"
         for x in found.left

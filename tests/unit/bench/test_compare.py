@@ -25,6 +25,7 @@ def test_what_both_mend_and_what_neither_mends_is_not_left() -> None:
 
     assert (found.before, found.mended, found.mended_by_playbook) == (4, 1, 1)
     assert (found.left, found.only_ours, found.broken) == ((), (), ())
+    assert found.still_bad == ("b", "c", "e")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ def test_a_rule_that_only_the_playbook_mends_is_left_with_its_reason(
     assert found.left == (left,)
     assert found.unexcused == (() if left.excepted else (left,))
     assert found.only_ours == ("a",)
+    assert found.still_bad == (("c", "d", "e") if excepted else ("b", "c", "d", "e"))
     assert (found.broken, found.broken_by_playbook) == (("d",), ())
 
 
