@@ -53,15 +53,18 @@ if [ "$changed" = yes ]; then
     systemctl try-restart hardpan-egress.service hardpan-ai.target
 fi
 
-# EL's firewall lets nothing in that is not listed.
-if command -v firewall-offline-cmd > /dev/null; then
-    if systemctl -q is-active firewalld; then
-        firewall-cmd -q --permanent --query-service=https ||
-            { firewall-cmd -q --permanent --add-service=https && firewall-cmd -q --reload && changed=yes; }
-    else
-        firewall-offline-cmd -q --query-service=https > /dev/null 2>&1 ||
-            { firewall-offline-cmd -q --add-service=https > /dev/null && changed=yes; }
-    fi
+# EL's firewall lets nothing in that is not listed; another layer may have listed the port.
+firewall=
+if systemctl -q is-active firewalld; then
+    firewall="firewall-cmd --permanent"
+elif command -v firewall-offline-cmd > /dev/null; then
+    firewall="firewall-offline-cmd"
+fi
+if [ -n "$firewall" ] && ! $firewall -q --query-port=443/tcp 2> /dev/null &&
+    ! $firewall -q --query-service=https 2> /dev/null; then
+    $firewall -q --add-service=https > /dev/null
+    [ "$firewall" = "firewall-offline-cmd" ] || firewall-cmd -q --reload
+    changed=yes
 fi
 # NOTE: not tried where SELinux enforces. The proxy may reach ports of this type alone.
 if command -v selinuxenabled > /dev/null && selinuxenabled; then
