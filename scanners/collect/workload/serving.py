@@ -21,6 +21,7 @@ PROMPTS = (
     "What does an auditor ask for after a scan?",
     "Say in one sentence why a mirror is pinned.",
 )
+STARTING = (502, 503)
 LINE_MOST = 1 << 16
 LINES_MOST = 20_000
 
@@ -33,6 +34,14 @@ class Client:
         self._tls = ssl.create_default_context(cafile=cafile)
         self._key = key
         self._timeout_s = timeout_s
+
+    def ready(self) -> None:
+        """Wait while the server behind the proxy still starts, as long as one answer may take."""
+        until = time.monotonic() + self._timeout_s
+        while self.status("GET", "/v1/models", self._key) in STARTING:
+            if time.monotonic() > until:
+                return
+            time.sleep(1)
 
     def status(self, method: str, path: str, key: str = "", body: object = None) -> int:
         """The status of one request; its answer is thrown away."""
@@ -125,6 +134,7 @@ def main() -> None:
     given = asked.parse_args()
     key = given.key_file.read_text().strip()
     client = Client(given.host, given.port, given.cafile, key, given.timeout_s)
+    client.ready()
     client.chat(given.model, PROMPTS[0], given.tokens)  # warming up
     answers = [client.chat(given.model, p, given.tokens) for p in (*PROMPTS, *PROMPTS)]
     told = {
