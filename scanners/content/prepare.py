@@ -8,7 +8,6 @@ from scanners.content import remedies as fixes
 from scanners.content.benchmark import Benchmark, full_profile_id, read
 from scanners.content.datastream import Source
 from scanners.content.derive import derive
-from scanners.content.narrow import narrow_walks
 from scanners.content.slim import slim, together
 from scanners.content.split import deal
 from scanners.content.twins import merge_twins
@@ -52,7 +51,6 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
     bundles = together(root, profile_id, name)
     slim(root, profile_id, name)
     merged = merge_twins(root)
-    narrowed = narrow_walks(root)
     whole = save(root)
     order = [r.rule_id for r in bench.rules]
     made = tuple(_part(whole, profile_id, name, ids) for ids in deal(bundles, parts, order=order))
@@ -63,7 +61,7 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
             source_sha256=source.sha256,
             derived_sha256=sha256_bytes(derived),
             origin=source.origin,
-            derivation=_told(added, merged, narrowed, made),
+            derivation=_told(added, merged, made),
         ),
         benchmark=bench,
         parts=made,
@@ -88,12 +86,10 @@ def _part(whole: bytes, profile_id: str, name: str, ids: tuple[str, ...]) -> Par
     return Part(data=data, sha256=sha256_bytes(data), rule_ids=ids)
 
 
-def _told(added: tuple[str, ...], merged: int, narrowed: int, parts: tuple[Part, ...]) -> str:
+def _told(added: tuple[str, ...], merged: int, parts: tuple[Part, ...]) -> str:
     lines = [f"added {line}" for line in added]
     if merged:
         lines.append(f"merged {merged} OVAL objects, states and variables into identical ones")
-    if narrowed:
-        lines.append(f"made {narrowed} walks of the file system filters over wider ones")
     lines += [
         f"evaluated part {n} of {len(parts)}: {len(p.rule_ids)} rules, sha256 {p.sha256}"
         for n, p in enumerate(parts, 1)

@@ -13,7 +13,7 @@ _SERVICE_S = 10.0
 question at a time: two oscap processes would only wait for one another."""
 
 HEAVY_S = {
-    "file_permissions_ungroupowned": 90.0,
+    "file_permissions_ungroupowned": 170.0,
     "no_files_unowned_by_user": 54.0,
     "no_files_or_dirs_unowned_by_user": 54.0,
     "no_files_or_dirs_ungroupowned": 54.0,

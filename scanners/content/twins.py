@@ -51,12 +51,12 @@ def _twins(oval: Element) -> Iterator[tuple[str, str]]:
         groups: dict[bytes, list[str]] = defaultdict(list)
         for element in oval.iterfind(f"{OVAL}{kind}/*"):
             if element.tag != OVAL + "external_variable":
-                groups[said(element)].append(element.get("id", ""))
+                groups[_said(element)].append(element.get("id", ""))
         for first, *others in groups.values():
             yield from ((other, first) for other in others)
 
 
-def said(element: Element) -> bytes:
+def _said(element: Element) -> bytes:
     """What an element says, whoever it is."""
     bare = copy.deepcopy(element)
     for name in set(_OWN) & set(bare.attrib):
