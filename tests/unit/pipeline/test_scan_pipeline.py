@@ -47,4 +47,4 @@ def test_an_expired_exception_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_smoke_test_works_as_hard_as_the_profile_says() -> None:
     load_ = pipeline.load_of(load("lab-stig"))
 
-    assert (load_.matrix_size, load_.batch) == (256, 4)
+    assert (load_.matrix_size, load_.batch) == (256, 2)
