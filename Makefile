@@ -68,7 +68,7 @@ doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
 
 .PHONY: test
-test: setup test-unit test-integration ## all tests, the whole demo among them (under 50 minutes on 2 cores)
+test: setup test-unit test-integration ## all tests, the whole demo among them
 
 .PHONY: test-unit
 test-unit: setup-venv ## tests that start no process and open no socket (under a minute)
