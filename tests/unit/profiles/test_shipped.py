@@ -48,7 +48,9 @@ def test_a_shipped_profile_meets_the_stig_where_nothing_can_mend_it_later(name: 
     assert set(OWN_FILE_SYSTEM) <= set(mounts)
     assert mounts["/var/log/audit"].size_mib >= 10 * 1024
     assert mounts["/"].size_mib >= 8 * 1024
-    assert set(KERNEL_ARGUMENTS) <= set(profile.kernel_arguments)
+    # The emulated lab alone is spared what costs an emulator two thirds of a system call.
+    spared = {"pti=on"} if profile.is_lab else set()
+    assert set(KERNEL_ARGUMENTS) - set(profile.kernel_arguments) == spared
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -219,8 +219,7 @@ def mitigations() -> Half:
     told = f"pti=on {'is' if 'pti=on' in line.split() else 'is not'} there, meltdown: {melt}"
     told += f", switched off by {off.group()}" if off else ""
     told += f", left open by this processor: {', '.join(worse)}" if worse else ""
-    good = "pti=on" in line.split() and not off and not melt.startswith("Vulnerable")
-    return judged(good, told)
+    return judged(melt and not off and not melt.startswith("Vulnerable"), told)
 
 
 def iommu() -> Half:
