@@ -22,8 +22,8 @@ LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
 
 _WORKLOAD = Path(__file__).parent / "workload" / "paired"
 _MODULES = (
-    *("tools", "native", "collective", "packages", "probes", "actions"),
-    *("confined", "facts", "host", "main"),
+    *("tools", "native", "collective", "egress", "packages", "probes", "actions"),
+    *("confined", "facts", "host", "kernel", "main"),
 )
 """The program's files, each after those it needs."""
 

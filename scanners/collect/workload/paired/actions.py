@@ -10,17 +10,13 @@ import mmap
 import os
 import pwd
 import shutil
-import socket
 import struct
 import sys
 from typing import Any, Dict, Iterator, List, Tuple
 
-from . import collective, native, packages
+from . import collective, egress, native, packages
 from .probes import Probe, guarded, probed
 from .tools import Half, broken, holds, judged, trouble, unasked
-
-OUTSIDE = ("192.0.2.1", 443)
-"""An address of TEST-NET-1 (RFC 5737): nobody lives there."""
 
 _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCH_EXTENSIONS_DIR", "NUMBA_CACHE_DIR")
 _COMPILERS = ("cc", "gcc", "g++", "c++", "clang", "clang++")
@@ -169,19 +165,6 @@ def _perf() -> Half:
     return turned.get(outcome, outcome), found
 
 
-def _egress() -> Half:
-    """The control's half: nothing leaves. Whether it was counted is seen from outside."""
-    try:
-        socket.create_connection(OUTSIDE, timeout=3).close()
-    except socket.timeout:
-        return holds("an attempt to leave got no answer")
-    except OSError as e:
-        if e.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            return unasked(f"no way out of the host to try: {e.strerror}")
-        return holds(f"an attempt to leave: {e.strerror}")
-    return broken("an attempt to leave was answered")
-
-
 def _code() -> Half:
     """The control's half: the service may not write to the stacks' code."""
     root = "/opt/ai/stacks"
@@ -270,6 +253,6 @@ _PLAIN = {
     "dmesg": _dmesg,
     "perf": _perf,
     "code": _code,
-    "egress": _egress,
+    "egress": egress.denied,
 }
 """Name -> what needs no torch."""

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import confined, facts, host
+from . import confined, facts, host, kernel
 from .actions import perf
 from .probes import guarded
 from .tools import Half, absent, both, broken, judged, number, read, unasked
@@ -164,12 +164,12 @@ def table(a: Asked) -> Dict[str, Halves]:
         "cuda-jit": (lambda: _with_gpu(host.fapolicyd(a.units)), lambda: _gpu(a)),
         "code-folders": (lambda: a.seen("code"), lambda: a.seen("packages")),
         "fips-md5": (
-            lambda: both(host.fips(), a.seen("md5")),
+            lambda: both(kernel.fips(), a.seen("md5")),
             lambda: a.all_seen("torch", "packages"),
         ),
-        "fips-bundled-crypto": (lambda: both(host.fips(), _loopback_alone()), facts.proxy),
+        "fips-bundled-crypto": (lambda: both(kernel.fips(), _loopback_alone()), facts.proxy),
         "fips-at-install": (
-            lambda: both(_fips_argument(), host.installed_in_fips_mode()),
+            lambda: both(_fips_argument(), kernel.installed_in_fips_mode()),
             lambda: a.seen("matmul"),
         ),
         "user-namespaces": (host.user_namespaces, lambda: a.all_seen("started", "matmul")),
@@ -180,11 +180,11 @@ def table(a: Asked) -> Dict[str, Halves]:
         "memlock": (host.memlock_of_users, lambda: a.seen("mlock")),
         "sandbox": (lambda: host.exposure(a.loaded()), lambda: _answers(a.loaded())),
         "selinux": (
-            host.selinux,
-            lambda: both(a.all_seen("torch", "jit"), host.denials(a.began)),
+            kernel.selinux,
+            lambda: both(a.all_seen("torch", "jit"), kernel.denials(a.began)),
         ),
-        "secure-boot": (host.secure_boot, host.signed_driver),
-        "kexec": (lambda: host.kexec(a.units), facts.logged),
+        "secure-boot": (kernel.secure_boot, kernel.signed_driver),
+        "kexec": (lambda: kernel.kexec(a.units), facts.logged),
         "dmesg": (
             lambda: both(facts.sysctl("kernel.dmesg_restrict", "=1"), a.seen("dmesg")),
             lambda: host.journal_as(a.user) if a.user else unasked(a.why),
@@ -193,9 +193,9 @@ def table(a: Asked) -> Dict[str, Halves]:
             lambda: both(facts.sysctl("kernel.perf_event_paranoid", ">=2"), a.seen("perf")),
             perf,
         ),
-        "memory-poisoning": (host.poisoning, lambda: a.seen("matmul")),
-        "mitigations": (host.mitigations, lambda: a.seen("matmul")),
-        "iommu": (host.iommu, lambda: _gpu(a)),
+        "memory-poisoning": (kernel.poisoning, lambda: a.seen("matmul")),
+        "mitigations": (kernel.mitigations, lambda: a.seen("matmul")),
+        "iommu": (kernel.iommu, lambda: _gpu(a)),
         "usbguard": (lambda: host.usb(a.units)[0], lambda: host.usb(a.units)[1]),
         "gpgcheck": (host.gpgcheck, lambda: both(host.dnf_answers(), host.signed_packages())),
         "crypto-policy": (host.crypto_policy, facts.proxy),
@@ -203,7 +203,7 @@ def table(a: Asked) -> Dict[str, Halves]:
         "subscription-manager": (host.subscription_manager, host.dnf_answers),
         "firewalld": (facts.firewall, facts.proxy),
         "audit": (lambda: _audit(a.audit_before), lambda: _audit(a.audit_after)),
-        "nouveau": (host.nouveau, lambda: both(host.nvidia(), _gpu(a))),
+        "nouveau": (kernel.nouveau, lambda: both(kernel.nvidia(), _gpu(a))),
         "egress": (lambda: _denied(a), lambda: _silent(a)),
     }
 

@@ -1,0 +1,62 @@
+"""Whether the AI service can send anything off this machine."""
+
+import errno
+import socket
+import sys
+from typing import Iterator, Tuple
+
+from .tools import Half, broken, holds, unasked
+
+OUTSIDE = ("192.0.2.1", 443)
+"""An address of TEST-NET-1 (RFC 5737): nobody lives there."""
+
+
+def denied() -> Half:
+    """The control's half: nothing leaves. Whether it was counted is seen from outside."""
+    attempt = _attempt(OUTSIDE)
+    # A host without a default route has neighbours all the same.
+    for address in _neighbours() if attempt[0] == "not_asked" else ():
+        attempt = _attempt((address, OUTSIDE[1]))
+        if attempt[0] != "not_asked":
+            break
+    return attempt
+
+
+def _attempt(address: Tuple[str, int]) -> Half:
+    where = f"an attempt to reach {address[0]} port {address[1]}"
+    try:
+        socket.create_connection(address, timeout=3).close()
+    except socket.timeout:
+        return holds(f"{where} got no answer")
+    except OSError as e:
+        if e.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            return unasked(f"no way out of the host to try: {e.strerror}")
+        return holds(f"{where}: {e.strerror}")
+    return broken(f"{where} was answered")
+
+
+def _neighbours() -> Iterator[str]:
+    """One address of each network the host has a foot in, not its own (see proc(5), route)."""
+    with open("/proc/net/route", encoding="ascii") as f:
+        routes = [line.split() for line in f][1:]
+    for route in routes:
+        # NOTE: the kernel prints these as native words, the address's first byte lowest.
+        network, gateway, mask = (
+            int.from_bytes(int(route[i], 16).to_bytes(4, sys.byteorder), "big") for i in (1, 2, 7)
+        )
+        hosts = mask ^ 0xFFFFFFFF
+        if gateway or not mask or hosts < 3 or route[0] == "lo":
+            continue
+        first = (network + i for i in (1, 2))
+        yield next(a for a in map(_dotted, first) if not _own(a))
+
+
+def _dotted(address: int) -> str:
+    return socket.inet_ntoa(address.to_bytes(4, "big"))
+
+
+def _own(address: str) -> bool:
+    """Whether the kernel would talk to itself there; nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect((address, 9))
+        return bool(s.getsockname()[0] == address)
