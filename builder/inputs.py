@@ -24,7 +24,7 @@ _DOES: Mapping[str, str] = {
     "nvidia_driver": "installs NVIDIA's driver at the one locked version",
     "rocm": "installs ROCm for the one chip the profile names",
     "sovereign_stack": "sets up model server, knowledge base and chat page behind a TLS proxy",
-    "stig": "mends the rules that fail, exceptions aside, from the data stream that is scanned",
+    "stig": "mends the rules that fail, waivers aside, from the data stream that is scanned",
     "tuning": "sets memory, processor and accelerators for AI work",
 }
 
@@ -39,11 +39,11 @@ def layers(profile: Profile) -> list[dict[str, object]]:
     ]
 
 
-def exceptions(profile: Profile) -> list[dict[str, str]]:
+def waivers(profile: Profile) -> list[dict[str, str]]:
     """The rules that the image does not meet, with reason, owner and last day."""
     return [
-        {"rule": e.rule_id, "reason": e.reason, "owner": e.owner, "expires": e.expires.isoformat()}
-        for e in profile.stig.exceptions
+        {"rule": w.rule, "reason": w.reason, "owner": w.owner, "expires": w.expires.isoformat()}
+        for w in profile.stig.waivers
     ]
 
 

@@ -119,10 +119,10 @@ class RuleOutcome:
 
     rule_id: str
     outcome: str
-    """``applied`` (a later scan says whether it holds), ``excepted``, ``no_fix`` or ``error``."""
+    """``applied`` (a later scan says whether it holds), ``waived``, ``no_fix`` or ``error``."""
 
     detail: str
-    """The exception's reason, or the last lines of the fix's output."""
+    """The waiver's reason, or the last lines of the fix's output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ VERBS = {
     ),
     "check": ("builder.commands.check:check", "Validate profiles; tell every problem at once."),
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
+    "export": ("scanners.commands.export:export", "Write evidence in another format."),
     "keys": ("scanners.commands.keys:keys", "Make and show signing keys."),
     "media": ("builder.commands.media:media", "Look into repositories before a build."),
     "password": ("builder.commands.password:password", "Hash a password for a profile."),

@@ -23,7 +23,7 @@ _OWN = ("name", "title", "description", "extends")
 _LIST_ENTRIES = (
     "FromSource",
     "Partition",
-    "RuleException",
+    "RuleWaiver",
     "SignedRegistry",
     "SiteRepository",
     "Stack",

@@ -6,6 +6,7 @@ needs several sections in ``profiles.rules``.
 """
 
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
@@ -36,7 +37,7 @@ from profiles.words import (
     PackageName,
     PasswordHash,
     ProfileName,
-    RuleName,
+    RulePattern,
     ServiceName,
     Size,
     SshKey,
@@ -211,11 +212,12 @@ class Machine(Section):
     """What the machine boots with, and so what the image then boots with."""
 
 
-class RuleException(Section):
+class RuleWaiver(Section):
     """A rule that this image does not meet, and who answers for it until when."""
 
-    rule: RuleName
-    """Short id of the rule, without ``xccdf_org.ssgproject.content_rule_``."""
+    rule: RulePattern
+    """Short id of the rule, without ``xccdf_org.ssgproject.content_rule_``; ``*`` stands for
+    any characters."""
 
     reason: Text
     """Why the rule cannot or must not be met."""
@@ -224,16 +226,15 @@ class RuleException(Section):
     """Who answers for it."""
 
     expires: Annotated[date, BeforeValidator(day, json_schema_input_type=DayText)]
-    """Last day on which the exception holds, e.g. 2027-11-30."""
+    """Last day on which the waiver holds, e.g. 2027-11-30."""
 
-    @property
-    def rule_id(self) -> str:
-        """The rule's full XCCDF id."""
-        return RULE_PREFIX + self.rule
+    def covers(self, rule: str) -> bool:
+        """Whether it is about a rule, given by its short id or its full XCCDF id."""
+        return fnmatchcase(rule.removeprefix(RULE_PREFIX), self.rule)
 
 
 class Stig(Section):
-    """What is scanned for and what is excepted."""
+    """What is scanned for and what is waived."""
 
     profile_id: XccdfId = "xccdf_org.ssgproject.content_profile_stig"
     """XCCDF profile."""
@@ -241,12 +242,17 @@ class Stig(Section):
     content: Literal["rhel9", "rhel10"]
     """Which data stream."""
 
-    exceptions: tuple[RuleException, ...] = ()
+    waivers: tuple[RuleWaiver, ...] = ()
     """Documented deviations; everything else counts."""
 
-    def expired(self, today: date) -> tuple[RuleException, ...]:
-        """The exceptions that no longer hold on ``today``."""
-        return tuple(e for e in self.exceptions if e.expires < today)
+    def waiver(self, rule: str, today: date) -> RuleWaiver | None:
+        """The waiver that covers a rule: one that holds on ``today``, or else one that ended."""
+        found = [w for w in self.waivers if w.covers(rule)]
+        return next((w for w in found if w.expires >= today), found[0] if found else None)
+
+    def expired(self, today: date) -> tuple[RuleWaiver, ...]:
+        """The waivers that no longer hold on ``today``."""
+        return tuple(w for w in self.waivers if w.expires < today)
 
 
 class Smoke(Section):

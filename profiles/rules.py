@@ -189,22 +189,21 @@ def _content(stig: Stig, release: str) -> Iterator[Broken]:
     if stig.content != fits:
         yield Broken(("stig", "content"), f"expected {fits} for {release}, found {stig.content!a}")
     seen: set[str] = set()
-    for i, e in enumerate(stig.exceptions):
-        if e.rule in seen:
-            yield Broken(("stig", "exceptions", i, "rule"), f"{e.rule} is there twice")
-        seen.add(e.rule)
+    for i, w in enumerate(stig.waivers):
+        if w.rule in seen:
+            yield Broken(("stig", "waivers", i, "rule"), f"{w.rule} is there twice")
+        seen.add(w.rule)
 
 
 @_RULES.reads("stig", "layers", "boot")
 def _stig_arguments(stig: Stig, layers: tuple[str, ...], boot: Boot) -> Iterator[Broken]:
     if "stig" not in layers:
         return
-    excepted = {e.rule for e in stig.exceptions}
     for argument, rule in KERNEL_ARGUMENTS.items():
-        if argument not in boot.kernel_arguments and rule not in excepted:
+        if argument not in boot.kernel_arguments and not any(w.covers(rule) for w in stig.waivers):
             yield Broken(
                 ("boot", "kernel_arguments"),
-                f"expected {argument} (STIG) or an exception for {rule}, found none",
+                f"expected {argument} (STIG) or a waiver for {rule}, found none",
             )
 
 
@@ -212,13 +211,12 @@ def _stig_arguments(stig: Stig, layers: tuple[str, ...], boot: Boot) -> Iterator
 def _stig_storage(stig: Stig, layers: tuple[str, ...], storage: Storage) -> Iterator[Broken]:
     if "stig" not in layers:
         return
-    excepted = {e.rule for e in stig.exceptions}
     mounts = {part.mount for part in storage.partitions}
     for mount, rule in OWN_FILE_SYSTEM.items():
-        if mount not in mounts and rule not in excepted:
+        if mount not in mounts and not any(w.covers(rule) for w in stig.waivers):
             yield Broken(
                 ("storage", "partitions"),
-                f"expected a partition for {mount} or an exception for {rule}",
+                f"expected a partition for {mount} or a waiver for {rule}",
             )
     for i, part in enumerate(storage.partitions):
         lacks = [o for o in REQUIRED_OPTIONS.get(part.mount, ()) if o not in part.options]

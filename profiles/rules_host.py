@@ -136,10 +136,10 @@ def _set_twice(layers: Layers, boot: Boot, hardware: Hardware) -> Iterator[Broke
 def _daemon(layers: Layers, tuning: Tuning | None, stig: Stig) -> Iterator[Broken]:
     if not {"tuning", "stig"} <= set(layers) or (tuning or Tuning()).manager != "tuned":
         return
-    if all(e.rule != "package_tuned_removed" for e in stig.exceptions):
+    if not any(w.covers("package_tuned_removed") for w in stig.waivers):
         yield Broken(
-            ("stig", "exceptions"),
-            "expected an exception for package_tuned_removed with the layer tuning, as the STIG"
+            ("stig", "waivers"),
+            "expected a waiver for package_tuned_removed with the layer tuning, as the STIG"
             " wants tuned removed; 'tuning: {manager: static}' does without tuned",
         )
 

@@ -38,7 +38,7 @@ class Tuning(Section):
 
     manager: Literal["tuned", "static"] = "tuned"
     """``tuned`` follows hot-plugged processors and can be asked; the STIG wants it removed, so it
-    needs an exception. ``static`` writes the same values for systemd to set, without a daemon."""
+    needs a waiver. ``static`` writes the same values for systemd to set, without a daemon."""
 
     transparent_hugepages: Literal["madvise", "always"] | None = None
     """Who gets huge pages unasked: nobody for inference, everybody for training, if not said."""

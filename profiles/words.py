@@ -283,10 +283,11 @@ PackageName = Annotated[
 ServiceName = Annotated[
     str, Shape(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,99}", "a systemd unit name, e.g. auditd")
 ]
-RuleName = Annotated[
+RulePattern = Annotated[
     str,
     Shape(
-        r"[A-Za-z][A-Za-z0-9_-]{2,150}", "a rule's short id, e.g. installed_OS_is_vendor_supported"
+        r"[A-Za-z*][A-Za-z0-9_*-]{2,150}",
+        "a rule's short id or a pattern of such, e.g. installed_OS_is_vendor_supported",
     ),
 ]
 XccdfId = Annotated[

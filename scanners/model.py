@@ -274,6 +274,19 @@ class ImageRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Why a rule is left as it is, who answers for it, and until when."""
+
+    reason: str
+    owner: str
+    expires: str
+    """Its last day, ``YYYY-MM-DD``."""
+
+    holds: bool
+    """False when that day was over before the scan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """All that one run of the scanner collected, ready to be judged and signed."""
 
@@ -294,8 +307,8 @@ class Scan:
     raw: dict[str, bytes]
     """Attached file name -> bytes: ARF parts, collector outputs."""
 
-    exceptions: dict[str, str]
-    """Rule id -> reason, from the profile; shown beside a fail, never in its place."""
+    waivers: dict[str, Waiver]
+    """Rule id -> its waiver, from the profile; shown beside a fail, never in its place."""
 
     image: ImageRef | None = None
     fips: Fips | None = None

@@ -1,6 +1,6 @@
 """The order of the scanner's stages: connect, collect, evaluate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hardpan import clock, events
@@ -19,7 +19,7 @@ from scanners.evaluate import evaluation
 from scanners.fips.judge import judge
 from scanners.fips.model import Facts
 from scanners.fips.table import table
-from scanners.model import Evaluation, Host, ImageRef, Scan, Smoke, Verdict
+from scanners.model import Evaluation, Host, ImageRef, Scan, Smoke, Verdict, Waiver
 from scanners.target import Target
 from scanners.transport import Transport, connect
 
@@ -105,7 +105,7 @@ def scan(request: Request, emit: Emit) -> Scan:
         paired=both,
         packages=packages.packages,
         raw={**found.files, **facts.files, **packages.files},
-        exceptions=exceptions(request.profile),
+        waivers=waivers(request.profile, (r.rule_id for r in made.results)),
         image=request.image,
         fips=judge(
             replace(fips or Facts(), packages=packages.packages), table(), clock.now().date()
@@ -155,13 +155,19 @@ def load_of(profile: Profile) -> Load:
     )
 
 
-def exceptions(profile: Profile) -> dict[str, str]:
-    """Rule id -> reason, for the exceptions that hold today; an expired one is none."""
+def waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waiver]:
+    """Rule id -> its waiver, for the rules that have one; one that ended says so."""
     today = clock.now().date()
+    found = {rule_id: profile.stig.waiver(rule_id, today) for rule_id in rule_ids}
     return {
-        e.rule_id: f"{e.reason} ({e.owner}, until {e.expires.isoformat()})"
-        for e in profile.stig.exceptions
-        if e.expires >= today
+        rule_id: Waiver(
+            reason=w.reason,
+            owner=w.owner,
+            expires=w.expires.isoformat(),
+            holds=w.expires >= today,
+        )
+        for rule_id, w in found.items()
+        if w is not None
     }
 
 

@@ -45,13 +45,13 @@ def _checked(source: str) -> tuple[dict[str, object], Profile | None]:
 
 
 def _warn(profiles: list[Profile]) -> None:
-    """Say which exceptions no longer hold: a scan counts those rules as findings."""
+    """Say which waivers no longer hold: a scan counts those rules as findings."""
     today = clock.now().date()
     for profile in profiles:
         for e in profile.stig.expired(today):
             say(
                 err,
-                plain(f"warning: {profile.name}: the exception for {e.rule} ended on {e.expires}"),
+                plain(f"warning: {profile.name}: the waiver for {e.rule} ended on {e.expires}"),
                 style="yellow",
             )
 

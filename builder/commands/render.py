@@ -49,12 +49,12 @@ def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: P
         {
             "ks.cfg": text,
             "build.yaml": _yaml(inputs.build(loaded, text)),
-            "exceptions.yaml": _yaml(inputs.exceptions(loaded)),
+            "waivers.yaml": _yaml(inputs.waivers(loaded)),
             "layers.yaml": _yaml(inputs.layers(loaded)),
         },
         secret=kickstart.holds_secret(text),
     )
-    say(err, f"wrote {output}: ks.cfg, build.yaml, exceptions.yaml, layers.yaml")
+    say(err, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml")
 
 
 def _first_line(path: Path, what: str) -> str:

@@ -86,8 +86,8 @@ def rules() -> Rules:
     )
 
 
-def batch(remedies: Sequence[Remedy], excepted: Mapping[str, str]) -> Batch:
-    """The fixes of the failing rules; exceptions and those not for a build are settled.
+def batch(remedies: Sequence[Remedy], waived: Mapping[str, str]) -> Batch:
+    """The fixes of the failing rules; waivers and those not for a build are settled.
 
     The same remedies give the same bytes.
     """
@@ -97,8 +97,8 @@ def batch(remedies: Sequence[Remedy], excepted: Mapping[str, str]) -> Batch:
     for r in remedies:
         name = r.rule_id.removeprefix(_PREFIX)
         never = table.why_never(name)
-        if r.rule_id in excepted:
-            settled.append(_settled(r, "excepted", excepted[r.rule_id]))
+        if r.rule_id in waived:
+            settled.append(_settled(r, "waived", waived[r.rule_id]))
         elif never:
             settled.append(_settled(r, "no_fix", never))
         elif name in table.ours:

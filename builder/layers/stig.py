@@ -14,8 +14,9 @@ from hardpan.files import sha256_bytes
 def put(task: Task) -> LayerReceipt:
     """Mend what failed; what came of each rule is in the receipt."""
     profile, today = task.profile, clock.now().date()
-    excepted = {e.rule_id: e.reason for e in profile.stig.exceptions if e.expires >= today}
-    batch = fixes.batch(task.assessment.remedies, excepted)
+    found = {r.rule_id: profile.stig.waiver(r.rule_id, today) for r in task.assessment.remedies}
+    waived = {r: w.reason for r, w in found.items() if w and w.expires >= today}
+    batch = fixes.batch(task.assessment.remedies, waived)
     archive, back = task.folder / "fixes.tar", task.folder / "outcomes.json"
     archive.write_bytes(batch.archive)
     user = next(u for u in profile.users if u.name == profile.build_user)

@@ -101,7 +101,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
 
 
 def is_open(findings: Findings, fail_on: str) -> bool:
-    """True when a rule at or above ``fail_on`` is open, exceptions aside."""
+    """True when a rule at or above ``fail_on`` is open, waivers aside."""
     if fail_on == "none":
         return False
     counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]

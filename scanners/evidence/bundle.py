@@ -15,7 +15,7 @@ from scanners.evidence.archive import write_archive
 from scanners.evidence.guide import guide
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
-from scanners.report.base import Report, renderer
+from scanners.report.base import FORMATS, Report, attached
 from scanners.report.fill import clean, findings, smoke
 
 BUNDLE = "evidence.sigstore.json"
@@ -90,20 +90,18 @@ def attachments(scan: Scan, signer: Signer) -> Attachments:
         predicate_type=PREDICATE_TYPE,
     )
     files = {
+        **attached(report),
         "VERIFY.md": guide(report).encode(),
-        "findings.json": renderer("findings").render(report),
         "host.json": canonical_json(report.findings.host.data()),
-        "junit-rules.xml": renderer("junit-rules").render(report),
-        "junit.xml": renderer("junit").render(report),
         "packages.txt": "".join(f"{clean(p)}\n" for p in scan.packages).encode(),
-        "report.html": renderer("html").render(report),
     }
-    if report.smoke is not None:
-        files["smoke.json"] = renderer("smoke").render(report)
     if scan.image is not None:
         files[PROVENANCE] = scan.image.provenance
         files["sbom.cdx.json"] = scan.image.sbom
-    taken = sorted({*files, *UNSIGNED, PROVENANCE, "sbom.cdx.json", "smoke.json"} & set(scan.raw))
+    taken = sorted(
+        {*files, *UNSIGNED, PROVENANCE, "sbom.cdx.json", *(f.file for f in FORMATS.values())}
+        & set(scan.raw)
+    )
     if taken:
         raise InputError(f"{taken[0]}: this name in the evidence is taken")
     return Attachments(files={**files, **scan.raw}, report=report)

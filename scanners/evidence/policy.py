@@ -85,12 +85,12 @@ class Policy(Part):
     content: ContentRule = ContentRule()
     image: ImageRule = ImageRule()
     max_counts: dict[VerdictName, Annotated[int, Field(ge=0)]] = {}
-    """Verdict -> most rules that may have it, exceptions or not. More is an answer
+    """Verdict -> most rules that may have it, waivers or not. More is an answer
     (exit 1), not broken trust."""
 
     max_open: dict[Severity, Annotated[int, Field(ge=0)]] = {}
     """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
-    included) and without an exception on record. ``high`` is DISA's CAT I."""
+    included) and without a waiver on record. ``high`` is DISA's CAT I."""
 
     max_paired: dict[PairVerdictName, Annotated[int, Field(ge=0)]] = {}
     """Verdict of a paired check -> most that may have it. Where one is set, evidence

@@ -96,8 +96,8 @@ class Results(Document):
     counts: Counts
     before: Counts | None
     score: str
-    exceptions: int
-    """Rules with an exception on record."""
+    waivers: int
+    """Rules that fail or could not be judged, and a waiver holds."""
 
 
 class Checks(Document):
@@ -186,7 +186,7 @@ def predicate(
             counts=findings.counts,
             before=findings.before,
             score=findings.score,
-            exceptions=sum(r.exception is not None for r in findings.rules),
+            waivers=sum(r.is_waived for r in findings.rules),
         ),
         checks=Checks(file="junit.xml", counts=findings.check_counts()),
         smoke=None if smoke is None else SmokeResult(file="smoke.json", verdict=smoke.verdict),

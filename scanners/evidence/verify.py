@@ -74,6 +74,9 @@ class Verified:
     key: Key
     """The policy's key that signed it."""
 
+    signer_sha256: Sha256
+    """Digest of that key's SPKI."""
+
     findings: Findings
     smoke: SmokeDocument | None
     outcomes: tuple[Outcome, ...]
@@ -107,7 +110,7 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         with run.check("bundle"):
             envelope = _envelope(archive)
         with run.check("signature") as why:
-            payload, key = _opened(envelope, trust)
+            payload, key, signer_sha256 = _opened(envelope, trust)
             why(f"key {key.id!r}, role {key.role}")
         with run.check("statement"):
             statement = read_statement(payload)
@@ -125,6 +128,7 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         statement=statement,
         statement_sha256=sha256_bytes(payload),
         key=key,
+        signer_sha256=signer_sha256,
         findings=opened.findings,
         smoke=opened.smoke,
         outcomes=run.ended(path),
@@ -164,10 +168,10 @@ def _envelope(archive: Archive) -> Envelope:
     return read_bundle(archive.read(BUNDLE, max_bytes=_MAX_BUNDLE_BYTES), what=BUNDLE)
 
 
-def _opened(envelope: Envelope, trust: Trust) -> tuple[bytes, Key]:
+def _opened(envelope: Envelope, trust: Trust) -> tuple[bytes, Key, Sha256]:
     keys: dict[PublicKey, Key] = {public: key for key, public in trust.role("scan")}
     payload, public = envelope.opened(*keys)
-    return payload, keys[public]
+    return payload, keys[public], public.sha256
 
 
 def _check_copies(archive: Archive, envelope: Envelope) -> None:

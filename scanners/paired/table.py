@@ -20,13 +20,13 @@ service's own confinement.
 | `not_applicable` | the host has none of what collides, and the reason is told |
 | `error` | the answer could not be read |
 
-Where the control's rule has an exception on record, a fail keeps its verdict and the reason is
+Where the control's rule has a waiver on record, a fail keeps its verdict and the reason is
 told beside it, as with the rules themselves.
 
 They run with `hardpan scan --paired`, and by themselves for profiles with the layers
 `ml_frameworks` or `sovereign_stack`. Like the checks of the running system they are evidence, not
 rules: `--fail-on` counts rules, and an auditor's policy limits them by `max_paired`, where
-exceptions count as fails.
+waivers count as fails.
 
 The actions run as the user and with the settings of `hardpan-llm.service`, read from systemd;
 where that unit is not there, in a default that the evidence names as one. One setting is widened,

@@ -1,4 +1,4 @@
-"""What a report is, and the table of them."""
+"""What a report is, and the table of the formats it is written in."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,18 +28,73 @@ class Renderer(Protocol):
         """The file's content."""
 
 
-REPORTS = {
-    "findings": "scanners.report.json_documents:FindingsJson",
-    "html": "scanners.report.html:Html",
-    "junit": "scanners.report.junit:ChecksJunit",
-    "junit-rules": "scanners.report.junit:RulesJunit",
-    "smoke": "scanners.report.json_documents:SmokeJson",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One format of the table."""
+
+    file: str
+    """Its name in the evidence."""
+
+    about: str
+    """What it is, and who reads it."""
+
+    renderer: str
+    """``module:class``; the module is imported only when the format is drawn."""
+
+    attached: bool = True
+    """Whether evidence carries it; one that it does not is drawn by ``hardpan export``."""
+
+    of_smoke: bool = False
+    """True for what exists only where a smoke test ran."""
+
+
+FORMATS = {
+    "findings": Format(
+        file="findings.json",
+        about="the findings, rule by rule: what every other format is drawn from",
+        renderer="scanners.report.json_documents:FindingsJson",
+    ),
+    "html": Format(
+        file="report.html",
+        about="one page for people, opens offline",
+        renderer="scanners.report.html:Html",
+    ),
+    "junit": Format(
+        file="junit.xml",
+        about="the testinfra and paired checks for CI systems",
+        renderer="scanners.report.junit:ChecksJunit",
+    ),
+    "junit-rules": Format(
+        file="junit-rules.xml",
+        about="the rules for CI systems",
+        renderer="scanners.report.junit:RulesJunit",
+    ),
+    "smoke": Format(
+        file="smoke.json",
+        about="the AI workload's figures",
+        renderer="scanners.report.json_documents:SmokeJson",
+        of_smoke=True,
+    ),
 }
+"""Every format; a new one is a file beside this one and a row here."""
 
 
 def renderer(name: str) -> Renderer:
-    """Make the renderer called ``name``; its module is imported only now."""
-    if name not in REPORTS:
-        raise InputError(f"no report {name!r}", hint=f"known: {', '.join(sorted(REPORTS))}")
-    module, _, cls = REPORTS[name].partition(":")
+    """Make the renderer called ``name``; its module is imported only now.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    if name not in FORMATS:
+        raise InputError(f"no format {name!r}", hint=f"known: {', '.join(sorted(FORMATS))}")
+    module, _, cls = FORMATS[name].renderer.partition(":")
     return cast(Renderer, getattr(import_module(module), cls)())
+
+
+def attached(report: Report) -> dict[str, bytes]:
+    """File name -> content, for all formats that evidence carries."""
+    return {
+        made.file: renderer(name).render(report)
+        for name, made in FORMATS.items()
+        if made.attached and (report.smoke is not None or not made.of_smoke)
+    }

@@ -18,7 +18,7 @@ from scanners.model import Verdict
 VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
 SEVERITIES = ("high", "medium", "low", "unknown")
 OPEN = frozenset({"fail", "error", "unknown"})
-"""Verdicts that need someone's attention unless an exception is on record."""
+"""Verdicts that need someone's attention unless a waiver is on record."""
 
 T = TypeVar("T")
 Number = int | float
@@ -114,6 +114,22 @@ class ImagePart(Document):
     provenance_statement_sha256: HexDigest
 
 
+class WaiverPart(Document):
+    """Why a rule is left as it is, who answers for it, and until when."""
+
+    reason: str
+    owner: str
+    expires: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    """Its last day."""
+    holds: bool
+    """False when that day was over before the scan: then the rule is open."""
+
+    def said(self) -> str:
+        """All of it in one line."""
+        ended = "until" if self.holds else "ended on"
+        return f"{self.reason} ({self.owner}, {ended} {self.expires})"
+
+
 class Rule(Document):
     """One selected rule."""
 
@@ -121,8 +137,8 @@ class Rule(Document):
     title: str
     severity: Severity
     verdict: VerdictName
-    exception: str | None
-    """The reason on record for leaving it as it is; the verdict stays."""
+    waiver: WaiverPart | None
+    """What is on record for leaving it as it is; the verdict stays."""
     stig_ids: Many[str]
     sv_ids: Many[str]
     nist: Many[str]
@@ -135,8 +151,13 @@ class Rule(Document):
 
     @property
     def is_open(self) -> bool:
-        """True when it failed or could not be judged and no exception is on record."""
-        return self.verdict in OPEN and self.exception is None
+        """True when it failed or could not be judged and no waiver holds."""
+        return self.verdict in OPEN and not self.is_waived
+
+    @property
+    def is_waived(self) -> bool:
+        """True when it failed or could not be judged and a waiver holds."""
+        return self.verdict in OPEN and self.waiver is not None and self.waiver.holds
 
 
 class CheckPart(Document):
@@ -169,10 +190,15 @@ class PairPart(Document):
     verdict: PairVerdictName
     """``pass`` only where both halves were seen to hold."""
     reason: str
-    exception: str | None
-    """The reason on record for a control that does not hold; the verdict stays."""
+    waiver: WaiverPart | None
+    """What is on record for a control that does not hold; the verdict stays."""
     control: HalfPart
     action: HalfPart
+
+    @property
+    def is_waived(self) -> bool:
+        """True when a waiver is on record and holds."""
+        return self.waiver is not None and self.waiver.holds
 
 
 class PairedPart(Document):
@@ -182,9 +208,9 @@ class PairedPart(Document):
     """How the actions were confined, in the host's words."""
     pairs: Many[PairPart]
 
-    def excepted(self) -> int:
-        """How many that fail have an exception on record."""
-        return sum(p.verdict == "fail" and p.exception is not None for p in self.pairs)
+    def waived(self) -> int:
+        """How many that fail have a waiver on record."""
+        return sum(p.verdict == "fail" and p.is_waived for p in self.pairs)
 
     def counts(self) -> dict[str, int]:
         """Verdict -> number of conflicts; every verdict is there."""

@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 from profiles.model import RULE_PREFIX
 from scanners.fips.wording import wording
-from scanners.model import Half, Held, Pair, Scan, Smoke
+from scanners.model import Half, Held, Pair, Scan, Smoke, Waiver
 from scanners.report.documents import (
     VERDICTS,
     CheckPart,
@@ -25,6 +25,7 @@ from scanners.report.documents import (
     Severity,
     SmokeDocument,
     VerdictName,
+    WaiverPart,
 )
 
 
@@ -165,18 +166,29 @@ def _pair(made: Pair, scan: Scan) -> PairPart:
         resolution=clean(made.resolution),
         verdict=made.verdict.value,
         reason=clean(made.reason),
-        exception=_pair_exception(made, scan),
+        waiver=_pair_waiver(made, scan),
         control=_half(made.control),
         action=_half(made.action),
     )
 
 
-def _pair_exception(made: Pair, scan: Scan) -> str | None:
-    """Why the control is left as it is, where that alone failed and a rule of it is excepted."""
+def _pair_waiver(made: Pair, scan: Scan) -> WaiverPart | None:
+    """Why the control is left as it is, where that alone failed and a rule of it is waived."""
     if made.control.outcome is not Held.BROKEN or made.action.outcome in (Held.BROKEN, Held.ERROR):
         return None
     ids = (RULE_PREFIX + name for name in made.content)
-    return next((clean(scan.exceptions[i]) for i in ids if i in scan.exceptions), None)
+    return next((_waiver(scan.waivers[i]) for i in ids if i in scan.waivers), None)
+
+
+def _waiver(made: Waiver | None) -> WaiverPart | None:
+    if made is None:
+        return None
+    return WaiverPart(
+        reason=clean(made.reason),
+        owner=clean(made.owner),
+        expires=made.expires,
+        holds=made.holds,
+    )
 
 
 def _half(made: Half) -> HalfPart:
@@ -195,7 +207,7 @@ def _rules(scan: Scan) -> tuple[Rule, ...]:
             title=clean(r.title),
             severity=_severity(r.severity),
             verdict=cast(VerdictName, r.verdict.value),
-            exception=clean(scan.exceptions[r.rule_id]) if r.rule_id in scan.exceptions else None,
+            waiver=_waiver(scan.waivers.get(r.rule_id)),
             stig_ids=tuple(map(clean, r.stig_ids)),
             sv_ids=tuple(map(clean, r.sv_ids)),
             nist=tuple(map(clean, r.nist)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scanners.report.base import Report
-from scanners.report.documents import OPEN, SEVERITIES, VERDICTS, Findings, Rule
+from scanners.report.documents import SEVERITIES, VERDICTS, Findings, Rule
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_FOUND = 30
@@ -65,7 +65,7 @@ class Html:
             groups=groups(found),
             n_open=sum(r.is_open for r in found.rules),
             open_by_severity=found.open_by_severity(),
-            excepted=[r for r in found.rules if r.verdict in OPEN and not r.is_open],
+            waived=[r for r in found.rules if r.is_waived],
             not_checked=[r for r in found.rules if r.verdict == "notchecked"],
             bars=_bars(found),
             verdicts=[v for v in VERDICTS if found.counts[v] or (found.before or {}).get(v)],

@@ -51,7 +51,7 @@ class ChecksJunit:
 
 
 class RulesJunit:
-    """``junit-rules.xml``: the rules; an excepted failure is skipped, with its reason."""
+    """``junit-rules.xml``: the rules; a waived failure is skipped, with its reason."""
 
     def render(self, report: Report) -> bytes:
         """One test case per selected rule."""
@@ -64,8 +64,8 @@ def _rule_case(rule: Rule, classname: str) -> _Case:
     tag, message = _TAGS.get(rule.verdict, ""), f"{rule.verdict}: {rule.title}"
     if rule.verdict in _NO_ANSWER:
         tag, message = "skipped", rule.verdict
-    elif tag and rule.exception is not None:
-        tag, message = "skipped", f"{rule.verdict}, exception: {rule.exception}"
+    elif tag and rule.waiver is not None and rule.is_waived:
+        tag, message = "skipped", f"{rule.verdict}, waiver: {rule.waiver.said()}"
     return _Case(classname=classname, name=rule.rule_id, took_s=0, tag=tag, message=message)
 
 
@@ -74,8 +74,8 @@ def _pair_case(pair: PairPart) -> _Case:
     halves = (("control", pair.control), ("action", pair.action))
     found = [f"{name} {half.outcome}: {half.found}" for name, half in halves]
     tag, first = tags.get(pair.verdict, "skipped"), f"{pair.verdict}: {pair.reason}"
-    if tag and pair.exception is not None:
-        tag, first = "skipped", f"{pair.verdict}, exception: {pair.exception}"
+    if tag and pair.waiver is not None and pair.is_waived:
+        tag, first = "skipped", f"{pair.verdict}, waiver: {pair.waiver.said()}"
     return _Case(
         classname="hardpan.paired",
         name=pair.conflict,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from scanners.report.documents import OPEN, Findings, PairedPart, SmokeDocument
+from scanners.report.documents import Findings, PairedPart, SmokeDocument
 
 _SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "informational")
 
@@ -43,9 +43,9 @@ def _fips(findings: Findings) -> str:
 
 
 def _open(findings: Findings) -> str:
-    excepted = sum(r.verdict in OPEN and not r.is_open for r in findings.rules)
+    waived = sum(r.is_waived for r in findings.rules)
     by_severity = ", ".join(f"{n} {s}" for s, n in findings.open_by_severity().items() if n)
-    return f"{by_severity or 'none'}; {excepted} with an exception on record"
+    return f"{by_severity or 'none'}; {waived} with a waiver on record"
 
 
 def _paired(paired: PairedPart | None) -> list[tuple[str, str]]:
@@ -54,7 +54,7 @@ def _paired(paired: PairedPart | None) -> list[tuple[str, str]]:
     by = paired.counts()
     parts = [f"{by['pass']} hold both"]
     if by["fail"]:
-        parts.append(f"{by['fail']} do not ({paired.excepted()} with an exception on record)")
+        parts.append(f"{by['fail']} do not ({paired.waived()} with a waiver on record)")
     told = (("not_checked", "not checked"), ("error", "in error"))
     parts += [f"{by[v]} {words}" for v, words in told if by[v]]
     parts.append(f"{by['not_applicable']} not applicable")

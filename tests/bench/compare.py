@@ -17,7 +17,7 @@ class Left:
     rule: str
     verdict: str
     reason: str
-    excepted: bool
+    waived: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class Compared:
     """Rules that fail after our layer and that the profile does not except."""
 
     @property
-    def unexcused(self) -> tuple[Left, ...]:
-        """What is left without an exception of the profile."""
-        return tuple(x for x in self.left if not x.excepted)
+    def unwaived(self) -> tuple[Left, ...]:
+        """What is left without a waiver of the profile."""
+        return tuple(x for x in self.left if not x.waived)
 
 
 def compared(
@@ -52,7 +52,7 @@ def compared(
     ours: Evaluation,
     theirs: Evaluation,
     *,
-    excepted: Mapping[str, str],
+    waived: Mapping[str, str],
     told: Mapping[str, str],
 ) -> Compared:
     """Who mended what; ``told`` is what our layer said of the rules it did not mend."""
@@ -69,12 +69,12 @@ def compared(
             Left(
                 rule=_short(r),
                 verdict=own.get(r, Verdict.ERROR).value,
-                reason=excepted.get(r) or told.get(r) or "no reason is known",
-                excepted=r in excepted,
+                reason=waived.get(r) or told.get(r) or "no reason is known",
+                waived=r in waived,
             )
             for r in sorted(by_them - by_us)
         ),
-        still_bad=tuple(_short(r) for r, v in own.items() if v in BAD and r not in excepted),
+        still_bad=tuple(_short(r) for r, v in own.items() if v in BAD and r not in waived),
         only_ours=tuple(sorted(_short(r) for r in by_us - by_them)),
         broken=tuple(sorted(_short(r) for r in good if own.get(r) in BAD)),
         broken_by_playbook=tuple(sorted(_short(r) for r in good if other.get(r) in BAD)),

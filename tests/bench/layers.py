@@ -24,7 +24,7 @@ from profiles.load import load
 from profiles.model import Profile
 from scanners.content.datastream import Source, find
 from scanners.model import Evaluation
-from scanners.pipeline import assess, exceptions
+from scanners.pipeline import assess, waivers
 from tests.bench.compare import WORTH, Compared, compared
 from tests.bench.playbook import LIMIT_S, Played, collections, generate, play
 from tests.integration.lab_host import LabHost, Payload, lab_host, unpacked
@@ -83,7 +83,7 @@ def main(cache: Path, keep: Path | None, as_json: bool, quick: int | None) -> No
         click.echo(json.dumps(_result(ours, played, found), indent=2))
     else:
         click.echo(_table(ours, played, found))
-    raise SystemExit(0 if ours.apply_s <= WORTH * played.took_s and not found.unexcused else 1)
+    raise SystemExit(0 if ours.apply_s <= WORTH * played.took_s and not found.unwaived else 1)
 
 
 def _ours(bench: Bench) -> Ours:
@@ -139,7 +139,7 @@ def _played(
     only: Sequence[str] = (),
     limit_s: int = LIMIT_S,
 ) -> Played:
-    skip = [e.rule_id.rpartition("_rule_")[2] for e in bench.profile.stig.exceptions]
+    skip = [w.rule for w in bench.profile.stig.waivers]
     return play(
         playbook,
         host.guest,
@@ -158,8 +158,9 @@ def _fresh(bench: Bench, name: str) -> AbstractContextManager[LabHost]:
 
 def _compared(bench: Bench, ours: Ours, theirs: Evaluation) -> Compared:
     told = {o.rule_id: f"{o.outcome}: {o.detail}" for o in ours.receipt.outcomes}
-    excepted = exceptions(bench.profile)
-    return compared(ours.before, ours.after, theirs, excepted=excepted, told=told)
+    rules = (r.rule_id for r in theirs.results)
+    waived = {r: w.reason for r, w in waivers(bench.profile, rules).items() if w.holds}
+    return compared(ours.before, ours.after, theirs, waived=waived, told=told)
 
 
 def _after(host: LabHost, bench: Bench) -> Evaluation:
@@ -216,11 +217,11 @@ def _table(ours: Ours, played: Played, found: Compared) -> str:
     if not played.ended:
         lines.append("The playbook was ended by the time limit: it needs more than that.")
     recap = ", ".join(f"{n} {name}" for name, n in played.counts.items() if n)
-    excepted = len(found.left) - len(found.unexcused)
+    waived = len(found.left) - len(found.unwaived)
     lines += [
         "",
         f"the playbook: {played.tasks} tasks, {played.begun} begun; {recap or 'no recap'}",
-        f"still failing after ours, not excepted: {_names(found.still_bad)}",
+        f"still failing after ours, not waived: {_names(found.still_bad)}",
         f"passed before, fails after ours: {_names(found.broken)}",
     ]
     if played.ended:
@@ -228,10 +229,9 @@ def _table(ours: Ours, played: Played, found: Compared) -> str:
             f"passed before, fails after the playbook: {_names(found.broken_by_playbook)}",
             f"mended by ours alone: {len(found.only_ours)}",
         ]
-    lines.append(f"mended by the playbook alone: {len(found.left)}, {excepted} of them excepted")
+    lines.append(f"mended by the playbook alone: {len(found.left)}, {waived} of them waived")
     lines += [
-        f"  {x.rule} ({x.verdict}{', excepted' if x.excepted else ''}): {x.reason}"
-        for x in found.left
+        f"  {x.rule} ({x.verdict}{', waived' if x.waived else ''}): {x.reason}" for x in found.left
     ]
     return "\n".join(lines)
 

@@ -21,7 +21,7 @@ def made(verdicts: dict[str, Verdict]) -> Evaluation:
 
 def test_what_both_mend_and_what_neither_mends_is_not_left() -> None:
     both = made({**BEFORE, "a": V.PASS})
-    found = compared(made(BEFORE), both, both, excepted={}, told={})
+    found = compared(made(BEFORE), both, both, waived={}, told={})
 
     assert (found.before, found.mended, found.mended_by_playbook) == (4, 1, 1)
     assert (found.left, found.only_ours, found.broken) == ((), (), ())
@@ -29,32 +29,32 @@ def test_what_both_mend_and_what_neither_mends_is_not_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("excepted", "told", "left"),
+    ("waived", "told", "left"),
     [
-        ({}, {}, Left(rule="b", verdict="fail", reason="no reason is known", excepted=False)),
-        ({}, {"b": "error: x"}, Left(rule="b", verdict="fail", reason="error: x", excepted=False)),
-        ({"b": "why"}, {"b": "x"}, Left(rule="b", verdict="fail", reason="why", excepted=True)),
+        ({}, {}, Left(rule="b", verdict="fail", reason="no reason is known", waived=False)),
+        ({}, {"b": "error: x"}, Left(rule="b", verdict="fail", reason="error: x", waived=False)),
+        ({"b": "why"}, {"b": "x"}, Left(rule="b", verdict="fail", reason="why", waived=True)),
     ],
 )
 def test_a_rule_that_only_the_playbook_mends_is_left_with_its_reason(
-    excepted: dict[str, str], told: dict[str, str], left: Left
+    waived: dict[str, str], told: dict[str, str], left: Left
 ) -> None:
     found = compared(
         made(BEFORE),
         made({**BEFORE, "a": V.PASS, "d": V.FAIL}),
         made({**BEFORE, "b": V.PASS}),
-        excepted={PREFIX + r: why for r, why in excepted.items()},
+        waived={PREFIX + r: why for r, why in waived.items()},
         told={PREFIX + r: why for r, why in told.items()},
     )
 
     assert found.left == (left,)
-    assert found.unexcused == (() if left.excepted else (left,))
+    assert found.unwaived == (() if left.waived else (left,))
     assert found.only_ours == ("a",)
-    assert found.still_bad == (("c", "d", "e") if excepted else ("b", "c", "d", "e"))
+    assert found.still_bad == (("c", "d", "e") if waived else ("b", "c", "d", "e"))
     assert (found.broken, found.broken_by_playbook) == (("d",), ())
 
 
 def test_a_rule_without_a_verdict_afterwards_is_not_mended() -> None:
-    found = compared(made(BEFORE), made({}), made({"a": V.PASS}), excepted={}, told={})
+    found = compared(made(BEFORE), made({}), made({"a": V.PASS}), waived={}, told={})
 
     assert [(x.rule, x.verdict) for x in found.left] == [("a", "error")]

@@ -24,6 +24,7 @@ from scanners.model import (
     Scan,
     Smoke,
     Verdict,
+    Waiver,
 )
 from tests.unit.fips import told
 
@@ -140,6 +141,12 @@ def rule(n: int, verdict: Verdict, **more: object) -> RuleResult:
     return replace(base, **more)  # type: ignore[arg-type]
 
 
+WAIVER = Waiver(
+    reason="needed by the build, see T-1",
+    owner="build team",
+    expires="2027-01-31",
+    holds=True,
+)
 RULES = (
     rule(1, Verdict.PASS, engine="OVAL", stig_ids=("RHEL-09-211010",)),
     rule(
@@ -159,7 +166,7 @@ RULES = (
 
 
 def scan(**changes: object) -> Scan:
-    """A scan of five rules: one passes, one fails openly, one with an exception."""
+    """A scan of five rules: one passes, one fails openly, one with a waiver."""
     base = Scan(
         profile="lab-stig",
         host=HOST,
@@ -186,7 +193,7 @@ def scan(**changes: object) -> Scan:
         smoke=SMOKE,
         packages=("audit-0:3.1.2-2.el9.x86_64", "bash-0:5.2-1.el9.x86_64"),
         raw={"arf-1.xml": b"<arf/>" * 100, "arf-2.xml": b"<arf>2</arf>"},
-        exceptions={RULES[2].rule_id: "needed by the build, see T-1"},
+        waivers={RULES[2].rule_id: WAIVER},
         started=STARTED,
         finished=FINISHED,
         fips=FIPS,

@@ -5,6 +5,7 @@ import pytest
 
 from hardpan import cli, clock
 from hardpan.errors import Exit
+from scanners.report.base import FORMATS
 from tests.unit.evidence.forge import NOW, Lab
 
 
@@ -86,7 +87,7 @@ def test_show_says_when_nobody_vouches(lab: Lab, capsys: pytest.CaptureFixture[s
 
     assert code == Exit.DONE
     assert out.startswith("NOT VERIFIED: ")
-    assert "open        1 high; 1 with an exception on record" in out
+    assert "open        1 high; 1 with a waiver on record" in out
 
 
 def test_show_with_a_policy_verifies_first(
@@ -111,6 +112,32 @@ def test_show_as_json_says_whether_it_was_verified(
 
     assert answer["verified"] is False
     assert answer["findings"]["host"]["hostname"] == "lab"
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_export_draws_what_the_evidence_carries(
+    lab: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str
+) -> None:
+    arguments = ["export", str(lab.good), "--policy", _policy(lab, tmp_path), "--as", name]
+    carried = lab.files().get(FORMATS[name].file)
+
+    assert cli.run(arguments) == Exit.DONE
+    drawn = capsysbinary.readouterr().out
+    assert cli.run([*arguments, "-o", str(tmp_path / "made")]) == Exit.DONE
+    assert drawn == (tmp_path / "made").read_bytes()
+    assert drawn == carried or not FORMATS[name].attached
+
+
+def test_export_draws_nothing_from_what_does_not_verify(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = str(lab.signed(lab.statement(), signer=lab.build))
+    out = tmp_path / "made"
+    arguments = ["export", forged, "--policy", _policy(lab, tmp_path), "--as", "html"]
+
+    assert cli.run([*arguments, "-o", str(out)]) == Exit.TRUST
+    assert capsys.readouterr().out == ""
+    assert not out.exists()
 
 
 def test_keys_new_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

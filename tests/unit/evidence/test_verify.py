@@ -159,7 +159,7 @@ STATEMENTS: list[tuple[Callable[[Any], object], str, str]] = [
     (_result("selected", 4), "findings", "disagrees with the statement: selected"),
     (_result("selected", "5"), "statement", "results.selected"),
     (_result("score", "99.00"), "findings", "score"),
-    (_result("exceptions", 0), "findings", "exceptions"),
+    (_result("waivers", 0), "findings", "waivers"),
     (_result("before", None), "findings", "counts before"),
     (_drop("predicate", "results", "before"), "statement", "before: Field required"),
     (_drop("predicate", "results", "counts", "error"), "statement", "a count for each of"),
@@ -213,6 +213,9 @@ def test_an_unknown_field_in_the_predicate_passes(lab: Lab) -> None:
     assert lab.verify(lab.changed(add)).key.id == "scan"
 
 
+_WAIVER = {"reason": "it is fine", "owner": "me", "expires": "2027-11-30", "holds": True}
+
+
 def _findings(lab: Lab, change: Callable[[Any], object]) -> Path:
     findings = json.loads(lab.files()["findings.json"])
     change(findings)
@@ -226,7 +229,9 @@ def _findings(lab: Lab, change: Callable[[Any], object]) -> Path:
         (lambda f: f["rules"].append(f["rules"][0]), "a rule twice, selected, counts"),
         (_set("rules", 1, "verdict")("pass"), "counts"),
         (_set("rules", 1, "verdict")("PASS"), "rules.1.verdict"),
-        (_set("rules", 1, "exception")("it is fine"), "exceptions"),
+        (_set("rules", 1, "waiver")("it is fine"), "rules.1.waiver"),
+        (_set("rules", 1, "waiver")(_WAIVER), "waivers"),
+        (_set("rules", 1, "waiver")({**_WAIVER, "expires": "soon"}), "rules.1.waiver.expires"),
         (_set("rules", 1, "ruleId")("xccdf_other"), "selected rules"),
         (_set("counts", "fail")(0), "counts"),
         (_set("schemaVersion")("9"), "schemaVersion"),
@@ -246,7 +251,7 @@ def test_a_scan_in_which_nothing_applied_is_refused(lab: Lab, tmp_path: Path) ->
     rules = tuple(replace(r, verdict=Verdict.NOT_APPLICABLE) for r in samples.RULES)
     for results, said in ((rules, "every rule is notapplicable"), ((), "nothing was scanned")):
         made = samples.scan()
-        made = replace(made, evaluation=replace(made.evaluation, results=results), exceptions={})
+        made = replace(made, evaluation=replace(made.evaluation, results=results), waivers={})
 
         _refused(lab, samples.write(made, lab.scan, tmp_path), "findings", said)
 

@@ -34,14 +34,14 @@ def told(*rules: dict[str, object], late: object = ()) -> bytes:
     return json.dumps({"rules": rules, "late": late}).encode()
 
 
-def test_exceptions_and_rules_without_a_fix_are_settled_and_not_sent() -> None:
+def test_waivers_and_rules_without_a_fix_are_settled_and_not_sent() -> None:
     asked = [remedy("a"), remedy("b"), remedy("nameless", " \n"), remedy("mount_option_tmp_nodev")]
 
     made = batch(asked, {P + "b": "because"})
 
     assert made.sent == (P + "a",)
     assert [(o.rule_id.removeprefix(P), o.outcome) for o in made.settled] == [
-        ("b", "excepted"),
+        ("b", "waived"),
         ("nameless", "no_fix"),
         ("mount_option_tmp_nodev", "no_fix"),
     ]

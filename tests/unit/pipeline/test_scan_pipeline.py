@@ -20,28 +20,35 @@ def test_the_checks_expect_what_the_profile_says() -> None:
     assert not any(p.startswith("@") for p in wanted.packages)
 
 
-def test_an_exception_has_its_owner_and_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiver_has_its_owner_and_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, tzinfo=UTC))
 
-    held = pipeline.exceptions(load("lab-stig"))
+    rule = "xccdf_org.ssgproject.content_rule_encrypt_partitions"
+    other = "xccdf_org.ssgproject.content_rule_service_auditd_enabled"
+    held = pipeline.waivers(load("lab-stig"), (rule, other))
 
-    reason = held["xccdf_org.ssgproject.content_rule_encrypt_partitions"]
-    assert reason.endswith("(hardpan maintainers, until 2027-11-30)")
+    assert list(held) == [rule]
+    assert (held[rule].owner, held[rule].expires) == ("hardpan maintainers", "2027-11-30")
+    assert held[rule].holds
 
 
-def test_an_expired_exception_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    last = max(e.expires for e in load("lab-stig").stig.exceptions)
+def test_a_waiver_holds_to_the_end_of_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = load("lab-stig")
+    rules = [w.rule for w in profile.stig.waivers]
+    last = max(w.expires for w in profile.stig.waivers)
     on_the_day = datetime(last.year, last.month, last.day, 23, 59, tzinfo=UTC)
     monkeypatch.setattr(clock, "now", lambda: on_the_day)
 
-    assert pipeline.exceptions(load("lab-stig"))
+    assert any(w.holds for w in pipeline.waivers(profile, rules).values())
 
     after = date.fromordinal(last.toordinal() + 1)
     monkeypatch.setattr(
         clock, "now", lambda: datetime(after.year, after.month, after.day, tzinfo=UTC)
     )
 
-    assert pipeline.exceptions(load("lab-stig")) == {}
+    ended = pipeline.waivers(profile, rules)
+    assert set(ended) == set(rules)
+    assert not any(w.holds for w in ended.values())
 
 
 def test_the_smoke_test_works_as_hard_as_the_profile_says() -> None:

@@ -43,7 +43,7 @@ hardware: {accelerator: none}
 machine: {vcpus: 2, memory: 4 GiB, firmware: uefi}
 stig:
   content: rhel9
-  exceptions:
+  waivers:
     - {rule: encrypt_partitions, reason: A test., owner: me, expires: 2027-11-30}
 layers: [stig]
 """.replace("HASH", "0123456789ABCDEF" * 8)

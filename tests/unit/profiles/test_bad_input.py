@@ -43,14 +43,14 @@ VALUES = [
     ("[audit=1", "[mitigations=off", "switches off the processor's mitigations"),
     ("[audit=1", "[inst.sshd", "is for the installer, not for the installed system"),
     ("[audit=1", '["audit=1 init=/bin/sh"', "expected one kernel argument"),
-    ("pti=on, ", "", "boot.kernel_arguments: expected pti=on (STIG) or an exception for grub2"),
+    ("pti=on, ", "", "boot.kernel_arguments: expected pti=on (STIG) or a waiver for grub2"),
     # Storage.
     ("    reason: A test.\n", "", "expected a reason for 'mode: none'"),
     ("mount: /tmp", "mount: tmp", "storage.partitions[4].mount: expected an absolute mount point"),
     ("mount: /tmp", "mount: /../tmp", "found '/../tmp'"),
     ("mount: /tmp", "mount: /home", "storage.partitions[4].mount: /home is there twice"),
     ("mount: /, ", "mount: /srv, ", "expected a partition for /: an image has a root partition"),
-    ("mount: /tmp", "mount: /opt", "expected a partition for /tmp or an exception for partition"),
+    ("mount: /tmp", "mount: /opt", "expected a partition for /tmp or a waiver for partition"),
     ("fstype: efi", "fstype: xfs", "expected efi for /boot/efi and for nothing else"),
     ("fstype: efi", "fstype: btrfs", "expected xfs, ext4, efi or swap, found 'btrfs'"),
     ("[umask=0077, nosuid]", "[umask=0077]", "expected /boot/efi with nosuid (STIG)"),
@@ -75,11 +75,11 @@ VALUES = [
     ("layers: [stig]", "layers: [stig, stig]", "layers[1]: stig is there twice"),
     ("layers: [stig]", "layers: [ml_cpu, stig]", "ml_cpu needs 'accelerator: cpu', found 'none'"),
     ("remove: [vsftpd]", "remove: [aide]", "packages.remove[0]: aide is to be installed too, by p"),
-    # Exceptions.
-    ("owner: me, ", "", "stig.exceptions[0].owner: is missing"),
+    # Waivers.
+    ("owner: me, ", "", "stig.waivers[0].owner: is missing"),
     ("expires: 2027-11-30", "expires: 30.11.2027", "expected a day as 2027-11-30"),
     ("expires: 2027-11-30", "expires: 2027-11-31", "expected a day that exists"),
-    ("expires: 2027-11-30", "expires: soon", "stig.exceptions[0].expires: expected a day"),
+    ("expires: 2027-11-30", "expires: soon", "stig.waivers[0].expires: expected a day"),
     ("reason: A test., owner", 'reason: "", owner', "expected one line of plain ASCII text"),
 ]
 

@@ -34,7 +34,7 @@ AMD = (
 
 @pytest.fixture
 def layered(good: str) -> str:
-    """A good profile with all three layers and the exception that tuned needs."""
+    """A good profile with all three layers and the waiver that tuned needs."""
     return good.replace("layers: [stig]\n", TUNED + ALL)
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_setting_is_named_with_its_place(
 
 
 CHANGES = [
-    (TUNED, "", "expected an exception for package_tuned_removed with the layer tuning"),
+    (TUNED, "", "expected a waiver for package_tuned_removed with the layer tuning"),
     ("[audit=1", "[lockdown=none", "lockdown= is the section kernel_hardening's to set"),
     ("[audit=1", "[iommu=pt", "iommu= is the section tuning's to set, found 'iommu=pt' here"),
     ("{accelerator: none}", NVIDIA, "the kernel would refuse NVIDIA's unsigned module"),
@@ -162,7 +162,7 @@ def test_without_the_layer_nothing_is_added(profile_file: Write, good: str) -> N
     assert load(profile_file(good)).kernel_arguments[-1] == "vsyscall=none"
 
 
-def test_static_tuning_installs_no_daemon_and_needs_no_exception(
+def test_static_tuning_installs_no_daemon_and_needs_no_waiver(
     profile_file: Write, layered: str
 ) -> None:
     text = layered.replace(TUNED, "").replace("remove: [vsftpd]", "remove: [tuned]")

@@ -90,7 +90,7 @@ def test_check_warns_of_an_exception_that_has_ended(
 ) -> None:
     run(check, profile_file(good.replace("2027-11-30", "2025-01-01")))
 
-    assert "the exception for encrypt_partitions ended on 2025-01-01" in capsys.readouterr().err
+    assert "the waiver for encrypt_partitions ended on 2025-01-01" in capsys.readouterr().err
 
 
 def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,9 +111,9 @@ def test_render_writes_what_a_build_starts_from(tmp_path: Path, key: Path) -> No
 
     assert sorted(p.name for p in out.iterdir()) == [
         "build.yaml",
-        "exceptions.yaml",
         "ks.cfg",
         "layers.yaml",
+        "waivers.yaml",
     ]
     build = yaml.safe_load((out / "build.yaml").read_text("utf-8"))
     assert build["boot_arguments"][1] == "fips=1"

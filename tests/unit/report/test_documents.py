@@ -35,12 +35,29 @@ def test_findings_of_an_older_hardpan_are_read_and_match_the_schema() -> None:
     assert Findings.model_validate(data).paired is None
 
 
-def test_an_exception_stands_beside_the_fail_never_in_its_place() -> None:
-    rules = {r.rule_id: r for r in fill.findings(samples.scan()).rules}
-    excepted = rules[samples.RULES[2].rule_id]
+def test_a_waiver_that_ended_excuses_nothing() -> None:
+    ended = replace(samples.WAIVER, holds=False)
+    scan = replace(samples.scan(), waivers={samples.RULES[2].rule_id: ended})
+    made = fill.findings(scan)
+    rule = next(r for r in made.rules if r.rule_id == samples.RULES[2].rule_id)
 
-    assert (excepted.verdict, excepted.exception) == ("fail", "needed by the build, see T-1")
-    assert not excepted.is_open
+    assert rule.is_open
+    assert not rule.is_waived
+    assert rule.waiver is not None
+    assert "ended on 2027-01-31" in rule.waiver.said()
+    assert sum(made.open_by_severity().values()) == 1 + sum(
+        fill.findings(samples.scan()).open_by_severity().values()
+    )
+
+
+def test_a_waiver_stands_beside_the_fail_never_in_its_place() -> None:
+    rules = {r.rule_id: r for r in fill.findings(samples.scan()).rules}
+    waived = rules[samples.RULES[2].rule_id]
+
+    assert waived.verdict == "fail"
+    assert waived.waiver is not None
+    assert waived.waiver.said() == "needed by the build, see T-1 (build team, until 2027-01-31)"
+    assert not waived.is_open
     assert rules[samples.RULES[1].rule_id].is_open
 
 

@@ -11,7 +11,7 @@ from lxml import html as parser
 from hardpan.errors import InputError
 from scanners.model import Check, Held, Paired, PairVerdict, Scan, Verdict
 from scanners.report import fill, summary
-from scanners.report.base import REPORTS, Report, renderer
+from scanners.report.base import FORMATS, Report, renderer
 from scanners.report.html import segments
 from tests.unit.evidence import samples
 
@@ -53,7 +53,7 @@ def _evil() -> Scan:
         profile=EVIL,
         host=replace(samples.HOST, **host),
         evaluation=replace(samples.scan().evaluation, results=rules),
-        exceptions={rules[1].rule_id: EVIL},
+        waivers={rules[1].rule_id: replace(samples.WAIVER, reason=EVIL)},
         checks=tuple(
             Check(name=EVIL, outcome=o, message=EVIL, took_s=0.5)
             for o in ("passed", "failed", "error", "skipped")
@@ -92,7 +92,7 @@ def _evil() -> Scan:
     )
 
 
-@pytest.mark.parametrize("name", sorted(REPORTS))
+@pytest.mark.parametrize("name", sorted(FORMATS))
 @pytest.mark.parametrize(
     "scan",
     [samples.scan(), _evil(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
@@ -105,8 +105,8 @@ def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan:
     assert b"\x00" not in drawn
 
 
-def test_an_unknown_report_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="no report 'pdf'"):
+def test_an_unknown_format_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="no format 'pdf'"):
         renderer("pdf")
 
 
@@ -215,7 +215,7 @@ def test_the_page_shows_both_halves_and_their_evidence() -> None:
     assert "expected: a state" in text
 
 
-def test_an_exception_for_the_controls_rule_stands_beside_the_pairs_fail() -> None:
+def test_a_waiver_for_the_controls_rule_stands_beside_the_pairs_fail() -> None:
     broken, holds = samples.half(Held.BROKEN), samples.half(Held.HOLDS)
     control = samples.pair("a", PairVerdict.FAIL, broken, holds)
     action = samples.pair("b", PairVerdict.FAIL, holds, broken)
@@ -224,15 +224,15 @@ def test_an_exception_for_the_controls_rule_stands_beside_the_pairs_fail() -> No
     pairs = etree.fromstring(renderer("junit").render(report))[1]
 
     assert report.findings.paired is not None
-    told = [(p.verdict, p.exception) for p in report.findings.paired.pairs]
+    told = [(p.verdict, p.waiver and p.waiver.reason) for p in report.findings.paired.pairs]
     # What excuses a control excuses no AI action that fails beside it.
     assert told == [("fail", "needed by the build, see T-1"), ("fail", None), ("fail", None)]
     tags = [[child.tag for child in case] for case in pairs]
     assert tags == [["skipped"], ["failure"], ["failure"]]
     said = "\n".join(summary.lines(report.findings, None))
-    assert "0 hold both, 3 do not (1 with an exception on record)" in said
+    assert "0 hold both, 3 do not (1 with a waiver on record)" in said
     page = renderer("html").render(report).decode()
-    assert "Exception on record: needed by the build, see T-1" in page
+    assert "Waiver on record: needed by the build, see T-1" in page
 
 
 def test_a_scan_without_paired_checks_has_no_word_of_them() -> None:
@@ -248,7 +248,7 @@ def test_the_summary_counts_the_pairs_and_names_what_failed() -> None:
     said = "\n".join(summary.lines(report.findings, report.smoke))
 
     assert (
-        "paired checks  1 hold both, 1 do not (0 with an exception on record), "
+        "paired checks  1 hold both, 1 do not (0 with a waiver on record), "
         "1 not checked, 1 in error, 1 not applicable" in said
     )
     assert "egress: fail, because" in said
@@ -261,7 +261,10 @@ def test_junit_of_the_rules_skips_what_is_excepted_or_not_checked() -> None:
     tags = [[child.tag for child in case] for case in suite]
 
     assert tags == [[], ["failure"], ["skipped"], ["skipped"], ["skipped"]]
-    assert suite[2][0].get("message") == "fail, exception: needed by the build, see T-1"
+    assert (
+        suite[2][0].get("message")
+        == "fail, waiver: needed by the build, see T-1 (build team, until 2027-01-31)"
+    )
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "1", "3")
 
 
