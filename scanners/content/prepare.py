@@ -8,6 +8,7 @@ from scanners.content import remedies as fixes
 from scanners.content.benchmark import Benchmark, full_profile_id, read
 from scanners.content.datastream import Source
 from scanners.content.derive import derive
+from scanners.content.shortcuts import shorten
 from scanners.content.slim import slim, together
 from scanners.content.split import deal
 from scanners.content.twins import merge_twins
@@ -51,6 +52,7 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
     bundles = together(root, profile_id, name)
     slim(root, profile_id, name)
     merged = merge_twins(root)
+    shortened = shorten(root)
     whole = save(root)
     order = [r.rule_id for r in bench.rules]
     made = tuple(_part(whole, profile_id, name, ids) for ids in deal(bundles, parts, order=order))
@@ -61,7 +63,7 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
             source_sha256=source.sha256,
             derived_sha256=sha256_bytes(derived),
             origin=source.origin,
-            derivation=_told(added, merged, made),
+            derivation=_told(added, merged, shortened, made),
         ),
         benchmark=bench,
         parts=made,
@@ -86,10 +88,12 @@ def _part(whole: bytes, profile_id: str, name: str, ids: tuple[str, ...]) -> Par
     return Part(data=data, sha256=sha256_bytes(data), rule_ids=ids)
 
 
-def _told(added: tuple[str, ...], merged: int, parts: tuple[Part, ...]) -> str:
+def _told(added: tuple[str, ...], merged: int, shortened: int, parts: tuple[Part, ...]) -> str:
     lines = [f"added {line}" for line in added]
     if merged:
         lines.append(f"merged {merged} OVAL objects, states and variables into identical ones")
+    if shortened:
+        lines.append(f"left what belongs to 0 out of {shortened} OVAL objects first, and tested 0")
     lines += [
         f"evaluated part {n} of {len(parts)}: {len(p.rule_ids)} rules, sha256 {p.sha256}"
         for n, p in enumerate(parts, 1)

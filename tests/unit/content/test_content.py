@@ -159,8 +159,7 @@ def test_what_asks_systemd_is_asked_by_one_process() -> None:
 
     dealt = split.deal([[r] for r in [*services, *heavy]], 2, order=[*services, *heavy])
 
-    assert tuple(services) in dealt
-    assert tuple(heavy) in dealt
+    assert any(set(services) <= set(part) for part in dealt)
 
 
 def test_there_is_no_empty_part() -> None:
