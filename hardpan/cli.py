@@ -17,6 +17,7 @@ VERBS = {
         "Build an unattended ISO or an image.",
     ),
     "check": ("builder.commands.check:check", "Validate profiles; tell every problem at once."),
+    "diff": ("scanners.commands.diff:diff", "Tell what changed between two scans."),
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
     "export": ("scanners.commands.export:export", "Write evidence in another format."),
     "keys": ("scanners.commands.keys:keys", "Make and show signing keys."),

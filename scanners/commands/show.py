@@ -6,11 +6,10 @@ import click
 
 from hardpan import clock
 from hardpan.files import canonical_json
+from scanners.commands.vouched import NOT_VERIFIED
 from scanners.evidence.policy import load_policy
 from scanners.evidence.verify import Opened, Verified, open_unverified, verify
 from scanners.report import summary
-
-_WARNING = "NOT VERIFIED: anyone could have written this; give --policy to check it"
 
 
 @click.command()
@@ -21,7 +20,7 @@ def show(evidence: Path, policy: Path | None, as_json: bool) -> None:
     """Print what EVIDENCE says."""
     found: Opened | Verified
     if policy is None:
-        found, status = open_unverified(evidence), _WARNING
+        found, status = open_unverified(evidence), NOT_VERIFIED
     else:
         found = verify(evidence, load_policy(policy), now=clock.now())
         status = f"verified: signed by key {found.key.id!r}" + (

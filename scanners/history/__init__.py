@@ -1,0 +1,1 @@
+"""What changed between two scans, and the ledger that remembers them."""

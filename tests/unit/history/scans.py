@@ -1,0 +1,38 @@
+"""Scans that differ from the sample in what a test says."""
+
+from dataclasses import replace
+
+from scanners.history.diff import Side
+from scanners.model import RuleResult, Scan, Verdict, Waiver
+from scanners.report import fill
+from tests.unit.evidence import samples
+
+SHORT = "xccdf_org.ssgproject.content_rule_r{:03}"
+
+
+def side(scan: Scan, *, packages: bool = True) -> Side:
+    """What is compared of ``scan``."""
+    return Side(
+        findings=fill.findings(scan),
+        smoke=None if scan.smoke is None else fill.smoke(scan.smoke),
+        packages=scan.packages if packages else None,
+    )
+
+
+def of_rules(*rules: RuleResult, waivers: dict[str, Waiver] | None = None, **more: object) -> Scan:
+    """A scan with just these rules."""
+    score = more.pop("score", 61.0)
+    evaluation = replace(samples.scan().evaluation, results=rules, score=score)  # type: ignore[arg-type]
+    return samples.scan(evaluation=evaluation, waivers=waivers or {}, **more)
+
+
+def of_verdict(verdict: Verdict | None, *, waived: bool | None = None) -> Scan:
+    """A scan whose rule 7 has ``verdict`` (None: is not selected); rule 1 always passes.
+
+    ``waived``: a waiver is on record for rule 7, and holds or does not.
+    """
+    rules = [samples.rule(1, Verdict.PASS)]
+    if verdict is not None:
+        rules.append(samples.rule(7, verdict))
+    waivers = {} if waived is None else {SHORT.format(7): replace(samples.WAIVER, holds=waived)}
+    return of_rules(*rules, waivers=waivers)
