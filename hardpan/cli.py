@@ -21,6 +21,7 @@ VERBS = {
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
     "export": ("scanners.commands.export:export", "Write evidence in another format."),
     "keys": ("scanners.commands.keys:keys", "Make and show signing keys."),
+    "ledger": ("scanners.commands.ledger:ledger", "Remember evidence, and what changed."),
     "media": ("builder.commands.media:media", "Look into repositories before a build."),
     "password": ("builder.commands.password:password", "Hash a password for a profile."),
     "profiles": ("builder.commands.profiles:profiles", "List the shipped profiles."),

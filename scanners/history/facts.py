@@ -44,7 +44,7 @@ def figures(old: SmokeDocument | None, new: SmokeDocument | None) -> tuple[Figur
         same = was is not None and now is not None and was.unit == now.unit
         if one is None or not (same or was is None or now is None):
             continue
-        values = (was.value if was else None, now.value if now else None)
+        values = (_plain(was.value if was else None), _plain(now.value if now else None))
         made.append(
             Figure(
                 name=name,
@@ -61,10 +61,16 @@ def figures(old: SmokeDocument | None, new: SmokeDocument | None) -> tuple[Figur
 def _percent(old: Number | None, new: Number | None) -> Number | None:
     if old is None or new is None or old == 0:
         return None
-    made = round((new - old) / abs(old) * 100, 1)
-    if abs(made) > _MOST_PERCENT:
+    made = (new - old) / abs(old) * 100
+    return _plain(round(made, 1)) if abs(made) <= _MOST_PERCENT else None
+
+
+def _plain(number: Number | None) -> Number | None:
+    """A figure as canonical JSON takes it: evidence that hardpan did not write may hold others."""
+    if number is None or not -(10**15) < number < 10**15:
         return None
-    return int(made) if made == int(made) else made
+    rounded = round(number, 4)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _of(found: Findings) -> dict[str, str]:

@@ -1,0 +1,187 @@
+"""``hardpan ledger``: what adds to it, checks it, and carries it to another machine."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import click
+
+from hardpan import clock
+from hardpan.errors import InputError, TrustError
+from hardpan.files import canonical_json, check_sha256, sha256_file
+from hardpan.terminal import err, plain, say
+from scanners.commands.ledger_place import Place, placed
+from scanners.commands.vouched import check_statement, check_vouched, entry
+from scanners.evidence.policy import Trust, load_policy
+from scanners.evidence.statement import read_statement
+from scanners.history import transfer
+from scanners.history.chain import OWN, Chain, Row
+from scanners.history.ledger import add as add_entry
+from scanners.history.ledger import side
+from scanners.history.store import Store
+
+_POLICY = click.option(
+    "--policy",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Whom and what you trust: nothing enters that does not verify.",
+)
+
+
+@click.command()
+@click.argument("evidence", type=click.Path(path_type=Path))
+@_POLICY
+@click.option("--keep", is_flag=True, help="Keep the whole file, too, beside the ledger.")
+@placed
+def add(place: Place, evidence: Path, policy: Path, keep: bool) -> None:
+    """Verify EVIDENCE and add it to the ledger; what is there already is not added twice."""
+    trust = load_policy(policy)
+    if not keep:
+        made = entry(evidence, trust)
+        with place.store(write=True) as store:
+            held, new = add_entry(store, made, clock.now())
+            head = store.chains[OWN].anchor
+    else:
+        place.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix=".adding.", dir=place.kept) as room:
+            copy = Path(room) / evidence.name
+            _copy(evidence, copy)
+            made = entry(copy, trust, evidence_sha256=sha256_file(copy))
+            with place.store(write=True) as store:
+                held, new = add_entry(store, made, clock.now())
+                head = store.chains[OWN].anchor
+                if new:
+                    copy.chmod(0o600)
+                    copy.replace(kept_file(place, made.evidence_sha256))
+    row = held.row
+    what = f"row {row.seq}: {row.hostname}, {row.finished}, score {row.score}, {row.verdict}"
+    click.echo(plain(f"{'added' if new else 'already there, nothing added'}: {what}"))
+    click.echo(f"head {head}")
+
+
+@click.command()
+@click.option("--policy", type=click.Path(path_type=Path), help="Check every signature anew.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@placed
+def verify(place: Place, policy: Path | None, as_json: bool) -> None:
+    """Walk the whole ledger: pages, chains, every stored statement and every kept file.
+
+    Exits with 6 at the first thing that is not as it was written.
+    """
+    trust = None if policy is None else load_policy(policy)
+    with place.store() as store:
+        store.check_pages()
+        away = sum(_check_chain(place, store, chain, trust) for chain in store.chains.values())
+        used = {
+            d
+            for c in store.chains.values()
+            for r in c.rows
+            for d in (r.statement_sha256, r.bundle_sha256, r.record_sha256)
+        }
+        stray = store.blob_digests() - used
+        if stray:
+            raise TrustError(f"{place.path}: holds bytes that belong to no row: {min(stray)}")
+    answer: dict[str, object] = {
+        "chains": {c.name: c.anchor for c in store.chains.values()},
+        "rows": sum(len(c.rows) for c in store.chains.values()),
+        "signatures": "not checked" if trust is None else "checked",
+        "keptFilesAway": away,
+    }
+    if as_json:
+        click.echo(canonical_json(answer))
+        return
+    for chain in store.chains.values():
+        click.echo(f"ok    chain {chain.name}: {len(chain.rows)} rows, head {chain.anchor}")
+    if trust is None:
+        click.echo("-     signatures: give --policy to check them anew")
+    else:
+        click.echo("ok    signatures: every statement is signed by a key trusted for scans")
+    if away:
+        click.echo(f"-     {away} kept evidence files are not beside the ledger any more")
+
+
+def _check_chain(place: Place, store: Store, chain: Chain, trust: Trust | None) -> int:
+    """How many kept files are away."""
+    away = 0
+    for row in chain.rows:
+        what = f"{store.path}: chain {chain.name!r}: row {row.seq}"
+        payload = store.blob(row.statement_sha256, what=f"{what}: statement")
+        bundle = store.blob(row.bundle_sha256, what=f"{what}: bundle")
+        side(store, row)
+        check_statement(row, read_statement(payload), what=what)
+        if trust is not None:
+            check_vouched(row, payload, bundle, trust, what=what)
+        if row.evidence_sha256:
+            file = kept_file(place, row.evidence_sha256)
+            if file.exists():
+                check_sha256(file, row.evidence_sha256)
+            else:
+                away += 1
+    return away
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@placed
+def head(place: Place, as_json: bool) -> None:
+    """Print the head of each chain, to be kept where the ledger's owner cannot change it."""
+    with place.store() as store:
+        anchors = {c.name: c.anchor for c in store.chains.values()}
+    if as_json:
+        click.echo(canonical_json(anchors))
+        return
+    for name, anchor in sorted(anchors.items(), key=lambda a: (a[0] != OWN, a)):
+        click.echo(anchor if name == OWN else f"{name}={anchor}")
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--chain", default=OWN, show_default=True, help="Which chain.")
+@placed
+def export(place: Place, out: Path, chain: str) -> None:
+    """Write a chain to the file OUT, for 'hardpan ledger import' on another machine."""
+    with place.store() as store:
+        if chain not in store.chains:
+            known = ", ".join(sorted(store.chains)) or "none yet"
+            raise InputError(f"no chain {chain[:80]!r}", hint=f"known: {known}")
+        transfer.export(store, store.chains[chain], out)
+    made = store.chains[chain]
+    say(err, plain(f"wrote {out}: {len(made.rows)} rows"))
+    click.echo(f"head {made.anchor}")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@_POLICY
+@click.option("--as", "name", help="Name for a chain that is not known yet.")
+@click.option("--own", is_flag=True, help="Continue it as this ledger's own chain.")
+@placed
+def import_(place: Place, file: Path, policy: Path, name: str | None, own: bool) -> None:
+    """Take a chain from FILE: append what continues a chain that is held, or keep it beside.
+
+    The chain is walked and every signature is checked before a row is kept.
+    """
+    trust = load_policy(policy)
+
+    def vouch(row: Row, payload: bytes, bundle: bytes) -> None:
+        what = f"{file}: row {row.seq}"
+        check_vouched(row, payload, bundle, trust, what=what)
+        check_statement(row, read_statement(payload), what=what)
+
+    with place.store(write=True) as store:
+        made = transfer.import_(store, file, vouch, name=name, own=own)
+        anchor = store.chains[made.chain].anchor
+    click.echo(f"chain {made.chain}: {made.new} new, {made.rows} rows")
+    click.echo(f"head {anchor}")
+
+
+def kept_file(place: Place, digest: str) -> Path:
+    """Where the evidence file with this digest is kept."""
+    return place.kept / f"{digest}.evidence.zip"
+
+
+def _copy(evidence: Path, copy: Path) -> None:
+    try:
+        shutil.copyfile(evidence, copy)
+    except OSError as e:
+        raise InputError(f"{evidence}: cannot be read: {e.strerror}") from e

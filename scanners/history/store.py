@@ -1,0 +1,298 @@
+"""The ledger's SQLite file: the only importer of ``sqlite3``.
+
+The file may be anyone's. Before a row is read, its header, application id, version
+and whole schema are those that hardpan writes, so no foreign view, trigger or
+expression ever runs; then every chain is walked. All answers come from the rows
+that were walked, never from a second look at the file; blobs are held against
+their digests when they are read.
+
+One file and a rollback journal, not WAL: the ledger is copied and moved as one
+file, lies on network shares and read-only media, and has few writers.
+"""
+
+import functools
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+
+from hardpan.errors import InputError, ResourceError, ToolError, TrustError
+from hardpan.files import sha256_bytes
+from scanners.history.chain import COLUMNS, Chain, Link, Row, check_name, is_name, read_link, walk
+
+VERSION = 1
+_APPLICATION_ID = 0x4850_4C47  # "HPLG"
+_MAX_FILE_BYTES = 64 << 30
+_MAX_VALUE_BYTES = 32 << 20
+_MAX_CHAINS = 1000
+_BUSY_S = 60.0
+_NEEDS = (3, 37, 0)  # the first with STRICT tables; trusted_schema came with 3.31
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: _MAX_VALUE_BYTES,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1 << 16,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 50,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 2,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 4,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+_PRAGMAS = (
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "mmap_size = 0",
+    "foreign_keys = ON",
+    "recursive_triggers = ON",  # or REPLACE would delete without asking the triggers
+    "synchronous = EXTRA",
+)
+
+
+class Store:
+    """An open ledger inside one transaction, its chains walked and whole."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self.path = path
+        self.chains: dict[str, Chain] = _walked(db, path)
+
+    def begin_chain(self, name: str, link: Link) -> Chain:
+        """A new chain without rows.
+
+        Raises:
+            InputError: the name is taken.
+        """
+        if check_name(name) in self.chains:
+            raise InputError(f"a chain {name!r} is there already", hint="choose another name")
+        values = (link.id, name, link.created, link.salt)
+        self._db.execute("INSERT INTO chain (id, name, created, salt) VALUES (?, ?, ?, ?)", values)
+        self.chains[name] = Chain(name=name, link=link, rows=())
+        return self.chains[name]
+
+    def append(self, chain: Chain, row: Row, blobs: tuple[bytes, ...]) -> Chain:
+        """``chain`` with one more row, whose blobs are stored first."""
+        for data in blobs:
+            self._db.execute(
+                "INSERT INTO blob (sha256, bytes) VALUES (?, ?)", (sha256_bytes(data), data)
+            )
+        values = row.model_dump()
+        self._db.execute(_INSERT, [values[c] for c in COLUMNS])
+        made = Chain(name=chain.name, link=chain.link, rows=(*chain.rows, row))
+        self.chains[chain.name] = made
+        return made
+
+    def blob(self, sha256: str, *, what: str) -> bytes:
+        """The bytes with this digest.
+
+        Raises:
+            TrustError: they are missing or are others.
+        """
+        found = self._db.execute("SELECT bytes FROM blob WHERE sha256 = ?", (sha256,)).fetchone()
+        if found is None:
+            raise TrustError(f"{what}: is missing")
+        data = found[0]
+        if not isinstance(data, bytes) or sha256_bytes(data) != sha256:
+            raise TrustError(f"{what}: was changed: its digest is another")
+        return data
+
+    def check_pages(self) -> None:
+        """Pass if SQLite finds the file whole, indexes included.
+
+        Raises:
+            TrustError: the first thing that is not.
+        """
+        (said,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise TrustError(f"{self.path}: damaged: {str(said)[:200]!a}")
+
+    def blob_digests(self) -> frozenset[str]:
+        """The digests under which blobs lie."""
+        return frozenset(str(d) for (d,) in self._db.execute("SELECT sha256 FROM blob"))
+
+
+_INSERT = (
+    f"INSERT INTO entry ({', '.join(COLUMNS)}) "  # noqa: S608 - our own column names
+    f"VALUES ({', '.join('?' * len(COLUMNS))})"
+)
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM entry ORDER BY chain, seq"  # noqa: S608
+
+
+@contextmanager
+def opened(path: Path, *, write: bool = False) -> Iterator[Store]:
+    """The ledger in ``path``, verified; ``write`` makes it where there is none.
+
+    One transaction: what the block appends is there whole, or not at all when it
+    raises. A writer keeps every other one waiting until it is done.
+
+    Raises:
+        InputError: there is no ledger, or it is not one of this version.
+        TrustError: it is damaged, was changed, or is not in the one form that is written.
+        ResourceError: another process kept it locked, or the disk is full.
+    """
+    if sqlite3.sqlite_version_info < _NEEDS:
+        raise ToolError(
+            ["sqlite"], f"is version {sqlite3.sqlite_version}, the ledger needs 3.37 or newer"
+        )
+    fresh = _prepared(path, write=write)
+    with _mapped(path), closing(_connected(path, write=write)) as db:
+        db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            if write and fresh and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                _create(db)
+            _check_schema(db, path)
+            yield Store(db, path)
+        except BaseException:
+            if db.in_transaction:  # SQLite ends it by itself when the disk is full
+                db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+
+def _prepared(path: Path, *, write: bool) -> bool:
+    """True where the file holds nothing yet.
+
+    NOTE: it is read and closed before SQLite opens it: closing any descriptor of a
+    file drops the locks that this process holds on it (POSIX).
+    """
+    if write and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            pass  # another process was faster; whoever locks it first fills it
+        except OSError as e:
+            raise InputError(f"{path}: cannot be made: {e.strerror}") from e
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: not a file")
+        with path.open("rb") as f:
+            header = f.read(100)
+    except OSError as e:
+        hint = "'hardpan ledger add' makes it" if isinstance(e, FileNotFoundError) else ""
+        raise InputError(f"{path}: cannot be read: {e.strerror}", hint=hint) from e
+    if not header and write:
+        return True
+    if not header:
+        raise InputError(f"{path}: is empty: nothing was added to it yet")
+    _check_header(header, found.st_size, path)
+    return False
+
+
+def _check_header(header: bytes, size: int, path: Path) -> None:
+    """The fields of SQLite's file format (section 1.3) that say whose file it is."""
+    whose = int.from_bytes(header[68:72], "big")
+    version = int.from_bytes(header[60:64], "big")
+    if len(header) < 100 or header[:16] != b"SQLite format 3\0" or whose != _APPLICATION_ID:
+        raise InputError(f"{path}: not a ledger of hardpan")
+    if version != VERSION:
+        raise InputError(f"{path}: expected a ledger of version {VERSION}, found {version}")
+    if header[18:20] != b"\1\1":
+        raise TrustError(f"{path}: is in WAL mode, which hardpan never writes")
+    if size > _MAX_FILE_BYTES:
+        raise TrustError(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, found {size}")
+
+
+def _connected(path: Path, *, write: bool) -> sqlite3.Connection:
+    # A reader opens for writing where it may: only so can it roll back what a killed
+    # writer left half-done.
+    mode = "rw" if write or os.access(path, os.W_OK) else "ro"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
+    try:
+        for limit, value in _LIMITS.items():
+            db.setlimit(limit, value)
+        for pragma in (*_PRAGMAS, f"query_only = {'OFF' if write else 'ON'}"):
+            db.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _statements():
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _check_schema(db: sqlite3.Connection, path: Path) -> None:
+    expected = _schema()
+    found = set()
+    for row in db.execute(f"{_MASTER} LIMIT {len(expected) + 1}"):
+        if row not in expected:
+            raise TrustError(f"{path}: holds {str(row[1])[:60]!a}, which no ledger has as it is")
+        found.add(row)
+    missing = sorted(str(name) for _, name, _, _ in expected - found)
+    if missing:
+        raise TrustError(f"{path}: {missing[0]!r} is missing from its schema")
+
+
+_MASTER = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+
+
+@functools.cache
+def _schema() -> frozenset[tuple[object, ...]]:
+    """What ``sqlite_master`` holds in a ledger, by this SQLite."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        for statement in _statements():
+            db.execute(statement)
+        return frozenset(db.execute(_MASTER))
+
+
+def _statements() -> Iterator[str]:
+    text = ""
+    for line in (files(__package__) / "schema.sql").read_text("utf-8").splitlines():
+        text = f"{text}\n{line}".lstrip("\n")
+        if sqlite3.complete_statement(text):
+            yield text.removesuffix(";")
+            text = ""
+
+
+def _walked(db: sqlite3.Connection, path: Path) -> dict[str, Chain]:
+    names: dict[str, tuple[str, Link]] = {}
+    for id_, name, created, salt in db.execute("SELECT id, name, created, salt FROM chain"):
+        what = f"{path}: chain {str(name)[:64]!a}"
+        link = read_link({"id": id_, "created": created, "salt": salt}, what=what)
+        if not isinstance(name, str) or not is_name(name):
+            raise TrustError(f"{what}: not a chain's name")
+        if link.id in names or name in (n for n, _ in names.values()):
+            raise TrustError(f"{what}: is there twice")
+        names[link.id] = (name, link)
+        if len(names) > _MAX_CHAINS:
+            raise TrustError(f"{path}: more than {_MAX_CHAINS} chains")
+    rows: dict[str, tuple[Row, ...]] = {}
+    for id_, group in groupby(_rows(db), key=lambda values: values["chain"]):
+        if not isinstance(id_, str) or id_ not in names or id_ in rows:
+            raise TrustError(f"{path}: rows of a chain that is not in the ledger")
+        name, link = names[id_]
+        rows[id_] = walk(link, group, what=f"{path}: chain {name!r}")
+    return {
+        name: Chain(name=name, link=link, rows=rows.get(link.id, ()))
+        for name, link in names.values()
+    }
+
+
+def _rows(db: sqlite3.Connection) -> Iterator[Mapping[str, object]]:
+    for values in db.execute(_SELECT):
+        yield dict(zip(COLUMNS, values, strict=True))
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as e:
+        code = getattr(e, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise ResourceError(
+                f"{path}: another process kept it locked for {_BUSY_S:.0f} s"
+            ) from e
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise ResourceError(f"{path}: {e}") from e
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise InputError(f"{path}: cannot be opened or written: {e}") from e
+        raise TrustError(f"{path}: damaged, or not a ledger: {str(e)[:200]!a}") from e

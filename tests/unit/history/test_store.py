@@ -1,0 +1,389 @@
+"""The ledger's file: what is refused of it, and that nothing in it can be changed."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import HardpanError, InputError, TrustError
+from hardpan.files import canonical_json, sha256_bytes
+from scanners.history import ledger
+from scanners.history import store as store_module
+from scanners.history.chain import COLUMNS, HASHED, Row, check_anchor, read_anchor, row_hash
+from scanners.history.ledger import side
+from scanners.history.store import opened
+from tests.unit.history.books import NOW, entry, on_day, put, tamper, three
+
+
+def _problem(path: Path) -> str:
+    with pytest.raises(TrustError) as caught, opened(path):
+        pass
+    return str(caught.value)
+
+
+def test_a_row_is_the_digest_of_its_columns_as_canonical_json(tmp_path: Path) -> None:
+    with opened(three(tmp_path)) as store:
+        row = store.chains["own"].rows[1]
+    values = row.model_dump()
+
+    assert row.hash == sha256_bytes(canonical_json({c: values[c] for c in HASHED}))
+    assert set(COLUMNS) - set(HASHED) == {"hash"}
+
+
+def test_the_table_has_the_columns_of_the_row(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(three(tmp_path))) as db:
+        columns = tuple(r[1] for r in db.execute("PRAGMA table_info(entry)"))
+
+    assert columns == COLUMNS
+
+
+_OTHER = {"seq": "7", "verdict": "'over the limits'", "score": "'99.99'", "evidence_sha256": "'ab'"}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_changed_column_is_found_with_its_row(tmp_path: Path, column: str) -> None:
+    path = three(tmp_path)
+    other = _OTHER.get(column)
+    if other is None and column in ("added", "started", "finished"):
+        other = "'2020-01-01T00:00:00Z'"
+    elif other is None and column not in ("counts", "hostname", "key_id", "content"):
+        other = "'" + "e" * 64 + "'"
+    tamper(path, f"UPDATE entry SET {column} = {other or repr('other')} WHERE seq = 2")
+
+    assert "row 2" in _problem(path) or (
+        column == "chain" and "not in the ledger" in _problem(path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("statements", "problem"),
+    [
+        (["DELETE FROM entry WHERE seq = 2"], "row 2: is missing or out of order, found 3"),
+        (["DELETE FROM entry WHERE seq = 1"], "row 1: is missing or out of order, found 2"),
+        (
+            [
+                "DELETE FROM entry WHERE seq = 2",
+                "UPDATE entry SET seq = 2 WHERE seq = 3",
+            ],
+            "row 2: does not follow the row before it",
+        ),
+        (
+            [
+                "UPDATE entry SET seq = 9 WHERE seq = 2",
+                "UPDATE entry SET seq = 2 WHERE seq = 3",
+                "UPDATE entry SET seq = 3 WHERE seq = 9",
+            ],
+            "row 2: does not follow the row before it",
+        ),
+        (["DELETE FROM chain"], "rows of a chain that is not in the ledger"),
+        (["UPDATE chain SET created = '2020-01-01T00:00:00Z'"], "not the digest of the chain's"),
+        (["UPDATE chain SET name = 'No Name'"], "not a chain's name"),
+    ],
+)
+def test_rows_that_went_or_changed_places_are_found(
+    tmp_path: Path, statements: list[str], problem: str
+) -> None:
+    path = three(tmp_path)
+    tamper(path, *statements)
+
+    assert problem in _problem(path)
+
+
+@pytest.mark.parametrize("table", ["chain", "blob", "entry"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = 'x'", "DELETE FROM {}"])
+def test_sqlite_itself_refuses_to_change_a_row(tmp_path: Path, table: str, statement: str) -> None:
+    column = {"chain": "name", "blob": "sha256", "entry": "hash"}[table]
+    with (
+        closing(sqlite3.connect(three(tmp_path))) as db,
+        pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"),
+    ):
+        db.execute(statement.format(table, column))
+
+
+def test_replacing_a_row_is_refused_too(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(three(tmp_path))) as db:
+        columns = ", ".join(COLUMNS)
+        with pytest.raises(sqlite3.IntegrityError, match="not the next row of its chain"):
+            db.execute(f"REPLACE INTO entry ({columns}) SELECT {columns} FROM entry WHERE seq = 2")
+        db.execute("REPLACE INTO blob SELECT sha256, x'00' FROM blob")
+        assert db.execute("SELECT count(*) FROM blob WHERE bytes = x'00'").fetchone() == (0,)
+
+
+_FOREVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("DROP TRIGGER entry_keep", "'entry_keep' is missing from its schema"),
+        (
+            f"CREATE VIEW v AS {_FOREVER} SELECT x FROM n",
+            "holds 'v', which no ledger has",
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON entry BEGIN DELETE FROM chain; END",
+            "holds 't', which no ledger has",
+        ),
+        ("CREATE TABLE more (x)", "holds 'more', which no ledger has"),
+        ("ALTER TABLE entry ADD COLUMN more TEXT", "holds 'entry', which no ledger has as it is"),
+    ],
+)
+def test_another_schema_is_refused_before_a_row_is_read(
+    tmp_path: Path, statement: str, problem: str
+) -> None:
+    path = three(tmp_path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+
+    assert problem in _problem(path)
+
+
+def test_a_view_in_the_place_of_a_table_is_never_asked(tmp_path: Path) -> None:
+    path = three(tmp_path)
+    tamper(
+        path,
+        "DROP TABLE entry",
+        f"CREATE VIEW entry AS {_FOREVER} SELECT x AS chain, x AS seq FROM n",
+        triggers=True,
+    )
+
+    assert "holds 'entry', which no ledger has as it is" in _problem(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ("seq = 2.5", "row 2: seq"),
+        ("hostname = x'ff'", "damaged"),
+        ("score = 61", "row 2: score"),
+        ("hostname = 7", "row 2: hostname"),
+        ("counts = printf('%05000d', 1)", "row 2: counts"),
+        ("hash = NULL", "row 2"),
+    ],
+)
+def test_wrong_types_are_refused_where_the_file_was_made_to_hold_them(
+    tmp_path: Path, values: str, problem: str
+) -> None:
+    path = three(tmp_path)
+    with closing(sqlite3.connect(path)) as db:
+        kept = db.execute("SELECT name, type, sql FROM sqlite_master WHERE sql NOTNULL").fetchall()
+        # The table without STRICT and NOT NULL, filled, then named by the schema that we expect.
+        for name, kind, _ in kept:
+            if kind == "trigger":
+                db.execute(f"DROP TRIGGER {name}")
+        sql = next(s for n, k, s in kept if n == "entry")
+        db.execute("PRAGMA writable_schema = ON")
+        loose = sql.replace("STRICT, ", "").replace(" NOT NULL", "").replace(" TEXT", "")
+        loose = loose.replace(" INTEGER", "")
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'entry'", (loose,))
+        db.commit()
+    with closing(sqlite3.connect(path)) as db:
+        value = values.replace("x'ff'", "CAST(x'ff' AS TEXT)")
+        db.execute(f"UPDATE entry SET {value} WHERE seq = 2")
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'entry'", (sql,))
+        for _, kind, trigger in kept:
+            if kind == "trigger":
+                db.execute(trigger)
+        db.commit()
+
+    assert problem in _problem(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "problem"),
+    [
+        ("record_sha256", "x'00'", "was changed: its digest is another"),
+        ("record_sha256", "zeroblob(40000000)", "damaged"),
+        ("record_sha256", None, "is missing"),
+    ],
+)
+def test_a_changed_blob_is_found_when_it_is_read(
+    tmp_path: Path, column: str, change: str | None, problem: str
+) -> None:
+    path = three(tmp_path)
+    where = f"sha256 = (SELECT {column} FROM entry WHERE seq = 2)"
+    tamper(
+        path,
+        f"DELETE FROM blob WHERE {where}"
+        if change is None
+        else f"UPDATE blob SET bytes = {change} WHERE {where}",
+    )
+
+    with pytest.raises(TrustError, match=problem), opened(path) as store:
+        side(store, store.chains["own"].rows[1])
+
+
+def _header(path: Path, at: int, data: bytes) -> None:
+    content = bytearray(path.read_bytes())
+    content[at : at + len(data)] = data
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("at", "data", "error", "problem"),
+    [
+        (0, b"PK\3\4", InputError, "not a ledger of hardpan"),
+        (68, b"\0\0\0\0", InputError, "not a ledger of hardpan"),
+        (60, b"\0\0\0\2", InputError, "expected a ledger of version 1, found 2"),
+        (18, b"\2\2", TrustError, "is in WAL mode"),
+        (16, b"\0\3", TrustError, "damaged, or not a ledger"),
+        (100, b"\xff" * 400, TrustError, "damaged, or not a ledger"),
+    ],
+)
+def test_another_header_is_refused(
+    tmp_path: Path, at: int, data: bytes, error: type[HardpanError], problem: str
+) -> None:
+    path = three(tmp_path)
+    _header(path, at, data)
+
+    with pytest.raises(error, match=problem), opened(path):
+        pass
+
+
+def test_no_byte_of_the_file_can_crash_the_reader(tmp_path: Path) -> None:
+    good = three(tmp_path).read_bytes()
+    path = tmp_path / "bad.sqlite"
+    refused = 0
+    for at in range(0, len(good), 499):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
+        try:
+            with opened(path) as store:
+                store.check_pages()
+                for chain in store.chains.values():
+                    for row in chain.rows:
+                        side(store, row)
+        except (InputError, TrustError):
+            refused += 1
+    for length in range(0, len(good), 4099):
+        path.write_bytes(good[:length])
+        with pytest.raises((InputError, TrustError)), opened(path) as store:
+            store.check_pages()
+
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda p: None, "cannot be read: No such file"),
+        (lambda p: p.mkdir(), "not a file"),
+        (lambda p: p.touch(), "is empty: nothing was added to it yet"),
+        (os.mkfifo, "not a file"),
+        (lambda p: p.write_text("SQLite format 3\0"), "not a ledger of hardpan"),
+        (lambda p: sqlite3.connect(p).execute("CREATE TABLE t (x)"), "not a ledger of hardpan"),
+    ],
+)
+def test_what_is_no_ledger_is_an_input_error(tmp_path: Path, make: object, problem: str) -> None:
+    path = tmp_path / "x.sqlite"
+    make(path)  # type: ignore[operator]
+
+    with pytest.raises(InputError, match=problem), opened(path):
+        pass
+
+
+def test_an_old_sqlite_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+
+    with pytest.raises(HardpanError, match=r"the ledger needs 3\.37 or newer"):
+        three(tmp_path)
+
+
+def test_what_fails_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    path = three(tmp_path)
+    before = path.read_bytes()
+
+    def add_and_fail() -> None:
+        with opened(path, write=True) as store:
+            ledger.add(store, entry(on_day(4)), NOW)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        add_and_fail()
+    with opened(path) as store:
+        assert len(store.chains["own"].rows) == 3
+    assert path.read_bytes() == before
+
+
+def test_a_second_writer_is_told_when_it_waited_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = three(tmp_path)
+    monkeypatch.setattr(store_module, "_BUSY_S", 0.01)
+
+    with opened(path, write=True), pytest.raises(HardpanError, match="kept it locked"):
+        put(path, on_day(4))
+
+
+def test_the_file_is_its_owners_alone_and_has_no_others_beside_it(tmp_path: Path) -> None:
+    path = three(tmp_path / "deep" / "er")
+
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in path.parent.iterdir()] == ["ledger.sqlite"]
+
+
+@pytest.mark.parametrize(
+    ("count", "cut", "problem"),
+    [
+        (3, 0, None),
+        (2, 0, None),
+        (0, 0, None),
+        (3, 1, "expected at least 3 rows, found 2: its tail was cut off"),
+        (2, 2, "expected at least 2 rows, found 1"),
+        (1, 2, None),
+    ],
+)
+def test_a_tail_that_was_cut_off_shows_by_the_head_that_was_noted(
+    tmp_path: Path, count: int, cut: int, problem: str | None
+) -> None:
+    path = three(tmp_path)
+    with opened(path) as store:
+        chain = store.chains["own"]
+    noted = chain.rows[count - 1].hash if count else chain.link.id
+    tamper(path, f"DELETE FROM entry WHERE seq > {3 - cut}")
+
+    with opened(path) as store:
+        assert len(store.chains["own"].rows) == 3 - cut  # nothing shows without it
+        if problem is None:
+            check_anchor(read_anchor(f"{count}:{noted}"), store.chains["own"])
+        else:
+            with pytest.raises(TrustError, match=problem):
+                check_anchor(read_anchor(f"own={count}:{noted}"), store.chains["own"])
+
+
+def test_a_chain_that_was_made_anew_shows_by_the_head_that_was_noted(tmp_path: Path) -> None:
+    path = three(tmp_path)
+    with opened(path) as store:
+        noted = store.chains["own"].anchor
+    path.unlink()
+    put(path, on_day(1), on_day(2), on_day(3))
+
+    with opened(path) as store, pytest.raises(TrustError, match="row 3: is not the expected one"):
+        check_anchor(read_anchor(noted), store.chains["own"])
+    with pytest.raises(TrustError, match="chain 'own': is not in the ledger"):
+        check_anchor(read_anchor(noted), None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "3:abc", "x:" + "0" * 64, "-1:" + "0" * 64, "٣:" + "0" * 64]
+)
+def test_a_head_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="not a head"):
+        read_anchor(text)
+
+
+def test_a_forged_row_needs_more_than_its_own_hash(tmp_path: Path) -> None:
+    path = three(tmp_path)
+    with opened(path) as store:
+        row = store.chains["own"].rows[1]
+    forged = {**row.model_dump(), "score": "99.99"}
+    tamper(
+        path,
+        f"UPDATE entry SET score = '99.99', hash = '{row_hash(forged)}' WHERE seq = 2",
+    )
+
+    assert "row 3: does not follow the row before it" in _problem(path)
+    assert Row.model_validate({**forged, "hash": row_hash(forged)}).score == "99.99"
