@@ -11,6 +11,7 @@ from scanners.arf import Arf, Judged
 from scanners.content.benchmark import Benchmark, Rule
 from scanners.content.prepare import Prepared
 from scanners.model import Evaluation, RuleResult, Verdict
+from scanners.stig.table import Stig, stig_for
 
 _COUNTED = (Verdict.PASS, Verdict.FIXED, Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
 _GOOD = (Verdict.PASS, Verdict.FIXED)
@@ -29,7 +30,8 @@ def evaluation(
     """
     merged = _merged(prepared, arfs)
     rules = prepared.benchmark.rules
-    results = tuple(_result(r, merged[r.rule_id]) for r in rules if _belongs(r, merged))
+    stig = stig_for(prepared.benchmark.benchmark_id)
+    results = tuple(_result(r, merged[r.rule_id], stig) for r in rules if _belongs(r, merged))
     _refuse_inapplicable(prepared.benchmark, results, os_name, os_cpe)
     return Evaluation(
         content=prepared.content,
@@ -118,7 +120,7 @@ def _belongs(rule: Rule, merged: Mapping[str, Judged]) -> bool:
     return rule.rule_id in merged
 
 
-def _result(rule: Rule, judged: Judged) -> RuleResult:
+def _result(rule: Rule, judged: Judged, stig: Stig | None) -> RuleResult:
     return RuleResult(
         rule_id=rule.rule_id,
         title=rule.title,
@@ -127,6 +129,8 @@ def _result(rule: Rule, judged: Judged) -> RuleResult:
         stig_ids=rule.stig_ids,
         sv_ids=rule.sv_ids,
         nist=rule.nist,
+        ccis=() if stig is None else stig.ccis_of(rule.sv_ids),
+        group_ids=() if stig is None else stig.groups_of(rule.sv_ids),
         cce=rule.cce,
         engine=judged.engine,
         found=judged.found,

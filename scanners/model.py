@@ -65,6 +65,12 @@ class RuleResult:
     nist: tuple[str, ...] = ()
     """NIST 800-53 controls as the content notes them, e.g. ``CM-6(a)``."""
 
+    ccis: tuple[str, ...] = ()
+    """DISA's control correlation identifiers, e.g. ``CCI-000366``, joined by ``sv_ids``."""
+
+    group_ids: tuple[str, ...] = ()
+    """DISA's requirements, e.g. ``V-257777``, joined by ``sv_ids``."""
+
     cce: str = ""
     engine: str = ""
     """``OVAL``, ``SCE`` or empty when nothing was checked."""

@@ -142,6 +142,10 @@ class Rule(Document):
     stig_ids: Many[str]
     sv_ids: Many[str]
     nist: Many[str]
+    ccis: Many[str] = ()
+    """DISA's control correlation identifiers, e.g. ``CCI-000366``."""
+    group_ids: Many[str] = ()
+    """DISA's requirements, e.g. ``V-257777``."""
     cce: str
     engine: str
     found: Many[str]
@@ -269,6 +273,21 @@ class FipsPart(Document):
     """Date of the list of certificates."""
 
 
+class StigPart(Document):
+    """The release of DISA's STIG that CCIs and requirements were joined from."""
+
+    benchmark: str
+    """DISA's id, e.g. ``RHEL_9_STIG``."""
+    revision: str
+    """E.g. ``V2R9``."""
+    release_info: str
+    """DISA's words for it."""
+    source_sha256: HexDigest
+    """Digest of DISA's manual XCCDF."""
+    as_of: str
+    """Day on which hardpan took it over."""
+
+
 class Findings(Document):
     """``findings.json``: the scan's answer, rule by rule."""
 
@@ -290,6 +309,8 @@ class Findings(Document):
     """The paired checks; none where they did not run, or by an older hardpan."""
     fips: FipsPart | None = None
     """None in evidence of before this part existed."""
+    stig: StigPart | None = None
+    """None where the content is for no STIG on record, or by an older hardpan."""
 
     def open_by_severity(self) -> dict[str, int]:
         """Severity -> number of open rules."""

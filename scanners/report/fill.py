@@ -24,9 +24,11 @@ from scanners.report.documents import (
     Rule,
     Severity,
     SmokeDocument,
+    StigPart,
     VerdictName,
     WaiverPart,
 )
+from scanners.stig.table import stig_for
 
 
 def findings(scan: Scan) -> Findings:
@@ -66,6 +68,7 @@ def findings(scan: Scan) -> Findings:
         ),
         paired=_paired(scan),
         fips=_fips(scan),
+        stig=_stig(made.benchmark_id),
     )
 
 
@@ -132,6 +135,14 @@ def _fips(scan: Scan) -> FipsPart | None:
     said = clean(wording(scan.fips))
     rest = _cleaned({**asdict(scan.fips), "statement": said})
     return FipsPart.model_validate({**rest, "modules": modules, "non_system_crypto": foreign})
+
+
+def _stig(benchmark_id: str) -> StigPart | None:
+    stig = stig_for(benchmark_id)
+    if stig is None:
+        return None
+    names = StigPart.model_fields
+    return StigPart.model_validate({name: getattr(stig, name) for name in names})
 
 
 def _cleaned(values: dict[str, object]) -> dict[str, object]:
@@ -211,6 +222,8 @@ def _rules(scan: Scan) -> tuple[Rule, ...]:
             stig_ids=tuple(map(clean, r.stig_ids)),
             sv_ids=tuple(map(clean, r.sv_ids)),
             nist=tuple(map(clean, r.nist)),
+            ccis=tuple(map(clean, r.ccis)),
+            group_ids=tuple(map(clean, r.group_ids)),
             cce=clean(r.cce),
             engine=clean(r.engine),
             found=tuple(map(clean, r.found)),

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from scanners.report import counting
 from scanners.report.documents import Findings, PairedPart, SmokeDocument
+from scanners.report.requirements import stig_of
 
 _SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "informational")
 
@@ -20,7 +22,9 @@ def lines(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
         ("profile", content.profile_id),
         ("before", counts(findings.before) if findings.before else "not scanned before hardening"),
         ("now", counts(findings.counts)),
-        ("score", f"{findings.score} of 100"),
+        ("score", f"{findings.score} of 100 ({counting.SCORE})"),
+        ("passed", _passed(findings)),
+        *_categories(findings),
         ("open", _open(findings)),
         ("checks", counts(findings.check_counts()) if findings.checks else "none ran"),
         *_paired(findings.paired),
@@ -40,6 +44,28 @@ def _fips(findings: Findings) -> str:
     if findings.fips is None:
         return "the certificates of its modules were not looked at"
     return f"{findings.fips.statement} The rules check settings, never certificates."
+
+
+def _passed(findings: Findings) -> str:
+    passed, of = counting.rules_passed(findings)
+    return f"{passed} of {of} rules, {counting.share(passed, of)} ({counting.PASSED})"
+
+
+def _categories(findings: Findings) -> list[tuple[str, str]]:
+    """DISA's count, where the content is for a STIG on record."""
+    by = counting.categories(findings)
+    stig = stig_of(findings)
+    if by is None or stig is None:
+        return []
+    told = [
+        f"CAT {name}: {t.open} open ({t.waived} waived), {t.not_reviewed} not reviewed, "
+        f"{t.not_a_finding} of {t.applicable} passed"
+        for name, t in by.items()
+    ]
+    return [
+        ("STIG", f"{stig.benchmark} {stig.revision}; {counting.OPEN}"),
+        *(("", line) for line in told),
+    ]
 
 
 def _open(findings: Findings) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from hardpan.errors import InputError, ToolError
@@ -26,6 +28,20 @@ def test_the_parts_are_merged_in_the_benchmarks_order() -> None:
     ]
     assert made.results[0].stig_ids == ("RHEL-09-1",)
     assert sum(made.counts().values()) == 3
+
+
+def test_ccis_and_groups_are_joined_by_the_id_of_the_requirement() -> None:
+    rules = (replace(RULES[0], sv_ids=("SV-257779r958390_rule",)), RULES[1])
+    content = prepared(rules, ("one", "two"))
+    bench = replace(content.benchmark, benchmark_id="x_benchmark_RHEL-9")
+
+    made = judge(replace(content, benchmark=bench), arf(one="pass", two="pass"))
+
+    assert made.results[0].group_ids == ("V-257779",)
+    assert "CCI-001384" in made.results[0].ccis
+    assert (made.results[1].group_ids, made.results[1].ccis) == ((), ())
+    unknown = judge(content, arf(one="pass", two="pass"))
+    assert [(r.group_ids, r.ccis) for r in unknown.results] == [((), ()), ((), ())]
 
 
 def test_a_rule_without_a_result_is_an_error_never_a_pass() -> None:

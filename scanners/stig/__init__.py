@@ -1,0 +1,1 @@
+"""DISA's STIGs as data: requirements, severities, CCIs and the controls they stand for."""
