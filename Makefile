@@ -86,6 +86,8 @@ test-ai: setup ## the whole job with the AI service; half an hour, apart from 'm
 test-demo: setup ## the whole main job, then everything its evidence promises
 	$(BIN)/pytest tests/integration -q -m demo
 
+include tests/interop/npm.mk
+
 .PHONY: bench-layers
 bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fix' (root; BENCH=--json)
 	$(BIN)/python -m tests.bench.layers $(BENCH)

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 
 from hardpan.errors import InputError
 from scanners.report.documents import Findings, SmokeDocument
+from scanners.stig.table import stig_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,16 @@ class Format:
     of_smoke: bool = False
     """True for what exists only where a smoke test ran."""
 
+    of_stig: bool = False
+    """True for what exists only where DISA's STIG for the content is on record."""
+
+    def exists(self, report: Report) -> bool:
+        """False where there is nothing to draw it from."""
+        stig = stig_for(report.findings.content.benchmark_id)
+        return (report.smoke is not None or not self.of_smoke) and (
+            stig is not None or not self.of_stig
+        )
+
 
 FORMATS = {
     "findings": Format(
@@ -68,6 +79,23 @@ FORMATS = {
         file="junit-rules.xml",
         about="the rules for CI systems",
         renderer="scanners.report.junit:RulesJunit",
+    ),
+    "cklb": Format(
+        file="checklist.cklb",
+        about="the STIG's checklist for STIG Viewer 3, STIG Manager and eMASS",
+        renderer="scanners.report.cklb:Cklb",
+        of_stig=True,
+    ),
+    "ckl": Format(
+        file="checklist.ckl",
+        about="the same for STIG Viewer 2 and tools of its time",
+        renderer="scanners.report.ckl:Ckl",
+        of_stig=True,
+    ),
+    "hdf": Format(
+        file="hdf.json",
+        about="the requirements for Heimdall and the SAF tools",
+        renderer="scanners.report.hdf:Hdf",
     ),
     "smoke": Format(
         file="smoke.json",
@@ -96,5 +124,5 @@ def attached(report: Report) -> dict[str, bytes]:
     return {
         made.file: renderer(name).render(report)
         for name, made in FORMATS.items()
-        if made.attached and (report.smoke is not None or not made.of_smoke)
+        if made.attached and made.exists(report)
     }

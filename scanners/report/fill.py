@@ -1,6 +1,7 @@
 """From a scan to its documents. What came from a target is made harmless to read here."""
 
 import math
+import re
 from dataclasses import asdict
 from typing import cast, get_args
 
@@ -29,6 +30,11 @@ from scanners.report.documents import (
     WaiverPart,
 )
 from scanners.stig.table import stig_for
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 def findings(scan: Scan) -> Findings:
@@ -105,19 +111,7 @@ def clean(text: str) -> str:
     Control characters, lone surrogates and bidirectional overrides come from
     targets and would lie on a screen or break XML. Line ends and tabs stay.
     """
-    return "".join(c if c in "\n\t" or _is_shown(c) else "\ufffd" for c in text)
-
-
-def _is_shown(c: str) -> bool:
-    if c < "\x7f":
-        return c >= " "
-    return (
-        not "\x7f" <= c <= "\x9f"
-        and not "\ud800" <= c <= "\udfff"
-        and c not in "\u200e\u200f\u061c\u2028\u2029\ufeff\ufffe\uffff"
-        and not "\u202a" <= c <= "\u202e"
-        and not "\u2066" <= c <= "\u2069"
-    )
+    return _HIDDEN.sub("\ufffd", text)
 
 
 def _host(scan: Scan) -> HostPart:

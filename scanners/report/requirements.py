@@ -10,9 +10,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scanners.report.documents import Findings, Rule, VerdictName
+from hardpan.errors import InputError
+from scanners.report.documents import Findings, Rule, VerdictName, WaiverPart
 from scanners.report.fill import clean
-from scanners.stig.table import Requirement, Stig, group_of, stig_for
+from scanners.stig.table import FILES, Requirement, Stig, group_of, stig_for
 
 MOST_CHARACTERS = 32767
 """STIG Manager and eMASS cut texts after this many; UTF-16 units, as they count."""
@@ -70,6 +71,21 @@ def stig_of(findings: Findings) -> Stig | None:
     return stig_for(findings.content.benchmark_id)
 
 
+def known_stig(findings: Findings) -> Stig:
+    """DISA's STIG for the scanned content.
+
+    Raises:
+        InputError: none is on record for it.
+    """
+    stig = stig_of(findings)
+    if stig is None:
+        raise InputError(
+            f"no STIG is on record for the content {findings.content.benchmark_id[:200]!r}",
+            hint=f"checklists are written for {', '.join(sorted(FILES))}",
+        )
+    return stig
+
+
 def judged(findings: Findings, stig: Stig) -> tuple[Judged, ...]:
     """Every requirement of the STIG, in DISA's order."""
     by_group: dict[str, list[Rule]] = defaultdict(list)
@@ -97,19 +113,28 @@ def details(one: Judged, findings: Findings) -> str:
             f"The content checks another revision of it ({', '.join(one.outdated)}), "
             "so only a failure counts: review it by hand."
         )
-    for rule in one.rules:
-        said.append(f"\n{short(rule.rule_id)}: {rule.verdict} ({rule.engine or 'no check ran'})")
-        said += [f"  {line}" for line in rule.found]
+    said += [f"\n{rule_details(rule)}" for rule in one.rules]
     return bounded("\n".join(said))
 
 
-def comments(one: Judged) -> str:
-    """The waivers on record; they change no status."""
+def rule_details(rule: Rule) -> str:
+    """A rule's verdict and what was found, a line each."""
+    first = f"{short(rule.rule_id)}: {rule.verdict} ({rule.engine or 'no check ran'})"
+    return bounded("\n".join([first, *(f"  {line}" for line in rule.found)]))
+
+
+def waivers(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, WaiverPart], ...]:
+    """The rules that do not pass and have a waiver, one that has ended too."""
+    fine = (*_PASSED, "notapplicable")
+    return tuple((r, r.waiver) for r in rules if r.waiver is not None and r.verdict not in fine)
+
+
+def comments(rules: tuple[Rule, ...]) -> str:
+    """The waivers on record for a requirement's rules; they change no status."""
     said = [
-        f"Waiver on record for {short(r.rule_id)}: {r.waiver.said()}. "
-        + ("The status stays as found." if r.waiver.holds else "It has ended.")
-        for r in one.rules
-        if r.waiver is not None and r.verdict not in (*_PASSED, "notapplicable")
+        f"Waiver on record for {short(rule.rule_id)}: {waiver.said()}. "
+        + ("The status stays as found." if waiver.holds else "It has ended.")
+        for rule, waiver in waivers(rules)
     ]
     return bounded("\n".join(said))
 

@@ -1,4 +1,5 @@
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from hardpan import cli, clock
 from hardpan.errors import Exit
 from scanners.report.base import FORMATS
+from tests.unit.evidence import samples
 from tests.unit.evidence.forge import NOW, Lab
 
 
@@ -118,14 +120,27 @@ def test_show_as_json_says_whether_it_was_verified(
 def test_export_draws_what_the_evidence_carries(
     lab: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str
 ) -> None:
-    arguments = ["export", str(lab.good), "--policy", _policy(lab, tmp_path), "--as", name]
-    carried = lab.files().get(FORMATS[name].file)
+    whole = samples.write(samples.scan(), lab.scan, tmp_path)
+    arguments = ["export", str(whole), "--policy", _policy(lab, tmp_path), "--as", name]
+    with zipfile.ZipFile(whole) as z:
+        carried = z.read(FORMATS[name].file) if FORMATS[name].file in z.namelist() else None
 
     assert cli.run(arguments) == Exit.DONE
     drawn = capsysbinary.readouterr().out
     assert cli.run([*arguments, "-o", str(tmp_path / "made")]) == Exit.DONE
     assert drawn == (tmp_path / "made").read_bytes()
     assert drawn == carried or not FORMATS[name].attached
+
+
+def test_export_says_when_there_is_no_checklist_to_draw(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(lab.good), "--policy", _policy(lab, tmp_path), "--as", "cklb"]
+
+    assert cli.run(arguments) == Exit.INPUT
+    said = capsys.readouterr()
+    assert "no STIG is on record for the content 'x_benchmark_RHEL-8'" in said.err
+    assert said.out == ""
 
 
 def test_export_draws_nothing_from_what_does_not_verify(

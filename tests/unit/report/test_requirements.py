@@ -96,12 +96,12 @@ def test_a_waiver_changes_no_status_and_is_told() -> None:
     one = judged(found, HIGH.group_id)
 
     assert (one.status, one.is_waived) == (Status.OPEN, True)
-    assert requirements.comments(one).splitlines()[0] == (
+    assert requirements.comments(one.rules).splitlines()[0] == (
         "Waiver on record for r001: needed by the build, see T-1 (build team, until 2027-01-31). "
         "The status stays as found."
     )
     # A waiver of a rule that passes says nothing.
-    assert requirements.comments(judged(found, LOW.group_id)) == ""
+    assert requirements.comments(judged(found, LOW.group_id).rules) == ""
 
 
 def test_a_requirement_is_waived_only_when_all_that_fails_is() -> None:
@@ -112,7 +112,7 @@ def test_a_requirement_is_waived_only_when_all_that_fails_is() -> None:
 
     assert not judged(half, HIGH.group_id).is_waived
     assert not judged(over, HIGH.group_id).is_waived
-    assert "It has ended." in requirements.comments(judged(over, HIGH.group_id))
+    assert "It has ended." in requirements.comments(judged(over, HIGH.group_id).rules)
 
 
 def test_details_tell_what_was_found_and_what_nobody_looked_at() -> None:
