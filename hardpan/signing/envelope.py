@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hardpan.errors import TrustError
+from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing.keys import PublicKey, Signer
 from hardpan.signing.strict import MalformedError, decode_base64, parse_json
@@ -15,7 +15,8 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 MAX_BUNDLE_BYTES = 16 << 20
-_MAX_SIGNATURE_BYTES = 80  # DER of two 256-bit integers is at most 72
+_MAX_SIGNATURE_BYTES = 1024  # RSA with 8192 bits; DER of ECDSA P-256 is at most 72
+_MAX_PQ_BYTES = 4627  # ML-DSA-87
 _MAX_KEYID = 256
 
 
@@ -27,7 +28,7 @@ class Signed:
     """The statement's bytes, as they were signed and are kept for ever."""
 
     signature: bytes
-    """DER."""
+    """DER for ECDSA."""
 
     bundle: bytes
     """The Sigstore bundle, JSON."""
@@ -70,20 +71,46 @@ def pae(payload: bytes) -> bytes:
 
 
 def sign(statement: Mapping[str, object] | bytes, signer: Signer) -> Signed:
-    """``statement`` signed; a mapping is written as canonical JSON, bytes are kept."""
+    """``statement`` signed; a mapping is written as canonical JSON, bytes are kept.
+
+    Raises:
+        InputError: the key is a post-quantum one; see ``sign_dsse``.
+        ToolError, TrustError: the key cannot sign.
+    """
+    if signer.public.algorithm.post_quantum:
+        raise InputError(f"a Sigstore bundle is not signed with {signer.public.alg}")
     payload = statement if isinstance(statement, bytes) else canonical_json(dict(statement))
     signature = signer.sign(pae(payload))
     bundle = {
         "mediaType": MEDIA_TYPE,
         "verificationMaterial": {"publicKey": {"hint": signer.public.hint}},
-        "dsseEnvelope": {
-            "payload": base64.b64encode(payload).decode(),
-            "payloadType": PAYLOAD_TYPE,
-            # An empty keyid: cosign refuses every other one but an OpenSSH fingerprint.
-            "signatures": [{"keyid": "", "sig": base64.b64encode(signature).decode()}],
-        },
+        "dsseEnvelope": _envelope(payload, signature),
     }
     return Signed(payload=payload, signature=signature, bundle=canonical_json(bundle))
+
+
+def sign_dsse(payload: bytes, signer: Signer) -> bytes:
+    """A bare DSSE envelope over ``payload``, signed with a post-quantum key.
+
+    Pure ML-DSA over the same pre-authentication encoding as the bundle's, so that
+    OpenSSL 3.5 verifies it as it stands.
+
+    Raises:
+        InputError: the key is a classical one; see ``sign``.
+        ToolError, TrustError: the key cannot sign.
+    """
+    if not signer.public.algorithm.post_quantum:
+        raise InputError(f"the second envelope is not signed with {signer.public.alg}")
+    return canonical_json(_envelope(payload, signer.sign(pae(payload))))
+
+
+def _envelope(payload: bytes, signature: bytes) -> dict[str, object]:
+    return {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": PAYLOAD_TYPE,
+        # An empty keyid: cosign refuses every other one but an OpenSSH fingerprint.
+        "signatures": [{"keyid": "", "sig": base64.b64encode(signature).decode()}],
+    }
 
 
 def read_bundle(data: bytes, *, what: str) -> Envelope:
@@ -100,6 +127,16 @@ def read_bundle(data: bytes, *, what: str) -> Envelope:
     return _read_envelope(top["dsseEnvelope"], f"{what}: dsseEnvelope")
 
 
+def read_dsse(data: bytes, *, what: str) -> Envelope:
+    """The bare DSSE envelope that ``sign_dsse`` writes.
+
+    Raises:
+        MalformedError: anything else. Field by field, unknown fields included.
+    """
+    top = parse_json(data, what=what, max_bytes=MAX_BUNDLE_BYTES)
+    return _read_envelope(top, what, most=_MAX_PQ_BYTES)
+
+
 def _check_material(value: object, what: str) -> None:
     material = _object(value, what)
     _fields(material, what, need=("publicKey",))
@@ -109,7 +146,7 @@ def _check_material(value: object, what: str) -> None:
     _text(key.get("hint", ""), f"{what}.publicKey.hint", most=_MAX_KEYID)
 
 
-def _read_envelope(value: object, what: str) -> Envelope:
+def _read_envelope(value: object, what: str, *, most: int = _MAX_SIGNATURE_BYTES) -> Envelope:
     envelope = _object(value, what)
     _fields(envelope, what, need=("payload", "payloadType", "signatures"))
     if envelope["payloadType"] != PAYLOAD_TYPE:
@@ -121,9 +158,9 @@ def _read_envelope(value: object, what: str) -> Envelope:
     _fields(one, f"{what}.signatures[0]", need=("sig",), may=("keyid",))
     _text(one.get("keyid", ""), f"{what}.signatures[0].keyid", most=_MAX_KEYID)
     sig = decode_base64(_text(one["sig"], f"{what}.sig"), what=f"{what}.sig")
-    if not 0 < len(sig) <= _MAX_SIGNATURE_BYTES:
+    if not 0 < len(sig) <= most:
         raise MalformedError(
-            f"{what}.sig: expected a DER ECDSA P-256 signature, found {len(sig)} bytes"
+            f"{what}.sig: expected a signature of 1 to {most} bytes, found {len(sig)} bytes"
         )
     payload = decode_base64(_text(envelope["payload"], f"{what}.payload"), what=f"{what}.payload")
     return Envelope(unverified=payload, signature=sig)

@@ -1,205 +1,125 @@
-"""ECDSA P-256 keys: made, loaded, and never readable by others."""
+"""The signers, one protocol: whatever holds the private key, the signatures are the same.
 
-import base64
-import os
-import stat
-from dataclasses import dataclass, field
+============================  ==============================================
+``FILE``                      PKCS#8 PEM, by pip's ``cryptography``
+``openssl:FILE``              a key file, by the system's openssl
+``pkcs11:token=…;object=…``   a key in a token or HSM, by pkcs11-tool
+``tpm:0x81…``                 a key in this machine's TPM 2.0, by tpm2-tools
+============================  ==============================================
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from hardpan.errors import InputError
+from hardpan.signing import openssl, pkcs11, tpm
+from hardpan.signing.algorithms import ALG
+from hardpan.signing.pem import PemSigner, load_pem, new_signer
+from hardpan.signing.public import PublicKey, load_public, parse_public
+from hardpan.signing.unlock import Unlock
 
-from hardpan.errors import InputError, TrustError
-from hardpan.files import Sha256, sha256_bytes, write_atomic
-
-ALG = "ecdsa-p256-sha256"
-"""The one algorithm: NIST P-256, SHA-256, signatures in DER."""
-
-_MAX_KEY_BYTES = 16_384
-_PRIVATE = (b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
-_ECDSA = ec.ECDSA(hashes.SHA256())
+__all__ = [
+    "ALG",
+    "PemSigner",
+    "PublicKey",
+    "Signer",
+    "Unlock",
+    "load_pq_signer",
+    "load_public",
+    "load_signer",
+    "new_signer",
+    "parse_public",
+    "public_of_ref",
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicKey:
-    """A P-256 public key."""
+_PROBE = b"hardpan asks whether this key can sign; this is no statement"
+"""What a program's key signs when it is loaded. No pre-authentication encoding begins so."""
 
-    spki: bytes
-    """SubjectPublicKeyInfo, DER."""
+
+class Signer(Protocol):
+    """Something that signs with one key."""
 
     @property
-    def sha256(self) -> Sha256:
-        """Digest of the SPKI: the key's fingerprint, as people compare it."""
-        return sha256_bytes(self.spki)
-
-    @property
-    def hint(self) -> str:
-        """What a Sigstore bundle names the key by. A help for lookup, never trusted."""
-        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
-
-    @property
-    def pem(self) -> str:
-        """SPKI as PEM: the content of a ``*.pub`` file."""
-        body = base64.encodebytes(self.spki).decode().replace("\n", "")
-        lines = [body[i : i + 64] for i in range(0, len(body), 64)]
-        return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
-
-    def check(self, signature: bytes, message: bytes) -> None:
-        """Pass if ``signature`` (DER) is this key's over ``message``.
-
-        Raises:
-            TrustError: it is not.
-        """
-        # parse_public and Signer let no other kind in.
-        key = cast(ec.EllipticCurvePublicKey, load_pem_public_key(self.pem.encode()))
-        try:
-            key.verify(signature, message, _ECDSA)
-        except InvalidSignature as e:
-            raise TrustError(f"the signature is not by key sha256:{self.sha256}") from e
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
-    """A private key that can sign; its secret part is never shown."""
-
-    public: PublicKey
-    secret: ec.EllipticCurvePrivateKey = field(repr=False, compare=False)
+    def public(self) -> PublicKey:
+        """Its public half, which also says the algorithm."""
+        ...
 
     def sign(self, message: bytes) -> bytes:
-        """An ECDSA/SHA-256 signature over ``message``, DER. Differs from call to call."""
-        return self.secret.sign(message, _ECDSA)
+        """The signature over ``message``, already confirmed by ``public``.
+
+        Raises:
+            InputError: the passphrase or PIN is missing or wrong.
+            ToolError: the program that holds the key failed.
+            TrustError: ``public`` does not confirm the signature.
+        """
+        ...
 
 
-def new_signer(path: Path, *, passphrase_file: Path | None = None) -> Signer:
-    """A new key, written to ``path`` (PKCS#8, mode 0600), its public half to ``*.pub`` beside it.
+SCHEMES: dict[str, Callable[[str, Unlock], Signer]] = {
+    openssl.SCHEME: openssl.load,
+    pkcs11.SCHEME: pkcs11.load,
+    tpm.SCHEME: tpm.load,
+}
+"""How a reference begins -> what loads it. Anything else is the path of a PEM file."""
+
+
+def load_signer(
+    ref: str | Path, *, passphrase_file: Path | None = None, unlock: Unlock | None = None
+) -> Signer:
+    """The signer that ``ref`` names: one for the classical envelope.
 
     Raises:
-        InputError: one of the two files is there already, or the passphrase
-            file cannot be used.
+        UsageError, InputError, ToolError: the key cannot be used; see its kind.
     """
-    beside = path.with_suffix(".pub")
-    for file in (path, beside):
-        if file.exists() or file.is_symlink():
-            raise InputError(f"{file}: is there already", hint="keys are never overwritten")
-    lock: KeySerializationEncryption = NoEncryption()
-    if passphrase_file is not None:
-        lock = BestAvailableEncryption(_passphrase(passphrase_file))
-    secret = ec.generate_private_key(ec.SECP256R1())
-    signer = _signer(secret)
-    write_atomic(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock), mode=0o600)
-    write_atomic(beside, signer.public.pem)
+    signer = _load(ref, unlock or Unlock(file=passphrase_file))
+    if signer.public.algorithm.post_quantum:
+        raise InputError(
+            f"{ref}: {signer.public.alg} signs the second envelope only; "
+            "expected an ECDSA P-256 or RSA key",
+            hint="give it as --pq-key, beside a classical --key",
+        )
     return signer
 
 
-def load_signer(path: Path, *, passphrase_file: Path | None = None) -> Signer:
-    """The signer of a PKCS#8 PEM file that only its owner can read.
+def load_pq_signer(ref: str | Path, *, unlock: Unlock | None = None) -> Signer:
+    """The signer that ``ref`` names: one for the second, post-quantum envelope.
 
     Raises:
-        InputError: the file cannot be read, others can read it, it is not a
-            P-256 key in PKCS#8, or the passphrase is missing or wrong.
+        UsageError, InputError, ToolError: the key cannot be used; see its kind.
     """
-    data = _private_bytes(path)
-    if not data.lstrip().startswith(_PRIVATE):
+    signer = _load(ref, unlock or Unlock())
+    if not signer.public.algorithm.post_quantum:
         raise InputError(
-            f"{path}: expected a private key in PKCS#8 PEM",
-            hint="'openssl pkcs8 -topk8 -in OLD -out NEW' converts other PEM forms",
+            f"{ref}: expected an ML-DSA-65 or ML-DSA-87 key, found {signer.public.alg}",
+            hint="'hardpan keys new --alg ml-dsa-65 FOLDER' makes one",
         )
-    passphrase = _passphrase(passphrase_file) if passphrase_file is not None else None
-    try:
-        secret = load_pem_private_key(data, passphrase)
-    except TypeError as e:
-        wants = "has no passphrase, but one was given" if passphrase else "needs a passphrase"
-        raise InputError(f"{path}: {wants}") from e
-    except (ValueError, UnsupportedAlgorithm) as e:
-        why = "wrong passphrase, or damaged" if passphrase else "damaged, or of an unknown kind"
-        raise InputError(f"{path}: {why}") from e
-    if not isinstance(secret, ec.EllipticCurvePrivateKey) or not _is_p256(secret.curve):
-        raise InputError(f"{path}: expected an EC P-256 key, found {_kind(secret)}")
-    return _signer(secret)
+    return signer
 
 
-def load_public(path: Path) -> PublicKey:
-    """The public key of a ``*.pub`` file (SPKI PEM).
+def public_of_ref(ref: str | Path) -> PublicKey:
+    """The public key of a ``*.pub`` file, or of a key that a program holds.
 
     Raises:
-        InputError: the file cannot be read or holds no P-256 public key.
+        UsageError, InputError, ToolError: it cannot be read.
     """
-    return parse_public(_bounded(path), what=str(path))
+    scheme = _scheme(ref)
+    return load_public(Path(ref)) if scheme is None else SCHEMES[scheme](str(ref), Unlock()).public
 
 
-def parse_public(pem: bytes, *, what: str) -> PublicKey:
-    """The public key in ``pem``; ``what`` says where it came from.
-
-    Raises:
-        InputError: no SPKI PEM, or a key that is not P-256.
-    """
-    if not pem.strip().startswith(b"-----BEGIN PUBLIC KEY-----") or pem.count(b"-----BEGIN") != 1:
-        raise InputError(f"{what}: expected one public key in PEM (-----BEGIN PUBLIC KEY-----)")
-    try:
-        key = load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as e:
-        raise InputError(f"{what}: the public key is damaged or of an unknown kind") from e
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not _is_p256(key.curve):
-        raise InputError(f"{what}: expected an EC P-256 key, found {_kind(key)}")
-    return _public(key)
+def _load(ref: str | Path, unlock: Unlock) -> Signer:
+    scheme = _scheme(ref)
+    if scheme is None:
+        return load_pem(Path(ref), unlock)
+    signer = SCHEMES[scheme](str(ref), unlock)
+    # A wrong PIN is to be known before a scan of minutes, not after it.
+    signer.sign(_PROBE)
+    return signer
 
 
-def _signer(secret: ec.EllipticCurvePrivateKey) -> Signer:
-    return Signer(public=_public(secret.public_key()), secret=secret)
-
-
-def _public(key: ec.EllipticCurvePublicKey) -> PublicKey:
-    return PublicKey(spki=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-
-
-def _is_p256(curve: ec.EllipticCurve) -> bool:
-    return isinstance(curve, ec.SECP256R1)
-
-
-def _kind(key: object) -> str:
-    curve = getattr(key, "curve", None)
-    if isinstance(curve, ec.EllipticCurve):
-        return f"EC {curve.name}"
-    return type(key).__name__.lstrip("_").removesuffix("Key")
-
-
-def _passphrase(path: Path) -> bytes:
-    phrase = _private_bytes(path).split(b"\n", 1)[0].rstrip(b"\r")
-    if not phrase:
-        raise InputError(f"{path}: expected a passphrase on the first line, found none")
-    return phrase
-
-
-def _private_bytes(path: Path) -> bytes:
-    return _bounded(path, private=True)
-
-
-def _bounded(path: Path, *, private: bool = False) -> bytes:
-    try:
-        # NOTE: the mode is read from the open file, so that it cannot be swapped in between.
-        with path.open("rb") as f:
-            state = os.fstat(f.fileno())
-            data = f.read(_MAX_KEY_BYTES + 1)
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    if private and stat.S_IMODE(state.st_mode) & 0o077:
-        mode = stat.S_IMODE(state.st_mode)
-        raise InputError(
-            f"{path}: expected mode 0600, found {mode:04o}: others could read the secret",
-            hint=f"chmod 600 {path}; if others had access, make a new key",
-        )
-    if len(data) > _MAX_KEY_BYTES:
-        raise InputError(f"{path}: expected at most {_MAX_KEY_BYTES} bytes; this is no key")
-    return data
+def _scheme(ref: str | Path) -> str | None:
+    """A ``Path`` is always a file, whatever its name begins with."""
+    if isinstance(ref, Path):
+        return None
+    return next((s for s in SCHEMES if ref.startswith(s)), None)

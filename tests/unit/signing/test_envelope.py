@@ -138,7 +138,7 @@ REFUSED: list[tuple[str, Callable[[Any], None]]] = [
     ("not base64", _env("payload", "YQAAA")),
     ("sig is missing", lambda x: x["dsseEnvelope"]["signatures"][0].pop("sig")),
     ("found 0 bytes", _sig("")),
-    ("found 81 bytes", _sig(base64.b64encode(b"0" * 81).decode())),
+    ("found 1025 bytes", _sig(base64.b64encode(b"0" * 1025).decode())),
     ("keyid: expected text", lambda x: _keyid(x, "k" * 300)),
     ("not by any of the 1 keys", _raw_rs),
     ("not by any of the 1 keys", _flip),

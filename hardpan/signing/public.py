@@ -1,0 +1,149 @@
+"""Public keys: read strictly, and the one check that a signature is theirs."""
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+
+from hardpan.errors import InputError, TrustError
+from hardpan.files import Sha256, sha256_bytes
+from hardpan.signing.algorithms import (
+    ALGORITHMS,
+    KINDS,
+    Algorithm,
+    is_ml_dsa,
+    need_ml_dsa,
+    of,
+)
+from hardpan.signing.unlock import bounded
+
+_PEM = re.compile(
+    rb"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKey:
+    """A public key and the one algorithm it is for."""
+
+    spki: bytes
+    """SubjectPublicKeyInfo, DER."""
+
+    alg: str
+    """A name of ``ALGORITHMS``; it follows from the key."""
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What it signs with."""
+        return ALGORITHMS[self.alg]
+
+    @property
+    def sha256(self) -> Sha256:
+        """Digest of the SPKI: the key's fingerprint, as people compare it."""
+        return sha256_bytes(self.spki)
+
+    @property
+    def hint(self) -> str:
+        """What a Sigstore bundle names the key by. A help for lookup, never trusted."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
+
+    @property
+    def pem(self) -> str:
+        """SPKI as PEM: the content of a ``*.pub`` file."""
+        body = base64.encodebytes(self.spki).decode().replace("\n", "")
+        lines = [body[i : i + 64] for i in range(0, len(body), 64)]
+        return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
+
+    def check(self, signature: bytes, message: bytes) -> None:
+        """Pass if ``signature`` is this key's over ``message``.
+
+        Raises:
+            TrustError: it is not.
+        """
+        try:
+            self.algorithm.verify(load_der_public_key(self.spki), signature, message)
+        except InvalidSignature as e:
+            raise TrustError(f"the signature is not by key sha256:{self.sha256}") from e
+
+    def own(self, signature: bytes, message: bytes, *, by: str) -> bytes:
+        """``signature``, just made over ``message``, once this key confirms it.
+
+        Raises:
+            TrustError: it does not: the halves are no pair, or the device errs.
+        """
+        try:
+            self.check(signature, message)
+        except TrustError as e:
+            raise TrustError(
+                f"{by}: made a signature that its own public key (sha256:{self.sha256}) "
+                "does not confirm",
+                hint="the public and the private key may not be a pair; nothing was written",
+            ) from e
+        return signature
+
+
+def load_public(path: Path) -> PublicKey:
+    """The public key of a ``*.pub`` file (SPKI PEM).
+
+    Raises:
+        InputError: the file cannot be read or holds no key of ours.
+    """
+    return parse_public(bounded(path), what=str(path))
+
+
+def parse_public(pem: bytes, *, what: str) -> PublicKey:
+    """The public key in ``pem``; ``what`` says where it came from.
+
+    Raises:
+        InputError: no SPKI PEM, or a key of a kind or size that is not taken.
+        ToolError: an ML-DSA key, and this machine cannot do ML-DSA.
+    """
+    found = _PEM.fullmatch(pem.strip())
+    if not found:
+        raise InputError(f"{what}: expected one public key in PEM (-----BEGIN PUBLIC KEY-----)")
+    try:
+        der = base64.b64decode(b"".join(found[1].split()), validate=True)
+    except ValueError as e:
+        raise InputError(f"{what}: the public key is damaged or of an unknown kind") from e
+    return parse_spki(der, what=what)
+
+
+def parse_spki(der: bytes, *, what: str) -> PublicKey:
+    """The public key in ``der``, as ``parse_public``."""
+    if is_ml_dsa(der):
+        need_ml_dsa()
+    try:
+        key = load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise InputError(f"{what}: the public key is damaged or of an unknown kind") from e
+    return public_of(key, what=what)
+
+
+def public_of(key: PublicKeyTypes, *, what: str) -> PublicKey:
+    """``key`` with the algorithm that it is for.
+
+    Raises:
+        InputError: it is for none of ours.
+    """
+    algorithm = of(key)
+    if algorithm is None:
+        raise InputError(f"{what}: expected a key of {KINDS}; found {_kind(key)}")
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return PublicKey(spki=spki, alg=algorithm.name)
+
+
+def _kind(key: PublicKeyTypes) -> str:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA with {key.key_size} bits, exponent {key.public_numbers().e}"
+    return type(key).__name__.lstrip("_").removesuffix("PublicKey")

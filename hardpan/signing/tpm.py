@@ -1,0 +1,79 @@
+"""``tpm:0x81…``: a key that lies in this machine's TPM 2.0, by tpm2-tools.
+
+The key is named by its persistent handle. Its authorization value goes to
+``tpm2_sign`` by stdin; keys that are bound to a policy session are not for this.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from hardpan.errors import InputError, UsageError
+from hardpan.process import Argv
+from hardpan.signing.programs import Program, made, room
+from hardpan.signing.public import PublicKey, parse_spki
+from hardpan.signing.unlock import Unlock
+
+SCHEME = "tpm:"
+_HANDLE = re.compile(r"0x81[0-9a-fA-F]{6}")
+_ENV = ("TPM2TOOLS_TCTI", "TCTI", "TSS2_FAPICONF")
+_REFUSALS = ("authorization HMAC check failed", "auth value or key handle", "lockout mode")
+_SCHEMES: Final = {"ecdsa-p256-sha256": "ecdsa", "rsa-pkcs1v15-sha256": "rsassa"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TpmSigner:
+    """A key behind a persistent handle."""
+
+    public: PublicKey
+    handle: str
+    unlock: Unlock
+
+    def sign(self, message: bytes) -> bytes:
+        """The TPM's signature over the SHA-256 of ``message``, in DER for ECDSA."""
+        # No prompt: whether the key has an authorization value cannot be seen from outside.
+        secret = self.unlock.secret(self.handle) if self.unlock.given else None
+        with room(digest=hashlib.sha256(message).digest()) as folder:
+            argv: Argv = [
+                *("tpm2_sign", "-Q", "-c", self.handle, "-g", "sha256"),
+                *("-s", _SCHEMES[self.public.alg], "-f", "plain", "-d"),
+                *(() if secret is None else ("-p", "file:-")),
+                *("-o", folder / "signature", folder / "digest"),
+            ]
+            _program(self.handle).run(argv, secret=secret)
+            return made(folder / "signature", self.public, message, by=f"{SCHEME}{self.handle}")
+
+
+def load(ref: str, unlock: Unlock) -> TpmSigner:
+    """The signer of ``tpm:HANDLE``.
+
+    Raises:
+        UsageError: no persistent handle.
+        InputError: the key is not of a kind that is taken.
+        ToolError: tpm2-tools are missing, there is no TPM, or no such key.
+    """
+    handle = ref.removeprefix(SCHEME)
+    if not _HANDLE.fullmatch(handle):
+        raise UsageError(
+            f"{ref}: expected a persistent handle, e.g. tpm:0x81010001",
+            hint="'tpm2_getcap handles-persistent' lists them",
+        )
+    with room() as folder:
+        argv: Argv = ("tpm2_readpublic", "-Q", "-c", handle, "-f", "der", "-o", folder / "public")
+        _program(handle).run(argv)
+        public = parse_spki((folder / "public").read_bytes(), what=ref)
+    if public.alg not in _SCHEMES:
+        raise InputError(f"{ref}: a TPM 2.0 does not sign with {public.alg}")
+    return TpmSigner(public=public, handle=handle, unlock=unlock)
+
+
+def _program(handle: str) -> Program:
+    return Program(
+        what=f"{SCHEME}{handle}",
+        env={name: os.environ[name] for name in _ENV if name in os.environ},
+        refusals=_REFUSALS,
+        hint="tpm2-tools reach the TPM as TPM2TOOLS_TCTI says, else by /dev/tpmrm0 "
+        "(group tss); 'tpm2_getcap handles-persistent' lists the keys",
+    )

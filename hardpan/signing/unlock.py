@@ -1,0 +1,94 @@
+"""Secrets that open keys: where they may come from, and files that only their owner reads."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.errors import InputError
+
+_MAX_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlock:
+    """Where the passphrase or PIN of a key comes from. The first that is set counts."""
+
+    file: Path | None = None
+    """Its first line, mode 0600."""
+
+    env: str = ""
+    """An environment variable, by name."""
+
+    ask: Callable[[str], str] | None = None
+    """Asks a person, unseen, and remembers: a key signs more than once. None where
+    nobody is there."""
+
+    @property
+    def given(self) -> bool:
+        """True when a person named a file or a variable."""
+        return self.file is not None or bool(self.env)
+
+    def secret(self, what: str) -> bytes | None:
+        """What opens ``what``; None where there is no source.
+
+        Raises:
+            InputError: the file or the variable cannot be used.
+        """
+        if self.file is not None:
+            return first_line(self.file)
+        if self.env:
+            return self._variable()
+        if self.ask is not None:
+            return _usable(self.ask(what).encode("utf-8"), what)
+        return None
+
+    def _variable(self) -> bytes:
+        value = os.environ.get(self.env, "")
+        if not value:
+            raise InputError(f"environment variable {self.env}: expected a passphrase, found none")
+        return _usable(os.fsencode(value), f"environment variable {self.env}")
+
+
+def first_line(path: Path) -> bytes:
+    """The secret on the first line of a file that only its owner can read.
+
+    Raises:
+        InputError: others can read it, or the line is empty.
+    """
+    phrase = bounded(path, private=True).split(b"\n", 1)[0].rstrip(b"\r")
+    if not phrase:
+        raise InputError(f"{path}: expected a passphrase on the first line, found none")
+    return _usable(phrase, str(path))
+
+
+def bounded(path: Path, *, private: bool = False) -> bytes:
+    """The bytes of a small file; a ``private`` one must be its owner's alone.
+
+    Raises:
+        InputError: it cannot be read, is too big, or others have access.
+    """
+    try:
+        # NOTE: the mode is read from the open file, so that it cannot be swapped in between.
+        with path.open("rb") as f:
+            state = os.fstat(f.fileno())
+            data = f.read(_MAX_BYTES + 1)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if private and stat.S_IMODE(state.st_mode) & 0o077:
+        mode = stat.S_IMODE(state.st_mode)
+        raise InputError(
+            f"{path}: expected mode 0600, found {mode:04o}: others could read the secret",
+            hint=f"chmod 600 {path}; if others had access, make a new key",
+        )
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes; this is no key")
+    return data
+
+
+def _usable(secret: bytes, what: str) -> bytes:
+    # One line goes to a program's stdin; a NUL would end it early there.
+    if not secret or any(x in secret for x in (b"\0", b"\n", b"\r")):
+        raise InputError(f"{what}: expected a passphrase of one line")
+    return secret
