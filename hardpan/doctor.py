@@ -134,6 +134,21 @@ TOOLS = (
         why="a second opinion on kickstarts",
         optional=True,
     ),
+    Tool(
+        program="pkcs11-tool",
+        apt="opensc p11-kit-modules",
+        dnf="opensc p11-kit",
+        version=(),
+        why="signs with keys in tokens and HSMs",
+        optional=True,
+    ),
+    Tool(
+        program="tpm2_sign",
+        apt="tpm2-tools",
+        dnf="tpm2-tools",
+        why="signs with keys in the TPM",
+        optional=True,
+    ),
 )
 
 

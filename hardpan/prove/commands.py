@@ -12,9 +12,11 @@ from builder import pipeline as building
 from hardpan.errors import Exit, InputError, UsageError
 from hardpan.files import canonical_json
 from hardpan.prove import job
+from hardpan.prove.keyring import References
 from hardpan.terminal import drawn, err, say
 from profiles.load import load
 from scanners.commands.scan import is_open
+from scanners.commands.signers import KEY, unlock, unlock_options
 from scanners.commands.verify import said
 from scanners.report.summary import lines
 
@@ -37,7 +39,8 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--content", type=_PATH, help="SCAP data stream; the newest by default."),
         click.option("--ssh-key", type=_PATH, help="The operator's SSH private key."),
         click.option("--keys", type=_PATH, help="Folder made by 'hardpan keys new'."),
-        click.option("--passphrase-file", type=_PATH, help="First line opens the signing keys."),
+        *unlock_options("", "The first line of this file opens the signing keys."),
+        click.option("--build-key", help=f"Signs the provenance, not --keys' build.pem: {KEY}."),
         click.option(
             "--luks-passphrase-file", type=_PATH, help="First line opens the LUKS volume."
         ),
@@ -87,6 +90,8 @@ def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
 
 @click.command()
 @_shared
+@click.option("--key", help=f"Signs the evidence, not --keys' scan.pem: {KEY}.")
+@click.option("--pq-key", help="Signs it again, with ML-DSA, not --keys' scan-pq.pem.")
 @click.option("--no-smoke", is_flag=True, help="Leave out the AI workload test.")
 @click.option("--nonce", default="", help="An auditor's challenge, put into the statement.")
 @click.option(
@@ -128,7 +133,12 @@ def _asked(
         content=given["content"],
         ssh_key=given["ssh_key"],
         keys=given["keys"],
-        passphrase_file=given["passphrase_file"],
+        signers=References(
+            scan=given.get("key"),
+            build=given["build_key"],
+            pq=given.get("pq_key"),
+            unlock=unlock(given),
+        ),
         luks_passphrase=_first_line(given["luks_passphrase_file"]),
         smoke=smoke,
         nonce=nonce,

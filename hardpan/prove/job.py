@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hardpan import clock, events
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, sha256_bytes, write_atomic
 from hardpan.prove import keyring
-from hardpan.prove.keyring import KeyRing
+from hardpan.prove.keyring import KeyRing, References
 from hardpan.resume import Finished, Receipt
 from hardpan.signing import Signed, read_bundle, sign
 from profiles.load import digest
@@ -49,7 +49,7 @@ class Asked:
     content: Path | None = None
     ssh_key: Path | None = None
     keys: Path | None = None
-    passphrase_file: Path | None = None
+    signers: References = field(default_factory=References)
     luks_passphrase: str = ""
     smoke: bool = True
     nonce: str = ""
@@ -110,7 +110,7 @@ def plan(asked: Asked, emit: Emit) -> Plan:
 def build(asked: Asked, emit: Emit) -> Image:
     """A hardened, sealed image with SBOM and signed provenance."""
     planned = plan(asked, emit)
-    ring = keyring.signing(asked.keys, asked.cache, asked.out, asked.passphrase_file)
+    ring = keyring.signing(asked.keys, asked.cache, asked.out, asked.signers)
     source = find_content(asked.content, asked.profile, asked.cache, emit)
     emit(Note(stage="content", text=f"{source.path.name}: {source.origin}"))
     iso = building.unattended_iso(planned)
@@ -143,6 +143,7 @@ def prove(asked: Asked, emit: Emit) -> Proof:
         "content": image.source.sha256,
         "profile": digest(asked.profile),
         "signer": image.ring.scan.public.sha256,
+        "signer_pq": "" if image.ring.pq is None else image.ring.pq.public.sha256,
         "smoke": asked.smoke,
         "nonce": asked.nonce,
         "hardpan": version("hardpan"),
@@ -186,7 +187,8 @@ def _scan(asked: Asked, image: Image, evidence: Path, emit: Emit) -> Receipt:
             invocation=asked.invocation,
         )
         scan = scanning.scan(request, emit)
-    bundle.write(scan, image.ring.scan, evidence, emit, nonce=asked.nonce)
+    ring = image.ring
+    bundle.write(scan, ring.scan, evidence, emit, nonce=asked.nonce, pq=ring.pq)
     return {"evidence": evidence.name, "boot_s": f"{guest.boot_s:.1f}"}
 
 

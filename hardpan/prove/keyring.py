@@ -4,7 +4,7 @@ Given by a person, or made once in the cache folder so that a repeated run finds
 the same ones. Those in the cache are for trials: nobody else should trust them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.receipts import Access
@@ -12,8 +12,9 @@ from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.files import write_atomic
 from hardpan.process import run
-from hardpan.signing import Signer, load_public, load_signer
+from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer
 from scanners.commands.keys import new_keys
+from scanners.evidence.policy import Trust, load_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,19 @@ class KeyRing:
     scan: Signer
     build: Signer
     policy: Path
+    pq: Signer | None = None
+    """Signs the second, post-quantum envelope; None for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """Keys that take the place of those in the folder; None: the folder's."""
+
+    scan: str | None = None
+    build: str | None = None
+    pq: str | None = None
+    unlock: Unlock = field(default_factory=Unlock)
+    """Opens all of them, those in the folder too."""
 
 
 def operator(user: str, key: Path | None, cache: Path) -> Access:
@@ -47,23 +61,45 @@ def operator(user: str, key: Path | None, cache: Path) -> Access:
     )
 
 
-def signing(folder: Path | None, cache: Path, out: Path, passphrase: Path | None = None) -> KeyRing:
+def signing(
+    folder: Path | None, cache: Path, out: Path, given: References | None = None
+) -> KeyRing:
     """The signing keys of ``folder`` (see ``hardpan keys new``), their policy copied to ``out``.
 
     Raises:
-        InputError: a key is missing, readable by others, or locked.
+        InputError: a key is missing, readable by others, locked, or not trusted
+            by the policy, which is to be known before a build, not after it.
     """
+    given = given or References()
     if folder is None:
         folder = cache / "keys"
         if not (folder / "trust.yaml").is_file():
             new_keys(folder, now=clock.now())
+    second: str | Path | None = given.pq
+    if second is None and (folder / "scan-pq.pem").is_file():
+        second = folder / "scan-pq.pem"
     ring = KeyRing(
-        scan=load_signer(folder / "scan.pem", passphrase_file=passphrase),
-        build=load_signer(folder / "build.pem", passphrase_file=passphrase),
+        scan=load_signer(given.scan or folder / "scan.pem", unlock=given.unlock),
+        build=load_signer(given.build or folder / "build.pem", unlock=given.unlock),
+        pq=None if second is None else load_pq_signer(second, unlock=given.unlock),
         policy=out / "trust.yaml",
     )
-    text = (folder / "trust.yaml").read_text("utf-8")
-    write_atomic(ring.policy, text)
-    for role in ("scan", "build"):
-        write_atomic(out / f"{role}.pub", load_public(folder / f"{role}.pub").pem)
+    source = folder / "trust.yaml"
+    trust = load_policy(source)
+    _need_trust(ring, trust, source)
+    write_atomic(ring.policy, source.read_text("utf-8"))
+    for key, public in trust.keys:
+        if Path(key.spki).name == key.spki:
+            write_atomic(out / key.spki, public.pem)
     return ring
+
+
+def _need_trust(ring: KeyRing, trust: Trust, policy: Path) -> None:
+    for role, signer in (("scan", ring.scan), ("build", ring.build), ("scan-pq", ring.pq)):
+        if signer is None or any(p == signer.public for _, p in trust.role(role)):
+            continue
+        raise InputError(
+            f"{policy}: no key of role {role} is the one that would sign "
+            f"(sha256:{signer.public.sha256})",
+            hint="add it: 'hardpan keys show --pem KEY' writes its public half",
+        )

@@ -1,5 +1,6 @@
 """``hardpan keys``: make signing keys and a policy that trusts them; show a key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 import click
 
 from hardpan import clock
-from hardpan.errors import InputError
+from hardpan.errors import InputError, UsageError
 from hardpan.files import canonical_json, write_atomic
-from hardpan.signing import ALG, load_public, new_signer
+from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
+from scanners.commands.signers import KEY
 
 _ROLES = ("scan", "build")
+_PQ_ROLE = "scan-pq"
 _YEARS = 2
+_SHORT = {x.short: x for x in ALGORITHMS.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,24 +30,55 @@ class KeyRing:
     """Private key that signs image provenance."""
 
     policy: Path
-    """``trust.yaml`` that trusts both, each for its own role."""
+    """``trust.yaml`` that trusts all of them, each for its own role."""
+
+    pq: Path | None = None
+    """Private key that signs the second envelope; None where none was asked for."""
 
 
 def new_keys(
-    folder: Path, *, now: datetime, host_keys: tuple[str, ...] = (), passphrase: Path | None = None
+    folder: Path,
+    *,
+    now: datetime,
+    host_keys: tuple[str, ...] = (),
+    passphrase: Path | None = None,
+    alg: str = ALG,
+    pq_alg: str = "",
 ) -> KeyRing:
-    """A scan key, a build key and a policy for them in ``folder``.
+    """A scan key, a build key, with ``pq_alg`` a scan-pq key, and a policy for them in ``folder``.
 
     Raises:
         InputError: one of the files is there already.
+        ToolError: this machine cannot do an algorithm.
     """
+    algs = {**dict.fromkeys(_ROLES, alg), **({_PQ_ROLE: pq_alg} if pq_alg else {})}
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     policy = folder / "trust.yaml"
-    refuse_existing(policy, *(folder / f"{r}.{s}" for r in _ROLES for s in ("pem", "pub")))
-    for role in _ROLES:
-        new_signer(folder / f"{role}.pem", passphrase_file=passphrase)
-    write_atomic(policy, _policy(now, host_keys))
-    return KeyRing(scan=folder / "scan.pem", build=folder / "build.pem", policy=policy)
+    refuse_existing(policy, *(folder / f"{r}.{s}" for r in algs for s in ("pem", "pub")))
+    for role, name in algs.items():
+        new_signer(folder / f"{role}.pem", alg=name, passphrase_file=passphrase)
+    write_atomic(policy, _policy(algs, now, host_keys))
+    return KeyRing(
+        scan=folder / "scan.pem",
+        build=folder / "build.pem",
+        policy=policy,
+        pq=folder / f"{_PQ_ROLE}.pem" if pq_alg else None,
+    )
+
+
+def new_pq_key(
+    folder: Path, *, alg: str, now: datetime, passphrase: Path | None = None
+) -> tuple[Path, str]:
+    """A scan-pq key in ``folder``, and the lines that make an existing policy trust it.
+
+    Raises:
+        InputError: it is there already.
+        ToolError: this machine cannot do ``alg``.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{_PQ_ROLE}.pem"
+    new_signer(path, alg=alg, passphrase_file=passphrase)
+    return path, "\n".join(_key(_PQ_ROLE, alg, now)) + "\n"
 
 
 @click.group()
@@ -54,25 +89,59 @@ def keys() -> None:
 @keys.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
+    "--alg",
+    "algs",
+    multiple=True,
+    type=click.Choice(list(_SHORT)),
+    default=[ALGORITHMS[ALG].short],
+    show_default=True,
+    help="Of scan and build key; ml-dsa-*, alone or as a second --alg, makes a scan-pq key.",
+)
+@click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path),
     help="Lock the private keys with the first line of this file (mode 0600).",
 )
-def new(folder: Path, passphrase_file: Path | None) -> None:
-    """Make a scan key, a build key and a trust.yaml in FOLDER."""
-    made = new_keys(folder, now=clock.now(), passphrase=passphrase_file)
-    for path in (made.scan, made.build, made.policy):
-        click.echo(f"wrote {path}", err=True)
+def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None:
+    """Make a scan key, a build key and a trust.yaml in FOLDER.
+
+    With --alg ml-dsa-65 or ml-dsa-87 alone: a scan-pq key, and the lines to add to the
+    trust.yaml that is there.
+    """
+    chosen = [_SHORT[a] for a in algs]
+    pq = [a.name for a in chosen if a.post_quantum]
+    classical = [a.name for a in chosen if not a.post_quantum]
+    if len(pq) > 1 or len(classical) > 1:
+        raise UsageError(f"--alg {' --alg '.join(algs)}: expected one of each kind at most")
+    if not classical:
+        path, lines = new_pq_key(folder, alg=pq[0], now=clock.now(), passphrase=passphrase_file)
+        click.echo(f"wrote {path}; add these lines to 'keys:' of trust.yaml", err=True)
+        click.echo(lines, nl=False)
+        return
+    made = new_keys(
+        folder,
+        now=clock.now(),
+        passphrase=passphrase_file,
+        alg=classical[0],
+        pq_alg="".join(pq),
+    )
+    for written in (made.scan, made.build, made.pq, made.policy):
+        if written is not None:
+            click.echo(f"wrote {written}", err=True)
     click.echo(str(made.policy))
 
 
-@keys.command()
-@click.argument("key", type=click.Path(path_type=Path))
+@keys.command(help=f"Print what a policy needs to know of KEY: a public key (*.pub) or a {KEY}.")
+@click.argument("key")
+@click.option("--pem", is_flag=True, help="Print the public key alone, for a *.pub file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def show(key: Path, as_json: bool) -> None:
-    """Print the fingerprint of KEY, a public key (*.pub)."""
-    public = load_public(key)
-    facts = {"alg": ALG, "sha256": public.sha256, "hint": public.hint}
+def show(key: str, pem: bool, as_json: bool) -> None:
+    """Print algorithm and fingerprint of a public key; a token's or TPM's without its PIN."""
+    public = public_of_ref(key)
+    facts = {"alg": public.alg, "sha256": public.sha256, "hint": public.hint}
+    if pem:
+        click.echo(public.pem, nl=False)
+        return
     if as_json:
         click.echo(canonical_json(facts))
         return
@@ -91,24 +160,31 @@ def refuse_existing(*paths: Path) -> None:
             raise InputError(f"{path}: is there already", hint="keys are never overwritten")
 
 
-def _policy(now: datetime, host_keys: tuple[str, ...]) -> str:
-    until = now + timedelta(days=365 * _YEARS)
+def _policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> str:
     lines = [
         "# Whom and what 'hardpan verify' trusts. Keep it apart from the evidence.",
         "version: 1",
+        "keys:",
     ]
-    lines.append("keys:")
-    for role in _ROLES:
-        lines += [
-            f"  - id: {role}",
-            f"    role: {role}",
-            f"    alg: {ALG}",
-            f"    spki: {role}.pub",
-            f"    not_before: {clock.rfc3339(now)}",
-            f"    not_after: {clock.rfc3339(until)}",
-        ]
+    for role, alg in algs.items():
+        lines += _key(role, alg, now)
+    if _PQ_ROLE in algs:
+        lines += ["# Evidence without the second, post-quantum signature is refused."]
+        lines += ["require_pq: true"]
     if host_keys:
         lines += ["target:", "  host_keys:", *(f"    - {k}" for k in host_keys)]
     lines += ["# More than this is an answer (exit 1), not broken trust.", "max_open:"]
     lines += ["  high: 0"]
     return "\n".join(lines) + "\n"
+
+
+def _key(role: str, alg: str, now: datetime) -> list[str]:
+    until = now + timedelta(days=365 * _YEARS)
+    return [
+        f"  - id: {role}",
+        f"    role: {role}",
+        f"    alg: {alg}",
+        f"    spki: {role}.pub",
+        f"    not_before: {clock.rfc3339(now)}",
+        f"    not_after: {clock.rfc3339(until)}",
+    ]

@@ -8,10 +8,10 @@ import click
 
 from hardpan.errors import Exit, InputError
 from hardpan.files import canonical_json
-from hardpan.signing import load_signer
 from hardpan.terminal import drawn
 from profiles.load import load
 from scanners import pipeline
+from scanners.commands import signers
 from scanners.content import datastream
 from scanners.evidence import bundle
 from scanners.report.documents import Findings
@@ -27,8 +27,7 @@ _SEVERITIES = ("low", "medium", "high")
 @click.argument("target")
 @click.option("--profile", "profile_name", required=True, help="Profile: a shipped name or a file.")
 @click.option("-o", "--output", required=True, type=_PATH, help="FILE.evidence.zip to write.")
-@click.option("--key", required=True, type=_PATH, help="Private key (see 'hardpan keys new').")
-@click.option("--passphrase-file", type=_PATH, help="Its first line opens the private key.")
+@signers.key_options(required=True)
 @click.option("--content", type=_PATH, help="SCAP data stream; the newest by default.")
 @click.option("--ssh-config", type=_PATH, help="OpenSSH client config to take settings from.")
 @click.option("--identity", type=_PATH, help="SSH private key; the agent's by default.")
@@ -67,7 +66,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
     if not output.name.endswith(bundle.SUFFIX):
         raise InputError(f"{output}: expected a name that ends in {bundle.SUFFIX}")
     profile = load(profile_name)
-    signer = load_signer(options["key"], passphrase_file=options["passphrase_file"])
+    by = signers.load(options)
     where = parse(
         target,
         ssh_config=options["ssh_config"],
@@ -94,8 +93,8 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             invocation=("hardpan", *sys.argv[1:]),
         )
         made = pipeline.scan(request, emit)
-        bundle.write(made, signer, output, emit, nonce=options["nonce"])
-    report = bundle.attachments(made, signer).report
+        bundle.write(made, by.scan, output, emit, nonce=options["nonce"], pq=by.pq)
+    report = bundle.attachments(made, by.scan).report
     _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
     return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)
 

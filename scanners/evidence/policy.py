@@ -8,7 +8,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError
-from hardpan.signing import PublicKey, parse_public
+from hardpan.signing import ALGORITHMS, PublicKey, parse_public
 from scanners.report.documents import HexDigest, PairVerdictName, Severity, VerdictName
 
 _MAX_BYTES = 1 << 20
@@ -34,10 +34,13 @@ class Key(Part):
     """One trusted key and what it is trusted for."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    role: Literal["scan", "build"]
-    """``scan`` signs evidence, ``build`` signs image provenance; neither may do the other."""
+    role: Literal["scan", "build", "scan-pq"]
+    """``scan`` signs evidence, ``build`` signs image provenance, ``scan-pq`` the evidence's
+    second envelope; none may do another's."""
 
-    alg: Literal["ecdsa-p256-sha256"]
+    alg: Literal["ecdsa-p256-sha256", "rsa-pkcs1v15-sha256", "ml-dsa-65", "ml-dsa-87"]
+    """The one algorithm the key is trusted for; the key must be of its kind."""
+
     spki: Annotated[str, Field(min_length=1, max_length=4096)]
     """The public key: PEM text, or a file's path relative to this policy."""
 
@@ -77,6 +80,9 @@ class Policy(Part):
     clock_skew_s: Annotated[int, Field(ge=0, le=86_400)] = 300
     max_age_hours: Annotated[int, Field(gt=0)] | None = None
     """Oldest scan that is taken, counted from its end."""
+
+    require_pq: bool = False
+    """Refuse evidence without a post-quantum signature by a ``scan-pq`` key."""
 
     nonce: Annotated[str, Field(min_length=16)] | None = None
     """What the scan must have been asked to repeat."""
@@ -137,6 +143,7 @@ def load_policy(path: Path) -> Trust:
         except InputError as e:
             found.append(f"{_at(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
     found += [f"{_at(root, where, path)}: {said}" for where, said in _odd(policy)]
+    found += [f"{_at(root, where, path)}: {said}" for where, said in _algorithms(policy, keys)]
     roles = {p.sha256: k.role for k, p in keys}
     found += [
         f"{path}: key {k.id!r}: the same key may not have two roles"
@@ -157,6 +164,22 @@ def _odd(policy: Policy) -> list[tuple[Place, str]]:
         seen.add(key.id)
         if key.not_after <= key.not_before:
             found.append((("keys", i, "not_after"), f"keys[{i}].not_after: is before not_before"))
+    return found
+
+
+def _algorithms(policy: Policy, keys: list[tuple[Key, PublicKey]]) -> list[tuple[Place, str]]:
+    found: list[tuple[Place, str]] = []
+    kinds = {k.id: p.alg for k, p in keys}
+    for i, key in enumerate(policy.keys):
+        is_pq = ALGORITHMS[key.alg].post_quantum
+        if is_pq != (key.role == "scan-pq"):
+            said = "is for the role scan-pq alone" if is_pq else "cannot sign as scan-pq"
+            found.append((("keys", i, "alg"), f"keys[{i}].alg: {key.alg} {said}"))
+        if kinds.get(key.id, key.alg) != key.alg:
+            said = f"says {key.alg}, but the key is for {kinds[key.id]}"
+            found.append((("keys", i, "alg"), f"keys[{i}].alg: {said}"))
+    if policy.require_pq and not any(k.role == "scan-pq" for k in policy.keys):
+        found.append((("require_pq",), "require_pq: no key has the role scan-pq"))
     return found
 
 

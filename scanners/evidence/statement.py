@@ -7,11 +7,11 @@ fields they do not know (in-toto's rule); no known field may be missing.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
-from hardpan.signing import ALG, MalformedError, parse_json
+from hardpan.signing import MalformedError, parse_json
 from scanners.report.documents import (
     ContentPart,
     Counts,
@@ -125,8 +125,18 @@ class Predicate(Document):
     """The claim."""
 
     statement_version: Literal["1.0"]
-    signatures: Many[str]
-    """Which signatures exist, so that a stripped one is noticed."""
+    signatures_expected: Annotated[
+        Many[str],
+        Field(
+            min_length=1,
+            # What hardpan 0.1 called it at first.
+            validation_alias=AliasChoices("signaturesExpected", "signatures"),
+            serialization_alias="signaturesExpected",
+        ),
+    ]
+    """The kinds of signature that exist (``signatures.KINDS``), so that a stripped one is
+    noticed without any policy."""
+
     target: Target
     content: Content
     tool: Tool
@@ -162,11 +172,12 @@ def predicate(
     invocation: tuple[str, ...],
     nonce: str,
     version: str,
+    signatures: tuple[str, ...],
 ) -> Predicate:
     """The claim that the documents support."""
     return Predicate(
         statement_version="1.0",
-        signatures=(ALG,),
+        signatures_expected=signatures,
         target=Target(kind="host", host=findings.host, image=_image(findings)),
         content=Content(
             **findings.content.model_dump(), selected_rules_sha256=selected_rules_sha256(findings)

@@ -14,9 +14,9 @@ from pathlib import Path
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.signing import Envelope, PublicKey, read_bundle
-from scanners.evidence import claims
+from scanners.evidence import claims, signatures
 from scanners.evidence.archive import Archive
-from scanners.evidence.bundle import BUNDLE, UNSIGNED
+from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
 from scanners.evidence.policy import Key, Trust
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
 from scanners.report.documents import Findings, SmokeDocument
@@ -30,6 +30,7 @@ CHECKS = (
     ("copies", "statement.json and statement.sig are the bundle's own"),
     ("files", "the attached files are exactly the listed ones, with their digests"),
     ("findings", "counts, rules and target agree between statement and findings"),
+    ("post-quantum", "a key trusted for it signed the same statement with ML-DSA"),
     ("key-window", "the scan lies in the time the key is trusted for"),
     ("time", "the scan's times are in order and not in the future"),
     ("age", "the scan is not older than the policy takes"),
@@ -115,6 +116,8 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         with run.check("statement"):
             statement = read_statement(payload)
         opened = _documents(archive, envelope, statement, run)
+        with run.check("post-quantum", keep_going=True) as why:
+            why(signatures.judge(archive, envelope, statement.predicate, key, trust, now))
         for name, judge in claims.CLAIMS.items():
             with run.check(name, keep_going=True) as why:
                 why(judge(statement.predicate, trust.policy, key, now))
@@ -185,7 +188,7 @@ def _check_files(archive: Archive, statement: Statement) -> str:
     listed = {s.name: s.digest.sha256 for s in statement.subject}
     if len(listed) != len(statement.subject):
         raise TrustError("a file is listed twice")
-    there = set(archive.entries) - set(UNSIGNED)
+    there = set(archive.entries) - {*UNSIGNED, PQ_ENVELOPE}
     for name in sorted(listed.keys() ^ there):
         said = "is listed but missing" if name in listed else "is there but not listed"
         raise TrustError(f"{ascii(name)[1:-1]}: {said}")

@@ -28,7 +28,7 @@ def test_the_statement_binds_host_image_content_and_counts(lab: Lab) -> None:
     assert claim["results"]["counts"]["fail"] == 2
     assert claim["results"]["before"]["fail"] == 3
     assert claim["results"]["arf"] == ["arf-1.xml", "arf-2.xml"]
-    assert claim["signatures"] == ["ecdsa-p256-sha256"]
+    assert claim["signaturesExpected"] == ["ecdsa-p256-sha256"]
     assert claim["scan"]["nonce"] == "n" * 16
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from hardpan import cli, clock
 from hardpan.errors import Exit
+from scanners.evidence.policy import load_policy
 from scanners.report.base import FORMATS
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import NOW, Lab
@@ -165,3 +166,58 @@ def test_keys_new_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     assert set(facts) == {"alg", "hint", "sha256"}
     assert facts["alg"] == "ecdsa-p256-sha256"
+
+
+@pytest.mark.parametrize(
+    ("algs", "made"),
+    [
+        (("rsa-3072",), {"scan": "rsa-pkcs1v15-sha256", "build": "rsa-pkcs1v15-sha256"}),
+        (
+            ("ecdsa-p256", "ml-dsa-87"),
+            {"scan": "ecdsa-p256-sha256", "build": "ecdsa-p256-sha256", "scan-pq": "ml-dsa-87"},
+        ),
+    ],
+)
+def test_keys_new_makes_keys_of_the_wanted_kinds_and_a_policy_for_them(
+    tmp_path: Path, algs: tuple[str, ...], made: dict[str, str]
+) -> None:
+    folder = tmp_path / "k"
+    arguments = [x for alg in algs for x in ("--alg", alg)]
+
+    assert cli.run(["keys", "new", str(folder), *arguments]) == Exit.DONE
+    trust = load_policy(folder / "trust.yaml")
+    assert {k.role: p.alg for k, p in trust.keys} == made
+    assert trust.policy.require_pq == ("scan-pq" in made)
+
+
+def test_a_post_quantum_key_is_added_to_the_keys_that_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "k"
+    assert cli.run(["keys", "new", str(folder)]) == Exit.DONE
+    capsys.readouterr()
+    assert cli.run(["keys", "new", str(folder), "--alg", "ml-dsa-65"]) == Exit.DONE
+    lines = capsys.readouterr().out
+    policy = folder / "trust.yaml"
+    policy.write_text(policy.read_text().replace("# More", f"{lines}require_pq: true\n# More"))
+
+    assert [p.alg for _, p in load_policy(policy).role("scan-pq")] == ["ml-dsa-65"]
+    assert cli.run(["keys", "new", str(folder), "--alg", "ml-dsa-65"]) == Exit.INPUT
+
+
+def test_two_keys_of_one_kind_are_not_made_at_once(tmp_path: Path) -> None:
+    for pair in (("ecdsa-p256", "rsa-3072"), ("ml-dsa-65", "ml-dsa-87")):
+        arguments = ["keys", "new", str(tmp_path / "k"), "--alg", pair[0], "--alg", pair[1]]
+
+        assert cli.run(arguments) == Exit.USAGE
+    assert not (tmp_path / "k").exists()
+
+
+def test_keys_show_pem_is_what_a_pub_file_holds(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public = lab.ring.scan.with_suffix(".pub")
+
+    assert cli.run(["keys", "show", "--pem", str(public)]) == Exit.DONE
+    assert capsys.readouterr().out == public.read_text()
+    assert cli.run(["keys", "show", "tpm:0x1"]) == Exit.USAGE

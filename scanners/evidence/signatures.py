@@ -1,0 +1,71 @@
+"""Which signatures a statement says it has, and the second, post-quantum one among them.
+
+The statement names them itself, so that a file that was removed is missed even by
+a reader without a policy. What may sign, and with what, the policy alone decides.
+"""
+
+from datetime import datetime
+
+from hardpan.errors import TrustError
+from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey, read_dsse
+from scanners.evidence import claims
+from scanners.evidence.archive import Archive
+from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
+from scanners.evidence.policy import Key, Trust
+from scanners.evidence.statement import Predicate
+
+KINDS = {x.name: PQ_ENVELOPE if x.post_quantum else BUNDLE for x in ALGORITHMS.values()}
+"""What ``signaturesExpected`` may name -> the file that must then be there."""
+
+_MAX_BYTES = 12 << 20
+
+
+def judge(
+    archive: Archive, bundle: Envelope, claim: Predicate, key: Key, trust: Trust, now: datetime
+) -> str:
+    """How the post-quantum signature stands, in words; ``skipped: …`` where none is asked for.
+
+    ``bundle`` is the classical one, ``key`` the key that signed it.
+
+    Raises:
+        TrustError: a signature is missing, of an unknown kind, over another
+            statement, or not by a key that is trusted for it.
+    """
+    alg = _promised(claim, key)
+    if PQ_ENVELOPE not in archive.entries:
+        if alg:
+            raise TrustError(f"{PQ_ENVELOPE}: was removed: the statement expects {alg}")
+        if trust.policy.require_pq:
+            raise TrustError(f"the policy requires {PQ_ENVELOPE}, and there is none")
+        return "skipped: there is none, and the policy does not require one"
+    if not alg:
+        raise TrustError(f"{PQ_ENVELOPE}: is there, but the statement expects none")
+    envelope = read_dsse(archive.read(PQ_ENVELOPE, max_bytes=_MAX_BYTES), what=PQ_ENVELOPE)
+    if envelope.unverified != bundle.unverified:
+        raise TrustError(f"{PQ_ENVELOPE}: not over the statement in the bundle")
+    keys: dict[PublicKey, Key] = {p: k for k, p in trust.role("scan-pq")}
+    if not keys:
+        return "skipped: the policy has no key of role scan-pq, and does not require one"
+    _, public = envelope.opened(*keys)
+    if public.alg != alg:
+        raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, found {public.alg}")
+    claims.CLAIMS["key-window"](claim, trust.policy, keys[public], now)
+    return f"key {keys[public].id!r}, {alg}"
+
+
+def _promised(claim: Predicate, key: Key) -> str:
+    """The post-quantum algorithm that the statement expects; empty for none."""
+    expected = claim.signatures_expected
+    unknown = [x for x in expected if x not in KINDS]
+    if unknown:
+        raise MalformedError(f"the statement expects a signature unknown here: {unknown[0]!a:.60}")
+    classical = [x for x in expected if KINDS[x] == BUNDLE]
+    if classical != [key.alg]:
+        raise TrustError(
+            f"the statement expects {', '.join(classical) or 'no classical signature'}, "
+            f"the bundle is signed with {key.alg}"
+        )
+    others = [x for x in expected if KINDS[x] == PQ_ENVELOPE]
+    if len(others) > 1:
+        raise TrustError(f"the statement expects {', '.join(others)}; at most one is taken")
+    return "".join(others)
