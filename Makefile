@@ -16,11 +16,13 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 APT_PACKAGES := qemu-system-x86 qemu-utils ovmf xorriso mtools isomd5sum mmdebstrap createrepo-c \
 	rpm squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-client \
 	openssh-server openssl shellcheck python3-venv dpkg-dev procps util-linux systemd-container \
-	iproute2 gpg gpg-agent cmake ninja-build g++ chromium
+	iproute2 gpg gpg-agent cmake ninja-build g++ chromium softhsm2 opensc p11-kit-modules \
+	swtpm tpm2-tools
 DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build \
 	squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-clients \
 	openssh-server openssl ShellCheck python3.12 util-linux scap-security-guide systemd-container \
-	iproute gnupg2 rpm-sign cmake ninja-build gcc-c++ chromium
+	iproute gnupg2 rpm-sign cmake ninja-build gcc-c++ chromium softhsm opensc p11-kit \
+	swtpm tpm2-tools
 
 .PHONY: help
 help: ## list the targets

@@ -1,0 +1,366 @@
+"""Keys where sites keep them: SoftHSM, a software TPM, the system's openssl. All real.
+
+Whatever made the signature, the evidence is the same, and tools that hardpan's
+authors did not write take it.
+"""
+
+import os
+import re
+import socket
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hardpan import events
+from hardpan.errors import InputError, ToolError
+from hardpan.process import Completed, run, spawn, which
+from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer, new_signer, pae
+from hardpan.signing.strict import parse_json
+from scanners.commands.keys import new_keys
+from scanners.evidence import bundle
+from scanners.evidence.policy import load_policy
+from scanners.evidence.verify import verify
+from tests.tooling.get_cosign import cosign
+from tests.unit.evidence import samples
+from tests.unit.evidence.forge import KEYS_MADE, NOW
+
+pytestmark = pytest.mark.integration
+
+_PIN, _AUTH = "271828", "correct horse"
+_BLOCK = re.compile(r"^```sh (?P<name>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_TPM_KEY = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The references by which a kind of key is named, and what opens them."""
+
+    ec: str
+    rsa: str
+    unlock: Unlock
+    secret: str
+
+
+def _private(path: Path, text: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
+    """A token with a decoy and two keys; the decoy is the first private key there is."""
+    folder = tmp_path_factory.mktemp("softhsm")
+    (folder / "tokens").mkdir()
+    config = folder / "softhsm2.conf"
+    config.write_text(f"directories.tokendir = {folder / 'tokens'}\n")
+    pin = _private(folder / "pin", f"{_PIN}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTHSM2_CONF", str(config))
+        env = {"SOFTHSM2_CONF": str(config), "PIN": _PIN}
+        module = _softhsm_module()
+        token = ["--init-token", "--free", "--label", "site hsm", "--so-pin", "0000"]
+        run(["softhsm2-util", *token, "--pin", _PIN], timeout_s=60, env=env)
+        for key_id, label, kind in (
+            ("01", "decoy", "EC:prime256v1"),
+            ("0a", "scan", "EC:prime256v1"),
+            ("0b", "scan-rsa", "rsa:3072"),
+            ("0c", "weak", "rsa:2048"),
+        ):
+            made = ["--keypairgen", "--key-type", kind, "--label", label, "--id", key_id]
+            argv = ["pkcs11-tool", "--module", module, "--token-label", "site hsm"]
+            run([*argv, "--login", "--pin", "env:PIN", *made], timeout_s=120, env=env)
+        uri = "pkcs11:token=site%20hsm;object={}?" + f"module-path={module}&pin-source=file:{pin}"
+        yield Keys(ec=uri.format("scan"), rsa=uri.format("scan-rsa"), unlock=Unlock(), secret=_PIN)
+
+
+def _softhsm_module() -> Path:
+    found = [
+        *Path("/usr/lib").glob("**/libsofthsm2.so"),
+        *Path("/usr/lib64").glob("**/libsofthsm2.so"),
+    ]
+    assert found, "SoftHSM is missing: make setup-system"
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
+    """A software TPM with two persistent keys."""
+    folder = tmp_path_factory.mktemp("tpm")
+    (folder / "state").mkdir()
+    port = _two_free_ports()
+    argv = [
+        *("swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder / 'state'}"),
+        *("--server", f"type=tcp,port={port}", "--ctrl", f"type=tcp,port={port + 1}"),
+        *("--flags", "not-need-init,startup-clear"),
+    ]
+    tcti = f"swtpm:host=127.0.0.1,port={port}"
+    auth = _private(folder / "auth", _AUTH)
+    with spawn(argv, log=folder / "log"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TPM2TOOLS_TCTI", tcti)
+        _answers(port + 1)
+
+        def tool(name: str, *arguments: str) -> None:
+            env = {"TPM2TOOLS_TCTI": tcti}
+            run([f"tpm2_{name}", *arguments], timeout_s=120, env=env, cwd=folder)
+            run(["tpm2_flushcontext", "-t"], timeout_s=60, env=env)
+
+        tool("createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", "ecc", "-c", "prim.ctx")
+        for handle, kind in (("0x81010001", "ecc256:ecdsa-sha256"), ("0x81010002", "rsa3072")):
+            files = ("-u", "k.pub", "-r", "k.priv")
+            tool(
+                "create", "-Q", "-C", "prim.ctx", "-g", "sha256", "-G", kind,
+                "-a", _TPM_KEY, "-p", f"file:{auth}", *files,
+            )  # fmt: skip
+            tool("load", "-Q", "-C", "prim.ctx", *files, "-c", "k.ctx")
+            tool("evictcontrol", "-Q", "-C", "o", "-c", "k.ctx", handle)
+        yield Keys(
+            ec="tpm:0x81010001", rsa="tpm:0x81010002", unlock=Unlock(file=auth), secret=_AUTH
+        )
+
+
+def _two_free_ports() -> int:
+    for port in range(42_321, 42_521, 2):
+        with socket.socket() as one, socket.socket() as two:
+            try:
+                one.bind(("127.0.0.1", port))
+                two.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no two free ports")
+
+
+def _answers(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "swtpm does not answer"
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture(scope="module")
+def openssl(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Two locked keys that openssl itself made."""
+    folder = tmp_path_factory.mktemp("openssl")
+    phrase = _private(folder / "phrase", f"{_AUTH}\n")
+    for name, kind in (
+        ("ec", ("EC", "-pkeyopt", "ec_paramgen_curve:P-256")),
+        ("rsa", ("RSA", "-pkeyopt", "rsa_keygen_bits:3072")),
+    ):
+        file = _private(folder / f"{name}.pem", "")
+        lock = ["-aes-256-cbc", "-pass", f"file:{phrase}", "-out", file]
+        run(["openssl", "genpkey", "-algorithm", *kind, *lock], timeout_s=120)
+        file.chmod(0o600)
+    return Keys(
+        ec=f"openssl:{folder / 'ec.pem'}",
+        rsa=f"openssl:{folder / 'rsa.pem'}",
+        unlock=Unlock(file=phrase),
+        secret=_AUTH,
+    )
+
+
+@pytest.fixture(params=["softhsm", "tpm", "openssl"])
+def held(request: pytest.FixtureRequest) -> Keys:
+    """Each place a key can lie in."""
+    keys = request.getfixturevalue(request.param)
+    assert isinstance(keys, Keys)
+    return keys
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_a_key_that_a_program_holds_signs_evidence_that_every_tool_takes(
+    held: Keys, kind: str, tmp_path: Path
+) -> None:
+    signer = load_signer(getattr(held, kind), unlock=held.unlock)
+    evidence = bundle.write(
+        samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent, nonce="n" * 16
+    )
+    policy = _policy(tmp_path, signer)
+
+    verified = verify(evidence, load_policy(policy), now=NOW)
+    assert verified.key.alg == signer.public.alg
+    folder, key = _unpacked(evidence), tmp_path / "x.pub"
+    for name in ("openssl", "files", _cosign_name()):
+        _shell(folder, name, KEY=key)
+    assert held.secret not in "".join(
+        f.read_bytes().decode("latin1") for f in folder.iterdir() if f.is_file()
+    )
+
+
+def test_rsa_from_a_file_is_taken_by_cosign_too(tmp_path: Path) -> None:
+    ring = new_keys(tmp_path / "k", now=KEYS_MADE, alg="rsa-pkcs1v15-sha256")
+    signer = load_signer(ring.scan)
+    evidence = bundle.write(samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent)
+
+    assert verify(evidence, load_policy(ring.policy), now=NOW).key.alg == "rsa-pkcs1v15-sha256"
+    _shell(_unpacked(evidence), _cosign_name(), KEY=tmp_path / "x.pub")
+
+
+def test_a_wrong_secret_is_said_so_before_anything_is_signed(held: Keys, tmp_path: Path) -> None:
+    wrong = _private(tmp_path / "wrong", "wrong-battery\n")
+    ref = re.sub(r"pin-source=file:.*", f"pin-source=file:{wrong}", held.ec)
+
+    with pytest.raises(InputError, match="the passphrase or PIN was refused") as caught:
+        load_signer(ref, unlock=Unlock(file=wrong) if held.unlock.given else Unlock())
+    assert "wrong-battery" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+def test_without_a_secret_it_is_said_how_to_give_one(held: Keys) -> None:
+    with pytest.raises(InputError, match=r"needs|is needed") as caught:
+        load_signer(held.ec.partition("&pin-source")[0])
+    assert "--passphrase-file" in caught.value.hint
+
+
+def test_a_key_that_is_not_there_is_said_so(softhsm: Keys, tpm: Keys, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected one key of that name, found 0"):
+        load_signer(softhsm.ec.replace("object=scan", "object=nobody"))
+    with pytest.raises(ToolError, match="pkcs11-tool exited with 1") as caught:
+        load_signer(softhsm.ec.replace("site%20hsm", "other"))
+    assert "other" in caught.value.tail
+    with pytest.raises(ToolError, match="tpm2_readpublic exited with"):
+        load_signer("tpm:0x81010009", unlock=tpm.unlock)
+    with pytest.raises(InputError, match=r"no\.pem: cannot be read"):
+        load_signer(f"openssl:{tmp_path / 'no.pem'}")
+
+
+def test_a_token_s_key_of_another_kind_is_refused(softhsm: Keys) -> None:
+    with pytest.raises(InputError, match=r"expected a key of EC P-256, .* found RSA with 2048"):
+        load_signer(softhsm.ec.replace("object=scan", "object=weak"))
+
+
+def test_a_pin_file_that_others_can_read_is_refused(softhsm: Keys, tmp_path: Path) -> None:
+    pin = _private(tmp_path / "pin", _PIN)
+    pin.chmod(0o640)
+    ref = re.sub(r"pin-source=file:.*", f"pin-source=file:{pin}", softhsm.ec)
+
+    with pytest.raises(InputError, match="expected mode 0600, found 0640"):
+        load_signer(ref)
+
+
+def test_no_secret_is_ever_in_an_argument(
+    held: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrapper in front of each program writes down how it was called."""
+    log = tmp_path / "argv"
+    for program in ("openssl", "pkcs11-tool", "tpm2_sign", "tpm2_readpublic"):
+        real = which(program)
+        wrapper = tmp_path / "bin" / program
+        wrapper.parent.mkdir(exist_ok=True)
+        wrapper.write_text(f'#!/bin/sh\nprintf "%s\\n" "$0 $*" >> {log}\nexec {real} "$@"\n')
+        wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    load_signer(held.ec, unlock=held.unlock).sign(b"x")
+    called = log.read_text()
+
+    assert called.count("\n") >= 2
+    assert held.secret not in called
+
+
+def test_keys_show_writes_the_public_half_without_a_pin(softhsm: Keys, tpm: Keys) -> None:
+    for ref in (softhsm.ec.partition("&pin-source")[0], tpm.ec):
+        env = {n: os.environ[n] for n in ("SOFTHSM2_CONF", "TPM2TOOLS_TCTI")}
+        argv = [sys.executable, "-m", "hardpan", "keys", "show", "--pem", ref]
+        told = run(argv, timeout_s=60, env={**env, "PYTHONPATH": os.pathsep.join(sys.path)})
+
+        assert told.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
+
+
+def test_openssl_takes_the_post_quantum_envelope_where_it_can(tmp_path: Path) -> None:
+    """OpenSSL 3.5 or newer verifies it by VERIFY.md's commands; an older one must refuse.
+
+    Where the machine has none, ``cryptography`` (its own OpenSSL) is the verifier:
+    the same arithmetic by another caller, not another implementation.
+    """
+    signer = new_signer(tmp_path / "scan.pem")
+    new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-65")
+    pq = load_pq_signer(tmp_path / "scan-pq.pem")
+    evidence = bundle.write(
+        samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent, pq=pq
+    )
+    folder = _unpacked(evidence)
+    _shell(folder, "files", KEY=tmp_path / "x.pub")
+    statement = (folder / "statement.json").read_bytes()
+    envelope = parse_json(
+        (folder / bundle.PQ_ENVELOPE).read_bytes(), what="envelope", max_bytes=1 << 20
+    )
+    assert isinstance(envelope, dict)
+
+    if _openssl_version() >= (3, 5):
+        told = _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub").stdout
+        assert "Signature Verified Successfully" in told
+        (folder / "statement.json").write_bytes(statement.replace(b'"fail":2', b'"fail":0'))
+        with pytest.raises(ToolError):
+            _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
+        return
+    with pytest.raises(ToolError):
+        _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
+    # What the commands cut out of the envelope is the signature, over the encoding they made.
+    made = (folder.parent / "statement.mldsa").read_bytes()
+    assert (folder.parent / "statement.pae").read_bytes() == pae(statement)
+    pq.public.check(made, pae(statement))
+
+
+def test_the_documented_commands_miss_a_removed_post_quantum_signature(tmp_path: Path) -> None:
+    signer = new_signer(tmp_path / "scan.pem")
+    pq = new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87")
+    evidence = bundle.write(
+        samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent, pq=pq
+    )
+    folder = _unpacked(evidence)
+    _shell(folder, "files", KEY=tmp_path / "x.pub")
+    _shell(folder, _cosign_name(), KEY=tmp_path / "x.pub")
+    (folder / bundle.PQ_ENVELOPE).unlink()
+
+    with pytest.raises(ToolError):
+        _shell(folder, "files", KEY=tmp_path / "x.pub")
+
+
+def _openssl_version() -> tuple[int, int]:
+    told = run(["openssl", "version"], timeout_s=30).stdout
+    found = re.match(r"OpenSSL (\d+)\.(\d+)", told)
+    assert found, told
+    return int(found[1]), int(found[2])
+
+
+def _unpacked(evidence: Path) -> Path:
+    folder = evidence.with_name("unpacked")
+    with zipfile.ZipFile(evidence) as z:
+        z.extractall(folder)
+    return folder
+
+
+def _cosign_name() -> str:
+    program = cosign()
+    assert program is not None, "cosign is missing: make setup-cosign"
+    told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
+    return "cosign3" if re.search(r"--new-bundle-format.*default true", told) else "cosign2"
+
+
+def _shell(folder: Path, block: str, **variables: Path) -> Completed:
+    blocks = {m["name"]: m["text"] for m in _BLOCK.finditer((folder / "VERIFY.md").read_text())}
+    program = cosign()
+    assert program is not None
+    env = {"HOME": str(folder.parent), **{n: str(v) for n, v in variables.items()}}
+    text = f"PATH=$PATH:{program.parent}\n{blocks[block]}"
+    return run(["sh", "-euc", text], timeout_s=120, cwd=folder, env=env)
+
+
+def _policy(folder: Path, signer: Signer) -> Path:
+    (folder / "scan.pub").write_text(signer.public.pem)
+    policy = folder / "trust.yaml"
+    policy.write_text(
+        "version: 1\nkeys:\n  - id: scan\n    role: scan\n"
+        f"    alg: {signer.public.alg}\n    spki: scan.pub\n"
+        "    not_before: 2026-01-01T00:00:00Z\n    not_after: 2027-01-01T00:00:00Z\n"
+    )
+    return policy
