@@ -30,7 +30,7 @@ help: ## list the targets
 		awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: setup-system setup-venv setup-cosign ## system packages, virtual environment, cosign
+setup: setup-system setup-venv setup-cosign setup-openssl ## system packages, virtual environment, cosign, OpenSSL 3.5
 
 .PHONY: setup-system
 setup-system: ## install the system packages that are missing (apt or dnf)
@@ -56,6 +56,10 @@ $(VENV)/.done: requirements/lock.txt pyproject.toml
 .PHONY: setup-cosign
 setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, by apt's signed metadata)
 	@command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tooling/get_cosign.py
+
+.PHONY: setup-openssl
+setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the system's is older (Debian trixie's)
+	@$(BIN)/python -m tests.tooling.get_openssl
 
 .PHONY: demo
 demo: setup ## the main job on the embedded default: build, harden, scan, sign, verify

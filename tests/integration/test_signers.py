@@ -20,12 +20,12 @@ from hardpan import events
 from hardpan.errors import InputError, ToolError
 from hardpan.process import Completed, run, spawn, which
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer, new_signer, pae
-from hardpan.signing.strict import parse_json
 from scanners.commands.keys import new_keys
 from scanners.evidence import bundle
 from scanners.evidence.policy import load_policy
 from scanners.evidence.verify import verify
 from tests.tooling.get_cosign import cosign
+from tests.tooling.get_openssl import openssl35, version_of
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import KEYS_MADE, NOW
 
@@ -275,61 +275,84 @@ def test_keys_show_writes_the_public_half_without_a_pin(softhsm: Keys, tpm: Keys
         assert told.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
 
 
-def test_openssl_takes_the_post_quantum_envelope_where_it_can(tmp_path: Path) -> None:
-    """OpenSSL 3.5 or newer verifies it by VERIFY.md's commands; an older one must refuse.
+@pytest.fixture
+def new_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL 3.5 or newer as ``openssl``: the machine's, else the one of 'make setup-openssl'."""
+    program = openssl35()
+    assert program is not None, "OpenSSL 3.5 is missing: make setup-openssl"
+    (tmp_path / "o35").mkdir()
+    (tmp_path / "o35/openssl").symlink_to(program)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'o35'}:{os.environ['PATH']}")
 
-    Where the machine has none, ``cryptography`` (its own OpenSSL) is the verifier:
-    the same arithmetic by another caller, not another implementation.
-    """
-    signer = new_signer(tmp_path / "scan.pem")
+
+@pytest.mark.usefixtures("new_openssl")
+@pytest.mark.parametrize("alg", ["ml-dsa-65", "ml-dsa-87"])
+def test_openssl_takes_the_post_quantum_envelope(tmp_path: Path, alg: str) -> None:
+    new_signer(tmp_path / "scan-pq.pem", alg=alg)
+    pq = load_pq_signer(tmp_path / "scan-pq.pem")
+    folder = _hybrid(tmp_path, pq)
+
+    told = _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub").stdout
+    assert "Signature Verified Successfully" in told
+    statement = (folder / "statement.json").read_bytes()
+    (folder / "statement.json").write_bytes(statement.replace(b'"fail":2', b'"fail":0'))
+    with pytest.raises(ToolError):
+        _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
+    (folder / "statement.json").write_bytes(statement)
+    new_signer(tmp_path / "other.pem", alg=alg)
+    with pytest.raises(ToolError):
+        _shell(folder, "pq", PQ_KEY=tmp_path / "other.pub")
+
+
+@pytest.mark.usefixtures("new_openssl")
+def test_an_ml_dsa_key_in_openssl_s_own_form_signs_by_openssl_alone(tmp_path: Path) -> None:
+    path = _private(tmp_path / "pq.pem", "")
+    run(["openssl", "genpkey", "-algorithm", "ML-DSA-65", "-out", path], timeout_s=60)
+    path.chmod(0o600)
+    with pytest.raises(InputError, match="damaged, or of an unknown kind") as caught:
+        load_pq_signer(path)
+    assert "seed-only" in caught.value.hint
+
+    folder = _hybrid(tmp_path, load_pq_signer(f"openssl:{path}"))
+    _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
+    seed = _private(tmp_path / "seed.pem", "")
+    form = ["-provparam", "ml-dsa.output_formats=seed-only"]
+    run(["openssl", "pkey", "-in", path, "-out", seed, *form], timeout_s=60)
+    assert load_pq_signer(seed).public.pem == (tmp_path / "x.pq.pub").read_text()
+
+
+def test_the_machine_s_own_openssl_takes_it_or_says_that_it_cannot(tmp_path: Path) -> None:
     new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-65")
     pq = load_pq_signer(tmp_path / "scan-pq.pem")
-    evidence = bundle.write(
-        samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent, pq=pq
-    )
-    folder = _unpacked(evidence)
-    _shell(folder, "files", KEY=tmp_path / "x.pub")
-    statement = (folder / "statement.json").read_bytes()
-    envelope = parse_json(
-        (folder / bundle.PQ_ENVELOPE).read_bytes(), what="envelope", max_bytes=1 << 20
-    )
-    assert isinstance(envelope, dict)
-
-    if _openssl_version() >= (3, 5):
-        told = _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub").stdout
-        assert "Signature Verified Successfully" in told
-        (folder / "statement.json").write_bytes(statement.replace(b'"fail":2', b'"fail":0'))
-        with pytest.raises(ToolError):
-            _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
+    folder = _hybrid(tmp_path, pq)
+    if version_of(Path("openssl")) >= (3, 5):
+        _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
         return
     with pytest.raises(ToolError):
         _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
     # What the commands cut out of the envelope is the signature, over the encoding they made.
-    made = (folder.parent / "statement.mldsa").read_bytes()
-    assert (folder.parent / "statement.pae").read_bytes() == pae(statement)
-    pq.public.check(made, pae(statement))
+    made = (tmp_path / "statement.mldsa").read_bytes()
+    encoded = (tmp_path / "statement.pae").read_bytes()
+    assert encoded == pae((folder / "statement.json").read_bytes())
+    pq.public.check(made, encoded)
+
+
+def _hybrid(folder: Path, pq: Signer) -> Path:
+    """Evidence with both envelopes, unpacked; ``x.pub`` and ``x.pq.pub`` beside it."""
+    signer = new_signer(folder / "scan.pem")
+    out = folder / "x.evidence.zip"
+    unpacked = _unpacked(bundle.write(samples.scan(), signer, out, events.silent, pq=pq))
+    _shell(unpacked, "files", KEY=folder / "x.pub")
+    return unpacked
 
 
 def test_the_documented_commands_miss_a_removed_post_quantum_signature(tmp_path: Path) -> None:
-    signer = new_signer(tmp_path / "scan.pem")
-    pq = new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87")
-    evidence = bundle.write(
-        samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent, pq=pq
-    )
-    folder = _unpacked(evidence)
-    _shell(folder, "files", KEY=tmp_path / "x.pub")
+    folder = _hybrid(tmp_path, new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87"))
     _shell(folder, _cosign_name(), KEY=tmp_path / "x.pub")
     (folder / bundle.PQ_ENVELOPE).unlink()
 
     with pytest.raises(ToolError):
         _shell(folder, "files", KEY=tmp_path / "x.pub")
-
-
-def _openssl_version() -> tuple[int, int]:
-    told = run(["openssl", "version"], timeout_s=30).stdout
-    found = re.match(r"OpenSSL (\d+)\.(\d+)", told)
-    assert found, told
-    return int(found[1]), int(found[2])
 
 
 def _unpacked(evidence: Path) -> Path:

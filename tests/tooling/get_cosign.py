@@ -48,7 +48,7 @@ def archive() -> str:
 
 def fetch(into: Path) -> Path:
     """The cosign binary of the release, unpacked below ``into``; apt checks the signatures."""
-    config = _private_apt(into, archive())
+    config = private_apt(into, archive())
     env = {"APT_CONFIG": str(config)}
     run(["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"], timeout_s=300, env=env)
     run(["apt-get", "download", "-q", "cosign"], timeout_s=300, env=env, cwd=into)
@@ -57,7 +57,8 @@ def fetch(into: Path) -> Path:
     return into / "root/usr/bin/cosign"
 
 
-def _private_apt(folder: Path, uri: str) -> Path:
+def private_apt(folder: Path, uri: str) -> Path:
+    """The configuration of an apt that knows ``RELEASE`` of the archive ``uri`` and nothing else."""
     for part in ("state/lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     sources = folder / "sources.list"
