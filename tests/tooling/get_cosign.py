@@ -58,7 +58,7 @@ def fetch(into: Path) -> Path:
 
 
 def private_apt(folder: Path, uri: str) -> Path:
-    """The configuration of an apt that knows ``RELEASE`` of the archive ``uri`` and nothing else."""
+    """The configuration of an apt that knows ``RELEASE`` of the archive ``uri`` alone."""
     for part in ("state/lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     sources = folder / "sources.list"
