@@ -39,7 +39,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--content", type=_PATH, help="SCAP data stream; the newest by default."),
         click.option("--ssh-key", type=_PATH, help="The operator's SSH private key."),
         click.option("--keys", type=_PATH, help="Folder made by 'hardpan keys new'."),
-        *unlock_options("", "The first line of this file opens the signing keys."),
+        unlock_options("", "The first line of this file opens the signing keys."),
         click.option("--build-key", help=f"Signs the provenance, not --keys' build.pem: {KEY}."),
         click.option(
             "--luks-passphrase-file", type=_PATH, help="First line opens the LUKS volume."

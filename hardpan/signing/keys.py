@@ -98,14 +98,16 @@ def load_pq_signer(ref: str | Path, *, unlock: Unlock | None = None) -> Signer:
     return signer
 
 
-def public_of_ref(ref: str | Path) -> PublicKey:
+def public_of_ref(ref: str | Path, *, unlock: Unlock | None = None) -> PublicKey:
     """The public key of a ``*.pub`` file, or of a key that a program holds.
 
     Raises:
         UsageError, InputError, ToolError: it cannot be read.
     """
     scheme = _scheme(ref)
-    return load_public(Path(ref)) if scheme is None else SCHEMES[scheme](str(ref), Unlock()).public
+    if scheme is None:
+        return load_public(Path(ref))
+    return SCHEMES[scheme](str(ref), unlock or Unlock()).public
 
 
 def _load(ref: str | Path, unlock: Unlock) -> Signer:

@@ -25,8 +25,8 @@ _PIN = "HARDPAN_PKCS11_PIN"
 _REFUSALS = ("CKR_PIN", "util_getpass", "CKR_USER_NOT_LOGGED_IN")
 _PATH_ATTRIBUTES = ("token", "slot-id", "object", "id", "type")
 _QUERY_ATTRIBUTES = ("module-path", "pin-source")
-_LABEL = re.compile(r"^  label:\s+(.*)$", re.MULTILINE)
-_ID = re.compile(r"^  ID:\s+([0-9a-f]+)", re.MULTILINE)
+_LABEL = re.compile(r"^  label:[ \t]+(.*)$", re.MULTILINE)
+_ID = re.compile(r"^  ID:[ \t]+([0-9a-f]+)$", re.MULTILINE)
 _LIBRARIES = ("lib64", "lib", "lib/*-linux-gnu*")
 
 

@@ -19,7 +19,11 @@ from hardpan.signing.unlock import Unlock
 SCHEME = "tpm:"
 _HANDLE = re.compile(r"0x81[0-9a-fA-F]{6}")
 _ENV = ("TPM2TOOLS_TCTI", "TCTI", "TSS2_FAPICONF")
-_REFUSALS = ("authorization HMAC check failed", "auth value or key handle", "lockout mode")
+_REFUSALS = (
+    "authorization HMAC check failed",
+    "authorization failure without DA implications",
+    "DA lockout mode",
+)
 _SCHEMES: Final = {"ecdsa-p256-sha256": "ecdsa", "rsa-pkcs1v15-sha256": "rsassa"}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +12,7 @@ from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import canonical_json, write_atomic
 from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
-from scanners.commands.signers import KEY
+from scanners.commands.signers import KEY, unlock, unlock_options
 
 _ROLES = ("scan", "build")
 _PQ_ROLE = "scan-pq"
@@ -133,11 +134,12 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
 
 @keys.command(help=f"Print what a policy needs to know of KEY: a public key (*.pub) or a {KEY}.")
 @click.argument("key")
+@unlock_options("", "The first line of this file opens an openssl:FILE that is locked.")
 @click.option("--pem", is_flag=True, help="Print the public key alone, for a *.pub file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def show(key: str, pem: bool, as_json: bool) -> None:
+def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
     """Print algorithm and fingerprint of a public key; a token's or TPM's without its PIN."""
-    public = public_of_ref(key)
+    public = public_of_ref(key, unlock=unlock(options))
     facts = {"alg": public.alg, "sha256": public.sha256, "hint": public.hint}
     if pem:
         click.echo(public.pem, nl=False)

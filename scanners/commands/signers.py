@@ -27,18 +27,17 @@ class Signers:
 
 def key_options(*, required: bool) -> _Decorator:
     """The options of a verb that signs evidence."""
-    options: tuple[_Decorator, ...] = (
+    return _all(
         click.option("--key", required=required, help=f"Signs the evidence: {KEY}."),
-        *unlock_options("", "The first line of this file opens the key (or is its PIN)."),
+        unlock_options("", "The first line of this file opens the key (or is its PIN)."),
         click.option("--pq-key", help="Signs it a second time, with ML-DSA: PEM or openssl:FILE."),
-        *unlock_options("pq-", "The same for --pq-key."),
+        unlock_options("pq-", "The same for --pq-key."),
     )
-    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
-def unlock_options(prefix: str, about: str) -> tuple[_Decorator, ...]:
+def unlock_options(prefix: str, about: str) -> _Decorator:
     """``--PREFIXpassphrase-file`` and ``--PREFIXpassphrase-env``."""
-    return (
+    return _all(
         click.option(f"--{prefix}passphrase-file", type=_PATH, help=f"{about} Mode 0600."),
         click.option(
             f"--{prefix}passphrase-env",
@@ -47,6 +46,10 @@ def unlock_options(prefix: str, about: str) -> tuple[_Decorator, ...]:
             help="The same from an environment variable; a terminal is asked otherwise.",
         ),
     )
+
+
+def _all(*options: _Decorator) -> _Decorator:
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def unlock(options: Mapping[str, Any], prefix: str = "") -> Unlock:

@@ -6,6 +6,7 @@ import pytest
 
 from hardpan import cli, clock
 from hardpan.errors import Exit
+from hardpan.signing import new_signer
 from scanners.evidence.policy import load_policy
 from scanners.report.base import FORMATS
 from tests.unit.evidence import samples
@@ -221,3 +222,25 @@ def test_keys_show_pem_is_what_a_pub_file_holds(
     assert cli.run(["keys", "show", "--pem", str(public)]) == Exit.DONE
     assert capsys.readouterr().out == public.read_text()
     assert cli.run(["keys", "show", "tpm:0x1"]) == Exit.USAGE
+
+
+def test_scan_refuses_a_key_that_cannot_sign_before_it_looks_for_the_host(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_signer(tmp_path / "pq.pem", alg="ml-dsa-65")
+    pq, ec = str(tmp_path / "pq.pem"), str(lab.ring.scan)
+    scan = ["scan", "host.invalid", "--profile", "lab-stig", "-o", str(tmp_path / "x.evidence.zip")]
+    cases = [
+        (["--key", pq], Exit.INPUT, "ml-dsa-65 signs the second envelope only"),
+        (["--key", ec, "--pq-key", ec], Exit.INPUT, "expected an ML-DSA-65 or ML-DSA-87 key"),
+        (["--key", "pkcs11:token=t;object=k?pin-value=271828"], Exit.USAGE, "pin-value"),
+        (["--key", "tpm:0x1"], Exit.USAGE, "expected a persistent handle"),
+        (["--key", ec, "--passphrase-env", "X"], Exit.INPUT, "has no passphrase"),
+        (["--key", str(tmp_path / "no.pem")], Exit.INPUT, "cannot be read"),
+    ]
+    for arguments, code, said in cases:
+        assert cli.run([*scan, *arguments]) == code
+        told = capsys.readouterr().err
+        assert said in told
+        assert "271828" not in told
+    assert not list(tmp_path.glob("*.zip"))

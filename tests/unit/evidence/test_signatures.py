@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from hardpan import events
-from hardpan.errors import InputError
+from hardpan.errors import InputError, TrustError
 from hardpan.signing import (
     ALG,
     Signer,
     load_pq_signer,
     load_signer,
     new_signer,
+    read_dsse,
     sign,
     sign_dsse,
 )
@@ -328,3 +329,19 @@ def test_a_policy_that_requires_what_it_has_no_key_for_is_refused(hybrid: Hybrid
 
     with pytest.raises(InputError, match="require_pq: no key has the role scan-pq"):
         hybrid.trust(part)
+
+
+def test_no_mutant_of_the_second_envelope_is_taken_for_another_statement(hybrid: Hybrid) -> None:
+    whole = hybrid.lab.files()[PQ]
+    good = hybrid.lab.files()["statement.json"]
+    taken = 0
+    for at in range(0, len(whole), 41):
+        flip = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        for mutant in (flip, whole[:at], whole[:at] + whole[at + 1 :]):
+            try:
+                payload, _ = read_dsse(mutant, what="x").opened(hybrid.pq.public)
+            except TrustError:
+                continue
+            taken += 1
+            assert payload == good
+    assert taken == 0
