@@ -12,7 +12,7 @@ from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import canonical_json, write_atomic
 from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
-from scanners.commands.signers import KEY, unlock, unlock_options
+from scanners.commands.signers import unlock, unlock_options
 
 _ROLES = ("scan", "build")
 _PQ_ROLE = "scan-pq"
@@ -132,13 +132,17 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
     click.echo(str(made.policy))
 
 
-@keys.command(help=f"Print what a policy needs to know of KEY: a public key (*.pub) or a {KEY}.")
+@keys.command()
 @click.argument("key")
 @unlock_options("", "The first line of this file opens an openssl:FILE that is locked.")
 @click.option("--pem", is_flag=True, help="Print the public key alone, for a *.pub file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
-    """Print algorithm and fingerprint of a public key; a token's or TPM's without its PIN."""
+    """Print what a policy needs to know of KEY.
+
+    KEY is a public key (*.pub), or as for 'scan --key': openssl:FILE, pkcs11:URI, tpm:HANDLE.
+    Tokens and TPMs are asked for no PIN.
+    """
     public = public_of_ref(key, unlock=unlock(options))
     facts = {"alg": public.alg, "sha256": public.sha256, "hint": public.hint}
     if pem:
