@@ -121,7 +121,7 @@ def parse(ref: str) -> Uri:
     return Uri(
         text=ref,
         slot=_slot(have, ref),
-        label=unquote(have.get("object", ""), errors="strict"),
+        label=_text(have.get("object", ""), ref),
         id=unquote_to_bytes(have.get("id", "")).hex(),
         module=_module(have.get("module-path"), ref),
         pin=_file(have["pin-source"], ref) if "pin-source" in have else None,
@@ -167,10 +167,17 @@ def _slot(have: dict[str, str], ref: str) -> tuple[str, ...]:
     if (token is None) == (slot is None):
         raise UsageError(f"{ref}: expected token=LABEL or slot-id=NUMBER, one of them")
     if token is not None:
-        return ("--token-label", unquote(token, errors="strict"))
+        return ("--token-label", _text(token, ref))
     if not slot or not slot.isascii() or not slot.isdecimal():
         raise UsageError(f"{ref}: slot-id: expected a number")
     return ("--slot", slot)
+
+
+def _text(value: str, ref: str) -> str:
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError as e:
+        raise UsageError(f"{ref}: expected labels in UTF-8") from e
 
 
 def _module(value: str | None, ref: str) -> Path:

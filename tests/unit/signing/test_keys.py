@@ -147,6 +147,27 @@ def test_two_public_keys_in_one_file_are_refused(tmp_path: Path) -> None:
         parse_public(pem + pem, what="x.pub")
 
 
+_PEM = "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("pem", "said"),
+    [
+        (_PEM.format("AAA"), "the public key is damaged or of an unknown kind"),
+        (_PEM.format("AA=A"), "the public key is damaged or of an unknown kind"),
+        (_PEM.format("AAAA"), "the public key is damaged or of an unknown kind"),
+        (_PEM.format("MAsGCWCGSAFlAwQDEg=="), "the public key is damaged or of an unknown kind"),
+        (_PEM.format("!"), "expected one public key"),
+        (_PEM.format("AAAA") + "more", "expected one public key"),
+        (_PEM.replace("PUBLIC", "RSA PUBLIC").format("AAAA"), "expected one public key"),
+        ("", "expected one public key"),
+    ],
+)
+def test_what_is_no_public_key_is_said_so(pem: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"x.pub: {said}"):
+        parse_public(pem.encode(), what="x.pub")
+
+
 def test_the_secret_never_reaches_a_repr(tmp_path: Path) -> None:
     signer = new_signer(tmp_path / "k.pem")
 

@@ -33,6 +33,8 @@ def test_a_uri_names_token_and_key(
 @pytest.mark.parametrize(
     ("ref", "said"),
     [
+        ("pkcs11:token=%FF;object=k", "expected labels in UTF-8"),
+        ("pkcs11:token=t;object=%C3", "expected labels in UTF-8"),
         ("pkcs11:token=t", "expected object=LABEL or id=%01"),
         ("pkcs11:object=k", "expected token=LABEL or slot-id=NUMBER"),
         ("pkcs11:token=t;slot-id=1;object=k", "one of them"),
@@ -57,7 +59,7 @@ def test_a_uri_names_token_and_key(
 )
 def test_a_reference_that_names_no_key_is_refused(ref: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        load_signer(ref if "module" in ref or "?" in ref else f"{ref}")
+        load_signer(ref)
     assert said in str(caught.value)
 
 
@@ -146,6 +148,16 @@ def test_a_key_file_for_openssl_is_held_to_the_same_rules(tmp_path: Path) -> Non
     new_signer(tmp_path / "locked.pem", passphrase_file=phrase)
     with pytest.raises(InputError, match=r"locked\.pem: needs a passphrase"):
         load_signer(f"openssl:{tmp_path / 'locked.pem'}")
+
+
+def test_a_token_s_pin_must_come_from_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = parse(f"pkcs11:token=t;object=k?{_MODULE}")
+    with pytest.raises(InputError, match="needs its PIN") as caught:
+        pkcs11._pin(uri, Unlock())
+    monkeypatch.setenv("SITE_PIN", "271828")
+
+    assert "pin-source=file:" in caught.value.hint
+    assert pkcs11._pin(uri, Unlock(env="SITE_PIN")) == b"271828"
 
 
 def test_a_path_object_is_a_file_whatever_its_name(tmp_path: Path) -> None:
