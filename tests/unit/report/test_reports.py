@@ -1,24 +1,19 @@
-import base64
-import hashlib
-import re
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from lxml import etree
-from lxml import html as parser
 
 from hardpan.errors import InputError
 from scanners.model import Check, Held, Paired, PairVerdict, Scan, Verdict
 from scanners.report import fill, summary
 from scanners.report.base import FORMATS, Report, renderer
-from scanners.report.html import segments
 from tests.unit.evidence import samples
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b\x00&amp;]]>"
 
 
-def _report(scan: Scan) -> Report:
+def report_of(scan: Scan) -> Report:
     return Report(
         findings=fill.findings(scan),
         smoke=None if scan.smoke is None else fill.smoke(scan.smoke),
@@ -27,7 +22,7 @@ def _report(scan: Scan) -> Report:
     )
 
 
-def _evil() -> Scan:
+def evil() -> Scan:
     host: dict[str, Any] = {
         f.name: EVIL for f in fields(samples.HOST) if f.name != "fips_kernel_flag"
     }
@@ -95,12 +90,12 @@ def _evil() -> Scan:
 @pytest.mark.parametrize("name", sorted(FORMATS))
 @pytest.mark.parametrize(
     "scan",
-    [samples.scan(), _evil(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
+    [samples.scan(), evil(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
 )
 def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan: Scan) -> None:
-    drawn = renderer(name).render(_report(scan))
+    drawn = renderer(name).render(report_of(scan))
 
-    assert drawn == renderer(name).render(_report(scan))
+    assert drawn == renderer(name).render(report_of(scan))
     assert b"\x1b" not in drawn
     assert b"\x00" not in drawn
 
@@ -110,72 +105,8 @@ def test_an_unknown_format_is_an_input_error() -> None:
         renderer("pdf")
 
 
-def test_a_target_cannot_put_markup_into_the_page() -> None:
-    page = renderer("html").render(_report(_evil())).decode()
-    tree = parser.fromstring(page)
-
-    assert not tree.xpath("//script | //img | //iframe | //a | //link | //object | //base | //form")
-    assert not [a for e in tree.iter() for a in e.attrib if str(a).lower().startswith("on")]
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "<script" not in page
-    assert str(tree.xpath("string(//h1)")).startswith("Compliance scan of <script>alert(1)")
-
-
-def test_the_page_asks_for_nothing_from_outside_and_forbids_scripts() -> None:
-    page = renderer("html").render(_report(samples.scan())).decode()
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
-    style = page[page.index("<style>") + 7 : page.index("</style>")]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-
-    assert policy is not None
-    assert policy[1] == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
-    assert "style=" not in page
-    assert "src=" not in page.replace("default-src", "")
-    assert "href=" not in page
-    assert "url(" not in page
-    assert "@import" not in page
-
-
-def test_the_trust_panel_comes_first_and_names_the_key() -> None:
-    page = renderer("html").render(_report(samples.scan())).decode()
-
-    assert page.index("This page alone proves nothing") < page.index("<h2>Result")
-    assert f"sha256:{'ab' * 32}" in page
-
-
-def test_the_page_tells_before_after_open_and_excepted() -> None:
-    tree = parser.fromstring(renderer("html").render(_report(samples.scan())))
-    text = " ".join(" ".join(map(str, tree.itertext())).split())
-
-    assert "✗ 1 open finding" in text
-    assert "Verdict Before hardening After Change pass 0 1 +1 fail 3 2 -1" in text
-    assert "PermitRootLogin yes" in text
-    assert "echo 'PermitRootLogin no'" in text
-    assert "needed by the build, see T-1" in text
-    assert "41.2346" in text
-    assert "expected 22" in text
-
-
-def test_a_scan_without_open_findings_says_so() -> None:
-    made = replace(samples.scan().evaluation, results=samples.RULES[:1])
-    text = renderer("html").render(_report(samples.scan(evaluation=made, before=None))).decode()
-
-    assert "✓ No open findings" in text
-    assert "Before hardening" not in text
-
-
-def test_a_bar_is_full() -> None:
-    parts = segments({"pass": 1, "fail": 1, "fixed": 1})
-
-    assert [(p.verdict, p.n) for p in parts] == [("pass", 2), ("fail", 1)]
-    assert sum(p.width for p in parts) == pytest.approx(100, abs=0.01)
-    assert segments({}) == ()
-
-
 def test_junit_of_the_checks_counts_and_escapes() -> None:
-    suite = etree.fromstring(renderer("junit").render(_report(samples.scan())))[0]
+    suite = etree.fromstring(renderer("junit").render(report_of(samples.scan())))[0]
 
     assert {str(k): str(v) for k, v in suite.attrib.items()} == {
         "name": "hardpan checks",
@@ -194,7 +125,7 @@ def test_junit_of_the_checks_counts_and_escapes() -> None:
 
 def test_junit_has_a_suite_of_the_paired_checks_where_they_ran() -> None:
     made = samples.scan(paired=samples.PAIRED)
-    checks, pairs = etree.fromstring(renderer("junit").render(_report(made)))
+    checks, pairs = etree.fromstring(renderer("junit").render(report_of(made)))
     tags = [[child.tag for child in case] for case in pairs]
 
     assert checks.get("name") == "hardpan checks"
@@ -205,22 +136,12 @@ def test_junit_has_a_suite_of_the_paired_checks_where_they_ran() -> None:
     assert (pairs.get("tests"), pairs.get("failures"), pairs.get("errors")) == ("5", "1", "1")
 
 
-def test_the_page_shows_both_halves_and_their_evidence() -> None:
-    made = samples.scan(paired=samples.PAIRED)
-    text = renderer("html").render(_report(made)).decode()
-
-    assert "1 hold both, 1 do not, 1 could be asked in part at most, 1 do not apply" in text
-    assert "of hardpan-llm.service; user ai-llm" in text
-    assert "found: 3 packets" in text
-    assert "expected: a state" in text
-
-
 def test_a_waiver_for_the_controls_rule_stands_beside_the_pairs_fail() -> None:
     broken, holds = samples.half(Held.BROKEN), samples.half(Held.HOLDS)
     control = samples.pair("a", PairVerdict.FAIL, broken, holds)
     action = samples.pair("b", PairVerdict.FAIL, holds, broken)
     both = samples.pair("c", PairVerdict.FAIL, broken, broken)
-    report = _report(samples.scan(paired=Paired(confinement="", pairs=(control, action, both))))
+    report = report_of(samples.scan(paired=Paired(confinement="", pairs=(control, action, both))))
     pairs = etree.fromstring(renderer("junit").render(report))[1]
 
     assert report.findings.paired is not None
@@ -232,11 +153,11 @@ def test_a_waiver_for_the_controls_rule_stands_beside_the_pairs_fail() -> None:
     said = "\n".join(summary.lines(report.findings, None))
     assert "0 hold both, 3 do not (1 with a waiver on record)" in said
     page = renderer("html").render(report).decode()
-    assert "Waiver on record: needed by the build, see T-1" in page
+    assert page.count("needed by the build, see T-1 (build team, until 2027-01-31)") == 1
 
 
 def test_a_scan_without_paired_checks_has_no_word_of_them() -> None:
-    report = _report(samples.scan())
+    report = report_of(samples.scan())
 
     assert "paired" not in renderer("html").render(report).decode()
     assert "paired" not in renderer("junit").render(report).decode()
@@ -244,7 +165,7 @@ def test_a_scan_without_paired_checks_has_no_word_of_them() -> None:
 
 
 def test_the_summary_counts_the_pairs_and_names_what_failed() -> None:
-    report = _report(samples.scan(paired=samples.PAIRED))
+    report = report_of(samples.scan(paired=samples.PAIRED))
     said = "\n".join(summary.lines(report.findings, report.smoke))
 
     assert (
@@ -257,7 +178,7 @@ def test_the_summary_counts_the_pairs_and_names_what_failed() -> None:
 
 
 def test_junit_of_the_rules_skips_what_is_excepted_or_not_checked() -> None:
-    suite = etree.fromstring(renderer("junit-rules").render(_report(samples.scan())))[0]
+    suite = etree.fromstring(renderer("junit-rules").render(report_of(samples.scan())))[0]
     tags = [[child.tag for child in case] for case in suite]
 
     assert tags == [[], ["failure"], ["skipped"], ["skipped"], ["skipped"]]
@@ -269,31 +190,21 @@ def test_junit_of_the_rules_skips_what_is_excepted_or_not_checked() -> None:
 
 
 def test_the_summary_is_plain_lines() -> None:
-    report = _report(_evil())
+    report = report_of(evil())
     lines = summary.lines(report.findings, report.smoke)
 
     assert all(line.isprintable() for line in lines)
     assert "score" in "\n".join(lines)
-    said = summary.lines(_report(samples.scan(smoke=None, checks=())).findings, None)
+    said = summary.lines(report_of(samples.scan(smoke=None, checks=())).findings, None)
     assert "smoke test  did not run" in said
     assert "checks      none ran" in said
 
 
 def test_the_summary_tells_the_flag_and_the_honest_sentence() -> None:
-    said = summary.lines(_report(samples.scan()).findings, None)
+    said = summary.lines(report_of(samples.scan()).findings, None)
     at = said.index("FIPS mode   on (kernel flag)")
 
     assert said[at + 1].startswith("            FIPS mode is enabled. Module openssl (openssl")
     assert said[at + 1].endswith("The rules check settings, never certificates.")
-    older = "\n".join(summary.lines(_report(samples.scan(fips=None)).findings, None))
+    older = "\n".join(summary.lines(report_of(samples.scan(fips=None)).findings, None))
     assert "the certificates of its modules were not looked at" in older
-
-
-def test_the_page_shows_the_certificates_only_where_they_were_looked_at() -> None:
-    page = renderer("html").render(_report(samples.scan())).decode()
-    older = renderer("html").render(_report(samples.scan(fips=None))).decode()
-
-    assert "is listed on certificate #5116" in page
-    assert "validated #5116" in page
-    assert "available: yes, negotiated: no <code>ecdh-sha2-nistp256</code>, validated: no" in page
-    assert "FIPS mode and certificates" not in older

@@ -1,0 +1,172 @@
+"""The sample that the page's tests and screenshots are drawn from.
+
+``load()`` reads ``tests/data/page/sample.json.gz``. Its rules are those of a real scan of the lab
+image; names, keys and digests were replaced, a few waivers were taken away or given another last
+day, and the paired checks and the chat's figures were put in, so that every part of the page has
+something to show. ``python -m tests.tooling.page_sample EVIDENCE`` makes it anew.
+"""
+
+import gzip
+import hashlib
+import json
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scanners.paired.conflicts import conflicts
+from scanners.report.base import Changes, FactChange, Report, RuleChange
+from scanners.report.documents import Findings, SmokeDocument
+
+PLACE = Path(__file__).parents[1] / "data" / "page" / "sample.json.gz"
+
+
+def load() -> Report:
+    """The sample as a report."""
+    kept = json.loads(gzip.decompress(PLACE.read_bytes()))
+    return Report(
+        findings=Findings.model_validate_json(json.dumps(kept["findings"])),
+        smoke=SmokeDocument.model_validate_json(json.dumps(kept["smoke"])),
+        signer_sha256=_digest("key"),
+        predicate_type="https://hardpan.dev/attestation/compliance-scan/v1",
+    )
+
+
+def with_changes(report: Report) -> Report:
+    """The same beside a previous scan."""
+    rules = report.findings.rules
+    opened = [r for r in rules if r.is_open][:2]
+    closed = [r for r in rules if r.verdict == "pass"][:3]
+    waived = [r for r in rules if r.is_waived][:1]
+    return replace(
+        report,
+        changes=Changes(
+            since="2026-10-24T03:12:40Z",
+            opened=tuple(_change(r, "pass", r.verdict) for r in opened),
+            closed=tuple(_change(r, "fail", r.verdict) for r in closed),
+            others=tuple(_change(r, "fail", "fail, waived") for r in waived),
+            facts=(
+                FactChange(what="Kernel", was="6.12.94", now=report.findings.host.kernel),
+                FactChange(what="Packages", was="", now="2 more, 1 fewer, 11 at another version"),
+            ),
+        ),
+    )
+
+
+def _change(rule: Any, was: str, now: str) -> RuleChange:
+    return RuleChange(
+        rule_id=rule.rule_id, title=rule.title, severity=rule.severity, was=was, now=now
+    )
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(f"sample {name}".encode()).hexdigest()
+
+
+def _neutral(found: dict[str, Any]) -> dict[str, Any]:
+    host = found["host"]
+    root = "root=/dev/mapper/vg0-root ro fips=1 audit=1 audit_backlog_limit=8192"
+    host.update(
+        hostname="inference-07",
+        hostKeySha256="SHA256:Zr1dC0xWn7q3yB5mJ8kT2vLhQ4sPfUeA6gNoYtRiXwM",
+        machineIdHmac=_digest("machine")[:32],
+        bootId="0b0c7a36-6f1a-4d8e-9a55-6f4f0d7f5a10",
+        cmdline=f"{root} init_on_free=1 page_poison=1 pti=on vsyscall=none",
+        packagesSha256=_digest("packages"),
+    )
+    found["image"].update(sha256=_digest("image"), provenanceStatementSha256=_digest("provenance"))
+    return found
+
+
+def _waivers(rules: list[dict[str, Any]]) -> None:
+    """Older evidence tells waivers as text; a few are changed for the page's sake."""
+    n = 0
+    for rule in rules:
+        told = rule.pop("exception", None)
+        if told:
+            rule["waiver"] = {
+                "reason": told.rpartition(" (")[0],
+                "owner": "platform team",
+                "expires": "2027-11-30",
+                "holds": True,
+            }
+        waiver = rule.setdefault("waiver", None)
+        if waiver is None:
+            continue
+        n += 1
+        if n in (2, 9, 15, 21, 26):
+            rule["waiver"] = None
+        elif n in (5, 18):
+            waiver.update(expires="2026-11-14", holds=False)
+        elif n in (7, 12):
+            waiver.update(expires="2026-12-05", owner="inference team")
+        if n == 9:
+            rule["severity"] = "high"
+
+
+def _paired() -> dict[str, Any]:
+    pairs = []
+    for n, made in enumerate(conflicts()):
+        verdict = {4: "fail", 17: "fail", 9: "not_checked"}.get(n, "pass")
+        if n % 4 == 3:
+            verdict = "not_applicable"
+        control, action = {
+            "pass": ("holds", "holds"),
+            "fail": ("broken", "holds") if n == 4 else ("holds", "broken"),
+            "not_checked": ("holds", "not_asked"),
+            "not_applicable": ("not_applicable", "not_applicable"),
+        }[verdict]
+        pairs.append(
+            {
+                "conflict": made.id,
+                "row": made.row,
+                "title": made.title,
+                "rules": list(made.rules),
+                "resolution": made.resolution,
+                "verdict": verdict,
+                "reason": f"control: {control}; AI action: {action}".replace("_", " "),
+                "waiver": None,
+                "control": _half(made.control, control),
+                "action": _half(made.action, action),
+            }
+        )
+    return {
+        "confinement": "of hardpan-llm.service; user ai-llm; NoNewPrivileges; seccomp",
+        "pairs": pairs,
+    }
+
+
+def _half(asked: Any, outcome: str) -> dict[str, str]:
+    found = {"holds": "as expected", "broken": "something else", "not_applicable": "no such device"}
+    return {
+        "outcome": outcome,
+        "lookedAt": asked.looks_at,
+        "expected": asked.expects,
+        "found": found.get(outcome, ""),
+    }
+
+
+def _make(evidence: Path) -> None:
+    with zipfile.ZipFile(evidence) as archive:
+        found = _neutral(json.loads(archive.read("findings.json")))
+        smoke = json.loads(archive.read("smoke.json"))
+    _waivers(found["rules"])
+    found["paired"] = _paired()
+    chat = (
+        ("chat, time to first token", 645.6, 611.2, 702.9),
+        ("chat, whole answer", 4888.1, 4702.5, 5120.4),
+    )
+    for name, value, low, high in chat:
+        like = smoke["measures"][1]
+        smoke["measures"].append(
+            {**like, "name": name, "value": value, "minimum": low, "maximum": high, "n": 6}
+        )
+    found["checks"][7].update(outcome="failed", message="expected 0600\nis 0640")
+    text = json.dumps({"findings": found, "smoke": smoke}, sort_keys=True, separators=(",", ":"))
+    PLACE.parent.mkdir(parents=True, exist_ok=True)
+    PLACE.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+
+
+if __name__ == "__main__":
+    _make(Path(sys.argv[1]))

@@ -1,0 +1,344 @@
+"""report.html: what it says, what it lets in, and that it stands without its script."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from lxml import html as parser
+
+from scanners.model import Evaluation, RuleResult, Scan, Verdict
+from scanners.report import charts, fill, rows
+from scanners.report.base import Changes, FactChange, Report, RuleChange, renderer
+from scanners.report.documents import MeasurePart, SmokeDocument
+from tests.tooling import page_sample
+from tests.unit.evidence import samples
+from tests.unit.report.test_reports import evil, report_of
+
+EVIL_ID = '"><script>alert(1)</script>'
+
+
+def _page(report: Report) -> str:
+    return renderer("html").render(report).decode()
+
+
+def _drawn(scan: Scan) -> str:
+    return _page(report_of(scan))
+
+
+def _tree(page: str) -> Any:
+    return parser.fromstring(page)
+
+
+def _text(tree: Any) -> str:
+    return " ".join(" ".join(map(str, tree.itertext())).split())
+
+
+def _of(results: tuple[RuleResult, ...], **more: object) -> Scan:
+    made: Evaluation = replace(samples.scan().evaluation, results=results)
+    return samples.scan(evaluation=made, **more)
+
+
+def test_a_target_cannot_put_markup_into_the_page() -> None:
+    page = _drawn(evil())
+    tree = _tree(page)
+
+    assert not tree.xpath("//img | //iframe | //link | //object | //base | //form | //embed")
+    assert len(tree.xpath("//script")) == 1
+    assert not [a for e in tree.iter() for a in e.attrib if str(a).lower().startswith("on")]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert page.count("<script") == 1
+    assert page.count("</script") == 1
+    assert str(tree.xpath("string(//h1)")).startswith("Compliance scan of <script>alert(1)")
+
+
+def test_the_policy_allows_the_one_style_and_the_one_script_by_their_digests() -> None:
+    page = _drawn(samples.scan())
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    digests = [
+        base64.b64encode(
+            hashlib.sha256(
+                page.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0].encode()
+            ).digest()
+        ).decode()
+        for tag in ("style", "script")
+    ]
+
+    assert policy is not None
+    assert policy[1] == (
+        f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; "
+        "trusted-types 'none'"
+    )
+
+
+def test_the_page_asks_for_nothing_from_outside() -> None:
+    page = _page(page_sample.with_changes(page_sample.load()))
+    tree = _tree(page)
+
+    assert not tree.xpath(
+        "//@style | //@src | //@srcset | //@data | //@xlink:href", namespaces={"xlink": "x"}
+    )
+    assert all(str(link).startswith("#") for link in tree.xpath("//@href"))
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_every_link_leads_to_an_element_and_no_id_is_there_twice() -> None:
+    tree = _tree(_page(page_sample.with_changes(page_sample.load())))
+    ids = [str(i) for i in tree.xpath("//@id")]
+
+    assert len(ids) == len(set(ids))
+    assert {str(link)[1:] for link in tree.xpath("//@href")} <= set(ids)
+
+
+def test_headings_go_down_one_step_at_a_time() -> None:
+    tree = _tree(_page(page_sample.with_changes(page_sample.load())))
+    levels = [int(e.tag[1]) for e in tree.iter("h1", "h2", "h3", "h4")]
+
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+
+
+def test_the_trust_panel_comes_before_the_findings_and_names_the_key() -> None:
+    page = _drawn(samples.scan())
+    trust = _tree(page).get_element_by_id("trust")
+
+    assert page.index('id="verdict"') < page.index('id="trust"') < page.index('id="open"')
+    assert "This page alone proves nothing" in _text(trust)
+    assert f"sha256:{'ab' * 32}" in _text(trust)
+    assert "hardpan verify FILE.evidence.zip" in _text(trust)
+    assert "on (kernel flag) a setting of this host; it is not FIPS validation" in _text(trust)
+    assert re.search(r"FIPS validation \d of 5 modules runs? a build", _text(trust))
+    assert "FIPS validation not looked at" in _text(_tree(_drawn(samples.scan(fips=None))))
+
+
+def test_the_page_tells_before_after_open_and_waived() -> None:
+    text = _text(_tree(_drawn(samples.scan())))
+
+    assert "✗ 1 open finding " in text
+    assert "Verdict Before After Change ✓ pass 0 1 +1 ✗ fail 3 2 -1" in text
+    assert "PermitRootLogin yes" in text
+    assert "echo 'PermitRootLogin no'" in text
+    assert "needed by the build, see T-1" in text
+    assert "41.23" in text
+    assert "expected 22" in text
+
+
+def test_a_scan_without_open_findings_says_so() -> None:
+    text = _drawn(_of(samples.RULES[:1], before=None))
+
+    assert "</span> No open findings" in text
+    assert "None. Every selected rule passes" in text
+    assert "Before and after" not in text
+
+
+def test_open_rules_come_first_by_category_and_each_rule_is_there_once() -> None:
+    results = (
+        samples.rule(1, Verdict.FAIL, severity="low"),
+        samples.rule(2, Verdict.ERROR, severity="high"),
+        samples.rule(3, Verdict.UNKNOWN, severity="medium"),
+        samples.rule(4, Verdict.NOT_CHECKED, severity="high"),
+    )
+    tree = _tree(_drawn(_of(results, waivers={})))
+    headings = [_text(h) for h in tree.xpath("//section[@id='open']//h3")]
+
+    assert headings == [
+        "CAT I, severity high 1",
+        "CAT II, severity medium 1",
+        "CAT III, severity low 1",
+    ]
+    assert [str(i)[-4:] for i in tree.xpath("//details[@class='rule']/summary/@id")] == [
+        "r002", "r003", "r001", "r004",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ids", "anchors"),
+    [
+        (("xccdf_a_rule_b", "xccdf_a_rule_c"), ("xccdf_a_rule_b", "xccdf_a_rule_c")),
+        (("xccdf_a_rule_b", "xccdf_a_rule_b"), ("xccdf_a_rule_b", "rule-2")),
+        (("theme", "filter", "__proto__"), ("rule-1", "rule-2", "rule-3")),
+        (("rule-2", "x"), ("rule-1", "rule-2")),
+        (("xccdf_a b", EVIL_ID, ""), ("rule-1", "rule-2", "rule-3")),
+        (("xccdf_" + "a" * 300,), ("rule-1",)),
+    ],
+)
+def test_a_rules_anchor_clashes_with_nothing(
+    ids: tuple[str, ...], anchors: tuple[str, ...]
+) -> None:
+    rule = fill.findings(samples.scan()).rules[0]
+    made = rows.rows([rule.model_copy(update={"rule_id": i}) for i in ids], samples.FINISHED)
+
+    assert tuple(r.anchor for r in made) == anchors
+
+
+@pytest.mark.parametrize(
+    ("expires", "holds", "verdict", "state", "when"),
+    [
+        ("2027-01-31", True, "fail", "holds", "holds"),
+        ("2026-12-21", True, "fail", "soon", "ends 30 days after the scan"),
+        ("2026-12-22", True, "fail", "holds", "holds"),
+        ("2026-11-22", True, "error", "soon", "ends 1 day after the scan"),
+        ("2026-11-21", True, "fail", "soon", "ends on the day of the scan"),
+        ("2026-11-20", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
+        ("2026-11-11", False, "fail", "ended", "ended 10 days before the scan: the rule is open"),
+        ("2027-01-31", True, "pass", "idle", "not needed: the rule does not fail"),
+        ("2026-01-31", False, "pass", "idle", "not needed: the rule does not fail"),
+        ("2026-02-31", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
+    ],
+)
+def test_a_waivers_end_is_told_by_the_scans_own_day(
+    expires: str, holds: bool, verdict: str, state: str, when: str
+) -> None:
+    rule = fill.findings(samples.scan()).rules[2]
+    assert rule.waiver is not None
+    part = rule.waiver.model_copy(update={"expires": expires, "holds": holds})
+    made = rule.model_copy(update={"verdict": verdict, "waiver": part})
+    (row,) = rows.rows([made], samples.FINISHED)
+
+    assert row.waiver is not None
+    assert (row.waiver.state, row.waiver.when) == (state, when)
+
+
+def test_a_rule_with_an_ended_waiver_is_open_and_marked() -> None:
+    ended = replace(samples.WAIVER, expires="2026-11-20", holds=False)
+    tree = _tree(_drawn(samples.scan(waivers={samples.RULES[2].rule_id: ended})))
+    opened = tree.get_element_by_id("open")
+
+    assert "waiver ended 2026-11-20" in _text(opened)
+    assert "ended 1 day before the scan: the rule is open" in _text(
+        tree.get_element_by_id("waivers")
+    )
+    assert not tree.xpath("//*[contains(@class,'group waived')]")
+
+
+def test_evidence_is_told_apart_and_what_is_left_out_is_said() -> None:
+    found = ("[true] a", "[false] b", "[not evaluated] c", "file: d", *(f"e{n}" for n in range(30)))
+    (row,) = rows.rows(
+        [fill.findings(samples.scan()).rules[1].model_copy(update={"found": found})],
+        samples.FINISHED,
+    )
+
+    assert [(e.truth, e.text) for e in row.evidence[:4]] == [
+        ("true", "a"), ("false", "b"), ("not evaluated", "c"), ("", "file: d"),
+    ]  # fmt: skip
+    assert row.left_out == 4
+    page = _drawn(_of((samples.rule(1, Verdict.FAIL, found=found),)))
+    assert "and 4 more in findings.json" in page
+    assert "e25" in page
+    assert "e26" not in page
+
+
+def test_the_page_shows_both_halves_those_that_fail_first() -> None:
+    tree = _tree(_drawn(samples.scan(paired=samples.PAIRED)))
+    text = _text(tree.get_element_by_id("pairs"))
+
+    assert "1 hold both, 1 do not, 1 could be asked in part at most, 1 do not apply" in text
+    assert "of hardpan-llm.service; user ai-llm" in text
+    assert "found 3 packets" in text
+    assert "expected a state" in text
+    order = ["About perf", "About egress", "About audit", "About tmp-noexec", "About nouveau"]
+    assert [_text(n) for n in tree.xpath("//*[@id='pairs']//*[@class='name']")] == order
+
+
+def test_the_page_shows_the_certificates_only_where_they_were_looked_at() -> None:
+    page = _text(_tree(_drawn(samples.scan())))
+
+    assert "is listed on certificate #5116" in page
+    assert "validated #5116" in page
+    assert "available: yes, negotiated: no ecdh-sha2-nistp256 , validated: no" in page
+    older = _drawn(samples.scan(fips=None))
+    assert "The certificates of the modules were not looked at" in older
+
+
+def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
+    report = report_of(samples.scan())
+    gone = RuleChange(rule_id=EVIL_ID, title=EVIL_ID, severity="high", was="fail", now="")
+    known = RuleChange(
+        rule_id=samples.RULES[1].rule_id, title="Two", severity="high", was="notchecked", now="fail"
+    )
+    changes = Changes(
+        since="2026-10-01T00:00:00Z",
+        opened=(known,),
+        others=(gone,),
+        facts=(FactChange(what="Kernel", was="6.1", now="6.12"),),
+    )
+    text = _text(_tree(_page(replace(report, changes=changes))).get_element_by_id("changes"))
+
+    assert 'id="changes"' not in _page(report)
+    assert "finished 2026-10-01 00:00:00 UTC" in text
+    assert "Newly open 1 CAT I Two not checked → fail No longer open 0 None." in text
+    assert f"{EVIL_ID} fail → not scanned" in text
+    assert "Kernel 6.12 was 6.1" in text
+
+
+def test_a_bar_is_full() -> None:
+    parts = charts.segments({"pass": 1, "fail": 1, "fixed": 1})
+
+    assert [(p.verdict, p.n) for p in parts] == [("pass", 2), ("fail", 1)]
+    assert sum(p.width for p in parts) == pytest.approx(100, abs=0.01)
+    assert charts.segments({}) == ()
+
+
+def _smoke(*measures: tuple[str, float | None, float | None, float | None]) -> SmokeDocument:
+    made = fill.smoke(samples.SMOKE)
+    parts = tuple(
+        MeasurePart(
+            name=f"m{n}", unit=unit, direction="lower", value=value, n=3, minimum=low,
+            maximum=high, verdict="pass", reason="",
+        )
+        for n, (unit, value, low, high) in enumerate(measures)
+    )  # fmt: skip
+    return made.model_copy(update={"measures": parts})
+
+
+def test_figures_of_one_unit_share_an_axis_from_zero() -> None:
+    ms, rate = charts.charts(
+        _smoke(("ms", 645.6, 600, 700), ("texts/s", 0.5, 0.4, 0.6), ("ms", 1500, 1400, 1900))
+    )
+
+    assert (ms.unit, ms.top, rate.top) == ("ms", "2,000", "0.6")
+    assert [(s.at, s.low, s.high) for s in ms.strips] == [(32.28, 30, 35), (75, 70, 95)]
+    assert ms.told == (
+        "Medians in ms, from 0 to 2,000. m0: 645.6 (600 to 700); m2: 1,500 (1,400 to 1,900)"
+    )
+    assert ms.better == "lower is better"
+
+
+@pytest.mark.parametrize(
+    ("value", "top"),
+    [
+        (None, "1"),
+        (0, "1"),
+        (-5, "1"),
+        (1e-9, "1e-09"),
+        (7, "8"),
+        (2**53, "10,000,000,000,000,000"),
+    ],
+)
+def test_an_axis_stands_whatever_the_figures_are(value: float | None, top: str) -> None:
+    (chart,) = charts.charts(_smoke(("x", value, None, None)))
+
+    assert chart.top == top
+    assert all(0 <= v <= 100 for v in (chart.strips[0].low, chart.strips[0].high))
+    assert (chart.strips[0].at is None) == (value is None)
+
+
+def test_the_charts_have_words_for_those_who_do_not_see_them() -> None:
+    tree = _tree(_page(page_sample.load()))
+    labels = [str(x) for x in tree.xpath("//*[@id='workload']//svg[@role='img']/@aria-label")]
+
+    assert len(labels) == 3
+    assert "chat, time to first token: 645.6 (611.2 to 702.9)" in labels[1]
+
+
+def test_the_sample_of_the_docs_names_no_machine() -> None:
+    text = page_sample.load().findings.model_dump_json()
+
+    assert "inference-07" in text
+    assert not re.search(r"hardpan-lab[^-]*\"hostname|267dc4cd|30cbbfe7", text)
