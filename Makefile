@@ -60,6 +60,9 @@ setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, 
 .PHONY: setup-openssl
 setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the system's is older (Debian trixie's)
 	@$(BIN)/python -m tests.tooling.get_openssl
+.PHONY: setup-axe
+setup-axe: ## axe-core for the test of the report's page, from its lock file (needs npm)
+	cd tests/tooling/axe && npm ci --no-audit --no-fund --ignore-scripts
 
 .PHONY: demo
 demo: setup ## the main job on the embedded default: build, harden, scan, sign, verify
@@ -97,6 +100,10 @@ include tests/interop/npm.mk
 .PHONY: bench-layers
 bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fix' (root; BENCH=--json)
 	$(BIN)/python -m tests.bench.layers $(BENCH)
+
+.PHONY: screenshots
+screenshots: setup-venv ## the pictures of docs/report.md, from the sample, in headless Chromium
+	$(BIN)/python -m tests.tooling.screenshots
 
 .PHONY: lint
 lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck

@@ -75,10 +75,15 @@ class Browser:
         self.script(f"document.querySelector({json.dumps(selector)}).focus()")
         self.call("Input.insertText", text=text)
 
-    def press(self, key: str) -> None:
-        """Press Enter or Tab."""
-        code = {"Enter": 13, "Tab": 9}[key]
-        told: Mapping[str, object] = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+    def press(self, key: str, *, shift: bool = False) -> None:
+        """Press Enter, Tab or Escape."""
+        code = {"Enter": 13, "Tab": 9, "Escape": 27}[key]
+        told: Mapping[str, object] = {
+            "key": key,
+            "code": key,
+            "windowsVirtualKeyCode": code,
+            "modifiers": 8 if shift else 0,
+        }
         text = {"text": "\r"} if key == "Enter" else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **told, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **told)
@@ -89,9 +94,19 @@ class Browser:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(p) for p in paths])
 
+    def size(self, width: int, height: int) -> None:
+        """Make the window as large as this, in CSS pixels."""
+        told = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **told)
+
     def picture(self, path: Path) -> None:
         """A picture of what is seen."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+    def pdf(self, path: Path) -> None:
+        """The page as it prints."""
+        told = self.call("Page.printToPDF", preferCSSPageSize=True)
+        path.write_bytes(base64.b64decode(told["data"]))
 
     def asked_for(self) -> set[str]:
         """Every address that was asked for, as scheme and host."""
@@ -130,9 +145,17 @@ _SEEN = "document.body.innerText.slice(0, 2000)"
 
 @contextlib.contextmanager
 def browser(
-    folder: Path, *, host: str, address: str, key_digest: str, dark: bool = False
+    folder: Path,
+    *,
+    host: str = "none.invalid",
+    address: str = "127.0.0.1",
+    key_digest: str = "",
+    dark: bool = False,
 ) -> Iterator[Browser]:
-    """A fresh Chromium that finds ``host`` at ``address`` and trusts one public key there."""
+    """A fresh Chromium that finds ``host`` at ``address`` and trusts one public key there.
+
+    Without them it finds no host at all: for pages that are files.
+    """
     chromium = which("chromium") or which("chromium-browser")
     assert chromium is not None, "chromium is not installed"
     ours, theirs = os.pipe(), os.pipe()
