@@ -55,7 +55,7 @@ class WaiverView:
         if self.state == "ended":
             return f"ended {count} before the scan: the rule is open"
         if self.state == "idle":
-            return "not needed: the rule does not fail"
+            return "without effect: the rule did not fail"
         if self.days == 0:
             return "ends on the day of the scan"
         return f"ends {count} after the scan" if self.state == "soon" else "holds"

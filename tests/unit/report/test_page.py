@@ -187,8 +187,8 @@ def test_a_rules_anchor_clashes_with_nothing(
         ("2026-11-21", True, "fail", "soon", "ends on the day of the scan"),
         ("2026-11-20", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
         ("2026-11-11", False, "fail", "ended", "ended 10 days before the scan: the rule is open"),
-        ("2027-01-31", True, "pass", "idle", "not needed: the rule does not fail"),
-        ("2026-01-31", False, "pass", "idle", "not needed: the rule does not fail"),
+        ("2027-01-31", True, "pass", "idle", "without effect: the rule did not fail"),
+        ("2026-01-31", False, "pass", "idle", "without effect: the rule did not fail"),
         ("2026-02-31", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
     ],
 )
