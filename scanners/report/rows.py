@@ -176,6 +176,8 @@ def _references(rule: Rule) -> tuple[tuple[str, str], ...]:
     told = (
         ("STIG id", ", ".join(rule.stig_ids)),
         ("Rule version", ", ".join(rule.sv_ids)),
+        ("Group", ", ".join(rule.group_ids)),
+        ("CCI", ", ".join(rule.ccis)),
         ("CCE", rule.cce),
         ("NIST 800-53", ", ".join(rule.nist)),
         ("Checked by", rule.engine),
