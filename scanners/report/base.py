@@ -139,6 +139,16 @@ FORMATS = {
         about="the requirements for Heimdall and the SAF tools",
         renderer="scanners.report.hdf:Hdf",
     ),
+    "oscal-ar": Format(
+        file="assessment-results.json",
+        about="OSCAL assessment results, for GRC tools",
+        renderer="scanners.report.oscal_results:AssessmentResults",
+    ),
+    "oscal-poam": Format(
+        file="poam.json",
+        about="OSCAL plan of action and milestones: the rules that are open or waived",
+        renderer="scanners.report.oscal_poam:Poam",
+    ),
     "smoke": Format(
         file="smoke.json",
         about="the AI workload's figures",
