@@ -23,6 +23,12 @@ DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_
 	openssh-server openssl ShellCheck python3.12 util-linux scap-security-guide systemd-container \
 	iproute gnupg2 rpm-sign cmake ninja-build gcc-c++ chromium softhsm opensc p11-kit \
 	swtpm tpm2-tools
+	iproute2 gpg gpg-agent cmake ninja-build g++ chromium libpangoft2-1.0-0 libharfbuzz-subset0 \
+	fonts-dejavu-core
+DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build \
+	squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-clients \
+	openssh-server openssl ShellCheck python3.12 util-linux scap-security-guide systemd-container \
+	iproute gnupg2 rpm-sign cmake ninja-build gcc-c++ chromium pango dejavu-sans-fonts
 
 .PHONY: help
 help: ## list the targets

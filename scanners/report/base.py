@@ -102,6 +102,11 @@ class Format:
 
 
 FORMATS = {
+    "csv": Format(
+        file="findings.csv",
+        about="the rules as a table, for spreadsheets",
+        renderer="scanners.report.sheet:Csv",
+    ),
     "findings": Format(
         file="findings.json",
         about="the findings, rule by rule: what every other format is drawn from",
@@ -149,11 +154,27 @@ FORMATS = {
         about="OSCAL plan of action and milestones: the rules that are open or waived",
         renderer="scanners.report.oscal_poam:Poam",
     ),
+    "sarif": Format(
+        file="findings.sarif",
+        about="SARIF 2.1.0 of the rules, for code-scanning services and viewers",
+        renderer="scanners.report.sarif:Sarif",
+    ),
     "smoke": Format(
         file="smoke.json",
         about="the AI workload's figures",
         renderer="scanners.report.json_documents:SmokeJson",
         of_smoke=True,
+    ),
+    "summary": Format(
+        file="summary.md",
+        about="the answer on one page, in Markdown",
+        renderer="scanners.report.summary_md:SummaryMd",
+    ),
+    "pdf": Format(
+        file="summary.pdf",
+        about="the summary as PDF, by WeasyPrint",
+        renderer="scanners.report.pdf:Pdf",
+        attached=False,
     ),
 }
 """Every format; a new one is a file beside this one and a row here."""

@@ -8,7 +8,7 @@ reader could take for markup goes into a code span, where nothing is markup.
 
 import re
 
-_PLAIN = re.compile(r"""[A-Za-z0-9(](?:[A-Za-z0-9 ()/'%-]|[.,;:](?= |$))*""")
+_PLAIN = re.compile(r"""[A-Za-z0-9(](?:[A-Za-z0-9 ()/'%-]|[.,;:](?= |$)|(?<=\d)[.,](?=\d))*""")
 _RUN = re.compile("`+")
 
 

@@ -93,6 +93,8 @@ def evil() -> Scan:
     [samples.scan(), evil(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
 )
 def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan: Scan) -> None:
+    if name == "pdf":
+        pytest.importorskip("weasyprint", reason="the extra 'pdf' is not installed")
     drawn = renderer(name).render(report_of(scan))
 
     assert drawn == renderer(name).render(report_of(scan))
@@ -101,8 +103,8 @@ def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan:
 
 
 def test_an_unknown_format_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="no format 'pdf'"):
-        renderer("pdf")
+    with pytest.raises(InputError, match="no format 'docx'"):
+        renderer("docx")
 
 
 def test_junit_of_the_checks_counts_and_escapes() -> None:

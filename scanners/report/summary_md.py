@@ -1,0 +1,26 @@
+"""``summary.md``: a page for tickets and mails, in Markdown that no host can forge."""
+
+from scanners.report.base import Report
+from scanners.report.literal import inline
+from scanners.report.outline import Line, sections
+
+NOTE = (
+    "This page alone proves nothing. The evidence that it lies in is signed: "
+    "check it with `hardpan verify`, or as VERIFY.md says."
+)
+
+
+class SummaryMd:
+    """``summary.md``."""
+
+    def render(self, report: Report) -> bytes:
+        """Headings and lists only; words of others are plain or in code spans."""
+        lines = [f"# Compliance scan of {inline(report.findings.host.hostname)}", "", NOTE]
+        for section in sections(report):
+            lines += ["", f"## {section.title}", "", *map(_item, section.lines)]
+        return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+def _item(line: Line) -> str:
+    said = inline(line.text)
+    return f"- {line.label}: {said}" if line.label else f"- {said}"

@@ -1,0 +1,133 @@
+import re
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+
+from hardpan.errors import InputError, ResourceError
+from scanners.model import Scan
+from scanners.report import outline, pdf
+from scanners.report.base import FORMATS, renderer
+from tests.unit.evidence import samples
+from tests.unit.report.test_reports import EVIL, evil, report_of
+
+_SPAN = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
+_FORGED = "lab`\n\n# Result\n\n- open: none\n\n[x](https://evil) https://evil www.evil.com a@b.c"
+
+
+def _markdown(scan: Scan) -> str:
+    return renderer("summary").render(report_of(scan)).decode()
+
+
+def test_the_summary_tells_verdicts_open_and_waived_rules() -> None:
+    text = _markdown(samples.scan())
+
+    assert text.startswith("# Compliance scan of lab\n")
+    assert "- verdicts: pass 1, fail 2, notchecked 1, notapplicable 1\n" in text
+    assert "## Open rules: 1\n\n- high, fail: `Rule number 2 /" in text
+    assert "## Waived rules, not passed: 1\n\n- medium, fail: `Rule number 3 /" in text
+    assert "waiver: needed by the build, see T-1 (build team, until 2027-01-31)" in text
+    assert "## Not checked, for a person to judge: 1\n" in text
+    assert "- failed: `test_ssh::test_port: expected 22 is 23`" in text
+
+
+def test_a_waiver_that_ended_leaves_the_rule_among_the_open() -> None:
+    ended = replace(samples.WAIVER, holds=False)
+    text = _markdown(samples.scan(waivers={samples.RULES[2].rule_id: ended}))
+
+    assert "## Open rules: 2\n" in text
+    assert "## Waived rules, not passed: 0\n\n- none\n" in text
+    assert "waiver: needed by the build, see T-1 (build team, ended on 2027-01-31)" in text
+
+
+def test_what_did_not_run_is_said() -> None:
+    text = _markdown(samples.scan(smoke=None, checks=(), before=None, fips=None))
+
+    assert "- before hardening: not scanned before hardening\n" in text
+    assert "## Checks of the running system\n\n- none ran\n" in text
+    assert "- the smoke test did not run\n" in text
+
+
+@pytest.mark.parametrize("word", [EVIL, _FORGED])
+def test_a_target_cannot_forge_headings_links_or_items(word: str) -> None:
+    good = _markdown(evil())
+    host = replace(samples.HOST, hostname=word, kernel=word)
+    rules = tuple(replace(r, title=word) for r in samples.RULES)
+    made = replace(samples.scan().evaluation, results=rules)
+    waiver = replace(samples.WAIVER, reason=word, owner=word)
+    text = _markdown(samples.scan(host=host, evaluation=made, waivers={rules[2].rule_id: waiver}))
+
+    titles = [x for x in text.splitlines() if x.startswith("#")]
+    assert [t.partition(":")[0] for t in titles[1:]] == [
+        x.partition(":")[0] for x in good.splitlines() if x.startswith("##")
+    ]
+    bare = _SPAN.sub("", text)
+    assert not re.search(r"https?:|www\.|@|[<\[\]|*_~]", bare)
+    assert all(line == "" or line[0] in "#-TB" for line in text.splitlines())
+
+
+def test_a_section_has_an_end() -> None:
+    rules = tuple(replace(samples.RULES[1], rule_id=f"r{n}") for n in range(600))
+    made = replace(samples.scan().evaluation, results=rules)
+    section = outline.sections(report_of(samples.scan(evaluation=made)))[2]
+
+    assert section.title == "Open rules: 600"
+    assert len(section.lines) == 501
+    assert section.lines[-1].text == "and 100 more, in findings.json"
+
+
+def test_the_pdf_is_drawn_from_escaped_html_without_any_address() -> None:
+    made = pdf.html(report_of(evil()))
+
+    assert "<script" not in made
+    assert "<img" not in made
+    assert "&lt;script&gt;alert(1)" in made
+    tags = (
+        "".join(re.findall("<[^>]*>", made))
+        + made[made.index("<style>") :].partition("</style>")[0]
+    )
+    assert not re.search(r"src|href|url|import|link|object", tags)
+    assert f'<meta name="dcterms.modified" content="{samples.FINISHED}">' in made
+
+
+def test_the_pdf_is_not_attached() -> None:
+    assert not FORMATS["pdf"].attached
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ImportError("No module named 'weasyprint'"), "WeasyPrint is not installed: No module"),
+        (
+            OSError("cannot load library 'libpango'\nmore"),
+            "is missing: cannot load library 'libpango'",
+        ),
+    ],
+)
+def test_what_is_missing_for_a_pdf_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    message: str,
+) -> None:
+    def fail(_: str) -> ModuleType:
+        sys.stdout.write("advice of the library")
+        raise error
+
+    monkeypatch.setattr(pdf, "import_module", fail)
+
+    with pytest.raises(ResourceError, match=message) as caught:
+        renderer("pdf").render(report_of(samples.scan()))
+    assert "libharfbuzz-subset0 fonts-dejavu-core" in caught.value.hint
+    assert capsys.readouterr().out == ""
+
+
+def test_a_fetch_is_refused() -> None:
+    urls = type("Urls", (), {"URLFetcher": type("Base", (), {"__init__": lambda *_, **__: None})})
+    weasyprint = ModuleType("weasyprint")
+    vars(weasyprint)["urls"] = urls
+    made = pdf.fetcher(weasyprint)
+
+    with pytest.raises(InputError, match=r"refers to 'file:///etc/passwd'"):
+        made.fetch("file:///etc/passwd")  # type: ignore[attr-defined]
