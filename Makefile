@@ -69,6 +69,13 @@ setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the syst
 .PHONY: setup-axe
 setup-axe: ## axe-core for the test of the report's page, from its lock file (needs npm)
 	cd tests/tooling/axe && npm ci --no-audit --no-fund --ignore-scripts
+.PHONY: setup-interop
+setup-interop: .interop/.done ## programs of others that read what hardpan writes, in .interop
+
+.interop/.done: requirements/interop.txt
+	[ -x .interop/bin/python ] || $(PYTHON) -m venv .interop
+	.interop/bin/pip install --disable-pip-version-check -q --require-hashes -r requirements/interop.txt
+	touch $@
 
 .PHONY: demo
 demo: setup ## the main job on the embedded default: build, harden, scan, sign, verify
@@ -83,7 +90,7 @@ doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
 
 .PHONY: test
-test: setup test-unit test-integration ## all tests, the whole demo among them
+test: setup test-unit test-interop test-integration ## all tests, the whole demo among them
 
 .PHONY: test-unit
 test-unit: setup-venv ## tests that start no process and open no socket (under a minute)
@@ -92,6 +99,10 @@ test-unit: setup-venv ## tests that start no process and open no socket (under a
 .PHONY: test-integration
 test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
 	$(BIN)/pytest tests/integration -q -m "not demo_ai"
+
+.PHONY: test-interop
+test-interop: setup setup-interop ## trestle, openscap-report and others read what hardpan writes (EVIDENCE=file: that too)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop -q -m interop --ignore=tests/interop/test_npm_readers.py
 
 .PHONY: test-ai
 test-ai: setup ## the whole job with the AI service; half an hour, apart from 'make test'
@@ -127,11 +138,14 @@ format: setup-venv ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## renew requirements/lock.txt (needs uv)
+lock: ## renew the lock files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		pyproject.toml -o requirements/lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		requirements/interop.in -o requirements/interop.txt
 
 .PHONY: clean
-clean: ## remove outputs and caches; keeps .venv
+clean: ## remove outputs and caches; keeps .venv and .interop
 	rm -rf images/out images/cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,87 @@
+"""Programs of others, and the documents they are given.
+
+A test here was asked for, so a missing program fails it. With ``EVIDENCE=file``
+(``HARDPAN_EVIDENCE``) the tests read that file's documents as well.
+"""
+
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hardpan.process import Completed, run
+from scanners.report.base import FORMATS, Report, renderer
+from scanners.report.documents import Findings, SmokeDocument
+from tests.unit.evidence import samples
+from tests.unit.report.test_reports import evil, report_of
+
+REPO = Path(__file__).parents[2]
+SCANS = ("good", "evil", "bare", "clean", "given")
+DRAWN = tuple(
+    name for name, made in FORMATS.items() if name != "pdf" and not (made.of_smoke or made.of_stig)
+)
+
+
+class Programs:
+    """Runs what ``make setup-interop`` installed."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._bin = REPO / ".interop" / "bin"
+
+    def run(self, name: str, *args: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)) -> Completed:
+        """Run one; ``ok`` are the exit codes that are expected."""
+        program = self._bin / name
+        if not program.exists():
+            pytest.fail(f"{name} is missing: make setup-interop")
+        env = {"HOME": str(self._home), "PATH": f"{self._bin}:{os.defpath}"}
+        return run([program, *args], timeout_s=300, cwd=cwd, env=env, ok=ok)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def given() -> Path | None:
+    """The evidence that the caller named, if any."""
+    named = os.environ.get("HARDPAN_EVIDENCE", "")
+    return Path(named) if named else None
+
+
+@pytest.fixture(scope="session", params=SCANS)
+def drawn(
+    request: pytest.FixtureRequest, given: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with every format of one scan."""
+    folder = tmp_path_factory.mktemp(str(request.param))
+    report = _given(given) if request.param == "given" else _sample(str(request.param))
+    for name in DRAWN:
+        (folder / FORMATS[name].file).write_bytes(renderer(name).render(report))
+    return folder
+
+
+def _sample(name: str) -> Report:
+    if name == "evil":
+        return report_of(evil())
+    if name == "bare":
+        return report_of(samples.scan(smoke=None, checks=(), before=None, fips=None))
+    if name == "clean":
+        passed = replace(samples.scan().evaluation, results=samples.RULES[:1])
+        return report_of(samples.scan(evaluation=passed))
+    return report_of(samples.scan(paired=samples.PAIRED))
+
+
+def _given(evidence: Path | None) -> Report:
+    if evidence is None:
+        pytest.skip("no EVIDENCE=file was named")
+    with zipfile.ZipFile(evidence) as archive:
+        smoke = "smoke.json" in archive.namelist()
+        return replace(
+            report_of(samples.scan()),
+            findings=Findings.model_validate_json(archive.read("findings.json")),
+            smoke=SmokeDocument.model_validate_json(archive.read("smoke.json")) if smoke else None,
+        )

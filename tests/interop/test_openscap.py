@@ -1,0 +1,58 @@
+"""The ARF as evidence carries it: oscap validates it, openscap-report renders it."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from lxml import html
+
+from hardpan.process import run
+from tests.interop.conftest import Programs
+from tests.interop.tiny_arf import arf
+from tests.unit.evidence import samples
+from tests.unit.evidence.forge import Lab
+from tests.unit.evidence.forge import lab as make
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(scope="module", params=["tiny", "given"])
+def arfs(
+    request: pytest.FixtureRequest, given: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """The ARF files out of an evidence file."""
+    folder = tmp_path_factory.mktemp("arf")
+    evidence = given
+    if request.param == "tiny":
+        lab: Lab = make(tmp_path_factory.mktemp("lab"))
+        scan = samples.scan(raw={"arf-0.xml": arf(folder).read_bytes()})
+        evidence = samples.write(scan, lab.scan, folder)
+    if evidence is None:
+        pytest.skip("no EVIDENCE=file was named")
+    with zipfile.ZipFile(evidence) as archive:
+        names = [n for n in archive.namelist() if n.startswith("arf") and n.endswith(".xml")]
+        return [Path(archive.extract(n, folder / "out")) for n in names]
+
+
+def test_oscap_validates_the_arf(arfs: list[Path], tmp_path: Path) -> None:
+    assert arfs
+    for file in arfs:
+        run(["oscap", "ds", "rds-validate", file], timeout_s=120, cwd=tmp_path)
+
+
+def test_oscap_refuses_an_arf_that_was_cut(arfs: list[Path], tmp_path: Path) -> None:
+    cut = tmp_path / "cut.xml"
+    cut.write_bytes(arfs[0].read_bytes()[:-200])
+
+    run(["oscap", "ds", "rds-validate", cut], timeout_s=120, cwd=tmp_path, ok=(1, 2))
+
+
+def test_openscap_report_renders_the_arf(
+    programs: Programs, arfs: list[Path], tmp_path: Path
+) -> None:
+    for file in arfs:
+        out = tmp_path / f"{file.stem}.html"
+        programs.run("oscap-report", "-o", out, file, cwd=tmp_path)
+        text = " ".join(html.fromstring(out.read_bytes()).itertext())
+
+        assert "Evaluation Characteristics" in text
