@@ -87,14 +87,13 @@ def evil() -> Scan:
     )
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"pdf"}))
 @pytest.mark.parametrize(
     "scan",
     [samples.scan(), evil(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
 )
 def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan: Scan) -> None:
-    if name == "pdf":
-        pytest.importorskip("weasyprint", reason="the extra 'pdf' is not installed")
+    # Finding the PDF's libraries starts a process: tests/interop draws it.
     drawn = renderer(name).render(report_of(scan))
 
     assert drawn == renderer(name).render(report_of(scan))
