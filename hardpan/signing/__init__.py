@@ -10,6 +10,7 @@ The build signs its provenance and the scan its evidence with the same code.
 """
 
 from hardpan.signing.algorithms import ALG, ALGORITHMS
+from hardpan.signing.certificate import detached
 from hardpan.signing.envelope import (
     PAYLOAD_TYPE,
     Envelope,
@@ -31,18 +32,25 @@ from hardpan.signing.keys import (
     parse_public,
     public_of_ref,
 )
+from hardpan.signing.sshsig import check_sshsig
 from hardpan.signing.strict import MalformedError, parse_json
+from hardpan.signing.timestamp import Authority, ask, authority, trusted_time, with_timestamp
 
 __all__ = [
     "ALG",
     "ALGORITHMS",
     "PAYLOAD_TYPE",
+    "Authority",
     "Envelope",
     "MalformedError",
     "PublicKey",
     "Signed",
     "Signer",
     "Unlock",
+    "ask",
+    "authority",
+    "check_sshsig",
+    "detached",
     "load_pq_signer",
     "load_public",
     "load_signer",
@@ -55,4 +63,6 @@ __all__ = [
     "read_dsse",
     "sign",
     "sign_dsse",
+    "trusted_time",
+    "with_timestamp",
 ]

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
@@ -42,6 +42,9 @@ class Envelope:
     """The payload before any signature was checked; ``opened`` gives the real one."""
 
     signature: bytes
+
+    timestamp: bytes = b""
+    """The RFC 3161 token in the verification material; empty where there is none."""
 
     def opened(self, *keys: PublicKey) -> tuple[bytes, PublicKey]:
         """The payload and the key that signed it: the first of ``keys`` that did.
@@ -123,8 +126,8 @@ def read_bundle(data: bytes, *, what: str) -> Envelope:
     _fields(top, what, need=("mediaType", "verificationMaterial", "dsseEnvelope"))
     if top["mediaType"] != MEDIA_TYPE:
         raise MalformedError(f"{what}: mediaType: expected {MEDIA_TYPE}")
-    _check_material(top["verificationMaterial"], f"{what}: verificationMaterial")
-    return _read_envelope(top["dsseEnvelope"], f"{what}: dsseEnvelope")
+    token = _read_material(top["verificationMaterial"], f"{what}: verificationMaterial")
+    return replace(_read_envelope(top["dsseEnvelope"], f"{what}: dsseEnvelope"), timestamp=token)
 
 
 def read_dsse(data: bytes, *, what: str) -> Envelope:
@@ -137,13 +140,27 @@ def read_dsse(data: bytes, *, what: str) -> Envelope:
     return _read_envelope(top, what, most=_MAX_PQ_BYTES)
 
 
-def _check_material(value: object, what: str) -> None:
+def _read_material(value: object, what: str) -> bytes:
     material = _object(value, what)
-    _fields(material, what, need=("publicKey",))
+    _fields(material, what, need=("publicKey",), may=("timestampVerificationData",))
     key = _object(material["publicKey"], f"{what}.publicKey")
     _fields(key, f"{what}.publicKey", may=("hint",))
     # The hint is not compared with anything: who signed is decided by the keys we trust.
     _text(key.get("hint", ""), f"{what}.publicKey.hint", most=_MAX_KEYID)
+    if "timestampVerificationData" not in material:
+        return b""
+    return _read_timestamp(material["timestampVerificationData"], f"{what}.timestamps")
+
+
+def _read_timestamp(value: object, what: str) -> bytes:
+    data = _object(value, what)
+    _fields(data, what, need=("rfc3161Timestamps",))
+    tokens = data["rfc3161Timestamps"]
+    if not isinstance(tokens, list) or len(tokens) != 1:
+        raise MalformedError(f"{what}: expected exactly one timestamp")
+    one = _object(tokens[0], what)
+    _fields(one, what, need=("signedTimestamp",))
+    return decode_base64(_text(one["signedTimestamp"], what), what=what)
 
 
 def _read_envelope(value: object, what: str, *, most: int = _MAX_SIGNATURE_BYTES) -> Envelope:

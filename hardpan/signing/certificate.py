@@ -1,0 +1,53 @@
+"""CMS: the statement signed once more, detached, for shops that check with openssl alone.
+
+Written here, read by ``openssl cms`` only: pyca has no public verifier, and one
+of our own would be a parser more for an attacker to try.
+"""
+
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+
+from hardpan.errors import InputError
+from hardpan.signing.keys import Signer
+
+_MAX_BYTES = 64 << 10
+_OPTIONS = [PKCS7Options.DetachedSignature, PKCS7Options.Binary, PKCS7Options.NoCapabilities]
+
+
+def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
+    """A CMS signature (DER) over ``payload``, with the key's certificate in it.
+
+    Raises:
+        InputError: the certificate cannot be read or is another key's, or the
+            key is not one in a file.
+    """
+    cert = _certificate(certificate)
+    found = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if found != signer.public.spki:
+        raise InputError(
+            f"{certificate}: is the certificate of another key than the one that signs"
+        )
+    if not isinstance(signer.secret, ec.EllipticCurvePrivateKey):
+        raise InputError("a CMS signature needs an EC key in a file")
+    return (
+        PKCS7SignatureBuilder()
+        .set_data(payload)
+        .add_signer(cert, signer.secret, hashes.SHA256())
+        .sign(Encoding.DER, _OPTIONS)
+    )
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        with path.open("rb") as f:
+            data = f.read(_MAX_BYTES)
+        return x509.load_pem_x509_certificate(data)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    except ValueError as e:
+        raise InputError(f"{path}: expected a certificate in PEM") from e

@@ -1,0 +1,120 @@
+"""SSHSIG: a host's signature with its own host key, read strictly.
+
+A parser of our own and not ``ssh-keygen -Y verify``: an auditor's machine may
+have no OpenSSH, and the format is five length-prefixed strings.
+
+Source: OpenSSH, PROTOCOL.sshsig (version 1) and RFC 4253 section 6.6.
+"""
+
+import base64
+import hashlib
+from typing import cast
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+from hardpan.errors import TrustError
+from hardpan.signing.strict import MalformedError
+
+_MAX_BYTES = 16 << 10
+_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+_MAGIC = b"SSHSIG"
+_HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+_CURVES: dict[bytes, hashes.HashAlgorithm] = {
+    b"ecdsa-sha2-nistp256": hashes.SHA256(),
+    b"ecdsa-sha2-nistp384": hashes.SHA384(),
+    b"ecdsa-sha2-nistp521": hashes.SHA512(),
+}
+_RSA: dict[bytes, hashes.HashAlgorithm] = {
+    b"rsa-sha2-256": hashes.SHA256(),
+    b"rsa-sha2-512": hashes.SHA512(),
+}
+
+
+def check_sshsig(armored: bytes, message: bytes, *, namespace: str, fingerprint: str) -> None:
+    """Pass if ``armored`` is the key's signature over ``message`` for ``namespace``.
+
+    ``fingerprint`` is that of the public key, as ``ssh-keygen -l`` prints it.
+
+    Raises:
+        TrustError: malformed, by another key, for another namespace, or over
+            another message.
+    """
+    key, space, kind, signature = _read(armored)
+    found = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    if found != fingerprint:
+        raise TrustError(f"the host's proof is by key {found}, not {fingerprint}")
+    if space != namespace.encode():
+        raise TrustError(f"the host's proof is for another purpose than {namespace}")
+    if kind not in _HASHES:
+        raise MalformedError("the host's proof: unknown hash")
+    signed = _MAGIC + b"".join(
+        _string(part) for part in (space, b"", kind, _HASHES[kind](message).digest())
+    )
+    try:
+        _check(key, signature, signed)
+    except InvalidSignature as e:
+        raise TrustError("the host's proof is not a signature over this scan") from e
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise MalformedError("the host's proof: the key or its signature is damaged") from e
+
+
+def _read(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    text = armored[: _MAX_BYTES + 1].decode("ascii", "replace").strip()
+    lines = text.splitlines()
+    if len(armored) > _MAX_BYTES or len(lines) < 3 or (lines[0], lines[-1]) != (_BEGIN, _END):
+        raise MalformedError("the host's proof is not an SSH signature")
+    try:
+        blob = base64.b64decode("".join(lines[1:-1]), validate=True)
+    except ValueError as e:
+        raise MalformedError("the host's proof: not base64") from e
+    if blob[:10] != _MAGIC + (1).to_bytes(4, "big"):
+        raise MalformedError("the host's proof: not SSHSIG version 1")
+    key, space, reserved, kind, signature = _strings(blob[10:], 5)
+    if reserved:
+        raise MalformedError("the host's proof: the reserved field is not empty")
+    return key, space, kind, signature
+
+
+def _check(key: bytes, signature: bytes, signed: bytes) -> None:
+    name = _first(key)
+    line = name + b" " + base64.b64encode(key)
+    public = load_ssh_public_key(line)
+    algorithm, value = _strings(signature, 2)
+    if isinstance(public, ed25519.Ed25519PublicKey) and algorithm == name:
+        public.verify(value, signed)
+    elif isinstance(public, ec.EllipticCurvePublicKey) and algorithm == name:
+        r, s = (int.from_bytes(x, "big", signed=True) for x in _strings(value, 2))
+        public.verify(encode_dss_signature(r, s), signed, ec.ECDSA(_CURVES[name]))
+    elif isinstance(public, rsa.RSAPublicKey) and algorithm in _RSA:
+        public.verify(value, signed, padding.PKCS1v15(), _RSA[algorithm])
+    else:
+        raise MalformedError("the host's proof: expected Ed25519, ECDSA or RSA with SHA-2")
+
+
+def _first(key: bytes) -> bytes:
+    size = int.from_bytes(key[:4], "big")
+    if len(key) < 4 + size:
+        raise MalformedError("the host's proof: a field is cut short")
+    return key[4 : 4 + size]
+
+
+def _strings(data: bytes, count: int) -> tuple[bytes, ...]:
+    """Exactly ``count`` length-prefixed strings, nothing after them."""
+    found = []
+    for _ in range(count):
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            raise MalformedError("the host's proof: a field is cut short")
+        found.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    if data:
+        raise MalformedError("the host's proof: bytes after its end")
+    return tuple(found)
+
+
+def _string(data: bytes) -> bytes:
+    return cast(bytes, len(data).to_bytes(4, "big")) + data

@@ -1,0 +1,234 @@
+"""RFC 3161: when a signature was there at the latest, in the words of a third party.
+
+The token is over the signature's bytes (DER, not base64). Asking for one is the
+only network call of signing. Reading one needs the extra ``tsa``.
+"""
+
+import base64
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any, NoReturn
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from hardpan.errors import InputError, TrustError, UnreachableError
+from hardpan.files import canonical_json
+from hardpan.signing.strict import parse_json
+
+MAX_TOKEN_BYTES = 64 << 10
+_MAX_BUNDLE_BYTES = 16 << 20
+_KIND = "application/timestamp-reply"
+_SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """Whose timestamps are believed."""
+
+    roots: tuple[x509.Certificate, ...]
+    policy_oid: str
+    """The TSA policy that a token must be issued under; empty takes any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Token:
+    """What a token says, read as a whole: the library reads on demand, and fails as late."""
+
+    answer: Any
+    algorithm: x509.ObjectIdentifier
+    imprint: bytes
+    policy: x509.ObjectIdentifier
+    nonce: int | None
+    moment: datetime
+
+
+def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
+    """The authority whose root certificates are in ``pem``.
+
+    Raises:
+        InputError: no certificate there, or no object identifier.
+    """
+    try:
+        roots = tuple(x509.load_pem_x509_certificates(pem))
+    except ValueError as e:
+        raise InputError(f"{what}: expected certificates in PEM") from e
+    try:
+        if policy_oid:
+            x509.ObjectIdentifier(policy_oid)
+    except ValueError as e:
+        raise InputError(f"{what}: policy_oid: expected e.g. 1.2.3.4, found {policy_oid!r}") from e
+    return Authority(roots=roots, policy_oid=policy_oid)
+
+
+def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
+    """A token over ``signature`` from the TSA at ``url``, held against what was asked.
+
+    Its chain is not judged here: whom to trust is the verifier's policy.
+
+    Raises:
+        InputError: no http(s) URL, or the extra is missing.
+        UnreachableError: no answer in time, or another HTTP status.
+        TrustError: the answer is not a token for this request.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"{url}: expected the http:// or https:// address of a TSA")
+    rfc3161 = _library()
+    wanted = (
+        rfc3161.TimestampRequestBuilder()
+        .data(signature)
+        .hash_algorithm(rfc3161.HashAlgorithm.SHA256)
+        .cert_request(cert_request=True)
+        .nonce(nonce=True)
+        .build()
+    )
+    token = _post(url, wanted.as_bytes(), timeout_s)
+    answer = _decoded(token)
+    if answer.nonce != wanted.nonce:
+        raise TrustError(f"{url}: the timestamp answers another request")
+    _check_imprint(answer, signature)
+    return token
+
+
+def trusted_time(token: bytes, signature: bytes, by: Authority) -> datetime:
+    """When ``by`` saw ``signature``.
+
+    Certificates are judged at that moment, so a token outlives its certificate.
+
+    Raises:
+        TrustError: the token is malformed, over other bytes, under another
+            policy, or not by that authority.
+        InputError: the extra is missing.
+    """
+    rfc3161 = _library()
+    answer = _decoded(token)
+    _check_imprint(answer, signature)
+    oid = x509.ObjectIdentifier(by.policy_oid) if by.policy_oid else None
+    if oid is not None and answer.policy != oid:
+        found = answer.policy.dotted_string
+        raise TrustError(f"the timestamp: expected policy {by.policy_oid}, found {found}")
+    verifier = rfc3161.VerifierBuilder(roots=list(by.roots)).build()
+    try:
+        verifier.verify_message(answer.answer, signature)
+    except _broken() as e:
+        raise TrustError(f"the timestamp is not by a trusted authority: {e}") from e
+    return answer.moment
+
+
+def with_timestamp(bundle: bytes, token: bytes) -> bytes:
+    """``bundle`` with ``token`` in its verification material, where cosign looks for it."""
+    value: Any = parse_json(bundle, what="bundle", max_bytes=_MAX_BUNDLE_BYTES)
+    value["verificationMaterial"]["timestampVerificationData"] = {
+        "rfc3161Timestamps": [{"signedTimestamp": base64.b64encode(token).decode()}]
+    }
+    return canonical_json(value)
+
+
+def _decoded(token: bytes) -> _Token:
+    rfc3161 = _library()
+    if len(token) > MAX_TOKEN_BYTES:
+        raise TrustError(f"the timestamp: expected at most {MAX_TOKEN_BYTES} bytes")
+    try:
+        answer = rfc3161.decode_timestamp_response(token)
+        status = answer.status
+        told = _told(answer) if status == rfc3161.PKIStatus.GRANTED else None
+    except _broken() as e:
+        raise TrustError("the timestamp is not an RFC 3161 answer") from e
+    if told is None:
+        raise TrustError(f"the authority refused to give a timestamp (status {status})")
+    return told
+
+
+def _told(answer: Any) -> _Token:
+    info = answer.tst_info
+    moment: datetime = info.gen_time
+    return _Token(
+        answer=answer,
+        algorithm=info.message_imprint.hash_algorithm,
+        imprint=info.message_imprint.message,
+        policy=info.policy,
+        nonce=info.nonce,
+        moment=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
+    )
+
+
+def _check_imprint(token: _Token, signature: bytes) -> None:
+    if token.algorithm != _SHA256:
+        raise TrustError("the timestamp: expected SHA-256")
+    if token.imprint != hashlib.sha256(signature).digest():
+        raise TrustError("the timestamp is over another signature")
+
+
+def _post(url: str, data: bytes, timeout_s: float) -> bytes:
+    head = {"Content-Type": "application/timestamp-query", "Accept": _KIND}
+    asked = urllib.request.Request(url, data=data, headers=head, method="POST")  # noqa: S310
+    ends = time.monotonic() + timeout_s
+    try:
+        with urllib.request.build_opener(_NoRedirect).open(asked, timeout=timeout_s) as answer:
+            kind = answer.headers.get_content_type()
+            body = _bounded(answer, ends, url)
+    except urllib.error.HTTPError as e:
+        e.close()
+        raise UnreachableError(f"{url}: the TSA answers with HTTP status {e.code}") from e
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        why = getattr(e, "reason", e)
+        raise UnreachableError(
+            f"{url}: the TSA does not answer: {why}",
+            hint="scan again without --timestamp, or later",
+        ) from e
+    if kind != _KIND:
+        raise TrustError(f"{url}: expected {_KIND}, found {kind[:60]}")
+    return body
+
+
+def _bounded(answer: IO[bytes], ends: float, url: str) -> bytes:
+    body = b""
+    while chunk := answer.read1(8192):  # type: ignore[attr-defined]
+        body += chunk
+        if len(body) > MAX_TOKEN_BYTES:
+            raise TrustError(f"{url}: expected at most {MAX_TOKEN_BYTES} bytes")
+        if time.monotonic() > ends:
+            raise TimeoutError("timed out")
+    return body
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A TSA that sends elsewhere is an answer that a person should see."""
+
+    def redirect_request(self, *_: object) -> None:
+        """No request: the status becomes the error."""
+
+
+def _library() -> Any:
+    try:
+        import rfc3161_client  # an extra: most verifiers need none
+    except ImportError as e:
+        _missing(e)
+    return rfc3161_client
+
+
+def _missing(e: ImportError) -> NoReturn:
+    raise InputError(
+        "timestamps need the Python package rfc3161-client",
+        hint="pip install 'hardpan[tsa]'",
+    ) from e
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    return (
+        _library().VerificationError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+    )

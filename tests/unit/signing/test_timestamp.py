@@ -1,0 +1,108 @@
+import random
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from hardpan.errors import InputError, TrustError
+from hardpan.signing import new_signer, read_bundle, sign
+from hardpan.signing.timestamp import MAX_TOKEN_BYTES, ask, authority, trusted_time, with_timestamp
+from tests.tooling.tsa import POLICY, Tsa
+
+AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
+TSA = Tsa()
+TRUSTED = authority(TSA.pem.encode(), policy_oid=POLICY, what="policy")
+
+
+def test_the_time_of_a_token_is_read() -> None:
+    assert trusted_time(TSA.token(b"sig", AT), b"sig", TRUSTED) == AT
+
+
+def test_a_token_outlives_its_certificate() -> None:
+    short = Tsa(end=datetime(2026, 11, 22, tzinfo=UTC))
+    trusted = authority(short.pem.encode(), policy_oid="", what="policy")
+
+    assert trusted_time(short.token(b"sig", AT), b"sig", trusted) == AT
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (lambda: TSA.token(b"other", AT), "over another signature"),
+        (lambda: TSA.token(b"sig", AT, policy="1.2.3"), "expected policy 1.3.6.1.4.1.13762.3, "),
+        (lambda: TSA.token(b"sig", AT, algorithm="1.3.14.3.2.26"), "expected SHA-256"),
+        (lambda: TSA.token(b"sig", AT, status=2), "refused to give a timestamp (status 2)"),
+        (lambda: TSA.token(b"sig", AT, status=1), "refused to give a timestamp (status 1)"),
+        (lambda: Tsa().token(b"sig", AT), "not by a trusted authority"),
+        (lambda: TSA.token(b"sig", datetime(2027, 6, 1, tzinfo=UTC)), "not by a trusted authority"),
+        (lambda: TSA.token(b"sig", AT)[:-1], "not an RFC 3161 answer"),
+        (lambda: TSA.token(b"sig", AT) + b"x", "not an RFC 3161 answer"),
+        (lambda: b"", "not an RFC 3161 answer"),
+        (lambda: b"<html>", "not an RFC 3161 answer"),
+        (lambda: b"0" * (MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
+    ],
+)
+def test_a_token_that_proves_nothing_is_refused(token: object, said: str) -> None:
+    with pytest.raises(TrustError) as caught:
+        trusted_time(token(), b"sig", TRUSTED)  # type: ignore[operator]
+
+    assert said in str(caught.value)
+
+
+def test_a_certificate_for_another_purpose_gives_no_time() -> None:
+    other = Tsa(eku=False)
+    with pytest.raises(TrustError, match="not by a trusted authority"):
+        trusted_time(
+            other.token(b"sig", AT), b"sig", authority(other.pem.encode(), policy_oid="", what="x")
+        )
+
+
+def test_a_damaged_token_never_crashes_and_never_says_another_time() -> None:
+    dice = random.Random(3)  # noqa: S311
+    good = TSA.token(b"sig", AT)
+    for _ in range(1500):
+        data = bytearray(good)
+        for _ in range(dice.randint(1, 3)):
+            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        try:
+            found = trusted_time(bytes(data), b"sig", TRUSTED)
+        except TrustError:
+            continue
+        assert found == AT
+
+
+def test_the_token_lies_in_the_bundle_where_cosign_looks(tmp_path: object) -> None:
+    signed = sign(b"{}", new_signer(tmp_path / "k.pem"))  # type: ignore[operator]
+    token = TSA.token(signed.signature, AT)
+
+    assert read_bundle(with_timestamp(signed.bundle, token), what="b").timestamp == token
+    assert read_bundle(signed.bundle, what="b").timestamp == b""
+
+
+@pytest.mark.parametrize("url", ["", "tsa.example", "file:///etc/passwd", "ftp://x/", "http://"])
+def test_another_address_than_http_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="expected the http:// or https:// address"):
+        ask(url, b"sig")
+
+
+@pytest.mark.parametrize(
+    ("pem", "oid", "said"),
+    [
+        (b"", "", "policy: expected certificates in PEM"),
+        (b"hello", "", "policy: expected certificates in PEM"),
+        (TSA.pem.encode(), "one.two", "policy: policy_oid: expected e.g. 1.2.3.4, found 'one.two'"),
+    ],
+)
+def test_a_wrong_authority_is_named(pem: bytes, oid: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        authority(pem, policy_oid=oid, what="policy")
+
+    assert said in str(caught.value)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    with pytest.raises(InputError, match="need the Python package rfc3161-client") as caught:
+        trusted_time(b"", b"", TRUSTED)
+
+    assert caught.value.hint == "pip install 'hardpan[tsa]'"
