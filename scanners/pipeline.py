@@ -1,13 +1,15 @@
 """The order of the scanner's stages: connect, collect, evaluate."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hardpan import clock, events
 from hardpan.events import Emit
+from hardpan.files import canonical_json, sha256_bytes
 from profiles.model import Profile
 from scanners.collect import paired as pairs
 from scanners.collect.base import Evidence, Expected, Task, collector
+from scanners.collect.hostproof import signed_by_host
 from scanners.collect.layers import with_layers
 from scanners.collect.serving import Server, joined, serving
 from scanners.collect.smoke import Load, smoke
@@ -16,10 +18,12 @@ from scanners.content.prepare import Prepared, prepare
 from scanners.content.prepare import remedies as fixes_of
 from scanners.content.remedies import Fix
 from scanners.evaluate import evaluation
+from scanners.evidence.bindings import HOST_PROOF, challenge
 from scanners.fips.judge import judge
 from scanners.fips.model import Facts
 from scanners.fips.table import table
 from scanners.model import Evaluation, Host, ImageRef, Scan, Smoke, Verdict, Waiver
+from scanners.report.fill import findings
 from scanners.target import Target
 from scanners.transport import Transport, connect
 
@@ -30,6 +34,7 @@ _FACTS_S = 300.0
 _FIPS_S = 600.0
 _SMOKE_S = 1200.0
 _PAIRED_S = 900.0
+_PROOF_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,8 @@ class Request:
 
     image: ImageRef | None = None
     invocation: tuple[str, ...] = ()
+    nonce: str = ""
+    """The auditor's challenge, for the host to sign."""
 
 
 def assess(
@@ -95,25 +102,37 @@ def scan(request: Request, emit: Emit) -> Scan:
         if request.smoke:
             with events.stage(emit, "smoke"):
                 figures = workload(via, request.profile)
-    return Scan(
-        profile=request.profile.name,
-        host=host,
-        evaluation=made,
-        before=None if request.before is None else dict(request.before),
-        checks=facts.checks,
-        smoke=figures,
-        paired=both,
-        packages=packages.packages,
-        raw={**found.files, **facts.files, **packages.files},
-        waivers=waivers(request.profile, (r.rule_id for r in made.results)),
-        image=request.image,
-        fips=judge(
-            replace(fips or Facts(), packages=packages.packages), table(), clock.now().date()
-        ),
-        started=started,
-        finished=clock.rfc3339(clock.now()),
-        invocation=request.invocation,
-    )
+        done = Scan(
+            profile=request.profile.name,
+            host=host,
+            evaluation=made,
+            before=None if request.before is None else dict(request.before),
+            checks=facts.checks,
+            smoke=figures,
+            paired=both,
+            packages=packages.packages,
+            raw={**found.files, **facts.files, **packages.files},
+            waivers=waivers(request.profile, (r.rule_id for r in made.results)),
+            image=request.image,
+            fips=judge(
+                replace(fips or Facts(), packages=packages.packages), table(), clock.now().date()
+            ),
+            started=started,
+            finished=clock.rfc3339(clock.now()),
+            invocation=request.invocation,
+        )
+        with events.stage(emit, "host proof") as note:
+            return _proven(done, via, request.nonce, note)
+
+
+def _proven(done: Scan, via: Transport, nonce: str, note: Callable[[str], None]) -> Scan:
+    """``done`` with the host's own signature over its findings, where the host gives one."""
+    said = challenge(nonce, done.host.boot_id, sha256_bytes(canonical_json(findings(done).data())))
+    proof = signed_by_host(via, said, timeout_s=_PROOF_S)
+    if not proof:
+        note("the host gives no signature by its host key; the evidence goes without")
+        return done
+    return replace(done, raw={**done.raw, HOST_PROOF: proof})
 
 
 def workload(via: Transport, profile: Profile) -> Smoke:

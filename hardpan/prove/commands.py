@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hardpan.terminal import drawn, err, say
 from profiles.load import load
 from scanners.commands.scan import is_open
 from scanners.commands.signers import KEY, unlock, unlock_options
+from scanners.commands.terms import TIMESTAMP_HELP
 from scanners.commands.verify import said
 from scanners.report.summary import lines
 
@@ -94,6 +96,7 @@ def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
 @click.option("--pq-key", help="Signs it again, with ML-DSA, not --keys' scan-pq.pem.")
 @click.option("--no-smoke", is_flag=True, help="Leave out the AI workload test.")
 @click.option("--nonce", default="", help="An auditor's challenge, put into the statement.")
+@click.option("--timestamp", "tsa", default="", metavar="URL", help=TIMESTAMP_HELP)
 @click.option(
     "--fail-on",
     type=click.Choice((*_SEVERITIES, "none")),
@@ -102,10 +105,10 @@ def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
     help="End with 1 when a rule of this severity or above is open.",
 )
 def prove_command(
-    no_smoke: bool, nonce: str, fail_on: str, as_json: bool, quiet: bool, **given: Any
+    no_smoke: bool, nonce: str, tsa: str, fail_on: str, as_json: bool, quiet: bool, **given: Any
 ) -> int:
     """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
-    asked = _asked(given, smoke=not no_smoke, nonce=nonce)
+    asked = replace(_asked(given, smoke=not no_smoke, nonce=nonce), timestamp=tsa)
     with drawn(quiet=quiet) as emit:
         proof = job.prove(asked, emit)
     findings = proof.verified.findings

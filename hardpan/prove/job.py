@@ -24,6 +24,7 @@ from hardpan.signing import Signed, read_bundle, sign
 from profiles.load import digest
 from profiles.model import Profile
 from scanners import pipeline as scanning
+from scanners.commands.terms import following, runner, stamp
 from scanners.content import datastream
 from scanners.content.datastream import Source
 from scanners.evidence import bundle
@@ -53,6 +54,9 @@ class Asked:
     luks_passphrase: str = ""
     smoke: bool = True
     nonce: str = ""
+    timestamp: str = ""
+    """Address of the RFC 3161 authority; empty leaves the timestamp out."""
+
     invocation: tuple[str, ...] = ()
 
 
@@ -146,6 +150,7 @@ def prove(asked: Asked, emit: Emit) -> Proof:
         "signer_pq": "" if image.ring.pq is None else image.ring.pq.public.sha256,
         "smoke": asked.smoke,
         "nonce": asked.nonce,
+        "timestamp": asked.timestamp,
         "hardpan": version("hardpan"),
     }
     done = Finished(folder=asked.out, emit=emit)
@@ -185,10 +190,16 @@ def _scan(asked: Asked, image: Image, evidence: Path, emit: Emit) -> Receipt:
             before=image.hardened.before,
             image=_reference(image),
             invocation=asked.invocation,
+            nonce=asked.nonce,
         )
         scan = scanning.scan(request, emit)
     ring = image.ring
-    bundle.write(scan, ring.scan, evidence, emit, nonce=asked.nonce, pq=ring.pq)
+    terms = bundle.Terms(
+        stamp=stamp(asked.timestamp),
+        chain=following(None, scan.host.host_key_sha256),
+        runner=runner(),
+    )
+    bundle.write(scan, ring.scan, evidence, emit, nonce=asked.nonce, pq=ring.pq, terms=terms)
     return {"evidence": evidence.name, "boot_s": f"{guest.boot_s:.1f}"}
 
 

@@ -12,6 +12,7 @@ from hardpan.terminal import drawn
 from profiles.load import load
 from scanners import pipeline
 from scanners.commands import signers
+from scanners.commands.terms import TIMESTAMP_HELP, following, runner, stamp
 from scanners.content import datastream
 from scanners.evidence import bundle
 from scanners.report.documents import Findings
@@ -46,6 +47,11 @@ _SEVERITIES = ("low", "medium", "high")
     help="Run the paired checks (hardened, and the AI works) whatever the profile's layers are.",
 )
 @click.option("--nonce", default="", help="A challenge from whom the evidence is for.")
+@click.option("--timestamp", "tsa", metavar="URL", help=TIMESTAMP_HELP)
+@click.option("--certificate", type=_PATH, help="The key's certificate: adds a CMS signature.")
+@click.option(
+    "--previous", type=_PATH, help="The host's last evidence: this one says it comes after it."
+)
 @click.option(
     "--fail-on",
     type=click.Choice((*_SEVERITIES, "none")),
@@ -89,11 +95,19 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             source=source,
             smoke=not options["no_smoke"],
             paired=options["paired"],
+            nonce=options["nonce"],
             sudo_password=password,
             invocation=("hardpan", *sys.argv[1:]),
         )
         made = pipeline.scan(request, emit)
-        bundle.write(made, by.scan, output, emit, nonce=options["nonce"], pq=by.pq)
+        terms = bundle.Terms(
+            stamp=stamp(options["tsa"]),
+            certificate=options["certificate"],
+            chain=following(options["previous"], made.host.host_key_sha256),
+            runner=runner(),
+        )
+        nonce = options["nonce"]
+        bundle.write(made, by.scan, output, emit, nonce=nonce, pq=by.pq, terms=terms)
     report = bundle.attachments(made, by.scan).report
     _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
     return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 
 from hardpan import clock
-from hardpan.errors import Exit
-from hardpan.files import canonical_json
+from hardpan.errors import Exit, UsageError
+from hardpan.files import canonical_json, sha256_file, write_atomic
+from hardpan.signing import load_signer, sign
 from hardpan.terminal import plain
+from scanners.evidence import svr
 from scanners.evidence.policy import load_policy
 from scanners.evidence.verify import Outcome, RefusedError, Verified, as_data
 from scanners.evidence.verify import verify as check
@@ -23,20 +25,47 @@ _MARKS = {"ok": "ok", "fail": "FAIL", "over": "OVER", "skipped": "-", "not run":
     type=click.Path(path_type=Path),
     help="Whom and what you trust (trust.yaml); see 'hardpan keys new'.",
 )
+@click.option(
+    "--emit-svr",
+    type=click.Path(path_type=Path),
+    help="Write the outcome as a signed in-toto verification result (SVR v0.2). Needs --key.",
+)
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="The verifier's own key, of the role verify."
+)
+@click.option(
+    "--passphrase-file", type=click.Path(path_type=Path), help="Its first line opens the key."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def verify(evidence: Path, policy: Path, as_json: bool) -> int:
+def verify(
+    evidence: Path,
+    policy: Path,
+    emit_svr: Path | None,
+    key: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> int:
     """Check EVIDENCE against a policy.
 
     Exits with 0 when every check holds, 1 when it is genuine but exceeds the
     policy's limits, 3 when a file cannot be used, 6 when it is not to be trusted.
     """
+    if (emit_svr is None) != (key is None):
+        raise UsageError("--emit-svr and --key go together")
     trust = load_policy(policy)
+    signer = load_signer(key, passphrase_file=passphrase_file) if key else None
+    if signer is not None:
+        svr.check_role(signer, trust)
+    now = clock.now()
     try:
-        verified = check(evidence, trust, now=clock.now())
+        verified = check(evidence, trust, now=now)
     except RefusedError as e:
         _print(e.outcomes, "refused", None, as_json=as_json)
         raise
     verdict = "verified" if verified.within_limits else "over the limits"
+    if emit_svr is not None and signer is not None:
+        made = svr.statement(verified, sha256_file(policy), policy.name, now)
+        write_atomic(emit_svr, sign(made, signer).bundle)
     _print(verified.outcomes, verdict, verified, as_json=as_json)
     return int(Exit.DONE if verified.within_limits else Exit.FINDINGS)
 

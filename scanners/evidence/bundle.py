@@ -1,6 +1,6 @@
 """From a scan to one signed evidence file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -10,9 +10,19 @@ from hardpan import events
 from hardpan.errors import InputError
 from hardpan.events import Emit
 from hardpan.files import canonical_json, sha256_bytes, write_atomic
-from hardpan.signing import Signer, sign, sign_dsse
+from hardpan.signing import Signer, detached, sign, sign_dsse, with_timestamp
+from scanners.evidence import outcome
 from scanners.evidence.archive import write_archive
-from scanners.evidence.guide import guide
+from scanners.evidence.bindings import (
+    CMS,
+    HOST_PROOF,
+    SIBLINGS,
+    TEST_RESULT,
+    TIMESTAMP,
+    Chain,
+    Runner,
+)
+from scanners.evidence.guide import guide, script
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
 from scanners.report.base import FORMATS, Report, attached
@@ -37,6 +47,26 @@ class Attachments:
     report: Report
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What goes with the evidence beside the scan itself."""
+
+    stamp: Callable[[bytes], bytes] | None = None
+    """Gives an RFC 3161 token over a signature; None leaves the timestamp out."""
+
+    certificate: Path | None = None
+    """The signing key's certificate; with it goes a CMS signature."""
+
+    chain: Chain | None = None
+    runner: Runner | None = None
+
+    @property
+    def siblings(self) -> tuple[str, ...]:
+        """The files that will lie beside the statement without being subjects."""
+        there = {TEST_RESULT: True, TIMESTAMP: self.stamp, CMS: self.certificate}
+        return tuple(name for name, made in there.items() if made)
+
+
 def write(
     scan: Scan,
     signer: Signer,
@@ -45,6 +75,7 @@ def write(
     *,
     nonce: str = "",
     pq: Signer | None = None,
+    terms: Terms = Terms(),  # frozen
 ) -> Path:
     """Sign ``scan`` and write it as one evidence file, the public key as ``*.pub`` beside it.
 
@@ -67,15 +98,27 @@ def write(
             nonce=nonce,
             version=version("hardpan"),
             signatures=expected(signer, pq),
+            siblings=terms.siblings,
+            chain=terms.chain,
+            runner=terms.runner,
+            host_proof=HOST_PROOF in attached.files,
         )
         digests = {name: sha256_bytes(data) for name, data in attached.files.items()}
         note(f"signing a statement over {len(digests)} files")
         signed = sign(statement(claim, digests), signer)
-        proofs = (signed.bundle, signed.payload, signed.signature)
-        files = [*attached.files.items(), *zip(UNSIGNED, proofs, strict=True)]
+        report = attached.report
+        beside = {TEST_RESULT: _test_result(report, digests, signer)}
+        bundle = signed.bundle
         if pq is not None:
-            files.append((PQ_ENVELOPE, sign_dsse(signed.payload, pq)))
-        write_archive(out, files)
+            beside[PQ_ENVELOPE] = sign_dsse(signed.payload, pq)
+        if terms.certificate is not None:
+            beside[CMS] = detached(signed.payload, signer, terms.certificate)
+        if terms.stamp is not None:
+            note("asking for a timestamp")
+            beside[TIMESTAMP] = terms.stamp(signed.signature)
+            bundle = with_timestamp(bundle, beside[TIMESTAMP])
+        proofs = dict(zip(UNSIGNED, (bundle, signed.payload, signed.signature), strict=True))
+        write_archive(out, {**attached.files, **beside, **proofs}.items())
         key = key_beside(out)
         write_atomic(key, signer.public.pem)
         if pq is not None:
@@ -92,6 +135,10 @@ def expected(signer: Signer, pq: Signer | None) -> tuple[str, ...]:
 def pq_key_beside(evidence: Path) -> Path:
     """As ``key_beside``, for the post-quantum key."""
     return key_beside(evidence).with_suffix(".pq.pub")
+
+
+def _test_result(report: Report, digests: Mapping[str, str], signer: Signer) -> bytes:
+    return sign(outcome.statement(report.findings, report.smoke, digests), signer).bundle
 
 
 def key_beside(evidence: Path) -> Path:
@@ -119,14 +166,16 @@ def attachments(scan: Scan, signer: Signer) -> Attachments:
     files = {
         **attached(report),
         "VERIFY.md": guide(report).encode(),
+        "verify.sh": script(report).encode(),
         "host.json": canonical_json(report.findings.host.data()),
         "packages.txt": "".join(f"{clean(p)}\n" for p in scan.packages).encode(),
     }
     if scan.image is not None:
         files[PROVENANCE] = scan.image.provenance
         files["sbom.cdx.json"] = scan.image.sbom
-    ours = {*UNSIGNED, PQ_ENVELOPE, PROVENANCE, "sbom.cdx.json"}
-    taken = sorted({*files, *ours, *(f.file for f in FORMATS.values())} & set(scan.raw))
+    drawn = (f.file for f in FORMATS.values())
+    ours = {*UNSIGNED, *SIBLINGS, PQ_ENVELOPE, PROVENANCE, "sbom.cdx.json"}
+    taken = sorted({*files, *ours, *drawn} & set(scan.raw))
     if taken:
         raise InputError(f"{taken[0]}: this name in the evidence is taken")
     return Attachments(files={**files, **scan.raw}, report=report)

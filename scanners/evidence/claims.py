@@ -5,7 +5,7 @@ not ask, and raises ``TrustError`` where the claim does not hold.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from hardpan.errors import TrustError
 from hardpan.signing import MalformedError, parse_json, read_bundle
 from scanners.evidence.archive import Archive
+from scanners.evidence.bindings import waivers
 from scanners.evidence.bundle import PROVENANCE
+from scanners.evidence.moments import key_window, moment
 from scanners.evidence.policy import Key, Policy, Trust
 from scanners.evidence.statement import (
     Predicate,
@@ -41,7 +43,7 @@ def read_findings(archive: Archive, claim: Predicate) -> Findings:
     found = _document(archive, results.file, Findings)
     recounted = {v: sum(r.verdict == v for r in found.rules) for v in VERDICTS}
     ids = {r.rule_id for r in found.rules}
-    waivers = sum(r.is_waived for r in found.rules)
+    waived = sum(r.is_waived for r in found.rules)
     image = claim.target.image
     same = {
         "a rule twice": len(ids) == len(found.rules),
@@ -49,7 +51,7 @@ def read_findings(archive: Archive, claim: Predicate) -> Findings:
         "counts": results.counts == recounted == found.counts,
         "counts before": results.before == found.before,
         "score": results.score == found.score,
-        "waivers": results.waivers == waivers,
+        "waivers": results.waivers == waived and claim.waivers in (None, waivers(found)),
         "selected rules": claim.content.selected_rules_sha256 == selected_rules_sha256(found),
         "host": claim.target.host == found.host,
         "content": _content_of(claim) == found.content.model_dump(),
@@ -81,8 +83,8 @@ def read_smoke(archive: Archive, claim: Predicate) -> SmokeDocument | None:
     return found
 
 
-def provenance(archive: Archive, claim: Predicate, trust: Trust) -> str:
-    """What vouches for the image.
+def provenance(archive: Archive, claim: Predicate, trust: Trust, at: datetime | None) -> str:
+    """What vouches for the image. The scan's timestamp ``at`` covers it: it is a subject.
 
     Raises:
         TrustError: the provenance is missing although asked for, by no build
@@ -104,7 +106,7 @@ def provenance(archive: Archive, claim: Predicate, trust: Trust) -> str:
     if not keys and not rule.require_provenance:
         return "skipped: the policy names no key for builds and does not ask for provenance"
     payload, public = envelope.opened(*keys)
-    _check_key_window(claim, keys[public])
+    key_window(claim.scan.finished, keys[public], at)
     if image.digest.sha256 not in read_provenance(payload).values():
         raise TrustError(f"the provenance is not about image sha256:{image.digest.sha256}")
     return f"image {image.name}, key {keys[public].id!r}"
@@ -142,20 +144,8 @@ def limits_said(policy: Policy, over: tuple[str, ...]) -> str:
     return ""
 
 
-def _key_window(claim: Predicate, _policy: Policy, key: Key, _now: datetime) -> str:
-    return _check_key_window(claim, key)
-
-
-def _check_key_window(claim: Predicate, key: Key) -> str:
-    finished = _moment(claim.scan.finished)
-    # NOTE: no trusted timestamp yet; the signer itself says when. SECURITY.md tells what follows.
-    if not key.not_before <= finished <= key.not_after:
-        raise TrustError(f"key {key.id!r} is not trusted for {claim.scan.finished}")
-    return ""
-
-
 def _time(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
-    started, finished = _moment(claim.scan.started), _moment(claim.scan.finished)
+    started, finished = moment(claim.scan.started), moment(claim.scan.finished)
     if finished < started:
         raise TrustError("the scan ends before it begins")
     if finished > now + timedelta(seconds=policy.clock_skew_s):
@@ -166,7 +156,7 @@ def _time(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
 def _age(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
     if policy.max_age_hours is None:
         return "skipped: the policy sets no greatest age"
-    age = now - _moment(claim.scan.finished)
+    age = now - moment(claim.scan.finished)
     if age > timedelta(hours=policy.max_age_hours):
         raise TrustError(f"the scan is {age} old, the policy takes {policy.max_age_hours} hours")
     return ""
@@ -180,13 +170,29 @@ def _nonce(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
     return ""
 
 
+def _sequence(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+    if policy.after is None:
+        return "skipped: the policy names no statement before this one"
+    expected = (policy.after.sequence + 1, policy.after.statement_sha256)
+    if claim.chain is None:
+        raise TrustError("the policy wants a place in a row, the statement has none")
+    found = (claim.chain.sequence, claim.chain.previous_statement_sha256)
+    if found[0] != expected[0]:
+        raise TrustError(f"expected statement {expected[0]} of the host, found {found[0]}")
+    if found[1] != expected[1]:
+        raise TrustError(f"statement {found[0]} follows on another one than the policy names")
+    return f"statement {found[0]} of the host"
+
+
 def _target(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
     host, rule = claim.target.host, policy.target
     if rule.host_keys and host.host_key_sha256 not in rule.host_keys:
         raise TrustError(f"host key {host.host_key_sha256} is not one that the policy names")
     if rule.machine_ids and host.machine_id_hmac not in rule.machine_ids:
         raise TrustError("the machine id is not one that the policy names")
-    if not rule.host_keys and not rule.machine_ids:
+    if rule.product_uuids and host.product_uuid_sha256 not in rule.product_uuids:
+        raise TrustError("the product UUID is not one that the policy names: a clone?")
+    if not (rule.host_keys or rule.machine_ids or rule.product_uuids):
         return "skipped: the policy names no hosts"
     return f"host key {host.host_key_sha256}"
 
@@ -207,10 +213,10 @@ def _content(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str
 
 
 CLAIMS: dict[str, Judge] = {
-    "key-window": _key_window,
     "time": _time,
     "age": _age,
     "nonce": _nonce,
+    "sequence": _sequence,
     "target": _target,
     "content": _content,
 }
@@ -255,10 +261,3 @@ def _document(archive: Archive, name: str, model: type[_Model]) -> _Model:
         return model.model_validate(parse_json(data, what=name, max_bytes=_MAX_DOCUMENT_BYTES))
     except ValidationError as e:
         raise MalformedError(f"{name}: {problems(e)}") from e
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError as e:
-        raise TrustError(f"not a moment in time: {text}") from e

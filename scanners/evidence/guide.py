@@ -1,4 +1,4 @@
-"""VERIFY.md: how to check the evidence without hardpan. A test runs its commands."""
+"""VERIFY.md and verify.sh: how to check the evidence without hardpan. Tests run both."""
 
 from pathlib import Path
 
@@ -9,12 +9,21 @@ from scanners.report.base import Report
 
 def guide(report: Report) -> str:
     """The text of VERIFY.md. Holds nothing that came from the target."""
+    return _drawn("VERIFY.md.j2", report)
+
+
+def script(report: Report) -> str:
+    """The text of verify.sh: the same for all evidence of one predicate type."""
+    return _drawn("verify.sh.j2", report)
+
+
+def _drawn(template: str, report: Report) -> str:
     jinja = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # Markdown; its two values are a digest and a constant
+        autoescape=False,  # noqa: S701  # no HTML; the two values are a digest and a constant
     )
-    return jinja.get_template("VERIFY.md.j2").render(
+    return jinja.get_template(template).render(
         signer_sha256=report.signer_sha256, predicate_type=report.predicate_type
     )

@@ -8,7 +8,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError
-from hardpan.signing import ALGORITHMS, PublicKey, parse_public
+from hardpan.signing import ALGORITHMS, Authority, PublicKey, authority, parse_public
 from scanners.report.documents import HexDigest, PairVerdictName, Severity, VerdictName
 
 _MAX_BYTES = 1 << 20
@@ -34,9 +34,9 @@ class Key(Part):
     """One trusted key and what it is trusted for."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    role: Literal["scan", "build", "scan-pq"]
+    role: Literal["scan", "build", "scan-pq", "verify"]
     """``scan`` signs evidence, ``build`` signs image provenance, ``scan-pq`` the evidence's
-    second envelope; none may do another's."""
+    second envelope, ``verify`` the outcome of a verification; none may do another's work."""
 
     alg: Literal["ecdsa-p256-sha256", "rsa-pkcs1v15-sha256", "ml-dsa-65", "ml-dsa-87"]
     """The one algorithm the key is trusted for; the key must be of its kind."""
@@ -46,14 +46,50 @@ class Key(Part):
 
     not_before: Instant
     not_after: Instant
+    compromised_at: Instant | None = None
+    """From when on others may have had it. What a timestamp shows to be older still holds."""
+
+
+class TimestampRule(Part):
+    """Whose RFC 3161 timestamp the evidence must carry."""
+
+    roots: Annotated[str, Field(min_length=1, max_length=65_536)]
+    """The authority's root certificates: PEM text, or a file's path relative to this policy."""
+
+    policy_oid: str = ""
+    """The TSA policy it must be issued under; empty takes any."""
+
+    max_lag_s: Annotated[int, Field(gt=0)] = 86_400
+    """Longest time from the scan's end to the timestamp."""
+
+
+class CmsRule(Part):
+    """Whose certificates a CMS signature counts under; checked by ``openssl cms``."""
+
+    roots: Annotated[str, Field(min_length=1, max_length=65_536)]
+    """Root certificates: PEM text, or a file's path relative to this policy."""
+
+
+class AfterRule(Part):
+    """The last statement of the host that the auditor has: this one must come right after."""
+
+    sequence: Annotated[int, Field(ge=0)]
+    statement_sha256: HexDigest | None = None
+    """None where ``sequence`` is 0: the first statement follows on none."""
 
 
 class TargetRule(Part):
     """Which hosts the evidence may be about; an empty list allows all."""
 
     host_keys: tuple[Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")], ...] = ()
-    machine_ids: tuple[HexDigest, ...] = ()
+    machine_ids: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}([0-9a-f]{32})?$")], ...] = ()
     """Values of ``machineIdHmac``."""
+
+    product_uuids: tuple[HexDigest, ...] = ()
+    """Values of ``productUuidSha256``: what tells a cloned machine from its original."""
+
+    require_proof: bool = False
+    """True wants the host's own signature (SSHSIG by its host key) over nonce and findings."""
 
 
 class ContentRule(Part):
@@ -87,6 +123,13 @@ class Policy(Part):
     nonce: Annotated[str, Field(min_length=16)] | None = None
     """What the scan must have been asked to repeat."""
 
+    expires: Instant | None = None
+    """From when on this policy decides nothing any more."""
+
+    require_timestamp: TimestampRule | None = None
+    require_cms: CmsRule | None = None
+    after: AfterRule | None = None
+
     target: TargetRule = TargetRule()
     content: ContentRule = ContentRule()
     image: ImageRule = ImageRule()
@@ -112,6 +155,11 @@ class Trust(Part):
 
     policy: Policy
     keys: tuple[tuple[Key, PublicKey], ...]
+    authority: Authority | None = None
+    """Whose timestamps are believed; None where the policy names nobody."""
+
+    cms_roots: str = ""
+    """Certificates in PEM; empty where the policy wants no CMS signature."""
 
     def role(self, role: str) -> tuple[tuple[Key, PublicKey], ...]:
         """The keys trusted for ``role``."""
@@ -150,9 +198,30 @@ def load_policy(path: Path) -> Trust:
         for k, p in keys
         if roles[p.sha256] != k.role
     ]
+    tsa, cms = _anchors(policy, path, found, root)
     if found:
         raise InputError("\n".join(found))
-    return Trust(policy=policy, keys=tuple(keys))
+    return Trust(policy=policy, keys=tuple(keys), authority=tsa, cms_roots=cms)
+
+
+def _anchors(
+    policy: Policy, path: Path, found: list[str], root: yaml.Node
+) -> tuple[Authority | None, str]:
+    """The certificates that the policy names, read; what is wrong goes to ``found``."""
+    read: dict[str, Authority] = {}
+    texts: dict[str, str] = {}
+    for name in ("require_timestamp", "require_cms"):
+        rule = getattr(policy, name)
+        if rule is None:
+            continue
+        try:
+            pem = _text_or_file(rule.roots, path.parent)
+            oid = getattr(rule, "policy_oid", "")
+            read[name] = authority(pem, policy_oid=oid, what=f"{name}.roots")
+            texts[name] = pem.decode("ascii", "replace")
+        except InputError as e:
+            found.append(f"{_at(root, (name, 'roots'), path)}: {e}")
+    return read.get("require_timestamp"), texts.get("require_cms", "")
 
 
 def _odd(policy: Policy) -> list[tuple[Place, str]]:
@@ -184,12 +253,18 @@ def _algorithms(policy: Policy, keys: list[tuple[Key, PublicKey]]) -> list[tuple
 
 
 def _public(key: Key, folder: Path) -> PublicKey:
-    if key.spki.lstrip().startswith("-----BEGIN"):
-        return parse_public(key.spki.encode(), what=f"key {key.id!r}")
-    file = folder / key.spki
+    inline = key.spki.lstrip().startswith("-----BEGIN")
+    what = f"key {key.id!r}" if inline else str(folder / key.spki)
+    return parse_public(_text_or_file(key.spki, folder), what=what)
+
+
+def _text_or_file(value: str, folder: Path) -> bytes:
+    if value.lstrip().startswith("-----BEGIN"):
+        return value.encode()
+    file = folder / value
     try:
         with file.open("rb") as f:
-            return parse_public(f.read(_MAX_BYTES), what=str(file))
+            return f.read(_MAX_BYTES)
     except (OSError, ValueError) as e:
         raise InputError(f"{file}: cannot be read: {getattr(e, 'strerror', e)}") from e
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from hardpan.errors import TrustError
 from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey, read_dsse
-from scanners.evidence import claims
+from scanners.evidence import moments
 from scanners.evidence.archive import Archive
 from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
 from scanners.evidence.policy import Key, Trust
@@ -21,11 +21,17 @@ _MAX_BYTES = 12 << 20
 
 
 def judge(
-    archive: Archive, bundle: Envelope, claim: Predicate, key: Key, trust: Trust, now: datetime
+    archive: Archive,
+    bundle: Envelope,
+    claim: Predicate,
+    key: Key,
+    trust: Trust,
+    at: datetime | None,
 ) -> str:
     """How the post-quantum signature stands, in words; ``skipped: …`` where none is asked for.
 
-    ``bundle`` is the classical one, ``key`` the key that signed it.
+    ``bundle`` is the classical one, ``key`` the key that signed it, ``at`` the time that a
+    trusted authority vouches for, where one does.
 
     Raises:
         TrustError: a signature is missing, of an unknown kind, over another
@@ -49,7 +55,7 @@ def judge(
     _, public = envelope.opened(*keys)
     if public.alg != alg:
         raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, found {public.alg}")
-    claims.CLAIMS["key-window"](claim, trust.policy, keys[public], now)
+    moments.key_window(claim.scan.finished, keys[public], at)
     return f"key {keys[public].id!r}, {alg}"
 
 

@@ -6,12 +6,14 @@ fields they do not know (in-toto's rule); no known field may be missing.
 """
 
 from typing import Annotated, Literal
+from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import AliasChoices, Field, ValidationError
 
 from hardpan.errors import TrustError
-from hardpan.files import Sha256, sha256_bytes
+from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing import MalformedError, parse_json
+from scanners.evidence.bindings import HOST_PROOF, Bindings, Chain, Runner, waivers
 from scanners.report.documents import (
     ContentPart,
     Counts,
@@ -121,7 +123,7 @@ class SmokeResult(Document):
     verdict: str
 
 
-class Predicate(Document):
+class Predicate(Bindings):
     """The claim."""
 
     statement_version: Literal["1.0"]
@@ -173,6 +175,10 @@ def predicate(
     nonce: str,
     version: str,
     signatures: tuple[str, ...],
+    siblings: tuple[str, ...] = (),
+    chain: Chain | None = None,
+    runner: Runner | None = None,
+    host_proof: bool = False,
 ) -> Predicate:
     """The claim that the documents support."""
     return Predicate(
@@ -204,17 +210,25 @@ def predicate(
         paired=None
         if findings.paired is None
         else PairedResult(file="findings.json", counts=findings.paired.counts()),
+        siblings=siblings,
+        chain=chain,
+        waivers=waivers(findings),
+        runner=runner,
+        host_proof=HOST_PROOF if host_proof else None,
     )
 
 
 def statement(claim: Predicate, digests: dict[str, Sha256]) -> dict[str, object]:
     """The statement over the attached files (name -> digest), as JSON data."""
     subject = [{"name": n, "digest": {"sha256": d}} for n, d in sorted(digests.items())]
+    said = claim.data()
+    rest = canonical_json([subject, {**said, "statementId": None}])
+    said["statementId"] = str(uuid5(NAMESPACE_URL, f"{PREDICATE_TYPE}#{sha256_bytes(rest)}"))
     return {
         "_type": STATEMENT_TYPE,
         "predicateType": PREDICATE_TYPE,
         "subject": subject,
-        "predicate": claim.data(),
+        "predicate": said,
     }
 
 

@@ -14,30 +14,38 @@ from pathlib import Path
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.signing import Envelope, PublicKey, read_bundle
-from scanners.evidence import claims, signatures
+from scanners.evidence import claims, moments, outcome, signatures, witness
 from scanners.evidence.archive import Archive
+from scanners.evidence.bindings import SIBLINGS, TEST_RESULT, TIMESTAMP
 from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
 from scanners.evidence.policy import Key, Trust
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
 from scanners.report.documents import Findings, SmokeDocument
 
 _MAX_BUNDLE_BYTES = 12 << 20
+_MAX_TOKEN_BYTES = 64 << 10
 CHECKS = (
     ("archive", "the file is an evidence archive, in the one form that hardpan writes"),
     ("bundle", "the Sigstore bundle is well formed"),
     ("signature", "a key trusted for scans signed the statement"),
     ("statement", "the statement is complete and of the known type"),
-    ("copies", "statement.json and statement.sig are the bundle's own"),
+    ("copies", "statement.json, statement.sig and evidence.tsr are the bundle's own"),
     ("files", "the attached files are exactly the listed ones, with their digests"),
     ("findings", "counts, rules and target agree between statement and findings"),
     ("post-quantum", "a key trusted for it signed the same statement with ML-DSA"),
-    ("key-window", "the scan lies in the time the key is trusted for"),
+    ("test-result", "the second statement says what the findings say, by the same key"),
+    ("timestamp", "a trusted authority saw the signature, soon after the scan"),
+    ("cms", "openssl takes the CMS signature under the policy's certificates"),
+    ("key-window", "the key was to be trusted when it signed"),
     ("time", "the scan's times are in order and not in the future"),
     ("age", "the scan is not older than the policy takes"),
     ("nonce", "the auditor's nonce is in the statement"),
+    ("sequence", "the statement comes right after the last one of this host"),
+    ("host-proof", "the host itself signed nonce and findings with its host key"),
     ("target", "the host is one that the policy names"),
     ("content", "the SCAP content and profile are ones that the policy names"),
     ("provenance", "a key trusted for builds vouches for the image the host booted"),
+    ("policy", "the policy itself is in force"),
     ("limits", "counts and score are within the policy's limits"),
 )
 """Check id -> what it says, in the order they run."""
@@ -105,24 +113,33 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         RefusedError: a check failed.
     """
     run = _Run()
+    with run.check("policy", keep_going=True) as why:
+        why(moments.in_force(trust.policy, now))
     with run.check("archive"):
         archive = Archive(path)
     with archive:
         with run.check("bundle"):
             envelope = _envelope(archive)
         with run.check("signature") as why:
-            payload, key, signer_sha256 = _opened(envelope, trust)
+            payload, key, public = _opened(envelope, trust)
             why(f"key {key.id!r}, role {key.role}")
         with run.check("statement"):
             statement = read_statement(payload)
         opened = _documents(archive, envelope, statement, run)
+        with run.check("test-result", keep_going=True) as why:
+            why(_check_test_result(archive, opened, public))
+        at = _when(envelope, statement, key, trust, now, run)
         with run.check("post-quantum", keep_going=True) as why:
-            why(signatures.judge(archive, envelope, statement.predicate, key, trust, now))
+            why(signatures.judge(archive, envelope, statement.predicate, key, trust, at))
+        with run.check("cms", keep_going=True) as why:
+            why(witness.cms(archive, statement.predicate, trust))
         for name, judge in claims.CLAIMS.items():
             with run.check(name, keep_going=True) as why:
                 why(judge(statement.predicate, trust.policy, key, now))
+        with run.check("host-proof", keep_going=True) as why:
+            why(witness.host_proof(archive, statement.predicate, trust))
         with run.check("provenance", keep_going=True) as why:
-            why(claims.provenance(archive, statement.predicate, trust))
+            why(claims.provenance(archive, statement.predicate, trust, at))
     with run.check("limits", keep_going=True) as why:
         over = claims.over_limits(opened.findings, trust.policy)
         why(claims.limits_said(trust.policy, over), "over" if over else "ok")
@@ -131,7 +148,7 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         statement=statement,
         statement_sha256=sha256_bytes(payload),
         key=key,
-        signer_sha256=signer_sha256,
+        signer_sha256=public.sha256,
         findings=opened.findings,
         smoke=opened.smoke,
         outcomes=run.ended(path),
@@ -158,7 +175,7 @@ def open_unverified(path: Path) -> Opened:
 
 def _documents(archive: Archive, envelope: Envelope, statement: Statement, run: "_Run") -> Opened:
     with run.check("copies"):
-        _check_copies(archive, envelope)
+        _check_copies(archive, envelope, statement)
     with run.check("files") as why:
         why(_check_files(archive, statement))
     with run.check("findings"):
@@ -171,24 +188,59 @@ def _envelope(archive: Archive) -> Envelope:
     return read_bundle(archive.read(BUNDLE, max_bytes=_MAX_BUNDLE_BYTES), what=BUNDLE)
 
 
-def _opened(envelope: Envelope, trust: Trust) -> tuple[bytes, Key, Sha256]:
+def _opened(envelope: Envelope, trust: Trust) -> tuple[bytes, Key, PublicKey]:
     keys: dict[PublicKey, Key] = {public: key for key, public in trust.role("scan")}
     payload, public = envelope.opened(*keys)
-    return payload, keys[public], public.sha256
+    return payload, keys[public], public
 
 
-def _check_copies(archive: Archive, envelope: Envelope) -> None:
+def _when(
+    envelope: Envelope, statement: Statement, key: Key, trust: Trust, now: datetime, run: "_Run"
+) -> datetime | None:
+    at = None
+    finished = statement.predicate.scan.finished
+    with run.check("timestamp", keep_going=True) as why:
+        at = moments.stamped(envelope, finished, trust, now)
+        why(f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "skipped: the policy names no authority")
+    with run.check("key-window", keep_going=True) as why:
+        why(moments.key_window(finished, key, at))
+    return at
+
+
+def _check_test_result(archive: Archive, opened: Opened, key: PublicKey) -> str:
+    if TEST_RESULT not in opened.statement.predicate.siblings:
+        return "skipped: evidence of an older hardpan, which wrote none"
+    bundle = archive.read(TEST_RESULT, max_bytes=_MAX_BUNDLE_BYTES)
+    payload, _ = read_bundle(bundle, what=TEST_RESULT).opened(key)
+    digests = {s.name: s.digest.sha256 for s in opened.statement.subject}
+    outcome.check(payload, opened.findings, opened.smoke, digests)
+    return ""
+
+
+def _check_copies(archive: Archive, envelope: Envelope, statement: Statement) -> None:
     if archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES) != envelope.unverified:
         raise TrustError("statement.json: not the statement in the bundle")
     if archive.read("statement.sig", max_bytes=1024) != envelope.signature:
         raise TrustError("statement.sig: not the signature in the bundle")
+    promised = TIMESTAMP in statement.predicate.siblings
+    if promised != bool(envelope.timestamp):
+        said = "none, although promised" if promised else "one that was not promised"
+        raise TrustError(f"the bundle's timestamp: the statement says otherwise: {said}")
+    if promised and archive.read(TIMESTAMP, max_bytes=_MAX_TOKEN_BYTES) != envelope.timestamp:
+        raise TrustError(f"{TIMESTAMP}: not the timestamp in the bundle")
 
 
 def _check_files(archive: Archive, statement: Statement) -> str:
     listed = {s.name: s.digest.sha256 for s in statement.subject}
     if len(listed) != len(statement.subject):
         raise TrustError("a file is listed twice")
-    there = set(archive.entries) - {*UNSIGNED, PQ_ENVELOPE}
+    siblings = set(statement.predicate.siblings)
+    if odd := sorted(siblings - set(SIBLINGS)):
+        raise TrustError(f"{ascii(odd[0])[1:-1]}: may not lie beside the statement unlisted")
+    if lost := sorted(siblings - set(archive.entries)):
+        raise TrustError(f"{lost[0]}: is promised by the statement but missing")
+    # Whether the post-quantum envelope must be there, its own check says.
+    there = set(archive.entries) - {*UNSIGNED, PQ_ENVELOPE} - siblings
     for name in sorted(listed.keys() ^ there):
         said = "is listed but missing" if name in listed else "is there but not listed"
         raise TrustError(f"{ascii(name)[1:-1]}: {said}")

@@ -18,8 +18,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def local_sshd(folder: Path, *, instead: tuple[str, Path] | None = None) -> Iterator[Target]:
-    """The target that it is; ``instead`` puts a file in the place of a program, for it alone."""
+def local_sshd(folder: Path, *, instead: tuple[str | Path, Path] | None = None) -> Iterator[Target]:
+    """The target that it is; ``instead`` puts a file in place of a program, for it alone."""
     for name in ("host", "user"):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], timeout_s=30)
     port = free_port()
@@ -41,7 +41,8 @@ def local_sshd(folder: Path, *, instead: tuple[str, Path] | None = None) -> Iter
     if instead:
         name, other = instead
         script = 'mount --bind "$0" "$1" && shift && exec "$@"'
-        argv = ["unshare", "-m", "sh", "-c", script, other, str(which(name)), *argv]
+        place = which(name) if isinstance(name, str) else name
+        argv = ["unshare", "-m", "sh", "-c", script, other, str(place), *argv]
     with spawn(argv, log=folder / "sshd.log"):
         wait_for(port)
         yield parse(

@@ -12,14 +12,17 @@ from typing import Any
 from hardpan.files import sha256_bytes
 from hardpan.signing import Signer, load_signer, sign
 from scanners.commands.keys import KeyRing, new_keys
+from scanners.evidence import outcome
 from scanners.evidence.archive import write_archive
 from scanners.evidence.policy import Trust, load_policy
 from scanners.evidence.verify import Verified, verify
+from scanners.report.documents import Findings, SmokeDocument
 from tests.unit.evidence import samples
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 KEYS_MADE = datetime(2026, 11, 1, tzinfo=UTC)
 UNSIGNED = ("evidence.sigstore.json", "statement.json", "statement.sig")
+SIBLINGS = ("evidence.test-result.sigstore.json", "evidence.tsr", "statement.p7s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,8 @@ class Lab:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         made = sign(data, signer or self.scan)
         proofs = dict(zip(UNSIGNED, (made.bundle, made.payload, made.signature), strict=True))
-        return self.put({**(files or self.files()), **proofs})
+        whole = {**(files or self.files()), **proofs}
+        return self.put(_with_test_result(whole, signer or self.scan))
 
     def with_files(self, changed: dict[str, bytes | None]) -> Path:
         """Files changed (None: removed) and everything signed again as if it were right."""
@@ -73,7 +77,7 @@ class Lab:
         statement["subject"] = [
             {"name": n, "digest": {"sha256": sha256_bytes(d)}}
             for n, d in sorted(files.items())
-            if n not in UNSIGNED
+            if n not in (*UNSIGNED, *SIBLINGS)
         ]
         return self.signed(statement, files)
 
@@ -86,6 +90,23 @@ class Lab:
     def verify(self, path: Path, extra: str = "", *, now: datetime = NOW) -> Verified:
         """Check ``path`` against the policy with ``extra``."""
         return verify(path, self.trust(extra), now=now)
+
+
+def _with_test_result(files: dict[str, bytes], signer: Signer) -> dict[str, bytes]:
+    """``files`` with the second statement made anew, where there is something to make it of."""
+    try:
+        found = Findings.model_validate_json(files["findings.json"])
+        smoke = (
+            SmokeDocument.model_validate_json(files["smoke.json"])
+            if "smoke.json" in files
+            else None
+        )
+        subject = json.loads(files["statement.json"])["subject"]
+        digests = {s["name"]: s["digest"]["sha256"] for s in subject}
+        made = sign(outcome.statement(found, smoke, digests), signer)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return files
+    return {**files, SIBLINGS[0]: made.bundle}
 
 
 def lab(folder: Path) -> Lab:

@@ -1,0 +1,79 @@
+"""When the evidence was signed: by its own word, or by a timestamp authority's."""
+
+from datetime import UTC, datetime, timedelta
+
+from hardpan.errors import TrustError
+from hardpan.signing import Envelope, trusted_time
+from scanners.evidence.policy import Key, Policy, Trust
+
+
+def moment(text: str) -> datetime:
+    """The moment that a document names.
+
+    Raises:
+        TrustError: there is no such moment.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as e:
+        raise TrustError(f"not a moment in time: {text}") from e
+
+
+def stamped(envelope: Envelope, finished: str, trust: Trust, now: datetime) -> datetime | None:
+    """When the policy's authority saw the signature; None where the policy names none.
+
+    Raises:
+        TrustError: the policy wants a timestamp and there is none, it does not
+            hold, or it is from before the scan, too long after it, or to come.
+    """
+    rule = trust.policy.require_timestamp
+    if rule is None or trust.authority is None:
+        return None
+    if not envelope.timestamp:
+        raise TrustError("the policy wants a timestamp, the evidence has none")
+    at = trusted_time(envelope.timestamp, envelope.signature, trust.authority)
+    skew = timedelta(seconds=trust.policy.clock_skew_s)
+    ended, said = moment(finished), f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    if at < ended - skew:
+        raise TrustError(f"the timestamp {said} is from before the scan's end {finished}")
+    if at > ended + timedelta(seconds=rule.max_lag_s):
+        raise TrustError(f"the timestamp {said} is more than {rule.max_lag_s} s after the scan")
+    if at > now + skew:
+        raise TrustError(f"the timestamp {said} is in the future")
+    return at
+
+
+def key_window(finished: str, key: Key, at: datetime | None) -> str:
+    """Whether ``key`` was to be trusted when it signed.
+
+    Without a timestamp the signer itself says when, which a thief would too: so
+    of a compromised key nothing holds but what an authority saw before.
+
+    Raises:
+        TrustError: it was not.
+    """
+    when = at or moment(finished)
+    if not key.not_before <= when <= key.not_after:
+        raise TrustError(f"key {key.id!r} is not trusted for {when:%Y-%m-%dT%H:%M:%SZ}")
+    if key.compromised_at is None:
+        return "" if at is None else "by trusted time"
+    if at is None:
+        raise TrustError(
+            f"key {key.id!r} is compromised, and no trusted time says that it was not yet"
+        )
+    if at >= key.compromised_at:
+        raise TrustError(f"key {key.id!r} was compromised when it signed")
+    return "before its compromise, by trusted time"
+
+
+def in_force(policy: Policy, now: datetime) -> str:
+    """Whether the policy itself still holds.
+
+    Raises:
+        TrustError: it has expired.
+    """
+    if policy.expires is None:
+        return "skipped: the policy has no end"
+    if now >= policy.expires:
+        raise TrustError(f"the policy expired on {policy.expires:%Y-%m-%dT%H:%M:%SZ}")
+    return ""

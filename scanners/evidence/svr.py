@@ -1,0 +1,62 @@
+"""The outcome of a verification as an in-toto Simple Verification Result, to be signed.
+
+For those who trust the verifier and want no policy of their own. It tells what
+held, never that a check failed: refused evidence gets none.
+
+Source: in-toto attestation framework, predicate SVR v0.2 (as of 2026-08).
+"""
+
+from datetime import datetime
+from importlib.metadata import version
+
+from hardpan import clock
+from hardpan.errors import InputError
+from hardpan.files import sha256_file
+from hardpan.signing import Signer
+from scanners.evidence.policy import Trust
+from scanners.evidence.verify import Verified
+
+PREDICATE_TYPE = "https://in-toto.io/attestation/svr/v0.2"
+_PREFIX = "HARDPAN_"
+
+
+def statement(
+    verified: Verified, policy_sha256: str, policy_name: str, now: datetime
+) -> dict[str, object]:
+    """What this verifier found to hold of ``verified``, as a statement about its file."""
+    held = [o.id for o in verified.outcomes if o.outcome == "ok"]
+    properties = [_PREFIX + i.upper().replace("-", "_") for i in held]
+    if verified.within_limits:
+        properties.append(f"{_PREFIX}VERIFIED")
+    subject = [
+        {"name": verified.path.name, "digest": {"sha256": sha256_file(verified.path)}},
+        {"name": "statement.json", "digest": {"sha256": verified.statement_sha256}},
+    ]
+    policy = {"name": policy_name, "digest": {"sha256": policy_sha256}}
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "predicateType": PREDICATE_TYPE,
+        "subject": subject,
+        "predicate": {
+            "verifier": {
+                "id": f"https://hardpan.dev/verifier/{version('hardpan')}",
+                "policies": [policy],
+            },
+            "timeCreated": clock.rfc3339(now),
+            "properties": properties,
+        },
+    }
+
+
+def check_role(signer: Signer, trust: Trust) -> None:
+    """Pass if ``signer`` may sign outcomes: the policy must not trust it for other work.
+
+    Raises:
+        InputError: it is the policy's key for scans or builds.
+    """
+    for key, public in trust.keys:
+        if public == signer.public and key.role != "verify":
+            raise InputError(
+                f"key {key.id!r} has the role {key.role}: it may not sign outcomes",
+                hint="make a key of its own; add it to the policy with the role verify",
+            )

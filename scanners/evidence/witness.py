@@ -1,0 +1,63 @@
+"""Who else vouches: the host with its own key, and a certificate authority by CMS."""
+
+import tempfile
+from pathlib import Path
+
+from hardpan.errors import TrustError
+from hardpan.process import run
+from hardpan.signing import check_sshsig
+from scanners.evidence.archive import Archive
+from scanners.evidence.bindings import CMS, NAMESPACE, challenge
+from scanners.evidence.moments import moment
+from scanners.evidence.policy import Trust
+from scanners.evidence.statement import MAX_STATEMENT_BYTES, Predicate
+
+_MAX_PROOF_BYTES = 16 << 10
+_MAX_CMS_BYTES = 64 << 10
+
+
+def host_proof(archive: Archive, claim: Predicate, trust: Trust) -> str:
+    """Whether the host signed nonce, boot and findings with the key it is known by.
+
+    Raises:
+        TrustError: the proof does not hold, or is missing although the policy wants it.
+    """
+    if claim.host_proof is None:
+        if trust.policy.target.require_proof:
+            raise TrustError("the policy wants the host's own signature, the evidence has none")
+        return "skipped: the host gave no signature by its host key"
+    host = claim.target.host
+    said = challenge(claim.scan.nonce, host.boot_id, archive.sha256(claim.results.file))
+    proof = archive.read(claim.host_proof, max_bytes=_MAX_PROOF_BYTES)
+    check_sshsig(proof, said, namespace=NAMESPACE, fingerprint=host.host_key_sha256)
+    return f"host key {host.host_key_sha256}"
+
+
+def cms(archive: Archive, claim: Predicate, trust: Trust) -> str:
+    """Whether ``openssl cms`` takes the detached signature under the policy's certificates.
+
+    Certificates are judged at the end of the scan, so that evidence outlives them.
+
+    Raises:
+        TrustError: it does not, or there is none although the policy wants it.
+        ToolError: openssl is missing.
+    """
+    if not trust.cms_roots:
+        return "skipped: the policy names no authority for CMS"
+    if CMS not in claim.siblings:
+        raise TrustError("the policy wants a CMS signature, the evidence has none")
+    at = str(int(moment(claim.scan.finished).timestamp()))
+    with tempfile.TemporaryDirectory(prefix="hardpan-cms-") as room:
+        folder = Path(room)
+        (folder / "ca.pem").write_text(trust.cms_roots, "utf-8")
+        (folder / "in").write_bytes(archive.read(CMS, max_bytes=_MAX_CMS_BYTES))
+        statement = archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
+        (folder / "statement").write_bytes(statement)
+        argv = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", folder / "in"]
+        argv += ["-content", folder / "statement", "-CAfile", folder / "ca.pem", "-no-CApath"]
+        argv += ["-purpose", "any", "-attime", at, "-out", "/dev/null"]
+        ended = run(argv, timeout_s=30, ok=range(256))
+    if ended.returncode != 0:
+        last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise TrustError(f"{CMS}: openssl does not take it: {last[:160]}")
+    return "by openssl cms"
