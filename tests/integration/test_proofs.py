@@ -1,0 +1,283 @@
+"""Timestamps by a real authority, CMS by openssl, host keys by a real sshd, verify.sh by sh."""
+
+import contextlib
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from hardpan import clock, events
+from hardpan.errors import TrustError, UnreachableError
+from hardpan.process import run
+from hardpan.signing import ask, authority, check_sshsig, new_signer, trusted_time
+from scanners.collect.hostproof import signed_by_host
+from scanners.evidence import bundle
+from scanners.evidence.bindings import NAMESPACE
+from scanners.evidence.verify import RefusedError, verify
+from scanners.transport import connect
+from tests.integration.local_sshd import local_sshd
+from tests.tamper.kit import NOW, Evidence, Workshop, packed
+from tests.tamper.kit import workshop as make
+from tests.unit.evidence import samples
+
+pytestmark = pytest.mark.integration
+
+OID = "1.3.6.1.4.1.13762.3"
+_CONFIG = f"""
+[tsa]
+default_tsa = one
+[one]
+serial = serial
+crypto_device = builtin
+signer_digest = sha256
+default_policy = {OID}
+digests = sha256
+accuracy = secs:1
+ess_cert_id_alg = sha256
+tsa_name = no
+ordering = no
+[leaf]
+extendedKeyUsage = critical,timeStamping
+[ca]
+basicConstraints = critical,CA:TRUE
+[req]
+distinguished_name = dn
+[dn]
+"""
+
+
+class Tsa(BaseHTTPRequestHandler):
+    """``openssl ts`` behind HTTP, and ways of answering badly."""
+
+    folder: ClassVar[Path]
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        body, kind, status = self._answer(asked)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if status == 302:
+            self.send_header("Location", "/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _answer(self, asked: bytes) -> tuple[bytes, str, int]:
+        kind = "application/timestamp-reply"
+        if self.path == "/busy":
+            return b"later", "text/plain", 503
+        if self.path == "/elsewhere":
+            return b"", kind, 302
+        if self.path == "/page":
+            return b"<html>", "text/html", 200
+        if self.path == "/endless":
+            return b"0" * 1_000_000, kind, 200
+        if self.path == "/old":
+            return (self.folder / "old.tsr").read_bytes(), kind, 200
+        with tempfile.TemporaryDirectory() as room:
+            query, reply = Path(room) / "q", Path(room) / "r"
+            query.write_bytes(asked)
+            argv: list[Any] = ["openssl", "ts", "-reply", "-config", "tsa.cnf", "-queryfile", query]
+            argv += ["-signer", "leaf.pem", "-inkey", "leaf.key", "-out", reply]
+            run(argv, timeout_s=30, cwd=self.folder)
+            return reply.read_bytes(), kind, 200
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture(scope="module")
+def tsa(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("tsa")
+    (folder / "tsa.cnf").write_text(_CONFIG)
+    (folder / "serial").write_text("01\n")
+    with _openssl(folder) as openssl:
+        ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-config", "tsa.cnf", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem",
+                "-subj", "/CN=root", "-extensions", "ca")  # fmt: skip
+        openssl("req", "-config", "tsa.cnf", "-new", *ec, "-keyout", "leaf.key", "-out", "leaf.csr",
+                "-subj", "/CN=tsa")  # fmt: skip
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            "leaf.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-out",
+            "leaf.pem",
+            "-extfile",
+            "tsa.cnf",
+            "-extensions",
+            "leaf",
+            "-set_serial",
+            "7",
+        )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Tsa,), {"folder": folder}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    (folder / "old.tsr").write_bytes(ask(f"{url}/", b"another signature"))
+    yield url, folder
+    server.shutdown()
+    server.server_close()
+
+
+@contextlib.contextmanager
+def _openssl(folder: Path) -> Iterator[Any]:
+    yield lambda *argv: run(["openssl", *argv], timeout_s=30, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return make(tmp_path_factory.mktemp("workshop"))
+
+
+def test_a_real_authority_dates_a_signature(tsa: tuple[str, Path], tmp_path: Path) -> None:
+    url, folder = tsa
+    began = clock.now()
+    token = ask(f"{url}/", b"a signature")
+    roots = (folder / "ca.pem").read_bytes()
+    at = trusted_time(token, b"a signature", authority(roots, policy_oid=OID, what="x"))
+
+    assert abs((at - began).total_seconds()) < 60
+    (tmp_path / "t").write_bytes(token)
+    (tmp_path / "s").write_bytes(b"a signature")
+    argv: list[Any] = ["openssl", "ts", "-verify", "-data", tmp_path / "s", "-in", tmp_path / "t"]
+    run([*argv, "-CAfile", folder / "ca.pem"], timeout_s=30)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "said"),
+    [
+        ("/busy", UnreachableError, "the TSA answers with HTTP status 503"),
+        ("/elsewhere", UnreachableError, "the TSA answers with HTTP status 302"),
+        ("/page", TrustError, "expected application/timestamp-reply, found text/html"),
+        ("/endless", TrustError, "expected at most 65536 bytes"),
+        ("/old", TrustError, "the timestamp answers another request"),
+    ],
+)
+def test_an_authority_that_answers_badly_is_told(
+    tsa: tuple[str, Path], path: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error) as caught:
+        ask(tsa[0] + path, b"a signature", timeout_s=10)
+
+    assert said in str(caught.value)
+
+
+def test_an_authority_that_is_not_there_is_told() -> None:
+    with pytest.raises(UnreachableError, match="the TSA does not answer") as caught:
+        ask("http://127.0.0.1:9/", b"x", timeout_s=2)
+
+    assert "--timestamp" in caught.value.hint
+
+
+def test_evidence_with_a_real_timestamp_is_taken_and_judged_by_it(
+    tsa: tuple[str, Path], workshop: Workshop, tmp_path: Path
+) -> None:
+    url, folder = tsa
+    now = clock.now()
+    said = clock.rfc3339(now)
+    scan = samples.scan(
+        started=said, finished=said, image=samples.image(workshop.build), host=samples.HOST
+    )
+    out = tmp_path / "x.evidence.zip"
+    terms = bundle.Terms(stamp=partial(ask, f"{url}/"))
+    bundle.write(scan, workshop.scan, out, events.silent, terms=terms)
+    loose: dict[str, Any] = {
+        "nonce": None, "after": None, "target": None,
+        "require_timestamp": {"roots": (folder / "ca.pem").read_text(), "policy_oid": OID},
+    }  # fmt: skip
+    outcomes = {o.id: o for o in verify(out, workshop.trust(loose), now=now).outcomes}
+
+    assert outcomes["timestamp"].outcome == "ok"
+    assert outcomes["key-window"].why == "by trusted time"
+
+
+def _unpacked(workshop: Workshop, folder: Path) -> Path:
+    packed(Evidence(files=workshop.good), folder / "x.zip")
+    with zipfile.ZipFile(folder / "x.zip") as z:
+        z.extractall(folder / "e")
+    (folder / "scan.pub").write_text(workshop.scan.public.pem)
+    return folder / "e"
+
+
+def test_openssl_takes_the_cms_signature_and_hardpan_asks_it(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    folder = _unpacked(workshop, tmp_path)
+    pem = next(workshop.folder.glob(f"{workshop.scan.public.sha256[:8]}.crt"))
+    argv: list[Any] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in"]
+    argv += ["statement.p7s", "-content", "statement.json", "-CAfile", pem, "-purpose", "any"]
+    run([*argv, "-out", "/dev/null"], timeout_s=30, cwd=folder)
+    path = packed(Evidence(files=workshop.good), tmp_path / "x.evidence.zip")
+    asked = {"require_cms": {"roots": pem.read_text()}}
+    outcomes = {o.id: o for o in verify(path, workshop.trust(asked), now=NOW).outcomes}
+    assert outcomes["cms"].why == "by openssl cms"
+
+    other = {"require_cms": {"roots": workshop.tsa.pem}}
+    with pytest.raises(RefusedError, match=r"statement\.p7s: openssl does not take it"):
+        verify(path, workshop.trust(other), now=NOW)
+    swapped = {**workshop.good, "statement.p7s": workshop.made(nonce="o" * 16)["statement.p7s"]}
+    path = packed(Evidence(files=swapped), tmp_path / "x.evidence.zip")
+    with pytest.raises(RefusedError, match=r"statement\.p7s: openssl does not take it"):
+        verify(path, workshop.trust(asked), now=NOW)
+
+
+def test_the_attached_script_holds_its_own_folder_against_a_key(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    folder = _unpacked(workshop, tmp_path)
+    new_signer(tmp_path / "other.pem")
+
+    told = run(["sh", folder / "verify.sh", tmp_path / "scan.pub"], timeout_s=60)
+    assert told.stdout.startswith("verified: ")
+    refused = run(["sh", folder / "verify.sh", tmp_path / "other.pub"], timeout_s=60, ok=(1,))
+    assert refused.stderr.endswith("NOT VERIFIED\n")
+    for arguments in ([], [tmp_path / "no.pub"], [tmp_path / "scan.pub", tmp_path / "no"]):
+        run(["sh", folder / "verify.sh", *arguments], timeout_s=60, ok=(1,))
+
+
+def test_the_attached_script_is_clean_and_short(workshop: Workshop, tmp_path: Path) -> None:
+    folder = _unpacked(workshop, tmp_path)
+    run(["shellcheck", folder / "verify.sh"], timeout_s=60)
+
+    assert len((folder / "verify.sh").read_text().splitlines()) <= 25
+
+
+def test_a_host_signs_with_the_key_it_showed(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", etc / "ssh_host_ecdsa_key"],
+        timeout_s=30)  # fmt: skip
+    (etc / "ssh_host_ed25519_key").symlink_to(tmp_path / "host")
+    with (
+        local_sshd(tmp_path, instead=(Path("/etc/ssh"), etc)) as target,
+        connect(target, timeout_s=20) as via,
+    ):
+        proof = signed_by_host(via, b"said\n", timeout_s=30)
+        shown = via.host_key.fingerprint
+    check_sshsig(proof, b"said\n", namespace=NAMESPACE, fingerprint=shown)
+
+    (tmp_path / "proof").write_bytes(proof)
+    (tmp_path / "allowed").write_text("host " + (tmp_path / "host.pub").read_text())
+    argv: list[Any] = ["ssh-keygen", "-Y", "verify", "-f", tmp_path / "allowed", "-I", "host"]
+    argv += ["-n", NAMESPACE, "-s", tmp_path / "proof"]
+    run(argv, timeout_s=30, stdin=b"said\n")
+
+
+def test_a_host_whose_key_is_elsewhere_gives_no_proof(tmp_path: Path) -> None:
+    empty = tmp_path / "etc"
+    empty.mkdir()
+    with (
+        local_sshd(tmp_path, instead=(Path("/etc/ssh"), empty)) as target,
+        connect(target, timeout_s=20) as via,
+    ):
+        assert signed_by_host(via, b"said\n", timeout_s=30) == b""

@@ -1,0 +1,39 @@
+"""The cases of tests/tamper, as verify.sh and cosign judge them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tamper import judge
+from tests.tamper.judge import Variant
+from tests.tamper.kit import Workshop
+from tests.tamper.kit import workshop as make
+from tests.tooling.get_cosign import cosign
+
+pytestmark = pytest.mark.integration
+
+VARIANTS = [v for v in judge.variants() if v.script != "-"]
+_OF_MANY = 3  # of a forgery that is many of a kind, the first ones; hardpan judges them all
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return make(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.mark.parametrize("v", VARIANTS, ids=[f"{v.case[:2]}: {v.name}" for v in VARIANTS])
+def test_verify_sh_and_cosign_say_what_is_expected_of_them(
+    workshop: Workshop, v: Variant, tmp_path: Path
+) -> None:
+    program = cosign()
+    if program is None:
+        pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
+    trusted, key = tmp_path / "verify.sh", tmp_path / "scan.pub"
+    trusted.write_bytes(workshop.good["verify.sh"])
+    key.write_text(workshop.scan.public.pem)
+    for n, evidence in enumerate(v.all(workshop)[:_OF_MANY]):
+        folder = judge.unpacked(evidence, tmp_path / f"{n}")
+        assert folder is not None
+
+        assert judge.script(key, folder, trusted) == v.script
+        assert judge.cosign(program, key, folder, evidence.file, tmp_path) == v.cosign

@@ -1,0 +1,39 @@
+"""The signature damaged, missing, doubled or in another form."""
+
+import json
+
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from tests.tamper.kit import BUNDLE, Evidence, b64
+
+
+def _signature(w, sig):
+    files = w.bundled(lambda b: b["dsseEnvelope"]["signatures"][0].update(sig=b64(sig)))
+    return Evidence(files={**files, "statement.sig": sig})
+
+
+def _flip(w):
+    sig = w.good["statement.sig"]
+    return _signature(w, sig[:-1] + bytes([sig[-1] ^ 1]))
+
+
+def _raw(w):
+    r, s = decode_dss_signature(w.good["statement.sig"])
+    return _signature(w, r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+
+
+def _several(w, times):
+    one = json.loads(w.good[BUNDLE])["dsseEnvelope"]["signatures"]
+    return Evidence(files=w.bundled(lambda b: b["dsseEnvelope"].update(signatures=one * times)))
+
+
+VARIANTS = {
+    "twin": lambda w: Evidence(files=w.good),
+    "a bit flipped": _flip,
+    "cut short": lambda w: _signature(w, w.good["statement.sig"][:-1]),
+    "empty": lambda w: _signature(w, b""),
+    "absent": lambda w: _several(w, 0),
+    "two of them": lambda w: _several(w, 2),
+    "raw instead of DER": _raw,
+    "a kilobyte": lambda w: _signature(w, w.good["statement.sig"] * 15),
+}

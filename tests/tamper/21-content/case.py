@@ -1,0 +1,52 @@
+"""Scanned with something weaker."""
+
+from dataclasses import replace
+
+from tests.tamper.kit import Evidence
+from tests.unit.evidence import samples
+
+_PROFILE = "xccdf_org.ssgproject.content_profile_stig"
+_RULE = {
+    "source_sha256": [samples.CONTENT.source_sha256],
+    "derived_sha256": [samples.CONTENT.derived_sha256],
+    "profile_ids": [_PROFILE],
+}
+_ENDED = replace(samples.WAIVER, expires="2026-11-20", holds=False)
+
+
+def _content(w, **fields):
+    made = samples.scan().evaluation
+    content = replace(made.content, **fields)
+    return Evidence(
+        files=w.made(evaluation=replace(made, content=content)), policy={"content": _RULE}
+    )
+
+
+def _profile(w):
+    made = replace(samples.scan().evaluation, profile_id="xccdf_weaker")
+    return Evidence(files=w.made(evaluation=made), policy={"content": _RULE})
+
+
+def _ended(w, **fields):
+    return Evidence(
+        files=w.made(waivers={samples.RULES[2].rule_id: replace(_ENDED, **fields)}),
+        policy={"max_open": {"medium": 0}},
+    )
+
+
+def _first_waiver(w, **fields):
+    def change(f):
+        next(r for r in f["rules"] if r["waiver"])["waiver"].update(fields)
+
+    return Evidence(files=w.findings(change))
+
+
+VARIANTS = {
+    "twin": _content,
+    "an edited data stream": lambda w: _content(w, derived_sha256="0" * 64),
+    "another source": lambda w: _content(w, source_sha256="0" * 64),
+    "a weaker profile": _profile,
+    "a waiver that ended leaves the rule open": _ended,
+    "a waiver that ended, said to hold": lambda w: _first_waiver(w, expires="2026-11-20"),
+    "a waiver prolonged in the findings": lambda w: _first_waiver(w, expires="2099-01-01"),
+}

@@ -1,0 +1,294 @@
+"""The workshop in which evidence is forged: everything that hardpan can put in, signed for real."""
+
+import base64
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from hardpan import events
+from hardpan.files import canonical_json, sha256_bytes
+from hardpan.signing import Signed, Signer, detached, load_signer, new_signer, sign, with_timestamp
+from scanners.commands.keys import KeyRing, new_keys
+from scanners.evidence import bundle, outcome
+from scanners.evidence.archive import write_archive
+from scanners.evidence.bindings import CMS, HOST_PROOF, TEST_RESULT, TIMESTAMP, Chain, challenge
+from scanners.evidence.policy import Trust, load_policy
+from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.fill import findings
+from tests.tooling import sshsig
+from tests.tooling.tsa import POLICY, Tsa
+from tests.unit.evidence import samples
+
+NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
+FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
+STAMPED = FINISHED + timedelta(seconds=60)
+NONCE = "n" * 16
+BEFORE = sha256_bytes(b"the statement before")
+BUNDLE = "evidence.sigstore.json"
+UNSIGNED = (BUNDLE, "statement.json", "statement.sig", TEST_RESULT, TIMESTAMP, CMS)
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a verifier is given."""
+
+    files: Files | None = None
+    """Packed for hardpan, unpacked for the others; None where only ``archive`` can hold it."""
+
+    archive: bytes | None = None
+    """A ZIP that hardpan's writer would refuse to write."""
+
+    policy: dict[str, Any] = field(default_factory=dict)
+    now: datetime = NOW
+    special: tuple[tuple[str, str], ...] = ()
+    """(name, ``symlink``, ``hardlink``, ``fifo`` or ``folder``) to make in the unpacked folder."""
+
+    file: str = "findings.json"
+    """The one file that cosign is asked about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Keys, an authority, a host key, and evidence that verifies."""
+
+    folder: Path
+    ring: KeyRing
+    scan: Signer
+    build: Signer
+    evil: Signer
+    host: ec.EllipticCurvePrivateKey
+    tsa: Tsa
+    good: Files
+
+    def policy(self, changed: dict[str, Any]) -> dict[str, Any]:
+        """The strict policy, with settings changed; None takes one out."""
+        base = yaml.safe_load(self.ring.policy.read_text())
+        base.pop("max_open")
+        strict = {
+            "nonce": NONCE,
+            "max_age_hours": 24,
+            "after": {"sequence": 1, "statement_sha256": BEFORE},
+            "require_timestamp": {"roots": self.tsa.pem, "policy_oid": POLICY, "max_lag_s": 3600},
+            "target": {"host_keys": [sshsig.fingerprint(self.host)], "require_proof": True},
+            "image": {"require_provenance": True},
+        }
+        whole = {**base, **strict, **changed}
+        return {k: v for k, v in whole.items() if v is not None}
+
+    def keys(self, **changed: Any) -> list[dict[str, Any]]:
+        """The policy's keys, with settings of the scan key changed."""
+        scan, build = yaml.safe_load(self.ring.policy.read_text())["keys"]
+        return [{**scan, **changed}, build]
+
+    def trust(self, changed: dict[str, Any]) -> Trust:
+        """That policy, read."""
+        path = self.ring.policy.with_name("tamper.yaml")
+        path.write_text(yaml.safe_dump(self.policy(changed)))
+        return load_policy(path)
+
+    def statement(self) -> Any:
+        """The good statement, to be changed."""
+        return json.loads(self.good["statement.json"])
+
+    def made(self, *, signer: Signer | None = None, stamp: Any = "", **more: Any) -> Files:
+        """Evidence of a changed scan, by the same way as every other."""
+        return _made(self.folder, signer or self.scan, self.build, self.host,
+                     self._stamp if stamp == "" else stamp, **more)  # fmt: skip
+
+    def changed(self, change: Callable[[Any], object], **more: Any) -> Files:
+        """The statement changed and signed again with the right key."""
+        statement = self.statement()
+        change(statement)
+        return self.signed(statement, **more)
+
+    def signed(
+        self, payload: Any, *, files: Files | None = None, signer: Signer | None = None,
+        at: datetime = STAMPED, signature: Callable[[bytes], bytes] | None = None,
+    ) -> Files:  # fmt: skip
+        """Files in which ``payload`` is really signed and stamped, and all copies agree."""
+        by = signer or self.scan
+        data = payload if isinstance(payload, bytes) else canonical_json(payload)
+        made = sign(data, by)
+        if signature is not None:
+            made = _with_signature(made.payload, signature(data))
+        token = self.tsa.token(made.signature, at)
+        whole = {
+            **(files or self.good),
+            BUNDLE: with_timestamp(made.bundle, token),
+            "statement.json": made.payload,
+            "statement.sig": made.signature,
+            TIMESTAMP: token,
+            CMS: detached(data, by, _certificate(self.folder, by)),
+        }
+        return _with_test_result(whole, by)
+
+    def relisted(self, changed: dict[str, bytes | None]) -> Files:
+        """Files changed (None: removed), listed and signed again as if it were right."""
+        files = {n: d for n, d in {**self.good, **changed}.items() if d is not None}
+        statement = self.statement()
+        statement["subject"] = [
+            {"name": n, "digest": {"sha256": sha256_bytes(d)}}
+            for n, d in sorted(files.items())
+            if n not in UNSIGNED
+        ]
+        return self.signed(statement, files=files)
+
+    def bundled(self, change: Callable[[Any], object]) -> Files:
+        """The bundle changed and nothing else."""
+        value = json.loads(self.good[BUNDLE])
+        change(value)
+        return {**self.good, BUNDLE: json.dumps(value).encode()}
+
+    def findings(self, change: Callable[[Any], object]) -> Files:
+        """The findings changed, listed and signed again."""
+        value = json.loads(self.good["findings.json"])
+        change(value)
+        return self.relisted({"findings.json": canonical_json(value)})
+
+    def _stamp(self, signature: bytes) -> bytes:
+        return self.tsa.token(signature, STAMPED)
+
+
+def workshop(folder: Path) -> Workshop:
+    """A workshop in ``folder``."""
+    ring = new_keys(folder / "keys", now=datetime(2026, 11, 1, tzinfo=UTC))
+    scan, build = load_signer(ring.scan), load_signer(ring.build)
+    host, tsa = ec.generate_private_key(ec.SECP256R1()), Tsa()
+    good = _made(folder, scan, build, host, lambda s: tsa.token(s, STAMPED))
+    evil = new_signer(folder / "keys" / "evil.pem")
+    return Workshop(
+        folder=folder, ring=ring, scan=scan, build=build, evil=evil, host=host, tsa=tsa, good=good
+    )
+
+
+def _made(
+    folder: Path,
+    signer: Signer,
+    build: Signer,
+    host_key: ec.EllipticCurvePrivateKey,
+    stamp: Any,
+    *,
+    nonce: str = NONCE,
+    chain: Chain | None = None,
+    image: Any = None,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    proof: Callable[[bytes], bytes] | None = None,
+    certificate: bool = True,
+    **changes: Any,
+) -> Files:
+    machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(key or host_key))
+    changes = {"host": machine, "image": image or samples.image(build), **changes}
+    scan = samples.scan(**changes)
+    digest = sha256_bytes(canonical_json(findings(scan).data()))
+    said = challenge(nonce, scan.host.boot_id, digest)
+    signed = (proof or (lambda m: sshsig.signature(key or host_key, m)))(said)
+    raw = {**scan.raw, **({HOST_PROOF: signed} if signed else {})}
+    terms = bundle.Terms(
+        stamp=stamp,
+        certificate=_certificate(folder, signer) if certificate else None,
+        chain=chain or Chain(sequence=2, previous_statement_sha256=BEFORE),
+    )
+    path = folder / "made.evidence.zip"
+    bundle.write(replace(scan, raw=raw), signer, path, events.silent, nonce=nonce, terms=terms)
+    with zipfile.ZipFile(path) as z:
+        return {n: z.read(n) for n in z.namelist()}
+
+
+def packed(e: Evidence, path: Path) -> Path:
+    """What hardpan is given."""
+    if e.archive is not None:
+        path.write_bytes(e.archive)
+    else:
+        write_archive(path, (e.files or {}).items())
+    return path
+
+
+def rezipped(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int = 0o100644) -> bytes:
+    """A ZIP by another writer: any name, twice if wanted, of any kind."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data in (*sorted(files.items()), *add):
+            info = zipfile.ZipInfo(name)
+            info.create_system = 3
+            own = mode if (name, data) in add else 0o100644
+            info.external_attr = own << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            z.writestr(info, data)
+    return sink.getvalue()
+
+
+def drop(files: Files, *names: str) -> Files:
+    """``files`` without some."""
+    return {n: d for n, d in files.items() if n not in names}
+
+
+def b64(data: bytes) -> str:
+    """Standard base64."""
+    return base64.b64encode(data).decode()
+
+
+def pae_of(kind: str, payload: bytes, size: int | None = None) -> bytes:
+    """DSSE's encoding with another type or length."""
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), size or len(payload), payload)
+
+
+SYMLINK, DEVICE = stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666
+
+
+def _with_signature(payload: bytes, signature: bytes) -> Signed:
+    value = {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": ""}},
+        "dsseEnvelope": {
+            "payload": b64(payload),
+            "payloadType": "application/vnd.in-toto+json",
+            "signatures": [{"keyid": "", "sig": b64(signature)}],
+        },
+    }
+    return Signed(payload=payload, signature=signature, bundle=canonical_json(value))
+
+
+def _with_test_result(files: Files, signer: Signer) -> Files:
+    try:
+        found = Findings.model_validate_json(files["findings.json"])
+        smoke = SmokeDocument.model_validate_json(files["smoke.json"])
+        subject = json.loads(files["statement.json"])["subject"]
+        digests = {s["name"]: s["digest"]["sha256"] for s in subject}
+        made = sign(outcome.statement(found, smoke, digests), signer)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return files
+    return {**files, TEST_RESULT: made.bundle}
+
+
+def _certificate(folder: Path, signer: Signer) -> Path:
+    path = folder / f"{signer.public.sha256[:8]}.crt"
+    if not path.is_file():
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "station 7")])
+        ca = x509.BasicConstraints(ca=True, path_length=None)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(signer.secret.public_key())
+            .serial_number(9)
+            .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+            .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+            .add_extension(ca, critical=True)
+            .sign(signer.secret, hashes.SHA256())
+        )
+        path.write_bytes(made.public_bytes(Encoding.PEM))
+    return path

@@ -1,0 +1,67 @@
+"""The cases of tests/tamper, as hardpan judges them; the integration tests ask the others."""
+
+import pytest
+
+from tests.tamper import judge
+from tests.tamper.judge import Variant
+from tests.tamper.kit import Workshop
+from tests.tamper.kit import workshop as make
+
+VARIANTS = judge.variants()
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return make(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.mark.parametrize("v", VARIANTS, ids=[f"{v.case[:2]}: {v.name}" for v in VARIANTS])
+def test_each_forgery_fails_at_its_own_check_and_each_twin_passes(
+    workshop: Workshop, v: Variant
+) -> None:
+    check, _, words = v.hardpan.partition(": ")
+    for evidence in v.all(workshop):
+        said = judge.hardpan(workshop, evidence)
+
+        if v.hardpan == "verified":
+            assert said == "verified"
+        else:
+            assert said.startswith(f"{check}: ")
+            assert words in said
+
+
+def test_there_are_25_cases_each_with_a_readme_a_twin_and_every_verdict() -> None:
+    folders = judge.folders()
+
+    assert [int(f.name[:2]) for f in folders] == list(range(1, 26))
+    for folder in folders:
+        own = [v for v in VARIANTS if v.case == folder.name]
+        text = (folder / "README.md").read_text()
+        assert text.startswith(f"# {folder.name[:2]}: ")
+        assert own[0].name == "twin"
+        assert (own[0].hardpan, own[0].script, own[0].cosign) == ("verified", "accepts", "accepts")
+        assert any(v.hardpan != "verified" for v in own)
+        for v in own:
+            assert {v.script, v.cosign} <= {"accepts", "refuses", "-"}, v.name
+
+
+def test_what_hardpan_takes_although_it_is_odd_is_told_in_the_readme() -> None:
+    taken = {(v.case[:2], v.name) for v in VARIANTS if v.hardpan == "verified"}
+
+    assert {(c, n) for c, n in taken if "twin" not in n} == {
+        ("14", "url-safe is taken"),
+        ("14", "no padding is taken"),
+        ("15", "an unknown field in the statement is taken"),
+        ("19", "the last moment of its age"),
+        ("19", "the same nonce again"),
+        ("20", "no proof, and none is asked for"),
+        ("22", "the ARF says something else"),
+        ("23", "in the future, at the limit"),
+        ("23", "the key's window begins as it signs"),
+        ("23", "the key's window ends as it signs"),
+        ("23", "the TSA's certificate ended since"),
+        ("23", "from before the scan, at the limit"),
+        ("23", "long after the scan, at the limit"),
+        ("24", "the policy ends later"),
+        ("25", "never stamped, and nobody asks"),
+    }
