@@ -32,12 +32,13 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
         raise InputError(
             f"{certificate}: is the certificate of another key than the one that signs"
         )
-    if not isinstance(signer.secret, ec.EllipticCurvePrivateKey):
+    secret: object = signer.secret
+    if not isinstance(secret, ec.EllipticCurvePrivateKey):
         raise InputError("a CMS signature needs an EC key in a file")
     return (
         PKCS7SignatureBuilder()
         .set_data(payload)
-        .add_signer(cert, signer.secret, hashes.SHA256())
+        .add_signer(cert, secret, hashes.SHA256())
         .sign(Encoding.DER, _OPTIONS)
     )
 

@@ -8,7 +8,6 @@ Source: OpenSSH, PROTOCOL.sshsig (version 1) and RFC 4253 section 6.6.
 
 import base64
 import hashlib
-from typing import cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -117,4 +116,4 @@ def _strings(data: bytes, count: int) -> tuple[bytes, ...]:
 
 
 def _string(data: bytes) -> bytes:
-    return cast(bytes, len(data).to_bytes(4, "big")) + data
+    return len(data).to_bytes(4, "big") + data

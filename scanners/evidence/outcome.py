@@ -59,7 +59,7 @@ def check(
 
 
 def _predicate(found: Findings, smoke: SmokeDocument | None) -> dict[str, object]:
-    said = [(r.rule_id, r.verdict) for r in found.rules]
+    said: list[tuple[str, str]] = [(r.rule_id, r.verdict) for r in found.rules]
     said += [(f"check {c.name}", c.outcome) for c in found.checks]
     pairs = found.paired.pairs if found.paired else ()
     said += [(f"paired {p.conflict}", p.verdict) for p in pairs]

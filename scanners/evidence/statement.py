@@ -222,7 +222,7 @@ def statement(claim: Predicate, digests: dict[str, Sha256]) -> dict[str, object]
     """The statement over the attached files (name -> digest), as JSON data."""
     subject = [{"name": n, "digest": {"sha256": d}} for n, d in sorted(digests.items())]
     said = claim.data()
-    rest = canonical_json([subject, {**said, "statementId": None}])
+    rest = canonical_json([subject, {k: v for k, v in said.items() if k != "statementId"}])
     said["statementId"] = str(uuid5(NAMESPACE_URL, f"{PREDICATE_TYPE}#{sha256_bytes(rest)}"))
     return {
         "_type": STATEMENT_TYPE,

@@ -53,7 +53,8 @@ def cms(archive: Archive, claim: Predicate, trust: Trust) -> str:
         (folder / "in").write_bytes(archive.read(CMS, max_bytes=_MAX_CMS_BYTES))
         statement = archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
         (folder / "statement").write_bytes(statement)
-        argv = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", folder / "in"]
+        argv: list[str | Path] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER"]
+        argv += ["-in", folder / "in"]
         argv += ["-content", folder / "statement", "-CAfile", folder / "ca.pem", "-no-CApath"]
         argv += ["-purpose", "any", "-attime", at, "-out", "/dev/null"]
         ended = run(argv, timeout_s=30, ok=range(256))

@@ -30,7 +30,7 @@ _SIGNING, _EVIDENCE = "tests/unit/signing", "tests/unit/evidence"
 _CASES = f"{_EVIDENCE}/test_tamper.py"
 _ALL = [_CASES, f"{_EVIDENCE}/test_verify.py", f"{_EVIDENCE}/test_paired.py"]
 MODULES: dict[str, list[str]] = {
-    "hardpan/signing/strict.py": [f"{_SIGNING}/test_strict.py", _CASES],
+    "hardpan/signing/strict.py": [f"{_SIGNING}/test_strict.py", f"{_SIGNING}/test_envelope.py"],
     "hardpan/signing/envelope.py": [f"{_SIGNING}/test_envelope.py", _CASES],
     "hardpan/signing/timestamp.py": [f"{_SIGNING}/test_timestamp.py", _CASES],
     "hardpan/signing/sshsig.py": [f"{_SIGNING}/test_sshsig.py", _CASES],

@@ -27,6 +27,15 @@ def _window(w, before, after):
 _SHORT = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC))
 _GONE = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC))
 
+
+def _tokens(w, change):
+    def changed(bundle):
+        data = bundle["verificationMaterial"]["timestampVerificationData"]
+        data["rfc3161Timestamps"] = change(data["rfc3161Timestamps"])
+
+    return Evidence(files=w.bundled(changed))
+
+
 VARIANTS = {
     "twin": lambda w: _at(w, seconds=60),
     "ends before it begins": lambda w: _scan(w, "2026-11-21T04:10:00Z", "2026-11-21T04:05:00Z"),
@@ -64,6 +73,10 @@ VARIANTS = {
     "long after the scan": lambda w: Evidence(
         files=_at(w, seconds=3601).files, now=NOW + timedelta(hours=1)
     ),
+    "two timestamps": lambda w: _tokens(w, lambda tokens: tokens * 2),
+    "an empty list of timestamps": lambda w: _tokens(w, lambda tokens: []),
+    "a timestamp with more beside it": lambda w: _tokens(w, lambda t: [{**t[0], "more": 1}]),
+    "a timestamp that is not base64": lambda w: _tokens(w, lambda t: [{"signedTimestamp": "!"}]),
     "another token in the bundle": lambda w: Evidence(
         files={
             **w.good,
