@@ -18,7 +18,7 @@ from hardpan.terminal import drawn, err, say
 from profiles.load import load
 from scanners.commands.scan import is_open
 from scanners.commands.signers import KEY, unlock, unlock_options
-from scanners.commands.terms import TIMESTAMP_HELP
+from scanners.commands.terms import TIMESTAMP_HELP, stamp
 from scanners.commands.verify import said
 from scanners.report.summary import lines
 
@@ -108,6 +108,7 @@ def prove_command(
     no_smoke: bool, nonce: str, tsa: str, fail_on: str, as_json: bool, quiet: bool, **given: Any
 ) -> int:
     """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
+    stamp(tsa)  # told now, not after the build
     asked = replace(_asked(given, smoke=not no_smoke, nonce=nonce), timestamp=tsa)
     with drawn(quiet=quiet) as emit:
         proof = job.prove(asked, emit)

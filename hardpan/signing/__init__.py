@@ -10,7 +10,7 @@ The build signs its provenance and the scan its evidence with the same code.
 """
 
 from hardpan.signing.algorithms import ALG, ALGORITHMS
-from hardpan.signing.certificate import detached
+from hardpan.signing.certificate import check_certificate, detached
 from hardpan.signing.envelope import (
     PAYLOAD_TYPE,
     Envelope,
@@ -34,7 +34,14 @@ from hardpan.signing.keys import (
 )
 from hardpan.signing.sshsig import check_sshsig
 from hardpan.signing.strict import MalformedError, parse_json
-from hardpan.signing.timestamp import Authority, ask, authority, trusted_time, with_timestamp
+from hardpan.signing.timestamp import (
+    Authority,
+    ask,
+    authority,
+    check_address,
+    trusted_time,
+    with_timestamp,
+)
 
 __all__ = [
     "ALG",
@@ -49,6 +56,8 @@ __all__ = [
     "Unlock",
     "ask",
     "authority",
+    "check_address",
+    "check_certificate",
     "check_sshsig",
     "detached",
     "load_pq_signer",

@@ -26,12 +26,7 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
         InputError: the certificate cannot be read or is another key's, or the
             key is not one in a file.
     """
-    cert = _certificate(certificate)
-    found = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if found != signer.public.spki:
-        raise InputError(
-            f"{certificate}: is the certificate of another key than the one that signs"
-        )
+    cert = check_certificate(certificate, signer)
     secret: object = signer.secret
     if not isinstance(secret, ec.EllipticCurvePrivateKey):
         raise InputError("a CMS signature needs an EC key in a file")
@@ -41,6 +36,19 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
         .add_signer(cert, secret, hashes.SHA256())
         .sign(Encoding.DER, _OPTIONS)
     )
+
+
+def check_certificate(path: Path, signer: Signer) -> x509.Certificate:
+    """The certificate in ``path``, if it is the signer's; told before a long scan.
+
+    Raises:
+        InputError: it cannot be read, or is another key's.
+    """
+    cert = _certificate(path)
+    found = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if found != signer.public.spki:
+        raise InputError(f"{path}: is the certificate of another key than the one that signs")
+    return cert
 
 
 def _certificate(path: Path) -> x509.Certificate:

@@ -67,6 +67,21 @@ def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
     return Authority(roots=roots, policy_oid=policy_oid)
 
 
+def check_address(url: str) -> None:
+    """Pass if a timestamp can be asked for at ``url``; told before a long scan, not after it.
+
+    Raises:
+        InputError: no http(s) address, one with a password in it, or the extra is missing.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"{url}: expected the http:// or https:// address of a TSA")
+    if "@" in parts.netloc:
+        # NOTE: the command line becomes part of the evidence.
+        raise InputError("expected the address of a TSA without a name or password in it")
+    _library()
+
+
 def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
     """A token over ``signature`` from the TSA at ``url``, held against what was asked.
 
@@ -77,9 +92,7 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
         UnreachableError: no answer in time, or another HTTP status.
         TrustError: the answer is not a token for this request.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"{url}: expected the http:// or https:// address of a TSA")
+    check_address(url)
     rfc3161 = _library()
     wanted = (
         rfc3161.TimestampRequestBuilder()

@@ -8,6 +8,7 @@ import click
 
 from hardpan.errors import Exit, InputError
 from hardpan.files import canonical_json
+from hardpan.signing import check_certificate
 from hardpan.terminal import drawn
 from profiles.load import load
 from scanners import pipeline
@@ -73,6 +74,9 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
         raise InputError(f"{output}: expected a name that ends in {bundle.SUFFIX}")
     profile = load(profile_name)
     by = signers.load(options)
+    stamping = stamp(options["tsa"])
+    if options["certificate"] is not None:
+        check_certificate(options["certificate"], by.scan)
     where = parse(
         target,
         ssh_config=options["ssh_config"],
@@ -101,7 +105,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
         )
         made = pipeline.scan(request, emit)
         terms = bundle.Terms(
-            stamp=stamp(options["tsa"]),
+            stamp=stamping,
             certificate=options["certificate"],
             chain=following(options["previous"], made.host.host_key_sha256),
             runner=runner(),

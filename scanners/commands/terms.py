@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
-from hardpan.signing import ask
+from hardpan.signing import ask, check_address
 from scanners.collect.host import app_specific
 from scanners.evidence.archive import Archive
 from scanners.evidence.bindings import Chain, Runner
@@ -22,8 +22,15 @@ _MACHINE_ID = Path("/etc/machine-id")
 
 
 def stamp(url: str | None) -> Callable[[bytes], bytes] | None:
-    """How to get a token from the authority at ``url``; None without one."""
-    return partial(ask, url) if url else None
+    """How to get a token from the authority at ``url``; None without one.
+
+    Raises:
+        InputError: nothing can be asked for there.
+    """
+    if not url:
+        return None
+    check_address(url)
+    return partial(ask, url)
 
 
 def following(previous: Path | None, host_key: str) -> Chain:

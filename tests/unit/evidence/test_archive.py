@@ -217,6 +217,15 @@ def test_a_bomb_that_lies_about_its_size_is_stopped_at_its_lie(tmp_path: Path) -
         a.read("a", max_bytes=10_000)
 
 
+def test_data_that_is_no_deflate_stream_is_named(tmp_path: Path) -> None:
+    write_archive(tmp_path / "x.zip", [("a", b"hello")])
+    data = bytearray((tmp_path / "x.zip").read_bytes())
+    data[31] = 0xFF  # after the header of 30 bytes and the name: block type 3, which there is not
+
+    with pytest.raises(TrustError, match="a: damaged: cannot be unpacked"):
+        _open(tmp_path, bytes(data))
+
+
 def test_files_out_of_order_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="not in order of their names"):
         _open(tmp_path, _zip(("b", b""), ("a", b"")))

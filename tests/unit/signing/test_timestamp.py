@@ -85,6 +85,13 @@ def test_another_address_than_http_is_refused(url: str) -> None:
         ask(url, b"sig")
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(InputError, match="without a name or password") as caught:
+        ask("https://me:secret@tsa.example/", b"sig")
+
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("pem", "oid", "said"),
     [
