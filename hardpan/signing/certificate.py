@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKC
 
 from hardpan.errors import InputError
 from hardpan.signing.keys import Signer
+from hardpan.signing.pem import PemSigner
 
 _MAX_BYTES = 64 << 10
 _OPTIONS = [PKCS7Options.DetachedSignature, PKCS7Options.Binary, PKCS7Options.NoCapabilities]
@@ -27,7 +28,7 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
             key is not one in a file.
     """
     cert = check_certificate(certificate, signer)
-    secret: object = signer.secret
+    secret: object = signer.secret if isinstance(signer, PemSigner) else None
     if not isinstance(secret, ec.EllipticCurvePrivateKey):
         raise InputError("a CMS signature needs an EC key in a file")
     return (
