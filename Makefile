@@ -87,7 +87,7 @@ doctor: setup-venv ## what this machine can and cannot do
 test: setup test-unit test-interop test-integration ## all tests, the whole demo among them
 
 .PHONY: test-unit
-test-unit: setup-venv ## tests that start no process and open no socket (under a minute)
+test-unit: setup-venv ## tests that start no process and open no socket (some minutes)
 	$(BIN)/pytest tests/unit -q
 
 .PHONY: test-integration
