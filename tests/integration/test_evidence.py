@@ -103,7 +103,7 @@ def test_openssl_and_coreutils_alone_accept_it(lab: Lab, unpacked: Path) -> None
     told = _shell(blocks["openssl"], unpacked, lab.folder / "lab.pub").stdout
     _shell(blocks["files"], unpacked, lab.folder / "lab.pub")
 
-    assert "Verified OK" in told
+    assert "Signature Verified Successfully" in told
     assert lab.scan.public.sha256 in told
     assert lab.scan.public.sha256 in (unpacked / "VERIFY.md").read_text()
 

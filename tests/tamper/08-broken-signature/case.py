@@ -1,10 +1,13 @@
 """The signature damaged, missing, doubled or in another form."""
 
 import json
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tests.tamper.kit import BUNDLE, Evidence, b64
+
+_LONGEST = 72  # bytes of a P-256 signature in DER; one in four has them
 
 
 def _signature(w, sig):
@@ -27,6 +30,12 @@ def _several(w, times):
     return Evidence(files=w.bundled(lambda b: b["dsseEnvelope"].update(signatures=one * times)))
 
 
+def _tail(w):
+    while len((good := w.changed(lambda _: None))["statement.sig"]) < _LONGEST:
+        pass
+    return _signature(replace(w, good=good), good["statement.sig"] + b"\0")
+
+
 VARIANTS = {
     "twin": lambda w: Evidence(files=w.good),
     "a bit flipped": _flip,
@@ -35,5 +44,6 @@ VARIANTS = {
     "absent": lambda w: _several(w, 0),
     "two of them": lambda w: _several(w, 2),
     "raw instead of DER": _raw,
+    "a byte behind the longest": _tail,
     "a kilobyte": lambda w: _signature(w, w.good["statement.sig"] * 15),
 }
