@@ -5,13 +5,17 @@ from pathlib import Path
 import click
 
 from hardpan import clock
-from hardpan.errors import InputError
+from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
 from hardpan.terminal import err, plain, say
-from scanners.evidence.policy import load_policy
+from scanners.commands.vouched import of_the_past, read, side
+from scanners.evidence.policy import Trust, load_policy
 from scanners.evidence.statement import PREDICATE_TYPE
-from scanners.evidence.verify import verify
+from scanners.evidence.verify import Verified, verify
+from scanners.history.diff import diff
+from scanners.history.wording import for_page
 from scanners.report.base import FORMATS, Report, renderer
+from scanners.report.changes import Changes
 
 
 @click.command(
@@ -26,14 +30,24 @@ from scanners.report.base import FORMATS, Report, renderer
 )
 @click.option("--as", "name", required=True, type=click.Choice(sorted(FORMATS)), help="Format.")
 @click.option(
+    "--since",
+    type=click.Path(path_type=Path),
+    help="With --as html: older evidence; the page tells what changed since.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; else to stdout."
 )
-def export(evidence: Path, policy: Path, name: str, output: Path | None) -> None:
+def export(
+    evidence: Path, policy: Path, name: str, since: Path | None, output: Path | None
+) -> None:
     """Write EVIDENCE in another format, from its signed findings.
 
     The evidence is verified first; what the policy's limits say does not matter here.
     """
-    verified = verify(evidence, load_policy(policy), now=clock.now())
+    if since is not None and name != "html":
+        raise UsageError("--since: only the page tells what changed: give --as html with it")
+    trust = load_policy(policy)
+    verified = verify(evidence, trust, now=clock.now())
     if FORMATS[name].of_smoke and verified.smoke is None:
         raise InputError(f"{evidence}: no smoke test ran, so there is no {FORMATS[name].file}")
     drawn = renderer(name).render(
@@ -42,6 +56,7 @@ def export(evidence: Path, policy: Path, name: str, output: Path | None) -> None
             smoke=verified.smoke,
             signer_sha256=verified.signer_sha256,
             predicate_type=PREDICATE_TYPE,
+            changes=None if since is None else _changes(since, evidence, verified, trust),
         )
     )
     if output is None:
@@ -49,3 +64,9 @@ def export(evidence: Path, policy: Path, name: str, output: Path | None) -> None
         return
     write_atomic(output, drawn)
     say(err, plain(f"wrote {output}"))
+
+
+def _changes(since: Path, evidence: Path, verified: Verified, trust: Trust) -> Changes:
+    """What changed since the older evidence, which is verified, too."""
+    older = read(since, of_the_past(trust)).side
+    return for_page(diff(older, side(evidence, verified)))

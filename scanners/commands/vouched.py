@@ -50,8 +50,8 @@ def read(path: Path, trust: Trust | None) -> Read:
 
 
 def of_the_past(trust: Trust) -> Trust:
-    """``trust`` without what can only hold for the newest scan: greatest age and nonce."""
-    policy = trust.policy.model_copy(update={"max_age_hours": None, "nonce": None})
+    """``trust`` without what only the newest scan can meet: greatest age, nonce, ``after``."""
+    policy = trust.policy.model_copy(update={"max_age_hours": None, "nonce": None, "after": None})
     return trust.model_copy(update={"policy": policy})
 
 

@@ -16,10 +16,10 @@ from scanners.history.model import (
     Outcomes,
     Point,
     Regression,
-    RuleChange,
     WaiverChange,
     Waivers,
 )
+from scanners.report.changes import RuleChange
 from scanners.report.documents import (
     OPEN,
     SEVERITIES,

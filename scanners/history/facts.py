@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from scanners.history.model import Count, Fact, Figure
+from scanners.history.model import Count, Figure
+from scanners.report.changes import Fact
 from scanners.report.documents import SEVERITIES, VERDICTS, Findings, Number, SmokeDocument
 
 _MOST_PERCENT = 1_000_000

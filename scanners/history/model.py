@@ -1,11 +1,11 @@
 """What changed from one scan to the next: frozen, and JSON by ``data()``."""
 
+from scanners.report.changes import Fact, RuleChange
 from scanners.report.documents import (
     Document,
     Many,
     Number,
     Severity,
-    VerdictName,
     WaiverPart,
 )
 
@@ -20,36 +20,12 @@ class Point(Document):
     score: str
 
 
-class Fact(Document):
-    """One fact that is told once per scan and is not the same any more."""
-
-    name: str
-    old: str
-    """Empty where it was not told."""
-    new: str
-
-
 class Count(Document):
     """A number of rules, checks or pairs that is not the same any more."""
 
     name: str
     old: int
     new: int
-
-
-class RuleChange(Document):
-    """One rule whose verdict changed, that came, or that went."""
-
-    rule_id: str
-    title: str
-    severity: Severity
-    stig_ids: Many[str]
-    old: VerdictName | None
-    """None where the older scan did not select it."""
-    new: VerdictName | None
-    """None where the newer scan did not select it."""
-    waived: bool
-    """A waiver holds for it in the newer scan: it is not open."""
 
 
 class WaiverChange(Document):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from profiles.model import RULE_PREFIX
-from scanners.history.model import Diff, Figure, Outcomes, PackageChange, RuleChange, WaiverChange
+from scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
+from scanners.report.changes import Changes, RuleChange
 from scanners.report.documents import Number, WaiverPart
 
 
@@ -25,6 +26,17 @@ def changes(made: Diff) -> tuple[Section, ...]:
         Section(title=title, lines=tuple(map(_line, lines)))
         for title, lines in _sections(made)
         if lines
+    )
+
+
+def for_page(made: Diff) -> Changes:
+    """What the page of the newer scan tells of it."""
+    return Changes(
+        since=made.old.finished,
+        opened=made.failing,
+        closed=made.fixed,
+        others=(*made.changed, *made.came, *made.gone),
+        facts=made.facts,
     )
 
 

@@ -5,47 +5,9 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from hardpan.errors import InputError
+from scanners.report.changes import Changes
 from scanners.report.documents import Findings, SmokeDocument
 from scanners.stig.table import stig_for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleChange:
-    """A rule that does not stand where it stood in the previous scan."""
-
-    rule_id: str
-    title: str
-    severity: str
-    was: str
-    """Its verdict then, in words; empty where it was not scanned."""
-
-    now: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactChange:
-    """Something else that changed: the image, the kernel, the content, the packages."""
-
-    what: str
-    was: str
-    now: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What changed since a previous scan of the same host."""
-
-    since: str
-    """When that scan finished."""
-
-    opened: tuple[RuleChange, ...] = ()
-    """Open now and not open then."""
-
-    closed: tuple[RuleChange, ...] = ()
-    """Open then and not open now."""
-
-    others: tuple[RuleChange, ...] = ()
-    facts: tuple[FactChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +23,7 @@ class Report:
     """Type of the signed statement, as ``cosign --type`` wants it."""
 
     changes: Changes | None = None
-    """Only where the report is drawn beside a previous scan's; the evidence itself has none."""
+    """Only where it is drawn beside older evidence (``export --since``); evidence has none."""
 
 
 class Renderer(Protocol):

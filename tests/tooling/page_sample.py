@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from scanners.paired.conflicts import conflicts
-from scanners.report.base import Changes, FactChange, Report, RuleChange
+from scanners.report.base import Report
+from scanners.report.changes import Changes, Fact, RuleChange
 from scanners.report.documents import Findings, SmokeDocument
 
 PLACE = Path(__file__).parents[1] / "data" / "page" / "sample.json.gz"
@@ -45,18 +46,24 @@ def with_changes(report: Report) -> Report:
             since="2026-10-24T03:12:40Z",
             opened=tuple(_change(r, "pass", r.verdict) for r in opened),
             closed=tuple(_change(r, "fail", r.verdict) for r in closed),
-            others=tuple(_change(r, "fail", "fail, waived") for r in waived),
+            others=tuple(_change(r, "fail", r.verdict) for r in waived),
             facts=(
-                FactChange(what="Kernel", was="6.12.94", now=report.findings.host.kernel),
-                FactChange(what="Packages", was="", now="2 more, 1 fewer, 11 at another version"),
+                Fact(name="kernel", old="6.12.94", new=report.findings.host.kernel),
+                Fact(name="content", old="0.1.81", new=report.findings.content.version),
             ),
         ),
     )
 
 
-def _change(rule: Any, was: str, now: str) -> RuleChange:
+def _change(rule: Any, old: Any, new: Any) -> RuleChange:
     return RuleChange(
-        rule_id=rule.rule_id, title=rule.title, severity=rule.severity, was=was, now=now
+        rule_id=rule.rule_id,
+        title=rule.title,
+        severity=rule.severity,
+        stig_ids=rule.stig_ids,
+        old=old,
+        new=new,
+        waived=rule.is_waived,
     )
 
 

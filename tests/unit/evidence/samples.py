@@ -221,6 +221,11 @@ def image(build: Signer, *, sha256: str = SHA, **more: object) -> ImageRef:
     )
 
 
-def write(made: Scan, signer: Signer, folder: Path, *, nonce: str = "") -> Path:
+def write(
+    made: Scan, signer: Signer, folder: Path, *, nonce: str = "", terms: bundle.Terms | None = None
+) -> Path:
     """Evidence of ``made`` in ``folder``."""
-    return bundle.write(made, signer, folder / "lab.evidence.zip", events.silent, nonce=nonce)
+    path = folder / "lab.evidence.zip"
+    return bundle.write(
+        made, signer, path, events.silent, nonce=nonce, terms=terms or bundle.Terms()
+    )

@@ -12,7 +12,8 @@ from lxml import html as parser
 
 from scanners.model import Evaluation, RuleResult, Scan, Verdict
 from scanners.report import charts, fill, rows
-from scanners.report.base import Changes, FactChange, Report, RuleChange, renderer
+from scanners.report.base import Report, renderer
+from scanners.report.changes import Changes, Fact, RuleChange
 from scanners.report.documents import MeasurePart, SmokeDocument
 from tests.tooling import page_sample
 from tests.unit.evidence import samples
@@ -258,23 +259,37 @@ def test_the_page_shows_the_certificates_only_where_they_were_looked_at() -> Non
 
 def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
     report = report_of(samples.scan())
-    gone = RuleChange(rule_id=EVIL_ID, title=EVIL_ID, severity="high", was="fail", now="")
-    known = RuleChange(
-        rule_id=samples.RULES[1].rule_id, title="Two", severity="high", was="notchecked", now="fail"
+    gone = RuleChange(
+        rule_id=EVIL_ID,
+        title=EVIL_ID,
+        severity="high",
+        stig_ids=(),
+        old="fail",
+        new=None,
+        waived=False,
+    )
+    known = gone.model_copy(
+        update={
+            "rule_id": samples.RULES[1].rule_id,
+            "title": "Two",
+            "old": "notchecked",
+            "new": "fail",
+            "waived": True,
+        }
     )
     changes = Changes(
         since="2026-10-01T00:00:00Z",
         opened=(known,),
         others=(gone,),
-        facts=(FactChange(what="Kernel", was="6.1", now="6.12"),),
+        facts=(Fact(name="kernel", old="6.1", new="6.12"),),
     )
     text = _text(_tree(_page(replace(report, changes=changes))).get_element_by_id("changes"))
 
     assert 'id="changes"' not in _page(report)
     assert "finished 2026-10-01 00:00:00 UTC" in text
-    assert "Newly open 1 CAT I Two not checked → fail No longer open 0 None." in text
+    assert "Newly failing 1 CAT I Two not checked → fail, waived Fixed 0 None." in text
     assert f"{EVIL_ID} fail → not scanned" in text
-    assert "Kernel 6.12 was 6.1" in text
+    assert "kernel 6.12 was 6.1" in text
 
 
 def test_a_bar_is_full() -> None:

@@ -1,0 +1,40 @@
+"""What changed since a previous scan, as far as a page tells it; ``hardpan diff`` tells all."""
+
+from scanners.report.documents import Document, Many, Moment, Severity, VerdictName
+
+
+class Fact(Document):
+    """One fact that is told once per scan and is not the same any more."""
+
+    name: str
+    old: str
+    """Empty where it was not told."""
+    new: str
+
+
+class RuleChange(Document):
+    """One rule whose verdict changed, that came, or that went."""
+
+    rule_id: str
+    title: str
+    severity: Severity
+    stig_ids: Many[str]
+    old: VerdictName | None
+    """None where the older scan did not select it."""
+    new: VerdictName | None
+    """None where the newer scan did not select it."""
+    waived: bool
+    """A waiver holds for it in the newer scan: it is not open."""
+
+
+class Changes(Document):
+    """What a page tells of it."""
+
+    since: Moment
+    """When the older scan finished."""
+    opened: Many[RuleChange] = ()
+    """Fails or cannot be judged now, and did not then; waived or not."""
+    closed: Many[RuleChange] = ()
+    """Failed or could not be judged then, and passes now."""
+    others: Many[RuleChange] = ()
+    facts: Many[Fact] = ()
