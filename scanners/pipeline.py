@@ -18,7 +18,7 @@ from scanners.content.prepare import Prepared, prepare
 from scanners.content.prepare import remedies as fixes_of
 from scanners.content.remedies import Fix
 from scanners.evaluate import evaluation
-from scanners.evidence.bindings import HOST_PROOF, challenge
+from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, challenge
 from scanners.fips.judge import judge
 from scanners.fips.model import Facts
 from scanners.fips.table import table
@@ -128,7 +128,7 @@ def scan(request: Request, emit: Emit) -> Scan:
 def _proven(done: Scan, via: Transport, nonce: str, note: Callable[[str], None]) -> Scan:
     """``done`` with the host's own signature over its findings, where the host gives one."""
     said = challenge(nonce, done.host.boot_id, sha256_bytes(canonical_json(findings(done).data())))
-    proof = signed_by_host(via, said, timeout_s=_PROOF_S)
+    proof = signed_by_host(via, said, namespace=NAMESPACE, timeout_s=_PROOF_S)
     if not proof:
         note("the host gives no signature by its host key; the evidence goes without")
         return done

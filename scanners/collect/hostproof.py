@@ -6,13 +6,12 @@ import shlex
 from hardpan.errors import ToolError
 from scanners.transport import Transport
 
-NAMESPACE = "hardpan-evidence"
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _MAX_BYTES = 16 << 10
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
-def signed_by_host(via: Transport, message: bytes, *, timeout_s: float) -> bytes:
+def signed_by_host(via: Transport, message: bytes, *, namespace: str, timeout_s: float) -> bytes:
     """The host's SSHSIG over ``message`` by the key it showed; empty where it cannot.
 
     The private key never leaves the host. That it cannot is no error of the scan
@@ -23,19 +22,23 @@ def signed_by_host(via: Transport, message: bytes, *, timeout_s: float) -> bytes
         return b""
     try:
         said = via.run(
-            script(pinned), timeout_s=timeout_s, stdin=message, sudo=True, max_bytes=_MAX_BYTES
+            script(pinned, namespace),
+            timeout_s=timeout_s,
+            stdin=message,
+            sudo=True,
+            max_bytes=_MAX_BYTES,
         ).data
     except ToolError:
         return b""
     return said if said.startswith(_BEGIN) else b""
 
 
-def script(fingerprint: str) -> str:
-    """Find the private key with ``fingerprint`` and sign stdin with it."""
+def script(fingerprint: str, namespace: str) -> str:
+    """Find the private key with ``fingerprint`` and sign stdin with it, for ``namespace``."""
     keys = "$(sshd -T 2>/dev/null | sed -n 's/^hostkey //p') /etc/ssh/ssh_host_*_key"
     return (
         f"for k in {keys}; do "
         f'case "$(ssh-keygen -lf "$k" -E sha256 2>/dev/null)" in '
         f"*{shlex.quote(' ' + fingerprint + ' ')}*) "
-        f'exec ssh-keygen -Y sign -n {NAMESPACE} -f "$k";; esac; done; exit 3'
+        f'exec ssh-keygen -Y sign -n {shlex.quote(namespace)} -f "$k";; esac; done; exit 3'
     )

@@ -89,7 +89,7 @@ def _print(
 def said(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     """One line per check: mark, id, what it says or what was found."""
     return tuple(
-        f"{_MARKS[o['outcome']]:<5} {o['id']:<11} {plain(_why(o))}" for o in as_data(outcomes)
+        f"{_MARKS[o['outcome']]:<5} {o['id']:<12} {plain(_why(o))}" for o in as_data(outcomes)
     )
 
 

@@ -10,9 +10,10 @@ from pydantic import Field
 from scanners.report.documents import Document, Findings, HexDigest, Many, Rule
 
 TEST_RESULT = "evidence.test-result.sigstore.json"
+OSCAL = "assessment-results.dsse.json"
 TIMESTAMP = "evidence.tsr"
 CMS = "statement.p7s"
-SIBLINGS = (TEST_RESULT, TIMESTAMP, CMS)
+SIBLINGS = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
 """Files that cannot be subjects: they are made of the statement or of its signature."""
 
 HOST_PROOF = "host-proof.sig"

@@ -16,6 +16,7 @@ from scanners.evidence.archive import write_archive
 from scanners.evidence.bindings import (
     CMS,
     HOST_PROOF,
+    OSCAL,
     SIBLINGS,
     TEST_RESULT,
     TIMESTAMP,
@@ -23,6 +24,7 @@ from scanners.evidence.bindings import (
     Runner,
 )
 from scanners.evidence.guide import guide, script
+from scanners.evidence.oscal_statement import RESULTS, dsse, oscal_statement
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
 from scanners.report.base import FORMATS, Report, attached
@@ -63,7 +65,7 @@ class Terms:
     @property
     def siblings(self) -> tuple[str, ...]:
         """The files that will lie beside the statement without being subjects."""
-        there = {TEST_RESULT: True, TIMESTAMP: self.stamp, CMS: self.certificate}
+        there = {TEST_RESULT: True, OSCAL: True, TIMESTAMP: self.stamp, CMS: self.certificate}
         return tuple(name for name, made in there.items() if made)
 
 
@@ -89,11 +91,11 @@ def write(
     if not out.name.endswith(SUFFIX):
         raise InputError(f"{out}: expected a name that ends in {SUFFIX}")
     with events.stage(emit, "evidence") as note:
-        attached = attachments(scan, signer)
+        made = attachments(scan, signer)
         claim = predicate(
-            attached.report.findings,
-            attached.report.smoke,
-            arf=arf_names(attached.files),
+            made.report.findings,
+            made.report.smoke,
+            arf=arf_names(made.files),
             invocation=tuple(map(clean, scan.invocation)),
             nonce=nonce,
             version=version("hardpan"),
@@ -101,13 +103,16 @@ def write(
             siblings=terms.siblings,
             chain=terms.chain,
             runner=terms.runner,
-            host_proof=HOST_PROOF in attached.files,
+            host_proof=HOST_PROOF in made.files,
         )
-        digests = {name: sha256_bytes(data) for name, data in attached.files.items()}
+        digests = {name: sha256_bytes(data) for name, data in made.files.items()}
         note(f"signing a statement over {len(digests)} files")
         signed = sign(statement(claim, digests), signer)
-        report = attached.report
-        beside = {TEST_RESULT: _test_result(report, digests, signer)}
+        results = oscal_statement(made.files[RESULTS], name=RESULTS)
+        beside = {
+            TEST_RESULT: _test_result(made.report, digests, signer),
+            OSCAL: dsse(sign(results, signer)),
+        }
         bundle = signed.bundle
         if pq is not None:
             beside[PQ_ENVELOPE] = sign_dsse(signed.payload, pq)
@@ -118,7 +123,7 @@ def write(
             beside[TIMESTAMP] = terms.stamp(signed.signature)
             bundle = with_timestamp(bundle, beside[TIMESTAMP])
         proofs = dict(zip(UNSIGNED, (bundle, signed.payload, signed.signature), strict=True))
-        write_archive(out, {**attached.files, **beside, **proofs}.items())
+        write_archive(out, {**made.files, **beside, **proofs}.items())
         key = key_beside(out)
         write_atomic(key, signer.public.pem)
         if pq is not None:

@@ -8,12 +8,15 @@ digest is also that of the file, and ``cosign`` takes the same envelope.
 import json
 from typing import Final
 
-from hardpan.files import canonical_json, sha256_bytes
+from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing import Signed
+from scanners.report.base import FORMATS
 
 OSCAL_PREDICATE_TYPE: Final = (
     "https://oscal-compass.github.io/compliance-trestle/predicates/oscal-signing/v1"
 )
+
+RESULTS: Final = FORMATS["oscal-ar"].file
 
 
 def oscal_statement(document: bytes, *, name: str) -> bytes:
@@ -24,10 +27,15 @@ def oscal_statement(document: bytes, *, name: str) -> bytes:
     """
     if canonical_json(json.loads(document)) != document:
         raise ValueError(f"{name}: not in RFC 8785 form")
+    return statement_about(name, sha256_bytes(document))
+
+
+def statement_about(name: str, sha256: Sha256) -> bytes:
+    """The statement's bytes for a file that is in RFC 8785 form and has this digest."""
     return canonical_json(
         {
             "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{"name": name, "digest": {"sha256": sha256_bytes(document)}}],
+            "subject": [{"name": name, "digest": {"sha256": sha256}}],
             "predicateType": OSCAL_PREDICATE_TYPE,
             "predicate": {
                 "canonicalization": "RFC8785",

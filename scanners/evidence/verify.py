@@ -13,18 +13,21 @@ from pathlib import Path
 
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
-from hardpan.signing import Envelope, PublicKey, read_bundle
+from hardpan.signing import Envelope, PublicKey, read_bundle, read_dsse
 from scanners.evidence import claims, moments, outcome, signatures, witness
 from scanners.evidence.archive import Archive
-from scanners.evidence.bindings import SIBLINGS, TEST_RESULT, TIMESTAMP
+from scanners.evidence.bindings import OSCAL, SIBLINGS, TEST_RESULT, TIMESTAMP
 from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
+from scanners.evidence.oscal_statement import RESULTS, statement_about
 from scanners.evidence.policy import Key, Trust
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
 from scanners.report.documents import Findings, SmokeDocument
 
 _MAX_BUNDLE_BYTES = 12 << 20
 _MAX_TOKEN_BYTES = 64 << 10
+_MAX_OSCAL_BYTES = 64 << 10
 CHECKS = (
+    ("policy", "the policy itself is in force"),
     ("archive", "the file is an evidence archive, in the one form that hardpan writes"),
     ("bundle", "the Sigstore bundle is well formed"),
     ("signature", "a key trusted for scans signed the statement"),
@@ -32,20 +35,20 @@ CHECKS = (
     ("copies", "statement.json, statement.sig and evidence.tsr are the bundle's own"),
     ("files", "the attached files are exactly the listed ones, with their digests"),
     ("findings", "counts, rules and target agree between statement and findings"),
-    ("post-quantum", "a key trusted for it signed the same statement with ML-DSA"),
     ("test-result", "the second statement says what the findings say, by the same key"),
+    ("oscal", "the assessment results are signed once more for OSCAL tools, by the same key"),
     ("timestamp", "a trusted authority saw the signature, soon after the scan"),
-    ("cms", "openssl takes the CMS signature under the policy's certificates"),
     ("key-window", "the key was to be trusted when it signed"),
+    ("post-quantum", "a key trusted for it signed the same statement with ML-DSA"),
+    ("cms", "openssl takes the CMS signature under the policy's certificates"),
     ("time", "the scan's times are in order and not in the future"),
     ("age", "the scan is not older than the policy takes"),
     ("nonce", "the auditor's nonce is in the statement"),
     ("sequence", "the statement comes right after the last one of this host"),
-    ("host-proof", "the host itself signed nonce and findings with its host key"),
     ("target", "the host is one that the policy names"),
     ("content", "the SCAP content and profile are ones that the policy names"),
+    ("host-proof", "the host itself signed nonce and findings with its host key"),
     ("provenance", "a key trusted for builds vouches for the image the host booted"),
-    ("policy", "the policy itself is in force"),
     ("limits", "counts and score are within the policy's limits"),
 )
 """Check id -> what it says, in the order they run."""
@@ -128,6 +131,8 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         opened = _documents(archive, envelope, statement, run)
         with run.check("test-result", keep_going=True) as why:
             why(_check_test_result(archive, opened, public))
+        with run.check("oscal", keep_going=True) as why:
+            why(_check_oscal(archive, statement, public))
         at = _when(envelope, statement, key, trust, now, run)
         with run.check("post-quantum", keep_going=True) as why:
             why(signatures.judge(archive, envelope, statement.predicate, key, trust, at))
@@ -214,6 +219,16 @@ def _check_test_result(archive: Archive, opened: Opened, key: PublicKey) -> str:
     payload, _ = read_bundle(bundle, what=TEST_RESULT).opened(key)
     digests = {s.name: s.digest.sha256 for s in opened.statement.subject}
     outcome.check(payload, opened.findings, opened.smoke, digests)
+    return ""
+
+
+def _check_oscal(archive: Archive, statement: Statement, key: PublicKey) -> str:
+    if OSCAL not in statement.predicate.siblings:
+        return "skipped: evidence of an older hardpan, which wrote none"
+    envelope = read_dsse(archive.read(OSCAL, max_bytes=_MAX_OSCAL_BYTES), what=OSCAL)
+    payload, _ = envelope.opened(key)
+    if payload != statement_about(RESULTS, archive.sha256(RESULTS)):
+        raise TrustError(f"{OSCAL}: is not about {RESULTS}")
     return ""
 
 

@@ -262,7 +262,7 @@ def test_a_host_signs_with_the_key_it_showed(tmp_path: Path) -> None:
         local_sshd(tmp_path, instead=(Path("/etc/ssh"), etc)) as target,
         connect(target, timeout_s=20) as via,
     ):
-        proof = signed_by_host(via, b"said\n", timeout_s=30)
+        proof = signed_by_host(via, b"said\n", namespace=NAMESPACE, timeout_s=30)
         shown = via.host_key.fingerprint
     check_sshsig(proof, b"said\n", namespace=NAMESPACE, fingerprint=shown)
 
@@ -280,4 +280,4 @@ def test_a_host_whose_key_is_elsewhere_gives_no_proof(tmp_path: Path) -> None:
         local_sshd(tmp_path, instead=(Path("/etc/ssh"), empty)) as target,
         connect(target, timeout_s=20) as via,
     ):
-        assert signed_by_host(via, b"said\n", timeout_s=30) == b""
+        assert signed_by_host(via, b"said\n", namespace=NAMESPACE, timeout_s=30) == b""

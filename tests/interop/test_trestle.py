@@ -1,15 +1,18 @@
 """compliance-trestle imports and validates the OSCAL files and verifies their signature."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from hardpan.process import run
 from hardpan.signing import new_signer, sign
+from scanners.evidence.bindings import OSCAL
 from scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
 from tests.interop.conftest import Programs
 from tests.tooling.get_cosign import cosign
+from tests.unit.evidence import samples
 
 pytestmark = pytest.mark.interop
 
@@ -70,6 +73,25 @@ def test_trestle_verifies_the_signature_and_sees_a_change(
 
     assert changed != document
     assert "does not match" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("whose", ["ours", "given"])
+def test_trestle_verifies_what_lies_in_the_evidence(
+    programs: Programs, given: Path | None, tmp_path: Path, whose: str
+) -> None:
+    if whose == "given":
+        if given is None:
+            pytest.skip("no EVIDENCE=file was named")
+        evidence = given
+        key = given.with_name(given.name.removesuffix(".evidence.zip") + ".pub")
+    else:
+        signer = new_signer(tmp_path / "scan.pem")
+        evidence, key = samples.write(samples.scan(), signer, tmp_path), tmp_path / "scan.pub"
+    with zipfile.ZipFile(evidence) as archive:
+        archive.extractall(tmp_path / "e")
+    argv = ["verify", "--beta", "-f", _RESULTS, "--signature", OSCAL, "--public-key", key]
+
+    programs.run("trestle", *argv, cwd=tmp_path / "e")
 
 
 def test_cosign_verifies_the_same_signature(drawn: Path, tmp_path: Path) -> None:

@@ -22,15 +22,15 @@ from hardpan import events
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.signing import Signed, Signer, detached, load_signer, new_signer, sign, with_timestamp
 from scanners.commands.keys import KeyRing, new_keys
-from scanners.evidence import bundle, outcome
+from scanners.evidence import bundle
 from scanners.evidence.archive import write_archive
-from scanners.evidence.bindings import CMS, HOST_PROOF, TEST_RESULT, TIMESTAMP, Chain, challenge
+from scanners.evidence.bindings import CMS, HOST_PROOF, SIBLINGS, TIMESTAMP, Chain, challenge
 from scanners.evidence.policy import Trust, load_policy
-from scanners.report.documents import Findings, SmokeDocument
 from scanners.report.fill import findings
 from tests.tooling import sshsig
 from tests.tooling.tsa import POLICY, Tsa
 from tests.unit.evidence import samples
+from tests.unit.evidence.forge import with_siblings
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
@@ -38,7 +38,7 @@ STAMPED = FINISHED + timedelta(seconds=60)
 NONCE = "n" * 16
 BEFORE = sha256_bytes(b"the statement before")
 BUNDLE = "evidence.sigstore.json"
-UNSIGNED = (BUNDLE, "statement.json", "statement.sig", TEST_RESULT, TIMESTAMP, CMS)
+UNSIGNED = (BUNDLE, "statement.json", "statement.sig", *SIBLINGS)
 Files = dict[str, bytes]
 
 
@@ -134,7 +134,7 @@ class Workshop:
             TIMESTAMP: token,
             CMS: detached(data, by, _certificate(self.folder, by)),
         }
-        return _with_test_result(whole, by)
+        return with_siblings(whole, by)
 
     def relisted(self, changed: dict[str, bytes | None]) -> Files:
         """Files changed (None: removed), listed and signed again as if it were right."""
@@ -260,18 +260,6 @@ def _with_signature(payload: bytes, signature: bytes) -> Signed:
         },
     }
     return Signed(payload=payload, signature=signature, bundle=canonical_json(value))
-
-
-def _with_test_result(files: Files, signer: Signer) -> Files:
-    try:
-        found = Findings.model_validate_json(files["findings.json"])
-        smoke = SmokeDocument.model_validate_json(files["smoke.json"])
-        subject = json.loads(files["statement.json"])["subject"]
-        digests = {s["name"]: s["digest"]["sha256"] for s in subject}
-        made = sign(outcome.statement(found, smoke, digests), signer)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return files
-    return {**files, TEST_RESULT: made.bundle}
 
 
 def _certificate(folder: Path, signer: Signer) -> Path:

@@ -3,8 +3,11 @@
 import base64
 import json
 
+from hardpan.files import sha256_bytes
 from hardpan.signing import sign
-from tests.tamper.kit import TEST_RESULT, Evidence, canonical_json
+from scanners.evidence.bindings import OSCAL, TEST_RESULT
+from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
+from tests.tamper.kit import Evidence, canonical_json
 
 
 def _counts(w, **counts):
@@ -23,6 +26,15 @@ def _second(w):
     return Evidence(files=files)
 
 
+def _oscal(w, name, sha256, by=None):
+    made = dsse(sign(statement_about(name, sha256), by or w.scan))
+    return Evidence(files={**w.good, OSCAL: made})
+
+
+def _digest(w, name):
+    return sha256_bytes(w.good[name])
+
+
 VARIANTS = {
     "twin": lambda w: Evidence(files=w.changed(lambda s: None)),
     "better counts": lambda w: _counts(w, fail=0, **{"pass": 3}),
@@ -36,12 +48,12 @@ VARIANTS = {
     ),
     "the second statement says more": _second,
     "the second statement by another key": lambda w: Evidence(
-        files={
-            **w.good,
-            "evidence.test-result.sigstore.json": w.made(signer=w.evil)[
-                "evidence.test-result.sigstore.json"
-            ],
-        }
+        files={**w.good, TEST_RESULT: w.made(signer=w.evil)[TEST_RESULT]}
     ),
+    "the OSCAL statement about another file": lambda w: _oscal(
+        w, RESULTS, _digest(w, "findings.json")
+    ),
+    "the OSCAL statement under another name": lambda w: _oscal(w, "x.json", _digest(w, RESULTS)),
+    "the OSCAL statement by another key": lambda w: _oscal(w, RESULTS, _digest(w, RESULTS), w.evil),
     "the ARF says something else": lambda w: Evidence(files=w.relisted({"arf-1.xml": b"<arf/>"})),
 }

@@ -4,7 +4,8 @@ import json
 from dataclasses import replace
 
 from hardpan.signing import sign
-from tests.tamper.kit import BUNDLE, CMS, TEST_RESULT, TIMESTAMP, Evidence, drop
+from scanners.evidence.bindings import CMS, OSCAL, TEST_RESULT, TIMESTAMP
+from tests.tamper.kit import BUNDLE, Evidence, drop
 from tests.unit.evidence import samples
 
 
@@ -36,13 +37,14 @@ VARIANTS = {
         files=w.made(stamp=None), policy={"require_timestamp": None}
     ),
     "the timestamp's copy stripped": lambda w: Evidence(files=drop(w.good, TIMESTAMP)),
+    "the OSCAL statement stripped": lambda w: Evidence(files=drop(w.good, OSCAL)),
     "the CMS signature stripped": lambda w: Evidence(files=drop(w.good, CMS)),
     "never with CMS, and the policy wants it": lambda w: Evidence(
         files=w.made(certificate=False), policy={"require_cms": {"roots": w.tsa.pem}}
     ),
-    "a timestamp that was not promised": lambda w: _promises(w, TEST_RESULT, CMS),
+    "a timestamp that was not promised": lambda w: _promises(w, TEST_RESULT, OSCAL, CMS),
     "a sibling that may not be one": lambda w: _promises(
-        w, TEST_RESULT, CMS, TIMESTAMP, "report.html"
+        w, TEST_RESULT, OSCAL, CMS, TIMESTAMP, "report.html"
     ),
     "the image is not in the provenance": lambda w: _image(
         w, samples.image(w.build, sha256="0" * 64)

@@ -14,6 +14,8 @@ from hardpan.signing import Signer, load_signer, sign
 from scanners.commands.keys import KeyRing, new_keys
 from scanners.evidence import outcome
 from scanners.evidence.archive import write_archive
+from scanners.evidence.bindings import OSCAL, TEST_RESULT
+from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
 from scanners.evidence.policy import Trust, load_policy
 from scanners.evidence.verify import Verified, verify
 from scanners.report.documents import Findings, SmokeDocument
@@ -22,7 +24,6 @@ from tests.unit.evidence import samples
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 KEYS_MADE = datetime(2026, 11, 1, tzinfo=UTC)
 UNSIGNED = ("evidence.sigstore.json", "statement.json", "statement.sig")
-SIBLINGS = ("evidence.test-result.sigstore.json", "evidence.tsr", "statement.p7s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ class Lab:
         made = sign(data, signer or self.scan)
         proofs = dict(zip(UNSIGNED, (made.bundle, made.payload, made.signature), strict=True))
         whole = {**(files or self.files()), **proofs}
-        return self.put(_with_test_result(whole, signer or self.scan))
+        return self.put(with_siblings(whole, signer or self.scan))
 
     def with_files(self, changed: dict[str, bytes | None]) -> Path:
         """Files changed (None: removed) and everything signed again as if it were right."""
@@ -77,7 +78,7 @@ class Lab:
         statement["subject"] = [
             {"name": n, "digest": {"sha256": sha256_bytes(d)}}
             for n, d in sorted(files.items())
-            if n not in (*UNSIGNED, *SIBLINGS)
+            if n not in (*UNSIGNED, TEST_RESULT, OSCAL)
         ]
         return self.signed(statement, files)
 
@@ -92,8 +93,11 @@ class Lab:
         return verify(path, self.trust(extra), now=now)
 
 
-def _with_test_result(files: dict[str, bytes], signer: Signer) -> dict[str, bytes]:
-    """``files`` with the second statement made anew, where there is something to make it of."""
+def with_siblings(files: dict[str, bytes], signer: Signer) -> dict[str, bytes]:
+    """``files`` with the other statements made anew, where there is something to make them of."""
+    if RESULTS in files:
+        about = statement_about(RESULTS, sha256_bytes(files[RESULTS]))
+        files = {**files, OSCAL: dsse(sign(about, signer))}
     try:
         found = Findings.model_validate_json(files["findings.json"])
         smoke = (
@@ -106,7 +110,7 @@ def _with_test_result(files: dict[str, bytes], signer: Signer) -> dict[str, byte
         made = sign(outcome.statement(found, smoke, digests), signer)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return files
-    return {**files, SIBLINGS[0]: made.bundle}
+    return {**files, TEST_RESULT: made.bundle}
 
 
 def lab(folder: Path) -> Lab:

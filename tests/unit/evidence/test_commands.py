@@ -31,7 +31,7 @@ def test_verify_says_each_check_and_ends_with_0(
     out = capsys.readouterr().out
 
     assert code == Exit.DONE
-    assert out.splitlines()[0].startswith("ok    archive     ")
+    assert out.splitlines()[1].startswith("ok    archive      ")
     assert out.endswith("verdict: verified\n")
 
 
@@ -43,7 +43,7 @@ def test_verify_ends_with_1_when_a_limit_is_exceeded(
     out = capsys.readouterr().out
 
     assert code == Exit.FINDINGS
-    assert "OVER  limits      fail: 2, at most 0" in out
+    assert "OVER  limits       fail: 2, at most 0" in out
 
 
 def test_verify_ends_with_6_and_says_where(

@@ -12,11 +12,10 @@ from hardpan import cli, clock, events
 from hardpan.errors import Exit, InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.signing import detached, new_signer, read_bundle
-from scanners.collect import hostproof
 from scanners.collect.hostproof import script, signed_by_host
 from scanners.commands.terms import following, runner, stamp
 from scanners.evidence import bundle, outcome
-from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, TEST_RESULT, waivers
+from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, OSCAL, TEST_RESULT, waivers
 from scanners.evidence.policy import load_policy
 from scanners.evidence.verify import verify
 from scanners.model import Verdict
@@ -95,7 +94,7 @@ def test_the_statement_counts_waivers_and_names_the_first_to_end(lab: Lab) -> No
 
     assert claim["waivers"] == {"n": 1, "earliestExpiry": "2027-01-31"}
     assert waivers(findings(samples.scan(waivers={}))).earliest_expiry is None
-    assert claim["siblings"] == [TEST_RESULT]
+    assert claim["siblings"] == [TEST_RESULT, OSCAL]
     assert claim["chain"] is None
 
 
@@ -116,13 +115,14 @@ def test_evidence_without_the_new_fields_still_verifies(lab: Lab) -> None:
 
     statement = lab.statement()
     older(statement)
-    files = {n: d for n, d in lab.files().items() if n != TEST_RESULT}
-    path = lab.signed(statement, files)
-    path = lab.put({n: d for n, d in _files(path).items() if n != TEST_RESULT})
+    path = lab.signed(statement)
+    path = lab.put({n: d for n, d in _files(path).items() if n not in (TEST_RESULT, OSCAL)})
     outcomes = {o.id: o for o in lab.verify(path).outcomes}
 
     assert outcomes["test-result"].outcome == "skipped"
     assert "older hardpan" in outcomes["test-result"].why
+    assert outcomes["oscal"].outcome == "skipped"
+    assert "older hardpan" in outcomes["oscal"].why
     assert outcomes["host-proof"].why == "the host gave no signature by its host key"
 
 
@@ -218,12 +218,11 @@ def _via(answer: bytes | Exception, fingerprint: str = FINGERPRINT) -> tuple[Tra
 def test_the_host_is_asked_once_by_sudo_and_its_key_stays_there() -> None:
     via, seen = _via(b"-----BEGIN SSH SIGNATURE-----\nx")
 
-    assert signed_by_host(via, b"said", timeout_s=5).startswith(b"-----BEGIN")
+    assert signed_by_host(via, b"said", namespace=NAMESPACE, timeout_s=5).startswith(b"-----BEGIN")
     command, more = seen[0]
     assert (more["sudo"], more["stdin"]) == (True, b"said")
     assert "ssh-keygen -Y sign -n hardpan-evidence" in command
-    assert command == script(FINGERPRINT)
-    assert hostproof.NAMESPACE == NAMESPACE
+    assert command == script(FINGERPRINT, NAMESPACE)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +239,7 @@ def test_a_host_that_cannot_sign_is_scanned_all_the_same(
 ) -> None:
     via, seen = _via(answer, fingerprint)
 
-    assert signed_by_host(via, b"said", timeout_s=5) == b""
+    assert signed_by_host(via, b"said", namespace=NAMESPACE, timeout_s=5) == b""
     assert len(seen) == (fingerprint == FINGERPRINT)
 
 

@@ -11,10 +11,11 @@ import pytest
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.signing import new_signer, sign
+from scanners.evidence.bindings import OSCAL, TEST_RESULT
 from scanners.evidence.verify import CHECKS, RefusedError, open_unverified, verify
 from scanners.model import Verdict
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, SIBLINGS, UNSIGNED, Lab, b64, edit_bundle
+from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle
 
 
 def _refused(lab: Lab, path: Path, check: str, said: str, extra: str = "") -> None:
@@ -426,4 +427,4 @@ def _files(path: Path) -> dict[str, bytes]:
 def test_the_unsigned_files_are_only_the_signature_and_its_copies(lab: Lab) -> None:
     listed = {s["name"] for s in lab.statement()["subject"]}
 
-    assert set(lab.files()) - listed == {*UNSIGNED, SIBLINGS[0]}
+    assert set(lab.files()) - listed == {*UNSIGNED, TEST_RESULT, OSCAL}
