@@ -56,12 +56,20 @@ def given() -> Path | None:
 def drawn(
     request: pytest.FixtureRequest, given: Path | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder with every format of one scan."""
+    """A folder with every format of one scan; of the named evidence, as it is attached there."""
     folder = tmp_path_factory.mktemp(str(request.param))
     report = _given(given) if request.param == "given" else _sample(str(request.param))
+    attached = unpacked(given) if given and request.param == "given" else {}
     for name in DRAWN:
-        (folder / FORMATS[name].file).write_bytes(renderer(name).render(report))
+        file = FORMATS[name].file
+        (folder / file).write_bytes(attached.get(file) or renderer(name).render(report))
     return folder
+
+
+def unpacked(evidence: Path) -> dict[str, bytes]:
+    """The files in evidence."""
+    with zipfile.ZipFile(evidence) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _sample(name: str) -> Report:
@@ -78,10 +86,10 @@ def _sample(name: str) -> Report:
 def _given(evidence: Path | None) -> Report:
     if evidence is None:
         pytest.skip("no EVIDENCE=file was named")
-    with zipfile.ZipFile(evidence) as archive:
-        smoke = "smoke.json" in archive.namelist()
-        return replace(
-            report_of(samples.scan()),
-            findings=Findings.model_validate_json(archive.read("findings.json")),
-            smoke=SmokeDocument.model_validate_json(archive.read("smoke.json")) if smoke else None,
-        )
+    files = unpacked(evidence)
+    smoke = files.get("smoke.json")
+    return replace(
+        report_of(samples.scan()),
+        findings=Findings.model_validate_json(files["findings.json"]),
+        smoke=None if smoke is None else SmokeDocument.model_validate_json(smoke),
+    )

@@ -12,5 +12,5 @@ $(NPM_ROOM)/node_modules/.done: $(NPM_ROOM)/package.json $(NPM_ROOM)/package-loc
 	touch $@
 
 .PHONY: test-interop-npm
-test-interop-npm: setup-interop-npm ## checklists and HDF as foreign readers see them; nothing skips
-	HARDPAN_INTEROP=required $(BIN)/pytest tests/interop/test_npm_readers.py -q
+test-interop-npm: setup-interop-npm ## checklists and HDF as foreign readers see them (EVIDENCE=file: that too)
+	HARDPAN_INTEROP=required HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop/test_npm_readers.py -q

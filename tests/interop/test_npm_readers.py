@@ -12,6 +12,8 @@ from scanners.model import Verdict
 from scanners.report import requirements
 from scanners.report.base import FORMATS, Report, renderer
 from scanners.report.counting import categories
+from scanners.report.documents import Findings
+from tests.interop.conftest import unpacked
 from tests.interop.npm_readers import imported, readers, saf
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
@@ -105,6 +107,31 @@ def test_saf_counts_what_hardpan_counts(report: Report, tmp_path: Path) -> None:
     assert not_reviewed == sum(t.not_reviewed for t in by.values())
     assert summary["failed"]["high"] == by["I"].open
     assert summary["error"]["total"] > 0
+
+
+def test_the_checklists_and_hdf_of_the_named_evidence_are_read_as_they_are(
+    given: Path | None, tmp_path: Path
+) -> None:
+    if given is None:
+        pytest.skip("no EVIDENCE=file was named")
+    files = unpacked(given)
+    found = Findings.model_validate_json(files["findings.json"])
+    stig = requirements.known_stig(found)
+    judged = requirements.judged(found, stig)
+    expected = {j.requirement.rule_id: RESULTS[j.status] for j in judged}
+    passed = sum(j.status == requirements.Status.NOT_A_FINDING for j in judged)
+    passed += sum(r.verdict == "pass" for r in requirements.unassigned(found, stig))
+
+    for name in ("cklb", "ckl"):
+        path = tmp_path / FORMATS[name].file
+        path.write_bytes(files[path.name])
+        (checklist,) = imported(readers(), path)["checklists"]
+        assert {r["ruleId"]: r["result"] for r in checklist["reviews"]} == expected
+    hdf = tmp_path / FORMATS["hdf"].file
+    hdf.write_bytes(files[hdf.name])
+    said = saf(readers(), tmp_path, "view", "summary", "--input", hdf, "--format", "json")
+    (summary,) = json.loads(said.stdout[said.stdout.index("[") :])
+    assert summary["passed"]["total"] == passed > 0
 
 
 @pytest.mark.parametrize(("spare", "code"), [(0, 0), (-1, 1)])
