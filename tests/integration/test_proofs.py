@@ -22,8 +22,11 @@ from scanners.evidence.bindings import NAMESPACE
 from scanners.evidence.verify import RefusedError, verify
 from scanners.transport import connect
 from tests.integration.local_sshd import local_sshd
+from tests.tamper.judge import TYPE
 from tests.tamper.kit import NOW, Evidence, Workshop, packed
 from tests.tamper.kit import workshop as make
+from tests.tooling.get_cosign import cosign
+from tests.tooling.tsa import Tsa as Authority
 from tests.unit.evidence import samples
 
 pytestmark = pytest.mark.integration
@@ -229,6 +232,28 @@ def test_openssl_takes_the_cms_signature_and_hardpan_asks_it(
     path = packed(Evidence(files=swapped), tmp_path / "x.evidence.zip")
     with pytest.raises(RefusedError, match=r"statement\.p7s: openssl does not take it"):
         verify(path, workshop.trust(asked), now=NOW)
+
+
+def test_cosign_holds_the_timestamp_against_the_authority_it_is_given(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    program = cosign()
+    if program is None:
+        pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
+    folder = _unpacked(workshop, tmp_path)
+
+    def says(roots: str) -> int:
+        pem, root = tmp_path / "tsa.pem", tmp_path / "root.json"
+        pem.write_text(roots)
+        chain = ["--timestamp-certificate-chain", pem, "--out", root]
+        run([program, "trusted-root", "create", *chain], timeout_s=60)
+        argv: list[Any] = [program, "verify-blob-attestation", "--key", tmp_path / "scan.pub"]
+        argv += ["--insecure-ignore-tlog", "--use-signed-timestamps", "--new-bundle-format"]
+        argv += ["--trusted-root", root, "--type", TYPE, "--bundle", "evidence.sigstore.json"]
+        return run([*argv, "findings.json"], timeout_s=60, ok=(0, 1), cwd=folder).returncode
+
+    assert says(workshop.tsa.pem) == 0
+    assert says(Authority().pem) == 1
 
 
 def test_the_attached_script_holds_its_own_folder_against_a_key(
