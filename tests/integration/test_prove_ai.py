@@ -27,7 +27,7 @@ def test_it_is_in_fips_mode_and_chats(proved_ai: Proved) -> None:
     smoke = read(proved_ai, "smoke.json")
     names = [m["name"] for m in smoke["measures"]]  # type: ignore[attr-defined]
 
-    assert read(proved_ai, "findings.json")["target"]["fipsKernelFlag"] is True  # type: ignore[index]
+    assert read(proved_ai, "findings.json")["host"]["fipsKernelFlag"] is True  # type: ignore[index]
     assert smoke["verdict"] == "pass"
     assert "chat, time to first token" in names
 
