@@ -10,6 +10,7 @@ from hardpan.files import write_atomic
 from hardpan.terminal import err, plain, say
 from scanners.commands.vouched import of_the_past, read, side
 from scanners.evidence.policy import Trust, load_policy
+from scanners.evidence.promised import promised_by
 from scanners.evidence.statement import PREDICATE_TYPE
 from scanners.evidence.verify import Verified, verify
 from scanners.history.diff import diff
@@ -56,6 +57,7 @@ def export(
             smoke=verified.smoke,
             signer_sha256=verified.signer_sha256,
             predicate_type=PREDICATE_TYPE,
+            promises=promised_by(verified.statement.predicate),
             changes=None if since is None else _changes(since, evidence, verified, trust),
         )
     )

@@ -112,7 +112,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
         )
         nonce = options["nonce"]
         bundle.write(made, by.scan, output, emit, nonce=nonce, pq=by.pq, terms=terms)
-    report = bundle.attachments(made, by.scan).report
+    report = bundle.report_of(made, by.scan)
     _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
     return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)
 

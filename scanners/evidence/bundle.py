@@ -25,6 +25,7 @@ from scanners.evidence.bindings import (
 )
 from scanners.evidence.guide import guide, script
 from scanners.evidence.oscal_statement import RESULTS, dsse, oscal_statement
+from scanners.evidence.promised import promises
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
 from scanners.report.base import FORMATS, Report, attached
@@ -39,14 +40,6 @@ PQ_ENVELOPE = "evidence.mldsa.dsse.json"
 
 PROVENANCE = "provenance.sigstore.json"
 SUFFIX = ".evidence.zip"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attachments:
-    """The files that the statement will be about, and how to write it."""
-
-    files: Mapping[str, bytes]
-    report: Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +84,12 @@ def write(
     if not out.name.endswith(SUFFIX):
         raise InputError(f"{out}: expected a name that ends in {SUFFIX}")
     with events.stage(emit, "evidence") as note:
-        made = attachments(scan, signer)
+        report = report_of(scan, signer, pq=pq, terms=terms)
+        files = attachments(scan, report)
         claim = predicate(
-            made.report.findings,
-            made.report.smoke,
-            arf=arf_names(made.files),
+            report.findings,
+            report.smoke,
+            arf=arf_names(files),
             invocation=tuple(map(clean, scan.invocation)),
             nonce=nonce,
             version=version("hardpan"),
@@ -103,14 +97,14 @@ def write(
             siblings=terms.siblings,
             chain=terms.chain,
             runner=terms.runner,
-            host_proof=HOST_PROOF in made.files,
+            host_proof=HOST_PROOF in files,
         )
-        digests = {name: sha256_bytes(data) for name, data in made.files.items()}
+        digests = {name: sha256_bytes(data) for name, data in files.items()}
         note(f"signing a statement over {len(digests)} files")
         signed = sign(statement(claim, digests), signer)
-        results = oscal_statement(made.files[RESULTS], name=RESULTS)
+        results = oscal_statement(files[RESULTS], name=RESULTS)
         beside = {
-            TEST_RESULT: _test_result(made.report, digests, signer),
+            TEST_RESULT: _test_result(report, digests, signer),
             OSCAL: dsse(sign(results, signer)),
         }
         bundle = signed.bundle
@@ -123,7 +117,7 @@ def write(
             beside[TIMESTAMP] = terms.stamp(signed.signature)
             bundle = with_timestamp(bundle, beside[TIMESTAMP])
         proofs = dict(zip(UNSIGNED, (bundle, signed.payload, signed.signature), strict=True))
-        write_archive(out, {**made.files, **beside, **proofs}.items())
+        write_archive(out, {**files, **beside, **proofs}.items())
         key = key_beside(out)
         write_atomic(key, signer.public.pem)
         if pq is not None:
@@ -156,18 +150,29 @@ def arf_names(names: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(sorted(n for n in names if fnmatchcase(n.rpartition("/")[2], "arf*.xml")))
 
 
-def attachments(scan: Scan, signer: Signer) -> Attachments:
-    """The files that go beside the statement.
-
-    Raises:
-        InputError: the scan attaches a file under a name that is taken.
-    """
-    report = Report(
+def report_of(
+    scan: Scan,
+    signer: Signer,
+    *,
+    pq: Signer | None = None,
+    terms: Terms = Terms(),  # frozen
+) -> Report:
+    """What the reports are drawn from, the promises of the statement to come included."""
+    return Report(
         findings=findings(scan),
         smoke=None if scan.smoke is None else smoke(scan.smoke),
         signer_sha256=signer.public.sha256,
         predicate_type=PREDICATE_TYPE,
+        promises=promises(expected(signer, pq), terms.siblings, host_proof=HOST_PROOF in scan.raw),
     )
+
+
+def attachments(scan: Scan, report: Report) -> dict[str, bytes]:
+    """The files that the statement will be about, drawn from ``report``.
+
+    Raises:
+        InputError: the scan attaches a file under a name that is taken.
+    """
     files = {
         **attached(report),
         "VERIFY.md": guide(report).encode(),
@@ -183,4 +188,4 @@ def attachments(scan: Scan, signer: Signer) -> Attachments:
     taken = sorted({*files, *ours, *drawn} & set(scan.raw))
     if taken:
         raise InputError(f"{taken[0]}: this name in the evidence is taken")
-    return Attachments(files={**files, **scan.raw}, report=report)
+    return {**files, **scan.raw}

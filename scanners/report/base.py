@@ -7,6 +7,7 @@ from typing import Protocol, cast
 from hardpan.errors import InputError
 from scanners.report.changes import Changes
 from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.promises import Promises
 from scanners.stig.table import stig_for
 
 
@@ -21,6 +22,9 @@ class Report:
 
     predicate_type: str
     """Type of the signed statement, as ``cosign --type`` wants it."""
+
+    promises: Promises | None = None
+    """How that evidence is to be signed; None where nobody said."""
 
     changes: Changes | None = None
     """Only where it is drawn beside older evidence (``export --since``); evidence has none."""

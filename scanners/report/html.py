@@ -53,6 +53,7 @@ class Html:
                 smoke=report.smoke,
                 changes=report.changes,
                 signer_sha256=report.signer_sha256,
+                promises=report.promises,
                 predicate_type=report.predicate_type,
                 css=css,
                 js=js,

@@ -19,6 +19,7 @@ from scanners.paired.conflicts import conflicts
 from scanners.report.base import Report
 from scanners.report.changes import Changes, Fact, RuleChange
 from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.promises import Promises
 
 PLACE = Path(__file__).parents[1] / "data" / "page" / "sample.json.gz"
 
@@ -31,6 +32,12 @@ def load() -> Report:
         smoke=SmokeDocument.model_validate_json(json.dumps(kept["smoke"])),
         signer_sha256=_digest("key"),
         predicate_type="https://hardpan.dev/attestation/compliance-scan/v1",
+        promises=Promises(
+            algorithm="ecdsa-p256-sha256",
+            post_quantum="ml-dsa-65",
+            timestamp=True,
+            host_proof=True,
+        ),
     )
 
 

@@ -28,7 +28,7 @@ def main() -> None:
 
 def _light(page: Browser, file: Path) -> None:
     _scheme(page, "light")
-    page.size(1280, 1180)
+    page.size(1280, 1440)
     page.go(file.as_uri())
     page.picture(DOCS / "report.png")
 

@@ -12,7 +12,10 @@ from tests.unit.evidence.forge import Lab
 
 
 def test_the_same_scan_gives_the_same_statement(lab: Lab, tmp_path: Path) -> None:
-    files = [bundle.attachments(samples.scan(), lab.scan).files for _ in range(2)]
+    files = [
+        bundle.attachments(made, bundle.report_of(made, lab.scan))
+        for made in (samples.scan(), samples.scan())
+    ]
 
     assert files[0] == files[1]
 

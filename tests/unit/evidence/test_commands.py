@@ -1,16 +1,24 @@
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from hardpan import cli, clock
+from hardpan import cli, clock, events
 from hardpan.errors import Exit
-from hardpan.signing import new_signer
+from hardpan.files import canonical_json, sha256_bytes
+from hardpan.signing import load_pq_signer, load_signer, new_signer
+from scanners.commands.keys import new_keys
+from scanners.evidence import bundle
+from scanners.evidence.bindings import HOST_PROOF, challenge
 from scanners.evidence.policy import load_policy
+from scanners.report import fill
 from scanners.report.base import FORMATS
+from tests.tooling import sshsig
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, Lab
+from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +140,33 @@ def test_export_draws_what_the_evidence_carries(
     assert cli.run([*arguments, "-o", str(tmp_path / "made")]) == Exit.DONE
     assert drawn == (tmp_path / "made").read_bytes()
     assert drawn == carried or not FORMATS[name].attached
+
+
+def test_the_page_drawn_again_tells_the_same_promises(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    ring = new_keys(tmp_path / "keys", now=KEYS_MADE, pq_alg="ml-dsa-65")
+    assert ring.pq is not None
+    host = ec.generate_private_key(ec.SECP256R1())
+    machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(host))
+    made = samples.scan(host=machine)
+    findings = sha256_bytes(canonical_json(fill.findings(made).data()))
+    proof = sshsig.signature(host, challenge("", machine.boot_id, findings))
+    whole = bundle.write(
+        replace(made, raw={**made.raw, HOST_PROOF: proof}),
+        load_signer(ring.scan),
+        tmp_path / "lab.evidence.zip",
+        events.silent,
+        pq=load_pq_signer(ring.pq),
+        terms=bundle.Terms(stamp=lambda _signature: b"for this policy to ignore"),
+    )
+    with zipfile.ZipFile(whole) as z:
+        carried = z.read("report.html")
+
+    assert cli.run(["export", str(whole), "--policy", str(ring.policy), "--as", "html"]) == 0
+    assert capsysbinary.readouterr().out == carried
+    for said in ("promised: ml-dsa-65", "promised: an authority's", "promised: by the host key"):
+        assert said in carried.decode()
 
 
 def test_export_says_when_there_is_no_checklist_to_draw(

@@ -15,6 +15,7 @@ from scanners.report import charts, fill, rows
 from scanners.report.base import Report, renderer
 from scanners.report.changes import Changes, Fact, RuleChange
 from scanners.report.documents import MeasurePart, SmokeDocument
+from scanners.report.promises import Promises
 from tests.tooling import page_sample
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import evil, report_of
@@ -116,6 +117,63 @@ def test_the_trust_panel_comes_before_the_findings_and_names_the_key() -> None:
     assert "on (kernel flag) a setting of this host; it is not FIPS validation" in _text(trust)
     assert re.search(r"FIPS validation \d of 5 modules runs? a build", _text(trust))
     assert "FIPS validation not looked at" in _text(_tree(_drawn(samples.scan(fips=None))))
+
+
+ECDSA = Promises(algorithm="ecdsa-p256-sha256")
+
+
+@pytest.mark.parametrize(
+    ("promises", "rows"),
+    [
+        (
+            ECDSA,
+            {
+                "Signing key": f"ecdsa-p256-sha256, sha256:{'ab' * 32}",
+                "Second signature": "none promised no post-quantum signature is expected",
+                "Timestamp": "none promised that it was signed then, the signer alone says",
+                "Host's signature": "none promised what is said of the host, the scanning station",
+            },
+        ),
+        (
+            replace(ECDSA, post_quantum="ml-dsa-87", timestamp=True, host_proof=True),
+            {
+                "Signing key": f"ecdsa-p256-sha256, sha256:{'ab' * 32}",
+                "Second signature": "promised: ml-dsa-87, post-quantum",
+                "Timestamp": "promised: an authority's word on when it saw the signature",
+                "Host's signature": f"promised: by the host key {samples.HOST_KEY}",
+            },
+        ),
+        (
+            replace(ECDSA, algorithm="rsa-pkcs1v15-sha256", timestamp=True),
+            {
+                "Signing key": "rsa-pkcs1v15-sha256, sha256:",
+                "Second signature": "none promised",
+                "Timestamp": "promised: ",
+                "Host's signature": "none promised",
+            },
+        ),
+    ],
+)
+def test_the_trust_panel_tells_what_the_statement_promises(
+    promises: Promises, rows: dict[str, str]
+) -> None:
+    page = _page(replace(report_of(samples.scan()), promises=promises))
+    trust = _tree(page).get_element_by_id("trust")
+    told = dict(
+        zip(map(_text, trust.xpath(".//dt")), map(_text, trust.xpath(".//dd")), strict=True)
+    )
+
+    assert {name: told[name][: len(said)] for name, said in rows.items()} == rows
+    assert list(told)[:5] == ["Signing key", "Second signature", "When", "Timestamp", "Host"]
+    assert "whether it is there and holds, hardpan verify judges" in _text(trust)
+    assert not re.search(r"\b(verified|valid|genuine)\b", _text(trust))
+
+
+def test_a_page_whose_promises_nobody_told_says_nothing_of_them() -> None:
+    trust = _tree(_drawn(samples.scan())).get_element_by_id("trust")
+
+    assert _text(trust.xpath(".//dd")[0]).startswith(f"sha256:{'ab' * 32}")
+    assert "romised" not in _text(trust)
 
 
 def test_the_page_tells_before_after_open_and_waived() -> None:
