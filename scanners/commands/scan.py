@@ -28,7 +28,12 @@ _SEVERITIES = ("low", "medium", "high")
 @click.command()
 @click.argument("target")
 @click.option("--profile", "profile_name", required=True, help="Profile: a shipped name or a file.")
-@click.option("-o", "--output", required=True, type=_PATH, help="FILE.evidence.zip to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=_PATH,
+    help="FILE.evidence.zip to write; HOST-PROFILE-TIME.evidence.zip in this folder by default.",
+)
 @signers.key_options(required=True)
 @click.option("--content", type=_PATH, help="SCAP data stream; the newest by default.")
 @click.option("--ssh-config", type=_PATH, help="OpenSSH client config to take settings from.")
@@ -69,9 +74,9 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
     Exits with 0 when it is compliant (see --fail-on), 1 when not, 4 when a tool failed,
     5 when the target cannot be reached, 6 when its host key is not the known one.
     """
-    output: Path = options["output"]
-    if not output.name.endswith(bundle.SUFFIX):
-        raise InputError(f"{output}: expected a name that ends in {bundle.SUFFIX}")
+    given: Path | None = options["output"]
+    if given is not None and not given.name.endswith(bundle.SUFFIX):
+        raise InputError(f"{given}: expected a name that ends in {bundle.SUFFIX}")
     profile = load(profile_name)
     by = signers.load(options)
     stamping = stamp(options["tsa"])
@@ -110,9 +115,10 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             chain=following(options["previous"], made.host.host_key_sha256),
             runner=runner(),
         )
+        report = bundle.report_of(made, by.scan)
+        output = given or Path(bundle.usual_name(report.findings))
         nonce = options["nonce"]
         bundle.write(made, by.scan, output, emit, nonce=nonce, pq=by.pq, terms=terms)
-    report = bundle.report_of(made, by.scan)
     _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
     return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)
 

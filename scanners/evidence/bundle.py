@@ -1,5 +1,6 @@
 """From a scan to one signed evidence file."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -29,6 +30,7 @@ from scanners.evidence.promised import promises
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
 from scanners.report.base import FORMATS, Report, attached
+from scanners.report.documents import Findings
 from scanners.report.fill import clean, findings, smoke
 
 BUNDLE = "evidence.sigstore.json"
@@ -40,6 +42,8 @@ PQ_ENVELOPE = "evidence.mldsa.dsse.json"
 
 PROVENANCE = "provenance.sigstore.json"
 SUFFIX = ".evidence.zip"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
+_LONGEST_PART = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,21 @@ def _test_result(report: Report, digests: Mapping[str, str], signer: Signer) -> 
 def key_beside(evidence: Path) -> Path:
     """Where the public key lies for those who fetch it: a convenience, never trusted."""
     return evidence.with_name(evidence.name.removesuffix(SUFFIX) + ".pub")
+
+
+def usual_name(found: Findings) -> str:
+    """``host-profile-time.evidence.zip``: what evidence is called where nobody names it.
+
+    NOTE: the host says its own name. What stays of it can lead to no other folder, is no
+    hidden file and no option of a program that is given it.
+    """
+    ended = found.finished.replace("-", "").replace(":", "")
+    return f"{_part(found.host.hostname)}-{_part(found.profile)}-{ended}{SUFFIX}"
+
+
+def _part(text: str) -> str:
+    kept = _NOT_IN_NAMES.sub("-", text).strip("-._")[:_LONGEST_PART].rstrip("-._")
+    return kept or "unnamed"
 
 
 def arf_names(names: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hardpan import events
 from hardpan.errors import InputError
 from hardpan.events import Event
 from scanners.evidence import bundle
+from scanners.report import fill
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab
 
@@ -53,6 +55,38 @@ def test_a_name_that_is_taken_or_unsafe_is_refused(lab: Lab, tmp_path: Path) -> 
         with pytest.raises(InputError, match=said):
             samples.write(made, lab.scan, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("hostname", "kept"),
+    [
+        ("inference-07", "inference-07"),
+        ("db_1.site.example", "db_1.site.example"),
+        ("../../etc/cron.d/x", "etc-cron.d-x"),
+        ("/root/.ssh/authorized_keys", "root-.ssh-authorized_keys"),
+        ("..\\..\\C:\\x", "C-x"),
+        ("-rf", "rf"),
+        ("--output=x", "output-x"),
+        (".bashrc", "bashrc"),
+        ("<script>alert(1)</script>", "script-alert-1-script"),
+        ("$(id);`id`|x&", "id-id-x"),
+        ("a\nb\x00c\x1b[31m\u202edcba", "a-b-c-31m-dcba"),
+        ("h\u00f6st \u0665", "h-st"),
+        ("%2e%2e%2f*?", "2e-2e-2f"),
+        ("a" * 300, "a" * 64),
+        ("a" * 63 + ".b", "a" * 63),
+        ("", "unnamed"),
+        ("..", "unnamed"),
+        ("\u2026/", "unnamed"),
+    ],
+)
+def test_the_usual_name_is_a_plain_one_whatever_the_host_is_called(
+    hostname: str, kept: str
+) -> None:
+    host = replace(samples.HOST, hostname=hostname)
+    found = fill.findings(samples.scan(host=host, profile="rocky9-stig"))
+
+    assert bundle.usual_name(found) == f"{kept}-rocky9-stig-20261121T040500Z.evidence.zip"
 
 
 def test_another_suffix_is_refused(lab: Lab, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from hardpan import cli, clock, events
 from hardpan.errors import Exit
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.signing import load_pq_signer, load_signer, new_signer
+from scanners import pipeline
 from scanners.commands.keys import new_keys
+from scanners.content import datastream
 from scanners.evidence import bundle
 from scanners.evidence.bindings import HOST_PROOF, challenge
 from scanners.evidence.policy import load_policy
@@ -257,6 +259,44 @@ def test_keys_show_pem_is_what_a_pub_file_holds(
     assert cli.run(["keys", "show", "--pem", str(public)]) == Exit.DONE
     assert capsys.readouterr().out == public.read_text()
     assert cli.run(["keys", "show", "tpm:0x1"]) == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ([], "etc-x-lab-stig-20261121T040500Z"),
+        (["-o", "mine.evidence.zip"], "mine"),
+    ],
+)
+def test_scan_names_its_evidence_by_host_profile_and_time_unless_told(
+    lab: Lab,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    name: str,
+) -> None:
+    host = replace(samples.HOST, hostname="../../etc/x")
+    made = samples.scan(host=host, profile="lab-stig")
+    monkeypatch.setattr(pipeline, "scan", lambda _request, _emit: made)
+    monkeypatch.setattr(datastream, "from_file", lambda _file: None)
+    monkeypatch.chdir(tmp_path)
+    scan = ["scan", "host.invalid", "--profile", "lab-stig", "--content", "x.xml", "-q"]
+    scan += ["--key", str(lab.ring.scan), "--known-hosts", str(lab.ring.policy), "--json"]
+
+    assert cli.run([*scan, *more]) == Exit.FINDINGS
+    assert json.loads(capsys.readouterr().out)["evidence"] == f"{name}.evidence.zip"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{name}.evidence.zip", f"{name}.pub"]
+
+
+def test_scan_refuses_a_name_of_another_kind(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "x.zip")
+    scan = ["scan", "host.invalid", "--profile", "lab-stig", "--key", str(lab.ring.scan)]
+
+    assert cli.run([*scan, "-o", out]) == Exit.INPUT
+    assert "x.zip: expected a name that ends in .evidence.zip" in capsys.readouterr().err
 
 
 def test_scan_refuses_a_key_that_cannot_sign_before_it_looks_for_the_host(
