@@ -1,4 +1,5 @@
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from scanners.report import fill, summary
 from scanners.report.base import FORMATS, Report, renderer
 from tests.unit.evidence import samples
 
+DOCS = Path(__file__).parents[3] / "docs" / "formats.md"
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b\x00&amp;]]>"
 
 
@@ -99,6 +101,24 @@ def test_every_report_in_the_table_draws_every_scan_twice_alike(name: str, scan:
     assert drawn == renderer(name).render(report_of(scan))
     assert b"\x1b" not in drawn
     assert b"\x00" not in drawn
+
+
+def test_the_docs_have_one_row_for_every_format_of_the_table() -> None:
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")[1:4]]
+        for line in DOCS.read_text("utf-8").partition("## ")[0].splitlines()
+        if line.startswith("| `") and not line.startswith("| `--as`")
+    ]
+    found = {name: (file, carried.partition(" ")[0].strip(",")) for name, file, carried in rows}
+
+    assert len(rows) == len(found)
+    assert found == {
+        name: (
+            f.file,
+            "never" if not f.attached else "with" if f.of_smoke or f.of_stig else "always",
+        )
+        for name, f in FORMATS.items()
+    }
 
 
 def test_an_unknown_format_is_an_input_error() -> None:
