@@ -19,7 +19,7 @@ from scanners.history.model import Diff
 from scanners.history.store import Store
 from scanners.history.wording import headline, short
 from scanners.report import summary
-from scanners.report.documents import SEVERITIES
+from scanners.report.fields import SEVERITIES
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _BY_NAME = click.option(

@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scanners.report.documents import Document, Findings, HexDigest, Many, Rule
+from scanners.report.documents import Findings
+from scanners.report.fields import Document, HexDigest, Many
+from scanners.report.parts import Rule
 
 TEST_RESULT = "evidence.test-result.sigstore.json"
 OSCAL = "assessment-results.dsse.json"

@@ -24,7 +24,8 @@ from scanners.evidence.statement import (
     selected_rules_sha256,
 )
 from scanners.paired.verdict import weighed
-from scanners.report.documents import VERDICTS, Findings, SmokeDocument
+from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.fields import VERDICTS
 
 _MAX_DOCUMENT_BYTES = 64 << 20
 _MAX_PROVENANCE_BYTES = 12 << 20

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hardpan.errors import InputError
 from hardpan.signing import ALGORITHMS, Authority, PublicKey, authority, parse_public
-from scanners.report.documents import HexDigest, PairVerdictName, Severity, VerdictName
+from scanners.report.fields import HexDigest, PairVerdictName, Severity, VerdictName
 
 _MAX_BYTES = 1 << 20
 Place = tuple[str | int, ...]

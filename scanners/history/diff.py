@@ -20,14 +20,9 @@ from scanners.history.model import (
     Waivers,
 )
 from scanners.report.changes import RuleChange
-from scanners.report.documents import (
-    OPEN,
-    SEVERITIES,
-    Findings,
-    PairPart,
-    Rule,
-    SmokeDocument,
-)
+from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.fields import OPEN, SEVERITIES
+from scanners.report.parts import PairPart, Rule
 
 PASSED = frozenset({"pass", "fixed"})
 _WORST = ("error", "failed", "skipped", "passed")

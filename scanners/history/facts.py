@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from scanners.history.model import Count, Figure
 from scanners.report.changes import Fact
-from scanners.report.documents import SEVERITIES, VERDICTS, Findings, Number, SmokeDocument
+from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.fields import SEVERITIES, VERDICTS, Number
 
 _MOST_PERCENT = 1_000_000
 

@@ -12,7 +12,8 @@ from scanners.history.chain import OWN, Row, begin, row_hash
 from scanners.history.diff import Side
 from scanners.history.record import pack, unpack
 from scanners.history.store import Store
-from scanners.report.documents import OPEN, Findings
+from scanners.report.documents import Findings
+from scanners.report.fields import OPEN
 
 _MAX_STATEMENT_BYTES = 8 << 20
 _MOST_TEXT = 400

@@ -1,13 +1,8 @@
 """What changed from one scan to the next: frozen, and JSON by ``data()``."""
 
 from scanners.report.changes import Fact, RuleChange
-from scanners.report.documents import (
-    Document,
-    Many,
-    Number,
-    Severity,
-    WaiverPart,
-)
+from scanners.report.fields import Document, Many, Number, Severity
+from scanners.report.parts import WaiverPart
 
 
 class Point(Document):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from profiles.model import RULE_PREFIX
 from scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
 from scanners.report.changes import Changes, RuleChange
-from scanners.report.documents import Number, WaiverPart
+from scanners.report.fields import Number
+from scanners.report.parts import WaiverPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,25 +8,19 @@ from typing import cast, get_args
 from profiles.model import RULE_PREFIX
 from scanners.fips.wording import wording
 from scanners.model import Half, Held, Pair, Scan, Smoke, Waiver
-from scanners.report.documents import (
-    VERDICTS,
+from scanners.report.documents import Findings, MeasurePart, SmokeDocument
+from scanners.report.fields import VERDICTS, Number, Outcome, Severity, VerdictName
+from scanners.report.parts import (
     CheckPart,
     ContentPart,
-    Findings,
     FipsPart,
     HalfPart,
     HostPart,
     ImagePart,
-    MeasurePart,
-    Number,
-    Outcome,
     PairedPart,
     PairPart,
     Rule,
-    Severity,
-    SmokeDocument,
     StigPart,
-    VerdictName,
     WaiverPart,
 )
 from scanners.stig.table import stig_for

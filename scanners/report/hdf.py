@@ -12,7 +12,8 @@ from typing import Literal
 
 from hardpan.files import canonical_json
 from scanners.report.base import Report
-from scanners.report.documents import Findings, Rule
+from scanners.report.documents import Findings
+from scanners.report.parts import Rule
 from scanners.report.requirements import (
     Judged,
     Status,

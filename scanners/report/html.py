@@ -16,7 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scanners.report import charts, rows
 from scanners.report.base import Report
-from scanners.report.documents import VERDICTS, Findings, PairPart
+from scanners.report.documents import Findings
+from scanners.report.fields import VERDICTS
+from scanners.report.parts import PairPart
 
 _TEMPLATES = Path(__file__).parent / "templates"
 WORDS = {

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from lxml import etree
 
 from scanners.report.base import Report
-from scanners.report.documents import Findings, PairPart, Rule
+from scanners.report.documents import Findings
+from scanners.report.parts import PairPart, Rule
 
 _TAGS = {"fail": "failure", "error": "error", "unknown": "error"}
 _NO_ANSWER = {"notapplicable", "notchecked", "informational"}

@@ -6,9 +6,9 @@ tracker knows them again. The plan sets no milestones: those are the owner's.
 
 from scanners.report import oscal
 from scanners.report.base import Report
-from scanners.report.documents import Rule
 from scanners.report.literal import inline
 from scanners.report.oscal import Ids, Json
+from scanners.report.parts import Rule
 
 _RFC4122 = "https://ietf.org/rfc/rfc4122"
 

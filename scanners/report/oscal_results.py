@@ -7,9 +7,10 @@ speaks for not satisfied, a waiver or none.
 
 from scanners.report import oscal
 from scanners.report.base import Report
-from scanners.report.documents import Findings, Rule
+from scanners.report.documents import Findings
 from scanners.report.literal import inline
 from scanners.report.oscal import Ids, Json
+from scanners.report.parts import Rule
 from scanners.report.summary import counts
 
 _ABOUT_CONTROLS = (

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scanners.report.base import Report
-from scanners.report.documents import SEVERITIES, Findings, PairedPart, Rule, SmokeDocument
+from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.fields import SEVERITIES
+from scanners.report.parts import PairedPart, Rule
 from scanners.report.summary import counts
 
 _MOST = 500

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.errors import InputError
-from scanners.report.documents import Findings, Rule, VerdictName, WaiverPart
+from scanners.report.documents import Findings
+from scanners.report.fields import VerdictName
 from scanners.report.fill import clean
+from scanners.report.parts import Rule, WaiverPart
 from scanners.stig.table import FILES, Requirement, Stig, group_of, stig_for
 
 MOST_CHARACTERS = 32767

@@ -10,7 +10,7 @@ import csv
 import io
 
 from scanners.report.base import Report
-from scanners.report.documents import Rule
+from scanners.report.parts import Rule
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from scanners.report import counting
-from scanners.report.documents import Findings, PairedPart, SmokeDocument
+from scanners.report.documents import Findings, SmokeDocument
+from scanners.report.parts import PairedPart
 from scanners.report.requirements import stig_of
 
 _SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "informational")

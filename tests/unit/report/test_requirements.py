@@ -6,7 +6,8 @@ import pytest
 
 from scanners.model import Verdict
 from scanners.report import counting, requirements, summary
-from scanners.report.documents import Findings, VerdictName
+from scanners.report.documents import Findings
+from scanners.report.fields import VerdictName
 from scanners.report.requirements import Judged, Status
 from tests.unit.evidence import samples
 from tests.unit.report import stigs

@@ -1,0 +1,242 @@
+"""The parts of findings.json: host, content, image, rules, checks, pairs and FIPS."""
+
+from collections import Counter
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from scanners.fips.model import CertificateState, Environment, ModuleName, Tri
+from scanners.report.fields import (
+    OPEN,
+    Document,
+    HeldName,
+    HexDigest,
+    Many,
+    Number,
+    Outcome,
+    PairVerdictName,
+    Severity,
+    VerdictName,
+)
+
+
+class HostPart(Document):
+    """Who the target is and what it runs."""
+
+    hostname: str
+    host_key_type: str
+    host_key_sha256: str
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+    machine_id_hmac: str
+    """HMAC-SHA256 keyed with the machine id over an application id; never the id itself."""
+    product_uuid_sha256: str
+    boot_id: str
+    os_id: str
+    os_version: str
+    os_name: str
+    platform_id: str
+    cpe: str
+    kernel: str
+    cmdline: str
+    fips_kernel_flag: bool
+    """FIPS mode is on. It does not say that a module is validated."""
+    packages_sha256: str
+    virtualization: str
+
+
+class ContentPart(Document):
+    """The SCAP content that was evaluated."""
+
+    name: str
+    version: str
+    source_sha256: HexDigest
+    """Digest of the data stream as upstream made it."""
+    derived_sha256: HexDigest
+    """Digest of what was really scanned with."""
+    origin: str
+    derivation: str
+    benchmark_id: str
+    profile_id: str
+    engine: str
+
+
+class ImagePart(Document):
+    """The image the target was booted from."""
+
+    name: str
+    sha256: HexDigest
+    provenance_statement_sha256: HexDigest
+
+
+class WaiverPart(Document):
+    """Why a rule is left as it is, who answers for it, and until when."""
+
+    reason: str
+    owner: str
+    expires: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    """Its last day."""
+    holds: bool
+    """False when that day was over before the scan: then the rule is open."""
+
+    def said(self) -> str:
+        """All of it in one line."""
+        ended = "until" if self.holds else "ended on"
+        return f"{self.reason} ({self.owner}, {ended} {self.expires})"
+
+
+class Rule(Document):
+    """One selected rule."""
+
+    rule_id: str
+    title: str
+    severity: Severity
+    verdict: VerdictName
+    waiver: WaiverPart | None
+    """What is on record for leaving it as it is; the verdict stays."""
+    stig_ids: Many[str]
+    sv_ids: Many[str]
+    nist: Many[str]
+    ccis: Many[str] = ()
+    """DISA's control correlation identifiers, e.g. ``CCI-000366``."""
+    group_ids: Many[str] = ()
+    """DISA's requirements, e.g. ``V-257777``."""
+    cce: str
+    engine: str
+    found: Many[str]
+    """What was looked at and found."""
+    rationale: str
+    fix_text: str
+
+    @property
+    def is_open(self) -> bool:
+        """True when it failed or could not be judged and no waiver holds."""
+        return self.verdict in OPEN and not self.is_waived
+
+    @property
+    def is_waived(self) -> bool:
+        """True when it failed or could not be judged and a waiver holds."""
+        return self.verdict in OPEN and self.waiver is not None and self.waiver.holds
+
+
+class CheckPart(Document):
+    """One testinfra test."""
+
+    name: str
+    outcome: Outcome
+    message: str
+    took_s: Number
+
+
+class HalfPart(Document):
+    """One half of a paired check."""
+
+    outcome: HeldName
+    looked_at: str
+    expected: str
+    found: str
+
+
+class PairPart(Document):
+    """One conflict of hardening and AI: the control holds and the AI action works."""
+
+    conflict: str
+    row: str
+    title: str
+    rules: Many[str]
+    """DISA's ids of the control."""
+    resolution: str
+    verdict: PairVerdictName
+    """``pass`` only where both halves were seen to hold."""
+    reason: str
+    waiver: WaiverPart | None
+    """What is on record for a control that does not hold; the verdict stays."""
+    control: HalfPart
+    action: HalfPart
+
+    @property
+    def is_waived(self) -> bool:
+        """True when a waiver is on record and holds."""
+        return self.waiver is not None and self.waiver.holds
+
+
+class PairedPart(Document):
+    """The paired checks."""
+
+    confinement: str
+    """How the actions were confined, in the host's words."""
+    pairs: Many[PairPart]
+
+    def waived(self) -> int:
+        """How many that fail have a waiver on record."""
+        return sum(p.verdict == "fail" and p.is_waived for p in self.pairs)
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of conflicts; every verdict is there."""
+        count = Counter[str](p.verdict for p in self.pairs)
+        return {v: count[v] for v in get_args(PairVerdictName)}
+
+
+class FipsModulePart(Document):
+    """One cryptographic module and the state of its certificate."""
+
+    name: ModuleName
+    nevra: str
+    state: CertificateState
+    reason: str
+    certificate: int | None
+    level: str
+    sunset: str
+    operational_env: Environment
+    """Whether the certificate names the machine's processor."""
+
+
+class ForeignPart(Document):
+    """A file that brings cryptography of its own."""
+
+    path: str
+    library: str
+
+
+class FipsPart(Document):
+    """FIPS mode and the certificates of the modules: facts that never stand for one another."""
+
+    statement: str
+    """All that may be said of it, in words."""
+    kernel_fips_flag: Literal["on", "off", "unknown"]
+    boot_arg: Literal["present", "absent", "unknown"]
+    boot_arg_kept: Tri
+    """Every boot entry carries the argument."""
+    installed_in_fips: Tri
+    initramfs_fips_module: Tri
+    crypto_policy: str
+    crypto_policy_allowed: Tri
+    crypto_policy_overridden: Tri
+    provider_active: Tri
+    """OpenSSL lists its FIPS provider as active and refuses MD5."""
+    provider_version: str
+    md5_refused: Tri
+    modules: Many[FipsModulePart]
+    non_system_crypto: Many[ForeignPart]
+    """Files outside the distribution's folders that bring cryptography of their own."""
+    non_system_crypto_complete: Tri
+    pqc_available: Tri
+    pqc_negotiated: Tri
+    pqc_kex: str
+    pqc_validated: Tri
+    table_as_of: str
+    """Date of the list of certificates."""
+
+
+class StigPart(Document):
+    """The release of DISA's STIG that CCIs and requirements were joined from."""
+
+    benchmark: str
+    """DISA's id, e.g. ``RHEL_9_STIG``."""
+    revision: str
+    """E.g. ``V2R9``."""
+    release_info: str
+    """DISA's words for it."""
+    source_sha256: HexDigest
+    """Digest of DISA's manual XCCDF."""
+    as_of: str
+    """Day on which hardpan took it over."""
