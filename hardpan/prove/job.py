@@ -28,7 +28,7 @@ from scanners.commands.terms import following, runner, stamp
 from scanners.content import datastream
 from scanners.content.datastream import Source
 from scanners.evidence import bundle
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from scanners.evidence.verify import Verified
 from scanners.evidence.verify import verify as check
 from scanners.model import ImageRef

@@ -14,7 +14,7 @@ from hardpan.files import write_atomic
 from hardpan.process import run
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer
 from scanners.commands.keys import new_keys
-from scanners.evidence.policy import Trust, load_policy
+from scanners.evidence.trust import Trust, load_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
 from hardpan.terminal import plain
 from scanners.commands.vouched import of_the_past, read
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from scanners.history.diff import diff as compare
 from scanners.history.model import Diff
 from scanners.history.wording import changes, headline

@@ -9,9 +9,9 @@ from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
 from hardpan.terminal import err, plain, say
 from scanners.commands.vouched import of_the_past, read, side
-from scanners.evidence.policy import Trust, load_policy
 from scanners.evidence.promised import promised_by
 from scanners.evidence.statement import PREDICATE_TYPE
+from scanners.evidence.trust import Trust, load_policy
 from scanners.evidence.verify import Verified, verify
 from scanners.history.diff import diff
 from scanners.history.wording import for_page

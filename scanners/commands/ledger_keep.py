@@ -12,8 +12,8 @@ from hardpan.files import canonical_json, check_sha256, sha256_file
 from hardpan.terminal import err, plain, say
 from scanners.commands.ledger_place import Place, placed
 from scanners.commands.vouched import check_statement, check_vouched, entry
-from scanners.evidence.policy import Trust, load_policy
 from scanners.evidence.statement import read_statement
+from scanners.evidence.trust import Trust, load_policy
 from scanners.history import transfer
 from scanners.history.chain import OWN, Chain, Row
 from scanners.history.ledger import add as add_entry

@@ -7,7 +7,7 @@ import click
 from hardpan import clock
 from hardpan.files import canonical_json
 from scanners.commands.vouched import NOT_VERIFIED
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from scanners.evidence.verify import Opened, Verified, open_unverified, verify
 from scanners.report import summary
 

@@ -10,8 +10,8 @@ from hardpan.files import canonical_json, sha256_bytes
 from hardpan.signing import read_bundle
 from scanners.evidence.archive import Archive
 from scanners.evidence.bundle import BUNDLE
-from scanners.evidence.policy import Trust
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement
+from scanners.evidence.trust import Trust
 from scanners.evidence.verify import Opened, Verified, open_unverified, verify
 from scanners.history.chain import Row
 from scanners.history.diff import Side

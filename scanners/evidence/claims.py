@@ -16,13 +16,14 @@ from scanners.evidence.archive import Archive
 from scanners.evidence.bindings import waivers
 from scanners.evidence.bundle import PROVENANCE
 from scanners.evidence.moments import key_window, moment
-from scanners.evidence.policy import Key, Policy, Trust
+from scanners.evidence.policy import Key, Policy
 from scanners.evidence.statement import (
     Predicate,
     problems,
     read_provenance,
     selected_rules_sha256,
 )
+from scanners.evidence.trust import Trust
 from scanners.paired.verdict import weighed
 from scanners.report.documents import Findings, SmokeDocument
 from scanners.report.fields import VERDICTS

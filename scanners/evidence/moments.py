@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from hardpan.errors import TrustError
 from hardpan.signing import Envelope, trusted_time
-from scanners.evidence.policy import Key, Policy, Trust
+from scanners.evidence.policy import Key, Policy
+from scanners.evidence.trust import Trust
 
 
 def moment(text: str) -> datetime:

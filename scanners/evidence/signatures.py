@@ -11,8 +11,9 @@ from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey, rea
 from scanners.evidence import moments
 from scanners.evidence.archive import Archive
 from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
-from scanners.evidence.policy import Key, Trust
+from scanners.evidence.policy import Key
 from scanners.evidence.statement import Predicate
+from scanners.evidence.trust import Trust
 
 KINDS = {x.name: PQ_ENVELOPE if x.post_quantum else BUNDLE for x in ALGORITHMS.values()}
 """What ``signaturesExpected`` may name -> the file that must then be there."""

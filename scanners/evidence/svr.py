@@ -13,7 +13,7 @@ from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.files import sha256_file
 from hardpan.signing import Signer
-from scanners.evidence.policy import Trust
+from scanners.evidence.trust import Trust
 from scanners.evidence.verify import Verified
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/svr/v0.2"

@@ -19,8 +19,9 @@ from scanners.evidence.archive import Archive
 from scanners.evidence.bindings import OSCAL, SIBLINGS, TEST_RESULT, TIMESTAMP
 from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
 from scanners.evidence.oscal_statement import RESULTS, statement_about
-from scanners.evidence.policy import Key, Trust
+from scanners.evidence.policy import Key
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
+from scanners.evidence.trust import Trust
 from scanners.report.documents import Findings, SmokeDocument
 
 _MAX_BUNDLE_BYTES = 12 << 20

@@ -9,8 +9,8 @@ from hardpan.signing import check_sshsig
 from scanners.evidence.archive import Archive
 from scanners.evidence.bindings import CMS, NAMESPACE, challenge
 from scanners.evidence.moments import moment
-from scanners.evidence.policy import Trust
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Predicate
+from scanners.evidence.trust import Trust
 
 _MAX_PROOF_BYTES = 16 << 10
 _MAX_CMS_BYTES = 64 << 10

@@ -22,7 +22,7 @@ from hardpan.process import Completed, run, spawn, which
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer, new_signer, pae
 from scanners.commands.keys import new_keys
 from scanners.evidence import bundle
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from scanners.evidence.verify import verify
 from tests.tooling.get_cosign import cosign
 from tests.tooling.get_openssl import openssl35, version_of

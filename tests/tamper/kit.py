@@ -25,7 +25,7 @@ from scanners.commands.keys import KeyRing, new_keys
 from scanners.evidence import bundle
 from scanners.evidence.archive import write_archive
 from scanners.evidence.bindings import CMS, HOST_PROOF, SIBLINGS, TIMESTAMP, Chain, challenge
-from scanners.evidence.policy import Trust, load_policy
+from scanners.evidence.trust import Trust, load_policy
 from scanners.report.fill import findings
 from tests.tooling import sshsig
 from tests.tooling.tsa import POLICY, Tsa

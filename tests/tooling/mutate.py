@@ -42,6 +42,7 @@ MODULES: dict[str, list[str]] = {
     "scanners/evidence/policy.py": [f"{_EVIDENCE}/test_policy.py", _CASES],
     "scanners/evidence/statement.py": _ALL,
     "scanners/evidence/svr.py": [f"{_EVIDENCE}/test_proofs.py"],
+    "scanners/evidence/trust.py": [f"{_EVIDENCE}/test_policy.py", _CASES],
     "scanners/evidence/verify.py": _ALL,
     "scanners/evidence/witness.py": [_CASES, f"{_EVIDENCE}/test_proofs.py"],
 }

@@ -16,7 +16,7 @@ from scanners.evidence import outcome
 from scanners.evidence.archive import write_archive
 from scanners.evidence.bindings import OSCAL, TEST_RESULT
 from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
-from scanners.evidence.policy import Trust, load_policy
+from scanners.evidence.trust import Trust, load_policy
 from scanners.evidence.verify import Verified, verify
 from scanners.report.documents import Findings, SmokeDocument
 from tests.unit.evidence import samples

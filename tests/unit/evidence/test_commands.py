@@ -15,7 +15,7 @@ from scanners.commands.keys import new_keys
 from scanners.content import datastream
 from scanners.evidence import bundle
 from scanners.evidence.bindings import HOST_PROOF, challenge
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from scanners.report import fill
 from scanners.report.base import FORMATS
 from tests.tooling import sshsig

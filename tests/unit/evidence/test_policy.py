@@ -5,7 +5,7 @@ import pytest
 from hardpan.errors import InputError
 from hardpan.signing import new_signer
 from scanners.commands.keys import new_keys
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from tests.unit.evidence.forge import KEYS_MADE
 
 GOOD = """\

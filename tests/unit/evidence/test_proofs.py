@@ -16,7 +16,7 @@ from scanners.collect.hostproof import script, signed_by_host
 from scanners.commands.terms import following, runner, stamp
 from scanners.evidence import bundle, outcome
 from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, OSCAL, TEST_RESULT, waivers
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from scanners.evidence.verify import verify
 from scanners.model import Verdict
 from scanners.report.fill import findings, smoke

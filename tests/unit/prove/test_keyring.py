@@ -9,7 +9,7 @@ from hardpan.errors import InputError, UsageError
 from hardpan.prove.keyring import References, signing
 from hardpan.signing import Unlock, new_signer
 from scanners.commands.keys import new_keys
-from scanners.evidence.policy import load_policy
+from scanners.evidence.trust import load_policy
 from tests.unit.evidence.forge import KEYS_MADE
 
 

@@ -1,0 +1,195 @@
+"""A policy read from its file, with the keys and certificates that it names."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, ValidationError
+
+from hardpan.errors import InputError
+from hardpan.signing import ALGORITHMS, Authority, PublicKey, authority, parse_public
+from scanners.evidence.policy import Key, Part, Policy
+
+_MAX_BYTES = 1 << 20
+Place = tuple[str | int, ...]
+
+
+class Trust(Part):
+    """A policy with its keys read."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    policy: Policy
+    keys: tuple[tuple[Key, PublicKey], ...]
+    authority: Authority | None = None
+    """Whose timestamps are believed; None where the policy names nobody."""
+
+    cms_roots: str = ""
+    """Certificates in PEM; empty where the policy wants no CMS signature."""
+
+    def role(self, role: str) -> tuple[tuple[Key, PublicKey], ...]:
+        """The keys trusted for ``role``."""
+        return tuple(k for k in self.keys if k[0].role == role)
+
+
+def load_policy(path: Path) -> Trust:
+    """The policy in ``path``, its keys included.
+
+    Raises:
+        InputError: it cannot be read; or every problem at once, each with its
+            ``file:line:column`` and setting.
+    """
+    root = _compose(path)
+    found = _duplicates(root, path)
+    policy: Policy | None = None
+    try:
+        policy = Policy.model_validate(yaml.safe_load(yaml.serialize(root)))
+    except ValidationError as e:
+        found += [f"{_at(root, tuple(x['loc']), path)}: {_said(x)}" for x in e.errors()]
+    except (yaml.YAMLError, ValueError) as e:
+        found.append(f"{path}: {str(e).splitlines()[0]}")
+    if policy is None:
+        raise InputError("\n".join(found), hint="see 'hardpan keys new' for a policy that works")
+    keys = []
+    for i, key in enumerate(policy.keys):
+        try:
+            keys.append((key, _public(key, path.parent)))
+        except InputError as e:
+            found.append(f"{_at(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
+    found += [f"{_at(root, where, path)}: {said}" for where, said in _odd(policy)]
+    found += [f"{_at(root, where, path)}: {said}" for where, said in _algorithms(policy, keys)]
+    roles = {p.sha256: k.role for k, p in keys}
+    found += [
+        f"{path}: key {k.id!r}: the same key may not have two roles"
+        for k, p in keys
+        if roles[p.sha256] != k.role
+    ]
+    tsa, cms = _anchors(policy, path, found, root)
+    if found:
+        raise InputError("\n".join(found))
+    return Trust(policy=policy, keys=tuple(keys), authority=tsa, cms_roots=cms)
+
+
+def _anchors(
+    policy: Policy, path: Path, found: list[str], root: yaml.Node
+) -> tuple[Authority | None, str]:
+    """The certificates that the policy names, read; what is wrong goes to ``found``."""
+    read: dict[str, Authority] = {}
+    texts: dict[str, str] = {}
+    for name in ("require_timestamp", "require_cms"):
+        rule = getattr(policy, name)
+        if rule is None:
+            continue
+        try:
+            pem = _text_or_file(rule.roots, path.parent)
+            oid = getattr(rule, "policy_oid", "")
+            read[name] = authority(pem, policy_oid=oid, what=f"{name}.roots")
+            texts[name] = pem.decode("ascii", "replace")
+        except InputError as e:
+            found.append(f"{_at(root, (name, 'roots'), path)}: {e}")
+    return read.get("require_timestamp"), texts.get("require_cms", "")
+
+
+def _odd(policy: Policy) -> list[tuple[Place, str]]:
+    found: list[tuple[Place, str]] = []
+    seen: set[str] = set()
+    for i, key in enumerate(policy.keys):
+        if key.id in seen:
+            found.append((("keys", i, "id"), f"keys[{i}].id: {key.id!r} appears twice"))
+        seen.add(key.id)
+        if key.not_after <= key.not_before:
+            found.append((("keys", i, "not_after"), f"keys[{i}].not_after: is before not_before"))
+    return found
+
+
+def _algorithms(policy: Policy, keys: list[tuple[Key, PublicKey]]) -> list[tuple[Place, str]]:
+    found: list[tuple[Place, str]] = []
+    kinds = {k.id: p.alg for k, p in keys}
+    for i, key in enumerate(policy.keys):
+        is_pq = ALGORITHMS[key.alg].post_quantum
+        if is_pq != (key.role == "scan-pq"):
+            said = "is for the role scan-pq alone" if is_pq else "cannot sign as scan-pq"
+            found.append((("keys", i, "alg"), f"keys[{i}].alg: {key.alg} {said}"))
+        if kinds.get(key.id, key.alg) != key.alg:
+            said = f"says {key.alg}, but the key is for {kinds[key.id]}"
+            found.append((("keys", i, "alg"), f"keys[{i}].alg: {said}"))
+    if policy.require_pq and not any(k.role == "scan-pq" for k in policy.keys):
+        found.append((("require_pq",), "require_pq: no key has the role scan-pq"))
+    return found
+
+
+def _public(key: Key, folder: Path) -> PublicKey:
+    inline = key.spki.lstrip().startswith("-----BEGIN")
+    what = f"key {key.id!r}" if inline else str(folder / key.spki)
+    return parse_public(_text_or_file(key.spki, folder), what=what)
+
+
+def _text_or_file(value: str, folder: Path) -> bytes:
+    if value.lstrip().startswith("-----BEGIN"):
+        return value.encode()
+    file = folder / value
+    try:
+        with file.open("rb") as f:
+            return f.read(_MAX_BYTES)
+    except (OSError, ValueError) as e:
+        raise InputError(f"{file}: cannot be read: {getattr(e, 'strerror', e)}") from e
+
+
+def _compose(path: Path) -> yaml.Node:
+    try:
+        with path.open("rb") as f:
+            text = f.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes")
+        root = yaml.compose(text.decode("utf-8"), Loader=yaml.SafeLoader)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as e:
+        raise InputError(f"{path}: not YAML: {' '.join(str(e).split())[:200]}") from e
+    if not isinstance(root, yaml.MappingNode):
+        raise InputError(f"{path}: expected settings, e.g. 'version: 1'")
+    return root
+
+
+def _duplicates(node: yaml.Node, path: Path) -> list[str]:
+    found: list[str] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                found.append(f"{_mark(key, path)}: {key.value}: appears twice")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+            found += _duplicates(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            found += _duplicates(value, path)
+    return found
+
+
+def _at(node: yaml.Node, place: Place, path: Path) -> str:
+    for part in place:
+        inner: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            inner = next((v for k, v in node.value if k.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            inner = node.value[part] if part < len(node.value) else None
+        if inner is None:
+            break
+        node = inner
+    return _mark(node, path)
+
+
+def _mark(node: yaml.Node, path: Path) -> str:
+    return f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+
+def _said(error: Any) -> str:
+    where = ""
+    for part in error["loc"]:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown setting"
+    if error["type"] == "missing":
+        return f"{where}: is missing"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r:.80}"
