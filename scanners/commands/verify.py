@@ -10,8 +10,9 @@ from hardpan.files import canonical_json, sha256_file, write_atomic
 from hardpan.signing import load_signer, sign
 from hardpan.terminal import plain
 from scanners.evidence import svr
+from scanners.evidence.checks import Outcome, RefusedError, as_data
 from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import Outcome, RefusedError, Verified, as_data
+from scanners.evidence.verify import Verified
 from scanners.evidence.verify import verify as check
 
 _MARKS = {"ok": "ok", "fail": "FAIL", "over": "OVER", "skipped": "-", "not run": "-"}

@@ -19,7 +19,8 @@ from hardpan.signing import ask, authority, check_sshsig, new_signer, trusted_ti
 from scanners.collect.hostproof import signed_by_host
 from scanners.evidence import bundle
 from scanners.evidence.bindings import NAMESPACE
-from scanners.evidence.verify import RefusedError, verify
+from scanners.evidence.checks import RefusedError
+from scanners.evidence.verify import verify
 from scanners.transport import connect
 from tests.integration.local_sshd import local_sshd
 from tests.tamper.judge import TYPE

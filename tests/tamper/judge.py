@@ -11,7 +11,8 @@ import yaml
 
 from hardpan.errors import InputError, ToolError
 from hardpan.process import run
-from scanners.evidence.verify import RefusedError, verify
+from scanners.evidence.checks import RefusedError
+from scanners.evidence.verify import verify
 from tests.tamper.kit import Evidence, Workshop, packed
 
 HERE = Path(__file__).parent

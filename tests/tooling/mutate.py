@@ -36,6 +36,7 @@ MODULES: dict[str, list[str]] = {
     "hardpan/signing/sshsig.py": [f"{_SIGNING}/test_sshsig.py", _CASES],
     "scanners/evidence/archive.py": [f"{_EVIDENCE}/test_archive.py", _CASES],
     "scanners/evidence/bundle.py": [f"{_EVIDENCE}/test_bundle.py"],
+    "scanners/evidence/checks.py": _ALL,
     "scanners/evidence/claims.py": _ALL,
     "scanners/evidence/moments.py": _ALL,
     "scanners/evidence/outcome.py": _ALL,

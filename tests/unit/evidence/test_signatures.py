@@ -23,8 +23,9 @@ from hardpan.signing import (
 )
 from scanners.commands.keys import new_keys
 from scanners.evidence import bundle
+from scanners.evidence.checks import RefusedError
 from scanners.evidence.trust import Trust, load_policy
-from scanners.evidence.verify import RefusedError, Verified, verify
+from scanners.evidence.verify import Verified, verify
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import KEYS_MADE, NOW, UNSIGNED, Lab
 

@@ -12,7 +12,8 @@ from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.signing import new_signer, sign
 from scanners.evidence.bindings import OSCAL, TEST_RESULT
-from scanners.evidence.verify import CHECKS, RefusedError, open_unverified, verify
+from scanners.evidence.checks import CHECKS, RefusedError
+from scanners.evidence.verify import open_unverified, verify
 from scanners.model import Verdict
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle
