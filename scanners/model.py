@@ -1,10 +1,11 @@
 """What the scanner's stages hand on: plain frozen data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.files import Sha256
 from scanners.fips.model import Fips
+from scanners.trials import Check, Paired, Smoke
 
 
 class Verdict(StrEnum):
@@ -106,133 +107,6 @@ class Evaluation:
         """Verdict -> number of rules; every verdict but ``notselected`` is there."""
         names = [v.value for v in Verdict if v is not Verdict.NOT_SELECTED]
         return {n: sum(r.verdict == n for r in self.results) for n in names}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One testinfra test."""
-
-    name: str
-    """``module::function[parameters]``."""
-
-    outcome: str
-    """``passed``, ``failed``, ``error`` or ``skipped``."""
-
-    message: str
-    took_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """One figure of the smoke test."""
-
-    name: str
-    unit: str
-    direction: str
-    """``higher`` or ``lower`` is better."""
-
-    value: float
-    """Median of the samples."""
-
-    n: int
-    minimum: float
-    maximum: float
-    verdict: str
-    """``pass``, ``fail``, ``not_checked`` (there is no reference for it) or ``error``."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smoke:
-    """The AI workload test."""
-
-    backend: str
-    """``cpu``, ``cuda`` or ``rocm``."""
-
-    framework: str
-    """E.g. ``torch 2.6.0``."""
-
-    model: str
-    model_sha256: Sha256
-    measures: tuple[Measure, ...]
-    environment: dict[str, str] = field(default_factory=dict)
-    """CPU model, threads, kernel command line digest, …"""
-
-    verdict: str = "not_checked"
-    reason: str = ""
-
-
-class Held(StrEnum):
-    """What became of one half of a paired check."""
-
-    HOLDS = "holds"
-    BROKEN = "broken"
-    """It was seen not to hold."""
-
-    NOT_ASKED = "not_asked"
-    """The host gave no way to ask."""
-
-    NOT_APPLICABLE = "not_applicable"
-    ERROR = "error"
-
-
-class PairVerdict(StrEnum):
-    """What becomes of both halves together."""
-
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    NOT_CHECKED = "not_checked"
-    NOT_APPLICABLE = "not_applicable"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Half:
-    """One half of a paired check."""
-
-    outcome: Held
-    looked_at: str
-    expected: str
-    found: str
-    """What the host answered, or why it could not be asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """One conflict of hardening and AI: the control holds and the AI action works."""
-
-    conflict: str
-    """Its id, e.g. ``tmp-noexec``."""
-
-    row: str
-    title: str
-    rules: tuple[str, ...]
-    """DISA's ids of the control."""
-
-    content: tuple[str, ...]
-    """Short names of the same rules in the SCAP content."""
-
-    resolution: str
-    verdict: PairVerdict
-    reason: str
-    control: Half
-    action: Half
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
-    """All paired checks of one scan."""
-
-    confinement: str
-    """How the actions were confined, in the host's words: unit, user, settings."""
-
-    pairs: tuple[Pair, ...]
-    """One for each known conflict, in the list's order."""
-
-    def counts(self) -> dict[str, int]:
-        """Verdict -> number of conflicts; every verdict is there."""
-        return {v.value: sum(p.verdict == v for p in self.pairs) for v in PairVerdict}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,10 +22,11 @@ from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, challenge
 from scanners.fips.judge import judge
 from scanners.fips.model import Facts
 from scanners.fips.table import table
-from scanners.model import Evaluation, Host, ImageRef, Scan, Smoke, Verdict, Waiver
+from scanners.model import Evaluation, Host, ImageRef, Scan, Verdict, Waiver
 from scanners.report.fill import findings
 from scanners.target import Target
 from scanners.transport import Transport, connect
+from scanners.trials import Smoke
 
 _CONNECT_S = 180.0
 _OSCAP_S = 3600.0

@@ -10,8 +10,9 @@ from hardpan.events import Emit
 from scanners.arf import Arf
 from scanners.content.prepare import Prepared
 from scanners.fips.model import Facts
-from scanners.model import Check, Host
+from scanners.model import Host
 from scanners.transport import Transport
+from scanners.trials import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

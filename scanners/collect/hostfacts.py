@@ -25,8 +25,8 @@ from hardpan.errors import ToolError, UnreachableError
 from hardpan.events import Emit, Progress
 from scanners.collect.base import Evidence, Expected, Task
 from scanners.collect.checks.asked import commands
-from scanners.model import Check
 from scanners.transport import Transport
+from scanners.trials import Check
 
 CHECKS = Path(__file__).parent / "checks"
 STAGE = "checks"

@@ -12,10 +12,10 @@ from pathlib import Path
 from hardpan.errors import ToolError
 from profiles.model import Profile
 from scanners.collect.answers import exactly, refused
-from scanners.model import Half, Held, Pair, Paired, PairVerdict
 from scanners.paired.conflicts import Asked, Conflict, conflicts
 from scanners.paired.verdict import weighed
 from scanners.transport import Transport
+from scanners.trials import Half, Held, Pair, Paired, PairVerdict
 
 LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
 """Layers that bring what the paired checks are about."""

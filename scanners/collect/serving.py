@@ -20,8 +20,8 @@ from scanners.collect.answers import (
     text,
     whole,
 )
-from scanners.model import Smoke
 from scanners.transport import Transport
+from scanners.trials import Smoke
 
 _WORKLOAD = Path(__file__).parent / "workload" / "serving.py"
 _MAX_BYTES = 1 << 20

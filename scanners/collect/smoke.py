@@ -21,8 +21,8 @@ from scanners.collect.answers import (
     text,
     whole,
 )
-from scanners.model import Smoke
 from scanners.transport import Transport
+from scanners.trials import Smoke
 
 MODEL = "all-MiniLM-L6-v2"
 FOLDER = f"/opt/ai/models/{MODEL}"

@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 from profiles.model import RULE_PREFIX
 from scanners.fips.wording import wording
-from scanners.model import Half, Held, Pair, Scan, Smoke, Waiver
+from scanners.model import Scan, Waiver
 from scanners.report.documents import Findings, MeasurePart, SmokeDocument
 from scanners.report.fields import VERDICTS, Number, Outcome, Severity, VerdictName
 from scanners.report.parts import (
@@ -24,6 +24,7 @@ from scanners.report.parts import (
     WaiverPart,
 )
 from scanners.stig.table import stig_for
+from scanners.trials import Half, Held, Pair, Smoke
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"

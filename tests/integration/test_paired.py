@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from scanners.collect.paired import paired
-from scanners.model import Held, Pair, PairVerdict
 from scanners.transport import connect
+from scanners.trials import Held, Pair, PairVerdict
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration

@@ -15,8 +15,8 @@ from scanners.collect import host, hostfacts, openscap, packages
 from scanners.collect.base import COLLECTORS, Expected, Task, collector
 from scanners.collect.checks import asked
 from scanners.content.prepare import Part
-from scanners.model import Check
 from scanners.transport import HostKey, Transport
+from scanners.trials import Check
 from tests.unit.evaluate.arfs import ARF, NONE, prepared, rule
 
 WHOLE = ARF.replace("\x85", " ").encode()

@@ -8,24 +8,8 @@ from hardpan.files import sha256_bytes
 from hardpan.signing import Signer, sign
 from scanners.evidence import bundle
 from scanners.fips.judge import judge
-from scanners.model import (
-    Check,
-    Content,
-    Evaluation,
-    Half,
-    Held,
-    Host,
-    ImageRef,
-    Measure,
-    Pair,
-    Paired,
-    PairVerdict,
-    RuleResult,
-    Scan,
-    Smoke,
-    Verdict,
-    Waiver,
-)
+from scanners.model import Content, Evaluation, Host, ImageRef, RuleResult, Scan, Verdict, Waiver
+from scanners.trials import Check, Half, Held, Measure, Pair, Paired, PairVerdict, Smoke
 from tests.unit.fips import told
 
 FIPS = judge(told.facts(), told.table(), told.TODAY)

@@ -8,7 +8,8 @@ import pytest
 from scanners.history import packages
 from scanners.history.diff import diff
 from scanners.history.wording import changes
-from scanners.model import Check, Held, Paired, PairVerdict, Verdict
+from scanners.model import Verdict
+from scanners.trials import Check, Held, Paired, PairVerdict
 from tests.unit.evidence import samples
 from tests.unit.history.scans import SHORT, of_rules, of_verdict, side
 

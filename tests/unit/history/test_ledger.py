@@ -14,8 +14,8 @@ from scanners.history import ledger, transfer
 from scanners.history.chain import Row
 from scanners.history.record import pack, unpack
 from scanners.history.store import opened
-from scanners.model import Held as HeldName
-from scanners.model import Paired, PairVerdict
+from scanners.trials import Held as HeldName
+from scanners.trials import Paired, PairVerdict
 from tests.unit.evidence import samples
 from tests.unit.history.books import NOW, OTHER_KEY, entry, host, on_day, put, three
 from tests.unit.history.scans import side

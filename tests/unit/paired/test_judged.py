@@ -6,9 +6,9 @@ import pytest
 from hardpan.errors import ToolError
 from profiles.load import load
 from scanners.collect.paired import judged, program, wanted
-from scanners.model import Held, Pair, PairVerdict
 from scanners.paired.conflicts import conflicts
 from scanners.paired.verdict import weighed
+from scanners.trials import Held, Pair, PairVerdict
 
 HELD = ["holds", "as it should be"]
 

@@ -6,9 +6,10 @@ import pytest
 from lxml import etree
 
 from hardpan.errors import InputError
-from scanners.model import Check, Held, Paired, PairVerdict, Scan, Verdict
+from scanners.model import Scan, Verdict
 from scanners.report import fill, summary
 from scanners.report.base import FORMATS, Report, renderer
+from scanners.trials import Check, Held, Paired, PairVerdict
 from tests.unit.evidence import samples
 
 DOCS = Path(__file__).parents[3] / "docs" / "formats.md"
