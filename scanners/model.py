@@ -1,9 +1,11 @@
 """What the scanner's stages hand on: plain frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.files import Sha256
+from hardpan.packed import Packed
 from scanners.fips.model import Fips
 from scanners.trials import Check, Paired, Smoke
 
@@ -184,8 +186,8 @@ class Scan:
     packages: tuple[str, ...]
     """Sorted NEVRAs."""
 
-    raw: dict[str, bytes]
-    """Attached file name -> bytes: ARF parts, collector outputs."""
+    raw: Mapping[str, bytes | Packed]
+    """Attached file name -> content: ARF parts, collector outputs."""
 
     waivers: dict[str, Waiver]
     """Rule id -> its waiver, from the profile; shown beside a fail, never in its place."""

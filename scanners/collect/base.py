@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from hardpan.errors import InputError
 from hardpan.events import Emit
+from hardpan.packed import Packed
 from scanners.arf import Arf
 from scanners.content.prepare import Prepared
 from scanners.fips.model import Facts
@@ -69,8 +70,8 @@ class Task:
 class Evidence:
     """What a collector brought; each one fills its own fields."""
 
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    """File name -> bytes, to be attached as they came."""
+    files: Mapping[str, bytes | Packed] = field(default_factory=dict)
+    """File name -> content, to be attached as it came."""
 
     arfs: tuple[Arf, ...] = ()
     """One for each part of the content, in its order."""

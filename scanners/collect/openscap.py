@@ -11,9 +11,12 @@ import io
 import re
 import tarfile
 import zlib
+from collections.abc import Iterator
+from typing import IO
 
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
+from hardpan.packed import Packed
 from scanners import arf
 from scanners.collect.base import Evidence, Task
 from scanners.content.prepare import Part, Prepared
@@ -24,6 +27,7 @@ _LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,2
 _ENGINE = re.compile(r"hardpan-engine (?P<text>.{1,300})")
 _MiB = 1 << 20
 _MAX_PACKED = 128 * _MiB
+_CHUNK = 1 << 16
 
 _HINTS = {
     41: "install openscap-scanner on the target, or scan an image that has it",
@@ -125,9 +129,9 @@ class OpenScap:
             leash=True,
         )
         _check(output.rc, output.stderr, via, timeout_s)
-        files = unpacked(output.data, len(task.prepared.parts))
-        read = [arf.parse(data, name=name) for name, data in sorted(files.items())]
-        return Evidence(files=files, arfs=tuple(read), engine=listen.engine)
+        read = unpacked(output.data, len(task.prepared.parts))
+        files = {name: packed for name, (_, packed) in read.items()}
+        return Evidence(files=files, arfs=tuple(a for a, _ in read.values()), engine=listen.engine)
 
 
 class _Listener:
@@ -169,36 +173,37 @@ def packed(parts: tuple[Part, ...]) -> bytes:
     return gzip.compress(plain.getvalue(), 6, mtime=0)
 
 
-def unpacked(data: bytes, parts: int) -> dict[str, bytes]:
-    """The ARFs in what the target sent, unpacked within limits.
+def unpacked(data: bytes, parts: int) -> dict[str, tuple[arf.Arf, Packed]]:
+    """The ARFs in what the target sent, in order of the parts, read within limits.
 
     Raises:
         ToolError: one is missing, or it is not what the script sends.
     """
     wanted = {f"arf{n}.xml.gz": f"arf-{n}.xml" for n in range(parts)}
-    found: dict[str, bytes] = {}
+    found: dict[str, tuple[arf.Arf, Packed]] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             for entry in tar:
                 source = tar.extractfile(entry) if entry.isfile() else None
                 if source is not None and entry.name in wanted:
-                    found[wanted[entry.name]] = _gunzip(source.read(), entry.name)
+                    name = wanted[entry.name]
+                    found[name] = arf.parse_and_pack(_gunzipped(source, name), name=name)
     except (tarfile.TarError, zlib.error, EOFError) as e:
         raise ToolError(["oscap"], f"sent results that cannot be unpacked: {e}") from e
     missing = sorted(set(wanted.values()) - set(found))
     if missing:
         raise ToolError(["oscap"], f"left no {', '.join(missing)}; nothing is taken from this scan")
-    return found
+    return {name: found[name] for name in wanted.values()}
 
 
-def _gunzip(data: bytes, name: str) -> bytes:
+def _gunzipped(source: IO[bytes], name: str) -> Iterator[bytes]:
+    """The bytes of a gzip file, some at a time: a bomb is refused by whoever takes them."""
     unpacker = zlib.decompressobj(wbits=31)
-    plain = unpacker.decompress(data, arf.MAX_BYTES + 1)
-    if len(plain) > arf.MAX_BYTES:
-        raise ToolError(["oscap"], f"sent a {name} of more than {arf.MAX_BYTES // _MiB} MiB")
-    if not unpacker.eof:
-        raise EOFError(f"{name} is cut short")
-    return plain
+    while not unpacker.eof:
+        data = unpacker.unconsumed_tail or source.read(_CHUNK)
+        if not data:
+            raise EOFError(f"{name} is cut short")
+        yield unpacker.decompress(data, 4 * _CHUNK)
 
 
 def _script(prepared: Prepared, size: int) -> str:

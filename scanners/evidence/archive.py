@@ -19,6 +19,7 @@ from typing import IO
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, atomic_path
+from hardpan.packed import Packed, pack
 
 MAX_ARCHIVE_BYTES = 512 << 20
 MAX_FILES = 256
@@ -73,16 +74,16 @@ def is_safe_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+def write_archive(path: Path, files: Iterable[tuple[str, bytes | Packed]]) -> None:
     """Write ``files`` to ``path``, whole or not at all; the same files give the same bytes.
 
     Raises:
         InputError: a name that the reader would refuse, or too much of something.
     """
-    ordered = sorted(files)
+    ordered = sorted(files, key=lambda named: named[0])
     _check_names([name for name, _ in ordered], InputError)
     with atomic_path(path) as temp, temp.open("wb") as f:
-        entries = [_write_entry(f, name, data) for name, data in ordered]
+        entries = [_write_entry(f, name, pack(data)) for name, data in ordered]
         directory = b"".join(e.central() for e in entries)
         at = f.tell()
         f.write(directory)
@@ -171,21 +172,13 @@ class Archive:
             raise TrustError(f"{entry.name}: damaged: not the bytes that the archive announces")
 
 
-def _write_entry(f: IO[bytes], name: str, data: bytes) -> Entry:
-    at = f.tell()
-    f.write(Entry(name=name, size=0, packed=0, crc=0, offset=at).local())
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = 0
-    for begin in range(0, len(data), _CHUNK):
-        packed += f.write(deflate.compress(data[begin : begin + _CHUNK]))
-    packed += f.write(deflate.flush())
-    done = Entry(name=name, size=len(data), packed=packed, crc=zlib.crc32(data), offset=at)
-    _check_size(done, InputError)
-    end = f.tell()
-    f.seek(at)
-    f.write(done.local())
-    f.seek(end)
-    return done
+def _write_entry(f: IO[bytes], name: str, data: Packed) -> Entry:
+    size, packed = data.size, len(data.deflated)
+    entry = Entry(name=name, size=size, packed=packed, crc=data.crc, offset=f.tell())
+    _check_size(entry, InputError)
+    f.write(entry.local())
+    f.write(data.deflated)
+    return entry
 
 
 def _directory(f: IO[bytes], path: Path) -> list[Entry]:

@@ -1,7 +1,7 @@
 """From a scan to one signed evidence file."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -10,7 +10,8 @@ from pathlib import Path
 from hardpan import events
 from hardpan.errors import InputError
 from hardpan.events import Emit
-from hardpan.files import canonical_json, sha256_bytes, write_atomic
+from hardpan.files import canonical_json, write_atomic
+from hardpan.packed import Packed, pack
 from hardpan.signing import Signer, detached, sign, sign_dsse, with_timestamp
 from scanners.evidence import outcome
 from scanners.evidence.archive import write_archive
@@ -103,10 +104,10 @@ def write(
             runner=terms.runner,
             host_proof=HOST_PROOF in files,
         )
-        digests = {name: sha256_bytes(data) for name, data in files.items()}
+        digests = {name: file.sha256 for name, file in files.items()}
         note(f"signing a statement over {len(digests)} files")
         signed = sign(statement(claim, digests), signer)
-        results = oscal_statement(files[RESULTS], name=RESULTS)
+        results = oscal_statement(files[RESULTS].data(), name=RESULTS)
         beside = {
             TEST_RESULT: _test_result(report, digests, signer),
             OSCAL: dsse(sign(results, signer)),
@@ -121,7 +122,8 @@ def write(
             beside[TIMESTAMP] = terms.stamp(signed.signature)
             bundle = with_timestamp(bundle, beside[TIMESTAMP])
         proofs = dict(zip(UNSIGNED, (bundle, signed.payload, signed.signature), strict=True))
-        write_archive(out, {**files, **beside, **proofs}.items())
+        every: dict[str, bytes | Packed] = {**files, **beside, **proofs}
+        write_archive(out, every.items())
         key = key_beside(out)
         write_atomic(key, signer.public.pem)
         if pq is not None:
@@ -164,7 +166,7 @@ def _part(text: str) -> str:
     return kept or "unnamed"
 
 
-def arf_names(names: Mapping[str, bytes]) -> tuple[str, ...]:
+def arf_names(names: Iterable[str]) -> tuple[str, ...]:
     """The attached ARF documents."""
     return tuple(sorted(n for n in names if fnmatchcase(n.rpartition("/")[2], "arf*.xml")))
 
@@ -186,25 +188,25 @@ def report_of(
     )
 
 
-def attachments(scan: Scan, report: Report) -> dict[str, bytes]:
+def attachments(scan: Scan, report: Report) -> dict[str, Packed]:
     """The files that the statement will be about, drawn from ``report``.
 
     Raises:
         InputError: the scan attaches a file under a name that is taken.
     """
-    files = {
-        **attached(report),
+    beside = {
         "VERIFY.md": guide(report).encode(),
         "verify.sh": script(report).encode(),
         "host.json": canonical_json(report.findings.host.data()),
         "packages.txt": "".join(f"{clean(p)}\n" for p in scan.packages).encode(),
     }
     if scan.image is not None:
-        files[PROVENANCE] = scan.image.provenance
-        files["sbom.cdx.json"] = scan.image.sbom
+        beside[PROVENANCE] = scan.image.provenance
+        beside["sbom.cdx.json"] = scan.image.sbom
     drawn = (f.file for f in FORMATS.values())
     ours = {*UNSIGNED, *SIBLINGS, PQ_ENVELOPE, PROVENANCE, "sbom.cdx.json"}
-    taken = sorted({*files, *ours, *drawn} & set(scan.raw))
+    taken = sorted({*beside, *ours, *drawn} & set(scan.raw))
     if taken:
         raise InputError(f"{taken[0]}: this name in the evidence is taken")
-    return {**files, **scan.raw}
+    files = {name: pack(data) for name, data in attached(report)}  # one at a time in memory
+    return files | {name: pack(data) for name, data in {**beside, **scan.raw}.items()}

@@ -1,5 +1,6 @@
 """What a report is, and the table of the formats it is written in."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
@@ -158,10 +159,8 @@ def renderer(name: str) -> Renderer:
     return cast(Renderer, getattr(import_module(module), cls)())
 
 
-def attached(report: Report) -> dict[str, bytes]:
-    """File name -> content, for all formats that evidence carries."""
-    return {
-        made.file: renderer(name).render(report)
-        for name, made in FORMATS.items()
-        if made.attached and made.exists(report)
-    }
+def attached(report: Report) -> Iterator[tuple[str, bytes]]:
+    """File name and content of all formats that evidence carries, drawn one by one."""
+    for name, made in FORMATS.items():
+        if made.attached and made.exists(report):
+            yield made.file, renderer(name).render(report)

@@ -10,6 +10,7 @@ import pytest
 
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Event, Progress, silent
+from hardpan.packed import pack
 from scanners.call import Output
 from scanners.collect import host, hostfacts, openscap, packages
 from scanners.collect.base import COLLECTORS, Expected, Task, collector
@@ -76,7 +77,7 @@ def test_openscap_brings_its_arf_in_one_round_trip_and_tells_how_far_it_is() -> 
 
     assert len(fake.asked) == 1
     assert found.engine == "oscap 1.4.2; SCE plugin: 1"
-    assert found.files == {"arf-0.xml": WHOLE}
+    assert {name: pack(f).data() for name, f in found.files.items()} == {"arf-0.xml": WHOLE}
     assert found.arfs[0].rules["one"].verdict == "fail"
     assert Progress(stage="openscap", done=1, total=1, text="one: fail") in heard
 
@@ -119,10 +120,11 @@ def test_odd_or_truncated_results_are_refused(data: bytes, problem: str) -> None
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanners.arf.MAX_BYTES", 1000)
+    monkeypatch.setattr("scanners.arf_reader.MAX_BYTES", 2 << 20)
+    bomb = gzip.compress(WHOLE + b" " * 10_000_000)
 
-    with pytest.raises(ToolError, match=r"sent a arf0\.xml\.gz of more than"):
-        openscap.unpacked(sent(arf0__xml__gz=gzip.compress(bytes(10_000_000))), 1)
+    with pytest.raises(ToolError, match=r"the ARF arf-0\.xml is longer than 2 MiB"):
+        openscap.unpacked(sent(arf0__xml__gz=bomb), 1)
 
 
 def test_the_upload_has_the_same_bytes_each_time_and_its_digests() -> None:

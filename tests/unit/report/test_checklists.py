@@ -378,5 +378,5 @@ def test_without_a_stig_on_record_there_is_no_checklist(name: str) -> None:
 
     assert "no STIG is on record for the content 'x_benchmark_SLE-15'" in str(caught.value)
     assert caught.value.hint == "checklists are written for RHEL-10, RHEL-9"
-    assert FORMATS[name].file not in attached(other_content())
-    assert FORMATS[name].file in attached(report(*EVERY))
+    assert FORMATS[name].file not in dict(attached(other_content()))
+    assert FORMATS[name].file in dict(attached(report(*EVERY)))

@@ -1,0 +1,74 @@
+"""What is kept of an ARF while it is read, and how its words are made harmless."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from hardpan.errors import ToolError
+
+MAX_LINE = 300
+"""Characters kept of one line of evidence."""
+
+
+@dataclass(slots=True)
+class Said:
+    """What one rule-result says."""
+
+    rule_id: str
+    result: str = ""
+    engine: str = ""
+    where: tuple[str, str] | None = None
+    """Report and definition that the verdict came from."""
+
+    messages: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
+    checks: int = 0
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read."""
+
+    rules: dict[str, Said] = field(default_factory=dict)
+    comments: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    items: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    tests: dict[str, dict[str, tuple[str, list[str]]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    definitions: dict[str, dict[str, tuple[list[str], list[str]]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    incomplete: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    about: dict[str, str] = field(default_factory=dict)
+    """``version``, ``start-time``, ``end-time``, ``profile`` and ``score``, as they are written."""
+
+    platforms: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Item:
+    """One item that a probe collected, while it is read."""
+
+    id: str
+    kind: str
+    status: str
+    depth: int
+    fields: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """What it says in one line."""
+        shown = "" if self.status == "exists" else f" ({self.status})"
+        return clean(f"{self.kind}: {' '.join(self.fields)}{shown}")
+
+
+def odd(name: str, why: str) -> ToolError:
+    """The error for an ARF that is not what oscap writes."""
+    return ToolError(
+        [f"the ARF {name}"], why, hint="the scan is not used; look at the target's disk and memory"
+    )
+
+
+def clean(text: str) -> str:
+    """``text`` in one printable line of at most ``MAX_LINE`` characters."""
+    folded = " ".join(text[: MAX_LINE * 2].split())
+    printable = folded if folded.isprintable() else "".join(filter(str.isprintable, folded))
+    return printable if len(printable) <= MAX_LINE else printable[: MAX_LINE - 1] + "…"
