@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NewType
 
@@ -148,21 +148,35 @@ def _sync(path: Path) -> None:
 
 
 def _refuse_odd(value: object) -> None:
-    if isinstance(value, bool | None):
+    """Pass if canonical JSON can hold ``value``: all but texts are looked at one by one."""
+    todo: list[object] = [value]
+    keys: set[object] = set()
+    for one in todo:  # grows while it is walked
+        if isinstance(one, dict):
+            if not keys.issuperset(one):
+                _refuse_odd_keys(one)
+                keys.update(one)
+            todo.extend(x for x in one.values() if type(x) is not str)
+        elif isinstance(one, list | tuple):
+            todo.extend(x for x in one if type(x) is not str)
+        else:
+            _refuse_odd_value(one)
+
+
+def _refuse_odd_keys(value: Iterable[object]) -> None:
+    for key in value:
+        if not isinstance(key, str) or not key.isascii():
+            raise ValueError(f"not an ASCII key: {key!r}")
+
+
+def _refuse_odd_value(value: object) -> None:
+    if isinstance(value, bool | str | None):
         return
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise ValueError(f"not an ASCII key: {key!r}")
-            _refuse_odd(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_odd(inner)
-    elif isinstance(value, int):
+    if isinstance(value, int):
         if abs(value) > 2**53:
             raise ValueError(f"an integer beyond 2**53: {value}")
     elif isinstance(value, float):
         if "e" in repr(value) or "n" in repr(value) or value.is_integer():
             raise ValueError(f"a float with no plain short form: {value!r}")
-    elif not isinstance(value, str):
+    else:
         raise ValueError(f"not JSON: {type(value).__name__}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from hardpan.errors import InputError
 from scanners.content.xml import XCCDF, Element, benchmark, text
 
-RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 
 _STIG_REFERENCES = ("cyber.mil/stigs/srg-stig-tools/", "iase.disa.mil/stigs")

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Protocol, cast
 
 from hardpan.errors import InputError
+from hardpan.files import canonical_json
 from scanners.report.changes import Changes
 from scanners.report.documents import Findings, SmokeDocument
 from scanners.report.promises import Promises
 from scanners.stig.table import stig_for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """All that a report may be drawn from."""
 
@@ -29,6 +31,11 @@ class Report:
 
     changes: Changes | None = None
     """Only where it is drawn beside older evidence (``export --since``); evidence has none."""
+
+    @cached_property
+    def findings_json(self) -> bytes:
+        """The findings as RFC 8785 bytes; several formats take their digest."""
+        return canonical_json(self.findings.data())
 
 
 class Renderer(Protocol):

@@ -11,6 +11,7 @@ was looked at which was not.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 _REFERENCE = re.compile(
     r"(A[CPRTU]|C[AMP]|D[IM]|I[APR]|M[AP]|P[ELMST]|RA|S[ACEIR]|TR|UL)"  # the family
@@ -39,6 +40,7 @@ class Control:
         return f"{self.control_id}_smt.{self.part}" if self.part else f"{self.control_id}_smt"
 
 
+@lru_cache(maxsize=4096)
 def parse(reference: str) -> tuple[Control, ...]:
     """The controls that one reference names; none where it names none."""
     found = []

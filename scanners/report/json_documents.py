@@ -12,7 +12,7 @@ class FindingsJson:
 
     def render(self, report: Report) -> bytes:
         """The findings as RFC 8785 bytes."""
-        return canonical_json(report.findings.data())
+        return report.findings_json
 
 
 class SmokeJson:

@@ -39,15 +39,22 @@ class Ids:
         found = report.findings
         host = f"{found.host.machine_id_hmac}\n{found.host.host_key_sha256}\n{found.host.hostname}"
         self._host = uuid.uuid5(_NAMESPACE, host)
-        self._scan = uuid.uuid5(self._host, sha256_bytes(canonical_json(found.data())))
+        self._scan = uuid.uuid5(self._host, sha256_bytes(report.findings_json))
+        self._made: dict[tuple[uuid.UUID, str, str], str] = {}
 
     def lasting(self, kind: str, name: str = "") -> str:
         """The same for every scan of the host."""
-        return str(uuid.uuid5(self._host, f"{kind}\n{name}"))
+        return self._id(self._host, kind, name)
 
     def of_scan(self, kind: str, name: str = "") -> str:
         """Of this scan alone."""
-        return str(uuid.uuid5(self._scan, f"{kind}\n{name}"))
+        return self._id(self._scan, kind, name)
+
+    def _id(self, of: uuid.UUID, kind: str, name: str) -> str:
+        key = (of, kind, name)
+        if key not in self._made:
+            self._made[key] = str(uuid.uuid5(of, f"{kind}\n{name}"))
+        return self._made[key]
 
 
 def document(root: str, body: Mapping[str, object]) -> bytes:

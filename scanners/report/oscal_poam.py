@@ -20,10 +20,11 @@ class Poam:
         """The document, valid OSCAL, in its RFC 8785 form."""
         found, ids = report.findings, Ids(report)
         rules = [r for r in found.rules if oscal.has_risk(r)]
+        by_rule = {r.rule_id: oscal.findings_of(r, ids) for r in rules}
         lists = {
             "observations": [oscal.observation(r, found, ids) for r in rules],
             "risks": [oscal.risk(r, ids) for r in rules],
-            "findings": [x for r in rules for x in oscal.findings_of(r, ids)],
+            "findings": [x for r in rules for x in by_rule[r.rule_id]],
         }
         return oscal.document(
             "plan-of-action-and-milestones",
@@ -36,7 +37,8 @@ class Poam:
                     "assessment-assets": oscal.assets(found, ids),
                 },
                 **{name: made for name, made in lists.items() if made},
-                "poam-items": [_item(r, ids) for r in rules] or [_nothing_open(ids)],
+                "poam-items": [_item(r, by_rule[r.rule_id], ids) for r in rules]
+                or [_nothing_open(ids)],
                 "back-matter": {
                     "resources": [
                         oscal.content_resource(found, ids),
@@ -47,7 +49,7 @@ class Poam:
         )
 
 
-def _item(rule: Rule, ids: Ids) -> Json:
+def _item(rule: Rule, findings: list[Json], ids: Ids) -> Json:
     state = "waived" if rule.is_waived else "open"
     return {
         "uuid": ids.lasting("poam-item", rule.rule_id),
@@ -56,7 +58,7 @@ def _item(rule: Rule, ids: Ids) -> Json:
             f"Rule {inline(rule.rule_id)}, severity {rule.severity}: {rule.verdict}, {state}."
         ),
         "props": oscal.props(("rule", rule.rule_id), ("severity", rule.severity), ("state", state)),
-        "related-findings": [{"finding-uuid": x["uuid"]} for x in oscal.findings_of(rule, ids)],
+        "related-findings": [{"finding-uuid": x["uuid"]} for x in findings],
         "related-observations": [{"observation-uuid": ids.of_scan("observation", rule.rule_id)}],
         "related-risks": [{"risk-uuid": ids.lasting("risk", rule.rule_id)}],
     }

@@ -17,7 +17,7 @@ from typing import NoReturn
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hardpan.errors import InputError, ResourceError
-from hardpan.files import canonical_json, sha256_bytes
+from hardpan.files import sha256_bytes
 from scanners.report.base import Report
 from scanners.report.outline import sections
 
@@ -39,7 +39,7 @@ class Pdf:
         """
         weasyprint = _weasyprint()
         page = weasyprint.HTML(string=html(report), url_fetcher=fetcher(weasyprint))
-        identifier = sha256_bytes(canonical_json(report.findings.data()))[:32].encode()
+        identifier = sha256_bytes(report.findings_json)[:32].encode()
         drawn = page.write_pdf(pdf_identifier=identifier)
         if not isinstance(drawn, bytes):
             raise ResourceError("WeasyPrint drew no PDF")

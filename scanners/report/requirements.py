@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.errors import InputError
+from scanners.model import RULE_PREFIX
 from scanners.report.documents import Findings
 from scanners.report.fields import VerdictName
 from scanners.report.fill import clean
@@ -34,7 +35,6 @@ WORST_FIRST = (
 
 _PASSED = ("pass", "fixed")
 _CUT = "\n… cut here: findings.json, in the evidence that this checklist lies in, has the rest."
-_RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 
 
 class Status(StrEnum):
@@ -159,7 +159,7 @@ def host_name(findings: Findings) -> str:
 
 def short(name: str) -> str:
     """A rule's or profile's id without what all of them begin with."""
-    return name.removeprefix(_RULE_PREFIX).removeprefix("xccdf_org.ssgproject.content_profile_")
+    return name.removeprefix(RULE_PREFIX).removeprefix("xccdf_org.ssgproject.content_profile_")
 
 
 def bounded(text: str) -> str:
