@@ -120,6 +120,10 @@ mutate: setup-venv ## delete each guard of the verifier in turn: a test must fai
 bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fix' (root; BENCH=--json)
 	$(BIN)/python -m tests.bench.layers $(BENCH)
 
+.PHONY: bench-report
+bench-report: setup setup-interop ## every report, signed, against openscap-report's and oscap's HTML alone (ARF=file BENCH=--json)
+	$(BIN)/python -m tests.bench.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
+
 .PHONY: screenshots
 screenshots: setup-venv ## the pictures of docs/report.md, from the sample, in headless Chromium
 	$(BIN)/python -m tests.tooling.screenshots

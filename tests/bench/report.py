@@ -1,0 +1,110 @@
+"""``make bench-report``: all our reports of one ARF, signed, against two programs' HTML alone.
+
+Each run is a process of its own; the programs take turns, so that other work on the
+machine meets them alike.
+"""
+
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from hardpan.process import run
+from tests.bench import whole_arf
+from tests.bench.limits import (
+    HTML,
+    OURS,
+    PROGRAMS,
+    VERIFY,
+    XSLT,
+    Limit,
+    Took,
+    judged,
+    medians,
+    table,
+)
+
+_REPO = Path(__file__).parents[2]
+_LIMIT_S = 600
+_OK = {VERIFY: (0, 1)}
+"""1: it verifies, and more is open than the policy takes."""
+
+
+@click.command()
+@click.option("--cache", type=click.Path(path_type=Path), default=_REPO / "images/cache")
+@click.option("--arf", type=click.Path(path_type=Path), help="Read this ARF, make none.")
+@click.option(
+    "--oscap-report",
+    type=click.Path(path_type=Path),
+    default=_REPO / ".interop/bin/oscap-report",
+    help="openscap-report's program.",
+)
+@click.option("--rounds", type=click.IntRange(1), default=5, help="How often each runs.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
+def main(cache: Path, arf: Path | None, oscap_report: Path, rounds: int, as_json: bool) -> None:
+    """Time all four, print the medians; 1 when a limit is missed."""
+    file = arf or whole_arf.made(cache)
+    with tempfile.TemporaryDirectory(prefix="hardpan-bench-") as name:
+        folder = Path(name)
+        argvs = _argvs(file.resolve(), oscap_report, folder)
+        rules = whole_arf.prepare(file, folder / "prepared")
+        click.echo(f"{rules} rules, {rounds} rounds", err=True)
+        runs: dict[str, list[Took]] = {program: [] for program in PROGRAMS}
+        for _ in range(rounds):
+            for program, took in runs.items():
+                took.append(_took(argvs[program], folder, ok=_OK.get(program, (0,))))
+                click.echo(f"{program}: {took[-1].wall_s:.2f} s", err=True)
+    found = {program: medians(took) for program, took in runs.items()}
+    limits = judged(found)
+    size = file.stat().st_size
+    if as_json:
+        click.echo(json.dumps(_result(runs, found, limits, rules=rules, size=size), indent=2))
+    else:
+        click.echo(table(found, limits, rounds=rounds, bytes_=size))
+    raise SystemExit(0 if all(x.holds for x in limits) else 1)
+
+
+def _argvs(file: Path, oscap_report: Path, folder: Path) -> dict[str, list[str | Path]]:
+    """What runs; the key and the policy are made here."""
+    hardpan: list[str | Path] = [sys.executable, "-m", "hardpan"]
+    keys, evidence = folder / "keys", folder / "bench.evidence.zip"
+    run([*hardpan, "keys", "new", keys], timeout_s=60, cwd=_REPO)
+    once: list[str | Path] = [sys.executable, "-m", "tests.bench.report_once"]
+    return {
+        OURS: [*once, file, folder / "prepared", keys / "scan.pem", evidence],
+        HTML: [oscap_report, "-o", folder / "openscap-report.html", file],
+        XSLT: ["oscap", "xccdf", "generate", "report", "--output", folder / "oscap.html", file],
+        VERIFY: [*hardpan, "verify", evidence, "--policy", keys / "trust.yaml"],
+    }
+
+
+def _took(argv: Sequence[str | Path], folder: Path, *, ok: Sequence[int]) -> Took:
+    result = folder / "took.json"
+    script = _REPO / "tests/bench/wait4.py"
+    run([sys.executable, script, result, *argv], timeout_s=_LIMIT_S, cwd=_REPO, ok=ok)
+    return Took(**json.loads(result.read_bytes()))
+
+
+def _result(
+    runs: Mapping[str, Sequence[Took]],
+    found: Mapping[str, Took],
+    limits: Sequence[Limit],
+    *,
+    rules: int,
+    size: int,
+) -> dict[str, object]:
+    return {
+        "arf_bytes": size,
+        "rules": rules,
+        "medians": {name: dataclasses.asdict(t) for name, t in found.items()},
+        "runs": {name: [dataclasses.asdict(t) for t in took] for name, took in runs.items()},
+        "limits": [{**dataclasses.asdict(x), "holds": x.holds} for x in limits],
+    }
+
+
+if __name__ == "__main__":
+    main()

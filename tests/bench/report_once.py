@@ -1,0 +1,40 @@
+"""From an ARF to a signed evidence file, as a scan does it once oscap has ended.
+
+What no ARF says is the unit tests' sample: host, checks, smoke test, FIPS.
+"""
+
+import pickle
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from hardpan import clock, events
+from hardpan.signing import load_signer
+from scanners import arf
+from scanners.evaluate import evaluation
+from scanners.evidence import bundle
+from tests.unit.evidence import samples
+
+_CHUNK = 1 << 18
+
+
+def main(file: Path, prepared: Path, key: Path, out: Path) -> None:
+    """Read ``file``, judge, draw every format that evidence carries, sign, write ``out``."""
+    found, packed = arf.parse_and_pack(_chunks(file), name=file.name)
+    before = pickle.loads(prepared.read_bytes())  # noqa: S301 - the bench itself wrote it
+    made = evaluation(before, [found], engine="oscap", os_name="this machine", os_cpe="")
+    now = clock.rfc3339(clock.now())
+    scan = samples.scan(
+        evaluation=made, raw={"arf-0.xml": packed}, waivers={}, started=now, finished=now
+    )
+    bundle.write(scan, load_signer(key), out, events.silent)
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as f:
+        while chunk := f.read(_CHUNK):
+            yield chunk
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
