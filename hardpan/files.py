@@ -156,9 +156,9 @@ def _refuse_odd(value: object) -> None:
             if not keys.issuperset(one):
                 _refuse_odd_keys(one)
                 keys.update(one)
-            todo.extend(x for x in one.values() if type(x) is not str)
+            todo += [x for x in one.values() if type(x) is not str]
         elif isinstance(one, list | tuple):
-            todo.extend(x for x in one if type(x) is not str)
+            todo += [x for x in one if type(x) is not str]
         else:
             _refuse_odd_value(one)
 

@@ -4,13 +4,18 @@ The file comes from the target, so it is hostile: no entities, and a limit on by
 depth and text (``arf_reader``).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hardpan.packed import Packed, Packer
 from scanners.arf_reader import MAX_FOUND, read
 from scanners.arf_reading import Reading, Said, clean, odd
 from scanners.model import Verdict
+
+_AHEAD = 4
+"""Chunks that may wait to be packed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +77,26 @@ def parse(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
 def parse_and_pack(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Packed]:
     """What an ARF says, and the ARF itself, to be attached; neither needs the whole of it at once.
 
+    It is packed beside: deflating takes as long as reading, and holds up no Python code.
+
     Raises:
         ToolError: as ``parse`` does.
     """
     packer = Packer()
+    with ThreadPoolExecutor(1) as beside:
+        packing: deque[Future[None]] = deque()
 
-    def passed() -> Iterator[bytes]:
-        for chunk in chunks:
-            packer.add(chunk)
-            yield chunk
+        def passed() -> Iterator[bytes]:
+            for chunk in chunks:
+                packing.append(beside.submit(packer.add, chunk))
+                if len(packing) > _AHEAD:
+                    packing.popleft().result()
+                yield chunk
 
-    return parse(passed(), name=name), packer.done()
+        made = parse(passed(), name=name)
+        for last in packing:
+            last.result()
+    return made, packer.done()
 
 
 def _score(about: dict[str, str]) -> float | None:

@@ -6,25 +6,20 @@ only network call of signing. Reading one needs the extra ``tsa``.
 
 import base64
 import hashlib
-import http.client
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from hardpan.errors import InputError, TrustError, UnreachableError
+from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json
 from hardpan.signing.strict import parse_json
 
 MAX_TOKEN_BYTES = 64 << 10
 _MAX_BUNDLE_BYTES = 16 << 20
-_KIND = "application/timestamp-reply"
 _SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
 
@@ -92,6 +87,9 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
         UnreachableError: no answer in time, or another HTTP status.
         TrustError: the answer is not a token for this request.
     """
+    # Only this needs HTTP and TLS, whose modules take longer to load than evidence to verify.
+    from hardpan.signing.tsa import post
+
     check_address(url)
     rfc3161 = _library()
     wanted = (
@@ -102,7 +100,7 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
         .nonce(nonce=True)
         .build()
     )
-    token = _post(url, wanted.as_bytes(), timeout_s)
+    token = post(url, wanted.as_bytes(), timeout_s=timeout_s, max_bytes=MAX_TOKEN_BYTES)
     answer = _decoded(token)
     if answer.nonce != wanted.nonce:
         raise TrustError(f"{url}: the timestamp answers another request")
@@ -177,46 +175,6 @@ def _check_imprint(token: _Token, signature: bytes) -> None:
         raise TrustError("the timestamp: expected SHA-256")
     if token.imprint != hashlib.sha256(signature).digest():
         raise TrustError("the timestamp is over another signature")
-
-
-def _post(url: str, data: bytes, timeout_s: float) -> bytes:
-    head = {"Content-Type": "application/timestamp-query", "Accept": _KIND}
-    asked = urllib.request.Request(url, data=data, headers=head, method="POST")  # noqa: S310
-    ends = time.monotonic() + timeout_s
-    try:
-        with urllib.request.build_opener(_NoRedirect).open(asked, timeout=timeout_s) as answer:
-            kind = answer.headers.get_content_type()
-            body = _bounded(answer, ends, url)
-    except urllib.error.HTTPError as e:
-        e.close()
-        raise UnreachableError(f"{url}: the TSA answers with HTTP status {e.code}") from e
-    except (OSError, http.client.HTTPException, ValueError) as e:
-        why = getattr(e, "reason", e)
-        raise UnreachableError(
-            f"{url}: the TSA does not answer: {why}",
-            hint="scan again without --timestamp, or later",
-        ) from e
-    if kind != _KIND:
-        raise TrustError(f"{url}: expected {_KIND}, found {kind[:60]}")
-    return body
-
-
-def _bounded(answer: IO[bytes], ends: float, url: str) -> bytes:
-    body = b""
-    while chunk := answer.read1(8192):  # type: ignore[attr-defined]
-        body += chunk
-        if len(body) > MAX_TOKEN_BYTES:
-            raise TrustError(f"{url}: expected at most {MAX_TOKEN_BYTES} bytes")
-        if time.monotonic() > ends:
-            raise TimeoutError("timed out")
-    return body
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A TSA that sends elsewhere is an answer that a person should see."""
-
-    def redirect_request(self, *_: object) -> None:
-        """No request: the status becomes the error."""
 
 
 def _library() -> Any:

@@ -27,7 +27,7 @@ _LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,2
 _ENGINE = re.compile(r"hardpan-engine (?P<text>.{1,300})")
 _MiB = 1 << 20
 _MAX_PACKED = 128 * _MiB
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 
 _HINTS = {
     41: "install openscap-scanner on the target, or scan an image that has it",

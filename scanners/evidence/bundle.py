@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -208,5 +209,7 @@ def attachments(scan: Scan, report: Report) -> dict[str, Packed]:
     taken = sorted({*beside, *ours, *drawn} & set(scan.raw))
     if taken:
         raise InputError(f"{taken[0]}: this name in the evidence is taken")
-    files = {name: pack(data) for name, data in attached(report)}  # one at a time in memory
-    return files | {name: pack(data) for name, data in {**beside, **scan.raw}.items()}
+    with ThreadPoolExecutor(1) as packer:  # packs one while the next is drawn
+        packing = {name: packer.submit(pack, data) for name, data in attached(report)}
+        packing |= {n: packer.submit(pack, d) for n, d in {**beside, **scan.raw}.items()}
+        return {name: made.result() for name, made in packing.items()}

@@ -15,7 +15,7 @@ from scanners.evaluate import evaluation
 from scanners.evidence import bundle
 from tests.unit.evidence import samples
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 20
 
 
 def main(file: Path, prepared: Path, key: Path, out: Path) -> None:
