@@ -21,6 +21,7 @@ from profiles.needs import with_needed
 from profiles.repositories import SiteRepository
 from profiles.sovereign import Sovereign
 from profiles.tuning import Tuning
+from profiles.upstream import RULE_PREFIX
 from profiles.words import (
     CatalogName,
     DayText,
@@ -66,8 +67,6 @@ Layer = Literal[
 ]
 Whole = Annotated[int, Strict()]
 Yes = Annotated[bool, Strict()]
-
-RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 
 
 class Media(Section):

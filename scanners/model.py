@@ -9,9 +9,6 @@ from hardpan.packed import Packed
 from scanners.fips.model import Fips
 from scanners.trials import Check, Paired, Smoke
 
-RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
-"""What the ids of upstream's rules begin with; profiles and people leave it out."""
-
 
 class Verdict(StrEnum):
     """XCCDF 1.2 rule results (NISTIR 7275r4, table 26)."""

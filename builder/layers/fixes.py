@@ -17,9 +17,9 @@ from builder.layers.ansible import PLAYBOOKS
 from builder.layers.batched import audit_file, audit_lines, sysctl_setting
 from builder.receipts import Remedy, RuleOutcome
 from hardpan.errors import ToolError
+from profiles.upstream import RULE_PREFIX
 
 _ROLE = PLAYBOOKS / "roles" / "stig"
-_PREFIX = "xccdf_org.ssgproject.content_rule_"
 _NO_FIX = "the content has no fix: right at install or never"
 _DETAIL_MOST = 600
 _MOST_BYTES = 16 << 20
@@ -95,7 +95,7 @@ def batch(remedies: Sequence[Remedy], waived: Mapping[str, str]) -> Batch:
     settled: list[RuleOutcome] = []
     todo: list[tuple[str, str]] = []
     for r in remedies:
-        name = r.rule_id.removeprefix(_PREFIX)
+        name = r.rule_id.removeprefix(RULE_PREFIX)
         never = table.why_never(name)
         if r.rule_id in waived:
             settled.append(_settled(r, "waived", waived[r.rule_id]))
@@ -107,7 +107,7 @@ def batch(remedies: Sequence[Remedy], waived: Mapping[str, str]) -> Batch:
             settled.append(_settled(r, "no_fix", _NO_FIX))
         else:
             todo.append((r.rule_id, r.script))
-    todo.sort(key=lambda item: item[0].removeprefix(_PREFIX).startswith(table.last))
+    todo.sort(key=lambda item: item[0].removeprefix(RULE_PREFIX).startswith(table.last))
     files, written = _gathered(todo)
     todo = [item for item in todo if item[0] not in written]
     return Batch(
@@ -176,7 +176,7 @@ def _members(
 ) -> Iterator[tuple[str, bytes]]:
     asked: dict[str, set[str]] = {"install": set(), "remove": set()}
     for rule, script in todo:
-        if _PACKAGE_RULE.fullmatch(rule.removeprefix(_PREFIX)):
+        if _PACKAGE_RULE.fullmatch(rule.removeprefix(RULE_PREFIX)):
             for verb, package in _DNF.findall(script):
                 asked[verb].add(package)
     manifest = {

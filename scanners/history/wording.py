@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from profiles.upstream import RULE_PREFIX
 from scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
-from scanners.model import RULE_PREFIX
 from scanners.report.changes import Changes, RuleChange
 from scanners.report.fields import Number
 from scanners.report.parts import WaiverPart

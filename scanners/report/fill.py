@@ -5,8 +5,9 @@ import re
 from dataclasses import asdict
 from typing import cast, get_args
 
+from profiles.upstream import RULE_PREFIX
 from scanners.fips.wording import wording
-from scanners.model import RULE_PREFIX, Scan, Waiver
+from scanners.model import Scan, Waiver
 from scanners.report.documents import Findings, MeasurePart, SmokeDocument
 from scanners.report.fields import VERDICTS, Number, Outcome, Severity, VerdictName
 from scanners.report.parts import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.errors import InputError
-from scanners.model import RULE_PREFIX
+from profiles.upstream import RULE_PREFIX
 from scanners.report.documents import Findings
 from scanners.report.fields import VerdictName
 from scanners.report.fill import clean
