@@ -2,14 +2,15 @@
 
 ``trestle verify`` takes no predicate but its own, with exactly one subject whose
 digest is of the file's RFC 8785 form. Our files are in that form already, so the
-digest is also that of the file, and ``cosign`` takes the same envelope.
+digest is also that of the file, and ``cosign`` takes the same envelope. Of a file in
+another form the two would differ, so there is no statement about it, and none is taken.
 """
 
 import json
 from typing import Final
 
 from hardpan.files import Sha256, canonical_json, sha256_bytes
-from hardpan.signing import Signed
+from hardpan.signing import MalformedError, Signed, parse_json
 from scanners.report.base import FORMATS
 
 OSCAL_PREDICATE_TYPE: Final = (
@@ -17,16 +18,22 @@ OSCAL_PREDICATE_TYPE: Final = (
 )
 
 RESULTS: Final = FORMATS["oscal-ar"].file
+MAX_RESULTS_BYTES: Final = 64 << 20
 
 
 def oscal_statement(document: bytes, *, name: str) -> bytes:
     """The statement's bytes, to be signed as they are.
 
     Raises:
-        ValueError: ``document`` is not in RFC 8785 form, so no one digest fits it.
+        MalformedError: ``document`` is not in RFC 8785 form, so no one digest fits it.
     """
-    if canonical_json(json.loads(document)) != document:
-        raise ValueError(f"{name}: not in RFC 8785 form")
+    value = parse_json(document, what=name, max_bytes=MAX_RESULTS_BYTES)
+    try:
+        written = canonical_json(value)
+    except ValueError as e:
+        raise MalformedError(f"{name}: not in RFC 8785 form: {e}") from e
+    if written != document:
+        raise MalformedError(f"{name}: not in RFC 8785 form")
     return statement_about(name, sha256_bytes(document))
 
 

@@ -17,7 +17,7 @@ from scanners.evidence.archive import Archive
 from scanners.evidence.bindings import OSCAL, SIBLINGS, TEST_RESULT, TIMESTAMP
 from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
 from scanners.evidence.checks import Outcome, Run
-from scanners.evidence.oscal_statement import RESULTS, statement_about
+from scanners.evidence.oscal_statement import MAX_RESULTS_BYTES, RESULTS, oscal_statement
 from scanners.evidence.policy import Key
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
 from scanners.evidence.trust import Trust
@@ -181,7 +181,8 @@ def _check_oscal(archive: Archive, statement: Statement, key: PublicKey) -> str:
         return "skipped: evidence of an older hardpan, which wrote none"
     envelope = read_dsse(archive.read(OSCAL, max_bytes=_MAX_OSCAL_BYTES), what=OSCAL)
     payload, _ = envelope.opened(key)
-    if payload != statement_about(RESULTS, archive.sha256(RESULTS)):
+    document = archive.read(RESULTS, max_bytes=MAX_RESULTS_BYTES)
+    if payload != oscal_statement(document, name=RESULTS):
         raise TrustError(f"{OSCAL}: is not about {RESULTS}")
     return ""
 
@@ -203,6 +204,9 @@ def _check_files(archive: Archive, statement: Statement) -> str:
     listed = {s.name: s.digest.sha256 for s in statement.subject}
     if len(listed) != len(statement.subject):
         raise TrustError("a file is listed twice")
+    if odd := sorted(listed.keys() & set(SIBLINGS)):
+        # NOTE: as a mere attachment it would be judged by nobody here, and by others it would.
+        raise TrustError(f"{odd[0]}: is made of the statement, and cannot be listed in it")
     siblings = set(statement.predicate.siblings)
     if odd := sorted(siblings - set(SIBLINGS)):
         raise TrustError(f"{ascii(odd[0])[1:-1]}: may not lie beside the statement unlisted")

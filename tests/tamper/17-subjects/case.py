@@ -1,5 +1,7 @@
 """The list of files, bent."""
 
+from hardpan.files import sha256_bytes
+from scanners.evidence.bindings import OSCAL
 from tests.tamper.kit import Evidence
 
 
@@ -16,6 +18,17 @@ def _more(w, **fields):
         s["subject"].append({**s["subject"][0], **fields})
 
     return Evidence(files=w.changed(add))
+
+
+def _attached(w):
+    """Listed, not promised: no check of its own would look at it."""
+    odd = b"anything"
+
+    def change(s):
+        s["predicate"]["siblings"].remove(OSCAL)
+        s["subject"].append({"name": OSCAL, "digest": {"sha256": sha256_bytes(odd)}})
+
+    return Evidence(files={**w.changed(change), OSCAL: odd})
 
 
 VARIANTS = {
@@ -35,5 +48,6 @@ VARIANTS = {
     "a name with two digests": lambda w: _more(w, digest={"sha256": "0" * 64}),
     "a name twice": _more,
     "a name in another case": lambda w: _more(w, name="ARF-1.XML"),
+    "the OSCAL statement as a mere attachment": _attached,
     "no name": lambda w: _first(w, name=""),
 }

@@ -2,12 +2,13 @@
 
 import base64
 import json
+from dataclasses import replace
 
 from hardpan.files import sha256_bytes
 from hardpan.signing import sign
 from scanners.evidence.bindings import OSCAL, TEST_RESULT
 from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
-from tests.tamper.kit import Evidence, canonical_json
+from tests.tamper.kit import BUNDLE, Evidence, canonical_json
 
 
 def _counts(w, **counts):
@@ -29,6 +30,30 @@ def _second(w):
 def _oscal(w, name, sha256, by=None):
     made = dsse(sign(statement_about(name, sha256), by or w.scan))
     return Evidence(files={**w.good, OSCAL: made})
+
+
+def _other_form(w):
+    """A file in a form whose digest is not the canonical one; all of it by the right key."""
+    return Evidence(files=w.relisted({RESULTS: w.good[RESULTS].replace(b"{", b"{ ", 1)}))
+
+
+def _second_scan_key(w):
+    """Two keys may scan; the one that signed the statement must have signed this too."""
+    keys = [*w.keys(), {**w.keys()[0], "id": "second", "spki": w.evil.public.pem}]
+    evidence = _oscal(w, RESULTS, _digest(w, RESULTS), w.evil)
+    return replace(evidence, policy={"keys": keys})
+
+
+def _reworded(w, change):
+    statement = json.loads(statement_about(RESULTS, _digest(w, RESULTS)))
+    change(statement)
+    return Evidence(files={**w.good, OSCAL: dsse(sign(canonical_json(statement), w.scan))})
+
+
+def _enveloped(w, change):
+    envelope = json.loads(w.good[OSCAL])
+    change(envelope)
+    return Evidence(files={**w.good, OSCAL: json.dumps(envelope).encode()})
 
 
 def _digest(w, name):
@@ -55,5 +80,34 @@ VARIANTS = {
     ),
     "the OSCAL statement under another name": lambda w: _oscal(w, "x.json", _digest(w, RESULTS)),
     "the OSCAL statement by another key": lambda w: _oscal(w, RESULTS, _digest(w, RESULTS), w.evil),
+    "the OSCAL statement by another scan key": _second_scan_key,
+    "the OSCAL statement by the build key": lambda w: _oscal(
+        w, RESULTS, _digest(w, RESULTS), w.build
+    ),
+    "the OSCAL statement about a second file": lambda w: _reworded(
+        w, lambda s: s["subject"].append({"name": "x", "digest": {"sha256": "0" * 64}})
+    ),
+    "the OSCAL statement about nothing": lambda w: _reworded(w, lambda s: s.update(subject=[])),
+    "the OSCAL statement of another tool": lambda w: _reworded(
+        w, lambda s: s["predicate"].update(tool="other")
+    ),
+    "the main statement for the OSCAL one": lambda w: Evidence(
+        files={**w.good, OSCAL: canonical_json(json.loads(w.good[BUNDLE])["dsseEnvelope"])}
+    ),
+    "a whole bundle for the OSCAL envelope": lambda w: Evidence(
+        files={**w.good, OSCAL: w.good[TEST_RESULT]}
+    ),
+    "the OSCAL envelope signed twice": lambda w: _enveloped(
+        w, lambda e: e["signatures"].append(e["signatures"][0])
+    ),
+    "the OSCAL envelope of another type": lambda w: _enveloped(
+        w, lambda e: e.update(payloadType="application/json")
+    ),
+    "the OSCAL envelope with more in it": lambda w: _enveloped(w, lambda e: e.update(more=1)),
+    "the OSCAL envelope is large": lambda w: Evidence(
+        files={**w.good, OSCAL: w.good[OSCAL] + b" " * (64 << 10)}
+    ),
+    "the assessment results in another form": _other_form,
+    "no assessment results": lambda w: Evidence(files=w.relisted({RESULTS: None})),
     "the ARF says something else": lambda w: Evidence(files=w.relisted({"arf-1.xml": b"<arf/>"})),
 }

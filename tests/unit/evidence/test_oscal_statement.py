@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.files import canonical_json, sha256_bytes
-from hardpan.signing import new_signer, read_bundle, sign
+from hardpan.signing import MalformedError, new_signer, read_bundle, sign
 from scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
 from scanners.report.base import renderer
 from tests.unit.evidence import samples
@@ -34,10 +34,22 @@ def test_the_statement_has_one_subject_and_trestles_words() -> None:
     assert made == canonical_json(json.loads(made))
 
 
-@pytest.mark.parametrize("document", [b'{"a": 1}', b'{"a":1}\n', b'{"b":1,"a":1}'])
-def test_a_file_that_is_not_canonical_gets_no_statement(document: bytes) -> None:
-    with pytest.raises(ValueError, match=r"x\.json: not in RFC 8785 form"):
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (b'{"a": 1}', "not in RFC 8785 form"),
+        (b'{"a":1}\n', "not in RFC 8785 form"),
+        (b'{"b":1,"a":1}', "not in RFC 8785 form"),
+        (b'{"a":1e99}', "not in RFC 8785 form: "),
+        (b'{"a":1,"a":1}', "not strict JSON: a key appears twice"),
+        (b"<xml/>", "not strict JSON"),
+    ],
+)
+def test_a_file_that_is_not_canonical_gets_no_statement(document: bytes, said: str) -> None:
+    with pytest.raises(MalformedError) as caught:
         oscal_statement(document, name="x.json")
+
+    assert str(caught.value).startswith(f"x.json: {said}")
 
 
 def test_the_envelope_is_the_bundles_own(tmp_path: Path) -> None:
