@@ -114,7 +114,7 @@ fuzz: setup-venv ## 10,000 damaged bundles: no crash, none taken with another st
 
 .PHONY: mutate
 mutate: setup-venv ## delete each guard of the verifier in turn: a test must fail (JOBS=2)
-	$(BIN)/python -m tests.tooling.mutate --jobs $(or $(JOBS),2)
+	$(BIN)/python -u -m tests.tooling.mutate --jobs $(or $(JOBS),2)
 
 .PHONY: bench-layers
 bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fix' (root; BENCH=--json)

@@ -1,132 +1,249 @@
-"""Deletes each guard of the verifier in turn and runs the tests: one must fail.
+"""Deletes each guard of the verifier in turn and runs the tests that come by: one must fail.
 
-A guard is a ``raise`` in one of the modules that evidence passes through. It is
-replaced by ``pass`` in a copy of the tree; the tests of its module run there
-until the first one fails. A guard that no test misses is a survivor.
+In the modules that evidence passes through, a guard is
 
-    .venv/bin/python -m tests.tooling.mutate [--jobs N] [--only PART_OF_A_PATH]
+- a ``raise``;
+- a call for its own sake: a check, or a problem put on a list;
+- one of several conditions before a ``raise``, or in the answer of a predicate;
+- a row of the table of what statement and findings must agree in.
+
+First all tests run once in a copy of the tree in which every guard notes the test that
+comes by. Then each guard is taken out, and those tests run until the first one fails;
+where none does, the guard is a survivor. Guards that were missed once are remembered in
+``.mutate`` until their module changes, so that an interrupted run goes on where it
+stopped; remove the file to have all of them judged again.
+
+    .venv/bin/python -u -m tests.tooling.mutate [--jobs N] [--only PART_OF_A_PATH]
 """
 
 import argparse
 import ast
+import hashlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
 from hardpan.process import run
 
 ROOT = Path(__file__).parents[2]
+MEMORY = ROOT / ".mutate"
 _TREE = ("hardpan", "profiles", "scanners", "kickstart", "builder", "images", "tests")
-_TIMEOUT_S = 600
-_FAILED, _INTERRUPTED = 1, 2  # pytest's exit codes; the second when a module cannot be imported
-_QUICK = "not truncated and not flipped_byte and not damaged"  # long walks that kill no guard alone
-_SIGNING, _EVIDENCE = "tests/unit/signing", "tests/unit/evidence"
-_CASES = f"{_EVIDENCE}/test_tamper.py"
-_ALL = [_CASES, f"{_EVIDENCE}/test_verify.py", f"{_EVIDENCE}/test_paired.py"]
-MODULES: dict[str, list[str]] = {
-    "hardpan/signing/strict.py": [f"{_SIGNING}/test_strict.py", f"{_SIGNING}/test_envelope.py"],
-    "hardpan/signing/envelope.py": [f"{_SIGNING}/test_envelope.py", _CASES],
-    "hardpan/signing/timestamp.py": [f"{_SIGNING}/test_timestamp.py", _CASES],
-    "hardpan/signing/sshsig.py": [f"{_SIGNING}/test_sshsig.py", _CASES],
-    "scanners/evidence/archive.py": [f"{_EVIDENCE}/test_archive.py", _CASES],
-    "scanners/evidence/bundle.py": [f"{_EVIDENCE}/test_bundle.py"],
-    "scanners/evidence/checks.py": _ALL,
-    "scanners/evidence/claims.py": _ALL,
-    "scanners/evidence/moments.py": _ALL,
-    "scanners/evidence/outcome.py": _ALL,
-    "scanners/evidence/policy.py": [f"{_EVIDENCE}/test_policy.py", _CASES],
-    "scanners/evidence/statement.py": _ALL,
-    "scanners/evidence/svr.py": [f"{_EVIDENCE}/test_proofs.py"],
-    "scanners/evidence/trust.py": [f"{_EVIDENCE}/test_policy.py", _CASES],
-    "scanners/evidence/verify.py": _ALL,
-    "scanners/evidence/witness.py": [_CASES, f"{_EVIDENCE}/test_proofs.py"],
-}
-"""Module -> the tests that must miss its guards, the quickest first."""
+_TIMEOUT_S = 1800
+_ENDS = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be imported
+_NOTES = "HARDPAN_MUTATE_NOTES"
+_TESTS = ("tests/unit/signing", "tests/unit/evidence", "tests/integration/test_proofs.py")
+_QUICK = "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
+MODULES = (
+    *(f"hardpan/signing/{m}.py" for m in ("strict", "envelope", "public", "timestamp", "sshsig")),
+    *(
+        f"scanners/evidence/{path.name}"
+        for path in sorted((ROOT / "scanners/evidence").glob("[!_]*.py"))
+    ),
+)
+_TALK = {"why", "note"}  # say how it went
+_EFFECTS = {"__init__", "write", "seek", "close", "chmod", "write_text", "write_bytes"}
 
-ELSEWHERE = {
-    "hardpan/signing/timestamp.py": ("_post", "_bounded", "ask"),
-    "scanners/evidence/witness.py": ("cms",),
-}
-"""Functions that need a socket or a program: their guards are held by integration tests."""
+
+Span = tuple[int, int]
+"""Where a piece of a source file begins and ends, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """One ``raise``."""
+    """What is taken out, and what is put in its place."""
 
     module: str
+    sha256: str
+    """Digest of the module."""
+
+    line: int
     function: str
-    begin: int
-    end: int
-    column: int
     text: str
+    span: Span
+    instead: str
+    place: Span
+    """The statement that is run by every test to which this guard can matter."""
+
+    is_call: bool
+    """True when ``place`` is a call: those through which it raises are asked first."""
 
     def __str__(self) -> str:
-        return f"{self.module}:{self.begin} ({self.function}): {self.text}"
+        return f"{self.module}:{self.line} ({self.function}): {self.text}"
+
+    @property
+    def key(self) -> str:
+        """Where tests note that they came by."""
+        return f"{self.module}:{self.place[0]}"
+
+    @property
+    def memory(self) -> str:
+        """How it is remembered."""
+        return f"{self.sha256[:16]} {self.span} {self.instead} {self}"
+
+
+def seen(key: str, call: Callable[[], object] | None = None) -> None:
+    """Note that the running test comes by; put into the copy's source, beside each guard."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+    _note(f"1 {key} {test}")
+    if call is not None:
+        try:
+            call()
+        except BaseException:
+            _note(f"0 {key} {test}")
+            raise
+
+
+@cache
+def _note(line: str) -> None:
+    with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as f:
+        f.write(f"{line}\n")
 
 
 def guards(module: str) -> list[Guard]:
-    """Every guard of a module, those in ``ELSEWHERE`` aside."""
-    source = (ROOT / module).read_text("utf-8")
-    lines = source.splitlines()
+    """Every guard of a module."""
+    source = (ROOT / module).read_bytes()
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+
+    def span(node: ast.expr | ast.stmt) -> Span:
+        ends = node.end_lineno or node.lineno
+        end = starts[ends - 1] + (node.end_col_offset or 0)
+        return starts[node.lineno - 1] + node.col_offset, end
+
     return [
         Guard(
             module=module,
+            sha256=hashlib.sha256(source).hexdigest(),
+            line=node.lineno,
             function=name,
-            begin=node.lineno,
-            end=node.end_lineno or node.lineno,
-            column=node.col_offset,
-            text=lines[node.lineno - 1].strip(),
+            text=" ".join(source[slice(*span(node))].decode().split())[:90],
+            span=span(node),
+            instead=instead,
+            place=span(place),
+            is_call=isinstance(place, ast.Expr),
         )
-        for name, node in _raises(ast.parse(source), "")
-        if name not in ELSEWHERE.get(module, ())
+        for name, node, instead, place in _found(ast.parse(source), "")
     ]
 
 
-def _raises(node: ast.AST, name: str) -> Iterator[tuple[str, ast.Raise]]:
+_Found = tuple[str, ast.expr | ast.stmt, str, ast.stmt]
+
+
+def _found(node: ast.AST, name: str) -> Iterator[_Found]:
     for child in ast.iter_child_nodes(node):
         own = child.name if isinstance(child, ast.FunctionDef) else name
+        if isinstance(child, ast.stmt):
+            yield from ((own, *guard) for guard in _guards_of(child, node))
+        yield from _found(child, own)
+
+
+def _guards_of(
+    node: ast.stmt, parent: ast.AST
+) -> Iterator[tuple[ast.expr | ast.stmt, str, ast.stmt]]:
+    match node:
         # A bare 'raise' after tidying up hands an error on; it guards nothing.
-        if isinstance(child, ast.Raise) and child.exc is not None:
-            yield own, child
-        yield from _raises(child, own)
+        case ast.Raise(exc=ast.expr()) | ast.AugAssign(target=ast.Name(id="found" | "over")):
+            yield node, "pass", node
+        case ast.Expr(value=ast.Call() as call) if _matters(call):
+            yield node, "pass", node
+        case ast.If(body=[*_, ast.Raise() as last]):
+            yield from ((x, by, last) for x, by in _conditions(node.test, allowed=False))
+        case ast.Return(value=ast.BoolOp() as answer):
+            yield from ((x, by, node) for x, by in _conditions(answer, allowed=True))
+        case ast.Assign(targets=[ast.Name(id="same")], value=ast.Dict(values=rows)):
+            raised = next(x for x in ast.walk(parent) if isinstance(x, ast.Raise))
+            for row in rows:
+                yield row, "True", raised
+                yield from ((x, by, raised) for x, by in _conditions(row, allowed=True))
 
 
-def without(source: str, guard: Guard) -> str:
-    """``source`` with the guard replaced by ``pass``."""
-    lines = source.splitlines(keepends=True)
-    lines[guard.begin - 1 : guard.end] = [" " * guard.column + "pass\n"]
-    return "".join(lines)
+def _matters(call: ast.Call) -> bool:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    asks = any(isinstance(x, ast.Call) for a in call.args for x in ast.walk(a))
+    return name not in _EFFECTS and (name not in _TALK or asks)
 
 
-def killed(guard: Guard, tree: Path) -> bool:
+def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, str]]:
+    """The parts without which more is let through; ``allowed``: what it says when it holds."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            yield from _conditions(inner, allowed=not allowed)
+        case ast.BoolOp(op=op, values=parts):
+            if isinstance(op, ast.And) == allowed:
+                yield from ((part, str(allowed)) for part in parts)
+            for part in parts:
+                yield from _conditions(part, allowed=allowed)
+        case ast.Compare(left=first, ops=[op1, op2], comparators=[middle, last]) if allowed:
+            yield test, ast.unparse(ast.Compare(first, [op1], [middle]))
+            yield test, ast.unparse(ast.Compare(middle, [op2], [last]))
+
+
+def without(source: bytes, guard: Guard) -> bytes:
+    """``source`` with the guard taken out."""
+    begin, end = guard.span
+    return source[:begin] + guard.instead.encode() + source[end:]
+
+
+def noting(source: bytes, asked: list[Guard]) -> bytes:
+    """``source`` in which every guard notes who comes by."""
+    for (begin, end), guard in sorted({g.place: g for g in asked}.items(), reverse=True):
+        note = f"__import__('tests.tooling.mutate', fromlist=['seen']).seen({guard.key!r}"
+        if guard.is_call:
+            told = note.encode() + b", lambda: " + source[begin:end] + b")"
+        else:
+            told = note.encode() + b"); " + source[begin:end]
+        source = source[:begin] + told + source[end:]
+    return source
+
+
+def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
+    """Guard's key -> the tests that come by, the likeliest to fail first."""
+    for module in {g.module for g in asked}:
+        source = (ROOT / module).read_bytes()
+        (tree / module).write_bytes(noting(source, [g for g in asked if g.module == module]))
+    notes = tree / "notes"
+    told = _tests(tree, ["--tb=short", "-k", _QUICK, *_TESTS], {_NOTES: str(notes)})
+    for module in {g.module for g in asked}:
+        shutil.copy(ROOT / module, tree / module)
+    if told:
+        raise SystemExit(f"{told[:4000]}\na test fails although no guard is missing")
+    found: dict[str, list[str]] = {}
+    for line in sorted(notes.read_text("utf-8").splitlines(), key=lambda x: x[0]):
+        _, key, test = line.split(" ", 2)
+        found.setdefault(key, []).append(test)
+    return {key: list(dict.fromkeys(tests)) for key, tests in found.items()}
+
+
+def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
     """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
     path = tree / guard.module
-    whole = path.read_text("utf-8")
-    path.write_text(without(whole, guard), "utf-8")
-    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", _QUICK]
+    whole = path.read_bytes()
+    path.write_bytes(without(whole, guard))
+    try:
+        return bool(tests) and bool(_tests(tree, tests, {}))
+    finally:
+        path.write_bytes(whole)
+
+
+def _tests(tree: Path, asked: list[str], env: dict[str, str]) -> str:
+    """What pytest says when one fails, else nothing."""
     extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
     env = {
         "PYTHONPATH": os.pathsep.join([str(tree), *extra]),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **env,
     }
-    try:
-        ended = run(
-            [*argv, *MODULES[guard.module]],
-            timeout_s=_TIMEOUT_S,
-            ok=(0, _FAILED, _INTERRUPTED),
-            cwd=tree,
-            env=env,
-        )
-    finally:
-        path.write_text(whole, "utf-8")
-    return ended.returncode != 0
+    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *asked]
+    ended = run(argv, timeout_s=_TIMEOUT_S, ok=_ENDS, cwd=tree, env=env)
+    return ended.stdout if ended.returncode else ""
 
 
 def main() -> int:
@@ -134,33 +251,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
-    asked = parser.parse_args()
-    all_guards = [g for m in MODULES if asked.only in m for g in guards(m)]
-    survivors: list[Guard] = []
+    options = parser.parse_args()
+    say = sys.stdout.write
+    asked = [g for m in MODULES if options.only in m for g in guards(m)]
     with tempfile.TemporaryDirectory(prefix="hardpan-mutate-") as room:
         trees: SimpleQueue[Path] = SimpleQueue()
-        for n in range(asked.jobs):
+        for n in range(options.jobs):
             trees.put(_copy(Path(room) / f"{n}"))
+        memory = set(MEMORY.read_text("utf-8").splitlines()) if MEMORY.is_file() else set()
+        reached: dict[str, list[str]] = {}
+        if any(g.memory not in memory for g in asked):
+            say("running all tests once, to see which come by where\n")
+            trees.put(tree := trees.get())
+            reached = who_comes_by(asked, tree)
 
-        def judged(guard: Guard) -> None:
+        def judged(guard: Guard) -> bool:
+            if guard.memory in memory:
+                return True
             tree = trees.get()
             try:
-                if not killed(guard, tree):
-                    survivors.append(guard)
-                    sys.stdout.write(f"survives  {guard}\n")
-                    sys.stdout.flush()
+                held = killed(guard, reached.get(guard.key, []), tree)
             finally:
                 trees.put(tree)
+            if held:
+                with MEMORY.open("a", encoding="utf-8") as f:
+                    f.write(f"{guard.memory}\n")
+            return held
 
-        with ThreadPoolExecutor(asked.jobs) as pool:
-            list(pool.map(judged, all_guards))
-    sys.stdout.write(f"{len(all_guards)} guards, {len(survivors)} survive their deletion\n")
+        survivors = []
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for n, held in enumerate(pool.map(judged, asked)):
+                say(f"{n + 1}/{len(asked)} {'held' if held else 'SURVIVES'}  {asked[n]}\n")
+                survivors += [] if held else [asked[n]]
+    say("".join(f"survives  {g}\n" for g in survivors))
+    say(f"{len(asked)} guards, {len(survivors)} survive their deletion\n")
     return 1 if survivors else 0
 
 
 def _copy(tree: Path) -> Path:
     tree.mkdir()
-    skip = shutil.ignore_patterns("__pycache__", "cache", "out", "*.pyc")
+    skip = shutil.ignore_patterns("__pycache__", "cache", "out", "node_modules", "*.pyc")
     for name in _TREE:
         shutil.copytree(ROOT / name, tree / name, ignore=skip)
     shutil.copy(ROOT / "pyproject.toml", tree)

@@ -1,0 +1,46 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.tooling import mutate
+
+
+@pytest.mark.parametrize("module", mutate.MODULES)
+def test_every_guard_leaves_a_module_that_still_reads(module: str) -> None:
+    source = (mutate.ROOT / module).read_bytes()
+    found = mutate.guards(module)
+
+    ast.parse(mutate.noting(source, found))
+    for guard in found:
+        changed = mutate.without(source, guard)
+        assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source)), guard
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ("if a:\n raise X", ["if a:\n pass"]),
+        ("if a or b:\n raise X", ["if False or b:", "if a or False:", "if a or b:\n pass"]),
+        ("if a and b:\n raise X", ["if a and b:\n pass"]),
+        ("if not (a and b):\n raise X", ["if not (True and b):", "if not (a and True):", "pass"]),
+        ("if not 0 < a <= b:\n raise X", ["if not 0 < a:", "if not a <= b:", "pass"]),
+        ("def f():\n return a and b", ["return True and b", "return a and True"]),
+        ("def f():\n same = {1: a, 2: b}\n raise X", ["1: True,", "2: True}", "pass"]),
+        ("check(a)", ["pass"]),
+        ("found.append(a)\nfound += a", ["pass\nfound += a", "found.append(a)\npass"]),
+        ("why(a)\nf.seek(0)", []),
+        ("why(judge(a))", ["pass"]),
+        ("try:\n f()\nexcept E:\n raise", ["try:\n pass"]),
+    ],
+)
+def test_a_guard_is_what_lets_more_through_when_it_is_gone(
+    source: str, left: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    (mutate.ROOT / "m.py").write_text(source)
+    made = [mutate.without(source.encode(), g).decode() for g in mutate.guards("m.py")]
+
+    assert len(made) == len(left)
+    for changed, part in zip(made, left, strict=True):
+        assert part in changed
