@@ -85,6 +85,15 @@ def test_a_verdict_that_its_halves_do_not_give_is_refused(
         paired.verify(path)
 
 
+def test_counts_of_paired_checks_that_are_not_there_are_refused(paired: Lab) -> None:
+    findings = json.loads(paired.files()["findings.json"])
+    del findings["paired"]
+    path = paired.with_files({"findings.json": json.dumps(findings).encode()})
+
+    with pytest.raises(RefusedError, match="disagrees with the statement: paired checks"):
+        paired.verify(path)
+
+
 @pytest.mark.parametrize(
     ("extra", "over"),
     [

@@ -69,6 +69,7 @@ def test_a_key_may_stand_in_the_policy_itself(folder: Path) -> None:
         ("fail: 3", "fails: 3", "max_counts.fails"),
         ("fail: 3", "fail: -1", "trust.yaml:10:9: max_counts.fail: Input should be greater"),
         ("fail: 3", "fail: 3\n  fail: 9", "trust.yaml:11:3: fail: appears twice"),
+        ("role: scan", "role: scan\n    role: build", "trust.yaml:5:5: role: appears twice"),
         ("id: lab-scan", 'id: "a b"', "keys[0].id: String should match"),
         ("version: 1", "[", "not YAML"),
         ("version: 1", "- 1", "not YAML"),

@@ -162,6 +162,7 @@ STATEMENTS: list[tuple[Callable[[Any], object], str, str]] = [
     (_result("selected", "5"), "statement", "results.selected"),
     (_result("score", "99.00"), "findings", "score"),
     (_result("waivers", 0), "findings", "waivers"),
+    (_set("predicate", "waivers", "n")(0), "findings", "waivers"),
     (_result("before", None), "findings", "counts before"),
     (_drop("predicate", "results", "before"), "statement", "before: Field required"),
     (_drop("predicate", "results", "counts", "error"), "statement", "a count for each of"),
@@ -377,7 +378,8 @@ def test_an_unknown_image_is_refused_when_the_policy_wants_one(lab: Lab, tmp_pat
     path = samples.write(samples.scan(), lab.scan, tmp_path)
 
     assert lab.verify(path).within_limits
-    _refused(lab, path, "provenance", "names none", "image: {require_provenance: true}")
+    for wanted in ("require_provenance: true", f"sha256: ['{samples.SHA}']"):
+        _refused(lab, path, "provenance", "names none", f"image: {{{wanted}}}")
 
 
 def test_a_file_that_is_no_evidence_is_refused(lab: Lab, tmp_path: Path) -> None:
