@@ -1,8 +1,10 @@
 """Timestamps by a real authority, CMS by openssl, host keys by a real sshd, verify.sh by sh."""
 
 import contextlib
+import hashlib
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -32,6 +34,7 @@ from tests.unit.evidence import samples
 
 pytestmark = pytest.mark.integration
 
+_PIECE = 4096
 OID = "1.3.6.1.4.1.13762.3"
 _CONFIG = f"""
 [tsa]
@@ -69,7 +72,10 @@ class Tsa(BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", "/")
         self.end_headers()
-        self.wfile.write(body)
+        for n in range(0, len(body), _PIECE):
+            self.wfile.write(body[n : n + _PIECE])
+            if self.path == "/slow":
+                time.sleep(0.3)
 
     def _answer(self, asked: bytes) -> tuple[bytes, str, int]:
         kind = "application/timestamp-reply"
@@ -81,6 +87,10 @@ class Tsa(BaseHTTPRequestHandler):
             return b"<html>", "text/html", 200
         if self.path == "/endless":
             return b"0" * 1_000_000, kind, 200
+        if self.path == "/slow":
+            return b"0" * 8 * _PIECE, kind, 200
+        if self.path == "/other":
+            asked = asked.replace(*(hashlib.sha256(x).digest() for x in (b"a signature", b"x")))
         if self.path == "/old":
             return (self.folder / "old.tsr").read_bytes(), kind, 200
         with tempfile.TemporaryDirectory() as room:
@@ -165,13 +175,15 @@ def test_a_real_authority_dates_a_signature(tsa: tuple[str, Path], tmp_path: Pat
         ("/page", TrustError, "expected application/timestamp-reply, found text/html"),
         ("/endless", TrustError, "expected at most 65536 bytes"),
         ("/old", TrustError, "the timestamp answers another request"),
+        ("/other", TrustError, "the timestamp is over another signature"),
+        ("/slow", UnreachableError, "the TSA does not answer: timed out"),
     ],
 )
 def test_an_authority_that_answers_badly_is_told(
     tsa: tuple[str, Path], path: str, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error) as caught:
-        ask(tsa[0] + path, b"a signature", timeout_s=10)
+        ask(tsa[0] + path, b"a signature", timeout_s=1 if path == "/slow" else 10)
 
     assert said in str(caught.value)
 

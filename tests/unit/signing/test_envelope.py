@@ -97,6 +97,14 @@ def _sig(value: object) -> Callable[[Any], None]:
     return lambda x: x["dsseEnvelope"]["signatures"][0].update({"sig": value})
 
 
+def _stamps(value: object) -> Callable[[Any], None]:
+    return lambda x: x["verificationMaterial"].update(timestampVerificationData=value)
+
+
+def _tokens(*tokens: object) -> Callable[[Any], None]:
+    return _stamps({"rfc3161Timestamps": list(tokens)})
+
+
 def _twice(x: Any) -> None:
     x["dsseEnvelope"]["signatures"] *= 2
 
@@ -114,6 +122,7 @@ def _flip(x: Any) -> None:
     one["sig"] = base64.b64encode(sig).decode()
 
 
+_TOKEN = {"signedTimestamp": "YQ=="}
 REFUSED: list[tuple[str, Callable[[Any], None]]] = [
     ("mediaType: expected", lambda x: x.update(mediaType=x["mediaType"].replace("0.3", "0.4"))),
     ("unknown field 'extra'", lambda x: x.update(extra=1)),
@@ -124,8 +133,19 @@ REFUSED: list[tuple[str, Callable[[Any], None]]] = [
     ("publicKey: expected an object", lambda x: x["verificationMaterial"].update(publicKey=[])),
     ("payloadType: expected", _env("payloadType", "application/vnd.in-toto.test-result+json")),
     ("payloadType: expected", _env("payloadType", "application/vnd.in-toto+JSON")),
+    ("timestamps: expected an object", _stamps([])),
+    ("timestamps: rfc3161Timestamps is missing", _stamps({})),
+    ("timestamps: unknown field 'more'", _stamps({"rfc3161Timestamps": [_TOKEN], "more": 1})),
+    ("timestamps: expected exactly one timestamp", _stamps({"rfc3161Timestamps": {"a": _TOKEN}})),
+    ("timestamps: expected exactly one timestamp", _tokens()),
+    ("timestamps: expected exactly one timestamp", _tokens(_TOKEN, _TOKEN)),
+    ("timestamps: expected an object", _tokens("YQ==")),
+    ("timestamps: signedTimestamp is missing", _tokens({})),
+    ("timestamps: unknown field 'more'", _tokens({**_TOKEN, "more": 1})),
+    ("timestamps: expected text", _tokens({"signedTimestamp": 1})),
+    ("timestamps: not base64", _tokens({"signedTimestamp": "!"})),
     ("exactly one signature", _env("signatures", [])),
-    ("exactly one signature", _env("signatures", {})),
+    ("exactly one signature", _env("signatures", {"a": {"sig": "YQ=="}})),
     ("exactly one signature", _twice),
     ("expected an object", _env("signatures", ["x"])),
     ("dsseEnvelope: unknown field", _env("more", 1)),

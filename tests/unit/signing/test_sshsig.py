@@ -11,22 +11,28 @@ from tests.tooling.sshsig import HostKey, armored, blob, fingerprint, signature,
 
 P256: HostKey = ec.generate_private_key(ec.SECP256R1())
 ED: HostKey = ed25519.Ed25519PrivateKey.generate()
+RSA: HostKey = rsa.generate_private_key(65537, 2048)
 SPACE = "hardpan-evidence"
 
 
-@pytest.mark.parametrize(
-    "key", [P256, ED, rsa.generate_private_key(65537, 2048)], ids=["ecdsa", "ed25519", "rsa"]
-)
+@pytest.mark.parametrize("key", [P256, ED, RSA], ids=["ecdsa", "ed25519", "rsa"])
 def test_a_host_proves_that_it_holds_its_key(key: HostKey) -> None:
     for kind in (b"sha256", b"sha512"):
         proof = signature(key, b"said", kind=kind)
         check_sshsig(proof, b"said", namespace=SPACE, fingerprint=fingerprint(key))
 
 
+@pytest.mark.parametrize("key", [P256, ED, RSA], ids=["ecdsa", "ed25519", "rsa"])
+def test_a_signature_of_each_kind_of_key_over_something_else_is_refused(key: HostKey) -> None:
+    proof = signature(key, b"other")
+
+    with pytest.raises(TrustError, match="is not a signature over this scan"):
+        check_sshsig(proof, b"said", namespace=SPACE, fingerprint=fingerprint(key))
+
+
 @pytest.mark.parametrize(
     ("proof", "said"),
     [
-        (signature(P256, b"other"), "is not a signature over this scan"),
         (signature(ED, b"said"), "the host's proof is by key SHA256:"),
         (signature(P256, b"said", namespace=b"git"), "for another purpose than hardpan-evidence"),
         (signature(P256, b"said", reserved=b"x"), "the reserved field is not empty"),
@@ -38,6 +44,7 @@ def test_a_host_proves_that_it_holds_its_key(key: HostKey) -> None:
         (b"-----BEGIN SSH SIGNATURE-----\n!\n-----END SSH SIGNATURE-----", "not base64"),
         (armored(b"SSHSIG\0\0\0\1\0\0\0\x99x"), "a field is cut short"),
         (armored(b"x" * 20000), "is not an SSH signature"),
+        (signature(P256, b"said") + b"\n" * 20000, "is not an SSH signature"),
     ],
 )
 def test_a_proof_that_proves_nothing_is_refused(proof: bytes, said: str) -> None:

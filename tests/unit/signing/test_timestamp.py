@@ -1,12 +1,20 @@
 import random
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from hardpan.errors import InputError, TrustError
 from hardpan.signing import new_signer, read_bundle, sign
-from hardpan.signing.timestamp import MAX_TOKEN_BYTES, ask, authority, trusted_time, with_timestamp
+from hardpan.signing.timestamp import (
+    MAX_TOKEN_BYTES,
+    ask,
+    authority,
+    check_address,
+    trusted_time,
+    with_timestamp,
+)
 from tests.tooling.tsa import POLICY, Tsa
 
 AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
@@ -109,7 +117,12 @@ def test_a_wrong_authority_is_named(pem: bytes, oid: str, said: str) -> None:
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rfc3161_client", None)
-    with pytest.raises(InputError, match="need the Python package rfc3161-client") as caught:
-        trusted_time(b"", b"", TRUSTED)
+    needs: tuple[Callable[[], object], ...] = (
+        lambda: trusted_time(b"", b"", TRUSTED),
+        lambda: check_address("https://tsa.example/"),
+    )
+    for need in needs:
+        with pytest.raises(InputError, match="need the Python package rfc3161-client") as caught:
+            need()
 
-    assert caught.value.hint == "pip install 'hardpan[tsa]'"
+        assert caught.value.hint == "pip install 'hardpan[tsa]'"
