@@ -173,7 +173,7 @@ def test_a_real_authority_dates_a_signature(tsa: tuple[str, Path], tmp_path: Pat
         ("/busy", UnreachableError, "the TSA answers with HTTP status 503"),
         ("/elsewhere", UnreachableError, "the TSA answers with HTTP status 302"),
         ("/page", TrustError, "expected application/timestamp-reply, found text/html"),
-        ("/endless", TrustError, "expected at most 65536 bytes"),
+        ("/endless", TrustError, "/endless: expected at most 65536 bytes"),
         ("/old", TrustError, "the timestamp answers another request"),
         ("/other", TrustError, "the timestamp is over another signature"),
         ("/slow", UnreachableError, "the TSA does not answer: timed out"),

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -40,15 +41,16 @@ _ENDS = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be import
 _NOTES = "HARDPAN_MUTATE_NOTES"
 _TESTS = ("tests/unit/signing", "tests/unit/evidence", "tests/integration/test_proofs.py")
 _QUICK = "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
+_SIGNING = ("strict", "envelope", "algorithms", "public", "timestamp", "sshsig")
+_EVIDENCE = sorted(path.stem for path in (ROOT / "scanners/evidence").glob("[!_]*.py"))
 MODULES = (
-    *(f"hardpan/signing/{m}.py" for m in ("strict", "envelope", "public", "timestamp", "sshsig")),
-    *(
-        f"scanners/evidence/{path.name}"
-        for path in sorted((ROOT / "scanners/evidence").glob("[!_]*.py"))
-    ),
+    *(f"hardpan/signing/{name}.py" for name in _SIGNING),
+    "scanners/report/documents.py",
+    *(f"scanners/evidence/{name}.py" for name in _EVIDENCE),
 )
 _TALK = {"why", "note"}  # say how it went
-_EFFECTS = {"__init__", "write", "seek", "close", "chmod", "write_text", "write_bytes"}
+_LISTS = {"append", "add"}
+_EFFECTS = {"__init__", "write", "seek", "close", "chmod", "write_text", "write_bytes", "update"}
 
 
 Span = tuple[int, int]
@@ -71,8 +73,8 @@ class Guard:
     place: Span
     """The statement that is run by every test to which this guard can matter."""
 
-    is_call: bool
-    """True when ``place`` is a call: those through which it raises are asked first."""
+    is_check: bool
+    """True when ``place`` is a call that matters only to those through which it raises."""
 
     def __str__(self) -> str:
         return f"{self.module}:{self.line} ({self.function}): {self.text}"
@@ -91,27 +93,26 @@ class Guard:
 def seen(key: str, call: Callable[[], object] | None = None) -> None:
     """Note that the running test comes by; put into the copy's source, beside each guard."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    _note(f"1 {key} {test}")
-    if call is not None:
-        try:
-            call()
-        except BaseException:
-            _note(f"0 {key} {test}")
-            raise
+    if call is None:
+        _note(f"{key} {test}\n")
+        return
+    try:
+        call()
+    except BaseException:
+        _note(f"{key} {test}\n")
+        raise
 
 
 @cache
 def _note(line: str) -> None:
     with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as f:
-        f.write(f"{line}\n")
+        f.write(line)
 
 
 def guards(module: str) -> list[Guard]:
     """Every guard of a module."""
     source = (ROOT / module).read_bytes()
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
 
     def span(node: ast.expr | ast.stmt) -> Span:
         ends = node.end_lineno or node.lineno
@@ -128,26 +129,25 @@ def guards(module: str) -> list[Guard]:
             span=span(node),
             instead=instead,
             place=span(place),
-            is_call=isinstance(place, ast.Expr),
+            is_check=isinstance(place, ast.Expr) and _called(place.value) not in _LISTS,
         )
-        for name, node, instead, place in _found(ast.parse(source), "")
+        for name, (node, instead, place) in _found(ast.parse(source), "")
     ]
 
 
-_Found = tuple[str, ast.expr | ast.stmt, str, ast.stmt]
+_Part = tuple[ast.expr | ast.stmt, str, ast.stmt]
+"""What to take out, what to put there, and the statement that notes who comes by."""
 
 
-def _found(node: ast.AST, name: str) -> Iterator[_Found]:
+def _found(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
     for child in ast.iter_child_nodes(node):
         own = child.name if isinstance(child, ast.FunctionDef) else name
         if isinstance(child, ast.stmt):
-            yield from ((own, *guard) for guard in _guards_of(child, node))
+            yield from ((own, part) for part in _guards_of(child, node))
         yield from _found(child, own)
 
 
-def _guards_of(
-    node: ast.stmt, parent: ast.AST
-) -> Iterator[tuple[ast.expr | ast.stmt, str, ast.stmt]]:
+def _guards_of(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
     match node:
         # A bare 'raise' after tidying up hands an error on; it guards nothing.
         case ast.Raise(exc=ast.expr()) | ast.AugAssign(target=ast.Name(id="found" | "over")):
@@ -166,9 +166,13 @@ def _guards_of(
 
 
 def _matters(call: ast.Call) -> bool:
-    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     asks = any(isinstance(x, ast.Call) for a in call.args for x in ast.walk(a))
-    return name not in _EFFECTS and (name not in _TALK or asks)
+    return _called(call) not in _EFFECTS and (_called(call) not in _TALK or asks)
+
+
+def _called(call: ast.expr) -> str:
+    func = getattr(call, "func", None)
+    return str(getattr(func, "attr", getattr(func, "id", "")))
 
 
 def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, str]]:
@@ -196,7 +200,7 @@ def noting(source: bytes, asked: list[Guard]) -> bytes:
     """``source`` in which every guard notes who comes by."""
     for (begin, end), guard in sorted({g.place: g for g in asked}.items(), reverse=True):
         note = f"__import__('tests.tooling.mutate', fromlist=['seen']).seen({guard.key!r}"
-        if guard.is_call:
+        if guard.is_check:
             told = note.encode() + b", lambda: " + source[begin:end] + b")"
         else:
             told = note.encode() + b"); " + source[begin:end]
@@ -205,7 +209,7 @@ def noting(source: bytes, asked: list[Guard]) -> bytes:
 
 
 def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
-    """Guard's key -> the tests that come by, the likeliest to fail first."""
+    """Guard's key -> the tests that come by."""
     for module in {g.module for g in asked}:
         source = (ROOT / module).read_bytes()
         (tree / module).write_bytes(noting(source, [g for g in asked if g.module == module]))
@@ -216,10 +220,9 @@ def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
     if told:
         raise SystemExit(f"{told[:4000]}\na test fails although no guard is missing")
     found: dict[str, list[str]] = {}
-    for line in sorted(notes.read_text("utf-8").splitlines(), key=lambda x: x[0]):
-        _, key, test = line.split(" ", 2)
+    for key, _, test in (x.partition(" ") for x in notes.read_text("utf-8").splitlines()):
         found.setdefault(key, []).append(test)
-    return {key: list(dict.fromkeys(tests)) for key, tests in found.items()}
+    return found
 
 
 def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
@@ -236,12 +239,8 @@ def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
 def _tests(tree: Path, asked: list[str], env: dict[str, str]) -> str:
     """What pytest says when one fails, else nothing."""
     extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
-    env = {
-        "PYTHONPATH": os.pathsep.join([str(tree), *extra]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **env,
-    }
-    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *asked]
+    env = {**env, "PYTHONPATH": os.pathsep.join([str(tree), *extra])}
+    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *asked]
     ended = run(argv, timeout_s=_TIMEOUT_S, ok=_ENDS, cwd=tree, env=env)
     return ended.stdout if ended.returncode else ""
 

@@ -41,6 +41,7 @@ def test_a_signature_of_each_kind_of_key_over_something_else_is_refused(key: Hos
         (signature(P256, b"said", algorithm=b"ssh-ed25519"), "expected Ed25519, ECDSA or RSA"),
         (signature(P256, b"said", after=b"x"), "bytes after its end"),
         (b"", "is not an SSH signature"),
+        (signature(P256, b"said").replace(b"BEGIN SSH", b"BEGIN"), "is not an SSH signature"),
         (b"-----BEGIN SSH SIGNATURE-----\n!\n-----END SSH SIGNATURE-----", "not base64"),
         (armored(b"SSHSIG\0\0\0\1\0\0\0\x99x"), "a field is cut short"),
         (armored(b"x" * 20000), "is not an SSH signature"),
