@@ -171,7 +171,7 @@ def is_ml_dsa(der: bytes) -> bool:
     """True when ``der`` (an SPKI or a PKCS#8) names ML-DSA as its algorithm."""
     # The identifier is the first OID of both structures, within their first bytes.
     at = der.find(b"\x06\x09", 0, 24)
-    return at >= 0 and der.startswith(_ML_DSA, at)
+    return der.startswith(_ML_DSA, at)  # not there is -1: the last byte, too short to be it
 
 
 def need_ml_dsa() -> None:

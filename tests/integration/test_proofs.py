@@ -90,7 +90,8 @@ class Tsa(BaseHTTPRequestHandler):
         if self.path == "/slow":
             return b"0" * 8 * _PIECE, kind, 200
         if self.path == "/other":
-            asked = asked.replace(*(hashlib.sha256(x).digest() for x in (b"a signature", b"x")))
+            right, other = (hashlib.sha256(x).digest() for x in (b"a signature", b"x"))
+            asked = asked.replace(right, other)
         if self.path == "/old":
             return (self.folder / "old.tsr").read_bytes(), kind, 200
         with tempfile.TemporaryDirectory() as room:

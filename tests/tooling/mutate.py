@@ -50,7 +50,7 @@ MODULES = (
 )
 _TALK = {"why", "note"}  # say how it went
 _LISTS = {"append", "add"}
-_EFFECTS = {"__init__", "write", "seek", "close", "chmod", "write_text", "write_bytes", "update"}
+_EFFECTS = {"__init__", "write", "seek", "close", "chmod", "update"}
 
 
 Span = tuple[int, int]
@@ -166,8 +166,9 @@ def _guards_of(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
 
 
 def _matters(call: ast.Call) -> bool:
-    asks = any(isinstance(x, ast.Call) for a in call.args for x in ast.walk(a))
-    return _called(call) not in _EFFECTS and (_called(call) not in _TALK or asks)
+    name = _called(call)
+    asks = name not in _TALK or any(isinstance(a, ast.Call) for a in call.args)
+    return asks and name not in _EFFECTS and not name.startswith("write_")
 
 
 def _called(call: ast.expr) -> str:
@@ -227,6 +228,8 @@ def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
 
 def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
     """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
+    own = f"test_{Path(guard.module).name}"
+    tests = sorted(tests, key=lambda x: (own not in x, "integration" in x, "tamper" in x))
     path = tree / guard.module
     whole = path.read_bytes()
     path.write_bytes(without(whole, guard))

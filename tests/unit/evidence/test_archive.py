@@ -166,7 +166,9 @@ def _overlap(data: bytes) -> bytes:
         (_overlap, "headers of the archive disagree"),
         (lambda d: d + b"\0", "not an evidence archive"),
         (lambda d: b"", "not an evidence archive"),
+        (lambda d: b"PK\5\6", "not an evidence archive"),
         (lambda d: b"PK\5\6" + b"\xff" * 18, "end record"),
+        (lambda d: d[:-2] + b"\1\0", "end record"),
     ],
 )
 def test_an_archive_of_another_make_is_refused(
@@ -203,18 +205,40 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     assert time.monotonic() - began < 1
 
 
-def test_a_bomb_that_lies_about_its_size_is_stopped_at_its_lie(tmp_path: Path) -> None:
-    data = b"\0" * (64 << 20)
+def _deflated(data: bytes) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = packer.compress(data) + packer.flush()
-    entry = Entry(name="a", size=1000, packed=len(packed), crc=zlib.crc32(data), offset=0)
+    return packer.compress(data) + packer.flush()
+
+
+def _announcing(packed: bytes, size: int, crc: int) -> bytes:
+    """An archive of one file ``a`` whose headers agree on whatever they are told."""
+    entry = Entry(name="a", size=size, packed=len(packed), crc=crc, offset=0)
     at = len(entry.local()) + len(packed)
     end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry.central()), at, 0)
-    path = tmp_path / "x.zip"
-    path.write_bytes(entry.local() + packed + entry.central() + end)
+    return entry.local() + packed + entry.central() + end
 
-    with Archive(path) as a, pytest.raises(TrustError, match="not the bytes that the archive"):
-        a.read("a", max_bytes=10_000)
+
+def test_a_bomb_that_lies_about_its_size_is_stopped_at_its_lie(tmp_path: Path) -> None:
+    data = b"\0" * (64 << 20)
+
+    with pytest.raises(TrustError, match="not the bytes that the archive"):
+        _open(tmp_path, _announcing(_deflated(data), 1000, zlib.crc32(data)))
+
+
+@pytest.mark.parametrize(
+    ("cut", "more", "size", "crc"),
+    [(0, b"x", 5, 0), (1, b"", 5, 0), (0, b"", 6, 0), (0, b"", 4, 0), (0, b"", 5, 1)],
+    ids=["bytes after the end", "cut short", "too long", "too short", "another checksum"],
+)
+def test_data_that_is_not_as_announced_is_refused(
+    tmp_path: Path, cut: int, more: bytes, size: int, crc: int
+) -> None:
+    packed, right = _deflated(b"hello"), zlib.crc32(b"hello")
+    assert _open(tmp_path, _announcing(packed, 5, right)) == {"a": b"hello"}
+
+    changed = packed[: len(packed) - cut] + more
+    with pytest.raises(TrustError, match="a: damaged: not the bytes that the archive announces"):
+        _open(tmp_path, _announcing(changed, size, right ^ crc))
 
 
 def test_data_that_is_no_deflate_stream_is_named(tmp_path: Path) -> None:

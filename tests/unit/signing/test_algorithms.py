@@ -1,10 +1,11 @@
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hardpan.errors import Exit, InputError, ToolError, TrustError
@@ -24,6 +25,7 @@ from hardpan.signing import (
     sign_dsse,
 )
 from hardpan.signing.pem import PemSigner
+from hardpan.signing.public import public_of
 
 _RSA, _PQ = "rsa-pkcs1v15-sha256", "ml-dsa-65"
 
@@ -128,6 +130,14 @@ def _confused(folder: Path) -> list[tuple[str, str, bytes]]:
     ]
 
 
+def test_a_key_too_large_to_check_in_good_time_is_refused() -> None:
+    for bits, said in ((8192, ""), (8193, "found RSA with 8193 bits")):
+        # No one's modulus, odd and of that size: nothing is signed with it.
+        key = rsa.RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key()
+        with pytest.raises(InputError, match=said) if said else nullcontext():
+            assert public_of(key, what="k").alg == _RSA
+
+
 def test_a_signature_by_other_rules_with_the_right_key_is_refused(folder: Path) -> None:
     for what, name, signature in _confused(folder):
         with pytest.raises(TrustError, match="not by key"):
@@ -179,6 +189,14 @@ def _unsupported() -> None:
     raise UnsupportedAlgorithm("ML-DSA")
 
 
+class _Refusing:
+    """A module that is there on an OpenSSL that cannot do it."""
+
+    @staticmethod
+    def generate() -> None:
+        raise UnsupportedAlgorithm("no")
+
+
 @pytest.mark.parametrize("how", ["no module", "module, but OpenSSL refuses"])
 def test_without_ml_dsa_there_is_one_clear_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
@@ -187,7 +205,8 @@ def test_without_ml_dsa_there_is_one_clear_error(
     if how == "no module":
         monkeypatch.setattr(algorithms, "_HAS_MODULE", False)
     else:
-        monkeypatch.setattr(algorithms, "_refused", lambda: "has no ML-DSA")
+        monkeypatch.setattr(algorithms, "_refused", algorithms._refused.__wrapped__)
+        monkeypatch.setattr(mldsa, "MLDSA65PrivateKey", _Refusing)
     said = r"^cryptography \d+[.\d]* with OpenSSL .* has no ML-DSA$"
 
     for use in (
@@ -200,7 +219,10 @@ def test_without_ml_dsa_there_is_one_clear_error(
         assert "needs cryptography 48 or newer" in caught.value.hint
         assert caught.value.exit_code == Exit.TOOL
     assert list(tmp_path.iterdir()) == []
-    load_public(folder / f"{ALG}.pub").check(_signer(folder, ALG).sign(b"x"), b"x")
+    for name in (ALG, _RSA):
+        load_public(folder / f"{name}.pub").check(_signer(folder, name).sign(b"x"), b"x")
+    with pytest.raises(InputError, match="found Ed25519"):
+        public_of(ed25519.Ed25519PrivateKey.generate().public_key(), what="k")
 
 
 def test_an_ml_dsa_key_in_openssl_s_own_form_says_how_to_convert_it(
