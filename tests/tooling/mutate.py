@@ -45,11 +45,9 @@ _SIGNING = ("strict", "envelope", "algorithms", "public", "timestamp", "sshsig")
 _EVIDENCE = sorted(path.stem for path in (ROOT / "scanners/evidence").glob("[!_]*.py"))
 MODULES = (
     *(f"hardpan/signing/{name}.py" for name in _SIGNING),
-    "scanners/report/documents.py",
     *(f"scanners/evidence/{name}.py" for name in _EVIDENCE),
 )
-_TALK = {"why", "note"}  # say how it went
-_LISTS = {"append", "add"}
+_TALK, _LISTS = {"why", "note"}, {"append", "add"}
 _EFFECTS = {"__init__", "write", "seek", "close", "chmod", "update"}
 
 
@@ -74,7 +72,7 @@ class Guard:
     """The statement that is run by every test to which this guard can matter."""
 
     is_check: bool
-    """True when ``place`` is a call that matters only to those through which it raises."""
+    """True when ``place`` is a call: it matters to those through which it raises, if any."""
 
     def __str__(self) -> str:
         return f"{self.module}:{self.line} ({self.function}): {self.text}"
@@ -93,11 +91,10 @@ class Guard:
 def seen(key: str, call: Callable[[], object] | None = None) -> None:
     """Note that the running test comes by; put into the copy's source, beside each guard."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-    if call is None:
-        _note(f"{key} {test}\n")
-        return
+    _note(f"{key}{'?' if call else ''} {test}\n")
     try:
-        call()
+        if call:
+            call()
     except BaseException:
         _note(f"{key} {test}\n")
         raise
@@ -229,7 +226,7 @@ def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
 def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
     """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
     own = f"test_{Path(guard.module).name}"
-    tests = sorted(tests, key=lambda x: (own not in x, "integration" in x, "tamper" in x))
+    tests.sort(key=lambda x: (own not in x, "integration" in x, "tamper" in x))
     path = tree / guard.module
     whole = path.read_bytes()
     path.write_bytes(without(whole, guard))
@@ -272,7 +269,8 @@ def main() -> int:
                 return True
             tree = trees.get()
             try:
-                held = killed(guard, reached.get(guard.key, []), tree)
+                tests = reached.get(guard.key) or reached.get(f"{guard.key}?", [])
+                held = killed(guard, tests, tree)
             finally:
                 trees.put(tree)
             if held:

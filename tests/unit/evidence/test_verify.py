@@ -351,6 +351,11 @@ def test_provenance_must_be_by_a_build_key_and_about_the_image(lab: Lab, tmp_pat
     evil = new_signer(tmp_path / "evil.pem")
     other = samples.image(lab.build)
     swapped = replace(other, provenance=sign(b"{}", lab.build).bundle)
+    a_list = replace(
+        other,
+        provenance=sign(b"[]", lab.build).bundle,
+        provenance_statement_sha256=sha256_bytes(b"[]"),
+    )
     cases = (
         (samples.image(lab.scan), "not by any of the 1 keys"),
         (samples.image(evil), "not by any of the 1 keys"),
@@ -358,6 +363,8 @@ def test_provenance_must_be_by_a_build_key_and_about_the_image(lab: Lab, tmp_pat
         (samples.image(lab.build, predicateType="x"), "predicateType: expected"),
         (samples.image(lab.build, _type="x"), "_type: expected"),
         (samples.image(lab.build, subject=[]), "expected at least one"),
+        (samples.image(lab.build, subject={"name": "lab.qcow2"}), "expected at least one"),
+        (a_list, "_type: expected"),
         (samples.image(lab.build, subject=[{"name": "x"}]), "Field required"),
         (
             samples.image(
