@@ -50,7 +50,6 @@ MODULES = (
 _TALK, _LISTS = {"why", "note"}, {"append", "add"}
 _EFFECTS = {"__init__", "write", "seek", "close", "chmod", "update"}
 
-
 Span = tuple[int, int]
 """Where a piece of a source file begins and ends, in bytes."""
 
@@ -226,7 +225,7 @@ def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
 def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
     """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
     own = f"test_{Path(guard.module).name}"
-    tests.sort(key=lambda x: (own not in x, "integration" in x, "tamper" in x))
+    tests = sorted(tests, key=lambda x: (own not in x, "integration" in x, "tamper" in x))
     path = tree / guard.module
     whole = path.read_bytes()
     path.write_bytes(without(whole, guard))
