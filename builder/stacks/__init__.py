@@ -14,7 +14,7 @@ from builder.receipts import StackReceipt, WheelFinding, WheelReceipt
 from builder.stacks import locks
 from builder.stacks.fetch import STAGE, gather
 from builder.stacks.layout import interpreter, lay_out
-from builder.stacks.metadata import licence
+from builder.stacks.metadata import licence, unpacked
 from builder.stacks.model import Files, Recipe
 from builder.stacks.pack import header, pack
 from builder.stacks.signing import SiteKey, sign, site_key
@@ -22,11 +22,12 @@ from builder.wheels.audit import audit
 from builder.wheels.lock import normalised
 from builder.wheels.model import Audit, Finding
 from hardpan.errors import TrustError
-from hardpan.events import Emit, Note
+from hardpan.events import Emit, Note, Progress
 from hardpan.files import (
     Sha256,
     atomic_path,
     canonical_json,
+    need_free,
     sha256_bytes,
     sha256_file,
     write_atomic,
@@ -106,12 +107,15 @@ def _make(recipe: Recipe, files: Files, digest: Sha256, key: SiteKey, to: Path, 
     def note(text: str) -> None:
         emit(Note(stage=STAGE, text=f"{name}: {text}"))
 
-    note("looking into its wheels")
-    found = audit(files.folder)
+    def look(wheel: str, done: int, total: int) -> None:
+        emit(Progress(stage=STAGE, done=done, total=total, text=f"{name}: looking into {wheel}"))
+
+    found = audit(files.folder, on_wheel=look)
     _refuse(name, found)
     bad = sum(f.severity == "high" for f in found.findings)
     note(f"{len(found.findings)} findings in its wheels, {bad} of them high; told in the receipt")
     wheels = tuple(_wheels(files, found))
+    _room_for(name, files, to.parent)
     with tempfile.TemporaryDirectory(prefix=".stack-", dir=to.parent) as made:
         room = Path(made)
         note(f"laying out {len(wheels)} wheels under /opt/ai/stacks/{name}")
@@ -143,6 +147,13 @@ def _refuse(name: str, found: Audit) -> None:
         if wheel.refused:
             why = next((f.what for f in found.findings if f.wheel == wheel.file), "")
             raise TrustError(f"{name}: {wheel.file}: not safe to unpack: {why}")
+
+
+def _room_for(name: str, files: Files, folder: Path) -> None:
+    """Pass if the disk takes the stack with its bytecode, and the RPM before and after signing."""
+    wheels = list(files.folder.glob("*.whl"))
+    need = sum(map(unpacked, wheels)) * 11 // 10 + 2 * sum(path.stat().st_size for path in wheels)
+    need_free(folder, (need >> 20), what=f"packing the stack {name}")
 
 
 def _wheels(files: Files, found: Audit) -> Iterable[WheelReceipt]:

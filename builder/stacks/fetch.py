@@ -1,19 +1,25 @@
 """The wheels of a stack: downloaded or taken from a folder, each held against its lock."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from builder.pip import pip
 from builder.stacks.model import Files, Recipe
 from builder.stacks.source import wheel_of
 from builder.wheels.lock import Entry, normalised
-from hardpan.errors import InputError, ToolError, TrustError
-from hardpan.events import Emit, Note
+from hardpan.errors import InputError, ResourceError, ToolError, TrustError
+from hardpan.events import Emit, Note, Progress
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes, sha256_file
 
 STAGE = "harden"
 _TIMEOUT_S = 3600
+_AT_ONCE = 4
+"""Wheels that one pip gets: what it got is kept when the next ones fail, and progress is told."""
+
 _NOT_THE_SAME = ("DO NOT MATCH THE HASHES", "Expected sha256")
+_FULL = "No space left on device"
 
 
 def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
@@ -22,7 +28,7 @@ def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
     Raises:
         InputError: a given folder lacks some.
         TrustError: a file is not the locked one.
-        ToolError: the download failed, or a package could not be built.
+        ToolError: the download failed, the disk is full, or a package could not be built.
     """
     given = Path(recipe.stack.wheelhouse) if recipe.stack.wheelhouse else None
     if given is not None:
@@ -34,7 +40,8 @@ def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
         emit(Note(stage=STAGE, text=f"{name}: getting {len(wanted)} wheels by their digests"))
         with atomic_path(folder) as temp:
             temp.mkdir()
-            _download(recipe, wanted, given, temp)
+            for kept in _kept(recipe, wanted, given, cache, temp.parent / "coming", emit):
+                os.link(kept, temp / kept.name)
             _hold(wanted, temp)
     built: dict[str, Sha256] = {}
     with_built = cache / "wheelhouse" / f"{folder.name}-with-built"
@@ -42,7 +49,7 @@ def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
         entry = next(e for e in recipe.lock.entries if e.name == normalised(source.name))
         wheel, digest = wheel_of(recipe, source, entry, given, cache, emit)
         with atomic_path(with_built) as temp:
-            shutil.copytree(with_built if built else folder, temp)
+            shutil.copytree(with_built if built else folder, temp, copy_function=os.link)
             shutil.copyfile(wheel, temp / wheel.name)
         built[entry.name] = digest
     return Files(folder=with_built if built else folder, built=built)
@@ -63,24 +70,57 @@ def _key(recipe: Recipe) -> str:
     return f"{recipe.stack.name}-{sha256_bytes(canonical_json(told))[:16]}"
 
 
+def _place(recipe: Recipe, entry: Entry) -> str:
+    told = {"allowed": sorted(entry.sha256s), "target": recipe.target()}
+    return f"{entry.name}-{sha256_bytes(canonical_json(told))[:16]}"
+
+
+def _kept(
+    recipe: Recipe, wanted: list[Entry], given: Path | None, cache: Path, room: Path, emit: Emit
+) -> Iterator[Path]:
+    """Each wheel where it is kept for every stack that locks the same files for the same target."""
+    places = {e.name: cache / "wheels" / _place(recipe, e) for e in wanted}
+    lacking = [e for e in wanted if not places[e.name].is_dir()]
+    for first in range(0, len(lacking), _AT_ONCE):
+        some = lacking[first : first + _AT_ONCE]
+        done = len(wanted) - len(lacking) + first
+        names = f"{recipe.stack.name}: {', '.join(entry.name for entry in some)}"
+        emit(Progress(stage=STAGE, done=done, total=len(wanted), text=names))
+        room.mkdir()
+        _download(recipe, some, given, room)
+        for name, wheel in _hold(some, room).items():
+            with atomic_path(places[name]) as place:
+                place.mkdir()
+                wheel.rename(place / wheel.name)
+        room.rmdir()
+    for place in places.values():
+        yield next(place.iterdir())
+
+
 def _download(recipe: Recipe, wanted: list[Entry], given: Path | None, to: Path) -> None:
-    if not wanted:
-        return
     asked = to / "requirements.txt"
     asked.write_text(requirements(wanted), "utf-8")
     argv: list[str | Path] = ["download", "-q", "--no-deps", "--require-hashes", "-r", asked]
-    argv += ["-d", to, *recipe.target()]
+    # What pip keeps of its own would be a second copy of gigabytes.
+    argv += ["--no-cache-dir", "-d", to, *recipe.target()]
     argv += ["--no-index", "--find-links", given.absolute()] if given else []
     try:
-        pip(argv, timeout_s=_TIMEOUT_S)
+        pip(argv, timeout_s=_TIMEOUT_S, env={"TMPDIR": str(to)})
     except ToolError as e:
+        names = ", ".join(entry.name for entry in wanted)
         if any(words in e.tail for words in _NOT_THE_SAME):
             raise TrustError(
                 f"{recipe.stack.name}: a downloaded file is not the locked one:"
                 f" {' '.join(e.tail.split())[-600:]}"
             ) from e
+        if _FULL in e.tail:
+            raise ResourceError(
+                f"{recipe.stack.name}: {to.parents[1]}: no space left for {names}",
+                hint="free some space or choose another --cache; what is there stays there",
+            ) from e
         hint = "a lock for another index needs that index in pip's settings (PIP_INDEX_URL)"
-        raise ToolError(e.argv, f"{recipe.stack.name}: no wheels", tail=e.tail, hint=hint) from e
+        why = f"{recipe.stack.name}: no wheels of {names}"
+        raise ToolError(e.argv, why, tail=e.tail, hint=hint) from e
     asked.unlink()
 
 
@@ -112,16 +152,19 @@ def _whole(folder: Path, recipe: Recipe) -> None:
         )
 
 
-def _hold(wanted: list[Entry], folder: Path) -> None:
-    """Pass if the folder has one locked file for each entry and nothing else."""
+def _hold(wanted: list[Entry], folder: Path) -> dict[str, Path]:
+    """The one locked file of each entry, if the folder has that and nothing else."""
     files = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
+    held: dict[str, Path] = {}
     for entry in wanted:
         mine = [n for n in files if _package(n) == entry.name]
         if len(mine) != 1 or files[mine[0]] not in entry.sha256s:
             raise TrustError(f"{entry.name} {entry.version}: found {mine or 'none'}, not locked")
         del files[mine[0]]
+        held[entry.name] = folder / mine[0]
     if files:
         raise TrustError(f"{', '.join(files)}: nobody asked for it")
+    return held
 
 
 def _package(file: str) -> str:

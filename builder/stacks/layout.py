@@ -47,7 +47,9 @@ def _install(recipe: Recipe, files: Files, site: Path, room: Path) -> None:
     # Already asked of the target at the download; here pip would ask it of its own Python.
     argv += ["--ignore-requires-python", *recipe.target()]
     # Nothing but the folder counts: a link of the machine's own settings would let others in.
-    env = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
+    # pip unpacks into a temporary folder first: beside the target it moves it and copies nothing.
+    (room / "tmp").mkdir()
+    env = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "TMPDIR": str(room / "tmp")}
     try:
         pip(argv, timeout_s=_TIMEOUT_S, env=env)
     except ToolError as e:

@@ -1,7 +1,9 @@
-"""What a wheel says of itself: its licence, in one line."""
+"""What a wheel says of itself: its licence, in one line, and its size once unpacked."""
 
+import contextlib
 import re
 import zipfile
+from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -35,17 +37,33 @@ def licence(wheel: Path) -> str:
     return _line(free) if "\n" not in free.strip() and _line(free) else _UNTOLD
 
 
+def unpacked(wheel: Path) -> int:
+    """Bytes that its files take.
+
+    Raises:
+        InputError: it is no wheel.
+    """
+    with _opened(wheel) as archive:
+        return sum(member.file_size for member in archive.infolist())
+
+
 def _metadata(wheel: Path) -> str:
+    with _opened(wheel) as archive:
+        for member in archive.infolist():
+            if re.fullmatch(r"[^/]+\.dist-info/METADATA", member.filename):
+                if member.file_size > _MOST:
+                    break
+                return archive.read(member).decode("utf-8", "replace")
+    raise InputError(f"{wheel.name}: expected METADATA in it, found none that can be read")
+
+
+@contextlib.contextmanager
+def _opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(wheel) as archive:
-            for member in archive.infolist():
-                if re.fullmatch(r"[^/]+\.dist-info/METADATA", member.filename):
-                    if member.file_size > _MOST:
-                        break
-                    return archive.read(member).decode("utf-8", "replace")
+            yield archive
     except (zipfile.BadZipFile, OSError, NotImplementedError) as e:
         raise InputError(f"{wheel.name}: cannot be read: {e}") from e
-    raise InputError(f"{wheel.name}: expected METADATA in it, found none that can be read")
 
 
 def _line(text: str) -> str:

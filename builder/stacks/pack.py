@@ -48,6 +48,7 @@ def pack(
     argv: list[str | Path] = ["rpmbuild", "-bb", "--quiet", "--nodeps", "--noclean"]
     argv += ["--target", "x86_64-linux", "--buildroot", tree.root]
     told = {**_DEFINES, "_topdir": str(room / "rpm"), "_rpmdir": str(room / "rpms")}
+    told["_tmppath"] = str(room)
     argv += [word for k, v in told.items() for word in ("--define", f"{k} {v}")]
     env = {"SOURCE_DATE_EPOCH": str(EPOCH)}
     run([*argv, room / "stack.spec"], timeout_s=_TIMEOUT_S, env=env)

@@ -14,6 +14,8 @@ from hardpan.process import run, which
 OWNER = "hardpan site packages"
 _PUBLIC = "RPM-GPG-KEY-hardpan-site"
 _TIMEOUT_S = 120
+_WHOLE_S = 1800
+"""To read a package of several gigabytes from end to end, on a slow disk too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def sign(packages: Sequence[Path], key: SiteKey) -> None:
             ("__gpg", str(which("gpg") or "gpg")),
         ):
             argv += ["--define", f"{name} {value}"]
-        run([*argv, *packages], timeout_s=_TIMEOUT_S * 5, env={"GNUPGHOME": str(home)})
+        run([*argv, *packages], timeout_s=_WHOLE_S, env={"GNUPGHOME": str(home)})
     for package in packages:
         check(package, key)
 
@@ -87,7 +89,7 @@ def check(package: Path, key: SiteKey) -> None:
         db = ["--define", f"_dbpath {name}"]
         run(["rpm", *db, "--import", key.public], timeout_s=_TIMEOUT_S)
         argv: list[str | Path] = ["rpmkeys", *db, "--define", "_pkgverify_level all", "-Kv"]
-        done = run([*argv, package], timeout_s=_TIMEOUT_S, ok=(0, 1))
+        done = run([*argv, package], timeout_s=_WHOLE_S, ok=(0, 1))
     if done.returncode or "signature" not in done.stdout.lower():
         said = "; ".join(line.strip() for line in done.stdout.splitlines()[1:])
         raise TrustError(f"{package.name}: expected the site's signature, found: {said[-400:]}")

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from builder.wheels import locked
@@ -18,8 +18,16 @@ _NAME = re.compile(r"[\w.]+-[\w.+!]+(?:-\d[\w.]*)?-[\w.]+-[\w.]+-[\w.]+\.whl", r
 _SOURCES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip", ".egg")
 
 
-def audit(folder: Path, lock: Lock | None = None, *, limits: Limits | None = None) -> Audit:
+def audit(
+    folder: Path,
+    lock: Lock | None = None,
+    *,
+    limits: Limits | None = None,
+    on_wheel: Callable[[str, int, int], None] | None = None,
+) -> Audit:
     """What the wheels directly in ``folder`` would bring onto a host.
+
+    ``on_wheel`` is called before each one with its name, how many are done, and of how many.
 
     Raises:
         InputError: it is no folder, has no wheel in it, or a wheel cannot be opened.
@@ -28,7 +36,10 @@ def audit(folder: Path, lock: Lock | None = None, *, limits: Limits | None = Non
     wheels: list[Wheel] = []
     findings: list[Finding] = []
     files = _files(folder)
-    for path in (p for p in files if p.name.endswith(".whl")):
+    paths = [p for p in files if p.name.endswith(".whl")]
+    for done, path in enumerate(paths):
+        if on_wheel:
+            on_wheel(path.name, done, len(paths))
         wheel, found = _one(path, limits)
         wheels.append(wheel)
         findings += _fewer(found, limits.findings)
