@@ -144,13 +144,28 @@ format: setup-venv ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## renew the lock files (needs uv)
+lock: lock-ai ## renew the lock files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		pyproject.toml -o requirements/lock.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		requirements/interop.in -o requirements/interop.txt
+
+# One Python and one platform, so no markers: EL 9's C library, which EL 10 runs as well. '--upgrade', or
+# what the lock has would stay.
+LOCK_AI := uv pip compile -q --upgrade --only-binary :all: --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-emit-build-options \
+	--python-version 3.12 --python-platform x86_64-manylinux_2_34
+LOCK_CU130 := $(LOCK_AI) --constraints requirements/ai-cu130.constraints.txt \
+	--excludes requirements/ai-excludes.txt
+
+.PHONY: lock-ai
+lock-ai: ## renew the locks of the AI stacks (needs uv; the CUDA ones are some 4 GB when built)
+	echo 'llama-cpp-python[server]' | $(LOCK_AI) --no-binary llama-cpp-python - \
+		-o requirements/ai-serving.lock
+	$(LOCK_CU130) requirements/ai-pytorch-cu130.in -o requirements/ai-pytorch-cu130.lock
+	$(LOCK_CU130) requirements/ai-vllm-cu130.in -o requirements/ai-vllm-cu130.lock
 
 .PHONY: clean
 clean: ## remove outputs and caches; keeps .venv and .interop

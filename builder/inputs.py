@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import kickstart
 from hardpan.files import sha256_bytes
-from profiles.frameworks import GLIBC, Stack
+from profiles.frameworks import GLIBC, Stack, cuda_of
 from profiles.kernel_hardening import KernelHardening
 from profiles.load import digest
 from profiles.model import Profile
@@ -86,10 +86,10 @@ def _installs(made: LayerPlan, accepted: bool) -> dict[str, object]:
 
 def _stacks(profile: Profile) -> dict[str, object]:
     stacks = profile.frameworks.stacks if profile.frameworks else ()
-    return {"stacks": [_stack(stack, profile.release) for stack in stacks]}
+    return {"stacks": [_stack(stack, profile) for stack in stacks]}
 
 
-def _stack(stack: Stack, release: str) -> dict[str, object]:
+def _stack(stack: Stack, profile: Profile) -> dict[str, object]:
     told: dict[str, object] = {
         "stack": stack.name,
         "rpm": f"hardpan-ai-{stack.name}",
@@ -97,11 +97,14 @@ def _stack(stack: Stack, release: str) -> dict[str, object]:
         "lock": stack.lock or "none yet: nothing is built",
         "from": stack.wheelhouse or "where this machine's pip looks, each file by its digest",
         "python": f"/usr/bin/python{stack.python}",
-        "glibc": stack.glibc or GLIBC[release],
+        "glibc": stack.glibc or GLIBC[profile.release],
         "size": "unknown before the files are there",
     }
     if stack.torch_backend:
         told["torch_backend"] = stack.torch_backend
+    if cuda_of(stack.torch_backend):
+        nvidia = profile.hardware.nvidia
+        told["eula"] = f"NVIDIA's, of its wheels: {_accepted(bool(nvidia and nvidia.accept_eula))}"
     if stack.sources:
         told["built_from_source"] = {s.name: list(s.cmake) for s in stack.sources}
     if stack.requires:
@@ -141,8 +144,12 @@ def _package(w: Wanted, accepted: bool) -> dict[str, object]:
     told["size"] = f"{w.size_mib} MiB" if w.size_mib is not None else "unknown"
     told["licence"] = w.licence
     if w.eula:
-        told["eula"] = "accepted in the profile" if accepted else "not accepted: nothing is built"
+        told["eula"] = _accepted(accepted)
     return told | _read(w.source, w.note)
+
+
+def _accepted(yes: bool) -> str:
+    return "accepted in the profile" if yes else "not accepted: nothing is built"
 
 
 def _read(source: Source, note: str | None) -> dict[str, object]:

@@ -142,3 +142,9 @@ def needed(frameworks: Frameworks | None, release: str) -> tuple[str, ...]:
     stacks = frameworks.stacks if frameworks else ()
     pythons = (_PYTHON_RPMS.get((release, stack.python), "python3") for stack in stacks)
     return tuple(dict.fromkeys((*pythons, *(name for s in stacks for name in s.requires))))
+
+
+def cuda_of(backend: str | None) -> str | None:
+    """The CUDA that a build of PyTorch is for: ``13.0`` of ``cu130``; None for all others."""
+    digits = (backend or "").removeprefix("cu")
+    return f"{digits[:-1]}.{digits[-1]}" if digits.isdecimal() else None

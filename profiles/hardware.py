@@ -8,10 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Strict
 
+from profiles.versions import numbers
 from profiles.words import GfxTarget, KernelArgument, Text, Version
 
 AS_OF = "2026-11-15"
 """When the vendor facts below were last read."""
+
+_LEAST_DRIVER = {13: "580.65.06", 12: "525.60.13"}
+"""Major version of CUDA -> the oldest driver that runs all of its minor versions."""
 
 FROZEN = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
@@ -98,3 +102,8 @@ class Hardware(Section):
 
     cpu: Cpu | None = None
     """May be given with ``accelerator: cpu``."""
+
+
+def least_driver(cuda: str | None) -> str | None:
+    """The oldest driver that runs ``cuda``, as ``13.0``; None where that is not listed."""
+    return _LEAST_DRIVER.get(numbers(cuda)[0]) if cuda else None

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
-from profiles.frameworks import GLIBC, PYTHONS, Frameworks, Stack
+from profiles.frameworks import GLIBC, PYTHONS, Frameworks, Stack, cuda_of
+from profiles.hardware import Hardware, least_driver
 from profiles.rule import Broken, Path, Rules
 from profiles.versions import numbers
 
 RULES = Rules()
 _LAYER = "ml_frameworks"
+_VENDORS = {"cu": "nvidia", "rocm": "amd"}
+"""What a build of PyTorch begins with -> the accelerator it is for."""
 
 
 @RULES.reads("layers", "frameworks")
@@ -35,6 +38,26 @@ def _stacks(frameworks: Frameworks | None, release: str) -> Iterator[Broken]:
             yield Broken((*here, "name"), f"{stack.name} is there twice")
         names.add(stack.name)
         yield from _stack(here, stack, release)
+
+
+@RULES.reads("frameworks", "hardware")
+def _backends(frameworks: Frameworks | None, hardware: Hardware) -> Iterator[Broken]:
+    for i, stack in enumerate(frameworks.stacks if frameworks else ()):
+        here: Path = ("frameworks", "stacks", i, "torch_backend")
+        asked = stack.torch_backend
+        vendor = next((v for word, v in _VENDORS.items() if asked and asked.startswith(word)), None)
+        if vendor and vendor != hardware.accelerator:
+            yield Broken(
+                here,
+                f"{asked} needs 'accelerator: {vendor}', found {hardware.accelerator!a}",
+            )
+        least = least_driver(cuda_of(asked))
+        if least and hardware.nvidia and numbers(hardware.nvidia.driver) < numbers(least):
+            yield Broken(
+                here,
+                f"{asked} is CUDA {cuda_of(asked)}, which needs driver {least} or later,"
+                f" found {hardware.nvidia.driver!a}",
+            )
 
 
 def _stack(here: Path, stack: Stack, release: str) -> Iterator[Broken]:

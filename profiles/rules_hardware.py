@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from profiles.hardware import Hardware
+from profiles.hardware import Hardware, least_driver
 from profiles.rule import Broken, Path, Rules
 from profiles.software.load import catalogue
 from profiles.versions import numbers
@@ -76,14 +76,13 @@ def _nvidia(hardware: Hardware) -> Iterator[Broken]:
             ("hardware", "nvidia", "kernel_module"),
             "expected open: branch 620 and later have no proprietary kernel module",
         )
-    least = {13: (580, 65, 6), 12: (525, 60, 13)}.get(numbers(n.cuda)[0])
+    least = least_driver(n.cuda)
     if least is None or len(numbers(n.cuda)) != 2:
         yield Broken(("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, found {n.cuda!a}")
-    elif numbers(n.driver) < least:
+    elif numbers(n.driver) < numbers(least):
         yield Broken(
             ("hardware", "nvidia", "driver"),
-            f"CUDA {n.cuda} needs {'.'.join(f'{x:02}' for x in least)} or later,"
-            f" found {n.driver!a}",
+            f"CUDA {n.cuda} needs {least} or later, found {n.driver!a}",
         )
     if n.module_signing == "secure_boot_off" and n.secure_boot_off_reason is None:
         yield Broken(

@@ -74,8 +74,8 @@ def check(profile: Profile) -> None:
     section = profile.sovereign
     if section is not None and section.server.engine == "vllm":
         raise InputError(
-            f"{profile.name}: sovereign.server.engine: vllm cannot be built yet, no stack of it"
-            " is locked",
+            f"{profile.name}: sovereign.server.engine: vllm cannot be built yet, its service was"
+            " never run on a GPU",
             hint="'hardpan render' shows what it will be; llama_cpp is built",
         )
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from builder.stacks import vendors
 from builder.wheels.lock import Lock, load
 from hardpan.errors import InputError
 from profiles.frameworks import GLIBC, Stack
@@ -13,20 +14,25 @@ _UV_NEWEST = 40
 
 
 def check(profile: Profile) -> None:
-    """Pass if every stack of the profile has a lock.
+    """Pass if every stack of the profile has a lock that fits and that the profile allows.
 
     Raises:
-        InputError: one has none; the first one's hint tells how it is made.
+        InputError: one has none (the first one's hint tells how it is made), is no lock, is for
+            another accelerator, or holds what is under a licence that nobody accepted.
     """
+    if "ml_frameworks" not in profile.layers:
+        return
     stacks = profile.frameworks.stacks if profile.frameworks else ()
     without = [stack for stack in stacks if stack.lock is None]
-    if without and "ml_frameworks" in profile.layers:
+    if without:
         raise InputError(
             f"{profile.name}: frameworks: expected a lock for each stack, found none for"
             f" {', '.join(stack.name for stack in without)}",
             hint=f"{command(without[0], profile.release)}; then 'lock: ./{without[0].name}.lock'"
             " in your own profile. 'hardpan render' needs no lock",
         )
+    for stack in stacks:
+        vendors.check(profile, stack, read(stack))
 
 
 def command(stack: Stack, release: str) -> str:

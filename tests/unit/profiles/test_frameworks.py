@@ -115,6 +115,43 @@ def test_a_stack_that_cannot_be_is_refused(
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("parent", "backend", "hardware", "problem"),
+    [
+        ("rocky9-stig-cpu", "cu130", "", "cu130 needs 'accelerator: nvidia', found 'cpu'"),
+        ("rocky9-stig-amd", "cu126", "", "cu126 needs 'accelerator: nvidia', found 'amd'"),
+        ("rocky9-stig-nvidia", "rocm7.1", "", "rocm7.1 needs 'accelerator: amd', found 'nvidia'"),
+        (
+            "rocky9-stig-nvidia",
+            "cu130",
+            "hardware: {nvidia: {driver: 580.42.01, cuda: '12.9'}}\n",
+            "cu130 is CUDA 13.0, which needs driver 580.65.06 or later, found '580.42.01'",
+        ),
+    ],
+)
+def test_a_pytorch_for_another_accelerator_or_a_newer_driver_is_refused(
+    profile_file: Write, parent: str, backend: str, hardware: str, problem: str
+) -> None:
+    path = profile_file(
+        f"extends: {parent}\nname: x\ntitle: A stack\n{hardware}frameworks:\n  stacks:\n"
+        f"    - {{name: one, packages: [torch], torch_backend: {backend}, python: '3.12'}}\n"
+    )
+
+    with pytest.raises(InputError) as caught:
+        load(path)
+
+    assert f"frameworks.stacks[0].torch_backend: {problem}" in str(caught.value)
+
+
+def test_a_pytorch_for_the_processor_goes_with_every_accelerator(profile_file: Write) -> None:
+    path = profile_file(
+        "extends: rocky9-stig-nvidia\nname: x\ntitle: A stack\nframeworks:\n  stacks:\n"
+        "    - {name: one, packages: [torch], torch_backend: cpu, python: '3.12'}\n"
+    )
+
+    assert load(path).frameworks
+
+
 def test_two_stacks_of_one_name_are_refused(profile_file: Write, framed: str) -> None:
     twice = framed + SECTION.partition("stacks:\n")[2]
 

@@ -193,7 +193,7 @@ def test_vllm_is_refused_before_anything_is_built(profile: Profile, section: Sov
     changed = Sovereign.model_validate({**section.model_dump(), "server": {"engine": "vllm"}})
     theirs = profile.model_copy(update={"sovereign": changed, "layers": ("sovereign_stack",)})
 
-    with pytest.raises(InputError, match="vllm cannot be built yet, no stack of it is locked"):
+    with pytest.raises(InputError, match="vllm cannot be built yet, its service was never run"):
         layers.check(theirs)
 
 

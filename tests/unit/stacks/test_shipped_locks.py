@@ -1,0 +1,174 @@
+"""The locks that are shipped: whole, for one platform, and what the profiles say they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from builder.stacks import locks, vendors
+from builder.wheels.lock import load as load_lock
+from hardpan.errors import InputError
+from profiles.catalog import shipped
+from profiles.frameworks import Stack
+from profiles.hardware import least_driver
+from profiles.load import load
+from profiles.versions import numbers
+
+SHIPPED = sorted(locks.SHIPPED.glob("ai-*.lock"))
+FRAMEWORKS = [(name, load(name).frameworks) for name in shipped()]
+NAMED = [(name, stack) for name, x in FRAMEWORKS if x for stack in x.stacks if stack.lock]
+EXCLUDED = [
+    line
+    for line in (locks.SHIPPED / "ai-excludes.txt").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+DIGEST = "1" * 64
+
+
+def pins(*names: str) -> str:
+    return "".join(f"{name} --hash=sha256:{DIGEST}\n" for name in names)
+
+
+CUDA = pins("nvidia-cublas==13.1.1.3", "nvidia-cuda-runtime==13.0.96", "torch==2.13.0")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_lock_is_whole_and_for_one_platform(path: Path) -> None:
+    text = path.read_text("utf-8")
+
+    lock = load_lock(path)
+
+    assert "://" not in text
+    assert not [line for line in text.splitlines() if line.startswith(("-", "#"))]
+    assert len(lock.entries) == len(re.findall(r"(?m)^[a-z0-9].*==", text))
+    assert all(entry.sha256s and not entry.conditional for entry in lock.entries)
+
+
+@pytest.mark.parametrize(("name", "stack"), NAMED, ids=[f"{n}-{s.name}" for n, s in NAMED])
+def test_a_shipped_profiles_lock_holds_what_the_stack_asks_for(name: str, stack: Stack) -> None:
+    lock = locks.read(stack)
+
+    there = {entry.name for entry in lock.entries}
+    assert {re.split(r"[\[=<>~]", wish)[0] for wish in stack.packages} <= there
+    assert vendors.backend(lock) == (stack.torch_backend or "")
+    assert load(name).is_lab or stack.python == "3.12"
+
+
+@pytest.mark.parametrize("name", ["rocky9-stig-nvidia", "rocky10-stig-nvidia"])
+def test_pytorch_for_nvidia_is_of_cuda_13_0_which_the_driver_runs(name: str) -> None:
+    profile = load(name)
+    assert profile.frameworks
+    assert profile.hardware.nvidia
+
+    for stack in profile.frameworks.stacks:
+        versions = {entry.name: entry.version for entry in locks.read(stack).entries}
+        assert versions["nvidia-cuda-runtime"].startswith("13.0.")
+        assert versions["nvidia-nvjitlink"].startswith("13.0.")
+        assert not set(EXCLUDED) & set(versions)
+    least = least_driver("13.0")
+    assert least == "580.65.06"
+    assert numbers(profile.hardware.nvidia.driver) >= numbers(least)
+
+
+def test_both_stacks_of_nvidia_share_one_pytorch() -> None:
+    first, second = (
+        {e.name: e for e in load_lock(locks.SHIPPED / f"ai-{name}-cu130.lock").entries}
+        for name in ("pytorch", "vllm")
+    )
+
+    shared = [name for name in first if name.startswith(("torch", "nvidia-", "triton"))]
+    assert len(shared) > 15
+    assert all(first[name] == second[name] for name in shared)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "found"),
+    [
+        (pins("torch==2.13.0+cpu"), "cpu"),
+        (pins("torch==2.11.0+rocm7.1"), "rocm7.1"),
+        (pins("torch==2.13.0+cu130", "nvidia-cuda-runtime==13.0.96"), "cu130"),
+        (pins("torch==2.9.1", "nvidia-cuda-runtime-cu12==12.8.90"), "cu128"),
+        (pins("torch==2.13.0"), ""),
+        (pins("numpy==2.5.5"), ""),
+    ],
+)
+def test_what_pytorch_is_built_for_is_told_by_label_or_runtime(
+    tmp_path: Path, pinned: str, found: str
+) -> None:
+    path = tmp_path / "x.lock"
+    path.write_text(pinned)
+
+    assert vendors.backend(load_lock(path)) == found
+
+
+def profile_of(folder: Path, parent: str, lock: str, hardware: str, backend: str) -> Path:
+    (folder / "x.lock").write_text(lock)
+    path = folder / "x.yaml"
+    path.write_text(
+        f"extends: {parent}\nname: x\ntitle: A lock of one's own\nhardware: {{{hardware}}}\n"
+        "layers: [ml_frameworks, stig]\nframeworks:\n  stacks:\n    - name: one\n"
+        f"      packages: [torch]\n      lock: ./x.lock\n      python: '3.12'\n{backend}",
+        "utf-8",
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parent", "lock", "hardware", "backend", "problem"),
+    [
+        (
+            "rocky9-stig-nvidia",
+            CUDA,
+            "",
+            "cu130",
+            "hardware.nvidia.accept_eula: expected true, since the stack one holds nvidia-cublas,",
+        ),
+        (
+            "rocky10-stig-cpu",
+            pins(*(f"nvidia-{c}==1" for c in "abcde")) + CUDA,
+            "",
+            "",
+            "nvidia-b, nvidia-c and 4 more under NVIDIA's licences; found no section nvidia",
+        ),
+        (
+            "rocky9-stig-nvidia",
+            pins("torch==2.13.0+cpu"),
+            "nvidia: {accept_eula: true}",
+            "cu130",
+            "one: lock: expected PyTorch built for cu130, as torch_backend says, found one for cpu",
+        ),
+        (
+            "rocky10-stig-cpu",
+            pins("numpy==2.5.5"),
+            "",
+            "cpu",
+            "expected PyTorch built for cpu, as torch_backend says, found none",
+        ),
+        (
+            "rocky9-stig-nvidia",
+            CUDA,
+            "nvidia: {accept_eula: true, driver: 580.42.01, cuda: '12.8'}",
+            "",
+            "one: lock: PyTorch for cu130 needs driver 580.65.06 or later, found 580.42.01",
+        ),
+    ],
+)
+def test_a_lock_that_the_profile_does_not_allow_for_is_refused(
+    tmp_path: Path, parent: str, lock: str, hardware: str, backend: str, problem: str
+) -> None:
+    asked = f"      torch_backend: {backend}\n" if backend else ""
+    profile = load(profile_of(tmp_path, parent, lock, hardware, asked))
+
+    with pytest.raises(InputError) as caught:
+        locks.check(profile)
+
+    assert problem in str(caught.value)
+
+
+def test_an_accepted_licence_and_free_packages_pass(tmp_path: Path) -> None:
+    accepted = "nvidia: {accept_eula: true}"
+    asked = "      torch_backend: cu130\n"
+    locks.check(load(profile_of(tmp_path, "rocky9-stig-nvidia", CUDA, accepted, asked)))
+
+    free = pins("nvidia-ml-py==13.615.71", "cuda-pathfinder==1.9.0")
+    locks.check(load(profile_of(tmp_path, "rocky10-stig-cpu", free, "", "")))
