@@ -1,14 +1,20 @@
 """The layer ``ml_frameworks``: Python stacks as signed RPMs, and what AI layers share."""
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 from builder import stacks
 from builder.layers import archive, model
 from builder.layers.ansible import PLAYBOOKS
 from builder.layers.task import Task
 from builder.receipts import LayerReceipt
+from hardpan.files import need_free
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_frameworks" / "files" / "install.sh"
+_REST_MIB = 256
+"""The embedding model, which goes along."""
+
 _KEY = "etc/pki/rpm-gpg/RPM-GPG-KEY-hardpan-site"
 
 
@@ -17,17 +23,21 @@ def put(task: Task) -> LayerReceipt:
     built = stacks.build(task.profile, task.cache, task.emit)
     files = {**model.files(task.cache, task.emit), _KEY: stacks.site(task.cache).public}
     packages = {f"hardpan-ai-{one.receipt.name}": one.receipt.header_sha256 for one in built}
-    to = task.folder / "stacks.tar"
     packed = {f"rpms/{one.rpm.name}": one.rpm for one in built}
-    archive.write(to, {**files, **packed, "install.sh": _INSTALLER})
-    made = task.run(
-        {
-            "ml_frameworks_archive": str(to),
-            "ml_frameworks_packages": list(packages),
-            "ml_frameworks_files": archive.placed(files),
-            "ml_frameworks_state": archive.state(
-                (f"{name} {header}" for name, header in packages.items()), files
-            ),
-        }
-    )
+    # Gigabytes: /tmp, where the task's own folder is, may be memory.
+    with tempfile.TemporaryDirectory(prefix=".going-", dir=task.cache) as room:
+        to = Path(room) / "stacks.tar"
+        size = sum(one.rpm.stat().st_size for one in built)
+        need_free(Path(room), (size >> 20) + _REST_MIB, what="the archive of the stacks")
+        archive.write(to, {**files, **packed, "install.sh": _INSTALLER})
+        made = task.run(
+            {
+                "ml_frameworks_archive": str(to),
+                "ml_frameworks_packages": list(packages),
+                "ml_frameworks_files": archive.placed(files),
+                "ml_frameworks_state": archive.state(
+                    (f"{name} {header}" for name, header in packages.items()), files
+                ),
+            }
+        )
     return replace(made, stacks=tuple(one.receipt for one in built))
