@@ -12,7 +12,14 @@ from profiles.versions import numbers
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu\d\d)?")
 _LABEL = re.compile(r"\+(cpu|cu\d{3}|rocm\d{1,2}\.\d)")
 _OF_NVIDIA = ("nvidia-", "cuda-")
-_FREE = ("cuda-pathfinder", "nvidia-ml-py", "nvidia-nvtx")
+_FREE = (
+    "cuda-core",
+    "cuda-pathfinder",
+    "cuda-tile",
+    "nvidia-cudnn-frontend",
+    "nvidia-ml-py",
+    "nvidia-nvtx",
+)
 """NVIDIA's packages under free licences, by their own metadata, read 2026-11-21."""
 
 _TOLD = 3
