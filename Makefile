@@ -161,7 +161,7 @@ LOCK_CU130 := $(LOCK_AI) --constraints requirements/ai-cu130.constraints.txt \
 	--excludes requirements/ai-excludes.txt
 
 .PHONY: lock-ai
-lock-ai: ## renew the locks of the AI stacks (needs uv; the CUDA ones are some 4 GB when built)
+lock-ai: ## renew the locks of the AI stacks (needs uv)
 	echo 'llama-cpp-python[server]' | $(LOCK_AI) --no-binary llama-cpp-python - \
 		-o requirements/ai-serving.lock
 	$(LOCK_CU130) requirements/ai-pytorch-cu130.in -o requirements/ai-pytorch-cu130.lock
