@@ -1,10 +1,16 @@
 """Bytes kept deflated: an ARF packs to a sixteenth of its length, a report to a tenth."""
 
 import hashlib
+import sys
 import zlib
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hardpan.files import Sha256
+
+_SWITCH_S = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +68,19 @@ def pack(data: bytes | Packed) -> Packed:
     packer = Packer()
     packer.add(data)
     return packer.done()
+
+
+@contextmanager
+def packing_thread() -> Iterator[Executor]:
+    """A thread to pack in while this one works.
+
+    Deflating lets go of the interpreter and asks for it again some hundred times. By
+    default it then waits five milliseconds each time, which is as long as the work itself.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            yield thread
+    finally:
+        sys.setswitchinterval(usual)

@@ -6,10 +6,10 @@ depth and text (``arf_reader``).
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from hardpan.packed import Packed, Packer
+from hardpan.packed import Packed, Packer, packing_thread
 from scanners.arf_reader import MAX_FOUND, read
 from scanners.arf_reading import Reading, Said, clean, odd
 from scanners.model import Verdict
@@ -83,12 +83,12 @@ def parse_and_pack(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Packed]:
         ToolError: as ``parse`` does.
     """
     packer = Packer()
-    with ThreadPoolExecutor(1) as beside:
+    with packing_thread() as thread:
         packing: deque[Future[None]] = deque()
 
         def passed() -> Iterator[bytes]:
             for chunk in chunks:
-                packing.append(beside.submit(packer.add, chunk))
+                packing.append(thread.submit(packer.add, chunk))
                 if len(packing) > _AHEAD:
                     packing.popleft().result()
                 yield chunk

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from hardpan import events
 from hardpan.errors import InputError
 from hardpan.events import Emit
 from hardpan.files import canonical_json, write_atomic
-from hardpan.packed import Packed, pack
+from hardpan.packed import Packed, pack, packing_thread
 from hardpan.signing import Signer, detached, sign, sign_dsse, with_timestamp
 from scanners.evidence import outcome
 from scanners.evidence.archive import write_archive
@@ -209,7 +208,7 @@ def attachments(scan: Scan, report: Report) -> dict[str, Packed]:
     taken = sorted({*beside, *ours, *drawn} & set(scan.raw))
     if taken:
         raise InputError(f"{taken[0]}: this name in the evidence is taken")
-    with ThreadPoolExecutor(1) as packer:  # packs one while the next is drawn
+    with packing_thread() as packer:  # packs one while the next is drawn
         packing = {name: packer.submit(pack, data) for name, data in attached(report)}
         packing |= {n: packer.submit(pack, d) for n, d in {**beside, **scan.raw}.items()}
         return {name: made.result() for name, made in packing.items()}

@@ -1,9 +1,11 @@
+import contextlib
 import hashlib
+import sys
 import zlib
 
 import pytest
 
-from hardpan.packed import Packer, pack
+from hardpan.packed import Packer, pack, packing_thread
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 3000])
@@ -28,3 +30,13 @@ def test_what_is_packed_is_not_packed_again() -> None:
     made = pack(b"x")
 
     assert pack(made) is made
+
+
+def test_the_interpreter_is_as_it_was_after_packing_beside() -> None:
+    usual = sys.getswitchinterval()
+    with contextlib.suppress(ZeroDivisionError), packing_thread() as thread:
+        assert thread.submit(pack, b"x").result() == pack(b"x")
+        assert sys.getswitchinterval() < usual
+        raise ZeroDivisionError
+
+    assert sys.getswitchinterval() == usual
