@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import tempfile
 import threading
 import time
@@ -17,8 +18,17 @@ import pytest
 from hardpan import clock, events
 from hardpan.errors import TrustError, UnreachableError
 from hardpan.process import run
-from hardpan.signing import ask, authority, check_sshsig, new_signer, trusted_time
+from hardpan.signing import (
+    ask,
+    authority,
+    check_sshsig,
+    load_pq_signer,
+    load_signer,
+    new_signer,
+    trusted_time,
+)
 from scanners.collect.hostproof import signed_by_host
+from scanners.commands.keys import new_keys
 from scanners.evidence import bundle
 from scanners.evidence.bindings import NAMESPACE
 from scanners.evidence.checks import RefusedError
@@ -36,6 +46,7 @@ pytestmark = pytest.mark.integration
 
 _PIECE = 4096
 OID = "1.3.6.1.4.1.13762.3"
+_FILES = re.compile(r"^```sh files\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CONFIG = f"""
 [tsa]
 default_tsa = one
@@ -282,6 +293,31 @@ def test_the_attached_script_holds_its_own_folder_against_a_key(
     assert refused.stderr.endswith("NOT VERIFIED\n")
     for arguments in ([], [tmp_path / "no.pub"], [tmp_path / "scan.pub", tmp_path / "no"]):
         run(["sh", folder / "verify.sh", *arguments], timeout_s=60, ok=(1,))
+
+
+def test_script_and_guide_want_the_second_envelope_where_it_is_promised_and_only_there(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    ring = new_keys(tmp_path / "keys", now=NOW, alg="ecdsa-p256-sha256", pq_alg="ml-dsa-65")
+    assert ring.pq is not None
+    made, signer = samples.scan(), load_signer(ring.scan)
+    key, plain, hybrid = ring.scan.with_suffix(".pub"), tmp_path / "plain", tmp_path / "hybrid"
+    for folder, pq in ((plain, None), (hybrid, load_pq_signer(ring.pq))):
+        out = tmp_path / "x.evidence.zip"
+        bundle.write(made, signer, out, events.silent, pq=pq)
+        with zipfile.ZipFile(out) as z:
+            z.extractall(folder)
+
+    def holds(folder: Path) -> tuple[bool, bool]:
+        script: list[Any] = ["sh", "verify.sh", key]
+        steps = _FILES.findall((folder / "VERIFY.md").read_text())
+        guide: list[Any] = ["sh", "-euc", *steps]
+        ends = (run(argv, timeout_s=60, ok=(0, 1), cwd=folder) for argv in (script, guide))
+        return tuple(done.returncode == 0 for done in ends)  # type: ignore[return-value]
+
+    assert (holds(plain), holds(hybrid)) == ((True, True), (True, True))
+    (hybrid / bundle.PQ_ENVELOPE).rename(plain / bundle.PQ_ENVELOPE)
+    assert (holds(plain), holds(hybrid)) == ((False, False), (False, False))
 
 
 def test_the_attached_script_is_clean_and_short(workshop: Workshop, tmp_path: Path) -> None:
