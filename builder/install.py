@@ -8,6 +8,7 @@ from builder.machine.probe import Acceleration
 from builder.machine.qemu import Machine, Spec, check_disk, create_disk, running
 from builder.receipts import Disk, Iso
 from hardpan import clock
+from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import MiB, atomic_path, need_free, sha256_file
 
@@ -49,6 +50,8 @@ def install(
 
     Only the positive marker of the kickstart's last ``%post``, on the virtio
     port, followed by the power-off, counts. The disk appears when all is well.
+    An installer that panics begins anew on an empty disk, as often as
+    ``acceleration.starts`` says.
 
     Raises:
         ResourceError: not enough disk space.
@@ -59,10 +62,11 @@ def install(
     clocks = deadlines or Deadlines().stretched(acceleration.patience)
     began = clock.monotonic()
     with atomic_path(spec.disk) as temp:
-        create_disk(temp, size_mib=size_mib)
         used = replace(spec, disk=temp, cdrom=iso.path, first="cdrom")
-        with running(used, acceleration, log=log) as machine:
-            _watch(machine, clocks, emit)
+        for left in reversed(range(acceleration.starts)):
+            create_disk(temp, size_mib=size_mib)
+            if _installed(used, acceleration, log, clocks, emit, again=left > 0):
+                break
         check_disk(temp)
     return Disk(
         path=spec.disk,
@@ -70,6 +74,27 @@ def install(
         sha256=sha256_file(spec.disk),
         took_s=clock.monotonic() - began,
     )
+
+
+def _installed(
+    spec: Spec,
+    acceleration: Acceleration,
+    log: Path,
+    clocks: Deadlines,
+    emit: Emit,
+    *,
+    again: bool,
+) -> bool:
+    """True when it is done; False when it panicked and may be tried ``again``."""
+    with running(spec, acceleration, log=log) as machine:
+        try:
+            _watch(machine, clocks, emit)
+        except ToolError as e:
+            if not again or not machine.panicked():
+                raise
+            emit(Note(stage=_STAGE, text=f"{e}; starting it once more"))
+            return False
+    return True
 
 
 def _watch(machine: Machine, clocks: Deadlines, emit: Emit) -> None:

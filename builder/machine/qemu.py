@@ -94,8 +94,9 @@ class Machine:
         return self._process.poll()
 
     def panicked(self) -> bool:
-        """True when QEMU saw the guest panic."""
-        return self.control is not None and "GUEST_PANICKED" in self.control.seen
+        """True when QEMU saw the guest panic, or the guest's console told it."""
+        seen = self.control is not None and "GUEST_PANICKED" in self.control.seen
+        return seen or "Kernel panic" in self.console.failure
 
     def power_off(self, *, timeout_s: float) -> None:
         """Press the power button and wait until the guest is off.

@@ -15,7 +15,7 @@ from builder.machine.probe import acceleration
 from builder.machine.qemu import Spec, check_disk
 from builder.receipts import Access, Iso
 from hardpan.errors import ToolError
-from hardpan.events import Event, Note, silent
+from hardpan.events import Emit, Event, Note, silent
 from hardpan.files import MiB, Sha256
 from hardpan.process import run, spawn
 
@@ -61,7 +61,7 @@ def spec(tmp_path: Path) -> Spec:
     return Spec(disk=tmp_path / "disk.qcow2", vcpus=1, memory_mib=128, firmware="bios")
 
 
-def attempt(tmp_path: Path, code: bytes) -> ToolError:
+def attempt(tmp_path: Path, code: bytes, emit: Emit = silent) -> ToolError:
     with pytest.raises(ToolError) as caught:
         install(
             boots(tmp_path, code),
@@ -69,7 +69,7 @@ def attempt(tmp_path: Path, code: bytes) -> ToolError:
             size_mib=MiB(64),
             acceleration=acceleration(),
             log=tmp_path / "install.log",
-            emit=silent,
+            emit=emit,
             deadlines=SOON,
         )
     left = sorted(p.name for p in tmp_path.iterdir() if "qcow2" in p.name)
@@ -86,10 +86,14 @@ def test_a_guest_that_never_boots_is_stopped_by_the_stall_clock(tmp_path: Path) 
 
 
 def test_a_guest_that_panics_is_told_with_its_last_words(tmp_path: Path) -> None:
-    error = attempt(tmp_path, saying(b"Kernel panic - not syncing: VFS\r\n"))
+    notes: list[Event] = []
+
+    error = attempt(tmp_path, saying(b"Kernel panic - not syncing: VFS\r\n"), notes.append)
 
     assert "stopped installing: Kernel panic - not syncing: VFS" in str(error)
     assert "Kernel panic" in error.tail
+    again = [n.text for n in notes if isinstance(n, Note) and n.text.endswith("it once more")]
+    assert len(again) == acceleration().starts - 1
 
 
 def test_a_guest_that_goes_off_without_the_marker_has_not_installed(tmp_path: Path) -> None:

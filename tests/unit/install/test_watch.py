@@ -1,16 +1,22 @@
 """The three clocks and what counts as success, over a guest that is a script."""
 
+import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from builder import install
 from builder.install import Deadlines
 from builder.machine.console import Console
+from builder.machine.probe import Acceleration
+from builder.machine.qemu import Spec
+from builder.receipts import Iso
 from hardpan.errors import ToolError
 from hardpan.events import Event, Note, Progress, silent
+from hardpan.files import MiB, Sha256
 
 CLOCKS = Deadlines(phase_s=100, stall_s=30, total_s=250)
 
@@ -170,3 +176,70 @@ def test_a_slower_machine_gets_more_of_every_clock() -> None:
     slow = CLOCKS.stretched(4)
 
     assert (slow.phase_s, slow.stall_s, slow.total_s) == (400, 120, 1000)
+
+
+def panics() -> Scripted:
+    return Scripted(deque([Step(console="Kernel panic - not syncing: x")]), saw_panic=True)
+
+
+def installs() -> Scripted:
+    return Scripted(deque([COMPLETE]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "guests", "says", "made"),
+    [
+        ("tcg", [panics(), installs()], "", 2),
+        ("tcg", [panics(), panics(), installs()], "Kernel panic", 2),
+        ("tcg", [Scripted(deque([Step(port="HARDPAN-INSTALL: failed: x")]))], "failed: x", 1),
+        ("kvm", [panics(), installs()], "Kernel panic", 1),
+    ],
+)
+def test_an_emulated_installer_that_panics_gets_one_more_try_on_an_empty_disk(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kind: str,
+    guests: list[Scripted],
+    says: str,
+    made: int,
+) -> None:
+    queue, disks, notes = deque(guests), list[Path](), list[Event]()
+
+    @contextlib.contextmanager
+    def running(*_: object, **__: object) -> Iterator[Scripted]:
+        machine = queue.popleft()
+        monkeypatch.setattr("hardpan.clock.monotonic", lambda: machine.now)
+        yield machine
+
+    def create_disk(path: Path, **_: object) -> None:
+        path.write_bytes(b"")
+        disks.append(path)
+
+    monkeypatch.setattr(install, "running", running)
+    monkeypatch.setattr(install, "create_disk", create_disk)
+    monkeypatch.setattr(install, "check_disk", lambda _: None)
+    nothing = Sha256("0" * 64)
+    iso = Iso(
+        path=tmp_path / "x.iso",
+        sha256=nothing,
+        volume_id="X",
+        kickstart_sha256=nothing,
+        media_sha256=nothing,
+        secret=False,
+    )
+
+    with pytest.raises(ToolError, match=says) if says else contextlib.nullcontext():
+        install.install(
+            iso,
+            Spec(disk=tmp_path / "disk.qcow2", vcpus=1, memory_mib=128, firmware="bios"),
+            size_mib=MiB(64),
+            acceleration=Acceleration(kind=kind, reason=""),
+            log=tmp_path / "install.log",
+            emit=notes.append,
+            deadlines=CLOCKS,
+        )
+
+    assert len(disks) == made
+    assert (tmp_path / "disk.qcow2").exists() == (not says)
+    again = [n.text for n in notes if isinstance(n, Note) and n.text.endswith("it once more")]
+    assert len(again) == made - 1
