@@ -9,9 +9,10 @@ from pydantic_core import PydanticCustomError
 from hardpan.errors import InputError
 from kickstart.words import KickstartError, ks_argument, ks_hash, ks_text, ks_word, one_line
 from profiles.load import digest
-from profiles.model import Partition, Profile
+from profiles.machine import Partition
+from profiles.model import Profile
+from profiles.public_keys import ssh_key
 from profiles.rules import key_works
-from profiles.words import ssh_key
 
 INSTALL_PORT = "/dev/virtio-ports/org.hardpan.install.0"
 """Where the installer says how it ended; the host listens."""

@@ -1,13 +1,12 @@
 """What the layer ``audit`` watches, checks and sends away."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, Strict
+from pydantic import Field
 
 from profiles.hardware import Section
-from profiles.words import Certificates, HostName
-
-Whole = Annotated[int, Strict()]
+from profiles.public_keys import Certificates
+from profiles.words import HostName, Whole
 
 
 class LogHost(Section):

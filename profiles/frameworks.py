@@ -8,11 +8,11 @@ and every file known to the rpm database, which is what fapolicyd trusts.
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from profiles.hardware import Section
-from profiles.words import PackageName, Shape, Text, Version
+from profiles.words import PackageName, Shape, Text, Version, Yes
 
 HOME = "opt/ai/stacks"
 """Where stacks live on the host, relative to ``/``."""
@@ -69,7 +69,6 @@ Folder = Annotated[
     Shape(_PATH, "a folder as /srv/wheels or ./wheels"),
     AfterValidator(_below),
 ]
-Yes = Annotated[bool, Strict()]
 
 
 class FromSource(Section):

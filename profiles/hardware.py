@@ -4,12 +4,12 @@ The facts behind the limits carry the day they were read (``AS_OF``); a driver
 branch or a support list changes more often than this code.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Strict
+from pydantic import BaseModel, ConfigDict
 
 from profiles.versions import numbers
-from profiles.words import GfxTarget, KernelArgument, Text, Version
+from profiles.words import GfxTarget, KernelArgument, Text, Version, Whole, Yes
 
 AS_OF = "2026-11-15"
 """When the vendor facts below were last read."""
@@ -49,10 +49,10 @@ class Nvidia(Section):
     secure_boot_off_reason: Text | None = None
     """Why Secure Boot is off; required with ``module_signing: secure_boot_off``."""
 
-    nvswitch: Annotated[bool, Strict()] = False
+    nvswitch: Yes = False
     """True for machines with NVSwitch: adds the fabric manager at the driver's exact version."""
 
-    accept_eula: Annotated[bool, Strict()] = False
+    accept_eula: Yes = False
     """Your own yes to NVIDIA's licence. Without it the profile checks and renders, and no more."""
 
 
@@ -81,7 +81,7 @@ class Cpu(Section):
     baseline: Literal["x86-64-v2", "x86-64-v3", "x86-64-v4"] = "x86-64-v2"
     """The oldest instruction set the image has to run on."""
 
-    threads: Annotated[int, Strict()] = 0
+    threads: Whole = 0
     """Threads for the ML frameworks; 0 leaves the choice to them."""
 
 

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field
 
 from profiles.hardware import Section
-from profiles.words import ServiceName, SettingName, SystemPath, Text
+from profiles.words import ServiceName, SettingName, SystemPath, Text, Whole
 
-Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 class SysctlLeft(Section):

@@ -12,7 +12,8 @@ from profiles import (
     rules_sovereign,
 )
 from profiles.hardware import Hardware
-from profiles.model import Boot, Layer, Machine, Packages, Stig, Storage, User
+from profiles.machine import Boot, Machine, Packages, Storage, User
+from profiles.model import Layer, Stig
 from profiles.needs import NEEDED_BY
 from profiles.rule import Broken, Path, Rules
 from profiles.stig import (

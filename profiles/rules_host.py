@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from profiles.audit import Audit
 from profiles.hardware import Hardware
 from profiles.kernel_hardening import KernelHardening
-from profiles.model import Boot, Machine, Stig
+from profiles.machine import Boot, Machine
+from profiles.model import Stig
 from profiles.rule import Broken, Rules
 from profiles.sysctls import SYSCTLS
 from profiles.tuning import Tuning

@@ -11,14 +11,11 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from profiles.hardware import Section
-from profiles.words import HostName, Shape, Text
-
-Whole = Annotated[int, Strict()]
-Yes = Annotated[bool, Strict()]
+from profiles.words import HostName, Shape, Text, Whole, Yes
 
 ROUNDS_LEAST = 210_000
 """PBKDF2-HMAC-SHA512 rounds; OWASP's password storage guide, as of 2026-11-15."""

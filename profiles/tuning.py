@@ -2,12 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import BeforeValidator, Field
 
 from profiles.hardware import Section
-from profiles.words import ServiceName, refused
-
-Whole = Annotated[int, Strict()]
+from profiles.words import ServiceName, Whole, refused
 
 
 def _kept(written: object) -> object:

@@ -5,35 +5,18 @@ with an odd character is refused and never quoted or mended. Patterns are ASCII:
 ``str.isdigit`` alone would let Arabic-Indic digits through.
 """
 
-import base64
-import binascii
 import re
-import struct
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from hardpan.files import MiB
 
 _SIZE = re.compile(r"([0-9]{1,9}) (MiB|GiB)", re.ASCII)
 _MIB = {"MiB": 1, "GiB": 1024}
-_KEY_TYPES = (
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-ed25519",
-    "ssh-rsa",
-)
-_KEY_LINE = re.compile(
-    r"([a-z0-9-]+) ([A-Za-z0-9+/]+={0,2})(?: ([A-Za-z0-9@._:+=/ -]+))?", re.ASCII
-)
-_RSA_BITS_LEAST = 2048
-_PEM = re.compile(
-    r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]{1,20000}?)\n-----END CERTIFICATE-----(?:\n|$)"
-)
 _DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
 
 
@@ -108,50 +91,6 @@ def size_mib(written: object) -> MiB:
     return MiB(size)
 
 
-def ssh_key(line: str) -> str:
-    """``line`` if it is one public key as ``type base64 [comment]``, without options.
-
-    Raises:
-        PydanticCustomError: it is not, its base64 holds another type, or it is a
-            short RSA key.
-    """
-    found = _KEY_LINE.fullmatch(line)
-    if found is None:
-        raise _no("expected one public key: type, base64 and perhaps a plain comment")
-    kind, body = found[1], found[2]
-    if kind not in _KEY_TYPES:
-        raise _no(f"expected a key of type {', '.join(_KEY_TYPES)}")
-    try:
-        fields = _fields(base64.b64decode(body, validate=True))
-    except (binascii.Error, struct.error, ValueError) as e:
-        raise _no("expected the base64 of a public key, this one is cut or damaged") from e
-    if not fields or fields[0] != kind.encode():
-        raise _no(f"expected base64 of a key of type {kind}, this one holds another")
-    if kind == "ssh-rsa" and _bits(fields) < _RSA_BITS_LEAST:
-        raise _no(f"expected an RSA key of {_RSA_BITS_LEAST} bits or more")
-    return line
-
-
-def certificates(text: str) -> str:
-    """``text`` if it is one or more certificates in PEM; comments and keys are refused.
-
-    Raises:
-        PydanticCustomError: it is not, or one of them is cut or damaged.
-    """
-    bodies = _PEM.findall(text)
-    if not bodies or _PEM.sub("", text).strip():
-        raise _no("expected certificates in PEM, each from BEGIN to END, and nothing else")
-    for body in bodies:
-        try:
-            blob = base64.b64decode("".join(body.split()), validate=True)
-        except binascii.Error as e:
-            raise _no("expected the base64 of a certificate, this one is cut or damaged") from e
-        # X.509 is one DER sequence, whose length is told in its first four bytes.
-        if len(blob) < 100 or blob[:2] != b"\x30\x82" or len(blob) != 4 + int.from_bytes(blob[2:4]):
-            raise _no("expected an X.509 certificate, this one is cut or something else")
-    return text.strip() + "\n"
-
-
 def day(written: object) -> date:
     """The day that ``2027-11-30`` stands for.
 
@@ -168,49 +107,11 @@ def day(written: object) -> date:
         raise _no("expected a day that exists") from e
 
 
-def _fields(blob: bytes) -> list[bytes]:
-    # RFC 4251 section 5: each field is its length as uint32, then its bytes.
-    fields = []
-    at = 0
-    while at < len(blob):
-        (size,) = struct.unpack_from(">I", blob, at)
-        if at + 4 + size > len(blob):
-            raise ValueError("a field is cut")
-        fields.append(blob[at + 4 : at + 4 + size])
-        at += 4 + size
-    return fields
-
-
-def _bits(fields: list[bytes]) -> int:
-    return int.from_bytes(fields[2], "big").bit_length() if len(fields) == 3 else 0
-
-
-@dataclass(frozen=True, slots=True)
-class _SshKey:
-    """One authorized_keys line without options."""
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """A string check, then the key is parsed."""
-        return core_schema.no_info_after_validator_function(ssh_key, handler(source))
-
-
-@dataclass(frozen=True, slots=True)
-class _Certificates:
-    """One or more certificates in PEM, and nothing else."""
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """A string check, then each certificate's form."""
-        return core_schema.no_info_after_validator_function(certificates, handler(source))
-
-
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
+Whole = Annotated[int, Strict()]
+Yes = Annotated[bool, Strict()]
 Size = Annotated[MiB, _InMiB()]
-SshKey = Annotated[str, _SshKey()]
 ProfileName = Annotated[
     str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name of a-z, 0-9 and single '-', e.g. lab-stig")
 ]
@@ -311,7 +212,6 @@ SystemPath = Annotated[
     str,
     Shape(r"/(?:usr|opt)(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}){1,8}", "a path below /usr or /opt"),
 ]
-Certificates = Annotated[str, _Certificates()]
 CatalogName = Annotated[
     str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name from images/catalog.yaml, e.g. rocky9")
 ]

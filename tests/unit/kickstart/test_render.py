@@ -9,7 +9,8 @@ from kickstart import KickstartError, boot_arguments, holds_secret, volume_label
 from kickstart.render import render
 from kickstart.syntax import parse
 from kickstart.words import ks_argument, ks_hash, ks_text, ks_word, one_line
-from profiles.model import Encryption, Profile
+from profiles.machine import Encryption
+from profiles.model import Profile
 from profiles.stig import REQUIRED_OPTIONS
 
 

@@ -9,8 +9,8 @@ import pytest
 from hardpan.errors import InputError
 from profiles.kernel_hardening import KernelHardening
 from profiles.load import load
+from profiles.public_keys import certificates
 from profiles.tuning import Tuning
-from profiles.words import certificates
 
 Write = Callable[[str | bytes], Path]
 

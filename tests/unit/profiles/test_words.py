@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from hardpan.errors import InputError
 from profiles.load import load
-from profiles.words import ssh_key
+from profiles.public_keys import ssh_key
 
 Write = Callable[[str], Path]
 
