@@ -2,22 +2,26 @@
 
 Written here, read by ``openssl cms`` only: pyca has no public verifier, and one
 of our own would be a parser more for an attacker to try.
+
+Certificates are loaded by few commands and take as long to import as all other
+signing, so they are imported where they are used.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 
 from hardpan.errors import InputError
 from hardpan.signing.keys import Signer
 from hardpan.signing.pem import PemSigner
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 _MAX_BYTES = 64 << 10
-_OPTIONS = [PKCS7Options.DetachedSignature, PKCS7Options.Binary, PKCS7Options.NoCapabilities]
 
 
 def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
@@ -27,19 +31,25 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
         InputError: the certificate cannot be read or is another key's, or the
             key is not one in a file.
     """
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
     cert = check_certificate(certificate, signer)
     secret: object = signer.secret if isinstance(signer, PemSigner) else None
     if not isinstance(secret, ec.EllipticCurvePrivateKey):
         raise InputError("a CMS signature needs an EC key in a file")
+    options = pkcs7.PKCS7Options
     return (
-        PKCS7SignatureBuilder()
+        pkcs7.PKCS7SignatureBuilder()
         .set_data(payload)
         .add_signer(cert, secret, hashes.SHA256())
-        .sign(Encoding.DER, _OPTIONS)
+        .sign(
+            Encoding.DER,
+            [options.DetachedSignature, options.Binary, options.NoCapabilities],
+        )
     )
 
 
-def check_certificate(path: Path, signer: Signer) -> x509.Certificate:
+def check_certificate(path: Path, signer: Signer) -> "x509.Certificate":
     """The certificate in ``path``, if it is the signer's; told before a long scan.
 
     Raises:
@@ -52,7 +62,9 @@ def check_certificate(path: Path, signer: Signer) -> x509.Certificate:
     return cert
 
 
-def _certificate(path: Path) -> x509.Certificate:
+def _certificate(path: Path) -> "x509.Certificate":
+    from cryptography import x509
+
     try:
         with path.open("rb") as f:
             data = f.read(_MAX_BYTES)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from hardpan.errors import InputError, TrustError
@@ -20,14 +19,16 @@ from hardpan.signing.strict import parse_json
 
 MAX_TOKEN_BYTES = 64 << 10
 _MAX_BUNDLE_BYTES = 16 << 20
-_SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
+_SHA256 = "2.16.840.1.101.3.4.2.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """Whose timestamps are believed."""
 
-    roots: tuple[x509.Certificate, ...]
+    roots: tuple[Any, ...]
+    """``x509.Certificate``; the type is imported only where one is read, see ``certificate``."""
+
     policy_oid: str
     """The TSA policy that a token must be issued under; empty takes any."""
 
@@ -37,9 +38,11 @@ class _Token:
     """What a token says, read as a whole: the library reads on demand, and fails as late."""
 
     answer: Any
-    algorithm: x509.ObjectIdentifier
+    algorithm: str
+    """Dotted, as ``policy``."""
+
     imprint: bytes
-    policy: x509.ObjectIdentifier
+    policy: str
     nonce: int | None
     moment: datetime
 
@@ -50,6 +53,8 @@ def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
     Raises:
         InputError: no certificate there, or no object identifier.
     """
+    from cryptography import x509
+
     try:
         roots = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as e:
@@ -121,10 +126,8 @@ def trusted_time(token: bytes, signature: bytes, by: Authority) -> datetime:
     rfc3161 = _library()
     answer = _decoded(token)
     _check_imprint(answer, signature)
-    oid = x509.ObjectIdentifier(by.policy_oid) if by.policy_oid else None
-    if oid is not None and answer.policy != oid:
-        found = answer.policy.dotted_string
-        raise TrustError(f"the timestamp: expected policy {by.policy_oid}, found {found}")
+    if by.policy_oid and answer.policy != by.policy_oid:
+        raise TrustError(f"the timestamp: expected policy {by.policy_oid}, found {answer.policy}")
     verifier = rfc3161.VerifierBuilder(roots=list(by.roots)).build()
     try:
         verifier.verify_message(answer.answer, signature)
@@ -162,9 +165,9 @@ def _told(answer: Any) -> _Token:
     moment: datetime = info.gen_time
     return _Token(
         answer=answer,
-        algorithm=info.message_imprint.hash_algorithm,
+        algorithm=info.message_imprint.hash_algorithm.dotted_string,
         imprint=info.message_imprint.message,
-        policy=info.policy,
+        policy=info.policy.dotted_string,
         nonce=info.nonce,
         moment=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
     )
@@ -193,6 +196,8 @@ def _missing(e: ImportError) -> NoReturn:
 
 
 def _broken() -> tuple[type[Exception], ...]:
+    from cryptography import x509
+
     return (
         _library().VerificationError,
         x509.InvalidVersion,
