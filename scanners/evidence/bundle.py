@@ -26,7 +26,7 @@ from scanners.evidence.bindings import (
     Runner,
 )
 from scanners.evidence.guide import guide, script
-from scanners.evidence.oscal_statement import RESULTS, dsse, oscal_statement
+from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
 from scanners.evidence.promised import promises
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
@@ -107,7 +107,7 @@ def write(
         digests = {name: file.sha256 for name, file in files.items()}
         note(f"signing a statement over {len(digests)} files")
         signed = sign(statement(claim, digests), signer)
-        results = oscal_statement(files[RESULTS].data(), name=RESULTS)
+        results = statement_about(RESULTS, files[RESULTS].sha256)  # drawn in RFC 8785 form
         beside = {
             TEST_RESULT: _test_result(report, digests, signer),
             OSCAL: dsse(sign(results, signer)),

@@ -7,9 +7,11 @@ reader could take for markup goes into a code span, where nothing is markup.
 """
 
 import re
+from functools import lru_cache
 
 _PLAIN = re.compile(r"""[A-Za-z0-9(](?:[A-Za-z0-9 ()/'%-]|[.,;:](?= |$)|(?<=\d)[.,](?=\d))*""")
 _RUN = re.compile("`+")
+_REMEMBERED = 4096
 
 
 def one_line(text: str, *, empty: str = "(none)") -> str:
@@ -17,6 +19,7 @@ def one_line(text: str, *, empty: str = "(none)") -> str:
     return " ".join(text.split()) or empty
 
 
+@lru_cache(_REMEMBERED)  # a title stands in an observation, its findings and its risk
 def inline(text: str, *, empty: str = "(none)") -> str:
     """``text`` for the middle of a Markdown line; plain where it is harmless."""
     line = one_line(text, empty=empty)
