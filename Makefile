@@ -60,11 +60,8 @@ setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, 
 .PHONY: setup-openssl
 setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the system's is older (Debian trixie's)
 	@$(BIN)/python -m tests.tooling.get_openssl
-.PHONY: setup-axe
-setup-axe: ## axe-core for the test of the report's page, from its lock file (needs npm)
-	cd tests/tooling/axe && npm ci --no-audit --no-fund --ignore-scripts
-.PHONY: setup-interop
-setup-interop: .interop/.done ## programs of others that read what hardpan writes, in .interop
+
+include tests/npm.mk
 
 .interop/.done: requirements/interop.txt
 	[ -x .interop/bin/python ] || $(PYTHON) -m venv .interop
@@ -84,19 +81,23 @@ doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
 
 .PHONY: test
-test: setup test-unit test-interop test-integration ## all tests, the whole demo among them
+test: setup test-unit test-readers test-integration ## all tests, the whole demo among them
 
 .PHONY: test-unit
 test-unit: setup-venv ## tests that start no process and open no socket (some minutes)
 	$(BIN)/pytest tests/unit -q
 
 .PHONY: test-integration
-test-integration: setup ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
+test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
 	$(BIN)/pytest tests/integration -q -m "not demo_ai"
 
+.PHONY: test-readers
+test-readers: setup setup-readers ## trestle, STIG Manager's parser and others read what hardpan writes (EVIDENCE=file: that too)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop -q -m "interop and not heavy"
+
 .PHONY: test-interop
-test-interop: setup setup-interop ## trestle, openscap-report and others read what hardpan writes (EVIDENCE=file: that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop -q -m interop --ignore=tests/interop/test_npm_readers.py
+test-interop: setup setup-interop ## test-readers, and MITRE's SAF CLI, too heavy for 'make test' (EVIDENCE=file: that too)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop -q -m interop
 
 .PHONY: test-ai
 test-ai: setup ## the whole job with the AI service; half an hour, apart from 'make test'
@@ -105,8 +106,6 @@ test-ai: setup ## the whole job with the AI service; half an hour, apart from 'm
 .PHONY: test-demo
 test-demo: setup ## the whole main job, then everything its evidence promises
 	$(BIN)/pytest tests/integration -q -m demo
-
-include tests/interop/npm.mk
 
 .PHONY: fuzz
 fuzz: setup-venv ## 10,000 damaged bundles: no crash, none taken with another statement
@@ -121,7 +120,7 @@ bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fi
 	$(BIN)/python -m tests.bench.layers $(BENCH)
 
 .PHONY: bench-report
-bench-report: setup setup-interop ## every report, signed, against openscap-report's and oscap's HTML alone (ARF=file BENCH=--json)
+bench-report: setup setup-readers ## every report, signed, against openscap-report's and oscap's HTML alone (ARF=file BENCH=--json)
 	$(BIN)/python -m tests.bench.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
 
 .PHONY: screenshots
@@ -144,7 +143,7 @@ format: setup-venv ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: lock-ai ## renew the lock files (needs uv)
+lock: lock-ai lock-npm ## renew the lock files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		pyproject.toml -o requirements/lock.txt

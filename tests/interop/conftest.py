@@ -25,7 +25,7 @@ DRAWN = tuple(
 
 
 class Programs:
-    """Runs what ``make setup-interop`` installed."""
+    """Runs what ``make setup-readers`` and ``make setup-interop`` installed."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -35,9 +35,20 @@ class Programs:
         """Run one; ``ok`` are the exit codes that are expected."""
         program = self._bin / name
         if not program.exists():
-            pytest.fail(f"{name} is missing: make setup-interop")
-        env = {"HOME": str(self._home), "PATH": f"{self._bin}:{os.defpath}"}
+            pytest.fail(f"{name} is missing: make setup-readers")
+        # The SAF CLI would ask for a newer version of itself.
+        env = {
+            "HOME": str(self._home),
+            "PATH": f"{self._bin}:{os.defpath}",
+            "SAF_SKIP_AUTOUPDATE": "1",
+        }
         return run([program, *args], timeout_s=300, cwd=cwd, env=env, ok=ok)
+
+    def room(self, folder: Path, *, setup: str = "setup-readers") -> Path:
+        """The folder of a program from npm, once ``make`` has filled it."""
+        if not (folder / "node_modules" / ".done").is_file():
+            pytest.fail(f"{folder.name} is not installed: make {setup}")
+        return folder
 
 
 @pytest.fixture(scope="session")
