@@ -8,15 +8,13 @@ from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
 from hardpan.terminal import err, plain, say
-from scanners.commands.vouched import of_the_past, read, side
+from scanners.commands.since import changes, older
+from scanners.commands.vouched import side
 from scanners.evidence.promised import promised_by
 from scanners.evidence.statement import PREDICATE_TYPE
-from scanners.evidence.trust import Trust, load_policy
-from scanners.evidence.verify import Verified, verify
-from scanners.history.diff import diff
-from scanners.history.wording import for_page
+from scanners.evidence.trust import load_policy
+from scanners.evidence.verify import verify
 from scanners.report.base import FORMATS, Report, renderer
-from scanners.report.changes import Changes
 
 
 @click.command(
@@ -33,7 +31,8 @@ from scanners.report.changes import Changes
 @click.option(
     "--since",
     type=click.Path(path_type=Path),
-    help="With --as html: older evidence; the page tells what changed since.",
+    help="With --as html: older evidence; the page tells what changed since, "
+    "not since the one that the scan was compared with.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; else to stdout."
@@ -49,8 +48,14 @@ def export(
         raise UsageError("--since: only the page tells what changed: give --as html with it")
     trust = load_policy(policy)
     verified = verify(evidence, trust, now=clock.now())
+    file = FORMATS[name].file
     if FORMATS[name].of_smoke and verified.smoke is None:
-        raise InputError(f"{evidence}: no smoke test ran, so there is no {FORMATS[name].file}")
+        raise InputError(f"{evidence}: no smoke test ran, so there is no {file}")
+    if FORMATS[name].of_changes and verified.changes is None:
+        raise InputError(f"{evidence}: was compared with no older scan, so there is no {file}")
+    told = verified.changes
+    if since is not None:
+        told = changes(older(since, trust), side(evidence, verified))
     drawn = renderer(name).render(
         Report(
             findings=verified.findings,
@@ -58,7 +63,7 @@ def export(
             signer_sha256=verified.signer_sha256,
             predicate_type=PREDICATE_TYPE,
             promises=promised_by(verified.statement.predicate),
-            changes=None if since is None else _changes(since, evidence, verified, trust),
+            changes=told,
         )
     )
     if output is None:
@@ -66,9 +71,3 @@ def export(
         return
     write_atomic(output, drawn)
     say(err, plain(f"wrote {output}"))
-
-
-def _changes(since: Path, evidence: Path, verified: Verified, trust: Trust) -> Changes:
-    """What changed since the older evidence, which is verified, too."""
-    older = read(since, of_the_past(trust)).side
-    return for_page(diff(older, side(evidence, verified)))

@@ -13,6 +13,7 @@ from hardpan.terminal import drawn
 from profiles.load import load
 from scanners import pipeline
 from scanners.commands import signers
+from scanners.commands.since import last, since_last
 from scanners.commands.terms import TIMESTAMP_HELP, following, runner, stamp
 from scanners.content import datastream
 from scanners.evidence import bundle
@@ -59,6 +60,11 @@ _SEVERITIES = ("low", "medium", "high")
     "--previous", type=_PATH, help="The host's last evidence: this one says it comes after it."
 )
 @click.option(
+    "--policy",
+    type=_PATH,
+    help="With --previous: whom you trust. It is verified, and the page tells what changed since.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice((*_SEVERITIES, "none")),
     default="high",
@@ -77,6 +83,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
     given: Path | None = options["output"]
     if given is not None and not given.name.endswith(bundle.SUFFIX):
         raise InputError(f"{given}: expected a name that ends in {bundle.SUFFIX}")
+    before = last(options["previous"], options["policy"])
     profile = load(profile_name)
     by = signers.load(options)
     stamping = stamp(options["tsa"])
@@ -109,13 +116,15 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             invocation=("hardpan", *sys.argv[1:]),
         )
         made = pipeline.scan(request, emit)
+        report = bundle.report_of(made, by.scan)
+        chain = following(options["previous"], made.host.host_key_sha256)
         terms = bundle.Terms(
             stamp=stamping,
             certificate=options["certificate"],
-            chain=following(options["previous"], made.host.host_key_sha256),
+            chain=chain,
             runner=runner(),
+            changes=None if before is None else since_last(before, chain, report),
         )
-        report = bundle.report_of(made, by.scan)
         output = given or Path(bundle.usual_name(report.findings))
         nonce = options["nonce"]
         bundle.write(made, by.scan, output, emit, nonce=nonce, pq=by.pq, terms=terms)

@@ -31,6 +31,7 @@ from scanners.evidence.promised import promises
 from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
 from scanners.model import Scan
 from scanners.report.base import FORMATS, Report, attached
+from scanners.report.changes import Changes
 from scanners.report.documents import Findings
 from scanners.report.fill import clean, findings, smoke
 
@@ -59,6 +60,9 @@ class Terms:
 
     chain: Chain | None = None
     runner: Runner | None = None
+
+    changes: Changes | None = None
+    """What changed since the statement before this one in the chain."""
 
     @property
     def siblings(self) -> tuple[str, ...]:
@@ -185,6 +189,7 @@ def report_of(
         signer_sha256=signer.public.sha256,
         predicate_type=PREDICATE_TYPE,
         promises=promises(expected(signer, pq), terms.siblings, host_proof=HOST_PROOF in scan.raw),
+        changes=terms.changes,
     )
 
 

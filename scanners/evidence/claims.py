@@ -25,6 +25,8 @@ from scanners.evidence.statement import (
 )
 from scanners.evidence.trust import Trust
 from scanners.paired.verdict import weighed
+from scanners.report.base import FORMATS
+from scanners.report.changes import Changes
 from scanners.report.documents import Findings, SmokeDocument
 from scanners.report.fields import VERDICTS
 
@@ -83,6 +85,29 @@ def read_smoke(archive: Archive, claim: Predicate) -> SmokeDocument | None:
     if found.verdict != claim.smoke.verdict:
         raise TrustError(f"{claim.smoke.file}: disagrees with the statement: verdict")
     return found
+
+
+def read_changes(archive: Archive, claim: Predicate, found: Findings) -> Changes | None:
+    """What changed since the statement before this one; None where nobody compared.
+
+    What the older scan said is the signer's word: only that scan itself can show it.
+
+    Raises:
+        TrustError: it is malformed, about another statement, or disagrees with the findings.
+    """
+    name = FORMATS["changes"].file
+    if name not in archive.entries:
+        return None
+    made = _document(archive, name, Changes)
+    if claim.chain is None or made.statement_sha256 != claim.chain.previous_statement_sha256:
+        raise TrustError(f"{name}: is not about the statement before this one")
+    rules = {r.rule_id: (r.verdict, r.is_waived) for r in found.rules}
+    told = {c.rule_id: (c.new, c.waived) for c in made.rules}
+    if len(told) != len(made.rules) or any(
+        now != rules.get(rule_id, (None, False)) for rule_id, now in told.items()
+    ):
+        raise TrustError(f"{name}: disagrees with the findings")
+    return made
 
 
 def provenance(archive: Archive, claim: Predicate, trust: Trust, at: datetime | None) -> str:

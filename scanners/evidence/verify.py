@@ -21,6 +21,7 @@ from scanners.evidence.oscal_statement import MAX_RESULTS_BYTES, RESULTS, oscal_
 from scanners.evidence.policy import Key
 from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
 from scanners.evidence.trust import Trust
+from scanners.report.changes import Changes
 from scanners.report.documents import Findings, SmokeDocument
 
 _MAX_BUNDLE_BYTES = 12 << 20
@@ -45,6 +46,7 @@ class Verified:
 
     findings: Findings
     smoke: SmokeDocument | None
+    changes: Changes | None
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -60,6 +62,7 @@ class Opened:
     statement: Statement
     findings: Findings
     smoke: SmokeDocument | None
+    changes: Changes | None
 
 
 def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
@@ -110,6 +113,7 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         signer_sha256=public.sha256,
         findings=opened.findings,
         smoke=opened.smoke,
+        changes=opened.changes,
         outcomes=run.ended(path),
     )
 
@@ -140,7 +144,8 @@ def _documents(archive: Archive, envelope: Envelope, statement: Statement, run: 
     with run.check("findings"):
         findings = claims.read_findings(archive, statement.predicate)
         smoke = claims.read_smoke(archive, statement.predicate)
-    return Opened(statement=statement, findings=findings, smoke=smoke)
+        changes = claims.read_changes(archive, statement.predicate, findings)
+    return Opened(statement=statement, findings=findings, smoke=smoke, changes=changes)
 
 
 def _envelope(archive: Archive) -> Envelope:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hardpan.files import Sha256
 from profiles.upstream import RULE_PREFIX
 from scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
 from scanners.report.changes import Changes, RuleChange
@@ -30,10 +31,11 @@ def changes(made: Diff) -> tuple[Section, ...]:
     )
 
 
-def for_page(made: Diff) -> Changes:
-    """What the page of the newer scan tells of it."""
+def for_page(made: Diff, *, statement_sha256: Sha256) -> Changes:
+    """What the page of the newer scan tells of it; the digest says which the older one is."""
     return Changes(
         since=made.old.finished,
+        statement_sha256=statement_sha256,
         opened=made.failing,
         closed=made.fixed,
         others=(*made.changed, *made.came, *made.gone),

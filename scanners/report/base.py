@@ -30,7 +30,7 @@ class Report:
     """How that evidence is to be signed; None where nobody said."""
 
     changes: Changes | None = None
-    """Only where it is drawn beside older evidence (``export --since``); evidence has none."""
+    """Only where it was compared with older evidence, which verified."""
 
     @cached_property
     def findings_json(self) -> bytes:
@@ -67,15 +67,26 @@ class Format:
     of_stig: bool = False
     """True for what exists only where DISA's STIG for the content is on record."""
 
+    of_changes: bool = False
+    """True for what exists only where the scan was compared with an older one."""
+
     def exists(self, report: Report) -> bool:
         """False where there is nothing to draw it from."""
         stig = stig_for(report.findings.content.benchmark_id)
-        return (report.smoke is not None or not self.of_smoke) and (
-            stig is not None or not self.of_stig
+        return (
+            (report.smoke is not None or not self.of_smoke)
+            and (stig is not None or not self.of_stig)
+            and (report.changes is not None or not self.of_changes)
         )
 
 
 FORMATS = {
+    "changes": Format(
+        file="changes.json",
+        about="what changed since the scan before, as the page tells it",
+        renderer="scanners.report.json_documents:ChangesJson",
+        of_changes=True,
+    ),
     "csv": Format(
         file="findings.csv",
         about="the rules as a table, for spreadsheets",

@@ -1,6 +1,6 @@
 """What changed since a previous scan, as far as a page tells it; ``hardpan diff`` tells all."""
 
-from scanners.report.fields import Document, Many, Moment, Severity, VerdictName
+from scanners.report.fields import Document, HexDigest, Many, Moment, Severity, VerdictName
 
 
 class Fact(Document):
@@ -28,13 +28,20 @@ class RuleChange(Document):
 
 
 class Changes(Document):
-    """What a page tells of it."""
+    """What a page tells of it: ``changes.json`` in evidence that was compared with the last."""
 
     since: Moment
     """When the older scan finished."""
+    statement_sha256: HexDigest
+    """Digest of the older scan's statement: which evidence it was compared with."""
     opened: Many[RuleChange] = ()
     """Fails or cannot be judged now, and did not then; waived or not."""
     closed: Many[RuleChange] = ()
     """Failed or could not be judged then, and passes now."""
     others: Many[RuleChange] = ()
     facts: Many[Fact] = ()
+
+    @property
+    def rules(self) -> tuple[RuleChange, ...]:
+        """Every rule that is told of."""
+        return (*self.opened, *self.closed, *self.others)

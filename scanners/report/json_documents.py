@@ -1,4 +1,4 @@
-"""The two documents as canonical JSON bytes, and the schema of the first."""
+"""The documents as canonical JSON bytes, and the schema of the first."""
 
 import json
 
@@ -21,6 +21,14 @@ class SmokeJson:
     def render(self, report: Report) -> bytes:
         """The smoke test as RFC 8785 bytes."""
         return canonical_json(None if report.smoke is None else report.smoke.data())
+
+
+class ChangesJson:
+    """``changes.json``; ``null`` where the scan was compared with no older one."""
+
+    def render(self, report: Report) -> bytes:
+        """The changes as RFC 8785 bytes."""
+        return canonical_json(None if report.changes is None else report.changes.data())
 
 
 def schema() -> bytes:

@@ -276,7 +276,7 @@ def test_a_hostile_target_shows_as_text(page: Browser, folder: Path) -> None:
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1600])
 def test_nothing_is_wider_than_the_window(page: Browser, folder: Path, width: int) -> None:
-    kept = page_sample.load()
+    kept = page_sample.with_changes(page_sample.load())
     long = "x" * 400
     rules = tuple(
         r.model_copy(update={"title": long, "found": (long,), "stig_ids": (long,)})

@@ -20,7 +20,9 @@ from tests.unit.report.test_reports import evil, report_of
 REPO = Path(__file__).parents[2]
 SCANS = ("good", "evil", "bare", "clean", "given")
 DRAWN = tuple(
-    name for name, made in FORMATS.items() if name != "pdf" and not (made.of_smoke or made.of_stig)
+    name
+    for name, made in FORMATS.items()
+    if name != "pdf" and not (made.of_smoke or made.of_stig or made.of_changes)
 )
 
 

@@ -7,8 +7,10 @@ from hardpan import events
 from hardpan.files import sha256_bytes
 from hardpan.signing import Signer, sign
 from scanners.evidence import bundle
+from scanners.evidence.bindings import Chain
 from scanners.fips.judge import judge
 from scanners.model import Content, Evaluation, Host, ImageRef, RuleResult, Scan, Verdict, Waiver
+from scanners.report.changes import Changes, Fact, RuleChange
 from scanners.trials import Check, Half, Held, Measure, Pair, Paired, PairVerdict, Smoke
 from tests.unit.fips import told
 
@@ -147,6 +149,36 @@ RULES = (
     rule(4, Verdict.NOT_APPLICABLE, severity="low"),
     rule(5, Verdict.NOT_CHECKED),
 )
+
+BEFORE = Chain(sequence=2, previous_statement_sha256=SHA)
+CHANGES = Changes(
+    since="2026-11-20T04:05:00Z",
+    statement_sha256=SHA,
+    opened=(
+        RuleChange(
+            rule_id=RULES[1].rule_id,
+            title=RULES[1].title,
+            severity="high",
+            stig_ids=(),
+            old="pass",
+            new="fail",
+            waived=False,
+        ),
+    ),
+    others=(
+        RuleChange(
+            rule_id="xccdf_org.ssgproject.content_rule_gone",
+            title="A rule that went",
+            severity="low",
+            stig_ids=(),
+            old="pass",
+            new=None,
+            waived=False,
+        ),
+    ),
+    facts=(Fact(name="kernel", old="6.12.1", new=HOST.kernel),),
+)
+"""What changed since the scan before ``scan()``, and that scan's place."""
 
 
 def scan(**changes: object) -> Scan:

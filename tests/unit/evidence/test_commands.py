@@ -132,7 +132,8 @@ def test_show_as_json_says_whether_it_was_verified(
 def test_export_draws_what_the_evidence_carries(
     lab: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str
 ) -> None:
-    whole = samples.write(samples.scan(), lab.scan, tmp_path)
+    terms = bundle.Terms(chain=samples.BEFORE, changes=samples.CHANGES)
+    whole = samples.write(samples.scan(), lab.scan, tmp_path, terms=terms)
     arguments = ["export", str(whole), "--policy", _policy(lab, tmp_path), "--as", name]
     with zipfile.ZipFile(whole) as z:
         carried = z.read(FORMATS[name].file) if FORMATS[name].file in z.namelist() else None

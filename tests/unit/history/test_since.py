@@ -43,7 +43,8 @@ def test_every_changed_rule_is_told_once() -> None:
         diff(
             scan(V.PASS, V.FAIL, V.NOT_CHECKED, None, V.PASS, V.FAIL),
             scan(V.FAIL, V.PASS, V.NOT_APPLICABLE, V.PASS, None, V.FAIL),
-        )
+        ),
+        statement_sha256=BEFORE,
     )
     told = {name: [c.title for c in getattr(made, name)] for name in ("opened", "closed", "others")}
 

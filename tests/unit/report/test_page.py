@@ -337,6 +337,7 @@ def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
     )
     changes = Changes(
         since="2026-10-01T00:00:00Z",
+        statement_sha256="ab" * 32,
         opened=(known,),
         others=(gone,),
         facts=(Fact(name="kernel", old="6.1", new="6.12"),),
@@ -344,7 +345,8 @@ def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
     text = _text(_tree(_page(replace(report, changes=changes))).get_element_by_id("changes"))
 
     assert 'id="changes"' not in _page(report)
-    assert "finished 2026-10-01 00:00:00 UTC" in text
+    assert f"finished 2026-10-01 00:00:00 UTC, statement sha256:{'ab' * 32} ." in text
+    assert "Whoever drew this page had verified that evidence first" in text
     assert "Newly failing 1 CAT I Two not checked → fail, waived Fixed 0 None." in text
     assert f"{EVIL_ID} fail → not scanned" in text
     assert "kernel 6.12 was 6.1" in text

@@ -116,7 +116,11 @@ def test_the_docs_have_one_row_for_every_format_of_the_table() -> None:
     assert found == {
         name: (
             f.file,
-            "never" if not f.attached else "with" if f.of_smoke or f.of_stig else "always",
+            "never"
+            if not f.attached
+            else "with"
+            if f.of_smoke or f.of_stig or f.of_changes
+            else "always",
         )
         for name, f in FORMATS.items()
     }
