@@ -31,6 +31,7 @@ from builder.receipts import (
 from hardpan import clock
 from hardpan.events import Emit, Note
 from hardpan.files import MiB, Sha256, atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.problems import Problems
 from hardpan.resume import Finished, Receipt, key
 from kickstart import boot_arguments, checked, holds_secret, render
 from profiles.load import digest
@@ -126,10 +127,20 @@ def check(profile: Profile, *, image: bool) -> None:
         InputError: a licence is not accepted, or for an image a layer is not built yet or a stack
             has no lock.
     """
-    eula.check(profile)
+    problems(profile, image=image).raise_all()
+
+
+def problems(profile: Profile, *, image: bool) -> Problems:
+    """What of the profile itself stands in the way of a build, each of it told."""
+    found = Problems()
+    with found.of("licences"):
+        eula.check(profile)
     if image:
-        layers.check(profile)
-        stacks.check_locks(profile)
+        with found.of("layers"):
+            layers.check(profile)
+        with found.of("stacks"):
+            stacks.check_locks(profile)
+    return found
 
 
 def base_install(plan: Plan, iso: Iso) -> Disk:

@@ -9,7 +9,7 @@ from typing import cast
 
 import click
 
-from hardpan.errors import Exit, HardpanError, ToolError
+from hardpan.errors import Exit, HardpanError, SeveralError, ToolError
 from hardpan.terminal import err, plain, say
 
 VERBS = {
@@ -86,6 +86,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(e: HardpanError) -> None:
+    if isinstance(e, SeveralError):
+        for one in e.errors:
+            _tell(one)
+        return
     say(err, f"error: {e}", style="bold red")
     if isinstance(e, ToolError) and e.tail:
         for line in e.tail.splitlines():

@@ -8,7 +8,8 @@
     ├── ToolError            4  an external tool is missing, failed or hung
     │   └── ResourceError    4  this machine lacks disk, memory or a port
     ├── UnreachableError     5  a target does not answer
-    └── TrustError           6  a key, digest or signature is not what was expected
+    ├── TrustError           6  a key, digest or signature is not what was expected
+    └── SeveralError            two or more of them, told at once; the first one's code
 
 Exit code 1 is not an error: it is the answer "there are findings".
 """
@@ -86,3 +87,24 @@ class TrustError(HardpanError):
     """A key, digest or signature is not the one that was expected."""
 
     exit_code = Exit.TRUST
+
+
+class SeveralError(HardpanError):
+    """More than one thing stands in the way; ends with the exit code of the first."""
+
+    def __init__(self, errors: Sequence[HardpanError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)
+        self.exit_code = errors[0].exit_code
+
+
+def raise_all(errors: Sequence[HardpanError]) -> None:
+    """Pass if there is none; one is raised as it is.
+
+    Raises:
+        HardpanError: all of them.
+    """
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise SeveralError(errors)

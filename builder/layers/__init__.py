@@ -29,6 +29,7 @@ from builder.receipts import Assessment, Guest, LayerReceipt
 from hardpan.errors import InputError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, sha256_bytes, sha256_file
+from hardpan.problems import Problems
 from profiles.model import Layer, Profile
 
 BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
@@ -53,16 +54,25 @@ def check(profile: Profile) -> None:
 
     Raises:
         InputError: one cannot, not yet, or a repository has no address or no pinned key.
+        SeveralError: more than one of these.
     """
+    found = Problems()
+    with found.of(STAGE):
+        _check_built(profile)
+    with found.of(STAGE):
+        sovereign_stack.check(profile)
+    with found.of(STAGE):
+        packages.check(profile)
+    found.raise_all()
+
+
+def _check_built(profile: Profile) -> None:
     missing = [name for name in profile.layers if name not in BUILT]
     if missing:
         raise InputError(
             f"{profile.name}: the layers {', '.join(missing)} are not built yet",
             hint="'hardpan render' shows what they will do; '--as iso' builds without layers",
         )
-    if "sovereign_stack" in profile.layers:
-        sovereign_stack.check(profile)
-    packages.check(profile)
 
 
 def apply(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from builder.layers.keys import key_of
 from builder.layers.task import Task
 from builder.receipts import LayerReceipt
-from hardpan.errors import InputError
+from hardpan.errors import InputError, raise_all
 from profiles.model import Profile
 from profiles.software.plan import LISTED, Origin, Wanted, plan
 
@@ -26,9 +26,7 @@ def check(profile: Profile) -> None:
     Raises:
         InputError: one has not; each is named with what to add.
     """
-    bad = [text for origin, users in _uses(profile) for text in _lacks(profile, origin, users)]
-    if bad:
-        raise InputError("\n".join(bad), hint=_ADD)
+    raise_all([e for origin, users in _uses(profile) for e in _lacks(profile, origin, users)])
 
 
 def install(task: Task, more: Mapping[str, object]) -> LayerReceipt:
@@ -105,7 +103,7 @@ def _uses(profile: Profile) -> Iterator[tuple[Origin, str]]:
         yield origin, ", ".join(dict.fromkeys(users[name]))
 
 
-def _lacks(profile: Profile, origin: Origin, users: str) -> Iterator[str]:
+def _lacks(profile: Profile, origin: Origin, users: str) -> Iterator[InputError]:
     lacks = []
     if origin.url is None:
         lacks.append("url")
@@ -113,7 +111,8 @@ def _lacks(profile: Profile, origin: Origin, users: str) -> Iterator[str]:
         known = f" of {origin.key_url}" if origin.key_url else ""
         lacks += [f"key_sha256{known}"] if origin.key_url else ["key", "key_sha256"]
     if lacks:
-        yield (
+        yield InputError(
             f"{profile.name}: repository {origin.id}: expected {' and '.join(lacks)}, which"
-            f" {users} need; found none"
+            f" {users} need; found none",
+            hint=_ADD,
         )

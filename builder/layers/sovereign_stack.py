@@ -71,7 +71,7 @@ def check(profile: Profile) -> None:
     Raises:
         InputError: it cannot, not yet.
     """
-    section = profile.sovereign
+    section = profile.sovereign if "sovereign_stack" in profile.layers else None
     if section is not None and section.server.engine == "vllm":
         raise InputError(
             f"{profile.name}: sovereign.server.engine: vllm cannot be built yet, its service was"

@@ -5,6 +5,7 @@ from pathlib import Path
 from builder.stacks import vendors
 from builder.wheels.lock import Lock, load
 from hardpan.errors import InputError
+from hardpan.problems import Problems
 from profiles.frameworks import GLIBC, Stack
 from profiles.model import Profile
 from profiles.versions import numbers
@@ -17,22 +18,26 @@ def check(profile: Profile) -> None:
     """Pass if every stack of the profile has a lock that fits and that the profile allows.
 
     Raises:
-        InputError: one has none (the first one's hint tells how it is made), is no lock, is for
+        InputError: one has none (its hint tells how it is made), is no lock, is for
             another accelerator, or holds what is under a licence that nobody accepted.
     """
-    if "ml_frameworks" not in profile.layers:
+    if "ml_frameworks" not in profile.layers or profile.frameworks is None:
         return
-    stacks = profile.frameworks.stacks if profile.frameworks else ()
-    without = [stack for stack in stacks if stack.lock is None]
-    if without:
+    found = Problems()
+    for stack in profile.frameworks.stacks:
+        with found.of("stacks"):
+            _check(profile, stack)
+    found.raise_all()
+
+
+def _check(profile: Profile, stack: Stack) -> None:
+    if stack.lock is None:
         raise InputError(
-            f"{profile.name}: frameworks: expected a lock for each stack, found none for"
-            f" {', '.join(stack.name for stack in without)}",
-            hint=f"{command(without[0], profile.release)}; then 'lock: ./{without[0].name}.lock'"
+            f"{profile.name}: frameworks: {stack.name}: expected a lock, found none",
+            hint=f"{command(stack, profile.release)}; then 'lock: ./{stack.name}.lock'"
             " in your own profile. 'hardpan render' needs no lock",
         )
-    for stack in stacks:
-        vendors.check(profile, stack, read(stack))
+    vendors.check(profile, stack, read(stack))
 
 
 def command(stack: Stack, release: str) -> str:

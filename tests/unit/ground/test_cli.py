@@ -2,7 +2,7 @@ import click
 import pytest
 
 from hardpan import cli
-from hardpan.errors import InputError, ToolError
+from hardpan.errors import InputError, SeveralError, ToolError
 
 
 def verb(monkeypatch: pytest.MonkeyPatch, raises: BaseException | None, answer: int = 0) -> None:
@@ -40,6 +40,22 @@ def test_the_tail_of_a_tool_is_shown_without_escape_codes(
     assert code == 4
     assert "  | a [31mb" in said
     assert "  | c" in said
+
+
+def test_several_errors_are_told_each_with_its_hint_and_end_as_the_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [ToolError(["oscap"], "is not installed", hint="install it"), InputError("bad lock")]
+    verb(monkeypatch, SeveralError(both))
+
+    code = cli.run(["build"])
+
+    assert code == 4
+    assert capsys.readouterr().err.splitlines() == [
+        "error: oscap is not installed",
+        "hint: install it",
+        "error: bad lock",
+    ]
 
 
 def test_findings_end_with_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ def test_every_error_class_has_an_exit_code_of_its_own_kind() -> None:
         "ResourceError": 4,
         "UnreachableError": 5,
         "TrustError": 6,
+        "SeveralError": 70,  # an instance has its first error's
     }
 
 

@@ -12,6 +12,7 @@ from builder.layers import containers, keys, nvidia_driver, packages
 from builder.repository import Files
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
+from hardpan.problems import Problems
 from profiles.containers import Containers, SignedRegistry
 from profiles.load import load
 from profiles.model import Profile
@@ -73,11 +74,13 @@ def test_a_repository_that_nothing_can_be_built_from_is_named_with_what_to_add(
 ) -> None:
     profile = load(name).model_copy(update={"layers": (layer,)})
 
-    with pytest.raises(InputError) as caught:
+    found = Problems()
+    with found.of("layers"):
         layers.check(profile)
 
-    assert problem in str(caught.value)
-    assert "add it to the profile's repositories" in caught.value.hint
+    (told,) = [p.error for p in found.found if problem in str(p.error)]
+    assert isinstance(told, InputError)
+    assert "add it to the profile's repositories" in told.hint
 
 
 def test_what_nvidia_pins_and_gives_an_address_for_is_enough() -> None:

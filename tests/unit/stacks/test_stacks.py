@@ -13,6 +13,7 @@ from builder.stacks.model import Recipe
 from builder.stacks.pack import spec
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256
+from hardpan.problems import Problems
 from profiles.frameworks import FromSource, Stack
 from profiles.load import load
 
@@ -74,25 +75,36 @@ def test_a_lock_that_is_none_is_refused(tmp_path: Path, text: str | None, proble
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["rocky9-stig-amd", "rocky10-stig-amd", "rocky10-stig-cpu"])
-def test_a_stack_without_a_lock_is_refused_once_with_the_command(name: str) -> None:
-    profile = load(name)
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("rocky9-stig-amd", ("pytorch", "vllm")),
+        ("rocky10-stig-amd", ("pytorch", "vllm")),
+        ("rocky10-stig-cpu", ("pytorch",)),
+    ],
+)
+def test_every_stack_without_a_lock_is_refused_with_its_command(
+    name: str, without: tuple[str, ...]
+) -> None:
+    found = Problems()
 
-    with pytest.raises(InputError) as caught:
-        locks.check(profile)
+    with found.of("stacks"):
+        locks.check(load(name))
 
-    assert str(caught.value).startswith(
-        f"{name}: frameworks: expected a lock for each stack, found none for pytorch"
-    )
-    assert "uv pip compile - --generate-hashes --no-emit-index-url" in caught.value.hint
-    assert "--torch-backend" in caught.value.hint
+    assert [str(p.error) for p in found.found] == [
+        f"{name}: frameworks: {stack}: expected a lock, found none" for stack in without
+    ]
+    for stack, told in zip(without, found.found, strict=True):
+        assert "uv pip compile - --generate-hashes --no-emit-index-url" in told.error.hint
+        assert f"--torch-backend {'cpu' if 'cpu' in name else 'rocm7.1'}" in told.error.hint
+        assert f"-o {stack}.lock" in told.error.hint
 
 
 def test_a_build_is_refused_before_anything_runs_and_an_iso_is_not() -> None:
     profile = load("rocky10-stig-cpu")
 
     pipeline.check(profile, image=False)
-    with pytest.raises(InputError, match="expected a lock for each stack"):
+    with pytest.raises(InputError, match="pytorch: expected a lock, found none"):
         pipeline.check(profile, image=True)
 
 
