@@ -1,8 +1,4 @@
-"""The order of the builder's stages, and what each one's result depends on.
-
-Media, base installs and assessments are kept in the cache folder by the digest of
-what went into them, so that two outputs of the same profile share them.
-"""
+"""The order of the builder's stages."""
 
 import dataclasses
 import shutil
@@ -11,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import install, layers, seal, shell, stacks
+from builder import install, layers, seal, shell, stacks, steps
 from builder.machine.boot import booted
 from builder.machine.probe import Acceleration
 from builder.machine.qemu import Spec, check_disk
@@ -32,9 +28,8 @@ from hardpan import clock
 from hardpan.events import Emit, Note
 from hardpan.files import MiB, Sha256, atomic_path, need_free, sha256_bytes, sha256_file
 from hardpan.problems import Problems
-from hardpan.resume import Finished, Receipt, key
+from hardpan.resume import Receipt
 from kickstart import boot_arguments, checked, holds_secret, render
-from profiles.load import digest
 from profiles.model import Profile
 from profiles.software import eula
 
@@ -97,19 +92,17 @@ def unattended_iso(plan: Plan) -> Iso:
     text = render(plan.profile, plan.access.public_key, passphrase=plan.passphrase)
     checked(text, plan.profile.release, shell_check=shell.problem)
     arguments = boot_arguments(plan.profile, plan.media.volume_id)
-    to = plan.out / f"{plan.profile.name}.iso"
+    step = steps.iso(
+        plan.profile, plan.out, media_sha256=plan.media.sha256, text=text, arguments=arguments
+    )
+    (to,) = step.outputs
     secret = holds_secret(text)
 
     def work(_note: Callable[[str], None]) -> Receipt:
         made = remaster(plan.media, text, to, arguments=arguments, secret=secret, emit=plan.emit)
         return {"sha256": made.sha256}
 
-    inputs = {
-        "media": plan.media.sha256,
-        "kickstart": sha256_bytes(text.encode()),
-        "arguments": list(arguments),
-    }
-    receipt = Finished(folder=plan.out, emit=plan.emit).once("iso", inputs, work, outputs=[to])
+    receipt = step.once(plan.emit, work)
     return Iso(
         path=to,
         sha256=Sha256(str(receipt["sha256"])),
@@ -146,13 +139,8 @@ def problems(profile: Profile, *, image: bool) -> Problems:
 def base_install(plan: Plan, iso: Iso) -> Disk:
     """The system as the installer leaves it, shared through the cache."""
     size = MiB(plan.profile.disk_size_mib)
-    inputs = {
-        "iso": iso.sha256,
-        "size_mib": size,
-        "machine": plan.profile.machine.model_dump(mode="json"),
-    }
-    folder = plan.cache / "installs" / key(inputs)[:24]
-    disk = folder / "base.qcow2"
+    step = steps.install(plan.profile, plan.cache, iso_sha256=iso.sha256)
+    (disk,) = step.outputs
 
     def work(_note: Callable[[str], None]) -> Receipt:
         made = install.install(
@@ -165,7 +153,7 @@ def base_install(plan: Plan, iso: Iso) -> Disk:
         )
         return {"sha256": made.sha256, "took_s": f"{made.took_s:.1f}"}
 
-    receipt = Finished(folder=folder, emit=plan.emit).once("install", inputs, work, outputs=[disk])
+    receipt = step.once(plan.emit, work)
     return Disk(
         path=disk,
         virtual_size_mib=size,
@@ -177,28 +165,17 @@ def base_install(plan: Plan, iso: Iso) -> Disk:
 def harden(
     plan: Plan, base: Disk, *, content_sha256: Sha256, assess: Assess, open_shell: Shell
 ) -> Hardened:
-    """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``.
-
-    The scan before hardening is kept in the cache: the same base and the same
-    content always fail the same rules.
-    """
+    """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
     layers.check(plan.profile)
-    to = plan.out / f"{plan.profile.name}.qcow2"
-    inputs = {
-        "base": base.sha256,
-        "content": content_sha256,
-        "profile": digest(plan.profile),
-        "layers": layers.digest(),
-        "stacks": stacks.digest(plan.profile),
-        "seal": sha256_file(Path(str(seal.__file__))),
-    }
+    step = steps.harden(
+        plan.profile, plan.out, base_sha256=base.sha256, content_sha256=content_sha256
+    )
+    (to,) = step.outputs
 
     def work(note: Callable[[str], None]) -> Receipt:
         return _harden(plan, base, to, content_sha256, assess, open_shell, note)
 
-    done = Finished(folder=plan.out, emit=plan.emit)
-    receipt = done.once("harden", inputs, work, outputs=[to])
-    return _hardened(receipt, to, base.virtual_size_mib)
+    return _hardened(step.once(plan.emit, work), to, base.virtual_size_mib)
 
 
 def _harden(
@@ -240,12 +217,6 @@ def _harden(
 def _assessed(
     plan: Plan, guest: Guest, base: Disk, content_sha256: Sha256, assess: Assess
 ) -> Assessment:
-    inputs = {
-        "base": base.sha256,
-        "content": content_sha256,
-        "profile_id": plan.profile.stig.profile_id,
-    }
-
     def work(_note: Callable[[str], None]) -> Receipt:
         made = assess(guest)
         return {
@@ -253,8 +224,10 @@ def _assessed(
             "remedies": [dataclasses.asdict(r) for r in made.remedies],
         }
 
-    folder = plan.cache / "assessments" / key(inputs)[:24]
-    receipt = Finished(folder=folder, emit=plan.emit).once("assess", inputs, work)
+    step = steps.assess(
+        plan.profile, plan.cache, base_sha256=base.sha256, content_sha256=content_sha256
+    )
+    receipt = step.once(plan.emit, work)
     remedies = receipt["remedies"]
     counts = receipt["counts"]
     assert isinstance(remedies, list)  # noqa: S101 - written by ``work`` above

@@ -5,7 +5,7 @@ well, and it counts only while every output still has its recorded digest.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,57 +22,62 @@ def key(inputs: Mapping[str, object]) -> Sha256:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """The records of one folder of stages."""
+class Step:
+    """One stage of a run: what goes in, what comes out, and where its record lies."""
 
+    name: str
     folder: Path
-    """Where the records lie."""
+    """Where the record lies."""
 
-    emit: Emit
+    inputs: Mapping[str, object]
+    """All that decides the result."""
 
-    def once(
-        self,
-        name: str,
-        inputs: Mapping[str, object],
-        work: Callable[[Callable[[str], None]], Receipt],
-        *,
-        outputs: Sequence[Path] = (),
-    ) -> Receipt:
-        """The receipt of stage ``name``: an earlier run's where nothing changed, else a new one.
+    outputs: tuple[Path, ...] = ()
+
+    def once(self, emit: Emit, work: Callable[[Callable[[str], None]], Receipt]) -> Receipt:
+        """The stage's receipt: an earlier run's where nothing changed, else a new one.
 
         ``work`` gets a function that notes a line of progress, and must leave
         every file of ``outputs`` in place.
         """
-        wanted = key(inputs)
-        record = self.folder / f"{name}.stage.json"
-        earlier = self._earlier(record, wanted, outputs)
+        earlier = self.kept()
         if earlier is not None:
-            self.emit(Ended(stage=name, took_s=0.0, reused=True))
+            emit(Ended(stage=self.name, took_s=0.0, reused=True))
             return earlier
-        record.unlink(missing_ok=True)
-        with stage(self.emit, name) as note:
+        self._record.unlink(missing_ok=True)
+        with stage(emit, self.name) as note:
             receipt = work(note)
         kept = {
-            "inputs": wanted,
-            "outputs": {str(p): sha256_file(p) for p in outputs},
+            "inputs": key(self.inputs),
+            "outputs": {str(p): sha256_file(p) for p in self.outputs},
             "receipt": receipt,
         }
-        write_atomic(record, json.dumps(kept, indent=1, sort_keys=True) + "\n", mode=0o600)
+        write_atomic(self._record, json.dumps(kept, indent=1, sort_keys=True) + "\n", mode=0o600)
         return receipt
 
-    def _earlier(self, record: Path, wanted: str, outputs: Sequence[Path]) -> Receipt | None:
+    def kept(self, *, digests: bool = True) -> Receipt | None:
+        """An earlier run's receipt, if it still counts; None where the stage has to run.
+
+        Without ``digests`` the outputs only have to be there: quick, and not what a run goes by.
+        """
         try:
-            kept = json.loads(record.read_bytes())
+            kept = json.loads(self._record.read_bytes())
         except (OSError, ValueError):
             return None
-        if not isinstance(kept, dict) or kept.get("inputs") != wanted:
+        if not isinstance(kept, dict) or kept.get("inputs") != key(self.inputs):
             return None
         recorded = kept.get("outputs")
         receipt = kept.get("receipt")
         if not isinstance(recorded, dict) or not isinstance(receipt, dict):
             return None
-        if set(recorded) != {str(p) for p in outputs}:
+        if set(recorded) != {str(p) for p in self.outputs}:
             return None
-        if any(not p.is_file() or sha256_file(p) != recorded[str(p)] for p in outputs):
+        if any(not p.is_file() for p in self.outputs):
+            return None
+        if digests and any(sha256_file(p) != recorded[str(p)] for p in self.outputs):
             return None
         return receipt
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / f"{self.name}.stage.json"

@@ -13,6 +13,7 @@ from builder import pipeline as building
 from hardpan.errors import Exit, InputError, UsageError
 from hardpan.files import canonical_json
 from hardpan.prove import job
+from hardpan.prove.asked import Asked
 from hardpan.prove.keyring import References
 from hardpan.terminal import drawn, err, say
 from profiles.load import load
@@ -125,10 +126,10 @@ def prove_command(
 
 def _asked(
     given: dict[str, Any], *, image: bool = True, smoke: bool = True, nonce: str = ""
-) -> job.Asked:
+) -> Asked:
     profile = load(given["profile"])
     building.check(profile, image=image)
-    return job.Asked(
+    return Asked(
         profile=profile,
         out=given["output"],
         cache=given["cache"].absolute(),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from builder.receipts import Assessment, Guest, Iso, Remedy
 from hardpan import clock, events
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, sha256_bytes, write_atomic
-from hardpan.prove import keyring
-from hardpan.prove.keyring import KeyRing, References
-from hardpan.resume import Finished, Receipt
+from hardpan.prove import keyring, steps
+from hardpan.prove.asked import Asked
+from hardpan.prove.keyring import KeyRing
+from hardpan.resume import Receipt
 from hardpan.signing import Signed, read_bundle, sign
 from profiles.load import digest
 from profiles.model import Profile
@@ -36,28 +37,6 @@ from scanners.target import of_guest
 from scanners.transport import Transport, connect
 
 _CONNECT_S = 180.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a person asked for."""
-
-    profile: Profile
-    out: Path
-    cache: Path
-    media: Path | None = None
-    media_sha256: str | None = None
-    content: Path | None = None
-    ssh_key: Path | None = None
-    keys: Path | None = None
-    signers: References = field(default_factory=References)
-    luks_passphrase: str = ""
-    smoke: bool = True
-    nonce: str = ""
-    timestamp: str = ""
-    """Address of the RFC 3161 authority; empty leaves the timestamp out."""
-
-    invocation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,25 +120,14 @@ def build(asked: Asked, emit: Emit) -> Image:
 def prove(asked: Asked, emit: Emit) -> Proof:
     """Build, boot, scan, sign and verify."""
     image = build(asked, emit)
-    evidence = asked.out / f"{asked.profile.name}{bundle.SUFFIX}"
-    inputs = {
-        "image": image.hardened.disk.sha256,
-        "content": image.source.sha256,
-        "profile": digest(asked.profile),
-        "signer": image.ring.scan.public.sha256,
-        "signer_pq": "" if image.ring.pq is None else image.ring.pq.public.sha256,
-        "smoke": asked.smoke,
-        "nonce": asked.nonce,
-        "timestamp": asked.timestamp,
-        "hardpan": version("hardpan"),
-    }
-    done = Finished(folder=asked.out, emit=emit)
-    done.once(
-        "scan",
-        inputs,
-        lambda _note: _scan(asked, image, evidence, emit),
-        outputs=[evidence, bundle.key_beside(evidence)],
+    step = steps.scan(
+        asked,
+        image.ring,
+        image_sha256=image.hardened.disk.sha256,
+        content=image.source.sha256,
     )
+    evidence, _key = step.outputs
+    step.once(emit, lambda _note: _scan(asked, image, evidence, emit))
     with events.stage(emit, "verify"):
         verified = check(evidence, load_policy(image.ring.policy), now=clock.now())
     return Proof(image=image, evidence=evidence, verified=verified)
@@ -224,15 +192,15 @@ def _vouch(
     planned: Plan, iso: Iso, hardened: Hardened, source: Source, ring: KeyRing, emit: Emit
 ) -> tuple[bytes, bytes]:
     """The signed provenance and the SBOM; both are written beside the image."""
-    name = planned.profile.name
-    bill_at = planned.out / f"{name}.sbom.cdx.json"
-    signed_at = planned.out / f"{name}.provenance.sigstore.json"
-    inputs = {
-        "image": hardened.disk.sha256,
-        "iso": iso.sha256,
-        "content": source.sha256,
-        "signer": ring.build.public.sha256,
-    }
+    step = steps.provenance(
+        planned.profile.name,
+        planned.out,
+        ring,
+        image_sha256=hardened.disk.sha256,
+        iso_sha256=iso.sha256,
+        content=source.sha256,
+    )
+    bill_at, signed_at = step.outputs
 
     def work(_note: object) -> Receipt:
         bill = sbom.cyclonedx(
@@ -246,8 +214,7 @@ def _vouch(
         write_atomic(signed_at, _signed(planned, iso, hardened, source.sha256, ring).bundle)
         return {}
 
-    done = Finished(folder=planned.out, emit=emit)
-    done.once("provenance", inputs, work, outputs=[bill_at, signed_at])
+    step.once(emit, work)
     return signed_at.read_bytes(), bill_at.read_bytes()
 
 

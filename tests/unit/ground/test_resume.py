@@ -1,7 +1,9 @@
 from pathlib import Path
 
-from hardpan.events import Ended, Event
-from hardpan.resume import Finished, Receipt
+import pytest
+
+from hardpan.events import Ended, Event, silent
+from hardpan.resume import Receipt, Step
 
 
 class Work:
@@ -17,15 +19,15 @@ class Work:
         return {"n": self.ran}
 
 
-def finished(folder: Path, seen: list[Event]) -> Finished:
-    return Finished(folder=folder, emit=seen.append)
+def step(folder: Path, *outputs: Path, **inputs: object) -> Step:
+    return Step(name="s", folder=folder, inputs=inputs, outputs=outputs)
 
 
 def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
     seen: list[Event] = []
     work = Work(tmp_path / "out")
     for _ in range(2):
-        got = finished(tmp_path, seen).once("s", {"a": 1}, work, outputs=[work.output])
+        got = step(tmp_path, work.output, a=1).once(seen.append, work)
 
         assert got == {"n": 1}
     assert work.ran == 1
@@ -36,29 +38,45 @@ def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
 def test_other_inputs_run_the_stage_again(tmp_path: Path) -> None:
     work = Work(tmp_path / "out")
     for a in (1, 2):
-        finished(tmp_path, []).once("s", {"a": a}, work, outputs=[work.output])
+        step(tmp_path, work.output, a=a).once(silent, work)
 
     assert work.ran == 2
 
 
 def test_a_changed_or_missing_output_runs_the_stage_again(tmp_path: Path) -> None:
     work = Work(tmp_path / "out")
-    store = finished(tmp_path, [])
-    store.once("s", {}, work, outputs=[work.output])
+    one = step(tmp_path, work.output)
+    one.once(silent, work)
     work.output.write_text("touched")
-    store.once("s", {}, work, outputs=[work.output])
+    one.once(silent, work)
     work.output.unlink()
-    store.once("s", {}, work, outputs=[work.output])
+    one.once(silent, work)
 
     assert work.ran == 3
 
 
 def test_a_garbled_record_counts_as_none(tmp_path: Path) -> None:
     work = Work(tmp_path / "out")
-    store = finished(tmp_path, [])
-    store.once("s", {}, work)
+    one = step(tmp_path)
+    one.once(silent, work)
     for garbage in ("{", "[]", '{"inputs": 1}', ""):
         (tmp_path / "s.stage.json").write_text(garbage)
-        store.once("s", {}, work)
+        one.once(silent, work)
 
     assert work.ran == 5
+
+
+@pytest.mark.parametrize(("digests", "receipt"), [(True, None), (False, {"n": 1})])
+def test_a_quick_look_sees_that_an_output_is_there_and_not_what_is_in_it(
+    tmp_path: Path, digests: bool, receipt: Receipt | None
+) -> None:
+    work = Work(tmp_path / "out")
+    one = step(tmp_path, work.output)
+    assert one.kept(digests=digests) is None
+    one.once(silent, work)
+    work.output.write_text("touched")
+
+    assert one.kept(digests=digests) == receipt
+    work.output.unlink()
+    assert one.kept(digests=digests) is None
+    assert work.ran == 1
