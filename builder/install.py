@@ -13,7 +13,9 @@ from hardpan.events import Emit, Note, Progress
 from hardpan.files import MiB, atomic_path, need_free, sha256_file
 
 _STAGE = "install"
-_NEED_MIB = 6144
+NEED_MIB = 6144
+"""Free disk that an install is begun with."""
+
 _NOISY_S = 15.0
 
 
@@ -58,7 +60,7 @@ def install(
         ToolError: the installer failed, panicked, stalled, or ended without
             the marker; the console log and a picture of the screen are kept.
     """
-    need_free(spec.disk.parent, _NEED_MIB, what="an install")
+    need_free(spec.disk.parent, NEED_MIB, what="an install")
     clocks = deadlines or Deadlines().stretched(acceleration.patience)
     began = clock.monotonic()
     with atomic_path(spec.disk) as temp:

@@ -39,7 +39,8 @@ Assess = Callable[[Guest], Assessment]
 Shell = Callable[[Guest], AbstractContextManager[seal.Shell]]
 """Opens a root shell on a booted guest."""
 
-_COPY_MIB = 8192
+COPY_MIB = 8192
+"""Free disk that hardening is begun with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,7 @@ class Hardened:
 
 def unattended_iso(plan: Plan) -> Iso:
     """The media with the profile's kickstart on it, at ``out/PROFILE.iso``."""
-    text = render(plan.profile, plan.access.public_key, passphrase=plan.passphrase)
-    checked(text, plan.profile.release, shell_check=shell.problem)
+    text = kickstart(plan.profile, plan.access.public_key, plan.passphrase)
     arguments = boot_arguments(plan.profile, plan.media.volume_id)
     step = steps.iso(
         plan.profile, plan.out, media_sha256=plan.media.sha256, text=text, arguments=arguments
@@ -111,6 +111,17 @@ def unattended_iso(plan: Plan) -> Iso:
         media_sha256=plan.media.sha256,
         secret=secret,
     )
+
+
+def kickstart(profile: Profile, public_key: str, passphrase: str) -> str:
+    """The kickstart's text, linted.
+
+    Raises:
+        InputError: it cannot be rendered, or the linter or bash has something against it.
+    """
+    text = render(profile, public_key, passphrase=passphrase)
+    checked(text, profile.release, shell_check=shell.problem)
+    return text
 
 
 def check(profile: Profile, *, image: bool) -> None:
@@ -187,7 +198,7 @@ def _harden(
     open_shell: Shell,
     note: Callable[[str], None],
 ) -> Receipt:
-    need_free(to.parent, _COPY_MIB, what="the image")
+    need_free(to.parent, COPY_MIB, what="the image")
     began, started = clock.monotonic(), clock.rfc3339(clock.now())
     with atomic_path(to) as temp:
         note("copying the base install")

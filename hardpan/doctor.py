@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from builder.machine import firmware
-from builder.machine.probe import QEMU, acceleration
+from builder.machine.probe import acceleration
+from builder.tools import TOOLS, Tool, path_of
 from hardpan.errors import Exit, ToolError
 from hardpan.files import canonical_json
 from hardpan.process import run, which
@@ -18,7 +19,6 @@ from hardpan.process import run, which
 _NEED_GIB = 25
 _NEED_MIB = 4096
 _MARKS = {True: "ok", False: "MISSING", None: "-"}
-_BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,125 +31,6 @@ class Row:
 
     found: str
     mend: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A program hardpan runs."""
-
-    program: str
-    apt: str
-    dnf: str
-    version: tuple[str, ...] = ("--version",)
-    """Arguments that make it tell its version; none where it has no such thing."""
-
-    why: str = ""
-    optional: bool = False
-
-
-TOOLS = (
-    Tool(program=QEMU, apt="qemu-system-x86", dnf="qemu-kvm", why="runs the guests"),
-    Tool(program="qemu-img", apt="qemu-utils", dnf="qemu-img", why="disk images"),
-    Tool(program="xorriso", apt="xorriso", dnf="xorriso", why="remasters ISOs"),
-    Tool(program="mcopy", apt="mtools", dnf="mtools", why="edits the EFI boot menu"),
-    Tool(
-        program="implantisomd5",
-        apt="isomd5sum",
-        dnf="isomd5sum",
-        version=(),
-        why="the media check of the installer",
-    ),
-    Tool(program="oscap", apt="openscap-scanner", dnf="openscap-scanner", why="checks content"),
-    Tool(program="ssh-keygen", apt="openssh-client", dnf="openssh-clients", version=()),
-    Tool(program="openssl", apt="openssl", dnf="openssl", version=("version",)),
-    Tool(
-        program="mmdebstrap",
-        apt="mmdebstrap",
-        dnf="-",
-        why="builds the lab media (Debian and Ubuntu only)",
-        optional=True,
-    ),
-    Tool(
-        program="createrepo_c",
-        apt="createrepo-c",
-        dnf="createrepo_c",
-        why="builds the lab media",
-        optional=True,
-    ),
-    Tool(
-        program="mksquashfs",
-        apt="squashfs-tools",
-        dnf="squashfs-tools",
-        version=("-version",),
-        why="builds the lab media",
-        optional=True,
-    ),
-    Tool(
-        program="rpmbuild",
-        apt="rpm",
-        dnf="rpm-build",
-        why="packs the Python stacks and the lab media",
-        optional=True,
-    ),
-    Tool(
-        program="rpmsign",
-        apt="rpm",
-        dnf="rpm-sign",
-        why="signs the Python stacks",
-        optional=True,
-    ),
-    Tool(
-        program="gpg",
-        apt="gpg gpg-agent",
-        dnf="gnupg2",
-        why="the site's key for packages",
-        optional=True,
-    ),
-    Tool(
-        program="cmake",
-        apt="cmake ninja-build g++",
-        dnf="cmake ninja-build gcc-c++",
-        why="builds the stacks' packages that are published as source",
-        optional=True,
-    ),
-    Tool(
-        program="cosign",
-        apt="make setup-cosign",
-        dnf="-",
-        version=(),
-        why="an independent verifier",
-        optional=True,
-    ),
-    Tool(
-        program="ansible-playbook",
-        apt="make setup-venv",
-        dnf="make setup-venv",
-        why="applies the layers",
-    ),
-    Tool(
-        program="ksvalidator",
-        apt="make setup-venv",
-        dnf="make setup-venv",
-        version=(),
-        why="a second opinion on kickstarts",
-        optional=True,
-    ),
-    Tool(
-        program="pkcs11-tool",
-        apt="opensc p11-kit-modules",
-        dnf="opensc p11-kit",
-        version=(),
-        why="signs with keys in tokens and HSMs",
-        optional=True,
-    ),
-    Tool(
-        program="tpm2_sign",
-        apt="tpm2-tools",
-        dnf="tpm2-tools",
-        why="signs with keys in the TPM",
-        optional=True,
-    ),
-)
 
 
 @click.command()
@@ -234,13 +115,11 @@ def _content() -> Row:
 
 
 def _tool(tool: Tool) -> Row:
-    own = _BIN / tool.program
-    path = own if own.is_file() else which(tool.program)
+    path = path_of(tool.program)
     name = f"{tool.program} ({tool.why})" if tool.why else tool.program
     if path is None:
-        ways = (f"apt install {tool.apt}", f"dnf install {tool.dnf}")
-        mend = tool.apt if tool.apt.startswith("make") else " | ".join(ways)
-        return Row(name=name, ok=None if tool.optional else False, found="not found", mend=mend)
+        ok = None if tool.optional else False
+        return Row(name=name, ok=ok, found="not found", mend=tool.mend)
     if not tool.version:
         return Row(name=name, ok=True, found=str(path))
     try:

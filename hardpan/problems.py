@@ -1,7 +1,5 @@
 """Problems gathered instead of ending at the first, so that a person is told all at once."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hardpan.errors import HardpanError, SeveralError, raise_all
@@ -24,15 +22,9 @@ class Problems:
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
-    @contextlib.contextmanager
-    def of(self, area: str) -> Iterator[None]:
-        """Keep the errors that the block raises instead of ending with them."""
-        try:
-            yield
-        except SeveralError as e:
-            self.found += [Problem(area=area, error=one) for one in e.errors]
-        except HardpanError as e:
-            self.found.append(Problem(area=area, error=e))
+    def of(self, area: str) -> "_Kept":
+        """Keep the errors that the ``with`` block raises instead of ending with them."""
+        return _Kept(area, self.found)
 
     def raise_all(self) -> None:
         """Pass if there is none.
@@ -41,3 +33,21 @@ class Problems:
             HardpanError: the one, or all of them.
         """
         raise_all([problem.error for problem in self.found])
+
+
+class _Kept:
+    """A block whose errors are kept. A class, for type checkers to know that it goes on."""
+
+    def __init__(self, area: str, found: list[Problem]) -> None:
+        self._area = area
+        self._found = found
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, HardpanError):
+            return False
+        several = error.errors if isinstance(error, SeveralError) else (error,)
+        self._found += [Problem(area=self._area, error=one) for one in several]
+        return True

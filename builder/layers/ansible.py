@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +26,9 @@ from hardpan.process import run
 PLAYBOOKS = Path(__file__).parents[1] / "ansible"
 STAGE = "harden"
 _TIMEOUT_S = 3600
-_SSH_PORT = 22
 _CLOSE_S = 20.0
 _LOOK_S = 1
+_LOOK_MOST_S = 120.0
 _SAID_MOST = 3000
 _SSH_PORT = 22
 
@@ -63,33 +63,97 @@ def run_role(job: Job, emit: Emit) -> tuple[int, float]:
     """
     began = clock.monotonic()
     failures: list[HardpanError] = []
-    room = job.folder / "runner"
+    done = _played(
+        job.folder,
+        "site.yml",
+        _inventory(job),
+        {"layer": job.layer, **job.variables},
+        _listener(job, emit, failures),
+    )
+    if failures:
+        raise failures[0]
+    if done.status != "successful":
+        why = f"did not end within {_TIMEOUT_S} s" if done.status == "timeout" else "failed"
+        raise ToolError(["ansible-playbook"], f"{job.layer}: {why}", tail=_printed(job.folder))
+    changed = (done.stats or {}).get("changed", {})
+    return sum(int(n) for n in changed.values()), clock.monotonic() - began
+
+
+def check_syntax(roles: Sequence[str], folder: Path) -> None:
+    """Pass if Ansible can read the playbook and the roles; no host is asked.
+
+    Raises:
+        ToolError: it cannot, or it is not installed; says what it says.
+    """
+    every = folder / "roles.yml"
+    every.write_text(yaml.safe_dump([{"hosts": "all", "roles": list(roles)}]), "utf-8")
+    argv: list[str | Path] = ["ansible-playbook", "--syntax-check", "-i", "localhost,"]
+    run([*argv, PLAYBOOKS / "site.yml", every], timeout_s=_LOOK_MOST_S, env=_environment(folder))
+
+
+def refused_values(given: Mapping[str, Mapping[str, object]], folder: Path) -> tuple[str, ...]:
+    """What the roles' ``argument_specs`` have against what each would be given; no host is asked.
+
+    Raises:
+        ToolError: Ansible could not tell.
+    """
+    said: list[str] = []
+    tasks = [_held(role, values) for role, values in given.items()]
+    playbook, inventory = folder / "values.yml", folder / "inventory.yml"
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}
+    playbook.write_text(yaml.safe_dump([play]), "utf-8")
+    here = {"localhost": {"ansible_connection": "local"}}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": here}}), "utf-8")
+
+    def take(event: Mapping[str, object]) -> bool:
+        data = event.get("event_data")
+        if event.get("event") == "runner_on_failed" and isinstance(data, dict):
+            said.append(f"{data.get('task', '?')}: {_said(data)}")
+        return event.get("event") == "playbook_on_stats"
+
+    done = _played(folder, str(playbook), inventory, {}, take)
+    if done.status != "successful":
+        raise ToolError(["ansible-playbook"], "could not hold values", tail=_printed(folder))
+    return tuple(said)
+
+
+def _held(role: str, values: Mapping[str, object]) -> dict[str, object]:
+    specs = (PLAYBOOKS / "roles" / role / "meta" / "argument_specs.yml").read_text("utf-8")
+    asked = yaml.safe_load(specs)["argument_specs"]["main"]["options"]
+    told = {"argument_spec": asked, "provided_arguments": dict(values)}
+    name = {"name": role, "ansible.builtin.validate_argument_spec": told}
+    return {**name, "ignore_errors": True}
+
+
+def _played(
+    folder: Path,
+    playbook: str,
+    inventory: Path,
+    variables: Mapping[str, object],
+    take: Callable[[Mapping[str, object]], bool],
+) -> ansible_runner.Runner:
+    """The run of a playbook, to its end; ``take`` gets every event."""
+    room = folder / "runner"
     room.mkdir(mode=0o700)
-    with _own_environment(), _kept_signals(), _connection_closed(job.folder / "cp"):
+    with _own_environment(), _kept_signals(), _connection_closed(folder / "cp"):
         done = ansible_runner.run(
             private_data_dir=str(room),
             project_dir=str(PLAYBOOKS),
-            playbook="site.yml",
-            inventory=str(_inventory(job)),
-            extravars={"layer": job.layer, **job.variables},
-            envvars=_environment(job.folder),
+            playbook=playbook,
+            inventory=str(inventory),
+            extravars=dict(variables),
+            envvars=_environment(folder),
             settings={
                 "job_timeout": _TIMEOUT_S,
                 "pexpect_timeout": _LOOK_S,
                 "suppress_ansible_output": True,
             },
             quiet=True,
-            event_handler=_listener(job, emit, failures),
+            event_handler=take,
         )
     if done.status == "canceled":
         raise KeyboardInterrupt
-    if failures:
-        raise failures[0]
-    if done.status != "successful":
-        why = f"did not end within {_TIMEOUT_S} s" if done.status == "timeout" else "failed"
-        raise ToolError(["ansible-playbook"], f"{job.layer}: {why}", tail=_printed(room))
-    changed = (done.stats or {}).get("changed", {})
-    return sum(int(n) for n in changed.values()), clock.monotonic() - began
+    return done
 
 
 def _listener(
@@ -140,9 +204,9 @@ def _said(facts: Mapping[str, object]) -> str:
     return "\n".join(said)[-_SAID_MOST:]
 
 
-def _printed(room: Path) -> str:
+def _printed(folder: Path) -> str:
     """The end of what ansible-playbook printed, for an error that no task accounts for."""
-    said = "".join(p.read_text("utf-8", "replace") for p in room.glob("artifacts/*/std*"))
+    said = "".join(p.read_text("utf-8", "replace") for p in folder.glob("runner/artifacts/*/std*"))
     return said[-_SAID_MOST:]
 
 

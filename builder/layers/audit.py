@@ -19,7 +19,12 @@ _DEVICES = {
 
 def put(task: Task) -> LayerReceipt:
     """Put the audit trail on the machine."""
-    return task.run({"audit_plan": plan(task.profile)})
+    return task.run(variables(task.profile))
+
+
+def variables(profile: Profile) -> Mapping[str, object]:
+    """What the role is given."""
+    return {"audit_plan": plan(profile)}
 
 
 def plan(profile: Profile) -> Mapping[str, object]:

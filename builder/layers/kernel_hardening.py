@@ -12,7 +12,12 @@ from profiles.sysctls import SYSCTLS
 
 def put(task: Task) -> LayerReceipt:
     """Hold the machine to the profile's lists; its kernel arguments came with the install."""
-    return task.run({"kernel_hardening_plan": plan(task.profile)})
+    return task.run(variables(task.profile))
+
+
+def variables(profile: Profile) -> Mapping[str, object]:
+    """What the role is given."""
+    return {"kernel_hardening_plan": plan(profile)}
 
 
 def plan(profile: Profile) -> Mapping[str, object]:

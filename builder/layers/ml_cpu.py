@@ -1,5 +1,8 @@
 """The layer ``ml_cpu``: a small embedding model beside the distribution's PyTorch."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from builder.layers import archive, model
 from builder.layers.ansible import PLAYBOOKS
 from builder.layers.task import Task
@@ -13,10 +16,13 @@ def put(task: Task) -> LayerReceipt:
     files = model.files(task.cache, task.emit)
     to = task.folder / "model.tar"
     archive.write(to, {**files, "install.sh": _INSTALLER})
-    return task.run(
-        {
-            "ml_cpu_archive": str(to),
-            "ml_cpu_files": archive.placed(files),
-            "ml_cpu_state": archive.state((), files),
-        }
-    )
+    return task.run(variables(to, files))
+
+
+def variables(to: Path, files: Mapping[str, bytes | Path]) -> dict[str, object]:
+    """What the role is given: the archive at ``to``, and what of ``files`` stays."""
+    return {
+        "ml_cpu_archive": str(to),
+        "ml_cpu_files": archive.placed(files),
+        "ml_cpu_state": archive.state((), files),
+    }

@@ -1,6 +1,7 @@
 """The layer ``ml_frameworks``: Python stacks as signed RPMs, and what AI layers share."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,14 +31,19 @@ def put(task: Task) -> LayerReceipt:
         size = sum(one.rpm.stat().st_size for one in built)
         need_free(Path(room), (size >> 20) + _REST_MIB, what="the archive of the stacks")
         archive.write(to, {**files, **packed, "install.sh": _INSTALLER})
-        made = task.run(
-            {
-                "ml_frameworks_archive": str(to),
-                "ml_frameworks_packages": list(packages),
-                "ml_frameworks_files": archive.placed(files),
-                "ml_frameworks_state": archive.state(
-                    (f"{name} {header}" for name, header in packages.items()), files
-                ),
-            }
-        )
+        made = task.run(variables(to, packages, files))
     return replace(made, stacks=tuple(one.receipt for one in built))
+
+
+def variables(
+    to: Path, packages: Mapping[str, str], files: Mapping[str, bytes | Path]
+) -> dict[str, object]:
+    """What the role is given; ``packages`` are names and digests of the headers."""
+    return {
+        "ml_frameworks_archive": str(to),
+        "ml_frameworks_packages": list(packages),
+        "ml_frameworks_files": archive.placed(files),
+        "ml_frameworks_state": archive.state(
+            (f"{name} {header}" for name, header in packages.items()), files
+        ),
+    }

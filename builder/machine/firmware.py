@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardpan.errors import ToolError
+
 FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
 """Where the descriptors lie (QEMU's docs/interop/firmware.json); the first one wins."""
 
@@ -33,6 +35,18 @@ def find(folders: tuple[Path, ...] = FOLDERS) -> Firmware | None:
     found = [*_described(folders), *_known()]
     there = [f for f in found if f.code.is_file() and f.variables.is_file()]
     return min(there, key=lambda f: f.needs_smm, default=None)
+
+
+def need() -> Firmware:
+    """The same, where a guest needs it.
+
+    Raises:
+        ToolError: there is none.
+    """
+    found = find()
+    if found is None:
+        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
+    return found
 
 
 def arguments(firmware: Firmware, variables: Path) -> list[str]:

@@ -241,9 +241,7 @@ def _cdrom(spec: Spec) -> list[str]:
 def _firmware(spec: Spec, room: Path) -> list[str]:
     if spec.firmware == "bios":
         return []
-    found = firmware.find()
-    if found is None:
-        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
+    found = firmware.need()
     own = room / "vars.fd"
     own.write_bytes(found.variables.read_bytes())
     return firmware.arguments(found, own)

@@ -54,13 +54,9 @@ def remaster(
         ResourceError: not enough disk space.
     """
     known = facts(media.path)
-    if known.layout != "el10":
-        raise InputError(
-            f"{media.path}: its BIOS boot menu is isolinux (EL9's layout), which is not supported",
-            hint="only EL10's and the lab media's layout can be remastered so far",
-        )
+    check_layout(known.layout, str(media.path))
     label = _label(known, volume_id, arguments)
-    need_free(out.parent, (media.size >> 20) + 64, what="the remastered ISO")
+    need_free(out.parent, need_mib(media.size), what="the remastered ISO")
     menu = _Menu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
     with tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name, atomic_path(out) as temp:
         room = Path(name)
@@ -82,6 +78,24 @@ def remaster(
         media_sha256=media.sha256,
         secret=secret,
     )
+
+
+def check_layout(layout: str, what: str) -> None:
+    """Pass if media of this layout can be remastered.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if layout != "el10":
+        raise InputError(
+            f"{what}: its BIOS boot menu is isolinux (EL9's layout), which is not supported",
+            hint="only EL10's and the lab media's layout can be remastered so far",
+        )
+
+
+def need_mib(size: int) -> int:
+    """MiB that the remastered copy of media of ``size`` bytes takes."""
+    return (size >> 20) + 64
 
 
 def _label(known: Facts, volume_id: str | None, arguments: Sequence[str]) -> str:

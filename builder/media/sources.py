@@ -3,14 +3,17 @@
 import json
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builder.media.inspect import facts
 from builder.receipts import Media
-from hardpan.errors import InputError, ToolError
+from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, check_sha256, sha256_file
 from hardpan.process import run
@@ -39,6 +42,26 @@ class Entry(BaseModel):
     where: str = ""
     """Where a person finds it."""
 
+    layout: Literal["", "el9", "el10"] = ""
+    """How it boots, where that is known before the ISO is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Media as a quick look finds it: nothing was digested, nothing was built."""
+
+    title: str
+    path: Path | None = None
+    """None where it has yet to be built."""
+
+    size: int = 0
+    """Bytes."""
+
+    volume_id: str = ""
+    layout: str = ""
+    sha256: Sha256 | None = None
+    """What it was when it was built; None where nobody can tell without digesting it."""
+
 
 def find(name: str, *, file: Path | None, sha256: str | None, cache: Path, emit: Emit) -> Media:
     """The media that the catalogue calls ``name``; from ``file`` where one is given.
@@ -49,17 +72,42 @@ def find(name: str, *, file: Path | None, sha256: str | None, cache: Path, emit:
         TrustError: the digest is not ``sha256``.
         ToolError: the media had to be built here and that failed.
     """
-    entry = catalog().get(name)
-    if entry is None:
-        raise InputError(f"no media {name!r}", hint=f"known: {', '.join(sorted(catalog()))}")
+    entry = listed(name)
     if file is None and entry.build:
         return _built(name, entry, cache, emit)
-    if file is None:
-        raise InputError(
-            f"{name}: {entry.title} is needed and no --media FILE was given",
-            hint=f"download it from {entry.where}",
-        )
-    return _given(name, entry, file, sha256, emit)
+    return _digested(name, _given(name, entry, file), sha256, emit)
+
+
+def look(name: str, *, file: Path | None, cache: Path) -> Offer:
+    """What ``find`` would take, as far as can be told in a moment and without writing.
+
+    Raises:
+        InputError: as for ``find``.
+        ToolError: the media would have to be built here and this machine cannot.
+    """
+    entry = listed(name)
+    if file is not None or not entry.build:
+        return _given(name, entry, file)
+    told = _asked(entry, cache, "--look")
+    return Offer(
+        title=entry.title,
+        path=Path(told["iso"]) if told else None,
+        size=int(told.get("size", 0)),
+        volume_id=str(told.get("volume_label", "")),
+        sha256=Sha256(told["sha256"]) if told else None,
+    )
+
+
+def listed(name: str) -> Entry:
+    """The catalogue's line for ``name``.
+
+    Raises:
+        InputError: it has none.
+    """
+    found = catalog().get(name)
+    if found is None:
+        raise InputError(f"no media {name!r}", hint=f"known: {', '.join(sorted(catalog()))}")
+    return found
 
 
 def catalog() -> dict[str, Entry]:
@@ -71,40 +119,63 @@ def catalog() -> dict[str, Entry]:
         raise InputError(f"{CATALOG}: {e}") from e
 
 
-def _given(name: str, entry: Entry, file: Path, sha256: str | None, emit: Emit) -> Media:
+def _given(name: str, entry: Entry, file: Path | None) -> Offer:
+    if file is None:
+        raise InputError(
+            f"{name}: {entry.title} is needed and no --media FILE was given",
+            hint=f"download it from {entry.where}",
+        )
     if not file.is_file():
         raise InputError(f"{file}: no such ISO", hint=f"download it from {entry.where or name}")
-    label = facts(file).volume_id
-    if not re.search(entry.volume_id, label):
+    known = facts(file)
+    if not re.search(entry.volume_id, known.volume_id):
         raise InputError(
-            f"{file}: expected a volume label like {entry.volume_id}, found {label!r}",
+            f"{file}: expected a volume label like {entry.volume_id}, found {known.volume_id!r}",
             hint=f"the profile wants {entry.title}",
         )
+    return Offer(
+        title=entry.title,
+        path=file,
+        size=file.stat().st_size,
+        volume_id=known.volume_id,
+        layout=known.layout,
+    )
+
+
+def _digested(name: str, offer: Offer, sha256: str | None, emit: Emit) -> Media:
+    file = offer.path
+    assert file is not None  # noqa: S101 - a given file
     emit(Note(stage=_STAGE, text=f"checking the digest of {file.name}"))
-    if sha256 is not None:
-        check_sha256(file, sha256)
-        vouched = "sha256 given by the operator"
-    else:
+    found = sha256_file(file)
+    vouched = "sha256 given by the operator"
+    if sha256 is None:
         vouched = "nothing: no --media-sha256 was given"
         emit(Note(stage=_STAGE, text=f"{file.name}: vouched for by {vouched}"))
-    return _media(name, file, sha256_file(file), label, vouched)
+    elif found != sha256:
+        raise TrustError(f"{file}: expected sha256 {sha256}, found {found}")
+    return _media(name, file, found, offer.volume_id, vouched)
 
 
 def _built(name: str, entry: Entry, cache: Path, emit: Emit) -> Media:
-    argv: list[str | Path] = [sys.executable, "-m", entry.build, "--cache", cache, "--json"]
-    done = run(
-        argv,
-        timeout_s=_BUILD_S,
-        cwd=_REPO,
-        on_line=lambda line: emit(Note(stage=_STAGE, text=line)),
-    )
-    try:
-        receipt = json.loads(done.stdout)
-        path, digest = Path(receipt["iso"]), str(receipt["sha256"])
-    except (ValueError, KeyError, TypeError) as e:
-        raise ToolError([entry.build], "gave no receipt that can be read") from e
+    receipt = _asked(entry, cache, on_line=lambda line: emit(Note(stage=_STAGE, text=line)))
+    path, digest = Path(receipt["iso"]), str(receipt["sha256"])
     check_sha256(path, digest)
     return _media(name, path, Sha256(digest), facts(path).volume_id, "built on this machine")
+
+
+def _asked(
+    entry: Entry, cache: Path, *more: str, on_line: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """What the media's builder answers: a receipt, or nothing."""
+    argv: list[str | Path] = [sys.executable, "-m", entry.build, "--cache", cache, "--json", *more]
+    done = run(argv, timeout_s=_BUILD_S, cwd=_REPO, on_line=on_line)
+    try:
+        told = json.loads(done.stdout)
+        if told:
+            told["iso"], told["sha256"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise ToolError([entry.build], "gave no receipt that can be read") from e
+    return dict(told)
 
 
 def _media(name: str, path: Path, sha256: Sha256, label: str, vouched: str) -> Media:

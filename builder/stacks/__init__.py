@@ -4,6 +4,7 @@ The host never runs pip, needs no index, and writes nothing below ``/opt/ai``: e
 belongs to a package, which is what ``rpm -V`` checks and fapolicyd trusts.
 """
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from builder.receipts import StackReceipt, WheelFinding, WheelReceipt
 from builder.stacks import locks
-from builder.stacks.fetch import STAGE, gather
+from builder.stacks.fetch import STAGE, gather, lacking
 from builder.stacks.layout import interpreter, lay_out
 from builder.stacks.metadata import licence, unpacked
 from builder.stacks.model import Files, Recipe
@@ -21,7 +22,7 @@ from builder.stacks.signing import SiteKey, sign, site_key
 from builder.wheels.audit import audit
 from builder.wheels.lock import normalised
 from builder.wheels.model import Audit, Finding
-from hardpan.errors import TrustError
+from hardpan.errors import InputError, TrustError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import (
     Sha256,
@@ -35,7 +36,7 @@ from hardpan.files import (
 from profiles.frameworks import Stack
 from profiles.model import Profile
 
-__all__ = ["Built", "SiteKey", "build", "check_locks", "digest", "site"]
+__all__ = ["Built", "Coming", "SiteKey", "build", "check_locks", "coming", "digest", "site"]
 
 check_locks = locks.check
 
@@ -49,6 +50,30 @@ class Built:
 
     receipt: StackReceipt
     """What is in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """What of a stack has yet to be got."""
+
+    stack: str
+    locked: int
+    """Files in its lock."""
+
+    lacking: int
+    """Those of them that the cache does not have."""
+
+
+def coming(profile: Profile, cache: Path) -> tuple[Coming, ...]:
+    """The profile's stacks that have a lock, each with what the cache lacks of it."""
+    found = []
+    for stack in profile.frameworks.stacks if profile.frameworks else ():
+        with contextlib.suppress(InputError):  # a lock that is none: ``check_locks`` tells
+            lock = locks.read(stack)
+            recipe = Recipe(stack=stack, release=profile.release, lock=lock)
+            locked, missing = len(lock.entries), lacking(recipe, cache)
+            found.append(Coming(stack=stack.name, locked=locked, lacking=missing))
+    return tuple(found)
 
 
 def site(cache: Path) -> SiteKey:

@@ -12,6 +12,7 @@ from builder.wheels.lock import Entry, normalised
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes, sha256_file
+from profiles.frameworks import Stack
 
 STAGE = "harden"
 _TIMEOUT_S = 3600
@@ -30,7 +31,7 @@ def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
         TrustError: a file is not the locked one.
         ToolError: the download failed, the disk is full, or a package could not be built.
     """
-    given = Path(recipe.stack.wheelhouse) if recipe.stack.wheelhouse else None
+    given = wheelhouse(recipe.stack)
     if given is not None:
         _whole(given, recipe)
     folder = cache / "wheelhouse" / _key(recipe)
@@ -53,6 +54,32 @@ def gather(recipe: Recipe, cache: Path, emit: Emit) -> Files:
             shutil.copyfile(wheel, temp / wheel.name)
         built[entry.name] = digest
     return Files(folder=with_built if built else folder, built=built)
+
+
+def lacking(recipe: Recipe, cache: Path) -> int:
+    """How many of the locked packages have no wheel in the cache."""
+    return sum(not _is_kept(recipe, entry, cache) for entry in recipe.lock.entries)
+
+
+def _is_kept(recipe: Recipe, entry: Entry, cache: Path) -> bool:
+    if entry.name in recipe.from_source:
+        return any((cache / "sources").glob(f"{entry.name}-*"))
+    whole = cache / "wheelhouse" / _key(recipe)
+    return whole.is_dir() or (cache / "wheels" / _place(recipe, entry)).is_dir()
+
+
+def wheelhouse(stack: Stack) -> Path | None:
+    """The folder that a stack's files are taken from; None where they are downloaded.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if not stack.wheelhouse:
+        return None
+    folder = Path(stack.wheelhouse)
+    if not folder.is_dir():
+        raise InputError(f"{stack.name}: wheelhouse: expected a folder, found no {folder}")
+    return folder
 
 
 def requirements(entries: list[Entry]) -> str:
@@ -80,10 +107,10 @@ def _kept(
 ) -> Iterator[Path]:
     """Each wheel where it is kept for every stack that locks the same files for the same target."""
     places = {e.name: cache / "wheels" / _place(recipe, e) for e in wanted}
-    lacking = [e for e in wanted if not places[e.name].is_dir()]
-    for first in range(0, len(lacking), _AT_ONCE):
-        some = lacking[first : first + _AT_ONCE]
-        done = len(wanted) - len(lacking) + first
+    todo = [e for e in wanted if not places[e.name].is_dir()]
+    for first in range(0, len(todo), _AT_ONCE):
+        some = todo[first : first + _AT_ONCE]
+        done = len(wanted) - len(todo) + first
         names = f"{recipe.stack.name}: {', '.join(entry.name for entry in some)}"
         emit(Progress(stage=STAGE, done=done, total=len(wanted), text=names))
         room.mkdir()
@@ -126,8 +153,6 @@ def _download(recipe: Recipe, wanted: list[Entry], given: Path | None, to: Path)
 
 def _whole(folder: Path, recipe: Recipe) -> None:
     """Pass if a given folder has a locked file for every entry."""
-    if not folder.is_dir():
-        raise InputError(f"{recipe.stack.name}: wheelhouse: expected a folder, found no {folder}")
     there: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.name.endswith((".whl", ".tar.gz", ".zip")) and path.is_file():

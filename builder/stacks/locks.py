@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from builder.stacks import vendors
+from builder.stacks.fetch import wheelhouse
 from builder.wheels.lock import Lock, load
 from hardpan.errors import InputError
 from hardpan.problems import Problems
@@ -37,6 +38,7 @@ def _check(profile: Profile, stack: Stack) -> None:
             hint=f"{command(stack, profile.release)}; then 'lock: ./{stack.name}.lock'"
             " in your own profile. 'hardpan render' needs no lock",
         )
+    wheelhouse(stack)
     vendors.check(profile, stack, read(stack))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hardpan.errors import InputError
 from hardpan.prove.keyring import References
 from profiles.model import Profile
 
@@ -20,10 +21,23 @@ class Asked:
     ssh_key: Path | None = None
     keys: Path | None = None
     signers: References = field(default_factory=References)
-    luks_passphrase: str = ""
+    luks_passphrase_file: Path | None = None
     smoke: bool = True
     nonce: str = ""
     timestamp: str = ""
     """Address of the RFC 3161 authority; empty leaves the timestamp out."""
 
     invocation: tuple[str, ...] = ()
+
+    def passphrase(self) -> str:
+        """What opens the LUKS volume: the first line of its file.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if self.luks_passphrase_file is None:
+            return ""
+        try:
+            return self.luks_passphrase_file.read_text("utf-8").split("\n", 1)[0]
+        except (OSError, UnicodeDecodeError) as e:
+            raise InputError(f"{self.luks_passphrase_file}: cannot be read as text") from e

@@ -10,16 +10,18 @@ from typing import Any
 import click
 
 from builder import pipeline as building
-from hardpan.errors import Exit, InputError, UsageError
+from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
 from hardpan.prove import job
 from hardpan.prove.asked import Asked
+from hardpan.prove.before import check_digest_form
+from hardpan.prove.examine import examine
 from hardpan.prove.keyring import References
 from hardpan.terminal import drawn, err, say
 from profiles.load import load
 from scanners.commands.scan import is_open
 from scanners.commands.signers import KEY, unlock, unlock_options
-from scanners.commands.terms import TIMESTAMP_HELP, stamp
+from scanners.commands.terms import TIMESTAMP_HELP
 from scanners.commands.verify import said
 from scanners.report.summary import lines
 
@@ -65,12 +67,15 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="What to build: iso, qcow2, or both with a comma.",
 )
-def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
+def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> int | None:
     """Build PROFILE: an unattended ISO, or a hardened and sealed image."""
     wanted = set(forms.split(","))
     if not wanted or wanted - {"iso", "qcow2"}:
         raise UsageError(f"--as {forms}: expected iso, qcow2 or both with a comma")
-    asked = _asked(given, image="qcow2" in wanted)
+    asked = _asked(given)
+    with drawn(quiet=quiet) as emit:
+        plan = examine(asked, emit, image="qcow2" in wanted)
+    plan.check()
     with drawn(quiet=quiet) as emit:
         if wanted == {"iso"}:
             iso = building.unattended_iso(job.plan(asked, emit))
@@ -86,9 +91,10 @@ def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
             }
     if as_json:
         click.echo(canonical_json(made))
-        return
+        return None
     for name, value in made.items():
         click.echo(f"{name:<13} {value}")
+    return None
 
 
 @click.command()
@@ -106,11 +112,19 @@ def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> None:
     help="End with 1 when a rule of this severity or above is open.",
 )
 def prove_command(
-    no_smoke: bool, nonce: str, tsa: str, fail_on: str, as_json: bool, quiet: bool, **given: Any
+    no_smoke: bool,
+    nonce: str,
+    tsa: str,
+    fail_on: str,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
-    stamp(tsa)  # told now, not after the build
-    asked = replace(_asked(given, smoke=not no_smoke, nonce=nonce), timestamp=tsa)
+    asked = replace(_asked(given), smoke=not no_smoke, nonce=nonce, timestamp=tsa)
+    with drawn(quiet=quiet) as emit:
+        plan = examine(asked, emit, proof=True)
+    plan.check()
     with drawn(quiet=quiet) as emit:
         proof = job.prove(asked, emit)
     findings = proof.verified.findings
@@ -124,13 +138,10 @@ def prove_command(
     return int(Exit.FINDINGS if failed else Exit.DONE)
 
 
-def _asked(
-    given: dict[str, Any], *, image: bool = True, smoke: bool = True, nonce: str = ""
-) -> Asked:
-    profile = load(given["profile"])
-    building.check(profile, image=image)
+def _asked(given: dict[str, Any]) -> Asked:
+    check_digest_form(given["media_sha256"])
     return Asked(
-        profile=profile,
+        profile=load(given["profile"]),
         out=given["output"],
         cache=given["cache"].absolute(),
         media=given["media"],
@@ -144,20 +155,9 @@ def _asked(
             pq=given.get("pq_key"),
             unlock=unlock(given),
         ),
-        luks_passphrase=_first_line(given["luks_passphrase_file"]),
-        smoke=smoke,
-        nonce=nonce,
+        luks_passphrase_file=given["luks_passphrase_file"],
         invocation=("hardpan", *sys.argv[1:]),
     )
-
-
-def _first_line(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text("utf-8").split("\n", 1)[0]
-    except (OSError, UnicodeDecodeError) as e:
-        raise InputError(f"{path}: cannot be read as text") from e
 
 
 def _summary(proof: job.Proof) -> dict[str, object]:

@@ -86,7 +86,7 @@ def plan(asked: Asked, emit: Emit) -> Plan:
         out=asked.out,
         cache=asked.cache,
         emit=emit,
-        passphrase=asked.luks_passphrase,
+        passphrase=asked.passphrase(),
     )
 
 

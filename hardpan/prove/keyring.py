@@ -40,22 +40,52 @@ class References:
 
 
 def operator(user: str, key: Path | None, cache: Path) -> Access:
-    """The SSH key that the build user is reached with.
+    """The SSH key that the build user is reached with; made where there is none.
 
     Raises:
         InputError: the key or its public half cannot be read.
         ToolError: ssh-keygen is missing or fails.
     """
-    if key is None:
-        key = cache / "operator" / "id_ecdsa"
-        if not key.is_file():
-            key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # P-256: sshd in FIPS mode takes no Ed25519.
-            argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-C", "hardpan"]
-            run([*argv, "-f", key], timeout_s=60)
+    found = operator_there(user, key, cache)
+    if found is None:
+        made = _own_key(cache)
+        made.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # P-256: sshd in FIPS mode takes no Ed25519.
+        argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-C", "hardpan"]
+        run([*argv, "-f", made], timeout_s=60)
+        found = _access(user, made)
+    return found
+
+
+def operator_there(user: str, key: Path | None, cache: Path) -> Access | None:
+    """The same where it is there already; None where ``operator`` would make one.
+
+    Raises:
+        InputError: the key or its public half cannot be read.
+        ToolError: ssh-keygen is missing or hangs.
+    """
+    if key is None and not _own_key(cache).is_file():
+        return None
+    return _access(user, key or _own_key(cache))
+
+
+def _own_key(cache: Path) -> Path:
+    return cache / "operator" / "id_ecdsa"
+
+
+def _access(user: str, key: Path) -> Access:
     if not key.is_file():
-        raise InputError(f"{key}: no such SSH private key")
-    public = run(["ssh-keygen", "-y", "-P", "", "-f", key], timeout_s=60).stdout.split()
+        raise InputError(
+            f"{key}: no such SSH private key", hint="ssh-keygen -t ecdsa -b 256 makes one"
+        )
+    said = run(["ssh-keygen", "-y", "-P", "", "-f", key], timeout_s=60, ok=tuple(range(256)))
+    if said.returncode:
+        raise InputError(
+            f"{key}: expected an SSH private key without a passphrase, which you alone can read;"
+            f" ssh-keygen says: {(said.stderr.strip() or 'nothing').splitlines()[-1]}",
+            hint="ssh-keygen -t ecdsa -b 256 makes one for builds",
+        )
+    public = said.stdout.split()
     return Access(
         user=user, private_key=key, public_key=f"{public[0]} {public[1]} hardpan-operator"
     )
@@ -70,11 +100,37 @@ def signing(
         InputError: a key is missing, readable by others, locked, or not trusted
             by the policy, which is to be known before a build, not after it.
     """
-    given = given or References()
-    if folder is None:
-        folder = cache / "keys"
-        if not (folder / "trust.yaml").is_file():
-            new_keys(folder, now=clock.now())
+    own = cache / "keys"
+    if folder is None and not _has_keys(own):
+        new_keys(own, now=clock.now())
+    ring, trust = _loaded(folder or own, out, given or References())
+    write_atomic(ring.policy, (folder or own).joinpath("trust.yaml").read_text("utf-8"))
+    for key, public in trust.keys:
+        if Path(key.spki).name == key.spki:
+            write_atomic(out / key.spki, public.pem)
+    return ring
+
+
+def signing_there(
+    folder: Path | None, cache: Path, out: Path, given: References | None = None
+) -> KeyRing | None:
+    """The same without writing anything; None where ``signing`` would make keys for trials.
+
+    Raises:
+        InputError: as for ``signing``.
+    """
+    if folder is None and not _has_keys(cache / "keys"):
+        return None
+    return _loaded(folder or cache / "keys", out, given or References())[0]
+
+
+def _has_keys(folder: Path) -> bool:
+    return (folder / "trust.yaml").is_file()
+
+
+def _loaded(folder: Path, out: Path, given: References) -> tuple[KeyRing, Trust]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of keys")
     second: str | Path | None = given.pq
     if second is None and (folder / "scan-pq.pem").is_file():
         second = folder / "scan-pq.pem"
@@ -84,14 +140,9 @@ def signing(
         pq=None if second is None else load_pq_signer(second, unlock=given.unlock),
         policy=out / "trust.yaml",
     )
-    source = folder / "trust.yaml"
-    trust = load_policy(source)
-    _need_trust(ring, trust, source)
-    write_atomic(ring.policy, source.read_text("utf-8"))
-    for key, public in trust.keys:
-        if Path(key.spki).name == key.spki:
-            write_atomic(out / key.spki, public.pem)
-    return ring
+    trust = load_policy(folder / "trust.yaml")
+    _need_trust(ring, trust, folder / "trust.yaml")
+    return ring, trust
 
 
 def _need_trust(ring: KeyRing, trust: Trust, policy: Path) -> None:

@@ -39,7 +39,6 @@ def provenance(
 
 def scan(asked: Asked, ring: KeyRing, *, image_sha256: Sha256, content: Sha256) -> Step:
     """The evidence and the public key beside it."""
-    evidence = asked.out / f"{asked.profile.name}{bundle.SUFFIX}"
     return Step(
         name="scan",
         folder=asked.out,
@@ -54,5 +53,11 @@ def scan(asked: Asked, ring: KeyRing, *, image_sha256: Sha256, content: Sha256) 
             "timestamp": asked.timestamp,
             "hardpan": version("hardpan"),
         },
-        outputs=(evidence, bundle.key_beside(evidence)),
+        outputs=evidence_of(asked),
     )
+
+
+def evidence_of(asked: Asked) -> tuple[Path, Path]:
+    """Where the evidence lands, and the public key beside it."""
+    evidence = asked.out / f"{asked.profile.name}{bundle.SUFFIX}"
+    return evidence, bundle.key_beside(evidence)

@@ -110,6 +110,20 @@ def build(cache: Path, *, override: str | None, installer: Path, say: Say) -> Re
         return Receipt(**{**kept, "took_s": round(clock.monotonic() - began, 1)})
 
 
+def look(cache: Path, *, installer: Path) -> dict[str, Any]:
+    """The receipt of the newest ISO in the cache, or nothing. Writes nothing, asks no archive.
+
+    Raises:
+        InputError, ToolError, ResourceError: as ``build`` would, as far as this can be told now.
+    """
+    _check_machine(installer)
+    told = (_kept(cache, Sha256(path.stem)) for path in cache.glob("[0-9a-f]*.json"))
+    there = [receipt for receipt in told if receipt]
+    if not there:
+        need_free(cache.absolute(), NEED_MIB, what="building the lab media")
+    return max(there, key=lambda r: Path(str(r["iso"])).stat().st_mtime, default={})
+
+
 def inputs_digest(versions: Mapping[str, str], files: Mapping[str, Path]) -> Sha256:
     """One digest of the resolved packages and of every file that shapes the media."""
     sums = {
@@ -241,9 +255,13 @@ def _check_machine(installer: Path) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the installer to put on the media, instead of the lab's own.",
 )
+@click.option("--look", "looking", is_flag=True, help="Only tell what the cache has, or {}.")
 @click.option("--json", "_as_json", is_flag=True, help="Accepted: the receipt is always JSON.")
-def main(cache: Path, override: str | None, installer: Path, _as_json: bool) -> None:
+def main(cache: Path, override: str | None, installer: Path, looking: bool, _as_json: bool) -> None:
     """Build the lab media, or find it built, and print a JSON receipt."""
+    if looking:
+        click.echo(json.dumps(look(cache, installer=installer), indent=2))
+        return
     receipt = build(
         cache,
         override=override,

@@ -37,9 +37,7 @@ def find(product: str, *, cache: Path, emit: Emit) -> Source:
         InputError: an unknown product.
         ToolError: none of the three has it.
     """
-    if product not in PRODUCTS:
-        raise InputError(f"no content for {product!r}", hint=f"known: {', '.join(PRODUCTS)}")
-    name = f"ssg-{product}-ds.xml"
+    name = _name(product)
     with stage(emit, "content") as note:
         failed = ""
         if apt.usable():
@@ -56,6 +54,31 @@ def find(product: str, *, cache: Path, emit: Emit) -> Source:
             note(f"taking what is installed in {LOCAL}")
             return _source(LOCAL / name, f"installed on the scanning machine, {LOCAL / name}")
     raise ToolError([name], f"is nowhere to be had{failed}", hint=_HINT)
+
+
+def look(product: str, *, cache: Path) -> tuple[Source | None, bool]:
+    """What is at hand without asking anybody, and whether ``find`` would ask Debian's archive.
+
+    Raises:
+        InputError: an unknown product.
+        ToolError: nothing is at hand and nobody could be asked.
+    """
+    name = _name(product)
+    asks = apt.usable()
+    kept = apt.cached(cache)
+    if kept is not None and (kept.folder / name).is_file():
+        return _packaged(kept, name), asks
+    if asks:
+        return None, True
+    if (LOCAL / name).is_file():
+        return _source(LOCAL / name, f"installed on the scanning machine, {LOCAL / name}"), False
+    raise ToolError([name], "is nowhere to be had", hint=_HINT)
+
+
+def _name(product: str) -> str:
+    if product not in PRODUCTS:
+        raise InputError(f"no content for {product!r}", hint=f"known: {', '.join(PRODUCTS)}")
+    return f"ssg-{product}-ds.xml"
 
 
 def from_file(path: Path) -> Source:

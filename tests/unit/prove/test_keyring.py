@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError, UsageError
-from hardpan.prove.keyring import References, signing
+from hardpan.process import Completed
+from hardpan.prove import keyring
+from hardpan.prove.keyring import References, operator_there, signing, signing_there
 from hardpan.signing import Unlock, new_signer
 from scanners.commands.keys import new_keys
 from scanners.evidence.trust import load_policy
@@ -79,3 +81,27 @@ def test_one_passphrase_opens_all_keys_of_the_folder(
         signing(tmp_path / "k", tmp_path / "cache", tmp_path / "out")
     with pytest.raises(UsageError, match="expected a persistent handle"):
         signing(tmp_path / "k", tmp_path / "cache", tmp_path / "out", References(scan="tpm:x"))
+
+
+def test_nothing_is_made_where_it_is_only_looked_for(tmp_path: Path) -> None:
+    assert signing_there(None, tmp_path / "cache", tmp_path / "out") is None
+    assert operator_there("steward", None, tmp_path / "cache") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ssh_key_that_cannot_be_read_is_told_in_ssh_keygen_s_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "id"
+    key.write_text("locked")
+    said = 'Load key "id": incorrect passphrase supplied to decrypt private key'
+    answer = Completed(argv=(), returncode=255, stdout="", stderr=f"{said}\n", took_s=0.0)
+    monkeypatch.setattr(keyring, "run", lambda *_, **__: answer)
+
+    with pytest.raises(InputError) as caught:
+        operator_there("steward", key, tmp_path)
+
+    assert str(caught.value) == (
+        f"{key}: expected an SSH private key without a passphrase, which you alone can read;"
+        f" ssh-keygen says: {said}"
+    )

@@ -1,13 +1,12 @@
 """What cannot be installed is refused before anything runs, with the reason."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from builder.machine import probe
 from hardpan import cli
 from hardpan.prove import job
+from tests.unit import bare_machine
 
 REFUSED = [
     (
@@ -130,8 +129,9 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("something ran")
 
-    for module, name in ((job, "plan"), (job, "build"), (probe, "acceleration"), (shutil, "which")):
-        monkeypatch.setattr(module, name, refuse)
+    bare_machine.put(monkeypatch)
+    for name in ("plan", "build"):
+        monkeypatch.setattr(job, name, refuse)
 
 
 @pytest.mark.usefixtures("nothing_runs")
@@ -167,7 +167,8 @@ def test_a_repository_without_address_or_key_is_told_before_the_install(
 ) -> None:
     path = _profile(tmp_path, parent, hardware)
 
-    code = cli.run(["build", str(path), "-o", str(tmp_path / "out")])
+    to = ["-o", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
+    code = cli.run(["build", str(path), *to])
 
     assert code == 3
     assert lacking in capsys.readouterr().err

@@ -1,0 +1,38 @@
+"""pykickstart's own word on a kickstart, where its program is installed."""
+
+import tempfile
+from pathlib import Path
+
+from builder.tools import path_of
+from hardpan.process import run
+from kickstart import KickstartError
+
+VERSIONS = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10"}
+"""Release -> the version of the language that it speaks."""
+
+_PROGRAM = "ksvalidator"
+_TIMEOUT_S = 60.0
+
+
+def validated(text: str, release: str) -> bool:
+    """True when it accepts ``text``, False when there is no such program here.
+
+    Raises:
+        KickstartError: it does not; says what it says.
+        ToolError: it hangs.
+    """
+    program = path_of(_PROGRAM)
+    if program is None:
+        return False
+    # NOTE: the text may hold a passphrase: the folder is for its owner alone.
+    with tempfile.TemporaryDirectory(prefix="hardpan-ks-") as room:
+        path = Path(room) / "ks.cfg"
+        path.write_text(text, "utf-8")
+        argv: list[str | Path] = [program, "-v", VERSIONS[release], path]
+        done = run(argv, timeout_s=_TIMEOUT_S, ok=(0, 1))
+    if done.returncode:
+        said = " ".join(line for line in (done.stdout + done.stderr).split("\n") if line.strip())
+        raise KickstartError(
+            f"{_PROGRAM} refuses the kickstart: {said.replace(str(path), 'ks.cfg')}"
+        )
+    return True
