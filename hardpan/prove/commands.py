@@ -12,10 +12,10 @@ import click
 from builder import pipeline as building
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
-from hardpan.prove import job
+from hardpan.prove import job, telling
 from hardpan.prove.asked import Asked
 from hardpan.prove.before import check_digest_form
-from hardpan.prove.examine import examine
+from hardpan.prove.examine import Plan, examine
 from hardpan.prove.keyring import References
 from hardpan.terminal import drawn, err, say
 from profiles.load import load
@@ -37,7 +37,10 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     options: tuple[_Decorator, ...] = (
         click.argument("profile"),
         click.option(
-            "-o", "--output", required=True, type=_PATH, help="Folder for the outputs; reused."
+            "-o",
+            "--output",
+            type=_PATH,
+            help="Folder for the outputs; reused. A dry run needs none.",
         ),
         click.option("--media", type=_PATH, help="Install ISO; the catalogue's by default."),
         click.option("--media-sha256", help="What the ISO's digest must be."),
@@ -51,6 +54,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--cache", type=_PATH, default=_CACHE, help="Media, base installs, default keys."
+        ),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Check everything, print the plan; write and run nothing.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="No progress."),
@@ -67,14 +75,18 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="What to build: iso, qcow2, or both with a comma.",
 )
-def build_command(forms: str, as_json: bool, quiet: bool, **given: Any) -> int | None:
+def build_command(
+    forms: str, dry_run: bool, as_json: bool, quiet: bool, **given: Any
+) -> int | None:
     """Build PROFILE: an unattended ISO, or a hardened and sealed image."""
     wanted = set(forms.split(","))
     if not wanted or wanted - {"iso", "qcow2"}:
         raise UsageError(f"--as {forms}: expected iso, qcow2 or both with a comma")
-    asked = _asked(given)
+    asked = _asked(given, dry_run=dry_run)
     with drawn(quiet=quiet) as emit:
-        plan = examine(asked, emit, image="qcow2" in wanted)
+        plan = examine(asked, emit, image="qcow2" in wanted, digest=dry_run)
+    if dry_run:
+        return _tell(plan, as_json=as_json)
     plan.check()
     with drawn(quiet=quiet) as emit:
         if wanted == {"iso"}:
@@ -116,14 +128,17 @@ def prove_command(
     nonce: str,
     tsa: str,
     fail_on: str,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
     **given: Any,
 ) -> int:
     """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
-    asked = replace(_asked(given), smoke=not no_smoke, nonce=nonce, timestamp=tsa)
+    asked = replace(_asked(given, dry_run=dry_run), smoke=not no_smoke, nonce=nonce, timestamp=tsa)
     with drawn(quiet=quiet) as emit:
-        plan = examine(asked, emit, proof=True)
+        plan = examine(asked, emit, proof=True, digest=dry_run)
+    if dry_run:
+        return _tell(plan, as_json=as_json)
     plan.check()
     with drawn(quiet=quiet) as emit:
         proof = job.prove(asked, emit)
@@ -138,11 +153,24 @@ def prove_command(
     return int(Exit.FINDINGS if failed else Exit.DONE)
 
 
-def _asked(given: dict[str, Any]) -> Asked:
+def _tell(plan: Plan, *, as_json: bool) -> int:
+    """Print what a run would do; the exit code that it would end with before it starts."""
+    if as_json:
+        click.echo(canonical_json(telling.data(plan)))
+    else:
+        for line in telling.lines(plan):
+            click.echo(line)
+    return int(plan.exit_code)
+
+
+def _asked(given: dict[str, Any], *, dry_run: bool) -> Asked:
     check_digest_form(given["media_sha256"])
+    if given["output"] is None and not dry_run:
+        raise UsageError("no -o FOLDER for the outputs was given")
+    profile = load(given["profile"])
     return Asked(
-        profile=load(given["profile"]),
-        out=given["output"],
+        profile=profile,
+        out=given["output"] or Path(profile.name),
         cache=given["cache"].absolute(),
         media=given["media"],
         media_sha256=given["media_sha256"],

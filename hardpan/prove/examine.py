@@ -16,6 +16,7 @@ from hardpan.prove.before import Seen
 from hardpan.prove.foresight import Stage, stages
 from profiles.software.plan import LISTED
 
+_BY_DIGEST = "where this machine's pip looks, by its digest"
 _SHARING_MODEL = ("ml_cpu", "ml_frameworks")
 _NEXT = {
     "content": "give a data stream with --content, or leave it out and the newest is found",
@@ -97,7 +98,7 @@ def _layers(seen: Seen) -> Iterator[dict[str, object]]:
         if told["layer"] in _SHARING_MODEL:
             told["model"] = {
                 "name": model.NAME,
-                "from": "the cache" if model.kept(asked.cache) else "PyPI's, by its digest",
+                "from": "the cache" if model.kept(asked.cache) else _BY_DIGEST,
             }
         listed = told.get("stacks")
         if isinstance(listed, list):
@@ -120,6 +121,8 @@ def _unseen(seen: Seen, planned: tuple[Stage, ...]) -> Iterator[str]:
         )
     if asked.media is None and seen.media is not None and seen.media.path is not None:
         yield "whether Debian's archive has newer packages: then the media is made anew"
+    if any(s.name in ("media", "content") and s.state == "anew" for s in planned):
+        yield "whether Debian's archive answers"
     if seen.image and seen.asks_archive and seen.content is not None:
         yield f"whether Debian's archive has newer content than {seen.content.origin}"
     if states & {"cache", "earlier"}:

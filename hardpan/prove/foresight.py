@@ -56,7 +56,7 @@ def _stages(seen: Seen, *, proof: bool) -> Iterator[Stage]:
         state=state,
         about="the media with the kickstart on it, read back",
         makes=(asked.out / f"{asked.profile.name}.iso",),
-        need_mib=need_mib(seen.media.size) if seen.media else 0,
+        need_mib=need_mib(seen.media.size) if seen.media and seen.media.size else 0,
         need_in=asked.out,
     )
     if seen.image:
