@@ -11,6 +11,7 @@ from builder.layers.keys import key_of
 from builder.layers.task import Task
 from builder.receipts import LayerReceipt
 from hardpan.errors import InputError, raise_all
+from hardpan.problems import Problems
 from profiles.model import Profile
 from profiles.software.plan import LISTED, Origin, Wanted, plan
 
@@ -25,8 +26,15 @@ def check(profile: Profile) -> None:
 
     Raises:
         InputError: one has not; each is named with what to add.
+        TrustError: a key that the profile holds is not the pinned one.
     """
-    raise_all([e for origin, users in _uses(profile) for e in _lacks(profile, origin, users)])
+    found = Problems()
+    for origin, users in _uses(profile):
+        with found.of("layers"):
+            raise_all(list(_lacks(profile, origin, users)))
+            if origin.key is not None:
+                key_of(origin)
+    found.raise_all()
 
 
 def install(task: Task, more: Mapping[str, object]) -> LayerReceipt:

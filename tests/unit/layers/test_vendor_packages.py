@@ -94,6 +94,24 @@ def test_with_all_mirrors_everything_can_be_built(name: str) -> None:
     layers.check(mirrored(name, *names))
 
 
+def test_a_key_in_the_profile_that_is_not_the_pinned_one_is_told_before_the_build() -> None:
+    good = mirrored("rocky9-stig-amd", "rocm", "amd_driver")
+    wrong = tuple(
+        one.model_copy(update={"key_sha256": "0" * 64}) if one.id in ("epel", "rocky") else one
+        for one in good.repositories
+    )
+
+    found = Problems()
+    with found.of("layers"):
+        layers.check(good.model_copy(update={"repositories": wrong}))
+
+    assert [type(p.error) for p in found.found] == [TrustError, TrustError]
+    for one, told in zip(("rocky", "epel"), found.found, strict=True):
+        assert str(told.error).startswith(
+            f"key of repository {one} from the profile's repositories"
+        )
+
+
 def test_el9_enables_a_stream_and_el10_holds_by_versionlock() -> None:
     nine = given(mirrored("rocky9-stig-nvidia", "nvidia_driver"), "nvidia_driver")
     ten = given(mirrored("rocky10-stig-nvidia", "nvidia_driver"), "nvidia_driver")
