@@ -85,10 +85,9 @@ def build_command(
     asked = _asked(given, dry_run=dry_run)
     with drawn(quiet=quiet) as emit:
         plan = examine(asked, emit, image="qcow2" in wanted, digest=dry_run)
-    if dry_run:
-        return _tell(plan, as_json=as_json)
-    plan.check()
-    with drawn(quiet=quiet) as emit:
+        if dry_run:
+            return _tell(plan, as_json=as_json)
+        plan.check()
         if wanted == {"iso"}:
             iso = building.unattended_iso(job.plan(asked, emit))
             made = {"iso": str(iso.path), "iso_sha256": iso.sha256}
@@ -137,10 +136,9 @@ def prove_command(
     asked = replace(_asked(given, dry_run=dry_run), smoke=not no_smoke, nonce=nonce, timestamp=tsa)
     with drawn(quiet=quiet) as emit:
         plan = examine(asked, emit, proof=True, digest=dry_run)
-    if dry_run:
-        return _tell(plan, as_json=as_json)
-    plan.check()
-    with drawn(quiet=quiet) as emit:
+        if dry_run:
+            return _tell(plan, as_json=as_json)
+        plan.check()
         proof = job.prove(asked, emit)
     findings = proof.verified.findings
     summary = _summary(proof)

@@ -8,7 +8,7 @@ from builder.inputs import layers as layers_of
 from builder.layers import model
 from hardpan import clock
 from hardpan.errors import Exit, raise_all
-from hardpan.events import Emit
+from hardpan.events import Emit, Note
 from hardpan.problems import Problem
 from hardpan.prove import before
 from hardpan.prove.asked import Asked
@@ -69,6 +69,7 @@ def examine(
     asked: Asked, emit: Emit, *, image: bool = True, proof: bool = False, digest: bool = False
 ) -> Plan:
     """Look at everything; with ``digest`` at the media from end to end, too."""
+    emit(Note(stage="before", text="looking at everything that it needs"))
     seen, found = before.look(asked, image=image)
     planned = stages(seen, proof=proof)
     needs = [
