@@ -11,6 +11,7 @@ from profiles.model import Profile
 from profiles.software import eula
 from profiles.software.model import Source
 from profiles.software.plan import LayerPlan, Origin, Wanted, plan
+from profiles.sovereign import Server
 from profiles.tuning import Tuning
 
 _DOES: Mapping[str, str] = {
@@ -182,7 +183,17 @@ def _host(profile: Profile, layer: str) -> str:
     if layer == "audit":
         host = profile.audit.log_host if profile.audit else None
         return f": logs go to {host.host} over TLS" if host else ": logs stay on the machine"
+    if layer == "sovereign_stack" and profile.sovereign:
+        return _serves(profile.sovereign.server)
     return ""
+
+
+def _serves(server: Server) -> str:
+    held = f"of stack {server.stack} with the model {server.model}"
+    if server.engine == "vllm":
+        gpus = f"{server.gpus} GPU{'s' if server.gpus > 1 else ''}"
+        return f": vLLM {held} on {gpus}, never tried by hardpan's makers"
+    return f": llama.cpp {held} on the processor"
 
 
 def _open_questions(profile: Profile) -> list[str]:

@@ -126,7 +126,11 @@ class Stack(Section):
     @property
     def has_torch(self) -> bool:
         """True where PyTorch is asked for by name."""
-        return any(re.split(r"[\[=<>~]", wish)[0].lower() == "torch" for wish in self.packages)
+        return self.asks_for("torch")
+
+    def asks_for(self, name: str) -> bool:
+        """True where the package ``name`` is asked for by name."""
+        return any(re.split(r"[\[=<>~]", wish)[0].lower() == name for wish in self.packages)
 
 
 class Frameworks(Section):

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 
+from profiles.frameworks import Frameworks
 from profiles.hardware import Hardware
-from profiles.rule import Broken, Rules
-from profiles.sovereign import Sovereign
+from profiles.rule import Broken, Path, Rules
+from profiles.sovereign import TRIAL_MODEL, Sovereign
 
 RULES = Rules()
 
 _LAYER = "sovereign_stack"
 _BEFORE = "ml_frameworks"
+_DRIVERS = {"nvidia": "nvidia_driver", "amd": "amd_driver"}
+_PACKAGE = {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}
+"""Engine -> the Python package that holds it."""
 
 
 @RULES.reads("layers", "sovereign")
@@ -32,14 +36,61 @@ def _order(layers: tuple[str, ...]) -> Iterator[Broken]:
         )
 
 
+@RULES.reads("layers", "sovereign", "hardware")
+def _driver(
+    layers: tuple[str, ...], sovereign: Sovereign | None, hardware: Hardware
+) -> Iterator[Broken]:
+    driver = _DRIVERS.get(hardware.accelerator)
+    if not driver or sovereign is None or sovereign.server.engine != "vllm":
+        return
+    if _LAYER in layers and driver not in layers[: layers.index(_LAYER)]:
+        yield Broken(
+            ("layers", layers.index(_LAYER)),
+            f"expected {driver} before {_LAYER}: vllm needs the GPU's device nodes",
+        )
+
+
 @RULES.reads("sovereign", "hardware")
 def _engine(sovereign: Sovereign | None, hardware: Hardware) -> Iterator[Broken]:
     if sovereign is None:
         return
-    if sovereign.server.engine == "vllm" and hardware.accelerator not in ("nvidia", "amd"):
+    here: Path = ("sovereign", "server")
+    server = sovereign.server
+    if server.engine != "vllm":
+        if server.gpus > 1:
+            yield Broken((*here, "gpus"), "expected 1 with llama_cpp, which has no GPU here")
+        return
+    if hardware.accelerator not in ("nvidia", "amd"):
         yield Broken(
-            ("sovereign", "server", "engine"),
+            (*here, "engine"),
             f"expected llama_cpp with 'accelerator: {hardware.accelerator}', vllm needs a GPU",
+        )
+    if server.model == TRIAL_MODEL:
+        yield Broken(
+            (*here, "model"),
+            f"expected a folder of safetensors below /opt/ai/models with vllm, {TRIAL_MODEL}"
+            " is a GGUF file",
+        )
+    if server.file is not None:
+        yield Broken(
+            (*here, "file"), "expected none with vllm, which reads every safetensors file there"
+        )
+    if server.threads:
+        yield Broken((*here, "threads"), "expected 0 with vllm, which computes on the GPU")
+
+
+@RULES.reads("sovereign", "frameworks")
+def _stack(sovereign: Sovereign | None, frameworks: Frameworks | None) -> Iterator[Broken]:
+    if sovereign is None or frameworks is None:
+        return
+    server = sovereign.server
+    wanted = _PACKAGE[server.engine]
+    holding = [stack.name for stack in frameworks.stacks if stack.asks_for(wanted)]
+    if server.stack not in holding:
+        yield Broken(
+            ("sovereign", "server", "stack"),
+            f"expected a stack of frameworks that asks for {wanted}"
+            f" ({', '.join(holding) or 'none does'}), found {server.stack!a}",
         )
 
 

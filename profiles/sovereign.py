@@ -14,11 +14,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from profiles.frameworks import StackName
 from profiles.hardware import Section
 from profiles.words import HostName, Shape, Text, Whole, Yes
 
 ROUNDS_LEAST = 210_000
 """PBKDF2-HMAC-SHA512 rounds; OWASP's password storage guide, as of 2026-11-15."""
+
+TRIAL_MODEL = "hardpan-tiny-random"
+"""The model that the build itself makes: one GGUF file of random weights."""
 
 _HASH = re.compile(r"\$pbkdf2-sha512\$([1-9][0-9]{0,8})\$([A-Za-z0-9./]+)\$([A-Za-z0-9./]+)")
 _SALT_LEAST, _HASH_BYTES = 16, 64
@@ -104,19 +108,38 @@ class Server(Section):
     """The program that runs the model, and the model."""
 
     engine: Literal["llama_cpp", "vllm"] = "llama_cpp"
-    """``llama_cpp`` computes on the processor; ``vllm`` needs a GPU and is not built yet."""
+    """``llama_cpp`` computes on the processor, ``vllm`` on GPUs; no test of ours had a GPU."""
 
-    model: ModelName = "hardpan-tiny-random"
-    """Folder below /opt/ai/models. The default is made by the build; it proves serving, not wit."""
+    stack: StackName = "serving"
+    """The stack of ``frameworks`` that holds the engine; all services run on its Python."""
 
-    file: ModelFile = "model.gguf"
-    """The model's file in that folder (``llama_cpp``)."""
+    model: ModelName = TRIAL_MODEL
+    """Folder below /opt/ai/models. The default is made by the build, for ``llama_cpp``; it proves
+    serving, not wit."""
+
+    file: ModelFile | None = None
+    """The model's file in that folder, ``model.gguf`` if left out (``llama_cpp``); ``vllm`` reads
+    every safetensors file there."""
 
     context: Whole = Field(default=2048, ge=256, le=1_048_576)
     """Tokens a conversation may have, question and answer together."""
 
     threads: Whole = Field(default=0, ge=0, le=1024)
-    """Processor threads; 0 takes as many as the machine has."""
+    """Processor threads (``llama_cpp``); 0 takes as many as the machine has."""
+
+    gpus: Whole = Field(default=1, ge=1, le=16)
+    """GPUs of this host that share the model, tensor parallel (``vllm``)."""
+
+    @property
+    def folder(self) -> str:
+        """Where the model lies on the host."""
+        return f"/opt/ai/models/{self.model}"
+
+    @property
+    def weights(self) -> str:
+        """The file that tells which model it is: its own, or the list of digests of its many."""
+        name = "SHA256SUMS" if self.engine == "vllm" else self.file or "model.gguf"
+        return f"{self.folder}/{name}"
 
 
 class SiteCertificate(Section):

@@ -36,6 +36,8 @@ _FIPS_S = 600.0
 _SMOKE_S = 1200.0
 _PAIRED_S = 900.0
 _PROOF_S = 60.0
+_VLLM_ON = {"nvidia": "cuda", "amd": "rocm"}
+"""Accelerator -> what vLLM computes on there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +156,12 @@ def server_of(profile: Profile) -> Server | None:
     if section is None or "sovereign_stack" not in profile.layers:
         return None
     site = section.certificate
+    on_gpu = section.server.engine == "vllm"
     return Server(
         engine=section.server.engine,
+        backend=_VLLM_ON[profile.hardware.accelerator] if on_gpu else "cpu",
         model=section.server.model,
-        model_file=f"/opt/ai/models/{section.server.model}/{section.server.file}",
+        model_file=section.server.weights,
         cafile=site.certificate_file if site else "/etc/pki/hardpan/tls.crt",
         host=section.host_name if site else "localhost",
     )

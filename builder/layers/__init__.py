@@ -60,8 +60,6 @@ def check(profile: Profile) -> None:
     with found.of(STAGE):
         _check_built(profile)
     with found.of(STAGE):
-        sovereign_stack.check(profile)
-    with found.of(STAGE):
         packages.check(profile)
     found.raise_all()
 

@@ -17,13 +17,13 @@ from builder.layers import archive, model, tiny_llama
 from builder.layers.task import Task
 from builder.receipts import LayerReceipt
 from hardpan.errors import InputError
+from profiles.frameworks import HOME as STACKS
 from profiles.model import Profile
-from profiles.sovereign import Sovereign
+from profiles.sovereign import Server, Sovereign
 
 PORTS = {"llm": 8081, "kb": 8082, "login": 8083}
 """Where the services listen, on the loopback alone."""
 
-PYTHON = "/opt/ai/stacks/serving/bin/python3"
 _OURS = Path(__file__).parent / "sovereign"
 _HOME = "/usr/libexec/hardpan/sovereign"
 _PAGES = "/usr/share/hardpan/chat"
@@ -41,6 +41,13 @@ _RENDERED = {
     "nginx.conf": _SETTINGS,
     "headers.conf": _SETTINGS,
 }
+_GPU = {
+    "hardpan-gpu.service": _UNITS,
+    "hardpan-llm-gpu.conf": f"{_UNITS}/hardpan-llm.service.d",
+}
+"""With an engine that computes on a GPU."""
+
+_NAMED = {"llama_cpp": "llama.cpp", "vllm": "vLLM"}
 _PLACED = {
     "nginx.conf.d": "/etc/systemd/system/nginx.service.d/hardpan.conf",
     "hardpan-ai.sysusers": "/usr/lib/sysusers.d/hardpan-ai.conf",
@@ -68,21 +75,6 @@ def variables(profile: Profile, to: Path) -> dict[str, object]:
     }
 
 
-def check(profile: Profile) -> None:
-    """Pass if the stack can be built as the profile wants it.
-
-    Raises:
-        InputError: it cannot, not yet.
-    """
-    section = profile.sovereign if "sovereign_stack" in profile.layers else None
-    if section is not None and section.server.engine == "vllm":
-        raise InputError(
-            f"{profile.name}: sovereign.server.engine: vllm cannot be built yet, its service was"
-            " never run on a GPU",
-            hint="'hardpan render' shows what it will be; llama_cpp is built",
-        )
-
-
 def proxy_user(profile: Profile) -> str:
     """The user that the distribution's nginx runs as."""
     return _PROXY_USER.get(profile.release, "nginx")
@@ -94,14 +86,14 @@ def files(profile: Profile) -> Mapping[str, bytes]:
     Raises:
         InputError: the profile has no such section, or one that cannot be built.
     """
-    check(profile)
     section = profile.sovereign
     if section is None:
         raise InputError(f"{profile.name}: sovereign_stack needs a section 'sovereign:'")
     given = _given(profile, section)
     pages = {f"{_PAGES}/{p.name}": p.read_bytes() for p in sorted((_OURS / "pages").iterdir())}
     pages |= {f"{_PAGES}/outside/{name}": page for name, page in _outside(section).items()}
-    placed = {f"{folder}/{name}": _rendered(name, given) for name, folder in _RENDERED.items()}
+    rendered = _RENDERED | (_GPU if section.server.engine == "vllm" else {})
+    placed = {f"{folder}/{name}": _rendered(name, given) for name, folder in rendered.items()}
     placed |= {path: _rendered(name, given) for name, path in _PLACED.items()}
     placed |= {f"{_SETTINGS}/{name}.json": _json(told) for name, told in _told(section).items()}
     placed |= pages
@@ -124,10 +116,15 @@ def packed(profile: Profile) -> Mapping[str, bytes]:
     members = {f"files{path}": data for path, data in files(profile).items()}
     section = profile.sovereign
     assert section is not None  # noqa: S101 - files() refused it
-    models = [f"{_MODELS}/{model.NAME}", f"{_MODELS}/{section.server.model}"]
-    needs = [PYTHON, "/etc/hardpan/ai.env", models[0]]
-    if section.server.model != tiny_llama.NAME:
-        needs.append(f"{models[1]}/{section.server.file}")
+    server = section.server
+    models = [f"{_MODELS}/{model.NAME}", server.folder]
+    needs = [_python(server), "/etc/hardpan/ai.env", models[0]]
+    if server.model != tiny_llama.NAME:
+        needs.append(server.weights)
+    if server.engine == "vllm":
+        needs.append(f"{server.folder}/config.json")
+        if profile.hardware.accelerator == "nvidia":
+            needs.append("/usr/bin/nvidia-modprobe")
     members["install.sh"] = (_OURS / "system" / "install.sh").read_bytes()
     for name, lines in (("needs", needs), ("models", models), ("ports", PORTS.values())):
         members[name] = "".join(f"{line}\n" for line in lines).encode()
@@ -149,7 +146,9 @@ def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
     return {
         "home": _HOME,
         "pages": _PAGES,
-        "python": PYTHON,
+        "python": _python(section.server),
+        "engine": _NAMED[section.server.engine],
+        "accelerator": profile.hardware.accelerator,
         "nft": "/usr/sbin/nft",
         "host_name": section.host_name,
         "site_certificate": site is not None,
@@ -193,13 +192,23 @@ def _told(section: Sovereign) -> Mapping[str, object]:
             "document_most": 1024 * section.document_kib,
         },
         "serving": {
+            "engine": server.engine,
             "port": PORTS["llm"],
-            "model": f"{_MODELS}/{server.model}/{server.file}",
+            "folder": server.folder,
             "alias": server.model,
             "context": server.context,
-            "threads": server.threads,
-        },
+        }
+        | (
+            {"model": server.folder, "gpus": server.gpus}
+            if server.engine == "vllm"
+            else {"model": server.weights, "threads": server.threads}
+        ),
     }
+
+
+def _python(server: Server) -> str:
+    """The Python of the engine's stack, which all services run on."""
+    return f"/{STACKS}/{server.stack}/bin/python3"
 
 
 def _policy(**sources: str) -> str:

@@ -13,8 +13,9 @@ from array import array
 from collections.abc import Iterator, Mapping
 
 from hardpan.files import sha256_bytes
+from profiles.sovereign import TRIAL_MODEL
 
-NAME = "hardpan-tiny-random"
+NAME = TRIAL_MODEL
 FILE = "model.gguf"
 
 _WIDTH, _LAYERS, _HEADS, _HIDDEN, _CONTEXT = 64, 2, 4, 128, 2048

@@ -41,13 +41,16 @@ class Server:
     """The name it serves the model under."""
 
     model_file: str
-    """Where the target keeps it; its digest is taken there."""
+    """The file on the target whose digest names it: itself, or the list of its many files."""
 
     cafile: str
     """File on the target with the certificate that the proxy must show."""
 
     engine: str
     """What serves, e.g. ``llama_cpp``."""
+
+    backend: str = "cpu"
+    """What it computes on: ``cpu``, ``cuda`` or ``rocm``."""
 
     key_file: str = "/root/hardpan-access/api-key"
     """File on the target with an API key; each machine makes one at its first start."""
@@ -114,7 +117,7 @@ def judged(data: bytes, server: Server) -> Smoke:
         ("chat, pieces of text per second", "1/s", "higher", _rates(whole_ones)),
     )
     return Smoke(
-        backend="cpu",
+        backend=server.backend,
         framework=server.engine,
         model=server.model,
         model_sha256=model,

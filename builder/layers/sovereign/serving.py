@@ -1,22 +1,39 @@
-"""Runs llama.cpp's own server, and tells systemd whether it still answers.
+"""Runs the model server, llama.cpp's or vLLM's own, and tells systemd whether it still answers.
 
-Its web parts answer to /openapi.json even while the model works, so a long answer is
-not taken for a hang.
+Who may ask is the proxy's and the kernel's matter: neither server is given a key.
 """
 
+import os
 import runpy
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .digests import checked
 from .keeper import keep
 from .web import HOST
 
-_ASKED = "/openapi.json"
+Settings = Mapping[str, object]
+_CACHE = "/var/lib/ai/llm/cache"
 
 
-def arguments(settings: Mapping[str, object], processors: int) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A model server as a Python module."""
+
+    module: str
+    arguments: Callable[[Settings, int], list[str]]
+    """Its command line, from the settings and the number of processors."""
+
+    asked: str
+    """The path that answers 200 when it is well, even while the model works on an answer."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Set last: no file of variables can undo them."""
+
+
+def llama_cpp(settings: Settings, processors: int) -> list[str]:
     """The command line of ``llama_cpp.server``."""
     threads = str(settings["threads"] or processors)
     return [
@@ -34,13 +51,67 @@ def arguments(settings: Mapping[str, object], processors: int) -> list[str]:
     ]
 
 
-def serve(settings: Mapping[str, object], processors: int) -> None:
+def vllm(settings: Settings, _processors: int) -> list[str]:
+    """The command line of ``vllm serve``."""
+    return [
+        "vllm",
+        "serve",
+        str(settings["model"]),
+        *("--host", HOST),
+        *("--port", str(settings["port"])),
+        *("--served-model-name", str(settings["alias"])),
+        *("--max-model-len", str(settings["context"])),
+        *("--tensor-parallel-size", str(settings["gpus"])),
+        # No pickle is opened and no code runs that came with a model.
+        *("--load-format", "safetensors"),
+        "--no-trust-remote-code",
+        # Pictures come by address: the server would be sent to fetch from the host itself.
+        "--language-model-only",
+        # What people ask stays out of the journal; the proxy keeps the one access log.
+        "--no-enable-log-requests",
+        "--disable-uvicorn-access-log",
+        "--disable-fastapi-docs",
+    ]
+
+
+ENGINES: Mapping[str, Engine] = {
+    "llama_cpp": Engine(module="llama_cpp.server", arguments=llama_cpp, asked="/openapi.json"),
+    "vllm": Engine(
+        module="vllm.entrypoints.cli.main",
+        arguments=vllm,
+        asked="/health",
+        variables={
+            "DO_NOT_TRACK": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            # No extension that a package brings: vLLM's own would read adapters from folders.
+            "VLLM_PLUGINS": "",
+            # Its processes find each other on the loopback, and ask no address outside which is
+            # theirs; so do the libraries below.
+            "VLLM_HOST_IP": HOST,
+            "NCCL_SOCKET_IFNAME": "lo",
+            "GLOO_SOCKET_IFNAME": "lo",
+            # What it compiles is run again: in the server's own folder, where no other writes.
+            "VLLM_CACHE_ROOT": f"{_CACHE}/vllm",
+            "TORCHINDUCTOR_CACHE_DIR": f"{_CACHE}/inductor",
+            "TORCH_EXTENSIONS_DIR": f"{_CACHE}/ext",
+            "TRITON_CACHE_DIR": f"{_CACHE}/triton",
+            "NUMBA_CACHE_DIR": f"{_CACHE}/numba",
+        },
+    ),
+}
+
+
+def serve(settings: Settings, processors: int) -> None:
     """Serve until stopped.
 
     Raises:
-        ValueError: the model's file is not the one in its list of digests.
+        ValueError: a file of the model is not the one in its list of digests.
     """
-    checked(Path(str(settings["model"])).parent)
-    sys.argv = arguments(settings, processors)
-    keep(int(str(settings["port"])), _ASKED)
-    runpy.run_module("llama_cpp.server", run_name="__main__", alter_sys=True)
+    engine = ENGINES[str(settings["engine"])]
+    checked(Path(str(settings["folder"])))
+    os.environ.update(engine.variables)
+    sys.argv = engine.arguments(settings, processors)
+    keep(int(str(settings["port"])), engine.asked)
+    runpy.run_module(engine.module, run_name="__main__", alter_sys=True)

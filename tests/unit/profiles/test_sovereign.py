@@ -17,7 +17,7 @@ SLOW = f"$pbkdf2-sha512$210000${SALT}${HASH}"
 
 STACKS = """\
 frameworks:
-  stacks: [{name: serving, packages: [x], python: "3.13"}]
+  stacks: [{name: serving, packages: ["llama-cpp-python[server]"], python: "3.13"}]
 """
 SECTION = f"""\
 sovereign:
@@ -74,6 +74,12 @@ WRONG = [
     ("model: hardpan-tiny-random", "model: ../x", "the name of a folder below /opt/ai/models"),
     ("context: 2048", "context: 10", "expected 256 or more, found 10"),
     ("context: 2048", "engine: vllm", "expected llama_cpp with 'accelerator: cpu'"),
+    ("context: 2048", "gpus: 2", "server.gpus: expected 1 with llama_cpp, which has no GPU here"),
+    (
+        "context: 2048",
+        "stack: other",
+        "expected a stack of frameworks that asks for llama-cpp-python (serving), found 'other'",
+    ),
     ("context: 2048", "engine: ollama", "expected llama_cpp or vllm, found 'ollama'"),
     ("scopes: [chat, documents]", "scopes: []", "scopes: expected at least one entry"),
     ("ml_frameworks, sov", "ml_cpu, sov", "expected ml_frameworks before sovereign_stack"),
@@ -100,6 +106,53 @@ def test_a_wrong_value_is_named_with_its_place(
 
     with pytest.raises(InputError) as caught:
         load(profile_file(text.replace(was, now, 1)))
+
+    assert problem in str(caught.value)
+
+
+ON_A_GPU = """\
+extends: rocky9-stig-nvidia
+name: ours
+title: A model server on GPUs
+sovereign:
+  host_name: ai.example
+  server: {engine: vllm, stack: vllm, model: granite-4, context: 8192, gpus: 2}
+layers: [nvidia_driver, cuda, ml_frameworks, sovereign_stack, stig]
+"""
+
+
+def test_vllm_is_read_with_its_stack_and_its_gpus(profile_file: Write) -> None:
+    server = load(profile_file(ON_A_GPU)).sovereign.server
+
+    assert (server.engine, server.stack, server.gpus) == ("vllm", "vllm", 2)
+    assert server.folder == "/opt/ai/models/granite-4"
+    assert server.weights == "/opt/ai/models/granite-4/SHA256SUMS"
+
+
+WRONG_ON_A_GPU = [
+    ("stack: vllm, ", "", "asks for vllm (vllm), found 'serving'"),
+    ("stack: vllm", "stack: pytorch", "asks for vllm (vllm), found 'pytorch'"),
+    ("model: granite-4, ", "", "expected a folder of safetensors below /opt/ai/models with vllm"),
+    ("gpus: 2", "file: q4.gguf", "server.file: expected none with vllm, which reads every"),
+    ("gpus: 2", "threads: 4", "server.threads: expected 0 with vllm"),
+    ("gpus: 2", "gpus: 17", "expected 16 or less, found 17"),
+    ("gpus: 2", "gpus: 0", "expected 1 or more, found 0"),
+    (
+        "layers: [nvidia_driver, cuda, ml_frameworks, sovereign_stack",
+        "layers: [ml_frameworks, sovereign_stack, nvidia_driver, cuda",
+        "expected nvidia_driver before sovereign_stack: vllm needs the GPU's device nodes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), WRONG_ON_A_GPU)
+def test_what_vllm_cannot_be_is_refused(
+    profile_file: Write, was: str, now: str, problem: str
+) -> None:
+    assert was in ON_A_GPU
+
+    with pytest.raises(InputError) as caught:
+        load(profile_file(ON_A_GPU.replace(was, now, 1)))
 
     assert problem in str(caught.value)
 

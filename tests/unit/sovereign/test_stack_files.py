@@ -6,10 +6,8 @@ import struct
 
 import pytest
 
-from builder import layers
 from builder.layers import sovereign_stack, tiny_llama
-from builder.layers.sovereign.serving import arguments
-from hardpan.errors import InputError
+from builder.layers.sovereign.serving import llama_cpp
 from hardpan.files import sha256_bytes
 from profiles.model import Profile
 from profiles.sovereign import Sovereign
@@ -63,7 +61,7 @@ def test_all_services_listen_on_the_loopback_alone(profile: Profile) -> None:
     assert listening == ["listen 443 ssl default_server;"]
     assert set(re.findall(r"proxy_pass http://([0-9.]+):", proxy)) == {"127.0.0.1"}
     told = {"port": 8081, "model": "/m/x.gguf", "alias": "x", "context": 512, "threads": 0}
-    argv = arguments(told, 4)
+    argv = llama_cpp(told, 4)
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
     assert argv[argv.index("--n_threads") + 1] == "4"
     assert argv[argv.index("--interrupt_requests") + 1] == "false"
@@ -187,14 +185,6 @@ def test_a_sites_model_is_asked_for_and_none_is_made(profile: Profile, section: 
 
     assert not [p for p in sovereign_stack.files(theirs) if p.endswith(".gguf")]
     assert "/opt/ai/models/granite-4/q4.gguf" in sovereign_stack.packed(theirs)["needs"].decode()
-
-
-def test_vllm_is_refused_before_anything_is_built(profile: Profile, section: Sovereign) -> None:
-    changed = Sovereign.model_validate({**section.model_dump(), "server": {"engine": "vllm"}})
-    theirs = profile.model_copy(update={"sovereign": changed, "layers": ("sovereign_stack",)})
-
-    with pytest.raises(InputError, match="vllm cannot be built yet, its service was never run"):
-        layers.check(theirs)
 
 
 def test_the_trial_model_is_the_same_bytes_everywhere() -> None:

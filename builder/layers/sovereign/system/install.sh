@@ -11,7 +11,7 @@ for tool in nginx nft openssl systemd-sysusers; do
 done
 id "$proxy_user" > /dev/null 2>&1 || fail "the proxy's user $proxy_user does not exist"
 while read -r path; do
-    [ -e "$path" ] || fail "$path is not there: the layer ml_frameworks brings it, or the site"
+    [ -e "$path" ] || fail "$path is not there: a layer before this one brings it, or the site"
 done < needs
 while read -r folder; do
     [ ! -e "$folder/SHA256SUMS" ] || continue
