@@ -4,16 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from builder.media.entry import TIMEOUT_S, WARNING, installs, is_rescue, relabelled, with_arguments
 from hardpan.errors import InputError
 
 _KERNEL = ("linux", "linuxefi", "linux16")
-_SOURCES = ("inst.stage2", "inst.repo")
-_RESCUE = ("inst.rescue", "rescue", "emergency", "single")
-_RESCUE_TITLE = re.compile(r"rescue|memtest|local drive", re.IGNORECASE)
-_DROPPED = ("inst.ks", "ks", "rd.live.check", "quiet")
-_TIMEOUT_S = 5
-_WARNING = " (hardpan: unattended, ERASES DISKS)"
-
 # A word of GRUB's script: quoted parts and escapes belong to it, a stray quote too.
 _WORD = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+")
 _SETTING = re.compile(r"\bset\s+(?P<name>default|timeout|timeout_style)=(?:\"[^\"]*\"|[^\s;]*)")
@@ -49,14 +43,14 @@ def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | No
         lines = [_with_label(x, *relabel) for x in lines]
     if any(_ONE_LINER.search(x) for x in lines if not _is_comment(x)):
         raise InputError("the boot menu has an entry on one line, which is not understood")
-    installs = _install_entries(lines)
-    if not installs:
+    found = _install_entries(lines)
+    if not found:
         raise InputError("the boot menu has no install entry")
-    for entry in installs:
+    for entry in found:
         lines[entry.head] = _with_warning(lines[entry.head])
         for n in entry.kernels:
             lines[n] = _with_arguments(lines[n], arguments)
-    return "\n".join(_with_settings(lines, installs[0].place)) + "\n"
+    return "\n".join(_with_settings(lines, found[0].place)) + "\n"
 
 
 def names_kickstart(text: str, arguments: Sequence[str]) -> bool:
@@ -84,7 +78,7 @@ def _install_entries(lines: Sequence[str]) -> list[_Entry]:
     return [
         e
         for e in _entries(lines)
-        if any(_installs(lines[n]) for n in e.kernels) and not _RESCUE_TITLE.search(lines[e.head])
+        if any(installs(_words(lines[n])[1:]) for n in e.kernels) and not is_rescue(lines[e.head])
     ]
 
 
@@ -113,34 +107,27 @@ def _entries(lines: Sequence[str]) -> list[_Entry]:
     return found
 
 
-def _installs(line: str) -> bool:
-    names = {_name(w) for w in _words(line)[1:]}
-    return bool(names.intersection(_SOURCES)) and not names.intersection(_RESCUE)
-
-
 def _with_arguments(line: str, arguments: Sequence[str]) -> str:
     indent = line[: len(line) - len(line.lstrip())]
-    gone = {_name(a) for a in arguments}.union(_DROPPED)
-    kept = [w for w in _words(line) if _name(w) not in gone]
-    return indent + " ".join([*kept, *arguments])
+    return indent + " ".join(with_arguments(_words(line), arguments))
 
 
 def _with_warning(line: str) -> str:
     title = list(_WORD.finditer(line))[1]
     shown = title[0]
-    if _WARNING in shown:
+    if WARNING in shown:
         return line
     if shown[0] in "'\"" and shown[-1] == shown[0] and len(shown) > 1:
-        shown = f"{shown[:-1]}{_WARNING}{shown[-1]}"
+        shown = f"{shown[:-1]}{WARNING}{shown[-1]}"
     else:
-        shown += f"'{_WARNING}'"
+        shown += f"'{WARNING}'"
     return line[: title.start()] + shown + line[title.end() :]
 
 
 def _with_settings(lines: Sequence[str], default: str) -> list[str]:
     # In a script, an unquoted > would be no part of the value.
     shown = f'"{default}"' if ">" in default else default
-    values = {"default": shown, "timeout": str(_TIMEOUT_S), "timeout_style": "menu"}
+    values = {"default": shown, "timeout": str(TIMEOUT_S), "timeout_style": "menu"}
     seen: set[str] = set()
 
     def put(found: re.Match[str]) -> str:
@@ -168,26 +155,12 @@ def _relabelled(word: str, old: str, new: str, command: str) -> str:
     if command == "search" and word.strip("'\"") == old:
         return word.replace(old, new)
     if command in _KERNEL:
-        spellings = {old, _udev(old), _udev(old).replace("\\", "\\\\")}
-        known = "|".join(re.escape(s) for s in sorted(spellings))
-        return re.sub(rf"LABEL=(?:{known})(?=[:'\"]|$)", lambda _: f"LABEL={new}", word)
+        return relabelled(word, old, new)
     return word
-
-
-def _udev(label: str) -> str:
-    """``label`` as udev writes it in a device's name: odd characters in hex."""
-    plain = re.compile(r"[A-Za-z0-9#+\-.:=@_/]")
-    return "".join(
-        c if plain.match(c) else "".join(f"\\x{b:02x}" for b in c.encode()) for c in label
-    )
 
 
 def _words(line: str) -> list[str]:
     return _WORD.findall(line)
-
-
-def _name(word: str) -> str:
-    return word.strip("'\"").partition("=")[0]
 
 
 def _is_comment(line: str) -> bool:
