@@ -17,7 +17,7 @@ APT_PACKAGES := qemu-system-x86 qemu-utils ovmf xorriso mtools isomd5sum mmdebst
 	rpm squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-client \
 	openssh-server openssl jq shellcheck python3-venv dpkg-dev procps util-linux systemd-container \
 	iproute2 gpg gpg-agent cmake ninja-build g++ chromium softhsm2 opensc p11-kit-modules \
-	swtpm tpm2-tools libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core
+	swtpm tpm2-tools libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core isolinux syslinux-common
 DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build \
 	squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-clients \
 	openssh-server openssl jq ShellCheck python3.12 util-linux scap-security-guide systemd-container \

@@ -9,9 +9,12 @@ from hardpan.errors import InputError, ToolError
 from hardpan.process import run
 
 _TIMEOUT_S = 120
-_BOOT_IMAGE = re.compile(r"^El Torito boot img :\s+\d+\s+(BIOS|UEFI)\s+(.*)$", re.MULTILINE)
+_BOOT_IMAGE = re.compile(r"^El Torito boot img :\s+(\d+)\s+(BIOS|UEFI)\s+(.*)$", re.MULTILINE)
+_BOOT_PATH = re.compile(r"^El Torito img path :\s+(\d+)\s+(/.*)$", re.MULTILINE)
+_FILE_SIZE = re.compile(r"^File data lba:\s*\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*(\d+)\s*,", re.MULTILINE)
 _LOAD = re.compile(r"\s(\d+)\s+(\d+)$")
 _PARTITION = re.compile(r"^GPT start and size\s*:\s*\d+\s+(\d+)\s+(\d+)\s*$", re.MULTILINE)
+_SYSTEM_AREA = re.compile(r"^System area summary:\s*(.*?)\s*$", re.MULTILINE)
 _LABEL = re.compile(r"^Volume Id\s*:\s*(.*?)\s*$", re.MULTILINE)
 _DESCRIPTOR = 16 * 2048
 _BLOCK, _SECTOR = 2048, 512
@@ -25,11 +28,14 @@ class Facts:
     boot_records: tuple[str, ...]
     """``BIOS`` and ``UEFI`` in the catalogue's order."""
 
-    layout: str
-    """``el10`` (GRUB for BIOS, appended EFI partition) or ``el9`` (isolinux, efiboot.img)."""
+    system_area: str
+    """How it boots as a disk, in xorriso's words, e.g. ``MBR isohybrid cyl-align-on GPT``."""
+
+    efi_path: str
+    """Where the EFI image lies in ISO 9660 (EL9); empty where it is appended (EL10)."""
 
     efi_offset: int
-    """Where the appended EFI image starts, in bytes."""
+    """Where the EFI image starts, in bytes."""
 
     efi_size: int
     """Its size in bytes."""
@@ -53,19 +59,23 @@ def facts(iso: Path) -> Facts:
         raise InputError(f"{iso}: xorriso cannot read it; is the download complete?") from e
     records = _BOOT_IMAGE.findall(report)
     label = _LABEL.search(report)
-    uefi = [rest for kind, rest in records if kind == "UEFI"]
+    uefi = [(n, rest) for n, kind, rest in records if kind == "UEFI"]
     if label is None or not uefi:
         raise InputError(f"{iso}: expected an install ISO that boots by UEFI, found none")
-    load = _LOAD.search(uefi[0])
+    uefi_at, told = uefi[0]
+    load = _LOAD.search(told)
     if load is None:
         raise InputError(f"{iso}: the UEFI boot record tells no place")
     start = int(load[2]) * _BLOCK
+    paths = dict(_BOOT_PATH.findall(report))
+    path = paths.get(uefi_at, "")
     return Facts(
         volume_id=label[1],
-        boot_records=tuple(kind for kind, _ in records),
-        layout="el9" if exists(iso, "/isolinux/isolinux.cfg") else "el10",
+        boot_records=tuple(kind for _, kind, _ in records),
+        system_area="".join(_SYSTEM_AREA.findall(report)),
+        efi_path=path,
         efi_offset=start,
-        efi_size=_efi_size(report, start, int(load[1]) * _SECTOR),
+        efi_size=_file_size(iso, path) or _efi_size(report, start, int(load[1]) * _SECTOR),
     )
 
 
@@ -115,6 +125,15 @@ def check_whole(iso: Path) -> None:
             f"{iso}: expected {least} bytes, found {size}: the ISO is truncated",
             hint="download it again",
         )
+
+
+def _file_size(iso: Path, path: str) -> int:
+    """Size of a file in the ISO, in bytes; 0 without a path."""
+    if not path:
+        return 0
+    argv: list[str | Path] = ["xorriso", "-indev", iso, "-find", path, "-exec", "report_lba", "--"]
+    found = _FILE_SIZE.search(run(argv, timeout_s=_TIMEOUT_S).stdout)
+    return int(found[1]) if found else 0
 
 
 def _efi_size(report: str, start: int, loaded: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.media.grubcfg import edited, names_kickstart
+from builder.media import grubcfg, isolinuxcfg
 from builder.media.inspect import Facts, exists, extract, facts
 from builder.receipts import Iso, Media
 from hardpan.errors import InputError, ToolError
@@ -20,7 +20,10 @@ from hardpan.events import Emit, Note
 from hardpan.files import atomic_path, need_free, sha256_bytes, sha256_file
 from hardpan.process import run
 
-MENUS = ("/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
+_ISOLINUX = "/isolinux/isolinux.cfg"
+MENUS = (_ISOLINUX, "/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
+"""EL9 has the first for BIOS, EL10 the second; by UEFI both have the third."""
+
 _KICKSTART = "/ks.cfg"
 _IN_FAT = "::/EFI/BOOT/grub.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
@@ -47,14 +50,13 @@ def remaster(
     unless ``volume_id`` gives another.
 
     Raises:
-        InputError: the media's boot layout is not supported, or its boot menu is
-            not understood, or the label has blanks or is too long.
+        InputError: the media's boot menu is not understood, or the label has blanks
+            or is too long.
         ToolError: xorriso, mtools or isomd5sum is missing or fails, or the
             result does not read back as it was meant.
         ResourceError: not enough disk space.
     """
     known = facts(media.path)
-    check_layout(known.layout, str(media.path))
     label = _label(known, volume_id, arguments)
     need_free(out.parent, need_mib(media.size), what="the remastered ISO")
     menu = _Menu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
@@ -64,7 +66,7 @@ def remaster(
         (room / "ks.cfg").write_text(kickstart_text, "utf-8")
         (room / "ks.cfg").chmod(0o600 if secret else 0o644)
         emit(Note(stage=_STAGE, text=f"writing {out.name}"))
-        _write(media.path, temp, changed, room, label)
+        _write(media.path, temp, changed, room, known, label)
         # Last of all: whatever is written after it makes the media check fail.
         run(["implantisomd5", "--force", temp], timeout_s=_TIMEOUT_S)
         _check(temp, known, kickstart_text, menu, room)
@@ -78,19 +80,6 @@ def remaster(
         media_sha256=media.sha256,
         secret=secret,
     )
-
-
-def check_layout(layout: str, what: str) -> None:
-    """Pass if media of this layout can be remastered.
-
-    Raises:
-        InputError: it cannot.
-    """
-    if layout != "el10":
-        raise InputError(
-            f"{what}: its BIOS boot menu is isolinux (EL9's layout), which is not supported",
-            hint="only EL10's and the lab media's layout can be remastered so far",
-        )
 
 
 def need_mib(size: int) -> int:
@@ -119,9 +108,15 @@ class _Menu:
     old_label: str
     label: str
 
-    def edited(self, text: str) -> str:
-        """The menu ``text`` as it must be."""
-        return edited(text, self.arguments, relabel=(self.old_label, self.label))
+    def edited(self, name: str, text: str) -> str:
+        """The menu ``text`` of the file ``name`` as it must be."""
+        made = isolinuxcfg.edited if name == _ISOLINUX else grubcfg.edited
+        return made(text, self.arguments, relabel=(self.old_label, self.label))
+
+    def is_in(self, name: str, text: str) -> bool:
+        """Whether the menu ``text`` of the file ``name`` says it."""
+        reads = isolinuxcfg.names_kickstart if name == _ISOLINUX else grubcfg.names_kickstart
+        return reads(text, self.arguments)
 
 
 def _changed_files(iso: Path, known: Facts, room: Path, menu: _Menu) -> dict[str, Path]:
@@ -131,14 +126,14 @@ def _changed_files(iso: Path, known: Facts, room: Path, menu: _Menu) -> dict[str
         if exists(iso, name):
             changed[name] = room / name.strip("/").replace("/", "_")
     if not changed:
-        raise InputError(f"{iso}: expected a GRUB menu at {' or '.join(MENUS)}, found none")
+        raise InputError(f"{iso}: expected a boot menu at {' or '.join(MENUS)}, found none")
     extract(iso, changed)
-    for copy in changed.values():
-        copy.write_text(menu.edited(copy.read_text("utf-8")), "utf-8")
+    for name, copy in changed.items():
+        copy.write_text(menu.edited(name, copy.read_text("utf-8")), "utf-8")
     fat = _fat_image(iso, known, room / "efi.img")
     inside = room / "fat_grub.cfg"
     run(["mcopy", "-n", "-i", fat, _IN_FAT, inside], timeout_s=60)
-    inside.write_text(menu.edited(inside.read_text("utf-8")), "utf-8")
+    inside.write_text(menu.edited(_IN_FAT, inside.read_text("utf-8")), "utf-8")
     # Without -m, mtools stamps the present time into the directory entry.
     os.utime(inside, (_EPOCH_S, _EPOCH_S))
     run(["mcopy", "-o", "-m", "-i", fat, inside, _IN_FAT], timeout_s=60, env={"TZ": "UTC"})
@@ -152,12 +147,17 @@ def _fat_image(iso: Path, known: Facts, to: Path) -> Path:
     return to
 
 
-def _write(source: Path, to: Path, changed: dict[str, Path], room: Path, label: str) -> None:
+def _write(
+    source: Path, to: Path, changed: dict[str, Path], room: Path, known: Facts, label: str
+) -> None:
     argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", to, "-volid", label]
     # Keeps the BIOS and UEFI boot records of the original; without it the copy
     # mounts fine and boots nowhere.
     argv += ["-boot_image", "any", "replay"]
-    argv += ["-append_partition", "2", _ESP_TYPE, room / "efi.img"]
+    if known.efi_path:
+        argv += ["-update", room / "efi.img", known.efi_path]
+    else:
+        argv += ["-append_partition", "2", _ESP_TYPE, room / "efi.img"]
     for inside, copy in changed.items():
         argv += ["-update", copy, inside]
     argv += ["-map", room / "ks.cfg", _KICKSTART]
@@ -174,17 +174,22 @@ def _check(iso: Path, known: Facts, kickstart_text: str, menu: _Menu, room: Path
     extract(iso, {**back, _KICKSTART: room / "back.ks"})
     fat = _fat_image(iso, after, room / "back.img")
     run(["mcopy", "-n", "-i", fat, _IN_FAT, room / "back.fat"], timeout_s=60)
-    menus = [p.read_text("utf-8") for p in (*back.values(), room / "back.fat")]
+    copies = {**back, _IN_FAT: room / "back.fat"}
+    menus = {name: copy.read_text("utf-8") for name, copy in copies.items()}
     wrong = [
-        text
-        for text, bad in (
-            ("its boot records changed", after.boot_records != known.boot_records),
+        said
+        for said, bad in (
+            ("its boot records changed", _boots(after) != _boots(known)),
             ("its volume label is wrong", after.volume_id != menu.label),
             ("the kickstart differs", (room / "back.ks").read_text("utf-8") != kickstart_text),
-            ("a boot menu lacks it", not all(names_kickstart(m, menu.arguments) for m in menus)),
+            ("a boot menu lacks it", not all(menu.is_in(n, text) for n, text in menus.items())),
         )
         if bad
     ]
     if wrong:
         raise ToolError(["xorriso"], f"wrote an ISO that is not as meant: {'; '.join(wrong)}")
     run(["checkisomd5", iso], timeout_s=_TIMEOUT_S)
+
+
+def _boots(iso: Facts) -> tuple[object, ...]:
+    return iso.boot_records, iso.system_area, iso.efi_path

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,9 +42,6 @@ class Entry(BaseModel):
     where: str = ""
     """Where a person finds it."""
 
-    layout: Literal["", "el9", "el10"] = ""
-    """How it boots, where that is known before the ISO is there."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -58,7 +55,6 @@ class Offer:
     """Bytes."""
 
     volume_id: str = ""
-    layout: str = ""
     sha256: Sha256 | None = None
     """What it was when it was built; None where nobody can tell without digesting it."""
 
@@ -138,7 +134,6 @@ def _given(name: str, entry: Entry, file: Path | None) -> Offer:
         path=file,
         size=file.stat().st_size,
         volume_id=known.volume_id,
-        layout=known.layout,
     )
 
 

@@ -15,7 +15,7 @@ from builder import pipeline as building
 from builder.layers.rehearsal import rehearse
 from builder.machine import firmware
 from builder.machine.probe import Acceleration, acceleration
-from builder.media import remaster, sources
+from builder.media import sources
 from builder.media.sources import Offer
 from builder.receipts import Access
 from hardpan.errors import InputError, ResourceError, UsageError, raise_all
@@ -141,11 +141,6 @@ def _media(seen: Seen, found: Problems) -> Seen:
     offer = None
     with found.of("media"):
         offer = sources.look(name, file=asked.media, cache=asked.cache)
-    with found.of("media"):
-        entry = sources.listed(name)
-        layout = entry.layout if offer is None else offer.layout
-        if layout:  # media that is built here has the right one
-            remaster.check_layout(layout, entry.title if offer is None else str(offer.path))
     return replace(seen, media=offer)
 
 
