@@ -399,7 +399,7 @@ def test_a_file_that_is_no_evidence_is_refused(lab: Lab, tmp_path: Path) -> None
 
 def test_truncated_evidence_is_refused(lab: Lab, tmp_path: Path) -> None:
     whole = lab.good.read_bytes()
-    for length in range(0, len(whole), 97):
+    for length in range(0, len(whole), 397):
         (tmp_path / "x").write_bytes(whole[:length])
         with pytest.raises(RefusedError):
             lab.verify(tmp_path / "x")
@@ -410,7 +410,8 @@ def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(lab: Lab, tmp_pat
     trust = lab.trust()
     good = lab.files()
     accepted = 0
-    for at in range(0, len(whole), 7):
+    # The directory is at the end; what lies before it is mostly deflated bytes, all alike.
+    for at in (*range(0, len(whole), 61), *range(len(whole) - 4000, len(whole), 7)):
         (tmp_path / "x").write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         try:
             verify(tmp_path / "x", trust, now=NOW)
