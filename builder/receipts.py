@@ -86,6 +86,9 @@ class Guest:
     boot_s: float
     """Seconds from power-on to the first SSH banner."""
 
+    proxy: str = ""
+    """What dnf on it gets packages through; nothing where it needs no proxy, or reaches nobody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:

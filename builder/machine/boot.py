@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.machine.probe import Acceleration
-from builder.machine.qemu import Machine, Spec, create_disk, free_port, running
+from builder.machine.qemu import PROXY, Machine, Spec, create_disk, free_port, running
 from builder.receipts import Access, Guest
 from hardpan import clock
 from hardpan.errors import ToolError
@@ -55,6 +55,7 @@ def booted(
                 host_keys=keys,
                 accelerator=acceleration.kind,
                 boot_s=boot_s,
+                proxy=PROXY if used.reaches else "",
             )
             if not overlay:  # what is thrown away need not be in order
                 machine.power_off(timeout_s=_OFF_S * acceleration.patience)

@@ -1,18 +1,22 @@
 """One QEMU, supervised: started, watched, powered off, and never left behind."""
 
 import contextlib
+import json
 import os
+import shlex
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from builder.machine import firmware, qmp
+from builder.machine import firmware, qmp, tunnel
 from builder.machine.console import Console
 from builder.machine.firmware import escaped
 from builder.machine.probe import QEMU, Acceleration
+from builder.machine.tunnel import Endpoint
 from hardpan import clock
 from hardpan.errors import ToolError
 from hardpan.process import Process, run, spawn
@@ -20,6 +24,10 @@ from hardpan.process import Process, run, spawn
 PORT = "org.hardpan.install.0"
 """Name of the virtio-serial port that an install's outcome arrives on."""
 
+PROXY = "http://10.0.2.100:3128"
+"""What a guest that may reach something finds ``tunnel`` at."""
+
+_LIST = "reaches.json"
 _READ_BYTES = 1 << 20
 _LOG_MOST_BYTES = 64 << 20
 
@@ -43,6 +51,9 @@ class Spec:
 
     ssh_port: int = 0
     """Port on 127.0.0.1 that reaches the guest's port 22; 0 for none."""
+
+    reaches: tuple[Endpoint, ...] = ()
+    """All that the guest can reach, by its proxy; with nothing it has none."""
 
 
 class Machine:
@@ -149,6 +160,9 @@ def running(spec: Spec, acceleration: Acceleration, *, log: Path) -> Iterator[Ma
     with tempfile.TemporaryDirectory(prefix="hardpan-vm-") as name:
         room = Path(name)
         (room / "port").touch()
+        if spec.reaches:
+            (room / _LIST).touch(mode=0o600)
+            (room / _LIST).write_text(json.dumps(spec.reaches), "utf-8")
         said = room / "qemu.log"
         argv = [*_argv(spec, acceleration, room, log), *_firmware(spec, room)]
         with spawn(argv, log=said) as process:
@@ -213,12 +227,21 @@ def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list
         *("-drive", f"{disk},cache=unsafe,discard=unmap"),
         *("-device", f"virtio-blk-pci,drive=disk,bootindex={_index(spec, 'disk')}"),
     ]
-    # NOTE: restrict=on: the guest reaches nobody, the forward alone reaches it.
+    argv += ["-netdev", _network(spec, room), "-device", "virtio-net-pci,netdev=net,romfile="]
+    return argv + _cdrom(spec)
+
+
+def _network(spec: Spec, room: Path) -> str:
+    # NOTE: restrict=on: the guest reaches nobody, and is reached by nobody, but for the forwards.
     net = "user,id=net,restrict=on"
     if spec.ssh_port:
         net += f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22"
-    argv += ["-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="]
-    return argv + _cdrom(spec)
+    if spec.reaches:
+        # Split into words as a shell would, and started once for each connection.
+        program = [sys.executable, "-ISB", str(Path(tunnel.__file__)), str(room / _LIST)]
+        at = PROXY.removeprefix("http://")
+        net += f",guestfwd=tcp:{at}-cmd:{shlex.join(program).replace(',', ',,')}"
+    return net
 
 
 def _index(spec: Spec, name: str) -> int:

@@ -1,12 +1,15 @@
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from builder.machine import firmware, qemu
+from builder.machine import firmware, qemu, tunnel
 from builder.machine.probe import Acceleration
 from builder.machine.qemu import Spec
+from builder.machine.tunnel import Endpoint
 
 TCG = Acceleration(kind="tcg", reason="")
 
@@ -92,6 +95,22 @@ def test_the_guest_reaches_nobody_and_only_this_machine_reaches_it(tmp_path: Pat
     argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
 
     assert "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in argv
+
+
+def test_a_guest_that_may_reach_something_gets_a_proxy_and_no_other_way(tmp_path: Path) -> None:
+    room = tmp_path / "a,b 'c"
+    reaches = (Endpoint("https", "mirror.example", 443),)
+    spec = Spec(disk=room / "d", vcpus=1, memory_mib=64, firmware="bios", reaches=reaches)
+
+    argv = qemu._argv(spec, TCG, room, room / "log")
+
+    (net,) = [x for x in argv if x.startswith("user,")]
+    head, _, program = net.partition("-cmd:")
+    assert head == "user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:3128"
+    assert "," not in program.replace(",,", "")
+    # libslirp splits it as a shell would.
+    words = shlex.split(program.replace(",,", ","))
+    assert words == [sys.executable, "-ISB", tunnel.__file__, f"{room}/reaches.json"]
 
 
 @pytest.mark.parametrize(

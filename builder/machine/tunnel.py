@@ -1,0 +1,244 @@
+"""A build guest's one way out: a proxy for the addresses on a list, and for no other.
+
+    tunnel.py LIST.json
+
+QEMU starts it for every connection that the guest makes to ``qemu.PROXY``; the connection
+is its stdin and stdout. It runs by its path and needs nothing but Python's own library.
+Whoever is at the other end is hostile: what is read is bounded, what is refused is told
+in one line, and neither is written down.
+"""
+
+import contextlib
+import fcntl
+import ipaddress
+import json
+import os
+import re
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from urllib.parse import urlsplit
+
+MOST = 16
+"""Connections at one time; dnf makes three, and each one is a process."""
+
+HEAD_MOST = 16 << 10
+_HEAD_S = 20.0
+_CONNECT_S = 30.0
+_IDLE_S = 120.0
+_LINGER_S = 2.0
+_CHUNK = 64 << 10
+_SHOWN_MOST = 100
+
+_HOST = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,252})"
+_CONNECT = re.compile(rf"CONNECT {_HOST}:(?P<port>[0-9]{{1,5}}) HTTP/1\.[01]", re.ASCII)
+_GET = re.compile(
+    rf"(?P<method>GET|HEAD) http://{_HOST}(?::(?P<port>[0-9]{{1,5}}))?"
+    r"(?P<path>/[\x21-\x7e]*)? HTTP/1\.[01]",
+    re.ASCII,
+)
+_FIELD = re.compile(r"(?P<name>[A-Za-z0-9-]{1,64}):[\t\x20-\x7e]*", re.ASCII)
+_KEPT = ("accept", "cache-control", "if-modified-since", "if-none-match", "range", "user-agent")
+"""Fields that go on to the server: none of them can name another host or begin a body."""
+
+_SAID = {400: "Bad Request", 403: "Forbidden", 502: "Bad Gateway", 503: "Service Unavailable"}
+_PORTS = {"http": 80, "https": 443}
+
+
+class Endpoint(NamedTuple):
+    """What may be reached: by ``https`` through CONNECT, by ``http`` through GET and HEAD."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As an address, without the port where it is the usual one."""
+        usual = self.port == _PORTS.get(self.scheme)
+        return f"{self.scheme}://{self.host}" + ("" if usual else f":{self.port}")
+
+
+class Request(NamedTuple):
+    """What a guest asked for."""
+
+    to: Endpoint
+    head: bytes
+    """What the server is sent; empty for CONNECT, where the guest itself speaks to it."""
+
+
+class RefusedError(Exception):
+    """An answer that is no; the guest is told why in one line."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+    def answer(self) -> bytes:
+        """The answer."""
+        text = f"hardpan: {self}\n"
+        return (
+            f"HTTP/1.1 {self.status} {_SAID[self.status]}\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}"
+        ).encode("ascii")
+
+
+def endpoint(url: str) -> Endpoint:
+    """What has to be reached for an http or https address."""
+    told = urlsplit(url)
+    return Endpoint(told.scheme, str(told.hostname), told.port or _PORTS[told.scheme])
+
+
+def asked(head: bytes, allowed: Collection[Endpoint]) -> Request:
+    """What a request's head, without its empty line, asks for.
+
+    Raises:
+        RefusedError: it is not on the list, or nothing that dnf would ask.
+    """
+    first, *fields = head.decode("latin-1").split("\r\n")
+    found = [_FIELD.fullmatch(line) for line in fields]
+    if not all(found):
+        raise RefusedError(400, "expected header fields of plain characters")
+    if told := _CONNECT.fullmatch(first):
+        to = Endpoint("https", told["host"].lower(), int(told["port"]))
+        return Request(_listed(to, allowed), b"")
+    told = _GET.fullmatch(first)
+    if told is None:
+        what = ascii(first[:_SHOWN_MOST])
+        raise RefusedError(400, f"expected CONNECT host:port or GET http://host/..., found {what}")
+    to = _listed(Endpoint("http", told["host"].lower(), int(told["port"] or 80)), allowed)
+    lines = [f"{told['method']} {told['path'] or '/'} HTTP/1.1", f"Host: {_authority(to)}"]
+    lines += [one[0] for one in found if one and one["name"].lower() in _KEPT]
+    return Request(to, "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii"))
+
+
+def may_be(address: str, host: str) -> bool:
+    """Whether ``host`` may mean ``address``: a name that leads to this machine is no mirror.
+
+    Whoever wants the build machine itself puts its address, or localhost, on the list.
+    """
+    if host in (address, "localhost"):
+        return True
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast)
+
+
+def serve(guest: socket.socket, listed: Path) -> None:
+    """Answer one connection, to its end; ``listed`` is the file with the list."""
+    allowed = [Endpoint(*one) for one in json.loads(listed.read_text("utf-8"))]
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(_slot(listed))
+            head, rest = _head(guest)
+            request = asked(head, allowed)
+            server = held.enter_context(_connected(request.to))
+        except RefusedError as e:
+            guest.settimeout(_LINGER_S)
+            guest.sendall(e.answer())
+            _linger(guest)
+            return
+        for one in (guest, server):
+            one.settimeout(_IDLE_S)
+        if request.head:
+            server.sendall(request.head)
+        else:
+            guest.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            server.sendall(rest)
+        _relay(guest, server, both=not request.head)
+
+
+def _listed(to: Endpoint, allowed: Collection[Endpoint]) -> Endpoint:
+    if to not in allowed:
+        raise RefusedError(403, f"{to} is not an address of the profile's repositories")
+    return to
+
+
+def _authority(to: Endpoint) -> str:
+    return to.host if to.port == _PORTS[to.scheme] else f"{to.host}:{to.port}"
+
+
+def _slot(listed: Path) -> BinaryIO:
+    """One of ``MOST`` locks, held for as long as the file is open: a byte's of the list each."""
+    file = listed.open("r+b")
+    for n in range(MOST):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, n)
+            return file
+    file.close()
+    raise RefusedError(503, f"{MOST} connections are open already")
+
+
+def _head(guest: socket.socket) -> tuple[bytes, bytes]:
+    """A request's head and what came behind it, within bytes and seconds."""
+    end, data = time.monotonic() + _HEAD_S, b""
+    while b"\r\n\r\n" not in data:
+        guest.settimeout(max(0.01, end - time.monotonic()))
+        try:
+            more = guest.recv(HEAD_MOST + 1 - len(data))
+        except TimeoutError:
+            more = b""
+        if not more:
+            raise RefusedError(400, f"expected a whole request within {_HEAD_S:g} s")
+        data += more
+        if len(data) > HEAD_MOST:
+            raise RefusedError(400, f"expected a request of at most {HEAD_MOST} bytes")
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def _connected(to: Endpoint) -> socket.socket:
+    why = "has no address that a repository may have"
+    try:
+        found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise RefusedError(502, f"{to} is not known by name to the build machine") from None
+    for address in dict.fromkeys(str(one[4][0]) for one in found):
+        if not may_be(address, to.host):
+            continue
+        try:
+            return socket.create_connection((address, to.port), timeout=_CONNECT_S)
+        except OSError:
+            why = "does not answer the build machine"
+    raise RefusedError(502, f"{to} {why}")
+
+
+def _relay(guest: socket.socket, server: socket.socket, *, both: bool) -> None:
+    """Carry bytes until either side ends or neither says anything for a while.
+
+    Without ``both`` what else the guest says is dropped: one connection is one request.
+    """
+    with selectors.DefaultSelector() as ready:
+        ready.register(guest, selectors.EVENT_READ, (guest, server if both else None))
+        ready.register(server, selectors.EVENT_READ, (server, guest))
+        while found := ready.select(_IDLE_S):
+            for key, _ in found:
+                source, to = key.data
+                data = source.recv(_CHUNK)
+                if not data:
+                    return
+                if to is not None:
+                    to.sendall(data)
+
+
+def _linger(guest: socket.socket) -> None:
+    """Let the guest read the answer: a connection that is closed on unread bytes is reset."""
+    guest.shutdown(socket.SHUT_WR)
+    end = time.monotonic() + _LINGER_S
+    while time.monotonic() < end and guest.recv(_CHUNK):
+        pass
+
+
+def main() -> None:
+    """Serve the connection that is stdin; see above."""
+    # What Python would say of an error is not for the guest, which has stderr, too.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    with socket.socket(fileno=os.dup(0)) as guest, contextlib.suppress(OSError):
+        serve(guest, Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

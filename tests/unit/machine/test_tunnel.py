@@ -1,0 +1,146 @@
+"""What the way out of a build's guest takes for a request, and what it refuses."""
+
+import pytest
+
+from builder.machine.tunnel import Endpoint, RefusedError, asked, endpoint, may_be
+
+HTTPS = Endpoint("https", "mirror.example", 443)
+HTTP = Endpoint("http", "mirror.example", 80)
+ODD = Endpoint("http", "10.1.2.3", 8080)
+LISTED = (HTTPS, HTTP, ODD)
+CLOSED = "Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://mirror.example/rocky/", HTTPS),
+        ("http://mirror.example/", HTTP),
+        ("http://10.1.2.3:8080/x/", ODD),
+        ("https://mirror.example:8443/", Endpoint("https", "mirror.example", 8443)),
+    ],
+)
+def test_an_address_of_a_repository_is_one_scheme_host_and_port(
+    url: str, expected: Endpoint
+) -> None:
+    assert endpoint(url) == expected
+    assert url.startswith(str(expected))
+
+
+@pytest.mark.parametrize(
+    ("head", "to", "sent"),
+    [
+        ("CONNECT mirror.example:443 HTTP/1.1\r\nHost: mirror.example:443", HTTPS, ""),
+        ("CONNECT Mirror.Example:443 HTTP/1.0", HTTPS, ""),
+        (
+            "GET http://mirror.example HTTP/1.1",
+            HTTP,
+            "GET / HTTP/1.1\r\nHost: mirror.example\r\n" + CLOSED,
+        ),
+        (
+            "HEAD http://10.1.2.3:8080/a%20b?c HTTP/1.1\r\nRange: bytes=5-",
+            ODD,
+            "HEAD /a%20b?c HTTP/1.1\r\nHost: 10.1.2.3:8080\r\nRange: bytes=5-\r\n" + CLOSED,
+        ),
+    ],
+)
+def test_what_is_on_the_list_is_asked_for(head: str, to: Endpoint, sent: str) -> None:
+    request = asked(head.encode(), LISTED)
+
+    assert request.to == to
+    assert request.head.decode() == sent
+
+
+def test_no_field_of_the_guest_names_another_host_or_begins_a_body() -> None:
+    fields = "Host: inside.example\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+    fields += "Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\nUpgrade: h2c\r\n"
+    fields += "X-Forwarded-Host: inside.example\r\nUser-Agent: libdnf"
+
+    sent = asked(f"GET http://mirror.example/x HTTP/1.1\r\n{fields}".encode(), LISTED).head
+
+    assert sent.decode().split("\r\n") == [
+        *("GET /x HTTP/1.1", "Host: mirror.example", "User-Agent: libdnf", "Connection: close"),
+        *("", ""),
+    ]
+
+
+NOT_LISTED = "is not an address of the profile's repositories"
+NO_REQUEST = "expected CONNECT host:port or GET http://host/..., found '"
+NO_FIELDS = "expected header fields of plain characters"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "why"),
+    [
+        ("CONNECT other.example:443 HTTP/1.1", 403, f"https://other.example {NOT_LISTED}"),
+        ("CONNECT mirror.example:22 HTTP/1.1", 403, f"https://mirror.example:22 {NOT_LISTED}"),
+        # What is listed for http is not listed for TLS, nor the other way.
+        ("CONNECT mirror.example:80 HTTP/1.1", 403, f"https://mirror.example:80 {NOT_LISTED}"),
+        ("CONNECT 10.1.2.3:8080 HTTP/1.1", 403, f"https://10.1.2.3:8080 {NOT_LISTED}"),
+        ("GET http://mirror.example:443/ HTTP/1.1", 403, f"http://mirror.example:443 {NOT_LISTED}"),
+        ("GET http://127.0.0.1/ HTTP/1.1", 403, f"http://127.0.0.1 {NOT_LISTED}"),
+        ("CONNECT mirror.example.:443 HTTP/1.1", 403, f"https://mirror.example. {NOT_LISTED}"),
+        ("CONNECT evil.mirror.example:443 HTTP/1.1", 403, NOT_LISTED),
+        ("CONNECT mirror.example:99999 HTTP/1.1", 403, NOT_LISTED),
+        ("CONNECT mirror.example HTTP/1.1", 400, NO_REQUEST),
+        ("CONNECT mirror.example:443 HTTP/2", 400, NO_REQUEST),
+        ("CONNECT mirror.example:443@other.example:443 HTTP/1.1", 400, NO_REQUEST),
+        ("CONNECT [::1]:443 HTTP/1.1", 400, NO_REQUEST),
+        ("GET http://mirror.example@other.example/ HTTP/1.1", 400, NO_REQUEST),
+        ("GET http://mirror.example/a b HTTP/1.1", 400, NO_REQUEST),
+        ("GET https://mirror.example/ HTTP/1.1", 400, NO_REQUEST),
+        ("GET / HTTP/1.1", 400, NO_REQUEST),
+        ("POST http://mirror.example/ HTTP/1.1", 400, NO_REQUEST),
+        ("OPTIONS * HTTP/1.1", 400, NO_REQUEST),
+        ("", 400, NO_REQUEST),
+        ("\x16\x03\x01\x02\x00\x01", 400, NO_REQUEST + r"\x16\x03"),
+        ("GET http://mirror.example/ HTTP/1.1\nHost: other.example", 400, NO_REQUEST),
+        ("GET http://mirror.example/ HTTP/1.1\r\nRange: x\nHost: y", 400, NO_FIELDS),
+        ("GET http://mirror.example/ HTTP/1.1\r\n folded: x", 400, NO_FIELDS),
+        ("CONNECT mirror.example:443 HTTP/1.1\r\nno colon", 400, NO_FIELDS),
+        ("CONNECT mirror.example:443 HTTP/1.1\r\nHost: \xe9", 400, NO_FIELDS),
+    ],
+)
+def test_everything_else_is_refused_by_name(head: str, status: int, why: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        asked(head.encode("latin-1"), LISTED)
+
+    assert caught.value.status == status
+    assert why in str(caught.value)
+
+
+def test_a_refusal_is_one_line_of_plain_text_however_long_the_request() -> None:
+    with pytest.raises(RefusedError) as caught:
+        asked(b"\x1b[31m\xff" * 4000, LISTED)
+
+    head, _, text = caught.value.answer().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert f"Content-Length: {len(text)}".encode() in head
+    assert text.count(b"\n") == 1
+    assert len(text) < 600
+    assert text.rstrip(b"\n").decode("ascii").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "expected"),
+    [
+        ("192.0.2.7", "mirror.example", True),
+        # A site's mirror may well have a private address.
+        ("10.0.0.5", "mirror.example", True),
+        ("fd00::5", "mirror.example", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("::1", "localhost", True),
+        ("127.0.0.1", "mirror.example", False),
+        ("127.0.1.1", "127.0.0.1", False),
+        ("::1", "mirror.example", False),
+        ("::ffff:127.0.0.1", "mirror.example", False),
+        ("0.0.0.0", "mirror.example", False),  # noqa: S104 - an answer of a name server
+        ("169.254.169.254", "mirror.example", False),
+        ("fe80::1%eth0", "mirror.example", False),
+        ("224.0.0.1", "mirror.example", False),
+    ],
+)
+def test_a_name_does_not_lead_to_the_build_machine_by_accident(
+    address: str, host: str, expected: bool
+) -> None:
+    assert may_be(address, host) is expected
