@@ -4,10 +4,11 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import install, layers, seal, shell, stacks, steps
+from builder.layers import packages as repositories
 from builder.machine.boot import booted
 from builder.machine.probe import Acceleration
 from builder.machine.qemu import Spec, check_disk
@@ -128,8 +129,8 @@ def check(profile: Profile, *, image: bool) -> None:
     """Pass if the profile can be built, as far as can be told before anything runs.
 
     Raises:
-        InputError: a licence is not accepted, or for an image a layer is not built yet or a stack
-            has no lock.
+        InputError: a licence is not accepted, or for an image a layer is not built yet, its guest
+            cannot reach a repository, or a stack has no lock.
     """
     problems(profile, image=image).raise_all()
 
@@ -142,6 +143,8 @@ def problems(profile: Profile, *, image: bool) -> Problems:
     if image:
         with found.of("layers"):
             layers.check(profile)
+        with found.of("layers"):
+            repositories.check_reach(profile)
         with found.of("stacks"):
             stacks.check_locks(profile)
     return found
@@ -178,6 +181,7 @@ def harden(
 ) -> Hardened:
     """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
     layers.check(plan.profile)
+    repositories.check_reach(plan.profile)
     step = steps.harden(
         plan.profile, plan.out, base_sha256=base.sha256, content_sha256=content_sha256
     )
@@ -204,8 +208,9 @@ def _harden(
         note("copying the base install")
         shutil.copyfile(base.path, temp)
         log = plan.out / "harden.log"
+        spec = replace(plan.spec(temp), reaches=repositories.reached(plan.profile))
         machine = booted(
-            plan.spec(temp), plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False
+            spec, plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False
         )
         with machine as guest:
             assessment = _assessed(plan, guest, base, content_sha256, assess)

@@ -6,18 +6,20 @@ from profiles.hardware import Section
 from profiles.software.model import Digest, Id
 from profiles.words import Shape
 
+_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 MirrorUrl = Annotated[
     str,
     Shape(
-        r"(?!.*\.\.)(?:https?://[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?|file://)/"
+        rf"(?!.*\.\.)(?:https?://[a-z0-9][a-z0-9.-]*(?::{_PORT})?|file://)/"
         r"(?:[A-Za-z0-9_.+~-]+/)*[A-Za-z0-9_.+~-]*",
         "an https, http or file address of plain characters, without user, query or fragment",
     ),
 ]
-"""``http`` and ``file`` are for a mirror on the build network or on media: every package's
-signature is checked against the pinned key and its version is in the profile, so what the
-way there could do is to withhold packages, and then the build fails. A vendor's own
-repository is https alone (``profiles.software.model.Url``)."""
+"""``http`` is for a mirror on the build network, ``file`` for a folder of the machine that the
+layers are put on, which the guest of a build cannot have. Every package's signature is
+checked against the pinned key and its version is in the profile, so what the way there
+could do is to withhold packages, and then the build fails. A vendor's own repository is
+https alone (``profiles.software.model.Url``)."""
 
 _LINE = r"[A-Za-z0-9+/=]{1,76}\n"
 ArmouredKey = Annotated[

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from builder.layers.keys import key_of
 from builder.layers.task import Task
+from builder.machine.tunnel import Endpoint, endpoint
 from builder.receipts import LayerReceipt
 from hardpan.errors import InputError, raise_all
 from hardpan.problems import Problems
@@ -37,6 +38,32 @@ def check(profile: Profile) -> None:
     found.raise_all()
 
 
+def check_reach(profile: Profile) -> None:
+    """Pass if a guest of a build can reach every repository of the profile's layers.
+
+    Raises:
+        InputError: an address names a folder, which would have to be on the fresh system.
+    """
+    found = Problems()
+    for origin, users in _uses(profile):
+        folders = [url for url in _urls(origin) if url.startswith("file:")]
+        if folders:
+            with found.of("layers"):
+                raise InputError(
+                    f"{profile.name}: repository {origin.id}: expected an http or https address,"
+                    f" which {users} need; found {', '.join(folders)}: a folder of the machine"
+                    " that is built, which has none",
+                    hint="serve the folder by http on the build machine: http://127.0.0.1:PORT/",
+                )
+    found.raise_all()
+
+
+def reached(profile: Profile) -> tuple[Endpoint, ...]:
+    """What a build's guest must reach for the profile's layers, each once."""
+    urls = (url for origin, _ in _uses(profile) for url in _urls(origin))
+    return tuple(dict.fromkeys(endpoint(url) for url in urls if url.startswith("http")))
+
+
 def install(task: Task, more: Mapping[str, object]) -> LayerReceipt:
     """Check the layer's keys, then run its role; ``more`` are the layer's own variables.
 
@@ -45,7 +72,8 @@ def install(task: Task, more: Mapping[str, object]) -> LayerReceipt:
         ToolError: the guest could not do it; what dnf or the role said is in the error.
     """
     known = keys(task.profile, task.layer)
-    return task.run({**variables(task.profile, task.layer, known), **more})
+    given = {**variables(task.profile, task.layer, known), **more}
+    return task.run({**given, "vendor_packages_proxy": task.guest.proxy})
 
 
 def keys(profile: Profile, layer: str) -> dict[str, bytes]:
@@ -83,7 +111,7 @@ def variables(profile: Profile, layer: str, known: Mapping[str, bytes]) -> dict[
 def _repository(origin: Origin, key: bytes) -> dict[str, object]:
     return {
         "id": f"hardpan-{origin.id}",
-        "urls": [str(origin.url), *origin.more_urls],
+        "urls": list(_urls(origin)),
         # Nothing in a key may look like a template to Ansible.
         "key": base64.b64encode(key).decode("ascii"),
     }
@@ -98,6 +126,10 @@ def _package(w: Wanted) -> dict[str, object]:
         "of_kernel": "name" if in_name else "version" if w.package in KERNELS else "",
         "lock": w.lock is not None,
     }
+
+
+def _urls(origin: Origin) -> tuple[str, ...]:
+    return (*([origin.url] if origin.url else []), *origin.more_urls)
 
 
 def _uses(profile: Profile) -> Iterator[tuple[Origin, str]]:

@@ -143,11 +143,11 @@ def _unseen_of_layers(seen: Seen) -> Iterator[str]:
             "whether the repositories answer and have these packages at these versions: 'hardpan"
             f" media check-names --profile {profile.name} --repo URL'"
         )
-        yield "vendors' keys: they are got and compared before the machine is touched"
         yield (
-            "whether dnf on the machine reaches the repositories: a build's guest has no way out"
-            " of its own network"
+            "whether a repository sends dnf on to another host: the guest reaches those of its"
+            " address alone"
         )
+        yield "vendors' keys: they are got and compared before the machine is touched"
     if "ml_frameworks" in profile.layers:
         yield "whether this machine's pip finds the locked files, and how big they are"
     for ended in profile.stig.expired(clock.now().date()):

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
+from builder.layers import packages
 from hardpan.errors import ToolError
 from hardpan.files import sha256_bytes
 from hardpan.problems import Problem
@@ -10,6 +11,7 @@ from hardpan.prove.examine import Plan
 from hardpan.prove.foresight import Stage
 from hardpan.terminal import plain
 from profiles.load import digest
+from profiles.model import Profile
 
 _WIDTH = 110
 _STATES = {
@@ -114,6 +116,8 @@ def _setting(plan: Plan) -> Iterator[tuple[str, str]]:
                 f" {profile.machine.firmware}; {seen.power.kind}: {seen.power.reason}"
             ),
         )
+    if seen.image:
+        yield "way out", _reaches(profile)
     key = seen.access.private_key if seen.access else "a key that is made in the cache"
     yield "login", f"{profile.build_user}, by {asked.ssh_key or key}"
     if seen.image:
@@ -126,6 +130,14 @@ def _setting(plan: Plan) -> Iterator[tuple[str, str]]:
         each = ", ".join(f"{s.name} {s.need_mib}" for s in needs)
         total = sum(s.need_mib for s in needs)
         yield "disk", f"MiB free that a stage is begun with: {each}; together {total} at most"
+
+
+def _reaches(profile: Profile) -> str:
+    reached = packages.reached(profile)
+    if not reached:
+        return "none: the guests reach nobody"
+    told = ", ".join(map(str, reached))
+    return f"none, but for the guest of harden, by way of this machine: {told}"
 
 
 def _signs(plan: Plan) -> str:

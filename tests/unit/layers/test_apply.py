@@ -169,3 +169,23 @@ def test_giving_up_the_label_is_refused_with_its_place(
 
 def layers_yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
+
+
+def test_dnf_alone_is_told_of_a_proxy(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def ended(argv: list[str], *, env: dict[str, str], **_: object) -> SimpleNamespace:
+        seen.append((argv[0], env.get("http_proxy"), env.get("https_proxy")))
+        return SimpleNamespace(returncode=0, stdout=b"", stderr=b"")
+
+    monkeypatch.setattr(program.subprocess, "run", ended)
+    proxy = "http://10.0.2.100:3128"
+    for one in ("", proxy):
+        program.through(one)
+        program.run([*program.DNF, "install", "x"])
+        program.run(["dkms", "status"])
+
+    plain = ("dkms", None, None)
+    assert seen == [("dnf", None, None), plain, ("dnf", proxy, proxy), plain]
+    # dnf keeps its arguments in the image, in the history of its transactions.
+    assert proxy not in program.DNF

@@ -2,13 +2,16 @@
 
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from builder import layers
+from builder import pipeline as building
 from builder.layers import containers, keys, nvidia_driver, packages
+from builder.machine.tunnel import Endpoint
 from builder.repository import Files
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
@@ -145,6 +148,68 @@ def test_every_address_of_a_repository_goes_over_with_its_key() -> None:
     assert one["id"] == "hardpan-cuda"
     assert one["urls"] == ["https://mirror.example/cuda/", "https://two.example/"]
     assert base64.b64decode(one["key"]).decode() == ARMOUR
+
+
+def at(profile: Profile, url: str, *more: str) -> Profile:
+    """The same with the mirror of one repository somewhere else."""
+    first, *others = profile.repositories
+    moved = first.model_copy(update={"url": url, "more_urls": more})
+    return profile.model_copy(update={"repositories": (moved, *others)})
+
+
+def test_what_a_guest_may_reach_is_what_its_layers_repositories_have_for_addresses() -> None:
+    profile = mirrored("rocky9-stig-nvidia", "nvidia_driver", "cuda", "stig")
+    moved = at(
+        profile, "http://10.1.2.3:8080/cuda/", "https://two.example/", "https://two.example/x/"
+    )
+
+    assert packages.reached(moved) == (
+        Endpoint("http", "10.1.2.3", 8080),
+        Endpoint("https", "two.example", 443),
+        Endpoint("https", "mirror.example", 443),
+    )
+    # What no layer installs from is not reached either.
+    alone = at(mirrored("rocky9-stig-amd", "rocm"), "http://10.1.2.3:8080/cuda/")
+    assert packages.reached(alone) == (Endpoint("https", "mirror.example", 443),)
+    assert packages.reached(load("rocky9-stig")) == ()
+
+
+def test_a_folder_of_the_machine_that_is_built_is_no_mirror() -> None:
+    profile = mirrored("rocky9-stig-nvidia", "cuda", "containers", accept_eula=True)
+    moved = at(profile, "https://mirror.example/cuda/", "file:///srv/cuda/", "file:///srv/more/")
+
+    building.check(moved.model_copy(update={"layers": ("containers",)}), image=True)
+    with pytest.raises(InputError) as caught:
+        building.problems(moved, image=True).raise_all()
+
+    assert str(caught.value).startswith(
+        "rocky9-stig-nvidia: repository cuda: expected an http or https address, which cuda"
+    )
+    assert "found file:///srv/cuda/, file:///srv/more/: a folder of the machine" in str(
+        caught.value
+    )
+    assert "http://127.0.0.1:PORT/" in caught.value.hint
+    # Hosts that are hardened in another way may well have one, and an ISO needs none.
+    layers.check(moved)
+    building.check(moved, image=False)
+
+
+@pytest.mark.parametrize("proxy", ["", "http://10.0.2.100:3128"])
+def test_the_guests_proxy_goes_over_with_the_packages(proxy: str) -> None:
+    given: dict[str, object] = {}
+
+    class Asked:
+        profile = mirrored("rocky9-stig-nvidia", "cuda")
+        layer = "cuda"
+        guest = SimpleNamespace(proxy=proxy)
+
+        def run(self, variables: dict[str, object]) -> None:
+            given.update(variables)
+
+    packages.install(Asked(), {"cuda_more": 1})  # type: ignore[arg-type]
+
+    assert given["vendor_packages_proxy"] == proxy
+    assert given["cuda_more"] == 1
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ WRONG = [
     ("cuda9/", "../cuda9/", "expected an https, http or file address"),
     ("cuda9/", "cuda9/?x=1", "expected an https, http or file address"),
     ("url: https://mirror.example/cuda9/", "url: file://etc", "expected an https, http or file"),
+    ("8080/BaseOS", "65536/BaseOS", "repositories[1].url: expected an https, http or file address"),
+    ("8080/BaseOS", "0/BaseOS", "repositories[1].url: expected an https, http or file address"),
     ("url: https://mirror.example/cuda9/", "gpgcheck: false", "gpgcheck: unknown setting"),
     ("id: cuda", "id: amd", "repositories[0].id: expected one of cuda, nvidia-container-toolkit,"),
     ("id: rocky", "id: cuda", "repositories[1].id: cuda is there twice"),

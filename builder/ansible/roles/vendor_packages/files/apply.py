@@ -25,6 +25,7 @@ REPOS = Path("/etc/yum.repos.d")
 LOCKS = Path("/etc/dnf/plugins/versionlock.list")
 MODULES = Path("/etc/dnf/modules.d")
 ENV = {"HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+PROXY = {}
 # Only what the profile names is asked, and no signature goes unchecked.
 DNF = ["dnf", "-y", "-q", "--disablerepo=*", "--enablerepo=hardpan-*", "--setopt=gpgcheck=1"]
 DNF += ["--setopt=localpkg_gpgcheck=1", "--setopt=install_weak_deps=0", "--setopt=strict=1"]
@@ -40,8 +41,9 @@ def fail(text):
 
 def run(argv, limit_s=SHORT_S, ok=(0,)):
     """What a program wrote to stdout; the end of all it said when it fails."""
+    env = {**ENV, **PROXY} if argv[0] == "dnf" else ENV
     ended = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, env=ENV, timeout=limit_s, check=False
+        argv, stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=limit_s, check=False
     )
     out = ended.stdout.decode("utf-8", "replace")
     if ended.returncode not in ok:
@@ -146,6 +148,12 @@ def streams(wanted):
             continue
         run([*DNF, "module", "enable", stream], TRANSACTION_S)
         changed(f"enabled module {stream}")
+
+
+def through(proxy):
+    """Have dnf get its packages by way of a proxy; an argument would stay in its history."""
+    if proxy:
+        PROXY.update(http_proxy=proxy, https_proxy=proxy)
 
 
 def packages(wanted, one_version):
@@ -295,6 +303,7 @@ def main():
     kernel = Kernel(installed()) if asked["one_kernel"] else None
     named = [(*(kernel.wanted(p) if kernel else plain(p)), p["lock"]) for p in asked["packages"]]
     repositories(asked["repositories"])
+    through(asked["proxy"])
     streams(asked["streams"])
     have = packages([(name, version) for name, version, _ in named], asked["one_version"])
     if kernel:
