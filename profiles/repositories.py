@@ -43,7 +43,7 @@ class SiteRepository(Section):
     """The site's mirror; without it the vendor's address is used."""
 
     more_urls: tuple[MirrorUrl, ...] = ()
-    """Further addresses of it, e.g. of AppStream and CRB beside BaseOS; one key for all."""
+    """Addresses of what belongs to it, e.g. AppStream and CRB beside BaseOS; one key for all."""
 
     key: ArmouredKey | None = None
     """Armoured public key of a mirror that the site has signed anew."""

@@ -76,7 +76,9 @@ def ours(site: Site, name: str, *names: str, key: Key | None = None, **hardware:
     repositories = tuple(
         SiteRepository(
             id=one,
-            url=f"file://{MIRROR}/{folder}/",
+            # The distribution's packages lie at its second address, as AppStream's do.
+            url=f"file://{MIRROR}/{'epel' if one == 'rocky' else folder}/",
+            more_urls=(f"file://{MIRROR}/rocky/",) if one == "rocky" else (),
             key=public,
             key_sha256=sha256_bytes(public.encode()),
         )

@@ -1,5 +1,6 @@
 """The program that installs a vendor's packages: what it decides, without a machine to change."""
 
+import configparser
 import importlib.util
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -133,8 +134,14 @@ def test_a_repository_is_written_with_its_key_and_never_unchecked(
     key = tmp_path / "keys/RPM-GPG-KEY-hardpan-x"
     assert key.read_bytes() == b"key"
     assert f"gpgkey=file://{key}\n" in text
-    assert "baseurl=https://a/\n  https://b/\n" in text
-    assert "gpgcheck=1\n" in text
+    # Two addresses in one section would be two mirrors of one repository.
+    read = configparser.ConfigParser()
+    read.read_string(text)
+    assert {name: read[name]["baseurl"] for name in read.sections()} == {
+        "hardpan-x": "https://a/",
+        "hardpan-x-2": "https://b/",
+    }
+    assert text.count("\ngpgcheck=1\n") == 2
     assert "--setopt=gpgcheck=1" in program.DNF
 
 

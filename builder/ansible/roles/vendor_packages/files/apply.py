@@ -126,16 +126,17 @@ def forbidden(rules):
 
 
 def repositories(wanted):
-    """Keys and repository files."""
+    """Keys and repository files; to dnf, several addresses in one section are mirrors of one."""
     for one in wanted:
         key = KEYS / f"RPM-GPG-KEY-{one['id']}"
         write(key, base64.b64decode(one["key"]))
-        urls = "\n  ".join(one["urls"])
-        write(
-            REPOS / f"{one['id']}.repo",
-            f"[{one['id']}]\nname={one['id']}\nbaseurl={urls}\nenabled=1\ngpgcheck=1\n"
-            f"gpgkey=file://{key}\nsslverify=1\nskip_if_unavailable=0\n",
+        sections = (
+            f"[{name}]\nname={name}\nbaseurl={url}\nenabled=1\ngpgcheck=1\n"
+            f"gpgkey=file://{key}\nsslverify=1\nskip_if_unavailable=0\n"
+            for n, url in enumerate(one["urls"], 1)
+            for name in [one["id"] if n == 1 else f"{one['id']}-{n}"]
         )
+        write(REPOS / f"{one['id']}.repo", "\n".join(sections))
 
 
 def streams(wanted):
