@@ -46,11 +46,18 @@ setup-system: ## install the system packages that are missing (apt or dnf)
 .PHONY: setup-venv
 setup-venv: $(VENV)/.done ## make .venv from the lock file
 
-$(VENV)/.done: requirements/lock.txt pyproject.toml
+# A lock file is complete: nothing is resolved, so a newer release on the index changes nothing. What has
+# no wheel (pykickstart) is built by the locked setuptools, not by the newest one in an isolated environment.
+PIP_INSTALL := pip install --disable-pip-version-check -q --no-deps
+PIP_LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
+
+$(VENV)/.done: requirements/build.txt requirements/lock.txt pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "no Python 3.11 or newer found" >&2; exit 4; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements/lock.txt
-	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	$(BIN)/$(PIP_LOCKED) -r requirements/build.txt
+	$(BIN)/$(PIP_LOCKED) --no-binary pykickstart --no-build-isolation -r requirements/lock.txt
+	$(BIN)/$(PIP_INSTALL) --no-build-isolation -e .
+	$(BIN)/pip --disable-pip-version-check check
 	touch $@
 
 .PHONY: setup-cosign
@@ -65,7 +72,8 @@ include tests/npm.mk
 
 .interop/.done: requirements/interop.txt
 	[ -x .interop/bin/python ] || $(PYTHON) -m venv .interop
-	.interop/bin/pip install --disable-pip-version-check -q --require-hashes -r requirements/interop.txt
+	.interop/bin/$(PIP_LOCKED) -r requirements/interop.txt
+	.interop/bin/pip --disable-pip-version-check check
 	touch $@
 
 .PHONY: demo
@@ -147,6 +155,8 @@ lock: lock-ai lock-npm ## renew the lock files (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		pyproject.toml -o requirements/lock.txt
+	{ head -n 1 requirements/build.txt; awk '/^[^ ]/ {on = /^setuptools==/} on' requirements/lock.txt; } \
+		> requirements/.build && mv requirements/.build requirements/build.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		requirements/interop.in -o requirements/interop.txt
