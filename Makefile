@@ -166,15 +166,15 @@ lock: lock-ai lock-npm ## renew the lock files (needs uv)
 LOCK_AI := uv pip compile -q --upgrade --only-binary :all: --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-emit-build-options \
 	--python-version 3.12 --python-platform x86_64-manylinux_2_34
-LOCK_CU130 := $(LOCK_AI) --constraints requirements/ai-cu130.constraints.txt \
-	--excludes requirements/ai-excludes.txt
+LOCK_CU130 := $(LOCK_AI) --constraints builder/stacks/locks/ai-cu130.constraints.txt \
+	--excludes builder/stacks/locks/ai-excludes.txt
 
 .PHONY: lock-ai
 lock-ai: ## renew the locks of the AI stacks (needs uv)
 	echo 'llama-cpp-python[server]' | $(LOCK_AI) --no-binary llama-cpp-python - \
-		-o requirements/ai-serving.lock
-	$(LOCK_CU130) requirements/ai-pytorch-cu130.in -o requirements/ai-pytorch-cu130.lock
-	$(LOCK_CU130) requirements/ai-vllm-cu130.in -o requirements/ai-vllm-cu130.lock
+		-o builder/stacks/locks/ai-serving.lock
+	$(LOCK_CU130) builder/stacks/locks/ai-pytorch-cu130.in -o builder/stacks/locks/ai-pytorch-cu130.lock
+	$(LOCK_CU130) builder/stacks/locks/ai-vllm-cu130.in -o builder/stacks/locks/ai-vllm-cu130.lock
 
 .PHONY: clean
 clean: ## remove outputs and caches; keeps .venv and .interop

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-import kickstart
+from hardpan import kickstart
 from hardpan.files import sha256_bytes
-from profiles.frameworks import GLIBC, Stack, cuda_of
-from profiles.kernel_hardening import KernelHardening
-from profiles.load import digest
-from profiles.model import Profile
-from profiles.software import eula
-from profiles.software.model import Source
-from profiles.software.plan import LayerPlan, Origin, Wanted, plan
-from profiles.sovereign import Server
-from profiles.tuning import Tuning
+from hardpan.profiles.frameworks import GLIBC, Stack, cuda_of
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.load import digest
+from hardpan.profiles.model import Profile
+from hardpan.profiles.software import eula
+from hardpan.profiles.software.model import Source
+from hardpan.profiles.software.plan import LayerPlan, Origin, Wanted, plan
+from hardpan.profiles.sovereign import Server
+from hardpan.profiles.tuning import Tuning
 
 _DOES: Mapping[str, str] = {
     "amd_driver": "installs AMD's kernel driver",

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.machine.probe import Acceleration
-from builder.machine.qemu import Machine, Spec, check_disk, create_disk, running
-from builder.receipts import Disk, Iso
 from hardpan import clock
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.machine.qemu import Machine, Spec, check_disk, create_disk, running
+from hardpan.builder.receipts import Disk, Iso
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import MiB, atomic_path, need_free, sha256_file

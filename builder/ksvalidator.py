@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from builder.tools import path_of
+from hardpan.builder.tools import path_of
+from hardpan.kickstart import KickstartError
 from hardpan.process import run
-from kickstart import KickstartError
 
 VERSIONS = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10"}
 """Release -> the version of the language that it speaks."""

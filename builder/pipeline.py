@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import install, layers, seal, shell, stacks, steps
-from builder.layers import packages as repositories
-from builder.machine.boot import booted
-from builder.machine.probe import Acceleration
-from builder.machine.qemu import Spec, check_disk
-from builder.media.remaster import remaster
-from builder.receipts import (
+from hardpan import clock
+from hardpan.builder import install, layers, seal, shell, stacks, steps
+from hardpan.builder.layers import packages as repositories
+from hardpan.builder.machine.boot import booted
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.machine.qemu import Spec, check_disk
+from hardpan.builder.media.remaster import remaster
+from hardpan.builder.receipts import (
     Access,
     Assessment,
     Disk,
@@ -25,14 +26,13 @@ from builder.receipts import (
     RuleOutcome,
     StackReceipt,
 )
-from hardpan import clock
 from hardpan.events import Emit, Note
 from hardpan.files import MiB, Sha256, atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.kickstart import boot_arguments, checked, holds_secret, render
 from hardpan.problems import Problems
+from hardpan.profiles.model import Profile
+from hardpan.profiles.software import eula
 from hardpan.resume import Receipt
-from kickstart import boot_arguments, checked, holds_secret, render
-from profiles.model import Profile
-from profiles.software import eula
 
 Assess = Callable[[Guest], Assessment]
 """Scans a booted guest and returns its failing rules with their fixes."""

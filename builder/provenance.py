@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from builder.receipts import Disk, Iso, LayerReceipt, Media
+from hardpan.builder.receipts import Disk, Iso, LayerReceipt, Media
 from hardpan.files import Sha256
 
 BUILD_TYPE = "https://hardpan.dev/build/unattended-install/v1"

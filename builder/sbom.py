@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Sequence
 
-from builder.receipts import StackReceipt, WheelReceipt
+from hardpan.builder.receipts import StackReceipt, WheelReceipt
 from hardpan.files import Sha256, canonical_json
 
 _NEVRA = re.compile(

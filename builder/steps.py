@@ -7,11 +7,11 @@ what went into them, so that two outputs of the same profile share them.
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder import layers, seal, stacks
+from hardpan.builder import layers, seal, stacks
 from hardpan.files import Sha256, sha256_bytes, sha256_file
+from hardpan.profiles.load import digest
+from hardpan.profiles.model import Profile
 from hardpan.resume import Step, key
-from profiles.load import digest
-from profiles.model import Profile
 
 
 def iso(

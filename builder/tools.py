@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.machine.probe import QEMU
+from hardpan.builder.machine.probe import QEMU
 from hardpan.errors import ToolError
 from hardpan.process import which
-from profiles.model import Profile
+from hardpan.profiles.model import Profile
 
 _BIN = Path(sys.executable).parent
 _ISO = ("xorriso", "mcopy", "implantisomd5", "checkisomd5", "ssh-keygen")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import click
 
-from builder.machine import firmware
-from builder.machine.probe import acceleration
-from builder.tools import TOOLS, Tool, path_of
+from hardpan.builder.machine import firmware
+from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.tools import TOOLS, Tool, path_of
 from hardpan.errors import Exit, ToolError
 from hardpan.files import canonical_json
+from hardpan.folders import cache_home
 from hardpan.process import run, which
 
 _NEED_GIB = 25
@@ -77,8 +78,9 @@ def _memory() -> Row:
 
 
 def _disk() -> Row:
-    here = Path(__file__).parents[1]
-    free = shutil.disk_usage(here).free >> 30
+    here = cache_home()
+    existing = next(p for p in (here, *here.parents) if p.is_dir())
+    free = shutil.disk_usage(existing).free >> 30
     ok = free >= _NEED_GIB
     mend = "" if ok else f"free {_NEED_GIB - free} GiB, or give other folders with -o and --cache"
     return Row(name="free disk", ok=ok, found=f"{free} GiB in {here}", mend=mend)

@@ -1,7 +1,7 @@
 """What the installer is started with, beside the kickstart itself."""
 
-from kickstart.words import KickstartError, ks_word
-from profiles.model import Profile
+from hardpan.kickstart.words import KickstartError, ks_word
+from hardpan.profiles.model import Profile
 
 _LABEL_MOST = 32
 

@@ -7,9 +7,9 @@ RHEL9 and RHEL10). Those stop an install after minutes; here they cost nothing.
 
 from collections.abc import Callable, Iterator
 
-from kickstart import lint_policy, lint_storage
-from kickstart.syntax import Document, Problem, parse
-from kickstart.words import KickstartError
+from hardpan.kickstart import lint_policy, lint_storage
+from hardpan.kickstart.syntax import Document, Problem, parse
+from hardpan.kickstart.words import KickstartError
 
 ShellCheck = Callable[[str], str]
 """Takes a script; gives what is wrong with it, or an empty string."""

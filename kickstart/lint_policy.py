@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from kickstart.syntax import Command, Document, Problem
-from profiles.stig import SUPERUSER_NEVER
+from hardpan.kickstart.syntax import Command, Document, Problem
+from hardpan.profiles.stig import SUPERUSER_NEVER
 
 _MARKER = "HARDPAN-INSTALL: complete"
 _FAILED = "HARDPAN-INSTALL: failed"

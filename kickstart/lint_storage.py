@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from kickstart.syntax import Command, Document, Problem
-from profiles.stig import REQUIRED_OPTIONS
+from hardpan.kickstart.syntax import Command, Document, Problem
+from hardpan.profiles.stig import REQUIRED_OPTIONS
 
 _FSTYPES = (
     *("biosboot", "efi", "ext2", "ext3", "ext4", "lvmpv", "prepboot", "swap", "vfat", "xfs"),

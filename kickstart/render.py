@@ -1,18 +1,18 @@
 """Profile -> kickstart text. The same profile and key give the same bytes."""
 
 import re
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic_core import PydanticCustomError
 
 from hardpan.errors import InputError
-from kickstart.words import KickstartError, ks_argument, ks_hash, ks_text, ks_word, one_line
-from profiles.load import digest
-from profiles.machine import Partition
-from profiles.model import Profile
-from profiles.public_keys import ssh_key
-from profiles.rules import key_works
+from hardpan.kickstart.words import KickstartError, ks_argument, ks_hash, ks_text, ks_word, one_line
+from hardpan.profiles.load import digest
+from hardpan.profiles.machine import Partition
+from hardpan.profiles.model import Profile
+from hardpan.profiles.public_keys import ssh_key
+from hardpan.profiles.rules import key_works
+from hardpan.resources import resource_path
 
 INSTALL_PORT = "/dev/virtio-ports/org.hardpan.install.0"
 """Where the installer says how it ended; the host listens."""
@@ -66,7 +66,7 @@ def holds_secret(text: str) -> bool:
 
 def _environment() -> Environment:
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(resource_path("hardpan.kickstart", "templates")),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - kickstart, not HTML: the filters refuse, nothing escapes
         finalize=one_line,

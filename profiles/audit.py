@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from profiles.hardware import Section
-from profiles.public_keys import Certificates
-from profiles.words import HostName, Whole
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.public_keys import Certificates
+from hardpan.profiles.words import HostName, Whole
 
 
 class LogHost(Section):

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from hardpan.resources import resource_path
+
+HERE = resource_path("hardpan.profiles")
 
 
 def shipped() -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from profiles.hardware import Section
-from profiles.words import Shape
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.words import Shape
 
 Registry = Annotated[
     str,

@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from profiles.hardware import Section
-from profiles.words import PackageName, Shape, Text, Version, Yes
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.words import PackageName, Shape, Text, Version, Yes
 
 HOME = "opt/ai/stacks"
 """Where stacks live on the host, relative to ``/``."""
@@ -91,8 +91,10 @@ class Stack(Section):
     """What the lock is made from; the lock itself decides what is installed."""
 
     lock: LockFile | None = None
-    """Lock file with hashes: the name of one in ``requirements/``, or a path; one that begins with
-    ``./`` or ``../`` lies beside the profile. Without a lock nothing is built."""
+    """Lock file with hashes: the name of one in ``builder/stacks/locks/``, or a path.
+
+    A path that begins with ``./`` or ``../`` is relative to the profile. Without a lock nothing
+    is built."""
 
     torch_backend: Backend | None = None
     """Which build of PyTorch the lock has to name, where it is not the one everybody gets."""

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from profiles.versions import numbers
-from profiles.words import GfxTarget, KernelArgument, Text, Version, Whole, Yes
+from hardpan.profiles.versions import numbers
+from hardpan.profiles.words import GfxTarget, KernelArgument, Text, Version, Whole, Yes
 
 AS_OF = "2026-11-15"
 """When the vendor facts below were last read."""

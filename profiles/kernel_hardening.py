@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from profiles.hardware import Section
-from profiles.words import ServiceName, SettingName, SystemPath, Text, Whole
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.words import ServiceName, SettingName, SystemPath, Text, Whole
 
 Port = Annotated[Whole, Field(ge=1, le=65535)]
 

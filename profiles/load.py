@@ -14,10 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from hardpan.errors import InputError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
-from profiles import catalog, problems, rules
-from profiles.model import Profile
-from profiles.problems import Problem, shown
-from profiles.tree import Tree, merged, read
+from hardpan.profiles import catalog, problems, rules
+from hardpan.profiles.model import Profile
+from hardpan.profiles.problems import Problem, shown
+from hardpan.profiles.tree import Tree, merged, read
 
 _OWN = ("name", "title", "description", "extends")
 _LIST_ENTRIES = (

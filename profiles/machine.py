@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from profiles.hardware import Section
-from profiles.public_keys import SshKey
-from profiles.words import (
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.public_keys import SshKey
+from hardpan.profiles.words import (
     CatalogName,
     DiskName,
     Gecos,
@@ -35,7 +35,7 @@ class Media(Section):
     """Which install media the image is made from."""
 
     catalog: CatalogName
-    """Name in ``images/catalog.yaml``; ``lab9`` is built on this machine."""
+    """Name in ``builder/media/catalog.yaml``; ``lab9`` is built on this machine."""
 
 
 class System(Section):

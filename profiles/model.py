@@ -2,7 +2,7 @@
 
 Frozen, unknown settings refused, units in the names or in the value itself
 (``size: 20 GiB``). What one section can tell about itself is checked here, what
-needs several sections in ``profiles.rules``.
+needs several sections in ``hardpan.profiles.rules``.
 """
 
 from datetime import date
@@ -12,18 +12,18 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from hardpan.files import MiB
-from profiles.audit import Audit
-from profiles.containers import Containers
-from profiles.frameworks import Frameworks, needed
-from profiles.hardware import Hardware, Section
-from profiles.kernel_hardening import KernelHardening
-from profiles.machine import Boot, Machine, Media, Packages, Services, Storage, System, User
-from profiles.needs import with_needed
-from profiles.repositories import SiteRepository
-from profiles.sovereign import Sovereign
-from profiles.tuning import Tuning
-from profiles.upstream import RULE_PREFIX
-from profiles.words import (
+from hardpan.profiles.audit import Audit
+from hardpan.profiles.containers import Containers
+from hardpan.profiles.frameworks import Frameworks, needed
+from hardpan.profiles.hardware import Hardware, Section
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.machine import Boot, Machine, Media, Packages, Services, Storage, System, User
+from hardpan.profiles.needs import with_needed
+from hardpan.profiles.repositories import SiteRepository
+from hardpan.profiles.sovereign import Sovereign
+from hardpan.profiles.tuning import Tuning
+from hardpan.profiles.upstream import RULE_PREFIX
+from hardpan.profiles.words import (
     DayText,
     ProfileName,
     RulePattern,

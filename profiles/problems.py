@@ -2,7 +2,7 @@
 
 from pydantic_core import ErrorDetails
 
-from profiles.tree import Place, Tree
+from hardpan.profiles.tree import Place, Tree
 
 _SHOWN_MOST = 80
 _EXPECTED = {

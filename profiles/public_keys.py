@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from profiles.words import refused
+from hardpan.profiles.words import refused
 
 _KEY_TYPES = (
     "ecdsa-sha2-nistp256",

@@ -2,9 +2,8 @@
 
 from typing import Annotated
 
-from profiles.hardware import Section
-from profiles.software.model import Digest, Id
-from profiles.words import Shape
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.words import Digest, Id, Shape
 
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 MirrorUrl = Annotated[
@@ -19,7 +18,7 @@ MirrorUrl = Annotated[
 layers are put on, which the guest of a build cannot have. Every package's signature is
 checked against the pinned key and its version is in the profile, so what the way there
 could do is to withhold packages, and then the build fails. A vendor's own repository is
-https alone (``profiles.software.model.Url``)."""
+https alone (``hardpan.profiles.software.model.Url``)."""
 
 _LINE = r"[A-Za-z0-9+/=]{1,76}\n"
 ArmouredKey = Annotated[

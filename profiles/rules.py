@@ -4,19 +4,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hardpan.files import MiB
-from profiles import (
+from hardpan.profiles import (
     rules_frameworks,
     rules_hardware,
     rules_host,
     rules_repositories,
     rules_sovereign,
 )
-from profiles.hardware import Hardware
-from profiles.machine import Boot, Machine, Packages, Storage, User
-from profiles.model import Layer, Stig
-from profiles.needs import NEEDED_BY
-from profiles.rule import Broken, Path, Rules
-from profiles.stig import (
+from hardpan.profiles.hardware import Hardware
+from hardpan.profiles.machine import Boot, Machine, Packages, Storage, User
+from hardpan.profiles.model import Layer, Stig
+from hardpan.profiles.needs import NEEDED_BY
+from hardpan.profiles.rule import Broken, Path, Rules
+from hardpan.profiles.stig import (
     DANGEROUS_ARGUMENTS,
     EL_ACCOUNTS,
     KERNEL_ARGUMENTS,
@@ -24,7 +24,7 @@ from profiles.stig import (
     REQUIRED_OPTIONS,
     SUPERUSER_NEVER,
 )
-from profiles.tuning import Tuning
+from hardpan.profiles.tuning import Tuning
 
 _RULES = Rules()
 _OVERHEAD_MIB = 64

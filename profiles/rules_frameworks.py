@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from profiles.frameworks import GLIBC, PYTHONS, Frameworks, Stack, cuda_of
-from profiles.hardware import Hardware, least_driver
-from profiles.rule import Broken, Path, Rules
-from profiles.versions import numbers
+from hardpan.profiles.frameworks import GLIBC, PYTHONS, Frameworks, Stack, cuda_of
+from hardpan.profiles.hardware import Hardware, least_driver
+from hardpan.profiles.rule import Broken, Path, Rules
+from hardpan.profiles.versions import numbers
 
 RULES = Rules()
 _LAYER = "ml_frameworks"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from profiles.hardware import Hardware, least_driver
-from profiles.rule import Broken, Path, Rules
-from profiles.software.load import catalogue
-from profiles.versions import numbers
+from hardpan.profiles.hardware import Hardware, least_driver
+from hardpan.profiles.rule import Broken, Path, Rules
+from hardpan.profiles.software.load import catalogue
+from hardpan.profiles.versions import numbers
 
 RULES = Rules()
 

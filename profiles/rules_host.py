@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from profiles.audit import Audit
-from profiles.hardware import Hardware
-from profiles.kernel_hardening import KernelHardening
-from profiles.machine import Boot, Machine
-from profiles.model import Stig
-from profiles.rule import Broken, Rules
-from profiles.sysctls import SYSCTLS
-from profiles.tuning import Tuning
+from hardpan.profiles.audit import Audit
+from hardpan.profiles.hardware import Hardware
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.machine import Boot, Machine
+from hardpan.profiles.model import Stig
+from hardpan.profiles.rule import Broken, Rules
+from hardpan.profiles.sysctls import SYSCTLS
+from hardpan.profiles.tuning import Tuning
 
 RULES = Rules()
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from profiles.containers import Containers
-from profiles.repositories import SiteRepository
-from profiles.rule import Broken, Path, Rules
-from profiles.software.load import catalogue
+from hardpan.profiles.containers import Containers
+from hardpan.profiles.repositories import SiteRepository
+from hardpan.profiles.rule import Broken, Path, Rules
+from hardpan.profiles.software.load import catalogue
 
 RULES = Rules()
 

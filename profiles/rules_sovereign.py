@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from profiles.frameworks import Frameworks
-from profiles.hardware import Hardware
-from profiles.rule import Broken, Path, Rules
-from profiles.sovereign import TRIAL_MODEL, Sovereign
+from hardpan.profiles.frameworks import Frameworks
+from hardpan.profiles.hardware import Hardware
+from hardpan.profiles.rule import Broken, Path, Rules
+from hardpan.profiles.sovereign import TRIAL_MODEL, Sovereign
 
 RULES = Rules()
 

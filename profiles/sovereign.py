@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from profiles.frameworks import StackName
-from profiles.hardware import Section
-from profiles.words import HostName, Shape, Text, Whole, Yes
+from hardpan.profiles.frameworks import StackName
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.words import HostName, Shape, Text, Whole, Yes
 
 ROUNDS_LEAST = 210_000
 """PBKDF2-HMAC-SHA512 rounds; OWASP's password storage guide, as of 2026-11-15."""

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from profiles.hardware import Section
-from profiles.words import ServiceName, Whole, refused
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.words import ServiceName, Whole, refused
 
 
 def _kept(written: object) -> object:

@@ -213,5 +213,7 @@ SystemPath = Annotated[
     Shape(r"/(?:usr|opt)(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}){1,8}", "a path below /usr or /opt"),
 ]
 CatalogName = Annotated[
-    str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name from images/catalog.yaml, e.g. rocky9")
+    str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "a name in the media catalog, e.g. rocky9")
 ]
+Id = Annotated[str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "an id of a-z, 0-9 and single '-'")]
+Digest = Annotated[str, Shape(r"[0-9a-f]{64}", "a sha256 of 64 lower-case hex digits")]

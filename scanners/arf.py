@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hardpan.packed import Packed, Packer, packing_thread
-from scanners.arf_reader import MAX_FOUND, read
-from scanners.arf_reading import Reading, Said, clean, odd
-from scanners.model import Verdict
+from hardpan.scanners.arf_reader import MAX_FOUND, read
+from hardpan.scanners.arf_reading import Reading, Said, clean, odd
+from hardpan.scanners.model import Verdict
 
 _AHEAD = 4
 """Chunks that may wait to be packed."""

@@ -8,7 +8,7 @@ still reads every byte, so what is not well-formed is refused wherever it lies.
 from collections.abc import Callable, Iterable
 from xml.parsers import expat
 
-from scanners.arf_reading import MAX_LINE, Item, Reading, Said, clean, odd
+from hardpan.scanners.arf_reading import MAX_LINE, Item, Reading, Said, clean, odd
 
 MAX_BYTES = 256 << 20
 MAX_FOUND = 12

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardpan.errors import ToolError, UnreachableError
-from scanners import shell
+from hardpan.scanners import shell
 
 _LINGER_S = 2.0
 _TICK_S = 0.25

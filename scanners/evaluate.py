@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from hardpan.errors import InputError, ToolError
-from scanners.arf import Arf, Judged
-from scanners.content.benchmark import Benchmark, Rule
-from scanners.content.prepare import Prepared
-from scanners.model import Evaluation, RuleResult, Verdict
-from scanners.stig.table import Stig, stig_for
+from hardpan.scanners.arf import Arf, Judged
+from hardpan.scanners.content.benchmark import Benchmark, Rule
+from hardpan.scanners.content.prepare import Prepared
+from hardpan.scanners.model import Evaluation, RuleResult, Verdict
+from hardpan.scanners.stig.table import Stig, stig_for
 
 _COUNTED = (Verdict.PASS, Verdict.FIXED, Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
 _GOOD = (Verdict.PASS, Verdict.FIXED)

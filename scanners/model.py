@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from hardpan.files import Sha256
 from hardpan.packed import Packed
-from scanners.fips.model import Fips
-from scanners.trials import Check, Paired, Smoke
+from hardpan.scanners.fips.model import Fips
+from hardpan.scanners.trials import Check, Paired, Smoke
 
 
 class Verdict(StrEnum):

@@ -6,27 +6,27 @@ from dataclasses import dataclass, replace
 from hardpan import clock, events
 from hardpan.events import Emit
 from hardpan.files import canonical_json, sha256_bytes
-from profiles.model import Profile
-from scanners.collect import paired as pairs
-from scanners.collect.base import Evidence, Expected, Task, collector
-from scanners.collect.hostproof import signed_by_host
-from scanners.collect.layers import with_layers
-from scanners.collect.serving import Server, joined, serving
-from scanners.collect.smoke import Load, smoke
-from scanners.content.datastream import Source
-from scanners.content.prepare import Prepared, prepare
-from scanners.content.prepare import remedies as fixes_of
-from scanners.content.remedies import Fix
-from scanners.evaluate import evaluation
-from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, challenge
-from scanners.fips.judge import judge
-from scanners.fips.model import Facts
-from scanners.fips.table import table
-from scanners.model import Evaluation, Host, ImageRef, Scan, Verdict, Waiver
-from scanners.report.fill import findings
-from scanners.target import Target
-from scanners.transport import Transport, connect
-from scanners.trials import Smoke
+from hardpan.profiles.model import Profile
+from hardpan.scanners.collect import paired as pairs
+from hardpan.scanners.collect.base import Evidence, Expected, Task, collector
+from hardpan.scanners.collect.hostproof import signed_by_host
+from hardpan.scanners.collect.layers import with_layers
+from hardpan.scanners.collect.serving import Server, joined, serving
+from hardpan.scanners.collect.smoke import Load, smoke
+from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.prepare import Prepared, prepare
+from hardpan.scanners.content.prepare import remedies as fixes_of
+from hardpan.scanners.content.remedies import Fix
+from hardpan.scanners.evaluate import evaluation
+from hardpan.scanners.evidence.bindings import HOST_PROOF, NAMESPACE, challenge
+from hardpan.scanners.fips.judge import judge
+from hardpan.scanners.fips.model import Facts
+from hardpan.scanners.fips.table import table
+from hardpan.scanners.model import Evaluation, Host, ImageRef, Scan, Verdict, Waiver
+from hardpan.scanners.report.fill import findings
+from hardpan.scanners.target import Target
+from hardpan.scanners.transport import Transport, connect
+from hardpan.scanners.trials import Smoke
 
 _CONNECT_S = 180.0
 _OSCAP_S = 3600.0

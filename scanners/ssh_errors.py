@@ -12,7 +12,7 @@ import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from hardpan.errors import HardpanError, InputError, TrustError, UnreachableError
-from scanners.target import Target
+from hardpan.scanners.target import Target
 
 
 def fingerprint(key: bytes) -> str:

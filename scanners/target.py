@@ -20,7 +20,7 @@ _WANTED = "expected [user@]host[:port], ssh://[user@]host[:port], or an IPv6 add
 
 
 class BuiltGuest(Protocol):
-    """What the builder knows about a guest; ``builder.receipts.Guest`` is one."""
+    """What the builder knows about a guest; ``hardpan.builder.receipts.Guest`` is one."""
 
     @property
     def address(self) -> str: ...  # noqa: D102

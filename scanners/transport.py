@@ -15,10 +15,10 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
-from scanners import shell
-from scanners.call import Call, OnLine, Output
-from scanners.ssh_errors import fingerprint, locked_key, mapped
-from scanners.target import Target
+from hardpan.scanners import shell
+from hardpan.scanners.call import Call, OnLine, Output
+from hardpan.scanners.ssh_errors import fingerprint, locked_key, mapped
+from hardpan.scanners.target import Target
 
 _KEEPALIVE_S = 15
 _GRACE_S = 20.0

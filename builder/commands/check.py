@@ -6,9 +6,9 @@ import click
 
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
+from hardpan.profiles.load import digest, load, schema
+from hardpan.profiles.model import Profile
 from hardpan.terminal import err, plain, say
-from profiles.load import digest, load, schema
-from profiles.model import Profile
 
 
 @click.command()

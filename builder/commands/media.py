@@ -2,12 +2,12 @@
 
 import click
 
-from builder.media import names, repodata
+from hardpan.builder.media import names, repodata
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
+from hardpan.profiles.load import load
+from hardpan.profiles.software.model import BOTH
 from hardpan.terminal import err, plain, say
-from profiles.load import load
-from profiles.software.model import BOTH
 
 
 @click.group()

@@ -2,7 +2,7 @@
 
 import click
 
-from builder.layers.sovereign.accounts import password_hash
+from hardpan.builder.layers.sovereign.accounts import password_hash
 from hardpan.errors import InputError
 
 _LEAST = 12

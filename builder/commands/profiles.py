@@ -4,9 +4,9 @@ import json
 
 import click
 
-from profiles import catalog
-from profiles.load import digest, load
-from profiles.model import Profile
+from hardpan.profiles import catalog
+from hardpan.profiles.load import digest, load
+from hardpan.profiles.model import Profile
 
 
 @click.command()

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 import yaml
 
-import kickstart
-from builder import inputs
+from hardpan import kickstart
+from hardpan.builder import inputs
 from hardpan.errors import InputError
 from hardpan.files import atomic_path
+from hardpan.profiles.load import load
 from hardpan.terminal import err, say
-from profiles.load import load
 
 _BYTES_MOST = 64 * 1024
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from builder.wheels.audit import audit as look
-from builder.wheels.lock import load
-from builder.wheels.model import SEVERITIES, Audit, Finding
+from hardpan.builder.wheels.audit import audit as look
+from hardpan.builder.wheels.lock import load
+from hardpan.builder.wheels.model import SEVERITIES, Audit, Finding
 from hardpan.errors import Exit
 from hardpan.files import canonical_json
 from hardpan.terminal import err, plain, say

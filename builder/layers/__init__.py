@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from builder.layers import (
+from hardpan.builder.layers import (
     amd_driver,
     audit,
     containers,
@@ -23,14 +23,15 @@ from builder.layers import (
     stig,
     tuning,
 )
-from builder.layers.ansible import PLAYBOOKS, STAGE
-from builder.layers.task import Task
-from builder.receipts import Assessment, Guest, LayerReceipt
+from hardpan.builder.layers.ansible import PLAYBOOKS, STAGE
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import Assessment, Guest, LayerReceipt
 from hardpan.errors import InputError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, sha256_bytes, sha256_file
 from hardpan.problems import Problems
-from profiles.model import Layer, Profile
+from hardpan.profiles.model import Layer, Profile
+from hardpan.resources import resource_path
 
 BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
     "audit": audit.put,
@@ -46,7 +47,7 @@ BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
     "stig": stig.put,
     "tuning": tuning.put,
 }
-"""The layers whose roles exist; the others of ``profiles.model.Layer`` come later."""
+"""The layers whose roles exist; the others of ``hardpan.profiles.model.Layer`` come later."""
 
 
 def check(profile: Profile) -> None:
@@ -109,7 +110,7 @@ def apply(
 
 def digest() -> Sha256:
     """Digest of everything that decides what the layers do."""
-    ours = Path(__file__).parent
+    ours = resource_path("hardpan.builder.layers")
     files = [p for p in PLAYBOOKS.rglob("*") if p.is_file() and ".ansible" not in p.parts]
     files += [p for p in ours.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     told = {str(p.relative_to(ours.parent)): sha256_file(p) for p in files}

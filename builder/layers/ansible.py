@@ -17,13 +17,14 @@ from pathlib import Path
 import ansible_runner
 import yaml
 
-from builder.receipts import Guest
 from hardpan import clock
+from hardpan.builder.receipts import Guest
 from hardpan.errors import HardpanError, ToolError, TrustError, UnreachableError
 from hardpan.events import Emit, Note, Progress
 from hardpan.process import run
+from hardpan.resources import resource_path
 
-PLAYBOOKS = Path(__file__).parents[1] / "ansible"
+PLAYBOOKS = resource_path("hardpan.builder", "ansible")
 STAGE = "harden"
 _TIMEOUT_S = 3600
 _CLOSE_S = 20.0

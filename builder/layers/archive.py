@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from builder.layers.ansible import PLAYBOOKS
+from hardpan.builder.layers.ansible import PLAYBOOKS
 from hardpan.files import sha256_bytes, sha256_file
 
 AI_HOST = PLAYBOOKS / "shared" / "ai_host.sh"

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
-from profiles.audit import Audit, LogHost
-from profiles.model import Profile
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
+from hardpan.profiles.audit import Audit, LogHost
+from hardpan.profiles.model import Profile
 
 _WATCHED = ("/opt/ai/models", "/var/lib/ai")
 _ARCHES = ("b64", "b32")

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
-from builder.layers import packages
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
-from profiles.model import Profile
+from hardpan.builder.layers import packages
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
+from hardpan.profiles.model import Profile
 
 _POLICY = "/etc/containers/policy.json"
 _KEYS = "/etc/pki/containers"

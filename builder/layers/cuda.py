@@ -1,8 +1,8 @@
 """The layer ``cuda``: the toolkit by its versioned name, cuDNN, NCCL, DCGM."""
 
-from builder.layers import packages
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
+from hardpan.builder.layers import packages
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
 
 
 def put(task: Task) -> LayerReceipt:

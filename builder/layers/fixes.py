@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import yaml
 
-from builder.layers.ansible import PLAYBOOKS
-from builder.layers.batched import audit_file, audit_lines, sysctl_setting
-from builder.receipts import Remedy, RuleOutcome
+from hardpan.builder.layers.ansible import PLAYBOOKS
+from hardpan.builder.layers.batched import audit_file, audit_lines, sysctl_setting
+from hardpan.builder.receipts import Remedy, RuleOutcome
 from hardpan.errors import ToolError
-from profiles.upstream import RULE_PREFIX
+from hardpan.profiles.upstream import RULE_PREFIX
 
 _ROLE = PLAYBOOKS / "roles" / "stig"
 _NO_FIX = "the content has no fix: right at install or never"

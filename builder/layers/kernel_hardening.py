@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
-from profiles import surface
-from profiles.kernel_hardening import KernelHardening
-from profiles.model import Profile
-from profiles.sysctls import SYSCTLS
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
+from hardpan.profiles import surface
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sysctls import SYSCTLS
 
 
 def put(task: Task) -> LayerReceipt:

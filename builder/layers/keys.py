@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from builder.repository import Files
+from hardpan.builder.repository import Files
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
-from profiles.software.plan import Origin
+from hardpan.profiles.software.plan import Origin
 
 _KEY_MOST = 1 << 20
 _ARMOUR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"

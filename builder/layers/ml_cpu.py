@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.layers import archive, model
-from builder.layers.ansible import PLAYBOOKS
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
+from hardpan.builder.layers import archive, model
+from hardpan.builder.layers.ansible import PLAYBOOKS
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
 

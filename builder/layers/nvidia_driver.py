@@ -1,9 +1,9 @@
 """The layer ``nvidia_driver``: kernel module and user space at one version, nouveau kept away."""
 
-from builder.layers import packages
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
-from profiles.model import Profile
+from hardpan.builder.layers import packages
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
+from hardpan.profiles.model import Profile
 
 
 def put(task: Task) -> LayerReceipt:

@@ -7,14 +7,14 @@ own file. All is pure but ``keys`` and ``install``.
 import base64
 from collections.abc import Iterator, Mapping
 
-from builder.layers.keys import key_of
-from builder.layers.task import Task
-from builder.machine.tunnel import Endpoint, endpoint
-from builder.receipts import LayerReceipt
+from hardpan.builder.layers.keys import key_of
+from hardpan.builder.layers.task import Task
+from hardpan.builder.machine.tunnel import Endpoint, endpoint
+from hardpan.builder.receipts import LayerReceipt
 from hardpan.errors import InputError, raise_all
 from hardpan.problems import Problems
-from profiles.model import Profile
-from profiles.software.plan import LISTED, Origin, Wanted, plan
+from hardpan.profiles.model import Profile
+from hardpan.profiles.software.plan import LISTED, Origin, Wanted, plan
 
 KERNELS = ("kernel-devel-matched",)
 """Packages that are taken at the version of the installed kernel: a newer one brings a second."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from builder.layers import (
+from hardpan.builder.layers import (
     audit,
     containers,
     kernel_hardening,
@@ -20,11 +20,11 @@ from builder.layers import (
     stig,
     tuning,
 )
-from builder.layers.ansible import check_syntax, refused_values
+from hardpan.builder.layers.ansible import check_syntax, refused_values
 from hardpan.errors import InputError, raise_all
 from hardpan.files import Sha256
-from profiles.model import Layer, Profile
-from profiles.software.plan import LISTED
+from hardpan.profiles.model import Layer, Profile
+from hardpan.profiles.software.plan import LISTED
 
 _LATER = Path("made-by-the-run")
 _DIGEST = Sha256("0" * 64)

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import jinja2
 
-from builder.layers import archive, model, tiny_llama
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
+from hardpan.builder.layers import archive, model, tiny_llama
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
 from hardpan.errors import InputError
-from profiles.frameworks import HOME as STACKS
-from profiles.model import Profile
-from profiles.sovereign import Server, Sovereign
+from hardpan.profiles.frameworks import HOME as STACKS
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sovereign import Server, Sovereign
+from hardpan.resources import resource_path
 
 PORTS = {"llm": 8081, "kb": 8082, "login": 8083}
 """Where the services listen, on the loopback alone."""
 
-_OURS = Path(__file__).parent / "sovereign"
+_OURS = resource_path("hardpan.builder.layers", "sovereign")
 _HOME = "/usr/libexec/hardpan/sovereign"
 _PAGES = "/usr/share/hardpan/chat"
 _SETTINGS = "/etc/hardpan/sovereign"

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from builder.layers import fixes
-from builder.layers.ansible import STAGE
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
 from hardpan import clock
+from hardpan.builder.layers import fixes
+from hardpan.builder.layers.ansible import STAGE
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
 from hardpan.events import Note
 from hardpan.files import Sha256, sha256_bytes
-from profiles.model import Profile
+from hardpan.profiles.model import Profile
 
 
 def put(task: Task) -> LayerReceipt:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.layers.ansible import Job, run_role
-from builder.receipts import Assessment, Guest, LayerReceipt
+from hardpan.builder.layers.ansible import Job, run_role
+from hardpan.builder.receipts import Assessment, Guest, LayerReceipt
 from hardpan.events import Emit
-from profiles.model import Profile
+from hardpan.profiles.model import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 
 from hardpan.files import sha256_bytes
-from profiles.sovereign import TRIAL_MODEL
+from hardpan.profiles.sovereign import TRIAL_MODEL
 
 NAME = TRIAL_MODEL
 FILE = "model.gguf"

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from builder.layers.task import Task
-from builder.receipts import LayerReceipt
-from profiles.model import Profile
-from profiles.tuning import GpuPolicy, Tuning
+from hardpan.builder.layers.task import Task
+from hardpan.builder.receipts import LayerReceipt
+from hardpan.profiles.model import Profile
+from hardpan.profiles.tuning import GpuPolicy, Tuning
 
 _THP = "/sys/kernel/mm/transparent_hugepage"
 _GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"

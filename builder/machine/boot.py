@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from builder.machine.probe import Acceleration
-from builder.machine.qemu import PROXY, Machine, Spec, create_disk, free_port, running
-from builder.receipts import Access, Guest
 from hardpan import clock
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.machine.qemu import PROXY, Machine, Spec, create_disk, free_port, running
+from hardpan.builder.receipts import Access, Guest
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note
 

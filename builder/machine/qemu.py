@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from builder.machine import firmware, qmp, tunnel
-from builder.machine.console import Console
-from builder.machine.firmware import escaped
-from builder.machine.probe import QEMU, Acceleration
-from builder.machine.tunnel import Endpoint
 from hardpan import clock
+from hardpan.builder.machine import firmware, qmp, tunnel
+from hardpan.builder.machine.console import Console
+from hardpan.builder.machine.firmware import escaped
+from hardpan.builder.machine.probe import QEMU, Acceleration
+from hardpan.builder.machine.tunnel import Endpoint
 from hardpan.errors import ToolError
 from hardpan.process import Process, run, spawn
 

@@ -8,7 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from builder.media.entry import TIMEOUT_S, WARNING, installs, is_rescue, relabelled, with_arguments
+from hardpan.builder.media.entry import (
+    TIMEOUT_S,
+    WARNING,
+    installs,
+    is_rescue,
+    relabelled,
+    with_arguments,
+)
 from hardpan.errors import InputError
 
 _INCLUDES = ("include", "menu include")

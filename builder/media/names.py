@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from builder.media.repodata import Packages, Rpm
+from hardpan.builder.media.repodata import Packages, Rpm
 from hardpan.errors import InputError, UsageError
-from profiles.model import Profile
-from profiles.software.fill import matcher
-from profiles.software.load import catalogue
-from profiles.software.model import Repository
-from profiles.software.plan import plan
+from hardpan.profiles.model import Profile
+from hardpan.profiles.software.fill import matcher
+from hardpan.profiles.software.load import catalogue
+from hardpan.profiles.software.model import Repository
+from hardpan.profiles.software.plan import plan
 
 _SHOWN_MOST = 5
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.media import grubcfg, isolinuxcfg
-from builder.media.inspect import Facts, exists, extract, facts
-from builder.receipts import Iso, Media
+from hardpan.builder.media import grubcfg, isolinuxcfg
+from hardpan.builder.media.inspect import Facts, exists, extract, facts
+from hardpan.builder.receipts import Iso, Media
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Emit, Note
 from hardpan.files import atomic_path, need_free, sha256_bytes, sha256_file

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from builder.repository import Files
+from hardpan.builder.repository import Files
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.files import Sha256, sha256_file
 from hardpan.process import run, which

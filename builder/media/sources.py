@@ -11,15 +11,15 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from builder.media.inspect import facts
-from builder.receipts import Media
+from hardpan.builder.media.inspect import facts
+from hardpan.builder.receipts import Media
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, check_sha256, sha256_file
 from hardpan.process import run
+from hardpan.resources import checkout, resource_path
 
-_REPO = Path(__file__).parents[2]
-CATALOG = _REPO / "images" / "catalog.yaml"
+CATALOG = resource_path("hardpan.builder.media", "catalog.yaml")
 _BUILD_S = 2400
 _STAGE = "media"
 
@@ -107,7 +107,7 @@ def listed(name: str) -> Entry:
 
 
 def catalog() -> dict[str, Entry]:
-    """Name -> entry, from ``images/catalog.yaml``."""
+    """Name -> entry, from ``catalog.yaml``."""
     said = yaml.safe_load(CATALOG.read_text("utf-8"))
     try:
         return {name: Entry.model_validate(value) for name, value in said.items()}
@@ -162,8 +162,15 @@ def _asked(
     entry: Entry, cache: Path, *more: str, on_line: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
     """What the media's builder answers: a receipt, or nothing."""
+    repository = checkout()
+    if repository is None:
+        raise InputError(
+            f"{entry.title}: lab profiles need a checkout: expected hardpan to run from its source"
+            " repository, found an installed package",
+            hint="clone the repository and run 'make demo' in it, or build a Rocky profile",
+        )
     argv: list[str | Path] = [sys.executable, "-m", entry.build, "--cache", cache, "--json", *more]
-    done = run(argv, timeout_s=_BUILD_S, cwd=_REPO, on_line=on_line)
+    done = run(argv, timeout_s=_BUILD_S, cwd=repository, on_line=on_line)
     try:
         told = json.loads(done.stdout)
         if told:

@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from builder.receipts import StackReceipt, WheelFinding, WheelReceipt
-from builder.stacks import locks
-from builder.stacks.fetch import STAGE, gather, lacking
-from builder.stacks.layout import interpreter, lay_out
-from builder.stacks.metadata import licence, unpacked
-from builder.stacks.model import Files, Recipe
-from builder.stacks.pack import header, pack
-from builder.stacks.signing import SiteKey, sign, site_key
-from builder.wheels.audit import audit
-from builder.wheels.lock import normalised
-from builder.wheels.model import Audit, Finding
+from hardpan.builder.receipts import StackReceipt, WheelFinding, WheelReceipt
+from hardpan.builder.stacks import locks
+from hardpan.builder.stacks.fetch import STAGE, gather, lacking
+from hardpan.builder.stacks.layout import interpreter, lay_out
+from hardpan.builder.stacks.metadata import licence, unpacked
+from hardpan.builder.stacks.model import Files, Recipe
+from hardpan.builder.stacks.pack import header, pack
+from hardpan.builder.stacks.signing import SiteKey, sign, site_key
+from hardpan.builder.wheels.audit import audit
+from hardpan.builder.wheels.lock import normalised
+from hardpan.builder.wheels.model import Audit, Finding
 from hardpan.errors import InputError, TrustError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import (
@@ -33,8 +33,9 @@ from hardpan.files import (
     sha256_file,
     write_atomic,
 )
-from profiles.frameworks import Stack
-from profiles.model import Profile
+from hardpan.profiles.frameworks import Stack
+from hardpan.profiles.model import Profile
+from hardpan.resources import resource_path
 
 __all__ = ["Built", "Coming", "SiteKey", "build", "check_locks", "coming", "digest", "site"]
 
@@ -107,7 +108,10 @@ def digest(profile: Profile) -> Sha256:
 
 
 def _code() -> dict[str, str]:
-    return {path.name: sha256_file(path) for path in Path(__file__).parent.glob("*.py")}
+    return {
+        path.name: sha256_file(path)
+        for path in resource_path("hardpan.builder.stacks").glob("*.py")
+    }
 
 
 def _one(stack: Stack, release: str, key: SiteKey, cache: Path, emit: Emit) -> Built:

@@ -5,14 +5,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.pip import pip
-from builder.stacks.model import Files, Recipe
-from builder.stacks.source import wheel_of
-from builder.wheels.lock import Entry, normalised
+from hardpan.builder.pip import pip
+from hardpan.builder.stacks.model import Files, Recipe
+from hardpan.builder.stacks.source import wheel_of
+from hardpan.builder.wheels.lock import Entry, normalised
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes, sha256_file
-from profiles.frameworks import Stack
+from hardpan.profiles.frameworks import Stack
 
 STAGE = "harden"
 _TIMEOUT_S = 3600

@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.pip import pip
-from builder.stacks.model import EPOCH, Files, Recipe, Tree
-from builder.wheels.lock import normalised
+from hardpan.builder.pip import pip
+from hardpan.builder.stacks.model import EPOCH, Files, Recipe, Tree
+from hardpan.builder.wheels.lock import normalised
 from hardpan.errors import ToolError
 from hardpan.files import sha256_file
 from hardpan.process import run
-from profiles.frameworks import HOME
+from hardpan.profiles.frameworks import HOME
 
 _TIMEOUT_S = 1800
 _COMPILE_S = 1800

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from builder.stacks import vendors
-from builder.stacks.fetch import wheelhouse
-from builder.wheels.lock import Lock, load
+from hardpan.builder.stacks import vendors
+from hardpan.builder.stacks.fetch import wheelhouse
+from hardpan.builder.wheels.lock import Lock, load
 from hardpan.errors import InputError
 from hardpan.problems import Problems
-from profiles.frameworks import GLIBC, Stack
-from profiles.model import Profile
-from profiles.versions import numbers
+from hardpan.profiles.frameworks import GLIBC, Stack
+from hardpan.profiles.model import Profile
+from hardpan.profiles.versions import numbers
+from hardpan.resources import resource_path
 
-SHIPPED = Path(__file__).parents[2] / "requirements"
+SHIPPED = resource_path("hardpan.builder.stacks", "locks")
 _UV_NEWEST = 40
 
 

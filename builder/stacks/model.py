@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.wheels.lock import Lock
+from hardpan.builder.wheels.lock import Lock
 from hardpan.files import Sha256
-from profiles.frameworks import GLIBC, Stack
-from profiles.versions import numbers
+from hardpan.profiles.frameworks import GLIBC, Stack
+from hardpan.profiles.versions import numbers
 
 EPOCH = 1_767_225_600
 """The one time that every file and package of a stack carries: 2026-01-01 00:00 UTC."""

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder.receipts import WheelReceipt
-from builder.stacks.model import EPOCH, Recipe, Tree
+from hardpan.builder.receipts import WheelReceipt
+from hardpan.builder.stacks.model import EPOCH, Recipe, Tree
 from hardpan.errors import ToolError
 from hardpan.files import Sha256
 from hardpan.process import run
-from profiles.frameworks import HOME
+from hardpan.profiles.frameworks import HOME
 
 _TIMEOUT_S = 3600
 _PLAIN = re.compile(r"[^A-Za-z0-9+.~^]")

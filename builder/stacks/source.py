@@ -4,15 +4,15 @@ import re
 import zipfile
 from pathlib import Path
 
-from builder.pip import pip
-from builder.stacks.model import EPOCH, Recipe
-from builder.wheels.lock import Entry
+from hardpan.builder.pip import pip
+from hardpan.builder.stacks.model import EPOCH, Recipe
+from hardpan.builder.wheels.lock import Entry
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes
 from hardpan.process import run
-from profiles.frameworks import FromSource
-from profiles.versions import numbers
+from hardpan.profiles.frameworks import FromSource
+from hardpan.profiles.versions import numbers
 
 STAGE = "harden"
 _TIMEOUT_S = 5400

@@ -2,12 +2,12 @@
 
 import re
 
-from builder.wheels.lock import Lock
+from hardpan.builder.wheels.lock import Lock
 from hardpan.errors import InputError
-from profiles.frameworks import Stack, cuda_of
-from profiles.hardware import least_driver
-from profiles.model import Profile
-from profiles.versions import numbers
+from hardpan.profiles.frameworks import Stack, cuda_of
+from hardpan.profiles.hardware import least_driver
+from hardpan.profiles.model import Profile
+from hardpan.profiles.versions import numbers
 
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu\d\d)?")
 _LABEL = re.compile(r"\+(cpu|cu\d{3}|rocm\d{1,2}\.\d)")

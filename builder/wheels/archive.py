@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from builder.wheels.model import BrokenError, Limits
+from hardpan.builder.wheels.model import BrokenError, Limits
 
 _CHUNK = 1 << 20
 _END, _END64, _LOCATOR = b"PK\5\6", b"PK\6\6", b"PK\6\7"

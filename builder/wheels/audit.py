@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from builder.wheels import locked
-from builder.wheels.lock import Lock
-from builder.wheels.look import look
-from builder.wheels.model import SEVERITIES, Audit, Finding, Kind, Limits, Wheel
+from hardpan.builder.wheels import locked
+from hardpan.builder.wheels.lock import Lock
+from hardpan.builder.wheels.look import look
+from hardpan.builder.wheels.model import SEVERITIES, Audit, Finding, Kind, Limits, Wheel
 from hardpan.errors import InputError
 from hardpan.files import Sha256
 

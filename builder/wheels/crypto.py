@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from builder.wheels import elf
-from builder.wheels.model import BrokenError
-from builder.wheels.signatures import SIGNATURES, Signature
+from hardpan.builder.wheels import elf
+from hardpan.builder.wheels.model import BrokenError
+from hardpan.builder.wheels.signatures import SIGNATURES, Signature
 
 Read = Callable[[Sequence[elf.Span]], list[bytes]]
 """Gives pieces of the file, in one pass over it."""

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from builder.wheels.model import BrokenError
+from hardpan.builder.wheels.model import BrokenError
 
 MAGIC = b"\x7fELF"
 HEADER_BYTES = 64

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from builder.wheels.lock import Lock, normalised
-from builder.wheels.model import Finding, Wheel
+from hardpan.builder.wheels.lock import Lock, normalised
+from hardpan.builder.wheels.model import Finding, Wheel
 
 
 def compare(wheels: Sequence[Wheel], lock: Lock) -> Iterator[Finding]:

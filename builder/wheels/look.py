@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from builder.wheels import crypto, elf, md5, reach, record, source
-from builder.wheels.archive import Box, opened
-from builder.wheels.model import BrokenError, Finding, Kind, Limits, Severity
+from hardpan.builder.wheels import crypto, elf, md5, reach, record, source
+from hardpan.builder.wheels.archive import Box, opened
+from hardpan.builder.wheels.model import BrokenError, Finding, Kind, Limits, Severity
 
 _NESTED = {b"PK\3\4": "an archive", b"!<arch>\n": "a static library"}
 _FOUND_BY = (b"md5", b"sha1", b"MD5", b"SHA1")

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from builder.wheels.model import BrokenError
+from hardpan.builder.wheels.model import BrokenError
 
 ALGORITHMS = ("sha256", "sha384", "sha512")
 _UNLISTED = ("RECORD.jws", "RECORD.p7s")

@@ -4,7 +4,7 @@ import ast
 import re
 import warnings
 
-from builder.wheels.model import BrokenError
+from hardpan.builder.wheels.model import BrokenError
 
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _ENCODINGS = {

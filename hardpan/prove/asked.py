@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.errors import InputError
+from hardpan.folders import data_home
+from hardpan.profiles.model import Profile
 from hardpan.prove.keyring import References
-from profiles.model import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,9 @@ class Asked:
     profile: Profile
     out: Path
     cache: Path
+    data: Path = field(default_factory=data_home)
+    """Folder of generated keys, for runs that were given none."""
+
     media: Path | None = None
     media_sha256: str | None = None
     content: Path | None = None

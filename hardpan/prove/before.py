@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import ksvalidator, tools
-from builder import pipeline as building
-from builder.layers.rehearsal import rehearse
-from builder.machine import firmware
-from builder.machine.probe import Acceleration, acceleration
-from builder.media import sources
-from builder.media.sources import Offer
-from builder.receipts import Access
+from hardpan.builder import ksvalidator, tools
+from hardpan.builder import pipeline as building
+from hardpan.builder.layers.rehearsal import rehearse
+from hardpan.builder.machine import firmware
+from hardpan.builder.machine.probe import Acceleration, acceleration
+from hardpan.builder.media import sources
+from hardpan.builder.media.sources import Offer
+from hardpan.builder.receipts import Access
 from hardpan.errors import InputError, ResourceError, UsageError, raise_all
 from hardpan.events import Emit, Note
 from hardpan.files import check_sha256, need_free
@@ -25,9 +25,9 @@ from hardpan.problems import Problems
 from hardpan.prove import keyring
 from hardpan.prove.asked import Asked
 from hardpan.prove.keyring import KeyRing
-from scanners.commands.terms import stamp
-from scanners.content import datastream
-from scanners.content.datastream import Source
+from hardpan.scanners.commands.terms import stamp
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.datastream import Source
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _STAND_IN = (
@@ -127,7 +127,7 @@ def _access(seen: Seen, found: Problems) -> Seen:
     profile = asked.profile
     access, text, validated = None, "", False
     with found.of("ssh key"):
-        access = keyring.operator_there(profile.build_user, asked.ssh_key, asked.cache)
+        access = keyring.operator_there(profile.build_user, asked.ssh_key, asked.data)
     with found.of("kickstart"):
         public = _STAND_IN if access is None else access.public_key
         text = building.kickstart(profile, public, asked.passphrase())
@@ -147,7 +147,7 @@ def _media(seen: Seen, found: Problems) -> Seen:
 def _ring(seen: Seen, found: Problems) -> Seen:
     asked = seen.asked
     with found.of("signing keys"):
-        ring = keyring.signing_there(asked.keys, asked.cache, asked.out, asked.signers)
+        ring = keyring.signing_there(asked.keys, asked.data, asked.out, asked.signers)
         return replace(seen, ring=ring)
     return seen
 

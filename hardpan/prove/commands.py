@@ -9,23 +9,23 @@ from typing import Any
 
 import click
 
-from builder import pipeline as building
+from hardpan.builder import pipeline as building
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
+from hardpan.folders import cache_home
+from hardpan.profiles.load import load
 from hardpan.prove import job, telling
 from hardpan.prove.asked import Asked
 from hardpan.prove.before import check_digest_form
 from hardpan.prove.examine import Plan, examine
 from hardpan.prove.keyring import References
+from hardpan.scanners.commands.scan import is_open
+from hardpan.scanners.commands.signers import KEY, unlock, unlock_options
+from hardpan.scanners.commands.terms import TIMESTAMP_HELP
+from hardpan.scanners.commands.verify import said
+from hardpan.scanners.report.summary import lines
 from hardpan.terminal import drawn, err, say
-from profiles.load import load
-from scanners.commands.scan import is_open
-from scanners.commands.signers import KEY, unlock, unlock_options
-from scanners.commands.terms import TIMESTAMP_HELP
-from scanners.commands.verify import said
-from scanners.report.summary import lines
 
-_CACHE = Path(__file__).parents[2] / "images" / "cache"
 _SEVERITIES = ("low", "medium", "high")
 _PATH = click.Path(path_type=Path)
 
@@ -53,7 +53,10 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             "--luks-passphrase-file", type=_PATH, help="First line opens the LUKS volume."
         ),
         click.option(
-            "--cache", type=_PATH, default=_CACHE, help="Media, base installs, default keys."
+            "--cache",
+            type=_PATH,
+            default=cache_home,
+            help="Media, base installs, SCAP content; default: hardpan in $XDG_CACHE_HOME.",
         ),
         click.option(
             "--dry-run",

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from builder import stacks
-from builder.inputs import layers as layers_of
-from builder.layers import model
 from hardpan import clock
+from hardpan.builder import stacks
+from hardpan.builder.inputs import layers as layers_of
+from hardpan.builder.layers import model
 from hardpan.errors import Exit, raise_all
 from hardpan.events import Emit, Note
 from hardpan.problems import Problem
+from hardpan.profiles.software.plan import LISTED
 from hardpan.prove import before
 from hardpan.prove.asked import Asked
 from hardpan.prove.before import Seen
 from hardpan.prove.foresight import Stage, stages
-from profiles.software.plan import LISTED
 
 _BY_DIGEST = "where this machine's pip looks, by its digest"
 _SHARING_MODEL = ("ml_cpu", "ml_frameworks")

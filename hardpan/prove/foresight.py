@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from builder import install, pipeline
-from builder import steps as building
-from builder.media.remaster import need_mib
+from hardpan.builder import install, pipeline
+from hardpan.builder import steps as building
+from hardpan.builder.media.remaster import need_mib
 from hardpan.errors import InputError
 from hardpan.files import Sha256
+from hardpan.kickstart import boot_arguments
 from hardpan.prove import steps
 from hardpan.prove.before import Seen
 from hardpan.resume import Receipt, Step
-from kickstart import boot_arguments
 
 State = Literal["given", "cache", "earlier", "anew", "open", "missing"]
 """``given``: a file that was named. ``cache`` and ``earlier``: taken from there or from an

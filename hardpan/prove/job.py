@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from builder import pipeline as building
-from builder import provenance, sbom
-from builder.machine.boot import booted
-from builder.machine.probe import acceleration
-from builder.media import sources
-from builder.pipeline import Hardened, Plan
-from builder.receipts import Assessment, Guest, Iso, Remedy
 from hardpan import clock, events
+from hardpan.builder import pipeline as building
+from hardpan.builder import provenance, sbom
+from hardpan.builder.machine.boot import booted
+from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.media import sources
+from hardpan.builder.pipeline import Hardened, Plan
+from hardpan.builder.receipts import Assessment, Guest, Iso, Remedy
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, sha256_bytes, write_atomic
+from hardpan.profiles.load import digest
+from hardpan.profiles.model import Profile
 from hardpan.prove import keyring, steps
 from hardpan.prove.asked import Asked
 from hardpan.prove.keyring import KeyRing
 from hardpan.resume import Receipt
+from hardpan.scanners import pipeline as scanning
+from hardpan.scanners.commands.terms import following, runner, stamp
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.verify import Verified
+from hardpan.scanners.evidence.verify import verify as check
+from hardpan.scanners.model import ImageRef
+from hardpan.scanners.target import of_guest
+from hardpan.scanners.transport import Transport, connect
 from hardpan.signing import Signed, read_bundle, sign
-from profiles.load import digest
-from profiles.model import Profile
-from scanners import pipeline as scanning
-from scanners.commands.terms import following, runner, stamp
-from scanners.content import datastream
-from scanners.content.datastream import Source
-from scanners.evidence import bundle
-from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import Verified
-from scanners.evidence.verify import verify as check
-from scanners.model import ImageRef
-from scanners.target import of_guest
-from scanners.transport import Transport, connect
 
 _CONNECT_S = 180.0
 
@@ -69,7 +69,7 @@ def plan(asked: Asked, emit: Emit) -> Plan:
     asked.cache.mkdir(parents=True, exist_ok=True)
     power = acceleration()
     emit(Note(stage="machine", text=power.reason))
-    access = keyring.operator(asked.profile.build_user, asked.ssh_key, asked.cache)
+    access = keyring.operator(asked.profile.build_user, asked.ssh_key, asked.data)
     with events.stage(emit, "media"):
         media = sources.find(
             asked.profile.media.catalog,
@@ -93,7 +93,7 @@ def plan(asked: Asked, emit: Emit) -> Plan:
 def build(asked: Asked, emit: Emit) -> Image:
     """A hardened, sealed image with SBOM and signed provenance."""
     planned = plan(asked, emit)
-    ring = keyring.signing(asked.keys, asked.cache, asked.out, asked.signers)
+    ring = keyring.signing(asked.keys, asked.data, asked.out, asked.signers)
     source = find_content(asked.content, asked.profile, asked.cache, emit)
     emit(Note(stage="content", text=f"{source.path.name}: {source.origin}"))
     iso = building.unattended_iso(planned)

@@ -1,20 +1,20 @@
 """The keys of a run: the operator's SSH key and the two signing keys.
 
-Given by a person, or made once in the cache folder so that a repeated run finds
-the same ones. Those in the cache are for trials: nobody else should trust them.
+Given by a person, or generated once in the user's data folder so that a repeated run finds
+the same ones. Generated keys are for trials: nobody else should trust them.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.receipts import Access
 from hardpan import clock
+from hardpan.builder.receipts import Access
 from hardpan.errors import InputError
 from hardpan.files import write_atomic
 from hardpan.process import run
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.evidence.trust import Trust, load_policy
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer
-from scanners.commands.keys import new_keys
-from scanners.evidence.trust import Trust, load_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +39,16 @@ class References:
     """Opens all of them, those in the folder too."""
 
 
-def operator(user: str, key: Path | None, cache: Path) -> Access:
+def operator(user: str, key: Path | None, data: Path) -> Access:
     """The SSH key that the build user is reached with; made where there is none.
 
     Raises:
         InputError: the key or its public half cannot be read.
         ToolError: ssh-keygen is missing or fails.
     """
-    found = operator_there(user, key, cache)
+    found = operator_there(user, key, data)
     if found is None:
-        made = _own_key(cache)
+        made = _own_key(data)
         made.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # P-256: sshd in FIPS mode takes no Ed25519.
         argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-C", "hardpan"]
@@ -57,20 +57,20 @@ def operator(user: str, key: Path | None, cache: Path) -> Access:
     return found
 
 
-def operator_there(user: str, key: Path | None, cache: Path) -> Access | None:
+def operator_there(user: str, key: Path | None, data: Path) -> Access | None:
     """The same where it is there already; None where ``operator`` would make one.
 
     Raises:
         InputError: the key or its public half cannot be read.
         ToolError: ssh-keygen is missing or hangs.
     """
-    if key is None and not _own_key(cache).is_file():
+    if key is None and not _own_key(data).is_file():
         return None
-    return _access(user, key or _own_key(cache))
+    return _access(user, key or _own_key(data))
 
 
-def _own_key(cache: Path) -> Path:
-    return cache / "operator" / "id_ecdsa"
+def _own_key(data: Path) -> Path:
+    return data / "operator" / "id_ecdsa"
 
 
 def _access(user: str, key: Path) -> Access:
@@ -91,16 +91,14 @@ def _access(user: str, key: Path) -> Access:
     )
 
 
-def signing(
-    folder: Path | None, cache: Path, out: Path, given: References | None = None
-) -> KeyRing:
+def signing(folder: Path | None, data: Path, out: Path, given: References | None = None) -> KeyRing:
     """The signing keys of ``folder`` (see ``hardpan keys new``), their policy copied to ``out``.
 
     Raises:
         InputError: a key is missing, readable by others, locked, or not trusted
             by the policy, which is to be known before a build, not after it.
     """
-    own = cache / "keys"
+    own = data / "keys"
     if folder is None and not _has_keys(own):
         new_keys(own, now=clock.now())
     ring, trust = _loaded(folder or own, out, given or References())
@@ -112,16 +110,16 @@ def signing(
 
 
 def signing_there(
-    folder: Path | None, cache: Path, out: Path, given: References | None = None
+    folder: Path | None, data: Path, out: Path, given: References | None = None
 ) -> KeyRing | None:
     """The same without writing anything; None where ``signing`` would make keys for trials.
 
     Raises:
         InputError: as for ``signing``.
     """
-    if folder is None and not _has_keys(cache / "keys"):
+    if folder is None and not _has_keys(data / "keys"):
         return None
-    return _loaded(folder or cache / "keys", out, given or References())[0]
+    return _loaded(folder or data / "keys", out, given or References())[0]
 
 
 def _has_keys(folder: Path) -> bool:

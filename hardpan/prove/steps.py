@@ -4,11 +4,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hardpan.files import Sha256
+from hardpan.profiles.load import digest
 from hardpan.prove.asked import Asked
 from hardpan.prove.keyring import KeyRing
 from hardpan.resume import Step
-from profiles.load import digest
-from scanners.evidence import bundle
+from hardpan.scanners.evidence import bundle
 
 
 def provenance(

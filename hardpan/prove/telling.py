@@ -3,15 +3,15 @@
 import textwrap
 from collections.abc import Iterator
 
-from builder.layers import packages
+from hardpan.builder.layers import packages
 from hardpan.errors import ToolError
 from hardpan.files import sha256_bytes
 from hardpan.problems import Problem
+from hardpan.profiles.load import digest
+from hardpan.profiles.model import Profile
 from hardpan.prove.examine import Plan
 from hardpan.prove.foresight import Stage
 from hardpan.terminal import plain
-from profiles.load import digest
-from profiles.model import Profile
 
 _WIDTH = 110
 _STATES = {
@@ -118,7 +118,7 @@ def _setting(plan: Plan) -> Iterator[tuple[str, str]]:
         )
     if seen.image:
         yield "way out", _reaches(profile)
-    key = seen.access.private_key if seen.access else "a key that is made in the cache"
+    key = seen.access.private_key if seen.access else "a key that is generated"
     yield "login", f"{profile.build_user}, by {asked.ssh_key or key}"
     if seen.image:
         yield "signs", _signs(plan)
@@ -151,7 +151,7 @@ def _signs(plan: Plan) -> str:
         )
     if seen.asked.keys is not None or any(p.area == "signing keys" for p in plan.problems):
         return "see the problems"
-    return "keys for trials, which are made in the cache; 'hardpan keys new' makes your own"
+    return "generated trial keys; 'hardpan keys new' makes your own"
 
 
 def _layer(n: int, layer: dict[str, object]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """A vendor's licence is accepted by a person, in the profile, before anything runs."""
 
 from hardpan.errors import InputError
-from profiles.model import Profile
-from profiles.software.plan import plan
+from hardpan.profiles.model import Profile
+from hardpan.profiles.software.plan import plan
 
 
 def unaccepted(profile: Profile) -> tuple[str, ...]:

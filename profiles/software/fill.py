@@ -2,8 +2,8 @@
 
 import re
 
-from profiles.hardware import Hardware
-from profiles.versions import numbers, series
+from hardpan.profiles.hardware import Hardware
+from hardpan.profiles.versions import numbers, series
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _SHAPES = {

@@ -3,19 +3,19 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from hardpan.errors import InputError
-from profiles import problems
-from profiles.problems import Problem
-from profiles.rule import Broken
-from profiles.software.model import PLACEHOLDERS, Catalogue
-from profiles.tree import read
-from profiles.versions import series
+from hardpan.profiles import problems
+from hardpan.profiles.problems import Problem
+from hardpan.profiles.rule import Broken
+from hardpan.profiles.software.model import PLACEHOLDERS, Catalogue
+from hardpan.profiles.tree import read
+from hardpan.profiles.versions import series
+from hardpan.resources import resource_path
 
-FILE = Path(__file__).parent / "packages.yaml"
+FILE = resource_path("hardpan.profiles.software", "packages.yaml")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 

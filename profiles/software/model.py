@@ -1,7 +1,7 @@
 """The typed list of repositories and packages, as ``packages.yaml`` is written.
 
 Names, versions and addresses may hold placeholders in braces; ``PLACEHOLDERS``
-names them and ``profiles.software.fill`` knows what a profile puts there.
+names them and ``hardpan.profiles.software.fill`` knows what a profile puts there.
 """
 
 from datetime import date
@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
-from profiles.hardware import Section
-from profiles.versions import series
-from profiles.words import DayText, GfxTarget, Shape, Text, Version, day
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.versions import series
+from hardpan.profiles.words import DayText, Digest, GfxTarget, Id, Shape, Text, Version, day
 
 ElRelease = Literal["rocky9", "rocky10"]
 Arch = Literal["x86_64", "aarch64"]
@@ -32,7 +32,6 @@ PLACEHOLDERS = (
     "rocm_series",
 )
 
-Id = Annotated[str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "an id of a-z, 0-9 and single '-'")]
 Url = Annotated[
     str,
     Shape(
@@ -40,7 +39,6 @@ Url = Annotated[
         "an https address without user, port, query or fragment",
     ),
 ]
-Digest = Annotated[str, Shape(r"[0-9a-f]{64}", "a sha256 of 64 lower-case hex digits")]
 Name = Annotated[
     str,
     Shape(

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from profiles.hardware import Hardware
-from profiles.model import Profile
-from profiles.repositories import SiteRepository
-from profiles.software.fill import fill, values
-from profiles.software.load import catalogue
-from profiles.software.model import (
+from hardpan.profiles.hardware import Hardware
+from hardpan.profiles.model import Profile
+from hardpan.profiles.repositories import SiteRepository
+from hardpan.profiles.software.fill import fill, values
+from hardpan.profiles.software.load import catalogue
+from hardpan.profiles.software.model import (
     Arch,
     Catalogue,
     ListedLayer,

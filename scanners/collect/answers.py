@@ -7,7 +7,7 @@ finite and bounded, texts short and printable.
 import re
 import statistics
 
-from scanners.trials import Measure
+from hardpan.scanners.trials import Measure
 
 _MAX_SAMPLES = 10_000
 _MAX_TEXT = 200

@@ -8,12 +8,12 @@ from typing import Protocol, cast
 from hardpan.errors import InputError
 from hardpan.events import Emit
 from hardpan.packed import Packed
-from scanners.arf import Arf
-from scanners.content.prepare import Prepared
-from scanners.fips.model import Facts
-from scanners.model import Host
-from scanners.transport import Transport
-from scanners.trials import Check
+from hardpan.scanners.arf import Arf
+from hardpan.scanners.content.prepare import Prepared
+from hardpan.scanners.fips.model import Facts
+from hardpan.scanners.model import Host
+from hardpan.scanners.transport import Transport
+from hardpan.scanners.trials import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +96,11 @@ class Collector(Protocol):
 
 
 COLLECTORS = {
-    "fips": "scanners.collect.fips:FipsFacts",
-    "host": "scanners.collect.host:HostIdentity",
-    "hostfacts": "scanners.collect.hostfacts:HostFacts",
-    "openscap": "scanners.collect.openscap:OpenScap",
-    "packages": "scanners.collect.packages:Packages",
+    "fips": "hardpan.scanners.collect.fips:FipsFacts",
+    "host": "hardpan.scanners.collect.host:HostIdentity",
+    "hostfacts": "hardpan.scanners.collect.hostfacts:HostFacts",
+    "openscap": "hardpan.scanners.collect.openscap:OpenScap",
+    "packages": "hardpan.scanners.collect.packages:Packages",
 }
 """Name -> ``module:class``."""
 

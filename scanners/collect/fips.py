@@ -5,11 +5,11 @@ import secrets
 import shlex
 
 from hardpan.events import Emit
-from scanners.collect.base import Evidence, Task
-from scanners.fips.foreign import LIBRARIES, PLACES
-from scanners.fips.model import Facts, Said
-from scanners.fips.table import table
-from scanners.transport import Transport
+from hardpan.scanners.collect.base import Evidence, Task
+from hardpan.scanners.fips.foreign import LIBRARIES, PLACES
+from hardpan.scanners.fips.model import Facts, Said
+from hardpan.scanners.fips.table import table
+from hardpan.scanners.transport import Transport
 
 _EACH_S = 15
 _LONGER_S = {"initramfs": 20, "foreign": 20, "verify": 120}

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from hardpan.errors import ToolError
 from hardpan.events import Emit
 from hardpan.files import Sha256, sha256_bytes
-from scanners.collect.base import Evidence, Task
-from scanners.collect.packages import QUERY, nevras
-from scanners.model import Host
-from scanners.transport import HostKey, Transport
+from hardpan.scanners.collect.base import Evidence, Task
+from hardpan.scanners.collect.packages import QUERY, nevras
+from hardpan.scanners.model import Host
+from hardpan.scanners.transport import HostKey, Transport
 
 APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 """What the machine id is hashed with; ``systemd-id128 machine-id --app-specific`` agrees."""

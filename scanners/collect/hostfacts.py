@@ -12,7 +12,6 @@ import secrets
 import shlex
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from testinfra.backend.base import (  # type: ignore[import-untyped]
@@ -23,12 +22,13 @@ from testinfra.host import Host as InfraHost  # type: ignore[import-untyped]
 
 from hardpan.errors import ToolError, UnreachableError
 from hardpan.events import Emit, Progress
-from scanners.collect.base import Evidence, Expected, Task
-from scanners.collect.checks.asked import commands
-from scanners.transport import Transport
-from scanners.trials import Check
+from hardpan.resources import resource_path
+from hardpan.scanners.collect.base import Evidence, Expected, Task
+from hardpan.scanners.collect.checks.asked import commands
+from hardpan.scanners.transport import Transport
+from hardpan.scanners.trials import Check
 
-CHECKS = Path(__file__).parent / "checks"
+CHECKS = resource_path("hardpan.scanners.collect", "checks")
 STAGE = "checks"
 
 _EACH_S = 90

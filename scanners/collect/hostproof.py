@@ -4,7 +4,7 @@ import re
 import shlex
 
 from hardpan.errors import ToolError
-from scanners.transport import Transport
+from hardpan.scanners.transport import Transport
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _MAX_BYTES = 16 << 10

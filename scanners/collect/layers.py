@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from profiles import surface
-from profiles.kernel_hardening import KernelHardening
-from profiles.model import Profile
-from profiles.sysctls import SYSCTLS
-from profiles.tuning import Tuning
-from scanners.collect.base import Expected
+from hardpan.profiles import surface
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sysctls import SYSCTLS
+from hardpan.profiles.tuning import Tuning
+from hardpan.scanners.collect.base import Expected
 
 _HTTPS = 443
 

@@ -17,10 +17,10 @@ from typing import IO
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
 from hardpan.packed import Packed
-from scanners import arf
-from scanners.collect.base import Evidence, Task
-from scanners.content.prepare import Part, Prepared
-from scanners.transport import Transport
+from hardpan.scanners import arf
+from hardpan.scanners.collect.base import Evidence, Task
+from hardpan.scanners.content.prepare import Part, Prepared
+from hardpan.scanners.transport import Transport
 
 STAGE = "openscap"
 _LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")

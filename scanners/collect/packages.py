@@ -4,8 +4,8 @@ import re
 
 from hardpan.errors import ToolError
 from hardpan.events import Emit
-from scanners.collect.base import Evidence, Task
-from scanners.transport import Transport
+from hardpan.scanners.collect.base import Evidence, Task
+from hardpan.scanners.transport import Transport
 
 QUERY = r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n'"
 """Epochs always: 0 where there is none, so that two hosts compare."""

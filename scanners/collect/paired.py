@@ -7,20 +7,20 @@ absent from a host at all, is our own list's to say; the verdict is weighed here
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from hardpan.errors import ToolError
-from profiles.model import Profile
-from scanners.collect.answers import exactly, refused
-from scanners.paired.conflicts import Asked, Conflict, conflicts
-from scanners.paired.verdict import weighed
-from scanners.transport import Transport
-from scanners.trials import Half, Held, Pair, Paired, PairVerdict
+from hardpan.profiles.model import Profile
+from hardpan.resources import resource_path
+from hardpan.scanners.collect.answers import exactly, refused
+from hardpan.scanners.paired.conflicts import Asked, Conflict, conflicts
+from hardpan.scanners.paired.verdict import weighed
+from hardpan.scanners.transport import Transport
+from hardpan.scanners.trials import Half, Held, Pair, Paired, PairVerdict
 
 LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
 """Layers that bring what the paired checks are about."""
 
-_WORKLOAD = Path(__file__).parent / "workload" / "paired"
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "paired")
 _MODULES = (
     *("tools", "native", "collective", "egress", "packages", "probes", "actions"),
     *("confined", "facts", "host", "kernel", "main"),

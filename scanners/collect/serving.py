@@ -6,11 +6,11 @@ to its end, and the same prompt at temperature 0 gets the same answer twice.
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hardpan.errors import ToolError
 from hardpan.files import Sha256
-from scanners.collect.answers import (
+from hardpan.resources import resource_path
+from hardpan.scanners.collect.answers import (
     digest,
     exactly,
     measure,
@@ -20,10 +20,10 @@ from scanners.collect.answers import (
     text,
     whole,
 )
-from scanners.transport import Transport
-from scanners.trials import Smoke
+from hardpan.scanners.transport import Transport
+from hardpan.scanners.trials import Smoke
 
-_WORKLOAD = Path(__file__).parent / "workload" / "serving.py"
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "serving.py")
 _MAX_BYTES = 1 << 20
 _ASKED = 6
 _STATUS_MOST = 599

@@ -7,11 +7,11 @@ figure is believed. A run on the CPU is named so and never gives a GPU verdict.
 import json
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from hardpan.errors import ToolError
 from hardpan.files import Sha256
-from scanners.collect.answers import (
+from hardpan.resources import resource_path
+from hardpan.scanners.collect.answers import (
     digest,
     exactly,
     measure,
@@ -21,8 +21,8 @@ from scanners.collect.answers import (
     text,
     whole,
 )
-from scanners.transport import Transport
-from scanners.trials import Smoke
+from hardpan.scanners.transport import Transport
+from hardpan.scanners.trials import Smoke
 
 MODEL = "all-MiniLM-L6-v2"
 FOLDER = f"/opt/ai/models/{MODEL}"
@@ -44,7 +44,7 @@ Made with another implementation at double precision: transformers 5 (BertModel 
 BertTokenizer) on torch 2.13, mean pooling. The workload differs from it by 2.4e-7.
 """
 
-_WORKLOAD = Path(__file__).parent / "workload" / "smoke.py"
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "smoke.py")
 _USER = "ai"
 _MAX_BYTES = 1 << 20
 _MAX_THREADS = 4096

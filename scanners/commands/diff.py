@@ -7,12 +7,12 @@ import click
 
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
+from hardpan.scanners.commands.vouched import of_the_past, read
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.history.diff import diff as compare
+from hardpan.scanners.history.model import Diff
+from hardpan.scanners.history.wording import changes, headline
 from hardpan.terminal import plain
-from scanners.commands.vouched import of_the_past, read
-from scanners.evidence.trust import load_policy
-from scanners.history.diff import diff as compare
-from scanners.history.model import Diff
-from scanners.history.wording import changes, headline
 
 
 @click.command()

@@ -7,14 +7,14 @@ import click
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
+from hardpan.scanners.commands.since import changes, older
+from hardpan.scanners.commands.vouched import side
+from hardpan.scanners.evidence.promised import promised_by
+from hardpan.scanners.evidence.statement import PREDICATE_TYPE
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.verify import verify
+from hardpan.scanners.report.base import FORMATS, Report, renderer
 from hardpan.terminal import err, plain, say
-from scanners.commands.since import changes, older
-from scanners.commands.vouched import side
-from scanners.evidence.promised import promised_by
-from scanners.evidence.statement import PREDICATE_TYPE
-from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import verify
-from scanners.report.base import FORMATS, Report, renderer
 
 
 @click.command(

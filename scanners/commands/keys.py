@@ -11,8 +11,8 @@ import click
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import canonical_json, write_atomic
+from hardpan.scanners.commands.signers import unlock, unlock_options
 from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
-from scanners.commands.signers import unlock, unlock_options
 
 _ROLES = ("scan", "build")
 _PQ_ROLE = "scan-pq"

@@ -2,7 +2,7 @@
 
 import click
 
-from scanners.commands import ledger_keep, ledger_read
+from hardpan.scanners.commands import ledger_keep, ledger_read
 
 
 @click.group()

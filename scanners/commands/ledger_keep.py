@@ -9,16 +9,16 @@ import click
 from hardpan import clock
 from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json, check_sha256, sha256_file
+from hardpan.scanners.commands.ledger_place import Place, placed
+from hardpan.scanners.commands.vouched import check_statement, check_vouched, entry
+from hardpan.scanners.evidence.statement import read_statement
+from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.history import transfer
+from hardpan.scanners.history.chain import OWN, Chain, Row
+from hardpan.scanners.history.ledger import add as add_entry
+from hardpan.scanners.history.ledger import side
+from hardpan.scanners.history.store import Store
 from hardpan.terminal import err, plain, say
-from scanners.commands.ledger_place import Place, placed
-from scanners.commands.vouched import check_statement, check_vouched, entry
-from scanners.evidence.statement import read_statement
-from scanners.evidence.trust import Trust, load_policy
-from scanners.history import transfer
-from scanners.history.chain import OWN, Chain, Row
-from scanners.history.ledger import add as add_entry
-from scanners.history.ledger import side
-from scanners.history.store import Store
 
 _POLICY = click.option(
     "--policy",

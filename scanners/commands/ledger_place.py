@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from hardpan.errors import InputError
+from hardpan.folders import state_home
+from hardpan.scanners.history.chain import Anchor, check_anchor, read_anchor
+from hardpan.scanners.history.store import Store, opened
 from hardpan.terminal import err, plain, say
-from scanners.history.chain import Anchor, check_anchor, read_anchor
-from scanners.history.store import Store, opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +69,8 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def default() -> Path:
-    """Where the ledger lies unless it is said: the XDG Base Directory Specification's state."""
-    told = os.environ.get("XDG_STATE_HOME", "")
-    # The specification: a path that is not absolute is to be ignored.
-    state = Path(told) if told.startswith("/") else Path.home() / ".local" / "state"
-    return state / "hardpan" / "ledger.sqlite"
+    """The ledger's file where ``--ledger`` names none."""
+    return state_home() / "ledger.sqlite"
 
 
 def loose(path: Path) -> tuple[str, ...]:

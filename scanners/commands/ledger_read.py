@@ -9,17 +9,17 @@ from pydantic.alias_generators import to_camel
 from hardpan import clock
 from hardpan.errors import Exit, InputError
 from hardpan.files import canonical_json
+from hardpan.scanners.commands.diff import answer, code, points, show
+from hardpan.scanners.commands.ledger_place import Place, placed
+from hardpan.scanners.history.chain import OWN
+from hardpan.scanners.history.diff import diff as compare
+from hardpan.scanners.history.ledger import Held, expiring, held, of_host, one, read_counts, side
+from hardpan.scanners.history.model import Diff
+from hardpan.scanners.history.store import Store
+from hardpan.scanners.history.wording import headline, short
+from hardpan.scanners.report import summary
+from hardpan.scanners.report.fields import SEVERITIES
 from hardpan.terminal import plain
-from scanners.commands.diff import answer, code, points, show
-from scanners.commands.ledger_place import Place, placed
-from scanners.history.chain import OWN
-from scanners.history.diff import diff as compare
-from scanners.history.ledger import Held, expiring, held, of_host, one, read_counts, side
-from scanners.history.model import Diff
-from scanners.history.store import Store
-from scanners.history.wording import headline, short
-from scanners.report import summary
-from scanners.report.fields import SEVERITIES
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _BY_NAME = click.option(

@@ -8,20 +8,20 @@ import click
 
 from hardpan.errors import Exit, InputError
 from hardpan.files import canonical_json
+from hardpan.folders import cache_home
+from hardpan.profiles.load import load
+from hardpan.scanners import pipeline
+from hardpan.scanners.commands import signers
+from hardpan.scanners.commands.since import last, since_last
+from hardpan.scanners.commands.terms import TIMESTAMP_HELP, following, runner, stamp
+from hardpan.scanners.content import datastream
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.summary import lines
+from hardpan.scanners.target import parse
 from hardpan.signing import check_certificate
 from hardpan.terminal import drawn
-from profiles.load import load
-from scanners import pipeline
-from scanners.commands import signers
-from scanners.commands.since import last, since_last
-from scanners.commands.terms import TIMESTAMP_HELP, following, runner, stamp
-from scanners.content import datastream
-from scanners.evidence import bundle
-from scanners.report.documents import Findings
-from scanners.report.summary import lines
-from scanners.target import parse
 
-_CACHE = Path(__file__).parents[2] / "images" / "cache"
 _PATH = click.Path(path_type=Path)
 _SEVERITIES = ("low", "medium", "high")
 
@@ -71,7 +71,12 @@ _SEVERITIES = ("low", "medium", "high")
     show_default=True,
     help="End with 1 when a rule of this severity or above is open.",
 )
-@click.option("--cache", type=_PATH, default=_CACHE, help="Where content is kept.")
+@click.option(
+    "--cache",
+    type=_PATH,
+    default=cache_home,
+    help="SCAP content; default: hardpan in $XDG_CACHE_HOME.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def scan(target: str, profile_name: str, **options: Any) -> int:

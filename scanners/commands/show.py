@@ -6,10 +6,10 @@ import click
 
 from hardpan import clock
 from hardpan.files import canonical_json
-from scanners.commands.vouched import NOT_VERIFIED
-from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import Opened, Verified, open_unverified, verify
-from scanners.report import summary
+from hardpan.scanners.commands.vouched import NOT_VERIFIED
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.verify import Opened, Verified, open_unverified, verify
+from hardpan.scanners.report import summary
 
 
 @click.command()

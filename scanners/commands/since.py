@@ -6,14 +6,14 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.errors import TrustError, UsageError
 from hardpan.files import Sha256
-from scanners.commands.vouched import of_the_past, side
-from scanners.evidence.bindings import Chain
-from scanners.evidence.trust import Trust, load_policy
-from scanners.evidence.verify import verify
-from scanners.history.diff import Side, diff
-from scanners.history.wording import for_page
-from scanners.report.base import Report
-from scanners.report.changes import Changes
+from hardpan.scanners.commands.vouched import of_the_past, side
+from hardpan.scanners.evidence.bindings import Chain
+from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.evidence.verify import verify
+from hardpan.scanners.history.diff import Side, diff
+from hardpan.scanners.history.wording import for_page
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.changes import Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ import click
 from hardpan import events
 from hardpan.errors import Exit
 from hardpan.files import canonical_json
+from hardpan.profiles.load import load
+from hardpan.scanners.collect.smoke import MODEL
+from hardpan.scanners.commands.scan import ask_password
+from hardpan.scanners.pipeline import workload
+from hardpan.scanners.target import parse
+from hardpan.scanners.transport import connect
 from hardpan.terminal import drawn, plain
-from profiles.load import load
-from scanners.collect.smoke import MODEL
-from scanners.commands.scan import ask_password
-from scanners.pipeline import workload
-from scanners.target import parse
-from scanners.transport import connect
 
 _CONNECT_S = 60.0
 _SMOKE_S = 1200.0

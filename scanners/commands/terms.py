@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
+from hardpan.scanners.collect.host import app_specific
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bindings import Chain, Runner
+from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES
+from hardpan.scanners.evidence.verify import open_unverified
 from hardpan.signing import ask, check_address
-from scanners.collect.host import app_specific
-from scanners.evidence.archive import Archive
-from scanners.evidence.bindings import Chain, Runner
-from scanners.evidence.statement import MAX_STATEMENT_BYTES
-from scanners.evidence.verify import open_unverified
 
 TIMESTAMP_HELP = (
     "RFC 3161 authority that dates the signature: the one address that signing ever calls."

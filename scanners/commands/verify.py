@@ -7,13 +7,13 @@ import click
 from hardpan import clock
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json, sha256_file, write_atomic
+from hardpan.scanners.evidence import svr
+from hardpan.scanners.evidence.checks import Outcome, RefusedError, as_data
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.verify import Verified
+from hardpan.scanners.evidence.verify import verify as check
 from hardpan.signing import load_signer, sign
 from hardpan.terminal import plain
-from scanners.evidence import svr
-from scanners.evidence.checks import Outcome, RefusedError, as_data
-from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import Verified
-from scanners.evidence.verify import verify as check
 
 _MARKS = {"ok": "ok", "fail": "FAIL", "over": "OVER", "skipped": "-", "not run": "-"}
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.errors import TrustError
 from hardpan.files import canonical_json, sha256_bytes
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bundle import BUNDLE
+from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement
+from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.evidence.verify import Opened, Verified, open_unverified, verify
+from hardpan.scanners.history.chain import Row
+from hardpan.scanners.history.diff import Side
+from hardpan.scanners.history.ledger import Entry, brief
 from hardpan.signing import read_bundle
-from scanners.evidence.archive import Archive
-from scanners.evidence.bundle import BUNDLE
-from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement
-from scanners.evidence.trust import Trust
-from scanners.evidence.verify import Opened, Verified, open_unverified, verify
-from scanners.history.chain import Row
-from scanners.history.diff import Side
-from scanners.history.ledger import Entry, brief
 
 NOT_VERIFIED = "NOT VERIFIED: anyone could have written this; give --policy to check it"
 _PACKAGES = "packages.txt"

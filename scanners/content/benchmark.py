@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hardpan.errors import InputError
-from scanners.content.xml import XCCDF, Element, benchmark, text
+from hardpan.scanners.content.xml import XCCDF, Element, benchmark, text
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 

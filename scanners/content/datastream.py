@@ -6,8 +6,8 @@ from pathlib import Path
 from hardpan.errors import HardpanError, InputError, ToolError
 from hardpan.events import Emit, stage
 from hardpan.files import Sha256, sha256_bytes
-from scanners.content import apt
-from scanners.content.xml import load, read
+from hardpan.scanners.content import apt
+from hardpan.scanners.content.xml import load, read
 
 PRODUCTS = ("rhel9", "rhel10")
 LOCAL = Path("/usr/share/xml/scap/ssg/content")

@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from lxml import etree
 
 from hardpan.errors import InputError
-from scanners.content.xml import CATALOG, CPE_DICT, DS, OVAL, OVAL_SYSTEM, XCCDF, XLINK, Element
-from scanners.content.xml import benchmark as find_benchmark
+from hardpan.scanners.content.xml import (
+    CATALOG,
+    CPE_DICT,
+    DS,
+    OVAL,
+    OVAL_SYSTEM,
+    XCCDF,
+    XLINK,
+    Element,
+)
+from hardpan.scanners.content.xml import benchmark as find_benchmark
 
 LINUX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#linux}"
 NOTICE_ID = "hardpan_derived_content"

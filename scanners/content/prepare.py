@@ -4,16 +4,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hardpan.files import Sha256, sha256_bytes
-from scanners.content import remedies as fixes
-from scanners.content.benchmark import Benchmark, full_profile_id, read
-from scanners.content.datastream import Source
-from scanners.content.derive import derive
-from scanners.content.shortcuts import shorten
-from scanners.content.slim import slim, together
-from scanners.content.split import deal
-from scanners.content.twins import merge_twins
-from scanners.content.xml import load, save
-from scanners.model import Content
+from hardpan.scanners.content import remedies as fixes
+from hardpan.scanners.content.benchmark import Benchmark, full_profile_id, read
+from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.derive import derive
+from hardpan.scanners.content.shortcuts import shorten
+from hardpan.scanners.content.slim import slim, together
+from hardpan.scanners.content.split import deal
+from hardpan.scanners.content.twins import merge_twins
+from hardpan.scanners.content.xml import load, save
+from hardpan.scanners.model import Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hardpan.errors import InputError
-from scanners.content.benchmark import profile, selected
-from scanners.content.xml import XCCDF, Element, benchmark
+from hardpan.scanners.content.benchmark import profile, selected
+from hardpan.scanners.content.xml import XCCDF, Element, benchmark
 
 _BASH = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
 _SEVERITIES = ("high", "medium", "low")

@@ -7,8 +7,8 @@ by one comparison; that 0 is one of the known ones is then a test of its own.
 
 from lxml import etree
 
-from scanners.content.slim import oval_components
-from scanners.content.xml import OVAL, Element
+from hardpan.scanners.content.slim import oval_components
+from hardpan.scanners.content.xml import OVAL, Element
 
 UNIX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#unix}"
 INDEPENDENT = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#independent}"

@@ -8,8 +8,8 @@ definitions and all that hangs on them, questionnaires, scripts.
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from scanners.content.benchmark import idrefs, profile, selected
-from scanners.content.xml import (
+from hardpan.scanners.content.benchmark import idrefs, profile, selected
+from hardpan.scanners.content.xml import (
     CATALOG,
     DS,
     OCIL_SYSTEM,

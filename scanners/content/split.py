@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from profiles.upstream import RULE_PREFIX
+from hardpan.profiles.upstream import RULE_PREFIX
 
 _USUAL_S = 0.05
 """What most rules take."""

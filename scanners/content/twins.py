@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from scanners.content.slim import oval_components
-from scanners.content.xml import OVAL, Element, remove
+from hardpan.scanners.content.slim import oval_components
+from hardpan.scanners.content.xml import OVAL, Element, remove
 
 _KINDS = ("variables", "states", "objects")
 _OWN = ("id", "version", "comment")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scanners.report.documents import Findings
-from scanners.report.fields import Document, HexDigest, Many
-from scanners.report.parts import Rule
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fields import Document, HexDigest, Many
+from hardpan.scanners.report.parts import Rule
 
 TEST_RESULT = "evidence.test-result.sigstore.json"
 OSCAL = "assessment-results.dsse.json"

@@ -12,10 +12,9 @@ from hardpan.errors import InputError
 from hardpan.events import Emit
 from hardpan.files import canonical_json, write_atomic
 from hardpan.packed import Packed, pack, packing_thread
-from hardpan.signing import Signer, detached, sign, sign_dsse, with_timestamp
-from scanners.evidence import outcome
-from scanners.evidence.archive import write_archive
-from scanners.evidence.bindings import (
+from hardpan.scanners.evidence import outcome
+from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.bindings import (
     CMS,
     HOST_PROOF,
     OSCAL,
@@ -25,15 +24,16 @@ from scanners.evidence.bindings import (
     Chain,
     Runner,
 )
-from scanners.evidence.guide import guide, script
-from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
-from scanners.evidence.promised import promises
-from scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
-from scanners.model import Scan
-from scanners.report.base import FORMATS, Report, attached
-from scanners.report.changes import Changes
-from scanners.report.documents import Findings
-from scanners.report.fill import clean, findings, smoke
+from hardpan.scanners.evidence.guide import guide, script
+from hardpan.scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
+from hardpan.scanners.evidence.promised import promises
+from hardpan.scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
+from hardpan.scanners.model import Scan
+from hardpan.scanners.report.base import FORMATS, Report, attached
+from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fill import clean, findings, smoke
+from hardpan.signing import Signer, detached, sign, sign_dsse, with_timestamp
 
 BUNDLE = "evidence.sigstore.json"
 UNSIGNED = (BUNDLE, "statement.json", "statement.sig")

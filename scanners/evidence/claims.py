@@ -11,24 +11,24 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hardpan.errors import TrustError
-from hardpan.signing import MalformedError, parse_json, read_bundle
-from scanners.evidence.archive import Archive
-from scanners.evidence.bindings import waivers
-from scanners.evidence.bundle import PROVENANCE
-from scanners.evidence.moments import key_window, moment
-from scanners.evidence.policy import Key, Policy
-from scanners.evidence.statement import (
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bindings import waivers
+from hardpan.scanners.evidence.bundle import PROVENANCE
+from hardpan.scanners.evidence.moments import key_window, moment
+from hardpan.scanners.evidence.policy import Key, Policy
+from hardpan.scanners.evidence.statement import (
     Predicate,
     problems,
     read_provenance,
     selected_rules_sha256,
 )
-from scanners.evidence.trust import Trust
-from scanners.paired.verdict import weighed
-from scanners.report.base import FORMATS
-from scanners.report.changes import Changes
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.fields import VERDICTS
+from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.paired.verdict import weighed
+from hardpan.scanners.report.base import FORMATS
+from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import VERDICTS
+from hardpan.signing import MalformedError, parse_json, read_bundle
 
 _MAX_DOCUMENT_BYTES = 64 << 20
 _MAX_PROVENANCE_BYTES = 12 << 20

@@ -1,10 +1,9 @@
 """VERIFY.md and verify.sh: how to check the evidence without hardpan. Tests run both."""
 
-from pathlib import Path
-
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from scanners.report.base import Report
+from hardpan.resources import resource_path
+from hardpan.scanners.report.base import Report
 
 
 def guide(report: Report) -> str:
@@ -19,7 +18,7 @@ def script(report: Report) -> str:
 
 def _drawn(template: str, report: Report) -> str:
     jinja = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(resource_path("hardpan.scanners.evidence", "templates")),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # no HTML; the two values are a digest and a constant

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from hardpan.errors import TrustError
+from hardpan.scanners.evidence.policy import Key, Policy
+from hardpan.scanners.evidence.trust import Trust
 from hardpan.signing import Envelope, trusted_time
-from scanners.evidence.policy import Key, Policy
-from scanners.evidence.trust import Trust
 
 
 def moment(text: str) -> datetime:

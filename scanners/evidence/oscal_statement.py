@@ -10,8 +10,8 @@ import json
 from typing import Final
 
 from hardpan.files import Sha256, canonical_json, sha256_bytes
+from hardpan.scanners.report.base import FORMATS
 from hardpan.signing import MalformedError, Signed, parse_json
-from scanners.report.base import FORMATS
 
 OSCAL_PREDICATE_TYPE: Final = (
     "https://oscal-compass.github.io/compliance-trestle/predicates/oscal-signing/v1"

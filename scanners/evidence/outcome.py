@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from hardpan.errors import TrustError
 from hardpan.files import canonical_json
-from scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.documents import Findings, SmokeDocument
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 _LIST = {

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from scanners.report.fields import HexDigest, PairVerdictName, Severity, VerdictName
+from hardpan.scanners.report.fields import HexDigest, PairVerdictName, Severity, VerdictName
 
 
 def _utc(moment: datetime) -> datetime:

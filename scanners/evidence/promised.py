@@ -4,10 +4,10 @@ The same function reads them for the page that is about to be signed and for one
 drawn again from the statement, so that both show the same.
 """
 
+from hardpan.scanners.evidence.bindings import TIMESTAMP
+from hardpan.scanners.evidence.statement import Predicate
+from hardpan.scanners.report.promises import Promises
 from hardpan.signing import ALGORITHMS
-from scanners.evidence.bindings import TIMESTAMP
-from scanners.evidence.statement import Predicate
-from scanners.report.promises import Promises
 
 
 def promises(

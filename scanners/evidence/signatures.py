@@ -7,13 +7,13 @@ a reader without a policy. What may sign, and with what, the policy alone decide
 from datetime import datetime
 
 from hardpan.errors import TrustError
+from hardpan.scanners.evidence import moments
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
+from hardpan.scanners.evidence.policy import Key
+from hardpan.scanners.evidence.statement import Predicate
+from hardpan.scanners.evidence.trust import Trust
 from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey, read_dsse
-from scanners.evidence import moments
-from scanners.evidence.archive import Archive
-from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
-from scanners.evidence.policy import Key
-from scanners.evidence.statement import Predicate
-from scanners.evidence.trust import Trust
 
 KINDS = {x.name: PQ_ENVELOPE if x.post_quantum else BUNDLE for x in ALGORITHMS.values()}
 """What ``signaturesExpected`` may name -> the file that must then be there."""

@@ -12,11 +12,11 @@ from pydantic import AliasChoices, Field, ValidationError
 
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
+from hardpan.scanners.evidence.bindings import HOST_PROOF, Bindings, Chain, Runner, waivers
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import Counts, Document, HexDigest, Many, Moment
+from hardpan.scanners.report.parts import ContentPart, HostPart
 from hardpan.signing import MalformedError, parse_json
-from scanners.evidence.bindings import HOST_PROOF, Bindings, Chain, Runner, waivers
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.fields import Counts, Document, HexDigest, Many, Moment
-from scanners.report.parts import ContentPart, HostPart
 
 PREDICATE_TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.files import sha256_file
+from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.evidence.verify import Verified
 from hardpan.signing import Signer
-from scanners.evidence.trust import Trust
-from scanners.evidence.verify import Verified
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/svr/v0.2"
 _PREFIX = "HARDPAN_"

@@ -7,8 +7,8 @@ import yaml
 from pydantic import ConfigDict, ValidationError
 
 from hardpan.errors import InputError
+from hardpan.scanners.evidence.policy import Key, Part, Policy
 from hardpan.signing import ALGORITHMS, Authority, PublicKey, authority, parse_public
-from scanners.evidence.policy import Key, Part, Policy
 
 _MAX_BYTES = 1 << 20
 Place = tuple[str | int, ...]

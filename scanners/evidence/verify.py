@@ -11,18 +11,18 @@ from pathlib import Path
 
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
+from hardpan.scanners.evidence import claims, moments, outcome, signatures, witness
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bindings import OSCAL, SIBLINGS, TEST_RESULT, TIMESTAMP
+from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
+from hardpan.scanners.evidence.checks import Outcome, Run
+from hardpan.scanners.evidence.oscal_statement import MAX_RESULTS_BYTES, RESULTS, oscal_statement
+from hardpan.scanners.evidence.policy import Key
+from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
+from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.signing import Envelope, PublicKey, read_bundle, read_dsse
-from scanners.evidence import claims, moments, outcome, signatures, witness
-from scanners.evidence.archive import Archive
-from scanners.evidence.bindings import OSCAL, SIBLINGS, TEST_RESULT, TIMESTAMP
-from scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
-from scanners.evidence.checks import Outcome, Run
-from scanners.evidence.oscal_statement import MAX_RESULTS_BYTES, RESULTS, oscal_statement
-from scanners.evidence.policy import Key
-from scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
-from scanners.evidence.trust import Trust
-from scanners.report.changes import Changes
-from scanners.report.documents import Findings, SmokeDocument
 
 _MAX_BUNDLE_BYTES = 12 << 20
 _MAX_TOKEN_BYTES = 64 << 10

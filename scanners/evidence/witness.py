@@ -5,12 +5,12 @@ from pathlib import Path
 
 from hardpan.errors import TrustError
 from hardpan.process import run
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bindings import CMS, NAMESPACE, challenge
+from hardpan.scanners.evidence.moments import moment
+from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Predicate
+from hardpan.scanners.evidence.trust import Trust
 from hardpan.signing import check_sshsig
-from scanners.evidence.archive import Archive
-from scanners.evidence.bindings import CMS, NAMESPACE, challenge
-from scanners.evidence.moments import moment
-from scanners.evidence.statement import MAX_STATEMENT_BYTES, Predicate
-from scanners.evidence.trust import Trust
 
 _MAX_PROOF_BYTES = 16 << 10
 _MAX_CMS_BYTES = 64 << 10

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from scanners.fips.model import (
+from hardpan.scanners.fips.model import (
     PACKAGES,
     CertificateState,
     Environment,
@@ -11,7 +11,7 @@ from scanners.fips.model import (
     Module,
     ModuleName,
 )
-from scanners.fips.table import Certificate, Table
+from hardpan.scanners.fips.table import Certificate, Table
 
 _NEVRA = re.compile(r"(?P<n>.+)-(?P<e>[0-9]+):(?P<v>[^-:]+)-(?P<r>[^-]+)\.(?P<a>[^-.]+)")
 _SIGNER = re.compile(r"@signer [^\n]{0,200}Key ID ([0-9a-f]{16,40})")

@@ -3,7 +3,7 @@
 import re
 from fnmatch import fnmatchcase
 
-from scanners.fips.model import Facts, Foreign, Tri
+from hardpan.scanners.fips.model import Facts, Foreign, Tri
 
 PLACES = ("/opt", "/usr/local", "/srv", "/home", "/root", "/var/lib")
 """Where what does not come from the distribution lies."""

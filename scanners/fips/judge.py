@@ -4,9 +4,9 @@ import re
 from datetime import date
 from typing import Literal
 
-from scanners.fips import certificates, foreign
-from scanners.fips.model import Facts, Fips, Module, Tri
-from scanners.fips.table import Table
+from hardpan.scanners.fips import certificates, foreign
+from hardpan.scanners.fips.model import Facts, Fips, Module, Tri
+from hardpan.scanners.fips.table import Table
 
 _POLICY = re.compile(r"[A-Z0-9_-]{1,40}(?::[A-Z0-9_-]{1,40}){0,8}")
 _ALLOWED = {

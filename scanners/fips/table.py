@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError
-from profiles import problems
-from profiles.rule import Broken
-from profiles.tree import read
-from scanners.fips.model import ModuleName
+from hardpan.profiles import problems
+from hardpan.profiles.rule import Broken
+from hardpan.profiles.tree import read
+from hardpan.resources import resource_path
+from hardpan.scanners.fips.model import ModuleName
 
-FILE = Path(__file__).with_name("cmvp.yaml")
+FILE = resource_path("hardpan.scanners.fips", "cmvp.yaml")
 STALE_AFTER = timedelta(days=180)
 HISTORICAL_140_2 = date(2026, 9, 22)
 """From this day on every FIPS 140-2 certificate is historical (NIST, FIPS 140-3 transition)."""

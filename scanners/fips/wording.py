@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from scanners.fips.model import CertificateState, Fips, Module
+from hardpan.scanners.fips.model import CertificateState, Fips, Module
 
 _MODE = {
     "on": "FIPS mode is enabled.",

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json, sha256_bytes
-from scanners.report.fields import Document, HexDigest, Moment
+from hardpan.scanners.report.fields import Document, HexDigest, Moment
 
 FORMAT = "hardpan-ledger/1"
 MAX_ROWS = 1_000_000

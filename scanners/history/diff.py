@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scanners.history import facts, packages
-from scanners.history.model import (
+from hardpan.scanners.history import facts, packages
+from hardpan.scanners.history.model import (
     Diff,
     Outcomes,
     Point,
@@ -19,10 +19,10 @@ from scanners.history.model import (
     WaiverChange,
     Waivers,
 )
-from scanners.report.changes import RuleChange
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.fields import OPEN, SEVERITIES
-from scanners.report.parts import PairPart, Rule
+from hardpan.scanners.report.changes import RuleChange
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import OPEN, SEVERITIES
+from hardpan.scanners.report.parts import PairPart, Rule
 
 PASSED = frozenset({"pass", "fixed"})
 _WORST = ("error", "failed", "skipped", "passed")

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from scanners.history.model import Count, Figure
-from scanners.report.changes import Fact
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.fields import SEVERITIES, VERDICTS, Number
+from hardpan.scanners.history.model import Count, Figure
+from hardpan.scanners.report.changes import Fact
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import SEVERITIES, VERDICTS, Number
 
 _MOST_PERCENT = 1_000_000
 

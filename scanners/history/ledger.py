@@ -7,13 +7,13 @@ from datetime import date, datetime, timedelta
 from hardpan import clock
 from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json, sha256_bytes
+from hardpan.scanners.history.chain import OWN, Row, begin, row_hash
+from hardpan.scanners.history.diff import Side
+from hardpan.scanners.history.record import pack, unpack
+from hardpan.scanners.history.store import Store
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fields import OPEN
 from hardpan.signing import parse_json
-from scanners.history.chain import OWN, Row, begin, row_hash
-from scanners.history.diff import Side
-from scanners.history.record import pack, unpack
-from scanners.history.store import Store
-from scanners.report.documents import Findings
-from scanners.report.fields import OPEN
 
 _MAX_STATEMENT_BYTES = 8 << 20
 _MOST_TEXT = 400

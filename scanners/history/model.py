@@ -1,8 +1,8 @@
 """What changed from one scan to the next: frozen, and JSON by ``data()``."""
 
-from scanners.report.changes import Fact, RuleChange
-from scanners.report.fields import Document, Many, Number, Severity
-from scanners.report.parts import WaiverPart
+from hardpan.scanners.report.changes import Fact, RuleChange
+from hardpan.scanners.report.fields import Document, Many, Number, Severity
+from hardpan.scanners.report.parts import WaiverPart
 
 
 class Point(Document):

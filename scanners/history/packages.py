@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scanners.history.model import PackageChange, Packages
+from hardpan.scanners.history.model import PackageChange, Packages
 
 
 def compare(old: Iterable[str], new: Iterable[str]) -> Packages:

@@ -6,10 +6,10 @@ import zlib
 from pydantic import ValidationError
 
 from hardpan.errors import InputError, TrustError
+from hardpan.scanners.history.diff import Side
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import Document, Many
 from hardpan.signing import parse_json
-from scanners.history.diff import Side
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.fields import Document, Many
 
 MAX_RECORD_BYTES = 8 << 20
 _MAX_UNPACKED_BYTES = 48 << 20

@@ -22,7 +22,16 @@ from pathlib import Path
 
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.files import sha256_bytes
-from scanners.history.chain import COLUMNS, Chain, Link, Row, check_name, is_name, read_link, walk
+from hardpan.scanners.history.chain import (
+    COLUMNS,
+    Chain,
+    Link,
+    Row,
+    check_name,
+    is_name,
+    read_link,
+    walk,
+)
 
 VERSION = 1
 _APPLICATION_ID = 0x4850_4C47  # "HPLG"

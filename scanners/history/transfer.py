@@ -13,12 +13,12 @@ from typing import IO
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import atomic_path, canonical_json, sha256_bytes
+from hardpan.scanners.history.chain import FORMAT, MAX_ROWS, OWN, Chain, Link, Row, read_link, walk
+from hardpan.scanners.history.ledger import check_told
+from hardpan.scanners.history.record import unpack
+from hardpan.scanners.history.store import Store
 from hardpan.signing import MalformedError, parse_json
 from hardpan.signing.strict import decode_base64
-from scanners.history.chain import FORMAT, MAX_ROWS, OWN, Chain, Link, Row, read_link, walk
-from scanners.history.ledger import check_told
-from scanners.history.record import unpack
-from scanners.history.store import Store
 
 _MAX_LINE_BYTES = 48 << 20
 Vouch = Callable[[Row, bytes, bytes], None]

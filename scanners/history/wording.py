@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hardpan.files import Sha256
-from profiles.upstream import RULE_PREFIX
-from scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
-from scanners.report.changes import Changes, RuleChange
-from scanners.report.fields import Number
-from scanners.report.parts import WaiverPart
+from hardpan.profiles.upstream import RULE_PREFIX
+from hardpan.scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
+from hardpan.scanners.report.changes import Changes, RuleChange
+from hardpan.scanners.report.fields import Number
+from hardpan.scanners.report.parts import WaiverPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,19 +2,19 @@
 
 from datetime import date
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from hardpan.errors import InputError
-from profiles import problems
-from profiles.hardware import Section
-from profiles.problems import Problem
-from profiles.tree import read
-from profiles.words import DayText, Shape, Text, day
+from hardpan.profiles import problems
+from hardpan.profiles.hardware import Section
+from hardpan.profiles.problems import Problem
+from hardpan.profiles.tree import read
+from hardpan.profiles.words import DayText, Shape, Text, day
+from hardpan.resources import resource_path
 
-FILE = Path(__file__).parent / "conflicts.yaml"
+FILE = resource_path("hardpan.scanners.paired", "conflicts.yaml")
 
 Id = Annotated[str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "an id of a-z, 0-9 and single '-'")]
 StigId = Annotated[str, Shape(r"RHEL-(?:09|10)-[0-9]{6}", "a DISA id as RHEL-09-231130")]

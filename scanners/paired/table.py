@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scanners.paired.conflicts import Conflict
+from hardpan.scanners.paired.conflicts import Conflict
 
 _HEAD = """\
 # Hardening against AI, conflict by conflict

@@ -8,10 +8,10 @@ from typing import Protocol, cast
 
 from hardpan.errors import InputError
 from hardpan.files import canonical_json
-from scanners.report.changes import Changes
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.promises import Promises
-from scanners.stig.table import stig_for
+from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.promises import Promises
+from hardpan.scanners.stig.table import stig_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,81 +84,81 @@ FORMATS = {
     "changes": Format(
         file="changes.json",
         about="what changed since the scan before, as the page tells it",
-        renderer="scanners.report.json_documents:ChangesJson",
+        renderer="hardpan.scanners.report.json_documents:ChangesJson",
         of_changes=True,
     ),
     "csv": Format(
         file="findings.csv",
         about="the rules as a table, for spreadsheets",
-        renderer="scanners.report.sheet:Csv",
+        renderer="hardpan.scanners.report.sheet:Csv",
     ),
     "findings": Format(
         file="findings.json",
         about="the findings, rule by rule: what every other format is drawn from",
-        renderer="scanners.report.json_documents:FindingsJson",
+        renderer="hardpan.scanners.report.json_documents:FindingsJson",
     ),
     "html": Format(
         file="report.html",
         about="one page for people, opens offline",
-        renderer="scanners.report.html:Html",
+        renderer="hardpan.scanners.report.html:Html",
     ),
     "junit": Format(
         file="junit.xml",
         about="the testinfra and paired checks for CI systems",
-        renderer="scanners.report.junit:ChecksJunit",
+        renderer="hardpan.scanners.report.junit:ChecksJunit",
     ),
     "junit-rules": Format(
         file="junit-rules.xml",
         about="the rules for CI systems",
-        renderer="scanners.report.junit:RulesJunit",
+        renderer="hardpan.scanners.report.junit:RulesJunit",
     ),
     "cklb": Format(
         file="checklist.cklb",
         about="the STIG's checklist for STIG Viewer 3, STIG Manager and eMASS",
-        renderer="scanners.report.cklb:Cklb",
+        renderer="hardpan.scanners.report.cklb:Cklb",
         of_stig=True,
     ),
     "ckl": Format(
         file="checklist.ckl",
         about="the same for STIG Viewer 2 and tools of its time",
-        renderer="scanners.report.ckl:Ckl",
+        renderer="hardpan.scanners.report.ckl:Ckl",
         of_stig=True,
     ),
     "hdf": Format(
         file="hdf.json",
         about="the requirements for Heimdall and the SAF tools",
-        renderer="scanners.report.hdf:Hdf",
+        renderer="hardpan.scanners.report.hdf:Hdf",
     ),
     "oscal-ar": Format(
         file="assessment-results.json",
         about="OSCAL assessment results, for GRC tools",
-        renderer="scanners.report.oscal_results:AssessmentResults",
+        renderer="hardpan.scanners.report.oscal_results:AssessmentResults",
     ),
     "oscal-poam": Format(
         file="poam.json",
         about="OSCAL plan of action and milestones: the rules that are open or waived",
-        renderer="scanners.report.oscal_poam:Poam",
+        renderer="hardpan.scanners.report.oscal_poam:Poam",
     ),
     "sarif": Format(
         file="findings.sarif",
         about="SARIF 2.1.0 of the rules, for code-scanning services and viewers",
-        renderer="scanners.report.sarif:Sarif",
+        renderer="hardpan.scanners.report.sarif:Sarif",
     ),
     "smoke": Format(
         file="smoke.json",
         about="the AI workload's figures",
-        renderer="scanners.report.json_documents:SmokeJson",
+        renderer="hardpan.scanners.report.json_documents:SmokeJson",
         of_smoke=True,
     ),
     "summary": Format(
         file="summary.md",
         about="the answer on one page, in Markdown",
-        renderer="scanners.report.summary_md:SummaryMd",
+        renderer="hardpan.scanners.report.summary_md:SummaryMd",
     ),
     "pdf": Format(
         file="summary.pdf",
         about="the summary as PDF, by WeasyPrint",
-        renderer="scanners.report.pdf:Pdf",
+        renderer="hardpan.scanners.report.pdf:Pdf",
         attached=False,
     ),
 }

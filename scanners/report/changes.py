@@ -1,6 +1,6 @@
 """What changed since a previous scan, as far as a page tells it; ``hardpan diff`` tells all."""
 
-from scanners.report.fields import Document, HexDigest, Many, Moment, Severity, VerdictName
+from hardpan.scanners.report.fields import Document, HexDigest, Many, Moment, Severity, VerdictName
 
 
 class Fact(Document):

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scanners.report.documents import MeasurePart, SmokeDocument
-from scanners.report.fields import Number
+from hardpan.scanners.report.documents import MeasurePart, SmokeDocument
+from hardpan.scanners.report.fields import Number
 
 _BAR = ("pass", "fail", "error", "unknown", "notchecked", "informational", "notapplicable")
 

@@ -6,10 +6,10 @@ rely on. No reader wants an empty ``ROLE``.
 
 from lxml import etree
 
-from scanners.report.base import Report
-from scanners.report.cklb import domain_name, stig_ident
-from scanners.report.documents import Findings
-from scanners.report.requirements import (
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.cklb import domain_name, stig_ident
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.requirements import (
     Judged,
     Status,
     about,
@@ -19,7 +19,7 @@ from scanners.report.requirements import (
     judged,
     known_stig,
 )
-from scanners.stig.table import Stig
+from hardpan.scanners.stig.table import Stig
 
 STATUS = {
     Status.OPEN: "Open",

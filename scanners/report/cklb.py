@@ -9,9 +9,9 @@ the same findings give the same bytes.
 import uuid
 
 from hardpan.files import canonical_json
-from scanners.report.base import Report
-from scanners.report.documents import Findings
-from scanners.report.requirements import (
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.requirements import (
     Judged,
     about,
     comments,
@@ -20,7 +20,7 @@ from scanners.report.requirements import (
     judged,
     known_stig,
 )
-from scanners.stig.table import Requirement, Stig
+from hardpan.scanners.stig.table import Requirement, Stig
 
 NAMESPACE = uuid.UUID("0d9f3f5e-6a0b-5a3c-9c8b-7f2d1b1c4a11")
 """Ours alone; what is hashed below it says what an id is of."""

@@ -8,9 +8,9 @@ asks; the other two do not.
 from collections import Counter
 from dataclasses import dataclass
 
-from scanners.report.documents import Findings
-from scanners.report.requirements import Judged, Status, judged, stig_of
-from scanners.stig.table import CATEGORIES
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.requirements import Judged, Status, judged, stig_of
+from hardpan.scanners.stig.table import CATEGORIES
 
 SCORE = (
     "XCCDF default: the weighted mean of each group, from the innermost out; pass and fixed are "

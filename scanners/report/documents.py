@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scanners.report.fields import SEVERITIES, Counts, Document, Many, Moment, Number
-from scanners.report.parts import (
+from hardpan.scanners.report.fields import SEVERITIES, Counts, Document, Many, Moment, Number
+from hardpan.scanners.report.parts import (
     CheckPart,
     ContentPart,
     FipsPart,

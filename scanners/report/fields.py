@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from scanners.model import Verdict
+from hardpan.scanners.model import Verdict
 
 VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
 SEVERITIES = ("high", "medium", "low", "unknown")

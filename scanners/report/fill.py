@@ -5,12 +5,12 @@ import re
 from dataclasses import asdict
 from typing import cast, get_args
 
-from profiles.upstream import RULE_PREFIX
-from scanners.fips.wording import wording
-from scanners.model import Scan, Waiver
-from scanners.report.documents import Findings, MeasurePart, SmokeDocument
-from scanners.report.fields import VERDICTS, Number, Outcome, Severity, VerdictName
-from scanners.report.parts import (
+from hardpan.profiles.upstream import RULE_PREFIX
+from hardpan.scanners.fips.wording import wording
+from hardpan.scanners.model import Scan, Waiver
+from hardpan.scanners.report.documents import Findings, MeasurePart, SmokeDocument
+from hardpan.scanners.report.fields import VERDICTS, Number, Outcome, Severity, VerdictName
+from hardpan.scanners.report.parts import (
     CheckPart,
     ContentPart,
     FipsPart,
@@ -23,8 +23,8 @@ from scanners.report.parts import (
     StigPart,
     WaiverPart,
 )
-from scanners.stig.table import stig_for
-from scanners.trials import Half, Held, Pair, Smoke
+from hardpan.scanners.stig.table import stig_for
+from hardpan.scanners.trials import Half, Held, Pair, Smoke
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"

@@ -11,10 +11,10 @@ person's word that a control passed, and hardpan has none.
 from typing import Literal
 
 from hardpan.files import canonical_json
-from scanners.report.base import Report
-from scanners.report.documents import Findings
-from scanners.report.parts import Rule
-from scanners.report.requirements import (
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.requirements import (
     Judged,
     Status,
     comments,
@@ -27,7 +27,7 @@ from scanners.report.requirements import (
     unassigned,
     waivers,
 )
-from scanners.stig.table import Stig
+from hardpan.scanners.stig.table import Stig
 
 Result = Literal["passed", "failed", "skipped", "error"]
 

@@ -10,17 +10,17 @@ an address points to and switches the colours.
 import base64
 import hashlib
 from functools import cache
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from scanners.report import charts, rows
-from scanners.report.base import Report
-from scanners.report.documents import Findings
-from scanners.report.fields import VERDICTS
-from scanners.report.parts import PairPart
+from hardpan.resources import resource_path
+from hardpan.scanners.report import charts, rows
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fields import VERDICTS
+from hardpan.scanners.report.parts import PairPart
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = resource_path("hardpan.scanners.report", "templates")
 WORDS = {
     "notchecked": "not checked",
     "not_checked": "not checked",

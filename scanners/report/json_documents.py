@@ -3,8 +3,8 @@
 import json
 
 from hardpan.files import canonical_json
-from scanners.report.base import Report
-from scanners.report.documents import Findings
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
 
 
 class FindingsJson:

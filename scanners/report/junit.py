@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from scanners.report.base import Report
-from scanners.report.documents import Findings
-from scanners.report.parts import PairPart, Rule
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.parts import PairPart, Rule
 
 _TAGS = {"fail": "failure", "error": "error", "unknown": "error"}
 _NO_ANSWER = {"notapplicable", "notchecked", "informational"}

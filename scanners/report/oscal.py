@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from hardpan.files import canonical_json, sha256_bytes
-from scanners.report.base import Report
-from scanners.report.controls import controls
-from scanners.report.documents import Findings
-from scanners.report.literal import inline, items, one_line
-from scanners.report.parts import Rule
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.controls import controls
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.literal import inline, items, one_line
+from hardpan.scanners.report.parts import Rule
 
 OSCAL_VERSION: Final = "1.1.2"
 """What it is valid for, and later ones of the line too; most readers know it."""

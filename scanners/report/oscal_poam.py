@@ -4,11 +4,11 @@ Items and risks keep their identifiers from scan to scan of a host, so that a
 tracker knows them again. The plan sets no milestones: those are the owner's.
 """
 
-from scanners.report import oscal
-from scanners.report.base import Report
-from scanners.report.literal import inline
-from scanners.report.oscal import Ids, Json
-from scanners.report.parts import Rule
+from hardpan.scanners.report import oscal
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.literal import inline
+from hardpan.scanners.report.oscal import Ids, Json
+from hardpan.scanners.report.parts import Rule
 
 _RFC4122 = "https://ietf.org/rfc/rfc4122"
 

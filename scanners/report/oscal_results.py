@@ -5,13 +5,13 @@ failed, ended in an error, stayed unknown or was not checked makes the controls 
 speaks for not satisfied, a waiver or none.
 """
 
-from scanners.report import oscal
-from scanners.report.base import Report
-from scanners.report.documents import Findings
-from scanners.report.literal import inline
-from scanners.report.oscal import Ids, Json
-from scanners.report.parts import Rule
-from scanners.report.summary import counts
+from hardpan.scanners.report import oscal
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.literal import inline
+from hardpan.scanners.report.oscal import Ids, Json
+from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.summary import counts
 
 _ABOUT_CONTROLS = (
     "Controls of NIST SP 800-53 that the selected rules refer to, by the identifiers that the "

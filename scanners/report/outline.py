@@ -7,11 +7,11 @@ may come from a target. Whoever draws it makes those words harmless for its form
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scanners.report.base import Report
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.fields import SEVERITIES
-from scanners.report.parts import PairedPart, Rule
-from scanners.report.summary import counts
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import SEVERITIES
+from hardpan.scanners.report.parts import PairedPart, Rule
+from hardpan.scanners.report.summary import counts
 
 _MOST = 500
 """Lines of one section: a hostile scan may not make a book of the summary."""

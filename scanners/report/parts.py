@@ -5,8 +5,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from scanners.fips.model import CertificateState, Environment, ModuleName, Tri
-from scanners.report.fields import (
+from hardpan.scanners.fips.model import CertificateState, Environment, ModuleName, Tri
+from hardpan.scanners.report.fields import (
     OPEN,
     Document,
     HeldName,

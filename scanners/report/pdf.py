@@ -10,7 +10,6 @@ findings, WeasyPrint and fonts give the same bytes.
 import contextlib
 import io
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -18,10 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hardpan.errors import InputError, ResourceError
 from hardpan.files import sha256_bytes
-from scanners.report.base import Report
-from scanners.report.outline import sections
+from hardpan.resources import resource_path
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.outline import sections
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = resource_path("hardpan.scanners.report", "templates")
 _NOTE = (
     "This page alone proves nothing and carries no signature. Check the evidence that it was "
     "drawn from with hardpan verify, or as the VERIFY.md in it says."

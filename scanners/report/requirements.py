@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.errors import InputError
-from profiles.upstream import RULE_PREFIX
-from scanners.report.documents import Findings
-from scanners.report.fields import VerdictName
-from scanners.report.fill import clean
-from scanners.report.parts import Rule, WaiverPart
-from scanners.stig.table import FILES, Requirement, Stig, group_of, stig_for
+from hardpan.profiles.upstream import RULE_PREFIX
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fields import VerdictName
+from hardpan.scanners.report.fill import clean
+from hardpan.scanners.report.parts import Rule, WaiverPart
+from hardpan.scanners.stig.table import FILES, Requirement, Stig, group_of, stig_for
 
 MOST_CHARACTERS = 32767
 """STIG Manager and eMASS cut texts after this many; UTF-16 units, as they count."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from scanners.report.fields import SEVERITIES, VERDICTS
-from scanners.report.parts import Rule, WaiverPart
+from hardpan.scanners.report.fields import SEVERITIES, VERDICTS
+from hardpan.scanners.report.parts import Rule, WaiverPart
 
 CATEGORIES = {"high": "CAT I", "medium": "CAT II", "low": "CAT III", "unknown": "no CAT"}
 """DISA's category of a severity."""

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from hardpan.files import canonical_json
-from scanners.report.base import Report
-from scanners.report.controls import controls
-from scanners.report.documents import Findings
-from scanners.report.literal import one_line
-from scanners.report.parts import Rule
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.controls import controls
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.literal import one_line
+from hardpan.scanners.report.parts import Rule
 
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

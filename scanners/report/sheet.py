@@ -9,8 +9,8 @@ splits at semicolons cannot make a new cell out of the middle of one.
 import csv
 import io
 
-from scanners.report.base import Report
-from scanners.report.parts import Rule
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.parts import Rule
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 

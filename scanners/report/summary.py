@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from scanners.report import counting
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.parts import PairedPart
-from scanners.report.requirements import stig_of
+from hardpan.scanners.report import counting
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.parts import PairedPart
+from hardpan.scanners.report.requirements import stig_of
 
 _SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "informational")
 

@@ -1,8 +1,8 @@
 """``summary.md``: a page for tickets and mails, in Markdown that no host can forge."""
 
-from scanners.report.base import Report
-from scanners.report.literal import inline
-from scanners.report.outline import Line, sections
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.literal import inline
+from hardpan.scanners.report.outline import Line, sections
 
 NOTE = (
     "This page alone proves nothing. The evidence that it lies in is signed: "

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from hardpan.files import Sha256
+from hardpan.resources import resource_path
 
 FILES = {"RHEL-9": "rhel9.json", "RHEL-10": "rhel10.json"}
 """End of the content's benchmark id -> DISA's STIG for it."""
@@ -136,7 +136,7 @@ def stig_for(benchmark_id: str) -> Stig | None:
 
 @lru_cache(maxsize=len(FILES))
 def _load(name: str) -> Stig:
-    made = json.loads(Path(__file__).with_name(name).read_bytes())
+    made = json.loads(resource_path("hardpan.scanners.stig", name).read_bytes())
     rows = [Requirement(**{**r, "ccis": tuple(r["ccis"])}) for r in made["requirements"]]
     return Stig(
         **made["stig"],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scanners.model import Evaluation, Verdict
+from hardpan.scanners.model import Evaluation, Verdict
 
 BAD = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
 WORTH = 1 / 3

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import click
 
-from builder import layers
-from builder.receipts import Assessment, LayerReceipt, Remedy
 from hardpan import clock, events
+from hardpan.builder import layers
+from hardpan.builder.receipts import Assessment, LayerReceipt, Remedy
 from hardpan.process import run
-from profiles.load import load
-from profiles.model import Profile
-from scanners.content.datastream import Source, find
-from scanners.model import Evaluation
-from scanners.pipeline import assess, waivers
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.scanners.content.datastream import Source, find
+from hardpan.scanners.model import Evaluation
+from hardpan.scanners.pipeline import assess, waivers
 from tests.bench.compare import WORTH, Compared, compared
 from tests.bench.playbook import LIMIT_S, Played, collections, generate, play
 from tests.integration.lab_host import LabHost, Payload, lab_host, unpacked

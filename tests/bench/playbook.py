@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from builder.layers.ansible import PLAYBOOKS, Job, _environment, _inventory
-from builder.receipts import Guest
+from hardpan.builder.layers.ansible import PLAYBOOKS, Job, _environment, _inventory
+from hardpan.builder.receipts import Guest
 from hardpan.errors import ToolError
 from hardpan.process import run
 

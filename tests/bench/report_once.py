@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hardpan import clock, events
+from hardpan.scanners import arf
+from hardpan.scanners.evaluate import evaluation
+from hardpan.scanners.evidence import bundle
 from hardpan.signing import load_signer
-from scanners import arf
-from scanners.evaluate import evaluation
-from scanners.evidence import bundle
 from tests.unit.evidence import samples
 
 _CHUNK = 1 << 20

@@ -9,14 +9,14 @@ from hardpan import events
 from hardpan.errors import InputError
 from hardpan.files import atomic_path, sha256_bytes
 from hardpan.process import run
-from profiles.upstream import RULE_PREFIX
-from scanners import arf
-from scanners.content.benchmark import full_profile_id, read
-from scanners.content.datastream import find
-from scanners.content.prepare import Part, Prepared
-from scanners.content.split import HEAVY_S
-from scanners.content.xml import DS, XCCDF, Element, load, parser, remove, save
-from scanners.model import Content
+from hardpan.profiles.upstream import RULE_PREFIX
+from hardpan.scanners import arf
+from hardpan.scanners.content.benchmark import full_profile_id, read
+from hardpan.scanners.content.datastream import find
+from hardpan.scanners.content.prepare import Part, Prepared
+from hardpan.scanners.content.split import HEAVY_S
+from hardpan.scanners.content.xml import DS, XCCDF, Element, load, parser, remove, save
+from hardpan.scanners.model import Content
 
 _PLATFORM_LANGUAGE = "{http://cpe.mitre.org/language/2.0}platform-specification"
 _LIMIT_S = 3600

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.receipts import Guest
+from hardpan.builder.receipts import Guest
 from hardpan.process import Completed, run, spawn
-from scanners.target import Target, parse
+from hardpan.scanners.target import Target, parse
 
 USER = "steward"
 _MEDIA_AT = "/run/install/repo"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hardpan.process import run, spawn, which
-from scanners.target import Target, parse
+from hardpan.scanners.target import Target, parse
 
 
 def free_port() -> int:

@@ -10,16 +10,15 @@ from typing import Literal
 
 import pytest
 
-import kickstart
-from builder.machine.probe import acceleration
-from builder.machine.qemu import Spec, create_disk, running
-from builder.media.inspect import extract, facts
-from builder.media.remaster import remaster
-from builder.receipts import Iso, Media
-from hardpan import clock
+from hardpan import clock, kickstart
+from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.machine.qemu import Spec, create_disk, running
+from hardpan.builder.media.inspect import extract, facts
+from hardpan.builder.media.remaster import remaster
+from hardpan.builder.receipts import Iso, Media
 from hardpan.events import silent
 from hardpan.files import Sha256
-from profiles.load import load
+from hardpan.profiles.load import load
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration

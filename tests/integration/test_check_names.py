@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from builder import repository
-from builder.media import repodata
 from hardpan import cli
+from hardpan.builder import repository
+from hardpan.builder.media import repodata
 from hardpan.errors import InputError, TrustError, UnreachableError
 from hardpan.process import run
-from profiles.load import load
-from profiles.software.plan import plan
+from hardpan.profiles.load import load
+from hardpan.profiles.software.plan import plan
 
 pytestmark = pytest.mark.integration
 

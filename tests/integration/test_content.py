@@ -7,9 +7,9 @@ import pytest
 
 from hardpan.events import silent
 from hardpan.process import run
-from scanners.content import benchmark, datastream, xml
-from scanners.content.datastream import Source
-from scanners.content.prepare import Prepared, prepare, remedies
+from hardpan.scanners.content import benchmark, datastream, xml
+from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.prepare import Prepared, prepare, remedies
 from tests.integration.conftest import CACHE
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ def test_it_says_which_package_it_came_from(source: Source) -> None:
 def test_once_fetched_it_works_without_a_network(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanners.content.apt.usable", lambda: False)
+    monkeypatch.setattr("hardpan.scanners.content.apt.usable", lambda: False)
     product = source.path.name.removeprefix("ssg-").removesuffix("-ds.xml")
 
     again = datastream.find(product, cache=CACHE, emit=silent)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from builder import ksvalidator
-from builder.layers import ansible, rehearsal
 from hardpan import cli
+from hardpan.builder import ksvalidator
+from hardpan.builder.layers import ansible, rehearsal
 from hardpan.errors import ToolError
 from hardpan.files import sha256_file
-from kickstart import KickstartError
-from profiles.catalog import shipped
-from profiles.load import load
+from hardpan.kickstart import KickstartError
+from hardpan.profiles.catalog import shipped
+from hardpan.profiles.load import load
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration

@@ -8,12 +8,12 @@ import pytest
 
 from hardpan.events import silent
 from hardpan.process import run, which
-from scanners.collect import fips
-from scanners.collect.base import Task, collector
-from scanners.fips import foreign
-from scanners.fips.judge import judge
-from scanners.fips.table import table
-from scanners.transport import Transport, connect
+from hardpan.scanners.collect import fips
+from hardpan.scanners.collect.base import Task, collector
+from hardpan.scanners.fips import foreign
+from hardpan.scanners.fips.judge import judge
+from hardpan.scanners.fips.table import table
+from hardpan.scanners.transport import Transport, connect
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from builder import layers, stacks
-from builder.receipts import Assessment, LayerReceipt
-from builder.stacks import signing
-from builder.stacks.locks import SHIPPED
+from hardpan.builder import layers, stacks
+from hardpan.builder.receipts import Assessment, LayerReceipt
+from hardpan.builder.stacks import signing
+from hardpan.builder.stacks.locks import SHIPPED
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import silent
 from hardpan.files import Sha256, sha256_file
 from hardpan.process import run
-from profiles.load import load
-from profiles.model import Profile
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
 from tests.integration.conftest import CACHE
 from tests.integration.lab_host import LabHost
 

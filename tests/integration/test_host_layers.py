@@ -15,19 +15,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from builder import layers
-from builder.receipts import Assessment, LayerReceipt
+from hardpan.builder import layers
+from hardpan.builder.receipts import Assessment, LayerReceipt
 from hardpan.events import Event, Note, silent
 from hardpan.files import Sha256, sha256_bytes
-from profiles.audit import Audit, LogHost
-from profiles.kernel_hardening import KernelHardening
-from profiles.load import load
-from profiles.model import Profile
-from profiles.tuning import Tuning
-from scanners.collect.base import Task
-from scanners.collect.hostfacts import HostFacts
-from scanners.pipeline import expected
-from scanners.transport import connect
+from hardpan.profiles.audit import Audit, LogHost
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.tuning import Tuning
+from hardpan.scanners.collect.base import Task
+from hardpan.scanners.collect.hostfacts import HostFacts
+from hardpan.scanners.pipeline import expected
+from hardpan.scanners.transport import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from builder import ksvalidator, shell
+from hardpan.builder import ksvalidator, shell
+from hardpan.kickstart import KickstartError, lint
+from hardpan.kickstart.syntax import parse
 from hardpan.process import run
-from kickstart import KickstartError, lint
-from kickstart.syntax import parse
-from profiles import catalog
-from profiles.load import load
+from hardpan.profiles import catalog
+from hardpan.profiles.load import load
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.process import run
-from scanners.transport import connect
+from hardpan.scanners.transport import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration

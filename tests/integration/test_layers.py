@@ -14,14 +14,14 @@ from types import ModuleType
 
 import pytest
 
-from builder import layers
-from builder.machine.qemu import free_port
-from builder.receipts import Assessment, Guest
+from hardpan.builder import layers
+from hardpan.builder.machine.qemu import free_port
+from hardpan.builder.receipts import Assessment, Guest
 from hardpan.errors import ToolError, TrustError, UnreachableError
 from hardpan.events import silent
 from hardpan.files import Sha256
 from hardpan.process import run, spawn, which
-from profiles.load import load
+from hardpan.profiles.load import load
 
 pytestmark = pytest.mark.integration
 
@@ -80,8 +80,8 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
     (tmp_path / "site.yml").write_text(
         "- hosts: all\n  gather_facts: false\n  roles: ['{{ layer }}']\n"
     )
-    monkeypatch.setattr("builder.layers.ansible.PLAYBOOKS", tmp_path)
-    monkeypatch.setattr("builder.layers.model.files", lambda cache, emit: {})
+    monkeypatch.setattr("hardpan.builder.layers.ansible.PLAYBOOKS", tmp_path)
+    monkeypatch.setattr("hardpan.builder.layers.model.files", lambda cache, emit: {})
     kind, body, *_ = (tmp_path / "host.pub").read_text().split()
     guest = Guest(
         address="127.0.0.1",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.process import run
-from scanners.history.store import opened
+from hardpan.scanners.history.store import opened
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab, lab
 

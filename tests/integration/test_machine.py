@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.install import Deadlines, install
-from builder.machine.boot import booted
-from builder.machine.probe import acceleration
-from builder.machine.qemu import Spec, check_disk
-from builder.receipts import Access, Iso
+from hardpan.builder.install import Deadlines, install
+from hardpan.builder.machine.boot import booted
+from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.machine.qemu import Spec, check_disk
+from hardpan.builder.receipts import Access, Iso
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Event, Note, silent
 from hardpan.files import MiB, Sha256
@@ -111,7 +111,7 @@ def test_a_marker_on_the_console_alone_is_not_success(tmp_path: Path) -> None:
 def test_a_disk_that_boots_nothing_never_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builder.machine.boot._BOOT_S", 1.5)
+    monkeypatch.setattr("hardpan.builder.machine.boot._BOOT_S", 1.5)
     run(["qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "disk.qcow2", "8M"], timeout_s=20)
     access = Access(user="x", private_key=tmp_path / "key", public_key="")
 
@@ -159,10 +159,10 @@ def test_a_terminated_build_leaves_no_qemu_and_no_half_disk(tmp_path: Path) -> N
     script = f"""
 import signal
 from pathlib import Path
-from builder.install import install
-from builder.machine.probe import acceleration
-from builder.machine.qemu import Spec
-from builder.receipts import Iso
+from hardpan.builder.install import install
+from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.machine.qemu import Spec
+from hardpan.builder.receipts import Iso
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 iso = Iso(path=Path({str(iso.path)!r}), sha256="0", volume_id="X", kickstart_sha256="0",
           media_sha256="0", secret=False)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.media import sources
-from builder.media.inspect import exists, extract, facts
-from builder.media.remaster import MENUS, remaster
-from builder.receipts import Iso, Media
+from hardpan.builder.media import sources
+from hardpan.builder.media.inspect import exists, extract, facts
+from hardpan.builder.media.remaster import MENUS, remaster
+from hardpan.builder.receipts import Iso, Media
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.events import Event, silent
 from hardpan.files import sha256_bytes, sha256_file
@@ -171,7 +171,7 @@ def test_a_secret_kickstart_makes_the_iso_private(media: Media, tmp_path: Path) 
 def test_an_iso_that_does_not_read_back_as_meant_is_not_left_there(
     media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builder.media.grubcfg.names_kickstart", lambda *_: False)
+    monkeypatch.setattr("hardpan.builder.media.grubcfg.names_kickstart", lambda *_: False)
 
     with pytest.raises(ToolError, match="not as meant: a boot menu lacks it"):
         made(media, tmp_path / "x.iso")

@@ -11,12 +11,12 @@ import pytest
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Event, Progress, silent
 from hardpan.process import which
-from scanners.collect.base import Evidence, Expected, Task, collector
-from scanners.content import datastream
-from scanners.content.prepare import Prepared, prepare
-from scanners.evaluate import evaluation
-from scanners.target import Target
-from scanners.transport import connect
+from hardpan.scanners.collect.base import Evidence, Expected, Task, collector
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.prepare import Prepared, prepare
+from hardpan.scanners.evaluate import evaluation
+from hardpan.scanners.target import Target
+from hardpan.scanners.transport import connect
 from tests.integration.conftest import CACHE
 from tests.integration.local_sshd import local_sshd
 

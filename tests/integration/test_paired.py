@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from scanners.collect.paired import paired
-from scanners.transport import connect
-from scanners.trials import Held, Pair, PairVerdict
+from hardpan.scanners.collect.paired import paired
+from hardpan.scanners.transport import connect
+from hardpan.scanners.trials import Held, Pair, PairVerdict
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration

@@ -18,6 +18,13 @@ import pytest
 from hardpan import clock, events
 from hardpan.errors import TrustError, UnreachableError
 from hardpan.process import run
+from hardpan.scanners.collect.hostproof import signed_by_host
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.bindings import NAMESPACE
+from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.verify import verify
+from hardpan.scanners.transport import connect
 from hardpan.signing import (
     ask,
     authority,
@@ -27,13 +34,6 @@ from hardpan.signing import (
     new_signer,
     trusted_time,
 )
-from scanners.collect.hostproof import signed_by_host
-from scanners.commands.keys import new_keys
-from scanners.evidence import bundle
-from scanners.evidence.bindings import NAMESPACE
-from scanners.evidence.checks import RefusedError
-from scanners.evidence.verify import verify
-from scanners.transport import connect
 from tests.integration.local_sshd import local_sshd
 from tests.tamper.judge import TYPE
 from tests.tamper.kit import NOW, Evidence, Workshop, packed

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from scanners.paired.conflicts import conflicts
+from hardpan.scanners.paired.conflicts import conflicts
 from tests.integration.conftest import Proved
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo_ai]

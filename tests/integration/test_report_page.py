@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scanners.report.base import Report, renderer
+from hardpan.scanners.report.base import Report, renderer
 from tests.integration.browser import Browser, browser
 from tests.tooling import page_sample
 from tests.unit.report.test_reports import evil, report_of

@@ -19,11 +19,11 @@ import pytest
 from hardpan import events
 from hardpan.errors import InputError, ToolError
 from hardpan.process import Completed, run, spawn, which
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.verify import verify
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer, new_signer, pae
-from scanners.commands.keys import new_keys
-from scanners.evidence import bundle
-from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import verify
 from tests.tooling.get_cosign import cosign
 from tests.tooling.get_openssl import openssl35, version_of
 from tests.unit.evidence import samples

@@ -17,16 +17,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from builder import layers
-from builder.receipts import Assessment, LayerReceipt
+from hardpan.builder import layers
+from hardpan.builder.receipts import Assessment, LayerReceipt
 from hardpan.errors import ToolError
 from hardpan.events import silent
 from hardpan.files import Sha256
-from profiles.load import load
-from profiles.model import Profile
-from scanners.collect import serving
-from scanners.collect.smoke import COSINES
-from scanners.transport import connect
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.scanners.collect import serving
+from hardpan.scanners.collect.smoke import COSINES
+from hardpan.scanners.transport import connect
 from tests.integration.browser import browser
 from tests.integration.conftest import CACHE, REPO
 from tests.integration.lab_host import LabHost, Payload, lab_host

@@ -10,8 +10,8 @@ import pytest
 
 from hardpan.errors import ToolError, TrustError, UnreachableError
 from hardpan.process import run
-from scanners.target import Target, parse
-from scanners.transport import Transport, connect
+from hardpan.scanners.target import Target, parse
+from hardpan.scanners.transport import Transport, connect
 from tests.integration.local_sshd import free_port, local_sshd
 
 pytestmark = pytest.mark.integration

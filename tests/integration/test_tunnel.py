@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.machine import tunnel
-from builder.machine.probe import acceleration
-from builder.machine.qemu import Spec, _network, create_disk, running
-from builder.machine.tunnel import Endpoint
+from hardpan.builder.machine import tunnel
+from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.machine.qemu import Spec, _network, create_disk, running
+from hardpan.builder.machine.tunnel import Endpoint
 from tests.integration.wire import wired
 
 pytestmark = pytest.mark.integration

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from builder import layers
-from builder.layers import keys, packages
-from builder.receipts import Assessment
+from hardpan.builder import layers
+from hardpan.builder.layers import keys, packages
+from hardpan.builder.receipts import Assessment
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import silent
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.process import run
-from profiles.load import load
-from profiles.model import Profile
-from profiles.repositories import SiteRepository
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.repositories import SiteRepository
 from tests.integration.lab_host import LabHost, Payload, lab_host
 from tests.integration.vendor_mirror import DRIVER, KERNEL, NEWER, OLDER, Key, made, new_key
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.layers import sovereign_stack
+from hardpan.builder.layers import sovereign_stack
 from hardpan.process import run, which
-from profiles.load import load
-from profiles.sovereign import Sovereign
+from hardpan.profiles.load import load
+from hardpan.profiles.sovereign import Sovereign
 
 pytestmark = [
     pytest.mark.integration,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.wheels.audit import audit
-from builder.wheels.model import Finding
+from hardpan.builder.wheels.audit import audit
+from hardpan.builder.wheels.model import Finding
 from hardpan.process import run, which
 from tests.unit.wheels.makers import put, wheel
 

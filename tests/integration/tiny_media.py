@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.media.inspect import facts
-from builder.receipts import Media
+from hardpan.builder.media.inspect import facts
+from hardpan.builder.receipts import Media
 from hardpan.files import sha256_file
 from hardpan.process import run
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.machine.probe import QEMU
-from builder.machine.qemu import free_port
+from hardpan.builder.machine.probe import QEMU
+from hardpan.builder.machine.qemu import free_port
 from hardpan.process import spawn
 
 GUEST = "10.0.2.15"

@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
-from scanners.model import Verdict
-from scanners.report.base import FORMATS, Report, renderer
+from hardpan.scanners.model import Verdict
+from hardpan.scanners.report.base import FORMATS, Report, renderer
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.process import Completed, run
-from scanners.report.base import FORMATS, Report, renderer
-from scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.base import FORMATS, Report, renderer
+from hardpan.scanners.report.documents import Findings, SmokeDocument
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import evil, report_of
 

@@ -10,8 +10,8 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.process import run
-from scanners.report import pdf
-from scanners.report.base import renderer
+from hardpan.scanners.report import pdf
+from hardpan.scanners.report.base import renderer
 from tests.interop.conftest import REPO
 from tests.unit.report.test_reports import evil, report_of
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.interop
 _DRAW = """
 import sys
 from pathlib import Path
-from scanners.report.base import Report, renderer
-from scanners.report.documents import Findings
+from hardpan.scanners.report.base import Report, renderer
+from hardpan.scanners.report.documents import Findings
 found = Findings.model_validate_json(Path(sys.argv[1]).read_bytes())
 report = Report(findings=found, smoke=None, signer_sha256="ab" * 32, predicate_type="x")
 Path(sys.argv[2]).write_bytes(renderer("pdf").render(report))

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft4Validator
 from lxml import etree, html
 
-from builder.sbom import cyclonedx
+from hardpan.builder.sbom import cyclonedx
 from hardpan.files import sha256_bytes
 from tests.interop.conftest import REPO, Programs
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scanners.report import requirements
-from scanners.report.base import Report
-from scanners.report.documents import Findings
+from hardpan.scanners.report import requirements
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
 from tests.interop.checklists import mixed, taken, written
 from tests.interop.conftest import Programs, unpacked
 from tests.unit.report import stigs

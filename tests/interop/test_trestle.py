@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.process import run
+from hardpan.scanners.evidence.bindings import OSCAL
+from hardpan.scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
 from hardpan.signing import new_signer, sign
-from scanners.evidence.bindings import OSCAL
-from scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
 from tests.interop.conftest import Programs
 from tests.tooling.get_cosign import cosign
 from tests.unit.evidence import samples

@@ -11,8 +11,8 @@ import yaml
 
 from hardpan.errors import InputError, ToolError
 from hardpan.process import run
-from scanners.evidence.checks import RefusedError
-from scanners.evidence.verify import verify
+from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.verify import verify
 from tests.tamper.kit import Evidence, Workshop, packed
 
 HERE = Path(__file__).parent

@@ -20,13 +20,20 @@ from cryptography.x509.oid import NameOID
 
 from hardpan import events
 from hardpan.files import canonical_json, sha256_bytes
+from hardpan.scanners.commands.keys import KeyRing, new_keys
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.bindings import (
+    CMS,
+    HOST_PROOF,
+    SIBLINGS,
+    TIMESTAMP,
+    Chain,
+    challenge,
+)
+from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.report.fill import findings
 from hardpan.signing import Signed, Signer, detached, load_signer, new_signer, sign, with_timestamp
-from scanners.commands.keys import KeyRing, new_keys
-from scanners.evidence import bundle
-from scanners.evidence.archive import write_archive
-from scanners.evidence.bindings import CMS, HOST_PROOF, SIBLINGS, TIMESTAMP, Chain, challenge
-from scanners.evidence.trust import Trust, load_policy
-from scanners.report.fill import findings
 from tests.tooling import sshsig
 from tests.tooling.tsa import POLICY, Tsa
 from tests.unit.evidence import samples

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hardpan.errors import TrustError
+from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.verify import Verified, verify
 from hardpan.signing import read_bundle
-from scanners.evidence.archive import write_archive
-from scanners.evidence.verify import Verified, verify
 from tests.tamper.kit import BUNDLE, NOW, Workshop, workshop
 
 _ODD: tuple[Any, ...] = (None, True, -1, 2**53, 1.5, "", "x", "\ufffd", [], {}, [[]], {"a": 1})

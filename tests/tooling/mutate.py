@@ -291,7 +291,7 @@ def _copy(tree: Path) -> Path:
     tree.mkdir()
     skip = shutil.ignore_patterns("__pycache__", "cache", "out", "node_modules", "*.pyc")
     for name in _TREE:
-        shutil.copytree(ROOT / name, tree / name, ignore=skip)
+        shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=skip)
     shutil.copy(ROOT / "pyproject.toml", tree)
     return tree
 

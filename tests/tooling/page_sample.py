@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scanners.paired.conflicts import conflicts
-from scanners.report.base import Report
-from scanners.report.changes import Changes, Fact, RuleChange
-from scanners.report.documents import Findings, SmokeDocument
-from scanners.report.promises import Promises
+from hardpan.scanners.paired.conflicts import conflicts
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.changes import Changes, Fact, RuleChange
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.promises import Promises
 
 PLACE = Path(__file__).parents[1] / "data" / "page" / "sample.json.gz"
 

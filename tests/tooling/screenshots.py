@@ -6,7 +6,7 @@ Each is one window of the sample's page: flat colours, so a PNG stays below 300 
 import tempfile
 from pathlib import Path
 
-from scanners.report.base import renderer
+from hardpan.scanners.report.base import renderer
 from tests.integration.browser import Browser, browser
 from tests.tooling import page_sample
 

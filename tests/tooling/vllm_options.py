@@ -3,7 +3,7 @@
 Run by a Python that has the locked stack; no GPU is needed, some 8 GB of disk are. With V a
 virtual environment of Python 3.12:
 
-    V/bin/pip install --no-deps --require-hashes -r requirements/ai-vllm-cu130.lock
+    V/bin/pip install --no-deps --require-hashes -r builder/stacks/locks/ai-vllm-cu130.lock
     V/bin/python tests/tooling/vllm_options.py
 
 writes ``tests/data/vllm_options.json``, or ends with what vLLM has against an argument.

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from builder import ksvalidator, shell, tools
-from builder.machine import firmware
-from builder.machine.probe import Acceleration
-from builder.media import sources
+from hardpan.builder import ksvalidator, shell, tools
+from hardpan.builder.machine import firmware
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.media import sources
 from hardpan.prove import before
-from scanners.content import apt
+from hardpan.scanners.content import apt
 
 REASON = "there is no /dev/kvm: guests are emulated"
 

@@ -2,7 +2,7 @@
 
 import shlex
 
-from scanners.collect.base import Expected
+from hardpan.scanners.collect.base import Expected
 
 MOUNTS = "findmnt -rno TARGET,OPTIONS"
 FIPS = "cat /proc/sys/crypto/fips_enabled"

@@ -4,8 +4,8 @@
 import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from scanners.collect.base import Expected
-from scanners.collect.checks import asked
+from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.checks import asked
 
 EACH = {
     "test_the_kernel_was_started_with": lambda e: e.kernel_arguments,

@@ -7,8 +7,8 @@ import shlex
 import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from scanners.collect.base import Expected
-from scanners.collect.checks import asked
+from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.checks import asked
 
 EACH = {"test_the_layers_kernel_setting_is_in_force": lambda e: e.sysctls}
 

@@ -3,8 +3,8 @@
 
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from scanners.collect.base import Expected
-from scanners.collect.checks import asked
+from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.checks import asked
 
 EACH = {"test_the_file_system_is_mounted_with_its_options": lambda e: e.mounts}
 

@@ -4,7 +4,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-from scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.archive import write_archive
 from tests.tamper.kit import DEVICE, SYMLINK, Evidence, rezipped
 
 

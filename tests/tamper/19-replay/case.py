@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from scanners.evidence.bindings import Chain
+from hardpan.scanners.evidence.bindings import Chain
 from tests.tamper.kit import BEFORE, FINISHED, Evidence
 
 

@@ -5,9 +5,9 @@ import json
 from dataclasses import replace
 
 from hardpan.files import sha256_bytes
+from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
+from hardpan.scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
 from hardpan.signing import sign
-from scanners.evidence.bindings import OSCAL, TEST_RESULT
-from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
 from tests.tamper.kit import BUNDLE, Evidence, canonical_json
 
 

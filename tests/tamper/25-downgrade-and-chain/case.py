@@ -3,8 +3,8 @@
 import json
 from dataclasses import replace
 
+from hardpan.scanners.evidence.bindings import CMS, OSCAL, TEST_RESULT, TIMESTAMP
 from hardpan.signing import sign
-from scanners.evidence.bindings import CMS, OSCAL, TEST_RESULT, TIMESTAMP
 from tests.tamper.kit import BUNDLE, Evidence, drop
 from tests.unit.evidence import samples
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from scanners.model import Evaluation, Verdict
+from hardpan.scanners.model import Evaluation, Verdict
 from tests.bench.compare import Left, compared
 from tests.unit.evidence import samples
 

@@ -4,12 +4,12 @@ from typing import cast, get_args
 
 import pytest
 
-from builder import inputs
-from profiles.audit import Audit, LogHost
-from profiles.kernel_hardening import KernelHardening
-from profiles.load import load
-from profiles.model import Layer
-from profiles.tuning import Tuning
+from hardpan.builder import inputs
+from hardpan.profiles.audit import Audit, LogHost
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Layer
+from hardpan.profiles.tuning import Tuning
 
 
 @pytest.mark.parametrize("layer", get_args(Layer))

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from builder.provenance import Story, statement
-from builder.receipts import Disk, Iso, LayerReceipt, Media, RuleOutcome
-from builder.sbom import cyclonedx
+from hardpan.builder.provenance import Story, statement
+from hardpan.builder.receipts import Disk, Iso, LayerReceipt, Media, RuleOutcome
+from hardpan.builder.sbom import cyclonedx
 from hardpan.files import MiB, Sha256, canonical_json
 
 DIGEST = Sha256("a" * 64)

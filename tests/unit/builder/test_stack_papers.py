@@ -3,8 +3,8 @@
 import json
 from dataclasses import asdict
 
-from builder.receipts import StackReceipt, WheelFinding, WheelReceipt
-from builder.sbom import cyclonedx
+from hardpan.builder.receipts import StackReceipt, WheelFinding, WheelReceipt
+from hardpan.builder.sbom import cyclonedx
 from hardpan.files import Sha256
 
 DIGEST = Sha256("ab" * 32)

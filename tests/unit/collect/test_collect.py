@@ -11,13 +11,13 @@ import pytest
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Event, Progress, silent
 from hardpan.packed import pack
-from scanners.call import Output
-from scanners.collect import host, hostfacts, openscap, packages
-from scanners.collect.base import COLLECTORS, Expected, Task, collector
-from scanners.collect.checks import asked
-from scanners.content.prepare import Part
-from scanners.transport import HostKey, Transport
-from scanners.trials import Check
+from hardpan.scanners.call import Output
+from hardpan.scanners.collect import host, hostfacts, openscap, packages
+from hardpan.scanners.collect.base import COLLECTORS, Expected, Task, collector
+from hardpan.scanners.collect.checks import asked
+from hardpan.scanners.content.prepare import Part
+from hardpan.scanners.transport import HostKey, Transport
+from hardpan.scanners.trials import Check
 from tests.unit.evaluate.arfs import ARF, NONE, prepared, rule
 
 WHOLE = ARF.replace("\x85", " ").encode()
@@ -120,7 +120,7 @@ def test_odd_or_truncated_results_are_refused(data: bytes, problem: str) -> None
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanners.arf_reader.MAX_BYTES", 2 << 20)
+    monkeypatch.setattr("hardpan.scanners.arf_reader.MAX_BYTES", 2 << 20)
     bomb = gzip.compress(WHOLE + b" " * 10_000_000)
 
     with pytest.raises(ToolError, match=r"the ARF arf-0\.xml is longer than 2 MiB"):
@@ -242,7 +242,7 @@ def test_the_answers_of_a_batch_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_file_of_checks_can_be_imported_and_its_tables_fit() -> None:
     for path in sorted(hostfacts.CHECKS.glob("test_*.py")):
-        module = import_module(f"scanners.collect.checks.{path.stem}")
+        module = import_module(f"hardpan.scanners.collect.checks.{path.stem}")
         for name, maker in getattr(module, "EACH", {}).items():
             assert hasattr(module, name)
             list(maker(EXPECTED))

@@ -3,11 +3,11 @@ from typing import cast
 import pytest
 
 from hardpan.events import silent
-from scanners.call import Output
-from scanners.collect import fips
-from scanners.collect.base import Task
-from scanners.fips.model import Said
-from scanners.transport import Transport
+from hardpan.scanners.call import Output
+from hardpan.scanners.collect import fips
+from hardpan.scanners.collect.base import Task
+from hardpan.scanners.fips.model import Said
+from hardpan.scanners.transport import Transport
 
 MARK = "0123456789abcdef"
 

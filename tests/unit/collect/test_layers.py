@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from profiles.load import load
-from profiles.model import Profile
-from profiles.tuning import Tuning
-from scanners.collect.base import Expected
-from scanners.collect.checks import asked, test_layers
-from scanners.collect.layers import with_layers
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.tuning import Tuning
+from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.checks import asked, test_layers
+from hardpan.scanners.collect.layers import with_layers
 
 
 def of(**changed: object) -> Profile:

@@ -4,9 +4,9 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
-from scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
-from scanners.content.datastream import Source
-from scanners.content.prepare import prepare
+from hardpan.scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
+from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.prepare import prepare
 from tests.unit.content.tiny import PROFILE, RULE, TINY
 
 STIG = PROFILE + "stig"

@@ -1,4 +1,4 @@
-from scanners.content import shortcuts, xml
+from hardpan.scanners.content import shortcuts, xml
 from tests.unit.content.tiny import TINY
 
 UNIX = 'xmlns:u="http://oval.mitre.org/XMLSchema/oval-definitions-5#unix"'

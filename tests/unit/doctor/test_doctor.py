@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from builder.machine.probe import Acceleration
 from hardpan import doctor
+from hardpan.builder.machine.probe import Acceleration
 from hardpan.doctor import Row, Tool
 from hardpan.errors import ToolError
 from hardpan.process import Completed

@@ -1,10 +1,10 @@
 """ARFs in the small, and content that goes with them."""
 
 from hardpan.files import Sha256
-from scanners.arf import Arf, Judged
-from scanners.content.benchmark import Benchmark, Rule
-from scanners.content.prepare import Part, Prepared
-from scanners.model import Content, Verdict
+from hardpan.scanners.arf import Arf, Judged
+from hardpan.scanners.content.benchmark import Benchmark, Rule
+from hardpan.scanners.content.prepare import Part, Prepared
+from hardpan.scanners.model import Content, Verdict
 
 NONE = Sha256("0" * 64)
 

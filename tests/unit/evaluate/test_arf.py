@@ -2,9 +2,9 @@ import pytest
 
 from hardpan.errors import ToolError
 from hardpan.packed import pack
-from scanners import arf, arf_reader
-from scanners.arf_reading import MAX_LINE
-from scanners.model import Verdict
+from hardpan.scanners import arf, arf_reader
+from hardpan.scanners.arf_reading import MAX_LINE
+from hardpan.scanners.model import Verdict
 from tests.unit.evaluate.arfs import ARF
 
 WHOLE = ARF.replace("\x85", " ")

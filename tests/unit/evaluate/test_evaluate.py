@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from hardpan.errors import InputError, ToolError
-from scanners.arf import Arf
-from scanners.content.prepare import Prepared
-from scanners.evaluate import evaluation, score
-from scanners.model import Evaluation, Verdict
+from hardpan.scanners.arf import Arf
+from hardpan.scanners.content.prepare import Prepared
+from hardpan.scanners.evaluate import evaluation, score
+from hardpan.scanners.model import Evaluation, Verdict
 from tests.unit.evaluate.arfs import arf, prepared, rule
 
 RULES = (rule("one", "a"), rule("two", "a"), rule("three", "b"))

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from hardpan.files import sha256_bytes
+from hardpan.scanners.commands.keys import KeyRing, new_keys
+from hardpan.scanners.evidence import outcome
+from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
+from hardpan.scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
+from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.evidence.verify import Verified, verify
+from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.signing import Signer, load_signer, sign
-from scanners.commands.keys import KeyRing, new_keys
-from scanners.evidence import outcome
-from scanners.evidence.archive import write_archive
-from scanners.evidence.bindings import OSCAL, TEST_RESULT
-from scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
-from scanners.evidence.trust import Trust, load_policy
-from scanners.evidence.verify import Verified, verify
-from scanners.report.documents import Findings, SmokeDocument
 from tests.unit.evidence import samples
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)

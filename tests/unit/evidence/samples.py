@@ -5,13 +5,22 @@ from pathlib import Path
 
 from hardpan import events
 from hardpan.files import sha256_bytes
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.bindings import Chain
+from hardpan.scanners.fips.judge import judge
+from hardpan.scanners.model import (
+    Content,
+    Evaluation,
+    Host,
+    ImageRef,
+    RuleResult,
+    Scan,
+    Verdict,
+    Waiver,
+)
+from hardpan.scanners.report.changes import Changes, Fact, RuleChange
+from hardpan.scanners.trials import Check, Half, Held, Measure, Pair, Paired, PairVerdict, Smoke
 from hardpan.signing import Signer, sign
-from scanners.evidence import bundle
-from scanners.evidence.bindings import Chain
-from scanners.fips.judge import judge
-from scanners.model import Content, Evaluation, Host, ImageRef, RuleResult, Scan, Verdict, Waiver
-from scanners.report.changes import Changes, Fact, RuleChange
-from scanners.trials import Check, Half, Held, Measure, Pair, Paired, PairVerdict, Smoke
 from tests.unit.fips import told
 
 FIPS = judge(told.facts(), told.table(), told.TODAY)

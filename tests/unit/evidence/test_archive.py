@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError, TrustError
-from scanners.evidence import archive
-from scanners.evidence.archive import Archive, Entry, write_archive
+from hardpan.scanners.evidence import archive
+from hardpan.scanners.evidence.archive import Archive, Entry, write_archive
 
 FILES = [("b.txt", b"hello"), ("a/c.txt", b"x" * 5000), ("e", b"")]
 

@@ -7,8 +7,8 @@ import pytest
 from hardpan import events
 from hardpan.errors import InputError
 from hardpan.events import Event
-from scanners.evidence import bundle
-from scanners.report import fill
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.report import fill
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scanners.evidence.bundle import Terms
-from scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.bundle import Terms
+from hardpan.scanners.evidence.checks import RefusedError
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab
 

@@ -9,15 +9,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hardpan import cli, clock, events
 from hardpan.errors import Exit
 from hardpan.files import canonical_json, sha256_bytes
+from hardpan.scanners import pipeline
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.content import datastream
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.bindings import HOST_PROOF, challenge
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.report import fill
+from hardpan.scanners.report.base import FORMATS
 from hardpan.signing import load_pq_signer, load_signer, new_signer
-from scanners import pipeline
-from scanners.commands.keys import new_keys
-from scanners.content import datastream
-from scanners.evidence import bundle
-from scanners.evidence.bindings import HOST_PROOF, challenge
-from scanners.evidence.trust import load_policy
-from scanners.report import fill
-from scanners.report.base import FORMATS
 from tests.tooling import sshsig
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab

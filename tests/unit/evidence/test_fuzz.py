@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpan.errors import TrustError
-from scanners.evidence.verify import verify
+from hardpan.scanners.evidence.verify import verify
 from tests.tamper.kit import workshop
 from tests.tooling.fuzz import fuzz
 from tests.unit.evidence.forge import NOW, Lab

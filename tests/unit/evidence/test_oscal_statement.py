@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.files import canonical_json, sha256_bytes
+from hardpan.scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
+from hardpan.scanners.report.base import renderer
 from hardpan.signing import MalformedError, new_signer, read_bundle, sign
-from scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
-from scanners.report.base import renderer
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import report_of
 

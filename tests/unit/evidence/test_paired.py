@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.checks import RefusedError
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.evidence.trust import load_policy
 from hardpan.signing import new_signer
-from scanners.commands.keys import new_keys
-from scanners.evidence.trust import load_policy
 from tests.unit.evidence.forge import KEYS_MADE
 
 GOOD = """\

@@ -11,16 +11,16 @@ import pytest
 from hardpan import cli, clock, events
 from hardpan.errors import Exit, InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
+from hardpan.scanners.collect.hostproof import script, signed_by_host
+from hardpan.scanners.commands.terms import following, runner, stamp
+from hardpan.scanners.evidence import bundle, outcome
+from hardpan.scanners.evidence.bindings import HOST_PROOF, NAMESPACE, OSCAL, TEST_RESULT, waivers
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.verify import verify
+from hardpan.scanners.model import Verdict
+from hardpan.scanners.report.fill import findings, smoke
+from hardpan.scanners.transport import Transport
 from hardpan.signing import detached, new_signer, read_bundle
-from scanners.collect.hostproof import script, signed_by_host
-from scanners.commands.terms import following, runner, stamp
-from scanners.evidence import bundle, outcome
-from scanners.evidence.bindings import HOST_PROOF, NAMESPACE, OSCAL, TEST_RESULT, waivers
-from scanners.evidence.trust import load_policy
-from scanners.evidence.verify import verify
-from scanners.model import Verdict
-from scanners.report.fill import findings, smoke
-from scanners.transport import Transport
 from tests.tooling.tsa import Tsa
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import NOW, Lab

@@ -11,6 +11,11 @@ import pytest
 
 from hardpan import events
 from hardpan.errors import InputError, TrustError
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.evidence.verify import Verified, verify
 from hardpan.signing import (
     ALG,
     Signer,
@@ -21,11 +26,6 @@ from hardpan.signing import (
     sign,
     sign_dsse,
 )
-from scanners.commands.keys import new_keys
-from scanners.evidence import bundle
-from scanners.evidence.checks import RefusedError
-from scanners.evidence.trust import Trust, load_policy
-from scanners.evidence.verify import Verified, verify
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import KEYS_MADE, NOW, UNSIGNED, Lab
 

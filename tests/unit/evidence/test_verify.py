@@ -10,11 +10,11 @@ import pytest
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
+from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
+from hardpan.scanners.evidence.checks import CHECKS, RefusedError
+from hardpan.scanners.evidence.verify import open_unverified, verify
+from hardpan.scanners.model import Verdict
 from hardpan.signing import new_signer, sign
-from scanners.evidence.bindings import OSCAL, TEST_RESULT
-from scanners.evidence.checks import CHECKS, RefusedError
-from scanners.evidence.verify import open_unverified, verify
-from scanners.model import Verdict
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle
 

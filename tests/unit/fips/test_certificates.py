@@ -2,9 +2,9 @@ from datetime import date
 
 import pytest
 
-from scanners.fips.certificates import forms, modules
-from scanners.fips.model import Facts, Module
-from scanners.fips.table import Table
+from hardpan.scanners.fips.certificates import forms, modules
+from hardpan.scanners.fips.model import Facts, Module
+from hardpan.scanners.fips.table import Table
 from tests.unit.fips import told
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from scanners.fips import foreign
-from scanners.fips.model import Foreign, Said
+from hardpan.scanners.fips import foreign
+from hardpan.scanners.fips.model import Foreign, Said
 from tests.unit.fips import told
 
 

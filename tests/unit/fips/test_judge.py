@@ -2,8 +2,8 @@ from dataclasses import asdict
 
 import pytest
 
-from scanners.fips.judge import judge
-from scanners.fips.model import Facts, Fips, Said
+from hardpan.scanners.fips.judge import judge
+from hardpan.scanners.fips.model import Facts, Fips, Said
 from tests.unit.fips import told
 
 

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 import pytest
 
 from hardpan.errors import InputError
-from scanners.fips.table import FILE, parse, table
+from hardpan.scanners.fips.table import FILE, parse, table
 from tests.unit.fips import told
 
 GOOD = FILE.read_text("utf-8")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import scanners
-from scanners.fips.judge import judge
-from scanners.fips.wording import wording
+from hardpan import scanners
+from hardpan.scanners.fips.judge import judge
+from hardpan.scanners.fips.wording import wording
 from tests.unit.fips import told
 
 ROOT = Path(scanners.__file__).parent.parent

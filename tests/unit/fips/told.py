@@ -3,8 +3,8 @@
 from datetime import date
 from typing import Any
 
-from scanners.fips.model import Facts, Said
-from scanners.fips.table import Certificate, Table
+from hardpan.scanners.fips.model import Facts, Said
+from hardpan.scanners.fips.table import Certificate, Table
 
 TODAY = date(2026, 6, 1)
 KERNEL = "5.14.0-570.12.1.el9_6.x86_64"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from profiles.versions import numbers, series
+from hardpan.profiles.versions import numbers, series
 
 REPO = Path(__file__).parents[3]
 ROOMS = ("hardpan", "profiles", "kickstart", "builder", "scanners", "images")

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scanners.history import ledger
-from scanners.history.ledger import Entry
-from scanners.history.store import opened
-from scanners.model import Scan
+from hardpan.scanners.history import ledger
+from hardpan.scanners.history.ledger import Entry
+from hardpan.scanners.history.store import opened
+from hardpan.scanners.model import Scan
 from tests.unit.evidence import samples
 from tests.unit.history.scans import side
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from scanners.history.diff import Side
-from scanners.model import RuleResult, Scan, Verdict, Waiver
-from scanners.report import fill
+from hardpan.scanners.history.diff import Side
+from hardpan.scanners.model import RuleResult, Scan, Verdict, Waiver
+from hardpan.scanners.report import fill
 from tests.unit.evidence import samples
 
 SHORT = "xccdf_org.ssgproject.content_rule_r{:03}"

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from scanners.history import packages
-from scanners.history.diff import diff
-from scanners.history.wording import changes
-from scanners.model import Verdict
-from scanners.trials import Check, Held, Paired, PairVerdict
+from hardpan.scanners.history import packages
+from hardpan.scanners.history.diff import diff
+from hardpan.scanners.history.wording import changes
+from hardpan.scanners.model import Verdict
+from hardpan.scanners.trials import Check, Held, Paired, PairVerdict
 from tests.unit.evidence import samples
 from tests.unit.history.scans import SHORT, of_rules, of_verdict, side
 

@@ -7,7 +7,7 @@ import pytest
 
 from hardpan import cli
 from hardpan.errors import Exit
-from scanners.model import Verdict
+from hardpan.scanners.model import Verdict
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab
 from tests.unit.history.scans import of_verdict

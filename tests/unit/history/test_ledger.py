@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import HardpanError, InputError, TrustError
-from scanners.history import ledger, transfer
-from scanners.history.chain import Row
-from scanners.history.record import pack, unpack
-from scanners.history.store import opened
-from scanners.trials import Held as HeldName
-from scanners.trials import Paired, PairVerdict
+from hardpan.scanners.history import ledger, transfer
+from hardpan.scanners.history.chain import Row
+from hardpan.scanners.history.record import pack, unpack
+from hardpan.scanners.history.store import opened
+from hardpan.scanners.trials import Held as HeldName
+from hardpan.scanners.trials import Paired, PairVerdict
 from tests.unit.evidence import samples
 from tests.unit.history.books import NOW, OTHER_KEY, entry, host, on_day, put, three
 from tests.unit.history.scans import side

@@ -7,11 +7,11 @@ import pytest
 
 from hardpan import cli
 from hardpan.errors import Exit
-from scanners.evidence.bindings import Chain
-from scanners.evidence.bundle import Terms
-from scanners.history.diff import Side, diff
-from scanners.history.wording import for_page
-from scanners.model import Verdict
+from hardpan.scanners.evidence.bindings import Chain
+from hardpan.scanners.evidence.bundle import Terms
+from hardpan.scanners.history.diff import Side, diff
+from hardpan.scanners.history.wording import for_page
+from hardpan.scanners.model import Verdict
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab
 from tests.unit.history.scans import of_rules, of_verdict, side

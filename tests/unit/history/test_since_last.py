@@ -10,11 +10,11 @@ import pytest
 from hardpan import cli
 from hardpan.errors import Exit, TrustError
 from hardpan.files import sha256_bytes
-from scanners import pipeline
-from scanners.commands.since import last, since_last
-from scanners.evidence import bundle
-from scanners.evidence.bindings import Chain
-from scanners.model import Scan, Verdict
+from hardpan.scanners import pipeline
+from hardpan.scanners.commands.since import last, since_last
+from hardpan.scanners.evidence import bundle
+from hardpan.scanners.evidence.bindings import Chain
+from hardpan.scanners.model import Scan, Verdict
 from tests.unit.content.tiny import TINY
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab

@@ -9,11 +9,11 @@ import pytest
 
 from hardpan.errors import HardpanError, InputError, TrustError
 from hardpan.files import canonical_json, sha256_bytes
-from scanners.history import ledger
-from scanners.history import store as store_module
-from scanners.history.chain import COLUMNS, HASHED, Row, check_anchor, read_anchor, row_hash
-from scanners.history.ledger import side
-from scanners.history.store import opened
+from hardpan.scanners.history import ledger
+from hardpan.scanners.history import store as store_module
+from hardpan.scanners.history.chain import COLUMNS, HASHED, Row, check_anchor, read_anchor, row_hash
+from hardpan.scanners.history.ledger import side
+from hardpan.scanners.history.store import opened
 from tests.unit.history.books import NOW, entry, on_day, put, tamper, three
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from builder.seal import SCRIPT, seal
+from hardpan.builder.seal import SCRIPT, seal
 from hardpan.errors import ToolError
 
 

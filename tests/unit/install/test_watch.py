@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from builder import install
-from builder.install import Deadlines
-from builder.machine.console import Console
-from builder.machine.probe import Acceleration
-from builder.machine.qemu import Spec
-from builder.receipts import Iso
+from hardpan.builder import install
+from hardpan.builder.install import Deadlines
+from hardpan.builder.machine.console import Console
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.machine.qemu import Spec
+from hardpan.builder.receipts import Iso
 from hardpan.errors import ToolError
 from hardpan.events import Event, Note, Progress, silent
 from hardpan.files import MiB, Sha256

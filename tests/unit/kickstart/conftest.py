@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from kickstart.render import render
-from profiles.load import load
-from profiles.model import Profile
+from hardpan.kickstart.render import render
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
 
 
 def _key() -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kickstart import lint
-from kickstart.render import render
-from profiles import catalog
-from profiles.load import load
+from hardpan.kickstart import lint
+from hardpan.kickstart.render import render
+from hardpan.profiles import catalog
+from hardpan.profiles.load import load
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kickstart"
 

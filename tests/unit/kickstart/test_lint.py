@@ -2,8 +2,8 @@
 
 import pytest
 
-from kickstart import KickstartError, checked, lint
-from kickstart.syntax import parse
+from hardpan.kickstart import KickstartError, checked, lint
+from hardpan.kickstart.syntax import parse
 
 ROOT = "logvol / --vgname=vg0"
 TMP = (

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from hardpan.errors import Exit, InputError
-from kickstart import KickstartError, boot_arguments, holds_secret, volume_label
-from kickstart.render import render
-from kickstart.syntax import parse
-from kickstart.words import ks_argument, ks_hash, ks_text, ks_word, one_line
-from profiles.machine import Encryption
-from profiles.model import Profile
-from profiles.stig import REQUIRED_OPTIONS
+from hardpan.kickstart import KickstartError, boot_arguments, holds_secret, volume_label
+from hardpan.kickstart.render import render
+from hardpan.kickstart.syntax import parse
+from hardpan.kickstart.words import ks_argument, ks_hash, ks_text, ks_word, one_line
+from hardpan.profiles.machine import Encryption
+from hardpan.profiles.model import Profile
+from hardpan.profiles.stig import REQUIRED_OPTIONS
 
 
 def line(text: str, start: str) -> str:

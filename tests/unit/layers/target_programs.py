@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from types import ModuleType
 
-from builder.layers.ansible import PLAYBOOKS
+from hardpan.builder.layers.ansible import PLAYBOOKS
 
 
 def program(name: str) -> ModuleType:

@@ -1,6 +1,6 @@
 import pytest
 
-from builder.layers.batched import audit_file, audit_lines, sysctl_setting
+from hardpan.builder.layers.batched import audit_file, audit_lines, sysctl_setting
 
 SYSCALLS = """\
 for ARCH in "${RULE_ARCHS[@]}"

@@ -4,9 +4,9 @@ import tarfile
 
 import pytest
 
-from builder.layers.ansible import PLAYBOOKS
-from builder.layers.fixes import AUDIT_FILE, SYSCTL_FILE, batch, read_outcomes, rules
-from builder.receipts import Remedy
+from hardpan.builder.layers.ansible import PLAYBOOKS
+from hardpan.builder.layers.fixes import AUDIT_FILE, SYSCTL_FILE, batch, read_outcomes, rules
+from hardpan.builder.receipts import Remedy
 from hardpan.errors import ToolError
 
 P = "xccdf_org.ssgproject.content_rule_"

@@ -6,15 +6,15 @@ from typing import Any, cast
 
 import pytest
 
-from builder.layers import audit, kernel_hardening, tuning
-from profiles import surface
-from profiles.audit import Audit, LogHost
-from profiles.hardware import Hardware
-from profiles.kernel_hardening import KernelHardening, SysctlLeft
-from profiles.load import load
-from profiles.model import Profile
-from profiles.sysctls import SYSCTLS
-from profiles.tuning import GpuPolicy, Tuning
+from hardpan.builder.layers import audit, kernel_hardening, tuning
+from hardpan.profiles import surface
+from hardpan.profiles.audit import Audit, LogHost
+from hardpan.profiles.hardware import Hardware
+from hardpan.profiles.kernel_hardening import KernelHardening, SysctlLeft
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sysctls import SYSCTLS
+from hardpan.profiles.tuning import GpuPolicy, Tuning
 
 
 def of(**changed: object) -> Profile:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from builder import layers
-from builder.receipts import Assessment, Guest
+from hardpan.builder import layers
+from hardpan.builder.receipts import Assessment, Guest
 from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
 from hardpan.events import Event, Note, Progress
 from hardpan.files import Sha256
-from profiles.load import load
-from profiles.model import Profile
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
 
 Handler = Callable[[dict[str, Any]], bool]
 
@@ -65,7 +65,7 @@ def applied(
     events: list[Event] | None = None,
 ) -> Any:
     monkeypatch.setattr("ansible_runner.run", runner.run)
-    monkeypatch.setattr("builder.layers.model.files", lambda cache, emit: {})
+    monkeypatch.setattr("hardpan.builder.layers.model.files", lambda cache, emit: {})
     assessment = Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=())
     emit = (events if events is not None else []).append
     return layers.apply(of("ml_cpu"), guest, assessment, cache=Path("unused"), emit=emit)

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from builder import layers
-from builder.layers import ansible, rehearsal
+from hardpan.builder import layers
+from hardpan.builder.layers import ansible, rehearsal
 from hardpan.errors import InputError, SeveralError, ToolError
-from profiles.catalog import shipped
-from profiles.load import load
+from hardpan.profiles.catalog import shipped
+from hardpan.profiles.load import load
 
 
 def options(role: str) -> dict[str, dict[str, object]]:

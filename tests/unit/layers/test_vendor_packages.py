@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
-from builder import layers
-from builder import pipeline as building
-from builder.layers import containers, keys, nvidia_driver, packages
-from builder.machine.tunnel import Endpoint
-from builder.repository import Files
+from hardpan.builder import layers
+from hardpan.builder import pipeline as building
+from hardpan.builder.layers import containers, keys, nvidia_driver, packages
+from hardpan.builder.machine.tunnel import Endpoint
+from hardpan.builder.repository import Files
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.problems import Problems
-from profiles.containers import Containers, SignedRegistry
-from profiles.load import load
-from profiles.model import Profile
-from profiles.repositories import SiteRepository
-from profiles.software.plan import LISTED, Origin
+from hardpan.profiles.containers import Containers, SignedRegistry
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.repositories import SiteRepository
+from hardpan.profiles.software.plan import LISTED, Origin
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: {{ x }}\n\nmDME\n"
 ARMOUR += "-----END PGP PUBLIC KEY BLOCK-----\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from builder.machine.console import FAILURES, Console, clean
+from hardpan.builder.machine.console import FAILURES, Console, clean
 
 KEY = "ecdsa-sha2-nistp256 " + "A" * 120 + "="
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 import pytest
 
-from builder.machine import firmware, qemu, tunnel
-from builder.machine.probe import Acceleration
-from builder.machine.qemu import Spec
-from builder.machine.tunnel import Endpoint
+from hardpan.builder.machine import firmware, qemu, tunnel
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.machine.qemu import Spec
+from hardpan.builder.machine.tunnel import Endpoint
 
 TCG = Acceleration(kind="tcg", reason="")
 

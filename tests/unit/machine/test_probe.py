@@ -1,4 +1,4 @@
-from builder.machine.probe import Acceleration, boot_sector
+from hardpan.builder.machine.probe import Acceleration, boot_sector
 
 
 def test_the_boot_sector_is_one_that_a_bios_starts() -> None:

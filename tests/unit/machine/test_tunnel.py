@@ -2,7 +2,7 @@
 
 import pytest
 
-from builder.machine.tunnel import Endpoint, RefusedError, asked, endpoint, may_be
+from hardpan.builder.machine.tunnel import Endpoint, RefusedError, asked, endpoint, may_be
 
 HTTPS = Endpoint("https", "mirror.example", 443)
 HTTP = Endpoint("http", "mirror.example", 80)

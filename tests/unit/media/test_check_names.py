@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.media.names import Asked, compare, of_list, of_profile, which_repository
-from builder.media.repodata import Packages, Rpm
 from hardpan import cli
+from hardpan.builder.media.names import Asked, compare, of_list, of_profile, which_repository
+from hardpan.builder.media.repodata import Packages, Rpm
 from hardpan.errors import HardpanError, InputError, UsageError
 from hardpan.files import sha256_bytes
-from profiles.load import load
-from profiles.software.fill import matcher
+from hardpan.profiles.load import load
+from hardpan.profiles.software.fill import matcher
 
 
 def rpm(name: str, version: str = "1", arch: str = "x86_64") -> Rpm:

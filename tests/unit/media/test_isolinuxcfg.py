@@ -1,6 +1,6 @@
 import pytest
 
-from builder.media.isolinuxcfg import edited, names_kickstart
+from hardpan.builder.media.isolinuxcfg import edited, names_kickstart
 from hardpan.errors import InputError
 
 ARGUMENTS = ("inst.ks=hd:LABEL=X:/ks.cfg", "fips=1", "console=tty0", "console=ttyS0,115200")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import repository
-from builder.media import repodata
-from builder.media.repodata import read
-from builder.repository import Files
+from hardpan.builder import repository
+from hardpan.builder.media import repodata
+from hardpan.builder.media.repodata import read
+from hardpan.builder.repository import Files
 from hardpan.errors import HardpanError, InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.media.inspect import check_whole
+from hardpan.builder.media.inspect import check_whole
 from hardpan.errors import InputError
 
 

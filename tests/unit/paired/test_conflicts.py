@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from scanners.paired.conflicts import FILE, conflicts, parse
-from scanners.paired.table import markdown
+from hardpan.scanners.paired.conflicts import FILE, conflicts, parse
+from hardpan.scanners.paired.table import markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "conflicts.md"
 ONE = """\

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from profiles.load import load
-from scanners.collect.paired import judged, program, wanted
-from scanners.paired.conflicts import conflicts
-from scanners.paired.verdict import weighed
-from scanners.trials import Held, Pair, PairVerdict
+from hardpan.profiles.load import load
+from hardpan.scanners.collect.paired import judged, program, wanted
+from hardpan.scanners.paired.conflicts import conflicts
+from hardpan.scanners.paired.verdict import weighed
+from hardpan.scanners.trials import Held, Pair, PairVerdict
 
 HELD = ["holds", "as it should be"]
 
@@ -136,7 +136,7 @@ def test_an_answer_that_is_not_the_agreed_one_is_refused(data: bytes, said: str)
 
 
 def test_the_program_asks_for_every_conflict_of_the_list_and_no_other() -> None:
-    from scanners.collect.workload.paired import main
+    from hardpan.scanners.collect.workload.paired import main
 
     asked = main.table(None)  # type: ignore[arg-type]
 

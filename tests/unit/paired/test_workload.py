@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scanners.collect.workload.paired import (
+from hardpan.scanners.collect.workload.paired import (
     confined,
     facts,
     host,

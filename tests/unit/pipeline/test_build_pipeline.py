@@ -5,13 +5,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from builder import pipeline
-from builder.machine.probe import Acceleration
-from builder.machine.tunnel import Endpoint
-from builder.receipts import Access, Disk, Media
+from hardpan.builder import pipeline
+from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.machine.tunnel import Endpoint
+from hardpan.builder.receipts import Access, Disk, Media
 from hardpan.events import silent
 from hardpan.files import MiB, Sha256, sha256_file
-from profiles.load import load
+from hardpan.profiles.load import load
 
 NVIDIA = (Endpoint("https", "developer.download.nvidia.com", 443),)
 

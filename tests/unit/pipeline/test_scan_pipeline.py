@@ -3,8 +3,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from hardpan import clock
-from profiles.load import load
-from scanners import pipeline
+from hardpan.profiles.load import load
+from hardpan.scanners import pipeline
 
 
 def test_the_checks_expect_what_the_profile_says() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from profiles import surface, sysctls
+from hardpan.profiles import surface, sysctls
 
 PAGE = Path(__file__).parents[3] / "docs" / "host-hardening.md"
 

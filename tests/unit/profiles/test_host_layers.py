@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from profiles.kernel_hardening import KernelHardening
-from profiles.load import load
-from profiles.public_keys import certificates
-from profiles.tuning import Tuning
+from hardpan.profiles.kernel_hardening import KernelHardening
+from hardpan.profiles.load import load
+from hardpan.profiles.public_keys import certificates
+from hardpan.profiles.tuning import Tuning
 
 Write = Callable[[str | bytes], Path]
 

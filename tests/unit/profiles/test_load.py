@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from hardpan.errors import InputError
-from profiles import catalog
-from profiles.load import digest, load, schema
-from profiles.rules import key_works
+from hardpan.profiles import catalog
+from hardpan.profiles.load import digest, load, schema
+from hardpan.profiles.rules import key_works
 
 Write = Callable[..., Path]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from profiles.load import load
-from profiles.needs import with_needed
+from hardpan.profiles.load import load
+from hardpan.profiles.needs import with_needed
 
 
 def test_a_layers_packages_come_behind_the_named_ones_and_once() -> None:

@@ -3,8 +3,8 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from profiles import problems
-from profiles.tree import read
+from hardpan.profiles import problems
+from hardpan.profiles.tree import read
 
 
 class Tagged(BaseModel):

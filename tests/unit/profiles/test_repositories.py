@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builder import inputs
+from hardpan.builder import inputs
 from hardpan.errors import InputError
-from profiles.load import load
+from hardpan.profiles.load import load
 
 Write = Callable[[str | bytes], Path]
 DIGEST = "ab" * 32

@@ -4,9 +4,9 @@ from datetime import date
 
 import pytest
 
-from profiles import catalog
-from profiles.load import load
-from profiles.stig import KERNEL_ARGUMENTS, OWN_FILE_SYSTEM
+from hardpan.profiles import catalog
+from hardpan.profiles.load import load
+from hardpan.profiles.stig import KERNEL_ARGUMENTS, OWN_FILE_SYSTEM
 
 NAMES = (
     "lab-ai",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from profiles.load import load
+from hardpan.profiles.load import load
 
 Write = Callable[[str | bytes], Path]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builder import inputs
-from builder.commands.check import check
-from builder.commands.profiles import profiles
-from builder.commands.render import render
 from hardpan import cli
+from hardpan.builder import inputs
+from hardpan.builder.commands.check import check
+from hardpan.builder.commands.profiles import profiles
+from hardpan.builder.commands.render import render
 from hardpan.errors import InputError, UsageError
-from profiles.load import load
+from hardpan.profiles.load import load
 
 Write = Callable[..., Path]
 

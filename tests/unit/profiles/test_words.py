@@ -9,8 +9,8 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from hardpan.errors import InputError
-from profiles.load import load
-from profiles.public_keys import ssh_key
+from hardpan.profiles.load import load
+from hardpan.profiles.public_keys import ssh_key
 
 Write = Callable[[str], Path]
 

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from builder import tools
-from builder.machine import firmware
-from builder.media import sources
-from builder.media.inspect import Facts
 from hardpan import cli
+from hardpan.builder import tools
+from hardpan.builder.machine import firmware
+from hardpan.builder.media import sources
+from hardpan.builder.media.inspect import Facts
 from hardpan.errors import InputError, ResourceError, SeveralError, ToolError
 from hardpan.events import silent
 from hardpan.files import sha256_bytes
+from hardpan.profiles.catalog import shipped
+from hardpan.profiles.load import load
 from hardpan.prove import before, job
 from hardpan.prove.asked import Asked
 from hardpan.prove.examine import Plan, examine
-from profiles.catalog import shipped
-from profiles.load import load
-from scanners.commands.keys import new_keys
-from scanners.content import apt
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.content import apt
 from tests.unit import bare_machine
 from tests.unit.evidence.forge import KEYS_MADE
 
@@ -239,7 +239,7 @@ def test_nowhere_to_get_content_from_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "usable", lambda: False)
-    monkeypatch.setattr("scanners.content.datastream.LOCAL", tmp_path)
+    monkeypatch.setattr("hardpan.scanners.content.datastream.LOCAL", tmp_path)
 
     (problem,) = plan(tmp_path, "lab-stig").problems
     assert str(problem.error) == "ssg-rhel9-ds.xml is nowhere to be had"

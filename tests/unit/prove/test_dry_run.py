@@ -15,11 +15,11 @@ from hardpan import cli, clock
 from hardpan.errors import ToolError
 from hardpan.events import silent
 from hardpan.files import sha256_file
+from hardpan.profiles.catalog import shipped
+from hardpan.profiles.load import load
 from hardpan.prove import before, job, telling
 from hardpan.prove.asked import Asked
 from hardpan.prove.examine import examine
-from profiles.catalog import shipped
-from profiles.load import load
 from tests.unit import bare_machine
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "dry-run"

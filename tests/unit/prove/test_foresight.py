@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from builder import steps as building
-from builder.media import sources
-from builder.receipts import Access
+from hardpan.builder import steps as building
+from hardpan.builder.media import sources
+from hardpan.builder.receipts import Access
 from hardpan.events import silent
 from hardpan.files import Sha256, sha256_bytes, sha256_file
+from hardpan.kickstart import boot_arguments
+from hardpan.profiles.load import load
 from hardpan.prove import keyring, steps
 from hardpan.prove.asked import Asked
 from hardpan.prove.examine import Plan, examine
 from hardpan.prove.foresight import Stage
 from hardpan.resume import Step
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.content import apt
 from images.lab import build as lab
-from kickstart import boot_arguments
-from profiles.load import load
-from scanners.commands.keys import new_keys
-from scanners.content import apt
 from tests.unit import bare_machine
 from tests.unit.evidence.forge import KEYS_MADE
 
@@ -48,7 +48,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     (package / "content").mkdir(parents=True)
     for name, text in (("version", "1"), ("deb.sha256", "0"), ("content/ssg-rhel9-ds.xml", "x")):
         (package / name).write_text(text, "ascii")
-    return Asked(profile=load("lab-stig"), out=tmp_path / "out", cache=cache)
+    return Asked(profile=load("lab-stig"), out=tmp_path / "out", cache=cache, data=cache)
 
 
 def run(step: Step, sha256: str) -> None:

@@ -9,9 +9,9 @@ from hardpan.errors import InputError, UsageError
 from hardpan.process import Completed
 from hardpan.prove import keyring
 from hardpan.prove.keyring import References, operator_there, signing, signing_there
+from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.evidence.trust import load_policy
 from hardpan.signing import Unlock, new_signer
-from scanners.commands.keys import new_keys
-from scanners.evidence.trust import load_policy
 from tests.unit.evidence.forge import KEYS_MADE
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from scanners.model import RuleResult, Scan, Verdict
-from scanners.report import fill
-from scanners.report.base import Report
-from scanners.report.documents import Findings
-from scanners.stig.table import Requirement, Stig, stig_for
+from hardpan.scanners.model import RuleResult, Scan, Verdict
+from hardpan.scanners.report import fill
+from hardpan.scanners.report.base import Report
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.stig.table import Requirement, Stig, stig_for
 from tests.unit.evidence import samples
 
 

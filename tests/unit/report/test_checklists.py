@@ -9,9 +9,9 @@ import pytest
 from lxml import etree
 
 from hardpan.errors import InputError
-from scanners.model import Scan, Verdict
-from scanners.report import fill
-from scanners.report.base import FORMATS, Report, attached, renderer
+from hardpan.scanners.model import Scan, Verdict
+from hardpan.scanners.report import fill
+from hardpan.scanners.report.base import FORMATS, Report, attached, renderer
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, report, rule

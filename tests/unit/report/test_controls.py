@@ -1,6 +1,6 @@
 import pytest
 
-from scanners.report.controls import Control, controls, parse
+from hardpan.scanners.report.controls import Control, controls, parse
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from hardpan.files import canonical_json
-from scanners.model import Scan, Verdict
-from scanners.report import documents, fill, json_documents
-from scanners.report.documents import Findings
+from hardpan.scanners.model import Scan, Verdict
+from hardpan.scanners.report import documents, fill, json_documents
+from hardpan.scanners.report.documents import Findings
 from tests.unit.evidence import samples
 
 

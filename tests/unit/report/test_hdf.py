@@ -5,8 +5,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from scanners.model import Verdict
-from scanners.report.base import Report, renderer
+from hardpan.scanners.model import Verdict
+from hardpan.scanners.report.base import Report, renderer
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, report, rule

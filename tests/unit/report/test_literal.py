@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from scanners.report.literal import code, inline, items, one_line
+from hardpan.scanners.report.literal import code, inline, items, one_line
 
 
 @pytest.mark.parametrize(

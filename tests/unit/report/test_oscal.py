@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hardpan.files import canonical_json
-from scanners.model import Scan, Verdict
-from scanners.report.base import renderer
-from scanners.report.documents import Findings
+from hardpan.scanners.model import Scan, Verdict
+from hardpan.scanners.report.base import renderer
+from hardpan.scanners.report.documents import Findings
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import EVIL, evil, report_of
 

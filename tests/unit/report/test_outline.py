@@ -6,9 +6,9 @@ from types import ModuleType
 import pytest
 
 from hardpan.errors import InputError, ResourceError
-from scanners.model import Scan
-from scanners.report import outline, pdf
-from scanners.report.base import FORMATS, renderer
+from hardpan.scanners.model import Scan
+from hardpan.scanners.report import outline, pdf
+from hardpan.scanners.report.base import FORMATS, renderer
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import EVIL, evil, report_of
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from lxml import html as parser
 
-from scanners.model import Evaluation, RuleResult, Scan, Verdict
-from scanners.report import charts, fill, rows
-from scanners.report.base import Report, renderer
-from scanners.report.changes import Changes, Fact, RuleChange
-from scanners.report.documents import MeasurePart, SmokeDocument
-from scanners.report.promises import Promises
+from hardpan.scanners.model import Evaluation, RuleResult, Scan, Verdict
+from hardpan.scanners.report import charts, fill, rows
+from hardpan.scanners.report.base import Report, renderer
+from hardpan.scanners.report.changes import Changes, Fact, RuleChange
+from hardpan.scanners.report.documents import MeasurePart, SmokeDocument
+from hardpan.scanners.report.promises import Promises
 from tests.tooling import page_sample
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import evil, report_of

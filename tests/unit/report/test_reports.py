@@ -6,10 +6,10 @@ import pytest
 from lxml import etree
 
 from hardpan.errors import InputError
-from scanners.model import Scan, Verdict
-from scanners.report import fill, summary
-from scanners.report.base import FORMATS, Report, renderer
-from scanners.trials import Check, Held, Paired, PairVerdict
+from hardpan.scanners.model import Scan, Verdict
+from hardpan.scanners.report import fill, summary
+from hardpan.scanners.report.base import FORMATS, Report, renderer
+from hardpan.scanners.trials import Check, Held, Paired, PairVerdict
 from tests.unit.evidence import samples
 
 DOCS = Path(__file__).parents[3] / "docs" / "formats.md"

@@ -4,11 +4,11 @@ from typing import cast, get_args
 
 import pytest
 
-from scanners.model import Verdict
-from scanners.report import counting, requirements, summary
-from scanners.report.documents import Findings
-from scanners.report.fields import VerdictName
-from scanners.report.requirements import Judged, Status
+from hardpan.scanners.model import Verdict
+from hardpan.scanners.report import counting, requirements, summary
+from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fields import VerdictName
+from hardpan.scanners.report.requirements import Judged, Status
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, findings, rule

@@ -8,9 +8,9 @@ import pytest
 from jsonschema import Draft4Validator
 
 from hardpan.files import canonical_json
-from scanners.model import Scan, Verdict
-from scanners.report.base import renderer
-from scanners.report.sarif import literal
+from hardpan.scanners.model import Scan, Verdict
+from hardpan.scanners.report.base import renderer
+from hardpan.scanners.report.sarif import literal
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import evil, report_of
 

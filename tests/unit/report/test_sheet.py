@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from scanners.model import Scan, Verdict
-from scanners.report.base import renderer
-from scanners.report.sheet import COLUMNS, harmless
+from hardpan.scanners.model import Scan, Verdict
+from hardpan.scanners.report.base import renderer
+from hardpan.scanners.report.sheet import COLUMNS, harmless
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import evil, report_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from scanners.collect.serving import Server, joined, judged
+from hardpan.scanners.collect.serving import Server, joined, judged
 from tests.unit.evidence import samples
 
 SERVER = Server(

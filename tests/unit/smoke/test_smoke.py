@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from scanners.call import Output
-from scanners.collect.smoke import COSINES, MODEL_SHA256, Load, judged, smoke
+from hardpan.scanners.call import Output
+from hardpan.scanners.collect.smoke import COSINES, MODEL_SHA256, Load, judged, smoke
 
 MATRIX = {"samples": [1.0, 3.0, 2.0], "relative_error": 3e-7}
 EMBEDDING = {"latency": [90.5], "throughput": [20.0, 30.0], "cosines": list(COSINES)}

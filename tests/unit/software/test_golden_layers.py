@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.commands.render import render
-from profiles import catalog
+from hardpan.builder.commands.render import render
+from hardpan.profiles import catalog
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "layers"
 KEY = (

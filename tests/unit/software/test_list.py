@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from hardpan.errors import InputError
-from profiles import catalog
-from profiles.load import load
-from profiles.software.load import FILE, catalogue, parse
-from profiles.software.model import PLACEHOLDERS
-from profiles.software.plan import LISTED, plan
+from hardpan.profiles import catalog
+from hardpan.profiles.load import load
+from hardpan.profiles.software.load import FILE, catalogue, parse
+from hardpan.profiles.software.model import PLACEHOLDERS
+from hardpan.profiles.software.plan import LISTED, plan
 
 LIST = FILE.read_text("utf-8")
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from builder import inputs
-from profiles.load import load
-from profiles.model import Profile
-from profiles.software import eula
-from profiles.software.fill import matcher
-from profiles.software.plan import Wanted, plan
+from hardpan.builder import inputs
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.software import eula
+from hardpan.profiles.software.fill import matcher
+from hardpan.profiles.software.plan import Wanted, plan
 
 DRIVER = "580.178.04"
 

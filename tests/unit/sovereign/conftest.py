@@ -2,9 +2,9 @@
 
 import pytest
 
-from profiles.load import load
-from profiles.model import Profile
-from profiles.sovereign import Sovereign
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sovereign import Sovereign
 
 
 @pytest.fixture

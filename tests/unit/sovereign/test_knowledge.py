@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.layers.sovereign import store as stores
-from builder.layers.sovereign.knowledge import Hit, Knowledge, Vectors
-from builder.layers.sovereign.pieces import WORDS_MOST, cut
-from builder.layers.sovereign.store import Store
-from builder.layers.sovereign.web import Answer, Request
+from hardpan.builder.layers.sovereign import store as stores
+from hardpan.builder.layers.sovereign.knowledge import Hit, Knowledge, Vectors
+from hardpan.builder.layers.sovereign.pieces import WORDS_MOST, cut
+from hardpan.builder.layers.sovereign.store import Store
+from hardpan.builder.layers.sovereign.web import Answer, Request
 
 
 class Letters:

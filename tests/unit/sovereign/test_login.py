@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from builder.layers.sovereign import accounts, machine
-from builder.layers.sovereign.login import COOKIE, Gate
-from builder.layers.sovereign.web import Answer, Request
-from profiles.sovereign import Login
+from hardpan.builder.layers.sovereign import accounts, machine
+from hardpan.builder.layers.sovereign.login import COOKIE, Gate
+from hardpan.builder.layers.sovereign.web import Answer, Request
+from hardpan.profiles.sovereign import Login
 
 OURS = {"sec-fetch-site": "same-origin"}
 KEY = "hp_" + "k" * 43

@@ -3,10 +3,10 @@
 import pytest
 from click.testing import CliRunner
 
-from builder.commands.password import password
-from builder.layers.sovereign.accounts import matches
+from hardpan.builder.commands.password import password
+from hardpan.builder.layers.sovereign.accounts import matches
 from hardpan.errors import InputError
-from profiles.sovereign import Login
+from hardpan.profiles.sovereign import Login
 
 
 def test_what_it_prints_a_profile_takes_and_the_password_is_not_shown() -> None:

@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
-from builder.layers import sovereign_stack, tiny_llama
-from builder.layers.sovereign.serving import llama_cpp
+from hardpan.builder.layers import sovereign_stack, tiny_llama
+from hardpan.builder.layers.sovereign.serving import llama_cpp
 from hardpan.files import sha256_bytes
-from profiles.model import Profile
-from profiles.sovereign import Sovereign
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sovereign import Sovereign
 
 UNITS = "/usr/lib/systemd/system"
 SERVICES = ("hardpan-login", "hardpan-kb", "hardpan-llm")

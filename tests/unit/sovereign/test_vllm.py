@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from builder import inputs, layers
-from builder.layers import sovereign_stack
-from builder.layers.sovereign import serving
-from builder.stacks import locks
-from builder.wheels.lock import load as load_lock
-from profiles.load import load
-from profiles.model import Profile
-from profiles.sovereign import Sovereign
-from scanners.pipeline import server_of
+from hardpan.builder import inputs, layers
+from hardpan.builder.layers import sovereign_stack
+from hardpan.builder.layers.sovereign import serving
+from hardpan.builder.stacks import locks
+from hardpan.builder.wheels.lock import load as load_lock
+from hardpan.profiles.load import load
+from hardpan.profiles.model import Profile
+from hardpan.profiles.sovereign import Sovereign
+from hardpan.scanners.pipeline import server_of
 from tests.tooling.vllm_options import PLACE, SETTINGS
 
 UNITS = "/usr/lib/systemd/system"

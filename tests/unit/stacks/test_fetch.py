@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.stacks import fetch, locks
-from builder.stacks.model import Recipe
+from hardpan.builder.stacks import fetch, locks
+from hardpan.builder.stacks.model import Recipe
 from hardpan.errors import ResourceError, ToolError
 from hardpan.events import Event, Progress, silent
-from profiles.frameworks import Stack
+from hardpan.profiles.frameworks import Stack
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from builder.stacks import locks, vendors
-from builder.wheels.lock import load as load_lock
+from hardpan.builder.stacks import locks, vendors
+from hardpan.builder.wheels.lock import load as load_lock
 from hardpan.errors import InputError
-from profiles.catalog import shipped
-from profiles.frameworks import Stack
-from profiles.hardware import least_driver
-from profiles.load import load
-from profiles.versions import numbers
+from hardpan.profiles.catalog import shipped
+from hardpan.profiles.frameworks import Stack
+from hardpan.profiles.hardware import least_driver
+from hardpan.profiles.load import load
+from hardpan.profiles.versions import numbers
 
 SHIPPED = sorted(locks.SHIPPED.glob("ai-*.lock"))
 FRAMEWORKS = [(name, load(name).frameworks) for name in shipped()]

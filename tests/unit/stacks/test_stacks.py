@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from builder import pipeline
-from builder.receipts import WheelReceipt
-from builder.stacks import fetch, locks, source
-from builder.stacks.metadata import licence
-from builder.stacks.model import Recipe
-from builder.stacks.pack import spec
+from hardpan.builder import pipeline
+from hardpan.builder.receipts import WheelReceipt
+from hardpan.builder.stacks import fetch, locks, source
+from hardpan.builder.stacks.metadata import licence
+from hardpan.builder.stacks.model import Recipe
+from hardpan.builder.stacks.pack import spec
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256
 from hardpan.problems import Problems
-from profiles.frameworks import FromSource, Stack
-from profiles.load import load
+from hardpan.profiles.frameworks import FromSource, Stack
+from hardpan.profiles.load import load
 
 ONE = "a-b==1.0 --hash=sha256:" + "1" * 64 + "\n"
 TWO = "c==2.0+cpu --hash=sha256:" + "2" * 64 + "\n"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scanners.stig import table
-from scanners.stig.table import FILES, control, group_of, stig_for
+from hardpan.scanners.stig import table
+from hardpan.scanners.stig.table import FILES, control, group_of, stig_for
 
 BENCHMARK = "xccdf_org.ssgproject.content_benchmark_"
 

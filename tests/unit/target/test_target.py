@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from scanners import target
-from scanners.target import Target, of_guest, parse
+from hardpan.scanners import target
+from hardpan.scanners.target import Target, of_guest, parse
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
 

@@ -5,8 +5,8 @@ import pytest
 from paramiko import ssh_exception
 
 from hardpan.errors import HardpanError, InputError, TrustError, UnreachableError
-from scanners.ssh_errors import FOREIGN, fingerprint, mapped
-from scanners.target import Target
+from hardpan.scanners.ssh_errors import FOREIGN, fingerprint, mapped
+from hardpan.scanners.target import Target
 
 TARGET = Target(host="host", user="me")
 KINDS = [

@@ -1,6 +1,6 @@
 import shlex
 
-from scanners.shell import Sudo, body, line
+from hardpan.scanners.shell import Sudo, body, line
 
 SECRET = "hunter2 $(x)"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.wheels.audit import audit
-from builder.wheels.model import Audit, Limits
+from hardpan.builder.wheels.audit import audit
+from hardpan.builder.wheels.model import Audit, Limits
 from tests.unit.wheels.makers import WHEEL, patched, put, record, wheel, zipped
 
 INFO = "demo-1.0.dist-info"

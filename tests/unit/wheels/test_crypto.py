@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.wheels.audit import audit
-from builder.wheels.model import Finding, Limits
-from builder.wheels.signatures import SIGNATURES
+from hardpan.builder.wheels.audit import audit
+from hardpan.builder.wheels.model import Finding, Limits
+from hardpan.builder.wheels.signatures import SIGNATURES
 from tests.unit.wheels.makers import elf, patched, put, wheel
 
 OPENSSL = b"\0OpenSSL 4.0.3 29 Sep 2026\0"

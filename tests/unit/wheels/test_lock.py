@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.wheels.audit import audit
-from builder.wheels.lock import load
 from hardpan import cli
+from hardpan.builder.wheels.audit import audit
+from hardpan.builder.wheels.lock import load
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
 from tests.unit.wheels.makers import WHEEL, elf, put, wheel

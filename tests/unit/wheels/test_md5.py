@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.wheels import md5, source
-from builder.wheels.audit import audit
-from builder.wheels.model import BrokenError, Finding, Limits
+from hardpan.builder.wheels import md5, source
+from hardpan.builder.wheels.audit import audit
+from hardpan.builder.wheels.model import BrokenError, Finding, Limits
 from tests.unit.wheels.makers import put, wheel
 
 

@@ -1,0 +1,26 @@
+"""Folders of the user, as the XDG Base Directory Specification 0.8 names them."""
+
+import os
+from pathlib import Path
+
+
+def cache_home() -> Path:
+    """``$XDG_CACHE_HOME/hardpan``: media, base installs, SCAP content; safe to delete."""
+    return _home("XDG_CACHE_HOME", ".cache")
+
+
+def data_home() -> Path:
+    """``$XDG_DATA_HOME/hardpan``: keys that hardpan generated."""
+    return _home("XDG_DATA_HOME", ".local/share")
+
+
+def state_home() -> Path:
+    """``$XDG_STATE_HOME/hardpan``: the ledger and the debug log."""
+    return _home("XDG_STATE_HOME", ".local/state")
+
+
+def _home(variable: str, default: str) -> Path:
+    # The specification: a relative path is invalid and has to be ignored.
+    value = os.environ.get(variable, "")
+    base = Path(value) if Path(value).is_absolute() else Path.home() / default
+    return base / "hardpan"
