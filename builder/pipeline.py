@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardpan import clock
-from hardpan.builder import install, layers, seal, shell, stacks, steps
+from hardpan.builder import install, seal, shell, stacks, steps
 from hardpan.builder.layers import packages as repositories
+from hardpan.builder.layers import registry
 from hardpan.builder.machine.boot import booted
 from hardpan.builder.machine.probe import Acceleration
 from hardpan.builder.machine.qemu import Spec, check_disk
@@ -142,7 +143,7 @@ def problems(profile: Profile, *, image: bool) -> Problems:
         eula.check(profile)
     if image:
         with found.of("layers"):
-            layers.check(profile)
+            registry.check(profile)
         with found.of("layers"):
             repositories.check_reach(profile)
         with found.of("stacks"):
@@ -180,7 +181,7 @@ def harden(
     plan: Plan, base: Disk, *, content_sha256: Sha256, assess: Assess, open_shell: Shell
 ) -> Hardened:
     """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
-    layers.check(plan.profile)
+    registry.check(plan.profile)
     repositories.check_reach(plan.profile)
     step = steps.harden(
         plan.profile, plan.out, base_sha256=base.sha256, content_sha256=content_sha256
@@ -214,7 +215,7 @@ def _harden(
         )
         with machine as guest:
             assessment = _assessed(plan, guest, base, content_sha256, assess)
-            made = layers.apply(plan.profile, guest, assessment, cache=plan.cache, emit=plan.emit)
+            made = registry.apply(plan.profile, guest, assessment, cache=plan.cache, emit=plan.emit)
             note("sealing: identity, logs and leftovers go")
             with open_shell(guest) as root:
                 packages = seal.seal(root)

@@ -7,7 +7,8 @@ what went into them, so that two outputs of the same profile share them.
 from collections.abc import Sequence
 from pathlib import Path
 
-from hardpan.builder import layers, seal, stacks
+from hardpan.builder import seal, stacks
+from hardpan.builder.layers import registry
 from hardpan.files import Sha256, sha256_bytes, sha256_file
 from hardpan.profiles.load import digest
 from hardpan.profiles.model import Profile
@@ -65,7 +66,7 @@ def harden(profile: Profile, out: Path, *, base_sha256: Sha256, content_sha256: 
             "base": base_sha256,
             "content": content_sha256,
             "profile": digest(profile),
-            "layers": layers.digest(),
+            "layers": registry.digest(),
             "stacks": stacks.digest(profile),
             "seal": sha256_file(Path(str(seal.__file__))),
         },

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from hardpan import clock, events
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment, LayerReceipt, Remedy
 from hardpan.process import run
 from hardpan.profiles.load import load

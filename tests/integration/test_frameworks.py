@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import layers, stacks
+from hardpan.builder import stacks
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment, LayerReceipt
 from hardpan.builder.stacks import signing
 from hardpan.builder.stacks.locks import SHIPPED

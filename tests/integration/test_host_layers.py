@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment, LayerReceipt
 from hardpan.events import Event, Note, silent
 from hardpan.files import Sha256, sha256_bytes

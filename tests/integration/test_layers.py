@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.machine.qemu import free_port
 from hardpan.builder.receipts import Assessment, Guest
 from hardpan.errors import ToolError, TrustError, UnreachableError

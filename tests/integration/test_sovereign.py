@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment, LayerReceipt
 from hardpan.errors import ToolError
 from hardpan.events import silent

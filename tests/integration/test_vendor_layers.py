@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from hardpan.builder import layers
 from hardpan.builder.layers import keys, packages
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import silent

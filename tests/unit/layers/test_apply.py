@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 
 PROGRAM = layers.PLAYBOOKS / "roles/vendor_packages/files/apply.py"
 EL9 = "5.14.0-611.5.1.el9_7"

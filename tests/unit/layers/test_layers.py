@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment, Guest
 from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
 from hardpan.events import Event, Note, Progress

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from hardpan.builder import layers
 from hardpan.builder.layers import ansible, rehearsal
+from hardpan.builder.layers import registry as layers
 from hardpan.errors import InputError, SeveralError, ToolError
 from hardpan.profiles.catalog import shipped
 from hardpan.profiles.load import load

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry as layers
 
 ROLES = layers.PLAYBOOKS / "roles"
 _RELEASE = r"(?:distribution_major_version|distribution_version|VERSION_ID)"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan.builder import layers
 from hardpan.builder import pipeline as building
 from hardpan.builder.layers import containers, keys, nvidia_driver, packages
+from hardpan.builder.layers import registry as layers
 from hardpan.builder.machine.tunnel import Endpoint
 from hardpan.builder.repository import Files
 from hardpan.errors import InputError, TrustError

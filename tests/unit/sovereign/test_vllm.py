@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import inputs, layers
-from hardpan.builder.layers import sovereign_stack
+from hardpan.builder import inputs
+from hardpan.builder.layers import registry, sovereign_stack
 from hardpan.builder.layers.sovereign import serving
 from hardpan.builder.stacks import locks
 from hardpan.builder.wheels.lock import load as load_lock
@@ -196,7 +196,7 @@ def test_the_other_services_run_on_the_same_stack_and_stay_off_the_gpu(section: 
 def test_it_is_built_where_the_model_the_stack_and_the_driver_are(section: Sovereign) -> None:
     profile = on("nvidia", section)
 
-    layers.check(profile)
+    registry.check(profile)
     packed = sovereign_stack.packed(profile)
     assert packed["needs"].decode().splitlines() == [
         "/opt/ai/stacks/vllm/bin/python3",
