@@ -17,6 +17,7 @@ from paramiko.pkey import UnknownKeyType
 from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.scanners import shell
 from hardpan.scanners.call import Call, OnLine, Output
+from hardpan.scanners.known_hosts import read_known_hosts
 from hardpan.scanners.ssh_errors import fingerprint, locked_key, mapped
 from hardpan.scanners.target import Target
 
@@ -46,14 +47,13 @@ def connect(target: Target, *, timeout_s: float, sudo_password: str = "") -> Ite
     Raises:
         TrustError: the host key is not the pinned or known one.
         UnreachableError: refused, no answer within ``timeout_s``, no login, or hung up.
-        InputError: a key file cannot be read.
+        InputError: a key file cannot be read, or a pinned host key is of no known type.
     """
     client = paramiko.SSHClient()
     try:
         with _mapping(target):
-            first = _Policy(target)
+            first = _Policy(target, _load_keys(client, target))
             client.set_missing_host_key_policy(first)
-            _load_keys(client, target)
             _open(client, target, timeout_s)
             wire = client.get_transport()
             if wire is None:
@@ -171,18 +171,25 @@ class Transport:
 class _Policy(paramiko.MissingHostKeyPolicy):
     """Refuses a host without a known key, unless a person typed the flag."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, revoked: frozenset[bytes]) -> None:
         self._target = target
+        self._revoked = revoked
         self.believed = ""
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
         """Raise ``TrustError``, or note that the key was believed on first use."""
+        offered = f"{key.get_name()} {fingerprint(key.asbytes())}"
+        if key.asbytes() in self._revoked:
+            raise TrustError(
+                f"{self._target}: the host key is revoked: expected a key that known_hosts does "
+                f"not mark @revoked, got {offered}",
+                hint="another machine may hold that key; find out who revoked it, and why",
+            )
         if self._target.trust_new_host_key:
             self.believed = "first use, by a flag that a person typed"
             return
-        offered = f"{key.get_name()} {fingerprint(key.asbytes())}"
         raise TrustError(
             f"{self._target}: unknown host key; it offers {offered}",
             hint="compare that with the host's own console (ssh-keygen -lf), then add it to "
@@ -190,20 +197,50 @@ class _Policy(paramiko.MissingHostKeyPolicy):
         )
 
 
-def _load_keys(client: paramiko.SSHClient, target: Target) -> None:
+def _load_keys(client: paramiko.SSHClient, target: Target) -> frozenset[bytes]:
+    """Give the client the keys that the host may have; the revoked ones come back."""
     name = target.known_as or target.host
     listed = name if target.port == 22 else f"[{name}]:{target.port}"
     asked = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
     keys = client.get_host_keys()
     for line in target.host_keys:
-        kind, _, blob = line.partition(" ")
-        keys.add(asked, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(blob)))
+        keys.add(asked, line.partition(" ")[0], _pinned_key(line))
     if target.host_keys:
-        return
-    for path in target.known_hosts:
-        known = paramiko.HostKeys(str(path))
-        for kind, key in (known.lookup(listed) or {}).items():
+        return frozenset()
+    files = [read_known_hosts(path, listed) for path in target.known_hosts]
+    revoked = frozenset[bytes]().union(*(file.revoked for file in files))
+    for file in files:
+        usable: dict[str, paramiko.PKey] = {}
+        for line_key in file.listed:
+            key = _public_key(line_key.kind, line_key.blob)
+            if key is not None and line_key.blob not in revoked:
+                usable.setdefault(key.get_name(), key)
+        for kind, key in usable.items():
             keys.add(asked, kind, key)
+    return revoked
+
+
+def _pinned_key(line: str) -> paramiko.PKey:
+    kind, _, text = line.partition(" ")
+    try:
+        key = _public_key(kind, base64.b64decode(text))
+    except ValueError:
+        key = None
+    if key is None:
+        raise InputError(
+            f"host key {line[:80]!r}: cannot be used: expected an ssh-ed25519, "
+            "ecdsa-sha2-nistp256, -nistp384, -nistp521 or ssh-rsa key",
+            hint="ssh-keyscan shows the keys that a host offers",
+        )
+    return key
+
+
+def _public_key(kind: str, blob: bytes) -> paramiko.PKey | None:
+    """The public key; None where it is damaged or of a type that paramiko does not have."""
+    try:
+        return paramiko.PKey.from_type_string(kind, blob)
+    except (UnknownKeyType, paramiko.SSHException, ValueError, OverflowError):
+        return None
 
 
 def _open(client: paramiko.SSHClient, target: Target, timeout_s: float) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import ToolError, TrustError, UnreachableError
+from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.process import run
 from hardpan.scanners.target import Target, parse
 from hardpan.scanners.transport import Transport, connect
@@ -78,6 +78,61 @@ def test_a_known_hosts_file_is_believed(target: Target, tmp_path: Path) -> None:
     found = reach(dataclasses.replace(target, host_keys=(), known_hosts=(known,)))
 
     assert found.host_key.trust == "known_hosts"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"@cert-authority *.example.com ssh-ed25519 %(other)s",
+        b"@cert-authority * ssh-ed25519 %(other)s",
+        b"@revoked * ssh-ed25519 %(other)s",
+        b"example.net ssh-ed25519 notbase64!!",
+        b"[127.0.0.1]:%(port)d ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA",
+        b"[127.0.0.1]:%(port)d sk-ssh-ed25519@openssh.com %(other)s",
+        b"example.net ssh-ed25519 %(other)s # B\xfcro",
+    ],
+)
+def test_a_line_for_something_else_does_not_stop_the_login(
+    target: Target, tmp_path: Path, other_key: str, line: bytes
+) -> None:
+    known = tmp_path / "known_hosts"
+    odd = line % {b"other": other_key.split()[1].encode(), b"port": target.port}
+    known.write_bytes(odd + f"\n[127.0.0.1]:{target.port} {target.host_keys[0]}\n".encode())
+
+    found = reach(dataclasses.replace(target, host_keys=(), known_hosts=(known,)))
+
+    assert found.host_key.trust == "known_hosts"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_revoked_host_key_is_refused(
+    target: Target, tmp_path: Path, listed: bool, flag: bool
+) -> None:
+    (key,) = target.host_keys
+    plain, revoked = tmp_path / "known_hosts", tmp_path / "ssh_known_hosts"
+    plain.write_text(f"[127.0.0.1]:{target.port} {key}\n" if listed else "")
+    revoked.write_text(f"@revoked * {key}\n")
+    files = (plain, revoked)
+
+    with pytest.raises(TrustError, match=r"the host key is revoked: .* got ssh-ed25519 SHA256:"):
+        reach(dataclasses.replace(target, host_keys=(), known_hosts=files, trust_new_host_key=flag))
+
+
+@pytest.mark.parametrize(
+    "pinned",
+    [
+        "ssh-foo AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3o",
+        "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIMWLhenl",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKd",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3oA",
+    ],
+)
+def test_a_pinned_key_that_cannot_be_checked_is_refused(target: Target, pinned: str) -> None:
+    where = parse(f"127.0.0.1:{target.port}", identity=target.identity, host_keys=[pinned])
+
+    with pytest.raises(InputError, match="cannot be used: expected an ssh-ed25519"):
+        reach(where)
 
 
 def test_settings_come_from_an_ssh_config_as_ssh_reads_it(target: Target, tmp_path: Path) -> None:
