@@ -15,6 +15,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def timestamp() -> str:
+    """The present moment as a log has it, e.g. ``2026-11-21T04:00:00.123Z`` (ISO 8601, UTC)."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def epoch(default: int = 0) -> int:
     """``SOURCE_DATE_EPOCH`` in seconds where it is set, else ``default``.
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from hardpan.errors import ToolError
+from hardpan.events import ProcessEnded, ProcessStarted, publish
+from hardpan.redaction import REDACTED
 
 _TAIL_LINES = 15
 _GRACE_S = 5.0
@@ -129,10 +131,13 @@ def spawn(
             )
         except FileNotFoundError as e:
             raise _missing(shown, e) from e
+    began = time.monotonic()
     try:
+        publish(ProcessStarted(process_id=p.pid, argv=shown))
         yield p
     finally:
         _end(p)
+        _publish_end(p, shown, began)
 
 
 @contextlib.contextmanager
@@ -159,7 +164,9 @@ def _started(
         if cwd is not None and not cwd.is_dir():
             raise ToolError(shown, f"was to run in {cwd}, which is no folder") from e
         raise _missing(shown, e, hint) from e
+    began = time.monotonic()
     try:
+        publish(ProcessStarted(process_id=p.pid, argv=shown))
         yield p
     except BaseException:
         _end(p, grace_s=0.0)
@@ -168,6 +175,7 @@ def _started(
         for pipe in (p.stdin, p.stdout, p.stderr):
             if pipe is not None:
                 pipe.close()
+        _publish_end(p, shown, began)
 
 
 def _communicate(
@@ -215,6 +223,13 @@ def _end(p: subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
     p.wait()
 
 
+def _publish_end(p: subprocess.Popen[bytes], shown: tuple[str, ...], began: float) -> None:
+    duration_s = time.monotonic() - began
+    publish(
+        ProcessEnded(process_id=p.pid, argv=shown, exit_status=p.returncode, duration_s=duration_s)
+    )
+
+
 def _signal_group(p: subprocess.Popen[bytes], what: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(p.pid, what)
@@ -249,5 +264,5 @@ def _path() -> str:
 def _redact(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "[redacted]")
+            text = text.replace(secret, REDACTED)
     return text

@@ -5,6 +5,7 @@ target is shown as it is, without markup and without control characters.
 """
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Iterator
 
@@ -13,10 +14,35 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hardpan import clock
-from hardpan.events import Emit, Ended, Event, Failed, Note, Progress, Started
+from hardpan import clock, streams
+from hardpan.events import (
+    Emit,
+    Ended,
+    Event,
+    Failed,
+    Note,
+    Observer,
+    ProcessEnded,
+    ProcessStarted,
+    Progress,
+    Record,
+    RemoteCommandEnded,
+    Started,
+    publish,
+    silent,
+)
+from hardpan.redaction import redact
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Stderr(Console):
+    """Progress that nobody can read any more is no reason to end the work."""
+
+    def on_broken_pipe(self) -> None:
+        """Stop writing. rich's own method ends the program with exit code 1, "findings"."""
+        _give_up(self)
+
+
+err = _Stderr(stderr=True, highlight=False, soft_wrap=True)
 """Where talk goes."""
 
 _WIDTH = 100
@@ -27,11 +53,29 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
+def _give_up(console: Console) -> None:
+    console.quiet = True
+    file = console.file
+    # Below a live line rich puts an object of its own in the stream's place.
+    streams.discard(getattr(file, "rich_proxied_file", None) or file)
+
+
 @contextlib.contextmanager
 def drawn(*, console: Console = err, quiet: bool = False) -> Iterator[Emit]:
-    """Show what stages emit for the length of the block."""
+    """Show and publish what stages emit for the length of the block."""
+    with _draws(console, quiet=quiet) as draw:
+
+        def emit(event: Event) -> None:
+            publish(event)
+            draw(event)
+
+        yield emit
+
+
+@contextlib.contextmanager
+def _draws(console: Console, *, quiet: bool) -> Iterator[Emit]:
     if quiet:
-        yield lambda _event: None
+        yield silent
     elif console.is_terminal:
         with _Live(console) as live:
             yield live.take
@@ -41,7 +85,40 @@ def drawn(*, console: Console = err, quiet: bool = False) -> Iterator[Emit]:
 
 def say(console: Console, text: str, *, style: str = "") -> None:
     """Print one line exactly as it is."""
-    console.print(text, style=style, markup=False, highlight=False)
+    try:
+        console.print(text, style=style, markup=False, highlight=False)
+    except OSError:  # e.g. a file on a full disk
+        _give_up(console)
+
+
+def process_lines(console: Console) -> Observer:
+    """A line for each process and each command on a target, with exit status and duration."""
+
+    def take(record: Record) -> None:
+        line = _process_line(record)
+        if line:
+            say(console, plain(redact(line)), style="dim")
+
+    return take
+
+
+def _process_line(record: Record) -> str:
+    if isinstance(record, ProcessStarted):
+        return f"process {record.process_id}: {shlex.join(record.argv)}"
+    if isinstance(record, ProcessEnded):
+        end = _end(record.exit_status, record.duration_s)
+        return f"process {record.process_id}: {record.argv[0]}: {end}"
+    if isinstance(record, RemoteCommandEnded):
+        return f"{record.target}: {record.command}: {_end(record.exit_status, record.duration_s)}"
+    return ""
+
+
+def _end(exit_status: int | None, duration_s: float) -> str:
+    if exit_status is None:
+        return f"no exit status after {duration_s:.2f} s"
+    if exit_status < 0:
+        return f"ended by signal {-exit_status} after {duration_s:.2f} s"
+    return f"exit status {exit_status} after {duration_s:.2f} s"
 
 
 class _Lines:

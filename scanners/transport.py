@@ -15,6 +15,7 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
+from hardpan.events import RemoteCommandEnded, publish
 from hardpan.scanners import shell
 from hardpan.scanners.call import Call, OnLine, Output
 from hardpan.scanners.known_hosts import read_known_hosts
@@ -111,12 +112,18 @@ class Transport:
                 rc = call.converse(channel, began + timeout_s + _GRACE_S)
             finally:
                 channel.close()
+        took_s = time.monotonic() - began
+        publish(
+            RemoteCommandEnded(
+                target=str(self.target), command=call.shown, exit_status=rc, duration_s=took_s
+            )
+        )
         self._check(call, rc, ok, timeout_s)
         return Output(
             rc=rc,
             data=bytes(call.out),
             stderr=call.err.decode("utf-8", "replace"),
-            took_s=time.monotonic() - began,
+            took_s=took_s,
         )
 
     def put(

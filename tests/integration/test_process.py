@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import ToolError
+from hardpan.events import ProcessEnded, ProcessStarted, Record, observed
 from hardpan.process import run, spawn, which
 
 pytestmark = pytest.mark.integration
@@ -62,6 +63,26 @@ def test_a_signal_is_named() -> None:
 
 def test_other_exit_codes_can_be_allowed() -> None:
     assert run(["sh", "-c", "exit 2"], timeout_s=5, ok=(0, 2)).returncode == 2
+
+
+def test_every_process_is_published_with_its_end_and_without_secrets(tmp_path: Path) -> None:
+    seen: list[Record] = []
+
+    with observed(seen.append):
+        run(["sh", "-c", "exit 2", "s3cret"], timeout_s=5, ok=(2,), secrets=["s3cret"])
+        with pytest.raises(ToolError, match="did not end"):
+            run(["sleep", "60"], timeout_s=0.2)
+        with spawn(["sleep", "60"], log=tmp_path / "log"):
+            pass
+
+    ends = [r for r in seen if isinstance(r, ProcessEnded)]
+    starts = [r for r in seen if isinstance(r, ProcessStarted)]
+    assert [r.argv for r in starts] == [
+        *(("sh", "-c", "exit 2", "[redacted]"), ("sleep", "60"), ("sleep", "60")),
+    ]
+    assert [(r.process_id, r.argv) for r in ends] == [(r.process_id, r.argv) for r in starts]
+    assert [r.exit_status for r in ends] == [2, -signal.SIGKILL, -signal.SIGTERM]
+    assert 0.2 <= ends[1].duration_s < 5
 
 
 def test_stdin_is_empty_or_what_was_given() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
+from hardpan.events import Record, RemoteCommandEnded, observed
 from hardpan.process import run
 from hardpan.scanners.target import Target, parse
 from hardpan.scanners.transport import Transport, connect
@@ -191,6 +192,19 @@ def test_a_child_that_is_left_behind_does_not_hold_it(via: Transport) -> None:
 
     assert via.run("sleep 30 & echo done", timeout_s=25).stdout == "done\n"
     assert time.monotonic() - began < 15
+
+
+def test_every_command_is_published_by_its_name(via: Transport, target: Target) -> None:
+    seen: list[Record] = []
+
+    with observed(seen.append):
+        via.run("exit 3", timeout_s=20, ok=None)
+        via.run(["printf", "a secret"], timeout_s=20)
+
+    commands = [r for r in seen if isinstance(r, RemoteCommandEnded)]
+    assert [(r.target, r.command, r.exit_status) for r in commands] == [
+        *((str(target), "exit", 3), (str(target), "printf", 0)),
+    ]
 
 
 def test_exit_codes_and_signals_are_told(via: Transport) -> None:

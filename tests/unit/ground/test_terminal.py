@@ -1,11 +1,25 @@
 import io
+import os
 
 import pytest
 from rich.console import Console
 
 from hardpan import clock
-from hardpan.events import Ended, Failed, Note, Progress, Started, silent, stage
-from hardpan.terminal import drawn, plain
+from hardpan.events import (
+    Ended,
+    Failed,
+    Note,
+    ProcessEnded,
+    ProcessStarted,
+    Progress,
+    Record,
+    RemoteCommandEnded,
+    Started,
+    observed,
+    silent,
+    stage,
+)
+from hardpan.terminal import drawn, err, plain, process_lines, say
 
 
 def shown(*events: Started | Note | Progress | Ended | Failed, terminal: bool = False) -> str:
@@ -78,3 +92,66 @@ def test_a_failed_stage_is_told_and_the_error_goes_on() -> None:
 
 def test_plain_drops_what_is_not_printable() -> None:
     assert plain("a\tb\x00\x1b[2Jc\u202e") == "a b  [2Jc"
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_what_stages_emit_is_published_whether_it_is_drawn_or_not(quiet: bool) -> None:
+    seen: list[Record] = []
+
+    with observed(seen.append), drawn(console=Console(file=io.StringIO()), quiet=quiet) as emit:
+        emit(Started(stage="x"))
+
+    assert seen == [Started(stage="x")]
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        (ProcessStarted(process_id=7, argv=("a b", "c\x1b")), "process 7: 'a b' 'c '"),
+        (
+            ProcessStarted(process_id=7, argv=("x", "--pin", "1234")),
+            "process 7: x --pin [redacted]",
+        ),
+        (
+            ProcessEnded(process_id=7, argv=("a", "b"), exit_status=3, duration_s=0.126),
+            "process 7: a: exit status 3 after 0.13 s",
+        ),
+        (
+            ProcessEnded(process_id=7, argv=("a",), exit_status=None, duration_s=2),
+            "process 7: a: no exit status after 2.00 s",
+        ),
+        (
+            RemoteCommandEnded(target="u@h:22", command="rpm", exit_status=0, duration_s=1),
+            "u@h:22: rpm: exit status 0 after 1.00 s",
+        ),
+    ],
+)
+def test_a_process_is_one_line(record: Record, line: str) -> None:
+    sink = io.StringIO()
+
+    process_lines(Console(file=sink, width=300))(record)
+    process_lines(Console(file=sink, width=300))(Started(stage="x"))
+
+    assert sink.getvalue() == f"{line}\n"
+
+
+def test_a_stderr_that_nobody_reads_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        monkeypatch.setattr(err, "quiet", False)
+
+        say(err, "for nobody")
+        say(err, "for nobody")
+
+        assert err.quiet
+
+
+def test_a_stderr_on_a_full_disk_does_not_end_the_work() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        console = Console(file=full)
+
+        say(console, "too much")
+
+        assert console.quiet
