@@ -1,16 +1,19 @@
-"""The front door: verbs by dotted name, one place that catches, the exit codes."""
+"""The front door: verbs by dotted name, the options that each has, and where every error ends."""
 
 import gc
-import signal
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import click
+from click.shell_completion import shell_complete
 
-from hardpan.errors import Exit, HardpanError, SeveralError, ToolError
-from hardpan.terminal import err, plain, say
+from hardpan import boundary, interrupts, streams
+from hardpan.boundary import Run
+from hardpan.errors import Exit
 
 VERBS = {
     "build": (
@@ -52,6 +55,52 @@ VERBS = {
 """Verb -> (``module:attribute`` of a click command, one line of help)."""
 
 
+_COMPLETE = "_HARDPAN_COMPLETE"
+_LAST_WORDS = b"error: this is a bug in hardpan, and so is that it cannot say which\n"
+
+
+def _take_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    state = context.find_object(Run)
+    if value and state is not None:
+        state.be_verbose()
+
+
+def _take_log_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    state = context.find_object(Run)
+    if value is not None and state is not None:
+        state.log_to(value)
+
+
+_OPTIONS = (
+    click.Option(
+        ["-v", "--verbose"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_take_verbose,
+        help="Show each process that runs, with its exit status and duration.",
+    ),
+    click.Option(
+        ["--log-file"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_take_log_file,
+        help="Append every event and process to FILE, as JSON lines (mode 0600).",
+    ),
+)
+"""Options of the program and of each command: people type them where they think of them."""
+
+
+def _with_options(command: click.Command) -> click.Command:
+    command.params.extend(option for option in _OPTIONS if option not in command.params)
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _with_options(one)
+    return command
+
+
 class Verbs(click.Group):
     """A click group that imports a verb's module only when the verb is used."""
 
@@ -63,11 +112,14 @@ class Verbs(click.Group):
         """The command called ``name``, or None."""
         if name not in VERBS:
             return None
+        state = ctx.find_object(Run)
+        if state is not None:
+            state.command = name
         module, _, attribute = VERBS[name][0].partition(":")
         verb = cast(click.Command, getattr(import_module(module), attribute))
         # What imports made stays: Python need not search it for garbage, nor at its end.
         gc.freeze()
-        return verb
+        return _with_options(verb)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs without importing a single one."""
@@ -81,36 +133,45 @@ def root() -> None:
     """Build hardened images for AI work, scan them, and sign the evidence."""
 
 
+_with_options(root)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit code; every error ends here."""
+    with Run() as state:
+        try:
+            code = _carried_out(sys.argv[1:] if arguments is None else arguments, state)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BaseException as e:  # noqa: BLE001 - the boundary: every error ends here
+            code = boundary.report(e, state)
+        return state.end(code)
+
+
+def _carried_out(arguments: Sequence[str], state: Run) -> int:
+    """What click's own ``main`` does, but for its handlers: they end a closed pipe with 1."""
+    if _COMPLETE in os.environ:
+        is_wrong = shell_complete(root, {}, "hardpan", _COMPLETE, os.environ[_COMPLETE])
+        return int(Exit.USAGE if is_wrong else Exit.DONE)
     try:
-        answer = root.main(args=arguments, prog_name="hardpan", standalone_mode=False)
-    except HardpanError as e:
-        _tell(e)
-        return int(e.exit_code)
-    except click.ClickException as e:
-        e.show()
-        return int(Exit.USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        say(err, "interrupted; finished stages are kept", style="yellow")
-        return int(Exit.INTERRUPTED)
+        with root.make_context("hardpan", list(arguments), obj=state) as context:
+            answer = root.invoke(context)
+    except click.exceptions.Exit as e:
+        return e.exit_code
     return answer if isinstance(answer, int) else int(Exit.DONE)
-
-
-def _tell(e: HardpanError) -> None:
-    if isinstance(e, SeveralError):
-        for one in e.errors:
-            _tell(one)
-        return
-    say(err, f"error: {e}", style="bold red")
-    if isinstance(e, ToolError) and e.tail:
-        for line in e.tail.splitlines():
-            say(err, f"  | {plain(line)}")
-    if e.hint:
-        say(err, f"hint: {e.hint}", style="cyan")
 
 
 def main() -> None:
     """Entry point of the ``hardpan`` program; SIGTERM cleans up as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run())
+    streams.open_missing()
+    interrupts.install()
+    try:
+        code = run()
+    except KeyboardInterrupt as e:  # it came while the end of the run was reported
+        code = boundary.code_of(e)
+    except BaseException:  # noqa: BLE001 - Python itself would end with 1, which means findings
+        os.write(2, _LAST_WORDS)
+        code = int(Exit.BUG)
+    interrupts.uninstall()
+    streams.flush_all()
+    sys.exit(code)

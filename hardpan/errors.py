@@ -6,12 +6,13 @@
     ├── UsageError           2  the command line is wrong
     ├── InputError           3  a file or value that a person wrote is wrong
     ├── ToolError            4  an external tool is missing, failed or hung
-    │   └── ResourceError    4  this machine lacks disk, memory or a port
+    │   └── ResourceError    4  this machine lacks disk, memory, a port or a package
     ├── UnreachableError     5  a target does not answer
     ├── TrustError           6  a key, digest or signature is not what was expected
     └── SeveralError            two or more of them, told at once; the first one's code
 
-Exit code 1 is not an error: it is the answer "there are findings".
+Exit code 1 is not an error: it is the answer "there are findings". What is not a ``HardpanError``
+is a bug, and ends with 70.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,16 @@ class Exit(IntEnum):
     TRUST = 6
     BUG = 70
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    """As the shell shows a program that SIGPIPE ended: the reader of stdout is gone.
+
+    Not 0: an answer that nobody got must not pass for "done and compliant".
+    """
+    TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. Whatever cleans up after Ctrl-C cleans up after it, too."""
 
 
 class HardpanError(Exception):
@@ -69,7 +80,7 @@ class ToolError(HardpanError):
 
 
 class ResourceError(ToolError):
-    """This machine lacks disk, memory or a port that the work needs."""
+    """This machine lacks disk, memory, a port or a Python package that the work needs."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         HardpanError.__init__(self, message, hint=hint)

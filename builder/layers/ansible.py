@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ansible_runner
 import yaml
@@ -136,7 +137,7 @@ def _played(
     """The run of a playbook, to its end; ``take`` gets every event."""
     room = folder / "runner"
     room.mkdir(mode=0o700)
-    with _own_environment(), _kept_signals(), _connection_closed(folder / "cp"):
+    with _own_environment(), _noted_signals() as signals, _connection_closed(folder / "cp"):
         done = ansible_runner.run(
             private_data_dir=str(room),
             project_dir=str(PLAYBOOKS),
@@ -151,7 +152,10 @@ def _played(
             },
             quiet=True,
             event_handler=take,
+            cancel_callback=lambda: bool(signals),
         )
+    for number in signals:
+        signal.raise_signal(number)
     if done.status == "canceled":
         raise KeyboardInterrupt
     return done
@@ -269,16 +273,22 @@ def _own_environment() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kept_signals() -> Iterator[None]:
-    """Give Ctrl-C back afterwards: ansible-runner takes it to end its run, and keeps it."""
-    taken = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in taken}
+def _noted_signals() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM during the block; the list has those that came.
+
+    An exception inside ansible-runner would leave Ansible running. The runner asks for the list
+    and ends Ansible; the signal goes to its own handler afterwards.
+    """
+    signals: list[int] = []
+    before: dict[int, Any] = {}
     try:
-        yield
+        with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
+            for taken in (signal.SIGINT, signal.SIGTERM):
+                before[taken] = signal.signal(taken, lambda came, _frame: signals.append(came))
+        yield signals
     finally:
-        with contextlib.suppress(ValueError):  # not the main thread: nothing was taken
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

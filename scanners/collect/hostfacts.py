@@ -55,6 +55,8 @@ class HostFacts:
         arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
         with _ONE_AT_A_TIME, contextlib.redirect_stdout(said):
             code = pytest.main(arguments, plugins=[keeper])
+        if keeper.interrupt is not None:
+            raise keeper.interrupt
         if backend.broken is not None:
             raise backend.broken
         if not keeper.checks or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -112,6 +114,7 @@ class _Keeper:
         self._total = 0
         self.checks: list[Check] = []
         self.trouble = ""
+        self.interrupt: BaseException | None = None
 
     @pytest.fixture
     def target(self) -> InfraHost:
@@ -139,6 +142,10 @@ class _Keeper:
         """Keep why a file of checks could not be read."""
         if report.failed:
             self.trouble = str(report.longrepr)[-_MAX_MESSAGE:]
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep the interrupt: pytest itself makes an exit code of it."""
+        self.interrupt = excinfo.value
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep one outcome."""

@@ -13,6 +13,7 @@ from hardpan.errors import InputError, UsageError
 from hardpan.files import canonical_json, write_atomic
 from hardpan.scanners.commands.signers import unlock, unlock_options
 from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
+from hardpan.terminal import err, plain, say
 
 _ROLES = ("scan", "build")
 _PQ_ROLE = "scan-pq"
@@ -116,7 +117,7 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
         raise UsageError(f"--alg {' --alg '.join(algs)}: expected one of each kind at most")
     if not classical:
         path, lines = new_pq_key(folder, alg=pq[0], now=clock.now(), passphrase=passphrase_file)
-        click.echo(f"wrote {path}; add these lines to 'keys:' of trust.yaml", err=True)
+        say(err, plain(f"wrote {path}; add these lines to 'keys:' of trust.yaml"))
         click.echo(lines, nl=False)
         return
     made = new_keys(
@@ -128,7 +129,7 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
     )
     for written in (made.scan, made.build, made.pq, made.policy):
         if written is not None:
-            click.echo(f"wrote {written}", err=True)
+            say(err, plain(f"wrote {written}"))
     click.echo(str(made.policy))
 
 

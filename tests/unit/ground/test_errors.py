@@ -19,6 +19,8 @@ def test_the_exit_codes_are_the_documented_ones() -> None:
         "TRUST": 6,
         "BUG": 70,
         "INTERRUPTED": 130,
+        "BROKEN_PIPE": 141,
+        "TERMINATED": 143,
     }
 
 

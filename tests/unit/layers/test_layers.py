@@ -10,7 +10,14 @@ import yaml
 
 from hardpan.builder.layers import registry as layers
 from hardpan.builder.receipts import Assessment, Guest
-from hardpan.errors import HardpanError, InputError, ToolError, TrustError, UnreachableError
+from hardpan.errors import (
+    HardpanError,
+    InputError,
+    Terminated,
+    ToolError,
+    TrustError,
+    UnreachableError,
+)
 from hardpan.events import Event, Note, Progress
 from hardpan.files import Sha256
 from hardpan.profiles.load import load
@@ -22,9 +29,15 @@ Handler = Callable[[dict[str, Any]], bool]
 class Runner:
     """In ansible-runner's place: plays events and remembers what it was asked for."""
 
-    def __init__(self, *events: dict[str, Any], status: str = "successful") -> None:
+    def __init__(
+        self,
+        *events: dict[str, Any],
+        status: str = "successful",
+        signals: tuple[signal.Signals, ...] = (),
+    ) -> None:
         self.events = events
         self.status = status
+        self.signals = signals
         self.asked: dict[str, Any] = {}
         self.seen: dict[str, str] = {}
         self.inventory: dict[str, Any] = {}
@@ -35,10 +48,12 @@ class Runner:
         self.seen = dict(os.environ)
         self.inventory = yaml.safe_load(Path(asked["inventory"]).read_text())
         self.known_hosts = (Path(asked["inventory"]).parent / "known_hosts").read_text()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what ansible-runner does
         for event in self.events:
             event_handler(event)
-        return SimpleNamespace(status=self.status, stats={"changed": {"guest": 3}})
+        for number in self.signals:
+            signal.raise_signal(number)
+        status = "canceled" if asked["cancel_callback"]() else self.status
+        return SimpleNamespace(status=status, stats={"changed": {"guest": 3}})
 
 
 @pytest.fixture
@@ -130,6 +145,29 @@ def test_ctrl_c_works_again_after_a_layer(monkeypatch: pytest.MonkeyPatch, guest
 def test_a_cancelled_run_is_an_interrupt(monkeypatch: pytest.MonkeyPatch, guest: Guest) -> None:
     with pytest.raises(KeyboardInterrupt):
         applied(monkeypatch, guest, Runner(status="canceled"))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_ends_ansible_and_then_goes_to_its_own_handler(
+    monkeypatch: pytest.MonkeyPatch,
+    guest: Guest,
+    number: signal.Signals,
+    kind: type[KeyboardInterrupt],
+) -> None:
+    def take(came: int, _frame: object) -> None:
+        raise Terminated if came == signal.SIGTERM else KeyboardInterrupt
+
+    before = signal.signal(number, take)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            applied(monkeypatch, guest, Runner(signals=(number, number)))
+        assert signal.getsignal(number) is take
+    finally:
+        signal.signal(number, before)
+
+    assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize(
