@@ -152,7 +152,7 @@ format: setup-venv ## let ruff rewrite the code
 
 .PHONY: lock
 lock: lock-ai lock-npm ## renew the lock files (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --upgrade \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --all-extras --group dev --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		pyproject.toml -o requirements/lock.txt
 	{ head -n 1 requirements/build.txt; awk '/^[^ ]/ {on = /^setuptools==/} on' requirements/lock.txt; } \
