@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from hardpan.builder.receipts import Disk, Iso, LayerReceipt, Media
 from hardpan.files import Sha256
-
-BUILD_TYPE = "https://hardpan.dev/build/unattended-install/v1"
-BUILDER_ID = "https://hardpan.dev/builder/local/v1"
+from hardpan.identifiers import BUILD_TYPE, BUILDER_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic_core import PydanticCustomError
 
 from hardpan.errors import InputError
+from hardpan.identifiers import INSTALL_PORT
 from hardpan.kickstart.words import KickstartError, ks_argument, ks_hash, ks_text, ks_word, one_line
 from hardpan.profiles.load import digest
 from hardpan.profiles.machine import Partition
@@ -13,9 +14,6 @@ from hardpan.profiles.model import Profile
 from hardpan.profiles.public_keys import ssh_key
 from hardpan.profiles.rules import key_works
 from hardpan.resources import resource_path
-
-INSTALL_PORT = "/dev/virtio-ports/org.hardpan.install.0"
-"""Where the installer says how it ended; the host listens."""
 
 MARKER_COMPLETE = "HARDPAN-INSTALL: complete"
 MARKER_FAILED = "HARDPAN-INSTALL: failed"
@@ -50,7 +48,7 @@ def render(profile: Profile, access_public_key: str, *, passphrase: str = "") ->
             plain=[p for p in profile.storage.partitions if _is_plain(p)],
             logical=[(p, _volume(p)) for p in profile.storage.partitions if not _is_plain(p)],
             arguments=profile.kernel_arguments,
-            port=INSTALL_PORT,
+            port=f"/dev/virtio-ports/{INSTALL_PORT}",
             complete=MARKER_COMPLETE,
             failed=MARKER_FAILED,
             host_key=MARKER_HOST_KEY,

@@ -19,10 +19,8 @@ from hardpan.builder.machine.firmware import escaped
 from hardpan.builder.machine.probe import QEMU, Acceleration
 from hardpan.builder.machine.tunnel import Endpoint
 from hardpan.errors import ToolError
+from hardpan.identifiers import INSTALL_PORT
 from hardpan.process import Process, run, spawn
-
-PORT = "org.hardpan.install.0"
-"""Name of the virtio-serial port that an install's outcome arrives on."""
 
 PROXY = "http://10.0.2.100:3128"
 """What a guest that may reach something finds ``tunnel`` at."""
@@ -221,7 +219,7 @@ def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list
             "-chardev",
             f"file,id=told,path={escaped(room / 'port')}",
         ),
-        *("-device", f"virtserialport,chardev=told,name={PORT}"),
+        *("-device", f"virtserialport,chardev=told,name={INSTALL_PORT}"),
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
         # A build can always be done again, so the host's cache may hold everything.
         *("-drive", f"{disk},cache=unsafe,discard=unmap"),

@@ -7,10 +7,10 @@ import click
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
+from hardpan.identifiers import PREDICATE_TYPE
 from hardpan.scanners.commands.since import changes, older
 from hardpan.scanners.commands.vouched import side
 from hardpan.scanners.evidence.promised import promised_by
-from hardpan.scanners.evidence.statement import PREDICATE_TYPE
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.evidence.verify import verify
 from hardpan.scanners.report.base import FORMATS, Report, renderer

@@ -11,6 +11,7 @@ from hardpan import events
 from hardpan.errors import InputError
 from hardpan.events import Emit
 from hardpan.files import canonical_json, write_atomic
+from hardpan.identifiers import PREDICATE_TYPE
 from hardpan.packed import Packed, pack, packing_thread
 from hardpan.scanners.evidence import outcome
 from hardpan.scanners.evidence.archive import write_archive
@@ -27,7 +28,7 @@ from hardpan.scanners.evidence.bindings import (
 from hardpan.scanners.evidence.guide import guide, script
 from hardpan.scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
 from hardpan.scanners.evidence.promised import promises
-from hardpan.scanners.evidence.statement import PREDICATE_TYPE, predicate, statement
+from hardpan.scanners.evidence.statement import predicate, statement
 from hardpan.scanners.model import Scan
 from hardpan.scanners.report.base import FORMATS, Report, attached
 from hardpan.scanners.report.changes import Changes

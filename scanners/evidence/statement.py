@@ -12,13 +12,13 @@ from pydantic import AliasChoices, Field, ValidationError
 
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
+from hardpan.identifiers import PREDICATE_TYPE, PredicateType
 from hardpan.scanners.evidence.bindings import HOST_PROOF, Bindings, Chain, Runner, waivers
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.scanners.report.fields import Counts, Document, HexDigest, Many, Moment
 from hardpan.scanners.report.parts import ContentPart, HostPart
 from hardpan.signing import MalformedError, parse_json
 
-PREDICATE_TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
 
@@ -146,7 +146,7 @@ class Statement(Document):
     """The whole payload."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
-    predicate_type: Literal["https://hardpan.dev/attestation/compliance-scan/v1"]
+    predicate_type: PredicateType
     subject: Annotated[Many[Subject], Field(min_length=1, max_length=256)]
     predicate: Predicate
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.files import sha256_file
+from hardpan.identifiers import VERIFIER_ID
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.scanners.evidence.verify import Verified
 from hardpan.signing import Signer
@@ -39,7 +40,7 @@ def statement(
         "subject": subject,
         "predicate": {
             "verifier": {
-                "id": f"https://hardpan.dev/verifier/{version('hardpan')}",
+                "id": f"{VERIFIER_ID}/{version('hardpan')}",
                 "policies": [policy],
             },
             "timeCreated": clock.rfc3339(now),

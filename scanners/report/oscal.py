@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from hardpan.files import canonical_json, sha256_bytes
+from hardpan.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.controls import controls
 from hardpan.scanners.report.documents import Findings
@@ -21,11 +22,8 @@ from hardpan.scanners.report.parts import Rule
 OSCAL_VERSION: Final = "1.1.2"
 """What it is valid for, and later ones of the line too; most readers know it."""
 
-NS: Final = "https://hardpan.dev/ns/oscal"
-"""Namespace of our properties: names in it mean what docs/formats.md says."""
-
 NOT_PASSED = frozenset({"fail", "error", "unknown", "notchecked"})
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, NS)
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, OSCAL_NAMESPACE)
 _MOST_FOUND = 60
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -75,7 +73,9 @@ def metadata(found: Findings, title: str) -> Json:
 def props(*pairs: tuple[str, str]) -> list[Json]:
     """Properties of ours; those without a value are left out."""
     return [
-        {"name": name, "ns": NS, "value": one_line(value)} for name, value in pairs if value.strip()
+        {"name": name, "ns": OSCAL_NAMESPACE, "value": one_line(value)}
+        for name, value in pairs
+        if value.strip()
     ]
 
 

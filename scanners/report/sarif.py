@@ -12,6 +12,7 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from hardpan.files import canonical_json
+from hardpan.identifiers import SARIF_TAXONOMY
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.controls import controls
 from hardpan.scanners.report.documents import Findings
@@ -22,7 +23,7 @@ SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _TAXONOMY: Final = "NIST SP 800-53"
-_TAXONOMY_ID: Final = str(uuid5(NAMESPACE_URL, "https://hardpan.dev/ns/sarif/nist-sp-800-53-r4"))
+_TAXONOMY_ID: Final = str(uuid5(NAMESPACE_URL, SARIF_TAXONOMY))
 
 _KINDS = {
     "pass": "pass",
@@ -89,7 +90,6 @@ def _text(text: str) -> Json:
 def _driver(found: Findings, index: dict[str, int]) -> Json:
     driver: Json = {
         "name": "hardpan",
-        "informationUri": "https://hardpan.dev",
         "fullName": f"hardpan with {one_line(found.content.engine)}",
         "rules": [_rule(r, index) for r in found.rules],
     }

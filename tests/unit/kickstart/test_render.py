@@ -96,7 +96,7 @@ def test_the_marker_is_the_last_thing_a_good_install_says(text9: str) -> None:
 
     assert "HARDPAN-INSTALL: complete" in posts[-1].body
     assert all("HARDPAN-INSTALL: complete" not in p.body for p in posts[:-1])
-    assert "/dev/virtio-ports/org.hardpan.install.0" in posts[-1].body
+    assert "/dev/virtio-ports/dev.hardpan.install.0" in posts[-1].body
 
 
 def test_an_error_says_so_with_the_logs_and_switches_off(text9: str) -> None:

@@ -39,6 +39,13 @@ def _one(verdict: Verdict, severity: str = "medium") -> dict[str, Any]:
     return result
 
 
+def test_driver_has_no_link_that_leads_nowhere() -> None:
+    driver = _run(samples.scan())["tool"]["driver"]
+
+    assert driver["name"] == "hardpan"
+    assert "informationUri" not in driver
+
+
 @pytest.mark.parametrize("scan", [samples.scan(), evil(), _ERROR])
 def test_the_log_is_valid_and_its_own_canonical_form(scan: Scan) -> None:
     drawn = renderer("sarif").render(report_of(scan))

@@ -1,0 +1,95 @@
+"""One domain, written in one file: a second spelling would be another type to every verifier."""
+
+import re
+from typing import get_args
+
+import pytest
+
+from hardpan import identifiers
+from hardpan.scanners.evidence.statement import Statement
+from tests.unit.tree import PRODUCT, REPO, files, texts
+
+IDENTIFIERS = {
+    "PREDICATE_TYPE": "https://hardpan.dev/attestation/compliance-scan/v1",
+    "BUILD_TYPE": "https://hardpan.dev/build/unattended-install/v1",
+    "BUILDER_ID": "https://hardpan.dev/builder/local/v1",
+    "VERIFIER_ID": "https://hardpan.dev/verifier",
+    "OSCAL_NAMESPACE": "https://hardpan.dev/ns/oscal",
+    "SARIF_TAXONOMY": "https://hardpan.dev/ns/sarif/nist-sp-800-53-r4",
+    "INSTALL_PORT": "dev.hardpan.install.0",
+}
+"""A second time on purpose: signed evidence holds them, so none may change by accident."""
+
+_OURS = re.compile(r"\bhardpan\.dev\b|\bdev\.hardpan\b")
+_TOP_LEVEL = "com|org|net|dev|io|app|ai|eu|de|cloud|tech|security|example|test|local|internal|home"
+_DOMAIN = re.compile(
+    rf"""
+    [\w.+-]+@[\w.-]*hardpan[\w.-]*             # an e-mail address
+    | ://[^/\s"'<>()`]*hardpan[^/\s"'<>()`]*   # the host of a URL
+    | \b[\w-]*hardpan[\w-]*\.(?:{_TOP_LEVEL})\b(?!\.\w)
+    | \b(?:{_TOP_LEVEL})\.hardpan\b            # reversed
+    """,
+    re.VERBOSE,
+)
+# RFC 2606 reserves .invalid; the lab's signing key names nobody.
+_ALLOWED = {"://hardpan.dev", "hardpan.dev", "dev.hardpan", "lab@hardpan.invalid"}
+
+
+def domains(text: str) -> list[str]:
+    """Domains, mail addresses and reversed domains with hardpan's name that are not its own."""
+    # Line by line: the pattern is slow in the long lines of keys and digests.
+    lines = [line for line in text.splitlines() if "hardpan" in line]
+    return [m[0] for line in lines for m in _DOMAIN.finditer(line) if m[0] not in _ALLOWED]
+
+
+def test_identifiers_are_the_published_ones() -> None:
+    defined = {name: value for name, value in vars(identifiers).items() if name.isupper()}
+
+    assert defined == IDENTIFIERS
+
+
+def test_statement_accepts_the_predicate_type_and_no_other() -> None:
+    annotation = Statement.model_fields["predicate_type"].annotation
+
+    assert get_args(annotation) == (identifiers.PREDICATE_TYPE,)
+
+
+def test_no_other_module_writes_the_domain() -> None:
+    found = [name for name, text in texts(files(PRODUCT)) if _OURS.search(text)]
+
+    assert found == ["hardpan/identifiers.py"]
+
+
+def test_documentation_lists_every_identifier() -> None:
+    page = (REPO / "docs" / "evidence.md").read_text("utf-8")
+
+    assert [value for value in IDENTIFIERS.values() if f"`{value}" not in page] == []
+
+
+def test_no_file_names_another_domain_of_hardpan() -> None:
+    top = [path for path in REPO.iterdir() if path.is_file()]
+    read = dict(texts([*top, *files((*PRODUCT, "images", "docs", "tests"))]))
+    del read["tests/unit/ground/test_identifiers.py"]
+
+    found = {name: other for name, text in read.items() if (other := domains(text))}
+
+    assert len(read) > 700
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see https://hardpan.org/docs", ["://hardpan.org"]),
+        ("https://docs.hardpan.dev/x", ["://docs.hardpan.dev"]),
+        ("security@hardpan.dev", ["security@hardpan.dev"]),
+        ("git clone https://git.example/hardpan/hardpan", []),
+        ("org.hardpan.install.0", ["org.hardpan"]),
+        ("get-hardpan.io is it", ["get-hardpan.io"]),
+        ("https://hardpan.dev/ns/oscal and dev.hardpan.install.0", []),
+        ("from hardpan.test import x; hardpan.io.read()", ["hardpan.test"]),
+        ("import hardpan.signing", []),
+    ],
+)
+def test_search_for_other_domains_finds_them(text: str, found: list[str]) -> None:
+    assert domains(text) == found

@@ -1,0 +1,50 @@
+"""The files of the checkout, for tests that read the source.
+
+``Path.rglob`` does not follow links, so a walk of ``hardpan`` alone would miss the four linked
+folders without a word. These functions walk the real folders, and refuse an empty one.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+REPO = Path(__file__).parents[2]
+PRODUCT = ("hardpan", "builder", "kickstart", "profiles", "scanners")
+"""The real folders of the import package."""
+
+_NOT_TRACKED = {"__pycache__", ".ansible", "node_modules"}
+_OUTPUTS = {REPO / "images" / "cache", REPO / "images" / "out"}
+_MIN_FILES = 10
+
+
+def files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
+    """The files below ``folders``, sorted; with ``suffixes`` only those that end so.
+
+    Raises:
+        AssertionError: a folder is missing, or has hardly a file.
+    """
+    found = []
+    for name in folders:
+        inside = list(_walk(REPO / name))
+        assert len(inside) >= _MIN_FILES, f"{name}: expected its files, found {len(inside)}"
+        found += [path for path in inside if not suffixes or path.suffix in suffixes]
+    return sorted(found)
+
+
+def texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Name below the checkout and text of each of ``paths``; a file with a NUL byte is no text."""
+    for path in paths:
+        data = path.read_bytes()
+        if b"\0" not in data:
+            yield str(path.relative_to(REPO)), data.decode("utf-8", "replace")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    if folder in _OUTPUTS or folder.name in _NOT_TRACKED:
+        return
+    for path in folder.iterdir():
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _walk(path)
+        elif path.suffix != ".pyc":
+            yield path
