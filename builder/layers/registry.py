@@ -49,6 +49,8 @@ BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
 }
 """The layers whose roles exist; the others of ``hardpan.profiles.model.Layer`` come later."""
 
+_NOT_SOURCE = {".ansible", "__pycache__"}
+
 
 def check(profile: Profile) -> None:
     """Pass if every layer of the profile can be built.
@@ -109,9 +111,12 @@ def apply(
 
 
 def digest() -> Sha256:
-    """Digest of everything that decides what the layers do."""
-    ours = resource_path("hardpan.builder.layers")
-    files = [p for p in PLAYBOOKS.rglob("*") if p.is_file() and ".ansible" not in p.parts]
-    files += [p for p in ours.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    told = {str(p.relative_to(ours.parent)): sha256_file(p) for p in files}
-    return sha256_bytes("".join(f"{n} {told[n]}\n" for n in sorted(told)).encode())
+    """Digest of everything that decides what the layers do, alike in a checkout and a wheel."""
+    sources: dict[str, Sha256] = {}
+    for folder in (PLAYBOOKS, resource_path("hardpan.builder.layers")):
+        for path in folder.rglob("*"):
+            name = path.relative_to(folder.parent)
+            # pip compiles every Python file that it installs, those that go to the guest included.
+            if path.is_file() and not _NOT_SOURCE & set(name.parts):
+                sources[str(name)] = sha256_file(path)
+    return sha256_bytes("".join(f"{n} {sources[n]}\n" for n in sorted(sources)).encode())

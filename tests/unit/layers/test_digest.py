@@ -1,0 +1,35 @@
+"""The digest of the layers: a hardened image is reused exactly while it is the same."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hardpan.builder import layers
+
+
+@pytest.fixture
+def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the roles that the digest is made of."""
+    copy = tmp_path / ".ansible" / "ansible"
+    shutil.copytree(layers.PLAYBOOKS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(layers, "PLAYBOOKS", copy)
+    return copy
+
+
+def test_digest_leaves_out_bytecode_and_ansible_s_own_folder(playbooks: Path) -> None:
+    before = registry.digest()
+    for folder, name in (("__pycache__", "mend.cpython-311.pyc"), (".ansible", "lock")):
+        made = playbooks / "roles" / "stig" / "files" / folder
+        made.mkdir()
+        (made / name).write_bytes(b"by pip, or by ansible-lint")
+
+    assert registry.digest() == before
+
+
+def test_digest_changes_with_a_role(playbooks: Path) -> None:
+    before = registry.digest()
+    with (playbooks / "roles" / "stig" / "files" / "mend.py").open("a") as f:
+        f.write("\n")
+
+    assert registry.digest() != before
