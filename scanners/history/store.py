@@ -16,12 +16,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.files import sha256_bytes
+from hardpan.resources import resource_path
 from hardpan.scanners.history.chain import (
     COLUMNS,
     Chain,
@@ -34,6 +34,7 @@ from hardpan.scanners.history.chain import (
 )
 
 VERSION = 1
+_TABLES = resource_path("hardpan.scanners.history", "schema.sql")
 _APPLICATION_ID = 0x4850_4C47  # "HPLG"
 _MAX_FILE_BYTES = 64 << 30
 _MAX_VALUE_BYTES = 32 << 20
@@ -254,7 +255,7 @@ def _schema() -> frozenset[tuple[object, ...]]:
 
 def _statements() -> Iterator[str]:
     text = ""
-    for line in (files(__package__) / "schema.sql").read_text("utf-8").splitlines():
+    for line in _TABLES.read_text("utf-8").splitlines():
         text = f"{text}\n{line}".lstrip("\n")
         if sqlite3.complete_statement(text):
             yield text.removesuffix(";")

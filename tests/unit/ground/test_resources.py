@@ -1,0 +1,124 @@
+"""Where hardpan finds its own files and modules."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TypeGuard
+
+import click
+import pytest
+import yaml
+
+from hardpan import cli, resources
+from hardpan.builder.media.sources import CATALOG
+from hardpan.resources import resource_path
+from hardpan.scanners.collect.base import COLLECTORS
+from hardpan.scanners.report.base import FORMATS
+from tests.unit.tree import PRODUCT, REPO, files
+
+# A program that runs without hardpan, and a module whose source decides whether a step is reused.
+_MODULE_FILES = {"builder/machine/qemu.py", "builder/steps.py"}
+
+
+@cache
+def trees() -> tuple[tuple[str, ast.Module], ...]:
+    """The syntax tree of every module, by its name below the checkout."""
+    paths = files(PRODUCT, ".py")
+    return tuple((str(p.relative_to(REPO)), ast.parse(p.read_text("utf-8"))) for p in paths)
+
+
+def places(source: ast.AST) -> list[int]:
+    """Lines that find a file by the place of a module, not by ``hardpan.resources``."""
+    return [node.lineno for node in ast.walk(source) if _is_place(node)]
+
+
+def _is_place(node: ast.AST) -> TypeGuard[ast.expr | ast.stmt]:
+    if isinstance(node, ast.ImportFrom):
+        return str(node.module).startswith("importlib.resources")
+    name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+    return name in ("__file__", "__path__")
+
+
+def registered(source: ast.AST) -> Iterator[str]:
+    """Every ``hardpan.module:attribute`` in a string."""
+    for node in ast.walk(source):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            module, colon, attribute = node.value.partition(":")
+            names = [*module.split("."), attribute]
+            if module.startswith("hardpan.") and colon and all(n.isidentifier() for n in names):
+                yield node.value
+
+
+def test_only_resources_finds_files_by_the_place_of_a_module() -> None:
+    found = {name: lines for name, tree in trees() if (lines := places(tree))}
+
+    assert set(found) == {"hardpan/resources.py", *_MODULE_FILES}
+    assert all(len(found[name]) == 1 for name in _MODULE_FILES)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("HERE = Path(__file__).parents[2]", [1]),
+        ("\nx = hardpan.scanners.__file__", [2]),
+        ("y = hardpan.__path__[0]", [1]),
+        ("from importlib.resources import files", [1]),
+        ("from importlib.metadata import version", []),
+        ("path = resource_path('hardpan.profiles')", []),
+    ],
+)
+def test_search_for_places_finds_them(code: str, found: list[int]) -> None:
+    assert places(ast.parse(code)) == found
+
+
+def test_every_resource_is_there() -> None:
+    calls = [
+        [a.value for a in node.args if isinstance(a, ast.Constant)]
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "resource_path"
+    ]
+
+    assert len(calls) >= 20
+    assert [c for c in calls if not resource_path(*map(str, c)).exists()] == []
+
+
+def test_every_registered_string_is_imported() -> None:
+    entries = {entry for _, tree in trees() for entry in registered(tree)}
+    tables = {entry for entry, _ in cli.VERBS.values()} | set(COLLECTORS.values())
+    tables |= {format_.renderer for format_ in FORMATS.values()}
+
+    assert len(tables) == len(cli.VERBS) + len(COLLECTORS) + len(FORMATS)
+    assert entries >= tables
+    for entry in entries:
+        module, _, attribute = entry.partition(":")
+        assert callable(getattr(import_module(module), attribute)), entry
+
+
+@pytest.mark.parametrize("name", sorted(cli.VERBS))
+def test_every_verb_is_a_command(name: str) -> None:
+    command = cli.Verbs().get_command(click.Context(cli.root), name)
+
+    assert isinstance(command, click.Command)
+    assert command.help
+
+
+def test_every_media_builder_is_a_module_of_the_checkout() -> None:
+    modules = [
+        e["build"] for e in yaml.safe_load(CATALOG.read_text("utf-8")).values() if "build" in e
+    ]
+
+    assert modules == ["images.lab.build"]
+    assert [m for m in modules if not (REPO / f"{m.replace('.', '/')}.py").is_file()] == []
+
+
+def test_checkout_is_the_folder_above_hardpan_where_the_lab_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resources.checkout() == REPO
+
+    (tmp_path / "hardpan").mkdir()
+    monkeypatch.setattr(resources, "files", lambda _: tmp_path / "hardpan")
+    assert resources.checkout() is None
