@@ -32,7 +32,7 @@ class Tool:
     @property
     def mend(self) -> str:
         """How to get it."""
-        if self.apt.startswith("make"):
+        if self.apt.startswith(("make ", "pip ")):
             return self.apt
         return f"apt install {self.apt} | dnf install {self.dnf}"
 
@@ -119,14 +119,14 @@ TOOLS = (
     ),
     Tool(
         program="ansible-playbook",
-        apt="make setup-venv",
-        dnf="make setup-venv",
+        apt="pip install 'hardpan[build]'",
+        dnf="-",
         why="applies the layers",
     ),
     Tool(
         program="ksvalidator",
-        apt="make setup-venv",
-        dnf="make setup-venv",
+        apt="pip install 'hardpan[tools]'",
+        dnf="-",
         version=(),
         why="a second opinion on kickstarts",
         optional=True,

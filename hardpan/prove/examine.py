@@ -129,7 +129,7 @@ def _unseen(seen: Seen, planned: tuple[Stage, ...]) -> Iterator[str]:
     if states & {"cache", "earlier"}:
         yield "the digests of what would be taken: a stage whose result changed is run again"
     if seen.kickstart and not seen.validated:
-        yield "ksvalidator's opinion of the kickstart: 'make setup-venv' installs it"
+        yield "ksvalidator's opinion of the kickstart: pip install 'hardpan[tools]'"
     if seen.image:
         yield from _unseen_of_layers(seen)
     if asked.timestamp:

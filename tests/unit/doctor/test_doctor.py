@@ -1,5 +1,7 @@
 import json
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,11 @@ from click.testing import CliRunner
 
 from hardpan import doctor
 from hardpan.builder.machine.probe import Acceleration
+from hardpan.builder.tools import TOOLS
 from hardpan.doctor import Row, Tool
 from hardpan.errors import ToolError
 from hardpan.process import Completed
+from tests.unit.tree import PRODUCT, REPO, files, texts
 
 
 def told(
@@ -67,6 +71,27 @@ def test_a_missing_tool_names_its_package_for_both_families(
 
     assert row.ok is ok
     assert row.mend == "apt install pkg-deb | dnf install pkg-rpm"
+
+
+@pytest.mark.parametrize(
+    ("program", "extra"), [("ansible-playbook", "build"), ("ksvalidator", "tools")]
+)
+def test_program_of_a_python_package_comes_with_an_extra(program: str, extra: str) -> None:
+    (tool,) = (t for t in TOOLS if t.program == program)
+
+    assert tool.mend == f"pip install 'hardpan[{extra}]'"
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {
+        extra
+        for _, text in texts(files((*PRODUCT, "docs"), ".py", ".md", ".j2"))
+        for extra in re.findall(r"hardpan\[(\w+)\]'", text)
+    }
+
+    assert named >= {"build", "pdf", "tools", "tsa"}
+    assert named <= set(project["optional-dependencies"])
 
 
 def test_a_tool_that_is_there_but_does_not_run_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
