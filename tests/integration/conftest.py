@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.process import Completed, run
+from tests.integration.distribution import Built, build, copy_checkout
 from tests.integration.lab_host import LabHost, Payload, lab_host, unpacked
 
 REPO = Path(__file__).parents[2]
@@ -43,6 +44,13 @@ def host(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
     """A fresh lab host, booted; some two seconds."""
     with lab_host(lab_payload, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """hardpan's sdist and wheel, from a clean copy of the checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    return build(copy_checkout(folder / "copy"), folder / "dist")
 
 
 class Proved:

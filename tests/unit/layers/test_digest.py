@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry
 
 
 @pytest.fixture
 def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the roles that the digest is made of."""
     copy = tmp_path / ".ansible" / "ansible"
-    shutil.copytree(layers.PLAYBOOKS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(layers, "PLAYBOOKS", copy)
+    shutil.copytree(registry.PLAYBOOKS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(registry, "PLAYBOOKS", copy)
     return copy
 
 
