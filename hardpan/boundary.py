@@ -21,6 +21,7 @@ from hardpan import bug_report, clock, interrupts, streams
 from hardpan.errors import (
     Exit,
     HardpanError,
+    InputError,
     ResourceError,
     SeveralError,
     Terminated,
@@ -34,6 +35,16 @@ from hardpan.terminal import err, plain, process_lines, say
 
 _ANSWERS = (Exit.DONE, Exit.FINDINGS)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNUSABLE_PATH = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
+"""What the kernel says of a path that a person chose: no fault of the program that tries it."""
 
 
 class Run:
@@ -134,6 +145,11 @@ def _ours(e: BaseException, state: Run) -> HardpanError | None:
         return ResourceError(
             f"{e.filename or 'a file'}: cannot be written: {e.strerror}",
             hint="free some space, or choose other folders for outputs, caches and TMPDIR",
+        )
+    if isinstance(e, OSError) and e.errno in _UNUSABLE_PATH and e.filename:
+        return InputError(
+            f"{os.fsdecode(e.filename)}: cannot be used: {e.strerror}",
+            hint="choose another path, or a user who may use this one",
         )
     return None
 

@@ -147,6 +147,37 @@ def test_a_bug_in_a_thread_does_not_pass_for_an_answer(
     assert "bug in hardpan: ZeroDivisionError" in line
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/out/x"),
+            3,
+            "error: /out/x: cannot be used: Permission denied",
+        ),
+        (
+            NotADirectoryError(20, "Not a directory", "/dev/null/x"),
+            3,
+            "error: /dev/null/x: cannot be used: Not a directory",
+        ),
+        (OSError(30, "Read-only file system", "/sys/x"), 3, "/sys/x: cannot be used: Read-only"),
+        (PermissionError(1, "Operation not permitted"), 70, "bug in hardpan"),
+        (FileNotFoundError(2, "No such file", "/own/template"), 70, "bug in hardpan"),
+    ],
+)
+def test_unusable_path_is_an_input_error_and_other_os_errors_are_bugs(
+    error: OSError,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    verb(monkeypatch, error)
+
+    assert cli.run(["check"]) == code
+    assert message in capsys.readouterr().err
+
+
 def test_a_full_disk_is_no_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
