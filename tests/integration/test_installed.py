@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from hardpan.builder import layers
+from hardpan.builder.layers import registry
 from hardpan.cli import VERBS
 from hardpan.process import run
 from hardpan.profiles.catalog import shipped
@@ -245,9 +245,9 @@ def test_lab_build_says_that_it_needs_a_checkout(whole: Installed, dry: tuple[st
 
 
 def test_installed_layers_have_the_digest_of_the_checkout(whole: Installed) -> None:
-    code = "from hardpan.builder import layers; print(layers.digest())"
+    code = "from hardpan.builder.layers import registry; print(registry.digest())"
 
-    assert whole.python(code).strip() == layers.digest()
+    assert whole.python(code).strip() == registry.digest()
 
 
 def test_checks_of_a_host_are_found_by_pytest(whole: Installed) -> None:

@@ -39,7 +39,8 @@ def test_wheel_holds_every_tracked_file_of_the_package_and_no_other(built: Built
     package = {name for name in tracked("hardpan") if name not in links}
     package |= {f"hardpan/{name}" for name in tracked(*LINKED)}
     info = f"hardpan-{VERSION}.dist-info"
-    about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt")
+    about = ["METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"]
+    about += [f"licenses/{name}" for name in PROJECT["license-files"]]
 
     names = built.names()
 
@@ -76,7 +77,7 @@ def test_metadata_has_extras_by_role(built: Built) -> None:
     about = built.metadata
 
     assert about["Version"] == VERSION
-    assert about["License-Expression"] == "Apache-2.0"
+    assert about["License-Expression"] == PROJECT["license"]
     assert about["Requires-Python"] == ">=3.11"
     assert about.get_all("Project-URL") == ["Homepage, https://hardpan.dev"]
     assert about.get_all("Classifier") == PROJECT["classifiers"]
