@@ -7,7 +7,9 @@ from hardpan.errors import InputError
 from hardpan.scanners.content.benchmark import profile, selected
 from hardpan.scanners.content.xml import XCCDF, Element, benchmark
 
-_BASH = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
+BASH = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
+"""Systems of the fixes that are used; the content also has Ansible, Puppet and others."""
+
 _SEVERITIES = ("high", "medium", "low")
 
 
@@ -74,7 +76,7 @@ def _severity(rule: Element) -> str:
 
 def _script(rule: Element, values: dict[str, str], name: str) -> str:
     for fix in rule.findall(XCCDF + "fix"):
-        if fix.get("system") in _BASH:
+        if fix.get("system") in BASH:
             return _filled(fix, values, name)
     return ""
 
