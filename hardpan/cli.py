@@ -24,6 +24,7 @@ VERBS = {
         "hardpan.builder.commands.check:check",
         "Validate profiles; tell every problem at once.",
     ),
+    "content": ("hardpan.scanners.commands.content:content", "List SCAP content; take newer."),
     "diff": ("hardpan.scanners.commands.diff:diff", "Tell what changed between two scans."),
     "doctor": ("hardpan.doctor:doctor", "Tell what this machine can do, and how to mend it."),
     "export": ("hardpan.scanners.commands.export:export", "Write evidence in another format."),

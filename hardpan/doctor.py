@@ -5,17 +5,18 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from hardpan.builder.machine import firmware
 from hardpan.builder.machine.probe import acceleration
 from hardpan.builder.tools import TOOLS, Tool, path_of
-from hardpan.errors import Exit, ToolError
+from hardpan.errors import Exit, HardpanError, ToolError
 from hardpan.files import canonical_json
 from hardpan.folders import cache_home
-from hardpan.process import run, which
+from hardpan.process import run
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.store import PRODUCTS
 
 _NEED_GIB = 25
 _NEED_MIB = 4096
@@ -107,13 +108,12 @@ def _ovmf() -> Row:
 
 
 def _content() -> Row:
-    local = sorted(Path("/usr/share/xml/scap/ssg/content").glob("ssg-rhel*-ds.xml"))
-    if local:
-        return Row(name="SCAP content", ok=True, found=", ".join(p.name for p in local))
-    if which("apt-get") is not None:
-        return Row(name="SCAP content", ok=True, found="from Debian's archive, when it is needed")
-    mend = "dnf install scap-security-guide, or give a data stream with --content"
-    return Row(name="SCAP content", ok=None, found="none installed, and no apt here", mend=mend)
+    try:
+        taken = [datastream.find(product) for product in PRODUCTS]
+    except HardpanError as e:
+        return Row(name="SCAP content", ok=False, found=str(e), mend=e.hint)
+    found = ", ".join(f"{s.name} {s.version} ({s.origin_kind})" for s in taken)
+    return Row(name="SCAP content", ok=True, found=found)
 
 
 def _tool(tool: Tool) -> Row:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 
 def cache_home() -> Path:
-    """``$XDG_CACHE_HOME/hardpan``: media, base installs, SCAP content; safe to delete."""
+    """``$XDG_CACHE_HOME/hardpan``: media, base installs, AI models; safe to delete."""
     return _home("XDG_CACHE_HOME", ".cache")
 
 
 def data_home() -> Path:
-    """``$XDG_DATA_HOME/hardpan``: keys that hardpan generated."""
+    """``$XDG_DATA_HOME/hardpan``: keys that hardpan generated, updated SCAP content."""
     return _home("XDG_DATA_HOME", ".local/share")
 
 

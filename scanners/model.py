@@ -24,6 +24,22 @@ class Verdict(StrEnum):
     FIXED = "fixed"
 
 
+class ContentOrigin(StrEnum):
+    """Where a data stream was taken from."""
+
+    SHIPPED = "shipped"
+    """It is part of hardpan."""
+
+    UPDATED = "updated"
+    """``hardpan content update`` stored it for the user."""
+
+    INSTALLED = "installed"
+    """A package of the scanning machine's system has it."""
+
+    FILE = "file"
+    """A person named a file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """The SCAP content a scan ran with."""

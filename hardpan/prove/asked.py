@@ -7,6 +7,7 @@ from hardpan.errors import InputError
 from hardpan.folders import data_home
 from hardpan.profiles.model import Profile
 from hardpan.prove.keyring import References
+from hardpan.scanners.content.datastream import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,9 @@ class Asked:
 
     media: Path | None = None
     media_sha256: str | None = None
-    content: Path | None = None
+    content: Choice | None = None
+    """None takes what ``datastream.find`` takes by default."""
+
     ssh_key: Path | None = None
     keys: Path | None = None
     signers: References = field(default_factory=References)

@@ -56,8 +56,6 @@ class Seen:
     media: Offer | None = None
     ring: KeyRing | None = None
     content: Source | None = None
-    asks_archive: bool = False
-    """True when Debian's archive will be asked for newer content."""
 
 
 def look(asked: Asked, *, image: bool) -> tuple[Seen, Problems]:
@@ -155,10 +153,8 @@ def _ring(seen: Seen, found: Problems) -> Seen:
 def _content(seen: Seen, found: Problems) -> Seen:
     asked = seen.asked
     with found.of("content"):
-        if asked.content is not None:
-            return replace(seen, content=datastream.from_file(asked.content))
-        there, asks = datastream.look(asked.profile.stig.content, cache=asked.cache)
-        return replace(seen, content=there, asks_archive=asks)
+        content = datastream.find(asked.profile.stig.content, asked.content)
+        return replace(seen, content=content)
     return seen
 
 

@@ -19,6 +19,7 @@ from hardpan.prove.asked import Asked
 from hardpan.prove.before import check_digest_form
 from hardpan.prove.examine import Plan, examine
 from hardpan.prove.keyring import References
+from hardpan.scanners.commands.content_option import content_option
 from hardpan.scanners.commands.scan import is_open
 from hardpan.scanners.commands.signers import KEY, unlock, unlock_options
 from hardpan.scanners.commands.terms import TIMESTAMP_HELP
@@ -44,7 +45,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--media", type=_PATH, help="Install ISO; the catalogue's by default."),
         click.option("--media-sha256", help="What the ISO's digest must be."),
-        click.option("--content", type=_PATH, help="SCAP data stream; the newest by default."),
+        content_option,
         click.option("--ssh-key", type=_PATH, help="The operator's SSH private key."),
         click.option("--keys", type=_PATH, help="Folder made by 'hardpan keys new'."),
         unlock_options("", "The first line of this file opens the signing keys."),
@@ -56,7 +57,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             "--cache",
             type=_PATH,
             default=cache_home,
-            help="Media, base installs, SCAP content; default: hardpan in $XDG_CACHE_HOME.",
+            help="Media, base installs, AI models; default: hardpan in $XDG_CACHE_HOME.",
         ),
         click.option(
             "--dry-run",

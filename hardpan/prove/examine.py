@@ -19,7 +19,7 @@ from hardpan.prove.foresight import Stage, stages
 _BY_DIGEST = "where this machine's pip looks, by its digest"
 _SHARING_MODEL = ("ml_cpu", "ml_frameworks")
 _NEXT = {
-    "content": "give a data stream with --content, or leave it out and the newest is found",
+    "content": "give a data stream with --content, or leave it out",
     "disk": "free some space, or choose other folders with -o and --cache",
     "folders": "choose another folder with -o or --cache",
     "kickstart": "'hardpan render' writes the kickstart to look at; mend the profile",
@@ -122,10 +122,8 @@ def _unseen(seen: Seen, planned: tuple[Stage, ...]) -> Iterator[str]:
         )
     if asked.media is None and seen.media is not None and seen.media.path is not None:
         yield "whether Debian's archive has newer packages: then the media is made anew"
-    if any(s.name in ("media", "content") and s.state == "anew" for s in planned):
+    if any(s.name == "media" and s.state == "anew" for s in planned):
         yield "whether Debian's archive answers"
-    if seen.image and seen.asks_archive and seen.content is not None:
-        yield f"whether Debian's archive has newer content than {seen.content.origin}"
     if states & {"cache", "earlier"}:
         yield "the digests of what would be taken: a stage whose result changed is run again"
     if seen.kickstart and not seen.validated:

@@ -18,10 +18,12 @@ from hardpan.kickstart import boot_arguments
 from hardpan.prove import steps
 from hardpan.prove.before import Seen
 from hardpan.resume import Receipt, Step
+from hardpan.scanners.model import ContentOrigin
 
-State = Literal["given", "cache", "earlier", "anew", "open", "missing"]
-"""``given``: a file that was named. ``cache`` and ``earlier``: taken from there or from an
-earlier run into the same folder. ``anew``: made by the run. ``open``: it shows on the way."""
+State = Literal["given", "present", "cache", "earlier", "anew", "open", "missing"]
+"""``given``: a file that was named. ``present``: on this machine before any run. ``cache`` and
+``earlier``: taken from there or from an earlier run into the same folder. ``anew``: made by
+the run. ``open``: it shows on the way."""
 
 _RECORD = "{}.stage.json"
 
@@ -158,13 +160,10 @@ def _media(seen: Seen) -> Stage:
 
 def _content(seen: Seen) -> Stage:
     content = seen.content
-    if content is not None:
-        state: State = "given" if seen.asked.content else "cache"
-        return Stage(name="content", state=state, about=f"{content.path.name}, {content.origin}")
-    if seen.asks_archive:
-        about = "ssg-nondebian from Debian's archive by apt's signed metadata, size unknown"
-        return Stage(name="content", state="anew", about=about, makes=(seen.asked.cache,))
-    return Stage(name="content", state="missing", about="see the problems")
+    if content is None:
+        return Stage(name="content", state="missing", about="see the problems")
+    state: State = "given" if content.origin_kind is ContentOrigin.FILE else "present"
+    return Stage(name="content", state=state, about=str(content))
 
 
 def _iso_step(seen: Seen) -> Step | None:

@@ -94,8 +94,8 @@ def build(asked: Asked, emit: Emit) -> Image:
     """A hardened, sealed image with SBOM and signed provenance."""
     planned = plan(asked, emit)
     ring = keyring.signing(asked.keys, asked.data, asked.out, asked.signers)
-    source = find_content(asked.content, asked.profile, asked.cache, emit)
-    emit(Note(stage="content", text=f"{source.path.name}: {source.origin}"))
+    source = datastream.find(asked.profile.stig.content, asked.content)
+    emit(Note(stage="content", text=str(source)))
     iso = building.unattended_iso(planned)
     base = building.base_install(planned, iso)
     hardened = building.harden(
@@ -131,13 +131,6 @@ def prove(asked: Asked, emit: Emit) -> Proof:
     with events.stage(emit, "verify"):
         verified = check(evidence, load_policy(image.ring.policy), now=clock.now())
     return Proof(image=image, evidence=evidence, verified=verified)
-
-
-def find_content(file: Path | None, profile: Profile, cache: Path, emit: Emit) -> Source:
-    """The data stream: the given file, or the newest one for the profile's product."""
-    if file is not None:
-        return datastream.from_file(file)
-    return datastream.find(profile.stig.content, cache=cache, emit=emit)
 
 
 def _scan(asked: Asked, image: Image, evidence: Path, emit: Emit) -> Receipt:

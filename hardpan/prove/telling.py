@@ -16,6 +16,7 @@ from hardpan.terminal import plain
 _WIDTH = 110
 _STATES = {
     "given": "the file that was named",
+    "present": "on this machine",
     "cache": "from the cache",
     "earlier": "from an earlier run",
     "anew": "made anew",

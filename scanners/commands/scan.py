@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from hardpan.errors import Exit, InputError
+from hardpan.events import Note
 from hardpan.files import canonical_json
-from hardpan.folders import cache_home
 from hardpan.profiles.load import load
 from hardpan.scanners import pipeline
 from hardpan.scanners.commands import signers
+from hardpan.scanners.commands.content_option import content_option
 from hardpan.scanners.commands.since import last, since_last
 from hardpan.scanners.commands.terms import TIMESTAMP_HELP, following, runner, stamp
 from hardpan.scanners.content import datastream
@@ -36,7 +37,7 @@ _SEVERITIES = ("low", "medium", "high")
     help="FILE.evidence.zip to write; HOST-PROFILE-TIME.evidence.zip in this folder by default.",
 )
 @signers.key_options(required=True)
-@click.option("--content", type=_PATH, help="SCAP data stream; the newest by default.")
+@content_option
 @click.option("--ssh-config", type=_PATH, help="OpenSSH client config to take settings from.")
 @click.option("--identity", type=_PATH, help="SSH private key; the agent's by default.")
 @click.option("--known-hosts", type=_PATH, help="File of host keys; ~/.ssh/known_hosts by default.")
@@ -71,12 +72,6 @@ _SEVERITIES = ("low", "medium", "high")
     show_default=True,
     help="End with 1 when a rule of this severity or above is open.",
 )
-@click.option(
-    "--cache",
-    type=_PATH,
-    default=cache_home,
-    help="SCAP content; default: hardpan in $XDG_CACHE_HOME.",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def scan(target: str, profile_name: str, **options: Any) -> int:
@@ -104,12 +99,8 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
     )
     password = ask_password() if options["ask_sudo_password"] else ""
     with drawn(quiet=options["quiet"]) as emit:
-        content = options["content"]
-        source = (
-            datastream.find(profile.stig.content, cache=options["cache"], emit=emit)
-            if content is None
-            else datastream.from_file(content)
-        )
+        source = datastream.find(profile.stig.content, options["content"])
+        emit(Note(stage="content", text=str(source)))
         request = pipeline.Request(
             target=where,
             profile=profile,

@@ -2,45 +2,119 @@
 
 Debian 12 has no STIG for RHEL 9 in its own release; trixie and sid do. A private
 apt root asks the archive that this machine's apt already uses; the archive's
-signature is checked by apt, the package's digest by the signed index.
+signature is checked by apt, the package's digest by the signed index. A suite is named,
+never a version: the archive drops the one when it takes the next.
 """
 
-import os
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.errors import ToolError
-from hardpan.files import Sha256, atomic_path, sha256_file
-from hardpan.process import run, which
+from hardpan.files import Sha256, need_free, sha256_file
+from hardpan.process import Argv, run, which
+from hardpan.scanners.content.store import PRODUCTS, Product, file_name
+from hardpan.scanners.content.xml import read
 
 PACKAGE = "ssg-nondebian"
 SUITES = ("sid", "trixie")
 """The newest version wins; sid has it first."""
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-CONTENT = "usr/share/xml/scap/ssg/content"
 
+_CONTENT = "usr/share/xml/scap/ssg/content"
+_NOTICE = f"usr/share/doc/{PACKAGE}/copyright"
 _TARGETS = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
+_FIELDS = "${Package}|${source:Package}|${Version}"
 _UPDATE_S, _DOWNLOAD_S, _UNPACK_S = 300, 600, 120
+_NEED_MIB = 256
+_WITHOUT = "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
+
+# The package unpacks to 2 GB; three files of it are taken.
+_UNPACK = 'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --directory "$2" "${@:3}"'
+
+OnPercent = Callable[[float], None]
+"""Takes the percentage that was downloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """An unpacked package."""
+class Candidate:
+    """The newest package of the archive, before it is downloaded."""
 
     version: str
-    deb_sha256: Sha256
-    """Digest of the package file, as the signed index has it."""
-
-    folder: Path
-    """Where its data streams lie."""
+    suite: str
+    config: Path
+    """Of the private apt."""
 
 
-def usable() -> bool:
-    """True where apt and Debian's keyring are there."""
-    return which("apt-get") is not None and which("dpkg-deb") is not None and KEYRING.is_file()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A downloaded package: what of it is SCAP content."""
+
+    name: str
+    source: str
+    """Source package."""
+
+    version: str
+    suite: str
+    sha256: Sha256
+    """Digest of the package file, which apt checked against the signed index."""
+
+    streams: dict[Product, bytes]
+    notice: bytes
+    """Its copyrights and licences."""
+
+
+def newest(cache: Path) -> Candidate:
+    """The newest package of Debian's archive; the private apt lies in ``cache``.
+
+    Raises:
+        ToolError: there is no apt, it knows no Debian archive, or the archive does not answer.
+    """
+    if which("apt-get") is None or which("dpkg-deb") is None or not KEYRING.is_file():
+        raise ToolError(["apt-get"], "or Debian's keyring is not installed", hint=_WITHOUT)
+    uri = archive()
+    if not uri:
+        raise ToolError(["apt-get"], "knows no Debian archive to get content from", hint=_WITHOUT)
+    config = _private_apt(cache / "content-apt", uri)
+    env = {"APT_CONFIG": str(config)}
+    updating = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
+    try:
+        run(updating, timeout_s=_UPDATE_S, env=env)
+    except ToolError as e:
+        why = f"cannot read Debian's archive ({e})"
+        raise ToolError(["apt-get"], why, tail=e.tail, hint=_WITHOUT) from e
+    version, suite = newest_of(run(["apt-cache", "madison", PACKAGE], timeout_s=60, env=env).stdout)
+    return Candidate(version=version, suite=suite, config=config)
+
+
+def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Download:
+    """Download the suite's package and take the content out of it.
+
+    Raises:
+        ToolError: the download fails, or the package lacks a data stream.
+        ResourceError: there is no disk for it.
+    """
+    need_free(cache, _NEED_MIB, what="downloading SCAP content")
+    with tempfile.TemporaryDirectory(prefix="content-", dir=cache) as name:
+        folder = Path(name)
+        deb = _download(candidate, folder, on_percent)
+        shown = run(["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb], timeout_s=60).stdout
+        package, source, version = shown.split("|")
+        wanted = [f"./{_CONTENT}/{file_name(p)}" for p in PRODUCTS] + [f"./{_NOTICE}"]
+        unpack: Argv = ["bash", "-o", "pipefail", "-c", _UNPACK, "bash", deb, folder, *wanted]
+        run(unpack, timeout_s=_UNPACK_S, hint=f"{PACKAGE} {version} lacks a file that is needed")
+        return Download(
+            name=package,
+            source=source,
+            version=version,
+            suite=candidate.suite,
+            sha256=sha256_file(deb),
+            streams={p: read(folder / _CONTENT / file_name(p)) for p in PRODUCTS},
+            notice=read(folder / _NOTICE),
+        )
 
 
 def archive() -> str:
@@ -66,42 +140,7 @@ def found_archive(text: str) -> str:
     return ""
 
 
-def fetch(cache: Path, note: Callable[[str], None]) -> Package:
-    """The newest package, from the cache folder when it is there already.
-
-    Raises:
-        ToolError: apt knows no Debian archive, or nothing can be had.
-    """
-    uri = archive()
-    if not uri:
-        raise ToolError(["apt-get"], "knows no Debian archive to get SCAP content from")
-    room = cache / "content-apt"  # the lab media keeps an apt of its own beside it
-    env = {"APT_CONFIG": str(_private_apt(room, uri))}
-    note(f"asking Debian's archive for {PACKAGE}")
-    updating = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
-    run(updating, timeout_s=_UPDATE_S, env=env)
-    version, suite = newest(run(["apt-cache", "madison", PACKAGE], timeout_s=60, env=env).stdout)
-    there = cached(cache, version)
-    if there is not None:
-        return there
-    note(f"downloading {PACKAGE} {version} ({suite})")
-    with atomic_path(cache / f"{PACKAGE}-{_plain(version)}") as temp:
-        temp.mkdir()
-        argv = ["apt-get", "download", "-q", f"{PACKAGE}={version}"]
-        run(argv, timeout_s=_DOWNLOAD_S, env=env, cwd=temp)
-        deb = next(temp.glob("*.deb"))
-        (temp / "deb.sha256").write_text(sha256_file(deb) + "\n", "ascii")
-        (temp / "version").write_text(version + "\n", "ascii")
-        run(["dpkg-deb", "-x", deb, temp / "all"], timeout_s=_UNPACK_S)
-        _keep_streams(temp)
-        deb.unlink()
-    kept = cached(cache, version)
-    if kept is None:
-        raise ToolError(["apt-get"], f"brought a {PACKAGE} {version} without data streams")
-    return kept
-
-
-def newest(madison: str) -> tuple[str, str]:
+def newest_of(madison: str) -> tuple[str, str]:
     """Version and suite of the newest in ``apt-cache madison``'s answer, which lists it first.
 
     Raises:
@@ -113,43 +152,30 @@ def newest(madison: str) -> tuple[str, str]:
             words = fields[2].split()
             suite = next((w.partition("/")[0] for w in words if "/" in w and ":" not in w), "")
             return fields[1], suite
-    raise ToolError(["apt-get"], f"finds no {PACKAGE} in {' or '.join(SUITES)}")
+    raise ToolError(["apt-get"], f"finds no {PACKAGE} in {' or '.join(SUITES)}", hint=_WITHOUT)
 
 
-def cached(cache: Path, version: str = "") -> Package | None:
-    """What an earlier run fetched: that version, or with no version the one fetched last."""
-    pattern = f"{PACKAGE}-{_plain(version)}" if version else f"{PACKAGE}-*"
-    folders = [f for f in cache.glob(pattern) if (f / "deb.sha256").is_file()]
-    if not folders:
-        return None
-    folder = max(folders, key=lambda f: (f.stat().st_mtime, f.name))
-    return Package(
-        version=(folder / "version").read_text("ascii").strip(),
-        deb_sha256=Sha256((folder / "deb.sha256").read_text("ascii").strip()),
-        folder=folder / "content",
-    )
+def percentage(line: str) -> float | None:
+    """What a line of apt's status says was downloaded; None for any other line."""
+    found = re.match(r"dlstatus:[^:]*:([0-9]+(?:\.[0-9]+)?):", line)
+    return float(found[1]) if found else None
 
 
-def _plain(version: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+~-]", "_", version)
+def _download(candidate: Candidate, folder: Path, on_percent: OnPercent) -> Path:
+    def on_line(line: str) -> None:
+        percent = percentage(line)
+        if percent is not None:
+            on_percent(percent)
 
-
-def _keep_streams(temp: Path) -> None:
-    """The data streams for EL alone; the package unpacks to 1.3 GB."""
-    (temp / "content").mkdir()
-    for stream in (temp / "all" / CONTENT).glob("ssg-rhel*-ds.xml"):
-        stream.rename(temp / "content" / stream.name)
-    _remove_tree(temp / "all")
-
-
-def _remove_tree(folder: Path) -> None:
-    for root, folders, files in os.walk(folder, topdown=False):
-        for name in files:
-            (Path(root) / name).unlink()
-        for name in folders:
-            path = Path(root) / name
-            path.unlink() if path.is_symlink() else path.rmdir()
-    folder.rmdir()
+    argv = ["apt-get", "download", "-q", "-o", "APT::Status-Fd=2", f"{PACKAGE}/{candidate.suite}"]
+    env = {"APT_CONFIG": str(candidate.config)}
+    try:
+        run(argv, timeout_s=_DOWNLOAD_S, env=env, cwd=folder, on_line=on_line)
+    except ToolError as e:
+        why = f"cannot download {PACKAGE} {candidate.version} from Debian's archive ({e})"
+        tail = "\n".join(x for x in e.tail.splitlines() if percentage(x) is None)
+        raise ToolError(["apt-get"], why, tail=tail, hint=_WITHOUT) from e
+    return next(folder.glob("*.deb"))
 
 
 def _private_apt(room: Path, uri: str) -> Path:

@@ -1,5 +1,6 @@
 """What a benchmark says about a profile's rules: order, titles, ids, weights, groups."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ _STIG_REFERENCES = ("cyber.mil/stigs/srg-stig-tools/", "iase.disa.mil/stigs")
 _STIG_IDS = ("_dl_facet_stigs=operating-systems%2Cunix-linux", "disa.mil/stigs/os/unix-linux")
 _NIST = "NIST.SP.800-53"
 _SEVERITIES = ("high", "medium", "low")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,9 @@ class Benchmark:
     platforms: tuple[str, ...]
     """CPE names that the benchmark applies to."""
 
+    date: str = ""
+    """Day of the benchmark's status, ``YYYY-MM-DD``; empty when it names none."""
+
 
 def full_profile_id(name: str) -> str:
     """``stig`` or a full XCCDF id as the full id."""
@@ -72,13 +77,27 @@ def read(root: Element, profile_id: str, name: str) -> Benchmark:
     rules = tuple(_rule(e) for e in selected(bench, chosen))
     if not rules:
         raise InputError(f"{name}: profile {profile_id} selects no rule")
+    version, date = version_and_date(root, name)
     return Benchmark(
         benchmark_id=bench.get("id", ""),
-        version=text(bench.find(XCCDF + "version")),
+        version=version,
+        date=date,
         profile_id=profile_id,
         rules=rules,
         platforms=tuple(p.get("idref", "") for p in bench.findall(XCCDF + "platform")),
     )
+
+
+def version_and_date(root: Element, name: str) -> tuple[str, str]:
+    """A data stream's benchmark version, and the day of its status or an empty text.
+
+    Raises:
+        InputError: it has no benchmark, or more than one.
+    """
+    bench = benchmark(root, name)
+    days = [s.get("date", "")[:10] for s in bench.findall(XCCDF + "status")]
+    dated = [day for day in days if _DAY.fullmatch(day)]
+    return text(bench.find(XCCDF + "version")), max(dated, default="")
 
 
 def profile(bench: Element, profile_id: str, name: str) -> Element:

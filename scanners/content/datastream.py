@@ -1,84 +1,88 @@
-"""Finds the source data stream to scan with, and says where it came from."""
+"""Chooses the source data stream to scan with, and says where it came from.
 
+Nothing is downloaded here: the same hardpan takes the same content on every machine,
+unless a person ran ``hardpan content update`` or chose another one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import HardpanError, InputError, ToolError
-from hardpan.events import Emit, stage
+from hardpan.errors import HardpanError, InputError
 from hardpan.files import Sha256, sha256_bytes
-from hardpan.scanners.content import apt
+from hardpan.scanners.content import benchmark, store
+from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRecord
 from hardpan.scanners.content.xml import load, read
+from hardpan.scanners.model import ContentOrigin
 
-PRODUCTS = ("rhel9", "rhel10")
-LOCAL = Path("/usr/share/xml/scap/ssg/content")
-_HINT = "give a data stream with --content FILE, or install scap-security-guide"
+INSTALLED = Path("/usr/share/xml/scap/ssg/content")
+"""Where scap-security-guide (RPM) and Debian's packages put their data streams."""
+
+Choice = Path | ContentOrigin
+"""A data stream's file, or one of the places that are known."""
+
+_HINTS = {
+    ContentOrigin.SHIPPED: "install hardpan again, or give a data stream with --content FILE",
+    ContentOrigin.UPDATED: "'hardpan content update' writes it again; --content shipped needs none",
+    ContentOrigin.INSTALLED: "install scap-security-guide, or leave --content out",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A source data stream as upstream made it."""
 
-    path: Path
-    sha256: Sha256
-    origin: str
-    """Where it came from, in words: ``Debian ssg-nondebian 0.1.82-1``, ``--content FILE``."""
+    name: str
+    """File name, e.g. ``ssg-rhel9-ds.xml``."""
 
+    version: str
+    """Benchmark version, e.g. ``0.1.82``."""
+
+    date: str
+    """Day of the benchmark, ``YYYY-MM-DD``; empty when it names none."""
+
+    origin: str
+    """Where it came from, in words."""
+
+    origin_kind: ContentOrigin
+
+    sha256: Sha256
     data: bytes
     """The file's bytes: what was digested is what is used."""
 
-
-def find(product: str, *, cache: Path, emit: Emit) -> Source:
-    """The newest content for a product, from Debian's archive, the cache, or this machine.
-
-    Debian's archive comes first, because it has the newest; without a network
-    what was fetched before is taken, and then what is installed.
-
-    Raises:
-        InputError: an unknown product.
-        ToolError: none of the three has it.
-    """
-    name = _name(product)
-    with stage(emit, "content") as note:
-        failed = ""
-        if apt.usable():
-            try:
-                return _packaged(apt.fetch(cache, note), name)
-            except ToolError as e:
-                failed = f": {e}"
-                note(f"Debian's archive does not help: {e}")
-        kept = apt.cached(cache)
-        if kept is not None and (kept.folder / name).is_file():
-            note(f"taking {kept.version} from an earlier run")
-            return _packaged(kept, name)
-        if (LOCAL / name).is_file():
-            note(f"taking what is installed in {LOCAL}")
-            return _source(LOCAL / name, f"installed on the scanning machine, {LOCAL / name}")
-    raise ToolError([name], f"is nowhere to be had{failed}", hint=_HINT)
+    def __str__(self) -> str:
+        of = f" of {self.date}" if self.date else ""
+        return f"{self.name} {self.version}{of}, {self.origin}"
 
 
-def look(product: str, *, cache: Path) -> tuple[Source | None, bool]:
-    """What is at hand without asking anybody, and whether ``find`` would ask Debian's archive.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Available:
+    """One data stream that a scan could take."""
+
+    product: Product
+    origin: ContentOrigin
+    source: Source | HardpanError
+    """The error where it is damaged."""
+
+
+def find(product: Product, choice: Choice | None = None) -> Source:
+    """The data stream to scan a product with.
+
+    Without a choice this is the updated content when it is newer than the shipped one,
+    else the shipped one.
 
     Raises:
-        InputError: an unknown product.
-        ToolError: nothing is at hand and nobody could be asked.
+        InputError: the choice has nothing for the product, or is no data stream.
+        TrustError: the shipped or updated content is damaged.
     """
-    name = _name(product)
-    asks = apt.usable()
-    kept = apt.cached(cache)
-    if kept is not None and (kept.folder / name).is_file():
-        return _packaged(kept, name), asks
-    if asks:
-        return None, True
-    if (LOCAL / name).is_file():
-        return _source(LOCAL / name, f"installed on the scanning machine, {LOCAL / name}"), False
-    raise ToolError([name], "is nowhere to be had", hint=_HINT)
-
-
-def _name(product: str) -> str:
-    if product not in PRODUCTS:
-        raise InputError(f"no content for {product!r}", hint=f"known: {', '.join(PRODUCTS)}")
-    return f"ssg-{product}-ds.xml"
+    if isinstance(choice, Path):
+        return from_file(choice)
+    origin = choice or default_origin(product)
+    with _hint(origin):
+        if origin is ContentOrigin.INSTALLED:
+            return _installed(product)
+        return stored(origin, _folder(origin), product)
 
 
 def from_file(path: Path) -> Source:
@@ -87,19 +91,110 @@ def from_file(path: Path) -> Source:
     Raises:
         InputError: it cannot be read, or is not a data stream.
     """
-    found = _source(path, f"--content {path.name}")
-    load(found.data, path.name)
-    return found
+    return _parsed(path, ContentOrigin.FILE, f"--content {path.name}")
 
 
-def _packaged(package: apt.Package, name: str) -> Source:
-    path = package.folder / name
+def stored(origin: ContentOrigin, folder: Path, product: Product) -> Source:
+    """The data stream of a product in a folder of content.
+
+    Raises:
+        InputError: the folder has none, or cannot be read.
+        TrustError: it is damaged.
+    """
+    manifest = store.read_manifest(folder)
+    record = None if manifest is None else manifest.streams.get(product)
+    if manifest is None or record is None:
+        raise InputError(f"{folder}: expected SCAP content for {product}, found none")
+    return Source(
+        name=store.file_name(product),
+        version=record.version,
+        date=record.date.isoformat(),
+        origin=_described(origin, manifest),
+        origin_kind=origin,
+        sha256=Sha256(record.sha256),
+        data=store.read_stream(folder, product, record),
+    )
+
+
+def default_origin(product: Product) -> ContentOrigin:
+    """What a scan without ``--content`` takes for a product.
+
+    Raises:
+        InputError: a manifest is damaged.
+    """
+    updated, shipped = (_record(o, product) for o in (ContentOrigin.UPDATED, ContentOrigin.SHIPPED))
+    if updated is not None and (shipped is None or _is_newer(updated, shipped)):
+        return ContentOrigin.UPDATED
+    return ContentOrigin.SHIPPED
+
+
+def available() -> tuple[Available, ...]:
+    """Every data stream that is there, damaged ones included."""
+    return tuple(
+        Available(product=product, origin=origin, source=_tried(product, origin))
+        for product in PRODUCTS
+        for origin in (ContentOrigin.SHIPPED, ContentOrigin.UPDATED, ContentOrigin.INSTALLED)
+        if _is_there(product, origin)
+    )
+
+
+def _is_newer(one: StreamRecord, other: StreamRecord) -> bool:
+    return one.is_newer_than(other.version, other.date.isoformat())
+
+
+def _tried(product: Product, origin: ContentOrigin) -> Source | HardpanError:
     try:
-        return _source(path, f"Debian {apt.PACKAGE} {package.version}")
+        return find(product, origin)
     except HardpanError as e:
-        raise ToolError([apt.PACKAGE], f"{package.version} has no {name}", hint=_HINT) from e
+        return e
 
 
-def _source(path: Path, origin: str) -> Source:
+def _is_there(product: Product, origin: ContentOrigin) -> bool:
+    if origin is ContentOrigin.INSTALLED:
+        return (INSTALLED / store.file_name(product)).is_file()
+    return (_folder(origin) / store.MANIFEST).is_file()
+
+
+def _folder(origin: ContentOrigin) -> Path:
+    return store.shipped_folder() if origin is ContentOrigin.SHIPPED else store.updated_folder()
+
+
+def _record(origin: ContentOrigin, product: Product) -> StreamRecord | None:
+    with _hint(origin):
+        manifest = store.read_manifest(_folder(origin))
+    return None if manifest is None else manifest.streams.get(product)
+
+
+def _installed(product: Product) -> Source:
+    path = INSTALLED / store.file_name(product)
+    return _parsed(path, ContentOrigin.INSTALLED, f"installed on the scanning machine, {path}")
+
+
+def _parsed(path: Path, origin: ContentOrigin, text: str) -> Source:
     data = read(path)
-    return Source(path=path, sha256=sha256_bytes(data), origin=origin, data=data)
+    version, date = benchmark.version_and_date(load(data, path.name), path.name)
+    return Source(
+        name=path.name,
+        version=version,
+        date=date,
+        origin=text,
+        origin_kind=origin,
+        sha256=sha256_bytes(data),
+        data=data,
+    )
+
+
+def _described(origin: ContentOrigin, manifest: Manifest) -> str:
+    package = f"Debian {manifest.package.name} {manifest.package.version}"
+    if origin is ContentOrigin.UPDATED:
+        return f"updated on {manifest.retrieved}, {package}"
+    return f"shipped with hardpan, {package}"
+
+
+@contextmanager
+def _hint(origin: ContentOrigin) -> Iterator[None]:
+    try:
+        yield
+    except HardpanError as e:
+        e.hint = e.hint or _HINTS[origin]
+        raise

@@ -43,7 +43,7 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
     Raises:
         InputError: the data stream is not one, or has no such profile.
     """
-    name = source.path.name
+    name = source.name
     profile_id = full_profile_id(profile)
     root = load(source.data, name)
     added = derive(root, name)
@@ -76,7 +76,7 @@ def remedies(source: Source, profile: str, rule_ids: Collection[str]) -> tuple[f
     Raises:
         InputError: the profile does not select one of the rules.
     """
-    name = source.path.name
+    name = source.name
     root = load(source.data, name)
     return fixes.remedies(root, full_profile_id(profile), rule_ids, name)
 

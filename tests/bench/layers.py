@@ -71,7 +71,7 @@ class Bench:
 def main(cache: Path, keep: Path | None, as_json: bool, quick: int | None) -> None:
     """Time both, scan both, print who mended what; 1 when ours is not what it is to be."""
     profile = load("lab-stig").model_copy(update={"layers": ("stig",)})
-    source = find(profile.stig.content, cache=cache, emit=events.silent)
+    source = find(profile.stig.content)
     collections(cache)  # not a part of what is timed
     with tempfile.TemporaryDirectory(prefix="hardpan-bench-") as name:
         folder = Path(name)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lxml import etree
 
-from hardpan import events
 from hardpan.errors import InputError
 from hardpan.files import atomic_path, sha256_bytes
 from hardpan.process import run
@@ -28,11 +27,11 @@ def made(cache: Path) -> Path:
     The content is made applicable to any system by taking its platforms out. The rules that
     walk the whole file system are skipped: they take minutes and write a few lines each.
     """
-    source = find("rhel9", cache=cache, emit=events.silent)
+    source = find("rhel9")
     path = cache / "bench-report" / f"rhel9-stig-{source.sha256[:16]}.arf.xml"
     if path.exists():
         return path
-    root = load(source.data, source.path.name)
+    root = load(source.data, source.name)
     applicable(root)
     with atomic_path(path) as temp:
         stream = temp.with_name("ds.xml")

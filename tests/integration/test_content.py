@@ -1,16 +1,19 @@
-"""Content from Debian's archive, checked with the real oscap."""
+"""The shipped content, checked with the real oscap; newer content from Debian's archive."""
 
+import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from hardpan.events import silent
-from hardpan.process import run
-from hardpan.scanners.content import benchmark, datastream, xml
+from hardpan.files import sha256_bytes
+from hardpan.process import Completed, run, which
+from hardpan.scanners.content import benchmark, datastream, store, xml
 from hardpan.scanners.content.datastream import Source
 from hardpan.scanners.content.prepare import Prepared, prepare, remedies
-from tests.integration.conftest import CACHE
+from hardpan.scanners.model import ContentOrigin
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +25,7 @@ BEGIN = re.compile(
 
 @pytest.fixture(scope="module", params=["rhel9", "rhel10"])
 def source(request: pytest.FixtureRequest) -> Source:
-    return datastream.find(request.param, cache=CACHE, emit=silent)
+    return datastream.find(request.param, ContentOrigin.SHIPPED)
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +33,75 @@ def ready(source: Source) -> Prepared:
     return prepare(source, "stig", parts=2)
 
 
-def test_it_says_which_package_it_came_from(source: Source) -> None:
-    assert re.match(r"Debian ssg-nondebian 0\.\d+\.\d+", source.origin)
+def content(folder: Path, *argv: str | Path, path: str = "") -> Completed:
+    """Run ``hardpan content`` as a user with an empty home."""
+    homes = {f"XDG_{n}_HOME": str(folder / n.lower()) for n in ("CACHE", "DATA", "STATE")}
+    return run(
+        [sys.executable, "-m", "hardpan", "content", *argv],
+        timeout_s=900,
+        ok=range(256),
+        env={**homes, "PATH": path or os.environ["PATH"]},
+    )
 
 
-def test_once_fetched_it_works_without_a_network(
-    source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hardpan.scanners.content.apt.usable", lambda: False)
-    product = source.path.name.removeprefix("ssg-").removesuffix("-ds.xml")
+def test_oscap_reads_the_shipped_content(source: Source, tmp_path: Path) -> None:
+    path = tmp_path / source.name
+    path.write_bytes(source.data)
 
-    again = datastream.find(product, cache=CACHE, emit=silent)
+    told = run(["oscap", "info", path], timeout_s=60).stdout
 
-    assert again.sha256 == source.sha256
+    assert "Document type: Source Data Stream" in told
+    assert f"Id: {STIG}" in told
+
+
+def test_newest_content_of_the_archive_is_taken_whole(tmp_path: Path) -> None:
+    into = tmp_path / "content"
+
+    done = content(tmp_path, "update", "--json", "--into", into)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["stored"] == str(into)
+    assert told["suite"] in ("sid", "trixie")
+    assert re.search(r"content: \d+/100 % of ssg-nondebian", done.stderr)
+    manifest, shipped = (store.read_manifest(f) for f in (into, store.shipped_folder()))
+    assert manifest is not None
+    assert shipped is not None
+    assert manifest.package.version == told["version"]
+    assert manifest.package.source == "scap-security-guide"
+    for product, record in manifest.streams.items():
+        data = store.read_stream(into, product, record)
+        root = xml.load(data, product)
+        assert sha256_bytes(data) == record.sha256
+        assert len(benchmark.read(root, STIG, product).rules) > 400
+        ours = shipped.streams[product]
+        assert not ours.is_newer_than(record.version, record.date.isoformat())
+    again = content(tmp_path, "update", "--into", into)
+    assert "is the archive's newest and is here already" in again.stdout
+    assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["content"]
+    assert [p.name for p in (tmp_path / "cache/hardpan").iterdir()] == ["content-apt"]
+
+
+def test_an_archive_that_does_not_answer_is_exit_4_and_scans_go_on(tmp_path: Path) -> None:
+    # The real apt-get, sent to a proxy that refuses every connection.
+    apt = tmp_path / "bin/apt-get"
+    apt.parent.mkdir()
+    apt.write_text(
+        f'#!/bin/sh\nexec {which("apt-get")} "$@" -o Acquire::Retries=0'
+        " -o Acquire::http::Proxy=http://127.0.0.1:9 -o Acquire::https::Proxy=http://127.0.0.1:9\n"
+    )
+    apt.chmod(0o755)
+
+    done = content(tmp_path, "update", path=f"{apt.parent}:{os.environ['PATH']}")
+
+    assert done.returncode == 4
+    assert "error: apt-get cannot read Debian's archive" in done.stderr
+    assert "hint: scans work without it" in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "data").exists()
+    rows = json.loads(content(tmp_path, "list", "--json").stdout)["content"]
+    assert {r["product"] for r in rows if r["default"]} == {"rhel9", "rhel10"}
+    assert {r["origin"] for r in rows if r["default"]} == {"shipped"}
 
 
 def test_oscap_accepts_every_part(ready: Prepared, tmp_path: Path) -> None:
@@ -66,10 +125,12 @@ def test_the_parts_judge_the_same_rules_as_the_whole(
     assert parts == whole
 
 
-def test_every_fix_is_the_one_that_oscap_would_write(source: Source) -> None:
+def test_every_fix_is_the_one_that_oscap_would_write(source: Source, tmp_path: Path) -> None:
+    path = tmp_path / source.name
+    path.write_bytes(source.data)
     argv = ["oscap", "xccdf", "generate", "fix", "--fix-type", "bash", "--profile", STIG]
-    theirs = BEGIN.findall(run([*argv, source.path], timeout_s=120).stdout)
-    bench = benchmark.read(xml.load(source.data, source.path.name), STIG, source.path.name)
+    theirs = BEGIN.findall(run([*argv, path], timeout_s=120).stdout)
+    bench = benchmark.read(xml.load(source.data, source.name), STIG, source.name)
 
     ours = remedies(source, "stig", [r.rule_id for r in bench.rules])
 

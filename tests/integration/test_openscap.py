@@ -15,9 +15,9 @@ from hardpan.scanners.collect.base import Evidence, Expected, Task, collector
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.prepare import Prepared, prepare
 from hardpan.scanners.evaluate import evaluation
+from hardpan.scanners.model import ContentOrigin
 from hardpan.scanners.target import Target
 from hardpan.scanners.transport import connect
-from tests.integration.conftest import CACHE
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration
@@ -31,7 +31,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def ready() -> Prepared:
-    return prepare(datastream.find("rhel9", cache=CACHE, emit=silent), "stig")
+    return prepare(datastream.find("rhel9", ContentOrigin.SHIPPED), "stig")
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,12 @@ from hardpan.builder.machine import firmware
 from hardpan.builder.machine.probe import Acceleration
 from hardpan.builder.media import sources
 from hardpan.prove import before
-from hardpan.scanners.content import apt
 
 REASON = "there is no /dev/kvm: guests are emulated"
 
 
 def put(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer in the place of QEMU, bash, ksvalidator, Ansible, apt and the lab's builder."""
+    """Answer in the place of QEMU, bash, ksvalidator, Ansible and the lab's builder."""
     monkeypatch.setattr(before, "acceleration", lambda: Acceleration(kind="tcg", reason=REASON))
     monkeypatch.setattr(before, "rehearse", lambda _profile: None)
     monkeypatch.setattr(before, "need_free", lambda *_, **__: None)
@@ -25,4 +24,3 @@ def put(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell, "problem", lambda _script: "")
     monkeypatch.setattr(tools, "path_of", lambda program: Path("/usr/bin") / program)
     monkeypatch.setattr(sources, "_asked", lambda *_, **__: {})
-    monkeypatch.setattr(apt, "usable", lambda: True)

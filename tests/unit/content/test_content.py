@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from hardpan.errors import InputError
@@ -7,13 +5,22 @@ from hardpan.files import sha256_bytes
 from hardpan.scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
 from hardpan.scanners.content.datastream import Source
 from hardpan.scanners.content.prepare import prepare
+from hardpan.scanners.model import ContentOrigin
 from tests.unit.content.tiny import PROFILE, RULE, TINY
 
 STIG = PROFILE + "stig"
 
 
 def source(data: bytes = TINY) -> Source:
-    return Source(path=Path("tiny-ds.xml"), sha256=sha256_bytes(data), origin="a test", data=data)
+    return Source(
+        name="tiny-ds.xml",
+        version="0.1",
+        date="",
+        origin="a test",
+        origin_kind=ContentOrigin.FILE,
+        sha256=sha256_bytes(data),
+        data=data,
+    )
 
 
 def ids(root: xml.Element) -> set[str]:
@@ -201,6 +208,19 @@ def test_apts_answer_is_read() -> None:
         "Other|bookworm|main|http://o/\nDebian|bookworm|main|http://x/debian/\n"
     )
 
-    assert apt.newest(madison) == ("0.1.82-1", "sid")
+    assert apt.newest_of(madison) == ("0.1.82-1", "sid")
     assert apt.found_archive(listed) == "http://x/debian/"
     assert apt.found_archive("") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "percent"),
+    [
+        ("dlstatus:1:0.6940:Retrieving file 1 of 1", 0.694),
+        ("dlstatus:1:100.0000:Retrieving file 1 of 1", 100.0),
+        ("dlstatus:1:x:Retrieving", None),
+        ("E: Unable to fetch some archives: 50 percent", None),
+    ],
+)
+def test_apt_status_lines_have_a_percentage(line: str, percent: float | None) -> None:
+    assert apt.percentage(line) == percent

@@ -14,6 +14,7 @@ from hardpan.doctor import Row, Tool
 from hardpan.errors import ToolError
 from hardpan.process import Completed
 from tests.unit.tree import PRODUCT, REPO, files, texts
+from hardpan.scanners.content import store
 
 
 def told(
@@ -64,7 +65,7 @@ def test_programs_may_read_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_tool_names_its_package_for_both_families(
     monkeypatch: pytest.MonkeyPatch, optional: bool, ok: bool | None
 ) -> None:
-    monkeypatch.setattr(doctor, "which", lambda _: None)
+    monkeypatch.setattr(doctor, "path_of", lambda _: None)
     tool = Tool(program="no-such", apt="pkg-deb", dnf="pkg-rpm", optional=optional)
 
     row = doctor._tool(tool)
@@ -98,7 +99,7 @@ def test_a_tool_that_is_there_but_does_not_run_is_not_ok(monkeypatch: pytest.Mon
     def hangs(*_: object, **__: object) -> Completed:
         raise ToolError(["xorriso"], "did not end within 60 s")
 
-    monkeypatch.setattr(doctor, "which", lambda _: Path("/usr/bin/xorriso"))
+    monkeypatch.setattr(doctor, "path_of", lambda _: Path("/usr/bin/xorriso"))
     monkeypatch.setattr(doctor, "run", hangs)
 
     row = doctor._tool(Tool(program="xorriso", apt="xorriso", dnf="xorriso"))
@@ -135,3 +136,25 @@ def test_every_tool_is_asked_once_and_has_a_package() -> None:
 
     assert len(set(names)) == len(names)
     assert all(t.apt and t.dnf for t in doctor.TOOLS)
+
+
+def test_content_row_names_the_data_streams_that_scans_take() -> None:
+    row = doctor._content()
+
+    assert row.ok is True
+    assert re.fullmatch(
+        r"ssg-rhel9-ds\.xml [0-9.]+ \(shipped\), ssg-rhel10-ds\.xml [0-9.]+ \(shipped\)", row.found
+    )
+
+
+def test_damaged_content_is_not_ok_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / store.MANIFEST).write_text("{}", "utf-8")
+    monkeypatch.setattr(store, "updated_folder", lambda: tmp_path)
+
+    row = doctor._content()
+
+    assert row.ok is False
+    assert f"{tmp_path / store.MANIFEST}: not a manifest of SCAP content" in row.found
+    assert "hardpan content update" in row.mend

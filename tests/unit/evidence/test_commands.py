@@ -280,7 +280,7 @@ def test_scan_names_its_evidence_by_host_profile_and_time_unless_told(
     host = replace(samples.HOST, hostname="../../etc/x")
     made = samples.scan(host=host, profile="lab-stig")
     monkeypatch.setattr(pipeline, "scan", lambda _request, _emit: made)
-    monkeypatch.setattr(datastream, "from_file", lambda _file: None)
+    monkeypatch.setattr(datastream, "find", lambda product, choice: f"{product} {choice}")
     monkeypatch.chdir(tmp_path)
     scan = ["scan", "host.invalid", "--profile", "lab-stig", "--content", "x.xml", "-q"]
     scan += ["--key", str(lab.ring.scan), "--known-hosts", str(lab.ring.policy), "--json"]

@@ -19,7 +19,8 @@ from hardpan.prove import before, job
 from hardpan.prove.asked import Asked
 from hardpan.prove.examine import Plan, examine
 from hardpan.scanners.commands.keys import new_keys
-from hardpan.scanners.content import apt
+from hardpan.scanners.content import store
+from hardpan.scanners.model import ContentOrigin
 from tests.unit import bare_machine
 from tests.unit.evidence.forge import KEYS_MADE
 
@@ -235,15 +236,17 @@ def test_what_the_machine_or_the_layers_lack_is_told(
     assert found.problems[0].error.hint
 
 
-def test_nowhere_to_get_content_from_is_told(
+def test_content_that_is_not_there_is_reported_with_a_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apt, "usable", lambda: False)
-    monkeypatch.setattr("hardpan.scanners.content.datastream.LOCAL", tmp_path)
+    folder = tmp_path / "none"
+    monkeypatch.setattr(store, "updated_folder", lambda: folder)
 
-    (problem,) = plan(tmp_path, "lab-stig").problems
-    assert str(problem.error) == "ssg-rhel9-ds.xml is nowhere to be had"
-    assert "--content" in problem.error.hint
+    (problem,) = plan(tmp_path, "lab-stig", content=ContentOrigin.UPDATED).problems
+
+    assert str(problem.error) == f"{folder}: expected SCAP content for rhel9, found none"
+    assert "hardpan content update" in problem.error.hint
+    assert int(problem.error.exit_code) == 3
 
 
 def test_a_build_tells_the_same_and_starts_nothing(

@@ -19,7 +19,6 @@ from hardpan.prove.examine import Plan, examine
 from hardpan.prove.foresight import Stage
 from hardpan.resume import Step
 from hardpan.scanners.commands.keys import new_keys
-from hardpan.scanners.content import apt
 from images.lab import build as lab
 from tests.unit import bare_machine
 from tests.unit.evidence.forge import KEYS_MADE
@@ -33,7 +32,7 @@ LABEL = "HARDPAN-LAB-9"
 
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """A machine whose cache has media, content and keys."""
+    """A machine whose cache has media and keys."""
     bare_machine.put(monkeypatch)
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -44,10 +43,6 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     access = Access(user="steward", private_key=cache / "id", public_key=KEY)
     monkeypatch.setattr(keyring, "operator_there", lambda *_: access)
     new_keys(cache / "keys", now=KEYS_MADE)
-    package = cache / f"{apt.PACKAGE}-1"
-    (package / "content").mkdir(parents=True)
-    for name, text in (("version", "1"), ("deb.sha256", "0"), ("content/ssg-rhel9-ds.xml", "x")):
-        (package / name).write_text(text, "ascii")
     return Asked(profile=load("lab-stig"), out=tmp_path / "out", cache=cache, data=cache)
 
 
@@ -115,7 +110,7 @@ def test_without_any_record_all_is_made_anew(asked: Asked) -> None:
 
     assert states(found) == {
         "media": "cache",
-        "content": "cache",
+        "content": "present",
         **dict.fromkeys(
             ("iso", "install", "assess", "harden", "provenance", "scan", "verify"), "anew"
         ),
@@ -128,7 +123,7 @@ def test_a_finished_run_is_taken_up_whole(asked: Asked) -> None:
 
     assert states(examine(asked, silent, proof=True)) == {
         "media": "cache",
-        "content": "cache",
+        "content": "present",
         "iso": "earlier",
         "install": "cache",
         "assess": "cache",

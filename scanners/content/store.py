@@ -1,0 +1,198 @@
+"""A folder of SCAP content: compressed data streams and the manifest with their digests.
+
+hardpan ships one such folder, and ``hardpan content update`` writes another. A data
+stream of 29 MB is 1 MB of XZ, which Python's standard library reads.
+"""
+
+import datetime
+import lzma
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hardpan.errors import InputError, TrustError
+from hardpan.files import Sha256, atomic_path, sha256_bytes
+from hardpan.folders import data_home
+from hardpan.profiles.versions import numbers
+from hardpan.resources import resource_path
+from hardpan.scanners.content.xml import MAX_BYTES, read
+
+Product = Literal["rhel9", "rhel10"]
+PRODUCTS: tuple[Product, ...] = ("rhel9", "rhel10")
+MANIFEST = "manifest.json"
+NOTICE = "copyright"
+"""The package's own file of copyrights and licences, as BSD-3-Clause asks of copies."""
+
+_PRESET = 6
+"""As ``xz -6``: 1.7 MB for both data streams in 15 s; 9 with 'extreme' takes 78 s for 1.5 MB."""
+
+_MEMORY_BYTES = 64 << 20
+"""More than preset 6 needs to decompress (9 MiB): a file that asks for more is not ours."""
+
+_MAX_MANIFEST_BYTES = 64 << 10
+
+_HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SourcePackage(_Record):
+    """The package that the data streams were taken from."""
+
+    name: str
+    """Binary package, e.g. ``ssg-nondebian``."""
+
+    source: str
+    """Source package, e.g. ``scap-security-guide``."""
+
+    version: str
+    """E.g. ``0.1.82-1``."""
+
+    suite: str
+    """Suite of Debian's archive that had it, e.g. ``sid``."""
+
+    sha256: _HexDigest
+    """Digest of the package file; apt checked it against the archive's signed index."""
+
+
+class StreamRecord(_Record):
+    """One data stream, before compression."""
+
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){1,3}$", max_length=40)]
+    """Benchmark version, e.g. ``0.1.82``."""
+
+    date: datetime.date
+    """Day that the benchmark's status has: the day it was built."""
+
+    size: Annotated[int, Field(gt=0, le=MAX_BYTES)]
+    sha256: _HexDigest
+
+    def is_newer_than(self, version: str, date: str) -> bool:
+        """True for a higher version, or a later build of the same version."""
+        return (numbers(self.version), self.date.isoformat()) > (numbers(version), date)
+
+
+class Manifest(_Record):
+    """What a folder of content holds."""
+
+    schema_version: Literal[1]
+    project: Literal["ComplianceAsCode"]
+    licence: Literal["BSD-3-Clause"]
+    package: SourcePackage
+    retrieved: datetime.date
+    """Day on which it was taken from the archive."""
+
+    streams: Annotated[dict[Product, StreamRecord], Field(min_length=1)]
+
+
+def shipped_folder() -> Path:
+    """The content that is part of hardpan."""
+    return resource_path("hardpan.scanners.content", "shipped")
+
+
+def updated_folder() -> Path:
+    """The content that ``hardpan content update`` wrote: a choice of the user, no cache."""
+    return data_home() / "content"
+
+
+def file_name(product: str) -> str:
+    """Name of a product's data stream, as upstream calls it."""
+    return f"ssg-{product}-ds.xml"
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a folder; None where the folder has none.
+
+    Raises:
+        InputError: it cannot be read, or is not a manifest.
+    """
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as f:
+            data = f.read(_MAX_MANIFEST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if len(data) > _MAX_MANIFEST_BYTES:
+        raise InputError(f"{path}: longer than {_MAX_MANIFEST_BYTES >> 10} KiB")
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as e:
+        first = e.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{path}: not a manifest of SCAP content: {where}: {first['msg']}") from e
+
+
+def read_stream(folder: Path, product: str, record: StreamRecord) -> bytes:
+    """A data stream, decompressed; it has the size and the digest that the manifest states.
+
+    Raises:
+        InputError: the file cannot be read.
+        TrustError: it is damaged or another one.
+    """
+    return _stream(folder / f"{file_name(product)}.xz", record.size, Sha256(record.sha256))
+
+
+def write(
+    folder: Path, manifest: Manifest, streams: Mapping[Product, bytes], notice: bytes
+) -> None:
+    """Replace ``folder`` as a whole by this content.
+
+    Raises:
+        InputError: something else than content is there.
+    """
+    folder = folder.absolute()
+    _refuse_other_files(folder)
+    with atomic_path(folder) as temp:
+        temp.mkdir()
+        for product, data in streams.items():
+            (temp / f"{file_name(product)}.xz").write_bytes(compress(data))
+        (temp / NOTICE).write_bytes(notice)
+        (temp / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
+
+
+def compress(data: bytes) -> bytes:
+    """XZ without names and times: the same data gives the same bytes."""
+    return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, preset=_PRESET)
+
+
+# A build looks at the content before it starts and reads it again; unit tests do so 200 times.
+@lru_cache(maxsize=len(PRODUCTS))
+def _stream(path: Path, size: int, sha256: Sha256) -> bytes:
+    compressed = read(path)
+    data = _decompress(compressed, size, path)
+    found = sha256_bytes(data)
+    if found != sha256:
+        raise TrustError(f"{path}: expected sha256 {sha256} after decompression, got {found}")
+    return data
+
+
+def _decompress(compressed: bytes, size: int, path: Path) -> bytes:
+    """No more than ``size`` bytes are ever made, whatever the file would unpack to."""
+    xz = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY_BYTES)
+    try:
+        data = xz.decompress(compressed, max_length=size + 1)
+    except lzma.LZMAError as e:
+        raise TrustError(f"{path}: damaged: expected XZ data, got: {e}") from e
+    if len(data) != size or not xz.eof or xz.unused_data:
+        raise TrustError(f"{path}: damaged: expected {size} bytes after decompression")
+    return data
+
+
+def _refuse_other_files(folder: Path) -> None:
+    ours = {MANIFEST, NOTICE, *(f"{file_name(p)}.xz" for p in PRODUCTS)}
+    if folder.is_dir():
+        other = sorted(p.name for p in folder.iterdir() if p.name not in ours)
+    else:
+        other = [folder.name] if folder.exists() else []
+    if other:
+        raise InputError(
+            f"{folder}: expected a folder of SCAP content or none, found {other[0]}",
+            hint="choose another folder; everything in it would be replaced",
+        )

@@ -1,0 +1,165 @@
+"""Takes the archive's newest content and reports which rules changed by it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan import clock
+from hardpan.errors import HardpanError, InputError
+from hardpan.events import Emit, Progress, stage
+from hardpan.files import sha256_bytes
+from hardpan.scanners.content import apt, benchmark, datastream, store
+from hardpan.scanners.content.changes import ContentChanges, compare
+from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.store import PRODUCTS, Manifest, SourcePackage, StreamRecord
+from hardpan.scanners.content.xml import load
+from hardpan.scanners.model import ContentOrigin
+
+PROFILE = "stig"
+"""The profile whose selection and values are compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductUpdate:
+    """The archive's data stream of one product, beside the one that scans take now."""
+
+    product: store.Product
+    baseline: Source | None
+    """None where the folder that is written holds none yet."""
+
+    current: StreamRecord
+    is_newer: bool
+    changes: ContentChanges | None
+    """None without a baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """How an update went."""
+
+    version: str
+    """Of the archive's package."""
+
+    suite: str
+    products: tuple[ProductUpdate, ...]
+    """Empty where the package's content is here already: nothing was downloaded."""
+
+    manifest: Manifest | None
+    stored: Path | None
+    """None where nothing was stored."""
+
+
+def update(emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool = False) -> Update:
+    """Download the archive's newest content and store it when it is newer.
+
+    It is stored in ``into``, by default in the user's folder; with ``dry_run`` not at all.
+
+    Raises:
+        ToolError: the archive does not answer, or this machine has no apt.
+        InputError: what came is no SCAP content, or ``into`` holds something else.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with stage(emit, "content") as note:
+        note(f"reading the index of Debian's archive for {apt.PACKAGE}")
+        found = apt.newest(cache)
+        if found.version in set(_known(into)):
+            return Update(
+                version=found.version, suite=found.suite, products=(), manifest=None, stored=None
+            )
+
+        def progress(percent: float) -> None:
+            what = f"% of {apt.PACKAGE} {found.version} ({found.suite})"
+            emit(Progress(stage="content", done=int(percent), total=100, text=what))
+
+        package = apt.download(found, cache, progress)
+        manifest = manifest_of(package)
+        note("comparing rules")
+        products = tuple(_compared(manifest, package, into))
+        stored = None
+        if not dry_run and any(p.is_newer for p in products):
+            stored = into or store.updated_folder()
+            note(f"compressing into {stored}")
+            store.write(stored, manifest, package.streams, package.notice)
+    return Update(
+        version=package.version,
+        suite=package.suite,
+        products=products,
+        manifest=manifest,
+        stored=stored,
+    )
+
+
+def manifest_of(package: apt.Download) -> Manifest:
+    """The manifest of a package's content.
+
+    Raises:
+        InputError: a data stream is not one, or has no version or date.
+    """
+    records = {}
+    for product, data in package.streams.items():
+        name = store.file_name(product)
+        version, day = benchmark.version_and_date(load(data, name), name)
+        if not version or not day:
+            raise InputError(f"{name}: expected a benchmark with version and date, found none")
+        records[product] = StreamRecord.model_validate(
+            {"version": version, "date": day, "size": len(data), "sha256": sha256_bytes(data)}
+        )
+    return Manifest(
+        schema_version=1,
+        project="ComplianceAsCode",
+        licence="BSD-3-Clause",
+        package=SourcePackage(
+            name=package.name,
+            source=package.source,
+            version=package.version,
+            suite=package.suite,
+            sha256=package.sha256,
+        ),
+        retrieved=clock.now().date(),
+        streams=records,
+    )
+
+
+def _known(into: Path | None) -> Iterator[str]:
+    """Versions of the packages whose content is here already, and whole."""
+    for folder in (store.shipped_folder(), store.updated_folder()) if into is None else (into,):
+        with suppress(HardpanError):  # damaged content is downloaded again
+            manifest = store.read_manifest(folder)
+            if manifest is not None:
+                for product, record in manifest.streams.items():
+                    store.read_stream(folder, product, record)
+                yield manifest.package.version
+
+
+def _compared(
+    manifest: Manifest, package: apt.Download, into: Path | None
+) -> Iterator[ProductUpdate]:
+    for product in PRODUCTS:
+        record, baseline = manifest.streams[product], _baseline(product, into)
+        if baseline is None:
+            yield ProductUpdate(
+                product=product, baseline=None, current=record, is_newer=True, changes=None
+            )
+            continue
+        name = store.file_name(product)
+        yield ProductUpdate(
+            product=product,
+            baseline=baseline,
+            current=record,
+            is_newer=record.is_newer_than(baseline.version, baseline.date),
+            changes=compare(
+                load(baseline.data, name), load(package.streams[product], name), PROFILE, name=name
+            ),
+        )
+
+
+def _baseline(product: store.Product, into: Path | None) -> Source | None:
+    """What a scan would take today; the shipped content where that is damaged."""
+    if into is not None:
+        with suppress(HardpanError):
+            return datastream.stored(ContentOrigin.UPDATED, into, product)
+        return None
+    with suppress(HardpanError):
+        return datastream.find(product)
+    return datastream.find(product, ContentOrigin.SHIPPED)

@@ -1,0 +1,205 @@
+"""Folders of content: the shipped one is whole, and a damaged one is refused."""
+
+import json
+import lzma
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import HardpanError, InputError, TrustError
+from hardpan.files import sha256_bytes
+from hardpan.scanners.content import benchmark, store
+from hardpan.scanners.content.xml import load
+from tests.unit.content import shelf
+
+STIG = benchmark.full_profile_id("stig")
+
+
+@pytest.mark.parametrize("product", store.PRODUCTS)
+def test_shipped_manifest_describes_the_shipped_files(product: store.Product) -> None:
+    folder = store.shipped_folder()
+    manifest = store.read_manifest(folder)
+    assert manifest is not None
+    record = manifest.streams[product]
+
+    data = store.read_stream(folder, product, record)
+
+    name = store.file_name(product)
+    root = load(data, name)
+    assert (len(data), sha256_bytes(data)) == (record.size, record.sha256)
+    assert benchmark.version_and_date(root, name) == (record.version, record.date.isoformat())
+    assert manifest.package.version.split("-")[0] == record.version
+    assert len(benchmark.read(root, STIG, name).rules) > 400
+
+
+def test_shipped_folder_holds_the_licence_and_nothing_unknown() -> None:
+    folder = store.shipped_folder()
+
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("copyright", "manifest.json", "ssg-rhel10-ds.xml.xz", "ssg-rhel9-ds.xml.xz")
+    ]
+    notice = (folder / store.NOTICE).read_text("utf-8")
+    assert "Red Hat, Inc." in notice
+    assert "License: BSD-3-clause" in notice
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 4 << 20
+
+
+def test_written_content_reads_back_and_compresses_to_the_same_bytes(tmp_path: Path) -> None:
+    one, two = shelf.put(tmp_path / "one", "0.1.90"), shelf.put(tmp_path / "two", "0.1.90")
+    manifest = store.read_manifest(one)
+    assert manifest is not None
+
+    data = store.read_stream(one, "rhel9", manifest.streams["rhel9"])
+
+    assert data == shelf.stream("0.1.90")
+    for path in one.iterdir():
+        assert path.read_bytes() == (two / path.name).read_bytes()
+
+
+def test_a_folder_without_manifest_is_no_error(tmp_path: Path) -> None:
+    assert store.read_manifest(tmp_path / "none") is None
+
+
+def _set(**changes: object) -> bytes:
+    manifest = store.read_manifest(store.shipped_folder())
+    assert manifest is not None
+    return json.dumps(manifest.model_dump(mode="json") | changes).encode()
+
+
+def _stream(**changes: object) -> bytes:
+    record = {"version": "0.1.82", "date": "2026-09-07", "size": 3, "sha256": "0" * 64}
+    return _set(streams={"rhel9": record | changes})
+
+
+BAD_MANIFESTS = [
+    (b"", "the file: Invalid JSON"),
+    (b"[]", "the file: "),
+    (b"{}", "schema_version: Field required"),
+    (_set(schema_version=2), "schema_version: Input should be 1"),
+    (_set(licence="GPL"), "licence: Input should be 'BSD-3-Clause'"),
+    (_set(more=1), "more: Extra inputs are not permitted"),
+    (_set(streams={}), "streams: "),
+    (_set(streams={"rhel7": {}}), "streams.rhel7"),
+    (_stream(sha256="0"), "streams.rhel9.sha256: "),
+    (_stream(size=0), "streams.rhel9.size: "),
+    (_stream(size=1 << 40), "streams.rhel9.size: "),
+    (_stream(version="0.1.x"), "streams.rhel9.version: "),
+    (_stream(date="soon"), "streams.rhel9.date: "),
+]
+
+
+@pytest.mark.parametrize(("data", "problem"), BAD_MANIFESTS)
+def test_bad_manifest_is_refused_with_the_place_of_the_problem(
+    tmp_path: Path, data: bytes, problem: str
+) -> None:
+    path = tmp_path / store.MANIFEST
+    path.write_bytes(data)
+
+    with pytest.raises(InputError) as caught:
+        store.read_manifest(tmp_path)
+
+    assert f"{path}: not a manifest of SCAP content: {problem}" in str(caught.value)
+
+
+def test_long_manifest_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / store.MANIFEST).write_bytes(b" " * (65 << 10))
+
+    with pytest.raises(InputError, match="longer than 64 KiB"):
+        store.read_manifest(tmp_path)
+
+
+def _xz(data: bytes) -> bytes:
+    return lzma.compress(data)
+
+
+def _bomb() -> bytes:
+    return _xz(b"\0" * (32 << 20))
+
+
+def _wide() -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 << 20}]
+    return lzma.compress(shelf.stream("0.1.90"), filters=filters)
+
+
+def _flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+RIGHT = shelf.stream("0.1.90")
+DAMAGED = [
+    ("empty", b"", TrustError, "damaged: expected "),
+    ("no XZ", b"<xml/>" * 9, TrustError, "damaged: expected XZ data"),
+    ("cut short", _xz(RIGHT)[:-20], TrustError, "damaged: expected "),
+    ("a flipped bit", _flipped(_xz(RIGHT)), TrustError, "damaged: expected XZ data"),
+    ("more behind it", _xz(RIGHT) + b"more", TrustError, "damaged: expected "),
+    ("a longer one", _xz(RIGHT + b" "), TrustError, "damaged: expected "),
+    ("a shorter one", _xz(RIGHT[:-1]), TrustError, "damaged: expected "),
+    ("another one", _xz(RIGHT[:-1] + b" "), TrustError, "expected sha256 "),
+    ("a bomb", _bomb(), TrustError, "damaged: expected "),
+    ("a huge dictionary", _wide(), TrustError, "damaged: expected XZ data, got: Memory usage"),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "problem"), [row[1:] for row in DAMAGED], ids=[row[0] for row in DAMAGED]
+)
+def test_damaged_stream_is_refused(
+    tmp_path: Path, data: bytes, error: type[HardpanError], problem: str
+) -> None:
+    folder = shelf.put(tmp_path / "content", "0.1.90")
+    manifest = store.read_manifest(folder)
+    assert manifest is not None
+    path = folder / "ssg-rhel9-ds.xml.xz"
+    path.write_bytes(data)
+
+    with pytest.raises(error, match=problem) as caught:
+        store.read_stream(folder, "rhel9", manifest.streams["rhel9"])
+
+    assert str(path) in str(caught.value)
+
+
+def test_a_bomb_is_never_unpacked() -> None:
+    bomb = _bomb()
+    tracemalloc.start()
+    try:
+        with pytest.raises(TrustError, match="damaged: expected 1000 bytes"):
+            store._decompress(bomb, 1000, Path("bomb.xz"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 12 << 20, "8 MiB of it are the decoder's dictionary"
+
+
+def test_missing_stream_is_an_input_error(tmp_path: Path) -> None:
+    folder = shelf.put(tmp_path / "content", "0.1.90")
+    manifest = store.read_manifest(folder)
+    assert manifest is not None
+    (folder / "ssg-rhel9-ds.xml.xz").unlink()
+
+    with pytest.raises(InputError, match="cannot be read"):
+        store.read_stream(folder, "rhel9", manifest.streams["rhel9"])
+
+
+def test_another_folder_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine", "utf-8")
+
+    with pytest.raises(InputError, match=r"expected a folder of SCAP content or none, found mine"):
+        shelf.put(tmp_path, "0.1.90")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_content_replaces_older_content_as_a_whole(tmp_path: Path) -> None:
+    folder = shelf.put(tmp_path / "content", "0.1.90")
+
+    shelf.put(folder, "0.1.91")
+
+    manifest = store.read_manifest(folder)
+    assert manifest is not None
+    assert manifest.package.version == "0.1.91-1"
+    data = store.read_stream(folder, "rhel10", manifest.streams["rhel10"])
+    assert data == shelf.stream("0.1.91")
+    assert [p.name for p in tmp_path.iterdir()] == ["content"]

@@ -1,0 +1,261 @@
+"""``hardpan content`` as a person types it; what apt brings is given."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hardpan import cli
+from hardpan.errors import Exit, InputError, ToolError
+from hardpan.events import Event, Progress, silent
+from hardpan.scanners.content import apt, datastream, store, update
+from hardpan.scanners.model import ContentOrigin
+from tests.unit.content import shelf
+from tests.unit.content.tiny import RULE, TINY
+
+BEFORE = TINY
+AFTER = TINY.replace(f"{RULE}five".encode(), f"{RULE}six".encode()).replace(b"high", b"low")
+
+
+class Archive:
+    """What answers in the place of Debian's archive."""
+
+    def __init__(self) -> None:
+        self.package = shelf.download("0.1.83", "2026-10-01", AFTER)
+        self.downloads = 0
+        self.error: ToolError | None = None
+
+    def newest(self, _cache: Path) -> apt.Candidate:
+        version = self.package.version
+        return apt.Candidate(version=version, suite="sid", config=Path("apt.conf"))
+
+    def download(
+        self, _candidate: apt.Candidate, _cache: Path, on_percent: apt.OnPercent
+    ) -> apt.Download:
+        self.downloads += 1
+        on_percent(42.5)
+        if self.error is not None:
+            raise self.error
+        return self.package
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hardpan that ships 0.1.82."""
+    shelf.put(tmp_path / "shipped", "0.1.82", data=BEFORE)
+    monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
+    monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")
+    return tmp_path
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
+    made = Archive()
+    monkeypatch.setattr(apt, "newest", made.newest)
+    monkeypatch.setattr(apt, "download", made.download)
+    return made
+
+
+def test_newer_content_is_stored_and_scans_take_it(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:12] == [
+        "ssg-nondebian 0.1.83-1 from Debian's archive (sid)",
+        "rhel9: 0.1.82 of 2026-09-07 (shipped) -> 0.1.83 of 2026-10-01",
+        "  rules     5 -> 5; selected by stig: 4 -> 4",
+        "  added     1, selected by stig: 0",
+        "  removed   1, selected by stig: 0",
+        "  changed   2, selected by stig: 2",
+        "    one: severity",
+        "    three: dependencies",
+        "  reworded  0, selected by stig: 0 (title, description or references alone)",
+        "rhel10: 0.1.82 of 2026-09-07 (shipped) -> 0.1.83 of 2026-10-01",
+        "  rules     5 -> 5; selected by stig: 4 -> 4",
+        "  added     1, selected by stig: 0",
+    ]
+    assert lines[-1] == f"stored in {room / 'updated'}"
+    found = datastream.find("rhel10")
+    assert (found.origin_kind, found.version) == (ContentOrigin.UPDATED, "0.1.83")
+    assert found.data == shelf.stream("0.1.83", "2026-10-01", AFTER)
+    assert (room / "updated/copyright").read_bytes() == archive.package.notice
+    assert archive.downloads == 1
+
+
+def test_content_that_is_here_already_is_not_downloaded(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["content", "update", "-q"])
+    capsys.readouterr()
+
+    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+
+    said = "ssg-nondebian 0.1.83-1 (sid) is the archive's newest and is here already\n"
+    assert capsys.readouterr().out == said
+    assert archive.downloads == 1
+
+
+def test_damaged_content_is_downloaded_again(room: Path, archive: Archive) -> None:
+    cli.run(["content", "update", "-q"])
+    (room / "updated/ssg-rhel9-ds.xml.xz").write_bytes(b"")
+    assert cli.run(["content", "list"]) == Exit.TRUST
+
+    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+
+    assert datastream.find("rhel9").version == "0.1.83"
+    assert archive.downloads == 2
+
+
+def test_a_dry_run_shows_the_changes_and_stores_nothing(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["content", "update", "--dry-run", "-q"]) == Exit.DONE
+
+    out = capsys.readouterr().out
+    assert "    one: severity\n" in out
+    assert out.endswith("dry run: nothing is stored\n")
+    assert not (room / "updated").exists()
+
+
+def test_older_content_is_said_to_be_older_and_not_stored(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive.package = shelf.download("0.1.9", "2026-12-01")
+
+    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+
+    out = capsys.readouterr().out
+    older = "rhel9: 0.1.82 of 2026-09-07 (shipped) -> 0.1.9 of 2026-12-01, which is NOT NEWER\n"
+    assert older in out
+    assert out.endswith("nothing is stored: the archive's content is not newer\n")
+    assert not (room / "updated").exists()
+
+
+def test_another_folder_is_compared_with_what_it_holds(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    into = room / "into"
+    cli.run(["content", "update", "-q", "--into", str(into)])
+    assert "rhel9: 0.1.83 of 2026-10-01, nothing to compare with" in capsys.readouterr().out
+    archive.package = shelf.download("0.1.84", "2026-11-01", AFTER)
+
+    cli.run(["content", "update", "-q", "--into", str(into)])
+
+    assert "rhel9: 0.1.83 of 2026-10-01 (updated) -> 0.1.84" in capsys.readouterr().out
+    manifest = store.read_manifest(into)
+    assert manifest is not None
+    assert manifest.package.version == "0.1.84-1"
+    assert not (room / "updated").exists()
+
+
+def test_programs_get_every_rule(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["content", "update", "-q", "--json"]) == Exit.DONE
+
+    told = json.loads(capsys.readouterr().out)
+    assert told["stored"] == str(room / "updated")
+    assert (told["version"], told["suite"], told["dry_run"]) == ("0.1.83-1", "sid", False)
+    nine, ten = told["products"]
+    assert (nine["product"], ten["product"]) == ("rhel9", "rhel10")
+    assert nine["is_newer"] is True
+    assert nine["baseline"]["origin"] == "shipped"
+    assert nine["current"]["date"] == "2026-10-01"
+    assert len(nine["current"]["sha256"]) == 64
+    assert nine["rules"] == {"baseline": 5, "current": 5}
+    assert [r["rule"] for r in nine["added"]] == [RULE + "six"]
+    assert [r["rule"] for r in nine["removed"]] == [RULE + "five"]
+    assert [(r["rule"], r["aspects"], r["in_profile"]) for r in nine["changed"]] == [
+        (RULE + "one", ["severity"], True),
+        (RULE + "three", ["dependencies"], True),
+    ]
+
+
+def test_an_archive_that_does_not_answer_is_exit_4_and_changes_nothing(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf.put(room / "updated", "0.1.82", "2026-09-08")
+    before = {p.name: p.read_bytes() for p in (room / "updated").iterdir()}
+    archive.error = ToolError(["apt-get"], "cannot download", tail="E: Failed to fetch", hint="x")
+
+    assert cli.run(["content", "update", "-q"]) == Exit.TOOL
+
+    said = capsys.readouterr()
+    assert "error: apt-get cannot download" in said.err
+    assert "  | E: Failed to fetch" in said.err
+    assert said.out == ""
+    assert {p.name: p.read_bytes() for p in (room / "updated").iterdir()} == before
+    assert sorted(p.name for p in room.iterdir()) == ["shipped", "updated"]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"<html/>", "expected a source data stream"),
+        (TINY, "expected a benchmark with version and date"),
+    ],
+)
+def test_a_package_with_odd_content_is_refused_and_stores_nothing(
+    room: Path, archive: Archive, data: bytes, problem: str
+) -> None:
+    archive.package = replace(archive.package, streams={"rhel9": data, "rhel10": data})
+
+    with pytest.raises(InputError, match=problem):
+        update.update(silent, cache=room / "cache")
+
+    assert not (room / "updated").exists()
+
+
+def test_progress_is_the_percentage_that_apt_reports(room: Path, archive: Archive) -> None:
+    heard: list[Event] = []
+
+    update.update(heard.append, cache=room / "cache", dry_run=True)
+
+    (one,) = [e for e in heard if isinstance(e, Progress)]
+    assert (one.stage, one.done, one.total) == ("content", 42, 100)
+    assert "ssg-nondebian 0.1.83-1 (sid)" in one.text
+
+
+def test_list_marks_what_scans_take(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["content", "update", "-q"])
+    (room / "installed").mkdir()
+    (room / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.stream("0.1.99"))
+    capsys.readouterr()
+
+    assert cli.run(["content", "list"]) == Exit.DONE
+
+    rows = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        ["rhel9", "shipped", "0.1.82", "2026-09-07"],
+        ["*", "rhel9", "updated", "0.1.83"],
+        ["rhel9", "installed", "0.1.99", "2026-09-07"],
+        ["rhel10", "shipped", "0.1.82", "2026-09-07"],
+        ["*", "rhel10", "updated", "0.1.83"],
+    ]
+
+
+def test_list_for_programs_has_digests_and_damage(
+    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["content", "update", "-q"])
+    (room / "updated/ssg-rhel9-ds.xml.xz").unlink()
+    capsys.readouterr()
+
+    assert cli.run(["content", "list", "--json"]) == Exit.INPUT
+
+    rows = json.loads(capsys.readouterr().out)["content"]
+    assert [(r["product"], r["origin"], r["default"]) for r in rows] == [
+        ("rhel9", "shipped", False),
+        ("rhel9", "updated", True),
+        ("rhel10", "shipped", False),
+        ("rhel10", "updated", True),
+    ]
+    assert "cannot be read" in rows[1]["problem"]
+    assert len(rows[0]["sha256"]) == 64
+    assert rows[0]["origin_text"] == "shipped with hardpan, Debian ssg-nondebian 0.1.82-1"
