@@ -50,6 +50,9 @@ class Content:
     version: str
     """Benchmark version, e.g. ``0.1.82``."""
 
+    date: str
+    """Day of the benchmark, ``YYYY-MM-DD``; empty when it names none."""
+
     source_sha256: Sha256
     """Digest of the data stream as upstream made it."""
 
@@ -57,7 +60,9 @@ class Content:
     """Digest of what was really scanned with; equals the source's when nothing was derived."""
 
     origin: str
-    """Where it came from, in words: ``Debian ssg-nondebian 0.1.82-1``, ``--content FILE``."""
+    """Where it came from, in words: ``shipped with hardpan, Debian ssg-nondebian 0.1.82-1``."""
+
+    origin_kind: ContentOrigin
 
     derivation: str
     """What was changed, in words; empty when nothing was."""

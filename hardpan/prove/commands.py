@@ -20,7 +20,7 @@ from hardpan.prove.before import check_digest_form
 from hardpan.prove.examine import Plan, examine
 from hardpan.prove.keyring import References
 from hardpan.scanners.commands.content_option import content_option
-from hardpan.scanners.commands.scan import is_open
+from hardpan.scanners.commands.scan import content_facts, is_open
 from hardpan.scanners.commands.signers import KEY, unlock, unlock_options
 from hardpan.scanners.commands.terms import TIMESTAMP_HELP
 from hardpan.scanners.commands.verify import said
@@ -203,6 +203,7 @@ def _summary(proof: job.Proof) -> dict[str, object]:
         "before": hardened.before,
         "after": dict(findings.counts),
         "score": findings.score,
+        "content": content_facts(findings),
         "open": dict(findings.open_by_severity()),
         "paired": None if findings.paired is None else findings.paired.counts(),
         "mended": job.outcomes(hardened),

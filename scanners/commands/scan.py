@@ -136,6 +136,18 @@ def is_open(findings: Findings, fail_on: str) -> bool:
     return any(n for severity, n in findings.open_by_severity().items() if severity in counted)
 
 
+def content_facts(findings: Findings) -> dict[str, str]:
+    """Which SCAP content was scanned with, for programs."""
+    content = findings.content
+    return {
+        "name": content.name,
+        "version": content.version,
+        "date": content.date,
+        "origin": content.origin_kind,
+        "sha256": content.source_sha256,
+    }
+
+
 def ask_password() -> str:
     """What a person types, unseen, when the target's sudo wants a password."""
     return str(click.prompt("sudo password", hide_input=True, err=True))
@@ -147,6 +159,7 @@ def _tell(findings: Findings, said: tuple[str, ...], output: Path, as_json: bool
             "evidence": str(output),
             "counts": dict(findings.counts),
             "open": findings.open_by_severity(),
+            "content": content_facts(findings),
             "paired": None if findings.paired is None else findings.paired.counts(),
         }
         click.echo(canonical_json(answer))

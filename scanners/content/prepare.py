@@ -60,9 +60,11 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
         content=Content(
             name=name,
             version=bench.version,
+            date=bench.date,
             source_sha256=source.sha256,
             derived_sha256=sha256_bytes(derived),
             origin=source.origin,
+            origin_kind=source.origin_kind,
             derivation=_told(added, merged, shortened, made),
         ),
         benchmark=bench,

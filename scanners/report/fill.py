@@ -46,9 +46,11 @@ def findings(scan: Scan) -> Findings:
         content=ContentPart(
             name=clean(content.name),
             version=clean(content.version),
+            date=content.date,
             source_sha256=content.source_sha256,
             derived_sha256=content.derived_sha256,
             origin=clean(content.origin),
+            origin_kind=content.origin_kind.value,
             derivation=clean(content.derivation),
             benchmark_id=clean(made.benchmark_id),
             profile_id=clean(made.profile_id),

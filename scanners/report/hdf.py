@@ -78,7 +78,7 @@ def _profile(
         "title": short(content.profile_id) if stig is None else stig.title,
         "version": content.version if stig is None else stig.revision,
         "maintainer": "hardpan",
-        "summary": f"{content.name} {content.version}, profile {content.profile_id}",
+        "summary": f"{content.said()}, profile {content.profile_id}",
         "sha256": content.source_sha256,
         "status": "loaded",
         "depends": [],

@@ -128,11 +128,14 @@ def content_resource(found: Findings, ids: Ids) -> Json:
         "uuid": ids.of_scan("content"),
         "title": f"Content {inline(content.name)}",
         "description": (
-            f"SCAP content {inline(content.name)} {inline(content.version)}, profile "
+            f"SCAP content {inline(content.said())}, profile "
             f"{inline(content.profile_id)}. No OSCAL assessment plan was written."
         ),
         "props": props(
             ("benchmark", content.benchmark_id),
+            ("version", content.version),
+            ("date", content.date),
+            ("origin", content.origin_kind),
             ("profile", content.profile_id),
             ("source-sha256", content.source_sha256),
             ("derived-sha256", content.derived_sha256),

@@ -75,7 +75,7 @@ def _facts(report: Report) -> tuple[Line, ...]:
             ("kernel", host.kernel),
             ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
-            ("content", f"{content.name} {content.version}, {content.origin}"),
+            ("content", f"{content.said()}, sha256 {content.source_sha256}"),
             ("profile", content.profile_id),
             ("begun", found.started),
             ("ended", found.finished),

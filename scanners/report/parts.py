@@ -53,11 +53,22 @@ class ContentPart(Document):
     """Digest of the data stream as upstream made it."""
     derived_sha256: HexDigest
     """Digest of what was really scanned with."""
+    date: Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
+    """Day of the benchmark; empty when it names none, and by an older hardpan."""
     origin: str
+    """Where it came from, in words."""
+    origin_kind: Literal["shipped", "updated", "installed", "file", ""] = ""
+    """Whether hardpan shipped it, an update stored it, the scanning machine had it installed, or
+    a person named a file; empty by an older hardpan."""
     derivation: str
     benchmark_id: str
     profile_id: str
     engine: str
+
+    def said(self) -> str:
+        """The data stream, its version and day, and where it came from, on one line."""
+        of = f" of {self.date}" if self.date else ""
+        return f"{self.name} {self.version}{of}, {self.origin}"
 
 
 class ImagePart(Document):

@@ -15,7 +15,7 @@ from hardpan.scanners.content.datastream import find
 from hardpan.scanners.content.prepare import Part, Prepared
 from hardpan.scanners.content.split import HEAVY_S
 from hardpan.scanners.content.xml import DS, XCCDF, Element, load, parser, remove, save
-from hardpan.scanners.model import Content
+from hardpan.scanners.model import Content, ContentOrigin
 
 _PLATFORM_LANGUAGE = "{http://cpe.mitre.org/language/2.0}platform-specification"
 _LIMIT_S = 3600
@@ -76,6 +76,8 @@ def prepare(file: Path, to: Path) -> int:
         source_sha256=sha256,
         derived_sha256=sha256,
         origin="the ARF",
+        origin_kind=ContentOrigin.FILE,
+        date=bench.date,
         derivation="",
     )
     part = Part(data=b"", sha256=sha256, rule_ids=tuple(found.rules))

@@ -4,7 +4,7 @@ from hardpan.files import Sha256
 from hardpan.scanners.arf import Arf, Judged
 from hardpan.scanners.content.benchmark import Benchmark, Rule
 from hardpan.scanners.content.prepare import Part, Prepared
-from hardpan.scanners.model import Content, Verdict
+from hardpan.scanners.model import Content, ContentOrigin, Verdict
 
 NONE = Sha256("0" * 64)
 
@@ -60,6 +60,8 @@ def prepared(rules: tuple[Rule, ...], *parts: tuple[str, ...]) -> Prepared:
         source_sha256=NONE,
         derived_sha256=NONE,
         origin="",
+        origin_kind=ContentOrigin.FILE,
+        date="",
         derivation="",
     )
     bench = Benchmark(

@@ -10,6 +10,7 @@ from hardpan.scanners.evidence.bindings import Chain
 from hardpan.scanners.fips.judge import judge
 from hardpan.scanners.model import (
     Content,
+    ContentOrigin,
     Evaluation,
     Host,
     ImageRef,
@@ -51,7 +52,9 @@ CONTENT = Content(
     version="0.1.82",
     source_sha256=SHA,
     derived_sha256=sha256_bytes(b"y"),
-    origin="Debian ssg-nondebian 0.1.82-1",
+    origin="shipped with hardpan, Debian ssg-nondebian 0.1.82-1",
+    origin_kind=ContentOrigin.SHIPPED,
+    date="2026-09-07",
     derivation="applies to hardpan-lab-release; slimmed to the profile",
 )
 SMOKE = Smoke(
