@@ -13,8 +13,8 @@ from hardpan.builder.tools import TOOLS
 from hardpan.doctor import Row, Tool
 from hardpan.errors import ToolError
 from hardpan.process import Completed
-from tests.unit.tree import PRODUCT, REPO, files, texts
 from hardpan.scanners.content import store
+from tests.unit.tree import PRODUCT, REPO, files, texts
 
 
 def told(
