@@ -245,6 +245,9 @@ def test_lab_build_says_that_it_needs_a_checkout(whole: Installed, dry: tuple[st
 
 
 def test_installed_layers_have_the_digest_of_the_checkout(whole: Installed) -> None:
+    # As pip does where a person installs: bytecode is next to every file that goes to the guest.
+    compiled = "import compileall, hardpan; compileall.compile_dir(hardpan.__path__[0], quiet=1)"
+    whole.python(compiled)
     code = "from hardpan.builder.layers import registry; print(registry.digest())"
 
     assert whole.python(code).strip() == registry.digest()
