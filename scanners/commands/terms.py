@@ -46,7 +46,8 @@ def following(previous: Path | None, host_key: str) -> Chain:
         with Archive(previous) as archive:
             payload = archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
     except TrustError as e:
-        raise InputError(f"{previous}: cannot be followed: {e}") from e
+        reason = str(e).removeprefix(f"{previous}: ")
+        raise InputError(f"{previous}: cannot be followed: {reason}") from e
     if last.target.host.host_key_sha256 != host_key:
         raise InputError(f"{previous}: is about another host ({last.target.host.hostname})")
     place = last.chain.sequence if last.chain else 1

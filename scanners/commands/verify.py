@@ -8,14 +8,22 @@ from hardpan import clock
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json, sha256_file, write_atomic
 from hardpan.scanners.evidence import svr
-from hardpan.scanners.evidence.checks import Outcome, RefusedError, as_data
+from hardpan.scanners.evidence.checks import CHECKS, Outcome, RefusedError, Status, as_data
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.evidence.verify import Verified
 from hardpan.scanners.evidence.verify import verify as check
 from hardpan.signing import load_signer, sign
 from hardpan.terminal import plain
 
-_MARKS = {"ok": "ok", "fail": "FAIL", "over": "OVER", "skipped": "-", "not run": "-"}
+_MARKS = {
+    Status.PASSED: "ok",
+    Status.FAILED: "FAIL",
+    Status.EXCEEDED: "OVER",
+    Status.SKIPPED: "-",
+    Status.NOT_RUN: "-",
+}
+
+_DESCRIPTIONS = dict(CHECKS)
 
 
 @click.command()
@@ -89,14 +97,14 @@ def _print(
 
 def said(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     """One line per check: mark, id, what it says or what was found."""
-    return tuple(
-        f"{_MARKS[o['outcome']]:<5} {o['id']:<12} {plain(_why(o))}" for o in as_data(outcomes)
-    )
+    return tuple(f"{_MARKS[o.outcome]:<5} {o.id:<12} {plain(_why(o))}" for o in outcomes)
 
 
-def _why(o: dict[str, str]) -> str:
-    if o["outcome"] in ("fail", "over"):
-        return o["why"]
-    if o["outcome"] == "ok":
-        return f"{o['check']}{': ' + o['why'] if o['why'] else ''}"
-    return f"{o['outcome']}: {o['why']}"
+def _why(o: Outcome) -> str:
+    match o.outcome:
+        case Status.FAILED | Status.EXCEEDED:
+            return o.why
+        case Status.PASSED:
+            return f"{_DESCRIPTIONS[o.id]}{': ' + o.why if o.why else ''}"
+        case _:
+            return f"{o.outcome}: {o.why}"

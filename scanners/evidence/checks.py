@@ -1,9 +1,14 @@
-"""The verifier's checks by name, and the record of how each of them ended."""
+"""The verifier's checks by name, what a check can end with, and the record of each of them.
+
+An outcome is a type. Its text is for people and decides nothing: parts of it come from
+the evidence.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
 
 from hardpan.errors import TrustError
 
@@ -35,15 +40,57 @@ CHECKS = (
 """Check id -> what it says, in the order they run."""
 
 
+class Status(StrEnum):
+    """How a check ended, as it is printed."""
+
+    PASSED = "ok"
+    FAILED = "fail"
+    EXCEEDED = "over"
+    """A limit of the policy is exceeded."""
+
+    SKIPPED = "skipped"
+    """The policy does not ask for it."""
+
+    NOT_RUN = "not run"
+    """An earlier check failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the check is about holds."""
+
+    text: str = ""
+    """What was seen; empty where the check's description says it all."""
+
+    status: ClassVar[Status] = Status.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The policy does not ask for it."""
+
+    text: str
+    status: ClassVar[Status] = Status.SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit of the policy is exceeded: an answer, not broken trust."""
+
+    text: str
+    status: ClassVar[Status] = Status.EXCEEDED
+
+
+CheckOutcome = Passed | Skipped | Exceeded
+"""What a check returns. A check that fails raises ``TrustError``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One check."""
+    """The record of one check."""
 
     id: str
-    outcome: str
-    """``ok``, ``fail``, ``over`` (a limit of the policy is exceeded), ``skipped`` (the policy
-    does not ask for it) or ``not run`` (an earlier check failed)."""
-
+    outcome: Status
     why: str
 
 
@@ -56,52 +103,64 @@ class RefusedError(TrustError):
 
 
 class Run:
-    """Records the checks as they run."""
+    """Records the checks of one piece of evidence, which ``label`` names in messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._done: dict[str, Outcome] = {}
         self._failed: list[str] = []
 
     @contextmanager
-    def check(self, name: str, *, keep_going: bool = False) -> Iterator[Callable[..., None]]:
-        """Record how the block ends; unless ``keep_going``, a failure ends the run."""
-        said = Outcome(id=name, outcome="ok", why="")
+    def check(
+        self, name: str, *, keep_going: bool = False
+    ) -> Iterator[Callable[[CheckOutcome], None]]:
+        """Record how the block ends: passed, unless it gives another outcome or raises.
 
-        def why(text: str, outcome: str = "ok") -> None:
-            nonlocal said
-            skipped = text.startswith("skipped: ")
-            said = replace(
-                said,
-                outcome="skipped" if skipped else outcome,
-                why=text.removeprefix("skipped: "),
-            )
+        Raises:
+            RefusedError: the block raised ``TrustError``, and not ``keep_going``.
+        """
+        outcome: CheckOutcome = Passed()
+
+        def record(given: CheckOutcome) -> None:
+            nonlocal outcome
+            outcome = given
 
         try:
-            yield why
+            yield record
         except TrustError as e:
-            said = replace(said, outcome="fail", why=str(e))
-            self._failed.append(f"{name}: {e}")
+            self._done[name] = Outcome(id=name, outcome=Status.FAILED, why=str(e))
+            # Errors of the archive name it themselves.
+            self._failed.append(f"{name}: {str(e).removeprefix(f'{self._label}: ')}")
             if not keep_going:
-                self._done[name] = said
-                raise RefusedError(self._failed[0], self._all()) from e
-        self._done[name] = said
+                raise RefusedError(self._refusal(), self._all()) from e
+        else:
+            self._done[name] = Outcome(id=name, outcome=outcome.status, why=outcome.text)
 
-    def ended(self, path: Path) -> tuple[Outcome, ...]:
+    def ended(self) -> tuple[Outcome, ...]:
         """Every outcome.
 
         Raises:
             RefusedError: a check failed.
         """
         if self._failed:
-            raise RefusedError(f"{path}: {'; '.join(self._failed)}", self._all())
+            raise RefusedError(self._refusal(), self._all())
         return self._all()
 
+    def _refusal(self) -> str:
+        return f"{self._label}: {'; '.join(self._failed)}"
+
     def _all(self) -> tuple[Outcome, ...]:
-        missing = Outcome(id="", outcome="not run", why="an earlier check failed")
-        return tuple(self._done.get(i, replace(missing, id=i)) for i, _ in CHECKS)
+        return tuple(
+            self._done.get(i)
+            or Outcome(id=i, outcome=Status.NOT_RUN, why="an earlier check failed")
+            for i, _ in CHECKS
+        )
 
 
 def as_data(outcomes: tuple[Outcome, ...]) -> list[dict[str, str]]:
     """The outcomes as JSON data."""
     said = dict(CHECKS)
-    return [{"id": o.id, "outcome": o.outcome, "check": said[o.id], "why": o.why} for o in outcomes]
+    return [
+        {"id": o.id, "outcome": o.outcome.value, "check": said[o.id], "why": o.why}
+        for o in outcomes
+    ]

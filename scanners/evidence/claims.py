@@ -1,7 +1,6 @@
 """What a verified statement claims, held against its files and the policy.
 
-Each judge returns what it found in words, ``skipped: …`` where the policy does
-not ask, and raises ``TrustError`` where the claim does not hold.
+A check returns its outcome, and raises ``TrustError`` where the claim does not hold.
 """
 
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from hardpan.errors import TrustError
 from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bindings import waivers
 from hardpan.scanners.evidence.bundle import PROVENANCE
+from hardpan.scanners.evidence.checks import CheckOutcome, Exceeded, Passed, Skipped
 from hardpan.scanners.evidence.moments import key_window, moment
 from hardpan.scanners.evidence.policy import Key, Policy
 from hardpan.scanners.evidence.statement import (
@@ -34,7 +34,7 @@ _MAX_DOCUMENT_BYTES = 64 << 20
 _MAX_PROVENANCE_BYTES = 12 << 20
 _Model = TypeVar("_Model", bound=BaseModel)
 
-Judge = Callable[[Predicate, Policy, Key, datetime], str]
+Judge = Callable[[Predicate, Policy, Key, datetime], CheckOutcome]
 
 
 def read_findings(archive: Archive, claim: Predicate) -> Findings:
@@ -110,7 +110,9 @@ def read_changes(archive: Archive, claim: Predicate, found: Findings) -> Changes
     return made
 
 
-def provenance(archive: Archive, claim: Predicate, trust: Trust, at: datetime | None) -> str:
+def provenance(
+    archive: Archive, claim: Predicate, trust: Trust, at: datetime | None
+) -> CheckOutcome:
     """What vouches for the image. The scan's timestamp ``at`` covers it: it is a subject.
 
     Raises:
@@ -122,7 +124,7 @@ def provenance(archive: Archive, claim: Predicate, trust: Trust, at: datetime | 
     if image is None:
         if rule.require_provenance or rule.sha256:
             raise TrustError("the policy wants a known image, the statement names none")
-        return "skipped: the host was not booted from a known image, and the policy allows it"
+        return Skipped("the host was not booted from a known image, and the policy allows it")
     if rule.sha256 and image.digest.sha256 not in rule.sha256:
         raise TrustError(f"image sha256:{image.digest.sha256} is not one that the policy names")
     bundle = archive.read(PROVENANCE, max_bytes=_MAX_PROVENANCE_BYTES)
@@ -131,15 +133,26 @@ def provenance(archive: Archive, claim: Predicate, trust: Trust, at: datetime | 
         raise TrustError("the attached provenance is not the one that the statement names")
     keys = {public: key for key, public in trust.role("build")}
     if not keys and not rule.require_provenance:
-        return "skipped: the policy names no key for builds and does not ask for provenance"
+        return Skipped("the policy names no key for builds and does not ask for provenance")
     payload, public = envelope.opened(*keys)
     key_window(claim.scan.finished, keys[public], at)
     if image.digest.sha256 not in read_provenance(payload).values():
         raise TrustError(f"the provenance is not about image sha256:{image.digest.sha256}")
-    return f"image {image.name}, key {keys[public].id!r}"
+    return Passed(f"image {image.name}, key {keys[public].id!r}")
 
 
-def over_limits(found: Findings, policy: Policy) -> tuple[str, ...]:
+def limits(found: Findings, policy: Policy) -> CheckOutcome:
+    """Whether counts and score are within the policy's limits."""
+    if over := _over_limits(found, policy):
+        return Exceeded("; ".join(over))
+    if not any(
+        (policy.max_counts, policy.max_open, policy.max_paired, policy.min_score is not None)
+    ):
+        return Skipped("the policy sets no limits")
+    return Passed()
+
+
+def _over_limits(found: Findings, policy: Policy) -> list[str]:
     """What exceeds the policy's limits, in words."""
     opened = found.open_by_severity()
     limits = [(str(v), found.counts[v], most) for v, most in policy.max_counts.items()]
@@ -148,7 +161,7 @@ def over_limits(found: Findings, policy: Policy) -> tuple[str, ...]:
     over += _paired_over(found, policy)
     if policy.min_score is not None and float(found.score) < policy.min_score:
         over.append(f"score: {found.score}, at least {policy.min_score:g}")
-    return tuple(over)
+    return over
 
 
 def _paired_over(found: Findings, policy: Policy) -> list[str]:
@@ -161,45 +174,35 @@ def _paired_over(found: Findings, policy: Policy) -> list[str]:
     return [f"paired {name}: {n}, at most {most}" for name, n, most in limits if n > most]
 
 
-def limits_said(policy: Policy, over: tuple[str, ...]) -> str:
-    """The outcome of the limits, in words."""
-    if over:
-        return "; ".join(over)
-    limits = (policy.max_counts, policy.max_open, policy.max_paired)
-    if not any(limits) and policy.min_score is None:
-        return "skipped: the policy sets no limits"
-    return ""
-
-
-def _time(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
+def _time(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> CheckOutcome:
     started, finished = moment(claim.scan.started), moment(claim.scan.finished)
     if finished < started:
         raise TrustError("the scan ends before it begins")
     if finished > now + timedelta(seconds=policy.clock_skew_s):
         raise TrustError(f"the scan ends in the future: {claim.scan.finished}")
-    return f"{claim.scan.started} to {claim.scan.finished}"
+    return Passed(f"{claim.scan.started} to {claim.scan.finished}")
 
 
-def _age(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> str:
+def _age(claim: Predicate, policy: Policy, _key: Key, now: datetime) -> CheckOutcome:
     if policy.max_age_hours is None:
-        return "skipped: the policy sets no greatest age"
+        return Skipped("the policy sets no greatest age")
     age = now - moment(claim.scan.finished)
     if age > timedelta(hours=policy.max_age_hours):
         raise TrustError(f"the scan is {age} old, the policy takes {policy.max_age_hours} hours")
-    return ""
+    return Passed()
 
 
-def _nonce(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+def _nonce(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> CheckOutcome:
     if policy.nonce is None:
-        return "skipped: the policy asks for none"
+        return Skipped("the policy asks for none")
     if claim.scan.nonce != policy.nonce:
         raise TrustError("the statement does not hold the policy's nonce")
-    return ""
+    return Passed()
 
 
-def _sequence(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+def _sequence(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> CheckOutcome:
     if policy.after is None:
-        return "skipped: the policy names no statement before this one"
+        return Skipped("the policy names no statement before this one")
     expected = (policy.after.sequence + 1, policy.after.statement_sha256)
     if claim.chain is None:
         raise TrustError("the policy wants a place in a row, the statement has none")
@@ -208,10 +211,10 @@ def _sequence(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> st
         raise TrustError(f"expected statement {expected[0]} of the host, found {found[0]}")
     if found[1] != expected[1]:
         raise TrustError(f"statement {found[0]} follows on another one than the policy names")
-    return f"statement {found[0]} of the host"
+    return Passed(f"statement {found[0]} of the host")
 
 
-def _target(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+def _target(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> CheckOutcome:
     host, rule = claim.target.host, policy.target
     if rule.host_keys and host.host_key_sha256 not in rule.host_keys:
         raise TrustError(f"host key {host.host_key_sha256} is not one that the policy names")
@@ -220,11 +223,11 @@ def _target(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
     if rule.product_uuids and host.product_uuid_sha256 not in rule.product_uuids:
         raise TrustError("the product UUID is not one that the policy names: a clone?")
     if not (rule.host_keys or rule.machine_ids or rule.product_uuids):
-        return "skipped: the policy names no hosts"
-    return f"host key {host.host_key_sha256}"
+        return Skipped("the policy names no hosts")
+    return Passed(f"host key {host.host_key_sha256}")
 
 
-def _content(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str:
+def _content(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> CheckOutcome:
     content, rule = claim.content, policy.content
     found = (
         ("source", content.source_sha256, rule.source_sha256),
@@ -235,8 +238,8 @@ def _content(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> str
         if allowed and value not in allowed:
             raise TrustError(f"{name} {value} is not one that the policy names")
     if not any(allowed for _, _, allowed in found):
-        return "skipped: the policy names no content"
-    return f"{content.name} {content.version}, {content.profile_id}"
+        return Skipped("the policy names no content")
+    return Passed(f"{content.name} {content.version}, {content.profile_id}")
 
 
 CLAIMS: dict[str, Judge] = {

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from hardpan.errors import TrustError
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
 from hardpan.scanners.evidence.policy import Key, Policy
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.signing import Envelope, trusted_time
@@ -44,7 +45,7 @@ def stamped(envelope: Envelope, finished: str, trust: Trust, now: datetime) -> d
     return at
 
 
-def key_window(finished: str, key: Key, at: datetime | None) -> str:
+def key_window(finished: str, key: Key, at: datetime | None) -> Passed:
     """Whether ``key`` was to be trusted when it signed.
 
     Without a timestamp the signer itself says when, which a thief would too: so
@@ -57,24 +58,24 @@ def key_window(finished: str, key: Key, at: datetime | None) -> str:
     if not key.not_before <= when <= key.not_after:
         raise TrustError(f"key {key.id!r} is not trusted for {when:%Y-%m-%dT%H:%M:%SZ}")
     if key.compromised_at is None:
-        return "" if at is None else "by trusted time"
+        return Passed("" if at is None else "by trusted time")
     if at is None:
         raise TrustError(
             f"key {key.id!r} is compromised, and no trusted time says that it was not yet"
         )
     if at >= key.compromised_at:
         raise TrustError(f"key {key.id!r} was compromised when it signed")
-    return "before its compromise, by trusted time"
+    return Passed("before its compromise, by trusted time")
 
 
-def in_force(policy: Policy, now: datetime) -> str:
+def in_force(policy: Policy, now: datetime) -> CheckOutcome:
     """Whether the policy itself still holds.
 
     Raises:
         TrustError: it has expired.
     """
     if policy.expires is None:
-        return "skipped: the policy has no end"
+        return Skipped("the policy has no end")
     if now >= policy.expires:
         raise TrustError(f"the policy expired on {policy.expires:%Y-%m-%dT%H:%M:%SZ}")
-    return ""
+    return Passed()

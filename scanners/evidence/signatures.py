@@ -10,6 +10,7 @@ from hardpan.errors import TrustError
 from hardpan.scanners.evidence import moments
 from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
 from hardpan.scanners.evidence.policy import Key
 from hardpan.scanners.evidence.statement import Predicate
 from hardpan.scanners.evidence.trust import Trust
@@ -28,8 +29,8 @@ def judge(
     key: Key,
     trust: Trust,
     at: datetime | None,
-) -> str:
-    """How the post-quantum signature stands, in words; ``skipped: …`` where none is asked for.
+) -> CheckOutcome:
+    """How the post-quantum signature stands.
 
     ``bundle`` is the classical one, ``key`` the key that signed it, ``at`` the time that a
     trusted authority vouches for, where one does.
@@ -44,7 +45,7 @@ def judge(
             raise TrustError(f"{PQ_ENVELOPE}: was removed: the statement expects {alg}")
         if trust.policy.require_pq:
             raise TrustError(f"the policy requires {PQ_ENVELOPE}, and there is none")
-        return "skipped: there is none, and the policy does not require one"
+        return Skipped("there is none, and the policy does not require one")
     if not alg:
         raise TrustError(f"{PQ_ENVELOPE}: is there, but the statement expects none")
     envelope = read_dsse(archive.read(PQ_ENVELOPE, max_bytes=_MAX_BYTES), what=PQ_ENVELOPE)
@@ -52,12 +53,12 @@ def judge(
         raise TrustError(f"{PQ_ENVELOPE}: not over the statement in the bundle")
     keys: dict[PublicKey, Key] = {p: k for k, p in trust.role("scan-pq")}
     if not keys:
-        return "skipped: the policy has no key of role scan-pq, and does not require one"
+        return Skipped("the policy has no key of role scan-pq, and does not require one")
     _, public = envelope.opened(*keys)
     if public.alg != alg:
         raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, found {public.alg}")
     moments.key_window(claim.scan.finished, keys[public], at)
-    return f"key {keys[public].id!r}, {alg}"
+    return Passed(f"key {keys[public].id!r}, {alg}")
 
 
 def _promised(claim: Predicate, key: Key) -> str:

@@ -13,6 +13,7 @@ from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.files import sha256_file
 from hardpan.identifiers import VERIFIER_ID
+from hardpan.scanners.evidence.checks import Status
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.scanners.evidence.verify import Verified
 from hardpan.signing import Signer
@@ -25,7 +26,7 @@ def statement(
     verified: Verified, policy_sha256: str, policy_name: str, now: datetime
 ) -> dict[str, object]:
     """What this verifier found to hold of ``verified``, as a statement about its file."""
-    held = [o.id for o in verified.outcomes if o.outcome == "ok"]
+    held = [o.id for o in verified.outcomes if o.outcome is Status.PASSED]
     properties = [_PREFIX + i.upper().replace("-", "_") for i in held]
     if verified.within_limits:
         properties.append(f"{_PREFIX}VERIFIED")

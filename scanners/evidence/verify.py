@@ -15,7 +15,7 @@ from hardpan.scanners.evidence import claims, moments, outcome, signatures, witn
 from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bindings import OSCAL, SIBLINGS, TEST_RESULT, TIMESTAMP
 from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE, UNSIGNED
-from hardpan.scanners.evidence.checks import Outcome, Run
+from hardpan.scanners.evidence.checks import CheckOutcome, Outcome, Passed, Run, Skipped, Status
 from hardpan.scanners.evidence.oscal_statement import MAX_RESULTS_BYTES, RESULTS, oscal_statement
 from hardpan.scanners.evidence.policy import Key
 from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, read_statement
@@ -52,7 +52,7 @@ class Verified:
     @property
     def within_limits(self) -> bool:
         """True when no limit of the policy is exceeded."""
-        return all(o.outcome != "over" for o in self.outcomes)
+        return all(o.outcome is not Status.EXCEEDED for o in self.outcomes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,39 +72,38 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         InputError: the file cannot be read.
         RefusedError: a check failed.
     """
-    run = Run()
-    with run.check("policy", keep_going=True) as why:
-        why(moments.in_force(trust.policy, now))
+    run = Run(str(path))
+    with run.check("policy", keep_going=True) as record:
+        record(moments.in_force(trust.policy, now))
     with run.check("archive"):
         archive = Archive(path)
     with archive:
         with run.check("bundle"):
             envelope = _envelope(archive)
-        with run.check("signature") as why:
+        with run.check("signature") as record:
             payload, key, public = _opened(envelope, trust)
-            why(f"key {key.id!r}, role {key.role}")
+            record(Passed(f"key {key.id!r}, role {key.role}"))
         with run.check("statement"):
             statement = read_statement(payload)
         opened = _documents(archive, envelope, statement, run)
-        with run.check("test-result", keep_going=True) as why:
-            why(_check_test_result(archive, opened, public))
-        with run.check("oscal", keep_going=True) as why:
-            why(_check_oscal(archive, statement, public))
+        with run.check("test-result", keep_going=True) as record:
+            record(_check_test_result(archive, opened, public))
+        with run.check("oscal", keep_going=True) as record:
+            record(_check_oscal(archive, statement, public))
         at = _when(envelope, statement, key, trust, now, run)
-        with run.check("post-quantum", keep_going=True) as why:
-            why(signatures.judge(archive, envelope, statement.predicate, key, trust, at))
-        with run.check("cms", keep_going=True) as why:
-            why(witness.cms(archive, statement.predicate, trust))
+        with run.check("post-quantum", keep_going=True) as record:
+            record(signatures.judge(archive, envelope, statement.predicate, key, trust, at))
+        with run.check("cms", keep_going=True) as record:
+            record(witness.cms(archive, statement.predicate, trust))
         for name, judge in claims.CLAIMS.items():
-            with run.check(name, keep_going=True) as why:
-                why(judge(statement.predicate, trust.policy, key, now))
-        with run.check("host-proof", keep_going=True) as why:
-            why(witness.host_proof(archive, statement.predicate, trust))
-        with run.check("provenance", keep_going=True) as why:
-            why(claims.provenance(archive, statement.predicate, trust, at))
-    with run.check("limits", keep_going=True) as why:
-        over = claims.over_limits(opened.findings, trust.policy)
-        why(claims.limits_said(trust.policy, over), "over" if over else "ok")
+            with run.check(name, keep_going=True) as record:
+                record(judge(statement.predicate, trust.policy, key, now))
+        with run.check("host-proof", keep_going=True) as record:
+            record(witness.host_proof(archive, statement.predicate, trust))
+        with run.check("provenance", keep_going=True) as record:
+            record(claims.provenance(archive, statement.predicate, trust, at))
+    with run.check("limits", keep_going=True) as record:
+        record(claims.limits(opened.findings, trust.policy))
     return Verified(
         path=path,
         statement=statement,
@@ -114,7 +113,7 @@ def verify(path: Path, trust: Trust, *, now: datetime) -> Verified:
         findings=opened.findings,
         smoke=opened.smoke,
         changes=opened.changes,
-        outcomes=run.ended(path),
+        outcomes=run.ended(),
     )
 
 
@@ -125,7 +124,7 @@ def open_unverified(path: Path) -> Opened:
         InputError: the file cannot be read.
         RefusedError: the parts do not fit.
     """
-    run = Run()
+    run = Run(str(path))
     with run.check("archive"):
         archive = Archive(path)
     with archive:
@@ -139,8 +138,8 @@ def open_unverified(path: Path) -> Opened:
 def _documents(archive: Archive, envelope: Envelope, statement: Statement, run: Run) -> Opened:
     with run.check("copies"):
         _check_copies(archive, envelope, statement)
-    with run.check("files") as why:
-        why(_check_files(archive, statement))
+    with run.check("files") as record:
+        record(_check_files(archive, statement))
     with run.check("findings"):
         findings = claims.read_findings(archive, statement.predicate)
         smoke = claims.read_smoke(archive, statement.predicate)
@@ -163,33 +162,35 @@ def _when(
 ) -> datetime | None:
     at = None
     finished = statement.predicate.scan.finished
-    with run.check("timestamp", keep_going=True) as why:
+    with run.check("timestamp", keep_going=True) as record:
         at = moments.stamped(envelope, finished, trust, now)
-        why(f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "skipped: the policy names no authority")
-    with run.check("key-window", keep_going=True) as why:
-        why(moments.key_window(finished, key, at))
+        record(
+            Passed(f"{at:%Y-%m-%dT%H:%M:%SZ}") if at else Skipped("the policy names no authority")
+        )
+    with run.check("key-window", keep_going=True) as record:
+        record(moments.key_window(finished, key, at))
     return at
 
 
-def _check_test_result(archive: Archive, opened: Opened, key: PublicKey) -> str:
+def _check_test_result(archive: Archive, opened: Opened, key: PublicKey) -> CheckOutcome:
     if TEST_RESULT not in opened.statement.predicate.siblings:
-        return "skipped: evidence of an older hardpan, which wrote none"
+        return Skipped("evidence of an older hardpan, which wrote none")
     bundle = archive.read(TEST_RESULT, max_bytes=_MAX_BUNDLE_BYTES)
     payload, _ = read_bundle(bundle, what=TEST_RESULT).opened(key)
     digests = {s.name: s.digest.sha256 for s in opened.statement.subject}
     outcome.check(payload, opened.findings, opened.smoke, digests)
-    return ""
+    return Passed()
 
 
-def _check_oscal(archive: Archive, statement: Statement, key: PublicKey) -> str:
+def _check_oscal(archive: Archive, statement: Statement, key: PublicKey) -> CheckOutcome:
     if OSCAL not in statement.predicate.siblings:
-        return "skipped: evidence of an older hardpan, which wrote none"
+        return Skipped("evidence of an older hardpan, which wrote none")
     envelope = read_dsse(archive.read(OSCAL, max_bytes=_MAX_OSCAL_BYTES), what=OSCAL)
     payload, _ = envelope.opened(key)
     document = archive.read(RESULTS, max_bytes=MAX_RESULTS_BYTES)
     if payload != oscal_statement(document, name=RESULTS):
         raise TrustError(f"{OSCAL}: is not about {RESULTS}")
-    return ""
+    return Passed()
 
 
 def _check_copies(archive: Archive, envelope: Envelope, statement: Statement) -> None:
@@ -205,7 +206,7 @@ def _check_copies(archive: Archive, envelope: Envelope, statement: Statement) ->
         raise TrustError(f"{TIMESTAMP}: not the timestamp in the bundle")
 
 
-def _check_files(archive: Archive, statement: Statement) -> str:
+def _check_files(archive: Archive, statement: Statement) -> CheckOutcome:
     listed = {s.name: s.digest.sha256 for s in statement.subject}
     if len(listed) != len(statement.subject):
         raise TrustError("a file is listed twice")
@@ -226,4 +227,4 @@ def _check_files(archive: Archive, statement: Statement) -> str:
         found = archive.sha256(name)
         if found != expected:
             raise TrustError(f"{name}: expected sha256 {expected}, found {found}")
-    return f"{len(listed)} files"
+    return Passed(f"{len(listed)} files")

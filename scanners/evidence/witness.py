@@ -7,6 +7,7 @@ from hardpan.errors import TrustError
 from hardpan.process import run
 from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bindings import CMS, NAMESPACE, challenge
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
 from hardpan.scanners.evidence.moments import moment
 from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Predicate
 from hardpan.scanners.evidence.trust import Trust
@@ -16,7 +17,7 @@ _MAX_PROOF_BYTES = 16 << 10
 _MAX_CMS_BYTES = 64 << 10
 
 
-def host_proof(archive: Archive, claim: Predicate, trust: Trust) -> str:
+def host_proof(archive: Archive, claim: Predicate, trust: Trust) -> CheckOutcome:
     """Whether the host signed nonce, boot and findings with the key it is known by.
 
     Raises:
@@ -25,15 +26,15 @@ def host_proof(archive: Archive, claim: Predicate, trust: Trust) -> str:
     if claim.host_proof is None:
         if trust.policy.target.require_proof:
             raise TrustError("the policy wants the host's own signature, the evidence has none")
-        return "skipped: the host gave no signature by its host key"
+        return Skipped("the host gave no signature by its host key")
     host = claim.target.host
     said = challenge(claim.scan.nonce, host.boot_id, archive.sha256(claim.results.file))
     proof = archive.read(claim.host_proof, max_bytes=_MAX_PROOF_BYTES)
     check_sshsig(proof, said, namespace=NAMESPACE, fingerprint=host.host_key_sha256)
-    return f"host key {host.host_key_sha256}"
+    return Passed(f"host key {host.host_key_sha256}")
 
 
-def cms(archive: Archive, claim: Predicate, trust: Trust) -> str:
+def cms(archive: Archive, claim: Predicate, trust: Trust) -> CheckOutcome:
     """Whether ``openssl cms`` takes the detached signature under the policy's certificates.
 
     Certificates are judged at the end of the scan, so that evidence outlives them.
@@ -43,7 +44,7 @@ def cms(archive: Archive, claim: Predicate, trust: Trust) -> str:
         ToolError: openssl is missing.
     """
     if not trust.cms_roots:
-        return "skipped: the policy names no authority for CMS"
+        return Skipped("the policy names no authority for CMS")
     if CMS not in claim.siblings:
         raise TrustError("the policy wants a CMS signature, the evidence has none")
     at = str(int(moment(claim.scan.finished).timestamp()))
@@ -61,4 +62,4 @@ def cms(archive: Archive, claim: Predicate, trust: Trust) -> str:
     if ended.returncode != 0:
         last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise TrustError(f"{CMS}: openssl does not take it: {last[:160]}")
-    return "by openssl cms"
+    return Passed("by openssl cms")

@@ -11,7 +11,7 @@ import yaml
 
 from hardpan.errors import InputError, ToolError
 from hardpan.process import run
-from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.checks import RefusedError, Status
 from hardpan.scanners.evidence.verify import verify
 from tests.tamper.kit import Evidence, Workshop, packed
 
@@ -31,6 +31,9 @@ class Variant:
     forge: Forge
     hardpan: str
     """``verified``, or the check that fails and what it says, or ``over: …``."""
+
+    passed: tuple[str, ...]
+    """Checks that must have been made, and hold."""
 
     script: str
     """``accepts``, ``refuses``, or ``-`` where there is no folder to look at."""
@@ -69,6 +72,7 @@ def _of(folder: Path) -> list[Variant]:
             name=name,
             forge=forge,
             hardpan=expected[name]["hardpan"],
+            passed=tuple(expected[name].get("passed", ())),
             script=expected[name]["verify.sh"],
             cosign=expected[name]["cosign"],
         )
@@ -76,18 +80,19 @@ def _of(folder: Path) -> list[Variant]:
     ]
 
 
-def hardpan(w: Workshop, e: Evidence) -> str:
-    """What hardpan says, in the form of ``Variant.hardpan``."""
+def hardpan(w: Workshop, e: Evidence) -> tuple[str, frozenset[str]]:
+    """What hardpan says, in the form of ``Variant.hardpan``, and which checks passed."""
     path = packed(e, w.folder / "case.evidence.zip")
     try:
         verified = verify(path, w.trust(e.policy), now=e.now)
     except RefusedError as refused:
-        failed = next(o for o in refused.outcomes if o.outcome == "fail")
-        return f"{failed.id}: {failed.why}"
+        failed = next(o for o in refused.outcomes if o.outcome is Status.FAILED)
+        return f"{failed.id}: {failed.why}", frozenset()
     except InputError as wrong:
-        return f"policy cannot be used: {wrong}"
+        return f"policy cannot be used: {wrong}", frozenset()
     over = next(o for o in verified.outcomes if o.id == "limits")
-    return "verified" if verified.within_limits else f"over: {over.why}"
+    passed = frozenset(o.id for o in verified.outcomes if o.outcome is Status.PASSED)
+    return ("verified" if verified.within_limits else f"over: {over.why}"), passed
 
 
 def unpacked(e: Evidence, folder: Path) -> Path | None:

@@ -13,11 +13,12 @@ from hardpan.scanners import pipeline
 from hardpan.scanners.commands.keys import new_keys
 from hardpan.scanners.content import datastream
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import HOST_PROOF, challenge
+from hardpan.scanners.evidence.bindings import HOST_PROOF, TEST_RESULT, challenge
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.report import fill
 from hardpan.scanners.report.base import FORMATS
-from hardpan.signing import load_pq_signer, load_signer, new_signer
+from hardpan.scanners.trials import Check
+from hardpan.signing import load_pq_signer, load_signer, new_signer, read_bundle
 from tests.tooling import sshsig
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab
@@ -80,6 +81,50 @@ def test_verify_as_json_names_the_key_and_the_counts(
 
     assert code == Exit.DONE
     assert (answer["verdict"], answer["key"], answer["counts"]["fail"]) == ("verified", "scan", 2)
+
+
+@pytest.mark.parametrize("prefix", ["skipped: ", "not run: ", "not run", "fail: ", "over: "])
+def test_text_of_the_evidence_never_names_an_outcome(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], prefix: str
+) -> None:
+    name = f"{prefix}the policy names no content"
+    made = samples.scan(
+        profile=f"{prefix}profile",
+        host=replace(samples.HOST, hostname=f"{prefix}host"),
+        evaluation=replace(
+            samples.scan().evaluation, content=replace(samples.CONTENT, name=name, version="1")
+        ),
+        image=replace(samples.image(lab.build), name=f"{prefix}image"),
+        checks=(Check(name=f"{prefix}check", outcome="passed", message=prefix, took_s=1),),
+    )
+    path = samples.write(made, lab.scan, tmp_path)
+    key, svr = tmp_path / "verify.pem", tmp_path / "svr.json"
+    signer = new_signer(key)
+    asked = f"content: {{source_sha256: ['{samples.SHA}']}}\nmax_counts: {{fail: 9}}\n"
+    policy = _policy(lab, tmp_path, asked)
+    argv = ["verify", str(path), "--policy", policy]
+
+    assert cli.run([*argv, "--json"]) == Exit.DONE
+    checks = {c["id"]: c for c in json.loads(capsys.readouterr().out)["checks"]}
+    profile = samples.scan().evaluation.profile_id
+    assert checks["content"]["outcome"] == "ok"
+    assert checks["content"]["why"] == f"{name} 1, {profile}"
+    assert checks["provenance"]["outcome"] == "ok"
+    assert checks["limits"]["outcome"] == "ok"
+
+    assert cli.run([*argv, "--emit-svr", str(svr), "--key", str(key)]) == Exit.DONE
+    lines = {x.split()[1]: x for x in capsys.readouterr().out.splitlines() if x[:5].strip()}
+    assert lines["content"].startswith("ok    content      the SCAP content and profile are")
+    assert lines["content"].endswith(f": {name} 1, {profile}")
+    payload, _ = read_bundle(svr.read_bytes(), what="svr").opened(signer.public)
+    properties = json.loads(payload)["predicate"]["properties"]
+    assert {"HARDPAN_CONTENT", "HARDPAN_PROVENANCE", "HARDPAN_LIMITS"} <= set(properties)
+
+    with zipfile.ZipFile(path) as z:
+        payload = read_bundle(z.read(TEST_RESULT), what="x").opened(lab.scan.public)[0]
+    results = json.loads(payload)["predicate"]
+    assert f"check {prefix}check" in results["passedTests"]
+    assert results["configuration"][0]["name"] == f"{name} (source)"
 
 
 @pytest.mark.parametrize(

@@ -21,19 +21,20 @@ def test_each_forgery_fails_at_its_own_check_and_each_twin_passes(
 ) -> None:
     check, _, words = v.hardpan.partition(": ")
     for evidence in v.all(workshop):
-        said = judge.hardpan(workshop, evidence)
+        said, passed = judge.hardpan(workshop, evidence)
 
         if v.hardpan == "verified":
             assert said == "verified"
+            assert set(v.passed) <= passed
         else:
             assert said.startswith(f"{check}: ")
             assert words in said
 
 
-def test_there_are_25_cases_each_with_a_readme_a_twin_and_every_verdict() -> None:
+def test_there_are_26_cases_each_with_a_readme_a_twin_and_every_verdict() -> None:
     folders = judge.folders()
 
-    assert [int(f.name[:2]) for f in folders] == list(range(1, 26))
+    assert [int(f.name[:2]) for f in folders] == list(range(1, 27))
     for folder in folders:
         own = [v for v in VARIANTS if v.case == folder.name]
         text = (folder / "README.md").read_text()
@@ -64,4 +65,12 @@ def test_what_hardpan_takes_although_it_is_odd_is_told_in_the_readme() -> None:
         ("23", "long after the scan, at the limit"),
         ("24", "the policy ends later"),
         ("25", "never stamped, and nobody asks"),
+        ("26", "content: skipped"),
+        ("26", "content: not run"),
+        ("26", "content: not checked"),
+        ("26", "content: fail"),
+        ("26", "a profile's title"),
+        ("26", "a host's name"),
+        ("26", "an image's name"),
+        ("26", "a rule's name, over no limit"),
     }
