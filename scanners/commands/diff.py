@@ -7,7 +7,7 @@ import click
 
 from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json
-from hardpan.scanners.commands.vouched import of_the_past, read
+from hardpan.scanners.commands.vouched import read
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.history.diff import diff as compare
 from hardpan.scanners.history.model import Diff
@@ -35,7 +35,7 @@ def diff(
     """
     drop = points(max_score_drop)
     trust = None if policy is None else load_policy(policy)
-    before = read(old, None if trust is None else of_the_past(trust))
+    before = read(old, trust, check_freshness=False)
     after = read(new, trust)
     made = compare(before.side, after.side, max_score_drop=drop)
     if as_json:

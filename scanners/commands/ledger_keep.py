@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -10,13 +12,16 @@ from hardpan import clock
 from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json, check_sha256, sha256_file
 from hardpan.scanners.commands.ledger_place import Place, placed
-from hardpan.scanners.commands.vouched import check_statement, check_vouched, entry
+from hardpan.scanners.commands.vouched import check_kept, check_row, check_statement, entry
+from hardpan.scanners.evidence.checks import Status
 from hardpan.scanners.evidence.statement import read_statement
 from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.evidence.verify import Verified
 from hardpan.scanners.history import transfer
 from hardpan.scanners.history.chain import OWN, Chain, Row
 from hardpan.scanners.history.ledger import add as add_entry
-from hardpan.scanners.history.ledger import side
+from hardpan.scanners.history.ledger import record as record_of
+from hardpan.scanners.history.record import Record
 from hardpan.scanners.history.store import Store
 from hardpan.terminal import err, plain, say
 
@@ -59,8 +64,45 @@ def add(place: Place, evidence: Path, policy: Path, keep: bool) -> None:
     click.echo(f"head {head}")
 
 
+@dataclass(slots=True)
+class Tally:
+    """What came of checking the rows of a ledger, none of which was refused."""
+
+    not_checked: Counter[str] = field(default_factory=Counter)
+    """Check id -> rows for which the ledger does not store what the check is about."""
+
+    over_limits: int = 0
+    """Rows that exceed the policy's limits."""
+
+    kept_away: int = 0
+    """Kept files that are not beside the ledger any more."""
+
+    def count(self, verified: Verified) -> None:
+        """Count one row."""
+        self.over_limits += not verified.within_limits
+        self.not_checked.update(o.id for o in verified.outcomes if o.outcome is Status.NOT_CHECKED)
+
+    def lines(self) -> tuple[str, ...]:
+        """What was not checked, and what is over the limits, for people."""
+        lines = []
+        if self.not_checked:
+            told = ", ".join(f"{name} ({_rows(n)})" for name, n in self.not_checked.items())
+            lines.append(f"not checked, since the ledger does not store it: {told}")
+        if self.over_limits:
+            lines.append(f"over the policy's limits: {_rows(self.over_limits)}")
+        return tuple(lines)
+
+
+def _rows(n: int) -> str:
+    return f"{n} row{'s' * (n > 1)}"
+
+
 @click.command()
-@click.option("--policy", type=click.Path(path_type=Path), help="Check every signature anew.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="Check every statement anew, as 'hardpan verify' does with a scan of the past.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @placed
 def verify(place: Place, policy: Path | None, as_json: bool) -> None:
@@ -69,9 +111,11 @@ def verify(place: Place, policy: Path | None, as_json: bool) -> None:
     Exits with 6 at the first thing that is not as it was written.
     """
     trust = None if policy is None else load_policy(policy)
+    tally = Tally()
     with place.store() as store:
         store.check_pages()
-        away = sum(_check_chain(place, store, chain, trust) for chain in store.chains.values())
+        for chain in store.chains.values():
+            _check_chain(place, store, chain, trust, tally)
         used = {
             d
             for c in store.chains.values()
@@ -85,7 +129,9 @@ def verify(place: Place, policy: Path | None, as_json: bool) -> None:
         "chains": {c.name: c.anchor for c in store.chains.values()},
         "rows": sum(len(c.rows) for c in store.chains.values()),
         "signatures": "not checked" if trust is None else "checked",
-        "keptFilesAway": away,
+        "notChecked": dict(tally.not_checked),
+        "overLimits": tally.over_limits,
+        "keptFilesAway": tally.kept_away,
     }
     if as_json:
         click.echo(canonical_json(answer))
@@ -95,29 +141,41 @@ def verify(place: Place, policy: Path | None, as_json: bool) -> None:
     if trust is None:
         click.echo("-     signatures: give --policy to check them anew")
     else:
-        click.echo("ok    signatures: every statement is signed by a key trusted for scans")
-    if away:
-        click.echo(f"-     {away} kept evidence files are not beside the ledger any more")
+        click.echo("ok    trust: every statement holds under the policy")
+        for line in tally.lines():
+            click.echo(f"-     {line}")
+    if tally.kept_away:
+        click.echo(
+            f"-     {tally.kept_away} kept evidence files are not beside the ledger any more"
+        )
 
 
-def _check_chain(place: Place, store: Store, chain: Chain, trust: Trust | None) -> int:
-    """How many kept files are away."""
-    away = 0
+def _check_chain(
+    place: Place, store: Store, chain: Chain, trust: Trust | None, tally: Tally
+) -> None:
     for row in chain.rows:
         what = f"{store.path}: chain {chain.name!r}: row {row.seq}"
         payload = store.blob(row.statement_sha256, what=f"{what}: statement")
         bundle = store.blob(row.bundle_sha256, what=f"{what}: bundle")
-        side(store, row)
-        check_statement(row, read_statement(payload), what=what)
-        if trust is not None:
-            check_vouched(row, payload, bundle, trust, what=what)
-        if row.evidence_sha256:
-            file = kept_file(place, row.evidence_sha256)
-            if file.exists():
-                check_sha256(file, row.evidence_sha256)
-            else:
-                away += 1
-    return away
+        record = record_of(store, row)
+        kept = _kept(place, row, tally)
+        if trust is None:
+            check_statement(row, read_statement(payload), what=what)
+            continue
+        verified = check_row(row, payload, bundle, record, trust, label=what)
+        tally.count(verified if kept is None else check_kept(row, kept, trust, label=what))
+
+
+def _kept(place: Place, row: Row, tally: Tally) -> Path | None:
+    """The kept file of a row; None where none was kept, or it is not beside the ledger."""
+    if not row.evidence_sha256:
+        return None
+    file = kept_file(place, row.evidence_sha256)
+    if not file.exists():
+        tally.kept_away += 1
+        return None
+    check_sha256(file, row.evidence_sha256)
+    return file
 
 
 @click.command()
@@ -159,18 +217,21 @@ def export(place: Place, out: Path, chain: str) -> None:
 def import_(place: Place, file: Path, policy: Path, name: str | None, own: bool) -> None:
     """Take a chain from FILE: append what continues a chain that is held, or keep it beside.
 
-    The chain is walked and every signature is checked before a row is kept.
+    The chain is walked, and every statement is checked as 'hardpan verify' does with a scan of
+    the past, before a row is kept.
     """
     trust = load_policy(policy)
+    tally = Tally()
 
-    def vouch(row: Row, payload: bytes, bundle: bytes) -> None:
+    def vouch(row: Row, payload: bytes, bundle: bytes, record: Record) -> None:
         what = f"{file}: row {row.seq}"
-        check_vouched(row, payload, bundle, trust, what=what)
-        check_statement(row, read_statement(payload), what=what)
+        tally.count(check_row(row, payload, bundle, record, trust, label=what))
 
     with place.store(write=True) as store:
         made = transfer.import_(store, file, vouch, name=name, own=own)
         anchor = store.chains[made.chain].anchor
+    for line in tally.lines():
+        say(err, plain(line))
     click.echo(f"chain {made.chain}: {made.new} new, {made.rows} rows")
     click.echo(f"head {anchor}")
 

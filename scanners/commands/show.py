@@ -7,8 +7,9 @@ import click
 from hardpan import clock
 from hardpan.files import canonical_json
 from hardpan.scanners.commands.vouched import NOT_VERIFIED
+from hardpan.scanners.evidence.sources import Opened
 from hardpan.scanners.evidence.trust import load_policy
-from hardpan.scanners.evidence.verify import Opened, Verified, open_unverified, verify
+from hardpan.scanners.evidence.verify import Verified, open_unverified, verify
 from hardpan.scanners.report import summary
 
 

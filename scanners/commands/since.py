@@ -6,7 +6,7 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.errors import TrustError, UsageError
 from hardpan.files import Sha256
-from hardpan.scanners.commands.vouched import of_the_past, side
+from hardpan.scanners.commands.vouched import side
 from hardpan.scanners.evidence.bindings import Chain
 from hardpan.scanners.evidence.trust import Trust, load_policy
 from hardpan.scanners.evidence.verify import verify
@@ -32,7 +32,7 @@ def older(path: Path, trust: Trust) -> Older:
         InputError: the file cannot be read.
         RefusedError: it does not verify.
     """
-    verified = verify(path, of_the_past(trust), now=clock.now())
+    verified = verify(path, trust, now=clock.now(), check_freshness=False)
     return Older(side=side(path, verified), statement_sha256=verified.statement_sha256)
 
 

@@ -20,6 +20,7 @@ _MARKS = {
     Status.FAILED: "FAIL",
     Status.EXCEEDED: "OVER",
     Status.SKIPPED: "-",
+    Status.NOT_CHECKED: "-",
     Status.NOT_RUN: "-",
 }
 
@@ -73,7 +74,7 @@ def verify(
         raise
     verdict = "verified" if verified.within_limits else "over the limits"
     if emit_svr is not None and signer is not None:
-        made = svr.statement(verified, sha256_file(policy), policy.name, now)
+        made = svr.statement(verified, evidence, sha256_file(policy), policy.name, now)
         write_atomic(emit_svr, sign(made, signer).bundle)
     _print(verified.outcomes, verdict, verified, as_json=as_json)
     return int(Exit.DONE if verified.within_limits else Exit.FINDINGS)

@@ -1,26 +1,25 @@
 """Evidence read for the record: verified where there is a policy, its package list with it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from hardpan import clock
 from hardpan.errors import TrustError
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.scanners.evidence.archive import Archive
-from hardpan.scanners.evidence.bundle import BUNDLE
+from hardpan.scanners.evidence.bundle import BUNDLE, PACKAGES
+from hardpan.scanners.evidence.sources import MAX_BUNDLE_BYTES, Opened
 from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement
+from hardpan.scanners.evidence.stored import StoredEvidence, stored_proofs
 from hardpan.scanners.evidence.trust import Trust
-from hardpan.scanners.evidence.verify import Opened, Verified, open_unverified, verify
+from hardpan.scanners.evidence.verify import Verified, open_unverified, verify, verify_stored
 from hardpan.scanners.history.chain import Row
 from hardpan.scanners.history.diff import Side
 from hardpan.scanners.history.ledger import Entry, brief
-from hardpan.signing import read_bundle
+from hardpan.scanners.history.record import Record
 
 NOT_VERIFIED = "NOT VERIFIED: anyone could have written this; give --policy to check it"
-_PACKAGES = "packages.txt"
 _MAX_PACKAGES_BYTES = 16 << 20
-_MAX_BUNDLE_BYTES = 12 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +32,10 @@ class Read:
     """``verified: …`` or ``NOT VERIFIED: …``, for people."""
 
 
-def read(path: Path, trust: Trust | None) -> Read:
+def read(path: Path, trust: Trust | None, *, check_freshness: bool = True) -> Read:
     """The evidence in ``path``, verified against ``trust`` where there is one.
+
+    Without ``check_freshness`` as a scan of the past; see ``verify``.
 
     Raises:
         InputError: the file cannot be read.
@@ -43,16 +44,10 @@ def read(path: Path, trust: Trust | None) -> Read:
     if trust is None:
         opened = open_unverified(path)
         return Read(side=side(path, opened), found=opened, status=NOT_VERIFIED)
-    verified = verify(path, trust, now=clock.now())
+    verified = verify(path, trust, now=clock.now(), check_freshness=check_freshness)
     over = "" if verified.within_limits else ", over the policy's limits"
     status = f"verified: signed by key {verified.key.id!r}{over}"
     return Read(side=side(path, verified), found=verified, status=status)
-
-
-def of_the_past(trust: Trust) -> Trust:
-    """``trust`` without what only the newest scan can meet: greatest age, nonce, ``after``."""
-    policy = trust.policy.model_copy(update={"max_age_hours": None, "nonce": None, "after": None})
-    return trust.model_copy(update={"policy": policy})
 
 
 def side(path: Path, found: Opened | Verified) -> Side:
@@ -63,9 +58,9 @@ def side(path: Path, found: Opened | Verified) -> Side:
     """
     listed = {s.name for s in found.statement.subject}
     packages = None
-    if _PACKAGES in listed:
+    if PACKAGES in listed:
         with Archive(path) as archive:
-            data = subject(archive, found.statement, _PACKAGES, max_bytes=_MAX_PACKAGES_BYTES)
+            data = subject(archive, found.statement, PACKAGES, max_bytes=_MAX_PACKAGES_BYTES)
         packages = tuple(data.decode("utf-8", "replace").split("\n")[:-1])
     return Side(findings=found.findings, smoke=found.smoke, packages=packages)
 
@@ -77,7 +72,7 @@ def subject(archive: Archive, statement: Statement, name: str, *, max_bytes: int
         TrustError: it is another file than the statement names.
     """
     data = archive.read(name, max_bytes=max_bytes)
-    expected = {s.name: s.digest.sha256 for s in statement.subject}.get(name)
+    expected = statement.digests().get(name)
     found = sha256_bytes(data)
     if found != expected:
         raise TrustError(f"{archive.path}: {name}: changed while it was read")
@@ -91,39 +86,71 @@ def entry(path: Path, trust: Trust, *, evidence_sha256: str = "") -> Entry:
         InputError: the file cannot be read.
         RefusedError: it does not verify.
     """
-    verified = verify(path, trust, now=clock.now())
+    now = clock.now()
+    verified = verify(path, trust, now=now)
+    claim = verified.statement.predicate
+    made = side(path, verified)
     with Archive(path) as archive:
-        payload = archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
-        bundle = archive.read(BUNDLE, max_bytes=_MAX_BUNDLE_BYTES)
-    signed, signer = _signed(bundle, trust, what=str(path))
-    if not sha256_bytes(payload) == sha256_bytes(signed) == verified.statement_sha256:
+        stored = StoredEvidence(
+            statement=archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES),
+            evidence_bundle=archive.read(BUNDLE, max_bytes=MAX_BUNDLE_BYTES),
+            findings=verified.findings,
+            smoke=verified.smoke,
+            packages=made.packages,
+            proofs=stored_proofs(archive, claim),
+        )
+    if sha256_bytes(stored.statement) != verified.statement_sha256:
         raise TrustError(f"{path}: changed while it was read")
-    listed = {s.name: s.digest.sha256 for s in verified.statement.subject}
+    # The archive was closed since it was verified: what enters is checked as it will be stored.
+    again = verify_stored(stored, trust, now=now, label=str(path))
     return Entry(
-        statement=payload,
-        bundle=bundle,
-        side=side(path, verified),
-        findings_sha256=listed[verified.statement.predicate.results.file],
-        key_id=verified.key.id,
-        signer_sha256=signer,
+        statement=stored.statement,
+        bundle=stored.evidence_bundle,
+        side=made,
+        proofs=stored.proofs,
+        findings_sha256=verified.statement.digests()[claim.results.file],
+        key_id=again.key.id,
+        signer_sha256=again.signer_sha256,
         within_limits=verified.within_limits,
         evidence_sha256=evidence_sha256,
     )
 
 
-def check_vouched(row: Row, payload: bytes, bundle: bytes, trust: Trust, *, what: str) -> None:
-    """Pass if a key trusted for scans signed ``payload``, the one that the row names.
+def check_row(
+    row: Row, payload: bytes, bundle: bytes, record: Record, trust: Trust, *, label: str
+) -> Verified:
+    """What the ledger stores in ``row``, checked against ``trust`` as a scan of the past.
 
     Raises:
-        TrustError: it did not, or not at a time it is trusted for.
+        RefusedError: a check failed.
+        TrustError: the row says something else than its statement.
     """
-    signed, signer = _signed(bundle, trust, what=what)
-    if signed != payload or signer != row.signer_sha256:
-        raise TrustError(f"{what}: the bundle is about another statement, or by another key")
-    finished = datetime.fromisoformat(row.finished)
-    key = next(k for k, public in trust.role("scan") if public.sha256 == signer)
-    if not key.not_before <= finished <= key.not_after:
-        raise TrustError(f"{what}: key {key.id!r} is not trusted for {row.finished}")
+    stored = StoredEvidence(
+        statement=payload,
+        evidence_bundle=bundle,
+        findings=record.side.findings,
+        smoke=record.side.smoke,
+        packages=record.side.packages,
+        proofs=record.proofs,
+    )
+    verified = verify_stored(stored, trust, now=clock.now(), label=label)
+    if verified.signer_sha256 != row.signer_sha256:
+        raise TrustError(f"{label}: is signed by another key than the row says")
+    check_statement(row, verified.statement, what=label)
+    return verified
+
+
+def check_kept(row: Row, file: Path, trust: Trust, *, label: str) -> Verified:
+    """The kept evidence ``file`` of ``row``, checked whole as a scan of the past.
+
+    Raises:
+        RefusedError: a check failed.
+        TrustError: it is another scan's.
+    """
+    verified = verify(file, trust, now=clock.now(), check_freshness=False)
+    if verified.statement_sha256 != row.statement_sha256:
+        raise TrustError(f"{label}: the kept file is the evidence of another scan")
+    return verified
 
 
 def check_statement(row: Row, statement: Statement, *, what: str) -> None:
@@ -133,7 +160,7 @@ def check_statement(row: Row, statement: Statement, *, what: str) -> None:
         TrustError: it does not.
     """
     claim = statement.predicate
-    listed = {s.name: s.digest.sha256 for s in statement.subject}
+    listed = statement.digests()
     host, image = claim.target.host, claim.target.image
     same = {
         "host": row.host_key_sha256 == brief(host.host_key_sha256),
@@ -150,9 +177,3 @@ def check_statement(row: Row, statement: Statement, *, what: str) -> None:
     wrong = [name for name, holds in same.items() if not holds]
     if wrong:
         raise TrustError(f"{what}: disagrees with its statement: {', '.join(wrong)}")
-
-
-def _signed(bundle: bytes, trust: Trust, *, what: str) -> tuple[bytes, str]:
-    """The payload, and the digest of the key trusted for scans that signed it."""
-    payload, public = read_bundle(bundle, what=what).opened(*(p for _, p in trust.role("scan")))
-    return payload, public.sha256

@@ -74,6 +74,26 @@ def is_safe_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def check_names(names: list[str], error: type[InputError | TrustError]) -> None:
+    """Pass if ``names`` can be the files of one archive, in their order.
+
+    Raises:
+        InputError, TrustError: they cannot; ``error`` says which.
+    """
+    if len(names) > MAX_FILES:
+        raise error(f"expected at most {MAX_FILES} files, found {len(names)}")
+    for name in names:
+        if not is_safe_name(name):
+            raise error(f"not a safe file name: {name[:120]!a}")
+    folded = {n.casefold() for n in names}
+    if len(folded) != len(names):
+        raise error("two files have the same name, or differ only in case")
+    if names != sorted(names):
+        raise error("the files are not in order of their names")
+    if folded & {n[:i] for n in folded for i, c in enumerate(n) if c == "/"}:
+        raise error("a name is both a file and a folder")
+
+
 def write_archive(path: Path, files: Iterable[tuple[str, bytes | Packed]]) -> None:
     """Write ``files`` to ``path``, whole or not at all; the same files give the same bytes.
 
@@ -81,7 +101,7 @@ def write_archive(path: Path, files: Iterable[tuple[str, bytes | Packed]]) -> No
         InputError: a name that the reader would refuse, or too much of something.
     """
     ordered = sorted(files, key=lambda named: named[0])
-    _check_names([name for name, _ in ordered], InputError)
+    check_names([name for name, _ in ordered], InputError)
     with atomic_path(path) as temp, temp.open("wb") as f:
         entries = [_write_entry(f, name, pack(data)) for name, data in ordered]
         directory = b"".join(e.central() for e in entries)
@@ -194,7 +214,7 @@ def _directory(f: IO[bytes], path: Path) -> list[Entry]:
         raise TrustError(f"{path}: the archive's end record is not as hardpan writes it")
     f.seek(at)
     entries = _parse(f.read(length), count, path)
-    _check_names([e.name for e in entries], TrustError)
+    check_names([e.name for e in entries], TrustError)
     if sum(e.size for e in entries) > MAX_TOTAL_BYTES:
         raise TrustError(f"{path}: unpacks to more than {MAX_TOTAL_BYTES} bytes")
     _check_layout(f, entries, at, path)
@@ -234,21 +254,6 @@ def _check_layout(f: IO[bytes], entries: list[Entry], directory_at: int, path: P
         at += len(header) + entry.packed
     if at != directory_at:
         raise TrustError(f"{path}: holds bytes that belong to no file")
-
-
-def _check_names(names: list[str], error: type[InputError | TrustError]) -> None:
-    if len(names) > MAX_FILES:
-        raise error(f"expected at most {MAX_FILES} files, found {len(names)}")
-    for name in names:
-        if not is_safe_name(name):
-            raise error(f"not a safe file name: {name[:120]!a}")
-    folded = {n.casefold() for n in names}
-    if len(folded) != len(names):
-        raise error("two files have the same name, or differ only in case")
-    if names != sorted(names):
-        raise error("the files are not in order of their names")
-    if folded & {n[:i] for n in folded for i, c in enumerate(n) if c == "/"}:
-        raise error("a name is both a file and a folder")
 
 
 def _check_size(entry: Entry, error: type[InputError | TrustError]) -> None:

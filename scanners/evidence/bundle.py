@@ -44,6 +44,9 @@ PQ_ENVELOPE = "evidence.mldsa.dsse.json"
 """The second, post-quantum signature over the same statement, where there is one."""
 
 PROVENANCE = "provenance.sigstore.json"
+PACKAGES = "packages.txt"
+"""The installed packages, one a line."""
+
 SUFFIX = ".evidence.zip"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
 _LONGEST_PART = 64
@@ -204,7 +207,7 @@ def attachments(scan: Scan, report: Report) -> dict[str, Packed]:
         "VERIFY.md": guide(report).encode(),
         "verify.sh": script(report).encode(),
         "host.json": canonical_json(report.findings.host.data()),
-        "packages.txt": "".join(f"{clean(p)}\n" for p in scan.packages).encode(),
+        PACKAGES: "".join(f"{clean(p)}\n" for p in scan.packages).encode(),
     }
     if scan.image is not None:
         beside[PROVENANCE] = scan.image.provenance

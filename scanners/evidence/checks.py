@@ -51,6 +51,9 @@ class Status(StrEnum):
     SKIPPED = "skipped"
     """The policy does not ask for it."""
 
+    NOT_CHECKED = "not checked"
+    """A ledger does not store what it is about, and the policy does not require it."""
+
     NOT_RUN = "not run"
     """An earlier check failed."""
 
@@ -74,6 +77,14 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class NotChecked:
+    """It cannot be checked with what there is, and the policy does not require it."""
+
+    text: str
+    status: ClassVar[Status] = Status.NOT_CHECKED
+
+
+@dataclass(frozen=True, slots=True)
 class Exceeded:
     """A limit of the policy is exceeded: an answer, not broken trust."""
 
@@ -81,7 +92,7 @@ class Exceeded:
     status: ClassVar[Status] = Status.EXCEEDED
 
 
-CheckOutcome = Passed | Skipped | Exceeded
+CheckOutcome = Passed | Skipped | NotChecked | Exceeded
 """What a check returns. A check that fails raises ``TrustError``."""
 
 

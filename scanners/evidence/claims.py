@@ -1,118 +1,28 @@
-"""What a verified statement claims, held against its files and the policy.
+"""What a verified statement claims, checked against the policy.
 
 A check returns its outcome, and raises ``TrustError`` where the claim does not hold.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from hardpan.errors import TrustError
-from hardpan.scanners.evidence.archive import Archive
-from hardpan.scanners.evidence.bindings import waivers
 from hardpan.scanners.evidence.bundle import PROVENANCE
 from hardpan.scanners.evidence.checks import CheckOutcome, Exceeded, Passed, Skipped
 from hardpan.scanners.evidence.moments import key_window, moment
 from hardpan.scanners.evidence.policy import Key, Policy
-from hardpan.scanners.evidence.statement import (
-    Predicate,
-    problems,
-    read_provenance,
-    selected_rules_sha256,
-)
+from hardpan.scanners.evidence.sources import Source, not_stored
+from hardpan.scanners.evidence.statement import Predicate, read_provenance
 from hardpan.scanners.evidence.trust import Trust
-from hardpan.scanners.paired.verdict import weighed
-from hardpan.scanners.report.base import FORMATS
-from hardpan.scanners.report.changes import Changes
-from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import VERDICTS
-from hardpan.signing import MalformedError, parse_json, read_bundle
+from hardpan.scanners.report.documents import Findings
+from hardpan.signing import read_bundle
 
-_MAX_DOCUMENT_BYTES = 64 << 20
 _MAX_PROVENANCE_BYTES = 12 << 20
-_Model = TypeVar("_Model", bound=BaseModel)
 
 Judge = Callable[[Predicate, Policy, Key, datetime], CheckOutcome]
 
 
-def read_findings(archive: Archive, claim: Predicate) -> Findings:
-    """The findings, in agreement with the statement.
-
-    Raises:
-        TrustError: they are malformed or disagree.
-    """
-    results = claim.results
-    found = _document(archive, results.file, Findings)
-    recounted = {v: sum(r.verdict == v for r in found.rules) for v in VERDICTS}
-    ids = {r.rule_id for r in found.rules}
-    waived = sum(r.is_waived for r in found.rules)
-    image = claim.target.image
-    same = {
-        "a rule twice": len(ids) == len(found.rules),
-        "selected": results.selected == len(found.rules),
-        "counts": results.counts == recounted == found.counts,
-        "counts before": results.before == found.before,
-        "score": results.score == found.score,
-        "waivers": results.waivers == waived and claim.waivers in (None, waivers(found)),
-        "selected rules": claim.content.selected_rules_sha256 == selected_rules_sha256(found),
-        "host": claim.target.host == found.host,
-        "content": _content_of(claim) == found.content.model_dump(),
-        "image": (image and image.digest.sha256) == (found.image and found.image.sha256),
-        "checks": claim.checks.counts == found.check_counts(),
-        "paired checks": _paired_agrees(claim, found),
-        "times": (claim.scan.started, claim.scan.finished) == (found.started, found.finished),
-        "profile": claim.scan.profile == found.profile,
-        "FIPS flag": _fips_agrees(found),
-    }
-    wrong = [name for name, holds in same.items() if not holds]
-    if wrong:
-        raise TrustError(f"{results.file}: disagrees with the statement: {', '.join(wrong)}")
-    _check_presence(archive, claim, found)
-    return found
-
-
-def read_smoke(archive: Archive, claim: Predicate) -> SmokeDocument | None:
-    """The smoke test's document, in agreement with the statement; None where none ran.
-
-    Raises:
-        TrustError: it is malformed or disagrees.
-    """
-    if claim.smoke is None:
-        return None
-    found = _document(archive, claim.smoke.file, SmokeDocument)
-    if found.verdict != claim.smoke.verdict:
-        raise TrustError(f"{claim.smoke.file}: disagrees with the statement: verdict")
-    return found
-
-
-def read_changes(archive: Archive, claim: Predicate, found: Findings) -> Changes | None:
-    """What changed since the statement before this one; None where nobody compared.
-
-    What the older scan said is the signer's word: only that scan itself can show it.
-
-    Raises:
-        TrustError: it is malformed, about another statement, or disagrees with the findings.
-    """
-    name = FORMATS["changes"].file
-    if name not in archive.entries:
-        return None
-    made = _document(archive, name, Changes)
-    if claim.chain is None or made.statement_sha256 != claim.chain.previous_statement_sha256:
-        raise TrustError(f"{name}: is not about the statement before this one")
-    rules = {r.rule_id: (r.verdict, r.is_waived) for r in found.rules}
-    told = {c.rule_id: (c.new, c.waived) for c in made.rules}
-    if len(told) != len(made.rules) or any(
-        now != rules.get(rule_id, (None, False)) for rule_id, now in told.items()
-    ):
-        raise TrustError(f"{name}: disagrees with the findings")
-    return made
-
-
-def provenance(
-    archive: Archive, claim: Predicate, trust: Trust, at: datetime | None
-) -> CheckOutcome:
+def provenance(source: Source, claim: Predicate, trust: Trust, at: datetime | None) -> CheckOutcome:
     """What vouches for the image. The scan's timestamp ``at`` covers it: it is a subject.
 
     Raises:
@@ -127,7 +37,9 @@ def provenance(
         return Skipped("the host was not booted from a known image, and the policy allows it")
     if rule.sha256 and image.digest.sha256 not in rule.sha256:
         raise TrustError(f"image sha256:{image.digest.sha256} is not one that the policy names")
-    bundle = archive.read(PROVENANCE, max_bytes=_MAX_PROVENANCE_BYTES)
+    bundle = source.proof(PROVENANCE, max_bytes=_MAX_PROVENANCE_BYTES)
+    if bundle is None:
+        return not_stored(PROVENANCE, required=rule.require_provenance)
     envelope = read_bundle(bundle, what=PROVENANCE)
     if envelope.payload_sha256 != image.provenance.sha256:
         raise TrustError("the attached provenance is not the one that the statement names")
@@ -252,42 +164,5 @@ CLAIMS: dict[str, Judge] = {
 }
 """Check id -> its judge."""
 
-
-def _paired_agrees(claim: Predicate, found: Findings) -> bool:
-    """Whether the statement tells of the paired checks what they are, verdicts weighed anew."""
-    if claim.paired is None or found.paired is None:
-        return claim.paired is None and found.paired is None
-    pairs = found.paired.pairs
-    return (
-        claim.paired.counts == found.paired.counts()
-        and len({p.conflict for p in pairs}) == len(pairs)
-        and all(p.verdict == weighed(p.control.outcome, p.action.outcome) for p in pairs)
-    )
-
-
-def _content_of(claim: Predicate) -> dict[str, object]:
-    return claim.content.model_dump(exclude={"selected_rules_sha256"})
-
-
-def _fips_agrees(found: Findings) -> bool:
-    """The flag is told twice, by the host and beside the certificates: never two ways."""
-    said = None if found.fips is None else found.fips.kernel_fips_flag
-    return said in (None, "unknown") or (said == "on") == found.host.fips_kernel_flag
-
-
-def _check_presence(archive: Archive, claim: Predicate, found: Findings) -> None:
-    if not found.rules:
-        raise TrustError("no rule was selected: nothing was scanned")
-    if found.counts["notapplicable"] == len(found.rules):
-        raise TrustError("every rule is notapplicable: the content does not fit the host")
-    missing = [n for n in (*claim.results.arf, claim.checks.file) if n not in archive.entries]
-    if missing or not claim.results.arf:
-        raise TrustError(f"{missing[0] if missing else 'the ARF'}: is missing from the evidence")
-
-
-def _document(archive: Archive, name: str, model: type[_Model]) -> _Model:
-    data = archive.read(name, max_bytes=_MAX_DOCUMENT_BYTES)
-    try:
-        return model.model_validate(parse_json(data, what=name, max_bytes=_MAX_DOCUMENT_BYTES))
-    except ValidationError as e:
-        raise MalformedError(f"{name}: {problems(e)}") from e
+FRESHNESS = frozenset({"age", "nonce", "sequence"})
+"""What only the newest scan can meet: it is not asked of a scan of the past."""

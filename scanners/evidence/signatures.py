@@ -8,22 +8,20 @@ from datetime import datetime
 
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence import moments
-from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
 from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
 from hardpan.scanners.evidence.policy import Key
+from hardpan.scanners.evidence.sources import Source, not_stored
 from hardpan.scanners.evidence.statement import Predicate
 from hardpan.scanners.evidence.trust import Trust
-from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey, read_dsse
+from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey
 
 KINDS = {x.name: PQ_ENVELOPE if x.post_quantum else BUNDLE for x in ALGORITHMS.values()}
 """What ``signaturesExpected`` may name -> the file that must then be there."""
 
-_MAX_BYTES = 12 << 20
-
 
 def judge(
-    archive: Archive,
+    source: Source,
     bundle: Envelope,
     claim: Predicate,
     key: Key,
@@ -40,17 +38,17 @@ def judge(
             statement, or not by a key that is trusted for it.
     """
     alg = _promised(claim, key)
-    if PQ_ENVELOPE not in archive.entries:
-        if alg:
+    envelope = source.pq_envelope(bundle.unverified)
+    if envelope is None:
+        if alg and source.is_whole:
             raise TrustError(f"{PQ_ENVELOPE}: was removed: the statement expects {alg}")
+        if alg:
+            return not_stored(PQ_ENVELOPE, required=trust.policy.require_pq)
         if trust.policy.require_pq:
             raise TrustError(f"the policy requires {PQ_ENVELOPE}, and there is none")
         return Skipped("there is none, and the policy does not require one")
     if not alg:
         raise TrustError(f"{PQ_ENVELOPE}: is there, but the statement expects none")
-    envelope = read_dsse(archive.read(PQ_ENVELOPE, max_bytes=_MAX_BYTES), what=PQ_ENVELOPE)
-    if envelope.unverified != bundle.unverified:
-        raise TrustError(f"{PQ_ENVELOPE}: not over the statement in the bundle")
     keys: dict[PublicKey, Key] = {p: k for k, p in trust.role("scan-pq")}
     if not keys:
         return Skipped("the policy has no key of role scan-pq, and does not require one")

@@ -150,6 +150,10 @@ class Statement(Document):
     subject: Annotated[Many[Subject], Field(min_length=1, max_length=256)]
     predicate: Predicate
 
+    def digests(self) -> dict[str, str]:
+        """Name -> SHA-256 of every attached file."""
+        return {s.name: s.digest.sha256 for s in self.subject}
+
 
 def selected_rules_sha256(findings: Findings) -> Sha256:
     """The digest that binds which rules were selected."""

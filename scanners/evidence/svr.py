@@ -8,6 +8,7 @@ Source: in-toto attestation framework, predicate SVR v0.2 (as of 2026-08).
 
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from hardpan import clock
 from hardpan.errors import InputError
@@ -23,7 +24,7 @@ _PREFIX = "HARDPAN_"
 
 
 def statement(
-    verified: Verified, policy_sha256: str, policy_name: str, now: datetime
+    verified: Verified, evidence: Path, policy_sha256: str, policy_name: str, now: datetime
 ) -> dict[str, object]:
     """What this verifier found to hold of ``verified``, as a statement about its file."""
     held = [o.id for o in verified.outcomes if o.outcome is Status.PASSED]
@@ -31,7 +32,7 @@ def statement(
     if verified.within_limits:
         properties.append(f"{_PREFIX}VERIFIED")
     subject = [
-        {"name": verified.path.name, "digest": {"sha256": sha256_file(verified.path)}},
+        {"name": evidence.name, "digest": {"sha256": sha256_file(evidence)}},
         {"name": "statement.json", "digest": {"sha256": verified.statement_sha256}},
     ]
     policy = {"name": policy_name, "digest": {"sha256": policy_sha256}}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from hardpan.errors import TrustError
 from hardpan.process import run
-from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bindings import CMS, NAMESPACE, challenge
 from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
 from hardpan.scanners.evidence.moments import moment
-from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Predicate
+from hardpan.scanners.evidence.sources import Source, not_stored
+from hardpan.scanners.evidence.statement import Predicate, Statement
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.signing import check_sshsig
 
@@ -17,25 +17,29 @@ _MAX_PROOF_BYTES = 16 << 10
 _MAX_CMS_BYTES = 64 << 10
 
 
-def host_proof(archive: Archive, claim: Predicate, trust: Trust) -> CheckOutcome:
+def host_proof(source: Source, statement: Statement, trust: Trust) -> CheckOutcome:
     """Whether the host signed nonce, boot and findings with the key it is known by.
 
     Raises:
         TrustError: the proof does not hold, or is missing although the policy wants it.
     """
+    claim, required = statement.predicate, trust.policy.target.require_proof
     if claim.host_proof is None:
-        if trust.policy.target.require_proof:
+        if required:
             raise TrustError("the policy wants the host's own signature, the evidence has none")
         return Skipped("the host gave no signature by its host key")
+    proof = source.proof(claim.host_proof, max_bytes=_MAX_PROOF_BYTES)
+    if proof is None:
+        return not_stored(claim.host_proof, required=required)
     host = claim.target.host
-    said = challenge(claim.scan.nonce, host.boot_id, archive.sha256(claim.results.file))
-    proof = archive.read(claim.host_proof, max_bytes=_MAX_PROOF_BYTES)
+    # The findings were held against the digest that the statement lists.
+    said = challenge(claim.scan.nonce, host.boot_id, statement.digests()[claim.results.file])
     check_sshsig(proof, said, namespace=NAMESPACE, fingerprint=host.host_key_sha256)
     return Passed(f"host key {host.host_key_sha256}")
 
 
-def cms(archive: Archive, claim: Predicate, trust: Trust) -> CheckOutcome:
-    """Whether ``openssl cms`` takes the detached signature under the policy's certificates.
+def cms(source: Source, payload: bytes, claim: Predicate, trust: Trust) -> CheckOutcome:
+    """Whether ``openssl cms`` takes the detached signature over the statement ``payload``.
 
     Certificates are judged at the end of the scan, so that evidence outlives them.
 
@@ -47,13 +51,15 @@ def cms(archive: Archive, claim: Predicate, trust: Trust) -> CheckOutcome:
         return Skipped("the policy names no authority for CMS")
     if CMS not in claim.siblings:
         raise TrustError("the policy wants a CMS signature, the evidence has none")
+    signature = source.proof(CMS, max_bytes=_MAX_CMS_BYTES)
+    if signature is None:
+        return not_stored(CMS, required=True)
     at = str(int(moment(claim.scan.finished).timestamp()))
     with tempfile.TemporaryDirectory(prefix="hardpan-cms-") as room:
         folder = Path(room)
         (folder / "ca.pem").write_text(trust.cms_roots, "utf-8")
-        (folder / "in").write_bytes(archive.read(CMS, max_bytes=_MAX_CMS_BYTES))
-        statement = archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
-        (folder / "statement").write_bytes(statement)
+        (folder / "in").write_bytes(signature)
+        (folder / "statement").write_bytes(payload)
         argv: list[str | Path] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER"]
         argv += ["-in", folder / "in"]
         argv += ["-content", folder / "statement", "-CAfile", folder / "ca.pem", "-no-CApath"]

@@ -1,7 +1,8 @@
 """What is asked of a ledger: add, look up, compare. Evidence was verified by the caller."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from hardpan import clock
@@ -9,7 +10,7 @@ from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.scanners.history.chain import OWN, Row, begin, row_hash
 from hardpan.scanners.history.diff import Side
-from hardpan.scanners.history.record import pack, unpack
+from hardpan.scanners.history.record import Record, pack, unpack
 from hardpan.scanners.history.store import Store
 from hardpan.scanners.report.documents import Findings
 from hardpan.scanners.report.fields import OPEN
@@ -34,6 +35,9 @@ class Entry:
     key_id: str
     signer_sha256: str
     within_limits: bool
+    proofs: Mapping[str, bytes] = field(default_factory=dict)
+    """What others signed; see ``record.Record``."""
+
     evidence_sha256: str = ""
     """Digest of the whole file, where it is kept."""
 
@@ -50,7 +54,7 @@ def add(store: Store, entry: Entry, now: datetime) -> tuple[Held, bool]:
     """The row of ``entry`` in the own chain, and whether it is new.
 
     Raises:
-        InputError: the findings are too large.
+        InputError: the record is too large.
     """
     chain = store.chains.get(OWN) or store.begin_chain(
         OWN, begin(clock.rfc3339(now), secrets.token_hex(32))
@@ -59,7 +63,7 @@ def add(store: Store, entry: Entry, now: datetime) -> tuple[Held, bool]:
     for row in chain.rows:
         if row.statement_sha256 == identity:
             return Held(chain=OWN, row=row), False
-    record = pack(entry.side)
+    packed = pack(Record(side=entry.side, proofs=entry.proofs))
     found = entry.side.findings
     values: dict[str, object] = {
         "chain": chain.link.id,
@@ -69,7 +73,7 @@ def add(store: Store, entry: Entry, now: datetime) -> tuple[Held, bool]:
         "statement_sha256": identity,
         "bundle_sha256": sha256_bytes(entry.bundle),
         "findings_sha256": entry.findings_sha256,
-        "record_sha256": sha256_bytes(record),
+        "record_sha256": sha256_bytes(packed),
         "evidence_sha256": entry.evidence_sha256,
         "key_id": entry.key_id,
         "signer_sha256": entry.signer_sha256,
@@ -77,7 +81,7 @@ def add(store: Store, entry: Entry, now: datetime) -> tuple[Held, bool]:
         **told(found),
     }
     row = Row.model_validate({**values, "hash": row_hash(values)})
-    store.append(chain, row, (entry.statement, entry.bundle, record))
+    store.append(chain, row, (entry.statement, entry.bundle, packed))
     return Held(chain=OWN, row=row), True
 
 
@@ -187,16 +191,25 @@ def one(rows: tuple[Held, ...], reference: str) -> Held:
     return found[0]
 
 
+def record(store: Store, row: Row) -> Record:
+    """The compact record of a row.
+
+    Raises:
+        TrustError: it was changed.
+    """
+    what = f"{store.path}: record of sha256:{row.statement_sha256[:12]}"
+    made = unpack(store.blob(row.record_sha256, what=what), what=what)
+    check_told(row, made.side, what=what)
+    return made
+
+
 def side(store: Store, row: Row) -> Side:
     """The compact findings of a row.
 
     Raises:
         TrustError: they were changed.
     """
-    what = f"{store.path}: record of sha256:{row.statement_sha256[:12]}"
-    made = unpack(store.blob(row.record_sha256, what=what), what=what)
-    check_told(row, made, what=what)
-    return made
+    return record(store, row).side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,33 +1,52 @@
-"""The compact record of one scan: enough to compare it, without what only readers need."""
+"""The compact record of one scan: enough to compare it and to check its signatures again.
 
+What only readers need is left out. A record of before signatures beside the bundle's own were
+stored has none, and is read as it was.
+"""
+
+import base64
 import json
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hardpan.errors import InputError, TrustError
 from hardpan.scanners.history.diff import Side
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.scanners.report.fields import Document, Many
 from hardpan.signing import parse_json
+from hardpan.signing.strict import decode_base64
 
 MAX_RECORD_BYTES = 8 << 20
 _MAX_UNPACKED_BYTES = 48 << 20
 
 
-class _Record(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is stored of one scan beside its signed statement and the bundle."""
+
+    side: Side
+    proofs: Mapping[str, bytes] = field(default_factory=dict)
+    """Name in the evidence -> what others than the scan key signed; the caller's to read."""
+
+
+class _Stored(Document):
     findings: Findings
     smoke: SmokeDocument | None
     packages: Many[str] | None
+    proofs: dict[str, str] = Field(default_factory=dict)
+    """In base64."""
 
 
-def pack(side: Side) -> bytes:
-    """``side`` without rationales, fix texts, findings' details and messages; deflated.
+def pack(record: Record) -> bytes:
+    """``record`` without rationales, fix texts, findings' details and messages; deflated.
 
     Raises:
         InputError: it is larger than any scan should be.
     """
-    found = side.findings
+    side, found = record.side, record.side.findings
     compact = found.model_copy(
         update={
             "rules": tuple(
@@ -39,17 +58,22 @@ def pack(side: Side) -> bytes:
             ),
         }
     )
-    made = _Record(findings=compact, smoke=side.smoke, packages=side.packages).data()
+    made = _Stored(
+        findings=compact,
+        smoke=side.smoke,
+        packages=side.packages,
+        proofs={n: base64.b64encode(data).decode() for n, data in record.proofs.items()},
+    ).data()
     text = json.dumps(made, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     data = text.encode()
     packed = zlib.compress(data, 9)
     if len(data) > _MAX_UNPACKED_BYTES or len(packed) > MAX_RECORD_BYTES:
-        raise InputError(f"the findings are too large for the ledger: {len(data)} bytes")
+        raise InputError(f"the record is too large for the ledger: {len(data)} bytes")
     return packed
 
 
-def unpack(packed: bytes, *, what: str) -> Side:
-    """The scan in ``packed``.
+def unpack(packed: bytes, *, what: str) -> Record:
+    """The record in ``packed``.
 
     Raises:
         TrustError: it is damaged, too large, or no record.
@@ -63,8 +87,11 @@ def unpack(packed: bytes, *, what: str) -> Side:
         raise TrustError(f"{what}: damaged, or unpacks to more than {_MAX_UNPACKED_BYTES} bytes")
     value = parse_json(data, what=what, max_bytes=_MAX_UNPACKED_BYTES)
     try:
-        made = _Record.model_validate(value)
+        made = _Stored.model_validate(value)
     except ValidationError as e:
         found = e.errors(include_url=False, include_context=False, include_input=False)[0]
         raise TrustError(f"{what}: {'.'.join(map(str, found['loc']))}: {found['msg']}") from e
-    return Side(findings=made.findings, smoke=made.smoke, packages=made.packages)
+    return Record(
+        side=Side(findings=made.findings, smoke=made.smoke, packages=made.packages),
+        proofs={n: decode_base64(text, what=f"{what}: proofs") for n, text in made.proofs.items()},
+    )

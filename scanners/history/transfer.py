@@ -15,14 +15,14 @@ from hardpan.errors import InputError, TrustError
 from hardpan.files import atomic_path, canonical_json, sha256_bytes
 from hardpan.scanners.history.chain import FORMAT, MAX_ROWS, OWN, Chain, Link, Row, read_link, walk
 from hardpan.scanners.history.ledger import check_told
-from hardpan.scanners.history.record import unpack
+from hardpan.scanners.history.record import Record, unpack
 from hardpan.scanners.history.store import Store
 from hardpan.signing import MalformedError, parse_json
 from hardpan.signing.strict import decode_base64
 
 _MAX_LINE_BYTES = 48 << 20
-Vouch = Callable[[Row, bytes, bytes], None]
-"""Passes if a trusted key signed the statement in the bundle: ``(row, statement, bundle)``."""
+Vouch = Callable[[Row, bytes, bytes, Record], None]
+"""Passes if the row's evidence is trusted: ``(row, statement, bundle, record)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,9 @@ def _imported(
         blobs = tuple(decode_base64(_text(p, what), what=what) for p in parts)
         if tuple(map(sha256_bytes, blobs)) != _digests(row):
             raise TrustError(f"{what}: a blob was changed: its digest is another")
-        vouch(row, blobs[0], blobs[1])
-        check_told(row, unpack(blobs[2], what=what), what=what)
+        record = unpack(blobs[2], what=what)
+        check_told(row, record.side, what=what)
+        vouch(row, blobs[0], blobs[1], record)
         chain = store.append(chain, row, blobs)
     return Imported(chain=chain.name, new=len(chain.rows) - after, rows=len(chain.rows))
 

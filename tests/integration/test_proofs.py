@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,9 +22,9 @@ from hardpan.process import run
 from hardpan.scanners.collect.hostproof import signed_by_host
 from hardpan.scanners.commands.keys import new_keys
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import NAMESPACE
+from hardpan.scanners.evidence.bindings import CMS, NAMESPACE
 from hardpan.scanners.evidence.checks import RefusedError
-from hardpan.scanners.evidence.verify import verify
+from hardpan.scanners.evidence.verify import verify, verify_stored
 from hardpan.scanners.transport import connect
 from hardpan.signing import (
     ask,
@@ -35,7 +36,7 @@ from hardpan.signing import (
     trusted_time,
 )
 from tests.integration.local_sshd import local_sshd
-from tests.tamper.judge import TYPE
+from tests.tamper.judge import TYPE, stored_row
 from tests.tamper.kit import NOW, Evidence, Workshop, packed
 from tests.tamper.kit import workshop as make
 from tests.tooling.get_cosign import cosign
@@ -257,6 +258,19 @@ def test_openssl_takes_the_cms_signature_and_hardpan_asks_it(
     path = packed(Evidence(files=swapped), tmp_path / "x.evidence.zip")
     with pytest.raises(RefusedError, match=r"statement\.p7s: openssl does not take it"):
         verify(path, workshop.trust(asked), now=NOW)
+
+
+def test_a_cms_signature_is_checked_again_in_a_ledger(workshop: Workshop) -> None:
+    pem = next(workshop.folder.glob(f"{workshop.scan.public.sha256[:8]}.crt"))
+    trust = workshop.trust({"require_cms": {"roots": pem.read_text()}})
+    stored = stored_row(workshop.good)
+    assert stored is not None
+
+    checked = verify_stored(stored, trust, now=NOW, label="row 1")
+    assert {o.id: o.why for o in checked.outcomes}["cms"] == "by openssl cms"
+    swapped = {**stored.proofs, CMS: workshop.made(nonce="o" * 16)[CMS]}
+    with pytest.raises(RefusedError, match=r"row 1: cms: statement\.p7s: openssl does not take"):
+        verify_stored(replace(stored, proofs=swapped), trust, now=NOW, label="row 1")
 
 
 def test_cosign_holds_the_timestamp_against_the_authority_it_is_given(

@@ -11,9 +11,15 @@ import yaml
 
 from hardpan.errors import InputError, ToolError
 from hardpan.process import run
+from hardpan.scanners.evidence.bindings import CMS, HOST_PROOF
+from hardpan.scanners.evidence.bundle import PACKAGES, PQ_ENVELOPE, PROVENANCE
 from hardpan.scanners.evidence.checks import RefusedError, Status
-from hardpan.scanners.evidence.verify import verify
-from tests.tamper.kit import Evidence, Workshop, packed
+from hardpan.scanners.evidence.stored import StoredEvidence
+from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.evidence.verify import Verified, verify, verify_stored
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.signing import read_dsse
+from tests.tamper.kit import BUNDLE, Evidence, Workshop, packed
 
 HERE = Path(__file__).parent
 TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
@@ -32,6 +38,11 @@ class Variant:
     hardpan: str
     """``verified``, or the check that fails and what it says, or ``over: …``."""
 
+    ledger: tuple[str, ...]
+    """What hardpan says of a ledger's row with the same statement: ``same``, or as ``hardpan``;
+    ``not checked: CHECK`` or ``skipped: CHECK`` where it accepts it without the check that
+    refuses the file; ``-`` where no ledger can store it. For many of a kind any of a list."""
+
     passed: tuple[str, ...]
     """Checks that must have been made, and hold."""
 
@@ -44,6 +55,20 @@ class Variant:
         """What was forged; often one, sometimes many of a kind."""
         made = self.forge(w)
         return made if isinstance(made, list) else [made]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What hardpan says of one forgery."""
+
+    file: str
+    """In the form of ``Variant.hardpan``."""
+
+    passed: frozenset[str]
+    """The checks of the file that were made, and hold."""
+
+    ledger: str
+    """In the form of ``Variant.ledger``, with all words of the reason."""
 
 
 def folders() -> list[Path]:
@@ -72,6 +97,7 @@ def _of(folder: Path) -> list[Variant]:
             name=name,
             forge=forge,
             hardpan=expected[name]["hardpan"],
+            ledger=_several(expected[name]["ledger"]),
             passed=tuple(expected[name].get("passed", ())),
             script=expected[name]["verify.sh"],
             cosign=expected[name]["cosign"],
@@ -80,19 +106,66 @@ def _of(folder: Path) -> list[Variant]:
     ]
 
 
-def hardpan(w: Workshop, e: Evidence) -> tuple[str, frozenset[str]]:
-    """What hardpan says, in the form of ``Variant.hardpan``, and which checks passed."""
+def _several(expected: str | list[str]) -> tuple[str, ...]:
+    return (expected,) if isinstance(expected, str) else tuple(expected)
+
+
+def hardpan(w: Workshop, e: Evidence) -> Said:
+    """What hardpan says of the file, and of a ledger's row that nobody checked before."""
     path = packed(e, w.folder / "case.evidence.zip")
     try:
-        verified = verify(path, w.trust(e.policy), now=e.now)
+        trust = w.trust(e.policy)
+    except InputError as wrong:
+        said = f"policy cannot be used: {wrong}"
+        return Said(file=said, passed=frozenset(), ledger="same")
+    verdict, outcomes = _verdict(lambda: verify(path, trust, now=e.now))
+    return Said(
+        file=verdict,
+        passed=frozenset(i for i, status in outcomes.items() if status is Status.PASSED),
+        ledger=_ledger(e, trust, verdict),
+    )
+
+
+def _ledger(e: Evidence, trust: Trust, of_file: str) -> str:
+    stored = stored_row(e.files or {})
+    if stored is None:
+        return "-"
+    verdict, outcomes = _verdict(lambda: verify_stored(stored, trust, now=e.now, label="row 1"))
+    if verdict == of_file:
+        return "same"
+    ended = outcomes.get(of_file.partition(": ")[0])
+    accepted = Status.FAILED not in outcomes.values()
+    is_open = ended in (Status.NOT_CHECKED, Status.SKIPPED)
+    return f"{ended}: {of_file}" if accepted and is_open else verdict
+
+
+def _verdict(check: Callable[[], Verified]) -> tuple[str, dict[str, Status]]:
+    try:
+        verified = check()
     except RefusedError as refused:
         failed = next(o for o in refused.outcomes if o.outcome is Status.FAILED)
-        return f"{failed.id}: {failed.why}", frozenset()
-    except InputError as wrong:
-        return f"policy cannot be used: {wrong}", frozenset()
+        return f"{failed.id}: {failed.why}", {o.id: o.outcome for o in refused.outcomes}
+    outcomes = {o.id: o.outcome for o in verified.outcomes}
     over = next(o for o in verified.outcomes if o.id == "limits")
-    passed = frozenset(o.id for o in verified.outcomes if o.outcome is Status.PASSED)
-    return ("verified" if verified.within_limits else f"over: {over.why}"), passed
+    return ("verified" if verified.within_limits else f"over: {over.why}"), outcomes
+
+
+def stored_row(files: dict[str, bytes]) -> StoredEvidence | None:
+    """What a ledger would store of ``files``; None where it has no form for them."""
+    proofs = {n: files[n] for n in (CMS, HOST_PROOF, PROVENANCE) if n in files}
+    if PQ_ENVELOPE in files:
+        proofs[PQ_ENVELOPE] = read_dsse(files[PQ_ENVELOPE], what=PQ_ENVELOPE).signature
+    try:
+        return StoredEvidence(
+            statement=files["statement.json"],
+            evidence_bundle=files[BUNDLE],
+            findings=Findings.model_validate_json(files["findings.json"]),
+            smoke=SmokeDocument.model_validate_json(files["smoke.json"]),
+            packages=tuple(files[PACKAGES].decode().split("\n")[:-1]),
+            proofs=proofs,
+        )
+    except (KeyError, ValueError):
+        return None
 
 
 def unpacked(e: Evidence, folder: Path) -> Path | None:

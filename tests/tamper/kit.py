@@ -195,6 +195,7 @@ def _made(
     key: ec.EllipticCurvePrivateKey | None = None,
     proof: Callable[[bytes], bytes] | None = None,
     certificate: bool = True,
+    pq: Signer | None = None,
     **changes: Any,
 ) -> Files:
     machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(key or host_key))
@@ -210,7 +211,8 @@ def _made(
         chain=chain or Chain(sequence=2, previous_statement_sha256=BEFORE),
     )
     path = folder / "made.evidence.zip"
-    bundle.write(replace(scan, raw=raw), signer, path, events.silent, nonce=nonce, terms=terms)
+    made = replace(scan, raw=raw)
+    bundle.write(made, signer, path, events.silent, nonce=nonce, pq=pq, terms=terms)
     with zipfile.ZipFile(path) as z:
         return {n: z.read(n) for n in z.namelist()}
 

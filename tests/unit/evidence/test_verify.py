@@ -155,7 +155,7 @@ STATEMENTS: list[tuple[Callable[[Any], object], str, str]] = [
     (
         lambda s: s["subject"].append({"name": "../x", "digest": {"sha256": "0" * 64}}),
         "files",
-        "../x: is listed but missing",
+        "not a safe file name: '../x'",
     ),
     (lambda s: s["subject"].pop(), "files", "is there but not listed"),
     (_result("selected", 4), "findings", "disagrees with the statement: selected"),

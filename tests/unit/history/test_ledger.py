@@ -12,7 +12,7 @@ import pytest
 from hardpan.errors import HardpanError, InputError, TrustError
 from hardpan.scanners.history import ledger, transfer
 from hardpan.scanners.history.chain import Row
-from hardpan.scanners.history.record import pack, unpack
+from hardpan.scanners.history.record import Record, pack, unpack
 from hardpan.scanners.history.store import opened
 from hardpan.scanners.trials import Held as HeldName
 from hardpan.scanners.trials import Paired, PairVerdict
@@ -25,7 +25,10 @@ MACHINE_B = "b" * 64
 WEB2 = host(hostname="web-2", host_key_sha256=B, machine_id_hmac=MACHINE_B)
 
 
-def vouch(_row: Row, _statement: bytes, _bundle: bytes) -> None:
+RECORD = pack(Record(side=side(samples.scan()), proofs={"proof.sig": b"\x00\x01\xff"}))
+
+
+def vouch(_row: Row, _statement: bytes, _bundle: bytes, _record: Record) -> None:
     """Trusts everyone."""
 
 
@@ -159,8 +162,10 @@ def test_only_the_latest_scan_of_a_host_counts_for_its_waivers(tmp_path: Path) -
 
 def test_a_record_keeps_what_a_comparison_needs(tmp_path: Path) -> None:
     made = side(samples.scan(paired=samples.PAIRED))
-    back = unpack(pack(made), what="record")
+    stored = unpack(pack(Record(side=made, proofs={"proof.sig": b"\x00\xff"})), what="record")
+    back = stored.side
 
+    assert stored.proofs == {"proof.sig": b"\x00\xff"}
     assert back.packages == made.packages
     assert back.smoke == made.smoke
     assert back.findings.counts == made.findings.counts
@@ -174,8 +179,13 @@ def test_a_record_keeps_what_a_comparison_needs(tmp_path: Path) -> None:
     [
         (b"", "damaged"),
         (b"no", "damaged: cannot be unpacked"),
-        (pack(side(samples.scan()))[:-5], "damaged"),
-        (pack(side(samples.scan())) + b"x", "damaged"),
+        (RECORD[:-5], "damaged"),
+        (RECORD + b"x", "damaged"),
+        (
+            zlib.compress(zlib.decompress(RECORD).replace(b"AAH/", b"AAH==")),
+            "record: proofs: base64",
+        ),
+        (zlib.compress(zlib.decompress(RECORD).replace(b'"AAH/"', b"7")), "record: proofs.proof.s"),
         (zlib.compress(b"0" * (49 << 20)), "unpacks to more than"),
         (zlib.compress(b"[]"), "record: "),
         (zlib.compress(b'{"findings":{}}'), "record: smoke: Field required|findings"),
@@ -332,7 +342,7 @@ def test_a_record_that_tells_of_another_scan_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_statement_that_nobody_vouches_for_keeps_the_whole_chain_out(tmp_path: Path) -> None:
-    def refuse(row: Row, _statement: bytes, _bundle: bytes) -> None:
+    def refuse(row: Row, _statement: bytes, _bundle: bytes, _record: Record) -> None:
         if row.seq == 3:
             raise TrustError("nobody")
 

@@ -1,15 +1,24 @@
 """``hardpan ledger`` as a person types it."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hardpan import cli
 from hardpan.errors import Exit
+from hardpan.files import sha256_file
+from hardpan.scanners.commands import vouched
+from hardpan.scanners.evidence.bindings import TEST_RESULT
+from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.history import ledger
+from hardpan.scanners.history.store import opened
 from hardpan.scanners.model import Verdict
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import KEYS_MADE, Lab
+from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab
 from tests.unit.evidence.forge import lab as make_lab
 from tests.unit.history.books import tamper
 from tests.unit.history.scans import of_verdict
@@ -37,6 +46,13 @@ class Book:
         made = of_verdict(verdict)
         scan = samples.scan(evaluation=made.evaluation, waivers={}, started=when, finished=when)
         return samples.write(scan, self.lab.scan, folder)
+
+    def forged(self, evidence: Path, **row: Any) -> None:
+        """A row as an honest one, but for some of what it says."""
+        entry = vouched.entry(evidence, load_policy(Path(self.policy)))
+        self.path.parent.mkdir()
+        with opened(self.path, write=True) as store:
+            ledger.add(store, replace(entry, **row), NOW)
 
     def add(self, verdict: V, day: int, *more: str) -> int:
         return self.run("add", self.evidence(verdict, day), "--policy", self.policy, *more)
@@ -152,6 +168,102 @@ def test_kept_files_lie_beside_the_ledger_and_are_checked(book: Book, capsys: Sa
     assert book.run("verify") == Exit.DONE
     assert "-     1 kept evidence files are not beside the ledger any more" in (
         capsys.readouterr().out
+    )
+
+
+def test_a_kept_file_is_checked_whole_under_the_policy(book: Book, capsys: Said) -> None:
+    assert book.run("add", book.lab.good, "--policy", book.policy, "--keep") == Exit.DONE
+    capsys.readouterr()
+
+    assert book.run("verify", "--policy", book.policy) == Exit.DONE
+    out = capsys.readouterr().out
+    assert out.splitlines()[1:] == [
+        "ok    trust: every statement holds under the policy",
+        "-     over the policy's limits: 1 row",
+    ]
+    for kept in book.path.with_name("ledger.sqlite.d").iterdir():
+        kept.unlink()
+    assert book.run("verify", "--policy", book.policy) == Exit.DONE
+    assert capsys.readouterr().out.splitlines()[2] == (
+        "-     not checked, since the ledger does not store it: "
+        "archive (1 row), files (1 row), test-result (1 row), oscal (1 row)"
+    )
+
+
+def test_a_kept_file_that_does_not_verify_is_refused(book: Book, capsys: Said) -> None:
+    files = book.lab.files()
+    forged = book.lab.put({**files, TEST_RESULT: files["evidence.sigstore.json"]})
+    book.forged(book.lab.good, evidence_sha256=sha256_file(forged))
+    folder = book.path.with_name("ledger.sqlite.d")
+    folder.mkdir()
+    shutil.copy(forged, folder / f"{sha256_file(forged)}.evidence.zip")
+
+    assert book.run("verify") == Exit.DONE  # it is the kept file, and nobody is asked for trust
+    assert book.run("verify", "--policy", book.policy) == Exit.TRUST
+    assert "test-result: the test-result statement is not the one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"signer_sha256": "0" * 64}, "row 1: is signed by another key than the row says"),
+        ({"findings_sha256": "0" * 64}, "row 1: disagrees with its statement: findings"),
+    ],
+)
+def test_a_row_that_says_something_else_than_its_statement_is_refused(
+    book: Book, tmp_path: Path, capsys: Said, row: dict[str, str], problem: str
+) -> None:
+    book.forged(book.lab.good, **row)
+    file, there = tmp_path / "chain.jsonl", Book(book.lab, tmp_path / "there")
+    assert book.run("export", file) == Exit.DONE
+
+    assert book.run("verify", "--policy", book.policy) == Exit.TRUST
+    assert problem in capsys.readouterr().err
+    assert there.run("import", file, "--policy", book.policy) == Exit.TRUST
+    assert problem in capsys.readouterr().err
+
+
+def test_the_kept_file_of_another_scan_is_refused(book: Book, capsys: Said) -> None:
+    other = book.evidence(V.PASS, 2)
+    book.forged(book.lab.good, evidence_sha256=sha256_file(other))
+    folder = book.path.with_name("ledger.sqlite.d")
+    folder.mkdir()
+    shutil.copy(other, folder / f"{sha256_file(other)}.evidence.zip")
+
+    assert book.run("verify", "--policy", book.policy) == Exit.TRUST
+    assert "row 1: the kept file is the evidence of another scan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["packages.txt", "statement.json"])
+def test_evidence_that_changes_while_it_is_added_is_refused(
+    book: Book, monkeypatch: pytest.MonkeyPatch, capsys: Said, name: str
+) -> None:
+    evidence, verify = book.evidence(V.PASS, 2), vouched.verify
+    other = book.evidence(V.FAIL, 3)
+
+    def swapped(path: Path, trust: Any, **more: Any) -> Any:
+        verified = verify(path, trust, **more)
+        if name == "statement.json":
+            shutil.copy(other, path)
+        else:
+            book.lab.put({**book.lab.files(), name: b"other\n"}).replace(path)
+        return verified
+
+    monkeypatch.setattr(vouched, "verify", swapped)
+
+    assert book.run("add", evidence, "--policy", book.policy) == Exit.TRUST
+    assert not book.path.exists()
+    assert "changed while it was read" in capsys.readouterr().err
+
+
+def test_a_row_of_before_proofs_were_stored_is_told_as_not_checked(
+    book: Book, capsys: Said
+) -> None:
+    book.forged(book.lab.good, proofs={})
+
+    assert book.run("verify", "--policy", book.policy, "--json") == Exit.DONE
+    assert json.loads(capsys.readouterr().out)["notChecked"] == dict.fromkeys(
+        ("archive", "files", "test-result", "oscal", "provenance"), 1
     )
 
 

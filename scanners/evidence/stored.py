@@ -1,0 +1,117 @@
+"""What a ledger stores of evidence: the signed statement, and all that others signed with it.
+
+The reports are not stored, the findings as a compact copy. So the statement's signatures,
+times, host, content, image and counts can be checked again under any policy; whether the
+reports are the listed ones, and what the second statements say, cannot.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hardpan.errors import TrustError
+from hardpan.files import sha256_bytes
+from hardpan.scanners.evidence import agreement
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.bindings import CMS, OSCAL, TEST_RESULT
+from hardpan.scanners.evidence.bundle import BUNDLE, PACKAGES, PQ_ENVELOPE, PROVENANCE
+from hardpan.scanners.evidence.checks import CheckOutcome, NotChecked, Passed
+from hardpan.scanners.evidence.sources import MAX_BUNDLE_BYTES, WROTE_NONE, Opened, not_stored
+from hardpan.scanners.evidence.statement import Predicate, Statement
+from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.signing import Envelope, PublicKey, read_bundle, read_dsse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvidence:
+    """The parts of one piece of evidence in a ledger, as ``sources.Source`` gives them."""
+
+    statement: bytes
+    """The signed payload."""
+
+    evidence_bundle: bytes
+    findings: Findings
+    """Without what only readers need; see ``history.record``."""
+
+    smoke: SmokeDocument | None
+    packages: tuple[str, ...] | None
+    """The lines of ``packages.txt``; None where the statement lists none."""
+
+    proofs: Mapping[str, bytes]
+    """File name -> content, as ``stored_proofs`` gives them."""
+
+    @property
+    def is_whole(self) -> bool:
+        """False: older ledgers store no proofs, and none stores the reports."""
+        return False
+
+    def bundle(self) -> Envelope:
+        """See ``Source``."""
+        return read_bundle(self.evidence_bundle, what=BUNDLE)
+
+    def check_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
+        """See ``Source``."""
+        if self.statement != envelope.unverified:
+            raise TrustError("the stored statement: not the statement in the bundle")
+        agreement.check_timestamp_presence(statement, envelope)
+        return Passed("as far as the ledger stores them")
+
+    def check_files(self, statement: Statement) -> CheckOutcome:
+        """See ``Source``."""
+        agreement.check_listing(statement)
+        listed = statement.digests()
+        for name in sorted(self.proofs.keys() - {PQ_ENVELOPE, CMS}):
+            if sha256_bytes(self.proofs[name]) != listed.get(name):
+                raise TrustError(f"{ascii(name)[1:-1]}: not the file that the statement lists")
+        if self._packages_sha256() != listed.get(PACKAGES):
+            raise TrustError(f"{PACKAGES}: the stored list is not the one that the statement lists")
+        return NotChecked("the ledger does not store the reports")
+
+    def documents(self, statement: Statement) -> tuple[Opened, Passed]:
+        """See ``Source``."""
+        agreement.check_findings(statement, self.findings)
+        agreement.check_smoke(statement.predicate, self.smoke)
+        opened = Opened(statement=statement, findings=self.findings, smoke=self.smoke, changes=None)
+        return opened, Passed("the ledger's compact copy")
+
+    def check_test_result(self, opened: Opened, key: PublicKey) -> CheckOutcome:
+        """See ``Source``."""
+        is_promised = TEST_RESULT in opened.statement.predicate.siblings
+        return not_stored(TEST_RESULT, required=False) if is_promised else WROTE_NONE
+
+    def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
+        """See ``Source``."""
+        is_promised = OSCAL in statement.predicate.siblings
+        return not_stored(OSCAL, required=False) if is_promised else WROTE_NONE
+
+    def pq_envelope(self, payload: bytes) -> Envelope | None:
+        """See ``Source``."""
+        signature = self.proofs.get(PQ_ENVELOPE)
+        return None if signature is None else Envelope(unverified=payload, signature=signature)
+
+    def _packages_sha256(self) -> str | None:
+        if self.packages is None:
+            return None
+        return sha256_bytes("".join(f"{p}\n" for p in self.packages).encode())
+
+    def proof(self, name: str, *, max_bytes: int) -> bytes | None:
+        """See ``Source``."""
+        data = self.proofs.get(name)
+        if data is not None and len(data) > max_bytes:
+            raise TrustError(f"{name}: expected at most {max_bytes} bytes, found {len(data)}")
+        return data
+
+
+def stored_proofs(archive: Archive, claim: Predicate) -> dict[str, bytes]:
+    """What a ledger stores of ``archive`` beside statement, bundle and findings.
+
+    Of the post-quantum envelope it is the signature alone: its payload is the statement.
+
+    Raises:
+        TrustError: a file is damaged.
+    """
+    names = {claim.host_proof, CMS, PROVENANCE} & archive.entries.keys()
+    proofs = {str(n): archive.read(str(n), max_bytes=MAX_BUNDLE_BYTES) for n in names}
+    if PQ_ENVELOPE in archive.entries:
+        data = archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)
+        proofs[PQ_ENVELOPE] = read_dsse(data, what=PQ_ENVELOPE).signature
+    return proofs

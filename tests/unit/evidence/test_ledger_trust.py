@@ -1,0 +1,398 @@
+"""One trust decision: what ``verify`` refuses under a policy, no ledger command accepts.
+
+Each row of ``CASES`` is a policy and evidence. The evidence is in a ledger already, put there
+by someone who trusts more; that ledger and its export come to the strict policy.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hardpan import cli, clock
+from hardpan.errors import Exit
+from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.bindings import Chain
+from hardpan.signing import Signer, load_pq_signer, new_signer
+from tests.tamper.kit import FINISHED, NOW, STAMPED, Files, Workshop
+from tests.tamper.kit import workshop as make
+from tests.tooling import sshsig
+from tests.tooling.tsa import Tsa
+
+ALL = ("verify", "add", "import", "ledger verify")
+NEWEST = ("verify", "add")
+Said = pytest.CaptureFixture[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The workshop, and a post-quantum key beside its keys."""
+
+    w: Workshop
+    pq: Signer
+
+    def pq_key(self, **changed: Any) -> dict[str, Any]:
+        """That key, as a policy names it."""
+        key = {**self.w.keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
+        return {**key, "spki": self.pq.public.pem, **changed}
+
+    def policy(self, name: str, changed: dict[str, Any]) -> str:
+        """The strict policy with settings changed, as a file."""
+        path = self.w.ring.policy.with_name(f"{name}.yaml")
+        path.write_text(yaml.safe_dump(self.w.policy(changed)))
+        return str(path)
+
+    def lenient(self) -> str:
+        """A policy that trusts every key for scans and asks for nothing else."""
+        scan, _ = self.w.keys(not_before="2020-01-01T00:00:00Z")
+        ids = {"evil": self.w.evil, "build-as-scan": self.w.build}
+        keys = [{**scan, "id": i, "spki": s.public.pem} for i, s in ids.items()]
+        asked = ("nonce", "max_age_hours", "after", "require_timestamp", "target", "image")
+        nothing: dict[str, Any] = dict.fromkeys(asked)
+        return self.policy("lenient", {**nothing, "keys": [scan, *keys], "clock_skew_s": 86_400})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One policy, one piece of evidence, and who refuses it at which check."""
+
+    policy: Callable[[Bench], dict[str, Any]] = lambda _: {}
+    evidence: Callable[[Bench], Files] = lambda b: b.w.good
+    check: str
+    words: str
+    refused_by: tuple[str, ...] = ALL
+
+
+def _keys(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
+    return lambda b: {"keys": b.w.keys(**changed)}
+
+
+def _build_key(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
+    return lambda b: {"keys": [b.w.keys()[0], {**b.w.keys()[1], **changed}]}
+
+
+def _pq(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
+    return lambda b: {"keys": [*b.w.keys(), b.pq_key(**changed)], "require_pq": True}
+
+
+def _target(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
+    return lambda b: {
+        "target": {"host_keys": [sshsig.fingerprint(b.w.host)], "require_proof": True, **changed}
+    }
+
+
+def _set(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
+    return lambda _: changed
+
+
+def _made(**more: Any) -> Callable[[Bench], Files]:
+    return lambda b: b.w.made(**more)
+
+
+def _other_pq(b: Bench) -> Signer:
+    path = b.w.folder / "keys" / "other-pq.pem"
+    if not path.exists():
+        new_signer(path, alg="ml-dsa-65")
+    return load_pq_signer(path)
+
+
+def _yesterday(b: Bench) -> Files:
+    started, finished = (f"2026-11-20T04:0{m}:00Z" for m in (0, 5))
+    at = FINISHED - timedelta(days=1)
+    return b.w.made(started=started, finished=finished, stamp=lambda s: b.w.tsa.token(s, at))
+
+
+CASES = {
+    "a compromised key, without trusted time": Case(
+        policy=lambda b: {
+            "keys": b.w.keys(compromised_at="2026-12-01T00:00:00Z"),
+            "require_timestamp": None,
+        },
+        check="key-window",
+        words="is compromised, and no trusted time says that it was not yet",
+    ),
+    "a key compromised before it signed": Case(
+        policy=_keys(compromised_at=STAMPED - timedelta(seconds=1)),
+        check="key-window",
+        words="key 'scan' was compromised when it signed",
+    ),
+    "an expired policy": Case(
+        policy=_set(expires=NOW),
+        check="policy",
+        words="the policy expired on 2026-11-21T05:00:00Z",
+    ),
+    "a host that the policy does not name": Case(
+        policy=_target(host_keys=["SHA256:" + "B" * 43]),
+        check="target",
+        words="is not one that the policy names",
+    ),
+    "a required post-quantum signature that was never made": Case(
+        policy=_pq(), check="post-quantum", words="the policy requires evidence.mldsa.dsse.json"
+    ),
+    "a post-quantum signature by a key that is not trusted": Case(
+        policy=lambda b: {"keys": [*b.w.keys(), b.pq_key()], "require_pq": True},
+        evidence=lambda b: b.w.made(pq=_other_pq(b)),
+        check="post-quantum",
+        words="not by any of the 1 keys",
+    ),
+    "a post-quantum key outside its window": Case(
+        policy=_pq(not_before="2026-11-22T00:00:00Z"),
+        evidence=lambda b: b.w.made(pq=b.pq),
+        check="post-quantum",
+        words="key 'pq' is not trusted for",
+    ),
+    "a compromised post-quantum key": Case(
+        policy=_pq(compromised_at="2026-11-02T00:00:00Z"),
+        evidence=lambda b: b.w.made(pq=b.pq),
+        check="post-quantum",
+        words="key 'pq' was compromised when it signed",
+    ),
+    "an unknown key": Case(
+        evidence=lambda b: b.w.made(signer=b.w.evil),
+        check="signature",
+        words="not by any of the 1 keys",
+    ),
+    "a key of another role": Case(
+        evidence=lambda b: b.w.made(signer=b.w.build),
+        check="signature",
+        words="not by any of the 1 keys",
+    ),
+    "a key whose window begins later": Case(
+        policy=_keys(not_before="2026-11-22T00:00:00Z"),
+        check="key-window",
+        words="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
+    ),
+    "a key whose window ended": Case(
+        policy=_keys(not_after="2026-11-20T00:00:00Z"),
+        check="key-window",
+        words="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
+    ),
+    "a required timestamp that was never asked for": Case(
+        evidence=_made(stamp=None),
+        check="timestamp",
+        words="the policy wants a timestamp, the evidence has none",
+    ),
+    "a timestamp of an authority that is not trusted": Case(
+        policy=_set(require_timestamp={"roots": Tsa().pem}),
+        check="timestamp",
+        words="the timestamp is not by a trusted authority",
+    ),
+    "a timestamp long after the scan": Case(
+        policy=lambda b: {"require_timestamp": {"roots": b.w.tsa.pem, "max_lag_s": 59}},
+        check="timestamp",
+        words="is more than 59 s after the scan",
+    ),
+    "a required CMS signature that was never made": Case(
+        policy=lambda b: {"require_cms": {"roots": b.w.tsa.pem}},
+        evidence=_made(certificate=False),
+        check="cms",
+        words="the policy wants a CMS signature, the evidence has none",
+    ),
+    "a machine id that the policy does not name": Case(
+        policy=_target(machine_ids=["0" * 32]),
+        check="target",
+        words="the machine id is not one that the policy names",
+    ),
+    "a product UUID that the policy does not name": Case(
+        policy=_target(product_uuids=["0" * 64]), check="target", words="a clone?"
+    ),
+    "a required host proof that was never made": Case(
+        evidence=_made(proof=lambda _: b""),
+        check="host-proof",
+        words="the policy wants the host's own signature, the evidence has none",
+    ),
+    "content that the policy does not name": Case(
+        policy=_set(content={"derived_sha256": ["0" * 64]}),
+        check="content",
+        words="is not one that the policy names",
+    ),
+    "a profile that the policy does not name": Case(
+        policy=_set(content={"profile_ids": ["other"]}),
+        check="content",
+        words="is not one that the policy names",
+    ),
+    "an image that the policy does not name": Case(
+        policy=_set(image={"sha256": ["0" * 64]}),
+        check="provenance",
+        words="is not one that the policy names",
+    ),
+    "provenance by a compromised key": Case(
+        policy=_build_key(compromised_at="2026-11-02T00:00:00Z"),
+        check="provenance",
+        words="key 'build' was compromised when it signed",
+    ),
+    "provenance by a key that is not trusted": Case(
+        policy=lambda b: {"keys": [b.w.keys()[0], {**b.w.keys()[1], "spki": b.w.evil.public.pem}]},
+        check="provenance",
+        words="not by any of the 1 keys",
+    ),
+    "a scan that ends in the future": Case(
+        policy=_set(require_timestamp=None),
+        evidence=_made(started="2026-11-21T05:05:00Z", finished="2026-11-21T05:06:00Z"),
+        check="time",
+        words="the scan ends in the future",
+    ),
+    # What is about the newest scan of a host is not asked of a ledger's rows.
+    "a scan of yesterday": Case(
+        policy=_set(max_age_hours=1, clock_skew_s=0),
+        evidence=_yesterday,
+        check="age",
+        words="the policy takes 1 hours",
+        refused_by=NEWEST,
+    ),
+    "a nonce that was not asked for": Case(
+        evidence=_made(nonce="m" * 16),
+        check="nonce",
+        words="does not hold the policy's nonce",
+        refused_by=NEWEST,
+    ),
+    "a statement that follows on another one": Case(
+        evidence=_made(chain=Chain(sequence=3, previous_statement_sha256="0" * 64)),
+        check="sequence",
+        words="expected statement 2 of the host, found 3",
+        refused_by=NEWEST,
+    ),
+}
+
+ACCEPTED = {
+    "what the strict policy asks for": Case(check="signature", words=""),
+    "a key compromised later, by trusted time": Case(
+        policy=_keys(compromised_at=STAMPED + timedelta(seconds=1)), check="key-window", words=""
+    ),
+    "a policy that expires later": Case(
+        policy=_set(expires=NOW + timedelta(seconds=1)), check="policy", words=""
+    ),
+    "a required post-quantum signature": Case(
+        policy=_pq(), evidence=lambda b: b.w.made(pq=b.pq), check="post-quantum", words=""
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    w = make(tmp_path_factory.mktemp("bench"))
+    new_signer(w.folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    return Bench(w=w, pq=load_pq_signer(w.folder / "keys" / "pq.pem"))
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+Answers = dict[str, tuple[int, str, str]]
+"""Command -> exit code, stdout, stderr."""
+
+
+def _ask(bench: Bench, case: Case, folder: Path, capsys: Said) -> Answers:
+    evidence, export = folder / "lab.evidence.zip", folder / "chain.jsonl"
+    write_archive(evidence, case.evidence(bench).items())
+    there, new, other = (folder / f"{n}.sqlite" for n in ("there", "new", "other"))
+    lenient, strict = bench.lenient(), bench.policy("strict", case.policy(bench))
+    assert cli.run(["ledger", "add", str(evidence), "--policy", lenient, *_at(there)]) == Exit.DONE
+    assert cli.run(["ledger", "export", str(export), *_at(there)]) == Exit.DONE
+    capsys.readouterr()
+    commands = {
+        "verify": ["verify", str(evidence), "--json"],
+        "add": ["ledger", "add", str(evidence), *_at(new)],
+        "import": ["ledger", "import", str(export), "--as", "there", *_at(other)],
+        "ledger verify": ["ledger", "verify", "--json", *_at(there)],
+    }
+    answers = {}
+    for name, command in commands.items():
+        code = cli.run([*command, "--policy", strict])
+        told = capsys.readouterr()
+        answers[name] = (code, told.out, told.err)
+    return answers
+
+
+def _at(ledger: Path) -> list[str]:
+    return ["--ledger", str(ledger)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_verify_refuses_no_ledger_command_accepts(
+    bench: Bench, name: str, tmp_path: Path, capsys: Said
+) -> None:
+    case = CASES[name]
+    answers = _ask(bench, case, tmp_path, capsys)
+    failed = {
+        c["id"]: c["why"]
+        for c in json.loads(answers["verify"][1])["checks"]
+        if c["outcome"] == "fail"
+    }
+
+    assert list(failed) == [case.check]
+    assert case.words in failed[case.check]
+    for command, (code, _, err) in answers.items():
+        if command in case.refused_by:
+            assert code == Exit.TRUST, command
+            assert f"{case.check}: {failed[case.check]}" in err, command
+        else:
+            assert code == Exit.DONE, (command, err)
+    assert not (tmp_path / "new.sqlite").exists()
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_verify_accepts_every_ledger_command_accepts(
+    bench: Bench, name: str, tmp_path: Path, capsys: Said
+) -> None:
+    case = ACCEPTED[name]
+    answers = _ask(bench, case, tmp_path, capsys)
+    checks = {c["id"]: c["outcome"] for c in json.loads(answers["verify"][1])["checks"]}
+    not_checked = json.loads(answers["ledger verify"][1])["notChecked"]
+
+    assert {code for code, _, _ in answers.values()} == {Exit.DONE}
+    assert checks[case.check] == "ok"
+    assert not_checked == dict.fromkeys(("archive", "files", "test-result", "oscal"), 1)
+
+
+def test_limits_are_an_answer_that_every_command_gives(
+    bench: Bench, tmp_path: Path, capsys: Said
+) -> None:
+    over = Case(policy=_set(max_counts={"fail": 0}), check="limits", words="")
+    said = _ask(bench, over, tmp_path, capsys)
+
+    assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.DONE] * 3]
+    assert "over the limits" in said["add"][1]
+    assert "over the policy's limits: 1 row\n" in said["import"][2]
+    assert json.loads(said["ledger verify"][1])["overLimits"] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a compromised key, without trusted time",
+        "an expired policy",
+        "a host that the policy does not name",
+        "a required post-quantum signature that was never made",
+    ],
+)
+def test_every_other_command_that_takes_a_policy_refuses_it_too(
+    bench: Bench, name: str, tmp_path: Path, capsys: Said
+) -> None:
+    case, file = CASES[name], str(tmp_path / "lab.evidence.zip")
+    write_archive(Path(file), case.evidence(bench).items())
+    good = str(tmp_path / "good.evidence.zip")
+    write_archive(Path(good), bench.w.good.items())
+    policy = ["--policy", bench.policy("strict", case.policy(bench))]
+    scan = ["scan", "host.invalid", "--profile", "lab-stig", "--key", str(bench.w.ring.scan)]
+    commands = [
+        ["show", file],
+        ["export", file, "--as", "csv"],
+        ["export", good, "--as", "html", "--since", file],
+        ["diff", file, good],
+        ["diff", good, file],
+        [*scan, "--previous", file],
+    ]
+    for command in commands:
+        assert cli.run([*command, *policy]) == Exit.TRUST, command
+        told = capsys.readouterr()
+        assert f"{case.check}: " in told.err
+        assert case.words in told.err
+        assert told.out == ""
