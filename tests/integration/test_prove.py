@@ -1,15 +1,18 @@
 """The main job, end to end, on the embedded default."""
 
 import json
+import mmap
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from hardpan.errors import Exit
 from hardpan.process import Completed, run
 from tests.integration.conftest import CACHE, REPO, Proved, prove
 from tests.tooling.get_cosign import cosign
+from tests.unit.evidence.forge import regions
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo]
 
@@ -103,7 +106,8 @@ def test_the_smoke_test_measured_the_real_model(proved: Proved) -> None:
 
     assert smoke["backend"] == "cpu"
     assert smoke["framework"].startswith("torch ")
-    assert all(m["value"] > 0 for m in smoke["measures"])
+    assert len(smoke["measures"]) == 3
+    assert [m["name"] for m in smoke["measures"] if not m["value"] > 0] == []
     assert len(smoke["modelSha256"]) == 64
 
 
@@ -125,16 +129,21 @@ def test_cosign_accepts_it_unchanged(proved: Proved, tmp_path: Path) -> None:
     assert "Verified OK" in said.stderr + said.stdout
 
 
-def test_one_flipped_byte_is_trust_broken(proved: Proved, tmp_path: Path) -> None:
+@pytest.mark.parametrize("check", ["archive", "bundle", "copies", "files", "oscal", "test-result"])
+def test_one_flipped_byte_is_trust_broken(proved: Proved, tmp_path: Path, check: str) -> None:
     data = bytearray(proved.evidence.read_bytes())
-    data[len(data) // 2] ^= 1
+    region = next(where for name, where in regions(proved.evidence) if name == check)
+    data[region[0]] ^= 1
     (tmp_path / "x.evidence.zip").write_bytes(data)
 
     answer = hardpan(
-        "verify", tmp_path / "x.evidence.zip", "--policy", proved.out / "trust.yaml", ok=(3, 6)
+        *("verify", tmp_path / "x.evidence.zip", "--policy", proved.out / "trust.yaml", "--json"),
+        ok=(int(Exit.TRUST),),
     )
 
-    assert answer.returncode in (3, 6)
+    told = json.loads(answer.stdout)
+    assert told["verdict"] == "refused"
+    assert next(c["id"] for c in told["checks"] if c["outcome"] == "fail") == check
 
 
 def test_a_second_run_takes_every_stage_from_the_first(proved: Proved) -> None:
@@ -146,8 +155,22 @@ def test_a_second_run_takes_every_stage_from_the_first(proved: Proved) -> None:
 
 
 def test_nothing_secret_is_left_in_the_output(proved: Proved) -> None:
-    assert not list(proved.out.rglob("*.key"))
+    private = [*(CACHE / "keys").glob("*.pem"), CACHE / "operator/id_ecdsa"]
+    lines = [line for p in private for line in p.read_bytes().splitlines() if len(line) > 60]
+    assert len(private) == 3
+    assert len(lines) > 6
+
+    files = [p for p in proved.out.rglob("*") if p.is_file() and p.stat().st_size]
+    assert {".iso", ".json", ".log", ".pub", ".qcow2", ".zip"} <= {p.suffix for p in files}
+    assert [p.name for p in files if p.suffix in (".key", ".pem") or p.stem.startswith("id_")] == []
     with zipfile.ZipFile(proved.evidence) as z:
-        for name in z.namelist():
-            assert b"PRIVATE KEY" not in z.read(name)
-    assert CACHE.is_dir()
+        packed = {name: z.read(name) for name in z.namelist()}
+    assert [name for name, data in packed.items() if b"PRIVATE KEY" in data] == []
+    assert [p.name for p in files if any(_holds(p, line) for line in lines)] == []
+    said = (proved.stdout + proved.said).encode()
+    assert [line for line in lines if line in said or line in b"".join(packed.values())] == []
+
+
+def _holds(path: Path, wanted: bytes) -> bool:
+    with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(wanted) >= 0

@@ -31,7 +31,10 @@ def test_verify_sh_and_cosign_say_what_is_expected_of_them(
     trusted, key = tmp_path / "verify.sh", tmp_path / "scan.pub"
     trusted.write_bytes(workshop.good["verify.sh"])
     key.write_text(workshop.scan.public.pem)
-    for n, evidence in enumerate(v.all(workshop)[:_OF_MANY]):
+    forged = v.all(workshop)[:_OF_MANY]
+
+    assert forged
+    for n, evidence in enumerate(forged):
         folder = judge.unpacked(evidence, tmp_path / f"{n}")
         assert folder is not None
 

@@ -24,6 +24,13 @@ from tests.unit.evidence import samples
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 KEYS_MADE = datetime(2026, 11, 1, tzinfo=UTC)
 UNSIGNED = ("evidence.sigstore.json", "statement.json", "statement.sig")
+_OWN_CHECK = {
+    "evidence.sigstore.json": "bundle",
+    "statement.json": "copies",
+    "statement.sig": "copies",
+    TEST_RESULT: "test-result",
+    OSCAL: "oscal",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +130,19 @@ def lab(folder: Path) -> Lab:
     made = samples.scan(image=samples.image(build), evaluation=other)
     good = samples.write(made, scan, folder, nonce="n" * 16)
     return Lab(folder=folder, ring=ring, scan=scan, build=build, good=good)
+
+
+def regions(path: Path) -> list[tuple[str, range]]:
+    """Every byte of the archive, and the check that a damaged one there fails at."""
+    with zipfile.ZipFile(path) as z:
+        entries, directory = z.infolist(), z.start_dir
+    found = [("archive", range(directory, path.stat().st_size))]
+    for entry in entries:
+        data = entry.header_offset + 30 + len(entry.filename)
+        found.append(("archive", range(entry.header_offset, data)))
+        check = _OWN_CHECK.get(entry.filename, "files")
+        found.append((check, range(data, data + entry.compress_size)))
+    return found
 
 
 def edit_bundle(files: dict[str, bytes], change: Callable[[Any], object]) -> dict[str, bytes]:

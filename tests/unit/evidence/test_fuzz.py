@@ -36,19 +36,23 @@ def test_a_damaged_archive_never_says_something_else(lab: Lab, tmp_path: Path) -
     path = tmp_path / "x"
     # Most of the archive is deflated data; its directory is where structure is decided.
     directory = whole.index(b"PK\1\2")
+    refused = 0
     for _ in range(2000):
         path.write_bytes(_damaged(dice, whole, directory))
         try:
             verify(path, trust, now=NOW)
         except TrustError:
+            refused += 1
             continue
         with zipfile.ZipFile(path) as z:
             assert {n: z.read(n) for n in z.namelist()} == good
+    assert refused > 1950
 
 
 def test_odd_values_in_a_signed_statement_never_crash(lab: Lab) -> None:
     dice = random.Random(2)  # noqa: S311
     files = lab.files()
+    refused, taken = 0, []
     for name in ("statement.json", "findings.json", "smoke.json", "provenance.sigstore.json"):
         for _ in range(60):
             value = json.loads(files[name])
@@ -58,9 +62,12 @@ def test_odd_values_in_a_signed_statement_never_crash(lab: Lab) -> None:
             try:
                 verified = lab.verify(path)
             except TrustError:
+                refused += 1
                 continue
-            # What passed only changed words that nothing else repeats.
-            assert verified.findings.counts["fail"] == 2
+            taken.append(verified.findings.counts["fail"])
+    # What passed only changed words that nothing else repeats.
+    assert set(taken) == {2}
+    assert refused > len(taken) > 10
 
 
 def _damaged(dice: random.Random, whole: bytes, directory: int) -> bytes:

@@ -20,7 +20,10 @@ def test_each_forgery_fails_at_its_own_check_and_each_twin_passes(
     workshop: Workshop, v: Variant
 ) -> None:
     in_ledger: set[str] = set()
-    for evidence in v.all(workshop):
+    forged = v.all(workshop)
+
+    assert forged
+    for evidence in forged:
         said = judge.hardpan(workshop, evidence)
         matches = [x for x in v.ledger if _fits(said.ledger, x)]
         in_ledger.update(matches)

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from hardpan.errors import InputError, TrustError
+from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
 from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.checks import CHECKS, RefusedError
+from hardpan.scanners.evidence.trust import Trust
 from hardpan.scanners.evidence.verify import open_unverified, verify
 from hardpan.scanners.model import Verdict
 from hardpan.signing import new_signer, sign
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle
+from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle, regions
 
 
 def _refused(lab: Lab, path: Path, check: str, said: str, extra: str = "") -> None:
@@ -41,12 +42,31 @@ def test_good_evidence_is_returned_with_every_check(lab: Lab) -> None:
     assert {o.outcome for o in verified.outcomes} == {"ok", "skipped"}
 
 
+def _failed(path: Path, trust: Trust) -> tuple[int, str]:
+    """The exit code of the verification and the first check that fails, if one does."""
+    try:
+        verify(path, trust, now=NOW)
+    except RefusedError as error:
+        return int(error.exit_code), next(o.id for o in error.outcomes if o.outcome == "fail")
+    return 0, ""
+
+
 def test_every_file_with_a_flipped_byte_is_refused(lab: Lab) -> None:
-    for name, data in lab.files().items():
+    files, trust = lab.files(), lab.trust()
+    failed: dict[str, set[str]] = {}
+    for name, data in files.items():
         for at in {0, len(data) // 2, len(data) - 1}:
             flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-            with pytest.raises(TrustError):
-                lab.verify(lab.put({**lab.files(), name: flipped}))
+            code, check = _failed(lab.put({**files, name: flipped}), trust)
+            assert code == 6, name
+            failed.setdefault(check, set()).add(name)
+
+    assert set(failed) == {"bundle", "signature", "copies", "files", "test-result", "oscal"}
+    assert failed["bundle"] | failed["signature"] == {"evidence.sigstore.json"}
+    assert failed["copies"] == {"statement.json", "statement.sig"}
+    assert failed["test-result"] == {TEST_RESULT}
+    assert failed["oscal"] == {OSCAL}
+    assert failed["files"] == {s["name"] for s in lab.statement()["subject"]}
 
 
 def test_a_flipped_byte_names_its_file(lab: Lab) -> None:
@@ -398,27 +418,33 @@ def test_a_file_that_is_no_evidence_is_refused(lab: Lab, tmp_path: Path) -> None
 
 
 def test_truncated_evidence_is_refused(lab: Lab, tmp_path: Path) -> None:
-    whole = lab.good.read_bytes()
+    whole, trust = lab.good.read_bytes(), lab.trust()
+    failed = []
     for length in range(0, len(whole), 397):
         (tmp_path / "x").write_bytes(whole[:length])
-        with pytest.raises(RefusedError):
-            lab.verify(tmp_path / "x")
+        failed.append(_failed(tmp_path / "x", trust))
+
+    assert failed == [(6, "archive")] * len(failed)
+    assert len(failed) > 50
 
 
 def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(lab: Lab, tmp_path: Path) -> None:
-    whole = lab.good.read_bytes()
-    trust = lab.trust()
-    good = lab.files()
-    accepted = 0
-    # The directory is at the end; what lies before it is mostly deflated bytes, all alike.
-    for at in (*range(0, len(whole), 61), *range(len(whole) - 4000, len(whole), 7)):
-        (tmp_path / "x").write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
-        try:
-            verify(tmp_path / "x", trust, now=NOW)
-        except TrustError:
-            continue
-        accepted += 1
-        assert _files(tmp_path / "x") == good
+    whole, trust, good = lab.good.read_bytes(), lab.trust(), lab.files()
+    path = tmp_path / "x"
+    accepted, refused = 0, set()
+    for check, region in regions(lab.good):
+        # Headers and the directory are structure; deflated bytes are all alike.
+        for at in region[:: 7 if check == "archive" else 61]:
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+            code, failed = _failed(path, trust)
+            if code:
+                assert (code, failed) == (6, check), f"byte {at}"
+                refused.add(check)
+            else:
+                accepted += 1
+                assert check != "archive", f"byte {at}"
+                assert _files(path) == good, f"byte {at}"
+    assert refused == {"archive", "bundle", "copies", "files", "oscal", "test-result"}
     assert accepted <= 2
 
 
