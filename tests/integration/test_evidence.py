@@ -75,18 +75,23 @@ def test_cosign_accepts_the_bundle_unchanged_for_every_attached_file(
 
 def test_cosign_refuses_every_attached_file_with_a_flipped_byte(lab: Lab, unpacked: Path) -> None:
     block = _cosign_block(unpacked)
-    for name in [s["name"] for s in lab.statement()["subject"]]:
+    names = [s["name"] for s in lab.statement()["subject"]]
+
+    assert len(names) >= 12
+    for name in names:
         data = bytearray((unpacked / name).read_bytes())
         data[len(data) // 2] ^= 1
         (unpacked / name).write_bytes(data)
 
-        _refused(block.replace("findings.json", name), unpacked, lab.folder / "lab.pub")
+        told = _refused(block.replace("findings.json", name), unpacked, lab.folder / "lab.pub")
+        assert "does not match any digest in statement" in told
 
 
 def test_cosign_refuses_another_key(lab: Lab, unpacked: Path, tmp_path: Path) -> None:
     new_signer(tmp_path / "other.pem")
 
-    _refused(_cosign_block(unpacked), unpacked, tmp_path / "other.pub")
+    told = _refused(_cosign_block(unpacked), unpacked, tmp_path / "other.pub")
+    assert "accepted signatures do not match threshold" in told
 
 
 def test_cosign_refuses_a_changed_bundle(lab: Lab, unpacked: Path) -> None:
@@ -95,7 +100,8 @@ def test_cosign_refuses_a_changed_bundle(lab: Lab, unpacked: Path) -> None:
     at = text.index('"payload":"') + 200
     bundle.write_text(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :])
 
-    _refused(_cosign_block(unpacked), unpacked, lab.folder / "lab.pub")
+    told = _refused(_cosign_block(unpacked), unpacked, lab.folder / "lab.pub")
+    assert "accepted signatures do not match threshold" in told
 
 
 def test_openssl_and_coreutils_alone_accept_it(lab: Lab, unpacked: Path) -> None:
@@ -113,11 +119,13 @@ def test_openssl_refuses_another_key_and_a_changed_statement(
 ) -> None:
     openssl = _blocks(unpacked)["openssl"]
     new_signer(tmp_path / "other.pem")
-    _refused(openssl, unpacked, tmp_path / "other.pub")
+    told = _refused(openssl, unpacked, tmp_path / "other.pub")
+    assert told.endswith("Signature Verification Failure")
 
     statement = unpacked / "statement.json"
     statement.write_bytes(statement.read_bytes().replace(b'"fail":2', b'"fail":0'))
-    _refused(openssl, unpacked, lab.folder / "lab.pub")
+    told = _refused(openssl, unpacked, lab.folder / "lab.pub")
+    assert told.endswith("Signature Verification Failure")
 
 
 def test_the_documented_commands_notice_changed_added_missing_and_swapped_files(

@@ -39,10 +39,11 @@ def test_every_question_is_answered_with_its_exit_code(via: Transport) -> None:
         assert facts.said["policy_local"].rc == 127
 
     found = judge(facts, table(), date(2026, 11, 21))
-    assert found.md5_refused in ("yes", "no")
+    md5 = run(["openssl", "dgst", "-md5", "/dev/null"], timeout_s=9, ok=range(256)).returncode
+    assert found.md5_refused == ("yes" if md5 else "no")
     assert found.pqc_kex
     assert found.pqc_validated != "yes"
-    assert all(m.state == "unknown" for m in found.modules)
+    assert [m.state for m in found.modules] == ["unknown"] * 5
 
 
 def test_a_huge_and_binary_answer_is_cut_and_keeps_its_exit_code(
@@ -67,7 +68,7 @@ def test_a_question_that_hangs_costs_its_own_time_and_no_other_answer(
     facts = fips.FipsFacts().collect(via, Task(), timeout_s=30, emit=silent).fips
 
     assert facts is not None
-    assert facts.said["flag"].rc in (124, 137)
+    assert facts.said["flag"].rc == 137  # it does not hear SIGTERM, so SIGKILL ends it
     assert facts.said["policy"].text.strip() == "FIPS"
 
 

@@ -359,7 +359,8 @@ def test_a_host_signs_with_the_key_it_showed(tmp_path: Path) -> None:
     (tmp_path / "allowed").write_text("host " + (tmp_path / "host.pub").read_text())
     argv: list[Any] = ["ssh-keygen", "-Y", "verify", "-f", tmp_path / "allowed", "-I", "host"]
     argv += ["-n", NAMESPACE, "-s", tmp_path / "proof"]
-    run(argv, timeout_s=30, stdin=b"said\n")
+    told = run(argv, timeout_s=30, stdin=b"said\n").stdout
+    assert told.startswith(f'Good "{NAMESPACE}" signature for host with ED25519 key {shown}')
 
 
 def test_a_host_whose_key_is_elsewhere_gives_no_proof(tmp_path: Path) -> None:
