@@ -215,8 +215,8 @@ def test_what_the_checks_ask_is_asked_once() -> None:
 
 
 def test_no_check_brings_a_password_hash_to_the_scanner() -> None:
-    for command in asked.commands(EXPECTED):
-        assert "shadow" not in command or command.endswith("cut -d: -f1")
+    assert [c for c in asked.commands(EXPECTED) if "shadow" in c] == [asked.EMPTY_PASSWORDS]
+    assert asked.EMPTY_PASSWORDS.endswith(" | cut -d: -f1")
 
 
 def test_an_unknown_command_goes_to_the_target_and_a_known_one_does_not() -> None:
@@ -241,11 +241,15 @@ def test_the_answers_of_a_batch_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_file_of_checks_can_be_imported_and_its_tables_fit() -> None:
-    for path in sorted(hostfacts.CHECKS.glob("test_*.py")):
-        module = import_module(f"hardpan.scanners.collect.checks.{path.stem}")
-        for name, maker in getattr(module, "EACH", {}).items():
-            assert hasattr(module, name)
-            list(maker(EXPECTED))
+    names = sorted(path.stem for path in hostfacts.CHECKS.glob("test_*.py"))
+    modules = [import_module(f"hardpan.scanners.collect.checks.{name}") for name in names]
+    tables = [getattr(module, "EACH", {}) for module in modules]
+    filled = {t: list(maker(EXPECTED)) for table in tables for t, maker in table.items()}
+
+    assert len(filled) == sum(map(len, tables)) == 7
+    assert [t for m in modules for t in getattr(m, "EACH", {}) if t not in vars(m)] == []
+    assert filled["test_the_service_is_enabled_and_runs"] == ["sshd"]
+    assert filled["test_the_service_is_off"] == ["x"]
 
 
 def test_a_checks_message_shows_its_first_line_alone() -> None:

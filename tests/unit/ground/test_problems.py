@@ -14,25 +14,35 @@ def gathered(*errors: HardpanError) -> Problems:
     return found
 
 
+def raised(*errors: HardpanError) -> HardpanError | None:
+    found = gathered(*errors)
+    assert [problem.error for problem in found.found] == list(errors)
+    try:
+        found.raise_all()
+    except HardpanError as error:
+        return error
+    return None
+
+
 def test_no_problem_is_no_error() -> None:
-    gathered().raise_all()
+    assert raised() is None
 
 
 def test_one_problem_is_raised_as_it_is() -> None:
     only = TrustError("another key")
 
-    with pytest.raises(TrustError) as caught:
-        gathered(only).raise_all()
-
-    assert caught.value is only
+    assert raised(only) is only
 
 
 def test_several_are_raised_together_and_end_as_the_first() -> None:
-    with pytest.raises(SeveralError) as caught:
-        gathered(TrustError("one"), InputError("two")).raise_all()
+    one, two = TrustError("one"), InputError("two")
 
-    assert caught.value.exit_code == TrustError.exit_code
-    assert str(caught.value) == "one\ntwo"
+    together = raised(one, two)
+
+    assert isinstance(together, SeveralError)
+    assert together.errors == (one, two)
+    assert together.exit_code == TrustError.exit_code
+    assert str(together) == "one\ntwo"
 
 
 def test_several_out_of_one_area_stay_several() -> None:

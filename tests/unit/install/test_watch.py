@@ -89,7 +89,17 @@ COMPLETE = Step(port="HARDPAN-INSTALL: complete")
 def test_the_marker_on_the_port_and_then_the_power_off_is_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    watched(monkeypatch, [Step(console="HARDPAN-INSTALL: phase post [8/9]"), COMPLETE])
+    steps = [
+        Step(console="HARDPAN-INSTALL: phase post [8/9]"),
+        COMPLETE,
+        Step(console="unmounting"),
+    ]
+
+    machine = watched(monkeypatch, steps)
+
+    assert not machine.steps
+    assert machine.port.complete
+    assert machine.returncode == 0
 
 
 @pytest.mark.parametrize(

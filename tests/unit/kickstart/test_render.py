@@ -26,11 +26,14 @@ def test_tmp_is_mounted_without_exec(text9: str) -> None:
 
 
 def test_every_stig_mount_has_its_options(text9: str) -> None:
-    commands = {c.words[0]: c for c in parse(text9).named("part", "logvol")}
+    mounts = {
+        c.words[0]: set(c.options.get("fsoptions", "").split(","))
+        for c in parse(text9).named("part", "logvol")
+    }
 
-    for mount, options in REQUIRED_OPTIONS.items():
-        if mount in commands:  # /dev/shm is no partition
-            assert set(options) <= set(commands[mount].options["fsoptions"].split(","))
+    assert set(REQUIRED_OPTIONS) - set(mounts) == {"/dev/shm"}  # the one that is no partition
+    lacking = {m: set(o) - mounts[m] for m, o in REQUIRED_OPTIONS.items() if m in mounts}
+    assert {mount: options for mount, options in lacking.items() if options} == {}
 
 
 def test_the_efi_partition_is_closed_to_others(text9: str) -> None:

@@ -2,6 +2,7 @@
 
 import configparser
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -105,7 +106,13 @@ def test_two_versions_of_a_driver_end_it(
 
 
 def test_a_layer_without_one_version_asks_for_none(program: ModuleType) -> None:
-    program.one_of({"libnvsdm": [("1", "0:1-1")]}, {"version": "", "patterns": []})
+    have = {"libnvsdm": [("1", "0:1-1")], "bash": [("5", "0:5-1")]}
+
+    assert program.matching(have, SAME) == ["libnvsdm"]
+    with pytest.raises(SystemExit):
+        program.one_of(have, SAME)
+    assert program.matching(have, {**SAME, "version": ""}) == []
+    program.one_of(have, {**SAME, "version": ""})
 
 
 def test_locks_are_added_once_and_others_stay(
@@ -167,10 +174,12 @@ def test_giving_up_the_label_is_refused_with_its_place(
     file.write_text(f"[Container]\n{line}\n")
     rule["paths"] = [f"{tmp_path}/*.container"]
 
-    if refused:
-        with pytest.raises(SystemExit, match=r"a\.container: .*keep their SELinux label"):
-            program.forbidden([rule])
-    else:
+    if not refused:
+        program.forbidden([rule])
+        line = "SecurityLabelDisable=1"
+        file.write_text(f"{file.read_text()}{line}\n")
+    why = re.escape(f"{file}: {line}: containers keep their SELinux label")
+    with pytest.raises(SystemExit, match=why):
         program.forbidden([rule])
 
 

@@ -3,7 +3,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -21,7 +21,7 @@ from hardpan.errors import (
 from hardpan.events import Event, Note, Progress
 from hardpan.files import Sha256
 from hardpan.profiles.load import load
-from hardpan.profiles.model import Profile
+from hardpan.profiles.model import Layer, Profile
 
 Handler = Callable[[dict[str, Any]], bool]
 
@@ -100,8 +100,10 @@ def test_a_layer_that_is_not_built_yet_is_refused_before_anything_is_done(
 
 
 def test_every_layer_that_is_built_has_its_role() -> None:
-    for name in layers.BUILT:
-        assert (layers.PLAYBOOKS / "roles" / name / "tasks" / "main.yml").is_file()
+    roles = {path.parts[-3] for path in layers.PLAYBOOKS.glob("roles/*/tasks/main.yml")}
+
+    assert set(layers.BUILT) == set(get_args(Layer))
+    assert set(layers.BUILT) - roles == set()
 
 
 def test_only_the_guests_own_host_key_is_believed(

@@ -86,15 +86,40 @@ def test_a_repository_that_nothing_can_be_built_from_is_named_with_what_to_add(
     assert "add it to the profile's repositories" in told.hint
 
 
+def refusals(profile: Profile) -> list[str]:
+    """What stands in the way of building the profile's layers, each without its reason."""
+    found = Problems()
+    with found.of("layers"):
+        layers.check(profile)
+    return [str(p.error).partition(": expected ")[0] for p in found.found]
+
+
 def test_what_nvidia_pins_and_gives_an_address_for_is_enough() -> None:
-    layers.check(load("rocky9-stig-nvidia").model_copy(update={"layers": ("cuda",)}))
+    shipped = load("rocky9-stig-nvidia")
+
+    assert refusals(shipped.model_copy(update={"layers": ("cuda",)})) == []
+    assert refusals(shipped.model_copy(update={"layers": ("cuda", "containers")})) == [
+        "rocky9-stig-nvidia: repository rocky",
+        "rocky9-stig-nvidia: repository nvidia-container-toolkit",
+    ]
 
 
-@pytest.mark.parametrize("name", ["rocky9-stig-nvidia", "rocky10-stig-nvidia", "rocky9-stig-amd"])
-def test_with_all_mirrors_everything_can_be_built(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("rocky9-stig-nvidia", ["site", "rocky", "nvidia-container-toolkit"]),
+        ("rocky10-stig-nvidia", ["site", "rocky", "nvidia-container-toolkit"]),
+        ("rocky9-stig-amd", ["amdgpu", "rocky", "epel", "rocm-therock"]),
+    ],
+)
+def test_with_all_mirrors_everything_can_be_built(name: str, needed: list[str]) -> None:
     names = [x for x in LISTED if x == "containers" or x in load(name).layers]
+    profile = mirrored(name, *names)
 
-    layers.check(mirrored(name, *names))
+    assert refusals(profile) == []
+    assert refusals(profile.model_copy(update={"repositories": ()})) == [
+        f"{name}: repository {one}" for one in needed
+    ]
 
 
 def test_a_key_in_the_profile_that_is_not_the_pinned_one_is_told_before_the_build() -> None:

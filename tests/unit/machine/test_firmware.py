@@ -75,7 +75,9 @@ def test_a_broken_descriptor_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "00.json").write_text("{")
     descriptor(tmp_path, "60.json", features=[], code="A.fd")
 
-    assert firmware.find((tmp_path,)) is not None
+    found = firmware.find((tmp_path,))
+    assert found is not None
+    assert found.code.name == "A.fd"
 
 
 def test_a_comma_in_a_path_stays_in_the_path(tmp_path: Path) -> None:

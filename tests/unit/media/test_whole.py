@@ -18,9 +18,18 @@ def image(tmp_path: Path, *, blocks: int, size: int, last_sector: int = 0) -> Pa
     return path
 
 
-def test_an_iso_as_long_as_it_says_is_whole(tmp_path: Path) -> None:
-    check_whole(image(tmp_path, blocks=20, size=40960))
-    check_whole(image(tmp_path, blocks=20, size=50000, last_sector=96))
+@pytest.mark.parametrize(
+    ("blocks", "last_sector", "least"), [(20, 0, 40960), (20, 96, 49664), (25, 96, 51200)]
+)
+def test_an_iso_as_long_as_it_says_is_whole_and_one_byte_less_is_not(
+    tmp_path: Path, blocks: int, last_sector: int, least: int
+) -> None:
+    for size in (least, least + 1):
+        check_whole(image(tmp_path, blocks=blocks, size=size, last_sector=last_sector))
+
+    short = image(tmp_path, blocks=blocks, size=least - 1, last_sector=last_sector)
+    with pytest.raises(InputError, match=f"expected {least} bytes, found {least - 1}: "):
+        check_whole(short)
 
 
 @pytest.mark.parametrize(

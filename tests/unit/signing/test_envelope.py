@@ -196,9 +196,13 @@ def test_a_signature_over_the_bare_payload_is_refused(signer: Signer) -> None:
 def test_a_truncated_bundle_is_refused_at_every_length(signer: Signer) -> None:
     whole = sign({"a": 1}, signer).bundle
 
-    for length in range(len(whole)):
-        with pytest.raises(MalformedError):
-            read_bundle(whole[:length], what="x")
+    taken = []
+    for length in range(len(whole) + 1):
+        try:
+            taken.append((length, read_bundle(whole[:length], what="x").unverified))
+        except MalformedError:
+            continue
+    assert taken == [(len(whole), b'{"a":1}')]
 
 
 def test_no_flipped_bundle_byte_gives_another_payload(signer: Signer) -> None:
@@ -214,4 +218,4 @@ def test_no_flipped_bundle_byte_gives_another_payload(signer: Signer) -> None:
                 except TrustError:
                     continue
     # Some pass: those within hint and keyid, which nothing depends on.
-    assert accepted <= {b'{"a":1}'}
+    assert accepted == {b'{"a":1}'}

@@ -7,12 +7,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from hardpan.errors import TrustError
 from hardpan.signing import check_sshsig
-from tests.tooling.sshsig import HostKey, armored, blob, fingerprint, signature, string
+from tests.tooling.sshsig import HostKey, armored, fingerprint, signature, string
 
 P256: HostKey = ec.generate_private_key(ec.SECP256R1())
 ED: HostKey = ed25519.Ed25519PrivateKey.generate()
 RSA: HostKey = rsa.generate_private_key(65537, 2048)
 SPACE = "hardpan-evidence"
+
+
+def body(proof: bytes) -> bytes:
+    return base64.b64decode("".join(proof.decode("ascii").splitlines()[1:-1]))
 
 
 @pytest.mark.parametrize("key", [P256, ED, RSA], ids=["ecdsa", "ed25519", "rsa"])
@@ -21,13 +25,8 @@ def test_a_host_proves_that_it_holds_its_key(key: HostKey) -> None:
         proof = signature(key, b"said", kind=kind)
         check_sshsig(proof, b"said", namespace=SPACE, fingerprint=fingerprint(key))
 
-
-@pytest.mark.parametrize("key", [P256, ED, RSA], ids=["ecdsa", "ed25519", "rsa"])
-def test_a_signature_of_each_kind_of_key_over_something_else_is_refused(key: HostKey) -> None:
-    proof = signature(key, b"other")
-
-    with pytest.raises(TrustError, match="is not a signature over this scan"):
-        check_sshsig(proof, b"said", namespace=SPACE, fingerprint=fingerprint(key))
+        with pytest.raises(TrustError, match="is not a signature over this scan"):
+            check_sshsig(proof, b"other", namespace=SPACE, fingerprint=fingerprint(key))
 
 
 @pytest.mark.parametrize(
@@ -69,11 +68,16 @@ def test_a_damaged_proof_never_crashes() -> None:
     dice = random.Random(4)  # noqa: S311
     for key in (P256, ED):
         good = signature(key, b"said")
+        told = body(good)
+        refused = 0
         for _ in range(500):
             data = bytearray(good)
             data[dice.randrange(len(data))] = dice.randrange(256)
             try:
                 check_sshsig(bytes(data), b"said", namespace=SPACE, fingerprint=fingerprint(key))
             except TrustError:
+                refused += 1
                 continue
-    assert blob(P256)
+            # What base64 leaves open: a line break elsewhere, or the last character's spare bits.
+            assert body(bytes(data)) == told
+        assert refused > 450

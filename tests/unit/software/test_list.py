@@ -47,10 +47,12 @@ def test_no_repository_goes_unchecked() -> None:
 def test_every_package_of_a_shipped_profile_is_listed(name: str) -> None:
     profile = load(name)
 
-    for made in plan(profile):
-        if made.layer in LISTED:
-            assert made.packages, made.layer
-            assert all(not set("{}") & set(w.package + (w.version or "")) for w in made.packages)
+    packages = {m.layer: m.packages or () for m in plan(profile) if m.layer in LISTED}
+
+    assert list(packages) == [layer for layer in profile.layers if layer in LISTED]
+    assert [layer for layer, wanted in packages.items() if not wanted] == []
+    texts = [w.package + (w.version or "") for wanted in packages.values() for w in wanted]
+    assert [text for text in texts if set("{}") & set(text)] == []
 
 
 def test_every_layer_of_the_list_is_one_that_a_profile_can_name() -> None:

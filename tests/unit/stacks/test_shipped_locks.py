@@ -165,10 +165,29 @@ def test_a_lock_that_the_profile_does_not_allow_for_is_refused(
     assert problem in str(caught.value)
 
 
-def test_an_accepted_licence_and_free_packages_pass(tmp_path: Path) -> None:
-    accepted = "nvidia: {accept_eula: true}"
-    asked = "      torch_backend: cu130\n"
-    locks.check(load(profile_of(tmp_path, "rocky9-stig-nvidia", CUDA, accepted, asked)))
+def refusal(path: Path) -> str:
+    """What the profile's locks are refused for; nothing where they are not."""
+    try:
+        locks.check(load(path))
+    except InputError as error:
+        return str(error)
+    return ""
 
-    free = pins("nvidia-ml-py==13.615.71", "cuda-pathfinder==1.9.0")
-    locks.check(load(profile_of(tmp_path, "rocky10-stig-cpu", free, "", "")))
+
+def test_an_accepted_licence_is_what_lets_a_lock_of_nvidia_pass(tmp_path: Path) -> None:
+    asked = "      torch_backend: cu130\n"
+    for accepted, told in (
+        ("true", ""),
+        ("false", "x: hardware.nvidia.accept_eula: expected true"),
+    ):
+        eula = f"nvidia: {{accept_eula: {accepted}}}"
+        said = refusal(profile_of(tmp_path, "rocky9-stig-nvidia", CUDA, eula, asked))
+        assert said.partition(",")[0] == told
+
+
+def test_nvidias_free_packages_need_no_licence(tmp_path: Path) -> None:
+    free = ("nvidia-ml-py==13.615.71", "cuda-pathfinder==1.9.0")
+    for names, told in ((free, ""), ((*free, "nvidia-nccl==1"), "one holds nvidia-nccl under")):
+        said = refusal(profile_of(tmp_path, "rocky10-stig-cpu", pins(*names), "", ""))
+        assert told in said
+        assert bool(said) == bool(told)
