@@ -26,11 +26,33 @@ _RANGE = ipaddress.ip_network("198.18.0.0/15")
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """The lab media's kernel. Debian moves it every few weeks, so no test names a version."""
+
+    package: str
+    """Version and release of the media's kernel-core, e.g. ``6.12.117-1.lab9``."""
+
+    release: str
+    """Its folder below ``/usr/lib/modules``, e.g. ``6.12.117+deb13-cloud-amd64``."""
+
+
+@dataclass(frozen=True)
 class Payload:
     """The unpacked lab media: what every lab host is laid over."""
 
     root: Path
     media: Path
+
+    @property
+    def kernel(self) -> Kernel:
+        """The one kernel of the media."""
+        rpms = [rpm.name for rpm in self.media.glob("*/Packages/kernel-core-*.x86_64.rpm")]
+        releases = [folder.name for folder in (self.root / "usr/lib/modules").iterdir()]
+        assert (len(rpms), len(releases)) == (1, 1), (
+            f"{self.media}: expected one kernel, found {rpms} and modules of {releases}"
+        )
+        package = rpms[0].removeprefix("kernel-core-").removesuffix(".x86_64.rpm")
+        return Kernel(package=package, release=releases[0])
 
 
 @dataclass(frozen=True)

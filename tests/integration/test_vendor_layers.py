@@ -25,34 +25,41 @@ from hardpan.process import run
 from hardpan.profiles.load import load
 from hardpan.profiles.model import Profile
 from hardpan.profiles.repositories import SiteRepository
-from tests.integration.lab_host import LabHost, Payload, lab_host
-from tests.integration.vendor_mirror import DRIVER, KERNEL, NEWER, OLDER, Key, made, new_key
+from tests.integration.lab_host import Kernel, LabHost, Payload, lab_host
+from tests.integration.vendor_mirror import DRIVER, NEWER, OLDER, Key, kmod_name, made, new_key
 
 pytestmark = pytest.mark.integration
 
 NOTHING = Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=())
-KMOD = f"kmod-nvidia-{DRIVER}-{KERNEL.removesuffix('.lab9')}"
 MIRROR = "/srv/mirror"
 
 
 @dataclass(frozen=True)
 class Site:
-    """The mirror and the keys."""
+    """The mirror, the kernel that its packages are for, and the keys."""
 
     mirror: Path
+    kernel: Kernel
     key: Key
     other: Key
 
+    @property
+    def kmod(self) -> str:
+        """The package of the precompiled kernel module."""
+        return kmod_name(self.kernel, DRIVER)
+
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One mirror for all tests."""
+    kernel = lab_payload.kernel
     # gpg's socket has a short name or none.
     with tempfile.TemporaryDirectory(prefix="hp-gpg-") as name:
         homes = [Path(name) / x for x in ("ours", "other")]
         key, other = (new_key(h, f"{h.name}@example.invalid") for h in homes)
         try:
-            yield Site(mirror=made(tmp_path_factory.mktemp("mirror"), key), key=key, other=other)
+            mirror = made(tmp_path_factory.mktemp("mirror"), key, kernel)
+            yield Site(mirror=mirror, kernel=kernel, key=key, other=other)
         finally:
             for home in homes:
                 run(["gpgconf", "--homedir", home, "--kill", "all"], timeout_s=20)
@@ -125,7 +132,7 @@ def test_nvidias_layers_converge_and_stay(
 
     driver = versions(host, "nvidia-driver*", "kmod-nvidia*", "*nvidia-[finp]*", "libnvsdm")
     assert set(driver.values()) == {DRIVER}
-    assert {KMOD, "nvidia-fabricmanager", "libnvidia-nscq", "libnvsdm", "nvidia-imex"} <= set(
+    assert {site.kmod, "nvidia-fabricmanager", "libnvidia-nscq", "libnvsdm", "nvidia-imex"} <= set(
         driver
     )
     assert versions(host, "cuda*") == ({"cuda-toolkit-13-3": "13.3.0"} if "cuda" in names else {})
@@ -140,10 +147,10 @@ def test_nvidias_layers_converge_and_stay(
     assert versions(host, "nvidia-driver-cuda") == {"nvidia-driver-cuda": DRIVER}
     assert versions(host, "nvidia-container*") == {"nvidia-container-toolkit-base": "1.20.0"}
     assert len(host.run("rpm -q kernel-core").stdout.splitlines()) == 1
-    _holds(host)
+    _holds(host, site.kernel)
 
 
-def _holds(host: LabHost) -> None:
+def _holds(host: LabHost, kernel: Kernel) -> None:
     """What a converged machine shows, beside its packages."""
     units = "nvidia-persistenced nvidia-fabricmanager nvidia-cdi-refresh.path nvidia-cdi-refresh"
     assert host.run(f"systemctl is-enabled {units}").stdout.split() == ["enabled"] * 4
@@ -155,7 +162,7 @@ def _holds(host: LabHost) -> None:
     assert '"reject"' in host.run("cat /etc/containers/policy.json").stdout
     locks = host.run("cat /etc/dnf/plugins/versionlock.list").stdout.splitlines()
     assert f"nvidia-driver-cuda-3:{DRIVER}-1.el9.*" in locks or any(".el10.*" in x for x in locks)
-    assert f"kernel-core-0:{KERNEL}.*" in locks
+    assert f"kernel-core-0:{kernel.package}.*" in locks
     assert len(locks) == len(set(locks))
 
 
@@ -170,7 +177,8 @@ def test_dkms_builds_for_the_one_kernel_and_whatever_runs(
     kernel = host.run("ls /lib/modules").stdout.strip()
     book = host.run(f"cat /var/lib/dkms-book-{kernel}").stdout
     assert book == f"nvidia/{DRIVER}, {kernel}, x86_64: installed\n"
-    assert versions(host, "kernel-devel-matched") == {"kernel-devel-matched": "6.12.107"}
+    version = site.kernel.package.partition("-")[0]
+    assert versions(host, "kernel-devel-matched") == {"kernel-devel-matched": version}
 
 
 def test_amds_layers_converge_and_stay(site: Site, host: LabHost, tmp_path: Path) -> None:
@@ -218,12 +226,14 @@ def test_what_cannot_be_ends_in_the_right_error(site: Site, host: LabHost, tmp_p
     assert f"kmod-nvidia-open-dkms: expected {DRIVER}, found {OLDER} installed" in refused(good)
     host.run("rpm -e kmod-nvidia-open-dkms")
 
-    host.run(f"rpm -i {MIRROR}/side/{KMOD}-*.rpm")
+    host.run(f"rpm -i {MIRROR}/side/{site.kmod}-*.rpm")
     assert "expected the site's signature, found none" in refused(good)
-    host.run(f"rpm -e --nodeps {KMOD}")
+    host.run(f"rpm -e --nodeps {site.kmod}")
 
     host.run(f"rpm -i --nodeps {MIRROR}/side/kernel-core-*.rpm")
-    assert f"expected one kernel-core, found 2: {KERNEL}, 6.99.1-1.lab9" in refused(good)
+    assert f"expected one kernel-core, found 2: {site.kernel.package}, 6.99.1-1.lab9" in refused(
+        good
+    )
     host.run("rpm -e kernel-core-6.99.1-1.lab9")
 
     # Another stream than ours is not switched away from.

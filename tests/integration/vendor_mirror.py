@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.process import run, which
+from tests.integration.lab_host import Kernel
 
 DRIVER = "580.178.04"
 NEWER = "595.91.07"
 OLDER = "575.64.05"
-KERNEL = "6.12.107-1.lab9"
-"""The lab's own kernel-core."""
-
-_MODULES = f"/usr/lib/modules/{KERNEL.partition('-')[0]}+deb13-cloud-amd64/extra"
 _WANTED = "[Install]\nWantedBy=multi-user.target\n"
 _UNIT = f"[Unit]\nDescription={{0}}\n[Service]\nExecStart=/bin/true\n{_WANTED}"
 _PATH_UNIT = f"[Path]\nPathChanged=/run/{{0}}\n{_WANTED}"
@@ -99,16 +96,21 @@ def driver(version: str, release: str) -> tuple[Rpm, ...]:
     )
 
 
-def kmod(version: str, release: str = "3.lab9", module: str = "signed") -> Rpm:
-    """A precompiled kernel module, named as NVIDIA's packaging names it."""
+def kmod_name(kernel: Kernel, version: str) -> str:
+    """The package of a precompiled kernel module, named as NVIDIA's packaging names it."""
+    return f"kmod-nvidia-{version}-{kernel.package.removesuffix('.lab9')}"
+
+
+def kmod(kernel: Kernel, version: str, release: str = "3.lab9", module: str = "signed") -> Rpm:
+    """A precompiled kernel module for that kernel."""
     return Rpm(
-        f"kmod-nvidia-{version}-{KERNEL.removesuffix('.lab9')}",
+        kmod_name(kernel, version),
         version,
         release,
         3,
-        requires=(f"kernel-core = {KERNEL}",),
+        requires=(f"kernel-core = {kernel.package}",),
         provides=(f"nvidia-kmod = 3:{version}",),
-        files={f"{_MODULES}/nvidia-{version}/nvidia.ko": ""},
+        files={f"/usr/lib/modules/{kernel.release}/extra/nvidia-{version}/nvidia.ko": ""},
         module=module,
     )
 
@@ -122,53 +124,64 @@ TOOLKIT = (
     Rpm("libnccl", "2.29.1"),
     Rpm("datacenter-gpu-manager-4-cuda13", "4.5.0", files=unit("nvidia-dcgm")),
 )
-_KERNEL_VERSION, _, _KERNEL_RELEASE = KERNEL.partition("-")
-REPOSITORIES: Mapping[str, Sequence[Rpm]] = {
-    "cuda9": (*driver(DRIVER, "1.el9"), *driver(NEWER, "1.el9"), *TOOLKIT),
-    "cuda10": (*driver(DRIVER, "1.el10"), *driver(NEWER, "1.el10"), *TOOLKIT),
-    "site": (kmod(DRIVER), kmod(NEWER)),
-    "epel": (Rpm("dkms", "3.2.2", files={"/usr/sbin/dkms": _DKMS}),),
-    "amdgpu": (
-        Rpm(
-            "amdgpu-dkms",
-            "6.14.14",
-            requires=("dkms",),
-            files={"/usr/src/amdgpu-dkms-6.14.14/dkms.conf": "PACKAGE_NAME=amdgpu\n"},
+
+
+def repositories(kernel: Kernel) -> Mapping[str, Sequence[Rpm]]:
+    """The packages of each repository; those for a kernel are for the lab media's ``kernel``."""
+    version, _, release = kernel.package.partition("-")
+    return {
+        "cuda9": (*driver(DRIVER, "1.el9"), *driver(NEWER, "1.el9"), *TOOLKIT),
+        "cuda10": (*driver(DRIVER, "1.el10"), *driver(NEWER, "1.el10"), *TOOLKIT),
+        "site": (kmod(kernel, DRIVER), kmod(kernel, NEWER)),
+        "epel": (Rpm("dkms", "3.2.2", files={"/usr/sbin/dkms": _DKMS}),),
+        "amdgpu": (
+            Rpm(
+                "amdgpu-dkms",
+                "6.14.14",
+                requires=("dkms",),
+                files={"/usr/src/amdgpu-dkms-6.14.14/dkms.conf": "PACKAGE_NAME=amdgpu\n"},
+            ),
         ),
-    ),
-    "rocm-therock": (Rpm("amdrocm7.14-gfx942", "7.14.0"), Rpm("amdrocm7.14-gfx950", "7.14.0")),
-    "rocm-classic": tuple(
-        Rpm(name, "7.0.1") for name in ("rocm-hip-runtime", "rocm-smi-lib", "amd-smi-lib")
-    ),
-    "toolkit": tuple(
-        Rpm(
-            "nvidia-container-toolkit-base",
-            version,
-            files=unit("nvidia-cdi-refresh") | unit("nvidia-cdi-refresh", path=True),
-        )
-        for version in ("1.20.0", "1.21.0")
-    ),
-    "rocky": (
-        Rpm("podman", "5.6.0", requires=("container-selinux",)),
-        Rpm("container-selinux", "2.240.0"),
-        Rpm("kernel-headers", _KERNEL_VERSION, _KERNEL_RELEASE),
-        Rpm(
-            "kernel-devel-matched",
-            _KERNEL_VERSION,
-            _KERNEL_RELEASE,
-            requires=(f"kernel-core = {KERNEL}",),
+        "rocm-therock": (Rpm("amdrocm7.14-gfx942", "7.14.0"), Rpm("amdrocm7.14-gfx950", "7.14.0")),
+        "rocm-classic": tuple(
+            Rpm(name, "7.0.1") for name in ("rocm-hip-runtime", "rocm-smi-lib", "amd-smi-lib")
         ),
-        # Newer ones, which would bring a second kernel along.
-        Rpm("kernel-devel-matched", "6.99.1", "1.lab9", requires=("kernel-core = 6.99.1-1.lab9",)),
-        Rpm("kernel-core", "6.99.1", "1.lab9"),
-    ),
-    # Not in a repository: what a machine may have already.
-    "side": (
-        Rpm("kernel-core", "6.99.1", "1.lab9"),
-        Rpm("kmod-nvidia-open-dkms", OLDER, "1.el9", 3),
-        kmod(DRIVER, "4.lab9", "unsigned"),
-    ),
-}
+        "toolkit": tuple(
+            Rpm(
+                "nvidia-container-toolkit-base",
+                toolkit,
+                files=unit("nvidia-cdi-refresh") | unit("nvidia-cdi-refresh", path=True),
+            )
+            for toolkit in ("1.20.0", "1.21.0")
+        ),
+        "rocky": (
+            Rpm("podman", "5.6.0", requires=("container-selinux",)),
+            Rpm("container-selinux", "2.240.0"),
+            Rpm("kernel-headers", version, release),
+            Rpm(
+                "kernel-devel-matched",
+                version,
+                release,
+                requires=(f"kernel-core = {kernel.package}",),
+            ),
+            # Newer ones, which would bring a second kernel along.
+            Rpm(
+                "kernel-devel-matched",
+                "6.99.1",
+                "1.lab9",
+                requires=("kernel-core = 6.99.1-1.lab9",),
+            ),
+            Rpm("kernel-core", "6.99.1", "1.lab9"),
+        ),
+        # Not in a repository: what a machine may have already.
+        "side": (
+            Rpm("kernel-core", "6.99.1", "1.lab9"),
+            Rpm("kmod-nvidia-open-dkms", OLDER, "1.el9", 3),
+            kmod(kernel, DRIVER, "4.lab9", "unsigned"),
+        ),
+    }
+
+
 _EL9_STREAMS = {"580-open": DRIVER, "595-open": NEWER}
 
 
@@ -190,11 +203,12 @@ def new_key(home: Path, user: str) -> Key:
     return Key(public=_gpg(home, "--armor", "--export", user), home=home, user=user)
 
 
-def made(folder: Path, key: Key) -> Path:
+def made(folder: Path, key: Key, kernel: Kernel) -> Path:
     """Build, sign and index all repositories below ``folder``."""
     built = folder / "built"
+    packages = repositories(kernel)
     # A spec can hold one version of a name, so each round is a spec of its own.
-    todo = {rpm.file: rpm for rpms in REPOSITORIES.values() for rpm in rpms}
+    todo = {rpm.file: rpm for rpms in packages.values() for rpm in rpms}
     while todo:
         names: dict[str, Rpm] = {}
         for rpm in todo.values():
@@ -206,7 +220,7 @@ def made(folder: Path, key: Key) -> Path:
     sign += ["--define", f"__gpg {which('gpg')}", "--addsign"]
     run([*sign, *sorted(built.glob("*.rpm"))], timeout_s=120, env={"GNUPGHOME": str(key.home)})
     mirror = folder / "mirror"
-    for name, rpms in REPOSITORIES.items():
+    for name, rpms in packages.items():
         place = mirror / name
         place.mkdir(parents=True)
         for rpm in rpms:
