@@ -175,6 +175,9 @@ lock-ai: ## renew the locks of the AI stacks (needs uv)
 		-o builder/stacks/locks/ai-serving.lock
 	$(LOCK_CU130) builder/stacks/locks/ai-pytorch-cu130.in -o builder/stacks/locks/ai-pytorch-cu130.lock
 	$(LOCK_CU130) builder/stacks/locks/ai-vllm-cu130.in -o builder/stacks/locks/ai-vllm-cu130.lock
+	uv pip compile -q --upgrade --only-binary :all: --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-emit-build-options \
+		builder/stacks/locks/build-tools.in -o builder/stacks/locks/build-tools.lock
 
 .PHONY: clean
 clean: ## remove outputs and caches; keeps .venv and .interop

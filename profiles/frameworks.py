@@ -80,6 +80,9 @@ class FromSource(Section):
     cmake: tuple[Flag, ...] = ()
     """What CMake is told, e.g. ``GGML_NATIVE=OFF`` so that the result runs on older processors."""
 
+    build_lock: LockFile = "build-tools"
+    """Lock file with hashes of the packages that build it, named as a stack's lock is."""
+
 
 class Stack(Section):
     """One virtual environment, one RPM called ``hardpan-ai-NAME``."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hardpan.errors import InputError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
@@ -92,14 +92,26 @@ def _anchored(profile: Profile, tree: Tree) -> Profile:
         return profile
     stacks = []
     for i, stack in enumerate(profile.frameworks.stacks):
-        found = {
-            name: str(Path(tree.at(("frameworks", "stacks", i, name)).file).parent / written)
-            for name in ("lock", "wheelhouse")
-            if (written := getattr(stack, name) or "").startswith(("./", "../"))
-        }
+        at = ("frameworks", "stacks", i)
+        sources = tuple(
+            source.model_copy(update=_beside(tree, (*at, "sources", j), source, ("build_lock",)))
+            for j, source in enumerate(stack.sources)
+        )
+        found = {**_beside(tree, at, stack, ("lock", "wheelhouse")), "sources": sources}
         stacks.append(stack.model_copy(update=found))
     frameworks = profile.frameworks.model_copy(update={"stacks": tuple(stacks)})
     return profile.model_copy(update={"frameworks": frameworks})
+
+
+def _beside(
+    tree: Tree, at: tuple[str | int, ...], section: BaseModel, names: tuple[str, ...]
+) -> dict[str, object]:
+    """The fields of ``section`` that are paths relative to the profile, made whole."""
+    return {
+        name: str(Path(tree.at((*at, name)).file).parent / written)
+        for name in names
+        if (written := getattr(section, name) or "").startswith(("./", "../"))
+    }
 
 
 def _file(source: str | Path) -> Path:

@@ -104,7 +104,12 @@ def digest(profile: Profile) -> Sha256:
     """
     stacks = profile.frameworks.stacks if profile.frameworks else ()
     told = {stack.name: locks.read(stack).sha256 for stack in stacks if stack.lock}
-    return sha256_bytes(canonical_json({"locks": told, "code": _code()}))
+    tools = {
+        f"{stack.name}/{name}": lock.sha256
+        for stack in stacks
+        for name, lock in locks.build_tools(stack).items()
+    }
+    return sha256_bytes(canonical_json({"locks": told, "tools": tools, "code": _code()}))
 
 
 def _code() -> dict[str, str]:
@@ -115,7 +120,8 @@ def _code() -> dict[str, str]:
 
 
 def _one(stack: Stack, release: str, key: SiteKey, cache: Path, emit: Emit) -> Built:
-    recipe = Recipe(stack=stack, release=release, lock=locks.read(stack))
+    tools = locks.build_tools(stack)
+    recipe = Recipe(stack=stack, release=release, lock=locks.read(stack), tools=tools)
     files = gather(recipe, cache, emit)
     digest = _digest(recipe, files, key)
     folder = cache / "stacks" / f"{stack.name}-{digest[:24]}"
@@ -212,10 +218,15 @@ def _told(f: Finding) -> WheelFinding:
 
 def _digest(recipe: Recipe, files: Files, key: SiteKey) -> Sha256:
     """Digest of everything that decides the RPM's bytes."""
+    # Without what says where a file is, not what it is.
+    stack = recipe.stack.model_dump(
+        mode="json",
+        exclude={"lock": True, "wheelhouse": True, "sources": {"__all__": {"build_lock"}}},
+    )
     told = {
         "lock": recipe.lock.sha256,
         "files": {p.name: sha256_file(p) for p in files.folder.glob("*.whl")},
-        "stack": recipe.stack.model_dump(mode="json", exclude={"lock", "wheelhouse"}),
+        "stack": stack,
         "release": recipe.release,
         "compiles": interpreter(recipe.stack.python) is not None,
         "code": _code(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from hardpan.builder.pip import pip
 from hardpan.builder.stacks.model import Files, Recipe
 from hardpan.builder.stacks.source import wheel_of
-from hardpan.builder.wheels.lock import Entry, normalised
+from hardpan.builder.wheels.lock import Entry, normalised, requirements
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.events import Emit, Note, Progress
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes, sha256_file
@@ -80,15 +80,6 @@ def wheelhouse(stack: Stack) -> Path | None:
     if not folder.is_dir():
         raise InputError(f"{stack.name}: wheelhouse: expected a folder, found no {folder}")
     return folder
-
-
-def requirements(entries: list[Entry]) -> str:
-    """The lock as pip is given it: pins and digests, and no option that anybody wrote."""
-    lines = []
-    for entry in entries:
-        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(entry.sha256s))
-        lines.append(f"{entry.name}=={entry.version} {hashes}\n")
-    return "".join(lines)
 
 
 def _key(recipe: Recipe) -> str:

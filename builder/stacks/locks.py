@@ -40,6 +40,7 @@ def _check(profile: Profile, stack: Stack) -> None:
             " in your own profile. 'hardpan render' needs no lock",
         )
     wheelhouse(stack)
+    build_tools(stack)
     vendors.check(profile, stack, read(stack))
 
 
@@ -61,20 +62,8 @@ def read(stack: Stack) -> Lock:
     Raises:
         InputError: it is missing, is no lock, or is for more than one kind of machine.
     """
-    written = stack.lock or ""
-    path = Path(written) if "/" in written else SHIPPED / f"{written}.lock"
-    if not path.is_file():
-        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.lock"))) or "none"
-        raise InputError(
-            f"{stack.name}: lock: expected a file, found no {path}", hint=f"shipped: {shipped}"
-        )
-    lock = load(path)
-    unsure = [entry.name for entry in lock.entries if entry.conditional]
-    if unsure:
-        raise InputError(
-            f"{path}: expected a lock for one platform, found markers at {', '.join(unsure[:5])}",
-            hint="without uv's --universal there are none",
-        )
+    path = _file(stack.lock or "", f"{stack.name}: lock")
+    lock = _of_one_platform(path)
     names = [entry.name for entry in lock.entries]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -83,3 +72,34 @@ def read(stack: Stack) -> Lock:
     if missing:
         raise InputError(f"{path}: expected {', '.join(missing)}, which is to be built from source")
     return lock
+
+
+def build_tools(stack: Stack) -> dict[str, Lock]:
+    """The locks of the packages that build the stack's sources, by the source's name.
+
+    Raises:
+        InputError: one is missing, is no lock, or is for more than one kind of machine.
+    """
+    return {
+        source.name: _of_one_platform(_file(source.build_lock, f"{source.name}: build_lock"))
+        for source in stack.sources
+    }
+
+
+def _of_one_platform(path: Path) -> Lock:
+    lock = load(path)
+    unsure = [entry.name for entry in lock.entries if entry.conditional]
+    if unsure:
+        raise InputError(
+            f"{path}: expected a lock for one platform, found markers at {', '.join(unsure[:5])}",
+            hint="without uv's --universal there are none",
+        )
+    return lock
+
+
+def _file(written: str, what: str) -> Path:
+    path = Path(written) if "/" in written else SHIPPED / f"{written}.lock"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.lock"))) or "none"
+        raise InputError(f"{what}: expected a file, found no {path}", hint=f"shipped: {shipped}")
+    return path

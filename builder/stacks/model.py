@@ -1,6 +1,7 @@
 """What goes into a stack and what comes out: plain frozen data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.builder.wheels.lock import Lock
@@ -27,6 +28,9 @@ class Recipe:
 
     lock: Lock
     """Every file that may go in."""
+
+    tools: Mapping[str, Lock] = field(default_factory=dict)
+    """What builds each package that is taken as source, by its name in the profile."""
 
     @property
     def glibc(self) -> str:

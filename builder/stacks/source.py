@@ -1,12 +1,20 @@
-"""A package that is published as source only, made a wheel of once on this machine."""
+"""A package that is published as source only, made a wheel of once on this machine.
+
+pip would install the newest build tools that the index has. They come out of a lock instead, into
+an environment of their own, and pip builds without an isolated one: the same source gives the same
+wheel whatever was released since.
+"""
 
 import re
+import tempfile
+import venv
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from hardpan.builder.pip import pip
 from hardpan.builder.stacks.model import EPOCH, Recipe
-from hardpan.builder.wheels.lock import Entry
+from hardpan.builder.wheels.lock import Entry, Lock, requirements
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes
@@ -16,7 +24,9 @@ from hardpan.profiles.versions import numbers
 
 STAGE = "harden"
 _TIMEOUT_S = 5400
+_TOOLS_S = 600
 _ASK_S = 30
+_OTHER = "DO NOT MATCH THE HASHES"
 _GLIBC = re.compile(rb"GLIBC_(2\.\d{1,2})\0")
 _LIBSTDCXX = re.compile(rb"GLIBCXX_3\.4\.(\d{1,2})\0")
 _LIBSTDCXX_NEWEST = {"rocky9": 29, "rocky10": 33, "lab9": 33}
@@ -39,12 +49,13 @@ def wheel_of(
             f" found {len(entry.sha256s)}: it has wheels, so it need not be built"
         )
     (digest,) = entry.sha256s
-    folder = cache / "sources" / f"{entry.name}-{_key(source, digest)}"
+    tools = recipe.tools[source.name]
+    folder = cache / "sources" / f"{entry.name}-{_key(source, digest, tools)}"
     if not folder.is_dir():
         emit(Note(stage=STAGE, text=f"{entry.name} {entry.version}: building from source"))
         with atomic_path(folder) as temp:
             temp.mkdir()
-            _build(source, entry, given, temp)
+            _build(source, entry, tools, given, temp)
             _only(temp, entry)
     wheel = _only(folder, entry)
     fits(wheel, recipe)
@@ -75,8 +86,9 @@ def fits(wheel: Path, recipe: Recipe) -> None:
         )
 
 
-def _key(source: FromSource, digest: str) -> str:
+def _key(source: FromSource, digest: str, tools: Lock) -> str:
     told = {"source": digest, "cmake": list(source.cmake), "compiler": _compiler()}
+    told["tools"] = tools.sha256
     return sha256_bytes(canonical_json(told))[:16]
 
 
@@ -85,24 +97,46 @@ def _compiler() -> str:
     return said.stdout.splitlines()[0]
 
 
-def _build(source: FromSource, entry: Entry, given: Path | None, to: Path) -> None:
-    asked = to / "requirements.txt"
-    asked.write_text(f"{entry.name}=={entry.version} --hash=sha256:{min(entry.sha256s)}\n", "utf-8")
-    argv: list[str | Path] = ["wheel", "-q", "--no-deps", "--require-hashes", "-r", asked]
-    argv += ["--no-binary", entry.name, "-w", to]
-    argv += ["--no-index", "--find-links", given.absolute()] if given else []
-    env = {
-        "CMAKE_ARGS": " ".join(f"-D{flag}" for flag in source.cmake),
-        "SOURCE_DATE_EPOCH": str(EPOCH),
-    }
+def _build(source: FromSource, entry: Entry, tools: Lock, given: Path | None, to: Path) -> None:
+    where: list[str | Path] = ["--no-index", "--find-links", given.absolute()] if given else []
+    with tempfile.TemporaryDirectory(prefix="hardpan-source-") as name:
+        room = Path(name)
+        python = _environment(tools, where, source, room)
+        asked = room / "requirements.txt"
+        asked.write_text(requirements([entry]), "utf-8")
+        argv: list[str | Path] = ["--python", python, "wheel", "-q", "--no-deps"]
+        argv += ["--no-build-isolation", "--use-pep517", "--require-hashes", "-r", asked]
+        argv += ["--no-binary", entry.name, "-w", to, *where]
+        env = {
+            "CMAKE_ARGS": " ".join(f"-D{flag}" for flag in source.cmake),
+            "SOURCE_DATE_EPOCH": str(EPOCH),
+        }
+        try:
+            pip(argv, timeout_s=_TIMEOUT_S, env=env)
+        except ToolError as e:
+            if _OTHER in e.tail:
+                raise TrustError(f"{entry.name}: the source is not the locked one") from e
+            hint = f"it needs g++, cmake, ninja and what builds it in the lock {source.build_lock}"
+            raise ToolError(e.argv, f"could not build {entry.name}", tail=e.tail, hint=hint) from e
+
+
+def _environment(tools: Lock, where: Sequence[str | Path], source: FromSource, room: Path) -> Path:
+    """The Python of a fresh environment in which the locked build tools and nothing else are."""
+    venv.create(room / "tools", symlinks=True)
+    python = room / "tools/bin/python"
+    asked = room / "tools.txt"
+    asked.write_text(requirements(tools.entries), "utf-8")
+    argv: list[str | Path] = ["--python", python, "install", "-q", "--no-deps"]
+    argv += ["--require-hashes", "--only-binary", ":all:", "-r", asked, *where]
     try:
-        pip(argv, timeout_s=_TIMEOUT_S, env=env)
+        pip(argv, timeout_s=_TOOLS_S)
     except ToolError as e:
-        if "DO NOT MATCH THE HASHES" in e.tail:
-            raise TrustError(f"{entry.name}: the source is not the locked one") from e
-        hint = "it needs g++, cmake and ninja; a given wheelhouse has to hold its build tools too"
-        raise ToolError(e.argv, f"could not build {entry.name}", tail=e.tail, hint=hint) from e
-    asked.unlink()
+        if _OTHER in e.tail:
+            raise TrustError(f"{source.name}: a build tool is not the locked one") from e
+        hint = f"a given wheelhouse has to hold the files of the lock {source.build_lock}, too"
+        why = f"could not get the build tools of {source.name}"
+        raise ToolError(e.argv, why, tail=e.tail, hint=hint) from e
+    return python
 
 
 def _only(folder: Path, entry: Entry) -> Path:

@@ -1,7 +1,7 @@
 """A lock file with hashes, in pip's requirements format; what cannot be held against is refused."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,15 @@ def load(path: Path) -> Lock:
     if not entries:
         raise InputError(f"{path}: expected locked packages, found none", hint=_HINT)
     return Lock(sha256=sha256_bytes(data), entries=entries)
+
+
+def requirements(entries: Iterable[Entry]) -> str:
+    """Entries as pip is given them: pins and digests, and no option that anybody wrote."""
+    lines = []
+    for entry in entries:
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(entry.sha256s))
+        lines.append(f"{entry.name}=={entry.version} {hashes}\n")
+    return "".join(lines)
 
 
 def normalised(name: str) -> str:

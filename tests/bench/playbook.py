@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hardpan.builder.layers.ansible import PLAYBOOKS, Job, _environment, _inventory
+from hardpan.builder.pip import pip
 from hardpan.builder.receipts import Guest
 from hardpan.errors import ToolError
 from hardpan.process import run
@@ -47,9 +48,9 @@ def collections(cache: Path) -> Path:
     if (folder / ".done").exists():
         return folder
     wheels = cache / "bench-wheels"
-    argv = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
-    argv += ["--no-deps", "--require-hashes", "-r", str(REQUIREMENT), "-d", str(wheels)]
-    run(argv, timeout_s=600)
+    argv: list[str | Path] = ["download", "-q", "--no-deps", "--require-hashes"]
+    argv += ["--only-binary", ":all:", "-r", REQUIREMENT, "-d", wheels]
+    pip(argv, timeout_s=600)
     with zipfile.ZipFile(next(wheels.glob("ansible-*.whl"))) as wheel:
         wanted = tuple(f"ansible_collections/{name}" for name in _COLLECTIONS)
         wheel.extractall(folder, [n for n in wheel.namelist() if n.startswith(wanted)])

@@ -43,7 +43,9 @@ def test_a_stack_is_read(profile_file: Write, framed: str) -> None:
 
 def test_a_file_beside_the_profile_is_found_from_anywhere(profile_file: Write, framed: str) -> None:
     path = profile_file(
-        framed.replace("lock: ai-serving", "lock: ./locks/own.lock\n      wheelhouse: ../wheels")
+        framed.replace(
+            "lock: ai-serving", "lock: ./locks/own.lock\n      wheelhouse: ../wheels"
+        ).replace("cmake:", "build_lock: ./locks/build.lock, cmake:")
     )
 
     found = load(path).frameworks
@@ -51,6 +53,7 @@ def test_a_file_beside_the_profile_is_found_from_anywhere(profile_file: Write, f
     assert found
     assert found.stacks[0].lock == str(path.parent / "locks/own.lock")
     assert found.stacks[0].wheelhouse == str(path.parent / "../wheels")
+    assert found.stacks[0].sources[0].build_lock == str(path.parent / "locks/build.lock")
 
 
 def test_a_file_of_the_parent_lies_beside_the_parent(

@@ -11,6 +11,7 @@ from hardpan.builder.stacks import fetch, locks, source
 from hardpan.builder.stacks.metadata import licence
 from hardpan.builder.stacks.model import Recipe
 from hardpan.builder.stacks.pack import spec
+from hardpan.builder.wheels.lock import requirements
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256
 from hardpan.problems import Problems
@@ -76,6 +77,37 @@ def test_a_lock_that_is_none_is_refused(tmp_path: Path, text: str | None, proble
 
 
 @pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "c: build_lock: expected a file, found no "),
+        ("a==1; sys_platform == 'linux' --hash=sha256:" + "1" * 64, "found markers at a"),
+        ("a>=1 --hash=sha256:" + "1" * 64, "expected name==version, found 'a>=1'"),
+    ],
+)
+def test_a_lock_of_build_tools_that_is_none_is_refused(
+    tmp_path: Path, text: str | None, problem: str
+) -> None:
+    path = tmp_path / "build.lock"
+    if text is not None:
+        path.write_text(text)
+    made = stack(tmp_path / "one.lock", sources=[{"name": "c", "build_lock": str(path)}])
+
+    with pytest.raises(InputError) as caught:
+        locks.build_tools(made)
+
+    assert problem in str(caught.value)
+
+
+def test_a_source_is_built_by_the_shipped_lock_unless_it_names_another(tmp_path: Path) -> None:
+    made = stack(tmp_path / "one.lock", sources=[{"name": "c"}])
+
+    tools = {entry.name for entry in locks.build_tools(made)["c"].entries}
+
+    # Those that llama-cpp-python and a package with a setup.py ask for, and what they need.
+    assert tools == {"packaging", "pathspec", "scikit-build-core", "setuptools"}
+
+
+@pytest.mark.parametrize(
     ("name", "without"),
     [
         ("rocky9-stig-amd", ("pytorch", "vllm")),
@@ -118,7 +150,7 @@ def test_the_target_is_the_hosts_and_never_this_machines(recipe: Recipe) -> None
 
 
 def test_what_pip_is_given_holds_pins_and_digests_alone(recipe: Recipe) -> None:
-    text = fetch.requirements(list(recipe.lock.entries))
+    text = requirements(recipe.lock.entries)
 
     assert text == (f"a-b==1.0 --hash=sha256:{'1' * 64}\nc==2.0+cpu --hash=sha256:{'2' * 64}\n")
 
