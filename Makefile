@@ -89,11 +89,15 @@ doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
 
 .PHONY: test
-test: setup test-unit test-readers test-integration ## all tests, the whole demo among them
+test: setup test-unit test-rot test-readers test-integration ## all tests, the whole demo among them
 
 .PHONY: test-unit
 test-unit: setup-venv ## tests that start no process and open no socket (some minutes)
 	$(BIN)/pytest tests/unit -q
+
+.PHONY: test-rot
+test-rot: setup-venv ## set-up takes what is locked, from an index that has a newer release of everything
+	$(BIN)/pytest tests/rot -q
 
 .PHONY: test-integration
 test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them

@@ -19,7 +19,10 @@ def test_there_are_three() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda place: place.parent.name)
 def test_each_package_has_a_digest_and_no_address(lock: Path) -> None:
-    packages = json.loads(lock.read_text("utf-8"))["packages"]
+    document = json.loads(lock.read_text("utf-8"))
+    packages = document["packages"]
+    # 'npm ci' reads the digests of version 3 alone; it installs these or ends.
+    assert document["lockfileVersion"] == 3
     wanted = json.loads(lock.with_name("package.json").read_text("utf-8"))["dependencies"]
 
     assert packages.pop("")["dependencies"] == wanted

@@ -1,0 +1,99 @@
+"""Set-up takes what is locked, whatever was released since: the Makefile's own commands, tried.
+
+When pydantic 2.14.4 came out, pip looked at it on behalf of ``pydantic[email]``, found no digest
+for it, and every fresh checkout's 'make test' ended there, though the lock had all that was needed.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from hardpan.builder.wheels.lock import load, normalised
+from hardpan.errors import ToolError
+from hardpan.process import Completed, run
+from tests.rot.conftest import REPO
+from tests.rot.local_index import LocalIndex
+
+pytestmark = pytest.mark.integration
+
+RESOLVING = "PIP_INSTALL=pip install --disable-pip-version-check -q"
+"""The Makefile's command as it was: without --no-deps."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of this checkout without anything that was built or installed."""
+    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in run(asked, timeout_s=60, cwd=REPO).stdout.split("\0"):
+        source, target = REPO / name, tmp_path / "checkout" / name
+        if source.is_file() or source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    return tmp_path / "checkout"
+
+
+def make(checkout: Path, index: LocalIndex, *arguments: str) -> Completed:
+    """Run the Makefile with an index that has newer releases; bytecode is nobody's matter here."""
+    python = f"PYTHON={getattr(sys, '_base_executable', sys.executable)}"
+    environment = {**index.environment, "PIP_NO_COMPILE": "1"}
+    return run(["make", "-j2", python, *arguments], timeout_s=600, cwd=checkout, env=environment)
+
+
+def installed(python: Path) -> dict[str, str]:
+    """Name -> version of what an environment holds, beside pip itself."""
+    listed = run([python, "-m", "pip", "list", "--format", "json"], timeout_s=60).stdout
+    found = {normalised(entry["name"]): entry["version"] for entry in json.loads(listed)}
+    return {name: version for name, version in found.items() if name != "pip"}
+
+
+def locked(*names: str) -> dict[str, set[str]]:
+    """Name -> the versions that these lock files have for any Python."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        for entry in load(REPO / "requirements" / f"{name}.txt").entries:
+            found.setdefault(entry.name, set()).add(entry.version)
+    return found
+
+
+def unconditional(*names: str) -> set[str]:
+    """The projects that these lock files have for every Python on every platform."""
+    entries = (e for n in names for e in load(REPO / "requirements" / f"{n}.txt").entries)
+    return {entry.name for entry in entries if not entry.conditional}
+
+
+def test_setup_installs_what_is_locked_though_everything_has_a_newer_release(
+    checkout: Path, index: LocalIndex
+) -> None:
+    make(checkout, index, "setup-venv", ".interop/.done")
+
+    # No newer release was even looked into.
+    assert set(index.downloads) <= index.locked
+    for place, names in ((".venv", ("build", "lock")), (".interop", ("interop",))):
+        found = installed(checkout / place / "bin" / "python")
+        versions = locked(*names)
+        assert found.pop("hardpan", None) == ("0.1.0" if place == ".venv" else None)
+        # Debian 12's Python brings a setuptools into every environment.
+        if place == ".interop":
+            found.pop("setuptools", None)
+        assert {name: v for name, v in found.items() if v not in versions.get(name, ())} == {}
+        assert unconditional(*names) <= set(found)
+    assert run([checkout / ".venv/bin/hardpan", "--version"], timeout_s=60).stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "requirement"),
+    [("setup-venv", "fonttools[woff]"), (".interop/.done", "pydantic[email]")],
+)
+def test_an_installation_that_resolves_would_have_failed(
+    checkout: Path, index: LocalIndex, target: str, requirement: str
+) -> None:
+    with pytest.raises(ToolError) as caught:
+        make(checkout, index, target, RESOLVING)
+
+    assert (
+        "In --require-hashes mode, all requirements must have their versions" in caught.value.tail
+    )
+    assert requirement in caught.value.tail

@@ -1,0 +1,108 @@
+"""A stack is made of what its lock names, and built by what the lock of its build tools names."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from hardpan.builder.stacks import locks
+from hardpan.builder.stacks.fetch import gather
+from hardpan.builder.stacks.model import Files, Recipe
+from hardpan.events import silent
+from hardpan.files import sha256_file
+from hardpan.profiles.frameworks import Stack
+from tests.rot.local_index import LocalIndex, newer_release, serving, wheel
+
+pytestmark = pytest.mark.integration
+
+_BACKEND = """
+import zipfile
+
+def build_wheel(to, config_settings=None, metadata_directory=None):
+    name = "native-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{to}/{name}", "w") as archive:
+        archive.writestr("native.py", "BUILT_BY = 'backend VERSION'")
+        info = "native-1.0.dist-info"
+        told = "Metadata-Version: 2.1\\nName: native\\nVersion: 1.0\\n"
+        archive.writestr(f"{info}/METADATA", told)
+        tag = "Root-Is-Purelib: true\\nTag: py3-none-any\\n"
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\n" + tag)
+        archive.writestr(f"{info}/RECORD", "")
+    return name
+"""
+_PYPROJECT = """
+[build-system]
+requires = ["backend>=1"]
+build-backend = "backend"
+[project]
+name = "native"
+version = "1.0"
+"""
+
+
+def pinned(*paths: Path) -> str:
+    """A lock with these files."""
+    names = [path.name.removesuffix(".tar.gz").split("-")[:2] for path in paths]
+    return "".join(
+        f"{name}=={version} --hash=sha256:{sha256_file(path)}\n"
+        for (name, version), path in zip(names, paths, strict=True)
+    )
+
+
+def gathered(folder: Path, index: LocalIndex, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """The files of a stack that takes ``native`` as source, by the locks in ``folder``."""
+    for name, value in index.environment.items():
+        monkeypatch.setenv(name, value)
+    stack = Stack.model_validate(
+        {
+            "name": "one",
+            "packages": ["app"],
+            "lock": str(folder / "one.lock"),
+            "python": "3.12",
+            "sources": [{"name": "native", "build_lock": str(folder / "build.lock")}],
+        }
+    )
+    recipe = Recipe(
+        stack=stack, release="rocky9", lock=locks.read(stack), tools=locks.build_tools(stack)
+    )
+    return gather(recipe, folder / "cache", silent)
+
+
+def sdist(folder: Path) -> Path:
+    """A source that asks for any release of its build tool."""
+    path = folder / "native-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("native-1.0/pyproject.toml")
+        member.size = len(_PYPROJECT)
+        archive.addfile(member, io.BytesIO(_PYPROJECT.encode()))
+    return path
+
+
+def test_a_stack_takes_what_is_locked_and_builds_with_the_locked_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    app = wheel(files, "app", "1.0", requires=("part[more]>=1",))
+    part = wheel(files, "part", "1.0")
+    native = sdist(files)
+    old, new = (
+        wheel(files, "backend", v, files={"backend.py": _BACKEND.replace("VERSION", v)})
+        for v in ("1.0", "2.0")
+    )
+    for path in (app, part, native):
+        newer_release(files, path.name.partition("-")[0], "1.0")
+    (tmp_path / "one.lock").write_text(pinned(app, part, native), "utf-8")
+    (tmp_path / "build.lock").write_text(pinned(old), "utf-8")
+
+    with serving(files, frozenset(path.name for path in (app, part, native, old))) as index:
+        made = gathered(tmp_path, index, monkeypatch)
+
+    assert set(index.downloads) == index.locked
+    assert new.name not in index.downloads
+    names = {path.name for path in made.folder.iterdir()}
+    assert names == {app.name, part.name, "native-1.0-py3-none-any.whl"}
+    with zipfile.ZipFile(made.folder / "native-1.0-py3-none-any.whl") as archive:
+        assert archive.read("native.py") == b"BUILT_BY = 'backend 1.0'"
