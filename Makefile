@@ -31,6 +31,19 @@ help: ## list the targets
 
 .PHONY: setup
 setup: setup-system setup-venv setup-cosign setup-openssl ## system packages, virtual environment, cosign, OpenSSL 3.5
+	@$(VERSIONS) --brief
+
+# Debian keeps one version of a package, so none is pinned: what the suites gave is recorded.
+VERSIONS = $(BIN)/python -m tests.tooling.versions \
+	--packages "$(if $(shell command -v apt-get),$(APT_PACKAGES),$(DNF_PACKAGES))"
+
+.PHONY: versions
+versions: setup-venv ## what was taken from places that move, and what of it was never tested
+	@$(VERSIONS)
+
+.PHONY: versions-accept
+versions-accept: setup-venv ## after all tests have passed: record these versions in requirements/tested.json
+	@$(VERSIONS) --brief --accept
 
 .PHONY: setup-system
 setup-system: ## install the system packages that are missing (apt or dnf)

@@ -107,6 +107,8 @@ def build(cache: Path, *, override: str | None, installer: Path, say: Say) -> Re
             parts = _parts(recipe, source, cache, parts_digest, say)
             kept = _mastered(recipe, parts, cache, digest, installer, say)
             _forget_others(cache, parts, Path(kept["iso"]))
+        if not _versions(cache, digest).exists():
+            write_atomic(_versions(cache, digest), _told(recipe, versions))
         return Receipt(**{**kept, "took_s": round(clock.monotonic() - began, 1)})
 
 
@@ -199,6 +201,18 @@ def _record(cache: Path, digest: Sha256) -> Path:
     return cache / f"{digest[:16]}.json"
 
 
+def _versions(cache: Path, digest: Sha256) -> Path:
+    return cache / f"packages-{digest[:16]}.json"
+
+
+def _told(recipe: Recipe, versions: Mapping[str, str]) -> str:
+    """The Debian versions that an ISO is made of; the archive drops them with the next ones."""
+    named = {name: versions[name] for name in recipe.wanted if name in versions}
+    others = {name: version for name, version in versions.items() if name not in named}
+    told = {"suite": recipe.suite, "packages": named, "brought": others}
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+
 def _sweep(cache: Path) -> None:
     """Remove what a killed build left; the lock is held, so nobody is building."""
     for path in (*cache.glob(".building-*"), *cache.glob(".HARDPAN-*")):
@@ -212,7 +226,9 @@ def _forget_others(cache: Path, parts: Path, newest: Path) -> None:
     older = sorted(set(cache.glob("HARDPAN-*.iso")) - {newest}, key=lambda p: p.stat().st_mtime)
     for path in older[:-1]:
         path.unlink(missing_ok=True)
-        _record(cache, Sha256(path.stem.rpartition("-")[2])).unlink(missing_ok=True)
+        digest = Sha256(path.stem.rpartition("-")[2])
+        for told in (_record(cache, digest), _versions(cache, digest)):
+            told.unlink(missing_ok=True)
 
 
 @contextmanager

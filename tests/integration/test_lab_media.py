@@ -1,6 +1,7 @@
 """The built lab media: what an installer, dnf and a boot loader will ask of it."""
 
 import hashlib
+import json
 import sys
 from configparser import RawConfigParser
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from hardpan.files import sha256_file
 from hardpan.process import run
+from images.lab.recipe import load
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]
@@ -44,6 +46,19 @@ def test_the_receipt_tells_the_truth(lab_media: dict[str, object], media: Path) 
     assert lab_media["sha256"] == sha256_file(media)
     assert lab_media["size"] == media.stat().st_size
     assert lab_media["volume_label"] == "HARDPAN-LAB-9"
+
+
+def test_the_debian_versions_it_is_made_of_are_recorded(
+    lab_media: dict[str, object], media: Path
+) -> None:
+    digest = media.stem.rpartition("-")[2]
+    told = json.loads((media.parent / f"packages-{digest}.json").read_text("utf-8"))
+
+    assert told["suite"] == "trixie"
+    kernel = told["packages"]["linux-image-cloud-amd64"]
+    assert str(lab_media["kernel"]).startswith(f"{kernel.partition('-')[0]}+")
+    assert told["packages"].keys() <= set(load().wanted)
+    assert told["brought"].keys() >= {"libc6", "libssl3t64"}
 
 
 def test_treeinfo_names_files_that_have_the_digests_it_says(tree: Path) -> None:

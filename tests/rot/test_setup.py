@@ -26,7 +26,16 @@ RESOLVING = "PIP_INSTALL=pip install --disable-pip-version-check -q"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of this checkout without anything that was built or installed."""
-    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    asked = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     for name in run(asked, timeout_s=60, cwd=REPO).stdout.split("\0"):
         source, target = REPO / name, tmp_path / "checkout" / name
         if source.is_file() or source.is_symlink():

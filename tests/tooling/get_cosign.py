@@ -7,13 +7,14 @@ release that has it. A cosign that is installed already is taken instead.
     .venv/bin/python tests/tooling/get_cosign.py
 """
 
+import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from hardpan.errors import HardpanError, InputError
-from hardpan.files import atomic_path
+from hardpan.files import atomic_path, write_atomic
 from hardpan.process import run, which
 
 RELEASE = "trixie"
@@ -57,6 +58,19 @@ def fetch(into: Path) -> Path:
     return into / "root/usr/bin/cosign"
 
 
+def record_of(program: Path) -> Path:
+    """The file beside a fetched program that tells the versions of its packages."""
+    return program.with_name(f"{program.name}.versions.json")
+
+
+def recorded(folder: Path) -> str:
+    """The packages in ``folder`` and their versions, which the archive does not keep for long."""
+    show = ["dpkg-deb", "--show", "--showformat", "${Package}|${Version}"]
+    told = (run([*show, deb], timeout_s=60).stdout for deb in sorted(folder.glob("*.deb")))
+    packages = {name: version for name, _, version in (line.partition("|") for line in told)}
+    return json.dumps({"suite": RELEASE, "packages": packages}, indent=1, sort_keys=True) + "\n"
+
+
 def private_apt(folder: Path, uri: str) -> Path:
     """The configuration of an apt that knows ``RELEASE`` of the archive ``uri`` alone."""
     for part in ("state/lists/partial", "cache/archives/partial"):
@@ -91,6 +105,7 @@ def main() -> int:
                 with atomic_path(have) as temp:
                     shutil.copyfile(found, temp)
                     temp.chmod(0o755)
+                write_atomic(record_of(have), recorded(Path(room)))
         except HardpanError as e:
             sys.stderr.write(f"error: {e}\nhint: {e.hint}\n")
             return int(e.exit_code)

@@ -8,15 +8,16 @@ enough needs none of it.
     .venv/bin/python -m tests.tooling.get_openssl
 """
 
+import json
 import re
 import sys
 import tempfile
 from pathlib import Path
 
-from hardpan.errors import HardpanError
+from hardpan.errors import HardpanError, ToolError
 from hardpan.files import atomic_path
 from hardpan.process import run, which
-from tests.tooling.get_cosign import archive, private_apt
+from tests.tooling.get_cosign import RELEASE, archive, private_apt, record_of, recorded
 
 HOME = Path(__file__).parents[2] / "images" / "cache" / "openssl-3.5"
 _PACKAGES = ("openssl", "libssl3t64", "libc6", "libzstd1", "zlib1g")
@@ -51,11 +52,29 @@ def fetch(home: Path) -> None:
         strict = ["-o", "APT::Update::Error-Mode=any"]
         run(["apt-get", "update", "-q", *strict], timeout_s=300, env=env)
         run(["apt-get", "download", "-q", *_PACKAGES], timeout_s=300, env=env, cwd=room)
+        told = recorded(room)
+        require_ml_dsa(json.loads(told)["packages"]["openssl"])
         new.mkdir()
         for package in sorted(room.glob("*.deb")):
             run(["dpkg-deb", "-x", package, new / "root"], timeout_s=120)
         (new / "openssl").write_text(_WRAPPER.format(home=home), "utf-8")
         (new / "openssl").chmod(0o755)
+        record_of(new / "openssl").write_text(told, "utf-8")
+
+
+def require_ml_dsa(package: str) -> None:
+    """Pass if openssl of this Debian version has ML-DSA.
+
+    Raises:
+        ToolError: it has not.
+    """
+    found = re.search(r"(?:^|:)(\d+)\.(\d+)", package)
+    if found is None or (int(found[1]), int(found[2])) < (3, 5):
+        raise ToolError(
+            ["openssl"],
+            f"of Debian {RELEASE}: too old for ML-DSA: expected 3.5 or later, got {package}",
+            hint="name a newer suite as RELEASE in tests/tooling/get_cosign.py",
+        )
 
 
 def main() -> int:

@@ -1,0 +1,135 @@
+"""The versions that move: each is told, and which of them no run of all tests has passed with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import ToolError
+from images.lab import build
+from images.lab.recipe import load
+from tests import conftest
+from tests.tooling import versions
+from tests.tooling.get_cosign import record_of
+from tests.tooling.get_openssl import require_ml_dsa
+
+MACHINE = "packages of debian 12"
+TESTED = {MACHINE: {"chromium": "155.0-1", "xorriso": "1.5.4-4"}, "lab media of Debian trixie": {}}
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of all records, with nothing in it."""
+    monkeypatch.setattr(versions, "CACHE", tmp_path)
+    monkeypatch.setattr(versions, "RECORD", tmp_path / "versions.json")
+    monkeypatch.setattr(versions, "TESTED", tmp_path / "tested.json")
+    return tmp_path
+
+
+def test_a_version_that_was_not_tested_is_named_with_the_one_that_was() -> None:
+    now = {MACHINE: {"chromium": "156.0-1", "xorriso": "1.5.4-4", "swtpm": "0.7"}}
+
+    assert versions.changed(TESTED, now) == [
+        "chromium (packages of debian 12): another version: expected 155.0-1, got 156.0-1",
+        "swtpm (packages of debian 12): another version: expected none, got 0.7",
+    ]
+    assert list(versions.table(TESTED, now)) == [
+        "packages of debian 12:",
+        "  chromium  156.0-1   tested: 155.0-1",
+        "  swtpm     0.7   tested: never",
+        "  xorriso   1.5.4-4",
+    ]
+    assert versions.changed(TESTED, {MACHINE: dict(TESTED[MACHINE])}) == []
+
+
+def test_another_system_is_one_line_not_one_for_each_package() -> None:
+    now = {"packages of ubuntu 26.04": {"chromium": "1", "xorriso": "2"}}
+
+    (line,) = versions.changed({MACHINE: {"chromium": "1"}}, now)
+
+    assert line == (
+        "packages of ubuntu 26.04: never tested:"
+        " expected packages of debian 12, got packages of ubuntu 26.04"
+    )
+
+
+def test_the_newest_lab_media_is_the_one_that_is_told(record: Path) -> None:
+    (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "156.0-1"}}))
+    (record / "packages-0.json").write_text(
+        build._told(load(), {"linux-image-cloud-amd64": "6.12.117-1", "libc6": "2.41-12"})
+    )
+
+    assert versions.current() == {
+        MACHINE: {"chromium": "156.0-1"},
+        "lab media of Debian trixie": {"linux-image-cloud-amd64": "6.12.117-1"},
+    }
+
+
+def test_accepting_keeps_what_other_systems_were_tested_with(
+    record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (record / "tested.json").write_text(json.dumps({"packages of fedora 44": {"xorriso": "1"}}))
+    (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "156.0-1"}}))
+
+    monkeypatch.setattr("sys.argv", ["versions", "--brief"])
+    assert versions.main() == 0
+    told = capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["versions", "--brief", "--accept"])
+    assert versions.main() == 0
+
+    assert "packages of debian 12: never tested" in told
+    assert "make versions-accept" in told
+    assert "0 not as tested" in capsys.readouterr().out
+    assert json.loads((record / "tested.json").read_text()) == {
+        "packages of fedora 44": {"xorriso": "1"},
+        MACHINE: {"chromium": "156.0-1"},
+    }
+
+
+def test_a_run_that_fails_ends_with_what_changed(record: Path) -> None:
+    (record / "tested.json").write_text(json.dumps(TESTED))
+    (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "156.0-1"}}))
+
+    assert summary({"passed": [1]}) == []
+    assert summary({"failed": [1]})[:2] == [
+        "== taken since these tests last passed",
+        "chromium (packages of debian 12): another version: expected 155.0-1, got 156.0-1",
+    ]
+    assert summary({"error": [1]})[-1].endswith("says where each is taken from.")
+    (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "155.0-1"}}))
+    assert summary({"failed": [1]}) == []
+
+
+def summary(stats: dict[str, list[int]]) -> list[str]:
+    """What the hook writes at the end of a run."""
+
+    class Reporter:
+        def __init__(self) -> None:
+            self.stats, self.lines = stats, list[str]()
+
+        def section(self, title: str) -> None:
+            self.lines.append(f"== {title}")
+
+        def write_line(self, line: str) -> None:
+            self.lines.append(line)
+
+    reporter = Reporter()
+    conftest.pytest_terminal_summary(reporter)  # type: ignore[arg-type]
+    return reporter.lines
+
+
+def test_an_openssl_without_ml_dsa_is_refused_with_what_to_do() -> None:
+    require_ml_dsa("3.5.4-1~deb13u1")
+    require_ml_dsa("1:4.0.0-1")
+
+    with pytest.raises(ToolError) as caught:
+        require_ml_dsa("3.0.17-1~deb12u3")
+
+    assert str(caught.value) == (
+        "openssl of Debian trixie: too old for ML-DSA: expected 3.5 or later, got 3.0.17-1~deb12u3"
+    )
+    assert caught.value.hint == "name a newer suite as RELEASE in tests/tooling/get_cosign.py"
+
+
+def test_the_record_of_a_program_is_beside_it() -> None:
+    assert record_of(Path("/x/bin/cosign")) == Path("/x/bin/cosign.versions.json")
