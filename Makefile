@@ -101,12 +101,17 @@ demo-ai: ## the same with a whole AI service: model server, knowledge base, chat
 doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
 
+# Two workers: one has the demo, the other all that runs next to it (tests/conftest.py has the order).
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
 .PHONY: test
-test: setup test-unit test-rot test-readers test-integration ## all tests, the whole demo among them
+test: setup setup-axe setup-readers ## all tests, the whole demo among them (EVIDENCE=file: read that too)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not heavy"
 
 .PHONY: test-unit
-test-unit: setup-venv ## tests that start no process and open no socket (some minutes)
-	$(BIN)/pytest tests/unit -q
+test-unit: setup-venv ## tests that start no process and open no socket (one minute)
+	$(PYTEST) tests/unit
 
 .PHONY: test-rot
 test-rot: setup-venv ## set-up takes what is locked, from an index that has a newer release of everything
@@ -114,7 +119,7 @@ test-rot: setup-venv ## set-up takes what is locked, from an index that has a ne
 
 .PHONY: test-integration
 test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
-	$(BIN)/pytest tests/integration -q -m "not demo_ai"
+	$(PYTEST) tests/integration -m "not demo_ai"
 
 .PHONY: test-readers
 test-readers: setup setup-readers ## trestle, STIG Manager's parser and others read what hardpan writes (EVIDENCE=file: that too)

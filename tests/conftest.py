@@ -1,12 +1,50 @@
-"""A run that fails ends with what this machine took from places that move and nobody tried yet."""
+"""Order and groups of the tests for several processors (pytest-xdist), and the end of a failed run.
+
+``--dist loadgroup`` gives a whole group to one worker. A file is a group, since its fixtures are
+module-wide and expensive; the demo is one too. The order decides how well two workers fill two
+processors: the demo first, since everything it needs runs one after the other for a quarter of an
+hour, mostly on one processor. Next to it run the tests that need no lab media, until the demo has
+built it. Long files come before short ones, so that the last one to end is short. The demo decides
+how long the whole run takes, so the other worker yields the processors to it (``nice``).
+"""
+
+import os
 
 import pytest
 
 from tests.tooling import versions
 
+_LAB_FIXTURES = frozenset({"lab_media", "lab_payload", "host", "stack"})
+_LONG_FILES = ("test_sovereign", "test_vendor_layers", "test_frameworks", "test_host_layers")
+"""Longest first."""
+
+
+def pytest_configure() -> None:
+    """Lower the priority of every worker but the first, which gets the demo."""
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+        os.nice(10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test its group, and put the groups in order."""
+    lab = {item.path for item in items if _LAB_FIXTURES & set(_fixtures(item))}
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        if item.get_closest_marker("demo"):
+            return 0, 0
+        if "unit" in item.path.parts[-3:]:
+            return 1, 0
+        name = item.path.stem
+        long = _LONG_FILES.index(name) if name in _LONG_FILES else len(_LONG_FILES)
+        return 2 + (item.path in lab), long
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=rank)
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The first suspects, below the failures."""
+    """Below the failures: what this machine took from places that move and nobody tried yet."""
     if not (terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")):
         return
     lines = versions.changed(versions.read(versions.TESTED), versions.current())
@@ -14,3 +52,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("taken since these tests last passed")
         for line in (*lines, *versions.HINT.splitlines()):
             terminalreporter.write_line(line)
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("demo"):
+        return "demo"
+    folder, name = item.path.parts[-2:]
+    return folder if folder == "rot" else f"{folder}/{name}"

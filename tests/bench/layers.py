@@ -27,7 +27,7 @@ from hardpan.scanners.model import Evaluation
 from hardpan.scanners.pipeline import assess, waivers
 from tests.bench.compare import WORTH, Compared, compared
 from tests.bench.playbook import LIMIT_S, Played, collections, generate, play
-from tests.integration.lab_host import LabHost, Payload, lab_host, unpacked
+from tests.integration.lab_host import LabHost, Payload, lab_host, unpack
 
 _REPO = Path(__file__).parents[2]
 _BIG = ("python3-torch", "python3-numpy", "python3-safetensors")
@@ -75,7 +75,8 @@ def main(cache: Path, keep: Path | None, as_json: bool, quick: int | None) -> No
     collections(cache)  # not a part of what is timed
     with tempfile.TemporaryDirectory(prefix="hardpan-bench-") as name:
         folder = Path(name)
-        payload = unpacked(_media(cache), folder)
+        unpack(_media(cache), folder)
+        payload = Payload.unpacked_in(folder)
         bench = Bench(profile=profile, source=source, payload=payload, folder=folder, cache=cache)
         ours = _ours(bench)
         played, found = _theirs(bench, ours, keep or folder / "logs", quick or LIMIT_S)

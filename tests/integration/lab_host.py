@@ -43,6 +43,11 @@ class Payload:
     root: Path
     media: Path
 
+    @classmethod
+    def unpacked_in(cls, folder: Path) -> "Payload":
+        """The payload that ``unpack`` wrote to ``folder``."""
+        return cls(root=folder / "root", media=folder / "media")
+
     @property
     def kernel(self) -> Kernel:
         """The one kernel of the media."""
@@ -84,12 +89,11 @@ class LabHost:
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def unpacked(iso: Path, folder: Path) -> Payload:
+def unpack(iso: Path, folder: Path) -> None:
     """Unpack the lab media's repositories and payload into ``folder``."""
-    media, root = folder / "media", folder / "root"
-    run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", media], timeout_s=300)
-    run(["unsquashfs", "-q", "-n", "-d", root, media / "images/install.img"], timeout_s=300)
-    return Payload(root=root, media=media)
+    to = Payload.unpacked_in(folder)
+    run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", to.media], timeout_s=300)
+    run(["unsquashfs", "-q", "-n", "-d", to.root, to.media / "images/install.img"], timeout_s=300)
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ frameworks:
         - name: llama-cpp-python
           # As the lab's own profile has it: compiled once for both.
           cmake:
+            - CMAKE_CXX_FLAGS_RELEASE=-O1
             - GGML_NATIVE=OFF
             - GGML_AVX=OFF
             - GGML_AVX2=OFF
