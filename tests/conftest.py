@@ -25,6 +25,8 @@ def pytest_configure() -> None:
         os.nice(10)
 
 
+# Before xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group, and put the groups in order."""
     lab = {item.path for item in items if _LAB_FIXTURES & set(_fixtures(item))}
