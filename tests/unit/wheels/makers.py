@@ -25,8 +25,16 @@ def zipped(files: Sequence[tuple[str | zipfile.ZipInfo, bytes]]) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files:
-            archive.writestr(name, data)
+            archive.writestr(_entry(name) if isinstance(name, str) else name, data)
     return made.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Without the time of day: the same files give the same bytes, in every process."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o600 << 16
+    return entry
 
 
 def wheel(files: Mapping[str, bytes], folder: str = "demo-1.0.dist-info") -> bytes:
