@@ -1,6 +1,7 @@
 """Profile -> kickstart text. The same profile and key give the same bytes."""
 
 import re
+from functools import lru_cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic_core import PydanticCustomError
@@ -62,6 +63,7 @@ def holds_secret(text: str) -> bool:
     return any("--passphrase=" in line for line in text.splitlines() if line.startswith("part "))
 
 
+@lru_cache(maxsize=1)  # compiling the templates takes ten times as long as filling them
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(resource_path("hardpan.kickstart", "templates")),
