@@ -1,6 +1,7 @@
 """The workshop in which evidence is forged: everything that hardpan can put in, signed for real."""
 
 import base64
+import copy
 import io
 import json
 import stat
@@ -8,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,6 @@ from hardpan import events
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.scanners.commands.keys import KeyRing, new_keys
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.archive import write_archive
 from hardpan.scanners.evidence.bindings import (
     CMS,
     HOST_PROOF,
@@ -31,13 +32,13 @@ from hardpan.scanners.evidence.bindings import (
     Chain,
     challenge,
 )
-from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.evidence.trust import Trust
 from hardpan.scanners.report.fill import findings
 from hardpan.signing import Signed, Signer, detached, load_signer, new_signer, sign, with_timestamp
 from tests.tooling import sshsig
 from tests.tooling.tsa import POLICY, Tsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import with_siblings
+from tests.unit.evidence.forge import trusting, unpacked, with_siblings, write
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
@@ -83,7 +84,7 @@ class Workshop:
 
     def policy(self, changed: dict[str, Any]) -> dict[str, Any]:
         """The strict policy, with settings changed; None takes one out."""
-        base = yaml.safe_load(self.ring.policy.read_text())
+        base = _read(self.ring.policy)
         base.pop("max_open")
         strict = {
             "nonce": NONCE,
@@ -98,14 +99,13 @@ class Workshop:
 
     def keys(self, **changed: Any) -> list[dict[str, Any]]:
         """The policy's keys, with settings of the scan key changed."""
-        scan, build = yaml.safe_load(self.ring.policy.read_text())["keys"]
+        scan, build = _read(self.ring.policy)["keys"]
         return [{**scan, **changed}, build]
 
     def trust(self, changed: dict[str, Any]) -> Trust:
         """That policy, read."""
         path = self.ring.policy.with_name("tamper.yaml")
-        path.write_text(yaml.safe_dump(self.policy(changed)))
-        return load_policy(path)
+        return trusting(path, yaml.safe_dump(self.policy(changed)))
 
     def statement(self) -> Any:
         """The good statement, to be changed."""
@@ -113,8 +113,10 @@ class Workshop:
 
     def made(self, *, signer: Signer | None = None, stamp: Any = "", **more: Any) -> Files:
         """Evidence of a changed scan, by the same way as every other."""
+        evaluation = samples.slim_scan().evaluation
         return _made(self.folder, signer or self.scan, self.build, self.host,
-                     self._stamp if stamp == "" else stamp, **more)  # fmt: skip
+                     self._stamp if stamp == "" else stamp,
+                     **{"evaluation": evaluation, **more})  # fmt: skip
 
     def changed(self, change: Callable[[Any], object], **more: Any) -> Files:
         """The statement changed and signed again with the right key."""
@@ -213,8 +215,17 @@ def _made(
     path = folder / "made.evidence.zip"
     made = replace(scan, raw=raw)
     bundle.write(made, signer, path, events.silent, nonce=nonce, pq=pq, terms=terms)
-    with zipfile.ZipFile(path) as z:
-        return {n: z.read(n) for n in z.namelist()}
+    return unpacked(path)
+
+
+def _read(policy: Path) -> dict[str, Any]:
+    return copy.deepcopy(_parsed(policy.read_text()))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    whole: dict[str, Any] = yaml.safe_load(text)
+    return whole
 
 
 def packed(e: Evidence, path: Path) -> Path:
@@ -222,7 +233,7 @@ def packed(e: Evidence, path: Path) -> Path:
     if e.archive is not None:
         path.write_bytes(e.archive)
     else:
-        write_archive(path, (e.files or {}).items())
+        write(path, e.files or {})
     return path
 
 

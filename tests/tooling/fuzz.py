@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hardpan.errors import TrustError
-from hardpan.scanners.evidence.archive import write_archive
 from hardpan.scanners.evidence.verify import Verified, verify
 from hardpan.signing import read_bundle
 from tests.tamper.kit import BUNDLE, NOW, Workshop, workshop
+from tests.unit.evidence.forge import write
 
 _ODD: tuple[Any, ...] = (None, True, -1, 2**53, 1.5, "", "x", "\ufffd", [], {}, [[]], {"a": 1})
 _WHOLE_EVERY = 25  # the bundle's reader sees each mutant, the whole verifier each 25th
@@ -54,7 +54,7 @@ def fuzz(w: Workshop, count: int, seed: int) -> Told:
                 continue
             opened = payload
         assert opened == payload, f"seed {seed}, mutant {n}: another statement was taken"
-        write_archive(path, {**w.good, BUNDLE: data}.items())
+        write(path, {**w.good, BUNDLE: data})
         try:
             verified = verify(path, trust, now=NOW)
         except TrustError:
@@ -67,7 +67,7 @@ def fuzz(w: Workshop, count: int, seed: int) -> Told:
 def verify_good(w: Workshop) -> Verified:
     """The good evidence, verified."""
     path = w.folder / "good.evidence.zip"
-    write_archive(path, w.good.items())
+    write(path, w.good)
     return verify(path, w.trust({}), now=NOW)
 
 

@@ -15,7 +15,7 @@ _ENDED = replace(samples.WAIVER, expires="2026-11-20", holds=False)
 
 
 def _content(w, **fields):
-    made = samples.scan().evaluation
+    made = samples.slim_scan().evaluation
     content = replace(made.content, **fields)
     return Evidence(
         files=w.made(evaluation=replace(made, content=content)), policy={"content": _RULE}
@@ -23,7 +23,7 @@ def _content(w, **fields):
 
 
 def _profile(w):
-    made = replace(samples.scan().evaluation, profile_id="xccdf_weaker")
+    made = replace(samples.slim_scan().evaluation, profile_id="xccdf_weaker")
     return Evidence(files=w.made(evaluation=made), policy={"content": _RULE})
 
 

@@ -230,6 +230,12 @@ def scan(**changes: object) -> Scan:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def slim_scan(**changes: object) -> Scan:
+    """The same of content without a STIG on record: no checklists, a tenth of the bytes."""
+    evaluation = replace(scan().evaluation, benchmark_id="x_benchmark_RHEL-8")
+    return scan(**{"evaluation": evaluation, **changes})
+
+
 def image(build: Signer, *, sha256: str = SHA, **more: object) -> ImageRef:
     """An image whose provenance ``build`` signed."""
     statement: dict[str, object] = {

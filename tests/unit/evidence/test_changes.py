@@ -16,11 +16,13 @@ from tests.unit.evidence.forge import Lab
 Change = Callable[[Any], object]
 
 
-@pytest.fixture
-def compared(lab: Lab, tmp_path: Path) -> Lab:
+@pytest.fixture(scope="module")
+def compared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A lab whose good evidence was compared with an older scan."""
+    folder = tmp_path_factory.mktemp("compared")
     terms = Terms(chain=samples.BEFORE, changes=samples.CHANGES)
-    return replace(lab, good=samples.write(samples.scan(), lab.scan, tmp_path, terms=terms))
+    good = samples.write(samples.slim_scan(), lab.scan, folder, terms=terms)
+    return replace(lab, folder=folder, good=good)
 
 
 def _with(made: Lab, change: Change) -> Path:

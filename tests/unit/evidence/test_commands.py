@@ -173,12 +173,17 @@ def test_show_as_json_says_whether_it_was_verified(
     assert answer["findings"]["host"]["hostname"] == "lab"
 
 
+@pytest.fixture(scope="module")
+def whole(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Evidence with every format in it."""
+    terms = bundle.Terms(chain=samples.BEFORE, changes=samples.CHANGES)
+    return samples.write(samples.scan(), lab.scan, tmp_path_factory.mktemp("whole"), terms=terms)
+
+
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"pdf"}))
 def test_export_draws_what_the_evidence_carries(
-    lab: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str
+    lab: Lab, whole: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str
 ) -> None:
-    terms = bundle.Terms(chain=samples.BEFORE, changes=samples.CHANGES)
-    whole = samples.write(samples.scan(), lab.scan, tmp_path, terms=terms)
     arguments = ["export", str(whole), "--policy", _policy(lab, tmp_path), "--as", name]
     with zipfile.ZipFile(whole) as z:
         carried = z.read(FORMATS[name].file) if FORMATS[name].file in z.namelist() else None

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,12 @@ from tests.unit.evidence.forge import Lab
 Change = Callable[[Any], object]
 
 
-@pytest.fixture
-def paired(lab: Lab, tmp_path: Path) -> Lab:
+@pytest.fixture(scope="module")
+def paired(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The lab, whose evidence holds paired checks."""
-    made = samples.scan(image=samples.image(lab.build), paired=samples.PAIRED)
-    return replace(lab, folder=tmp_path, good=samples.write(made, lab.scan, tmp_path))
+    folder = tmp_path_factory.mktemp("paired")
+    made = samples.slim_scan(image=samples.image(lab.build), paired=samples.PAIRED)
+    return replace(lab, folder=folder, good=samples.write(made, lab.scan, folder))
 
 
 def test_evidence_with_paired_checks_verifies_and_tells_their_counts(paired: Lab) -> None:

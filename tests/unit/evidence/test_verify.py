@@ -273,7 +273,7 @@ def test_findings_that_disagree_with_the_statement_are_refused(
 def test_a_scan_in_which_nothing_applied_is_refused(lab: Lab, tmp_path: Path) -> None:
     rules = tuple(replace(r, verdict=Verdict.NOT_APPLICABLE) for r in samples.RULES)
     for results, said in ((rules, "every rule is notapplicable"), ((), "nothing was scanned")):
-        made = samples.scan()
+        made = samples.slim_scan()
         made = replace(made, evaluation=replace(made.evaluation, results=results), waivers={})
 
         _refused(lab, samples.write(made, lab.scan, tmp_path), "findings", said)
@@ -312,7 +312,7 @@ def test_the_scan_must_be_recent_and_past(
 def test_times_that_cannot_be_are_refused(
     lab: Lab, tmp_path: Path, started: str, finished: str, check: str, said: str
 ) -> None:
-    made = samples.scan(started=started, finished=finished)
+    made = samples.slim_scan(started=started, finished=finished)
 
     _refused(lab, samples.write(made, lab.scan, tmp_path), check, said)
 
@@ -396,13 +396,13 @@ def test_provenance_must_be_by_a_build_key_and_about_the_image(lab: Lab, tmp_pat
         (replace(other, provenance=b"{}"), "mediaType is missing"),
     )
     for ref, said in cases:
-        path = samples.write(samples.scan(image=ref), lab.scan, tmp_path)
+        path = samples.write(samples.slim_scan(image=ref), lab.scan, tmp_path)
 
         _refused(lab, path, "provenance", said)
 
 
 def test_an_unknown_image_is_refused_when_the_policy_wants_one(lab: Lab, tmp_path: Path) -> None:
-    path = samples.write(samples.scan(), lab.scan, tmp_path)
+    path = samples.write(samples.slim_scan(), lab.scan, tmp_path)
 
     assert lab.verify(path).within_limits
     for wanted in ("require_provenance: true", f"sha256: ['{samples.SHA}']"):

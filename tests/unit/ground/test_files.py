@@ -25,6 +25,20 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [p.name for p in target.parent.iterdir()] == ["x"]
 
 
+def test_a_file_is_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def sync(fd: int) -> None:
+        seen.append((Path(f"/proc/self/fd/{fd}").readlink().name, (tmp_path / "x").exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_atomic(tmp_path / "x", "one")
+
+    assert seen == [("x", False), (tmp_path.name, True)]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "x"
     write_atomic(target, "old")

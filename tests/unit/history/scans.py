@@ -22,7 +22,7 @@ def side(scan: Scan, *, packages: bool = True) -> Side:
 def of_rules(*rules: RuleResult, waivers: dict[str, Waiver] | None = None, **more: object) -> Scan:
     """A scan with just these rules."""
     score = more.pop("score", 61.0)
-    evaluation = replace(samples.scan().evaluation, results=rules, score=score)  # type: ignore[arg-type]
+    evaluation = replace(samples.slim_scan().evaluation, results=rules, score=score)  # type: ignore[arg-type]
     return samples.scan(evaluation=evaluation, waivers=waivers or {}, **more)
 
 
