@@ -1,21 +1,16 @@
 """Where hardpan finds its own files and modules."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TypeGuard
 
-import click
 import pytest
 import yaml
 
-from hardpan import cli, resources
+from hardpan import resources
 from hardpan.builder.media.sources import CATALOG
 from hardpan.resources import resource_path
-from hardpan.scanners.collect.base import COLLECTORS
-from hardpan.scanners.report.base import FORMATS
 from tests.unit.tree import PRODUCT, REPO, files
 
 # A program that runs without hardpan, and a module whose source decides whether a step is reused.
@@ -39,16 +34,6 @@ def _is_place(node: ast.AST) -> TypeGuard[ast.expr | ast.stmt]:
         return str(node.module).startswith("importlib.resources")
     name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
     return name in ("__file__", "__path__")
-
-
-def registered(source: ast.AST) -> Iterator[str]:
-    """Every ``hardpan.module:attribute`` in a string."""
-    for node in ast.walk(source):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            module, colon, attribute = node.value.partition(":")
-            names = [*module.split("."), attribute]
-            if module.startswith("hardpan.") and colon and all(n.isidentifier() for n in names):
-                yield node.value
 
 
 def test_only_resources_finds_files_by_the_place_of_a_module() -> None:
@@ -83,26 +68,6 @@ def test_every_resource_is_there() -> None:
 
     assert len(calls) >= 20
     assert [c for c in calls if not resource_path(*map(str, c)).exists()] == []
-
-
-def test_every_registered_string_is_imported() -> None:
-    entries = {entry for _, tree in trees() for entry in registered(tree)}
-    tables = {entry for entry, _ in cli.VERBS.values()} | set(COLLECTORS.values())
-    tables |= {format_.renderer for format_ in FORMATS.values()}
-
-    assert len(tables) == len(cli.VERBS) + len(COLLECTORS) + len(FORMATS)
-    assert entries >= tables
-    for entry in entries:
-        module, _, attribute = entry.partition(":")
-        assert callable(getattr(import_module(module), attribute)), entry
-
-
-@pytest.mark.parametrize("name", sorted(cli.VERBS))
-def test_every_verb_is_a_command(name: str) -> None:
-    command = cli.Verbs().get_command(click.Context(cli.root), name)
-
-    assert isinstance(command, click.Command)
-    assert command.help
 
 
 def test_every_media_builder_is_a_module_of_the_checkout() -> None:
