@@ -103,7 +103,7 @@ doctor: setup-venv ## what this machine can and cannot do
 
 # Two workers: one has the demo, the other all that runs next to it (tests/conftest.py has the order).
 WORKERS ?= 2
-PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup setup-axe setup-readers ## all tests, the whole demo among them (EVIDENCE=file: read that too)

@@ -1,11 +1,11 @@
-"""Order and groups of the tests for several processors (pytest-xdist), and the end of a failed run.
+"""Order of the tests for several processors (pytest-xdist), and the end of a failed run.
 
-``--dist loadgroup`` gives a whole group to one worker. A file is a group, since its fixtures are
-module-wide and expensive; the demo is one too. The order decides how well two workers fill two
-processors: the demo first, since everything it needs runs one after the other for a quarter of an
-hour, mostly on one processor. Next to it run the tests that need no lab media, until the demo has
-built it. Long files come before short ones, so that the last one to end is short. The demo decides
-how long the whole run takes, so the other worker yields the processors to it (``nice``).
+``--dist loadfile`` gives a whole file to one worker, since its fixtures are module-wide and
+expensive. The order decides how well two workers fill two processors. The demo's file comes first:
+everything in it runs one after the other for a quarter of an hour, mostly on one processor. Next to
+it run the tests that need no lab media, until the demo has built it. Long files come before short
+ones, so that the last one to end is short. The demo decides how long the whole run takes, so the
+other worker yields the processors to it (``nice``).
 """
 
 import os
@@ -25,10 +25,8 @@ def pytest_configure() -> None:
         os.nice(10)
 
 
-# Before xdist's own, which reads the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test its group, and put the groups in order."""
+    """Put the files in order."""
     lab = {item.path for item in items if _LAB_FIXTURES & set(_fixtures(item))}
 
     def rank(item: pytest.Item) -> tuple[int, int]:
@@ -40,8 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         long = _LONG_FILES.index(name) if name in _LONG_FILES else len(_LONG_FILES)
         return 2 + (item.path in lab), long
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=rank)
 
 
@@ -58,10 +54,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _fixtures(item: pytest.Item) -> tuple[str, ...]:
     return tuple(getattr(item, "fixturenames", ()))
-
-
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("demo"):
-        return "demo"
-    folder, name = item.path.parts[-2:]
-    return folder if folder == "rot" else f"{folder}/{name}"
