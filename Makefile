@@ -61,7 +61,8 @@ setup-venv: $(VENV)/.done ## make .venv from the lock file
 
 # A lock file is complete: nothing is resolved, so a newer release on the index changes nothing. What has
 # no wheel (pykickstart) is built by the locked setuptools, not by the newest one in an isolated environment.
-PIP_INSTALL := pip install --disable-pip-version-check -q --no-deps
+# Python compiles what it imports; compiling everything takes longer than installing it.
+PIP_INSTALL := pip install --disable-pip-version-check -q --no-compile --no-deps
 PIP_LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
 $(VENV)/.done: requirements/build.txt requirements/lock.txt pyproject.toml

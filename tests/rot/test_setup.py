@@ -19,7 +19,7 @@ from tests.rot.local_index import LocalIndex
 
 pytestmark = pytest.mark.integration
 
-RESOLVING = "PIP_INSTALL=pip install --disable-pip-version-check -q"
+RESOLVING = "PIP_INSTALL=pip install --disable-pip-version-check -q --no-compile"
 """The Makefile's command as it was: without --no-deps."""
 
 

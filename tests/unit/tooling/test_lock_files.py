@@ -62,7 +62,7 @@ def test_the_makefile_installs_by_one_command_that_resolves_nothing() -> None:
     commands = [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
 
     assert [x for x in commands if "pip install" in x] == [
-        "PIP_INSTALL := pip install --disable-pip-version-check -q --no-deps"
+        "PIP_INSTALL := pip install --disable-pip-version-check -q --no-compile --no-deps"
     ]
     assert "PIP_LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:" in commands
     # hardpan itself is the one thing that is installed and locked by no digest.
