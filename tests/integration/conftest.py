@@ -19,6 +19,8 @@ from tests.integration.lab_host import LabHost, Payload, lab_host, unpack
 
 REPO = Path(__file__).parents[2]
 CACHE = REPO / "images" / "cache"
+DATA = CACHE / "data"
+"""``$XDG_DATA_HOME`` of the runs of ``prove``: their generated keys."""
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +87,8 @@ def prove(out: Path, profile: str = "lab-stig") -> Proved:
     argv = [sys.executable, "-m", "hardpan", "prove", profile, "-o", out, "--cache", CACHE]
     # Not what the developer of this machine may have stored by 'hardpan content update'.
     argv += ["--content", "shipped"]
-    return Proved(out, run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO))
+    env = {"XDG_DATA_HOME": str(DATA)}
+    return Proved(out, run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO, env=env))
 
 
 @pytest.fixture(scope="session")

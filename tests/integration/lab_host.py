@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import os
 import secrets
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,13 @@ def lab_host(payload: Payload, folder: Path, *, install: Sequence[str] = ()) -> 
             veth = f"ve-{name}"
             run(["ip", "address", "add", f"{ours}/30", "dev", veth], timeout_s=_until(veth, log))
             run(["ip", "link", "set", veth, "up"], timeout_s=10)
-            yield _ready(name, theirs, root, folder, log, install)
+            first = _first_process(name, log)
+            try:
+                yield _ready(first, theirs, root, folder, install)
+            finally:
+                # An orderly end takes longer than 'spawn' waits, and would outlive systemd-nspawn.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(first, signal.SIGKILL)
 
 
 def _prepare(root: Path, folder: Path, address: ipaddress.IPv4Address) -> None:
@@ -146,14 +153,8 @@ def _prepare(root: Path, folder: Path, address: ipaddress.IPv4Address) -> None:
 
 
 def _ready(
-    name: str,
-    address: ipaddress.IPv4Address,
-    root: Path,
-    folder: Path,
-    log: Path,
-    install: Sequence[str],
+    first: int, address: ipaddress.IPv4Address, root: Path, folder: Path, install: Sequence[str]
 ) -> LabHost:
-    first = _first_process(name, log)
     host = LabHost(guest=_guest(address, folder, ()), root=root, pid=first)
     waited = f"timeout {_WAIT_S} systemctl is-system-running --wait"
     host.run(f"until test -S /run/dbus/system_bus_socket; do sleep .1; done; {waited}", ok=(0, 1))

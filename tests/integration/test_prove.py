@@ -10,7 +10,7 @@ import pytest
 
 from hardpan.errors import Exit
 from hardpan.process import Completed, run
-from tests.integration.conftest import CACHE, REPO, Proved, prove
+from tests.integration.conftest import DATA, REPO, Proved, prove
 from tests.tooling.get_cosign import cosign
 from tests.unit.evidence.forge import regions
 
@@ -155,7 +155,8 @@ def test_a_second_run_takes_every_stage_from_the_first(proved: Proved) -> None:
 
 
 def test_nothing_secret_is_left_in_the_output(proved: Proved) -> None:
-    private = [*(CACHE / "keys").glob("*.pem"), CACHE / "operator/id_ecdsa"]
+    keys = DATA / "hardpan"
+    private = [*(keys / "keys").glob("*.pem"), keys / "operator" / "id_ecdsa"]
     lines = [line for p in private for line in p.read_bytes().splitlines() if len(line) > 60]
     assert len(private) == 3
     assert len(lines) > 6
