@@ -3,9 +3,9 @@
 ``--dist loadfile`` gives a whole file to one worker, since its fixtures are module-wide and
 expensive. The order decides how well two workers fill two processors. The demo's file comes first:
 everything in it runs one after the other for a quarter of an hour, mostly on one processor. Next to
-it run the tests that need no lab media, until the demo has built it. Long files come before short
-ones, so that the last one to end is short. The demo decides how long the whole run takes, so the
-other worker yields the processors to it (``nice``).
+it run the unit tests, until the demo has built the lab media, and then the long files, so that the
+last ones to end are short. The demo decides how long the whole run takes, so the other worker
+yields the processors to it (``nice``).
 """
 
 import os
@@ -14,9 +14,18 @@ import pytest
 
 from tests.tooling import versions
 
-_LAB_FIXTURES = frozenset({"lab_media", "lab_payload", "host", "stack"})
-_LONG_FILES = ("test_sovereign", "test_vendor_layers", "test_frameworks", "test_host_layers")
-"""Longest first."""
+_LONG_FILES = (
+    "test_sovereign",
+    "test_setup",
+    "test_tamper",
+    "test_vendor_layers",
+    "test_boot_modes",
+    "test_frameworks",
+    "test_machine",
+    "test_trestle",
+    "test_report_page",
+)
+"""More than a minute each, the longest first."""
 
 
 def pytest_configure() -> None:
@@ -27,16 +36,14 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files in order."""
-    lab = {item.path for item in items if _LAB_FIXTURES & set(_fixtures(item))}
 
-    def rank(item: pytest.Item) -> tuple[int, int]:
+    def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("demo"):
-            return 0, 0
+            return -2
         if "unit" in item.path.parts[-3:]:
-            return 1, 0
+            return -1
         name = item.path.stem
-        long = _LONG_FILES.index(name) if name in _LONG_FILES else len(_LONG_FILES)
-        return 2 + (item.path in lab), long
+        return _LONG_FILES.index(name) if name in _LONG_FILES else len(_LONG_FILES)
 
     items.sort(key=rank)
 
@@ -50,7 +57,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("taken since these tests last passed")
         for line in (*lines, *versions.HINT.splitlines()):
             terminalreporter.write_line(line)
-
-
-def _fixtures(item: pytest.Item) -> tuple[str, ...]:
-    return tuple(getattr(item, "fixturenames", ()))
