@@ -158,7 +158,8 @@ def test_nothing_secret_is_left_in_the_output(proved: Proved, tmp_path: Path) ->
     keys, operator = DATA / "hardpan" / "keys", DATA / "hardpan" / "operator" / "id_ecdsa"
     private = [*keys.glob("*.pem"), operator]
     # An OpenSSH private key repeats its public half, and begins as every key of its kind does.
-    run([*"ssh-keygen -q -t ecdsa -b 256 -f".split(), tmp_path / "k", "-N", ""], timeout_s=60)
+    argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f", tmp_path / "k"]
+    run(argv, timeout_s=60)
     public = operator.with_suffix(".pub").read_bytes() + (tmp_path / "k").read_bytes()
     lines = [
         line
