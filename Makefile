@@ -139,8 +139,8 @@ test-demo: setup ## the whole main job, then everything its evidence promises
 	$(BIN)/pytest tests/integration -q -m demo
 
 .PHONY: fuzz
-fuzz: setup-venv ## 10,000 damaged bundles: no crash, none taken with another statement
-	$(BIN)/python -m tests.tooling.fuzz 10000
+fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TARGETS="bundle media", COUNT=, SEED=)
+	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1) $(TARGETS)
 
 .PHONY: mutate
 mutate: setup-venv ## delete each guard of the verifier in turn: a test must fail (JOBS=2)
