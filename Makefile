@@ -102,8 +102,9 @@ demo-ai: ## the same with a whole AI service: model server, knowledge base, chat
 doctor: setup-venv ## what this machine can and cannot do
 	$(BIN)/hardpan doctor
 
-# Two workers: one has the demo, the other all that runs next to it (tests/conftest.py has the order).
-WORKERS ?= 2
+# One worker has the demo; the others run the rest next to it (tests/conftest.py has the order). Two processors
+# have work for three: many tests wait for a guest, a host or a deadline.
+WORKERS ?= 3
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test

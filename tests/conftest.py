@@ -1,11 +1,11 @@
 """Order of the tests for several processors (pytest-xdist), and the end of a failed run.
 
 ``--dist loadfile`` gives a whole file to one worker, since its fixtures are module-wide and
-expensive. The order decides how well two workers fill two processors. The demo's file comes first:
+expensive. The order decides how well the workers fill two processors. The demo's file comes first:
 everything in it runs one after the other for a quarter of an hour, on one to one and a half
 processors. Next to it run the unit tests, until the demo has built the lab media, and then the long
 files, so that the last ones to end are short. The demo decides how long the whole run takes, so
-the other worker yields the processors to it (``nice``).
+the other workers yield the processors to it (``nice``).
 """
 
 import os

@@ -13,7 +13,7 @@ from tests.unit.evidence.forge import Lab, lab
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]
-EACH = 6
+EACH = 3
 
 
 def _add(made: Lab, ledger: Path, evidence: list[Path]) -> None:

@@ -92,17 +92,12 @@ def test_setup_installs_what_is_locked_though_everything_has_a_newer_release(
     assert run([checkout / ".venv/bin/hardpan", "--version"], timeout_s=60).stdout
 
 
-@pytest.mark.parametrize(
-    ("target", "requirement"),
-    [("setup-venv", "fonttools[woff]"), (".interop/.done", "pydantic[email]")],
-)
-def test_an_installation_that_resolves_would_have_failed(
-    checkout: Path, index: LocalIndex, target: str, requirement: str
-) -> None:
+def test_an_installation_that_resolves_would_have_failed(checkout: Path, index: LocalIndex) -> None:
+    # 'setup-venv' fails the same way, at fonttools[woff]; it takes a minute to get there.
     with pytest.raises(ToolError) as caught:
-        make(checkout, index, target, RESOLVING)
+        make(checkout, index, ".interop/.done", RESOLVING)
 
     assert (
         "In --require-hashes mode, all requirements must have their versions" in caught.value.tail
     )
-    assert requirement in caught.value.tail
+    assert "pydantic[email]" in caught.value.tail
