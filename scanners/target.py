@@ -10,6 +10,7 @@ from typing import Protocol
 
 from hardpan.errors import InputError
 from hardpan.process import run
+from hardpan.secret_files import require_private
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\$?")
@@ -83,7 +84,8 @@ def parse(
     what was typed wins over it.
 
     Raises:
-        InputError: the text or a file is odd, or the settings ask for a jump host.
+        InputError: the text or a file is odd, others have access to the identity, or the
+            settings ask for a jump host.
         ToolError: ``ssh`` is needed to read the settings and is missing.
     """
     user, host, port = _split(text)
@@ -92,6 +94,8 @@ def parse(
     identity = identity or _first_file(found.get("identityfile", ()))
     if identity is not None and not identity.is_file():
         raise InputError(f"{identity}: no such private key file")
+    if identity is not None:
+        require_private(identity)
     name = _host(_one(found, "hostname") or host, text)
     return Target(
         host=name,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardpan.errors import InputError
 from hardpan.folders import data_home
 from hardpan.profiles.model import Profile
 from hardpan.prove.keyring import References
 from hardpan.scanners.content.datastream import Choice
+from hardpan.secret_files import read_passphrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,7 @@ class Asked:
         """What opens the LUKS volume: the first line of its file.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, or others have access to it.
         """
-        if self.luks_passphrase_file is None:
-            return ""
-        try:
-            return self.luks_passphrase_file.read_text("utf-8").split("\n", 1)[0]
-        except (OSError, UnicodeDecodeError) as e:
-            raise InputError(f"{self.luks_passphrase_file}: cannot be read as text") from e
+        file = self.luks_passphrase_file
+        return "" if file is None else read_passphrase(file)

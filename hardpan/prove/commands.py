@@ -51,7 +51,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         unlock_options("", "The first line of this file opens the signing keys."),
         click.option("--build-key", help=f"Signs the provenance, not --keys' build.pem: {KEY}."),
         click.option(
-            "--luks-passphrase-file", type=_PATH, help="First line opens the LUKS volume."
+            "--luks-passphrase-file",
+            type=_PATH,
+            help="Its first line opens the LUKS volume. Mode 0600.",
         ),
         click.option(
             "--cache",

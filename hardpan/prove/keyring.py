@@ -14,6 +14,7 @@ from hardpan.files import write_atomic
 from hardpan.process import run
 from hardpan.scanners.commands.keys import new_keys
 from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.secret_files import require_private
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer
 
 
@@ -78,6 +79,7 @@ def _access(user: str, key: Path) -> Access:
         raise InputError(
             f"{key}: no such SSH private key", hint="ssh-keygen -t ecdsa -b 256 makes one"
         )
+    require_private(key)
     said = run(["ssh-keygen", "-y", "-P", "", "-f", key], timeout_s=60, ok=tuple(range(256)))
     if said.returncode:
         raise InputError(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from hardpan.errors import InputError
 from hardpan.process import Argv
+from hardpan.secret_files import read_secret
 from hardpan.signing.programs import Program, made, room
 from hardpan.signing.public import PublicKey, parse_public
-from hardpan.signing.unlock import Unlock, bounded
+from hardpan.signing.unlock import Unlock
 
 SCHEME = "openssl:"
 _ENV = ("OPENSSL_CONF", "OPENSSL_MODULES")
@@ -61,7 +62,7 @@ def load(ref: str, unlock: Unlock) -> OpensslSigner:
 
 def _secret(path: Path, unlock: Unlock) -> bytes | None:
     # The mode is checked, and whether it is locked; what is read here is dropped at once.
-    locked = b"ENCRYPTED" in bounded(path, private=True)[:256]
+    locked = b"ENCRYPTED" in read_secret(path)[:256]
     if not locked:
         if unlock.given:
             raise InputError(f"{path}: has no passphrase, but one was given")

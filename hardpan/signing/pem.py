@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hardpan.errors import InputError
 from hardpan.files import write_atomic
+from hardpan.secret_files import read_first_line, read_secret
 from hardpan.signing.algorithms import ALG, ALGORITHMS, is_ml_dsa, need_ml_dsa
 from hardpan.signing.public import PublicKey, public_of
-from hardpan.signing.unlock import Unlock, bounded, first_line
+from hardpan.signing.unlock import Unlock
 
 _PLAIN = b"-----BEGIN PRIVATE KEY-----"
 _LOCKED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
@@ -58,7 +59,7 @@ def new_signer(path: Path, *, alg: str = ALG, passphrase_file: Path | None = Non
             raise InputError(f"{file}: is there already", hint="keys are never overwritten")
     lock: KeySerializationEncryption = NoEncryption()
     if passphrase_file is not None:
-        lock = BestAvailableEncryption(first_line(passphrase_file))
+        lock = BestAvailableEncryption(read_first_line(passphrase_file))
     secret = ALGORITHMS[alg].new()
     signer = _signer(secret, path)
     write_atomic(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock), mode=0o600)
@@ -73,7 +74,7 @@ def load_pem(path: Path, unlock: Unlock) -> PemSigner:
         InputError: the file cannot be read, others can read it, it is not a
             key of ours in PKCS#8, or the passphrase is missing or wrong.
     """
-    data = bounded(path, private=True)
+    data = read_secret(path)
     locked = data.lstrip().startswith(_LOCKED)
     if not locked and not data.lstrip().startswith(_PLAIN):
         raise InputError(

@@ -16,9 +16,10 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from hardpan.errors import InputError, ResourceError, UsageError
 from hardpan.process import Argv
+from hardpan.secret_files import read_first_line
 from hardpan.signing.programs import Program, made, room
 from hardpan.signing.public import PublicKey, parse_spki
-from hardpan.signing.unlock import Unlock, first_line
+from hardpan.signing.unlock import Unlock
 
 SCHEME = "pkcs11:"
 _PIN = "HARDPAN_PKCS11_PIN"
@@ -204,7 +205,7 @@ def _file(value: str, ref: str) -> Path:
 
 def _pin(uri: Uri, unlock: Unlock) -> bytes:
     if uri.pin is not None:
-        return first_line(uri.pin)
+        return read_first_line(uri.pin)
     pin = unlock.secret(f"PIN of {uri.text}")
     if pin is None:
         raise InputError(

@@ -1,12 +1,12 @@
-"""Secrets that open keys: where they may come from, and files that only their owner reads."""
+"""Secrets that open keys: where they may come from."""
 
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.errors import InputError
+from hardpan.secret_files import read_first_line
 
 _MAX_BYTES = 16_384
 
@@ -37,7 +37,7 @@ class Unlock:
             InputError: the file or the variable cannot be used.
         """
         if self.file is not None:
-            return first_line(self.file)
+            return read_first_line(self.file)
         if self.env:
             return self._variable()
         if self.ask is not None:
@@ -51,37 +51,17 @@ class Unlock:
         return _usable(os.fsencode(value), f"environment variable {self.env}")
 
 
-def first_line(path: Path) -> bytes:
-    """The secret on the first line of a file that only its owner can read.
+def bounded(path: Path) -> bytes:
+    """The bytes of a small file that is no secret, such as a public key.
 
     Raises:
-        InputError: others can read it, or the line is empty.
-    """
-    phrase = bounded(path, private=True).split(b"\n", 1)[0].rstrip(b"\r")
-    if not phrase:
-        raise InputError(f"{path}: expected a passphrase on the first line, found none")
-    return _usable(phrase, str(path))
-
-
-def bounded(path: Path, *, private: bool = False) -> bytes:
-    """The bytes of a small file; a ``private`` one must be its owner's alone.
-
-    Raises:
-        InputError: it cannot be read, is too big, or others have access.
+        InputError: it cannot be read, or is too big.
     """
     try:
-        # NOTE: the mode is read from the open file, so that it cannot be swapped in between.
         with path.open("rb") as f:
-            state = os.fstat(f.fileno())
             data = f.read(_MAX_BYTES + 1)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    if private and stat.S_IMODE(state.st_mode) & 0o077:
-        mode = stat.S_IMODE(state.st_mode)
-        raise InputError(
-            f"{path}: expected mode 0600, found {mode:04o}: others could read the secret",
-            hint=f"chmod 600 {path}; if others had access, make a new key",
-        )
     if len(data) > _MAX_BYTES:
         raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes; this is no key")
     return data

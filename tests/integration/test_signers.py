@@ -245,7 +245,7 @@ def test_a_pin_file_that_others_can_read_is_refused(softhsm: Keys, tmp_path: Pat
     pin.chmod(0o640)
     ref = re.sub(r"pin-source=file:.*", f"pin-source=file:{pin}", softhsm.ec)
 
-    with pytest.raises(InputError, match="expected mode 0600, found 0640"):
+    with pytest.raises(InputError, match="expected mode 0600, got 0640"):
         load_signer(ref)
 
 

@@ -135,7 +135,7 @@ BAD = [
     ({"media": "nope"}, "media", "nope: no such ISO", 3),
     ({"content": "nope"}, "content", "nope: cannot be read", 3),
     ({"content": "a file"}, "content", "a file: not XML", 3),
-    ({"luks_passphrase_file": "nope"}, "kickstart", "nope: cannot be read as text", 3),
+    ({"luks_passphrase_file": "nope"}, "kickstart", "nope: cannot be read: No such file", 3),
     ({"luks_passphrase_file": "a file"}, "kickstart", "the profile has 'encryption: mode", 3),
     ({"out": "a file"}, "folders", "a file: expected a folder, found the file", 3),
     ({"cache": "a file/below"}, "folders", "below: expected a folder, found the file", 3),
@@ -148,6 +148,7 @@ def test_what_a_person_gave_and_cannot_be_used_is_told(
     tmp_path: Path, given: dict[str, str], area: str, says: str, code: int
 ) -> None:
     (tmp_path / "a file").write_text("nothing much", "utf-8")
+    (tmp_path / "a file").chmod(0o600)
     ((name, value),) = given.items()
     more = value if name == "timestamp" else tmp_path / value
 

@@ -94,6 +94,7 @@ def test_an_ssh_key_that_cannot_be_read_is_told_in_ssh_keygen_s_words(
 ) -> None:
     key = tmp_path / "id"
     key.write_text("locked")
+    key.chmod(0o600)
     said = 'Load key "id": incorrect passphrase supplied to decrypt private key'
     answer = Completed(argv=(), returncode=255, stdout="", stderr=f"{said}\n", took_s=0.0)
     monkeypatch.setattr(keyring, "run", lambda *_, **__: answer)

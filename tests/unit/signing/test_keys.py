@@ -52,7 +52,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
     new_signer(tmp_path / "k.pem")
     (tmp_path / "k.pem").chmod(mode)
 
-    with pytest.raises(InputError, match=f"expected mode 0600, found {mode:04o}") as caught:
+    with pytest.raises(InputError, match=f"expected mode 0600, got {mode:04o}") as caught:
         load_signer(tmp_path / "k.pem")
     assert "chmod 600" in caught.value.hint
 
@@ -123,7 +123,7 @@ def test_only_keys_of_our_algorithms_are_taken(
         ("", "expected a private key in PKCS#8 PEM"),
         ("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAA==\n", "in PKCS#8 PEM"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "damaged"),
-        ("-----BEGIN PRIVATE KEY-----\n" + "A" * 20_000, "this is no key"),
+        ("-----BEGIN PRIVATE KEY-----\n" + "A" * 20_000, "too large for a secret"),
     ],
 )
 def test_what_is_no_key_is_said_so(tmp_path: Path, text: str, said: str) -> None:

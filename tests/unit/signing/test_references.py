@@ -139,7 +139,7 @@ def test_a_key_file_for_openssl_is_held_to_the_same_rules(tmp_path: Path) -> Non
     new_signer(path)
     cases = [
         (Unlock(file=phrase), 0o600, "has no passphrase, but one was given"),
-        (Unlock(), 0o640, "expected mode 0600, found 0640"),
+        (Unlock(), 0o640, "expected mode 0600, got 0640"),
     ]
     for unlock, mode, said in cases:
         path.chmod(mode)

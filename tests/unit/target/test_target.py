@@ -86,7 +86,7 @@ def test_what_ssh_makes_of_its_config_is_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
-    key.touch()
+    key.touch(mode=0o600)
     said = f"user deploy\nhostname 10.1.2.3\nport 2200\nidentityfile {key}\nproxycommand none\n"
     monkeypatch.setattr(target, "_settings", lambda *_: target.settings(said))
 

@@ -8,6 +8,11 @@ if [ "$name" = site ]; then
     for file in "$crt" "$key"; do
         [ -s "$file" ] || { echo "the site's $file is not there yet: put it there" >&2; exit 1; }
     done
+    if [ -n "$(find -L "$key" -prune \( -perm /077 -o ! -uid 0 \))" ]; then
+        echo "$key: others than root have access: expected owner root and mode 0600, got" \
+            "$(stat -L -c '%U and 0%a' "$key")" >&2
+        exit 1
+    fi
     exit 0
 fi
 # A month before its end it is made anew, with a new key.

@@ -1,0 +1,183 @@
+"""Files with secrets are read only where nobody but their owner has access."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hardpan import secret_files
+from hardpan.errors import InputError
+from hardpan.secret_files import (
+    MAX_SECRET_BYTES,
+    read_first_line,
+    read_passphrase,
+    read_secret,
+    require_private,
+)
+
+
+def secret(path: Path, mode: int = 0o600, content: bytes = b"correct horse\nmore\n") -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_private_file_is_read(tmp_path: Path, mode: int) -> None:
+    path = secret(tmp_path / "phrase", mode)
+
+    require_private(path)
+    assert read_secret(path) == b"correct horse\nmore\n"
+    assert read_first_line(path) == b"correct horse"
+    assert read_passphrase(path) == "correct horse"
+
+
+@pytest.mark.parametrize(
+    ("mode", "access"),
+    [
+        *((m, "readable by") for m in (0o644, 0o640, 0o604, 0o660, 0o666, 0o444, 0o755)),
+        # POSIX ACLs show their mask as the mode of the group, so 0640 is any ACL for reading.
+        *((m, "accessible to") for m in (0o620, 0o602, 0o610, 0o601)),
+    ],
+)
+def test_file_with_access_for_others_is_refused(tmp_path: Path, mode: int, access: str) -> None:
+    path = secret(tmp_path / "phrase", mode)
+
+    with pytest.raises(InputError) as caught:
+        read_secret(path)
+
+    assert str(caught.value) == (
+        f"{path}: is {access} group or others: expected mode 0600, got {mode:04o}"
+    )
+    assert caught.value.hint.startswith(f"chmod 600 {path}")
+    with pytest.raises(InputError, match="expected mode 0600"):
+        require_private(path)
+
+
+def test_the_file_behind_a_link_is_what_counts(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(secret(tmp_path / "phrase", 0o644))
+
+    with pytest.raises(InputError, match=r"link: is readable by group or others: .* got 0644"):
+        read_secret(link)
+
+    (tmp_path / "phrase").chmod(0o600)
+    assert read_first_line(link) == b"correct horse"
+
+
+def test_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, owner = secret(tmp_path / "phrase"), os.geteuid()
+    monkeypatch.setattr(secret_files, "_ROOT_UID", -1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    with pytest.raises(InputError) as caught:
+        read_secret(path)
+
+    assert str(caught.value) == (
+        f"{path}: belongs to another user, who can read it: expected owner {owner + 1} or root, "
+        f"got {owner}"
+    )
+
+
+def test_file_of_root_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, owner = secret(tmp_path / "phrase"), os.geteuid()
+    monkeypatch.setattr(secret_files, "_ROOT_UID", owner)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    assert read_first_line(path) == b"correct horse"
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda p: p.mkdir(mode=0o700), "expected a regular file or a pipe, got a folder"),
+        (lambda p: os.mkfifo(p, 0o600), "expected a regular file or a pipe, got a named pipe"),
+        (lambda p: p.symlink_to("/dev/null"), "got a character device"),
+        (lambda p: p.symlink_to("/dev/zero"), "got a character device"),
+        (lambda p: p.symlink_to(p), "cannot be read: Too many levels of symbolic links"),
+        (lambda p: p.symlink_to("none"), "cannot be read: No such file"),
+        (lambda p: os.mknod(p, stat.S_IFSOCK | 0o600), "cannot be read: No such device or address"),
+    ],
+    ids=["folder", "named pipe", "null", "zero", "loop", "dangling", "socket"],
+)
+def test_what_is_no_file_is_refused_at_once(
+    tmp_path: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    make(tmp_path / "phrase")
+
+    with pytest.raises(InputError, match=problem):
+        read_secret(tmp_path / "phrase")
+
+
+def test_size_is_bounded(tmp_path: Path) -> None:
+    path = secret(tmp_path / "phrase", content=b"x" * MAX_SECRET_BYTES)
+    assert len(read_secret(path)) == MAX_SECRET_BYTES
+    secret(path, content=b"x" * (MAX_SECRET_BYTES + 1))
+
+    with pytest.raises(InputError, match="too large for a secret: expected at most 16384 bytes"):
+        read_secret(path)
+
+
+def test_a_pipe_is_read_once_and_answers_each_time() -> None:
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, b"correct horse\n")
+        os.close(writer)
+
+        read = [read_first_line(Path(f"/dev/fd/{reader}")) for _ in range(3)]
+    finally:
+        os.close(reader)
+    assert read == [b"correct horse"] * 3
+
+
+def test_a_pipe_is_bounded_too() -> None:
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, b"x" * (MAX_SECRET_BYTES + 1))
+
+        with pytest.raises(InputError, match="too large for a secret"):
+            read_secret(Path(f"/dev/fd/{reader}"))
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_what_is_checked_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = secret(tmp_path / "phrase")
+    other = secret(tmp_path / "other", 0o644, b"known to others\n")
+    real = os.fstat
+
+    def exchange(fd: int) -> os.stat_result:
+        if other.exists():
+            other.replace(path)
+        return real(fd)
+
+    monkeypatch.setattr(os, "fstat", exchange)
+
+    assert read_first_line(path) == b"correct horse"
+    with pytest.raises(InputError, match="got 0644"):
+        read_first_line(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "expected a passphrase on the first line, got none"),
+        (b"\nsecond\n", "expected a passphrase on the first line, got none"),
+        (b"\r\n", "expected a passphrase on the first line, got none"),
+        (b"a\0b\n", "expected a passphrase of one line"),
+        (b"a\rb\n", "expected a passphrase of one line"),
+        (b"\xff\xfe\n", "expected a passphrase in UTF-8"),
+    ],
+)
+def test_bad_first_line_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = secret(tmp_path / "phrase", content=content)
+
+    with pytest.raises(InputError, match=problem):
+        read_passphrase(path)
+
+
+def test_end_of_line_of_windows_is_no_part_of_the_secret(tmp_path: Path) -> None:
+    assert read_first_line(secret(tmp_path / "phrase", content=b"horse\r\n")) == b"horse"
