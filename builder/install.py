@@ -10,7 +10,7 @@ from hardpan.builder.machine.qemu import Machine, Spec, check_disk, create_disk,
 from hardpan.builder.receipts import Disk, Iso
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
-from hardpan.files import MiB, atomic_path, need_free, sha256_file
+from hardpan.files import PRIVATE, MiB, atomic_path, need_free, sha256_file
 
 _STAGE = "install"
 NEED_MIB = 6144
@@ -63,7 +63,7 @@ def install(
     need_free(spec.disk.parent, NEED_MIB, what="an install")
     clocks = deadlines or Deadlines().stretched(acceleration.patience)
     began = clock.monotonic()
-    with atomic_path(spec.disk) as temp:
+    with atomic_path(spec.disk, mode=PRIVATE) as temp:
         used = replace(spec, disk=temp, cdrom=iso.path, first="cdrom")
         for left in reversed(range(acceleration.starts)):
             create_disk(temp, size_mib=size_mib)

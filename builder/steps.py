@@ -28,6 +28,7 @@ def iso(
             "arguments": list(arguments),
         },
         outputs=(out / f"{profile.name}.iso",),
+        private=True,
     )
 
 
@@ -39,7 +40,13 @@ def install(profile: Profile, cache: Path, *, iso_sha256: Sha256) -> Step:
         "machine": profile.machine.model_dump(mode="json"),
     }
     folder = cache / "installs" / key(inputs)[:24]
-    return Step(name="install", folder=folder, inputs=inputs, outputs=(folder / "base.qcow2",))
+    return Step(
+        name="install",
+        folder=folder,
+        inputs=inputs,
+        outputs=(folder / "base.qcow2",),
+        private=True,
+    )
 
 
 def assess(profile: Profile, cache: Path, *, base_sha256: Sha256, content_sha256: Sha256) -> Step:
@@ -71,4 +78,5 @@ def harden(profile: Profile, out: Path, *, base_sha256: Sha256, content_sha256: 
             "seal": sha256_file(Path(str(seal.__file__))),
         },
         outputs=(out / f"{profile.name}.qcow2",),
+        private=True,
     )

@@ -21,6 +21,9 @@ Sha256 = NewType("Sha256", str)
 MiB = NewType("MiB", int)
 """A size in mebibytes (2**20 bytes)."""
 
+PRIVATE = 0o600
+"""Mode of a file that holds a secret, or what one can be guessed from, such as a password hash."""
+
 _CHUNK = 1 << 20
 _FRESH_S = 10.0
 
@@ -70,17 +73,28 @@ def canonical_json(value: object) -> bytes:
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
     """Write a file so that a reader sees the old content or all of the new."""
-    with atomic_path(path) as temp:
+    with atomic_path(path, mode=mode) as temp:
         temp.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
-        temp.chmod(mode)
+
+
+def create_private(path: Path) -> None:
+    """Put an empty file with mode 0600 there, for a program that opens it by its name.
+
+    What was there is removed, not truncated: who has it open, or is reached by it as a link,
+    sees nothing of what is written now.
+    """
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """A temporary name beside ``path`` that takes its place when the block ends well.
 
     The block may leave a file or a folder there. Whatever happens, the temporary
     name is gone afterwards; what a killed process left goes at the next attempt.
+    It lies in a folder that its owner alone can enter, and a file gets ``mode``
+    before it leaves that folder: at no moment can others open it with a wider one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -90,6 +104,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     ):
         temp = Path(room) / path.name
         yield temp
+        if mode is not None:
+            temp.chmod(mode)
         _sync(temp)
         if temp.is_dir() and path.is_dir():
             path.rename(Path(room) / ".old")

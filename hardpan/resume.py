@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.events import Emit, Ended, stage
-from hardpan.files import Sha256, canonical_json, sha256_bytes, sha256_file, write_atomic
+from hardpan.files import (
+    PRIVATE,
+    Sha256,
+    canonical_json,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+)
 
 Receipt = dict[str, object]
 """What a stage hands on, as plain JSON values."""
@@ -33,6 +40,8 @@ class Step:
     """All that decides the result."""
 
     outputs: tuple[Path, ...] = ()
+    private: bool = False
+    """The outputs hold secrets: mode 0600, also where an earlier run left them with another."""
 
     def once(self, emit: Emit, work: Callable[[Callable[[str], None]], Receipt]) -> Receipt:
         """The stage's receipt: an earlier run's where nothing changed, else a new one.
@@ -41,12 +50,13 @@ class Step:
         every file of ``outputs`` in place.
         """
         earlier = self.kept()
-        if earlier is not None:
+        if earlier is not None and self._restrict():
             emit(Ended(stage=self.name, took_s=0.0, reused=True))
             return earlier
         self._record.unlink(missing_ok=True)
         with stage(emit, self.name) as note:
             receipt = work(note)
+        self._restrict()
         kept = {
             "inputs": key(self.inputs),
             "outputs": {str(p): sha256_file(p) for p in self.outputs},
@@ -77,6 +87,15 @@ class Step:
         if digests and any(sha256_file(p) != recorded[str(p)] for p in self.outputs):
             return None
         return receipt
+
+    def _restrict(self) -> bool:
+        """Take access from group and others; False where an output is another user's."""
+        try:
+            for path in self.outputs if self.private else ():
+                path.chmod(PRIVATE)
+        except PermissionError:
+            return False
+        return True
 
     @property
     def _record(self) -> Path:

@@ -9,8 +9,9 @@ import yaml
 from hardpan import kickstart
 from hardpan.builder import inputs
 from hardpan.errors import InputError
-from hardpan.files import atomic_path
+from hardpan.files import PRIVATE, atomic_path
 from hardpan.profiles.load import load
+from hardpan.secret_files import read_passphrase
 from hardpan.terminal import err, say
 
 _BYTES_MOST = 64 * 1024
@@ -33,15 +34,15 @@ _BYTES_MOST = 64 * 1024
 @click.option(
     "--luks-passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File with the LUKS passphrase; the kickstart is then a secret.",
+    help="Its first line opens the LUKS volume, mode 0600; the kickstart is then a secret.",
 )
 def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: Path | None) -> None:
     """Write the kickstart and the build inputs that PROFILE leads to."""
     loaded = load(profile)
     text = kickstart.render(
         loaded,
-        _first_line(key, "public key") if key else "",
-        passphrase=_first_line(luks_passphrase_file, "passphrase") if luks_passphrase_file else "",
+        _public_key(key) if key else "",
+        passphrase=read_passphrase(luks_passphrase_file) if luks_passphrase_file else "",
     )
     kickstart.checked(text, loaded.release)
     _write(
@@ -52,12 +53,11 @@ def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: P
             "waivers.yaml": _yaml(inputs.waivers(loaded)),
             "layers.yaml": _yaml(inputs.layers(loaded)),
         },
-        secret=kickstart.holds_secret(text),
     )
     say(err, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml")
 
 
-def _first_line(path: Path, what: str) -> str:
+def _public_key(path: Path) -> str:
     try:
         with path.open("rb") as f:
             data = f.read(_BYTES_MOST)
@@ -65,16 +65,19 @@ def _first_line(path: Path, what: str) -> str:
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     except UnicodeDecodeError as e:
-        raise InputError(f"{path}: expected a {what}, found no text") from e
+        raise InputError(f"{path}: expected a public key, found no text") from e
     if "PRIVATE KEY" in (lines or [""])[0]:
         raise InputError(f"{path}: expected a public key, found a private one")
     if len(lines) != 1 or not lines[0]:
-        raise InputError(f"{path}: expected one line with a {what}, found {len(lines)} lines")
+        raise InputError(f"{path}: expected one line with a public key, found {len(lines)} lines")
     return lines[0]
 
 
-def _write(folder: Path, files: Mapping[str, str], *, secret: bool) -> None:
-    """Put the files there all at once; never over anything but an earlier render."""
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Put the files there all at once; never over anything but an earlier render.
+
+    A kickstart has password hashes at least, and build.yaml its digest: for the owner alone.
+    """
     if folder.is_dir():
         strange = sorted({p.name for p in folder.iterdir()} - set(files))
         if strange:
@@ -83,10 +86,10 @@ def _write(folder: Path, files: Mapping[str, str], *, secret: bool) -> None:
                 hint="choose another folder",
             )
     with atomic_path(folder) as temp:
-        temp.mkdir()
+        temp.mkdir(mode=0o700)
         for name, text in files.items():
             (temp / name).write_text(text, "utf-8")
-            (temp / name).chmod(0o600 if secret else 0o644)
+            (temp / name).chmod(PRIVATE)
 
 
 def _yaml(value: object) -> str:

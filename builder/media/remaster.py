@@ -17,7 +17,7 @@ from hardpan.builder.media.inspect import Facts, exists, extract, facts
 from hardpan.builder.receipts import Iso, Media
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Emit, Note
-from hardpan.files import atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.files import PRIVATE, atomic_path, need_free, sha256_bytes, sha256_file
 from hardpan.process import run
 
 _ISOLINUX = "/isolinux/isolinux.cfg"
@@ -47,7 +47,8 @@ def remaster(
     """``media`` with the kickstart on it and a menu that obeys it, written to ``out``.
 
     The same inputs give the same bytes. The volume label stays that of the media
-    unless ``volume_id`` gives another.
+    unless ``volume_id`` gives another. The kickstart has password hashes at least, so
+    the ISO is for its owner alone; ``secret`` says that it has a passphrase as well.
 
     Raises:
         InputError: the media's boot menu is not understood, or the label has blanks
@@ -60,18 +61,19 @@ def remaster(
     label = _label(known, volume_id, arguments)
     need_free(out.parent, need_mib(media.size), what="the remastered ISO")
     menu = _Menu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
-    with tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name, atomic_path(out) as temp:
+    with (
+        tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name,
+        atomic_path(out, mode=PRIVATE) as temp,
+    ):
         room = Path(name)
         changed = _changed_files(media.path, known, room, menu)
         (room / "ks.cfg").write_text(kickstart_text, "utf-8")
-        (room / "ks.cfg").chmod(0o600 if secret else 0o644)
+        (room / "ks.cfg").chmod(PRIVATE)
         emit(Note(stage=_STAGE, text=f"writing {out.name}"))
         _write(media.path, temp, changed, room, known, label)
         # Last of all: whatever is written after it makes the media check fail.
         run(["implantisomd5", "--force", temp], timeout_s=_TIMEOUT_S)
         _check(temp, known, kickstart_text, menu, room)
-        if secret:
-            temp.chmod(0o600)
     return Iso(
         path=out,
         sha256=sha256_file(out),

@@ -162,10 +162,26 @@ def test_media_that_was_remastered_can_be_remastered_again(media: Media, tmp_pat
     assert menus(tmp_path / "2.iso", tmp_path / "b") == menus(first.path, tmp_path / "a")
 
 
-def test_a_secret_kickstart_makes_the_iso_private(media: Media, tmp_path: Path) -> None:
-    made(media, tmp_path / "x.iso", secret=True)
+@pytest.mark.parametrize("secret", [False, True])
+def test_iso_is_private_whatever_umask_and_whatever_was_there(
+    media: Media, tmp_path: Path, secret: bool
+) -> None:
+    """A kickstart without a passphrase has password hashes still."""
+    iso, other = tmp_path / "x.iso", tmp_path / "other"
+    other.write_text("other")
+    other.chmod(0o644)
+    iso.symlink_to(other)
+    before = os.umask(0)
+    try:
+        made(media, iso, secret=secret)
+    finally:
+        os.umask(before)
 
-    assert (tmp_path / "x.iso").stat().st_mode & 0o777 == 0o600
+    assert not iso.is_symlink()
+    assert iso.stat().st_mode & 0o777 == 0o600
+    assert (other.read_text(), other.stat().st_mode & 0o777) == ("other", 0o644)
+    extract(iso, {"/ks.cfg": tmp_path / "ks"})
+    assert (tmp_path / "ks").read_bytes() == b"text\n"
 
 
 def test_an_iso_that_does_not_read_back_as_meant_is_not_left_there(

@@ -185,6 +185,7 @@ def test_a_kickstart_with_a_passphrase_is_for_its_owner_alone(
 ) -> None:
     path = profile_file(good.replace("mode: none\n    reason: A test.", "mode: luks2"))
     secret = tmp_path / "passphrase"
+    secret.touch(mode=0o600)
     secret.write_text("correct-horse-battery\n", "utf-8")
     out = tmp_path / "out"
 
