@@ -1,7 +1,6 @@
 """The order of the builder's stages."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from hardpan.builder.layers import packages as repositories
 from hardpan.builder.layers import registry
 from hardpan.builder.machine.boot import booted
 from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import Spec, check_disk
+from hardpan.builder.machine.qemu import FILE_SYSTEM_BLOCK, Spec, check_disk, copy_disk
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.receipts import (
     Access,
@@ -28,7 +27,15 @@ from hardpan.builder.receipts import (
     StackReceipt,
 )
 from hardpan.events import Emit, Note
-from hardpan.files import MiB, Sha256, atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.files import (
+    PRIVATE,
+    MiB,
+    Sha256,
+    atomic_path,
+    need_free,
+    sha256_bytes,
+    sha256_file,
+)
 from hardpan.kickstart import boot_arguments, checked, holds_secret, render
 from hardpan.problems import Problems
 from hardpan.profiles.model import Profile
@@ -205,21 +212,25 @@ def _harden(
 ) -> Receipt:
     need_free(to.parent, COPY_MIB, what="the image")
     began, started = clock.monotonic(), clock.rfc3339(clock.now())
-    with atomic_path(to) as temp:
+    with atomic_path(to, mode=PRIVATE) as temp:
         note("copying the base install")
-        shutil.copyfile(base.path, temp)
+        # Every block that the guest frees and trims leaves this copy; what is left is the image.
+        work = temp.with_suffix(".work")
+        copy_disk(base.path, work, cluster_bytes=FILE_SYSTEM_BLOCK)
         log = plan.out / "harden.log"
-        spec = replace(plan.spec(temp), reaches=repositories.reached(plan.profile))
+        spec = replace(plan.spec(work), reaches=repositories.reached(plan.profile))
         machine = booted(
             spec, plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False
         )
         with machine as guest:
             assessment = _assessed(plan, guest, base, content_sha256, assess)
             made = registry.apply(plan.profile, guest, assessment, cache=plan.cache, emit=plan.emit)
-            note("sealing: identity, logs and leftovers go")
+            note("sealing: identity, secrets and logs are removed, free blocks discarded")
             with open_shell(guest) as root:
                 packages = seal.seal(root)
-        check_disk(temp)
+        check_disk(work)
+        note("writing the image without free blocks")
+        copy_disk(work, temp)
     return {
         "sha256": sha256_file(to),
         "took_s": f"{clock.monotonic() - began:.1f}",

@@ -19,13 +19,18 @@ from hardpan.builder.machine.firmware import escaped
 from hardpan.builder.machine.probe import QEMU, Acceleration
 from hardpan.builder.machine.tunnel import Endpoint
 from hardpan.errors import ToolError
+from hardpan.files import create_private
 from hardpan.identifiers import INSTALL_PORT
 from hardpan.process import Process, run, spawn
 
 PROXY = "http://10.0.2.100:3128"
 """What a guest that may reach something finds ``tunnel`` at."""
 
+FILE_SYSTEM_BLOCK = 4096
+"""Bytes of a block of ext4 and XFS, the least that a guest frees."""
+
 _LIST = "reaches.json"
+_CONVERT_S = 1800
 _READ_BYTES = 1 << 20
 _LOG_MOST_BYTES = 64 << 20
 
@@ -135,6 +140,7 @@ class Machine:
         picture = self.log.with_suffix(".ppm")
         if not self.is_off and self.control is not None:
             with contextlib.suppress(ToolError, EOFError, ConnectionError):
+                create_private(picture)
                 self.control.call("screendump", filename=str(picture.absolute()))
                 where += f"; screen: {picture}"
         return ToolError(["the guest"], why, tail="\n".join(self.console.tail), hint=where)
@@ -149,11 +155,13 @@ class Machine:
 def running(spec: Spec, acceleration: Acceleration, *, log: Path) -> Iterator[Machine]:
     """A machine that runs for the length of the block, its console going to ``log``.
 
+    A console may show anything, so the log and the picture are for their owner alone.
+
     Raises:
         ToolError: QEMU or the firmware is missing, or QEMU does not start.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_bytes(b"")
+    create_private(log)  # QEMU truncates it and keeps its mode
     log.with_suffix(".ppm").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="hardpan-vm-") as name:
         room = Path(name)
@@ -194,6 +202,18 @@ def create_disk(path: Path, *, size_mib: int = 0, backing: Path | None = None) -
         run([*argv, path, f"{size_mib}M"], timeout_s=60)
 
 
+def copy_disk(source: Path, to: Path, *, cluster_bytes: int | None = None) -> None:
+    """Copy what the guest sees of a qcow2: not what it has discarded, nor what QEMU has left over.
+
+    ``cluster_bytes`` is the least that a guest can discard of the copy; QEMU's default of
+    64 KiB leaves a freed block there while any other block of its cluster is in use.
+    """
+    argv = ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2"]
+    if cluster_bytes is not None:
+        argv += ["-o", f"cluster_size={cluster_bytes}"]
+    run([*argv, source, to], timeout_s=_CONVERT_S)
+
+
 def check_disk(path: Path) -> None:
     """Pass if ``qemu-img check`` finds nothing wrong.
 
@@ -205,6 +225,7 @@ def check_disk(path: Path) -> None:
 
 def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list[str]:
     disk = f"file={escaped(spec.disk)},format=qcow2,if=none,id=disk"
+    freed = f"discard_granularity={FILE_SYSTEM_BLOCK}"
     argv = [
         *(QEMU, "-machine", "q35", *acceleration.arguments),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
@@ -223,7 +244,7 @@ def _argv(spec: Spec, acceleration: Acceleration, room: Path, log: Path) -> list
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
         # A build can always be done again, so the host's cache may hold everything.
         *("-drive", f"{disk},cache=unsafe,discard=unmap"),
-        *("-device", f"virtio-blk-pci,drive=disk,bootindex={_index(spec, 'disk')}"),
+        *("-device", f"virtio-blk-pci,drive=disk,{freed},bootindex={_index(spec, 'disk')}"),
     ]
     argv += ["-netdev", _network(spec, room), "-device", "virtio-net-pci,netdev=net,romfile="]
     return argv + _cdrom(spec)

@@ -27,7 +27,9 @@ _ASKED = {
     # What the kickstart appends is for the installed system; only the installer's own
     # command line tells how the installer ran.
     "installer": "grep -hoE '[Cc]ommand line: .*' /var/log/anaconda/syslog "
-    "/var/log/anaconda/journal.log /var/log/anaconda/anaconda.log | head -n 4 | grep .",
+    "/var/log/anaconda/journal.log /var/log/anaconda/anaconda.log "
+    # An image of hardpan's has this line alone: the logs are removed from it.
+    "/usr/lib/hardpan/installer-command-line | head -n 4 | grep .",
     # Unpacking an initramfs takes seconds; initramfs-tools has nothing that is worth them.
     "initramfs": "if command -v lsinitrd >/dev/null; "
     'then exec lsinitrd --mod "/boot/initramfs-$(uname -r).img"; fi; '

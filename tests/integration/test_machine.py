@@ -83,6 +83,8 @@ def test_a_guest_that_never_boots_is_stopped_by_the_stall_clock(tmp_path: Path) 
     assert "wrote nothing for 8 s before the installer started" in str(error)
     assert "install.log" in error.hint
     assert (tmp_path / "install.ppm").read_bytes().startswith(b"P6")
+    for name in ("install.log", "install.ppm"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_guest_that_panics_is_told_with_its_last_words(tmp_path: Path) -> None:

@@ -16,6 +16,14 @@ from tests.unit.evidence.forge import regions
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo]
 
+REMOVED = (
+    # An SSH host key: the line alone is in every ssh-keygen.
+    b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE",
+    # A kickstart: the installer leaves its own below /root.
+    b"--iscrypted --password=",
+)
+"""What the guest had and has removed; the image is a qcow2 without compression."""
+
 
 def hardpan(*argv: object, ok: tuple[int, ...] = (0,)) -> Completed:
     return run([sys.executable, "-m", "hardpan", *map(str, argv)], timeout_s=300, ok=ok, cwd=REPO)
@@ -179,6 +187,20 @@ def test_nothing_secret_is_left_in_the_output(proved: Proved, tmp_path: Path) ->
     assert [p.name for p in files if any(_holds(p, line) for line in lines)] == []
     said = (proved.stdout + proved.said).encode()
     assert [line for line in lines if line in said or line in b"".join(packed.values())] == []
+
+
+def test_what_was_removed_is_in_no_block_of_the_image(proved: Proved) -> None:
+    (image,) = proved.out.glob("*.qcow2")
+
+    assert _holds(image, b"GRUB2_PASSWORD=grub.pbkdf2.sha512."), "the search finds what is there"
+    assert [marker for marker in REMOVED if _holds(image, marker)] == []
+
+
+def test_outputs_with_secrets_or_hashes_are_for_their_owner_alone(proved: Proved) -> None:
+    made = [p for p in proved.out.iterdir() if p.suffix in (".iso", ".qcow2", ".log")]
+
+    assert {".iso", ".log", ".qcow2"} <= {p.suffix for p in made}
+    assert {p.stat().st_mode & 0o777 for p in made} == {0o600}
 
 
 def _holds(path: Path, wanted: bytes) -> bool:

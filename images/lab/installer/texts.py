@@ -49,8 +49,11 @@ def fstab(mounts: Sequence[Mount]) -> str:
 
 
 def crypttab(uuids: Iterable[str]) -> str:
-    """One line per LUKS device; the passphrase is asked for at the start."""
-    return "".join(f"luks-{u} UUID={u} none luks\n" for u in uuids)
+    """One line per LUKS device; the passphrase is asked for at the start.
+
+    With discards, as Anaconda has it: without them a removed file stays on the disk.
+    """
+    return "".join(f"luks-{u} UUID={u} none luks,discard\n" for u in uuids)
 
 
 def bls_entry(*, title: str, version: str, prefix: str, options: Sequence[str]) -> str:

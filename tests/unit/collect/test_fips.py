@@ -2,6 +2,7 @@ from typing import cast
 
 import pytest
 
+from hardpan.builder import seal
 from hardpan.events import silent
 from hardpan.scanners.call import Output
 from hardpan.scanners.collect import fips
@@ -32,6 +33,11 @@ def test_everything_is_asked_in_one_round_trip(monkeypatch: pytest.MonkeyPatch) 
     assert len(fake.asked) == 1
     assert found is not None
     assert found.said == {"flag": Said(rc=0, text="1\n")}
+
+
+def test_installers_command_line_is_read_where_a_sealed_image_keeps_it() -> None:
+    """The seal removes the installer's logs and keeps this one line of them."""
+    assert seal.INSTALLER_COMMAND_LINE in fips.questions()["installer"].split()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_a_root_on_ext4_is_checked_first() -> None:
 
 
 def test_crypttab_asks_for_the_passphrase() -> None:
-    assert texts.crypttab(["ab-1"]) == "luks-ab-1 UUID=ab-1 none luks\n"
+    assert texts.crypttab(["ab-1"]) == "luks-ab-1 UUID=ab-1 none luks,discard\n"
 
 
 def test_the_boot_entry_names_paths_of_the_file_system_that_holds_the_kernel() -> None:

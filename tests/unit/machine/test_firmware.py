@@ -134,4 +134,4 @@ def test_the_iso_is_a_cd_or_a_usb_disk(
     argv = qemu._argv(spec, TCG, tmp_path, tmp_path / "log")
 
     assert device in argv
-    assert "virtio-blk-pci,drive=disk,bootindex=1" in argv
+    assert "virtio-blk-pci,drive=disk,discard_granularity=4096,bootindex=1" in argv

@@ -11,6 +11,7 @@ from hardpan.scanners.collect.workload.paired import (
     confined,
     facts,
     host,
+    kernel,
     main,
     native,
     packages,
@@ -29,13 +30,36 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Put:
         def read(path: str, most: int = tools.MOST_BYTES) -> str | None:
             return told[path][:most] if path in told else None
 
-        for module in (tools, facts, host):
+        for module in (tools, facts, host, kernel):
             monkeypatch.setattr(module, "read", read)
         monkeypatch.setattr(
             host.glob, "glob", lambda p: sorted(n for n in told if Path(n).match(p))
         )
 
     return put
+
+
+@pytest.mark.parametrize(
+    ("told", "half"),
+    [
+        ({}, ("not_asked", "no logs in /var/log/anaconda")),
+        ({"/var/log/anaconda/syslog": "Command line: a fips=1"}, ("holds", "fips=1 in syslog")),
+        (
+            {"/usr/lib/hardpan/installer-command-line": "Command line: a fips=1\n"},
+            ("holds", "fips=1 in installer-command-line"),
+        ),
+        (
+            {"/usr/lib/hardpan/installer-command-line": "Command line: a fips=10\n"},
+            ("broken", "no fips=1 in the installer's logs"),
+        ),
+    ],
+)
+def test_fips_mode_of_the_install_is_read_from_logs_or_what_a_sealed_image_keeps(
+    files: Put, told: dict[str, str], half: tuple[str, str]
+) -> None:
+    files(told)
+
+    assert kernel.installed_in_fips_mode() == half
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its code is not known")

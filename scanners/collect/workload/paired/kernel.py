@@ -13,8 +13,9 @@ _OFF = re.compile(r"mitigations=off|nopti|pti=off|nospectre_v[12]|spectre_v2=off
 
 
 def installed_in_fips_mode() -> Half:
-    """Whether the installer's own logs show fips=1."""
+    """Whether the installer's own logs, or what hardpan kept of them, show fips=1."""
     logs = sorted(glob.glob("/var/log/anaconda/*"))[:40]
+    logs += glob.glob("/usr/lib/hardpan/installer-command-line")
     if not logs:
         return unasked("no logs in /var/log/anaconda")
     found = [
