@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import ToolError
+from hardpan.errors import ToolError, TrustError
 from hardpan.files import Sha256, need_free, sha256_file
 from hardpan.process import Argv, run, which
 from hardpan.scanners.content.store import PRODUCTS, Product, file_name
@@ -28,6 +28,13 @@ _CONTENT = "usr/share/xml/scap/ssg/content"
 _NOTICE = f"usr/share/doc/{PACKAGE}/copyright"
 _TARGETS = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 _FIELDS = "${Package}|${source:Package}|${Version}"
+_UNTRUSTED = re.compile(
+    r"^[EW]: .*(?:NO_PUBKEY|BADSIG|EXPKEYSIG|is not signed|not live until|expired|Hash Sum mismatch"
+    r"|unexpected size|signatures? (?:were|couldn't|could not))",
+    re.MULTILINE,
+)
+"""What apt says where the archive's signature, its day or a digest is not as expected."""
+
 _UPDATE_S, _DOWNLOAD_S, _UNPACK_S = 300, 600, 120
 _NEED_MIB = 256
 _WITHOUT = "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
@@ -72,6 +79,7 @@ def newest(cache: Path) -> Candidate:
 
     Raises:
         ToolError: there is no apt, it knows no Debian archive, or the archive does not answer.
+        TrustError: the index is not signed by Debian's keys, or is out of date.
     """
     if which("apt-get") is None or which("dpkg-deb") is None or not KEYRING.is_file():
         raise ToolError(["apt-get"], "or Debian's keyring is not installed", hint=_WITHOUT)
@@ -84,6 +92,7 @@ def newest(cache: Path) -> Candidate:
     try:
         run(updating, timeout_s=_UPDATE_S, env=env)
     except ToolError as e:
+        _refuse_untrusted(e, uri)
         why = f"cannot read Debian's archive ({e})"
         raise ToolError(["apt-get"], why, tail=e.tail, hint=_WITHOUT) from e
     version, suite = newest_of(run(["apt-cache", "madison", PACKAGE], timeout_s=60, env=env).stdout)
@@ -95,6 +104,8 @@ def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Downlo
 
     Raises:
         ToolError: the download fails, or the package lacks a data stream.
+        TrustError: its digest is not that of the signed index, it is another package or
+            version than the index says, or a data stream in it is no regular file.
         ResourceError: there is no disk for it.
     """
     need_free(cache, _NEED_MIB, what="downloading SCAP content")
@@ -102,7 +113,7 @@ def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Downlo
         folder = Path(name)
         deb = _download(candidate, folder, on_percent)
         shown = run(["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb], timeout_s=60).stdout
-        package, source, version = shown.split("|")
+        package, source, version = _control(shown, candidate)
         wanted = [f"./{_CONTENT}/{file_name(p)}" for p in PRODUCTS] + [f"./{_NOTICE}"]
         unpack: Argv = ["bash", "-o", "pipefail", "-c", _UNPACK, "bash", deb, folder, *wanted]
         run(unpack, timeout_s=_UNPACK_S, hint=f"{PACKAGE} {version} lacks a file that is needed")
@@ -112,8 +123,8 @@ def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Downlo
             version=version,
             suite=candidate.suite,
             sha256=sha256_file(deb),
-            streams={p: read(folder / _CONTENT / file_name(p)) for p in PRODUCTS},
-            notice=read(folder / _NOTICE),
+            streams={p: _member(folder, f"{_CONTENT}/{file_name(p)}") for p in PRODUCTS},
+            notice=_member(folder, _NOTICE),
         )
 
 
@@ -172,17 +183,49 @@ def _download(candidate: Candidate, folder: Path, on_percent: OnPercent) -> Path
     try:
         run(argv, timeout_s=_DOWNLOAD_S, env=env, cwd=folder, on_line=on_line)
     except ToolError as e:
+        _refuse_untrusted(e, f"{PACKAGE} {candidate.version}")
         why = f"cannot download {PACKAGE} {candidate.version} from Debian's archive ({e})"
         tail = "\n".join(x for x in e.tail.splitlines() if percentage(x) is None)
         raise ToolError(["apt-get"], why, tail=tail, hint=_WITHOUT) from e
     return next(folder.glob("*.deb"))
 
 
+def _refuse_untrusted(error: ToolError, what: str) -> None:
+    """Pass if apt failed for another reason than a signature, a day or a digest."""
+    found = _UNTRUSTED.search(error.tail)
+    if found is not None:
+        line = error.tail[found.start() :].splitlines()[0]
+        raise TrustError(
+            f"{what}: is not what Debian signed: apt-get says {line[:300]}",
+            hint="nothing was stored; if it lasts, compare with another mirror",
+        ) from error
+
+
+def _control(shown: str, candidate: Candidate) -> tuple[str, str, str]:
+    """Name, source and version of the package file, which are those that the index has."""
+    name, _, rest = shown.partition("|")
+    source, _, version = rest.partition("|")
+    if (name, version) != (PACKAGE, candidate.version):
+        raise TrustError(
+            f"the downloaded package: expected {PACKAGE} {candidate.version}, got {name} {version}"
+        )
+    return name, source, version
+
+
+def _member(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise TrustError(f"{PACKAGE}: {name}: expected a regular file, got something else")
+    return read(path)
+
+
 def _private_apt(room: Path, uri: str) -> Path:
     for part in ("state/lists/partial", "cache/archives/partial"):
         (room / part).mkdir(parents=True, exist_ok=True)
     sources = room / "sources.list"
-    lines = [f"deb [signed-by={KEYRING}] {uri} {suite} main\n" for suite in SUITES]
+    # Options of a source win over what the machine's apt.conf.d may allow for its own sources.
+    options = f"signed-by={KEYRING} allow-insecure=no allow-weak=no allow-downgrade-to-insecure=no"
+    lines = [f"deb [{options}] {uri} {suite} main\n" for suite in SUITES]
     sources.write_text("".join(lines), "utf-8")
     # The machine's own apt.conf.d stays in force: proxies and credentials live there.
     settings = {

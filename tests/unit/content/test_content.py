@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from hardpan.errors import InputError
+from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
 from hardpan.scanners.content.datastream import Source
@@ -224,3 +226,35 @@ def test_apts_answer_is_read() -> None:
 )
 def test_apt_status_lines_have_a_percentage(line: str, percent: float | None) -> None:
     assert apt.percentage(line) == percent
+
+
+def test_apt_source_refuses_unsigned_metadata_whatever_the_machine_allows(tmp_path: Path) -> None:
+    """A line's own options win over apt.conf.d, where a machine may allow it for its sources."""
+    apt._private_apt(tmp_path, "http://x/debian")
+
+    lines = (tmp_path / "sources.list").read_text("utf-8").splitlines()
+    options = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg allow-insecure=no"
+    options += " allow-weak=no allow-downgrade-to-insecure=no"
+    assert lines == [f"deb [{options}] http://x/debian {suite} main" for suite in apt.SUITES]
+
+
+@pytest.mark.parametrize(
+    ("tail", "is_untrusted"),
+    [
+        ("W: GPG error: x InRelease: signatures couldn't be verified: NO_PUBKEY 04EE", True),
+        ("E: The repository 'http://x sid Release' is not signed.", True),
+        ("E: Release file for http://x is expired (invalid since 1d)", True),
+        ("E: Failed to fetch http://x/p.deb  Hash Sum mismatch", True),
+        ("E: Failed to fetch http://x/p.deb  Could not connect to x", False),
+        ("", False),
+    ],
+)
+def test_apts_refusal_of_a_signature_or_digest_is_no_failure_of_the_network(
+    tail: str, is_untrusted: bool
+) -> None:
+    error = ToolError(["apt-get"], "exited with 100", tail=f"Get:1 http://x\n{tail}")
+
+    if is_untrusted:
+        with pytest.raises(TrustError, match="http://x: is not what Debian signed: apt-get says"):
+            apt._refuse_untrusted(error, "http://x")
+    assert bool(apt._UNTRUSTED.search(error.tail)) is is_untrusted
