@@ -5,6 +5,7 @@ only network call of signing. Reading one needs the extra ``tsa``.
 """
 
 import base64
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hardpan.errors import InputError, TrustError
-from hardpan.files import canonical_json
+from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing.strict import parse_json
 
 MAX_TOKEN_BYTES = 64 << 10
@@ -31,6 +33,18 @@ class Authority:
 
     policy_oid: str
     """The TSA policy that a token must be issued under; empty takes any."""
+
+    @property
+    def keys_sha256(self) -> frozenset[Sha256]:
+        """Digests of the roots' public keys (SPKI); one of an unknown kind is left out."""
+        found = set()
+        for root in self.roots:
+            with contextlib.suppress(ValueError, UnsupportedAlgorithm):
+                spki = root.public_key().public_bytes(
+                    Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+                )
+                found.add(sha256_bytes(spki))
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +65,7 @@ def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
     """The authority whose root certificates are in ``pem``.
 
     Raises:
-        InputError: no certificate there, or no object identifier.
+        InputError: no certificate there, one of them twice, or no object identifier.
     """
     from cryptography import x509
 
@@ -59,6 +73,11 @@ def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
         roots = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as e:
         raise InputError(f"{what}: expected certificates in PEM") from e
+    numbers: dict[bytes, int] = {}
+    for number, root in enumerate(roots, start=1):
+        first = numbers.setdefault(root.public_bytes(Encoding.DER), number)
+        if first != number:
+            raise InputError(f"{what}: certificate {number} is certificate {first} once more")
     try:
         if policy_oid:
             x509.ObjectIdentifier(policy_oid)

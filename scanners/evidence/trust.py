@@ -8,10 +8,16 @@ from pydantic import ConfigDict, ValidationError
 
 from hardpan.errors import InputError
 from hardpan.scanners.evidence.policy import Key, Part, Policy
+from hardpan.scanners.evidence.uniqueness import (
+    Place,
+    keys_of_authority,
+    repeated_ids,
+    repeated_keys,
+    repeated_values,
+)
 from hardpan.signing import ALGORITHMS, Authority, PublicKey, authority, parse_public
 
 _MAX_BYTES = 1 << 20
-Place = tuple[str | int, ...]
 
 
 class Trust(Part):
@@ -50,21 +56,23 @@ def load_policy(path: Path) -> Trust:
         found.append(f"{path}: {str(e).splitlines()[0]}")
     if policy is None:
         raise InputError("\n".join(found), hint="see 'hardpan keys new' for a policy that works")
-    keys = []
+    read = []
     for i, key in enumerate(policy.keys):
         try:
-            keys.append((key, _public(key, path.parent)))
+            read.append((i, key, _public(key, path.parent)))
         except InputError as e:
             found.append(f"{_at(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
     found += [f"{_at(root, where, path)}: {said}" for where, said in _odd(policy)]
+    keys = [(key, public) for _, key, public in read]
     found += [f"{_at(root, where, path)}: {said}" for where, said in _algorithms(policy, keys)]
-    roles = {p.sha256: k.role for k, p in keys}
-    found += [
-        f"{path}: key {k.id!r}: the same key may not have two roles"
-        for k, p in keys
-        if roles[p.sha256] != k.role
-    ]
     tsa, cms = _anchors(policy, path, found, root)
+    repeated = [*repeated_ids(policy), *repeated_keys(read), *repeated_values(policy)]
+    if tsa is not None:
+        repeated += keys_of_authority(read, tsa)
+    found += [
+        f"{_at(root, x.place, path)}: {x.problem}; the first is at {_at(root, x.first, path)}"
+        for x in repeated
+    ]
     if found:
         raise InputError("\n".join(found))
     return Trust(policy=policy, keys=tuple(keys), authority=tsa, cms_roots=cms)
@@ -92,11 +100,7 @@ def _anchors(
 
 def _odd(policy: Policy) -> list[tuple[Place, str]]:
     found: list[tuple[Place, str]] = []
-    seen: set[str] = set()
     for i, key in enumerate(policy.keys):
-        if key.id in seen:
-            found.append((("keys", i, "id"), f"keys[{i}].id: {key.id!r} appears twice"))
-        seen.add(key.id)
         if key.not_after <= key.not_before:
             found.append((("keys", i, "not_after"), f"keys[{i}].not_after: is before not_before"))
     return found

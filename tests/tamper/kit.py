@@ -141,7 +141,7 @@ class Workshop:
             "statement.json": made.payload,
             "statement.sig": made.signature,
             TIMESTAMP: token,
-            CMS: detached(data, by, _certificate(self.folder, by)),
+            CMS: detached(data, by, certificate_of(self.folder, by)),
         }
         return with_siblings(whole, by)
 
@@ -209,7 +209,7 @@ def _made(
     raw = {**scan.raw, **({HOST_PROOF: signed} if signed else {})}
     terms = bundle.Terms(
         stamp=stamp,
-        certificate=_certificate(folder, signer) if certificate else None,
+        certificate=certificate_of(folder, signer) if certificate else None,
         chain=chain or Chain(sequence=2, previous_statement_sha256=BEFORE),
     )
     path = folder / "made.evidence.zip"
@@ -282,7 +282,8 @@ def _with_signature(payload: bytes, signature: bytes) -> Signed:
     return Signed(payload=payload, signature=signature, bundle=canonical_json(value))
 
 
-def _certificate(folder: Path, signer: Signer) -> Path:
+def certificate_of(folder: Path, signer: Signer) -> Path:
+    """The signer's own certificate, as a file."""
     path = folder / f"{signer.public.sha256[:8]}.crt"
     if not path.is_file():
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "station 7")])

@@ -41,7 +41,8 @@ def _int(number: int) -> bytes:
     return der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
-def _oid(dotted: str) -> bytes:
+def oid(dotted: str) -> bytes:
+    """A DER object identifier."""
     first, second, *rest = map(int, dotted.split("."))
     body = b""
     for arc in (40 * first + second, *rest):
@@ -112,12 +113,12 @@ class Tsa:
     ) -> bytes:
         """A TimeStampResp over ``message`` that says ``at``."""
         imprint = _seq(
-            _seq(_oid(algorithm), der(5)),
+            _seq(oid(algorithm), der(5)),
             der(4, hashlib.new("sha256", message).digest()),
         )
         info = _seq(
             _int(1),
-            _oid(policy),
+            oid(policy),
             imprint,
             _int(7),
             der(0x18, at.strftime("%Y%m%d%H%M%SZ").encode()),
@@ -126,14 +127,14 @@ class Tsa:
         return _seq(_seq(_int(status)), *([] if status > 1 else [self._signed(info)]))
 
     def _signed(self, info: bytes) -> bytes:
-        sha256 = _seq(_oid(_SHA256))
+        sha256 = _seq(oid(_SHA256))
         kind = "1.2.840.113549.1.9.16.1.4"
         certificate = self.leaf.public_bytes(Encoding.DER)
         ess = _seq(_seq(_seq(der(4, hashlib.sha256(certificate).digest()))))
         attributes = [
-            _seq(_oid("1.2.840.113549.1.9.3"), _set(_oid(kind))),
-            _seq(_oid("1.2.840.113549.1.9.4"), _set(der(4, hashlib.sha256(info).digest()))),
-            _seq(_oid("1.2.840.113549.1.9.16.2.47"), _set(ess)),
+            _seq(oid("1.2.840.113549.1.9.3"), _set(oid(kind))),
+            _seq(oid("1.2.840.113549.1.9.4"), _set(der(4, hashlib.sha256(info).digest()))),
+            _seq(oid("1.2.840.113549.1.9.16.2.47"), _set(ess)),
         ]
         signature = self.key.sign(_set(*attributes), ec.ECDSA(hashes.SHA256()))
         signer = _seq(
@@ -141,14 +142,14 @@ class Tsa:
             _seq(self.leaf.issuer.public_bytes(), _int(self.leaf.serial_number)),
             sha256,
             der(0xA0, *sorted(attributes)),
-            _seq(_oid("1.2.840.10045.4.3.2")),
+            _seq(oid("1.2.840.10045.4.3.2")),
             der(4, signature),
         )
         data = _seq(
             _int(3),
             _set(sha256),
-            _seq(_oid(kind), der(0xA0, der(4, info))),
+            _seq(oid(kind), der(0xA0, der(4, info))),
             der(0xA0, certificate),
             _set(signer),
         )
-        return _seq(_oid("1.2.840.113549.1.7.2"), der(0xA0, data))
+        return _seq(oid("1.2.840.113549.1.7.2"), der(0xA0, data))

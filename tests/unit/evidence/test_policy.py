@@ -1,12 +1,25 @@
+import base64
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from hardpan.errors import InputError
 from hardpan.scanners.commands.keys import new_keys
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.signing import new_signer
+from tests.tooling.tsa import Tsa, der
 from tests.unit.evidence.forge import KEYS_MADE
+from tests.unit.signing.signed_data import certificate
 
 GOOD = """\
 version: 1
@@ -113,8 +126,14 @@ def test_one_key_may_not_have_two_roles_nor_two_keys_one_id(folder: Path) -> Non
     text = GOOD.replace("max_counts", second.replace("role: scan", "role: build") + "max_counts")
     said = _load(folder, text)
 
-    assert "the same key may not have two roles" in said
-    assert "keys[1].id: 'lab-scan' appears twice" in said
+    assert (
+        "trust.yaml:12:11: keys[1].spki: the same key may not have two roles: keys[0] ('lab-scan') "
+        "has the role scan; the first is at trust.yaml:6:11" in said
+    )
+    assert (
+        "trust.yaml:9:9: keys[1].id: 'lab-scan' appears twice; the first is at trust.yaml:3:9"
+        in said
+    )
 
 
 def test_new_keys_make_a_policy_that_loads(tmp_path: Path) -> None:
@@ -125,3 +144,159 @@ def test_new_keys_make_a_policy_that_loads(tmp_path: Path) -> None:
     assert trust.policy.target.host_keys == ("SHA256:" + "A" * 43,)
     with pytest.raises(InputError, match="is there already"):
         new_keys(tmp_path / "k", now=KEYS_MADE)
+
+
+def _with_key(spki: str, *, name: str = "again", role: str = "scan", more: str = "") -> str:
+    """The good policy with a second key, which is or is not the first one."""
+    key = GOOD[GOOD.index("  - id") : GOOD.index("max_counts")]
+    again = key.replace("lab-scan", name).replace("role: scan", f"role: {role}")
+    return GOOD.replace("max_counts", again.replace("scan.pub", spki) + more + "max_counts")
+
+
+def _inline(pem: str) -> str:
+    return "|\n" + "".join(f"      {line}\n" for line in pem.splitlines())
+
+
+def _rewrapped(pem: str, width: int) -> str:
+    head, *body, end = pem.splitlines()
+    text = "".join(body)
+    return "\n".join([head, *(text[i : i + width] for i in range(0, len(text), width)), end])
+
+
+def _compressed(pem: str) -> str:
+    """The same point of the curve, written short."""
+    key = cast(ec.EllipticCurvePublicKey, load_pem_public_key(pem.encode()))
+    point = key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    algorithm = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
+    spki = der(0x30, algorithm, der(3, b"\0" + point))
+    text = base64.b64encode(spki).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----"
+
+
+NOTATIONS: dict[str, Callable[[Path], str]] = {
+    "the same file": lambda _: "scan.pub",
+    "the same file by another path": lambda folder: f"../{folder.name}/scan.pub",
+    "a copy of the file": lambda folder: shutil.copy(folder / "scan.pub", folder / "copy.pub").name,
+    "its text in the policy": lambda folder: _inline((folder / "scan.pub").read_text()),
+    "its text in other lines": lambda folder: _inline(
+        _rewrapped((folder / "scan.pub").read_text(), 20)
+    ),
+    "its text in one line": lambda folder: _inline(
+        _rewrapped((folder / "scan.pub").read_text(), 200)
+    ),
+    "its point written short": lambda folder: _inline(
+        _compressed((folder / "scan.pub").read_text())
+    ),
+}
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_key_listed_twice_in_any_notation_is_refused(folder: Path, notation: str) -> None:
+    said = _load(folder, _with_key(NOTATIONS[notation](folder)))
+
+    assert (
+        "trust.yaml:12:11: keys[1].spki: the same key as keys[0] ('lab-scan'); expected each key "
+        "once; the first is at trust.yaml:6:11" in said
+    )
+
+
+@pytest.mark.parametrize("role", ["build", "verify"])
+def test_key_listed_for_two_roles_is_refused(folder: Path, role: str) -> None:
+    assert "may not have two roles" in _load(folder, _with_key("scan.pub", role=role))
+
+
+def test_key_listed_twice_by_an_alias_is_refused(folder: Path) -> None:
+    text = GOOD.replace("  - id", "  - &one\n    id").replace(
+        "max_counts", "  - {<<: *one, id: two, compromised_at: 2026-02-01T00:00:00Z}\nmax_counts"
+    )
+
+    said = _load(folder, text)
+
+    assert "keys[1].spki: the same key as keys[0] ('lab-scan')" in said
+
+
+def test_post_quantum_key_listed_twice_is_refused(folder: Path) -> None:
+    new_signer(folder / "pq.pem", alg="ml-dsa-65")
+    text = _with_key("pq.pub", name="pq", role="scan-pq").replace(
+        "role: scan-pq\n    alg: ecdsa-p256-sha256", "role: scan-pq\n    alg: ml-dsa-65"
+    )
+    again = text[text.index("  - id: pq") : text.index("max_counts")].replace("id: pq", "id: pq-2")
+
+    (folder / "trust.yaml").write_text(text)
+    assert len(load_policy(folder / "trust.yaml").keys) == 2
+    said = _load(folder, text.replace("max_counts", again + "max_counts"))
+    assert "keys[2].spki: the same key as keys[1] ('pq')" in said
+
+
+def test_two_keys_whose_names_differ_in_case_alone_are_refused(folder: Path) -> None:
+    new_signer(folder / "other.pem")
+
+    assert "keys[1].id: 'LAB-scan' appears twice; the first is at trust.yaml:3:9" in _load(
+        folder, _with_key("other.pub", name="LAB-scan")
+    )
+
+
+def test_two_keys_are_two_keys(folder: Path) -> None:
+    new_signer(folder / "other.pem")
+    (folder / "trust.yaml").write_text(_with_key("other.pub"))
+
+    assert [k.id for k, _ in load_policy(folder / "trust.yaml").keys] == ["lab-scan", "again"]
+
+
+_ONE, _TWO = "SHA256:" + "A" * 43, "SHA256:" + "A" * 42 + "B"
+"""The last letter carries two bits that mean nothing: both are one digest."""
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (f"target: {{host_keys: ['{_ONE}', '{_ONE}']}}", "target.host_keys[1]: "),
+        (f"target: {{host_keys: ['{_ONE}', '{_TWO}']}}", "target.host_keys[1]: "),
+        (f"target: {{machine_ids: ['{'0' * 32}', '{'0' * 32}']}}", "target.machine_ids[1]: "),
+        (f"target: {{product_uuids: ['{'0' * 64}', '{'0' * 64}']}}", "target.product_uuids[1]: "),
+        (f"image: {{sha256: ['{'0' * 64}', '{'1' * 64}', '{'0' * 64}']}}", "image.sha256[2]: "),
+        (f"content: {{source_sha256: ['{'0' * 64}', '{'0' * 64}']}}", "content.source_sha256[1]: "),
+        (f"content: {{derived_sha256: ['{'0' * 64}', '{'0' * 64}']}}", "derived_sha256[1]: "),
+        ("content: {profile_ids: [a, b, a]}", "content.profile_ids[2]: 'a' appears twice"),
+    ],
+)
+def test_value_listed_twice_is_refused_with_both_places(
+    folder: Path, setting: str, said: str
+) -> None:
+    told = _load(folder, f"{GOOD}{setting}\n")
+
+    assert said in told
+    assert "appears twice; the first is at trust.yaml:11:" in told
+    assert told.startswith("trust.yaml:11:")
+
+
+def test_digest_in_upper_case_is_refused(folder: Path) -> None:
+    said = _load(folder, f"{GOOD}image: {{sha256: ['{'a' * 64}', '{'A' * 64}']}}\n")
+
+    assert "image.sha256[1]: String should match" in said
+
+
+@pytest.mark.parametrize("setting", ["require_timestamp", "require_cms"])
+def test_certificate_listed_twice_is_refused(folder: Path, setting: str) -> None:
+    one, two = Tsa().pem, Tsa().pem
+    (folder / "roots.pem").write_text(one + two + one)
+
+    said = _load(folder, f"{GOOD}{setting}: {{roots: roots.pem}}\n")
+    assert f"{setting}.roots: certificate 3 is certificate 1 once more" in said
+    assert said.startswith("trust.yaml:11:")
+    (folder / "roots.pem").write_text(one + two)
+    assert load_policy(folder / "trust.yaml").policy.keys[0].id == "lab-scan"
+
+
+def test_signing_key_that_is_a_timestamp_authority_too_is_refused(folder: Path) -> None:
+    secret = load_pem_private_key((folder / "scan.pem").read_bytes(), None)
+    own = certificate(cast(ec.EllipticCurvePrivateKey, secret))
+    text = base64.encodebytes(own).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+    (folder / "roots.pem").write_text(Tsa().pem + pem)
+
+    said = _load(folder, f"{GOOD}require_timestamp: {{roots: roots.pem}}\n")
+    assert (
+        "require_timestamp.roots: a certificate of keys[0] ('lab-scan'), which has the role scan; "
+        "the first is at trust.yaml:6:11" in said
+    )
