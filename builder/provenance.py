@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hardpan.builder.receipts import Disk, Iso, LayerReceipt, Media
 from hardpan.files import Sha256
 from hardpan.identifiers import BUILD_TYPE, BUILDER_ID
+from hardpan.media_types import ISO, QCOW2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,8 @@ def statement(story: Story) -> dict[str, object]:
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": "https://slsa.dev/provenance/v1",
         "subject": [
-            _file(story.disk.path.name, story.disk.sha256),
-            _file(story.iso.path.name, story.iso.sha256),
+            _subject(story.disk.path.name, story.disk.sha256, QCOW2),
+            _subject(story.iso.path.name, story.iso.sha256, ISO),
         ],
         "predicate": {
             "buildDefinition": {
@@ -70,6 +71,11 @@ def statement(story: Story) -> dict[str, object]:
             },
         },
     }
+
+
+def _subject(name: str, sha256: str, media_type: str) -> dict[str, object]:
+    """What was built. By its media type a verifier knows the image from the rest."""
+    return {**_file(name, sha256), "mediaType": media_type}
 
 
 def _file(name: str, sha256: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from hardpan.scanners.report.base import FORMATS
 from hardpan.scanners.report.changes import Changes
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.scanners.report.fields import VERDICTS
+from hardpan.scanners.report.parts import ImagePart
 from hardpan.signing import Envelope
 
 CHANGES = FORMATS["changes"].file
@@ -60,7 +61,6 @@ def check_findings(statement: Statement, found: Findings) -> None:
     recounted = {v: sum(r.verdict == v for r in found.rules) for v in VERDICTS}
     ids = {r.rule_id for r in found.rules}
     waived = sum(r.is_waived for r in found.rules)
-    image = claim.target.image
     same = {
         "a rule twice": len(ids) == len(found.rules),
         "selected": results.selected == len(found.rules),
@@ -71,7 +71,7 @@ def check_findings(statement: Statement, found: Findings) -> None:
         "selected rules": claim.content.selected_rules_sha256 == selected_rules_sha256(found),
         "host": claim.target.host == found.host,
         "content": _content_of(claim) == found.content.model_dump(),
-        "image": (image and image.digest.sha256) == (found.image and found.image.sha256),
+        "image": _image_of(claim) == found.image,
         "checks": claim.checks.counts == found.check_counts(),
         "paired checks": _paired_agrees(claim, found),
         "times": (claim.scan.started, claim.scan.finished) == (found.started, found.finished),
@@ -123,6 +123,17 @@ def _paired_agrees(claim: Predicate, found: Findings) -> bool:
         claim.paired.counts == found.paired.counts()
         and len({p.conflict for p in pairs}) == len(pairs)
         and all(p.verdict == weighed(p.control.outcome, p.action.outcome) for p in pairs)
+    )
+
+
+def _image_of(claim: Predicate) -> ImagePart | None:
+    image = claim.target.image
+    if image is None:
+        return None
+    return ImagePart(
+        name=image.name,
+        sha256=image.digest.sha256,
+        provenance_statement_sha256=image.provenance.sha256,
     )
 
 

@@ -52,7 +52,7 @@ class Status(StrEnum):
     """The policy does not ask for it."""
 
     NOT_CHECKED = "not checked"
-    """A ledger does not store what it is about, and the policy does not require it."""
+    """It cannot be checked with what there is, and the policy does not require it."""
 
     NOT_RUN = "not run"
     """An earlier check failed."""
@@ -90,6 +90,11 @@ class Exceeded:
 
     text: str
     status: ClassVar[Status] = Status.EXCEEDED
+
+
+def not_verified(reason: str) -> NotChecked:
+    """The outcome for a thing whose form holds, and for which the policy names nobody."""
+    return NotChecked(f"NOT VERIFIED: {reason}")
 
 
 CheckOutcome = Passed | Skipped | NotChecked | Exceeded

@@ -7,12 +7,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from hardpan.errors import TrustError
+from hardpan.media_types import DISK_IMAGES
 from hardpan.scanners.evidence.bundle import PROVENANCE
-from hardpan.scanners.evidence.checks import CheckOutcome, Exceeded, Passed, Skipped
+from hardpan.scanners.evidence.checks import (
+    CheckOutcome,
+    Exceeded,
+    Passed,
+    Skipped,
+    not_verified,
+)
 from hardpan.scanners.evidence.moments import key_window, moment
 from hardpan.scanners.evidence.policy import Key, Policy
 from hardpan.scanners.evidence.sources import Source, not_stored
-from hardpan.scanners.evidence.statement import Predicate, read_provenance
+from hardpan.scanners.evidence.statement import BuiltFile, Image, Predicate, read_provenance
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.scanners.report.documents import Findings
 from hardpan.signing import read_bundle
@@ -27,7 +34,8 @@ def provenance(source: Source, claim: Predicate, trust: Trust, at: datetime | No
 
     Raises:
         TrustError: the provenance is missing although asked for, by no build
-            key, another statement than the one named, or about another image.
+            key, another statement than the one named, or about another image, which files of the
+            build that are no disk image are, too.
     """
     image = claim.target.image
     rule = trust.policy.image
@@ -45,12 +53,35 @@ def provenance(source: Source, claim: Predicate, trust: Trust, at: datetime | No
         raise TrustError("the attached provenance is not the one that the statement names")
     keys = {public: key for key, public in trust.role("build")}
     if not keys and not rule.require_provenance:
-        return Skipped("the policy names no key for builds and does not ask for provenance")
+        _check_is_image(image, read_provenance(envelope.unverified))
+        return not_verified("the policy names no key of role build for the image's provenance")
     payload, public = envelope.opened(*keys)
     key_window(claim.scan.finished, keys[public], at)
-    if image.digest.sha256 not in read_provenance(payload).values():
-        raise TrustError(f"the provenance is not about image sha256:{image.digest.sha256}")
-    return Passed(f"image {image.name}, key {keys[public].id!r}")
+    built = _check_is_image(image, read_provenance(payload))
+    return Passed(f"image {built.name}, key {keys[public].id!r}")
+
+
+def _check_is_image(image: Image, subjects: tuple[BuiltFile, ...]) -> BuiltFile:
+    """The disk image among ``subjects`` that ``image`` is, by digest and kind.
+
+    What the statement calls it decides nothing, but it may not be the name of another one.
+
+    Raises:
+        TrustError: there is none.
+    """
+    problem = f"the provenance is not about image sha256:{image.digest.sha256}"
+    same = [s for s in subjects if s.digest.sha256 == image.digest.sha256]
+    disks = [s for s in same if s.kind in DISK_IMAGES]
+    if same and not disks:
+        raise TrustError(f"{problem}: that is {same[0].name}, which is no disk image")
+    if not disks:
+        raise TrustError(problem)
+    fitting = [s for s in disks if s.kind == image.media_type]
+    if not fitting:
+        raise TrustError(f"{problem}: expected {image.media_type}, found {disks[0].kind}")
+    if any(s.name == image.name and s not in same for s in subjects):
+        raise TrustError(f"{problem}: {image.name} is another file there")
+    return fitting[0]
 
 
 def limits(found: Findings, policy: Policy) -> CheckOutcome:

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.identifiers import PREDICATE_TYPE, PredicateType
+from hardpan.media_types import QCOW2, media_type_of
 from hardpan.scanners.evidence.bindings import HOST_PROOF, Bindings, Chain, Runner, waivers
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.scanners.report.fields import Counts, Document, HexDigest, Many, Moment
@@ -36,6 +37,21 @@ class Subject(Document):
 
     digest: Digest
     name: Annotated[str, Field(min_length=1, max_length=410)]
+
+
+class BuiltFile(Subject):
+    """A subject of an image's provenance."""
+
+    media_type: str = ""
+    """Empty by an older hardpan."""
+
+    @property
+    def kind(self) -> str:
+        """Its media type, by the build key's word; empty where name and media type disagree."""
+        by_name = media_type_of(self.name)
+        if self.media_type and by_name and by_name != self.media_type:
+            return ""
+        return self.media_type or by_name
 
 
 class Image(Document):
@@ -241,8 +257,8 @@ def read_statement(payload: bytes) -> Statement:
         raise MalformedError(f"statement: {problems(e)}") from e
 
 
-def read_provenance(payload: bytes) -> dict[str, str]:
-    """Name -> SHA-256 of what a SLSA provenance statement is about.
+def read_provenance(payload: bytes) -> tuple[BuiltFile, ...]:
+    """What a SLSA provenance statement is about; no name appears twice.
 
     Raises:
         TrustError: no such statement, or a subject without one digest.
@@ -256,12 +272,12 @@ def read_provenance(payload: bytes) -> dict[str, str]:
     if not isinstance(subjects, list) or not subjects:
         raise TrustError("provenance: subject: expected at least one")
     try:
-        parts = [Subject.model_validate(s) for s in subjects]
+        parts = tuple(BuiltFile.model_validate(s) for s in subjects)
     except ValidationError as e:
         raise MalformedError(f"provenance: subject: {problems(e)}") from e
     if len({p.name for p in parts}) != len(parts):
         raise TrustError("provenance: subject: a name appears twice")
-    return {p.name: p.digest.sha256 for p in parts}
+    return parts
 
 
 def problems(e: ValidationError) -> str:
@@ -278,7 +294,7 @@ def _image(findings: Findings) -> Image | None:
         return None
     return Image(
         digest=Digest(sha256=image.sha256),
-        media_type="application/x-qemu-disk",
+        media_type=media_type_of(image.name) or QCOW2,
         name=image.name,
         provenance=Digest(sha256=image.provenance_statement_sha256),
     )

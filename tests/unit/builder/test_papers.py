@@ -66,6 +66,14 @@ def test_the_provenance_binds_image_iso_profile_media_kickstart_and_content() ->
 
     text = canonical_json(made).decode()
     assert made["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert made["subject"] == [
+        {"name": "x.qcow2", "digest": {"sha256": "2" * 64}, "mediaType": "application/x-qemu-disk"},
+        {
+            "name": "x.iso",
+            "digest": {"sha256": "3" * 64},
+            "mediaType": "application/x-iso9660-image",
+        },
+    ]
     for n in "123456":
         assert n * 64 in text
     assert '"applied":1' in text

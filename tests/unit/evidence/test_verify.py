@@ -10,9 +10,11 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
+from hardpan.media_types import ISO, QCOW2, RAW
 from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.checks import CHECKS, RefusedError
-from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.evidence.statement import BuiltFile
+from hardpan.scanners.evidence.trust import Trust, load_policy
 from hardpan.scanners.evidence.verify import open_unverified, verify
 from hardpan.scanners.model import Verdict
 from hardpan.signing import new_signer, sign
@@ -399,6 +401,70 @@ def test_provenance_must_be_by_a_build_key_and_about_the_image(lab: Lab, tmp_pat
         path = samples.write(samples.slim_scan(image=ref), lab.scan, tmp_path)
 
         _refused(lab, path, "provenance", said)
+
+
+def _without_build_key(lab: Lab) -> Trust:
+    text = lab.ring.policy.read_text().partition("# More than this")[0]
+    path = lab.ring.policy.with_name("scan-only.yaml")
+    path.write_text(text[: text.index("  - id: build")])
+    return load_policy(path)
+
+
+def test_provenance_without_a_key_for_it_is_not_verified_and_says_so(lab: Lab) -> None:
+    verified = verify(lab.good, _without_build_key(lab), now=NOW)
+
+    assert {o.id: (o.outcome, o.why) for o in verified.outcomes}["provenance"] == (
+        "not checked",
+        "NOT VERIFIED: the policy names no key of role build for the image's provenance",
+    )
+
+
+def test_provenance_without_a_key_for_it_must_be_about_the_image(lab: Lab, tmp_path: Path) -> None:
+    trust = _without_build_key(lab)
+    iso = {"name": "lab.iso", "digest": {"sha256": samples.SHA}}
+    cases = (
+        (samples.image(lab.scan, sha256="0" * 64), "the provenance is not about image"),
+        (samples.image(lab.scan, subject=[iso]), "that is lab.iso, which is no disk image"),
+        (samples.image(lab.scan, predicateType="x"), "predicateType: expected"),
+    )
+    for ref, said in cases:
+        path = samples.write(samples.slim_scan(image=ref), lab.scan, tmp_path)
+        with pytest.raises(RefusedError, match=said):
+            verify(path, trust, now=NOW)
+    assert len(cases) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "kind"),
+    [
+        ("lab.qcow2", "", QCOW2),
+        ("lab.qcow2", QCOW2, QCOW2),
+        ("lab.raw", "", RAW),
+        ("lab.img", RAW, RAW),
+        ("lab", RAW, RAW),
+        ("lab.iso", "", ISO),
+        ("lab.iso", QCOW2, ""),
+        ("lab.qcow2", RAW, ""),
+        ("lab.qcow2", ISO, ""),
+        ("sbom.cdx.json", "", ""),
+        ("lab.qcow2.sha256", "", ""),
+        ("kickstart", "text/plain", "text/plain"),
+    ],
+)
+def test_provenance_subject_is_what_name_and_media_type_say(
+    name: str, media_type: str, kind: str
+) -> None:
+    subject = {"name": name, "digest": {"sha256": "0" * 64}, "mediaType": media_type}
+
+    assert BuiltFile.model_validate(subject).kind == kind
+
+
+@pytest.mark.parametrize("field", ["name", "sha256", "provenanceStatementSha256"])
+def test_image_in_the_findings_must_be_the_statements(lab: Lab, field: str) -> None:
+    changed = {"name": "other.qcow2"}.get(field, "0" * 64)
+    path = _findings(lab, lambda f: f["image"].update({field: changed}))
+
+    _refused(lab, path, "findings", "disagrees with the statement: image")
 
 
 def test_an_unknown_image_is_refused_when_the_policy_wants_one(lab: Lab, tmp_path: Path) -> None:
