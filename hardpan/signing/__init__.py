@@ -11,6 +11,7 @@ The build signs its provenance and the scan its evidence with the same code.
 
 from hardpan.signing.algorithms import ALG, ALGORITHMS
 from hardpan.signing.certificate import check_certificate, detached
+from hardpan.signing.cms import check_detached_cms
 from hardpan.signing.envelope import (
     PAYLOAD_TYPE,
     Envelope,
@@ -32,6 +33,7 @@ from hardpan.signing.keys import (
     parse_public,
     public_of_ref,
 )
+from hardpan.signing.ml_dsa_form import check_ml_dsa_form
 from hardpan.signing.sshsig import check_sshsig
 from hardpan.signing.strict import MalformedError, parse_json
 from hardpan.signing.timestamp import (
@@ -42,6 +44,7 @@ from hardpan.signing.timestamp import (
     trusted_time,
     with_timestamp,
 )
+from hardpan.signing.timestamp_token import read_token
 
 __all__ = [
     "ALG",
@@ -58,6 +61,8 @@ __all__ = [
     "authority",
     "check_address",
     "check_certificate",
+    "check_detached_cms",
+    "check_ml_dsa_form",
     "check_sshsig",
     "detached",
     "load_pq_signer",
@@ -70,6 +75,7 @@ __all__ = [
     "public_of_ref",
     "read_bundle",
     "read_dsse",
+    "read_token",
     "sign",
     "sign_dsse",
     "trusted_time",

@@ -1,7 +1,7 @@
 """CMS: the statement signed once more, detached, for shops that check with openssl alone.
 
-Written here, read by ``openssl cms`` only: pyca has no public verifier, and one
-of our own would be a parser more for an attacker to try.
+Its form is read by ``cms``; whether its certificate is to be trusted, ``openssl cms`` alone says:
+pyca has no public verifier of chains for it.
 
 Certificates are loaded by few commands and take as long to import as all other
 signing, so they are imported where they are used.

@@ -1,6 +1,7 @@
 """The DSSE envelope in its Sigstore bundle: written one way, read strictly."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,11 @@ MAX_BUNDLE_BYTES = 16 << 20
 _MAX_SIGNATURE_BYTES = 1024  # RSA with 8192 bits; DER of ECDSA P-256 is at most 72
 _MAX_PQ_BYTES = 4627  # ML-DSA-87
 _MAX_KEYID = 256
+_KEY_NAME = re.compile(r"[A-Za-z0-9+/=:._-]*")
+"""A hint or keyid: digest or fingerprint. Nobody signs it, so it has no room for more."""
+
+_MAX_FRAME_BYTES = 2048
+"""Most bytes of an envelope that carry nothing: names, space between them, hint and keyid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +133,9 @@ def read_bundle(data: bytes, *, what: str) -> Envelope:
     if top["mediaType"] != MEDIA_TYPE:
         raise MalformedError(f"{what}: mediaType: expected {MEDIA_TYPE}")
     token = _read_material(top["verificationMaterial"], f"{what}: verificationMaterial")
-    return replace(_read_envelope(top["dsseEnvelope"], f"{what}: dsseEnvelope"), timestamp=token)
+    read = _read_envelope(top["dsseEnvelope"], f"{what}: dsseEnvelope")
+    _check_size(data, read, token, what)
+    return replace(read, timestamp=token)
 
 
 def read_dsse(data: bytes, *, what: str) -> Envelope:
@@ -137,7 +145,22 @@ def read_dsse(data: bytes, *, what: str) -> Envelope:
         MalformedError: anything else. Field by field, unknown fields included.
     """
     top = parse_json(data, what=what, max_bytes=MAX_BUNDLE_BYTES)
-    return _read_envelope(top, what, most=_MAX_PQ_BYTES)
+    read = _read_envelope(top, what, most=_MAX_PQ_BYTES)
+    _check_size(data, read, b"", what)
+    return read
+
+
+def _check_size(data: bytes, read: Envelope, token: bytes, what: str) -> None:
+    """Pass if ``data`` is little more than what was read from it, in base64.
+
+    Space and escapes of JSON are not signed: without this they could carry megabytes.
+    """
+    carried = sum(4 * ((len(x) + 2) // 3) for x in (read.unverified, read.signature, token))
+    if len(data) > carried + _MAX_FRAME_BYTES:
+        raise MalformedError(
+            f"{what}: expected at most {carried + _MAX_FRAME_BYTES} bytes for what it carries, "
+            f"found {len(data)}"
+        )
 
 
 def _read_material(value: object, what: str) -> bytes:
@@ -146,7 +169,7 @@ def _read_material(value: object, what: str) -> bytes:
     key = _object(material["publicKey"], f"{what}.publicKey")
     _fields(key, f"{what}.publicKey", may=("hint",))
     # The hint is not compared with anything: who signed is decided by the keys we trust.
-    _text(key.get("hint", ""), f"{what}.publicKey.hint", most=_MAX_KEYID)
+    _key_name(key.get("hint", ""), f"{what}.publicKey.hint")
     if "timestampVerificationData" not in material:
         return b""
     return _read_timestamp(material["timestampVerificationData"], f"{what}.timestamps")
@@ -173,7 +196,7 @@ def _read_envelope(value: object, what: str, *, most: int = _MAX_SIGNATURE_BYTES
         raise MalformedError(f"{what}: expected exactly one signature")
     one = _object(signatures[0], f"{what}.signatures[0]")
     _fields(one, f"{what}.signatures[0]", need=("sig",), may=("keyid",))
-    _text(one.get("keyid", ""), f"{what}.signatures[0].keyid", most=_MAX_KEYID)
+    _key_name(one.get("keyid", ""), f"{what}.signatures[0].keyid")
     sig = decode_base64(_text(one["sig"], f"{what}.sig"), what=f"{what}.sig")
     if not 0 < len(sig) <= most:
         raise MalformedError(
@@ -198,6 +221,11 @@ def _fields(
         raise MalformedError(f"{what}: {missing[0]} is missing")
     if unknown:
         raise MalformedError(f"{what}: unknown field {unknown[0][:60]!r}")
+
+
+def _key_name(value: object, what: str) -> None:
+    if not _KEY_NAME.fullmatch(_text(value, what, most=_MAX_KEYID)):
+        raise MalformedError(f"{what}: expected a digest or a fingerprint")
 
 
 def _text(value: object, what: str, *, most: int = MAX_BUNDLE_BYTES) -> str:

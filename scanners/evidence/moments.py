@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from hardpan.errors import TrustError
-from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, not_verified
 from hardpan.scanners.evidence.policy import Key, Policy
 from hardpan.scanners.evidence.trust import Trust
-from hardpan.signing import Envelope, trusted_time
+from hardpan.signing import Envelope, read_token, trusted_time
 
 
 def moment(text: str) -> datetime:
@@ -21,8 +21,13 @@ def moment(text: str) -> datetime:
         raise TrustError(f"not a moment in time: {text}") from e
 
 
-def stamped(envelope: Envelope, finished: str, trust: Trust, now: datetime) -> datetime | None:
-    """When the policy's authority saw the signature; None where the policy names none.
+def stamped(
+    envelope: Envelope, finished: str, trust: Trust, now: datetime
+) -> tuple[datetime | None, CheckOutcome]:
+    """When the policy's authority saw the signature, and how the check ends.
+
+    None where the policy names no authority: then a token has the form of one over this signature,
+    signed by the certificate inside it, and its time is not to be relied on.
 
     Raises:
         TrustError: the policy wants a timestamp and there is none, it does not
@@ -30,10 +35,11 @@ def stamped(envelope: Envelope, finished: str, trust: Trust, now: datetime) -> d
     """
     rule = trust.policy.require_timestamp
     if rule is None or trust.authority is None:
-        return None
+        return None, _without_authority(envelope)
     if not envelope.timestamp:
         raise TrustError("the policy wants a timestamp, the evidence has none")
     at = trusted_time(envelope.timestamp, envelope.signature, trust.authority)
+    read_token(envelope.timestamp, envelope.signature)
     skew = timedelta(seconds=trust.policy.clock_skew_s)
     ended, said = moment(finished), f"{at:%Y-%m-%dT%H:%M:%SZ}"
     if at < ended - skew:
@@ -42,7 +48,17 @@ def stamped(envelope: Envelope, finished: str, trust: Trust, now: datetime) -> d
         raise TrustError(f"the timestamp {said} is more than {rule.max_lag_s} s after the scan")
     if at > now + skew:
         raise TrustError(f"the timestamp {said} is in the future")
-    return at
+    return at, Passed(said)
+
+
+def _without_authority(envelope: Envelope) -> CheckOutcome:
+    if not envelope.timestamp:
+        return Skipped("the evidence has none, and the policy names no authority")
+    token = read_token(envelope.timestamp, envelope.signature)
+    token.check_own_signature()
+    return not_verified(
+        f"the policy names no authority; the token says {token.moment:%Y-%m-%dT%H:%M:%SZ}"
+    )
 
 
 def key_window(finished: str, key: Key, at: datetime | None) -> Passed:

@@ -9,12 +9,18 @@ from datetime import datetime
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence import moments
 from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
-from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, not_verified
 from hardpan.scanners.evidence.policy import Key
 from hardpan.scanners.evidence.sources import Source, not_stored
 from hardpan.scanners.evidence.statement import Predicate
 from hardpan.scanners.evidence.trust import Trust
-from hardpan.signing import ALGORITHMS, Envelope, MalformedError, PublicKey
+from hardpan.signing import (
+    ALGORITHMS,
+    Envelope,
+    MalformedError,
+    PublicKey,
+    check_ml_dsa_form,
+)
 
 KINDS = {x.name: PQ_ENVELOPE if x.post_quantum else BUNDLE for x in ALGORITHMS.values()}
 """What ``signaturesExpected`` may name -> the file that must then be there."""
@@ -35,7 +41,8 @@ def judge(
 
     Raises:
         TrustError: a signature is missing, of an unknown kind, over another
-            statement, or not by a key that is trusted for it.
+            statement, not by a key that is trusted for it, or, where the policy has no such
+            key, not in the form of its algorithm.
     """
     alg = _promised(claim, key)
     envelope = source.pq_envelope(bundle.unverified)
@@ -51,7 +58,8 @@ def judge(
         raise TrustError(f"{PQ_ENVELOPE}: is there, but the statement expects none")
     keys: dict[PublicKey, Key] = {p: k for k, p in trust.role("scan-pq")}
     if not keys:
-        return Skipped("the policy has no key of role scan-pq, and does not require one")
+        check_ml_dsa_form(envelope.signature, alg, what=PQ_ENVELOPE)
+        return not_verified(f"the policy has no key of role scan-pq for this {alg} signature")
     _, public = envelope.opened(*keys)
     if public.alg != alg:
         raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, found {public.alg}")

@@ -185,8 +185,11 @@ class ArchiveSource:
         """See ``Source``."""
         if TEST_RESULT not in opened.statement.predicate.siblings:
             return WROTE_NONE
-        bundle = self._archive.read(TEST_RESULT, max_bytes=MAX_BUNDLE_BYTES)
-        payload, _ = read_bundle(bundle, what=TEST_RESULT).opened(key)
+        data = self._archive.read(TEST_RESULT, max_bytes=MAX_BUNDLE_BYTES)
+        envelope = read_bundle(data, what=TEST_RESULT)
+        if envelope.timestamp:
+            raise TrustError(f"{TEST_RESULT}: has a timestamp, which nothing here vouches for")
+        payload, _ = envelope.opened(key)
         outcome.check(payload, opened.findings, opened.smoke, opened.statement.digests())
         return Passed()
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from hardpan.errors import TrustError
 from hardpan.process import run
 from hardpan.scanners.evidence.bindings import CMS, NAMESPACE, challenge
-from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, not_verified
 from hardpan.scanners.evidence.moments import moment
 from hardpan.scanners.evidence.sources import Source, not_stored
 from hardpan.scanners.evidence.statement import Predicate, Statement
 from hardpan.scanners.evidence.trust import Trust
-from hardpan.signing import check_sshsig
+from hardpan.signing import PublicKey, check_detached_cms, check_sshsig
 
 _MAX_PROOF_BYTES = 16 << 10
 _MAX_CMS_BYTES = 64 << 10
@@ -38,22 +38,41 @@ def host_proof(source: Source, statement: Statement, trust: Trust) -> CheckOutco
     return Passed(f"host key {host.host_key_sha256}")
 
 
-def cms(source: Source, payload: bytes, claim: Predicate, trust: Trust) -> CheckOutcome:
-    """Whether ``openssl cms`` takes the detached signature over the statement ``payload``.
+def cms(
+    source: Source, payload: bytes, claim: Predicate, trust: Trust, public: PublicKey
+) -> CheckOutcome:
+    """Whether the detached signature over the statement ``payload`` holds, and for whom.
 
-    Certificates are judged at the end of the scan, so that evidence outlives them.
+    It must be by ``public``, which signed the bundle: that needs no policy. Whose certificate it
+    carries, ``openssl cms`` checks under the policy's roots, at the end of the scan, so that
+    evidence outlives certificates.
 
     Raises:
-        TrustError: it does not, or there is none although the policy wants it.
+        TrustError: it does not hold, or there is none although the policy wants it.
         ToolError: openssl is missing.
     """
-    if not trust.cms_roots:
-        return Skipped("the policy names no authority for CMS")
+    required = bool(trust.cms_roots)
     if CMS not in claim.siblings:
-        raise TrustError("the policy wants a CMS signature, the evidence has none")
+        if required:
+            raise TrustError("the policy wants a CMS signature, the evidence has none")
+        # In an archive the check of the files refuses one that the statement does not name.
+        if not source.is_whole and source.proof(CMS, max_bytes=_MAX_CMS_BYTES) is not None:
+            raise TrustError(f"{CMS}: is stored, but the statement names none")
+        return Skipped("the evidence has none, and the policy names no authority for it")
     signature = source.proof(CMS, max_bytes=_MAX_CMS_BYTES)
     if signature is None:
-        return not_stored(CMS, required=True)
+        return not_stored(CMS, required=required)
+    if required:
+        _ask_openssl(signature, payload, claim, trust)
+    check_detached_cms(signature, payload, public, what=CMS)
+    if required:
+        return Passed("by openssl cms")
+    return not_verified(
+        "the policy names no authority for its certificate; the key is the statement's"
+    )
+
+
+def _ask_openssl(signature: bytes, payload: bytes, claim: Predicate, trust: Trust) -> None:
     at = str(int(moment(claim.scan.finished).timestamp()))
     with tempfile.TemporaryDirectory(prefix="hardpan-cms-") as room:
         folder = Path(room)
@@ -68,4 +87,3 @@ def cms(source: Source, payload: bytes, claim: Predicate, trust: Trust) -> Check
     if ended.returncode != 0:
         last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise TrustError(f"{CMS}: openssl does not take it: {last[:160]}")
-    return Passed("by openssl cms")

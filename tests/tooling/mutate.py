@@ -41,7 +41,19 @@ _ENDS = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be import
 _NOTES = "HARDPAN_MUTATE_NOTES"
 _TESTS = ("tests/unit/signing", "tests/unit/evidence", "tests/integration/test_proofs.py")
 _QUICK = "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
-_SIGNING = ("strict", "envelope", "algorithms", "public", "timestamp", "tsa", "sshsig")
+_SIGNING = (
+    "strict",
+    "envelope",
+    "algorithms",
+    "public",
+    "timestamp",
+    "timestamp_token",
+    "tsa",
+    "sshsig",
+    "der",
+    "cms",
+    "ml_dsa_form",
+)
 _EVIDENCE = sorted(path.stem for path in (ROOT / "scanners/evidence").glob("[!_]*.py"))
 MODULES = (
     *(f"hardpan/signing/{name}.py" for name in _SIGNING),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hardpan import cli, clock, events
@@ -19,9 +20,11 @@ from hardpan.scanners.report import fill
 from hardpan.scanners.report.base import FORMATS
 from hardpan.scanners.trials import Check
 from hardpan.signing import load_pq_signer, load_signer, new_signer, read_bundle
+from tests.tamper.kit import workshop
 from tests.tooling import sshsig
+from tests.tooling.tsa import Tsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab
+from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab, write
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +47,53 @@ def test_verify_says_each_check_and_ends_with_0(
     assert code == Exit.DONE
     assert out.splitlines()[1].startswith("ok    archive      ")
     assert out.endswith("verdict: verified\n")
+
+
+def test_verify_prints_what_is_not_verified_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w = workshop(tmp_path)
+    new_signer(tmp_path / "keys" / "pq.pem", alg="ml-dsa-65")
+    pq = load_pq_signer(tmp_path / "keys" / "pq.pem")
+    path = tmp_path / "lab.evidence.zip"
+    write(path, w.made(pq=pq))
+    policy = tmp_path / "keys" / "policy.yaml"
+    policy.write_text(yaml.safe_dump({"version": 1, "keys": w.keys()[:1]}))
+    argv = ["verify", str(path), "--policy", str(policy)]
+    reasons = {
+        "timestamp": "the policy names no authority; the token says 2026-11-21T04:06:00Z",
+        "post-quantum": "the policy has no key of role scan-pq for this ml-dsa-65 signature",
+        "cms": "the policy names no authority for its certificate; the key is the statement's",
+        "provenance": "the policy names no key of role build for the image's provenance",
+    }
+
+    assert cli.run(argv) == Exit.DONE
+    lines = capsys.readouterr().out.splitlines()
+    for check, reason in reasons.items():
+        assert f"-     {check:<12} not checked: NOT VERIFIED: {reason}" in lines
+    assert cli.run([*argv, "--json"]) == Exit.DONE
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert {c["id"]: c["why"] for c in checks if c["outcome"] == "not checked"} == {
+        check: f"NOT VERIFIED: {reason}" for check, reason in reasons.items()
+    }
+
+
+def test_outcome_that_is_not_verified_is_not_handed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w = workshop(tmp_path)
+    write(tmp_path / "lab.evidence.zip", w.good)
+    policy, out = tmp_path / "keys" / "policy.yaml", tmp_path / "svr.json"
+    policy.write_text(yaml.safe_dump({"version": 1, "keys": w.keys()[:1]}))
+    new_signer(tmp_path / "verify.pem")
+    argv = ["verify", str(tmp_path / "lab.evidence.zip"), "--policy", str(policy)]
+
+    assert cli.run([*argv, "--emit-svr", str(out), "--key", str(tmp_path / "verify.pem")]) == 0
+    payload = read_bundle(out.read_bytes(), what="svr").unverified
+    properties = set(json.loads(payload)["predicate"]["properties"])
+    assert {"HARDPAN_SIGNATURE", "HARDPAN_FILES"} <= properties
+    assert not properties & {"HARDPAN_TIMESTAMP", "HARDPAN_CMS", "HARDPAN_PROVENANCE"}
+    assert capsys.readouterr().out.endswith("verdict: verified\n")
 
 
 def test_verify_ends_with_1_when_a_limit_is_exceeded(
@@ -212,7 +262,7 @@ def test_the_page_drawn_again_tells_the_same_promises(
         tmp_path / "lab.evidence.zip",
         events.silent,
         pq=load_pq_signer(ring.pq),
-        terms=bundle.Terms(stamp=lambda _signature: b"for this policy to ignore"),
+        terms=bundle.Terms(stamp=lambda signature: Tsa().token(signature, NOW)),
     )
     with zipfile.ZipFile(whole) as z:
         carried = z.read("report.html")

@@ -174,14 +174,14 @@ def test_a_second_envelope_by_another_key_is_refused(hybrid: Hybrid, tmp_path: P
     _refused(hybrid, hybrid.put(pq=evil), "post-quantum", "not by any of the 1 keys trusted")
 
 
-def test_without_a_key_for_it_the_check_is_skipped_and_says_so(hybrid: Hybrid) -> None:
+def test_without_a_key_for_it_the_signature_is_not_verified_and_says_so(hybrid: Hybrid) -> None:
     text = hybrid.lab.ring.policy.read_text()
     start, end = text.index("  - id: scan-pq"), text.index("# More than this")
     trust = hybrid.trust(text[start:end])
 
     assert _outcome(hybrid.check(hybrid.lab.good, trust)) == (
-        "skipped",
-        "the policy has no key of role scan-pq, and does not require one",
+        "not checked",
+        "NOT VERIFIED: the policy has no key of role scan-pq for this ml-dsa-65 signature",
     )
 
 

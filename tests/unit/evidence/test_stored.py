@@ -82,11 +82,12 @@ def test_what_is_stored_is_checked_as_the_file_was(workshop: Workshop) -> None:
         "files": "the ledger does not store the reports",
         "test-result": "the ledger does not store evidence.test-result.sigstore.json",
         "oscal": "the ledger does not store assessment-results.dsse.json",
+        "cms": "NOT VERIFIED: the policy names no authority for its certificate; "
+        "the key is the statement's",
     }
     assert {i: why for i, (status, why) in outcomes.items() if status == "skipped"} == {
         "policy": "the policy has no end",
         "post-quantum": "there is none, and the policy does not require one",
-        "cms": "the policy names no authority for CMS",
         "age": "asked of the newest scan alone",
         "nonce": "asked of the newest scan alone",
         "sequence": "asked of the newest scan alone",
@@ -147,6 +148,35 @@ def test_a_cms_signature_that_is_not_stored_is_refused_where_it_is_required(
     large = replace(stored, proofs={**stored.proofs, CMS: bytes((64 << 10) + 1)})
     said = f"{CMS}: expected at most 65536 bytes, found 65537"
     _refused(workshop, large, "cms", said, **asked)
+
+
+def test_stored_cms_signature_is_checked_without_any_authority(workshop: Workshop) -> None:
+    stored = _stored(workshop)
+    other = workshop.made(nonce="o" * 16)[CMS]
+    for data, said in (
+        (b"hello", f"{CMS}: not DER"),
+        (stored.proofs[CMS] + b"\0", f"{CMS}: 1 bytes after its end"),
+        (other, f"{CMS}: is over something else"),
+    ):
+        bent = replace(stored, proofs={**stored.proofs, CMS: data})
+        _refused(workshop, bent, "cms", said)
+    never = _stored(workshop, workshop.made(certificate=False))
+    added = replace(never, proofs={**never.proofs, CMS: other})
+    _refused(workshop, added, "cms", f"{CMS}: is stored, but the statement names none")
+    assert CMS not in never.proofs
+
+
+def test_stored_post_quantum_signature_is_checked_without_any_key(
+    workshop: Workshop, pq: Signer
+) -> None:
+    stored = _stored(workshop, workshop.made(pq=pq))
+    outcomes = {o.id: o for o in _check(workshop, stored).outcomes}
+
+    assert outcomes["post-quantum"].outcome == "not checked"
+    assert outcomes["post-quantum"].why.startswith("NOT VERIFIED: the policy has no key")
+    for data in (b"\xff" * 3309, bytes(3308), b""):
+        bent = replace(stored, proofs={**stored.proofs, PQ_ENVELOPE: data})
+        _refused(workshop, bent, "post-quantum", PQ_ENVELOPE)
 
 
 def test_a_stored_proof_must_be_the_file_that_the_statement_lists(workshop: Workshop) -> None:

@@ -1,0 +1,268 @@
+"""CMS SignedData, read strictly: its form, and its signature by the certificate inside it.
+
+Whether the certificate is to be trusted is not decided here: ``openssl cms`` does that under
+the roots of a policy, and ``rfc3161_client`` for timestamps. This reader is for a policy that names
+none. Without it such a file could hold anything and lie in verified evidence. ``openssl cms
+-noverify`` was tried in its place: it takes bytes after the end, further certificates and
+attributes that nobody signed.
+
+Source: RFC 5652, sections 5.1 to 5.6.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hardpan.errors import TrustError
+from hardpan.signing.der import NULL, OCTET_STRING, SEQUENCE, SET, Element, context, read_der
+from hardpan.signing.public import PublicKey
+from hardpan.signing.strict import MalformedError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+MAX_CMS_BYTES = 64 << 10
+MAX_CERTIFICATES = 8
+_DATA, _SIGNED_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2"
+_CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+SHA256 = "2.16.840.1.101.3.4.2.1"
+_DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    SHA256: hashes.SHA256(),
+    "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
+    "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
+}
+_ECDSA_SHA256 = "1.2.840.10045.4.3.2"
+_ECDSA: dict[str, hashes.HashAlgorithm] = {
+    _ECDSA_SHA256: hashes.SHA256(),
+    "1.2.840.10045.4.3.3": hashes.SHA384(),
+    "1.2.840.10045.4.3.4": hashes.SHA512(),
+}
+_RSA_WITH_DIGEST = "1.2.840.113549.1.1.1"
+"""PKCS#1 v1.5 with the digest that the signer names apart."""
+
+_RSA: dict[str, hashes.HashAlgorithm] = {
+    "1.2.840.113549.1.1.11": hashes.SHA256(),
+    "1.2.840.113549.1.1.12": hashes.SHA384(),
+    "1.2.840.113549.1.1.13": hashes.SHA512(),
+}
+_ED25519 = "1.3.101.112"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedData:
+    """A well-formed SignedData with one signer. Nothing in it is believed yet."""
+
+    what: str
+    content_type: str
+    content: bytes | None
+    """The signed bytes; None where the signature is detached."""
+
+    certificates: int
+    """How many there are inside."""
+
+    signer: "x509.Certificate"
+    """The one of them that the signer names."""
+
+    digest_algorithm: str
+    signature_algorithm: str
+    signed_attributes: bytes
+    """As they are signed: a SET, DER."""
+
+    message_digest: bytes
+    signature: bytes
+
+    def check_signature(self, content: bytes) -> None:
+        """Pass if the certificate inside signed ``content``.
+
+        Raises:
+            MalformedError: by an algorithm that is not taken.
+            TrustError: it did not.
+        """
+        digest = hashes.Hash(_DIGESTS[self.digest_algorithm])
+        digest.update(content)
+        if digest.finalize() != self.message_digest:
+            raise TrustError(f"{self.what}: is over something else")
+        key = self.signer.public_key()
+        algorithm = self.signature_algorithm
+        signed = self.signed_attributes
+        try:
+            if isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA:
+                key.verify(self.signature, signed, ec.ECDSA(_ECDSA[algorithm]))
+            elif isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA:
+                key.verify(self.signature, signed, padding.PKCS1v15(), _RSA[algorithm])
+            elif isinstance(key, rsa.RSAPublicKey) and algorithm == _RSA_WITH_DIGEST:
+                of = _DIGESTS[self.digest_algorithm]
+                key.verify(self.signature, signed, padding.PKCS1v15(), of)
+            elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == _ED25519:
+                key.verify(self.signature, signed)
+            else:
+                raise MalformedError(f"{self.what}: signature algorithm {algorithm} is not taken")
+        except InvalidSignature as e:
+            raise TrustError(f"{self.what}: the certificate inside did not sign it") from e
+        except (ValueError, UnsupportedAlgorithm) as e:
+            raise MalformedError(f"{self.what}: the key inside cannot be used") from e
+
+
+def check_detached_cms(data: bytes, payload: bytes, public: PublicKey, *, what: str) -> None:
+    """Pass if ``data`` is what ``detached`` writes: ``public``'s CMS signature over ``payload``.
+
+    It holds one certificate, of ``public``. What else that certificate says is not judged.
+
+    Raises:
+        MalformedError: another form: further certificates, unsigned attributes, other algorithms.
+        TrustError: over another payload, or by another key.
+    """
+    signed = read_signed_data(read_der(data, what=what, max_bytes=MAX_CMS_BYTES))
+    if signed.content is not None or signed.content_type != _DATA:
+        raise MalformedError(f"{what}: expected a detached signature over data")
+    if signed.certificates != 1:
+        raise MalformedError(f"{what}: expected one certificate, found {signed.certificates}")
+    if (signed.digest_algorithm, signed.signature_algorithm) != (SHA256, _ECDSA_SHA256):
+        raise MalformedError(f"{what}: expected ECDSA with SHA-256")
+    key = signed.signer.public_key()
+    if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != public.spki:
+        raise TrustError(f"{what}: is by another key than the statement's signature")
+    signed.check_signature(payload)
+
+
+def read_signed_data(info: Element) -> SignedData:
+    """The SignedData in the ContentInfo ``info``: one signer, whose certificate is inside.
+
+    Raises:
+        MalformedError: anything else, revocation lists and unsigned attributes included.
+    """
+    what = info.what
+    kind, outer = _fields(info.expect(SEQUENCE), 2)
+    if kind.oid() != _SIGNED_DATA:
+        raise MalformedError(f"{what}: expected CMS SignedData, found {kind.oid()}")
+    parts = list(outer.expect(context(0)).only_child().expect(SEQUENCE).children())
+    if len(parts) != 5 or parts[3].tag != context(0):
+        raise MalformedError(f"{what}: expected certificates, one signer and nothing else")
+    version, digests, encapsulated, certificates, signers = parts
+    if version.integer() not in (1, 3):
+        raise MalformedError(f"{what}: version: expected 1 or 3, found {version.integer()}")
+    content_type, content = _content(encapsulated)
+    read = _certificates(certificates)
+    signer = _fields(signers.expect(SET).only_child().expect(SEQUENCE), 6)
+    digest_algorithm = read_algorithm(signer[2])
+    named = {read_algorithm(x) for x in digests.expect(SET).children()}
+    if digest_algorithm not in _DIGESTS or named != {digest_algorithm}:
+        raise MalformedError(f"{what}: expected one digest algorithm of SHA-2")
+    attributes = _attributes(signer[3])
+    if attributes.get(_CONTENT_TYPE, Element(0, b"", b"", what)).oid() != content_type:
+        raise MalformedError(f"{what}: the signed content type is another one")
+    if _MESSAGE_DIGEST not in attributes:
+        raise MalformedError(f"{what}: no signed message digest")
+    return SignedData(
+        what=what,
+        content_type=content_type,
+        content=content,
+        certificates=len(read),
+        signer=_signer(signer[0], signer[1], read),
+        digest_algorithm=digest_algorithm,
+        signature_algorithm=read_algorithm(signer[4]),
+        # RFC 5652, section 5.4: signed with the tag of a SET in the place of [0].
+        signed_attributes=bytes([SET]) + signer[3].encoded[1:],
+        message_digest=attributes[_MESSAGE_DIGEST].expect(OCTET_STRING).body,
+        signature=signer[5].expect(OCTET_STRING).body,
+    )
+
+
+def read_algorithm(element: Element) -> str:
+    """The object identifier of an AlgorithmIdentifier without parameters.
+
+    Raises:
+        MalformedError: it has parameters other than NULL.
+    """
+    parts = element.expect(SEQUENCE).children()
+    if not 1 <= len(parts) <= 2:
+        raise MalformedError(f"{element.what}: a damaged algorithm")
+    if len(parts) == 2 and parts[1].encoded != bytes((NULL, 0)):
+        raise MalformedError(f"{element.what}: an algorithm with parameters")
+    return parts[0].oid()
+
+
+def _fields(element: Element, count: int) -> tuple[Element, ...]:
+    found = element.children()
+    if len(found) != count:
+        raise MalformedError(f"{element.what}: expected {count} fields, found {len(found)}")
+    return found
+
+
+def _content(element: Element) -> tuple[str, bytes | None]:
+    parts = element.expect(SEQUENCE).children()
+    if not 1 <= len(parts) <= 2:
+        raise MalformedError(f"{element.what}: expected a content type and at most one content")
+    if len(parts) == 1:
+        return parts[0].oid(), None
+    return parts[0].oid(), parts[1].expect(context(0)).only_child().expect(OCTET_STRING).body
+
+
+def _attributes(element: Element) -> dict[str, Element]:
+    """The signed attributes, each with its one value."""
+    found: dict[str, Element] = {}
+    for attribute in element.expect(context(0)).children():
+        name, values = _fields(attribute.expect(SEQUENCE), 2)
+        if name.oid() in found:
+            raise MalformedError(f"{element.what}: a signed attribute appears twice")
+        found[name.oid()] = values.expect(SET).only_child()
+    return found
+
+
+def _certificates(element: Element) -> tuple[tuple[Element, "x509.Certificate"], ...]:
+    found = element.children()
+    if not 1 <= len(found) <= MAX_CERTIFICATES:
+        raise MalformedError(
+            f"{element.what}: expected 1 to {MAX_CERTIFICATES} certificates, found {len(found)}"
+        )
+    if len({x.encoded for x in found}) != len(found):
+        raise MalformedError(f"{element.what}: a certificate appears twice")
+    return tuple((x, _certificate(x.expect(SEQUENCE))) for x in found)
+
+
+def _certificate(element: Element) -> "x509.Certificate":
+    from cryptography import x509  # see ``certificate``: takes long to load
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a certificate that the library only just takes
+            found = x509.load_der_x509_certificate(element.encoded)
+            # The library reads these on demand, and fails as late.
+            _ = (found.public_key(), found.extensions, found.subject, found.issuer)
+            _ = (found.not_valid_before_utc, found.not_valid_after_utc)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        UnsupportedAlgorithm,
+        Warning,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+    ) as e:
+        raise MalformedError(f"{element.what}: a certificate in it cannot be read") from e
+    return found
+
+
+def _signer(
+    version: Element,
+    named: Element,
+    certificates: tuple[tuple[Element, "x509.Certificate"], ...],
+) -> "x509.Certificate":
+    """The certificate that the signer names by issuer and serial number."""
+    if version.integer() != 1:
+        raise MalformedError(f"{version.what}: expected a signer named by issuer and serial number")
+    issuer, serial = _fields(named.expect(SEQUENCE), 2)
+    for encoded, certificate in certificates:
+        # RFC 5280, section 4.1: [0] version, serial number, signature, issuer. Compared as they
+        # are encoded: the library would write a name in its own way.
+        fields = encoded.children()[0].children()
+        begin = 1 if fields[0].tag == context(0) else 0
+        if (fields[begin + 2].encoded, fields[begin].encoded) == (issuer.encoded, serial.encoded):
+            return certificate
+    raise MalformedError(f"{named.what}: the signer's certificate is not in it")

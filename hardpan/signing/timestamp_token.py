@@ -1,0 +1,124 @@
+"""The form of an RFC 3161 token, and what it says where no policy names its authority.
+
+Only what the authority signed is in a token, and what the protocol puts around it. A file
+that anybody could have written is refused; that the authority is a stranger is not seen
+here, so its time is never trusted time.
+
+Source: RFC 3161, sections 2.4.1 and 2.4.2.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hardpan.errors import TrustError
+from hardpan.signing.cms import SHA256, SignedData, read_algorithm, read_signed_data
+from hardpan.signing.der import (
+    BOOLEAN,
+    GENERALIZED_TIME,
+    INTEGER,
+    OCTET_STRING,
+    SEQUENCE,
+    UTF8_STRING,
+    Element,
+    context,
+    read_der,
+)
+from hardpan.signing.strict import MalformedError
+from hardpan.signing.timestamp import MAX_TOKEN_BYTES
+
+_WHAT = "the timestamp"
+_TST_INFO = "1.2.840.113549.1.9.16.1.4"
+_MAX_STATUS_BYTES = 512
+_MOMENT = re.compile(rb"([0-9]{14})(?:\.[0-9]{0,8}[1-9])?Z")
+_OPTIONAL = (SEQUENCE, BOOLEAN, INTEGER, context(0), context(1))
+"""Accuracy, ordering, nonce, the authority's name, extensions: in this order, each at most once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A well-formed token over the signature that it was read for. Nobody vouches for it yet."""
+
+    moment: datetime
+    """When its authority says that it saw the signature."""
+
+    signed: SignedData
+    info: bytes
+
+    def check_own_signature(self) -> None:
+        """Pass if the certificate in the token signed it.
+
+        Raises:
+            TrustError: it did not, or by an algorithm that is not taken.
+        """
+        self.signed.check_signature(self.info)
+
+
+def read_token(token: bytes, signature: bytes) -> Token:
+    """The token, if it is one over ``signature``.
+
+    Raises:
+        MalformedError: too large, not a granted answer in DER, or with more in it than an
+            authority writes: revocation lists, unsigned attributes, long texts.
+        TrustError: over another signature.
+    """
+    answer = read_der(token, what=_WHAT, max_bytes=MAX_TOKEN_BYTES).expect(SEQUENCE).children()
+    if len(answer) != 2:
+        raise MalformedError(f"{_WHAT}: expected a status and a token")
+    _check_status(answer[0])
+    signed = read_signed_data(answer[1])
+    if signed.content_type != _TST_INFO or signed.content is None:
+        raise MalformedError(f"{_WHAT}: expected a signed TSTInfo, found {signed.content_type}")
+    info = read_der(signed.content, what=_WHAT, max_bytes=MAX_TOKEN_BYTES)
+    fields = info.expect(SEQUENCE).children()
+    if len(fields) < 5:
+        raise MalformedError(f"{_WHAT}: expected at least 5 fields, found {len(fields)}")
+    version, policy, imprint, serial, moment, *more = fields
+    if version.integer() != 1:
+        raise MalformedError(f"{_WHAT}: version: expected 1, found {version.integer()}")
+    policy.oid()
+    serial.integer()
+    _check_imprint(imprint, signature)
+    _check_optional(more)
+    return Token(moment=_moment(moment), signed=signed, info=signed.content)
+
+
+def _check_status(element: Element) -> None:
+    parts = element.expect(SEQUENCE).children()
+    if not 1 <= len(parts) <= 2 or len(element.body) > _MAX_STATUS_BYTES:
+        raise MalformedError(f"{_WHAT}: expected a status, and a short text at most")
+    if parts[0].integer() != 0:
+        raise MalformedError(f"{_WHAT}: was not granted: status {parts[0].integer()}")
+    for text in parts[1:]:
+        for line in text.expect(SEQUENCE).children():
+            try:
+                line.expect(UTF8_STRING).body.decode("utf-8")
+            except UnicodeDecodeError as e:
+                raise MalformedError(f"{_WHAT}: the status has a text that is not UTF-8") from e
+
+
+def _check_imprint(element: Element, signature: bytes) -> None:
+    parts = element.expect(SEQUENCE).children()
+    if len(parts) != 2:
+        raise MalformedError(f"{_WHAT}: expected an algorithm and a digest")
+    if read_algorithm(parts[0]) != SHA256:
+        raise MalformedError(f"{_WHAT}: expected SHA-256")
+    if parts[1].expect(OCTET_STRING).body != hashlib.sha256(signature).digest():
+        raise TrustError(f"{_WHAT}: is over another signature")
+
+
+def _check_optional(elements: list[Element]) -> None:
+    tags = [x.tag for x in elements]
+    if tags != [t for t in _OPTIONAL if t in tags]:
+        raise MalformedError(f"{_WHAT}: fields that are unknown, twice there, or out of order")
+
+
+def _moment(element: Element) -> datetime:
+    found = _MOMENT.fullmatch(element.expect(GENERALIZED_TIME).body)
+    try:
+        if found is None:
+            raise ValueError("not in the form of RFC 3161")
+        return datetime.strptime(found[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError as e:
+        raise MalformedError(f"{_WHAT}: not a moment in time") from e

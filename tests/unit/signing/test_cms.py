@@ -1,0 +1,258 @@
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import Mock
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from hardpan.errors import TrustError
+from hardpan.signing import PublicKey, check_detached_cms, detached, new_signer
+from hardpan.signing.cms import MAX_CMS_BYTES, read_signed_data
+from hardpan.signing.der import read_der
+from hardpan.signing.pem import PemSigner
+from hardpan.signing.strict import MalformedError
+from tests.tooling.tsa import der, oid
+from tests.unit.signing.signed_data import (
+    CONTENT_TYPE,
+    ECDSA_SHA256,
+    MESSAGE_DIGEST,
+    SHA1,
+    TST_INFO,
+    SignedDataParts,
+    algorithm,
+    attribute,
+    certificate,
+)
+
+PAYLOAD = b'{"a":1}'
+DIGEST = der(4, hashlib.sha256(PAYLOAD).digest())
+OTHER = ec.generate_private_key(ec.SECP256R1())
+SHA512 = "2.16.840.1.101.3.4.2.3"
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> PemSigner:
+    return new_signer(tmp_path_factory.mktemp("keys") / "scan.pem")
+
+
+def _parts(signer: PemSigner, **changed: Any) -> SignedDataParts:
+    secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
+    return SignedDataParts(**{"secret": secret, "payload": PAYLOAD, **changed})
+
+
+def _check(data: bytes, public: PublicKey) -> None:
+    check_detached_cms(data, PAYLOAD, public, what="statement.p7s")
+
+
+def test_cms_as_it_is_written_holds(signer: PemSigner, tmp_path: Path) -> None:
+    pem = tmp_path / "scan.crt"
+    secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
+    own = x509.load_der_x509_certificate(certificate(secret))
+    pem.write_bytes(own.public_bytes(Encoding.PEM))
+
+    encoded = own.public_bytes(Encoding.DER)
+    for data in (detached(PAYLOAD, signer, pem), _parts(signer, certificates=(encoded,)).der()):
+        read = read_signed_data(read_der(data, what="x", max_bytes=MAX_CMS_BYTES))
+        _check(data, signer.public)
+        assert read.signer == own
+        assert read.certificates == 1
+        with pytest.raises(TrustError, match="x: is over something else"):
+            read.check_signature(PAYLOAD + b" ")
+
+
+def _changed(**changed: Any) -> Callable[[PemSigner], bytes]:
+    return lambda s: _parts(s, **changed).der()
+
+
+def _certificates(make: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[PemSigner], bytes]:
+    def made(signer: PemSigner) -> bytes:
+        own = certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+        return _parts(signer, certificates=make(own)).der()
+
+    return made
+
+
+REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
+    "empty": (lambda _: b"", "not DER: cut short"),
+    "text": (lambda _: b"hello", "not DER"),
+    "a byte after its end": (lambda s: _parts(s).der() + b"\0", "1 bytes after its end"),
+    "too long": (lambda _: bytes(MAX_CMS_BYTES + 1), "expected at most 65536 bytes"),
+    "no SignedData": (_changed(kind="1.2.840.113549.1.7.3"), "expected CMS SignedData, found"),
+    "another version": (_changed(version=b"\x02\x01\x07"), "version: expected 1 or 3, found 7"),
+    "the payload inside": (_changed(is_detached=False), "expected a detached signature"),
+    "two contents": (
+        _changed(more_content=(der(0xA0, der(4)), der(0xA0, der(4)))),
+        "expected a content type and at most one content",
+    ),
+    "another content type": (_changed(content_type=TST_INFO), "expected a detached signature"),
+    "revocation lists": (_changed(crls=(der(0xA1, der(0x30)),)), "and nothing else"),
+    "unsigned attributes": (
+        _changed(unsigned=(der(0xA1, attribute("1.2.3", der(4, b"hidden"))),)),
+        "expected 6 fields, found 7",
+    ),
+    "two signers": (_changed(more_signers=1), "expected one DER value, found 2"),
+    "no certificates": (_changed(has_certificates=False), "and nothing else"),
+    "revocation lists and no certificates": (
+        _changed(has_certificates=False, crls=(der(0xA1, der(0x30)),)),
+        "and nothing else",
+    ),
+    "no certificate in the list": (
+        _certificates(lambda _: ()),
+        "expected 1 to 8 certificates, found 0",
+    ),
+    "no content at all": (_changed(content_info=der(0x30)), "expected a content type and at most"),
+    "another certificate beside it": (
+        _certificates(lambda own: (own, certificate(OTHER))),
+        "expected one certificate, found 2",
+    ),
+    "a certificate twice": (_certificates(lambda own: (own, own)), "appears twice"),
+    "nine certificates": (
+        _certificates(lambda own: (own, *(certificate(OTHER, serial=n) for n in range(1, 9)))),
+        "expected 1 to 8 certificates, found 9",
+    ),
+    "something for a certificate": (
+        _certificates(lambda own: (der(0x30, b"\x02\x01\x01"),)),
+        "a certificate in it cannot be read",
+    ),
+    "text for a certificate": (_certificates(lambda own: (der(4, own),)), "expected DER tag 0x30"),
+    "a certificate of a day that there is not": (
+        _certificates(lambda own: (own.replace(b"260101000000Z", b"261301000000Z"),)),
+        "a certificate in it cannot be read",
+    ),
+    "another serial number": (_changed(serial=b"\x02\x01\x08"), "certificate is not in it"),
+    "a certificate of another name": (
+        _certificates(lambda own: (certificate(OTHER, text="other"),)),
+        "certificate is not in it",
+    ),
+    "another key's certificate": (
+        _certificates(lambda own: (certificate(OTHER),)),
+        "is by another key than the statement's signature",
+    ),
+    "a signer named by its key": (
+        _changed(signer_version=b"\x02\x01\x03"),
+        "expected a signer named by issuer and serial number",
+    ),
+    "SHA-1": (_changed(digest=SHA1), "expected one digest algorithm of SHA-2"),
+    "SHA-512": (_changed(digest=SHA512), "expected ECDSA with SHA-256"),
+    "another digest in the list": (
+        _changed(digests=(algorithm(SHA512),)),
+        "expected one digest algorithm of SHA-2",
+    ),
+    "an algorithm with parameters": (
+        _changed(signature_algorithm=algorithm(ECDSA_SHA256, der(4, b"hidden"))),
+        "an algorithm with parameters",
+    ),
+    "an algorithm with two parameters": (
+        _changed(signature_algorithm=algorithm(ECDSA_SHA256, der(5), der(5))),
+        "a damaged algorithm",
+    ),
+    "an algorithm that is none": (_changed(signature_algorithm=der(0x30)), "a damaged algorithm"),
+    "RSA by an EC key": (
+        _changed(signature_algorithm=algorithm("1.2.840.113549.1.1.11")),
+        "expected ECDSA with SHA-256",
+    ),
+    "no attributes": (_changed(attributes=()), "expected DER tag 0x06"),
+    "no message digest": (
+        _changed(attributes=(attribute(CONTENT_TYPE, oid("1.2.840.113549.1.7.1")),)),
+        "no signed message digest",
+    ),
+    "another signed content type": (
+        _changed(
+            attributes=(attribute(CONTENT_TYPE, oid(TST_INFO)), attribute(MESSAGE_DIGEST, DIGEST))
+        ),
+        "the signed content type is another one",
+    ),
+    "an attribute twice": (
+        _changed(more_attributes=(attribute("1.2.3", der(5)), attribute("1.2.3", der(4)))),
+        "a signed attribute appears twice",
+    ),
+    "an attribute with two values": (
+        _changed(more_attributes=(attribute("1.2.3", der(5), der(5)),)),
+        "expected one DER value, found 2",
+    ),
+    "another payload's digest": (_changed(payload=b"other"), "is over something else"),
+    "another key's signature": (
+        _changed(sign=lambda m: OTHER.sign(m, ec.ECDSA(hashes.SHA256()))),
+        "the certificate inside did not sign it",
+    ),
+    "random bytes for a signature": (_changed(sign=lambda _: bytes(70)), "did not sign it"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_cms_with_something_that_nobody_signed_is_refused(signer: PemSigner, name: str) -> None:
+    make, said = REFUSED[name]
+    with pytest.raises(TrustError) as caught:
+        _check(make(signer), signer.public)
+
+    assert str(caught.value).startswith("statement.p7s: ")
+    assert said in str(caught.value)
+
+
+def _own(**changed: Any) -> bytes:
+    return SignedDataParts(**{"payload": PAYLOAD, **changed}).der()
+
+
+def _holds(data: bytes) -> None:
+    read_signed_data(read_der(data, what="x", max_bytes=MAX_CMS_BYTES)).check_signature(PAYLOAD)
+
+
+def test_cms_of_other_kinds_of_keys_is_checked_by_its_own_certificate() -> None:
+    by_rsa = rsa.generate_private_key(65_537, 2048)
+    rsa_512 = algorithm("1.2.840.113549.1.1.13", der(5))
+    edwards = ed25519.Ed25519PrivateKey.generate()
+    every = (
+        _own(secret=by_rsa, signature_algorithm=algorithm("1.2.840.113549.1.1.1", der(5))),
+        _own(secret=by_rsa, signature_algorithm=algorithm("1.2.840.113549.1.1.11", der(5))),
+        _own(
+            secret=by_rsa,
+            signature_algorithm=rsa_512,
+            sign=lambda m: by_rsa.sign(m, padding.PKCS1v15(), hashes.SHA512()),
+        ),
+        _own(secret=edwards, signature_algorithm=algorithm("1.3.101.112")),
+    )
+    for data in every:
+        _holds(data)
+    for secret, named in (
+        (edwards, ECDSA_SHA256),
+        (by_rsa, "1.3.101.112"),
+        (by_rsa, "1.2.840.113549.1.1.10"),
+    ):
+        with pytest.raises(MalformedError, match=r"signature algorithm [0-9.]+ is not taken"):
+            _holds(_own(secret=secret, signature_algorithm=algorithm(named)))
+    with pytest.raises(TrustError, match="did not sign it"):
+        _holds(_own(secret=edwards, signature_algorithm=algorithm("1.3.101.112"), sign=bytes))
+    assert len(every) == 4
+
+
+def test_cms_by_a_key_that_cannot_be_used_is_refused(signer: PemSigner) -> None:
+    read = read_signed_data(read_der(_parts(signer).der(), what="x", max_bytes=MAX_CMS_BYTES))
+    key = Mock(spec=ec.EllipticCurvePublicKey)
+    key.verify.side_effect = ValueError("odd")
+    odd = replace(read, signer=Mock(public_key=lambda: key))
+
+    with pytest.raises(MalformedError, match="x: the key inside cannot be used"):
+        odd.check_signature(PAYLOAD)
+
+
+def test_cms_damaged_anywhere_never_holds(signer: PemSigner) -> None:
+    own = certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+    whole = _parts(signer, certificates=(own,)).der()
+    accepted = []
+    for at in range(len(whole)):
+        try:
+            _check(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], signer.public)
+        except TrustError:
+            continue
+        accepted.append(at)
+
+    # The certificate is the one part that the key does not sign.
+    begin = whole.index(own)
+    assert len(accepted) > 50
+    assert all(begin <= at < begin + len(own) for at in accepted)

@@ -1,0 +1,106 @@
+import pytest
+
+from hardpan.signing.der import context, read_der
+from hardpan.signing.strict import MalformedError
+from tests.tooling.tsa import der
+
+
+def _refused(data: bytes, said: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_der(data, what="x", max_bytes=1000)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "x: not DER: cut short"),
+        (b"\x30", "x: not DER: cut short"),
+        (b"\x30\x01", "x: not DER: cut short"),
+        (b"\x30\x00\x00", "x: 1 bytes after its end"),
+        (b"\x1f\x01\x00", "tag 0x1f"),
+        (b"\xbf\x01\x00", "tag 0xbf"),
+        (b"\x30\x80\x00\x00", "a length that is not in its shortest form"),
+        (b"\x30\x81\x01\x00", "a length that is not in its shortest form"),
+        (b"\x30\x82\x00\x80" + bytes(128), "a length that is not in its shortest form"),
+        (b"\x30\x82\x01", "a length that is not in its shortest form"),
+        (b"\x30\x82\x90", "a length that is not in its shortest form"),
+        (b"\x30\x85\x00\x00\x00\x00\x01\x00", "a length that is not in its shortest form"),
+        (b"\x30\x85\x01\x00\x00\x00\x00", "a length that is not in its shortest form"),
+        (b"\x30\xff" + bytes(127), "a length that is not in its shortest form"),
+        (bytes(1001), "x: expected at most 1000 bytes, found 1001"),
+    ],
+)
+def test_der_in_another_encoding_is_refused(data: bytes, said: str) -> None:
+    _refused(data, said)
+
+
+def test_der_element_gives_its_children_and_values() -> None:
+    outer = read_der(der(0x30, der(2, b"\x00\x80"), der(2, b"\xff"), der(0xA0, der(4, b"x"))),
+                     what="x", max_bytes=1000)  # fmt: skip
+    first, second, tagged = outer.children()
+
+    assert (first.integer(), second.integer()) == (128, -1)
+    assert tagged.expect(context(0)).only_child().body == b"x"
+    assert context(1, constructed=False) == 0x81
+
+
+def test_der_long_length_is_read() -> None:
+    assert read_der(der(4, bytes(200)), what="x", max_bytes=1000).body == bytes(200)
+    assert read_der(der(4, bytes(128)), what="x", max_bytes=1000).body == bytes(128)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", "1.2.840.113549.1.7.2"),
+        (b"\x55\x1d", "2.5.29"),
+        (b"\x88\x37", "2.999"),
+        (b"\x00", "0.0"),
+    ],
+)
+def test_der_object_identifier_is_read(body: bytes, value: str) -> None:
+    assert read_der(der(6, body), what="x", max_bytes=1000).oid() == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        der(6),
+        der(6, b"\x80"),
+        der(6, b"\x2a\x80\x01"),
+        der(6, b"\x2a\x86"),
+        der(6, b"\x01" * 65),
+        der(2, b"\x01"),
+    ],
+)
+def test_der_damaged_object_identifier_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        read_der(data, what="x", max_bytes=1000).oid()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (der(2), "an integer of 0 bytes"),
+        (der(2, b"\x01" * 65), "an integer of 65 bytes"),
+        (der(2, b"\x00\x01"), "not in its shortest form"),
+        (der(2, b"\xff\x80"), "not in its shortest form"),
+        (der(4, b"\x01"), "expected DER tag 0x02, found 0x04"),
+    ],
+)
+def test_der_damaged_integer_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(MalformedError, match=said):
+        read_der(data, what="x", max_bytes=1000).integer()
+
+
+def test_der_children_must_fill_a_constructed_element() -> None:
+    for data, said in (
+        (der(4, b"\x02\x01\x01"), "expected a constructed DER value"),
+        (der(0x30, b"\x02\x02\x01"), "cut short"),
+    ):
+        with pytest.raises(MalformedError, match=said):
+            read_der(data, what="x", max_bytes=1000).children()
+    for parts in ((), (der(5), der(5))):
+        with pytest.raises(MalformedError, match=f"expected one DER value, found {len(parts)}"):
+            read_der(der(0x30, *parts), what="x", max_bytes=1000).only_child()
