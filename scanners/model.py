@@ -132,6 +132,25 @@ class Evaluation:
         return {n: sum(r.verdict == n for r in self.results) for n in names}
 
 
+class HostKeyTrust(StrEnum):
+    """How the scanner knew the target's host key before it connected."""
+
+    PINNED = "pinned"
+    """A person gave the key: ``--host-key``."""
+
+    KNOWN_HOSTS = "known_hosts"
+    """A ``known_hosts`` file lists it."""
+
+    BUILT_IMAGE = "built_image"
+    """hardpan built and booted the guest, which told its key on its own console."""
+
+    FIRST_USE = "first_use"
+    """It did not: a person typed ``--trust-new-host-key``."""
+
+    UNKNOWN = "unknown"
+    """Evidence of an older hardpan does not say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """Who the target is and what it runs, bound into the statement."""
@@ -141,6 +160,7 @@ class Host:
     host_key_sha256: str
     """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
 
+    host_key_trust: HostKeyTrust = HostKeyTrust.UNKNOWN
     machine_id_hmac: str
     """HMAC-SHA256 keyed with the machine id over hardpan's application id; never the id itself."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from hardpan.errors import InputError
 from hardpan.process import run
+from hardpan.scanners.model import HostKeyTrust
 from hardpan.secret_files import require_private
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
@@ -52,6 +53,9 @@ class Target:
 
     host_keys: tuple[str, ...] = ()
     """Pinned public host keys, ``type base64`` each; they beat ``known_hosts``."""
+
+    pinned_by: HostKeyTrust = HostKeyTrust.PINNED
+    """Where the pinned keys come from: a person, or the guest that hardpan built."""
 
     known_hosts: tuple[Path, ...] = ()
     """Files of known host keys, used when no key is pinned."""
@@ -126,6 +130,7 @@ def of_guest(guest: BuiltGuest) -> Target:
         user=_user(guest.user, guest.address),
         identity=guest.private_key,
         host_keys=tuple(_pinned(k) for k in guest.host_keys),
+        pinned_by=HostKeyTrust.BUILT_IMAGE,
     )
 
 

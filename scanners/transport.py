@@ -19,6 +19,7 @@ from hardpan.events import RemoteCommandEnded, publish
 from hardpan.scanners import shell
 from hardpan.scanners.call import Call, OnLine, Output
 from hardpan.scanners.known_hosts import read_known_hosts
+from hardpan.scanners.model import HostKeyTrust
 from hardpan.scanners.ssh_errors import fingerprint, locked_key, mapped
 from hardpan.scanners.target import Target
 
@@ -37,8 +38,7 @@ class HostKey:
     fingerprint: str
     """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
 
-    trust: str
-    """``pinned``, ``known_hosts`` or ``first use, by a flag that a person typed``."""
+    trust: HostKeyTrust
 
 
 @contextlib.contextmanager
@@ -61,8 +61,12 @@ def connect(target: Target, *, timeout_s: float, sudo_password: str = "") -> Ite
                 raise UnreachableError(f"{target}: hung up after the login")
             wire.set_keepalive(_KEEPALIVE_S)
             key = wire.get_remote_server_key()
-        why = first.believed or ("pinned" if target.host_keys else "known_hosts")
-        held = HostKey(kind=key.get_name(), fingerprint=fingerprint(key.asbytes()), trust=why)
+        listed = target.pinned_by if target.host_keys else HostKeyTrust.KNOWN_HOSTS
+        held = HostKey(
+            kind=key.get_name(),
+            fingerprint=fingerprint(key.asbytes()),
+            trust=HostKeyTrust.FIRST_USE if first.believed else listed,
+        )
         yield Transport(target, wire, held, sudo_password)
     finally:
         client.close()
@@ -181,7 +185,7 @@ class _Policy(paramiko.MissingHostKeyPolicy):
     def __init__(self, target: Target, revoked: frozenset[bytes]) -> None:
         self._target = target
         self._revoked = revoked
-        self.believed = ""
+        self.believed = False
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
@@ -195,7 +199,7 @@ class _Policy(paramiko.MissingHostKeyPolicy):
                 hint="another machine may hold that key; find out who revoked it, and why",
             )
         if self._target.trust_new_host_key:
-            self.believed = "first use, by a flag that a person typed"
+            self.believed = True
             return
         raise TrustError(
             f"{self._target}: unknown host key; it offers {offered}",

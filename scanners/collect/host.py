@@ -78,6 +78,7 @@ def host(found: Mapping[str, str], key: HostKey, packages: tuple[str, ...]) -> H
         hostname=_plain(found.get("hostname", "")),
         host_key_type=key.kind,
         host_key_sha256=key.fingerprint,
+        host_key_trust=key.trust,
         machine_id_hmac=app_specific(found.get("machine_id", "")),
         product_uuid_sha256=sha256_bytes(uuid.encode()) if uuid else "",
         boot_id=_plain(found.get("boot_id", "")),

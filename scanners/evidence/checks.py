@@ -32,6 +32,7 @@ CHECKS = (
     ("nonce", "the auditor's nonce is in the statement"),
     ("sequence", "the statement comes right after the last one of this host"),
     ("target", "the host is one that the policy names"),
+    ("host-key", "the scanner knew the host's key before it connected"),
     ("content", "the SCAP content and profile are ones that the policy names"),
     ("host-proof", "the host itself signed nonce and findings with its host key"),
     ("provenance", "a key trusted for builds vouches for the image the host booted"),

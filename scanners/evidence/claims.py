@@ -22,6 +22,7 @@ from hardpan.scanners.evidence.sources import Source, not_stored
 from hardpan.scanners.evidence.statement import BuiltFile, Image, Predicate, read_provenance
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.report.fields import HOST_KEY_TRUST, KNOWN_HOST_KEY
 from hardpan.signing import read_bundle
 
 _MAX_PROVENANCE_BYTES = 12 << 20
@@ -170,6 +171,16 @@ def _target(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> Chec
     return Passed(f"host key {host.host_key_sha256}")
 
 
+def _host_key(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> CheckOutcome:
+    how = claim.target.host.host_key_trust
+    said = HOST_KEY_TRUST[how]
+    if not policy.target.require_known_host_key:
+        return Skipped(f"{said}; the policy allows it")
+    if how not in KNOWN_HOST_KEY:
+        raise TrustError(f"the policy wants a host key that was known before the scan: {said}")
+    return Passed(said)
+
+
 def _content(claim: Predicate, policy: Policy, _key: Key, _now: datetime) -> CheckOutcome:
     content, rule = claim.content, policy.content
     found = (
@@ -191,6 +202,7 @@ CLAIMS: dict[str, Judge] = {
     "nonce": _nonce,
     "sequence": _sequence,
     "target": _target,
+    "host-key": _host_key,
     "content": _content,
 }
 """Check id -> its judge."""

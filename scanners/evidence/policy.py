@@ -81,6 +81,10 @@ class TargetRule(Part):
     product_uuids: tuple[HexDigest, ...] = ()
     """Values of ``productUuidSha256``: what tells a cloned machine from its original."""
 
+    require_known_host_key: bool = False
+    """True refuses a scan that trusted the host key on first use (``scan --trust-new-host-key``),
+    and evidence of an older hardpan, which does not say."""
+
     require_proof: bool = False
     """True wants the host's own signature (SSHSIG by its host key) over nonce and findings."""
 

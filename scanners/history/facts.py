@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hardpan.scanners.history.model import Count, Figure
 from hardpan.scanners.report.changes import Fact
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import SEVERITIES, VERDICTS, Number
+from hardpan.scanners.report.fields import HOST_KEY_TRUST, SEVERITIES, VERDICTS, Number
 
 _MOST_PERCENT = 1_000_000
 
@@ -80,6 +80,7 @@ def _of(found: Findings) -> dict[str, str]:
     told = {
         "profile": found.profile,
         "host key": host.host_key_sha256,
+        "host key's trust": HOST_KEY_TRUST[host.host_key_trust],
         "machine": host.machine_id_hmac,
         "system": f"{host.os_name} {host.os_version}".strip(),
         "kernel": host.kernel,

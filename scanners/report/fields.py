@@ -24,6 +24,19 @@ Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 """RFC 3339, UTC, whole seconds."""
 
 Severity = Literal["high", "medium", "low", "unknown"]
+HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "first_use", "unknown"]
+HOST_KEY_TRUST: dict[HostKeyTrustName, str] = {
+    "pinned": "the host key was pinned",
+    "known_hosts": "the host key was in known_hosts",
+    "built_image": "the host key came from the console of the guest that hardpan built",
+    "first_use": "the host key was trusted on first use",
+    "unknown": "how the host key was known is not recorded",
+}
+"""How the scanner knew the host's key -> the same in words; see ``model.HostKeyTrust``."""
+
+KNOWN_HOST_KEY = frozenset({"pinned", "known_hosts", "built_image"})
+"""Ways of knowing a host key before the first connection."""
+
 Outcome = Literal["passed", "failed", "error", "skipped"]
 PairVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]
 HeldName = Literal["holds", "broken", "not_asked", "not_applicable", "error"]

@@ -9,7 +9,14 @@ from hardpan.profiles.upstream import RULE_PREFIX
 from hardpan.scanners.fips.wording import wording
 from hardpan.scanners.model import Scan, Waiver
 from hardpan.scanners.report.documents import Findings, MeasurePart, SmokeDocument
-from hardpan.scanners.report.fields import VERDICTS, Number, Outcome, Severity, VerdictName
+from hardpan.scanners.report.fields import (
+    HOST_KEY_TRUST,
+    VERDICTS,
+    Number,
+    Outcome,
+    Severity,
+    VerdictName,
+)
 from hardpan.scanners.report.parts import (
     CheckPart,
     ContentPart,
@@ -114,6 +121,9 @@ def clean(text: str) -> str:
 def _host(scan: Scan) -> HostPart:
     host = scan.host
     values: dict[str, object] = {name: getattr(host, name) for name in HostPart.model_fields}
+    # What is not one of the ways of knowing a key claims none of them.
+    trust = str(host.host_key_trust)
+    values["host_key_trust"] = trust if trust in HOST_KEY_TRUST else "unknown"
     return HostPart.model_validate(_cleaned(values))
 
 

@@ -17,7 +17,7 @@ from hardpan.resources import resource_path
 from hardpan.scanners.report import charts, rows
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.fields import VERDICTS
+from hardpan.scanners.report.fields import HOST_KEY_TRUST, VERDICTS
 from hardpan.scanners.report.parts import PairPart
 
 _TEMPLATES = resource_path("hardpan.scanners.report", "templates")
@@ -52,6 +52,7 @@ class Html:
             .get_template("report.html.j2")
             .render(
                 f=found,
+                host_key_trust=HOST_KEY_TRUST[found.host.host_key_trust],
                 smoke=report.smoke,
                 changes=report.changes,
                 signer_sha256=report.signer_sha256,

@@ -88,6 +88,7 @@ def inventory(found: Findings, ids: Ids) -> Json:
         "props": props(
             ("hostname", host.hostname),
             ("host-key", f"{host.host_key_type} {host.host_key_sha256}"),
+            ("host-key-trust", host.host_key_trust),
             ("machine-id-hmac", host.machine_id_hmac),
             ("os", f"{host.os_id} {host.os_version}"),
             ("cpe", host.cpe),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import SEVERITIES
+from hardpan.scanners.report.fields import HOST_KEY_TRUST, SEVERITIES
 from hardpan.scanners.report.parts import PairedPart, Rule
 from hardpan.scanners.report.summary import counts
 
@@ -74,6 +74,7 @@ def _facts(report: Report) -> tuple[Line, ...]:
             ("system", host.os_name),
             ("kernel", host.kernel),
             ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+            ("", HOST_KEY_TRUST[host.host_key_trust]),
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
             ("content", f"{content.said()}, sha256 {content.source_sha256}"),
             ("profile", content.profile_id),

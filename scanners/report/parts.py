@@ -11,6 +11,7 @@ from hardpan.scanners.report.fields import (
     Document,
     HeldName,
     HexDigest,
+    HostKeyTrustName,
     Many,
     Number,
     Outcome,
@@ -27,6 +28,8 @@ class HostPart(Document):
     host_key_type: str
     host_key_sha256: str
     """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+    host_key_trust: HostKeyTrustName = "unknown"
+    """How the scanner knew that key before it connected; ``unknown`` by an older hardpan."""
     machine_id_hmac: str
     """HMAC-SHA256 keyed with the machine id over an application id; never the id itself."""
     product_uuid_sha256: str

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from hardpan.scanners.report import counting
 from hardpan.scanners.report.documents import Findings, SmokeDocument
+from hardpan.scanners.report.fields import HOST_KEY_TRUST
 from hardpan.scanners.report.parts import PairedPart
 from hardpan.scanners.report.requirements import stig_of
 
@@ -18,6 +19,7 @@ def lines(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
         ("FIPS mode", f"{'on' if host.fips_kernel_flag else 'off'} (kernel flag)"),
         ("", _fips(findings)),
         ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+        ("", HOST_KEY_TRUST[host.host_key_trust]),
         ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
         ("content", content.said()),
         ("", f"sha256:{content.source_sha256}"),

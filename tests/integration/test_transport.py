@@ -11,6 +11,7 @@ import pytest
 from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.events import Record, RemoteCommandEnded, observed
 from hardpan.process import run
+from hardpan.scanners.model import HostKeyTrust
 from hardpan.scanners.target import Target, parse
 from hardpan.scanners.transport import Transport, connect
 from tests.integration.local_sshd import free_port, local_sshd
@@ -47,6 +48,23 @@ def test_the_pinned_key_is_named_as_ssh_keygen_names_it(via: Transport, target: 
 
     assert via.host_key.fingerprint == said.split()[1]
     assert (via.host_key.kind, via.host_key.trust) == ("ssh-ed25519", "pinned")
+    guest = dataclasses.replace(target, pinned_by=HostKeyTrust.BUILT_IMAGE)
+    assert reach(guest).host_key.trust is HostKeyTrust.BUILT_IMAGE
+
+
+def test_flag_for_first_use_does_not_hide_that_the_key_was_known(
+    target: Target, tmp_path: Path
+) -> None:
+    assert target.identity is not None
+    listed = tmp_path / "listed"
+    name = f"[{target.host}]:{target.port}"
+    listed.write_text(f"{name} {(target.identity.parent / 'host.pub').read_text()}")
+    known = dataclasses.replace(target, host_keys=(), known_hosts=(listed,))
+
+    assert reach(dataclasses.replace(target, trust_new_host_key=True)).host_key.trust == "pinned"
+    assert reach(dataclasses.replace(known, trust_new_host_key=True)).host_key.trust == (
+        "known_hosts"
+    )
 
 
 def test_a_changed_host_key_ends_before_the_login(target: Target, other_key: str) -> None:
@@ -69,7 +87,7 @@ def test_an_unknown_host_key_is_refused_and_shown(target: Target) -> None:
 def test_first_use_is_believed_only_with_the_flag_and_that_is_recorded(target: Target) -> None:
     found = reach(dataclasses.replace(target, host_keys=(), trust_new_host_key=True))
 
-    assert found.host_key.trust == "first use, by a flag that a person typed"
+    assert found.host_key.trust == "first_use"
 
 
 def test_a_known_hosts_file_is_believed(target: Target, tmp_path: Path) -> None:

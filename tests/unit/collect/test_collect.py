@@ -16,6 +16,7 @@ from hardpan.scanners.collect import host, hostfacts, openscap, packages
 from hardpan.scanners.collect.base import COLLECTORS, Expected, Task, collector
 from hardpan.scanners.collect.checks import asked
 from hardpan.scanners.content.prepare import Part
+from hardpan.scanners.model import HostKeyTrust
 from hardpan.scanners.transport import HostKey, Transport
 from hardpan.scanners.trials import Check
 from tests.unit.evaluate.arfs import ARF, NONE, prepared, rule
@@ -27,7 +28,7 @@ class Fake:
     """A target that answers from a table, and counts the round trips."""
 
     target = "root@fake:22"
-    host_key = HostKey(kind="ssh-ed25519", fingerprint="SHA256:x", trust="pinned")
+    host_key = HostKey(kind="ssh-ed25519", fingerprint="SHA256:x", trust=HostKeyTrust.PINNED)
 
     def __init__(self, data: bytes = b"", rc: int = 0, stderr: str = "") -> None:
         self.answer = Output(rc=rc, data=data, stderr=stderr, took_s=0.0)

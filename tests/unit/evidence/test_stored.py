@@ -88,6 +88,7 @@ def test_what_is_stored_is_checked_as_the_file_was(workshop: Workshop) -> None:
     assert {i: why for i, (status, why) in outcomes.items() if status == "skipped"} == {
         "policy": "the policy has no end",
         "post-quantum": "there is none, and the policy does not require one",
+        "host-key": "how the host key was known is not recorded; the policy allows it",
         "age": "asked of the newest scan alone",
         "nonce": "asked of the newest scan alone",
         "sequence": "asked of the newest scan alone",

@@ -16,7 +16,8 @@ from hardpan.scanners.evidence.checks import CHECKS, RefusedError
 from hardpan.scanners.evidence.statement import BuiltFile
 from hardpan.scanners.evidence.trust import Trust, load_policy
 from hardpan.scanners.evidence.verify import open_unverified, verify
-from hardpan.scanners.model import Verdict
+from hardpan.scanners.model import HostKeyTrust, Verdict
+from hardpan.scanners.report.fields import HOST_KEY_TRUST
 from hardpan.signing import new_signer, sign
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle, regions
@@ -465,6 +466,24 @@ def test_image_in_the_findings_must_be_the_statements(lab: Lab, field: str) -> N
     path = _findings(lab, lambda f: f["image"].update({field: changed}))
 
     _refused(lab, path, "findings", "disagrees with the statement: image")
+
+
+@pytest.mark.parametrize("trust", HostKeyTrust)
+def test_host_key_must_be_known_before_the_scan_where_the_policy_wants_it(
+    lab: Lab, tmp_path: Path, trust: HostKeyTrust
+) -> None:
+    host = replace(samples.HOST, host_key_trust=trust)
+    path = samples.write(samples.slim_scan(host=host), lab.scan, tmp_path)
+    wanted = "target: {require_known_host_key: true}\n"
+    said = HOST_KEY_TRUST[trust.value]
+
+    outcomes = {o.id: (o.outcome, o.why) for o in lab.verify(path).outcomes}
+    assert outcomes["host-key"] == ("skipped", f"{said}; the policy allows it")
+    if trust in (HostKeyTrust.FIRST_USE, HostKeyTrust.UNKNOWN):
+        _refused(lab, path, "host-key", f"was known before the scan: {said}", wanted)
+    else:
+        known = {o.id: (o.outcome, o.why) for o in lab.verify(path, wanted).outcomes}
+        assert known["host-key"] == ("ok", said)
 
 
 def test_an_unknown_image_is_refused_when_the_policy_wants_one(lab: Lab, tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
+import json
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from lxml import etree
 
 from hardpan.errors import InputError
-from hardpan.scanners.model import Scan, Verdict
+from hardpan.identifiers import OSCAL_NAMESPACE
+from hardpan.scanners.model import HostKeyTrust, Scan, Verdict
 from hardpan.scanners.report import fill, summary
 from hardpan.scanners.report.base import FORMATS, Report, renderer
+from hardpan.scanners.report.fields import HOST_KEY_TRUST
+from hardpan.scanners.report.literal import inline
 from hardpan.scanners.trials import Check, Held, Paired, PairVerdict
 from tests.unit.evidence import samples
 
@@ -234,3 +238,23 @@ def test_the_summary_tells_the_flag_and_the_honest_sentence() -> None:
     assert said[at + 1].endswith("The rules check settings, never certificates.")
     older = "\n".join(summary.lines(report_of(samples.scan(fips=None)).findings, None))
     assert "the certificates of its modules were not looked at" in older
+
+
+@pytest.mark.parametrize("trust", HostKeyTrust)
+def test_reports_say_how_the_host_key_was_known(trust: HostKeyTrust) -> None:
+    report = report_of(samples.scan(host=replace(samples.HOST, host_key_trust=trust)))
+    said = HOST_KEY_TRUST[report.findings.host.host_key_trust]
+
+    assert json.loads(renderer("findings").render(report))["host"]["hostKeyTrust"] == trust
+    assert said in renderer("html").render(report).decode()
+    assert f"- {inline(said)}\n" in renderer("summary").render(report).decode()
+    assert f'"host-key-trust","ns":"{OSCAL_NAMESPACE}","value":"{trust}"' in (
+        renderer("oscal-ar").render(report).decode()
+    )
+    assert said in "\n".join(summary.lines(report.findings, report.smoke))
+
+
+def test_host_key_known_in_no_known_way_is_unknown() -> None:
+    host = replace(samples.HOST, host_key_trust=cast(HostKeyTrust, EVIL))
+
+    assert report_of(samples.scan(host=host)).findings.host.host_key_trust == "unknown"

@@ -4,6 +4,7 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.scanners import target
+from hardpan.scanners.model import HostKeyTrust
 from hardpan.scanners.target import Target, of_guest, parse
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
@@ -125,8 +126,17 @@ def test_a_guest_of_the_builder_is_pinned() -> None:
     found = of_guest(Built())
 
     assert found == Target(
-        host="127.0.0.1", port=2222, user="steward", identity=Path("key"), host_keys=(KEY,)
+        host="127.0.0.1",
+        port=2222,
+        user="steward",
+        identity=Path("key"),
+        host_keys=(KEY,),
+        pinned_by=HostKeyTrust.BUILT_IMAGE,
     )
+
+
+def test_typed_host_key_is_pinned_by_a_person() -> None:
+    assert parse("me@host", host_keys=[KEY]).pinned_by is HostKeyTrust.PINNED
 
 
 def test_a_guest_without_a_host_key_is_refused() -> None:
