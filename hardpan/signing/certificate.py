@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hardpan.errors import InputError
+from hardpan.signing.cms import read_certificate
+from hardpan.signing.der import read_der
 from hardpan.signing.keys import Signer
 from hardpan.signing.pem import PemSigner
+from hardpan.signing.strict import MalformedError
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -68,8 +71,10 @@ def _certificate(path: Path) -> "x509.Certificate":
     try:
         with path.open("rb") as f:
             data = f.read(_MAX_BYTES)
-        return x509.load_pem_x509_certificate(data)
+        encoded = x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER)
+        # As verifiers read it: none of them is to refuse what a long scan ends with.
+        return read_certificate(read_der(encoded, what=str(path), max_bytes=_MAX_BYTES))
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    except ValueError as e:
+    except (ValueError, MalformedError) as e:
         raise InputError(f"{path}: expected a certificate in PEM") from e

@@ -222,10 +222,15 @@ def _certificates(element: Element) -> tuple[tuple[Element, "x509.Certificate"],
         )
     if len({x.encoded for x in found}) != len(found):
         raise MalformedError(f"{element.what}: a certificate appears twice")
-    return tuple((x, _certificate(x.expect(SEQUENCE))) for x in found)
+    return tuple((x, read_certificate(x.expect(SEQUENCE))) for x in found)
 
 
-def _certificate(element: Element) -> "x509.Certificate":
+def read_certificate(element: Element) -> "x509.Certificate":
+    """The X.509 certificate that ``element`` is.
+
+    Raises:
+        MalformedError: it cannot be read whole, or only with a warning.
+    """
     from cryptography import x509  # see ``certificate``: takes long to load
 
     try:

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing.strict import parse_json
+from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES, read_token
 
-MAX_TOKEN_BYTES = 64 << 10
 _MAX_BUNDLE_BYTES = 16 << 20
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 
@@ -109,7 +109,7 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
     Raises:
         InputError: no http(s) URL, or the extra is missing.
         UnreachableError: no answer in time, or another HTTP status.
-        TrustError: the answer is not a token for this request.
+        TrustError: the answer is not a token for this request, or not one that verifiers take.
     """
     # Only this needs HTTP and TLS, whose modules take longer to load than evidence to verify.
     from hardpan.signing.tsa import post
@@ -129,6 +129,8 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
     if answer.nonce != wanted.nonce:
         raise TrustError(f"{url}: the timestamp answers another request")
     _check_imprint(answer, signature)
+    # No scan is to end with a token that every verifier refuses.
+    read_token(token, signature).check_own_signature()
     return token
 
 

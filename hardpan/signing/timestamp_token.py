@@ -26,8 +26,8 @@ from hardpan.signing.der import (
     read_der,
 )
 from hardpan.signing.strict import MalformedError
-from hardpan.signing.timestamp import MAX_TOKEN_BYTES
 
+MAX_TOKEN_BYTES = 64 << 10
 _WHAT = "the timestamp"
 _TST_INFO = "1.2.840.113549.1.9.16.1.4"
 _MAX_STATUS_BYTES = 512

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hardpan.errors import TrustError
-from hardpan.signing import PublicKey, check_detached_cms, detached, new_signer
+from hardpan.errors import InputError, TrustError
+from hardpan.signing import (
+    PublicKey,
+    check_certificate,
+    check_detached_cms,
+    detached,
+    new_signer,
+)
 from hardpan.signing.cms import MAX_CMS_BYTES, read_signed_data
 from hardpan.signing.der import read_der
 from hardpan.signing.pem import PemSigner
@@ -64,6 +71,19 @@ def test_cms_as_it_is_written_holds(signer: PemSigner, tmp_path: Path) -> None:
         assert read.certificates == 1
         with pytest.raises(TrustError, match="x: is over something else"):
             read.check_signature(PAYLOAD + b" ")
+
+
+def test_certificate_that_no_verifier_reads_is_refused_before_the_scan(
+    signer: PemSigner, tmp_path: Path
+) -> None:
+    secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
+    odd = certificate(secret).replace(b"270101000000Z", b"271301000000Z")
+    pem = tmp_path / "odd.crt"
+    text = base64.encodebytes(odd).decode()
+    pem.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
+
+    with pytest.raises(InputError, match=r"odd\.crt: expected a certificate in PEM"):
+        check_certificate(pem, signer)
 
 
 def _changed(**changed: Any) -> Callable[[PemSigner], bytes]:

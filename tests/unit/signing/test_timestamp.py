@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 import pytest
 
 from hardpan.errors import InputError, TrustError
-from hardpan.signing import new_signer, read_bundle, sign
+from hardpan.signing import new_signer, read_bundle, sign, tsa
+from hardpan.signing.der import read_der
 from hardpan.signing.timestamp import (
-    MAX_TOKEN_BYTES,
     ask,
     authority,
     check_address,
     trusted_time,
     with_timestamp,
 )
-from tests.tooling.tsa import POLICY, Tsa
+from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
+from tests.tooling.tsa import POLICY, Tsa, der
 
 AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
 TSA = Tsa()
@@ -94,6 +95,43 @@ def test_the_token_lies_in_the_bundle_where_cosign_looks(tmp_path: object) -> No
 def test_another_address_than_http_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="expected the http:// or https:// address"):
         ask(url, b"sig")
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]) -> None:
+    """An authority whose answer is changed on its way."""
+
+    def post(url: str, data: bytes, *, timeout_s: float, max_bytes: int) -> bytes:
+        request = read_der(data, what=url, max_bytes=max_bytes).children()
+        return change(TSA.token(b"sig", AT, nonce=request[2].integer()))
+
+    monkeypatch.setattr(tsa, "post", post)
+
+
+def _book(token: bytes) -> bytes:
+    status = der(0x30, b"\x02\x01\x00", der(0x30, der(0x0C, bytes(600))))
+    return der(0x30, status, read_der(token, what="x", max_bytes=9999).children()[1].encoded)
+
+
+def test_answer_that_every_verifier_takes_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    _answering(monkeypatch, lambda token: token)
+
+    assert trusted_time(ask("http://tsa.example/", b"sig"), b"sig", TRUSTED) == AT
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_book, "expected a status, and a short text at most"),
+        (lambda token: token.replace(b"20261121040600Z", b"20261121040500Z"), "something else"),
+    ],
+)
+def test_answer_that_every_verifier_refuses_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes], said: str
+) -> None:
+    _answering(monkeypatch, change)
+
+    with pytest.raises(TrustError, match=said):
+        ask("http://tsa.example/", b"sig")
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hardpan.errors import TrustError
 from hardpan.signing import read_token
-from hardpan.signing.timestamp import MAX_TOKEN_BYTES
+from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
 from tests.tooling.tsa import POLICY, Tsa, der, oid
 from tests.unit.signing.signed_data import (
     SHA1,
