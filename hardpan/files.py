@@ -97,20 +97,30 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     before it leaves that folder: at no moment can others open it with a wider one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    with (
-        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room,
-        _held(Path(room)),
-    ):
-        temp = Path(room) / path.name
+    with temporary_folder(path) as folder:
+        temp = folder / path.name
         yield temp
         if mode is not None:
             temp.chmod(mode)
-        _sync(temp)
+        sync(temp)
         if temp.is_dir() and path.is_dir():
-            path.rename(Path(room) / ".old")
+            path.rename(folder / ".old")
         temp.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside ``path``, named after it, for the time of the block.
+
+    One that a killed process left is removed at the next attempt for the same ``path``.
+    """
+    _sweep(path)
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+        _held(Path(folder)),
+    ):
+        yield Path(folder)
 
 
 @contextlib.contextmanager
@@ -155,7 +165,8 @@ def need_free(folder: Path, need_mib: int, *, what: str) -> None:
         )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

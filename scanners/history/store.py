@@ -1,6 +1,7 @@
 """The ledger's SQLite file: the only importer of ``sqlite3``.
 
-The file may be anyone's. Before a row is read, its header, application id, version
+The file may be anyone's, and so may what is next to it: ``ledger_file`` examines both before
+SQLite opens the file. Before a row is read, its header, application id, version
 and whole schema are those that hardpan writes, so no foreign view, trigger or
 expression ever runs; then every chain is walked. All answers come from the rows
 that were walked, never from a second look at the file; blobs are held against
@@ -13,7 +14,7 @@ file, lies on network shares and read-only media, and has few writers.
 import functools
 import os
 import sqlite3
-import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import groupby
@@ -22,6 +23,7 @@ from pathlib import Path
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.resources import resource_path
+from hardpan.scanners.history import ledger_file
 from hardpan.scanners.history.chain import (
     COLUMNS,
     Chain,
@@ -33,12 +35,12 @@ from hardpan.scanners.history.chain import (
     walk,
 )
 
-VERSION = 1
 _TABLES = resource_path("hardpan.scanners.history", "schema.sql")
-_APPLICATION_ID = 0x4850_4C47  # "HPLG"
-_MAX_FILE_BYTES = 64 << 30
 _MAX_VALUE_BYTES = 32 << 20
 _MAX_CHAINS = 1000
+_MAX_SCHEMA_STEPS = 100_000
+"""Instructions of SQLite's virtual machine for one statement; the schema takes some hundred."""
+
 _BUSY_S = 60.0
 _NEEDS = (3, 37, 0)  # the first with STRICT tables; trusted_schema came with 3.31
 _LIMITS = {
@@ -57,6 +59,7 @@ _PRAGMAS = (
     "foreign_keys = ON",
     "recursive_triggers = ON",  # or REPLACE would delete without asking the triggers
     "synchronous = EXTRA",
+    "temp_store = MEMORY",  # a reader makes no file
 )
 
 
@@ -145,13 +148,9 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Store]:
         raise ToolError(
             ["sqlite"], f"is version {sqlite3.sqlite_version}, the ledger needs 3.37 or newer"
         )
-    fresh = _prepared(path, write=write)
-    with _mapped(path), closing(_connected(path, write=write)) as db:
-        db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    file = ledger_file.locate(path, write=write)
+    with _mapped(path), _writing(file) if write else _reading(file) as db:
         try:
-            if write and fresh and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                _create(db)
-            _check_schema(db, path)
             yield Store(db, path)
         except BaseException:
             if db.in_transaction:  # SQLite ends it by itself when the disk is full
@@ -160,73 +159,95 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Store]:
         db.execute("COMMIT")
 
 
-def _prepared(path: Path, *, write: bool) -> bool:
-    """True where the file holds nothing yet.
+@contextmanager
+def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger in a transaction that reads. Nothing is changed, whatever is in the folder."""
+    ledger_file.check_for_reader(file)
+    with closing(_connected(file, mode="ro")) as db:
+        _configure(db, file, write=False)
+        db.execute("BEGIN")
+        _check_schema(db, file)
+        _check_mode(db, file)
+        db.set_progress_handler(None, 0)
+        yield db
 
-    NOTE: it is read and closed before SQLite opens it: closing any descriptor of a
-    file drops the locks that this process holds on it (POSIX).
+
+@contextmanager
+def _writing(file: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger in a transaction that may write, made where the file is empty.
+
+    SQLite gets its SHARED lock while RESERVED is held here, so that it rolls back no journal. Then
+    it takes RESERVED itself. Where another writer is faster in between, all begins again.
     """
-    if write and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline_s = time.monotonic() + _BUSY_S
+    with ledger_file.open_file(file, os.O_RDWR) as descriptor:
+        while True:
+            is_empty = ledger_file.reserve(file, descriptor, deadline_s)
+            before = ledger_file.count_descriptors(descriptor)
+            with closing(_connected(file, mode="rw")) as db:
+                if ledger_file.count_descriptors(descriptor) == before:
+                    raise TrustError(f"{file}: was replaced while it was opened")
+                _configure(db, file, write=True)
+                db.execute("BEGIN")
+                if is_empty:
+                    db.execute("SELECT 1 FROM sqlite_master").fetchone()
+                else:
+                    _check_schema(db, file)
+                _check_mode(db, file)
+                db.set_progress_handler(None, 0)
+                ledger_file.release(descriptor)
+                if _begin_write(db, is_empty=is_empty):
+                    yield db
+                    return
+            if time.monotonic() > deadline_s:
+                raise ResourceError(f"{file}: another process kept it locked")
+
+
+def _begin_write(db: sqlite3.Connection, *, is_empty: bool) -> bool:
+    """Take SQLite's RESERVED lock; False where another writer has it."""
+    try:
+        if is_empty:
+            _create(db)
+        else:
+            db.execute("DELETE FROM chain WHERE FALSE")
+    except sqlite3.OperationalError as e:
+        if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
+
+
+def _connected(file: Path, *, mode: str) -> sqlite3.Connection:
+    """The open ``file``. SQLite looks next to it with the first statement, not before."""
+    uri = f"{file.as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
+
+
+def _configure(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
+    for limit, value in _LIMITS.items():
+        db.setlimit(limit, value)
+    # Until the schema is compared: a page may be the child of many others, so that a small file can
+    # have a schema without end, and SQLite reads all of it for the first statement.
+    db.set_progress_handler(lambda: True, _MAX_SCHEMA_STEPS)
+    for pragma in (*_PRAGMAS, f"query_only = {'OFF' if write else 'ON'}"):
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            pass  # another process was faster; whoever locks it first fills it
-        except OSError as e:
-            raise InputError(f"{path}: cannot be made: {e.strerror}") from e
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: not a file")
-        with path.open("rb") as f:
-            header = f.read(100)
-    except OSError as e:
-        hint = "'hardpan ledger add' makes it" if isinstance(e, FileNotFoundError) else ""
-        raise InputError(f"{path}: cannot be read: {e.strerror}", hint=hint) from e
-    if not header and write:
-        return True
-    if not header:
-        raise InputError(f"{path}: is empty: nothing was added to it yet")
-    _check_header(header, found.st_size, path)
-    return False
-
-
-def _check_header(header: bytes, size: int, path: Path) -> None:
-    """The fields of SQLite's file format (section 1.3) that say whose file it is."""
-    whose = int.from_bytes(header[68:72], "big")
-    version = int.from_bytes(header[60:64], "big")
-    if len(header) < 100 or header[:16] != b"SQLite format 3\0" or whose != _APPLICATION_ID:
-        raise InputError(f"{path}: not a ledger of hardpan")
-    if version != VERSION:
-        raise InputError(f"{path}: expected a ledger of version {VERSION}, found {version}")
-    if header[18:20] != b"\1\1":
-        raise TrustError(f"{path}: is in WAL mode, which hardpan never writes")
-    if size > _MAX_FILE_BYTES:
-        raise TrustError(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, found {size}")
-
-
-def _connected(path: Path, *, write: bool) -> sqlite3.Connection:
-    # A reader opens for writing where it may: only so can it roll back what a killed
-    # writer left half-done.
-    mode = "rw" if write or os.access(path, os.W_OK) else "ro"
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
-    try:
-        for limit, value in _LIMITS.items():
-            db.setlimit(limit, value)
-        for pragma in (*_PRAGMAS, f"query_only = {'OFF' if write else 'ON'}"):
             db.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        db.close()
-        raise
-    return db
+        except UnicodeDecodeError as e:  # SQLite's message quotes the schema, byte for byte
+            raise TrustError(f"{path}: damaged, or not a ledger: its schema is not UTF-8") from e
 
 
 def _create(db: sqlite3.Connection) -> None:
     for statement in _statements():
         db.execute(statement)
-    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute(f"PRAGMA application_id = {ledger_file.APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {ledger_file.VERSION}")
+
+
+def _check_mode(db: sqlite3.Connection, path: Path) -> None:
+    """Pass if SQLite takes no pages from a ``-wal`` that came after the file was examined."""
+    (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+    if mode != "delete":
+        raise TrustError(f"{path}: expected journal mode 'delete', got {mode!a}")
 
 
 def _check_schema(db: sqlite3.Connection, path: Path) -> None:
@@ -297,6 +318,12 @@ def _mapped(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as e:
         code = getattr(e, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if getattr(e, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise InputError(
+                f"{path}: a killed writer left it half-written, with a journal next to it",
+                hint="'hardpan ledger add' rolls it back and goes on, with the same evidence or "
+                "other; where you may not write, copy the ledger and its journal together",
+            ) from e
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ResourceError(
                 f"{path}: another process kept it locked for {_BUSY_S:.0f} s"

@@ -21,6 +21,7 @@ from tests.unit.evidence import samples
 from tests.unit.evidence.forge import KEYS_MADE, NOW, Lab
 from tests.unit.evidence.forge import lab as make_lab
 from tests.unit.history.books import tamper
+from tests.unit.history.journals import content, plain, super_journal_record
 from tests.unit.history.scans import of_verdict
 
 V = Verdict
@@ -349,6 +350,64 @@ def test_a_chain_is_carried_to_another_machine(
     own, office = capsys.readouterr().out.splitlines()[-2:]
     assert own.startswith("1:")
     assert office.startswith("office=2:")
+
+
+READERS = (
+    ("list",),
+    ("history", "lab"),
+    ("diff", "lab"),
+    ("check", "lab"),
+    ("expiring",),
+    ("verify",),
+    ("head",),
+    ("export", "chain.jsonl"),
+)
+
+
+@pytest.mark.parametrize("words", [*READERS, ("add",), ("import",)], ids=lambda w: w[0])
+def test_no_ledger_command_deletes_the_file_that_a_journal_names(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said, words: tuple[str]
+) -> None:
+    book.add(V.PASS, 2)
+    book.add(V.PASS, 3)
+    monkeypatch.chdir(tmp_path)
+    assert book.run("export", "before.jsonl") == Exit.DONE
+    more: dict[str, list[object]] = {
+        "add": [book.evidence(V.FAIL, 4), "--policy", book.policy],
+        "import": ["before.jsonl", "--policy", book.policy],
+    }
+    victim = tmp_path / "victim.txt"
+    victim.write_text("not hardpan's")
+    journal = book.path.with_name("ledger.sqlite-journal")
+    journal.write_bytes(plain(book.path) + super_journal_record(str(victim)))
+    before = content(book.path.parent)
+    capsys.readouterr()
+
+    assert book.run(*words, *more.get(words[0], [])) == Exit.TRUST
+    told = capsys.readouterr()
+    assert "ledger.sqlite-journal: names a super-journal" in told.err
+    assert told.out == ""
+    assert victim.exists()
+    assert content(book.path.parent) == before
+    assert not (tmp_path / "chain.jsonl").exists()
+
+
+@pytest.mark.parametrize("words", READERS, ids=lambda w: w[0])
+def test_every_reader_reports_a_hot_journal(
+    book: Book, monkeypatch: pytest.MonkeyPatch, capsys: Said, words: tuple[str]
+) -> None:
+    book.add(V.PASS, 2)
+    book.add(V.PASS, 3)
+    monkeypatch.chdir(book.folder)
+    book.path.with_name("ledger.sqlite-journal").write_bytes(plain(book.path))
+    before = content(book.path.parent)
+    capsys.readouterr()
+
+    assert book.run(*words) == Exit.INPUT
+    assert "hint: 'hardpan ledger add' rolls it back" in capsys.readouterr().err
+    assert content(book.path.parent) == before
+    assert book.add(V.FAIL, 4) == Exit.DONE
+    assert book.run("verify", "--policy", book.policy) == Exit.DONE
 
 
 def test_loose_permissions_are_told(book: Book, capsys: Said) -> None:
