@@ -1,7 +1,6 @@
 """``hardpan ledger``: what adds to it, checks it, and carries it to another machine."""
 
 import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 
 from hardpan import clock
 from hardpan.errors import InputError, TrustError
-from hardpan.files import canonical_json, check_sha256, sha256_file
+from hardpan.files import canonical_json, check_sha256, sha256_file, temporary_folder
 from hardpan.scanners.commands.ledger_place import Place, placed
 from hardpan.scanners.commands.vouched import check_kept, check_row, check_statement, entry
 from hardpan.scanners.evidence.checks import Status
@@ -48,16 +47,15 @@ def add(place: Place, evidence: Path, policy: Path, keep: bool) -> None:
             head = store.chains[OWN].anchor
     else:
         place.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix=".adding.", dir=place.kept) as room:
-            copy = Path(room) / evidence.name
+        with temporary_folder(place.kept / "adding") as folder:
+            copy = folder / evidence.name
             _copy(evidence, copy)
             made = entry(copy, trust, evidence_sha256=sha256_file(copy))
             with place.store(write=True) as store:
                 held, new = add_entry(store, made, clock.now())
                 head = store.chains[OWN].anchor
                 if new:
-                    copy.chmod(0o600)
-                    copy.replace(kept_file(place, made.evidence_sha256))
+                    _keep(copy, kept_file(place, made.evidence_sha256))
     row = held.row
     what = f"row {row.seq}: {row.hostname}, {row.finished}, score {row.score}, {row.verdict}"
     click.echo(plain(f"{'added' if new else 'already there, nothing added'}: {what}"))
@@ -239,6 +237,14 @@ def import_(place: Place, file: Path, policy: Path, name: str | None, own: bool)
 def kept_file(place: Place, digest: str) -> Path:
     """Where the evidence file with this digest is kept."""
     return place.kept / f"{digest}.evidence.zip"
+
+
+def _keep(copy: Path, file: Path) -> None:
+    try:
+        copy.chmod(0o600)
+        copy.replace(file)
+    except OSError as e:
+        raise InputError(f"{file}: cannot be written: {e.strerror}") from e
 
 
 def _copy(evidence: Path, copy: Path) -> None:

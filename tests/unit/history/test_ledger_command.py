@@ -172,6 +172,17 @@ def test_kept_files_lie_beside_the_ledger_and_are_checked(book: Book, capsys: Sa
     )
 
 
+def test_a_folder_in_the_place_of_a_kept_file_is_reported(book: Book, capsys: Said) -> None:
+    evidence = book.evidence(V.PASS, 2)
+    folder = book.path.with_name("ledger.sqlite.d")
+    (folder / f"{sha256_file(evidence)}.evidence.zip").mkdir(parents=True)
+
+    assert book.run("add", evidence, "--policy", book.policy, "--keep") == Exit.INPUT
+    assert "cannot be written: Is a directory" in capsys.readouterr().err
+    assert book.run("list") == Exit.INPUT
+    assert "is empty: nothing was added to it yet" in capsys.readouterr().err
+
+
 def test_a_kept_file_is_checked_whole_under_the_policy(book: Book, capsys: Said) -> None:
     assert book.run("add", book.lab.good, "--policy", book.policy, "--keep") == Exit.DONE
     capsys.readouterr()
