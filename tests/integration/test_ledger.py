@@ -1,5 +1,6 @@
-"""Two processes that add to one ledger at once."""
+"""Two processes that add to one ledger at once, and one that is killed at each of its writes."""
 
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,3 +47,43 @@ def test_two_processes_add_at_once_and_the_chain_is_whole(tmp_path: Path) -> Non
         store.check_pages()
     assert [r.seq for r in rows] == list(range(1, 2 * EACH + 1))
     assert {r.started for r in rows} == {f"2026-11-02T{h:02}:05:00Z" for h in range(2 * EACH)}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, int]]:
+    folder = tmp_path_factory.mktemp("killed")
+    here, library = Path(__file__).parent, folder / "kill_at_call.so"
+    source = here / "kill_at_call.c"
+    run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], timeout_s=60)
+    argv = [sys.executable, "-m", "tests.integration.kill_driver", folder]
+    ended = run(
+        argv,
+        timeout_s=300,
+        cwd=REPO,
+        env={"LD_PRELOAD": str(library), "XDG_STATE_HOME": str(folder)},
+    )
+    made: dict[str, dict[str, int]] = json.loads(ended.stdout)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("scenario", "least"),
+    [
+        ("first row", 20),
+        ("second row", 20),
+        ("rollback", 20),
+        ("kept file", 25),
+        ("small cache", 40),
+        ("first row, small cache", 30),
+    ],
+)
+def test_ledger_add_killed_at_any_write_loses_nothing(
+    outcomes: dict[str, dict[str, int]], scenario: str, least: int
+) -> None:
+    kills = outcomes[scenario]
+
+    # Each: refused with a hint while half of it is written, before that the old rows, then the new.
+    assert sum(kills.values()) >= least
+    assert kills["refused"] > 0
+    assert kills["new"] > 0
+    assert scenario.startswith("first row") or kills["old"] > 0
