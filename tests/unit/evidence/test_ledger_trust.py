@@ -24,7 +24,7 @@ from tests.tamper.kit import workshop as make
 from tests.tooling import sshsig
 from tests.tooling.tsa import Tsa
 
-ALL = ("verify", "add", "import", "ledger verify")
+ALL = ("verify", "add", "import", "import --own", "ledger verify")
 NEWEST = ("verify", "add")
 Said = pytest.CaptureFixture[str]
 
@@ -162,6 +162,14 @@ CASES = {
         check="signature",
         words="not by any of the 1 keys",
     ),
+    "a key that the policy trusts for another job": Case(
+        policy=_keys(role="verify"), check="signature", words="not by any of the 0 keys"
+    ),
+    "a key compromised in the second in which it signed": Case(
+        policy=_keys(compromised_at=STAMPED),
+        check="key-window",
+        words="key 'scan' was compromised when it signed",
+    ),
     "a key whose window begins later": Case(
         policy=_keys(not_before="2026-11-22T00:00:00Z"),
         check="key-window",
@@ -181,6 +189,17 @@ CASES = {
         policy=_set(require_timestamp={"roots": Tsa().pem}),
         check="timestamp",
         words="the timestamp is not by a trusted authority",
+    ),
+    "a timestamp under another policy of the authority": Case(
+        policy=lambda b: {"require_timestamp": {"roots": b.w.tsa.pem, "policy_oid": "1.2.3.4"}},
+        check="timestamp",
+        words="the timestamp: expected policy 1.2.3.4",
+    ),
+    "a timestamp from before the end of the scan": Case(
+        policy=_set(clock_skew_s=0),
+        evidence=_made(started="2026-11-21T04:06:01Z", finished="2026-11-21T04:06:01Z"),
+        check="timestamp",
+        words="is from before the scan's end",
     ),
     "a timestamp long after the scan": Case(
         policy=lambda b: {"require_timestamp": {"roots": b.w.tsa.pem, "max_lag_s": 59}},
@@ -225,6 +244,11 @@ CASES = {
         policy=_build_key(compromised_at="2026-11-02T00:00:00Z"),
         check="provenance",
         words="key 'build' was compromised when it signed",
+    ),
+    "provenance by a key whose window ended": Case(
+        policy=_build_key(not_after="2026-11-02T00:00:00Z"),
+        check="provenance",
+        words="key 'build' is not trusted for",
     ),
     "provenance by a key that is not trusted": Case(
         policy=lambda b: {"keys": [b.w.keys()[0], {**b.w.keys()[1], "spki": b.w.evil.public.pem}]},
@@ -292,7 +316,7 @@ Answers = dict[str, tuple[int, str, str]]
 def _ask(bench: Bench, case: Case, folder: Path, capsys: Said) -> Answers:
     evidence, export = folder / "lab.evidence.zip", folder / "chain.jsonl"
     write_archive(evidence, case.evidence(bench).items())
-    there, new, other = (folder / f"{n}.sqlite" for n in ("there", "new", "other"))
+    there, new, other, moved = (folder / f"{n}.sqlite" for n in ("there", "new", "other", "moved"))
     lenient, strict = bench.lenient(), bench.policy("strict", case.policy(bench))
     assert cli.run(["ledger", "add", str(evidence), "--policy", lenient, *_at(there)]) == Exit.DONE
     assert cli.run(["ledger", "export", str(export), *_at(there)]) == Exit.DONE
@@ -301,6 +325,7 @@ def _ask(bench: Bench, case: Case, folder: Path, capsys: Said) -> Answers:
         "verify": ["verify", str(evidence), "--json"],
         "add": ["ledger", "add", str(evidence), *_at(new)],
         "import": ["ledger", "import", str(export), "--as", "there", *_at(other)],
+        "import --own": ["ledger", "import", str(export), "--own", *_at(moved)],
         "ledger verify": ["ledger", "verify", "--json", *_at(there)],
     }
     answers = {}
@@ -358,7 +383,7 @@ def test_limits_are_an_answer_that_every_command_gives(
     over = Case(policy=_set(max_counts={"fail": 0}), check="limits", words="")
     said = _ask(bench, over, tmp_path, capsys)
 
-    assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.DONE] * 3]
+    assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.DONE] * 4]
     assert "over the limits" in said["add"][1]
     assert "over the policy's limits: 1 row\n" in said["import"][2]
     assert json.loads(said["ledger verify"][1])["overLimits"] == 1
