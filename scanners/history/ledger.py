@@ -56,14 +56,13 @@ def add(store: Store, entry: Entry, now: datetime) -> tuple[Held, bool]:
     Raises:
         InputError: the record is too large.
     """
-    chain = store.chains.get(OWN) or store.begin_chain(
-        OWN, begin(clock.rfc3339(now), secrets.token_hex(32))
-    )
+    own = store.chains.get(OWN)
     identity = sha256_bytes(entry.statement)
-    for row in chain.rows:
+    for row in own.rows if own else ():
         if row.statement_sha256 == identity:
             return Held(chain=OWN, row=row), False
     packed = pack(Record(side=entry.side, proofs=entry.proofs))
+    chain = own or store.begin_chain(OWN, begin(clock.rfc3339(now), secrets.token_hex(32)))
     found = entry.side.findings
     values: dict[str, object] = {
         "chain": chain.link.id,

@@ -88,25 +88,44 @@ def _imported(
     if len(rows) != count or (rows[-1].hash if rows else link.id) != head:
         raise TrustError(f"{path}: expected {count} rows, found {len(rows)}: cut short?")
     chain = next((c for c in store.chains.values() if c.link.id == link.id), None)
-    chain = chain or store.begin_chain(_name(store, link, name, own), link)
-    _check_continues(chain, rows, path)
-    after = len(chain.rows)
-    # Once more, for the blobs: one row's at a time are held in memory. Each is held
-    # against the rows that were walked, whatever the file says now.
+    held = () if chain is None else chain.rows
+    new_name = _name(store, link, name, own) if chain is None else ""
+    if chain is not None:
+        _check_continues(chain, rows, path)
+    # All rows are verified before the first is stored: SQLite then has nothing to roll back for a
+    # row that is refused.
+    for row, blobs in _read_rows(f, path, rows, after=len(held)):
+        what = f"{path}: row {row.seq}"
+        record = unpack(blobs[2], what=what)
+        check_told(row, record.side, what=what)
+        vouch(row, blobs[0], blobs[1], record)
+    if chain is None:
+        chain = store.begin_chain(new_name, link)
+    for row, blobs in _read_rows(f, path, rows, after=len(held)):
+        chain = store.append(chain, row, blobs)
+    return Imported(chain=chain.name, new=len(chain.rows) - len(held), rows=len(chain.rows))
+
+
+def _read_rows(
+    f: IO[bytes], path: Path, rows: tuple[Row, ...], *, after: int
+) -> Iterator[tuple[Row, tuple[bytes, ...]]]:
+    """The rows behind the first ``after`` ones, each with its blobs; one row's are in memory.
+
+    Raises:
+        TrustError: a blob is not the one that the walked row names, whatever the file says now.
+    """
     f.seek(0)
     _beginning(f, path)
-    for row, (_, parts) in zip(rows, _lines(f, path), strict=True):
+    lines = _lines(f, path)
+    for row in rows:
+        _, parts = next(lines, ({}, []))
         if row.seq <= after:
             continue
         what = f"{path}: row {row.seq}"
         blobs = tuple(decode_base64(_text(p, what), what=what) for p in parts)
         if tuple(map(sha256_bytes, blobs)) != _digests(row):
             raise TrustError(f"{what}: a blob was changed: its digest is another")
-        record = unpack(blobs[2], what=what)
-        check_told(row, record.side, what=what)
-        vouch(row, blobs[0], blobs[1], record)
-        chain = store.append(chain, row, blobs)
-    return Imported(chain=chain.name, new=len(chain.rows) - after, rows=len(chain.rows))
+        yield row, blobs
 
 
 def _name(store: Store, link: Link, name: str | None, own: bool) -> str:

@@ -341,9 +341,28 @@ def test_a_record_that_tells_of_another_scan_is_refused(tmp_path: Path) -> None:
             ledger.check_told(held.row, side(on_day(1)), what="row 1")
 
 
+def test_an_export_that_is_cut_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    def cut(row: Row, _statement: bytes, _bundle: bytes, _record: Record) -> None:
+        if row.seq == 3:
+            file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+
+    theirs = tmp_path / "theirs.sqlite"
+    file = _export(three(tmp_path), tmp_path / "a.jsonl")
+    put(theirs, on_day(9))
+    with (
+        pytest.raises(TrustError, match="row 3: a blob was changed"),
+        opened(theirs, write=True) as store,
+    ):
+        transfer.import_(store, file, cut)
+    with opened(theirs) as store:
+        assert list(store.chains) == ["own"]
+
+
 def test_a_statement_that_nobody_vouches_for_keeps_the_whole_chain_out(tmp_path: Path) -> None:
     def refuse(row: Row, _statement: bytes, _bundle: bytes, _record: Record) -> None:
         if row.seq == 3:
+            # Nothing was written yet: SQLite has no journal to roll back.
+            assert not theirs.with_name("theirs.sqlite-journal").exists()
             raise TrustError("nobody")
 
     theirs = tmp_path / "theirs.sqlite"
