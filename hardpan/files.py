@@ -1,17 +1,19 @@
 """Files that are there whole or not at all, and their digests."""
 
 import contextlib
+import errno
 import fcntl
 import glob
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NewType
+from typing import IO, NewType
 
 from hardpan.errors import InputError, ResourceError, TrustError
 
@@ -24,8 +26,13 @@ MiB = NewType("MiB", int)
 PRIVATE = 0o600
 """Mode of a file that holds a secret, or what one can be guessed from, such as a password hash."""
 
-_CHUNK = 1 << 20
 _FRESH_S = 10.0
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 def sha256_bytes(data: bytes) -> Sha256:
@@ -44,6 +51,47 @@ def sha256_file(path: Path) -> Sha256:
             return Sha256(hashlib.file_digest(f, "sha256").hexdigest())
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """The regular file ``path``, open to be read.
+
+    A pipe, a device or a folder is refused at once: a reader must not wait for a pipe nobody
+    writes to, and a file that is read twice must not be empty the second time.
+
+    Raises:
+        InputError: it cannot be opened, or is no regular file.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    kind = stat.S_IFMT(os.fstat(number).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(number)
+        if kind == stat.S_IFDIR:
+            raise InputError(f"{path}: cannot be read: {os.strerror(errno.EISDIR)}")
+        raise InputError(
+            f"{path}: expected a regular file, found {_KINDS.get(kind, 'something else')}",
+            hint="write it to a file first",
+        )
+    return os.fdopen(number, "rb")
+
+
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a file that a person names; never more than ``max_bytes`` are read.
+
+    Raises:
+        InputError: it cannot be read, or is longer.
+    """
+    try:
+        with path.open("rb") as f:
+            data = f.read(max_bytes + 1)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if len(data) > max_bytes:
+        raise InputError(f"{path}: expected at most {max_bytes} bytes")
+    return data
 
 
 def check_sha256(path: Path, expected: str) -> None:
@@ -69,6 +117,12 @@ def canonical_json(value: object) -> bytes:
     _refuse_odd(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
+
+
+def is_plain_float(value: float) -> bool:
+    """True where every JSON writer writes ``value`` alike: finite, a fraction, and no exponent."""
+    text = repr(value)
+    return "e" not in text and "n" not in text and not value.is_integer()
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
@@ -203,7 +257,7 @@ def _refuse_odd_value(value: object) -> None:
         if abs(value) > 2**53:
             raise ValueError(f"an integer beyond 2**53: {value}")
     elif isinstance(value, float):
-        if "e" in repr(value) or "n" in repr(value) or value.is_integer():
+        if not is_plain_float(value):
             raise ValueError(f"a float with no plain short form: {value!r}")
     else:
         raise ValueError(f"not JSON: {type(value).__name__}")

@@ -1,7 +1,7 @@
 """Public keys: read strictly, and the one check that a signature is theirs."""
 
 import base64
-import re
+import string
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +26,8 @@ from hardpan.signing.algorithms import (
 )
 from hardpan.signing.unlock import bounded
 
-_PEM = re.compile(
-    rb"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----", re.ASCII
-)
+_BEGIN, _END = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
+_BODY = (string.ascii_letters + string.digits + "+/=" + string.whitespace).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +106,13 @@ def parse_public(pem: bytes, *, what: str) -> PublicKey:
         InputError: no SPKI PEM, or a key of a kind or size that is not taken.
         ToolError: an ML-DSA key, and this machine cannot do ML-DSA.
     """
-    found = _PEM.fullmatch(pem.strip())
-    if not found:
-        raise InputError(f"{what}: expected one public key in PEM (-----BEGIN PUBLIC KEY-----)")
+    text = pem.strip()
+    body = text.removeprefix(_BEGIN).removesuffix(_END)
+    is_whole = len(body) == len(text) - len(_BEGIN) - len(_END)
+    if not is_whole or not body[:1].isspace() or body.translate(None, _BODY):
+        raise InputError(f"{what}: expected one public key in PEM ({_BEGIN.decode()})")
     try:
-        der = base64.b64decode(b"".join(found[1].split()), validate=True)
+        der = base64.b64decode(b"".join(body.split()), validate=True)
     except ValueError as e:
         raise InputError(f"{what}: the public key is damaged or of an unknown kind") from e
     return parse_spki(der, what=what)

@@ -19,6 +19,9 @@ OSCAL_PREDICATE_TYPE: Final = (
 
 RESULTS: Final = FORMATS["oscal-ar"].file
 MAX_RESULTS_BYTES: Final = 64 << 20
+_MAX_RESULTS_VALUES: Final = 1_000_000
+"""More than other documents have: some 90 for each rule and control. Only the document of a
+statement that a trusted key signed is parsed, so memory is no attacker's to take."""
 
 
 def oscal_statement(document: bytes, *, name: str) -> bytes:
@@ -27,7 +30,13 @@ def oscal_statement(document: bytes, *, name: str) -> bytes:
     Raises:
         MalformedError: ``document`` is not in RFC 8785 form, so no one digest fits it.
     """
-    value = parse_json(document, what=name, max_bytes=MAX_RESULTS_BYTES)
+    value = parse_json(
+        document,
+        what=name,
+        max_bytes=MAX_RESULTS_BYTES,
+        max_values=_MAX_RESULTS_VALUES,
+        max_text_bytes=4 * MAX_RESULTS_BYTES,
+    )
     try:
         written = canonical_json(value)
     except ValueError as e:

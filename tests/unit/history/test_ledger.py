@@ -303,7 +303,7 @@ def _blob(index: int, data: object) -> Callable[[Lines], object]:
         (_row(statementSha256="0" * 64), "row 2: statementSha256: Extra inputs"),
         (lambda x: x[2]["row"].pop("chain"), "row 2: chain: Field required"),  # type: ignore[attr-defined]
         (_row(seq="2"), "row 2: seq"),
-        (_row(seq=2.0), "row 2: seq"),
+        (_row(seq=2.0), "line 3: not strict JSON: 2.0 is not a plain number"),
         (_blob(0, "AAAA"), "row 2: a blob was changed"),
         (_blob(1, 7), "row 2: expected base64"),
         (_blob(2, "A"), "row 2: not base64|wrong padding"),

@@ -1,6 +1,17 @@
+import contextlib
+import json
+from collections.abc import Callable
+
 import pytest
 
-from hardpan.signing import MalformedError, parse_json
+from hardpan.errors import TrustError
+from hardpan.files import canonical_json
+from hardpan.signing import MalformedError, parse_json, read_bundle
+from hardpan.signing.strict import MAX_DEPTH, MAX_VALUES, check_structure
+from tests.tooling.work import lines_run, peak_bytes
+
+MAX_BUNDLE_BYTES = 12 << 20
+MAX_MEMORY_BYTES = 100_000_000
 
 
 @pytest.mark.parametrize(
@@ -33,7 +44,211 @@ def test_json_that_two_readers_could_read_differently_is_refused(text: bytes, sa
     assert str(caught.value).startswith("it: ")
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("1e400", "-1e400", "1e308", "1E5", "1e-7", "1.0", "-0.0", "-0", "5e-324", "0.00001"),
+        *("9007199254740993.5", "0." + "1" * 100, "1e" + "9" * 5000),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_number_that_canonical_json_does_not_hold_is_refused(number: str) -> None:
+    with pytest.raises(MalformedError, match="it: not strict JSON: "):
+        parse_json(b'{"a":[%s]}' % number.encode(), what="it", max_bytes=10_000)
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "9007199254740992", "0.25", "-41.2346", "0.0001", "61.5"]
+)
+def test_a_plain_number_is_taken_and_written_as_it_was(number: str) -> None:
+    data = b'{"a":%s}' % number.encode()
+
+    assert canonical_json(parse_json(data, what="it", max_bytes=100)) == data
+
+
 def test_brackets_inside_text_do_not_count_as_depth() -> None:
     text = b'{"a":"' + b"[{" * 1000 + b'\\"[[[","b":"\\u00e9"}'
 
     assert parse_json(text, what="it", max_bytes=10_000) == {"a": "[{" * 1000 + '"[[[', "b": "é"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rb'["\\","[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["]',
+        rb'["\\\"[","\\\\","{"]',
+        rb'["","]","","\"","[","\\\\\\\"]"]',
+        rb'{"\"":"\\","\\\"":["",""]}',
+        rb'["\\n\"\\",[["[\\\\"]],"\\]"]',
+    ],
+)
+def test_what_is_inside_and_outside_of_strings_is_told_as_json_does(text: bytes) -> None:
+    value = parse_json(text, what="it", max_bytes=1000)
+
+    assert value == json.loads(text)
+    assert canonical_json(parse_json(canonical_json(value), what="it", max_bytes=1000))
+
+
+def test_depth_and_values_are_refused_beyond_their_limits_and_taken_at_them() -> None:
+    deep = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    many = b"[" + b"0," * (MAX_VALUES - 2) + b"0]"
+
+    assert parse_json(deep, what="it", max_bytes=100) == json.loads(deep)
+    assert len(parse_json(many, what="it", max_bytes=1 << 20)) == MAX_VALUES - 1  # type: ignore[arg-type]
+    with pytest.raises(MalformedError, match="nested deeper than 24"):
+        parse_json(b"[" + deep + b"]", what="it", max_bytes=100)
+    with pytest.raises(MalformedError, match="more than 100000 values"):
+        parse_json(b"[" + many + b"]", what="it", max_bytes=1 << 20)
+
+
+def _repeated(text: bytes, begin: bytes = b"", end: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: begin + text * ((size - len(begin) - len(end)) // len(text)) + end
+
+
+def _distinct(form: str, begin: str, end: str) -> Callable[[int], bytes]:
+    """Values that are all different, so that none is kept once only."""
+
+    def made(size: int) -> bytes:
+        count = min(size // len(form.format(0)), MAX_VALUES + 10)
+        return (begin + ",".join(form.format(n) for n in range(count)) + end).encode()
+
+    return made
+
+
+def _at_the_limit(text: bytes, values: int) -> Callable[[int], bytes]:
+    """As many values as are taken, and a long string after them; one ``text`` has ``values``."""
+
+    def made(size: int) -> bytes:
+        some = text + (b"," + text) * ((MAX_VALUES - 10) // values - 1)
+        some = some if len(some) < size - 10 else text
+        return b"[" + some + b',"' + b"x" * (size - len(some) - 10) + b'"]'
+
+    return made
+
+
+WORST = {
+    "a string without an end, of escaped quotes": _repeated(b'\\"', b'["'),
+    "a string without an end, of backslashes": _repeated(b"\\", b'["'),
+    "a string without an end, of brackets": _repeated(b"[", b'["'),
+    "strings without an end": _repeated(b'"\\', b"["),
+    "quotes": _repeated(b'"'),
+    "escaped quotes outside of strings": _repeated(b'\\"'),
+    "opening brackets": _repeated(b"["),
+    "closing brackets": _repeated(b"]"),
+    "closing brackets after a list": _repeated(b"]", b"[[]"),
+    "brackets that open and close": _repeated(b"[]"),
+    "commas": _repeated(b","),
+    "colons": _repeated(b":"),
+    "blanks": _repeated(b" "),
+    "digits": _repeated(b"9"),
+    "digits of a fraction": _repeated(b"1", b"0."),
+    "digits of an exponent": _repeated(b"9", b"[1e", b"]"),
+    "minus signs": _repeated(b"-"),
+    "empty lists": _repeated(b"[],", b"[", b"0]"),
+    "empty objects": _repeated(b"{},", b"[", b"0]"),
+    "lists of one": _repeated(b"[0],", b"[", b"0]"),
+    "objects of one": _repeated(b'{"":0},', b"[", b"0]"),
+    "numbers": _repeated(b"1,", b"[", b"0]"),
+    "fractions": _repeated(b"1.5,", b"[", b"0]"),
+    "empty strings": _repeated(b'"",', b"[", b"0]"),
+    "strings of a bracket": _repeated(b'"[",', b"[", b"0]"),
+    "strings of a bracket without commas": _repeated(b'"["', b"["),
+    "deep lists": _repeated(b"[" * 20 + b"]" * 20 + b",", b"[", b"0]"),
+    "deep objects": _repeated(b'{"":' * 20 + b"0" + b"}" * 20 + b",", b"[", b"0]"),
+    "one name in an object": _repeated(b'"a":0,', b"{", b'"a":0}'),
+    "different names in an object": _distinct('"{:07}":0', "{", "}"),
+    "different strings": _distinct('"{:05}"', "[", "]"),
+    "different fractions": _distinct("0.{:05}1", "[", "]"),
+    "a long string": _repeated(b"x", b'["', b'"]'),
+    "a long string of escapes": _repeated(b"\\n", b'["', b'"]'),
+    "a long string of numbered escapes": _repeated(b"\\u00e9", b'["', b'"]'),
+    "half surrogates": _repeated(b"\\ud800", b'["', b'"]'),
+    "two bytes a character": _repeated("é".encode(), b'["', b'"]'),
+    "four bytes a character": _repeated("\U0001f600".encode(), b'["', b'"]'),
+    "one wide character": _repeated(b"x", '["\U0001f600'.encode(), b'"]'),
+    "one wide escape": _repeated(b"x", b'["\\ud83d\\ude00', b'"]'),
+    "one character of two bytes": _repeated(b"x", '["\u2019'.encode(), b'"]'),
+    "no UTF-8": _repeated(b"\xff", b'["', b'"]'),
+    "NUL": _repeated(b"\0"),
+    "lists of one, at the limit": _at_the_limit(b"[0]", 2),
+    "objects of one, at the limit": _at_the_limit(b'{"a":0}', 2),
+    "deep objects, at the limit": _at_the_limit(b'{"":' * 20 + b"0" + b"}" * 20, 21),
+    "different names, at the limit": lambda size: (
+        b'{"a":["' + b"x" * max(0, size - 14 * 99_000 - 30) + b'"],'
+        + b",".join(b'"%09d":0' % n for n in range(min(99_000, size // 14))) + b"}"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_the_worst_json_is_read_in_linear_work(name: str) -> None:
+    def count(size: int) -> int:
+        data = WORST[name](size)
+
+        def read() -> None:
+            with contextlib.suppress(MalformedError):
+                parse_json(data, what="it", max_bytes=size + 100)
+
+        return lines_run(read, at_most=100 * size)
+
+    once, twice, four = count(2_000), count(4_000), count(8_000)
+
+    assert twice <= 2.1 * once + 100
+    assert four <= 4.2 * once + 100
+
+
+PARSED = {
+    "a long string",
+    "a long string of escapes",
+    "a long string of numbered escapes",
+    "two bytes a character",
+    "four bytes a character",
+    "one character of two bytes",
+    "lists of one, at the limit",
+    "objects of one, at the limit",
+    "deep objects, at the limit",
+    "different names, at the limit",
+}
+"""What is parsed at 12 MiB; all others are refused."""
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_12_mib_of_the_worst_json_are_parsed_or_refused_in_100_mb(name: str) -> None:
+    parsed = False
+
+    def read() -> None:
+        nonlocal parsed
+        data = WORST[name](MAX_BUNDLE_BYTES)
+        with contextlib.suppress(MalformedError):
+            parse_json(data, what="it", max_bytes=MAX_BUNDLE_BYTES + 1)
+            parsed = True
+
+    assert peak_bytes(read) < MAX_MEMORY_BYTES
+    assert parsed == (name in PARSED)
+
+
+def test_structure_is_checked_in_a_bounded_number_of_steps() -> None:
+    """Not in as many as the text has bytes: limits stop it."""
+    for name, made in WORST.items():
+        data = made(2 << 20)
+
+        def read(data: bytes = data) -> None:
+            with contextlib.suppress(ValueError):
+                check_structure(data, max_values=1000)
+
+        assert lines_run(read, at_most=20_000) < 20_000, name
+
+
+def test_a_bundle_with_the_largest_payload_is_read_in_100_mb() -> None:
+    payload = b"A" * (MAX_BUNDLE_BYTES - 400)
+    frame = b'{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",'
+    frame += b'"verificationMaterial":{"publicKey":{"hint":""}},"dsseEnvelope":{"payload":"'
+    end = b'","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AAAA"}]}}'
+    data = frame + payload + end
+
+    def read() -> None:
+        opened = read_bundle(data, what="bundle")
+        with pytest.raises(TrustError, match="not by any of the 0 keys"):
+            opened.opened()
+
+    assert peak_bytes(read) < MAX_MEMORY_BYTES
