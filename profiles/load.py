@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hardpan.errors import InputError
-from hardpan.files import Sha256, canonical_json, sha256_bytes
+from hardpan.files import Sha256, canonical_json, open_regular, sha256_bytes
 from hardpan.profiles import catalog, problems, rules
 from hardpan.profiles.model import Profile
 from hardpan.profiles.problems import Problem, shown
-from hardpan.profiles.tree import Tree, merged, read
+from hardpan.profiles.tree import MAX_BYTES, Tree, merged, read
 
 _OWN = ("name", "title", "description", "extends")
 _LIST_ENTRIES = (
@@ -128,10 +128,8 @@ def _file(source: str | Path) -> Path:
 
 
 def _resolved(path: Path, chain: tuple[Path, ...]) -> Tree:
-    try:
-        tree = read(path.read_bytes(), str(path))
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    with open_regular(path) as f:
+        tree = read(f.read(MAX_BYTES + 1), str(path))
     if not isinstance(tree.value, dict):  # read() has seen to it; this tells mypy
         return tree
     said = tree.value.pop("extends", None)

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import InputError
+from hardpan.files import read_limited
+
+_MAX_BYTES = 16 << 20
+"""A file that lists 40,000 hosts has half of it."""
 
 _REVOKED = "@revoked"
 _HASHED = "|1|"
@@ -45,13 +48,10 @@ def read_known_hosts(path: Path, name: str) -> KnownKeys:
     So is a line that is not of the format.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is too large.
     """
-    try:
-        # Comments may be in any encoding; the other fields are ASCII.
-        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    # Comments may be in any encoding; the other fields are ASCII.
+    lines = read_limited(path, _MAX_BYTES).decode("utf-8", "replace").splitlines()
     return known_keys(lines, name)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, not_verified
-from hardpan.scanners.evidence.policy import Key, Policy
+from hardpan.scanners.evidence.policy import YEARS, Key, Policy
 from hardpan.scanners.evidence.trust import Trust
 from hardpan.signing import Envelope, read_token, trusted_time
 
@@ -13,12 +13,17 @@ def moment(text: str) -> datetime:
     """The moment that a document names.
 
     Raises:
-        TrustError: there is no such moment.
+        TrustError: there is no such moment, or a policy's limits cannot be added to it.
     """
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as e:
         raise TrustError(f"not a moment in time: {text}") from e
+    if moment.year not in YEARS:
+        raise TrustError(
+            f"not a moment in time: {text}: expected a year from {YEARS.start} to {YEARS.stop - 1}"
+        )
+    return moment
 
 
 def stamped(

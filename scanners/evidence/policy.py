@@ -1,20 +1,53 @@
 """trust.yaml: whom and what an auditor trusts. Never taken from the evidence itself."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from hardpan.scanners.report.fields import HexDigest, PairVerdictName, Severity, VerdictName
+
+YEARS = range(1970, 9000)
+"""Of a moment in policies and statements. A century can be added to each of them or taken off."""
+
+_MAX_HOURS = 876_000
+"""A hundred years."""
 
 
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("expected a time zone, e.g. 2026-11-21T04:00:00Z")
+    # A time zone before the first or after the last day of the calendar cannot be converted.
+    if moment.year not in YEARS:
+        raise ValueError(f"expected a year from {YEARS.start} to {YEARS.stop - 1}")
     return moment.astimezone(UTC)
 
 
-Instant = Annotated[datetime, AfterValidator(_utc)]
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.ASCII,
+)
+
+
+def _moment(value: object) -> datetime:
+    # pydantic takes a number, in quotes too, for seconds since 1970: 20261122 is in August 1970.
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("expected a moment, e.g. 2026-11-21T04:00:00Z")
+    return datetime.fromisoformat(value)
+
+
+def _whole(value: object) -> object:
+    # True and 1.0 are equal to 1, which is all that a literal is compared by.
+    if type(value) is not int:
+        raise ValueError("Input should be 1")
+    return value
+
+
+Instant = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
 
 
 class Part(BaseModel):
@@ -52,7 +85,7 @@ class TimestampRule(Part):
     policy_oid: str = ""
     """The TSA policy it must be issued under; empty takes any."""
 
-    max_lag_s: Annotated[int, Field(gt=0)] = 86_400
+    max_lag_s: Annotated[int, Field(gt=0, le=3600 * _MAX_HOURS)] = 86_400
     """Longest time from the scan's end to the timestamp."""
 
 
@@ -108,10 +141,10 @@ class ImageRule(Part):
 class Policy(Part):
     """The whole of trust.yaml."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_whole)]
     keys: Annotated[tuple[Key, ...], Field(min_length=1)]
     clock_skew_s: Annotated[int, Field(ge=0, le=86_400)] = 300
-    max_age_hours: Annotated[int, Field(gt=0)] | None = None
+    max_age_hours: Annotated[int, Field(gt=0, le=_MAX_HOURS)] | None = None
     """Oldest scan that is taken, counted from its end."""
 
     require_pq: bool = False

@@ -1,12 +1,14 @@
 """A policy read from its file, with the keys and certificates that it names."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ConfigDict, ValidationError
 
 from hardpan.errors import InputError
+from hardpan.files import Sha256, read_limited, sha256_bytes
+from hardpan.profiles.tree import Tree, read
 from hardpan.scanners.evidence.policy import Key, Part, Policy
 from hardpan.scanners.evidence.uniqueness import (
     Place,
@@ -26,6 +28,9 @@ class Trust(Part):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     policy: Policy
+    sha256: Sha256
+    """Digest of the policy file's bytes, the ones that were read."""
+
     keys: tuple[tuple[Key, PublicKey], ...]
     authority: Authority | None = None
     """Whose timestamps are believed; None where the policy names nobody."""
@@ -45,41 +50,47 @@ def load_policy(path: Path) -> Trust:
         InputError: it cannot be read; or every problem at once, each with its
             ``file:line:column`` and setting.
     """
-    root = _compose(path)
-    found = _duplicates(root, path)
-    policy: Policy | None = None
+    data = read_limited(path, _MAX_BYTES)
+    root = read(data, str(path), max_bytes=_MAX_BYTES, aliases=True)
+    found: list[str] = []
     try:
-        policy = Policy.model_validate(yaml.safe_load(yaml.serialize(root)))
+        # In JSON mode a list may be a tuple and a text a moment, and nothing else is bent.
+        policy = Policy.model_validate_json(json.dumps(root.plain()), strict=True)
     except ValidationError as e:
-        found += [f"{_at(root, tuple(x['loc']), path)}: {_said(x)}" for x in e.errors()]
-    except (yaml.YAMLError, ValueError) as e:
-        found.append(f"{path}: {str(e).splitlines()[0]}")
-    if policy is None:
-        raise InputError("\n".join(found), hint="see 'hardpan keys new' for a policy that works")
-    read = []
+        found = [f"{_at(root, tuple(x['loc']), path)}: {_said(x)}" for x in e.errors()]
+        raise InputError(
+            "\n".join(found), hint="see 'hardpan keys new' for a policy that works"
+        ) from e
+    loaded: list[tuple[int, Key, PublicKey]] = []
     for i, key in enumerate(policy.keys):
         try:
-            read.append((i, key, _public(key, path.parent)))
+            loaded.append((i, key, _public(key, path.parent)))
         except InputError as e:
             found.append(f"{_at(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
     found += [f"{_at(root, where, path)}: {said}" for where, said in _odd(policy)]
-    keys = [(key, public) for _, key, public in read]
+    keys = [(key, public) for _, key, public in loaded]
     found += [f"{_at(root, where, path)}: {said}" for where, said in _algorithms(policy, keys)]
     tsa, cms = _anchors(policy, path, found, root)
-    repeated = [*repeated_ids(policy), *repeated_keys(read), *repeated_values(policy)]
+    repeated = [*repeated_ids(policy), *repeated_keys(loaded), *repeated_values(policy)]
     if tsa is not None:
-        repeated += keys_of_authority(read, tsa)
+        repeated += keys_of_authority(loaded, tsa)
     found += [
         f"{_at(root, x.place, path)}: {x.problem}; the first is at {_at(root, x.first, path)}"
         for x in repeated
     ]
     if found:
         raise InputError("\n".join(found))
-    return Trust(policy=policy, keys=tuple(keys), authority=tsa, cms_roots=cms)
+    return Trust(
+        policy=policy,
+        sha256=sha256_bytes(data),
+        keys=tuple(keys),
+        authority=tsa,
+        cms_roots=cms,
+    )
 
 
 def _anchors(
-    policy: Policy, path: Path, found: list[str], root: yaml.Node
+    policy: Policy, path: Path, found: list[str], root: Tree
 ) -> tuple[Authority | None, str]:
     """The certificates that the policy names, read; what is wrong goes to ``found``."""
     read: dict[str, Authority] = {}
@@ -131,61 +142,13 @@ def _public(key: Key, folder: Path) -> PublicKey:
 def _text_or_file(value: str, folder: Path) -> bytes:
     if value.lstrip().startswith("-----BEGIN"):
         return value.encode()
-    file = folder / value
-    try:
-        with file.open("rb") as f:
-            return f.read(_MAX_BYTES)
-    except (OSError, ValueError) as e:
-        raise InputError(f"{file}: cannot be read: {getattr(e, 'strerror', e)}") from e
+    if "\0" in value:
+        raise InputError(f"{value!a}: expected the path of a file, or PEM text")
+    return read_limited(folder / value, _MAX_BYTES)
 
 
-def _compose(path: Path) -> yaml.Node:
-    try:
-        with path.open("rb") as f:
-            text = f.read(_MAX_BYTES + 1)
-        if len(text) > _MAX_BYTES:
-            raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes")
-        root = yaml.compose(text.decode("utf-8"), Loader=yaml.SafeLoader)
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as e:
-        raise InputError(f"{path}: not YAML: {' '.join(str(e).split())[:200]}") from e
-    if not isinstance(root, yaml.MappingNode):
-        raise InputError(f"{path}: expected settings, e.g. 'version: 1'")
-    return root
-
-
-def _duplicates(node: yaml.Node, path: Path) -> list[str]:
-    found: list[str] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                found.append(f"{_mark(key, path)}: {key.value}: appears twice")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-            found += _duplicates(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            found += _duplicates(value, path)
-    return found
-
-
-def _at(node: yaml.Node, place: Place, path: Path) -> str:
-    for part in place:
-        inner: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            inner = next((v for k, v in node.value if k.value == part), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            inner = node.value[part] if part < len(node.value) else None
-        if inner is None:
-            break
-        node = inner
-    return _mark(node, path)
-
-
-def _mark(node: yaml.Node, path: Path) -> str:
-    return f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+def _at(root: Tree, place: Place, path: Path) -> str:
+    return str(root.at(place))
 
 
 def _said(error: Any) -> str:

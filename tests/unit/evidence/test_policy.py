@@ -1,6 +1,8 @@
 import base64
+import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hardpan.errors import InputError
+from hardpan.files import sha256_bytes
 from hardpan.scanners.commands.keys import new_keys
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.signing import new_signer
@@ -77,12 +80,12 @@ def test_a_key_may_stand_in_the_policy_itself(folder: Path) -> None:
         ("scan.pub", "scan.pem", "keys[0].spki: scan.pem: expected one public key"),
         ("2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "keys[0].not_after: is before not_before"),
         ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00", "keys[0].not_after: expected a time zone"),
-        ("2027-01-01T00:00:00Z", "soon", "trust.yaml:8:16: keys[0].not_after: Input should be"),
-        ("max_counts", "max_count", "trust.yaml:10:3: max_count: unknown setting"),
+        ("2027-01-01T00:00:00Z", "soon", "trust.yaml:8:16: keys[0].not_after: expected a moment"),
+        ("max_counts", "max_count", "trust.yaml:9:1: max_count: unknown setting"),
         ("fail: 3", "fails: 3", "max_counts.fails"),
         ("fail: 3", "fail: -1", "trust.yaml:10:9: max_counts.fail: Input should be greater"),
-        ("fail: 3", "fail: 3\n  fail: 9", "trust.yaml:11:3: fail: appears twice"),
-        ("role: scan", "role: scan\n    role: build", "trust.yaml:5:5: role: appears twice"),
+        ("fail: 3", "fail: 3\n  fail: 9", "trust.yaml:11:3: 'fail' is set twice"),
+        ("role: scan", "role: scan\n    role: build", "trust.yaml:5:5: 'role' is set twice"),
         ("id: lab-scan", 'id: "a b"', "keys[0].id: String should match"),
         ("version: 1", "[", "not YAML"),
         ("version: 1", "- 1", "not YAML"),
@@ -105,16 +108,157 @@ def test_all_problems_are_told_at_once(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "trust.yaml: expected settings, e.g. 'version: 1'"),
-        ("hello", "trust.yaml: expected settings"),
-        ("[1]", "trust.yaml: expected settings"),
-        ("a: !!python/object:os.system x", "trust.yaml: could not determine a constructor"),
-        ("x: *y", "trust.yaml: not YAML: found undefined alias"),
+        ("", "trust.yaml:1:1: expected settings as 'name: value', found none"),
+        ("hello", "trust.yaml:1:1: expected settings"),
+        ("[1]", "trust.yaml:1:1: expected settings"),
+        ("a: !!python/object:os.system x", "trust.yaml:1:4: tags are not allowed"),
+        ("x: *y", "trust.yaml:1:4: not YAML: found undefined alias"),
         ("#" * 2_000_000, "trust.yaml: expected at most 1048576 bytes"),
     ],
 )
 def test_what_is_no_policy_is_said_so(folder: Path, text: str, said: str) -> None:
     assert said in _load(folder, text)
+
+
+BILLION_LAUGHS = "a: &a [x, x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n"
+    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+NO_MOMENT = "expected a moment, e.g. 2026-11-21T04:00:00Z, found "
+WINDOW = "2026-01-01T00:00:00Z"
+HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
+    "a number as a moment": (WINDOW, "20261122", f"7:17: keys[0].not_before: {NO_MOMENT}"),
+    "a number in quotes as a moment": (WINDOW, "'20261122'", f"keys[0].not_before: {NO_MOMENT}"),
+    "seconds as a moment": (WINDOW, "1763784000", f"keys[0].not_before: {NO_MOMENT}"),
+    "a fraction as a moment": (WINDOW, "1763784000.5", f"keys[0].not_before: {NO_MOMENT}"),
+    "a negative moment": (WINDOW, "-1", f"keys[0].not_before: {NO_MOMENT}"),
+    "a signed number in quotes": (WINDOW, '"+1763784000"', f"keys[0].not_before: {NO_MOMENT}"),
+    "true as a moment": (WINDOW, "true", f"7:17: keys[0].not_before: {NO_MOMENT}"),
+    "a week as a moment": (WINDOW, "2026-W47-1T04:00:00Z", f"keys[0].not_before: {NO_MOMENT}"),
+    "a month that is not": (WINDOW, "2026-13-01T00:00:00Z", "7:17: keys[0].not_before: month must"),
+    "other digits": (WINDOW, "٢٠٢٦-11-21T04:00:00Z", f"keys[0].not_before: {NO_MOMENT}"),
+    "a day as a moment": (WINDOW, "2026-11-22", f"keys[0].not_before: {NO_MOMENT}"),
+    "a moment tagged": (WINDOW, f"!!timestamp {WINDOW}", "7:17: tags are not allowed"),
+    "a moment before the calendar": (
+        WINDOW,
+        "0001-01-01T00:00:00+14:00",
+        "7:17: keys[0].not_before: expected a year from 1970 to 8999",
+    ),
+    "a moment after the calendar": (
+        "2027-01-01T00:00:00Z",
+        "9999-12-31T23:00:00-14:00",
+        "8:16: keys[0].not_after: expected a year",
+    ),
+    "sexagesimal hours": ("version: 1", "version: 1\nmax_age_hours: 1:30", "2:16: max_age_hours"),
+    "octal hours": ("version: 1", "version: 1\nmax_age_hours: 010", "2:16: a number with a lead"),
+    "hexadecimal hours": ("version: 1", "version: 1\nmax_age_hours: 0x10", "2:16: max_age_hours"),
+    "hours with a line": ("version: 1", "version: 1\nmax_age_hours: 1_0", "2:16: max_age_hours"),
+    "true hours": ("version: 1", "version: 1\nmax_age_hours: true", "2:16: max_age_hours"),
+    "hours as text": ("version: 1", "version: 1\nmax_age_hours: '24'", "2:16: max_age_hours"),
+    "more hours than there are": (
+        "version: 1",
+        "version: 1\nmax_age_hours: 99999999999999999",
+        "2:16: max_age_hours: Input should be less than or equal to 876000",
+    ),
+    "an infinite score": ("version: 1", "version: 1\nmin_score: .inf", "2:12: min_score: "),
+    "no number as a score": ("version: 1", "version: 1\nmin_score: .nan", "2:12: min_score: "),
+    "version true": ("version: 1", "version: true", "1:10: version: Input should be 1"),
+    "version as a fraction": ("version: 1", "version: 1.0", "1:10: version: Input should be 1"),
+    "a list as a key": ("version: 1", "? [a]\n: b\nversion: 1", "1:3: expected a name before"),
+    "a map as a key": ("version: 1", "? {a: b}\n: c\nversion: 1", "1:3: expected a name before"),
+    "a list as an inner key": ("fail: 3", "? [fail]\n  : 3", "10:5: expected a name before"),
+    "an alias of what it is in": ("fail: 3", "fail: &a [*a]", "10:13: an alias of what it is"),
+    "a map that holds itself": ("version: 1", "&a\nversion: *a", "2:10: an alias of what it is"),
+    "a thousand million values": ("version: 1", BILLION_LAUGHS, "5:16: expected at most 10000"),
+    "an alias of a map it is deep in": (
+        "fail: 3",
+        "fail: &a {b: [{c: *a}]}",
+        "10:21: an alias of what it is part of",
+    ),
+    "depth by aliases": (
+        "fail: 3",
+        "fail: {a: &a [[[[[x]]]]], b: &b [[[[[*a]]]]], c: [*b]}",
+        "nested more than 12 deep",
+    ),
+    "a merge": ("fail: 3", "<<: {fail: 3}", "max_counts.<<"),
+    "a merge of an alias": ("fail: 3", "<<: *x", "10:7: not YAML: found undefined"),
+    "a tag of Python": ("role: scan", "role: !!python/name:os.system", "4:11: tags are not"),
+    "a tag of bytes": ("role: scan", "role: !!binary c2Nhbg==", "4:11: tags are not allowed"),
+    "a tag of a set": ("fail: 3", "? !!set {fail}\n  : 3", "tags are not allowed"),
+    "a tag of one's own": ("role: scan", "role: !x scan", "4:11: tags are not allowed"),
+    "a tag of nothing": ("role: scan", "role: ! scan", "4:11: tags are not allowed"),
+    "a key twice": ("version: 1", "version: 1\nversion: 1", "2:1: 'version' is set twice"),
+    "a key twice, one in quotes": ("fail: 3", "fail: 3\n  'fail': 9", "11:3: 'fail' is set twice"),
+    "two documents": ("max_counts", "---\nversion: 1\nmax_counts", "9:1: expected one document"),
+    "deep lists": ("fail: 3", "fail: " + "[" * 2000, "10:19: nested more than 12 deep"),
+    "deep maps": ("fail: 3", "fail: " + "{a: " * 500, "nested more than 12 deep"),
+    "deep dashes": ("  fail: 3", "- " * 500 + "x", "nested more than 12 deep"),
+    "too many values": ("fail: 3", f"fail: [{'x, ' * 10_000}x]", "expected at most 10000 values"),
+    "a NUL": ("role: scan", "role: sc\0an", "4:13: not YAML: found the control character '\\x00'"),
+    "an escape code": ("role: scan", "role: \x1b[2J", "4:11: not YAML: found the control"),
+    "a number of a directive": ("version: 1", f"%YAML 1.{'9' * 5000}\n---\nversion: 1", "1:1: not"),
+    "a character that is not": ("lab-scan", '"\\UFFFFFFFF"', ": not YAML: after this, a number"),
+    "half a surrogate": ("lab-scan", '"\\ud800"', "3:9: expected text, found half a surrogate"),
+    "half a surrogate as a key": ("fail: 3", '"\\ud800": 3', "10:3: expected a name, found half"),
+    "a NUL in a path": ("scan.pub", '"scan\\0.pub"', "6:11: keys[0].spki: "),
+    "a folder as a key": ("scan.pub", "..", "6:11: keys[0].spki: "),
+    "a device as a key": ("scan.pub", "/dev/zero", "6:11: keys[0].spki: "),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_YAML)
+def test_odd_yaml_in_a_policy_is_refused_with_its_place(folder: Path, name: str) -> None:
+    was, now, said = HOSTILE_YAML[name]
+    assert was in GOOD
+
+    told = _load(folder, GOOD.replace(was, now, 1))
+    assert said in told
+    assert all(re.match(r"trust\.yaml:[0-9]+:[0-9]+: ", line) for line in told.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"version: 1\nkeys: \xff\n", "trust.yaml:2:7: expected UTF-8, found byte 0xff"),
+        (b"version: 1\nx: \xc3\xa9\xed\xa0\x80", "trust.yaml:2:5: expected UTF-8, found byte 0xed"),
+        (GOOD.encode("utf-16"), "trust.yaml:1:1: expected plain UTF-8, found a byte-order mark"),
+        (b"\xef\xbb\xbf" + GOOD.encode(), "trust.yaml:1:1: expected plain UTF-8"),
+    ],
+)
+def test_a_policy_in_another_encoding_is_refused(folder: Path, data: bytes, said: str) -> None:
+    path = folder / "trust.yaml"
+    path.write_bytes(data)
+
+    with pytest.raises(InputError) as caught:
+        load_policy(path)
+    assert str(caught.value).replace(f"{folder}/", "").startswith(said)
+
+
+def test_a_moment_may_be_written_as_yaml_writes_it(folder: Path) -> None:
+    for written in (
+        "2026-01-01 00:00:00+00:00",
+        "'2026-01-01T00:00:00Z'",
+        "2026-01-01T01:00+01:00",
+    ):
+        (folder / "trust.yaml").write_text(GOOD.replace(WINDOW, written))
+        [(key, _)] = load_policy(folder / "trust.yaml").keys
+
+        assert key.not_before == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_value_may_be_repeated_by_an_alias(folder: Path) -> None:
+    """As PyYAML writes a policy in which a program has one moment in two places."""
+    text = GOOD.replace(WINDOW, f"&id001 {WINDOW}").replace("fail: 3", "fail: 3\nexpires: *id001")
+    (folder / "trust.yaml").write_text(text)
+    policy = load_policy(folder / "trust.yaml").policy
+
+    assert policy.expires == policy.keys[0].not_before == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_the_digest_of_a_policy_is_that_of_the_bytes_that_were_read(folder: Path) -> None:
+    (folder / "trust.yaml").write_text(GOOD)
+
+    assert load_policy(folder / "trust.yaml").sha256 == sha256_bytes(GOOD.encode())
 
 
 def test_a_policy_that_trusts_no_key_is_refused(folder: Path) -> None:

@@ -1,0 +1,47 @@
+"""Damaged profiles: one that is taken is complete, and has one digest."""
+
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from hardpan.errors import InputError
+from hardpan.profiles.load import digest, load
+from hardpan.profiles.model import Profile
+from tests.fuzz.target import FuzzTarget, mutated
+from tests.fuzz.targets.policy import YAML_PIECES, revalued
+from tests.unit.profiles.conftest import GOOD
+
+_PIECES = (
+    *YAML_PIECES,
+    b"extends: lab-stig\n",
+    b"extends: ./fuzz.yaml\n",
+    b"20 GiB",
+    b"$6$",
+    b"../",
+)
+
+
+def target(folder: Path) -> FuzzTarget:
+    """Profiles that are read, merged with what they extend, and validated."""
+    path = folder / "fuzz.yaml"
+    short = "extends: rocky9-stig-cpu\nname: short\ntitle: A short profile\nfips: true\n"
+
+    def judge(data: bytes) -> str:
+        path.write_bytes(data)
+        try:
+            profile = load(path)
+        except InputError as e:
+            if ".yaml:" not in str(e).splitlines()[0]:
+                raise AssertionError(f"a problem without its place: {e}") from e
+            raise
+        assert digest(profile) == digest(load(path))
+        assert set(Profile.model_fields) == set(profile.model_dump())
+        return "taken"
+
+    return FuzzTarget(
+        name="profile",
+        inputs=st.one_of(
+            mutated([GOOD.encode(), short.encode()], _PIECES), revalued(GOOD.encode())
+        ),
+        judge=judge,
+    )
