@@ -7,7 +7,7 @@ a file is refused in a ledger. A source says what it has; it decides nothing.
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence import agreement, outcome
@@ -20,6 +20,7 @@ from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, 
 from hardpan.scanners.report.changes import Changes
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.signing import (
+from hardpan.scanners.report.fields import Document
     Envelope,
     MalformedError,
     PublicKey,
@@ -31,8 +32,8 @@ from hardpan.signing import (
 MAX_BUNDLE_BYTES = 12 << 20
 _MAX_TOKEN_BYTES = 64 << 10
 _MAX_OSCAL_BYTES = 64 << 10
-_MAX_DOCUMENT_BYTES = 64 << 20
-_Model = TypeVar("_Model", bound=BaseModel)
+_MAX_DOCUMENT_BYTES = 32 << 20
+_Model = TypeVar("_Model", bound=Document)
 WROTE_NONE = Skipped("evidence of an older hardpan, which wrote none")
 
 
@@ -178,7 +179,13 @@ class ArchiveSource:
         if agreement.CHANGES in self._archive.entries:
             changes = self._document(agreement.CHANGES, Changes)
             agreement.check_changes(claim, changes, findings)
-        opened = Opened(statement=statement, findings=findings, smoke=smoke, changes=changes)
+        opened = Opened(
+            statement=statement,
+            findings=findings,
+            smoke=smoke,
+            changes=changes,
+            statement_sha256=envelope.payload_sha256,
+        )
         return opened, Passed()
 
     def check_test_result(self, opened: Opened, key: PublicKey) -> CheckOutcome:

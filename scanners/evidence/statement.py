@@ -5,10 +5,10 @@ predicate binds host, image, content, tool, time and the counts. Readers ignore
 fields they do not know (in-toto's rule); no known field may be missing.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
@@ -16,7 +16,14 @@ from hardpan.identifiers import PREDICATE_TYPE, PredicateType
 from hardpan.media_types import QCOW2, media_type_of
 from hardpan.scanners.evidence.bindings import HOST_PROOF, Bindings, Chain, Runner, waivers
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import Counts, Document, HexDigest, Many, Moment
+from hardpan.scanners.report.fields import (
+    Counts,
+    Document,
+    HexDigest,
+    Many,
+    Moment,
+    NumberByName,
+)
 from hardpan.scanners.report.parts import ContentPart, HostPart
 from hardpan.signing import MalformedError, parse_json
 
@@ -24,6 +31,8 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
 
 MAX_STATEMENT_BYTES = 8 << 20
+_SIGNATURES_BEFORE = "signatures"
+"""What hardpan 0.1 called ``signaturesExpected`` at first."""
 
 
 class Digest(Document):
@@ -114,14 +123,14 @@ class Checks(Document):
     """The testinfra checks."""
 
     file: str
-    counts: dict[str, int]
+    counts: NumberByName
 
 
 class PairedResult(Document):
     """The paired checks: a control and an AI action, both held."""
 
     file: str
-    counts: dict[str, int]
+    counts: NumberByName
 
 
 class SmokeResult(Document):
@@ -135,15 +144,7 @@ class Predicate(Bindings):
     """The claim."""
 
     statement_version: Literal["1.0"]
-    signatures_expected: Annotated[
-        Many[str],
-        Field(
-            min_length=1,
-            # What hardpan 0.1 called it at first.
-            validation_alias=AliasChoices("signaturesExpected", "signatures"),
-            serialization_alias="signaturesExpected",
-        ),
-    ]
+    signatures_expected: Annotated[Many[str], Field(min_length=1)]
     """The kinds of signature that exist (``signatures.KINDS``), so that a stripped one is
     noticed without any policy."""
 
@@ -234,14 +235,23 @@ def statement(claim: Predicate, digests: dict[str, Sha256]) -> dict[str, object]
     """The statement over the attached files (name -> digest), as JSON data."""
     subject = [{"name": n, "digest": {"sha256": d}} for n, d in sorted(digests.items())]
     said = claim.data()
-    rest = canonical_json([subject, {k: v for k, v in said.items() if k != "statementId"}])
-    said["statementId"] = str(uuid5(NAMESPACE_URL, f"{PREDICATE_TYPE}#{sha256_bytes(rest)}"))
+    said["statementId"] = statement_id(subject, said)
     return {
         "_type": STATEMENT_TYPE,
         "predicateType": PREDICATE_TYPE,
         "subject": subject,
         "predicate": said,
     }
+
+
+def statement_id(subject: object, claim: dict[str, Any]) -> str:
+    """The ``statementId`` of a statement with this subject and predicate, which it is derived from.
+
+    Raises:
+        ValueError: there is no canonical JSON of them.
+    """
+    rest = canonical_json([subject, {k: v for k, v in claim.items() if k != "statementId"}])
+    return str(uuid5(NAMESPACE_URL, f"{PREDICATE_TYPE}#{sha256_bytes(rest)}"))
 
 
 def read_statement(payload: bytes) -> Statement:
@@ -251,10 +261,42 @@ def read_statement(payload: bytes) -> Statement:
         TrustError: not exactly such a statement.
     """
     value = parse_json(payload, what="statement", max_bytes=MAX_STATEMENT_BYTES)
+    claim = value.get("predicate") if isinstance(value, dict) else None
+    if isinstance(value, dict) and isinstance(claim, dict):
+        _check_id(value, claim)
+        value = {**value, "predicate": _with_signatures_expected(claim)}
     try:
-        return Statement.model_validate(value)
+        return Statement.read(value)
     except ValidationError as e:
         raise MalformedError(f"statement: {problems(e)}") from e
+
+
+def _check_id(value: dict[str, Any], claim: dict[str, Any]) -> None:
+    """Pass if ``statementId`` is the one that follows from the rest, or there is none."""
+    stated = claim.get("statementId")
+    if stated is None:
+        return
+    try:
+        expected = statement_id(value.get("subject"), claim)
+    except ValueError as e:
+        raise MalformedError(f"statement: predicate.statementId: cannot be derived: {e}") from e
+    if stated != expected:
+        raise TrustError(
+            "statement: predicate.statementId: does not follow from the rest: "
+            f"expected {expected}, found {stated!a:.80}"
+        )
+
+
+def _with_signatures_expected(claim: dict[str, Any]) -> dict[str, Any]:
+    if _SIGNATURES_BEFORE not in claim:
+        return claim
+    if "signaturesExpected" in claim:
+        raise MalformedError(
+            f"statement: predicate: has signaturesExpected, and {_SIGNATURES_BEFORE} "
+            "as older evidence names it: expected one of them"
+        )
+    renamed = {k: v for k, v in claim.items() if k != _SIGNATURES_BEFORE}
+    return {**renamed, "signaturesExpected": claim[_SIGNATURES_BEFORE]}
 
 
 def read_provenance(payload: bytes) -> tuple[BuiltFile, ...]:
@@ -272,7 +314,7 @@ def read_provenance(payload: bytes) -> tuple[BuiltFile, ...]:
     if not isinstance(subjects, list) or not subjects:
         raise TrustError("provenance: subject: expected at least one")
     try:
-        parts = tuple(BuiltFile.model_validate(s) for s in subjects)
+        parts = tuple(BuiltFile.read(s) for s in subjects)
     except ValidationError as e:
         raise MalformedError(f"provenance: subject: {problems(e)}") from e
     if len({p.name for p in parts}) != len(parts):

@@ -63,7 +63,7 @@ class Row(Document):
     content_sha256: HexDigest
     started: Moment
     finished: Moment
-    score: Annotated[str, Field(pattern=r"^\d{1,3}\.\d\d$")]
+    score: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{2}$")]
     counts: Text
     """Verdict -> number of rules, as canonical JSON."""
     open_findings: Text
@@ -142,7 +142,7 @@ def read_link(values: Mapping[str, object], *, what: str) -> Link:
         TrustError: it is malformed or the id is not its own.
     """
     try:
-        link = Link.model_validate(dict(values))
+        link = Link.read(dict(values))
     except ValidationError as e:
         raise TrustError(f"{what}: {_first(e)}") from e
     if begin(link.created, link.salt).id != link.id:
@@ -175,7 +175,7 @@ def _follows(
     if number > MAX_ROWS:
         raise TrustError(f"{what}: more than {MAX_ROWS} rows")
     try:
-        row = Row.model_validate(values)
+        row = Row.read(values)
     except ValidationError as e:
         raise TrustError(f"{what}: row {number}: {_first(e)}") from e
     if row.seq != number:

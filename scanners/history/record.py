@@ -87,7 +87,7 @@ def unpack(packed: bytes, *, what: str) -> Record:
         raise TrustError(f"{what}: damaged, or unpacks to more than {_MAX_UNPACKED_BYTES} bytes")
     value = parse_json(data, what=what, max_bytes=_MAX_UNPACKED_BYTES)
     try:
-        made = _Stored.model_validate(value)
+        made = _Stored.read(value)
     except ValidationError as e:
         found = e.errors(include_url=False, include_context=False, include_input=False)[0]
         raise TrustError(f"{what}: {'.'.join(map(str, found['loc']))}: {found['msg']}") from e

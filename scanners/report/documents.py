@@ -10,7 +10,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hardpan.scanners.report.fields import SEVERITIES, Counts, Document, Many, Moment, Number
+from hardpan.scanners.report.fields import (
+    SEVERITIES,
+    Counts,
+    Document,
+    Many,
+    Moment,
+    Number,
+    TextByName,
+)
 from hardpan.scanners.report.parts import (
     CheckPart,
     ContentPart,
@@ -33,7 +41,7 @@ class Findings(Document):
     host: HostPart
     image: ImagePart | None
     content: ContentPart
-    score: Annotated[str, Field(pattern=r"^\d{1,3}\.\d\d$")]
+    score: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{2}$")]
     """XCCDF default score, 0.00 to 100.00."""
     counts: Counts
     before: Counts | None
@@ -82,4 +90,4 @@ class SmokeDocument(Document):
     verdict: str
     reason: str
     measures: Many[MeasurePart]
-    environment: dict[str, str]
+    environment: TextByName

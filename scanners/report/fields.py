@@ -4,9 +4,9 @@ Keys are camelCase; numbers with a fraction are rounded to four places so that t
 canonical JSON form exists.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from hardpan.scanners.model import Verdict
@@ -18,10 +18,32 @@ OPEN = frozenset({"fail", "error", "unknown"})
 
 T = TypeVar("T")
 Number = int | float
-Many = Annotated[tuple[T, ...], Field(strict=False)]
+MAX_NAMES = 256
+"""Entries of an object whose names are data: counts, the environment of the smoke test."""
+
+
+def _few_names(value: object) -> object:
+    # Before its values are validated: each one that is wrong takes a kilobyte of error.
+    if isinstance(value, dict) and len(value) > MAX_NAMES:
+        raise ValueError(f"expected at most {MAX_NAMES} names")
+    return value
+
+
+Many = Annotated[tuple[T, ...], Field(strict=False, fail_fast=True)]
+"""A list; of its wrong values the first is an error, because each takes a kilobyte."""
+
 HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
-"""RFC 3339, UTC, whole seconds."""
+Moment = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+]
+"""RFC 3339, UTC, whole seconds. A target's clock may say a day that does not exist."""
+
+NumberByName = Annotated[dict[str, int], BeforeValidator(_few_names)]
+TextByName = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[\x00-\x7f]*$")], str], BeforeValidator(_few_names)
+]
+"""Names are ASCII: canonical JSON sorts others differently in different writers."""
 
 Severity = Literal["high", "medium", "low", "unknown"]
 HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "first_use", "unknown"]
@@ -51,7 +73,11 @@ def _every_verdict(counts: dict[str, int]) -> dict[str, int]:
     return counts
 
 
-Counts = Annotated[dict[str, Annotated[int, Field(ge=0)]], AfterValidator(_every_verdict)]
+Counts = Annotated[
+    dict[str, Annotated[int, Field(ge=0)]],
+    BeforeValidator(_few_names),
+    AfterValidator(_every_verdict),
+]
 
 
 class Document(BaseModel):
@@ -69,6 +95,18 @@ class Document(BaseModel):
         populate_by_name=True,
         use_attribute_docstrings=True,
     )
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The document in JSON data, where a field has one name alone: the camelCase one.
+
+        The program itself builds documents by the names of their attributes. A reader that took
+        both would let a document say two things in one field.
+
+        Raises:
+            pydantic.ValidationError: it is no such document.
+        """
+        return cls.model_validate(value, by_alias=True, by_name=False)
 
     def data(self) -> dict[str, object]:
         """The document as JSON data."""

@@ -87,7 +87,7 @@ class WaiverPart(Document):
 
     reason: str
     owner: str
-    expires: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     """Its last day."""
     holds: bool
     """False when that day was over before the scan: then the rule is open."""

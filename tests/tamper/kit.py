@@ -38,7 +38,7 @@ from hardpan.signing import Signed, Signer, detached, load_signer, new_signer, s
 from tests.tooling import sshsig
 from tests.tooling.tsa import POLICY, Tsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import trusting, unpacked, with_siblings, write
+from tests.unit.evidence.forge import trusting, unpacked, with_id, with_siblings, write
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
@@ -130,7 +130,7 @@ class Workshop:
     ) -> Files:  # fmt: skip
         """Files in which ``payload`` is really signed and stamped, and all copies agree."""
         by = signer or self.scan
-        data = payload if isinstance(payload, bytes) else canonical_json(payload)
+        data = payload if isinstance(payload, bytes) else canonical_json(with_id(payload))
         made = sign(data, by)
         if signature is not None:
             made = _with_signature(made.payload, signature(data))

@@ -17,6 +17,7 @@ from hardpan.scanners.evidence import outcome
 from hardpan.scanners.evidence.archive import write_archive
 from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
+from hardpan.scanners.evidence.statement import statement_id
 from hardpan.scanners.evidence.trust import Trust, load_policy
 from hardpan.scanners.evidence.verify import Verified, verify
 from hardpan.scanners.report.documents import Findings, SmokeDocument
@@ -71,7 +72,7 @@ class Lab:
         signer: Signer | None = None,
     ) -> Path:
         """An archive with ``payload`` really signed."""
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        data = payload if isinstance(payload, bytes) else json.dumps(with_id(payload)).encode()
         made = sign(data, signer or self.scan)
         proofs = dict(zip(UNSIGNED, (made.bundle, made.payload, made.signature), strict=True))
         whole = {**(files or self.files()), **proofs}
@@ -167,6 +168,15 @@ def regions(path: Path) -> list[tuple[str, range]]:
         check = _OWN_CHECK.get(entry.filename, "files")
         found.append((check, range(data, data + entry.compress_size)))
     return found
+
+
+def with_id(statement: Any) -> Any:
+    """``statement`` with the ``statementId`` that follows from the rest."""
+    claim = statement.get("predicate") if isinstance(statement, dict) else None
+    if not isinstance(claim, dict) or "statementId" not in claim:
+        return statement
+    derived = statement_id(statement.get("subject"), claim)
+    return {**statement, "predicate": {**claim, "statementId": derived}}
 
 
 def edit_bundle(files: dict[str, bytes], change: Callable[[Any], object]) -> dict[str, bytes]:

@@ -55,8 +55,9 @@ def test_odd_values_in_a_signed_statement_never_crash(lab: Lab) -> None:
         for _ in range(60):
             value = json.loads(files[name])
             _change(dice, value)
+            is_statement = name == "statement.json"
             data = json.dumps(value).encode()
-            path = lab.signed(data) if name == "statement.json" else lab.with_files({name: data})
+            path = lab.signed(value) if is_statement else lab.with_files({name: data})
             try:
                 verified = lab.verify(path)
             except TrustError:

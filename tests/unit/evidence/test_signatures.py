@@ -27,7 +27,7 @@ from hardpan.signing import (
     sign_dsse,
 )
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import KEYS_MADE, NOW, UNSIGNED, Lab
+from tests.unit.evidence.forge import KEYS_MADE, NOW, UNSIGNED, Lab, with_id
 
 PQ = "evidence.mldsa.dsse.json"
 
@@ -58,7 +58,8 @@ class Hybrid:
         files = self.lab.files()
         payload = files["statement.json"]
         if statement is not None:
-            payload = statement if isinstance(statement, bytes) else json.dumps(statement).encode()
+            is_bytes = isinstance(statement, bytes)
+            payload = statement if is_bytes else json.dumps(with_id(statement)).encode()
         made = sign(payload, scan or self.lab.scan)
         files |= zip(UNSIGNED, (made.bundle, made.payload, made.signature), strict=True)
         files[PQ] = pq if isinstance(pq, bytes) else sign_dsse(payload, pq or self.pq)
