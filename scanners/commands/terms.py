@@ -7,11 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from hardpan.errors import InputError, TrustError
-from hardpan.files import sha256_bytes
 from hardpan.scanners.collect.host import app_specific
-from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bindings import Chain, Runner
-from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES
 from hardpan.scanners.evidence.verify import open_unverified
 from hardpan.signing import ask, check_address
 
@@ -42,16 +39,15 @@ def following(previous: Path | None, host_key: str) -> Chain:
     if previous is None:
         return Chain(sequence=1, previous_statement_sha256=None)
     try:
-        last = open_unverified(previous).statement.predicate
-        with Archive(previous) as archive:
-            payload = archive.read("statement.json", max_bytes=MAX_STATEMENT_BYTES)
+        opened = open_unverified(previous)
     except TrustError as e:
         reason = str(e).removeprefix(f"{previous}: ")
         raise InputError(f"{previous}: cannot be followed: {reason}") from e
+    last = opened.statement.predicate
     if last.target.host.host_key_sha256 != host_key:
         raise InputError(f"{previous}: is about another host ({last.target.host.hostname})")
     place = last.chain.sequence if last.chain else 1
-    return Chain(sequence=place + 1, previous_statement_sha256=sha256_bytes(payload))
+    return Chain(sequence=place + 1, previous_statement_sha256=opened.statement_sha256)
 
 
 def runner() -> Runner:

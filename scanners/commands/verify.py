@@ -6,7 +6,7 @@ import click
 
 from hardpan import clock
 from hardpan.errors import Exit, UsageError
-from hardpan.files import canonical_json, sha256_file, write_atomic
+from hardpan.files import canonical_json, write_atomic
 from hardpan.scanners.evidence import svr
 from hardpan.scanners.evidence.checks import CHECKS, Outcome, RefusedError, Status, as_data
 from hardpan.scanners.evidence.trust import load_policy
@@ -74,7 +74,9 @@ def verify(
         raise
     verdict = "verified" if verified.within_limits else "over the limits"
     if emit_svr is not None and signer is not None:
-        made = svr.statement(verified, evidence, sha256_file(policy), policy.name, now)
+        made = svr.statement(
+            verified, trust, evidence_name=evidence.name, policy_name=policy.name, now=now
+        )
         write_atomic(emit_svr, sign(made, signer).bundle)
     _print(verified.outcomes, verdict, verified, as_json=as_json)
     return int(Exit.DONE if verified.within_limits else Exit.FINDINGS)

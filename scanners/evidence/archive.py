@@ -9,16 +9,18 @@ Source: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 """
 
 import hashlib
+import os
 import re
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hardpan.errors import InputError, TrustError
-from hardpan.files import Sha256, atomic_path
+from hardpan.errors import InputError, ResourceError, TrustError
+from hardpan.files import Sha256, atomic_path, open_regular
 from hardpan.packed import Packed, pack
 
 MAX_ARCHIVE_BYTES = 512 << 20
@@ -35,6 +37,7 @@ _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
 _VERSION, _MADE_BY, _DEFLATE = 20, (3 << 8) | 20, 8
+_MAX_DIRECTORY_BYTES = MAX_FILES * (_CENTRAL.size + 403)  # the longest name has 403 characters
 _TIME, _DATE = 0, 33  # 1980-01-01 00:00:00, the first moment ZIP knows
 _MODE = 0o100644 << 16
 
@@ -114,21 +117,23 @@ def write_archive(path: Path, files: Iterable[tuple[str, bytes | Packed]]) -> No
 class Archive:
     """An evidence archive whose structure was checked; contents are read on demand.
 
+    They are read from a private copy without a name, and ``file_sha256`` is the digest of that
+    copy. So a file that is replaced or changed while it is verified changes nothing, and what is
+    signed about it afterwards is about the bytes that were verified.
+
     Use it as a context manager.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``.
+        """Copy ``path`` and read its structure.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, or is no regular file.
+            ResourceError: there is no space for the copy.
             TrustError: its structure is not exactly the writer's.
         """
         self.path = path
-        try:
-            self._file: IO[bytes] = path.open("rb")
-        except OSError as e:
-            raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+        self._file, self.file_sha256 = _copy(path)
         try:
             self.entries = {e.name: e for e in _directory(self._file, path)}
         except BaseException:
@@ -201,16 +206,65 @@ def _write_entry(f: IO[bytes], name: str, data: Packed) -> Entry:
     return entry
 
 
+def _copy(path: Path) -> tuple[IO[bytes], Sha256]:
+    """A private copy of the file, open to be read, and its digest."""
+    with open_regular(path) as source:
+        size = os.fstat(source.fileno()).st_size
+        if size > MAX_ARCHIVE_BYTES:
+            raise TrustError(f"{path}: expected at most {MAX_ARCHIVE_BYTES} bytes, found {size}")
+        try:
+            copy = tempfile.TemporaryFile(prefix="hardpan-evidence-")  # noqa: SIM115
+        except OSError as e:
+            raise _no_copy(path, e) from e
+        try:
+            return copy, _fill(copy, source, path)
+        except BaseException:
+            copy.close()
+            raise
+
+
+def _fill(copy: IO[bytes], source: IO[bytes], path: Path) -> Sha256:
+    digest, size = hashlib.sha256(), 0
+    while chunk := _read_chunk(source, path):
+        size += len(chunk)
+        if size > MAX_ARCHIVE_BYTES:
+            raise TrustError(f"{path}: grew beyond {MAX_ARCHIVE_BYTES} bytes while it was read")
+        digest.update(chunk)
+        try:
+            copy.write(chunk)
+            copy.flush()
+        except OSError as e:
+            raise _no_copy(path, e) from e
+    return Sha256(digest.hexdigest())
+
+
+def _read_chunk(source: IO[bytes], path: Path) -> bytes:
+    try:
+        return source.read(_CHUNK)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+
+
+def _no_copy(path: Path, e: OSError) -> ResourceError:
+    return ResourceError(
+        f"{path}: cannot be copied to {tempfile.gettempdir()} to be read: {e.strerror}",
+        hint="free some space, or set TMPDIR to another folder",
+    )
+
+
 def _directory(f: IO[bytes], path: Path) -> list[Entry]:
     size = f.seek(0, 2)
-    if size > MAX_ARCHIVE_BYTES:
-        raise TrustError(f"{path}: expected at most {MAX_ARCHIVE_BYTES} bytes, found {size}")
     f.seek(max(0, size - _END.size))
     tail = f.read(_END.size)
     if len(tail) != _END.size or tail[:4] != b"PK\5\6":
         raise TrustError(f"{path}: not an evidence archive, or cut short")
     count, length, at = (_END.unpack(tail)[i] for i in (4, 5, 6))
-    if tail != _end(count, length, at) or at + length + _END.size != size or count > MAX_FILES:
+    if (
+        tail != _end(count, length, at)
+        or at + length + _END.size != size
+        or count > MAX_FILES
+        or length > _MAX_DIRECTORY_BYTES
+    ):
         raise TrustError(f"{path}: the archive's end record is not as hardpan writes it")
     f.seek(at)
     entries = _parse(f.read(length), count, path)

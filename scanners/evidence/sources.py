@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from hardpan.errors import TrustError
+from hardpan.files import Sha256
 from hardpan.scanners.evidence import agreement, outcome
 from hardpan.scanners.evidence.archive import Archive
 from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT, TIMESTAMP
@@ -19,8 +20,8 @@ from hardpan.scanners.evidence.oscal_statement import MAX_RESULTS_BYTES, RESULTS
 from hardpan.scanners.evidence.statement import MAX_STATEMENT_BYTES, Statement, problems
 from hardpan.scanners.report.changes import Changes
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.signing import (
 from hardpan.scanners.report.fields import Document
+from hardpan.signing import (
     Envelope,
     MalformedError,
     PublicKey,
@@ -47,9 +48,16 @@ class Opened:
     changes: Changes | None
     """None in a ledger, too: it does not store them."""
 
+    statement_sha256: Sha256
+    """Digest of the statement's bytes."""
+
 
 class Source(Protocol):
     """The parts of one piece of evidence."""
+
+    @property
+    def sha256(self) -> Sha256 | None:
+        """Digest of the whole file; None where there is no file."""
 
     @property
     def is_whole(self) -> bool:
@@ -76,8 +84,8 @@ class Source(Protocol):
             TrustError: they are not.
         """
 
-    def documents(self, statement: Statement) -> tuple[Opened, Passed]:
-        """What was found, in agreement with the statement.
+    def documents(self, envelope: Envelope, statement: Statement) -> tuple[Opened, Passed]:
+        """What was found, in agreement with the statement in ``envelope``.
 
         Raises:
             TrustError: it is malformed or disagrees.
@@ -131,6 +139,11 @@ class ArchiveSource:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
+    @property
+    def sha256(self) -> Sha256:
+        """See ``Source``."""
+        return self._archive.file_sha256
+
     def bundle(self) -> Envelope:
         """See ``Source``."""
         return read_bundle(self._archive.read(BUNDLE, max_bytes=MAX_BUNDLE_BYTES), what=BUNDLE)
@@ -168,7 +181,7 @@ class ArchiveSource:
                 raise TrustError(f"{name}: expected sha256 {expected}, found {found}")
         return Passed(f"{len(listed)} files")
 
-    def documents(self, statement: Statement) -> tuple[Opened, Passed]:
+    def documents(self, envelope: Envelope, statement: Statement) -> tuple[Opened, Passed]:
         """See ``Source``."""
         claim = statement.predicate
         findings = self._document(claim.results.file, Findings)
@@ -228,6 +241,6 @@ class ArchiveSource:
     def _document(self, name: str, model: type[_Model]) -> _Model:
         data = self._archive.read(name, max_bytes=_MAX_DOCUMENT_BYTES)
         try:
-            return model.model_validate(parse_json(data, what=name, max_bytes=_MAX_DOCUMENT_BYTES))
+            return model.read(parse_json(data, what=name, max_bytes=_MAX_DOCUMENT_BYTES))
         except ValidationError as e:
             raise MalformedError(f"{name}: {problems(e)}") from e

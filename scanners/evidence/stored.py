@@ -40,6 +40,10 @@ class StoredEvidence:
     """File name -> content, as ``stored_proofs`` gives them."""
 
     @property
+    def sha256(self) -> None:
+        """None: there is no file."""
+
+    @property
     def is_whole(self) -> bool:
         """False: older ledgers store no proofs, and none stores the reports."""
         return False
@@ -66,11 +70,17 @@ class StoredEvidence:
             raise TrustError(f"{PACKAGES}: the stored list is not the one that the statement lists")
         return NotChecked("the ledger does not store the reports")
 
-    def documents(self, statement: Statement) -> tuple[Opened, Passed]:
+    def documents(self, envelope: Envelope, statement: Statement) -> tuple[Opened, Passed]:
         """See ``Source``."""
         agreement.check_findings(statement, self.findings)
         agreement.check_smoke(statement.predicate, self.smoke)
-        opened = Opened(statement=statement, findings=self.findings, smoke=self.smoke, changes=None)
+        opened = Opened(
+            statement=statement,
+            findings=self.findings,
+            smoke=self.smoke,
+            changes=None,
+            statement_sha256=envelope.payload_sha256,
+        )
         return opened, Passed("the ledger's compact copy")
 
     def check_test_result(self, opened: Opened, key: PublicKey) -> CheckOutcome:

@@ -8,11 +8,9 @@ Source: in-toto attestation framework, predicate SVR v0.2 (as of 2026-08).
 
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from hardpan import clock
 from hardpan.errors import InputError
-from hardpan.files import sha256_file
 from hardpan.identifiers import VERIFIER_ID
 from hardpan.scanners.evidence.checks import Status
 from hardpan.scanners.evidence.trust import Trust
@@ -24,18 +22,22 @@ _PREFIX = "HARDPAN_"
 
 
 def statement(
-    verified: Verified, evidence: Path, policy_sha256: str, policy_name: str, now: datetime
+    verified: Verified, trust: Trust, *, evidence_name: str, policy_name: str, now: datetime
 ) -> dict[str, object]:
-    """What this verifier found to hold of ``verified``, as a statement about its file."""
+    """What this verifier found to hold of ``verified`` under ``trust``, as a statement to sign.
+
+    The digests are those of the bytes that were verified and parsed. No path is opened again: by
+    now it may lead to another file.
+    """
     held = [o.id for o in verified.outcomes if o.outcome is Status.PASSED]
     properties = [_PREFIX + i.upper().replace("-", "_") for i in held]
     if verified.within_limits:
         properties.append(f"{_PREFIX}VERIFIED")
     subject = [
-        {"name": evidence.name, "digest": {"sha256": sha256_file(evidence)}},
+        {"name": evidence_name, "digest": {"sha256": verified.evidence_sha256}},
         {"name": "statement.json", "digest": {"sha256": verified.statement_sha256}},
     ]
-    policy = {"name": policy_name, "digest": {"sha256": policy_sha256}}
+    policy = {"name": policy_name, "digest": {"sha256": trust.sha256}}
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": PREDICATE_TYPE,

@@ -34,6 +34,9 @@ class Verified:
     statement_sha256: Sha256
     """The evidence's identity: signatures are malleable, this is not."""
 
+    evidence_sha256: Sha256 | None
+    """Digest of the evidence file's bytes, the ones that were verified; None in a ledger."""
+
     key: Key
     """The policy's key that signed it."""
 
@@ -145,6 +148,7 @@ def _verified(
     return Verified(
         statement=statement,
         statement_sha256=sha256_bytes(payload),
+        evidence_sha256=source.sha256,
         key=key,
         signer_sha256=public.sha256,
         findings=opened.findings,
@@ -160,7 +164,7 @@ def _documents(source: Source, envelope: Envelope, statement: Statement, run: Ru
     with run.check("files") as record:
         record(source.check_files(statement))
     with run.check("findings") as record:
-        opened, outcome = source.documents(statement)
+        opened, outcome = source.documents(envelope, statement)
         record(outcome)
     return opened
 

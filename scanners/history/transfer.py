@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from hardpan.errors import InputError, TrustError
-from hardpan.files import atomic_path, canonical_json, sha256_bytes
+from hardpan.files import atomic_path, canonical_json, open_regular, sha256_bytes
 from hardpan.scanners.history.chain import FORMAT, MAX_ROWS, OWN, Chain, Link, Row, read_link, walk
 from hardpan.scanners.history.ledger import check_told
 from hardpan.scanners.history.record import Record, unpack
@@ -74,7 +74,7 @@ def import_(
             held, or ``vouch`` refuses one of its statements.
     """
     try:
-        with path.open("rb") as f:
+        with open_regular(path) as f:
             return _imported(store, path, f, vouch, name=name, own=own)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
