@@ -9,11 +9,12 @@ from hardpan.errors import Exit, UsageError
 from hardpan.files import canonical_json, write_atomic
 from hardpan.scanners.evidence import svr
 from hardpan.scanners.evidence.checks import CHECKS, Outcome, RefusedError, Status, as_data
+from hardpan.scanners.evidence.guide import script
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.evidence.verify import Verified
 from hardpan.scanners.evidence.verify import verify as check
 from hardpan.signing import load_signer, sign
-from hardpan.terminal import plain
+from hardpan.terminal import err, plain, say
 
 _MARKS = {
     Status.PASSED: "ok",
@@ -27,6 +28,21 @@ _MARKS = {
 _DESCRIPTIONS = dict(CHECKS)
 
 
+_STDOUT = "-"
+
+
+def _emit_script(context: click.Context, _: click.Parameter, file: str | None) -> None:
+    """Write verify.sh and end: it needs neither evidence nor a policy."""
+    if file is None or context.resilient_parsing:
+        return
+    if file == _STDOUT:
+        click.echo(script(), nl=False)
+    else:
+        write_atomic(Path(file), script(), mode=0o755)
+        say(err, plain(f"wrote {file}"))
+    context.exit()
+
+
 @click.command()
 @click.argument("evidence", type=click.Path(path_type=Path))
 @click.option(
@@ -34,6 +50,17 @@ _DESCRIPTIONS = dict(CHECKS)
     required=True,
     type=click.Path(path_type=Path),
     help="Whom and what you trust (trust.yaml); see 'hardpan keys new'.",
+)
+@click.option(
+    "--emit-script",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_STDOUT,
+    is_eager=True,
+    expose_value=False,
+    callback=_emit_script,
+    help="Print verify.sh, or write it to FILE, and exit. It checks unpacked evidence with "
+    "openssl, jq and coreutils. Never run the copy that an archive brings.",
 )
 @click.option(
     "--emit-svr",

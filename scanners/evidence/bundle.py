@@ -205,7 +205,7 @@ def attachments(scan: Scan, report: Report) -> dict[str, Packed]:
     """
     beside = {
         "VERIFY.md": guide(report).encode(),
-        "verify.sh": script(report).encode(),
+        "verify.sh": script(report.predicate_type).encode(),
         "host.json": canonical_json(report.findings.host.data()),
         PACKAGES: "".join(f"{clean(p)}\n" for p in scan.packages).encode(),
     }

@@ -2,21 +2,26 @@
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from hardpan.identifiers import PREDICATE_TYPE
 from hardpan.resources import resource_path
 from hardpan.scanners.report.base import Report
 
 
 def guide(report: Report) -> str:
     """The text of VERIFY.md. Holds nothing that came from the target."""
-    return _drawn("VERIFY.md.j2", report)
+    return _rendered("VERIFY.md.j2", report.predicate_type, signer_sha256=report.signer_sha256)
 
 
-def script(report: Report) -> str:
-    """The text of verify.sh: the same for all evidence of one predicate type."""
-    return _drawn("verify.sh.j2", report)
+def script(predicate_type: str = PREDICATE_TYPE) -> str:
+    """The text of verify.sh: the same for all evidence of one predicate type.
+
+    An auditor runs the one that the installed hardpan writes, never the copy in the archive that
+    is to be checked: whoever forged the archive wrote that one too.
+    """
+    return _rendered("verify.sh.j2", predicate_type)
 
 
-def _drawn(template: str, report: Report) -> str:
+def _rendered(template: str, predicate_type: str, *, signer_sha256: str = "") -> str:
     jinja = Environment(
         loader=FileSystemLoader(resource_path("hardpan.scanners.evidence", "templates")),
         undefined=StrictUndefined,
@@ -24,5 +29,5 @@ def _drawn(template: str, report: Report) -> str:
         autoescape=False,  # noqa: S701  # no HTML; the two values are a digest and a constant
     )
     return jinja.get_template(template).render(
-        signer_sha256=report.signer_sha256, predicate_type=report.predicate_type
+        signer_sha256=signer_sha256, predicate_type=predicate_type
     )

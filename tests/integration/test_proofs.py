@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -332,6 +333,60 @@ def test_script_and_guide_want_the_second_envelope_where_it_is_promised_and_only
     assert (holds(plain), holds(hybrid)) == ((True, True), (True, True))
     (hybrid / bundle.PQ_ENVELOPE).rename(plain / bundle.PQ_ENVELOPE)
     assert (holds(plain), holds(hybrid)) == ((False, False), (False, False))
+
+
+@pytest.fixture(scope="module")
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script that the installed hardpan emits, where no evidence is."""
+    path = tmp_path_factory.mktemp("emitted") / "verify.sh"
+    run([sys.executable, "-m", "hardpan", "verify", "--emit-script", path], timeout_s=60)
+    return path
+
+
+def test_the_emitted_script_accepts_good_evidence(
+    workshop: Workshop, tmp_path: Path, emitted: Path
+) -> None:
+    folder = _unpacked(workshop, tmp_path)
+
+    told = run(["sh", emitted, tmp_path / "scan.pub", folder], timeout_s=60)
+    assert told.stdout.startswith("verified: ")
+    assert emitted.read_bytes() == workshop.good["verify.sh"]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("findings.json", b'"verdict":"fail"', b'"verdict":"pass"'),
+        ("statement.json", b'"fail":2', b'"fail":0'),
+        ("report.html", b"fail", b"pass"),
+    ],
+)
+def test_the_emitted_script_refuses_what_the_forgers_script_accepts(
+    workshop: Workshop, tmp_path: Path, emitted: Path, name: str, old: bytes, new: bytes
+) -> None:
+    folder, key = _unpacked(workshop, tmp_path), tmp_path / "scan.pub"
+    data = (folder / name).read_bytes()
+    assert old in data
+    (folder / name).write_bytes(data.replace(old, new))
+    (folder / "verify.sh").write_text("#!/bin/sh\necho 'verified: signature, files and counts.'\n")
+
+    assert run(["sh", folder / "verify.sh", key], timeout_s=60).stdout.startswith("verified: ")
+    refused = run(["sh", emitted, key, folder], timeout_s=60, ok=(1,))
+    assert refused.stderr.endswith("NOT VERIFIED\n")
+    assert "verified: " not in refused.stdout
+
+
+def test_the_emitted_script_runs_nothing_of_the_archive(
+    workshop: Workshop, tmp_path: Path, emitted: Path
+) -> None:
+    folder = _unpacked(workshop, tmp_path)
+    for name in ("verify.sh", "jq", "openssl", "sha256sum", "find"):
+        program = folder / name
+        program.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
+        program.chmod(0o755)
+
+    run(["sh", emitted, tmp_path / "scan.pub", folder], timeout_s=60, ok=(1,))
+    assert not (tmp_path / "was-run").exists()
 
 
 def test_the_attached_script_is_clean_and_short(workshop: Workshop, tmp_path: Path) -> None:

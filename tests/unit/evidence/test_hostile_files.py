@@ -1,0 +1,514 @@
+"""Files that are no evidence, that change while they are read, or hold what nobody writes."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardpan import cli, clock
+from hardpan.errors import Exit, ResourceError, TrustError
+from hardpan.files import canonical_json, sha256_bytes
+from hardpan.identifiers import PREDICATE_TYPE
+from hardpan.resources import resource_path
+from hardpan.scanners.commands import terms
+from hardpan.scanners.commands import verify as verify_command
+from hardpan.scanners.evidence import archive
+from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.verify import open_unverified
+from hardpan.scanners.report import fill
+from hardpan.scanners.report.documents import Findings
+from hardpan.signing import load_public, new_signer, parse_json, read_bundle
+from tests.tooling.work import peak_bytes
+from tests.unit.evidence import samples
+from tests.unit.evidence.forge import NOW, Lab
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+@pytest.fixture
+def policy(lab: Lab, tmp_path: Path) -> Path:
+    path = lab.ring.policy.with_name(f"{tmp_path.name}.yaml")
+    path.write_text(lab.ring.policy.read_text().partition("# More than this")[0])
+    return path
+
+
+def _pipe(folder: Path) -> Path:
+    path = folder / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def _loop(folder: Path) -> Path:
+    path = folder / "loop"
+    path.symlink_to(path)
+    return path
+
+
+def _not_a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "x"
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "a pipe that nobody writes to": (_pipe, "expected a regular file, found a pipe"),
+    "a device without an end": (lambda _: Path("/dev/zero"), "found a device"),
+    "an empty device": (lambda _: Path("/dev/null"), "found a device"),
+    "a folder": (lambda folder: folder, "cannot be read: Is a directory"),
+    "a link to itself": (_loop, "cannot be read: Too many levels of symbolic links"),
+    "below a file": (_not_a_file, "cannot be read: Not a directory"),
+    "no file": (lambda folder: folder / "no", "cannot be read: No such file"),
+}
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+@pytest.mark.parametrize("verb", ["verify", "show", "diff", "export"])
+def test_what_is_no_regular_file_is_no_evidence(
+    policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, name: str
+) -> None:
+    made, said = NO_FILES[name]
+    path = made(tmp_path)
+    more = {"diff": [str(path)], "export": ["--as", "html"]}.get(verb, [])
+
+    assert cli.run([verb, str(path), *more, "--policy", str(policy)]) == Exit.INPUT
+    told = capsys.readouterr().err
+    assert f"{path}: " in told
+    assert said in told
+    assert "bug" not in told
+
+
+def test_evidence_from_an_open_pipe_is_refused_with_a_hint(
+    lab: Lab, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a shell gives it: ``hardpan verify <(cat FILE)``."""
+    reading, writing = os.pipe()
+    os.write(writing, lab.good.read_bytes()[:4096])
+    os.close(writing)
+    try:
+        code = cli.run(["verify", f"/dev/fd/{reading}", "--policy", str(policy)])
+    finally:
+        os.close(reading)
+
+    assert code == Exit.INPUT
+    said = capsys.readouterr().err
+    assert f"/dev/fd/{reading}: expected a regular file, found a pipe" in said
+    assert "write it to a file first" in said
+
+
+def test_an_archive_that_is_changed_while_it_is_open_is_read_as_it_was(
+    lab: Lab, tmp_path: Path
+) -> None:
+    path, good = tmp_path / "x", lab.good.read_bytes()
+    path.write_bytes(good)
+
+    with Archive(path) as opened:
+        path.write_bytes(b"\0" * len(good))
+        read = {name: opened.read(name, max_bytes=1 << 20) for name in opened.entries}
+        assert opened.file_sha256 == sha256_bytes(good)
+    assert read == lab.files()
+
+
+def test_a_directory_of_millions_of_bytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(16 << 20) + archive._end(1, 16 << 20, 0))
+
+    def read() -> None:
+        with pytest.raises(TrustError, match="end record is not as hardpan writes it"):
+            Archive(path)
+
+    assert peak_bytes(read) < 4 << 20
+
+
+def test_an_archive_above_the_limit_is_refused_before_it_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    with path.open("wb") as f:
+        f.truncate(archive.MAX_ARCHIVE_BYTES + 1)  # no block is allocated
+    monkeypatch.setattr(archive, "_fill", lambda *_: pytest.fail("was copied"))
+
+    with pytest.raises(TrustError, match="expected at most 536870912 bytes, found 536870913"):
+        Archive(path)
+
+
+def _svr(out: Path, key: Path) -> Any:
+    public = load_public(key.with_suffix(".pub"))
+    payload, _ = read_bundle(out.read_bytes(), what="svr").opened(public)
+    return json.loads(payload)
+
+
+def _replaced(path: Path, data: bytes) -> None:
+    """Another file under the same name."""
+    other = path.with_name("other")
+    other.write_bytes(data)
+    other.replace(path)
+
+
+def _overwritten(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _removed(path: Path, _data: bytes) -> None:
+    path.unlink()
+
+
+def _turned_into_a_pipe(path: Path, _data: bytes) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+CHANGES = [_replaced, _overwritten, _removed, _turned_into_a_pipe]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("what", ["evidence", "policy"])
+def test_the_signed_outcome_names_the_bytes_that_were_verified(
+    lab: Lab,
+    policy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    change: Callable[[Path, bytes], None],
+) -> None:
+    evidence, out, key = tmp_path / "x.evidence.zip", tmp_path / "svr.json", tmp_path / "v.pem"
+    evidence.write_bytes(lab.good.read_bytes())
+    before = {p: sha256_bytes(p.read_bytes()) for p in (evidence, policy)}
+    new_signer(key)
+    check = verify_command.check
+
+    def swapped(path: Path, trust: Any, **more: Any) -> Any:
+        verified = check(path, trust, **more)
+        change(evidence if what == "evidence" else policy, b"something else")
+        return verified
+
+    monkeypatch.setattr(verify_command, "check", swapped)
+    argv = ["verify", str(evidence), "--policy", str(policy)]
+
+    assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.DONE
+    svr = _svr(out, key)
+    assert svr["subject"][0]["digest"]["sha256"] == before[evidence]
+    [named] = svr["predicate"]["verifier"]["policies"]
+    assert named["digest"]["sha256"] == before[policy]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_scan_follows_the_statement_that_was_read(
+    lab: Lab,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path, bytes], None],
+) -> None:
+    path = tmp_path / "last.evidence.zip"
+    path.write_bytes(lab.good.read_bytes())
+    other = samples.write(samples.slim_scan(profile="other"), lab.scan, tmp_path / "other-scan")
+
+    def swapped(previous: Path) -> Any:
+        opened = open_unverified(previous)
+        change(previous, other.read_bytes())
+        return opened
+
+    monkeypatch.setattr(terms, "open_unverified", swapped)
+    chain = terms.following(path, samples.HOST_KEY)
+
+    assert chain.previous_statement_sha256 == sha256_bytes(lab.files()["statement.json"])
+
+
+def _findings(lab: Lab, old: bytes, new: bytes) -> Path:
+    """Evidence whose findings are changed and signed again as if they were right."""
+    data = lab.files()["findings.json"]
+    assert old in data
+    return lab.with_files({"findings.json": data.replace(old, new)})
+
+
+TOOK = b'"tookS":0.25'
+HOSTILE_FINDINGS: dict[str, tuple[bytes, bytes]] = {
+    "an exponent": (TOOK, b'"tookS":1e308'),
+    "infinite": (TOOK, b'"tookS":1e400'),
+    "negative zero": (TOOK, b'"tookS":-0'),
+    "a fraction of zero": (TOOK, b'"tookS":1.0'),
+    "tiny": (TOOK, b'"tookS":5e-324'),
+    "beyond the integers": (TOOK, b'"tookS":9007199254740993'),
+    "other digits": (b'"score":"61.00"', b'"score":"\xd9\xa6\xd9\xa1.\xd9\xa0\xd9\xa0"'),
+    "a day of another digits": (b'"started":"2026', '"started":"٢٠٢٦'.encode()),
+    "half a surrogate": (b'"hostname":"lab"', b'"hostname":"\\udc00"'),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FINDINGS)
+def test_findings_that_cannot_be_written_again_are_refused_by_every_command(
+    lab: Lab, policy: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = str(_findings(lab, *HOSTILE_FINDINGS[name]))
+    trusted = ["--policy", str(policy)]
+    for argv in (
+        ["show", path],
+        ["show", path, "--json"],
+        ["diff", str(lab.good), path, "--json"],
+        ["verify", path, *trusted],
+        ["verify", path, *trusted, "--json"],
+        ["show", path, *trusted, "--json"],
+        ["export", path, *trusted, "--as", "html"],
+    ):
+        assert cli.run(argv) == Exit.TRUST, argv
+        said = capsys.readouterr().err
+        assert "findings.json: " in said
+        assert "bug" not in said
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-02-31T04:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+)
+@pytest.mark.parametrize("name", ["started", "finished"])
+def test_a_moment_that_cannot_be_is_refused(
+    lab: Lab, policy: Path, capsys: pytest.CaptureFixture[str], name: str, moment: str
+) -> None:
+    """With limits added to it, which the calendar of Python does not reach."""
+    statement, files = lab.statement(), lab.files()
+    statement["predicate"]["scan"][name] = moment
+    findings = json.loads(files["findings.json"]) | {name: moment}
+    files["findings.json"] = canonical_json(findings)
+    for subject in statement["subject"]:
+        if subject["name"] == "findings.json":
+            subject["digest"]["sha256"] = sha256_bytes(files["findings.json"])
+    path = str(lab.signed(statement, files))
+    policy.write_text(policy.read_text() + "max_age_hours: 876000\n")
+
+    assert cli.run(["verify", path, "--policy", str(policy)]) == Exit.TRUST
+    assert f"not a moment in time: {moment}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"Größe": "x"}, "environment.Größe.[key]: String should match pattern"),
+        ({f"n{i}": "x" for i in range(257)}, "environment: Value error, expected at most 256"),
+        ({"cpu": 1e308}, "1e+308 is not a plain number"),
+    ],
+)
+def test_a_smoke_test_that_cannot_be_written_again_is_refused(
+    lab: Lab, capsys: pytest.CaptureFixture[str], environment: dict[str, Any], said: str
+) -> None:
+    smoke = json.loads(lab.files()["smoke.json"])
+    smoke["environment"] = environment
+    path = str(lab.with_files({"smoke.json": json.dumps(smoke).encode()}))
+
+    assert cli.run(["show", path, "--json"]) == Exit.TRUST
+    assert said in capsys.readouterr().err
+
+
+MANY = 30_000
+AMPLIFIED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "empty rules": lambda f: f.update(rules=[{}] * (MANY // 2)),
+    "rules that are lists": lambda f: f.update(rules=[[]] * (MANY // 2)),
+    "checks of numbers": lambda f: f.update(checks=list(range(MANY))),
+    "counts of texts": lambda f: f.update(counts={f"n{i}": "x" for i in range(MANY)}),
+    "references of numbers": lambda f: f["rules"][0].update(nist=list(range(MANY))),
+    "unknown fields": lambda f: f.update({f"n{i}": 0 for i in range(MANY)}),
+}
+
+
+@pytest.mark.parametrize("name", AMPLIFIED)
+def test_what_is_wrong_in_findings_takes_no_more_memory_than_what_is_right(
+    lab: Lab, name: str
+) -> None:
+    """Each error of pydantic takes a kilobyte: the first of a list is enough."""
+    findings = json.loads(lab.files()["findings.json"])
+    AMPLIFIED[name](findings)
+    path = lab.with_files({"findings.json": json.dumps(findings, separators=(",", ":")).encode()})
+
+    def read() -> None:
+        if name == "unknown fields":
+            assert open_unverified(path).findings.counts["fail"] == 2
+            return
+        with pytest.raises(RefusedError, match=r"findings: findings\.json: "):
+            open_unverified(path)
+
+    assert peak_bytes(read) < 20_000_000
+
+
+def test_the_findings_of_1500_rules_are_far_below_the_limits() -> None:
+    texts = {"rationale": "r" * 500, "fix_text": "f" * 1500}
+    refs = {n: tuple(f"{n}-{i}" for i in range(3)) for n in ("stig_ids", "nist", "ccis")}
+    rules = tuple(
+        samples.rule(n, samples.Verdict.PASS, found=("x" * 80,) * 6, **refs, **texts)
+        for n in range(1500)
+    )
+    made = fill.findings(samples.scan(evaluation=replace(samples.scan().evaluation, results=rules)))
+    data = canonical_json(made.data())
+
+    assert Findings.read(parse_json(data, what="x", max_bytes=32 << 20)) == made
+    half = parse_json(data, what="x", max_bytes=16 << 20, max_values=60_000)
+    assert half == made.data()
+
+
+def _spelled(name: str, other: str, value: object = None) -> Callable[[Any], object]:
+    def change(part: Any) -> None:
+        part[other] = part[name] if value is None else value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "other"),
+    [
+        (("predicate", "target", "host"), "hostKeySha256", "host_key_sha256"),
+        (("predicate", "scan"), "finished", "Finished"),
+        (("predicate",), "signaturesExpected", "signatures_expected"),
+        (("predicate", "content"), "sourceSha256", "source_sha256"),
+        ((), "predicateType", "predicate_type"),
+        ((), "_type", "type_"),
+    ],
+)
+def test_a_field_of_the_statement_has_one_name(
+    lab: Lab, place: tuple[str, ...], name: str, other: str
+) -> None:
+    def part(statement: Any) -> Any:
+        for key in place:
+            statement = statement[key]
+        return statement
+
+    def renamed(statement: Any) -> None:
+        part(statement)[other] = part(statement).pop(name)
+
+    def both(statement: Any) -> None:
+        part(statement)[other] = "something else"
+
+    with pytest.raises(RefusedError, match=rf"statement: .*{name}: Field required"):
+        lab.verify(lab.changed(renamed))
+    verified = lab.verify(lab.changed(both)).statement
+    assert verified == lab.verify(lab.good).statement.model_copy(
+        update={"predicate": verified.predicate}
+    )
+    assert part(verified.data())[name] == part(lab.statement())[name]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"ruleId"', b'"rule_id"'),
+        (b'"hostKeySha256"', b'"host_key_sha256"'),
+        (b'"schemaVersion"', b'"schema_version"'),
+    ],
+)
+def test_a_field_of_the_findings_has_one_name(lab: Lab, old: bytes, new: bytes) -> None:
+    with pytest.raises(RefusedError, match=rf"{old.decode()[1:-1]}: Field required"):
+        lab.verify(_findings(lab, old, new))
+
+
+def test_signatures_are_named_once(lab: Lab) -> None:
+    def both(statement: Any) -> None:
+        statement["predicate"]["signatures"] = ["ml-dsa-65"]
+
+    with pytest.raises(RefusedError, match="has signaturesExpected, and signatures as older"):
+        lab.verify(lab.changed(both))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "5f0e1a52-6a3c-5d6a-9d4e-111111111111",
+        "",
+        "x",
+        5,
+        [],
+        True,
+        lambda right: right.upper(),
+        lambda right: "urn:uuid:" + right,
+        lambda right: right.replace("-", ""),
+        lambda right: right + " ",
+    ],
+)
+def test_a_statement_id_that_does_not_follow_from_the_rest_is_refused(lab: Lab, other: Any) -> None:
+    statement = lab.statement()
+    right = statement["predicate"]["statementId"]
+    statement["predicate"]["statementId"] = other(right) if callable(other) else other
+    path = lab.signed(json.dumps(statement).encode())
+
+    said = "statementId: does not follow from the rest: expected " + right
+    with pytest.raises(RefusedError, match=said):
+        lab.verify(path)
+    with pytest.raises(RefusedError, match=said):
+        open_unverified(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s["predicate"].update(later=1),
+        lambda s: s["predicate"]["scan"].update(nonce="m" * 16),
+        lambda s: s["subject"].reverse(),
+        lambda s: s["subject"][0]["digest"].update(sha512="0"),
+    ],
+)
+def test_the_id_of_another_statement_is_refused(lab: Lab, change: Callable[[Any], object]) -> None:
+    statement = lab.statement()
+    change(statement)
+
+    with pytest.raises(RefusedError, match="statementId: does not follow from the rest"):
+        lab.verify(lab.signed(json.dumps(statement).encode()))
+
+
+def test_an_id_of_what_has_no_canonical_form_is_refused(lab: Lab) -> None:
+    statement = lab.statement()
+    statement["predicate"]["größer"] = 1
+
+    with pytest.raises(RefusedError, match="statementId: cannot be derived: not an ASCII key"):
+        lab.verify(lab.signed(json.dumps(statement).encode()))
+
+
+def _packaged() -> str:
+    template = resource_path("hardpan.scanners.evidence", "templates", "verify.sh.j2")
+    return template.read_text("utf-8").replace("{{ predicate_type }}", PREDICATE_TYPE)
+
+
+def test_the_script_that_is_emitted_is_the_packages_own(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "verify.sh"
+
+    assert cli.run(["verify", "--emit-script"]) == Exit.DONE
+    assert capsys.readouterr().out == _packaged()
+    assert cli.run(["verify", "--emit-script", str(out)]) == Exit.DONE
+    assert capsys.readouterr().out == ""
+    assert out.read_text("utf-8") == _packaged()
+    assert out.stat().st_mode & 0o777 == 0o755
+    assert lab.files()["verify.sh"].decode() == _packaged()
+
+
+def test_the_script_of_an_archive_is_never_emitted(
+    lab: Lab, policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = lab.put({**lab.files(), "verify.sh": b"#!/bin/sh\necho verified: everything\n"})
+
+    argv = ["verify", str(forged), "--policy", str(policy), "--emit-script"]
+    assert cli.run(argv) == Exit.DONE
+    assert capsys.readouterr().out == _packaged()
+    assert cli.run(argv[:-1]) == Exit.TRUST
+    assert "verify.sh: expected sha256" in capsys.readouterr().err
+
+
+def test_the_guide_says_never_to_run_the_script_of_the_archive(lab: Lab) -> None:
+    guide = lab.files()["VERIFY.md"].decode()
+
+    assert "**Never run the `verify.sh` of this archive.**" in guide
+    assert "hardpan verify --emit-script ../verify.sh" in guide
+    assert "sh verify.sh" not in guide
+
+
+def test_an_archive_that_cannot_be_copied_says_where_space_is_missing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive.tempfile, "TemporaryFile", full)
+
+    with pytest.raises(ResourceError, match=r"cannot be copied to .*: No space left"):
+        Archive(lab.good)
