@@ -31,3 +31,21 @@ def epoch(default: int = 0) -> int:
 def monotonic() -> float:
     """Seconds on a clock that never goes back; only differences mean anything."""
     return time.monotonic()
+
+
+class Deadline:
+    """A time limit for a whole job: each step may take what the steps before it left."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._end_s = monotonic() + limit_s
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the limit; 0 when it is reached."""
+        return max(0.0, self._end_s - monotonic())
+
+    @property
+    def is_reached(self) -> bool:
+        """True when no time remains."""
+        return self.remaining_s == 0.0

@@ -1,14 +1,27 @@
-"""Takes out of a text what looks like a secret, before it goes into a log or a message.
+"""Takes secrets out of texts, before they go into a log, a message or a result.
 
-The second line of defence: ``hardpan.process`` gets the secrets of its callers by value and takes
-them out of an argv itself. This finds what nobody named: in an exception's message, in the options
-that a person typed, in the output of a program.
+``SecretFilter`` removes secrets that are known by value, e.g. the sudo password from what a target
+sent. ``redact`` finds what nobody named: in an exception's message, in the options that a person
+typed, in the output of a program.
 """
 
+import base64
+import dataclasses
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import TypeVar, cast
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
 
 REDACTED = "[redacted]"
+_REPLACEMENTS = (REDACTED, "[removed]", "***", "---")
+_MIN_SECRET = 4
+_MIN_ENCODED = 5
+"""Characters: the encodings of a shorter secret would be found everywhere, and are left."""
+
+T = TypeVar("T")
 
 _NAME = r"[\w-]{0,40}(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|pin(?:-value)?)"
 _VALUE = r"[^\s'\"&;,]+"
@@ -46,3 +59,114 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
         shown.append(REDACTED if is_value else redact(argument))
         is_value = _OPTION.fullmatch(argument) is not None
     return tuple(shown)
+
+
+class SecretFilter:
+    """Replaces known secrets, as they are and in the encodings that programs commonly write.
+
+    A secret that its holder hides on purpose (encrypted, compressed, or spread over several
+    values) is not found.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        named = [secret for secret in secrets if secret]
+        forms = {form for secret in named for form in encodings(secret)}
+        ordered = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms = tuple(ordered)
+        self._texts = tuple(dict.fromkeys(f.decode("utf-8", "surrogateescape") for f in ordered))
+        free = (r for r in _REPLACEMENTS if not any(secret in r for secret in named))
+        self._replacement = next(free, "")
+
+    def data(self, data: bytes) -> bytes:
+        """``data`` without the secrets."""
+        replacement = self._replacement.encode()
+        for form in self._forms:
+            data = data.replace(form, replacement)
+        return data
+
+    def text(self, text: str) -> str:
+        """``text`` without the secrets."""
+        for form in self._texts:
+            text = text.replace(form, self._replacement)
+        return text
+
+    def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The bytes of ``chunks`` in order without the secrets, wherever they are cut."""
+        if not self._forms:
+            yield from chunks
+            return
+        overlap = len(self._forms[0]) - 1
+        kept = b""
+        for chunk in chunks:
+            data = self.data(kept + chunk)
+            ready = max(0, len(data) - overlap)
+            kept = data[ready:]
+            yield data[:ready]
+        yield kept
+
+    def value(self, value: T) -> T:
+        """``value`` without the secrets: texts and bytes in dataclasses, mappings and tuples."""
+        return cast(T, self._value(value)) if self._forms else value
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, Enum):
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, bytes):
+            return self.data(value)
+        if isinstance(value, tuple):
+            return tuple(self._value(item) for item in value)
+        if isinstance(value, Mapping):
+            return {self._value(key): self._value(item) for key, item in value.items()}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            names = [field.name for field in dataclasses.fields(value)]
+            changed = {name: self._value(getattr(value, name)) for name in names}
+            return dataclasses.replace(value, **changed)
+        return value
+
+
+def encodings(secret: str) -> frozenset[bytes]:
+    """The bytes that ``secret`` may be written as; itself always, the others if long enough."""
+    data = secret.encode("utf-8", "surrogateescape")
+    if len(secret) < _MIN_SECRET:
+        return frozenset((data,))
+    code_points = [ord(c) for c in secret]
+    texts = [
+        secret[::-1],
+        *(json.dumps(secret, ensure_ascii=plain)[1:-1] for plain in (True, False)),
+        *("".join(f"\\u{n:04{case}}" for n in code_points) for case in "xX"),
+        escape(secret),
+        escape(secret, {'"': "&quot;"}),
+        escape(secret, {'"': "&quot;", "'": "&apos;"}),
+        escape(secret, {'"': "&#34;", "'": "&#39;"}),
+        escape(secret, {'"': "&quot;", "'": "&#x27;"}),
+        "".join(f"&#{n};" for n in code_points),
+        *("".join(f"&#x{n:{case}};" for n in code_points) for case in "xX"),
+        quote(secret, safe="", errors="surrogateescape"),
+        quote(secret, errors="surrogateescape"),
+        quote_plus(secret, errors="surrogateescape"),
+        *("".join(f"%{b:02{case}}" for b in data) for case in "xX"),
+        *("".join(f"\\x{b:02{case}}" for b in data) for case in "xX"),
+        "".join(f"\\{b:03o}" for b in data),
+        *(
+            separator.join(f"{b:02{case}}" for b in data)
+            for case in "xX"
+            for separator in ("", " ", ":")
+        ),
+        base64.b32encode(data).decode().rstrip("="),
+        *_base64(data),
+    ]
+    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+    encoded += [secret.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")]
+    return frozenset((data, *(form for form in encoded if len(form) >= _MIN_ENCODED)))
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """What ``data`` is in base64 with other bytes around it: it begins at one of three places."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        first = (before * 8 + 5) // 6
+        last = (before + len(data)) * 8 // 6
+        yield text[first:last]
+        yield text[first:last].replace("+", "-").replace("/", "_")

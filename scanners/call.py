@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardpan.errors import ToolError, UnreachableError
+from hardpan.redaction import SecretFilter
 from hardpan.scanners import shell
 
 _LINGER_S = 2.0
@@ -18,6 +19,7 @@ _BLOCK = 1 << 16
 _TAIL_LINES = 15
 _MAX_LINE = 4096
 _MiB = 1 << 20
+_NO_SECRETS = SecretFilter()
 
 OnLine = Callable[[str], None]
 
@@ -30,13 +32,16 @@ class Output:
     """Its exit code; -1 when a signal ended it."""
 
     data: bytes
-    """What it wrote to stdout."""
+    """What it wrote to stdout, without the secrets that it was given; an archive as it is."""
 
     stderr: str
-    """What it wrote to stderr, decoded as UTF-8 with replacement."""
+    """What it wrote to stderr, decoded as UTF-8 with replacement; without those secrets."""
 
     took_s: float
     """Wall-clock seconds, the way there and back included."""
+
+    secrets: SecretFilter = _NO_SECRETS
+    """Removes the same secrets from what is unpacked out of ``data``."""
 
     @property
     def stdout(self) -> str:
@@ -88,6 +93,7 @@ class Call:
         self._limit = max_bytes
         self._on_line = on_line
         self._told = 0
+        self._searched = 0
 
     def converse(self, channel: Channel, deadline: float) -> int:
         """The exit code, once both streams have ended; -1 when a signal ended it."""
@@ -163,7 +169,9 @@ class Call:
     def _tell(self) -> None:
         if self._on_line is None:
             return
-        while (end := self.err.find(b"\n", self._told)) >= 0:
+        # Each byte is looked at once, however long a line is.
+        while (end := self.err.find(b"\n", self._searched)) >= 0:
             said = self.err[self._told : min(end, self._told + _MAX_LINE)]
-            self._told = end + 1
+            self._told = self._searched = end + 1
             self._on_line(said.decode("utf-8", "replace").rstrip("\r"))
+        self._searched = len(self.err)

@@ -7,6 +7,7 @@ and nowhere else. Everything that a target says is bounded.
 import base64
 import contextlib
 import shlex
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from paramiko.pkey import UnknownKeyType
 
 from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.events import RemoteCommandEnded, publish
+from hardpan.redaction import SecretFilter
 from hardpan.scanners import shell
 from hardpan.scanners.call import Call, OnLine, Output
 from hardpan.scanners.known_hosts import read_known_hosts
@@ -82,6 +84,7 @@ class Transport:
         self.host_key = host_key
         self._wire = wire
         self._password = sudo_password
+        self._secrets = SecretFilter([sudo_password])
 
     def run(
         self,
@@ -94,6 +97,7 @@ class Transport:
         max_bytes: int = 16 * _MiB,
         on_line: OnLine | None = None,
         leash: bool = False,
+        is_archive: bool = False,
     ) -> Output:
         """Run an argv, or a shell script given as a str, to its end on the target.
 
@@ -101,15 +105,20 @@ class Transport:
         comes. With ``leash`` stdin stays open after the given bytes, so that the
         command can tell from its end that nobody waits for it any more.
 
+        The target may send back the password that sudo was given: it is taken out of
+        everything. With ``is_archive`` stdout is left as it is, because secrets are only
+        found once it is unpacked; the caller removes them then.
+
         Raises:
             ToolError: another exit code, past ``timeout_s`` (it is killed there),
                 more than ``max_bytes`` of output, or sudo refuses.
-            UnreachableError: the connection broke.
+            UnreachableError: the connection broke, or the target stopped reading it.
         """
         asks = shell.Sudo(self._password) if sudo and self.target.user != "root" else None
-        call = Call(shell.body(command), asks, stdin or b"", leash, max_bytes, on_line)
+        hear = None if on_line is None else _without_secrets(on_line, self._secrets)
+        call = Call(shell.body(command), asks, stdin or b"", leash, max_bytes, hear)
         began = time.monotonic()
-        with _mapping(self.target):
+        with _mapping(self.target), self._watchdog(timeout_s + 2 * _GRACE_S):
             channel = self._wire.open_session(timeout=_GRACE_S)
             try:
                 channel.exec_command(shell.line(command, timeout_s=timeout_s, sudo=asks))
@@ -123,12 +132,29 @@ class Transport:
             )
         )
         self._check(call, rc, ok, timeout_s)
+        data = bytes(call.out)
         return Output(
             rc=rc,
-            data=bytes(call.out),
-            stderr=call.err.decode("utf-8", "replace"),
+            data=data if is_archive else self._secrets.data(data),
+            stderr=self._secrets.text(call.err.decode("utf-8", "replace")),
             took_s=took_s,
+            secrets=self._secrets,
         )
+
+    @contextlib.contextmanager
+    def _watchdog(self, limit_s: float) -> Iterator[None]:
+        """Close the connection when the block takes longer.
+
+        paramiko waits without a limit for the answer to a request, and for a target that
+        stops reading.
+        """
+        timer = threading.Timer(limit_s, self._wire.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def put(
         self, data: bytes, remote: str, *, timeout_s: float, sudo: bool = False, mode: int = 0o600
@@ -161,11 +187,11 @@ class Transport:
         name = call.shown
         if call.sudo is not None and not call.sudo.begun:
             why, hint = call.sudo.refusal()
-            tail = self._hidden(call.sudo.said())
+            tail = self._secrets.text(call.sudo.said())
             raise ToolError(["sudo"], f"on {self.target}: {why}", tail=tail, hint=hint)
         if ok is None or rc in ok:
             return
-        tail = self._hidden(call.tail())
+        tail = self._secrets.text(call.tail())
         if rc in shell.TIMED_OUT and call.took_s >= timeout_s * 0.95:
             why = f"did not end within {timeout_s:g} s on {self.target}"
         elif rc < 0:
@@ -175,8 +201,9 @@ class Transport:
         hint = "sudo's noexec option stops programs from starting others" if rc == 126 else ""
         raise ToolError([name], why, tail=tail, hint=hint)
 
-    def _hidden(self, text: str) -> str:
-        return text.replace(self._password, "[redacted]") if self._password else text
+
+def _without_secrets(on_line: OnLine, secrets: SecretFilter) -> OnLine:
+    return lambda line: on_line(secrets.text(line))
 
 
 class _Policy(paramiko.MissingHostKeyPolicy):

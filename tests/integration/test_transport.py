@@ -272,3 +272,46 @@ def test_many_commands_share_one_connection(via: Transport) -> None:
         thread.join()
 
     assert sorted(said) == [str(n) for n in range(6)]
+
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"echo '{PASSWORD}'",
+        f"printf '%s' '{PASSWORD}' | base64",
+        f"printf 'x%s' '{PASSWORD}' | od -An -v -tx1 | tr -d '\n'",
+        f"printf '%s\n' '{PASSWORD}' | rev",
+        f"echo '{PASSWORD}' >&2",
+    ],
+)
+def test_password_that_a_target_sends_back_is_removed(target: Target, command: str) -> None:
+    heard: list[str] = []
+    plain = (PASSWORD, PASSWORD[::-1], PASSWORD.encode().hex(" "), "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5")
+
+    with connect(target, timeout_s=20, sudo_password=PASSWORD) as via:
+        output = via.run(command, timeout_s=20, on_line=heard.append)
+
+    told = f"{output.stdout}\n{output.stderr}\n{heard}"
+    assert "[redacted]" in told
+    assert [form for form in plain if form in told] == []
+
+
+def test_password_in_the_message_of_a_failure_is_removed(target: Target) -> None:
+    with (
+        connect(target, timeout_s=20, sudo_password=PASSWORD) as via,
+        pytest.raises(ToolError) as caught,
+    ):
+        via.run(f"echo '{PASSWORD}' >&2; exit 3", timeout_s=20)
+
+    assert caught.value.tail == "[redacted]"
+
+
+def test_archive_is_left_as_it_is_for_who_unpacks_it(target: Target) -> None:
+    with connect(target, timeout_s=20, sudo_password=PASSWORD) as via:
+        output = via.run(f"echo '{PASSWORD}'", timeout_s=20, is_archive=True)
+
+    assert output.data == f"{PASSWORD}\n".encode()
+    assert output.secrets.data(output.data) == b"[redacted]\n"

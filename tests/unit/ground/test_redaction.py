@@ -1,6 +1,13 @@
+import base64
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
 import pytest
 
-from hardpan.redaction import redact, redact_argv
+from hardpan.redaction import SecretFilter, encodings, redact, redact_argv
 
 
 @pytest.mark.parametrize(
@@ -53,3 +60,97 @@ def test_the_argument_after_a_secret_option_is_taken_out() -> None:
         *("pkcs11-tool", "--pin", "[redacted]", "--key", "pkcs11:pin-value=[redacted]"),
         *("--passphrase-file", "f"),
     )
+
+
+SECRET = 'Gr\u00fcn & <"7!'
+WRITTEN = {
+    "as it is": SECRET,
+    "backwards": SECRET[::-1],
+    "JSON": json.dumps(SECRET)[1:-1],
+    "JSON in UTF-8": json.dumps(SECRET, ensure_ascii=False)[1:-1],
+    "JSON, every character escaped": "".join(f"\\u{ord(c):04x}" for c in SECRET),
+    "XML": escape(SECRET),
+    "an XML attribute": escape(SECRET, {'"': "&quot;"}),
+    "XML, every character by number": "".join(f"&#{ord(c)};" for c in SECRET),
+    "a URL": quote(SECRET, safe=""),
+    "a URL, every byte escaped": "".join(f"%{b:02x}" for b in SECRET.encode()),
+    "hexadecimal": SECRET.encode().hex(),
+    "hexadecimal in capitals": SECRET.encode().hex().upper(),
+    "hexadecimal with blanks": SECRET.encode().hex(" "),
+    "base32": base64.b32encode(SECRET.encode()).decode().rstrip("="),
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_secret_is_removed_in_every_common_form(form: str) -> None:
+    secrets = SecretFilter([SECRET])
+    text = f"before {WRITTEN[form]} after"
+
+    assert secrets.text(text) == "before [redacted] after"
+    assert secrets.data(text.encode()) == b"before [redacted] after"
+
+
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_secret_is_removed_from_base64_of_more_than_itself(
+    before: int, after: int, encode: type[bytes]
+) -> None:
+    data = b"\xff" * before + SECRET.encode() + b"\xff" * after
+
+    left = SecretFilter([SECRET]).data(encode(data))
+
+    assert b"[redacted]" in left
+    assert len(left) <= len(b"[redacted]") + 12
+
+
+def test_secret_is_removed_wherever_the_bytes_are_cut() -> None:
+    secrets = SecretFilter([SECRET])
+    data = b"a" * 300 + SECRET.encode() * 2 + b"b" * 300 + SECRET.encode().hex().encode()
+
+    for size in (1, 2, 7, 64, 10_000):
+        chunks = (data[at : at + size] for at in range(0, len(data), size))
+        assert b"".join(secrets.chunks(chunks)) == secrets.data(data)
+    assert secrets.data(data).count(b"[redacted]") == 3
+
+
+class Kind(StrEnum):
+    ONE = "hunter22"
+
+
+@dataclass(frozen=True)
+class Thing:
+    text: str
+    more: tuple[str, ...]
+    table: dict[str, bytes]
+    kind: Kind = Kind.ONE
+    count: int = 1
+
+
+def test_secret_is_removed_from_a_whole_value() -> None:
+    thing = Thing(text="a hunter22", more=("hunter22",), table={"hunter22": b"x hunter22"})
+
+    cleaned = SecretFilter(["hunter22"]).value(thing)
+
+    assert cleaned == Thing(
+        text="a [redacted]", more=("[redacted]",), table={"[redacted]": b"x [redacted]"}
+    )
+    assert type(cleaned.kind) is Kind
+
+
+@pytest.mark.parametrize("secret", ["redacted", "[redacted]", "a", "*", "removed"])
+def test_what_replaces_a_secret_does_not_contain_it(secret: str) -> None:
+    assert secret not in SecretFilter([secret]).text(f"x {secret} y")
+
+
+def test_short_secret_is_removed_as_it_is_alone() -> None:
+    assert encodings("ab") == {b"ab"}
+
+
+def test_no_secret_changes_nothing() -> None:
+    secrets = SecretFilter(["", ""])
+    value = (1, "x")
+
+    assert secrets.text("x") == "x"
+    assert list(secrets.chunks([b"x", b"y"])) == [b"x", b"y"]
+    assert secrets.value(value) is value
