@@ -4,18 +4,35 @@ The file comes from the target, so it is hostile: no entities, and a limit on by
 depth and text (``arf_reader``).
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+import re
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
 
 from hardpan.packed import Packed, Packer, packing_thread
 from hardpan.scanners.arf_reader import MAX_FOUND, read
 from hardpan.scanners.arf_reading import Reading, Said, clean, odd
 from hardpan.scanners.model import Verdict
 
+T = TypeVar("T")
 _AHEAD = 4
 """Chunks that may wait to be packed."""
+
+_MAX_STEPS = 500
+"""Tests and definitions that are looked at for the evidence of one definition."""
+
+_MAX_SCORE = 100.0
+TIME = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+"""Form of a time, as XML Schema has it."""
+
+_REPEATED = "the ARF has more than one result for this rule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +69,19 @@ class Arf:
     """CPE names that the target was found to match."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableArf:
+    """In the place of an ``Arf``: no verdict could be read."""
+
+    reason: str
+
+
 def parse(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
     """What an ARF says, from its bytes in order.
 
     Raises:
         ToolError: it is cut short, is not an ARF, or is beyond the limits.
+        MemoryError: the process may not have as much memory as it takes.
     """
     reading = read(chunks, name)
     about = reading.about
@@ -66,8 +91,8 @@ def parse(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
     return Arf(
         benchmark_version=about.get("version", ""),
         profile_id=about["profile"],
-        started=about.get("start-time", ""),
-        finished=about["end-time"],
+        started=_time(about, "start-time", name),
+        finished=_time(about, "end-time", name),
         score=score,
         rules=dict(_judged(reading, name)),
         platforms=tuple(reading.platforms),
@@ -77,10 +102,17 @@ def parse(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
 def parse_and_pack(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Packed]:
     """What an ARF says, and the ARF itself, to be attached; neither needs the whole of it at once.
 
-    It is packed beside: deflating takes as long as reading, and holds up no Python code.
-
     Raises:
         ToolError: as ``parse`` does.
+    """
+    return pack_while(lambda passed: parse(passed, name=name), chunks)
+
+
+def pack_while(take: Callable[[Iterator[bytes]], T], chunks: Iterable[bytes]) -> tuple[T, Packed]:
+    """What ``take`` makes of ``chunks``, and ``chunks`` packed.
+
+    They are packed in another thread: deflating takes as long as reading, and holds up no
+    Python code.
     """
     packer = Packer()
     with packing_thread() as thread:
@@ -93,7 +125,7 @@ def parse_and_pack(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Packed]:
                     packing.popleft().result()
                 yield chunk
 
-        made = parse(passed(), name=name)
+        made = take(passed())
         for last in packing:
             last.result()
     return made, packer.done()
@@ -101,56 +133,128 @@ def parse_and_pack(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Packed]:
 
 def _score(about: dict[str, str]) -> float | None:
     try:
-        return float(about["score"] or "0")
+        score = float(about["score"] or "0")
     except (KeyError, ValueError):
         return None
+    return score if 0 <= score <= _MAX_SCORE else None  # nor is nan
+
+
+def _time(about: dict[str, str], which: str, name: str) -> str:
+    """The time that the ARF gives as ``which``; empty where it gives none."""
+    text = about.get(which, "")
+    try:
+        if not re.fullmatch(TIME, text):
+            raise ValueError
+        datetime.fromisoformat(text)
+    except ValueError as e:
+        if text:
+            raise odd(name, f"has the {which} {text[:40]!a}") from e
+    return text
 
 
 def _judged(reading: Reading, name: str) -> Iterator[tuple[str, Judged]]:
+    evidence = _Evidence(reading)
     for rule_id, said in reading.rules.items():
         try:
             verdict = Verdict(said.result)
         except ValueError as e:
-            raise odd(name, f"gives {rule_id[:200]} the result {said.result[:40]!r}") from e
-        if verdict is not Verdict.NOT_SELECTED:
-            yield rule_id, _one(reading, said, verdict)
+            raise odd(name, f"gives {rule_id[:200]} the result {said.result[:40]!a}") from e
+        if said.is_repeated:
+            yield rule_id, _repeated(rule_id)
+        elif verdict is not Verdict.NOT_SELECTED:
+            yield rule_id, _one(evidence, said, verdict)
 
 
-def _one(reading: Reading, said: Said, verdict: Verdict) -> Judged:
+def _repeated(rule_id: str) -> Judged:
+    return Judged(
+        rule_id=rule_id, verdict=Verdict.ERROR, engine="", found=(_REPEATED,), incomplete=True
+    )
+
+
+def _one(evidence: "_Evidence", said: Said, verdict: Verdict) -> Judged:
     report, definition = said.where or ("", "")
-    lines, ids = _evidence(reading, report, definition)
+    lines = evidence.lines(report, definition)
     idle = verdict in (Verdict.NOT_CHECKED, Verdict.NOT_APPLICABLE)
     return Judged(
         rule_id=said.rule_id,
         verdict=verdict,
         engine="" if idle else said.engine,
         found=tuple(dict.fromkeys([*said.messages, *said.printed, *lines]))[:MAX_FOUND],
-        incomplete=bool(reading.incomplete.get(report, set()) & ids),
+        incomplete=evidence.is_incomplete(report, definition),
     )
 
 
-def _evidence(reading: Reading, report: str, definition: str) -> tuple[list[str], set[str]]:
-    """Each test of a definition with its outcome and the items it looked at, and their ids."""
-    items, comments = reading.items.get(report, {}), reading.comments.get(report, {})
-    lines: list[str] = []
-    ids: set[str] = set()
-    for test in _tests_of(reading, report, definition):
-        result, looked_at = reading.tests.get(report, {}).get(test, ("", []))
-        ids.update(looked_at)
-        if result and result != "not evaluated":
-            lines.append(clean(f"[{result}] {comments.get(test, test)}"))
-            lines += [items[i] for i in looked_at[:MAX_FOUND] if i in items]
-    return lines, ids
+class _Evidence:
+    """What the tests of definitions looked at.
 
+    Many rules may name one definition, and definitions extend one another. Each definition is
+    looked through once and for a bounded number of steps, so the work is linear in the ARF.
+    """
 
-def _tests_of(reading: Reading, report: str, definition: str) -> Iterator[str]:
-    definitions = reading.definitions.get(report, {})
-    seen: set[str] = set()
-    todo = [definition]
-    while todo:
-        now = todo.pop(0)
-        if now not in seen and now in definitions:
-            seen.add(now)
-            tests, more = definitions[now]
-            yield from tests
-            todo += more
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._incomplete: dict[str, frozenset[str]] = {}
+
+    def lines(self, report: str, definition: str) -> tuple[str, ...]:
+        """Each test of a definition with its outcome and the items that it looked at."""
+        key = (report, definition)
+        if key not in self._lines:
+            self._lines[key] = tuple(self._look_through(report, definition))
+        return self._lines[key]
+
+    def is_incomplete(self, report: str, definition: str) -> bool:
+        """True where a test of the definition looked at an object that was not collected whole."""
+        if report not in self._incomplete:
+            self._incomplete[report] = frozenset(self._find_incomplete(report))
+        return definition in self._incomplete[report]
+
+    def _look_through(self, report: str, definition: str) -> list[str]:
+        definitions = self._reading.definitions.get(report, {})
+        lines: dict[str, None] = {}
+        seen = {definition}
+        queue = deque([definition])
+        steps = 0
+        while queue:
+            tests, extended = definitions.get(queue.popleft(), ((), ()))
+            for test in islice(tests, _MAX_STEPS):
+                steps += 1
+                lines.update(dict.fromkeys(self._test(report, test)))
+                if steps >= _MAX_STEPS or len(lines) >= MAX_FOUND:
+                    return list(lines)[:MAX_FOUND]
+            for other in islice(extended, _MAX_STEPS):
+                steps += 1
+                if other not in seen:
+                    seen.add(other)
+                    queue.append(other)
+            if steps >= _MAX_STEPS:
+                break
+        return list(lines)
+
+    def _test(self, report: str, test: str) -> list[str]:
+        items = self._reading.items.get(report, {})
+        comments = self._reading.comments.get(report, {})
+        result, looked_at = self._reading.tests.get(report, {}).get(test, ("", []))
+        if not result or result == "not evaluated":
+            return []
+        shown = (items[i] for i in looked_at[:MAX_FOUND] if i in items)
+        return [clean(f"[{result}] {comments.get(test, test)}"), *shown]
+
+    def _find_incomplete(self, report: str) -> set[str]:
+        items = self._reading.incomplete.get(report)
+        if not items:
+            return set()
+        tests = self._reading.tests.get(report, {})
+        definitions = self._reading.definitions.get(report, {})
+        cut = {test for test, (_, looked_at) in tests.items() if not items.isdisjoint(looked_at)}
+        extended_by = defaultdict[str, list[str]](list)
+        for definition, (_, extended) in definitions.items():
+            for other in extended:
+                extended_by[other].append(definition)
+        found = {d for d, (own, _) in definitions.items() if not cut.isdisjoint(own)}
+        queue = deque(found)
+        while queue:
+            more = set(extended_by.pop(queue.popleft(), ())) - found
+            found |= more
+            queue.extend(more)
+        return found

@@ -16,6 +16,22 @@ MAX_FOUND = 12
 
 _MAX_DEPTH = 200
 _MAX_ITEMS = 400_000
+_MAX_NAMES = 10_000
+"""Different names of elements and attributes, which expat's interface keeps."""
+
+MAX_RULES = 10_000
+"""Upstream's content for one release has 1,600."""
+
+_MAX_RECORDS = 2_000_000
+"""Rules, definitions, tests, and their references to one another."""
+
+MAX_PLATFORMS = 1000
+MAX_ID = 1000
+"""Characters of an id, a time or a version."""
+
+_NO_MEMORY = 1
+"""Expat's code for it (XML_ERROR_NO_MEMORY)."""
+
 _MAX_TEXT = 2 * MAX_LINE * MAX_FOUND
 _CHUNK = 1 << 18
 
@@ -46,6 +62,7 @@ def read(chunks: Iterable[bytes], name: str) -> Reading:
 
     Raises:
         ToolError: it is cut short, is not an ARF, or is beyond the limits.
+        MemoryError: the process may not have as much memory as it takes.
     """
     reader = _Reader(name)
     size = 0
@@ -56,8 +73,12 @@ def read(chunks: Iterable[bytes], name: str) -> Reading:
                 raise odd(name, f"is longer than {MAX_BYTES >> 20} MiB")
             for begin in range(0, len(chunk), _CHUNK):
                 reader.parser.Parse(chunk[begin : begin + _CHUNK], False)
+                if len(reader.parser.intern) > _MAX_NAMES:
+                    raise odd(name, f"has more than {_MAX_NAMES} different names")
         reader.parser.Parse(b"", True)
     except expat.ExpatError as e:
+        if e.code == _NO_MEMORY:
+            raise MemoryError from e
         raise odd(name, f"is cut short or is not XML: {e}") from e
     finally:
         reader.close()
@@ -83,6 +104,7 @@ class _Reader:
         self._field_name = ""
         self._item: Item | None = None
         self._items = 0
+        self._records = 0
         self._text: list[str] = []
         self._room = 0
         self._sink: Callable[[str], None] | None = None
@@ -169,7 +191,22 @@ class _Reader:
                 self.found.items[self._report][self._item.id] = self._item.line()
                 self._item = None
         elif tag == _XCCDF + "rule-result":
-            self.found.rules[self._rule.rule_id] = self._rule
+            known = self.found.rules.setdefault(self._rule.rule_id, self._rule)
+            if known is not self._rule:
+                known.is_repeated = True
+
+    def _id(self, attributes: dict[str, str], name: str) -> str:
+        """An attribute that something is known by."""
+        value = attributes.get(name, "")
+        if len(value) > MAX_ID:
+            raise odd(self._name, f"has a {name} of {len(value)} characters")
+        return value
+
+    def _count(self) -> None:
+        """Count one more of what is kept."""
+        self._records += 1
+        if self._records > _MAX_RECORDS:
+            raise odd(self._name, f"has more than {_MAX_RECORDS} rules, tests and references")
 
     def _keep(self, sink: Callable[[str], None], *, whole: bool = False) -> None:
         """Give ``sink`` the text of the element that begins here; ``whole``: and below it."""
@@ -184,28 +221,36 @@ class _Reader:
             self._room -= len(text)
 
     def _start_report(self, attributes: dict[str, str]) -> None:
-        self._report = attributes.get("id", "")
+        self._report = self._id(attributes, "id")
+        self._count()
 
     def _start_test_result(self, attributes: dict[str, str]) -> None:
-        self.found.about = dict(attributes)
+        if self.found.about:
+            raise odd(self._name, "holds more than one XCCDF result")
+        names = ("version", "start-time", "end-time")
+        self.found.about = {n: self._id(attributes, n) for n in names if n in attributes}
 
     def _in_test_result(self, tag: str, attributes: dict[str, str]) -> None:
         about = self.found.about
         if tag == _XCCDF + "profile":
-            about.setdefault("profile", attributes.get("idref", ""))
+            about.setdefault("profile", self._id(attributes, "idref"))
         elif tag == _XCCDF + "platform":
-            self.found.platforms.append(attributes.get("idref", ""))
+            if len(self.found.platforms) < MAX_PLATFORMS:
+                self.found.platforms.append(self._id(attributes, "idref"))
         elif tag == _XCCDF + "score" and "score" not in about:
             self._keep(lambda text: about.__setitem__("score", text))
 
     def _start_rule(self, attributes: dict[str, str]) -> None:
-        self._rule = Said(rule_id=attributes.get("idref", ""))
+        self._count()
+        if len(self.found.rules) > MAX_RULES:
+            raise odd(self._name, f"has more than {MAX_RULES} rules")
+        self._rule = Said(rule_id=self._id(attributes, "idref"))
 
     def _in_rule(self, tag: str, attributes: dict[str, str]) -> None:
         rule = self._rule
         if tag == _XCCDF + "result" and not rule.result:
             self._keep(lambda text: setattr(rule, "result", text))
-        elif tag == _XCCDF + "message":
+        elif tag == _XCCDF + "message" and len(rule.messages) < MAX_FOUND:
             self._keep(lambda text: rule.messages.append(clean(text)), whole=True)
         elif tag == _XCCDF + "check":
             rule.checks += 1
@@ -218,7 +263,8 @@ class _Reader:
         if self._path[-3] != _XCCDF + "rule-result" or rule.checks != 1:
             return
         if tag == _XCCDF + "check-content-ref" and rule.where is None:
-            rule.where = (attributes.get("href", "").removeprefix("#"), attributes.get("name", ""))
+            report = self._id(attributes, "href").removeprefix("#")
+            rule.where = (report, self._id(attributes, "name"))
         elif tag == _XCCDF + "check-import":
             self._keep(self._printed)
 
@@ -227,49 +273,56 @@ class _Reader:
         self._rule.printed += list(lines)[: MAX_FOUND - len(self._rule.printed)]
 
     def _in_tests(self, _tag: str, attributes: dict[str, str]) -> None:
+        self._count()
         comments = self.found.comments[self._report]
-        comments[attributes.get("id", "")] = attributes.get("comment", "")
+        comments[self._id(attributes, "id")] = attributes.get("comment", "")[: 2 * MAX_LINE]
 
     def _start_definition(self, attributes: dict[str, str]) -> None:
+        self._count()
         self._ids, self._more = [], []
         definitions = self.found.definitions[self._report]
-        definitions[attributes.get("definition_id", "")] = (self._ids, self._more)
+        definitions[self._id(attributes, "definition_id")] = (self._ids, self._more)
 
     def _criterion(self, attributes: dict[str, str]) -> None:
-        self._ids.append(attributes.get("test_ref", ""))
+        self._count()
+        self._ids.append(self._id(attributes, "test_ref"))
 
     def _extend(self, attributes: dict[str, str]) -> None:
-        self._more.append(attributes.get("definition_ref", ""))
+        self._count()
+        self._more.append(self._id(attributes, "definition_ref"))
 
     def _start_test(self, attributes: dict[str, str]) -> None:
+        self._count()
         self._looked_at = []
         tests = self.found.tests[self._report]
-        tests[attributes.get("test_id", "")] = (attributes.get("result", ""), self._looked_at)
+        tests[self._id(attributes, "test_id")] = (self._id(attributes, "result"), self._looked_at)
 
     def _tested(self, attributes: dict[str, str]) -> None:
-        self._looked_at.append(attributes.get("item_id", ""))
+        self._count()
+        self._looked_at.append(self._id(attributes, "item_id"))
 
     def _start_object(self, attributes: dict[str, str]) -> None:
         self._whole_object = attributes.get("flag") != "incomplete"
 
     def _in_object(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == _CHARACTERISTICS + "reference" and not self._whole_object:
-            self.found.incomplete[self._report].add(attributes.get("item_ref", ""))
+            self._count()
+            self.found.incomplete[self._report].add(self._id(attributes, "item_ref"))
 
     def _start_item(self, tag: str, attributes: dict[str, str]) -> None:
         self._items += 1
         if self._items > _MAX_ITEMS:
             raise odd(self._name, f"has more than {_MAX_ITEMS} items")
         self._item = Item(
-            id=attributes.get("id", ""),
+            id=self._id(attributes, "id"),
             kind=_local(tag).removesuffix("_item"),
-            status=attributes.get("status", "exists"),
+            status=self._id(attributes, "status") or "exists",
             depth=len(self._path),
         )
 
     def _field(self, text: str) -> None:
-        if self._item is not None and (told := text.strip()):
-            self._item.fields.append(f"{self._field_name}={told[:MAX_LINE]}")
+        if self._item is not None:
+            self._item.add(self._field_name, text.strip())
 
 
 def _local(tag: str) -> str:

@@ -8,6 +8,9 @@ from hardpan.errors import ToolError
 MAX_LINE = 300
 """Characters kept of one line of evidence."""
 
+_MAX_FIELDS = 100
+"""Of one item: they fill more than a line."""
+
 
 @dataclass(slots=True)
 class Said:
@@ -22,6 +25,8 @@ class Said:
     messages: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
     checks: int = 0
+    is_repeated: bool = False
+    """True where the ARF has more than one result for the rule."""
 
 
 @dataclass(slots=True)
@@ -53,6 +58,11 @@ class Item:
     status: str
     depth: int
     fields: list[str] = field(default_factory=list)
+
+    def add(self, name: str, text: str) -> None:
+        """Keep one of its values."""
+        if text and len(self.fields) < _MAX_FIELDS:
+            self.fields.append(f"{name}={text[:MAX_LINE]}")
 
     def line(self) -> str:
         """What it says in one line."""

@@ -5,9 +5,12 @@ from hardpan.packed import pack
 from hardpan.scanners import arf, arf_reader
 from hardpan.scanners.arf_reading import MAX_LINE
 from hardpan.scanners.model import Verdict
+from tests.tooling.hostile_arfs import KINDS, REPEATED, hostile_arf
+from tests.tooling.steps import count_steps
 from tests.unit.evaluate.arfs import ARF
 
 WHOLE = ARF.replace("\x85", " ")
+SECOND_RESULT = '<TestResult xmlns="http://checklists.nist.gov/xccdf/1.2" version="1"/>'
 UNREAD = '<arf:report-request><x id="x"><result>no</result></x>'
 
 
@@ -70,6 +73,15 @@ def test_a_truncated_arf_is_refused(end: int) -> None:
             UNREAD * 2 + "</arf:report-request>" * 2 + "<arf:reports>",
             "where oscap",
         ),
+        ("50.5", "nan", "holds no finished XCCDF result"),
+        ("50.5", "-1", "holds no finished XCCDF result"),
+        ("50.5", "1e999", "holds no finished XCCDF result"),
+        ("50.5", "9" * 5000, "holds no finished XCCDF result"),
+        ("05:01:00+00:00", "05:61:00+00:00", "has the end-time '2026-11-21T05:61:00"),
+        ("2026-11-21T05:00:00", "yesterday", "has the start-time 'yesterday"),
+        ('version="0.1.82"', f'version="{"1" * 2000}"', "has a version of 2000 characters"),
+        ('idref="one"', f'idref="{"1" * 2000}"', "has a idref of 2000 characters"),
+        ("<score", SECOND_RESULT + "<score", "holds more than one XCCDF result"),
         ('<profile idref="stig"/>', "<a>" * 300 + "</a>" * 300, "nested deeper than 200"),
     ],
 )
@@ -92,3 +104,68 @@ def test_a_flood_of_words_is_cut() -> None:
     found = arf.parse([flood.encode()]).rules["one"].found
 
     assert max(map(len, found)) <= MAX_LINE
+
+
+def test_a_rule_with_two_results_is_an_error() -> None:
+    again = '<rule-result idref="one"><result>pass</result></rule-result><score'
+
+    found = arf.parse([WHOLE.replace("<score", again, 1).encode()])
+
+    assert found.rules["one"].verdict is Verdict.ERROR
+    assert found.rules["one"].found == ("the ARF has more than one result for this rule",)
+
+
+def test_an_incomplete_object_counts_for_every_definition_that_extends_its_test() -> None:
+    more = "".join(
+        f'<definition definition_id="e{n}"><criteria><extend_definition definition_ref="{other}"/>'
+        "</criteria></definition>"
+        for n, other in ((1, "d2"), (2, "e1"), (3, "e2"), (3, "e3"))
+    )
+    text = WHOLE.replace(
+        '<definition definition_id="d1">', f'{more}<definition definition_id="d1">'
+    )
+    text = text.replace("FLAG", "incomplete").replace(
+        'href="#oval0" name="d1"', 'href="#oval0" name="e2"'
+    )
+
+    assert arf.parse([text.encode()]).rules["one"].incomplete
+
+
+def test_definitions_that_extend_each_other_end() -> None:
+    text = WHOLE.replace('<criterion test_ref="t1"/>', '<extend_definition definition_ref="d1"/>')
+
+    assert arf.parse([text.encode()]).rules["one"].found == ()
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_work_is_linear_in_the_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arf, "_MAX_STEPS", 20)
+    texts = [list(hostile_arf(kind, size)) for size in (40_000, 80_000, 160_000)]
+
+    first, second, third = (count_steps(lambda t=t: _parsed(t)) for t in texts)
+
+    # Linear: 2, with longer numbers a little more. Quadratic: 4.
+    assert third - second <= 2.8 * (second - first) + 2000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hostile_arf_gives_bounded_evidence_or_is_refused(kind: str) -> None:
+    found = _parsed(list(hostile_arf(kind, 300_000)))
+
+    lines = [line for judged in found.rules.values() for line in judged.found] if found else []
+    assert max(map(len, lines), default=0) <= MAX_LINE
+    assert max((len(j.found) for j in found.rules.values()), default=0) <= 12 if found else True
+
+
+def _parsed(chunks: list[bytes]) -> arf.Arf | None:
+    try:
+        return arf.parse(chunks)
+    except ToolError:
+        return None
+
+
+def test_a_flood_of_references_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arf_reader, "_MAX_RECORDS", 1000)
+
+    with pytest.raises(ToolError, match="more than 1000 rules, tests and references"):
+        arf.parse(hostile_arf("items that one test looked at", 100_000))
