@@ -109,7 +109,7 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup setup-axe setup-readers ## all tests, the whole demo among them (EVIDENCE=file: read that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not heavy"
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not heavy and not limits"
 
 .PHONY: test-unit
 test-unit: setup-venv ## tests that start no process and open no socket (one minute)
@@ -121,7 +121,7 @@ test-rot: setup-venv ## set-up takes what is locked, from an index that has a ne
 
 .PHONY: test-integration
 test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
-	$(PYTEST) tests/integration -m "not demo_ai"
+	$(PYTEST) tests/integration -m "not demo_ai and not limits"
 
 .PHONY: test-readers
 test-readers: setup setup-readers ## trestle, STIG Manager's parser and others read what hardpan writes (EVIDENCE=file: that too)
@@ -138,6 +138,10 @@ test-ai: setup ## the whole job with the AI service; half an hour, apart from 'm
 .PHONY: test-demo
 test-demo: setup ## the whole main job, then everything its evidence promises
 	$(BIN)/pytest tests/integration -q -m demo
+
+.PHONY: test-limits
+test-limits: setup-venv ## ARFs of 256 MiB of the worst kinds: each ends within 60 s and 1 GiB
+	$(BIN)/pytest tests/integration -q -s -m limits
 
 .PHONY: fuzz
 fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TARGETS="bundle media", COUNT=, SEED=)

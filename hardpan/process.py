@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,8 @@ from hardpan.events import ProcessEnded, ProcessStarted, publish
 from hardpan.redaction import REDACTED
 
 _TAIL_LINES = 15
+_MAX_TAIL = 64 << 10
+_BLOCK = 1 << 16
 _GRACE_S = 5.0
 _KEPT = ("HOME", "PATH", "TMPDIR", "SOURCE_DATE_EPOCH")
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -97,6 +99,95 @@ def run(
         stderr=talk,
         took_s=time.monotonic() - began,
     )
+
+
+def feed(
+    argv: Argv,
+    chunks: Iterable[bytes],
+    *,
+    timeout_s: float,
+    max_output_bytes: int,
+    hint: str = "",
+) -> bytes:
+    """Run a program to its end, and return what it writes to stdout.
+
+    ``chunks`` are written to its stdin as they come, so that neither side ever needs all of
+    them; what the program writes is bounded. The time limit includes the time that ``chunks``
+    take.
+
+    Raises:
+        ToolError: the program is missing, it does not exit with 0, it ran past ``timeout_s``
+            seconds, or it wrote more than ``max_output_bytes``.
+    """
+    shown = tuple(str(a) for a in argv)
+    with _started(argv, shown, cwd=None, env=None, piped=True, hint=hint) as p:
+        output, talk = _Reader(p, p.stdout, max_output_bytes), _Reader(p, p.stderr, None)
+        stop = threading.Timer(timeout_s, _kill, (p,))
+        began = time.monotonic()
+        stop.start()
+        try:
+            _write(p, chunks)
+            p.wait()
+        finally:
+            stop.cancel()
+            _kill(p)
+        took_s = time.monotonic() - began
+        output.join(_GRACE_S)
+        talk.join(_GRACE_S)
+    if output.is_over:
+        raise ToolError(shown, f"wrote more than {max_output_bytes} bytes", hint=hint)
+    if p.returncode < 0 and took_s >= timeout_s:
+        raise ToolError(shown, f"did not end within {timeout_s:g} s", hint=hint)
+    if p.returncode != 0:
+        tail = "\n".join(talk.data.decode("utf-8", "replace").strip().splitlines()[-_TAIL_LINES:])
+        raise ToolError(shown, _ending(p.returncode), tail=tail, hint=hint)
+    return bytes(output.data)
+
+
+class _Reader(threading.Thread):
+    """Takes what a program writes: up to a limit, or its end where there is no limit."""
+
+    def __init__(self, p: subprocess.Popen[bytes], pipe: IO[bytes] | None, limit: int | None):
+        super().__init__(daemon=True)
+        self._process = p
+        self._pipe = pipe
+        self._limit = limit
+        self.data = bytearray()
+        self.is_over = False
+        self.start()
+
+    def run(self) -> None:
+        """Read until the program closes the pipe."""
+        if self._pipe is None:
+            return
+        with contextlib.suppress(ValueError, OSError):  # closed: the run was ended
+            while block := os.read(self._pipe.fileno(), _BLOCK):
+                self.data += block
+                if self._limit is None:
+                    del self.data[:-_MAX_TAIL]
+                elif len(self.data) > self._limit:
+                    self.is_over = True
+                    self.data.clear()
+                    _kill(self._process)
+                    return
+
+
+def _write(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
+    """Give a program its stdin; one that reads no more is given none."""
+    if p.stdin is None:
+        return
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            for chunk in chunks:
+                p.stdin.write(chunk)
+    finally:
+        with contextlib.suppress(BrokenPipeError):  # it flushes
+            p.stdin.close()
+
+
+def _kill(p: subprocess.Popen[bytes]) -> None:
+    if p.returncode is None:
+        _signal_group(p, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from hardpan.errors import InputError, ToolError
-from hardpan.scanners.arf import Arf, Judged
+from hardpan.scanners.arf import Arf, Judged, UnreadableArf
 from hardpan.scanners.content.benchmark import Benchmark, Rule
-from hardpan.scanners.content.prepare import Prepared
+from hardpan.scanners.content.prepare import Part, Prepared
 from hardpan.scanners.model import Evaluation, RuleResult, Verdict
 from hardpan.scanners.stig.table import Stig, stig_for
 
@@ -20,25 +20,40 @@ _INCOMPLETE = "oscap could not collect everything (memory limit), so its answer 
 
 
 def evaluation(
-    prepared: Prepared, arfs: Sequence[Arf], *, engine: str, os_name: str, os_cpe: str
+    prepared: Prepared,
+    arfs: Sequence[Arf | UnreadableArf],
+    *,
+    engine: str,
+    os_name: str,
+    os_cpe: str,
+    time: str = "",
 ) -> Evaluation:
     """One evaluation out of one ARF for each part of the content, in the same order.
 
+    The rules of a part whose ARF cannot be read or is about something else are an ``error``,
+    with the reason; the other parts keep their results. ``time`` is given where no ARF can be
+    read, and so none has a time.
+
     Raises:
-        ToolError: an ARF is about another profile or holds rules of another part.
+        ToolError: there are more or fewer ARFs than parts.
         InputError: every rule was found not applicable: the content is not for this system.
     """
-    merged = _merged(prepared, arfs)
+    if len(arfs) != len(prepared.parts):
+        raise ToolError(["oscap"], f"left {len(arfs)} results for {len(prepared.parts)} parts")
+    pairs = zip(prepared.parts, arfs, strict=True)
+    checked = [(part, _checked(prepared.benchmark, part, arf)) for part, arf in pairs]
+    merged = _merged(prepared, checked)
     rules = prepared.benchmark.rules
     stig = stig_for(prepared.benchmark.benchmark_id)
     results = tuple(_result(r, merged[r.rule_id], stig) for r in rules if _belongs(r, merged))
     _refuse_inapplicable(prepared.benchmark, results, os_name, os_cpe)
+    read = [arf for _, arf in checked if isinstance(arf, Arf)]
     return Evaluation(
         content=prepared.content,
         benchmark_id=prepared.benchmark.benchmark_id,
         profile_id=prepared.benchmark.profile_id,
-        started=min(a.started for a in arfs),
-        finished=max(a.finished for a in arfs),
+        started=min((a.started for a in read), default=time),
+        finished=max((a.finished for a in read), default=time),
         engine=engine,
         results=results,
         score=score(rules, {r.rule_id: r.verdict for r in results}),
@@ -75,25 +90,33 @@ def _mean(children: Sequence[tuple[float, float]]) -> float | None:
     return sum(s * w for s, w in children) / weight if weight else None
 
 
-def _merged(prepared: Prepared, arfs: Sequence[Arf]) -> dict[str, Judged]:
-    if len(arfs) != len(prepared.parts):
-        raise ToolError(["oscap"], f"left {len(arfs)} results for {len(prepared.parts)} parts")
+def _checked(benchmark: Benchmark, part: Part, arf: Arf | UnreadableArf) -> Arf | UnreadableArf:
+    """``arf``, where it is about this very part."""
+    if isinstance(arf, UnreadableArf):
+        return arf
+    odd = set(arf.rules) - set(part.rule_ids)
+    if arf.profile_id != benchmark.profile_id:
+        return UnreadableArf(reason=f"oscap evaluated the profile {arf.profile_id[:200]!a}")
+    if arf.benchmark_version != benchmark.version:
+        return UnreadableArf(reason=f"oscap evaluated version {arf.benchmark_version[:40]!a}")
+    if odd:
+        return UnreadableArf(reason=f"oscap judged rules that it was not given: {min(odd)[:200]!a}")
+    return arf
+
+
+def _merged(
+    prepared: Prepared, checked: Sequence[tuple[Part, Arf | UnreadableArf]]
+) -> dict[str, Judged]:
     conditional = {r.rule_id for r in prepared.benchmark.rules if r.conditional}
     merged: dict[str, Judged] = {}
-    for part, arf in zip(prepared.parts, arfs, strict=True):
-        if arf.profile_id != prepared.benchmark.profile_id:
-            raise ToolError(["oscap"], f"evaluated the profile {arf.profile_id[:200]!r}")
-        if arf.benchmark_version != prepared.benchmark.version:
-            raise ToolError(["oscap"], f"evaluated version {arf.benchmark_version[:40]!r}")
-        odd = set(arf.rules) - set(part.rule_ids)
-        if odd:
-            raise ToolError(["oscap"], f"judged rules that it was not given: {min(odd)[:200]}")
+    for part, arf in checked:
         for rule_id in part.rule_ids:
-            judged = arf.rules.get(rule_id)
-            if judged is not None:
-                merged[rule_id] = _relied_on(judged)
+            if isinstance(arf, UnreadableArf):
+                merged[rule_id] = _lost(rule_id, arf.reason)
+            elif rule_id in arf.rules:
+                merged[rule_id] = _relied_on(arf.rules[rule_id])
             elif rule_id not in conditional:
-                merged[rule_id] = _lost(rule_id)
+                merged[rule_id] = _lost(rule_id, _LOST)
     return merged
 
 
@@ -109,9 +132,9 @@ def _relied_on(judged: Judged) -> Judged:
     )
 
 
-def _lost(rule_id: str) -> Judged:
+def _lost(rule_id: str, reason: str) -> Judged:
     return Judged(
-        rule_id=rule_id, verdict=Verdict.ERROR, engine="", found=(_LOST,), incomplete=True
+        rule_id=rule_id, verdict=Verdict.ERROR, engine="", found=(reason,), incomplete=True
     )
 
 

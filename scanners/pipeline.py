@@ -1,14 +1,24 @@
-"""The order of the scanner's stages: connect, collect, evaluate."""
+"""The order of the scanner's stages: connect, collect, evaluate.
+
+What a target answers is hostile. A part that fails is recorded as an ``error`` with its reason, and
+the others keep what they found; only who the host is, and a scan by oscap at all, must succeed.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from hardpan import clock, events
+from hardpan.errors import InputError, ResourceError, ToolError, TrustError
 from hardpan.events import Emit
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.profiles.model import Profile
+from hardpan.redaction import SecretFilter
+from hardpan.scanners.arf import UnreadableArf
 from hardpan.scanners.collect import paired as pairs
-from hardpan.scanners.collect.base import Evidence, Expected, Task, collector
+from hardpan.scanners.collect import serving as chat
+from hardpan.scanners.collect import smoke as trial
+from hardpan.scanners.collect.base import Evidence, Expected, Task, collector, not_collected
 from hardpan.scanners.collect.hostproof import signed_by_host
 from hardpan.scanners.collect.layers import with_layers
 from hardpan.scanners.collect.serving import Server, joined, serving
@@ -26,8 +36,10 @@ from hardpan.scanners.model import Evaluation, Host, ImageRef, Scan, Verdict, Wa
 from hardpan.scanners.report.fill import findings
 from hardpan.scanners.target import Target
 from hardpan.scanners.transport import Transport, connect
-from hardpan.scanners.trials import Smoke
+from hardpan.scanners.trials import Check, Smoke
+from hardpan.signing import check_sshsig
 
+T = TypeVar("T")
 _CONNECT_S = 180.0
 _OSCAP_S = 3600.0
 _CHECKS_S = 1200.0
@@ -73,8 +85,12 @@ def assess(
     """
     prepared = prepare(source, profile.stig.profile_id)
     with connect(target, timeout_s=_CONNECT_S) as via:
-        host = _host(via, emit)
-        made, _ = _evaluated(via, prepared, host, emit)
+        host = _host(via, emit).host
+        assert host is not None  # noqa: S101 - the collector's one job
+        made, found = _evaluated(via, prepared, host, emit)
+    for arf in found.arfs:
+        if isinstance(arf, UnreadableArf):
+            raise ToolError(["oscap"], f"gave no verdicts to repair by: {arf.reason}")
     failing = [r.rule_id for r in made.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)]
     return made, fixes_of(source, profile.stig.profile_id, failing)
 
@@ -83,49 +99,116 @@ def scan(request: Request, emit: Emit) -> Scan:
     """Everything that one run collects from a target, judged and ready to be signed.
 
     Raises:
-        ToolError: a collector failed.
+        ToolError: the host does not say who it is, or oscap does not run there.
         TrustError, UnreachableError: the connection.
-        InputError: the content does not apply to the target.
+        InputError: the content does not apply to the target, or its text contains the sudo
+            password.
     """
     prepared = prepare(request.source, request.profile.stig.profile_id)
+    _refuse_common_password(request.sudo_password, prepared)
+    secrets = SecretFilter([request.sudo_password])
+    attempts = _Attempts()
     started = clock.rfc3339(clock.now())
     task = Task(prepared=prepared, expected=expected(request.profile))
     with connect(request.target, timeout_s=_CONNECT_S, sudo_password=request.sudo_password) as via:
-        host = _host(via, emit)
+        identity = _host(via, emit)
+        host = identity.host
+        assert host is not None  # noqa: S101 - the collector's one job
         made, found = _evaluated(via, prepared, host, emit)
         with events.stage(emit, "checks"):
-            facts = collector("hostfacts").collect(via, task, timeout_s=_CHECKS_S, emit=emit)
-            packages = collector("packages").collect(via, task, timeout_s=_FACTS_S, emit=emit)
-            fips = collector("fips").collect(via, task, timeout_s=_FIPS_S, emit=emit).fips
+            facts = attempts.collect("hostfacts", via, task, _CHECKS_S, emit)
+            packages = attempts.collect("packages", via, task, _FACTS_S, emit)
+            fips = attempts.collect("fips", via, task, _FIPS_S, emit)
         both = None
         if pairs.wanted(request.profile, asked=request.paired):
             with events.stage(emit, "paired checks"):
-                both = pairs.paired(via, timeout_s=_PAIRED_S)
+                both = attempts.make(
+                    "paired", lambda: pairs.paired(via, timeout_s=_PAIRED_S), pairs.failed
+                )
         figures = None
         if request.smoke:
             with events.stage(emit, "smoke"):
-                figures = workload(via, request.profile)
+                figures = _attempted_workload(via, request.profile, attempts)
+        # The host was asked for its packages together with its name.
+        installed = packages.packages or identity.packages
+        read = None if "packages" in attempts.failed else installed
         done = Scan(
             profile=request.profile.name,
             host=host,
             evaluation=made,
             before=None if request.before is None else dict(request.before),
-            checks=facts.checks,
+            checks=(*facts.checks, *fips.checks, *attempts.failed.values()),
             smoke=figures,
             paired=both,
-            packages=packages.packages,
+            packages=installed,
             raw={**found.files, **facts.files, **packages.files},
             waivers=waivers(request.profile, (r.rule_id for r in made.results)),
             image=request.image,
-            fips=judge(
-                replace(fips or Facts(), packages=packages.packages), table(), clock.now().date()
-            ),
+            fips=judge(replace(fips.fips or Facts(), packages=read), table(), clock.now().date()),
             started=started,
             finished=clock.rfc3339(clock.now()),
             invocation=request.invocation,
         )
+        done = without_secrets(done, secrets)
         with events.stage(emit, "host proof") as note:
             return _proven(done, via, request.nonce, note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempts:
+    """Parts of a scan that may fail without taking the others with them."""
+
+    failed: dict[str, Check] = field(default_factory=dict)
+    """Part -> why it failed, as the evidence has it."""
+
+    def make(self, part: str, ask: Callable[[], T], otherwise: Callable[[str], T]) -> T:
+        """What ``ask`` returns; where the target fails at it, what ``otherwise`` makes of why."""
+        try:
+            return ask()
+        except ResourceError:
+            raise  # this machine's fault
+        except ToolError as e:
+            self.failed[part] = not_collected(part, str(e))
+            return otherwise(self.failed[part].message)
+
+    def collect(
+        self, name: str, via: Transport, task: Task, timeout_s: float, emit: Emit
+    ) -> Evidence:
+        """What the collector ``name`` brings; nothing where it fails."""
+        return self.make(
+            name,
+            lambda: collector(name).collect(via, task, timeout_s=timeout_s, emit=emit),
+            lambda _: Evidence(),
+        )
+
+
+def without_secrets(done: Scan, secrets: SecretFilter) -> Scan:
+    """``done`` without the secrets that the target was given and may have sent back.
+
+    They were taken out of every answer as it came. This finds one that appeared when a text was
+    made printable. Attached ARFs were cleaned before they were packed.
+    """
+    return replace(
+        done,
+        host=secrets.value(done.host),
+        evaluation=secrets.value(done.evaluation),
+        checks=secrets.value(done.checks),
+        smoke=secrets.value(done.smoke),
+        paired=secrets.value(done.paired),
+        packages=secrets.value(done.packages),
+        fips=secrets.value(done.fips),
+        raw={n: secrets.data(d) if isinstance(d, bytes) else d for n, d in done.raw.items()},
+    )
+
+
+def _refuse_common_password(password: str, prepared: Prepared) -> None:
+    data = password.encode("utf-8", "surrogateescape")
+    if data and any(data in part.data for part in prepared.parts):
+        raise InputError(
+            "the sudo password: cannot be used for a scan: expected one that is no part of the "
+            "SCAP content's text, because it is taken out of all results",
+            hint="choose a longer password, or a user who may run sudo without one",
+        )
 
 
 def _proven(done: Scan, via: Transport, nonce: str, note: Callable[[str], None]) -> Scan:
@@ -134,6 +217,11 @@ def _proven(done: Scan, via: Transport, nonce: str, note: Callable[[str], None])
     proof = signed_by_host(via, said, namespace=NAMESPACE, timeout_s=_PROOF_S)
     if not proof:
         note("the host gives no signature by its host key; the evidence goes without")
+        return done
+    try:
+        check_sshsig(proof, said, namespace=NAMESPACE, fingerprint=done.host.host_key_sha256)
+    except TrustError as e:
+        note(f"the host's signature is left out: {e}")
         return done
     return replace(done, raw={**done.raw, HOST_PROOF: proof})
 
@@ -148,6 +236,22 @@ def workload(via: Transport, profile: Profile) -> Smoke:
     made = smoke(via, load_of(profile), timeout_s=_SMOKE_S)
     server = server_of(profile)
     return joined(made, serving(via, server, timeout_s=_SMOKE_S)) if server else made
+
+
+def _attempted_workload(via: Transport, profile: Profile, attempts: _Attempts) -> Smoke:
+    """The same, where each test may fail."""
+    made = attempts.make(
+        "smoke", lambda: smoke(via, load_of(profile), timeout_s=_SMOKE_S), trial.failed
+    )
+    server = server_of(profile)
+    if server is None:
+        return made
+    answered = attempts.make(
+        "chat",
+        lambda: serving(via, server, timeout_s=_SMOKE_S),
+        lambda reason: chat.failed(server, reason),
+    )
+    return joined(made, answered)
 
 
 def server_of(profile: Profile) -> Server | None:
@@ -219,10 +323,8 @@ def expected(profile: Profile) -> Expected:
     return with_layers(made, profile)
 
 
-def _host(via: Transport, emit: Emit) -> Host:
-    found = collector("host").collect(via, Task(), timeout_s=_FACTS_S, emit=emit).host
-    assert found is not None  # noqa: S101 - the collector's one job
-    return found
+def _host(via: Transport, emit: Emit) -> Evidence:
+    return collector("host").collect(via, Task(), timeout_s=_FACTS_S, emit=emit)
 
 
 def _evaluated(
@@ -232,6 +334,11 @@ def _evaluated(
     with events.stage(emit, "openscap"):
         found = collector("openscap").collect(via, task, timeout_s=_OSCAP_S, emit=emit)
     made = evaluation(
-        prepared, found.arfs, engine=found.engine, os_name=host.os_name, os_cpe=host.cpe
+        prepared,
+        found.arfs,
+        engine=found.engine,
+        os_name=host.os_name,
+        os_cpe=host.cpe,
+        time=clock.rfc3339(clock.now()),
     )
     return made, found

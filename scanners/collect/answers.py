@@ -4,6 +4,7 @@ Each gives the value in its type or raises ``TypeError`` or ``ValueError``; numb
 finite and bounded, texts short and printable.
 """
 
+import json
 import re
 import statistics
 
@@ -21,9 +22,30 @@ def exactly(value: object, names: tuple[str, ...]) -> dict[str, object]:
     return value
 
 
-def refused(name: str) -> float:
-    """For ``json.loads``: Infinity and NaN are no figures."""
+def load(data: bytes) -> object:
+    """The JSON value in ``data``.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8, has a key twice, or holds Infinity or NaN.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(data.decode("utf-8"), parse_constant=_no_figure, object_pairs_hook=_unique)
+
+
+def _no_figure(name: str) -> float:
     raise ValueError(f"{name} is no figure")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name is given twice in one object")
+    return value
+
+
+def unread(e: Exception) -> str:
+    """Why an answer cannot be read, as a short printable line."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(e)[:_MAX_TEXT])
 
 
 def text(value: object) -> str:

@@ -8,12 +8,15 @@ from typing import Protocol, cast
 from hardpan.errors import InputError
 from hardpan.events import Emit
 from hardpan.packed import Packed
-from hardpan.scanners.arf import Arf
+from hardpan.scanners.arf import Arf, UnreadableArf
 from hardpan.scanners.content.prepare import Prepared
 from hardpan.scanners.fips.model import Facts
 from hardpan.scanners.model import Host
 from hardpan.scanners.transport import Transport
 from hardpan.scanners.trials import Check
+
+MAX_REASON = 400
+"""Characters of why something failed on a target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,7 @@ class Evidence:
     files: Mapping[str, bytes | Packed] = field(default_factory=dict)
     """File name -> content, to be attached as it came."""
 
-    arfs: tuple[Arf, ...] = ()
+    arfs: tuple[Arf | UnreadableArf, ...] = ()
     """One for each part of the content, in its order."""
 
     engine: str = ""
@@ -92,7 +95,10 @@ class Collector(Protocol):
     """Reads facts from a target. Never changes it for good, never judges."""
 
     def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
-        """Gather this collector's evidence, or raise ``ToolError``."""
+        """Gather this collector's evidence, or raise ``ToolError``.
+
+        ``timeout_s`` is the limit for all of it, however often the target is asked.
+        """
 
 
 COLLECTORS = {
@@ -103,6 +109,12 @@ COLLECTORS = {
     "packages": "hardpan.scanners.collect.packages:Packages",
 }
 """Name -> ``module:class``."""
+
+
+def not_collected(part: str, reason: str) -> Check:
+    """What is in the evidence where ``part`` could not be asked or its answer cannot be read."""
+    shown = "".join(c for c in reason if c.isprintable())[:MAX_REASON]
+    return Check(name=f"collect::{part}", outcome="error", message=shown, took_s=0)
 
 
 def collector(name: str) -> Collector:

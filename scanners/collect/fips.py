@@ -1,11 +1,12 @@
 """What a target says about FIPS mode: one batched script, every answer with its exit code."""
 
-import re
 import secrets
 import shlex
 
+from hardpan.errors import ToolError
 from hardpan.events import Emit
-from hardpan.scanners.collect.base import Evidence, Task
+from hardpan.scanners.collect import batch
+from hardpan.scanners.collect.base import Evidence, Task, not_collected
 from hardpan.scanners.fips.foreign import LIBRARIES, PLACES
 from hardpan.scanners.fips.model import Facts, Said
 from hardpan.scanners.fips.table import table
@@ -76,12 +77,21 @@ class FipsFacts:
         """Every answer from one round trip; what a target cannot say is not there.
 
         Raises:
-            ToolError: the script did not end in time, or sent too much.
+            ToolError: the script did not end in time, sent too much, or gave no answer.
             UnreachableError: the connection broke.
         """
         mark = secrets.token_hex(8)
-        said = via.run(script(mark), timeout_s=timeout_s, sudo=True, max_bytes=_MAX_BYTES)
-        return Evidence(fips=Facts(said=answers(said.stdout, mark)))
+        output = via.run(script(mark), timeout_s=timeout_s, sudo=True, max_bytes=_MAX_BYTES)
+        found = batch.read(output.stdout, mark, questions(), max_text=_MAX_TEXT)
+        if not found.answers:
+            raise ToolError(["the questions about FIPS"], "have no answer that can be read")
+        refused = found.refused.items()
+        return Evidence(
+            fips=Facts(said=answers(found)),
+            checks=tuple(
+                not_collected(f"fips[{name}]", f"the answer {why}") for name, why in refused
+            ),
+        )
 
 
 def questions() -> dict[str, str]:
@@ -98,28 +108,11 @@ def questions() -> dict[str, str]:
 
 def script(mark: str) -> str:
     """The questions as one script; ``mark`` is a word that no answer can know."""
-    return "\n".join((*(_ask(n, c, mark) for n, c in questions().items()), "true"))
-
-
-def answers(text: str, mark: str) -> dict[str, Said]:
-    """The answers by name; one that is cut short or was not given is left out."""
-    form = re.compile(
-        rf"^{mark} begin ([a-z0-9_]+)\n(.*?)\n?^{mark} end \1 (\d{{1,3}})$",
-        re.MULTILINE | re.DOTALL,
+    return batch.script(
+        questions(), mark, limit_s=lambda name: _LONGER_S.get(name, _EACH_S), max_text=_MAX_TEXT
     )
-    return {
-        name: Said(rc=int(rc), text=body[:_MAX_TEXT])
-        for name, body, rc in form.findall(text)
-        if name in _ASKED or name == "verify"
-    }
 
 
-def _ask(name: str, command: str, mark: str) -> str:
-    limit_s = _LONGER_S.get(name, _EACH_S)
-    # The exit code goes around `head` by a descriptor of its own.
-    run = f"timeout -k 2 {limit_s} sh -c {shlex.quote(command)} </dev/null 2>/dev/null 3>&- 4>&-"
-    return (
-        f"echo '{mark} begin {name}'\n"
-        f"{{ rc=$({{ {{ {run}; echo $? >&3; }} | head -c {_MAX_TEXT} >&4; }} 3>&1); }} 4>&1\n"
-        f"printf '\\n%s end {name} %s\\n' {mark} \"$rc\""
-    )
+def answers(found: batch.Batch) -> dict[str, Said]:
+    """The answers by name; one that is refused or was not given is left out."""
+    return {name: Said(rc=a.exit_status, text=a.text) for name, a in found.answers.items()}

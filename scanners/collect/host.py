@@ -3,13 +3,15 @@
 import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Mapping
 
 from hardpan.errors import ToolError
 from hardpan.events import Emit
 from hardpan.files import Sha256, sha256_bytes
+from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import Evidence, Task
-from hardpan.scanners.collect.packages import QUERY, nevras
+from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, nevras
 from hardpan.scanners.model import Host
 from hardpan.scanners.transport import HostKey, Transport
 
@@ -17,22 +19,20 @@ APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 """What the machine id is hashed with; ``systemd-id128 machine-id --app-specific`` agrees."""
 
 _MAX_TEXT = 4096
-_MARK = re.compile(r"@@hardpan (?P<name>[a-z_]+)")
-_SCRIPT = "\n".join(
-    f"echo '@@hardpan {name}'; {command} 2>/dev/null; echo"
-    for name, command in {
-        "hostname": "cat /proc/sys/kernel/hostname",
-        "machine_id": "cat /etc/machine-id",
-        "product_uuid": "cat /sys/class/dmi/id/product_uuid",
-        "boot_id": "cat /proc/sys/kernel/random/boot_id",
-        "os_release": "cat /etc/os-release || cat /usr/lib/os-release",
-        "kernel": "uname -r",
-        "cmdline": "cat /proc/cmdline",
-        "fips": "cat /proc/sys/crypto/fips_enabled",
-        "virtualization": "systemd-detect-virt",
-        "packages": QUERY,
-    }.items()
-)
+_EACH_S = 120
+_MAX_ANSWERS = MAX_BYTES + (1 << 20)
+QUESTIONS = {
+    "hostname": "cat /proc/sys/kernel/hostname",
+    "machine_id": "cat /etc/machine-id",
+    "product_uuid": "cat /sys/class/dmi/id/product_uuid",
+    "boot_id": "cat /proc/sys/kernel/random/boot_id",
+    "os_release": "cat /etc/os-release || cat /usr/lib/os-release",
+    "kernel": "uname -r",
+    "cmdline": "cat /proc/cmdline",
+    "fips": "cat /proc/sys/crypto/fips_enabled",
+    "virtualization": "systemd-detect-virt",
+    "packages": QUERY,
+}
 
 
 class HostIdentity:
@@ -42,26 +42,27 @@ class HostIdentity:
         """The host, and its packages, from one round trip.
 
         Raises:
-            ToolError: the target does not say what system it is.
+            ToolError: the target does not say what system it is, or an answer cannot be read.
         """
-        said = via.run(_SCRIPT + "\ntrue", timeout_s=timeout_s, sudo=True).stdout
-        found = sections(said)
+        mark = f"@@hardpan-{secrets.token_hex(8)}"
+        asked = batch.script(QUESTIONS, mark, limit_s=lambda _: _EACH_S, max_text=MAX_BYTES)
+        output = via.run(asked, timeout_s=timeout_s, sudo=True, max_bytes=_MAX_ANSWERS)
+        found = answers(output.stdout, mark)
         packages = nevras(found.get("packages", ""))
         return Evidence(host=host(found, via.host_key, packages), packages=packages)
 
 
-def sections(text: str) -> dict[str, str]:
-    """The script's output, by name."""
-    found: dict[str, list[str]] = {}
-    name = ""
-    for line in text.splitlines():
-        mark = _MARK.fullmatch(line)
-        if mark and mark["name"] not in found:
-            name = mark["name"]
-            found[name] = []
-        elif name:
-            found[name].append(line)
-    return {k: "\n".join(v).strip() for k, v in found.items()}
+def answers(text: str, mark: str) -> dict[str, str]:
+    """The answers by name.
+
+    Raises:
+        ToolError: one is refused: who the host is must not be open to doubt.
+    """
+    found = batch.read(text, mark, QUESTIONS, max_text=MAX_BYTES)
+    if found.refused:
+        name, why = min(found.refused.items())
+        raise ToolError([f"the target's answer to {name!r}"], why)
+    return {name: answer.text.strip() for name, answer in found.answers.items()}
 
 
 def host(found: Mapping[str, str], key: HostKey, packages: tuple[str, ...]) -> Host:

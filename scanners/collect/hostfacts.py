@@ -3,27 +3,32 @@
 testinfra's own SSH back ends believe any host key, so it gets a back end that
 goes through ``Transport``. Under emulation a round trip takes up to a second:
 what the checks are known to ask is asked in one batch before they run.
+
+One time limit is for all of it. A check whose question could not be asked, or whose answer
+cannot be read, is an ``error``; the others keep what they came to.
 """
 
 import contextlib
 import io
-import re
 import secrets
-import shlex
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import NoReturn
 
 import pytest
+from _pytest.assertion import util as assertion
 from testinfra.backend.base import (  # type: ignore[import-untyped]
     BaseBackend,
     CommandResult,
 )
 from testinfra.host import Host as InfraHost  # type: ignore[import-untyped]
 
+from hardpan.clock import Deadline
 from hardpan.errors import ToolError, UnreachableError
 from hardpan.events import Emit, Progress
 from hardpan.resources import resource_path
-from hardpan.scanners.collect.base import Evidence, Expected, Task
+from hardpan.scanners.collect import batch
+from hardpan.scanners.collect.base import MAX_REASON, Evidence, Expected, Task
 from hardpan.scanners.collect.checks.asked import commands
 from hardpan.scanners.transport import Transport
 from hardpan.scanners.trials import Check
@@ -32,9 +37,14 @@ CHECKS = resource_path("hardpan.scanners.collect", "checks")
 STAGE = "checks"
 
 _EACH_S = 90
-_MAX_MESSAGE = 400
+_MAX_TEXT = 1 << 18
+"""Bytes of one answer; the names of all packages are the longest, half of it."""
+
 _ONE_AT_A_TIME = threading.Lock()  # pytest is not made to run twice in one process at once
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")
+_VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
+"""What a check raises by intention."""
+
 _CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--strict-markers")
 
 
@@ -65,43 +75,74 @@ class HostFacts:
 
 
 class OverTransport(BaseBackend):  # type: ignore[misc]
-    """A testinfra back end that goes through our own connection, always as root."""
+    """A testinfra back end that goes through our own connection, always as root.
+
+    ``timeout_s`` is the limit for all that is asked.
+    """
 
     NAME = "hardpan"
 
     def __init__(self, via: Transport, *, timeout_s: float) -> None:
         super().__init__(str(via.target))
         self._via = via
-        self._timeout_s = timeout_s
+        self._deadline = Deadline(timeout_s)
         self._known: dict[str, tuple[int, str]] = {}
+        self._refused: dict[str, str] = {}
         self.broken: UnreachableError | None = None
         self._encoding = "UTF-8"
 
     def ask_ahead(self, asked: Sequence[str]) -> None:
-        """Run what will be asked in one round trip, and keep the answers."""
+        """Run what will be asked in one round trip, and keep the answers.
+
+        Where the batch fails as a whole, each question is asked when a check needs it.
+        """
         mark = f"@@hardpan-{secrets.token_hex(8)}"
-        script = "\n".join(
-            f"printf '\\n%s {n}\\n' {mark}; timeout {_EACH_S} sh -c {shlex.quote(command)} "
-            f"</dev/null 2>/dev/null; printf '\\n%s {n} %s\\n' {mark} $?"
-            for n, command in enumerate(asked)
-        )
-        said = self._via.run(script + "\ntrue", timeout_s=self._timeout_s, sudo=True).stdout
-        found = re.compile(rf"{mark} (\d+)\n(.*?)\n?{mark} \1 (\d+)\n", re.DOTALL)
-        for number, out, rc in found.findall(said):
-            self._known[asked[int(number)]] = (int(rc), out)
+        questions = {str(n): command for n, command in enumerate(asked)}
+        script = batch.script(questions, mark, limit_s=lambda _: _EACH_S, max_text=_MAX_TEXT)
+        try:
+            output = self._via.run(script, timeout_s=self._deadline.remaining_s, ok=None, sudo=True)
+        except ToolError:
+            return
+        found = batch.read(output.stdout, mark, questions, max_text=_MAX_TEXT)
+        for name, answer in found.answers.items():
+            self._known[questions[name]] = (answer.exit_status, answer.text)
+        for name, why in found.refused.items():
+            self._refused[questions[name]] = why
 
     def run(self, command: str, *args: str, **_: object) -> CommandResult:
-        """The answer to a command, from the batch where it is there."""
+        """The answer to a command, from the batch where it is there.
+
+        Raises:
+            ToolError: there is no answer that can be read, or no time left to ask.
+        """
         line = self.quote(command, *args)
+        if line in self._refused:
+            raise ToolError(["the target's answer"], self._refused[line])
         if line in self._known:
             rc, out = self._known[line]
-            return self.result(rc, line.encode(), out, "")
+            return self.result(rc, line.encode(), _not_cut(out), "")
+        if self._deadline.is_reached:
+            _out_of_time(self._deadline)
+        limit_s = min(float(_EACH_S), self._deadline.remaining_s)
         try:
-            answer = self._via.run(line, timeout_s=_EACH_S * 3, ok=None, sudo=True)
+            answer = self._via.run(line, timeout_s=limit_s, ok=None, sudo=True, max_bytes=_MAX_TEXT)
         except UnreachableError as e:
             self.broken = e
             raise
         return self.result(answer.rc, line.encode(), answer.stdout, answer.stderr)
+
+
+def _not_cut(text: str) -> str:
+    """``text``, where the target did not cut it at the limit."""
+    if len(text) >= _MAX_TEXT:
+        raise ToolError(["the target's answer"], f"is longer than {_MAX_TEXT} bytes")
+    return text
+
+
+def _out_of_time(deadline: Deadline) -> NoReturn:
+    raise ToolError(
+        ["the checks"], f"took all of their {deadline.limit_s:g} s; this one could not be asked"
+    )
 
 
 class _Keeper:
@@ -112,6 +153,7 @@ class _Keeper:
         self._expected = expected
         self._emit = emit
         self._total = 0
+        self._errors: dict[str, str] = {}
         self.checks: list[Check] = []
         self.trouble = ""
         self.interrupt: BaseException | None = None
@@ -141,22 +183,43 @@ class _Keeper:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a file of checks could not be read."""
         if report.failed:
-            self.trouble = str(report.longrepr)[-_MAX_MESSAGE:]
+            self.trouble = str(report.longrepr)[-MAX_REASON:]
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Keep the interrupt: pytest itself makes an exit code of it."""
         self.interrupt = excinfo.value
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, None, None]:
+        """Keep pytest from comparing the sides of a failed assertion line by line.
+
+        That is never shown, and takes hours for a text that a hostile target chose.
+        """
+        assertion._reprcompare = None
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note what is no verdict of a check: no answer, or one that it cannot read."""
+        report = yield
+        raised = None if call.excinfo is None else call.excinfo.value
+        if report.failed and raised is not None and not isinstance(raised, _VERDICTS):
+            self._errors[report.nodeid] = _unread(raised)
+        return report
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep one outcome."""
         if report.when == "call" or report.outcome != "passed":
-            self.checks.append(_check(report))
+            self.checks.append(_check(report, self._errors.get(report.nodeid)))
             done = len(self.checks)
             text = f"{self.checks[-1].name}: {self.checks[-1].outcome}"
             self._emit(Progress(stage=STAGE, done=done, total=self._total, text=text))
 
 
-def _check(report: pytest.TestReport) -> Check:
+def _check(report: pytest.TestReport, error: str | None = None) -> Check:
+    """``error``: why the check came to no verdict."""
     outcome = report.outcome if report.when == "call" or report.skipped else "error"
     if report.skipped and isinstance(report.longrepr, tuple):
         message = str(report.longrepr[2]).removeprefix("Skipped: ")
@@ -164,15 +227,25 @@ def _check(report: pytest.TestReport) -> Check:
         message = "" if report.passed else _reason(report)
     return Check(
         name=report.nodeid.replace(".py::", "::"),
-        outcome=outcome,
-        message=message,
+        outcome=outcome if error is None else "error",
+        message=message if error is None else error,
         took_s=round(report.duration, 3),
     )
+
+
+def _unread(raised: BaseException) -> str:
+    if isinstance(raised, ToolError):
+        return _shown(str(raised))
+    return _shown(f"the target's answer cannot be read: {type(raised).__name__}: {raised}")
 
 
 def _reason(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", report.longrepr))
     # What pytest adds behind the check's own words shows whole outputs of the target.
-    first = text.removeprefix("AssertionError: ").partition("\n")[0]
-    return "".join(c for c in first[:_MAX_MESSAGE] if c.isprintable())
+    return _shown(text.removeprefix("AssertionError: "))
+
+
+def _shown(text: str) -> str:
+    first = text.partition("\n")[0]
+    return "".join(c for c in first[:MAX_REASON] if c.isprintable())

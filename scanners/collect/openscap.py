@@ -12,12 +12,15 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from dataclasses import replace
 
+from hardpan.clock import Deadline
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
 from hardpan.packed import Packed
-from hardpan.scanners import arf
+from hardpan.redaction import SecretFilter
+from hardpan.scanners.arf import Arf, UnreadableArf
+from hardpan.scanners.arf_process import LIMITS, ReadingLimits, read_arf
 from hardpan.scanners.collect.base import Evidence, Task
 from hardpan.scanners.content.prepare import Part, Prepared
 from hardpan.scanners.transport import Transport
@@ -26,8 +29,9 @@ STAGE = "openscap"
 _LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")
 _ENGINE = re.compile(r"hardpan-engine (?P<text>.{1,300})")
 _MiB = 1 << 20
-_MAX_PACKED = 128 * _MiB
+_MAX_PACKED = 64 * _MiB
 _CHUNK = 1 << 18
+_BLOCK = tarfile.BLOCKSIZE
 
 _HINTS = {
     41: "install openscap-scanner on the target, or scan an image that has it",
@@ -99,7 +103,7 @@ for n in @PARTS@; do
   case $rc in 0|2) ;; *) worst=44; echo "oscap on part $n ended with $rc" >&2
     tail -n 8 "err$n" >&2;; esac
 done
-tar -cf - rc* err* $(ls arf*.xml.gz 2>/dev/null)
+tar --format=ustar -cf - rc* err* $(ls arf*.xml.gz 2>/dev/null)
 exit $worst
 """
 
@@ -108,10 +112,10 @@ class OpenScap:
     """Evaluates the content's parts on the target."""
 
     def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
-        """The ARFs, as they came and read.
+        """The ARFs, as they came and read; one that cannot be read takes no other with it.
 
         Raises:
-            ToolError: oscap is missing there, failed, was killed, or left an odd ARF.
+            ToolError: oscap is missing there, failed or was killed.
         """
         if task.prepared is None:
             raise ValueError("openscap needs content")
@@ -127,11 +131,15 @@ class OpenScap:
             max_bytes=_MAX_PACKED,
             on_line=listen,
             leash=True,
+            is_archive=True,
         )
         _check(output.rc, output.stderr, via, timeout_s)
-        read = unpacked(output.data, len(task.prepared.parts))
-        files = {name: packed for name, (_, packed) in read.items()}
-        return Evidence(files=files, arfs=tuple(a for a, _ in read.values()), engine=listen.engine)
+        found = read_parts(output.data, len(task.prepared.parts), output.secrets)
+        return Evidence(
+            files={name: packed for name, (_, packed) in found.items() if packed is not None},
+            arfs=tuple(arf for arf, _ in found.values()),
+            engine=listen.engine,
+        )
 
 
 class _Listener:
@@ -173,37 +181,78 @@ def packed(parts: tuple[Part, ...]) -> bytes:
     return gzip.compress(plain.getvalue(), 6, mtime=0)
 
 
-def unpacked(data: bytes, parts: int) -> dict[str, tuple[arf.Arf, Packed]]:
-    """The ARFs in what the target sent, in order of the parts, read within limits.
+def read_parts(
+    data: bytes, parts: int, secrets: SecretFilter, *, limits: ReadingLimits = LIMITS
+) -> dict[str, tuple[Arf | UnreadableArf, Packed | None]]:
+    """The ARFs in what the target sent, in order of the parts, without ``secrets``.
+
+    The parts share the time that ``limits`` has for one.
+    """
+    deadline = Deadline(limits.time_s)
+    found: dict[str, tuple[Arf | UnreadableArf, Packed | None]] = {}
+    try:
+        members = unpack(data, parts)
+    except (tarfile.TarError, ValueError) as e:
+        reason = f"the results that oscap's script sent cannot be unpacked: {e}"
+        return {f"arf-{n}.xml": (UnreadableArf(reason=reason), None) for n in range(parts)}
+    for n in range(parts):
+        name = f"arf-{n}.xml"
+        if n not in members:
+            found[name] = (UnreadableArf(reason=f"oscap left no {name}"), None)
+            continue
+        time_s = max(1.0, deadline.remaining_s / (parts - n))
+        chunks = secrets.chunks(_gunzipped(members[n], name))
+        found[name] = read_arf(chunks, name=name, limits=replace(limits, time_s=time_s))
+    return found
+
+
+def unpack(data: bytes, parts: int) -> dict[int, memoryview]:
+    """Part -> its packed ARF, out of the tar archive that the script sends.
+
+    ``tarfile`` itself keeps every member in memory and believes what extended headers say, so
+    only its reader of one header is used.
 
     Raises:
-        ToolError: one is missing, or it is not what the script sends.
+        TarError, ValueError: it is not what the script sends.
     """
-    wanted = {f"arf{n}.xml.gz": f"arf-{n}.xml" for n in range(parts)}
-    found: dict[str, tuple[arf.Arf, Packed]] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-            for entry in tar:
-                source = tar.extractfile(entry) if entry.isfile() else None
-                if source is not None and entry.name in wanted:
-                    name = wanted[entry.name]
-                    found[name] = arf.parse_and_pack(_gunzipped(source, name), name=name)
-    except (tarfile.TarError, zlib.error, EOFError) as e:
-        raise ToolError(["oscap"], f"sent results that cannot be unpacked: {e}") from e
-    missing = sorted(set(wanted.values()) - set(found))
-    if missing:
-        raise ToolError(["oscap"], f"left no {', '.join(missing)}; nothing is taken from this scan")
-    return {name: found[name] for name in wanted.values()}
+    wanted = {f"arf{n}.xml.gz": n for n in range(parts)}
+    expected = {*wanted, *(f"{kind}{n}" for n in range(parts) for kind in ("rc", "err"))}
+    view = memoryview(data)
+    found: dict[str, memoryview] = {}
+    at = 0
+    while at < len(data) and any(header := data[at : at + _BLOCK]):
+        member = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+        begin, end = at + _BLOCK, at + _BLOCK + member.size
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.name not in expected:
+            raise ValueError(f"unexpected member {member.name[:40]!a}")
+        if member.name in found:
+            raise ValueError(f"{member.name} is there twice")
+        if not begin <= end <= len(data):
+            raise ValueError(f"{member.name} is cut short")
+        found[member.name] = view[begin:end]
+        at = begin + -(-member.size // _BLOCK) * _BLOCK
+    return {n: found[name] for name, n in wanted.items() if name in found}
 
 
-def _gunzipped(source: IO[bytes], name: str) -> Iterator[bytes]:
-    """The bytes of a gzip file, some at a time: a bomb is refused by whoever takes them."""
+def _gunzipped(data: memoryview, name: str) -> Iterator[bytes]:
+    """The bytes of a gzip file, some at a time: a bomb is refused by whoever takes them.
+
+    Raises:
+        ToolError: it is damaged or cut short.
+    """
     unpacker = zlib.decompressobj(wbits=31)
+    at = 0
     while not unpacker.eof:
-        data = unpacker.unconsumed_tail or source.read(_CHUNK)
-        if not data:
-            raise EOFError(f"{name} is cut short")
-        yield unpacker.decompress(data, 4 * _CHUNK)
+        packed = unpacker.unconsumed_tail
+        if not packed:
+            packed = bytes(data[at : at + _CHUNK])
+            at += len(packed)
+        if not packed:
+            raise ToolError([f"the ARF {name}"], "cannot be unpacked: it is cut short")
+        try:
+            yield unpacker.decompress(packed, 4 * _CHUNK)
+        except zlib.error as e:
+            raise ToolError([f"the ARF {name}"], f"cannot be unpacked: {e}") from e
 
 
 def _script(prepared: Prepared, size: int) -> str:
@@ -228,7 +277,7 @@ def _plain(profile_id: str) -> str:
 def _check(rc: int, stderr: str, via: Transport, timeout_s: float) -> None:
     if rc == 0:
         return
-    talk = [x for x in stderr.splitlines() if x.strip() and not _LINE.fullmatch(x)]
+    talk = [x for x in stderr[-_CHUNK:].splitlines() if x.strip() and not _LINE.fullmatch(x)]
     tail = "\n".join(talk[-15:])
     why = {
         41: f"is not installed on {via.target}",

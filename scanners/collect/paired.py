@@ -6,12 +6,12 @@ absent from a host at all, is our own list's to say; the verdict is weighed here
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hardpan.errors import ToolError
 from hardpan.profiles.model import Profile
 from hardpan.resources import resource_path
-from hardpan.scanners.collect.answers import exactly, refused
+from hardpan.scanners.collect.answers import exactly, load, unread
 from hardpan.scanners.paired.conflicts import Asked, Conflict, conflicts
 from hardpan.scanners.paired.verdict import weighed
 from hardpan.scanners.transport import Transport
@@ -63,13 +63,19 @@ def paired(via: Transport, *, timeout_s: float) -> Paired:
         UnreachableError: the connection broke.
     """
     done = via.run(
-        ["/usr/bin/python3", "-c", _BOOT],
+        ["/usr/bin/python3", "-I", "-c", _BOOT],
         timeout_s=timeout_s,
         stdin=program(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
     return judged(done.data, conflicts())
+
+
+def failed(reason: str) -> Paired:
+    """The result where the program did not run or gave no answer that can be read."""
+    halves = dict.fromkeys(("control", "action"), (Held.ERROR, reason))
+    return Paired(confinement="", pairs=tuple(_weighed(c, halves) for c in conflicts()))
 
 
 def program() -> bytes:
@@ -87,7 +93,7 @@ def judged(data: bytes, known: Sequence[Conflict]) -> Paired:
         ToolError: it is not the expected JSON.
     """
     try:
-        told = exactly(json.loads(data, parse_constant=refused), ("confinement", "halves"))
+        told = exactly(load(data), ("confinement", "halves"))
         halves = told["halves"]
         if not isinstance(halves, dict):
             raise TypeError("expected an object of halves")
@@ -97,7 +103,7 @@ def judged(data: bytes, known: Sequence[Conflict]) -> Paired:
         pairs = tuple(_pair(c, halves.get(c.id)) for c in known)
         return Paired(confinement=_line(told["confinement"]), pairs=pairs)
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError([_WHAT], f"gave an answer that cannot be read: {e}") from e
+        raise ToolError([_WHAT], f"gave an answer that cannot be read: {unread(e)}") from e
 
 
 def _pair(conflict: Conflict, told: object) -> Pair:
@@ -107,6 +113,10 @@ def _pair(conflict: Conflict, told: object) -> Pair:
     else:
         halves = exactly(told, ("control", "action"))
         found = {name: _told(half, conflict) for name, half in halves.items()}
+    return _weighed(conflict, found)
+
+
+def _weighed(conflict: Conflict, found: Mapping[str, tuple[Held, str]]) -> Pair:
     control = _half(conflict.control, *found["control"])
     action = _half(conflict.action, *found["action"])
     return Pair(

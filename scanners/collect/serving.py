@@ -4,7 +4,6 @@ What must hold: nobody gets in without a key, the right key does, every answer s
 to its end, and the same prompt at temperature 0 gets the same answer twice.
 """
 
-import json
 from dataclasses import dataclass, replace
 
 from hardpan.errors import ToolError
@@ -13,11 +12,12 @@ from hardpan.resources import resource_path
 from hardpan.scanners.collect.answers import (
     digest,
     exactly,
+    load,
     measure,
     number,
-    refused,
     samples,
     text,
+    unread,
     whole,
 )
 from hardpan.scanners.transport import Transport
@@ -79,7 +79,7 @@ def serving(via: Transport, server: Server, *, timeout_s: float) -> Smoke:
         ToolError: the client cannot run there, or answers nonsense.
         UnreachableError: the connection broke.
     """
-    argv = ["/usr/bin/python3", "-", "--host", server.host, "--port", str(server.port)]
+    argv = ["/usr/bin/python3", "-I", "-", "--host", server.host, "--port", str(server.port)]
     argv += ["--cafile", server.cafile, "--key-file", server.key_file, "--model", server.model]
     argv += ["--model-file", server.model_file]
     argv += ["--tokens", str(server.tokens), "--timeout-s", str(server.answer_s)]
@@ -93,6 +93,19 @@ def serving(via: Transport, server: Server, *, timeout_s: float) -> Smoke:
     return judged(done.data, server)
 
 
+def failed(server: Server, reason: str) -> Smoke:
+    """The test's result where it did not run or gave no figures that can be read."""
+    return Smoke(
+        backend=server.backend,
+        framework=server.engine,
+        model=server.model,
+        model_sha256=Sha256(""),
+        measures=(),
+        verdict="error",
+        reason=reason,
+    )
+
+
 def judged(data: bytes, server: Server) -> Smoke:
     """The verdict over what the client printed.
 
@@ -102,19 +115,20 @@ def judged(data: bytes, server: Server) -> Smoke:
     statuses = ("anonymous", "wrong_key", "with_key")
     names = ("python", "openssl", "model_sha256", "answers", *statuses)
     try:
-        told = exactly(json.loads(data, parse_constant=refused), names)
+        told = exactly(load(data), names)
         python, openssl = text(told["python"]), text(told["openssl"])
         model = Sha256(digest(told["model_sha256"]))
         anonymous, wrong_key, with_key = (whole(told[n], most=_STATUS_MOST) for n in statuses)
         answers = _answers(told["answers"])
+        whole_ones = [a for a in answers if a.status == _OK and a.at_s]
+        rates = _rates(whole_ones)
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError(["the chat test"], f"gave figures that cannot be read: {e}") from e
+        raise ToolError(["the chat test"], f"gave figures that cannot be read: {unread(e)}") from e
     wrong = _wrong(anonymous, wrong_key, with_key, answers)
-    whole_ones = [a for a in answers if a.status == _OK and a.at_s]
     figures = (
         ("chat, time to first token", "ms", "lower", [1000 * a.at_s[0] for a in whole_ones]),
         ("chat, whole answer", "ms", "lower", [1000 * a.took_s for a in whole_ones]),
-        ("chat, pieces of text per second", "1/s", "higher", _rates(whole_ones)),
+        ("chat, pieces of text per second", "1/s", "higher", rates),
     )
     return Smoke(
         backend=server.backend,
@@ -181,4 +195,4 @@ def _wrong(anonymous: int, wrong_key: int, with_key: int, answers: list[_Answer]
 def _rates(answers: list[_Answer]) -> list[float]:
     """Pieces per second after the first, of the answers with more than one."""
     spans = ((len(a.at_s) - 1, a.at_s[-1] - a.at_s[0]) for a in answers)
-    return [n / s for n, s in spans if n and s > 0]
+    return [number(n / s) for n, s in spans if n and s > 0]

@@ -4,7 +4,6 @@ The target's answer is hostile: sizes, types and finiteness are checked before a
 figure is believed. A run on the CPU is named so and never gives a GPU verdict.
 """
 
-import json
 import shlex
 from dataclasses import dataclass
 
@@ -14,11 +13,12 @@ from hardpan.resources import resource_path
 from hardpan.scanners.collect.answers import (
     digest,
     exactly,
+    load,
     measure,
     number,
-    refused,
     samples,
     text,
+    unread,
     whole,
 )
 from hardpan.scanners.transport import Transport
@@ -63,7 +63,7 @@ _SCRIPT = """set -eu
 cd /
 set -a
 [ ! -r /etc/hardpan/ai.env ] || . /etc/hardpan/ai.env
-exec {python} - --model {folder} --sha256 {sha256} --matrix-size {matrix_size} \
+exec {python} -I - --model {folder} --sha256 {sha256} --matrix-size {matrix_size} \
   --matrix-rounds {matrix_rounds} --batch {batch} --batch-rounds {batch_rounds} \
   --budget-s {budget_s}
 """
@@ -107,6 +107,19 @@ def smoke(via: Transport, load: Load, *, timeout_s: float) -> Smoke:
         max_bytes=_MAX_BYTES,
     )
     return judged(done.data)
+
+
+def failed(reason: str) -> Smoke:
+    """The test's result where it did not run or gave no figures that can be read."""
+    return Smoke(
+        backend="cpu",
+        framework="unknown",
+        model=MODEL,
+        model_sha256=Sha256(""),
+        measures=(),
+        verdict="error",
+        reason=reason,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +168,7 @@ def judged(data: bytes) -> Smoke:
 
 def _told(data: bytes) -> _Told:
     try:
-        told = exactly(json.loads(data, parse_constant=refused), _FIELDS)
+        told = exactly(load(data), _FIELDS)
         matrix = exactly(told["matrix"], ("samples", "relative_error"))
         embedding = None
         if told["embedding"] is not None:
@@ -175,7 +188,7 @@ def _told(data: bytes) -> _Told:
             cosines=_cosines(embedding["cosines"]) if embedding else [],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError(["the smoke test"], f"gave figures that cannot be read: {e}") from e
+        raise ToolError(["the smoke test"], f"gave figures that cannot be read: {unread(e)}") from e
 
 
 def _wrong(told: _Told) -> str:

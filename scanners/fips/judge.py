@@ -14,8 +14,8 @@ _ALLOWED = {
     "9": re.compile(r"FIPS(?::(?:OSPP|NO-SHA1|NO-CAMELLIA|ECDHE-ONLY|STIG))?"),
     "10": re.compile(r"FIPS"),
 }
-_VERSION = re.compile(r"VERSION_ID=[\"']?(\d{1,3})(?:\.\d+)?[\"']?")
-_FIPS_MODULE = re.compile(r"(?:\d\d)?fips(?:-[a-z-]+)?")
+_VERSION = re.compile(r"VERSION_ID=[\"']?([0-9]{1,3})(?:\.[0-9]+)?[\"']?")
+_FIPS_MODULE = re.compile(r"(?:[0-9]{2})?fips(?:-[a-z-]+)?")
 _COMMAND_LINE = re.compile(r"[Cc]ommand line: (.*)")
 _KEX = re.compile(r"kex: algorithm: ([A-Za-z0-9@._+-]{1,80})")
 
@@ -87,7 +87,7 @@ def _boot_arg(facts: Facts) -> Literal["present", "absent", "unknown"]:
 def _kept(facts: Facts) -> Tri:
     lines = _text(facts, "entries").splitlines()
     shared = " ".join(x.removeprefix("kernelopts ") for x in lines if x.startswith("kernelopts "))
-    entries = [x.replace("$kernelopts", shared) for x in lines if x.startswith("entry ")]
+    entries = [x.replace("$kernelopts", shared, 1) for x in lines if x.startswith("entry ")]
     if not entries:
         return "unknown"
     return "yes" if all(_last_fips(x) == "1" for x in entries) else "no"
@@ -142,7 +142,7 @@ def _provider(facts: Facts) -> tuple[Tri, str]:
 
 def _md5_refused(facts: Facts) -> Tri:
     """SHA-256 must work first: an OpenSSL that fails at everything refuses nothing."""
-    found = re.fullmatch(r"sha256 0 md5 (\d{1,3})", _text(facts, "md5").strip())
+    found = re.fullmatch(r"sha256 0 md5 ([0-9]{1,3})", _text(facts, "md5").strip())
     if found is None:
         return "unknown"
     if found[1] in ("124", "126", "127"):

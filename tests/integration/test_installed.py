@@ -20,6 +20,7 @@ from hardpan.scanners.report.base import FORMATS
 from tests.integration import tiny_media
 from tests.integration.distribution import LINKED, REPO, VERSION, Built, closure, download
 from tests.integration.environments import Installed, empty_environment, install, installed
+from tests.unit.evaluate.arfs import ARF
 from tests.unit.evidence import samples
 from tests.unit.evidence.forge import Lab, lab
 
@@ -74,6 +75,18 @@ def test_old_top_level_names_are_not_installed(plain: Installed) -> None:
 
     assert Path(place).is_relative_to(plain.folder)
     assert others == []
+
+
+def test_arf_is_read_by_a_process_of_the_installed_package(whole: Installed) -> None:
+    code = (
+        "import sys; from hardpan.scanners.arf_process import read_arf;"
+        "arf, packed = read_arf([sys.argv[1].encode()], name='x.xml');"
+        "print(*(f'{r.rule_id}={r.verdict}' for r in arf.rules.values()), packed.size)"
+    )
+
+    told = whole.python(code, ARF.replace("\x85", " "))
+
+    assert told.split() == ["one=fail", "three=pass", str(len(ARF))]
 
 
 def test_version_is_the_wheel_s(plain: Installed) -> None:

@@ -20,7 +20,7 @@ GRUB = (
     "/boot/grub2/user.cfg /etc/grub.d/01_users | sed -E 's/(pbkdf2.sha512.).*/\\1/'"
 )
 GRUB_MODES = "stat -c '%a %U %G' /boot/grub2/grub.cfg"
-TORCH = "{} -c 'import torch; print((torch.ones(4, 4) @ torch.ones(4, 4)).sum().item())'"
+TORCH = "{} -I -c 'import torch; print((torch.ones(4, 4) @ torch.ones(4, 4)).sum().item())'"
 WORLD_WRITABLE = "find /etc /usr/local /opt -xdev -type f -perm -0002 -print -quit"
 KEYS = "stat -L -c '%a %U %n' /etc/ssh/ssh_host_*_key"
 PACKAGES = "rpm -qa --qf '%{NAME}\\n'"

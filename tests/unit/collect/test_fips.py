@@ -1,12 +1,14 @@
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from hardpan.builder import seal
+from hardpan.errors import ToolError
 from hardpan.events import silent
 from hardpan.scanners.call import Output
-from hardpan.scanners.collect import fips
-from hardpan.scanners.collect.base import Task
+from hardpan.scanners.collect import batch, fips
+from hardpan.scanners.collect.base import Evidence, Task
 from hardpan.scanners.fips.model import Said
 from hardpan.scanners.transport import Transport
 
@@ -53,7 +55,9 @@ def test_installers_command_line_is_read_where_a_sealed_image_keeps_it() -> None
     ],
 )
 def test_an_answer_that_is_not_whole_is_none(text: str, names: list[str]) -> None:
-    assert list(fips.answers(text, MARK)) == names
+    found = batch.read(text, MARK, fips.questions(), max_text=32 << 10)
+
+    assert list(fips.answers(found)) == names
 
 
 def test_only_builds_on_a_certificate_are_verified() -> None:
@@ -64,7 +68,27 @@ def test_only_builds_on_a_certificate_are_verified() -> None:
     assert not any(f" {p}" in asked for p in ("kernel", "libgcrypt", "gnutls", "nss"))
 
 
-def test_a_huge_answer_is_cut() -> None:
-    text = f"{MARK} begin flag\n{'A' * 500_000}\n{MARK} end flag 0\n"
+def collect(monkeypatch: pytest.MonkeyPatch, text: str) -> Evidence:
+    monkeypatch.setattr("secrets.token_hex", lambda _: MARK)
+    fake = SimpleNamespace(
+        run=lambda *_, **__: Output(rc=0, data=text.encode(), stderr="", took_s=0)
+    )
+    return fips.FipsFacts().collect(cast(Transport, fake), Task(), timeout_s=9, emit=silent)
 
-    assert len(fips.answers(text, MARK)["flag"].text) == 32 << 10
+
+def test_a_huge_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = f"{MARK} begin kernel\n6.1\n\n{MARK} end kernel 0\n"
+    text = f"{good}{MARK} begin flag\n{'A' * 500_000}\n{MARK} end flag 0\n"
+
+    found = collect(monkeypatch, text)
+
+    assert found.fips is not None
+    assert found.fips.said == {"kernel": Said(rc=0, text="6.1\n")}
+    assert [(c.name, c.outcome, c.message) for c in found.checks] == [
+        ("collect::fips[flag]", "error", "the answer is longer than 32768 bytes")
+    ]
+
+
+def test_no_answer_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ToolError, match="have no answer that can be read"):
+        collect(monkeypatch, "junk")

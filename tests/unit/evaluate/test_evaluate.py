@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hardpan.errors import InputError, ToolError
-from hardpan.scanners.arf import Arf
+from hardpan.scanners.arf import Arf, UnreadableArf
 from hardpan.scanners.content.prepare import Prepared
 from hardpan.scanners.evaluate import evaluation, score
 from hardpan.scanners.model import Evaluation, Verdict
@@ -12,7 +12,7 @@ from tests.unit.evaluate.arfs import arf, prepared, rule
 RULES = (rule("one", "a"), rule("two", "a"), rule("three", "b"))
 
 
-def judge(content: Prepared, *arfs: Arf) -> Evaluation:
+def judge(content: Prepared, *arfs: Arf | UnreadableArf) -> Evaluation:
     return evaluation(content, arfs, engine="oscap 1.4.2", os_name="Rocky 9", os_cpe="cpe:/o:x")
 
 
@@ -77,16 +77,59 @@ def test_content_that_does_not_apply_is_an_error_not_a_green_scan() -> None:
     assert "it is for cpe:/o:rocky:rocky:9; the target is Rocky 9 (cpe:/o:x)" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("arfs", "problem"),
-    [
-        ((), "left 0 results for 1 parts"),
-        ((arf(four="pass"),), "judged rules that it was not given: four"),
-    ],
-)
-def test_results_that_do_not_fit_are_refused(arfs: tuple[Arf, ...], problem: str) -> None:
-    with pytest.raises(ToolError, match=problem):
-        judge(prepared(RULES, ("one", "two", "three")), *arfs)
+def test_a_result_for_each_part_is_needed() -> None:
+    with pytest.raises(ToolError, match="left 0 results for 1 parts"):
+        judge(prepared(RULES, ("one", "two", "three")))
+
+
+OTHERS: dict[str, tuple[Arf | UnreadableArf, str]] = {
+    "unreadable": (UnreadableArf(reason="it is cut short"), "it is cut short"),
+    "a rule of another part": (
+        arf(four="pass"),
+        "oscap judged rules that it was not given: 'four'",
+    ),
+    "another profile": (
+        replace(arf(one="pass", two="pass"), profile_id="x\x1b"),
+        "oscap evaluated the profile 'x\\x1b'",
+    ),
+    "another version": (
+        replace(arf(one="pass", two="pass"), benchmark_version="2"),
+        "oscap evaluated version '2'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_rules_of_a_part_without_usable_results_are_errors(name: str) -> None:
+    odd, reason = OTHERS[name]
+    rules = (*RULES[:1], rule("two", "a", conditional=True), RULES[2])
+
+    made = judge(prepared(rules, ("one", "two"), ("three",)), odd, arf(three="pass"))
+
+    assert {r.rule_id: r.verdict.value for r in made.results} == {
+        "one": "error",
+        "two": "error",
+        "three": "pass",
+    }
+    assert made.results[0].found == (reason,)
+    assert made.started == "2026-11-21T05:00:00+00:00"
+
+
+def test_without_any_usable_result_every_rule_is_an_error() -> None:
+    content = prepared(RULES, ("one", "two", "three"))
+
+    made = evaluation(
+        content,
+        [UnreadableArf(reason="no")],
+        engine="",
+        os_name="Rocky 9",
+        os_cpe="",
+        time="2026-11-21T06:00:00Z",
+    )
+
+    assert made.counts()["error"] == 3
+    assert (made.started, made.finished) == ("2026-11-21T06:00:00Z", "2026-11-21T06:00:00Z")
+    assert made.score == 0.0
 
 
 def test_the_score_is_the_mean_of_the_groups_not_of_the_rules() -> None:

@@ -136,7 +136,7 @@ class Confinement:
             argv += (
                 [f"--setenv={value}"] if setting == "Environment" else ["-p", f"{setting}={value}"]
             )
-        return name, [*argv, python, "-c", boot]
+        return name, [*argv, python, "-I", "-c", boot]
 
 
 class Running:

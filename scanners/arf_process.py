@@ -1,0 +1,150 @@
+"""Has an ARF read by a process with limits on memory and time, and reads that process's answer.
+
+The answer is no more to be believed than the ARF: whoever takes over the process writes it.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from hardpan.errors import ResourceError, ToolError
+from hardpan.packed import Packed
+from hardpan.process import feed
+from hardpan.resources import resource_path
+from hardpan.scanners.arf import TIME, Arf, Judged, UnreadableArf, pack_while
+from hardpan.scanners.arf_reader import MAX_FOUND, MAX_ID, MAX_PLATFORMS, MAX_RULES
+from hardpan.scanners.arf_reading import MAX_LINE
+from hardpan.scanners.model import Verdict
+
+# -I: nothing of the user's environment or of the working folder is imported. Where hardpan is not
+# installed into this Python (a checkout, a folder of the user), it is found by its own place.
+_START = (
+    "import sys; sys.path.append(sys.argv.pop(1)); "
+    "from hardpan.scanners.arf_worker import main; sys.exit(main(*sys.argv[1:]))"
+)
+_ROOT = resource_path("hardpan").parent
+_MAX_ANSWER = 64 << 20
+_MAX_REASON = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingLimits:
+    """What reading one ARF may take."""
+
+    memory_mib: int = 512
+    """Address space of the process that reads it."""
+
+    time_s: float = 55.0
+    """Wall-clock seconds, and processor seconds of the process."""
+
+
+LIMITS = ReadingLimits()
+"""More than four times what an ARF of 38 MB takes."""
+
+
+def read_arf(
+    chunks: Iterable[bytes], *, name: str, limits: ReadingLimits = LIMITS
+) -> tuple[Arf | UnreadableArf, Packed | None]:
+    """What an ARF says, and the ARF itself, to be attached; without a verdict, no ARF either.
+
+    Raises:
+        ResourceError: this machine cannot start the process.
+    """
+    argv = [sys.executable, "-I", "-c", _START, str(_ROOT), name]
+    argv += [str(limits.memory_mib), str(max(1, int(limits.time_s)))]
+
+    def take(passed: Iterator[bytes]) -> Arf:
+        is_whole = False
+
+        def watched() -> Iterator[bytes]:
+            nonlocal is_whole
+            yield from passed
+            is_whole = True
+
+        answer = feed(argv, watched(), timeout_s=limits.time_s, max_output_bytes=_MAX_ANSWER)
+        arf = _arf(answer, name)
+        if not is_whole:
+            raise ToolError([f"the ARF {name}"], "was not read to its end")
+        return arf
+
+    try:
+        return pack_while(take, chunks)
+    except ResourceError:
+        raise
+    except ToolError as e:
+        why = str(e).removeprefix(f"{sys.executable} ")
+        if why != str(e):
+            most = f"{limits.time_s:g} s and {limits.memory_mib} MiB"
+            why = f"the ARF {name} cannot be read within {most}: the process that reads it {why}"
+        return UnreadableArf(reason=_printable(why)), None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("expected a printable line")
+    return text
+
+
+_Id = Annotated[str, Field(max_length=MAX_ID)]
+_Time = Annotated[str, Field(pattern=f"^({TIME})?$")]
+_Line = Annotated[str, Field(max_length=MAX_LINE), AfterValidator(_one_line)]
+
+
+class _Result(_Part):
+    rule_id: _Id
+    verdict: Verdict
+    engine: Literal["OVAL", "SCE", ""]
+    found: Annotated[tuple[_Line, ...], Field(max_length=MAX_FOUND, strict=False)]
+    incomplete: bool
+
+
+class _Report(_Part):
+    benchmark_version: _Id
+    profile_id: _Id
+    started: _Time
+    finished: _Time
+    score: Annotated[float, Field(ge=0, le=100)]
+    rules: Annotated[dict[_Id, _Result], Field(max_length=MAX_RULES + 1)]
+    platforms: Annotated[tuple[_Id, ...], Field(max_length=MAX_PLATFORMS, strict=False)]
+
+
+class _Answer(_Part):
+    arf: _Report | None = None
+    refused: Annotated[str, Field(max_length=10_000)] = ""
+
+
+def _arf(data: bytes, name: str) -> Arf:
+    """The process's answer.
+
+    Raises:
+        ToolError: it says that the ARF cannot be read, or is not such an answer.
+    """
+    try:
+        answer = _Answer.model_validate_json(data)
+    except ValidationError as e:
+        raise ToolError([f"the ARF {name}"], "was not read: the answer has another form") from e
+    report = answer.arf
+    if report is None:
+        raise ToolError([f"the ARF {name}"], answer.refused or "was not read") from None
+    if any(key != result.rule_id for key, result in report.rules.items()):
+        raise ToolError([f"the ARF {name}"], "was not read: the answer has another form")
+    return Arf(
+        benchmark_version=report.benchmark_version,
+        profile_id=report.profile_id,
+        started=report.started,
+        finished=report.finished,
+        score=report.score,
+        rules={key: Judged(**dict(result)) for key, result in report.rules.items()},
+        platforms=report.platforms,
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:_MAX_REASON]

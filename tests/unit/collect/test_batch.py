@@ -1,0 +1,112 @@
+"""Answers of a batch: what is damaged is refused, and reading takes time linear in the text."""
+
+import pytest
+
+from hardpan.scanners.collect import batch
+from hardpan.scanners.collect.batch import Answer
+from tests.tooling.steps import count_steps
+
+MARK = "@@hardpan-0123456789abcdef"
+NAMES = ("flag", "kernel")
+GOOD = f"{MARK} begin flag\n1\n\n{MARK} end flag 0\n"
+
+
+def read(text: str, max_text: int = 1000) -> batch.Batch:
+    return batch.read(text, MARK, NAMES, max_text=max_text)
+
+
+def test_answers_are_read_with_their_exit_status() -> None:
+    found = read(f"{GOOD}noise\n{MARK} begin kernel\n\n{MARK} end kernel 127\n")
+
+    assert found.answers == {
+        "flag": Answer(exit_status=0, text="1\n"),
+        "kernel": Answer(exit_status=127, text=""),
+    }
+    assert found.refused == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"{MARK} begin flag\n1\n", "is cut short"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag", "has no exit status"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag 256\n", "has no exit status"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag {'9' * 5000}\n", "holds a damaged mark"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag -1\n", "holds a damaged mark"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag 0x\n", "holds a damaged mark"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag \u0663\n", "holds a damaged mark"),
+        (f"{MARK} begin flag\n1\n{MARK} end flag 0\0\n", "holds a damaged mark"),
+        (f"{MARK} begin flag 0\n1\n{MARK} end flag 0\n", "holds a damaged mark"),
+        (f"{MARK} begin flag\n{MARK} begin flag\n1\n{MARK} end flag 0\n", "the begin of another"),
+        (f"{MARK} begin flag\n1\n{MARK} end kernel 0\n", "ends with the mark of another answer"),
+        (f"1\n{MARK} end flag 0\n", "has an end without a begin"),
+        (GOOD + GOOD, "was given twice"),
+        (GOOD + GOOD + GOOD, "was given twice"),
+        (f"{GOOD}{MARK} end flag 0\n", "has an end without a begin"),
+        (f"{MARK} begin flag\n{'A' * 2000}\n{MARK} end flag 0\n", "is longer than 1000 bytes"),
+    ],
+)
+def test_damaged_answer_is_refused(text: str, why: str) -> None:
+    found = read(text)
+
+    assert "flag" not in found.answers
+    assert why in found.refused["flag"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MARK} begin evil\n1\n{MARK} end evil 0\n",
+        "other begin flag\n1\nother end flag 0\n",
+        f" {MARK} begin flag\n1\n {MARK} end flag 0\n",
+        f"{MARK} begin {'x' * 100_000}\n",
+        "\0\ufffd" * 1000,
+        "",
+    ],
+)
+def test_text_without_an_answer_has_none(text: str) -> None:
+    found = read(text)
+
+    assert (found.answers, found.refused) == ({}, {})
+
+
+def test_answer_within_another_takes_no_third_with_it() -> None:
+    nested = f"{MARK} begin flag\n{MARK} begin kernel\n2\n{MARK} end kernel 0\n{MARK} end flag 0\n"
+
+    found = read(nested)
+
+    assert found.answers == {"kernel": Answer(exit_status=0, text="2")}
+    assert found.refused == {"flag": "holds the begin of another answer"}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        f"{MARK} begin flag\n",
+        f"{MARK} begin x\n",
+        f"{MARK} end flag 0\n",
+        f"{MARK} begin flag\nx\n{MARK} end kernel 0\n",
+        f"{MARK}\n",
+        f"{MARK}",
+        f"x{MARK} begin flag",
+        "\n",
+    ],
+)
+def test_work_is_linear_in_the_text(piece: str) -> None:
+    once, twice = (count_steps(lambda n=n: read(piece * n)) for n in (500, 1000))
+
+    assert twice <= 2 * once + 20
+
+
+def test_sixteen_megabytes_of_marks_take_seconds() -> None:
+    text = f"{MARK} begin flag\n" * 400_000
+
+    assert read(text).refused == {"flag": "holds the begin of another answer"}
+
+
+def test_script_asks_each_question_within_its_limits() -> None:
+    text = batch.script({"flag": "cat 'x y'"}, MARK, limit_s=lambda _: 7, max_text=99)
+
+    assert "head -c 99" in text
+    assert "ask flag 7 'cat '\"'\"'x y'\"'\"''" in text
+    assert text.endswith("\ntrue")

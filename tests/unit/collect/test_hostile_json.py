@@ -1,0 +1,118 @@
+"""Answers in JSON: whatever is malformed is a ``ToolError``, and nothing else is raised."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hardpan.errors import ToolError
+from hardpan.scanners.collect import paired, serving, smoke
+from hardpan.scanners.paired.conflicts import conflicts
+from tests.unit.smoke.test_serving import SERVER, answer
+from tests.unit.smoke.test_serving import told as chat
+from tests.unit.smoke.test_smoke import MATRIX
+from tests.unit.smoke.test_smoke import told as figures
+
+READERS: dict[str, Callable[[bytes], object]] = {
+    "smoke": smoke.judged,
+    "chat": lambda data: serving.judged(data, SERVER),
+    "paired": lambda data: paired.judged(data, conflicts()),
+}
+MALFORMED = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no UTF-8": b'"\xff"',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "NUL": b'{"a\0": 1}',
+    "another type": b"[]",
+    "null": b"null",
+    "nothing in it": b"{}",
+    "nested too deep": b"[" * 200_000,
+    "objects too deep": b'{"a":' * 100_000,
+    "5000 digits": b"9" * 5000,
+    "a huge line": b'"' + b"x" * 1_000_000 + b'"',
+    "NaN": b"NaN",
+    "infinity": b"-Infinity",
+    "a lone surrogate": b'"\\ud800"',
+    "a name twice": b'{"a": 1, "a": 2}',
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_json_is_refused(reader: str, name: str) -> None:
+    with pytest.raises(ToolError, match="cannot be read") as caught:
+        READERS[reader](MALFORMED[name])
+
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+
+
+def halves(value: Any) -> bytes:
+    return json.dumps({"confinement": "x", "halves": {conflicts()[0].id: value}}).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        figures(threads=-1),
+        figures(threads=10**30),
+        figures(threads=True),
+        figures(matrix={**MATRIX, "samples": [-1.0]}),
+        figures(matrix={**MATRIX, "samples": [1.0] * 10_001}),
+        figures(matrix={**MATRIX, "samples": []}),
+        figures(matrix={**MATRIX, "relative_error": None}),
+        figures(torch="x" * 201),
+        figures(torch="2\x1b[31m"),
+        figures(cpu=["x"]),
+    ],
+)
+def test_figures_of_the_workload_that_cannot_be_are_refused(data: bytes) -> None:
+    with pytest.raises(ToolError, match="the smoke test gave figures that cannot be read"):
+        smoke.judged(data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"anonymous": -401},
+        {"anonymous": 10**40},
+        {"answers": []},
+        {"answers": [answer(1, status="200")] * 6},
+        {"answers": [answer(1, took_s=-1)] * 6},
+        {"answers": [answer(1, at_s=[0.0, 5e-324])] * 6},
+        {"answers": [answer(1, text="z" * 64)] * 6},
+        {"answers": [[]] * 6},
+        {"model_sha256": None},
+    ],
+)
+def test_figures_of_the_chat_that_cannot_be_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ToolError, match="the chat test gave figures that cannot be read"):
+        serving.judged(json.dumps(chat(**changes)).encode(), SERVER)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1,
+        [],
+        {"control": ["holds", "x"]},
+        {"control": ["holds", "x"], "action": ["holds"]},
+        {"control": ["holds", "x"], "action": ["other", "x"]},
+        {"control": ["holds", "x"], "action": [["holds"], "x"]},
+        {"control": ["holds", "x"], "action": [{}, "x"]},
+        {"control": ["holds", "x"], "action": ["holds", 1]},
+        {"control": ["holds", "x"], "action": "ab"},
+    ],
+)
+def test_halves_of_another_form_are_refused(value: Any) -> None:
+    with pytest.raises(ToolError, match="gave an answer that cannot be read"):
+        paired.judged(halves(value), conflicts())
+
+
+def test_failed_tests_are_errors_in_the_evidence() -> None:
+    assert smoke.failed("why").verdict == "error"
+    assert serving.failed(SERVER, "why").verdict == "error"
+    assert {p.verdict for p in paired.failed("why").pairs} == {"error"}
+    assert {p.control.found for p in paired.failed("why").pairs} == {"why"}
