@@ -238,6 +238,10 @@ def _inventory(job: Job) -> Path:
         "ansible_ssh_private_key_file": str(guest.private_key.absolute()),
         "ansible_ssh_common_args": " ".join(options),
         "ansible_python_interpreter": "/usr/bin/python3",
+        # Ansible gives its modules to Python on stdin; then root's Python imports from the folder
+        # that it is started in first: the home of the user who logs in. Ansible takes no -I for
+        # the interpreter, so it is started in /.
+        "ansible_become_exe": "cd / && sudo",
         # NOTE: ansible-runner switches it off, and ssh takes the first of two settings.
         "ansible_host_key_checking": True,
     }

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """What the layers' programs on the target share: files, links and programs, and what changed.
 
 Runs as root with nothing but Python's own library (3.9 and later). A role hands the

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Compares every model below a folder with its models.lock; any difference is an error.
 
     models-check [FOLDER]

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Puts the audit trail of a plan on a machine; the plan is the one argument.
 
 Only files are changed: the rules are loaded at the next start, the STIG's in the same

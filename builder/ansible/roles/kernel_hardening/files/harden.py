@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Holds a machine to the kernel settings and lists of a plan; the plan is the one argument.
 
 Only files are changed: the machine is started anew before it is used. What was taken

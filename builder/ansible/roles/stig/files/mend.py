@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Runs fixes on this machine, one after the other, and tells what came of each.
 
     mend.py FOLDER SECONDS

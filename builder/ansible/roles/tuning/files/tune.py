@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Puts the tuning of a plan on a machine; the plan is the one argument.
 
 Only files are changed: the machine is started anew before it is used.

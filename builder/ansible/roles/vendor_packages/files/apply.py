@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Installs a vendor's packages on this machine from named repositories, and checks them.
 
     apply.py < REQUEST.json
