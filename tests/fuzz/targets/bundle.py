@@ -14,7 +14,20 @@ from tests.fuzz.target import FuzzTarget, mutated
 from tests.tamper.kit import BUNDLE, NOW, workshop
 from tests.unit.evidence.forge import write
 
-ODD_VALUES: tuple[Any, ...] = (None, True, -1, 2**53, 1.5, "", "x", "\ufffd", [], {}, [[]], {"a": 1})
+ODD_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    2**53,
+    1.5,
+    "",
+    "x",
+    "\ufffd",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+)
 _PIECES = (*(bytes([c]) for c in b'"{}[]:,\\0aA=-_+/ '), b'"\\"', b"[[", b'{"a":', b"1e400", b"\\u")
 
 

@@ -350,8 +350,10 @@ def test_key_listed_for_two_roles_is_refused(folder: Path, role: str) -> None:
 
 
 def test_key_listed_twice_by_an_alias_is_refused(folder: Path) -> None:
-    text = GOOD.replace("  - id", "  - &one\n    id").replace(
-        "max_counts", "  - {<<: *one, id: two, compromised_at: 2026-02-01T00:00:00Z}\nmax_counts"
+    text = GOOD.replace("spki: scan.pub", "spki: &spki scan.pub").replace(
+        "max_counts",
+        "  - {id: two, role: scan, alg: ecdsa-p256-sha256, spki: *spki, not_before: "
+        "2026-01-01T00:00:00Z, not_after: 2027-01-01T00:00:00Z}\nmax_counts",
     )
 
     said = _load(folder, text)
