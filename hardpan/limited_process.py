@@ -1,0 +1,69 @@
+"""Run a program that reads hostile data: its memory, time, and the files it writes are limited.
+
+A limit of time alone is not enough: an image of some megabytes can make its reader ask for all
+memory, or write until the disk is full.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.errors import ToolError
+from hardpan.process import Argv, Completed, run, which
+
+_PRLIMIT = "prlimit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLimits:
+    """What the kernel lets a program have (setrlimit(2))."""
+
+    file_bytes: int
+    """Length of the longest file that it may write."""
+
+    memory_bytes: int
+    """Address space."""
+
+    cpu_s: int | None = None
+    """Seconds of a processor; None for any."""
+
+
+def run_limited(
+    argv: Argv,
+    *,
+    limits: ProcessLimits,
+    timeout_s: float,
+    stdout_file: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    hint: str = "",
+) -> Completed:
+    """Run a program to its end within ``limits``.
+
+    ``stdout_file`` takes what it writes to stdout, so that ``limits.file_bytes`` bounds this too.
+
+    Raises:
+        ToolError: the program is missing, its exit status is not 0, it reached a limit, or it ran
+            longer than ``timeout_s`` seconds.
+    """
+    if which(_PRLIMIT) is None:
+        raise ToolError([_PRLIMIT], "is not installed", hint="it is part of util-linux")
+    if which(str(argv[0])) is None:
+        missing_hint = hint or "hardpan doctor tells how to get it"
+        raise ToolError([str(argv[0])], "is not installed", hint=missing_hint)
+    prefix: list[str | Path] = [_PRLIMIT, f"--fsize={limits.file_bytes}"]
+    prefix += [f"--as={limits.memory_bytes}", "--core=0"]
+    if limits.cpu_s is not None:
+        prefix.append(f"--cpu={limits.cpu_s}")
+    prefix.append("--")
+    if stdout_file is not None:
+        prefix += ["sh", "-c", 'exec "$@" >"$0"', stdout_file]
+    try:
+        return run([*prefix, *argv], timeout_s=timeout_s, env=env, hint=hint)
+    except ToolError as e:
+        raise _of_program(e, e.argv[len(prefix) :]) from e
+
+
+def _of_program(error: ToolError, argv: Sequence[str]) -> ToolError:
+    """The same error, of the program itself and not of what it was started by."""
+    why = str(error).removeprefix(f"{_PRLIMIT} ")
+    return ToolError(argv, why, tail=error.tail, hint=error.hint)

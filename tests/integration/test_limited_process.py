@@ -1,0 +1,48 @@
+"""Programs with limits, as the kernel keeps them."""
+
+from pathlib import Path
+
+import pytest
+
+from hardpan.errors import ToolError
+from hardpan.limited_process import ProcessLimits, run_limited
+
+pytestmark = pytest.mark.integration
+
+LIMITS = ProcessLimits(file_bytes=1 << 20, memory_bytes=512 << 20)
+
+
+def test_program_runs_within_limits_and_its_output_goes_to_the_file(tmp_path: Path) -> None:
+    done = run_limited(
+        ["echo", "a  b", "$HOME"], limits=LIMITS, timeout_s=20, stdout_file=tmp_path / "out"
+    )
+
+    assert done.stdout == ""
+    assert (tmp_path / "out").read_text() == "a  b $HOME\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("exec yes", "yes|ended by SIGXFSZ"),
+        ("exec head -c 2000000 /dev/zero", "exited with 1|ended by SIGXFSZ"),
+        ("exec tail /dev/zero", "exited with"),
+    ],
+    ids=["endless-output", "long-output", "memory"],
+)
+def test_program_that_reaches_a_limit_is_an_error_of_that_program(
+    tmp_path: Path, script: str, problem: str
+) -> None:
+    with pytest.raises(ToolError, match=problem) as caught:
+        run_limited(["sh", "-c", script], limits=LIMITS, timeout_s=20, stdout_file=tmp_path / "out")
+
+    assert str(caught.value).startswith("sh ")
+    assert (tmp_path / "out").stat().st_size <= LIMITS.file_bytes
+
+
+def test_missing_program_is_told_by_its_name() -> None:
+    with pytest.raises(ToolError, match=r"^no-such-program is not installed") as caught:
+        run_limited(["no-such-program", "x"], limits=LIMITS, timeout_s=20, hint="get it")
+
+    assert caught.value.hint == "get it"
+    assert caught.value.argv == ("no-such-program",)
