@@ -1,5 +1,6 @@
 """A GRUB menu edited token by token: the install entries get the arguments, nothing else does."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from hardpan.builder.media.entry import (
     with_arguments,
 )
 from hardpan.errors import InputError
+
+MAX_SUBMENUS = 8
+"""One in another; install media have one level."""
 
 _KERNEL = ("linux", "linuxefi", "linux16")
 # A word of GRUB's script: quoted parts and escapes belong to it, a stray quote too.
@@ -42,8 +46,8 @@ def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | No
     entries are left as they are. ``relabel`` is the volume's old and new label.
 
     Raises:
-        InputError: the menu has no install entry, or has one in a form that is
-            not understood.
+        InputError: the menu has no install entry, has one in a form that is not
+            understood, or nests its submenus too deeply.
     """
     lines = list(_logical(text))
     if relabel is not None:
@@ -69,15 +73,18 @@ def names_kickstart(text: str, arguments: Sequence[str]) -> bool:
 
 def _logical(text: str) -> Iterator[str]:
     """The lines, those that end in a backslash joined with the next as GRUB does."""
-    held = ""
+    parts: list[str] = []
+    start = ""
     for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
-        if line.endswith("\\") and not _is_comment(held + line):
-            held += line[:-1]
+        # The joined line is a comment when its first part that is not blank begins one.
+        if line.endswith("\\") and not _is_comment(start or line):
+            parts.append(line[:-1])
+            start = start or line[:-1].strip()
             continue
-        yield held + line
-        held = ""
-    if held:
-        yield held
+        yield "".join([*parts, line])
+        parts, start = [], ""
+    if parts:
+        yield "".join(parts)
 
 
 def _install_entries(lines: Sequence[str]) -> list[_Entry]:
@@ -101,6 +108,11 @@ def _entries(lines: Sequence[str]) -> list[_Entry]:
             found_at = f"{place}>{counts[-1]}" if place else str(counts[-1])
             counts[-1] += 1
             if first == "submenu":
+                if len(counts) > MAX_SUBMENUS:
+                    raise InputError(
+                        f"the boot menu: expected at most {MAX_SUBMENUS} submenus one in another,"
+                        " found more"
+                    )
                 counts.append(0)
             else:
                 found.append(_Entry(head=n, place=found_at))
@@ -120,7 +132,9 @@ def _with_arguments(line: str, arguments: Sequence[str]) -> str:
 
 
 def _with_warning(line: str) -> str:
-    title = list(_WORD.finditer(line))[1]
+    title = next(itertools.islice(_WORD.finditer(line), 1, None), None)
+    if title is None or title[0].startswith("{"):
+        raise InputError("the boot menu has an install entry without a title")
     shown = title[0]
     if WARNING in shown:
         return line

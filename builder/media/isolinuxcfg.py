@@ -52,6 +52,8 @@ def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | No
     found = _install_entries(lines)
     if not found:
         raise InputError("the boot menu has no install entry")
+    if not found[0].name:
+        raise InputError("the boot menu has an install entry without a name")
     if relabel is not None:
         for n in [n for e in _entries(lines) for n in e.appends]:
             lines[n] = _with_words(lines[n], [relabelled(w, *relabel) for w in _words(lines[n])])

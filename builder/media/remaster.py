@@ -9,29 +9,42 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.media import grubcfg, isolinuxcfg
-from hardpan.builder.media.inspect import Facts, exists, extract, facts
+from hardpan.builder.media.boot_menu import IN_FAT, MAX_BYTES, MENUS, BootMenu
+from hardpan.builder.media.inspect import (
+    MAX_FILE_BYTES,
+    XORRISO_MEMORY_BYTES,
+    Facts,
+    IsoFile,
+    check_names,
+    copy_bytes,
+    exists,
+    extract,
+    facts,
+    find_files,
+)
 from hardpan.builder.receipts import Iso, Media
 from hardpan.errors import InputError, ToolError
 from hardpan.events import Emit, Note
+from hardpan.extracted_files import create_file, read_bytes
 from hardpan.files import PRIVATE, atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.limited_process import ProcessLimits, run_limited
 from hardpan.process import run
 
-_ISOLINUX = "/isolinux/isolinux.cfg"
-MENUS = (_ISOLINUX, "/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
-"""EL9 has the first for BIOS, EL10 the second; by UEFI both have the third."""
-
 _KICKSTART = "/ks.cfg"
-_IN_FAT = "::/EFI/BOOT/grub.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _DATE, _EPOCH_S = "2020010100000000", 1577836800
 _LABEL = re.compile(r"[A-Z0-9_-]{1,32}")
 _NAMED_LABEL = re.compile(r"=hd:LABEL=([^:]*)")
 _TIMEOUT_S = 900
 _STAGE = "iso"
+_GROWTH_BYTES = 1 << 30
+"""What the result may have more than the media, before xorriso is stopped."""
+
+_LITTLE_MIB = 64
+_MTOOLS_MEMORY_BYTES = 1 << 30
+_MTOOLS_S = 60
 
 
 def remaster(
@@ -51,8 +64,8 @@ def remaster(
     the ISO is for its owner alone; ``secret`` says that it has a passphrase as well.
 
     Raises:
-        InputError: the media's boot menu is not understood, or the label has blanks
-            or is too long.
+        InputError: the media's boot menu is not understood, the label has blanks or is
+            too long, or the media holds what install media never do.
         ToolError: xorriso, mtools or isomd5sum is missing or fails, or the
             result does not read back as it was meant.
         ResourceError: not enough disk space.
@@ -60,7 +73,8 @@ def remaster(
     known = facts(media.path)
     label = _label(known, volume_id, arguments)
     need_free(out.parent, need_mib(media.size), what="the remastered ISO")
-    menu = _Menu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
+    check_names(media.path)
+    menu = BootMenu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
     with (
         tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name,
         atomic_path(out, mode=PRIVATE) as temp,
@@ -102,51 +116,50 @@ def _label(known: Facts, volume_id: str | None, arguments: Sequence[str]) -> str
     return label
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Menu:
-    """What every copy of the boot menu must say."""
-
-    arguments: tuple[str, ...]
-    old_label: str
-    label: str
-
-    def edited(self, name: str, text: str) -> str:
-        """The menu ``text`` of the file ``name`` as it must be."""
-        made = isolinuxcfg.edited if name == _ISOLINUX else grubcfg.edited
-        return made(text, self.arguments, relabel=(self.old_label, self.label))
-
-    def is_in(self, name: str, text: str) -> bool:
-        """Whether the menu ``text`` of the file ``name`` says it."""
-        reads = isolinuxcfg.names_kickstart if name == _ISOLINUX else grubcfg.names_kickstart
-        return reads(text, self.arguments)
-
-
-def _changed_files(iso: Path, known: Facts, room: Path, menu: _Menu) -> dict[str, Path]:
+def _changed_files(iso: Path, known: Facts, room: Path, menu: BootMenu) -> dict[str, Path]:
     """The edited menus (path in the ISO -> file), and the FAT image at ``room/efi.img``."""
-    changed: dict[str, Path] = {}
-    for name in MENUS:
-        if exists(iso, name):
-            changed[name] = room / name.strip("/").replace("/", "_")
-    if not changed:
+    found = find_files(iso, (*MENUS, _KICKSTART))
+    names = [name for name in MENUS if name in found]
+    if not names:
         raise InputError(f"{iso}: expected a boot menu at {' or '.join(MENUS)}, found none")
-    extract(iso, changed)
-    for name, copy in changed.items():
-        copy.write_text(menu.edited(name, copy.read_text("utf-8")), "utf-8")
+    changed: dict[str, Path] = {}
+    for number, name in enumerate(names):
+        copy_bytes(iso, found[name], room / f"menu{number}", max_bytes=MAX_BYTES)
+        data = read_bytes(room, f"menu{number}", max_bytes=MAX_BYTES)
+        changed[name] = create_file(room, f"menu{number}.cfg", menu.edited(name, data), mode=0o644)
     fat = _fat_image(iso, known, room / "efi.img")
-    inside = room / "fat_grub.cfg"
-    run(["mcopy", "-n", "-i", fat, _IN_FAT, inside], timeout_s=60)
-    inside.write_text(menu.edited(_IN_FAT, inside.read_text("utf-8")), "utf-8")
+    _read_from_fat(fat, room / "menu_in_fat")
+    data = read_bytes(room, "menu_in_fat", max_bytes=MAX_BYTES)
+    inside = create_file(room, "menu_in_fat.cfg", menu.edited(IN_FAT, data), mode=0o644)
     # Without -m, mtools stamps the present time into the directory entry.
     os.utime(inside, (_EPOCH_S, _EPOCH_S))
-    run(["mcopy", "-o", "-m", "-i", fat, inside, _IN_FAT], timeout_s=60, env={"TZ": "UTC"})
+    _mcopy(["-o", "-m", "-i", fat, inside, IN_FAT], fat, max_bytes=MAX_FILE_BYTES)
     return changed
 
 
 def _fat_image(iso: Path, known: Facts, to: Path) -> Path:
-    with iso.open("rb") as f:
-        f.seek(known.efi_offset)
-        to.write_bytes(f.read(known.efi_size))
+    copy_bytes(iso, IsoFile(offset=known.efi_offset, size=known.efi_size), to)
     return to
+
+
+def _read_from_fat(fat: Path, to: Path) -> None:
+    _mcopy(["-n", "-i", fat, IN_FAT, to], fat, max_bytes=MAX_BYTES)
+    if not to.exists():
+        raise InputError(f"the EFI image: expected a file at {IN_FAT}, found something else")
+
+
+def _mcopy(arguments: Sequence[str | Path], fat: Path, *, max_bytes: int) -> None:
+    """Copy into or out of a FAT image of the media; ``max_bytes`` bounds what is written."""
+    size = fat.stat().st_size
+    limits = ProcessLimits(file_bytes=max_bytes, memory_bytes=_MTOOLS_MEMORY_BYTES)
+    try:
+        run_limited(["mcopy", *arguments], limits=limits, timeout_s=_MTOOLS_S, env={"TZ": "UTC"})
+    except ToolError as e:
+        if "is not installed" in str(e):
+            raise
+        raise InputError(f"the EFI image: mcopy cannot copy {IN_FAT}: {_reason(e)}") from e
+    if fat.stat().st_size != size:
+        raise InputError(f"the EFI image: claims more than its {size} bytes")
 
 
 def _write(
@@ -166,25 +179,41 @@ def _write(
     # SOURCE_DATE_EPOCH alone is not enough: the tree's change times are those of today.
     argv += ["-alter_date_r", "b", _DATE[:8], "/", "--", "-volume_date", "uuid", _DATE]
     argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
-    run(argv, timeout_s=_TIMEOUT_S, env={"TZ": "UTC", "SOURCE_DATE_EPOCH": str(_EPOCH_S)})
+    limits = ProcessLimits(
+        file_bytes=source.stat().st_size + _GROWTH_BYTES, memory_bytes=XORRISO_MEMORY_BYTES
+    )
+    env = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(_EPOCH_S)}
+    try:
+        run_limited(argv, limits=limits, timeout_s=_TIMEOUT_S, env=env)
+    except ToolError as e:
+        if "exited with" not in str(e):
+            raise
+        need_free(to.parent, _LITTLE_MIB, what="the remastered ISO")
+        raise InputError(f"{source}: xorriso cannot copy it: {_reason(e)}") from e
 
 
-def _check(iso: Path, known: Facts, kickstart_text: str, menu: _Menu, room: Path) -> None:
+def _reason(error: ToolError) -> str:
+    """What a program said last; names out of the media may be in it."""
+    lines = error.tail.splitlines() or [str(error)]
+    return ascii(lines[-1][:200])
+
+
+def _check(iso: Path, known: Facts, kickstart_text: str, menu: BootMenu, room: Path) -> None:
     """Read the result back: what is not seen to be there is not there."""
     after = facts(iso)
     back = {name: room / f"back{n}" for n, name in enumerate(MENUS) if exists(iso, name)}
     extract(iso, {**back, _KICKSTART: room / "back.ks"})
     fat = _fat_image(iso, after, room / "back.img")
-    run(["mcopy", "-n", "-i", fat, _IN_FAT, room / "back.fat"], timeout_s=60)
-    copies = {**back, _IN_FAT: room / "back.fat"}
-    menus = {name: copy.read_text("utf-8") for name, copy in copies.items()}
+    _read_from_fat(fat, room / "back.fat")
+    copies = {**back, IN_FAT: room / "back.fat"}
+    menus = {n: read_bytes(room, copy.name, max_bytes=MAX_BYTES) for n, copy in copies.items()}
     wrong = [
         said
         for said, bad in (
             ("its boot records changed", _boots(after) != _boots(known)),
             ("its volume label is wrong", after.volume_id != menu.label),
             ("the kickstart differs", (room / "back.ks").read_text("utf-8") != kickstart_text),
-            ("a boot menu lacks it", not all(menu.is_in(n, text) for n, text in menus.items())),
+            ("a boot menu lacks it", not all(menu.is_in(n, data) for n, data in menus.items())),
         )
         if bad
     ]

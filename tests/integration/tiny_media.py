@@ -4,6 +4,7 @@ What boots is a sector that does nothing; menus, boot records, partitions and th
 FAT image are laid out as lorax lays them out.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,18 +75,35 @@ menu end
 
 def el10(room: Path, label: str = LABEL) -> Media:
     """Media with GRUB for BIOS and an appended EFI partition."""
+    return _media(el10_iso(room, label))
+
+
+def el10_iso(
+    room: Path,
+    label: str = LABEL,
+    *,
+    prepare: Callable[[Path], object] | None = None,
+    fat_menu: bytes | None = MENU.encode(),
+) -> Path:
+    """The same as a file that nobody looked at yet.
+
+    ``prepare`` changes the tree before it is written. Without ``fat_menu`` the EFI image has a
+    folder in its place.
+    """
     tree = _tree(room, "boot/grub2")
     (tree / "images/eltorito.img").write_bytes(_SECTOR.ljust(8192, b"\0"))
+    if prepare:
+        prepare(tree)
     (room / "mbr.img").write_bytes(_SECTOR)
     iso = room / "tiny10.iso"
     argv: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-R", "-J"]
     argv += ["-V", label, "--grub2-mbr", room / "mbr.img", "-partition_offset", "16"]
-    argv += ["-appended_part_as_gpt", "-append_partition", "2", _ESP, _fat(room)]
+    argv += ["-appended_part_as_gpt", "-append_partition", "2", _ESP, _fat(room, fat_menu)]
     argv += ["--boot-catalog-hide", "-b", "images/eltorito.img", "-no-emul-boot"]
     argv += ["-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info"]
     argv += ["-eltorito-alt-boot", "-e", "--interval:appended_partition_2:all::"]
     run([*argv, "-no-emul-boot", tree], timeout_s=60)
-    return _media(iso)
+    return iso
 
 
 def el9(room: Path, label: str = LABEL) -> Media:
@@ -132,12 +150,15 @@ def _tree(room: Path, menus: str) -> Path:
     return tree
 
 
-def _fat(room: Path) -> Path:
-    image, menu = room / "esp.img", room / "grub.cfg"
-    menu.write_text(MENU)
+def _fat(room: Path, menu: bytes | None = MENU.encode()) -> Path:
+    image, copy = room / "esp.img", room / "grub.cfg"
     run(["mformat", "-C", "-i", image, "-T", "8192", "::"], timeout_s=30)
     run(["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"], timeout_s=30)
-    run(["mcopy", "-i", image, menu, "::/EFI/BOOT/grub.cfg"], timeout_s=30)
+    if menu is None:
+        run(["mmd", "-i", image, "::/EFI/BOOT/grub.cfg"], timeout_s=30)
+        return image
+    copy.write_bytes(menu)
+    run(["mcopy", "-i", image, copy, "::/EFI/BOOT/grub.cfg"], timeout_s=30)
     return image
 
 

@@ -48,5 +48,5 @@ def test_a_truncated_iso_is_told_by_its_length(
 
 
 def test_a_folder_is_no_iso(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="expected a regular file, got a folder"):
         check_whole(tmp_path)

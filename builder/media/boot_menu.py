@@ -1,0 +1,87 @@
+"""The boot menus of install media: which files they are, how they are read, and what they become.
+
+A menu comes from the media, so it may be anything. It is text of a bounded length before an editor
+sees it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hardpan.builder.media import grubcfg, isolinuxcfg
+from hardpan.errors import InputError
+
+_ISOLINUX = "/isolinux/isolinux.cfg"
+MENUS = (_ISOLINUX, "/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
+"""EL9 has the first for BIOS, EL10 the second; by UEFI both have the third."""
+
+IN_FAT = "::/EFI/BOOT/grub.cfg"
+"""The copy in the EFI image, as mtools writes its name."""
+
+MAX_BYTES = 256 << 10
+"""Rocky Linux's menus have some 2 KiB."""
+
+MAX_LINES = 5_000
+MAX_LINE_LENGTH = 8_192
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootMenu:
+    """What every copy of the boot menu must say."""
+
+    arguments: tuple[str, ...]
+    old_label: str
+    label: str
+
+    def edited(self, name: str, data: bytes) -> str:
+        """The menu in the file ``name`` as it must be.
+
+        Raises:
+            InputError: it is no text, too long, or not understood.
+        """
+        edit = isolinuxcfg.edited if name == _ISOLINUX else grubcfg.edited
+        text = menu_text(name, data)
+        try:
+            return edit(text, self.arguments, relabel=(self.old_label, self.label))
+        except InputError as e:
+            raise InputError(f"{name}: {e}", hint=e.hint) from e
+
+    def is_in(self, name: str, data: bytes) -> bool:
+        """Whether the menu in the file ``name`` says it.
+
+        Raises:
+            InputError: it is no text, or too long.
+        """
+        names = isolinuxcfg.names_kickstart if name == _ISOLINUX else grubcfg.names_kickstart
+        return names(menu_text(name, data), self.arguments)
+
+
+def menu_text(name: str, data: bytes) -> str:
+    """The text of the menu in the file ``name``.
+
+    Raises:
+        InputError: it is no UTF-8, has control characters, or is too long.
+    """
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{name}: too long: expected at most {MAX_BYTES} bytes, got {len(data)}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise InputError(
+            f"{name}: expected text in UTF-8, got byte 0x{data[e.start]:02x} at {e.start}"
+        ) from e
+    control = _CONTROL.search(text)
+    if control:
+        raise InputError(f"{name}: expected text, got the control character {control[0]!a}")
+    _require_short_lines(name, text.split("\n"))
+    return text
+
+
+def _require_short_lines(name: str, lines: Sequence[str]) -> None:
+    longest = max(map(len, lines))
+    if len(lines) > MAX_LINES or longest > MAX_LINE_LENGTH:
+        raise InputError(
+            f"{name}: expected at most {MAX_LINES} lines of {MAX_LINE_LENGTH} characters,"
+            f" got {len(lines)} of up to {longest}"
+        )

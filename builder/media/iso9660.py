@@ -1,0 +1,138 @@
+"""The folders of an ISO 9660 image, walked before xorriso, which follows them wherever they lead.
+
+A folder that holds itself keeps xorriso busy for ever, and a length in a directory record is only a
+claim. ECMA-119: 8.4 volume descriptors, 9.1 directory records.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from hardpan.errors import InputError
+from hardpan.extracted_files import open_named_file
+
+MAX_FILES = 200_000
+"""Files and folders of an ISO; Rocky Linux's DVD has some 8,000."""
+
+MAX_DEPTH = 32
+MAX_FOLDER_BYTES = 16 << 20
+"""Of the records of one folder; the DVD's longest has some 500 KiB."""
+
+MAX_ALL_FOLDERS_BYTES = 256 << 20
+"""Of the records of all folders of one tree."""
+
+BLOCK_SIZE = 2048
+_FIRST_DESCRIPTOR = 16
+_MAX_DESCRIPTORS = 64
+_TREES = (1, 2)
+_END = 255
+_ROOT_RECORD = 156
+_RECORD_HEAD = 34
+_IS_FOLDER = 0x02
+_SELF_AND_PARENT = (b"\0", b"\1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryRecord:
+    """What a folder says of one thing in it."""
+
+    name: bytes
+    block: int
+    size: int
+    """Bytes that it claims."""
+
+    is_folder: bool
+
+
+def check_folders(iso: Path) -> None:
+    """Pass if the ISO's trees (the primary and others such as Joliet's) end, and claim no nonsense.
+
+    Raises:
+        InputError: a folder is damaged, outside of the ISO, or in itself; or there are more files,
+            deeper folders or more bytes than the limits allow.
+    """
+    try:
+        with open_named_file(iso) as file:
+            for root in _roots(file):
+                _check_tree(iso, file, root)
+    except OSError as e:
+        raise InputError(f"{iso}: cannot be read: {e.strerror}") from e
+
+
+def _roots(file: BufferedReader) -> Iterator[DirectoryRecord]:
+    for number in range(_MAX_DESCRIPTORS):
+        file.seek((_FIRST_DESCRIPTOR + number) * BLOCK_SIZE)
+        descriptor = file.read(BLOCK_SIZE)
+        if len(descriptor) < BLOCK_SIZE or descriptor[0] == _END:
+            return
+        if descriptor[0] in _TREES:
+            yield _record(descriptor[_ROOT_RECORD:])
+
+
+def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
+    iso_size = iso.stat().st_size
+    seen = {root.block}
+    count = total = folders_size = 0
+    folders = [(root, 1)]
+    while folders:
+        folder, depth = folders.pop()
+        folders_size += folder.size
+        if folders_size > MAX_ALL_FOLDERS_BYTES:
+            raise InputError(
+                f"{iso}: expected folders of at most {MAX_ALL_FOLDERS_BYTES} bytes, found more"
+            )
+        for record in _records(iso, file, folder, iso_size):
+            count += 1
+            if count > MAX_FILES:
+                raise InputError(f"{iso}: too many files: expected at most {MAX_FILES}")
+            if not record.is_folder:
+                total += record.size
+                continue
+            if record.block in seen:
+                raise InputError(f"{iso}: the folder {record.name!a} is in two places or in itself")
+            if depth >= MAX_DEPTH:
+                raise InputError(f"{iso}: expected folders at most {MAX_DEPTH} deep, found more")
+            seen.add(record.block)
+            folders.append((record, depth + 1))
+    # Files may share bytes: the EFI image is one, and a part of another tree.
+    if total > 2 * iso_size:
+        raise InputError(
+            f"{iso}: its files claim more than it has: expected at most {2 * iso_size} bytes,"
+            f" got {total}"
+        )
+
+
+def _records(
+    iso: Path, file: BufferedReader, folder: DirectoryRecord, iso_size: int
+) -> Iterator[DirectoryRecord]:
+    start = folder.block * BLOCK_SIZE
+    if folder.size > MAX_FOLDER_BYTES or start + folder.size > iso_size:
+        raise InputError(
+            f"{iso}: the folder {folder.name!a}: expected at most {MAX_FOLDER_BYTES} bytes in the"
+            f" ISO's {iso_size}, got {folder.size} from byte {start} on"
+        )
+    file.seek(start)
+    data = file.read(folder.size)
+    at = 0
+    while at < len(data):
+        length = data[at]
+        if length == 0:  # no record crosses the end of a block
+            at += BLOCK_SIZE - at % BLOCK_SIZE
+            continue
+        end = min(len(data), at + BLOCK_SIZE - at % BLOCK_SIZE)
+        if length < _RECORD_HEAD or at + length > end:
+            raise InputError(f"{iso}: the folder {folder.name!a} is damaged at byte {start + at}")
+        record = _record(data[at : at + length])
+        if record.name not in _SELF_AND_PARENT:
+            yield record
+        at += length
+
+
+def _record(data: bytes) -> DirectoryRecord:
+    return DirectoryRecord(
+        name=data[33 : 33 + data[32]],
+        block=int.from_bytes(data[2:6], "little"),
+        size=int.from_bytes(data[10:14], "little"),
+        is_folder=bool(data[25] & _IS_FOLDER),
+    )
