@@ -14,6 +14,12 @@ from typing import IO
 
 from hardpan import clock
 from hardpan.errors import InputError, UnreachableError
+from hardpan.extracted_files import (
+    MAX_DEPTH,
+    MAX_PATH_LENGTH,
+    MissingFileError,
+    open_regular_file,
+)
 
 _CHUNK = 1 << 16
 _CONNECT_S = 20.0
@@ -45,13 +51,21 @@ class Files:
         """Copy the file ``name`` of the repository to ``to``.
 
         Raises:
-            InputError: there is no such file, its name leads elsewhere, or it is longer
-                than ``most`` bytes.
+            InputError: there is no such file, its name leads elsewhere, it is a link or
+                anything else but a file, or it is longer than ``most`` bytes.
             UnreachableError: the server does not answer, or not in time.
         """
         parts = PurePosixPath(name).parts
         if not parts or not all(_WORD.fullmatch(p) and p != ".." for p in parts):
-            raise InputError(f"{self}: expected a file inside of the repository, found {name!a}")
+            raise InputError(
+                f"{self}: expected a file inside of the repository, found {name[:200]!a}"
+            )
+        if len(name) > MAX_PATH_LENGTH or len(parts) > MAX_DEPTH:
+            raise InputError(
+                f"{self}: a name is too long: expected at most {MAX_DEPTH} parts and"
+                f" {MAX_PATH_LENGTH} characters, found {len(parts)} and {len(name)}"
+            )
+        name = "/".join(parts)
         where = self._base + name if self.is_url else str(self._folder / name)
         with self._opened(name, where) as source, to.open("wb") as sink:
             left = most
@@ -67,15 +81,11 @@ class Files:
             with _asked(where) as answer:
                 yield _in_time(answer.read1, where)
             return
-        path = self._folder / name
-        # Anything but a file could block for ever.
-        if not path.is_file():
-            hint = "createrepo_c makes a folder's repodata"
-            raise InputError(f"{where}: no such file", hint=hint)
         try:
-            f = path.open("rb")
-        except OSError as e:
-            raise InputError(f"{where}: cannot be read: {e.strerror}") from e
+            # A mirror is often a tree of hard links.
+            f = open_regular_file(self._folder, name, hard_links=True)
+        except MissingFileError as e:
+            raise InputError(str(e), hint="createrepo_c makes a folder's repodata") from e
         with f:
             yield iter(lambda: f.read(_CHUNK), b"")
 

@@ -18,21 +18,31 @@ from lxml import etree
 from hardpan.builder.repository import Files
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.files import Sha256, sha256_file
-from hardpan.process import run, which
+from hardpan.limited_process import ProcessLimits, run_limited
+from hardpan.process import which
 
 _REPO = "{http://linux.duke.edu/metadata/repo}"
 _COMMON = "{http://linux.duke.edu/metadata/common}"
 _REPOMD_MOST = 1 << 20
 PACKED_MOST = 256 << 20
 OPEN_MOST = 2 << 30
-_PACKAGES_MOST = 1_000_000
+_PACKAGES_MOST = 200_000
+"""Fedora, with 70,000, is the largest distribution of RPMs."""
+
 _PARTS_MOST = 500_000
 """Elements in one package or outside of any; the kernel's packages have some 20,000."""
+
+MAX_PACKAGE_BYTES = 16 << 20
+"""Bytes of one package's description, or between two of them."""
 
 _XZ_MEMORY = 256 << 20
 _CHUNK = 1 << 20
 _ZSTD_S = 300
 _DIGESTS = ("sha256", "sha384", "sha512")
+MAX_FIELD_LENGTH = 256
+"""Characters of a name, version, release or architecture."""
+
+_ZST_MEMORY_BYTES = 1 << 30
 _BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
@@ -104,7 +114,7 @@ def read(repo: str, *, open_most: int = OPEN_MOST) -> Packages:
             found = hashlib.file_digest(f, said.algorithm).hexdigest()
         if found != said.digest:
             raise TrustError(
-                f"{where}: expected {said.algorithm} {said.digest}, found {found}",
+                f"{where}: expected {said.algorithm} {_shown(said.digest)}, found {found}",
                 hint="the repository is being changed, was cut, or was tampered with: try again",
             )
         chunks = _opened(packed, said.href, where, open_most)
@@ -129,7 +139,8 @@ def _primary(where: str, data: bytes) -> _Primary:
         raise InputError(f"{where}: expected the list of packages with location and checksum")
     algorithm = str(checksum.get("type", ""))
     if algorithm not in _DIGESTS:
-        raise InputError(f"{where}: expected one of {', '.join(_DIGESTS)}, found {algorithm!a}")
+        known = ", ".join(_DIGESTS)
+        raise InputError(f"{where}: expected one of {known}, found {algorithm[:100]!a}")
     if location.get(_BASE):
         raise InputError(f"{where}: expected a location inside of the repository, found a base")
     return _Primary(
@@ -148,11 +159,23 @@ def _rpms(chunks: Iterator[bytes], where: str) -> Iterator[Rpm]:
         name = element.findtext(f"{_COMMON}name")
         if not name or version is None:
             raise InputError(f"{where}: package {count}: expected a name and a version")
+        texts = (
+            name,
+            str(version.get("ver", "")),
+            str(version.get("rel", "")),
+            element.findtext(f"{_COMMON}arch") or "",
+        )
+        for text in texts:
+            if len(text) > MAX_FIELD_LENGTH:
+                raise InputError(
+                    f"{where}: package {count}: expected a name or version of at most"
+                    f" {MAX_FIELD_LENGTH} characters, found {len(text)}"
+                )
         yield Rpm(
-            name=name,
-            version=str(version.get("ver", "")),
-            release=str(version.get("rel", "")),
-            arch=element.findtext(f"{_COMMON}arch") or "",
+            name=texts[0],
+            version=texts[1],
+            release=texts[2],
+            arch=texts[3],
             size=_whole(size, "package"),
             installed=_whole(size, "installed"),
         )
@@ -172,11 +195,16 @@ def _elements(
 ) -> Iterator[etree._Element]:
     """The finished elements called one of ``tags``, while the document still comes."""
     parser = etree.XMLPullParser(
-        events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
+        # Comments and instructions take memory as elements do, and so they count as well.
+        events=("start", "end", "comment", "pi"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
     )
-    fresh, parts = True, 0
+    fresh, parts, size = True, 0, 0
     try:
         for chunk in chunks:
+            size += len(chunk)
             parser.feed(chunk)
             for event, element in parser.read_events():
                 if not isinstance(element, etree._Element):
@@ -187,11 +215,20 @@ def _elements(
                 if parts > _PARTS_MOST:
                     raise InputError(f"{where}: expected packages, found too many other elements")
                 if event == "end" and element.tag in tags:
-                    parts = 0
+                    parts = size = 0
                     yield element
+            if size > MAX_PACKAGE_BYTES:
+                raise InputError(
+                    f"{where}: expected a package within {MAX_PACKAGE_BYTES} bytes, found none"
+                )
         parser.close()
     except etree.XMLSyntaxError as e:
-        raise InputError(f"{where}: not whole XML: {e.msg}") from e
+        raise InputError(f"{where}: not whole XML: {_shown(str(e.msg))}") from e
+
+
+def _shown(text: str) -> str:
+    """Text of the repository as a message may hold it."""
+    return text[:200].encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _opened(packed: Path, href: str, where: str, most: int) -> Iterator[bytes]:
@@ -254,10 +291,10 @@ def _zst(path: Path, where: str, most: int) -> Iterator[bytes]:
     if which("zstd") is None:
         raise ToolError(["zstd"], "is not installed", hint="install zstd, or mirror with gz")
     to = path.with_name("primary.xml")
-    argv = ["prlimit", f"--fsize={most + 1}", "--core=0"]
-    argv += ["zstd", "-d", "-q", "-f", "--memory=256MiB", "-o", str(to), str(path)]
+    argv: list[str | Path] = ["zstd", "-d", "-q", "-f", "--memory=256MiB", "-o", to, path]
+    limits = ProcessLimits(file_bytes=most + 1, memory_bytes=_ZST_MEMORY_BYTES)
     try:
-        run(argv, timeout_s=_ZSTD_S)
+        run_limited(argv, limits=limits, timeout_s=_ZSTD_S)
     except ToolError as e:
         if "SIGXFSZ" in str(e):
             raise InputError(f"{where}: expected at most {most} bytes unpacked, found more") from e

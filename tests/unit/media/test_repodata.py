@@ -228,8 +228,114 @@ def test_a_pipe_in_the_place_of_a_list_does_not_block(made: Make) -> None:
     (repo / "repodata" / "repomd.xml").unlink()
     os.mkfifo(repo / "repodata" / "repomd.xml")
 
-    with pytest.raises(InputError, match=r"repomd\.xml: no such file"):
+    with pytest.raises(InputError, match=r"repomd\.xml: expected a regular file, got a pipe"):
         read(str(repo))
+
+
+@pytest.mark.parametrize("name", ["repodata/repomd.xml", "repodata/primary.xml.gz", "repodata"])
+def test_a_link_in_a_repository_is_not_followed(made: Make, tmp_path: Path, name: str) -> None:
+    repo = made()
+    (repo / name).rename(tmp_path / "elsewhere")
+    (repo / name).symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(InputError, match="got a symbolic link"):
+        read(str(repo))
+
+
+def test_a_repository_may_be_a_link_and_a_tree_of_hard_links(made: Make, tmp_path: Path) -> None:
+    repo = made()
+    os.link(repo / "repodata/primary.xml.gz", tmp_path / "other")
+    (tmp_path / "link").symlink_to(repo)
+
+    assert len(read(str(tmp_path / "link")).rpms) == 2
+
+
+@pytest.mark.parametrize("name", ["repodata/repomd.xml", "repodata/primary.xml.gz"])
+def test_a_sparse_file_is_not_read_to_its_end(made: Make, name: str) -> None:
+    repo = made()
+    os.truncate(repo / name, 40 << 30)
+
+    with pytest.raises(InputError, match=r"expected at most \d+ bytes, found more"):
+        read(str(repo))
+
+
+@pytest.mark.parametrize(
+    ("href", "problem"),
+    [
+        ("repodata/" + "a" * 300 + ".xml", "File name too long"),
+        ("a/" * 40 + "primary.xml", "a name is too long: expected at most 32 parts"),
+        ("a" * 2000, "a name is too long: .* found 1 and 2000"),
+        ("repodata/none.xml", r"none\.xml: no such file"),
+        ("repodata", "expected a regular file, got a folder"),
+        ("repodata/repomd.xml/primary.xml", "expected a folder, got a regular file"),
+    ],
+)
+def test_a_list_in_an_odd_place_is_told(made: Make, href: str, problem: str) -> None:
+    repo = made(repomd=REPOMD.replace("{href}", href))
+
+    with pytest.raises(InputError, match=problem):
+        read(str(repo))
+
+
+@pytest.mark.parametrize("piece", ["<!---->", "<?a?>", "<!-- -->text", "<a b='c'>d</a>"])
+@pytest.mark.parametrize("place", ["<name>", "<package", "</metadata"])
+def test_pieces_that_never_end_a_package_are_left(
+    made: Make, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
+) -> None:
+    monkeypatch.setattr(repodata, "_PARTS_MOST", 50)
+    text = PRIMARY.replace(place, piece * 100 + place, 1)
+
+    with pytest.raises(InputError, match="found too many other elements"):
+        read(str(made(text)))
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a>" + "b" * 300_000 + "</a>", "<!--" + "b" * 300_000 + "-->", " " * 300_000]
+)
+@pytest.mark.parametrize("place", ["<name>", "<package", "</metadata"])
+def test_text_that_never_ends_a_package_is_left(
+    made: Make, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
+) -> None:
+    monkeypatch.setattr(repodata, "MAX_PACKAGE_BYTES", 2 << 20)
+    text = PRIMARY.replace(place, piece * 15 + place, 1)
+
+    with pytest.raises(InputError, match="expected a package within 2097152 bytes, found none"):
+        read(str(made(text)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<name>nvidia-driver-cuda", "<name>" + "n" * 257),
+        ("<arch>x86_64", "<arch>" + "x" * 5000),
+        ('ver="580.178.04"', f'ver="{"5" * 100_000}"'),
+        ('rel="1.el9"', f'rel="{"9" * 257}"'),
+    ],
+)
+def test_names_without_end_are_refused(made: Make, old: str, new: str) -> None:
+    with pytest.raises(InputError, match="package 1: expected a name or version of at most 256"):
+        read(str(made(PRIMARY.replace(old, new, 1))))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"digest": "\u009b2J\u202e" + "0" * 5000},
+        {"repomd": REPOMD.replace('"sha256"', f'"md\u009b{"5" * 5000}"')},
+        {"repomd": REPOMD.replace("{href}", "\u009b2J" + "a" * 5000)},
+        {"primary": PRIMARY.replace("</name>", "</n\u202eame>", 1)},
+        {"primary": PRIMARY.replace("</name>", f"</{'n' * 5000}>", 1)},
+    ],
+)
+def test_an_error_shows_little_of_the_repository_and_no_codes(
+    made: Make, spoilt: dict[str, str]
+) -> None:
+    with pytest.raises(HardpanError) as caught:
+        read(str(made(**spoilt)))
+
+    assert str(caught.value).isascii()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize(
