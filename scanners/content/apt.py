@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import ToolError, TrustError
+from hardpan.errors import InputError, ToolError, TrustError
+from hardpan.extracted_files import TreeLimits, check_tree, read_bytes
 from hardpan.files import Sha256, need_free, sha256_file
+from hardpan.limited_process import ProcessLimits, run_limited
 from hardpan.process import Argv, run, which
 from hardpan.scanners.content.store import PRODUCTS, Product, file_name
-from hardpan.scanners.content.xml import read
+from hardpan.scanners.content.xml import MAX_BYTES
 
 PACKAGE = "ssg-nondebian"
 SUITES = ("sid", "trixie")
@@ -27,6 +29,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _CONTENT = "usr/share/xml/scap/ssg/content"
 _NOTICE = f"usr/share/doc/{PACKAGE}/copyright"
 _TARGETS = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
+_FIELD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:-]{0,99}")
 _FIELDS = "${Package}|${source:Package}|${Version}"
 _UNTRUSTED = re.compile(
     r"^[EW]: .*(?:NO_PUBKEY|BADSIG|EXPKEYSIG|is not signed|not live until|expired|Hash Sum mismatch"
@@ -39,8 +42,14 @@ _UPDATE_S, _DOWNLOAD_S, _UNPACK_S = 300, 600, 120
 _NEED_MIB = 256
 _WITHOUT = "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
 
-# The package unpacks to 2 GB; three files of it are taken.
-_UNPACK = 'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --directory "$2" "${@:3}"'
+# The package unpacks to 2 GB; three files of it are taken, and no folder with what is in it.
+_UNPACK = (
+    'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --no-same-permissions'
+    ' --no-recursion --directory "$2" "${@:3}"'
+)
+_PROCESS_LIMITS = ProcessLimits(file_bytes=MAX_BYTES, memory_bytes=4 << 30)
+_TREE_LIMITS = TreeLimits(files=64, total_bytes=len(PRODUCTS) * MAX_BYTES)
+_MAX_NOTICE_BYTES = 4 << 20
 
 OnPercent = Callable[[float], None]
 """Takes the percentage that was downloaded."""
@@ -104,28 +113,60 @@ def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Downlo
 
     Raises:
         ToolError: the download fails, or the package lacks a data stream.
-        TrustError: its digest is not that of the signed index, it is another package or
-            version than the index says, or a data stream in it is no regular file.
+        InputError: the package holds something else in the place of one.
+        TrustError: its digest is not that of the signed index, or it is another package or
+            version than the index says.
         ResourceError: there is no disk for it.
     """
     need_free(cache, _NEED_MIB, what="downloading SCAP content")
     with tempfile.TemporaryDirectory(prefix="content-", dir=cache) as name:
         folder = Path(name)
         deb = _download(candidate, folder, on_percent)
-        shown = run(["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb], timeout_s=60).stdout
-        package, source, version = _control(shown, candidate)
-        wanted = [f"./{_CONTENT}/{file_name(p)}" for p in PRODUCTS] + [f"./{_NOTICE}"]
-        unpack: Argv = ["bash", "-o", "pipefail", "-c", _UNPACK, "bash", deb, folder, *wanted]
-        run(unpack, timeout_s=_UNPACK_S, hint=f"{PACKAGE} {version} lacks a file that is needed")
-        return Download(
-            name=package,
-            source=source,
-            version=version,
-            suite=candidate.suite,
-            sha256=sha256_file(deb),
-            streams={p: _member(folder, f"{_CONTENT}/{file_name(p)}") for p in PRODUCTS},
-            notice=_member(folder, _NOTICE),
+        content = unpack(deb, candidate.suite, folder / "unpacked")
+    if (content.name, content.version) != (PACKAGE, candidate.version):
+        raise TrustError(
+            f"the downloaded package: expected {PACKAGE} {candidate.version}, "
+            f"got {content.name} {content.version}"
         )
+    return content
+
+
+def unpack(deb: Path, suite: str, folder: Path) -> Download:
+    """Take the content out of a package, by way of the new folder ``folder``.
+
+    apt vouches for the package; its files are read as if nobody did.
+
+    Raises:
+        ToolError: it is no package, or lacks a data stream.
+        InputError: what it holds in the place of one is a link or another odd thing, or too long.
+    """
+    show: Argv = ["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb]
+    shown = run_limited(show, limits=_PROCESS_LIMITS, timeout_s=60).stdout
+    fields = shown.split("|")
+    if len(fields) != len(_FIELDS.split("|")) or not all(map(_FIELD.fullmatch, fields)):
+        raise InputError(
+            f"{deb.name}: expected a package with name and version, got {shown[:200]!a}"
+        )
+    package, source, version = fields
+    wanted = {p: f"{_CONTENT}/{file_name(p)}" for p in PRODUCTS}
+    names = [f"./{name}" for name in (*wanted.values(), _NOTICE)]
+    folder.mkdir()
+    run_limited(
+        ["bash", "-o", "pipefail", "-c", _UNPACK, "bash", deb, folder, *names],
+        limits=_PROCESS_LIMITS,
+        timeout_s=_UNPACK_S,
+        hint=f"{PACKAGE} {version} lacks a file that is needed",
+    )
+    check_tree(folder, _TREE_LIMITS)
+    return Download(
+        name=package,
+        source=source,
+        version=version,
+        suite=suite,
+        sha256=sha256_file(deb),
+        streams={p: read_bytes(folder, n, max_bytes=MAX_BYTES) for p, n in wanted.items()},
+        notice=read_bytes(folder, _NOTICE, max_bytes=_MAX_NOTICE_BYTES),
+    )
 
 
 def archive() -> str:
@@ -187,7 +228,10 @@ def _download(candidate: Candidate, folder: Path, on_percent: OnPercent) -> Path
         why = f"cannot download {PACKAGE} {candidate.version} from Debian's archive ({e})"
         tail = "\n".join(x for x in e.tail.splitlines() if percentage(x) is None)
         raise ToolError(["apt-get"], why, tail=tail, hint=_WITHOUT) from e
-    return next(folder.glob("*.deb"))
+    found = list(folder.glob("*.deb"))
+    if len(found) != 1:
+        raise ToolError(["apt-get"], f"left {len(found)} packages, expected one", hint=_WITHOUT)
+    return found[0]
 
 
 def _refuse_untrusted(error: ToolError, what: str) -> None:
@@ -199,24 +243,6 @@ def _refuse_untrusted(error: ToolError, what: str) -> None:
             f"{what}: is not what Debian signed: apt-get says {line[:300]}",
             hint="nothing was stored; if it lasts, compare with another mirror",
         ) from error
-
-
-def _control(shown: str, candidate: Candidate) -> tuple[str, str, str]:
-    """Name, source and version of the package file, which are those that the index has."""
-    name, _, rest = shown.partition("|")
-    source, _, version = rest.partition("|")
-    if (name, version) != (PACKAGE, candidate.version):
-        raise TrustError(
-            f"the downloaded package: expected {PACKAGE} {candidate.version}, got {name} {version}"
-        )
-    return name, source, version
-
-
-def _member(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if path.is_symlink() or not path.is_file():
-        raise TrustError(f"{PACKAGE}: {name}: expected a regular file, got something else")
-    return read(path)
 
 
 def _private_apt(room: Path, uri: str) -> Path:

@@ -8,17 +8,24 @@ import datetime
 import lzma
 from collections.abc import Mapping
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError, TrustError
+from hardpan.extracted_files import (
+    MissingFileError,
+    open_named_file,
+    open_regular_file,
+    read_limited,
+)
 from hardpan.files import Sha256, atomic_path, sha256_bytes
 from hardpan.folders import data_home
 from hardpan.profiles.versions import numbers
 from hardpan.resources import resource_path
-from hardpan.scanners.content.xml import MAX_BYTES, read
+from hardpan.scanners.content.xml import MAX_BYTES
 
 Product = Literal["rhel9", "rhel10"]
 PRODUCTS: tuple[Product, ...] = ("rhel9", "rhel10")
@@ -113,12 +120,10 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        with path.open("rb") as f:
-            data = f.read(_MAX_MANIFEST_BYTES + 1)
-    except FileNotFoundError:
+        with _open(folder, MANIFEST) as file:
+            data = file.read(_MAX_MANIFEST_BYTES + 1)
+    except MissingFileError:
         return None
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     if len(data) > _MAX_MANIFEST_BYTES:
         raise InputError(f"{path}: longer than {_MAX_MANIFEST_BYTES >> 10} KiB")
     try:
@@ -165,12 +170,23 @@ def compress(data: bytes) -> bytes:
 # A build looks at the content before it starts and reads it again; unit tests do so 200 times.
 @lru_cache(maxsize=len(PRODUCTS))
 def _stream(path: Path, size: int, sha256: Sha256) -> bytes:
-    compressed = read(path)
+    try:
+        with _open(path.parent, path.name) as file:
+            compressed = read_limited(file, path, max_bytes=MAX_BYTES)
+    except MissingFileError as e:
+        raise InputError(f"{path}: cannot be read: no such file") from e
     data = _decompress(compressed, size, path)
     found = sha256_bytes(data)
     if found != sha256:
         raise TrustError(f"{path}: expected sha256 {sha256} after decompression, got {found}")
     return data
+
+
+def _open(folder: Path, name: str) -> BufferedReader:
+    """A file of a folder of content, which may have been carried here from elsewhere."""
+    if folder == shipped_folder():  # an installer of packages may have linked its files
+        return open_named_file(folder / name)
+    return open_regular_file(folder, name, hard_links=True)
 
 
 def _decompress(compressed: bytes, size: int, path: Path) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 from lxml import etree
 
 from hardpan.errors import InputError
+from hardpan.extracted_files import open_named_file, read_limited
 
 DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
 XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
@@ -53,17 +54,13 @@ def load(data: bytes, name: str) -> Element:
 
 
 def read(path: Path) -> bytes:
-    """A file's bytes, its size checked first.
+    """The bytes of a file that a person named.
 
     Raises:
-        InputError: it cannot be read or is too long.
+        InputError: it is no regular file, cannot be read, or is too long.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: longer than {MAX_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    with open_named_file(path) as file:
+        return read_limited(file, path, max_bytes=MAX_BYTES)
 
 
 def save(root: Element) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import HardpanError, ToolError, TrustError
+from hardpan.errors import HardpanError, InputError, ToolError, TrustError
 from hardpan.events import silent
 from hardpan.process import run
 from hardpan.scanners.content import apt, datastream, store, update
@@ -191,7 +191,7 @@ CHEATS = [
         ToolError,
         "finds no ssg-nondebian",
     ),
-    ("link", lambda a: a.publish(link=True), TrustError, "expected a regular file"),
+    ("link", lambda a: a.publish(link=True), InputError, "symbolic link"),
 ]
 
 
