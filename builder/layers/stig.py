@@ -9,8 +9,12 @@ from hardpan.builder.layers.ansible import STAGE
 from hardpan.builder.layers.task import Task
 from hardpan.builder.receipts import LayerReceipt
 from hardpan.events import Note
+from hardpan.extracted_files import read_bytes
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.profiles.model import Profile
+
+MAX_OUTCOMES_BYTES = 16 << 20
+"""Of what the guest says became of each rule; a thousand rules take some 300 KiB."""
 
 
 def put(task: Task) -> LayerReceipt:
@@ -22,7 +26,9 @@ def put(task: Task) -> LayerReceipt:
     archive, back = task.folder / "fixes.tar", task.folder / "outcomes.json"
     archive.write_bytes(batch.archive)
     made = task.run(variables(profile, archive, back, sha256_bytes(batch.archive)))
-    told = fixes.read_outcomes(back.read_bytes(), batch)
+    # Fetched from the guest, so it may be anything that Ansible's fetch leaves.
+    data = read_bytes(task.folder, back.name, max_bytes=MAX_OUTCOMES_BYTES)
+    told = fixes.read_outcomes(data, batch)
     for trouble in told.troubles:
         task.emit(Note(stage=STAGE, text=f"stig: {trouble}"))
     return replace(made, outcomes=told.outcomes)

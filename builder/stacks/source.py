@@ -8,13 +8,14 @@ wheel whatever was released since.
 import re
 import tempfile
 import venv
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from hardpan.builder.pip import pip
 from hardpan.builder.stacks.model import EPOCH, Recipe
+from hardpan.builder.wheels.archive import opened
 from hardpan.builder.wheels.lock import Entry, Lock, requirements
+from hardpan.builder.wheels.model import Limits
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.events import Emit, Note
 from hardpan.files import Sha256, atomic_path, canonical_json, sha256_bytes
@@ -26,6 +27,9 @@ STAGE = "harden"
 _TIMEOUT_S = 5400
 _TOOLS_S = 600
 _ASK_S = 30
+MAX_LIBRARY_BYTES = 1 << 30
+"""Of one library that was built here."""
+
 _OTHER = "DO NOT MATCH THE HASHES"
 _GLIBC = re.compile(rb"GLIBC_(2\.\d{1,2})\0")
 _LIBSTDCXX = re.compile(rb"GLIBCXX_3\.4\.(\d{1,2})\0")
@@ -70,11 +74,19 @@ def fits(wheel: Path, recipe: Recipe) -> None:
     """
     glibc: tuple[int, ...] = (2, 0)
     cxx = 0
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
+    with wheel.open("rb") as file:
+        archive, problems = opened(file, Limits())
+        if archive is None:
+            raise InputError(f"{wheel.name}: cannot be read: {problems[0]}")
+        for member in archive.members:
             if ".so" not in member.filename:
                 continue
-            data = archive.read(member)
+            if member.file_size > MAX_LIBRARY_BYTES:
+                raise InputError(
+                    f"{wheel.name}: {member.filename!a}: expected at most {MAX_LIBRARY_BYTES}"
+                    f" bytes, got {member.file_size}"
+                )
+            data = archive.whole(member)
             glibc = max([glibc, *(numbers(v.decode()) for v in _GLIBC.findall(data))])
             cxx = max([cxx, *(int(v) for v in _LIBSTDCXX.findall(data))])
     newest = _LIBSTDCXX_NEWEST[recipe.release]

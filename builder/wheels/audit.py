@@ -11,6 +11,7 @@ from hardpan.builder.wheels.lock import Lock
 from hardpan.builder.wheels.look import look
 from hardpan.builder.wheels.model import SEVERITIES, Audit, Finding, Kind, Limits, Wheel
 from hardpan.errors import InputError
+from hardpan.extracted_files import open_regular_file
 from hardpan.files import Sha256
 
 _WHEELS_MOST = 10_000
@@ -79,11 +80,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _one(path: Path, limits: Limits) -> tuple[Wheel, list[Finding]]:
-    if not path.is_file():
-        raise InputError(f"{path}: expected a file")
     natives = sources = 0
     try:
-        with path.open("rb") as f:
+        with open_regular_file(path.parent, path.name, hard_links=True) as f:
             sha256 = Sha256(hashlib.file_digest(f, "sha256").hexdigest())
             if _NAME.fullmatch(path.name):
                 seen = look(path.name, f, limits)

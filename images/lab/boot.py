@@ -12,7 +12,7 @@ from hardpan.errors import InputError
 from hardpan.process import run
 from images.lab import cpio
 from images.lab.recipe import HERE, Recipe
-from images.lab.root import in_root
+from images.lab.root import in_root, require_inside
 
 ESP_IMAGE = "esp.img"
 MBR_IMAGE = "boot_hybrid.img"
@@ -35,6 +35,9 @@ MODULES = (
     "overlay",
 )
 """Enough to find the media on any machine QEMU offers; the rest is in the image."""
+
+MAX_MODULE_BYTES = 64 << 20
+"""Of one kernel module, unpacked; the largest, of graphics cards, have some 10 MiB."""
 
 _NEEDED = frozenset({"virtio_blk", "sr_mod", "isofs", "loop", "squashfs", "overlay"})
 _BIOS_MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search", "search_label")
@@ -120,7 +123,8 @@ def lay_out(recipe: Recipe, root: Path, kernel: str, tree: Path, work: Path) -> 
     """Put all boot files into the media's tree, the boot records' images into ``work``."""
     pxeboot = tree / "images/pxeboot"
     pxeboot.mkdir(parents=True)
-    shutil.copyfile(root / f"boot/vmlinuz-{kernel}", pxeboot / "vmlinuz")
+    image = require_inside(root, root / f"boot/vmlinuz-{kernel}")
+    shutil.copyfile(image, pxeboot / "vmlinuz")
     (pxeboot / "initrd.img").write_bytes(initramfs(root, kernel))
     menu = grub_cfg(recipe)
     for place in ("boot/grub2", "EFI/BOOT"):
@@ -163,7 +167,7 @@ def _program(root: Path, source: str, place: str) -> list[cpio.Item]:
     items = [cpio.file(place, (root / source).read_bytes(), 0o755)]
     names: set[str] = set()
     for library in found:
-        data = (root / library[1:]).resolve().read_bytes()
+        data = require_inside(root, root / library[1:]).resolve().read_bytes()
         for part in Path(library[1:]).parents:
             names.add(part.as_posix())
         items.append(cpio.file(library[1:], data, 0o755))
@@ -172,8 +176,22 @@ def _program(root: Path, source: str, place: str) -> list[cpio.Item]:
 
 
 def _plain_module(path: Path) -> bytes:
+    """A module of the kernel, unpacked: never more of it than any has.
+
+    Raises:
+        InputError: it is longer, or damaged.
+    """
     data = path.read_bytes()
-    return lzma.decompress(data) if path.suffix == ".xz" else data
+    if path.suffix != ".xz":
+        return data
+    decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_XZ)
+    try:
+        plain = decompressor.decompress(data, MAX_MODULE_BYTES)
+    except lzma.LZMAError as e:
+        raise InputError(f"{path}: expected XZ data, got: {e}") from e
+    if not decompressor.eof:
+        raise InputError(f"{path}: cut off, or unpacks to more than {MAX_MODULE_BYTES} bytes")
+    return plain
 
 
 def _module_name(path: str) -> str:

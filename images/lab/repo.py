@@ -11,7 +11,7 @@ from hardpan.errors import ToolError
 from hardpan.process import run
 from images.lab import dpkg, owners, plan, spec
 from images.lab.recipe import Recipe
-from images.lab.root import OVERLAY, in_root, shape
+from images.lab.root import OVERLAY, in_root, require_inside, shape
 
 ROOM = Path("/run/hardpan-lab")
 """Where the build folder appears inside the root; /run is never packed."""
@@ -39,7 +39,7 @@ def package_root(recipe: Recipe, root: Path, key: Path) -> Packages:
     packages = plan.plan(recipe, debs)
     base = plan.closure(recipe, packages)
     shape(recipe, root)
-    target = root / "etc/pki/rpm-gpg" / KEY_NAME
+    target = require_inside(root, root / "etc/pki/rpm-gpg" / KEY_NAME)
     shutil.copyfile(key, target)
     target.chmod(0o644)
     who = owners.Owners(recipe, debs, packages)

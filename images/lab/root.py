@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
+from hardpan.errors import InputError
 from hardpan.process import Completed, run
 from images.lab.mirror import KEYRING, Mirror
 from images.lab.recipe import HERE, Recipe
@@ -53,6 +54,19 @@ done
 shift
 exec chroot "$root" "$@"
 """
+
+
+def require_inside(root: Path, path: Path) -> Path:
+    """``path``, if no link of the root leads from it to a file of this machine.
+
+    A link such as ``/var/run -> /run`` is right for who runs in the root, and wrong from outside.
+
+    Raises:
+        InputError: one does.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{path}: expected a place inside of {root}, got {path.resolve()}")
+    return path
 
 
 def in_root(
@@ -109,16 +123,18 @@ def shape(recipe: Recipe, root: Path) -> None:
     """Give the root its EL shape. dpkg's records must have been read before."""
     for pattern in recipe.remove:
         for path in glob(f"{root}{pattern}"):  # noqa: PTH207  (an absolute pattern)
+            require_inside(root, Path(path).parent)
             _delete(Path(path))
     for old, new in recipe.moves.items():
         _move(root, old, new)
     _lay_over(root)
     for name, mode in recipe.folders.items():
-        (root / name[1:]).mkdir(parents=True, exist_ok=True)
-        (root / name[1:]).chmod(int(mode, 8))
+        folder = require_inside(root, root / name[1:])
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(int(mode, 8))
     for name, target in recipe.links.items():
         link = root / name[1:]
-        link.parent.mkdir(parents=True, exist_ok=True)
+        require_inside(root, link.parent).mkdir(parents=True, exist_ok=True)
         _delete(link)
         link.symlink_to(target)
     script = root / "shape.sh"
@@ -135,7 +151,7 @@ def overlay_files(overlay: Path = OVERLAY) -> tuple[Path, ...]:
 def _lay_over(root: Path) -> None:
     for name in overlay_files():
         target = root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        require_inside(root, target.parent).mkdir(parents=True, exist_ok=True)
         if target.is_symlink():
             target.unlink()
         shutil.copyfile(OVERLAY / name, target)
@@ -150,7 +166,8 @@ def _move(root: Path, old: str, new: str) -> None:
     source, target = root / old[1:], root / new[1:]
     if not source.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    require_inside(root, source.parent)
+    require_inside(root, target.parent).mkdir(parents=True, exist_ok=True)
     source.rename(target)
     source.symlink_to(os.path.relpath(target, source.parent))
 

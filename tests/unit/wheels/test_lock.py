@@ -136,7 +136,10 @@ def test_the_exit_code_is_the_answer(
         (lambda p: p.mkdir(), "expected 1 to 10000 wheels, found 0"),
         (lambda p: p.write_bytes(b""), "expected a folder of wheels"),
         (lambda p: None, "expected a folder of wheels"),
-        (lambda p: (p / WHEEL).mkdir(parents=True), f"{WHEEL}: expected a file"),
+        (
+            lambda p: (p / WHEEL).mkdir(parents=True),
+            f"{WHEEL}: expected a regular file, got a folder",
+        ),
     ],
 )
 def test_what_is_no_wheelhouse_is_bad_input(
