@@ -1,7 +1,8 @@
 """The folders of an ISO 9660 image, walked before xorriso, which follows them wherever they lead.
 
 A folder that holds itself keeps xorriso busy for ever, and a length in a directory record is only a
-claim. ECMA-119: 8.4 volume descriptors, 9.1 directory records.
+claim. ECMA-119: 8.4 volume descriptors, 9.1 directory records; SUSP 5.1 and RRIP 4.1.5.1: what Rock
+Ridge adds to a record, CE for more of it elsewhere, CL for a folder that is elsewhere.
 """
 
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ _ROOT_RECORD = 156
 _RECORD_HEAD = 34
 _IS_FOLDER = 0x02
 _SELF_AND_PARENT = (b"\0", b"\1")
+_RELOCATED, _CONTINUED = b"CL\x0c\x01", b"CE\x1c\x01"
+_MAX_CONTINUATIONS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,9 @@ class DirectoryRecord:
     """Bytes that it claims."""
 
     is_folder: bool
+
+    system_use: bytes
+    """What Rock Ridge says of it."""
 
 
 def check_folders(iso: Path) -> None:
@@ -86,6 +92,7 @@ def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
             count += 1
             if count > MAX_FILES:
                 raise InputError(f"{iso}: too many files: expected at most {MAX_FILES}")
+            _require_in_place(iso, file, record)
             if not record.is_folder:
                 total += record.size
                 continue
@@ -101,6 +108,23 @@ def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
             f"{iso}: its files claim more than it has: expected at most {2 * iso_size} bytes,"
             f" got {total}"
         )
+
+
+def _require_in_place(iso: Path, file: BufferedReader, record: DirectoryRecord) -> None:
+    """Install media have no folder that Rock Ridge moved: they are not deep enough to need it."""
+    data = record.system_use
+    for _ in range(_MAX_CONTINUATIONS):
+        if _RELOCATED in data:
+            raise InputError(f"{iso}: {record.name!a} is a relocated folder, expected none")
+        at = data.rfind(_CONTINUED)
+        if at < 0 or at + 28 > len(data):
+            return
+        block, offset, size = (
+            int.from_bytes(data[at + n : at + n + 4], "little") for n in (4, 12, 20)
+        )
+        file.seek(block * BLOCK_SIZE + offset)
+        data = file.read(min(size, BLOCK_SIZE))
+    raise InputError(f"{iso}: {record.name!a}: expected its description to end, found a long chain")
 
 
 def _records(
@@ -135,4 +159,5 @@ def _record(data: bytes) -> DirectoryRecord:
         block=int.from_bytes(data[2:6], "little"),
         size=int.from_bytes(data[10:14], "little"),
         is_folder=bool(data[25] & _IS_FOLDER),
+        system_use=data[33 + data[32] :],
     )

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from hardpan.builder.media.iso9660 import check_folders
 from tests.fuzz.target import FuzzTarget, mutated
-from tests.unit.media.tiny_iso import WHOLE, record
+from tests.unit.media.tiny_iso import WHOLE, both, record
 
 _PIECES = (
     *(bytes([c]) for c in b"\0\1\2\x22\x80\xff"),
     *(record(b"A", block) for block in (0, 16, 30, 31, 35, 0x7FFFFFFF)),
     record(b"F;1", 40, 0xFFFFFFFF, folder=False),
+    *(b"CL\x0c\x01" + both(30), b"CE\x1c\x01" + both(40) + both(0) + both(2048)),
 )
 _FIRST = 16 * 2048
 

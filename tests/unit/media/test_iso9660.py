@@ -7,7 +7,7 @@ import pytest
 from hardpan.builder.media import iso9660
 from hardpan.builder.media.iso9660 import check_folders
 from hardpan.errors import InputError
-from tests.unit.media.tiny_iso import BLOCK, PRIMARY, SUPPLEMENTARY, WHOLE, image, record
+from tests.unit.media.tiny_iso import BLOCK, PRIMARY, SUPPLEMENTARY, WHOLE, both, image, record
 
 
 def _iso(tmp_path: Path, data: bytes) -> Path:
@@ -25,6 +25,16 @@ def test_each_tree_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(InputError, match="too many files: expected at most 3"):
         check_folders(_iso(tmp_path, WHOLE))
+
+
+RELOCATED = b"CL\x0c\x01" + both(30)
+CONTINUED = b"CE\x1c\x01" + both(40) + both(10) + both(100)
+"""More of it in block 40, from byte 10 on."""
+
+
+def _with_block_40(data: bytes, text: bytes) -> bytes:
+    at = 40 * BLOCK + 10
+    return data[:at] + text + data[at + len(text) :]
 
 
 DEEP = {block: [record(b"D", block + 1)] for block in range(30, 62)}
@@ -47,6 +57,15 @@ HOSTILE: list[tuple[str, bytes, str]] = [
      "expected at most 16777216 bytes"),
     ("a root beyond the end", image({}, {PRIMARY: 64}), "the folder b'\\x00': expected at most"),
     ("forty deep", image(DEEP, {PRIMARY: 30}), "expected folders at most 32 deep"),
+    ("a folder that was moved into itself",
+     image({30: [record(b"A", 50, folder=False, system_use=RELOCATED)]}, {PRIMARY: 30}),
+     "b'A' is a relocated folder"),
+    ("the same, told elsewhere", _with_block_40(
+        image({30: [record(b"A", 50, folder=False, system_use=CONTINUED)]}, {PRIMARY: 30}),
+        RELOCATED), "b'A' is a relocated folder"),
+    ("a description that goes on for ever", _with_block_40(
+        image({30: [record(b"A", 50, folder=False, system_use=CONTINUED)]}, {PRIMARY: 30}),
+        CONTINUED), "b'A': expected its description to end"),
     ("a record of 5 bytes", image({30: [b"\5abcd"]}, {PRIMARY: 30}), "is damaged at byte"),
     ("a record across blocks", image({30: [record(b"A" * 200, 50, folder=False)] * 8 + [b"\xff\0"]},
                                       {PRIMARY: 30}), "is damaged at"),

@@ -6,13 +6,19 @@ BLOCK = 2048
 PRIMARY, SUPPLEMENTARY, END = 1, 2, 255
 
 
-def record(name: bytes, block: int, size: int = BLOCK, *, folder: bool = True) -> bytes:
+def both(value: int) -> bytes:
+    """A number as ISO 9660 writes it: little-endian, then big-endian."""
+    return struct.pack("<I", value) + struct.pack(">I", value)
+
+
+def record(
+    name: bytes, block: int, size: int = BLOCK, *, folder: bool = True, system_use: bytes = b""
+) -> bytes:
     """A directory record (ECMA-119 9.1)."""
-    numbers = struct.pack("<I", block) + struct.pack(">I", block)
-    numbers += struct.pack("<I", size) + struct.pack(">I", size)
+    numbers = both(block) + both(size)
     head = bytes(7) + bytes([2 if folder else 0, 0, 0]) + struct.pack("<H", 1) + b"\0\1"
     body = b"\0" + numbers + head + bytes([len(name)]) + name
-    body += b"\0" * ((len(body) + 1) % 2)
+    body += b"\0" * ((len(body) + 1) % 2) + system_use
     return bytes([len(body) + 1]) + body
 
 
