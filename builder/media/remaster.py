@@ -133,7 +133,7 @@ def _changed_files(iso: Path, known: Facts, room: Path, menu: BootMenu) -> dict[
     inside = create_file(room, "menu_in_fat.cfg", menu.edited(IN_FAT, data), mode=0o644)
     # Without -m, mtools stamps the present time into the directory entry.
     os.utime(inside, (_EPOCH_S, _EPOCH_S))
-    _mcopy(["-o", "-m", "-i", fat, inside, IN_FAT], fat, max_bytes=MAX_FILE_BYTES)
+    _mtools(["mcopy", "-o", "-m", "-i", fat, inside, IN_FAT], fat, max_bytes=MAX_FILE_BYTES)
     return changed
 
 
@@ -143,21 +143,27 @@ def _fat_image(iso: Path, known: Facts, to: Path) -> Path:
 
 
 def _read_from_fat(fat: Path, to: Path) -> None:
-    _mcopy(["-n", "-i", fat, IN_FAT, to], fat, max_bytes=MAX_BYTES)
-    if not to.exists():
-        raise InputError(f"the EFI image: expected a file at {IN_FAT}, found something else")
+    """Write the menu in the FAT image to the new file ``to``.
+
+    mcopy would make folders and files of the names that it finds in the place of the menu.
+    """
+    _mtools(["mtype", "-i", fat, IN_FAT], fat, max_bytes=MAX_BYTES, stdout_file=to)
 
 
-def _mcopy(arguments: Sequence[str | Path], fat: Path, *, max_bytes: int) -> None:
-    """Copy into or out of a FAT image of the media; ``max_bytes`` bounds what is written."""
+def _mtools(
+    argv: Sequence[str | Path], fat: Path, *, max_bytes: int, stdout_file: Path | None = None
+) -> None:
+    """Read or change a FAT image of the media; ``max_bytes`` bounds each file that is written."""
     size = fat.stat().st_size
     limits = ProcessLimits(file_bytes=max_bytes, memory_bytes=_MTOOLS_MEMORY_BYTES)
     try:
-        run_limited(["mcopy", *arguments], limits=limits, timeout_s=_MTOOLS_S, env={"TZ": "UTC"})
+        run_limited(
+            argv, limits=limits, timeout_s=_MTOOLS_S, stdout_file=stdout_file, env={"TZ": "UTC"}
+        )
     except ToolError as e:
         if "is not installed" in str(e):
             raise
-        raise InputError(f"the EFI image: mcopy cannot copy {IN_FAT}: {_reason(e)}") from e
+        raise InputError(f"the EFI image: {argv[0]}: no menu at {IN_FAT}: {_reason(e)}") from e
     if fat.stat().st_size != size:
         raise InputError(f"the EFI image: claims more than its {size} bytes")
 
