@@ -209,9 +209,13 @@ def _elements(
             for event, element in parser.read_events():
                 if not isinstance(element, etree._Element):
                     continue
-                if fresh and element.getroottree().docinfo.internalDTD is not None:
-                    raise InputError(f"{where}: has a DOCTYPE, which metadata never has")
-                fresh, parts = False, parts + 1
+                # Comments and instructions may stand before the root, without which nothing is
+                # known of a DOCTYPE.
+                if fresh and event == "start":
+                    if element.getroottree().docinfo.internalDTD is not None:
+                        raise InputError(f"{where}: has a DOCTYPE, which metadata never has")
+                    fresh = False
+                parts += 1
                 if parts > _PARTS_MOST:
                     raise InputError(f"{where}: expected packages, found too many other elements")
                 if event == "end" and element.tag in tags:

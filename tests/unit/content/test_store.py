@@ -2,14 +2,16 @@
 
 import json
 import lzma
+import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hardpan.errors import HardpanError, InputError, TrustError
 from hardpan.files import sha256_bytes
-from hardpan.scanners.content import benchmark, store
+from hardpan.scanners.content import benchmark, datastream, store
 from hardpan.scanners.content.xml import load
 from tests.unit.content import shelf
 
@@ -203,3 +205,49 @@ def test_content_replaces_older_content_as_a_whole(tmp_path: Path) -> None:
     data = store.read_stream(folder, "rhel10", manifest.streams["rhel10"])
     assert data == shelf.stream("0.1.91")
     assert [p.name for p in tmp_path.iterdir()] == ["content"]
+
+
+def _read_both(folder: Path, record: store.StreamRecord) -> None:
+    store.read_manifest(folder)
+    store.read_stream(folder, "rhel9", record)
+
+
+@pytest.mark.parametrize("name", [store.MANIFEST, "ssg-rhel9-ds.xml.xz"])
+@pytest.mark.parametrize(
+    ("replace", "kind"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link"),
+        (lambda path: path.symlink_to(path.name), "a symbolic link"),
+        (os.mkfifo, "a pipe"),
+        (lambda path: path.mkdir(), "a folder"),
+    ],
+)
+def test_content_that_is_no_file_is_not_read(
+    tmp_path: Path, name: str, replace: Callable[[Path], object], kind: str
+) -> None:
+    folder = shelf.put(tmp_path / "content", "0.1.90")
+    manifest = store.read_manifest(folder)
+    assert manifest is not None
+    (folder / name).unlink()
+    replace(folder / name)
+    record = manifest.streams["rhel9"]
+    with pytest.raises(InputError, match=f"{name}: expected a regular file, got {kind}"):
+        _read_both(folder, record)
+
+
+def test_content_file_that_a_person_names_may_be_a_link_and_no_pipe(tmp_path: Path) -> None:
+    (tmp_path / "real.xml").write_bytes(shelf.stream("0.1.90"))
+    (tmp_path / "link.xml").symlink_to("real.xml")
+    os.mkfifo(tmp_path / "pipe.xml")
+
+    assert datastream.from_file(tmp_path / "link.xml").version == "0.1.90"
+    with pytest.raises(InputError, match=r"pipe\.xml: expected a regular file, got a pipe"):
+        datastream.from_file(tmp_path / "pipe.xml")
+
+
+def test_sparse_content_file_is_refused_by_its_length(tmp_path: Path) -> None:
+    (tmp_path / "x.xml").touch()
+    os.truncate(tmp_path / "x.xml", 40 << 30)
+
+    with pytest.raises(InputError, match="too long: expected at most 268435456 bytes"):
+        datastream.from_file(tmp_path / "x.xml")

@@ -89,6 +89,19 @@ def _entities(text: str, entity: str) -> str:
     ).replace("nvidia-driver-cuda", entity)
 
 
+def test_comments_and_instructions_before_the_list_are_passed_over(made: Make) -> None:
+    text = PRIMARY.replace("?>\n", "?>\n<!-- c --><?p i?>\n", 1)
+
+    assert len(read(str(made(text))).rpms) == 2
+
+
+def test_doctype_behind_a_comment_is_seen(made: Make) -> None:
+    text = _entities(PRIMARY, "plain").replace("?>\n", "?>\n<!-- c -->", 1)
+
+    with pytest.raises(InputError, match="has a DOCTYPE"):
+        read(str(made(text)))
+
+
 def _cut(data: bytes) -> bytes:
     return gzip.compress(data)[:-20]
 

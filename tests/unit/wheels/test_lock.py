@@ -1,6 +1,7 @@
 """A folder held against a lock file, and the verb as a person types it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,31 @@ def test_what_is_no_wheelhouse_is_bad_input(
 
     assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
     assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["../secret", "/etc/passwd", WHEEL, "../none"])
+def test_a_wheel_that_is_a_link_is_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    (tmp_path / "secret").write_bytes(wheel({"demo/x.py": b""}))
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / WHEEL).symlink_to(target)
+
+    assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
+
+    said = capsys.readouterr()
+    assert f"{WHEEL}: expected a regular file, got a symbolic link" in said.err
+    assert said.out == ""
+
+
+def test_a_wheel_that_is_a_pipe_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "house").mkdir()
+    os.mkfifo(tmp_path / "house" / WHEEL)
+
+    assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
+    assert "expected a regular file, got a pipe" in capsys.readouterr().err
 
 
 def test_stdout_is_data_and_stderr_is_talk(
