@@ -4,7 +4,8 @@ A limit of time alone is not enough: an image of some megabytes can make its rea
 memory, or write until the disk is full.
 """
 
-from collections.abc import Mapping, Sequence
+import resource
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,17 +51,27 @@ def run_limited(
     if which(str(argv[0])) is None:
         missing_hint = hint or "hardpan doctor tells how to get it"
         raise ToolError([str(argv[0])], "is not installed", hint=missing_hint)
-    prefix: list[str | Path] = [_PRLIMIT, f"--fsize={limits.file_bytes}"]
-    prefix += [f"--as={limits.memory_bytes}", "--core=0"]
-    if limits.cpu_s is not None:
-        prefix.append(f"--cpu={limits.cpu_s}")
-    prefix.append("--")
+    prefix: list[str | Path] = [_PRLIMIT, *_options(limits), "--"]
     if stdout_file is not None:
         prefix += ["sh", "-c", 'exec "$@" >"$0"', stdout_file]
     try:
         return run([*prefix, *argv], timeout_s=timeout_s, env=env, hint=hint)
     except ToolError as e:
         raise _of_program(e, e.argv[len(prefix) :]) from e
+
+
+def _options(limits: ProcessLimits) -> Iterator[str]:
+    """What prlimit is asked for; a limit that is lower already is left, for it cannot be raised."""
+    wanted = (
+        ("--fsize", resource.RLIMIT_FSIZE, limits.file_bytes),
+        ("--as", resource.RLIMIT_AS, limits.memory_bytes),
+        ("--cpu", resource.RLIMIT_CPU, limits.cpu_s),
+        ("--core", resource.RLIMIT_CORE, 0),
+    )
+    for option, kind, value in wanted:
+        _, hard = resource.getrlimit(kind)
+        if value is not None:
+            yield f"{option}={value if hard == resource.RLIM_INFINITY else min(value, hard)}"
 
 
 def _of_program(error: ToolError, argv: Sequence[str]) -> ToolError:

@@ -192,7 +192,7 @@ def _write(
     try:
         run_limited(argv, limits=limits, timeout_s=_TIMEOUT_S, env=env)
     except ToolError as e:
-        if "exited with" not in str(e):
+        if not any(ending in str(e) for ending in ("exited with", "was ended by")):
             raise
         need_free(to.parent, _LITTLE_MIB, what="the remastered ISO")
         raise InputError(f"{source}: xorriso cannot copy it: {_reason(e)}") from e

@@ -386,12 +386,25 @@ def test_too_many_files_are_refused(
     attack(iso, tmp_path, victim, "too many files: expected at most 5")
 
 
-@pytest.mark.parametrize("name", ["key", "grub.cfg"])
+@pytest.mark.parametrize(
+    ("prepare", "problem"),
+    [
+        (_link(GRUB, "{victim}/key"), "expected a file, got a symbolic link"),
+        (_link(GRUB, "{victim}/grub.cfg"), "expected a file, got a symbolic link"),
+        (_folder(GRUB), "expected a file, got a folder"),
+        (_menu(b"menuentry '\xff'\n"), "expected text in UTF-8"),
+    ],
+    ids=["link-to-key", "link-to-menu", "folder", "not-utf-8"],
+)
 def test_build_of_a_hostile_iso_ends_with_exit_3(
-    tmp_path: Path, victim: Path, capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path,
+    victim: Path,
+    capsys: pytest.CaptureFixture[str],
+    prepare: Callable[[Path], object],
+    problem: str,
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL, prepare=_link(GRUB, f"{{victim}}/{name}"))
+    iso = el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "k"], timeout_s=20)
     before, out = state(victim), tmp_path / "out"
 
@@ -399,7 +412,7 @@ def test_build_of_a_hostile_iso_ends_with_exit_3(
     code = cli.run([*map(str, argv), "-o", str(out), "--cache", str(tmp_path / "cache")])
 
     assert code == 3
-    assert "expected a file, got a symbolic link" in capsys.readouterr().err
+    assert problem in capsys.readouterr().err
     assert state(victim) == before
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
     assert not [p for p in out.rglob("*") if p.suffix == ".iso" or p.name.startswith(".")]

@@ -1,15 +1,17 @@
 """Programs with limits, as the kernel keeps them."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from hardpan.errors import ToolError
 from hardpan.limited_process import ProcessLimits, run_limited
+from hardpan.process import run
 
 pytestmark = pytest.mark.integration
 
-LIMITS = ProcessLimits(file_bytes=1 << 20, memory_bytes=512 << 20)
+LIMITS = ProcessLimits(file_bytes=1 << 20, memory_bytes=512 << 20, cpu_s=1)
 
 
 def test_program_runs_within_limits_and_its_output_goes_to_the_file(tmp_path: Path) -> None:
@@ -27,8 +29,9 @@ def test_program_runs_within_limits_and_its_output_goes_to_the_file(tmp_path: Pa
         ("exec yes", "yes|ended by SIGXFSZ"),
         ("exec head -c 2000000 /dev/zero", "exited with 1|ended by SIGXFSZ"),
         ("exec tail /dev/zero", "exited with"),
+        ("while :; do :; done", "ended by SIG(XCPU|KILL)"),
     ],
-    ids=["endless-output", "long-output", "memory"],
+    ids=["endless-output", "long-output", "memory", "processor"],
 )
 def test_program_that_reaches_a_limit_is_an_error_of_that_program(
     tmp_path: Path, script: str, problem: str
@@ -38,6 +41,21 @@ def test_program_that_reaches_a_limit_is_an_error_of_that_program(
 
     assert str(caught.value).startswith("sh ")
     assert (tmp_path / "out").stat().st_size <= LIMITS.file_bytes
+
+
+def test_limit_that_is_lower_already_stays(tmp_path: Path) -> None:
+    """The outer one is of a Python of its own: what is lowered once is lowered for good."""
+    code = (
+        "import resource; from pathlib import Path;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20));"
+        "from hardpan.limited_process import ProcessLimits, run_limited;"
+        "limits = ProcessLimits(file_bytes=1 << 30, memory_bytes=1 << 30);"
+        "print(run_limited(['sh', '-c', 'ulimit -H -f'], limits=limits, timeout_s=20).stdout)"
+    )
+
+    done = run([sys.executable, "-c", code], timeout_s=60, cwd=tmp_path)
+
+    assert int(done.stdout) == (1 << 20) // 512
 
 
 def test_missing_program_is_told_by_its_name() -> None:
