@@ -1,6 +1,7 @@
 """``hardpan ledger``: what adds to it, checks it, and carries it to another machine."""
 
 import shutil
+import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from hardpan.errors import InputError, TrustError
 from hardpan.files import canonical_json, check_sha256, sha256_file, temporary_folder
 from hardpan.scanners.commands.ledger_place import Place, placed
 from hardpan.scanners.commands.vouched import check_kept, check_row, check_statement, entry
+from hardpan.scanners.evidence.archive import MAX_ARCHIVE_BYTES
 from hardpan.scanners.evidence.checks import Status
 from hardpan.scanners.evidence.statement import read_statement
 from hardpan.scanners.evidence.trust import Trust, load_policy
@@ -46,7 +48,7 @@ def add(place: Place, evidence: Path, policy: Path, keep: bool) -> None:
             held, new = add_entry(store, made, clock.now())
             head = store.chains[OWN].anchor
     else:
-        place.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(place.kept)
         with temporary_folder(place.kept / "adding") as folder:
             copy = folder / evidence.name
             _copy(evidence, copy)
@@ -169,9 +171,19 @@ def _kept(place: Place, row: Row, tally: Tally) -> Path | None:
     if not row.evidence_sha256:
         return None
     file = kept_file(place, row.evidence_sha256)
-    if not file.exists():
+    try:
+        status = file.lstat()
+    except FileNotFoundError:
         tally.kept_away += 1
         return None
+    except OSError as e:
+        raise InputError(f"{file}: cannot be read: {e.strerror}") from e
+    if not stat.S_ISREG(status.st_mode):
+        raise TrustError(f"{file}: expected a regular file, as 'hardpan ledger add' leaves it")
+    if status.st_size > MAX_ARCHIVE_BYTES:
+        raise TrustError(
+            f"{file}: expected at most {MAX_ARCHIVE_BYTES} bytes, found {status.st_size}"
+        )
     check_sha256(file, row.evidence_sha256)
     return file
 
@@ -237,6 +249,16 @@ def import_(place: Place, file: Path, policy: Path, name: str | None, own: bool)
 def kept_file(place: Place, digest: str) -> Path:
     """Where the evidence file with this digest is kept."""
     return place.kept / f"{digest}.evidence.zip"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of kept files where there is none; a link would lead them elsewhere."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as e:
+        raise InputError(f"{folder}: cannot be made: {e.strerror}") from e
+    if folder.is_symlink():
+        raise TrustError(f"{folder}: expected a folder, found a symbolic link")
 
 
 def _keep(copy: Path, file: Path) -> None:

@@ -1,7 +1,9 @@
 """``hardpan ledger`` as a person types it."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,56 @@ def test_a_folder_in_the_place_of_a_kept_file_is_reported(book: Book, capsys: Sa
     assert "cannot be written: Is a directory" in capsys.readouterr().err
     assert book.run("list") == Exit.INPUT
     assert "is empty: nothing was added to it yet" in capsys.readouterr().err
+
+
+def _sparse(path: Path) -> None:
+    with path.open("wb") as f:
+        f.truncate(1 << 40)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda p: p.symlink_to("/dev/zero"), "expected a regular file"),
+        (lambda p: p.symlink_to("nowhere"), "expected a regular file"),
+        (os.mkfifo, "expected a regular file"),
+        (lambda p: p.mkdir(), "expected a regular file"),
+        (_sparse, "expected at most 536870912 bytes, found 1099511627776"),
+    ],
+    ids=["endless device", "link to nothing", "pipe", "folder", "sparse file"],
+)
+def test_kept_file_that_never_ends_is_refused(
+    book: Book, capsys: Said, make: Callable[[Path], object], problem: str
+) -> None:
+    assert book.add(V.PASS, 2, "--keep") == Exit.DONE
+    (kept,) = book.path.with_name("ledger.sqlite.d").iterdir()
+    kept.unlink()
+    make(kept)
+
+    assert book.run("verify") == Exit.TRUST
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "problem"),
+    [
+        (lambda p, other: p.symlink_to(other), Exit.TRUST, "expected a folder, found a symbolic"),
+        (lambda p, _: p.touch(), Exit.INPUT, "cannot be made: File exists"),
+    ],
+    ids=["link", "file"],
+)
+def test_evidence_is_kept_in_no_other_folder(
+    book: Book, tmp_path: Path, capsys: Said, make: Callable[..., object], code: Exit, problem: str
+) -> None:
+    other, folder = tmp_path / "other", book.path.with_name("ledger.sqlite.d")
+    other.mkdir()
+    folder.parent.mkdir()
+    make(folder, other)
+
+    assert book.add(V.PASS, 2, "--keep") == code
+    assert problem in capsys.readouterr().err
+    assert not list(other.iterdir())
+    assert not book.path.exists()
 
 
 def test_a_kept_file_is_checked_whole_under_the_policy(book: Book, capsys: Said) -> None:
