@@ -22,7 +22,7 @@ T = TypeVar("T")
 _AHEAD = 4
 """Chunks that may wait to be packed."""
 
-_MAX_STEPS = 500
+_MAX_STEPS = 200
 """Tests and definitions that are looked at for the evidence of one definition."""
 
 _MAX_SCORE = 100.0

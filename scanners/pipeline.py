@@ -137,7 +137,7 @@ def scan(request: Request, emit: Emit) -> Scan:
             host=host,
             evaluation=made,
             before=None if request.before is None else dict(request.before),
-            checks=(*facts.checks, *fips.checks, *attempts.failed.values()),
+            checks=(*facts.checks, *fips.checks, *found.checks, *attempts.failed.values()),
             smoke=figures,
             paired=both,
             packages=installed,

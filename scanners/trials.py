@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from hardpan.files import Sha256
 
+NOT_COLLECTED = "collect::"
+"""What the name of a check begins with that says: this part could not be asked or read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:

@@ -20,7 +20,7 @@ from hardpan.prove.before import check_digest_form
 from hardpan.prove.examine import Plan, examine
 from hardpan.prove.keyring import References
 from hardpan.scanners.commands.content_option import content_option
-from hardpan.scanners.commands.scan import content_facts, is_open
+from hardpan.scanners.commands.scan import check_complete, content_facts, is_open
 from hardpan.scanners.commands.signers import KEY, unlock, unlock_options
 from hardpan.scanners.commands.terms import TIMESTAMP_HELP
 from hardpan.scanners.commands.verify import said
@@ -153,6 +153,7 @@ def prove_command(
         click.echo(canonical_json(summary))
     else:
         _print(proof)
+    check_complete(findings)
     failed = is_open(findings, fail_on) or not proof.verified.within_limits
     return int(Exit.FINDINGS if failed else Exit.DONE)
 

@@ -13,7 +13,7 @@ from hardpan.scanners.content.prepare import Prepared
 from hardpan.scanners.fips.model import Facts
 from hardpan.scanners.model import Host
 from hardpan.scanners.transport import Transport
-from hardpan.scanners.trials import Check
+from hardpan.scanners.trials import NOT_COLLECTED, Check
 
 MAX_REASON = 400
 """Characters of why something failed on a target."""
@@ -114,7 +114,7 @@ COLLECTORS = {
 def not_collected(part: str, reason: str) -> Check:
     """What is in the evidence where ``part`` could not be asked or its answer cannot be read."""
     shown = "".join(c for c in reason if c.isprintable())[:MAX_REASON]
-    return Check(name=f"collect::{part}", outcome="error", message=shown, took_s=0)
+    return Check(name=NOT_COLLECTED + part, outcome="error", message=shown, took_s=0)
 
 
 def collector(name: str) -> Collector:

@@ -21,7 +21,7 @@ from hardpan.packed import Packed
 from hardpan.redaction import SecretFilter
 from hardpan.scanners.arf import Arf, UnreadableArf
 from hardpan.scanners.arf_process import LIMITS, ReadingLimits, read_arf
-from hardpan.scanners.collect.base import Evidence, Task
+from hardpan.scanners.collect.base import Evidence, Task, not_collected
 from hardpan.scanners.content.prepare import Part, Prepared
 from hardpan.scanners.transport import Transport
 
@@ -139,6 +139,11 @@ class OpenScap:
             files={name: packed for name, (_, packed) in found.items() if packed is not None},
             arfs=tuple(arf for arf, _ in found.values()),
             engine=listen.engine,
+            checks=tuple(
+                not_collected(name, arf.reason)
+                for name, (arf, _) in found.items()
+                if isinstance(arf, UnreadableArf)
+            ),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hardpan.errors import Exit, InputError
+from hardpan.errors import Exit, InputError, ToolError
 from hardpan.events import Note
 from hardpan.files import canonical_json
 from hardpan.profiles.load import load
@@ -20,6 +20,7 @@ from hardpan.scanners.evidence import bundle
 from hardpan.scanners.report.documents import Findings
 from hardpan.scanners.report.summary import lines
 from hardpan.scanners.target import parse
+from hardpan.scanners.trials import NOT_COLLECTED
 from hardpan.signing import check_certificate
 from hardpan.terminal import drawn
 
@@ -77,8 +78,9 @@ _SEVERITIES = ("low", "medium", "high")
 def scan(target: str, profile_name: str, **options: Any) -> int:
     """Scan TARGET ([user@]host[:port]) and write signed evidence.
 
-    Exits with 0 when it is compliant (see --fail-on), 1 when not, 4 when a tool failed,
-    5 when the target cannot be reached, 6 when its host key is not the known one.
+    Exits with 0 when it is compliant (see --fail-on), 1 when not, 4 when a tool failed or a part
+    of the scan has no results (the evidence has the other parts), 5 when the target cannot be
+    reached, 6 when its host key is not the known one.
     """
     given: Path | None = options["output"]
     if given is not None and not given.name.endswith(bundle.SUFFIX):
@@ -125,7 +127,24 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
         nonce = options["nonce"]
         bundle.write(made, by.scan, output, emit, nonce=nonce, pq=by.pq, terms=terms)
     _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
+    check_complete(report.findings)
     return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)
+
+
+def check_complete(findings: Findings) -> None:
+    """Pass if every part of the scan has results.
+
+    Raises:
+        ToolError: some could not be asked or read.
+    """
+    missing = findings.not_collected()
+    if missing:
+        parts = "; ".join(f"{c.name.removeprefix(NOT_COLLECTED)}: {c.message}" for c in missing)
+        raise ToolError(
+            ["the scan"],
+            f"is not complete: {parts}",
+            hint="the evidence was written, with these parts as errors",
+        )
 
 
 def is_open(findings: Findings, fail_on: str) -> bool:

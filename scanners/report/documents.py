@@ -29,6 +29,7 @@ from hardpan.scanners.report.parts import (
     Rule,
     StigPart,
 )
+from hardpan.scanners.trials import NOT_COLLECTED
 
 
 class Findings(Document):
@@ -59,6 +60,10 @@ class Findings(Document):
         """Severity -> number of open rules."""
         count = Counter[str](r.severity for r in self.rules if r.is_open)
         return {s: count[s] for s in SEVERITIES}
+
+    def not_collected(self) -> tuple[CheckPart, ...]:
+        """The parts that could not be asked or read, as checks with the reason."""
+        return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED))
 
     def check_counts(self) -> dict[str, int]:
         """Outcome -> number of testinfra checks."""

@@ -6,7 +6,7 @@ from tests.unit.evaluate.arfs import ARF
 
 _WHOLE = ARF.replace("\x85", " ")
 _CHUNK = 1 << 20
-_MOST_RULES = 9000
+_MOST_RULES = 4500
 """With more of them an ARF is refused at once."""
 _RULES = "<score system="
 _DEFINITIONS = '<definition definition_id="d2">'

@@ -150,6 +150,7 @@ def test_odd_or_truncated_results_give_no_verdict(data: bytes, problem: str) -> 
     assert found.files == {}
     assert [type(a) for a in found.arfs] == [UnreadableArf]
     assert problem in cast(UnreadableArf, found.arfs[0]).reason
+    assert [(c.name, c.outcome) for c in found.checks] == [("collect::arf-0.xml", "error")]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.DIRTYPE, b"x", b"g", b"S", b"L"])

@@ -140,7 +140,7 @@ def test_definitions_that_extend_each_other_end() -> None:
 @pytest.mark.parametrize("kind", REPEATED)
 def test_work_is_linear_in_the_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arf, "_MAX_STEPS", 20)
-    texts = [list(hostile_arf(kind, size)) for size in (40_000, 80_000, 160_000)]
+    texts = [list(hostile_arf(kind, size)) for size in (24_000, 48_000, 96_000)]
 
     first, second, third = (count_steps(lambda t=t: _parsed(t)) for t in texts)
 
@@ -169,3 +169,11 @@ def test_a_flood_of_references_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(ToolError, match="more than 1000 rules, tests and references"):
         arf.parse(hostile_arf("items that one test looked at", 100_000))
+
+
+@pytest.mark.parametrize("kind", ["one attribute", "one element name", "one comment"])
+def test_a_tag_without_an_end_is_refused_before_it_is_read(kind: str) -> None:
+    chunks = hostile_arf(kind, 40 << 20)
+
+    with pytest.raises(ToolError, match="has a tag or a comment of more than 4 MiB"):
+        arf.parse(chunks)

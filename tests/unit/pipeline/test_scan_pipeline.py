@@ -14,6 +14,7 @@ from hardpan.profiles.load import load
 from hardpan.scanners import pipeline
 from hardpan.scanners.arf import UnreadableArf
 from hardpan.scanners.collect.base import Evidence
+from hardpan.scanners.commands.scan import check_complete
 from hardpan.scanners.content.datastream import Source
 from hardpan.scanners.fips.model import Facts, Said
 from hardpan.scanners.model import Scan
@@ -185,6 +186,17 @@ def test_part_of_the_content_that_cannot_be_read_is_an_error(scanned: Callable[.
     assert [r.verdict.value for r in done.evaluation.results] == ["pass", "error"]
     assert done.evaluation.results[1].found == ("it takes too long",)
     assert done.checks == ANSWERS["hostfacts"].checks
+
+
+def test_scan_without_all_its_parts_is_no_success(scanned: Callable[..., Scan]) -> None:
+    check_complete(findings(scanned()))
+
+    with pytest.raises(ToolError) as caught:
+        check_complete(
+            findings(scanned(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs")))
+        )
+
+    assert str(caught.value) == "the scan is not complete: fips: y hangs; smoke: x fails"
 
 
 def test_verdicts_to_repair_by_must_all_be_there(

@@ -1,0 +1,65 @@
+"""The answer of the process that reads an ARF is validated: whoever takes it over writes it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from hardpan.errors import ToolError
+from hardpan.scanners.arf import parse
+from hardpan.scanners.arf_process import _arf
+from tests.unit.evaluate.arfs import ARF
+
+WHOLE = ARF.replace("\x85", " ").encode()
+
+
+def answer(change: Callable[[Any], object] = lambda _: None) -> bytes:
+    report = json.loads(json.dumps(asdict(parse([WHOLE]))))
+    change(report)
+    return json.dumps({"arf": report}).encode()
+
+
+def test_answer_is_what_was_read() -> None:
+    assert _arf(answer(), "x.xml") == parse([WHOLE])
+
+
+def test_answer_may_be_the_reason_why_not() -> None:
+    with pytest.raises(ToolError, match=r"^the ARF x\.xml is cut short$"):
+        _arf(b'{"refused": "is cut short"}', "x.xml")
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "an unknown verdict": lambda r: r["rules"]["one"].update(verdict="fine"),
+    "another rule": lambda r: r["rules"]["one"].update(rule_id="two"),
+    "no verdict": lambda r: r["rules"]["one"].pop("verdict"),
+    "more than is known": lambda r: r.update(more=1),
+    "an unknown engine": lambda r: r["rules"]["one"].update(engine="X"),
+    "a line that moves the cursor": lambda r: r["rules"]["one"].update(found=["\x1b[2J"]),
+    "a long line": lambda r: r["rules"]["one"].update(found=["x" * 400]),
+    "many lines": lambda r: r["rules"]["one"].update(found=["x"] * 13),
+    "a number for a text": lambda r: r["rules"]["one"].update(found=[1]),
+    "a text for a truth value": lambda r: r["rules"]["one"].update(incomplete="no"),
+    "a score that is none": lambda r: r.update(score=float("nan")),
+    "a negative score": lambda r: r.update(score=-1),
+    "a time that is none": lambda r: r.update(finished="now"),
+    "a long id": lambda r: r.update(profile_id="x" * 1001),
+    "many rules": lambda r: r.update(
+        rules={str(n): {**r["rules"]["one"], "rule_id": str(n)} for n in range(5_002)}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_answer_of_another_form_is_refused(name: str) -> None:
+    with pytest.raises(ToolError, match="was not read: the answer has another form"):
+        _arf(answer(CHANGES[name]), "x.xml")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"[]", b"\xff", b'{"more": 1}', b"[" * 100_000, b'{"arf": 1}']
+)
+def test_what_is_no_answer_is_refused(data: bytes) -> None:
+    with pytest.raises(ToolError, match="was not read"):
+        _arf(data, "x.xml")
