@@ -142,8 +142,8 @@ def _public(key: Key, folder: Path) -> PublicKey:
 def _text_or_file(value: str, folder: Path) -> bytes:
     if value.lstrip().startswith("-----BEGIN"):
         return value.encode()
-    if "\0" in value:
-        raise InputError(f"{value!a}: expected the path of a file, or PEM text")
+    if not value.isprintable():
+        raise InputError(f"expected the path of a file, or PEM text, found {value[:60]!a}")
     return read_limited(folder / value, _MAX_BYTES)
 
 

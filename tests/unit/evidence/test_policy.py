@@ -1,4 +1,5 @@
 import base64
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -200,6 +201,11 @@ HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     "a character that is not": ("lab-scan", '"\\UFFFFFFFF"', ": not YAML: after this, a number"),
     "half a surrogate": ("lab-scan", '"\\ud800"', "3:9: expected text, found half a surrogate"),
     "half a surrogate as a key": ("fail: 3", '"\\ud800": 3', "10:3: expected a name, found half"),
+    "lines that are no PEM": (
+        "scan.pub",
+        "|\n      !-----BEGIN PUBLIC KEY-----\n      AAAA",
+        "6:11: keys[0].spki: expected the path of a file, or PEM text, found '!-----BEGIN",
+    ),
     "a NUL in a path": ("scan.pub", '"scan\\0.pub"', "6:11: keys[0].spki: "),
     "a folder as a key": ("scan.pub", "..", "6:11: keys[0].spki: "),
     "a device as a key": ("scan.pub", "/dev/zero", "6:11: keys[0].spki: "),
@@ -244,6 +250,22 @@ def test_a_moment_may_be_written_as_yaml_writes_it(folder: Path) -> None:
         [(key, _)] = load_policy(folder / "trust.yaml").keys
 
         assert key.not_before == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_policy_may_come_through_a_pipe(folder: Path) -> None:
+    """It is read once, so that the digest of what was read is there for whoever signs."""
+    pem = (folder / "scan.pub").read_text().replace("\n", "\n      ")
+    data = GOOD.replace("scan.pub", f"|\n      {pem}").encode()
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    try:
+        trust = load_policy(Path(f"/dev/fd/{reading}"))
+    finally:
+        os.close(reading)
+
+    assert [k.id for k, _ in trust.keys] == ["lab-scan"]
+    assert trust.sha256 == sha256_bytes(data)
 
 
 def test_a_value_may_be_repeated_by_an_alias(folder: Path) -> None:

@@ -126,6 +126,18 @@ def _at_the_limit(text: bytes, values: int) -> Callable[[int], bytes]:
     return made
 
 
+def _names_at_the_limit(first: str) -> Callable[[int], bytes]:
+    """As many different names as are taken, and a long string that begins with ``first``."""
+
+    def made(size: int) -> bytes:
+        count = min(MAX_VALUES - 10, size // 20)
+        names = b",".join(b'"%09d":0' % n for n in range(count))
+        rest = max(0, size - len(names) - 30)
+        return b'{"a":["' + first.encode() + b"x" * rest + b'"],' + names + b"}"
+
+    return made
+
+
 WORST = {
     "a string without an end, of escaped quotes": _repeated(b'\\"', b'["'),
     "a string without an end, of backslashes": _repeated(b"\\", b'["'),
@@ -173,11 +185,9 @@ WORST = {
     "lists of one, at the limit": _at_the_limit(b"[0]", 2),
     "objects of one, at the limit": _at_the_limit(b'{"a":0}', 2),
     "deep objects, at the limit": _at_the_limit(b'{"":' * 20 + b"0" + b"}" * 20, 21),
-    "different names, at the limit": lambda size: (
-        b'{"a":["' + b"x" * max(0, size - 14 * 99_000 - 30) + b'"],'
-        + b",".join(b'"%09d":0' % n for n in range(min(99_000, size // 14))) + b"}"
-    ),
-}  # fmt: skip
+    "different names, at the limit": _names_at_the_limit("x"),
+    "different names and a wide character, at the limit": _names_at_the_limit("\u2019"),
+}
 
 
 @pytest.mark.parametrize("name", WORST)
@@ -208,6 +218,7 @@ PARSED = {
     "objects of one, at the limit",
     "deep objects, at the limit",
     "different names, at the limit",
+    "different names and a wide character, at the limit",
 }
 """What is parsed at 12 MiB; all others are refused."""
 
@@ -230,7 +241,7 @@ def test_12_mib_of_the_worst_json_are_parsed_or_refused_in_100_mb(name: str) -> 
 def test_structure_is_checked_in_a_bounded_number_of_steps() -> None:
     """Not in as many as the text has bytes: limits stop it."""
     for name, made in WORST.items():
-        data = made(2 << 20)
+        data = made(256 << 10)
 
         def read(data: bytes = data) -> None:
             with contextlib.suppress(ValueError):
