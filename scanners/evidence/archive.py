@@ -247,7 +247,7 @@ def _read_chunk(source: IO[bytes], path: Path) -> bytes:
 
 def _no_copy(path: Path, e: OSError) -> ResourceError:
     return ResourceError(
-        f"{path}: cannot be copied to {tempfile.gettempdir()} to be read: {e.strerror}",
+        f"{path}: cannot be copied to a temporary file to be read: {e.strerror}",
         hint="free some space, or set TMPDIR to another folder",
     )
 
