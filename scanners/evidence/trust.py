@@ -8,7 +8,7 @@ from pydantic import ConfigDict, ValidationError
 
 from hardpan.errors import InputError
 from hardpan.files import Sha256, read_limited, sha256_bytes
-from hardpan.profiles.tree import Tree, read
+from hardpan.profiles import tree
 from hardpan.scanners.evidence.policy import Key, Part, Policy
 from hardpan.scanners.evidence.uniqueness import (
     Place,
@@ -51,7 +51,7 @@ def load_policy(path: Path) -> Trust:
             ``file:line:column`` and setting.
     """
     data = read_limited(path, _MAX_BYTES)
-    root = read(data, str(path), max_bytes=_MAX_BYTES, aliases=True)
+    root = tree.read(data, str(path), max_bytes=_MAX_BYTES, aliases=True)
     found: list[str] = []
     try:
         # In JSON mode a list may be a tuple and a text a moment, and nothing else is bent.
@@ -90,7 +90,7 @@ def load_policy(path: Path) -> Trust:
 
 
 def _anchors(
-    policy: Policy, path: Path, found: list[str], root: Tree
+    policy: Policy, path: Path, found: list[str], root: tree.Tree
 ) -> tuple[Authority | None, str]:
     """The certificates that the policy names, read; what is wrong goes to ``found``."""
     read: dict[str, Authority] = {}
@@ -147,7 +147,7 @@ def _text_or_file(value: str, folder: Path) -> bytes:
     return read_limited(folder / value, _MAX_BYTES)
 
 
-def _at(root: Tree, place: Place, path: Path) -> str:
+def _at(root: tree.Tree, place: Place, path: Path) -> str:
     return str(root.at(place))
 
 
