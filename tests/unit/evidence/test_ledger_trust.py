@@ -220,6 +220,11 @@ CASES = {
     "a product UUID that the policy does not name": Case(
         policy=_target(product_uuids=["0" * 64]), check="target", words="a clone?"
     ),
+    "a host key of which nobody says how it was known": Case(
+        policy=_target(require_known_host_key=True),
+        check="host-key",
+        words="how the host key was known is not recorded",
+    ),
     "a required host proof that was never made": Case(
         evidence=_made(proof=lambda _: b""),
         check="host-proof",

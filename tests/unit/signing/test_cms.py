@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,11 @@ def _own(**changed: Any) -> bytes:
     return SignedDataParts(**{"payload": PAYLOAD, **changed}).der()
 
 
+def _zeros(_message: bytes) -> bytes:
+    """As long as a signature by RSA with 2048 bits."""
+    return bytes(256)
+
+
 def _holds(data: bytes) -> None:
     read_signed_data(read_der(data, what="x", max_bytes=MAX_CMS_BYTES)).check_signature(PAYLOAD)
 
@@ -246,9 +252,26 @@ def test_cms_of_other_kinds_of_keys_is_checked_by_its_own_certificate() -> None:
     ):
         with pytest.raises(MalformedError, match=r"signature algorithm [0-9.]+ is not taken"):
             _holds(_own(secret=secret, signature_algorithm=algorithm(named)))
-    with pytest.raises(TrustError, match="did not sign it"):
-        _holds(_own(secret=edwards, signature_algorithm=algorithm("1.3.101.112"), sign=bytes))
+    for secret, named in (
+        (edwards, "1.3.101.112"),
+        (by_rsa, "1.2.840.113549.1.1.1"),
+        (by_rsa, "1.2.840.113549.1.1.11"),
+    ):
+        with pytest.raises(TrustError, match="did not sign it"):
+            _holds(_own(secret=secret, signature_algorithm=algorithm(named), sign=_zeros))
     assert len(every) == 4
+
+
+def test_cms_with_a_certificate_that_is_read_with_a_warning_is_refused(signer: PemSigner) -> None:
+    own = certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+    zero = own.replace(b"\x02\x01\x09", b"\x02\x01\x00", 1)
+    data = _parts(signer, certificates=(zero,), serial=b"\x02\x01\x00").der()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert x509.load_der_x509_certificate(zero).serial_number == 0
+        with pytest.raises(MalformedError, match="a certificate in it cannot be read"):
+            _check(data, signer.public)
 
 
 def test_cms_by_a_key_that_cannot_be_used_is_refused(signer: PemSigner) -> None:
