@@ -5,12 +5,12 @@ to stderr by itself goes past ``Run``.
 """
 
 import errno
-import io
 import logging
 import os
 import sys
 import threading
 import traceback
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -31,7 +31,7 @@ from hardpan.errors import (
 from hardpan.event_log import EventLog
 from hardpan.events import Diagnostic, observed, publish
 from hardpan.extras import missing_package
-from hardpan.terminal import err, plain, process_lines, say
+from hardpan.terminal import err, process_lines, say
 
 _ANSWERS = (Exit.DONE, Exit.FINDINGS)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -67,6 +67,8 @@ class Run:
         ):
             self._undo.callback(setattr, module, name, getattr(module, name))
             setattr(module, name, hook)
+        self._undo.callback(setattr, warnings, "showwarning", warnings.showwarning)
+        warnings.showwarning = _publish_warning
         handler = _Handler(logging.WARNING)
         logging.getLogger().addHandler(handler)
         self._undo.callback(logging.getLogger().removeHandler, handler)
@@ -104,7 +106,7 @@ class Run:
             self.log.write("run_ended", {"exit_status": code, "duration_s": duration_s})
             if self.log.failure:
                 why = f"{self.log.path}: the log is not complete: {self.log.failure}"
-                say(err, plain(f"warning: {why}"), style="yellow")
+                say(err, f"warning: {why}", style="yellow")
         return code
 
     def _take_thread(self, hook: threading.ExceptHookArgs) -> None:
@@ -121,9 +123,7 @@ def report(e: BaseException, state: Run) -> int:
     if isinstance(e, BrokenPipeError) and _discarded():
         return int(Exit.BROKEN_PIPE)
     if isinstance(e, click.ClickException):
-        shown = io.StringIO()
-        e.show(shown)
-        say(err, shown.getvalue().rstrip())
+        report_usage(e)
         return int(Exit.USAGE)
     ours = _ours(e, state)
     if ours is None:
@@ -133,6 +133,24 @@ def report(e: BaseException, state: Run) -> int:
     if state.log is not None:
         state.log.write("error", {"exception": type(ours).__name__, "message": str(ours)})
     return int(ours.exit_code)
+
+
+def report_usage(e: click.ClickException) -> None:
+    """Tell a person what is wrong with the command line, in the form that click gives it.
+
+    click's own ``show`` prints what was typed as it is, file names that a shell put in among it.
+    """
+    message = e.format_message()
+    if isinstance(e, click.exceptions.NoArgsIsHelpError):  # its message is the help text
+        for line in message.split("\n"):
+            say(err, line)
+        return
+    if isinstance(e, click.UsageError) and e.ctx is not None:
+        for line in e.ctx.get_usage().split("\n"):
+            say(err, line)
+        say(err, f"Try '{e.ctx.command_path} {e.ctx.help_option_names[0]}' for help.")
+        say(err, "")
+    say(err, f"Error: {message}")
 
 
 def _ours(e: BaseException, state: Run) -> HardpanError | None:
@@ -182,7 +200,7 @@ def _tell(e: HardpanError) -> None:
     say(err, f"error: {e}", style="bold red")
     if isinstance(e, ToolError) and e.tail:
         for line in e.tail.splitlines():
-            say(err, f"  | {plain(line)}")
+            say(err, f"  | {line}")
     if e.hint:
         say(err, f"hint: {e.hint}", style="cyan")
 
@@ -192,7 +210,7 @@ def _tell_bug(e: BaseException, state: Run) -> None:
     path = bug_report.keep(e, state.log)
     where = f"the traceback is in {path}" if path else "no debug log could be written"
     text = f"error: this is a bug in hardpan: {bug_report.summary(e)}; {where}"
-    say(err, plain(text), style="bold red")
+    say(err, text, style="bold red")
 
 
 class _Handler(logging.Handler):
@@ -206,6 +224,19 @@ class _Handler(logging.Handler):
         """Publish that a message could not be formatted; logging would print a traceback."""
         text = f"message cannot be formatted: {record.msg!r}"
         publish(Diagnostic(source=record.name, level=record.levelname, text=text))
+
+
+def _publish_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Publish a warning: its text may quote a value, and Python would print it."""
+    text = warnings.formatwarning(message, category, filename, lineno, line)
+    publish(Diagnostic(source="python", level="WARNING", text=text))
 
 
 def _publish_unraisable(hook: "sys.UnraisableHookArgs") -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.event_log import EventLog
 from hardpan.folders import state_home
+from hardpan.printable import printable, printable_lines
 from hardpan.redaction import redact, redact_argv
-from hardpan.terminal import plain
 
 _MAX_SUMMARY = 200
 
@@ -22,7 +22,7 @@ _MAX_SUMMARY = 200
 def summary(error: BaseException) -> str:
     """Type and message of ``error`` on one short line, without escape codes and secrets."""
     text = "".join(traceback.format_exception_only(error))
-    line = redact(" ".join(plain(text).split()))
+    line = printable(redact(" ".join(text.split())))
     return line if len(line) <= _MAX_SUMMARY else line[:_MAX_SUMMARY] + "…"
 
 
@@ -50,7 +50,7 @@ def keep(error: BaseException, log: EventLog | None) -> Path | None:
             return log.path
     facts = {"time": clock.timestamp(), **environment(), "argv": shlex.join(_argv())}
     head = "".join(f"{name}: {value}\n" for name, value in facts.items())
-    text = _printable(redact(f"{head}\n{trace}"))
+    text = printable_lines(redact(f"{head}\n{trace}"))
     for folder in (lambda: state_home() / "logs", lambda: Path(tempfile.gettempdir())):
         path = _written(folder, text)
         if path is not None:
@@ -74,10 +74,6 @@ def _written(folder: Callable[[], Path], text: str) -> Path | None:
         with contextlib.suppress(OSError):
             path.unlink()
     return None
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 def _argv() -> tuple[str, ...]:

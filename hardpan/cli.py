@@ -1,6 +1,7 @@
 """The front door: verbs by dotted name, the options that each has, and where every error ends."""
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -166,6 +167,8 @@ def main() -> None:
     """Entry point of the ``hardpan`` program; SIGTERM cleans up as Ctrl-C does."""
     streams.open_missing()
     interrupts.install()
+    # After the run a thread of a library may still log: without a handler Python would print it.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         code = run()
     except KeyboardInterrupt as e:  # it came while the end of the run was reported

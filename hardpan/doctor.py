@@ -12,11 +12,11 @@ from hardpan.builder.machine import firmware
 from hardpan.builder.machine.probe import acceleration
 from hardpan.builder.tools import TOOLS, Tool, path_of
 from hardpan.errors import Exit, HardpanError, ToolError
-from hardpan.files import canonical_json
 from hardpan.folders import cache_home
 from hardpan.process import run
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.store import PRODUCTS
+from hardpan.terminal import print_json, print_line
 
 _NEED_GIB = 25
 _NEED_MIB = 4096
@@ -45,13 +45,13 @@ def doctor(as_json: bool) -> int:
     rows = examined()
     if as_json:
         told = [{"name": r.name, "ok": r.ok, "found": r.found, "mend": r.mend} for r in rows]
-        click.echo(canonical_json({"rows": told}))
+        print_json({"rows": told})
     else:
         width = max(len(r.name) for r in rows)
         for r in rows:
-            click.echo(f"{_MARKS[r.ok]:<8} {r.name:<{width}}  {r.found}")
+            print_line(f"{_MARKS[r.ok]:<8} {r.name:<{width}}  {r.found}")
             if r.mend:
-                click.echo(f"{'':<8} {'':<{width}}  -> {r.mend}")
+                print_line(f"{'':<8} {'':<{width}}  -> {r.mend}")
     return int(Exit.TOOL if any(r.ok is False for r in rows) else Exit.DONE)
 
 

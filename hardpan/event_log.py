@@ -23,6 +23,7 @@ from hardpan.events import (
     RemoteCommandEnded,
     Started,
 )
+from hardpan.printable import printable_json
 from hardpan.redaction import redact, redact_argv
 
 KINDS: Mapping[type[Record], str] = {
@@ -70,7 +71,7 @@ class EventLog:
     def write(self, kind: str, values: Mapping[str, object]) -> None:
         """Write one line: time, ``kind`` and ``values``, secrets redacted."""
         shown = {name: _shown(value) for name, value in values.items()}
-        line = json.dumps({"time": clock.timestamp(), "kind": kind, **shown}) + "\n"
+        line = printable_json(json.dumps({"time": clock.timestamp(), "kind": kind, **shown})) + "\n"
         with self._lock:
             if self.failure:
                 return

@@ -1,16 +1,20 @@
-"""Draws events for people: a live line on a terminal, plain lines elsewhere.
+"""All that hardpan writes to stdout and stderr, and what it asks a person.
 
-stdout is data, stderr is talk: everything here goes to stderr. Text from a
-target is shown as it is, without markup and without control characters.
+stdout is data, stderr is progress and errors. Every text passes ``hardpan.printable`` here, so that
+no caller can forget it: nothing else in the product prints, and a test reads the source for it.
+An answer as JSON has JSON's own escapes, on a terminal and in a pipe. A document (an exported
+report, a key) keeps its bytes in a file or a pipe; a terminal gets it with escapes.
 """
 
 import contextlib
+import json
 import shlex
+import sys
 import threading
 from collections.abc import Iterator
 
+import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -31,6 +35,7 @@ from hardpan.events import (
     publish,
     silent,
 )
+from hardpan.printable import printable, printable_json, printable_lines
 from hardpan.redaction import redact
 
 
@@ -48,9 +53,48 @@ err = _Stderr(stderr=True, highlight=False, soft_wrap=True)
 _WIDTH = 100
 
 
-def plain(text: str) -> str:
-    """``text`` without control characters (escape codes among them), tabs as blanks."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+def print_line(text: str) -> None:
+    """Print one line to stdout; a line end in ``text`` is escaped."""
+    click.echo(_encodable(printable(text)))
+
+
+def print_json(value: object, *, indent: int | None = None) -> None:
+    """Print ``value`` to stdout as JSON: on one line with sorted keys, or indented as it is."""
+    is_short = indent is None
+    text = json.dumps(
+        value,
+        ensure_ascii=False,
+        allow_nan=False,
+        indent=indent,
+        separators=(",", ":") if is_short else None,
+        sort_keys=is_short,
+    )
+    click.echo(printable_json(text).encode())
+
+
+def print_document(data: bytes) -> None:
+    """Write a document to stdout: byte for byte, unless stdout is a terminal."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        text = printable_lines(data.decode("utf-8", "backslashreplace"))
+        click.echo(_encodable(text), nl=False)
+    else:
+        click.echo(data, nl=False)
+
+
+def ask_secret(what: str, *, repeat: str | bool = False) -> str:
+    """What a person types, unseen; twice with ``repeat``, the second question.
+
+    Raises:
+        click.Abort: the person ended the input.
+    """
+    answer = click.prompt(printable(what), hide_input=True, confirmation_prompt=repeat, err=True)
+    return str(answer)
+
+
+def _encodable(text: str) -> str:
+    """``text`` with escapes for what stdout's encoding lacks."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _give_up(console: Console) -> None:
@@ -84,9 +128,13 @@ def _draws(console: Console, *, quiet: bool) -> Iterator[Emit]:
 
 
 def say(console: Console, text: str, *, style: str = "") -> None:
-    """Print one line exactly as it is."""
+    """Print ``text``, without markup and emoji codes; every line but the first is indented.
+
+    So a line end in a text from outside begins no line that looks like one of ours.
+    """
+    lines = "\n  ".join(map(printable, text.split("\n")))
     try:
-        console.print(text, style=style, markup=False, highlight=False)
+        console.print(lines, style=style, markup=False, emoji=False, highlight=False)
     except OSError:  # e.g. a file on a full disk
         _give_up(console)
 
@@ -97,7 +145,7 @@ def process_lines(console: Console) -> Observer:
     def take(record: Record) -> None:
         line = _process_line(record)
         if line:
-            say(console, plain(redact(line)), style="dim")
+            say(console, printable(redact(line)), style="dim")
 
     return take
 
@@ -155,7 +203,7 @@ class _Live:
     def __init__(self, console: Console) -> None:
         self._bar = Bar(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -173,7 +221,7 @@ class _Live:
     def take(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Started):
-                self._tasks[event.stage] = self._bar.add_task(event.stage, total=None)
+                self._tasks[event.stage] = self._bar.add_task(printable(event.stage), total=None)
             elif isinstance(event, Ended | Failed):
                 task = self._tasks.pop(event.stage, None)
                 if task is not None:
@@ -182,19 +230,19 @@ class _Live:
             elif event.stage in self._tasks:
                 self._bar.update(
                     self._tasks[event.stage],  # type: ignore[arg-type]
-                    description=escape(_words(event)[:_WIDTH]),
+                    description=_words(event)[:_WIDTH],
                 )
 
 
 def _words(event: Event) -> str:
-    name = plain(event.stage)
+    name = printable(event.stage)
     if isinstance(event, Started):
         return f"{name}: started"
     if isinstance(event, Note):
-        return f"{name}: {plain(event.text)}"
+        return f"{name}: {printable(event.text.strip())}"
     if isinstance(event, Progress):
         of = f"{event.done}/{event.total}" if event.total else f"{event.done}"
-        return f"{name}: {of} {plain(event.text)}".rstrip()
+        return f"{name}: {of} {printable(event.text.strip())}".rstrip()
     if isinstance(event, Failed):
         return f"{name}: failed after {event.took_s:.1f} s"
     if event.reused:

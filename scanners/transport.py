@@ -6,6 +6,7 @@ and nowhere else. Everything that a target says is bounded.
 
 import base64
 import contextlib
+import logging
 import shlex
 import threading
 import time
@@ -28,6 +29,9 @@ from hardpan.scanners.target import Target
 _KEEPALIVE_S = 15
 _GRACE_S = 20.0
 _MiB = 1 << 20
+
+# What paramiko logs has the server's own words in it: without a handler Python would print it.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

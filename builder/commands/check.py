@@ -1,14 +1,12 @@
 """``hardpan check``: every problem of a profile at once, and the schema for editors."""
 
-import json
-
 import click
 
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.profiles.load import digest, load, schema
 from hardpan.profiles.model import Profile
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_json, print_line, say
 
 
 @click.command()
@@ -21,17 +19,17 @@ def check(profiles: tuple[str, ...], as_schema: bool, as_json: bool) -> None:
     Exit code 3 when there is a problem.
     """
     if as_schema:
-        click.echo(json.dumps(schema(), indent=2))
+        print_json(schema(), indent=2)
         return
     if not profiles:
         raise UsageError("no PROFILE was given", hint="hardpan profiles lists the shipped ones")
     results = [_checked(source) for source in profiles]
     if as_json:
-        click.echo(json.dumps([facts for facts, _ in results], indent=2))
+        print_json([facts for facts, _ in results], indent=2)
     else:
         for facts, profile in results:
             if profile is not None:
-                click.echo(f"ok  {profile.name}  sha256:{facts['sha256']}")
+                print_line(f"ok  {profile.name}  sha256:{facts['sha256']}")
     _warn([profile for _, profile in results if profile is not None])
     _end_badly([facts for facts, profile in results if profile is None])
 
@@ -49,11 +47,8 @@ def _warn(profiles: list[Profile]) -> None:
     today = clock.now().date()
     for profile in profiles:
         for e in profile.stig.expired(today):
-            say(
-                err,
-                plain(f"warning: {profile.name}: the waiver for {e.rule} ended on {e.expires}"),
-                style="yellow",
-            )
+            line = f"warning: {profile.name}: the waiver for {e.rule} ended on {e.expires}"
+            say(err, line, style="yellow")
 
 
 def _end_badly(bad: list[dict[str, object]]) -> None:

@@ -4,10 +4,9 @@ import click
 
 from hardpan.builder.media import names, repodata
 from hardpan.errors import Exit, UsageError
-from hardpan.files import canonical_json
 from hardpan.profiles.load import load
 from hardpan.profiles.software.model import BOTH
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_json, print_line, say
 
 
 @click.group()
@@ -36,26 +35,24 @@ def check_names(
     outcomes = names.compare(asked, there, told.arch)
     missing = sum(o.state != "there" for o in outcomes)
     if as_json:
-        click.echo(
-            canonical_json(
-                {
-                    "repo": repo,
-                    "id": told.id,
-                    "release": told.release,
-                    "arch": told.arch,
-                    "profile": profile.name if profile else None,
-                    "revision": there.revision,
-                    "primary_sha256": there.primary_sha256,
-                    "missing": missing,
-                    "packages": [_facts(o) for o in outcomes],
-                }
-            )
+        print_json(
+            {
+                "repo": repo,
+                "id": told.id,
+                "release": told.release,
+                "arch": told.arch,
+                "profile": profile.name if profile else None,
+                "revision": there.revision,
+                "primary_sha256": there.primary_sha256,
+                "missing": missing,
+                "packages": [_facts(o) for o in outcomes],
+            }
         )
     else:
         for outcome in outcomes:
-            click.echo(_line(outcome))
+            print_line(_line(outcome))
         many = f"{len(there.rpms)} packages"
-        say(err, plain(f"{told.id} for {told.release} {told.arch}: {many}, {missing} missing"))
+        say(err, f"{told.id} for {told.release} {told.arch}: {many}, {missing} missing")
     return int(Exit.FINDINGS if missing else Exit.DONE)
 
 
@@ -76,10 +73,10 @@ def _line(o: names.Outcome) -> str:
     wanted = f"{o.asked.name} {o.asked.version or ''}".strip()
     if o.state == "there":
         more = f"{', '.join(o.names)} ({', '.join(o.versions)}; {_mib(o.size)} MiB)"
-        return plain(f"there     {wanted}: {more}")
+        return f"there     {wanted}: {more}"
     if o.state == "other_version":
-        return plain(f"MISSING   {wanted}: there in {', '.join(o.versions)}")
-    return plain(f"MISSING   {wanted} (in the list: {o.asked.verified})")
+        return f"MISSING   {wanted}: there in {', '.join(o.versions)}"
+    return f"MISSING   {wanted} (in the list: {o.asked.verified})"
 
 
 def _mib(size: int) -> int:

@@ -4,6 +4,7 @@ import click
 
 from hardpan.builder.layers.sovereign.accounts import password_hash
 from hardpan.errors import InputError
+from hardpan.terminal import ask_secret, print_line
 
 _LEAST = 12
 
@@ -11,7 +12,7 @@ _LEAST = 12
 @click.command()
 def password() -> None:
     """Ask for a password twice and print its hash for sovereign.users[].password_hash."""
-    typed = click.prompt("password", hide_input=True, confirmation_prompt="again", err=True)
+    typed = ask_secret("password", repeat="again")
     if len(typed) < _LEAST:
         raise InputError(f"expected {_LEAST} characters or more, found {len(typed)}")
-    click.echo(password_hash(typed))
+    print_line(password_hash(typed))

@@ -1,12 +1,11 @@
 """``hardpan profiles``: what comes with hardpan."""
 
-import json
-
 import click
 
 from hardpan.profiles import catalog
 from hardpan.profiles.load import digest, load
 from hardpan.profiles.model import Profile
+from hardpan.terminal import print_json, print_line
 
 
 @click.command()
@@ -15,11 +14,11 @@ def profiles(as_json: bool) -> None:
     """List the profiles that come with hardpan."""
     found = [load(name) for name in catalog.shipped()]
     if as_json:
-        click.echo(json.dumps([_facts(p) for p in found], indent=2))
+        print_json([_facts(p) for p in found], indent=2)
         return
     width = max(len(p.name) for p in found)
     for p in found:
-        click.echo(f"{p.name:<{width}}  {p.title}")
+        print_line(f"{p.name:<{width}}  {p.title}")
 
 
 def _facts(profile: Profile) -> dict[str, object]:

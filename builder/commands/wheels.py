@@ -10,8 +10,7 @@ from hardpan.builder.wheels.audit import audit as look
 from hardpan.builder.wheels.lock import load
 from hardpan.builder.wheels.model import SEVERITIES, Audit, Finding
 from hardpan.errors import Exit
-from hardpan.files import canonical_json
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_json, print_line, say
 
 _PATH = click.Path(path_type=Path)
 
@@ -40,11 +39,11 @@ def audit(folder: Path, lock: Path | None, as_json: bool, fail_on: str) -> int:
     """
     found = look(folder, load(lock) if lock else None)
     if as_json:
-        click.echo(canonical_json(asdict(found)))
+        print_json(asdict(found))
     else:
         for finding in found.findings:
-            click.echo(_line(finding))
-    say(err, plain(_sum(found)))
+            print_line(_line(finding))
+    say(err, _sum(found))
     failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on in SEVERITIES else ()
     return int(Exit.FINDINGS if any(f.severity in failing for f in found.findings) else Exit.DONE)
 
@@ -53,7 +52,7 @@ def _line(f: Finding) -> str:
     place = f"{f.where}:{f.line}" if f.line else f.where
     told = ": ".join(p for p in (f.wheel, place, f.what) if p)
     why = f" ({'; '.join(f.evidence)})" if f.evidence else ""
-    return plain(f"{f.severity:<7} {f.kind:<15} {told}{why}")
+    return f"{f.severity:<7} {f.kind:<15} {told}{why}"
 
 
 def _sum(found: Audit) -> str:

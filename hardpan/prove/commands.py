@@ -11,7 +11,6 @@ import click
 
 from hardpan.builder import pipeline as building
 from hardpan.errors import Exit, UsageError
-from hardpan.files import canonical_json
 from hardpan.folders import cache_home
 from hardpan.profiles.load import load
 from hardpan.prove import job, telling
@@ -25,7 +24,7 @@ from hardpan.scanners.commands.signers import KEY, unlock, unlock_options
 from hardpan.scanners.commands.terms import TIMESTAMP_HELP
 from hardpan.scanners.commands.verify import said
 from hardpan.scanners.report.summary import lines
-from hardpan.terminal import drawn, err, say
+from hardpan.terminal import drawn, err, print_json, print_line, say
 
 _SEVERITIES = ("low", "medium", "high")
 _PATH = click.Path(path_type=Path)
@@ -107,10 +106,10 @@ def build_command(
                 "qcow2_sha256": disk.sha256,
             }
     if as_json:
-        click.echo(canonical_json(made))
+        print_json(made)
         return None
     for name, value in made.items():
-        click.echo(f"{name:<13} {value}")
+        print_line(f"{name:<13} {value}")
     return None
 
 
@@ -150,7 +149,7 @@ def prove_command(
     summary = _summary(proof)
     job.write_summary(asked.out / "summary.json", summary)
     if as_json:
-        click.echo(canonical_json(summary))
+        print_json(summary)
     else:
         _print(proof)
     check_complete(findings)
@@ -161,10 +160,10 @@ def prove_command(
 def _tell(plan: Plan, *, as_json: bool) -> int:
     """Print what a run would do; the exit code that it would end with before it starts."""
     if as_json:
-        click.echo(canonical_json(telling.data(plan)))
+        print_json(telling.data(plan))
     else:
         for line in telling.lines(plan):
-            click.echo(line)
+            print_line(line)
     return int(plan.exit_code)
 
 
@@ -231,7 +230,7 @@ def _print(proof: job.Proof) -> None:
         f"check it    hardpan verify {proof.evidence} --policy {proof.image.ring.policy}",
     ]
     for row in rows:
-        click.echo(row)
+        print_line(row)
     if not hardened.before:
         say(err, "nothing was scanned before hardening")
 

@@ -11,7 +11,6 @@ from hardpan.profiles.load import digest
 from hardpan.profiles.model import Profile
 from hardpan.prove.examine import Plan
 from hardpan.prove.foresight import Stage
-from hardpan.terminal import plain
 
 _WIDTH = 110
 _STATES = {
@@ -86,7 +85,7 @@ def _problem(problem: Problem) -> dict[str, object]:
     return {
         "area": problem.area,
         "what": str(e),
-        "said": "\n".join(plain(line) for line in tail),
+        "said": "\n".join(tail),
         "next": e.hint,
         "exit_code": int(e.exit_code),
     }

@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from hardpan import clock
+from hardpan.boundary import report_usage
 from hardpan.errors import Exit, HardpanError, InputError, ToolError
 from hardpan.files import (
     Sha256,
@@ -33,6 +34,7 @@ from hardpan.files import (
     write_atomic,
 )
 from hardpan.process import which
+from hardpan.terminal import err, print_json, say
 from images.lab import boot, iso, mirror, repo, stage2
 from images.lab.recipe import HERE, Recipe, load
 from images.lab.root import assemble
@@ -276,15 +278,15 @@ def _check_machine(installer: Path) -> None:
 def main(cache: Path, override: str | None, installer: Path, looking: bool, _as_json: bool) -> None:
     """Build the lab media, or find it built, and print a JSON receipt."""
     if looking:
-        click.echo(json.dumps(look(cache, installer=installer), indent=2))
+        print_json(look(cache, installer=installer), indent=2)
         return
     receipt = build(
         cache,
         override=override,
         installer=installer,
-        say=lambda line: click.echo(line, err=True),
+        say=lambda line: say(err, line),
     )
-    click.echo(json.dumps(asdict(receipt), indent=2))
+    print_json(asdict(receipt), indent=2)
 
 
 def run_as_program() -> int:
@@ -293,17 +295,17 @@ def run_as_program() -> int:
     try:
         main(standalone_mode=False)
     except HardpanError as e:
-        click.echo(f"error: {e}", err=True)
+        say(err, f"error: {e}")
         for line in getattr(e, "tail", "").splitlines():
-            click.echo(f"  | {line}", err=True)
+            say(err, f"  | {line}")
         if e.hint:
-            click.echo(f"hint: {e.hint}", err=True)
+            say(err, f"hint: {e.hint}")
         return int(e.exit_code)
     except click.ClickException as e:
-        e.show()
+        report_usage(e)
         return int(Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; nothing half-written is left", err=True)
+        say(err, "interrupted; nothing half-written is left")
         return int(Exit.INTERRUPTED)
     return int(Exit.DONE)
 

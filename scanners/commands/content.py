@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from hardpan.errors import Exit, HardpanError
-from hardpan.files import canonical_json
 from hardpan.folders import cache_home
 from hardpan.profiles.upstream import RULE_PREFIX
 from hardpan.scanners.content import apt, datastream
@@ -15,7 +14,7 @@ from hardpan.scanners.content.datastream import Available, Source
 from hardpan.scanners.content.store import PRODUCTS, Product
 from hardpan.scanners.content.update import PROFILE, ProductUpdate, Update
 from hardpan.scanners.content.update import update as run_update
-from hardpan.terminal import drawn
+from hardpan.terminal import drawn, print_json, print_line
 
 _SHOWN_DIGITS = 16
 
@@ -36,11 +35,11 @@ def list_content(as_json: bool) -> int:
     taken = {product: _default_of(product) for product in PRODUCTS}
     if as_json:
         rows = [_listed(a, is_default=a.origin is taken[a.product]) for a in found]
-        click.echo(canonical_json({"content": rows}))
+        print_json({"content": rows})
     else:
         for a in found:
             mark = "*" if a.origin is taken[a.product] else " "
-            click.echo(f"{mark} {a.product:<6} {a.origin:<9} {_text(a)}")
+            print_line(f"{mark} {a.product:<6} {a.origin:<9} {_text(a)}")
     errors = [a.source for a in found if isinstance(a.source, HardpanError)]
     return int(errors[0].exit_code if errors else Exit.DONE)
 
@@ -63,10 +62,10 @@ def update(dry_run: bool, into: Path | None, as_json: bool, quiet: bool) -> None
     with drawn(quiet=quiet) as emit:
         done = run_update(emit, cache=cache_home(), into=into, dry_run=dry_run)
     if as_json:
-        click.echo(canonical_json(_data(done, dry_run=dry_run)))
+        print_json(_data(done, dry_run=dry_run))
         return
     for line in _lines(done, dry_run=dry_run):
-        click.echo(line)
+        print_line(line)
 
 
 def _default_of(product: Product) -> object:

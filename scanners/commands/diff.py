@@ -6,13 +6,12 @@ from pathlib import Path
 import click
 
 from hardpan.errors import Exit, UsageError
-from hardpan.files import canonical_json
 from hardpan.scanners.commands.vouched import read
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.history.diff import diff as compare
 from hardpan.scanners.history.model import Diff
 from hardpan.scanners.history.wording import changes, headline
-from hardpan.terminal import plain
+from hardpan.terminal import print_json, print_line
 
 
 @click.command()
@@ -39,7 +38,7 @@ def diff(
     after = read(new, trust)
     made = compare(before.side, after.side, max_score_drop=drop)
     if as_json:
-        click.echo(canonical_json({"verified": trust is not None, **answer(made)}))
+        print_json({"verified": trust is not None, **answer(made)})
     else:
         show(made, before.status, after.status)
     return code(made)
@@ -64,13 +63,13 @@ def show(made: Diff, old_status: str, new_status: str) -> None:
     """Print ``made`` for people."""
     for name, point, status in (("old", made.old, old_status), ("new", made.new, new_status)):
         about = f"{point.hostname}, {point.profile}, {point.finished}, score {point.score}"
-        click.echo(plain(f"{name}  {about}"))
-        click.echo(f"     {plain(status)}")
+        print_line(f"{name}  {about}")
+        print_line(f"     {status}")
     for section in changes(made):
-        click.echo(section.title)
+        print_line(section.title)
         for line in section.lines:
-            click.echo(f"  {plain(line)}")
-    click.echo(f"verdict: {headline(made)}")
+            print_line(f"  {line}")
+    print_line(f"verdict: {headline(made)}")
 
 
 def answer(made: Diff) -> dict[str, object]:

@@ -14,7 +14,7 @@ from hardpan.scanners.evidence.promised import promised_by
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.evidence.verify import verify
 from hardpan.scanners.report.base import FORMATS, Report, renderer
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_document, say
 
 
 @click.command(
@@ -67,7 +67,7 @@ def export(
         )
     )
     if output is None:
-        click.echo(drawn, nl=False)
+        print_document(drawn)
         return
     write_atomic(output, drawn)
-    say(err, plain(f"wrote {output}"))
+    say(err, f"wrote {output}")

@@ -10,10 +10,10 @@ import click
 
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
-from hardpan.files import canonical_json, write_atomic
+from hardpan.files import write_atomic
 from hardpan.scanners.commands.signers import unlock, unlock_options
 from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_document, print_json, print_line, say
 
 _ROLES = ("scan", "build")
 _PQ_ROLE = "scan-pq"
@@ -117,8 +117,8 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
         raise UsageError(f"--alg {' --alg '.join(algs)}: expected one of each kind at most")
     if not classical:
         path, lines = new_pq_key(folder, alg=pq[0], now=clock.now(), passphrase=passphrase_file)
-        say(err, plain(f"wrote {path}; add these lines to 'keys:' of trust.yaml"))
-        click.echo(lines, nl=False)
+        say(err, f"wrote {path}; add these lines to 'keys:' of trust.yaml")
+        print_document(lines.encode())
         return
     made = new_keys(
         folder,
@@ -129,8 +129,8 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
     )
     for written in (made.scan, made.build, made.pq, made.policy):
         if written is not None:
-            say(err, plain(f"wrote {written}"))
-    click.echo(str(made.policy))
+            say(err, f"wrote {written}")
+    print_line(str(made.policy))
 
 
 @keys.command()
@@ -147,13 +147,13 @@ def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
     public = public_of_ref(key, unlock=unlock(options))
     facts = {"alg": public.alg, "sha256": public.sha256, "hint": public.hint}
     if pem:
-        click.echo(public.pem, nl=False)
+        print_document(public.pem.encode())
         return
     if as_json:
-        click.echo(canonical_json(facts))
+        print_json(facts)
         return
     for name, value in facts.items():
-        click.echo(f"{name:<7} {value}")
+        print_line(f"{name:<7} {value}")
 
 
 def refuse_existing(*paths: Path) -> None:

@@ -10,7 +10,7 @@ import click
 
 from hardpan import clock
 from hardpan.errors import InputError, TrustError
-from hardpan.files import canonical_json, check_sha256, sha256_file, temporary_folder
+from hardpan.files import check_sha256, sha256_file, temporary_folder
 from hardpan.scanners.commands.ledger_place import Place, placed
 from hardpan.scanners.commands.vouched import check_kept, check_row, check_statement, entry
 from hardpan.scanners.evidence.archive import MAX_ARCHIVE_BYTES
@@ -24,7 +24,7 @@ from hardpan.scanners.history.ledger import add as add_entry
 from hardpan.scanners.history.ledger import record as record_of
 from hardpan.scanners.history.record import Record
 from hardpan.scanners.history.store import Store
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_json, print_line, say
 
 _POLICY = click.option(
     "--policy",
@@ -60,8 +60,8 @@ def add(place: Place, evidence: Path, policy: Path, keep: bool) -> None:
                     _keep(copy, kept_file(place, made.evidence_sha256))
     row = held.row
     what = f"row {row.seq}: {row.hostname}, {row.finished}, score {row.score}, {row.verdict}"
-    click.echo(plain(f"{'added' if new else 'already there, nothing added'}: {what}"))
-    click.echo(f"head {head}")
+    print_line(f"{'added' if new else 'already there, nothing added'}: {what}")
+    print_line(f"head {head}")
 
 
 @dataclass(slots=True)
@@ -134,18 +134,18 @@ def verify(place: Place, policy: Path | None, as_json: bool) -> None:
         "keptFilesAway": tally.kept_away,
     }
     if as_json:
-        click.echo(canonical_json(answer))
+        print_json(answer)
         return
     for chain in store.chains.values():
-        click.echo(f"ok    chain {chain.name}: {len(chain.rows)} rows, head {chain.anchor}")
+        print_line(f"ok    chain {chain.name}: {len(chain.rows)} rows, head {chain.anchor}")
     if trust is None:
-        click.echo("-     signatures: give --policy to check them anew")
+        print_line("-     signatures: give --policy to check them anew")
     else:
-        click.echo("ok    trust: every statement holds under the policy")
+        print_line("ok    trust: every statement holds under the policy")
         for line in tally.lines():
-            click.echo(f"-     {line}")
+            print_line(f"-     {line}")
     if tally.kept_away:
-        click.echo(
+        print_line(
             f"-     {tally.kept_away} kept evidence files are not beside the ledger any more"
         )
 
@@ -196,10 +196,10 @@ def head(place: Place, as_json: bool) -> None:
     with place.store() as store:
         anchors = {c.name: c.anchor for c in store.chains.values()}
     if as_json:
-        click.echo(canonical_json(anchors))
+        print_json(anchors)
         return
     for name, anchor in sorted(anchors.items(), key=lambda a: (a[0] != OWN, a)):
-        click.echo(anchor if name == OWN else f"{name}={anchor}")
+        print_line(anchor if name == OWN else f"{name}={anchor}")
 
 
 @click.command()
@@ -214,8 +214,8 @@ def export(place: Place, out: Path, chain: str) -> None:
             raise InputError(f"no chain {chain[:80]!r}", hint=f"known: {known}")
         transfer.export(store, store.chains[chain], out)
     made = store.chains[chain]
-    say(err, plain(f"wrote {out}: {len(made.rows)} rows"))
-    click.echo(f"head {made.anchor}")
+    say(err, f"wrote {out}: {len(made.rows)} rows")
+    print_line(f"head {made.anchor}")
 
 
 @click.command("import")
@@ -241,9 +241,9 @@ def import_(place: Place, file: Path, policy: Path, name: str | None, own: bool)
         made = transfer.import_(store, file, vouch, name=name, own=own)
         anchor = store.chains[made.chain].anchor
     for line in tally.lines():
-        say(err, plain(line))
-    click.echo(f"chain {made.chain}: {made.new} new, {made.rows} rows")
-    click.echo(f"head {anchor}")
+        say(err, line)
+    print_line(f"chain {made.chain}: {made.new} new, {made.rows} rows")
+    print_line(f"head {anchor}")
 
 
 def kept_file(place: Place, digest: str) -> Path:

@@ -15,7 +15,7 @@ from hardpan.errors import InputError
 from hardpan.folders import state_home
 from hardpan.scanners.history.chain import Anchor, check_anchor, read_anchor
 from hardpan.scanners.history.store import Store, opened
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Place:
         """
         with opened(self.path, write=write) as store:
             for line in loose(self.path):
-                say(err, plain(f"warning: {line}"), style="yellow")
+                say(err, f"warning: {line}", style="yellow")
             for anchor in self.anchors:
                 check_anchor(anchor, store.chains.get(anchor.chain))
             yield store

@@ -8,7 +8,6 @@ from pydantic.alias_generators import to_camel
 
 from hardpan import clock
 from hardpan.errors import Exit, InputError
-from hardpan.files import canonical_json
 from hardpan.scanners.commands.diff import answer, code, points, show
 from hardpan.scanners.commands.ledger_place import Place, placed
 from hardpan.scanners.history.chain import OWN
@@ -19,7 +18,7 @@ from hardpan.scanners.history.store import Store
 from hardpan.scanners.history.wording import headline, short
 from hardpan.scanners.report import summary
 from hardpan.scanners.report.fields import SEVERITIES
-from hardpan.terminal import plain
+from hardpan.terminal import print_json, print_line
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _BY_NAME = click.option(
@@ -46,14 +45,14 @@ def list_(place: Place, host: str | None, by_name: bool, as_json: bool) -> None:
     if host is not None:
         rows = of_host(rows, host, by_name=by_name)
     if as_json:
-        click.echo(canonical_json([_data(h) for h in rows]))
+        print_json([_data(h) for h in rows])
         return
     for h in rows:
         row = h.row
         where = f"{row.seq}" if h.chain == OWN else f"{h.chain}:{row.seq}"
         told = (row.hostname, row.profile, f"open: {_open(h)}", f"key {row.key_id}", row.verdict)
-        what = "  ".join(map(plain, told))
-        click.echo(
+        what = "  ".join(told)
+        print_line(
             f"{where:>4}  {row.finished}  {row.score:>6}  {row.statement_sha256[:12]}  {what}"
         )
 
@@ -71,12 +70,12 @@ def history(place: Place, host: str, by_name: bool, as_json: bool) -> None:
     with place.store() as store:
         rows = of_host(held(store), host, by_name=by_name)
     if as_json:
-        click.echo(canonical_json([_data(h) for h in rows]))
+        print_json([_data(h) for h in rows])
         return
     before: Held | None = None
     for h in rows:
         for line in _story(before, h):
-            click.echo(line)
+            print_line(line)
         before = h
 
 
@@ -108,7 +107,7 @@ def diff(
             raise InputError(f"{host!r}: there is one scan of it, two are needed")
         made = _compared(store, ends, drop)
     if as_json:
-        click.echo(canonical_json({"verified": True, **answer(made)}))
+        print_json({"verified": True, **answer(made)})
     else:
         show(made, _status(ends[0]), _status(ends[1]))
     return code(made)
@@ -141,23 +140,20 @@ def check(
         made = None if ends is None else _compared(store, ends, drop)
     if made is None:
         said: dict[str, object] = {"regression": False, "regressions": [], "compared": False}
-        click.echo(
-            canonical_json(said) if as_json else "no regression: the first scan of this host"
-        )
+        if as_json:
+            print_json(said)
+        else:
+            print_line("no regression: the first scan of this host")
         return int(Exit.DONE)
     if as_json:
         worse = [r.data() for r in made.regressions]
-        click.echo(
-            canonical_json(
-                {"regression": made.is_regression, "regressions": worse, "compared": True}
-            )
-        )
+        print_json({"regression": made.is_regression, "regressions": worse, "compared": True})
         return code(made)
     for note in made.notes:
-        click.echo(plain(f"careful: {note}"))
+        print_line(f"careful: {note}")
     for r in made.regressions:
-        click.echo(plain(f"{r.kind} {short(r.name)}: {r.old} -> {r.new}"))
-    click.echo(plain(f"{headline(made)} ({made.old.finished} -> {made.new.finished})"))
+        print_line(f"{r.kind} {short(r.name)}: {r.old} -> {r.new}")
+    print_line(f"{headline(made)} ({made.old.finished} -> {made.new.finished})")
     return code(made)
 
 
@@ -190,14 +186,14 @@ def expiring_(place: Place, days: int, by_name: bool, as_json: bool) -> None:
             }
             for e in found
         ]
-        click.echo(canonical_json(made))
+        print_json(made)
         return
     for e in found:
         left = "is over" if e.days_left < 0 else f"{e.days_left} days left"
         what = f"{e.expires}  {left}  {e.held.row.hostname}  {short(e.name)}"
-        click.echo(plain(f"{what}: {e.reason} ({e.owner})"))
+        print_line(f"{what}: {e.reason} ({e.owner})")
     if not found:
-        click.echo(f"no waiver ends within {days} days")
+        print_line(f"no waiver ends within {days} days")
 
 
 def _ends(rows: tuple[Held, ...], old: str | None, new: str | None) -> tuple[Held, Held] | None:
@@ -226,7 +222,7 @@ def _story(before: Held | None, h: Held) -> list[str]:
     by = ""
     if before is not None:
         by = f" ({Decimal(row.score) - Decimal(before.row.score):+})"
-    counts = plain(summary.counts(read_counts(row.counts, what="counts")))
+    counts = summary.counts(read_counts(row.counts, what="counts"))
     lines = [f"{row.seq:>4}  {row.finished}  {row.score}{by}  {counts}; open: {_open(h)}"]
     if before is None:
         return lines
@@ -240,7 +236,7 @@ def _story(before: Held | None, h: Held) -> list[str]:
         ("chain", before.chain, h.chain),
     )
     moved = [f"{n}: {a or 'none'} -> {b or 'none'}" for n, a, b in told if a != b]
-    return lines + [f"      {plain(m)}" for m in moved]
+    return lines + [f"      {m}" for m in moved]
 
 
 def _open(h: Held) -> str:

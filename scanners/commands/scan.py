@@ -8,7 +8,6 @@ import click
 
 from hardpan.errors import Exit, InputError, ToolError
 from hardpan.events import Note
-from hardpan.files import canonical_json
 from hardpan.profiles.load import load
 from hardpan.scanners import pipeline
 from hardpan.scanners.commands import signers
@@ -22,7 +21,7 @@ from hardpan.scanners.report.summary import lines
 from hardpan.scanners.target import parse
 from hardpan.scanners.trials import NOT_COLLECTED
 from hardpan.signing import check_certificate
-from hardpan.terminal import drawn
+from hardpan.terminal import ask_secret, drawn, print_json, print_line
 
 _PATH = click.Path(path_type=Path)
 _SEVERITIES = ("low", "medium", "high")
@@ -169,7 +168,7 @@ def content_facts(findings: Findings) -> dict[str, str]:
 
 def ask_password() -> str:
     """What a person types, unseen, when the target's sudo wants a password."""
-    return str(click.prompt("sudo password", hide_input=True, err=True))
+    return ask_secret("sudo password")
 
 
 def _tell(findings: Findings, said: tuple[str, ...], output: Path, as_json: bool) -> None:
@@ -181,8 +180,8 @@ def _tell(findings: Findings, said: tuple[str, ...], output: Path, as_json: bool
             "content": content_facts(findings),
             "paired": None if findings.paired is None else findings.paired.counts(),
         }
-        click.echo(canonical_json(answer))
+        print_json(answer)
         return
     for line in said:
-        click.echo(line)
-    click.echo(f"evidence: {output}")
+        print_line(line)
+    print_line(f"evidence: {output}")

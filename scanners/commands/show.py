@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from hardpan import clock
-from hardpan.files import canonical_json
 from hardpan.scanners.commands.vouched import NOT_VERIFIED
 from hardpan.scanners.evidence.sources import Opened
 from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.evidence.verify import Verified, open_unverified, verify
 from hardpan.scanners.report import summary
+from hardpan.terminal import print_json, print_line
 
 
 @click.command()
@@ -34,8 +34,8 @@ def show(evidence: Path, policy: Path | None, as_json: bool) -> None:
             "findings": found.findings.data(),
             "smoke": None if found.smoke is None else found.smoke.data(),
         }
-        click.echo(canonical_json(answer))
+        print_json(answer)
         return
-    click.echo(status)
+    print_line(status)
     for line in summary.lines(found.findings, found.smoke):
-        click.echo(line)
+        print_line(line)

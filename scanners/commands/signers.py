@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer
+from hardpan.terminal import ask_secret
 
 KEY = "PEM file, openssl:FILE, pkcs11:URI or tpm:HANDLE"
 _PATH = click.Path(path_type=Path)
@@ -76,8 +77,5 @@ def load(options: Mapping[str, Any]) -> Signers:
 
 
 def _asking() -> Callable[[str], str]:
-    @cache
-    def ask(what: str) -> str:
-        return str(click.prompt(what, hide_input=True, err=True))
-
-    return ask
+    """Asks for each passphrase once."""
+    return cache(ask_secret)

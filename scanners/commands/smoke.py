@@ -7,14 +7,13 @@ import click
 
 from hardpan import events
 from hardpan.errors import Exit
-from hardpan.files import canonical_json
 from hardpan.profiles.load import load
 from hardpan.scanners.collect.smoke import MODEL
 from hardpan.scanners.commands.scan import ask_password
 from hardpan.scanners.pipeline import workload
 from hardpan.scanners.target import parse
 from hardpan.scanners.transport import connect
-from hardpan.terminal import drawn, plain
+from hardpan.terminal import drawn, print_json, print_line
 
 _CONNECT_S = 60.0
 _SMOKE_S = 1200.0
@@ -54,12 +53,12 @@ def smoke(
         note(f"a matrix product and {MODEL} on {where}")
         made = workload(via, asked)
     if as_json:
-        click.echo(canonical_json(_plain(dataclasses.asdict(made))))
+        print_json(_plain(dataclasses.asdict(made)))
     else:
-        click.echo(f"{made.verdict}: {plain(made.reason)}")
-        click.echo(f"{plain(made.framework)}, {made.backend}, {plain(made.model)}")
+        print_line(f"{made.verdict}: {made.reason}")
+        print_line(f"{made.framework}, {made.backend}, {made.model}")
         for m in made.measures:
-            click.echo(f"  {m.name:<32} {m.value:>12,.2f} {m.unit} (n={m.n})")
+            print_line(f"  {m.name:<32} {m.value:>12,.2f} {m.unit} (n={m.n})")
     return int(Exit.DONE if made.verdict == "pass" else Exit.FINDINGS)
 
 

@@ -6,7 +6,7 @@ import click
 
 from hardpan import clock
 from hardpan.errors import Exit, UsageError
-from hardpan.files import canonical_json, write_atomic
+from hardpan.files import write_atomic
 from hardpan.scanners.evidence import svr
 from hardpan.scanners.evidence.checks import CHECKS, Outcome, RefusedError, Status, as_data
 from hardpan.scanners.evidence.guide import script
@@ -14,7 +14,7 @@ from hardpan.scanners.evidence.trust import load_policy
 from hardpan.scanners.evidence.verify import Verified
 from hardpan.scanners.evidence.verify import verify as check
 from hardpan.signing import load_signer, sign
-from hardpan.terminal import err, plain, say
+from hardpan.terminal import err, print_document, print_json, print_line, say
 
 _MARKS = {
     Status.PASSED: "ok",
@@ -36,10 +36,10 @@ def _emit_script(context: click.Context, _: click.Parameter, file: str | None) -
     if file is None or context.resilient_parsing:
         return
     if file == _STDOUT:
-        click.echo(script(), nl=False)
+        print_document(script().encode())
     else:
         write_atomic(Path(file), script(), mode=0o755)
-        say(err, plain(f"wrote {file}"))
+        say(err, f"wrote {file}")
     context.exit()
 
 
@@ -118,16 +118,16 @@ def _print(
             answer["statementSha256"] = verified.statement_sha256
             answer["key"] = verified.key.id
             answer["counts"] = verified.findings.counts
-        click.echo(canonical_json(answer))
+        print_json(answer)
         return
     for line in said(outcomes):
-        click.echo(line)
-    click.echo(f"verdict: {verdict}")
+        print_line(line)
+    print_line(f"verdict: {verdict}")
 
 
 def said(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     """One line per check: mark, id, what it says or what was found."""
-    return tuple(f"{_MARKS[o.outcome]:<5} {o.id:<12} {plain(_why(o))}" for o in outcomes)
+    return tuple(f"{_MARKS[o.outcome]:<5} {o.id:<12} {_why(o)}" for o in outcomes)
 
 
 def _why(o: Outcome) -> str:

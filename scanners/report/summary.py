@@ -12,7 +12,7 @@ _SHOWN = ("pass", "fail", "error", "unknown", "notchecked", "notapplicable", "in
 
 
 def lines(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
-    """One fact a line, labels aligned; already free of control characters."""
+    """One fact a line, labels aligned; the text is as the evidence has it."""
     host, content, image = findings.host, findings.content, findings.image
     rows = [
         ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),

@@ -1,6 +1,7 @@
 """Deletes each guard of the verifier in turn and runs the tests that come by: one must fail.
 
-In the modules that evidence passes through, a guard is
+In the modules that evidence passes through, and in the one that makes text from outside printable,
+a guard is
 
 - a ``raise``;
 - a call for its own sake: a check, or a problem put on a list;
@@ -39,7 +40,12 @@ _TREE = ("hardpan", "profiles", "scanners", "kickstart", "builder", "images", "t
 _TIMEOUT_S = 1800
 _ENDS = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be imported
 _NOTES = "HARDPAN_MUTATE_NOTES"
-_TESTS = ("tests/unit/signing", "tests/unit/evidence", "tests/integration/test_proofs.py")
+_TESTS = (
+    "tests/unit/signing",
+    "tests/unit/evidence",
+    "tests/unit/ground/test_printable.py",
+    "tests/integration/test_proofs.py",
+)
 _QUICK = "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
 _SIGNING = (
     "strict",
@@ -58,6 +64,7 @@ _EVIDENCE = sorted(path.stem for path in (ROOT / "scanners/evidence").glob("[!_]
 MODULES = (
     *(f"hardpan/signing/{name}.py" for name in _SIGNING),
     *(f"scanners/evidence/{name}.py" for name in _EVIDENCE),
+    "hardpan/printable.py",
 )
 _TALK, _LISTS = {"record", "note"}, {"append", "add"}
 _OUTCOMES = {"Passed", "Skipped", "NotChecked", "Exceeded"}  # made of text: they check nothing

@@ -44,7 +44,7 @@ def test_the_tail_of_a_tool_is_shown_without_escape_codes(
 
     said = capsys.readouterr().err
     assert code == 4
-    assert "  | a [31mb" in said
+    assert r"  | a\x1b[31mb" in said
     assert "  | c" in said
 
 

@@ -19,7 +19,7 @@ from hardpan.events import (
     silent,
     stage,
 )
-from hardpan.terminal import drawn, err, plain, process_lines, say
+from hardpan.terminal import drawn, err, process_lines, say
 
 
 def shown(*events: Started | Note | Progress | Ended | Failed, terminal: bool = False) -> str:
@@ -90,10 +90,6 @@ def test_a_failed_stage_is_told_and_the_error_goes_on() -> None:
     silent(Started(stage="x"))
 
 
-def test_plain_drops_what_is_not_printable() -> None:
-    assert plain("a\tb\x00\x1b[2Jc\u202e") == "a b  [2Jc"
-
-
 @pytest.mark.parametrize("quiet", [True, False])
 def test_what_stages_emit_is_published_whether_it_is_drawn_or_not(quiet: bool) -> None:
     seen: list[Record] = []
@@ -107,7 +103,7 @@ def test_what_stages_emit_is_published_whether_it_is_drawn_or_not(quiet: bool) -
 @pytest.mark.parametrize(
     ("record", "line"),
     [
-        (ProcessStarted(process_id=7, argv=("a b", "c\x1b")), "process 7: 'a b' 'c '"),
+        (ProcessStarted(process_id=7, argv=("a b", "c\x1b")), r"process 7: 'a b' 'c\x1b'"),
         (
             ProcessStarted(process_id=7, argv=("x", "--pin", "1234")),
             "process 7: x --pin [redacted]",

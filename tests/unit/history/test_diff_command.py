@@ -95,4 +95,4 @@ def test_a_target_cannot_write_to_the_terminal(
     assert cli.run(["diff", str(good), str(evil)]) == Exit.FINDINGS
     out = capsys.readouterr().out
     assert "\x1b" not in out
-    assert "  evil [2J.noarch 0:1-1\n" in out
+    assert "  evil\\x1b[2J.noarch 0:1-1\n" in out

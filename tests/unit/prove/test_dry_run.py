@@ -117,7 +117,7 @@ def test_programs_get_the_same_as_data(capsys: pytest.CaptureFixture[str]) -> No
     assert told["layers"][2]["stacks"][0]["to_download"] > 50
 
 
-def test_what_a_program_said_is_shown_without_its_control_characters(
+def test_what_a_program_said_is_shown_with_escapes_for_control_characters(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_profile: object) -> None:
@@ -128,7 +128,7 @@ def test_what_a_program_said_is_shown_without_its_control_characters(
     code, text = run(capsys, "build", "lab-stig")
 
     assert code == 4
-    assert "  1 layers: ansible-playbook exited with 4\n    | a [31mb\n    | c\n    -> " in text
+    assert "  1 layers: ansible-playbook exited with 4\n    | a\\x1b[31mb\n    | c\n    -> " in text
 
 
 def test_a_secret_is_in_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,60 @@
+"""What a program writes to a pseudo-terminal, and whether a terminal would only draw it."""
+
+import os
+import re
+import sys
+import threading
+import tty
+from collections.abc import Callable
+
+import pytest
+
+WORDS = "HPMARK"
+MARK = f"\x1b]0;{WORDS}\x07\x9b2J\u202e{WORDS}\u2066\u200b\ufeff\u2028\U000e0041\x7f\x00"
+"""Sets a title, clears the screen (C1), turns the text round, hides: planted in outside text."""
+
+LINES = f"{MARK}\nverdict: verified\r[bold]:smile: [link=https://{WORDS}]"
+"""The same with a line end, markup and an emoji code."""
+
+_OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[(?:[0-9]*[AK]|\?25[hl])|\r(?=\x1b\[[12]|\n)")
+"""What hardpan's own live display writes: colours, lines wiped and written again."""
+
+
+def on_terminal(run: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """The exit code of ``run``, and all that it writes where stdout and stderr are a terminal."""
+    primary, secondary = os.openpty()
+    tty.setraw(secondary)
+    pieces: list[bytes] = []
+    reader = threading.Thread(target=_read, args=(primary, pieces))
+    reader.start()
+    with (
+        monkeypatch.context() as context,
+        open(secondary, "w", encoding="utf-8") as out,  # noqa: PTH123
+        open(os.dup(secondary), "w", encoding="utf-8", errors="backslashreplace") as err,  # noqa: PTH123
+    ):
+        context.setattr(sys, "stdout", out)
+        context.setattr(sys, "stderr", err)
+        code = run()
+    reader.join()
+    os.close(primary)
+    return code, b"".join(pieces).decode("utf-8", "surrogateescape")
+
+
+def _read(terminal: int, pieces: list[bytes]) -> None:
+    try:
+        while data := os.read(terminal, 1 << 16):
+            pieces.append(data)
+    except OSError:  # the other end is closed
+        return
+
+
+def odd_characters(shown: str) -> set[str]:
+    """The characters in ``shown`` that a terminal would not just draw; line ends are none."""
+    left = _OWN.sub("", shown).replace("\n", "")
+    hidden = {c for c in left if c in "\ufe0f\u3164\u034f"}
+    return {c for c in left if not c.isprintable()} | hidden
+
+
+def forged_lines(shown: str) -> list[str]:
+    """Lines that a planted line end began, as if hardpan had written them."""
+    return [line for line in shown.splitlines() if line.startswith("verdict: verified\\r")]

@@ -1,0 +1,165 @@
+"""A mark planted in every field of evidence and policies: a terminal only draws what is printed."""
+
+import copy
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hardpan import cli, clock
+from tests.tooling.screen import LINES, WORDS, forged_lines, odd_characters, on_terminal
+from tests.unit.evidence.forge import NOW, Lab
+
+Place = tuple[str | int, ...]
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def places(value: Any, at: Place = ()) -> Iterator[Place]:
+    """Where a value that is no object or list is; of a list's entries the first alone."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from places(inner, (*at, key))
+    elif isinstance(value, list):
+        if value:
+            yield from places(value[0], (*at, 0))
+    else:
+        yield at
+
+
+def objects(value: Any, at: Place = ()) -> Iterator[Place]:
+    """Where an object is, in the same way."""
+    if isinstance(value, dict):
+        yield at
+        for key, inner in value.items():
+            yield from objects(inner, (*at, key))
+    elif isinstance(value, list) and value:
+        yield from objects(value[0], (*at, 0))
+
+
+def with_value(value: Any, at: Place) -> Any:
+    """A copy with the mark at ``at``: in place of a number, or behind a text."""
+    made = copy.deepcopy(value)
+    parent = inside(made, at[:-1])
+    old = parent[at[-1]]
+    parent[at[-1]] = f"{old}{LINES}" if isinstance(old, str) else LINES
+    return made
+
+
+def with_keys(value: Any, at: Place) -> Any:
+    """A copy in which the object at ``at`` has the mark as a key, with a value that fits nothing.
+
+    Where any key may be, the error names it.
+    """
+    made = copy.deepcopy(value)
+    inside(made, at)[LINES] = []
+    return made
+
+
+def inside(value: Any, at: Place) -> Any:
+    for step in at:
+        value = value[step]
+    return value
+
+
+def tried(
+    run: Callable[[list[str]], tuple[int, str]], path: Path, commands: list[list[str]]
+) -> tuple[int, set[str], list[str]]:
+    """In how many runs the mark was shown, and what of it was odd or forged."""
+    shown = [run([str(path) if word == "EVIDENCE" else word for word in c])[1] for c in commands]
+    whole = "\n".join(shown)
+    return sum(WORDS in one for one in shown), odd_characters(whole), forged_lines(whole)
+
+
+@pytest.mark.parametrize("plant", [with_value, with_keys])
+@pytest.mark.parametrize("name", ["statement.json", "findings.json"])
+def test_field_of_evidence_is_only_drawn(
+    lab: Lab, name: str, plant: Callable[[Any, Place], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = str(lab.ring.policy)
+    good = str(lab.good)
+    document = json.loads(lab.files()[name])
+    where = list(places(document) if plant is with_value else objects(document))
+    shown = 0
+
+    def run(argv: list[str]) -> tuple[int, str]:
+        return on_terminal(lambda: cli.run(argv), monkeypatch)
+
+    for at in where:
+        changed = plant(document, at)
+        if name == "statement.json":
+            path = lab.signed(changed)
+        else:
+            path = lab.with_files({name: json.dumps(changed).encode()})
+        commands = [["show", "EVIDENCE"]]
+        if plant is with_value and name == "statement.json":
+            commands = [["show", "EVIDENCE", "--json"], ["verify", "EVIDENCE", "--policy", policy]]
+        elif plant is with_value:
+            commands += [["diff", "EVIDENCE", good]]
+        n, odd, forged = tried(run, path, commands)
+        shown += n
+        assert (at, odd, forged) == (at, set(), [])
+
+    assert len(where) >= 10
+    assert shown >= (5 if plant is with_value else 1)
+
+
+def test_field_of_evidence_without_a_signature_is_only_drawn(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = lab.files()
+    names = ("evidence.sigstore.json", "findings.json", "statement.json", "smoke.json")
+    shown = 0
+    for name in names:
+        document = json.loads(files[name])
+        for at in list(objects(document))[:12]:
+            path = lab.put({**files, name: json.dumps(with_keys(document, at)).encode()})
+            _, text = on_terminal(lambda path=path: cli.run(["show", str(path)]), monkeypatch)
+            shown += 1
+            assert (name, at, odd_characters(text)) == (name, at, set())
+
+    assert shown >= 10
+
+
+@pytest.mark.parametrize("name", [LINES.replace("\0", ""), f"{WORDS}\x1b[2J", f"{WORDS}\u202e"])
+def test_name_of_a_file_in_evidence_is_only_drawn(
+    lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lab.put(lab.files())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"x")
+
+    code, shown = on_terminal(lambda: cli.run(["show", str(path)]), monkeypatch)
+
+    assert code == 6
+    assert WORDS in shown
+    assert odd_characters(shown) == set()
+    assert forged_lines(shown) == []
+
+
+@pytest.mark.parametrize("plant", [with_value, with_keys])
+def test_field_of_a_policy_is_only_drawn(
+    lab: Lab,
+    plant: Callable[[Any, Place], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    policy = yaml.safe_load(lab.ring.policy.read_text())
+    where = list(places(policy) if plant is with_value else objects(policy))
+    path = tmp_path / "trust.yaml"
+    shown = 0
+    for at in where:
+        path.write_text(yaml.safe_dump(plant(policy, at)))
+        argv = ["verify", str(lab.good), "--policy", str(path)]
+        _, text = on_terminal(lambda argv=argv: cli.run(argv), monkeypatch)
+        shown += WORDS in text
+        assert (at, odd_characters(text), forged_lines(text)) == (at, set(), [])
+
+    assert shown >= 2
