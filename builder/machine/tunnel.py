@@ -6,6 +6,10 @@ QEMU starts it for every connection that the guest makes to ``qemu.PROXY``; the 
 is its stdin and stdout. It runs by its path and needs nothing but Python's own library.
 Whoever is at the other end is hostile: what is read is bounded, what is refused is told
 in one line, and neither is written down.
+
+A name is resolved once, and the address that is checked is the one that is connected to. A name
+server cannot lead the guest to this machine or into its network by a special form of an address:
+see ``may_reach``.
 """
 
 import contextlib
@@ -30,6 +34,12 @@ HEAD_MOST = 16 << 10
 _HEAD_S = 20.0
 _CONNECT_S = 30.0
 _IDLE_S = 120.0
+_WHOLE_S = 4 * 3600.0
+_DOWN_MOST = 16 << 30
+_UP_MOST = 16 << 20
+"""One connection in seconds, bytes to the guest (the largest package has some GiB) and bytes from
+it (dnf asks with some 500 bytes for a package): more than a build needs, little for smuggling."""
+
 _LINGER_S = 2.0
 _CHUNK = 64 << 10
 _SHOWN_MOST = 100
@@ -115,20 +125,94 @@ def asked(head: bytes, allowed: Collection[Endpoint]) -> Request:
     return Request(to, "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii"))
 
 
-def may_be(address: str, host: str) -> bool:
-    """Whether ``host`` may mean ``address``: a name that leads to this machine is no mirror.
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-    Whoever wants the build machine itself puts its address, or localhost, on the list.
+_NOT_IPV4 = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8",  # this host, RFC 791
+            "100.64.0.0/10",  # the provider's own network, RFC 6598; metadata of Alibaba Cloud
+            "127.0.0.0/8",
+            "168.63.129.16/32",  # Azure's metadata and its agent
+            "169.254.0.0/16",  # link-local; metadata of most clouds
+            "192.0.0.0/24",  # protocol assignments, RFC 6890; metadata of Oracle Cloud
+            "192.88.99.0/24",  # relays of 6to4, RFC 7526
+            "224.0.0.0/4",  # multicast
+            "240.0.0.0/4",  # reserved, and broadcast
+        ),
+    )
+)
+_IPV6 = ipaddress.IPv6Network("2000::/3")
+"""All that is routed in IPv6 (RFC 4291). Outside are loopback, link-local, site-local, unique-local
+(fc00::/7, with the metadata of AWS and Google), multicast, and the forms with an IPv4 address."""
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+_6TO4 = ipaddress.IPv6Network("2002::/16")
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+
+
+def may_reach(address: str, host: str) -> bool:
+    """Whether ``host``, a host of the list, may mean ``address`` for a guest.
+
+    An address that is on the list itself may be reached, and loopback where ``localhost`` is on it:
+    whoever wrote the profile wants the build machine itself. What a name server says is not
+    believed that far. A private IPv4 address (RFC 1918) may be a site's mirror; it is refused where
+    this machine has it. Of IPv6 only global addresses are taken, and none that carries an IPv4
+    address which is not global.
     """
-    if host in (address, "localhost"):
-        return True
     ip = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast)
+    if address == host or (host == "localhost" and ip.is_loopback):
+        return True
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in one for one in _NOT_IPV4) and not _is_own(ip)
+    embedded = _embedded(ip)
+    if ip not in _IPV6 and not (ip in _NAT64 and embedded):
+        return False
+    return not _is_own(ip) and all(one.is_global and not _is_own(one) for one in embedded)
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses to which a translator or a tunnel may take ``ip``."""
+    raw = ip.packed
+    found = []
+    if ip in _NAT64:
+        found.append(raw[12:])
+    if ip in _6TO4:
+        found.append(raw[2:6])
+    if ip in _TEREDO:
+        found += [raw[4:8], bytes(255 - b for b in raw[12:])]
+    if raw[8:12] in _ISATAP:
+        found.append(raw[12:])
+    return [ipaddress.IPv4Address(one) for one in found]
+
+
+def _is_own(ip: _Address) -> bool:
+    """Whether packets to ``ip`` stay on this machine, as the kernel routes them; none is sent.
+
+    The kernel takes an own address as the source for a packet to itself. Where it knows no way,
+    nothing can be connected to either.
+    """
+    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(ip), 9))
+        except PermissionError:  # a broadcast address of an own network
+            return True
+        except OSError:
+            return False
+        return _is_looped(probe, ip)
+
+
+def _is_looped(connected: socket.socket, ip: _Address) -> bool:
+    source = ipaddress.ip_address(connected.getsockname()[0].partition("%")[0])
+    return source == ip or source.is_loopback
 
 
 def serve(guest: socket.socket, listed: Path) -> None:
     """Answer one connection, to its end; ``listed`` is the file with the list."""
+    began = time.monotonic()
     allowed = [Endpoint(*one) for one in json.loads(listed.read_text("utf-8"))]
     with contextlib.ExitStack() as held:
         try:
@@ -148,7 +232,7 @@ def serve(guest: socket.socket, listed: Path) -> None:
         else:
             guest.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             server.sendall(rest)
-        _relay(guest, server, both=not request.head)
+        _relay(guest, server, both=not request.head, began=began)
 
 
 def _listed(to: Endpoint, allowed: Collection[Endpoint]) -> Endpoint:
@@ -196,30 +280,37 @@ def _connected(to: Endpoint) -> socket.socket:
         found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise RefusedError(502, f"{to} is not known by name to the build machine") from None
-    for address in dict.fromkeys(str(one[4][0]) for one in found):
-        if not may_be(address, to.host):
+    for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+        if not may_reach(str(address[0]), to.host):
             continue
+        server = socket.socket(family, socket.SOCK_STREAM)
+        server.settimeout(_CONNECT_S)
         try:
-            return socket.create_connection((address, to.port), timeout=_CONNECT_S)
+            server.connect(address)
         except OSError:
+            server.close()
             why = "does not answer the build machine"
+            continue
+        return server
     raise RefusedError(502, f"{to} {why}")
 
 
-def _relay(guest: socket.socket, server: socket.socket, *, both: bool) -> None:
-    """Carry bytes until either side ends or neither says anything for a while.
+def _relay(guest: socket.socket, server: socket.socket, *, both: bool, began: float) -> None:
+    """Carry bytes until a side ends, nobody says anything for a while, or a limit is reached.
 
     Without ``both`` what else the guest says is dropped: one connection is one request.
     """
+    left = {guest: _UP_MOST, server: _DOWN_MOST}
     with selectors.DefaultSelector() as ready:
         ready.register(guest, selectors.EVENT_READ, (guest, server if both else None))
         ready.register(server, selectors.EVENT_READ, (server, guest))
-        while found := ready.select(_IDLE_S):
+        while found := ready.select(max(0.0, min(_IDLE_S, began + _WHOLE_S - time.monotonic()))):
             for key, _ in found:
                 source, to = key.data
-                data = source.recv(_CHUNK)
+                data = source.recv(min(_CHUNK, left[source]))
                 if not data:
                     return
+                left[source] -= len(data)
                 if to is not None:
                     to.sendall(data)
 

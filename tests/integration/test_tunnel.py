@@ -2,13 +2,16 @@
 
 import contextlib
 import http.server
+import ipaddress
 import json
+import os
 import socket
 import socketserver
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +22,11 @@ from hardpan.builder.machine import tunnel
 from hardpan.builder.machine.probe import acceleration
 from hardpan.builder.machine.qemu import Spec, _network, create_disk, running
 from hardpan.builder.machine.tunnel import Endpoint
+from hardpan.process import run
 from tests.integration.wire import wired
 
 pytestmark = pytest.mark.integration
+REPO = Path(__file__).parents[2]
 SPEC = Spec(disk=Path("disk.qcow2"), vcpus=1, memory_mib=64, firmware="bios")
 
 
@@ -217,7 +222,133 @@ def test_a_connection_on_which_nobody_speaks_ends(
     assert said == b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
-def answered(tmp_path: Path, sent: bytes, *listed: Endpoint) -> bytes:
+class Talker(socketserver.BaseRequestHandler):
+    """Says something now and then, for ever."""
+
+    words = b"."
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.request.sendall(self.words)
+                time.sleep(0.02)
+
+
+def test_a_connection_ends_when_its_time_is_up_however_much_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "_WHOLE_S", 0.4)
+    with serving(Talker) as mirror:
+        request = f"CONNECT 127.0.0.1:{mirror} HTTP/1.1\r\n\r\n".encode()
+
+        said = answered(tmp_path, request, Endpoint("https", "127.0.0.1", mirror))
+
+    assert 0 < said.count(b".") < 100
+
+
+def test_a_connection_ends_when_the_bytes_to_the_guest_are_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "_DOWN_MOST", 1000)
+    with serving(Talker) as mirror:
+        request = f"CONNECT 127.0.0.1:{mirror} HTTP/1.1\r\n\r\n".encode()
+        monkeypatch.setattr(Talker, "words", b"." * 700)
+
+        said = answered(tmp_path, request, Endpoint("https", "127.0.0.1", mirror))
+
+    assert said.partition(b"\r\n\r\n")[2] == b"." * 1000
+
+
+class Sink(socketserver.BaseRequestHandler):
+    """Takes all that comes, and answers nothing."""
+
+    taken = bytearray()
+    ended = threading.Event()
+
+    def handle(self) -> None:
+        while data := self.request.recv(1 << 16):
+            self.taken.extend(data)
+        self.ended.set()
+
+
+def test_a_connection_ends_when_the_bytes_from_the_guest_are_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "_UP_MOST", 1000)
+    with serving(Sink) as mirror:
+        request = f"CONNECT 127.0.0.1:{mirror} HTTP/1.1\r\n\r\n".encode()
+
+        said = answered(tmp_path, request, Endpoint("https", "127.0.0.1", mirror), then=b"x" * 5000)
+        assert Sink.ended.wait(20)
+
+    assert said == b"HTTP/1.1 200 Connection established\r\n\r\n"
+    assert Sink.taken == b"x" * 1000
+
+
+OWN = """
+import json, socket, sys, threading
+from pathlib import Path
+from hardpan.builder.machine import tunnel
+
+listed, asked = Path(sys.argv[1]), sys.argv[2:]
+server = socket.create_server(("", 80), family=socket.AF_INET6, dualstack_ipv6=True)
+
+def serve():
+    while True:
+        with server.accept()[0] as one:
+            one.recv(4096)
+            one.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nsecret")
+
+threading.Thread(target=serve, daemon=True).start()
+resolve = socket.getaddrinfo
+for name, address in (one.split("=") for one in asked):
+    found = resolve(address, 80, type=socket.SOCK_STREAM)
+    socket.getaddrinfo = lambda *_, found=found, **__: found
+    listed.write_text(json.dumps([["http", name, 80]]))
+    guest, theirs = socket.socketpair()
+    guest.sendall(f"GET http://{name}/ HTTP/1.1\\r\\n\\r\\n".encode())
+    if name != address:  # then no answer is waited for that will not be read
+        guest.shutdown(socket.SHUT_WR)
+    with theirs:
+        tunnel.serve(theirs, listed)
+    data = b"".join(iter(lambda: guest.recv(4096), b""))
+    print(address, data.partition(b"\\r\\n\\r\\n")[2].decode().strip())
+"""
+"""Asks the program's own function for names that mean addresses of the machine it runs on."""
+
+SET_UP = (
+    "ip link set lo up && ip addr add 10.9.9.9/24 dev lo && "
+    "ip -6 addr add 2001:db8:9::9/64 dev lo nodad && "
+    'ip route add local 198.51.100.0/24 dev lo && exec "$@"'
+)
+
+
+def test_a_name_does_not_lead_to_an_address_of_the_build_machine(tmp_path: Path) -> None:
+    """A machine of its own, as far as the network goes, with three addresses more."""
+    unshare = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
+    own = ("10.9.9.9", "10.9.9.255", "198.51.100.7", "2001:db8:9::9", "::ffff:10.9.9.9")
+    names = [f"mirror.example={address}" for address in own]
+    program = [sys.executable, "-c", OWN, tmp_path / "list.json", *names, "10.9.9.9=10.9.9.9"]
+
+    done = run([*unshare, "sh", "-c", SET_UP, "sh", *program], timeout_s=60, cwd=REPO)
+
+    refused = "hardpan: http://mirror.example has no address that a repository may have"
+    assert done.stdout.splitlines() == [
+        *(f"{address} {refused}" for address in own),
+        # An address that is on the list itself is what the profile's author wants.
+        "10.9.9.9 secret",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("127.0.0.1", True), ("127.9.8.7", True), ("192.0.2.7", False), ("2001:db8::7", False)],
+)
+def test_the_kernel_is_asked_which_addresses_are_its_own(address: str, expected: bool) -> None:
+    assert tunnel._is_own(ipaddress.ip_address(address)) is expected
+
+
+def answered(tmp_path: Path, sent: bytes, *listed: Endpoint, then: bytes = b"") -> bytes:
     """What the program's own function answers, in this process, to a guest that then waits."""
     room = Room(tmp_path, *listed)
     guest, theirs = socket.socketpair()
@@ -231,7 +362,13 @@ def answered(tmp_path: Path, sent: bytes, *listed: Endpoint) -> bytes:
     with guest:
         guest.settimeout(20)
         guest.sendall(sent)
-        said = everything(guest)
+        said = b""
+        if then:
+            said = guest.recv(1 << 16)
+            guest.sendall(then)
+        # A socket that is closed on unread bytes resets its peer.
+        with contextlib.suppress(ConnectionResetError):
+            said += everything(guest)
     thread.join(timeout=20)
     assert not thread.is_alive()
     return said

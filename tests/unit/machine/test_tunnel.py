@@ -2,7 +2,8 @@
 
 import pytest
 
-from hardpan.builder.machine.tunnel import Endpoint, RefusedError, asked, endpoint, may_be
+from hardpan.builder.machine import tunnel
+from hardpan.builder.machine.tunnel import Endpoint, RefusedError, asked, endpoint, may_reach
 
 HTTPS = Endpoint("https", "mirror.example", 443)
 HTTP = Endpoint("http", "mirror.example", 80)
@@ -122,25 +123,92 @@ def test_a_refusal_is_one_line_of_plain_text_however_long_the_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "host", "expected"),
+    ("address", "host"),
     [
-        ("192.0.2.7", "mirror.example", True),
+        ("192.0.2.7", "mirror.example"),
         # A site's mirror may well have a private address.
-        ("10.0.0.5", "mirror.example", True),
-        ("fd00::5", "mirror.example", True),
-        ("127.0.0.1", "127.0.0.1", True),
-        ("::1", "localhost", True),
-        ("127.0.0.1", "mirror.example", False),
-        ("127.0.1.1", "127.0.0.1", False),
-        ("::1", "mirror.example", False),
-        ("::ffff:127.0.0.1", "mirror.example", False),
-        ("0.0.0.0", "mirror.example", False),  # noqa: S104 - an answer of a name server
-        ("169.254.169.254", "mirror.example", False),
-        ("fe80::1%eth0", "mirror.example", False),
-        ("224.0.0.1", "mirror.example", False),
+        ("10.0.0.5", "mirror.example"),
+        ("172.16.3.4", "mirror.example"),
+        ("192.168.1.9", "mirror.example"),
+        ("2001:db8::7", "mirror.example"),
+        ("64:ff9b::8.8.8.8", "mirror.example"),
+        ("2002:808:808::1", "mirror.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("100.64.0.7", "100.64.0.7"),
+        ("::1", "localhost"),
     ],
 )
-def test_a_name_does_not_lead_to_the_build_machine_by_accident(
-    address: str, host: str, expected: bool
+def test_a_mirrors_address_may_be_reached(
+    monkeypatch: pytest.MonkeyPatch, address: str, host: str
 ) -> None:
-    assert may_be(address, host) is expected
+    monkeypatch.setattr(tunnel, "_is_own", lambda _: False)
+
+    assert may_reach(address, host) is True
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("127.0.0.1", "mirror.example"),
+        ("127.0.1.1", "127.0.0.1"),
+        ("169.254.0.1", "localhost"),
+        ("::1", "mirror.example"),
+        ("0.0.0.0", "mirror.example"),  # noqa: S104 - an answer of a name server
+        ("0.1.2.3", "mirror.example"),
+        ("100.64.0.7", "mirror.example"),
+        ("224.0.0.1", "mirror.example"),
+        ("240.0.0.1", "mirror.example"),
+        ("255.255.255.255", "mirror.example"),
+        # Metadata of clouds.
+        ("169.254.169.254", "mirror.example"),
+        ("100.100.100.200", "mirror.example"),
+        ("168.63.129.16", "mirror.example"),
+        ("192.0.0.192", "mirror.example"),
+        ("fd00:ec2::254", "mirror.example"),
+        ("fd20:ce::254", "mirror.example"),
+        # Forms with an IPv4 address in them: mapped, compatible, translated.
+        ("::ffff:127.0.0.1", "mirror.example"),
+        ("::ffff:10.0.0.5", "mirror.example"),
+        ("::127.0.0.1", "mirror.example"),
+        ("::ffff:0:127.0.0.1", "mirror.example"),
+        ("64:ff9b::7f00:1", "mirror.example"),
+        ("64:ff9b::10.0.0.5", "mirror.example"),
+        ("64:ff9b:1::7f00:1", "mirror.example"),
+        ("64:ff9b:1:ffff::8.8.8.8", "mirror.example"),
+        # 6to4, Teredo (its client address is inverted), ISATAP.
+        ("2002:7f00:1::1", "mirror.example"),
+        ("2002:a00:5::1", "mirror.example"),
+        ("2001:0:7f00:1::f7f7:f7f7", "mirror.example"),
+        ("2001:0:808:808::80ff:fffe", "mirror.example"),
+        ("2001:db8::5efe:127.0.0.1", "mirror.example"),
+        ("2001:db8::200:5efe:10.0.0.5", "mirror.example"),
+        # Unique-local, site-local, link-local, multicast, unspecified.
+        ("fd00::5", "mirror.example"),
+        ("fc00::5", "mirror.example"),
+        ("fec0::5", "mirror.example"),
+        ("fe80::1%eth0", "mirror.example"),
+        ("ff02::1", "mirror.example"),
+        ("::", "mirror.example"),
+        ("5f00::1", "mirror.example"),
+    ],
+)
+def test_a_name_does_not_lead_into_the_build_machine_or_its_network(
+    monkeypatch: pytest.MonkeyPatch, address: str, host: str
+) -> None:
+    monkeypatch.setattr(tunnel, "_is_own", lambda _: False)
+
+    assert may_reach(address, host) is False
+
+
+@pytest.mark.parametrize(
+    "address", ["10.9.9.9", "192.0.2.7", "2001:db8::7", "64:ff9b::8.8.8.8", "2002:808:808::1"]
+)
+def test_an_address_of_the_build_machine_is_refused(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    own = {"10.9.9.9", "192.0.2.7", "2001:db8::7", "8.8.8.8"}
+    monkeypatch.setattr(tunnel, "_is_own", lambda ip: str(ip) in own)
+
+    assert may_reach(address, "mirror.example") is False
+    # Who wants the machine itself puts its address on the list.
+    assert may_reach(address, address) is True
