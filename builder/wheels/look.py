@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +12,25 @@ from hardpan.builder.wheels import crypto, elf, md5, reach, record, source
 from hardpan.builder.wheels.archive import Box, opened
 from hardpan.builder.wheels.model import BrokenError, Finding, Kind, Limits, Severity
 
-_NESTED = {b"PK\3\4": "an archive", b"!<arch>\n": "a static library"}
-_FOUND_BY = (b"md5", b"sha1", b"MD5", b"SHA1")
+_NESTED: dict[bytes, tuple[str, Severity]] = {
+    b"PK\3\4": ("an archive", "medium"),
+    b"PK\5\6": ("an archive", "medium"),
+    b"!<arch>\n": ("a static library", "medium"),
+    b"\x1f\x8b": ("compressed", "low"),
+    b"BZh": ("compressed", "low"),
+    b"\xfd7zXZ\0": ("compressed", "low"),
+    b"\x28\xb5\x2f\xfd": ("compressed", "low"),
+    b"7z\xbc\xaf\x27\x1c": ("an archive", "low"),
+}
+"""How a file begins, and what it is then. Python imports from zip archives alone."""
+
+_TAR, _TAR_AT = b"ustar", 257
+_ZIP_END, _ZIP_END_MOST = b"PK\5\6", 22 + 0xFFFF
+"""Python finds a zip archive by its end: anything may come before it, such as ``#!``."""
+
+_HEAD_BYTES = 512
+_SHEBANG = re.compile(rb"#![^\n]*python")
+_CODE_IN_PTH = re.compile(rb"^(?:\xef\xbb\xbf)?import[ \t]", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -102,18 +120,20 @@ def _member(
     digest = hashlib.new(record.algorithm(rows, name))
     native: crypto.Stream | None = None
     kept = bytearray()
-    first = b""
-    is_source = name.endswith(".py")
+    head = b""
+    last = before = b""
+    is_text = name.endswith((".py", ".pyw", ".pth")) or _is_script(name)
     for chunk in box.chunks(member):
-        if not first:
-            first = chunk[:8]
-            if first.startswith(elf.MAGIC):
+        if not head:
+            head = chunk[:_HEAD_BYTES]
+            if head.startswith(elf.MAGIC):
                 native = crypto.Stream(member.file_size)
         digest.update(chunk)
         if native:
             native.feed(chunk)
-        elif is_source and member.file_size <= limits.source_bytes:
+        elif is_text and member.file_size <= limits.source_bytes:
             kept += chunk
+        before, last = last, chunk
     contents.digests[name] = digest.digest()
     if native:
         seen.natives += 1
@@ -123,12 +143,49 @@ def _member(
         contents.carried[name] = told.carried
         for problem in told.problems:
             seen.add("not_checked", "medium", problem, name)
-    elif is_source:
+    elif _is_source(name, head):
         seen.sources += 1
         _source(seen, contents, name, bytes(kept), member.file_size, limits)
-    for magic, what in _NESTED.items():
-        if first.startswith(magic):
-            seen.add("not_checked", "medium", f"is {what}: not looked into", name)
+    elif name.endswith(".pth"):
+        _path_file(seen, name, bytes(kept), member.file_size, limits)
+    elif name.endswith(".pyc"):
+        seen.add("not_checked", "medium", "is compiled Python: not read", name)
+    nested = _nested(head, before, last)
+    if nested:
+        what, severity = nested
+        seen.add("not_checked", severity, f"is {what}: not looked into", name)
+
+
+def _is_script(name: str) -> bool:
+    """True for what pip puts among the programs; a script of Python may have any name."""
+    folder, _, rest = name.partition("/")
+    return folder.endswith(".data") and rest.startswith("scripts/")
+
+
+def _is_source(name: str, head: bytes) -> bool:
+    return name.endswith((".py", ".pyw")) or (_is_script(name) and bool(_SHEBANG.match(head)))
+
+
+def _nested(head: bytes, before: bytes, last: bytes) -> tuple[str, Severity] | None:
+    """What else is in a file, by how it begins and ends."""
+    for magic, found in _NESTED.items():
+        if head.startswith(magic):
+            return found
+    if head.startswith(_TAR, _TAR_AT):
+        return "an archive", "low"
+    tail = last if len(last) >= _ZIP_END_MOST else before[-_ZIP_END_MOST:] + last
+    end = tail.rfind(_ZIP_END, max(0, len(tail) - _ZIP_END_MOST))
+    return ("an archive", "medium") if 0 <= end <= len(tail) - 22 else None
+
+
+def _path_file(seen: Look, name: str, data: bytes, size: int, limits: Limits) -> None:
+    """A ``*.pth`` directly in site-packages: Python runs its lines that begin with import."""
+    if "/" in reach.installed_at(name):
+        return
+    if size > limits.source_bytes:
+        seen.add("not_checked", "medium", f"expected at most {limits.source_bytes} bytes", name)
+    elif _CODE_IN_PTH.search(data.replace(b"\r", b"\n")):
+        seen.add("not_checked", "medium", "is code that every start of Python runs: not read", name)
 
 
 def _source(
@@ -137,15 +194,14 @@ def _source(
     if size > limits.source_bytes:
         what = f"expected at most {limits.source_bytes} bytes of source, found {size}: not read"
         seen.add("not_checked", "medium", what, name)
-    # Encodings that are read write these names as they are here.
-    elif any(word in data for word in _FOUND_BY):
-        try:
-            found = md5.uses(source.parse(data))
-        except BrokenError as e:
-            seen.add("not_checked", "medium", str(e), name)
-        else:
-            if found:
-                contents.uses[name] = found
+        return
+    try:
+        found = md5.uses(source.parse(data)) if source.may_load_hashlib(data) else ()
+    except BrokenError as e:
+        seen.add("not_checked", "medium", str(e), name)
+    else:
+        if found:
+            contents.uses[name] = found
 
 
 def _carried(wheel: str, contents: _Contents, members: set[str]) -> Iterator[Finding]:

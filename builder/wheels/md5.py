@@ -15,9 +15,22 @@ _ALGORITHMS: tuple[Algorithm, ...] = ("md5", "sha1")
 _BY_NAME = {"new": 0, "file_digest": 1}
 """Functions that take the algorithm's name, and at which place."""
 
+_MODULES = ("hashlib", "_hashlib")
+_OF_MODULES = {
+    **{name: name for name in (*_ALGORITHMS, *_BY_NAME)},
+    "openssl_md5": "md5",
+    "openssl_sha1": "sha1",
+}
+"""What of these modules is looked for, and the function of hashlib that it is."""
+
+_IMPORTERS = ("__import__", "import_module")
+
 _KEYWORDS = ("name", "digest")
 _CATCHES = {"ValueError", "Exception", "BaseException", "UnsupportedDigestmodError"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_GIVING = (ast.Assign, ast.AnnAssign, ast.NamedExpr)
+_NAMED = (ast.Name, ast.Attribute, ast.Subscript)
+_CONSTANT_MOST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,82 +51,102 @@ class Use:
 def uses(tree: ast.Module) -> tuple[Use, ...]:
     """Every use in the source that nothing guards, by line."""
     names = _Names()
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    for node in nodes:
         names.learn(node)
-    if not names.any():
+    given = [n for n in nodes if isinstance(n, _GIVING)]
+    # A name may be assigned from a name that is assigned further down, in a function.
+    known = -1
+    while known != (known := len(names.modules) + len(names.importers)):
+        for node in given:
+            names.learn_modules(node)
+    if not names.any() and not any(names.is_hashlib(n) for n in nodes):
         return ()
-    for node in ast.walk(tree):
+    for node in given:
         names.learn_assigned(node)
     found = list(_found(tree, names))
     called = {name for _, name in names.calls}
-    for name, node, algorithm in names.assigned:
+    for name, _, line, algorithm in names.assigned:
         if name not in called:
-            found.append(Use(line=node.lineno, algorithm=algorithm, how="passed_on"))
+            found.append(Use(line=line, algorithm=algorithm, how="passed_on"))
     return tuple(sorted(set(found), key=lambda u: (u.line, u.algorithm, u.how)))
 
 
 @dataclass(slots=True)
 class _Names:
-    """What the source calls hashlib, its functions, and functools.partial."""
+    """What the source calls hashlib, its functions, import functions, and functools.partial."""
 
     modules: set[str] = field(default_factory=set)
+    importers: set[str] = field(default_factory=lambda: set(_IMPORTERS))
     functions: dict[str, str] = field(default_factory=dict)
     partials: set[str] = field(default_factory=set)
     functools: set[str] = field(default_factory=set)
-    assigned: list[tuple[str, ast.Assign, Algorithm]] = field(default_factory=list)
+    assigned: list[tuple[str, ast.AST, int, Algorithm]] = field(default_factory=list)
     calls: set[tuple[int, str]] = field(default_factory=set)
 
     def learn(self, node: ast.AST) -> None:
         """Take in an import."""
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if alias.name == "hashlib":
-                    self.modules.add(alias.asname or "hashlib")
+                if alias.name in _MODULES:
+                    self.modules.add(alias.asname or alias.name)
                 elif alias.name == "functools":
                     self.functools.add(alias.asname or "functools")
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             for alias in node.names:
                 if node.module == "functools" and alias.name == "partial":
                     self.partials.add(alias.asname or "partial")
-                elif node.module == "hashlib":
+                elif alias.name in _IMPORTERS:
+                    self.importers.add(alias.asname or alias.name)
+                elif alias.name in _MODULES:  # from another module that has imported it
+                    self.modules.add(alias.asname or alias.name)
+                elif node.module in _MODULES:
                     self._from_hashlib(alias)
 
     def _from_hashlib(self, alias: ast.alias) -> None:
-        known = (*_ALGORITHMS, *_BY_NAME)
-        for name in known if alias.name == "*" else (alias.name,):
-            if name in known:
-                self.functions[alias.asname or name] = name
+        for name in _OF_MODULES if alias.name == "*" else (alias.name,):
+            if name in _OF_MODULES:
+                self.functions[alias.asname or name] = _OF_MODULES[name]
 
     def any(self) -> bool:
-        """True when the source has to do with hashlib at all."""
+        """True when a name of the source stands for hashlib or a function of it."""
         return bool(self.modules or self.functions)
+
+    def learn_modules(self, node: ast.AST) -> None:
+        """Take in ``name = hashlib`` and ``name = __import__``."""
+        for target, value in _assignments(node):
+            if self.is_hashlib(value):
+                self.modules.add(target)
+            elif self._is_importer(value):
+                self.importers.add(target)
 
     def learn_assigned(self, node: ast.AST) -> None:
         """Take in ``name = hashlib.md5``."""
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target, what = node.targets[0], self.function(node.value)
+        for target, value in _assignments(node):
+            what = self.function(value)
             algorithm = _algorithm(what)
-            if isinstance(target, ast.Name) and algorithm:
-                if target.id not in self.functions:
-                    self.functions[target.id] = algorithm
-                self.assigned.append((target.id, node, algorithm))
+            if what and target not in self.functions:
+                self.functions[target] = what
+            if algorithm:
+                self.assigned.append((target, value, value.lineno, algorithm))
 
     def function(self, node: ast.AST) -> str:
         """The function of hashlib that an expression stands for, or nothing."""
-        known = (*_ALGORITHMS, *_BY_NAME)
         if isinstance(node, ast.Name):
             return self.functions.get(node.id, "")
-        if isinstance(node, ast.Attribute) and self._is_hashlib(node.value):
-            return node.attr if node.attr in known else ""
+        if isinstance(node, ast.NamedExpr):
+            return self.function(node.value)
+        if isinstance(node, ast.Attribute) and self.is_hashlib(node.value):
+            return _OF_MODULES.get(node.attr, "")
+        if isinstance(node, ast.Subscript) and self._is_dictionary(node.value):
+            return _OF_MODULES.get(_constant(node.slice), "")
         if (
             isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "getattr"
+            and _last(node.func) == "getattr"
             and len(node.args) >= 2
-            and self._is_hashlib(node.args[0])
+            and self.is_hashlib(node.args[0])
         ):
-            said = _constant(node.args[1])
-            return said if said in known else ""
+            return _OF_MODULES.get(_constant(node.args[1]), "")
         return ""
 
     def is_partial(self, node: ast.AST) -> bool:
@@ -127,12 +160,50 @@ class _Names:
             and node.value.id in self.functools
         )
 
-    def _is_hashlib(self, node: ast.AST) -> bool:
+    def is_hashlib(self, node: ast.AST) -> bool:
+        """True for an expression that stands for the module."""
+        if isinstance(node, ast.NamedExpr):
+            return self.is_hashlib(node.value)
+        if isinstance(node, ast.Subscript):  # sys.modules["hashlib"]
+            return _constant(node.slice) in _MODULES
+        if isinstance(node, ast.Call) and node.args and self._is_importer(node.func):
+            return _constant(node.args[0]) in _MODULES
+        if isinstance(node, ast.Attribute):  # of another module that has imported it
+            return node.attr in _MODULES
         return isinstance(node, ast.Name) and node.id in self.modules
+
+    def _is_importer(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute):
+            return node.attr in _IMPORTERS
+        return isinstance(node, ast.Name) and node.id in self.importers
+
+    def _is_dictionary(self, node: ast.AST) -> bool:
+        """True for ``hashlib.__dict__`` and ``vars(hashlib)``."""
+        if isinstance(node, ast.Attribute):
+            return node.attr == "__dict__" and self.is_hashlib(node.value)
+        return (
+            isinstance(node, ast.Call)
+            and _last(node.func) == "vars"
+            and len(node.args) == 1
+            and self.is_hashlib(node.args[0])
+        )
+
+
+def _assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Each name that a statement or expression gives a value, with the value."""
+    if not isinstance(node, _GIVING) or node.value is None:
+        return
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if isinstance(target, ast.Name):
+            yield target.id, node.value
+        elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            for one, value in zip(target.elts, node.value.elts, strict=False):
+                if isinstance(one, ast.Name):
+                    yield one.id, value
 
 
 def _found(tree: ast.Module, names: _Names) -> Iterator[Use]:
-    own = {id(node.value) for _, node, _ in names.assigned}
+    own = {id(value) for _, value, _, _ in names.assigned}
     left: list[tuple[ast.AST, bool]] = [(tree, False)]
     while left:
         node, guarded = left.pop()
@@ -143,7 +214,7 @@ def _found(tree: ast.Module, names: _Names) -> Iterator[Use]:
             left += [(n, guarded) for n in ast.iter_child_nodes(node) if n is not taken]
             continue
         algorithm = _algorithm(names.function(node)) if id(node) not in own else None
-        if algorithm and isinstance(node, ast.Name | ast.Attribute) and _is_read(node):
+        if algorithm and isinstance(node, _NAMED) and isinstance(node.ctx, ast.Load):
             yield Use(line=node.lineno, algorithm=algorithm, how="passed_on")
         left += _children(node, guarded)
 
@@ -222,13 +293,40 @@ def _last(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_read(node: ast.Name | ast.Attribute) -> bool:
-    return isinstance(node.ctx, ast.Load)
-
-
 def _constant(node: ast.expr) -> str:
-    said = node.value if isinstance(node, ast.Constant) else ""
-    return said if isinstance(said, str) else ""
+    """The text that an expression always is; nothing for any other.
+
+    Known are literals, ``"m" + "d5"``, ``f"{'m'}d5"``, ``"".join(("m", "d5"))``.
+    """
+    text = ""
+    left: list[ast.AST] = [node]
+    while left:  # no recursion: a sum nests as deep as it is long
+        one = left.pop()
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            text += one.value
+        elif isinstance(one, ast.BinOp) and isinstance(one.op, ast.Add):
+            left += [one.right, one.left]
+        elif isinstance(one, ast.JoinedStr):
+            left += reversed(one.values)
+        elif isinstance(one, ast.FormattedValue) and one.conversion == -1 and not one.format_spec:
+            left.append(one.value)
+        elif isinstance(one, ast.Call) and (joined := _joined(one)) is not None:
+            left += reversed(joined)
+        else:
+            return ""
+        if len(text) > _CONSTANT_MOST:
+            return ""
+    return text
+
+
+def _joined(call: ast.Call) -> list[ast.expr] | None:
+    """The parts of ``"".join((…))``; None for any other call."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "join" or len(call.args) != 1:
+        return None
+    separator, joined = call.func.value, call.args[0]
+    if not isinstance(separator, ast.Constant) or separator.value != "":
+        return None
+    return joined.elts if isinstance(joined, ast.List | ast.Tuple) else None
 
 
 def _algorithm(name: str) -> Algorithm | None:

@@ -7,7 +7,7 @@ import pytest
 from hardpan.builder.wheels import md5, source
 from hardpan.builder.wheels.audit import audit
 from hardpan.builder.wheels.model import BrokenError, Finding, Limits
-from tests.unit.wheels.makers import put, wheel
+from tests.unit.wheels.makers import put, wheel, zipped
 
 
 def uses(text: str) -> list[tuple[int, str, str]]:
@@ -147,14 +147,14 @@ def deep(before: str, after: str = "", count: int = 100_000) -> bytes:
         (deep("f(", ")"), "line 2: not Python: too many nested parentheses"),
         (deep("1+("), "line 2: not Python: "),
         (deep("1+"), "nests too deep to be read"),
-        (b"md5" + b".x" * 300_000, "nests too deep to be read"),
-        (b"md5\n" + b"if 1:" * 1000, "line 2: not Python: invalid syntax"),
-        (b"print 'md5'", "line 1: not Python: "),
+        (b"hashlib" + b".x" * 300_000, "nests too deep to be read"),
+        (b"hashlib\n" + b"if 1:" * 1000, "line 2: not Python: invalid syntax"),
+        (b"print 'hashlib'", "line 1: not Python: "),
         (b"x = 'md5\0'", "not Python: source code string cannot contain null bytes"),
         (b"'md5\xff'", "byte 4: not utf-8"),
         (b"# coding: idna\n'md5'", "written in 'idna', which is not read"),
         (b"#\n# -*- coding: zlib_codec -*-\n'md5'", "written in 'zlib-codec', which is not read"),
-        (b"md5\n" + b"9" * 5000, "not Python: Exceeds the limit"),
+        (b"hashlib\n" + b"9" * 5000, "not Python: Exceeds the limit"),
     ],
 )
 def test_a_hostile_source_is_told_and_ends(tmp_path: Path, data: bytes, problem: str) -> None:
@@ -194,3 +194,159 @@ def test_nothing_in_a_wheel_is_run(tmp_path: Path) -> None:
 def test_a_tree_that_does_not_parse_is_an_error_with_its_line() -> None:
     with pytest.raises(BrokenError, match="line 3: not Python"):
         source.parse(b"x = 1\ny = 2\nz z\n")
+
+
+FULL_WIDTH = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in "abcdefghijklmnopqrstuvwxyz"})
+SCRIPT = str.maketrans({c: chr(0x1D4B6 + ord(c) - ord("a")) for c in "hashlib"})
+EVASIONS = {
+    # Encodings in which other bytes are these letters.
+    "utf-7": b"# coding: utf-7\nimport hashlib\nhashlib.+AG0AZA-5()\n",
+    "utf-7 import": b"#!/usr/bin/python\n# coding=u7\nimport +AGgAYQBzAGg-lib as h\nh.md5()\n",
+    "utf-7 after a carriage return": b"#\r# coding: utf-7\rimport +AGg-ashlib as h\rh.md5()\r",
+    "unicode_escape": b"# coding: unicode_escape\nimport hashl\\x69b as h\nh.\\x6d\\x64\\x35()\n",
+    "unicode_escape lines": b"# coding: unicode_escape\n#\\x0aimport hashlib\\x0ahashlib.md5()\n",
+    "raw_unicode_escape": b"# coding: raw-unicode-escape\nimport \\u0068ashlib as h\nh.md5()\n",
+    # Identifiers whose NFKC form is the name.
+    "full width": f"import {'hashlib'.translate(FULL_WIDTH)} as h\nh.md5()\n".encode(),
+    "full width attribute": "import hashlib\nhashlib.\uff4dd5()\n".encode(),
+    "mathematical": f"from {'hashlib'.translate(SCRIPT)} import md5\nmd5()\n".encode(),
+    "full width in gbk": "# coding: gbk\nimport \uff48ashlib as h\nh.md5()\n".encode("gbk"),
+    # Texts that are not there letter by letter.
+    "hex escape": b'import hashlib\ngetattr(hashlib, "\\x6d\\x64\\x35")()\n',
+    "octal escape": b'import hashlib\nhashlib.new("\\155d5")\n',
+    "named escape": b'import hashlib\nhashlib.new("\\N{LATIN SMALL LETTER M}d5")\n',
+    "line continued in a text": b'import hashlib\nhashlib.new("m\\\nd5")\n',
+    "texts side by side": b'import hashlib\nhashlib.new("m" "d5")\n',
+    "sum of texts": b'import hashlib\nhashlib.new("m" + "d" + "5")\n',
+    "long sum of texts": b'import hashlib\nhashlib.new("m"' + b' + ""' * 500 + b' + "d5")\n',
+    "formatted text": b"import hashlib\nhashlib.new(f\"{'m'}d5\")\n",
+    "joined texts": b'import hashlib\nhashlib.new("".join(["m", "d5"]))\n',
+    # Ways to the module and to the function.
+    "statement continued": b"import \\\n  hashlib \\\n  as h\nh \\\n  . md5()\n",
+    "form feed": b"\x0cimport hashlib\n\x0chashlib.md5()\n",
+    "__import__": b'__import__("hash" "lib").md5()\n',
+    "import_module": b'import importlib\nimportlib.import_module("hash" + "lib").md5()\n',
+    "import_module by name": b'from importlib import import_module\nimport_module("hashlib").md5()',
+    "another name of the module": b"import hashlib\nh = hashlib\ng = h\ng.md5()\n",
+    "a name in a condition": b"import hashlib\nif (h := hashlib): h.md5()\n",
+    "_hashlib": b"import _hashlib\n_hashlib.openssl_md5()\n",
+    "dictionary of the module": b'import hashlib\nhashlib.__dict__["md5"]()\n',
+    "vars of the module": b'import hashlib\nvars(hashlib)["m" "d5"]()\n',
+    "modules of sys": b'import sys\nsys.modules["hashlib"].md5()\n',
+    "module of another module": b"import uuid\nuuid.hashlib.md5()\n",
+    "import from another module": b"from uuid import hashlib\nhashlib.md5()\n",
+    "names side by side": b"import hashlib\na, b = hashlib.md5, 1\na()\n",
+}
+
+
+@pytest.mark.parametrize("kind", EVASIONS)
+def test_call_in_disguise_is_found(tmp_path: Path, kind: str) -> None:
+    compile(EVASIONS[kind], "demo", "exec")  # Python takes it
+
+    told = found(tmp_path, {"demo/__init__.py": EVASIONS[kind]})
+
+    assert {f.kind for f in told} == {"unguarded_md5"}
+    assert {f.where for f in told} == {"demo/__init__.py"}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"# coding: rot13\nvzcbeg unfuyvo\n", "written in 'rot13', which is not read"),
+        (b"# coding: cp037\n\x89\x94", "written in 'cp037', which is not read"),
+        (b"# coding: punycode\nx = 1\n", "written in 'punycode', which is not read"),
+        (b"# coding: their_own\nx = 1\n", "written in 'their-own', which is not read"),
+        (b"#\r# coding: utf-16\rx = 1", "written in 'utf-16', which is not read"),
+        (b"\xef\xbb\xbf# coding: hz\nx = 1\n", "written in 'hz', which is not read"),
+        ("import hashlib".encode("utf-16"), "null bytes"),
+        ("import hashlib".encode("utf-16-le"), "null bytes"),
+        ("import hashlib".encode("utf-32"), "null bytes"),
+        (b"# \xff\nimport os\n", "byte 2: not utf-8"),
+        (b"# coding: ascii\nx = '\xc3\xa9'\n", "not ascii"),
+        (b"# coding: shift_jis\nx = '\x81'\n", "not shift_jis"),
+        (b"# coding: utf-7\n+2AA-", "not Python"),
+    ],
+)
+def test_source_that_is_not_read_is_told_whatever_it_says(
+    tmp_path: Path, data: bytes, problem: str
+) -> None:
+    (finding,) = found(tmp_path, {"demo/x.py": data})
+
+    assert problem in finding.what
+    assert (finding.kind, finding.severity, finding.where) == ("not_checked", "medium", "demo/x.py")
+
+
+@pytest.mark.parametrize("encoding", sorted(source.ASCII_BASED))
+def test_encodings_whose_ascii_is_searched_leave_it_as_it_is(encoding: str) -> None:
+    ascii_ = bytes(range(128))
+
+    assert ascii_.decode(encoding) == ascii_.decode("ascii")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"# coding: gbk\nimport hashlib\nx = '" + "中".encode("gbk") + b"'\n",
+        "# José\nimport hashlib\nhashlib.sha256()\n".encode(),
+        b"# coding: koi8-r\nx = '\xd2'\n",
+        b"# coding: cp1251\n# \xcf\nx = 1\n",
+        "# \U0001d4bd md5 in a comment\n".encode(),
+        b"x = 'hashlib.md5'\n",
+    ],
+)
+def test_sound_source_in_another_encoding_has_no_finding(tmp_path: Path, data: bytes) -> None:
+    assert found(tmp_path, {"demo/x.py": data}) == []
+
+
+ZIP = zipped([("x.py", CALL)])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "severity", "problem"),
+    [
+        ("demo/__pycache__/x.cpython-311.pyc", b"\xa7\r\r\n" + bytes(30), "medium", "compiled"),
+        ("demo/x.pyc", b"", "medium", "is compiled Python: not read"),
+        ("demo-1.0.data/purelib/x.pyc", b"x", "medium", "is compiled Python: not read"),
+        ("demo.pth", b"import hashlib; hashlib.md5()\n", "medium", "every start of Python runs"),
+        ("demo.pth", b"/x\r\nimport\tos\r\n", "medium", "every start of Python runs"),
+        ("demo.pth", b"\xef\xbb\xbfimport os", "medium", "every start of Python runs"),
+        ("demo-1.0.data/platlib/demo.pth", b"import os", "medium", "every start of Python runs"),
+        ("demo/lib.zip", ZIP, "medium", "is an archive: not looked into"),
+        ("demo/run", b"#!/usr/bin/env python3\n" + ZIP, "medium", "is an archive"),
+        ("demo/data.bin", b"x" * 70_000 + ZIP, "medium", "is an archive"),
+        ("demo/more.py", b"#" * (1 << 20) + ZIP, "medium", "is an archive"),
+        ("demo/empty.egg", zipped([]), "medium", "is an archive"),
+        ("demo/x.tar", bytes(257) + b"ustar\0", "low", "is an archive"),
+        ("demo/x.tar.gz", b"\x1f\x8b" + bytes(9), "low", "is compressed"),
+        ("demo/x.xz", b"\xfd7zXZ\0" + bytes(9), "low", "is compressed"),
+        ("demo/x.bz2", b"BZh9" + bytes(9), "low", "is compressed"),
+        ("demo/x.zst", b"\x28\xb5\x2f\xfd" + bytes(9), "low", "is compressed"),
+    ],
+)
+def test_code_that_is_no_source_is_told(
+    tmp_path: Path, name: str, data: bytes, severity: str, problem: str
+) -> None:
+    told = [f for f in found(tmp_path, {name: data}) if "at most" not in f.what]
+
+    assert [(f.kind, f.severity, f.where) for f in told] == [("not_checked", severity, name)]
+    assert problem in told[0].what
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("demo.pth", b"/opt/demo\n# import os\n"),
+        ("demo/inner.pth", b"import os\n"),
+        ("demo-1.0.data/scripts/demo", b"#!/bin/sh\nimport hashlib\nhashlib.md5()\n"),
+        ("demo/readme", CALL),
+    ],
+)
+def test_what_python_does_not_run_has_no_finding(tmp_path: Path, name: str, data: bytes) -> None:
+    assert found(tmp_path, {name: data}) == []
+
+
+@pytest.mark.parametrize("first", [b"#!python\n", b"#!/usr/bin/env python3\n", b"#!pythonw\n"])
+def test_script_is_read_whatever_its_name(tmp_path: Path, first: bytes) -> None:
+    (finding,) = found(tmp_path, {"demo-1.0.data/scripts/demo": first + CALL})
+
+    assert (finding.kind, finding.severity, finding.line) == ("unguarded_md5", "medium", 3)
