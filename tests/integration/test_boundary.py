@@ -78,8 +78,8 @@ def test_a_bug_is_one_line_a_log_and_exit_code_70(
     assert (done.returncode, done.stdout) == (70, "")
     (line,) = done.stderr.splitlines()
     found = re.fullmatch(
-        r"error: this is a bug in hardpan: RuntimeError: planted \[2J \[31mred second line, "
-        r"password=\[redacted\]; the traceback is in (/.+\.log)",
+        r"error: this is a bug in hardpan: RuntimeError: planted \\x1b\[2J\\x1b\[31mred "
+        r"second line, password=\[redacted\]; the traceback is in (/.+\.log)",
         line,
     )
     assert found, line
