@@ -1,5 +1,7 @@
 """Files that are no evidence, that change while they are read, or hold what nobody writes."""
 
+import errno
+import io
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from hardpan import cli, clock
-from hardpan.errors import Exit, ResourceError, TrustError
+from hardpan.errors import Exit, InputError, ResourceError, TrustError
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.identifiers import PREDICATE_TYPE
 from hardpan.resources import resource_path
@@ -514,3 +516,57 @@ def test_an_archive_that_cannot_be_copied_says_where_space_is_missing(
         ResourceError, match="cannot be copied to a temporary file to be read: No space left"
     ):
         Archive(lab.good)
+
+
+class _Failing(io.BytesIO):
+    """A file that fails at one of its methods, as on a full or broken disk."""
+
+    def __init__(self, data: bytes = b"", *, at: str, code: int) -> None:
+        super().__init__(data)
+        self._at, self._code = at, code
+
+    def _fail(self, method: str) -> None:
+        if method == self._at:
+            raise OSError(self._code, os.strerror(self._code))
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._fail("read")
+        return super().read(size)
+
+    def write(self, data: Any) -> int:
+        self._fail("write")
+        return super().write(data)
+
+    def flush(self) -> None:
+        self._fail("flush")
+
+
+@pytest.mark.parametrize("at", ["write", "flush"])
+def test_a_disk_that_fills_up_while_evidence_is_copied_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    full = _Failing(at=at, code=errno.ENOSPC)
+    monkeypatch.setattr(archive.tempfile, "TemporaryFile", lambda **_: full)
+
+    with pytest.raises(ResourceError, match="cannot be copied to a temporary file"):
+        Archive(lab.good)
+    assert full.closed
+
+
+def test_a_disk_that_cannot_be_read_is_told(lab: Lab) -> None:
+    broken = _Failing(lab.good.read_bytes(), at="read", code=errno.EIO)
+
+    with pytest.raises(InputError, match="cannot be read: Input/output error"):
+        archive._fill(io.BytesIO(), broken, lab.good)
+
+
+def test_evidence_that_grows_while_it_is_copied_is_refused(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 1000)
+
+    with pytest.raises(TrustError, match="grew beyond 1000 bytes while it was read"):
+        archive._fill(io.BytesIO(), io.BytesIO(bytes(1001)), lab.good)
+    assert archive._fill(io.BytesIO(), io.BytesIO(bytes(1000)), lab.good) == sha256_bytes(
+        bytes(1000)
+    )
