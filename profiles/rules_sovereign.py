@@ -95,6 +95,18 @@ def _stack(sovereign: Sovereign | None, frameworks: Frameworks | None) -> Iterat
 
 
 @RULES.reads("sovereign")
+def _share(sovereign: Sovereign | None) -> Iterator[Broken]:
+    if sovereign is None:
+        return
+    if sovereign.document_kib > 1024 * sovereign.quota.text_mib:
+        yield Broken(
+            ("sovereign", "quota", "text_mib"),
+            f"expected room for one document of {sovereign.document_kib} KiB (document_kib),"
+            f" found {sovereign.quota.text_mib} MiB",
+        )
+
+
+@RULES.reads("sovereign")
 def _somebody(sovereign: Sovereign | None) -> Iterator[Broken]:
     if sovereign is None:
         return

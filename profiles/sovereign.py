@@ -24,6 +24,9 @@ ROUNDS_LEAST = 210_000
 TRIAL_MODEL = "hardpan-tiny-random"
 """The model that the build itself makes: one GGUF file of random weights."""
 
+ROUNDS_MOST = 10_000_000
+"""More would take minutes for each login of anybody: a wrong name takes as long as a right one."""
+
 _HASH = re.compile(r"\$pbkdf2-sha512\$([1-9][0-9]{0,8})\$([A-Za-z0-9./]+)\$([A-Za-z0-9./]+)")
 _SALT_LEAST, _HASH_BYTES = 16, 64
 _WIDEST = {4: 8, 6: 32}
@@ -50,6 +53,8 @@ def _password_hash(text: str) -> str:
         raise _secret("expected a salt of 16 bytes or more and a hash of 64")
     if int(found[1]) < ROUNDS_LEAST:
         raise _secret(f"expected {ROUNDS_LEAST} rounds or more, found {found[1]}")
+    if int(found[1]) > ROUNDS_MOST:
+        raise _secret(f"expected {ROUNDS_MOST} rounds or less, found {found[1]}")
     return text
 
 
@@ -175,6 +180,20 @@ class ApiKey(Section):
     """What it opens: the model under /v1/, the knowledge base under /kb/."""
 
 
+class Quota(Section):
+    """What one user, or one API key, may keep in the knowledge base."""
+
+    documents: Whole = Field(default=500, ge=1, le=10_000)
+    """Documents."""
+
+    text_mib: Whole = Field(default=32, ge=1, le=1024)
+    """Size of their texts together."""
+
+    pieces: Whole = Field(default=20_000, ge=1, le=200_000)
+    """Pieces of some 100 words that they are cut into; each takes 1.5 KiB of memory, and all users
+    together have 200,000."""
+
+
 class Egress(Section):
     """One way out for the AI services; all others are denied and counted."""
 
@@ -212,6 +231,9 @@ class Sovereign(Section):
 
     document_kib: Whole = Field(default=1024, ge=1, le=16384)
     """Size that one document may have."""
+
+    quota: Quota = Quota()
+    """Share of each user, so that no one fills the knowledge base."""
 
     egress: tuple[Egress, ...] = ()
     """Ways out; none unless listed."""

@@ -22,8 +22,13 @@ from hardpan.profiles.model import Profile
 from hardpan.profiles.sovereign import Server, Sovereign
 from hardpan.resources import resource_path
 
-PORTS = {"llm": 8081, "kb": 8082, "login": 8083}
-"""Where the services listen, on the loopback alone."""
+PORTS = {"llm": 8081, "kb": 8082, "login": 8083, "form": 8084}
+"""Where the services listen, on the loopback alone; the login takes its forms on its second."""
+
+_WATCHED = {"ai-llm": "llm", "ai-kb": "kb", "ai-auth": "login"}
+"""User -> the port of its own that its watchdog asks."""
+
+_KB_MEMORY_MIB, _KB_BASE_MIB = 2048, 1024
 
 _OURS = resource_path("hardpan.builder.layers", "sovereign")
 _HOME = "/usr/libexec/hardpan/sovereign"
@@ -41,6 +46,7 @@ _RENDERED = {
     "egress.nft": _SETTINGS,
     "nginx.conf": _SETTINGS,
     "headers.conf": _SETTINGS,
+    "proxy-headers.conf": _SETTINGS,
 }
 _GPU = {
     "hardpan-gpu.service": _UNITS,
@@ -160,6 +166,7 @@ def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
         "csp": _policy(script="'self'", style="'self'", connect="'self'", img="'self'"),
         "login_csp": _policy(style=_digest(_outside(section)["login.html"])),
         "login_port": PORTS["login"],
+        "form_port": PORTS["form"],
         "llm_port": PORTS["llm"],
         "kb_port": PORTS["kb"],
         "ports": tuple(PORTS.values()),
@@ -167,6 +174,9 @@ def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
         "uids": ("ai", "ai-llm", "ai-kb", "ai-auth"),
         "gids": ("ai", "ai-auth"),
         "callers": ("root", proxy),
+        "watched": [(uid, PORTS[name]) for uid, name in _WATCHED.items()],
+        "model_peers": ("ai", "ai-llm") if _has_peers(profile, section) else (),
+        "kb_memory_mib": max(_KB_MEMORY_MIB, _KB_BASE_MIB + section.document_kib // 8),
         "ways": section.egress,
         # The knowledge base's JSON writes a character in up to six.
         "body_most": f"{6 * section.document_kib + 2}k",
@@ -179,6 +189,7 @@ def _told(section: Sovereign) -> Mapping[str, object]:
     return {
         "login": {
             "port": PORTS["login"],
+            "form_port": PORTS["form"],
             "session_hours": section.session_hours,
             "machine_key": section.machine_api_key,
             "users": [{"name": u.name, "hash": u.password_hash} for u in section.users],
@@ -191,6 +202,11 @@ def _told(section: Sovereign) -> Mapping[str, object]:
             "port": PORTS["kb"],
             "model": f"{_MODELS}/{model.NAME}",
             "document_most": 1024 * section.document_kib,
+            "quota": {
+                "documents": section.quota.documents,
+                "text_bytes": section.quota.text_mib << 20,
+                "pieces": section.quota.pieces,
+            },
         },
         "serving": {
             "engine": server.engine,
@@ -205,6 +221,12 @@ def _told(section: Sovereign) -> Mapping[str, object]:
             else {"model": server.weights, "threads": server.threads}
         ),
     }
+
+
+def _has_peers(profile: Profile, section: Sovereign) -> bool:
+    """Whether a model may run as several processes, which meet on the loopback."""
+    stacks = profile.frameworks.stacks if profile.frameworks else ()
+    return section.server.engine == "vllm" or any(stack.asks_for("torch") for stack in stacks)
 
 
 def _python(server: Server) -> str:

@@ -4,7 +4,6 @@ Two files of one form: what the image was built with, and what this machine made
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -15,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROUNDS = 210_000
+MAX_ROUNDS = 10_000_000
+"""A hash with more is damaged or a mistake: it would take minutes."""
+
 _SALT, _HASH = 16, 64
 _KEY_BYTES = 32
 MACHINE = "machine"
@@ -52,7 +54,7 @@ def read(paths: Sequence[Path]) -> Accounts:
         if not path.exists():
             continue
         held = json.loads(path.read_text("utf-8"))
-        users |= {u["name"]: u["hash"] for u in held["users"] if u["hash"]}
+        users |= {str(u["name"]): str(u["hash"]) for u in held["users"] if u["hash"]}
         for k in held["keys"]:
             keys[k["sha256"]] = Key(name=k["name"], scopes=tuple(k["scopes"]))
     return Accounts(users, keys)
@@ -65,17 +67,39 @@ def password_hash(password: str, *, salt: bytes | None = None, rounds: int = ROU
     return f"$pbkdf2-sha512${rounds}${_packed(salt)}${_packed(made)}"
 
 
-def matches(password: str, kept: str) -> bool:
-    """Whether ``kept`` is a hash of ``password``; takes its time."""
+def cost(stored: str) -> int:
+    """PBKDF2 rounds that ``matches`` takes for this hash; 0 if it is none."""
     try:
-        _, kind, rounds, salt, digest = kept.split("$")
-        wanted = _unpacked(digest)
-        made = hashlib.pbkdf2_hmac(
-            "sha512", password.encode(), _unpacked(salt), int(rounds), len(wanted)
-        )
-    except (ValueError, binascii.Error):
+        rounds, _, digest = _parts(stored)
+    except ValueError:
+        return 0
+    return rounds * -(-len(digest) // _HASH)
+
+
+def decoy(rounds: int) -> str:
+    """A hash of no password, to check an unknown name's against."""
+    salt, digest = secrets.token_bytes(_SALT), secrets.token_bytes(_HASH)
+    return f"$pbkdf2-sha512${rounds}${_packed(salt)}${_packed(digest)}"
+
+
+def spend(password: str, rounds: int) -> None:
+    """Take the time of so many rounds."""
+    hashlib.pbkdf2_hmac("sha512", password.encode(), bytes(_SALT), rounds, _HASH)
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether ``stored`` is a hash of ``password``; takes the time of its rounds."""
+    try:
+        rounds, salt, digest = _parts(stored)
+    except ValueError:
         return False
-    return kind == "pbkdf2-sha512" and hmac.compare_digest(made, wanted)
+    computed = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds, len(digest))
+    return hmac.compare_digest(computed, digest)
+
+
+def fingerprint(stored: str) -> str:
+    """What a session remembers of the hash that it was opened with."""
+    return hashlib.sha256(stored.encode()).hexdigest()
 
 
 def key_digest(key: str) -> str:
@@ -107,6 +131,21 @@ def write(path: Path, accounts: Accounts, group: int) -> None:
         to.flush()
         os.fsync(to.fileno())
     temp.replace(path)
+
+
+def _parts(stored: str) -> tuple[int, bytes, bytes]:
+    """Rounds, salt and digest of a hash.
+
+    Raises:
+        ValueError: it is not of the form that ``password_hash`` makes.
+    """
+    nothing, kind, rounds, salt, digest = stored.split("$")
+    if nothing or kind != "pbkdf2-sha512" or not rounds.isascii() or not rounds.isdigit():
+        raise ValueError("expected $pbkdf2-sha512$ROUNDS$SALT$HASH")
+    parts = int(rounds[:12]), _unpacked(salt), _unpacked(digest)
+    if not 1 <= parts[0] <= MAX_ROUNDS or not parts[2]:
+        raise ValueError(f"expected 1 to {MAX_ROUNDS} rounds and a digest")
+    return parts
 
 
 def _packed(data: bytes) -> str:

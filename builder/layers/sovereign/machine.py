@@ -20,9 +20,12 @@ from .keeper import keep, log
 
 SETTINGS = Path("/etc/hardpan/sovereign")
 ACCESS = Path("/root/hardpan-access")
+RUN = Path("/run/hardpan-ai")
+CREDENTIAL = "proxy-secret"
+"""Name of the file, and of systemd's credential, of what proxy and knowledge base share."""
+
 STATE = Path("/var/lib/ai")
 _GROUP = "ai-auth"
-_LOGIN_MOST = 8192
 _LEAST = 12
 
 
@@ -32,13 +35,28 @@ def main(argv: list[str]) -> None:
         "login": lambda _: _login(),
         "knowledge": lambda _: _knowledge(),
         "serving": lambda _: _serving(),
-        "first-start": lambda _: first_start(SETTINGS, ACCESS, grp.getgrnam(_GROUP).gr_gid),
+        "first-start": lambda _: _first_start(),
         "password": _password,
         "new-key": _new_key,
     }
     if not argv or argv[0] not in todo:
         raise SystemExit(f"expected one of {', '.join(todo)}")
     todo[argv[0]](argv[1:])
+
+
+def _first_start() -> None:
+    first_start(SETTINGS, ACCESS, grp.getgrnam(_GROUP).gr_gid)
+    make_proxy_secret(RUN)
+
+
+def make_proxy_secret(folder: Path) -> None:
+    """Make what the proxy proves itself with to the knowledge base, new at each start.
+
+    The folder is in memory and root's alone; systemd hands the files to the two services.
+    """
+    secret = accounts.new_secret()
+    _for_root(folder / CREDENTIAL, secret)
+    _for_root(folder / f"{CREDENTIAL}.conf", f"proxy_set_header X-Proxy-Secret {secret};")
 
 
 def first_start(settings: Path, access: Path, group: int) -> None:
@@ -82,23 +100,36 @@ def _login() -> None:
         [SETTINGS / "login.json", SETTINGS / "machine.json"],
         session_s=3600 * int(told["session_hours"]),
     )
+    server = Server([int(told["port"]), int(told["form_port"])], gate)
     keep(int(told["port"]), "/health")
-    Server(int(told["port"]), gate.handle, body_most=_LOGIN_MOST).serve_forever()
+    server.serve_forever()
 
 
 def _knowledge() -> None:
     from .knowledge import Knowledge
     from .nearest import Nearest
-    from .store import Store
+    from .store import Quota, Store
     from .web import Server
 
     told = _read(SETTINGS / "knowledge.json")
     store = Store(STATE / "kb" / "documents.sqlite")
     index = Nearest(Path(str(told["model"])))
-    base = Knowledge(store, index, document_most=int(told["document_most"]))
+    base = Knowledge(
+        store,
+        index,
+        document_most=int(told["document_most"]),
+        quota=Quota(**told["quota"]),
+        proxy_secret=_credential(CREDENTIAL),
+    )
     threading.Thread(target=_or_end, args=(base.read_new,), daemon=True, name="reader").start()
+    server = Server([int(told["port"])], base)
     keep(int(told["port"]), "/health")
-    Server(int(told["port"]), base.handle, body_most=base.body_most).serve_forever()
+    server.serve_forever()
+
+
+def _credential(name: str) -> str:
+    """What systemd handed to this service under this name."""
+    return (Path(os.environ["CREDENTIALS_DIRECTORY"]) / name).read_text("ascii").strip()
 
 
 def _or_end(work: Callable[[], None]) -> None:

@@ -21,11 +21,30 @@ CREATE TABLE IF NOT EXISTS pieces (
     text TEXT NOT NULL, vector BLOB
 ) STRICT;
 CREATE INDEX IF NOT EXISTS pieces_of ON pieces (document);
+CREATE INDEX IF NOT EXISTS pieces_unread ON pieces (id) WHERE vector IS NULL;
 """
 
 
 class FullError(Exception):
-    """There is no room for another document."""
+    """There is no room for another document; the text says what is used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What one user may keep."""
+
+    documents: int
+    text_bytes: int
+    pieces: int
+    """Each takes 1.5 KiB of memory for its vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A new document, and the pieces of the one that it replaced."""
+
+    document: str
+    replaced: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +79,6 @@ class Store:
         for setting in ("journal_mode = WAL", "foreign_keys = ON", "secure_delete = ON"):
             self._db.execute(f"PRAGMA {setting}")
         self._db.executescript(_SCHEMA)
-        self.changes = 0
-        """Counts up when what can be found has changed."""
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -73,21 +90,20 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-            self.changes += 1
 
-    def add(self, title: str, owner: str, size: int, pieces: list[str]) -> str:
-        """Keep a document in the place of its owner's last one of that title; its new id.
+    def add(self, title: str, owner: str, size: int, pieces: list[str], quota: Quota) -> Added:
+        """Keep a document in the place of its owner's last one of that title.
 
         Raises:
-            FullError: there is no room.
+            FullError: there is no room, for this owner or for anybody.
         """
         document = secrets.token_hex(8)
         with self._change() as db:
-            ((documents,),) = db.execute("SELECT count(*) FROM documents")
-            ((held,),) = db.execute("SELECT count(*) FROM pieces")
-            if documents >= DOCUMENTS_MOST or held + len(pieces) > PIECES_MOST:
-                raise FullError
-            db.execute("DELETE FROM documents WHERE title = ? AND owner = ?", (title, owner))
+            old = db.execute(
+                "SELECT id FROM documents WHERE title = ? AND owner = ?", (title, owner)
+            ).fetchall()
+            replaced = [piece for (name,) in old for piece in _delete(db, name)]
+            _require_room(db, owner, size, len(pieces), quota)
             now = int(time.time())
             db.execute(
                 "INSERT INTO documents VALUES (?, ?, ?, ?, ?)", (document, title, owner, now, size)
@@ -96,7 +112,7 @@ class Store:
                 "INSERT INTO pieces (document, text) VALUES (?, ?)",
                 [(document, text) for text in pieces],
             )
-        return document
+        return Added(document, replaced)
 
     def documents(self) -> list[Document]:
         """All documents, newest first."""
@@ -119,10 +135,10 @@ class Store:
             ).fetchone()
         return row[0] if row else None
 
-    def remove(self, document: str) -> None:
-        """Forget a document."""
+    def remove(self, document: str) -> list[int]:
+        """Forget a document; its pieces."""
         with self._change() as db:
-            db.execute("DELETE FROM documents WHERE id = ?", (document,))
+            return _delete(db, document)
 
     def unread(self) -> tuple[int, str] | None:
         """A piece without a vector, with its id."""
@@ -132,17 +148,28 @@ class Store:
             ).fetchone()
         return (row[0], row[1]) if row else None
 
-    def keep_vector(self, piece: int, vector: bytes) -> None:
-        """Keep what the model made of a piece; nothing happens when it is gone."""
-        with self._change() as db:
-            db.execute("UPDATE pieces SET vector = ? WHERE id = ?", (vector, piece))
+    def keep_vector(self, piece: int, text: str, vector: bytes) -> bool:
+        """Keep what the model made of a piece's text; False if the piece is gone.
 
-    def vectors(self) -> list[tuple[int, bytes]]:
-        """Every piece that can be found."""
-        with self._lock:
-            return self._db.execute(
-                "SELECT id, vector FROM pieces WHERE vector IS NOT NULL ORDER BY id"
-            ).fetchall()
+        SQLite gives the number of a piece that is gone to a new one, so the text decides.
+        """
+        with self._change() as db:
+            found = db.execute(
+                "UPDATE pieces SET vector = ? WHERE id = ? AND text = ?", (vector, piece, text)
+            )
+            return found.rowcount == 1
+
+    def vectors(self) -> Iterator[tuple[int, bytes]]:
+        """Every piece that can be found, a part at a time: together they are large."""
+        rows = [(0, b"")]
+        while rows:
+            with self._lock:
+                rows = self._db.execute(
+                    "SELECT id, vector FROM pieces WHERE vector IS NOT NULL AND id > ?"
+                    " ORDER BY id LIMIT 1000",
+                    (rows[-1][0],),
+                ).fetchall()
+            yield from rows
 
     def piece(self, piece: int) -> tuple[str, str, str] | None:
         """Document, title and text of a piece."""
@@ -153,3 +180,39 @@ class Store:
                 (piece,),
             ).fetchone()
         return (row[0], row[1], row[2]) if row else None
+
+
+def _delete(db: sqlite3.Connection, document: str) -> list[int]:
+    """Delete a document with its pieces, whose numbers come back."""
+    rows = db.execute("SELECT id FROM pieces WHERE document = ?", (document,)).fetchall()
+    db.execute("DELETE FROM documents WHERE id = ?", (document,))
+    return [piece for (piece,) in rows]
+
+
+def _require_room(db: sqlite3.Connection, owner: str, size: int, pieces: int, quota: Quota) -> None:
+    """Pass if one more document has room.
+
+    Raises:
+        FullError: it has none.
+    """
+    documents, text = db.execute(
+        "SELECT count(*), coalesce(sum(size), 0) FROM documents WHERE owner = ?", (owner,)
+    ).fetchone()
+    ((kept,),) = db.execute(
+        "SELECT count(*) FROM documents d JOIN pieces p ON p.document = d.id WHERE d.owner = ?",
+        (owner,),
+    )
+    for what, used, limit in (
+        ("documents", documents + 1, quota.documents),
+        ("bytes of text", text + size, quota.text_bytes),
+        ("pieces", kept + pieces, quota.pieces),
+    ):
+        if used > limit:
+            raise FullError(
+                f"your share of the knowledge base is used up: expected at most {limit} {what},"
+                f" got {used}; delete documents first"
+            )
+    ((documents,),) = db.execute("SELECT count(*) FROM documents")
+    ((kept,),) = db.execute("SELECT count(*) FROM pieces")
+    if documents >= DOCUMENTS_MOST or kept + pieces > PIECES_MOST:
+        raise FullError("the knowledge base is full; delete documents first")

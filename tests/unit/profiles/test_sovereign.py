@@ -58,6 +58,7 @@ WRONG = [
     (SLOW, "hunter2", "password_hash: expected a hash, never a password"),
     (SLOW, "$6$rounds=100000$abcdefgh$" + "x" * 86, "expected $pbkdf2-sha512$ROUNDS$SALT$HASH"),
     (SLOW, SLOW.replace("210000", "1000"), "expected 210000 rounds or more, found 1000"),
+    (SLOW, SLOW.replace("210000", "10000001"), "expected 10000000 rounds or less"),
     (SLOW, SLOW.replace(SALT, SALT[:8]), "expected a salt of 16 bytes or more and a hash of 64"),
     (SLOW, SLOW[:-1], "expected a whole hash, this one is cut or damaged"),
     ("ab" * 32, "my-real-key", "expected the sha256 of the key as 64 lower-case hex digits"),
@@ -81,6 +82,12 @@ WRONG = [
         "expected a stack of frameworks that asks for llama-cpp-python (serving), found 'other'",
     ),
     ("context: 2048", "engine: ollama", "expected llama_cpp or vllm, found 'ollama'"),
+    ("context: 2048}", "context: 2048}\n  quota: {documents: 0}", "quota.documents: expected 1 or"),
+    (
+        "context: 2048}",
+        "context: 2048}\n  document_kib: 2048\n  quota: {text_mib: 1}",
+        "quota.text_mib: expected room for one document of 2048 KiB (document_kib), found 1 MiB",
+    ),
     ("scopes: [chat, documents]", "scopes: []", "scopes: expected at least one entry"),
     ("ml_frameworks, sov", "ml_cpu, sov", "expected ml_frameworks before sovereign_stack"),
     (
