@@ -113,8 +113,9 @@ def lab_host(payload: Payload, folder: Path, *, install: Sequence[str] = ()) -> 
         _prepare(root, folder, theirs)
         argv: list[str | Path] = ["systemd-nspawn", "-q", "--boot", "--register=no", "--keep-unit"]
         argv += [f"--machine={name}", f"--directory={root}", "--console=pipe", "--network-veth"]
-        argv += [f"--bind-ro={payload.media}:{_MEDIA_AT}", "--capability=CAP_NET_ADMIN"]
-        argv += ["--system-call-filter=@keyring"]
+        argv += [f"--bind-ro={payload.media}:{_MEDIA_AT}", "--capability=CAP_NET_ADMIN,CAP_BPF"]
+        # bpf: without it systemd ignores IPAddressDeny= of the units.
+        argv += ["--system-call-filter=@keyring bpf"]
         log = folder / "console.log"
         with spawn(argv, log=log, env={"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}):
             veth = f"ve-{name}"

@@ -75,6 +75,7 @@ TEXTS = ast.literal_eval(
 )
 ONLY = ("sovereign_stack",)
 UNITS = ("hardpan-llm", "hardpan-kb", "hardpan-login", "nginx")
+PORTS = (8081, 8082, 8083, 8084)
 HANDBOOK = (
     "# Backups\n\nThe backup of the host runs every night at two and is kept for ninety days.\n\n"
     "# Keys\n\nThe steward keeps the keys of the server room in the safe on the second floor.\n"
@@ -249,15 +250,37 @@ PATHS = [
     "/session",
     "/login",
     "/nothing/here",
-    "/v1/../kb/documents",
-    "/healthz/../v1/models",
-    "//v1/models",
     "/_gate",
     "/_login",
     "/openapi.json",
     "/docs",
     "/extras/tokenize",
 ]
+
+
+ODD_PATHS = [
+    "/kb/../v1/models",
+    "/metrics/../v1/models",
+    "/v1/../metrics",
+    "/v1/%2e%2e/metrics",
+    "/v1/%252e%252e/metrics",
+    "/v1%2fmodels",
+    "/v1/./models",
+    "/v1//models",
+    "//v1/models",
+    "/v1/;/models",
+    "/v1/..\\metrics",
+    "/v1/%00models",
+    "/healthz/../v1/models",
+]
+
+
+def test_odd_path_reaches_no_service_even_with_a_key(stack: Stack) -> None:
+    got = {path: stack.ask("GET", path, key=stack.key).status for path in ODD_PATHS}
+
+    assert got == dict.fromkeys(ODD_PATHS, 400)
+    assert stack.ask("GET", "/v1/models", key=stack.key).status == 200
+    assert stack.ask("GET", "/kb/documents?x=%2e%2e", key=stack.key).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -455,7 +478,7 @@ def test_nothing_leaves_and_each_attempt_is_counted(stack: Stack, user: str) -> 
 
 
 def test_the_sandbox_alone_already_stops_a_service(stack: Stack) -> None:
-    stack.host.run("nft add rule inet hardpan_ai egress tcp dport 9 accept")
+    stack.host.run("nft insert rule inet hardpan_ai egress tcp dport 9 accept")
     argv = (
         "systemd-run -q --wait --pipe --uid=ai-kb -p IPAddressDeny=any -p IPAddressAllow=localhost"
     )
@@ -474,17 +497,136 @@ def test_the_sandbox_alone_already_stops_a_service(stack: Stack) -> None:
 
 
 def test_a_local_user_cannot_go_round_the_proxy(stack: Stack) -> None:
-    for port in (8081, 8082, 8083):
+    for port in PORTS:
         code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 3); print('in')"
         said = stack.host.run(f'runuser -u steward -- python3 -c "{code}" 2>&1', ok=(1,)).stdout
         assert "ConnectionRefusedError" in said or "ConnectionResetError" in said
         assert stack.host.run(f'python3 -c "{code}"').stdout == "in\n"
     outside = stack.host.run("ss -Hltn").stdout
     assert {x.split()[3] for x in outside.splitlines() if ":808" in x} == {
-        "127.0.0.1:8081",
-        "127.0.0.1:8082",
-        "127.0.0.1:8083",
+        f"127.0.0.1:{port}" for port in PORTS
     }
+
+
+_TRY = """
+import socket, sys
+for kind, port in {attempts}:
+    with socket.socket(type=kind) as s:
+        s.settimeout(3)
+        try:
+            s.connect(("127.0.0." + ("53" if port == 53 else "1"), port))
+            s.send(b"GET /kb/documents HTTP/1.0\\r\\nX-Remote-User: ada\\r\\n\\r\\n")
+            s.recv(1)
+            print(port, "reached")
+        except OSError as e:
+            print(port, type(e).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "own"), [("ai-llm", 8081), ("ai-kb", 8082), ("ai-auth", 8083), ("ai", 0)]
+)
+def test_service_reaches_its_own_port_alone(stack: Stack, user: str, own: int) -> None:
+    """By any port of the loopback it could be somebody else, and by the resolver tell a secret."""
+    before = stack.denied()
+    attempts = [(1, port) for port in (*PORTS, 22, 443, 631)] + [(2, 53), (2, 514), (1, 53)]
+    code = _TRY.format(attempts=attempts)
+    said = stack.host.run(f"runuser -u {user} -- /usr/bin/python3 -c {shlex.quote(code)}").stdout
+
+    reached = [line.split()[0] for line in said.splitlines() if line.endswith("reached")]
+    assert len(said.splitlines()) == len(attempts)
+    assert reached == ([str(own)] if own else [])
+    assert stack.denied() >= before + len(attempts) - len(reached)
+    # What is refused here is there for root.
+    assert "8082 reached" in stack.host.run(f"/usr/bin/python3 -c {shlex.quote(code)}").stdout
+
+
+def test_user_named_by_another_than_the_proxy_is_nobody(stack: Stack) -> None:
+    code = (
+        "import http.client; link = http.client.HTTPConnection('127.0.0.1', 8082, timeout=9);"
+        "link.request('GET', '/kb/documents', headers={}); print(link.getresponse().status)"
+    )
+
+    def status(**headers: str) -> str:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        said = stack.host.run(f"python3 -c {shlex.quote(code.format(named))}")
+        return said.stdout.strip()
+
+    secret = stack.host.run("cat /run/hardpan-ai/proxy-secret").stdout.strip()
+    assert status(X_Remote_User="ada") == "403"
+    assert status(X_Remote_User="ada", X_Proxy_Secret="guess") == "403"
+    assert status(X_Remote_User="ada", X_Proxy_Secret=secret) == "200"
+    # A client's own is not the proxy's.
+    forged = {"X-Remote-User": "ada", "X-Proxy-Secret": secret}
+    assert stack.ask("GET", "/kb/documents", headers=forged).status == 401
+    modes = stack.host.run("stat -c '%U %a' /run/hardpan-ai /run/hardpan-ai/*").stdout
+    assert modes == "root 700\nroot 600\nroot 600\n"
+    places = "/etc /usr/libexec/hardpan /var/lib/ai /var/log /proc/[0-9]*/cmdline"
+    spread = f"grep -rlF -f /run/hardpan-ai/proxy-secret {places} 2>/dev/null"
+    assert stack.host.run(spread, ok=(1, 2)).stdout == ""
+    assert secret not in stack.host.run("journalctl --no-pager -o cat").stdout
+
+
+@pytest.mark.parametrize("unit", ["hardpan-llm", "hardpan-kb", "hardpan-login"])
+def test_service_sees_no_socket_of_resolver_bus_or_log(stack: Stack, unit: str) -> None:
+    pid = stack.host.run(f"systemctl show -P MainPID {unit}").stdout.strip()
+    inside = f"nsenter -t {pid} -m -- "
+
+    # 'find -type s' takes a socket that is mounted on a file for a file.
+    sockets = stack.host.run(f"{inside}find /run /dev -exec test -S {{}} ';' -print").stdout
+    assert sockets.split() == ["/run/systemd/notify"]
+    assert stack.host.run(f"{inside}find /var -type s 2>/dev/null", ok=(0, 1)).stdout == ""
+    assert stack.host.run(inside + "test -e /dev/log", ok=(1,)).returncode == 1
+    assert "/run/systemd/journal/" in stack.host.run("find /run /dev -type s").stdout
+
+
+_FLOOD = """
+import http.client, json, ssl, threading, time
+tls = ssl._create_unverified_context()
+body = "name=ada&password=guess"
+head = {"Origin": "https://ai.example", "Host": "ai.example",
+        "Content-Type": "application/x-www-form-urlencoded"}
+seen, took = [], []
+def login(n):
+    link = http.client.HTTPSConnection("127.0.0.1", 443, timeout=60, context=tls,
+                                       source_address=(f"127.0.{1 + n // 100}.{n % 100 + 2}", 0))
+    try:
+        link.request("POST", "/login", body, head)
+        answer = link.getresponse()
+        seen.append((answer.status, answer.getheader("Retry-After")))
+    finally:
+        link.close()
+flood = [threading.Thread(target=login, args=(n,)) for n in range(120)]
+for one in flood: one.start()
+while any(one.is_alive() for one in flood):
+    start = time.monotonic()
+    link = http.client.HTTPConnection("127.0.0.1", 8083, timeout=20)
+    link.request("GET", "/health")
+    assert link.getresponse().status == 200
+    link.close()
+    took.append(time.monotonic() - start)
+    time.sleep(0.02)
+took.sort()
+print(json.dumps([seen, took[len(took) * 9 // 10], took[-1]]))
+"""
+
+
+def test_flood_of_logins_from_many_addresses_ends_no_session(stack: Stack) -> None:
+    ben = stack.login("ben")
+    show = "systemctl show -P MainPID -P NRestarts hardpan-login"
+    before = stack.host.run(show).stdout
+
+    seen, usual_s, most_s = json.loads(
+        stack.host.run(f"/usr/bin/python3 -c {shlex.quote(_FLOOD)}").stdout
+    )
+
+    assert {status for status, _ in seen} == {401, 503}
+    assert len(seen) == 120
+    assert all(retry for status, retry in seen if status == 503)
+    assert usual_s < 0.2
+    assert most_s < 1
+    assert stack.ask("GET", "/session", headers=ben).told() == {"user": "ben"}
+    assert stack.host.run(show).stdout == before
 
 
 def test_guessing_passwords_is_slowed_down(stack: Stack) -> None:
@@ -508,6 +650,7 @@ def test_the_page_in_a_browser(stack: Stack, tmp_path: Path) -> None:
     ).stdout.strip()
     handbook = tmp_path / "handbook.md"
     handbook.write_text(HANDBOOK)
+    denied = stack.denied()
     address = stack.host.guest.address
     with browser(tmp_path / "chromium", host=HOST, address=address, key_digest=digest) as page:
         page.go(f"https://{HOST}/")
@@ -545,7 +688,7 @@ def test_the_page_in_a_browser(stack: Stack, tmp_path: Path) -> None:
         # The 401 of the first page and of the wrong password, and nothing of a policy.
         assert refused
         assert [said for said in [*refused, *page.complaints()] if "401" not in said] == []
-    assert stack.denied() == 0
+    assert stack.denied() == denied
 
 
 def test_what_a_site_may_do_afterwards_on_the_machine(stack: Stack) -> None:
@@ -555,6 +698,11 @@ def test_what_a_site_may_do_afterwards_on_the_machine(stack: Stack) -> None:
     assert stack.ask("GET", "/kb/documents", key=key).status == 200
     assert stack.ask("GET", "/v1/models", key=key).status == 403
     assert key not in stack.host.run("cat /etc/hardpan/sovereign/*.json").stdout
+
+    ben = stack.login("ben")
+    typed = "printf 'a new password\\na new password\\n'"
+    stack.host.run(f"{typed} | {run} password ben 2>&1")
+    assert stack.ask("GET", "/session", headers=ben).status == 401
 
 
 def _neighbour(stack: Stack) -> str:
