@@ -481,6 +481,15 @@ def test_next_piece_is_found_without_a_look_at_all(store: Store) -> None:
     assert "pieces_unread" in str(plan)
 
 
+def test_list_reads_no_piece_that_the_model_has_read(base: Knowledge, store: Store) -> None:
+    add(base, "one.md", "x")
+    plan = [str(step[3]) for step in store._db.execute(f"EXPLAIN QUERY PLAN {stores._LIST}")]
+
+    assert "SEARCH pieces USING COVERING INDEX pieces_of (document=?)" in plan
+    assert any("INDEX pieces_unread_of (document=?)" in step for step in plan)
+    assert [step for step in plan if "SCAN pieces" in step] == []
+
+
 def test_text_is_cut_in_time_that_grows_with_it_alone() -> None:
     """Cutting from the front of a list, as before, took a second for this."""
     taken = 0
