@@ -22,6 +22,8 @@ UNITS = tuple(PORTS)
 
 _AS_THEY_ARE = [
     "AmbientCapabilities",
+    "BindPaths",
+    "BindReadOnlyPaths",
     "CapabilityBoundingSet",
     "DevicePolicy",
     "IPAddressAllow",
@@ -58,6 +60,7 @@ _AS_THEY_ARE = [
     "SystemCallArchitectures",
     "SystemCallErrorNumber",
     "SystemCallFilter",
+    "TemporaryFileSystem",
     "UMask",
     "UnsetEnvironment",
 ]
