@@ -21,6 +21,8 @@ REMOVED = (
     b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE",
     # A kickstart: the installer leaves its own below /root.
     b"--iscrypted --password=",
+    # The installer's log: the base install has it.
+    b"HARDPAN-INSTALL: phase",
 )
 """What the guest had and has removed; the image is a qcow2 without compression."""
 
