@@ -171,11 +171,14 @@ def regions(path: Path) -> list[tuple[str, range]]:
 
 
 def with_id(statement: Any) -> Any:
-    """``statement`` with the ``statementId`` that follows from the rest."""
+    """``statement`` with the ``statementId`` that follows from the rest, where one does."""
     claim = statement.get("predicate") if isinstance(statement, dict) else None
     if not isinstance(claim, dict) or "statementId" not in claim:
         return statement
-    derived = statement_id(statement.get("subject"), claim)
+    try:
+        derived = statement_id(statement.get("subject"), claim)
+    except ValueError:  # a key or number that canonical JSON has no form for
+        return statement
     return {**statement, "predicate": {**claim, "statementId": derived}}
 
 
