@@ -1,8 +1,9 @@
 """Takes secrets out of texts, before they go into a log, a message or a result.
 
 ``SecretFilter`` removes secrets that are known by value, e.g. the sudo password from what a target
-sent. ``redact`` finds what nobody named: in an exception's message, in the options that a person
-typed, in the output of a program.
+sent; ``without_password_hashes`` cuts the password hashes in OpenSCAP's results. ``redact`` finds
+what nobody named: in an exception's message, in the options that a person typed, in the output of
+a program.
 """
 
 import base64
@@ -22,6 +23,18 @@ _MIN_ENCODED = 5
 """Characters: the encodings of a shorter secret would be found everywhere, and are left."""
 
 T = TypeVar("T")
+
+_PASSWORD_HASH = re.compile(
+    rb"(grub\.pbkdf2\.sha(?:1|224|256|384|512)\.[0-9]{1,10}\.)[0-9A-Fa-f]{8,2048}\.[0-9A-Fa-f]{20,2048}"
+    rb"|(\$[156]\$)(?:rounds=[0-9]{1,10}\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{22,86}"
+    rb"|(\$2[abxy]\$)[0-9]{2}\$[./0-9A-Za-z]{53}"
+    rb"|(\$(?:y|gy|7)\$)[./0-9A-Za-z]{1,86}(?:\$[./0-9A-Za-z]{1,86})?\$[./0-9A-Za-z]{43}"
+)
+"""GRUB's password hashes and those of crypt(5), in full length; a group names the algorithm."""
+
+_HASH_STARTS = (b"grub.pbkdf2.", b"$1$", b"$5$", b"$6$", b"$2", b"$y$", b"$gy$", b"$7$")
+_MAX_HASH_BYTES = 8192
+"""More than the longest text that ``_PASSWORD_HASH`` matches."""
 
 _NAME = r"[\w-]{0,40}(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|pin(?:-value)?)"
 _VALUE = r"[^\s'\"&;,]+"
@@ -59,6 +72,35 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
         shown.append(REDACTED if is_value else redact(argument))
         is_value = _OPTION.fullmatch(argument) is not None
     return tuple(shown)
+
+
+def without_password_hashes(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of ``chunks`` in order with each password hash cut after its algorithm.
+
+    OpenSCAP copies lines of ``/etc/shadow`` and of GRUB's ``user.cfg`` into its results. Whoever
+    has a hash can try passwords against it, and evidence is made to be handed on.
+    """
+    kept = b""
+    for chunk in chunks:
+        data = kept + chunk
+        end = max(0, len(data) - _MAX_HASH_BYTES)
+        if any(start in data for start in _HASH_STARTS):  # much faster than the expression
+            for match in _PASSWORD_HASH.finditer(data):
+                if match.start() < end < match.end():
+                    end = match.start()
+            yield _cut_hashes(data[:end])
+        else:
+            yield data[:end]
+        kept = data[end:]
+    yield _cut_hashes(kept)
+
+
+def _cut_hashes(data: bytes) -> bytes:
+    def shortened(match: re.Match[bytes]) -> bytes:
+        algorithm: bytes = match[match.lastindex or 0]
+        return algorithm + REDACTED.encode()
+
+    return _PASSWORD_HASH.sub(shortened, data)
 
 
 class SecretFilter:

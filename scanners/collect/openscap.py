@@ -18,7 +18,7 @@ from hardpan.clock import Deadline
 from hardpan.errors import ToolError
 from hardpan.events import Emit, Note, Progress
 from hardpan.packed import Packed
-from hardpan.redaction import SecretFilter
+from hardpan.redaction import SecretFilter, without_password_hashes
 from hardpan.scanners.arf import Arf, UnreadableArf
 from hardpan.scanners.arf_process import LIMITS, ReadingLimits, read_arf
 from hardpan.scanners.collect.base import Evidence, Task, not_collected
@@ -189,7 +189,7 @@ def packed(parts: tuple[Part, ...]) -> bytes:
 def read_parts(
     data: bytes, parts: int, secrets: SecretFilter, *, limits: ReadingLimits = LIMITS
 ) -> dict[str, tuple[Arf | UnreadableArf, Packed | None]]:
-    """The ARFs in what the target sent, in order of the parts, without ``secrets``.
+    """The ARFs in what the target sent, in order of the parts, without secrets and password hashes.
 
     The parts share the time that ``limits`` has for one.
     """
@@ -206,7 +206,7 @@ def read_parts(
             found[name] = (UnreadableArf(reason=f"oscap left no {name}"), None)
             continue
         time_s = max(1.0, deadline.remaining_s / (parts - n))
-        chunks = secrets.chunks(_gunzipped(members[n], name))
+        chunks = without_password_hashes(secrets.chunks(_gunzipped(members[n], name)))
         found[name] = read_arf(chunks, name=name, limits=replace(limits, time_s=time_s))
     return found
 

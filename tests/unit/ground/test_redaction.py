@@ -7,7 +7,13 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from hardpan.redaction import SecretFilter, encodings, redact, redact_argv
+from hardpan.redaction import (
+    SecretFilter,
+    encodings,
+    redact,
+    redact_argv,
+    without_password_hashes,
+)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +160,45 @@ def test_no_secret_changes_nothing() -> None:
     assert secrets.text("x") == "x"
     assert list(secrets.chunks([b"x", b"y"])) == [b"x", b"y"]
     assert secrets.value(value) is value
+
+
+HASHES = {
+    "GRUB": (b"grub.pbkdf2.sha512.10000.", b"A1" * 64 + b"." + b"0F" * 64),
+    "SHA-512": (b"$6$", b"saltsaltsaltsalt$" + b"aB./" * 21 + b"xY"),
+    "SHA-512 with rounds": (b"$6$", b"rounds=100000$salt$" + b"aB./" * 21 + b"xY"),
+    "SHA-256": (b"$5$", b"salt$" + b"aB./" * 10 + b"xYz"),
+    "MD5": (b"$1$", b"salt$" + b"aB./" * 5 + b"xY"),
+    "bcrypt": (b"$2b$", b"12$" + b"aB./" * 13 + b"x"),
+    "yescrypt": (b"$y$", b"j9T$" + b"aB./" * 5 + b"$" + b"aB./" * 10 + b"xYz"),
+    "scrypt": (b"$7$", b"CU..../....saltsalt$" + b"aB./" * 10 + b"xYz"),
+}
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_password_hash_is_cut_wherever_chunks_end(name: str) -> None:
+    algorithm, secret = HASHES[name]
+    text = b"<text>root:" + algorithm + secret + b":19000::</text>"
+    expected = b"<text>root:" + algorithm + b"[redacted]:19000::</text>"
+
+    for at in range(len(text)):
+        assert b"".join(without_password_hashes([text[:at], text[at:]])) == expected
+    single = (text[n : n + 1] for n in range(len(text)))
+    assert b"".join(without_password_hashes(single)) == expected
+
+
+def test_password_hash_is_cut_between_long_chunks() -> None:
+    algorithm, secret = HASHES["GRUB"]
+    line = b"x" * 7001 + algorithm + secret + b"\n"
+
+    cut = b"".join(without_password_hashes([line * 3] * 5))
+
+    assert secret not in cut
+    assert cut == (b"x" * 7001 + algorithm + b"[redacted]\n") * 15
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"no hash", rb"^GRUB2_PASSWORD=grub\.pbkdf2\.sha512.*$", b"root:$6$:", b"$6$salt$short"],
+)
+def test_what_only_names_an_algorithm_is_left(text: bytes) -> None:
+    assert b"".join(without_password_hashes([text])) == text
