@@ -11,7 +11,7 @@ from hardpan.process import run
 
 pytestmark = pytest.mark.integration
 
-LIMITS = ProcessLimits(file_bytes=1 << 20, memory_bytes=512 << 20, cpu_s=1)
+LIMITS = ProcessLimits(file_bytes=1 << 20, memory_bytes=128 << 20, cpu_s=2)
 
 
 def test_program_runs_within_limits_and_its_output_goes_to_the_file(tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def test_the_units_own_confinement_is_taken_over() -> None:
     name, argv = how.command("/usr/bin/python3", "pass", 60)
 
     assert (how.unit, how.user) == ("hardpan-llm.service", "ai-llm")
-    assert argv[-4:] == ["/usr/bin/python3", "-I", "-c", "pass"]
+    assert argv[-3:] == ["/usr/bin/python3", "-c", "pass"]
     assert f"--unit={name}" in argv
     for wanted in ("User=ai-llm", "Group=ai", "ProtectSystem=strict", "CapabilityBoundingSet="):
         assert argv[argv.index(wanted) - 1] == "-p"

@@ -214,9 +214,12 @@ async function list() {
 
 async function remove(held) {
   await shown(async () => {
-    await ask(`/kb/documents/${held.id}`, { method: "DELETE" });
-    shelf(`${held.title} is deleted.`);
-    await list();
+    try {
+      await ask(`/kb/documents/${held.id}`, { method: "DELETE" });
+      shelf(`${held.title} is deleted.`);
+    } finally {
+      await list(); // what cannot be deleted may be gone already
+    }
   })();
 }
 
@@ -227,10 +230,10 @@ async function add(files) {
       const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
       const answer = await send("/kb/documents", { title: file.name, text });
       const { pieces } = await answer.json();
+      await list(); // an older document of this title is gone
       shelf(`${file.name} is added: ${pieces} piece${pieces === 1 ? "" : "s"}.`);
     }, file.name)();
   }
-  await shown(list)();
 }
 
 function shelf(text) {

@@ -139,7 +139,8 @@ class Confinement:
             argv += (
                 [f"--setenv={value}"] if setting == "Environment" else ["-p", f"{setting}={value}"]
             )
-        return name, [*argv, python, "-I", "-c", boot]
+        # Not isolated (-I): the service's user runs it, with the environment of the service.
+        return name, [*argv, python, "-c", boot]
 
 
 class Running:
