@@ -148,7 +148,7 @@ fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TA
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1) $(TARGETS)
 
 .PHONY: mutate
-mutate: setup-venv ## delete each guard of the verifier in turn: a test must fail (JOBS=2)
+mutate: setup ## delete each guard of the verifier in turn: a test must fail (JOBS=2)
 	$(BIN)/python -u -m tests.tooling.mutate --jobs $(or $(JOBS),2)
 
 .PHONY: bench-layers
