@@ -144,7 +144,7 @@ test-limits: setup-venv ## ARFs of 256 MiB of the worst kinds: each ends within 
 	$(BIN)/pytest tests/integration -q -s -m limits
 
 .PHONY: fuzz
-fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TARGETS="bundle media", COUNT=, SEED=)
+fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TARGETS="bundle iso_menu", COUNT=, SEED=)
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1) $(TARGETS)
 
 .PHONY: mutate

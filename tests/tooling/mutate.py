@@ -121,8 +121,9 @@ def seen(key: str, call: Callable[[], object] | None = None) -> None:
 
 @cache
 def _note(line: str) -> None:
-    with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as f:
-        f.write(line)
+    if _NOTES in os.environ:  # not in a process that a test starts: it has a short environment
+        with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as f:
+            f.write(line)
 
 
 def guards(module: str) -> list[Guard]:
