@@ -209,4 +209,4 @@ lock-ai: ## renew the locks of the AI stacks (needs uv)
 
 .PHONY: clean
 clean: ## remove outputs and caches; keeps .venv and .interop
-	rm -rf images/out images/cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf images/out images/cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
