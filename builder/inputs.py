@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 from hardpan import kickstart
 from hardpan.files import sha256_bytes
-from hardpan.profiles.frameworks import GLIBC, Stack, cuda_of
+from hardpan.profiles.frameworks import GLIBC, Stack, cuda_version
 from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.load import digest
+from hardpan.profiles.load import profile_digest
 from hardpan.profiles.model import Profile
 from hardpan.profiles.software import eula
-from hardpan.profiles.software.model import Source
-from hardpan.profiles.software.plan import LayerPlan, Origin, Wanted, plan
-from hardpan.profiles.sovereign import Server
+from hardpan.profiles.software.model import FactSource
+from hardpan.profiles.software.plan import LayerPlan, PackageSpec, RepositorySource, plan_packages
+from hardpan.profiles.sovereign import ModelServer
 from hardpan.profiles.tuning import Tuning
 
-_DOES: Mapping[str, str] = {
+_LAYER_DESCRIPTIONS: Mapping[str, str] = {
     "amd_driver": "installs AMD's kernel driver",
     "audit": "watches model files and accelerators, checks models against their locks",
     "containers": "installs podman and, for NVIDIA, what describes the GPUs to it",
@@ -30,17 +30,21 @@ _DOES: Mapping[str, str] = {
 }
 
 
-def layers(profile: Profile) -> list[dict[str, object]]:
+def describe_layers(profile: Profile) -> list[dict[str, object]]:
     """The layers in order, each with what it will do, install, from where and how big."""
-    accepted = not eula.unaccepted(profile)
+    is_accepted = not eula.unaccepted_packages(profile)
     return [
-        {"layer": made.layer, "does": _does(profile, made.layer)}
-        | (_stacks(profile) if made.layer == "ml_frameworks" else _installs(made, accepted))
-        for made in plan(profile)
+        {"layer": layer_plan.layer, "does": _describe_layer(profile, layer_plan.layer)}
+        | (
+            _describe_stacks(profile)
+            if layer_plan.layer == "ml_frameworks"
+            else _describe_packages(layer_plan, is_accepted)
+        )
+        for layer_plan in plan_packages(profile)
     ]
 
 
-def waivers(profile: Profile) -> list[dict[str, str]]:
+def describe_waivers(profile: Profile) -> list[dict[str, str]]:
     """The rules that the image does not meet, with reason, owner and last day."""
     return [
         {"rule": w.rule, "reason": w.reason, "owner": w.owner, "expires": w.expires.isoformat()}
@@ -48,15 +52,15 @@ def waivers(profile: Profile) -> list[dict[str, str]]:
     ]
 
 
-def build(profile: Profile, text: str) -> dict[str, object]:
+def describe_build(profile: Profile, kickstart_text: str) -> dict[str, object]:
     """The inputs of a build: profile, media, boot arguments, machine, accelerator."""
-    label = kickstart.volume_label(profile)
+    label = kickstart.make_volume_label(profile)
     return {
         "profile": profile.name,
-        "profile_sha256": digest(profile),
+        "profile_sha256": profile_digest(profile),
         "release": profile.release,
-        "kickstart_sha256": sha256_bytes(text.encode("utf-8")),
-        "kickstart_is_secret": kickstart.holds_secret(text),
+        "kickstart_sha256": sha256_bytes(kickstart_text.encode("utf-8")),
+        "kickstart_is_secret": kickstart.contains_secret(kickstart_text),
         "media": profile.media.catalog,
         "volume_label": label,
         "boot_arguments": list(kickstart.boot_arguments(profile, label)),
@@ -69,29 +73,29 @@ def build(profile: Profile, text: str) -> dict[str, object]:
     }
 
 
-def _installs(made: LayerPlan, accepted: bool) -> dict[str, object]:
-    if made.packages is None:
+def _describe_packages(layer_plan: LayerPlan, is_accepted: bool) -> dict[str, object]:
+    if layer_plan.packages is None:
         return {"packages": "not listed: the layer's own role knows them"}
-    unknown = sum(w.size_mib is None for w in made.packages)
-    known_mib = sum(w.size_mib or 0 for w in made.packages)
-    size = f"{known_mib} MiB" if known_mib or not unknown else ""
-    if unknown:
-        size += f"{' and ' if size else ''}unknown for {unknown} of {len(made.packages)} packages"
-    origins = {w.origin.id: w.origin for w in made.packages}
+    unknown_count = sum(package.size_mib is None for package in layer_plan.packages)
+    total_mib = sum(package.size_mib or 0 for package in layer_plan.packages)
+    size = f"{total_mib} MiB" if total_mib or not unknown_count else ""
+    if unknown_count:
+        size += f"{' and ' if size else ''}unknown for {unknown_count} of {len(layer_plan.packages)} packages"
+    origins = {package.repository.id: package.repository for package in layer_plan.packages}
     return {
-        "from": [_origin(origin) for origin in origins.values()],
-        "packages": [_package(w, accepted) for w in made.packages],
+        "from": [_describe_repository(origin) for origin in origins.values()],
+        "packages": [_describe_package(package, is_accepted) for package in layer_plan.packages],
         "size": size,
     }
 
 
-def _stacks(profile: Profile) -> dict[str, object]:
+def _describe_stacks(profile: Profile) -> dict[str, object]:
     stacks = profile.frameworks.stacks if profile.frameworks else ()
-    return {"stacks": [_stack(stack, profile) for stack in stacks]}
+    return {"stacks": [_describe_stack(stack, profile) for stack in stacks]}
 
 
-def _stack(stack: Stack, profile: Profile) -> dict[str, object]:
-    told: dict[str, object] = {
+def _describe_stack(stack: Stack, profile: Profile) -> dict[str, object]:
+    fields: dict[str, object] = {
         "stack": stack.name,
         "rpm": f"hardpan-ai-{stack.name}",
         "packages": list(stack.packages),
@@ -102,98 +106,104 @@ def _stack(stack: Stack, profile: Profile) -> dict[str, object]:
         "size": "unknown before the files are there",
     }
     if stack.torch_backend:
-        told["torch_backend"] = stack.torch_backend
-    if cuda_of(stack.torch_backend):
+        fields["torch_backend"] = stack.torch_backend
+    if cuda_version(stack.torch_backend):
         nvidia = profile.hardware.nvidia
-        told["eula"] = f"NVIDIA's, of its wheels: {_accepted(bool(nvidia and nvidia.accept_eula))}"
+        fields["eula"] = (
+            f"NVIDIA's, of its wheels: {_describe_acceptance(bool(nvidia and nvidia.accept_eula))}"
+        )
     if stack.sources:
-        told["built_from_source"] = {s.name: list(s.cmake) for s in stack.sources}
+        fields["built_from_source"] = {s.name: list(s.cmake) for s in stack.sources}
     if stack.requires:
-        told["requires"] = list(stack.requires)
+        fields["requires"] = list(stack.requires)
     if stack.system_site_packages:
-        told["sees_system_packages"] = stack.system_site_reason or ""
-    return told
+        fields["sees_system_packages"] = stack.system_site_reason or ""
+    return fields
 
 
-def _origin(origin: Origin) -> dict[str, object]:
-    told: dict[str, object] = {
+def _describe_repository(origin: RepositorySource) -> dict[str, object]:
+    fields: dict[str, object] = {
         "repository": origin.id,
         "url": origin.url or "to be named in the profile's repositories",
     }
     if origin.more_urls:
-        told["more_urls"] = list(origin.more_urls)
+        fields["more_urls"] = list(origin.more_urls)
     if origin.site:
-        told["address_of"] = "the site"
-    told["key"] = origin.key_url or (
+        fields["address_of"] = "the site"
+    fields["key"] = origin.key_url or (
         "in the profile" if origin.key else "to be given in the profile's repositories"
     )
-    told["key_sha256"] = origin.key_sha256 or "unknown: to be pinned before anything installs"
+    fields["key_sha256"] = origin.key_sha256 or "unknown: to be pinned before anything installs"
     if origin.key_sha256 and origin.digest_of == "file_without_version_lines":
-        told["key_sha256_of"] = "the key file without the lines that begin with Version"
-    told["gpgcheck"] = origin.gpgcheck
-    return told | _read(origin.source, origin.note)
+        fields["key_sha256_of"] = "the key file without the lines that begin with Version"
+    fields["gpgcheck"] = origin.gpgcheck
+    return fields | _describe_source(origin.source, origin.note)
 
 
-def _package(w: Wanted, accepted: bool) -> dict[str, object]:
-    told: dict[str, object] = {"package": w.package, "repository": w.origin.id}
-    if w.version:
-        told["version"] = w.version
-    if w.stream:
-        told["module_stream"] = w.stream
-    if w.lock:
-        told["held_by"] = w.lock
-    told["size"] = f"{w.size_mib} MiB" if w.size_mib is not None else "unknown"
-    told["licence"] = w.licence
-    if w.eula:
-        told["eula"] = _accepted(accepted)
-    return told | _read(w.source, w.note)
+def _describe_package(package: PackageSpec, is_accepted: bool) -> dict[str, object]:
+    fields: dict[str, object] = {"package": package.package, "repository": package.repository.id}
+    if package.version:
+        fields["version"] = package.version
+    if package.stream:
+        fields["module_stream"] = package.stream
+    if package.lock:
+        fields["held_by"] = package.lock
+    fields["size"] = f"{package.size_mib} MiB" if package.size_mib is not None else "unknown"
+    fields["licence"] = package.licence
+    if package.eula:
+        fields["eula"] = _describe_acceptance(is_accepted)
+    return fields | _describe_source(package.source, package.note)
 
 
-def _accepted(yes: bool) -> str:
-    return "accepted in the profile" if yes else "not accepted: nothing is built"
+def _describe_acceptance(is_accepted: bool) -> str:
+    return "accepted in the profile" if is_accepted else "not accepted: nothing is built"
 
 
-def _read(source: Source, note: str | None) -> dict[str, object]:
-    told: dict[str, object] = {"as_of": source.as_of.isoformat(), "verified": source.verified}
-    told["source"] = source.title
-    return told | ({"note": note} if note else {})
+def _describe_source(source: FactSource, note: str | None) -> dict[str, object]:
+    fields: dict[str, object] = {"as_of": source.as_of.isoformat(), "verified": source.verified}
+    fields["source"] = source.title
+    return fields | ({"note": note} if note else {})
 
 
-def _does(profile: Profile, layer: str) -> str:
+def _describe_layer(profile: Profile, layer: str) -> str:
     nvidia, amd = profile.hardware.nvidia, profile.hardware.amd
     if layer == "nvidia_driver" and nvidia:
-        return f"{_DOES[layer]}: {nvidia.driver}, {nvidia.kernel_module} kernel module"
+        return (
+            f"{_LAYER_DESCRIPTIONS[layer]}: {nvidia.driver}, {nvidia.kernel_module} kernel module"
+        )
     if layer == "cuda" and nvidia:
-        return f"{_DOES[layer]}: {nvidia.cuda}"
+        return f"{_LAYER_DESCRIPTIONS[layer]}: {nvidia.cuda}"
     if layer == "amd_driver" and amd:
-        return f"{_DOES[layer]}: {amd.driver}"
+        return f"{_LAYER_DESCRIPTIONS[layer]}: {amd.driver}"
     if layer == "rocm" and amd:
-        return f"{_DOES[layer]}: ROCm {amd.rocm}, {amd.gfx_target}"
-    return _DOES[layer] + _host(profile, layer)
+        return f"{_LAYER_DESCRIPTIONS[layer]}: ROCm {amd.rocm}, {amd.gfx_target}"
+    return _LAYER_DESCRIPTIONS[layer] + _describe_section(profile, layer)
 
 
-def _host(profile: Profile, layer: str) -> str:
+def _describe_section(profile: Profile, layer: str) -> str:
     """What the sections of the host's own layers say, behind what the layer does."""
     if layer == "kernel_hardening":
-        asked = (profile.kernel_hardening or KernelHardening()).kernel_arguments
-        return f": {', '.join(asked) or 'no lock-down, unsigned modules'}"
+        kernel_arguments = (profile.kernel_hardening or KernelHardening()).kernel_arguments
+        return f": {', '.join(kernel_arguments) or 'no lock-down, unsigned modules'}"
     if layer == "tuning":
         tuning = profile.tuning or Tuning()
         return f": {tuning.name}, {tuning.manager}"
     if layer == "audit":
-        host = profile.audit.log_host if profile.audit else None
-        return f": logs go to {host.host} over TLS" if host else ": logs stay on the machine"
+        log_host = profile.audit.log_host if profile.audit else None
+        return (
+            f": logs go to {log_host.host} over TLS" if log_host else ": logs stay on the machine"
+        )
     if layer == "sovereign_stack" and profile.sovereign:
-        return _serves(profile.sovereign.server)
+        return _describe_server(profile.sovereign.server)
     return ""
 
 
-def _serves(server: Server) -> str:
-    held = f"of stack {server.stack} with the model {server.model}"
+def _describe_server(server: ModelServer) -> str:
+    served = f"of stack {server.stack} with the model {server.model}"
     if server.engine == "vllm":
         gpus = f"{server.gpus} GPU{'s' if server.gpus > 1 else ''}"
-        return f": vLLM {held} on {gpus}, never tried by hardpan's makers"
-    return f": llama.cpp {held} on the processor"
+        return f": vLLM {served} on {gpus}, never tried by hardpan's makers"
+    return f": llama.cpp {served} on the processor"
 
 
 def _open_questions(profile: Profile) -> list[str]:

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from hardpan import clock
 from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import Machine, Spec, check_disk, create_disk, running
-from hardpan.builder.receipts import Disk, Iso
+from hardpan.builder.machine.qemu import VirtualMachine, VmSpec, check_disk, create_disk, start_vm
+from hardpan.builder.receipts import DiskImage, UnattendedIso
 from hardpan.errors import ToolError
-from hardpan.events import Emit, Note, Progress
-from hardpan.files import PRIVATE, MiB, atomic_path, need_free, sha256_file
+from hardpan.events import Emit, StageMessage, StageProgress
+from hardpan.files import PRIVATE_MODE, MiB, atomic_path, require_free_space, sha256_file
 
 _STAGE = "install"
-NEED_MIB = 6144
+MIN_FREE_MIB = 6144
 """Free disk that an install is begun with."""
 
-_NOISY_S = 15.0
+_FAILURE_GRACE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,23 +31,25 @@ class Deadlines:
 
     total_s: float = 2700.0
 
-    def stretched(self, by: float) -> "Deadlines":
+    def scaled(self, factor: float) -> "Deadlines":
         """The same for a slower machine."""
         return Deadlines(
-            phase_s=self.phase_s * by, stall_s=self.stall_s * by, total_s=self.total_s * by
+            phase_s=self.phase_s * factor,
+            stall_s=self.stall_s * factor,
+            total_s=self.total_s * factor,
         )
 
 
 def install(
-    iso: Iso,
-    spec: Spec,
+    iso: UnattendedIso,
+    spec: VmSpec,
     *,
     size_mib: MiB,
     acceleration: Acceleration,
     log: Path,
     emit: Emit,
     deadlines: Deadlines | None = None,
-) -> Disk:
+) -> DiskImage:
     """Boot ``iso`` onto a fresh disk at ``spec.disk`` and wait for its word of success.
 
     Only the positive marker of the kickstart's last ``%post``, on the virtio
@@ -60,88 +62,97 @@ def install(
         ToolError: the installer failed, panicked, stalled, or ended without
             the marker; the console log and a picture of the screen are kept.
     """
-    need_free(spec.disk.parent, NEED_MIB, what="an install")
-    clocks = deadlines or Deadlines().stretched(acceleration.patience)
-    began = clock.monotonic()
-    with atomic_path(spec.disk, mode=PRIVATE) as temp:
-        used = replace(spec, disk=temp, cdrom=iso.path, first="cdrom")
-        for left in reversed(range(acceleration.starts)):
+    require_free_space(spec.disk.parent, MIN_FREE_MIB, purpose="an install")
+    limits = deadlines or Deadlines().scaled(acceleration.timeout_factor)
+    start = clock.monotonic_s()
+    with atomic_path(spec.disk, mode=PRIVATE_MODE) as temp:
+        boot_spec = replace(spec, disk=temp, cdrom=iso.path, boot_device="cdrom")
+        for attempts_left in reversed(range(acceleration.max_attempts)):
             create_disk(temp, size_mib=size_mib)
-            if _installed(used, acceleration, log, clocks, emit, again=left > 0):
+            if _install_once(
+                boot_spec, acceleration, log, limits, emit, may_retry=attempts_left > 0
+            ):
                 break
         check_disk(temp)
-    return Disk(
+    return DiskImage(
         path=spec.disk,
         virtual_size_mib=size_mib,
         sha256=sha256_file(spec.disk),
-        took_s=clock.monotonic() - began,
+        duration_s=clock.monotonic_s() - start,
     )
 
 
-def _installed(
-    spec: Spec,
+def _install_once(
+    spec: VmSpec,
     acceleration: Acceleration,
     log: Path,
-    clocks: Deadlines,
+    deadlines: Deadlines,
     emit: Emit,
     *,
-    again: bool,
+    may_retry: bool,
 ) -> bool:
     """True when it is done; False when it panicked and may be tried ``again``."""
-    with running(spec, acceleration, log=log) as machine:
+    with start_vm(spec, acceleration, log=log) as machine:
         try:
-            _watch(machine, clocks, emit)
+            _watch_install(machine, deadlines, emit)
         except ToolError as e:
-            if not again or not machine.panicked():
+            if not may_retry or not machine.has_panicked():
                 raise
-            emit(Note(stage=_STAGE, text=f"{e}; starting it once more"))
+            emit(StageMessage(stage=_STAGE, text=f"{e}; starting it once more"))
             return False
     return True
 
 
-def _watch(machine: Machine, clocks: Deadlines, emit: Emit) -> None:
-    began = clock.monotonic()
-    phase, phase_at = "", began
-    tell = _teller(emit)
+def _watch_install(machine: VirtualMachine, deadlines: Deadlines, emit: Emit) -> None:
+    start = clock.monotonic_s()
+    phase, phase_start = "", start
+    report_line = _progress_reporter(emit)
     while not machine.is_off:
         for line in machine.watch():
-            tell(line)
-        now = clock.monotonic()
+            report_line(line)
+        now = clock.monotonic_s()
         console = machine.console
         if console.phase != phase:
-            phase, phase_at = console.phase, now
-            emit(Progress(stage=_STAGE, done=console.step[0], total=console.step[1], text=phase))
+            phase, phase_start = console.phase, now
+            emit(
+                StageProgress(
+                    stage=_STAGE,
+                    completed=console.phase_position[0],
+                    total=console.phase_position[1],
+                    text=phase,
+                )
+            )
         if machine.port.failure or console.failure:
-            _let_it_finish(machine)
+            _wait_for_failure_logs(machine)
             raise machine.failure(f"stopped installing: {machine.port.failure or console.failure}")
-        if machine.panicked():
+        if machine.has_panicked():
             raise machine.failure("panicked during the install")
-        where = f" in phase {phase!r}" if phase else " before the installer started"
-        if now - machine.spoke_at > clocks.stall_s:
-            raise machine.failure(f"wrote nothing for {clocks.stall_s:.0f} s{where}")
-        if now - phase_at > clocks.phase_s:
-            raise machine.failure(f"needed more than {clocks.phase_s:.0f} s{where}")
-        if now - began > clocks.total_s:
-            raise machine.failure(f"was not done after {clocks.total_s:.0f} s{where}")
+        context = f" in phase {phase!r}" if phase else " before the installer started"
+        if now - machine.last_output_at > deadlines.stall_s:
+            raise machine.failure(f"wrote nothing for {deadlines.stall_s:.0f} s{context}")
+        if now - phase_start > deadlines.phase_s:
+            raise machine.failure(f"needed more than {deadlines.phase_s:.0f} s{context}")
+        if now - start > deadlines.total_s:
+            raise machine.failure(f"was not done after {deadlines.total_s:.0f} s{context}")
     machine.watch(0.0)
     if machine.port.failure:
         raise machine.failure(f"stopped installing: {machine.port.failure}")
     if machine.returncode:
         raise machine.failure(f"ended with QEMU itself (exit code {machine.returncode})")
-    if not machine.port.complete:
+    if not machine.port.is_complete:
         raise machine.failure("went off without saying that the install is complete")
 
 
-def _let_it_finish(machine: Machine) -> None:
+def _wait_for_failure_logs(machine: VirtualMachine) -> None:
     """Give %onerror a little time for its logs before the plug is pulled."""
-    end = clock.monotonic() + _NOISY_S
-    while not machine.is_off and clock.monotonic() < end:
+    end = clock.monotonic_s() + _FAILURE_GRACE_S
+    while not machine.is_off and clock.monotonic_s() < end:
         machine.watch()
 
 
-def _teller(emit: Emit) -> Callable[[str], None]:
-    def tell(line: str) -> None:
+def _progress_reporter(emit: Emit) -> Callable[[str], None]:
+    def report_line(line: str) -> None:
         if line.startswith(("HARDPAN-INSTALL:", "Installing", "Unpacking")):
-            emit(Note(stage=_STAGE, text=line.removeprefix("HARDPAN-INSTALL: ")))
+            emit(StageMessage(stage=_STAGE, text=line.removeprefix("HARDPAN-INSTALL: ")))
 
-    return tell
+    return report_line

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from hardpan.builder.tools import path_of
+from hardpan.builder.tools import find_program
 from hardpan.kickstart import KickstartError
 from hardpan.process import run
 
@@ -14,25 +14,27 @@ _PROGRAM = "ksvalidator"
 _TIMEOUT_S = 60.0
 
 
-def validated(text: str, release: str) -> bool:
+def validate(text: str, release: str) -> bool:
     """True when it accepts ``text``, False when there is no such program here.
 
     Raises:
         KickstartError: it does not; says what it says.
         ToolError: it hangs.
     """
-    program = path_of(_PROGRAM)
+    program = find_program(_PROGRAM)
     if program is None:
         return False
     # NOTE: the text may hold a passphrase: the folder is for its owner alone.
-    with tempfile.TemporaryDirectory(prefix="hardpan-ks-") as room:
-        path = Path(room) / "ks.cfg"
+    with tempfile.TemporaryDirectory(prefix="hardpan-ks-") as workdir:
+        path = Path(workdir) / "ks.cfg"
         path.write_text(text, "utf-8")
         argv: list[str | Path] = [program, "-v", VERSIONS[release], path]
-        done = run(argv, timeout_s=_TIMEOUT_S, ok=(0, 1))
-    if done.returncode:
-        said = " ".join(line for line in (done.stdout + done.stderr).split("\n") if line.strip())
+        result = run(argv, timeout_s=_TIMEOUT_S, ok=(0, 1))
+    if result.returncode:
+        output = " ".join(
+            line for line in (result.stdout + result.stderr).split("\n") if line.strip()
+        )
         raise KickstartError(
-            f"{_PROGRAM} refuses the kickstart: {said.replace(str(path), 'ks.cfg')}"
+            f"{_PROGRAM} refuses the kickstart: {output.replace(str(path), 'ks.cfg')}"
         )
     return True

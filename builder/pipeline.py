@@ -8,72 +8,72 @@ from pathlib import Path
 
 from hardpan import clock
 from hardpan.builder import install, seal, shell, stacks, steps
-from hardpan.builder.layers import packages as repositories
+from hardpan.builder.layers import packages as vendor_packages
 from hardpan.builder.layers import registry
-from hardpan.builder.machine.boot import booted
+from hardpan.builder.machine.boot import boot
 from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import FILE_SYSTEM_BLOCK, Spec, check_disk, copy_disk
+from hardpan.builder.machine.qemu import FILE_SYSTEM_BLOCK_BYTES, VmSpec, check_disk, copy_disk
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.receipts import (
-    Access,
     Assessment,
-    Disk,
-    Guest,
-    Iso,
-    LayerReceipt,
-    Media,
-    Remedy,
+    BootedGuest,
+    DiskImage,
+    Fix,
+    InstallMedia,
+    LayerResult,
     RuleOutcome,
-    StackReceipt,
+    SshAccess,
+    StackResult,
+    UnattendedIso,
 )
-from hardpan.events import Emit, Note
+from hardpan.events import Emit, StageMessage
 from hardpan.files import (
-    PRIVATE,
+    PRIVATE_MODE,
     MiB,
     Sha256,
     atomic_path,
-    need_free,
+    require_free_space,
     sha256_bytes,
     sha256_file,
 )
-from hardpan.kickstart import boot_arguments, checked, holds_secret, render
-from hardpan.problems import Problems
+from hardpan.kickstart import boot_arguments, contains_secret, lint_or_raise, render_kickstart
+from hardpan.problems import ErrorCollector
 from hardpan.profiles.model import Profile
 from hardpan.profiles.software import eula
-from hardpan.resume import Receipt
+from hardpan.resume import StageResult
 
-Assess = Callable[[Guest], Assessment]
+AssessGuest = Callable[[BootedGuest], Assessment]
 """Scans a booted guest and returns its failing rules with their fixes."""
 
-Shell = Callable[[Guest], AbstractContextManager[seal.Shell]]
+OpenShell = Callable[[BootedGuest], AbstractContextManager[seal.RootShell]]
 """Opens a root shell on a booted guest."""
 
-COPY_MIB = 8192
+HARDEN_REQUIRED_MIB = 8192
 """Free disk that hardening is begun with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class BuildPlan:
     """Everything a build is made from."""
 
     profile: Profile
-    media: Media
-    access: Access
+    media: InstallMedia
+    access: SshAccess
     acceleration: Acceleration
-    out: Path
+    output_folder: Path
     """Where the outputs land."""
 
-    cache: Path
+    cache_folder: Path
     """Where base installs and media are kept between builds."""
 
     emit: Emit
-    passphrase: str = ""
+    luks_passphrase: str = ""
     """Opens the LUKS volume, where the profile has one."""
 
-    def spec(self, disk: Path) -> Spec:
+    def vm_spec(self, disk: Path) -> VmSpec:
         """The machine the profile is built in."""
         machine = self.profile.machine
-        return Spec(
+        return VmSpec(
             disk=disk,
             vcpus=machine.vcpus,
             memory_mib=machine.memory_mib,
@@ -82,12 +82,12 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hardened:
+class HardenedImage:
     """A hardened, sealed image and how it came to be."""
 
-    disk: Disk
-    layers: tuple[LayerReceipt, ...]
-    before: dict[str, int]
+    disk: DiskImage
+    layers: tuple[LayerResult, ...]
+    baseline_counts: dict[str, int]
     """Verdict -> number of rules, before the layers."""
 
     packages: tuple[str, ...]
@@ -97,207 +97,232 @@ class Hardened:
     finished: str
 
 
-def unattended_iso(plan: Plan) -> Iso:
+def build_iso(plan: BuildPlan) -> UnattendedIso:
     """The media with the profile's kickstart on it, at ``out/PROFILE.iso``."""
-    text = kickstart(plan.profile, plan.access.public_key, plan.passphrase)
-    arguments = boot_arguments(plan.profile, plan.media.volume_id)
-    step = steps.iso(
-        plan.profile, plan.out, media_sha256=plan.media.sha256, text=text, arguments=arguments
+    text = render_linted_kickstart(plan.profile, plan.access.public_key, plan.luks_passphrase)
+    boot_options = boot_arguments(plan.profile, plan.media.volume_id)
+    stage = steps.iso_stage(
+        plan.profile,
+        plan.output_folder,
+        media_sha256=plan.media.sha256,
+        kickstart_text=text,
+        boot_options=boot_options,
     )
-    (to,) = step.outputs
-    secret = holds_secret(text)
+    (path,) = stage.outputs
+    has_secret = contains_secret(text)
 
-    def work(_note: Callable[[str], None]) -> Receipt:
-        made = remaster(plan.media, text, to, arguments=arguments, secret=secret, emit=plan.emit)
-        return {"sha256": made.sha256}
+    def execute(_note: Callable[[str], None]) -> StageResult:
+        iso = remaster(
+            plan.media, text, path, arguments=boot_options, secret=has_secret, emit=plan.emit
+        )
+        return {"sha256": iso.sha256}
 
-    receipt = step.once(plan.emit, work)
-    return Iso(
-        path=to,
-        sha256=Sha256(str(receipt["sha256"])),
+    result = stage.run(plan.emit, execute)
+    return UnattendedIso(
+        path=path,
+        sha256=Sha256(str(result["sha256"])),
         volume_id=plan.media.volume_id,
         kickstart_sha256=sha256_bytes(text.encode()),
         media_sha256=plan.media.sha256,
-        secret=secret,
+        has_secret=has_secret,
     )
 
 
-def kickstart(profile: Profile, public_key: str, passphrase: str) -> str:
+def render_linted_kickstart(profile: Profile, public_key: str, luks_passphrase: str) -> str:
     """The kickstart's text, linted.
 
     Raises:
         InputError: it cannot be rendered, or the linter or bash has something against it.
     """
-    text = render(profile, public_key, passphrase=passphrase)
-    checked(text, profile.release, shell_check=shell.problem)
+    text = render_kickstart(profile, public_key, passphrase=luks_passphrase)
+    lint_or_raise(text, profile.release, shell_check=shell.syntax_error)
     return text
 
 
-def check(profile: Profile, *, image: bool) -> None:
+def require_buildable(profile: Profile, *, builds_image: bool) -> None:
     """Pass if the profile can be built, as far as can be told before anything runs.
 
     Raises:
         InputError: a licence is not accepted, or for an image a layer is not built yet, its guest
             cannot reach a repository, or a stack has no lock.
     """
-    problems(profile, image=image).raise_all()
+    collect_profile_errors(profile, builds_image=builds_image).raise_if_any()
 
 
-def problems(profile: Profile, *, image: bool) -> Problems:
+def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorCollector:
     """What of the profile itself stands in the way of a build, each of it told."""
-    found = Problems()
-    with found.of("licences"):
-        eula.check(profile)
-    if image:
-        with found.of("layers"):
-            registry.check(profile)
-        with found.of("layers"):
-            repositories.check_reach(profile)
-        with found.of("stacks"):
+    errors = ErrorCollector()
+    with errors.collecting("licences"):
+        eula.require_accepted_eulas(profile)
+    if builds_image:
+        with errors.collecting("layers"):
+            registry.check_layers(profile)
+        with errors.collecting("layers"):
+            vendor_packages.check_reachable(profile)
+        with errors.collecting("stacks"):
             stacks.check_locks(profile)
-    return found
+    return errors
 
 
-def base_install(plan: Plan, iso: Iso) -> Disk:
+def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
     """The system as the installer leaves it, shared through the cache."""
-    size = MiB(plan.profile.disk_size_mib)
-    step = steps.install(plan.profile, plan.cache, iso_sha256=iso.sha256)
-    (disk,) = step.outputs
+    disk_size_mib = MiB(plan.profile.disk_size_mib)
+    stage = steps.install_stage(plan.profile, plan.cache_folder, iso_sha256=iso.sha256)
+    (disk,) = stage.outputs
 
-    def work(_note: Callable[[str], None]) -> Receipt:
-        made = install.install(
+    def execute(_note: Callable[[str], None]) -> StageResult:
+        installed = install.install(
             iso,
-            plan.spec(disk),
-            size_mib=size,
+            plan.vm_spec(disk),
+            size_mib=disk_size_mib,
             acceleration=plan.acceleration,
-            log=plan.out / "install.log",
+            log=plan.output_folder / "install.log",
             emit=plan.emit,
         )
-        return {"sha256": made.sha256, "took_s": f"{made.took_s:.1f}"}
+        return {"sha256": installed.sha256, "took_s": f"{installed.duration_s:.1f}"}
 
-    receipt = step.once(plan.emit, work)
-    return Disk(
+    result = stage.run(plan.emit, execute)
+    return DiskImage(
         path=disk,
-        virtual_size_mib=size,
-        sha256=Sha256(str(receipt["sha256"])),
-        took_s=float(str(receipt["took_s"])),
+        virtual_size_mib=disk_size_mib,
+        sha256=Sha256(str(result["sha256"])),
+        duration_s=float(str(result["took_s"])),
     )
 
 
-def harden(
-    plan: Plan, base: Disk, *, content_sha256: Sha256, assess: Assess, open_shell: Shell
-) -> Hardened:
-    """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
-    registry.check(plan.profile)
-    repositories.check_reach(plan.profile)
-    step = steps.harden(
-        plan.profile, plan.out, base_sha256=base.sha256, content_sha256=content_sha256
-    )
-    (to,) = step.outputs
-
-    def work(note: Callable[[str], None]) -> Receipt:
-        return _harden(plan, base, to, content_sha256, assess, open_shell, note)
-
-    return _hardened(step.once(plan.emit, work), to, base.virtual_size_mib)
-
-
-def _harden(
-    plan: Plan,
-    base: Disk,
-    to: Path,
+def harden_image(
+    plan: BuildPlan,
+    base: DiskImage,
+    *,
     content_sha256: Sha256,
-    assess: Assess,
-    open_shell: Shell,
-    note: Callable[[str], None],
-) -> Receipt:
-    need_free(to.parent, COPY_MIB, what="the image")
-    began, started = clock.monotonic(), clock.rfc3339(clock.now())
-    with atomic_path(to, mode=PRIVATE) as temp:
-        note("copying the base install")
-        # Every block that the guest frees and trims leaves this copy; what is left is the image.
-        work = temp.with_suffix(".work")
-        copy_disk(base.path, work, cluster_bytes=FILE_SYSTEM_BLOCK)
-        log = plan.out / "harden.log"
-        spec = replace(plan.spec(work), reaches=repositories.reached(plan.profile))
-        machine = booted(
-            spec, plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False
+    assess: AssessGuest,
+    open_shell: OpenShell,
+) -> HardenedImage:
+    """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
+    registry.check_layers(plan.profile)
+    vendor_packages.check_reachable(plan.profile)
+    stage = steps.harden_stage(
+        plan.profile, plan.output_folder, base_sha256=base.sha256, content_sha256=content_sha256
+    )
+    (path,) = stage.outputs
+
+    def execute(report_progress: Callable[[str], None]) -> StageResult:
+        return _execute_hardening(
+            plan, base, path, content_sha256, assess, open_shell, report_progress
         )
+
+    return _hardened_from_result(stage.run(plan.emit, execute), path, base.virtual_size_mib)
+
+
+def _execute_hardening(
+    plan: BuildPlan,
+    base: DiskImage,
+    path: Path,
+    content_sha256: Sha256,
+    assess: AssessGuest,
+    open_shell: OpenShell,
+    report_progress: Callable[[str], None],
+) -> StageResult:
+    require_free_space(path.parent, HARDEN_REQUIRED_MIB, purpose="the image")
+    start_s, started = clock.monotonic_s(), clock.format_rfc3339(clock.now())
+    with atomic_path(path, mode=PRIVATE_MODE) as temp:
+        report_progress("copying the base install")
+        # Every block that the guest frees and trims leaves this copy; what is left is the image.
+        work_disk = temp.with_suffix(".work")
+        copy_disk(base.path, work_disk, cluster_bytes=FILE_SYSTEM_BLOCK_BYTES)
+        log = plan.output_folder / "harden.log"
+        spec = replace(
+            plan.vm_spec(work_disk),
+            allowed_endpoints=vendor_packages.allowed_endpoints(plan.profile),
+        )
+        machine = boot(spec, plan.access, plan.acceleration, log=log, emit=plan.emit, overlay=False)
         with machine as guest:
-            assessment = _assessed(plan, guest, base, content_sha256, assess)
-            made = registry.apply(plan.profile, guest, assessment, cache=plan.cache, emit=plan.emit)
-            note("sealing: identity, secrets and logs are removed, free blocks discarded")
+            assessment = _assess_base(plan, guest, base, content_sha256, assess)
+            layer_results = registry.apply_layers(
+                plan.profile, guest, assessment, cache=plan.cache_folder, emit=plan.emit
+            )
+            report_progress(
+                "sealing: identity, secrets and logs are removed, free blocks discarded"
+            )
             with open_shell(guest) as root:
-                packages = seal.seal(root)
-        check_disk(work)
-        note("writing the image without free blocks")
-        copy_disk(work, temp)
+                packages = seal.generalize(root)
+        check_disk(work_disk)
+        report_progress("writing the image without free blocks")
+        copy_disk(work_disk, temp)
     return {
-        "sha256": sha256_file(to),
-        "took_s": f"{clock.monotonic() - began:.1f}",
+        "sha256": sha256_file(path),
+        "took_s": f"{clock.monotonic_s() - start_s:.1f}",
         "before": assessment.counts,
-        "layers": [dataclasses.asdict(x) | {"took_s": f"{x.took_s:.1f}"} for x in made],
+        "layers": [
+            dataclasses.asdict(layer) | {"took_s": f"{layer.duration_s:.1f}"}
+            for layer in layer_results
+        ],
         "packages": list(packages),
         "started": started,
-        "finished": clock.rfc3339(clock.now()),
+        "finished": clock.format_rfc3339(clock.now()),
     }
 
 
-def _assessed(
-    plan: Plan, guest: Guest, base: Disk, content_sha256: Sha256, assess: Assess
+def _assess_base(
+    plan: BuildPlan,
+    guest: BootedGuest,
+    base: DiskImage,
+    content_sha256: Sha256,
+    assess: AssessGuest,
 ) -> Assessment:
-    def work(_note: Callable[[str], None]) -> Receipt:
-        made = assess(guest)
+    def execute(_note: Callable[[str], None]) -> StageResult:
+        assessment = assess(guest)
         return {
-            "counts": made.counts,
-            "remedies": [dataclasses.asdict(r) for r in made.remedies],
+            "counts": assessment.counts,
+            "remedies": [dataclasses.asdict(r) for r in assessment.fixes],
         }
 
-    step = steps.assess(
-        plan.profile, plan.cache, base_sha256=base.sha256, content_sha256=content_sha256
+    stage = steps.assess_stage(
+        plan.profile, plan.cache_folder, base_sha256=base.sha256, content_sha256=content_sha256
     )
-    receipt = step.once(plan.emit, work)
-    remedies = receipt["remedies"]
-    counts = receipt["counts"]
-    assert isinstance(remedies, list)  # noqa: S101 - written by ``work`` above
+    result = stage.run(plan.emit, execute)
+    fixes = result["remedies"]
+    counts = result["counts"]
+    assert isinstance(fixes, list)  # noqa: S101 - written by ``work`` above
     assert isinstance(counts, dict)  # noqa: S101
-    plan.emit(Note(stage="harden", text=f"{len(remedies)} rules fail before hardening"))
+    plan.emit(StageMessage(stage="harden", text=f"{len(fixes)} rules fail before hardening"))
     return Assessment(
         content_sha256=content_sha256,
         counts={str(k): int(v) for k, v in counts.items()},
-        remedies=tuple(Remedy(**r) for r in remedies),
+        fixes=tuple(Fix(**r) for r in fixes),
     )
 
 
-def _hardened(receipt: Receipt, disk: Path, size: MiB) -> Hardened:
-    told = receipt["layers"]
-    packages = receipt["packages"]
-    before = receipt["before"]
-    assert isinstance(told, list)  # noqa: S101 - written by ``_harden``
+def _hardened_from_result(result: StageResult, disk: Path, disk_size_mib: MiB) -> HardenedImage:
+    layer_list = result["layers"]
+    packages = result["packages"]
+    baseline_counts = result["before"]
+    assert isinstance(layer_list, list)  # noqa: S101 - written by ``_harden``
     assert isinstance(packages, list)  # noqa: S101
-    assert isinstance(before, dict)  # noqa: S101
-    return Hardened(
-        disk=Disk(
+    assert isinstance(baseline_counts, dict)  # noqa: S101
+    return HardenedImage(
+        disk=DiskImage(
             path=disk,
-            virtual_size_mib=size,
-            sha256=Sha256(str(receipt["sha256"])),
-            took_s=float(str(receipt["took_s"])),
+            virtual_size_mib=disk_size_mib,
+            sha256=Sha256(str(result["sha256"])),
+            duration_s=float(str(result["took_s"])),
         ),
-        layers=tuple(_layer(x) for x in told),
-        before={str(k): int(v) for k, v in before.items()},
+        layers=tuple(_layer_from_json(layer) for layer in layer_list),
+        baseline_counts={str(k): int(v) for k, v in baseline_counts.items()},
         packages=tuple(map(str, packages)),
-        started=str(receipt["started"]),
-        finished=str(receipt["finished"]),
+        started=str(result["started"]),
+        finished=str(result["finished"]),
     )
 
 
-def _layer(told: dict[str, object]) -> LayerReceipt:
-    outcomes, built = told["outcomes"], told.get("stacks", ())
+def _layer_from_json(data: dict[str, object]) -> LayerResult:
+    outcomes, stacks_list = data["outcomes"], data.get("stacks", ())
     assert isinstance(outcomes, list | tuple)  # noqa: S101
-    assert isinstance(built, list | tuple)  # noqa: S101
-    return LayerReceipt(
-        layer=str(told["layer"]),
-        changed=int(str(told["changed"])),
-        took_s=float(str(told["took_s"])),
-        outcomes=tuple(RuleOutcome(**o) for o in outcomes),
-        stacks=tuple(StackReceipt.of(x) for x in built),
+    assert isinstance(stacks_list, list | tuple)  # noqa: S101
+    return LayerResult(
+        layer=str(data["layer"]),
+        changed_tasks=int(str(data["changed"])),
+        duration_s=float(str(data["took_s"])),
+        outcomes=tuple(RuleOutcome(**outcome) for outcome in outcomes),
+        stacks=tuple(StackResult.from_json(stack) for stack in stacks_list),
     )

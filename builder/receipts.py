@@ -9,12 +9,12 @@ from hardpan.files import MiB, Sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class InstallMedia:
     """An install ISO that was found and checked."""
 
     path: Path
     sha256: Sha256
-    size: int
+    size_bytes: int
     """Bytes."""
 
     volume_id: str
@@ -23,12 +23,12 @@ class Media:
     name: str
     """Name in the catalogue (``lab9``, ``rocky9``), or the file's name."""
 
-    signature: str = ""
+    verified_by: str = ""
     """What vouches for it, in words: ``sha256 from the catalogue``, ``built here``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Iso:
+class UnattendedIso:
     """A remastered, unattended install ISO."""
 
     path: Path
@@ -38,12 +38,12 @@ class Iso:
     media_sha256: Sha256
     """Digest of the media it was made from."""
 
-    secret: bool
+    has_secret: bool
     """True when the kickstart on it holds a secret (a LUKS passphrase); hashes do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class SshAccess:
     """How the operator reaches the installed system."""
 
     user: str
@@ -55,7 +55,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
+class DiskImage:
     """A disk image, as one stage hands it to the next."""
 
     path: Path
@@ -65,12 +65,12 @@ class Disk:
     """The size the guest sees; the file itself is sparse."""
 
     sha256: Sha256
-    took_s: float
+    duration_s: float
     """Wall-clock seconds the stage needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guest:
+class BootedGuest:
     """A booted machine that answers on SSH; valid inside the ``with`` block that made it."""
 
     address: str
@@ -91,7 +91,7 @@ class Guest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
+class Fix:
     """One failing rule and the content's own fix for it."""
 
     rule_id: str
@@ -112,7 +112,7 @@ class Assessment:
     counts: dict[str, int]
     """Verdict -> number of rules."""
 
-    remedies: tuple[Remedy, ...]
+    fixes: tuple[Fix, ...]
     """The failing rules, in the content's own order of remediation."""
 
 
@@ -129,7 +129,7 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WheelReceipt:
+class WheelRecord:
     """One Python package of a stack."""
 
     name: str
@@ -146,28 +146,28 @@ class WheelReceipt:
     source_sha256: str = ""
     """The locked source's digest, where the wheel was built from it."""
 
-    crypto: tuple[str, ...] = ()
+    bundled_crypto: tuple[str, ...] = ()
     """Cryptographic libraries inside of it, which FIPS mode does not reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WheelFinding:
+class StackFinding:
     """What the audit of a stack's wheels found."""
 
     kind: str
     severity: str
     wheel: str
-    where: str
+    location: str
     """File inside of the wheel, or nothing."""
 
     line: int
     """Its line, or 0."""
 
-    what: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StackReceipt:
+class StackResult:
     """One Python stack, as its RPM holds it."""
 
     name: str
@@ -180,29 +180,32 @@ class StackReceipt:
 
     lock_sha256: str
     python: str
-    bytecode: bool
+    has_bytecode: bool
     """True when its modules were compiled on the build machine."""
 
-    wheels: tuple[WheelReceipt, ...]
-    findings: tuple[WheelFinding, ...]
+    wheels: tuple[WheelRecord, ...]
+    findings: tuple[StackFinding, ...]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """A receipt from its own JSON."""
-        wheels = (WheelReceipt(**w | {"crypto": tuple(w["crypto"])}) for w in told["wheels"])
-        findings = (WheelFinding(**f) for f in told["findings"])
-        return cls(**{**told, "wheels": tuple(wheels), "findings": tuple(findings)})
+        wheels = (
+            WheelRecord(**wheel_data | {"crypto": tuple(wheel_data["crypto"])})
+            for wheel_data in data["wheels"]
+        )
+        findings = (StackFinding(**finding_data) for finding_data in data["findings"])
+        return cls(**{**data, "wheels": tuple(wheels), "findings": tuple(findings)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerReceipt:
+class LayerResult:
     """One layer that was applied."""
 
     layer: str
-    changed: int
+    changed_tasks: int
     """Ansible tasks that changed something."""
 
-    took_s: float
+    duration_s: float
     outcomes: tuple[RuleOutcome, ...] = ()
-    stacks: tuple[StackReceipt, ...] = ()
+    stacks: tuple[StackResult, ...] = ()
     """What ``ml_frameworks`` installed."""

@@ -16,19 +16,19 @@ from hardpan import clock
 from hardpan.errors import InputError, UnreachableError
 from hardpan.extracted_files import (
     MAX_DEPTH,
-    MAX_PATH_LENGTH,
+    MAX_PATH_BYTES,
     MissingFileError,
     open_regular_file,
 )
 
 _CHUNK = 1 << 16
-_CONNECT_S = 20.0
-_FILE_S = 300.0
-_REDIRECTS_MOST = 4
-_WORD = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
+_CONNECT_TIMEOUT_S = 20.0
+_FILE_TIMEOUT_S = 300.0
+_MAX_REDIRECTS = 4
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
 
 
-class Files:
+class RepositoryClient:
     """A repository's files, told apart by where it lies."""
 
     def __init__(self, repo: str) -> None:
@@ -38,7 +38,7 @@ class Files:
             InputError: it is neither.
         """
         self.is_url = "://" in repo
-        self._base = _address(repo) if self.is_url else ""
+        self._base = _parse_url(repo) if self.is_url else ""
         self._folder = Path(repo)
         if not self.is_url and not self._folder.is_dir():
             raise InputError(f"{repo}: expected a repository's folder or http(s) address")
@@ -47,7 +47,7 @@ class Files:
         """The address or the folder."""
         return self._base or str(self._folder)
 
-    def fetch(self, name: str, to: Path, *, most: int) -> None:
+    def fetch(self, name: str, destination: Path, *, max_bytes: int) -> None:
         """Copy the file ``name`` of the repository to ``to``.
 
         Raises:
@@ -56,41 +56,41 @@ class Files:
             UnreachableError: the server does not answer, or not in time.
         """
         parts = PurePosixPath(name).parts
-        if not parts or not all(_WORD.fullmatch(p) and p != ".." for p in parts):
+        if not parts or not all(_PATH_SEGMENT.fullmatch(p) and p != ".." for p in parts):
             raise InputError(
                 f"{self}: expected a file inside of the repository, found {name[:200]!a}"
             )
-        if len(name) > MAX_PATH_LENGTH or len(parts) > MAX_DEPTH:
+        if len(name) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
             raise InputError(
                 f"{self}: a name is too long: expected at most {MAX_DEPTH} parts and"
-                f" {MAX_PATH_LENGTH} characters, found {len(parts)} and {len(name)}"
+                f" {MAX_PATH_BYTES} characters, found {len(parts)} and {len(name)}"
             )
         name = "/".join(parts)
-        where = self._base + name if self.is_url else str(self._folder / name)
-        with self._opened(name, where) as source, to.open("wb") as sink:
-            left = most
+        location = self._base + name if self.is_url else str(self._folder / name)
+        with self._open(name, location) as source, destination.open("wb") as sink:
+            remaining = max_bytes
             for chunk in source:
-                left -= len(chunk)
-                if left < 0:
-                    raise InputError(f"{where}: expected at most {most} bytes, found more")
+                remaining -= len(chunk)
+                if remaining < 0:
+                    raise InputError(f"{location}: expected at most {max_bytes} bytes, found more")
                 sink.write(chunk)
 
     @contextmanager
-    def _opened(self, name: str, where: str) -> Iterator[Iterator[bytes]]:
+    def _open(self, name: str, location: str) -> Iterator[Iterator[bytes]]:
         if self.is_url:
-            with _asked(where) as answer:
-                yield _in_time(answer.read1, where)
+            with _get(location) as answer:
+                yield _read_before_deadline(answer.read1, location)
             return
         try:
             # A mirror is often a tree of hard links.
-            f = open_regular_file(self._folder, name, hard_links=True)
+            f = open_regular_file(self._folder, name, allow_hard_links=True)
         except MissingFileError as e:
             raise InputError(str(e), hint="createrepo_c makes a folder's repodata") from e
         with f:
             yield iter(lambda: f.read(_CHUNK), b"")
 
 
-def _address(repo: str) -> str:
+def _parse_url(repo: str) -> str:
     parts = urllib.parse.urlsplit(repo)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"{repo!a}: expected a folder or an http(s) address")
@@ -103,10 +103,10 @@ def _address(repo: str) -> str:
     return repo.rstrip("/") + "/"
 
 
-class _Redirect(urllib.request.HTTPRedirectHandler):
+class _RedirectHandler(urllib.request.HTTPRedirectHandler):
     """Follows a few redirects, to http(s) alone, and never from https to http."""
 
-    max_redirections = _REDIRECTS_MOST
+    max_redirections = _MAX_REDIRECTS
 
     def redirect_request(
         self,
@@ -123,7 +123,7 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _build_opener() -> urllib.request.OpenerDirector:
     """Http and https only: the usual opener also reads local files and ftp."""
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -132,7 +132,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(context=ssl.create_default_context()),
         urllib.request.HTTPDefaultErrorHandler(),
-        _Redirect(),
+        _RedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
     ):
         opener.add_handler(handler)
@@ -140,11 +140,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 @contextmanager
-def _asked(url: str) -> Iterator[http.client.HTTPResponse]:
+def _get(url: str) -> Iterator[http.client.HTTPResponse]:
     request = urllib.request.Request(url, headers={"User-Agent": "hardpan"})  # noqa: S310  http(s)
     try:
-        with _opener().open(request, timeout=_CONNECT_S) as answer:
-            yield answer
+        with _build_opener().open(request, timeout=_CONNECT_TIMEOUT_S) as response:
+            yield response
     except urllib.error.HTTPError as e:
         e.close()
         if e.code in (404, 410):
@@ -153,13 +153,13 @@ def _asked(url: str) -> Iterator[http.client.HTTPResponse]:
             raise InputError(f"{url}: leads in a circle or to no web address") from e
         raise UnreachableError(f"{url}: the server answered {e.code}") from e
     except (OSError, http.client.HTTPException) as e:
-        why = getattr(e, "reason", None) or e
-        raise UnreachableError(f"{url}: {why}") from e
+        reason = getattr(e, "reason", None) or e
+        raise UnreachableError(f"{url}: {reason}") from e
 
 
-def _in_time(read: Callable[[int], bytes], where: str) -> Iterator[bytes]:
-    until = clock.monotonic() + _FILE_S
+def _read_before_deadline(read: Callable[[int], bytes], url: str) -> Iterator[bytes]:
+    deadline = clock.monotonic_s() + _FILE_TIMEOUT_S
     while chunk := read(_CHUNK):
-        if clock.monotonic() > until:
-            raise UnreachableError(f"{where}: did not come within {_FILE_S:.0f} s")
+        if clock.monotonic_s() > deadline:
+            raise UnreachableError(f"{url}: did not come within {_FILE_TIMEOUT_S:.0f} s")
         yield chunk

@@ -12,7 +12,7 @@ from hardpan.errors import ToolError
 _TIMEOUT_S = 240.0
 
 
-class Said(Protocol):
+class CommandResult(Protocol):
     """What a command on the guest said."""
 
     @property
@@ -20,17 +20,17 @@ class Said(Protocol):
         """Its output."""
 
 
-class Shell(Protocol):
+class RootShell(Protocol):
     """Runs a script on a guest as root."""
 
-    def run(self, argv: str, *, timeout_s: float, sudo: bool) -> Said:
+    def run(self, argv: str, *, timeout_s: float, sudo: bool) -> CommandResult:
         """Run a shell script; raise ``ToolError`` when it fails."""
 
 
 INSTALLER_COMMAND_LINE = "/usr/lib/hardpan/installer-command-line"
 """The one fact of the installer's logs that a scan needs (``scanners/collect/fips.py``)."""
 
-REMOVED = (
+REMOVED_PATHS = (
     # One machine's identity: made again at the next start, so that no two machines share it.
     "/etc/ssh/ssh_host_*",
     "/var/lib/dbus/machine-id",
@@ -82,7 +82,7 @@ The operator's public key stays: it is in the profile's own right, the kickstart
 
 # systemd-random-seed writes a new seed when it stops, journald writes on into files that are
 # removed: both end with that before anything is removed.
-REMOVAL = f"""set -eu
+REMOVAL_SCRIPT = f"""set -eu
 systemctl stop systemd-random-seed.service 2>/dev/null || true
 journalctl --relinquish-var 2>/dev/null || true
 mkdir -p {INSTALLER_COMMAND_LINE.rpartition("/")[0]}
@@ -93,7 +93,7 @@ if [ -s {INSTALLER_COMMAND_LINE}.new ]; then
     mv {INSTALLER_COMMAND_LINE}.new {INSTALLER_COMMAND_LINE}
 fi
 rm -f {INSTALLER_COMMAND_LINE}.new
-for path in {" ".join(REMOVED)}; do
+for path in {" ".join(REMOVED_PATHS)}; do
     if [ -e "$path" ] || [ -L "$path" ]; then
         find "$path" -xdev -type f -links 1 -size -16M -exec shred --iterations=0 --zero {{}} +
         rm -rf -- "$path"
@@ -108,7 +108,7 @@ done
 sync
 """
 
-CHECK = f"""ls -1d {" ".join(REMOVED)} 2>/dev/null
+CHECK_SCRIPT = f"""ls -1d {" ".join(REMOVED_PATHS)} 2>/dev/null
 cat /etc/machine-id
 grep -rlIE -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e '^(rootpw|bootloader|user) .*--iscrypted' \
     /root /home /etc/ssh /tmp /var/tmp 2>/dev/null
@@ -117,7 +117,7 @@ true
 
 # XFS and ext4 discard a freed block only once their journal has it on the disk; and XFS frees
 # the blocks of a removed file in the background. Bind mounts of one device are trimmed once.
-DISCARD = """set -eu
+DISCARD_SCRIPT = """set -eu
 export LC_ALL=C
 sync
 sleep 1
@@ -134,26 +134,26 @@ findmnt --noheadings --raw --types ext2,ext3,ext4,xfs --output MAJ:MIN,TARGET | 
 _DISCARDED = re.compile(r"^/: .* trimmed", re.MULTILINE)
 
 
-def seal(shell: Shell) -> tuple[str, ...]:
+def generalize(shell: RootShell) -> tuple[str, ...]:
     """The image's packages (sorted NEVRAs), after everything of this one machine is gone.
 
     Raises:
         ToolError: a step failed, something that must go is still there, or the root file
             system cannot discard free blocks.
     """
-    asked = shell.run("rpm -qa --qf '%{NEVRA}\\n'", timeout_s=_TIMEOUT_S, sudo=True)
-    packages = tuple(sorted(line for line in asked.stdout.splitlines() if line.strip()))
+    package_list = shell.run("rpm -qa --qf '%{NEVRA}\\n'", timeout_s=_TIMEOUT_S, sudo=True)
+    packages = tuple(sorted(line for line in package_list.stdout.splitlines() if line.strip()))
     if not packages:
         raise ToolError(["rpm"], "lists no package in the image")
-    shell.run(REMOVAL, timeout_s=_TIMEOUT_S, sudo=True)
-    left = shell.run(CHECK, timeout_s=_TIMEOUT_S, sudo=True).stdout.strip()
-    if left:
-        raise ToolError(["seal"], f"left something behind: {left[:200]}")
-    trimmed = shell.run(DISCARD, timeout_s=_TIMEOUT_S, sudo=True).stdout
-    if not _DISCARDED.search(trimmed):
+    shell.run(REMOVAL_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True)
+    leftovers = shell.run(CHECK_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True).stdout.strip()
+    if leftovers:
+        raise ToolError(["seal"], f"left something behind: {leftovers[:200]}")
+    discard_output = shell.run(DISCARD_SCRIPT, timeout_s=_TIMEOUT_S, sudo=True).stdout
+    if not _DISCARDED.search(discard_output):
         raise ToolError(
             ["fstrim"],
             "discarded no free blocks of /: removed files could be read back from the image",
-            tail=trimmed,
+            output_tail=discard_output,
         )
     return packages

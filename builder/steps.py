@@ -10,73 +10,82 @@ from pathlib import Path
 from hardpan.builder import seal, stacks
 from hardpan.builder.layers import registry
 from hardpan.files import Sha256, sha256_bytes, sha256_file
-from hardpan.profiles.load import digest
+from hardpan.profiles.load import profile_digest
 from hardpan.profiles.model import Profile
-from hardpan.resume import Step, key
+from hardpan.resume import CachedStage, cache_key
 
 
-def iso(
-    profile: Profile, out: Path, *, media_sha256: Sha256, text: str, arguments: Sequence[str]
-) -> Step:
+def iso_stage(
+    profile: Profile,
+    output_folder: Path,
+    *,
+    media_sha256: Sha256,
+    kickstart_text: str,
+    boot_options: Sequence[str],
+) -> CachedStage:
     """The unattended ISO with the kickstart ``text``."""
-    return Step(
+    return CachedStage(
         name="iso",
-        folder=out,
+        folder=output_folder,
         inputs={
             "media": media_sha256,
-            "kickstart": sha256_bytes(text.encode()),
-            "arguments": list(arguments),
+            "kickstart": sha256_bytes(kickstart_text.encode()),
+            "arguments": list(boot_options),
         },
-        outputs=(out / f"{profile.name}.iso",),
-        private=True,
+        outputs=(output_folder / f"{profile.name}.iso",),
+        is_private=True,
     )
 
 
-def install(profile: Profile, cache: Path, *, iso_sha256: Sha256) -> Step:
+def install_stage(profile: Profile, cache_folder: Path, *, iso_sha256: Sha256) -> CachedStage:
     """The system as the installer leaves it."""
     inputs = {
         "iso": iso_sha256,
         "size_mib": profile.disk_size_mib,
         "machine": profile.machine.model_dump(mode="json"),
     }
-    folder = cache / "installs" / key(inputs)[:24]
-    return Step(
+    folder = cache_folder / "installs" / cache_key(inputs)[:24]
+    return CachedStage(
         name="install",
         folder=folder,
         inputs=inputs,
         outputs=(folder / "base.qcow2",),
-        private=True,
+        is_private=True,
     )
 
 
-def assess(profile: Profile, cache: Path, *, base_sha256: Sha256, content_sha256: Sha256) -> Step:
+def assess_stage(
+    profile: Profile, cache_folder: Path, *, base_sha256: Sha256, content_sha256: Sha256
+) -> CachedStage:
     """The scan before hardening: the same base and content always fail the same rules."""
     inputs = {
         "base": base_sha256,
         "content": content_sha256,
         "profile_id": profile.stig.profile_id,
     }
-    folder = cache / "assessments" / key(inputs)[:24]
-    return Step(name="assess", folder=folder, inputs=inputs)
+    folder = cache_folder / "assessments" / cache_key(inputs)[:24]
+    return CachedStage(name="assess", folder=folder, inputs=inputs)
 
 
-def harden(profile: Profile, out: Path, *, base_sha256: Sha256, content_sha256: Sha256) -> Step:
+def harden_stage(
+    profile: Profile, output_folder: Path, *, base_sha256: Sha256, content_sha256: Sha256
+) -> CachedStage:
     """The base with the profile's layers, sealed.
 
     Raises:
         InputError: a stack's lock is missing or is none.
     """
-    return Step(
+    return CachedStage(
         name="harden",
-        folder=out,
+        folder=output_folder,
         inputs={
             "base": base_sha256,
             "content": content_sha256,
-            "profile": digest(profile),
-            "layers": registry.digest(),
-            "stacks": stacks.digest(profile),
+            "profile": profile_digest(profile),
+            "layers": registry.digest_layers(),
+            "stacks": stacks.digest_inputs(profile),
             "seal": sha256_file(Path(str(seal.__file__))),
         },
-        outputs=(out / f"{profile.name}.qcow2",),
-        private=True,
+        outputs=(output_folder / f"{profile.name}.qcow2",),
+        is_private=True,
     )

@@ -7,30 +7,30 @@ from pathlib import Path
 
 from hardpan.builder.machine.probe import QEMU
 from hardpan.errors import ToolError
-from hardpan.process import which
+from hardpan.process import find_program as find_on_path
 from hardpan.profiles.model import Profile
 
-_BIN = Path(sys.executable).parent
-_ISO = ("xorriso", "mcopy", "implantisomd5", "checkisomd5", "ssh-keygen")
-_IMAGE = ("qemu-img", "ansible-playbook")
-_STACKS = ("rpmbuild", "rpmsign", "gpg")
+_VENV_BIN = Path(sys.executable).parent
+_ISO_PROGRAMS = ("xorriso", "mcopy", "implantisomd5", "checkisomd5", "ssh-keygen")
+_IMAGE_PROGRAMS = ("qemu-img", "ansible-playbook")
+_STACK_PROGRAMS = ("rpmbuild", "rpmsign", "gpg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class HostTool:
     """A program hardpan runs."""
 
     program: str
     apt: str
     dnf: str
-    version: tuple[str, ...] = ("--version",)
+    version_arguments: tuple[str, ...] = ("--version",)
     """Arguments that make it tell its version; none where it has no such thing."""
 
-    why: str = ""
-    optional: bool = False
+    purpose: str = ""
+    is_optional: bool = False
 
     @property
-    def mend(self) -> str:
+    def install_hint(self) -> str:
         """How to get it."""
         if self.apt.startswith(("make ", "pip ")):
             return self.apt
@@ -38,135 +38,146 @@ class Tool:
 
 
 TOOLS = (
-    Tool(program=QEMU, apt="qemu-system-x86", dnf="qemu-kvm", why="runs the guests"),
-    Tool(program="qemu-img", apt="qemu-utils", dnf="qemu-img", why="disk images"),
-    Tool(program="xorriso", apt="xorriso", dnf="xorriso", why="remasters ISOs"),
-    Tool(program="mcopy", apt="mtools", dnf="mtools", why="edits the EFI boot menu"),
-    Tool(
+    HostTool(program=QEMU, apt="qemu-system-x86", dnf="qemu-kvm", purpose="runs the guests"),
+    HostTool(program="qemu-img", apt="qemu-utils", dnf="qemu-img", purpose="disk images"),
+    HostTool(program="xorriso", apt="xorriso", dnf="xorriso", purpose="remasters ISOs"),
+    HostTool(program="mcopy", apt="mtools", dnf="mtools", purpose="edits the EFI boot menu"),
+    HostTool(
         program="implantisomd5",
         apt="isomd5sum",
         dnf="isomd5sum",
-        version=(),
-        why="the media check of the installer",
+        version_arguments=(),
+        purpose="the media check of the installer",
     ),
-    Tool(
+    HostTool(
         program="checkisomd5",
         apt="isomd5sum",
         dnf="isomd5sum",
-        version=(),
-        why="the media check of the installer",
+        version_arguments=(),
+        purpose="the media check of the installer",
     ),
-    Tool(program="oscap", apt="openscap-scanner", dnf="openscap-scanner", why="checks content"),
-    Tool(program="ssh-keygen", apt="openssh-client", dnf="openssh-clients", version=()),
-    Tool(program="openssl", apt="openssl", dnf="openssl", version=("version",)),
-    Tool(
+    HostTool(
+        program="oscap", apt="openscap-scanner", dnf="openscap-scanner", purpose="checks content"
+    ),
+    HostTool(
+        program="ssh-keygen", apt="openssh-client", dnf="openssh-clients", version_arguments=()
+    ),
+    HostTool(program="openssl", apt="openssl", dnf="openssl", version_arguments=("version",)),
+    HostTool(
         program="mmdebstrap",
         apt="mmdebstrap",
         dnf="-",
-        why="builds the lab media (Debian and Ubuntu only)",
-        optional=True,
+        purpose="builds the lab media (Debian and Ubuntu only)",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="createrepo_c",
         apt="createrepo-c",
         dnf="createrepo_c",
-        why="builds the lab media",
-        optional=True,
+        purpose="builds the lab media",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="mksquashfs",
         apt="squashfs-tools",
         dnf="squashfs-tools",
-        version=("-version",),
-        why="builds the lab media",
-        optional=True,
+        version_arguments=("-version",),
+        purpose="builds the lab media",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="rpmbuild",
         apt="rpm",
         dnf="rpm-build",
-        why="packs the Python stacks and the lab media",
-        optional=True,
+        purpose="packs the Python stacks and the lab media",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="rpmsign",
         apt="rpm",
         dnf="rpm-sign",
-        why="signs the Python stacks",
-        optional=True,
+        purpose="signs the Python stacks",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="gpg",
         apt="gpg gpg-agent",
         dnf="gnupg2",
-        why="the site's key for packages",
-        optional=True,
+        purpose="the site's key for packages",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="cmake",
         apt="cmake ninja-build g++",
         dnf="cmake ninja-build gcc-c++",
-        why="builds the stacks' packages that are published as source",
-        optional=True,
+        purpose="builds the stacks' packages that are published as source",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="cosign",
         apt="make setup-cosign",
         dnf="-",
-        version=(),
-        why="an independent verifier",
-        optional=True,
+        version_arguments=(),
+        purpose="an independent verifier",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="ansible-playbook",
         apt="pip install 'hardpan[build]'",
         dnf="-",
-        why="applies the layers",
+        purpose="applies the layers",
     ),
-    Tool(
+    HostTool(
         program="ksvalidator",
         apt="pip install 'hardpan[tools]'",
         dnf="-",
-        version=(),
-        why="a second opinion on kickstarts",
-        optional=True,
+        version_arguments=(),
+        purpose="a second opinion on kickstarts",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="pkcs11-tool",
         apt="opensc p11-kit-modules",
         dnf="opensc p11-kit",
-        version=(),
-        why="signs with keys in tokens and HSMs",
-        optional=True,
+        version_arguments=(),
+        purpose="signs with keys in tokens and HSMs",
+        is_optional=True,
     ),
-    Tool(
+    HostTool(
         program="tpm2_sign",
         apt="tpm2-tools",
         dnf="tpm2-tools",
-        why="signs with keys in the TPM",
-        optional=True,
+        purpose="signs with keys in the TPM",
+        is_optional=True,
     ),
 )
 
 
-def path_of(program: str) -> Path | None:
+def find_program(program: str) -> Path | None:
     """Where a program lies: beside this Python, or where this machine keeps its own."""
-    own = _BIN / program
-    return own if own.is_file() else which(program)
+    venv_program = _VENV_BIN / program
+    return venv_program if venv_program.is_file() else find_on_path(program)
 
 
-def lacking(profile: Profile, *, image: bool) -> Iterator[ToolError]:
+def missing_tools(profile: Profile, *, image: bool) -> Iterator[ToolError]:
     """An error for each program that building ``profile`` runs and this machine lacks."""
-    known = {tool.program: tool for tool in TOOLS}
-    for program in _needed(profile, image=image):
-        if path_of(program) is None:
-            yield ToolError([program], "is not installed", hint=known[program].mend)
+    tools_by_program = {tool.program: tool for tool in TOOLS}
+    for program in _required_programs(profile, image=image):
+        if find_program(program) is None:
+            yield ToolError(
+                [program], "is not installed", hint=tools_by_program[program].install_hint
+            )
 
 
-def _needed(profile: Profile, *, image: bool) -> tuple[str, ...]:
+def _required_programs(profile: Profile, *, image: bool) -> tuple[str, ...]:
     stacks = profile.frameworks.stacks if profile.frameworks else ()
     if not image:
-        return _ISO
+        return _ISO_PROGRAMS
     if "ml_frameworks" not in profile.layers:
-        return _ISO + _IMAGE
-    return (*_ISO, *_IMAGE, *_STACKS, *(("cmake",) if any(s.sources for s in stacks) else ()))
+        return _ISO_PROGRAMS + _IMAGE_PROGRAMS
+    return (
+        *_ISO_PROGRAMS,
+        *_IMAGE_PROGRAMS,
+        *_STACK_PROGRAMS,
+        *(("cmake",) if any(s.sources for s in stacks) else ()),
+    )

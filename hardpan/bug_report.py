@@ -13,61 +13,70 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.event_log import EventLog
 from hardpan.folders import state_home
-from hardpan.printable import printable, printable_lines
+from hardpan.printable import sanitize_line, sanitize_lines
 from hardpan.redaction import redact, redact_argv
 
-_MAX_SUMMARY = 200
+_MAX_SUMMARY_CHARS = 200
 
 
-def summary(error: BaseException) -> str:
+def summarize(error: BaseException) -> str:
     """Type and message of ``error`` on one short line, without escape codes and secrets."""
     text = "".join(traceback.format_exception_only(error))
-    line = printable(redact(" ".join(text.split())))
-    return line if len(line) <= _MAX_SUMMARY else line[:_MAX_SUMMARY] + "…"
+    line = sanitize_line(redact(" ".join(text.split())))
+    return line if len(line) <= _MAX_SUMMARY_CHARS else line[:_MAX_SUMMARY_CHARS] + "…"
 
 
-def environment() -> Mapping[str, object]:
+def describe_environment() -> Mapping[str, object]:
     """Version, interpreter, system and command line."""
     system = os.uname()
     return {
-        "version": _version(),
+        "version": _installed_version(),
         "python": sys.version.partition(" ")[0],
         "system": f"{system.sysname} {system.release} {system.machine}",
-        "argv": _argv(),
+        "argv": _redacted_argv(),
     }
 
 
-def keep(error: BaseException, log: EventLog | None) -> Path | None:
+def write_bug_report(error: BaseException, event_log: EventLog | None) -> Path | None:
     """Write the traceback into ``log``, or without one into a new private file.
 
     None where nothing can be written, neither below ``$XDG_STATE_HOME`` nor among the temporary
     files. Never raises: a failure here must not hide the bug.
     """
-    trace = "".join(traceback.format_exception(error))
-    if log is not None:
-        log.write("bug", {"exception": summary(error), "traceback": trace, **environment()})
-        if not log.failure:
-            return log.path
-    facts = {"time": clock.timestamp(), **environment(), "argv": shlex.join(_argv())}
-    head = "".join(f"{name}: {value}\n" for name, value in facts.items())
-    text = printable_lines(redact(f"{head}\n{trace}"))
-    for folder in (lambda: state_home() / "logs", lambda: Path(tempfile.gettempdir())):
-        path = _written(folder, text)
+    traceback_text = "".join(traceback.format_exception(error))
+    if event_log is not None:
+        event_log.write(
+            "bug",
+            {"exception": summarize(error), "traceback": traceback_text, **describe_environment()},
+        )
+        if not event_log.failure:
+            return event_log.path
+    fields = {
+        "time": clock.log_timestamp(),
+        **describe_environment(),
+        "argv": shlex.join(_redacted_argv()),
+    }
+    header = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    text = sanitize_lines(redact(f"{header}\n{traceback_text}"))
+    for get_folder in (lambda: state_home() / "logs", lambda: Path(tempfile.gettempdir())):
+        path = _write_report(get_folder, text)
         if path is not None:
             return path
     return None
 
 
-def _written(folder: Callable[[], Path], text: str) -> Path | None:
+def _write_report(get_folder: Callable[[], Path], text: str) -> Path | None:
     path = None
     # RuntimeError: the user has no home folder.
     with contextlib.suppress(OSError, RuntimeError):
-        place = folder()
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory = get_folder()
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         prefix = f"bug-{clock.now():%Y%m%dT%H%M%SZ}-"
-        number, name = tempfile.mkstemp(prefix=prefix, suffix=".log", dir=place)  # mode 0600
+        descriptor, name = tempfile.mkstemp(
+            prefix=prefix, suffix=".log", dir=directory
+        )  # mode 0600
         path = Path(name)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         return path
     if path is not None:
@@ -76,11 +85,11 @@ def _written(folder: Callable[[], Path], text: str) -> Path | None:
     return None
 
 
-def _argv() -> tuple[str, ...]:
+def _redacted_argv() -> tuple[str, ...]:
     return redact_argv(sys.argv)
 
 
-def _version() -> str:
+def _installed_version() -> str:
     try:
         return importlib.metadata.version("hardpan")
     except importlib.metadata.PackageNotFoundError:

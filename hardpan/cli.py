@@ -13,10 +13,10 @@ import click
 from click.shell_completion import shell_complete
 
 from hardpan import boundary, interrupts, streams
-from hardpan.boundary import Run
+from hardpan.boundary import RunContext
 from hardpan.errors import Exit
 
-VERBS = {
+COMMANDS = {
     "build": (
         "hardpan.prove.commands:build_command",
         "Build an unattended ISO or an image.",
@@ -57,29 +57,29 @@ VERBS = {
 """Verb -> (``module:attribute`` of a click command, one line of help)."""
 
 
-_COMPLETE = "_HARDPAN_COMPLETE"
-_LAST_WORDS = b"error: this is a bug in hardpan, and so is that it cannot say which\n"
+_COMPLETION_VARIABLE = "_HARDPAN_COMPLETE"
+_FALLBACK_MESSAGE = b"error: this is a bug in hardpan, and so is that it cannot say which\n"
 
 
-def _take_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
-    state = context.find_object(Run)
-    if value and state is not None:
-        state.be_verbose()
+def _enable_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    run_context = context.find_object(RunContext)
+    if value and run_context is not None:
+        run_context.enable_verbose()
 
 
-def _take_log_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
-    state = context.find_object(Run)
-    if value is not None and state is not None:
-        state.log_to(value)
+def _open_log_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    run_context = context.find_object(RunContext)
+    if value is not None and run_context is not None:
+        run_context.open_log_file(value)
 
 
-_OPTIONS = (
+_COMMON_OPTIONS = (
     click.Option(
         ["-v", "--verbose"],
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=_take_verbose,
+        callback=_enable_verbose,
         help="Show each process that runs, with its exit status and duration.",
     ),
     click.Option(
@@ -88,94 +88,96 @@ _OPTIONS = (
         metavar="FILE",
         is_eager=True,
         expose_value=False,
-        callback=_take_log_file,
+        callback=_open_log_file,
         help="Append every event and process to FILE, as JSON lines (mode 0600).",
     ),
 )
 """Options of the program and of each command: people type them where they think of them."""
 
 
-def _with_options(command: click.Command) -> click.Command:
-    command.params.extend(option for option in _OPTIONS if option not in command.params)
+def _add_common_options(command: click.Command) -> click.Command:
+    command.params.extend(option for option in _COMMON_OPTIONS if option not in command.params)
     if isinstance(command, click.Group):
-        for one in command.commands.values():
-            _with_options(one)
+        for subcommand in command.commands.values():
+            _add_common_options(subcommand)
     return command
 
 
-class Verbs(click.Group):
+class LazyGroup(click.Group):
     """A click group that imports a verb's module only when the verb is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs, sorted."""
-        return sorted(VERBS)
+        return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command called ``name``, or None."""
-        if name not in VERBS:
+        if cmd_name not in COMMANDS:
             return None
-        state = ctx.find_object(Run)
-        if state is not None:
-            state.command = name
-        module, _, attribute = VERBS[name][0].partition(":")
-        verb = cast(click.Command, getattr(import_module(module), attribute))
+        run_context = ctx.find_object(RunContext)
+        if run_context is not None:
+            run_context.command = cmd_name
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = cast(click.Command, getattr(import_module(module), attribute))
         # What imports made stays: Python need not search it for garbage, nor at its end.
         gc.freeze()
-        return _with_options(verb)
+        return _add_common_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs without importing a single one."""
         with formatter.section("Verbs"):
-            formatter.write_dl([(verb, about) for verb, (_, about) in sorted(VERBS.items())])
+            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(COMMANDS.items())])
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hardpan")
 def root() -> None:
     """Build hardened images for AI work, scan them, and sign the evidence."""
 
 
-_with_options(root)
+_add_common_options(root)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit code; every error ends here."""
-    with Run() as state:
+    with RunContext() as context:
         try:
-            code = _carried_out(sys.argv[1:] if arguments is None else arguments, state)
+            exit_code = _invoke(sys.argv[1:] if arguments is None else arguments, context)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except BaseException as e:  # noqa: BLE001 - the boundary: every error ends here
-            code = boundary.report(e, state)
-        return state.end(code)
+            exit_code = boundary.report_error(e, context)
+        return context.finish(exit_code)
 
 
-def _carried_out(arguments: Sequence[str], state: Run) -> int:
+def _invoke(arguments: Sequence[str], run_context: RunContext) -> int:
     """What click's own ``main`` does, but for its handlers: they end a closed pipe with 1."""
-    if _COMPLETE in os.environ:
-        is_wrong = shell_complete(root, {}, "hardpan", _COMPLETE, os.environ[_COMPLETE])
-        return int(Exit.USAGE if is_wrong else Exit.DONE)
+    if _COMPLETION_VARIABLE in os.environ:
+        has_failed = shell_complete(
+            root, {}, "hardpan", _COMPLETION_VARIABLE, os.environ[_COMPLETION_VARIABLE]
+        )
+        return int(Exit.USAGE if has_failed else Exit.OK)
     try:
-        with root.make_context("hardpan", list(arguments), obj=state) as context:
-            answer = root.invoke(context)
+        with root.make_context("hardpan", list(arguments), obj=run_context) as context:
+            result = root.invoke(context)
     except click.exceptions.Exit as e:
         return e.exit_code
-    return answer if isinstance(answer, int) else int(Exit.DONE)
+    return result if isinstance(result, int) else int(Exit.OK)
 
 
 def main() -> None:
     """Entry point of the ``hardpan`` program; SIGTERM cleans up as Ctrl-C does."""
-    streams.open_missing()
+    streams.open_missing_streams()
     interrupts.install()
     # After the run a thread of a library may still log: without a handler Python would print it.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        code = run()
+        exit_code = run()
     except KeyboardInterrupt as e:  # it came while the end of the run was reported
-        code = boundary.code_of(e)
+        exit_code = boundary.interrupt_exit_code(e)
     except BaseException:  # noqa: BLE001 - Python itself would end with 1, which means findings
-        os.write(2, _LAST_WORDS)
-        code = int(Exit.BUG)
+        os.write(2, _FALLBACK_MESSAGE)
+        exit_code = int(Exit.BUG)
     interrupts.uninstall()
-    streams.flush_all()
-    sys.exit(code)
+    streams.flush_standard_streams()
+    sys.exit(exit_code)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import click
 
 from hardpan.builder.machine import firmware
-from hardpan.builder.machine.probe import acceleration
-from hardpan.builder.tools import TOOLS, Tool, path_of
+from hardpan.builder.machine.probe import detect_acceleration
+from hardpan.builder.tools import TOOLS, HostTool, find_program
 from hardpan.errors import Exit, HardpanError, ToolError
 from hardpan.folders import cache_home
 from hardpan.process import run
@@ -18,21 +18,21 @@ from hardpan.scanners.content import datastream
 from hardpan.scanners.content.store import PRODUCTS
 from hardpan.terminal import print_json, print_line
 
-_NEED_GIB = 25
-_NEED_MIB = 4096
-_MARKS = {True: "ok", False: "MISSING", None: "-"}
+_MIN_FREE_DISK_GIB = 25
+_MIN_MEMORY_MIB = 4096
+_STATUS_LABELS = {True: "ok", False: "MISSING", None: "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class DoctorCheck:
     """One thing that was looked at."""
 
     name: str
     ok: bool | None
     """None: absent, and nothing needs it."""
 
-    found: str
-    mend: str = ""
+    detail: str
+    fix: str = ""
 
 
 @click.command()
@@ -42,92 +42,106 @@ def doctor(as_json: bool) -> int:
 
     Exits with 0 when all that is needed is there, with 4 when something is missing.
     """
-    rows = examined()
+    results = run_checks()
     if as_json:
-        told = [{"name": r.name, "ok": r.ok, "found": r.found, "mend": r.mend} for r in rows]
-        print_json({"rows": told})
+        result_list = [
+            {"name": r.name, "ok": r.ok, "found": r.detail, "mend": r.fix} for r in results
+        ]
+        print_json({"rows": result_list})
     else:
-        width = max(len(r.name) for r in rows)
-        for r in rows:
-            print_line(f"{_MARKS[r.ok]:<8} {r.name:<{width}}  {r.found}")
-            if r.mend:
-                print_line(f"{'':<8} {'':<{width}}  -> {r.mend}")
-    return int(Exit.TOOL if any(r.ok is False for r in rows) else Exit.DONE)
+        width = max(len(r.name) for r in results)
+        for r in results:
+            print_line(f"{_STATUS_LABELS[r.ok]:<8} {r.name:<{width}}  {r.detail}")
+            if r.fix:
+                print_line(f"{'':<8} {'':<{width}}  -> {r.fix}")
+    return int(Exit.TOOL if any(r.ok is False for r in results) else Exit.OK)
 
 
-def examined() -> tuple[Row, ...]:
+def run_checks() -> tuple[DoctorCheck, ...]:
     """Everything that was looked at, each really tried."""
-    looks: tuple[Callable[[], Row], ...] = (_python, _cores, _memory, _disk, _kvm, _ovmf, _content)
-    return (*(look() for look in looks), *map(_tool, TOOLS))
+    checks: tuple[Callable[[], DoctorCheck], ...] = (
+        _check_python,
+        _check_processors,
+        _check_memory,
+        _check_disk,
+        _check_kvm,
+        _check_ovmf,
+        _check_content,
+    )
+    return (*(check() for check in checks), *map(_check_tool, TOOLS))
 
 
-def _python() -> Row:
-    found = ".".join(map(str, sys.version_info[:3]))
-    return Row(name="Python", ok=sys.version_info >= (3, 11), found=found)
+def _check_python() -> DoctorCheck:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return DoctorCheck(name="Python", ok=sys.version_info >= (3, 11), detail=version)
 
 
-def _cores() -> Row:
-    n = len(os.sched_getaffinity(0))
-    return Row(name="processors", ok=True, found=f"{n}; guests use 2")
+def _check_processors() -> DoctorCheck:
+    processor_count = len(os.sched_getaffinity(0))
+    return DoctorCheck(name="processors", ok=True, detail=f"{processor_count}; guests use 2")
 
 
-def _memory() -> Row:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    ok = total >= _NEED_MIB
-    mend = "" if ok else f"a guest needs 3 GiB; have at least {_NEED_MIB} MiB"
-    return Row(name="memory", ok=ok, found=f"{total} MiB", mend=mend)
+def _check_memory() -> DoctorCheck:
+    total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    ok = total_mib >= _MIN_MEMORY_MIB
+    fix = "" if ok else f"a guest needs 3 GiB; have at least {_MIN_MEMORY_MIB} MiB"
+    return DoctorCheck(name="memory", ok=ok, detail=f"{total_mib} MiB", fix=fix)
 
 
-def _disk() -> Row:
-    here = cache_home()
-    existing = next(p for p in (here, *here.parents) if p.is_dir())
-    free = shutil.disk_usage(existing).free >> 30
-    ok = free >= _NEED_GIB
-    mend = "" if ok else f"free {_NEED_GIB - free} GiB, or give other folders with -o and --cache"
-    return Row(name="free disk", ok=ok, found=f"{free} GiB in {here}", mend=mend)
+def _check_disk() -> DoctorCheck:
+    cache_folder = cache_home()
+    existing = next(p for p in (cache_folder, *cache_folder.parents) if p.is_dir())
+    free_gib = shutil.disk_usage(existing).free >> 30
+    ok = free_gib >= _MIN_FREE_DISK_GIB
+    fix = (
+        ""
+        if ok
+        else f"free {_MIN_FREE_DISK_GIB - free_gib} GiB, or give other folders with -o and --cache"
+    )
+    return DoctorCheck(name="free disk", ok=ok, detail=f"{free_gib} GiB in {cache_folder}", fix=fix)
 
 
-def _kvm() -> Row:
+def _check_kvm() -> DoctorCheck:
     try:
-        power = acceleration()
+        accelerator = detect_acceleration()
     except ToolError as e:
-        return Row(name="KVM", ok=None, found=f"not tried: {e}")
-    if power.kind == "kvm":
-        return Row(name="KVM", ok=True, found=power.reason)
-    mend = "everything works without it, some ten times slower"
-    return Row(name="KVM", ok=None, found=power.reason, mend=mend)
+        return DoctorCheck(name="KVM", ok=None, detail=f"not tried: {e}")
+    if accelerator.kind == "kvm":
+        return DoctorCheck(name="KVM", ok=True, detail=accelerator.reason)
+    fix = "everything works without it, some ten times slower"
+    return DoctorCheck(name="KVM", ok=None, detail=accelerator.reason, fix=fix)
 
 
-def _ovmf() -> Row:
-    found = firmware.find()
-    if found is not None:
-        how = " (Secure Boot build, run with SMM)" if found.needs_smm else ""
-        return Row(name="OVMF", ok=True, found=f"{found.code}{how}")
-    mend = "apt install ovmf | dnf install edk2-ovmf"
-    return Row(name="OVMF", ok=False, found="not found: no UEFI guests", mend=mend)
+def _check_ovmf() -> DoctorCheck:
+    ovmf = firmware.find_firmware()
+    if ovmf is not None:
+        build_note = " (Secure Boot build, run with SMM)" if ovmf.requires_smm else ""
+        return DoctorCheck(name="OVMF", ok=True, detail=f"{ovmf.code}{build_note}")
+    fix = "apt install ovmf | dnf install edk2-ovmf"
+    return DoctorCheck(name="OVMF", ok=False, detail="not found: no UEFI guests", fix=fix)
 
 
-def _content() -> Row:
+def _check_content() -> DoctorCheck:
     try:
-        taken = [datastream.find(product) for product in PRODUCTS]
+        data_streams = [datastream.find(product) for product in PRODUCTS]
     except HardpanError as e:
-        return Row(name="SCAP content", ok=False, found=str(e), mend=e.hint)
-    found = ", ".join(f"{s.name} {s.version} ({s.origin_kind})" for s in taken)
-    return Row(name="SCAP content", ok=True, found=found)
+        return DoctorCheck(name="SCAP content", ok=False, detail=str(e), fix=e.hint)
+    description = ", ".join(f"{s.name} {s.version} ({s.origin_kind})" for s in data_streams)
+    return DoctorCheck(name="SCAP content", ok=True, detail=description)
 
 
-def _tool(tool: Tool) -> Row:
-    path = path_of(tool.program)
-    name = f"{tool.program} ({tool.why})" if tool.why else tool.program
+def _check_tool(tool: HostTool) -> DoctorCheck:
+    path = find_program(tool.program)
+    name = f"{tool.program} ({tool.purpose})" if tool.purpose else tool.program
     if path is None:
-        ok = None if tool.optional else False
-        return Row(name=name, ok=ok, found="not found", mend=tool.mend)
-    if not tool.version:
-        return Row(name=name, ok=True, found=str(path))
+        ok = None if tool.is_optional else False
+        return DoctorCheck(name=name, ok=ok, detail="not found", fix=tool.install_hint)
+    if not tool.version_arguments:
+        return DoctorCheck(name=name, ok=True, detail=str(path))
     try:
-        done = run([path, *tool.version], timeout_s=60, ok=tuple(range(256)))
+        process = run([path, *tool.version_arguments], timeout_s=60, ok=tuple(range(256)))
     except ToolError as e:
-        return Row(name=name, ok=False, found=f"{path} does not run: {e}")
-    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    version = next((x.strip() for x in said if any(c.isdigit() for c in x)), str(path))
-    return Row(name=name, ok=True, found=version[:80])
+        return DoctorCheck(name=name, ok=False, detail=f"{path} does not run: {e}")
+    output_lines = (process.stdout.strip() or process.stderr.strip()).splitlines()
+    version = next((x.strip() for x in output_lines if any(c.isdigit() for c in x)), str(path))
+    return DoctorCheck(name=name, ok=True, detail=version[:80])

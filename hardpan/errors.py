@@ -22,7 +22,7 @@ from enum import IntEnum
 class Exit(IntEnum):
     """What a hardpan command's exit code means."""
 
-    DONE = 0
+    OK = 0
     FINDINGS = 1
     USAGE = 2
     INPUT = 3
@@ -39,7 +39,7 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
-class Terminated(KeyboardInterrupt):
+class TerminationInterrupt(KeyboardInterrupt):
     """SIGTERM came. Whatever cleans up after Ctrl-C cleans up after it, too."""
 
 
@@ -73,10 +73,12 @@ class ToolError(HardpanError):
 
     exit_code = Exit.TOOL
 
-    def __init__(self, argv: Sequence[str], why: str, *, tail: str = "", hint: str = "") -> None:
-        super().__init__(f"{argv[0]} {why}", hint=hint)
+    def __init__(
+        self, argv: Sequence[str], problem: str, *, output_tail: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(f"{argv[0]} {problem}", hint=hint)
         self.argv = tuple(argv)
-        self.tail = tail
+        self.output_tail = output_tail
 
 
 class ResourceError(ToolError):
@@ -85,7 +87,7 @@ class ResourceError(ToolError):
     def __init__(self, message: str, *, hint: str = "") -> None:
         HardpanError.__init__(self, message, hint=hint)
         self.argv = ()
-        self.tail = ""
+        self.output_tail = ""
 
 
 class UnreachableError(HardpanError):
@@ -100,7 +102,7 @@ class TrustError(HardpanError):
     exit_code = Exit.TRUST
 
 
-class SeveralError(HardpanError):
+class AggregateError(HardpanError):
     """More than one thing stands in the way; ends with the exit code of the first."""
 
     def __init__(self, errors: Sequence[HardpanError]) -> None:
@@ -109,7 +111,7 @@ class SeveralError(HardpanError):
         self.exit_code = errors[0].exit_code
 
 
-def raise_all(errors: Sequence[HardpanError]) -> None:
+def raise_if_any(errors: Sequence[HardpanError]) -> None:
     """Pass if there is none; one is raised as it is.
 
     Raises:
@@ -118,4 +120,4 @@ def raise_all(errors: Sequence[HardpanError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise SeveralError(errors)
+        raise AggregateError(errors)

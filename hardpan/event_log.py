@@ -13,25 +13,25 @@ from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.events import (
     Diagnostic,
-    Ended,
-    Failed,
-    Note,
     ProcessEnded,
     ProcessStarted,
-    Progress,
     Record,
     RemoteCommandEnded,
-    Started,
+    StageFailed,
+    StageFinished,
+    StageMessage,
+    StageProgress,
+    StageStarted,
 )
-from hardpan.printable import printable_json
+from hardpan.printable import sanitize_json
 from hardpan.redaction import redact, redact_argv
 
-KINDS: Mapping[type[Record], str] = {
-    Started: "stage_started",
-    Note: "stage_note",
-    Progress: "stage_progress",
-    Ended: "stage_ended",
-    Failed: "stage_failed",
+RECORD_KINDS: Mapping[type[Record], str] = {
+    StageStarted: "stage_started",
+    StageMessage: "stage_note",
+    StageProgress: "stage_progress",
+    StageFinished: "stage_ended",
+    StageFailed: "stage_failed",
     ProcessStarted: "process_started",
     ProcessEnded: "process_ended",
     RemoteCommandEnded: "remote_command_ended",
@@ -39,7 +39,7 @@ KINDS: Mapping[type[Record], str] = {
 }
 """Class of a record -> its ``kind`` in the file."""
 
-_RENAMED = {"took_s": "duration_s"}
+_FIELD_NAMES = {"took_s": "duration_s"}
 
 
 class EventLog:
@@ -58,30 +58,35 @@ class EventLog:
         self.failure = ""
         """Why nothing more is written; empty while all is well."""
         self._lock = threading.Lock()
-        self._file = _opened(path)
+        self._file = _open_log(path)
 
-    def take(self, record: Record) -> None:
+    def write_record(self, record: Record) -> None:
         """Write ``record``; an ``events.Observer``."""
         values = {
-            _RENAMED.get(field.name, field.name): getattr(record, field.name)
+            _FIELD_NAMES.get(field.name, field.name): getattr(record, field.name)
             for field in fields(record)
         }
-        self.write(KINDS[type(record)], values)
+        self.write(RECORD_KINDS[type(record)], values)
 
     def write(self, kind: str, values: Mapping[str, object]) -> None:
         """Write one line: time, ``kind`` and ``values``, secrets redacted."""
-        shown = {name: _shown(value) for name, value in values.items()}
-        line = printable_json(json.dumps({"time": clock.timestamp(), "kind": kind, **shown})) + "\n"
+        redacted_values = {name: _redact_value(value) for name, value in values.items()}
+        line = (
+            sanitize_json(
+                json.dumps({"time": clock.log_timestamp(), "kind": kind, **redacted_values})
+            )
+            + "\n"
+        )
         with self._lock:
             if self.failure:
                 return
             try:
                 # One call for one line, so that two runs can share a file.
-                written = os.write(self._file, line.encode("ascii"))
+                written_bytes = os.write(self._file, line.encode("ascii"))
             except OSError as e:
                 self.failure = e.strerror or type(e).__name__
             else:
-                if written != len(line):
+                if written_bytes != len(line):
                     self.failure = "the disk is full"
 
     def close(self) -> None:
@@ -91,26 +96,26 @@ class EventLog:
             os.close(self._file)
 
 
-def _opened(path: Path) -> int:
+def _open_log(path: Path) -> int:
     # NONBLOCK: opening a named pipe that nobody reads would wait for ever.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
     try:
-        file = os.open(path, flags, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as e:
         raise InputError(f"{path}: the log file cannot be opened: {e.strerror}") from e
-    with contextlib.ExitStack() as undo:
-        undo.callback(os.close, file)
-        if not stat.S_ISREG(os.fstat(file).st_mode):
+    with contextlib.ExitStack() as exit_stack:
+        exit_stack.callback(os.close, descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{path}: cannot be the log file: expected a regular file")
         try:
-            os.fchmod(file, 0o600)
+            os.fchmod(descriptor, 0o600)
         except OSError as e:
             raise InputError(f"{path}: the log file cannot get mode 0600: {e.strerror}") from e
-        undo.pop_all()
-    return file
+        exit_stack.pop_all()
+    return descriptor
 
 
-def _shown(value: object) -> object:
+def _redact_value(value: object) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ from hardpan import clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class StageStarted:
     """A stage began."""
 
     stage: str
@@ -21,7 +21,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class StageMessage:
     """One line about what a stage is doing now. May hold a target's own words."""
 
     stage: str
@@ -29,11 +29,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class StageProgress:
     """How far a stage has come."""
 
     stage: str
-    done: int
+    completed: int
     total: int
     """0 when it is not known."""
 
@@ -41,24 +41,24 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class StageFinished:
     """A stage ended well."""
 
     stage: str
-    took_s: float
+    duration_s: float
     reused: bool = False
     """True when an earlier run's result was taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class StageFailed:
     """A stage ended with an error; the error itself travels as an exception."""
 
     stage: str
-    took_s: float
+    duration_s: float
 
 
-Event = Started | Note | Progress | Ended | Failed
+Event = StageStarted | StageMessage | StageProgress | StageFinished | StageFailed
 Emit = Callable[[Event], None]
 """Takes an event; must not raise and may be called from any thread."""
 
@@ -120,7 +120,7 @@ _observers_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def observed(observer: Observer) -> Iterator[None]:
+def observe(observer: Observer) -> Iterator[None]:
     """Let ``observer`` take whatever is published during the block, from any thread."""
     with _observers_lock:
         _observers.append(observer)
@@ -139,18 +139,18 @@ def publish(record: Record) -> None:
         observer(record)
 
 
-def silent(_event: Event) -> None:
+def discard(_event: Event) -> None:
     """Take an event and say nothing."""
 
 
 @contextlib.contextmanager
-def stage(emit: Emit, name: str) -> Iterator[Callable[[str], None]]:
+def run_stage(emit: Emit, name: str) -> Iterator[Callable[[str], None]]:
     """Name and time one stage; the block gets a function that notes a line."""
-    began = clock.monotonic()
-    emit(Started(stage=name))
+    start_s = clock.monotonic_s()
+    emit(StageStarted(stage=name))
     try:
-        yield lambda text: emit(Note(stage=name, text=text))
+        yield lambda text: emit(StageMessage(stage=name, text=text))
     except BaseException:
-        emit(Failed(stage=name, took_s=clock.monotonic() - began))
+        emit(StageFailed(stage=name, duration_s=clock.monotonic_s() - start_s))
         raise
-    emit(Ended(stage=name, took_s=clock.monotonic() - began))
+    emit(StageFinished(stage=name, duration_s=clock.monotonic_s() - start_s))

@@ -19,12 +19,12 @@ from hardpan.errors import InputError
 MAX_DEPTH = 32
 """Parts of one name: folders, and the file."""
 
-MAX_PATH_LENGTH = 1024
+MAX_PATH_BYTES = 1024
 """Bytes of one name below the folder."""
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_KINDS = {
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FILE_TYPES = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a folder",
     stat.S_IFBLK: "a block device",
@@ -42,17 +42,17 @@ class MissingFileError(InputError):
 class TreeLimits:
     """How much an extracted archive may leave in its folder."""
 
-    files: int
+    max_files: int
     """Files and folders."""
 
-    total_bytes: int
+    max_total_bytes: int
     """Bytes of all files."""
 
-    depth: int = MAX_DEPTH
-    path_length: int = MAX_PATH_LENGTH
+    max_depth: int = MAX_DEPTH
+    max_path_bytes: int = MAX_PATH_BYTES
 
 
-def open_regular_file(folder: Path, name: str, *, hard_links: bool = False) -> BufferedReader:
+def open_regular_file(folder: Path, name: str, *, allow_hard_links: bool = False) -> BufferedReader:
     """Open the file ``name`` below ``folder`` for reading.
 
     ``folder`` itself may be a link: the caller names it. ``hard_links`` allows a file that has
@@ -64,13 +64,15 @@ def open_regular_file(folder: Path, name: str, *, hard_links: bool = False) -> B
             it names is no regular file or cannot be read.
     """
     path = folder / name
-    parts = _parts(folder, name)
+    parts = _split_name(folder, name)
     try:
         with _open_parent(folder, parts, path) as parent:
-            _require_regular(os.lstat(parts[-1], dir_fd=parent), path, hard_links=hard_links)
-            descriptor = os.open(parts[-1], _FILE, dir_fd=parent)
+            _require_regular(
+                os.lstat(parts[-1], dir_fd=parent), path, allow_hard_links=allow_hard_links
+            )
+            descriptor = os.open(parts[-1], _FILE_FLAGS, dir_fd=parent)
         try:
-            _require_regular(os.fstat(descriptor), path, hard_links=hard_links)
+            _require_regular(os.fstat(descriptor), path, allow_hard_links=allow_hard_links)
             return os.fdopen(descriptor, "rb")
         except BaseException:
             os.close(descriptor)
@@ -81,13 +83,13 @@ def open_regular_file(folder: Path, name: str, *, hard_links: bool = False) -> B
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
 
 
-def read_bytes(folder: Path, name: str, *, max_bytes: int, hard_links: bool = False) -> bytes:
+def read_bytes(folder: Path, name: str, *, max_bytes: int, allow_hard_links: bool = False) -> bytes:
     """The bytes of the file ``name`` below ``folder``.
 
     Raises:
         InputError: as for ``open_regular_file``, or it is longer than ``max_bytes``.
     """
-    with open_regular_file(folder, name, hard_links=hard_links) as file:
+    with open_regular_file(folder, name, allow_hard_links=allow_hard_links) as file:
         return read_limited(file, folder / name, max_bytes=max_bytes)
 
 
@@ -117,10 +119,10 @@ def open_named_file(path: Path) -> BufferedReader:
     """
     try:
         # Not opened blindly: a pipe would block, and a device may do something.
-        _require_regular(path.stat(), path, hard_links=True)
-        descriptor = os.open(path, _FILE & ~os.O_NOFOLLOW)
+        _require_regular(path.stat(), path, allow_hard_links=True)
+        descriptor = os.open(path, _FILE_FLAGS & ~os.O_NOFOLLOW)
         try:
-            _require_regular(os.fstat(descriptor), path, hard_links=True)
+            _require_regular(os.fstat(descriptor), path, allow_hard_links=True)
             return os.fdopen(descriptor, "rb")
         except BaseException:
             os.close(descriptor)
@@ -138,7 +140,7 @@ def create_file(folder: Path, name: str, data: bytes | str, *, mode: int = 0o600
         InputError: something of that name is there, or the name leads out of the folder.
     """
     path = folder / name
-    parts = _parts(folder, name)
+    parts = _split_name(folder, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with _open_parent(folder, parts, path) as parent:
@@ -156,54 +158,58 @@ def check_tree(folder: Path, limits: TreeLimits) -> None:
     Raises:
         InputError: it holds something else, or more.
     """
-    total = 0
-    for count, (path, status) in enumerate(_entries(folder, ""), 1):
-        if count > limits.files:
-            raise InputError(f"{folder}: too many files: expected at most {limits.files}")
+    total_bytes = 0
+    for count, (path, status) in enumerate(_walk_entries(folder, ""), 1):
+        if count > limits.max_files:
+            raise InputError(f"{folder}: too many files: expected at most {limits.max_files}")
         name = path.relative_to(folder)
-        if len(name.parts) > limits.depth or len(os.fsencode(name)) > limits.path_length:
+        if len(name.parts) > limits.max_depth or len(os.fsencode(name)) > limits.max_path_bytes:
             raise InputError(
-                f"{folder}: a name is too long: expected at most {limits.depth} parts and"
-                f" {limits.path_length} bytes, got {len(name.parts)} and {len(os.fsencode(name))}"
+                f"{folder}: a name is too long: expected at most {limits.max_depth} parts and"
+                f" {limits.max_path_bytes} bytes, got {len(name.parts)} and {len(os.fsencode(name))}"
             )
         if not stat.S_ISDIR(status.st_mode):
-            _require_regular(status, path, hard_links=False)
-            total += status.st_size
-        if total > limits.total_bytes:
-            raise InputError(f"{folder}: too large: expected at most {limits.total_bytes} bytes")
+            _require_regular(status, path, allow_hard_links=False)
+            total_bytes += status.st_size
+        if total_bytes > limits.max_total_bytes:
+            raise InputError(
+                f"{folder}: too large: expected at most {limits.max_total_bytes} bytes"
+            )
 
 
-def _entries(folder: Path, below: str) -> Iterator[tuple[Path, os.stat_result]]:
+def _walk_entries(folder: Path, subfolder: str) -> Iterator[tuple[Path, os.stat_result]]:
     """All entries with their lstat, parents first: the caller stops at what is too deep."""
     try:
-        with os.scandir(folder / below) as entries:
+        with os.scandir(folder / subfolder) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 yield Path(entry.path), status
                 if stat.S_ISDIR(status.st_mode):
-                    yield from _entries(folder, str(Path(below, entry.name)))
+                    yield from _walk_entries(folder, str(Path(subfolder, entry.name)))
     except OSError as e:
-        raise InputError(f"{folder / below}: cannot be read: {e.strerror}") from e
+        raise InputError(f"{folder / subfolder}: cannot be read: {e.strerror}") from e
 
 
 @contextlib.contextmanager
 def _open_parent(folder: Path, parts: tuple[str, ...], path: Path) -> Iterator[int]:
     """The descriptor of the folder that the last of ``parts`` is in."""
-    descriptor = os.open(folder, _FOLDER)
+    descriptor = os.open(folder, _FOLDER_FLAGS)
     try:
         for part in parts[:-1]:
             mode = os.lstat(part, dir_fd=descriptor).st_mode
             if not stat.S_ISDIR(mode):
-                raise InputError(f"{path}: {part!a} in it: expected a folder, got {_kind(mode)}")
-            inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+                raise InputError(
+                    f"{path}: {part!a} in it: expected a folder, got {_file_type(mode)}"
+                )
+            child = os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
             os.close(descriptor)
-            descriptor = inner
+            descriptor = child
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _parts(folder: Path, name: str) -> tuple[str, ...]:
+def _split_name(folder: Path, name: str) -> tuple[str, ...]:
     parts = tuple(name.split("/"))
     try:
         length = len(os.fsencode(name))
@@ -211,20 +217,20 @@ def _parts(folder: Path, name: str) -> tuple[str, ...]:
         length = 0
     if not length or "\0" in name or any(part in ("", ".", "..") for part in parts):
         raise InputError(f"{folder}: expected the name of a file inside of it, got {name[:200]!a}")
-    if len(parts) > MAX_DEPTH or length > MAX_PATH_LENGTH:
+    if len(parts) > MAX_DEPTH or length > MAX_PATH_BYTES:
         raise InputError(
             f"{folder}: a name is too long: expected at most {MAX_DEPTH} parts and"
-            f" {MAX_PATH_LENGTH} bytes, got {len(parts)} and {length}"
+            f" {MAX_PATH_BYTES} bytes, got {len(parts)} and {length}"
         )
     return parts
 
 
-def _require_regular(status: os.stat_result, path: Path, *, hard_links: bool) -> None:
+def _require_regular(status: os.stat_result, path: Path, *, allow_hard_links: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: expected a regular file, got {_kind(status.st_mode)}")
-    if status.st_nlink != 1 and not hard_links:
+        raise InputError(f"{path}: expected a regular file, got {_file_type(status.st_mode)}")
+    if status.st_nlink != 1 and not allow_hard_links:
         raise InputError(f"{path}: expected a file with one name, got {status.st_nlink} hard links")
 
 
-def _kind(mode: int) -> str:
-    return _KINDS.get(stat.S_IFMT(mode), "a regular file")
+def _file_type(mode: int) -> str:
+    return _FILE_TYPES.get(stat.S_IFMT(mode), "a regular file")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hardpan.errors import ResourceError
 
-EXTRAS: Mapping[str, str] = {
+EXTRA_BY_MODULE: Mapping[str, str] = {
     "paramiko": "scan",
     "pytest": "scan",
     "testinfra": "scan",
@@ -17,18 +17,18 @@ EXTRAS: Mapping[str, str] = {
 }
 """Name of a module as it is imported -> the extra, as in ``pip install 'hardpan[scan]'``."""
 
-_WIDER: Mapping[str, str] = {"build": "build", "prove": "build"}
+_EXTRA_BY_COMMAND: Mapping[str, str] = {"build": "build", "prove": "build"}
 """Command -> the extra that holds all it needs, ``scan`` included."""
 
 
-def missing_package(error: ModuleNotFoundError, command: str) -> ResourceError | None:
+def missing_extra_error(error: ModuleNotFoundError, command: str) -> ResourceError | None:
     """The error of a command that lacks an extra; None where another module is missing: a bug."""
     name = error.name or ""
-    if name not in EXTRAS:
+    if name not in EXTRA_BY_MODULE:
         return None
-    extra = EXTRAS[name]
+    extra = EXTRA_BY_MODULE[name]
     if extra == "scan":
-        extra = _WIDER.get(command, extra)
+        extra = _EXTRA_BY_COMMAND.get(command, extra)
     return ResourceError(
         f"hardpan {command}: {name.partition('.')[0]} is not installed: "
         f"expected the extra '{extra}', got an installation without it",

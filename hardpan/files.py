@@ -23,11 +23,11 @@ Sha256 = NewType("Sha256", str)
 MiB = NewType("MiB", int)
 """A size in mebibytes (2**20 bytes)."""
 
-PRIVATE = 0o600
+PRIVATE_MODE = 0o600
 """Mode of a file that holds a secret, or what one can be guessed from, such as a password hash."""
 
-_FRESH_S = 10.0
-_KINDS = {
+_MIN_STALE_AGE_S = 10.0
+_FILE_TYPES = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
@@ -63,19 +63,19 @@ def open_regular(path: Path) -> IO[bytes]:
         InputError: it cannot be opened, or is no regular file.
     """
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    kind = stat.S_IFMT(os.fstat(number).st_mode)
-    if kind != stat.S_IFREG:
-        os.close(number)
-        if kind == stat.S_IFDIR:
+    file_type = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if file_type != stat.S_IFREG:
+        os.close(descriptor)
+        if file_type == stat.S_IFDIR:
             raise InputError(f"{path}: cannot be read: {os.strerror(errno.EISDIR)}")
         raise InputError(
-            f"{path}: expected a regular file, found {_KINDS.get(kind, 'something else')}",
+            f"{path}: expected a regular file, found {_FILE_TYPES.get(file_type, 'something else')}",
             hint="write it to a file first",
         )
-    return os.fdopen(number, "rb")
+    return os.fdopen(descriptor, "rb")
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
@@ -100,9 +100,9 @@ def check_sha256(path: Path, expected: str) -> None:
     Raises:
         TrustError: it has another.
     """
-    found = sha256_file(path)
-    if found != expected:
-        raise TrustError(f"{path}: expected sha256 {expected}, found {found}")
+    actual = sha256_file(path)
+    if actual != expected:
+        raise TrustError(f"{path}: expected sha256 {expected}, found {actual}")
 
 
 def canonical_json(value: object) -> bytes:
@@ -114,12 +114,12 @@ def canonical_json(value: object) -> bytes:
     Raises:
         ValueError: a number or a key outside of that.
     """
-    _refuse_odd(value)
+    validate_jcs_value(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
 
 
-def is_plain_float(value: float) -> bool:
+def has_plain_float_form(value: float) -> bool:
     """True where every JSON writer writes ``value`` alike: finite, a fraction, and no exponent."""
     text = repr(value)
     return "e" not in text and "n" not in text and not value.is_integer()
@@ -138,7 +138,7 @@ def create_private(path: Path) -> None:
     sees nothing of what is written now.
     """
     path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_MODE))
 
 
 @contextlib.contextmanager
@@ -156,11 +156,11 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         yield temp
         if mode is not None:
             temp.chmod(mode)
-        sync(temp)
+        sync_to_disk(temp)
         if temp.is_dir() and path.is_dir():
             path.rename(folder / ".old")
         temp.replace(path)
-        sync(path.parent)
+        sync_to_disk(path.parent)
 
 
 @contextlib.contextmanager
@@ -169,95 +169,95 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 
     One that a killed process left is removed at the next attempt for the same ``path``.
     """
-    _sweep(path)
+    _remove_stale_folders(path)
     with (
         tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
-        _held(Path(folder)),
+        _lock_folder(Path(folder)),
     ):
         yield Path(folder)
 
 
 @contextlib.contextmanager
-def _held(room: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Shows that ``room`` is in use, for as long as this process lives."""
-    fd = os.open(room, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(fd)
+        os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
+def _remove_stale_folders(path: Path) -> None:
     """Remove the temporary names of ``path`` that nobody holds any more."""
-    for room in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.????????"):
         with contextlib.suppress(OSError):
-            fd = os.open(room, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Made this very moment: its owner has not come to hold it yet.
-                if time.time() - os.fstat(fd).st_mtime > _FRESH_S:
-                    shutil.rmtree(room)
+                if time.time() - os.fstat(descriptor).st_mtime > _MIN_STALE_AGE_S:
+                    shutil.rmtree(folder)
             finally:
-                os.close(fd)
+                os.close(descriptor)
 
 
-def need_free(folder: Path, need_mib: int, *, what: str) -> None:
+def require_free_space(folder: Path, required_mib: int, *, purpose: str) -> None:
     """Pass if ``folder``'s file system has ``need_mib`` MiB free.
 
     Raises:
         ResourceError: it has not; says how much is there.
     """
-    there = folder
-    while not there.exists():
-        there = there.parent
-    free_mib = shutil.disk_usage(there).free >> 20
-    if free_mib < need_mib:
+    existing_folder = folder
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    free_mib = shutil.disk_usage(existing_folder).free >> 20
+    if free_mib < required_mib:
         raise ResourceError(
-            f"{what} needs {need_mib} MiB in {folder}, {free_mib} MiB are free",
+            f"{purpose} needs {required_mib} MiB in {folder}, {free_mib} MiB are free",
             hint="free some space or choose another folder",
         )
 
 
-def sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
-    fd = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        os.fsync(descriptor)
     finally:
-        os.close(fd)
+        os.close(descriptor)
 
 
-def _refuse_odd(value: object) -> None:
+def validate_jcs_value(value: object) -> None:
     """Pass if canonical JSON can hold ``value``: all but texts are looked at one by one."""
-    todo: list[object] = [value]
-    keys: set[object] = set()
-    for one in todo:  # grows while it is walked
-        if isinstance(one, dict):
-            if not keys.issuperset(one):
-                _refuse_odd_keys(one)
-                keys.update(one)
-            todo += [x for x in one.values() if type(x) is not str]
-        elif isinstance(one, list | tuple):
-            todo += [x for x in one if type(x) is not str]
+    pending: list[object] = [value]
+    checked_keys: set[object] = set()
+    for item in pending:  # grows while it is walked
+        if isinstance(item, dict):
+            if not checked_keys.issuperset(item):
+                _validate_jcs_keys(item)
+                checked_keys.update(item)
+            pending += [x for x in item.values() if type(x) is not str]
+        elif isinstance(item, list | tuple):
+            pending += [x for x in item if type(x) is not str]
         else:
-            _refuse_odd_value(one)
+            _validate_jcs_scalar(item)
 
 
-def _refuse_odd_keys(value: Iterable[object]) -> None:
-    for key in value:
+def _validate_jcs_keys(keys: Iterable[object]) -> None:
+    for key in keys:
         if not isinstance(key, str) or not key.isascii():
             raise ValueError(f"not an ASCII key: {key!r}")
 
 
-def _refuse_odd_value(value: object) -> None:
+def _validate_jcs_scalar(value: object) -> None:
     if isinstance(value, bool | str | None):
         return
     if isinstance(value, int):
         if abs(value) > 2**53:
             raise ValueError(f"an integer beyond 2**53: {value}")
     elif isinstance(value, float):
-        if not is_plain_float(value):
+        if not has_plain_float_form(value):
             raise ValueError(f"a float with no plain short form: {value!r}")
     else:
         raise ValueError(f"not JSON: {type(value).__name__}")

@@ -5,38 +5,38 @@ import os
 import signal
 import sys
 
-from hardpan.errors import Terminated
+from hardpan.errors import TerminationInterrupt
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
-_STILL = b"hardpan: still cleaning up; one more signal ends it at once\n"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CLEANUP_MESSAGE = b"hardpan: still cleaning up; one more signal ends it at once\n"
 
 
 def install() -> None:
     """Turn both signals into exceptions, but for one that the caller ignores (``nohup``, ``&``)."""
-    for number in _NUMBERS:
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _take)
+            signal.signal(number, _handle_signal)
 
 
 def uninstall() -> None:
     """From here on a signal ends this process at once; nothing is left to clean up."""
-    for number in _NUMBERS:
-        if signal.getsignal(number) is _take:
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _handle_signal:
             signal.signal(number, signal.SIG_DFL)
 
 
-def interrupt_in(error: BaseException | None) -> KeyboardInterrupt | None:
+def find_interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
     """The interrupt that ``error`` is, or that was being handled when it was raised."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
         if isinstance(error, KeyboardInterrupt):
             return error
-        seen.add(id(error))
+        visited.add(id(error))
         error = error.__cause__ or error.__context__
     return None
 
 
-class _Handler:
+class _InterruptHandler:
     """The first signal is an exception. While that unwinds, a second warns, and a third kills."""
 
     def __init__(self) -> None:
@@ -44,14 +44,14 @@ class _Handler:
 
     def __call__(self, number: int, _frame: object) -> None:
         # An exception now would end the cleaning up after the first signal half-way.
-        if interrupt_in(sys.exception()) is None:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if find_interrupt(sys.exception()) is None:
+            raise TerminationInterrupt if number == signal.SIGTERM else KeyboardInterrupt
         if self._has_warned:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self._has_warned = True
         with contextlib.suppress(OSError):
-            os.write(2, _STILL)  # not by a stream, whose lock the code below may hold
+            os.write(2, _CLEANUP_MESSAGE)  # not by a stream, whose lock the code below may hold
 
 
-_take = _Handler()
+_handle_signal = _InterruptHandler()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.errors import ToolError
-from hardpan.process import Argv, Completed, run, which
+from hardpan.process import Argv, CompletedProcess, find_program, run
 
 _PRLIMIT = "prlimit"
 
@@ -19,13 +19,13 @@ _PRLIMIT = "prlimit"
 class ProcessLimits:
     """What the kernel lets a program have (setrlimit(2))."""
 
-    file_bytes: int
+    max_file_bytes: int
     """Length of the longest file that it may write."""
 
-    memory_bytes: int
+    max_memory_bytes: int
     """Address space."""
 
-    cpu_s: int | None = None
+    max_cpu_s: int | None = None
     """Seconds of a processor; None for any."""
 
 
@@ -37,7 +37,7 @@ def run_limited(
     stdout_file: Path | None = None,
     env: Mapping[str, str] | None = None,
     hint: str = "",
-) -> Completed:
+) -> CompletedProcess:
     """Run a program to its end within ``limits``.
 
     ``stdout_file`` takes what it writes to stdout, so that ``limits.file_bytes`` bounds this too.
@@ -46,35 +46,35 @@ def run_limited(
         ToolError: the program is missing, its exit status is not 0, it reached a limit, or it ran
             longer than ``timeout_s`` seconds.
     """
-    if which(_PRLIMIT) is None:
+    if find_program(_PRLIMIT) is None:
         raise ToolError([_PRLIMIT], "is not installed", hint="it is part of util-linux")
-    if which(str(argv[0])) is None:
+    if find_program(str(argv[0])) is None:
         missing_hint = hint or "hardpan doctor tells how to get it"
         raise ToolError([str(argv[0])], "is not installed", hint=missing_hint)
-    prefix: list[str | Path] = [_PRLIMIT, *_options(limits), "--"]
+    prefix: list[str | Path] = [_PRLIMIT, *_prlimit_options(limits), "--"]
     if stdout_file is not None:
         prefix += ["sh", "-c", 'exec "$@" >"$0"', stdout_file]
     try:
         return run([*prefix, *argv], timeout_s=timeout_s, env=env, hint=hint)
     except ToolError as e:
-        raise _of_program(e, e.argv[len(prefix) :]) from e
+        raise _without_prlimit(e, e.argv[len(prefix) :]) from e
 
 
-def _options(limits: ProcessLimits) -> Iterator[str]:
+def _prlimit_options(limits: ProcessLimits) -> Iterator[str]:
     """What prlimit is asked for; a limit that is lower already is left, for it cannot be raised."""
-    wanted = (
-        ("--fsize", resource.RLIMIT_FSIZE, limits.file_bytes),
-        ("--as", resource.RLIMIT_AS, limits.memory_bytes),
-        ("--cpu", resource.RLIMIT_CPU, limits.cpu_s),
+    limits_by_option = (
+        ("--fsize", resource.RLIMIT_FSIZE, limits.max_file_bytes),
+        ("--as", resource.RLIMIT_AS, limits.max_memory_bytes),
+        ("--cpu", resource.RLIMIT_CPU, limits.max_cpu_s),
         ("--core", resource.RLIMIT_CORE, 0),
     )
-    for option, kind, value in wanted:
-        _, hard = resource.getrlimit(kind)
+    for option, resource_id, value in limits_by_option:
+        _, hard_limit = resource.getrlimit(resource_id)
         if value is not None:
-            yield f"{option}={value if hard == resource.RLIM_INFINITY else min(value, hard)}"
+            yield f"{option}={value if hard_limit == resource.RLIM_INFINITY else min(value, hard_limit)}"
 
 
-def _of_program(error: ToolError, argv: Sequence[str]) -> ToolError:
+def _without_prlimit(error: ToolError, argv: Sequence[str]) -> ToolError:
     """The same error, of the program itself and not of what it was started by."""
-    why = str(error).removeprefix(f"{_PRLIMIT} ")
-    return ToolError(argv, why, tail=error.tail, hint=error.hint)
+    problem = str(error).removeprefix(f"{_PRLIMIT} ")
+    return ToolError(argv, problem, output_tail=error.output_tail, hint=error.hint)

@@ -12,9 +12,16 @@ ISO: Final = "application/x-iso9660-image"
 DISK_IMAGES: Final = frozenset({QCOW2, RAW})
 """What a host can have been booted from."""
 
-_BY_SUFFIX: Final = {".qcow2": QCOW2, ".raw": RAW, ".img": RAW, ".iso": ISO}
+_MEDIA_TYPES_BY_SUFFIX: Final = {".qcow2": QCOW2, ".raw": RAW, ".img": RAW, ".iso": ISO}
 
 
-def media_type_of(name: str) -> str:
+def guess_media_type(name: str) -> str:
     """The media type that a file's name says; empty where it says none."""
-    return next((kind for suffix, kind in _BY_SUFFIX.items() if name.endswith(suffix)), "")
+    return next(
+        (
+            media_type
+            for suffix, media_type in _MEDIA_TYPES_BY_SUFFIX.items()
+            if name.endswith(suffix)
+        ),
+        "",
+    )

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from hardpan.files import Sha256
 
-_SWITCH_S = 1e-4
-_LEVEL = 5
+_SWITCH_INTERVAL_S = 1e-4
+_COMPRESSION_LEVEL = 5
 """An ARF takes a twentieth more room than at 6 and a quarter less time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packed:
+class CompressedBlob:
     """Some bytes, deflated once: an archive takes them as they are."""
 
-    size: int
+    size_bytes: int
     """Bytes, unpacked."""
 
-    crc: int
+    crc32: int
     """CRC-32 of the bytes, unpacked."""
 
     sha256: Sha256
@@ -31,58 +31,58 @@ class Packed:
     deflated: bytes
     """Raw deflate (RFC 1951), without any header."""
 
-    def data(self) -> bytes:
+    def decompress(self) -> bytes:
         """The bytes again."""
-        return zlib.decompress(self.deflated, -zlib.MAX_WBITS, max(self.size, 1))
+        return zlib.decompress(self.deflated, -zlib.MAX_WBITS, max(self.size_bytes, 1))
 
 
-class Packer:
+class Compressor:
     """Packs bytes as they come; the same bytes are packed the same way, however they are cut."""
 
     def __init__(self) -> None:
-        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._compressor = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         self._digest = hashlib.sha256()
         self._parts: list[bytes] = []
         self._size = self._crc = 0
 
-    def add(self, data: bytes) -> None:
+    def update(self, data: bytes) -> None:
         """Take the next bytes."""
         self._size += len(data)
         self._crc = zlib.crc32(data, self._crc)
         self._digest.update(data)
-        self._parts.append(self._deflate.compress(data))
+        self._parts.append(self._compressor.compress(data))
 
-    def done(self) -> Packed:
+    def finish(self) -> CompressedBlob:
         """What came; nothing may be added any more."""
-        self._parts.append(self._deflate.flush())
-        return Packed(
-            size=self._size,
-            crc=self._crc,
+        self._parts.append(self._compressor.flush())
+        return CompressedBlob(
+            size_bytes=self._size,
+            crc32=self._crc,
             sha256=Sha256(self._digest.hexdigest()),
             deflated=b"".join(self._parts),
         )
 
 
-def pack(data: bytes | Packed) -> Packed:
+def compress(data: bytes | CompressedBlob) -> CompressedBlob:
     """``data``, packed unless it is."""
-    if isinstance(data, Packed):
+    if isinstance(data, CompressedBlob):
         return data
-    packer = Packer()
-    packer.add(data)
-    return packer.done()
+    compressor = Compressor()
+    compressor.update(data)
+    return compressor.finish()
 
 
 @contextmanager
-def packing_thread() -> Iterator[Executor]:
+def compression_thread() -> Iterator[Executor]:
     """A thread to pack in while this one works.
 
     Deflating lets go of the interpreter and asks for it again some hundred times. By
     default it then waits five milliseconds each time, which is as long as the work itself.
     """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
+    original_interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        with ThreadPoolExecutor(1) as thread:
-            yield thread
+        with ThreadPoolExecutor(1) as executor:
+            yield executor
     finally:
-        sys.setswitchinterval(usual)
+        sys.setswitchinterval(original_interval)

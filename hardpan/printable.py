@@ -21,23 +21,23 @@ _INVISIBLE = re.compile(
 """What ``str.isprintable`` takes for printable and nobody can see."""
 
 
-def printable(text: str) -> str:
+def sanitize_line(text: str) -> str:
     """``text`` for one line: a tab becomes a blank, every other odd character its escape."""
-    return _escaped(text, _python_escape)
+    return _escape_unsafe(text, _python_escape)
 
 
-def printable_lines(text: str) -> str:
+def sanitize_lines(text: str) -> str:
     """``text`` for several lines: its line ends and tabs stay."""
     lines = text.replace("\r\n", "\n").split("\n")
-    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+    return "\n".join("\t".join(map(sanitize_line, line.split("\t"))) for line in lines)
 
 
-def printable_json(text: str) -> str:
+def sanitize_json(text: str) -> str:
     """A JSON text with the same values, in which JSON's own escapes stand for odd characters."""
-    return "\n".join(_escaped(line, _json_escape) for line in text.split("\n"))
+    return "\n".join(_escape_unsafe(line, _json_escape) for line in text.split("\n"))
 
 
-def _escaped(text: str, escape: Callable[[str], str]) -> str:
+def _escape_unsafe(text: str, escape: Callable[[str], str]) -> str:
     if _is_safe(text):
         return text
     return "".join(c if _is_safe(c) else escape(c) for c in text)
@@ -52,5 +52,5 @@ def _python_escape(c: str) -> str:
 
 
 def _json_escape(c: str) -> str:
-    units = c.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[n : n + 4]}" for n in range(0, len(units), 4))
+    utf16_hex = c.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{utf16_hex[n : n + 4]}" for n in range(0, len(utf16_hex), 4))

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from hardpan.errors import HardpanError, SeveralError, raise_all
+from hardpan.errors import AggregateError, HardpanError, raise_if_any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class CollectedError:
     """One thing that stands in the way."""
 
     area: str
@@ -16,31 +16,31 @@ class Problem:
     """What was found and what was expected; its hint is the next step."""
 
 
-class Problems:
+class ErrorCollector:
     """What was found so far, in the order of looking."""
 
     def __init__(self) -> None:
-        self.found: list[Problem] = []
+        self.collected: list[CollectedError] = []
 
-    def of(self, area: str) -> "_Kept":
+    def collecting(self, area: str) -> "_CollectingBlock":
         """Keep the errors that the ``with`` block raises instead of ending with them."""
-        return _Kept(area, self.found)
+        return _CollectingBlock(area, self.collected)
 
-    def raise_all(self) -> None:
+    def raise_if_any(self) -> None:
         """Pass if there is none.
 
         Raises:
             HardpanError: the one, or all of them.
         """
-        raise_all([problem.error for problem in self.found])
+        raise_if_any([problem.error for problem in self.collected])
 
 
-class _Kept:
+class _CollectingBlock:
     """A block whose errors are kept. A class, for type checkers to know that it goes on."""
 
-    def __init__(self, area: str, found: list[Problem]) -> None:
+    def __init__(self, area: str, collected: list[CollectedError]) -> None:
         self._area = area
-        self._found = found
+        self._collected = collected
 
     def __enter__(self) -> None:
         return None
@@ -48,6 +48,6 @@ class _Kept:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if not isinstance(error, HardpanError):
             return False
-        several = error.errors if isinstance(error, SeveralError) else (error,)
-        self._found += [Problem(area=self._area, error=one) for one in several]
+        errors = error.errors if isinstance(error, AggregateError) else (error,)
+        self._collected += [CollectedError(area=self._area, error=member) for member in errors]
         return True

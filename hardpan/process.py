@@ -22,12 +22,12 @@ from hardpan.errors import ToolError
 from hardpan.events import ProcessEnded, ProcessStarted, publish
 from hardpan.redaction import REDACTED
 
-_TAIL_LINES = 15
-_MAX_TAIL = 64 << 10
-_BLOCK = 1 << 16
+_MAX_TAIL_LINES = 15
+_MAX_TAIL_BYTES = 64 << 10
+_BLOCK_BYTES = 1 << 16
 _GRACE_S = 5.0
-_KEPT = ("HOME", "PATH", "TMPDIR", "SOURCE_DATE_EPOCH")
-_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_INHERITED_ENV = ("HOME", "PATH", "TMPDIR", "SOURCE_DATE_EPOCH")
+_SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 Argv = Sequence[str | os.PathLike[str]]
 Process = subprocess.Popen[bytes]
@@ -35,7 +35,7 @@ Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class CompletedProcess:
     """A program that ended with one of the exit codes that were allowed."""
 
     argv: tuple[str, ...]
@@ -50,14 +50,14 @@ class Completed:
     stderr: str
     """What it wrote to stderr, likewise."""
 
-    took_s: float
+    duration_s: float
     """Wall-clock seconds."""
 
 
-def which(program: str) -> Path | None:
+def find_program(program: str) -> Path | None:
     """Where ``program`` lies on this machine, the sbin folders included."""
-    found = shutil.which(program, path=_path())
-    return Path(found) if found else None
+    path = shutil.which(program, path=_search_path())
+    return Path(path) if path else None
 
 
 def run(
@@ -71,7 +71,7 @@ def run(
     secrets: Sequence[str] = (),
     on_line: Callable[[str], None] | None = None,
     hint: str = "",
-) -> Completed:
+) -> CompletedProcess:
     """Run a program to its end.
 
     ``env`` is laid over the short environment; ``on_line`` is called with each
@@ -81,27 +81,31 @@ def run(
         ToolError: the program is missing, its exit code is not in ``ok``, it
             was ended by a signal, or it ran past ``timeout_s`` seconds.
     """
-    shown = tuple(_redact(str(a), secrets) for a in argv)
-    began = time.monotonic()
-    with _started(argv, shown, cwd=cwd, env=env, piped=stdin is not None, hint=hint) as p:
+    redacted_argv = tuple(_redact(str(a), secrets) for a in argv)
+    start_s = time.monotonic()
+    with _start(argv, redacted_argv, cwd=cwd, env=env, has_stdin=stdin is not None, hint=hint) as p:
         try:
-            out, err = _communicate(p, stdin, timeout_s, on_line)
+            stdout_bytes, stderr_bytes = _communicate(p, stdin, timeout_s, on_line)
         except subprocess.TimeoutExpired as e:
-            raise ToolError(shown, f"did not end within {timeout_s:g} s", hint=hint) from e
-    text, talk = (_redact(b.decode("utf-8", "replace"), secrets) for b in (out, err))
+            raise ToolError(redacted_argv, f"did not end within {timeout_s:g} s", hint=hint) from e
+    stdout, stderr = (
+        _redact(b.decode("utf-8", "replace"), secrets) for b in (stdout_bytes, stderr_bytes)
+    )
     if p.returncode not in ok:
-        tail = "\n".join((talk.strip() or text.strip()).splitlines()[-_TAIL_LINES:])
-        raise ToolError(shown, _ending(p.returncode), tail=tail, hint=hint)
-    return Completed(
-        argv=shown,
+        output_tail = "\n".join((stderr.strip() or stdout.strip()).splitlines()[-_MAX_TAIL_LINES:])
+        raise ToolError(
+            redacted_argv, _describe_exit(p.returncode), output_tail=output_tail, hint=hint
+        )
+    return CompletedProcess(
+        argv=redacted_argv,
         returncode=p.returncode,
-        stdout=text,
-        stderr=talk,
-        took_s=time.monotonic() - began,
+        stdout=stdout,
+        stderr=stderr,
+        duration_s=time.monotonic() - start_s,
     )
 
 
-def feed(
+def pipe_through(
     argv: Argv,
     chunks: Iterable[bytes],
     *,
@@ -119,41 +123,46 @@ def feed(
         ToolError: the program is missing, it does not exit with 0, it ran past ``timeout_s``
             seconds, or it wrote more than ``max_output_bytes``.
     """
-    shown = tuple(str(a) for a in argv)
-    with _started(argv, shown, cwd=None, env=None, piped=True, hint=hint) as p:
-        output, talk = _Reader(p, p.stdout, max_output_bytes), _Reader(p, p.stderr, None)
-        stop = threading.Timer(timeout_s, _kill, (p,))
-        began = time.monotonic()
-        stop.start()
+    argv_text = tuple(str(a) for a in argv)
+    with _start(argv, argv_text, cwd=None, env=None, has_stdin=True, hint=hint) as p:
+        stdout_reader, stderr_reader = (
+            _PipeReader(p, p.stdout, max_output_bytes),
+            _PipeReader(p, p.stderr, None),
+        )
+        watchdog = threading.Timer(timeout_s, _kill_group, (p,))
+        start_s = time.monotonic()
+        watchdog.start()
         try:
-            _write(p, chunks)
+            _write_stdin(p, chunks)
             p.wait()
         finally:
-            stop.cancel()
-            _kill(p)
-        took_s = time.monotonic() - began
-        output.join(_GRACE_S)
-        talk.join(_GRACE_S)
-    if output.is_over:
-        raise ToolError(shown, f"wrote more than {max_output_bytes} bytes", hint=hint)
-    if p.returncode < 0 and took_s >= timeout_s:
-        raise ToolError(shown, f"did not end within {timeout_s:g} s", hint=hint)
+            watchdog.cancel()
+            _kill_group(p)
+        duration_s = time.monotonic() - start_s
+        stdout_reader.join(_GRACE_S)
+        stderr_reader.join(_GRACE_S)
+    if stdout_reader.has_exceeded_limit:
+        raise ToolError(argv_text, f"wrote more than {max_output_bytes} bytes", hint=hint)
+    if p.returncode < 0 and duration_s >= timeout_s:
+        raise ToolError(argv_text, f"did not end within {timeout_s:g} s", hint=hint)
     if p.returncode != 0:
-        tail = "\n".join(talk.data.decode("utf-8", "replace").strip().splitlines()[-_TAIL_LINES:])
-        raise ToolError(shown, _ending(p.returncode), tail=tail, hint=hint)
-    return bytes(output.data)
+        output_tail = "\n".join(
+            stderr_reader.data.decode("utf-8", "replace").strip().splitlines()[-_MAX_TAIL_LINES:]
+        )
+        raise ToolError(argv_text, _describe_exit(p.returncode), output_tail=output_tail, hint=hint)
+    return bytes(stdout_reader.data)
 
 
-class _Reader(threading.Thread):
+class _PipeReader(threading.Thread):
     """Takes what a program writes: up to a limit, or its end where there is no limit."""
 
-    def __init__(self, p: subprocess.Popen[bytes], pipe: IO[bytes] | None, limit: int | None):
+    def __init__(self, p: subprocess.Popen[bytes], pipe: IO[bytes] | None, max_bytes: int | None):
         super().__init__(daemon=True)
         self._process = p
         self._pipe = pipe
-        self._limit = limit
+        self._max_bytes = max_bytes
         self.data = bytearray()
-        self.is_over = False
+        self.has_exceeded_limit = False
         self.start()
 
     def run(self) -> None:
@@ -161,18 +170,18 @@ class _Reader(threading.Thread):
         if self._pipe is None:
             return
         with contextlib.suppress(ValueError, OSError):  # closed: the run was ended
-            while block := os.read(self._pipe.fileno(), _BLOCK):
+            while block := os.read(self._pipe.fileno(), _BLOCK_BYTES):
                 self.data += block
-                if self._limit is None:
-                    del self.data[:-_MAX_TAIL]
-                elif len(self.data) > self._limit:
-                    self.is_over = True
+                if self._max_bytes is None:
+                    del self.data[:-_MAX_TAIL_BYTES]
+                elif len(self.data) > self._max_bytes:
+                    self.has_exceeded_limit = True
                     self.data.clear()
-                    _kill(self._process)
+                    _kill_group(self._process)
                     return
 
 
-def _write(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
+def _write_stdin(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
     """Give a program its stdin; one that reads no more is given none."""
     if p.stdin is None:
         return
@@ -185,7 +194,7 @@ def _write(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
             p.stdin.close()
 
 
-def _kill(p: subprocess.Popen[bytes]) -> None:
+def _kill_group(p: subprocess.Popen[bytes]) -> None:
     if p.returncode is None:
         _signal_group(p, signal.SIGKILL)
 
@@ -208,65 +217,65 @@ def spawn(
     Raises:
         ToolError: the program is missing.
     """
-    shown = tuple(_redact(str(a), secrets) for a in argv)
-    with log.open("ab") as sink:
+    redacted_argv = tuple(_redact(str(a), secrets) for a in argv)
+    with log.open("ab") as log_file:
         try:
             p = subprocess.Popen(
                 _with_parent_death([str(a) for a in argv]),
                 stdin=subprocess.DEVNULL,
-                stdout=sink,
+                stdout=log_file,
                 stderr=subprocess.STDOUT,
-                env=_environment(env),
+                env=_build_environment(env),
                 pass_fds=tuple(pass_fds),
                 process_group=0,
             )
         except FileNotFoundError as e:
-            raise _missing(shown, e) from e
-    began = time.monotonic()
+            raise _start_error(redacted_argv, e) from e
+    start_s = time.monotonic()
     try:
-        publish(ProcessStarted(process_id=p.pid, argv=shown))
+        publish(ProcessStarted(process_id=p.pid, argv=redacted_argv))
         yield p
     finally:
-        _end(p)
-        _publish_end(p, shown, began)
+        _stop(p)
+        _publish_end(p, redacted_argv, start_s)
 
 
 @contextlib.contextmanager
-def _started(
+def _start(
     argv: Argv,
-    shown: tuple[str, ...],
+    redacted_argv: tuple[str, ...],
     *,
     cwd: Path | None,
     env: Mapping[str, str] | None,
-    piped: bool,
+    has_stdin: bool,
     hint: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     try:
         p = subprocess.Popen(
             [str(a) for a in argv],
-            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=_environment(env),
+            env=_build_environment(env),
             process_group=0,
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as e:
         if cwd is not None and not cwd.is_dir():
-            raise ToolError(shown, f"was to run in {cwd}, which is no folder") from e
-        raise _missing(shown, e, hint) from e
-    began = time.monotonic()
+            raise ToolError(redacted_argv, f"was to run in {cwd}, which is no folder") from e
+        raise _start_error(redacted_argv, e, hint) from e
+    start_s = time.monotonic()
     try:
-        publish(ProcessStarted(process_id=p.pid, argv=shown))
+        publish(ProcessStarted(process_id=p.pid, argv=redacted_argv))
         yield p
     except BaseException:
-        _end(p, grace_s=0.0)
+        _stop(p, grace_s=0.0)
         raise
     finally:
         for pipe in (p.stdin, p.stdout, p.stderr):
             if pipe is not None:
                 pipe.close()
-        _publish_end(p, shown, began)
+        _publish_end(p, redacted_argv, start_s)
 
 
 def _communicate(
@@ -279,33 +288,35 @@ def _communicate(
         return p.communicate(stdin, timeout=timeout_s)
     if stdin is not None:
         raise ValueError("on_line and stdin do not go together")
-    talk: list[bytes] = []
-    text: list[bytes] = []
+    stderr_lines: list[bytes] = []
+    stdout_lines: list[bytes] = []
     readers = (
-        threading.Thread(target=_drain, args=(p.stderr, talk, on_line), daemon=True),
-        threading.Thread(target=_drain, args=(p.stdout, text, None), daemon=True),
+        threading.Thread(
+            target=_collect_lines, args=(p.stderr, stderr_lines, on_line), daemon=True
+        ),
+        threading.Thread(target=_collect_lines, args=(p.stdout, stdout_lines, None), daemon=True),
     )
     for reader in readers:
         reader.start()
     p.wait(timeout=timeout_s)
     for reader in readers:
         reader.join(timeout=_GRACE_S)
-    return b"".join(text), b"".join(talk)
+    return b"".join(stdout_lines), b"".join(stderr_lines)
 
 
-def _drain(
+def _collect_lines(
     pipe: IO[bytes] | None,
-    into: list[bytes],
+    lines: list[bytes],
     on_line: Callable[[str], None] | None,
 ) -> None:
     with contextlib.suppress(ValueError):  # the pipe was closed under us: the run was ended
         for line in pipe or ():
-            into.append(line)
+            lines.append(line)
             if on_line is not None:
                 on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
 
 
-def _end(p: subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
+def _stop(p: subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
     if p.poll() is None and grace_s:
         _signal_group(p, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -314,42 +325,46 @@ def _end(p: subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
     p.wait()
 
 
-def _publish_end(p: subprocess.Popen[bytes], shown: tuple[str, ...], began: float) -> None:
-    duration_s = time.monotonic() - began
+def _publish_end(
+    p: subprocess.Popen[bytes], redacted_argv: tuple[str, ...], start_s: float
+) -> None:
+    duration_s = time.monotonic() - start_s
     publish(
-        ProcessEnded(process_id=p.pid, argv=shown, exit_status=p.returncode, duration_s=duration_s)
+        ProcessEnded(
+            process_id=p.pid, argv=redacted_argv, exit_status=p.returncode, duration_s=duration_s
+        )
     )
 
 
-def _signal_group(p: subprocess.Popen[bytes], what: signal.Signals) -> None:
+def _signal_group(p: subprocess.Popen[bytes], signal_number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(p.pid, what)
+        os.killpg(p.pid, signal_number)
 
 
 def _with_parent_death(argv: list[str]) -> list[str]:
-    setpriv = which("setpriv")
+    setpriv = find_program("setpriv")
     return [str(setpriv), "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
 
 
-def _missing(shown: tuple[str, ...], why: OSError, hint: str = "") -> ToolError:
-    said = "may not be run" if isinstance(why, PermissionError) else "is not installed"
-    return ToolError(shown, said, hint=hint or "hardpan doctor tells how to get it")
+def _start_error(redacted_argv: tuple[str, ...], error: OSError, hint: str = "") -> ToolError:
+    problem = "may not be run" if isinstance(error, PermissionError) else "is not installed"
+    return ToolError(redacted_argv, problem, hint=hint or "hardpan doctor tells how to get it")
 
 
-def _ending(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"exited with {code}"
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "PATH": _path(), "LC_ALL": "C.UTF-8", **(extra or {})}
+def _build_environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED_ENV if name in os.environ}
+    return {**inherited, "PATH": _search_path(), "LC_ALL": "C.UTF-8", **(extra or {})}
 
 
-def _path() -> str:
-    have = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join([*have, *(p for p in _SBIN if p not in have)])
+def _search_path() -> str:
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*folders, *(p for p in _SBIN_FOLDERS if p not in folders)])
 
 
 def _redact(text: str, secrets: Sequence[str]) -> str:

@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 
 REDACTED = "[redacted]"
 _REPLACEMENTS = (REDACTED, "[removed]", "***", "---")
-_MIN_SECRET = 4
-_MIN_ENCODED = 5
+_MIN_SECRET_CHARS = 4
+_MIN_ENCODED_CHARS = 5
 """Characters: the encodings of a shorter secret would be found everywhere, and are left."""
 
 T = TypeVar("T")
@@ -32,22 +32,22 @@ _PASSWORD_HASH = re.compile(
 )
 """GRUB's password hashes and those of crypt(5), in full length; a group names the algorithm."""
 
-_HASH_STARTS = (b"grub.pbkdf2.", b"$1$", b"$5$", b"$6$", b"$2", b"$y$", b"$gy$", b"$7$")
+_HASH_PREFIXES = (b"grub.pbkdf2.", b"$1$", b"$5$", b"$6$", b"$2", b"$y$", b"$gy$", b"$7$")
 _MAX_HASH_BYTES = 8192
 """More than the longest text that ``_PASSWORD_HASH`` matches."""
 
-_NAME = r"[\w-]{0,40}(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|pin(?:-value)?)"
-_VALUE = r"[^\s'\"&;,]+"
-_OPTION = re.compile(rf"--?{_NAME}", re.IGNORECASE)
-_RULES = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.DOTALL), kept)
-    for pattern, kept in (
+_SECRET_NAME = r"[\w-]{0,40}(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|pin(?:-value)?)"
+_SECRET_VALUE = r"[^\s'\"&;,]+"
+_SECRET_OPTION = re.compile(rf"--?{_SECRET_NAME}", re.IGNORECASE)
+_REDACTION_RULES = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), prefix)
+    for pattern, prefix in (
         (r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{1,40}-----|\Z)", ""),
         # The password of scheme://user:password@host.
         (r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"]{0,256}:)[^\s/@'\"]{1,256}(?=@)", r"\1"),
         (r"\b((?:Bearer|Basic) )[a-z0-9+/=._~-]{8,}", r"\1"),
-        (rf"(--{_NAME} ){_VALUE}", r"\1"),
-        (rf"((?<![\w-]){_NAME}['\"]?\s?[=:]\s?['\"]?){_VALUE}", r"\1"),
+        (rf"(--{_SECRET_NAME} ){_SECRET_VALUE}", r"\1"),
+        (rf"((?<![\w-]){_SECRET_NAME}['\"]?\s?[=:]\s?['\"]?){_SECRET_VALUE}", r"\1"),
         (r"\b(pass:)(?=\S)[^\s'\"]+", r"\1"),  # openssl's -passin
         # crypt(5), and the hash that 'hardpan password' prints.
         (r"\$(?:[1256]|2[aby]|y|gy|7|pbkdf2-sha512)\$[\w./$,=+-]{8,}", ""),
@@ -59,48 +59,48 @@ _RULES = tuple(
 
 def redact(text: str) -> str:
     """``text`` with ``[redacted]`` in place of what looks like a secret."""
-    for pattern, kept in _RULES:
-        text = pattern.sub(kept + REDACTED, text)
+    for pattern, prefix in _REDACTION_RULES:
+        text = pattern.sub(prefix + REDACTED, text)
     return text
 
 
 def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
     """The same for each argument, and for the one after an option such as ``--pin``."""
-    shown: list[str] = []
+    redacted: list[str] = []
     is_value = False
     for argument in argv:
-        shown.append(REDACTED if is_value else redact(argument))
-        is_value = _OPTION.fullmatch(argument) is not None
-    return tuple(shown)
+        redacted.append(REDACTED if is_value else redact(argument))
+        is_value = _SECRET_OPTION.fullmatch(argument) is not None
+    return tuple(redacted)
 
 
-def without_password_hashes(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def cut_password_hashes(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The bytes of ``chunks`` in order with each password hash cut after its algorithm.
 
     OpenSCAP copies lines of ``/etc/shadow`` and of GRUB's ``user.cfg`` into its results. Whoever
     has a hash can try passwords against it, and evidence is made to be handed on.
     """
-    kept = b""
+    carry = b""
     for chunk in chunks:
-        data = kept + chunk
-        end = max(0, len(data) - _MAX_HASH_BYTES)
-        if any(start in data for start in _HASH_STARTS):  # much faster than the expression
+        data = carry + chunk
+        safe_end = max(0, len(data) - _MAX_HASH_BYTES)
+        if any(prefix in data for prefix in _HASH_PREFIXES):  # much faster than the expression
             for match in _PASSWORD_HASH.finditer(data):
-                if match.start() < end < match.end():
-                    end = match.start()
-            yield _cut_hashes(data[:end])
+                if match.start() < safe_end < match.end():
+                    safe_end = match.start()
+            yield _cut_hashes(data[:safe_end])
         else:
-            yield data[:end]
-        kept = data[end:]
-    yield _cut_hashes(kept)
+            yield data[:safe_end]
+        carry = data[safe_end:]
+    yield _cut_hashes(carry)
 
 
 def _cut_hashes(data: bytes) -> bytes:
-    def shortened(match: re.Match[bytes]) -> bytes:
+    def keep_algorithm(match: re.Match[bytes]) -> bytes:
         algorithm: bytes = match[match.lastindex or 0]
         return algorithm + REDACTED.encode()
 
-    return _PASSWORD_HASH.sub(shortened, data)
+    return _PASSWORD_HASH.sub(keep_algorithm, data)
 
 
 class SecretFilter:
@@ -111,72 +111,74 @@ class SecretFilter:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        named = [secret for secret in secrets if secret]
-        forms = {form for secret in named for form in encodings(secret)}
+        non_empty = [secret for secret in secrets if secret]
+        forms = {form for secret in non_empty for form in encode_variants(secret)}
         ordered = sorted(forms, key=lambda form: (-len(form), form))
         self._forms = tuple(ordered)
         self._texts = tuple(dict.fromkeys(f.decode("utf-8", "surrogateescape") for f in ordered))
-        free = (r for r in _REPLACEMENTS if not any(secret in r for secret in named))
-        self._replacement = next(free, "")
+        safe_replacements = (
+            r for r in _REPLACEMENTS if not any(secret in r for secret in non_empty)
+        )
+        self._replacement = next(safe_replacements, "")
 
-    def data(self, data: bytes) -> bytes:
+    def filter_bytes(self, data: bytes) -> bytes:
         """``data`` without the secrets."""
         replacement = self._replacement.encode()
         for form in self._forms:
             data = data.replace(form, replacement)
         return data
 
-    def text(self, text: str) -> str:
+    def filter_text(self, text: str) -> str:
         """``text`` without the secrets."""
         for form in self._texts:
             text = text.replace(form, self._replacement)
         return text
 
-    def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def filter_chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The bytes of ``chunks`` in order without the secrets, wherever they are cut."""
         if not self._forms:
             yield from chunks
             return
         overlap = len(self._forms[0]) - 1
-        kept = b""
+        carry = b""
         for chunk in chunks:
-            data = self.data(kept + chunk)
-            ready = max(0, len(data) - overlap)
-            kept = data[ready:]
-            yield data[:ready]
-        yield kept
+            data = self.filter_bytes(carry + chunk)
+            safe_end = max(0, len(data) - overlap)
+            carry = data[safe_end:]
+            yield data[:safe_end]
+        yield carry
 
-    def value(self, value: T) -> T:
+    def filter_value(self, value: T) -> T:
         """``value`` without the secrets: texts and bytes in dataclasses, mappings and tuples."""
-        return cast(T, self._value(value)) if self._forms else value
+        return cast(T, self._filter(value)) if self._forms else value
 
-    def _value(self, value: object) -> object:
+    def _filter(self, value: object) -> object:
         if isinstance(value, Enum):
             return value
         if isinstance(value, str):
-            return self.text(value)
+            return self.filter_text(value)
         if isinstance(value, bytes):
-            return self.data(value)
+            return self.filter_bytes(value)
         if isinstance(value, tuple):
-            return tuple(self._value(item) for item in value)
+            return tuple(self._filter(item) for item in value)
         if isinstance(value, Mapping):
-            return {self._value(key): self._value(item) for key, item in value.items()}
+            return {self._filter(key): self._filter(item) for key, item in value.items()}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             names = [field.name for field in dataclasses.fields(value)]
-            changed = {name: self._value(getattr(value, name)) for name in names}
+            changed = {name: self._filter(getattr(value, name)) for name in names}
             return dataclasses.replace(value, **changed)
         return value
 
 
-def encodings(secret: str) -> frozenset[bytes]:
+def encode_variants(secret: str) -> frozenset[bytes]:
     """The bytes that ``secret`` may be written as; itself always, the others if long enough."""
     data = secret.encode("utf-8", "surrogateescape")
-    if len(secret) < _MIN_SECRET:
+    if len(secret) < _MIN_SECRET_CHARS:
         return frozenset((data,))
     code_points = [ord(c) for c in secret]
     texts = [
         secret[::-1],
-        *(json.dumps(secret, ensure_ascii=plain)[1:-1] for plain in (True, False)),
+        *(json.dumps(secret, ensure_ascii=is_unicode)[1:-1] for is_unicode in (True, False)),
         *("".join(f"\\u{n:04{case}}" for n in code_points) for case in "xX"),
         escape(secret),
         escape(secret, {'"': "&quot;"}),
@@ -197,18 +199,18 @@ def encodings(secret: str) -> frozenset[bytes]:
             for separator in ("", " ", ":")
         ),
         base64.b32encode(data).decode().rstrip("="),
-        *_base64(data),
+        *_base64_variants(data),
     ]
     encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
     encoded += [secret.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")]
-    return frozenset((data, *(form for form in encoded if len(form) >= _MIN_ENCODED)))
+    return frozenset((data, *(form for form in encoded if len(form) >= _MIN_ENCODED_CHARS)))
 
 
-def _base64(data: bytes) -> Iterator[str]:
+def _base64_variants(data: bytes) -> Iterator[str]:
     """What ``data`` is in base64 with other bytes around it: it begins at one of three places."""
-    for before in range(3):
-        text = base64.b64encode(bytes(before) + data).decode().rstrip("=")
-        first = (before * 8 + 5) // 6
-        last = (before + len(data)) * 8 // 6
-        yield text[first:last]
-        yield text[first:last].replace("+", "-").replace("/", "_")
+    for offset in range(3):
+        text = base64.b64encode(bytes(offset) + data).decode().rstrip("=")
+        start = (offset * 8 + 5) // 6
+        stop = (offset + len(data)) * 8 // 6
+        yield text[start:stop]
+        yield text[start:stop].replace("+", "-").replace("/", "_")

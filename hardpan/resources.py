@@ -18,7 +18,7 @@ def resource_path(package: str, *names: str) -> Path:
     return Path(str(files(package).joinpath(*names)))
 
 
-def checkout() -> Path | None:
+def find_checkout() -> Path | None:
     """The source checkout that hardpan runs from, or None for an installed wheel."""
     root = Path(str(files("hardpan"))).resolve().parent
     return root if (root / "images" / "lab" / "build.py").is_file() else None

@@ -11,9 +11,9 @@ from hardpan.errors import InputError
 MAX_SECRET_BYTES = 16_384
 """An RSA key of 16,384 bits takes 12.6 KB as PEM."""
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _ROOT_UID = 0
-_KINDS = (
+_FILE_TYPES = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
@@ -30,7 +30,7 @@ def require_private(path: Path) -> None:
     Raises:
         InputError: as for ``read_secret``, size apart.
     """
-    with _opened(path):
+    with _open_private(path):
         pass
 
 
@@ -46,19 +46,19 @@ def read_secret(path: Path) -> bytes:
             belongs to another user than this one and root, gives access to group or others,
             or holds more than ``MAX_SECRET_BYTES``.
     """
-    with _opened(path) as (fd, state):
-        inode = (state.st_dev, state.st_ino)
-        if stat.S_ISFIFO(state.st_mode) and inode in _pipe_contents:
+    with _open_private(path) as (descriptor, status):
+        inode = (status.st_dev, status.st_ino)
+        if stat.S_ISFIFO(status.st_mode) and inode in _pipe_contents:
             return _pipe_contents[inode]
         try:
-            data = _read(fd)
+            data = _read_limited(descriptor)
         except OSError as e:
             raise InputError(f"{path}: cannot be read: {e.strerror}") from e
         if len(data) > MAX_SECRET_BYTES:
             raise InputError(
                 f"{path}: is too large for a secret: expected at most {MAX_SECRET_BYTES} bytes"
             )
-        if stat.S_ISFIFO(state.st_mode):
+        if stat.S_ISFIFO(status.st_mode):
             _pipe_contents[inode] = data
         return data
 
@@ -91,46 +91,51 @@ def read_passphrase(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+def _open_private(path: Path) -> Iterator[tuple[int, os.stat_result]]:
     """The open file and its state, both checked."""
     try:
         # Without O_NONBLOCK a named pipe that nobody writes to would block here for ever.
-        fd = os.open(path, _FLAGS)
+        descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     try:
-        state = os.fstat(fd)
-        _require_kind(path, fd, state)
-        _require_owner(path, state)
-        _require_mode(path, state)
-        os.set_blocking(fd, True)
-        yield fd, state
+        status = os.fstat(descriptor)
+        _require_file_type(path, descriptor, status)
+        _require_owner(path, status)
+        _require_mode(path, status)
+        os.set_blocking(descriptor, True)
+        yield descriptor, status
     finally:
-        os.close(fd)
+        os.close(descriptor)
 
 
-def _require_kind(path: Path, fd: int, state: os.stat_result) -> None:
-    if stat.S_ISREG(state.st_mode):
+def _require_file_type(path: Path, descriptor: int, status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
         return
-    if stat.S_ISFIFO(state.st_mode) and str(Path(f"/proc/self/fd/{fd}").readlink())[:5] == "pipe:":
+    if (
+        stat.S_ISFIFO(status.st_mode)
+        and str(Path(f"/proc/self/fd/{descriptor}").readlink())[:5] == "pipe:"
+    ):
         return
-    kind = next((name for is_kind, name in _KINDS if is_kind(state.st_mode)), "something else")
-    raise InputError(f"{path}: holds no secret: expected a regular file or a pipe, got {kind}")
+    file_type = next(
+        (name for is_type, name in _FILE_TYPES if is_type(status.st_mode)), "something else"
+    )
+    raise InputError(f"{path}: holds no secret: expected a regular file or a pipe, got {file_type}")
 
 
-def _require_owner(path: Path, state: os.stat_result) -> None:
-    own = os.geteuid()
-    if state.st_uid in (own, _ROOT_UID):
+def _require_owner(path: Path, status: os.stat_result) -> None:
+    user_id = os.geteuid()
+    if status.st_uid in (user_id, _ROOT_UID):
         return
     raise InputError(
-        f"{path}: belongs to another user, who can read it: expected owner {own} or root, "
-        f"got {state.st_uid}",
+        f"{path}: belongs to another user, who can read it: expected owner {user_id} or root, "
+        f"got {status.st_uid}",
         hint="copy it into a file of your own with mode 0600, or run hardpan as its owner",
     )
 
 
-def _require_mode(path: Path, state: os.stat_result) -> None:
-    mode = stat.S_IMODE(state.st_mode)
+def _require_mode(path: Path, status: os.stat_result) -> None:
+    mode = stat.S_IMODE(status.st_mode)
     if not mode & 0o077:
         return
     access = "readable by" if mode & 0o044 else "accessible to"
@@ -140,12 +145,12 @@ def _require_mode(path: Path, state: os.stat_result) -> None:
     )
 
 
-def _read(fd: int) -> bytes:
+def _read_limited(descriptor: int) -> bytes:
     """What a file or pipe holds, up to one byte more than is accepted."""
     data = b""
     while len(data) <= MAX_SECRET_BYTES:
-        piece = os.read(fd, MAX_SECRET_BYTES + 1 - len(data))
-        if not piece:
+        chunk = os.read(descriptor, MAX_SECRET_BYTES + 1 - len(data))
+        if not chunk:
             break
-        data += piece
+        data += chunk
     return data

@@ -21,147 +21,149 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from hardpan import clock, streams
 from hardpan.events import (
     Emit,
-    Ended,
     Event,
-    Failed,
-    Note,
     Observer,
     ProcessEnded,
     ProcessStarted,
-    Progress,
     Record,
     RemoteCommandEnded,
-    Started,
+    StageFailed,
+    StageFinished,
+    StageMessage,
+    StageProgress,
+    StageStarted,
+    discard,
     publish,
-    silent,
 )
-from hardpan.printable import printable, printable_json, printable_lines
+from hardpan.printable import sanitize_json, sanitize_line, sanitize_lines
 from hardpan.redaction import redact
 
 
-class _Stderr(Console):
+class _StderrConsole(Console):
     """Progress that nobody can read any more is no reason to end the work."""
 
     def on_broken_pipe(self) -> None:
         """Stop writing. rich's own method ends the program with exit code 1, "findings"."""
-        _give_up(self)
+        _stop_writing(self)
 
 
-err = _Stderr(stderr=True, highlight=False, soft_wrap=True)
+stderr = _StderrConsole(stderr=True, highlight=False, soft_wrap=True)
 """Where talk goes."""
 
-_WIDTH = 100
+_MAX_LIVE_LINE_CHARS = 100
 
 
 def print_line(text: str) -> None:
     """Print one line to stdout; a line end in ``text`` is escaped."""
-    click.echo(_encodable(printable(text)))
+    click.echo(_escape_unencodable(sanitize_line(text)))
 
 
 def print_json(value: object, *, indent: int | None = None) -> None:
     """Print ``value`` to stdout as JSON: on one line with sorted keys, or indented as it is."""
-    is_short = indent is None
+    is_compact = indent is None
     text = json.dumps(
         value,
         ensure_ascii=False,
         allow_nan=False,
         indent=indent,
-        separators=(",", ":") if is_short else None,
-        sort_keys=is_short,
+        separators=(",", ":") if is_compact else None,
+        sort_keys=is_compact,
     )
-    click.echo(printable_json(text).encode())
+    click.echo(sanitize_json(text).encode())
 
 
 def print_document(data: bytes) -> None:
     """Write a document to stdout: byte for byte, unless stdout is a terminal."""
     if sys.stdout is not None and sys.stdout.isatty():
-        text = printable_lines(data.decode("utf-8", "backslashreplace"))
-        click.echo(_encodable(text), nl=False)
+        text = sanitize_lines(data.decode("utf-8", "backslashreplace"))
+        click.echo(_escape_unencodable(text), nl=False)
     else:
         click.echo(data, nl=False)
 
 
-def ask_secret(what: str, *, repeat: str | bool = False) -> str:
+def prompt_secret(prompt: str, *, repeat: str | bool = False) -> str:
     """What a person types, unseen; twice with ``repeat``, the second question.
 
     Raises:
         click.Abort: the person ended the input.
     """
-    answer = click.prompt(printable(what), hide_input=True, confirmation_prompt=repeat, err=True)
-    return str(answer)
+    secret = click.prompt(
+        sanitize_line(prompt), hide_input=True, confirmation_prompt=repeat, err=True
+    )
+    return str(secret)
 
 
-def _encodable(text: str) -> str:
+def _escape_unencodable(text: str) -> str:
     """``text`` with escapes for what stdout's encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _give_up(console: Console) -> None:
+def _stop_writing(console: Console) -> None:
     console.quiet = True
     file = console.file
     # Below a live line rich puts an object of its own in the stream's place.
-    streams.discard(getattr(file, "rich_proxied_file", None) or file)
+    streams.redirect_to_null(getattr(file, "rich_proxied_file", None) or file)
 
 
 @contextlib.contextmanager
-def drawn(*, console: Console = err, quiet: bool = False) -> Iterator[Emit]:
+def show_progress(*, console: Console = stderr, quiet: bool = False) -> Iterator[Emit]:
     """Show and publish what stages emit for the length of the block."""
-    with _draws(console, quiet=quiet) as draw:
+    with _open_renderer(console, quiet=quiet) as render:
 
         def emit(event: Event) -> None:
             publish(event)
-            draw(event)
+            render(event)
 
         yield emit
 
 
 @contextlib.contextmanager
-def _draws(console: Console, *, quiet: bool) -> Iterator[Emit]:
+def _open_renderer(console: Console, *, quiet: bool) -> Iterator[Emit]:
     if quiet:
-        yield silent
+        yield discard
     elif console.is_terminal:
-        with _Live(console) as live:
-            yield live.take
+        with _LiveRenderer(console) as live:
+            yield live.render
     else:
-        yield _Lines(console).take
+        yield _LineRenderer(console).render
 
 
-def say(console: Console, text: str, *, style: str = "") -> None:
+def print_message(console: Console, text: str, *, style: str = "") -> None:
     """Print ``text``, without markup and emoji codes; every line but the first is indented.
 
     So a line end in a text from outside begins no line that looks like one of ours.
     """
-    lines = "\n  ".join(map(printable, text.split("\n")))
+    lines = "\n  ".join(map(sanitize_line, text.split("\n")))
     try:
         console.print(lines, style=style, markup=False, emoji=False, highlight=False)
     except OSError:  # e.g. a file on a full disk
-        _give_up(console)
+        _stop_writing(console)
 
 
-def process_lines(console: Console) -> Observer:
+def process_line_printer(console: Console) -> Observer:
     """A line for each process and each command on a target, with exit status and duration."""
 
-    def take(record: Record) -> None:
-        line = _process_line(record)
+    def print_record(record: Record) -> None:
+        line = _format_process(record)
         if line:
-            say(console, printable(redact(line)), style="dim")
+            print_message(console, sanitize_line(redact(line)), style="dim")
 
-    return take
+    return print_record
 
 
-def _process_line(record: Record) -> str:
+def _format_process(record: Record) -> str:
     if isinstance(record, ProcessStarted):
         return f"process {record.process_id}: {shlex.join(record.argv)}"
     if isinstance(record, ProcessEnded):
-        end = _end(record.exit_status, record.duration_s)
-        return f"process {record.process_id}: {record.argv[0]}: {end}"
+        outcome = _format_exit(record.exit_status, record.duration_s)
+        return f"process {record.process_id}: {record.argv[0]}: {outcome}"
     if isinstance(record, RemoteCommandEnded):
-        return f"{record.target}: {record.command}: {_end(record.exit_status, record.duration_s)}"
+        return f"{record.target}: {record.command}: {_format_exit(record.exit_status, record.duration_s)}"
     return ""
 
 
-def _end(exit_status: int | None, duration_s: float) -> str:
+def _format_exit(exit_status: int | None, duration_s: float) -> str:
     if exit_status is None:
         return f"no exit status after {duration_s:.2f} s"
     if exit_status < 0:
@@ -169,7 +171,7 @@ def _end(exit_status: int | None, duration_s: float) -> str:
     return f"exit status {exit_status} after {duration_s:.2f} s"
 
 
-class _Lines:
+class _LineRenderer:
     """One plain line per event, after the time since the start (minutes:seconds).
 
     Repeated progress of a stage is thinned to 10 % steps.
@@ -177,31 +179,31 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._began = clock.monotonic()
-        self._tenth: dict[str, int] = {}
+        self._start_s = clock.monotonic_s()
+        self._last_tenth: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, event: Event) -> None:
+    def render(self, event: Event) -> None:
         with self._lock:
-            line = self._line(event)
+            line = self._format_line(event)
             if line:
-                minutes, seconds = divmod(int(clock.monotonic() - self._began), 60)
-                say(self._console, f"{minutes:3}:{seconds:02}  {line}")
+                minutes, seconds = divmod(int(clock.monotonic_s() - self._start_s), 60)
+                print_message(self._console, f"{minutes:3}:{seconds:02}  {line}")
 
-    def _line(self, event: Event) -> str:
-        if isinstance(event, Progress):
-            tenth = event.done * 10 // event.total if event.total else 0
-            if self._tenth.get(event.stage) == tenth:
+    def _format_line(self, event: Event) -> str:
+        if isinstance(event, StageProgress):
+            tenth = event.completed * 10 // event.total if event.total else 0
+            if self._last_tenth.get(event.stage) == tenth:
                 return ""
-            self._tenth[event.stage] = tenth
-        return _words(event)
+            self._last_tenth[event.stage] = tenth
+        return _describe_event(event)
 
 
-class _Live:
+class _LiveRenderer:
     """The finished stages as lines, the running one as a spinner below them."""
 
     def __init__(self, console: Console) -> None:
-        self._bar = Bar(
+        self._progress = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
@@ -211,40 +213,42 @@ class _Live:
         self._tasks: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def __enter__(self) -> "_Live":
-        self._bar.start()
+    def __enter__(self) -> "_LiveRenderer":
+        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._progress.stop()
 
-    def take(self, event: Event) -> None:
+    def render(self, event: Event) -> None:
         with self._lock:
-            if isinstance(event, Started):
-                self._tasks[event.stage] = self._bar.add_task(printable(event.stage), total=None)
-            elif isinstance(event, Ended | Failed):
+            if isinstance(event, StageStarted):
+                self._tasks[event.stage] = self._progress.add_task(
+                    sanitize_line(event.stage), total=None
+                )
+            elif isinstance(event, StageFinished | StageFailed):
                 task = self._tasks.pop(event.stage, None)
                 if task is not None:
-                    self._bar.remove_task(task)  # type: ignore[arg-type]
-                say(self._bar.console, _words(event))
+                    self._progress.remove_task(task)  # type: ignore[arg-type]
+                print_message(self._progress.console, _describe_event(event))
             elif event.stage in self._tasks:
-                self._bar.update(
+                self._progress.update(
                     self._tasks[event.stage],  # type: ignore[arg-type]
-                    description=_words(event)[:_WIDTH],
+                    description=_describe_event(event)[:_MAX_LIVE_LINE_CHARS],
                 )
 
 
-def _words(event: Event) -> str:
-    name = printable(event.stage)
-    if isinstance(event, Started):
+def _describe_event(event: Event) -> str:
+    name = sanitize_line(event.stage)
+    if isinstance(event, StageStarted):
         return f"{name}: started"
-    if isinstance(event, Note):
-        return f"{name}: {printable(event.text.strip())}"
-    if isinstance(event, Progress):
-        of = f"{event.done}/{event.total}" if event.total else f"{event.done}"
-        return f"{name}: {of} {printable(event.text.strip())}".rstrip()
-    if isinstance(event, Failed):
-        return f"{name}: failed after {event.took_s:.1f} s"
+    if isinstance(event, StageMessage):
+        return f"{name}: {sanitize_line(event.text.strip())}"
+    if isinstance(event, StageProgress):
+        count = f"{event.completed}/{event.total}" if event.total else f"{event.completed}"
+        return f"{name}: {count} {sanitize_line(event.text.strip())}".rstrip()
+    if isinstance(event, StageFailed):
+        return f"{name}: failed after {event.duration_s:.1f} s"
     if event.reused:
         return f"{name}: taken from an earlier run"
-    return f"{name}: done in {event.took_s:.1f} s"
+    return f"{name}: done in {event.duration_s:.1f} s"

@@ -1,18 +1,18 @@
 """Profile -> kickstart text, and the linter for kickstarts. Pure: no process, no network."""
 
-from hardpan.kickstart.boot import boot_arguments, volume_label
-from hardpan.kickstart.lint import checked, lint
-from hardpan.kickstart.render import holds_secret, render
-from hardpan.kickstart.syntax import Problem
+from hardpan.kickstart.boot import boot_arguments, make_volume_label
+from hardpan.kickstart.lint import lint_kickstart, lint_or_raise
+from hardpan.kickstart.render import contains_secret, render_kickstart
+from hardpan.kickstart.syntax import LintProblem
 from hardpan.kickstart.words import KickstartError
 
 __all__ = [
     "KickstartError",
-    "Problem",
+    "LintProblem",
     "boot_arguments",
-    "checked",
-    "holds_secret",
-    "lint",
-    "render",
-    "volume_label",
+    "lint_or_raise",
+    "contains_secret",
+    "lint_kickstart",
+    "render_kickstart",
+    "make_volume_label",
 ]

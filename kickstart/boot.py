@@ -3,16 +3,16 @@
 from hardpan.kickstart.words import KickstartError, ks_word
 from hardpan.profiles.model import Profile
 
-_LABEL_MOST = 32
+_MAX_LABEL_CHARS = 32
 
 
-def volume_label(profile: Profile) -> str:
+def make_volume_label(profile: Profile) -> str:
     """A label for the unattended ISO: its own, for two media with one label are undefined.
 
     ISO 9660 gives it 32 characters; no blanks, which every boot loader escapes
     in its own way.
     """
-    return f"HARDPAN-{profile.name.upper()}"[:_LABEL_MOST].rstrip("-")
+    return f"HARDPAN-{profile.name.upper()}"[:_MAX_LABEL_CHARS].rstrip("-")
 
 
 def boot_arguments(profile: Profile, volume_label: str) -> tuple[str, ...]:
@@ -25,9 +25,9 @@ def boot_arguments(profile: Profile, volume_label: str) -> tuple[str, ...]:
     Raises:
         KickstartError: the label is longer than 32 characters or has odd ones.
     """
-    if len(volume_label) > _LABEL_MOST:
+    if len(volume_label) > _MAX_LABEL_CHARS:
         raise KickstartError(
-            f"expected a volume label of {_LABEL_MOST} characters or less, found {volume_label!a}"
+            f"expected a volume label of {_MAX_LABEL_CHARS} characters or less, found {volume_label!a}"
         )
     # The installed system keeps what Anaconda itself wrote (it tells whether FIPS was
     # on at install); with LUKS nothing is kept, for the passphrase would be in it.

@@ -8,7 +8,7 @@ RHEL9 and RHEL10). Those stop an install after minutes; here they cost nothing.
 from collections.abc import Callable, Iterator
 
 from hardpan.kickstart import lint_policy, lint_storage
-from hardpan.kickstart.syntax import Document, Problem, parse
+from hardpan.kickstart.syntax import KickstartDocument, LintProblem, parse_kickstart
 from hardpan.kickstart.words import KickstartError
 
 ShellCheck = Callable[[str], str]
@@ -42,89 +42,97 @@ _RESERVED_REPOS = (
 _OSCAP = ("com_redhat_oscap", "org_fedora_oscap")
 
 
-def lint(text: str, release: str, *, shell_check: ShellCheck | None = None) -> tuple[Problem, ...]:
+def lint_kickstart(
+    text: str, release: str, *, shell_check: ShellCheck | None = None
+) -> tuple[LintProblem, ...]:
     """Every problem of a kickstart for ``release`` (rocky9, rocky10, lab9), in line order.
 
     ``shell_check`` is asked about each script; this module starts no process.
     """
-    document = parse(text)
-    found = [
+    document = parse_kickstart(text)
+    problems = [
         *document.problems,
-        *_removed(document, release),
-        *_addons(document, release),
-        *_repos(document),
-        *_scripts(document, shell_check),
-        *lint_storage.problems(document),
-        *lint_policy.problems(document, release),
+        *_check_removed_commands(document, release),
+        *_check_addons(document, release),
+        *_check_repos(document),
+        *_check_scripts(document, shell_check),
+        *lint_storage.storage_problems(document),
+        *lint_policy.policy_problems(document, release),
     ]
-    return tuple(sorted(found, key=lambda p: (p.line == 0, p.line, p.text)))
+    return tuple(sorted(problems, key=lambda p: (p.line == 0, p.line, p.text)))
 
 
-def checked(text: str, release: str, *, shell_check: ShellCheck | None = None) -> str:
+def lint_or_raise(text: str, release: str, *, shell_check: ShellCheck | None = None) -> str:
     """``text``, when the linter finds nothing in it.
 
     Raises:
         KickstartError: it has problems; every one of them is told.
     """
-    problems = lint(text, release, shell_check=shell_check)
+    problems = lint_kickstart(text, release, shell_check=shell_check)
     if problems:
         raise KickstartError("the kickstart has problems\n" + "\n".join(map(str, problems)))
     return text
 
 
-def _removed(document: Document, release: str) -> Iterator[Problem]:
+def _check_removed_commands(document: KickstartDocument, release: str) -> Iterator[LintProblem]:
     if release != "rocky10":
         return
     for command in document.commands:
         if command.name in _REMOVED_EL10:
-            instead = _REMOVED_EL10[command.name]
-            yield Problem(line=command.line, text=f"EL10 has no {command.name}; instead: {instead}")
+            replacement = _REMOVED_EL10[command.name]
+            yield LintProblem(
+                line=command.line, text=f"EL10 has no {command.name}; instead: {replacement}"
+            )
         for option in command.options:
             if (command.name, option) in _REMOVED_OPTIONS_EL10:
-                instead = _REMOVED_OPTIONS_EL10[command.name, option]
-                yield Problem(
+                replacement = _REMOVED_OPTIONS_EL10[command.name, option]
+                yield LintProblem(
                     line=command.line,
-                    text=f"EL10 has no {command.name} --{option}; instead: {instead}",
+                    text=f"EL10 has no {command.name} --{option}; instead: {replacement}",
                 )
 
 
-def _addons(document: Document, release: str) -> Iterator[Problem]:
-    known = _ADDONS.get(release, ())
+def _check_addons(document: KickstartDocument, release: str) -> Iterator[LintProblem]:
+    allowed = _ADDONS.get(release, ())
     for section in document.sections:
         if section.name != "%addon":
             continue
-        name = section.words[0] if section.words else ""
-        if name in known:
+        name = section.arguments[0] if section.arguments else ""
+        if name in allowed:
             continue
         if name in _OSCAP and release == "rocky10":
-            yield Problem(line=section.line, text=f"EL10's installer has no {name} addon")
+            yield LintProblem(line=section.line, text=f"EL10's installer has no {name} addon")
         else:
-            yield Problem(line=section.line, text=f"unknown %addon {name!a} for {release}")
+            yield LintProblem(line=section.line, text=f"unknown %addon {name!a} for {release}")
     if release != "lab9" and not any(
-        s.name == "%addon" and s.words[:2] == ("com_redhat_kdump", "--disable")
+        s.name == "%addon" and s.arguments[:2] == ("com_redhat_kdump", "--disable")
         for s in document.sections
     ):
-        yield Problem(
+        yield LintProblem(
             line=0,
             text="expected '%addon com_redhat_kdump --disable': 'services --disabled' leaves it on",
         )
 
 
-def _repos(document: Document) -> Iterator[Problem]:
-    for command in document.named("repo"):
+def _check_repos(document: KickstartDocument) -> Iterator[LintProblem]:
+    for command in document.commands_named("repo"):
         name = command.options.get("name", "")
         if name.lower() in _RESERVED_REPOS:
-            yield Problem(line=command.line, text=f"repo --name={name} is reserved")
+            yield LintProblem(line=command.line, text=f"repo --name={name} is reserved")
 
 
-def _scripts(document: Document, shell_check: ShellCheck | None) -> Iterator[Problem]:
+def _check_scripts(
+    document: KickstartDocument, shell_check: ShellCheck | None
+) -> Iterator[LintProblem]:
     for script in document.scripts():
-        if script.name != "%onerror" and "--erroronfail" not in script.words:
-            yield Problem(
+        if script.name != "%onerror" and "--erroronfail" not in script.arguments:
+            yield LintProblem(
                 line=script.line, text=f"{script.name} without --erroronfail: a failure is not seen"
             )
-        shell = not any(w.startswith("--interpreter") for w in script.words)
-        if shell_check is not None and shell:
-            wrong = shell_check(script.body)
-            if wrong:
-                yield Problem(line=script.line, text=f"{script.name} is no valid shell: {wrong}")
+        is_shell = not any(w.startswith("--interpreter") for w in script.arguments)
+        if shell_check is not None and is_shell:
+            error = shell_check(script.body)
+            if error:
+                yield LintProblem(
+                    line=script.line, text=f"{script.name} is no valid shell: {error}"
+                )

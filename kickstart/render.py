@@ -8,12 +8,19 @@ from pydantic_core import PydanticCustomError
 
 from hardpan.errors import InputError
 from hardpan.identifiers import INSTALL_PORT
-from hardpan.kickstart.words import KickstartError, ks_argument, ks_hash, ks_text, ks_word, one_line
-from hardpan.profiles.load import digest
+from hardpan.kickstart.words import (
+    KickstartError,
+    ks_argument,
+    ks_hash,
+    ks_text,
+    ks_word,
+    require_single_line,
+)
+from hardpan.profiles.load import profile_digest
 from hardpan.profiles.machine import Partition
 from hardpan.profiles.model import Profile
-from hardpan.profiles.public_keys import ssh_key
-from hardpan.profiles.rules import key_works
+from hardpan.profiles.public_keys import validate_ssh_key
+from hardpan.profiles.rules import is_key_accepted
 from hardpan.resources import resource_path
 
 MARKER_COMPLETE = "HARDPAN-INSTALL: complete"
@@ -24,7 +31,7 @@ _PASSPHRASE = re.compile(r"[A-Za-z0-9._:@+/][A-Za-z0-9._:@=+/-]{11,127}", re.ASC
 _VOLUME_GROUP = "vg0"
 
 
-def render(profile: Profile, access_public_key: str, *, passphrase: str = "") -> str:
+def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: str = "") -> str:
     """The kickstart that installs ``profile`` and lets the operator's key in.
 
     ``access_public_key`` is one authorized_keys line; it may be empty where the
@@ -35,19 +42,23 @@ def render(profile: Profile, access_public_key: str, *, passphrase: str = "") ->
         KickstartError: a value cannot be put into a kickstart.
         InputError: nobody could log in, or the passphrase is missing or not usable.
     """
-    keys = _keys(profile, access_public_key)
+    keys = _ssh_keys(profile, access_public_key)
     _check_passphrase(profile, passphrase)
     text = (
         _environment()
         .get_template(f"{profile.release}.ks.j2")
         .render(
             profile=profile,
-            profile_sha256=digest(profile),
+            profile_sha256=profile_digest(profile),
             keys=keys,
             passphrase=passphrase,
             volume_group=_VOLUME_GROUP,
-            plain=[p for p in profile.storage.partitions if _is_plain(p)],
-            logical=[(p, _volume(p)) for p in profile.storage.partitions if not _is_plain(p)],
+            plain=[p for p in profile.storage.partitions if _is_plain_partition(p)],
+            logical=[
+                (p, _volume_name(p))
+                for p in profile.storage.partitions
+                if not _is_plain_partition(p)
+            ],
             arguments=profile.kernel_arguments,
             port=f"/dev/virtio-ports/{INSTALL_PORT}",
             complete=MARKER_COMPLETE,
@@ -58,31 +69,35 @@ def render(profile: Profile, access_public_key: str, *, passphrase: str = "") ->
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
-def holds_secret(text: str) -> bool:
+def contains_secret(text: str) -> bool:
     """True when the kickstart holds a secret: a LUKS passphrase. Hashes do not count."""
     return any("--passphrase=" in line for line in text.splitlines() if line.startswith("part "))
 
 
 @lru_cache(maxsize=1)  # compiling the templates takes ten times as long as filling them
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(resource_path("hardpan.kickstart", "templates")),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - kickstart, not HTML: the filters refuse, nothing escapes
-        finalize=one_line,
+        finalize=require_single_line,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(ks_word=ks_word, ks_argument=ks_argument, ks_text=ks_text, ks_hash=ks_hash)
-    return made
+    environment.filters.update(
+        ks_word=ks_word, ks_argument=ks_argument, ks_text=ks_text, ks_hash=ks_hash
+    )
+    return environment
 
 
-def _keys(profile: Profile, access_public_key: str) -> tuple[tuple[str, str], ...]:
+def _ssh_keys(profile: Profile, access_public_key: str) -> tuple[tuple[str, str], ...]:
     """User and key line, for every key; the operator's comes first."""
     pairs = [(user.name, line) for user in profile.users for line in user.ssh_keys]
     if access_public_key.strip():
-        pairs.insert(0, (profile.build_user, _operator_key(profile, access_public_key.strip())))
+        pairs.insert(
+            0, (profile.build_user, _check_operator_key(profile, access_public_key.strip()))
+        )
     if all(user != profile.build_user for user, _ in pairs):
         raise InputError(
             f"no SSH key for {profile.build_user}: nobody could log in to what this installs",
@@ -91,12 +106,12 @@ def _keys(profile: Profile, access_public_key: str) -> tuple[tuple[str, str], ..
     return tuple(dict.fromkeys(pairs))
 
 
-def _operator_key(profile: Profile, line: str) -> str:
+def _check_operator_key(profile: Profile, line: str) -> str:
     try:
-        ssh_key(line)
+        validate_ssh_key(line)
     except PydanticCustomError as e:
         raise KickstartError(f"the operator's public key: {e.message()}") from e
-    if not key_works(line, fips=profile.fips, release=profile.release):
+    if not is_key_accepted(line, fips=profile.fips, release=profile.release):
         raise InputError(
             "the operator's public key is ssh-ed25519, which sshd refuses in FIPS mode",
             hint="make one that works: ssh-keygen -t ecdsa -b 256",
@@ -105,13 +120,13 @@ def _operator_key(profile: Profile, line: str) -> str:
 
 
 def _check_passphrase(profile: Profile, passphrase: str) -> None:
-    wanted = profile.storage.encryption.mode == "luks2"
-    if wanted and not passphrase:
+    is_encrypted = profile.storage.encryption.mode == "luks2"
+    if is_encrypted and not passphrase:
         raise InputError(
             "the profile wants LUKS and no passphrase was given",
             hint="put one into a file and give it with --luks-passphrase-file",
         )
-    if passphrase and not wanted:
+    if passphrase and not is_encrypted:
         raise InputError("a passphrase was given and the profile has 'encryption: mode: none'")
     if passphrase and not _PASSPHRASE.fullmatch(passphrase):
         # NOTE: the passphrase itself is not in the message.
@@ -120,10 +135,10 @@ def _check_passphrase(profile: Profile, passphrase: str) -> None:
         )
 
 
-def _is_plain(part: Partition) -> bool:
+def _is_plain_partition(part: Partition) -> bool:
     return part.mount in ("/boot", "/boot/efi")
 
 
-def _volume(part: Partition) -> str:
+def _volume_name(part: Partition) -> str:
     """The logical volume's name: ``root``, ``var_log_audit``."""
     return "root" if part.mount == "/" else part.mount.strip("/").replace("/", "_")

@@ -7,12 +7,12 @@ the GPL; hardpan runs ``ksvalidator`` as a program and never imports it.
 import shlex
 from dataclasses import dataclass
 
-SCRIPTS = ("%pre", "%pre-install", "%post", "%onerror", "%traceback")
-_SECTIONS = (*SCRIPTS, "%packages", "%addon", "%anaconda", "%certificate")
+SCRIPT_SECTIONS = ("%pre", "%pre-install", "%post", "%onerror", "%traceback")
+_SECTIONS = (*SCRIPT_SECTIONS, "%packages", "%addon", "%anaconda", "%certificate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class LintProblem:
     """Something in a kickstart that has to be mended."""
 
     line: int
@@ -27,12 +27,12 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class KickstartCommand:
     """One line outside of the sections."""
 
     line: int
     name: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     """What follows the name and is no option."""
 
     options: dict[str, str]
@@ -40,80 +40,88 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class KickstartSection:
     """One ``%name ... %end``."""
 
     line: int
     name: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     """What follows the name on its line."""
 
     body: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class KickstartDocument:
     """A kickstart, taken apart."""
 
-    commands: tuple[Command, ...]
-    sections: tuple[Section, ...]
-    problems: tuple[Problem, ...]
+    commands: tuple[KickstartCommand, ...]
+    sections: tuple[KickstartSection, ...]
+    problems: tuple[LintProblem, ...]
     """What could not be taken apart."""
 
-    def named(self, *names: str) -> tuple[Command, ...]:
+    def commands_named(self, *names: str) -> tuple[KickstartCommand, ...]:
         """The commands of these names, in order."""
         return tuple(c for c in self.commands if c.name in names)
 
-    def scripts(self, *names: str) -> tuple[Section, ...]:
+    def scripts(self, *names: str) -> tuple[KickstartSection, ...]:
         """The sections that hold a script; all of them, or those of these names."""
-        return tuple(s for s in self.sections if s.name in (names or SCRIPTS))
+        return tuple(s for s in self.sections if s.name in (names or SCRIPT_SECTIONS))
 
 
-def parse(text: str) -> Document:
+def parse_kickstart(text: str) -> KickstartDocument:
     """The commands and sections of ``text``; never raises."""
-    commands: list[Command] = []
-    sections: list[Section] = []
-    problems: list[Problem] = []
+    commands: list[KickstartCommand] = []
+    sections: list[KickstartSection] = []
+    problems: list[LintProblem] = []
     lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        line, number = lines[at], at + 1
-        at += 1
+    index = 0
+    while index < len(lines):
+        line, number = lines[index], index + 1
+        index += 1
         if line.startswith("%"):
-            end = next((i for i in range(at, len(lines)) if lines[i].rstrip() == "%end"), None)
-            body = lines[at : end if end is not None else len(lines)]
-            section = _section(line, number, body, problems)
+            end = next((i for i in range(index, len(lines)) if lines[i].rstrip() == "%end"), None)
+            body = lines[index : end if end is not None else len(lines)]
+            section = _parse_section(line, number, body, problems)
             sections.append(section)
             if end is None:
-                problems.append(Problem(line=number, text=f"{section.name} has no %end"))
-            at = end + 1 if end is not None else len(lines)
-        elif words := _split(line, number, problems):
-            commands.append(_command(words, number))
-    return Document(commands=tuple(commands), sections=tuple(sections), problems=tuple(problems))
+                problems.append(LintProblem(line=number, text=f"{section.name} has no %end"))
+            index = end + 1 if end is not None else len(lines)
+        elif tokens := _split_line(line, number, problems):
+            commands.append(_build_command(tokens, number))
+    return KickstartDocument(
+        commands=tuple(commands), sections=tuple(sections), problems=tuple(problems)
+    )
 
 
-def _section(line: str, number: int, body: list[str], problems: list[Problem]) -> Section:
-    name, *words = _split(line, number, problems) or [line]
+def _parse_section(
+    line: str, number: int, body: list[str], problems: list[LintProblem]
+) -> KickstartSection:
+    name, *arguments = _split_line(line, number, problems) or [line]
     if name not in _SECTIONS:
-        problems.append(Problem(line=number, text=f"unknown section {name!a}"))
-    return Section(line=number, name=name, words=tuple(words), body="\n".join(body) + "\n")
+        problems.append(LintProblem(line=number, text=f"unknown section {name!a}"))
+    return KickstartSection(
+        line=number, name=name, arguments=tuple(arguments), body="\n".join(body) + "\n"
+    )
 
 
-def _split(line: str, number: int, problems: list[Problem]) -> list[str]:
+def _split_line(line: str, number: int, problems: list[LintProblem]) -> list[str]:
     try:
         return shlex.split(line, comments=True)
     except ValueError as e:
-        problems.append(Problem(line=number, text=f"cannot be read: {e}"))
+        problems.append(LintProblem(line=number, text=f"cannot be read: {e}"))
         return []
 
 
-def _command(split: list[str], number: int) -> Command:
-    words: list[str] = []
+def _build_command(tokens: list[str], number: int) -> KickstartCommand:
+    arguments: list[str] = []
     options: dict[str, str] = {}
-    for word in split[1:]:
-        if word.startswith("--"):
-            name, _, value = word[2:].partition("=")
+    for token in tokens[1:]:
+        if token.startswith("--"):
+            name, _, value = token[2:].partition("=")
             options[name] = value
         else:
-            words.append(word)
-    return Command(line=number, name=split[0], words=tuple(words), options=options)
+            arguments.append(token)
+    return KickstartCommand(
+        line=number, name=tokens[0], arguments=tuple(arguments), options=options
+    )

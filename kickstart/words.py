@@ -28,7 +28,7 @@ def ks_word(value: object) -> str:
         KickstartError: it is empty, begins with ``-``, or holds a character
             outside of ``A-Z a-z 0-9 . _ : @ = + / ^ -``.
     """
-    return _matching(_WORD, value, "a kickstart word")
+    return _require_match(_WORD, value, "a kickstart word")
 
 
 def ks_argument(value: object) -> str:
@@ -37,7 +37,7 @@ def ks_argument(value: object) -> str:
     Raises:
         KickstartError: it is not.
     """
-    return _matching(_ARGUMENT, value, "a kernel argument")
+    return _require_match(_ARGUMENT, value, "a kernel argument")
 
 
 def ks_text(value: object) -> str:
@@ -46,7 +46,7 @@ def ks_text(value: object) -> str:
     Raises:
         KickstartError: it holds anything else, a quote or a line break for one.
     """
-    return _matching(_TEXT, value, "plain kickstart text")
+    return _require_match(_TEXT, value, "plain kickstart text")
 
 
 def ks_hash(value: object) -> str:
@@ -55,10 +55,10 @@ def ks_hash(value: object) -> str:
     Raises:
         KickstartError: it is not.
     """
-    return _matching(_HASH, value, "a password hash", show=False)
+    return _require_match(_HASH, value, "a password hash", show=False)
 
 
-def one_line(value: object) -> object:
+def require_single_line(value: object) -> object:
     """``value`` unless it breaks the line: the last guard, for every expression.
 
     Raises:
@@ -69,9 +69,11 @@ def one_line(value: object) -> object:
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: object, what: str, *, show: bool = True) -> str:
+def _require_match(
+    pattern: re.Pattern[str], value: object, description: str, *, show: bool = True
+) -> str:
     text = str(value)
     if not pattern.fullmatch(text):
-        found = f"found {text!a}" if show else "found something else"
-        raise KickstartError(f"expected {what}, {found}")
+        actual = f"found {text!a}" if show else "found something else"
+        raise KickstartError(f"expected {description}, {actual}")
     return text

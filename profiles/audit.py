@@ -4,18 +4,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from hardpan.profiles.hardware import Section
+from hardpan.profiles.hardware import ProfileSection
 from hardpan.profiles.public_keys import Certificates
-from hardpan.profiles.words import HostName, Whole
+from hardpan.profiles.words import HostName, StrictInt
 
 
-class LogHost(Section):
+class LogHost(ProfileSection):
     """Where logs and audit records go, over TLS and to nobody else."""
 
     host: HostName
     """The log host's name."""
 
-    port: Whole = Field(default=6514, ge=1, le=65535)
+    port: StrictInt = Field(default=6514, ge=1, le=65535)
     """Its port; 6514 is syslog over TLS (RFC 5425)."""
 
     permitted_peer: HostName | None = None
@@ -28,10 +28,10 @@ class LogHost(Section):
     """rsyslog's TLS library: GnuTLS or OpenSSL. The RHEL 9 STIG takes gtls only."""
 
 
-class Audit(Section):
+class Audit(ProfileSection):
     """The audit trail of an AI host: model files, programs among its data, accelerators."""
 
-    backlog: Whole = Field(default=16384, ge=8192, le=1_048_576)
+    backlog: StrictInt = Field(default=16384, ge=8192, le=1_048_576)
     """Audit records the kernel keeps while the daemon is busy; Python that forks fills it fast."""
 
     log_host: LogHost | None = None
@@ -40,13 +40,13 @@ class Audit(Section):
     check_models: Literal["hourly", "daily", "weekly"] = "daily"
     """How often every model file is compared with its ``models.lock``; also after each start."""
 
-    def packages(self, release: str) -> tuple[str, ...]:
+    def log_packages(self, release: str) -> tuple[str, ...]:
         """What rsyslog needs for its TLS."""
         if self.log_host is None:
             return ()
-        return ("rsyslog-gnutls",) if self.driver(release) == "gtls" else ("rsyslog-openssl",)
+        return ("rsyslog-gnutls",) if self.tls_driver(release) == "gtls" else ("rsyslog-openssl",)
 
-    def driver(self, release: str) -> str:
+    def tls_driver(self, release: str) -> str:
         """The TLS library of rsyslog on that release."""
-        said = self.log_host.driver if self.log_host else None
-        return said or ("ossl" if release == "rocky10" else "gtls")
+        configured = self.log_host.driver if self.log_host else None
+        return configured or ("ossl" if release == "rocky10" else "gtls")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from hardpan.resources import resource_path
 
-HERE = resource_path("hardpan.profiles")
+PROFILES_DIR = resource_path("hardpan.profiles")
 
 
-def shipped() -> tuple[str, ...]:
+def shipped_profiles() -> tuple[str, ...]:
     """Names of the shipped profiles, sorted; files with a leading ``_`` are only extended."""
-    return tuple(sorted(p.stem for p in HERE.glob("*.yaml") if not p.name.startswith("_")))
+    return tuple(sorted(p.stem for p in PROFILES_DIR.glob("*.yaml") if not p.name.startswith("_")))
 
 
-def path(name: str) -> Path | None:
+def find_shipped_profile(name: str) -> Path | None:
     """The file of the shipped profile ``name``, or None."""
-    return HERE / f"{name}.yaml" if name in shipped() else None
+    return PROFILES_DIR / f"{name}.yaml" if name in shipped_profiles() else None

@@ -2,36 +2,36 @@
 
 from typing import Annotated
 
-from hardpan.profiles.hardware import Section
-from hardpan.profiles.words import Shape
+from hardpan.profiles.hardware import ProfileSection
+from hardpan.profiles.words import Pattern
 
-Registry = Annotated[
+RegistryReference = Annotated[
     str,
-    Shape(
+    Pattern(
         r"[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*)*",
         "a registry or a namespace of one, e.g. registry.example/ai",
     ),
 ]
-PublicKey = Annotated[
+PemPublicKey = Annotated[
     str,
-    Shape(
+    Pattern(
         r"-----BEGIN PUBLIC KEY-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END PUBLIC KEY-----\n?",
         "one public key in PEM, as 'cosign public-key' writes it, below 'sigstore_key: |'",
     ),
 ]
 
 
-class SignedRegistry(Section):
+class SignedRegistry(ProfileSection):
     """A place that images are taken from, and the key that they must be signed with."""
 
-    registry: Registry
+    registry: RegistryReference
     """Host, perhaps with port and namespace."""
 
-    sigstore_key: PublicKey
+    sigstore_key: PemPublicKey
     """Public key of the site's signatures (cosign), inline."""
 
 
-class Containers(Section):
+class Containers(ProfileSection):
     """The layer ``containers``. Without registries it rejects every image."""
 
     registries: tuple[SignedRegistry, ...] = ()

@@ -8,27 +8,27 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from hardpan.profiles.versions import numbers
-from hardpan.profiles.words import GfxTarget, KernelArgument, Text, Version, Whole, Yes
+from hardpan.profiles.versions import parse_version
+from hardpan.profiles.words import GfxTarget, KernelArgument, StrictBool, StrictInt, Text, Version
 
 AS_OF = "2026-11-15"
 """When the vendor facts below were last read."""
 
-_LEAST_DRIVER = {13: "580.65.06", 12: "525.60.13"}
+_MIN_DRIVER_VERSIONS = {13: "580.65.06", 12: "525.60.13"}
 """Major version of CUDA -> the oldest driver that runs all of its minor versions."""
 
-FROZEN = ConfigDict(
+FROZEN_CONFIG = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
 )
 
 
-class Section(BaseModel):
+class ProfileSection(BaseModel):
     """A part of a profile: frozen, unknown settings refused."""
 
-    model_config = FROZEN
+    model_config = FROZEN_CONFIG
 
 
-class Nvidia(Section):
+class Nvidia(ProfileSection):
     """An NVIDIA driver and the CUDA toolkit that goes with it."""
 
     branch: Version
@@ -49,14 +49,14 @@ class Nvidia(Section):
     secure_boot_off_reason: Text | None = None
     """Why Secure Boot is off; required with ``module_signing: secure_boot_off``."""
 
-    nvswitch: Yes = False
+    nvswitch: StrictBool = False
     """True for machines with NVSwitch: adds the fabric manager at the driver's exact version."""
 
-    accept_eula: Yes = False
+    accept_eula: StrictBool = False
     """Your own yes to NVIDIA's licence. Without it the profile checks and renders, and no more."""
 
 
-class Amd(Section):
+class Amd(ProfileSection):
     """An AMD driver and the ROCm release that goes with it."""
 
     rocm: Version
@@ -75,17 +75,17 @@ class Amd(Section):
     """Why it is used all the same; required with ``vendor_support: unlisted``."""
 
 
-class Cpu(Section):
+class Cpu(ProfileSection):
     """Inference on the processor alone."""
 
     baseline: Literal["x86-64-v2", "x86-64-v3", "x86-64-v4"] = "x86-64-v2"
     """The oldest instruction set the image has to run on."""
 
-    threads: Whole = 0
+    threads: StrictInt = 0
     """Threads for the ML frameworks; 0 leaves the choice to them."""
 
 
-class Hardware(Section):
+class Hardware(ProfileSection):
     """What the image computes on. Only the section of the chosen accelerator may be there."""
 
     accelerator: Literal["none", "cpu", "nvidia", "amd"]
@@ -104,6 +104,6 @@ class Hardware(Section):
     """May be given with ``accelerator: cpu``."""
 
 
-def least_driver(cuda: str | None) -> str | None:
+def min_driver_version(cuda: str | None) -> str | None:
     """The oldest driver that runs ``cuda``, as ``13.0``; None where that is not listed."""
-    return _LEAST_DRIVER.get(numbers(cuda)[0]) if cuda else None
+    return _MIN_DRIVER_VERSIONS.get(parse_version(cuda)[0]) if cuda else None

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hardpan.profiles.hardware import Section
-from hardpan.profiles.words import ServiceName, SettingName, SystemPath, Text, Whole
+from hardpan.profiles.hardware import ProfileSection
+from hardpan.profiles.words import ServiceName, SettingName, StrictInt, SystemPath, Text
 
-Port = Annotated[Whole, Field(ge=1, le=65535)]
+Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 
 
-class SysctlLeft(Section):
+class SysctlException(ProfileSection):
     """A kernel setting of hardpan's list that this image goes without."""
 
     name: SettingName
@@ -20,7 +20,7 @@ class SysctlLeft(Section):
     """Why the image needs it otherwise."""
 
 
-class KernelHardening(Section):
+class KernelHardening(ProfileSection):
     """The kernel's lock-down, and the lists of what may run, listen and change its user."""
 
     lockdown: Literal["none", "integrity", "confidentiality"] = "integrity"
@@ -33,7 +33,7 @@ class KernelHardening(Section):
     weaker_reason: Text | None = None
     """Why one of the two is off; required when one is."""
 
-    sysctls_left: tuple[SysctlLeft, ...] = ()
+    sysctls_left: tuple[SysctlException, ...] = ()
     """Settings of the list in docs/host-hardening.md that are not set, each with its reason."""
 
     ports: tuple[Port, ...] = (22,)
@@ -54,5 +54,8 @@ class KernelHardening(Section):
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
         """What this section puts on the kernel's command line."""
-        made = () if self.lockdown == "none" else (f"lockdown={self.lockdown}",)
-        return (*made, *(("module.sig_enforce=1",) if self.module_signatures == "enforced" else ()))
+        arguments = () if self.lockdown == "none" else (f"lockdown={self.lockdown}",)
+        return (
+            *arguments,
+            *(("module.sig_enforce=1",) if self.module_signatures == "enforced" else ()),
+        )

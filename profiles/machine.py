@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hardpan.profiles.hardware import Section
+from hardpan.profiles.hardware import ProfileSection
 from hardpan.profiles.public_keys import SshKey
 from hardpan.profiles.words import (
     CatalogName,
@@ -16,29 +16,29 @@ from hardpan.profiles.words import (
     KernelArgument,
     Keyboard,
     Language,
+    MibSize,
     MountOption,
     MountPoint,
     PackageName,
     PasswordHash,
     ServiceName,
-    Size,
+    StrictBool,
+    StrictInt,
     Superuser,
     Text,
     TimeZone,
     UserName,
-    Whole,
-    Yes,
 )
 
 
-class Media(Section):
+class Media(ProfileSection):
     """Which install media the image is made from."""
 
     catalog: CatalogName
     """Name in ``builder/media/catalog.yaml``; ``lab9`` is built on this machine."""
 
 
-class System(Section):
+class System(ProfileSection):
     """Name, language and time of the installed system."""
 
     hostname: HostName
@@ -57,7 +57,7 @@ class System(Section):
     """Time servers, as few or many as the site has."""
 
 
-class Encryption(Section):
+class Encryption(ProfileSection):
     """Whether the volume group lies on LUKS."""
 
     mode: Literal["none", "luks2"]
@@ -67,16 +67,16 @@ class Encryption(Section):
     """Why the disk is not encrypted; required with ``mode: none``."""
 
 
-class Partition(Section):
+class Partition(ProfileSection):
     """One file system."""
 
     mount: MountPoint
     """Where it is mounted."""
 
-    size_mib: Size = Field(alias="size")
+    size_mib: MibSize = Field(alias="size")
     """Its size, e.g. ``20 GiB`` or ``512 MiB``; with ``grow`` the least size."""
 
-    grow: Yes = False
+    grow: StrictBool = False
     """True for the one that takes what is left of the disk."""
 
     fstype: Literal["xfs", "ext4", "efi", "swap"] = "xfs"
@@ -86,10 +86,10 @@ class Partition(Section):
     """Mount options, e.g. nodev, nosuid, noexec."""
 
 
-class Storage(Section):
+class Storage(ProfileSection):
     """The disk and what is on it. All but /boot and /boot/efi are logical volumes."""
 
-    disk_size_mib: Size = Field(alias="disk_size")
+    disk_size_mib: MibSize = Field(alias="disk_size")
     """Size of the disk, e.g. ``40 GiB``; the image file itself is sparse."""
 
     disk: DiskName = ""
@@ -102,7 +102,7 @@ class Storage(Section):
     """File systems, in the order they are made."""
 
 
-class Boot(Section):
+class Boot(ProfileSection):
     """The boot loader and the kernel's command line."""
 
     superuser: Superuser
@@ -114,11 +114,11 @@ class Boot(Section):
     kernel_arguments: tuple[KernelArgument, ...] = ()
     """Added to the command line; ``fips=1`` is not among them, the installer adds it."""
 
-    timeout_s: Whole = Field(default=1, ge=0, le=60)
+    timeout_s: StrictInt = Field(default=1, ge=0, le=60)
     """Seconds the boot menu waits."""
 
 
-class User(Section):
+class User(ProfileSection):
     """A person's account. Root is locked and cannot be listed."""
 
     name: UserName
@@ -140,7 +140,7 @@ class User(Section):
     """What sudo allows."""
 
 
-class Packages(Section):
+class Packages(ProfileSection):
     """What is installed and what must not be."""
 
     install: tuple[PackageName, ...] = ()
@@ -150,7 +150,7 @@ class Packages(Section):
     """Packages that are left out even where a group holds them."""
 
 
-class Services(Section):
+class Services(ProfileSection):
     """systemd units switched on and off at install."""
 
     enabled: tuple[ServiceName, ...] = ()
@@ -160,13 +160,13 @@ class Services(Section):
     """Not started at boot."""
 
 
-class Machine(Section):
+class Machine(ProfileSection):
     """The virtual machine the image is built in."""
 
-    vcpus: Whole = Field(ge=1, le=64)
+    vcpus: StrictInt = Field(ge=1, le=64)
     """Virtual processors."""
 
-    memory_mib: Size = Field(alias="memory")
+    memory_mib: MibSize = Field(alias="memory")
     """Memory, e.g. ``4 GiB``."""
 
     firmware: Literal["bios", "uefi"]

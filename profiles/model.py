@@ -14,29 +14,29 @@ from pydantic import BeforeValidator, Field
 from hardpan.files import MiB
 from hardpan.profiles.audit import Audit
 from hardpan.profiles.containers import Containers
-from hardpan.profiles.frameworks import Frameworks, needed
-from hardpan.profiles.hardware import Hardware, Section
+from hardpan.profiles.frameworks import Frameworks, required_packages
+from hardpan.profiles.hardware import Hardware, ProfileSection
 from hardpan.profiles.kernel_hardening import KernelHardening
 from hardpan.profiles.machine import Boot, Machine, Media, Packages, Services, Storage, System, User
-from hardpan.profiles.needs import with_needed
+from hardpan.profiles.needs import with_layer_packages
 from hardpan.profiles.repositories import SiteRepository
-from hardpan.profiles.sovereign import Sovereign
+from hardpan.profiles.sovereign import AiService
 from hardpan.profiles.tuning import Tuning
 from hardpan.profiles.upstream import RULE_PREFIX
 from hardpan.profiles.words import (
     DayText,
     ProfileName,
     RulePattern,
+    StrictBool,
+    StrictInt,
     Text,
     UserName,
-    Whole,
     XccdfId,
-    Yes,
-    day,
+    parse_date,
 )
 
 Release = Literal["rocky9", "rocky10", "lab9"]
-Layer = Literal[
+LayerName = Literal[
     "nvidia_driver",
     "cuda",
     "amd_driver",
@@ -52,7 +52,7 @@ Layer = Literal[
 ]
 
 
-class RuleWaiver(Section):
+class RuleWaiver(ProfileSection):
     """A rule that this image does not meet, and who answers for it until when."""
 
     rule: RulePattern
@@ -65,15 +65,15 @@ class RuleWaiver(Section):
     owner: Text
     """Who answers for it."""
 
-    expires: Annotated[date, BeforeValidator(day, json_schema_input_type=DayText)]
+    expires: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
     """Last day on which the waiver holds, e.g. 2027-11-30."""
 
-    def covers(self, rule: str) -> bool:
+    def matches(self, rule: str) -> bool:
         """Whether it is about a rule, given by its short id or its full XCCDF id."""
         return fnmatchcase(rule.removeprefix(RULE_PREFIX), self.rule)
 
 
-class Stig(Section):
+class StigSettings(ProfileSection):
     """What is scanned for and what is waived."""
 
     profile_id: XccdfId = "xccdf_org.ssgproject.content_profile_stig"
@@ -85,33 +85,33 @@ class Stig(Section):
     waivers: tuple[RuleWaiver, ...] = ()
     """Documented deviations; everything else counts."""
 
-    def waiver(self, rule: str, today: date) -> RuleWaiver | None:
+    def waiver_for(self, rule: str, today: date) -> RuleWaiver | None:
         """The waiver that covers a rule: one that holds on ``today``, or else one that ended."""
-        found = [w for w in self.waivers if w.covers(rule)]
-        return next((w for w in found if w.expires >= today), found[0] if found else None)
+        matching = [w for w in self.waivers if w.matches(rule)]
+        return next((w for w in matching if w.expires >= today), matching[0] if matching else None)
 
-    def expired(self, today: date) -> tuple[RuleWaiver, ...]:
+    def expired_waivers(self, today: date) -> tuple[RuleWaiver, ...]:
         """The waivers that no longer hold on ``today``."""
         return tuple(w for w in self.waivers if w.expires < today)
 
 
-class Smoke(Section):
+class SmokeSettings(ProfileSection):
     """How hard the first AI workload test works."""
 
-    matrix_size: Whole = Field(default=512, ge=64, le=32768)
+    matrix_size: StrictInt = Field(default=512, ge=64, le=32768)
     """Rows and columns of the square matrices that are multiplied."""
 
-    matrix_rounds: Whole = Field(default=10, ge=1, le=10000)
+    matrix_rounds: StrictInt = Field(default=10, ge=1, le=10000)
     """How many products are timed."""
 
-    batch: Whole = Field(default=8, ge=1, le=4096)
+    batch: StrictInt = Field(default=8, ge=1, le=4096)
     """Sentences per embedding call."""
 
-    batch_rounds: Whole = Field(default=5, ge=1, le=10000)
+    batch_rounds: StrictInt = Field(default=5, ge=1, le=10000)
     """How many embedding calls are timed."""
 
 
-class Profile(Section):
+class Profile(ProfileSection):
     """What an image must be."""
 
     name: ProfileName
@@ -136,22 +136,22 @@ class Profile(Section):
     build_user: UserName
     """Which of ``users`` gets the operator's key and is logged in as for layers and scans."""
 
-    fips: Yes
+    fips: StrictBool
     """True starts the installer with fips=1, the only way into FIPS mode."""
 
     packages: Packages
     services: Services = Services()
     hardware: Hardware
     machine: Machine
-    stig: Stig
-    layers: tuple[Layer, ...]
+    stig: StigSettings
+    layers: tuple[LayerName, ...]
     """What is put on the booted image, in this order."""
 
     frameworks: Frameworks | None = None
     """The Python stacks; required with the layer ``ml_frameworks``."""
 
-    smoke: Smoke = Smoke()
-    sovereign: Sovereign | None = None
+    smoke: SmokeSettings = SmokeSettings()
+    sovereign: AiService | None = None
     """Required with the layer ``sovereign_stack``."""
 
     kernel_hardening: KernelHardening | None = None
@@ -171,29 +171,31 @@ class Profile(Section):
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
         """The command line's additions: the boot section's, the hardware's, then the layers'."""
-        made = self.boot.kernel_arguments + self.hardware.kernel_arguments
+        arguments = self.boot.kernel_arguments + self.hardware.kernel_arguments
         if "kernel_hardening" in self.layers:
-            made += (self.kernel_hardening or KernelHardening()).kernel_arguments
+            arguments += (self.kernel_hardening or KernelHardening()).kernel_arguments
         if "tuning" in self.layers:
-            made += (self.tuning or Tuning()).kernel_arguments
-        return tuple(dict.fromkeys(made))
+            arguments += (self.tuning or Tuning()).kernel_arguments
+        return tuple(dict.fromkeys(arguments))
 
     @property
     def install(self) -> tuple[str, ...]:
         """What the installer installs: the packages section's, then what the layers need."""
-        static = self.tuning is not None and self.tuning.manager == "static"
-        asking = tuple(x for x in self.layers if not (static and x == "tuning"))
-        logs = self.audit.packages(self.release) if self.audit else ()
-        more = (*needed(self.frameworks, self.release), *logs)
-        return tuple(dict.fromkeys((*with_needed(self.packages.install, asking), *more)))
+        is_static = self.tuning is not None and self.tuning.manager == "static"
+        layers = tuple(x for x in self.layers if not (is_static and x == "tuning"))
+        log_packages = self.audit.log_packages(self.release) if self.audit else ()
+        extra_packages = (*required_packages(self.frameworks, self.release), *log_packages)
+        return tuple(
+            dict.fromkeys((*with_layer_packages(self.packages.install, layers), *extra_packages))
+        )
 
     @property
     def ai_python(self) -> str:
         """The Python on the host that has PyTorch; empty where none is asked for."""
         stacks = self.frameworks.stacks if self.frameworks else ()
-        own = next((stack.interpreter for stack in stacks if stack.has_torch), "")
-        packaged = "ml_cpu" in self.layers or (stacks and "python3-torch" in self.install)
-        return own or ("/usr/bin/python3" if packaged else "")
+        stack_python = next((stack.interpreter for stack in stacks if stack.has_torch), "")
+        is_packaged = "ml_cpu" in self.layers or (stacks and "python3-torch" in self.install)
+        return stack_python or ("/usr/bin/python3" if is_packaged else "")
 
     @property
     def disk_size_mib(self) -> MiB:

@@ -5,7 +5,7 @@ A sealed image reaches no repository, so these lie in ``%packages`` of the kicks
 
 from collections.abc import Mapping
 
-NEEDED_BY: Mapping[str, tuple[str, ...]] = {
+OS_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "audit": ("audit", "rsyslog"),
     "tuning": ("tuned",),
     "sovereign_stack": ("nftables", "nginx"),
@@ -13,7 +13,7 @@ NEEDED_BY: Mapping[str, tuple[str, ...]] = {
 """Layer -> packages of the distribution, for the layers that need any."""
 
 
-def with_needed(install: tuple[str, ...], layers: tuple[str, ...]) -> tuple[str, ...]:
+def with_layer_packages(install: tuple[str, ...], layers: tuple[str, ...]) -> tuple[str, ...]:
     """The packages to install, and behind them what the layers need and nobody named."""
-    needed = (name for layer in layers for name in NEEDED_BY.get(layer, ()))
-    return tuple(dict.fromkeys((*install, *needed)))
+    layer_packages = (name for layer in layers for name in OS_PACKAGES.get(layer, ()))
+    return tuple(dict.fromkeys((*install, *layer_packages)))

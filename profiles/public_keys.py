@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from hardpan.profiles.words import refused
+from hardpan.profiles.words import validation_error
 
 _KEY_TYPES = (
     "ecdsa-sha2-nistp256",
@@ -26,37 +26,39 @@ _KEY_TYPES = (
 _KEY_LINE = re.compile(
     r"([a-z0-9-]+) ([A-Za-z0-9+/]+={0,2})(?: ([A-Za-z0-9@._:+=/ -]+))?", re.ASCII
 )
-_RSA_BITS_LEAST = 2048
+_MIN_RSA_BITS = 2048
 _PEM = re.compile(
     r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]{1,20000}?)\n-----END CERTIFICATE-----(?:\n|$)"
 )
 
 
-def ssh_key(line: str) -> str:
+def validate_ssh_key(line: str) -> str:
     """``line`` if it is one public key as ``type base64 [comment]``, without options.
 
     Raises:
         PydanticCustomError: it is not, its base64 holds another type, or it is a
             short RSA key.
     """
-    found = _KEY_LINE.fullmatch(line)
-    if found is None:
-        raise refused("expected one public key: type, base64 and perhaps a plain comment")
-    kind, body = found[1], found[2]
+    match = _KEY_LINE.fullmatch(line)
+    if match is None:
+        raise validation_error("expected one public key: type, base64 and perhaps a plain comment")
+    kind, body = match[1], match[2]
     if kind not in _KEY_TYPES:
-        raise refused(f"expected a key of type {', '.join(_KEY_TYPES)}")
+        raise validation_error(f"expected a key of type {', '.join(_KEY_TYPES)}")
     try:
-        fields = _fields(base64.b64decode(body, validate=True))
+        fields = _read_fields(base64.b64decode(body, validate=True))
     except (binascii.Error, struct.error, ValueError) as e:
-        raise refused("expected the base64 of a public key, this one is cut or damaged") from e
+        raise validation_error(
+            "expected the base64 of a public key, this one is cut or damaged"
+        ) from e
     if not fields or fields[0] != kind.encode():
-        raise refused(f"expected base64 of a key of type {kind}, this one holds another")
-    if kind == "ssh-rsa" and _bits(fields) < _RSA_BITS_LEAST:
-        raise refused(f"expected an RSA key of {_RSA_BITS_LEAST} bits or more")
+        raise validation_error(f"expected base64 of a key of type {kind}, this one holds another")
+    if kind == "ssh-rsa" and _rsa_bits(fields) < _MIN_RSA_BITS:
+        raise validation_error(f"expected an RSA key of {_MIN_RSA_BITS} bits or more")
     return line
 
 
-def certificates(text: str) -> str:
+def validate_certificates(text: str) -> str:
     """``text`` if it is one or more certificates in PEM; comments and keys are refused.
 
     Raises:
@@ -64,32 +66,38 @@ def certificates(text: str) -> str:
     """
     bodies = _PEM.findall(text)
     if not bodies or _PEM.sub("", text).strip():
-        raise refused("expected certificates in PEM, each from BEGIN to END, and nothing else")
+        raise validation_error(
+            "expected certificates in PEM, each from BEGIN to END, and nothing else"
+        )
     for body in bodies:
         try:
             blob = base64.b64decode("".join(body.split()), validate=True)
         except binascii.Error as e:
-            raise refused("expected the base64 of a certificate, this one is cut or damaged") from e
+            raise validation_error(
+                "expected the base64 of a certificate, this one is cut or damaged"
+            ) from e
         # X.509 is one DER sequence, whose length is told in its first four bytes.
         if len(blob) < 100 or blob[:2] != b"\x30\x82" or len(blob) != 4 + int.from_bytes(blob[2:4]):
-            raise refused("expected an X.509 certificate, this one is cut or something else")
+            raise validation_error(
+                "expected an X.509 certificate, this one is cut or something else"
+            )
     return text.strip() + "\n"
 
 
-def _fields(blob: bytes) -> list[bytes]:
+def _read_fields(blob: bytes) -> list[bytes]:
     # RFC 4251 section 5: each field is its length as uint32, then its bytes.
     fields = []
-    at = 0
-    while at < len(blob):
-        (size,) = struct.unpack_from(">I", blob, at)
-        if at + 4 + size > len(blob):
+    offset = 0
+    while offset < len(blob):
+        (size,) = struct.unpack_from(">I", blob, offset)
+        if offset + 4 + size > len(blob):
             raise ValueError("a field is cut")
-        fields.append(blob[at + 4 : at + 4 + size])
-        at += 4 + size
+        fields.append(blob[offset + 4 : offset + 4 + size])
+        offset += 4 + size
     return fields
 
 
-def _bits(fields: list[bytes]) -> int:
+def _rsa_bits(fields: list[bytes]) -> int:
     return int.from_bytes(fields[2], "big").bit_length() if len(fields) == 3 else 0
 
 
@@ -101,7 +109,7 @@ class _SshKey:
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """A string check, then the key is parsed."""
-        return core_schema.no_info_after_validator_function(ssh_key, handler(source))
+        return core_schema.no_info_after_validator_function(validate_ssh_key, handler(source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class _Certificates:
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """A string check, then each certificate's form."""
-        return core_schema.no_info_after_validator_function(certificates, handler(source))
+        return core_schema.no_info_after_validator_function(validate_certificates, handler(source))
 
 
 SshKey = Annotated[str, _SshKey()]

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from hardpan.profiles.hardware import Section
-from hardpan.profiles.words import Digest, Id, Shape
+from hardpan.profiles.hardware import ProfileSection
+from hardpan.profiles.words import CatalogId, Pattern, Sha256Digest
 
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 MirrorUrl = Annotated[
     str,
-    Shape(
+    Pattern(
         rf"(?!.*\.\.)(?:https?://[a-z0-9][a-z0-9.-]*(?::{_PORT})?|file://)/"
         r"(?:[A-Za-z0-9_.+~-]+/)*[A-Za-z0-9_.+~-]*",
         "an https, http or file address of plain characters, without user, query or fragment",
@@ -23,7 +23,7 @@ https alone (``hardpan.profiles.software.model.Url``)."""
 _LINE = r"[A-Za-z0-9+/=]{1,76}\n"
 ArmouredKey = Annotated[
     str,
-    Shape(
+    Pattern(
         r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(?:[A-Z][a-z]{1,20}: [\x20-\x7e]{0,100}\n)*\n?"
         rf"(?:{_LINE})+-----END PGP PUBLIC KEY BLOCK-----\n?",
         "one armoured OpenPGP public key, as 'gpg --armor --export' writes it, below 'key: |'",
@@ -32,10 +32,10 @@ ArmouredKey = Annotated[
 """Inline, so that a profile is one file, means the same on every machine and has one digest."""
 
 
-class SiteRepository(Section):
+class SiteRepository(ProfileSection):
     """A listed repository as this site has it. What is not said stays the vendor's."""
 
-    id: Id
+    id: CatalogId
     """Its id in hardpan's list of packages, e.g. ``cuda``, ``site``, ``rocky``, ``epel``."""
 
     url: MirrorUrl | None = None
@@ -47,5 +47,5 @@ class SiteRepository(Section):
     key: ArmouredKey | None = None
     """Armoured public key of a mirror that the site has signed anew."""
 
-    key_sha256: Digest | None = None
+    key_sha256: Sha256Digest | None = None
     """Digest of ``key`` as a file or, without ``key``, of the file that the vendor gives out."""

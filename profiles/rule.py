@@ -8,40 +8,40 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Path = tuple[str | int, ...]
+ProfilePath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Violation:
     """A rule that does not hold."""
 
-    path: Path
+    path: ProfilePath
     """The setting to change."""
 
     text: str
     """What was expected and what was found."""
 
 
-Rule = Callable[..., Iterator[Broken]]
+Constraint = Callable[..., Iterator[Violation]]
 
 
-class Rules:
+class ConstraintSet:
     """Rules and the sections that each one reads."""
 
     def __init__(self) -> None:
-        self._rules: list[tuple[tuple[str, ...], Rule]] = []
+        self._constraints: list[tuple[tuple[str, ...], Constraint]] = []
 
-    def reads(self, *needs: str) -> Callable[[Rule], Rule]:
+    def depends_on(self, *sections: str) -> Callable[[Constraint], Constraint]:
         """A decorator that keeps a rule; its arguments are the sections ``needs``."""
 
-        def keep(rule: Rule) -> Rule:
-            self._rules.append((needs, rule))
-            return rule
+        def register(constraint: Constraint) -> Constraint:
+            self._constraints.append((sections, constraint))
+            return constraint
 
-        return keep
+        return register
 
-    def broken(self, parts: Mapping[str, Any]) -> Iterator[Broken]:
+    def violations(self, sections: Mapping[str, Any]) -> Iterator[Violation]:
         """Every rule that does not hold among ``parts``; others are not asked."""
-        for needs, rule in self._rules:
-            if all(name in parts for name in needs):
-                yield from rule(*(parts[name] for name in needs))
+        for names, constraint in self._constraints:
+            if all(name in sections for name in names):
+                yield from constraint(*(sections[name] for name in names))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from hardpan.profiles.hardware import Hardware, least_driver
-from hardpan.profiles.rule import Broken, Path, Rules
-from hardpan.profiles.software.load import catalogue
-from hardpan.profiles.versions import numbers
+from hardpan.profiles.hardware import Hardware, min_driver_version
+from hardpan.profiles.rule import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.software.load import package_catalog
+from hardpan.profiles.versions import parse_version
 
-RULES = Rules()
+CONSTRAINTS = ConstraintSet()
 
-_NEEDS_ACCELERATOR = {
+_SUPPORTED_ACCELERATORS = {
     "nvidia_driver": ("nvidia",),
     "cuda": ("nvidia",),
     "amd_driver": ("amd",),
@@ -17,141 +17,145 @@ _NEEDS_ACCELERATOR = {
     "ml_frameworks": ("cpu", "nvidia", "amd"),
     "ml_cpu": ("cpu",),
 }
-_OF_VENDORS = ("nvidia_driver", "cuda", "amd_driver", "rocm", "containers")
-_AFTER = {"cuda": "nvidia_driver", "rocm": "amd_driver"}
+_VENDOR_LAYERS = ("nvidia_driver", "cuda", "amd_driver", "rocm", "containers")
+_PREREQUISITE_LAYERS = {"cuda": "nvidia_driver", "rocm": "amd_driver"}
 
 
-@RULES.reads("hardware", "release")
-def _accelerator(hardware: Hardware, release: str) -> Iterator[Broken]:
+@CONSTRAINTS.depends_on("hardware", "release")
+def _check_accelerator(hardware: Hardware, release: str) -> Iterator[Violation]:
     for vendor in ("nvidia", "amd", "cpu"):
-        there = getattr(hardware, vendor) is not None
-        if there and hardware.accelerator != vendor:
-            yield Broken(
+        has_section = getattr(hardware, vendor) is not None
+        if has_section and hardware.accelerator != vendor:
+            yield Violation(
                 ("hardware", vendor),
                 f"expected no {vendor} section with 'accelerator: {hardware.accelerator}'",
             )
     if hardware.accelerator in ("nvidia", "amd"):
         if getattr(hardware, hardware.accelerator) is None:
-            yield Broken(("hardware",), f"expected a section '{hardware.accelerator}:', found none")
+            yield Violation(
+                ("hardware",), f"expected a section '{hardware.accelerator}:', found none"
+            )
         if release == "lab9":
-            yield Broken(
+            yield Violation(
                 ("hardware", "accelerator"),
                 "expected none or cpu: the lab's kernel and repositories carry no GPU driver",
             )
     cpu = hardware.cpu
     if cpu and release == "rocky10" and cpu.baseline == "x86-64-v2":
-        yield Broken(
+        yield Violation(
             ("hardware", "cpu", "baseline"),
             "expected x86-64-v3 or later, which Rocky 10 is built for, found 'x86-64-v2'",
         )
 
 
-@RULES.reads("hardware", "release")
-def _nvidia_branch(hardware: Hardware, release: str) -> Iterator[Broken]:
-    n = hardware.nvidia
-    if n is None:
+@CONSTRAINTS.depends_on("hardware", "release")
+def _check_nvidia_branch(hardware: Hardware, release: str) -> Iterator[Violation]:
+    nvidia = hardware.nvidia
+    if nvidia is None:
         return
-    there = [b.branch for b in catalogue().nvidia_branches if release in b.releases]
-    if there and n.branch not in there:
+    branches = [b.branch for b in package_catalog().nvidia_branches if release in b.releases]
+    if branches and nvidia.branch not in branches:
         kind = "module stream" if release == "rocky9" else "flat package"
-        yield Broken(
+        yield Violation(
             ("hardware", "nvidia", "branch"),
-            f"expected one of {', '.join(there)}, found {n.branch!a}: no {kind} of it"
+            f"expected one of {', '.join(branches)}, found {nvidia.branch!a}: no {kind} of it"
             f" is listed for {release}",
         )
 
 
-@RULES.reads("hardware")
-def _nvidia(hardware: Hardware) -> Iterator[Broken]:
-    n = hardware.nvidia
-    if n is None:
+@CONSTRAINTS.depends_on("hardware")
+def _check_nvidia(hardware: Hardware) -> Iterator[Violation]:
+    nvidia = hardware.nvidia
+    if nvidia is None:
         return
-    if n.driver.partition(".")[0] != n.branch:
-        yield Broken(
+    if nvidia.driver.partition(".")[0] != nvidia.branch:
+        yield Violation(
             ("hardware", "nvidia", "driver"),
-            f"expected a version of branch {n.branch}, found {n.driver!a}",
+            f"expected a version of branch {nvidia.branch}, found {nvidia.driver!a}",
         )
-    if n.kernel_module == "proprietary" and numbers(n.branch) >= (620,):
-        yield Broken(
+    if nvidia.kernel_module == "proprietary" and parse_version(nvidia.branch) >= (620,):
+        yield Violation(
             ("hardware", "nvidia", "kernel_module"),
             "expected open: branch 620 and later have no proprietary kernel module",
         )
-    least = least_driver(n.cuda)
-    if least is None or len(numbers(n.cuda)) != 2:
-        yield Broken(("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, found {n.cuda!a}")
-    elif numbers(n.driver) < numbers(least):
-        yield Broken(
-            ("hardware", "nvidia", "driver"),
-            f"CUDA {n.cuda} needs {least} or later, found {n.driver!a}",
+    min_driver = min_driver_version(nvidia.cuda)
+    if min_driver is None or len(parse_version(nvidia.cuda)) != 2:
+        yield Violation(
+            ("hardware", "nvidia", "cuda"), f"expected 12.x or 13.x, found {nvidia.cuda!a}"
         )
-    if n.module_signing == "secure_boot_off" and n.secure_boot_off_reason is None:
-        yield Broken(
+    elif parse_version(nvidia.driver) < parse_version(min_driver):
+        yield Violation(
+            ("hardware", "nvidia", "driver"),
+            f"CUDA {nvidia.cuda} needs {min_driver} or later, found {nvidia.driver!a}",
+        )
+    if nvidia.module_signing == "secure_boot_off" and nvidia.secure_boot_off_reason is None:
+        yield Violation(
             ("hardware", "nvidia"), "expected secure_boot_off_reason: never off without a word"
         )
 
 
-@RULES.reads("hardware", "release")
-def _amd(hardware: Hardware, release: str) -> Iterator[Broken]:
-    a = hardware.amd
-    if a is None:
+@CONSTRAINTS.depends_on("hardware", "release")
+def _check_amd(hardware: Hardware, release: str) -> Iterator[Violation]:
+    amd = hardware.amd
+    if amd is None:
         return
-    if a.vendor_support == "unlisted" and a.unlisted_reason is None:
-        yield Broken(
+    if amd.vendor_support == "unlisted" and amd.unlisted_reason is None:
+        yield Violation(
             ("hardware", "amd"), "expected unlisted_reason with 'vendor_support: unlisted'"
         )
-    if a.vendor_support == "listed" and release == "rocky10":
-        yield Broken(
+    if amd.vendor_support == "listed" and release == "rocky10":
+        yield Violation(
             ("hardware", "amd", "vendor_support"),
             "expected unlisted: AMD lists Rocky for EL9 only",
         )
 
 
-@RULES.reads("hardware", "release")
-def _rocm(hardware: Hardware, release: str) -> Iterator[Broken]:
-    a = hardware.amd
-    if a is None or release == "lab9":
+@CONSTRAINTS.depends_on("hardware", "release")
+def _check_rocm(hardware: Hardware, release: str) -> Iterator[Violation]:
+    amd = hardware.amd
+    if amd is None or release == "lab9":
         return
-    known = catalogue()
-    found = known.series_of(a.rocm)
-    here: Path = ("hardware", "amd", "rocm")
-    if found is None:
-        listed = ", ".join(f"{s.first} to {s.last}" for s in known.rocm_series)
-        yield Broken(here, f"expected a listed release ({listed}), found {a.rocm!a}")
+    catalog = package_catalog()
+    series = catalog.series_of(amd.rocm)
+    path: ProfilePath = ("hardware", "amd", "rocm")
+    if series is None:
+        supported = ", ".join(f"{s.first} to {s.last}" for s in catalog.rocm_series)
+        yield Violation(path, f"expected a listed release ({supported}), found {amd.rocm!a}")
         return
-    if release not in found.releases:
-        yield Broken(
-            here,
-            f"expected a release with packages for {release}, found {a.rocm!a}:"
-            f" ROCm {found.first} to {found.last} is listed for {', '.join(found.releases)}",
+    if release not in series.releases:
+        yield Violation(
+            path,
+            f"expected a release with packages for {release}, found {amd.rocm!a}:"
+            f" ROCm {series.first} to {series.last} is listed for {', '.join(series.releases)}",
         )
-    if a.gfx_target not in found.gfx_targets:
-        yield Broken(
+    if amd.gfx_target not in series.gfx_targets:
+        yield Violation(
             ("hardware", "amd", "gfx_target"),
-            f"expected one of {', '.join(found.gfx_targets)}, which ROCm {a.rocm} has packages"
-            f" for, found {a.gfx_target!a}",
+            f"expected one of {', '.join(series.gfx_targets)}, which ROCm {amd.rocm} has packages"
+            f" for, found {amd.gfx_target!a}",
         )
 
 
-@RULES.reads("layers", "hardware", "release")
-def _layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> Iterator[Broken]:
+@CONSTRAINTS.depends_on("layers", "hardware", "release")
+def _check_layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> Iterator[Violation]:
     for i, layer in enumerate(layers):
-        here: Path = ("layers", i)
+        path: ProfilePath = ("layers", i)
         if layer in layers[:i]:
-            yield Broken(here, f"{layer} is there twice")
-        needs = _NEEDS_ACCELERATOR.get(layer, (hardware.accelerator,))
-        if hardware.accelerator not in needs:
-            yield Broken(
-                here,
-                f"{layer} needs 'accelerator: {' or '.join(needs)}',"
+            yield Violation(path, f"{layer} is there twice")
+        supported = _SUPPORTED_ACCELERATORS.get(layer, (hardware.accelerator,))
+        if hardware.accelerator not in supported:
+            yield Violation(
+                path,
+                f"{layer} needs 'accelerator: {' or '.join(supported)}',"
                 f" found {hardware.accelerator!a}",
             )
-        if release == "lab9" and layer in _OF_VENDORS:
-            yield Broken(
-                here, f"{layer} is not for lab9: the lab's repositories carry no GPU packages"
+        if release == "lab9" and layer in _VENDOR_LAYERS:
+            yield Violation(
+                path, f"{layer} is not for lab9: the lab's repositories carry no GPU packages"
             )
-        if layer in _AFTER and _AFTER[layer] not in layers[:i]:
-            yield Broken(here, f"expected {_AFTER[layer]} before {layer}")
+        if layer in _PREREQUISITE_LAYERS and _PREREQUISITE_LAYERS[layer] not in layers[:i]:
+            yield Violation(path, f"expected {_PREREQUISITE_LAYERS[layer]} before {layer}")
         if layer == "stig" and i != len(layers) - 1:
-            yield Broken(
-                here, "expected stig as the last layer: fapolicyd and noexec stop what comes after"
+            yield Violation(
+                path, "expected stig as the last layer: fapolicyd and noexec stop what comes after"
             )

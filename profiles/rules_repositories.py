@@ -4,46 +4,57 @@ from collections.abc import Iterator
 
 from hardpan.profiles.containers import Containers
 from hardpan.profiles.repositories import SiteRepository
-from hardpan.profiles.rule import Broken, Path, Rules
-from hardpan.profiles.software.load import catalogue
+from hardpan.profiles.rule import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.software.load import package_catalog
 
-RULES = Rules()
+CONSTRAINTS = ConstraintSet()
 
 
-@RULES.reads("repositories", "release")
-def _repositories(repositories: tuple[SiteRepository, ...], release: str) -> Iterator[Broken]:
-    known = {r.id: r for r in catalogue().repositories if r.release == release}
-    seen: set[str] = set()
-    for i, one in enumerate(repositories):
-        here: Path = ("repositories", i)
-        listed = known.get(one.id)
-        if listed is None:
-            expected = f"one of {', '.join(known)}" if known else "no repositories section"
-            yield Broken(
-                (*here, "id"), f"expected {expected}, as listed for {release}, found {one.id!a}"
+@CONSTRAINTS.depends_on("repositories", "release")
+def _check_repositories(
+    repositories: tuple[SiteRepository, ...], release: str
+) -> Iterator[Violation]:
+    catalog_repositories = {r.id: r for r in package_catalog().repositories if r.release == release}
+    ids: set[str] = set()
+    for i, repository in enumerate(repositories):
+        path: ProfilePath = ("repositories", i)
+        catalog_entry = catalog_repositories.get(repository.id)
+        if catalog_entry is None:
+            expected = (
+                f"one of {', '.join(catalog_repositories)}"
+                if catalog_repositories
+                else "no repositories section"
+            )
+            yield Violation(
+                (*path, "id"),
+                f"expected {expected}, as listed for {release}, found {repository.id!a}",
             )
             continue
-        if one.id in seen:
-            yield Broken((*here, "id"), f"{one.id} is there twice")
-        seen.add(one.id)
-        if not (one.url or one.key or one.key_sha256):
-            yield Broken(here, "expected url, key or key_sha256 beside the id, found none")
-        if one.more_urls and not one.url:
-            yield Broken((*here, "more_urls"), "expected url too, the first of its addresses")
-        pinned = listed.key.sha256 if listed.key else None
-        if one.key and not (one.key_sha256 or pinned):
-            yield Broken(here, "expected key_sha256 beside key: got by another way than the key")
-        if one.key_sha256 and not (one.key or listed.key):
-            yield Broken(here, f"expected key beside key_sha256: nobody else gives {one.id}'s out")
+        if repository.id in ids:
+            yield Violation((*path, "id"), f"{repository.id} is there twice")
+        ids.add(repository.id)
+        if not (repository.url or repository.key or repository.key_sha256):
+            yield Violation(path, "expected url, key or key_sha256 beside the id, found none")
+        if repository.more_urls and not repository.url:
+            yield Violation((*path, "more_urls"), "expected url too, the first of its addresses")
+        vendor_sha256 = catalog_entry.key.sha256 if catalog_entry.key else None
+        if repository.key and not (repository.key_sha256 or vendor_sha256):
+            yield Violation(path, "expected key_sha256 beside key: got by another way than the key")
+        if repository.key_sha256 and not (repository.key or catalog_entry.key):
+            yield Violation(
+                path, f"expected key beside key_sha256: nobody else gives {repository.id}'s out"
+            )
 
 
-@RULES.reads("containers", "layers")
-def _containers(containers: Containers, layers: tuple[str, ...]) -> Iterator[Broken]:
+@CONSTRAINTS.depends_on("containers", "layers")
+def _check_containers(containers: Containers, layers: tuple[str, ...]) -> Iterator[Violation]:
     if containers.registries and "containers" not in layers:
-        yield Broken(("containers", "registries"), "expected the layer containers, which uses them")
-    seen: set[str] = set()
-    for i, one in enumerate(containers.registries):
-        if one.registry in seen:
-            here: Path = ("containers", "registries", i, "registry")
-            yield Broken(here, f"{one.registry} is there twice")
-        seen.add(one.registry)
+        yield Violation(
+            ("containers", "registries"), "expected the layer containers, which uses them"
+        )
+    registries: set[str] = set()
+    for i, signed_registry in enumerate(containers.registries):
+        if signed_registry.registry in registries:
+            path: ProfilePath = ("containers", "registries", i, "registry")
+            yield Violation(path, f"{signed_registry.registry} is there twice")
+        registries.add(signed_registry.registry)

@@ -4,7 +4,7 @@ Sources: ComplianceAsCode b3a2cca935 (2026-08-21), STIG RHEL 9 V2R9 and RHEL 10
 V1R2. None of these rules has an automatic fix, or the fix is unsafe later.
 """
 
-OWN_FILE_SYSTEM = {
+SEPARATE_FILE_SYSTEMS = {
     "/home": "partition_for_home",
     "/tmp": "partition_for_tmp",  # noqa: S108
     "/var": "partition_for_var",
@@ -27,10 +27,10 @@ REQUIRED_OPTIONS = {
 }
 """Mount point -> options it must have. /dev/shm's line is written in %post."""
 
-SUPERUSER_NEVER = ("root", "admin", "administrator")
+FORBIDDEN_SUPERUSERS = ("root", "admin", "administrator")
 """GRUB superusers that the STIG forbids by name (RHEL-09-212020, RHEL-10-600010)."""
 
-EL_ACCOUNTS = frozenset(
+SYSTEM_ACCOUNTS = frozenset(
     {
         *("adm", "bin", "daemon", "ftp", "games", "halt", "lp", "mail", "nobody", "operator"),
         *("root", "shutdown", "sync", "chrony", "dbus", "fapolicyd", "polkitd", "pcscd"),

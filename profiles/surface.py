@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 AS_OF = "2026-11-21"
 
-MODULES: Mapping[str, tuple[str, ...]] = {
+FORBIDDEN_MODULES: Mapping[str, tuple[str, ...]] = {
     "Rare network protocols, with a history of kernel exploits and no use on an AI host.": (
         *("af_802154", "appletalk", "atm", "ax25", "caif", "dccp", "decnet", "econet"),
         *("ieee802154", "ipx", "kcm", "netrom", "phonet", "rds", "rose", "rxrpc", "x25"),
@@ -26,7 +26,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 }
 """Reason -> kernel modules that are never loaded; those the STIG's content names stay its own."""
 
-SERVICES = (
+ALLOWED_SERVICES = (
     # The way in, time, logs, and what the STIG wants running.
     *("sshd.service", "sshd-keygen.service", "sshd-keygen@*.service", "sshd-keygen.target"),
     *("auditd.service", "audit-rules.service", "augenrules.service", "rsyslog.service"),
@@ -53,7 +53,7 @@ SERVICES = (
 )
 """Units that may be enabled, as shell patterns; a profile's ``services.enabled`` are added."""
 
-SUID = (
+ALLOWED_SUID = (
     # Without these nobody changes a password or becomes root.
     *("/usr/bin/sudo", "/usr/bin/su", "/usr/bin/passwd", "/usr/bin/chage", "/usr/bin/gpasswd"),
     *("/usr/bin/newgrp", "/usr/bin/crontab", "/usr/sbin/unix_chkpwd"),
@@ -84,11 +84,11 @@ BUILD_TOOLS = (
 )
 """What only a compiler has use for; it goes too, where nothing else that is installed needs it."""
 
-KEPT_COMPILERS = ("gcc-*-base", "gcc-toolset-*-runtime")
+ALLOWED_COMPILER_PACKAGES = ("gcc-*-base", "gcc-toolset-*-runtime")
 """Packages whose names look like a compiler's and that are none."""
 
 
-def services(*named: tuple[str, ...]) -> tuple[str, ...]:
+def allowed_services(*extra_services: tuple[str, ...]) -> tuple[str, ...]:
     """The patterns above and what else is named; a bare name stands for a service."""
-    more = (name for names in named for name in names)
-    return (*SERVICES, *(n if "." in n else f"{n}.service" for n in more))
+    unit_names = (name for names in extra_services for name in names)
+    return (*ALLOWED_SERVICES, *(n if "." in n else f"{n}.service" for n in unit_names))

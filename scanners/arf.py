@@ -13,30 +13,30 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from hardpan.packed import Packed, Packer, packing_thread
-from hardpan.scanners.arf_reader import MAX_FOUND, read
-from hardpan.scanners.arf_reading import Reading, Said, clean, odd
+from hardpan.packed import CompressedBlob, Compressor, compression_thread
+from hardpan.scanners.arf_reader import MAX_EVIDENCE_LINES, parse_elements
+from hardpan.scanners.arf_reading import ParserState, RawRuleResult, invalid_arf, sanitize_line
 from hardpan.scanners.model import Verdict
 
 T = TypeVar("T")
-_AHEAD = 4
+_MAX_QUEUED_CHUNKS = 4
 """Chunks that may wait to be packed."""
 
 _MAX_STEPS = 200
 """Tests and definitions that are looked at for the evidence of one definition."""
 
 _MAX_SCORE = 100.0
-TIME = (
+XSD_DATETIME_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
     r"(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
 """Form of a time, as XML Schema has it."""
 
-_REPEATED = "the ARF has more than one result for this rule"
+_REPEATED_RESULT = "the ARF has more than one result for this rule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class ArfRuleResult:
     """One rule-result of one ARF."""
 
     rule_id: str
@@ -44,7 +44,7 @@ class Judged:
     engine: str
     """``OVAL``, ``SCE`` or empty when nothing was checked."""
 
-    found: tuple[str, ...]
+    evidence_lines: tuple[str, ...]
     """What was looked at, one line per item or message; bounded and printable."""
 
     incomplete: bool
@@ -62,7 +62,7 @@ class Arf:
     score: float
     """oscap's own, over the rules of this process."""
 
-    rules: dict[str, Judged]
+    rules: dict[str, ArfRuleResult]
     """Rule id -> result; rules that were not selected are left out."""
 
     platforms: tuple[str, ...]
@@ -76,131 +76,141 @@ class UnreadableArf:
     reason: str
 
 
-def parse(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
+def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
     """What an ARF says, from its bytes in order.
 
     Raises:
         ToolError: it is cut short, is not an ARF, or is beyond the limits.
         MemoryError: the process may not have as much memory as it takes.
     """
-    reading = read(chunks, name)
-    about = reading.about
-    score = _score(about)
-    if "profile" not in about or not about.get("end-time") or score is None:
-        raise odd(name, "holds no finished XCCDF result")
+    state = parse_elements(chunks, name)
+    metadata = state.metadata
+    score = _parse_score(metadata)
+    if "profile" not in metadata or not metadata.get("end-time") or score is None:
+        raise invalid_arf(name, "holds no finished XCCDF result")
     return Arf(
-        benchmark_version=about.get("version", ""),
-        profile_id=about["profile"],
-        started=_time(about, "start-time", name),
-        finished=_time(about, "end-time", name),
+        benchmark_version=metadata.get("version", ""),
+        profile_id=metadata["profile"],
+        started=_parse_time(metadata, "start-time", name),
+        finished=_parse_time(metadata, "end-time", name),
         score=score,
-        rules=dict(_judged(reading, name)),
-        platforms=tuple(reading.platforms),
+        rules=dict(_convert_rules(state, name)),
+        platforms=tuple(state.platforms),
     )
 
 
-def parse_and_pack(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Packed]:
+def parse_and_compress(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, CompressedBlob]:
     """What an ARF says, and the ARF itself, to be attached; neither needs the whole of it at once.
 
     Raises:
         ToolError: as ``parse`` does.
     """
-    return pack_while(lambda passed: parse(passed, name=name), chunks)
+    return compress_while(lambda stream: parse_arf(stream, name=name), chunks)
 
 
-def pack_while(take: Callable[[Iterator[bytes]], T], chunks: Iterable[bytes]) -> tuple[T, Packed]:
+def compress_while(
+    consume: Callable[[Iterator[bytes]], T], chunks: Iterable[bytes]
+) -> tuple[T, CompressedBlob]:
     """What ``take`` makes of ``chunks``, and ``chunks`` packed.
 
     They are packed in another thread: deflating takes as long as reading, and holds up no
     Python code.
     """
-    packer = Packer()
-    with packing_thread() as thread:
-        packing: deque[Future[None]] = deque()
+    compressor = Compressor()
+    with compression_thread() as thread:
+        pending: deque[Future[None]] = deque()
 
-        def passed() -> Iterator[bytes]:
+        def tee_chunks() -> Iterator[bytes]:
             for chunk in chunks:
-                packing.append(thread.submit(packer.add, chunk))
-                if len(packing) > _AHEAD:
-                    packing.popleft().result()
+                pending.append(thread.submit(compressor.update, chunk))
+                if len(pending) > _MAX_QUEUED_CHUNKS:
+                    pending.popleft().result()
                 yield chunk
 
-        made = take(passed())
-        for last in packing:
-            last.result()
-    return made, packer.done()
+        result = consume(tee_chunks())
+        for future in pending:
+            future.result()
+    return result, compressor.finish()
 
 
-def _score(about: dict[str, str]) -> float | None:
+def _parse_score(metadata: dict[str, str]) -> float | None:
     try:
-        score = float(about["score"] or "0")
+        score = float(metadata["score"] or "0")
     except (KeyError, ValueError):
         return None
     return score if 0 <= score <= _MAX_SCORE else None  # nor is nan
 
 
-def _time(about: dict[str, str], which: str, name: str) -> str:
+def _parse_time(metadata: dict[str, str], attribute: str, name: str) -> str:
     """The time that the ARF gives as ``which``; empty where it gives none."""
-    text = about.get(which, "")
+    text = metadata.get(attribute, "")
     try:
-        if not re.fullmatch(TIME, text):
+        if not re.fullmatch(XSD_DATETIME_PATTERN, text):
             raise ValueError
         datetime.fromisoformat(text)
     except ValueError as e:
         if text:
-            raise odd(name, f"has the {which} {text[:40]!a}") from e
+            raise invalid_arf(name, f"has the {attribute} {text[:40]!a}") from e
     return text
 
 
-def _judged(reading: Reading, name: str) -> Iterator[tuple[str, Judged]]:
-    evidence = _Evidence(reading)
-    for rule_id, said in reading.rules.items():
+def _convert_rules(state: ParserState, name: str) -> Iterator[tuple[str, ArfRuleResult]]:
+    evidence = _EvidenceCollector(state)
+    for rule_id, raw in state.rules.items():
         try:
-            verdict = Verdict(said.result)
+            verdict = Verdict(raw.result)
         except ValueError as e:
-            raise odd(name, f"gives {rule_id[:200]} the result {said.result[:40]!a}") from e
-        if said.is_repeated:
-            yield rule_id, _repeated(rule_id)
+            raise invalid_arf(name, f"gives {rule_id[:200]} the result {raw.result[:40]!a}") from e
+        if raw.is_repeated:
+            yield rule_id, _repeated_result(rule_id)
         elif verdict is not Verdict.NOT_SELECTED:
-            yield rule_id, _one(evidence, said, verdict)
+            yield rule_id, _convert_rule(evidence, raw, verdict)
 
 
-def _repeated(rule_id: str) -> Judged:
-    return Judged(
-        rule_id=rule_id, verdict=Verdict.ERROR, engine="", found=(_REPEATED,), incomplete=True
+def _repeated_result(rule_id: str) -> ArfRuleResult:
+    return ArfRuleResult(
+        rule_id=rule_id,
+        verdict=Verdict.ERROR,
+        engine="",
+        evidence_lines=(_REPEATED_RESULT,),
+        incomplete=True,
     )
 
 
-def _one(evidence: "_Evidence", said: Said, verdict: Verdict) -> Judged:
-    report, definition = said.where or ("", "")
-    lines = evidence.lines(report, definition)
-    idle = verdict in (Verdict.NOT_CHECKED, Verdict.NOT_APPLICABLE)
-    return Judged(
-        rule_id=said.rule_id,
+def _convert_rule(
+    evidence: "_EvidenceCollector", raw: RawRuleResult, verdict: Verdict
+) -> ArfRuleResult:
+    report, definition = raw.definition_ref or ("", "")
+    lines = evidence.collect_lines(report, definition)
+    not_evaluated = verdict in (Verdict.NOT_CHECKED, Verdict.NOT_APPLICABLE)
+    return ArfRuleResult(
+        rule_id=raw.rule_id,
         verdict=verdict,
-        engine="" if idle else said.engine,
-        found=tuple(dict.fromkeys([*said.messages, *said.printed, *lines]))[:MAX_FOUND],
+        engine="" if not_evaluated else raw.engine,
+        evidence_lines=tuple(dict.fromkeys([*raw.messages, *raw.output_lines, *lines]))[
+            :MAX_EVIDENCE_LINES
+        ],
         incomplete=evidence.is_incomplete(report, definition),
     )
 
 
-class _Evidence:
+class _EvidenceCollector:
     """What the tests of definitions looked at.
 
     Many rules may name one definition, and definitions extend one another. Each definition is
     looked through once and for a bounded number of steps, so the work is linear in the ARF.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    def __init__(self, state: ParserState) -> None:
+        self._state = state
         self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
         self._incomplete: dict[str, frozenset[str]] = {}
 
-    def lines(self, report: str, definition: str) -> tuple[str, ...]:
+    def collect_lines(self, report: str, definition: str) -> tuple[str, ...]:
         """Each test of a definition with its outcome and the items that it looked at."""
         key = (report, definition)
         if key not in self._lines:
-            self._lines[key] = tuple(self._look_through(report, definition))
+            self._lines[key] = tuple(self._search_definitions(report, definition))
         return self._lines[key]
 
     def is_incomplete(self, report: str, definition: str) -> bool:
@@ -209,52 +219,58 @@ class _Evidence:
             self._incomplete[report] = frozenset(self._find_incomplete(report))
         return definition in self._incomplete[report]
 
-    def _look_through(self, report: str, definition: str) -> list[str]:
-        definitions = self._reading.definitions.get(report, {})
+    def _search_definitions(self, report: str, definition: str) -> list[str]:
+        definitions = self._state.definitions.get(report, {})
         lines: dict[str, None] = {}
-        seen = {definition}
+        visited = {definition}
         queue = deque([definition])
         steps = 0
         while queue:
             tests, extended = definitions.get(queue.popleft(), ((), ()))
             for test in islice(tests, _MAX_STEPS):
                 steps += 1
-                lines.update(dict.fromkeys(self._test(report, test)))
-                if steps >= _MAX_STEPS or len(lines) >= MAX_FOUND:
-                    return list(lines)[:MAX_FOUND]
-            for other in islice(extended, _MAX_STEPS):
+                lines.update(dict.fromkeys(self._describe_test(report, test)))
+                if steps >= _MAX_STEPS or len(lines) >= MAX_EVIDENCE_LINES:
+                    return list(lines)[:MAX_EVIDENCE_LINES]
+            for extended_id in islice(extended, _MAX_STEPS):
                 steps += 1
-                if other not in seen:
-                    seen.add(other)
-                    queue.append(other)
+                if extended_id not in visited:
+                    visited.add(extended_id)
+                    queue.append(extended_id)
             if steps >= _MAX_STEPS:
                 break
         return list(lines)
 
-    def _test(self, report: str, test: str) -> list[str]:
-        items = self._reading.items.get(report, {})
-        comments = self._reading.comments.get(report, {})
-        result, looked_at = self._reading.tests.get(report, {}).get(test, ("", []))
+    def _describe_test(self, report: str, test: str) -> list[str]:
+        items = self._state.items.get(report, {})
+        comments = self._state.comments.get(report, {})
+        result, item_ids = self._state.tests.get(report, {}).get(test, ("", []))
         if not result or result == "not evaluated":
             return []
-        shown = (items[i] for i in looked_at[:MAX_FOUND] if i in items)
-        return [clean(f"[{result}] {comments.get(test, test)}"), *shown]
+        item_lines = (items[i] for i in item_ids[:MAX_EVIDENCE_LINES] if i in items)
+        return [sanitize_line(f"[{result}] {comments.get(test, test)}"), *item_lines]
 
     def _find_incomplete(self, report: str) -> set[str]:
-        items = self._reading.incomplete.get(report)
+        items = self._state.incomplete.get(report)
         if not items:
             return set()
-        tests = self._reading.tests.get(report, {})
-        definitions = self._reading.definitions.get(report, {})
-        cut = {test for test, (_, looked_at) in tests.items() if not items.isdisjoint(looked_at)}
-        extended_by = defaultdict[str, list[str]](list)
+        tests = self._state.tests.get(report, {})
+        definitions = self._state.definitions.get(report, {})
+        incomplete_tests = {
+            test for test, (_, item_ids) in tests.items() if not items.isdisjoint(item_ids)
+        }
+        dependents = defaultdict[str, list[str]](list)
         for definition, (_, extended) in definitions.items():
-            for other in extended:
-                extended_by[other].append(definition)
-        found = {d for d, (own, _) in definitions.items() if not cut.isdisjoint(own)}
-        queue = deque(found)
+            for extended_id in extended:
+                dependents[extended_id].append(definition)
+        incomplete = {
+            d
+            for d, (test_ids, _) in definitions.items()
+            if not incomplete_tests.isdisjoint(test_ids)
+        }
+        queue = deque(incomplete)
         while queue:
-            more = set(extended_by.pop(queue.popleft(), ())) - found
-            found |= more
-            queue.extend(more)
-        return found
+            newly_incomplete = set(dependents.pop(queue.popleft(), ())) - incomplete
+            incomplete |= newly_incomplete
+            queue.extend(newly_incomplete)
+        return incomplete

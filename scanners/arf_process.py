@@ -11,11 +11,17 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import ResourceError, ToolError
-from hardpan.packed import Packed
-from hardpan.process import feed
+from hardpan.packed import CompressedBlob
+from hardpan.process import pipe_through
 from hardpan.resources import resource_path
-from hardpan.scanners.arf import TIME, Arf, Judged, UnreadableArf, pack_while
-from hardpan.scanners.arf_reader import MAX_FOUND, MAX_ID, MAX_PLATFORMS, MAX_RULES
+from hardpan.scanners.arf import (
+    XSD_DATETIME_PATTERN,
+    Arf,
+    ArfRuleResult,
+    UnreadableArf,
+    compress_while,
+)
+from hardpan.scanners.arf_reader import MAX_EVIDENCE_LINES, MAX_ID, MAX_PLATFORMS, MAX_RULES
 from hardpan.scanners.arf_reading import MAX_LINE
 from hardpan.scanners.model import Verdict
 
@@ -26,12 +32,12 @@ _START = (
     "from hardpan.scanners.arf_worker import main; sys.exit(main(*sys.argv[1:]))"
 )
 _ROOT = resource_path("hardpan").parent
-_MAX_ANSWER = 64 << 20
-_MAX_REASON = 400
+_MAX_REPLY_BYTES = 64 << 20
+_MAX_REASON_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingLimits:
+class ArfLimits:
     """What reading one ARF may take."""
 
     memory_mib: int = 512
@@ -41,13 +47,13 @@ class ReadingLimits:
     """Wall-clock seconds, and processor seconds of the process."""
 
 
-LIMITS = ReadingLimits()
+LIMITS = ArfLimits()
 """More than four times what an ARF of 38 MB takes."""
 
 
 def read_arf(
-    chunks: Iterable[bytes], *, name: str, limits: ReadingLimits = LIMITS
-) -> tuple[Arf | UnreadableArf, Packed | None]:
+    chunks: Iterable[bytes], *, name: str, limits: ArfLimits = LIMITS
+) -> tuple[Arf | UnreadableArf, CompressedBlob | None]:
     """What an ARF says, and the ARF itself, to be attached; without a verdict, no ARF either.
 
     Raises:
@@ -56,83 +62,85 @@ def read_arf(
     argv = [sys.executable, "-I", "-c", _START, str(_ROOT), name]
     argv += [str(limits.memory_mib), str(max(1, int(limits.time_s)))]
 
-    def take(passed: Iterator[bytes]) -> Arf:
-        is_whole = False
+    def parse_in_process(stream: Iterator[bytes]) -> Arf:
+        is_complete = False
 
-        def watched() -> Iterator[bytes]:
-            nonlocal is_whole
-            yield from passed
-            is_whole = True
+        def watch_end() -> Iterator[bytes]:
+            nonlocal is_complete
+            yield from stream
+            is_complete = True
 
-        answer = feed(argv, watched(), timeout_s=limits.time_s, max_output_bytes=_MAX_ANSWER)
-        arf = _arf(answer, name)
-        if not is_whole:
+        reply = pipe_through(
+            argv, watch_end(), timeout_s=limits.time_s, max_output_bytes=_MAX_REPLY_BYTES
+        )
+        arf = _parse_reply(reply, name)
+        if not is_complete:
             raise ToolError([f"the ARF {name}"], "was not read to its end")
         return arf
 
     try:
-        return pack_while(take, chunks)
+        return compress_while(parse_in_process, chunks)
     except ResourceError:
         raise
     except ToolError as e:
-        why = str(e).removeprefix(f"{sys.executable} ")
-        if why != str(e):
-            most = f"{limits.time_s:g} s and {limits.memory_mib} MiB"
-            why = f"the ARF {name} cannot be read within {most}: the process that reads it {why}"
-        return UnreadableArf(reason=_printable(why)), None
+        reason = str(e).removeprefix(f"{sys.executable} ")
+        if reason != str(e):
+            limits_text = f"{limits.time_s:g} s and {limits.memory_mib} MiB"
+            reason = f"the ARF {name} cannot be read within {limits_text}: the process that reads it {reason}"
+        return UnreadableArf(reason=_to_printable(reason)), None
 
 
-class _Part(BaseModel):
+class _WireModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _one_line(text: str) -> str:
+def _require_printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("expected a printable line")
     return text
 
 
 _Id = Annotated[str, Field(max_length=MAX_ID)]
-_Time = Annotated[str, Field(pattern=f"^({TIME})?$")]
-_Line = Annotated[str, Field(max_length=MAX_LINE), AfterValidator(_one_line)]
+_Time = Annotated[str, Field(pattern=f"^({XSD_DATETIME_PATTERN})?$")]
+_Line = Annotated[str, Field(max_length=MAX_LINE), AfterValidator(_require_printable)]
 
 
-class _Result(_Part):
+class _RuleResultMessage(_WireModel):
     rule_id: _Id
     verdict: Verdict
     engine: Literal["OVAL", "SCE", ""]
-    found: Annotated[tuple[_Line, ...], Field(max_length=MAX_FOUND, strict=False)]
+    evidence_lines: Annotated[tuple[_Line, ...], Field(max_length=MAX_EVIDENCE_LINES, strict=False)]
     incomplete: bool
 
 
-class _Report(_Part):
+class _ArfMessage(_WireModel):
     benchmark_version: _Id
     profile_id: _Id
     started: _Time
     finished: _Time
     score: Annotated[float, Field(ge=0, le=100)]
-    rules: Annotated[dict[_Id, _Result], Field(max_length=MAX_RULES + 1)]
+    rules: Annotated[dict[_Id, _RuleResultMessage], Field(max_length=MAX_RULES + 1)]
     platforms: Annotated[tuple[_Id, ...], Field(max_length=MAX_PLATFORMS, strict=False)]
 
 
-class _Answer(_Part):
-    arf: _Report | None = None
+class _WorkerReply(_WireModel):
+    arf: _ArfMessage | None = None
     refused: Annotated[str, Field(max_length=10_000)] = ""
 
 
-def _arf(data: bytes, name: str) -> Arf:
+def _parse_reply(data: bytes, name: str) -> Arf:
     """The process's answer.
 
     Raises:
         ToolError: it says that the ARF cannot be read, or is not such an answer.
     """
     try:
-        answer = _Answer.model_validate_json(data)
+        reply = _WorkerReply.model_validate_json(data)
     except ValidationError as e:
         raise ToolError([f"the ARF {name}"], "was not read: the answer has another form") from e
-    report = answer.arf
+    report = reply.arf
     if report is None:
-        raise ToolError([f"the ARF {name}"], answer.refused or "was not read") from None
+        raise ToolError([f"the ARF {name}"], reply.refused or "was not read") from None
     if any(key != result.rule_id for key, result in report.rules.items()):
         raise ToolError([f"the ARF {name}"], "was not read: the answer has another form")
     return Arf(
@@ -141,10 +149,10 @@ def _arf(data: bytes, name: str) -> Arf:
         started=report.started,
         finished=report.finished,
         score=report.score,
-        rules={key: Judged(**dict(result)) for key, result in report.rules.items()},
+        rules={key: ArfRuleResult(**dict(result)) for key, result in report.rules.items()},
         platforms=report.platforms,
     )
 
 
-def _printable(text: str) -> str:
-    return "".join(c for c in text if c.isprintable())[:_MAX_REASON]
+def _to_printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:_MAX_REASON_CHARS]

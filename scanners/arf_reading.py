@@ -13,27 +13,27 @@ _MAX_FIELDS = 100
 
 
 @dataclass(slots=True)
-class Said:
+class RawRuleResult:
     """What one rule-result says."""
 
     rule_id: str
     result: str = ""
     engine: str = ""
-    where: tuple[str, str] | None = None
+    definition_ref: tuple[str, str] | None = None
     """Report and definition that the verdict came from."""
 
     messages: list[str] = field(default_factory=list)
-    printed: list[str] = field(default_factory=list)
-    checks: int = 0
+    output_lines: list[str] = field(default_factory=list)
+    check_count: int = 0
     is_repeated: bool = False
     """True where the ARF has more than one result for the rule."""
 
 
 @dataclass(slots=True)
-class Reading:
+class ParserState:
     """What was read."""
 
-    rules: dict[str, Said] = field(default_factory=dict)
+    rules: dict[str, RawRuleResult] = field(default_factory=dict)
     comments: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     items: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     tests: dict[str, dict[str, tuple[str, list[str]]]] = field(
@@ -43,14 +43,14 @@ class Reading:
         default_factory=lambda: defaultdict(dict)
     )
     incomplete: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    about: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     """``version``, ``start-time``, ``end-time``, ``profile`` and ``score``, as they are written."""
 
     platforms: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Item:
+class CollectedItem:
     """One item that a probe collected, while it is read."""
 
     id: str
@@ -64,20 +64,22 @@ class Item:
         if text and len(self.fields) < _MAX_FIELDS:
             self.fields.append(f"{name}={text[:MAX_LINE]}")
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """What it says in one line."""
-        shown = "" if self.status == "exists" else f" ({self.status})"
-        return clean(f"{self.kind}: {' '.join(self.fields)}{shown}")
+        status_note = "" if self.status == "exists" else f" ({self.status})"
+        return sanitize_line(f"{self.kind}: {' '.join(self.fields)}{status_note}")
 
 
-def odd(name: str, why: str) -> ToolError:
+def invalid_arf(name: str, reason: str) -> ToolError:
     """The error for an ARF that is not what oscap writes."""
     return ToolError(
-        [f"the ARF {name}"], why, hint="the scan is not used; look at the target's disk and memory"
+        [f"the ARF {name}"],
+        reason,
+        hint="the scan is not used; look at the target's disk and memory",
     )
 
 
-def clean(text: str) -> str:
+def sanitize_line(text: str) -> str:
     """``text`` in one printable line of at most ``MAX_LINE`` characters."""
     folded = " ".join(text[: MAX_LINE * 2].split())
     printable = folded if folded.isprintable() else "".join(filter(str.isprintable, folded))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from hardpan.errors import ToolError
-from hardpan.scanners.arf import parse
+from hardpan.scanners.arf import parse_arf
 
 _CHUNK = 1 << 18
 _MAX_FILES = 64
@@ -21,31 +21,31 @@ _RESERVE = 16 << 20
 
 def main(name: str, memory_mib: str, cpu_s: str) -> int:
     """Read the ARF ``name`` from stdin and write what it says, or why it cannot be read."""
-    limit(int(memory_mib), int(cpu_s))
+    limit_resources(int(memory_mib), int(cpu_s))
     try:
-        answer: dict[str, object] = {"arf": asdict(parse(_chunks(), name=name))}
+        reply: dict[str, object] = {"arf": asdict(parse_arf(_chunks(), name=name))}
     except ToolError as e:
-        answer = {"refused": str(e).removeprefix(f"{e.argv[0]} ")}
+        reply = {"refused": str(e).removeprefix(f"{e.argv[0]} ")}
     except MemoryError:
         _use_reserve()
-        answer = {"refused": f"takes more than {memory_mib} MiB of memory to read"}
-    sys.stdout.write(json.dumps(answer))
+        reply = {"refused": f"takes more than {memory_mib} MiB of memory to read"}
+    sys.stdout.write(json.dumps(reply))
     return 0
 
 
-def limit(memory_mib: int, cpu_s: int) -> None:
+def limit_resources(memory_mib: int, cpu_s: int) -> None:
     """Let this process have no more memory and processor time, write no file and dump no core."""
     memory = memory_mib << 20
-    for what, soft, hard in (
+    for resource_id, soft, hard in (
         (resource.RLIMIT_AS, memory, memory + _RESERVE),
         (resource.RLIMIT_CPU, cpu_s, cpu_s),
         (resource.RLIMIT_FSIZE, 0, 0),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_NOFILE, _MAX_FILES, _MAX_FILES),
     ):
-        _, allowed = resource.getrlimit(what)
-        most = hard if allowed == resource.RLIM_INFINITY else min(hard, allowed)
-        resource.setrlimit(what, (min(soft, most), most))
+        _, allowed = resource.getrlimit(resource_id)
+        hard_limit = hard if allowed == resource.RLIM_INFINITY else min(hard, allowed)
+        resource.setrlimit(resource_id, (min(soft, hard_limit), hard_limit))
 
 
 def _use_reserve() -> None:

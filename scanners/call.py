@@ -25,10 +25,10 @@ OnLine = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class CommandOutput:
     """A command on the target that ended with one of the exit codes that were allowed."""
 
-    rc: int
+    exit_status: int
     """Its exit code; -1 when a signal ended it."""
 
     data: bytes
@@ -37,7 +37,7 @@ class Output:
     stderr: str
     """What it wrote to stderr, decoded as UTF-8 with replacement; without those secrets."""
 
-    took_s: float
+    duration_s: float
     """Wall-clock seconds, the way there and back included."""
 
     secrets: SecretFilter = _NO_SECRETS
@@ -68,110 +68,116 @@ class Channel(Protocol):
     def fileno(self) -> int: ...  # noqa: D102
 
 
-class Call:
+class RemoteCommand:
     """One command's two streams, drained together; memory is bounded whatever comes."""
 
     def __init__(
         self,
         body: str,
-        sudo: shell.Sudo | None,
+        sudo: shell.SudoSession | None,
         stdin: bytes,
-        leash: bool,
+        kill_on_disconnect: bool,
         max_bytes: int,
         on_line: OnLine | None,
     ) -> None:
-        self.shown = (body.split(maxsplit=1) or ["?"])[0] if len(body) < 200 else "script"
+        self.display_name = (body.split(maxsplit=1) or ["?"])[0] if len(body) < 200 else "script"
         self.sudo = sudo
         self.out = bytearray()
         self.err = bytearray()
-        self.took_s = 0.0
-        self._answer = b""
+        self.duration_s = 0.0
+        self._sudo_reply = b""
         self._stdin = stdin
-        self._sent = 0
-        self._leash = leash
-        self._shut = False
-        self._limit = max_bytes
+        self._sent_bytes = 0
+        self._kill_on_disconnect = kill_on_disconnect
+        self._is_stdin_closed = False
+        self._max_bytes = max_bytes
         self._on_line = on_line
-        self._told = 0
-        self._searched = 0
+        self._reported_bytes = 0
+        self._searched_bytes = 0
 
-    def converse(self, channel: Channel, deadline: float) -> int:
+    def run(self, channel: Channel, deadline: float) -> int:
         """The exit code, once both streams have ended; -1 when a signal ended it."""
-        began = time.monotonic()
-        ended_at: float | None = None
-        waiting = select.poll()
-        waiting.register(channel.fileno(), select.POLLIN)
+        start = time.monotonic()
+        end_time: float | None = None
+        poller = select.poll()
+        poller.register(channel.fileno(), select.POLLIN)
         while True:
-            moved = self._send(channel) | self._receive(channel)
+            has_progress = self._send(channel) | self._receive(channel)
             now = time.monotonic()
             if channel.exit_status_ready():
-                ended_at = ended_at or now
+                end_time = end_time or now
                 # A child left behind may hold the streams open for ever.
-                if (channel.eof_received and not moved) or now - ended_at > _LINGER_S:
+                if (channel.eof_received and not has_progress) or now - end_time > _LINGER_S:
                     break
             if now > deadline:
-                raise ToolError([self.shown], "did not answer past its time limit")
-            if self.sudo is not None and self.sudo.asked > 1:
+                raise ToolError([self.display_name], "did not answer past its time limit")
+            if self.sudo is not None and self.sudo.prompt_count > 1:
                 break
-            if not moved and channel.eof_received:
+            if not has_progress and channel.eof_received:
                 if channel.closed and not channel.exit_status_ready():
                     raise UnreachableError("the connection was closed in the middle of a command")
                 time.sleep(0.02)
-            elif not moved:
-                waiting.poll(1000 * (0.02 if self._wants_to_send() else _TICK_S))
-        self.took_s = time.monotonic() - began
+            elif not has_progress:
+                poller.poll(1000 * (0.02 if self._has_pending_input() else _TICK_S))
+        self.duration_s = time.monotonic() - start
         return channel.recv_exit_status() if channel.exit_status_ready() else -1
 
     def tail(self) -> str:
         """The last lines of what it said."""
-        said = (self.err or self.out)[-_BLOCK:].decode("utf-8", "replace")
-        return "\n".join(said.strip().splitlines()[-_TAIL_LINES:])
+        output = (self.err or self.out)[-_BLOCK:].decode("utf-8", "replace")
+        return "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
 
-    def _wants_to_send(self) -> bool:
-        return bool(self._answer) or (self._sent < len(self._stdin) and self._may_feed())
+    def _has_pending_input(self) -> bool:
+        return bool(self._sudo_reply) or (
+            self._sent_bytes < len(self._stdin) and self._is_stdin_allowed()
+        )
 
-    def _may_feed(self) -> bool:
-        return self.sudo is None or self.sudo.begun
+    def _is_stdin_allowed(self) -> bool:
+        return self.sudo is None or self.sudo.has_started
 
     def _send(self, channel: Channel) -> bool:
-        if self._shut or channel.exit_status_ready() or channel.closed:
+        if self._is_stdin_closed or channel.exit_status_ready() or channel.closed:
             return False
-        moved = False
-        if self._answer and channel.send_ready():
-            self._answer = self._answer[channel.send(self._answer) :]
-            moved = True
-        if not self._answer and self._may_feed():
-            while self._sent < len(self._stdin) and channel.send_ready():
-                self._sent += channel.send(self._stdin[self._sent : self._sent + _BLOCK])
-                moved = True
-            if self._sent >= len(self._stdin) and not self._leash:
+        has_progress = False
+        if self._sudo_reply and channel.send_ready():
+            self._sudo_reply = self._sudo_reply[channel.send(self._sudo_reply) :]
+            has_progress = True
+        if not self._sudo_reply and self._is_stdin_allowed():
+            while self._sent_bytes < len(self._stdin) and channel.send_ready():
+                self._sent_bytes += channel.send(
+                    self._stdin[self._sent_bytes : self._sent_bytes + _BLOCK]
+                )
+                has_progress = True
+            if self._sent_bytes >= len(self._stdin) and not self._kill_on_disconnect:
                 channel.shutdown_write()
-                self._shut = True
-        return moved
+                self._is_stdin_closed = True
+        return has_progress
 
     def _receive(self, channel: Channel) -> bool:
-        moved = False
+        has_progress = False
         if channel.recv_ready():
             self.out += channel.recv(_BLOCK)
-            moved = True
+            has_progress = True
         if channel.recv_stderr_ready():
-            heard = channel.recv_stderr(_BLOCK)
+            data = channel.recv_stderr(_BLOCK)
             if self.sudo is not None:
-                answer, heard = self.sudo.hear(heard)
-                self._answer += answer
-            self.err += heard
-            self._tell()
-            moved = True
-        if len(self.out) + len(self.err) > self._limit:
-            raise ToolError([self.shown], f"said more than {self._limit // _MiB} MiB; ended")
-        return moved
+                reply, data = self.sudo.feed(data)
+                self._sudo_reply += reply
+            self.err += data
+            self._report_lines()
+            has_progress = True
+        if len(self.out) + len(self.err) > self._max_bytes:
+            raise ToolError(
+                [self.display_name], f"said more than {self._max_bytes // _MiB} MiB; ended"
+            )
+        return has_progress
 
-    def _tell(self) -> None:
+    def _report_lines(self) -> None:
         if self._on_line is None:
             return
         # Each byte is looked at once, however long a line is.
-        while (end := self.err.find(b"\n", self._searched)) >= 0:
-            said = self.err[self._told : min(end, self._told + _MAX_LINE)]
-            self._told = self._searched = end + 1
-            self._on_line(said.decode("utf-8", "replace").rstrip("\r"))
-        self._searched = len(self.err)
+        while (end := self.err.find(b"\n", self._searched_bytes)) >= 0:
+            line = self.err[self._reported_bytes : min(end, self._reported_bytes + _MAX_LINE)]
+            self._reported_bytes = self._searched_bytes = end + 1
+            self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
+        self._searched_bytes = len(self.err)

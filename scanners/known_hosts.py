@@ -65,7 +65,7 @@ def known_keys(lines: Sequence[str], name: str) -> KnownKeys:
         if len(fields) < 3 or fields[0].startswith("#"):
             continue
         names, kind, text = fields[:3]
-        blob = _decoded(text)
+        blob = _decode_base64(text)
         if not blob:
             continue
         if marker == _REVOKED:
@@ -77,19 +77,19 @@ def known_keys(lines: Sequence[str], name: str) -> KnownKeys:
 
 def _matches(names: str, name: str) -> bool:
     return any(
-        _matches_hash(one, name) if one.startswith(_HASHED) else one == name
-        for one in names.split(",")
+        _matches_hash(entry, name) if entry.startswith(_HASHED) else entry == name
+        for entry in names.split(",")
     )
 
 
 def _matches_hash(hashed: str, name: str) -> bool:
     salt, _, digest = hashed.removeprefix(_HASHED).partition("|")
     # HMAC-SHA1 is what ssh_config(5) HashKnownHosts defines.
-    found = hmac.digest(_decoded(salt), name.encode(), hashlib.sha1)
-    return hmac.compare_digest(found, _decoded(digest))
+    computed_digest = hmac.digest(_decode_base64(salt), name.encode(), hashlib.sha1)
+    return hmac.compare_digest(computed_digest, _decode_base64(digest))
 
 
-def _decoded(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     """The bytes of a base64 text; empty where it is none."""
     try:
         return base64.b64decode(text, validate=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardpan.files import Sha256
-from hardpan.packed import Packed
-from hardpan.scanners.fips.model import Fips
-from hardpan.scanners.trials import Check, Paired, Smoke
+from hardpan.packed import CompressedBlob
+from hardpan.scanners.fips.model import FipsState
+from hardpan.scanners.trials import CompatibilityReport, HostCheck, SmokeReport
 
 
 class Verdict(StrEnum):
@@ -41,7 +41,7 @@ class ContentOrigin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class ScapContent:
     """The SCAP content a scan ran with."""
 
     name: str
@@ -99,7 +99,7 @@ class RuleResult:
     engine: str = ""
     """``OVAL``, ``SCE`` or empty when nothing was checked."""
 
-    found: tuple[str, ...] = ()
+    evidence_lines: tuple[str, ...] = ()
     """What was looked at and found: one line per OVAL item or message."""
 
     rationale: str = ""
@@ -110,7 +110,7 @@ class RuleResult:
 class Evaluation:
     """One OpenSCAP scan, merged and checked for completeness."""
 
-    content: Content
+    content: ScapContent
     benchmark_id: str
     profile_id: str
     started: str
@@ -152,7 +152,7 @@ class HostKeyTrust(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class ScannedHost:
     """Who the target is and what it runs, bound into the statement."""
 
     hostname: str
@@ -205,7 +205,7 @@ class Waiver:
     expires: str
     """Its last day, ``YYYY-MM-DD``."""
 
-    holds: bool
+    is_active: bool
     """False when that day was over before the scan."""
 
 
@@ -216,25 +216,25 @@ class Scan:
     profile: str
     """Name of the hardpan profile."""
 
-    host: Host
+    host: ScannedHost
     evaluation: Evaluation
-    before: dict[str, int] | None
+    baseline_counts: dict[str, int] | None
     """Counts before hardening, where the same run built the image."""
 
-    checks: tuple[Check, ...]
-    smoke: Smoke | None
-    paired: Paired | None = None
+    checks: tuple[HostCheck, ...]
+    smoke: SmokeReport | None
+    compatibility: CompatibilityReport | None = None
     packages: tuple[str, ...]
     """Sorted NEVRAs."""
 
-    raw: Mapping[str, bytes | Packed]
+    raw: Mapping[str, bytes | CompressedBlob]
     """Attached file name -> content: ARF parts, collector outputs."""
 
     waivers: dict[str, Waiver]
     """Rule id -> its waiver, from the profile; shown beside a fail, never in its place."""
 
     image: ImageRef | None = None
-    fips: Fips | None = None
+    fips: FipsState | None = None
     """None where a scan did not ask."""
 
     started: str = ""

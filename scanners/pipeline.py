@@ -15,58 +15,68 @@ from hardpan.files import canonical_json, sha256_bytes
 from hardpan.profiles.model import Profile
 from hardpan.redaction import SecretFilter
 from hardpan.scanners.arf import UnreadableArf
-from hardpan.scanners.collect import paired as pairs
-from hardpan.scanners.collect import serving as chat
-from hardpan.scanners.collect import smoke as trial
-from hardpan.scanners.collect.base import Evidence, Expected, Task, collector, not_collected
-from hardpan.scanners.collect.hostproof import signed_by_host
-from hardpan.scanners.collect.layers import with_layers
-from hardpan.scanners.collect.serving import Server, joined, serving
-from hardpan.scanners.collect.smoke import Load, smoke
-from hardpan.scanners.content.datastream import Source
-from hardpan.scanners.content.prepare import Prepared, prepare
-from hardpan.scanners.content.prepare import remedies as fixes_of
+from hardpan.scanners.collect import paired as compatibility_checks
+from hardpan.scanners.collect import serving as chat_test
+from hardpan.scanners.collect import smoke as smoke_test
+from hardpan.scanners.collect.base import (
+    CollectedEvidence,
+    CollectTask,
+    ExpectedState,
+    build_failed_check,
+    create_collector,
+)
+from hardpan.scanners.collect.hostproof import sign_with_host_key
+from hardpan.scanners.collect.layers import add_layer_expectations
+from hardpan.scanners.collect.serving import InferenceServer, combine_results, run_chat_test
+from hardpan.scanners.collect.smoke import WorkloadSettings, run_smoke_test
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.prepare import PreparedContent, prepare
+from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
 from hardpan.scanners.content.remedies import Fix
-from hardpan.scanners.evaluate import evaluation
-from hardpan.scanners.evidence.bindings import HOST_PROOF, NAMESPACE, challenge
-from hardpan.scanners.fips.judge import judge
-from hardpan.scanners.fips.model import Facts
-from hardpan.scanners.fips.table import table
-from hardpan.scanners.model import Evaluation, Host, ImageRef, Scan, Verdict, Waiver
-from hardpan.scanners.report.fill import findings
+from hardpan.scanners.evaluate import merge_results
+from hardpan.scanners.evidence.bindings import (
+    HOST_SIGNATURE,
+    HOST_SIGNATURE_NAMESPACE,
+    build_host_challenge,
+)
+from hardpan.scanners.fips.judge import assess_fips
+from hardpan.scanners.fips.model import FipsAnswers
+from hardpan.scanners.fips.table import load_table
+from hardpan.scanners.model import Evaluation, ImageRef, Scan, ScannedHost, Verdict, Waiver
+from hardpan.scanners.report.fill import build_findings
 from hardpan.scanners.target import Target
-from hardpan.scanners.transport import Transport, connect
-from hardpan.scanners.trials import Check, Smoke
+from hardpan.scanners.transport import SshConnection, connect
+from hardpan.scanners.trials import HostCheck, SmokeReport
 from hardpan.signing import check_sshsig
 
 T = TypeVar("T")
-_CONNECT_S = 180.0
-_OSCAP_S = 3600.0
-_CHECKS_S = 1200.0
-_FACTS_S = 300.0
-_FIPS_S = 600.0
-_SMOKE_S = 1200.0
-_PAIRED_S = 900.0
-_PROOF_S = 60.0
-_VLLM_ON = {"nvidia": "cuda", "amd": "rocm"}
+_CONNECT_TIMEOUT_S = 180.0
+_OSCAP_TIMEOUT_S = 3600.0
+_CHECKS_TIMEOUT_S = 1200.0
+_FACTS_TIMEOUT_S = 300.0
+_FIPS_TIMEOUT_S = 600.0
+_SMOKE_TIMEOUT_S = 1200.0
+_COMPATIBILITY_TIMEOUT_S = 900.0
+_HOST_SIGNATURE_TIMEOUT_S = 60.0
+_VLLM_BACKENDS = {"nvidia": "cuda", "amd": "rocm"}
 """Accelerator -> what vLLM computes on there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ScanRequest:
     """One scan that is asked for."""
 
     target: Target
     profile: Profile
-    source: Source
+    source: ContentSource
     """The data stream as upstream made it."""
 
-    smoke: bool = True
-    paired: bool = False
+    run_smoke: bool = True
+    run_compatibility: bool = False
     """True runs the paired checks whatever the profile's layers are."""
 
     sudo_password: str = ""
-    before: Mapping[str, int] | None = None
+    baseline_counts: Mapping[str, int] | None = None
     """Counts before hardening, where the same run built the image."""
 
     image: ImageRef | None = None
@@ -76,7 +86,7 @@ class Request:
 
 
 def assess(
-    target: Target, profile: Profile, source: Source, emit: Emit
+    target: Target, profile: Profile, source: ContentSource, emit: Emit
 ) -> tuple[Evaluation, tuple[Fix, ...]]:
     """What fails on a target, and the content's own fixes for it.
 
@@ -84,18 +94,20 @@ def assess(
         ToolError, TrustError, UnreachableError, InputError: as the stages do.
     """
     prepared = prepare(source, profile.stig.profile_id)
-    with connect(target, timeout_s=_CONNECT_S) as via:
-        host = _host(via, emit).host
+    with connect(target, timeout_s=_CONNECT_TIMEOUT_S) as connection:
+        host = _collect_host(connection, emit).host
         assert host is not None  # noqa: S101 - the collector's one job
-        made, found = _evaluated(via, prepared, host, emit)
-    for arf in found.arfs:
+        evaluation, openscap_evidence = _evaluate(connection, prepared, host, emit)
+    for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf):
             raise ToolError(["oscap"], f"gave no verdicts to repair by: {arf.reason}")
-    failing = [r.rule_id for r in made.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)]
-    return made, fixes_of(source, profile.stig.profile_id, failing)
+    failed_rule_ids = [
+        r.rule_id for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
+    ]
+    return evaluation, load_content_fixes(source, profile.stig.profile_id, failed_rule_ids)
 
 
-def scan(request: Request, emit: Emit) -> Scan:
+def scan(request: ScanRequest, emit: Emit) -> Scan:
     """Everything that one run collects from a target, judged and ready to be signed.
 
     Raises:
@@ -107,101 +119,124 @@ def scan(request: Request, emit: Emit) -> Scan:
     prepared = prepare(request.source, request.profile.stig.profile_id)
     _refuse_common_password(request.sudo_password, prepared)
     secrets = SecretFilter([request.sudo_password])
-    attempts = _Attempts()
-    started = clock.rfc3339(clock.now())
-    task = Task(prepared=prepared, expected=expected(request.profile))
-    with connect(request.target, timeout_s=_CONNECT_S, sudo_password=request.sudo_password) as via:
-        identity = _host(via, emit)
+    attempts = _PartialFailures()
+    started = clock.format_rfc3339(clock.now())
+    task = CollectTask(prepared=prepared, expected=build_expected_state(request.profile))
+    with connect(
+        request.target, timeout_s=_CONNECT_TIMEOUT_S, sudo_password=request.sudo_password
+    ) as connection:
+        identity = _collect_host(connection, emit)
         host = identity.host
         assert host is not None  # noqa: S101 - the collector's one job
-        made, found = _evaluated(via, prepared, host, emit)
-        with events.stage(emit, "checks"):
-            facts = attempts.collect("hostfacts", via, task, _CHECKS_S, emit)
-            packages = attempts.collect("packages", via, task, _FACTS_S, emit)
-            fips = attempts.collect("fips", via, task, _FIPS_S, emit)
-        both = None
-        if pairs.wanted(request.profile, asked=request.paired):
-            with events.stage(emit, "paired checks"):
-                both = attempts.make(
-                    "paired", lambda: pairs.paired(via, timeout_s=_PAIRED_S), pairs.failed
+        evaluation, openscap_evidence = _evaluate(connection, prepared, host, emit)
+        with events.run_stage(emit, "checks"):
+            host_facts = attempts.collect("hostfacts", connection, task, _CHECKS_TIMEOUT_S, emit)
+            packages = attempts.collect("packages", connection, task, _FACTS_TIMEOUT_S, emit)
+            fips = attempts.collect("fips", connection, task, _FIPS_TIMEOUT_S, emit)
+        compatibility = None
+        if compatibility_checks.should_run(request.profile, is_requested=request.run_compatibility):
+            with events.run_stage(emit, "paired checks"):
+                compatibility = attempts.run_part(
+                    "paired",
+                    lambda: compatibility_checks.run_compatibility_checks(
+                        connection, timeout_s=_COMPATIBILITY_TIMEOUT_S
+                    ),
+                    compatibility_checks.failed_report,
                 )
-        figures = None
-        if request.smoke:
-            with events.stage(emit, "smoke"):
-                figures = _attempted_workload(via, request.profile, attempts)
+        smoke_result = None
+        if request.run_smoke:
+            with events.run_stage(emit, "smoke"):
+                smoke_result = _attempt_workload_tests(connection, request.profile, attempts)
         # The host was asked for its packages together with its name.
         installed = packages.packages or identity.packages
-        read = None if "packages" in attempts.failed else installed
-        done = Scan(
+        readable_packages = None if "packages" in attempts.failed else installed
+        result = Scan(
             profile=request.profile.name,
             host=host,
-            evaluation=made,
-            before=None if request.before is None else dict(request.before),
-            checks=(*facts.checks, *fips.checks, *found.checks, *attempts.failed.values()),
-            smoke=figures,
-            paired=both,
+            evaluation=evaluation,
+            baseline_counts=None
+            if request.baseline_counts is None
+            else dict(request.baseline_counts),
+            checks=(
+                *host_facts.checks,
+                *fips.checks,
+                *openscap_evidence.checks,
+                *attempts.failed.values(),
+            ),
+            smoke=smoke_result,
+            compatibility=compatibility,
             packages=installed,
-            raw={**found.files, **facts.files, **packages.files},
-            waivers=waivers(request.profile, (r.rule_id for r in made.results)),
+            raw={**openscap_evidence.files, **host_facts.files, **packages.files},
+            waivers=select_waivers(request.profile, (r.rule_id for r in evaluation.results)),
             image=request.image,
-            fips=judge(replace(fips.fips or Facts(), packages=read), table(), clock.now().date()),
+            fips=assess_fips(
+                replace(fips.fips or FipsAnswers(), packages=readable_packages),
+                load_table(),
+                clock.now().date(),
+            ),
             started=started,
-            finished=clock.rfc3339(clock.now()),
+            finished=clock.format_rfc3339(clock.now()),
             invocation=request.invocation,
         )
-        done = without_secrets(done, secrets)
-        with events.stage(emit, "host proof") as note:
-            return _proven(done, via, request.nonce, note)
+        result = redact_secrets(result, secrets)
+        with events.run_stage(emit, "host proof") as note:
+            return _add_host_signature(result, connection, request.nonce, note)
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempts:
+class _PartialFailures:
     """Parts of a scan that may fail without taking the others with them."""
 
-    failed: dict[str, Check] = field(default_factory=dict)
+    failed: dict[str, HostCheck] = field(default_factory=dict)
     """Part -> why it failed, as the evidence has it."""
 
-    def make(self, part: str, ask: Callable[[], T], otherwise: Callable[[str], T]) -> T:
+    def run_part(
+        self, part: str, collect_part: Callable[[], T], on_failure: Callable[[str], T]
+    ) -> T:
         """What ``ask`` returns; where the target fails at it, what ``otherwise`` makes of why."""
         try:
-            return ask()
+            return collect_part()
         except ResourceError:
             raise  # this machine's fault
         except ToolError as e:
-            self.failed[part] = not_collected(part, str(e))
-            return otherwise(self.failed[part].message)
+            self.failed[part] = build_failed_check(part, str(e))
+            return on_failure(self.failed[part].message)
 
     def collect(
-        self, name: str, via: Transport, task: Task, timeout_s: float, emit: Emit
-    ) -> Evidence:
+        self, name: str, connection: SshConnection, task: CollectTask, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """What the collector ``name`` brings; nothing where it fails."""
-        return self.make(
+        return self.run_part(
             name,
-            lambda: collector(name).collect(via, task, timeout_s=timeout_s, emit=emit),
-            lambda _: Evidence(),
+            lambda: create_collector(name).collect(
+                connection, task, timeout_s=timeout_s, emit=emit
+            ),
+            lambda _: CollectedEvidence(),
         )
 
 
-def without_secrets(done: Scan, secrets: SecretFilter) -> Scan:
+def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
     """``done`` without the secrets that the target was given and may have sent back.
 
     They were taken out of every answer as it came. This finds one that appeared when a text was
     made printable. Attached ARFs were cleaned before they were packed.
     """
     return replace(
-        done,
-        host=secrets.value(done.host),
-        evaluation=secrets.value(done.evaluation),
-        checks=secrets.value(done.checks),
-        smoke=secrets.value(done.smoke),
-        paired=secrets.value(done.paired),
-        packages=secrets.value(done.packages),
-        fips=secrets.value(done.fips),
-        raw={n: secrets.data(d) if isinstance(d, bytes) else d for n, d in done.raw.items()},
+        result,
+        host=secrets.filter_value(result.host),
+        evaluation=secrets.filter_value(result.evaluation),
+        checks=secrets.filter_value(result.checks),
+        smoke=secrets.filter_value(result.smoke),
+        compatibility=secrets.filter_value(result.compatibility),
+        packages=secrets.filter_value(result.packages),
+        fips=secrets.filter_value(result.fips),
+        raw={
+            n: secrets.filter_bytes(d) if isinstance(d, bytes) else d for n, d in result.raw.items()
+        },
     )
 
 
-def _refuse_common_password(password: str, prepared: Prepared) -> None:
+def _refuse_common_password(password: str, prepared: PreparedContent) -> None:
     data = password.encode("utf-8", "surrogateescape")
     if data and any(data in part.data for part in prepared.parts):
         raise InputError(
@@ -211,99 +246,122 @@ def _refuse_common_password(password: str, prepared: Prepared) -> None:
         )
 
 
-def _proven(done: Scan, via: Transport, nonce: str, note: Callable[[str], None]) -> Scan:
+def _add_host_signature(
+    result: Scan, connection: SshConnection, nonce: str, note: Callable[[str], None]
+) -> Scan:
     """``done`` with the host's own signature over its findings, where the host gives one."""
-    said = challenge(nonce, done.host.boot_id, sha256_bytes(canonical_json(findings(done).data())))
-    proof = signed_by_host(via, said, namespace=NAMESPACE, timeout_s=_PROOF_S)
-    if not proof:
+    message = build_host_challenge(
+        nonce, result.host.boot_id, sha256_bytes(canonical_json(build_findings(result).to_json()))
+    )
+    signature = sign_with_host_key(
+        connection, message, namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=_HOST_SIGNATURE_TIMEOUT_S
+    )
+    if not signature:
         note("the host gives no signature by its host key; the evidence goes without")
-        return done
+        return result
     try:
-        check_sshsig(proof, said, namespace=NAMESPACE, fingerprint=done.host.host_key_sha256)
+        check_sshsig(
+            signature,
+            message,
+            namespace=HOST_SIGNATURE_NAMESPACE,
+            fingerprint=result.host.host_key_sha256,
+        )
     except TrustError as e:
         note(f"the host's signature is left out: {e}")
-        return done
-    return replace(done, raw={**done.raw, HOST_PROOF: proof})
+        return result
+    return replace(result, raw={**result.raw, HOST_SIGNATURE: signature})
 
 
-def workload(via: Transport, profile: Profile) -> Smoke:
+def run_workload_tests(connection: SshConnection, profile: Profile) -> SmokeReport:
     """The AI workload test, and the chat test where the profile has a server to chat with.
 
     Raises:
         ToolError: one cannot run on the target, or answers nonsense.
         UnreachableError: the connection broke.
     """
-    made = smoke(via, load_of(profile), timeout_s=_SMOKE_S)
-    server = server_of(profile)
-    return joined(made, serving(via, server, timeout_s=_SMOKE_S)) if server else made
+    smoke_result = run_smoke_test(
+        connection, build_workload_settings(profile), timeout_s=_SMOKE_TIMEOUT_S
+    )
+    server = find_inference_server(profile)
+    return (
+        combine_results(smoke_result, run_chat_test(connection, server, timeout_s=_SMOKE_TIMEOUT_S))
+        if server
+        else smoke_result
+    )
 
 
-def _attempted_workload(via: Transport, profile: Profile, attempts: _Attempts) -> Smoke:
+def _attempt_workload_tests(
+    connection: SshConnection, profile: Profile, attempts: _PartialFailures
+) -> SmokeReport:
     """The same, where each test may fail."""
-    made = attempts.make(
-        "smoke", lambda: smoke(via, load_of(profile), timeout_s=_SMOKE_S), trial.failed
+    smoke_result = attempts.run_part(
+        "smoke",
+        lambda: run_smoke_test(
+            connection, build_workload_settings(profile), timeout_s=_SMOKE_TIMEOUT_S
+        ),
+        smoke_test.failed_result,
     )
-    server = server_of(profile)
+    server = find_inference_server(profile)
     if server is None:
-        return made
-    answered = attempts.make(
+        return smoke_result
+    chat_result = attempts.run_part(
         "chat",
-        lambda: serving(via, server, timeout_s=_SMOKE_S),
-        lambda reason: chat.failed(server, reason),
+        lambda: run_chat_test(connection, server, timeout_s=_SMOKE_TIMEOUT_S),
+        lambda reason: chat_test.failed_result(server, reason),
     )
-    return joined(made, answered)
+    return combine_results(smoke_result, chat_result)
 
 
-def server_of(profile: Profile) -> Server | None:
+def find_inference_server(profile: Profile) -> InferenceServer | None:
     """Where the profile's inference server is; None without the layer ``sovereign_stack``."""
     section = profile.sovereign
     if section is None or "sovereign_stack" not in profile.layers:
         return None
-    site = section.certificate
-    on_gpu = section.server.engine == "vllm"
-    return Server(
+    certificate = section.certificate
+    is_vllm = section.server.engine == "vllm"
+    return InferenceServer(
         engine=section.server.engine,
-        backend=_VLLM_ON[profile.hardware.accelerator] if on_gpu else "cpu",
+        backend=_VLLM_BACKENDS[profile.hardware.accelerator] if is_vllm else "cpu",
         model=section.server.model,
         model_file=section.server.weights,
-        cafile=site.certificate_file if site else "/etc/pki/hardpan/tls.crt",
-        host=section.host_name if site else "localhost",
+        cafile=certificate.certificate_file if certificate else "/etc/pki/hardpan/tls.crt",
+        host=section.host_name if certificate else "localhost",
     )
 
 
-def load_of(profile: Profile) -> Load:
+def build_workload_settings(profile: Profile) -> WorkloadSettings:
     """How hard the profile wants the smoke test to work."""
-    asked = profile.smoke
-    return Load(
-        matrix_size=asked.matrix_size,
-        matrix_rounds=asked.matrix_rounds,
-        batch=asked.batch,
-        batch_rounds=asked.batch_rounds,
+    settings = profile.smoke
+    return WorkloadSettings(
+        matrix_size=settings.matrix_size,
+        matrix_rounds=settings.matrix_rounds,
+        batch=settings.batch,
+        batch_rounds=settings.batch_rounds,
         python=profile.ai_python or "/usr/bin/python3",
     )
 
 
-def waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waiver]:
+def select_waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waiver]:
     """Rule id -> its waiver, for the rules that have one; one that ended says so."""
     today = clock.now().date()
-    found = {rule_id: profile.stig.waiver(rule_id, today) for rule_id in rule_ids}
+    waiver_by_rule = {rule_id: profile.stig.waiver_for(rule_id, today) for rule_id in rule_ids}
     return {
         rule_id: Waiver(
             reason=w.reason,
             owner=w.owner,
             expires=w.expires.isoformat(),
-            holds=w.expires >= today,
+            is_active=w.expires >= today,
         )
-        for rule_id, w in found.items()
+        for rule_id, w in waiver_by_rule.items()
         if w is not None
     }
 
 
-def expected(profile: Profile) -> Expected:
+def build_expected_state(profile: Profile) -> ExpectedState:
     """What the profile says about a running system."""
     user = next(u for u in profile.users if u.name == profile.build_user)
     mounts = {p.mount: p.options for p in profile.storage.partitions if p.mount.startswith("/")}
-    made = Expected(
+    state = ExpectedState(
         mounts={
             **{m: tuple(o for o in options if "=" not in o) for m, options in mounts.items()},
             "/dev/shm": ("nodev", "nosuid", "noexec"),  # noqa: S108
@@ -320,25 +378,29 @@ def expected(profile: Profile) -> Expected:
         time_servers=profile.system.ntp_servers,
         ai_python=profile.ai_python,
     )
-    return with_layers(made, profile)
+    return add_layer_expectations(state, profile)
 
 
-def _host(via: Transport, emit: Emit) -> Evidence:
-    return collector("host").collect(via, Task(), timeout_s=_FACTS_S, emit=emit)
+def _collect_host(connection: SshConnection, emit: Emit) -> CollectedEvidence:
+    return create_collector("host").collect(
+        connection, CollectTask(), timeout_s=_FACTS_TIMEOUT_S, emit=emit
+    )
 
 
-def _evaluated(
-    via: Transport, prepared: Prepared, host: Host, emit: Emit
-) -> tuple[Evaluation, Evidence]:
-    task = Task(prepared=prepared)
-    with events.stage(emit, "openscap"):
-        found = collector("openscap").collect(via, task, timeout_s=_OSCAP_S, emit=emit)
-    made = evaluation(
+def _evaluate(
+    connection: SshConnection, prepared: PreparedContent, host: ScannedHost, emit: Emit
+) -> tuple[Evaluation, CollectedEvidence]:
+    task = CollectTask(prepared=prepared)
+    with events.run_stage(emit, "openscap"):
+        evidence = create_collector("openscap").collect(
+            connection, task, timeout_s=_OSCAP_TIMEOUT_S, emit=emit
+        )
+    merged_evaluation = merge_results(
         prepared,
-        found.arfs,
-        engine=found.engine,
+        evidence.arfs,
+        engine=evidence.engine,
         os_name=host.os_name,
         os_cpe=host.cpe,
-        time=clock.rfc3339(clock.now()),
+        fallback_time=clock.format_rfc3339(clock.now()),
     )
-    return made, found
+    return merged_evaluation, evidence

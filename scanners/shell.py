@@ -16,7 +16,7 @@ _MAX_PREAMBLE = 64 << 10
 TIMED_OUT = (124, 137)
 """Exit codes of ``timeout``: ended by SIGTERM, or by the SIGKILL after it."""
 
-REFUSALS = {
+FAILURE_REASONS = {
     "password is required": (
         "sudo asks for a password",
         "give it with --ask-sudo-password, or allow NOPASSWD for this user",
@@ -38,26 +38,28 @@ REFUSALS = {
 """What sudo says -> (what that means, what to do)."""
 
 
-def body(command: Sequence[str] | str) -> str:
+def to_shell_command(command: Sequence[str] | str) -> str:
     """A shell script (a str) as it is, or an argv with every word quoted."""
     return command if isinstance(command, str) else shlex.join(command)
 
 
-def line(command: Sequence[str] | str, *, timeout_s: float, sudo: "Sudo | None" = None) -> str:
+def build_command_line(
+    command: Sequence[str] | str, *, timeout_s: float, sudo: "SudoSession | None" = None
+) -> str:
     """The one line that is sent to the target's login shell."""
     # Every word is quoted, so any login shell that knows single quotes will do.
-    words = ["env", "LC_ALL=C.UTF-8", f"PATH={_PATH}"]
-    words += ["timeout", "-k", str(_KILL_AFTER_S), f"{timeout_s:.1f}"]
-    words += ["sh", "-c", body(command)]
+    argv = ["env", "LC_ALL=C.UTF-8", f"PATH={_PATH}"]
+    argv += ["timeout", "-k", str(_KILL_AFTER_S), f"{timeout_s:.1f}"]
+    argv += ["sh", "-c", to_shell_command(command)]
     if sudo is None:
-        return shlex.join(words)
-    asked = ["-S", "-p", sudo.prompt] if sudo.password else ["-n"]
-    start = f"echo {sudo.ready} >&2; exec {shlex.join(words)}"
-    return shlex.join(["env", "LC_ALL=C", "sudo", *asked, "--", "sh", "-c", start])
+        return shlex.join(argv)
+    sudo_options = ["-S", "-p", sudo.prompt] if sudo.password else ["-n"]
+    start = f"echo {sudo.start_marker} >&2; exec {shlex.join(argv)}"
+    return shlex.join(["env", "LC_ALL=C", "sudo", *sudo_options, "--", "sh", "-c", start])
 
 
 @dataclass(slots=True)
-class Sudo:
+class SudoSession:
     """The conversation with one ``sudo``: prompt, password, go.
 
     The password is sent only when sudo really asks for it: with a cached
@@ -69,46 +71,46 @@ class Sudo:
     """Empty: sudo must not ask."""
 
     prompt: str = field(default_factory=lambda: f"hardpan-prompt-{secrets.token_hex(12)}")
-    ready: str = field(default_factory=lambda: f"hardpan-ready-{secrets.token_hex(12)}")
-    begun: bool = False
+    start_marker: str = field(default_factory=lambda: f"hardpan-ready-{secrets.token_hex(12)}")
+    has_started: bool = False
     """True once the command itself runs."""
 
-    asked: int = 0
+    prompt_count: int = 0
     """How often sudo asked; more than once means that the password was wrong."""
 
-    _heard: bytes = b""
+    _buffer: bytes = b""
 
-    def hear(self, data: bytes) -> tuple[bytes, bytes]:
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """What to answer on stdin, and what of ``data`` is the command's own stderr."""
-        if self.begun:
+        if self.has_started:
             return b"", data
-        self._heard += data
-        answer = b""
+        self._buffer += data
+        reply = b""
         prompt = self.prompt.encode()
-        if self.password and prompt in self._heard:
-            self._heard = self._heard.replace(prompt, b"", 1)
-            self.asked += 1
-            answer = self.password.encode() + b"\n"
-        ready = self.ready.encode() + b"\n"
-        if ready in self._heard:
-            self.begun = True
-            _, _, rest = self._heard.partition(ready)
-            self._heard = b""
-            return answer, rest
-        self._heard = self._heard[-_MAX_PREAMBLE:]
-        return answer, b""
+        if self.password and prompt in self._buffer:
+            self._buffer = self._buffer.replace(prompt, b"", 1)
+            self.prompt_count += 1
+            reply = self.password.encode() + b"\n"
+        marker = self.start_marker.encode() + b"\n"
+        if marker in self._buffer:
+            self.has_started = True
+            _, _, remaining = self._buffer.partition(marker)
+            self._buffer = b""
+            return reply, remaining
+        self._buffer = self._buffer[-_MAX_PREAMBLE:]
+        return reply, b""
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What sudo itself said, when the command never began."""
-        text = self._heard.decode("utf-8", "replace").replace(self.prompt, "")
+        text = self._buffer.decode("utf-8", "replace").replace(self.prompt, "")
         return "\n".join(x.strip() for x in text.splitlines() if x.strip())
 
-    def refusal(self) -> tuple[str, str]:
+    def failure_reason(self) -> tuple[str, str]:
         """What sudo's refusal means, and what to do about it."""
-        said = self.said()
-        if self.asked > 1:
-            return REFUSALS["incorrect password"]
-        for words, meaning in REFUSALS.items():
-            if words in said:
+        text = self.output()
+        if self.prompt_count > 1:
+            return FAILURE_REASONS["incorrect password"]
+        for pattern, meaning in FAILURE_REASONS.items():
+            if pattern in text:
                 return meaning
         return "sudo refused", "run the same with sudo on the target to see why"

@@ -20,10 +20,10 @@ from hardpan.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.events import RemoteCommandEnded, publish
 from hardpan.redaction import SecretFilter
 from hardpan.scanners import shell
-from hardpan.scanners.call import Call, OnLine, Output
+from hardpan.scanners.call import CommandOutput, OnLine, RemoteCommand
 from hardpan.scanners.known_hosts import read_known_hosts
 from hardpan.scanners.model import HostKeyTrust
-from hardpan.scanners.ssh_errors import fingerprint, locked_key, mapped
+from hardpan.scanners.ssh_errors import encrypted_key, fingerprint, translate
 from hardpan.scanners.target import Target
 
 _KEEPALIVE_S = 15
@@ -48,7 +48,9 @@ class HostKey:
 
 
 @contextlib.contextmanager
-def connect(target: Target, *, timeout_s: float, sudo_password: str = "") -> Iterator["Transport"]:
+def connect(
+    target: Target, *, timeout_s: float, sudo_password: str = ""
+) -> Iterator["SshConnection"]:
     """An authenticated connection to the target for the length of the block.
 
     Raises:
@@ -58,35 +60,35 @@ def connect(target: Target, *, timeout_s: float, sudo_password: str = "") -> Ite
     """
     client = paramiko.SSHClient()
     try:
-        with _mapping(target):
-            first = _Policy(target, _load_keys(client, target))
-            client.set_missing_host_key_policy(first)
-            _open(client, target, timeout_s)
-            wire = client.get_transport()
-            if wire is None:
+        with _translate_errors(target):
+            policy = _HostKeyPolicy(target, _load_host_keys(client, target))
+            client.set_missing_host_key_policy(policy)
+            _authenticate(client, target, timeout_s)
+            transport = client.get_transport()
+            if transport is None:
                 raise UnreachableError(f"{target}: hung up after the login")
-            wire.set_keepalive(_KEEPALIVE_S)
-            key = wire.get_remote_server_key()
-        listed = target.pinned_by if target.host_keys else HostKeyTrust.KNOWN_HOSTS
-        held = HostKey(
+            transport.set_keepalive(_KEEPALIVE_S)
+            key = transport.get_remote_server_key()
+        listed_trust = target.pinned_by if target.host_keys else HostKeyTrust.KNOWN_HOSTS
+        host_key = HostKey(
             kind=key.get_name(),
             fingerprint=fingerprint(key.asbytes()),
-            trust=HostKeyTrust.FIRST_USE if first.believed else listed,
+            trust=HostKeyTrust.FIRST_USE if policy.has_accepted_new_key else listed_trust,
         )
-        yield Transport(target, wire, held, sudo_password)
+        yield SshConnection(target, transport, host_key, sudo_password)
     finally:
         client.close()
 
 
-class Transport:
+class SshConnection:
     """Runs commands on one target over one connection; safe to use from many threads."""
 
     def __init__(
-        self, target: Target, wire: paramiko.Transport, host_key: HostKey, sudo_password: str
+        self, target: Target, transport: paramiko.Transport, host_key: HostKey, sudo_password: str
     ) -> None:
         self.target = target
         self.host_key = host_key
-        self._wire = wire
+        self._transport = transport
         self._password = sudo_password
         self._secrets = SecretFilter([sudo_password])
 
@@ -100,9 +102,9 @@ class Transport:
         sudo: bool = False,
         max_bytes: int = 16 * _MiB,
         on_line: OnLine | None = None,
-        leash: bool = False,
+        kill_on_disconnect: bool = False,
         is_archive: bool = False,
-    ) -> Output:
+    ) -> CommandOutput:
         """Run an argv, or a shell script given as a str, to its end on the target.
 
         ``ok=None`` allows any exit code. ``on_line`` gets each line of stderr as it
@@ -118,30 +120,44 @@ class Transport:
                 more than ``max_bytes`` of output, or sudo refuses.
             UnreachableError: the connection broke, or the target stopped reading it.
         """
-        asks = shell.Sudo(self._password) if sudo and self.target.user != "root" else None
-        hear = None if on_line is None else _without_secrets(on_line, self._secrets)
-        call = Call(shell.body(command), asks, stdin or b"", leash, max_bytes, hear)
-        began = time.monotonic()
-        with _mapping(self.target), self._watchdog(timeout_s + 2 * _GRACE_S):
-            channel = self._wire.open_session(timeout=_GRACE_S)
+        sudo_session = (
+            shell.SudoSession(self._password) if sudo and self.target.user != "root" else None
+        )
+        on_redacted_line = None if on_line is None else _redact_lines(on_line, self._secrets)
+        remote_command = RemoteCommand(
+            shell.to_shell_command(command),
+            sudo_session,
+            stdin or b"",
+            kill_on_disconnect,
+            max_bytes,
+            on_redacted_line,
+        )
+        start = time.monotonic()
+        with _translate_errors(self.target), self._watchdog(timeout_s + 2 * _GRACE_S):
+            channel = self._transport.open_session(timeout=_GRACE_S)
             try:
-                channel.exec_command(shell.line(command, timeout_s=timeout_s, sudo=asks))
-                rc = call.converse(channel, began + timeout_s + _GRACE_S)
+                channel.exec_command(
+                    shell.build_command_line(command, timeout_s=timeout_s, sudo=sudo_session)
+                )
+                exit_status = remote_command.run(channel, start + timeout_s + _GRACE_S)
             finally:
                 channel.close()
-        took_s = time.monotonic() - began
+        duration_s = time.monotonic() - start
         publish(
             RemoteCommandEnded(
-                target=str(self.target), command=call.shown, exit_status=rc, duration_s=took_s
+                target=str(self.target),
+                command=remote_command.display_name,
+                exit_status=exit_status,
+                duration_s=duration_s,
             )
         )
-        self._check(call, rc, ok, timeout_s)
-        data = bytes(call.out)
-        return Output(
-            rc=rc,
-            data=data if is_archive else self._secrets.data(data),
-            stderr=self._secrets.text(call.err.decode("utf-8", "replace")),
-            took_s=took_s,
+        self._raise_on_failure(remote_command, exit_status, ok, timeout_s)
+        data = bytes(remote_command.out)
+        return CommandOutput(
+            exit_status=exit_status,
+            data=data if is_archive else self._secrets.filter_bytes(data),
+            stderr=self._secrets.filter_text(remote_command.err.decode("utf-8", "replace")),
+            duration_s=duration_s,
             secrets=self._secrets,
         )
 
@@ -152,7 +168,7 @@ class Transport:
         paramiko waits without a limit for the answer to a request, and for a target that
         stops reading.
         """
-        timer = threading.Timer(limit_s, self._wire.close)
+        timer = threading.Timer(limit_s, self._transport.close)
         timer.daemon = True
         timer.start()
         try:
@@ -160,7 +176,7 @@ class Transport:
         finally:
             timer.cancel()
 
-    def put(
+    def write_file(
         self, data: bytes, remote: str, *, timeout_s: float, sudo: bool = False, mode: int = 0o600
     ) -> None:
         """Write a file on the target, whole or not at all.
@@ -174,7 +190,9 @@ class Transport:
         )
         self.run(script, timeout_s=timeout_s, stdin=data, sudo=sudo)
 
-    def get(self, remote: str, *, timeout_s: float, max_bytes: int, sudo: bool = False) -> bytes:
+    def read_file(
+        self, remote: str, *, timeout_s: float, max_bytes: int, sudo: bool = False
+    ) -> bytes:
         """A file of the target.
 
         Raises:
@@ -187,36 +205,44 @@ class Transport:
             raise ToolError([remote], f"on {self.target} is longer than {max_bytes} bytes")
         return data
 
-    def _check(self, call: Call, rc: int, ok: Sequence[int] | None, timeout_s: float) -> None:
-        name = call.shown
-        if call.sudo is not None and not call.sudo.begun:
-            why, hint = call.sudo.refusal()
-            tail = self._secrets.text(call.sudo.said())
-            raise ToolError(["sudo"], f"on {self.target}: {why}", tail=tail, hint=hint)
-        if ok is None or rc in ok:
+    def _raise_on_failure(
+        self,
+        remote_command: RemoteCommand,
+        exit_status: int,
+        ok: Sequence[int] | None,
+        timeout_s: float,
+    ) -> None:
+        name = remote_command.display_name
+        if remote_command.sudo is not None and not remote_command.sudo.has_started:
+            reason, hint = remote_command.sudo.failure_reason()
+            tail = self._secrets.filter_text(remote_command.sudo.output())
+            raise ToolError(["sudo"], f"on {self.target}: {reason}", output_tail=tail, hint=hint)
+        if ok is None or exit_status in ok:
             return
-        tail = self._secrets.text(call.tail())
-        if rc in shell.TIMED_OUT and call.took_s >= timeout_s * 0.95:
-            why = f"did not end within {timeout_s:g} s on {self.target}"
-        elif rc < 0:
-            why = f"on {self.target} was ended by a signal"
+        tail = self._secrets.filter_text(remote_command.tail())
+        if exit_status in shell.TIMED_OUT and remote_command.duration_s >= timeout_s * 0.95:
+            reason = f"did not end within {timeout_s:g} s on {self.target}"
+        elif exit_status < 0:
+            reason = f"on {self.target} was ended by a signal"
         else:
-            why = f"on {self.target} exited with {rc}"
-        hint = "sudo's noexec option stops programs from starting others" if rc == 126 else ""
-        raise ToolError([name], why, tail=tail, hint=hint)
+            reason = f"on {self.target} exited with {exit_status}"
+        hint = (
+            "sudo's noexec option stops programs from starting others" if exit_status == 126 else ""
+        )
+        raise ToolError([name], reason, output_tail=tail, hint=hint)
 
 
-def _without_secrets(on_line: OnLine, secrets: SecretFilter) -> OnLine:
-    return lambda line: on_line(secrets.text(line))
+def _redact_lines(on_line: OnLine, secrets: SecretFilter) -> OnLine:
+    return lambda line: on_line(secrets.filter_text(line))
 
 
-class _Policy(paramiko.MissingHostKeyPolicy):
+class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
     """Refuses a host without a known key, unless a person typed the flag."""
 
     def __init__(self, target: Target, revoked: frozenset[bytes]) -> None:
         self._target = target
         self._revoked = revoked
-        self.believed = False
+        self.has_accepted_new_key = False
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
@@ -230,7 +256,7 @@ class _Policy(paramiko.MissingHostKeyPolicy):
                 hint="another machine may hold that key; find out who revoked it, and why",
             )
         if self._target.trust_new_host_key:
-            self.believed = True
+            self.has_accepted_new_key = True
             return
         raise TrustError(
             f"{self._target}: unknown host key; it offers {offered}",
@@ -239,33 +265,33 @@ class _Policy(paramiko.MissingHostKeyPolicy):
         )
 
 
-def _load_keys(client: paramiko.SSHClient, target: Target) -> frozenset[bytes]:
+def _load_host_keys(client: paramiko.SSHClient, target: Target) -> frozenset[bytes]:
     """Give the client the keys that the host may have; the revoked ones come back."""
-    name = target.known_as or target.host
-    listed = name if target.port == 22 else f"[{name}]:{target.port}"
-    asked = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
+    name = target.host_key_alias or target.host
+    known_hosts_name = name if target.port == 22 else f"[{name}]:{target.port}"
+    lookup_name = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
     keys = client.get_host_keys()
     for line in target.host_keys:
-        keys.add(asked, line.partition(" ")[0], _pinned_key(line))
+        keys.add(lookup_name, line.partition(" ")[0], _load_pinned_key(line))
     if target.host_keys:
         return frozenset()
-    files = [read_known_hosts(path, listed) for path in target.known_hosts]
+    files = [read_known_hosts(path, known_hosts_name) for path in target.known_hosts]
     revoked = frozenset[bytes]().union(*(file.revoked for file in files))
     for file in files:
-        usable: dict[str, paramiko.PKey] = {}
+        usable_keys: dict[str, paramiko.PKey] = {}
         for line_key in file.listed:
-            key = _public_key(line_key.kind, line_key.blob)
+            key = _load_public_key(line_key.kind, line_key.blob)
             if key is not None and line_key.blob not in revoked:
-                usable.setdefault(key.get_name(), key)
-        for kind, key in usable.items():
-            keys.add(asked, kind, key)
+                usable_keys.setdefault(key.get_name(), key)
+        for kind, key in usable_keys.items():
+            keys.add(lookup_name, kind, key)
     return revoked
 
 
-def _pinned_key(line: str) -> paramiko.PKey:
+def _load_pinned_key(line: str) -> paramiko.PKey:
     kind, _, text = line.partition(" ")
     try:
-        key = _public_key(kind, base64.b64decode(text))
+        key = _load_public_key(kind, base64.b64decode(text))
     except ValueError:
         key = None
     if key is None:
@@ -277,7 +303,7 @@ def _pinned_key(line: str) -> paramiko.PKey:
     return key
 
 
-def _public_key(kind: str, blob: bytes) -> paramiko.PKey | None:
+def _load_public_key(kind: str, blob: bytes) -> paramiko.PKey | None:
     """The public key; None where it is damaged or of a type that paramiko does not have."""
     try:
         return paramiko.PKey.from_type_string(kind, blob)
@@ -285,12 +311,12 @@ def _public_key(kind: str, blob: bytes) -> paramiko.PKey | None:
         return None
 
 
-def _open(client: paramiko.SSHClient, target: Target, timeout_s: float) -> None:
+def _authenticate(client: paramiko.SSHClient, target: Target, timeout_s: float) -> None:
     client.connect(
         target.host,
         port=target.port,
         username=target.user,
-        pkey=_private_key(target),
+        pkey=_load_private_key(target),
         allow_agent=target.identity is None,
         look_for_keys=target.identity is None,
         timeout=timeout_s,
@@ -300,20 +326,20 @@ def _open(client: paramiko.SSHClient, target: Target, timeout_s: float) -> None:
     )
 
 
-def _private_key(target: Target) -> paramiko.PKey | None:
+def _load_private_key(target: Target) -> paramiko.PKey | None:
     if target.identity is None:
         return None
     try:
         return paramiko.PKey.from_path(target.identity)
     except TypeError as e:  # cryptography's word for: it is encrypted
-        raise locked_key(e, target) from e
+        raise encrypted_key(e, target) from e
     except (UnknownKeyType, ValueError) as e:
         raise InputError(f"{target.identity}: not a private key that can be used: {e}") from e
 
 
 @contextlib.contextmanager
-def _mapping(target: Target) -> Iterator[None]:
+def _translate_errors(target: Target) -> Iterator[None]:
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as e:
-        raise mapped(e, target) from e
+        raise translate(e, target) from e

@@ -5,12 +5,12 @@ from enum import StrEnum
 
 from hardpan.files import Sha256
 
-NOT_COLLECTED = "collect::"
+NOT_COLLECTED_PREFIX = "collect::"
 """What the name of a check begins with that says: this part could not be asked or read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class HostCheck:
     """One testinfra test."""
 
     name: str
@@ -20,7 +20,7 @@ class Check:
     """``passed``, ``failed``, ``error`` or ``skipped``."""
 
     message: str
-    took_s: float
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Smoke:
+class SmokeReport:
     """The AI workload test."""
 
     backend: str
@@ -64,21 +64,21 @@ class Smoke:
     reason: str = ""
 
 
-class Held(StrEnum):
+class CompatibilityOutcome(StrEnum):
     """What became of one half of a paired check."""
 
-    HOLDS = "holds"
-    BROKEN = "broken"
+    SATISFIED = "holds"
+    VIOLATED = "broken"
     """It was seen not to hold."""
 
-    NOT_ASKED = "not_asked"
+    NOT_TESTED = "not_asked"
     """The host gave no way to ask."""
 
     NOT_APPLICABLE = "not_applicable"
     ERROR = "error"
 
 
-class PairVerdict(StrEnum):
+class CompatibilityVerdict(StrEnum):
     """What becomes of both halves together."""
 
     PASS = "pass"  # noqa: S105
@@ -89,18 +89,18 @@ class PairVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Half:
+class CheckResult:
     """One half of a paired check."""
 
-    outcome: Held
-    looked_at: str
+    outcome: CompatibilityOutcome
+    inspected: str
     expected: str
-    found: str
+    observed: str
     """What the host answered, or why it could not be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class CompatibilityResult:
     """One conflict of hardening and AI: the control holds and the AI action works."""
 
     conflict: str
@@ -115,22 +115,22 @@ class Pair:
     """Short names of the same rules in the SCAP content."""
 
     resolution: str
-    verdict: PairVerdict
+    verdict: CompatibilityVerdict
     reason: str
-    control: Half
-    action: Half
+    control: CheckResult
+    workload: CheckResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
+class CompatibilityReport:
     """All paired checks of one scan."""
 
     confinement: str
     """How the actions were confined, in the host's words: unit, user, settings."""
 
-    pairs: tuple[Pair, ...]
+    results: tuple[CompatibilityResult, ...]
     """One for each known conflict, in the list's order."""
 
     def counts(self) -> dict[str, int]:
         """Verdict -> number of conflicts; every verdict is there."""
-        return {v.value: sum(p.verdict == v for p in self.pairs) for v in PairVerdict}
+        return {v.value: sum(p.verdict == v for p in self.results) for v in CompatibilityVerdict}

@@ -52,7 +52,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Below the failures: what this machine took from places that move and nobody tried yet."""
     if not (terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")):
         return
-    lines = versions.changed(versions.read(versions.TESTED), versions.current())
+    lines = versions.list_changes(
+        versions.read_record(versions.TESTED), versions.current_versions()
+    )
     if lines:
         terminalreporter.section("taken since these tests last passed")
         for line in (*lines, *versions.HINT.splitlines()):

@@ -4,9 +4,9 @@ import click
 
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
-from hardpan.profiles.load import digest, load, schema
+from hardpan.profiles.load import load_profile, profile_digest, profile_json_schema
 from hardpan.profiles.model import Profile
-from hardpan.terminal import err, print_json, print_line, say
+from hardpan.terminal import print_json, print_line, print_message, stderr
 
 
 @click.command()
@@ -19,47 +19,54 @@ def check(profiles: tuple[str, ...], as_schema: bool, as_json: bool) -> None:
     Exit code 3 when there is a problem.
     """
     if as_schema:
-        print_json(schema(), indent=2)
+        print_json(profile_json_schema(), indent=2)
         return
     if not profiles:
         raise UsageError("no PROFILE was given", hint="hardpan profiles lists the shipped ones")
-    results = [_checked(source) for source in profiles]
+    results = [_check_profile(source) for source in profiles]
     if as_json:
         print_json([facts for facts, _ in results], indent=2)
     else:
         for facts, profile in results:
             if profile is not None:
                 print_line(f"ok  {profile.name}  sha256:{facts['sha256']}")
-    _warn([profile for _, profile in results if profile is not None])
-    _end_badly([facts for facts, profile in results if profile is None])
+    _warn_about_expired_waivers([profile for _, profile in results if profile is not None])
+    _raise_problems([facts for facts, profile in results if profile is None])
 
 
-def _checked(source: str) -> tuple[dict[str, object], Profile | None]:
+def _check_profile(source: str) -> tuple[dict[str, object], Profile | None]:
     try:
-        profile = load(source)
+        profile = load_profile(source)
     except InputError as e:
         return {"profile": source, "ok": False, "problems": str(e).splitlines()}, None
-    return {"profile": source, "ok": True, "sha256": digest(profile), "problems": []}, profile
+    return {
+        "profile": source,
+        "ok": True,
+        "sha256": profile_digest(profile),
+        "problems": [],
+    }, profile
 
 
-def _warn(profiles: list[Profile]) -> None:
+def _warn_about_expired_waivers(profiles: list[Profile]) -> None:
     """Say which waivers no longer hold: a scan counts those rules as findings."""
     today = clock.now().date()
     for profile in profiles:
-        for e in profile.stig.expired(today):
-            line = f"warning: {profile.name}: the waiver for {e.rule} ended on {e.expires}"
-            say(err, line, style="yellow")
+        for waiver in profile.stig.expired_waivers(today):
+            line = (
+                f"warning: {profile.name}: the waiver for {waiver.rule} ended on {waiver.expires}"
+            )
+            print_message(stderr, line, style="yellow")
 
 
-def _end_badly(bad: list[dict[str, object]]) -> None:
-    problems = [line for facts in bad for line in _lines(facts["problems"])]
+def _raise_problems(failed: list[dict[str, object]]) -> None:
+    problems = [line for facts in failed for line in _to_lines(facts["problems"])]
     if problems:
-        many = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+        count_text = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         raise InputError(
-            f"{many}\n" + "\n".join(problems),
+            f"{count_text}\n" + "\n".join(problems),
             hint="hardpan check --schema prints the JSON Schema for your editor",
         )
 
 
-def _lines(problems: object) -> list[str]:
+def _to_lines(problems: object) -> list[str]:
     return [str(line) for line in problems] if isinstance(problems, list) else []

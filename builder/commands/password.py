@@ -2,17 +2,17 @@
 
 import click
 
-from hardpan.builder.layers.sovereign.accounts import password_hash
+from hardpan.builder.layers.sovereign.accounts import hash_password
 from hardpan.errors import InputError
-from hardpan.terminal import ask_secret, print_line
+from hardpan.terminal import print_line, prompt_secret
 
-_LEAST = 12
+_MIN_CHARS = 12
 
 
 @click.command()
 def password() -> None:
     """Ask for a password twice and print its hash for sovereign.users[].password_hash."""
-    typed = ask_secret("password", repeat="again")
-    if len(typed) < _LEAST:
-        raise InputError(f"expected {_LEAST} characters or more, found {len(typed)}")
-    print_line(password_hash(typed))
+    typed = prompt_secret("password", repeat="again")
+    if len(typed) < _MIN_CHARS:
+        raise InputError(f"expected {_MIN_CHARS} characters or more, found {len(typed)}")
+    print_line(hash_password(typed))

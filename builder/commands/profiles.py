@@ -3,7 +3,7 @@
 import click
 
 from hardpan.profiles import catalog
-from hardpan.profiles.load import digest, load
+from hardpan.profiles.load import load_profile, profile_digest
 from hardpan.profiles.model import Profile
 from hardpan.terminal import print_json, print_line
 
@@ -12,16 +12,16 @@ from hardpan.terminal import print_json, print_line
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def profiles(as_json: bool) -> None:
     """List the profiles that come with hardpan."""
-    found = [load(name) for name in catalog.shipped()]
+    shipped = [load_profile(name) for name in catalog.shipped_profiles()]
     if as_json:
-        print_json([_facts(p) for p in found], indent=2)
+        print_json([_to_json(p) for p in shipped], indent=2)
         return
-    width = max(len(p.name) for p in found)
-    for p in found:
+    width = max(len(p.name) for p in shipped)
+    for p in shipped:
         print_line(f"{p.name:<{width}}  {p.title}")
 
 
-def _facts(profile: Profile) -> dict[str, object]:
+def _to_json(profile: Profile) -> dict[str, object]:
     return {
         "name": profile.name,
         "title": profile.title,
@@ -29,5 +29,5 @@ def _facts(profile: Profile) -> dict[str, object]:
         "accelerator": profile.hardware.accelerator,
         "layers": list(profile.layers),
         "fips": profile.fips,
-        "sha256": digest(profile),
+        "sha256": profile_digest(profile),
     }

@@ -9,12 +9,12 @@ import yaml
 from hardpan import kickstart
 from hardpan.builder import inputs
 from hardpan.errors import InputError
-from hardpan.files import PRIVATE, atomic_path
-from hardpan.profiles.load import load
+from hardpan.files import PRIVATE_MODE, atomic_path
+from hardpan.profiles.load import load_profile
 from hardpan.secret_files import read_passphrase
-from hardpan.terminal import err, say
+from hardpan.terminal import print_message, stderr
 
-_BYTES_MOST = 64 * 1024
+_MAX_KEY_BYTES = 64 * 1024
 
 
 @click.command()
@@ -38,29 +38,29 @@ _BYTES_MOST = 64 * 1024
 )
 def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: Path | None) -> None:
     """Write the kickstart and the build inputs that PROFILE leads to."""
-    loaded = load(profile)
-    text = kickstart.render(
+    loaded = load_profile(profile)
+    text = kickstart.render_kickstart(
         loaded,
-        _public_key(key) if key else "",
+        _read_public_key(key) if key else "",
         passphrase=read_passphrase(luks_passphrase_file) if luks_passphrase_file else "",
     )
-    kickstart.checked(text, loaded.release)
-    _write(
+    kickstart.lint_or_raise(text, loaded.release)
+    _write_files(
         output,
         {
             "ks.cfg": text,
-            "build.yaml": _yaml(inputs.build(loaded, text)),
-            "waivers.yaml": _yaml(inputs.waivers(loaded)),
-            "layers.yaml": _yaml(inputs.layers(loaded)),
+            "build.yaml": _to_yaml(inputs.describe_build(loaded, text)),
+            "waivers.yaml": _to_yaml(inputs.describe_waivers(loaded)),
+            "layers.yaml": _to_yaml(inputs.describe_layers(loaded)),
         },
     )
-    say(err, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml")
+    print_message(stderr, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml")
 
 
-def _public_key(path: Path) -> str:
+def _read_public_key(path: Path) -> str:
     try:
         with path.open("rb") as f:
-            data = f.read(_BYTES_MOST)
+            data = f.read(_MAX_KEY_BYTES)
         lines = data.decode("utf-8").splitlines()
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
@@ -73,24 +73,24 @@ def _public_key(path: Path) -> str:
     return lines[0]
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> None:
+def _write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Put the files there all at once; never over anything but an earlier render.
 
     A kickstart has password hashes at least, and build.yaml its digest: for the owner alone.
     """
     if folder.is_dir():
-        strange = sorted({p.name for p in folder.iterdir()} - set(files))
-        if strange:
+        unexpected = sorted({p.name for p in folder.iterdir()} - set(files))
+        if unexpected:
             raise InputError(
-                f"{folder}: expected an empty folder or an earlier render, found {strange[0]!a}",
+                f"{folder}: expected an empty folder or an earlier render, found {unexpected[0]!a}",
                 hint="choose another folder",
             )
     with atomic_path(folder) as temp:
         temp.mkdir(mode=0o700)
         for name, text in files.items():
             (temp / name).write_text(text, "utf-8")
-            (temp / name).chmod(PRIVATE)
+            (temp / name).chmod(PRIVATE_MODE)
 
 
-def _yaml(value: object) -> str:
+def _to_yaml(value: object) -> str:
     return str(yaml.safe_dump(value, sort_keys=False, width=100, explicit_start=True))

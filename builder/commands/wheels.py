@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from hardpan.builder.wheels.audit import audit as look
-from hardpan.builder.wheels.lock import load
-from hardpan.builder.wheels.model import SEVERITIES, Audit, Finding
+from hardpan.builder.wheels.audit import audit_wheels as audit_wheels
+from hardpan.builder.wheels.lock import load_lock
+from hardpan.builder.wheels.model import SEVERITIES, AuditFinding, WheelAudit
 from hardpan.errors import Exit
-from hardpan.terminal import err, print_json, print_line, say
+from hardpan.terminal import print_json, print_line, print_message, stderr
 
 _PATH = click.Path(path_type=Path)
 
@@ -37,30 +37,30 @@ def audit(folder: Path, lock: Path | None, as_json: bool, fail_on: str) -> int:
     Finds cryptography outside of the system's modules, md5 that FIPS mode refuses, wheels that
     are not the locked ones, and archives that are not safe to unpack.
     """
-    found = look(folder, load(lock) if lock else None)
+    report = audit_wheels(folder, load_lock(lock) if lock else None)
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(report))
     else:
-        for finding in found.findings:
-            print_line(_line(finding))
-    say(err, _sum(found))
+        for finding in report.findings:
+            print_line(_format_finding(finding))
+    print_message(stderr, _summarize(report))
     failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on in SEVERITIES else ()
-    return int(Exit.FINDINGS if any(f.severity in failing for f in found.findings) else Exit.DONE)
+    return int(Exit.FINDINGS if any(f.severity in failing for f in report.findings) else Exit.OK)
 
 
-def _line(f: Finding) -> str:
-    place = f"{f.where}:{f.line}" if f.line else f.where
-    told = ": ".join(p for p in (f.wheel, place, f.what) if p)
-    why = f" ({'; '.join(f.evidence)})" if f.evidence else ""
-    return f"{f.severity:<7} {f.kind:<15} {told}{why}"
+def _format_finding(finding: AuditFinding) -> str:
+    location = f"{finding.path}:{finding.line}" if finding.line else finding.path
+    text = ": ".join(p for p in (finding.wheel, location, finding.message) if p)
+    evidence = f" ({'; '.join(finding.evidence)})" if finding.evidence else ""
+    return f"{finding.severity:<7} {finding.kind:<15} {text}{evidence}"
 
 
-def _sum(found: Audit) -> str:
-    counts = Counter(f.severity for f in found.findings)
-    told = ", ".join(f"{counts[s]} {s}" for s in SEVERITIES)
-    refused = sum(w.refused for w in found.wheels)
+def _summarize(report: WheelAudit) -> str:
+    counts = Counter(f.severity for f in report.findings)
+    severity_counts = ", ".join(f"{counts[s]} {s}" for s in SEVERITIES)
+    refused = sum(w.refused for w in report.wheels)
     return (
-        f"{len(found.wheels)} wheels, {refused} refused; "
-        f"{sum(w.natives for w in found.wheels)} native files, "
-        f"{sum(w.sources for w in found.wheels)} sources; findings: {told}"
+        f"{len(report.wheels)} wheels, {refused} refused; "
+        f"{sum(w.natives for w in report.wheels)} native files, "
+        f"{sum(w.sources for w in report.wheels)} sources; findings: {severity_counts}"
     )

@@ -1,10 +1,10 @@
 """The layer ``amd_driver``: AMD's kernel driver, and who may use the GPUs."""
 
 from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Install the driver, built for the one kernel."""
-    return packages.install(task, {})
+    return packages.install_packages(task, {})

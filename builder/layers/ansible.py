@@ -19,43 +19,43 @@ import ansible_runner
 import yaml
 
 from hardpan import clock
-from hardpan.builder.receipts import Guest
+from hardpan.builder.receipts import BootedGuest
 from hardpan.errors import HardpanError, ToolError, TrustError, UnreachableError
-from hardpan.events import Emit, Note, Progress
+from hardpan.events import Emit, StageMessage, StageProgress
 from hardpan.process import run
 from hardpan.resources import resource_path
 
 PLAYBOOKS = resource_path("hardpan.builder", "ansible")
 STAGE = "harden"
-_TIMEOUT_S = 3600
-_CLOSE_S = 20.0
-_LOOK_S = 1
-_LOOK_MOST_S = 120.0
-_SAID_MOST = 3000
+_RUN_TIMEOUT_S = 3600
+_CLOSE_TIMEOUT_S = 20.0
+_POLL_S = 1
+_SYNTAX_CHECK_TIMEOUT_S = 120.0
+_MAX_OUTPUT_CHARS = 3000
 _SSH_PORT = 22
 
-_DONE_OF = re.compile(r"(\d{1,6}) of (\d{1,6})")
-_NOTE_OF = re.compile(r"^note: ([\x20-\x7e]{1,400})", re.MULTILINE)
+_PROGRESS_LINE = re.compile(r"(\d{1,6}) of (\d{1,6})")
+_NOTE_LINE = re.compile(r"^note: ([\x20-\x7e]{1,400})", re.MULTILINE)
 """What a program on the guest has to tell to people: a line of what it printed."""
-_NOTES_MOST = 40
-_NOT_ITS_KEY = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
-_NOT_OURS = ("ANSIBLE_", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "PYTHONPATH")
+_MAX_NOTES = 40
+_HOST_KEY_ERRORS = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+_HIDDEN_VARIABLES = ("ANSIBLE_", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "PYTHONPATH")
 """Environment that would let the caller's own set-up of Ansible or SSH into a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class RoleRun:
     """One run of one role."""
 
     layer: str
-    folder: Path
+    workdir: Path
     """Private folder of this run: inventory, known hosts, what goes over and comes back."""
 
-    guest: Guest
+    guest: BootedGuest
     variables: Mapping[str, object]
 
 
-def run_role(job: Job, emit: Emit) -> tuple[int, float]:
+def run_role(role_run: RoleRun, emit: Emit) -> tuple[int, float]:
     """How many tasks changed something, and the seconds it took.
 
     Raises:
@@ -63,167 +63,189 @@ def run_role(job: Job, emit: Emit) -> tuple[int, float]:
         UnreachableError: the guest stopped answering.
         TrustError: it has another host key than the guest's.
     """
-    began = clock.monotonic()
+    start = clock.monotonic_s()
     failures: list[HardpanError] = []
-    done = _played(
-        job.folder,
+    runner = _run_playbook(
+        role_run.workdir,
         "site.yml",
-        _inventory(job),
-        {"layer": job.layer, **job.variables},
-        _listener(job, emit, failures),
+        _write_inventory(role_run),
+        {"layer": role_run.layer, **role_run.variables},
+        _event_handler(role_run, emit, failures),
     )
     if failures:
         raise failures[0]
-    if done.status != "successful":
-        why = f"did not end within {_TIMEOUT_S} s" if done.status == "timeout" else "failed"
-        raise ToolError(["ansible-playbook"], f"{job.layer}: {why}", tail=_printed(job.folder))
-    changed = (done.stats or {}).get("changed", {})
-    return sum(int(n) for n in changed.values()), clock.monotonic() - began
+    if runner.status != "successful":
+        reason = (
+            f"did not end within {_RUN_TIMEOUT_S} s" if runner.status == "timeout" else "failed"
+        )
+        raise ToolError(
+            ["ansible-playbook"],
+            f"{role_run.layer}: {reason}",
+            output_tail=_playbook_output(role_run.workdir),
+        )
+    changed = (runner.stats or {}).get("changed", {})
+    return sum(int(n) for n in changed.values()), clock.monotonic_s() - start
 
 
-def check_syntax(roles: Sequence[str], folder: Path) -> None:
+def check_syntax(roles: Sequence[str], workdir: Path) -> None:
     """Pass if Ansible can read the playbook and the roles; no host is asked.
 
     Raises:
         ToolError: it cannot, or it is not installed; says what it says.
     """
-    every = folder / "roles.yml"
-    every.write_text(yaml.safe_dump([{"hosts": "all", "roles": list(roles)}]), "utf-8")
+    roles_playbook = workdir / "roles.yml"
+    roles_playbook.write_text(yaml.safe_dump([{"hosts": "all", "roles": list(roles)}]), "utf-8")
     argv: list[str | Path] = ["ansible-playbook", "--syntax-check", "-i", "localhost,"]
-    run([*argv, PLAYBOOKS / "site.yml", every], timeout_s=_LOOK_MOST_S, env=_environment(folder))
+    run(
+        [*argv, PLAYBOOKS / "site.yml", roles_playbook],
+        timeout_s=_SYNTAX_CHECK_TIMEOUT_S,
+        env=_ansible_environment(workdir),
+    )
 
 
-def refused_values(given: Mapping[str, Mapping[str, object]], folder: Path) -> tuple[str, ...]:
+def argument_errors(
+    variables_by_role: Mapping[str, Mapping[str, object]], workdir: Path
+) -> tuple[str, ...]:
     """What the roles' ``argument_specs`` have against what each would be given; no host is asked.
 
     Raises:
         ToolError: Ansible could not tell.
     """
-    said: list[str] = []
-    tasks = [_held(role, values) for role, values in given.items()]
-    playbook, inventory = folder / "values.yml", folder / "inventory.yml"
+    errors: list[str] = []
+    tasks = [_validation_task(role, values) for role, values in variables_by_role.items()]
+    playbook, inventory = workdir / "values.yml", workdir / "inventory.yml"
     play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}
     playbook.write_text(yaml.safe_dump([play]), "utf-8")
-    here = {"localhost": {"ansible_connection": "local"}}
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": here}}), "utf-8")
+    local_hosts = {"localhost": {"ansible_connection": "local"}}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": local_hosts}}), "utf-8")
 
-    def take(event: Mapping[str, object]) -> bool:
+    def handle_event(event: Mapping[str, object]) -> bool:
         data = event.get("event_data")
         if event.get("event") == "runner_on_failed" and isinstance(data, dict):
-            said.append(f"{data.get('task', '?')}: {_said(data)}")
+            errors.append(f"{data.get('task', '?')}: {_task_output(data)}")
         return event.get("event") == "playbook_on_stats"
 
-    done = _played(folder, str(playbook), inventory, {}, take)
-    if done.status != "successful":
-        raise ToolError(["ansible-playbook"], "could not hold values", tail=_printed(folder))
-    return tuple(said)
+    runner = _run_playbook(workdir, str(playbook), inventory, {}, handle_event)
+    if runner.status != "successful":
+        raise ToolError(
+            ["ansible-playbook"], "could not hold values", output_tail=_playbook_output(workdir)
+        )
+    return tuple(errors)
 
 
-def _held(role: str, values: Mapping[str, object]) -> dict[str, object]:
+def _validation_task(role: str, values: Mapping[str, object]) -> dict[str, object]:
     specs = (PLAYBOOKS / "roles" / role / "meta" / "argument_specs.yml").read_text("utf-8")
-    asked = yaml.safe_load(specs)["argument_specs"]["main"]["options"]
-    told = {"argument_spec": asked, "provided_arguments": dict(values)}
-    name = {"name": role, "ansible.builtin.validate_argument_spec": told}
+    options = yaml.safe_load(specs)["argument_specs"]["main"]["options"]
+    arguments = {"argument_spec": options, "provided_arguments": dict(values)}
+    name = {"name": role, "ansible.builtin.validate_argument_spec": arguments}
     return {**name, "ignore_errors": True}
 
 
-def _played(
-    folder: Path,
+def _run_playbook(
+    workdir: Path,
     playbook: str,
     inventory: Path,
     variables: Mapping[str, object],
-    take: Callable[[Mapping[str, object]], bool],
+    event_handler: Callable[[Mapping[str, object]], bool],
 ) -> ansible_runner.Runner:
     """The run of a playbook, to its end; ``take`` gets every event."""
-    room = folder / "runner"
-    room.mkdir(mode=0o700)
-    with _own_environment(), _noted_signals() as signals, _connection_closed(folder / "cp"):
-        done = ansible_runner.run(
-            private_data_dir=str(room),
+    runner_dir = workdir / "runner"
+    runner_dir.mkdir(mode=0o700)
+    with _scrubbed_environment(), _collect_signals() as signals, _close_connections(workdir / "cp"):
+        runner = ansible_runner.run(
+            private_data_dir=str(runner_dir),
             project_dir=str(PLAYBOOKS),
             playbook=playbook,
             inventory=str(inventory),
             extravars=dict(variables),
-            envvars=_environment(folder),
+            envvars=_ansible_environment(workdir),
             settings={
-                "job_timeout": _TIMEOUT_S,
-                "pexpect_timeout": _LOOK_S,
+                "job_timeout": _RUN_TIMEOUT_S,
+                "pexpect_timeout": _POLL_S,
                 "suppress_ansible_output": True,
             },
             quiet=True,
-            event_handler=take,
+            event_handler=event_handler,
             cancel_callback=lambda: bool(signals),
         )
-    for number in signals:
-        signal.raise_signal(number)
-    if done.status == "canceled":
+    for signal_number in signals:
+        signal.raise_signal(signal_number)
+    if runner.status == "canceled":
         raise KeyboardInterrupt
-    return done
+    return runner
 
 
-def _listener(
-    job: Job, emit: Emit, failures: list[HardpanError]
+def _event_handler(
+    role_run: RoleRun, emit: Emit, failures: list[HardpanError]
 ) -> Callable[[Mapping[str, object]], bool]:
-    def take(event: Mapping[str, object]) -> bool:
+    def handle_event(event: Mapping[str, object]) -> bool:
         data = event.get("event_data")
-        facts: Mapping[str, object] = data if isinstance(data, dict) else {}
-        task = str(facts.get("task", "?"))
+        task_data: Mapping[str, object] = data if isinstance(data, dict) else {}
+        task = str(task_data.get("task", "?"))
         kind = event.get("event")
-        if kind == "playbook_on_task_start" and facts.get("role"):
-            emit(Note(stage=STAGE, text=f"{job.layer}: {task}"))
-        elif kind == "runner_retry" and (far := _DONE_OF.search(_said(facts))):
-            done, total = map(int, far.groups())
-            emit(Progress(stage=STAGE, done=done, total=total, text=f"{job.layer}: {task}"))
+        if kind == "playbook_on_task_start" and task_data.get("role"):
+            emit(StageMessage(stage=STAGE, text=f"{role_run.layer}: {task}"))
+        elif kind == "runner_retry" and (
+            progress := _PROGRESS_LINE.search(_task_output(task_data))
+        ):
+            done, total = map(int, progress.groups())
+            emit(
+                StageProgress(
+                    stage=STAGE, completed=done, total=total, text=f"{role_run.layer}: {task}"
+                )
+            )
         elif kind == "runner_on_ok":
-            for told in _NOTE_OF.findall(_said(facts))[:_NOTES_MOST]:
-                emit(Note(stage=STAGE, text=f"{job.layer}: {told}"))
-        elif kind == "runner_on_failed" and not facts.get("ignore_errors"):
-            why = f"{job.layer}: task {task!r} failed"
-            failures.append(ToolError(["ansible"], why, tail=_said(facts)))
+            for note in _NOTE_LINE.findall(_task_output(task_data))[:_MAX_NOTES]:
+                emit(StageMessage(stage=STAGE, text=f"{role_run.layer}: {note}"))
+        elif kind == "runner_on_failed" and not task_data.get("ignore_errors"):
+            reason = f"{role_run.layer}: task {task!r} failed"
+            failures.append(ToolError(["ansible"], reason, output_tail=_task_output(task_data)))
         elif kind == "runner_on_unreachable":
-            failures.append(_unreachable(job, task, _said(facts)))
+            failures.append(_unreachable_error(role_run, task, _task_output(task_data)))
         # Kept by the runner when true; of all events its answer needs this one.
         return kind == "playbook_on_stats"
 
-    return take
+    return handle_event
 
 
-def _unreachable(job: Job, task: str, said: str) -> HardpanError:
-    where = f"{job.guest.address}:{job.guest.port}"
-    if any(words in said for words in _NOT_ITS_KEY):
-        return TrustError(f"{where} has another SSH host key than the guest told on its console")
+def _unreachable_error(role_run: RoleRun, task: str, output: str) -> HardpanError:
+    address = f"{role_run.guest.address}:{role_run.guest.port}"
+    if any(pattern in output for pattern in _HOST_KEY_ERRORS):
+        return TrustError(f"{address} has another SSH host key than the guest told on its console")
     return UnreachableError(
-        f"{where} does not answer in {job.layer}: {task!r}: {said.strip()[-300:]}"
+        f"{address} does not answer in {role_run.layer}: {task!r}: {output.strip()[-300:]}"
     )
 
 
-def _said(facts: Mapping[str, object]) -> str:
-    answer = facts.get("res")
-    if not isinstance(answer, dict):
+def _task_output(task_data: Mapping[str, object]) -> str:
+    result = task_data.get("res")
+    if not isinstance(result, dict):
         return ""
-    said = [
-        str(answer[k])
+    outputs = [
+        str(result[k])
         for k in ("msg", "module_stderr", "module_stdout", "stderr", "stdout")
-        if answer.get(k)
+        if result.get(k)
     ]
-    return "\n".join(said)[-_SAID_MOST:]
+    return "\n".join(outputs)[-_MAX_OUTPUT_CHARS:]
 
 
-def _printed(folder: Path) -> str:
+def _playbook_output(workdir: Path) -> str:
     """The end of what ansible-playbook printed, for an error that no task accounts for."""
-    said = "".join(p.read_text("utf-8", "replace") for p in folder.glob("runner/artifacts/*/std*"))
-    return said[-_SAID_MOST:]
+    output = "".join(
+        p.read_text("utf-8", "replace") for p in workdir.glob("runner/artifacts/*/std*")
+    )
+    return output[-_MAX_OUTPUT_CHARS:]
 
 
-def _inventory(job: Job) -> Path:
-    guest = job.guest
-    known = job.folder / "known_hosts"
+def _write_inventory(role_run: RoleRun) -> Path:
+    guest = role_run.guest
+    known_hosts = role_run.workdir / "known_hosts"
     # ssh looks for the port's name only where it is not its own.
-    named = guest.address if guest.port == _SSH_PORT else f"[{guest.address}]:{guest.port}"
-    known.write_text("".join(f"{named} {key}\n" for key in guest.host_keys), "utf-8")
+    host_pattern = guest.address if guest.port == _SSH_PORT else f"[{guest.address}]:{guest.port}"
+    known_hosts.write_text("".join(f"{host_pattern} {key}\n" for key in guest.host_keys), "utf-8")
     options = [
         "-F /dev/null",
-        f"-o UserKnownHostsFile={known}",
+        f"-o UserKnownHostsFile={known_hosts}",
         "-o GlobalKnownHostsFile=/dev/null",
         "-o StrictHostKeyChecking=yes",
         "-o IdentitiesOnly=yes",
@@ -245,29 +267,29 @@ def _inventory(job: Job) -> Path:
         # NOTE: ansible-runner switches it off, and ssh takes the first of two settings.
         "ansible_host_key_checking": True,
     }
-    path = job.folder / "inventory.yml"
+    path = role_run.workdir / "inventory.yml"
     path.write_text(yaml.safe_dump({"all": {"hosts": {"guest": host}}}), "utf-8")
     return path
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _ansible_environment(workdir: Path) -> dict[str, str]:
     bin_folder = str(Path(sys.executable).parent)
     return {
         "PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-        "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+        "ANSIBLE_HOME": str(workdir / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(workdir / "collections"),
         "ANSIBLE_ROLES_PATH": str(PLAYBOOKS / "roles"),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(workdir / "cp"),
     }
 
 
 @contextlib.contextmanager
-def _own_environment() -> Iterator[None]:
+def _scrubbed_environment() -> Iterator[None]:
     """Hide the caller's Ansible and SSH settings: ansible-runner hands on all that it sees."""
-    hidden = {k: v for k, v in os.environ.items() if k.startswith(_NOT_OURS)}
+    hidden = {k: v for k, v in os.environ.items() if k.startswith(_HIDDEN_VARIABLES)}
     for name in hidden:
         del os.environ[name]
     try:
@@ -277,30 +299,32 @@ def _own_environment() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _noted_signals() -> Iterator[list[int]]:
+def _collect_signals() -> Iterator[list[int]]:
     """Note SIGINT and SIGTERM during the block; the list has those that came.
 
     An exception inside ansible-runner would leave Ansible running. The runner asks for the list
     and ends Ansible; the signal goes to its own handler afterwards.
     """
     signals: list[int] = []
-    before: dict[int, Any] = {}
+    previous_handlers: dict[int, Any] = {}
     try:
         with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
-            for taken in (signal.SIGINT, signal.SIGTERM):
-                before[taken] = signal.signal(taken, lambda came, _frame: signals.append(came))
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                previous_handlers[signal_number] = signal.signal(
+                    signal_number, lambda received, _frame: signals.append(received)
+                )
         yield signals
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def _connection_closed(sockets: Path) -> Iterator[None]:
+def _close_connections(sockets: Path) -> Iterator[None]:
     """End the SSH connection that is kept open between tasks, which outlives ansible."""
     try:
         yield
     finally:
         for socket in sorted(sockets.glob("*")) if sockets.is_dir() else ():
             argv = ["ssh", "-F", "/dev/null", "-O", "exit", "-o", f"ControlPath={socket}", "guest"]
-            run(argv, timeout_s=_CLOSE_S, ok=(0, 255))
+            run(argv, timeout_s=_CLOSE_TIMEOUT_S, ok=(0, 255))

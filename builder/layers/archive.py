@@ -12,7 +12,7 @@ AI_HOST = PLAYBOOKS / "shared" / "ai_host.sh"
 """What every AI layer's install.sh reads: users, folders, variables, the embedding model."""
 
 
-_FOLDERS = (
+_FOLDER_STATE = (
     "/opt/ai root:root 755",
     "/opt/ai/models root:root 755",
     "/var/lib/ai ai:ai 750",
@@ -21,10 +21,10 @@ _FOLDERS = (
 )
 
 
-def write(to: Path, placed: Mapping[str, bytes | Path]) -> None:
+def write_archive(path: Path, members: Mapping[str, bytes | Path]) -> None:
     """Write a tar whose members are owned by root and readable by all."""
-    with tarfile.open(to, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in placed.items():
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.mode = 0o644
             if isinstance(data, Path):
@@ -36,16 +36,16 @@ def write(to: Path, placed: Mapping[str, bytes | Path]) -> None:
                 tar.addfile(info, io.BytesIO(data))
 
 
-def placed(files: Mapping[str, bytes | Path]) -> list[str]:
+def installed_paths(files: Mapping[str, bytes | Path]) -> list[str]:
     """Those of ``files`` that stay on the host, by path from ``/``; scripts have no folder."""
     return sorted(name for name in files if "/" in name)
 
 
-def state(packages: Iterable[str], files: Mapping[str, bytes | Path]) -> str:
+def expected_state(packages: Iterable[str], files: Mapping[str, bytes | Path]) -> str:
     """What ai_state.sh prints where packages and files are in place and unchanged."""
     lines = list(packages)
-    for name in placed(files):
+    for name in installed_paths(files):
         data = files[name]
         digest = sha256_file(data) if isinstance(data, Path) else sha256_bytes(data)
         lines.append(f"{digest}  {name}")
-    return "\n".join([*lines, *_FOLDERS])
+    return "\n".join([*lines, *_FOLDER_STATE])

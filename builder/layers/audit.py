@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 from hardpan.profiles.audit import Audit, LogHost
 from hardpan.profiles.model import Profile
 
-_WATCHED = ("/opt/ai/models", "/var/lib/ai")
-_ARCHES = ("b64", "b32")
+_WATCHED_FOLDERS = ("/opt/ai/models", "/var/lib/ai")
+_ARCHITECTURES = ("b64", "b32")
 _DEVICES = {
     # 195 is nvidia0 and on, nvidiactl and nvidia-modeset; nvidia-uvm's number changes.
     "nvidia": ("-F devmajor=195", "-F path=/dev/nvidia-uvm"),
@@ -17,34 +17,34 @@ _DEVICES = {
 }
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Put the audit trail on the machine."""
-    return task.run(variables(task.profile))
+    return task.run(role_variables(task.profile))
 
 
-def variables(profile: Profile) -> Mapping[str, object]:
+def role_variables(profile: Profile) -> Mapping[str, object]:
     """What the role is given."""
-    return {"audit_plan": plan(profile)}
+    return {"audit_plan": make_plan(profile)}
 
 
-def plan(profile: Profile) -> Mapping[str, object]:
+def make_plan(profile: Profile) -> Mapping[str, object]:
     """What the role does, as data."""
     section = profile.audit or Audit()
     host = section.log_host
     return {
-        "watched": list(_WATCHED),
-        "rules": rules(profile.hardware.accelerator),
+        "watched": list(_WATCHED_FOLDERS),
+        "rules": render_rules(profile.hardware.accelerator),
         "backlog": f"# Python that forks fills the STIG's 8192 fast.\n-b {section.backlog}\n",
-        "forward": forward(host, section.driver(profile.release)) if host else "",
+        "forward": render_forwarding(host, section.tls_driver(profile.release)) if host else "",
         "authority": host.ca_certificate if host else "",
-        "units": units(section),
+        "units": render_units(section),
     }
 
 
-def rules(accelerator: str) -> str:
+def render_rules(accelerator: str) -> str:
     """The audit rules: one line for each architecture a program can call the kernel in."""
     lines = []
-    for arch in _ARCHES:
+    for arch in _ARCHITECTURES:
         start = f"-a always,exit -F arch={arch}"
         lines.append(f"{start} -F dir=/opt/ai/models -F perm=wa -F key=ai_models")
         lines.append(f"{start} -S execve,execveat -F dir=/var/lib/ai -F key=ai_exec")
@@ -57,7 +57,7 @@ def rules(accelerator: str) -> str:
     )
 
 
-def forward(host: LogHost, driver: str) -> str:
+def render_forwarding(host: LogHost, driver: str) -> str:
     """The configuration of rsyslog that sends everything to the log host, over TLS only."""
     return (
         "# Everything to the log host, over TLS, to nobody with another name.\n"
@@ -75,7 +75,7 @@ def forward(host: LogHost, driver: str) -> str:
     )
 
 
-def units(section: Audit) -> Mapping[str, str]:
+def render_units(section: Audit) -> Mapping[str, str]:
     """The service that checks the models, and its timer."""
     return {
         "hardpan-models-check.service": (

@@ -4,38 +4,38 @@ import json
 from collections.abc import Mapping
 
 from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 from hardpan.profiles.model import Profile
 
 _POLICY = "/etc/containers/policy.json"
 _KEYS = "/etc/pki/containers"
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Install podman and, for NVIDIA, what describes the GPUs to it."""
-    return packages.install(task, variables(task.profile))
+    return packages.install_packages(task, role_variables(task.profile))
 
 
-def variables(profile: Profile) -> dict[str, object]:
+def role_variables(profile: Profile) -> dict[str, object]:
     """The signature policy with the site's registries, and the units of CDI."""
     nvidia = profile.hardware.accelerator == "nvidia"
     return {
-        "containers_files": policy(profile),
+        "containers_files": render_policy(profile),
         "containers_units": [f"nvidia-cdi-refresh.{x}" for x in ("path", "service") if nvidia],
     }
 
 
-def policy(profile: Profile) -> dict[str, str]:
+def render_policy(profile: Profile) -> dict[str, str]:
     """Files for podman: what is not signed by a registry's own key is rejected."""
-    named = profile.containers.registries
+    registries = profile.containers.registries
     files: dict[str, str] = {}
     signed: dict[str, list[Mapping[str, object]]] = {}
-    attached: dict[str, Mapping[str, bool]] = {}
-    for i, one in enumerate(named, 1):
+    attachments: dict[str, Mapping[str, bool]] = {}
+    for i, registry in enumerate(registries, 1):
         key = f"{_KEYS}/hardpan-{i}.pem"
-        files[key] = one.sigstore_key
-        signed[one.registry] = [
+        files[key] = registry.sigstore_key
+        signed[registry.registry] = [
             {
                 "type": "sigstoreSigned",
                 "keyPath": key,
@@ -43,7 +43,7 @@ def policy(profile: Profile) -> dict[str, str]:
                 "signedIdentity": {"type": "matchRepository"},
             }
         ]
-        attached[one.registry] = {"use-sigstore-attachments": True}
+        attachments[registry.registry] = {"use-sigstore-attachments": True}
     transports: dict[str, object] = {
         # What is already here came through this policy; without it nothing can be pushed.
         "containers-storage": {"": [{"type": "insecureAcceptAnything"}]}
@@ -51,7 +51,7 @@ def policy(profile: Profile) -> dict[str, str]:
     if signed:
         transports["docker"] = signed
         # JSON is YAML.
-        files["/etc/containers/registries.d/hardpan.yaml"] = _json({"docker": attached})
+        files["/etc/containers/registries.d/hardpan.yaml"] = _json({"docker": attachments})
     files[_POLICY] = _json({"default": [{"type": "reject"}], "transports": transports})
     return files
 

@@ -1,10 +1,10 @@
 """The layer ``cuda``: the toolkit by its versioned name, cuDNN, NCCL, DCGM."""
 
 from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Install the toolkit; its licence was accepted before anything ran."""
-    return packages.install(task, {})
+    return packages.install_packages(task, {})

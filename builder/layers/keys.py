@@ -3,45 +3,45 @@
 import tempfile
 from pathlib import Path
 
-from hardpan.builder.repository import Files
+from hardpan.builder.repository import RepositoryClient
 from hardpan.errors import TrustError
 from hardpan.files import Sha256, sha256_bytes
-from hardpan.profiles.software.plan import Origin
+from hardpan.profiles.software.plan import RepositorySource
 
-_KEY_MOST = 1 << 20
+_MAX_KEY_BYTES = 1 << 20
 _ARMOUR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
-def digest_of(data: bytes, what: str) -> Sha256:
+def pin_digest(data: bytes, digest_kind: str) -> Sha256:
     """The digest that a pin is compared with: of the file, or of it without ``Version`` lines."""
-    if what == "file_without_version_lines":
+    if digest_kind == "file_without_version_lines":
         data = b"".join(x for x in data.splitlines(keepends=True) if not x.startswith(b"Version"))
     return sha256_bytes(data)
 
 
-def checked(origin: Origin, data: bytes) -> bytes:
+def verify_key(repository: RepositorySource, data: bytes) -> bytes:
     """``data`` if it is the key that is pinned for this repository.
 
     Raises:
         TrustError: it is another one, or no armoured key at all.
     """
-    found = digest_of(data, origin.digest_of)
-    where = origin.key_url if origin.key is None else "the profile's repositories"
-    if found != origin.key_sha256:
+    digest = pin_digest(data, repository.digest_of)
+    source = repository.key_url if repository.key is None else "the profile's repositories"
+    if digest != repository.key_sha256:
         raise TrustError(
-            f"key of repository {origin.id} from {where}: expected sha256 {origin.key_sha256},"
-            f" found {found}",
+            f"key of repository {repository.id} from {source}: expected sha256 {repository.key_sha256},"
+            f" found {digest}",
             hint="has the vendor changed its key? Compare by another way before you pin it",
         )
     if not data.lstrip().startswith(_ARMOUR):
         raise TrustError(
-            f"key of repository {origin.id} from {where}: expected an armoured public key",
+            f"key of repository {repository.id} from {source}: expected an armoured public key",
             hint="gpg --armor --export writes one; put it into the profile's repositories",
         )
     return data
 
 
-def key_of(origin: Origin) -> bytes:
+def load_signing_key(repository: RepositorySource) -> bytes:
     """The key of a repository, from the profile or from where its vendor gives it out.
 
     Raises:
@@ -49,10 +49,10 @@ def key_of(origin: Origin) -> bytes:
         InputError: the vendor's address has no such file.
         UnreachableError: the vendor's server does not answer.
     """
-    if origin.key is not None:
-        return checked(origin, origin.key.encode("ascii"))
-    base, _, name = str(origin.key_url).rpartition("/")
-    with tempfile.TemporaryDirectory(prefix="hardpan-key-") as room:
-        to = Path(room) / "key"
-        Files(base).fetch(name, to, most=_KEY_MOST)
-        return checked(origin, to.read_bytes())
+    if repository.key is not None:
+        return verify_key(repository, repository.key.encode("ascii"))
+    base, _, name = str(repository.key_url).rpartition("/")
+    with tempfile.TemporaryDirectory(prefix="hardpan-key-") as temp_dir:
+        path = Path(temp_dir) / "key"
+        RepositoryClient(base).fetch(name, path, max_bytes=_MAX_KEY_BYTES)
+        return verify_key(repository, path.read_bytes())

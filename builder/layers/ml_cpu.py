@@ -5,24 +5,24 @@ from pathlib import Path
 
 from hardpan.builder.layers import archive, model
 from hardpan.builder.layers.ansible import PLAYBOOKS
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Install the model, every digest checked."""
-    files = model.files(task.cache, task.emit)
-    to = task.folder / "model.tar"
-    archive.write(to, {**files, "install.sh": _INSTALLER})
-    return task.run(variables(to, files))
+    files = model.prepare_files(task.cache, task.emit)
+    archive_path = task.workdir / "model.tar"
+    archive.write_archive(archive_path, {**files, "install.sh": _INSTALLER})
+    return task.run(role_variables(archive_path, files))
 
 
-def variables(to: Path, files: Mapping[str, bytes | Path]) -> dict[str, object]:
+def role_variables(archive_path: Path, files: Mapping[str, bytes | Path]) -> dict[str, object]:
     """What the role is given: the archive at ``to``, and what of ``files`` stays."""
     return {
-        "ml_cpu_archive": str(to),
-        "ml_cpu_files": archive.placed(files),
-        "ml_cpu_state": archive.state((), files),
+        "ml_cpu_archive": str(archive_path),
+        "ml_cpu_files": archive.installed_paths(files),
+        "ml_cpu_state": archive.expected_state((), files),
     }

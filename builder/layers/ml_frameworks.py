@@ -8,42 +8,47 @@ from pathlib import Path
 from hardpan.builder import stacks
 from hardpan.builder.layers import archive, model
 from hardpan.builder.layers.ansible import PLAYBOOKS
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
-from hardpan.files import need_free
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
+from hardpan.files import require_free_space
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_frameworks" / "files" / "install.sh"
-_REST_MIB = 256
+_MODEL_MIB = 256
 """The embedding model, which goes along."""
 
 _KEY = "etc/pki/rpm-gpg/RPM-GPG-KEY-hardpan-site"
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Build the stacks and install them; what each holds is in the receipt."""
-    built = stacks.build(task.profile, task.cache, task.emit)
-    files = {**model.files(task.cache, task.emit), _KEY: stacks.site(task.cache).public}
-    packages = {f"hardpan-ai-{one.receipt.name}": one.receipt.header_sha256 for one in built}
-    packed = {f"rpms/{one.rpm.name}": one.rpm for one in built}
+    built = stacks.build_stacks(task.profile, task.cache, task.emit)
+    files = {
+        **model.prepare_files(task.cache, task.emit),
+        _KEY: stacks.load_site_key(task.cache).public,
+    }
+    packages = {f"hardpan-ai-{stack.receipt.name}": stack.receipt.header_sha256 for stack in built}
+    rpms = {f"rpms/{stack.rpm.name}": stack.rpm for stack in built}
     # Gigabytes: /tmp, where the task's own folder is, may be memory.
-    with tempfile.TemporaryDirectory(prefix=".going-", dir=task.cache) as room:
-        to = Path(room) / "stacks.tar"
-        size = sum(one.rpm.stat().st_size for one in built)
-        need_free(Path(room), (size >> 20) + _REST_MIB, what="the archive of the stacks")
-        archive.write(to, {**files, **packed, "install.sh": _INSTALLER})
-        made = task.run(variables(to, packages, files))
-    return replace(made, stacks=tuple(one.receipt for one in built))
+    with tempfile.TemporaryDirectory(prefix=".going-", dir=task.cache) as temp_dir:
+        archive_path = Path(temp_dir) / "stacks.tar"
+        size_bytes = sum(stack.rpm.stat().st_size for stack in built)
+        require_free_space(
+            Path(temp_dir), (size_bytes >> 20) + _MODEL_MIB, purpose="the archive of the stacks"
+        )
+        archive.write_archive(archive_path, {**files, **rpms, "install.sh": _INSTALLER})
+        result = task.run(role_variables(archive_path, packages, files))
+    return replace(result, stacks=tuple(stack.receipt for stack in built))
 
 
-def variables(
-    to: Path, packages: Mapping[str, str], files: Mapping[str, bytes | Path]
+def role_variables(
+    archive_path: Path, packages: Mapping[str, str], files: Mapping[str, bytes | Path]
 ) -> dict[str, object]:
     """What the role is given; ``packages`` are names and digests of the headers."""
     return {
-        "ml_frameworks_archive": str(to),
+        "ml_frameworks_archive": str(archive_path),
         "ml_frameworks_packages": list(packages),
-        "ml_frameworks_files": archive.placed(files),
-        "ml_frameworks_state": archive.state(
+        "ml_frameworks_files": archive.installed_paths(files),
+        "ml_frameworks_state": archive.expected_state(
             (f"{name} {header}" for name, header in packages.items()), files
         ),
     }

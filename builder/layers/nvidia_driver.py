@@ -1,17 +1,17 @@
 """The layer ``nvidia_driver``: kernel module and user space at one version, nouveau kept away."""
 
 from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 from hardpan.profiles.model import Profile
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Install the driver for the one kernel and hold both."""
-    return packages.install(task, variables(task.profile))
+    return packages.install_packages(task, role_variables(task.profile))
 
 
-def variables(profile: Profile) -> dict[str, object]:
+def role_variables(profile: Profile) -> dict[str, object]:
     """The one version, who builds the kernel module, and what runs."""
     nvidia = profile.hardware.nvidia
     if nvidia is None:

@@ -24,51 +24,51 @@ from hardpan.builder.layers import (
     tuning,
 )
 from hardpan.builder.layers.ansible import PLAYBOOKS, STAGE
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import Assessment, Guest, LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import Assessment, BootedGuest, LayerResult
 from hardpan.errors import InputError
-from hardpan.events import Emit, Note
+from hardpan.events import Emit, StageMessage
 from hardpan.files import Sha256, sha256_bytes, sha256_file
-from hardpan.problems import Problems
-from hardpan.profiles.model import Layer, Profile
+from hardpan.problems import ErrorCollector
+from hardpan.profiles.model import LayerName, Profile
 from hardpan.resources import resource_path
 
-BUILT: Mapping[Layer, Callable[[Task], LayerReceipt]] = {
-    "audit": audit.put,
-    "kernel_hardening": kernel_hardening.put,
-    "ml_cpu": ml_cpu.put,
-    "ml_frameworks": ml_frameworks.put,
-    "sovereign_stack": sovereign_stack.put,
-    "amd_driver": amd_driver.put,
-    "containers": containers.put,
-    "cuda": cuda.put,
-    "nvidia_driver": nvidia_driver.put,
-    "rocm": rocm.put,
-    "stig": stig.put,
-    "tuning": tuning.put,
+LAYERS: Mapping[LayerName, Callable[[LayerTask], LayerResult]] = {
+    "audit": audit.apply,
+    "kernel_hardening": kernel_hardening.apply,
+    "ml_cpu": ml_cpu.apply,
+    "ml_frameworks": ml_frameworks.apply,
+    "sovereign_stack": sovereign_stack.apply,
+    "amd_driver": amd_driver.apply,
+    "containers": containers.apply,
+    "cuda": cuda.apply,
+    "nvidia_driver": nvidia_driver.apply,
+    "rocm": rocm.apply,
+    "stig": stig.apply,
+    "tuning": tuning.apply,
 }
 """The layers whose roles exist; the others of ``hardpan.profiles.model.Layer`` come later."""
 
-_NOT_SOURCE = {".ansible", "__pycache__"}
+_IGNORED_FOLDERS = {".ansible", "__pycache__"}
 
 
-def check(profile: Profile) -> None:
+def check_layers(profile: Profile) -> None:
     """Pass if every layer of the profile can be built.
 
     Raises:
         InputError: one cannot, not yet, or a repository has no address or no pinned key.
         SeveralError: more than one of these.
     """
-    found = Problems()
-    with found.of(STAGE):
-        _check_built(profile)
-    with found.of(STAGE):
-        packages.check(profile)
-    found.raise_all()
+    errors = ErrorCollector()
+    with errors.collecting(STAGE):
+        _require_implemented(profile)
+    with errors.collecting(STAGE):
+        packages.check_repositories(profile)
+    errors.raise_if_any()
 
 
-def _check_built(profile: Profile) -> None:
-    missing = [name for name in profile.layers if name not in BUILT]
+def _require_implemented(profile: Profile) -> None:
+    missing = [name for name in profile.layers if name not in LAYERS]
     if missing:
         raise InputError(
             f"{profile.name}: the layers {', '.join(missing)} are not built yet",
@@ -76,14 +76,14 @@ def _check_built(profile: Profile) -> None:
         )
 
 
-def apply(
+def apply_layers(
     profile: Profile,
-    guest: Guest,
+    guest: BootedGuest,
     assessment: Assessment,
     *,
     cache: Path,
     emit: Emit,
-) -> tuple[LayerReceipt, ...]:
+) -> tuple[LayerResult, ...]:
     """Put the profile's layers on ``guest``, in the profile's order.
 
     Raises:
@@ -92,31 +92,31 @@ def apply(
         TrustError: it has another host key than the guest's, or a download is not the right one.
         InputError: a layer is not built yet.
     """
-    check(profile)
-    made = []
+    check_layers(profile)
+    results = []
     for layer in profile.layers:
-        emit(Note(stage=STAGE, text=f"layer {layer}"))
+        emit(StageMessage(stage=STAGE, text=f"layer {layer}"))
         with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
-            task = Task(
+            task = LayerTask(
                 layer=layer,
                 profile=profile,
                 guest=guest,
                 assessment=assessment,
                 cache=cache,
-                folder=Path(name),
+                workdir=Path(name),
                 emit=emit,
             )
-            made.append(BUILT[layer](task))
-    return tuple(made)
+            results.append(LAYERS[layer](task))
+    return tuple(results)
 
 
-def digest() -> Sha256:
+def digest_layers() -> Sha256:
     """Digest of everything that decides what the layers do, alike in a checkout and a wheel."""
     sources: dict[str, Sha256] = {}
     for folder in (PLAYBOOKS, resource_path("hardpan.builder.layers")):
         for path in folder.rglob("*"):
             name = path.relative_to(folder.parent)
             # pip compiles every Python file that it installs, those that go to the guest included.
-            if path.is_file() and not _NOT_SOURCE & set(name.parts):
+            if path.is_file() and not _IGNORED_FOLDERS & set(name.parts):
                 sources[str(name)] = sha256_file(path)
     return sha256_bytes("".join(f"{n} {sources[n]}\n" for n in sorted(sources)).encode())

@@ -20,66 +20,71 @@ from hardpan.builder.layers import (
     stig,
     tuning,
 )
-from hardpan.builder.layers.ansible import check_syntax, refused_values
-from hardpan.errors import InputError, raise_all
+from hardpan.builder.layers.ansible import argument_errors, check_syntax
+from hardpan.errors import InputError, raise_if_any
 from hardpan.files import Sha256
-from hardpan.profiles.model import Layer, Profile
-from hardpan.profiles.software.plan import LISTED
+from hardpan.profiles.model import LayerName, Profile
+from hardpan.profiles.software.plan import CATALOG_LAYERS
 
-_LATER = Path("made-by-the-run")
-_DIGEST = Sha256("0" * 64)
-_FILES: Mapping[str, bytes | Path] = {"opt/ai/made-by-the-run": b""}
+_PLACEHOLDER_PATH = Path("made-by-the-run")
+_PLACEHOLDER_DIGEST = Sha256("0" * 64)
+_PLACEHOLDER_FILES: Mapping[str, bytes | Path] = {"opt/ai/made-by-the-run": b""}
 
 
-def rehearse(profile: Profile) -> None:
+def validate_roles(profile: Profile) -> None:
     """Pass if Ansible can read the profile's roles and each takes what it would be given.
 
     Raises:
         ToolError: Ansible is missing, or a role cannot be read.
         InputError: a role does not take what it would be given.
     """
-    values = given(profile)
-    vendors = ("vendor_packages",) if any(x in LISTED for x in values) else ()
-    with tempfile.TemporaryDirectory(prefix="hardpan-rehearsal-") as room:
-        folder = Path(room)
-        check_syntax([*values, *vendors], folder)
-        said = refused_values(values, folder)
-    raise_all([InputError(f"{profile.name}: layer {one}") for one in said])
+    values = role_variables(profile)
+    shared_roles = ("vendor_packages",) if any(x in CATALOG_LAYERS for x in values) else ()
+    with tempfile.TemporaryDirectory(prefix="hardpan-rehearsal-") as temp_dir:
+        workdir = Path(temp_dir)
+        check_syntax([*values, *shared_roles], workdir)
+        errors = argument_errors(values, workdir)
+    raise_if_any([InputError(f"{profile.name}: layer {error}") for error in errors])
 
 
-def given(profile: Profile) -> dict[str, Mapping[str, object]]:
+def role_variables(profile: Profile) -> dict[str, Mapping[str, object]]:
     """The profile's layers in order, each with what its role would be given."""
-    return {layer: VALUES[layer](profile) for layer in profile.layers if layer in VALUES}
+    return {
+        layer: ROLE_VARIABLES[layer](profile) for layer in profile.layers if layer in ROLE_VARIABLES
+    }
 
 
-def _vendors(
-    layer: Layer, more: Callable[[Profile], Mapping[str, object]] = lambda _profile: {}
+def _vendor_variables(
+    layer: LayerName,
+    extra_variables: Callable[[Profile], Mapping[str, object]] = lambda _profile: {},
 ) -> Callable[[Profile], Mapping[str, object]]:
-    def values(profile: Profile) -> Mapping[str, object]:
-        keys = dict.fromkeys((o.id for o in packages.origins(profile, layer)), b"")
-        return {**packages.variables(profile, layer, keys), **more(profile)}
+    def variables(profile: Profile) -> Mapping[str, object]:
+        keys = dict.fromkeys((o.id for o in packages.repositories_for(profile, layer)), b"")
+        return {**packages.role_variables(profile, layer, keys), **extra_variables(profile)}
 
-    return values
+    return variables
 
 
-def _stacks(profile: Profile) -> Mapping[str, object]:
+def _framework_variables(profile: Profile) -> Mapping[str, object]:
     stacks = profile.frameworks.stacks if profile.frameworks else ()
-    names = {f"hardpan-ai-{stack.name}": _DIGEST for stack in stacks}
-    return ml_frameworks.variables(_LATER, names, _FILES)
+    names = {f"hardpan-ai-{stack.name}": _PLACEHOLDER_DIGEST for stack in stacks}
+    return ml_frameworks.role_variables(_PLACEHOLDER_PATH, names, _PLACEHOLDER_FILES)
 
 
-VALUES: Mapping[Layer, Callable[[Profile], Mapping[str, object]]] = {
-    "amd_driver": _vendors("amd_driver"),
-    "audit": audit.variables,
-    "containers": _vendors("containers", containers.variables),
-    "cuda": _vendors("cuda"),
-    "kernel_hardening": kernel_hardening.variables,
-    "ml_cpu": lambda _profile: ml_cpu.variables(_LATER, _FILES),
-    "ml_frameworks": _stacks,
-    "nvidia_driver": _vendors("nvidia_driver", nvidia_driver.variables),
-    "rocm": _vendors("rocm"),
-    "sovereign_stack": lambda profile: sovereign_stack.variables(profile, _LATER),
-    "stig": lambda profile: stig.variables(profile, _LATER, _LATER, _DIGEST),
-    "tuning": tuning.variables,
+ROLE_VARIABLES: Mapping[LayerName, Callable[[Profile], Mapping[str, object]]] = {
+    "amd_driver": _vendor_variables("amd_driver"),
+    "audit": audit.role_variables,
+    "containers": _vendor_variables("containers", containers.role_variables),
+    "cuda": _vendor_variables("cuda"),
+    "kernel_hardening": kernel_hardening.role_variables,
+    "ml_cpu": lambda _profile: ml_cpu.role_variables(_PLACEHOLDER_PATH, _PLACEHOLDER_FILES),
+    "ml_frameworks": _framework_variables,
+    "nvidia_driver": _vendor_variables("nvidia_driver", nvidia_driver.role_variables),
+    "rocm": _vendor_variables("rocm"),
+    "sovereign_stack": lambda profile: sovereign_stack.role_variables(profile, _PLACEHOLDER_PATH),
+    "stig": lambda profile: stig.role_variables(
+        profile, _PLACEHOLDER_PATH, _PLACEHOLDER_PATH, _PLACEHOLDER_DIGEST
+    ),
+    "tuning": tuning.role_variables,
 }
 """Layer -> what its role would be given; the same functions that a run gives it by."""

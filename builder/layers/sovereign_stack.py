@@ -14,80 +14,80 @@ from pathlib import Path
 import jinja2
 
 from hardpan.builder.layers import archive, model, tiny_llama
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 from hardpan.errors import InputError
-from hardpan.profiles.frameworks import HOME as STACKS
+from hardpan.profiles.frameworks import STACKS_DIR as STACKS
 from hardpan.profiles.model import Profile
-from hardpan.profiles.sovereign import Server, Sovereign
+from hardpan.profiles.sovereign import AiService, ModelServer
 from hardpan.resources import resource_path
 
 PORTS = {"llm": 8081, "kb": 8082, "login": 8083, "form": 8084}
 """Where the services listen, on the loopback alone; the login takes its forms on its second."""
 
-_WATCHED = {"ai-llm": "llm", "ai-kb": "kb", "ai-auth": "login"}
+_WATCHDOG_PORTS = {"ai-llm": "llm", "ai-kb": "kb", "ai-auth": "login"}
 """User -> the port of its own that its watchdog asks."""
 
 _KB_MEMORY_MIB, _KB_BASE_MIB = 2048, 1024
 
-_OURS = resource_path("hardpan.builder.layers", "sovereign")
-_HOME = "/usr/libexec/hardpan/sovereign"
-_PAGES = "/usr/share/hardpan/chat"
-_SETTINGS = "/etc/hardpan/sovereign"
-_UNITS = "/usr/lib/systemd/system"
-_MODELS = "/opt/ai/models"
-_RENDERED = {
-    "hardpan-ai.target": _UNITS,
-    "hardpan-egress.service": _UNITS,
-    "hardpan-first-start.service": _UNITS,
-    "hardpan-login.service": _UNITS,
-    "hardpan-kb.service": _UNITS,
-    "hardpan-llm.service": _UNITS,
-    "egress.nft": _SETTINGS,
-    "nginx.conf": _SETTINGS,
-    "headers.conf": _SETTINGS,
-    "proxy-headers.conf": _SETTINGS,
+_SOURCES = resource_path("hardpan.builder.layers", "sovereign")
+_PROGRAM_DIR = "/usr/libexec/hardpan/sovereign"
+_PAGES_DIR = "/usr/share/hardpan/chat"
+_SETTINGS_DIR = "/etc/hardpan/sovereign"
+_UNITS_DIR = "/usr/lib/systemd/system"
+_MODELS_DIR = "/opt/ai/models"
+_TEMPLATE_DIRS = {
+    "hardpan-ai.target": _UNITS_DIR,
+    "hardpan-egress.service": _UNITS_DIR,
+    "hardpan-first-start.service": _UNITS_DIR,
+    "hardpan-login.service": _UNITS_DIR,
+    "hardpan-kb.service": _UNITS_DIR,
+    "hardpan-llm.service": _UNITS_DIR,
+    "egress.nft": _SETTINGS_DIR,
+    "nginx.conf": _SETTINGS_DIR,
+    "headers.conf": _SETTINGS_DIR,
+    "proxy-headers.conf": _SETTINGS_DIR,
 }
-_GPU = {
-    "hardpan-gpu.service": _UNITS,
-    "hardpan-llm-gpu.conf": f"{_UNITS}/hardpan-llm.service.d",
+_GPU_TEMPLATE_DIRS = {
+    "hardpan-gpu.service": _UNITS_DIR,
+    "hardpan-llm-gpu.conf": f"{_UNITS_DIR}/hardpan-llm.service.d",
 }
 """With an engine that computes on a GPU."""
 
-_NAMED = {"llama_cpp": "llama.cpp", "vllm": "vLLM"}
-_PLACED = {
+_ENGINE_NAMES = {"llama_cpp": "llama.cpp", "vllm": "vLLM"}
+_TEMPLATE_PATHS = {
     "nginx.conf.d": "/etc/systemd/system/nginx.service.d/hardpan.conf",
     "hardpan-ai.sysusers": "/usr/lib/sysusers.d/hardpan-ai.conf",
     "hardpan-ai.tmpfiles": "/usr/lib/tmpfiles.d/hardpan-ai.conf",
 }
 # The distribution's policy says which ciphers; Debian, which the lab is made of, has none.
-_CIPHERS = {"lab9": "ECDHE+AESGCM"}
-_PROXY_USER = {"lab9": "www-data"}
-_LAUNCH = "from sovereign import machine\nimport sys\n\nmachine.main(sys.argv[1:])\n"
-_STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
+_TLS_CIPHERS = {"lab9": "ECDHE+AESGCM"}
+_PROXY_USERS = {"lab9": "www-data"}
+_LAUNCHER = "from sovereign import machine\nimport sys\n\nmachine.main(sys.argv[1:])\n"
+_STYLE_ELEMENT = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Install the stack; it starts with the machine."""
-    to = task.folder / "sovereign.tar"
-    archive.write(to, packed(task.profile))
-    return task.run(variables(task.profile, to))
+    archive_path = task.workdir / "sovereign.tar"
+    archive.write_archive(archive_path, archive_members(task.profile))
+    return task.run(role_variables(task.profile, archive_path))
 
 
-def variables(profile: Profile, to: Path) -> dict[str, object]:
+def role_variables(profile: Profile, archive_path: Path) -> dict[str, object]:
     """What the role is given: the archive at ``to``, and whose proxy it is."""
     return {
-        "sovereign_stack_archive": str(to),
+        "sovereign_stack_archive": str(archive_path),
         "sovereign_stack_proxy_user": proxy_user(profile),
     }
 
 
 def proxy_user(profile: Profile) -> str:
     """The user that the distribution's nginx runs as."""
-    return _PROXY_USER.get(profile.release, "nginx")
+    return _PROXY_USERS.get(profile.release, "nginx")
 
 
-def files(profile: Profile) -> Mapping[str, bytes]:
+def render_files(profile: Profile) -> Mapping[str, bytes]:
     """Every file that the machine gets, by its path there.
 
     Raises:
@@ -96,65 +96,72 @@ def files(profile: Profile) -> Mapping[str, bytes]:
     section = profile.sovereign
     if section is None:
         raise InputError(f"{profile.name}: sovereign_stack needs a section 'sovereign:'")
-    given = _given(profile, section)
-    pages = {f"{_PAGES}/{p.name}": p.read_bytes() for p in sorted((_OURS / "pages").iterdir())}
-    pages |= {f"{_PAGES}/outside/{name}": page for name, page in _outside(section).items()}
-    rendered = _RENDERED | (_GPU if section.server.engine == "vllm" else {})
-    placed = {f"{folder}/{name}": _rendered(name, given) for name, folder in rendered.items()}
-    placed |= {path: _rendered(name, given) for name, path in _PLACED.items()}
-    placed |= {f"{_SETTINGS}/{name}.json": _json(told) for name, told in _told(section).items()}
-    placed |= pages
-    placed[f"{_HOME}/__main__.py"] = _LAUNCH.encode()
-    placed[f"{_HOME}/certificate.sh"] = (_OURS / "system" / "certificate.sh").read_bytes()
-    for path in sorted(_OURS.glob("*.py")):
-        placed[f"{_HOME}/sovereign/{path.name}"] = path.read_bytes()
+    values = _template_values(profile, section)
+    pages = {
+        f"{_PAGES_DIR}/{p.name}": p.read_bytes() for p in sorted((_SOURCES / "pages").iterdir())
+    }
+    pages |= {f"{_PAGES_DIR}/outside/{name}": page for name, page in _login_pages(section).items()}
+    template_dirs = _TEMPLATE_DIRS | (_GPU_TEMPLATE_DIRS if section.server.engine == "vllm" else {})
+    contents = {f"{folder}/{name}": _render(name, values) for name, folder in template_dirs.items()}
+    contents |= {path: _render(name, values) for name, path in _TEMPLATE_PATHS.items()}
+    contents |= {
+        f"{_SETTINGS_DIR}/{name}.json": _json(settings)
+        for name, settings in _service_settings(section).items()
+    }
+    contents |= pages
+    contents[f"{_PROGRAM_DIR}/__main__.py"] = _LAUNCHER.encode()
+    contents[f"{_PROGRAM_DIR}/certificate.sh"] = (
+        _SOURCES / "system" / "certificate.sh"
+    ).read_bytes()
+    for path in sorted(_SOURCES.glob("*.py")):
+        contents[f"{_PROGRAM_DIR}/sovereign/{path.name}"] = path.read_bytes()
     if section.server.model == tiny_llama.NAME:
-        for name, data in tiny_llama.folder().items():
-            placed[f"{_MODELS}/{tiny_llama.NAME}/{name}"] = data
-    return placed
+        for name, data in tiny_llama.build_model_files().items():
+            contents[f"{_MODELS_DIR}/{tiny_llama.NAME}/{name}"] = data
+    return contents
 
 
-def packed(profile: Profile) -> Mapping[str, bytes]:
+def archive_members(profile: Profile) -> Mapping[str, bytes]:
     """What goes over: the files below ``files``, install.sh and the lists it reads.
 
     Raises:
         InputError: the profile has no such section, or one that cannot be built.
     """
-    members = {f"files{path}": data for path, data in files(profile).items()}
+    members = {f"files{path}": data for path, data in render_files(profile).items()}
     section = profile.sovereign
     assert section is not None  # noqa: S101 - files() refused it
     server = section.server
-    models = [f"{_MODELS}/{model.NAME}", server.folder]
-    needs = [_python(server), "/etc/hardpan/ai.env", models[0]]
+    models = [f"{_MODELS_DIR}/{model.NAME}", server.folder]
+    required_paths = [_python_path(server), "/etc/hardpan/ai.env", models[0]]
     if server.model != tiny_llama.NAME:
-        needs.append(server.weights)
+        required_paths.append(server.weights)
     if server.engine == "vllm":
-        needs.append(f"{server.folder}/config.json")
+        required_paths.append(f"{server.folder}/config.json")
         if profile.hardware.accelerator == "nvidia":
-            needs.append("/usr/bin/nvidia-modprobe")
-    members["install.sh"] = (_OURS / "system" / "install.sh").read_bytes()
-    for name, lines in (("needs", needs), ("models", models), ("ports", PORTS.values())):
+            required_paths.append("/usr/bin/nvidia-modprobe")
+    members["install.sh"] = (_SOURCES / "system" / "install.sh").read_bytes()
+    for name, lines in (("needs", required_paths), ("models", models), ("ports", PORTS.values())):
         members[name] = "".join(f"{line}\n" for line in lines).encode()
     return dict(sorted(members.items()))
 
 
-def _outside(section: Sovereign) -> Mapping[str, bytes]:
+def _login_pages(section: AiService) -> Mapping[str, bytes]:
     """What is shown to who is not logged in."""
     return {
-        name: _rendered("login.html", {"host_name": section.host_name, "wrong": wrong})
-        for name, wrong in (("login.html", False), ("wrong.html", True))
+        name: _render("login.html", {"host_name": section.host_name, "wrong": is_refused})
+        for name, is_refused in (("login.html", False), ("wrong.html", True))
     }
 
 
-def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
+def _template_values(profile: Profile, section: AiService) -> Mapping[str, object]:
     """What the templates are filled with; every word of it has passed the profile's types."""
     site = section.certificate
     proxy = proxy_user(profile)
     return {
-        "home": _HOME,
-        "pages": _PAGES,
-        "python": _python(section.server),
-        "engine": _NAMED[section.server.engine],
+        "home": _PROGRAM_DIR,
+        "pages": _PAGES_DIR,
+        "python": _python_path(section.server),
+        "engine": _ENGINE_NAMES[section.server.engine],
         "accelerator": profile.hardware.accelerator,
         "nft": "/usr/sbin/nft",
         "host_name": section.host_name,
@@ -162,9 +169,13 @@ def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
         "certificate": site.certificate_file if site else "/etc/pki/hardpan/tls.crt",
         "key": site.key_file if site else "/etc/pki/hardpan/tls.key",
         "proxy_user": proxy,
-        "ciphers": _CIPHERS.get(profile.release, "PROFILE=SYSTEM"),
-        "csp": _policy(script="'self'", style="'self'", connect="'self'", img="'self'"),
-        "login_csp": _policy(style=_digest(_outside(section)["login.html"])),
+        "ciphers": _TLS_CIPHERS.get(profile.release, "PROFILE=SYSTEM"),
+        "csp": _content_security_policy(
+            script="'self'", style="'self'", connect="'self'", img="'self'"
+        ),
+        "login_csp": _content_security_policy(
+            style=_style_digest(_login_pages(section)["login.html"])
+        ),
         "login_port": PORTS["login"],
         "form_port": PORTS["form"],
         "llm_port": PORTS["llm"],
@@ -174,7 +185,7 @@ def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
         "uids": ("ai", "ai-llm", "ai-kb", "ai-auth"),
         "gids": ("ai", "ai-auth"),
         "callers": ("root", proxy),
-        "watched": [(uid, PORTS[name]) for uid, name in _WATCHED.items()],
+        "watched": [(uid, PORTS[name]) for uid, name in _WATCHDOG_PORTS.items()],
         "model_peers": ("ai", "ai-llm") if _has_peers(profile, section) else (),
         "kb_memory_mib": max(_KB_MEMORY_MIB, _KB_BASE_MIB + section.document_kib // 8),
         "ways": section.egress,
@@ -183,7 +194,7 @@ def _given(profile: Profile, section: Sovereign) -> Mapping[str, object]:
     }
 
 
-def _told(section: Sovereign) -> Mapping[str, object]:
+def _service_settings(section: AiService) -> Mapping[str, object]:
     """What the programs read: no secret, only what cannot be turned back into one."""
     server = section.server
     return {
@@ -200,7 +211,7 @@ def _told(section: Sovereign) -> Mapping[str, object]:
         },
         "knowledge": {
             "port": PORTS["kb"],
-            "model": f"{_MODELS}/{model.NAME}",
+            "model": f"{_MODELS_DIR}/{model.NAME}",
             "document_most": 1024 * section.document_kib,
             "quota": {
                 "documents": section.quota.documents,
@@ -223,38 +234,44 @@ def _told(section: Sovereign) -> Mapping[str, object]:
     }
 
 
-def _has_peers(profile: Profile, section: Sovereign) -> bool:
+def _has_peers(profile: Profile, section: AiService) -> bool:
     """Whether a model may run as several processes, which meet on the loopback."""
     stacks = profile.frameworks.stacks if profile.frameworks else ()
-    return section.server.engine == "vllm" or any(stack.asks_for("torch") for stack in stacks)
+    return section.server.engine == "vllm" or any(
+        stack.requests_package("torch") for stack in stacks
+    )
 
 
-def _python(server: Server) -> str:
+def _python_path(server: ModelServer) -> str:
     """The Python of the engine's stack, which all services run on."""
     return f"/{STACKS}/{server.stack}/bin/python3"
 
 
-def _policy(**sources: str) -> str:
+def _content_security_policy(**sources: str) -> str:
     """A content security policy: what is not named is refused."""
-    rules = [f"{kind}-src {source}" for kind, source in {"default": "'none'", **sources}.items()]
-    return "; ".join([*rules, "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"])
+    directives = [
+        f"{kind}-src {source}" for kind, source in {"default": "'none'", **sources}.items()
+    ]
+    return "; ".join(
+        [*directives, "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"]
+    )
 
 
-def _digest(page: bytes) -> str:
+def _style_digest(page: bytes) -> str:
     """The style inside the login page, by its digest: the page fetches nothing else."""
-    (style,) = _STYLE.findall(page)
+    (style,) = _STYLE_ELEMENT.findall(page)
     return f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'"
 
 
-def _rendered(name: str, given: Mapping[str, object]) -> bytes:
-    system = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_OURS / "system"),
+def _render(name: str, values: Mapping[str, object]) -> bytes:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_SOURCES / "system"),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
         autoescape=False,  # noqa: S701 - configuration files; odd characters never reach here
     )
-    return system.get_template(f"{name}.j2").render(given).encode()
+    return environment.get_template(f"{name}.j2").render(values).encode()
 
 
 def _json(value: object) -> bytes:

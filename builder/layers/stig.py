@@ -6,9 +6,9 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.builder.layers import fixes
 from hardpan.builder.layers.ansible import STAGE
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
-from hardpan.events import Note
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
+from hardpan.events import StageMessage
 from hardpan.extracted_files import read_bytes
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.profiles.model import Profile
@@ -17,31 +17,37 @@ MAX_OUTCOMES_BYTES = 16 << 20
 """Of what the guest says became of each rule; a thousand rules take some 300 KiB."""
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Mend what failed; what came of each rule is in the receipt."""
     profile, today = task.profile, clock.now().date()
-    found = {r.rule_id: profile.stig.waiver(r.rule_id, today) for r in task.assessment.remedies}
-    waived = {r: w.reason for r, w in found.items() if w and w.expires >= today}
-    batch = fixes.batch(task.assessment.remedies, waived)
-    archive, back = task.folder / "fixes.tar", task.folder / "outcomes.json"
-    archive.write_bytes(batch.archive)
-    made = task.run(variables(profile, archive, back, sha256_bytes(batch.archive)))
+    waiver_by_rule = {
+        r.rule_id: profile.stig.waiver_for(r.rule_id, today) for r in task.assessment.fixes
+    }
+    waived = {r: w.reason for r, w in waiver_by_rule.items() if w and w.expires >= today}
+    fix_batch = fixes.build_batch(task.assessment.fixes, waived)
+    archive_path, outcomes_path = task.workdir / "fixes.tar", task.workdir / "outcomes.json"
+    archive_path.write_bytes(fix_batch.archive)
+    result = task.run(
+        role_variables(profile, archive_path, outcomes_path, sha256_bytes(fix_batch.archive))
+    )
     # Fetched from the guest, so it may be anything that Ansible's fetch leaves.
-    data = read_bytes(task.folder, back.name, max_bytes=MAX_OUTCOMES_BYTES)
-    told = fixes.read_outcomes(data, batch)
-    for trouble in told.troubles:
-        task.emit(Note(stage=STAGE, text=f"stig: {trouble}"))
-    return replace(made, outcomes=told.outcomes)
+    data = read_bytes(task.workdir, outcomes_path.name, max_bytes=MAX_OUTCOMES_BYTES)
+    batch_result = fixes.parse_outcomes(data, fix_batch)
+    for warning in batch_result.warnings:
+        task.emit(StageMessage(stage=STAGE, text=f"stig: {warning}"))
+    return replace(result, outcomes=batch_result.outcomes)
 
 
-def variables(profile: Profile, archive: Path, back: Path, batch: Sha256) -> dict[str, object]:
+def role_variables(
+    profile: Profile, archive_path: Path, outcomes_path: Path, batch_sha256: Sha256
+) -> dict[str, object]:
     """What the role is given; ``batch`` is the digest of the archive."""
     user = next(u for u in profile.users if u.name == profile.build_user)
     return {
-        "stig_archive": str(archive),
-        "stig_outcomes": str(back),
+        "stig_archive": str(archive_path),
+        "stig_outcomes": str(outcomes_path),
         # Of the batch's own name: what an interrupted run left of another is not taken up.
-        "stig_room": f"/root/.hardpan-stig-{batch[:12]}",
+        "stig_room": f"/root/.hardpan-stig-{batch_sha256[:12]}",
         "stig_user": user.name,
         "stig_sudo": user.sudo,
     }

@@ -4,29 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.layers.ansible import Job, run_role
-from hardpan.builder.receipts import Assessment, Guest, LayerReceipt
+from hardpan.builder.layers.ansible import RoleRun, run_role
+from hardpan.builder.receipts import Assessment, BootedGuest, LayerResult
 from hardpan.events import Emit
 from hardpan.profiles.model import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class LayerTask:
     """One layer on one guest."""
 
     layer: str
     profile: Profile
-    guest: Guest
+    guest: BootedGuest
     assessment: Assessment
     cache: Path
     """Where what a layer downloads or builds is kept between builds."""
 
-    folder: Path
+    workdir: Path
     """Private folder of this run, gone afterwards: what goes over and comes back."""
 
     emit: Emit
 
-    def run(self, variables: Mapping[str, object]) -> LayerReceipt:
+    def run(self, variables: Mapping[str, object]) -> LayerResult:
         """Run the role of the layer's name with these variables.
 
         Raises:
@@ -34,6 +34,8 @@ class Task:
             UnreachableError: the guest stopped answering.
             TrustError: it has another host key than the guest's.
         """
-        job = Job(layer=self.layer, folder=self.folder, guest=self.guest, variables=variables)
-        changed, took_s = run_role(job, self.emit)
-        return LayerReceipt(layer=self.layer, changed=changed, took_s=took_s)
+        role_run = RoleRun(
+            layer=self.layer, workdir=self.workdir, guest=self.guest, variables=variables
+        )
+        changed, duration_s = run_role(role_run, self.emit)
+        return LayerResult(layer=self.layer, changed_tasks=changed, duration_s=duration_s)

@@ -2,58 +2,58 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.layers.task import Task
-from hardpan.builder.receipts import LayerReceipt
+from hardpan.builder.layers.task import LayerTask
+from hardpan.builder.receipts import LayerResult
 from hardpan.profiles.model import Profile
 from hardpan.profiles.tuning import GpuPolicy, Tuning
 
 _THP = "/sys/kernel/mm/transparent_hugepage"
-_GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+_CPU_GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
 
 
-def put(task: Task) -> LayerReceipt:
+def apply(task: LayerTask) -> LayerResult:
     """Tune the machine; the profile's kernel arguments came with the install."""
-    return task.run(variables(task.profile))
+    return task.run(role_variables(task.profile))
 
 
-def variables(profile: Profile) -> Mapping[str, object]:
+def role_variables(profile: Profile) -> Mapping[str, object]:
     """What the role is given."""
-    return {"tuning_plan": plan(profile)}
+    return {"tuning_plan": make_plan(profile)}
 
 
-def plan(profile: Profile) -> Mapping[str, object]:
+def make_plan(profile: Profile) -> Mapping[str, object]:
     """What the role does, as data."""
     section = profile.tuning or Tuning()
     gpu = section.gpu
     return {
         "manager": section.manager,
         "name": section.name,
-        "profile": tuned_profile(section),
-        "sysctl": _lines("{} = {}", {**section.sysctls, "vm.swappiness": "10"}),
+        "profile": render_tuned_profile(section),
+        "sysctl": _format_settings("{} = {}", {**section.sysctls, "vm.swappiness": "10"}),
         "tmpfiles": (
             f"w {_THP}/enabled - - - - {section.hugepages}\n"
             f"w {_THP}/defrag - - - - madvise\n"
-            f"w {_GOVERNOR} - - - - performance\n"
+            f"w {_CPU_GOVERNOR} - - - - performance\n"
         ),
         "memlock_units": [u if "." in u else f"{u}.service" for u in section.memlock_units],
-        "gpu_unit": gpu_unit(gpu, profile.hardware.accelerator) if gpu else "",
+        "gpu_unit": render_gpu_unit(gpu, profile.hardware.accelerator) if gpu else "",
     }
 
 
-def tuned_profile(section: Tuning) -> str:
+def render_tuned_profile(section: Tuning) -> str:
     """The profile as tuned reads it."""
     return (
         "[main]\n"
         f"summary=AI {section.purpose}, by hardpan: nothing that weakens the host\n"
         "include=accelerator-performance\n"
         "\n[sysctl]\n"
-        f"{_lines('{}={}', section.sysctls)}"
+        f"{_format_settings('{}={}', section.sysctls)}"
         "\n[vm]\n"
         f"transparent_hugepages={section.hugepages}\n"
     )
 
 
-def gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
+def render_gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
     """The unit that sets the accelerators' power limit and clocks at every start."""
     if accelerator == "nvidia":
         tool, device, after = "/usr/bin/nvidia-smi", "/dev/nvidiactl", "nvidia-persistenced.service"
@@ -64,7 +64,7 @@ def gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
         limit = f"{tool} set --gpu all --power-cap {gpu.power_limit_w}"
         clock = ""
     lines = [limit] * (gpu.power_limit_w is not None) + [clock] * (gpu.clock_mhz is not None)
-    asked = "".join(f"ExecStart={line}\n" for line in lines)
+    commands = "".join(f"ExecStart={line}\n" for line in lines)
     return (
         "[Unit]\n"
         "Description=Power and clocks of the accelerators, as the profile says\n"
@@ -73,7 +73,7 @@ def gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
         "\n[Service]\n"
         "Type=oneshot\n"
         "RemainAfterExit=yes\n"
-        f"{asked}"
+        f"{commands}"
         "NoNewPrivileges=yes\n"
         "ProtectSystem=strict\n"
         "ProtectHome=yes\n"
@@ -83,5 +83,5 @@ def gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
     )
 
 
-def _lines(form: str, settings: Mapping[str, str]) -> str:
-    return "".join(form.format(name, value) + "\n" for name, value in settings.items())
+def _format_settings(template: str, settings: Mapping[str, str]) -> str:
+    return "".join(template.format(name, value) + "\n" for name, value in settings.items())

@@ -9,27 +9,34 @@ from pathlib import Path
 
 from hardpan import clock
 from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import PROXY, Machine, Spec, create_disk, free_port, running
-from hardpan.builder.receipts import Access, Guest
+from hardpan.builder.machine.qemu import (
+    PROXY_URL,
+    VirtualMachine,
+    VmSpec,
+    create_disk,
+    free_port,
+    start_vm,
+)
+from hardpan.builder.receipts import BootedGuest, SshAccess
 from hardpan.errors import ToolError
-from hardpan.events import Emit, Note
+from hardpan.events import Emit, StageMessage
 
-_BOOT_S = 120.0
-_OFF_S = 90.0
-_BANNER_S = 3.0
-_KEYS_S = 30.0
+_BOOT_TIMEOUT_S = 120.0
+_POWER_OFF_TIMEOUT_S = 90.0
+_BANNER_TIMEOUT_S = 3.0
+_HOST_KEYS_TIMEOUT_S = 30.0
 
 
 @contextlib.contextmanager
-def booted(
-    spec: Spec,
-    access: Access,
+def boot(
+    spec: VmSpec,
+    access: SshAccess,
     acceleration: Acceleration,
     *,
     log: Path,
     emit: Emit,
     overlay: bool,
-) -> Iterator[Guest]:
+) -> Iterator[BootedGuest]:
     """A guest for the length of the block, powered off in order afterwards.
 
     With ``overlay`` the disk itself is not written to, and the guest's end is
@@ -40,82 +47,88 @@ def booted(
         ToolError: it panics, stops in an emergency shell, does not answer in
             time, tells no host keys, or does not power off.
     """
-    with tempfile.TemporaryDirectory(prefix=".boot-", dir=spec.disk.parent) as room:
-        used = replace(spec, ssh_port=free_port())
+    with tempfile.TemporaryDirectory(prefix=".boot-", dir=spec.disk.parent) as workdir:
+        guest_spec = replace(spec, ssh_port=free_port())
         if overlay:
-            layer = Path(room) / "overlay.qcow2"
-            create_disk(layer, backing=spec.disk)
-            used = replace(used, disk=layer)
-        with _answering(used, acceleration, log, emit) as (machine, boot_s, keys):
-            yield Guest(
+            overlay_disk = Path(workdir) / "overlay.qcow2"
+            create_disk(overlay_disk, backing=spec.disk)
+            guest_spec = replace(guest_spec, disk=overlay_disk)
+        with _start_until_ssh(guest_spec, acceleration, log, emit) as (machine, boot_s, keys):
+            yield BootedGuest(
                 address="127.0.0.1",
-                port=used.ssh_port,
+                port=guest_spec.ssh_port,
                 user=access.user,
                 private_key=access.private_key,
                 host_keys=keys,
                 accelerator=acceleration.kind,
                 boot_s=boot_s,
-                proxy=PROXY if used.reaches else "",
+                proxy=PROXY_URL if guest_spec.allowed_endpoints else "",
             )
             if not overlay:  # what is thrown away need not be in order
-                machine.power_off(timeout_s=_OFF_S * acceleration.patience)
+                machine.power_off(timeout_s=_POWER_OFF_TIMEOUT_S * acceleration.timeout_factor)
 
 
 @contextlib.contextmanager
-def _answering(
-    spec: Spec, acceleration: Acceleration, log: Path, emit: Emit
-) -> Iterator[tuple[Machine, float, tuple[str, ...]]]:
+def _start_until_ssh(
+    spec: VmSpec, acceleration: Acceleration, log: Path, emit: Emit
+) -> Iterator[tuple[VirtualMachine, float, tuple[str, ...]]]:
     """A machine that answers on SSH, how many seconds that took, and its host keys.
 
     One that panics is started as often as ``acceleration.starts`` says.
     """
-    patience = acceleration.patience
-    for left in reversed(range(acceleration.starts)):
-        began = clock.monotonic()
-        with running(spec, acceleration, log=log) as machine:
+    timeout_factor = acceleration.timeout_factor
+    for attempts_left in reversed(range(acceleration.max_attempts)):
+        start = clock.monotonic_s()
+        with start_vm(spec, acceleration, log=log) as machine:
             try:
-                _await_ssh(machine, spec.ssh_port, began + _BOOT_S * patience)
-                boot_s = clock.monotonic() - began
-                keys = _await_host_keys(machine, clock.monotonic() + _KEYS_S * patience)
+                _await_ssh(machine, spec.ssh_port, start + _BOOT_TIMEOUT_S * timeout_factor)
+                boot_s = clock.monotonic_s() - start
+                keys = _await_host_keys(
+                    machine, clock.monotonic_s() + _HOST_KEYS_TIMEOUT_S * timeout_factor
+                )
             except ToolError as e:
-                if not left or not machine.panicked():
+                if not attempts_left or not machine.has_panicked():
                     raise
-                emit(Note(stage="boot", text=f"{e}; starting it once more"))
+                emit(StageMessage(stage="boot", text=f"{e}; starting it once more"))
                 continue
-            emit(Note(stage="boot", text=f"SSH answers after {boot_s:.0f} s ({acceleration.kind})"))
+            emit(
+                StageMessage(
+                    stage="boot", text=f"SSH answers after {boot_s:.0f} s ({acceleration.kind})"
+                )
+            )
             yield machine, boot_s, keys
             return
 
 
-def _await_ssh(machine: Machine, port: int, end: float) -> None:
-    while not _has_banner(port):
+def _await_ssh(machine: VirtualMachine, port: int, deadline: float) -> None:
+    while not _has_ssh_banner(port):
         machine.watch()
         _raise_on_failure(machine)
-        if clock.monotonic() > end:
+        if clock.monotonic_s() > deadline:
             raise machine.failure("did not answer on SSH in time")
 
 
-def _await_host_keys(machine: Machine, end: float) -> tuple[str, ...]:
+def _await_host_keys(machine: VirtualMachine, deadline: float) -> tuple[str, ...]:
     while not machine.console.host_keys:
         machine.watch()
         _raise_on_failure(machine)
-        if clock.monotonic() > end:
+        if clock.monotonic_s() > deadline:
             raise machine.failure("told no SSH host key on its console")
     return machine.console.host_keys
 
 
-def _raise_on_failure(machine: Machine) -> None:
+def _raise_on_failure(machine: VirtualMachine) -> None:
     if machine.console.failure:
         raise machine.failure(f"failed to boot: {machine.console.failure}")
-    if machine.panicked():
+    if machine.has_panicked():
         raise machine.failure("panicked")
     if machine.is_off:
         raise machine.failure(f"went off before it answered (QEMU ended {machine.returncode})")
 
 
-def _has_banner(port: int) -> bool:
+def _has_ssh_banner(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=_BANNER_S) as s:
+        with socket.create_connection(("127.0.0.1", port), timeout=_BANNER_TIMEOUT_S) as s:
             return s.recv(4) == b"SSH-"
     except OSError:
         return False

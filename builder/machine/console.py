@@ -9,10 +9,10 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-COMPLETE = "HARDPAN-INSTALL: complete"
-FAILED = "HARDPAN-INSTALL: failed"
+COMPLETE_MARKER = "HARDPAN-INSTALL: complete"
+FAILED_MARKER = "HARDPAN-INSTALL: failed"
 
-FAILURES = (
+FAILURE_PATTERNS = (
     r"HARDPAN-INSTALL: failed.*",
     r"The installation was stopped due to an error",
     r"installation should be aborted",
@@ -41,7 +41,7 @@ FAILURES = (
 )
 """Each one alone ends an install: nothing good has ever followed one of them."""
 
-_FAILURE = re.compile("|".join(f"(?:{p})" for p in FAILURES))
+_FAILURE = re.compile("|".join(f"(?:{p})" for p in FAILURE_PATTERNS))
 _PHASE = re.compile(
     r"HARDPAN-INSTALL: phase (?P<name>[a-z-]{1,40})(?: \[(?P<n>\d+)/(?P<of>\d+)\])?"
 )
@@ -49,63 +49,63 @@ _HOST_KEY = re.compile(
     r"HARDPAN-HOSTKEY: (?P<key>(?:ssh|ecdsa)-[a-z0-9-]{1,40} [A-Za-z0-9+/]{40,1000}={0,2})\s*$"
 )
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-_])")
-_LINE_MOST = 4096
-_TAIL_LINES = 40
-_KEYS_MOST = 16
+_MAX_LINE_BYTES = 4096
+_MAX_TAIL_LINES = 40
+_MAX_HOST_KEYS = 16
 
 
 @dataclass(slots=True, kw_only=True)
-class Console:
+class GuestConsole:
     """The console so far: memory stays bounded whatever the guest writes."""
 
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_TAIL_LINES))
     """The last lines, without escape codes."""
 
     failure: str = ""
     """The first line that means failure; empty while there is none."""
 
-    complete: bool = False
+    is_complete: bool = False
     phase: str = ""
-    step: tuple[int, int] = (0, 0)
+    phase_position: tuple[int, int] = (0, 0)
     """Which phase of how many."""
 
-    _seen: dict[str, int] = field(default_factory=dict)
-    _rest: bytes = b""
+    _host_key_counts: dict[str, int] = field(default_factory=dict)
+    _partial_line: bytes = b""
 
     def feed(self, data: bytes) -> list[str]:
         """Take what the guest wrote; the whole lines in it, cleaned."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LINE_MOST:
-            whole, self._rest = [*whole, self._rest], b""
-        lines = [clean(line[:_LINE_MOST]) for line in whole]
+        *raw_lines, self._partial_line = (self._partial_line + data).split(b"\n")
+        if len(self._partial_line) > _MAX_LINE_BYTES:
+            raw_lines, self._partial_line = [*raw_lines, self._partial_line], b""
+        lines = [clean_line(line[:_MAX_LINE_BYTES]) for line in raw_lines]
         for line in lines:
-            self._take(line)
+            self._process_line(line)
         return lines
 
     @property
     def host_keys(self) -> tuple[str, ...]:
         """Host keys that were told at least twice: a kernel message can spoil a line."""
-        return tuple(sorted(k for k, times in self._seen.items() if times >= 2))
+        return tuple(sorted(k for k, times in self._host_key_counts.items() if times >= 2))
 
-    def _take(self, line: str) -> None:
+    def _process_line(self, line: str) -> None:
         if not line:
             return
         self.tail.append(line)
-        if COMPLETE in line:
-            self.complete = True
+        if COMPLETE_MARKER in line:
+            self.is_complete = True
         elif (phase := _PHASE.search(line)) is not None:
             self.phase = phase["name"]
-            self.step = (int(phase["n"] or 0), int(phase["of"] or 0))
+            self.phase_position = (int(phase["n"] or 0), int(phase["of"] or 0))
         elif (key := _HOST_KEY.search(line)) is not None:
-            if key["key"] in self._seen or len(self._seen) < _KEYS_MOST:
-                self._seen[key["key"]] = self._seen.get(key["key"], 0) + 1
-        elif not self.failure and (bad := _FAILURE.search(line)) is not None:
-            self.failure = bad[0][:300]
+            if key["key"] in self._host_key_counts or len(self._host_key_counts) < _MAX_HOST_KEYS:
+                self._host_key_counts[key["key"]] = self._host_key_counts.get(key["key"], 0) + 1
+        elif not self.failure and (match := _FAILURE.search(line)) is not None:
+            self.failure = match[0][:300]
 
 
-def clean(line: bytes) -> str:
+def clean_line(line: bytes) -> str:
     """One line as text: no escape codes, no control characters, no blanks around it."""
     # A lone carriage return starts the line anew, as a progress display does.
-    shown = line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]
-    text = _ESCAPE.sub("", shown)
+    last_state = line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]
+    text = _ESCAPE.sub("", last_state)
     return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hardpan.errors import ToolError
 
-FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
+DESCRIPTOR_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
 """Where the descriptors lie (QEMU's docs/interop/firmware.json); the first one wins."""
 
-_KNOWN = (
+_COMMON_PATHS = (
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
     ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
@@ -26,76 +26,80 @@ class Firmware:
     variables: Path
     """Template; each guest writes to a copy of its own."""
 
-    needs_smm: bool
+    requires_smm: bool
     """True for builds with Secure Boot, which only run with system management mode."""
 
 
-def find(folders: tuple[Path, ...] = FOLDERS) -> Firmware | None:
+def find_firmware(folders: tuple[Path, ...] = DESCRIPTOR_FOLDERS) -> Firmware | None:
     """The UEFI firmware to use: raw flash for x86_64, without Secure Boot if there is one."""
-    found = [*_described(folders), *_known()]
-    there = [f for f in found if f.code.is_file() and f.variables.is_file()]
-    return min(there, key=lambda f: f.needs_smm, default=None)
+    candidates = [*_read_descriptors(folders), *_common_firmware()]
+    installed = [f for f in candidates if f.code.is_file() and f.variables.is_file()]
+    return min(installed, key=lambda f: f.requires_smm, default=None)
 
 
-def need() -> Firmware:
+def require_firmware() -> Firmware:
     """The same, where a guest needs it.
 
     Raises:
         ToolError: there is none.
     """
-    found = find()
-    if found is None:
+    firmware = find_firmware()
+    if firmware is None:
         raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
-    return found
+    return firmware
 
 
-def arguments(firmware: Firmware, variables: Path) -> list[str]:
+def firmware_arguments(firmware: Firmware, variables: Path) -> list[str]:
     """QEMU's arguments for it; ``variables`` is the guest's own copy."""
     drive = "if=pflash,format=raw"
-    argv = ["-drive", f"{drive},unit=0,readonly=on,file={escaped(firmware.code)}"]
-    argv += ["-drive", f"{drive},unit=1,file={escaped(variables)}"]
-    if firmware.needs_smm:
+    argv = ["-drive", f"{drive},unit=0,readonly=on,file={escape_option(firmware.code)}"]
+    argv += ["-drive", f"{drive},unit=1,file={escape_option(variables)}"]
+    if firmware.requires_smm:
         argv += ["-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
     return argv
 
 
-def escaped(path: Path) -> str:
+def escape_option(path: Path) -> str:
     """An absolute path as it stands in QEMU's comma-separated options."""
     return str(path.absolute()).replace(",", ",,")
 
 
-def _described(folders: tuple[Path, ...]) -> Iterator[Firmware]:
+def _read_descriptors(folders: tuple[Path, ...]) -> Iterator[Firmware]:
     for folder in folders:
         for file in sorted(folder.glob("*.json")):
             try:
-                told = json.loads(file.read_text("utf-8"))
-                made = _from_descriptor(told)
+                descriptor = json.loads(file.read_text("utf-8"))
+                firmware = _from_descriptor(descriptor)
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # a descriptor that cannot be read offers nothing
-            if made is not None:
-                yield made
+            if firmware is not None:
+                yield firmware
 
 
-def _from_descriptor(told: Mapping[str, object]) -> Firmware | None:
-    mapping, targets, features = told["mapping"], told["targets"], told["features"]
+def _from_descriptor(descriptor: Mapping[str, object]) -> Firmware | None:
+    mapping, targets, features = (
+        descriptor["mapping"],
+        descriptor["targets"],
+        descriptor["features"],
+    )
     if not isinstance(mapping, dict) or not isinstance(targets, list):
         return None
     if not isinstance(features, list) or mapping["device"] != "flash":
         return None
-    fits = any(t["architecture"] == "x86_64" and _is_q35(t["machines"]) for t in targets)
+    is_supported = any(t["architecture"] == "x86_64" and _is_q35(t["machines"]) for t in targets)
     parts = [mapping["executable"], mapping["nvram-template"]]
-    raw = all(part["format"] == "raw" for part in parts)
+    is_raw = all(part["format"] == "raw" for part in parts)
     # Enrolled keys would refuse a boot loader that nobody signed, as the lab's is.
-    if not fits or not raw or "enrolled-keys" in features:
+    if not is_supported or not is_raw or "enrolled-keys" in features:
         return None
     code, variables = (Path(part["filename"]) for part in parts)
-    return Firmware(code=code, variables=variables, needs_smm="requires-smm" in features)
+    return Firmware(code=code, variables=variables, requires_smm="requires-smm" in features)
 
 
 def _is_q35(machines: list[str]) -> bool:
     return any("q35" in name for name in machines)
 
 
-def _known() -> Iterator[Firmware]:
-    for code, variables in _KNOWN:
-        yield Firmware(code=Path(code), variables=Path(variables), needs_smm=False)
+def _common_firmware() -> Iterator[Firmware]:
+    for code, variables in _COMMON_PATHS:
+        yield Firmware(code=Path(code), variables=Path(variables), requires_smm=False)

@@ -10,12 +10,12 @@ from functools import cache
 from pathlib import Path
 
 from hardpan.errors import ToolError
-from hardpan.process import run, which
+from hardpan.process import find_program, run
 
 QEMU = "qemu-system-x86_64"
 _KVM = Path("/dev/kvm")
 _TIMEOUT_S = 15.0
-_ANSWER = 33
+_EXIT_STATUS = 33
 """QEMU's exit code for the byte 0x10 at isa-debug-exit: ``(0x10 << 1) | 1``."""
 
 # mov dx, 0xf4; mov al, 0x10; out dx, al; hlt; jmp to the hlt
@@ -45,12 +45,12 @@ class Acceleration:
         return ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", cpu)
 
     @property
-    def patience(self) -> float:
+    def timeout_factor(self) -> float:
         """By how much every deadline is stretched."""
         return 1.0 if self.kind == "kvm" else 4.0
 
     @property
-    def starts(self) -> int:
+    def max_attempts(self) -> int:
         """How often a guest that panics is started in all.
 
         An emulated one gets a second start: QEMU's threads race with a kernel that patches
@@ -67,27 +67,27 @@ def boot_sector() -> bytes:
 
 
 @cache
-def acceleration() -> Acceleration:
+def detect_acceleration() -> Acceleration:
     """What guests can run with; asked once per process.
 
     Raises:
         ToolError: QEMU is not installed.
     """
-    if which(QEMU) is None:
+    if find_program(QEMU) is None:
         raise ToolError([QEMU], "is not installed", hint="hardpan doctor tells how to get it")
     if not _KVM.exists():
         return Acceleration(kind="tcg", reason="there is no /dev/kvm: guests are emulated")
     try:
         _run_tiny_guest()
     except ToolError as e:
-        why = f"/dev/kvm is there, but a vCPU does not run ({e}): guests are emulated"
-        return Acceleration(kind="tcg", reason=why)
+        reason = f"/dev/kvm is there, but a vCPU does not run ({e}): guests are emulated"
+        return Acceleration(kind="tcg", reason=reason)
     return Acceleration(kind="kvm", reason="a tiny guest really ran under KVM")
 
 
 def _run_tiny_guest() -> None:
-    with tempfile.TemporaryDirectory(prefix="hardpan-probe-") as room:
-        disk = Path(room) / "boot.img"
+    with tempfile.TemporaryDirectory(prefix="hardpan-probe-") as workdir:
+        disk = Path(workdir) / "boot.img"
         disk.write_bytes(boot_sector().ljust(1 << 20, b"\x00"))
         run(
             [
@@ -97,5 +97,5 @@ def _run_tiny_guest() -> None:
                 *("-drive", f"file={disk},format=raw,if=ide"),
             ],
             timeout_s=_TIMEOUT_S,
-            ok=(_ANSWER,),
+            ok=(_EXIT_STATUS,),
         )

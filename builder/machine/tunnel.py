@@ -27,22 +27,22 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
-MOST = 16
+MAX_CONNECTIONS = 16
 """Connections at one time; dnf makes three, and each one is a process."""
 
-HEAD_MOST = 16 << 10
-_HEAD_S = 20.0
-_CONNECT_S = 30.0
-_IDLE_S = 120.0
-_WHOLE_S = 4 * 3600.0
-_DOWN_MOST = 16 << 30
-_UP_MOST = 16 << 20
+MAX_HEAD_BYTES = 16 << 10
+_HEAD_TIMEOUT_S = 20.0
+_CONNECT_TIMEOUT_S = 30.0
+_IDLE_TIMEOUT_S = 120.0
+_MAX_DURATION_S = 4 * 3600.0
+_MAX_DOWNLOAD_BYTES = 16 << 30
+_MAX_UPLOAD_BYTES = 16 << 20
 """One connection in seconds, bytes to the guest (the largest package has some GiB) and bytes from
 it (dnf asks with some 500 bytes for a package): more than a build needs, little for smuggling."""
 
 _LINGER_S = 2.0
-_CHUNK = 64 << 10
-_SHOWN_MOST = 100
+_CHUNK_BYTES = 64 << 10
+_MAX_QUOTED_CHARS = 100
 
 _HOST = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]{0,252})"
 _CONNECT = re.compile(rf"CONNECT {_HOST}:(?P<port>[0-9]{{1,5}}) HTTP/1\.[01]", re.ASCII)
@@ -52,11 +52,23 @@ _GET = re.compile(
     re.ASCII,
 )
 _FIELD = re.compile(r"(?P<name>[A-Za-z0-9-]{1,64}):[\t\x20-\x7e]*", re.ASCII)
-_KEPT = ("accept", "cache-control", "if-modified-since", "if-none-match", "range", "user-agent")
+_FORWARDED_FIELDS = (
+    "accept",
+    "cache-control",
+    "if-modified-since",
+    "if-none-match",
+    "range",
+    "user-agent",
+)
 """Fields that go on to the server: none of them can name another host or begin a body."""
 
-_SAID = {400: "Bad Request", 403: "Forbidden", 502: "Bad Gateway", 503: "Service Unavailable"}
-_PORTS = {"http": 80, "https": 443}
+_STATUS_TEXTS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
@@ -68,66 +80,79 @@ class Endpoint(NamedTuple):
 
     def __str__(self) -> str:
         """As an address, without the port where it is the usual one."""
-        usual = self.port == _PORTS.get(self.scheme)
-        return f"{self.scheme}://{self.host}" + ("" if usual else f":{self.port}")
+        is_default_port = self.port == _DEFAULT_PORTS.get(self.scheme)
+        return f"{self.scheme}://{self.host}" + ("" if is_default_port else f":{self.port}")
 
 
-class Request(NamedTuple):
+class ProxyRequest(NamedTuple):
     """What a guest asked for."""
 
-    to: Endpoint
+    endpoint: Endpoint
     head: bytes
     """What the server is sent; empty for CONNECT, where the guest itself speaks to it."""
 
 
-class RefusedError(Exception):
+class ProxyRefusedError(Exception):
     """An answer that is no; the guest is told why in one line."""
 
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
         self.status = status
 
-    def answer(self) -> bytes:
+    def response(self) -> bytes:
         """The answer."""
         text = f"hardpan: {self}\n"
         return (
-            f"HTTP/1.1 {self.status} {_SAID[self.status]}\r\nContent-Type: text/plain\r\n"
+            f"HTTP/1.1 {self.status} {_STATUS_TEXTS[self.status]}\r\nContent-Type: text/plain\r\n"
             f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}"
         ).encode("ascii")
 
 
-def endpoint(url: str) -> Endpoint:
+def endpoint_of(url: str) -> Endpoint:
     """What has to be reached for an http or https address."""
-    told = urlsplit(url)
-    return Endpoint(told.scheme, str(told.hostname), told.port or _PORTS[told.scheme])
+    parts = urlsplit(url)
+    return Endpoint(parts.scheme, str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme])
 
 
-def asked(head: bytes, allowed: Collection[Endpoint]) -> Request:
+def parse_request(head: bytes, allowed: Collection[Endpoint]) -> ProxyRequest:
     """What a request's head, without its empty line, asks for.
 
     Raises:
         RefusedError: it is not on the list, or nothing that dnf would ask.
     """
-    first, *fields = head.decode("latin-1").split("\r\n")
-    found = [_FIELD.fullmatch(line) for line in fields]
-    if not all(found):
-        raise RefusedError(400, "expected header fields of plain characters")
-    if told := _CONNECT.fullmatch(first):
-        to = Endpoint("https", told["host"].lower(), int(told["port"]))
-        return Request(_listed(to, allowed), b"")
-    told = _GET.fullmatch(first)
-    if told is None:
-        what = ascii(first[:_SHOWN_MOST])
-        raise RefusedError(400, f"expected CONNECT host:port or GET http://host/..., found {what}")
-    to = _listed(Endpoint("http", told["host"].lower(), int(told["port"] or 80)), allowed)
-    lines = [f"{told['method']} {told['path'] or '/'} HTTP/1.1", f"Host: {_authority(to)}"]
-    lines += [one[0] for one in found if one and one["name"].lower() in _KEPT]
-    return Request(to, "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii"))
+    request_line, *fields = head.decode("latin-1").split("\r\n")
+    field_matches = [_FIELD.fullmatch(line) for line in fields]
+    if not all(field_matches):
+        raise ProxyRefusedError(400, "expected header fields of plain characters")
+    if request_match := _CONNECT.fullmatch(request_line):
+        endpoint = Endpoint("https", request_match["host"].lower(), int(request_match["port"]))
+        return ProxyRequest(_require_listed(endpoint, allowed), b"")
+    request_match = _GET.fullmatch(request_line)
+    if request_match is None:
+        quoted_line = ascii(request_line[:_MAX_QUOTED_CHARS])
+        raise ProxyRefusedError(
+            400, f"expected CONNECT host:port or GET http://host/..., found {quoted_line}"
+        )
+    endpoint = _require_listed(
+        Endpoint("http", request_match["host"].lower(), int(request_match["port"] or 80)), allowed
+    )
+    lines = [
+        f"{request_match['method']} {request_match['path'] or '/'} HTTP/1.1",
+        f"Host: {_authority(endpoint)}",
+    ]
+    lines += [
+        field_match[0]
+        for field_match in field_matches
+        if field_match and field_match["name"].lower() in _FORWARDED_FIELDS
+    ]
+    return ProxyRequest(
+        endpoint, "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii")
+    )
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_NOT_IPV4 = tuple(
+_FORBIDDEN_IPV4 = tuple(
     map(
         ipaddress.IPv4Network,
         (
@@ -143,7 +168,7 @@ _NOT_IPV4 = tuple(
         ),
     )
 )
-_IPV6 = ipaddress.IPv6Network("2000::/3")
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
 """All that is routed in IPv6 (RFC 4291). Outside are loopback, link-local, site-local, unique-local
 (fc00::/7, with the metadata of AWS and Google), multicast, and the forms with an IPv4 address."""
 
@@ -153,7 +178,7 @@ _6TO4 = ipaddress.IPv6Network("2002::/16")
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
-def may_reach(address: str, host: str) -> bool:
+def is_address_allowed(address: str, host: str) -> bool:
     """Whether ``host``, a host of the list, may mean ``address`` for a guest.
 
     An address that is on the list itself may be reached, and loopback where ``localhost`` is on it:
@@ -166,29 +191,31 @@ def may_reach(address: str, host: str) -> bool:
     if address == host or (host == "localhost" and ip.is_loopback):
         return True
     if isinstance(ip, ipaddress.IPv4Address):
-        return not any(ip in one for one in _NOT_IPV4) and not _is_own(ip)
-    embedded = _embedded(ip)
-    if ip not in _IPV6 and not (ip in _NAT64 and embedded):
+        return not any(ip in one for one in _FORBIDDEN_IPV4) and not _is_local_address(ip)
+    embedded = _embedded_ipv4(ip)
+    if ip not in _GLOBAL_IPV6 and not (ip in _NAT64 and embedded):
         return False
-    return not _is_own(ip) and all(one.is_global and not _is_own(one) for one in embedded)
+    return not _is_local_address(ip) and all(
+        one.is_global and not _is_local_address(one) for one in embedded
+    )
 
 
-def _embedded(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+def _embedded_ipv4(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
     """The IPv4 addresses to which a translator or a tunnel may take ``ip``."""
     raw = ip.packed
-    found = []
+    packed_addresses = []
     if ip in _NAT64:
-        found.append(raw[12:])
+        packed_addresses.append(raw[12:])
     if ip in _6TO4:
-        found.append(raw[2:6])
+        packed_addresses.append(raw[2:6])
     if ip in _TEREDO:
-        found += [raw[4:8], bytes(255 - b for b in raw[12:])]
+        packed_addresses += [raw[4:8], bytes(255 - b for b in raw[12:])]
     if raw[8:12] in _ISATAP:
-        found.append(raw[12:])
-    return [ipaddress.IPv4Address(one) for one in found]
+        packed_addresses.append(raw[12:])
+    return [ipaddress.IPv4Address(packed) for packed in packed_addresses]
 
 
-def _is_own(ip: _Address) -> bool:
+def _is_local_address(ip: _Address) -> bool:
     """Whether packets to ``ip`` stay on this machine, as the kernel routes them; none is sent.
 
     The kernel takes an own address as the source for a packet to itself. Where it knows no way,
@@ -202,124 +229,132 @@ def _is_own(ip: _Address) -> bool:
             return True
         except OSError:
             return False
-        return _is_looped(probe, ip)
+        return _is_loopback(probe, ip)
 
 
-def _is_looped(connected: socket.socket, ip: _Address) -> bool:
+def _is_loopback(connected: socket.socket, ip: _Address) -> bool:
     source = ipaddress.ip_address(connected.getsockname()[0].partition("%")[0])
     return source == ip or source.is_loopback
 
 
-def serve(guest: socket.socket, listed: Path) -> None:
+def serve(guest: socket.socket, endpoints_file: Path) -> None:
     """Answer one connection, to its end; ``listed`` is the file with the list."""
-    began = time.monotonic()
-    allowed = [Endpoint(*one) for one in json.loads(listed.read_text("utf-8"))]
-    with contextlib.ExitStack() as held:
+    start = time.monotonic()
+    allowed = [Endpoint(*one) for one in json.loads(endpoints_file.read_text("utf-8"))]
+    with contextlib.ExitStack() as stack:
         try:
-            held.enter_context(_slot(listed))
-            head, rest = _head(guest)
-            request = asked(head, allowed)
-            server = held.enter_context(_connected(request.to))
-        except RefusedError as e:
+            stack.enter_context(_acquire_slot(endpoints_file))
+            head, remainder = _read_head(guest)
+            request = parse_request(head, allowed)
+            server = stack.enter_context(_connect(request.endpoint))
+        except ProxyRefusedError as e:
             guest.settimeout(_LINGER_S)
-            guest.sendall(e.answer())
+            guest.sendall(e.response())
             _linger(guest)
             return
         for one in (guest, server):
-            one.settimeout(_IDLE_S)
+            one.settimeout(_IDLE_TIMEOUT_S)
         if request.head:
             server.sendall(request.head)
         else:
             guest.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            server.sendall(rest)
-        _relay(guest, server, both=not request.head, began=began)
+            server.sendall(remainder)
+        _relay(guest, server, is_two_way=not request.head, start=start)
 
 
-def _listed(to: Endpoint, allowed: Collection[Endpoint]) -> Endpoint:
-    if to not in allowed:
-        raise RefusedError(403, f"{to} is not an address of the profile's repositories")
-    return to
+def _require_listed(endpoint: Endpoint, allowed: Collection[Endpoint]) -> Endpoint:
+    if endpoint not in allowed:
+        raise ProxyRefusedError(403, f"{endpoint} is not an address of the profile's repositories")
+    return endpoint
 
 
-def _authority(to: Endpoint) -> str:
-    return to.host if to.port == _PORTS[to.scheme] else f"{to.host}:{to.port}"
+def _authority(endpoint: Endpoint) -> str:
+    return (
+        endpoint.host
+        if endpoint.port == _DEFAULT_PORTS[endpoint.scheme]
+        else f"{endpoint.host}:{endpoint.port}"
+    )
 
 
-def _slot(listed: Path) -> BinaryIO:
+def _acquire_slot(endpoints_file: Path) -> BinaryIO:
     """One of ``MOST`` locks, held for as long as the file is open: a byte's of the list each."""
-    file = listed.open("r+b")
-    for n in range(MOST):
+    file = endpoints_file.open("r+b")
+    for slot in range(MAX_CONNECTIONS):
         with contextlib.suppress(BlockingIOError):
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, n)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
             return file
     file.close()
-    raise RefusedError(503, f"{MOST} connections are open already")
+    raise ProxyRefusedError(503, f"{MAX_CONNECTIONS} connections are open already")
 
 
-def _head(guest: socket.socket) -> tuple[bytes, bytes]:
+def _read_head(guest: socket.socket) -> tuple[bytes, bytes]:
     """A request's head and what came behind it, within bytes and seconds."""
-    end, data = time.monotonic() + _HEAD_S, b""
+    deadline, data = time.monotonic() + _HEAD_TIMEOUT_S, b""
     while b"\r\n\r\n" not in data:
-        guest.settimeout(max(0.01, end - time.monotonic()))
+        guest.settimeout(max(0.01, deadline - time.monotonic()))
         try:
-            more = guest.recv(HEAD_MOST + 1 - len(data))
+            chunk = guest.recv(MAX_HEAD_BYTES + 1 - len(data))
         except TimeoutError:
-            more = b""
-        if not more:
-            raise RefusedError(400, f"expected a whole request within {_HEAD_S:g} s")
-        data += more
-        if len(data) > HEAD_MOST:
-            raise RefusedError(400, f"expected a request of at most {HEAD_MOST} bytes")
-    head, _, rest = data.partition(b"\r\n\r\n")
-    return head, rest
+            chunk = b""
+        if not chunk:
+            raise ProxyRefusedError(400, f"expected a whole request within {_HEAD_TIMEOUT_S:g} s")
+        data += chunk
+        if len(data) > MAX_HEAD_BYTES:
+            raise ProxyRefusedError(400, f"expected a request of at most {MAX_HEAD_BYTES} bytes")
+    head, _, remainder = data.partition(b"\r\n\r\n")
+    return head, remainder
 
 
-def _connected(to: Endpoint) -> socket.socket:
-    why = "has no address that a repository may have"
+def _connect(endpoint: Endpoint) -> socket.socket:
+    reason = "has no address that a repository may have"
     try:
-        found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+        address_infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise RefusedError(502, f"{to} is not known by name to the build machine") from None
-    for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-        if not may_reach(str(address[0]), to.host):
+        raise ProxyRefusedError(
+            502, f"{endpoint} is not known by name to the build machine"
+        ) from None
+    for family, address in dict.fromkeys((info[0], info[4]) for info in address_infos):
+        if not is_address_allowed(str(address[0]), endpoint.host):
             continue
         server = socket.socket(family, socket.SOCK_STREAM)
-        server.settimeout(_CONNECT_S)
+        server.settimeout(_CONNECT_TIMEOUT_S)
         try:
             server.connect(address)
         except OSError:
             server.close()
-            why = "does not answer the build machine"
+            reason = "does not answer the build machine"
             continue
         return server
-    raise RefusedError(502, f"{to} {why}")
+    raise ProxyRefusedError(502, f"{endpoint} {reason}")
 
 
-def _relay(guest: socket.socket, server: socket.socket, *, both: bool, began: float) -> None:
+def _relay(guest: socket.socket, server: socket.socket, *, is_two_way: bool, start: float) -> None:
     """Carry bytes until a side ends, nobody says anything for a while, or a limit is reached.
 
     Without ``both`` what else the guest says is dropped: one connection is one request.
     """
-    left = {guest: _UP_MOST, server: _DOWN_MOST}
+    remaining = {guest: _MAX_UPLOAD_BYTES, server: _MAX_DOWNLOAD_BYTES}
     with selectors.DefaultSelector() as ready:
-        ready.register(guest, selectors.EVENT_READ, (guest, server if both else None))
+        ready.register(guest, selectors.EVENT_READ, (guest, server if is_two_way else None))
         ready.register(server, selectors.EVENT_READ, (server, guest))
-        while found := ready.select(max(0.0, min(_IDLE_S, began + _WHOLE_S - time.monotonic()))):
-            for key, _ in found:
-                source, to = key.data
-                data = source.recv(min(_CHUNK, left[source]))
+        while events := ready.select(
+            max(0.0, min(_IDLE_TIMEOUT_S, start + _MAX_DURATION_S - time.monotonic()))
+        ):
+            for key, _ in events:
+                source, destination = key.data
+                data = source.recv(min(_CHUNK_BYTES, remaining[source]))
                 if not data:
                     return
-                left[source] -= len(data)
-                if to is not None:
-                    to.sendall(data)
+                remaining[source] -= len(data)
+                if destination is not None:
+                    destination.sendall(data)
 
 
 def _linger(guest: socket.socket) -> None:
     """Let the guest read the answer: a connection that is closed on unread bytes is reset."""
     guest.shutdown(socket.SHUT_WR)
-    end = time.monotonic() + _LINGER_S
-    while time.monotonic() < end and guest.recv(_CHUNK):
+    deadline = time.monotonic() + _LINGER_S
+    while time.monotonic() < deadline and guest.recv(_CHUNK_BYTES):
         pass
 
 

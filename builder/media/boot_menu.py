@@ -15,10 +15,10 @@ _ISOLINUX = "/isolinux/isolinux.cfg"
 MENUS = (_ISOLINUX, "/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
 """EL9 has the first for BIOS, EL10 the second; by UEFI both have the third."""
 
-IN_FAT = "::/EFI/BOOT/grub.cfg"
+FAT_MENU = "::/EFI/BOOT/grub.cfg"
 """The copy in the EFI image, as mtools writes its name."""
 
-MAX_BYTES = 256 << 10
+MAX_MENU_BYTES = 256 << 10
 """Rocky Linux's menus have some 2 KiB."""
 
 MAX_LINES = 5_000
@@ -31,40 +31,50 @@ class BootMenu:
     """What every copy of the boot menu must say."""
 
     arguments: tuple[str, ...]
-    old_label: str
+    media_label: str
     label: str
 
-    def edited(self, name: str, data: bytes) -> str:
+    def edit(self, name: str, data: bytes) -> str:
         """The menu in the file ``name`` as it must be.
 
         Raises:
             InputError: it is no text, too long, or not understood.
         """
-        edit = isolinuxcfg.edited if name == _ISOLINUX else grubcfg.edited
-        text = menu_text(name, data)
+        edit = (
+            isolinuxcfg.add_kickstart_arguments
+            if name == _ISOLINUX
+            else grubcfg.add_kickstart_arguments
+        )
+        text = decode_menu(name, data)
         try:
-            return edit(text, self.arguments, relabel=(self.old_label, self.label))
+            return edit(text, self.arguments, relabel=(self.media_label, self.label))
         except InputError as e:
             raise InputError(f"{name}: {e}", hint=e.hint) from e
 
-    def is_in(self, name: str, data: bytes) -> bool:
+    def is_applied(self, name: str, data: bytes) -> bool:
         """Whether the menu in the file ``name`` says it.
 
         Raises:
             InputError: it is no text, or too long.
         """
-        names = isolinuxcfg.names_kickstart if name == _ISOLINUX else grubcfg.names_kickstart
-        return names(menu_text(name, data), self.arguments)
+        has_arguments = (
+            isolinuxcfg.has_kickstart_arguments
+            if name == _ISOLINUX
+            else grubcfg.has_kickstart_arguments
+        )
+        return has_arguments(decode_menu(name, data), self.arguments)
 
 
-def menu_text(name: str, data: bytes) -> str:
+def decode_menu(name: str, data: bytes) -> str:
     """The text of the menu in the file ``name``.
 
     Raises:
         InputError: it is no UTF-8, has control characters, or is too long.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: too long: expected at most {MAX_BYTES} bytes, got {len(data)}")
+    if len(data) > MAX_MENU_BYTES:
+        raise InputError(
+            f"{name}: too long: expected at most {MAX_MENU_BYTES} bytes, got {len(data)}"
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:

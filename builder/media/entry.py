@@ -4,39 +4,39 @@ import re
 from collections.abc import Iterable, Sequence
 
 TIMEOUT_S = 5
-WARNING = " (hardpan: unattended, ERASES DISKS)"
+TITLE_WARNING = " (hardpan: unattended, ERASES DISKS)"
 
-_SOURCES = ("inst.stage2", "inst.repo")
-_RESCUE = ("inst.rescue", "rescue", "emergency", "single")
+_SOURCE_ARGUMENTS = ("inst.stage2", "inst.repo")
+_RESCUE_ARGUMENTS = ("inst.rescue", "rescue", "emergency", "single")
 _RESCUE_TITLE = re.compile(r"rescue|memtest|local drive", re.IGNORECASE)
-_DROPPED = ("inst.ks", "ks", "rd.live.check", "quiet")
+_REMOVED_ARGUMENTS = ("inst.ks", "ks", "rd.live.check", "quiet")
 
 
-def installs(words: Iterable[str]) -> bool:
+def starts_installer(arguments: Iterable[str]) -> bool:
     """True when a kernel with these arguments is the installer, and not its rescue mode."""
-    names = {_name(w) for w in words}
-    return bool(names.intersection(_SOURCES)) and not names.intersection(_RESCUE)
+    names = {_argument_name(w) for w in arguments}
+    return bool(names.intersection(_SOURCE_ARGUMENTS)) and not names.intersection(_RESCUE_ARGUMENTS)
 
 
-def is_rescue(title: str) -> bool:
+def is_rescue_title(title: str) -> bool:
     """True when an entry of this title is for something else than installing."""
     return _RESCUE_TITLE.search(title) is not None
 
 
-def with_arguments(words: Sequence[str], arguments: Sequence[str]) -> list[str]:
+def merge_arguments(existing: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """``words`` and ``arguments``: earlier ones of their names, and the media check, go."""
-    gone = {_name(a) for a in arguments}.union(_DROPPED)
-    return [*(w for w in words if _name(w) not in gone), *arguments]
+    removed_names = {_argument_name(a) for a in arguments}.union(_REMOVED_ARGUMENTS)
+    return [*(w for w in existing if _argument_name(w) not in removed_names), *arguments]
 
 
-def relabelled(word: str, old: str, new: str) -> str:
+def replace_label(argument: str, old_label: str, new_label: str) -> str:
     """A kernel's argument that names the volume, by the volume's new label."""
-    spellings = {old, _udev(old), _udev(old).replace("\\", "\\\\")}
-    known = "|".join(re.escape(s) for s in sorted(spellings))
-    return re.sub(rf"LABEL=(?:{known})(?=[:'\"]|$)", lambda _: f"LABEL={new}", word)
+    spellings = {old_label, _udev_escape(old_label), _udev_escape(old_label).replace("\\", "\\\\")}
+    pattern = "|".join(re.escape(s) for s in sorted(spellings))
+    return re.sub(rf"LABEL=(?:{pattern})(?=[:'\"]|$)", lambda _: f"LABEL={new_label}", argument)
 
 
-def _udev(label: str) -> str:
+def _udev_escape(label: str) -> str:
     """``label`` as udev writes it in a device's name: odd characters in hex."""
     plain = re.compile(r"[A-Za-z0-9#+\-.:=@_/]")
     return "".join(
@@ -44,5 +44,5 @@ def _udev(label: str) -> str:
     )
 
 
-def _name(word: str) -> str:
-    return word.strip("'\"").partition("=")[0]
+def _argument_name(argument: str) -> str:
+    return argument.strip("'\"").partition("=")[0]

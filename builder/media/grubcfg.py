@@ -7,38 +7,40 @@ from dataclasses import dataclass, field
 
 from hardpan.builder.media.entry import (
     TIMEOUT_S,
-    WARNING,
-    installs,
-    is_rescue,
-    relabelled,
-    with_arguments,
+    TITLE_WARNING,
+    is_rescue_title,
+    merge_arguments,
+    replace_label,
+    starts_installer,
 )
 from hardpan.errors import InputError
 
 MAX_SUBMENUS = 8
 """One in another; install media have one level."""
 
-_KERNEL = ("linux", "linuxefi", "linux16")
+_KERNEL_COMMANDS = ("linux", "linuxefi", "linux16")
 # A word of GRUB's script: quoted parts and escapes belong to it, a stray quote too.
-_WORD = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+")
+_TOKEN = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+")
 _SETTING = re.compile(r"\bset\s+(?P<name>default|timeout|timeout_style)=(?:\"[^\"]*\"|[^\s;]*)")
-_ONE_LINER = re.compile(r"[{;]\s*linux(?:efi|16)?\s")
+_SINGLE_LINE_ENTRY = re.compile(r"[{;]\s*linux(?:efi|16)?\s")
 
 
 @dataclass(slots=True, kw_only=True)
-class _Entry:
+class _GrubEntry:
     """One ``menuentry`` and where its kernel lines are."""
 
-    head: int
+    title_line: int
     """Its first line."""
 
-    place: str
+    menu_path: str
     """What ``default`` calls it: ``0``, or ``2>1`` inside a submenu."""
 
-    kernels: list[int] = field(default_factory=list)
+    kernel_lines: list[int] = field(default_factory=list)
 
 
-def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None) -> str:
+def add_kickstart_arguments(
+    text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None
+) -> str:
     """The menu with ``arguments`` on every install entry, the first of them the default.
 
     Arguments that an entry has already are taken out first (``inst.ks``,
@@ -49,29 +51,29 @@ def edited(text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | No
         InputError: the menu has no install entry, has one in a form that is not
             understood, or nests its submenus too deeply.
     """
-    lines = list(_logical(text))
+    lines = list(_logical_lines(text))
     if relabel is not None:
-        lines = [_with_label(x, *relabel) for x in lines]
-    if any(_ONE_LINER.search(x) for x in lines if not _is_comment(x)):
+        lines = [_relabel_line(x, *relabel) for x in lines]
+    if any(_SINGLE_LINE_ENTRY.search(x) for x in lines if not _is_comment(x)):
         raise InputError("the boot menu has an entry on one line, which is not understood")
-    found = _install_entries(lines)
-    if not found:
+    entries = _install_entries(lines)
+    if not entries:
         raise InputError("the boot menu has no install entry")
-    for entry in found:
-        lines[entry.head] = _with_warning(lines[entry.head])
-        for n in entry.kernels:
-            lines[n] = _with_arguments(lines[n], arguments)
-    return "\n".join(_with_settings(lines, found[0].place)) + "\n"
+    for entry in entries:
+        lines[entry.title_line] = _add_warning(lines[entry.title_line])
+        for n in entry.kernel_lines:
+            lines[n] = _add_arguments(lines[n], arguments)
+    return "\n".join(_replace_settings(lines, entries[0].menu_path)) + "\n"
 
 
-def names_kickstart(text: str, arguments: Sequence[str]) -> bool:
+def has_kickstart_arguments(text: str, arguments: Sequence[str]) -> bool:
     """True when every install entry of the menu carries every argument."""
-    lines = list(_logical(text))
-    found = [_words(lines[n]) for e in _install_entries(lines) for n in e.kernels]
-    return bool(found) and all(set(arguments) <= set(words) for words in found)
+    lines = list(_logical_lines(text))
+    kernel_lines = [_tokenize(lines[n]) for e in _install_entries(lines) for n in e.kernel_lines]
+    return bool(kernel_lines) and all(set(arguments) <= set(tokens) for tokens in kernel_lines)
 
 
-def _logical(text: str) -> Iterator[str]:
+def _logical_lines(text: str) -> Iterator[str]:
     """The lines, those that end in a backslash joined with the next as GRUB does."""
     parts: list[str] = []
     start = ""
@@ -87,27 +89,28 @@ def _logical(text: str) -> Iterator[str]:
         yield "".join(parts)
 
 
-def _install_entries(lines: Sequence[str]) -> list[_Entry]:
+def _install_entries(lines: Sequence[str]) -> list[_GrubEntry]:
     """Entries with a kernel line that starts the installer, and not its rescue mode."""
     return [
         e
-        for e in _entries(lines)
-        if any(installs(_words(lines[n])[1:]) for n in e.kernels) and not is_rescue(lines[e.head])
+        for e in _parse_entries(lines)
+        if any(starts_installer(_tokenize(lines[n])[1:]) for n in e.kernel_lines)
+        and not is_rescue_title(lines[e.title_line])
     ]
 
 
-def _entries(lines: Sequence[str]) -> list[_Entry]:
-    found: list[_Entry] = []
+def _parse_entries(lines: Sequence[str]) -> list[_GrubEntry]:
+    entries: list[_GrubEntry] = []
     counts = [0]
     blocks: list[str] = []
     for n, line in enumerate(lines):
-        words = _words(line)
-        first = words[0] if words and not _is_comment(line) else ""
-        if first in ("menuentry", "submenu"):
-            place = ">".join(str(c - 1) for c in counts[:-1])
-            found_at = f"{place}>{counts[-1]}" if place else str(counts[-1])
+        tokens = _tokenize(line)
+        command = tokens[0] if tokens and not _is_comment(line) else ""
+        if command in ("menuentry", "submenu"):
+            parent_path = ">".join(str(c - 1) for c in counts[:-1])
+            menu_path = f"{parent_path}>{counts[-1]}" if parent_path else str(counts[-1])
             counts[-1] += 1
-            if first == "submenu":
+            if command == "submenu":
                 if len(counts) > MAX_SUBMENUS:
                     raise InputError(
                         f"the boot menu: expected at most {MAX_SUBMENUS} submenus one in another,"
@@ -115,73 +118,75 @@ def _entries(lines: Sequence[str]) -> list[_Entry]:
                     )
                 counts.append(0)
             else:
-                found.append(_Entry(head=n, place=found_at))
-            blocks.append(first)
-        elif first == "function":
-            blocks.append(first)
-        elif first in _KERNEL and "menuentry" in blocks[-1:]:
-            found[-1].kernels.append(n)
-        elif first == "}" and blocks and blocks.pop() == "submenu":
+                entries.append(_GrubEntry(title_line=n, menu_path=menu_path))
+            blocks.append(command)
+        elif command == "function":
+            blocks.append(command)
+        elif command in _KERNEL_COMMANDS and "menuentry" in blocks[-1:]:
+            entries[-1].kernel_lines.append(n)
+        elif command == "}" and blocks and blocks.pop() == "submenu":
             counts.pop()
-    return found
+    return entries
 
 
-def _with_arguments(line: str, arguments: Sequence[str]) -> str:
+def _add_arguments(line: str, arguments: Sequence[str]) -> str:
     indent = line[: len(line) - len(line.lstrip())]
-    return indent + " ".join(with_arguments(_words(line), arguments))
+    return indent + " ".join(merge_arguments(_tokenize(line), arguments))
 
 
-def _with_warning(line: str) -> str:
-    title = next(itertools.islice(_WORD.finditer(line), 1, None), None)
+def _add_warning(line: str) -> str:
+    title = next(itertools.islice(_TOKEN.finditer(line), 1, None), None)
     if title is None or title[0].startswith("{"):
         raise InputError("the boot menu has an install entry without a title")
-    shown = title[0]
-    if WARNING in shown:
+    text = title[0]
+    if TITLE_WARNING in text:
         return line
-    if shown[0] in "'\"" and shown[-1] == shown[0] and len(shown) > 1:
-        shown = f"{shown[:-1]}{WARNING}{shown[-1]}"
+    if text[0] in "'\"" and text[-1] == text[0] and len(text) > 1:
+        text = f"{text[:-1]}{TITLE_WARNING}{text[-1]}"
     else:
-        shown += f"'{WARNING}'"
-    return line[: title.start()] + shown + line[title.end() :]
+        text += f"'{TITLE_WARNING}'"
+    return line[: title.start()] + text + line[title.end() :]
 
 
-def _with_settings(lines: Sequence[str], default: str) -> list[str]:
+def _replace_settings(lines: Sequence[str], default: str) -> list[str]:
     # In a script, an unquoted > would be no part of the value.
-    shown = f'"{default}"' if ">" in default else default
-    values = {"default": shown, "timeout": str(TIMEOUT_S), "timeout_style": "menu"}
-    seen: set[str] = set()
+    default_value = f'"{default}"' if ">" in default else default
+    values = {"default": default_value, "timeout": str(TIMEOUT_S), "timeout_style": "menu"}
+    replaced_names: set[str] = set()
 
-    def put(found: re.Match[str]) -> str:
-        seen.add(found["name"])
-        return f"set {found['name']}={values[found['name']]}"
+    def substitute(match: re.Match[str]) -> str:
+        replaced_names.add(match["name"])
+        return f"set {match['name']}={values[match['name']]}"
 
-    out = [x if _is_comment(x) else _SETTING.sub(put, x) for x in lines]
+    out = [x if _is_comment(x) else _SETTING.sub(substitute, x) for x in lines]
     # Without a timeout the menu would wait for ever for somebody to press Enter.
-    missing = [f"set {n}={values[n]}" for n in ("default", "timeout") if n not in seen]
+    missing = [f"set {n}={values[n]}" for n in ("default", "timeout") if n not in replaced_names]
     return [*missing, *out]
 
 
-def _with_label(line: str, old: str, new: str) -> str:
-    words = list(_WORD.finditer(line))
-    if not words or _is_comment(line):
+def _relabel_line(line: str, old_label: str, new_label: str) -> str:
+    tokens = list(_TOKEN.finditer(line))
+    if not tokens or _is_comment(line):
         return line
-    out, at = "", 0
-    for word in words:
-        out += line[at : word.start()] + _relabelled(word[0], old, new, words[0][0])
-        at = word.end()
-    return out + line[at:]
+    out, offset = "", 0
+    for token in tokens:
+        out += line[offset : token.start()] + _relabel_token(
+            token[0], old_label, new_label, tokens[0][0]
+        )
+        offset = token.end()
+    return out + line[offset:]
 
 
-def _relabelled(word: str, old: str, new: str, command: str) -> str:
-    if command == "search" and word.strip("'\"") == old:
-        return word.replace(old, new)
-    if command in _KERNEL:
-        return relabelled(word, old, new)
-    return word
+def _relabel_token(token: str, old_label: str, new_label: str, command: str) -> str:
+    if command == "search" and token.strip("'\"") == old_label:
+        return token.replace(old_label, new_label)
+    if command in _KERNEL_COMMANDS:
+        return replace_label(token, old_label, new_label)
+    return token
 
 
-def _words(line: str) -> list[str]:
-    return _WORD.findall(line)
+def _tokenize(line: str) -> list[str]:
+    return _TOKEN.findall(line)
 
 
 def _is_comment(line: str) -> bool:

@@ -29,18 +29,20 @@ XORRISO_MEMORY_BYTES = 2 << 30
 _MAX_REPORT_BYTES = 64 << 20
 _LIMITS = ProcessLimits(
     # It lists Rocky Linux's DVD in less than a second.
-    cpu_s=30,
-    file_bytes=_MAX_REPORT_BYTES,
-    memory_bytes=XORRISO_MEMORY_BYTES,
+    max_cpu_s=30,
+    max_file_bytes=_MAX_REPORT_BYTES,
+    max_memory_bytes=XORRISO_MEMORY_BYTES,
 )
 _TIMEOUT_S = 120
 _BOOT_IMAGE = re.compile(r"^El Torito boot img :\s+(\d+)\s+(BIOS|UEFI)\s+(.*)$", re.MULTILINE)
 _BOOT_PATH = re.compile(r"^El Torito img path :\s+(\d+)\s+(/.*)$", re.MULTILINE)
-_LISTED = re.compile(r"^([dlbcps-])\S{9,10}\s+\d+\s+\S+\s+\S+\s+(\d+)[^']*'(/[^']*)'", re.MULTILINE)
+_LISTING = re.compile(
+    r"^([dlbcps-])\S{9,10}\s+\d+\s+\S+\s+\S+\s+(\d+)[^']*'(/[^']*)'", re.MULTILINE
+)
 _EXTENT = re.compile(
     r"^File data lba:\s*\d+\s*,\s*(\d+)\s*,\s*\d+\s*,\s*(\d+)\s*,\s*'(/[^']*)'$", re.MULTILINE
 )
-_LOAD = re.compile(r"\s(\d{1,9})\s+(\d{1,10})$")
+_BOOT_IMAGE_LOAD = re.compile(r"\s(\d{1,9})\s+(\d{1,10})$")
 _PARTITION = re.compile(
     r"^GPT start and size\s*:\s*\d+\s+(\d{1,12})\s+(\d{1,12})\s*$", re.MULTILINE
 )
@@ -58,10 +60,10 @@ _KINDS = {
     "p": "a pipe",
     "s": "a socket",
 }
-_NEVER_ON_MEDIA = "bcps"
-_DESCRIPTOR = 16 * BLOCK_SIZE
-_SECTOR = 512
-_CHUNK = 1 << 20
+_FORBIDDEN_KINDS = "bcps"
+_DESCRIPTOR_OFFSET = 16 * BLOCK_SIZE
+_SECTOR_BYTES = 512
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class IsoFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class IsoFacts:
     """What matters for a remaster."""
 
     volume_id: str
@@ -96,37 +98,37 @@ class Facts:
     """Its size in bytes."""
 
 
-def facts(iso: Path) -> Facts:
+def inspect_iso(iso: Path) -> IsoFacts:
     """What ``iso`` is.
 
     Raises:
         InputError: missing, truncated, no ISO 9660 image, not bootable by UEFI, or one that claims
             an impossible size, label or place of its EFI image.
     """
-    size = check_whole(iso)
+    size = check_iso_size(iso)
     check_folders(iso)
     commands = ["-report_el_torito", "plain", "-report_system_area", "plain", "-pvd_info"]
-    report = _report(iso, commands)
+    report = _run_xorriso(iso, commands)
     records = _BOOT_IMAGE.findall(report)
     label = _LABEL.search(report)
-    uefi = [(n, rest) for n, kind, rest in records if kind == "UEFI"]
+    uefi = [(n, details) for n, kind, details in records if kind == "UEFI"]
     if label is None or not uefi:
         raise InputError(f"{iso}: expected an install ISO that boots by UEFI, found none")
     if not _PRINTABLE_LABEL.fullmatch(label[1]):
         raise InputError(
             f"{iso}: volume label: expected 1 to 32 printable ASCII characters, got {label[1]!a}"
         )
-    uefi_at, told = uefi[0]
-    load = _LOAD.search(told)
+    uefi_number, uefi_details = uefi[0]
+    load = _BOOT_IMAGE_LOAD.search(uefi_details)
     if load is None:
         raise InputError(f"{iso}: the UEFI boot record tells no place")
     start = int(load[2]) * BLOCK_SIZE
-    path = dict(_BOOT_PATH.findall(report)).get(uefi_at, "")
-    efi_size = _file_size(iso, path) or _efi_size(report, start, int(load[1]) * _SECTOR)
+    path = dict(_BOOT_PATH.findall(report)).get(uefi_number, "")
+    efi_size = _file_size(iso, path) or _efi_size(report, start, int(load[1]) * _SECTOR_BYTES)
     efi = IsoFile(offset=start, size=efi_size)
     _require_inside(iso, efi, size, "the EFI image")
-    _require_short(iso, efi, "the EFI image", MAX_FILE_BYTES)
-    return Facts(
+    _require_max_size(iso, efi, "the EFI image", MAX_FILE_BYTES)
+    return IsoFacts(
         volume_id=label[1],
         boot_records=tuple(kind for _, kind, _ in records),
         system_area="".join(_SYSTEM_AREA.findall(report)),
@@ -136,16 +138,18 @@ def facts(iso: Path) -> Facts:
     )
 
 
-def check_names(iso: Path) -> None:
+def check_file_names(iso: Path) -> None:
     """Pass if all names on the ISO, as Rock Ridge has them, are short and of files or folders.
 
     Raises:
         InputError: they are not.
     """
     # One level more than is allowed, so that it is seen.
-    report = _report(iso, ["-find", "/", "-maxdepth", str(MAX_DEPTH + 1), "-exec", "lsdl", "--"])
-    for kind, _, path in _LISTED.findall(report):
-        if kind in _NEVER_ON_MEDIA:
+    report = _run_xorriso(
+        iso, ["-find", "/", "-maxdepth", str(MAX_DEPTH + 1), "-exec", "lsdl", "--"]
+    )
+    for kind, _, path in _LISTING.findall(report):
+        if kind in _FORBIDDEN_KINDS:
             raise InputError(f"{iso}: {path[:200]!a}: expected a file, got {_KINDS[kind]}")
         if path.count("/") > MAX_DEPTH or len(path) > MAX_PATH_LENGTH:
             raise InputError(
@@ -161,28 +165,28 @@ def find_files(iso: Path, names: Iterable[str]) -> dict[str, IsoFile]:
         InputError: one of them is no regular file, lies below something that is no folder, or
             claims bytes that the ISO does not have.
     """
-    wanted = list(names)
-    folders = {str(p) for n in wanted for p in PurePosixPath(n).parents} - {"/"}
+    requested = list(names)
+    folders = {str(p) for n in requested for p in PurePosixPath(n).parents} - {"/"}
     commands: list[str] = []
-    for path in (*sorted(folders), *wanted):
+    for path in (*sorted(folders), *requested):
         commands += ["-find", path, "-maxdepth", "0", "-exec", "lsdl", "--"]
-    for path in wanted:
+    for path in requested:
         commands += ["-find", path, "-maxdepth", "0", "-type", "f", "-exec", "report_lba", "--"]
     # A name that is not there is an answer, not an error.
     tolerant = ["-abort_on", "FATAL", "-return_with", "FATAL", "32"]
-    report = _report(iso, [*tolerant, *commands])
+    report = _run_xorriso(iso, [*tolerant, *commands])
     kinds: dict[str, list[str]] = {}
-    for kind, _, path in _LISTED.findall(report):
+    for kind, _, path in _LISTING.findall(report):
         kinds.setdefault(path, []).append(kind)
     extents: dict[str, list[IsoFile]] = {}
     for block, size, path in _EXTENT.findall(report):
-        place = IsoFile(offset=int(block) * BLOCK_SIZE, size=int(size))
-        extents.setdefault(path, []).append(place)
+        extent = IsoFile(offset=int(block) * BLOCK_SIZE, size=int(size))
+        extents.setdefault(path, []).append(extent)
     for path in sorted(folders):
         _require_kind(iso, path, kinds.get(path, []), "d")
-    for path in wanted:
+    for path in requested:
         _require_kind(iso, path, kinds.get(path, []), "-")
-    return {n: _only_extent(iso, n, extents.get(n, [])) for n in wanted if n in kinds}
+    return {n: _single_extent(iso, n, extents.get(n, [])) for n in requested if n in kinds}
 
 
 def extract(iso: Path, names: dict[str, Path]) -> None:
@@ -192,12 +196,12 @@ def extract(iso: Path, names: dict[str, Path]) -> None:
         InputError: one is not there, is no regular file, or is too long; or there is something
             where the copy is to be written.
     """
-    found = find_files(iso, names)
-    missing = [name for name in names if name not in found]
+    files = find_files(iso, names)
+    missing = [name for name in names if name not in files]
     if missing:
         raise InputError(f"{iso}: expected {', '.join(missing)} on it, found none")
-    for inside, outside in names.items():
-        copy_bytes(iso, found[inside], outside)
+    for iso_path, destination in names.items():
+        copy_bytes(iso, files[iso_path], destination)
 
 
 def exists(iso: Path, name: str) -> bool:
@@ -209,27 +213,29 @@ def exists(iso: Path, name: str) -> bool:
     return name in find_files(iso, [name])
 
 
-def copy_bytes(iso: Path, place: IsoFile, to: Path, *, max_bytes: int = MAX_FILE_BYTES) -> None:
+def copy_bytes(
+    iso: Path, extent: IsoFile, destination: Path, *, max_bytes: int = MAX_FILE_BYTES
+) -> None:
     """Copy a part of the ISO to a new file.
 
     Raises:
         InputError: the part is too long or not there, or ``to`` is there already.
     """
-    _require_short(iso, place, to.name, max_bytes)
-    left = place.size
+    _require_max_size(iso, extent, destination.name, max_bytes)
+    remaining = extent.size
     try:
-        with open_named_file(iso) as source, to.open("xb") as sink:
-            source.seek(place.offset)
-            while left and (chunk := source.read(min(left, _CHUNK))):
+        with open_named_file(iso) as source, destination.open("xb") as sink:
+            source.seek(extent.offset)
+            while remaining and (chunk := source.read(min(remaining, _CHUNK_BYTES))):
                 sink.write(chunk)
-                left -= len(chunk)
+                remaining -= len(chunk)
     except OSError as e:
-        raise InputError(f"{iso}: cannot be copied to {to}: {e.strerror}") from e
-    if left:
-        raise InputError(f"{iso}: expected {left} bytes more, found its end")
+        raise InputError(f"{iso}: cannot be copied to {destination}: {e.strerror}") from e
+    if remaining:
+        raise InputError(f"{iso}: expected {remaining} bytes more, found its end")
 
 
-def check_whole(iso: Path) -> int:
+def check_iso_size(iso: Path) -> int:
     """The size of the file, if it is an ISO 9660 image and as long as it says of itself.
 
     Raises:
@@ -238,8 +244,8 @@ def check_whole(iso: Path) -> int:
     try:
         with open_named_file(iso) as f:
             size = iso.stat().st_size
-            table = f.read(2 * _SECTOR)[_SECTOR:]
-            f.seek(_DESCRIPTOR)
+            table = f.read(2 * _SECTOR_BYTES)[_SECTOR_BYTES:]
+            f.seek(_DESCRIPTOR_OFFSET)
             descriptor = f.read(BLOCK_SIZE)
     except OSError as e:
         raise InputError(f"{iso}: cannot be read: {e.strerror}") from e
@@ -249,18 +255,18 @@ def check_whole(iso: Path) -> int:
         raise InputError(f"{iso}: expected an ISO 9660 image, found something else")
     # ECMA-119 8.4.8: blocks of the volume, little-endian first; UEFI 2.10 table 5.5: the
     # partition table's copy is the last thing on the disk.
-    least = int.from_bytes(descriptor[80:84], "little") * BLOCK_SIZE
+    min_size = int.from_bytes(descriptor[80:84], "little") * BLOCK_SIZE
     if table[:8] == b"EFI PART":
-        least = max(least, (int.from_bytes(table[32:40], "little") + 1) * _SECTOR)
-    if size < least:
+        min_size = max(min_size, (int.from_bytes(table[32:40], "little") + 1) * _SECTOR_BYTES)
+    if size < min_size:
         raise InputError(
-            f"{iso}: expected {least} bytes, found {size}: the ISO is truncated",
+            f"{iso}: expected {min_size} bytes, found {size}: the ISO is truncated",
             hint="download it again",
         )
     return size
 
 
-def _report(iso: Path, commands: Sequence[str]) -> str:
+def _run_xorriso(iso: Path, commands: Sequence[str]) -> str:
     """What xorriso prints about ``iso``; it is a program that may meet anything in there."""
     # Names are names, not patterns, and a line break in one is no line break of the report. The
     # many warnings about a damaged tree are not printed.
@@ -291,27 +297,27 @@ def _require_kind(iso: Path, path: str, kinds: Sequence[str], expected: str) -> 
         raise InputError(f"{iso}: {path}: expected one, found {len(kinds)}")
 
 
-def _only_extent(iso: Path, name: str, extents: Sequence[IsoFile]) -> IsoFile:
+def _single_extent(iso: Path, name: str, extents: Sequence[IsoFile]) -> IsoFile:
     """A file that is read here is short, so it is in one piece."""
     if len(extents) != 1:
         raise InputError(f"{iso}: {name}: expected a file in one piece, found {len(extents)}")
-    place = IsoFile(offset=0, size=0) if not extents[0].size else extents[0]
-    _require_inside(iso, place, iso.stat().st_size, name)
-    return place
+    extent = IsoFile(offset=0, size=0) if not extents[0].size else extents[0]
+    _require_inside(iso, extent, iso.stat().st_size, name)
+    return extent
 
 
-def _require_inside(iso: Path, place: IsoFile, size: int, what: str) -> None:
-    if place.offset + place.size > size:
+def _require_inside(iso: Path, extent: IsoFile, size: int, label: str) -> None:
+    if extent.offset + extent.size > size:
         raise InputError(
-            f"{iso}: {what}: expected it in the ISO's {size} bytes, got {place.size} bytes from"
-            f" byte {place.offset} on"
+            f"{iso}: {label}: expected it in the ISO's {size} bytes, got {extent.size} bytes from"
+            f" byte {extent.offset} on"
         )
 
 
-def _require_short(iso: Path, place: IsoFile, what: str, max_bytes: int) -> None:
-    if place.size > max_bytes:
+def _require_max_size(iso: Path, extent: IsoFile, label: str, max_bytes: int) -> None:
+    if extent.size > max_bytes:
         raise InputError(
-            f"{iso}: {what}: too long: expected at most {max_bytes} bytes, got {place.size}"
+            f"{iso}: {label}: too long: expected at most {max_bytes} bytes, got {extent.size}"
         )
 
 
@@ -321,10 +327,10 @@ def _file_size(iso: Path, path: str) -> int:
         return 0
     if not _PLAIN_PATH.fullmatch(path):
         raise InputError(f"{iso}: the EFI image: expected a plain path, got {path[:200]!a}")
-    found = find_files(iso, [path])
-    if path not in found:
+    files = find_files(iso, [path])
+    if path not in files:
         raise InputError(f"{iso}: the EFI image: expected it at {path}, found none")
-    return found[path].size
+    return files[path].size
 
 
 def _efi_size(report: str, start: int, loaded: int) -> int:
@@ -332,7 +338,7 @@ def _efi_size(report: str, start: int, loaded: int) -> int:
 
     The boot record counts in 16 bits and so ends at 32 MiB.
     """
-    for place, blocks in _PARTITION.findall(report):
-        if int(place) * _SECTOR == start:
-            return int(blocks) * _SECTOR
+    for start_sector, blocks in _PARTITION.findall(report):
+        if int(start_sector) * _SECTOR_BYTES == start:
+            return int(blocks) * _SECTOR_BYTES
     return loaded

@@ -26,11 +26,11 @@ MAX_ALL_FOLDERS_BYTES = 256 << 20
 BLOCK_SIZE = 2048
 _FIRST_DESCRIPTOR = 16
 _MAX_DESCRIPTORS = 64
-_TREES = (1, 2)
-_END = 255
-_ROOT_RECORD = 156
-_RECORD_HEAD = 34
-_IS_FOLDER = 0x02
+_TREE_DESCRIPTORS = (1, 2)
+_END_DESCRIPTOR = 255
+_ROOT_RECORD_OFFSET = 156
+_MIN_RECORD_BYTES = 34
+_FOLDER_FLAG = 0x02
 _SELF_AND_PARENT = (b"\0", b"\1")
 _RELOCATED, _CONTINUED = b"CL\x0c\x01", b"CE\x1c\x01"
 _MAX_CONTINUATIONS = 8
@@ -60,74 +60,74 @@ def check_folders(iso: Path) -> None:
     """
     try:
         with open_named_file(iso) as file:
-            for root in _roots(file):
+            for root in _read_roots(file):
                 _check_tree(iso, file, root)
     except OSError as e:
         raise InputError(f"{iso}: cannot be read: {e.strerror}") from e
 
 
-def _roots(file: BufferedReader) -> Iterator[DirectoryRecord]:
+def _read_roots(file: BufferedReader) -> Iterator[DirectoryRecord]:
     for number in range(_MAX_DESCRIPTORS):
         file.seek((_FIRST_DESCRIPTOR + number) * BLOCK_SIZE)
         descriptor = file.read(BLOCK_SIZE)
-        if len(descriptor) < BLOCK_SIZE or descriptor[0] == _END:
+        if len(descriptor) < BLOCK_SIZE or descriptor[0] == _END_DESCRIPTOR:
             return
-        if descriptor[0] in _TREES:
-            yield _record(descriptor[_ROOT_RECORD:])
+        if descriptor[0] in _TREE_DESCRIPTORS:
+            yield _parse_record(descriptor[_ROOT_RECORD_OFFSET:])
 
 
 def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
     iso_size = iso.stat().st_size
-    seen = {root.block}
-    count = total = folders_size = 0
+    visited_blocks = {root.block}
+    file_count = total_bytes = folder_bytes = 0
     folders = [(root, 1)]
     while folders:
         folder, depth = folders.pop()
-        folders_size += folder.size
-        if folders_size > MAX_ALL_FOLDERS_BYTES:
+        folder_bytes += folder.size
+        if folder_bytes > MAX_ALL_FOLDERS_BYTES:
             raise InputError(
                 f"{iso}: expected folders of at most {MAX_ALL_FOLDERS_BYTES} bytes, found more"
             )
-        for record in _records(iso, file, folder, iso_size):
-            count += 1
-            if count > MAX_FILES:
+        for record in _read_records(iso, file, folder, iso_size):
+            file_count += 1
+            if file_count > MAX_FILES:
                 raise InputError(f"{iso}: too many files: expected at most {MAX_FILES}")
-            _require_in_place(iso, file, record)
+            _require_no_relocation(iso, file, record)
             if not record.is_folder:
-                total += record.size
+                total_bytes += record.size
                 continue
-            if record.block in seen:
+            if record.block in visited_blocks:
                 raise InputError(f"{iso}: the folder {record.name!a} is in two places or in itself")
             if depth >= MAX_DEPTH:
                 raise InputError(f"{iso}: expected folders at most {MAX_DEPTH} deep, found more")
-            seen.add(record.block)
+            visited_blocks.add(record.block)
             folders.append((record, depth + 1))
     # Files may share bytes: the EFI image is one, and a part of another tree.
-    if total > 2 * iso_size:
+    if total_bytes > 2 * iso_size:
         raise InputError(
             f"{iso}: its files claim more than it has: expected at most {2 * iso_size} bytes,"
-            f" got {total}"
+            f" got {total_bytes}"
         )
 
 
-def _require_in_place(iso: Path, file: BufferedReader, record: DirectoryRecord) -> None:
+def _require_no_relocation(iso: Path, file: BufferedReader, record: DirectoryRecord) -> None:
     """Install media have no folder that Rock Ridge moved: they are not deep enough to need it."""
     data = record.system_use
     for _ in range(_MAX_CONTINUATIONS):
         if _RELOCATED in data:
             raise InputError(f"{iso}: {record.name!a} is a relocated folder, expected none")
-        at = data.rfind(_CONTINUED)
-        if at < 0 or at + 28 > len(data):
+        position = data.rfind(_CONTINUED)
+        if position < 0 or position + 28 > len(data):
             return
         block, offset, size = (
-            int.from_bytes(data[at + n : at + n + 4], "little") for n in (4, 12, 20)
+            int.from_bytes(data[position + n : position + n + 4], "little") for n in (4, 12, 20)
         )
         file.seek(block * BLOCK_SIZE + offset)
         data = file.read(min(size, BLOCK_SIZE))
     raise InputError(f"{iso}: {record.name!a}: expected its description to end, found a long chain")
 
 
-def _records(
+def _read_records(
     iso: Path, file: BufferedReader, folder: DirectoryRecord, iso_size: int
 ) -> Iterator[DirectoryRecord]:
     start = folder.block * BLOCK_SIZE
@@ -138,26 +138,28 @@ def _records(
         )
     file.seek(start)
     data = file.read(folder.size)
-    at = 0
-    while at < len(data):
-        length = data[at]
+    position = 0
+    while position < len(data):
+        length = data[position]
         if length == 0:  # no record crosses the end of a block
-            at += BLOCK_SIZE - at % BLOCK_SIZE
+            position += BLOCK_SIZE - position % BLOCK_SIZE
             continue
-        end = min(len(data), at + BLOCK_SIZE - at % BLOCK_SIZE)
-        if length < _RECORD_HEAD or at + length > end:
-            raise InputError(f"{iso}: the folder {folder.name!a} is damaged at byte {start + at}")
-        record = _record(data[at : at + length])
+        end = min(len(data), position + BLOCK_SIZE - position % BLOCK_SIZE)
+        if length < _MIN_RECORD_BYTES or position + length > end:
+            raise InputError(
+                f"{iso}: the folder {folder.name!a} is damaged at byte {start + position}"
+            )
+        record = _parse_record(data[position : position + length])
         if record.name not in _SELF_AND_PARENT:
             yield record
-        at += length
+        position += length
 
 
-def _record(data: bytes) -> DirectoryRecord:
+def _parse_record(data: bytes) -> DirectoryRecord:
     return DirectoryRecord(
         name=data[33 : 33 + data[32]],
         block=int.from_bytes(data[2:6], "little"),
         size=int.from_bytes(data[10:14], "little"),
-        is_folder=bool(data[25] & _IS_FOLDER),
+        is_folder=bool(data[25] & _FOLDER_FLAG),
         system_use=data[33 + data[32] :],
     )

@@ -3,19 +3,19 @@
 import re
 from dataclasses import dataclass
 
-from hardpan.builder.media.repodata import Packages, Rpm
+from hardpan.builder.media.repodata import RepositoryIndex, Rpm
 from hardpan.errors import InputError, UsageError
 from hardpan.profiles.model import Profile
-from hardpan.profiles.software.fill import matcher
-from hardpan.profiles.software.load import catalogue
-from hardpan.profiles.software.model import Repository
-from hardpan.profiles.software.plan import plan
+from hardpan.profiles.software.fill import to_pattern
+from hardpan.profiles.software.load import package_catalog
+from hardpan.profiles.software.model import CatalogRepository
+from hardpan.profiles.software.plan import plan_packages
 
-_SHOWN_MOST = 5
+_MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ExpectedPackage:
     """One package that is looked for."""
 
     name: str
@@ -32,10 +32,10 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class PackageOutcome:
     """What became of one of them."""
 
-    asked: Asked
+    expected: ExpectedPackage
     state: str
     """``there``, ``missing``, or ``other_version`` when only its version is not."""
 
@@ -45,104 +45,109 @@ class Outcome:
     versions: tuple[str, ...]
     """The last few versions found, as the repository lists them."""
 
-    size: int
+    size_bytes: int
     """Bytes of the file that would be taken; 0 when missing."""
 
-    installed: int
+    installed_bytes: int
     """Bytes that it takes once installed; 0 when missing."""
 
 
-def which_repository(repo: str, *, name: str, release: str) -> Repository:
+def identify_repository(repo: str, *, name: str, release: str) -> CatalogRepository:
     """The entry of the list that ``repo`` is: by its vendor's address, or by ``name``.
 
     Raises:
         UsageError: it cannot be told, or only with the release.
         InputError: the list has no such repository for that release.
     """
-    known = catalogue().repositories
+    repositories = package_catalog().repositories
     address = repo.rstrip("/") + "/"
-    fits = [r for r in known if r.url and matcher(r.url).fullmatch(address)]
+    matches = [r for r in repositories if r.url and to_pattern(r.url).fullmatch(address)]
     if name:
-        fits = [r for r in fits if r.id == name] or [r for r in known if r.id == name]
-    if not fits and name:
-        raise InputError(f"--id {name}: not in the list", hint=f"known: {_ids(known)}")
-    if not fits:
+        matches = [r for r in matches if r.id == name] or [r for r in repositories if r.id == name]
+    if not matches and name:
+        raise InputError(f"--id {name}: not in the list", hint=f"known: {_ids(repositories)}")
+    if not matches:
         raise UsageError(
-            f"{repo}: not the address of a vendor's repository", hint=f"say --id: {_ids(known)}"
+            f"{repo}: not the address of a vendor's repository",
+            hint=f"say --id: {_ids(repositories)}",
         )
-    if release and not any(r.release == release for r in fits):
-        raise InputError(f"{fits[0].id}: the list has none for {release}")
-    fits = [r for r in fits if not release or r.release == release]
-    if len({r.release for r in fits}) > 1:
+    if release and not any(r.release == release for r in matches):
+        raise InputError(f"{matches[0].id}: the list has none for {release}")
+    matches = [r for r in matches if not release or r.release == release]
+    if len({r.release for r in matches}) > 1:
         raise UsageError(
-            f"{fits[0].id}: there is one for each release", hint="say --release or --profile"
+            f"{matches[0].id}: there is one for each release", hint="say --release or --profile"
         )
-    return fits[0]
+    return matches[0]
 
 
-def of_list(repository: Repository) -> tuple[Asked, ...]:
+def expected_from_catalog(repository: CatalogRepository) -> tuple[ExpectedPackage, ...]:
     """Everything that the list takes from ``repository``, with any filling."""
-    known = catalogue()
+    catalog = package_catalog()
     entries = {
         p.name: p
-        for p in known.packages
+        for p in catalog.packages
         if p.repository == repository.id and repository.release in p.releases
     }
     return tuple(
-        Asked(
+        ExpectedPackage(
             name=name,
-            pattern=matcher(name),
+            pattern=to_pattern(name),
             version=None,
-            verified=known.sources[p.source].verified,
+            verified=catalog.sources[p.source].verified,
         )
         for name, p in entries.items()
     )
 
 
-def of_profile(repository: Repository, profile: Profile) -> tuple[Asked, ...]:
+def expected_from_profile(
+    repository: CatalogRepository, profile: Profile
+) -> tuple[ExpectedPackage, ...]:
     """What ``profile`` takes from ``repository``, at its versions.
 
     Raises:
         InputError: nothing.
     """
-    wanted = {
+    specs = {
         w.package: w
-        for layer in plan(profile, arch=repository.arch)
+        for layer in plan_packages(profile, arch=repository.arch)
         for w in layer.packages or ()
-        if w.origin.id == repository.id
+        if w.repository.id == repository.id
     }
-    if not wanted:
+    if not specs:
         raise InputError(f"{profile.name}: takes nothing from {repository.id}")
     return tuple(
-        Asked(
+        ExpectedPackage(
             name=name,
-            pattern=matcher(name),
+            pattern=to_pattern(name),
             version=w.version,
             verified=w.source.verified,
         )
-        for name, w in wanted.items()
+        for name, w in specs.items()
     )
 
 
-def compare(asked: tuple[Asked, ...], there: Packages, arch: str) -> tuple[Outcome, ...]:
+def check_packages(
+    expected: tuple[ExpectedPackage, ...], index: RepositoryIndex, arch: str
+) -> tuple[PackageOutcome, ...]:
     """What became of each, in the order asked."""
-    usable = [rpm for rpm in there.rpms if rpm.arch in (arch, "noarch")]
-    return tuple(_outcome(one, usable) for one in asked)
+    candidates = [rpm for rpm in index.rpms if rpm.arch in (arch, "noarch")]
+    return tuple(_check_package(package, candidates) for package in expected)
 
 
-def _outcome(one: Asked, usable: list[Rpm]) -> Outcome:
-    named = [rpm for rpm in usable if one.pattern.fullmatch(rpm.name)]
-    right = [rpm for rpm in named if one.version in (None, rpm.version)]
-    taken = right[-1:]
-    return Outcome(
-        asked=one,
-        state="there" if right else "other_version" if named else "missing",
-        names=tuple(dict.fromkeys(rpm.name for rpm in named))[-_SHOWN_MOST:],
-        versions=tuple(dict.fromkeys(rpm.version for rpm in named))[-_SHOWN_MOST:],
-        size=sum(rpm.size for rpm in taken),
-        installed=sum(rpm.installed for rpm in taken),
+def _check_package(package: ExpectedPackage, candidates: list[Rpm]) -> PackageOutcome:
+    name_matches = [rpm for rpm in candidates if package.pattern.fullmatch(rpm.name)]
+    version_matches = [rpm for rpm in name_matches if package.version in (None, rpm.version)]
+    selected = version_matches[-1:]
+    return PackageOutcome(
+        expected=package,
+        state="there" if version_matches else "other_version" if name_matches else "missing",
+        names=tuple(dict.fromkeys(rpm.name for rpm in name_matches))[-_MAX_LISTED:],
+        versions=tuple(dict.fromkeys(rpm.version for rpm in name_matches))[-_MAX_LISTED:],
+        size_bytes=sum(rpm.size_bytes for rpm in selected),
+        installed_bytes=sum(rpm.installed_bytes for rpm in selected),
     )
 
 
-def _ids(known: tuple[Repository, ...]) -> str:
-    return ", ".join(dict.fromkeys(r.id for r in known))
+def _ids(repositories: tuple[CatalogRepository, ...]) -> str:
+    return ", ".join(dict.fromkeys(r.id for r in repositories))

@@ -11,24 +11,24 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hardpan.builder.media.boot_menu import IN_FAT, MAX_BYTES, MENUS, BootMenu
+from hardpan.builder.media.boot_menu import FAT_MENU, MAX_MENU_BYTES, MENUS, BootMenu
 from hardpan.builder.media.inspect import (
     MAX_FILE_BYTES,
     XORRISO_MEMORY_BYTES,
-    Facts,
+    IsoFacts,
     IsoFile,
-    check_names,
+    check_file_names,
     copy_bytes,
     exists,
     extract,
-    facts,
     find_files,
+    inspect_iso,
 )
-from hardpan.builder.receipts import Iso, Media
+from hardpan.builder.receipts import InstallMedia, UnattendedIso
 from hardpan.errors import InputError, ToolError
-from hardpan.events import Emit, Note
+from hardpan.events import Emit, StageMessage
 from hardpan.extracted_files import create_file, read_bytes
-from hardpan.files import PRIVATE, atomic_path, need_free, sha256_bytes, sha256_file
+from hardpan.files import PRIVATE_MODE, atomic_path, require_free_space, sha256_bytes, sha256_file
 from hardpan.limited_process import ProcessLimits, run_limited
 from hardpan.process import run
 
@@ -36,19 +36,19 @@ _KICKSTART = "/ks.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _DATE, _EPOCH_S = "2020010100000000", 1577836800
 _LABEL = re.compile(r"[A-Z0-9_-]{1,32}")
-_NAMED_LABEL = re.compile(r"=hd:LABEL=([^:]*)")
+_KICKSTART_LABEL = re.compile(r"=hd:LABEL=([^:]*)")
 _TIMEOUT_S = 900
 _STAGE = "iso"
-_GROWTH_BYTES = 1 << 30
+_MAX_GROWTH_BYTES = 1 << 30
 """What the result may have more than the media, before xorriso is stopped."""
 
-_LITTLE_MIB = 64
-_MTOOLS_MEMORY_BYTES = 1 << 30
-_MTOOLS_S = 60
+_MIN_FREE_MIB = 64
+_MAX_MTOOLS_MEMORY_BYTES = 1 << 30
+_MTOOLS_TIMEOUT_S = 60
 
 
 def remaster(
-    media: Media,
+    media: InstallMedia,
     kickstart_text: str,
     out: Path,
     *,
@@ -56,7 +56,7 @@ def remaster(
     secret: bool,
     emit: Emit,
     volume_id: str | None = None,
-) -> Iso:
+) -> UnattendedIso:
     """``media`` with the kickstart on it and a menu that obeys it, written to ``out``.
 
     The same inputs give the same bytes. The volume label stays that of the media
@@ -70,84 +70,86 @@ def remaster(
             result does not read back as it was meant.
         ResourceError: not enough disk space.
     """
-    known = facts(media.path)
-    label = _label(known, volume_id, arguments)
-    need_free(out.parent, need_mib(media.size), what="the remastered ISO")
-    check_names(media.path)
-    menu = BootMenu(arguments=tuple(arguments), old_label=known.volume_id, label=label)
+    facts = inspect_iso(media.path)
+    label = _choose_label(facts, volume_id, arguments)
+    require_free_space(out.parent, required_mib(media.size_bytes), purpose="the remastered ISO")
+    check_file_names(media.path)
+    menu = BootMenu(arguments=tuple(arguments), media_label=facts.volume_id, label=label)
     with (
         tempfile.TemporaryDirectory(prefix="hardpan-iso-") as name,
-        atomic_path(out, mode=PRIVATE) as temp,
+        atomic_path(out, mode=PRIVATE_MODE) as temp_iso,
     ):
-        room = Path(name)
-        changed = _changed_files(media.path, known, room, menu)
-        (room / "ks.cfg").write_text(kickstart_text, "utf-8")
-        (room / "ks.cfg").chmod(PRIVATE)
-        emit(Note(stage=_STAGE, text=f"writing {out.name}"))
-        _write(media.path, temp, changed, room, known, label)
+        workdir = Path(name)
+        edited_files = _edit_menus(media.path, facts, workdir, menu)
+        (workdir / "ks.cfg").write_text(kickstart_text, "utf-8")
+        (workdir / "ks.cfg").chmod(PRIVATE_MODE)
+        emit(StageMessage(stage=_STAGE, text=f"writing {out.name}"))
+        _write_iso(media.path, temp_iso, edited_files, workdir, facts, label)
         # Last of all: whatever is written after it makes the media check fail.
-        run(["implantisomd5", "--force", temp], timeout_s=_TIMEOUT_S)
-        _check(temp, known, kickstart_text, menu, room)
-    return Iso(
+        run(["implantisomd5", "--force", temp_iso], timeout_s=_TIMEOUT_S)
+        _verify_iso(temp_iso, facts, kickstart_text, menu, workdir)
+    return UnattendedIso(
         path=out,
         sha256=sha256_file(out),
         volume_id=label,
         kickstart_sha256=sha256_bytes(kickstart_text.encode()),
         media_sha256=media.sha256,
-        secret=secret,
+        has_secret=secret,
     )
 
 
-def need_mib(size: int) -> int:
+def required_mib(size: int) -> int:
     """MiB that the remastered copy of media of ``size`` bytes takes."""
     return (size >> 20) + 64
 
 
-def _label(known: Facts, volume_id: str | None, arguments: Sequence[str]) -> str:
+def _choose_label(facts: IsoFacts, volume_id: str | None, arguments: Sequence[str]) -> str:
     """The result's label, which the arguments must name where they name one."""
     if volume_id is not None and not _LABEL.fullmatch(volume_id):
         # A blank would have to be escaped in another way by each boot loader.
         raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, found {volume_id!r}")
-    label = known.volume_id if volume_id is None else volume_id
+    label = facts.volume_id if volume_id is None else volume_id
     for argument in arguments:
-        named = _NAMED_LABEL.search(argument)
-        if named is not None and named[1] != label:
+        match = _KICKSTART_LABEL.search(argument)
+        if match is not None and match[1] != label:
             raise InputError(f"{argument}: the ISO's label is {label!r}, it would not be found")
     return label
 
 
-def _changed_files(iso: Path, known: Facts, room: Path, menu: BootMenu) -> dict[str, Path]:
+def _edit_menus(iso: Path, facts: IsoFacts, workdir: Path, menu: BootMenu) -> dict[str, Path]:
     """The edited menus (path in the ISO -> file), and the FAT image at ``room/efi.img``."""
-    found = find_files(iso, (*MENUS, _KICKSTART))
-    names = [name for name in MENUS if name in found]
+    files = find_files(iso, (*MENUS, _KICKSTART))
+    names = [name for name in MENUS if name in files]
     if not names:
         raise InputError(f"{iso}: expected a boot menu at {' or '.join(MENUS)}, found none")
-    changed: dict[str, Path] = {}
+    edited_files: dict[str, Path] = {}
     for number, name in enumerate(names):
-        copy_bytes(iso, found[name], room / f"menu{number}", max_bytes=MAX_BYTES)
-        data = read_bytes(room, f"menu{number}", max_bytes=MAX_BYTES)
-        changed[name] = create_file(room, f"menu{number}.cfg", menu.edited(name, data), mode=0o644)
-    fat = _fat_image(iso, known, room / "efi.img")
-    _read_from_fat(fat, room / "menu_in_fat")
-    data = read_bytes(room, "menu_in_fat", max_bytes=MAX_BYTES)
-    inside = create_file(room, "menu_in_fat.cfg", menu.edited(IN_FAT, data), mode=0o644)
+        copy_bytes(iso, files[name], workdir / f"menu{number}", max_bytes=MAX_MENU_BYTES)
+        data = read_bytes(workdir, f"menu{number}", max_bytes=MAX_MENU_BYTES)
+        edited_files[name] = create_file(
+            workdir, f"menu{number}.cfg", menu.edit(name, data), mode=0o644
+        )
+    fat = _extract_fat_image(iso, facts, workdir / "efi.img")
+    _read_fat_menu(fat, workdir / "menu_in_fat")
+    data = read_bytes(workdir, "menu_in_fat", max_bytes=MAX_MENU_BYTES)
+    menu_file = create_file(workdir, "menu_in_fat.cfg", menu.edit(FAT_MENU, data), mode=0o644)
     # Without -m, mtools stamps the present time into the directory entry.
-    os.utime(inside, (_EPOCH_S, _EPOCH_S))
-    _mtools(["mcopy", "-o", "-m", "-i", fat, inside, IN_FAT], fat, max_bytes=MAX_FILE_BYTES)
-    return changed
+    os.utime(menu_file, (_EPOCH_S, _EPOCH_S))
+    _mtools(["mcopy", "-o", "-m", "-i", fat, menu_file, FAT_MENU], fat, max_bytes=MAX_FILE_BYTES)
+    return edited_files
 
 
-def _fat_image(iso: Path, known: Facts, to: Path) -> Path:
-    copy_bytes(iso, IsoFile(offset=known.efi_offset, size=known.efi_size), to)
-    return to
+def _extract_fat_image(iso: Path, facts: IsoFacts, destination: Path) -> Path:
+    copy_bytes(iso, IsoFile(offset=facts.efi_offset, size=facts.efi_size), destination)
+    return destination
 
 
-def _read_from_fat(fat: Path, to: Path) -> None:
+def _read_fat_menu(fat: Path, destination: Path) -> None:
     """Write the menu in the FAT image to the new file ``to``.
 
     mcopy would make folders and files of the names that it finds in the place of the menu.
     """
-    _mtools(["mtype", "-i", fat, IN_FAT], fat, max_bytes=MAX_BYTES, stdout_file=to)
+    _mtools(["mtype", "-i", fat, FAT_MENU], fat, max_bytes=MAX_MENU_BYTES, stdout_file=destination)
 
 
 def _mtools(
@@ -155,38 +157,48 @@ def _mtools(
 ) -> None:
     """Read or change a FAT image of the media; ``max_bytes`` bounds each file that is written."""
     size = fat.stat().st_size
-    limits = ProcessLimits(file_bytes=max_bytes, memory_bytes=_MTOOLS_MEMORY_BYTES)
+    limits = ProcessLimits(max_file_bytes=max_bytes, max_memory_bytes=_MAX_MTOOLS_MEMORY_BYTES)
     try:
         run_limited(
-            argv, limits=limits, timeout_s=_MTOOLS_S, stdout_file=stdout_file, env={"TZ": "UTC"}
+            argv,
+            limits=limits,
+            timeout_s=_MTOOLS_TIMEOUT_S,
+            stdout_file=stdout_file,
+            env={"TZ": "UTC"},
         )
     except ToolError as e:
         if "is not installed" in str(e):
             raise
-        raise InputError(f"the EFI image: {argv[0]}: no menu at {IN_FAT}: {_reason(e)}") from e
+        raise InputError(f"the EFI image: {argv[0]}: no menu at {FAT_MENU}: {_last_line(e)}") from e
     if fat.stat().st_size != size:
         raise InputError(f"the EFI image: claims more than its {size} bytes")
 
 
-def _write(
-    source: Path, to: Path, changed: dict[str, Path], room: Path, known: Facts, label: str
+def _write_iso(
+    source: Path,
+    destination: Path,
+    edited_files: dict[str, Path],
+    workdir: Path,
+    facts: IsoFacts,
+    label: str,
 ) -> None:
-    argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", to, "-volid", label]
+    argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", destination, "-volid", label]
     # Keeps the BIOS and UEFI boot records of the original; without it the copy
     # mounts fine and boots nowhere.
     argv += ["-boot_image", "any", "replay"]
-    if known.efi_path:
-        argv += ["-update", room / "efi.img", known.efi_path]
+    if facts.efi_path:
+        argv += ["-update", workdir / "efi.img", facts.efi_path]
     else:
-        argv += ["-append_partition", "2", _ESP_TYPE, room / "efi.img"]
-    for inside, copy in changed.items():
-        argv += ["-update", copy, inside]
-    argv += ["-map", room / "ks.cfg", _KICKSTART]
+        argv += ["-append_partition", "2", _ESP_TYPE, workdir / "efi.img"]
+    for iso_path, copy in edited_files.items():
+        argv += ["-update", copy, iso_path]
+    argv += ["-map", workdir / "ks.cfg", _KICKSTART]
     # SOURCE_DATE_EPOCH alone is not enough: the tree's change times are those of today.
     argv += ["-alter_date_r", "b", _DATE[:8], "/", "--", "-volume_date", "uuid", _DATE]
     argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
     limits = ProcessLimits(
-        file_bytes=source.stat().st_size + _GROWTH_BYTES, memory_bytes=XORRISO_MEMORY_BYTES
+        max_file_bytes=source.stat().st_size + _MAX_GROWTH_BYTES,
+        max_memory_bytes=XORRISO_MEMORY_BYTES,
     )
     env = {"TZ": "UTC", "SOURCE_DATE_EPOCH": str(_EPOCH_S)}
     try:
@@ -194,41 +206,51 @@ def _write(
     except ToolError as e:
         if not any(ending in str(e) for ending in ("exited with", "was ended by")):
             raise
-        need_free(to.parent, _LITTLE_MIB, what="the remastered ISO")
-        raise InputError(f"{source}: xorriso cannot copy it: {_reason(e)}") from e
+        require_free_space(destination.parent, _MIN_FREE_MIB, purpose="the remastered ISO")
+        raise InputError(f"{source}: xorriso cannot copy it: {_last_line(e)}") from e
 
 
-def _reason(error: ToolError) -> str:
+def _last_line(error: ToolError) -> str:
     """What a program said last; names out of the media may be in it."""
-    lines = error.tail.splitlines() or [str(error)]
+    lines = error.output_tail.splitlines() or [str(error)]
     return ascii(lines[-1][:200])
 
 
-def _check(iso: Path, known: Facts, kickstart_text: str, menu: BootMenu, room: Path) -> None:
+def _verify_iso(
+    iso: Path, media_facts: IsoFacts, kickstart_text: str, menu: BootMenu, workdir: Path
+) -> None:
     """Read the result back: what is not seen to be there is not there."""
-    after = facts(iso)
-    back = {name: room / f"back{n}" for n, name in enumerate(MENUS) if exists(iso, name)}
-    extract(iso, {**back, _KICKSTART: room / "back.ks"})
-    fat = _fat_image(iso, after, room / "back.img")
-    _read_from_fat(fat, room / "back.fat")
-    copies = {**back, IN_FAT: room / "back.fat"}
-    menus = {n: read_bytes(room, copy.name, max_bytes=MAX_BYTES) for n, copy in copies.items()}
-    wrong = [
-        said
-        for said, bad in (
-            ("its boot records changed", _boots(after) != _boots(known)),
-            ("its volume label is wrong", after.volume_id != menu.label),
-            ("the kickstart differs", (room / "back.ks").read_text("utf-8") != kickstart_text),
-            ("a boot menu lacks it", not all(menu.is_in(n, data) for n, data in menus.items())),
+    iso_facts = inspect_iso(iso)
+    menu_files = {name: workdir / f"back{n}" for n, name in enumerate(MENUS) if exists(iso, name)}
+    extract(iso, {**menu_files, _KICKSTART: workdir / "back.ks"})
+    fat = _extract_fat_image(iso, iso_facts, workdir / "back.img")
+    _read_fat_menu(fat, workdir / "back.fat")
+    copies = {**menu_files, FAT_MENU: workdir / "back.fat"}
+    menus = {
+        n: read_bytes(workdir, copy.name, max_bytes=MAX_MENU_BYTES) for n, copy in copies.items()
+    }
+    mismatches = [
+        problem
+        for problem, is_mismatch in (
+            (
+                "its boot records changed",
+                _boot_properties(iso_facts) != _boot_properties(media_facts),
+            ),
+            ("its volume label is wrong", iso_facts.volume_id != menu.label),
+            ("the kickstart differs", (workdir / "back.ks").read_text("utf-8") != kickstart_text),
+            (
+                "a boot menu lacks it",
+                not all(menu.is_applied(n, data) for n, data in menus.items()),
+            ),
         )
-        if bad
+        if is_mismatch
     ]
-    if wrong:
-        raise ToolError(["xorriso"], f"wrote an ISO that is not as meant: {'; '.join(wrong)}")
+    if mismatches:
+        raise ToolError(["xorriso"], f"wrote an ISO that is not as meant: {'; '.join(mismatches)}")
     run(["checkisomd5", iso], timeout_s=_TIMEOUT_S)
 
 
-def _boots(iso: Facts) -> tuple[object, ...]:
+def _boot_properties(iso: IsoFacts) -> tuple[object, ...]:
     # xorriso calls an image cyl-align-on whose size happens to be a multiple of a cylinder.
     area = [word for word in iso.system_area.split() if not word.startswith("cyl-align-")]
     return iso.boot_records, area, iso.efi_path

@@ -15,35 +15,35 @@ from pathlib import Path
 
 from lxml import etree
 
-from hardpan.builder.repository import Files
+from hardpan.builder.repository import RepositoryClient
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.files import Sha256, sha256_file
 from hardpan.limited_process import ProcessLimits, run_limited
-from hardpan.process import which
+from hardpan.process import find_program
 
-_REPO = "{http://linux.duke.edu/metadata/repo}"
-_COMMON = "{http://linux.duke.edu/metadata/common}"
-_REPOMD_MOST = 1 << 20
-PACKED_MOST = 256 << 20
-OPEN_MOST = 2 << 30
-_PACKAGES_MOST = 200_000
+_REPO_NAMESPACE = "{http://linux.duke.edu/metadata/repo}"
+_COMMON_NAMESPACE = "{http://linux.duke.edu/metadata/common}"
+_MAX_REPOMD_BYTES = 1 << 20
+MAX_COMPRESSED_BYTES = 256 << 20
+MAX_UNCOMPRESSED_BYTES = 2 << 30
+_MAX_PACKAGES = 200_000
 """Fedora, with 70,000, is the largest distribution of RPMs."""
 
-_PARTS_MOST = 500_000
+_MAX_ELEMENTS = 500_000
 """Elements in one package or outside of any; the kernel's packages have some 20,000."""
 
 MAX_PACKAGE_BYTES = 16 << 20
 """Bytes of one package's description, or between two of them."""
 
-_XZ_MEMORY = 256 << 20
-_CHUNK = 1 << 20
-_ZSTD_S = 300
-_DIGESTS = ("sha256", "sha384", "sha512")
+_MAX_XZ_MEMORY_BYTES = 256 << 20
+_CHUNK_BYTES = 1 << 20
+_ZSTD_TIMEOUT_S = 300
+_DIGEST_ALGORITHMS = ("sha256", "sha384", "sha512")
 MAX_FIELD_LENGTH = 256
 """Characters of a name, version, release or architecture."""
 
-_ZST_MEMORY_BYTES = 1 << 30
-_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+_MAX_ZSTD_MEMORY_BYTES = 1 << 30
+_XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +62,15 @@ class Rpm:
     arch: str
     """Its architecture, ``noarch`` for all."""
 
-    size: int
+    size_bytes: int
     """Bytes of the file."""
 
-    installed: int
+    installed_bytes: int
     """Bytes that it takes once installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packages:
+class RepositoryIndex:
     """What a repository has."""
 
     revision: str
@@ -84,7 +84,7 @@ class Packages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Primary:
+class _PrimaryReference:
     """Where the list of packages lies."""
 
     href: str
@@ -93,7 +93,9 @@ class _Primary:
     revision: str
 
 
-def read(repo: str, *, open_most: int = OPEN_MOST) -> Packages:
+def read_repository(
+    repo: str, *, max_uncompressed_bytes: int = MAX_UNCOMPRESSED_BYTES
+) -> RepositoryIndex:
     """The packages of the repository at ``repo``, a folder or an http(s) address.
 
     Raises:
@@ -102,48 +104,52 @@ def read(repo: str, *, open_most: int = OPEN_MOST) -> Packages:
         UnreachableError: the server does not answer.
         ToolError: the list is packed with zstd and there is no ``zstd`` here.
     """
-    files = Files(repo)
+    client = RepositoryClient(repo)
     with tempfile.TemporaryDirectory(prefix="hardpan-repodata-") as name:
-        room = Path(name)
-        files.fetch("repodata/repomd.xml", room / "repomd.xml", most=_REPOMD_MOST)
-        said = _primary(f"{files}: repomd.xml", (room / "repomd.xml").read_bytes())
-        packed = room / "primary"
-        files.fetch(said.href, packed, most=PACKED_MOST)
-        where = f"{files}: {said.href}"
-        with packed.open("rb") as f:
-            found = hashlib.file_digest(f, said.algorithm).hexdigest()
-        if found != said.digest:
+        workdir = Path(name)
+        client.fetch("repodata/repomd.xml", workdir / "repomd.xml", max_bytes=_MAX_REPOMD_BYTES)
+        primary = _parse_repomd(f"{client}: repomd.xml", (workdir / "repomd.xml").read_bytes())
+        compressed = workdir / "primary"
+        client.fetch(primary.href, compressed, max_bytes=MAX_COMPRESSED_BYTES)
+        source = f"{client}: {primary.href}"
+        with compressed.open("rb") as f:
+            digest = hashlib.file_digest(f, primary.algorithm).hexdigest()
+        if digest != primary.digest:
             raise TrustError(
-                f"{where}: expected {said.algorithm} {_shown(said.digest)}, found {found}",
+                f"{source}: expected {primary.algorithm} {_to_ascii(primary.digest)}, found {digest}",
                 hint="the repository is being changed, was cut, or was tampered with: try again",
             )
-        chunks = _opened(packed, said.href, where, open_most)
-        return Packages(
-            revision=said.revision,
-            primary_sha256=sha256_file(packed),
-            rpms=tuple(_rpms(chunks, where)),
+        chunks = _decompress(compressed, primary.href, source, max_uncompressed_bytes)
+        return RepositoryIndex(
+            revision=primary.revision,
+            primary_sha256=sha256_file(compressed),
+            rpms=tuple(_parse_packages(chunks, source)),
         )
 
 
-def _primary(where: str, data: bytes) -> _Primary:
+def _parse_repomd(source: str, data: bytes) -> _PrimaryReference:
     entries, revision = [], ""
-    for element in _elements(iter([data]), where, (f"{_REPO}data", f"{_REPO}revision")):
-        if element.tag == f"{_REPO}revision":
+    for element in _iterate_elements(
+        iter([data]), source, (f"{_REPO_NAMESPACE}data", f"{_REPO_NAMESPACE}revision")
+    ):
+        if element.tag == f"{_REPO_NAMESPACE}revision":
             revision = (element.text or "").strip()[:100]
         elif element.get("type") == "primary":
             entries.append(element)
     if len(entries) != 1:
-        raise InputError(f"{where}: expected one list of type primary, found {len(entries)}")
-    location, checksum = (entries[0].find(f"{_REPO}{x}") for x in ("location", "checksum"))
+        raise InputError(f"{source}: expected one list of type primary, found {len(entries)}")
+    location, checksum = (
+        entries[0].find(f"{_REPO_NAMESPACE}{x}") for x in ("location", "checksum")
+    )
     if location is None or checksum is None:
-        raise InputError(f"{where}: expected the list of packages with location and checksum")
+        raise InputError(f"{source}: expected the list of packages with location and checksum")
     algorithm = str(checksum.get("type", ""))
-    if algorithm not in _DIGESTS:
-        known = ", ".join(_DIGESTS)
-        raise InputError(f"{where}: expected one of {known}, found {algorithm[:100]!a}")
-    if location.get(_BASE):
-        raise InputError(f"{where}: expected a location inside of the repository, found a base")
-    return _Primary(
+    if algorithm not in _DIGEST_ALGORITHMS:
+        algorithms = ", ".join(_DIGEST_ALGORITHMS)
+        raise InputError(f"{source}: expected one of {algorithms}, found {algorithm[:100]!a}")
+    if location.get(_XML_BASE):
+        raise InputError(f"{source}: expected a location inside of the repository, found a base")
+    return _PrimaryReference(
         href=str(location.get("href", "")),
         algorithm=algorithm,
         digest=(checksum.text or "").strip().lower(),
@@ -151,24 +157,29 @@ def _primary(where: str, data: bytes) -> _Primary:
     )
 
 
-def _rpms(chunks: Iterator[bytes], where: str) -> Iterator[Rpm]:
-    for count, element in enumerate(_elements(chunks, where, (f"{_COMMON}package",)), 1):
-        if count > _PACKAGES_MOST:
-            raise InputError(f"{where}: expected at most {_PACKAGES_MOST} packages, found more")
-        version, size = element.find(f"{_COMMON}version"), element.find(f"{_COMMON}size")
-        name = element.findtext(f"{_COMMON}name")
+def _parse_packages(chunks: Iterator[bytes], source: str) -> Iterator[Rpm]:
+    for count, element in enumerate(
+        _iterate_elements(chunks, source, (f"{_COMMON_NAMESPACE}package",)), 1
+    ):
+        if count > _MAX_PACKAGES:
+            raise InputError(f"{source}: expected at most {_MAX_PACKAGES} packages, found more")
+        version, size = (
+            element.find(f"{_COMMON_NAMESPACE}version"),
+            element.find(f"{_COMMON_NAMESPACE}size"),
+        )
+        name = element.findtext(f"{_COMMON_NAMESPACE}name")
         if not name or version is None:
-            raise InputError(f"{where}: package {count}: expected a name and a version")
+            raise InputError(f"{source}: package {count}: expected a name and a version")
         texts = (
             name,
             str(version.get("ver", "")),
             str(version.get("rel", "")),
-            element.findtext(f"{_COMMON}arch") or "",
+            element.findtext(f"{_COMMON_NAMESPACE}arch") or "",
         )
         for text in texts:
             if len(text) > MAX_FIELD_LENGTH:
                 raise InputError(
-                    f"{where}: package {count}: expected a name or version of at most"
+                    f"{source}: package {count}: expected a name or version of at most"
                     f" {MAX_FIELD_LENGTH} characters, found {len(text)}"
                 )
         yield Rpm(
@@ -176,8 +187,8 @@ def _rpms(chunks: Iterator[bytes], where: str) -> Iterator[Rpm]:
             version=texts[1],
             release=texts[2],
             arch=texts[3],
-            size=_whole(size, "package"),
-            installed=_whole(size, "installed"),
+            size_bytes=_parse_size(size, "package"),
+            installed_bytes=_parse_size(size, "installed"),
         )
         element.clear()
         # Elements that were read would pile up below the root.
@@ -185,13 +196,13 @@ def _rpms(chunks: Iterator[bytes], where: str) -> Iterator[Rpm]:
             del element.getparent()[0]  # type: ignore[union-attr]
 
 
-def _whole(element: etree._Element | None, name: str) -> int:
+def _parse_size(element: etree._Element | None, name: str) -> int:
     text = "" if element is None else str(element.get(name, ""))
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
-def _elements(
-    chunks: Iterator[bytes], where: str, tags: tuple[str, ...]
+def _iterate_elements(
+    chunks: Iterator[bytes], source: str, tags: tuple[str, ...]
 ) -> Iterator[etree._Element]:
     """The finished elements called one of ``tags``, while the document still comes."""
     parser = etree.XMLPullParser(
@@ -201,106 +212,108 @@ def _elements(
         no_network=True,
         load_dtd=False,
     )
-    fresh, parts, size = True, 0, 0
+    is_before_root, element_count, byte_count = True, 0, 0
     try:
         for chunk in chunks:
-            size += len(chunk)
+            byte_count += len(chunk)
             parser.feed(chunk)
             for event, element in parser.read_events():
                 if not isinstance(element, etree._Element):
                     continue
                 # Comments and instructions may stand before the root, without which nothing is
                 # known of a DOCTYPE.
-                if fresh and event == "start":
+                if is_before_root and event == "start":
                     if element.getroottree().docinfo.internalDTD is not None:
-                        raise InputError(f"{where}: has a DOCTYPE, which metadata never has")
-                    fresh = False
-                parts += 1
-                if parts > _PARTS_MOST:
-                    raise InputError(f"{where}: expected packages, found too many other elements")
+                        raise InputError(f"{source}: has a DOCTYPE, which metadata never has")
+                    is_before_root = False
+                element_count += 1
+                if element_count > _MAX_ELEMENTS:
+                    raise InputError(f"{source}: expected packages, found too many other elements")
                 if event == "end" and element.tag in tags:
-                    parts = size = 0
+                    element_count = byte_count = 0
                     yield element
-            if size > MAX_PACKAGE_BYTES:
+            if byte_count > MAX_PACKAGE_BYTES:
                 raise InputError(
-                    f"{where}: expected a package within {MAX_PACKAGE_BYTES} bytes, found none"
+                    f"{source}: expected a package within {MAX_PACKAGE_BYTES} bytes, found none"
                 )
         parser.close()
     except etree.XMLSyntaxError as e:
-        raise InputError(f"{where}: not whole XML: {_shown(str(e.msg))}") from e
+        raise InputError(f"{source}: not whole XML: {_to_ascii(str(e.msg))}") from e
 
 
-def _shown(text: str) -> str:
+def _to_ascii(text: str) -> str:
     """Text of the repository as a message may hold it."""
     return text[:200].encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _opened(packed: Path, href: str, where: str, most: int) -> Iterator[bytes]:
+def _decompress(compressed: Path, href: str, source: str, max_bytes: int) -> Iterator[bytes]:
     """The unpacked bytes, in pieces, never more than ``most`` of them."""
     kind = href.rpartition(".")[2]
     if kind == "gz":
-        chunks = _gz(packed, where)
+        chunks = _decompress_gzip(compressed, source)
     elif kind == "xz":
-        chunks = _xz(packed, where)
+        chunks = _decompress_xz(compressed, source)
     elif kind == "zst":
-        chunks = _zst(packed, where, most)
+        chunks = _decompress_zstd(compressed, source, max_bytes)
     elif kind == "xml":
-        chunks = _plain(packed)
+        chunks = _read_chunks(compressed)
     else:
-        raise InputError(f"{where}: expected .xml, .gz, .xz or .zst")
-    left = most
+        raise InputError(f"{source}: expected .xml, .gz, .xz or .zst")
+    remaining = max_bytes
     for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            raise InputError(f"{where}: expected at most {most} bytes unpacked, found more")
+        remaining -= len(chunk)
+        if remaining < 0:
+            raise InputError(f"{source}: expected at most {max_bytes} bytes unpacked, found more")
         yield chunk
 
 
-def _plain(path: Path) -> Iterator[bytes]:
+def _read_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as f:
-        while chunk := f.read(_CHUNK):
+        while chunk := f.read(_CHUNK_BYTES):
             yield chunk
 
 
-def _gz(path: Path, where: str) -> Iterator[bytes]:
-    opener = zlib.decompressobj(wbits=31)
+def _decompress_gzip(path: Path, source: str) -> Iterator[bytes]:
+    decompressor = zlib.decompressobj(wbits=31)
     try:
-        for data in _plain(path):
-            rest = data
-            while rest and not opener.eof:
-                yield opener.decompress(rest, _CHUNK)
-                rest = opener.unconsumed_tail
+        for data in _read_chunks(path):
+            pending = data
+            while pending and not decompressor.eof:
+                yield decompressor.decompress(pending, _CHUNK_BYTES)
+                pending = decompressor.unconsumed_tail
     except zlib.error as e:
-        raise InputError(f"{where}: is broken: {e}") from e
-    if not opener.eof:
-        raise InputError(f"{where}: is cut off")
+        raise InputError(f"{source}: is broken: {e}") from e
+    if not decompressor.eof:
+        raise InputError(f"{source}: is cut off")
 
 
-def _xz(path: Path, where: str) -> Iterator[bytes]:
-    opener = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+def _decompress_xz(path: Path, source: str) -> Iterator[bytes]:
+    decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MAX_XZ_MEMORY_BYTES)
     try:
-        for data in _plain(path):
-            rest = data
-            while not opener.eof and (rest or not opener.needs_input):
-                yield opener.decompress(rest, _CHUNK)
-                rest = b""
+        for data in _read_chunks(path):
+            pending = data
+            while not decompressor.eof and (pending or not decompressor.needs_input):
+                yield decompressor.decompress(pending, _CHUNK_BYTES)
+                pending = b""
     except lzma.LZMAError as e:
-        raise InputError(f"{where}: is broken: {e}") from e
-    if not opener.eof:
-        raise InputError(f"{where}: is cut off")
+        raise InputError(f"{source}: is broken: {e}") from e
+    if not decompressor.eof:
+        raise InputError(f"{source}: is cut off")
 
 
-def _zst(path: Path, where: str, most: int) -> Iterator[bytes]:
+def _decompress_zstd(path: Path, source: str, max_bytes: int) -> Iterator[bytes]:
     """By the program: Python reads zstd from 3.14 on. The kernel stops it at ``most`` bytes."""
-    if which("zstd") is None:
+    if find_program("zstd") is None:
         raise ToolError(["zstd"], "is not installed", hint="install zstd, or mirror with gz")
-    to = path.with_name("primary.xml")
-    argv: list[str | Path] = ["zstd", "-d", "-q", "-f", "--memory=256MiB", "-o", to, path]
-    limits = ProcessLimits(file_bytes=most + 1, memory_bytes=_ZST_MEMORY_BYTES)
+    output = path.with_name("primary.xml")
+    argv: list[str | Path] = ["zstd", "-d", "-q", "-f", "--memory=256MiB", "-o", output, path]
+    limits = ProcessLimits(max_file_bytes=max_bytes + 1, max_memory_bytes=_MAX_ZSTD_MEMORY_BYTES)
     try:
-        run_limited(argv, limits=limits, timeout_s=_ZSTD_S)
+        run_limited(argv, limits=limits, timeout_s=_ZSTD_TIMEOUT_S)
     except ToolError as e:
         if "SIGXFSZ" in str(e):
-            raise InputError(f"{where}: expected at most {most} bytes unpacked, found more") from e
-        raise InputError(f"{where}: is broken or cut off: {e.tail or e}") from e
-    yield from _plain(to)
+            raise InputError(
+                f"{source}: expected at most {max_bytes} bytes unpacked, found more"
+            ) from e
+        raise InputError(f"{source}: is broken or cut off: {e.output_tail or e}") from e
+    yield from _read_chunks(output)

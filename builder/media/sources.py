@@ -11,20 +11,20 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hardpan.builder.media.inspect import facts
-from hardpan.builder.receipts import Media
+from hardpan.builder.media.inspect import inspect_iso
+from hardpan.builder.receipts import InstallMedia
 from hardpan.errors import InputError, ToolError, TrustError
-from hardpan.events import Emit, Note
+from hardpan.events import Emit, StageMessage
 from hardpan.files import Sha256, check_sha256, sha256_file
 from hardpan.process import run
-from hardpan.resources import checkout, resource_path
+from hardpan.resources import find_checkout, resource_path
 
-CATALOG = resource_path("hardpan.builder.media", "catalog.yaml")
-_BUILD_S = 2400
+CATALOG_FILE = resource_path("hardpan.builder.media", "catalog.yaml")
+_BUILD_TIMEOUT_S = 2400
 _STAGE = "media"
 
 
-class Entry(BaseModel):
+class MediaEntry(BaseModel):
     """One line of the catalogue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class Entry(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class MediaCandidate:
     """Media as a quick look finds it: nothing was digested, nothing was built."""
 
     title: str
@@ -59,7 +59,9 @@ class Offer:
     """What it was when it was built; None where nobody can tell without digesting it."""
 
 
-def find(name: str, *, file: Path | None, sha256: str | None, cache: Path, emit: Emit) -> Media:
+def provide_media(
+    name: str, *, file: Path | None, sha256: str | None, cache: Path, emit: Emit
+) -> InstallMedia:
     """The media that the catalogue calls ``name``; from ``file`` where one is given.
 
     Raises:
@@ -68,54 +70,54 @@ def find(name: str, *, file: Path | None, sha256: str | None, cache: Path, emit:
         TrustError: the digest is not ``sha256``.
         ToolError: the media had to be built here and that failed.
     """
-    entry = listed(name)
+    entry = catalog_entry(name)
     if file is None and entry.build:
-        return _built(name, entry, cache, emit)
-    return _digested(name, _given(name, entry, file), sha256, emit)
+        return _build_media(name, entry, cache, emit)
+    return _verify_digest(name, _inspect_file(name, entry, file), sha256, emit)
 
 
-def look(name: str, *, file: Path | None, cache: Path) -> Offer:
+def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
     """What ``find`` would take, as far as can be told in a moment and without writing.
 
     Raises:
         InputError: as for ``find``.
         ToolError: the media would have to be built here and this machine cannot.
     """
-    entry = listed(name)
+    entry = catalog_entry(name)
     if file is not None or not entry.build:
-        return _given(name, entry, file)
-    told = _asked(entry, cache, "--look")
-    return Offer(
+        return _inspect_file(name, entry, file)
+    receipt = _run_media_builder(entry, cache, "--look")
+    return MediaCandidate(
         title=entry.title,
-        path=Path(told["iso"]) if told else None,
-        size=int(told.get("size", 0)),
-        volume_id=str(told.get("volume_label", "")),
-        sha256=Sha256(told["sha256"]) if told else None,
+        path=Path(receipt["iso"]) if receipt else None,
+        size=int(receipt.get("size", 0)),
+        volume_id=str(receipt.get("volume_label", "")),
+        sha256=Sha256(receipt["sha256"]) if receipt else None,
     )
 
 
-def listed(name: str) -> Entry:
+def catalog_entry(name: str) -> MediaEntry:
     """The catalogue's line for ``name``.
 
     Raises:
         InputError: it has none.
     """
-    found = catalog().get(name)
-    if found is None:
-        raise InputError(f"no media {name!r}", hint=f"known: {', '.join(sorted(catalog()))}")
-    return found
+    entry = load_catalog().get(name)
+    if entry is None:
+        raise InputError(f"no media {name!r}", hint=f"known: {', '.join(sorted(load_catalog()))}")
+    return entry
 
 
-def catalog() -> dict[str, Entry]:
+def load_catalog() -> dict[str, MediaEntry]:
     """Name -> entry, from ``catalog.yaml``."""
-    said = yaml.safe_load(CATALOG.read_text("utf-8"))
+    document = yaml.safe_load(CATALOG_FILE.read_text("utf-8"))
     try:
-        return {name: Entry.model_validate(value) for name, value in said.items()}
+        return {name: MediaEntry.model_validate(value) for name, value in document.items()}
     except ValidationError as e:
-        raise InputError(f"{CATALOG}: {e}") from e
+        raise InputError(f"{CATALOG_FILE}: {e}") from e
 
 
-def _given(name: str, entry: Entry, file: Path | None) -> Offer:
+def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandidate:
     if file is None:
         raise InputError(
             f"{name}: {entry.title} is needed and no --media FILE was given",
@@ -123,69 +125,85 @@ def _given(name: str, entry: Entry, file: Path | None) -> Offer:
         )
     if not file.is_file():
         raise InputError(f"{file}: no such ISO", hint=f"download it from {entry.where or name}")
-    known = facts(file)
-    if not re.search(entry.volume_id, known.volume_id):
+    facts = inspect_iso(file)
+    if not re.search(entry.volume_id, facts.volume_id):
         raise InputError(
-            f"{file}: expected a volume label like {entry.volume_id}, found {known.volume_id!r}",
+            f"{file}: expected a volume label like {entry.volume_id}, found {facts.volume_id!r}",
             hint=f"the profile wants {entry.title}",
         )
-    return Offer(
+    return MediaCandidate(
         title=entry.title,
         path=file,
         size=file.stat().st_size,
-        volume_id=known.volume_id,
+        volume_id=facts.volume_id,
     )
 
 
-def _digested(name: str, offer: Offer, sha256: str | None, emit: Emit) -> Media:
-    file = offer.path
+def _verify_digest(
+    name: str, candidate: MediaCandidate, sha256: str | None, emit: Emit
+) -> InstallMedia:
+    file = candidate.path
     assert file is not None  # noqa: S101 - a given file
-    emit(Note(stage=_STAGE, text=f"checking the digest of {file.name}"))
-    found = sha256_file(file)
-    vouched = "sha256 given by the operator"
+    emit(StageMessage(stage=_STAGE, text=f"checking the digest of {file.name}"))
+    digest = sha256_file(file)
+    verification = "sha256 given by the operator"
     if sha256 is None:
-        vouched = "nothing: no --media-sha256 was given"
-        emit(Note(stage=_STAGE, text=f"{file.name}: vouched for by {vouched}"))
-    elif found != sha256:
-        raise TrustError(f"{file}: expected sha256 {sha256}, found {found}")
-    return _media(name, file, found, offer.volume_id, vouched)
+        verification = "nothing: no --media-sha256 was given"
+        emit(StageMessage(stage=_STAGE, text=f"{file.name}: vouched for by {verification}"))
+    elif digest != sha256:
+        raise TrustError(f"{file}: expected sha256 {sha256}, found {digest}")
+    return _make_media(name, file, digest, candidate.volume_id, verification)
 
 
-def _built(name: str, entry: Entry, cache: Path, emit: Emit) -> Media:
-    receipt = _asked(entry, cache, on_line=lambda line: emit(Note(stage=_STAGE, text=line)))
+def _build_media(name: str, entry: MediaEntry, cache: Path, emit: Emit) -> InstallMedia:
+    receipt = _run_media_builder(
+        entry, cache, on_line=lambda line: emit(StageMessage(stage=_STAGE, text=line))
+    )
     path, digest = Path(receipt["iso"]), str(receipt["sha256"])
     check_sha256(path, digest)
-    return _media(name, path, Sha256(digest), facts(path).volume_id, "built on this machine")
+    return _make_media(
+        name, path, Sha256(digest), inspect_iso(path).volume_id, "built on this machine"
+    )
 
 
-def _asked(
-    entry: Entry, cache: Path, *more: str, on_line: Callable[[str], None] | None = None
+def _run_media_builder(
+    entry: MediaEntry, cache: Path, *options: str, on_line: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
     """What the media's builder answers: a receipt, or nothing."""
-    repository = checkout()
+    repository = find_checkout()
     if repository is None:
         raise InputError(
             f"{entry.title}: lab profiles need a checkout: expected hardpan to run from its source"
             " repository, found an installed package",
             hint="clone the repository and run 'make demo' in it, or build a Rocky profile",
         )
-    argv: list[str | Path] = [sys.executable, "-m", entry.build, "--cache", cache, "--json", *more]
-    done = run(argv, timeout_s=_BUILD_S, cwd=repository, on_line=on_line)
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        entry.build,
+        "--cache",
+        cache,
+        "--json",
+        *options,
+    ]
+    result = run(argv, timeout_s=_BUILD_TIMEOUT_S, cwd=repository, on_line=on_line)
     try:
-        told = json.loads(done.stdout)
-        if told:
-            told["iso"], told["sha256"]
+        receipt = json.loads(result.stdout)
+        if receipt:
+            receipt["iso"], receipt["sha256"]
     except (ValueError, KeyError, TypeError) as e:
         raise ToolError([entry.build], "gave no receipt that can be read") from e
-    return dict(told)
+    return dict(receipt)
 
 
-def _media(name: str, path: Path, sha256: Sha256, label: str, vouched: str) -> Media:
-    return Media(
+def _make_media(
+    name: str, path: Path, sha256: Sha256, label: str, verification: str
+) -> InstallMedia:
+    return InstallMedia(
         path=path,
         sha256=sha256,
-        size=path.stat().st_size,
+        size_bytes=path.stat().st_size,
         volume_id=label,
         name=name,
-        signature=vouched,
+        verified_by=verification,
     )

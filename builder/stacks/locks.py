@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from hardpan.builder.stacks import vendors
-from hardpan.builder.stacks.fetch import wheelhouse
-from hardpan.builder.wheels.lock import Lock, load
+from hardpan.builder.stacks.fetch import find_wheelhouse
+from hardpan.builder.wheels.lock import LockFile, load_lock
 from hardpan.errors import InputError
-from hardpan.problems import Problems
+from hardpan.problems import ErrorCollector
 from hardpan.profiles.frameworks import GLIBC, Stack
 from hardpan.profiles.model import Profile
-from hardpan.profiles.versions import numbers
+from hardpan.profiles.versions import parse_version
 from hardpan.resources import resource_path
 
 SHIPPED = resource_path("hardpan.builder.stacks", "locks")
-_UV_NEWEST = 40
+_MAX_UV_GLIBC = 40
 
 
 def check(profile: Profile) -> None:
@@ -25,11 +25,11 @@ def check(profile: Profile) -> None:
     """
     if "ml_frameworks" not in profile.layers or profile.frameworks is None:
         return
-    found = Problems()
+    problems = ErrorCollector()
     for stack in profile.frameworks.stacks:
-        with found.of("stacks"):
+        with problems.collecting("stacks"):
             _check(profile, stack)
-    found.raise_all()
+    problems.raise_if_any()
 
 
 def _check(profile: Profile, stack: Stack) -> None:
@@ -39,67 +39,72 @@ def _check(profile: Profile, stack: Stack) -> None:
             hint=f"{command(stack, profile.release)}; then 'lock: ./{stack.name}.lock'"
             " in your own profile. 'hardpan render' needs no lock",
         )
-    wheelhouse(stack)
-    build_tools(stack)
-    vendors.check(profile, stack, read(stack))
+    find_wheelhouse(stack)
+    read_build_tools(stack)
+    vendors.check_vendor(profile, stack, read_lock(stack))
 
 
 def command(stack: Stack, release: str) -> str:
     """The command that makes a lock for a stack, from an index that this machine reaches."""
-    glibc = min(numbers(stack.glibc or GLIBC[release])[1], _UV_NEWEST)
-    wishes = " ".join(f"'{wish}'" if set(wish) & set("[>~") else wish for wish in stack.packages)
+    glibc = min(parse_version(stack.glibc or GLIBC[release])[1], _MAX_UV_GLIBC)
+    requirements = " ".join(
+        f"'{requirement}'" if set(requirement) & set("[>~") else requirement
+        for requirement in stack.packages
+    )
     backend = f" --torch-backend {stack.torch_backend}" if stack.torch_backend else ""
     return (
-        f"printf '%s\\n' {wishes} | uv pip compile - --generate-hashes --no-emit-index-url"
+        f"printf '%s\\n' {requirements} | uv pip compile - --generate-hashes --no-emit-index-url"
         f" --python-version {stack.python} --python-platform x86_64-manylinux_2_{glibc}{backend}"
         f" -o {stack.name}.lock"
     )
 
 
-def read(stack: Stack) -> Lock:
+def read_lock(stack: Stack) -> LockFile:
     """The stack's lock.
 
     Raises:
         InputError: it is missing, is no lock, or is for more than one kind of machine.
     """
-    path = _file(stack.lock or "", f"{stack.name}: lock")
-    lock = _of_one_platform(path)
+    path = _resolve_lock_path(stack.lock or "", f"{stack.name}: lock")
+    lock = _load_single_platform(path)
     names = [entry.name for entry in lock.entries]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: {', '.join(twice[:5])}: is there twice")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise InputError(f"{path}: {', '.join(duplicates[:5])}: is there twice")
     missing = [source.name for source in stack.sources if source.name.lower() not in names]
     if missing:
         raise InputError(f"{path}: expected {', '.join(missing)}, which is to be built from source")
     return lock
 
 
-def build_tools(stack: Stack) -> dict[str, Lock]:
+def read_build_tools(stack: Stack) -> dict[str, LockFile]:
     """The locks of the packages that build the stack's sources, by the source's name.
 
     Raises:
         InputError: one is missing, is no lock, or is for more than one kind of machine.
     """
     return {
-        source.name: _of_one_platform(_file(source.build_lock, f"{source.name}: build_lock"))
+        source.name: _load_single_platform(
+            _resolve_lock_path(source.build_lock, f"{source.name}: build_lock")
+        )
         for source in stack.sources
     }
 
 
-def _of_one_platform(path: Path) -> Lock:
-    lock = load(path)
-    unsure = [entry.name for entry in lock.entries if entry.conditional]
-    if unsure:
+def _load_single_platform(path: Path) -> LockFile:
+    lock = load_lock(path)
+    conditional = [entry.name for entry in lock.entries if entry.is_conditional]
+    if conditional:
         raise InputError(
-            f"{path}: expected a lock for one platform, found markers at {', '.join(unsure[:5])}",
+            f"{path}: expected a lock for one platform, found markers at {', '.join(conditional[:5])}",
             hint="without uv's --universal there are none",
         )
     return lock
 
 
-def _file(written: str, what: str) -> Path:
-    path = Path(written) if "/" in written else SHIPPED / f"{written}.lock"
+def _resolve_lock_path(reference: str, label: str) -> Path:
+    path = Path(reference) if "/" in reference else SHIPPED / f"{reference}.lock"
     if not path.is_file():
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.lock"))) or "none"
-        raise InputError(f"{what}: expected a file, found no {path}", hint=f"shipped: {shipped}")
+        raise InputError(f"{label}: expected a file, found no {path}", hint=f"shipped: {shipped}")
     return path

@@ -4,15 +4,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hardpan.builder.receipts import WheelReceipt
-from hardpan.builder.stacks.model import EPOCH, Recipe, Tree
+from hardpan.builder.receipts import WheelRecord
+from hardpan.builder.stacks.model import SOURCE_DATE_EPOCH, LockedStack, StackTree
 from hardpan.errors import ToolError
 from hardpan.files import Sha256
 from hardpan.process import run
-from hardpan.profiles.frameworks import HOME
+from hardpan.profiles.frameworks import STACKS_DIR
 
 _TIMEOUT_S = 3600
-_PLAIN = re.compile(r"[^A-Za-z0-9+.~^]")
+_INVALID_VERSION_CHARACTERS = re.compile(r"[^A-Za-z0-9+.~^]")
 _DEFINES = {
     # Nothing may change, strip or scan what the wheels' own digests vouch for.
     "__os_install_post": "%{nil}",
@@ -35,30 +35,34 @@ _DEFINES = {
 }
 
 
-def pack(
-    recipe: Recipe, tree: Tree, wheels: Sequence[WheelReceipt], digest: Sha256, room: Path
+def pack_rpm(
+    locked_stack: LockedStack,
+    tree: StackTree,
+    wheels: Sequence[WheelRecord],
+    digest: Sha256,
+    workdir: Path,
 ) -> Path:
     """The unsigned RPM in ``room``; ``digest`` of its inputs is its release.
 
     Raises:
         ToolError: rpmbuild is missing or failed.
     """
-    text = spec(recipe, wheels, digest)
-    (room / "stack.spec").write_text(text, "utf-8")
+    text = render_spec(locked_stack, wheels, digest)
+    (workdir / "stack.spec").write_text(text, "utf-8")
     argv: list[str | Path] = ["rpmbuild", "-bb", "--quiet", "--nodeps", "--noclean"]
     argv += ["--target", "x86_64-linux", "--buildroot", tree.root]
-    told = {**_DEFINES, "_topdir": str(room / "rpm"), "_rpmdir": str(room / "rpms")}
-    told["_tmppath"] = str(room)
-    argv += [word for k, v in told.items() for word in ("--define", f"{k} {v}")]
-    env = {"SOURCE_DATE_EPOCH": str(EPOCH)}
-    run([*argv, room / "stack.spec"], timeout_s=_TIMEOUT_S, env=env)
-    made = sorted((room / "rpms").glob("*.rpm"))
-    if len(made) != 1:
-        raise ToolError(["rpmbuild"], f"made {len(made)} packages, expected one")
-    return made[0]
+    defines = {**_DEFINES, "_topdir": str(workdir / "rpm"), "_rpmdir": str(workdir / "rpms")}
+    defines["_tmppath"] = str(workdir)
+    argv += [argument for k, v in defines.items() for argument in ("--define", f"{k} {v}")]
+    env = {"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH)}
+    run([*argv, workdir / "stack.spec"], timeout_s=_TIMEOUT_S, env=env)
+    rpms = sorted((workdir / "rpms").glob("*.rpm"))
+    if len(rpms) != 1:
+        raise ToolError(["rpmbuild"], f"made {len(rpms)} packages, expected one")
+    return rpms[0]
 
 
-def header(rpm: Path) -> Sha256:
+def read_header_digest(rpm: Path) -> Sha256:
     """Digest of a package's header, which signing does not change.
 
     Raises:
@@ -68,44 +72,44 @@ def header(rpm: Path) -> Sha256:
     return Sha256(run(argv, timeout_s=60).stdout.strip())
 
 
-def spec(recipe: Recipe, wheels: Sequence[WheelReceipt], digest: Sha256) -> str:
+def render_spec(locked_stack: LockedStack, wheels: Sequence[WheelRecord], digest: Sha256) -> str:
     """The spec file."""
-    stack = recipe.stack
-    home = f"/{HOME}/{stack.name}"
-    asked = ", ".join(stack.packages)
-    parents = [f"/{p}" for p in (HOME.rpartition("/")[0], HOME)]
+    stack = locked_stack.stack
+    stack_path = f"/{STACKS_DIR}/{stack.name}"
+    requirements = ", ".join(stack.packages)
+    parents = [f"/{p}" for p in (STACKS_DIR.rpartition("/")[0], STACKS_DIR)]
     lines = [
         f"Name: hardpan-ai-{stack.name}",
-        f"Version: {_version(recipe)}",
+        f"Version: {_stack_version(locked_stack)}",
         f"Release: 1.h{digest[:12]}",
-        f"Summary: Python stack {stack.name}: {asked}"[:120],
-        f"License: {licence(wheels)}",
+        f"Summary: Python stack {stack.name}: {requirements}"[:120],
+        f"License: {combine_licences(wheels)}",
         "AutoReqProv: no",
         f"Requires: /usr/bin/python{stack.python}",
         *(f"Requires: {name}" for name in stack.requires),
         *(
-            f"Provides: bundled(python3dist({wheel.name})) = {_PLAIN.sub('_', wheel.version)}"
+            f"Provides: bundled(python3dist({wheel.name})) = {_INVALID_VERSION_CHARACTERS.sub('_', wheel.version)}"
             for wheel in wheels
         ),
         "%description",
-        f"{asked}, from the lock {recipe.lock.sha256}.",
+        f"{requirements}, from the lock {locked_stack.lock.sha256}.",
         "%files",
         "%defattr(-,root,root,-)",
         *(f"%dir {path}" for path in parents),
-        home,
+        stack_path,
     ]
     return "\n".join(lines) + "\n"
 
 
-def licence(wheels: Sequence[WheelReceipt]) -> str:
+def combine_licences(wheels: Sequence[WheelRecord]) -> str:
     """All licences that the wheels name, each once."""
-    named = sorted({wheel.licence for wheel in wheels})
-    return " AND ".join(f"({x})" if " OR " in x or " AND " in x else x for x in named)
+    licences = sorted({wheel.licence for wheel in wheels})
+    return " AND ".join(f"({x})" if " OR " in x or " AND " in x else x for x in licences)
 
 
-def _version(recipe: Recipe) -> str:
+def _stack_version(locked_stack: LockedStack) -> str:
     """The version of what the stack is first of all; the digest tells two of the same apart."""
-    first = re.split(r"[\[=<>~]", recipe.stack.packages[0])[0]
-    plain = re.sub(r"[-_.]+", "-", first).lower()
-    found = (e.version for e in recipe.lock.entries if e.name == plain)
-    return _PLAIN.sub("_", next(found, "0"))
+    first = re.split(r"[\[=<>~]", locked_stack.stack.packages[0])[0]
+    normalized = re.sub(r"[-_.]+", "-", first).lower()
+    versions = (e.version for e in locked_stack.lock.entries if e.name == normalized)
+    return _INVALID_VERSION_CHARACTERS.sub("_", next(versions, "0"))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, atomic_path, sha256_file
-from hardpan.process import run, which
+from hardpan.process import find_program, run
 
 OWNER = "hardpan site packages"
 _PUBLIC = "RPM-GPG-KEY-hardpan-site"
 _TIMEOUT_S = 120
-_WHOLE_S = 1800
+_SIGN_TIMEOUT_S = 1800
 """To read a package of several gigabytes from end to end, on a slow disk too."""
 
 
@@ -32,7 +32,7 @@ class SiteKey:
     """Digest of the public half's file."""
 
 
-def site_key(folder: Path) -> SiteKey:
+def ensure_site_key(folder: Path) -> SiteKey:
     """The key pair in ``folder``, made at the first call.
 
     Raises:
@@ -43,12 +43,12 @@ def site_key(folder: Path) -> SiteKey:
         with atomic_path(folder) as temp:
             temp.mkdir(mode=0o700)
             (temp / "gnupg").mkdir(mode=0o700)
-            with _short(temp / "gnupg") as home:
-                made = [*_gpg(home), "--passphrase", "", "--quick-generate-key"]
+            with _short_gnupg_home(temp / "gnupg") as home:
+                argv = [*_gpg_argv(home), "--passphrase", "", "--quick-generate-key"]
                 # What every EL's rpm accepts in FIPS mode.
-                run([*made, OWNER, "rsa3072", "sign", "never"], timeout_s=_TIMEOUT_S)
+                run([*argv, OWNER, "rsa3072", "sign", "never"], timeout_s=_TIMEOUT_S)
                 run(
-                    [*_gpg(home), "--armor", "--output", temp / _PUBLIC, "--export", OWNER],
+                    [*_gpg_argv(home), "--armor", "--output", temp / _PUBLIC, "--export", OWNER],
                     timeout_s=_TIMEOUT_S,
                 )
     if folder.stat().st_mode & 0o077:
@@ -57,29 +57,29 @@ def site_key(folder: Path) -> SiteKey:
     return SiteKey(home=folder / "gnupg", public=public, sha256=sha256_file(public))
 
 
-def sign(packages: Sequence[Path], key: SiteKey) -> None:
+def sign_rpms(packages: Sequence[Path], key: SiteKey) -> None:
     """Sign RPM files in place, then check them against the public half alone.
 
     Raises:
         ToolError: rpmsign or gpg failed.
         TrustError: what came out is not signed by the key.
     """
-    with _short(key.home) as home:
+    with _short_gnupg_home(key.home) as home:
         argv: list[str | Path] = ["rpmsign", "--addsign"]
         for name, value in (
             ("_gpg_name", OWNER),
             ("_gpg_path", str(home)),
             ("_gpg_digest_algo", "sha256"),
             # Where rpm was told it lies when rpm was built is not where it lies everywhere.
-            ("__gpg", str(which("gpg") or "gpg")),
+            ("__gpg", str(find_program("gpg") or "gpg")),
         ):
             argv += ["--define", f"{name} {value}"]
-        run([*argv, *packages], timeout_s=_WHOLE_S, env={"GNUPGHOME": str(home)})
+        run([*argv, *packages], timeout_s=_SIGN_TIMEOUT_S, env={"GNUPGHOME": str(home)})
     for package in packages:
-        check(package, key)
+        verify_rpm_signature(package, key)
 
 
-def check(package: Path, key: SiteKey) -> None:
+def verify_rpm_signature(package: Path, key: SiteKey) -> None:
     """Pass if ``package`` is whole and signed by the key.
 
     Raises:
@@ -89,24 +89,24 @@ def check(package: Path, key: SiteKey) -> None:
         db = ["--define", f"_dbpath {name}"]
         run(["rpm", *db, "--import", key.public], timeout_s=_TIMEOUT_S)
         argv: list[str | Path] = ["rpmkeys", *db, "--define", "_pkgverify_level all", "-Kv"]
-        done = run([*argv, package], timeout_s=_WHOLE_S, ok=(0, 1))
-    if done.returncode or "signature" not in done.stdout.lower():
-        said = "; ".join(line.strip() for line in done.stdout.splitlines()[1:])
-        raise TrustError(f"{package.name}: expected the site's signature, found: {said[-400:]}")
+        result = run([*argv, package], timeout_s=_SIGN_TIMEOUT_S, ok=(0, 1))
+    if result.returncode or "signature" not in result.stdout.lower():
+        output = "; ".join(line.strip() for line in result.stdout.splitlines()[1:])
+        raise TrustError(f"{package.name}: expected the site's signature, found: {output[-400:]}")
 
 
-def _gpg(home: Path) -> list[str | Path]:
+def _gpg_argv(home: Path) -> list[str | Path]:
     return ["gpg", "--homedir", home, "--batch", "--quiet", "--no-tty"]
 
 
 @contextlib.contextmanager
-def _short(home: Path) -> Iterator[Path]:
+def _short_gnupg_home(home: Path) -> Iterator[Path]:
     """``home`` under a short name: gpg's agent listens below it, and sockets have short names."""
-    room = Path(tempfile.mkdtemp(prefix="hp-", dir="/tmp"))
-    link = room / "g"
+    temp_dir = Path(tempfile.mkdtemp(prefix="hp-", dir="/tmp"))
+    link = temp_dir / "g"
     link.symlink_to(home.absolute())
     try:
         yield link
     finally:
         run(["gpgconf", "--homedir", link, "--kill", "all"], timeout_s=_TIMEOUT_S, ok=(0, 1, 2))
-        shutil.rmtree(room)
+        shutil.rmtree(temp_dir)

@@ -2,17 +2,17 @@
 
 import re
 
-from hardpan.builder.wheels.lock import Lock
+from hardpan.builder.wheels.lock import LockFile
 from hardpan.errors import InputError
-from hardpan.profiles.frameworks import Stack, cuda_of
-from hardpan.profiles.hardware import least_driver
+from hardpan.profiles.frameworks import Stack, cuda_version
+from hardpan.profiles.hardware import min_driver_version
 from hardpan.profiles.model import Profile
-from hardpan.profiles.versions import numbers
+from hardpan.profiles.versions import parse_version
 
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu\d\d)?")
 _LABEL = re.compile(r"\+(cpu|cu\d{3}|rocm\d{1,2}\.\d)")
-_OF_NVIDIA = ("nvidia-", "cuda-")
-_FREE = (
+_NVIDIA_PREFIXES = ("nvidia-", "cuda-")
+_FREELY_LICENSED = (
     "cuda-core",
     "cuda-pathfinder",
     "cuda-tile",
@@ -22,32 +22,32 @@ _FREE = (
 )
 """NVIDIA's packages under free licences, by their own metadata, read 2026-11-21."""
 
-_TOLD = 3
+_MAX_LISTED = 3
 
 
-def check(profile: Profile, stack: Stack, lock: Lock) -> None:
+def check_vendor(profile: Profile, stack: Stack, lock: LockFile) -> None:
     """Pass if the lock's PyTorch is the one asked for, runs on the driver and is allowed.
 
     Raises:
         InputError: it is not; says what is there.
     """
-    found = backend(lock)
-    if stack.torch_backend and found != stack.torch_backend:
+    torch_backend = detect_torch_backend(lock)
+    if stack.torch_backend and torch_backend != stack.torch_backend:
         raise InputError(
             f"{stack.name}: lock: expected PyTorch built for {stack.torch_backend}, as"
-            f" torch_backend says, found {f'one for {found}' if found else 'none'}"
+            f" torch_backend says, found {f'one for {torch_backend}' if torch_backend else 'none'}"
         )
-    _licences(profile, stack, lock)
+    _check_licences(profile, stack, lock)
     nvidia = profile.hardware.nvidia
-    least = least_driver(cuda_of(found)) if nvidia else None
-    if nvidia and least and numbers(nvidia.driver) < numbers(least):
+    required_driver = min_driver_version(cuda_version(torch_backend)) if nvidia else None
+    if nvidia and required_driver and parse_version(nvidia.driver) < parse_version(required_driver):
         raise InputError(
-            f"{stack.name}: lock: PyTorch for {found} needs driver {least} or later,"
+            f"{stack.name}: lock: PyTorch for {torch_backend} needs driver {required_driver} or later,"
             f" found {nvidia.driver}"
         )
 
 
-def backend(lock: Lock) -> str:
+def detect_torch_backend(lock: LockFile) -> str:
     """What the lock's PyTorch is built for, as PyTorch calls it; nothing where that is not told.
 
     Without a label in its version it is told by the CUDA runtime that it pins.
@@ -59,15 +59,19 @@ def backend(lock: Lock) -> str:
     return f"cu{''.join(runtime.split('.')[:2])}" if runtime else ""
 
 
-def _licences(profile: Profile, stack: Stack, lock: Lock) -> None:
-    names = [e.name for e in lock.entries if e.name.startswith(_OF_NVIDIA) and e.name not in _FREE]
+def _check_licences(profile: Profile, stack: Stack, lock: LockFile) -> None:
+    names = [
+        e.name
+        for e in lock.entries
+        if e.name.startswith(_NVIDIA_PREFIXES) and e.name not in _FREELY_LICENSED
+    ]
     nvidia = profile.hardware.nvidia
     if not names or (nvidia and nvidia.accept_eula):
         return
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     raise InputError(
         f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the stack {stack.name}"
-        f" holds {', '.join(names[:_TOLD])}{more} under NVIDIA's licences;"
+        f" holds {', '.join(names[:_MAX_LISTED])}{more} under NVIDIA's licences;"
         f" found {'false' if nvidia else 'no section nvidia'}",
         hint="read the licences and set it in your own profile"
         if nvidia

@@ -14,16 +14,16 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from hardpan.builder.wheels.model import BrokenError, Limits
+from hardpan.builder.wheels.model import AuditLimits, MalformedWheelError
 
 _CHUNK = 1 << 20
 _END, _END64, _LOCATOR = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _LOCAL_HEADER = 30
-_NAME_MOST = 1024
+_MAX_NAME_LENGTH = 1024
 _ENCRYPTED = 0x1 | 0x40
-_TOLD = 20
+_MAX_LISTED_PROBLEMS = 20
 _DRIVE = re.compile(r"[A-Za-z]:")
-_FOREIGN = (
+_ZIPFILE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -37,14 +37,14 @@ _FOREIGN = (
 """What zipfile raises on hostile input."""
 
 
-class Box:
+class WheelArchive:
     """An archive that may be read."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self.members = tuple(m for m in archive.infolist() if not m.is_dir())
 
-    def chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    def read_chunks(self, member: zipfile.ZipInfo) -> Iterator[bytes]:
         """A file's bytes, piece by piece; its CRC is checked at the end.
 
         Raises:
@@ -52,106 +52,112 @@ class Box:
         """
         try:
             with self._archive.open(member) as f:
-                left = member.file_size
+                remaining = member.file_size
                 while chunk := f.read(_CHUNK):
-                    left -= len(chunk)
+                    remaining -= len(chunk)
                     yield chunk
-        except _FOREIGN as e:
-            raise BrokenError(f"does not unpack: {_why(e)}") from e
-        if left:
-            raise BrokenError(f"does not unpack: {left} of {member.file_size} bytes are missing")
+        except _ZIPFILE_ERRORS as e:
+            raise MalformedWheelError(f"does not unpack: {_describe_error(e)}") from e
+        if remaining:
+            raise MalformedWheelError(
+                f"does not unpack: {remaining} of {member.file_size} bytes are missing"
+            )
 
-    def whole(self, member: zipfile.ZipInfo) -> bytes:
+    def read(self, member: zipfile.ZipInfo) -> bytes:
         """All bytes of a file whose size the caller has looked at."""
-        return b"".join(self.chunks(member))
+        return b"".join(self.read_chunks(member))
 
 
-def opened(f: IO[bytes], limits: Limits) -> tuple[Box | None, tuple[str, ...]]:
+def open_archive(f: IO[bytes], limits: AuditLimits) -> tuple[WheelArchive | None, tuple[str, ...]]:
     """The archive, or None and every reason why it is refused."""
     size = f.seek(0, os.SEEK_END)
     try:
-        directory, entries = _directory(f, size, limits)
+        directory, entries = _read_directory(f, size, limits)
         f.seek(0)
         archive = zipfile.ZipFile(f)
-        found = archive.infolist()
-    except BrokenError as e:
+        members = archive.infolist()
+    except MalformedWheelError as e:
         return None, (str(e),)
-    except _FOREIGN as e:
-        return None, (f"not a zip archive: {_why(e)}",)
-    if len(found) != entries:
-        return None, (f"expected {entries} entries by the end record, found {len(found)}",)
-    problems = [*_amounts(found, size, limits)] or [
-        *_names(found),
-        *_kinds(found),
-        *_overlaps(found, directory),
+    except _ZIPFILE_ERRORS as e:
+        return None, (f"not a zip archive: {_describe_error(e)}",)
+    if len(members) != entries:
+        return None, (f"expected {entries} entries by the end record, found {len(members)}",)
+    problems = [*_check_sizes(members, size, limits)] or [
+        *_check_names(members),
+        *_check_types(members),
+        *_check_overlaps(members, directory),
     ]
     if problems:
-        more = len(problems) - _TOLD
-        told = problems[:_TOLD] + ([f"and {more} more problems"] if more > 0 else [])
-        return None, tuple(told)
-    return Box(archive), ()
+        more = len(problems) - _MAX_LISTED_PROBLEMS
+        listed = problems[:_MAX_LISTED_PROBLEMS] + (
+            [f"and {more} more problems"] if more > 0 else []
+        )
+        return None, tuple(listed)
+    return WheelArchive(archive), ()
 
 
-def _directory(f: IO[bytes], size: int, limits: Limits) -> tuple[int, int]:
+def _read_directory(f: IO[bytes], size: int, limits: AuditLimits) -> tuple[int, int]:
     """Where the archive's list of entries begins, and how many it has."""
     f.seek(max(size - 98, 0))
     tail = f.read(98)
     end = tail[-22:]
     if len(end) < 22 or not end.startswith(_END) or end[20:] != b"\0\0":
-        raise BrokenError("not a zip archive: expected its end record as the last bytes")
-    entries, length, at = struct.unpack("<HII", end[10:20])
-    last = size - 22
+        raise MalformedWheelError("not a zip archive: expected its end record as the last bytes")
+    entries, length, offset = struct.unpack("<HII", end[10:20])
+    directory_end = size - 22
     if tail[-42:-38] == _LOCATOR:
-        last -= 76
+        directory_end -= 76
         record = tail[:56]
         if not record.startswith(_END64):
-            raise BrokenError("not a zip archive: expected the zip64 record before its locator")
-        entries, length, at = struct.unpack("<QQQ", record[32:56])
-    if at + length != last:
-        raise BrokenError(
-            f"expected the list of entries to end at byte {last}, found {at + length}"
+            raise MalformedWheelError(
+                "not a zip archive: expected the zip64 record before its locator"
+            )
+        entries, length, offset = struct.unpack("<QQQ", record[32:56])
+    if offset + length != directory_end:
+        raise MalformedWheelError(
+            f"expected the list of entries to end at byte {directory_end}, found {offset + length}"
         )
-    if entries > limits.members or length > limits.directory_bytes:
-        raise BrokenError(
-            f"expected at most {limits.members} entries in {limits.directory_bytes} bytes, "
+    if entries > limits.max_members or length > limits.max_directory_bytes:
+        raise MalformedWheelError(
+            f"expected at most {limits.max_members} entries in {limits.max_directory_bytes} bytes, "
             f"found {entries} in {length}"
         )
-    return int(at), int(entries)
+    return int(offset), int(entries)
 
 
-def _amounts(found: list[zipfile.ZipInfo], size: int, limits: Limits) -> Iterator[str]:
-    claimed = sum(m.file_size for m in found)
-    if claimed > limits.open_bytes:
-        yield f"expected at most {limits.open_bytes} bytes unpacked, found {claimed}"
-    elif claimed > limits.calm_bytes and claimed > limits.ratio * size:
+def _check_sizes(members: list[zipfile.ZipInfo], size: int, limits: AuditLimits) -> Iterator[str]:
+    unpacked_bytes = sum(m.file_size for m in members)
+    if unpacked_bytes > limits.max_unpacked_bytes:
+        yield f"expected at most {limits.max_unpacked_bytes} bytes unpacked, found {unpacked_bytes}"
+    elif unpacked_bytes > limits.min_ratio_bytes and unpacked_bytes > limits.max_ratio * size:
         yield (
-            f"a bomb: {size} bytes claim to hold {claimed}, more than {limits.ratio} times as many"
+            f"a bomb: {size} bytes claim to hold {unpacked_bytes}, more than {limits.max_ratio} times as many"
         )
 
 
-def _names(found: list[zipfile.ZipInfo]) -> Iterator[str]:
-    seen: dict[str, str] = {}
+def _check_names(members: list[zipfile.ZipInfo]) -> Iterator[str]:
+    name_by_key: dict[str, str] = {}
     folders: set[str] = set()
-    for member in found:
+    for member in members:
         name = member.orig_filename
-        why = _odd_name(name)
-        if why:
-            yield f"{name[:_NAME_MOST]!a}: {why}"
+        reason = _find_name_problem(name)
+        if reason:
+            yield f"{name[:_MAX_NAME_LENGTH]!a}: {reason}"
             continue
-        key = _same(name.rstrip("/"))
-        if key in seen and not (name.endswith("/") and seen[key].endswith("/")):
-            yield f"{name!a}: there twice, also as {seen[key]!a}"
-        seen[key] = name
+        key = _normalize_name(name.rstrip("/"))
+        if key in name_by_key and not (name.endswith("/") and name_by_key[key].endswith("/")):
+            yield f"{name!a}: there twice, also as {name_by_key[key]!a}"
+        name_by_key[key] = name
         parts = key.split("/")
         folders.update("/".join(parts[:n]) for n in range(1, len(parts)))
-    for key in folders & seen.keys():
-        if not seen[key].endswith("/"):
-            yield f"{seen[key]!a}: there as a file and as a folder"
+    for key in folders & name_by_key.keys():
+        if not name_by_key[key].endswith("/"):
+            yield f"{name_by_key[key]!a}: there as a file and as a folder"
 
 
-def _odd_name(name: str) -> str:
+def _find_name_problem(name: str) -> str:
     parts = name.removesuffix("/").split("/")
-    if len(name) > _NAME_MOST:
+    if len(name) > _MAX_NAME_LENGTH:
         return f"a name of {len(name)} characters"
     if name.startswith(("/", "\\")) or _DRIVE.match(name):
         return "an absolute name"
@@ -164,8 +170,8 @@ def _odd_name(name: str) -> str:
     return ""
 
 
-def _kinds(found: Iterable[zipfile.ZipInfo]) -> Iterator[str]:
-    for member in found:
+def _check_types(members: Iterable[zipfile.ZipInfo]) -> Iterator[str]:
+    for member in members:
         mode = member.external_attr >> 16
         if stat.S_ISLNK(mode):
             yield f"{member.filename!a}: a link"
@@ -179,25 +185,25 @@ def _kinds(found: Iterable[zipfile.ZipInfo]) -> Iterator[str]:
             yield f"{member.filename!a}: a folder with {member.file_size} bytes in it"
 
 
-def _overlaps(found: list[zipfile.ZipInfo], directory: int) -> Iterator[str]:
+def _check_overlaps(members: list[zipfile.ZipInfo], directory: int) -> Iterator[str]:
     """Entries that share bytes: how a small archive unpacks to any size."""
-    ends, last = 0, ""
-    for member in sorted(found, key=lambda m: m.header_offset):
-        if member.header_offset < ends:
-            yield f"{member.filename!a}: shares its bytes with {last!a}"
-        name = len(member.orig_filename.encode("utf-8", "surrogatepass"))
+    max_end, last_name = 0, ""
+    for member in sorted(members, key=lambda m: m.header_offset):
+        if member.header_offset < max_end:
+            yield f"{member.filename!a}: shares its bytes with {last_name!a}"
+        name_length = len(member.orig_filename.encode("utf-8", "surrogatepass"))
         if not member.flag_bits & 0x800:
-            name = len(member.orig_filename)
-        end = member.header_offset + _LOCAL_HEADER + name + member.compress_size
-        if end >= ends:
-            ends, last = end, member.filename
-    if ends > directory:
-        yield f"{last!a}: reaches into the list of entries"
+            name_length = len(member.orig_filename)
+        end = member.header_offset + _LOCAL_HEADER + name_length + member.compress_size
+        if end >= max_end:
+            max_end, last_name = end, member.filename
+    if max_end > directory:
+        yield f"{last_name!a}: reaches into the list of entries"
 
 
-def _same(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
-def _why(e: Exception) -> str:
+def _describe_error(e: Exception) -> str:
     return str(e)[:200].encode("ascii", "backslashreplace").decode() or type(e).__name__

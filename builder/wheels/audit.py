@@ -7,25 +7,32 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from hardpan.builder.wheels import locked
-from hardpan.builder.wheels.lock import Lock
-from hardpan.builder.wheels.look import look
-from hardpan.builder.wheels.model import SEVERITIES, Audit, Finding, Kind, Limits, Wheel
+from hardpan.builder.wheels.lock import LockFile
+from hardpan.builder.wheels.look import inspect_wheel
+from hardpan.builder.wheels.model import (
+    SEVERITIES,
+    AuditedWheel,
+    AuditFinding,
+    AuditLimits,
+    FindingKind,
+    WheelAudit,
+)
 from hardpan.errors import InputError
 from hardpan.extracted_files import open_regular_file
 from hardpan.files import Sha256
 
-_WHEELS_MOST = 10_000
+_MAX_WHEELS = 10_000
 _NAME = re.compile(r"[\w.]+-[\w.+!]+(?:-\d[\w.]*)?-[\w.]+-[\w.]+-[\w.]+\.whl", re.ASCII)
-_SOURCES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip", ".egg")
+_SOURCE_SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip", ".egg")
 
 
-def audit(
+def audit_wheels(
     folder: Path,
-    lock: Lock | None = None,
+    lock: LockFile | None = None,
     *,
-    limits: Limits | None = None,
+    limits: AuditLimits | None = None,
     on_wheel: Callable[[str, int, int], None] | None = None,
-) -> Audit:
+) -> WheelAudit:
     """What the wheels directly in ``folder`` would bring onto a host.
 
     ``on_wheel`` is called before each one with its name, how many are done, and of how many.
@@ -33,37 +40,37 @@ def audit(
     Raises:
         InputError: it is no folder, has no wheel in it, or a wheel cannot be opened.
     """
-    limits = limits or Limits()
-    wheels: list[Wheel] = []
-    findings: list[Finding] = []
-    files = _files(folder)
+    limits = limits or AuditLimits()
+    wheels: list[AuditedWheel] = []
+    findings: list[AuditFinding] = []
+    files = _list_files(folder)
     paths = [p for p in files if p.name.endswith(".whl")]
     for done, path in enumerate(paths):
         if on_wheel:
             on_wheel(path.name, done, len(paths))
-        wheel, found = _one(path, limits)
+        wheel, wheel_findings = _audit_wheel(path, limits)
         wheels.append(wheel)
-        findings += _fewer(found, limits.findings)
+        findings += _limit_findings(wheel_findings, limits.max_findings_per_kind)
     findings += [
-        Finding(
+        AuditFinding(
             kind="not_checked",
             severity="medium",
             wheel=path.name,
-            what="is no wheel: what it would build is not known",
+            message="is no wheel: what it would build is not known",
         )
         for path in files
-        if path.name.endswith(_SOURCES)
+        if path.name.endswith(_SOURCE_SUFFIXES)
     ]
     if lock is not None:
-        findings += locked.compare(wheels, lock)
-    return Audit(
+        findings += locked.compare_with_lock(wheels, lock)
+    return WheelAudit(
         lock_sha256=lock.sha256 if lock else None,
         wheels=tuple(wheels),
-        findings=tuple(sorted(findings, key=_order)),
+        findings=tuple(sorted(findings, key=_sort_key)),
     )
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of wheels")
     try:
@@ -71,59 +78,59 @@ def _files(folder: Path) -> list[Path]:
     except OSError as e:
         raise InputError(f"{folder}: cannot be read: {e.strerror}") from e
     count = sum(p.name.endswith(".whl") for p in files)
-    if not 0 < count <= _WHEELS_MOST:
+    if not 0 < count <= _MAX_WHEELS:
         raise InputError(
-            f"{folder}: expected 1 to {_WHEELS_MOST} wheels, found {count}",
+            f"{folder}: expected 1 to {_MAX_WHEELS} wheels, found {count}",
             hint="files called *.whl, directly in the folder; 'pip download' makes such a one",
         )
     return files
 
 
-def _one(path: Path, limits: Limits) -> tuple[Wheel, list[Finding]]:
+def _audit_wheel(path: Path, limits: AuditLimits) -> tuple[AuditedWheel, list[AuditFinding]]:
     natives = sources = 0
     try:
-        with open_regular_file(path.parent, path.name, hard_links=True) as f:
+        with open_regular_file(path.parent, path.name, allow_hard_links=True) as f:
             sha256 = Sha256(hashlib.file_digest(f, "sha256").hexdigest())
             if _NAME.fullmatch(path.name):
-                seen = look(path.name, f, limits)
-                refused, findings = seen.refused, list(seen.findings)
-                natives, sources = seen.natives, seen.sources
+                inspection = inspect_wheel(path.name, f, limits)
+                refused, findings = inspection.is_refused, list(inspection.findings)
+                natives, sources = inspection.native_files, inspection.python_sources
             else:
-                refused, findings = True, [_misnamed(path.name)]
+                refused, findings = True, [_misnamed_finding(path.name)]
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    return Wheel(
+    return AuditedWheel(
         file=path.name, sha256=sha256, refused=refused, natives=natives, sources=sources
     ), findings
 
 
-def _misnamed(name: str) -> Finding:
-    return Finding(
+def _misnamed_finding(name: str) -> AuditFinding:
+    return AuditFinding(
         kind="unsafe_archive",
         severity="high",
         wheel=name,
-        what="expected a wheel's name, name-version-python-abi-platform.whl; not looked into",
+        message="expected a wheel's name, name-version-python-abi-platform.whl; not looked into",
     )
 
 
-def _fewer(found: Iterable[Finding], most: int) -> Iterator[Finding]:
+def _limit_findings(findings: Iterable[AuditFinding], max_per_kind: int) -> Iterator[AuditFinding]:
     """The worst of each kind, and how many more there are."""
-    told: Counter[Kind] = Counter()
-    last: dict[Kind, Finding] = {}
-    for finding in sorted(found, key=_order):
-        told[finding.kind] += 1
-        if told[finding.kind] <= most:
+    counts: Counter[FindingKind] = Counter()
+    last_by_kind: dict[FindingKind, AuditFinding] = {}
+    for finding in sorted(findings, key=_sort_key):
+        counts[finding.kind] += 1
+        if counts[finding.kind] <= max_per_kind:
             yield finding
         else:
-            last.setdefault(finding.kind, finding)
-    for kind, finding in last.items():
-        yield Finding(
+            last_by_kind.setdefault(finding.kind, finding)
+    for kind, finding in last_by_kind.items():
+        yield AuditFinding(
             kind=kind,
             severity=finding.severity,
             wheel=finding.wheel,
-            what=f"and {told[kind] - most} more of this kind",
+            message=f"and {counts[kind] - max_per_kind} more of this kind",
         )
 
 
-def _order(f: Finding) -> tuple[object, ...]:
-    return (SEVERITIES.index(f.severity), f.wheel, f.kind, f.where, f.line, f.library, f.what)
+def _sort_key(f: AuditFinding) -> tuple[object, ...]:
+    return (SEVERITIES.index(f.severity), f.wheel, f.kind, f.path, f.line, f.library, f.message)

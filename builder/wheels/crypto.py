@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from hardpan.builder.wheels import elf
-from hardpan.builder.wheels.model import BrokenError
+from hardpan.builder.wheels.model import MalformedWheelError
 from hardpan.builder.wheels.signatures import SIGNATURES, Signature
 
-Read = Callable[[Sequence[elf.Span]], list[bytes]]
+ReadSpans = Callable[[Sequence[elf.Span]], list[bytes]]
 """Gives pieces of the file, in one pass over it."""
 
-_OVERLAP = 512
+_OVERLAP_BYTES = 512
 """More than the longest text; what two chunks share."""
 
-_TRIES = 50_000
+_MAX_MATCHES = 50_000
 """Places of one name that are looked at; linkers write it once, a hostile table for ever."""
 
-_TOLD = 5
-_SHOWN = 100
+_MAX_EVIDENCE = 5
+_MAX_TEXT_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class BundledLibrary:
     """One library inside of a file."""
 
     library: str
@@ -39,7 +39,7 @@ class Carried:
     evidence: tuple[str, ...]
     """What it was recognised by."""
 
-    only_text: bool
+    is_text_only: bool
     """True when nothing but a text speaks for it."""
 
     needed: tuple[str, ...]
@@ -47,10 +47,10 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Native:
+class NativeCode:
     """What one ELF file tells."""
 
-    carried: tuple[Carried, ...]
+    libraries: tuple[BundledLibrary, ...]
     """The libraries in it."""
 
     problems: tuple[str, ...]
@@ -61,61 +61,63 @@ class Native:
 class _Trace:
     version: str = ""
     evidence: list[str] = field(default_factory=list)
-    only_text: bool = True
+    is_text_only: bool = True
 
 
-class Stream:
+class CryptoScanner:
     """Takes an ELF file chunk by chunk; ``end`` tells what it carries."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._at = 0
+        self._offset = 0
         self._tail = b""
-        self._head: elf.Header | None = None
+        self._header: elf.ElfHeader | None = None
         self._sections = bytearray()
         self._problems: list[str] = []
-        self._texts: dict[tuple[int, int], tuple[int, re.Match[bytes]]] = {}
-        self._backed: set[int] = set()
+        self._text_matches: dict[tuple[int, int], tuple[int, re.Match[bytes]]] = {}
+        self._corroborated: set[int] = set()
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes; the first chunk holds the whole header."""
-        if self._at == 0:
+        if self._offset == 0:
             try:
-                self._head = elf.header(chunk[: elf.HEADER_BYTES], self._size)
-            except BrokenError as e:
+                self._header = elf.parse_header(chunk[: elf.HEADER_BYTES], self._size)
+            except MalformedWheelError as e:
                 self._problems.append(str(e))
-        if self._head and self._head.sections:
-            self._sections += _cut(self._head.sections, self._at, chunk)
+        if self._header and self._header.sections:
+            self._sections += _slice_span(self._header.sections, self._offset, chunk)
         window = self._tail + chunk
         for number, signature in enumerate(SIGNATURES):
             self._search(number, signature, window)
-        self._at += len(chunk)
-        self._tail = window[-_OVERLAP:]
+        self._offset += len(chunk)
+        self._tail = window[-_OVERLAP_BYTES:]
 
-    def end(self, read: Read, table_bytes: int) -> Native:
+    def finish(self, read: ReadSpans, table_bytes: int) -> NativeCode:
         """What the file carries; ``read`` gives its symbol tables."""
         traces: dict[str, _Trace] = {}
-        for (number, _), (at, match) in sorted(self._texts.items(), key=lambda item: item[1][0]):
+        for (number, _), (offset, match) in sorted(
+            self._text_matches.items(), key=lambda item: item[1][0]
+        ):
             signature = SIGNATURES[number]
-            if signature.needs is None or number in self._backed:
+            if signature.required_text is None or number in self._corroborated:
                 trace = traces.setdefault(signature.library, _Trace())
-                trace.version = trace.version or _version(match)
-                trace.evidence.append(f"byte {at}: {_shown(match[0])!r}")
-        links = self._symbols(traces, read, table_bytes)
+                trace.version = trace.version or _extract_version(match)
+                trace.evidence.append(f"byte {offset}: {_to_printable(match[0])!r}")
+        dynamic = self._scan_symbols(traces, read, table_bytes)
         if (
             "AWS-LC" in traces
-            and traces.get("BoringSSL", _Trace(only_text=True)).only_text is False
+            and traces.get("BoringSSL", _Trace(is_text_only=True)).is_text_only is False
         ):
             # AWS-LC grew out of BoringSSL and kept the names of its functions.
             del traces["BoringSSL"]
-        return Native(
-            carried=tuple(
-                Carried(
+        return NativeCode(
+            libraries=tuple(
+                BundledLibrary(
                     library=s.library,
                     version=traces[s.library].version,
-                    evidence=tuple(traces[s.library].evidence[:_TOLD]),
-                    only_text=traces[s.library].only_text,
-                    needed=_own(s, links.needed),
+                    evidence=tuple(traces[s.library].evidence[:_MAX_EVIDENCE]),
+                    is_text_only=traces[s.library].is_text_only,
+                    needed=_matching_sonames(s, dynamic.needed),
                 )
                 for s in SIGNATURES
                 if s.library in traces
@@ -124,96 +126,114 @@ class Stream:
         )
 
     def _search(self, number: int, signature: Signature, window: bytes) -> None:
-        base = self._at - len(self._tail)
-        for place, pattern in enumerate(signature.texts):
-            if (number, place) not in self._texts:
+        base = self._offset - len(self._tail)
+        for index, pattern in enumerate(signature.texts):
+            if (number, index) not in self._text_matches:
                 match = pattern.search(window)
                 if match:
-                    self._texts[number, place] = (base + match.start(), match)
-        if signature.needs and number not in self._backed and signature.needs.search(window):
-            self._backed.add(number)
+                    self._text_matches[number, index] = (base + match.start(), match)
+        if (
+            signature.required_text
+            and number not in self._corroborated
+            and signature.required_text.search(window)
+        ):
+            self._corroborated.add(number)
 
-    def _symbols(self, traces: dict[str, _Trace], read: Read, table_bytes: int) -> elf.Linked:
-        links = elf.Linked()
-        if self._head is None:
-            return links
-        if self._head.sections is None:
+    def _scan_symbols(
+        self, traces: dict[str, _Trace], read: ReadSpans, table_bytes: int
+    ) -> elf.DynamicInfo:
+        dynamic = elf.DynamicInfo()
+        if self._header is None:
+            return dynamic
+        if self._header.sections is None:
             self._problems.append("no table of sections: only its texts were read")
-            return links
-        found, problems = elf.tables(self._head, bytes(self._sections), self._size, table_bytes)
+            return dynamic
+        tables, problems = elf.find_tables(
+            self._header, bytes(self._sections), self._size, table_bytes
+        )
         self._problems += problems
-        for table in found:
+        for table in tables:
             entries, names = read((table.entries, table.names))
             if elf.is_dynamic(table):
-                links = elf.linked(self._head, entries, names)
-                _add_soname(traces, links.soname)
+                dynamic = elf.parse_dynamic(self._header, entries, names)
+                _add_soname(traces, dynamic.soname)
             else:
-                self._defined(traces, entries, names)
-        return links
+                self._match_symbols(traces, entries, names)
+        return dynamic
 
-    def _defined(self, traces: dict[str, _Trace], entries: bytes, names: bytes) -> None:
-        assert self._head is not None  # noqa: S101
-        places: dict[int, tuple[str, str, str]] = {}
+    def _match_symbols(self, traces: dict[str, _Trace], entries: bytes, names: bytes) -> None:
+        assert self._header is not None  # noqa: S101
+        symbol_by_offset: dict[int, tuple[str, str, str]] = {}
         for signature in SIGNATURES:
             for symbol in signature.symbols:
-                told = (signature.library, symbol.decode(), "")
-                found = tuple(islice(_all(names, symbol + b"\0"), _TRIES))
-                places |= dict.fromkeys(found, told)
-                if len(found) == _TRIES:
-                    self._problems.append(f"symbol {symbol.decode()}: named {_TRIES} times")
-            for family in signature.families:
-                for match in islice(family.finditer(names), _TRIES):
-                    name = _shown(match[0])
-                    places[match.start()] = (signature.library, name, _version(match))
-        for at in sorted(elf.defined(self._head, entries, set(places))) if places else ():
-            library, named, version = places[at]
+                symbol_entry = (signature.library, symbol.decode(), "")
+                offsets = tuple(islice(_find_all(names, symbol + b"\0"), _MAX_MATCHES))
+                symbol_by_offset |= dict.fromkeys(offsets, symbol_entry)
+                if len(offsets) == _MAX_MATCHES:
+                    self._problems.append(f"symbol {symbol.decode()}: named {_MAX_MATCHES} times")
+            for family in signature.symbol_patterns:
+                for match in islice(family.finditer(names), _MAX_MATCHES):
+                    name = _to_printable(match[0])
+                    symbol_by_offset[match.start()] = (
+                        signature.library,
+                        name,
+                        _extract_version(match),
+                    )
+        for offset in (
+            sorted(elf.find_defined(self._header, entries, set(symbol_by_offset)))
+            if symbol_by_offset
+            else ()
+        ):
+            library, symbol_name, version = symbol_by_offset[offset]
             trace = traces.setdefault(library, _Trace())
             trace.version = trace.version or version
-            trace.only_text = False
-            trace.evidence.append(f"symbol {named}")
+            trace.is_text_only = False
+            trace.evidence.append(f"symbol {symbol_name}")
 
 
-def pieces(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[bytes]:
+def extract_spans(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[bytes]:
     """The bytes of each span, from one pass over the file's chunks."""
-    made = [bytearray() for _ in spans]
-    at = 0
+    buffers = [bytearray() for _ in spans]
+    offset = 0
     for chunk in chunks:
-        for span, into in zip(spans, made, strict=True):
-            into.extend(_cut(span, at, chunk))
-        at += len(chunk)
-    return [bytes(m) for m in made]
+        for span, buffer in zip(spans, buffers, strict=True):
+            buffer.extend(_slice_span(span, offset, chunk))
+        offset += len(chunk)
+    return [bytes(m) for m in buffers]
 
 
-def _cut(span: elf.Span, at: int, chunk: bytes) -> bytes:
+def _slice_span(span: elf.Span, chunk_offset: int, chunk: bytes) -> bytes:
     """The part of ``chunk``, which begins at byte ``at``, that lies in ``span``."""
-    return chunk[max(span.at - at, 0) : max(span.at + span.size - at, 0)]
+    return chunk[
+        max(span.offset - chunk_offset, 0) : max(span.offset + span.size - chunk_offset, 0)
+    ]
 
 
 def _add_soname(traces: dict[str, _Trace], soname: str) -> None:
     for signature in SIGNATURES:
         if signature.soname and signature.soname.fullmatch(soname):
             trace = traces.setdefault(signature.library, _Trace())
-            trace.only_text = False
+            trace.is_text_only = False
             trace.evidence.append(f"SONAME {soname}")
 
 
-def _own(signature: Signature, needed: Iterable[str]) -> tuple[str, ...]:
+def _matching_sonames(signature: Signature, needed: Iterable[str]) -> tuple[str, ...]:
     pattern = signature.soname
     return tuple(n for n in needed if pattern and pattern.fullmatch(n))
 
 
-def _all(names: bytes, wanted: bytes) -> Iterable[int]:
-    at = names.find(wanted)
-    while at >= 0:
-        yield at
-        at = names.find(wanted, at + 1)
+def _find_all(names: bytes, needle: bytes) -> Iterable[int]:
+    offset = names.find(needle)
+    while offset >= 0:
+        yield offset
+        offset = names.find(needle, offset + 1)
 
 
-def _version(match: re.Match[bytes]) -> str:
-    found = match.groupdict().get("v")
-    return found.decode("ascii", "replace").replace("_", ".") if found else ""
+def _extract_version(match: re.Match[bytes]) -> str:
+    version = match.groupdict().get("v")
+    return version.decode("ascii", "replace").replace("_", ".") if version else ""
 
 
-def _shown(text: bytes) -> str:
-    kept = text[:_SHOWN].decode("ascii", "replace").rstrip("\0")
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in kept)
+def _to_printable(text: bytes) -> str:
+    decoded = text[:_MAX_TEXT_BYTES].decode("ascii", "replace").rstrip("\0")
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in decoded)

@@ -8,14 +8,14 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hardpan.builder.wheels.model import BrokenError
+from hardpan.builder.wheels.model import MalformedWheelError
 
 MAGIC = b"\x7fELF"
 HEADER_BYTES = 64
-_SECTIONS_MOST = 65_279
-_TABLES_MOST = 4
-_ENTRIES_MOST = 4096
-_NAME_MOST = 255
+_MAX_SECTIONS = 65_279
+_MAX_TABLES = 4
+_MAX_DYNAMIC_ENTRIES = 4096
+_MAX_NAME_BYTES = 255
 _SYMTAB, _STRTAB, _DYNAMIC, _DYNSYM = 2, 3, 6, 11
 _NEEDED, _SONAME = 1, 14
 
@@ -24,7 +24,7 @@ _NEEDED, _SONAME = 1, 14
 class Span:
     """A piece of the file."""
 
-    at: int
+    offset: int
     """Where it begins."""
 
     size: int
@@ -32,13 +32,13 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class ElfHeader:
     """What the first bytes say."""
 
-    wide: bool
+    is_64_bit: bool
     """True for 64 bit."""
 
-    order: str
+    byte_order: str
     """``struct``'s letter for the byte order."""
 
     sections: Span | None
@@ -46,7 +46,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class ElfTable:
     """A symbol table or the dynamic section, with the names it uses."""
 
     kind: int
@@ -60,7 +60,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
+class DynamicInfo:
     """What a shared library calls itself, and what it asks the system for."""
 
     soname: str = ""
@@ -70,103 +70,111 @@ class Linked:
     """Names of libraries that the loader has to find."""
 
 
-def header(first: bytes, size: int) -> Header:
+def parse_header(data: bytes, size: int) -> ElfHeader:
     """What the header says of a file of ``size`` bytes.
 
     Raises:
         BrokenError: it is cut off, or its numbers cannot be.
     """
-    wide = first[4:5] == b"\x02"
-    if first[4:5] not in (b"\x01", b"\x02") or first[5:6] not in (b"\x01", b"\x02"):
-        raise BrokenError("ELF header: expected a class and a byte order")
-    order = "<" if first[5:6] == b"\x01" else ">"
-    shape, ends = ("16xHHIQQQIHHHHHH", 64) if wide else ("16xHHIIIIIHHHHHH", 52)
-    if len(first) < ends:
-        raise BrokenError(f"ELF header: expected {ends} bytes, found {len(first)}")
-    fields = struct.unpack(order + shape, first[:ends])
-    at, each, count = fields[5], fields[10], fields[11]
-    if at == 0:
-        return Header(wide=wide, order=order, sections=None)
-    if each != (64 if wide else 40) or not 0 < count <= _SECTIONS_MOST:
-        raise BrokenError(f"ELF header: cannot be: {count} sections of {each} bytes")
-    span = Span(at=at, size=each * count)
-    _inside(span, size, "table of sections")
-    return Header(wide=wide, order=order, sections=span)
+    is_64_bit = data[4:5] == b"\x02"
+    if data[4:5] not in (b"\x01", b"\x02") or data[5:6] not in (b"\x01", b"\x02"):
+        raise MalformedWheelError("ELF header: expected a class and a byte order")
+    byte_order = "<" if data[5:6] == b"\x01" else ">"
+    layout, length = ("16xHHIQQQIHHHHHH", 64) if is_64_bit else ("16xHHIIIIIHHHHHH", 52)
+    if len(data) < length:
+        raise MalformedWheelError(f"ELF header: expected {length} bytes, found {len(data)}")
+    fields = struct.unpack(byte_order + layout, data[:length])
+    offset, entry_size, count = fields[5], fields[10], fields[11]
+    if offset == 0:
+        return ElfHeader(is_64_bit=is_64_bit, byte_order=byte_order, sections=None)
+    if entry_size != (64 if is_64_bit else 40) or not 0 < count <= _MAX_SECTIONS:
+        raise MalformedWheelError(f"ELF header: cannot be: {count} sections of {entry_size} bytes")
+    span = Span(offset=offset, size=entry_size * count)
+    _require_inside(span, size, "table of sections")
+    return ElfHeader(is_64_bit=is_64_bit, byte_order=byte_order, sections=span)
 
 
-def tables(head: Header, sections: bytes, size: int, most: int) -> tuple[list[Table], list[str]]:
+def find_tables(
+    head: ElfHeader, sections: bytes, size: int, max_bytes: int
+) -> tuple[list[ElfTable], list[str]]:
     """The symbol tables and dynamic section, and why others are not read."""
-    shape = head.order + ("IIQQQQIIQQ" if head.wide else "IIIIIIIIII")
-    rows = list(struct.iter_unpack(shape, sections))
-    found, problems = [], []
+    layout = head.byte_order + ("IIQQQQIIQQ" if head.is_64_bit else "IIIIIIIIII")
+    rows = list(struct.iter_unpack(layout, sections))
+    parsed_tables, problems = [], []
     for row in rows:
         if row[1] not in (_SYMTAB, _DYNSYM, _DYNAMIC):
             continue
         try:
-            found.append(_table(rows, row, size, most))
-        except BrokenError as e:
+            parsed_tables.append(_parse_table(rows, row, size, max_bytes))
+        except MalformedWheelError as e:
             problems.append(str(e))
-    if len(found) > _TABLES_MOST:
-        problems.append(f"{len(found)} symbol tables: the first {_TABLES_MOST} were read")
-    return found[:_TABLES_MOST], problems[:_TABLES_MOST]
+    if len(parsed_tables) > _MAX_TABLES:
+        problems.append(f"{len(parsed_tables)} symbol tables: the first {_MAX_TABLES} were read")
+    return parsed_tables[:_MAX_TABLES], problems[:_MAX_TABLES]
 
 
-def defined(head: Header, entries: bytes, wanted: set[int]) -> set[int]:
+def find_defined(head: ElfHeader, entries: bytes, name_offsets: set[int]) -> set[int]:
     """Those offsets of names in ``wanted`` that a symbol defined in this file has."""
-    shape = head.order + ("IBBHQQ" if head.wide else "IIIBBH")
-    place = 3 if head.wide else 5
-    whole = len(entries) - len(entries) % struct.calcsize(shape)
-    rows = struct.iter_unpack(shape, entries[:whole])
-    return {row[0] for row in rows if row[0] in wanted and row[place]}
+    layout = head.byte_order + ("IBBHQQ" if head.is_64_bit else "IIIBBH")
+    section_field = 3 if head.is_64_bit else 5
+    complete_bytes = len(entries) - len(entries) % struct.calcsize(layout)
+    rows = struct.iter_unpack(layout, entries[:complete_bytes])
+    return {row[0] for row in rows if row[0] in name_offsets and row[section_field]}
 
 
-def linked(head: Header, entries: bytes, names: bytes) -> Linked:
+def parse_dynamic(head: ElfHeader, entries: bytes, names: bytes) -> DynamicInfo:
     """SONAME and NEEDED of the dynamic section."""
     soname, needed = "", []
-    for tag, value in _dynamic(head, entries):
+    for tag, value in _iterate_dynamic(head, entries):
         if tag == _SONAME:
-            soname = _text(names, value)
+            soname = _read_name(names, value)
         elif tag == _NEEDED:
-            needed.append(_text(names, value))
-    return Linked(soname=soname, needed=tuple(needed))
+            needed.append(_read_name(names, value))
+    return DynamicInfo(soname=soname, needed=tuple(needed))
 
 
-def is_dynamic(table: Table) -> bool:
+def is_dynamic(table: ElfTable) -> bool:
     """True for the dynamic section, False for a symbol table."""
     return table.kind == _DYNAMIC
 
 
-def _dynamic(head: Header, entries: bytes) -> Iterator[tuple[int, int]]:
-    shape = head.order + ("qQ" if head.wide else "iI")
-    whole = len(entries) - len(entries) % struct.calcsize(shape)
-    for count, (tag, value) in enumerate(struct.iter_unpack(shape, entries[:whole])):
-        if tag == 0 or count >= _ENTRIES_MOST:
+def _iterate_dynamic(head: ElfHeader, entries: bytes) -> Iterator[tuple[int, int]]:
+    layout = head.byte_order + ("qQ" if head.is_64_bit else "iI")
+    complete_bytes = len(entries) - len(entries) % struct.calcsize(layout)
+    for count, (tag, value) in enumerate(struct.iter_unpack(layout, entries[:complete_bytes])):
+        if tag == 0 or count >= _MAX_DYNAMIC_ENTRIES:
             return
         yield tag, value
 
 
-def _table(rows: list[tuple[int, ...]], row: tuple[int, ...], size: int, most: int) -> Table:
-    what = "dynamic section" if row[1] == _DYNAMIC else "symbol table"
+def _parse_table(
+    rows: list[tuple[int, ...]], row: tuple[int, ...], size: int, max_bytes: int
+) -> ElfTable:
+    label = "dynamic section" if row[1] == _DYNAMIC else "symbol table"
     if row[6] >= len(rows) or rows[row[6]][1] != _STRTAB:
-        raise BrokenError(f"{what}: expected names in a string table, found section {row[6]}")
+        raise MalformedWheelError(
+            f"{label}: expected names in a string table, found section {row[6]}"
+        )
     names = rows[row[6]]
-    made = Table(
+    table = ElfTable(
         kind=row[1],
-        entries=Span(at=row[4], size=row[5]),
-        names=Span(at=names[4], size=names[5]),
+        entries=Span(offset=row[4], size=row[5]),
+        names=Span(offset=names[4], size=names[5]),
     )
-    for span in (made.entries, made.names):
-        _inside(span, size, what)
-        if span.size > most:
-            raise BrokenError(f"{what}: expected at most {most} bytes, found {span.size}")
-    return made
+    for span in (table.entries, table.names):
+        _require_inside(span, size, label)
+        if span.size > max_bytes:
+            raise MalformedWheelError(
+                f"{label}: expected at most {max_bytes} bytes, found {span.size}"
+            )
+    return table
 
 
-def _inside(span: Span, size: int, what: str) -> None:
-    if span.at + span.size > size:
-        raise BrokenError(f"{what}: reaches to byte {span.at + span.size} of {size}")
+def _require_inside(span: Span, size: int, label: str) -> None:
+    if span.offset + span.size > size:
+        raise MalformedWheelError(f"{label}: reaches to byte {span.offset + span.size} of {size}")
 
 
-def _text(names: bytes, at: int) -> str:
-    found = names[at : at + _NAME_MOST].split(b"\0", 1)[0]
-    return found.decode("ascii", "backslashreplace")
+def _read_name(names: bytes, offset: int) -> str:
+    name = names[offset : offset + _MAX_NAME_BYTES].split(b"\0", 1)[0]
+    return name.decode("ascii", "backslashreplace")

@@ -8,7 +8,7 @@ from pathlib import Path
 from hardpan.errors import InputError
 from hardpan.files import Sha256, sha256_bytes
 
-_MOST = 16 << 20
+_MAX_BYTES = 16 << 20
 _PINNED = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.!+_-]+)"
     r"\s*(?:;(?P<marker>.*))?"
@@ -19,7 +19,7 @@ _HINT = "write it with 'pip-compile --generate-hashes' or 'uv pip compile --gene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LockEntry:
     """One locked package."""
 
     name: str
@@ -31,22 +31,22 @@ class Entry:
     sha256s: frozenset[str]
     """Digests of the files that are allowed."""
 
-    conditional: bool
+    is_conditional: bool
     """True when a marker says for which machines it is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class LockFile:
     """A lock file."""
 
     sha256: Sha256
     """Digest of the file."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LockEntry, ...]
     """In its order."""
 
 
-def load(path: Path) -> Lock:
+def load_lock(path: Path) -> LockFile:
     """The lock file at ``path``.
 
     Raises:
@@ -54,22 +54,22 @@ def load(path: Path) -> Lock:
     """
     try:
         with path.open("rb") as f:
-            data = f.read(_MOST + 1)
+            data = f.read(_MAX_BYTES + 1)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    if len(data) > _MOST:
-        raise InputError(f"{path}: expected at most {_MOST} bytes, found more")
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes, found more")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
         raise InputError(f"{path}: expected UTF-8, byte {e.start} is not") from e
-    entries = tuple(_entries(path, text))
+    entries = tuple(_parse_entries(path, text))
     if not entries:
         raise InputError(f"{path}: expected locked packages, found none", hint=_HINT)
-    return Lock(sha256=sha256_bytes(data), entries=entries)
+    return LockFile(sha256=sha256_bytes(data), entries=entries)
 
 
-def requirements(entries: Iterable[Entry]) -> str:
+def format_requirements(entries: Iterable[LockEntry]) -> str:
     """Entries as pip is given them: pins and digests, and no option that anybody wrote."""
     lines = []
     for entry in entries:
@@ -78,49 +78,49 @@ def requirements(entries: Iterable[Entry]) -> str:
     return "".join(lines)
 
 
-def normalised(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A package's name as every spelling of it is compared."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _entries(path: Path, text: str) -> Iterator[Entry]:
-    for line, logical in _logical(text):
-        where = f"{path}:{line}"
-        words = logical.split(None, 1)
-        if words[0].split("=")[0] in _INCLUDES or words[0][:2] in ("-r", "-c", "-e"):
-            raise InputError(f"{where}: expected one whole lock, found {words[0]!a}")
-        if logical.startswith("-"):
+def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
+    for line, logical_line in _logical_lines(text):
+        location = f"{path}:{line}"
+        tokens = logical_line.split(None, 1)
+        if tokens[0].split("=")[0] in _INCLUDES or tokens[0][:2] in ("-r", "-c", "-e"):
+            raise InputError(f"{location}: expected one whole lock, found {tokens[0]!a}")
+        if logical_line.startswith("-"):
             continue
-        wanted, *_ = logical.split(" --hash", 1)
-        pinned = _PINNED.fullmatch(wanted.strip())
-        if pinned is None:
-            raise InputError(f"{where}: expected name==version, found {wanted[:100]!a}")
-        digests = [(m["algorithm"], m["digest"].lower()) for m in _HASH.finditer(logical)]
+        requirement, *_ = logical_line.split(" --hash", 1)
+        match = _PINNED.fullmatch(requirement.strip())
+        if match is None:
+            raise InputError(f"{location}: expected name==version, found {requirement[:100]!a}")
+        digests = [(m["algorithm"], m["digest"].lower()) for m in _HASH.finditer(logical_line)]
         allowed = frozenset(d for a, d in digests if a == "sha256" and len(d) == 64)
         if not allowed:
-            raise InputError(f"{where}: {pinned['name']}: expected a sha256 hash", hint=_HINT)
-        yield Entry(
-            name=normalised(pinned["name"]),
-            version=pinned["version"],
+            raise InputError(f"{location}: {match['name']}: expected a sha256 hash", hint=_HINT)
+        yield LockEntry(
+            name=normalize_name(match["name"]),
+            version=match["version"],
             sha256s=allowed,
-            conditional=bool(pinned["marker"]),
+            is_conditional=bool(match["marker"]),
         )
 
 
-def _logical(text: str) -> Iterator[tuple[int, str]]:
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with their continuations, without comments, and where each begins."""
-    begun = 0
+    start_line = 0
     parts: list[str] = []
     for number, raw in enumerate(text.split("\n"), 1):
         line = re.sub(r"(?:^|(?<=\s))#.*", "", raw.rstrip("\r"))
-        begun = begun if parts else number
-        more = line.endswith("\\")
+        start_line = start_line if parts else number
+        continues = line.endswith("\\")
         parts.append(line.removesuffix("\\").strip())
-        if not more:
-            whole = " ".join(p for p in parts if p)
+        if not continues:
+            joined = " ".join(p for p in parts if p)
             parts = []
-            if whole:
-                yield begun, whole
-    whole = " ".join(p for p in parts if p)
-    if whole:
-        yield begun, whole
+            if joined:
+                yield start_line, joined
+    joined = " ".join(p for p in parts if p)
+    if joined:
+        yield start_line, joined

@@ -2,49 +2,51 @@
 
 from collections.abc import Iterator, Sequence
 
-from hardpan.builder.wheels.lock import Lock, normalised
-from hardpan.builder.wheels.model import Finding, Wheel
+from hardpan.builder.wheels.lock import LockFile, normalize_name
+from hardpan.builder.wheels.model import AuditedWheel, AuditFinding
 
 
-def compare(wheels: Sequence[Wheel], lock: Lock) -> Iterator[Finding]:
+def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterator[AuditFinding]:
     """What is not locked, what differs from its lock, and what is locked but not there."""
     allowed = {(entry.name, digest) for entry in lock.entries for digest in entry.sha256s}
-    there = {(_named(wheel.file)[0], wheel.sha256) for wheel in wheels}
+    present = {(_parse_file_name(wheel.file)[0], wheel.sha256) for wheel in wheels}
     for wheel in wheels:
-        name, version = _named(wheel.file)
+        name, version = _parse_file_name(wheel.file)
         if (name, wheel.sha256) in allowed:
             continue
-        same = any((e.name, _version(e.version)) == (name, version) for e in lock.entries)
-        if same:
-            yield Finding(
+        is_same_version = any(
+            (e.name, _normalize_version(e.version)) == (name, version) for e in lock.entries
+        )
+        if is_same_version:
+            yield AuditFinding(
                 kind="digest_differs",
                 severity="high",
                 wheel=wheel.file,
-                what=f"sha256 {wheel.sha256} is none of those the lock allows for {name}",
+                message=f"sha256 {wheel.sha256} is none of those the lock allows for {name}",
             )
         else:
-            yield Finding(
+            yield AuditFinding(
                 kind="not_locked",
                 severity="high",
                 wheel=wheel.file,
-                what=f"{name} {version} is not in the lock",
+                message=f"{name} {version} is not in the lock",
             )
     for entry in lock.entries:
-        if not any((entry.name, digest) in there for digest in entry.sha256s):
-            maybe = "; its marker may leave it out here" if entry.conditional else ""
-            yield Finding(
+        if not any((entry.name, digest) in present for digest in entry.sha256s):
+            marker_note = "; its marker may leave it out here" if entry.is_conditional else ""
+            yield AuditFinding(
                 kind="not_there",
-                severity="medium" if entry.conditional else "high",
+                severity="medium" if entry.is_conditional else "high",
                 wheel=f"{entry.name}=={entry.version}",
-                what=f"is locked, and no wheel with one of its digests is in the folder{maybe}",
+                message=f"is locked, and no wheel with one of its digests is in the folder{marker_note}",
             )
 
 
-def _named(file: str) -> tuple[str, str]:
-    name, _, rest = file.removesuffix(".whl").partition("-")
-    return normalised(name), _version(rest.partition("-")[0])
+def _parse_file_name(file: str) -> tuple[str, str]:
+    name, _, remainder = file.removesuffix(".whl").partition("-")
+    return normalize_name(name), _normalize_version(remainder.partition("-")[0])
 
 
-def _version(text: str) -> str:
+def _normalize_version(text: str) -> str:
     """A version as file names and locks are compared: in file names ``_`` stands for ``-``."""
     return text.lower().replace("_", "-")

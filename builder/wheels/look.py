@@ -9,10 +9,16 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from hardpan.builder.wheels import crypto, elf, md5, reach, record, source
-from hardpan.builder.wheels.archive import Box, opened
-from hardpan.builder.wheels.model import BrokenError, Finding, Kind, Limits, Severity
+from hardpan.builder.wheels.archive import WheelArchive, open_archive
+from hardpan.builder.wheels.model import (
+    AuditFinding,
+    AuditLimits,
+    FindingKind,
+    MalformedWheelError,
+    Severity,
+)
 
-_NESTED: dict[bytes, tuple[str, Severity]] = {
+_MAGIC_NUMBERS: dict[bytes, tuple[str, Severity]] = {
     b"PK\3\4": ("an archive", "medium"),
     b"PK\5\6": ("an archive", "medium"),
     b"!<arch>\n": ("a static library", "medium"),
@@ -24,8 +30,8 @@ _NESTED: dict[bytes, tuple[str, Severity]] = {
 }
 """How a file begins, and what it is then. Python imports from zip archives alone."""
 
-_TAR, _TAR_AT = b"ustar", 257
-_ZIP_END, _ZIP_END_MOST = b"PK\5\6", 22 + 0xFFFF
+_TAR, _TAR_OFFSET = b"ustar", 257
+_ZIP_END, _MAX_ZIP_END_BYTES = b"PK\5\6", 22 + 0xFFFF
 """Python finds a zip archive by its end: anything may come before it, such as ``#!``."""
 
 _HEAD_BYTES = 512
@@ -34,244 +40,276 @@ _CODE_IN_PTH = re.compile(rb"^(?:\xef\xbb\xbf)?import[ \t]", re.MULTILINE)
 
 
 @dataclass(slots=True)
-class Look:
+class WheelInspection:
     """What one wheel shows, while it is being read."""
 
     wheel: str
     """Its file name."""
 
-    refused: bool = False
+    is_refused: bool = False
     """True when nothing in it was looked at."""
 
-    natives: int = 0
+    native_files: int = 0
     """ELF files."""
 
-    sources: int = 0
+    python_sources: int = 0
     """Python sources."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
     """In the order in which they were found."""
 
-    def add(self, kind: Kind, severity: Severity, what: str, where: str = "") -> None:
+    def add_finding(
+        self, kind: FindingKind, severity: Severity, message: str, path: str = ""
+    ) -> None:
         """Take down a finding that is told by one sentence."""
         self.findings.append(
-            Finding(kind=kind, severity=severity, wheel=self.wheel, what=what, where=where)
+            AuditFinding(kind=kind, severity=severity, wheel=self.wheel, message=message, path=path)
         )
 
 
 @dataclass(slots=True)
 class _Contents:
     digests: dict[str, bytes] = field(default_factory=dict)
-    carried: dict[str, tuple[crypto.Carried, ...]] = field(default_factory=dict)
-    uses: dict[str, tuple[md5.Use, ...]] = field(default_factory=dict)
+    libraries: dict[str, tuple[crypto.BundledLibrary, ...]] = field(default_factory=dict)
+    digest_uses: dict[str, tuple[md5.DigestUse, ...]] = field(default_factory=dict)
 
 
-def look(wheel: str, f: IO[bytes], limits: Limits) -> Look:
+def inspect_wheel(wheel: str, f: IO[bytes], limits: AuditLimits) -> WheelInspection:
     """Everything that the wheel called ``wheel`` shows."""
-    seen = Look(wheel=wheel)
-    box, problems = opened(f, limits)
+    inspection = WheelInspection(wheel=wheel)
+    archive, problems = open_archive(f, limits)
     for problem in problems:
-        seen.add("unsafe_archive", "high", f"{problem}; not looked into")
-    if box is None:
-        seen.refused = True
-        return seen
-    folder, rows = _record(seen, box, limits)
+        inspection.add_finding("unsafe_archive", "high", f"{problem}; not looked into")
+    if archive is None:
+        inspection.is_refused = True
+        return inspection
+    folder, rows = _read_record(inspection, archive, limits)
     contents = _Contents()
-    for member in box.members:
+    for member in archive.members:
         try:
-            _member(seen, contents, box, member, rows, limits)
-        except BrokenError as e:
-            seen.add("unsafe_archive", "high", str(e), member.filename)
+            _inspect_member(inspection, contents, archive, member, rows, limits)
+        except MalformedWheelError as e:
+            inspection.add_finding("unsafe_archive", "high", str(e), member.filename)
             contents.digests.setdefault(member.filename, b"")
     if folder:
-        for where, what in record.compare(folder, rows, contents.digests):
-            seen.add("unsafe_archive", "high", what, where)
-    seen.findings += _carried(wheel, contents, {m.filename for m in box.members})
-    seen.findings += _uses(wheel, contents, box, limits)
-    return seen
+        for path, message in record.compare_record(folder, rows, contents.digests):
+            inspection.add_finding("unsafe_archive", "high", message, path)
+    inspection.findings += _library_findings(wheel, contents, {m.filename for m in archive.members})
+    inspection.findings += _md5_findings(wheel, contents, archive, limits)
+    return inspection
 
 
-def _record(seen: Look, box: Box, limits: Limits) -> tuple[str, dict[str, record.Row]]:
-    by_name = {m.filename: m for m in box.members}
+def _read_record(
+    inspection: WheelInspection, archive: WheelArchive, limits: AuditLimits
+) -> tuple[str, dict[str, record.RecordEntry]]:
+    by_name = {m.filename: m for m in archive.members}
     try:
-        folder = record.home(seen.wheel, box.members)
+        folder = record.find_dist_info(inspection.wheel, archive.members)
         member = by_name.get(f"{folder}/RECORD")
         if member is None:
-            raise BrokenError(f"expected {folder}/RECORD, found none")
-        if member.file_size > limits.record_bytes:
-            raise BrokenError(
-                f"RECORD: expected at most {limits.record_bytes} bytes, found {member.file_size}"
+            raise MalformedWheelError(f"expected {folder}/RECORD, found none")
+        if member.file_size > limits.max_record_bytes:
+            raise MalformedWheelError(
+                f"RECORD: expected at most {limits.max_record_bytes} bytes, found {member.file_size}"
             )
-        return folder, record.parse(box.whole(member))
-    except BrokenError as e:
-        seen.add("unsafe_archive", "high", str(e))
+        return folder, record.parse_record(archive.read(member))
+    except MalformedWheelError as e:
+        inspection.add_finding("unsafe_archive", "high", str(e))
         return "", {}
 
 
-def _member(
-    seen: Look,
+def _inspect_member(
+    inspection: WheelInspection,
     contents: _Contents,
-    box: Box,
+    archive: WheelArchive,
     member: zipfile.ZipInfo,
-    rows: dict[str, record.Row],
-    limits: Limits,
+    rows: dict[str, record.RecordEntry],
+    limits: AuditLimits,
 ) -> None:
     name = member.filename
-    digest = hashlib.new(record.algorithm(rows, name))
-    native: crypto.Stream | None = None
-    kept = bytearray()
+    digest = hashlib.new(record.find_algorithm(rows, name))
+    scanner: crypto.CryptoScanner | None = None
+    text = bytearray()
     head = b""
-    last = before = b""
+    last_chunk = previous_chunk = b""
     is_text = name.endswith((".py", ".pyw", ".pth")) or _is_script(name)
-    for chunk in box.chunks(member):
+    for chunk in archive.read_chunks(member):
         if not head:
             head = chunk[:_HEAD_BYTES]
             if head.startswith(elf.MAGIC):
-                native = crypto.Stream(member.file_size)
+                scanner = crypto.CryptoScanner(member.file_size)
         digest.update(chunk)
-        if native:
-            native.feed(chunk)
-        elif is_text and member.file_size <= limits.source_bytes:
-            kept += chunk
-        before, last = last, chunk
+        if scanner:
+            scanner.feed(chunk)
+        elif is_text and member.file_size <= limits.max_source_bytes:
+            text += chunk
+        previous_chunk, last_chunk = last_chunk, chunk
     contents.digests[name] = digest.digest()
-    if native:
-        seen.natives += 1
-        told = native.end(
-            lambda spans: crypto.pieces(spans, box.chunks(member)), limits.table_bytes
+    if scanner:
+        inspection.native_files += 1
+        native_code = scanner.finish(
+            lambda spans: crypto.extract_spans(spans, archive.read_chunks(member)),
+            limits.max_table_bytes,
         )
-        contents.carried[name] = told.carried
-        for problem in told.problems:
-            seen.add("not_checked", "medium", problem, name)
+        contents.libraries[name] = native_code.libraries
+        for problem in native_code.problems:
+            inspection.add_finding("not_checked", "medium", problem, name)
     elif _is_source(name, head):
-        seen.sources += 1
-        _source(seen, contents, name, bytes(kept), member.file_size, limits)
+        inspection.python_sources += 1
+        _inspect_source(inspection, contents, name, bytes(text), member.file_size, limits)
     elif name.endswith(".pth"):
-        _path_file(seen, name, bytes(kept), member.file_size, limits)
+        _inspect_pth(inspection, name, bytes(text), member.file_size, limits)
     elif name.endswith(".pyc"):
-        seen.add("not_checked", "medium", "is compiled Python: not read", name)
-    nested = _nested(head, before, last)
+        inspection.add_finding("not_checked", "medium", "is compiled Python: not read", name)
+    nested = _detect_nested(head, previous_chunk, last_chunk)
     if nested:
-        what, severity = nested
-        seen.add("not_checked", severity, f"is {what}: not looked into", name)
+        label, severity = nested
+        inspection.add_finding("not_checked", severity, f"is {label}: not looked into", name)
 
 
 def _is_script(name: str) -> bool:
     """True for what pip puts among the programs; a script of Python may have any name."""
-    folder, _, rest = name.partition("/")
-    return folder.endswith(".data") and rest.startswith("scripts/")
+    folder, _, remainder = name.partition("/")
+    return folder.endswith(".data") and remainder.startswith("scripts/")
 
 
 def _is_source(name: str, head: bytes) -> bool:
     return name.endswith((".py", ".pyw")) or (_is_script(name) and bool(_SHEBANG.match(head)))
 
 
-def _nested(head: bytes, before: bytes, last: bytes) -> tuple[str, Severity] | None:
+def _detect_nested(
+    head: bytes, previous_chunk: bytes, last_chunk: bytes
+) -> tuple[str, Severity] | None:
     """What else is in a file, by how it begins and ends."""
-    for magic, found in _NESTED.items():
+    for magic, match in _MAGIC_NUMBERS.items():
         if head.startswith(magic):
-            return found
-    if head.startswith(_TAR, _TAR_AT):
+            return match
+    if head.startswith(_TAR, _TAR_OFFSET):
         return "an archive", "low"
-    tail = last if len(last) >= _ZIP_END_MOST else before[-_ZIP_END_MOST:] + last
-    end = tail.rfind(_ZIP_END, max(0, len(tail) - _ZIP_END_MOST))
+    tail = (
+        last_chunk
+        if len(last_chunk) >= _MAX_ZIP_END_BYTES
+        else previous_chunk[-_MAX_ZIP_END_BYTES:] + last_chunk
+    )
+    end = tail.rfind(_ZIP_END, max(0, len(tail) - _MAX_ZIP_END_BYTES))
     return ("an archive", "medium") if 0 <= end <= len(tail) - 22 else None
 
 
-def _path_file(seen: Look, name: str, data: bytes, size: int, limits: Limits) -> None:
-    """A ``*.pth`` directly in site-packages: Python runs its lines that begin with import."""
-    if "/" in reach.installed_at(name):
-        return
-    if size > limits.source_bytes:
-        seen.add("not_checked", "medium", f"expected at most {limits.source_bytes} bytes", name)
-    elif _CODE_IN_PTH.search(data.replace(b"\r", b"\n")):
-        seen.add("not_checked", "medium", "is code that every start of Python runs: not read", name)
-
-
-def _source(
-    seen: Look, contents: _Contents, name: str, data: bytes, size: int, limits: Limits
+def _inspect_pth(
+    inspection: WheelInspection, name: str, data: bytes, size: int, limits: AuditLimits
 ) -> None:
-    if size > limits.source_bytes:
-        what = f"expected at most {limits.source_bytes} bytes of source, found {size}: not read"
-        seen.add("not_checked", "medium", what, name)
+    """A ``*.pth`` directly in site-packages: Python runs its lines that begin with import."""
+    if "/" in reach.site_packages_path(name):
+        return
+    if size > limits.max_source_bytes:
+        inspection.add_finding(
+            "not_checked", "medium", f"expected at most {limits.max_source_bytes} bytes", name
+        )
+    elif _CODE_IN_PTH.search(data.replace(b"\r", b"\n")):
+        inspection.add_finding(
+            "not_checked", "medium", "is code that every start of Python runs: not read", name
+        )
+
+
+def _inspect_source(
+    inspection: WheelInspection,
+    contents: _Contents,
+    name: str,
+    data: bytes,
+    size: int,
+    limits: AuditLimits,
+) -> None:
+    if size > limits.max_source_bytes:
+        message = (
+            f"expected at most {limits.max_source_bytes} bytes of source, found {size}: not read"
+        )
+        inspection.add_finding("not_checked", "medium", message, name)
         return
     try:
-        found = md5.uses(source.parse(data)) if source.may_load_hashlib(data) else ()
-    except BrokenError as e:
-        seen.add("not_checked", "medium", str(e), name)
+        digest_uses = (
+            md5.find_uses(source.parse_source(data)) if source.may_load_hashlib(data) else ()
+        )
+    except MalformedWheelError as e:
+        inspection.add_finding("not_checked", "medium", str(e), name)
     else:
-        if found:
-            contents.uses[name] = found
+        if digest_uses:
+            contents.digest_uses[name] = digest_uses
 
 
-def _carried(wheel: str, contents: _Contents, members: set[str]) -> Iterator[Finding]:
+def _library_findings(wheel: str, contents: _Contents, members: set[str]) -> Iterator[AuditFinding]:
     bundled = {m.rpartition("/")[2] for m in members}
-    for name, libraries in contents.carried.items():
-        for found in libraries:
-            asked = [n for n in found.needed if n not in bundled]
-            mentioned = found.only_text and bool(asked)
-            called = f"{found.library} {found.version}".strip()
-            yield Finding(
+    for name, libraries in contents.libraries.items():
+        for library in libraries:
+            system_libraries = [n for n in library.needed if n not in bundled]
+            is_mention = library.is_text_only and bool(system_libraries)
+            label = f"{library.library} {library.version}".strip()
+            yield AuditFinding(
                 kind="bundled_crypto",
-                severity="low" if mentioned else "high",
+                severity="low" if is_mention else "high",
                 wheel=wheel,
-                where=name,
-                what=f"names {called}, and asks the system for {asked[0]}"
-                if mentioned
-                else f"carries {called}, outside of the system's modules",
-                library=found.library,
-                version=found.version,
-                evidence=found.evidence,
+                path=name,
+                message=f"names {label}, and asks the system for {system_libraries[0]}"
+                if is_mention
+                else f"carries {label}, outside of the system's modules",
+                library=library.library,
+                version=library.version,
+                evidence=library.evidence,
             )
 
 
-def _uses(wheel: str, contents: _Contents, box: Box, limits: Limits) -> Iterator[Finding]:
-    if not contents.uses:
+def _md5_findings(
+    wheel: str, contents: _Contents, archive: WheelArchive, limits: AuditLimits
+) -> Iterator[AuditFinding]:
+    if not contents.digest_uses:
         return
-    reached = _reached(contents, box, limits)
-    for name, uses in contents.uses.items():
+    reached = _find_reached_members(contents, archive, limits)
+    for name, uses in contents.digest_uses.items():
         for use in uses:
             if name in reached:
                 severity: Severity = "high"
             else:
                 severity = "low" if reach.is_test(name) else "medium"
-            if severity == "high" and use.how != "called":
+            if severity == "high" and use.form != "called":
                 severity = "medium"
-            yield Finding(
+            yield AuditFinding(
                 kind="unguarded_md5",
                 severity="low" if use.algorithm == "sha1" else severity,
                 wheel=wheel,
-                where=name,
+                path=name,
                 line=use.line,
-                what=_told(use),
+                message=_describe_use(use),
             )
 
 
-def _told(use: md5.Use) -> str:
+def _describe_use(use: md5.DigestUse) -> str:
     if use.algorithm == "sha1":
         return "sha1 without usedforsecurity=False: still served in FIPS mode, not for signatures"
-    if use.how == "called":
+    if use.form == "called":
         return "md5 without usedforsecurity=False: ValueError in FIPS mode"
-    if use.how == "unclear":
+    if use.form == "unclear":
         return "md5 with a usedforsecurity that is not a plain False"
     return "md5 is handed on as a function, who knows to whom"
 
 
-def _reached(contents: _Contents, box: Box, limits: Limits) -> set[str]:
-    by_name = {m.filename: m for m in box.members}
-    left = limits.closure_bytes
+def _find_reached_members(
+    contents: _Contents, archive: WheelArchive, limits: AuditLimits
+) -> set[str]:
+    by_name = {m.filename: m for m in archive.members}
+    remaining_bytes = limits.max_closure_bytes
 
     def read(name: str) -> ast.Module | None:
-        nonlocal left
+        nonlocal remaining_bytes
         member = by_name[name]
-        left -= member.file_size
-        if left < 0 or member.file_size > limits.source_bytes:
+        remaining_bytes -= member.file_size
+        if remaining_bytes < 0 or member.file_size > limits.max_source_bytes:
             return None
         try:
-            return source.parse(box.whole(member))
-        except BrokenError:
+            return source.parse_source(archive.read(member))
+        except MalformedWheelError:
             return None
 
-    found = reach.reached(reach.modules(by_name), read, set(contents.uses))
+    reached_members = reach.find_reached(
+        reach.index_modules(by_name), read, set(contents.digest_uses)
+    )
     # What there was no room left to learn is taken for the worse.
-    return found if left >= 0 else set(contents.uses)
+    return reached_members if remaining_bytes >= 0 else set(contents.digest_uses)

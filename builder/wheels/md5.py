@@ -12,12 +12,12 @@ from typing import Literal
 
 Algorithm = Literal["md5", "sha1"]
 _ALGORITHMS: tuple[Algorithm, ...] = ("md5", "sha1")
-_BY_NAME = {"new": 0, "file_digest": 1}
+_NAME_POSITION = {"new": 0, "file_digest": 1}
 """Functions that take the algorithm's name, and at which place."""
 
 _MODULES = ("hashlib", "_hashlib")
-_OF_MODULES = {
-    **{name: name for name in (*_ALGORITHMS, *_BY_NAME)},
+_MODULE_FUNCTIONS = {
+    **{name: name for name in (*_ALGORITHMS, *_NAME_POSITION)},
     "openssl_md5": "md5",
     "openssl_sha1": "sha1",
 }
@@ -28,13 +28,13 @@ _IMPORTERS = ("__import__", "import_module")
 _KEYWORDS = ("name", "digest")
 _CATCHES = {"ValueError", "Exception", "BaseException", "UnsupportedDigestmodError"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_GIVING = (ast.Assign, ast.AnnAssign, ast.NamedExpr)
-_NAMED = (ast.Name, ast.Attribute, ast.Subscript)
-_CONSTANT_MOST = 100
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.NamedExpr)
+_NAME_NODES = (ast.Name, ast.Attribute, ast.Subscript)
+_MAX_CONSTANT_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class DigestUse:
     """One place where a source asks for a digest that may be refused."""
 
     line: int
@@ -43,37 +43,37 @@ class Use:
     algorithm: Algorithm
     """Which."""
 
-    how: Literal["called", "unclear", "passed_on"]
+    form: Literal["called", "unclear", "passed_on"]
     """``unclear``: usedforsecurity is given, but not as a plain False. ``passed_on``: the function
     is handed to others, who may call it with or without."""
 
 
-def uses(tree: ast.Module) -> tuple[Use, ...]:
+def find_uses(tree: ast.Module) -> tuple[DigestUse, ...]:
     """Every use in the source that nothing guards, by line."""
-    names = _Names()
+    names = _HashlibNames()
     nodes = list(ast.walk(tree))
     for node in nodes:
-        names.learn(node)
-    given = [n for n in nodes if isinstance(n, _GIVING)]
+        names.add_import(node)
+    assignments = [n for n in nodes if isinstance(n, _ASSIGNMENTS)]
     # A name may be assigned from a name that is assigned further down, in a function.
-    known = -1
-    while known != (known := len(names.modules) + len(names.importers)):
-        for node in given:
-            names.learn_modules(node)
-    if not names.any() and not any(names.is_hashlib(n) for n in nodes):
+    name_count = -1
+    while name_count != (name_count := len(names.modules) + len(names.importers)):
+        for node in assignments:
+            names.add_modules(node)
+    if not names.has_hashlib() and not any(names.is_hashlib(n) for n in nodes):
         return ()
-    for node in given:
-        names.learn_assigned(node)
-    found = list(_found(tree, names))
-    called = {name for _, name in names.calls}
+    for node in assignments:
+        names.add_assigned(node)
+    result = list(_find_calls(tree, names))
+    called_names = {name for _, name in names.calls}
     for name, _, line, algorithm in names.assigned:
-        if name not in called:
-            found.append(Use(line=line, algorithm=algorithm, how="passed_on"))
-    return tuple(sorted(set(found), key=lambda u: (u.line, u.algorithm, u.how)))
+        if name not in called_names:
+            result.append(DigestUse(line=line, algorithm=algorithm, form="passed_on"))
+    return tuple(sorted(set(result), key=lambda u: (u.line, u.algorithm, u.form)))
 
 
 @dataclass(slots=True)
-class _Names:
+class _HashlibNames:
     """What the source calls hashlib, its functions, import functions, and functools.partial."""
 
     modules: set[str] = field(default_factory=set)
@@ -84,7 +84,7 @@ class _Names:
     assigned: list[tuple[str, ast.AST, int, Algorithm]] = field(default_factory=list)
     calls: set[tuple[int, str]] = field(default_factory=set)
 
-    def learn(self, node: ast.AST) -> None:
+    def add_import(self, node: ast.AST) -> None:
         """Take in an import."""
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -104,15 +104,15 @@ class _Names:
                     self._from_hashlib(alias)
 
     def _from_hashlib(self, alias: ast.alias) -> None:
-        for name in _OF_MODULES if alias.name == "*" else (alias.name,):
-            if name in _OF_MODULES:
-                self.functions[alias.asname or name] = _OF_MODULES[name]
+        for name in _MODULE_FUNCTIONS if alias.name == "*" else (alias.name,):
+            if name in _MODULE_FUNCTIONS:
+                self.functions[alias.asname or name] = _MODULE_FUNCTIONS[name]
 
-    def any(self) -> bool:
+    def has_hashlib(self) -> bool:
         """True when a name of the source stands for hashlib or a function of it."""
         return bool(self.modules or self.functions)
 
-    def learn_modules(self, node: ast.AST) -> None:
+    def add_modules(self, node: ast.AST) -> None:
         """Take in ``name = hashlib`` and ``name = __import__``."""
         for target, value in _assignments(node):
             if self.is_hashlib(value):
@@ -120,33 +120,33 @@ class _Names:
             elif self._is_importer(value):
                 self.importers.add(target)
 
-    def learn_assigned(self, node: ast.AST) -> None:
+    def add_assigned(self, node: ast.AST) -> None:
         """Take in ``name = hashlib.md5``."""
         for target, value in _assignments(node):
-            what = self.function(value)
-            algorithm = _algorithm(what)
-            if what and target not in self.functions:
-                self.functions[target] = what
+            function_name = self.resolve_function(value)
+            algorithm = _algorithm(function_name)
+            if function_name and target not in self.functions:
+                self.functions[target] = function_name
             if algorithm:
                 self.assigned.append((target, value, value.lineno, algorithm))
 
-    def function(self, node: ast.AST) -> str:
+    def resolve_function(self, node: ast.AST) -> str:
         """The function of hashlib that an expression stands for, or nothing."""
         if isinstance(node, ast.Name):
             return self.functions.get(node.id, "")
         if isinstance(node, ast.NamedExpr):
-            return self.function(node.value)
+            return self.resolve_function(node.value)
         if isinstance(node, ast.Attribute) and self.is_hashlib(node.value):
-            return _OF_MODULES.get(node.attr, "")
+            return _MODULE_FUNCTIONS.get(node.attr, "")
         if isinstance(node, ast.Subscript) and self._is_dictionary(node.value):
-            return _OF_MODULES.get(_constant(node.slice), "")
+            return _MODULE_FUNCTIONS.get(_constant(node.slice), "")
         if (
             isinstance(node, ast.Call)
-            and _last(node.func) == "getattr"
+            and _last_name(node.func) == "getattr"
             and len(node.args) >= 2
             and self.is_hashlib(node.args[0])
         ):
-            return _OF_MODULES.get(_constant(node.args[1]), "")
+            return _MODULE_FUNCTIONS.get(_constant(node.args[1]), "")
         return ""
 
     def is_partial(self, node: ast.AST) -> bool:
@@ -183,7 +183,7 @@ class _Names:
             return node.attr == "__dict__" and self.is_hashlib(node.value)
         return (
             isinstance(node, ast.Call)
-            and _last(node.func) == "vars"
+            and _last_name(node.func) == "vars"
             and len(node.args) == 1
             and self.is_hashlib(node.args[0])
         )
@@ -191,69 +191,75 @@ class _Names:
 
 def _assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Each name that a statement or expression gives a value, with the value."""
-    if not isinstance(node, _GIVING) or node.value is None:
+    if not isinstance(node, _ASSIGNMENTS) or node.value is None:
         return
     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
         if isinstance(target, ast.Name):
             yield target.id, node.value
         elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            for one, value in zip(target.elts, node.value.elts, strict=False):
-                if isinstance(one, ast.Name):
-                    yield one.id, value
+            for element, value in zip(target.elts, node.value.elts, strict=False):
+                if isinstance(element, ast.Name):
+                    yield element.id, value
 
 
-def _found(tree: ast.Module, names: _Names) -> Iterator[Use]:
-    own = {id(value) for _, value, _, _ in names.assigned}
-    left: list[tuple[ast.AST, bool]] = [(tree, False)]
-    while left:
-        node, guarded = left.pop()
-        if isinstance(node, ast.Call) and id(node) not in own:
-            taken, use = _call(node, names)
-            if use and not guarded:
+def _find_calls(tree: ast.Module, names: _HashlibNames) -> Iterator[DigestUse]:
+    assigned_ids = {id(value) for _, value, _, _ in names.assigned}
+    pending: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while pending:
+        node, is_guarded = pending.pop()
+        if isinstance(node, ast.Call) and id(node) not in assigned_ids:
+            handled, use = _inspect_call(node, names)
+            if use and not is_guarded:
                 yield use
-            left += [(n, guarded) for n in ast.iter_child_nodes(node) if n is not taken]
+            pending += [(n, is_guarded) for n in ast.iter_child_nodes(node) if n is not handled]
             continue
-        algorithm = _algorithm(names.function(node)) if id(node) not in own else None
-        if algorithm and isinstance(node, _NAMED) and isinstance(node.ctx, ast.Load):
-            yield Use(line=node.lineno, algorithm=algorithm, how="passed_on")
-        left += _children(node, guarded)
+        algorithm = (
+            _algorithm(names.resolve_function(node)) if id(node) not in assigned_ids else None
+        )
+        if algorithm and isinstance(node, _NAME_NODES) and isinstance(node.ctx, ast.Load):
+            yield DigestUse(line=node.lineno, algorithm=algorithm, form="passed_on")
+        pending += _children(node, is_guarded)
 
 
-def _call(node: ast.Call, names: _Names) -> tuple[ast.AST | None, Use | None]:
+def _inspect_call(node: ast.Call, names: _HashlibNames) -> tuple[ast.AST | None, DigestUse | None]:
     """The part of a call that is accounted for, and what is wrong with the call."""
-    taken: ast.AST = node.func
+    callee: ast.AST = node.func
     arguments = node.args
     if names.is_partial(node.func) and node.args:
-        taken, arguments = node.args[0], node.args[1:]
-    what = names.function(taken)
-    if not what:
-        own = names.function(node)  # getattr(hashlib, "md5"), handed on
-        algorithm = _algorithm(own)
+        callee, arguments = node.args[0], node.args[1:]
+    function_name = names.resolve_function(callee)
+    if not function_name:
+        passed_function = names.resolve_function(node)  # getattr(hashlib, "md5"), handed on
+        algorithm = _algorithm(passed_function)
         if algorithm:
-            return None, Use(line=node.lineno, algorithm=algorithm, how="passed_on")
+            return None, DigestUse(line=node.lineno, algorithm=algorithm, form="passed_on")
         return None, None
-    if isinstance(taken, ast.Name):
-        names.calls.add((node.lineno, taken.id))
-    algorithm = _algorithm(what) or _named(what, arguments, node.keywords)
-    how = _how(node.keywords)
-    if algorithm is None or how is None:
-        return taken, None
-    return taken, Use(line=node.lineno, algorithm=algorithm, how=how)
+    if isinstance(callee, ast.Name):
+        names.calls.add((node.lineno, callee.id))
+    algorithm = _algorithm(function_name) or _named_algorithm(
+        function_name, arguments, node.keywords
+    )
+    form = _call_form(node.keywords)
+    if algorithm is None or form is None:
+        return callee, None
+    return callee, DigestUse(line=node.lineno, algorithm=algorithm, form=form)
 
 
-def _named(what: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Algorithm | None:
-    place = _BY_NAME[what]
-    given = [k.value for k in keywords if k.arg in _KEYWORDS]
-    if len(arguments) > place:
-        given.append(arguments[place])
-    for node in given:
-        said = _constant(node).lower().replace("-", "")
-        if _algorithm(said):
-            return _algorithm(said)
+def _named_algorithm(
+    function_name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
+) -> Algorithm | None:
+    position = _NAME_POSITION[function_name]
+    candidates = [k.value for k in keywords if k.arg in _KEYWORDS]
+    if len(arguments) > position:
+        candidates.append(arguments[position])
+    for node in candidates:
+        constant = _constant(node).lower().replace("-", "")
+        if _algorithm(constant):
+            return _algorithm(constant)
     return None
 
 
-def _how(keywords: list[ast.keyword]) -> Literal["called", "unclear"] | None:
+def _call_form(keywords: list[ast.keyword]) -> Literal["called", "unclear"] | None:
     for keyword in keywords:
         if keyword.arg == "usedforsecurity":
             if isinstance(keyword.value, ast.Constant):
@@ -262,32 +268,35 @@ def _how(keywords: list[ast.keyword]) -> Literal["called", "unclear"] | None:
     return "unclear" if any(k.arg is None for k in keywords) else "called"
 
 
-def _children(node: ast.AST, guarded: bool) -> list[tuple[ast.AST, bool]]:
+def _children(node: ast.AST, is_guarded: bool) -> list[tuple[ast.AST, bool]]:
     if isinstance(node, _FUNCTIONS):
         return [(n, False) for n in ast.iter_child_nodes(node)]
     if isinstance(node, ast.Try | ast.TryStar):
-        inner = guarded or any(_catches(h.type) for h in node.handlers)
-        rest = (*node.handlers, *node.orelse, *node.finalbody)
-        return [*((n, inner) for n in node.body), *((n, guarded) for n in rest)]
+        inner_guarded = is_guarded or any(_catches(h.type) for h in node.handlers)
+        unguarded_nodes = (*node.handlers, *node.orelse, *node.finalbody)
+        return [
+            *((n, inner_guarded) for n in node.body),
+            *((n, is_guarded) for n in unguarded_nodes),
+        ]
     if isinstance(node, ast.With | ast.AsyncWith):
-        inner = guarded or any(_suppresses(i.context_expr) for i in node.items)
-        return [*((i, guarded) for i in node.items), *((n, inner) for n in node.body)]
-    return [(n, guarded) for n in ast.iter_child_nodes(node)]
+        inner_guarded = is_guarded or any(_suppresses(i.context_expr) for i in node.items)
+        return [*((i, is_guarded) for i in node.items), *((n, inner_guarded) for n in node.body)]
+    return [(n, is_guarded) for n in ast.iter_child_nodes(node)]
 
 
 def _suppresses(node: ast.expr) -> bool:
     if not isinstance(node, ast.Call):
         return False
-    return _last(node.func) == "suppress" and any(_catches(a) for a in node.args)
+    return _last_name(node.func) == "suppress" and any(_catches(a) for a in node.args)
 
 
 def _catches(node: ast.expr | None) -> bool:
     if isinstance(node, ast.Tuple):
-        return any(_last(n) in _CATCHES for n in node.elts)
-    return node is None or _last(node) in _CATCHES
+        return any(_last_name(n) in _CATCHES for n in node.elts)
+    return node is None or _last_name(node) in _CATCHES
 
 
-def _last(node: ast.expr) -> str:
+def _last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
@@ -299,27 +308,29 @@ def _constant(node: ast.expr) -> str:
     Known are literals, ``"m" + "d5"``, ``f"{'m'}d5"``, ``"".join(("m", "d5"))``.
     """
     text = ""
-    left: list[ast.AST] = [node]
-    while left:  # no recursion: a sum nests as deep as it is long
-        one = left.pop()
-        if isinstance(one, ast.Constant) and isinstance(one.value, str):
-            text += one.value
-        elif isinstance(one, ast.BinOp) and isinstance(one.op, ast.Add):
-            left += [one.right, one.left]
-        elif isinstance(one, ast.JoinedStr):
-            left += reversed(one.values)
-        elif isinstance(one, ast.FormattedValue) and one.conversion == -1 and not one.format_spec:
-            left.append(one.value)
-        elif isinstance(one, ast.Call) and (joined := _joined(one)) is not None:
-            left += reversed(joined)
+    pending: list[ast.AST] = [node]
+    while pending:  # no recursion: a sum nests as deep as it is long
+        part = pending.pop()
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            text += part.value
+        elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.Add):
+            pending += [part.right, part.left]
+        elif isinstance(part, ast.JoinedStr):
+            pending += reversed(part.values)
+        elif (
+            isinstance(part, ast.FormattedValue) and part.conversion == -1 and not part.format_spec
+        ):
+            pending.append(part.value)
+        elif isinstance(part, ast.Call) and (joined := _join_parts(part)) is not None:
+            pending += reversed(joined)
         else:
             return ""
-        if len(text) > _CONSTANT_MOST:
+        if len(text) > _MAX_CONSTANT_LENGTH:
             return ""
     return text
 
 
-def _joined(call: ast.Call) -> list[ast.expr] | None:
+def _join_parts(call: ast.Call) -> list[ast.expr] | None:
     """The parts of ``"".join((…))``; None for any other call."""
     if not isinstance(call.func, ast.Attribute) or call.func.attr != "join" or len(call.args) != 1:
         return None

@@ -10,7 +10,7 @@ Severity = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 """The worst first."""
 
-Kind = Literal[
+FindingKind = Literal[
     "bundled_crypto",
     "unguarded_md5",
     "not_locked",
@@ -21,50 +21,50 @@ Kind = Literal[
 ]
 
 
-class BrokenError(InputError):
+class MalformedWheelError(InputError):
     """A wheel, or a file in it, that cannot be read as what it says it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class AuditLimits:
     """How much of one wheel is read before it is refused, or a part left unread."""
 
-    members: int = 200_000
+    max_members: int = 200_000
     """Entries of the archive."""
 
-    directory_bytes: int = 64 << 20
+    max_directory_bytes: int = 64 << 20
     """Bytes of the archive's own list of entries."""
 
-    open_bytes: int = 24 << 30
+    max_unpacked_bytes: int = 24 << 30
     """Bytes that all files may take once unpacked; PyTorch's take some 4 GiB."""
 
-    calm_bytes: int = 256 << 20
+    min_ratio_bytes: int = 256 << 20
     """Below this, ``ratio`` does not matter."""
 
-    ratio: int = 100
+    max_ratio: int = 100
     """How many times its packed size a wheel may take."""
 
-    record_bytes: int = 32 << 20
+    max_record_bytes: int = 32 << 20
     """Bytes of RECORD."""
 
-    source_bytes: int = 1 << 20
+    max_source_bytes: int = 1 << 20
     """Bytes of one Python source: a hostile one's syntax tree takes 900 times as much."""
 
-    closure_bytes: int = 96 << 20
+    max_closure_bytes: int = 96 << 20
     """Bytes of sources read to learn which modules an import reaches."""
 
-    table_bytes: int = 192 << 20
+    max_table_bytes: int = 192 << 20
     """Bytes of one symbol or string table of an ELF file; TensorFlow's largest has 168 MiB."""
 
-    findings: int = 200
+    max_findings_per_kind: int = 200
     """Findings of one kind told per wheel; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AuditFinding:
     """One thing to know before a wheel goes onto a hardened host."""
 
-    kind: Kind
+    kind: FindingKind
     """What it is about."""
 
     severity: Severity
@@ -73,10 +73,10 @@ class Finding:
     wheel: str
     """File name of the wheel; of the lock's entry, ``name==version``, when none is there."""
 
-    what: str
+    message: str
     """One sentence."""
 
-    where: str = ""
+    path: str = ""
     """The file inside of the wheel, or nothing."""
 
     line: int = 0
@@ -93,7 +93,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wheel:
+class AuditedWheel:
     """One wheel that was looked at."""
 
     file: str
@@ -113,14 +113,14 @@ class Wheel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class WheelAudit:
     """What a folder of wheels holds."""
 
     lock_sha256: Sha256 | None
     """Digest of the lock file that the wheels were held against, if any."""
 
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[AuditedWheel, ...]
     """In the order of their names."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     """The worst first, then by wheel, file and line."""

@@ -12,7 +12,7 @@ import re
 import unicodedata
 import warnings
 
-from hardpan.builder.wheels.model import BrokenError
+from hardpan.builder.wheels.model import MalformedWheelError
 
 _BOM = codecs.BOM_UTF8
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
@@ -21,11 +21,11 @@ _UTF8 = re.compile(r"utf-8(?:-.*)?", re.DOTALL)
 _LATIN1 = re.compile(r"(?:latin-1|iso-8859-1|iso-latin-1)(?:-.*)?", re.DOTALL)
 
 
-def _names(*encodings: str) -> frozenset[str]:
+def _codec_names(*encodings: str) -> frozenset[str]:
     return frozenset(codecs.lookup(encoding).name for encoding in encodings)
 
 
-ASCII_BASED = _names(
+ASCII_BASED = _codec_names(
     *("ascii", "utf-8"),
     *(f"iso8859-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
     *(f"cp{n}" for n in (437, 850, 866, *range(1250, 1259))),
@@ -35,7 +35,7 @@ ASCII_BASED = _names(
 )
 """Encodings in which bytes below 128 that stand alone are ASCII; a test holds them to it."""
 
-OTHER = _names("utf-7", "unicode-escape", "raw-unicode-escape")
+OTHER_ENCODINGS = _codec_names("utf-7", "unicode-escape", "raw-unicode-escape")
 """Encodings of Python in which other bytes can stand for ASCII; such a source is always parsed.
 
 Python would take any codec that a source names, also those that a package registers, and some are
@@ -52,71 +52,73 @@ def may_load_hashlib(data: bytes) -> bool:
     Raises:
         BrokenError: it is written in an encoding that is not read, or not in the one it names.
     """
-    encodings = _encodings(data)
+    encodings = _find_encodings(data)
     if b"\0" in data or not encodings <= ASCII_BASED:
         return True
     if data.isascii():
-        return any(word.encode() in data for word in _IMPORTS)
-    texts = [_decoded(data.removeprefix(_BOM), encoding) for encoding in encodings]
-    return any(word in text for text in texts for word in _IMPORTS)
+        return any(keyword.encode() in data for keyword in _IMPORTS)
+    texts = [_decode(data.removeprefix(_BOM), encoding) for encoding in encodings]
+    return any(keyword in text for text in texts for keyword in _IMPORTS)
 
 
-def parse(data: bytes) -> ast.Module:
+def parse_source(data: bytes) -> ast.Module:
     """The syntax tree of a source.
 
     Raises:
         BrokenError: it is no Python of the version that runs hardpan, nests too deep, or is written
             in an encoding that is not read.
     """
-    _encodings(data)
+    _find_encodings(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(data)
     except SyntaxError as e:
-        raise BrokenError(f"line {e.lineno or 0}: not Python: {e.msg}") from e
+        raise MalformedWheelError(f"line {e.lineno or 0}: not Python: {e.msg}") from e
     except (RecursionError, MemoryError) as e:
-        raise BrokenError("nests too deep to be read") from e
+        raise MalformedWheelError("nests too deep to be read") from e
     except (LookupError, OverflowError, SystemError, ValueError) as e:
-        raise BrokenError(f"not Python: {str(e)[:100]}") from e
+        raise MalformedWheelError(f"not Python: {str(e)[:100]}") from e
 
 
-def _encodings(data: bytes) -> frozenset[str]:
+def _find_encodings(data: bytes) -> frozenset[str]:
     """What the first two lines may name; UTF-8 where they name nothing.
 
     Python's own rules differ a little between its readers (line ends, what may come before a
     comment on the second line), so that there may be more than one.
     """
     body = data.removeprefix(_BOM)
-    head = body[: _end_of_lines(body)]
+    head = body[: _second_line_end(body)]
     lines = {*_LINE_END.split(head)[:2], *head.split(b"\n")[:2]}
-    found = [m[1] for line in lines if (m := _COOKIE.match(line))]
-    return frozenset(_encoding(name.decode("ascii")) for name in found) or frozenset({"utf-8"})
+    cookies = [m[1] for line in lines if (m := _COOKIE.match(line))]
+    return frozenset(_normalize_encoding(name.decode("ascii")) for name in cookies) or frozenset(
+        {"utf-8"}
+    )
 
 
-def _end_of_lines(body: bytes) -> int:
+def _second_line_end(body: bytes) -> int:
     first = body.find(b"\n")
     second = body.find(b"\n", first + 1) if first >= 0 else -1
     return second if second >= 0 else len(body)
 
 
-def _encoding(named: str) -> str:
-    plain = named.lower().replace("_", "-")
+def _normalize_encoding(declared: str) -> str:
+    plain = declared.lower().replace("_", "-")
     if _UTF8.fullmatch(plain):
         return "utf-8"
     if _LATIN1.fullmatch(plain):
         return codecs.lookup("latin-1").name
     try:
-        name = codecs.lookup(named).name
+        name = codecs.lookup(declared).name
     except LookupError:
         name = ""
-    if name not in ASCII_BASED | OTHER:
-        raise BrokenError(f"written in {plain[:40]!a}, which is not read")
+    if name not in ASCII_BASED | OTHER_ENCODINGS:
+        raise MalformedWheelError(f"written in {plain[:40]!a}, which is not read")
     return name
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _decode(data: bytes, encoding: str) -> str:
     try:
         return unicodedata.normalize("NFKC", data.decode(encoding))
     except UnicodeDecodeError as e:
-        raise BrokenError(f"byte {e.start}: not {encoding}") from e
+        raise MalformedWheelError(f"byte {e.start}: not {encoding}") from e

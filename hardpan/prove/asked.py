@@ -5,38 +5,38 @@ from pathlib import Path
 
 from hardpan.folders import data_home
 from hardpan.profiles.model import Profile
-from hardpan.prove.keyring import References
-from hardpan.scanners.content.datastream import Choice
+from hardpan.prove.keyring import KeyRefs
+from hardpan.scanners.content.datastream import ContentSelection
 from hardpan.secret_files import read_passphrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class BuildRequest:
     """What a person asked for."""
 
     profile: Profile
-    out: Path
-    cache: Path
-    data: Path = field(default_factory=data_home)
+    output_folder: Path
+    cache_folder: Path
+    data_folder: Path = field(default_factory=data_home)
     """Folder of generated keys, for runs that were given none."""
 
     media: Path | None = None
     media_sha256: str | None = None
-    content: Choice | None = None
+    content: ContentSelection | None = None
     """None takes what ``datastream.find`` takes by default."""
 
-    ssh_key: Path | None = None
-    keys: Path | None = None
-    signers: References = field(default_factory=References)
+    ssh_key_file: Path | None = None
+    keys_folder: Path | None = None
+    key_refs: KeyRefs = field(default_factory=KeyRefs)
     luks_passphrase_file: Path | None = None
-    smoke: bool = True
+    run_smoke_test: bool = True
     nonce: str = ""
-    timestamp: str = ""
+    timestamp_url: str = ""
     """Address of the RFC 3161 authority; empty leaves the timestamp out."""
 
     invocation: tuple[str, ...] = ()
 
-    def passphrase(self) -> str:
+    def read_luks_passphrase(self) -> str:
         """What opens the LUKS volume: the first line of its file.
 
         Raises:

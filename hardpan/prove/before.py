@@ -11,26 +11,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hardpan.builder import ksvalidator, tools
-from hardpan.builder import pipeline as building
-from hardpan.builder.layers.rehearsal import rehearse
+from hardpan.builder import pipeline as build_pipeline
+from hardpan.builder.layers.rehearsal import validate_roles
 from hardpan.builder.machine import firmware
-from hardpan.builder.machine.probe import Acceleration, acceleration
+from hardpan.builder.machine.probe import Acceleration, detect_acceleration
 from hardpan.builder.media import sources
-from hardpan.builder.media.sources import Offer
-from hardpan.builder.receipts import Access
-from hardpan.errors import InputError, ResourceError, UsageError, raise_all
-from hardpan.events import Emit, Note
-from hardpan.files import check_sha256, need_free
-from hardpan.problems import Problems
+from hardpan.builder.media.sources import MediaCandidate
+from hardpan.builder.receipts import SshAccess
+from hardpan.errors import InputError, ResourceError, UsageError, raise_if_any
+from hardpan.events import Emit, StageMessage
+from hardpan.files import check_sha256, require_free_space
+from hardpan.problems import ErrorCollector
 from hardpan.prove import keyring
-from hardpan.prove.asked import Asked
+from hardpan.prove.asked import BuildRequest
 from hardpan.prove.keyring import KeyRing
-from hardpan.scanners.commands.terms import stamp
+from hardpan.scanners.commands.terms import timestamper
 from hardpan.scanners.content import datastream
-from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.datastream import ContentSource
 
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_STAND_IN = (
+_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PLACEHOLDER_KEY = (
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
     "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= nobody"
 )
@@ -38,56 +38,65 @@ _STAND_IN = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Environment:
     """What was found; None for what is not there, cannot be used or was not asked for."""
 
-    asked: Asked
-    image: bool
+    request: BuildRequest
+    builds_image: bool
     """False where an ISO is all that is wanted."""
 
-    power: Acceleration | None = None
-    access: Access | None = None
+    acceleration: Acceleration | None = None
+    access: SshAccess | None = None
     kickstart: str = ""
     """Its text, with a stand-in for a key that is yet to be made."""
 
-    validated: bool = False
+    is_validated: bool = False
     """True when ksvalidator accepts it, False when it was not asked."""
 
-    media: Offer | None = None
-    ring: KeyRing | None = None
-    content: Source | None = None
+    media: MediaCandidate | None = None
+    keyring: KeyRing | None = None
+    content: ContentSource | None = None
 
 
-def look(asked: Asked, *, image: bool) -> tuple[Seen, Problems]:
+def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environment, ErrorCollector]:
     """What is there and all that stands in the way, in the order a build would meet it."""
-    profile = asked.profile
-    found = building.problems(profile, image=image)
-    with found.of("timestamp"):
-        stamp(asked.timestamp)
-    for folder in (asked.out, asked.cache):
-        with found.of("folders"):
-            _writable(folder)
-    with found.of("tools"):
-        raise_all(tuple(tools.lacking(profile, image=image)))
-    seen = _media(_access(_machine(Seen(asked=asked, image=image), found), found), found)
-    if not image:
-        return seen, found
-    if tools.path_of("ansible-playbook") is not None:
-        with found.of("layers"):
-            rehearse(profile)
-    return _content(_ring(seen, found), found), found
+    profile = request.profile
+    errors = build_pipeline.collect_profile_errors(profile, builds_image=builds_image)
+    with errors.collecting("timestamp"):
+        timestamper(request.timestamp_url)
+    for folder in (request.output_folder, request.cache_folder):
+        with errors.collecting("folders"):
+            _require_writable(folder)
+    with errors.collecting("tools"):
+        raise_if_any(tuple(tools.missing_tools(profile, image=builds_image)))
+    environment = _check_media(
+        _check_access(
+            _check_machine(Environment(request=request, builds_image=builds_image), errors), errors
+        ),
+        errors,
+    )
+    if not builds_image:
+        return environment, errors
+    if tools.find_program("ansible-playbook") is not None:
+        with errors.collecting("layers"):
+            validate_roles(profile)
+    return _check_content(_check_keyring(environment, errors), errors), errors
 
 
-def digested(seen: Seen, found: Problems, emit: Emit) -> None:
+def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: Emit) -> None:
     """Hold the media against the digest that a person gave, where one was given.
 
     A build does it in its first stage; here it takes as long as reading the ISO.
     """
-    asked = seen.asked
-    if seen.media is not None and asked.media is not None and asked.media_sha256 is not None:
-        emit(Note(stage="media", text=f"checking the digest of {asked.media.name}"))
-        with found.of("media"):
-            check_sha256(asked.media, asked.media_sha256)
+    request = environment.request
+    if (
+        environment.media is not None
+        and request.media is not None
+        and request.media_sha256 is not None
+    ):
+        emit(StageMessage(stage="media", text=f"checking the digest of {request.media.name}"))
+        with errors.collecting("media"):
+            check_sha256(request.media, request.media_sha256)
 
 
 def check_digest_form(text: str | None) -> None:
@@ -96,83 +105,91 @@ def check_digest_form(text: str | None) -> None:
     Raises:
         UsageError: it is neither.
     """
-    if text is not None and not _SHA256.fullmatch(text):
+    if text is not None and not _SHA256_PATTERN.fullmatch(text):
         raise UsageError(f"--media-sha256 {text}: expected 64 digits 0-9 a-f, as sha256sum prints")
 
 
-def room(needs: Iterable[tuple[Path, int, str]], found: Problems) -> None:
+def check_disk_space(requirements: Iterable[tuple[Path, int, str]], errors: ErrorCollector) -> None:
     """Look for free disk: folder, MiB and for what."""
-    for folder, mib, what in needs:
-        with found.of("disk"):
-            need_free(folder.absolute(), mib, what=what)
+    for folder, required_mib, purpose in requirements:
+        with errors.collecting("disk"):
+            require_free_space(folder.absolute(), required_mib, purpose=purpose)
 
 
-def _machine(seen: Seen, found: Problems) -> Seen:
-    machine = seen.asked.profile.machine
-    power = None
-    with found.of("machine"):
-        power = acceleration()
-    if seen.image and machine.firmware == "uefi":
-        with found.of("machine"):
-            firmware.need()
-    with found.of("machine"):
-        _memory(machine.memory_mib if seen.image else 0)
-    return replace(seen, power=power)
+def _check_machine(environment: Environment, errors: ErrorCollector) -> Environment:
+    machine = environment.request.profile.machine
+    accelerator = None
+    with errors.collecting("machine"):
+        accelerator = detect_acceleration()
+    if environment.builds_image and machine.firmware == "uefi":
+        with errors.collecting("machine"):
+            firmware.require_firmware()
+    with errors.collecting("machine"):
+        _require_memory(machine.memory_mib if environment.builds_image else 0)
+    return replace(environment, acceleration=accelerator)
 
 
-def _access(seen: Seen, found: Problems) -> Seen:
-    asked = seen.asked
-    profile = asked.profile
-    access, text, validated = None, "", False
-    with found.of("ssh key"):
-        access = keyring.operator_there(profile.build_user, asked.ssh_key, asked.data)
-    with found.of("kickstart"):
-        public = _STAND_IN if access is None else access.public_key
-        text = building.kickstart(profile, public, asked.passphrase())
-        validated = ksvalidator.validated(text, profile.release)
-    return replace(seen, access=access, kickstart=text, validated=validated)
+def _check_access(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    profile = request.profile
+    access, text, is_validated = None, "", False
+    with errors.collecting("ssh key"):
+        access = keyring.find_operator_key(
+            profile.build_user, request.ssh_key_file, request.data_folder
+        )
+    with errors.collecting("kickstart"):
+        public = _PLACEHOLDER_KEY if access is None else access.public_key
+        text = build_pipeline.render_linted_kickstart(
+            profile, public, request.read_luks_passphrase()
+        )
+        is_validated = ksvalidator.validate(text, profile.release)
+    return replace(environment, access=access, kickstart=text, is_validated=is_validated)
 
 
-def _media(seen: Seen, found: Problems) -> Seen:
-    asked = seen.asked
-    name = asked.profile.media.catalog
-    offer = None
-    with found.of("media"):
-        offer = sources.look(name, file=asked.media, cache=asked.cache)
-    return replace(seen, media=offer)
+def _check_media(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    name = request.profile.media.catalog
+    candidate = None
+    with errors.collecting("media"):
+        candidate = sources.find_local(name, file=request.media, cache=request.cache_folder)
+    return replace(environment, media=candidate)
 
 
-def _ring(seen: Seen, found: Problems) -> Seen:
-    asked = seen.asked
-    with found.of("signing keys"):
-        ring = keyring.signing_there(asked.keys, asked.data, asked.out, asked.signers)
-        return replace(seen, ring=ring)
-    return seen
+def _check_keyring(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    with errors.collecting("signing keys"):
+        available_keyring = keyring.find_signing_keys(
+            request.keys_folder, request.data_folder, request.output_folder, request.key_refs
+        )
+        return replace(environment, keyring=available_keyring)
+    return environment
 
 
-def _content(seen: Seen, found: Problems) -> Seen:
-    asked = seen.asked
-    with found.of("content"):
-        content = datastream.find(asked.profile.stig.content, asked.content)
-        return replace(seen, content=content)
-    return seen
+def _check_content(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    with errors.collecting("content"):
+        content = datastream.find(request.profile.stig.content, request.content)
+        return replace(environment, content=content)
+    return environment
 
 
-def _writable(folder: Path) -> None:
+def _require_writable(folder: Path) -> None:
     """Pass if ``folder`` is there and can be written to, or can be made."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    if not there.is_dir():
-        raise InputError(f"{folder}: expected a folder, found the file {there}")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{folder}: expected a folder that can be written to, {there} cannot")
+    existing_folder = folder.absolute()
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    if not existing_folder.is_dir():
+        raise InputError(f"{folder}: expected a folder, found the file {existing_folder}")
+    if not os.access(existing_folder, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{folder}: expected a folder that can be written to, {existing_folder} cannot"
+        )
 
 
-def _memory(need_mib: int) -> None:
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    if there < need_mib:
+def _require_memory(required_mib: int) -> None:
+    total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    if total_mib < required_mib:
         raise ResourceError(
-            f"machine.memory: the guest needs {need_mib} MiB, this machine has {there} MiB",
+            f"machine.memory: the guest needs {required_mib} MiB, this machine has {total_mib} MiB",
             hint="a smaller machine in your own profile, or a larger one to build on",
         )

@@ -9,54 +9,56 @@ from typing import Any
 
 import click
 
-from hardpan.builder import pipeline as building
+from hardpan.builder import pipeline as build_pipeline
 from hardpan.errors import Exit, UsageError
 from hardpan.folders import cache_home
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.prove import job, telling
-from hardpan.prove.asked import Asked
+from hardpan.prove.asked import BuildRequest
 from hardpan.prove.before import check_digest_form
-from hardpan.prove.examine import Plan, examine
-from hardpan.prove.keyring import References
+from hardpan.prove.examine import RunPlan, make_plan
+from hardpan.prove.keyring import KeyRefs
 from hardpan.scanners.commands.content_option import content_option
-from hardpan.scanners.commands.scan import check_complete, content_facts, is_open
-from hardpan.scanners.commands.signers import KEY, unlock, unlock_options
+from hardpan.scanners.commands.scan import content_to_json, has_open_findings, require_complete
+from hardpan.scanners.commands.signers import KEY_REFERENCE, passphrase_options, passphrase_source
 from hardpan.scanners.commands.terms import TIMESTAMP_HELP
-from hardpan.scanners.commands.verify import said
-from hardpan.scanners.report.summary import lines
-from hardpan.terminal import drawn, err, print_json, print_line, say
+from hardpan.scanners.commands.verify import format_outcomes
+from hardpan.scanners.report.summary import format_summary
+from hardpan.terminal import print_json, print_line, print_message, show_progress, stderr
 
 _SEVERITIES = ("low", "medium", "high")
-_PATH = click.Path(path_type=Path)
+_PATH_TYPE = click.Path(path_type=Path)
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+def _add_build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that both verbs have."""
     options: tuple[_Decorator, ...] = (
         click.argument("profile"),
         click.option(
             "-o",
             "--output",
-            type=_PATH,
+            type=_PATH_TYPE,
             help="Folder for the outputs; reused. A dry run needs none.",
         ),
-        click.option("--media", type=_PATH, help="Install ISO; the catalogue's by default."),
+        click.option("--media", type=_PATH_TYPE, help="Install ISO; the catalogue's by default."),
         click.option("--media-sha256", help="What the ISO's digest must be."),
         content_option,
-        click.option("--ssh-key", type=_PATH, help="The operator's SSH private key."),
-        click.option("--keys", type=_PATH, help="Folder made by 'hardpan keys new'."),
-        unlock_options("", "The first line of this file opens the signing keys."),
-        click.option("--build-key", help=f"Signs the provenance, not --keys' build.pem: {KEY}."),
+        click.option("--ssh-key", type=_PATH_TYPE, help="The operator's SSH private key."),
+        click.option("--keys", type=_PATH_TYPE, help="Folder made by 'hardpan keys new'."),
+        passphrase_options("", "The first line of this file opens the signing keys."),
+        click.option(
+            "--build-key", help=f"Signs the provenance, not --keys' build.pem: {KEY_REFERENCE}."
+        ),
         click.option(
             "--luks-passphrase-file",
-            type=_PATH,
+            type=_PATH_TYPE,
             help="Its first line opens the LUKS volume. Mode 0600.",
         ),
         click.option(
             "--cache",
-            type=_PATH,
+            type=_PATH_TYPE,
             default=cache_home,
             help="Media, base installs, AI models; default: hardpan in $XDG_CACHE_HOME.",
         ),
@@ -68,11 +70,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="No progress."),
     )
-    return reduce(lambda made, option: option(made), reversed(options), command)
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 @click.command()
-@_shared
+@_add_build_options
 @click.option(
     "--as",
     "forms",
@@ -84,38 +86,38 @@ def build_command(
     forms: str, dry_run: bool, as_json: bool, quiet: bool, **given: Any
 ) -> int | None:
     """Build PROFILE: an unattended ISO, or a hardened and sealed image."""
-    wanted = set(forms.split(","))
-    if not wanted or wanted - {"iso", "qcow2"}:
+    formats = set(forms.split(","))
+    if not formats or formats - {"iso", "qcow2"}:
         raise UsageError(f"--as {forms}: expected iso, qcow2 or both with a comma")
-    asked = _asked(given, dry_run=dry_run)
-    with drawn(quiet=quiet) as emit:
-        plan = examine(asked, emit, image="qcow2" in wanted, digest=dry_run)
+    request = _build_request(given, dry_run=dry_run)
+    with show_progress(quiet=quiet) as emit:
+        plan = make_plan(request, emit, builds_image="qcow2" in formats, check_media_digest=dry_run)
         if dry_run:
-            return _tell(plan, as_json=as_json)
-        plan.check()
-        if wanted == {"iso"}:
-            iso = building.unattended_iso(job.plan(asked, emit))
-            made = {"iso": str(iso.path), "iso_sha256": iso.sha256}
+            return _print_plan(plan, as_json=as_json)
+        plan.require_startable()
+        if formats == {"iso"}:
+            iso = build_pipeline.build_iso(job.prepare_build(request, emit))
+            outputs = {"iso": str(iso.path), "iso_sha256": iso.sha256}
         else:
-            image = job.build(asked, emit)
+            image = job.build_image(request, emit)
             disk = image.hardened.disk
-            made = {
+            outputs = {
                 "iso": str(image.iso.path),
                 "iso_sha256": image.iso.sha256,
                 "qcow2": str(disk.path),
                 "qcow2_sha256": disk.sha256,
             }
     if as_json:
-        print_json(made)
+        print_json(outputs)
         return None
-    for name, value in made.items():
+    for name, value in outputs.items():
         print_line(f"{name:<13} {value}")
     return None
 
 
 @click.command()
-@_shared
-@click.option("--key", help=f"Signs the evidence, not --keys' scan.pem: {KEY}.")
+@_add_build_options
+@click.option("--key", help=f"Signs the evidence, not --keys' scan.pem: {KEY_REFERENCE}.")
 @click.option("--pq-key", help="Signs it again, with ML-DSA, not --keys' scan-pq.pem.")
 @click.option("--no-smoke", is_flag=True, help="Leave out the AI workload test.")
 @click.option("--nonce", default="", help="An auditor's challenge, put into the statement.")
@@ -138,103 +140,108 @@ def prove_command(
     **given: Any,
 ) -> int:
     """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
-    asked = replace(_asked(given, dry_run=dry_run), smoke=not no_smoke, nonce=nonce, timestamp=tsa)
-    with drawn(quiet=quiet) as emit:
-        plan = examine(asked, emit, proof=True, digest=dry_run)
+    request = replace(
+        _build_request(given, dry_run=dry_run),
+        run_smoke_test=not no_smoke,
+        nonce=nonce,
+        timestamp_url=tsa,
+    )
+    with show_progress(quiet=quiet) as emit:
+        plan = make_plan(request, emit, with_scan=True, check_media_digest=dry_run)
         if dry_run:
-            return _tell(plan, as_json=as_json)
-        plan.check()
-        proof = job.prove(asked, emit)
-    findings = proof.verified.findings
-    summary = _summary(proof)
-    job.write_summary(asked.out / "summary.json", summary)
+            return _print_plan(plan, as_json=as_json)
+        plan.require_startable()
+        result = job.build_and_scan(request, emit)
+    findings = result.verified.findings
+    summary = _summarize(result)
+    job.write_summary(request.output_folder / "summary.json", summary)
     if as_json:
         print_json(summary)
     else:
-        _print(proof)
-    check_complete(findings)
-    failed = is_open(findings, fail_on) or not proof.verified.within_limits
-    return int(Exit.FINDINGS if failed else Exit.DONE)
+        _print_result(result)
+    require_complete(findings)
+    failed = has_open_findings(findings, fail_on) or not result.verified.is_within_thresholds
+    return int(Exit.FINDINGS if failed else Exit.OK)
 
 
-def _tell(plan: Plan, *, as_json: bool) -> int:
+def _print_plan(plan: RunPlan, *, as_json: bool) -> int:
     """Print what a run would do; the exit code that it would end with before it starts."""
     if as_json:
-        print_json(telling.data(plan))
+        print_json(telling.to_json(plan))
     else:
-        for line in telling.lines(plan):
+        for line in telling.to_text(plan):
             print_line(line)
     return int(plan.exit_code)
 
 
-def _asked(given: dict[str, Any], *, dry_run: bool) -> Asked:
+def _build_request(given: dict[str, Any], *, dry_run: bool) -> BuildRequest:
     check_digest_form(given["media_sha256"])
     if given["output"] is None and not dry_run:
         raise UsageError("no -o FOLDER for the outputs was given")
-    profile = load(given["profile"])
-    return Asked(
+    profile = load_profile(given["profile"])
+    return BuildRequest(
         profile=profile,
-        out=given["output"] or Path(profile.name),
-        cache=given["cache"].absolute(),
+        output_folder=given["output"] or Path(profile.name),
+        cache_folder=given["cache"].absolute(),
         media=given["media"],
         media_sha256=given["media_sha256"],
         content=given["content"],
-        ssh_key=given["ssh_key"],
-        keys=given["keys"],
-        signers=References(
+        ssh_key_file=given["ssh_key"],
+        keys_folder=given["keys"],
+        key_refs=KeyRefs(
             scan=given.get("key"),
             build=given["build_key"],
             pq=given.get("pq_key"),
-            unlock=unlock(given),
+            passphrase_source=passphrase_source(given),
         ),
         luks_passphrase_file=given["luks_passphrase_file"],
         invocation=("hardpan", *sys.argv[1:]),
     )
 
 
-def _summary(proof: job.Proof) -> dict[str, object]:
-    findings = proof.verified.findings
-    hardened = proof.image.hardened
+def _summarize(result: job.RunResult) -> dict[str, object]:
+    findings = result.verified.findings
+    hardened = result.image.hardened
     return {
         "profile": findings.profile,
         "image": hardened.disk.path.name,
         "image_sha256": hardened.disk.sha256,
-        "iso": proof.image.iso.path.name,
-        "evidence": proof.evidence.name,
-        "statement_sha256": proof.verified.statement_sha256,
-        "before": hardened.before,
+        "iso": result.image.iso.path.name,
+        "evidence": result.evidence.name,
+        "statement_sha256": result.verified.statement_sha256,
+        "before": hardened.baseline_counts,
         "after": dict(findings.counts),
         "score": findings.score,
-        "content": content_facts(findings),
-        "open": dict(findings.open_by_severity()),
-        "paired": None if findings.paired is None else findings.paired.counts(),
-        "mended": job.outcomes(hardened),
-        "verdict": "verified" if proof.verified.within_limits else "over the limits",
+        "content": content_to_json(findings),
+        "open": dict(findings.count_open_by_severity()),
+        "paired": None if findings.paired is None else findings.paired.count_verdicts(),
+        "mended": job.count_outcomes(hardened),
+        "verdict": "verified" if result.verified.is_within_thresholds else "over the limits",
     }
 
 
-def _print(proof: job.Proof) -> None:
-    hardened = proof.image.hardened
+def _print_result(result: job.RunResult) -> None:
+    hardened = result.image.hardened
     rows = [
         *("", "built"),
         f"  image     {hardened.disk.path} ({hardened.disk.path.stat().st_size >> 20} MiB)",
-        f"  ISO       {proof.image.iso.path}",
-        f"  mended    {counts_of(job.outcomes(hardened))}",
+        f"  ISO       {result.image.iso.path}",
+        f"  mended    {format_counts(job.count_outcomes(hardened))}",
         *("", "scanned (before: as installed; now: after hardening and a restart)"),
-        *(f"  {line}" for line in lines(proof.verified.findings, proof.verified.smoke)),
+        *(f"  {line}" for line in format_summary(result.verified.findings, result.verified.smoke)),
         *("", "verify"),
-        *(f"  {line}" for line in said(proof.verified.outcomes)),
+        *(f"  {line}" for line in format_outcomes(result.verified.records)),
         "",
-        f"evidence    {proof.evidence}",
-        f"verdict     {'verified' if proof.verified.within_limits else 'over the limits'}",
-        f"check it    hardpan verify {proof.evidence} --policy {proof.image.ring.policy}",
+        f"evidence    {result.evidence}",
+        f"verdict     {'verified' if result.verified.is_within_thresholds else 'over the limits'}",
+        f"check it    hardpan verify {result.evidence} --policy {result.image.keyring.policy}",
     ]
     for row in rows:
         print_line(row)
-    if not hardened.before:
-        say(err, "nothing was scanned before hardening")
+    if not hardened.baseline_counts:
+        print_message(stderr, "nothing was scanned before hardening")
 
 
-def counts_of(by_name: dict[str, int]) -> str:
+def format_counts(counts_by_name: dict[str, int]) -> str:
     """``applied 140, error 12, …``."""
-    return ", ".join(f"{name} {n}" for name, n in by_name.items()) or "nothing"
+    return ", ".join(f"{name} {n}" for name, n in counts_by_name.items()) or "nothing"

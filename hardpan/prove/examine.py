@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 from hardpan import clock
 from hardpan.builder import stacks
-from hardpan.builder.inputs import layers as layers_of
+from hardpan.builder.inputs import describe_layers as describe_layers
 from hardpan.builder.layers import model
-from hardpan.errors import Exit, raise_all
-from hardpan.events import Emit, Note
-from hardpan.problems import Problem
-from hardpan.profiles.software.plan import LISTED
+from hardpan.errors import Exit, raise_if_any
+from hardpan.events import Emit, StageMessage
+from hardpan.problems import CollectedError
+from hardpan.profiles.software.plan import CATALOG_LAYERS
 from hardpan.prove import before
-from hardpan.prove.asked import Asked
-from hardpan.prove.before import Seen
-from hardpan.prove.foresight import Stage, stages
+from hardpan.prove.asked import BuildRequest
+from hardpan.prove.before import Environment
+from hardpan.prove.foresight import PlannedStage, plan_stages
 
-_BY_DIGEST = "where this machine's pip looks, by its digest"
-_SHARING_MODEL = ("ml_cpu", "ml_frameworks")
-_NEXT = {
+_PIP_SOURCE = "where this machine's pip looks, by its digest"
+_MODEL_LAYERS = ("ml_cpu", "ml_frameworks")
+_DEFAULT_HINTS = {
     "content": "give a data stream with --content, or leave it out",
     "disk": "free some space, or choose other folders with -o and --cache",
     "folders": "choose another folder with -o or --cache",
@@ -37,106 +37,121 @@ _NEXT = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RunPlan:
     """A run as it would go."""
 
-    seen: Seen
-    stages: tuple[Stage, ...]
+    environment: Environment
+    stages: tuple[PlannedStage, ...]
     layers: tuple[dict[str, object], ...]
     """As 'hardpan render' writes them, with what of it is in the cache."""
 
-    problems: tuple[Problem, ...]
+    errors: tuple[CollectedError, ...]
     """All that stands in the way, in the order the run would meet it."""
 
-    unseen: tuple[str, ...]
+    unchecked: tuple[str, ...]
     """What only the run itself will show."""
 
     @property
     def exit_code(self) -> Exit:
         """What the run would end with before it starts; 0 when it could start."""
-        return self.problems[0].error.exit_code if self.problems else Exit.DONE
+        return self.errors[0].error.exit_code if self.errors else Exit.OK
 
-    def check(self) -> None:
+    def require_startable(self) -> None:
         """Pass if the run can start.
 
         Raises:
             HardpanError: all that stands in the way.
         """
-        raise_all([problem.error for problem in self.problems])
+        raise_if_any([problem.error for problem in self.errors])
 
 
-def examine(
-    asked: Asked, emit: Emit, *, image: bool = True, proof: bool = False, digest: bool = False
-) -> Plan:
+def make_plan(
+    request: BuildRequest,
+    emit: Emit,
+    *,
+    builds_image: bool = True,
+    with_scan: bool = False,
+    check_media_digest: bool = False,
+) -> RunPlan:
     """Look at everything; with ``digest`` at the media from end to end, too."""
-    emit(Note(stage="before", text="looking at everything that it needs"))
-    seen, found = before.look(asked, image=image)
-    planned = stages(seen, proof=proof)
-    needs = [
-        (stage.need_in, stage.need_mib, f"stage {stage.name}")
-        for stage in planned
-        if stage.state == "anew" and stage.need_in is not None
+    emit(StageMessage(stage="before", text="looking at everything that it needs"))
+    environment, errors = before.run_checks(request, builds_image=builds_image)
+    planned_stages = plan_stages(environment, with_scan=with_scan)
+    requirements = [
+        (stage.required_in, stage.required_mib, f"stage {stage.name}")
+        for stage in planned_stages
+        if stage.state == "anew" and stage.required_in is not None
     ]
-    before.room(needs, found)
-    if digest:
-        before.digested(seen, found, emit)
-    for problem in found.found:
-        problem.error.hint = problem.error.hint or _NEXT[problem.area]
-    return Plan(
-        seen=seen,
-        stages=planned,
-        layers=tuple(_layers(seen)) if image else (),
-        problems=tuple(found.found),
-        unseen=tuple(_unseen(seen, planned)),
+    before.check_disk_space(requirements, errors)
+    if check_media_digest:
+        before.verify_media_digest(environment, errors, emit)
+    for collected in errors.collected:
+        collected.error.hint = collected.error.hint or _DEFAULT_HINTS[collected.area]
+    return RunPlan(
+        environment=environment,
+        stages=planned_stages,
+        layers=tuple(_plan_layers(environment)) if builds_image else (),
+        errors=tuple(errors.collected),
+        unchecked=tuple(_unchecked(environment, planned_stages)),
     )
 
 
-def _layers(seen: Seen) -> Iterator[dict[str, object]]:
-    asked = seen.asked
-    coming = {one.stack: one for one in stacks.coming(asked.profile, asked.cache)}
-    for layer in layers_of(asked.profile):
-        told = dict(layer)
-        if told["layer"] in _SHARING_MODEL:
-            told["model"] = {
+def _plan_layers(environment: Environment) -> Iterator[dict[str, object]]:
+    request = environment.request
+    downloads = {
+        pending.stack: pending
+        for pending in stacks.pending_downloads(request.profile, request.cache_folder)
+    }
+    for layer in describe_layers(request.profile):
+        description = dict(layer)
+        if description["layer"] in _MODEL_LAYERS:
+            description["model"] = {
                 "name": model.NAME,
-                "from": "the cache" if model.kept(asked.cache) else _BY_DIGEST,
+                "from": "the cache" if model.is_cached(request.cache_folder) else _PIP_SOURCE,
             }
-        listed = told.get("stacks")
-        if isinstance(listed, list):
-            told["stacks"] = [dict(one) | _wheels(coming.get(one["stack"])) for one in listed]
-        yield told
+        stack_list = description.get("stacks")
+        if isinstance(stack_list, list):
+            description["stacks"] = [
+                dict(pending) | _describe_downloads(downloads.get(pending["stack"]))
+                for pending in stack_list
+            ]
+        yield description
 
 
-def _wheels(coming: stacks.Coming | None) -> dict[str, object]:
-    if coming is None:
+def _describe_downloads(pending: stacks.PendingDownloads | None) -> dict[str, object]:
+    if pending is None:
         return {}
-    return {"locked": coming.locked, "to_download": coming.lacking}
+    return {"locked": pending.locked_count, "to_download": pending.missing_count}
 
 
-def _unseen(seen: Seen, planned: tuple[Stage, ...]) -> Iterator[str]:
-    asked, states = seen.asked, {stage.state for stage in planned}
-    if asked.media is not None and seen.media is not None and asked.media_sha256 is None:
+def _unchecked(environment: Environment, planned_stages: tuple[PlannedStage, ...]) -> Iterator[str]:
+    request, states = environment.request, {stage.state for stage in planned_stages}
+    if request.media is not None and environment.media is not None and request.media_sha256 is None:
         yield (
-            f"the digest of {asked.media.name}: no --media-sha256 was given, so nothing vouches"
+            f"the digest of {request.media.name}: no --media-sha256 was given, so nothing vouches"
             " for it, and what could be taken from an earlier run shows when it is read"
         )
-    if asked.media is None and seen.media is not None and seen.media.path is not None:
+    if (
+        request.media is None
+        and environment.media is not None
+        and environment.media.path is not None
+    ):
         yield "whether Debian's archive has newer packages: then the media is made anew"
-    if any(s.name == "media" and s.state == "anew" for s in planned):
+    if any(s.name == "media" and s.state == "anew" for s in planned_stages):
         yield "whether Debian's archive answers"
     if states & {"cache", "earlier"}:
         yield "the digests of what would be taken: a stage whose result changed is run again"
-    if seen.kickstart and not seen.validated:
+    if environment.kickstart and not environment.is_validated:
         yield "ksvalidator's opinion of the kickstart: pip install 'hardpan[tools]'"
-    if seen.image:
-        yield from _unseen_of_layers(seen)
-    if asked.timestamp:
-        yield f"whether {asked.timestamp} answers"
+    if environment.builds_image:
+        yield from _unchecked_layer_inputs(environment)
+    if request.timestamp_url:
+        yield f"whether {request.timestamp_url} answers"
 
 
-def _unseen_of_layers(seen: Seen) -> Iterator[str]:
-    profile = seen.asked.profile
-    if any(layer in LISTED for layer in profile.layers):
+def _unchecked_layer_inputs(environment: Environment) -> Iterator[str]:
+    profile = environment.request.profile
+    if any(layer in CATALOG_LAYERS for layer in profile.layers):
         yield (
             "whether the repositories answer and have these packages at these versions: 'hardpan"
             f" media check-names --profile {profile.name} --repo URL'"
@@ -148,7 +163,7 @@ def _unseen_of_layers(seen: Seen) -> Iterator[str]:
         yield "vendors' keys: they are got and compared before the machine is touched"
     if "ml_frameworks" in profile.layers:
         yield "whether this machine's pip finds the locked files, and how big they are"
-    for ended in profile.stig.expired(clock.now().date()):
+    for waiver in profile.stig.expired_waivers(clock.now().date()):
         yield (
-            f"the waiver for {ended.rule} ended on {ended.expires}: the scan counts it as a finding"
+            f"the waiver for {waiver.rule} ended on {waiver.expires}: the scan counts it as a finding"
         )

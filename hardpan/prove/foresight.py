@@ -10,183 +10,238 @@ from pathlib import Path
 from typing import Literal
 
 from hardpan.builder import install, pipeline
-from hardpan.builder import steps as building
-from hardpan.builder.media.remaster import need_mib
+from hardpan.builder import steps as build_stages
+from hardpan.builder.media.remaster import required_mib
 from hardpan.errors import InputError
 from hardpan.files import Sha256
 from hardpan.kickstart import boot_arguments
 from hardpan.prove import steps
-from hardpan.prove.before import Seen
-from hardpan.resume import Receipt, Step
+from hardpan.prove.before import Environment
+from hardpan.resume import CachedStage, StageResult
 from hardpan.scanners.model import ContentOrigin
 
-State = Literal["given", "present", "cache", "earlier", "anew", "open", "missing"]
+StageState = Literal["given", "present", "cache", "earlier", "anew", "open", "missing"]
 """``given``: a file that was named. ``present``: on this machine before any run. ``cache`` and
 ``earlier``: taken from there or from an earlier run into the same folder. ``anew``: made by
 the run. ``open``: it shows on the way."""
 
-_RECORD = "{}.stage.json"
+_RECORD_NAME = "{}.stage.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class PlannedStage:
     """One stage as it would go."""
 
     name: str
-    state: State
-    about: str
-    makes: tuple[Path, ...] = ()
-    need_mib: int = 0
+    state: StageState
+    description: str
+    outputs: tuple[Path, ...] = ()
+    required_mib: int = 0
     """Free disk that it is begun with."""
 
-    need_in: Path | None = None
+    required_in: Path | None = None
 
 
-def stages(seen: Seen, *, proof: bool) -> tuple[Stage, ...]:
+def plan_stages(environment: Environment, *, with_scan: bool) -> tuple[PlannedStage, ...]:
     """The stages in order; with ``proof`` those that follow a build."""
-    return tuple(_stages(seen, proof=proof))
+    return tuple(_plan_all(environment, with_scan=with_scan))
 
 
-def _stages(seen: Seen, *, proof: bool) -> Iterator[Stage]:
-    asked = seen.asked
-    yield _media(seen)
-    if seen.image:
-        yield _content(seen)
-    state, receipt = _state(_iso_step(seen), "earlier", asked.out / _RECORD.format("iso"))
-    yield Stage(
+def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedStage]:
+    request = environment.request
+    yield _plan_media(environment)
+    if environment.builds_image:
+        yield _plan_content(environment)
+    state, result = _stage_state(
+        _iso_stage(environment), "earlier", request.output_folder / _RECORD_NAME.format("iso")
+    )
+    yield PlannedStage(
         name="iso",
         state=state,
-        about="the media with the kickstart on it, read back",
-        makes=(asked.out / f"{asked.profile.name}.iso",),
-        need_mib=need_mib(seen.media.size) if seen.media and seen.media.size else 0,
-        need_in=asked.out,
+        description="the media with the kickstart on it, read back",
+        outputs=(request.output_folder / f"{request.profile.name}.iso",),
+        required_mib=required_mib(environment.media.size)
+        if environment.media and environment.media.size
+        else 0,
+        required_in=request.output_folder,
     )
-    if seen.image:
-        yield from _image(seen, _digest(receipt), proof=proof)
+    if environment.builds_image:
+        yield from _plan_image(environment, _result_sha256(result), with_scan=with_scan)
 
 
-def _image(seen: Seen, iso: Sha256 | None, *, proof: bool) -> Iterator[Stage]:
-    profile, cache = seen.asked.profile, seen.asked.cache
-    step = building.install(profile, cache, iso_sha256=iso) if iso else None
-    earlier = (cache / "installs").glob(f"*/{_RECORD.format('install')}")
-    state, receipt = _state(step, "cache", *earlier)
-    yield Stage(
+def _plan_image(
+    environment: Environment, iso_sha256: Sha256 | None, *, with_scan: bool
+) -> Iterator[PlannedStage]:
+    profile, cache = environment.request.profile, environment.request.cache_folder
+    stage = (
+        build_stages.install_stage(profile, cache, iso_sha256=iso_sha256) if iso_sha256 else None
+    )
+    records = (cache / "installs").glob(f"*/{_RECORD_NAME.format('install')}")
+    state, result = _stage_state(stage, "cache", *records)
+    yield PlannedStage(
         name="install",
         state=state,
-        about=f"the ISO is booted onto a disk of {profile.disk_size_mib} MiB",
-        makes=step.outputs if step else (cache / "installs",),
-        need_mib=install.NEED_MIB,
-        need_in=cache,
+        description=f"the ISO is booted onto a disk of {profile.disk_size_mib} MiB",
+        outputs=stage.outputs if stage else (cache / "installs",),
+        required_mib=install.MIN_FREE_MIB,
+        required_in=cache,
     )
-    yield from _hardened(seen, iso, _digest(receipt), base_state=state, proof=proof)
+    yield from _plan_hardening(
+        environment, iso_sha256, _result_sha256(result), base_state=state, with_scan=with_scan
+    )
 
 
-def _hardened(
-    seen: Seen, iso: Sha256 | None, base: Sha256 | None, *, base_state: State, proof: bool
-) -> Iterator[Stage]:
-    asked, content = seen.asked, seen.content
-    profile, out = asked.profile, asked.out
-    assess = harden = None
-    if base and content is not None:
-        assess = building.assess(
-            profile, asked.cache, base_sha256=base, content_sha256=content.sha256
+def _plan_hardening(
+    environment: Environment,
+    iso_sha256: Sha256 | None,
+    base_sha256: Sha256 | None,
+    *,
+    base_state: StageState,
+    with_scan: bool,
+) -> Iterator[PlannedStage]:
+    request, content = environment.request, environment.content
+    profile, output_folder = request.profile, request.output_folder
+    assess_stage = harden_stage = None
+    if base_sha256 and content is not None:
+        assess_stage = build_stages.assess_stage(
+            profile, request.cache_folder, base_sha256=base_sha256, content_sha256=content.sha256
         )
-        harden = _harden_step(seen, base, content.sha256)
-    earlier = (asked.cache / "assessments").glob(f"*/{_RECORD.format('assess')}")
-    state, _ = _state(assess, "cache", *(() if base_state == "anew" else earlier))
-    yield Stage(name="assess", state=state, about="the fresh system is booted and scanned")
-    record = out / _RECORD.format("harden")
-    state, receipt = _state(harden, "earlier", *(() if base_state == "anew" else (record,)))
-    yield Stage(
+        harden_stage = _harden_stage(environment, base_sha256, content.sha256)
+    records = (request.cache_folder / "assessments").glob(f"*/{_RECORD_NAME.format('assess')}")
+    state, _ = _stage_state(assess_stage, "cache", *(() if base_state == "anew" else records))
+    yield PlannedStage(
+        name="assess", state=state, description="the fresh system is booted and scanned"
+    )
+    record = output_folder / _RECORD_NAME.format("harden")
+    state, result = _stage_state(
+        harden_stage, "earlier", *(() if base_state == "anew" else (record,))
+    )
+    yield PlannedStage(
         name="harden",
         state=state,
-        about=f"layers: {', '.join(profile.layers)}; then the image is sealed",
-        makes=(out / f"{profile.name}.qcow2",),
-        need_mib=pipeline.COPY_MIB,
-        need_in=out,
+        description=f"layers: {', '.join(profile.layers)}; then the image is sealed",
+        outputs=(output_folder / f"{profile.name}.qcow2",),
+        required_mib=pipeline.HARDEN_REQUIRED_MIB,
+        required_in=output_folder,
     )
-    yield from _after(seen, _digest(receipt), iso, hardened=state, proof=proof)
+    yield from _plan_attestation(
+        environment, _result_sha256(result), iso_sha256, harden_state=state, with_scan=with_scan
+    )
 
 
-def _after(
-    seen: Seen, image: Sha256 | None, iso: Sha256 | None, *, hardened: State, proof: bool
-) -> Iterator[Stage]:
+def _plan_attestation(
+    environment: Environment,
+    image_sha256: Sha256 | None,
+    iso_sha256: Sha256 | None,
+    *,
+    harden_state: StageState,
+    with_scan: bool,
+) -> Iterator[PlannedStage]:
     """What vouches for an image, and with ``proof`` the scan of it."""
-    asked, ring = seen.asked, seen.ring
-    name, out = asked.profile.name, asked.out
-    content = seen.content.sha256 if seen.content else None
-    vouched = scanned = None
-    if ring and image and iso and content:
-        vouched = steps.provenance(
-            name, out, ring, image_sha256=image, iso_sha256=iso, content=content
+    request, keys = environment.request, environment.keyring
+    name, output_folder = request.profile.name, request.output_folder
+    content_sha256 = environment.content.sha256 if environment.content else None
+    provenance_stage = scan_stage = None
+    if keys and image_sha256 and iso_sha256 and content_sha256:
+        provenance_stage = steps.provenance_stage(
+            name,
+            output_folder,
+            keys,
+            image_sha256=image_sha256,
+            iso_sha256=iso_sha256,
+            content_sha256=content_sha256,
         )
-        scanned = steps.scan(asked, ring, image_sha256=image, content=content)
-    known = hardened != "anew"
-    record = out / _RECORD.format("provenance")
-    state, _ = _state(vouched, "earlier", *((record,) if known else ()))
-    yield Stage(
+        scan_stage = steps.scan_stage(
+            request, keys, image_sha256=image_sha256, content_sha256=content_sha256
+        )
+    may_be_reused = harden_state != "anew"
+    record = output_folder / _RECORD_NAME.format("provenance")
+    state, _ = _stage_state(provenance_stage, "earlier", *((record,) if may_be_reused else ()))
+    yield PlannedStage(
         name="provenance",
         state=state,
-        about="SBOM and SLSA provenance, signed",
-        makes=(out / f"{name}.sbom.cdx.json", out / f"{name}.provenance.sigstore.json"),
+        description="SBOM and SLSA provenance, signed",
+        outputs=(
+            output_folder / f"{name}.sbom.cdx.json",
+            output_folder / f"{name}.provenance.sigstore.json",
+        ),
     )
-    if not proof:
+    if not with_scan:
         return
-    record = out / _RECORD.format("scan")
-    state, _ = _state(scanned, "earlier", *((record,) if known else ()))
-    about = "the image is booted behind an overlay, scanned, and the evidence signed"
-    yield Stage(name="scan", state=state, about=about, makes=steps.evidence_of(asked))
-    yield Stage(name="verify", state="anew", about="the evidence against the policy")
+    record = output_folder / _RECORD_NAME.format("scan")
+    state, _ = _stage_state(scan_stage, "earlier", *((record,) if may_be_reused else ()))
+    description = "the image is booted behind an overlay, scanned, and the evidence signed"
+    yield PlannedStage(
+        name="scan", state=state, description=description, outputs=steps.evidence_paths(request)
+    )
+    yield PlannedStage(name="verify", state="anew", description="the evidence against the policy")
 
 
-def _state(step: Step | None, kept: State, *records: Path) -> tuple[State, Receipt | None]:
+def _stage_state(
+    stage: CachedStage | None, reused_state: StageState, *records: Path
+) -> tuple[StageState, StageResult | None]:
     """How a stage goes: without its inputs it is open where there is any record at all."""
-    if step is None:
-        return ("open" if any(r.is_file() for r in records) else "anew"), None
-    receipt = step.kept(digests=False)
-    return ("anew" if receipt is None else kept), receipt
+    if stage is None:
+        return ("open" if any(record.is_file() for record in records) else "anew"), None
+    result = stage.load(check_digests=False)
+    return ("anew" if result is None else reused_state), result
 
 
-def _media(seen: Seen) -> Stage:
-    media = seen.media
+def _plan_media(environment: Environment) -> PlannedStage:
+    media = environment.media
     if media is None:
-        return Stage(name="media", state="missing", about="see the problems")
+        return PlannedStage(name="media", state="missing", description="see the problems")
     if media.path is None:
-        about = f"{media.title}, from Debian's archive by apt's signed metadata"
-        return Stage(name="media", state="anew", about=about, makes=(seen.asked.cache,))
-    about = f"{media.title}: {media.path}, {media.size >> 20} MiB"
-    return Stage(name="media", state="cache" if media.sha256 else "given", about=about)
-
-
-def _content(seen: Seen) -> Stage:
-    content = seen.content
-    if content is None:
-        return Stage(name="content", state="missing", about="see the problems")
-    state: State = "given" if content.origin_kind is ContentOrigin.FILE else "present"
-    return Stage(name="content", state=state, about=str(content))
-
-
-def _iso_step(seen: Seen) -> Step | None:
-    """None where the digest of the media or the operator's key is not known yet."""
-    asked, media = seen.asked, seen.media
-    digest = media.sha256 if media else None
-    if media and asked.media and asked.media_sha256:
-        digest = Sha256(asked.media_sha256)
-    if media is None or digest is None or seen.access is None or not seen.kickstart:
-        return None
-    arguments = boot_arguments(asked.profile, media.volume_id)
-    return building.iso(
-        asked.profile, asked.out, media_sha256=digest, text=seen.kickstart, arguments=arguments
+        description = f"{media.title}, from Debian's archive by apt's signed metadata"
+        return PlannedStage(
+            name="media",
+            state="anew",
+            description=description,
+            outputs=(environment.request.cache_folder,),
+        )
+    description = f"{media.title}: {media.path}, {media.size >> 20} MiB"
+    return PlannedStage(
+        name="media", state="cache" if media.sha256 else "given", description=description
     )
 
 
-def _harden_step(seen: Seen, base: Sha256, content: Sha256) -> Step | None:
-    profile, out = seen.asked.profile, seen.asked.out
+def _plan_content(environment: Environment) -> PlannedStage:
+    content = environment.content
+    if content is None:
+        return PlannedStage(name="content", state="missing", description="see the problems")
+    state: StageState = "given" if content.origin_kind is ContentOrigin.FILE else "present"
+    return PlannedStage(name="content", state=state, description=str(content))
+
+
+def _iso_stage(environment: Environment) -> CachedStage | None:
+    """None where the digest of the media or the operator's key is not known yet."""
+    request, media = environment.request, environment.media
+    digest = media.sha256 if media else None
+    if media and request.media and request.media_sha256:
+        digest = Sha256(request.media_sha256)
+    if media is None or digest is None or environment.access is None or not environment.kickstart:
+        return None
+    arguments = boot_arguments(request.profile, media.volume_id)
+    return build_stages.iso_stage(
+        request.profile,
+        request.output_folder,
+        media_sha256=digest,
+        kickstart_text=environment.kickstart,
+        boot_options=arguments,
+    )
+
+
+def _harden_stage(
+    environment: Environment, base_sha256: Sha256, content_sha256: Sha256
+) -> CachedStage | None:
+    profile, output_folder = environment.request.profile, environment.request.output_folder
     try:
-        return building.harden(profile, out, base_sha256=base, content_sha256=content)
+        return build_stages.harden_stage(
+            profile, output_folder, base_sha256=base_sha256, content_sha256=content_sha256
+        )
     except InputError:  # a lock that is none: among the problems already
         return None
 
 
-def _digest(receipt: Receipt | None) -> Sha256 | None:
-    return Sha256(str(receipt["sha256"])) if receipt else None
+def _result_sha256(result: StageResult | None) -> Sha256 | None:
+    return Sha256(str(result["sha256"])) if result else None

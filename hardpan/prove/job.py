@@ -8,46 +8,46 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hardpan import clock, events
-from hardpan.builder import pipeline as building
+from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder import provenance, sbom
-from hardpan.builder.machine.boot import booted
-from hardpan.builder.machine.probe import acceleration
+from hardpan.builder.machine.boot import boot
+from hardpan.builder.machine.probe import detect_acceleration
 from hardpan.builder.media import sources
-from hardpan.builder.pipeline import Hardened, Plan
-from hardpan.builder.receipts import Assessment, Guest, Iso, Remedy
-from hardpan.events import Emit, Note
+from hardpan.builder.pipeline import BuildPlan, HardenedImage
+from hardpan.builder.receipts import Assessment, BootedGuest, Fix, UnattendedIso
+from hardpan.events import Emit, StageMessage
 from hardpan.files import Sha256, sha256_bytes, write_atomic
-from hardpan.profiles.load import digest
+from hardpan.profiles.load import profile_digest
 from hardpan.profiles.model import Profile
 from hardpan.prove import keyring, steps
-from hardpan.prove.asked import Asked
+from hardpan.prove.asked import BuildRequest
 from hardpan.prove.keyring import KeyRing
-from hardpan.resume import Receipt
-from hardpan.scanners import pipeline as scanning
-from hardpan.scanners.commands.terms import following, runner, stamp
+from hardpan.resume import StageResult
+from hardpan.scanners import pipeline as scan_pipeline
+from hardpan.scanners.commands.terms import next_chain_link, scanner_identity, timestamper
 from hardpan.scanners.content import datastream
-from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.trust import load_policy
-from hardpan.scanners.evidence.verify import Verified
-from hardpan.scanners.evidence.verify import verify as check
+from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.scanners.evidence.verify import VerifiedEvidence
+from hardpan.scanners.evidence.verify import verify as verify_evidence
 from hardpan.scanners.model import ImageRef
-from hardpan.scanners.target import of_guest
-from hardpan.scanners.transport import Transport, connect
-from hardpan.signing import Signed, read_bundle, sign
+from hardpan.scanners.target import from_guest
+from hardpan.scanners.transport import SshConnection, connect
+from hardpan.signing import SignedStatement, read_bundle, sign
 
 _CONNECT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class AttestedImage:
     """A built image and what vouches for it."""
 
-    plan: Plan
-    iso: Iso
-    hardened: Hardened
-    source: Source
-    ring: KeyRing
+    plan: BuildPlan
+    iso: UnattendedIso
+    hardened: HardenedImage
+    source: ContentSource
+    keyring: KeyRing
     provenance: bytes
     """The signed bundle."""
 
@@ -55,194 +55,215 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class RunResult:
     """Evidence that was signed and verified."""
 
-    image: Image
+    image: AttestedImage
     evidence: Path
-    verified: Verified
+    verified: VerifiedEvidence
 
 
-def plan(asked: Asked, emit: Emit) -> Plan:
+def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
     """What the build is made from: media, access, acceleration."""
-    asked.out.mkdir(parents=True, exist_ok=True)
-    asked.cache.mkdir(parents=True, exist_ok=True)
-    power = acceleration()
-    emit(Note(stage="machine", text=power.reason))
-    access = keyring.operator(asked.profile.build_user, asked.ssh_key, asked.data)
-    with events.stage(emit, "media"):
-        media = sources.find(
-            asked.profile.media.catalog,
-            file=asked.media,
-            sha256=asked.media_sha256,
-            cache=asked.cache,
+    request.output_folder.mkdir(parents=True, exist_ok=True)
+    request.cache_folder.mkdir(parents=True, exist_ok=True)
+    accelerator = detect_acceleration()
+    emit(StageMessage(stage="machine", text=accelerator.reason))
+    access = keyring.ensure_operator_key(
+        request.profile.build_user, request.ssh_key_file, request.data_folder
+    )
+    with events.run_stage(emit, "media"):
+        media = sources.provide_media(
+            request.profile.media.catalog,
+            file=request.media,
+            sha256=request.media_sha256,
+            cache=request.cache_folder,
             emit=emit,
         )
-    return Plan(
-        profile=asked.profile,
+    return BuildPlan(
+        profile=request.profile,
         media=media,
         access=access,
-        acceleration=power,
-        out=asked.out,
-        cache=asked.cache,
+        acceleration=accelerator,
+        output_folder=request.output_folder,
+        cache_folder=request.cache_folder,
         emit=emit,
-        passphrase=asked.passphrase(),
+        luks_passphrase=request.read_luks_passphrase(),
     )
 
 
-def build(asked: Asked, emit: Emit) -> Image:
+def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
     """A hardened, sealed image with SBOM and signed provenance."""
-    planned = plan(asked, emit)
-    ring = keyring.signing(asked.keys, asked.data, asked.out, asked.signers)
-    source = datastream.find(asked.profile.stig.content, asked.content)
-    emit(Note(stage="content", text=str(source)))
-    iso = building.unattended_iso(planned)
-    base = building.base_install(planned, iso)
-    hardened = building.harden(
-        planned,
+    plan = prepare_build(request, emit)
+    keys = keyring.ensure_signing_keys(
+        request.keys_folder, request.data_folder, request.output_folder, request.key_refs
+    )
+    source = datastream.find(request.profile.stig.content, request.content)
+    emit(StageMessage(stage="content", text=str(source)))
+    iso = build_pipeline.build_iso(plan)
+    base = build_pipeline.install_base(plan, iso)
+    hardened = build_pipeline.harden_image(
+        plan,
         base,
         content_sha256=source.sha256,
-        assess=lambda guest: _assess(guest, asked.profile, source, emit),
-        open_shell=_shell,
+        assess=lambda guest: _assess(guest, request.profile, source, emit),
+        open_shell=_open_shell,
     )
-    signed, bill = _vouch(planned, iso, hardened, source, ring, emit)
-    return Image(
-        plan=planned,
+    provenance_bundle, sbom_document = _attest_image(plan, iso, hardened, source, keys, emit)
+    return AttestedImage(
+        plan=plan,
         iso=iso,
         hardened=hardened,
         source=source,
-        ring=ring,
-        provenance=signed,
-        sbom=bill,
+        keyring=keys,
+        provenance=provenance_bundle,
+        sbom=sbom_document,
     )
 
 
-def prove(asked: Asked, emit: Emit) -> Proof:
+def build_and_scan(request: BuildRequest, emit: Emit) -> RunResult:
     """Build, boot, scan, sign and verify."""
-    image = build(asked, emit)
-    step = steps.scan(
-        asked,
-        image.ring,
+    image = build_image(request, emit)
+    stage = steps.scan_stage(
+        request,
+        image.keyring,
         image_sha256=image.hardened.disk.sha256,
-        content=image.source.sha256,
+        content_sha256=image.source.sha256,
     )
-    evidence, _key = step.outputs
-    step.once(emit, lambda _note: _scan(asked, image, evidence, emit))
-    with events.stage(emit, "verify"):
-        verified = check(evidence, load_policy(image.ring.policy), now=clock.now())
-    return Proof(image=image, evidence=evidence, verified=verified)
+    evidence, _public_key = stage.outputs
+    stage.run(emit, lambda _report_progress: _scan(request, image, evidence, emit))
+    with events.run_stage(emit, "verify"):
+        verified = verify_evidence(
+            evidence, load_trust_policy(image.keyring.policy), now=clock.now()
+        )
+    return RunResult(image=image, evidence=evidence, verified=verified)
 
 
-def _scan(asked: Asked, image: Image, evidence: Path, emit: Emit) -> Receipt:
-    planned, disk = image.plan, image.hardened.disk
-    with booted(
-        planned.spec(disk.path),
-        planned.access,
-        planned.acceleration,
-        log=asked.out / "scan.log",
+def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emit) -> StageResult:
+    plan, disk = image.plan, image.hardened.disk
+    with boot(
+        plan.vm_spec(disk.path),
+        plan.access,
+        plan.acceleration,
+        log=request.output_folder / "scan.log",
         emit=emit,
         overlay=True,
     ) as guest:
-        request = scanning.Request(
-            target=of_guest(guest),
-            profile=asked.profile,
+        scan_request = scan_pipeline.ScanRequest(
+            target=from_guest(guest),
+            profile=request.profile,
             source=image.source,
-            smoke=asked.smoke,
-            before=image.hardened.before,
-            image=_reference(image),
-            invocation=asked.invocation,
-            nonce=asked.nonce,
+            run_smoke=request.run_smoke_test,
+            baseline_counts=image.hardened.baseline_counts,
+            image=_image_reference(image),
+            invocation=request.invocation,
+            nonce=request.nonce,
         )
-        scan = scanning.scan(request, emit)
-    ring = image.ring
-    terms = bundle.Terms(
-        stamp=stamp(asked.timestamp),
-        chain=following(None, scan.host.host_key_sha256),
-        runner=runner(),
+        scan = scan_pipeline.scan(scan_request, emit)
+    keys = image.keyring
+    signing_options = bundle.SigningOptions(
+        timestamper=timestamper(request.timestamp_url),
+        chain=next_chain_link(None, scan.host.host_key_sha256),
+        runner=scanner_identity(),
     )
-    bundle.write(scan, ring.scan, evidence, emit, nonce=asked.nonce, pq=ring.pq, terms=terms)
+    bundle.write_evidence(
+        scan,
+        keys.scan,
+        evidence,
+        emit,
+        nonce=request.nonce,
+        pq_signer=keys.pq,
+        options=signing_options,
+    )
     return {"evidence": evidence.name, "boot_s": f"{guest.boot_s:.1f}"}
 
 
-def _assess(guest: Guest, profile: Profile, source: Source, emit: Emit) -> Assessment:
-    made, fixes = scanning.assess(of_guest(guest), profile, source, emit)
+def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: Emit) -> Assessment:
+    evaluation, fixes = scan_pipeline.assess(from_guest(guest), profile, source, emit)
     return Assessment(
         content_sha256=source.sha256,
-        counts=made.counts(),
-        remedies=tuple(
-            Remedy(rule_id=f.rule_id, severity=f.severity, script=f.script) for f in fixes
-        ),
+        counts=evaluation.counts(),
+        fixes=tuple(Fix(rule_id=f.rule_id, severity=f.severity, script=f.script) for f in fixes),
     )
 
 
 @contextmanager
-def _shell(guest: Guest) -> Iterator[Transport]:
-    with connect(of_guest(guest), timeout_s=_CONNECT_S) as via:
-        yield via
+def _open_shell(guest: BootedGuest) -> Iterator[SshConnection]:
+    with connect(from_guest(guest), timeout_s=_CONNECT_S) as connection:
+        yield connection
 
 
-def _vouch(
-    planned: Plan, iso: Iso, hardened: Hardened, source: Source, ring: KeyRing, emit: Emit
+def _attest_image(
+    plan: BuildPlan,
+    iso: UnattendedIso,
+    hardened: HardenedImage,
+    source: ContentSource,
+    keys: KeyRing,
+    emit: Emit,
 ) -> tuple[bytes, bytes]:
     """The signed provenance and the SBOM; both are written beside the image."""
-    step = steps.provenance(
-        planned.profile.name,
-        planned.out,
-        ring,
+    stage = steps.provenance_stage(
+        plan.profile.name,
+        plan.output_folder,
+        keys,
         image_sha256=hardened.disk.sha256,
         iso_sha256=iso.sha256,
-        content=source.sha256,
+        content_sha256=source.sha256,
     )
-    bill_at, signed_at = step.outputs
+    sbom_path, bundle_path = stage.outputs
 
-    def work(_note: object) -> Receipt:
-        bill = sbom.cyclonedx(
+    def execute(_note: object) -> StageResult:
+        sbom_document = sbom.build_sbom(
             hardened.disk.path.name,
             hardened.disk.sha256,
             hardened.packages,
-            distro=planned.profile.release,
+            distro=plan.profile.release,
             stacks=[stack for layer in hardened.layers for stack in layer.stacks],
         )
-        write_atomic(bill_at, bill)
-        write_atomic(signed_at, _signed(planned, iso, hardened, source.sha256, ring).bundle)
+        write_atomic(sbom_path, sbom_document)
+        write_atomic(bundle_path, _sign_provenance(plan, iso, hardened, source.sha256, keys).bundle)
         return {}
 
-    step.once(emit, work)
-    return signed_at.read_bytes(), bill_at.read_bytes()
+    stage.run(emit, execute)
+    return bundle_path.read_bytes(), sbom_path.read_bytes()
 
 
-def _signed(planned: Plan, iso: Iso, hardened: Hardened, content: Sha256, ring: KeyRing) -> Signed:
-    story = provenance.Story(
-        profile=planned.profile.name,
-        profile_sha256=digest(planned.profile),
+def _sign_provenance(
+    plan: BuildPlan, iso: UnattendedIso, hardened: HardenedImage, content: Sha256, keys: KeyRing
+) -> SignedStatement:
+    record = provenance.BuildRecord(
+        profile=plan.profile.name,
+        profile_sha256=profile_digest(plan.profile),
         disk=hardened.disk,
         iso=iso,
-        media=planned.media,
+        media=plan.media,
         content_sha256=content,
         layers=hardened.layers,
-        accelerator=planned.acceleration.kind,
+        accelerator=plan.acceleration.kind,
         version=version("hardpan"),
         started=hardened.started,
         finished=hardened.finished,
     )
-    return sign(provenance.statement(story), ring.build)
+    return sign(provenance.provenance_statement(record), keys.build)
 
 
-def _reference(image: Image) -> ImageRef:
-    envelope = read_bundle(image.provenance, what="provenance")
+def _image_reference(image: AttestedImage) -> ImageRef:
+    envelope = read_bundle(image.provenance, label="provenance")
     return ImageRef(
         name=image.hardened.disk.path.name,
         sha256=image.hardened.disk.sha256,
         provenance=image.provenance,
-        provenance_statement_sha256=sha256_bytes(envelope.unverified),
+        provenance_statement_sha256=sha256_bytes(envelope.unverified_payload),
         sbom=image.sbom,
     )
 
 
-def outcomes(hardened: Hardened) -> dict[str, int]:
+def count_outcomes(hardened: HardenedImage) -> dict[str, int]:
     """What the ``stig`` layer did -> number of rules."""
-    kinds = [o.outcome for layer in hardened.layers for o in layer.outcomes]
-    return {k: kinds.count(k) for k in sorted(set(kinds))}
+    outcome_names = [
+        rule_outcome.outcome for layer in hardened.layers for rule_outcome in layer.outcomes
+    ]
+    return {name: outcome_names.count(name) for name in sorted(set(outcome_names))}
 
 
 def write_summary(path: Path, value: object) -> None:

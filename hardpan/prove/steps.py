@@ -4,60 +4,62 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hardpan.files import Sha256
-from hardpan.profiles.load import digest
-from hardpan.prove.asked import Asked
+from hardpan.profiles.load import profile_digest
+from hardpan.prove.asked import BuildRequest
 from hardpan.prove.keyring import KeyRing
-from hardpan.resume import Step
+from hardpan.resume import CachedStage
 from hardpan.scanners.evidence import bundle
 
 
-def provenance(
+def provenance_stage(
     name: str,
-    out: Path,
-    ring: KeyRing,
+    output_folder: Path,
+    keys: KeyRing,
     *,
     image_sha256: Sha256,
     iso_sha256: Sha256,
-    content: Sha256,
-) -> Step:
+    content_sha256: Sha256,
+) -> CachedStage:
     """The bill of materials and the signed provenance of the image of profile ``name``."""
-    return Step(
+    return CachedStage(
         name="provenance",
-        folder=out,
+        folder=output_folder,
         inputs={
             "image": image_sha256,
             "iso": iso_sha256,
-            "content": content,
-            "signer": ring.build.public.sha256,
+            "content": content_sha256,
+            "signer": keys.build.public.sha256,
         },
         outputs=(
-            out / f"{name}.sbom.cdx.json",
-            out / f"{name}.provenance.sigstore.json",
+            output_folder / f"{name}.sbom.cdx.json",
+            output_folder / f"{name}.provenance.sigstore.json",
         ),
     )
 
 
-def scan(asked: Asked, ring: KeyRing, *, image_sha256: Sha256, content: Sha256) -> Step:
+def scan_stage(
+    request: BuildRequest, keys: KeyRing, *, image_sha256: Sha256, content_sha256: Sha256
+) -> CachedStage:
     """The evidence and the public key beside it."""
-    return Step(
+    return CachedStage(
         name="scan",
-        folder=asked.out,
+        folder=request.output_folder,
         inputs={
             "image": image_sha256,
-            "content": content,
-            "profile": digest(asked.profile),
-            "signer": ring.scan.public.sha256,
-            "signer_pq": "" if ring.pq is None else ring.pq.public.sha256,
-            "smoke": asked.smoke,
-            "nonce": asked.nonce,
-            "timestamp": asked.timestamp,
+            "content": content_sha256,
+            "profile": profile_digest(request.profile),
+            "signer": keys.scan.public.sha256,
+            "signer_pq": "" if keys.pq is None else keys.pq.public.sha256,
+            "smoke": request.run_smoke_test,
+            "nonce": request.nonce,
+            "timestamp": request.timestamp_url,
             "hardpan": version("hardpan"),
         },
-        outputs=evidence_of(asked),
+        outputs=evidence_paths(request),
     )
 
 
-def evidence_of(asked: Asked) -> tuple[Path, Path]:
+def evidence_paths(request: BuildRequest) -> tuple[Path, Path]:
     """Where the evidence lands, and the public key beside it."""
-    evidence = asked.out / f"{asked.profile.name}{bundle.SUFFIX}"
-    return evidence, bundle.key_beside(evidence)
+    evidence = request.output_folder / f"{request.profile.name}{bundle.EVIDENCE_SUFFIX}"
+    return evidence, bundle.public_key_path(evidence)

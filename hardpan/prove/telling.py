@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from hardpan.builder.layers import packages
 from hardpan.errors import ToolError
 from hardpan.files import sha256_bytes
-from hardpan.problems import Problem
-from hardpan.profiles.load import digest
+from hardpan.problems import CollectedError
+from hardpan.profiles.load import profile_digest
 from hardpan.profiles.model import Profile
-from hardpan.prove.examine import Plan
-from hardpan.prove.foresight import Stage
+from hardpan.prove.examine import RunPlan
+from hardpan.prove.foresight import PlannedStage
 
-_WIDTH = 110
-_STATES = {
+_MAX_LINE_CHARS = 110
+_STATE_LABELS = {
     "given": "the file that was named",
     "present": "on this machine",
     "cache": "from the cache",
@@ -24,181 +24,195 @@ _STATES = {
 }
 
 
-def data(plan: Plan) -> dict[str, object]:
+def to_json(plan: RunPlan) -> dict[str, object]:
     """The plan for programs."""
-    seen = plan.seen
+    environment = plan.environment
     return {
-        "profile": seen.asked.profile.name,
-        "profile_sha256": digest(seen.asked.profile),
-        "could_start": not plan.problems,
+        "profile": environment.request.profile.name,
+        "profile_sha256": profile_digest(environment.request.profile),
+        "could_start": not plan.errors,
         "exit_code": int(plan.exit_code),
-        "problems": [_problem(p) for p in plan.problems],
-        "setting": dict(_setting(plan)),
-        "kickstart_sha256": sha256_bytes(seen.kickstart.encode()) if seen.access else None,
-        "stages": [_stage(s) for s in plan.stages],
+        "problems": [_error_to_json(error) for error in plan.errors],
+        "setting": dict(_describe_settings(plan)),
+        "kickstart_sha256": sha256_bytes(environment.kickstart.encode())
+        if environment.access
+        else None,
+        "stages": [_stage_to_json(s) for s in plan.stages],
         "layers": list(plan.layers),
-        "not_looked_at": list(plan.unseen),
+        "not_looked_at": list(plan.unchecked),
     }
 
 
-def lines(plan: Plan) -> Iterator[str]:
+def to_text(plan: RunPlan) -> Iterator[str]:
     """The plan for people."""
-    profile = plan.seen.asked.profile
+    profile = plan.environment.request.profile
     yield f"dry run of {profile.name}: nothing is written, no stage is run"
     yield ""
-    for name, text in _setting(plan):
-        yield from _wrapped(f"  {name:<11} ", text)
+    for name, text in _describe_settings(plan):
+        yield from _wrap(f"  {name:<11} ", text)
     yield from ("", "stages")
-    for n, stage in enumerate(plan.stages, 1):
-        yield from _wrapped(f"  {n} {stage.name:<11} ", f"{_STATES[stage.state]}: {stage.about}")
+    for number, stage in enumerate(plan.stages, 1):
+        yield from _wrap(
+            f"  {number} {stage.name:<11} ", f"{_STATE_LABELS[stage.state]}: {stage.description}"
+        )
         if stage.state in ("anew", "open"):
-            yield from (f"{'':<17}-> {path}" for path in stage.makes)
+            yield from (f"{'':<17}-> {path}" for path in stage.outputs)
     if plan.layers:
         yield from ("", "layers, in this order")
-    for n, layer in enumerate(plan.layers, 1):
-        yield from _layer(n, layer)
-    if plan.unseen:
+    for number, layer in enumerate(plan.layers, 1):
+        yield from _format_layer(number, layer)
+    if plan.unchecked:
         yield from ("", "not looked at")
-    for text in plan.unseen:
-        yield from _wrapped("  - ", text)
+    for text in plan.unchecked:
+        yield from _wrap("  - ", text)
     yield ""
-    yield from _verdict(plan)
+    yield from _format_verdict(plan)
 
 
-def _verdict(plan: Plan) -> Iterator[str]:
-    if not plan.problems:
+def _format_verdict(plan: RunPlan) -> Iterator[str]:
+    if not plan.errors:
         yield "it could start"
         return
-    n = len(plan.problems)
-    yield f"{n} problem{'s' * (n > 1)}; it would end with exit code {int(plan.exit_code)}"
-    for i, problem in enumerate(plan.problems, 1):
-        told = _problem(problem)
-        yield from _wrapped(f"  {i} {problem.area}: ", str(told["what"]), under="    ")
-        for line in str(told["said"]).splitlines():
+    count = len(plan.errors)
+    yield f"{count} problem{'s' * (count > 1)}; it would end with exit code {int(plan.exit_code)}"
+    for number, problem in enumerate(plan.errors, 1):
+        fields = _error_to_json(problem)
+        yield from _wrap(f"  {number} {problem.area}: ", str(fields["what"]), indent="    ")
+        for line in str(fields["said"]).splitlines():
             yield f"    | {line}"
-        yield from _wrapped("    -> ", str(told["next"]))
+        yield from _wrap("    -> ", str(fields["next"]))
 
 
-def _problem(problem: Problem) -> dict[str, object]:
-    e = problem.error
-    tail = e.tail.splitlines() if isinstance(e, ToolError) else []
+def _error_to_json(collected: CollectedError) -> dict[str, object]:
+    error = collected.error
+    output_lines = error.output_tail.splitlines() if isinstance(error, ToolError) else []
     return {
-        "area": problem.area,
-        "what": str(e),
-        "said": "\n".join(tail),
-        "next": e.hint,
-        "exit_code": int(e.exit_code),
+        "area": collected.area,
+        "what": str(error),
+        "said": "\n".join(output_lines),
+        "next": error.hint,
+        "exit_code": int(error.exit_code),
     }
 
 
-def _stage(stage: Stage) -> dict[str, object]:
+def _stage_to_json(stage: PlannedStage) -> dict[str, object]:
     return {
         "stage": stage.name,
         "state": stage.state,
-        "about": stage.about,
-        "makes": [str(path) for path in stage.makes],
-        "need_mib": stage.need_mib,
-        "need_in": str(stage.need_in) if stage.need_in else None,
+        "about": stage.description,
+        "makes": [str(path) for path in stage.outputs],
+        "need_mib": stage.required_mib,
+        "need_in": str(stage.required_in) if stage.required_in else None,
     }
 
 
-def _setting(plan: Plan) -> Iterator[tuple[str, str]]:
-    seen = plan.seen
-    asked, profile = seen.asked, seen.asked.profile
+def _describe_settings(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    environment = plan.environment
+    request, profile = environment.request, environment.request.profile
     yield "profile", profile.title
-    yield "outputs", f"{asked.out}"
-    yield "cache", f"{asked.cache}"
-    if seen.power is not None:
+    yield "outputs", f"{request.output_folder}"
+    yield "cache", f"{request.cache_folder}"
+    if environment.acceleration is not None:
         yield (
             "guests",
             (
                 f"{profile.machine.vcpus} processors, {profile.machine.memory_mib} MiB,"
-                f" {profile.machine.firmware}; {seen.power.kind}: {seen.power.reason}"
+                f" {profile.machine.firmware}; {environment.acceleration.kind}: {environment.acceleration.reason}"
             ),
         )
-    if seen.image:
-        yield "way out", _reaches(profile)
-    key = seen.access.private_key if seen.access else "a key that is generated"
-    yield "login", f"{profile.build_user}, by {asked.ssh_key or key}"
-    if seen.image:
-        yield "signs", _signs(plan)
-    if seen.kickstart:
-        who = "our linter, bash and ksvalidator" if seen.validated else "our linter and bash"
-        yield "kickstart", f"{seen.kickstart.count(chr(10))} lines, accepted by {who}"
-    needs = [s for s in plan.stages if s.state in ("anew", "open") and s.need_mib]
-    if needs:
-        each = ", ".join(f"{s.name} {s.need_mib}" for s in needs)
-        total = sum(s.need_mib for s in needs)
-        yield "disk", f"MiB free that a stage is begun with: {each}; together {total} at most"
+    if environment.builds_image:
+        yield "way out", _describe_egress(profile)
+    key = environment.access.private_key if environment.access else "a key that is generated"
+    yield "login", f"{profile.build_user}, by {request.ssh_key_file or key}"
+    if environment.builds_image:
+        yield "signs", _describe_signers(plan)
+    if environment.kickstart:
+        validators = (
+            "our linter, bash and ksvalidator"
+            if environment.is_validated
+            else "our linter and bash"
+        )
+        yield "kickstart", f"{environment.kickstart.count(chr(10))} lines, accepted by {validators}"
+    disk_stages = [s for s in plan.stages if s.state in ("anew", "open") and s.required_mib]
+    if disk_stages:
+        sizes = ", ".join(f"{s.name} {s.required_mib}" for s in disk_stages)
+        total = sum(s.required_mib for s in disk_stages)
+        yield "disk", f"MiB free that a stage is begun with: {sizes}; together {total} at most"
 
 
-def _reaches(profile: Profile) -> str:
-    reached = packages.reached(profile)
-    if not reached:
+def _describe_egress(profile: Profile) -> str:
+    endpoints = packages.allowed_endpoints(profile)
+    if not endpoints:
         return "none: the guests reach nobody"
-    told = ", ".join(map(str, reached))
-    return f"none, but for the guest of harden, by way of this machine: {told}"
+    endpoint_list = ", ".join(map(str, endpoints))
+    return f"none, but for the guest of harden, by way of this machine: {endpoint_list}"
 
 
-def _signs(plan: Plan) -> str:
-    seen = plan.seen
-    if seen.ring is not None:
-        keys = {"scan": seen.ring.scan, "build": seen.ring.build, "scan-pq": seen.ring.pq}
+def _describe_signers(plan: RunPlan) -> str:
+    environment = plan.environment
+    if environment.keyring is not None:
+        keys = {
+            "scan": environment.keyring.scan,
+            "build": environment.keyring.build,
+            "scan-pq": environment.keyring.pq,
+        }
         return ", ".join(
             f"{role} {key.public.alg} sha256:{key.public.sha256[:16]}…"
             for role, key in keys.items()
             if key is not None
         )
-    if seen.asked.keys is not None or any(p.area == "signing keys" for p in plan.problems):
+    if environment.request.keys_folder is not None or any(
+        p.area == "signing keys" for p in plan.errors
+    ):
         return "see the problems"
     return "generated trial keys; 'hardpan keys new' makes your own"
 
 
-def _layer(n: int, layer: dict[str, object]) -> Iterator[str]:
-    yield from _wrapped(f"  {n} {layer['layer']}: ", str(layer["does"]), under="      ")
+def _format_layer(number: int, layer: dict[str, object]) -> Iterator[str]:
+    yield from _wrap(f"  {number} {layer['layer']}: ", str(layer["does"]), indent="      ")
     model = layer.get("model")
     if isinstance(model, dict):
         yield f"      model {model['name']}, from {model['from']}"
-    for origin in _rows(layer.get("from")):
-        yield from _wrapped("      from ", f"{origin['repository']}: {origin['url']}")
-        yield from _wrapped("        key ", f"{origin['key']}, sha256 {origin['key_sha256']}")
-    packages = _rows(layer.get("packages"))
+    for origin in _dict_rows(layer.get("from")):
+        yield from _wrap("      from ", f"{origin['repository']}: {origin['url']}")
+        yield from _wrap("        key ", f"{origin['key']}, sha256 {origin['key_sha256']}")
+    packages = _dict_rows(layer.get("packages"))
     if packages:
-        names = ", ".join(_package(p) for p in packages)
-        n = len(packages)
+        names = ", ".join(_format_package(package) for package in packages)
+        number = len(packages)
         size = str(layer["size"])
-        size = "unknown" if size.startswith(f"unknown for {n} of {n} ") else size
-        head = f"      {n} package{'s' * (n > 1)}, size {size}: "
-        yield from _wrapped(head, names, under="        ")
-    for stack in _rows(layer.get("stacks")):
-        yield from _wrapped(f"      stack {stack['stack']}: ", _stack(stack), under="        ")
+        size = "unknown" if size.startswith(f"unknown for {number} of {number} ") else size
+        heading = f"      {number} package{'s' * (number > 1)}, size {size}: "
+        yield from _wrap(heading, names, indent="        ")
+    for stack in _dict_rows(layer.get("stacks")):
+        yield from _wrap(f"      stack {stack['stack']}: ", _format_stack(stack), indent="        ")
 
 
-def _package(told: dict[str, object]) -> str:
-    version = told.get("version") or told.get("module_stream") or ""
-    return f"{told['package']} {version}".strip()
+def _format_package(package: dict[str, object]) -> str:
+    version = package.get("version") or package.get("module_stream") or ""
+    return f"{package['package']} {version}".strip()
 
 
-def _stack(told: dict[str, object]) -> str:
-    if "locked" not in told:
-        return f"lock {told['lock']}"
+def _format_stack(stack: dict[str, object]) -> str:
+    if "locked" not in stack:
+        return f"lock {stack['lock']}"
     return (
-        f"lock {told['lock']}, {told['locked']} files, {told['to_download']} of them to get from"
-        f" {told['from']}; one signed RPM, {told['rpm']}"
+        f"lock {stack['lock']}, {stack['locked']} files, {stack['to_download']} of them to get from"
+        f" {stack['from']}; one signed RPM, {stack['rpm']}"
     )
 
 
-def _rows(told: object) -> list[dict[str, object]]:
-    return [dict(one) for one in told] if isinstance(told, list) else []
+def _dict_rows(value: object) -> list[dict[str, object]]:
+    return [dict(row) for row in value] if isinstance(value, list) else []
 
 
-def _wrapped(first: str, text: str, *, under: str = "") -> list[str]:
+def _wrap(prefix: str, text: str, *, indent: str = "") -> list[str]:
     """``text`` behind ``first``, further lines below it; words stay whole."""
     return textwrap.wrap(
         text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=under or " " * len(first),
+        _MAX_LINE_CHARS,
+        initial_indent=prefix,
+        subsequent_indent=indent or " " * len(prefix),
         break_long_words=False,
         break_on_hyphens=False,
     )

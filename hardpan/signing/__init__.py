@@ -9,13 +9,13 @@ neither ML-DSA nor two signatures in one.
 The build signs its provenance and the scan its evidence with the same code.
 """
 
-from hardpan.signing.algorithms import ALG, ALGORITHMS
-from hardpan.signing.certificate import check_certificate, detached
+from hardpan.signing.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
+from hardpan.signing.certificate import load_matching_certificate, sign_cms_detached
 from hardpan.signing.cms import check_detached_cms
 from hardpan.signing.envelope import (
     PAYLOAD_TYPE,
     Envelope,
-    Signed,
+    SignedStatement,
     pae,
     read_bundle,
     read_dsse,
@@ -23,61 +23,61 @@ from hardpan.signing.envelope import (
     sign_dsse,
 )
 from hardpan.signing.keys import (
+    PassphraseSource,
     PublicKey,
     Signer,
-    Unlock,
+    create_signer,
     load_pq_signer,
-    load_public,
+    load_public_key,
+    load_public_ref,
     load_signer,
-    new_signer,
-    parse_public,
-    public_of_ref,
+    parse_public_key,
 )
-from hardpan.signing.ml_dsa_form import check_ml_dsa_form
+from hardpan.signing.ml_dsa_form import check_ml_dsa_encoding
 from hardpan.signing.sshsig import check_sshsig
 from hardpan.signing.strict import MalformedError, parse_json
 from hardpan.signing.timestamp import (
-    Authority,
-    ask,
-    authority,
-    check_address,
-    trusted_time,
-    with_timestamp,
+    TimestampAuthority,
+    check_tsa_url,
+    embed_timestamp,
+    load_tsa,
+    request_timestamp,
+    verify_timestamp,
 )
-from hardpan.signing.timestamp_token import read_token
+from hardpan.signing.timestamp_token import read_timestamp_token
 
 __all__ = [
-    "ALG",
+    "DEFAULT_ALGORITHM",
     "ALGORITHMS",
     "PAYLOAD_TYPE",
-    "Authority",
+    "TimestampAuthority",
     "Envelope",
     "MalformedError",
     "PublicKey",
-    "Signed",
+    "SignedStatement",
     "Signer",
-    "Unlock",
-    "ask",
-    "authority",
-    "check_address",
-    "check_certificate",
+    "PassphraseSource",
+    "request_timestamp",
+    "load_tsa",
+    "check_tsa_url",
+    "load_matching_certificate",
     "check_detached_cms",
-    "check_ml_dsa_form",
+    "check_ml_dsa_encoding",
     "check_sshsig",
-    "detached",
+    "sign_cms_detached",
     "load_pq_signer",
-    "load_public",
+    "load_public_key",
     "load_signer",
-    "new_signer",
+    "create_signer",
     "pae",
     "parse_json",
-    "parse_public",
-    "public_of_ref",
+    "parse_public_key",
+    "load_public_ref",
     "read_bundle",
     "read_dsse",
-    "read_token",
+    "read_timestamp_token",
     "sign",
     "sign_dsse",
-    "trusted_time",
-    "with_timestamp",
+    "verify_timestamp",
+    "embed_timestamp",
 ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 64 << 10
 
 
-def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
+def sign_cms_detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
     """A CMS signature (DER) over ``payload``, with the key's certificate in it.
 
     Raises:
@@ -36,7 +36,7 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
     """
     from cryptography.hazmat.primitives.serialization import pkcs7
 
-    cert = check_certificate(certificate, signer)
+    cert = load_matching_certificate(certificate, signer)
     secret: object = signer.secret if isinstance(signer, PemSigner) else None
     if not isinstance(secret, ec.EllipticCurvePrivateKey):
         raise InputError("a CMS signature needs an EC key in a file")
@@ -52,20 +52,20 @@ def detached(payload: bytes, signer: Signer, certificate: Path) -> bytes:
     )
 
 
-def check_certificate(path: Path, signer: Signer) -> "x509.Certificate":
+def load_matching_certificate(path: Path, signer: Signer) -> "x509.Certificate":
     """The certificate in ``path``, if it is the signer's; told before a long scan.
 
     Raises:
         InputError: it cannot be read, or is another key's.
     """
-    cert = _certificate(path)
-    found = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if found != signer.public.spki:
+    cert = _load_certificate(path)
+    spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if spki != signer.public.spki:
         raise InputError(f"{path}: is the certificate of another key than the one that signs")
     return cert
 
 
-def _certificate(path: Path) -> "x509.Certificate":
+def _load_certificate(path: Path) -> "x509.Certificate":
     from cryptography import x509
 
     try:
@@ -73,7 +73,7 @@ def _certificate(path: Path) -> "x509.Certificate":
             data = f.read(_MAX_BYTES)
         encoded = x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER)
         # As verifiers read it: none of them is to refuse what a long scan ends with.
-        return read_certificate(read_der(encoded, what=str(path), max_bytes=_MAX_BYTES))
+        return read_certificate(read_der(encoded, label=str(path), max_bytes=_MAX_BYTES))
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     except (ValueError, MalformedError) as e:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hardpan.errors import TrustError
-from hardpan.signing.der import NULL, OCTET_STRING, SEQUENCE, SET, Element, context, read_der
+from hardpan.signing.der import NULL, OCTET_STRING, SEQUENCE, SET, DerElement, context_tag, read_der
 from hardpan.signing.public import PublicKey
 from hardpan.signing.strict import MalformedError
 
@@ -57,12 +57,12 @@ _ED25519 = "1.3.101.112"
 class SignedData:
     """A well-formed SignedData with one signer. Nothing in it is believed yet."""
 
-    what: str
+    label: str
     content_type: str
     content: bytes | None
     """The signed bytes; None where the signature is detached."""
 
-    certificates: int
+    certificate_count: int
     """How many there are inside."""
 
     signer: "x509.Certificate"
@@ -86,7 +86,7 @@ class SignedData:
         digest = hashes.Hash(_DIGESTS[self.digest_algorithm])
         digest.update(content)
         if digest.finalize() != self.message_digest:
-            raise TrustError(f"{self.what}: is over something else")
+            raise TrustError(f"{self.label}: is over something else")
         key = self.signer.public_key()
         algorithm = self.signature_algorithm
         signed = self.signed_attributes
@@ -96,19 +96,19 @@ class SignedData:
             elif isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA:
                 key.verify(self.signature, signed, padding.PKCS1v15(), _RSA[algorithm])
             elif isinstance(key, rsa.RSAPublicKey) and algorithm == _RSA_WITH_DIGEST:
-                of = _DIGESTS[self.digest_algorithm]
-                key.verify(self.signature, signed, padding.PKCS1v15(), of)
+                hash_algorithm = _DIGESTS[self.digest_algorithm]
+                key.verify(self.signature, signed, padding.PKCS1v15(), hash_algorithm)
             elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == _ED25519:
                 key.verify(self.signature, signed)
             else:
-                raise MalformedError(f"{self.what}: signature algorithm {algorithm} is not taken")
+                raise MalformedError(f"{self.label}: signature algorithm {algorithm} is not taken")
         except InvalidSignature as e:
-            raise TrustError(f"{self.what}: the certificate inside did not sign it") from e
+            raise TrustError(f"{self.label}: the certificate inside did not sign it") from e
         except (ValueError, UnsupportedAlgorithm) as e:
-            raise MalformedError(f"{self.what}: the key inside cannot be used") from e
+            raise MalformedError(f"{self.label}: the key inside cannot be used") from e
 
 
-def check_detached_cms(data: bytes, payload: bytes, public: PublicKey, *, what: str) -> None:
+def check_detached_cms(data: bytes, payload: bytes, public: PublicKey, *, label: str) -> None:
     """Pass if ``data`` is what ``detached`` writes: ``public``'s CMS signature over ``payload``.
 
     It holds one certificate, of ``public``. What else that certificate says is not judged.
@@ -117,53 +117,53 @@ def check_detached_cms(data: bytes, payload: bytes, public: PublicKey, *, what: 
         MalformedError: another form: further certificates, unsigned attributes, other algorithms.
         TrustError: over another payload, or by another key.
     """
-    signed = read_signed_data(read_der(data, what=what, max_bytes=MAX_CMS_BYTES))
+    signed = read_signed_data(read_der(data, label=label, max_bytes=MAX_CMS_BYTES))
     if signed.content is not None or signed.content_type != _DATA:
-        raise MalformedError(f"{what}: expected a detached signature over data")
-    if signed.certificates != 1:
-        raise MalformedError(f"{what}: expected one certificate, found {signed.certificates}")
+        raise MalformedError(f"{label}: expected a detached signature over data")
+    if signed.certificate_count != 1:
+        raise MalformedError(f"{label}: expected one certificate, found {signed.certificate_count}")
     if (signed.digest_algorithm, signed.signature_algorithm) != (SHA256, _ECDSA_SHA256):
-        raise MalformedError(f"{what}: expected ECDSA with SHA-256")
+        raise MalformedError(f"{label}: expected ECDSA with SHA-256")
     key = signed.signer.public_key()
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != public.spki:
-        raise TrustError(f"{what}: is by another key than the statement's signature")
+        raise TrustError(f"{label}: is by another key than the statement's signature")
     signed.check_signature(payload)
 
 
-def read_signed_data(info: Element) -> SignedData:
+def read_signed_data(info: DerElement) -> SignedData:
     """The SignedData in the ContentInfo ``info``: one signer, whose certificate is inside.
 
     Raises:
         MalformedError: anything else, revocation lists and unsigned attributes included.
     """
-    what = info.what
-    kind, outer = _fields(info.expect(SEQUENCE), 2)
-    if kind.oid() != _SIGNED_DATA:
-        raise MalformedError(f"{what}: expected CMS SignedData, found {kind.oid()}")
-    parts = list(outer.expect(context(0)).only_child().expect(SEQUENCE).children())
-    if len(parts) != 5 or parts[3].tag != context(0):
-        raise MalformedError(f"{what}: expected certificates, one signer and nothing else")
+    label = info.label
+    info_type, outer = _require_fields(info.expect(SEQUENCE), 2)
+    if info_type.read_oid() != _SIGNED_DATA:
+        raise MalformedError(f"{label}: expected CMS SignedData, found {info_type.read_oid()}")
+    parts = list(outer.expect(context_tag(0)).read_only_child().expect(SEQUENCE).read_children())
+    if len(parts) != 5 or parts[3].tag != context_tag(0):
+        raise MalformedError(f"{label}: expected certificates, one signer and nothing else")
     version, digests, encapsulated, certificates, signers = parts
-    if version.integer() not in (1, 3):
-        raise MalformedError(f"{what}: version: expected 1 or 3, found {version.integer()}")
-    content_type, content = _content(encapsulated)
-    read = _certificates(certificates)
-    signer = _fields(signers.expect(SET).only_child().expect(SEQUENCE), 6)
+    if version.read_integer() not in (1, 3):
+        raise MalformedError(f"{label}: version: expected 1 or 3, found {version.read_integer()}")
+    content_type, content = _read_content(encapsulated)
+    parsed_certificates = _read_certificates(certificates)
+    signer = _require_fields(signers.expect(SET).read_only_child().expect(SEQUENCE), 6)
     digest_algorithm = read_algorithm(signer[2])
-    named = {read_algorithm(x) for x in digests.expect(SET).children()}
-    if digest_algorithm not in _DIGESTS or named != {digest_algorithm}:
-        raise MalformedError(f"{what}: expected one digest algorithm of SHA-2")
-    attributes = _attributes(signer[3])
-    if attributes.get(_CONTENT_TYPE, Element(0, b"", b"", what)).oid() != content_type:
-        raise MalformedError(f"{what}: the signed content type is another one")
+    declared_digests = {read_algorithm(x) for x in digests.expect(SET).read_children()}
+    if digest_algorithm not in _DIGESTS or declared_digests != {digest_algorithm}:
+        raise MalformedError(f"{label}: expected one digest algorithm of SHA-2")
+    attributes = _read_attributes(signer[3])
+    if attributes.get(_CONTENT_TYPE, DerElement(0, b"", b"", label)).read_oid() != content_type:
+        raise MalformedError(f"{label}: the signed content type is another one")
     if _MESSAGE_DIGEST not in attributes:
-        raise MalformedError(f"{what}: no signed message digest")
+        raise MalformedError(f"{label}: no signed message digest")
     return SignedData(
-        what=what,
+        label=label,
         content_type=content_type,
         content=content,
-        certificates=len(read),
-        signer=_signer(signer[0], signer[1], read),
+        certificate_count=len(parsed_certificates),
+        signer=_find_signer_certificate(signer[0], signer[1], parsed_certificates),
         digest_algorithm=digest_algorithm,
         signature_algorithm=read_algorithm(signer[4]),
         # RFC 5652, section 5.4: signed with the tag of a SET in the place of [0].
@@ -173,59 +173,61 @@ def read_signed_data(info: Element) -> SignedData:
     )
 
 
-def read_algorithm(element: Element) -> str:
+def read_algorithm(element: DerElement) -> str:
     """The object identifier of an AlgorithmIdentifier without parameters.
 
     Raises:
         MalformedError: it has parameters other than NULL.
     """
-    parts = element.expect(SEQUENCE).children()
+    parts = element.expect(SEQUENCE).read_children()
     if not 1 <= len(parts) <= 2:
-        raise MalformedError(f"{element.what}: a damaged algorithm")
+        raise MalformedError(f"{element.label}: a damaged algorithm")
     if len(parts) == 2 and parts[1].encoded != bytes((NULL, 0)):
-        raise MalformedError(f"{element.what}: an algorithm with parameters")
-    return parts[0].oid()
+        raise MalformedError(f"{element.label}: an algorithm with parameters")
+    return parts[0].read_oid()
 
 
-def _fields(element: Element, count: int) -> tuple[Element, ...]:
-    found = element.children()
-    if len(found) != count:
-        raise MalformedError(f"{element.what}: expected {count} fields, found {len(found)}")
-    return found
+def _require_fields(element: DerElement, count: int) -> tuple[DerElement, ...]:
+    fields = element.read_children()
+    if len(fields) != count:
+        raise MalformedError(f"{element.label}: expected {count} fields, found {len(fields)}")
+    return fields
 
 
-def _content(element: Element) -> tuple[str, bytes | None]:
-    parts = element.expect(SEQUENCE).children()
+def _read_content(element: DerElement) -> tuple[str, bytes | None]:
+    parts = element.expect(SEQUENCE).read_children()
     if not 1 <= len(parts) <= 2:
-        raise MalformedError(f"{element.what}: expected a content type and at most one content")
+        raise MalformedError(f"{element.label}: expected a content type and at most one content")
     if len(parts) == 1:
-        return parts[0].oid(), None
-    return parts[0].oid(), parts[1].expect(context(0)).only_child().expect(OCTET_STRING).body
+        return parts[0].read_oid(), None
+    return parts[0].read_oid(), parts[1].expect(context_tag(0)).read_only_child().expect(
+        OCTET_STRING
+    ).body
 
 
-def _attributes(element: Element) -> dict[str, Element]:
+def _read_attributes(element: DerElement) -> dict[str, DerElement]:
     """The signed attributes, each with its one value."""
-    found: dict[str, Element] = {}
-    for attribute in element.expect(context(0)).children():
-        name, values = _fields(attribute.expect(SEQUENCE), 2)
-        if name.oid() in found:
-            raise MalformedError(f"{element.what}: a signed attribute appears twice")
-        found[name.oid()] = values.expect(SET).only_child()
-    return found
+    attributes: dict[str, DerElement] = {}
+    for attribute in element.expect(context_tag(0)).read_children():
+        name, values = _require_fields(attribute.expect(SEQUENCE), 2)
+        if name.read_oid() in attributes:
+            raise MalformedError(f"{element.label}: a signed attribute appears twice")
+        attributes[name.read_oid()] = values.expect(SET).read_only_child()
+    return attributes
 
 
-def _certificates(element: Element) -> tuple[tuple[Element, "x509.Certificate"], ...]:
-    found = element.children()
-    if not 1 <= len(found) <= MAX_CERTIFICATES:
+def _read_certificates(element: DerElement) -> tuple[tuple[DerElement, "x509.Certificate"], ...]:
+    elements = element.read_children()
+    if not 1 <= len(elements) <= MAX_CERTIFICATES:
         raise MalformedError(
-            f"{element.what}: expected 1 to {MAX_CERTIFICATES} certificates, found {len(found)}"
+            f"{element.label}: expected 1 to {MAX_CERTIFICATES} certificates, found {len(elements)}"
         )
-    if len({x.encoded for x in found}) != len(found):
-        raise MalformedError(f"{element.what}: a certificate appears twice")
-    return tuple((x, read_certificate(x.expect(SEQUENCE))) for x in found)
+    if len({x.encoded for x in elements}) != len(elements):
+        raise MalformedError(f"{element.label}: a certificate appears twice")
+    return tuple((x, read_certificate(x.expect(SEQUENCE))) for x in elements)
 
 
-def read_certificate(element: Element) -> "x509.Certificate":
+def read_certificate(element: DerElement) -> "x509.Certificate":
     """The X.509 certificate that ``element`` is.
 
     Raises:
@@ -236,10 +238,15 @@ def read_certificate(element: Element) -> "x509.Certificate":
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of a certificate that the library only just takes
-            found = x509.load_der_x509_certificate(element.encoded)
+            certificate = x509.load_der_x509_certificate(element.encoded)
             # The library reads these on demand, and fails as late.
-            _ = (found.public_key(), found.extensions, found.subject, found.issuer)
-            _ = (found.not_valid_before_utc, found.not_valid_after_utc)
+            _ = (
+                certificate.public_key(),
+                certificate.extensions,
+                certificate.subject,
+                certificate.issuer,
+            )
+            _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except (
         ValueError,
         TypeError,
@@ -250,24 +257,29 @@ def read_certificate(element: Element) -> "x509.Certificate":
         x509.InvalidVersion,
         x509.DuplicateExtension,
     ) as e:
-        raise MalformedError(f"{element.what}: a certificate in it cannot be read") from e
-    return found
+        raise MalformedError(f"{element.label}: a certificate in it cannot be read") from e
+    return certificate
 
 
-def _signer(
-    version: Element,
-    named: Element,
-    certificates: tuple[tuple[Element, "x509.Certificate"], ...],
+def _find_signer_certificate(
+    version: DerElement,
+    signer_id: DerElement,
+    certificates: tuple[tuple[DerElement, "x509.Certificate"], ...],
 ) -> "x509.Certificate":
     """The certificate that the signer names by issuer and serial number."""
-    if version.integer() != 1:
-        raise MalformedError(f"{version.what}: expected a signer named by issuer and serial number")
-    issuer, serial = _fields(named.expect(SEQUENCE), 2)
+    if version.read_integer() != 1:
+        raise MalformedError(
+            f"{version.label}: expected a signer named by issuer and serial number"
+        )
+    issuer, serial = _require_fields(signer_id.expect(SEQUENCE), 2)
     for encoded, certificate in certificates:
         # RFC 5280, section 4.1: [0] version, serial number, signature, issuer. Compared as they
         # are encoded: the library would write a name in its own way.
-        fields = encoded.children()[0].children()
-        begin = 1 if fields[0].tag == context(0) else 0
-        if (fields[begin + 2].encoded, fields[begin].encoded) == (issuer.encoded, serial.encoded):
+        fields = encoded.read_children()[0].read_children()
+        serial_index = 1 if fields[0].tag == context_tag(0) else 0
+        if (fields[serial_index + 2].encoded, fields[serial_index].encoded) == (
+            issuer.encoded,
+            serial.encoded,
+        ):
             return certificate
-    raise MalformedError(f"{named.what}: the signer's certificate is not in it")
+    raise MalformedError(f"{signer_id.label}: the signer's certificate is not in it")

@@ -15,13 +15,13 @@ _CONSTRUCTED, _HIGH_TAG = 0x20, 0x1F
 _MAX_LENGTH_BYTES = 4
 
 
-def context(number: int, *, constructed: bool = True) -> int:
+def context_tag(number: int, *, constructed: bool = True) -> int:
     """The identifier octet of the context-specific tag ``[number]``."""
     return 0x80 | (_CONSTRUCTED if constructed else 0) | number
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
+class DerElement:
     """One value."""
 
     tag: int
@@ -31,47 +31,49 @@ class Element:
     encoded: bytes
     """Identifier, length and body."""
 
-    what: str
+    label: str
     """What it belongs to, for messages."""
 
-    def children(self) -> tuple["Element", ...]:
+    def read_children(self) -> tuple["DerElement", ...]:
         """The values inside.
 
         Raises:
             MalformedError: it is not constructed, or its body is not a row of values.
         """
         if not self.tag & _CONSTRUCTED:
-            raise MalformedError(f"{self.what}: expected a constructed DER value")
-        found = []
-        at = 0
-        while at < len(self.body):
-            element = _element(self.body, at, self.what)
-            found.append(element)
-            at += len(element.encoded)
-        return tuple(found)
+            raise MalformedError(f"{self.label}: expected a constructed DER value")
+        elements = []
+        offset = 0
+        while offset < len(self.body):
+            element = _read_element(self.body, offset, self.label)
+            elements.append(element)
+            offset += len(element.encoded)
+        return tuple(elements)
 
-    def only_child(self) -> "Element":
+    def read_only_child(self) -> "DerElement":
         """The one value inside.
 
         Raises:
             MalformedError: there is another number of them.
         """
-        children = self.children()
+        children = self.read_children()
         if len(children) != 1:
-            raise MalformedError(f"{self.what}: expected one DER value, found {len(children)}")
+            raise MalformedError(f"{self.label}: expected one DER value, found {len(children)}")
         return children[0]
 
-    def expect(self, tag: int) -> "Element":
+    def expect(self, tag: int) -> "DerElement":
         """Itself.
 
         Raises:
             MalformedError: its tag is another one than ``tag``.
         """
         if self.tag != tag:
-            raise MalformedError(f"{self.what}: expected DER tag {tag:#04x}, found {self.tag:#04x}")
+            raise MalformedError(
+                f"{self.label}: expected DER tag {tag:#04x}, found {self.tag:#04x}"
+            )
         return self
 
-    def integer(self) -> int:
+    def read_integer(self) -> int:
         """The value of an INTEGER.
 
         Raises:
@@ -79,12 +81,12 @@ class Element:
         """
         body = self.expect(INTEGER).body
         if not 0 < len(body) <= MAX_INTEGER_BYTES:
-            raise MalformedError(f"{self.what}: an integer of {len(body)} bytes")
+            raise MalformedError(f"{self.label}: an integer of {len(body)} bytes")
         if len(body) > 1 and (body[0], body[1] >> 7) in ((0x00, 0), (0xFF, 1)):
-            raise MalformedError(f"{self.what}: an integer that is not in its shortest form")
+            raise MalformedError(f"{self.label}: an integer that is not in its shortest form")
         return int.from_bytes(body, "big", signed=True)
 
-    def oid(self) -> str:
+    def read_oid(self) -> str:
         """The value of an OBJECT IDENTIFIER, dotted.
 
         Raises:
@@ -92,52 +94,54 @@ class Element:
         """
         body = self.expect(OID).body
         if not body or body[-1] & 0x80 or len(body) > MAX_INTEGER_BYTES:
-            raise MalformedError(f"{self.what}: a damaged object identifier")
+            raise MalformedError(f"{self.label}: a damaged object identifier")
         arcs: list[int] = []
         arc = 0
-        is_first = True
+        is_arc_start = True
         for octet in body:
-            if is_first and octet == 0x80:
-                raise MalformedError(f"{self.what}: a damaged object identifier")
+            if is_arc_start and octet == 0x80:
+                raise MalformedError(f"{self.label}: a damaged object identifier")
             arc = arc << 7 | octet & 0x7F
-            is_first = not octet & 0x80
-            if is_first:
+            is_arc_start = not octet & 0x80
+            if is_arc_start:
                 arcs.append(arc)
                 arc = 0
         first = min(arcs[0] // 40, 2)
         return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
 
 
-def read_der(data: bytes, *, what: str, max_bytes: int) -> Element:
+def read_der(data: bytes, *, label: str, max_bytes: int) -> DerElement:
     """The one value that ``data`` is.
 
     Raises:
         MalformedError: too many bytes, no DER, or bytes after its end.
     """
     if len(data) > max_bytes:
-        raise MalformedError(f"{what}: expected at most {max_bytes} bytes, found {len(data)}")
-    element = _element(data, 0, what)
+        raise MalformedError(f"{label}: expected at most {max_bytes} bytes, found {len(data)}")
+    element = _read_element(data, 0, label)
     if len(element.encoded) != len(data):
-        raise MalformedError(f"{what}: {len(data) - len(element.encoded)} bytes after its end")
+        raise MalformedError(f"{label}: {len(data) - len(element.encoded)} bytes after its end")
     return element
 
 
-def _element(data: bytes, at: int, what: str) -> Element:
-    head = data[at : at + 2]
+def _read_element(data: bytes, offset: int, label: str) -> DerElement:
+    head = data[offset : offset + 2]
     if len(head) < 2:
-        raise MalformedError(f"{what}: not DER: cut short")
+        raise MalformedError(f"{label}: not DER: cut short")
     if head[0] & _HIGH_TAG == _HIGH_TAG:
-        raise MalformedError(f"{what}: not DER that is read here: tag {head[0]:#04x}")
-    begin, size = at + 2, head[1]
+        raise MalformedError(f"{label}: not DER that is read here: tag {head[0]:#04x}")
+    body_offset, size = offset + 2, head[1]
     if size & 0x80:
         count = size & 0x7F
-        digits = data[begin : begin + count]
+        digits = data[body_offset : body_offset + count]
         size = int.from_bytes(digits, "big")
-        is_cut = len(digits) != count
-        if count > _MAX_LENGTH_BYTES or is_cut or size < 0x80 or digits[:1] == b"\0":
-            raise MalformedError(f"{what}: not DER: a length that is not in its shortest form")
-        begin += count
-    end = begin + size
+        is_truncated = len(digits) != count
+        if count > _MAX_LENGTH_BYTES or is_truncated or size < 0x80 or digits[:1] == b"\0":
+            raise MalformedError(f"{label}: not DER: a length that is not in its shortest form")
+        body_offset += count
+    end = body_offset + size
     if end > len(data):
-        raise MalformedError(f"{what}: not DER: cut short")
-    return Element(tag=head[0], body=data[begin:end], encoded=data[at:end], what=what)
+        raise MalformedError(f"{label}: not DER: cut short")
+    return DerElement(
+        tag=head[0], body=data[body_offset:end], encoded=data[offset:end], label=label
+    )

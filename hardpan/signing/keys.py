@@ -14,27 +14,27 @@ from typing import Protocol
 
 from hardpan.errors import InputError
 from hardpan.signing import openssl, pkcs11, tpm
-from hardpan.signing.algorithms import ALG
-from hardpan.signing.pem import PemSigner, load_pem, new_signer
-from hardpan.signing.public import PublicKey, load_public, parse_public
-from hardpan.signing.unlock import Unlock
+from hardpan.signing.algorithms import DEFAULT_ALGORITHM
+from hardpan.signing.pem import PemSigner, create_signer, load_pem_signer
+from hardpan.signing.public import PublicKey, load_public_key, parse_public_key
+from hardpan.signing.unlock import PassphraseSource
 
 __all__ = [
-    "ALG",
+    "DEFAULT_ALGORITHM",
     "PemSigner",
     "PublicKey",
     "Signer",
-    "Unlock",
+    "PassphraseSource",
     "load_pq_signer",
-    "load_public",
+    "load_public_key",
     "load_signer",
-    "new_signer",
-    "parse_public",
-    "public_of_ref",
+    "create_signer",
+    "parse_public_key",
+    "load_public_ref",
 ]
 
 
-_PROBE = b"hardpan asks whether this key can sign; this is no statement"
+_PROBE_MESSAGE = b"hardpan asks whether this key can sign; this is no statement"
 """What a program's key signs when it is loaded. No pre-authentication encoding begins so."""
 
 
@@ -57,7 +57,7 @@ class Signer(Protocol):
         ...
 
 
-SCHEMES: dict[str, Callable[[str, Unlock], Signer]] = {
+LOADERS_BY_SCHEME: dict[str, Callable[[str, PassphraseSource], Signer]] = {
     openssl.SCHEME: openssl.load,
     pkcs11.SCHEME: pkcs11.load,
     tpm.SCHEME: tpm.load,
@@ -66,15 +66,18 @@ SCHEMES: dict[str, Callable[[str, Unlock], Signer]] = {
 
 
 def load_signer(
-    ref: str | Path, *, passphrase_file: Path | None = None, unlock: Unlock | None = None
+    ref: str | Path,
+    *,
+    passphrase_file: Path | None = None,
+    passphrase_source: PassphraseSource | None = None,
 ) -> Signer:
     """The signer that ``ref`` names: one for the classical envelope.
 
     Raises:
         UsageError, InputError, ToolError: the key cannot be used; see its kind.
     """
-    signer = _load(ref, unlock or Unlock(file=passphrase_file))
-    if signer.public.algorithm.post_quantum:
+    signer = _load_any_signer(ref, passphrase_source or PassphraseSource(file=passphrase_file))
+    if signer.public.algorithm.is_post_quantum:
         raise InputError(
             f"{ref}: {signer.public.alg} signs the second envelope only; "
             "expected an ECDSA P-256 or RSA key",
@@ -83,14 +86,14 @@ def load_signer(
     return signer
 
 
-def load_pq_signer(ref: str | Path, *, unlock: Unlock | None = None) -> Signer:
+def load_pq_signer(ref: str | Path, *, passphrase_source: PassphraseSource | None = None) -> Signer:
     """The signer that ``ref`` names: one for the second, post-quantum envelope.
 
     Raises:
         UsageError, InputError, ToolError: the key cannot be used; see its kind.
     """
-    signer = _load(ref, unlock or Unlock())
-    if not signer.public.algorithm.post_quantum:
+    signer = _load_any_signer(ref, passphrase_source or PassphraseSource())
+    if not signer.public.algorithm.is_post_quantum:
         raise InputError(
             f"{ref}: expected an ML-DSA-65 or ML-DSA-87 key, found {signer.public.alg}",
             hint="'hardpan keys new --alg ml-dsa-65 FOLDER' makes one",
@@ -98,30 +101,32 @@ def load_pq_signer(ref: str | Path, *, unlock: Unlock | None = None) -> Signer:
     return signer
 
 
-def public_of_ref(ref: str | Path, *, unlock: Unlock | None = None) -> PublicKey:
+def load_public_ref(
+    ref: str | Path, *, passphrase_source: PassphraseSource | None = None
+) -> PublicKey:
     """The public key of a ``*.pub`` file, or of a key that a program holds.
 
     Raises:
         UsageError, InputError, ToolError: it cannot be read.
     """
-    scheme = _scheme(ref)
+    scheme = _find_scheme(ref)
     if scheme is None:
-        return load_public(Path(ref))
-    return SCHEMES[scheme](str(ref), unlock or Unlock()).public
+        return load_public_key(Path(ref))
+    return LOADERS_BY_SCHEME[scheme](str(ref), passphrase_source or PassphraseSource()).public
 
 
-def _load(ref: str | Path, unlock: Unlock) -> Signer:
-    scheme = _scheme(ref)
+def _load_any_signer(ref: str | Path, passphrase_source: PassphraseSource) -> Signer:
+    scheme = _find_scheme(ref)
     if scheme is None:
-        return load_pem(Path(ref), unlock)
-    signer = SCHEMES[scheme](str(ref), unlock)
+        return load_pem_signer(Path(ref), passphrase_source)
+    signer = LOADERS_BY_SCHEME[scheme](str(ref), passphrase_source)
     # A wrong PIN is to be known before a scan of minutes, not after it.
-    signer.sign(_PROBE)
+    signer.sign(_PROBE_MESSAGE)
     return signer
 
 
-def _scheme(ref: str | Path) -> str | None:
+def _find_scheme(ref: str | Path) -> str | None:
     """A ``Path`` is always a file, whatever its name begins with."""
     if isinstance(ref, Path):
         return None
-    return next((s for s in SCHEMES if ref.startswith(s)), None)
+    return next((s for s in LOADERS_BY_SCHEME if ref.startswith(s)), None)

@@ -12,43 +12,43 @@ from hardpan.signing.strict import MalformedError
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _SignatureLayout:
     size: int
     """Bytes of a signature."""
 
-    vectors: int
+    hint_vectors: int
     """Polynomials that the hint is about: k."""
 
-    ones: int
+    max_hint_ones: int
     """Most coefficients that the hint sets: omega."""
 
 
-_SHAPES: Final = {
-    "ml-dsa-65": _Shape(size=3309, vectors=6, ones=55),
-    "ml-dsa-87": _Shape(size=4627, vectors=8, ones=75),
+_LAYOUTS: Final = {
+    "ml-dsa-65": _SignatureLayout(size=3309, hint_vectors=6, max_hint_ones=55),
+    "ml-dsa-87": _SignatureLayout(size=4627, hint_vectors=8, max_hint_ones=75),
 }
 
 
-def check_ml_dsa_form(signature: bytes, alg: str, *, what: str) -> None:
+def check_ml_dsa_encoding(signature: bytes, alg: str, *, label: str) -> None:
     """Pass if ``signature`` has the form of one by ``alg``. Who made it is not seen from it.
 
     Raises:
         MalformedError: another length, or a hint that cannot be unpacked.
     """
-    shape = _SHAPES[alg]
-    if len(signature) != shape.size:
+    layout = _LAYOUTS[alg]
+    if len(signature) != layout.size:
         raise MalformedError(
-            f"{what}: {alg}: expected a signature of {shape.size} bytes, found {len(signature)}"
+            f"{label}: {alg}: expected a signature of {layout.size} bytes, found {len(signature)}"
         )
-    hint = signature[-(shape.ones + shape.vectors) :]
-    positions, ends = hint[: shape.ones], hint[shape.ones :]
-    begin = 0
-    for end in ends:
-        if not begin <= end <= shape.ones:
-            raise MalformedError(f"{what}: not the form of an {alg} signature")
-        part = positions[begin:end]
+    hint = signature[-(layout.max_hint_ones + layout.hint_vectors) :]
+    positions, boundaries = hint[: layout.max_hint_ones], hint[layout.max_hint_ones :]
+    start = 0
+    for end in boundaries:
+        if not start <= end <= layout.max_hint_ones:
+            raise MalformedError(f"{label}: not the form of an {alg} signature")
+        part = positions[start:end]
         if list(part) != sorted(set(part)):
-            raise MalformedError(f"{what}: not the form of an {alg} signature")
-        begin = end
-    if any(positions[begin:]):
-        raise MalformedError(f"{what}: not the form of an {alg} signature")
+            raise MalformedError(f"{label}: not the form of an {alg} signature")
+        start = end
+    if any(positions[start:]):
+        raise MalformedError(f"{label}: not the form of an {alg} signature")

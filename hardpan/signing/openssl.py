@@ -12,13 +12,13 @@ from pathlib import Path
 from hardpan.errors import InputError
 from hardpan.process import Argv
 from hardpan.secret_files import read_secret
-from hardpan.signing.programs import Program, made, room
-from hardpan.signing.public import PublicKey, parse_public
-from hardpan.signing.unlock import Unlock
+from hardpan.signing.programs import KeyTool, read_signature, temp_dir_with
+from hardpan.signing.public import PublicKey, parse_public_key
+from hardpan.signing.unlock import PassphraseSource
 
 SCHEME = "openssl:"
-_ENV = ("OPENSSL_CONF", "OPENSSL_MODULES")
-_REFUSALS = ("maybe wrong password", "bad decrypt", "unable to get passphrase")
+_PASSED_ENVIRONMENT = ("OPENSSL_CONF", "OPENSSL_MODULES")
+_REFUSAL_MESSAGES = ("maybe wrong password", "bad decrypt", "unable to get passphrase")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,24 +27,32 @@ class OpensslSigner:
 
     public: PublicKey
     path: Path
-    unlock: Unlock
+    passphrase_source: PassphraseSource
 
     def sign(self, message: bytes) -> bytes:
         """DER for ECDSA; ML-DSA needs OpenSSL 3.5."""
-        secret = _secret(self.path, self.unlock)
-        with room(message=message) as folder:
-            key = ["-inkey" if self.public.algorithm.post_quantum else "-sign", self.path]
-            how: list[str | Path] = ["openssl", "dgst", "-sha256", *key]
-            last: list[str | Path] = [folder / "message"]
-            if self.public.algorithm.post_quantum:
-                how = ["openssl", "pkeyutl", "-sign", "-rawin", *key]
-                last = ["-in", folder / "message"]
-            argv: Argv = [*how, *_passin(secret), "-out", folder / "signature", *last]
-            _program(self.path).run(argv, secret=secret)
-            return made(folder / "signature", self.public, message, by=f"{SCHEME}{self.path}")
+        secret = _read_passphrase(self.path, self.passphrase_source)
+        with temp_dir_with(message=message) as folder:
+            key = ["-inkey" if self.public.algorithm.is_post_quantum else "-sign", self.path]
+            command: list[str | Path] = ["openssl", "dgst", "-sha256", *key]
+            message_args: list[str | Path] = [folder / "message"]
+            if self.public.algorithm.is_post_quantum:
+                command = ["openssl", "pkeyutl", "-sign", "-rawin", *key]
+                message_args = ["-in", folder / "message"]
+            argv: Argv = [
+                *command,
+                *_build_passin_args(secret),
+                "-out",
+                folder / "signature",
+                *message_args,
+            ]
+            _build_key_tool(self.path).run(argv, secret=secret)
+            return read_signature(
+                folder / "signature", self.public, message, label=f"{SCHEME}{self.path}"
+            )
 
 
-def load(ref: str, unlock: Unlock) -> OpensslSigner:
+def load(ref: str, passphrase_source: PassphraseSource) -> OpensslSigner:
     """The signer of ``openssl:FILE``.
 
     Raises:
@@ -53,21 +61,21 @@ def load(ref: str, unlock: Unlock) -> OpensslSigner:
         ToolError: openssl is missing or cannot read the file.
     """
     path = Path(ref.removeprefix(SCHEME)).absolute()
-    secret = _secret(path, unlock)
-    argv: Argv = ["openssl", "pkey", "-in", path, *_passin(secret), "-pubout"]
-    told = _program(path).run(argv, secret=secret)
-    public = parse_public(told.stdout.encode(), what=f"{SCHEME}{path}")
-    return OpensslSigner(public=public, path=path, unlock=unlock)
+    secret = _read_passphrase(path, passphrase_source)
+    argv: Argv = ["openssl", "pkey", "-in", path, *_build_passin_args(secret), "-pubout"]
+    completed = _build_key_tool(path).run(argv, secret=secret)
+    public = parse_public_key(completed.stdout.encode(), label=f"{SCHEME}{path}")
+    return OpensslSigner(public=public, path=path, passphrase_source=passphrase_source)
 
 
-def _secret(path: Path, unlock: Unlock) -> bytes | None:
+def _read_passphrase(path: Path, passphrase_source: PassphraseSource) -> bytes | None:
     # The mode is checked, and whether it is locked; what is read here is dropped at once.
-    locked = b"ENCRYPTED" in read_secret(path)[:256]
-    if not locked:
-        if unlock.given:
+    is_encrypted = b"ENCRYPTED" in read_secret(path)[:256]
+    if not is_encrypted:
+        if passphrase_source.is_configured:
             raise InputError(f"{path}: has no passphrase, but one was given")
         return None
-    secret = unlock.secret(f"passphrase of {path}")
+    secret = passphrase_source.read(f"passphrase of {path}")
     if secret is None:
         raise InputError(
             f"{path}: needs a passphrase", hint="--passphrase-file FILE or --passphrase-env NAME"
@@ -75,14 +83,14 @@ def _secret(path: Path, unlock: Unlock) -> bytes | None:
     return secret
 
 
-def _passin(secret: bytes | None) -> list[str]:
+def _build_passin_args(secret: bytes | None) -> list[str]:
     return [] if secret is None else ["-passin", "stdin"]
 
 
-def _program(path: Path) -> Program:
-    return Program(
-        what=f"{SCHEME}{path}",
-        env={name: os.environ[name] for name in _ENV if name in os.environ},
-        refusals=_REFUSALS,
+def _build_key_tool(path: Path) -> KeyTool:
+    return KeyTool(
+        label=f"{SCHEME}{path}",
+        env={name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ},
+        refusal_messages=_REFUSAL_MESSAGES,
         hint="'openssl pkey -in FILE -noout' says whether openssl can use the key",
     )

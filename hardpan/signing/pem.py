@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 from hardpan.errors import InputError
 from hardpan.files import write_atomic
 from hardpan.secret_files import read_first_line, read_secret
-from hardpan.signing.algorithms import ALG, ALGORITHMS, is_ml_dsa, need_ml_dsa
-from hardpan.signing.public import PublicKey, public_of
-from hardpan.signing.unlock import Unlock
+from hardpan.signing.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, is_ml_dsa, require_ml_dsa
+from hardpan.signing.public import PublicKey, wrap_public_key
+from hardpan.signing.unlock import PassphraseSource
 
-_PLAIN = b"-----BEGIN PRIVATE KEY-----"
-_LOCKED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
-_SEED = (
+_PLAIN_HEADER = b"-----BEGIN PRIVATE KEY-----"
+_ENCRYPTED_HEADER = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_SEED_ONLY_HINT = (
     "OpenSSL writes ML-DSA keys in a form that is not taken; make it the seed alone: "
     "openssl pkey -in OLD -out NEW -provparam ml-dsa.output_formats=seed-only"
 )
@@ -36,16 +36,18 @@ class PemSigner:
 
     public: PublicKey
     secret: PrivateKeyTypes = field(repr=False, compare=False)
-    what: str = field(default="the key", repr=False, compare=False)
+    label: str = field(default="the key", repr=False, compare=False)
     """Where it came from, for messages."""
 
     def sign(self, message: bytes) -> bytes:
         """The signature over ``message``. Differs from call to call for most algorithms."""
-        made = self.public.algorithm.sign(self.secret, message)
-        return self.public.own(made, message, by=self.what)
+        signature = self.public.algorithm.sign(self.secret, message)
+        return self.public.confirm_signature(signature, message, label=self.label)
 
 
-def new_signer(path: Path, *, alg: str = ALG, passphrase_file: Path | None = None) -> PemSigner:
+def create_signer(
+    path: Path, *, alg: str = DEFAULT_ALGORITHM, passphrase_file: Path | None = None
+) -> PemSigner:
     """A new key, written to ``path`` (PKCS#8, mode 0600), its public half to ``*.pub`` beside it.
 
     Raises:
@@ -53,21 +55,23 @@ def new_signer(path: Path, *, alg: str = ALG, passphrase_file: Path | None = Non
             file cannot be used.
         ToolError: this machine cannot do ``alg``.
     """
-    beside = path.with_suffix(".pub")
-    for file in (path, beside):
+    public_path = path.with_suffix(".pub")
+    for file in (path, public_path):
         if file.exists() or file.is_symlink():
             raise InputError(f"{file}: is there already", hint="keys are never overwritten")
-    lock: KeySerializationEncryption = NoEncryption()
+    encryption: KeySerializationEncryption = NoEncryption()
     if passphrase_file is not None:
-        lock = BestAvailableEncryption(read_first_line(passphrase_file))
-    secret = ALGORITHMS[alg].new()
-    signer = _signer(secret, path)
-    write_atomic(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock), mode=0o600)
-    write_atomic(beside, signer.public.pem)
+        encryption = BestAvailableEncryption(read_first_line(passphrase_file))
+    secret = ALGORITHMS[alg].generate_key()
+    signer = _build_signer(secret, path)
+    write_atomic(
+        path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), mode=0o600
+    )
+    write_atomic(public_path, signer.public.pem)
     return signer
 
 
-def load_pem(path: Path, unlock: Unlock) -> PemSigner:
+def load_pem_signer(path: Path, passphrase_source: PassphraseSource) -> PemSigner:
     """The signer of a PKCS#8 PEM file that only its owner can read.
 
     Raises:
@@ -75,38 +79,40 @@ def load_pem(path: Path, unlock: Unlock) -> PemSigner:
             key of ours in PKCS#8, or the passphrase is missing or wrong.
     """
     data = read_secret(path)
-    locked = data.lstrip().startswith(_LOCKED)
-    if not locked and not data.lstrip().startswith(_PLAIN):
+    is_encrypted = data.lstrip().startswith(_ENCRYPTED_HEADER)
+    if not is_encrypted and not data.lstrip().startswith(_PLAIN_HEADER):
         raise InputError(
             f"{path}: expected a private key in PKCS#8 PEM",
             hint="'openssl pkcs8 -topk8 -in OLD -out NEW' converts other PEM forms",
         )
-    if not locked and unlock.given:
+    if not is_encrypted and passphrase_source.is_configured:
         raise InputError(f"{path}: has no passphrase, but one was given")
-    passphrase = unlock.secret(f"passphrase of {path}") if locked else None
-    if locked and passphrase is None:
+    passphrase = passphrase_source.read(f"passphrase of {path}") if is_encrypted else None
+    if is_encrypted and passphrase is None:
         raise InputError(
             f"{path}: needs a passphrase", hint="--passphrase-file FILE or --passphrase-env NAME"
         )
-    ml_dsa = not locked and is_ml_dsa(_der(data))
-    if ml_dsa:
-        need_ml_dsa()
+    has_ml_dsa_key = not is_encrypted and is_ml_dsa(_decode_pem(data))
+    if has_ml_dsa_key:
+        require_ml_dsa()
     try:
         secret = load_pem_private_key(data, passphrase)
     except (TypeError, ValueError, UnsupportedAlgorithm) as e:
-        why = "wrong passphrase, or damaged" if locked else "damaged, or of an unknown kind"
-        raise InputError(f"{path}: {why}", hint=_SEED if ml_dsa else "") from e
-    return _signer(secret, path)
+        reason = (
+            "wrong passphrase, or damaged" if is_encrypted else "damaged, or of an unknown kind"
+        )
+        raise InputError(f"{path}: {reason}", hint=_SEED_ONLY_HINT if has_ml_dsa_key else "") from e
+    return _build_signer(secret, path)
 
 
-def _der(pem: bytes) -> bytes:
-    body = pem.partition(_PLAIN)[2].partition(b"-----END")[0]
+def _decode_pem(pem: bytes) -> bytes:
+    body = pem.partition(_PLAIN_HEADER)[2].partition(b"-----END")[0]
     try:
         return base64.b64decode(body)
     except ValueError:
         return b""
 
 
-def _signer(secret: PrivateKeyTypes, path: Path) -> PemSigner:
-    public = public_of(secret.public_key(), what=str(path))
-    return PemSigner(public=public, secret=secret, what=str(path))
+def _build_signer(secret: PrivateKeyTypes, path: Path) -> PemSigner:
+    public = wrap_public_key(secret.public_key(), label=str(path))
+    return PemSigner(public=public, secret=secret, label=str(path))

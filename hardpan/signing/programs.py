@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.errors import InputError, ToolError
-from hardpan.process import Argv, Completed, run
+from hardpan.process import Argv, CompletedProcess, run
 from hardpan.signing.public import PublicKey
 
 _TIMEOUT_S = 120.0
@@ -15,22 +15,24 @@ _TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class KeyTool:
     """A program that holds, or reaches, a private key."""
 
-    what: str
+    label: str
     """The key, as a person named it."""
 
     env: Mapping[str, str]
     """What the program needs of this process's environment."""
 
-    refusals: Sequence[str]
+    refusal_messages: Sequence[str]
     """Texts by which it says that the passphrase or PIN is wrong or missing."""
 
     hint: str
     """How to get the program."""
 
-    def run(self, argv: Argv, *, secret: bytes | None = None, piped: bool = True) -> Completed:
+    def run(
+        self, argv: Argv, *, secret: bytes | None = None, on_stdin: bool = True
+    ) -> CompletedProcess:
         """Run it; ``secret`` goes to its stdin where ``piped``, and never to argv or a log.
 
         Raises:
@@ -43,15 +45,15 @@ class Program:
                 argv,
                 timeout_s=_TIMEOUT_S,
                 env=self.env,
-                stdin=secret + b"\n" if secret is not None and piped else None,
+                stdin=secret + b"\n" if secret is not None and on_stdin else None,
                 secrets=secrets,
                 hint=self.hint,
             )
         except ToolError as e:
-            if any(text in e.tail for text in self.refusals):
-                said = "was refused" if secret is not None else "is needed"
+            if any(text in e.output_tail for text in self.refusal_messages):
+                problem = "was refused" if secret is not None else "is needed"
                 raise InputError(
-                    f"{self.what}: the passphrase or PIN {said}",
+                    f"{self.label}: the passphrase or PIN {problem}",
                     hint="tokens and TPMs lock after a few wrong tries"
                     if secret is not None
                     else "--passphrase-file FILE or --passphrase-env NAME",
@@ -60,7 +62,7 @@ class Program:
 
 
 @contextmanager
-def room(**files: bytes) -> Iterator[Path]:
+def temp_dir_with(**files: bytes) -> Iterator[Path]:
     """A folder of our own with ``files`` in it; gone when the block ends."""
     with tempfile.TemporaryDirectory(prefix="hardpan-sign-") as name:
         folder = Path(name)
@@ -69,11 +71,11 @@ def room(**files: bytes) -> Iterator[Path]:
         yield folder
 
 
-def made(path: Path, public: PublicKey, message: bytes, *, by: str) -> bytes:
+def read_signature(path: Path, public: PublicKey, message: bytes, *, label: str) -> bytes:
     """The signature that a program wrote to ``path``, confirmed by ``public``.
 
     Raises:
         TrustError: it wrote none, or one that the key does not confirm.
     """
     data = path.read_bytes() if path.is_file() else b""
-    return public.own(data, message, by=by)
+    return public.confirm_signature(data, message, label=label)

@@ -18,16 +18,16 @@ from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.signing.algorithms import (
     ALGORITHMS,
-    KINDS,
+    KEY_KINDS,
     Algorithm,
+    algorithm_for,
     is_ml_dsa,
-    need_ml_dsa,
-    of,
+    require_ml_dsa,
 )
-from hardpan.signing.unlock import bounded
+from hardpan.signing.unlock import read_small_file
 
-_BEGIN, _END = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
-_BODY = (string.ascii_letters + string.digits + "+/=" + string.whitespace).encode()
+_PEM_HEADER, _PEM_FOOTER = b"-----BEGIN PUBLIC KEY-----", b"-----END PUBLIC KEY-----"
+_PEM_BODY_CHARACTERS = (string.ascii_letters + string.digits + "+/=" + string.whitespace).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class PublicKey:
         lines = [body[i : i + 64] for i in range(0, len(body), 64)]
         return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
 
-    def check(self, signature: bytes, message: bytes) -> None:
+    def verify(self, signature: bytes, message: bytes) -> None:
         """Pass if ``signature`` is this key's over ``message``.
 
         Raises:
@@ -73,33 +73,33 @@ class PublicKey:
         except InvalidSignature as e:
             raise TrustError(f"the signature is not by key sha256:{self.sha256}") from e
 
-    def own(self, signature: bytes, message: bytes, *, by: str) -> bytes:
+    def confirm_signature(self, signature: bytes, message: bytes, *, label: str) -> bytes:
         """``signature``, just made over ``message``, once this key confirms it.
 
         Raises:
             TrustError: it does not: the halves are no pair, or the device errs.
         """
         try:
-            self.check(signature, message)
+            self.verify(signature, message)
         except TrustError as e:
             raise TrustError(
-                f"{by}: made a signature that its own public key (sha256:{self.sha256}) "
+                f"{label}: made a signature that its own public key (sha256:{self.sha256}) "
                 "does not confirm",
                 hint="the public and the private key may not be a pair; nothing was written",
             ) from e
         return signature
 
 
-def load_public(path: Path) -> PublicKey:
+def load_public_key(path: Path) -> PublicKey:
     """The public key of a ``*.pub`` file (SPKI PEM).
 
     Raises:
         InputError: the file cannot be read or holds no key of ours.
     """
-    return parse_public(bounded(path), what=str(path))
+    return parse_public_key(read_small_file(path), label=str(path))
 
 
-def parse_public(pem: bytes, *, what: str) -> PublicKey:
+def parse_public_key(pem: bytes, *, label: str) -> PublicKey:
     """The public key in ``pem``; ``what`` says where it came from.
 
     Raises:
@@ -107,42 +107,42 @@ def parse_public(pem: bytes, *, what: str) -> PublicKey:
         ToolError: an ML-DSA key, and this machine cannot do ML-DSA.
     """
     text = pem.strip()
-    body = text.removeprefix(_BEGIN).removesuffix(_END)
-    is_whole = len(body) == len(text) - len(_BEGIN) - len(_END)
-    if not is_whole or not body[:1].isspace() or body.translate(None, _BODY):
-        raise InputError(f"{what}: expected one public key in PEM ({_BEGIN.decode()})")
+    body = text.removeprefix(_PEM_HEADER).removesuffix(_PEM_FOOTER)
+    has_markers = len(body) == len(text) - len(_PEM_HEADER) - len(_PEM_FOOTER)
+    if not has_markers or not body[:1].isspace() or body.translate(None, _PEM_BODY_CHARACTERS):
+        raise InputError(f"{label}: expected one public key in PEM ({_PEM_HEADER.decode()})")
     try:
         der = base64.b64decode(b"".join(body.split()), validate=True)
     except ValueError as e:
-        raise InputError(f"{what}: the public key is damaged or of an unknown kind") from e
-    return parse_spki(der, what=what)
+        raise InputError(f"{label}: the public key is damaged or of an unknown kind") from e
+    return parse_spki(der, label=label)
 
 
-def parse_spki(der: bytes, *, what: str) -> PublicKey:
+def parse_spki(der: bytes, *, label: str) -> PublicKey:
     """The public key in ``der``, as ``parse_public``."""
     if is_ml_dsa(der):
-        need_ml_dsa()
+        require_ml_dsa()
     try:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as e:
-        raise InputError(f"{what}: the public key is damaged or of an unknown kind") from e
-    return public_of(key, what=what)
+        raise InputError(f"{label}: the public key is damaged or of an unknown kind") from e
+    return wrap_public_key(key, label=label)
 
 
-def public_of(key: PublicKeyTypes, *, what: str) -> PublicKey:
+def wrap_public_key(key: PublicKeyTypes, *, label: str) -> PublicKey:
     """``key`` with the algorithm that it is for.
 
     Raises:
         InputError: it is for none of ours.
     """
-    algorithm = of(key)
+    algorithm = algorithm_for(key)
     if algorithm is None:
-        raise InputError(f"{what}: expected a key of {KINDS}; found {_kind(key)}")
+        raise InputError(f"{label}: expected a key of {KEY_KINDS}; found {_describe_key(key)}")
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicKey(spki=spki, alg=algorithm.name)
 
 
-def _kind(key: PublicKeyTypes) -> str:
+def _describe_key(key: PublicKeyTypes) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return f"EC {key.curve.name}"
     if isinstance(key, rsa.RSAPublicKey):

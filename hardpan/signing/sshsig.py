@@ -19,7 +19,7 @@ from hardpan.errors import TrustError
 from hardpan.signing.strict import MalformedError
 
 _MAX_BYTES = 16 << 10
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+_ARMOR_HEADER, _ARMOR_FOOTER = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _MAGIC = b"SSHSIG"
 _HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 _CURVES: dict[bytes, hashes.HashAlgorithm] = {
@@ -42,29 +42,36 @@ def check_sshsig(armored: bytes, message: bytes, *, namespace: str, fingerprint:
         TrustError: malformed, by another key, for another namespace, or over
             another message.
     """
-    key, space, kind, signature = _read(armored)
-    found = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-    if found != fingerprint:
-        raise TrustError(f"the host's proof is by key {found}, not {fingerprint}")
-    if space != namespace.encode():
+    key, signed_namespace, hash_name, signature = _parse_armored(armored)
+    actual_fingerprint = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip(
+        "="
+    )
+    if actual_fingerprint != fingerprint:
+        raise TrustError(f"the host's proof is by key {actual_fingerprint}, not {fingerprint}")
+    if signed_namespace != namespace.encode():
         raise TrustError(f"the host's proof is for another purpose than {namespace}")
-    if kind not in _HASHES:
+    if hash_name not in _HASHES:
         raise MalformedError("the host's proof: unknown hash")
     signed = _MAGIC + b"".join(
-        _string(part) for part in (space, b"", kind, _HASHES[kind](message).digest())
+        _encode_string(part)
+        for part in (signed_namespace, b"", hash_name, _HASHES[hash_name](message).digest())
     )
     try:
-        _check(key, signature, signed)
+        _verify_signature(key, signature, signed)
     except InvalidSignature as e:
         raise TrustError("the host's proof is not a signature over this scan") from e
     except (ValueError, UnsupportedAlgorithm) as e:
         raise MalformedError("the host's proof: the key or its signature is damaged") from e
 
 
-def _read(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+def _parse_armored(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     text = armored[: _MAX_BYTES + 1].decode("ascii", "replace").strip()
     lines = text.splitlines()
-    if len(armored) > _MAX_BYTES or len(lines) < 3 or (lines[0], lines[-1]) != (_BEGIN, _END):
+    if (
+        len(armored) > _MAX_BYTES
+        or len(lines) < 3
+        or (lines[0], lines[-1]) != (_ARMOR_HEADER, _ARMOR_FOOTER)
+    ):
         raise MalformedError("the host's proof is not an SSH signature")
     try:
         blob = base64.b64decode("".join(lines[1:-1]), validate=True)
@@ -72,21 +79,21 @@ def _read(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         raise MalformedError("the host's proof: not base64") from e
     if blob[:10] != _MAGIC + (1).to_bytes(4, "big"):
         raise MalformedError("the host's proof: not SSHSIG version 1")
-    key, space, reserved, kind, signature = _strings(blob[10:], 5)
+    key, signed_namespace, reserved, hash_name, signature = _read_strings(blob[10:], 5)
     if reserved:
         raise MalformedError("the host's proof: the reserved field is not empty")
-    return key, space, kind, signature
+    return key, signed_namespace, hash_name, signature
 
 
-def _check(key: bytes, signature: bytes, signed: bytes) -> None:
-    name = _first(key)
+def _verify_signature(key: bytes, signature: bytes, signed: bytes) -> None:
+    name = _read_first_string(key)
     line = name + b" " + base64.b64encode(key)
     public = load_ssh_public_key(line)
-    algorithm, value = _strings(signature, 2)
+    algorithm, value = _read_strings(signature, 2)
     if isinstance(public, ed25519.Ed25519PublicKey) and algorithm == name:
         public.verify(value, signed)
     elif isinstance(public, ec.EllipticCurvePublicKey) and algorithm == name:
-        r, s = (int.from_bytes(x, "big", signed=True) for x in _strings(value, 2))
+        r, s = (int.from_bytes(x, "big", signed=True) for x in _read_strings(value, 2))
         public.verify(encode_dss_signature(r, s), signed, ec.ECDSA(_CURVES[name]))
     elif isinstance(public, rsa.RSAPublicKey) and algorithm in _RSA:
         public.verify(value, signed, padding.PKCS1v15(), _RSA[algorithm])
@@ -94,26 +101,26 @@ def _check(key: bytes, signature: bytes, signed: bytes) -> None:
         raise MalformedError("the host's proof: expected Ed25519, ECDSA or RSA with SHA-2")
 
 
-def _first(key: bytes) -> bytes:
+def _read_first_string(key: bytes) -> bytes:
     size = int.from_bytes(key[:4], "big")
     if len(key) < 4 + size:
         raise MalformedError("the host's proof: a field is cut short")
     return key[4 : 4 + size]
 
 
-def _strings(data: bytes, count: int) -> tuple[bytes, ...]:
+def _read_strings(data: bytes, count: int) -> tuple[bytes, ...]:
     """Exactly ``count`` length-prefixed strings, nothing after them."""
-    found = []
+    strings = []
     for _ in range(count):
         size = int.from_bytes(data[:4], "big")
         if len(data) < 4 + size:
             raise MalformedError("the host's proof: a field is cut short")
-        found.append(data[4 : 4 + size])
+        strings.append(data[4 : 4 + size])
         data = data[4 + size :]
     if data:
         raise MalformedError("the host's proof: bytes after its end")
-    return tuple(found)
+    return tuple(strings)
 
 
-def _string(data: bytes) -> bytes:
+def _encode_string(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data

@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from hardpan.errors import TrustError
-from hardpan.files import is_plain_float
+from hardpan.files import has_plain_float_form
 
 MAX_DEPTH: Final = 24
 """Nesting of objects and lists that a statement or bundle may have."""
@@ -27,7 +27,7 @@ MAX_TEXT_BYTES: Final = 24 << 20
 bytes, or in four where one of them is beyond the Basic Multilingual Plane."""
 
 _MAX_INT = 2**53
-_MAX_NUMBER = 40
+_MAX_NUMBER_LENGTH = 40
 """Characters of a number with a fraction; the longest one that has a meaning has 25."""
 
 _STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}")
@@ -47,7 +47,7 @@ class MalformedError(TrustError):
 def parse_json(
     data: bytes,
     *,
-    what: str,
+    label: str,
     max_bytes: int,
     max_values: int = MAX_VALUES,
     max_text_bytes: int = MAX_TEXT_BYTES,
@@ -63,22 +63,22 @@ def parse_json(
         MalformedError: any of those, too many bytes, or no JSON at all.
     """
     if len(data) > max_bytes:
-        raise MalformedError(f"{what}: expected at most {max_bytes} bytes, found {len(data)}")
+        raise MalformedError(f"{label}: expected at most {max_bytes} bytes, found {len(data)}")
     try:
         check_structure(data, max_values=max_values)
         _check_text_size(data, max_text_bytes)
         text = data.decode("utf-8")
         value: object = json.loads(
             text,
-            object_pairs_hook=_no_duplicates,
-            parse_constant=_no_constant,
-            parse_int=_small_int,
-            parse_float=_plain_float,
+            object_pairs_hook=_reject_duplicate_keys,
+            parse_constant=_reject_constant,
+            parse_int=_parse_small_int,
+            parse_float=_parse_plain_float,
         )
         if "\\u" in text:
-            _no_surrogates(value)
+            _reject_surrogates(value)
     except (ValueError, RecursionError) as e:
-        raise MalformedError(f"{what}: not strict JSON: {_brief(e)}") from e
+        raise MalformedError(f"{label}: not strict JSON: {_describe_error(e)}") from e
     return value
 
 
@@ -93,9 +93,9 @@ def check_structure(data: bytes, *, max_values: int) -> None:
         ValueError: it is deeper, or has more than ``max_values`` values.
     """
     # Pairs of backslashes go first; one that is left before a quote escapes it.
-    bare = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     # Two quotes side by side: without them the same bytes are inside and outside of strings.
-    marks = bare.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    marks = unescaped.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
     values, depth, position = 1, 0, 0
     while position < len(marks):
         opening = marks.find(_QUOTE, position)
@@ -106,7 +106,7 @@ def check_structure(data: bytes, *, max_values: int) -> None:
                 values += 1
                 depth += mark != _COMMA
             if not 0 <= depth <= MAX_DEPTH or values > max_values:
-                raise ValueError(_refusal(depth, max_values))
+                raise ValueError(_describe_exceeded_limit(depth, max_values))
         if opening < 0:
             return
         closing = marks.find(_QUOTE, opening + 1)
@@ -115,7 +115,7 @@ def check_structure(data: bytes, *, max_values: int) -> None:
         values, position = values + 1, closing + 1
 
 
-def _refusal(depth: int, max_values: int) -> str:
+def _describe_exceeded_limit(depth: int, max_values: int) -> str:
     if depth < 0:
         return "a bracket closes nothing"
     if depth > MAX_DEPTH:
@@ -133,7 +133,7 @@ def _check_text_size(data: bytes, max_text_bytes: int) -> None:
         raise ValueError(f"its characters take {size} bytes of memory, more than {max_text_bytes}")
 
 
-def decode_base64(text: str, *, what: str) -> bytes:
+def decode_base64(text: str, *, label: str) -> bytes:
     """The bytes of ``text`` in the standard or the URL-safe alphabet, never a mix.
 
     DSSE 1.0 wants both alphabets taken. ``b64decode(validate=True)`` lets unused
@@ -143,33 +143,33 @@ def decode_base64(text: str, *, what: str) -> bytes:
         MalformedError: another character, wrong padding, non-canonical bits.
     """
     if not (_STANDARD.fullmatch(text) or _URL_SAFE.fullmatch(text)):
-        raise MalformedError(f"{what}: not base64 of one alphabet")
-    bare = text.rstrip("=").replace("-", "+").replace("_", "/")
-    padded = bare + "=" * (-len(bare) % 4)
+        raise MalformedError(f"{label}: not base64 of one alphabet")
+    unpadded = text.rstrip("=").replace("-", "+").replace("_", "/")
+    padded = unpadded + "=" * (-len(unpadded) % 4)
     if text.endswith("=") and len(text) != len(padded):
-        raise MalformedError(f"{what}: base64 with wrong padding")
+        raise MalformedError(f"{label}: base64 with wrong padding")
     try:
         data = base64.b64decode(padded, validate=True)
     except binascii.Error as e:
-        raise MalformedError(f"{what}: not base64: {e}") from e
+        raise MalformedError(f"{label}: not base64: {e}") from e
     last = data[-(len(data) % 3 or 3) :]
     if base64.b64encode(last).decode() != padded[-4:]:
-        raise MalformedError(f"{what}: base64 with bits that mean nothing")
+        raise MalformedError(f"{label}: base64 with bits that mean nothing")
     return data
 
 
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a key appears twice in one object")
-    return found
+    return members
 
 
-def _no_constant(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _small_int(digits: str) -> int:
+def _parse_small_int(digits: str) -> int:
     if len(digits) > len(str(-_MAX_INT)) or abs(int(digits)) > _MAX_INT:
         raise ValueError("an integer beyond 2**53")
     if digits == "-0":
@@ -177,28 +177,28 @@ def _small_int(digits: str) -> int:
     return int(digits)
 
 
-def _plain_float(text: str) -> float:
-    if len(text) > _MAX_NUMBER:
-        raise ValueError(f"a number of more than {_MAX_NUMBER} characters")
+def _parse_plain_float(text: str) -> float:
+    if len(text) > _MAX_NUMBER_LENGTH:
+        raise ValueError(f"a number of more than {_MAX_NUMBER_LENGTH} characters")
     value = float(text)
-    if not is_plain_float(value):
+    if not has_plain_float_form(value):
         raise ValueError(f"{text} is not a plain number in canonical JSON")
     return value
 
 
-def _no_surrogates(value: object) -> None:
+def _reject_surrogates(value: object) -> None:
     if isinstance(value, str):
         value.encode("utf-8")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _no_surrogates(key)
-            _no_surrogates(inner)
+            _reject_surrogates(key)
+            _reject_surrogates(inner)
     elif isinstance(value, list):
         for inner in value:
-            _no_surrogates(inner)
+            _reject_surrogates(inner)
 
 
-def _brief(e: Exception) -> str:
+def _describe_error(e: Exception) -> str:
     if isinstance(e, UnicodeDecodeError):
         return f"byte {e.start} is not UTF-8"
     if isinstance(e, UnicodeEncodeError):

@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hardpan.errors import InputError, TrustError
 from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing.strict import parse_json
-from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES, read_token
+from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES, read_timestamp_token
 
 _MAX_BUNDLE_BYTES = 16 << 20
-_SHA256 = "2.16.840.1.101.3.4.2.1"
+_SHA256_OID = "2.16.840.1.101.3.4.2.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class TimestampAuthority:
     """Whose timestamps are believed."""
 
     roots: tuple[Any, ...]
@@ -37,31 +37,31 @@ class Authority:
     @property
     def keys_sha256(self) -> frozenset[Sha256]:
         """Digests of the roots' public keys (SPKI); one of an unknown kind is left out."""
-        found = set()
+        digests = set()
         for root in self.roots:
             with contextlib.suppress(ValueError, UnsupportedAlgorithm):
                 spki = root.public_key().public_bytes(
                     Encoding.DER, PublicFormat.SubjectPublicKeyInfo
                 )
-                found.add(sha256_bytes(spki))
-        return frozenset(found)
+                digests.add(sha256_bytes(spki))
+        return frozenset(digests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Token:
+class _DecodedToken:
     """What a token says, read as a whole: the library reads on demand, and fails as late."""
 
-    answer: Any
+    response: Any
     algorithm: str
     """Dotted, as ``policy``."""
 
     imprint: bytes
     policy: str
     nonce: int | None
-    moment: datetime
+    gen_time: datetime
 
 
-def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
+def load_tsa(pem: bytes, *, policy_oid: str, label: str) -> TimestampAuthority:
     """The authority whose root certificates are in ``pem``.
 
     Raises:
@@ -72,21 +72,21 @@ def authority(pem: bytes, *, policy_oid: str, what: str) -> Authority:
     try:
         roots = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as e:
-        raise InputError(f"{what}: expected certificates in PEM") from e
-    numbers: dict[bytes, int] = {}
+        raise InputError(f"{label}: expected certificates in PEM") from e
+    number_by_certificate: dict[bytes, int] = {}
     for number, root in enumerate(roots, start=1):
-        first = numbers.setdefault(root.public_bytes(Encoding.DER), number)
+        first = number_by_certificate.setdefault(root.public_bytes(Encoding.DER), number)
         if first != number:
-            raise InputError(f"{what}: certificate {number} is certificate {first} once more")
+            raise InputError(f"{label}: certificate {number} is certificate {first} once more")
     try:
         if policy_oid:
             x509.ObjectIdentifier(policy_oid)
     except ValueError as e:
-        raise InputError(f"{what}: policy_oid: expected e.g. 1.2.3.4, found {policy_oid!r}") from e
-    return Authority(roots=roots, policy_oid=policy_oid)
+        raise InputError(f"{label}: policy_oid: expected e.g. 1.2.3.4, found {policy_oid!r}") from e
+    return TimestampAuthority(roots=roots, policy_oid=policy_oid)
 
 
-def check_address(url: str) -> None:
+def check_tsa_url(url: str) -> None:
     """Pass if a timestamp can be asked for at ``url``; told before a long scan, not after it.
 
     Raises:
@@ -98,10 +98,10 @@ def check_address(url: str) -> None:
     if "@" in parts.netloc:
         # NOTE: the command line becomes part of the evidence.
         raise InputError("expected the address of a TSA without a name or password in it")
-    _library()
+    _import_rfc3161_client()
 
 
-def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
+def request_timestamp(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
     """A token over ``signature`` from the TSA at ``url``, held against what was asked.
 
     Its chain is not judged here: whom to trust is the verifier's policy.
@@ -114,9 +114,9 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
     # Only this needs HTTP and TLS, whose modules take longer to load than evidence to verify.
     from hardpan.signing.tsa import post
 
-    check_address(url)
-    rfc3161 = _library()
-    wanted = (
+    check_tsa_url(url)
+    rfc3161 = _import_rfc3161_client()
+    request = (
         rfc3161.TimestampRequestBuilder()
         .data(signature)
         .hash_algorithm(rfc3161.HashAlgorithm.SHA256)
@@ -124,17 +124,17 @@ def ask(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
         .nonce(nonce=True)
         .build()
     )
-    token = post(url, wanted.as_bytes(), timeout_s=timeout_s, max_bytes=MAX_TOKEN_BYTES)
-    answer = _decoded(token)
-    if answer.nonce != wanted.nonce:
+    token = post(url, request.as_bytes(), timeout_s=timeout_s, max_bytes=MAX_TOKEN_BYTES)
+    decoded = _decode_token(token)
+    if decoded.nonce != request.nonce:
         raise TrustError(f"{url}: the timestamp answers another request")
-    _check_imprint(answer, signature)
+    _check_imprint(decoded, signature)
     # No scan is to end with a token that every verifier refuses.
-    read_token(token, signature).check_own_signature()
+    read_timestamp_token(token, signature).check_embedded_signature()
     return token
 
 
-def trusted_time(token: bytes, signature: bytes, by: Authority) -> datetime:
+def verify_timestamp(token: bytes, signature: bytes, tsa: TimestampAuthority) -> datetime:
     """When ``by`` saw ``signature``.
 
     Certificates are judged at that moment, so a token outlives its certificate.
@@ -144,83 +144,83 @@ def trusted_time(token: bytes, signature: bytes, by: Authority) -> datetime:
             policy, or not by that authority.
         InputError: the extra is missing.
     """
-    rfc3161 = _library()
-    answer = _decoded(token)
-    _check_imprint(answer, signature)
-    if by.policy_oid and answer.policy != by.policy_oid:
-        raise TrustError(f"the timestamp: expected policy {by.policy_oid}, found {answer.policy}")
-    verifier = rfc3161.VerifierBuilder(roots=list(by.roots)).build()
+    rfc3161 = _import_rfc3161_client()
+    decoded = _decode_token(token)
+    _check_imprint(decoded, signature)
+    if tsa.policy_oid and decoded.policy != tsa.policy_oid:
+        raise TrustError(f"the timestamp: expected policy {tsa.policy_oid}, found {decoded.policy}")
+    verifier = rfc3161.VerifierBuilder(roots=list(tsa.roots)).build()
     try:
-        verifier.verify_message(answer.answer, signature)
-    except _broken() as e:
+        verifier.verify_message(decoded.response, signature)
+    except _list_foreign_errors() as e:
         raise TrustError(f"the timestamp is not by a trusted authority: {e}") from e
-    return answer.moment
+    return decoded.gen_time
 
 
-def with_timestamp(bundle: bytes, token: bytes) -> bytes:
+def embed_timestamp(bundle: bytes, token: bytes) -> bytes:
     """``bundle`` with ``token`` in its verification material, where cosign looks for it."""
-    value: Any = parse_json(bundle, what="bundle", max_bytes=_MAX_BUNDLE_BYTES)
+    value: Any = parse_json(bundle, label="bundle", max_bytes=_MAX_BUNDLE_BYTES)
     value["verificationMaterial"]["timestampVerificationData"] = {
         "rfc3161Timestamps": [{"signedTimestamp": base64.b64encode(token).decode()}]
     }
     return canonical_json(value)
 
 
-def _decoded(token: bytes) -> _Token:
-    rfc3161 = _library()
+def _decode_token(token: bytes) -> _DecodedToken:
+    rfc3161 = _import_rfc3161_client()
     if len(token) > MAX_TOKEN_BYTES:
         raise TrustError(f"the timestamp: expected at most {MAX_TOKEN_BYTES} bytes")
     try:
-        answer = rfc3161.decode_timestamp_response(token)
-        status = answer.status
-        told = _told(answer) if status == rfc3161.PKIStatus.GRANTED else None
-    except _broken() as e:
+        response = rfc3161.decode_timestamp_response(token)
+        status = response.status
+        decoded = _read_token_fields(response) if status == rfc3161.PKIStatus.GRANTED else None
+    except _list_foreign_errors() as e:
         raise TrustError("the timestamp is not an RFC 3161 answer") from e
-    if told is None:
+    if decoded is None:
         raise TrustError(f"the authority refused to give a timestamp (status {status})")
-    return told
+    return decoded
 
 
-def _told(answer: Any) -> _Token:
-    info = answer.tst_info
-    moment: datetime = info.gen_time
-    return _Token(
-        answer=answer,
+def _read_token_fields(response: Any) -> _DecodedToken:
+    info = response.tst_info
+    gen_time: datetime = info.gen_time
+    return _DecodedToken(
+        response=response,
         algorithm=info.message_imprint.hash_algorithm.dotted_string,
         imprint=info.message_imprint.message,
         policy=info.policy.dotted_string,
         nonce=info.nonce,
-        moment=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
+        gen_time=gen_time if gen_time.tzinfo else gen_time.replace(tzinfo=UTC),
     )
 
 
-def _check_imprint(token: _Token, signature: bytes) -> None:
-    if token.algorithm != _SHA256:
+def _check_imprint(token: _DecodedToken, signature: bytes) -> None:
+    if token.algorithm != _SHA256_OID:
         raise TrustError("the timestamp: expected SHA-256")
     if token.imprint != hashlib.sha256(signature).digest():
         raise TrustError("the timestamp is over another signature")
 
 
-def _library() -> Any:
+def _import_rfc3161_client() -> Any:
     try:
         import rfc3161_client  # an extra: most verifiers need none
     except ImportError as e:
-        _missing(e)
+        _raise_missing_extra(e)
     return rfc3161_client
 
 
-def _missing(e: ImportError) -> NoReturn:
+def _raise_missing_extra(e: ImportError) -> NoReturn:
     raise InputError(
         "timestamps need the Python package rfc3161-client",
         hint="pip install 'hardpan[tsa]'",
     ) from e
 
 
-def _broken() -> tuple[type[Exception], ...]:
+def _list_foreign_errors() -> tuple[type[Exception], ...]:
     from cryptography import x509
 
     return (
-        _library().VerificationError,
+        _import_rfc3161_client().VerificationError,
         x509.InvalidVersion,
         x509.DuplicateExtension,
         UnsupportedAlgorithm,

@@ -21,32 +21,32 @@ from hardpan.signing.der import (
     OCTET_STRING,
     SEQUENCE,
     UTF8_STRING,
-    Element,
-    context,
+    DerElement,
+    context_tag,
     read_der,
 )
 from hardpan.signing.strict import MalformedError
 
 MAX_TOKEN_BYTES = 64 << 10
-_WHAT = "the timestamp"
+_LABEL = "the timestamp"
 _TST_INFO = "1.2.840.113549.1.9.16.1.4"
 _MAX_STATUS_BYTES = 512
-_MOMENT = re.compile(rb"([0-9]{14})(?:\.[0-9]{0,8}[1-9])?Z")
-_OPTIONAL = (SEQUENCE, BOOLEAN, INTEGER, context(0), context(1))
+_GENERALIZED_TIME_PATTERN = re.compile(rb"([0-9]{14})(?:\.[0-9]{0,8}[1-9])?Z")
+_OPTIONAL_TAGS = (SEQUENCE, BOOLEAN, INTEGER, context_tag(0), context_tag(1))
 """Accuracy, ordering, nonce, the authority's name, extensions: in this order, each at most once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class TimestampToken:
     """A well-formed token over the signature that it was read for. Nobody vouches for it yet."""
 
-    moment: datetime
+    gen_time: datetime
     """When its authority says that it saw the signature."""
 
     signed: SignedData
     info: bytes
 
-    def check_own_signature(self) -> None:
+    def check_embedded_signature(self) -> None:
         """Pass if the certificate in the token signed it.
 
         Raises:
@@ -55,7 +55,7 @@ class Token:
         self.signed.check_signature(self.info)
 
 
-def read_token(token: bytes, signature: bytes) -> Token:
+def read_timestamp_token(token: bytes, signature: bytes) -> TimestampToken:
     """The token, if it is one over ``signature``.
 
     Raises:
@@ -63,62 +63,64 @@ def read_token(token: bytes, signature: bytes) -> Token:
             authority writes: revocation lists, unsigned attributes, long texts.
         TrustError: over another signature.
     """
-    answer = read_der(token, what=_WHAT, max_bytes=MAX_TOKEN_BYTES).expect(SEQUENCE).children()
-    if len(answer) != 2:
-        raise MalformedError(f"{_WHAT}: expected a status and a token")
-    _check_status(answer[0])
-    signed = read_signed_data(answer[1])
+    response = (
+        read_der(token, label=_LABEL, max_bytes=MAX_TOKEN_BYTES).expect(SEQUENCE).read_children()
+    )
+    if len(response) != 2:
+        raise MalformedError(f"{_LABEL}: expected a status and a token")
+    _check_status(response[0])
+    signed = read_signed_data(response[1])
     if signed.content_type != _TST_INFO or signed.content is None:
-        raise MalformedError(f"{_WHAT}: expected a signed TSTInfo, found {signed.content_type}")
-    info = read_der(signed.content, what=_WHAT, max_bytes=MAX_TOKEN_BYTES)
-    fields = info.expect(SEQUENCE).children()
+        raise MalformedError(f"{_LABEL}: expected a signed TSTInfo, found {signed.content_type}")
+    info = read_der(signed.content, label=_LABEL, max_bytes=MAX_TOKEN_BYTES)
+    fields = info.expect(SEQUENCE).read_children()
     if len(fields) < 5:
-        raise MalformedError(f"{_WHAT}: expected at least 5 fields, found {len(fields)}")
-    version, policy, imprint, serial, moment, *more = fields
-    if version.integer() != 1:
-        raise MalformedError(f"{_WHAT}: version: expected 1, found {version.integer()}")
-    policy.oid()
-    serial.integer()
+        raise MalformedError(f"{_LABEL}: expected at least 5 fields, found {len(fields)}")
+    version, policy, imprint, serial, gen_time, *optional_fields = fields
+    if version.read_integer() != 1:
+        raise MalformedError(f"{_LABEL}: version: expected 1, found {version.read_integer()}")
+    policy.read_oid()
+    serial.read_integer()
     _check_imprint(imprint, signature)
-    _check_optional(more)
-    return Token(moment=_moment(moment), signed=signed, info=signed.content)
+    _check_optional(optional_fields)
+    return TimestampToken(gen_time=_parse_gen_time(gen_time), signed=signed, info=signed.content)
 
 
-def _check_status(element: Element) -> None:
-    parts = element.expect(SEQUENCE).children()
+def _check_status(element: DerElement) -> None:
+    parts = element.expect(SEQUENCE).read_children()
     if not 1 <= len(parts) <= 2 or len(element.body) > _MAX_STATUS_BYTES:
-        raise MalformedError(f"{_WHAT}: expected a status, and a short text at most")
-    if parts[0].integer() != 0:
-        raise MalformedError(f"{_WHAT}: was not granted: status {parts[0].integer()}")
+        raise MalformedError(f"{_LABEL}: expected a status, and a short text at most")
+    if parts[0].read_integer() != 0:
+        raise MalformedError(f"{_LABEL}: was not granted: status {parts[0].read_integer()}")
     for text in parts[1:]:
-        for line in text.expect(SEQUENCE).children():
+        for line in text.expect(SEQUENCE).read_children():
             try:
                 line.expect(UTF8_STRING).body.decode("utf-8")
             except UnicodeDecodeError as e:
-                raise MalformedError(f"{_WHAT}: the status has a text that is not UTF-8") from e
+                raise MalformedError(f"{_LABEL}: the status has a text that is not UTF-8") from e
 
 
-def _check_imprint(element: Element, signature: bytes) -> None:
-    parts = element.expect(SEQUENCE).children()
+def _check_imprint(element: DerElement, signature: bytes) -> None:
+    parts = element.expect(SEQUENCE).read_children()
     if len(parts) != 2:
-        raise MalformedError(f"{_WHAT}: expected an algorithm and a digest")
+        raise MalformedError(f"{_LABEL}: expected an algorithm and a digest")
     if read_algorithm(parts[0]) != SHA256:
-        raise MalformedError(f"{_WHAT}: expected SHA-256")
+        raise MalformedError(f"{_LABEL}: expected SHA-256")
     if parts[1].expect(OCTET_STRING).body != hashlib.sha256(signature).digest():
-        raise TrustError(f"{_WHAT}: is over another signature")
+        raise TrustError(f"{_LABEL}: is over another signature")
 
 
-def _check_optional(elements: list[Element]) -> None:
+def _check_optional(elements: list[DerElement]) -> None:
     tags = [x.tag for x in elements]
-    if tags != [t for t in _OPTIONAL if t in tags]:
-        raise MalformedError(f"{_WHAT}: fields that are unknown, twice there, or out of order")
+    if tags != [t for t in _OPTIONAL_TAGS if t in tags]:
+        raise MalformedError(f"{_LABEL}: fields that are unknown, twice there, or out of order")
 
 
-def _moment(element: Element) -> datetime:
-    found = _MOMENT.fullmatch(element.expect(GENERALIZED_TIME).body)
+def _parse_gen_time(element: DerElement) -> datetime:
+    match = _GENERALIZED_TIME_PATTERN.fullmatch(element.expect(GENERALIZED_TIME).body)
     try:
-        if found is None:
+        if match is None:
             raise ValueError("not in the form of RFC 3161")
-        return datetime.strptime(found[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime.strptime(match[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError as e:
-        raise MalformedError(f"{_WHAT}: not a moment in time") from e
+        raise MalformedError(f"{_LABEL}: not a moment in time") from e

@@ -12,14 +12,14 @@ from typing import Final
 
 from hardpan.errors import InputError, UsageError
 from hardpan.process import Argv
-from hardpan.signing.programs import Program, made, room
+from hardpan.signing.programs import KeyTool, read_signature, temp_dir_with
 from hardpan.signing.public import PublicKey, parse_spki
-from hardpan.signing.unlock import Unlock
+from hardpan.signing.unlock import PassphraseSource
 
 SCHEME = "tpm:"
 _HANDLE = re.compile(r"0x81[0-9a-fA-F]{6}")
-_ENV = ("TPM2TOOLS_TCTI", "TCTI", "TSS2_FAPICONF")
-_REFUSALS = (
+_PASSED_ENVIRONMENT = ("TPM2TOOLS_TCTI", "TCTI", "TSS2_FAPICONF")
+_REFUSAL_MESSAGES = (
     "authorization HMAC check failed",
     "authorization failure without DA implications",
     "DA lockout mode",
@@ -33,24 +33,30 @@ class TpmSigner:
 
     public: PublicKey
     handle: str
-    unlock: Unlock
+    passphrase_source: PassphraseSource
 
     def sign(self, message: bytes) -> bytes:
         """The TPM's signature over the SHA-256 of ``message``, in DER for ECDSA."""
         # No prompt: whether the key has an authorization value cannot be seen from outside.
-        secret = self.unlock.secret(self.handle) if self.unlock.given else None
-        with room(digest=hashlib.sha256(message).digest()) as folder:
+        secret = (
+            self.passphrase_source.read(self.handle)
+            if self.passphrase_source.is_configured
+            else None
+        )
+        with temp_dir_with(digest=hashlib.sha256(message).digest()) as folder:
             argv: Argv = [
                 *("tpm2_sign", "-Q", "-c", self.handle, "-g", "sha256"),
                 *("-s", _SCHEMES[self.public.alg], "-f", "plain", "-d"),
                 *(() if secret is None else ("-p", "file:-")),
                 *("-o", folder / "signature", folder / "digest"),
             ]
-            _program(self.handle).run(argv, secret=secret)
-            return made(folder / "signature", self.public, message, by=f"{SCHEME}{self.handle}")
+            _build_key_tool(self.handle).run(argv, secret=secret)
+            return read_signature(
+                folder / "signature", self.public, message, label=f"{SCHEME}{self.handle}"
+            )
 
 
-def load(ref: str, unlock: Unlock) -> TpmSigner:
+def load(ref: str, passphrase_source: PassphraseSource) -> TpmSigner:
     """The signer of ``tpm:HANDLE``.
 
     Raises:
@@ -64,20 +70,20 @@ def load(ref: str, unlock: Unlock) -> TpmSigner:
             f"{ref}: expected a persistent handle, e.g. tpm:0x81010001",
             hint="'tpm2_getcap handles-persistent' lists them",
         )
-    with room() as folder:
+    with temp_dir_with() as folder:
         argv: Argv = ("tpm2_readpublic", "-Q", "-c", handle, "-f", "der", "-o", folder / "public")
-        _program(handle).run(argv)
-        public = parse_spki((folder / "public").read_bytes(), what=ref)
+        _build_key_tool(handle).run(argv)
+        public = parse_spki((folder / "public").read_bytes(), label=ref)
     if public.alg not in _SCHEMES:
         raise InputError(f"{ref}: a TPM 2.0 does not sign with {public.alg}")
-    return TpmSigner(public=public, handle=handle, unlock=unlock)
+    return TpmSigner(public=public, handle=handle, passphrase_source=passphrase_source)
 
 
-def _program(handle: str) -> Program:
-    return Program(
-        what=f"{SCHEME}{handle}",
-        env={name: os.environ[name] for name in _ENV if name in os.environ},
-        refusals=_REFUSALS,
+def _build_key_tool(handle: str) -> KeyTool:
+    return KeyTool(
+        label=f"{SCHEME}{handle}",
+        env={name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ},
+        refusal_messages=_REFUSAL_MESSAGES,
         hint="tpm2-tools reach the TPM as TPM2TOOLS_TCTI says, else by /dev/tpmrm0 "
         "(group tss); 'tpm2_getcap handles-persistent' lists the keys",
     )

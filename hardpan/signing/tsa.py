@@ -8,7 +8,7 @@ from typing import IO
 
 from hardpan.errors import TrustError, UnreachableError
 
-_KIND = "application/timestamp-reply"
+_REPLY_TYPE = "application/timestamp-reply"
 
 
 def post(url: str, data: bytes, *, timeout_s: float, max_bytes: int) -> bytes:
@@ -18,34 +18,34 @@ def post(url: str, data: bytes, *, timeout_s: float, max_bytes: int) -> bytes:
         UnreachableError: no answer in time, or another HTTP status.
         TrustError: the answer is no timestamp reply, or is too long.
     """
-    head = {"Content-Type": "application/timestamp-query", "Accept": _KIND}
-    asked = urllib.request.Request(url, data=data, headers=head, method="POST")  # noqa: S310
-    ends = time.monotonic() + timeout_s
+    headers = {"Content-Type": "application/timestamp-query", "Accept": _REPLY_TYPE}
+    request = urllib.request.Request(url, data=data, headers=headers, method="POST")  # noqa: S310
+    deadline = time.monotonic() + timeout_s
     try:
-        with urllib.request.build_opener(_NoRedirect).open(asked, timeout=timeout_s) as answer:
-            kind = answer.headers.get_content_type()
-            body = _bounded(answer, ends, url, max_bytes)
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout_s) as response:
+            content_type = response.headers.get_content_type()
+            body = _read_bounded(response, deadline, url, max_bytes)
     except urllib.error.HTTPError as e:
         e.close()
         raise UnreachableError(f"{url}: the TSA answers with HTTP status {e.code}") from e
     except (OSError, http.client.HTTPException, ValueError) as e:
-        why = getattr(e, "reason", e)
+        reason = getattr(e, "reason", e)
         raise UnreachableError(
-            f"{url}: the TSA does not answer: {why}",
+            f"{url}: the TSA does not answer: {reason}",
             hint="scan again without --timestamp, or later",
         ) from e
-    if kind != _KIND:
-        raise TrustError(f"{url}: expected {_KIND}, found {kind[:60]}")
+    if content_type != _REPLY_TYPE:
+        raise TrustError(f"{url}: expected {_REPLY_TYPE}, found {content_type[:60]}")
     return body
 
 
-def _bounded(answer: IO[bytes], ends: float, url: str, max_bytes: int) -> bytes:
+def _read_bounded(response: IO[bytes], deadline: float, url: str, max_bytes: int) -> bytes:
     body = b""
-    while chunk := answer.read1(8192):  # type: ignore[attr-defined]
+    while chunk := response.read1(8192):  # type: ignore[attr-defined]
         body += chunk
         if len(body) > max_bytes:
             raise TrustError(f"{url}: expected at most {max_bytes} bytes")
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             raise TimeoutError("timed out")
     return body
 

@@ -12,25 +12,25 @@ _MAX_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unlock:
+class PassphraseSource:
     """Where the passphrase or PIN of a key comes from. The first that is set counts."""
 
     file: Path | None = None
     """Its first line, mode 0600."""
 
-    env: str = ""
+    env_name: str = ""
     """An environment variable, by name."""
 
-    ask: Callable[[str], str] | None = None
+    prompt: Callable[[str], str] | None = None
     """Asks a person, unseen, and remembers: a key signs more than once. None where
     nobody is there."""
 
     @property
-    def given(self) -> bool:
+    def is_configured(self) -> bool:
         """True when a person named a file or a variable."""
-        return self.file is not None or bool(self.env)
+        return self.file is not None or bool(self.env_name)
 
-    def secret(self, what: str) -> bytes | None:
+    def read(self, label: str) -> bytes | None:
         """What opens ``what``; None where there is no source.
 
         Raises:
@@ -38,20 +38,22 @@ class Unlock:
         """
         if self.file is not None:
             return read_first_line(self.file)
-        if self.env:
-            return self._variable()
-        if self.ask is not None:
-            return _usable(self.ask(what).encode("utf-8"), what)
+        if self.env_name:
+            return self._read_variable()
+        if self.prompt is not None:
+            return _require_single_line(self.prompt(label).encode("utf-8"), label)
         return None
 
-    def _variable(self) -> bytes:
-        value = os.environ.get(self.env, "")
+    def _read_variable(self) -> bytes:
+        value = os.environ.get(self.env_name, "")
         if not value:
-            raise InputError(f"environment variable {self.env}: expected a passphrase, found none")
-        return _usable(os.fsencode(value), f"environment variable {self.env}")
+            raise InputError(
+                f"environment variable {self.env_name}: expected a passphrase, found none"
+            )
+        return _require_single_line(os.fsencode(value), f"environment variable {self.env_name}")
 
 
-def bounded(path: Path) -> bytes:
+def read_small_file(path: Path) -> bytes:
     """The bytes of a small file that is no secret, such as a public key.
 
     Raises:
@@ -67,8 +69,8 @@ def bounded(path: Path) -> bytes:
     return data
 
 
-def _usable(secret: bytes, what: str) -> bytes:
+def _require_single_line(secret: bytes, label: str) -> bytes:
     # One line goes to a program's stdin; a NUL would end it early there.
     if not secret or any(x in secret for x in (b"\0", b"\n", b"\r")):
-        raise InputError(f"{what}: expected a passphrase of one line")
+        raise InputError(f"{label}: expected a passphrase of one line")
     return secret

@@ -11,14 +11,14 @@ from pathlib import Path
 from hardpan.errors import InputError
 from hardpan.process import run
 from images.lab import cpio
-from images.lab.recipe import HERE, Recipe
-from images.lab.root import in_root, require_inside
+from images.lab.recipe import LAB_FOLDER, MediaDefinition
+from images.lab.root import require_inside, run_in_root
 
 ESP_IMAGE = "esp.img"
 MBR_IMAGE = "boot_hybrid.img"
 """Names that ``lay_out`` leaves in its work folder."""
 
-ROOM = "/run/hardpan-lab"
+CHROOT_WORKDIR = "/run/hardpan-lab"
 MODULES = (
     "virtio_pci",
     "virtio_blk",
@@ -39,7 +39,7 @@ MODULES = (
 MAX_MODULE_BYTES = 64 << 20
 """Of one kernel module, unpacked; the largest, of graphics cards, have some 10 MiB."""
 
-_NEEDED = frozenset({"virtio_blk", "sr_mod", "isofs", "loop", "squashfs", "overlay"})
+_REQUIRED_MODULES = frozenset({"virtio_blk", "sr_mod", "isofs", "loop", "squashfs", "overlay"})
 _BIOS_MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search", "search_label")
 _EFI_MODULES = (
     *("part_gpt", "part_msdos", "fat", "iso9660", "normal", "configfile", "linux", "boot"),
@@ -51,7 +51,7 @@ _QUIRKS = "loglevel=5 clearcpuid=cx16"
 """QEMU 7.2's emulator computes wrong flags in cmpxchg16b; see overlay/etc/default/grub."""
 
 
-def install_modules_order(names: Iterable[str], dependencies: str, builtin: str) -> list[str]:
+def order_modules(names: Iterable[str], dependencies: str, builtin: str) -> list[str]:
     """Paths of the modules and of all that they need, in the order to load them.
 
     ``dependencies`` is modules.dep, ``builtin`` is modules.builtin. What the
@@ -60,43 +60,47 @@ def install_modules_order(names: Iterable[str], dependencies: str, builtin: str)
     Raises:
         InputError: the kernel lacks a module without which no media is found.
     """
-    needs = {
-        path: [*reversed(rest.split())]
-        for path, _, rest in (line.partition(":") for line in dependencies.splitlines())
+    dependency_paths = {
+        path: [*reversed(dependency_list.split())]
+        for path, _, dependency_list in (line.partition(":") for line in dependencies.splitlines())
     }
-    places = {_module_name(path): path for path in needs}
-    inside = {_module_name(path) for path in builtin.splitlines()}
+    path_by_name = {_module_name(path): path for path in dependency_paths}
+    built_in = {_module_name(path) for path in builtin.splitlines()}
     order: list[str] = []
     for name in names:
-        path = places.get(name)
+        path = path_by_name.get(name)
         if path is None:
-            if name in _NEEDED and name not in inside:
+            if name in _REQUIRED_MODULES and name not in built_in:
                 raise InputError(f"the kernel of the lab's suite has no module {name}")
             continue
-        order += [p for p in (*needs[path], path) if p not in order]
+        order += [p for p in (*dependency_paths[path], path) if p not in order]
     return order
 
 
-def initramfs(root: Path, kernel: str) -> bytes:
+def build_initramfs(root: Path, kernel: str) -> bytes:
     """The media's initramfs: busybox, a few modules, one script. Uncompressed: it is small."""
     tree = root / "usr/lib/modules" / kernel
-    order = install_modules_order(
+    order = order_modules(
         MODULES, (tree / "modules.dep").read_text(), (tree / "modules.builtin").read_text()
     )
-    items = [cpio.folder(n) for n in ("bin", "dev", "modules", "proc", "run", "sys", "sysroot")]
-    items.append(cpio.Item(name="dev/console", mode=stat.S_IFCHR | 0o600, device=(5, 1)))
-    items.append(cpio.file("init", (HERE / "initrd.sh").read_bytes(), 0o755))
-    items += [cpio.file(f"modules/{_module_name(p)}.ko", _plain_module(tree / p)) for p in order]
+    items = [
+        cpio.directory_entry(n) for n in ("bin", "dev", "modules", "proc", "run", "sys", "sysroot")
+    ]
+    items.append(cpio.CpioEntry(name="dev/console", mode=stat.S_IFCHR | 0o600, device=(5, 1)))
+    items.append(cpio.file_entry("init", (LAB_FOLDER / "initrd.sh").read_bytes(), 0o755))
+    items += [
+        cpio.file_entry(f"modules/{_module_name(p)}.ko", _read_module(tree / p)) for p in order
+    ]
     names = "".join(f"{_module_name(p)}.ko\n" for p in order)
-    items.append(cpio.file("modules/order", names.encode()))
-    items += _program(root, "usr/bin/busybox", "bin/busybox")
-    return cpio.archive(items)
+    items.append(cpio.file_entry("modules/order", names.encode()))
+    items += _collect_program(root, "usr/bin/busybox", "bin/busybox")
+    return cpio.build_archive(items)
 
 
-def grub_cfg(recipe: Recipe) -> str:
+def render_grub_cfg(definition: MediaDefinition) -> str:
     """The menu; the same text for BIOS and UEFI."""
-    label = recipe.volume_label
-    major = recipe.release.partition(".")[0]
+    label = definition.volume_label
+    major = definition.release.partition(".")[0]
     stage2 = f"inst.stage2=hd:LABEL={label}"
     entries = (
         (f"Install hardpan lab {major}", ""),
@@ -119,17 +123,19 @@ def grub_cfg(recipe: Recipe) -> str:
     )
 
 
-def lay_out(recipe: Recipe, root: Path, kernel: str, tree: Path, work: Path) -> None:
+def write_boot_files(
+    definition: MediaDefinition, root: Path, kernel: str, tree: Path, work: Path
+) -> None:
     """Put all boot files into the media's tree, the boot records' images into ``work``."""
     pxeboot = tree / "images/pxeboot"
     pxeboot.mkdir(parents=True)
     image = require_inside(root, root / f"boot/vmlinuz-{kernel}")
     shutil.copyfile(image, pxeboot / "vmlinuz")
-    (pxeboot / "initrd.img").write_bytes(initramfs(root, kernel))
-    menu = grub_cfg(recipe)
-    for place in ("boot/grub2", "EFI/BOOT"):
-        (tree / place).mkdir(parents=True)
-        (tree / place / "grub.cfg").write_text(menu, "utf-8")
+    (pxeboot / "initrd.img").write_bytes(build_initramfs(root, kernel))
+    menu = render_grub_cfg(definition)
+    for folder in ("boot/grub2", "EFI/BOOT"):
+        (tree / folder).mkdir(parents=True)
+        (tree / folder / "grub.cfg").write_text(menu, "utf-8")
     modules = tree / "boot/grub2/i386-pc"
     shutil.copytree(root / "usr/lib/grub/i386-pc", modules, ignore=shutil.ignore_patterns("*.img"))
     images = {
@@ -137,19 +143,21 @@ def lay_out(recipe: Recipe, root: Path, kernel: str, tree: Path, work: Path) -> 
         "BOOTX64.EFI": ("x86_64-efi", "/EFI/BOOT", _EFI_MODULES),
     }
     for name, (kind, prefix, names) in images.items():
-        in_root(
+        run_in_root(
             root,
-            ["grub-mkimage", "-O", kind, "-p", prefix, "-o", f"{ROOM}/{name}", *names],
+            ["grub-mkimage", "-O", kind, "-p", prefix, "-o", f"{CHROOT_WORKDIR}/{name}", *names],
             timeout_s=60,
-            binds={work: ROOM},
+            binds={work: CHROOT_WORKDIR},
         )
     shutil.copyfile(work / "eltorito.img", tree / "images/eltorito.img")
     shutil.copyfile(work / "BOOTX64.EFI", tree / "EFI/BOOT/BOOTX64.EFI")
     shutil.copyfile(root / "usr/lib/grub/i386-pc/boot_hybrid.img", work / MBR_IMAGE)
-    _esp({"BOOTX64.EFI": work / "BOOTX64.EFI", "grub.cfg": tree / "EFI/BOOT/grub.cfg"}, work)
+    _write_esp_image(
+        {"BOOTX64.EFI": work / "BOOTX64.EFI", "grub.cfg": tree / "EFI/BOOT/grub.cfg"}, work
+    )
 
 
-def _esp(files: Mapping[str, Path], work: Path) -> None:
+def _write_esp_image(files: Mapping[str, Path], work: Path) -> None:
     """A FAT image with ``/EFI/BOOT``; room is left for a longer menu."""
     image = work / ESP_IMAGE
     hint = "install mtools"
@@ -160,22 +168,22 @@ def _esp(files: Mapping[str, Path], work: Path) -> None:
         run(["mcopy", "-i", image, source, f"::/EFI/BOOT/{name}"], timeout_s=30)
 
 
-def _program(root: Path, source: str, place: str) -> list[cpio.Item]:
+def _collect_program(root: Path, source: str, archive_path: str) -> list[cpio.CpioEntry]:
     """A program of the root and the libraries it is linked with."""
-    out = in_root(root, ["ldd", f"/{source}"], timeout_s=30).stdout
-    found = re.findall(r"(/\S+) \(0x", out)
-    items = [cpio.file(place, (root / source).read_bytes(), 0o755)]
+    output = run_in_root(root, ["ldd", f"/{source}"], timeout_s=30).stdout
+    libraries = re.findall(r"(/\S+) \(0x", output)
+    items = [cpio.file_entry(archive_path, (root / source).read_bytes(), 0o755)]
     names: set[str] = set()
-    for library in found:
+    for library in libraries:
         data = require_inside(root, root / library[1:]).resolve().read_bytes()
         for part in Path(library[1:]).parents:
             names.add(part.as_posix())
-        items.append(cpio.file(library[1:], data, 0o755))
+        items.append(cpio.file_entry(library[1:], data, 0o755))
     folders = sorted(names - {"."})
-    return [*map(cpio.folder, folders), *items]
+    return [*map(cpio.directory_entry, folders), *items]
 
 
-def _plain_module(path: Path) -> bytes:
+def _read_module(path: Path) -> bytes:
     """A module of the kernel, unpacked: never more of it than any has.
 
     Raises:
@@ -186,12 +194,12 @@ def _plain_module(path: Path) -> bytes:
         return data
     decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_XZ)
     try:
-        plain = decompressor.decompress(data, MAX_MODULE_BYTES)
+        unpacked = decompressor.decompress(data, MAX_MODULE_BYTES)
     except lzma.LZMAError as e:
         raise InputError(f"{path}: expected XZ data, got: {e}") from e
     if not decompressor.eof:
         raise InputError(f"{path}: cut off, or unpacks to more than {MAX_MODULE_BYTES} bytes")
-    return plain
+    return unpacked
 
 
 def _module_name(path: str) -> str:

@@ -22,22 +22,22 @@ from typing import Any
 import click
 
 from hardpan import clock
-from hardpan.boundary import report_usage
+from hardpan.boundary import report_usage_error
 from hardpan.errors import Exit, HardpanError, InputError, ToolError
 from hardpan.files import (
     Sha256,
     atomic_path,
     canonical_json,
-    need_free,
+    require_free_space,
     sha256_bytes,
     sha256_file,
     write_atomic,
 )
-from hardpan.process import which
-from hardpan.terminal import err, print_json, say
+from hardpan.process import find_program
+from hardpan.terminal import print_json, print_message, stderr
 from images.lab import boot, iso, mirror, repo, stage2
-from images.lab.recipe import HERE, Recipe, load
-from images.lab.root import assemble
+from images.lab.recipe import LAB_FOLDER, MediaDefinition, load_definition
+from images.lab.root import install_debian_packages
 
 TOOLS = {
     "apt-get": "apt",
@@ -50,14 +50,14 @@ TOOLS = {
 }
 """Programs of this machine -> the Debian package that has them."""
 
-NEED_MIB = 6000
+REQUIRED_MIB = 6000
 """Disk that a build takes at its peak, in MiB (measured: 4.1 GiB)."""
 
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class MediaReceipt:
     """What was built, or found built."""
 
     iso: str
@@ -82,7 +82,9 @@ class Receipt:
     """True when an earlier build was taken."""
 
 
-def build(cache: Path, *, override: str | None, installer: Path, say: Say) -> Receipt:
+def build(
+    cache: Path, *, override: str | None, installer: Path, on_progress: ProgressCallback
+) -> MediaReceipt:
     """The lab media's ISO, from the cache when nothing that goes into it has changed.
 
     Raises:
@@ -90,45 +92,47 @@ def build(cache: Path, *, override: str | None, installer: Path, say: Say) -> Re
         ToolError: a program is missing or failed.
         ResourceError: the disk is too small.
     """
-    began = clock.monotonic()
-    _check_machine(installer)
+    start = clock.monotonic_s()
+    _require_build_host(installer)
     cache = cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
-    recipe = load()
-    with _locked(cache / "lock", say):
-        source = mirror.find(recipe.suite, override)
-        say(f"resolving packages of {recipe.suite}")
-        versions, fresh = mirror.resolve(source, recipe.wanted, cache / "apt")
+    definition = load_definition()
+    with _exclusive_lock(cache / "lock", on_progress):
+        source = mirror.find_mirror(definition.suite, override)
+        on_progress(f"resolving packages of {definition.suite}")
+        versions, fresh = mirror.resolve_packages(
+            source, definition.install_packages, cache / "apt"
+        )
         if not fresh:
-            say("the archive does not answer; its last known indices are used")
-        parts_digest = inputs_digest(versions, stage2.shaping_files())
-        digest = inputs_digest({"parts": parts_digest}, stage2.installer_files(installer))
-        kept = _kept(cache, digest)
-        if kept is None:
-            _sweep(cache)
-            parts = _parts(recipe, source, cache, parts_digest, say)
-            kept = _mastered(recipe, parts, cache, digest, installer, say)
-            _forget_others(cache, parts, Path(kept["iso"]))
-        if not _versions(cache, digest).exists():
-            write_atomic(_versions(cache, digest), _told(recipe, versions))
-        return Receipt(**{**kept, "took_s": round(clock.monotonic() - began, 1)})
+            on_progress("the archive does not answer; its last known indices are used")
+        parts_digest = digest_inputs(versions, stage2.list_media_inputs())
+        digest = digest_inputs({"parts": parts_digest}, stage2.list_installer_files(installer))
+        cached = _load_receipt(cache, digest)
+        if cached is None:
+            _remove_leftovers(cache)
+            parts = _build_parts(definition, source, cache, parts_digest, on_progress)
+            cached = _master_iso(definition, parts, cache, digest, installer, on_progress)
+            _remove_old_media(cache, parts, Path(cached["iso"]))
+        if not _versions_path(cache, digest).exists():
+            write_atomic(_versions_path(cache, digest), _render_versions(definition, versions))
+        return MediaReceipt(**{**cached, "took_s": round(clock.monotonic_s() - start, 1)})
 
 
-def look(cache: Path, *, installer: Path) -> dict[str, Any]:
+def find_cached(cache: Path, *, installer: Path) -> dict[str, Any]:
     """The receipt of the newest ISO in the cache, or nothing. Writes nothing, asks no archive.
 
     Raises:
         InputError, ToolError, ResourceError: as ``build`` would, as far as this can be told now.
     """
-    _check_machine(installer)
-    told = (_kept(cache, Sha256(path.stem)) for path in cache.glob("[0-9a-f]*.json"))
-    there = [receipt for receipt in told if receipt]
-    if not there:
-        need_free(cache.absolute(), NEED_MIB, what="building the lab media")
-    return max(there, key=lambda r: Path(str(r["iso"])).stat().st_mtime, default={})
+    _require_build_host(installer)
+    receipts = (_load_receipt(cache, Sha256(path.stem)) for path in cache.glob("[0-9a-f]*.json"))
+    usable = [receipt for receipt in receipts if receipt]
+    if not usable:
+        require_free_space(cache.absolute(), REQUIRED_MIB, purpose="building the lab media")
+    return max(usable, key=lambda r: Path(str(r["iso"])).stat().st_mtime, default={})
 
 
-def inputs_digest(versions: Mapping[str, str], files: Mapping[str, Path]) -> Sha256:
+def digest_inputs(versions: Mapping[str, str], files: Mapping[str, Path]) -> Sha256:
     """One digest of the resolved packages and of every file that shapes the media."""
     sums = {
         name: f"{os.access(path, os.X_OK):d} {sha256_file(path)}" for name, path in files.items()
@@ -136,25 +140,31 @@ def inputs_digest(versions: Mapping[str, str], files: Mapping[str, Path]) -> Sha
     return sha256_bytes(canonical_json({"versions": dict(versions), "files": sums}))
 
 
-def _parts(recipe: Recipe, source: mirror.Mirror, cache: Path, digest: Sha256, say: Say) -> Path:
+def _build_parts(
+    definition: MediaDefinition,
+    source: mirror.Mirror,
+    cache: Path,
+    digest: Sha256,
+    on_progress: ProgressCallback,
+) -> Path:
     """The folder with all but the installer: base root, repositories, boot files."""
     parts = cache / f"parts-{digest[:16]}"
     if parts.is_dir():
-        say("packages and base root are taken from an earlier build")
+        on_progress("packages and base root are taken from an earlier build")
         return parts
-    need_free(cache, NEED_MIB, what="building the lab media")
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as room:
-        work = Path(room) / "parts"
+    require_free_space(cache, REQUIRED_MIB, purpose="building the lab media")
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as temp_name:
+        work = Path(temp_name) / "parts"
         root, tree, build_dir = work / "root", work / "tree", work / "build"
         tree.mkdir(parents=True)
         build_dir.mkdir()
-        say(f"assembling {len(recipe.wanted)} packages and what they need")
-        assemble(recipe, source, root, say)
-        made = repo.build_all(recipe, root, build_dir, tree, say)
+        on_progress(f"assembling {len(definition.install_packages)} packages and what they need")
+        install_debian_packages(definition, source, root, on_progress)
+        package_set = repo.build_all(definition, root, build_dir, tree, on_progress)
         kernel = next((root / "usr/lib/modules").iterdir()).name
-        boot.lay_out(recipe, root, kernel, tree, build_dir)
+        boot.write_boot_files(definition, root, kernel, tree, build_dir)
         repo.empty_volatile(root)
-        facts = {"kernel": kernel, "packages": len(made.packages)}
+        facts = {"kernel": kernel, "packages": len(package_set.packages)}
         (work / "facts.json").write_text(json.dumps(facts), "utf-8")
         # The signing key ends with the build that made it.
         shutil.rmtree(build_dir / "gnupg")
@@ -162,34 +172,39 @@ def _parts(recipe: Recipe, source: mirror.Mirror, cache: Path, digest: Sha256, s
     return parts
 
 
-def _mastered(
-    recipe: Recipe, parts: Path, cache: Path, digest: Sha256, installer: Path, say: Say
+def _master_iso(
+    definition: MediaDefinition,
+    parts: Path,
+    cache: Path,
+    digest: Sha256,
+    installer: Path,
+    on_progress: ProgressCallback,
 ) -> dict[str, Any]:
     tree, build_dir = parts / "tree", parts / "build"
-    say("the image: installer and payload in one")
-    stage2.squash(parts / "root", tree / "images/install.img", build_dir, installer)
-    iso.describe(recipe, tree, clock.epoch(int(clock.now().timestamp())))
-    say("writing the ISO")
-    target = cache / f"{recipe.volume_label}-{digest[:16]}.iso"
+    on_progress("the image: installer and payload in one")
+    stage2.build_squashfs(parts / "root", tree / "images/install.img", build_dir, installer)
+    iso.write_descriptions(definition, tree, clock.source_date_epoch(int(clock.now().timestamp())))
+    on_progress("writing the ISO")
+    target = cache / f"{definition.volume_label}-{digest[:16]}.iso"
     with atomic_path(target) as draft:
         esp, mbr = build_dir / boot.ESP_IMAGE, build_dir / boot.MBR_IMAGE
-        iso.master(recipe, tree, esp, mbr, draft)
+        iso.master_iso(definition, tree, esp, mbr, draft)
         receipt: dict[str, Any] = {
             "iso": str(target),
             "sha256": sha256_file(draft),
             "size": draft.stat().st_size,
-            "volume_label": recipe.volume_label,
+            "volume_label": definition.volume_label,
             "inputs_sha256": digest,
             **json.loads((parts / "facts.json").read_text("utf-8")),
             "reused": False,
         }
-    write_atomic(_record(cache, digest), json.dumps(receipt, indent=2) + "\n")
+    write_atomic(_receipt_path(cache, digest), json.dumps(receipt, indent=2) + "\n")
     return receipt
 
 
-def _kept(cache: Path, digest: Sha256) -> dict[str, Any] | None:
+def _load_receipt(cache: Path, digest: Sha256) -> dict[str, Any] | None:
     """The receipt of an earlier build whose ISO is still there, whole by its size."""
-    record = _record(cache, digest)
+    record = _receipt_path(cache, digest)
     if not record.exists():
         return None
     receipt: dict[str, Any] = json.loads(record.read_text("utf-8"))
@@ -199,29 +214,29 @@ def _kept(cache: Path, digest: Sha256) -> dict[str, Any] | None:
     return {**receipt, "reused": True}
 
 
-def _record(cache: Path, digest: Sha256) -> Path:
+def _receipt_path(cache: Path, digest: Sha256) -> Path:
     return cache / f"{digest[:16]}.json"
 
 
-def _versions(cache: Path, digest: Sha256) -> Path:
+def _versions_path(cache: Path, digest: Sha256) -> Path:
     return cache / f"packages-{digest[:16]}.json"
 
 
-def _told(recipe: Recipe, versions: Mapping[str, str]) -> str:
+def _render_versions(definition: MediaDefinition, versions: Mapping[str, str]) -> str:
     """The Debian versions that an ISO is made of; the archive drops them with the next ones."""
-    named = {name: versions[name] for name in recipe.wanted if name in versions}
-    others = {name: version for name, version in versions.items() if name not in named}
-    told = {"suite": recipe.suite, "packages": named, "brought": others}
-    return json.dumps(told, indent=1, sort_keys=True) + "\n"
+    requested = {name: versions[name] for name in definition.install_packages if name in versions}
+    dependencies = {name: version for name, version in versions.items() if name not in requested}
+    document = {"suite": definition.suite, "packages": requested, "brought": dependencies}
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
-def _sweep(cache: Path) -> None:
+def _remove_leftovers(cache: Path) -> None:
     """Remove what a killed build left; the lock is held, so nobody is building."""
     for path in (*cache.glob(".building-*"), *cache.glob(".HARDPAN-*")):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _forget_others(cache: Path, parts: Path, newest: Path) -> None:
+def _remove_old_media(cache: Path, parts: Path, newest: Path) -> None:
     """Keep the newest media and the one before it, which another run may still be using."""
     for path in set(cache.glob("parts-*")) - {parts}:
         shutil.rmtree(path, ignore_errors=True)
@@ -229,29 +244,29 @@ def _forget_others(cache: Path, parts: Path, newest: Path) -> None:
     for path in older[:-1]:
         path.unlink(missing_ok=True)
         digest = Sha256(path.stem.rpartition("-")[2])
-        for told in (_record(cache, digest), _versions(cache, digest)):
-            told.unlink(missing_ok=True)
+        for record in (_receipt_path(cache, digest), _versions_path(cache, digest)):
+            record.unlink(missing_ok=True)
 
 
 @contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
+def _exclusive_lock(path: Path, on_progress: ProgressCallback) -> Iterator[None]:
     """One build per cache; the lock ends with the process that holds it."""
     with path.open("w") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another build uses this cache; waiting for it")
+            on_progress("another build uses this cache; waiting for it")
             fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
 
-def _check_machine(installer: Path) -> None:
+def _require_build_host(installer: Path) -> None:
     if os.geteuid() != 0:
         raise InputError("the lab media is built by root", hint="run it with sudo")
     if not (installer / "init").is_file():
         raise InputError(f"{installer}: expected the installer's program 'init' there")
     for program, package in TOOLS.items():
-        if which(program) is None:
+        if find_program(program) is None:
             raise ToolError([program], "is not installed", hint=f"install {package}")
     if not mirror.KEYRING.exists():
         raise ToolError(
@@ -269,7 +284,7 @@ def _check_machine(installer: Path) -> None:
 @click.option("--mirror", "override", help="Debian archive to use instead of this machine's own.")
 @click.option(
     "--installer",
-    default=HERE / "installer",
+    default=LAB_FOLDER / "installer",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the installer to put on the media, instead of the lab's own.",
 )
@@ -278,37 +293,37 @@ def _check_machine(installer: Path) -> None:
 def main(cache: Path, override: str | None, installer: Path, looking: bool, _as_json: bool) -> None:
     """Build the lab media, or find it built, and print a JSON receipt."""
     if looking:
-        print_json(look(cache, installer=installer), indent=2)
+        print_json(find_cached(cache, installer=installer), indent=2)
         return
     receipt = build(
         cache,
         override=override,
         installer=installer,
-        say=lambda line: say(err, line),
+        on_progress=lambda line: print_message(stderr, line),
     )
     print_json(asdict(receipt), indent=2)
 
 
-def run_as_program() -> int:
+def run_program() -> int:
     """The program: errors become one line and the exit code of their class."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(standalone_mode=False)
     except HardpanError as e:
-        say(err, f"error: {e}")
+        print_message(stderr, f"error: {e}")
         for line in getattr(e, "tail", "").splitlines():
-            say(err, f"  | {line}")
+            print_message(stderr, f"  | {line}")
         if e.hint:
-            say(err, f"hint: {e.hint}")
+            print_message(stderr, f"hint: {e.hint}")
         return int(e.exit_code)
     except click.ClickException as e:
-        report_usage(e)
+        report_usage_error(e)
         return int(Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
-        say(err, "interrupted; nothing half-written is left")
+        print_message(stderr, "interrupted; nothing half-written is left")
         return int(Exit.INTERRUPTED)
-    return int(Exit.DONE)
+    return int(Exit.OK)
 
 
 if __name__ == "__main__":
-    sys.exit(run_as_program())
+    sys.exit(run_program())

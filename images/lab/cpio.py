@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class CpioEntry:
     """One member of the archive."""
 
     name: str
@@ -24,44 +24,44 @@ class Item:
     """Major and minor of a device node."""
 
 
-def folder(name: str) -> Item:
+def directory_entry(name: str) -> CpioEntry:
     """A folder."""
-    return Item(name=name, mode=stat.S_IFDIR | 0o755)
+    return CpioEntry(name=name, mode=stat.S_IFDIR | 0o755)
 
 
-def file(name: str, data: bytes, mode: int = 0o644) -> Item:
+def file_entry(name: str, data: bytes, mode: int = 0o644) -> CpioEntry:
     """A regular file."""
-    return Item(name=name, mode=stat.S_IFREG | mode, data=data)
+    return CpioEntry(name=name, mode=stat.S_IFREG | mode, data=data)
 
 
-def link(name: str, target: str) -> Item:
+def link_entry(name: str, target: str) -> CpioEntry:
     """A symbolic link."""
-    return Item(name=name, mode=stat.S_IFLNK | 0o777, data=target.encode())
+    return CpioEntry(name=name, mode=stat.S_IFLNK | 0o777, data=target.encode())
 
 
-def archive(items: Iterable[Item]) -> bytes:
+def build_archive(entries: Iterable[CpioEntry]) -> bytes:
     """The archive's bytes, trailer included, padded to 512."""
-    parts = [_member(i, number) for number, i in enumerate(items, 1)]
-    parts.append(_member(Item(name="TRAILER!!!", mode=0), 0))
-    whole = b"".join(parts)
-    return whole + b"\0" * (-len(whole) % 512)
+    parts = [_encode_entry(entry, number) for number, entry in enumerate(entries, 1)]
+    parts.append(_encode_entry(CpioEntry(name="TRAILER!!!", mode=0), 0))
+    content = b"".join(parts)
+    return content + b"\0" * (-len(content) % 512)
 
 
-def _member(i: Item, inode: int) -> bytes:
-    name = i.name.encode() + b"\0"
+def _encode_entry(entry: CpioEntry, inode: int) -> bytes:
+    name = entry.name.encode() + b"\0"
     fields = (
         inode,
-        i.mode,
+        entry.mode,
         0,  # uid
         0,  # gid
-        2 if stat.S_ISDIR(i.mode) else 1,
+        2 if stat.S_ISDIR(entry.mode) else 1,
         0,  # mtime
-        len(i.data),
+        len(entry.data),
         0,  # device that holds the file: major, minor
         0,
-        *i.device,
+        *entry.device,
         len(name),
         0,  # checksum, unused in newc
     )
-    head = b"070701" + b"".join(b"%08X" % f for f in fields) + name
-    return head + b"\0" * (-len(head) % 4) + i.data + b"\0" * (-len(i.data) % 4)
+    header = b"070701" + b"".join(b"%08X" % f for f in fields) + name
+    return header + b"\0" * (-len(header) % 4) + entry.data + b"\0" * (-len(entry.data) % 4)

@@ -35,7 +35,7 @@ class DebPackage:
     """Everything it lists, folders included, with /usr merged."""
 
 
-def stanzas(text: str) -> Iterator[dict[str, str]]:
+def parse_stanzas(text: str) -> Iterator[dict[str, str]]:
     """The paragraphs of a control file; continuation lines keep their newline."""
     for block in re.split(r"\n{2,}", text.strip()):
         fields: dict[str, str] = {}
@@ -50,49 +50,49 @@ def stanzas(text: str) -> Iterator[dict[str, str]]:
             yield fields
 
 
-def alternatives(field: str) -> tuple[tuple[str, ...], ...]:
+def parse_dependencies(field: str) -> tuple[tuple[str, ...], ...]:
     """``a (>= 1), b:any | c`` as ``(("a",), ("b", "c"))``."""
-    rows = []
-    for row in field.replace("\n", " ").split(","):
-        names = (_NAME.match(part.strip()) for part in row.split("|"))
-        found = tuple(m[0] for m in names if m)
-        if found:
-            rows.append(found)
-    return tuple(rows)
+    groups = []
+    for group in field.replace("\n", " ").split(","):
+        matches = (_NAME.match(part.strip()) for part in group.split("|"))
+        package_names = tuple(m[0] for m in matches if m)
+        if package_names:
+            groups.append(package_names)
+    return tuple(groups)
 
 
-def merged(path: str) -> str:
+def merge_usr(path: str) -> str:
     """The path as it is after the merge of /bin, /sbin and /lib into /usr."""
     return _MERGED.sub(r"/usr/\1/", path)
 
 
-def package(fields: dict[str, str], listing: str) -> DebPackage:
+def parse_package(fields: dict[str, str], listing: str) -> DebPackage:
     """A package from its stanza and the text of its file list."""
     conffiles = (line.split() for line in fields.get("Conffiles", "").splitlines())
-    provides = alternatives(fields.get("Provides", ""))
-    needs = (fields[k] for k in ("Pre-Depends", "Depends") if fields.get(k))
+    provides = parse_dependencies(fields.get("Provides", ""))
+    dependency_fields = (fields[k] for k in ("Pre-Depends", "Depends") if fields.get(k))
     return DebPackage(
         name=fields["Package"],
         version=fields["Version"],
         architecture=fields.get("Architecture", "all"),
         summary=fields.get("Description", fields["Package"]).splitlines()[0],
-        depends=alternatives(", ".join(needs)),
+        depends=parse_dependencies(", ".join(dependency_fields)),
         provides=tuple(name for row in provides for name in row),
-        conffiles=frozenset(merged(c[0]) for c in conffiles if c and c[-1] != "obsolete"),
-        files=tuple(merged(p) for p in listing.splitlines() if p != "/."),
+        conffiles=frozenset(merge_usr(c[0]) for c in conffiles if c and c[-1] != "obsolete"),
+        files=tuple(merge_usr(p) for p in listing.splitlines() if p != "/."),
     )
 
 
-def read(root: Path) -> tuple[DebPackage, ...]:
+def read_packages(root: Path) -> tuple[DebPackage, ...]:
     """All installed packages of a root."""
     info = root / "var/lib/dpkg/info"
     status = (root / "var/lib/dpkg/status").read_text("utf-8")
-    found = []
-    for fields in stanzas(status):
+    packages = []
+    for fields in parse_stanzas(status):
         if not fields.get("Status", "").endswith(" installed"):
             continue
         name = fields["Package"]
         lists = (info / f"{name}.list", info / f"{name}:{fields['Architecture']}.list")
         listing = next((p.read_text("utf-8") for p in lists if p.exists()), "")
-        found.append(package(fields, listing))
-    return tuple(sorted(found, key=lambda p: p.name))
+        packages.append(parse_package(fields, listing))
+    return tuple(sorted(packages, key=lambda p: p.name))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from hardpan.files import Sha256, sha256_file
 from hardpan.process import run
-from images.lab.recipe import Recipe
+from images.lab.recipe import MediaDefinition
 
 _ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _BASIC_DATA = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
-CHECKED = (
+CHECKSUMMED_FILES = (
     "images/install.img",
     "images/pxeboot/initrd.img",
     "images/pxeboot/vmlinuz",
@@ -22,7 +22,9 @@ CHECKED = (
 """Files whose digests ``.treeinfo`` names; eltorito.img is patched while the ISO is written."""
 
 
-def treeinfo(recipe: Recipe, checksums: Mapping[str, Sha256], timestamp: int) -> str:
+def render_treeinfo(
+    definition: MediaDefinition, checksums: Mapping[str, Sha256], timestamp: int
+) -> str:
     """The media's description in productmd's format, version 1.2."""
     ini = RawConfigParser()
     ini.optionxform = str  # type: ignore[assignment,method-assign]  # names are case-sensitive
@@ -30,18 +32,18 @@ def treeinfo(recipe: Recipe, checksums: Mapping[str, Sha256], timestamp: int) ->
     general = {
         "arch": "x86_64",
         "family": "hardpan lab",
-        "name": f"hardpan lab {recipe.release}",
+        "name": f"hardpan lab {definition.release}",
         "platforms": "x86_64",
         "repository": "BaseOS",
         "packagedir": "BaseOS/Packages",
         "timestamp": str(timestamp),
         "variant": "BaseOS",
         "variants": "AppStream,BaseOS",
-        "version": recipe.release,
+        "version": definition.release,
     }
     sections: dict[str, dict[str, str]] = {
         "header": {"type": "productmd.treeinfo", "version": "1.2"},
-        "release": {"name": "hardpan lab", "short": "HPL", "version": recipe.release},
+        "release": {"name": "hardpan lab", "short": "HPL", "version": definition.release},
         "tree": {
             "arch": "x86_64",
             "build_timestamp": str(timestamp),
@@ -70,24 +72,24 @@ def treeinfo(recipe: Recipe, checksums: Mapping[str, Sha256], timestamp: int) ->
     return out.getvalue()
 
 
-def discinfo(recipe: Recipe, timestamp: int) -> str:
+def render_discinfo(definition: MediaDefinition, timestamp: int) -> str:
     """The four lines that installers read: when, what, for which machine, which disc."""
-    return f"{timestamp}.000000\nhardpan lab {recipe.release}\nx86_64\nALL\n"
+    return f"{timestamp}.000000\nhardpan lab {definition.release}\nx86_64\nALL\n"
 
 
-def describe(recipe: Recipe, tree: Path, timestamp: int) -> None:
+def write_descriptions(definition: MediaDefinition, tree: Path, timestamp: int) -> None:
     """Write the description files into the media's tree."""
-    sums = {name: sha256_file(tree / name) for name in CHECKED}
-    (tree / ".treeinfo").write_text(treeinfo(recipe, sums, timestamp), "utf-8")
-    (tree / ".discinfo").write_text(discinfo(recipe, timestamp), "utf-8")
+    sums = {name: sha256_file(tree / name) for name in CHECKSUMMED_FILES}
+    (tree / ".treeinfo").write_text(render_treeinfo(definition, sums, timestamp), "utf-8")
+    (tree / ".discinfo").write_text(render_discinfo(definition, timestamp), "utf-8")
 
 
-def master(recipe: Recipe, tree: Path, esp: Path, mbr: Path, out: Path) -> None:
+def master_iso(definition: MediaDefinition, tree: Path, esp: Path, mbr: Path, out: Path) -> None:
     """Write the ISO. Boots by BIOS and UEFI, as a CD and as a disk."""
     run(
         [
             *("xorriso", "-as", "mkisofs", "-quiet", "-o", out),
-            *("-R", "-J", "-joliet-long", "-iso-level", "3", "-V", recipe.volume_label),
+            *("-R", "-J", "-joliet-long", "-iso-level", "3", "-V", definition.volume_label),
             # The protective layout of lorax for EL 10: a GPT whose second
             # partition is the ESP, appended behind the ISO9660 data.
             *("--grub2-mbr", mbr, "-partition_offset", "16", "-appended_part_as_gpt"),

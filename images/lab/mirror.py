@@ -35,19 +35,19 @@ class Mirror:
     """apt settings (``Acquire::http::Proxy "…";``) of this machine, if it has any."""
 
 
-def find(suite: str, override: str | None = None) -> Mirror:
+def find_mirror(suite: str, override: str | None = None) -> Mirror:
     """The Debian archive this machine uses, or the one that was named.
 
     Raises:
         InputError: this machine's apt knows none and none was named.
     """
-    proxies = tuple(f'{k} "{v}";' for k, v in _PROXIES.findall(_apt_config()))
+    proxies = tuple(f'{k} "{v}";' for k, v in _PROXIES.findall(_dump_apt_config()))
     if override:
-        return Mirror(uri=_checked(override), suite=suite, proxies=proxies)
-    out = run(
+        return Mirror(uri=_validate_uri(override), suite=suite, proxies=proxies)
+    output = run(
         ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"], timeout_s=60
     ).stdout
-    uri = pick(out)
+    uri = select_archive(output)
     if uri is None:
         raise InputError(
             "this machine's apt knows no Debian archive",
@@ -56,7 +56,7 @@ def find(suite: str, override: str | None = None) -> Mirror:
     return Mirror(uri=uri, suite=suite, proxies=proxies)
 
 
-def pick(targets: str) -> str | None:
+def select_archive(targets: str) -> str | None:
     """The main Debian archive among apt's index targets, or None.
 
     The security archive and the update suites hold only a part, so a release's
@@ -74,7 +74,9 @@ def pick(targets: str) -> str | None:
     return best[1] if best and best[0] < 2 else None
 
 
-def resolve(mirror: Mirror, packages: Sequence[str], state: Path) -> tuple[dict[str, str], bool]:
+def resolve_packages(
+    mirror: Mirror, packages: Sequence[str], state: Path
+) -> tuple[dict[str, str], bool]:
     """What apt would install into an empty root: name -> version, and whether it is fresh.
 
     The indices are refreshed first. Where the archive does not answer, the ones
@@ -83,33 +85,33 @@ def resolve(mirror: Mirror, packages: Sequence[str], state: Path) -> tuple[dict[
     Raises:
         ToolError: apt cannot satisfy the packages, or there are no indices at all.
     """
-    config = _private_apt(mirror, state)
+    config = _write_apt_config(mirror, state)
     env = {"APT_CONFIG": str(config)}
     hint = "check apt's sources and the network, or name an archive with --mirror URI"
     update = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
-    fresh = True
+    is_fresh = True
     try:
         run(update, timeout_s=300, env=env, hint=hint)
     except ToolError:
         if not any((state / "lists").glob("*_Packages*")):
             raise
-        fresh = False
+        is_fresh = False
     simulated = run(
         ["apt-get", "install", "-s", "-qq", "--no-install-recommends", *packages, "?essential"],
         timeout_s=120,
         env=env,
         hint=hint,
     )
-    return parse_simulation(simulated.stdout), fresh
+    return parse_simulation(simulated.stdout), is_fresh
 
 
 def parse_simulation(text: str) -> dict[str, str]:
     """The packages and versions that ``apt-get -s`` says it would install."""
-    found = (m for m in map(_INST.match, text.splitlines()) if m)
-    return dict(sorted((m["name"], m["version"]) for m in found))
+    matches = (m for m in map(_INST.match, text.splitlines()) if m)
+    return dict(sorted((m["name"], m["version"]) for m in matches))
 
 
-def _private_apt(mirror: Mirror, state: Path) -> Path:
+def _write_apt_config(mirror: Mirror, state: Path) -> Path:
     for part in ("lists/partial", "cache", "state", "etc/apt.conf.d", "etc/preferences.d"):
         (state / part).mkdir(parents=True, exist_ok=True)
     (state / "state/status").touch()
@@ -135,11 +137,11 @@ def _private_apt(mirror: Mirror, state: Path) -> Path:
     return config
 
 
-def _apt_config() -> str:
+def _dump_apt_config() -> str:
     return run(["apt-config", "dump"], timeout_s=30).stdout
 
 
-def _checked(uri: str) -> str:
+def _validate_uri(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https", "file", "copy"} or re.search(r"[\s\"\[\]]", uri):
         raise InputError(f"--mirror {uri!r}: expected an http, https or file address")

@@ -11,150 +11,153 @@ from pathlib import Path
 
 from images.lab.dpkg import DebPackage
 from images.lab.plan import ElPackage
-from images.lab.recipe import Globs, Recipe
-from images.lab.root import overlay_files
+from images.lab.recipe import Globs, MediaDefinition
+from images.lab.root import list_overlay
 
 _BYTECODE = re.compile(r"/__pycache__/([^/]+)\.cpython-\d+(?:\.opt-\d)?\.pyc$")
 _SKIPPED = frozenset({"/proc", "/sys", "/dev", "/run", "/tmp", "/lost+found"})  # noqa: S108
-_SHARED_BY = 5
+_MAX_FOLDER_OWNERS = 5
 """A folder that more packages than this list is the filesystem package's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class OwnedPath:
     """One path of the root, as an rpm file list needs it."""
 
     path: str
-    folder: bool
-    config: bool
-    ghost: bool
-    people: str = ""
+    is_folder: bool
+    is_config: bool
+    is_ghost: bool
+    owner: str = ""
     """``user,group`` where it is not root's; rpmbuild takes root for all else."""
 
-    caps: str = ""
+    capabilities: str = ""
     """File capabilities in text form, e.g. ``cap_net_raw=ep``."""
 
 
-Owned = dict[str, list[Entry]]
+OwnedPaths = dict[str, list[OwnedPath]]
 """EL name -> what it owns."""
 
 
-def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+def walk_root(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Every path below the root with its own stat, in sorted order."""
-    for here, folders, files in os.walk(root):
-        at = "/" + os.path.relpath(here, root) if here != str(root) else ""
-        folders[:] = sorted(f for f in folders if f"{at}/{f}" not in _SKIPPED)
+    for current, folders, files in os.walk(root):
+        prefix = "/" + os.path.relpath(current, root) if current != str(root) else ""
+        folders[:] = sorted(f for f in folders if f"{prefix}/{f}" not in _SKIPPED)
         for name in sorted({*folders, *files}):
-            yield f"{at}/{name}", (Path(here) / name).lstat()
+            yield f"{prefix}/{name}", (Path(current) / name).lstat()
 
 
-class Owners:
+class OwnershipMap:
     """Answers who owns a path."""
 
     def __init__(
-        self, recipe: Recipe, debs: Iterable[DebPackage], packages: Mapping[str, ElPackage]
+        self,
+        definition: MediaDefinition,
+        debs: Iterable[DebPackage],
+        packages: Mapping[str, ElPackage],
     ) -> None:
-        home = {m: p.name for p in packages.values() for m in p.members}
-        self._listed: dict[str, set[str]] = {}
-        self._left_out: set[str] = set()
+        el_by_deb = {m: p.name for p in packages.values() for m in p.members}
+        self._owners_by_path: dict[str, set[str]] = {}
+        self._excluded: set[str] = set()
         for deb in debs:
-            el = home.get(deb.name)
+            el_name = el_by_deb.get(deb.name)
             for path in deb.files:
-                place = recipe.moves.get(path, path)
-                for p in {path, place}:
-                    if el is None:
-                        self._left_out.add(p)
+                moved_path = definition.moves.get(path, path)
+                for p in {path, moved_path}:
+                    if el_name is None:
+                        self._excluded.add(p)
                     else:
-                        self._listed.setdefault(p, set()).add(el)
-        self._globs = tuple((el, Globs(globs)) for el, globs in recipe.owners.items())
-        self._ours = {f"/{f.as_posix()}" for f in overlay_files()} | set(recipe.links)
-        self._folders = set(recipe.folders)
+                        self._owners_by_path.setdefault(p, set()).add(el_name)
+        self._globs = tuple((el_name, Globs(globs)) for el_name, globs in definition.owners.items())
+        self._added_paths = {f"/{f.as_posix()}" for f in list_overlay()} | set(definition.links)
+        self._folders = set(definition.folders)
 
-    def of(self, path: str, root: Path) -> frozenset[str]:
+    def find_owners(self, path: str, root: Path) -> frozenset[str]:
         """The owners of one path; none for what only this build made."""
-        listed = self._listed.get(path)
-        if listed:
-            return frozenset(listed)
-        for el, globs in self._globs:
+        owners = self._owners_by_path.get(path)
+        if owners:
+            return frozenset(owners)
+        for el_name, globs in self._globs:
             if path in globs:
-                return frozenset({el})
-        if path in self._ours or path in self._folders:
+                return frozenset({el_name})
+        if path in self._added_paths or path in self._folders:
             return frozenset({"hardpan-lab-release"})
         source = _BYTECODE.sub(r"/\1.py", path)
         if source != path:
-            return frozenset(self._listed.get(source, ()))
+            return frozenset(self._owners_by_path.get(source, ()))
         if path.endswith("/__pycache__"):
-            return frozenset(self._listed.get(path.removesuffix("/__pycache__"), ()))
-        return self._of_alternative(path, root)
+            return frozenset(self._owners_by_path.get(path.removesuffix("/__pycache__"), ()))
+        return self._find_alternative_owners(path, root)
 
-    def left_out(self, path: str) -> bool:
+    def is_excluded(self, path: str) -> bool:
         """Whether only packages that are not carried list the path."""
-        return path in self._left_out and path not in self._listed
+        return path in self._excluded and path not in self._owners_by_path
 
-    def _of_alternative(self, path: str, root: Path) -> frozenset[str]:
+    def _find_alternative_owners(self, path: str, root: Path) -> frozenset[str]:
         """A link that update-alternatives made belongs to what it leads to."""
         link = root / path[1:]
         for _ in range(3):
             if not link.is_symlink():
                 break
             target = str(link.readlink())
-            inside = target if target.startswith("/") else f"{Path(path).parent}/{target}"
-            path = os.path.normpath(inside)
-            if owner := self._listed.get(_merged(path)):
+            absolute = target if target.startswith("/") else f"{Path(path).parent}/{target}"
+            path = os.path.normpath(absolute)
+            if owner := self._owners_by_path.get(_merge_usr(path)):
                 return frozenset(owner)
             link = root / path[1:]
         return frozenset()
 
 
-def assign(
-    recipe: Recipe,
+def assign_owners(
+    definition: MediaDefinition,
     root: Path,
-    owners: Owners,
+    owners: OwnershipMap,
     packages: Mapping[str, ElPackage],
-    caps: Mapping[str, str],
-) -> tuple[Owned, tuple[str, ...], tuple[str, ...]]:
+    capabilities: Mapping[str, str],
+) -> tuple[OwnedPaths, tuple[str, ...], tuple[str, ...]]:
     """Who owns what; which paths belong to left-out packages; which to nobody."""
-    users, group_names = _names(root / "etc/passwd"), _names(root / "etc/group")
-    config, ghosts = Globs(recipe.config), Globs(recipe.ghosts)
-    conffiles = {recipe.moves.get(c, c) for p in packages.values() for c in p.conffiles}
-    owned: Owned = {name: [] for name in packages}
-    rejected: list[str] = []
-    nobody: list[str] = []
-    for path, facts in walk(root):
-        names = owners.of(path, root)
-        folder = stat.S_ISDIR(facts.st_mode)
-        if folder and len(names) > _SHARED_BY:
+    users, group_names = _read_names(root / "etc/passwd"), _read_names(root / "etc/group")
+    config, ghosts = Globs(definition.config), Globs(definition.ghosts)
+    conffiles = {definition.moves.get(c, c) for p in packages.values() for c in p.conffiles}
+    owned: OwnedPaths = {name: [] for name in packages}
+    excluded: list[str] = []
+    unowned: list[str] = []
+    for path, status in walk_root(root):
+        names = owners.find_owners(path, root)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if is_folder and len(names) > _MAX_FOLDER_OWNERS:
             names = frozenset({"filesystem"})
         if not names:
-            (rejected if owners.left_out(path) else nobody).append(path)
-        regular = stat.S_ISREG(facts.st_mode)
-        entry = Entry(
+            (excluded if owners.is_excluded(path) else unowned).append(path)
+        is_regular = stat.S_ISREG(status.st_mode)
+        entry = OwnedPath(
             path=path,
-            folder=folder,
-            config=regular and (path in conffiles or path in config),
-            ghost=not folder and path in ghosts,
-            people=f"{users[facts.st_uid]},{group_names[facts.st_gid]}"
-            if facts.st_uid or facts.st_gid
+            is_folder=is_folder,
+            is_config=is_regular and (path in conffiles or path in config),
+            is_ghost=not is_folder and path in ghosts,
+            owner=f"{users[status.st_uid]},{group_names[status.st_gid]}"
+            if status.st_uid or status.st_gid
             else "",
-            caps=caps.get(path, ""),
+            capabilities=capabilities.get(path, ""),
         )
         for name in names:
             owned[name].append(entry)
-    return owned, tuple(rejected), tuple(nobody)
+    return owned, tuple(excluded), tuple(unowned)
 
 
-def only_optional(owned: Owned, base: frozenset[str]) -> tuple[str, ...]:
+def find_optional_paths(owned: OwnedPaths, base: frozenset[str]) -> tuple[str, ...]:
     """The paths that no base package owns, deepest first."""
     counts = Counter(e.path for name in base for e in owned.get(name, ()))
     paths = {e.path for name, es in owned.items() if name not in base for e in es}
     return tuple(sorted((p for p in paths if p not in counts), reverse=True))
 
 
-def _names(database: Path) -> dict[int, str]:
+def _read_names(database: Path) -> dict[int, str]:
     """Number -> name, from a passwd or group file."""
     rows = (line.split(":") for line in database.read_text("utf-8").splitlines() if line)
     return {int(r[2]): r[0] for r in rows}
 
 
-def _merged(path: str) -> str:
+def _merge_usr(path: str) -> str:
     return re.sub(r"^/(bin|sbin|lib|lib64)/", r"/usr/\1/", path)

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError
 
-HERE = Path(__file__).parent
+LAB_FOLDER = Path(__file__).parent
 """The folder of the lab media: recipe, overlay, scripts, installer."""
 
 
-class Recipe(BaseModel):
+class MediaDefinition(BaseModel):
     """What the lab media is made of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -68,7 +68,7 @@ class Recipe(BaseModel):
     """Globs of configuration files beyond Debian's conffiles."""
 
     @cached_property
-    def wanted(self) -> tuple[str, ...]:
+    def install_packages(self) -> tuple[str, ...]:
         """All Debian packages to install, in one row."""
         return tuple(name for group in self.install for name in group)
 
@@ -77,27 +77,27 @@ class Globs:
     """Path globs: ``*`` stays within a folder, ``**`` crosses them."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        self._re = re.compile("|".join(map(_regex, patterns)) or r"(?!)")
+        self._re = re.compile("|".join(map(_to_regex, patterns)) or r"(?!)")
 
     def __contains__(self, path: str) -> bool:
         return self._re.fullmatch(path) is not None
 
 
-def _regex(glob: str) -> str:
+def _to_regex(glob: str) -> str:
     token = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(token.get(t) or re.escape(t) for t in re.split(r"(\*\*|[*?])", glob))
 
 
-def load(path: Path = HERE / "packages.yaml") -> Recipe:
+def load_definition(path: Path = LAB_FOLDER / "packages.yaml") -> MediaDefinition:
     """Read and check the recipe.
 
     Raises:
         InputError: it is no YAML, or not a recipe; names every problem.
     """
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        return MediaDefinition.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except yaml.YAMLError as e:
         raise InputError(f"{path}: not YAML: {e}") from e
     except ValidationError as e:
-        told = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors())
-        raise InputError(f"{path}: {told}") from e
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors())
+        raise InputError(f"{path}: {problems}") from e

@@ -8,16 +8,16 @@ from glob import glob
 from pathlib import Path
 
 from hardpan.errors import InputError
-from hardpan.process import Completed, run
+from hardpan.process import CompletedProcess, run
 from images.lab.mirror import KEYRING, Mirror
-from images.lab.recipe import HERE, Recipe
+from images.lab.recipe import LAB_FOLDER, MediaDefinition
 
-OVERLAY = HERE / "overlay"
+OVERLAY = LAB_FOLDER / "overlay"
 
 # Mounts and processes live in namespaces of their own, which end with unshare,
 # and unshare ends with this process: a killed build leaves nothing mounted and
 # nothing running.
-_APART = (
+_NAMESPACE_ARGV = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
     *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
 )
@@ -69,17 +69,19 @@ def require_inside(root: Path, path: Path) -> Path:
     return path
 
 
-def in_root(
+def run_in_root(
     root: Path,
     argv: Sequence[str],
     *,
     timeout_s: float,
     binds: Mapping[Path, str] | None = None,
     ok: Sequence[int] = (0,),
-) -> Completed:
+) -> CompletedProcess:
     """Run a program of the root inside it, with the mounts it needs and no others."""
-    pairs = [part for source, at in (binds or {}).items() for part in (str(source), at)]
-    shell = [*_APART, "--net", "sh", "-c", _IN_ROOT, "sh"]
+    pairs = [
+        part for source, mount_point in (binds or {}).items() for part in (str(source), mount_point)
+    ]
+    shell = [*_NAMESPACE_ARGV, "--net", "sh", "-c", _IN_ROOT, "sh"]
     return run(
         [*shell, str(root), *pairs, "--", *argv],
         timeout_s=timeout_s,
@@ -88,16 +90,18 @@ def in_root(
     )
 
 
-def assemble(recipe: Recipe, mirror: Mirror, root: Path, say: Callable[[str], None]) -> None:
+def install_debian_packages(
+    definition: MediaDefinition, mirror: Mirror, root: Path, on_progress: Callable[[str], None]
+) -> None:
     """Install the recipe's Debian packages into ``root`` with apt's signed metadata."""
-    aptopts = (
+    apt_options = (
         'Apt::Install-Recommends "false"',
         'Acquire::Languages "none"',
         *(p.rstrip(";") for p in mirror.proxies),
     )
     run(
         [
-            *_APART,
+            *_NAMESPACE_ARGV,
             "--mount-proc",
             "mmdebstrap",
             "--mode=root",
@@ -106,59 +110,61 @@ def assemble(recipe: Recipe, mirror: Mirror, root: Path, say: Callable[[str], No
             "--components=main",
             "--architectures=amd64",
             f"--keyring={KEYRING}",
-            *(f"--aptopt={o}" for o in aptopts),
+            *(f"--aptopt={o}" for o in apt_options),
             *(f"--dpkgopt={o}" for o in _EXCLUDED),
-            f"--include={','.join(recipe.wanted)}",
+            f"--include={','.join(definition.install_packages)}",
             mirror.suite,
             root,
             mirror.uri,
         ],
         timeout_s=1200,
         env={"DEBIAN_FRONTEND": "noninteractive"},
-        on_line=lambda line: say(line.removeprefix("I: ")) if line.startswith("I: ") else None,
+        on_line=lambda line: (
+            on_progress(line.removeprefix("I: ")) if line.startswith("I: ") else None
+        ),
     )
 
 
-def shape(recipe: Recipe, root: Path) -> None:
+def apply_el_layout(definition: MediaDefinition, root: Path) -> None:
     """Give the root its EL shape. dpkg's records must have been read before."""
-    for pattern in recipe.remove:
+    for pattern in definition.remove:
         for path in glob(f"{root}{pattern}"):  # noqa: PTH207  (an absolute pattern)
             require_inside(root, Path(path).parent)
             _delete(Path(path))
-    for old, new in recipe.moves.items():
+    for old, new in definition.moves.items():
         _move(root, old, new)
-    _lay_over(root)
-    for name, mode in recipe.folders.items():
+    _copy_overlay(root)
+    for name, mode in definition.folders.items():
         folder = require_inside(root, root / name[1:])
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(int(mode, 8))
-    for name, target in recipe.links.items():
+    for name, target in definition.links.items():
         link = root / name[1:]
         require_inside(root, link.parent).mkdir(parents=True, exist_ok=True)
         _delete(link)
         link.symlink_to(target)
     script = root / "shape.sh"
-    shutil.copy(HERE / "shape.sh", script)
-    in_root(root, ["/bin/sh", "/shape.sh"], timeout_s=600)
+    shutil.copy(LAB_FOLDER / "shape.sh", script)
+    run_in_root(root, ["/bin/sh", "/shape.sh"], timeout_s=600)
     script.unlink()
 
 
-def overlay_files(overlay: Path = OVERLAY) -> tuple[Path, ...]:
+def list_overlay(overlay: Path = OVERLAY) -> tuple[Path, ...]:
     """The files of the overlay, relative to it."""
     return tuple(sorted(p.relative_to(overlay) for p in overlay.rglob("*") if p.is_file()))
 
 
-def _lay_over(root: Path) -> None:
-    for name in overlay_files():
+def _copy_overlay(root: Path) -> None:
+    for name in list_overlay():
         target = root / name
         require_inside(root, target.parent).mkdir(parents=True, exist_ok=True)
         if target.is_symlink():
             target.unlink()
         shutil.copyfile(OVERLAY / name, target)
         # Modes by place, not by checkout: git keeps only the executable bit.
-        private = name.as_posix() == "etc/sudoers"
-        runs = os.access(OVERLAY / name, os.X_OK)
-        target.chmod(0o440 if private else 0o755 if runs else 0o644)
+        is_private = name.as_posix() == "etc/sudoers"
+        is_executable = os.access(OVERLAY / name, os.X_OK)
+        target.chmod(0o440 if is_private else 0o755 if is_executable else 0o644)
         os.chown(target, 0, 0)
 
 

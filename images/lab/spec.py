@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from images.lab.owners import Entry, Owned
+from images.lab.owners import OwnedPath, OwnedPaths
 from images.lab.plan import ElPackage
 
 _UNIT = re.compile(r"/usr/lib/systemd/system/([^/@]+\.(?:service|socket|timer|path))")
@@ -34,58 +34,66 @@ Real files of Debian packages under EL names.
 """
 
 
-def text(
-    packages: Mapping[str, ElPackage], owned: Owned, presets: frozenset[str], people: Iterable[str]
+def render_spec(
+    packages: Mapping[str, ElPackage],
+    owned: OwnedPaths,
+    presets: frozenset[str],
+    account_provides: Iterable[str],
 ) -> str:
     """The spec. ``people`` are the ``user(x)`` and ``group(x)`` that setup provides."""
     parts = [_HEAD]
     for p in packages.values():
-        extra = tuple(people) if p.name == "setup" else ()
-        parts.append(_package(p, extra, units(owned.get(p.name, ()), presets)))
+        extra = tuple(account_provides) if p.name == "setup" else ()
+        parts.append(_render_package(p, extra, find_enabled_units(owned.get(p.name, ()), presets)))
     return "".join(parts)
 
 
-def file_list(entries: Iterable[Entry]) -> str:
+def render_file_list(entries: Iterable[OwnedPath]) -> str:
     """A ``%files -f`` list: attributes and a path per line."""
-    return "".join(f"{_attributes(e)}{_quoted(e.path)}\n" for e in entries) or "%dir /\n"
+    return "".join(f"{_render_attributes(e)}{_quote_path(e.path)}\n" for e in entries) or "%dir /\n"
 
 
-def units(entries: Iterable[Entry], presets: frozenset[str]) -> tuple[str, ...]:
+def find_enabled_units(entries: Iterable[OwnedPath], presets: frozenset[str]) -> tuple[str, ...]:
     """The unit files among them that the presets switch on."""
-    found = (_UNIT.fullmatch(e.path) for e in entries)
-    return tuple(sorted(m[1] for m in found if m and m[1] in presets))
+    matches = (_UNIT.fullmatch(e.path) for e in entries)
+    return tuple(sorted(m[1] for m in matches if m and m[1] in presets))
 
 
-def enabled(preset: str) -> frozenset[str]:
+def parse_preset(preset: str) -> frozenset[str]:
     """The units that a preset file enables."""
     rows = (line.split() for line in preset.splitlines())
     return frozenset(r[1] for r in rows if len(r) == 2 and r[0] == "enable")
 
 
-def _package(p: ElPackage, extra: tuple[str, ...], starts: tuple[str, ...]) -> str:
+def _render_package(p: ElPackage, extra: tuple[str, ...], started_units: tuple[str, ...]) -> str:
     v = p.version
-    full = f"{v.epoch}:{v.version}-{v.release}" if v.epoch else f"{v.version}-{v.release}"
+    full_version = f"{v.epoch}:{v.version}-{v.release}" if v.epoch else f"{v.version}-{v.release}"
     lines = [
         f"%package -n {p.name}",
         *([f"Epoch: {v.epoch}"] if v.epoch else []),
         f"Version: {v.version}",
         f"Release: {v.release}",
-        f"Summary: {_plain(p.summary)}",
+        f"Summary: {_escape_percent(p.summary)}",
         "AutoReqProv: no",
         *(["BuildArch: noarch"] if p.noarch else []),
         *(f"Requires: {n}" for n in p.requires),
         # rpm allows no version on a provided path.
-        *(f"Provides: {n}" if n.startswith("/") else f"Provides: {n} = {full}" for n in p.provides),
+        *(
+            f"Provides: {n}" if n.startswith("/") else f"Provides: {n} = {full_version}"
+            for n in p.provides
+        ),
         *(f"Provides: {n}" for n in extra),
         f"%description -n {p.name}",
-        _plain(f"{p.summary}. From Debian's {', '.join(p.members)}." if p.members else p.summary),
+        _escape_percent(
+            f"{p.summary}. From Debian's {', '.join(p.members)}." if p.members else p.summary
+        ),
         f"%files -n {p.name} -f %{{lists}}/{p.name}",
     ]
-    if starts:
+    if started_units:
         lines += [
             f"%post -n {p.name}",
             'if [ "$1" -eq 1 ] && [ -x /usr/bin/systemctl ]; then',
-            f"systemctl --no-reload preset {' '.join(starts)} || :",
+            f"systemctl --no-reload preset {' '.join(started_units)} || :",
             "fi",
         ]
     if p.name == "glibc":
@@ -96,21 +104,21 @@ def _package(p: ElPackage, extra: tuple[str, ...], starts: tuple[str, ...]) -> s
     return "\n".join(lines) + "\n"
 
 
-def _attributes(e: Entry) -> str:
+def _render_attributes(e: OwnedPath) -> str:
     parts = (
-        "%dir " if e.folder else "",
-        "%ghost " if e.ghost else "",
-        "%config(noreplace) " if e.config else "",
-        f"%attr(-,{e.people}) " if e.people else "",
-        f"%caps({e.caps}) " if e.caps else "",
+        "%dir " if e.is_folder else "",
+        "%ghost " if e.is_ghost else "",
+        "%config(noreplace) " if e.is_config else "",
+        f"%attr(-,{e.owner}) " if e.owner else "",
+        f"%caps({e.capabilities}) " if e.capabilities else "",
     )
     return "".join(parts)
 
 
-def _quoted(path: str) -> str:
+def _quote_path(path: str) -> str:
     escaped = re.sub(r"([\[\]*?{}\\])", r"\\\1", path).replace("%", "%%")
     return f'"{escaped}"' if re.search(r"\s", path) else escaped
 
 
-def _plain(line: str) -> str:
+def _escape_percent(line: str) -> str:
     return line.replace("%", "%%")

@@ -11,76 +11,78 @@ from pathlib import Path
 
 from hardpan.errors import ToolError
 from hardpan.process import run
-from images.lab.recipe import HERE
+from images.lab.recipe import LAB_FOLDER
 from images.lab.repo import empty_volatile
-from images.lab.root import in_root
+from images.lab.root import run_in_root
 
-PLACE = "usr/libexec/hardpan-lab"
+INSTALLER_PATH = "usr/libexec/hardpan-lab"
 """Where the installer lies in the image."""
 
-ROOM = "/run/hardpan-lab"
-_PURE = ("pykickstart",)
+CHROOT_WORKDIR = "/run/hardpan-lab"
+_BUNDLED_LIBRARIES = ("pykickstart",)
 """Pure Python packages of this environment that the installer imports."""
 
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "tests", "locale")
+_IGNORE_PATTERNS = shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "tests", "locale")
 
 
-def shaping_files() -> dict[str, Path]:
+def list_media_inputs() -> dict[str, Path]:
     """Every file that shapes the packages and the base root, by a stable name."""
-    ours = (p for p in HERE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    names = {p.relative_to(HERE).as_posix(): p for p in ours if p.suffix != ".md"}
+    sources = (p for p in LAB_FOLDER.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    names = {p.relative_to(LAB_FOLDER).as_posix(): p for p in sources if p.suffix != ".md"}
     return {n: p for n, p in sorted(names.items()) if not n.startswith("installer/")}
 
 
-def installer_files(installer: Path) -> dict[str, Path]:
+def list_installer_files(installer: Path) -> dict[str, Path]:
     """Every file of the installer and of the libraries that it imports."""
-    found = {f"installer/{p.relative_to(installer)}": p for p in _carried(installer)}
-    for name in _PURE:
-        folder = _library(name)
-        found |= {f"{name}/{p.relative_to(folder)}": p for p in _carried(folder)}
-    return dict(sorted(found.items()))
+    files = {f"installer/{p.relative_to(installer)}": p for p in _list_files(installer)}
+    for name in _BUNDLED_LIBRARIES:
+        folder = _find_library(name)
+        files |= {f"{name}/{p.relative_to(folder)}": p for p in _list_files(folder)}
+    return dict(sorted(files.items()))
 
 
 def add_installer(root: Path, installer: Path) -> None:
     """Put the installer and its libraries into the root, in place of an earlier one."""
-    target = root / PLACE
+    target = root / INSTALLER_PATH
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(installer, target, ignore=_IGNORED)
-    for name in _PURE:
-        shutil.copytree(_library(name), target / "lib" / name, ignore=_IGNORED)
+    shutil.copytree(installer, target, ignore=_IGNORE_PATTERNS)
+    for name in _BUNDLED_LIBRARIES:
+        shutil.copytree(_find_library(name), target / "lib" / name, ignore=_IGNORE_PATTERNS)
     run(["chown", "-R", "0:0", target], timeout_s=60)
     # Compiled here, once: in an emulated guest it costs seconds at every start.
     mode = ["--invalidation-mode", "unchecked-hash"]
-    compiling = ["python3", "-m", "compileall", "-q", *mode, f"/{PLACE}"]
-    in_root(root, compiling, timeout_s=120)
+    argv = ["python3", "-m", "compileall", "-q", *mode, f"/{INSTALLER_PATH}"]
+    run_in_root(root, argv, timeout_s=120)
 
 
-def squash(root: Path, image: Path, work: Path, installer: Path) -> None:
+def build_squashfs(root: Path, image: Path, work: Path, installer: Path) -> None:
     """Make the image. lz4 unpacks several times faster than zstd in an emulated guest."""
     add_installer(root, installer)
     (root / "run/install/repo").mkdir(parents=True, exist_ok=True)
-    argv = ["mksquashfs", f"{ROOM}/root", f"{ROOM}/install.img", "-noappend", "-quiet",
+    argv = ["mksquashfs", f"{CHROOT_WORKDIR}/root", f"{CHROOT_WORKDIR}/install.img", "-noappend", "-quiet",
             "-no-progress", "-comp", "lz4", "-b", "128K", "-wildcards",
             "-e", "run/*", "tmp/*", "dev/*", "proc/*", "sys/*"]  # fmt: skip
-    in_root(root, argv, timeout_s=300, binds={work: ROOM, root: f"{ROOM}/root"})
+    run_in_root(
+        root, argv, timeout_s=300, binds={work: CHROOT_WORKDIR, root: f"{CHROOT_WORKDIR}/root"}
+    )
     (work / "install.img").replace(image)
     empty_volatile(root)
 
 
-def _carried(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     """The files of a folder that ``_IGNORED`` lets through."""
-    out: list[Path] = []
+    files: list[Path] = []
     for path in folder.iterdir():
-        if path.name in _IGNORED(str(folder), [path.name]):
+        if path.name in _IGNORE_PATTERNS(str(folder), [path.name]):
             continue
-        out += _carried(path) if path.is_dir() else [path]
-    return out
+        files += _list_files(path) if path.is_dir() else [path]
+    return files
 
 
-def _library(name: str) -> Path:
-    found = find_spec(name)
-    if found is None or not found.submodule_search_locations:
+def _find_library(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
         raise ToolError(
             [name], "is not installed in this environment", hint="make setup installs it"
         )
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])

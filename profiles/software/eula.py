@@ -2,28 +2,30 @@
 
 from hardpan.errors import InputError
 from hardpan.profiles.model import Profile
-from hardpan.profiles.software.plan import plan
+from hardpan.profiles.software.plan import plan_packages
 
 
-def unaccepted(profile: Profile) -> tuple[str, ...]:
+def unaccepted_packages(profile: Profile) -> tuple[str, ...]:
     """Packages whose licence the vendor wants accepted and the profile does not accept."""
     nvidia = profile.hardware.nvidia
     if nvidia and nvidia.accept_eula:
         return ()
-    found = (w.package for layer in plan(profile) for w in layer.packages or () if w.eula)
-    return tuple(dict.fromkeys(found))
+    packages = (
+        w.package for layer in plan_packages(profile) for w in layer.packages or () if w.eula
+    )
+    return tuple(dict.fromkeys(packages))
 
 
-def check(profile: Profile) -> None:
+def require_accepted_eulas(profile: Profile) -> None:
     """Pass if every licence that has to be accepted is.
 
     Raises:
         InputError: one is not; the packages it covers are named.
     """
-    waiting = unaccepted(profile)
-    if waiting:
+    packages = unaccepted_packages(profile)
+    if packages:
         raise InputError(
             f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the layers install"
-            f" {', '.join(waiting)} under NVIDIA's licences; found false",
+            f" {', '.join(packages)} under NVIDIA's licences; found false",
             hint="read the licences and set it in your own profile; 'hardpan render' needs no yes",
         )

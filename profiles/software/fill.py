@@ -3,10 +3,10 @@
 import re
 
 from hardpan.profiles.hardware import Hardware
-from hardpan.profiles.versions import numbers, series
+from hardpan.profiles.versions import major_minor, parse_version
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_SHAPES = {
+_VALUE_PATTERNS = {
     "amdgpu": r"[0-9]+(?:\.[0-9]+)+",
     "branch": r"[0-9]+",
     "cuda_dash": r"[0-9]+-[0-9]+",
@@ -19,45 +19,45 @@ _SHAPES = {
 }
 
 
-def values(hardware: Hardware) -> dict[str, str]:
+def placeholder_values(hardware: Hardware) -> dict[str, str]:
     """Placeholder -> text; those of a vendor that the profile does not use are left out."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     if hardware.nvidia:
         nvidia = hardware.nvidia
-        found |= {
+        values |= {
             "branch": nvidia.branch,
             "driver": nvidia.driver,
             "cuda_dash": "-".join(nvidia.cuda.split(".")),
-            "cuda_major": str(numbers(nvidia.cuda)[0]),
+            "cuda_major": str(parse_version(nvidia.cuda)[0]),
             "flavour": "open" if nvidia.kernel_module == "open" else "dkms",
         }
     if hardware.amd:
         amd = hardware.amd
-        found |= {
+        values |= {
             "amdgpu": amd.driver,
             "gfx": amd.gfx_target,
             "rocm": amd.rocm,
-            "rocm_series": "{}.{}".format(*series(amd.rocm)),
+            "rocm_series": "{}.{}".format(*major_minor(amd.rocm)),
         }
-    return found
+    return values
 
 
-def fill(text: str, found: dict[str, str]) -> str:
+def fill_placeholders(text: str, values: dict[str, str]) -> str:
     """``text`` with every placeholder replaced.
 
     Raises:
         KeyError: a placeholder of the other vendor.
     """
-    return _PLACEHOLDER.sub(lambda m: found[m[1]], text)
+    return _PLACEHOLDER.sub(lambda m: values[m[1]], text)
 
 
-def matcher(text: str) -> re.Pattern[str]:
+def to_pattern(text: str) -> re.Pattern[str]:
     """What ``text`` can become: placeholders match any value, a ``*`` at the end anything."""
-    made = ""
-    at = 0
+    expression = ""
+    offset = 0
     for m in _PLACEHOLDER.finditer(text):
-        made += f"{re.escape(text[at : m.start()])}(?:{_SHAPES[m[1]]})"
-        at = m.end()
-    rest = text[at:]
-    tail = f"{re.escape(rest[:-1])}.*" if rest.endswith("*") else re.escape(rest)
-    return re.compile(made + tail, re.ASCII)
+        expression += f"{re.escape(text[offset : m.start()])}(?:{_VALUE_PATTERNS[m[1]]})"
+        offset = m.end()
+    remainder = text[offset:]
+    tail = f"{re.escape(remainder[:-1])}.*" if remainder.endswith("*") else re.escape(remainder)
+    return re.compile(expression + tail, re.ASCII)

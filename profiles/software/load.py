@@ -8,109 +8,117 @@ from pydantic import ValidationError
 
 from hardpan.errors import InputError
 from hardpan.profiles import problems
-from hardpan.profiles.problems import Problem
-from hardpan.profiles.rule import Broken
-from hardpan.profiles.software.model import PLACEHOLDERS, Catalogue
-from hardpan.profiles.tree import read
-from hardpan.profiles.versions import series
+from hardpan.profiles.problems import LocatedProblem
+from hardpan.profiles.rule import Violation
+from hardpan.profiles.software.model import PLACEHOLDERS, PackageCatalog
+from hardpan.profiles.tree import read_yaml
+from hardpan.profiles.versions import major_minor
 from hardpan.resources import resource_path
 
-FILE = resource_path("hardpan.profiles.software", "packages.yaml")
+CATALOG_FILE = resource_path("hardpan.profiles.software", "packages.yaml")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 @lru_cache(maxsize=1)
-def catalogue() -> Catalogue:
+def package_catalog() -> PackageCatalog:
     """The list that comes with hardpan.
 
     Raises:
         InputError: the file was changed and has problems.
     """
-    return parse(FILE.read_bytes(), FILE.name)
+    return parse_catalog(CATALOG_FILE.read_bytes(), CATALOG_FILE.name)
 
 
-def parse(data: bytes, file: str) -> Catalogue:
+def parse_catalog(data: bytes, file: str) -> PackageCatalog:
     """The list that ``data`` holds; ``file`` names it in every message.
 
     Raises:
         InputError: it has problems; each is told on a line of its own.
     """
-    tree = read(data, file)
+    tree = read_yaml(data, file)
     try:
-        made = Catalogue.model_validate(tree.plain())
+        catalog = PackageCatalog.model_validate(tree.to_plain())
     except ValidationError as e:
-        bad = [problems.of_pydantic(tree, d) for d in e.errors(include_url=False)]
-        raise InputError(problems.told(bad)) from e
-    broken: list[Problem] = [problems.at(tree, b.path, b.text) for b in _broken(made)]
-    if broken:
-        raise InputError(problems.told(broken))
-    return made
+        located_problems = [problems.from_pydantic(tree, d) for d in e.errors(include_url=False)]
+        raise InputError(problems.format_problems(located_problems)) from e
+    located_violations: list[LocatedProblem] = [
+        problems.locate(tree, b.path, b.text) for b in _violations(catalog)
+    ]
+    if located_violations:
+        raise InputError(problems.format_problems(located_violations))
+    return catalog
 
 
-def _broken(made: Catalogue) -> Iterator[Broken]:
-    yield from _repositories(made)
-    yield from _packages(made)
-    yield from _series(made)
+def _violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    yield from _repository_violations(catalog)
+    yield from _package_violations(catalog)
+    yield from _series_violations(catalog)
     for group in ("nvidia_branches", "rocm_series", "repositories", "packages"):
-        for i, entry in enumerate(getattr(made, group)):
-            if entry.source not in made.sources:
-                yield Broken((group, i, "source"), f"expected one of sources, found {entry.source}")
+        for i, entry in enumerate(getattr(catalog, group)):
+            if entry.source not in catalog.sources:
+                yield Violation(
+                    (group, i, "source"), f"expected one of sources, found {entry.source}"
+                )
 
 
-def _repositories(made: Catalogue) -> Iterator[Broken]:
-    seen = set()
-    for i, repository in enumerate(made.repositories):
-        one = (repository.id, repository.release, repository.arch)
-        if one in seen:
-            yield Broken(("repositories", i), f"{' '.join(one)} is there twice")
-        seen.add(one)
+def _repository_violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    keys = set()
+    for i, repository in enumerate(catalog.repositories):
+        key = (repository.id, repository.release, repository.arch)
+        if key in keys:
+            yield Violation(("repositories", i), f"{' '.join(key)} is there twice")
+        keys.add(key)
         if not repository.gpgcheck:
-            yield Broken(
+            yield Violation(
                 ("repositories", i, "gpgcheck"),
                 "expected true: what a vendor does not sign is mirrored and signed by the site",
             )
         if repository.url is not None and repository.key is None:
-            yield Broken(("repositories", i), "expected a key for a repository with an address")
-        yield from _placeholders(("repositories", i, "url"), repository.url or "")
+            yield Violation(("repositories", i), "expected a key for a repository with an address")
+        yield from _placeholder_violations(("repositories", i, "url"), repository.url or "")
 
 
-def _packages(made: Catalogue) -> Iterator[Broken]:
-    known = {(r.id, r.release) for r in made.repositories}
-    seen = set()
-    for i, package in enumerate(made.packages):
+def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    repository_keys = {(r.id, r.release) for r in catalog.repositories}
+    keys = set()
+    for i, package in enumerate(catalog.packages):
         for release in package.releases:
-            one = (package.layer, package.name, release, package.when)
-            if one in seen:
-                yield Broken(("packages", i), f"{package.name} is there twice for {release}")
-            seen.add(one)
-            if (package.repository, release) not in known:
-                yield Broken(
+            key = (package.layer, package.name, release, package.when)
+            if key in keys:
+                yield Violation(("packages", i), f"{package.name} is there twice for {release}")
+            keys.add(key)
+            if (package.repository, release) not in repository_keys:
+                yield Violation(
                     ("packages", i, "repository"),
                     f"expected a repository of {release}, found {package.repository}",
                 )
-            held = release in package.stream or release in package.versionlock
-            if held and package.version is None:
-                yield Broken(("packages", i), f"expected a version, since {release} holds it")
+            is_pinned = release in package.stream or release in package.versionlock
+            if is_pinned and package.version is None:
+                yield Violation(("packages", i), f"expected a version, since {release} holds it")
         if "rocky10" in package.stream:
-            yield Broken(("packages", i, "stream"), "expected none for rocky10: it has no modules")
+            yield Violation(
+                ("packages", i, "stream"), "expected none for rocky10: it has no modules"
+            )
         texts = {"name": package.name, "version": package.version or ""}
         texts |= {"stream": " ".join(package.stream.values())}
         for setting, text in texts.items():
-            yield from _placeholders(("packages", i, setting), text)
+            yield from _placeholder_violations(("packages", i, setting), text)
 
 
-def _series(made: Catalogue) -> Iterator[Broken]:
-    for i, one in enumerate(made.rocm_series):
-        if series(one.first) > series(one.last):
-            yield Broken(("rocm_series", i), f"expected first before last, found {one.first}")
-        for other in made.rocm_series[:i]:
-            if series(one.first) <= series(other.last) and series(other.first) <= series(one.last):
-                yield Broken(("rocm_series", i), f"overlaps with {other.first} to {other.last}")
+def _series_violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    for i, entry in enumerate(catalog.rocm_series):
+        if major_minor(entry.first) > major_minor(entry.last):
+            yield Violation(("rocm_series", i), f"expected first before last, found {entry.first}")
+        for other in catalog.rocm_series[:i]:
+            if major_minor(entry.first) <= major_minor(other.last) and major_minor(
+                other.first
+            ) <= major_minor(entry.last):
+                yield Violation(("rocm_series", i), f"overlaps with {other.first} to {other.last}")
 
 
-def _placeholders(path: tuple[str | int, ...], text: str) -> Iterator[Broken]:
+def _placeholder_violations(path: tuple[str | int, ...], text: str) -> Iterator[Violation]:
     for name in _PLACEHOLDER.findall(text):
         if name not in PLACEHOLDERS:
-            yield Broken(path, f"expected one of {', '.join(PLACEHOLDERS)}, found {{{name}}}")
+            yield Violation(path, f"expected one of {', '.join(PLACEHOLDERS)}, found {{{name}}}")
     if set("{}") & set(_PLACEHOLDER.sub("", text)):
-        yield Broken(path, f"expected placeholders as {{driver}}, found {text}")
+        yield Violation(path, f"expected placeholders as {{driver}}, found {text}")

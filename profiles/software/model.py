@@ -9,17 +9,26 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
-from hardpan.profiles.hardware import Section
-from hardpan.profiles.versions import series
-from hardpan.profiles.words import DayText, Digest, GfxTarget, Id, Shape, Text, Version, day
+from hardpan.profiles.hardware import ProfileSection
+from hardpan.profiles.versions import major_minor
+from hardpan.profiles.words import (
+    CatalogId,
+    DayText,
+    GfxTarget,
+    Pattern,
+    Sha256Digest,
+    Text,
+    Version,
+    parse_date,
+)
 
 ElRelease = Literal["rocky9", "rocky10"]
 Arch = Literal["x86_64", "aarch64"]
 Verified = Literal["yes", "second_hand", "from_memory"]
-ListedLayer = Literal["nvidia_driver", "cuda", "amd_driver", "rocm", "containers"]
-Series = Literal["classic", "therock", "core"]
+CatalogLayer = Literal["nvidia_driver", "cuda", "amd_driver", "rocm", "containers"]
+SeriesName = Literal["classic", "therock", "core"]
 
-BOTH: tuple[ElRelease, ...] = ("rocky9", "rocky10")
+EL_RELEASES: tuple[ElRelease, ...] = ("rocky9", "rocky10")
 PLACEHOLDERS = (
     "amdgpu",
     "branch",
@@ -32,101 +41,103 @@ PLACEHOLDERS = (
     "rocm_series",
 )
 
-Url = Annotated[
+HttpsUrl = Annotated[
     str,
-    Shape(
+    Pattern(
         r"https://[a-z0-9][a-z0-9.-]*/[A-Za-z0-9_./{}+-]*",
         "an https address without user, port, query or fragment",
     ),
 ]
-Name = Annotated[
+PackagePattern = Annotated[
     str,
-    Shape(
+    Pattern(
         r"(?!cuda$)[A-Za-z0-9{][A-Za-z0-9_.+{}-]*\*?",
         "a package name, never the one called cuda: it brings the newest driver along",
     ),
 ]
-Pattern = Annotated[str, Shape(r"[A-Za-z0-9_.:{}-]+", "a version or stream, {driver} and the like")]
+VersionPattern = Annotated[
+    str, Pattern(r"[A-Za-z0-9_.:{}-]+", "a version or stream, {driver} and the like")
+]
 
 
-class Source(Section):
+class FactSource(ProfileSection):
     """Where facts were read, when, and how far they can be trusted."""
 
     title: Text
     """Document or repository, with its commit where it has one."""
 
-    as_of: Annotated[date, BeforeValidator(day, json_schema_input_type=DayText)]
+    as_of: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
     """The day the facts held, e.g. 2026-08-17."""
 
     verified: Verified
     """``yes``: in the vendor's own words; nothing here was compared with a live repository."""
 
 
-class Key(Section):
+class RepositoryKey(ProfileSection):
     """The key that a repository's packages are signed with."""
 
-    url: Url
+    url: HttpsUrl
     """Where the vendor gives it out."""
 
-    sha256: Digest | None = None
+    sha256: Sha256Digest | None = None
     """Its digest; none means that nobody has pinned it yet."""
 
     digest_of: Literal["file", "file_without_version_lines"] = "file"
     """What was digested: NVIDIA's own check drops the lines that begin with ``Version``."""
 
 
-class Repository(Section):
+class CatalogRepository(ProfileSection):
     """One dnf repository, for one release and one architecture."""
 
-    id: Id
+    id: CatalogId
     """Its name in ``packages``; the same for all releases and architectures."""
 
     release: ElRelease
     arch: Arch = "x86_64"
 
-    url: Url | None = None
+    url: HttpsUrl | None = None
     """Its address; none for a repository that every site has at an address of its own."""
 
-    key: Key | None = None
+    key: RepositoryKey | None = None
     """None where the distribution or the site brings the key."""
 
     gpgcheck: Annotated[bool, Strict()]
     """Whether dnf checks the packages' signatures; the STIG takes nothing but true."""
 
-    source: Id
+    source: CatalogId
     """Which of ``sources`` says so."""
 
     note: Text | None = None
     """What a person should know before using it."""
 
 
-class When(Section):
+class Condition(ProfileSection):
     """What a profile must say for a package to be asked for; all that is set must hold."""
 
     accelerator: Literal["nvidia", "amd"] | None = None
     kernel_module: Literal["open", "proprietary"] | None = None
     module_signing: Literal["site_key", "secure_boot_off"] | None = None
     nvswitch: Annotated[bool, Strict()] | None = None
-    series: Series | None = None
+    series: SeriesName | None = None
 
 
-class Package(Section):
+class CatalogPackage(ProfileSection):
     """One package that a layer may ask for."""
 
-    name: Name
+    name: PackagePattern
     """Its name; a ``*`` at the end stands for the kernel it was built for."""
 
-    layer: ListedLayer
-    repository: Id
-    releases: tuple[ElRelease, ...] = BOTH
+    layer: CatalogLayer
+    repository: CatalogId
+    releases: tuple[ElRelease, ...] = EL_RELEASES
 
-    when: When = When()
+    when: Condition = Condition()
     """In which profiles; in all of them when nothing is said."""
 
-    version: Pattern | None = None
+    version: VersionPattern | None = None
     """The one version that is installed; none where the name or the address pins it."""
 
-    stream: dict[ElRelease, Pattern] = Field(default_factory=dict)
+    stream: dict[ElRelease, VersionPattern] = Field(default_factory=dict)
     """The module stream it comes from, for releases that have modules."""
 
     versionlock: tuple[ElRelease, ...] = ()
@@ -141,22 +152,22 @@ class Package(Section):
     eula: Annotated[bool, Strict()] = False
     """True where the vendor wants its licence accepted."""
 
-    source: Id
+    source: CatalogId
     note: Text | None = None
 
 
-class Branch(Section):
+class NvidiaBranch(ProfileSection):
     """A driver branch of NVIDIA and the releases it has packages for."""
 
     branch: Version
     releases: tuple[ElRelease, ...]
-    source: Id
+    source: CatalogId
 
 
-class RocmSeries(Section):
+class RocmSeries(ProfileSection):
     """A run of ROCm releases that share names and repository."""
 
-    series: Series
+    series: SeriesName
     first: Version
     """The first release, as major.minor."""
 
@@ -169,19 +180,22 @@ class RocmSeries(Section):
     gfx_targets: tuple[GfxTarget, ...]
     """For which chips there are packages."""
 
-    source: Id
+    source: CatalogId
 
 
-class Catalogue(Section):
+class PackageCatalog(ProfileSection):
     """All that the layers may ask for."""
 
-    sources: dict[Id, Source]
-    nvidia_branches: tuple[Branch, ...]
+    sources: dict[CatalogId, FactSource]
+    nvidia_branches: tuple[NvidiaBranch, ...]
     rocm_series: tuple[RocmSeries, ...]
-    repositories: tuple[Repository, ...]
-    packages: tuple[Package, ...]
+    repositories: tuple[CatalogRepository, ...]
+    packages: tuple[CatalogPackage, ...]
 
     def series_of(self, rocm: str) -> RocmSeries | None:
         """The run of releases that ``rocm`` belongs to, or None where it is not listed."""
-        at = series(rocm)
-        return next((x for x in self.rocm_series if series(x.first) <= at <= series(x.last)), None)
+        version = major_minor(rocm)
+        return next(
+            (x for x in self.rocm_series if major_minor(x.first) <= version <= major_minor(x.last)),
+            None,
+        )

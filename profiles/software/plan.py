@@ -6,24 +6,30 @@ from dataclasses import dataclass
 from hardpan.profiles.hardware import Hardware
 from hardpan.profiles.model import Profile
 from hardpan.profiles.repositories import SiteRepository
-from hardpan.profiles.software.fill import fill, values
-from hardpan.profiles.software.load import catalogue
+from hardpan.profiles.software.fill import fill_placeholders, placeholder_values
+from hardpan.profiles.software.load import package_catalog
 from hardpan.profiles.software.model import (
     Arch,
-    Catalogue,
-    ListedLayer,
-    Package,
-    Repository,
-    Source,
-    When,
+    CatalogLayer,
+    CatalogPackage,
+    CatalogRepository,
+    Condition,
+    FactSource,
+    PackageCatalog,
 )
 
-LISTED: tuple[ListedLayer, ...] = ("nvidia_driver", "cuda", "amd_driver", "rocm", "containers")
+CATALOG_LAYERS: tuple[CatalogLayer, ...] = (
+    "nvidia_driver",
+    "cuda",
+    "amd_driver",
+    "rocm",
+    "containers",
+)
 """The layers whose packages are listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class RepositorySource:
     """A repository as one profile uses it."""
 
     id: str
@@ -53,7 +59,7 @@ class Origin:
     gpgcheck: bool
     """Whether dnf checks signatures."""
 
-    source: Source
+    source: FactSource
     """Where this was read."""
 
     note: str | None
@@ -61,7 +67,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class PackageSpec:
     """One package that a layer installs."""
 
     package: str
@@ -76,7 +82,7 @@ class Wanted:
     lock: str | None
     """What holds it at its version beside a stream: ``versionlock`` or None."""
 
-    origin: Origin
+    repository: RepositorySource
     """The repository."""
 
     size_mib: int | None
@@ -88,7 +94,7 @@ class Wanted:
     eula: bool
     """True where the vendor wants the licence accepted."""
 
-    source: Source
+    source: FactSource
     """Where name and version were read."""
 
     note: str | None
@@ -102,92 +108,105 @@ class LayerPlan:
     layer: str
     """Its name."""
 
-    packages: tuple[Wanted, ...] | None
+    packages: tuple[PackageSpec, ...] | None
     """In the order of the list; None for a layer whose packages are not listed."""
 
 
-def plan(
-    profile: Profile, listed: Catalogue | None = None, *, arch: Arch = "x86_64"
+def plan_packages(
+    profile: Profile, catalog: PackageCatalog | None = None, *, arch: Arch = "x86_64"
 ) -> tuple[LayerPlan, ...]:
     """The profile's layers in order, each with its packages."""
-    known = listed or catalogue()
+    used_catalog = catalog or package_catalog()
     return tuple(
         LayerPlan(
             layer=layer,
-            packages=_packages(profile, layer, known, arch) if layer in LISTED else None,
+            packages=_layer_packages(profile, layer, used_catalog, arch)
+            if layer in CATALOG_LAYERS
+            else None,
         )
         for layer in profile.layers
     )
 
 
-def _packages(profile: Profile, layer: str, known: Catalogue, arch: Arch) -> tuple[Wanted, ...]:
-    filled = values(profile.hardware)
+def _layer_packages(
+    profile: Profile, layer: str, catalog: PackageCatalog, arch: Arch
+) -> tuple[PackageSpec, ...]:
+    values = placeholder_values(profile.hardware)
     return tuple(
-        _wanted(package, profile, known, filled, arch)
-        for package in known.packages
+        _package_spec(package, profile, catalog, values, arch)
+        for package in catalog.packages
         if package.layer == layer
         and profile.release in package.releases
-        and _holds(package.when, profile.hardware, known)
+        and _matches(package.when, profile.hardware, catalog)
     )
 
 
-def _holds(when: When, hardware: Hardware, known: Catalogue) -> bool:
+def _matches(condition: Condition, hardware: Hardware, catalog: PackageCatalog) -> bool:
     nvidia, amd = hardware.nvidia, hardware.amd
-    is_so: dict[str, object] = {"accelerator": hardware.accelerator}
+    facts: dict[str, object] = {"accelerator": hardware.accelerator}
     if nvidia:
-        is_so |= nvidia.model_dump(include={"kernel_module", "module_signing", "nvswitch"})
+        facts |= nvidia.model_dump(include={"kernel_module", "module_signing", "nvswitch"})
     if amd:
-        found = known.series_of(amd.rocm)
-        is_so["series"] = found.series if found else None
-    asked = when.model_dump(exclude_none=True)
-    return all(is_so.get(name) == value for name, value in asked.items())
+        series = catalog.series_of(amd.rocm)
+        facts["series"] = series.series if series else None
+    required = condition.model_dump(exclude_none=True)
+    return all(facts.get(name) == value for name, value in required.items())
 
 
-def _wanted(
-    package: Package, profile: Profile, known: Catalogue, filled: Mapping[str, str], arch: Arch
-) -> Wanted:
+def _package_spec(
+    package: CatalogPackage,
+    profile: Profile,
+    catalog: PackageCatalog,
+    values: Mapping[str, str],
+    arch: Arch,
+) -> PackageSpec:
     release = profile.release
-    by_release: Mapping[str, str] = {str(k): v for k, v in package.stream.items()}
-    stream = by_release.get(release)
-    words = dict(filled)
-    return Wanted(
-        package=fill(package.name, words),
-        version=fill(package.version, words) if package.version else None,
-        stream=fill(stream, words) if stream else None,
+    streams: Mapping[str, str] = {str(k): v for k, v in package.stream.items()}
+    stream = streams.get(release)
+    texts = dict(values)
+    return PackageSpec(
+        package=fill_placeholders(package.name, texts),
+        version=fill_placeholders(package.version, texts) if package.version else None,
+        stream=fill_placeholders(stream, texts) if stream else None,
         lock="versionlock" if release in package.versionlock else None,
-        origin=_origin(package.repository, profile, known, words, arch),
+        repository=_repository_source(package.repository, profile, catalog, texts, arch),
         size_mib=package.size_mib,
         licence=package.licence,
         eula=package.eula,
-        source=known.sources[package.source],
+        source=catalog.sources[package.source],
         note=package.note,
     )
 
 
-def _origin(
-    name: str, profile: Profile, known: Catalogue, words: dict[str, str], arch: Arch
-) -> Origin:
-    found = _repository(name, profile.release, known, arch)
-    ours = next((r for r in profile.repositories if r.id == name), SiteRepository(id=name))
-    vendors = found.key
-    pinned = vendors.sha256 if vendors else None
-    return Origin(
-        id=found.id,
-        url=ours.url or (fill(found.url, words) if found.url else None),
-        more_urls=ours.more_urls,
-        site=ours.url is not None,
-        key=ours.key,
-        key_url=vendors.url if vendors and not ours.key else None,
-        key_sha256=ours.key_sha256 or pinned,
+def _repository_source(
+    name: str, profile: Profile, catalog: PackageCatalog, texts: dict[str, str], arch: Arch
+) -> RepositorySource:
+    repository = _find_repository(name, profile.release, catalog, arch)
+    site_repository = next(
+        (r for r in profile.repositories if r.id == name), SiteRepository(id=name)
+    )
+    vendor_key = repository.key
+    vendor_sha256 = vendor_key.sha256 if vendor_key else None
+    return RepositorySource(
+        id=repository.id,
+        url=site_repository.url
+        or (fill_placeholders(repository.url, texts) if repository.url else None),
+        more_urls=site_repository.more_urls,
+        site=site_repository.url is not None,
+        key=site_repository.key,
+        key_url=vendor_key.url if vendor_key and not site_repository.key else None,
+        key_sha256=site_repository.key_sha256 or vendor_sha256,
         # The site digests the file as it lies there.
-        digest_of=vendors.digest_of if vendors and not ours.key_sha256 else "file",
-        gpgcheck=found.gpgcheck,
-        source=known.sources[found.source],
-        note=found.note,
+        digest_of=vendor_key.digest_of if vendor_key and not site_repository.key_sha256 else "file",
+        gpgcheck=repository.gpgcheck,
+        source=catalog.sources[repository.source],
+        note=repository.note,
     )
 
 
-def _repository(name: str, release: str, known: Catalogue, arch: Arch) -> Repository:
-    fits = [r for r in known.repositories if (r.id, r.release) == (name, release)]
+def _find_repository(
+    name: str, release: str, catalog: PackageCatalog, arch: Arch
+) -> CatalogRepository:
+    matches = [r for r in catalog.repositories if (r.id, r.release) == (name, release)]
     # One without an address is the same for every architecture.
-    return next((r for r in fits if r.arch == arch), fits[0])
+    return next((r for r in matches if r.arch == arch), matches[0])

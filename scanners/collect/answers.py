@@ -11,92 +11,100 @@ import statistics
 from hardpan.scanners.trials import Measure
 
 _MAX_SAMPLES = 10_000
-_MAX_TEXT = 200
-_MOST = 1e12
+_MAX_TEXT_CHARS = 200
+_MAX_NUMBER = 1e12
 
 
-def exactly(value: object, names: tuple[str, ...]) -> dict[str, object]:
+def require_keys(value: object, names: tuple[str, ...]) -> dict[str, object]:
     """An object with these names and no others."""
     if not isinstance(value, dict) or set(value) != set(names):
         raise TypeError(f"expected an object with {', '.join(names)}")
     return value
 
 
-def load(data: bytes) -> object:
+def parse_json(data: bytes) -> object:
     """The JSON value in ``data``.
 
     Raises:
         ValueError: it is no JSON in UTF-8, has a key twice, or holds Infinity or NaN.
         RecursionError: it is nested too deep.
     """
-    return json.loads(data.decode("utf-8"), parse_constant=_no_figure, object_pairs_hook=_unique)
+    return json.loads(
+        data.decode("utf-8"),
+        parse_constant=_reject_constant,
+        object_pairs_hook=_require_unique_keys,
+    )
 
 
-def _no_figure(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(f"{name} is no figure")
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
+def _require_unique_keys(items: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(items)
+    if len(value) != len(items):
         raise ValueError("a name is given twice in one object")
     return value
 
 
-def unread(e: Exception) -> str:
+def describe_error(e: Exception) -> str:
     """Why an answer cannot be read, as a short printable line."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(e)[:_MAX_TEXT])
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(e)[:_MAX_TEXT_CHARS])
 
 
-def text(value: object) -> str:
+def require_text(value: object) -> str:
     """A short printable line."""
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not 0 < len(value) <= _MAX_TEXT_CHARS
+        or not value.isprintable()
+    ):
         raise TypeError("expected a short line of text")
     return value
 
 
-def digest(value: object) -> str:
+def require_digest(value: object) -> str:
     """A SHA-256 digest in hex."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
         raise TypeError("expected a SHA-256 digest")
     return value
 
 
-def samples(value: object) -> list[float]:
+def require_samples(value: object) -> list[float]:
     """A list of numbers with at least one."""
     if not isinstance(value, list) or not 0 < len(value) <= _MAX_SAMPLES:
         raise ValueError("expected a list of samples")
-    return [number(x) for x in value]
+    return [require_number(x) for x in value]
 
 
-def number(value: object, *, least: float = 0.0) -> float:
+def require_number(value: object, *, min_value: float = 0.0) -> float:
     """A finite number, ``least`` or more."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("expected a number")
-    if not least <= value <= _MOST:  # nor is nan, nor infinity
+    if not min_value <= value <= _MAX_NUMBER:  # nor is nan, nor infinity
         raise ValueError("expected a finite number that can be")
     return float(value)
 
 
-def whole(value: object, *, least: int = 0, most: int) -> int:
+def require_int(value: object, *, min_value: int = 0, max_value: int) -> int:
     """A whole number from ``least`` to ``most``."""
-    if type(value) is not int or not least <= value <= most:
-        raise TypeError(f"expected a whole number from {least} to {most}")
+    if type(value) is not int or not min_value <= value <= max_value:
+        raise TypeError(f"expected a whole number from {min_value} to {max_value}")
     return value
 
 
-def measure(
-    name: str, unit: str, direction: str, found: list[float], wrong: str, reason: str
+def build_measure(
+    name: str, unit: str, direction: str, values: list[float], error: str, reason: str
 ) -> Measure:
     """A figure over its samples; an ``error`` where ``wrong`` says why it is not believed."""
     return Measure(
         name=name,
         unit=unit,
         direction=direction,
-        value=round(statistics.median(found), 4),
-        n=len(found),
-        minimum=round(min(found), 4),
-        maximum=round(max(found), 4),
-        verdict="error" if wrong else "not_checked",
-        reason=wrong or reason,
+        value=round(statistics.median(values), 4),
+        n=len(values),
+        minimum=round(min(values), 4),
+        maximum=round(max(values), 4),
+        verdict="error" if error else "not_checked",
+        reason=error or reason,
     )

@@ -7,20 +7,20 @@ from typing import Protocol, cast
 
 from hardpan.errors import InputError
 from hardpan.events import Emit
-from hardpan.packed import Packed
+from hardpan.packed import CompressedBlob
 from hardpan.scanners.arf import Arf, UnreadableArf
-from hardpan.scanners.content.prepare import Prepared
-from hardpan.scanners.fips.model import Facts
-from hardpan.scanners.model import Host
-from hardpan.scanners.transport import Transport
-from hardpan.scanners.trials import NOT_COLLECTED, Check
+from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.fips.model import FipsAnswers
+from hardpan.scanners.model import ScannedHost
+from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.trials import NOT_COLLECTED_PREFIX, HostCheck
 
-MAX_REASON = 400
+MAX_REASON_CHARS = 400
 """Characters of why something failed on a target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class ExpectedState:
     """What the profile says about the target, as far as a running system shows it."""
 
     mounts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -60,20 +60,20 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class CollectTask:
     """What a collector may need to know."""
 
-    prepared: Prepared | None = None
+    prepared: PreparedContent | None = None
     """The content to evaluate; ``openscap`` needs it."""
 
-    expected: Expected = field(default_factory=Expected)
+    expected: ExpectedState = field(default_factory=ExpectedState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class CollectedEvidence:
     """What a collector brought; each one fills its own fields."""
 
-    files: Mapping[str, bytes | Packed] = field(default_factory=dict)
+    files: Mapping[str, bytes | CompressedBlob] = field(default_factory=dict)
     """File name -> content, to be attached as it came."""
 
     arfs: tuple[Arf | UnreadableArf, ...] = ()
@@ -82,19 +82,21 @@ class Evidence:
     engine: str = ""
     """Version of oscap on the target, and its engines."""
 
-    checks: tuple[Check, ...] = ()
+    checks: tuple[HostCheck, ...] = ()
     packages: tuple[str, ...] = ()
     """Sorted NEVRAs."""
 
-    host: Host | None = None
-    fips: Facts | None = None
+    host: ScannedHost | None = None
+    fips: FipsAnswers | None = None
     """What was said about FIPS mode, not yet judged."""
 
 
 class Collector(Protocol):
     """Reads facts from a target. Never changes it for good, never judges."""
 
-    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """Gather this collector's evidence, or raise ``ToolError``.
 
         ``timeout_s`` is the limit for all of it, however often the target is asked.
@@ -106,18 +108,20 @@ COLLECTORS = {
     "host": "hardpan.scanners.collect.host:HostIdentity",
     "hostfacts": "hardpan.scanners.collect.hostfacts:HostFacts",
     "openscap": "hardpan.scanners.collect.openscap:OpenScap",
-    "packages": "hardpan.scanners.collect.packages:Packages",
+    "packages": "hardpan.scanners.collect.packages:PackageCollector",
 }
 """Name -> ``module:class``."""
 
 
-def not_collected(part: str, reason: str) -> Check:
+def build_failed_check(part: str, reason: str) -> HostCheck:
     """What is in the evidence where ``part`` could not be asked or its answer cannot be read."""
-    shown = "".join(c for c in reason if c.isprintable())[:MAX_REASON]
-    return Check(name=NOT_COLLECTED + part, outcome="error", message=shown, took_s=0)
+    printable_reason = "".join(c for c in reason if c.isprintable())[:MAX_REASON_CHARS]
+    return HostCheck(
+        name=NOT_COLLECTED_PREFIX + part, outcome="error", message=printable_reason, duration_s=0
+    )
 
 
-def collector(name: str) -> Collector:
+def create_collector(name: str) -> Collector:
     """Make the collector called ``name``; its module is imported only now."""
     if name not in COLLECTORS:
         raise InputError(f"no collector {name!r}", hint=f"known: {', '.join(sorted(COLLECTORS))}")

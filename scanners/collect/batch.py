@@ -14,26 +14,26 @@ _MAX_STATUS = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class BatchAnswer:
     """What one question gave."""
 
     exit_status: int
-    text: str
+    output: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class BatchAnswers:
     """The answers to the questions of one script."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, BatchAnswer]
     """Question -> answer."""
 
     refused: Mapping[str, str]
     """Question -> why its answer is not used; a question without any answer is in neither."""
 
 
-def script(
-    questions: Mapping[str, str], mark: str, *, limit_s: Callable[[str], int], max_text: int
+def build_script(
+    questions: Mapping[str, str], marker: str, *, limit_s: Callable[[str], int], max_text: int
 ) -> str:
     """The questions as one script.
 
@@ -41,48 +41,50 @@ def script(
     seconds that a question may take; ``max_text`` bytes of an answer are sent at most.
     """
     # The exit status goes around 'head' by a descriptor of its own.
-    ask = (
-        f"ask() {{ echo '{mark}' begin \"$1\"\n"
+    shell_function = (
+        f"ask() {{ echo '{marker}' begin \"$1\"\n"
         '{ rc=$({ { timeout -k 2 "$2" sh -c "$3" </dev/null 2>/dev/null 3>&- 4>&-; echo $? >&3; } '
         f"| head -c {max_text} >&4; }} 3>&1); }} 4>&1\n"
-        f"printf '\\n%s end %s %s\\n' '{mark}' \"$1\" \"$rc\"; }}"
+        f"printf '\\n%s end %s %s\\n' '{marker}' \"$1\" \"$rc\"; }}"
     )
-    calls = (f"ask {name} {limit_s(name)} {shlex.quote(q)}" for name, q in questions.items())
-    return "\n".join((ask, *calls, "true"))
+    function_calls = (
+        f"ask {name} {limit_s(name)} {shlex.quote(q)}" for name, q in questions.items()
+    )
+    return "\n".join((shell_function, *function_calls, "true"))
 
 
-def read(text: str, mark: str, names: Collection[str], *, max_text: int) -> Batch:
+def parse_answers(text: str, marker: str, names: Collection[str], *, max_text: int) -> BatchAnswers:
     """The answers to the questions ``names`` in ``text``; other names are ignored."""
-    reader = _Reader(frozenset(names), max_text)
-    form = re.compile(re.escape(mark) + r" (begin|end) ([a-z0-9_]{1,40})(?: ([0-9]{1,3}))?")
-    start = text.find(mark)
+    reader = _BatchReader(frozenset(names), max_text)
+    pattern = re.compile(re.escape(marker) + r" (begin|end) ([a-z0-9_]{1,40})(?: ([0-9]{1,3}))?")
+    start = text.find(marker)
     while start >= 0:
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
         if start == 0 or text[start - 1] == "\n":
-            found = form.fullmatch(text, start, end)
-            if found is None:
-                reader.damaged()
-            elif found[1] == "begin":
-                reader.begin(found[2], end + 1, found[3])
+            match = pattern.fullmatch(text, start, end)
+            if match is None:
+                reader.refuse_damaged()
+            elif match[1] == "begin":
+                reader.start_answer(match[2], end + 1, match[3])
             else:
-                reader.end(found[2], text, start, found[3])
-        start = text.find(mark, end)
+                reader.end_answer(match[2], text, start, match[3])
+        start = text.find(marker, end)
     return reader.result()
 
 
-class _Reader:
+class _BatchReader:
     """Takes the marks in their order."""
 
     def __init__(self, names: frozenset[str], max_text: int) -> None:
         self._names = names
         self._max_text = max_text
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, BatchAnswer] = {}
         self._refused: dict[str, str] = {}
         self._open = ""
         self._start = 0
 
-    def begin(self, name: str, start: int, status: str | None) -> None:
+    def start_answer(self, name: str, start: int, status: str | None) -> None:
         """The answer to ``name`` begins at ``start``."""
         if self._open:
             self._refuse(self._open, "holds the begin of another answer")
@@ -90,9 +92,9 @@ class _Reader:
             self._refuse(name, "was given twice")
         self._open, self._start = name, start
         if status is not None:
-            self.damaged()
+            self.refuse_damaged()
 
-    def end(self, name: str, text: str, end: int, status: str | None) -> None:
+    def end_answer(self, name: str, text: str, end: int, status: str | None) -> None:
         """The answer to ``name`` ends before ``end``."""
         if name != self._open:
             self._refuse(self._open, "ends with the mark of another answer")
@@ -104,20 +106,20 @@ class _Reader:
         elif name in self._names and name not in self._refused:
             # The script ends an answer with a newline of its own.
             body = text[self._start : max(self._start, end - 1)]
-            self._answers[name] = Answer(exit_status=int(status), text=body)
+            self._answers[name] = BatchAnswer(exit_status=int(status), output=body)
         self._open = ""
 
-    def damaged(self) -> None:
+    def refuse_damaged(self) -> None:
         """A mark that the script does not print."""
         self._refuse(self._open, "holds a damaged mark")
 
-    def result(self) -> Batch:
+    def result(self) -> BatchAnswers:
         """What was read."""
         if self._open:
             self._refuse(self._open, "is cut short")
-        return Batch(answers=self._answers, refused=self._refused)
+        return BatchAnswers(answers=self._answers, refused=self._refused)
 
-    def _refuse(self, name: str, why: str) -> None:
+    def _refuse(self, name: str, reason: str) -> None:
         if name in self._names:
             self._answers.pop(name, None)
-            self._refused.setdefault(name, why)
+            self._refused.setdefault(name, reason)

@@ -6,21 +6,21 @@ import shlex
 from hardpan.errors import ToolError
 from hardpan.events import Emit
 from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.base import Evidence, Task, not_collected
-from hardpan.scanners.fips.foreign import LIBRARIES, PLACES
-from hardpan.scanners.fips.model import Facts, Said
-from hardpan.scanners.fips.table import table
-from hardpan.scanners.transport import Transport
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
+from hardpan.scanners.fips.foreign import LIBRARY_PATTERNS, SEARCH_ROOTS
+from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
+from hardpan.scanners.fips.table import load_table
+from hardpan.scanners.transport import SshConnection
 
-_EACH_S = 15
-_LONGER_S = {"initramfs": 20, "foreign": 20, "verify": 120}
+_QUESTION_TIMEOUT_S = 15
+_LONG_TIMEOUT_S = {"initramfs": 20, "foreign": 20, "verify": 120}
 """Above the usual limit: what reads many or big files. An emulated target is slow at it."""
 
 _MAX_TEXT = 32 << 10
 _MAX_BYTES = 1 << 20
 
-_NAMES = " -o ".join(f"-name {shlex.quote(n)}" for n in LIBRARIES)
-_ASKED = {
+_NAMES = " -o ".join(f"-name {shlex.quote(n)}" for n in LIBRARY_PATTERNS)
+_QUESTIONS = {
     "flag": "cat /proc/sys/crypto/fips_enabled",
     "cmdline": "cat /proc/cmdline",
     "release": "cat /etc/os-release || cat /usr/lib/os-release",
@@ -61,7 +61,7 @@ _ASKED = {
     '-o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -p "${port:-22}" 127.0.0.1 true 2>&1 '
     "| grep -F 'kex: algorithm: ' | head -n 1 | grep .",
     # Images of containers hold what they hold; the host's statement is not about them.
-    "foreign": f"find {' '.join(PLACES)} -xdev "
+    "foreign": f"find {' '.join(SEARCH_ROOTS)} -xdev "
     r"\( -path /var/lib/containers -o -path /var/lib/docker \) -prune -o -type f "
     rf"\( {_NAMES} \) -printf 'file %p\n' | head -n 200; "
     "find /opt /usr/local /srv /home -xdev -type f -perm /111 -size +1000k ! -name '*.so*' "
@@ -73,46 +73,59 @@ _ASKED = {
 class FipsFacts:
     """Asks what FIPS mode, its policy, its provider and the key exchange look like."""
 
-    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """Every answer from one round trip; what a target cannot say is not there.
 
         Raises:
             ToolError: the script did not end in time, sent too much, or gave no answer.
             UnreachableError: the connection broke.
         """
-        mark = secrets.token_hex(8)
-        output = via.run(script(mark), timeout_s=timeout_s, sudo=True, max_bytes=_MAX_BYTES)
-        found = batch.read(output.stdout, mark, questions(), max_text=_MAX_TEXT)
-        if not found.answers:
+        marker = secrets.token_hex(8)
+        output = connection.run(
+            build_script(marker), timeout_s=timeout_s, sudo=True, max_bytes=_MAX_BYTES
+        )
+        batch_answers = batch.parse_answers(
+            output.stdout, marker, build_questions(), max_text=_MAX_TEXT
+        )
+        if not batch_answers.answers:
             raise ToolError(["the questions about FIPS"], "have no answer that can be read")
-        refused = found.refused.items()
-        return Evidence(
-            fips=Facts(said=answers(found)),
+        refused = batch_answers.refused.items()
+        return CollectedEvidence(
+            fips=FipsAnswers(answers=extract_answers(batch_answers)),
             checks=tuple(
-                not_collected(f"fips[{name}]", f"the answer {why}") for name, why in refused
+                build_failed_check(f"fips[{name}]", f"the answer {reason}")
+                for name, reason in refused
             ),
         )
 
 
-def questions() -> dict[str, str]:
+def build_questions() -> dict[str, str]:
     """Name -> script. rpm verifies only the builds that a list of certificates names at all."""
-    builds = " ".join(shlex.quote(b) for c in table().certificates for b in c.builds)
+    builds = " ".join(shlex.quote(b) for c in load_table().certificates for b in c.builds)
     verify = (
         "command -v rpm >/dev/null || exit 127; "
         f'for p in {builds}; do rpm -q "$p" >/dev/null 2>&1 || continue; echo "@begin $p"; '
         "rpm -q --qf '@signer %{RSAHEADER:pgpsig}\\n' \"$p\"; "
         'rpm -V --nodeps --noscripts "$p"; [ $? -le 1 ] && echo "@end $p"; done; true'
     )
-    return {**_ASKED, "verify": verify}
+    return {**_QUESTIONS, "verify": verify}
 
 
-def script(mark: str) -> str:
+def build_script(marker: str) -> str:
     """The questions as one script; ``mark`` is a word that no answer can know."""
-    return batch.script(
-        questions(), mark, limit_s=lambda name: _LONGER_S.get(name, _EACH_S), max_text=_MAX_TEXT
+    return batch.build_script(
+        build_questions(),
+        marker,
+        limit_s=lambda name: _LONG_TIMEOUT_S.get(name, _QUESTION_TIMEOUT_S),
+        max_text=_MAX_TEXT,
     )
 
 
-def answers(found: batch.Batch) -> dict[str, Said]:
+def extract_answers(batch_answers: batch.BatchAnswers) -> dict[str, CommandAnswer]:
     """The answers by name; one that is refused or was not given is left out."""
-    return {name: Said(rc=a.exit_status, text=a.text) for name, a in found.answers.items()}
+    return {
+        name: CommandAnswer(exit_status=a.exit_status, text=a.output)
+        for name, a in batch_answers.answers.items()
+    }

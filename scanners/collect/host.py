@@ -10,17 +10,17 @@ from hardpan.errors import ToolError
 from hardpan.events import Emit
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.base import Evidence, Task
-from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, nevras
-from hardpan.scanners.model import Host
-from hardpan.scanners.transport import HostKey, Transport
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
+from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_nevras
+from hardpan.scanners.model import ScannedHost
+from hardpan.scanners.transport import HostKey, SshConnection
 
 APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 """What the machine id is hashed with; ``systemd-id128 machine-id --app-specific`` agrees."""
 
 _MAX_TEXT = 4096
-_EACH_S = 120
-_MAX_ANSWERS = MAX_BYTES + (1 << 20)
+_QUESTION_TIMEOUT_S = 120
+_MAX_ANSWERS_BYTES = MAX_BYTES + (1 << 20)
 QUESTIONS = {
     "hostname": "cat /proc/sys/kernel/hostname",
     "machine_id": "cat /etc/machine-id",
@@ -38,65 +38,75 @@ QUESTIONS = {
 class HostIdentity:
     """Reads the host's identity and what it runs, packages included."""
 
-    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """The host, and its packages, from one round trip.
 
         Raises:
             ToolError: the target does not say what system it is, or an answer cannot be read.
         """
-        mark = f"@@hardpan-{secrets.token_hex(8)}"
-        asked = batch.script(QUESTIONS, mark, limit_s=lambda _: _EACH_S, max_text=MAX_BYTES)
-        output = via.run(asked, timeout_s=timeout_s, sudo=True, max_bytes=_MAX_ANSWERS)
-        found = answers(output.stdout, mark)
-        packages = nevras(found.get("packages", ""))
-        return Evidence(host=host(found, via.host_key, packages), packages=packages)
+        marker = f"@@hardpan-{secrets.token_hex(8)}"
+        script = batch.build_script(
+            QUESTIONS, marker, limit_s=lambda _: _QUESTION_TIMEOUT_S, max_text=MAX_BYTES
+        )
+        output = connection.run(
+            script, timeout_s=timeout_s, sudo=True, max_bytes=_MAX_ANSWERS_BYTES
+        )
+        answer_by_name = parse_host_answers(output.stdout, marker)
+        packages = parse_nevras(answer_by_name.get("packages", ""))
+        return CollectedEvidence(
+            host=build_host(answer_by_name, connection.host_key, packages), packages=packages
+        )
 
 
-def answers(text: str, mark: str) -> dict[str, str]:
+def parse_host_answers(text: str, marker: str) -> dict[str, str]:
     """The answers by name.
 
     Raises:
         ToolError: one is refused: who the host is must not be open to doubt.
     """
-    found = batch.read(text, mark, QUESTIONS, max_text=MAX_BYTES)
-    if found.refused:
-        name, why = min(found.refused.items())
-        raise ToolError([f"the target's answer to {name!r}"], why)
-    return {name: answer.text.strip() for name, answer in found.answers.items()}
+    batch_answers = batch.parse_answers(text, marker, QUESTIONS, max_text=MAX_BYTES)
+    if batch_answers.refused:
+        name, reason = min(batch_answers.refused.items())
+        raise ToolError([f"the target's answer to {name!r}"], reason)
+    return {name: answer.output.strip() for name, answer in batch_answers.answers.items()}
 
 
-def host(found: Mapping[str, str], key: HostKey, packages: tuple[str, ...]) -> Host:
+def build_host(
+    answer_by_name: Mapping[str, str], key: HostKey, packages: tuple[str, ...]
+) -> ScannedHost:
     """What the sections say, as a ``Host``.
 
     Raises:
         ToolError: there is no os-release.
     """
-    release = os_release(found.get("os_release", ""))
+    release = parse_os_release(answer_by_name.get("os_release", ""))
     if "ID" not in release:
         raise ToolError(["/etc/os-release"], "on the target does not say what system it is")
-    uuid = found.get("product_uuid", "").lower()
-    return Host(
-        hostname=_plain(found.get("hostname", "")),
+    uuid = answer_by_name.get("product_uuid", "").lower()
+    return ScannedHost(
+        hostname=_sanitize(answer_by_name.get("hostname", "")),
         host_key_type=key.kind,
         host_key_sha256=key.fingerprint,
         host_key_trust=key.trust,
-        machine_id_hmac=app_specific(found.get("machine_id", "")),
+        machine_id_hmac=derive_machine_id_hmac(answer_by_name.get("machine_id", "")),
         product_uuid_sha256=sha256_bytes(uuid.encode()) if uuid else "",
-        boot_id=_plain(found.get("boot_id", "")),
-        os_id=_plain(release["ID"]),
-        os_version=_plain(release.get("VERSION_ID", "")),
-        os_name=_plain(release.get("PRETTY_NAME", release["ID"])),
-        platform_id=_plain(release.get("PLATFORM_ID", "")),
-        cpe=_plain(release.get("CPE_NAME", "")),
-        kernel=_plain(found.get("kernel", "")),
-        cmdline=_plain(found.get("cmdline", "")),
-        fips_kernel_flag=found.get("fips", "") == "1",
-        packages_sha256=packages_digest(packages),
-        virtualization=_plain(found.get("virtualization", "")),
+        boot_id=_sanitize(answer_by_name.get("boot_id", "")),
+        os_id=_sanitize(release["ID"]),
+        os_version=_sanitize(release.get("VERSION_ID", "")),
+        os_name=_sanitize(release.get("PRETTY_NAME", release["ID"])),
+        platform_id=_sanitize(release.get("PLATFORM_ID", "")),
+        cpe=_sanitize(release.get("CPE_NAME", "")),
+        kernel=_sanitize(answer_by_name.get("kernel", "")),
+        cmdline=_sanitize(answer_by_name.get("cmdline", "")),
+        fips_kernel_flag=answer_by_name.get("fips", "") == "1",
+        packages_sha256=digest_packages(packages),
+        virtualization=_sanitize(answer_by_name.get("virtualization", "")),
     )
 
 
-def app_specific(machine_id: str) -> str:
+def derive_machine_id_hmac(machine_id: str) -> str:
     """The id that ``sd_id128_get_machine_app_specific`` makes; empty for no machine id.
 
     HMAC-SHA256 keyed with the machine id over the application id, cut to 128 bits
@@ -111,20 +121,20 @@ def app_specific(machine_id: str) -> str:
     return cut.hex()
 
 
-def packages_digest(packages: tuple[str, ...]) -> Sha256:
+def digest_packages(packages: tuple[str, ...]) -> Sha256:
     """Digest of the sorted list, one a line."""
     return sha256_bytes("".join(p + "\n" for p in packages).encode())
 
 
-def os_release(text: str) -> dict[str, str]:
+def parse_os_release(text: str) -> dict[str, str]:
     """os-release(5) as a dict, quotes taken off."""
-    found = {}
+    values_by_key = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if equals and re.fullmatch(r"[A-Z][A-Z0-9_]*", key):
-            found[key] = re.sub(r"^(['\"])(.*)\1$", r"\2", value.strip())
-    return found
+            values_by_key[key] = re.sub(r"^(['\"])(.*)\1$", r"\2", value.strip())
+    return values_by_key
 
 
-def _plain(text: str) -> str:
+def _sanitize(text: str) -> str:
     return "".join(c for c in " ".join(text.split()) if c.isprintable())[:_MAX_TEXT]

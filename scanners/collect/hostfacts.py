@@ -25,22 +25,27 @@ from testinfra.host import Host as InfraHost  # type: ignore[import-untyped]
 
 from hardpan.clock import Deadline
 from hardpan.errors import ToolError, UnreachableError
-from hardpan.events import Emit, Progress
+from hardpan.events import Emit, StageProgress
 from hardpan.resources import resource_path
 from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.base import MAX_REASON, Evidence, Expected, Task
-from hardpan.scanners.collect.checks.asked import commands
-from hardpan.scanners.transport import Transport
-from hardpan.scanners.trials import Check
+from hardpan.scanners.collect.base import (
+    MAX_REASON_CHARS,
+    CollectedEvidence,
+    CollectTask,
+    ExpectedState,
+)
+from hardpan.scanners.collect.checks.asked import list_commands
+from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.trials import HostCheck
 
 CHECKS = resource_path("hardpan.scanners.collect", "checks")
 STAGE = "checks"
 
-_EACH_S = 90
+_QUESTION_TIMEOUT_S = 90
 _MAX_TEXT = 1 << 18
 """Bytes of one answer; the names of all packages are the longest, half of it."""
 
-_ONE_AT_A_TIME = threading.Lock()  # pytest is not made to run twice in one process at once
+_PYTEST_LOCK = threading.Lock()  # pytest is not made to run twice in one process at once
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")
 _VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
 """What a check raises by intention."""
@@ -51,30 +56,39 @@ _CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--stri
 class HostFacts:
     """Runs the checks that lie in ``checks/``."""
 
-    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """One ``Check`` for each test.
 
         Raises:
             ToolError: the checks could not be run at all.
             UnreachableError: the connection broke.
         """
-        backend = OverTransport(via, timeout_s=timeout_s)
-        backend.ask_ahead(commands(task.expected))
-        keeper = _Keeper(InfraHost(backend), task.expected, emit)
-        said = io.StringIO()
+        backend = SshBackend(connection, timeout_s=timeout_s)
+        backend.prefetch(list_commands(task.expected))
+        recorder = _CheckRecorder(InfraHost(backend), task.expected, emit)
+        stdout = io.StringIO()
         arguments = [*_OPTIONS, *_CONFIG, f"--rootdir={CHECKS}", str(CHECKS)]
-        with _ONE_AT_A_TIME, contextlib.redirect_stdout(said):
-            code = pytest.main(arguments, plugins=[keeper])
-        if keeper.interrupt is not None:
-            raise keeper.interrupt
-        if backend.broken is not None:
-            raise backend.broken
-        if not keeper.checks or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise ToolError(["pytest"], f"could not run the checks ({code!r})", tail=keeper.trouble)
-        return Evidence(checks=tuple(sorted(keeper.checks, key=lambda c: c.name)))
+        with _PYTEST_LOCK, contextlib.redirect_stdout(stdout):
+            exit_code = pytest.main(arguments, plugins=[recorder])
+        if recorder.interrupt is not None:
+            raise recorder.interrupt
+        if backend.connection_error is not None:
+            raise backend.connection_error
+        if not recorder.checks or exit_code not in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.TESTS_FAILED,
+        ):
+            raise ToolError(
+                ["pytest"],
+                f"could not run the checks ({exit_code!r})",
+                output_tail=recorder.collection_error,
+            )
+        return CollectedEvidence(checks=tuple(sorted(recorder.checks, key=lambda c: c.name)))
 
 
-class OverTransport(BaseBackend):  # type: ignore[misc]
+class SshBackend(BaseBackend):  # type: ignore[misc]
     """A testinfra back end that goes through our own connection, always as root.
 
     ``timeout_s`` is the limit for all that is asked.
@@ -82,32 +96,36 @@ class OverTransport(BaseBackend):  # type: ignore[misc]
 
     NAME = "hardpan"
 
-    def __init__(self, via: Transport, *, timeout_s: float) -> None:
-        super().__init__(str(via.target))
-        self._via = via
+    def __init__(self, connection: SshConnection, *, timeout_s: float) -> None:
+        super().__init__(str(connection.target))
+        self._connection = connection
         self._deadline = Deadline(timeout_s)
-        self._known: dict[str, tuple[int, str]] = {}
+        self._answer_by_command: dict[str, tuple[int, str]] = {}
         self._refused: dict[str, str] = {}
-        self.broken: UnreachableError | None = None
+        self.connection_error: UnreachableError | None = None
         self._encoding = "UTF-8"
 
-    def ask_ahead(self, asked: Sequence[str]) -> None:
+    def prefetch(self, command_lines: Sequence[str]) -> None:
         """Run what will be asked in one round trip, and keep the answers.
 
         Where the batch fails as a whole, each question is asked when a check needs it.
         """
-        mark = f"@@hardpan-{secrets.token_hex(8)}"
-        questions = {str(n): command for n, command in enumerate(asked)}
-        script = batch.script(questions, mark, limit_s=lambda _: _EACH_S, max_text=_MAX_TEXT)
+        marker = f"@@hardpan-{secrets.token_hex(8)}"
+        questions = {str(n): command for n, command in enumerate(command_lines)}
+        script = batch.build_script(
+            questions, marker, limit_s=lambda _: _QUESTION_TIMEOUT_S, max_text=_MAX_TEXT
+        )
         try:
-            output = self._via.run(script, timeout_s=self._deadline.remaining_s, ok=None, sudo=True)
+            output = self._connection.run(
+                script, timeout_s=self._deadline.remaining_s, ok=None, sudo=True
+            )
         except ToolError:
             return
-        found = batch.read(output.stdout, mark, questions, max_text=_MAX_TEXT)
-        for name, answer in found.answers.items():
-            self._known[questions[name]] = (answer.exit_status, answer.text)
-        for name, why in found.refused.items():
-            self._refused[questions[name]] = why
+        batch_answers = batch.parse_answers(output.stdout, marker, questions, max_text=_MAX_TEXT)
+        for name, answer in batch_answers.answers.items():
+            self._answer_by_command[questions[name]] = (answer.exit_status, answer.output)
+        for name, reason in batch_answers.refused.items():
+            self._refused[questions[name]] = reason
 
     def run(self, command: str, *args: str, **_: object) -> CommandResult:
         """The answer to a command, from the batch where it is there.
@@ -118,44 +136,46 @@ class OverTransport(BaseBackend):  # type: ignore[misc]
         line = self.quote(command, *args)
         if line in self._refused:
             raise ToolError(["the target's answer"], self._refused[line])
-        if line in self._known:
-            rc, out = self._known[line]
-            return self.result(rc, line.encode(), _not_cut(out), "")
-        if self._deadline.is_reached:
-            _out_of_time(self._deadline)
-        limit_s = min(float(_EACH_S), self._deadline.remaining_s)
+        if line in self._answer_by_command:
+            rc, out = self._answer_by_command[line]
+            return self.result(rc, line.encode(), _require_complete(out), "")
+        if self._deadline.has_expired:
+            _raise_out_of_time(self._deadline)
+        limit_s = min(float(_QUESTION_TIMEOUT_S), self._deadline.remaining_s)
         try:
-            answer = self._via.run(line, timeout_s=limit_s, ok=None, sudo=True, max_bytes=_MAX_TEXT)
+            answer = self._connection.run(
+                line, timeout_s=limit_s, ok=None, sudo=True, max_bytes=_MAX_TEXT
+            )
         except UnreachableError as e:
-            self.broken = e
+            self.connection_error = e
             raise
-        return self.result(answer.rc, line.encode(), answer.stdout, answer.stderr)
+        return self.result(answer.exit_status, line.encode(), answer.stdout, answer.stderr)
 
 
-def _not_cut(text: str) -> str:
+def _require_complete(text: str) -> str:
     """``text``, where the target did not cut it at the limit."""
     if len(text) >= _MAX_TEXT:
         raise ToolError(["the target's answer"], f"is longer than {_MAX_TEXT} bytes")
     return text
 
 
-def _out_of_time(deadline: Deadline) -> NoReturn:
+def _raise_out_of_time(deadline: Deadline) -> NoReturn:
     raise ToolError(
         ["the checks"], f"took all of their {deadline.limit_s:g} s; this one could not be asked"
     )
 
 
-class _Keeper:
+class _CheckRecorder:
     """A pytest plugin: gives the tests their host and keeps what they come to."""
 
-    def __init__(self, host: InfraHost, expected: Expected, emit: Emit) -> None:
+    def __init__(self, host: InfraHost, expected: ExpectedState, emit: Emit) -> None:
         self._host = host
         self._expected = expected
         self._emit = emit
         self._total = 0
         self._errors: dict[str, str] = {}
-        self.checks: list[Check] = []
-        self.trouble = ""
+        self.checks: list[HostCheck] = []
+        self.collection_error = ""
         self.interrupt: BaseException | None = None
 
     @pytest.fixture
@@ -164,16 +184,16 @@ class _Keeper:
         return self._host
 
     @pytest.fixture
-    def expected(self) -> Expected:
+    def expected(self) -> ExpectedState:
         """What the profile says."""
         return self._expected
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One test for each mount point, service, package … that the profile names."""
-        maker = getattr(metafunc.module, "EACH", {}).get(metafunc.function.__name__)
-        if maker is not None:
+        list_values = getattr(metafunc.module, "EACH", {}).get(metafunc.function.__name__)
+        if list_values is not None:
             name = metafunc.fixturenames[-1]
-            values = list(maker(self._expected))
+            values = list(list_values(self._expected))
             metafunc.parametrize(name, values, ids=[str(v) for v in values])
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -183,7 +203,7 @@ class _Keeper:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a file of checks could not be read."""
         if report.failed:
-            self.trouble = str(report.longrepr)[-MAX_REASON:]
+            self.collection_error = str(report.longrepr)[-MAX_REASON_CHARS:]
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Keep the interrupt: pytest itself makes an exit code of it."""
@@ -206,46 +226,50 @@ class _Keeper:
         report = yield
         raised = None if call.excinfo is None else call.excinfo.value
         if report.failed and raised is not None and not isinstance(raised, _VERDICTS):
-            self._errors[report.nodeid] = _unread(raised)
+            self._errors[report.nodeid] = _describe_unreadable(raised)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep one outcome."""
         if report.when == "call" or report.outcome != "passed":
-            self.checks.append(_check(report, self._errors.get(report.nodeid)))
-            done = len(self.checks)
+            self.checks.append(_to_host_check(report, self._errors.get(report.nodeid)))
+            check_count = len(self.checks)
             text = f"{self.checks[-1].name}: {self.checks[-1].outcome}"
-            self._emit(Progress(stage=STAGE, done=done, total=self._total, text=text))
+            self._emit(
+                StageProgress(stage=STAGE, completed=check_count, total=self._total, text=text)
+            )
 
 
-def _check(report: pytest.TestReport, error: str | None = None) -> Check:
+def _to_host_check(report: pytest.TestReport, error: str | None = None) -> HostCheck:
     """``error``: why the check came to no verdict."""
     outcome = report.outcome if report.when == "call" or report.skipped else "error"
     if report.skipped and isinstance(report.longrepr, tuple):
         message = str(report.longrepr[2]).removeprefix("Skipped: ")
     else:
-        message = "" if report.passed else _reason(report)
-    return Check(
+        message = "" if report.passed else _failure_reason(report)
+    return HostCheck(
         name=report.nodeid.replace(".py::", "::"),
         outcome=outcome if error is None else "error",
         message=message if error is None else error,
-        took_s=round(report.duration, 3),
+        duration_s=round(report.duration, 3),
     )
 
 
-def _unread(raised: BaseException) -> str:
+def _describe_unreadable(raised: BaseException) -> str:
     if isinstance(raised, ToolError):
-        return _shown(str(raised))
-    return _shown(f"the target's answer cannot be read: {type(raised).__name__}: {raised}")
+        return _first_printable_line(str(raised))
+    return _first_printable_line(
+        f"the target's answer cannot be read: {type(raised).__name__}: {raised}"
+    )
 
 
-def _reason(report: pytest.TestReport) -> str:
+def _failure_reason(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", report.longrepr))
     # What pytest adds behind the check's own words shows whole outputs of the target.
-    return _shown(text.removeprefix("AssertionError: "))
+    return _first_printable_line(text.removeprefix("AssertionError: "))
 
 
-def _shown(text: str) -> str:
+def _first_printable_line(text: str) -> str:
     first = text.partition("\n")[0]
-    return "".join(c for c in first[:MAX_REASON] if c.isprintable())
+    return "".join(c for c in first[:MAX_REASON_CHARS] if c.isprintable())

@@ -4,25 +4,27 @@ import re
 import shlex
 
 from hardpan.errors import ToolError
-from hardpan.scanners.transport import Transport
+from hardpan.scanners.transport import SshConnection
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _MAX_BYTES = 16 << 10
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
-def signed_by_host(via: Transport, message: bytes, *, namespace: str, timeout_s: float) -> bytes:
+def sign_with_host_key(
+    connection: SshConnection, message: bytes, *, namespace: str, timeout_s: float
+) -> bytes:
     """The host's SSHSIG over ``message`` by the key it showed; empty where it cannot.
 
     The private key never leaves the host. That it cannot is no error of the scan
     (an OpenSSH before 8.1, keys in an agent): the verifier tells it, the policy decides.
     """
-    pinned = via.host_key.fingerprint
-    if not _FINGERPRINT.fullmatch(pinned):
+    fingerprint = connection.host_key.fingerprint
+    if not _FINGERPRINT.fullmatch(fingerprint):
         return b""
     try:
-        said = via.run(
-            script(pinned, namespace),
+        signature = connection.run(
+            build_signing_script(fingerprint, namespace),
             timeout_s=timeout_s,
             stdin=message,
             sudo=True,
@@ -30,10 +32,10 @@ def signed_by_host(via: Transport, message: bytes, *, namespace: str, timeout_s:
         ).data
     except ToolError:
         return b""
-    return said if said.startswith(_BEGIN) else b""
+    return signature if signature.startswith(_BEGIN) else b""
 
 
-def script(fingerprint: str, namespace: str) -> str:
+def build_signing_script(fingerprint: str, namespace: str) -> str:
     """Find the private key with ``fingerprint`` and sign stdin with it, for ``namespace``."""
     keys = "$(sshd -T 2>/dev/null | sed -n 's/^hostkey //p') /etc/ssh/ssh_host_*_key"
     return (

@@ -16,20 +16,20 @@ from dataclasses import replace
 
 from hardpan.clock import Deadline
 from hardpan.errors import ToolError
-from hardpan.events import Emit, Note, Progress
-from hardpan.packed import Packed
-from hardpan.redaction import SecretFilter, without_password_hashes
+from hardpan.events import Emit, StageMessage, StageProgress
+from hardpan.packed import CompressedBlob
+from hardpan.redaction import SecretFilter, cut_password_hashes
 from hardpan.scanners.arf import Arf, UnreadableArf
-from hardpan.scanners.arf_process import LIMITS, ReadingLimits, read_arf
-from hardpan.scanners.collect.base import Evidence, Task, not_collected
-from hardpan.scanners.content.prepare import Part, Prepared
-from hardpan.scanners.transport import Transport
+from hardpan.scanners.arf_process import LIMITS, ArfLimits, read_arf
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
+from hardpan.scanners.content.prepare import PreparedContent, StreamPart
+from hardpan.scanners.transport import SshConnection
 
 STAGE = "openscap"
-_LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")
+_PROGRESS_LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")
 _ENGINE = re.compile(r"hardpan-engine (?P<text>.{1,300})")
 _MiB = 1 << 20
-_MAX_PACKED = 64 * _MiB
+_MAX_ARCHIVE_BYTES = 64 * _MiB
 _CHUNK = 1 << 18
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -111,7 +111,9 @@ exit $worst
 class OpenScap:
     """Evaluates the content's parts on the target."""
 
-    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """The ARFs, as they came and read; one that cannot be read takes no other with it.
 
         Raises:
@@ -119,41 +121,45 @@ class OpenScap:
         """
         if task.prepared is None:
             raise ValueError("openscap needs content")
-        upload = packed(task.prepared.parts)
-        listen = _Listener(sum(len(p.rule_ids) for p in task.prepared.parts), emit)
-        emit(Note(stage=STAGE, text=f"uploading {len(upload) >> 10} KiB of content"))
-        output = via.run(
-            _script(task.prepared, len(upload)),
+        upload = pack_parts(task.prepared.parts)
+        listener = _ProgressListener(sum(len(p.rule_ids) for p in task.prepared.parts), emit)
+        emit(StageMessage(stage=STAGE, text=f"uploading {len(upload) >> 10} KiB of content"))
+        output = connection.run(
+            _render_script(task.prepared, len(upload)),
             timeout_s=timeout_s,
             ok=None,
             stdin=upload,
             sudo=True,
-            max_bytes=_MAX_PACKED,
-            on_line=listen,
-            leash=True,
+            max_bytes=_MAX_ARCHIVE_BYTES,
+            on_line=listener,
+            kill_on_disconnect=True,
             is_archive=True,
         )
-        _check(output.rc, output.stderr, via, timeout_s)
-        found = read_parts(output.data, len(task.prepared.parts), output.secrets)
-        return Evidence(
-            files={name: packed for name, (_, packed) in found.items() if packed is not None},
-            arfs=tuple(arf for arf, _ in found.values()),
-            engine=listen.engine,
+        _raise_on_failure(output.exit_status, output.stderr, connection, timeout_s)
+        arf_by_name = read_results(output.data, len(task.prepared.parts), output.secrets)
+        return CollectedEvidence(
+            files={
+                name: compressed
+                for name, (_, compressed) in arf_by_name.items()
+                if compressed is not None
+            },
+            arfs=tuple(arf for arf, _ in arf_by_name.values()),
+            engine=listener.engine,
             checks=tuple(
-                not_collected(name, arf.reason)
-                for name, (arf, _) in found.items()
+                build_failed_check(name, arf.reason)
+                for name, (arf, _) in arf_by_name.items()
                 if isinstance(arf, UnreadableArf)
             ),
         )
 
 
-class _Listener:
+class _ProgressListener:
     """Turns the lines of oscap's progress into events."""
 
     def __init__(self, total: int, emit: Emit) -> None:
         self._total = total
         self._emit = emit
-        self._done: set[str] = set()
+        self._reported_rules: set[str] = set()
         self.engine = ""
 
     def __call__(self, line: str) -> None:
@@ -161,17 +167,23 @@ class _Listener:
         engine = _ENGINE.fullmatch(line)
         if engine and not self.engine:
             self.engine = engine["text"]
-            self._emit(Note(stage=STAGE, text=self.engine))
-        said = _LINE.fullmatch(line)
-        if said and said["rule"] not in self._done and len(self._done) < self._total:
-            self._done.add(said["rule"])
-            name = said["rule"].rpartition("_rule_")[2]
-            text = f"{name}: {said['verdict']}"
-            done = len(self._done)
-            self._emit(Progress(stage=STAGE, done=done, total=self._total, text=text))
+            self._emit(StageMessage(stage=STAGE, text=self.engine))
+        progress = _PROGRESS_LINE.fullmatch(line)
+        if (
+            progress
+            and progress["rule"] not in self._reported_rules
+            and len(self._reported_rules) < self._total
+        ):
+            self._reported_rules.add(progress["rule"])
+            name = progress["rule"].rpartition("_rule_")[2]
+            text = f"{name}: {progress['verdict']}"
+            done_count = len(self._reported_rules)
+            self._emit(
+                StageProgress(stage=STAGE, completed=done_count, total=self._total, text=text)
+            )
 
 
-def packed(parts: tuple[Part, ...]) -> bytes:
+def pack_parts(parts: tuple[StreamPart, ...]) -> bytes:
     """The parts as a tar.gz with their digests; the same parts give the same bytes."""
     files = {f"part{n}.xml": p.data for n, p in enumerate(parts)}
     sums = "".join(f"{p.sha256}  part{n}.xml\n" for n, p in enumerate(parts))
@@ -186,32 +198,32 @@ def packed(parts: tuple[Part, ...]) -> bytes:
     return gzip.compress(plain.getvalue(), 6, mtime=0)
 
 
-def read_parts(
-    data: bytes, parts: int, secrets: SecretFilter, *, limits: ReadingLimits = LIMITS
-) -> dict[str, tuple[Arf | UnreadableArf, Packed | None]]:
+def read_results(
+    data: bytes, part_count: int, secrets: SecretFilter, *, limits: ArfLimits = LIMITS
+) -> dict[str, tuple[Arf | UnreadableArf, CompressedBlob | None]]:
     """The ARFs in what the target sent, in order of the parts, without secrets and password hashes.
 
     The parts share the time that ``limits`` has for one.
     """
     deadline = Deadline(limits.time_s)
-    found: dict[str, tuple[Arf | UnreadableArf, Packed | None]] = {}
+    arf_by_name: dict[str, tuple[Arf | UnreadableArf, CompressedBlob | None]] = {}
     try:
-        members = unpack(data, parts)
+        members = unpack_results(data, part_count)
     except (tarfile.TarError, ValueError) as e:
         reason = f"the results that oscap's script sent cannot be unpacked: {e}"
-        return {f"arf-{n}.xml": (UnreadableArf(reason=reason), None) for n in range(parts)}
-    for n in range(parts):
+        return {f"arf-{n}.xml": (UnreadableArf(reason=reason), None) for n in range(part_count)}
+    for n in range(part_count):
         name = f"arf-{n}.xml"
         if n not in members:
-            found[name] = (UnreadableArf(reason=f"oscap left no {name}"), None)
+            arf_by_name[name] = (UnreadableArf(reason=f"oscap left no {name}"), None)
             continue
-        time_s = max(1.0, deadline.remaining_s / (parts - n))
-        chunks = without_password_hashes(secrets.chunks(_gunzipped(members[n], name)))
-        found[name] = read_arf(chunks, name=name, limits=replace(limits, time_s=time_s))
-    return found
+        time_s = max(1.0, deadline.remaining_s / (part_count - n))
+        chunks = cut_password_hashes(secrets.filter_chunks(_decompress(members[n], name)))
+        arf_by_name[name] = read_arf(chunks, name=name, limits=replace(limits, time_s=time_s))
+    return arf_by_name
 
 
-def unpack(data: bytes, parts: int) -> dict[int, memoryview]:
+def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
     """Part -> its packed ARF, out of the tar archive that the script sends.
 
     ``tarfile`` itself keeps every member in memory and believes what extended headers say, so
@@ -220,75 +232,82 @@ def unpack(data: bytes, parts: int) -> dict[int, memoryview]:
     Raises:
         TarError, ValueError: it is not what the script sends.
     """
-    wanted = {f"arf{n}.xml.gz": n for n in range(parts)}
-    expected = {*wanted, *(f"{kind}{n}" for n in range(parts) for kind in ("rc", "err"))}
+    part_by_member = {f"arf{n}.xml.gz": n for n in range(part_count)}
+    expected = {
+        *part_by_member,
+        *(f"{kind}{n}" for n in range(part_count) for kind in ("rc", "err")),
+    }
     view = memoryview(data)
-    found: dict[str, memoryview] = {}
-    at = 0
-    while at < len(data) and any(header := data[at : at + _BLOCK]):
+    data_by_member: dict[str, memoryview] = {}
+    offset = 0
+    while offset < len(data) and any(header := data[offset : offset + _BLOCK]):
         member = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
-        begin, end = at + _BLOCK, at + _BLOCK + member.size
+        start, end = offset + _BLOCK, offset + _BLOCK + member.size
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.name not in expected:
             raise ValueError(f"unexpected member {member.name[:40]!a}")
-        if member.name in found:
+        if member.name in data_by_member:
             raise ValueError(f"{member.name} is there twice")
-        if not begin <= end <= len(data):
+        if not start <= end <= len(data):
             raise ValueError(f"{member.name} is cut short")
-        found[member.name] = view[begin:end]
-        at = begin + -(-member.size // _BLOCK) * _BLOCK
-    return {n: found[name] for name, n in wanted.items() if name in found}
+        data_by_member[member.name] = view[start:end]
+        offset = start + -(-member.size // _BLOCK) * _BLOCK
+    return {n: data_by_member[name] for name, n in part_by_member.items() if name in data_by_member}
 
 
-def _gunzipped(data: memoryview, name: str) -> Iterator[bytes]:
+def _decompress(data: memoryview, name: str) -> Iterator[bytes]:
     """The bytes of a gzip file, some at a time: a bomb is refused by whoever takes them.
 
     Raises:
         ToolError: it is damaged or cut short.
     """
     unpacker = zlib.decompressobj(wbits=31)
-    at = 0
+    offset = 0
     while not unpacker.eof:
-        packed = unpacker.unconsumed_tail
-        if not packed:
-            packed = bytes(data[at : at + _CHUNK])
-            at += len(packed)
-        if not packed:
+        compressed = unpacker.unconsumed_tail
+        if not compressed:
+            compressed = bytes(data[offset : offset + _CHUNK])
+            offset += len(compressed)
+        if not compressed:
             raise ToolError([f"the ARF {name}"], "cannot be unpacked: it is cut short")
         try:
-            yield unpacker.decompress(packed, 4 * _CHUNK)
+            yield unpacker.decompress(compressed, 4 * _CHUNK)
         except zlib.error as e:
             raise ToolError([f"the ARF {name}"], f"cannot be unpacked: {e}") from e
 
 
-def _script(prepared: Prepared, size: int) -> str:
-    filled = _SCRIPT
+def _render_script(prepared: PreparedContent, size: int) -> str:
+    script = _SCRIPT
     count = len(prepared.parts)
-    for mark, value in {
+    for placeholder, value in {
         "@SIZE@": str(size),
         "@PARTS@": " ".join(str(n) for n in range(count)),
         "@RATIO@": f"{0.7 / count:.2f}",
-        "@PROFILE@": _plain(prepared.benchmark.profile_id),
+        "@PROFILE@": _require_plain_id(prepared.benchmark.profile_id),
     }.items():
-        filled = filled.replace(mark, value)
-    return filled
+        script = script.replace(placeholder, value)
+    return script
 
 
-def _plain(profile_id: str) -> str:
+def _require_plain_id(profile_id: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", profile_id):
         raise ToolError(["oscap"], f"cannot be given the profile id {profile_id[:80]!r}")
     return profile_id
 
 
-def _check(rc: int, stderr: str, via: Transport, timeout_s: float) -> None:
-    if rc == 0:
+def _raise_on_failure(
+    exit_status: int, stderr: str, connection: SshConnection, timeout_s: float
+) -> None:
+    if exit_status == 0:
         return
-    talk = [x for x in stderr[-_CHUNK:].splitlines() if x.strip() and not _LINE.fullmatch(x)]
-    tail = "\n".join(talk[-15:])
-    why = {
-        41: f"is not installed on {via.target}",
-        42: f"has no folder to work in on {via.target}",
-        43: f"did not get its content whole on {via.target}",
-        44: f"failed on {via.target}",
-        124: f"did not end within {timeout_s:g} s on {via.target}",
-    }.get(rc, f"on {via.target} ended with {rc}")
-    raise ToolError(["oscap"], why, tail=tail, hint=_HINTS.get(rc, ""))
+    messages = [
+        x for x in stderr[-_CHUNK:].splitlines() if x.strip() and not _PROGRESS_LINE.fullmatch(x)
+    ]
+    tail = "\n".join(messages[-15:])
+    reason = {
+        41: f"is not installed on {connection.target}",
+        42: f"has no folder to work in on {connection.target}",
+        43: f"did not get its content whole on {connection.target}",
+        44: f"failed on {connection.target}",
+        124: f"did not end within {timeout_s:g} s on {connection.target}",
+    }.get(exit_status, f"on {connection.target} ended with {exit_status}")
+    raise ToolError(["oscap"], reason, output_tail=tail, hint=_HINTS.get(exit_status, ""))

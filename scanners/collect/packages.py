@@ -4,8 +4,8 @@ import re
 
 from hardpan.errors import ToolError
 from hardpan.events import Emit
-from hardpan.scanners.collect.base import Evidence, Task
-from hardpan.scanners.transport import Transport
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
+from hardpan.scanners.transport import SshConnection
 
 QUERY = r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n'"
 """Epochs always: 0 where there is none, so that two hosts compare."""
@@ -14,40 +14,46 @@ MAX_BYTES = 4 << 20
 """Of rpm's answer; a host with every package of a release has a tenth of it."""
 
 _MAX_PACKAGES = 50_000
-_KEYS = "gpg-pubkey-"
+_PUBLIC_KEY_PREFIX = "gpg-pubkey-"
 _NEVRA = re.compile(r"[A-Za-z0-9._+~^-]{1,200}-[0-9]{1,9}:[A-Za-z0-9._+~^-]{1,200}")
 
 
-class Packages:
+class PackageCollector:
     """Reads the NEVRAs of all installed packages."""
 
-    def collect(self, via: Transport, task: Task, *, timeout_s: float, emit: Emit) -> Evidence:
+    def collect(
+        self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
+    ) -> CollectedEvidence:
         """The sorted NEVRAs.
 
         Raises:
             ToolError: there is no rpm database, it is empty, or the answer is not rpm's.
         """
-        found = nevras(via.run(QUERY, timeout_s=timeout_s, max_bytes=MAX_BYTES).stdout)
-        if not found:
+        packages = parse_nevras(
+            connection.run(QUERY, timeout_s=timeout_s, max_bytes=MAX_BYTES).stdout
+        )
+        if not packages:
             raise ToolError(
                 ["rpm"],
-                f"knows no package on {via.target}",
+                f"knows no package on {connection.target}",
                 hint="hardpan scans systems of the EL family; is this one?",
             )
-        return Evidence(packages=found)
+        return CollectedEvidence(packages=packages)
 
 
-def nevras(text: str) -> tuple[str, ...]:
+def parse_nevras(text: str) -> tuple[str, ...]:
     """The sorted NEVRAs in rpm's answer; public keys that rpm lists as packages are left out.
 
     Raises:
         ToolError: a line is no package, or there are too many.
     """
     lines = {line.strip() for line in text.split("\n")} - {""}
-    found = {line for line in lines if not line.startswith(_KEYS)}
-    if len(found) > _MAX_PACKAGES:
-        raise ToolError(["rpm"], f"named {len(found)} packages: expected {_MAX_PACKAGES} at most")
-    odd = min((line for line in found if not _NEVRA.fullmatch(line)), default=None)
-    if odd is not None:
-        raise ToolError(["rpm"], f"gave a line that is no package: {odd[:80]!a}")
-    return tuple(sorted(found))
+    package_lines = {line for line in lines if not line.startswith(_PUBLIC_KEY_PREFIX)}
+    if len(package_lines) > _MAX_PACKAGES:
+        raise ToolError(
+            ["rpm"], f"named {len(package_lines)} packages: expected {_MAX_PACKAGES} at most"
+        )
+    invalid_line = min((line for line in package_lines if not _NEVRA.fullmatch(line)), default=None)
+    if invalid_line is not None:
+        raise ToolError(["rpm"], f"gave a line that is no package: {invalid_line[:80]!a}")
+    return tuple(sorted(package_lines))

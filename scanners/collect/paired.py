@@ -11,13 +11,19 @@ from collections.abc import Mapping, Sequence
 from hardpan.errors import ToolError
 from hardpan.profiles.model import Profile
 from hardpan.resources import resource_path
-from hardpan.scanners.collect.answers import exactly, load, unread
-from hardpan.scanners.paired.conflicts import Asked, Conflict, conflicts
-from hardpan.scanners.paired.verdict import weighed
-from hardpan.scanners.transport import Transport
-from hardpan.scanners.trials import Half, Held, Pair, Paired, PairVerdict
+from hardpan.scanners.collect.answers import describe_error, parse_json, require_keys
+from hardpan.scanners.paired.conflicts import Conflict, ConflictCheck, load_conflicts
+from hardpan.scanners.paired.verdict import combine_outcomes
+from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.trials import (
+    CheckResult,
+    CompatibilityOutcome,
+    CompatibilityReport,
+    CompatibilityResult,
+    CompatibilityVerdict,
+)
 
-LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
+AI_LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
 """Layers that bring what the paired checks are about."""
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "paired")
@@ -29,7 +35,7 @@ _MODULES = (
 
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 1000
-_WHAT = "the paired checks"
+_LABEL = "the paired checks"
 
 # Reads the program from its standard input, so that no file of ours lies on the target.
 # systemd-run expands $ in arguments: there is none in it.
@@ -49,12 +55,12 @@ getattr(package, told["run"]).main(told["sent"])
 """
 
 
-def wanted(profile: Profile, *, asked: bool = False) -> bool:
+def should_run(profile: Profile, *, is_requested: bool = False) -> bool:
     """Whether a scan with ``profile`` runs the paired checks; ``asked`` says yes in any case."""
-    return asked or bool(LAYERS & set(profile.layers))
+    return is_requested or bool(AI_LAYERS & set(profile.layers))
 
 
-def paired(via: Transport, *, timeout_s: float) -> Paired:
+def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> CompatibilityReport:
     """Both halves of every known conflict, as the target shows them.
 
     Raises:
@@ -62,23 +68,25 @@ def paired(via: Transport, *, timeout_s: float) -> Paired:
             answers nonsense.
         UnreachableError: the connection broke.
     """
-    done = via.run(
+    output = connection.run(
         ["/usr/bin/python3", "-I", "-c", _BOOT],
         timeout_s=timeout_s,
-        stdin=program(),
+        stdin=build_program(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
-    return judged(done.data, conflicts())
+    return parse_report(output.data, load_conflicts())
 
 
-def failed(reason: str) -> Paired:
+def failed_report(reason: str) -> CompatibilityReport:
     """The result where the program did not run or gave no answer that can be read."""
-    halves = dict.fromkeys(("control", "action"), (Held.ERROR, reason))
-    return Paired(confinement="", pairs=tuple(_weighed(c, halves) for c in conflicts()))
+    outcomes = dict.fromkeys(("control", "action"), (CompatibilityOutcome.ERROR, reason))
+    return CompatibilityReport(
+        confinement="", results=tuple(_build_result(c, outcomes) for c in load_conflicts())
+    )
 
 
-def program() -> bytes:
+def build_program() -> bytes:
     """What is sent to the target."""
     sources = {name: (_WORKLOAD / f"{name}.py").read_text("utf-8") for name in _MODULES}
     # The order of the files counts, so this is no canonical JSON.
@@ -86,80 +94,103 @@ def program() -> bytes:
     return json.dumps({"sources": sources, "run": "main", "sent": sent}).encode()
 
 
-def judged(data: bytes, known: Sequence[Conflict]) -> Paired:
+def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> CompatibilityReport:
     """The verdicts over what the program printed.
 
     Raises:
         ToolError: it is not the expected JSON.
     """
     try:
-        told = exactly(load(data), ("confinement", "halves"))
-        halves = told["halves"]
-        if not isinstance(halves, dict):
+        payload = require_keys(parse_json(data), ("confinement", "halves"))
+        checks_by_conflict = payload["halves"]
+        if not isinstance(checks_by_conflict, dict):
             raise TypeError("expected an object of halves")
-        odd = sorted(set(halves) - {c.id for c in known})
-        if odd:
-            raise ValueError(f"a conflict that nobody asked about: {odd[0][:40]!a}")
-        pairs = tuple(_pair(c, halves.get(c.id)) for c in known)
-        return Paired(confinement=_line(told["confinement"]), pairs=pairs)
+        unexpected = sorted(set(checks_by_conflict) - {c.id for c in expected_conflicts})
+        if unexpected:
+            raise ValueError(f"a conflict that nobody asked about: {unexpected[0][:40]!a}")
+        results = tuple(_parse_result(c, checks_by_conflict.get(c.id)) for c in expected_conflicts)
+        return CompatibilityReport(
+            confinement=_sanitize_line(payload["confinement"]), results=results
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError([_WHAT], f"gave an answer that cannot be read: {unread(e)}") from e
+        raise ToolError([_LABEL], f"gave an answer that cannot be read: {describe_error(e)}") from e
 
 
-def _pair(conflict: Conflict, told: object) -> Pair:
-    if told is None:
-        missing = (Held.NOT_ASKED, "the target gave no answer")
-        found = {"control": missing, "action": missing}
+def _parse_result(conflict: Conflict, value: object) -> CompatibilityResult:
+    if value is None:
+        no_answer = (CompatibilityOutcome.NOT_TESTED, "the target gave no answer")
+        outcomes = {"control": no_answer, "action": no_answer}
     else:
-        halves = exactly(told, ("control", "action"))
-        found = {name: _told(half, conflict) for name, half in halves.items()}
-    return _weighed(conflict, found)
+        checks = require_keys(value, ("control", "action"))
+        outcomes = {name: _parse_outcome(check, conflict) for name, check in checks.items()}
+    return _build_result(conflict, outcomes)
 
 
-def _weighed(conflict: Conflict, found: Mapping[str, tuple[Held, str]]) -> Pair:
-    control = _half(conflict.control, *found["control"])
-    action = _half(conflict.action, *found["action"])
-    return Pair(
+def _build_result(
+    conflict: Conflict, outcomes: Mapping[str, tuple[CompatibilityOutcome, str]]
+) -> CompatibilityResult:
+    control = _build_check_result(conflict.control, *outcomes["control"])
+    workload = _build_check_result(conflict.action, *outcomes["action"])
+    return CompatibilityResult(
         conflict=conflict.id,
         row=conflict.row,
         title=conflict.title,
         rules=conflict.rules,
         content=conflict.content,
         resolution=conflict.resolution,
-        verdict=PairVerdict(weighed(control.outcome, action.outcome)),
-        reason=_reason(control, action),
+        verdict=CompatibilityVerdict(combine_outcomes(control.outcome, workload.outcome)),
+        reason=_explain_verdict(control, workload),
         control=control,
-        action=action,
+        workload=workload,
     )
 
 
-def _told(half: object, conflict: Conflict) -> tuple[Held, str]:
-    if not isinstance(half, list) or len(half) != 2:
+def _parse_outcome(value: object, conflict: Conflict) -> tuple[CompatibilityOutcome, str]:
+    if not isinstance(value, list) or len(value) != 2:
         raise TypeError("expected an outcome and what was found")
-    outcome, found = Held(half[0]), _line(half[1])
-    if outcome is Held.NOT_APPLICABLE and conflict.needs is None:
-        return Held.ERROR, f"every host has this conflict, this one says not: {found}"
-    return outcome, found
+    outcome, observed = CompatibilityOutcome(value[0]), _sanitize_line(value[1])
+    if outcome is CompatibilityOutcome.NOT_APPLICABLE and conflict.needs is None:
+        return (
+            CompatibilityOutcome.ERROR,
+            f"every host has this conflict, this one says not: {observed}",
+        )
+    return outcome, observed
 
 
-def _half(asked: Asked, outcome: Held, found: str) -> Half:
-    return Half(outcome=outcome, looked_at=asked.looks_at, expected=asked.expects, found=found)
+def _build_check_result(
+    definition: ConflictCheck, outcome: CompatibilityOutcome, observed: str
+) -> CheckResult:
+    return CheckResult(
+        outcome=outcome,
+        inspected=definition.looks_at,
+        expected=definition.expects,
+        observed=observed,
+    )
 
 
-def _reason(control: Half, action: Half) -> str:
+def _explain_verdict(control: CheckResult, workload: CheckResult) -> str:
     """Why the verdict is no pass: the halves that say so, in their own words."""
-    halves = (("control", control), ("AI action", action))
-    open_ = [(name, h) for name, h in halves if h.outcome is not Held.HOLDS]
-    if not open_:
+    checks = (("control", control), ("AI action", workload))
+    unsatisfied = [
+        (name, h) for name, h in checks if h.outcome is not CompatibilityOutcome.SATISFIED
+    ]
+    if not unsatisfied:
         return "the control holds and the AI action works"
-    worst = next(v for v in _WORST_FIRST if any(h.outcome is v for _, h in open_))
-    return "; ".join(f"{name}: {h.found or worst}" for name, h in open_ if h.outcome is worst)
+    worst = next(v for v in _WORST_FIRST if any(h.outcome is v for _, h in unsatisfied))
+    return "; ".join(
+        f"{name}: {h.observed or worst}" for name, h in unsatisfied if h.outcome is worst
+    )
 
 
-_WORST_FIRST = (Held.BROKEN, Held.ERROR, Held.NOT_APPLICABLE, Held.NOT_ASKED)
+_WORST_FIRST = (
+    CompatibilityOutcome.VIOLATED,
+    CompatibilityOutcome.ERROR,
+    CompatibilityOutcome.NOT_APPLICABLE,
+    CompatibilityOutcome.NOT_TESTED,
+)
 
 
-def _line(value: object) -> str:
+def _sanitize_line(value: object) -> str:
     """One line of a target's text, bounded, with what does not print shown as U+FFFD."""
     if not isinstance(value, str):
         raise TypeError("expected text")

@@ -10,31 +10,33 @@ from hardpan.errors import ToolError
 from hardpan.files import Sha256
 from hardpan.resources import resource_path
 from hardpan.scanners.collect.answers import (
-    digest,
-    exactly,
-    load,
-    measure,
-    number,
-    samples,
-    text,
-    unread,
-    whole,
+    build_measure,
+    describe_error,
+    parse_json,
+    require_digest,
+    require_int,
+    require_keys,
+    require_number,
+    require_samples,
+    require_text,
 )
-from hardpan.scanners.transport import Transport
-from hardpan.scanners.trials import Smoke
+from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.trials import SmokeReport
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "serving.py")
 _MAX_BYTES = 1 << 20
-_ASKED = 6
-_STATUS_MOST = 599
+_REQUEST_COUNT = 6
+_MAX_HTTP_STATUS = 599
 _OK = 200
-_NOT_LET_IN = (401, 403)
-_UNHELD = "a trial of serving, with no reference for this machine"
-_RIGHT = "streams whole answers, the same for the same prompt, and lets nobody in without a key"
+_DENIED_STATUSES = (401, 403)
+_NO_BASELINE = "a trial of serving, with no reference for this machine"
+_PASS_REASON = (
+    "streams whole answers, the same for the same prompt, and lets nobody in without a key"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class InferenceServer:
     """Where the target's inference server is, as the target itself sees it."""
 
     model: str
@@ -57,22 +59,24 @@ class Server:
 
     host: str = "localhost"
     port: int = 443
-    tokens: int = 16
+    max_tokens: int = 16
     """How many tokens are asked for in one answer."""
 
-    answer_s: float = 120.0
+    answer_timeout_s: float = 120.0
     """How long one answer may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _ChatAnswer:
     status: int
-    at_s: list[float]
+    chunk_times_s: list[float]
     text: str
-    took_s: float
+    duration_s: float
 
 
-def serving(via: Transport, server: Server, *, timeout_s: float) -> Smoke:
+def run_chat_test(
+    connection: SshConnection, server: InferenceServer, *, timeout_s: float
+) -> SmokeReport:
     """Chat with the target's own inference server.
 
     Raises:
@@ -82,20 +86,20 @@ def serving(via: Transport, server: Server, *, timeout_s: float) -> Smoke:
     argv = ["/usr/bin/python3", "-I", "-", "--host", server.host, "--port", str(server.port)]
     argv += ["--cafile", server.cafile, "--key-file", server.key_file, "--model", server.model]
     argv += ["--model-file", server.model_file]
-    argv += ["--tokens", str(server.tokens), "--timeout-s", str(server.answer_s)]
-    done = via.run(
+    argv += ["--tokens", str(server.max_tokens), "--timeout-s", str(server.answer_timeout_s)]
+    output = connection.run(
         argv,
         timeout_s=timeout_s,
         stdin=_WORKLOAD.read_bytes(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
-    return judged(done.data, server)
+    return evaluate_output(output.data, server)
 
 
-def failed(server: Server, reason: str) -> Smoke:
+def failed_result(server: InferenceServer, reason: str) -> SmokeReport:
     """The test's result where it did not run or gave no figures that can be read."""
-    return Smoke(
+    return SmokeReport(
         backend=server.backend,
         framework=server.engine,
         model=server.model,
@@ -106,7 +110,7 @@ def failed(server: Server, reason: str) -> Smoke:
     )
 
 
-def judged(data: bytes, server: Server) -> Smoke:
+def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
     """The verdict over what the client printed.
 
     Raises:
@@ -115,34 +119,43 @@ def judged(data: bytes, server: Server) -> Smoke:
     statuses = ("anonymous", "wrong_key", "with_key")
     names = ("python", "openssl", "model_sha256", "answers", *statuses)
     try:
-        told = exactly(load(data), names)
-        python, openssl = text(told["python"]), text(told["openssl"])
-        model = Sha256(digest(told["model_sha256"]))
-        anonymous, wrong_key, with_key = (whole(told[n], most=_STATUS_MOST) for n in statuses)
-        answers = _answers(told["answers"])
-        whole_ones = [a for a in answers if a.status == _OK and a.at_s]
-        rates = _rates(whole_ones)
+        payload = require_keys(parse_json(data), names)
+        python, openssl = require_text(payload["python"]), require_text(payload["openssl"])
+        model = Sha256(require_digest(payload["model_sha256"]))
+        anonymous_status, invalid_key_status, valid_key_status = (
+            require_int(payload[n], max_value=_MAX_HTTP_STATUS) for n in statuses
+        )
+        answers = _parse_answers(payload["answers"])
+        complete_answers = [a for a in answers if a.status == _OK and a.chunk_times_s]
+        rates = _compute_chunk_rates(complete_answers)
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError(["the chat test"], f"gave figures that cannot be read: {unread(e)}") from e
-    wrong = _wrong(anonymous, wrong_key, with_key, answers)
-    figures = (
-        ("chat, time to first token", "ms", "lower", [1000 * a.at_s[0] for a in whole_ones]),
-        ("chat, whole answer", "ms", "lower", [1000 * a.took_s for a in whole_ones]),
+        raise ToolError(
+            ["the chat test"], f"gave figures that cannot be read: {describe_error(e)}"
+        ) from e
+    error = _find_error(anonymous_status, invalid_key_status, valid_key_status, answers)
+    series = (
+        (
+            "chat, time to first token",
+            "ms",
+            "lower",
+            [1000 * a.chunk_times_s[0] for a in complete_answers],
+        ),
+        ("chat, whole answer", "ms", "lower", [1000 * a.duration_s for a in complete_answers]),
         ("chat, pieces of text per second", "1/s", "higher", rates),
     )
-    return Smoke(
+    return SmokeReport(
         backend=server.backend,
         framework=server.engine,
         model=server.model,
         model_sha256=model,
-        measures=tuple(measure(*f, wrong, _UNHELD) for f in figures if f[-1]),
-        environment={"client": f"Python {python}, {openssl}", "tokens": str(server.tokens)},
-        verdict="fail" if wrong else "pass",
-        reason=wrong or _RIGHT,
+        measures=tuple(build_measure(*f, error, _NO_BASELINE) for f in series if f[-1]),
+        environment={"client": f"Python {python}, {openssl}", "tokens": str(server.max_tokens)},
+        verdict="fail" if error else "pass",
+        reason=error or _PASS_REASON,
     )
 
 
-def joined(first: Smoke, chat: Smoke) -> Smoke:
+def combine_results(first: SmokeReport, chat: SmokeReport) -> SmokeReport:
     """Both tests as one answer: the worse verdict, and every figure."""
     worst = next(v for v in ("error", "fail", "pass") if v in (first.verdict, chat.verdict))
     return replace(
@@ -157,42 +170,47 @@ def joined(first: Smoke, chat: Smoke) -> Smoke:
     )
 
 
-def _answers(value: object) -> list[_Answer]:
-    if not isinstance(value, list) or len(value) != _ASKED:
-        raise TypeError(f"expected {_ASKED} answers")
-    return [_answer(a) for a in value]
+def _parse_answers(value: object) -> list[_ChatAnswer]:
+    if not isinstance(value, list) or len(value) != _REQUEST_COUNT:
+        raise TypeError(f"expected {_REQUEST_COUNT} answers")
+    return [_parse_answer(a) for a in value]
 
 
-def _answer(value: object) -> _Answer:
-    told = exactly(value, ("status", "at_s", "text", "took_s"))
-    at = samples(told["at_s"]) if told["at_s"] != [] else []
-    return _Answer(
-        status=whole(told["status"], most=_STATUS_MOST),
-        at_s=at,
-        text=digest(told["text"]) if told["text"] != "" else "",
-        took_s=number(told["took_s"]),
+def _parse_answer(value: object) -> _ChatAnswer:
+    fields = require_keys(value, ("status", "at_s", "text", "took_s"))
+    chunk_times_s = require_samples(fields["at_s"]) if fields["at_s"] != [] else []
+    return _ChatAnswer(
+        status=require_int(fields["status"], max_value=_MAX_HTTP_STATUS),
+        chunk_times_s=chunk_times_s,
+        text=require_digest(fields["text"]) if fields["text"] != "" else "",
+        duration_s=require_number(fields["took_s"]),
     )
 
 
-def _wrong(anonymous: int, wrong_key: int, with_key: int, answers: list[_Answer]) -> str:
-    if anonymous not in _NOT_LET_IN:
-        return f"a request without a key was answered with {anonymous}, expected 401"
-    if wrong_key not in _NOT_LET_IN:
-        return f"a request with a wrong key was answered with {wrong_key}, expected 401"
-    if with_key != _OK:
-        return f"a request with the right key was answered with {with_key}"
+def _find_error(
+    anonymous_status: int,
+    invalid_key_status: int,
+    valid_key_status: int,
+    answers: list[_ChatAnswer],
+) -> str:
+    if anonymous_status not in _DENIED_STATUSES:
+        return f"a request without a key was answered with {anonymous_status}, expected 401"
+    if invalid_key_status not in _DENIED_STATUSES:
+        return f"a request with a wrong key was answered with {invalid_key_status}, expected 401"
+    if valid_key_status != _OK:
+        return f"a request with the right key was answered with {valid_key_status}"
     for answer in answers:
         if answer.status != _OK:
             return f"a chat was answered with {answer.status}"
-        if not answer.at_s:
+        if not answer.chunk_times_s:
             return "a chat was answered with no text"
-    half = _ASKED // 2
-    if [a.text for a in answers[:half]] != [a.text for a in answers[half:]]:
+    prompt_count = _REQUEST_COUNT // 2
+    if [a.text for a in answers[:prompt_count]] != [a.text for a in answers[prompt_count:]]:
         return "the same prompt at temperature 0 had two answers"
     return ""
 
 
-def _rates(answers: list[_Answer]) -> list[float]:
+def _compute_chunk_rates(answers: list[_ChatAnswer]) -> list[float]:
     """Pieces per second after the first, of the answers with more than one."""
-    spans = ((len(a.at_s) - 1, a.at_s[-1] - a.at_s[0]) for a in answers)
-    return [number(n / s) for n, s in spans if n and s > 0]
+    spans = ((len(a.chunk_times_s) - 1, a.chunk_times_s[-1] - a.chunk_times_s[0]) for a in answers)
+    return [require_number(n / s) for n, s in spans if n and s > 0]

@@ -11,25 +11,25 @@ from hardpan.errors import ToolError
 from hardpan.files import Sha256
 from hardpan.resources import resource_path
 from hardpan.scanners.collect.answers import (
-    digest,
-    exactly,
-    load,
-    measure,
-    number,
-    samples,
-    text,
-    unread,
-    whole,
+    build_measure,
+    describe_error,
+    parse_json,
+    require_digest,
+    require_int,
+    require_keys,
+    require_number,
+    require_samples,
+    require_text,
 )
-from hardpan.scanners.transport import Transport
-from hardpan.scanners.trials import Smoke
+from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.trials import SmokeReport
 
 MODEL = "all-MiniLM-L6-v2"
 FOLDER = f"/opt/ai/models/{MODEL}"
 MODEL_SHA256 = Sha256("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db")
 """Digest of model.safetensors; another file is another model."""
 
-COSINES = (
+EXPECTED_COSINES = (
     *(0.563979, 0.092455, -0.036759, 0.113529, 0.078371, 0.073894, -0.001672),
     *(0.065721, -0.047592, -0.001939, 0.022997, 0.00289, -0.078266),
     *(0.626738, 0.002629, 0.000753, 0.138389, -0.023978),
@@ -45,20 +45,20 @@ BertTokenizer) on torch 2.13, mean pooling. The workload differs from it by 2.4e
 """
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "smoke.py")
-_USER = "ai"
+_SERVICE_USER = "ai"
 _MAX_BYTES = 1 << 20
 _MAX_THREADS = 4096
 _FIELDS = ("torch", "python", "threads", "cpu", "model_sha256", "matrix", "embedding")
 _BUDGET_S = 20.0
-_WORST_COSINE = 1e-3
-_WORST_ERROR = 1e-4
+_MAX_COSINE_DEVIATION = 1e-3
+_MAX_RELATIVE_ERROR = 1e-4
 """Largest relative error of a float32 product of random normals that is believed."""
 
-_FASTEST_GFLOPS = 100_000.0
+_MAX_GFLOPS = 100_000.0
 """Above this no CPU is: such a figure is an error, not a triumph."""
 
-_RIGHT = "results are right; a CPU run, with no reference to hold the speed against"
-_UNHELD = "a CPU run, with no reference for this machine"
+_PASS_REASON = "results are right; a CPU run, with no reference to hold the speed against"
+_NO_BASELINE = "a CPU run, with no reference for this machine"
 _SCRIPT = """set -eu
 cd /
 set -a
@@ -70,7 +70,7 @@ exec {python} -I - --model {folder} --sha256 {sha256} --matrix-size {matrix_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class WorkloadSettings:
     """How hard the test works."""
 
     matrix_size: int
@@ -81,7 +81,9 @@ class Load:
     """The target's Python that has PyTorch."""
 
 
-def smoke(via: Transport, load: Load, *, timeout_s: float) -> Smoke:
+def run_smoke_test(
+    connection: SshConnection, settings: WorkloadSettings, *, timeout_s: float
+) -> SmokeReport:
     """Run the workload on the target as its AI service's user.
 
     Raises:
@@ -93,25 +95,25 @@ def smoke(via: Transport, load: Load, *, timeout_s: float) -> Smoke:
         folder=FOLDER,
         sha256=MODEL_SHA256,
         budget_s=_BUDGET_S,
-        matrix_size=load.matrix_size,
-        matrix_rounds=load.matrix_rounds,
-        batch=load.batch,
-        batch_rounds=load.batch_rounds,
-        python=shlex.quote(load.python),
+        matrix_size=settings.matrix_size,
+        matrix_rounds=settings.matrix_rounds,
+        batch=settings.batch,
+        batch_rounds=settings.batch_rounds,
+        python=shlex.quote(settings.python),
     )
-    done = via.run(
-        ["runuser", "-u", _USER, "--", "sh", "-c", script],
+    output = connection.run(
+        ["runuser", "-u", _SERVICE_USER, "--", "sh", "-c", script],
         timeout_s=timeout_s,
         stdin=_WORKLOAD.read_bytes(),
         sudo=True,
         max_bytes=_MAX_BYTES,
     )
-    return judged(done.data)
+    return evaluate_output(output.data)
 
 
-def failed(reason: str) -> Smoke:
+def failed_result(reason: str) -> SmokeReport:
     """The test's result where it did not run or gave no figures that can be read."""
-    return Smoke(
+    return SmokeReport(
         backend="cpu",
         framework="unknown",
         model=MODEL,
@@ -123,20 +125,20 @@ def failed(reason: str) -> Smoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _WorkloadOutput:
     """What the workload printed, its form checked."""
 
     torch: str
     environment: dict[str, str]
     digest: str
     gflops: list[float]
-    error: float
-    latency: list[float]
-    throughput: list[float]
+    relative_error: float
+    latency_ms: list[float]
+    texts_per_s: list[float]
     cosines: list[float]
 
 
-def judged(data: bytes) -> Smoke:
+def evaluate_output(data: bytes) -> SmokeReport:
     """The verdict over what the workload printed.
 
     ``fail`` is a wrong result, ``error`` a figure that cannot be; being slow is
@@ -145,66 +147,71 @@ def judged(data: bytes) -> Smoke:
     Raises:
         ToolError: it is not the expected JSON.
     """
-    told = _told(data)
-    wrong = _wrong(told)
-    absurd = not wrong and max(told.gflops) > _FASTEST_GFLOPS
-    reason = wrong or ("the figures are faster than any CPU is" if absurd else "")
-    figures = (
-        ("matrix product, float32", "GFLOP/s", "higher", told.gflops),
-        ("embedding latency, one text", "ms", "lower", told.latency),
-        ("embedding throughput", "texts/s", "higher", told.throughput),
+    output = _parse_output(data)
+    error = _find_error(output)
+    is_implausible = not error and max(output.gflops) > _MAX_GFLOPS
+    reason = error or ("the figures are faster than any CPU is" if is_implausible else "")
+    series = (
+        ("matrix product, float32", "GFLOP/s", "higher", output.gflops),
+        ("embedding latency, one text", "ms", "lower", output.latency_ms),
+        ("embedding throughput", "texts/s", "higher", output.texts_per_s),
     )
-    return Smoke(
+    return SmokeReport(
         backend="cpu",
-        framework=f"torch {told.torch}",
+        framework=f"torch {output.torch}",
         model=MODEL,
-        model_sha256=Sha256(told.digest),
-        measures=tuple(measure(*f, reason, _UNHELD) for f in figures if f[-1]),
-        environment=told.environment,
-        verdict="fail" if wrong else "error" if absurd else "pass",
-        reason=reason or _RIGHT,
+        model_sha256=Sha256(output.digest),
+        measures=tuple(build_measure(*f, reason, _NO_BASELINE) for f in series if f[-1]),
+        environment=output.environment,
+        verdict="fail" if error else "error" if is_implausible else "pass",
+        reason=reason or _PASS_REASON,
     )
 
 
-def _told(data: bytes) -> _Told:
+def _parse_output(data: bytes) -> _WorkloadOutput:
     try:
-        told = exactly(load(data), _FIELDS)
-        matrix = exactly(told["matrix"], ("samples", "relative_error"))
+        fields = require_keys(parse_json(data), _FIELDS)
+        matrix = require_keys(fields["matrix"], ("samples", "relative_error"))
         embedding = None
-        if told["embedding"] is not None:
-            embedding = exactly(told["embedding"], ("latency", "throughput", "cosines"))
-        return _Told(
-            torch=text(told["torch"]),
+        if fields["embedding"] is not None:
+            embedding = require_keys(fields["embedding"], ("latency", "throughput", "cosines"))
+        return _WorkloadOutput(
+            torch=require_text(fields["torch"]),
             environment={
-                "cpu": text(told["cpu"]),
-                "python": text(told["python"]),
-                "threads": str(whole(told["threads"], least=1, most=_MAX_THREADS)),
+                "cpu": require_text(fields["cpu"]),
+                "python": require_text(fields["python"]),
+                "threads": str(require_int(fields["threads"], min_value=1, max_value=_MAX_THREADS)),
             },
-            digest=digest(told["model_sha256"]),
-            gflops=samples(matrix["samples"]),
-            error=number(matrix["relative_error"]),
-            latency=samples(embedding["latency"]) if embedding else [],
-            throughput=samples(embedding["throughput"]) if embedding else [],
-            cosines=_cosines(embedding["cosines"]) if embedding else [],
+            digest=require_digest(fields["model_sha256"]),
+            gflops=require_samples(matrix["samples"]),
+            relative_error=require_number(matrix["relative_error"]),
+            latency_ms=require_samples(embedding["latency"]) if embedding else [],
+            texts_per_s=require_samples(embedding["throughput"]) if embedding else [],
+            cosines=_parse_cosines(embedding["cosines"]) if embedding else [],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError(["the smoke test"], f"gave figures that cannot be read: {unread(e)}") from e
+        raise ToolError(
+            ["the smoke test"], f"gave figures that cannot be read: {describe_error(e)}"
+        ) from e
 
 
-def _wrong(told: _Told) -> str:
-    if told.digest != MODEL_SHA256:
+def _find_error(output: _WorkloadOutput) -> str:
+    if output.digest != MODEL_SHA256:
         return "the model on the target is not the one that was installed"
-    if not told.cosines:
+    if not output.cosines:
         return "the model on the target was not used"
-    if told.error > _WORST_ERROR:
-        return f"the matrix product is wrong (relative error {told.error:.1e})"
-    off = max(abs(found - known) for found, known in zip(told.cosines, COSINES, strict=True))
-    if off > _WORST_COSINE:
-        return f"the embeddings are wrong (a likeness is off by {off:.1e})"
+    if output.relative_error > _MAX_RELATIVE_ERROR:
+        return f"the matrix product is wrong (relative error {output.relative_error:.1e})"
+    max_deviation = max(
+        abs(actual - expected)
+        for actual, expected in zip(output.cosines, EXPECTED_COSINES, strict=True)
+    )
+    if max_deviation > _MAX_COSINE_DEVIATION:
+        return f"the embeddings are wrong (a likeness is off by {max_deviation:.1e})"
     return ""
 
 
-def _cosines(value: object) -> list[float]:
-    if not isinstance(value, list) or len(value) != len(COSINES):
-        raise TypeError(f"expected {len(COSINES)} cosines")
-    return [number(x, least=-2.0) for x in value]
+def _parse_cosines(value: object) -> list[float]:
+    if not isinstance(value, list) or len(value) != len(EXPECTED_COSINES):
+        raise TypeError(f"expected {len(EXPECTED_COSINES)} cosines")
+    return [require_number(x, min_value=-2.0) for x in value]

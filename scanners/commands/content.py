@@ -9,14 +9,14 @@ from hardpan.errors import Exit, HardpanError
 from hardpan.folders import cache_home
 from hardpan.profiles.upstream import RULE_PREFIX
 from hardpan.scanners.content import apt, datastream
-from hardpan.scanners.content.changes import WORDING, ChangedRule
-from hardpan.scanners.content.datastream import Available, Source
+from hardpan.scanners.content.changes import DESCRIPTIVE_ASPECTS, ChangedRule
+from hardpan.scanners.content.datastream import AvailableContent, ContentSource
 from hardpan.scanners.content.store import PRODUCTS, Product
-from hardpan.scanners.content.update import PROFILE, ProductUpdate, Update
-from hardpan.scanners.content.update import update as run_update
-from hardpan.terminal import drawn, print_json, print_line
+from hardpan.scanners.content.update import PROFILE, ContentUpdate, ProductUpdate
+from hardpan.scanners.content.update import update_content as run_update
+from hardpan.terminal import print_json, print_line, show_progress
 
-_SHOWN_DIGITS = 16
+_DIGEST_CHARACTERS = 16
 
 
 @click.group()
@@ -31,17 +31,20 @@ def list_content(as_json: bool) -> int:
 
     Exits with 6 or 3 when one of them is damaged.
     """
-    found = datastream.available()
-    taken = {product: _default_of(product) for product in PRODUCTS}
+    streams = datastream.list_available()
+    default_origins = {product: _find_default_origin(product) for product in PRODUCTS}
     if as_json:
-        rows = [_listed(a, is_default=a.origin is taken[a.product]) for a in found]
+        rows = [
+            _stream_to_json(stream, is_default=stream.origin is default_origins[stream.product])
+            for stream in streams
+        ]
         print_json({"content": rows})
     else:
-        for a in found:
-            mark = "*" if a.origin is taken[a.product] else " "
-            print_line(f"{mark} {a.product:<6} {a.origin:<9} {_text(a)}")
-    errors = [a.source for a in found if isinstance(a.source, HardpanError)]
-    return int(errors[0].exit_code if errors else Exit.DONE)
+        for stream in streams:
+            mark = "*" if stream.origin is default_origins[stream.product] else " "
+            print_line(f"{mark} {stream.product:<6} {stream.origin:<9} {_describe_stream(stream)}")
+    errors = [stream.source for stream in streams if isinstance(stream.source, HardpanError)]
+    return int(errors[0].exit_code if errors else Exit.OK)
 
 
 @content.command()
@@ -59,16 +62,16 @@ def update(dry_run: bool, into: Path | None, as_json: bool, quiet: bool) -> None
     apt checks the archive's signature and the package's digest. Content that is not newer
     is not stored. Exits with 4 when the archive does not answer; nothing is changed then.
     """
-    with drawn(quiet=quiet) as emit:
-        done = run_update(emit, cache=cache_home(), into=into, dry_run=dry_run)
+    with show_progress(quiet=quiet) as emit:
+        result = run_update(emit, cache=cache_home(), into=into, dry_run=dry_run)
     if as_json:
-        print_json(_data(done, dry_run=dry_run))
+        print_json(_update_to_json(result, dry_run=dry_run))
         return
-    for line in _lines(done, dry_run=dry_run):
+    for line in _format_update(result, dry_run=dry_run):
         print_line(line)
 
 
-def _default_of(product: Product) -> object:
+def _find_default_origin(product: Product) -> object:
     """Where a scan takes a product's content from; None where it would end with an error."""
     try:
         return datastream.default_origin(product)
@@ -76,41 +79,45 @@ def _default_of(product: Product) -> object:
         return None
 
 
-def _listed(a: Available, *, is_default: bool) -> dict[str, object]:
-    row: dict[str, object] = {"product": a.product, "origin": a.origin, "default": is_default}
-    if isinstance(a.source, HardpanError):
-        return {**row, "problem": str(a.source)}
-    return {**row, **_facts(a.source), "origin_text": a.source.origin}
+def _stream_to_json(stream: AvailableContent, *, is_default: bool) -> dict[str, object]:
+    row: dict[str, object] = {
+        "product": stream.product,
+        "origin": stream.origin,
+        "default": is_default,
+    }
+    if isinstance(stream.source, HardpanError):
+        return {**row, "problem": str(stream.source)}
+    return {**row, **_source_to_json(stream.source), "origin_text": stream.source.origin}
 
 
-def _text(a: Available) -> str:
-    if isinstance(a.source, HardpanError):
-        return f"DAMAGED: {a.source}"
-    source = a.source
-    digest = f"sha256 {source.sha256[:_SHOWN_DIGITS]}…"
+def _describe_stream(stream: AvailableContent) -> str:
+    if isinstance(stream.source, HardpanError):
+        return f"DAMAGED: {stream.source}"
+    source = stream.source
+    digest = f"sha256 {source.sha256[:_DIGEST_CHARACTERS]}…"
     return f"{source.version:<8} {source.date:<10}  {digest}  {source.origin}"
 
 
-def _facts(source: Source) -> dict[str, object]:
+def _source_to_json(source: ContentSource) -> dict[str, object]:
     return {"version": source.version, "date": source.date, "sha256": source.sha256}
 
 
-def _data(done: Update, *, dry_run: bool) -> dict[str, object]:
+def _update_to_json(result: ContentUpdate, *, dry_run: bool) -> dict[str, object]:
     return {
         "package": apt.PACKAGE,
-        "version": done.version,
-        "suite": done.suite,
+        "version": result.version,
+        "suite": result.suite,
         "dry_run": dry_run,
-        "stored": None if done.stored is None else str(done.stored),
-        "products": [_product(p) for p in done.products],
+        "stored": None if result.stored is None else str(result.stored),
+        "products": [_product_to_json(p) for p in result.products],
     }
 
 
-def _product(p: ProductUpdate) -> dict[str, object]:
-    current = p.current
-    told: dict[str, object] = {
-        "product": p.product,
-        "is_newer": p.is_newer,
+def _product_to_json(product_update: ProductUpdate) -> dict[str, object]:
+    current = product_update.current
+    fields: dict[str, object] = {
+        "product": product_update.product,
+        "is_newer": product_update.is_newer,
         "baseline": None,
         "current": {
             "version": current.version,
@@ -118,12 +125,15 @@ def _product(p: ProductUpdate) -> dict[str, object]:
             "sha256": current.sha256,
         },
     }
-    if p.baseline is None or p.changes is None:
-        return told
-    changes = p.changes
+    if product_update.baseline is None or product_update.changes is None:
+        return fields
+    changes = product_update.changes
     return {
-        **told,
-        "baseline": {"origin": p.baseline.origin_kind, **_facts(p.baseline)},
+        **fields,
+        "baseline": {
+            "origin": product_update.baseline.origin_kind,
+            **_source_to_json(product_update.baseline),
+        },
         "profile": changes.profile_id,
         "rules": {"baseline": changes.baseline_rules, "current": changes.current_rules},
         "selected": {"baseline": changes.baseline_selected, "current": changes.current_selected},
@@ -146,50 +156,52 @@ def _product(p: ProductUpdate) -> dict[str, object]:
     }
 
 
-def _lines(done: Update, *, dry_run: bool) -> Iterator[str]:
-    package = f"{apt.PACKAGE} {done.version}"
-    if not done.products:
-        yield f"{package} ({done.suite}) is the archive's newest and is here already"
+def _format_update(result: ContentUpdate, *, dry_run: bool) -> Iterator[str]:
+    package = f"{apt.PACKAGE} {result.version}"
+    if not result.products:
+        yield f"{package} ({result.suite}) is the archive's newest and is here already"
         return
-    yield f"{package} from Debian's archive ({done.suite})"
-    for p in done.products:
-        yield from _product_lines(p)
-    if done.stored is not None:
-        yield f"stored in {done.stored}"
+    yield f"{package} from Debian's archive ({result.suite})"
+    for p in result.products:
+        yield from _format_product(p)
+    if result.stored is not None:
+        yield f"stored in {result.stored}"
     elif dry_run:
         yield "dry run: nothing is stored"
     else:
         yield "nothing is stored: the archive's content is not newer"
 
 
-def _product_lines(p: ProductUpdate) -> Iterator[str]:
-    current = f"{p.current.version} of {p.current.date}"
-    if p.baseline is None or p.changes is None:
-        yield f"{p.product}: {current}, nothing to compare with"
+def _format_product(product_update: ProductUpdate) -> Iterator[str]:
+    current = f"{product_update.current.version} of {product_update.current.date}"
+    if product_update.baseline is None or product_update.changes is None:
+        yield f"{product_update.product}: {current}, nothing to compare with"
         return
-    baseline, changes = p.baseline, p.changes
+    baseline, changes = product_update.baseline, product_update.changes
     yield (
-        f"{p.product}: {baseline.version} of {baseline.date} ({baseline.origin_kind}) -> {current}"
-        + ("" if p.is_newer else ", which is NOT NEWER")
+        f"{product_update.product}: {baseline.version} of {baseline.date} ({baseline.origin_kind}) -> {current}"
+        + ("" if product_update.is_newer else ", which is NOT NEWER")
     )
     yield (
         f"  rules     {changes.baseline_rules} -> {changes.current_rules};"
         f" selected by {PROFILE}: {changes.baseline_selected} -> {changes.current_selected}"
     )
-    reworded = [r for r in changes.changed if r.is_wording]
-    yield from _rules("added", changes.added)
-    yield from _rules("removed", changes.removed)
-    yield from _rules("changed", [r for r in changes.changed if not r.is_wording])
-    yield f"  reworded  {_count(reworded)} (title, description or references alone)"
+    reworded = [r for r in changes.changed if r.is_descriptive_only]
+    yield from _format_rules("added", changes.added)
+    yield from _format_rules("removed", changes.removed)
+    yield from _format_rules("changed", [r for r in changes.changed if not r.is_descriptive_only])
+    yield f"  reworded  {_format_count(reworded)} (title, description or references alone)"
 
 
-def _rules(label: str, rules: Sequence[ChangedRule]) -> Iterator[str]:
-    yield f"  {label:<9} {_count(rules)}"
+def _format_rules(label: str, rules: Sequence[ChangedRule]) -> Iterator[str]:
+    yield f"  {label:<9} {_format_count(rules)}"
     for r in rules:
         if r.in_profile:
-            decisive = ", ".join(a for a in r.aspects if a not in WORDING)
+            decisive = ", ".join(
+                aspect for aspect in r.aspects if aspect not in DESCRIPTIVE_ASPECTS
+            )
             yield f"    {r.rule_id.removeprefix(RULE_PREFIX)}{': ' if decisive else ''}{decisive}"
 
 
-def _count(rules: Sequence[ChangedRule]) -> str:
+def _format_count(rules: Sequence[ChangedRule]) -> str:
     return f"{len(rules)}, selected by {PROFILE}: {sum(r.in_profile for r in rules)}"

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from hardpan.scanners.content.datastream import Choice
+from hardpan.scanners.content.datastream import ContentSelection
 from hardpan.scanners.model import ContentOrigin
 
-_PLACES = (ContentOrigin.SHIPPED, ContentOrigin.UPDATED, ContentOrigin.INSTALLED)
+_NAMED_ORIGINS = (ContentOrigin.SHIPPED, ContentOrigin.UPDATED, ContentOrigin.INSTALLED)
 
 
-class ContentChoice(click.ParamType[Choice]):
+class ContentChoice(click.ParamType[ContentSelection]):
     """``shipped``, ``updated``, ``installed`` or a file; ``./shipped`` is a file."""
 
     name = "content"
@@ -20,7 +20,7 @@ class ContentChoice(click.ParamType[Choice]):
         """The place of that name, else the path."""
         if isinstance(value, Path):
             return value
-        return ContentOrigin(value) if value in _PLACES else Path(value)
+        return ContentOrigin(value) if value in _NAMED_ORIGINS else Path(value)
 
 
 content_option = click.option(

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from hardpan.errors import Exit, UsageError
-from hardpan.scanners.commands.vouched import read
-from hardpan.scanners.evidence.trust import load_policy
-from hardpan.scanners.history.diff import diff as compare
-from hardpan.scanners.history.model import Diff
-from hardpan.scanners.history.wording import changes, headline
+from hardpan.scanners.commands.vouched import load_evidence
+from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.scanners.history.diff import compare_scans as compare
+from hardpan.scanners.history.model import ScanDiff
+from hardpan.scanners.history.wording import format_headline, format_sections
 from hardpan.terminal import print_json, print_line
 
 
@@ -32,19 +32,19 @@ def diff(
     Exits with 1 on a regression: something held in OLD and was not seen to hold in
     NEW. Of a policy's settings, greatest age and nonce are asked of NEW alone.
     """
-    drop = points(max_score_drop)
-    trust = None if policy is None else load_policy(policy)
-    before = read(old, trust, check_freshness=False)
-    after = read(new, trust)
-    made = compare(before.side, after.side, max_score_drop=drop)
+    max_drop = parse_points(max_score_drop)
+    trust = None if policy is None else load_trust_policy(policy)
+    baseline = load_evidence(old, trust, check_freshness=False)
+    current_evidence = load_evidence(new, trust)
+    result = compare(baseline.snapshot, current_evidence.snapshot, max_score_drop=max_drop)
     if as_json:
-        print_json({"verified": trust is not None, **answer(made)})
+        print_json({"verified": trust is not None, **diff_to_json(result)})
     else:
-        show(made, before.status, after.status)
-    return code(made)
+        print_diff(result, baseline.status, current_evidence.status)
+    return exit_code(result)
 
 
-def points(text: str | None) -> Decimal | None:
+def parse_points(text: str | None) -> Decimal | None:
     """The value of ``--max-score-drop``.
 
     Raises:
@@ -52,31 +52,38 @@ def points(text: str | None) -> Decimal | None:
     """
     if text is None:
         return None
-    whole, _, fraction = text.partition(".")
-    digits = (whole + fraction).isascii() and (whole + fraction).isdigit() and bool(whole)
+    integer_part, _, fraction = text.partition(".")
+    digits = (
+        (integer_part + fraction).isascii()
+        and (integer_part + fraction).isdigit()
+        and bool(integer_part)
+    )
     if not digits or len(text) > 8 or Decimal(text) > 100:
         raise UsageError(f"--max-score-drop: expected points from 0 to 100, found {text!r}")
     return Decimal(text)
 
 
-def show(made: Diff, old_status: str, new_status: str) -> None:
+def print_diff(result: ScanDiff, baseline_status: str, current_status: str) -> None:
     """Print ``made`` for people."""
-    for name, point, status in (("old", made.old, old_status), ("new", made.new, new_status)):
-        about = f"{point.hostname}, {point.profile}, {point.finished}, score {point.score}"
-        print_line(f"{name}  {about}")
+    for name, point, status in (
+        ("old", result.old, baseline_status),
+        ("new", result.new, current_status),
+    ):
+        description = f"{point.hostname}, {point.profile}, {point.finished}, score {point.score}"
+        print_line(f"{name}  {description}")
         print_line(f"     {status}")
-    for section in changes(made):
+    for section in format_sections(result):
         print_line(section.title)
         for line in section.lines:
             print_line(f"  {line}")
-    print_line(f"verdict: {headline(made)}")
+    print_line(f"verdict: {format_headline(result)}")
 
 
-def answer(made: Diff) -> dict[str, object]:
+def diff_to_json(result: ScanDiff) -> dict[str, object]:
     """The answer as JSON data."""
-    return {"regression": made.is_regression, "diff": made.data()}
+    return {"regression": result.has_regressions, "diff": result.to_json()}
 
 
-def code(made: Diff) -> int:
+def exit_code(result: ScanDiff) -> int:
     """The exit code."""
-    return int(Exit.FINDINGS if made.is_regression else Exit.DONE)
+    return int(Exit.FINDINGS if result.has_regressions else Exit.OK)

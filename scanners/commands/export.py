@@ -8,17 +8,17 @@ from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
 from hardpan.identifiers import PREDICATE_TYPE
-from hardpan.scanners.commands.since import changes, older
-from hardpan.scanners.commands.vouched import side
-from hardpan.scanners.evidence.promised import promised_by
-from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.commands.since import changes_since, load_older
+from hardpan.scanners.commands.vouched import snapshot_of
+from hardpan.scanners.evidence.promised import read_expected_signatures
+from hardpan.scanners.evidence.trust import load_trust_policy
 from hardpan.scanners.evidence.verify import verify
-from hardpan.scanners.report.base import FORMATS, Report, renderer
-from hardpan.terminal import err, print_document, say
+from hardpan.scanners.report.base import FORMATS, Report, load_renderer
+from hardpan.terminal import print_document, print_message, stderr
 
 
 @click.command(
-    epilog="Formats: " + "; ".join(f"{n}: {f.about}" for n, f in sorted(FORMATS.items()))
+    epilog="Formats: " + "; ".join(f"{n}: {f.description}" for n, f in sorted(FORMATS.items()))
 )
 @click.argument("evidence", type=click.Path(path_type=Path))
 @click.option(
@@ -46,28 +46,28 @@ def export(
     """
     if since is not None and name != "html":
         raise UsageError("--since: only the page tells what changed: give --as html with it")
-    trust = load_policy(policy)
+    trust = load_trust_policy(policy)
     verified = verify(evidence, trust, now=clock.now())
-    file = FORMATS[name].file
-    if FORMATS[name].of_smoke and verified.smoke is None:
+    file = FORMATS[name].filename
+    if FORMATS[name].requires_smoke and verified.smoke is None:
         raise InputError(f"{evidence}: no smoke test ran, so there is no {file}")
-    if FORMATS[name].of_changes and verified.changes is None:
+    if FORMATS[name].requires_changes and verified.changes is None:
         raise InputError(f"{evidence}: was compared with no older scan, so there is no {file}")
-    told = verified.changes
+    scan_changes = verified.changes
     if since is not None:
-        told = changes(older(since, trust), side(evidence, verified))
-    drawn = renderer(name).render(
+        scan_changes = changes_since(load_older(since, trust), snapshot_of(evidence, verified))
+    content = load_renderer(name).render(
         Report(
             findings=verified.findings,
             smoke=verified.smoke,
             signer_sha256=verified.signer_sha256,
             predicate_type=PREDICATE_TYPE,
-            promises=promised_by(verified.statement.predicate),
-            changes=told,
+            expected_signatures=read_expected_signatures(verified.statement.predicate),
+            changes=scan_changes,
         )
     )
     if output is None:
-        print_document(drawn)
+        print_document(content)
         return
-    write_atomic(output, drawn)
-    say(err, f"wrote {output}")
+    write_atomic(output, content)
+    print_message(stderr, f"wrote {output}")

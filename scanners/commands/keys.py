@@ -11,18 +11,18 @@ import click
 from hardpan import clock
 from hardpan.errors import InputError, UsageError
 from hardpan.files import write_atomic
-from hardpan.scanners.commands.signers import unlock, unlock_options
-from hardpan.signing import ALG, ALGORITHMS, new_signer, public_of_ref
-from hardpan.terminal import err, print_document, print_json, print_line, say
+from hardpan.scanners.commands.signers import passphrase_options, passphrase_source
+from hardpan.signing import ALGORITHMS, DEFAULT_ALGORITHM, create_signer, load_public_ref
+from hardpan.terminal import print_document, print_json, print_line, print_message, stderr
 
 _ROLES = ("scan", "build")
 _PQ_ROLE = "scan-pq"
-_YEARS = 2
-_SHORT = {x.short: x for x in ALGORITHMS.values()}
+_VALIDITY_YEARS = 2
+_ALGORITHM_BY_SHORT_NAME = {x.cli_name: x for x in ALGORITHMS.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRing:
+class KeyFiles:
     """Where a new set of keys lies."""
 
     scan: Path
@@ -38,15 +38,15 @@ class KeyRing:
     """Private key that signs the second envelope; None where none was asked for."""
 
 
-def new_keys(
+def create_keys(
     folder: Path,
     *,
     now: datetime,
     host_keys: tuple[str, ...] = (),
     passphrase: Path | None = None,
-    alg: str = ALG,
+    alg: str = DEFAULT_ALGORITHM,
     pq_alg: str = "",
-) -> KeyRing:
+) -> KeyFiles:
     """A scan key, a build key, with ``pq_alg`` a scan-pq key, and a policy for them in ``folder``.
 
     Raises:
@@ -58,9 +58,9 @@ def new_keys(
     policy = folder / "trust.yaml"
     refuse_existing(policy, *(folder / f"{r}.{s}" for r in algs for s in ("pem", "pub")))
     for role, name in algs.items():
-        new_signer(folder / f"{role}.pem", alg=name, passphrase_file=passphrase)
-    write_atomic(policy, _policy(algs, now, host_keys))
-    return KeyRing(
+        create_signer(folder / f"{role}.pem", alg=name, passphrase_file=passphrase)
+    write_atomic(policy, _format_policy(algs, now, host_keys))
+    return KeyFiles(
         scan=folder / "scan.pem",
         build=folder / "build.pem",
         policy=policy,
@@ -68,7 +68,7 @@ def new_keys(
     )
 
 
-def new_pq_key(
+def create_pq_key(
     folder: Path, *, alg: str, now: datetime, passphrase: Path | None = None
 ) -> tuple[Path, str]:
     """A scan-pq key in ``folder``, and the lines that make an existing policy trust it.
@@ -79,8 +79,8 @@ def new_pq_key(
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{_PQ_ROLE}.pem"
-    new_signer(path, alg=alg, passphrase_file=passphrase)
-    return path, "\n".join(_key(_PQ_ROLE, alg, now)) + "\n"
+    create_signer(path, alg=alg, passphrase_file=passphrase)
+    return path, "\n".join(_format_key_entry(_PQ_ROLE, alg, now)) + "\n"
 
 
 @click.group()
@@ -94,8 +94,8 @@ def keys() -> None:
     "--alg",
     "algs",
     multiple=True,
-    type=click.Choice(list(_SHORT)),
-    default=[ALGORITHMS[ALG].short],
+    type=click.Choice(list(_ALGORITHM_BY_SHORT_NAME)),
+    default=[ALGORITHMS[DEFAULT_ALGORITHM].cli_name],
     show_default=True,
     help="Of scan and build key; ml-dsa-*, alone or as a second --alg, makes a scan-pq key.",
 )
@@ -110,32 +110,32 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
     With --alg ml-dsa-65 or ml-dsa-87 alone: a scan-pq key, and the lines to add to the
     trust.yaml that is there.
     """
-    chosen = [_SHORT[a] for a in algs]
-    pq = [a.name for a in chosen if a.post_quantum]
-    classical = [a.name for a in chosen if not a.post_quantum]
+    algorithms = [_ALGORITHM_BY_SHORT_NAME[a] for a in algs]
+    pq = [a.name for a in algorithms if a.is_post_quantum]
+    classical = [a.name for a in algorithms if not a.is_post_quantum]
     if len(pq) > 1 or len(classical) > 1:
         raise UsageError(f"--alg {' --alg '.join(algs)}: expected one of each kind at most")
     if not classical:
-        path, lines = new_pq_key(folder, alg=pq[0], now=clock.now(), passphrase=passphrase_file)
-        say(err, f"wrote {path}; add these lines to 'keys:' of trust.yaml")
+        path, lines = create_pq_key(folder, alg=pq[0], now=clock.now(), passphrase=passphrase_file)
+        print_message(stderr, f"wrote {path}; add these lines to 'keys:' of trust.yaml")
         print_document(lines.encode())
         return
-    made = new_keys(
+    key_files = create_keys(
         folder,
         now=clock.now(),
         passphrase=passphrase_file,
         alg=classical[0],
         pq_alg="".join(pq),
     )
-    for written in (made.scan, made.build, made.pq, made.policy):
-        if written is not None:
-            say(err, f"wrote {written}")
-    print_line(str(made.policy))
+    for path_written in (key_files.scan, key_files.build, key_files.pq, key_files.policy):
+        if path_written is not None:
+            print_message(stderr, f"wrote {path_written}")
+    print_line(str(key_files.policy))
 
 
 @keys.command()
 @click.argument("key")
-@unlock_options("", "The first line of this file opens an openssl:FILE that is locked.")
+@passphrase_options("", "The first line of this file opens an openssl:FILE that is locked.")
 @click.option("--pem", is_flag=True, help="Print the public key alone, for a *.pub file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
@@ -144,7 +144,7 @@ def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
     KEY is a public key (*.pub), or as for 'scan --key': openssl:FILE, pkcs11:URI, tpm:HANDLE.
     Tokens and TPMs are asked for no PIN.
     """
-    public = public_of_ref(key, unlock=unlock(options))
+    public = load_public_ref(key, passphrase_source=passphrase_source(options))
     facts = {"alg": public.alg, "sha256": public.sha256, "hint": public.hint}
     if pem:
         print_document(public.pem.encode())
@@ -167,14 +167,14 @@ def refuse_existing(*paths: Path) -> None:
             raise InputError(f"{path}: is there already", hint="keys are never overwritten")
 
 
-def _policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> str:
+def _format_policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> str:
     lines = [
         "# Whom and what 'hardpan verify' trusts. Keep it apart from the evidence.",
         "version: 1",
         "keys:",
     ]
     for role, alg in algs.items():
-        lines += _key(role, alg, now)
+        lines += _format_key_entry(role, alg, now)
     if _PQ_ROLE in algs:
         lines += ["# Evidence without the second, post-quantum signature is refused."]
         lines += ["require_pq: true"]
@@ -185,13 +185,13 @@ def _policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> 
     return "\n".join(lines) + "\n"
 
 
-def _key(role: str, alg: str, now: datetime) -> list[str]:
-    until = now + timedelta(days=365 * _YEARS)
+def _format_key_entry(role: str, alg: str, now: datetime) -> list[str]:
+    until = now + timedelta(days=365 * _VALIDITY_YEARS)
     return [
         f"  - id: {role}",
         f"    role: {role}",
         f"    alg: {alg}",
         f"    spki: {role}.pub",
-        f"    not_before: {clock.rfc3339(now)}",
-        f"    not_after: {clock.rfc3339(until)}",
+        f"    not_before: {clock.format_rfc3339(now)}",
+        f"    not_after: {clock.format_rfc3339(until)}",
     ]

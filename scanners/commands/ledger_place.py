@@ -13,40 +13,40 @@ import click
 
 from hardpan.errors import InputError
 from hardpan.folders import state_home
-from hardpan.scanners.history.chain import Anchor, check_anchor, read_anchor
-from hardpan.scanners.history.store import Store, opened
-from hardpan.terminal import err, say
+from hardpan.scanners.history.chain import Checkpoint, parse_checkpoint, verify_checkpoint
+from hardpan.scanners.history.store import LedgerStore, open_ledger
+from hardpan.terminal import print_message, stderr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class LedgerLocation:
     """The ledger that a command works on."""
 
     path: Path
-    anchors: tuple[Anchor, ...]
+    checkpoints: tuple[Checkpoint, ...]
     """Heads that were noted elsewhere."""
 
     @property
-    def kept(self) -> Path:
+    def retained_folder(self) -> Path:
         """The folder beside it for whole evidence files, by digest."""
         return self.path.with_name(f"{self.path.name}.d")
 
     @contextmanager
-    def store(self, *, write: bool = False) -> Iterator[Store]:
+    def open_store(self, *, write: bool = False) -> Iterator[LedgerStore]:
         """The ledger, verified and held against the expected heads; loose permissions are told.
 
         Raises:
             InputError, TrustError, ResourceError: as ``opened`` and ``check_anchor`` do.
         """
-        with opened(self.path, write=write) as store:
-            for line in loose(self.path):
-                say(err, f"warning: {line}", style="yellow")
-            for anchor in self.anchors:
-                check_anchor(anchor, store.chains.get(anchor.chain))
+        with open_ledger(self.path, write=write) as store:
+            for problem in insecure_permissions(self.path):
+                print_message(stderr, f"warning: {problem}", style="yellow")
+            for checkpoint in self.checkpoints:
+                verify_checkpoint(checkpoint, store.chains.get(checkpoint.chain))
             yield store
 
 
-def placed(command: Callable[..., Any]) -> Callable[..., Any]:
+def ledger_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``command`` with ``--ledger`` and ``--expect-head``; it is given a ``Place``."""
 
     @click.option(
@@ -61,19 +61,21 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         help="A head noted earlier: the ledger must still hold it.",
     )
     @functools.wraps(command)
-    def wrapped(ledger: Path | None, expect_head: tuple[str, ...], **given: Any) -> Any:
-        anchors = tuple(map(read_anchor, expect_head))
-        return command(place=Place(path=ledger or default(), anchors=anchors), **given)
+    def wrapper(ledger: Path | None, expect_head: tuple[str, ...], **options: Any) -> Any:
+        checkpoints = tuple(map(parse_checkpoint, expect_head))
+        return command(
+            place=LedgerLocation(path=ledger or default_path(), checkpoints=checkpoints), **options
+        )
 
-    return wrapped
+    return wrapper
 
 
-def default() -> Path:
+def default_path() -> Path:
     """The ledger's file where ``--ledger`` names none."""
     return state_home() / "ledger.sqlite"
 
 
-def loose(path: Path) -> tuple[str, ...]:
+def insecure_permissions(path: Path) -> tuple[str, ...]:
     """Who else could change the ledger, or read which findings are open; one line each.
 
     Raises:
@@ -83,14 +85,14 @@ def loose(path: Path) -> tuple[str, ...]:
         file, folder = path.stat(), path.absolute().parent.stat()
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    others = stat.S_IWGRP | stat.S_IWOTH
-    said = []
-    if file.st_mode & others:
-        said.append(f"{path}: group or others may write to it; chmod 600 mends it")
+    write_bits = stat.S_IWGRP | stat.S_IWOTH
+    problems = []
+    if file.st_mode & write_bits:
+        problems.append(f"{path}: group or others may write to it; chmod 600 mends it")
     if file.st_mode & stat.S_IROTH:
-        said.append(f"{path}: everyone may read which findings are open; chmod 600 mends it")
-    if folder.st_mode & others and not folder.st_mode & stat.S_ISVTX:
-        said.append(f"{path.absolute().parent}: group or others may replace the ledger in it")
+        problems.append(f"{path}: everyone may read which findings are open; chmod 600 mends it")
+    if folder.st_mode & write_bits and not folder.st_mode & stat.S_ISVTX:
+        problems.append(f"{path.absolute().parent}: group or others may replace the ledger in it")
     if file.st_uid not in (os.geteuid(), 0):
-        said.append(f"{path}: belongs to another user (uid {file.st_uid})")
-    return tuple(said)
+        problems.append(f"{path}: belongs to another user (uid {file.st_uid})")
+    return tuple(problems)

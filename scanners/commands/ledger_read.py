@@ -8,14 +8,22 @@ from pydantic.alias_generators import to_camel
 
 from hardpan import clock
 from hardpan.errors import Exit, InputError
-from hardpan.scanners.commands.diff import answer, code, points, show
-from hardpan.scanners.commands.ledger_place import Place, placed
-from hardpan.scanners.history.chain import OWN
-from hardpan.scanners.history.diff import diff as compare
-from hardpan.scanners.history.ledger import Held, expiring, held, of_host, one, read_counts, side
-from hardpan.scanners.history.model import Diff
-from hardpan.scanners.history.store import Store
-from hardpan.scanners.history.wording import headline, short
+from hardpan.scanners.commands.diff import diff_to_json, exit_code, parse_points, print_diff
+from hardpan.scanners.commands.ledger_place import LedgerLocation, ledger_options
+from hardpan.scanners.history.chain import LOCAL
+from hardpan.scanners.history.diff import compare_scans as compare
+from hardpan.scanners.history.ledger import (
+    LedgerEntry,
+    find_expiring_waivers,
+    find_host_entries,
+    list_entries,
+    load_snapshot,
+    parse_counts,
+    resolve_entry,
+)
+from hardpan.scanners.history.model import ScanDiff
+from hardpan.scanners.history.store import LedgerStore
+from hardpan.scanners.history.wording import format_headline, shorten_rule_id
 from hardpan.scanners.report import summary
 from hardpan.scanners.report.fields import SEVERITIES
 from hardpan.terminal import print_json, print_line
@@ -26,7 +34,7 @@ _BY_NAME = click.option(
 )
 _FROM = click.option("--from", "old", metavar="SCAN", help="The older one: number or digest.")
 _TO = click.option("--to", "new", metavar="SCAN", help="The newer one; else the last.")
-_DROP = click.option(
+_MAX_SCORE_DROP = click.option(
     "--max-score-drop",
     metavar="POINTS",
     help="Take a score that is lower by more than this for a regression, too.",
@@ -37,23 +45,29 @@ _DROP = click.option(
 @click.option("--host", help="Only this host: host key, machine id, or how its name begins.")
 @_BY_NAME
 @_JSON
-@placed
-def list_(place: Place, host: str | None, by_name: bool, as_json: bool) -> None:
+@ledger_options
+def list_(place: LedgerLocation, host: str | None, by_name: bool, as_json: bool) -> None:
     """List the scans in the ledger, oldest first."""
-    with place.store() as store:
-        rows = held(store)
+    with place.open_store() as store:
+        entries = list_entries(store)
     if host is not None:
-        rows = of_host(rows, host, by_name=by_name)
+        entries = find_host_entries(entries, host, by_name=by_name)
     if as_json:
-        print_json([_data(h) for h in rows])
+        print_json([_entry_to_json(entry) for entry in entries])
         return
-    for h in rows:
-        row = h.row
-        where = f"{row.seq}" if h.chain == OWN else f"{h.chain}:{row.seq}"
-        told = (row.hostname, row.profile, f"open: {_open(h)}", f"key {row.key_id}", row.verdict)
-        what = "  ".join(told)
+    for entry in entries:
+        row = entry.row
+        position = f"{row.seq}" if entry.chain == LOCAL else f"{entry.chain}:{row.seq}"
+        columns = (
+            row.hostname,
+            row.profile,
+            f"open: {_format_open_counts(entry)}",
+            f"key {row.key_id}",
+            row.verdict,
+        )
+        text = "  ".join(columns)
         print_line(
-            f"{where:>4}  {row.finished}  {row.score:>6}  {row.statement_sha256[:12]}  {what}"
+            f"{position:>4}  {row.finished}  {row.score:>6}  {row.statement_sha256[:12]}  {text}"
         )
 
 
@@ -61,22 +75,22 @@ def list_(place: Place, host: str | None, by_name: bool, as_json: bool) -> None:
 @click.argument("host")
 @_BY_NAME
 @_JSON
-@placed
-def history(place: Place, host: str, by_name: bool, as_json: bool) -> None:
+@ledger_options
+def history(place: LedgerLocation, host: str, by_name: bool, as_json: bool) -> None:
     """Print how the scans of HOST went over time.
 
     HOST is its host key, its machine id, or how its name begins.
     """
-    with place.store() as store:
-        rows = of_host(held(store), host, by_name=by_name)
+    with place.open_store() as store:
+        entries = find_host_entries(list_entries(store), host, by_name=by_name)
     if as_json:
-        print_json([_data(h) for h in rows])
+        print_json([_entry_to_json(entry) for entry in entries])
         return
-    before: Held | None = None
-    for h in rows:
-        for line in _story(before, h):
+    previous: LedgerEntry | None = None
+    for entry in entries:
+        for line in _format_history(previous, entry):
             print_line(line)
-        before = h
+        previous = entry
 
 
 @click.command()
@@ -84,11 +98,11 @@ def history(place: Place, host: str, by_name: bool, as_json: bool) -> None:
 @_BY_NAME
 @_FROM
 @_TO
-@_DROP
+@_MAX_SCORE_DROP
 @_JSON
-@placed
+@ledger_options
 def diff(
-    place: Place,
+    place: LedgerLocation,
     host: str,
     by_name: bool,
     old: str | None,
@@ -100,17 +114,19 @@ def diff(
 
     Exits with 1 on a regression, as 'hardpan diff' does.
     """
-    drop = points(max_score_drop)
-    with place.store() as store:
-        ends = _ends(of_host(held(store), host, by_name=by_name), old, new)
-        if ends is None:
+    max_drop = parse_points(max_score_drop)
+    with place.open_store() as store:
+        pair = _select_entries(
+            find_host_entries(list_entries(store), host, by_name=by_name), old, new
+        )
+        if pair is None:
             raise InputError(f"{host!r}: there is one scan of it, two are needed")
-        made = _compared(store, ends, drop)
+        result = _compare_entries(store, pair, max_drop)
     if as_json:
-        print_json({"verified": True, **answer(made)})
+        print_json({"verified": True, **diff_to_json(result)})
     else:
-        show(made, _status(ends[0]), _status(ends[1]))
-    return code(made)
+        print_diff(result, _describe_entry(pair[0]), _describe_entry(pair[1]))
+    return exit_code(result)
 
 
 @click.command()
@@ -118,11 +134,11 @@ def diff(
 @_BY_NAME
 @_FROM
 @_TO
-@_DROP
+@_MAX_SCORE_DROP
 @_JSON
-@placed
+@ledger_options
 def check(
-    place: Place,
+    place: LedgerLocation,
     host: str,
     by_name: bool,
     old: str | None,
@@ -134,27 +150,33 @@ def check(
 
     The first scan of a host is none: there is nothing that it could have lost.
     """
-    drop = points(max_score_drop)
-    with place.store() as store:
-        ends = _ends(of_host(held(store), host, by_name=by_name), old, new)
-        made = None if ends is None else _compared(store, ends, drop)
-    if made is None:
-        said: dict[str, object] = {"regression": False, "regressions": [], "compared": False}
+    max_drop = parse_points(max_score_drop)
+    with place.open_store() as store:
+        pair = _select_entries(
+            find_host_entries(list_entries(store), host, by_name=by_name), old, new
+        )
+        result = None if pair is None else _compare_entries(store, pair, max_drop)
+    if result is None:
+        answer: dict[str, object] = {"regression": False, "regressions": [], "compared": False}
         if as_json:
-            print_json(said)
+            print_json(answer)
         else:
             print_line("no regression: the first scan of this host")
-        return int(Exit.DONE)
+        return int(Exit.OK)
     if as_json:
-        worse = [r.data() for r in made.regressions]
-        print_json({"regression": made.is_regression, "regressions": worse, "compared": True})
-        return code(made)
-    for note in made.notes:
+        regressions = [regression.to_json() for regression in result.regressions]
+        print_json(
+            {"regression": result.has_regressions, "regressions": regressions, "compared": True}
+        )
+        return exit_code(result)
+    for note in result.notes:
         print_line(f"careful: {note}")
-    for r in made.regressions:
-        print_line(f"{r.kind} {short(r.name)}: {r.old} -> {r.new}")
-    print_line(f"{headline(made)} ({made.old.finished} -> {made.new.finished})")
-    return code(made)
+    for regression in result.regressions:
+        print_line(
+            f"{regression.kind} {shorten_rule_id(regression.name)}: {regression.old} -> {regression.new}"
+        )
+    print_line(f"{format_headline(result)} ({result.old.finished} -> {result.new.finished})")
+    return exit_code(result)
 
 
 @click.command("expiring")
@@ -167,85 +189,91 @@ def check(
 )
 @_BY_NAME
 @_JSON
-@placed
-def expiring_(place: Place, days: int, by_name: bool, as_json: bool) -> None:
+@ledger_options
+def expiring_(place: LedgerLocation, days: int, by_name: bool, as_json: bool) -> None:
     """List the waivers that are about to end, over the latest scan of each host."""
     today = clock.now().astimezone(UTC).date()
-    with place.store() as store:
-        found = expiring(store, held(store), today, days, by_name=by_name)
+    with place.open_store() as store:
+        waivers = find_expiring_waivers(store, list_entries(store), today, days, by_name=by_name)
     if as_json:
-        made = [
+        rows = [
             {
-                "hostname": e.held.row.hostname,
-                "hostKeySha256": e.held.row.host_key_sha256,
-                "name": e.name,
-                "reason": e.reason,
-                "owner": e.owner,
-                "expires": e.expires,
-                "daysLeft": e.days_left,
+                "hostname": waiver.entry.row.hostname,
+                "hostKeySha256": waiver.entry.row.host_key_sha256,
+                "name": waiver.name,
+                "reason": waiver.reason,
+                "owner": waiver.owner,
+                "expires": waiver.expires,
+                "daysLeft": waiver.days_left,
             }
-            for e in found
+            for waiver in waivers
         ]
-        print_json(made)
+        print_json(rows)
         return
-    for e in found:
-        left = "is over" if e.days_left < 0 else f"{e.days_left} days left"
-        what = f"{e.expires}  {left}  {e.held.row.hostname}  {short(e.name)}"
-        print_line(f"{what}: {e.reason} ({e.owner})")
-    if not found:
+    for waiver in waivers:
+        time_left = "is over" if waiver.days_left < 0 else f"{waiver.days_left} days left"
+        text = f"{waiver.expires}  {time_left}  {waiver.entry.row.hostname}  {shorten_rule_id(waiver.name)}"
+        print_line(f"{text}: {waiver.reason} ({waiver.owner})")
+    if not waivers:
         print_line(f"no waiver ends within {days} days")
 
 
-def _ends(rows: tuple[Held, ...], old: str | None, new: str | None) -> tuple[Held, Held] | None:
+def _select_entries(
+    entries: tuple[LedgerEntry, ...], old: str | None, new: str | None
+) -> tuple[LedgerEntry, LedgerEntry] | None:
     """The two scans to compare; None where there is but one."""
-    last = rows[-1] if new is None else one(rows, new)
+    current = entries[-1] if new is None else resolve_entry(entries, new)
     if old is not None:
-        return one(rows, old), last
-    earlier = rows[: rows.index(last)]
-    return (earlier[-1], last) if earlier else None
+        return resolve_entry(entries, old), current
+    earlier = entries[: entries.index(current)]
+    return (earlier[-1], current) if earlier else None
 
 
-def _compared(store: Store, ends: tuple[Held, Held], drop: Decimal | None) -> Diff:
-    old, new = (side(store, h.row) for h in ends)
-    return compare(old, new, max_score_drop=drop)
+def _compare_entries(
+    store: LedgerStore, pair: tuple[LedgerEntry, LedgerEntry], max_drop: Decimal | None
+) -> ScanDiff:
+    old, new = (load_snapshot(store, entry.row) for entry in pair)
+    return compare(old, new, max_score_drop=max_drop)
 
 
-def _status(h: Held) -> str:
-    row = h.row
-    chain = "" if h.chain == OWN else f" of chain {h.chain}"
+def _describe_entry(entry: LedgerEntry) -> str:
+    row = entry.row
+    chain = "" if entry.chain == LOCAL else f" of chain {entry.chain}"
     return f"row {row.seq}{chain}, {row.verdict} when it was added, signed by key {row.key_id!r}"
 
 
-def _story(before: Held | None, h: Held) -> list[str]:
+def _format_history(previous: LedgerEntry | None, entry: LedgerEntry) -> list[str]:
     """One scan, and what of image and content is not the same as before."""
-    row = h.row
-    by = ""
-    if before is not None:
-        by = f" ({Decimal(row.score) - Decimal(before.row.score):+})"
-    counts = summary.counts(read_counts(row.counts, what="counts"))
-    lines = [f"{row.seq:>4}  {row.finished}  {row.score}{by}  {counts}; open: {_open(h)}"]
-    if before is None:
+    row = entry.row
+    score_change = ""
+    if previous is not None:
+        score_change = f" ({Decimal(row.score) - Decimal(previous.row.score):+})"
+    counts = summary.format_counts(parse_counts(row.counts, label="counts"))
+    lines = [
+        f"{row.seq:>4}  {row.finished}  {row.score}{score_change}  {counts}; open: {_format_open_counts(entry)}"
+    ]
+    if previous is None:
         return lines
-    old = before.row
-    told = (
+    old = previous.row
+    attributes = (
         ("image", old.image_sha256[:12], row.image_sha256[:12]),
         ("content", old.content, row.content),
         ("content's data stream", old.content_sha256[:12], row.content_sha256[:12]),
         ("profile", old.profile, row.profile),
         ("host key", old.host_key_sha256, row.host_key_sha256),
-        ("chain", before.chain, h.chain),
+        ("chain", previous.chain, entry.chain),
     )
-    moved = [f"{n}: {a or 'none'} -> {b or 'none'}" for n, a, b in told if a != b]
-    return lines + [f"      {m}" for m in moved]
+    changes = [f"{n}: {a or 'none'} -> {b or 'none'}" for n, a, b in attributes if a != b]
+    return lines + [f"      {change}" for change in changes]
 
 
-def _open(h: Held) -> str:
-    opened = read_counts(h.row.open_findings, what="open findings")
-    return ", ".join(f"{opened[s]} {s}" for s in SEVERITIES if opened.get(s)) or "none"
+def _format_open_counts(entry: LedgerEntry) -> str:
+    counts = parse_counts(entry.row.open_findings, label="open findings")
+    return ", ".join(f"{counts[s]} {s}" for s in SEVERITIES if counts.get(s)) or "none"
 
 
-def _data(h: Held) -> dict[str, object]:
-    row = {to_camel(n): v for n, v in h.row.model_dump().items()}
-    row["counts"] = read_counts(h.row.counts, what="counts")
-    row["openFindings"] = read_counts(h.row.open_findings, what="open findings")
-    return {"chainName": h.chain, **row}
+def _entry_to_json(entry: LedgerEntry) -> dict[str, object]:
+    row = {to_camel(n): v for n, v in entry.row.model_dump().items()}
+    row["counts"] = parse_counts(entry.row.counts, label="counts")
+    row["openFindings"] = parse_counts(entry.row.open_findings, label="open findings")
+    return {"chainName": entry.chain, **row}

@@ -7,21 +7,26 @@ from typing import Any
 import click
 
 from hardpan.errors import Exit, InputError, ToolError
-from hardpan.events import Note
-from hardpan.profiles.load import load
+from hardpan.events import StageMessage
+from hardpan.profiles.load import load_profile
 from hardpan.scanners import pipeline
 from hardpan.scanners.commands import signers
 from hardpan.scanners.commands.content_option import content_option
-from hardpan.scanners.commands.since import last, since_last
-from hardpan.scanners.commands.terms import TIMESTAMP_HELP, following, runner, stamp
+from hardpan.scanners.commands.since import changes_since_previous, load_previous
+from hardpan.scanners.commands.terms import (
+    TIMESTAMP_HELP,
+    next_chain_link,
+    scanner_identity,
+    timestamper,
+)
 from hardpan.scanners.content import datastream
 from hardpan.scanners.evidence import bundle
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.summary import lines
-from hardpan.scanners.target import parse
-from hardpan.scanners.trials import NOT_COLLECTED
-from hardpan.signing import check_certificate
-from hardpan.terminal import ask_secret, drawn, print_json, print_line
+from hardpan.scanners.report.summary import format_summary
+from hardpan.scanners.target import parse_target
+from hardpan.scanners.trials import NOT_COLLECTED_PREFIX
+from hardpan.signing import load_matching_certificate
+from hardpan.terminal import print_json, print_line, prompt_secret, show_progress
 
 _PATH = click.Path(path_type=Path)
 _SEVERITIES = ("low", "medium", "high")
@@ -81,16 +86,18 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
     of the scan has no results (the evidence has the other parts), 5 when the target cannot be
     reached, 6 when its host key is not the known one.
     """
-    given: Path | None = options["output"]
-    if given is not None and not given.name.endswith(bundle.SUFFIX):
-        raise InputError(f"{given}: expected a name that ends in {bundle.SUFFIX}")
-    before = last(options["previous"], options["policy"])
-    profile = load(profile_name)
-    by = signers.load(options)
-    stamping = stamp(options["tsa"])
+    requested_output: Path | None = options["output"]
+    if requested_output is not None and not requested_output.name.endswith(bundle.EVIDENCE_SUFFIX):
+        raise InputError(
+            f"{requested_output}: expected a name that ends in {bundle.EVIDENCE_SUFFIX}"
+        )
+    previous = load_previous(options["previous"], options["policy"])
+    profile = load_profile(profile_name)
+    evidence_signers = signers.load_signers(options)
+    sign_timestamp = timestamper(options["tsa"])
     if options["certificate"] is not None:
-        check_certificate(options["certificate"], by.scan)
-    where = parse(
+        load_matching_certificate(options["certificate"], evidence_signers.scan)
+    ssh_target = parse_target(
         target,
         ssh_config=options["ssh_config"],
         identity=options["identity"],
@@ -98,47 +105,59 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
         known_hosts=options["known_hosts"],
         trust_new_host_key=options["trust_new_host_key"],
     )
-    password = ask_password() if options["ask_sudo_password"] else ""
-    with drawn(quiet=options["quiet"]) as emit:
+    password = prompt_sudo_password() if options["ask_sudo_password"] else ""
+    with show_progress(quiet=options["quiet"]) as emit:
         source = datastream.find(profile.stig.content, options["content"])
-        emit(Note(stage="content", text=str(source)))
-        request = pipeline.Request(
-            target=where,
+        emit(StageMessage(stage="content", text=str(source)))
+        request = pipeline.ScanRequest(
+            target=ssh_target,
             profile=profile,
             source=source,
-            smoke=not options["no_smoke"],
-            paired=options["paired"],
+            run_smoke=not options["no_smoke"],
+            run_compatibility=options["paired"],
             nonce=options["nonce"],
             sudo_password=password,
             invocation=("hardpan", *sys.argv[1:]),
         )
-        made = pipeline.scan(request, emit)
-        report = bundle.report_of(made, by.scan)
-        chain = following(options["previous"], made.host.host_key_sha256)
-        terms = bundle.Terms(
-            stamp=stamping,
+        result = pipeline.scan(request, emit)
+        report = bundle.build_report(result, evidence_signers.scan)
+        chain = next_chain_link(options["previous"], result.host.host_key_sha256)
+        signing_options = bundle.SigningOptions(
+            timestamper=sign_timestamp,
             certificate=options["certificate"],
             chain=chain,
-            runner=runner(),
-            changes=None if before is None else since_last(before, chain, report),
+            runner=scanner_identity(),
+            changes=None if previous is None else changes_since_previous(previous, chain, report),
         )
-        output = given or Path(bundle.usual_name(report.findings))
+        output = requested_output or Path(bundle.default_filename(report.findings))
         nonce = options["nonce"]
-        bundle.write(made, by.scan, output, emit, nonce=nonce, pq=by.pq, terms=terms)
-    _tell(report.findings, lines(report.findings, report.smoke), output, options["as_json"])
-    check_complete(report.findings)
-    return int(Exit.FINDINGS if is_open(report.findings, options["fail_on"]) else Exit.DONE)
+        bundle.write_evidence(
+            result,
+            evidence_signers.scan,
+            output,
+            emit,
+            nonce=nonce,
+            pq_signer=evidence_signers.pq,
+            options=signing_options,
+        )
+    _print_result(
+        report.findings, format_summary(report.findings, report.smoke), output, options["as_json"]
+    )
+    require_complete(report.findings)
+    return int(Exit.FINDINGS if has_open_findings(report.findings, options["fail_on"]) else Exit.OK)
 
 
-def check_complete(findings: Findings) -> None:
+def require_complete(findings: Findings) -> None:
     """Pass if every part of the scan has results.
 
     Raises:
         ToolError: some could not be asked or read.
     """
-    missing = findings.not_collected()
+    missing = findings.uncollected_parts()
     if missing:
-        parts = "; ".join(f"{c.name.removeprefix(NOT_COLLECTED)}: {c.message}" for c in missing)
+        parts = "; ".join(
+            f"{c.name.removeprefix(NOT_COLLECTED_PREFIX)}: {c.message}" for c in missing
+        )
         raise ToolError(
             ["the scan"],
             f"is not complete: {parts}",
@@ -146,15 +165,17 @@ def check_complete(findings: Findings) -> None:
         )
 
 
-def is_open(findings: Findings, fail_on: str) -> bool:
+def has_open_findings(findings: Findings, fail_on: str) -> bool:
     """True when a rule at or above ``fail_on`` is open, waivers aside."""
     if fail_on == "none":
         return False
     counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
-    return any(n for severity, n in findings.open_by_severity().items() if severity in counted)
+    return any(
+        n for severity, n in findings.count_open_by_severity().items() if severity in counted
+    )
 
 
-def content_facts(findings: Findings) -> dict[str, str]:
+def content_to_json(findings: Findings) -> dict[str, str]:
     """Which SCAP content was scanned with, for programs."""
     content = findings.content
     return {
@@ -166,22 +187,24 @@ def content_facts(findings: Findings) -> dict[str, str]:
     }
 
 
-def ask_password() -> str:
+def prompt_sudo_password() -> str:
     """What a person types, unseen, when the target's sudo wants a password."""
-    return ask_secret("sudo password")
+    return prompt_secret("sudo password")
 
 
-def _tell(findings: Findings, said: tuple[str, ...], output: Path, as_json: bool) -> None:
+def _print_result(
+    findings: Findings, summary: tuple[str, ...], output: Path, as_json: bool
+) -> None:
     if as_json:
         answer = {
             "evidence": str(output),
             "counts": dict(findings.counts),
-            "open": findings.open_by_severity(),
-            "content": content_facts(findings),
-            "paired": None if findings.paired is None else findings.paired.counts(),
+            "open": findings.count_open_by_severity(),
+            "content": content_to_json(findings),
+            "paired": None if findings.paired is None else findings.paired.count_verdicts(),
         }
         print_json(answer)
         return
-    for line in said:
+    for line in summary:
         print_line(line)
     print_line(f"evidence: {output}")

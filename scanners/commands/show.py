@@ -6,9 +6,9 @@ import click
 
 from hardpan import clock
 from hardpan.scanners.commands.vouched import NOT_VERIFIED
-from hardpan.scanners.evidence.sources import Opened
-from hardpan.scanners.evidence.trust import load_policy
-from hardpan.scanners.evidence.verify import Verified, open_unverified, verify
+from hardpan.scanners.evidence.sources import UnverifiedEvidence
+from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.scanners.evidence.verify import VerifiedEvidence, read_unverified, verify
 from hardpan.scanners.report import summary
 from hardpan.terminal import print_json, print_line
 
@@ -19,23 +19,23 @@ from hardpan.terminal import print_json, print_line
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def show(evidence: Path, policy: Path | None, as_json: bool) -> None:
     """Print what EVIDENCE says."""
-    found: Opened | Verified
+    loaded: UnverifiedEvidence | VerifiedEvidence
     if policy is None:
-        found, status = open_unverified(evidence), NOT_VERIFIED
+        loaded, status = read_unverified(evidence), NOT_VERIFIED
     else:
-        found = verify(evidence, load_policy(policy), now=clock.now())
-        status = f"verified: signed by key {found.key.id!r}" + (
-            "" if found.within_limits else ", over the policy's limits"
+        loaded = verify(evidence, load_trust_policy(policy), now=clock.now())
+        status = f"verified: signed by key {loaded.key.id!r}" + (
+            "" if loaded.is_within_thresholds else ", over the policy's limits"
         )
     if as_json:
         answer = {
             "verified": policy is not None,
-            "statement": found.statement.data(),
-            "findings": found.findings.data(),
-            "smoke": None if found.smoke is None else found.smoke.data(),
+            "statement": loaded.statement.to_json(),
+            "findings": loaded.findings.to_json(),
+            "smoke": None if loaded.smoke is None else loaded.smoke.to_json(),
         }
         print_json(answer)
         return
     print_line(status)
-    for line in summary.lines(found.findings, found.smoke):
+    for line in summary.format_summary(loaded.findings, loaded.smoke):
         print_line(line)

@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer
-from hardpan.terminal import ask_secret
+from hardpan.signing import PassphraseSource, Signer, load_pq_signer, load_signer
+from hardpan.terminal import prompt_secret
 
-KEY = "PEM file, openssl:FILE, pkcs11:URI or tpm:HANDLE"
+KEY_REFERENCE = "PEM file, openssl:FILE, pkcs11:URI or tpm:HANDLE"
 _PATH = click.Path(path_type=Path)
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signers:
+class EvidenceSigners:
     """Who signs evidence."""
 
     scan: Signer
@@ -28,18 +28,18 @@ class Signers:
 
 def key_options(*, required: bool) -> _Decorator:
     """The options of a verb that signs evidence."""
-    return _all(
-        click.option("--key", required=required, help=f"Signs the evidence: {KEY}."),
-        unlock_options("", "The first line of this file opens the key (or is its PIN)."),
+    return _combine(
+        click.option("--key", required=required, help=f"Signs the evidence: {KEY_REFERENCE}."),
+        passphrase_options("", "The first line of this file opens the key (or is its PIN)."),
         click.option("--pq-key", help="Signs it a second time, with ML-DSA: PEM or openssl:FILE."),
-        unlock_options("pq-", "The same for --pq-key."),
+        passphrase_options("pq-", "The same for --pq-key."),
     )
 
 
-def unlock_options(prefix: str, about: str) -> _Decorator:
+def passphrase_options(prefix: str, description: str) -> _Decorator:
     """``--PREFIXpassphrase-file`` and ``--PREFIXpassphrase-env``."""
-    return _all(
-        click.option(f"--{prefix}passphrase-file", type=_PATH, help=f"{about} Mode 0600."),
+    return _combine(
+        click.option(f"--{prefix}passphrase-file", type=_PATH, help=f"{description} Mode 0600."),
         click.option(
             f"--{prefix}passphrase-env",
             metavar="NAME",
@@ -49,33 +49,37 @@ def unlock_options(prefix: str, about: str) -> _Decorator:
     )
 
 
-def _all(*options: _Decorator) -> _Decorator:
-    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
-
-
-def unlock(options: Mapping[str, Any], prefix: str = "") -> Unlock:
-    """What the options say about where a passphrase comes from."""
-    return Unlock(
-        file=options[f"{prefix}passphrase_file"],
-        env=options[f"{prefix}passphrase_env"],
-        ask=_asking() if sys.stdin.isatty() else None,
+def _combine(*options: _Decorator) -> _Decorator:
+    return lambda command: reduce(
+        lambda decorated, option: option(decorated), reversed(options), command
     )
 
 
-def load(options: Mapping[str, Any]) -> Signers:
+def passphrase_source(options: Mapping[str, Any], prefix: str = "") -> PassphraseSource:
+    """What the options say about where a passphrase comes from."""
+    return PassphraseSource(
+        file=options[f"{prefix}passphrase_file"],
+        env_name=options[f"{prefix}passphrase_env"],
+        prompt=_prompt_cached() if sys.stdin.isatty() else None,
+    )
+
+
+def load_signers(options: Mapping[str, Any]) -> EvidenceSigners:
     """The signers that ``key_options`` name, each proven to work where a program holds it.
 
     Raises:
         UsageError, InputError, ToolError: a key cannot be used.
     """
-    scan = load_signer(options["key"], unlock=unlock(options))
+    scan = load_signer(options["key"], passphrase_source=passphrase_source(options))
     pq = options["pq_key"]
-    return Signers(
+    return EvidenceSigners(
         scan=scan,
-        pq=None if pq is None else load_pq_signer(pq, unlock=unlock(options, "pq_")),
+        pq=None
+        if pq is None
+        else load_pq_signer(pq, passphrase_source=passphrase_source(options, "pq_")),
     )
 
 
-def _asking() -> Callable[[str], str]:
+def _prompt_cached() -> Callable[[str], str]:
     """Asks for each passphrase once."""
-    return cache(ask_secret)
+    return cache(prompt_secret)

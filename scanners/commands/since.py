@@ -6,26 +6,26 @@ from pathlib import Path
 from hardpan import clock
 from hardpan.errors import TrustError, UsageError
 from hardpan.files import Sha256
-from hardpan.scanners.commands.vouched import side
-from hardpan.scanners.evidence.bindings import Chain
-from hardpan.scanners.evidence.trust import Trust, load_policy
+from hardpan.scanners.commands.vouched import snapshot_of
+from hardpan.scanners.evidence.bindings import ChainLink
+from hardpan.scanners.evidence.trust import ResolvedPolicy, load_trust_policy
 from hardpan.scanners.evidence.verify import verify
-from hardpan.scanners.history.diff import Side, diff
-from hardpan.scanners.history.wording import for_page
+from hardpan.scanners.history.diff import ScanSnapshot, compare_scans
+from hardpan.scanners.history.wording import summarize_for_report
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.changes import ScanChanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Older:
+class OlderScan:
     """Older evidence that verified."""
 
-    side: Side
+    snapshot: ScanSnapshot
     statement_sha256: Sha256
     """Which evidence it is."""
 
 
-def older(path: Path, trust: Trust) -> Older:
+def load_older(path: Path, trust: ResolvedPolicy) -> OlderScan:
     """The evidence in ``path``, verified as a scan of the past.
 
     Raises:
@@ -33,10 +33,12 @@ def older(path: Path, trust: Trust) -> Older:
         RefusedError: it does not verify.
     """
     verified = verify(path, trust, now=clock.now(), check_freshness=False)
-    return Older(side=side(path, verified), statement_sha256=verified.statement_sha256)
+    return OlderScan(
+        snapshot=snapshot_of(path, verified), statement_sha256=verified.statement_sha256
+    )
 
 
-def last(previous: Path | None, policy: Path | None) -> Older | None:
+def load_previous(previous: Path | None, policy: Path | None) -> OlderScan | None:
     """The host's last evidence; None without a policy to verify it by.
 
     Raises:
@@ -47,20 +49,24 @@ def last(previous: Path | None, policy: Path | None) -> Older | None:
         return None
     if previous is None:
         raise UsageError("--policy: is for the host's last evidence: give --previous with it")
-    return older(previous, load_policy(policy))
+    return load_older(previous, load_trust_policy(policy))
 
 
-def changes(since: Older, new: Side) -> Changes:
+def changes_since(older_scan: OlderScan, current: ScanSnapshot) -> ScanChanges:
     """What the page of ``new`` tells of the two."""
-    return for_page(diff(since.side, new), statement_sha256=since.statement_sha256)
+    return summarize_for_report(
+        compare_scans(older_scan.snapshot, current), statement_sha256=older_scan.statement_sha256
+    )
 
 
-def since_last(before: Older, chain: Chain, report: Report) -> Changes:
+def changes_since_previous(previous: OlderScan, chain: ChainLink, report: Report) -> ScanChanges:
     """What changed since the statement before this one; of packages no page tells.
 
     Raises:
         TrustError: the chain goes on from other evidence than was verified.
     """
-    if chain.previous_statement_sha256 != before.statement_sha256:
+    if chain.previous_statement_sha256 != previous.statement_sha256:
         raise TrustError("the host's last evidence was changed while the scan ran")
-    return changes(before, Side(findings=report.findings, smoke=report.smoke, packages=None))
+    return changes_since(
+        previous, ScanSnapshot(findings=report.findings, smoke=report.smoke, packages=None)
+    )

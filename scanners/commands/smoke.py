@@ -7,13 +7,13 @@ import click
 
 from hardpan import events
 from hardpan.errors import Exit
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.scanners.collect.smoke import MODEL
-from hardpan.scanners.commands.scan import ask_password
-from hardpan.scanners.pipeline import workload
-from hardpan.scanners.target import parse
+from hardpan.scanners.commands.scan import prompt_sudo_password
+from hardpan.scanners.pipeline import run_workload_tests
+from hardpan.scanners.target import parse_target
 from hardpan.scanners.transport import connect
-from hardpan.terminal import drawn, print_json, print_line
+from hardpan.terminal import print_json, print_line, show_progress
 
 _CONNECT_S = 60.0
 _SMOKE_S = 1200.0
@@ -42,32 +42,34 @@ def smoke(
 
     Exits with 1 when a result is wrong; slow is not wrong.
     """
-    asked = load(profile)
-    where = parse(target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts)
-    password = ask_password() if ask_sudo_password else ""
+    loaded_profile = load_profile(profile)
+    ssh_target = parse_target(
+        target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts
+    )
+    password = prompt_sudo_password() if ask_sudo_password else ""
     with (
-        drawn(quiet=quiet) as emit,
-        events.stage(emit, "smoke") as note,
-        connect(where, timeout_s=_CONNECT_S, sudo_password=password) as via,
+        show_progress(quiet=quiet) as emit,
+        events.run_stage(emit, "smoke") as emit_note,
+        connect(ssh_target, timeout_s=_CONNECT_S, sudo_password=password) as connection,
     ):
-        note(f"a matrix product and {MODEL} on {where}")
-        made = workload(via, asked)
+        emit_note(f"a matrix product and {MODEL} on {ssh_target}")
+        result = run_workload_tests(connection, loaded_profile)
     if as_json:
-        print_json(_plain(dataclasses.asdict(made)))
+        print_json(_to_json_value(dataclasses.asdict(result)))
     else:
-        print_line(f"{made.verdict}: {made.reason}")
-        print_line(f"{made.framework}, {made.backend}, {made.model}")
-        for m in made.measures:
+        print_line(f"{result.verdict}: {result.reason}")
+        print_line(f"{result.framework}, {result.backend}, {result.model}")
+        for m in result.measures:
             print_line(f"  {m.name:<32} {m.value:>12,.2f} {m.unit} (n={m.n})")
-    return int(Exit.DONE if made.verdict == "pass" else Exit.FINDINGS)
+    return int(Exit.OK if result.verdict == "pass" else Exit.FINDINGS)
 
 
-def _plain(value: object) -> object:
+def _to_json_value(value: object) -> object:
     """Figures in the one form that canonical JSON has for them."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: _to_json_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_to_json_value(v) for v in value]
     if isinstance(value, float):
         return int(value) if value.is_integer() else round(value, 4)
     return value

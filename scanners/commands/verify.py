@@ -8,21 +8,27 @@ from hardpan import clock
 from hardpan.errors import Exit, UsageError
 from hardpan.files import write_atomic
 from hardpan.scanners.evidence import svr
-from hardpan.scanners.evidence.checks import CHECKS, Outcome, RefusedError, Status, as_data
-from hardpan.scanners.evidence.guide import script
-from hardpan.scanners.evidence.trust import load_policy
-from hardpan.scanners.evidence.verify import Verified
-from hardpan.scanners.evidence.verify import verify as check
+from hardpan.scanners.evidence.checks import (
+    CHECKS,
+    CheckRecord,
+    CheckStatus,
+    VerificationError,
+    records_to_json,
+)
+from hardpan.scanners.evidence.guide import render_verify_script
+from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.scanners.evidence.verify import VerifiedEvidence
+from hardpan.scanners.evidence.verify import verify as verify_evidence
 from hardpan.signing import load_signer, sign
-from hardpan.terminal import err, print_document, print_json, print_line, say
+from hardpan.terminal import print_document, print_json, print_line, print_message, stderr
 
 _MARKS = {
-    Status.PASSED: "ok",
-    Status.FAILED: "FAIL",
-    Status.EXCEEDED: "OVER",
-    Status.SKIPPED: "-",
-    Status.NOT_CHECKED: "-",
-    Status.NOT_RUN: "-",
+    CheckStatus.PASSED: "ok",
+    CheckStatus.FAILED: "FAIL",
+    CheckStatus.EXCEEDED: "OVER",
+    CheckStatus.SKIPPED: "-",
+    CheckStatus.NOT_CHECKED: "-",
+    CheckStatus.NOT_RUN: "-",
 }
 
 _DESCRIPTIONS = dict(CHECKS)
@@ -36,10 +42,10 @@ def _emit_script(context: click.Context, _: click.Parameter, file: str | None) -
     if file is None or context.resilient_parsing:
         return
     if file == _STDOUT:
-        print_document(script().encode())
+        print_document(render_verify_script().encode())
     else:
-        write_atomic(Path(file), script(), mode=0o755)
-        say(err, f"wrote {file}")
+        write_atomic(Path(file), render_verify_script(), mode=0o755)
+        print_message(stderr, f"wrote {file}")
     context.exit()
 
 
@@ -89,52 +95,56 @@ def verify(
     """
     if (emit_svr is None) != (key is None):
         raise UsageError("--emit-svr and --key go together")
-    trust = load_policy(policy)
+    trust = load_trust_policy(policy)
     signer = load_signer(key, passphrase_file=passphrase_file) if key else None
     if signer is not None:
-        svr.check_role(signer, trust)
+        svr.check_signer_role(signer, trust)
     now = clock.now()
     try:
-        verified = check(evidence, trust, now=now)
-    except RefusedError as e:
-        _print(e.outcomes, "refused", None, as_json=as_json)
+        verified = verify_evidence(evidence, trust, now=now)
+    except VerificationError as e:
+        _print_result(e.records, "refused", None, as_json=as_json)
         raise
-    verdict = "verified" if verified.within_limits else "over the limits"
+    verdict = "verified" if verified.is_within_thresholds else "over the limits"
     if emit_svr is not None and signer is not None:
-        made = svr.statement(
+        statement = svr.build_statement(
             verified, trust, evidence_name=evidence.name, policy_name=policy.name, now=now
         )
-        write_atomic(emit_svr, sign(made, signer).bundle)
-    _print(verified.outcomes, verdict, verified, as_json=as_json)
-    return int(Exit.DONE if verified.within_limits else Exit.FINDINGS)
+        write_atomic(emit_svr, sign(statement, signer).bundle)
+    _print_result(verified.records, verdict, verified, as_json=as_json)
+    return int(Exit.OK if verified.is_within_thresholds else Exit.FINDINGS)
 
 
-def _print(
-    outcomes: tuple[Outcome, ...], verdict: str, verified: Verified | None, *, as_json: bool
+def _print_result(
+    outcomes: tuple[CheckRecord, ...],
+    verdict: str,
+    verified: VerifiedEvidence | None,
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
-        answer: dict[str, object] = {"verdict": verdict, "checks": as_data(outcomes)}
+        answer: dict[str, object] = {"verdict": verdict, "checks": records_to_json(outcomes)}
         if verified is not None:
             answer["statementSha256"] = verified.statement_sha256
             answer["key"] = verified.key.id
             answer["counts"] = verified.findings.counts
         print_json(answer)
         return
-    for line in said(outcomes):
+    for line in format_outcomes(outcomes):
         print_line(line)
     print_line(f"verdict: {verdict}")
 
 
-def said(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
+def format_outcomes(outcomes: tuple[CheckRecord, ...]) -> tuple[str, ...]:
     """One line per check: mark, id, what it says or what was found."""
-    return tuple(f"{_MARKS[o.outcome]:<5} {o.id:<12} {_why(o)}" for o in outcomes)
+    return tuple(f"{_MARKS[o.status]:<5} {o.check_id:<12} {_describe_outcome(o)}" for o in outcomes)
 
 
-def _why(o: Outcome) -> str:
-    match o.outcome:
-        case Status.FAILED | Status.EXCEEDED:
-            return o.why
-        case Status.PASSED:
-            return f"{_DESCRIPTIONS[o.id]}{': ' + o.why if o.why else ''}"
+def _describe_outcome(o: CheckRecord) -> str:
+    match o.status:
+        case CheckStatus.FAILED | CheckStatus.EXCEEDED:
+            return o.reason
+        case CheckStatus.PASSED:
+            return f"{_DESCRIPTIONS[o.check_id]}{': ' + o.reason if o.reason else ''}"
         case _:
-            return f"{o.outcome}: {o.why}"
+            return f"{o.status}: {o.reason}"

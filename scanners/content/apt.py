@@ -14,9 +14,9 @@ from pathlib import Path
 
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.extracted_files import TreeLimits, check_tree, read_bytes
-from hardpan.files import Sha256, need_free, sha256_file
+from hardpan.files import Sha256, require_free_space, sha256_file
 from hardpan.limited_process import ProcessLimits, run_limited
-from hardpan.process import Argv, run, which
+from hardpan.process import Argv, find_program, run
 from hardpan.scanners.content.store import PRODUCTS, Product, file_name
 from hardpan.scanners.content.xml import MAX_BYTES
 
@@ -38,17 +38,19 @@ _UNTRUSTED = re.compile(
 )
 """What apt says where the archive's signature, its day or a digest is not as expected."""
 
-_UPDATE_S, _DOWNLOAD_S, _UNPACK_S = 300, 600, 120
-_NEED_MIB = 256
-_WITHOUT = "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
+_UPDATE_TIMEOUT_S, _DOWNLOAD_TIMEOUT_S, _UNPACK_TIMEOUT_S = 300, 600, 120
+_REQUIRED_MIB = 256
+_FALLBACK_HINT = (
+    "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
+)
 
 # The package unpacks to 2 GB; three files of it are taken, and no folder with what is in it.
 _UNPACK = (
     'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --no-same-permissions'
     ' --no-recursion --directory "$2" "${@:3}"'
 )
-_PROCESS_LIMITS = ProcessLimits(file_bytes=MAX_BYTES, memory_bytes=4 << 30)
-_TREE_LIMITS = TreeLimits(files=64, total_bytes=len(PRODUCTS) * MAX_BYTES)
+_PROCESS_LIMITS = ProcessLimits(max_file_bytes=MAX_BYTES, max_memory_bytes=4 << 30)
+_TREE_LIMITS = TreeLimits(max_files=64, max_total_bytes=len(PRODUCTS) * MAX_BYTES)
 _MAX_NOTICE_BYTES = 4 << 20
 
 OnPercent = Callable[[float], None]
@@ -56,7 +58,7 @@ OnPercent = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class PackageCandidate:
     """The newest package of the archive, before it is downloaded."""
 
     version: str
@@ -66,7 +68,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
+class DownloadedContent:
     """A downloaded package: what of it is SCAP content."""
 
     name: str
@@ -83,32 +85,36 @@ class Download:
     """Its copyrights and licences."""
 
 
-def newest(cache: Path) -> Candidate:
+def find_newest(cache: Path) -> PackageCandidate:
     """The newest package of Debian's archive; the private apt lies in ``cache``.
 
     Raises:
         ToolError: there is no apt, it knows no Debian archive, or the archive does not answer.
         TrustError: the index is not signed by Debian's keys, or is out of date.
     """
-    if which("apt-get") is None or which("dpkg-deb") is None or not KEYRING.is_file():
-        raise ToolError(["apt-get"], "or Debian's keyring is not installed", hint=_WITHOUT)
-    uri = archive()
+    if find_program("apt-get") is None or find_program("dpkg-deb") is None or not KEYRING.is_file():
+        raise ToolError(["apt-get"], "or Debian's keyring is not installed", hint=_FALLBACK_HINT)
+    uri = find_archive()
     if not uri:
-        raise ToolError(["apt-get"], "knows no Debian archive to get content from", hint=_WITHOUT)
-    config = _private_apt(cache / "content-apt", uri)
+        raise ToolError(
+            ["apt-get"], "knows no Debian archive to get content from", hint=_FALLBACK_HINT
+        )
+    config = _create_private_apt(cache / "content-apt", uri)
     env = {"APT_CONFIG": str(config)}
-    updating = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
+    argv = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]
     try:
-        run(updating, timeout_s=_UPDATE_S, env=env)
+        run(argv, timeout_s=_UPDATE_TIMEOUT_S, env=env)
     except ToolError as e:
-        _refuse_untrusted(e, uri)
-        why = f"cannot read Debian's archive ({e})"
-        raise ToolError(["apt-get"], why, tail=e.tail, hint=_WITHOUT) from e
-    version, suite = newest_of(run(["apt-cache", "madison", PACKAGE], timeout_s=60, env=env).stdout)
-    return Candidate(version=version, suite=suite, config=config)
+        _raise_if_untrusted(e, uri)
+        reason = f"cannot read Debian's archive ({e})"
+        raise ToolError(["apt-get"], reason, output_tail=e.output_tail, hint=_FALLBACK_HINT) from e
+    version, suite = parse_madison(
+        run(["apt-cache", "madison", PACKAGE], timeout_s=60, env=env).stdout
+    )
+    return PackageCandidate(version=version, suite=suite, config=config)
 
 
-def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Download:
+def download(candidate: PackageCandidate, cache: Path, on_percent: OnPercent) -> DownloadedContent:
     """Download the suite's package and take the content out of it.
 
     Raises:
@@ -118,10 +124,10 @@ def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Downlo
             version than the index says.
         ResourceError: there is no disk for it.
     """
-    need_free(cache, _NEED_MIB, what="downloading SCAP content")
+    require_free_space(cache, _REQUIRED_MIB, purpose="downloading SCAP content")
     with tempfile.TemporaryDirectory(prefix="content-", dir=cache) as name:
         folder = Path(name)
-        deb = _download(candidate, folder, on_percent)
+        deb = _download_package(candidate, folder, on_percent)
         content = unpack(deb, candidate.suite, folder / "unpacked")
     if (content.name, content.version) != (PACKAGE, candidate.version):
         raise TrustError(
@@ -131,7 +137,7 @@ def download(candidate: Candidate, cache: Path, on_percent: OnPercent) -> Downlo
     return content
 
 
-def unpack(deb: Path, suite: str, folder: Path) -> Download:
+def unpack(deb: Path, suite: str, folder: Path) -> DownloadedContent:
     """Take the content out of a package, by way of the new folder ``folder``.
 
     apt vouches for the package; its files are read as if nobody did.
@@ -141,49 +147,49 @@ def unpack(deb: Path, suite: str, folder: Path) -> Download:
         InputError: what it holds in the place of one is a link or another odd thing, or too long.
     """
     show: Argv = ["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb]
-    shown = run_limited(show, limits=_PROCESS_LIMITS, timeout_s=60).stdout
-    fields = shown.split("|")
+    output = run_limited(show, limits=_PROCESS_LIMITS, timeout_s=60).stdout
+    fields = output.split("|")
     if len(fields) != len(_FIELDS.split("|")) or not all(map(_FIELD.fullmatch, fields)):
         raise InputError(
-            f"{deb.name}: expected a package with name and version, got {shown[:200]!a}"
+            f"{deb.name}: expected a package with name and version, got {output[:200]!a}"
         )
     package, source, version = fields
-    wanted = {p: f"{_CONTENT}/{file_name(p)}" for p in PRODUCTS}
-    names = [f"./{name}" for name in (*wanted.values(), _NOTICE)]
+    path_by_product = {p: f"{_CONTENT}/{file_name(p)}" for p in PRODUCTS}
+    names = [f"./{name}" for name in (*path_by_product.values(), _NOTICE)]
     folder.mkdir()
     run_limited(
         ["bash", "-o", "pipefail", "-c", _UNPACK, "bash", deb, folder, *names],
         limits=_PROCESS_LIMITS,
-        timeout_s=_UNPACK_S,
+        timeout_s=_UNPACK_TIMEOUT_S,
         hint=f"{PACKAGE} {version} lacks a file that is needed",
     )
     check_tree(folder, _TREE_LIMITS)
-    return Download(
+    return DownloadedContent(
         name=package,
         source=source,
         version=version,
         suite=suite,
         sha256=sha256_file(deb),
-        streams={p: read_bytes(folder, n, max_bytes=MAX_BYTES) for p, n in wanted.items()},
+        streams={p: read_bytes(folder, n, max_bytes=MAX_BYTES) for p, n in path_by_product.items()},
         notice=read_bytes(folder, _NOTICE, max_bytes=_MAX_NOTICE_BYTES),
     )
 
 
-def archive() -> str:
+def find_archive() -> str:
     """The Debian archive that this machine's apt uses; empty when it uses none."""
-    listed = run(
+    targets = run(
         ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"], timeout_s=60
     )
-    found = found_archive(listed.stdout)
-    if found:
-        return found
+    archive_uri = parse_archive(targets.stdout)
+    if archive_uri:
+        return archive_uri
     # Before the first 'apt-get update' the origin is not known yet; then the URI has to do.
-    bare = run(["apt-get", "indextargets", "--format", "|||$(REPO_URI)"], timeout_s=60)
-    uris = {line.rpartition("|")[2] for line in bare.stdout.splitlines()}
+    uri_targets = run(["apt-get", "indextargets", "--format", "|||$(REPO_URI)"], timeout_s=60)
+    uris = {line.rpartition("|")[2] for line in uri_targets.stdout.splitlines()}
     return next((u for u in sorted(uris) if re.search(r"/debian/?$", u)), "")
 
 
-def found_archive(text: str) -> str:
+def parse_archive(text: str) -> str:
     """The archive of Debian itself in what ``apt-get indextargets`` said."""
     for line in sorted(text.splitlines()):
         origin, codename, component, uri = (line.split("|") + [""] * 4)[:4]
@@ -192,7 +198,7 @@ def found_archive(text: str) -> str:
     return ""
 
 
-def newest_of(madison: str) -> tuple[str, str]:
+def parse_madison(madison: str) -> tuple[str, str]:
     """Version and suite of the newest in ``apt-cache madison``'s answer, which lists it first.
 
     Raises:
@@ -201,54 +207,58 @@ def newest_of(madison: str) -> tuple[str, str]:
     for line in madison.splitlines():
         fields = [f.strip() for f in line.split("|")]
         if len(fields) == 3 and fields[0] == PACKAGE:
-            words = fields[2].split()
-            suite = next((w.partition("/")[0] for w in words if "/" in w and ":" not in w), "")
+            tokens = fields[2].split()
+            suite = next((w.partition("/")[0] for w in tokens if "/" in w and ":" not in w), "")
             return fields[1], suite
-    raise ToolError(["apt-get"], f"finds no {PACKAGE} in {' or '.join(SUITES)}", hint=_WITHOUT)
+    raise ToolError(
+        ["apt-get"], f"finds no {PACKAGE} in {' or '.join(SUITES)}", hint=_FALLBACK_HINT
+    )
 
 
-def percentage(line: str) -> float | None:
+def parse_percentage(line: str) -> float | None:
     """What a line of apt's status says was downloaded; None for any other line."""
-    found = re.match(r"dlstatus:[^:]*:([0-9]+(?:\.[0-9]+)?):", line)
-    return float(found[1]) if found else None
+    match = re.match(r"dlstatus:[^:]*:([0-9]+(?:\.[0-9]+)?):", line)
+    return float(match[1]) if match else None
 
 
-def _download(candidate: Candidate, folder: Path, on_percent: OnPercent) -> Path:
+def _download_package(candidate: PackageCandidate, folder: Path, on_percent: OnPercent) -> Path:
     def on_line(line: str) -> None:
-        percent = percentage(line)
+        percent = parse_percentage(line)
         if percent is not None:
             on_percent(percent)
 
     argv = ["apt-get", "download", "-q", "-o", "APT::Status-Fd=2", f"{PACKAGE}/{candidate.suite}"]
     env = {"APT_CONFIG": str(candidate.config)}
     try:
-        run(argv, timeout_s=_DOWNLOAD_S, env=env, cwd=folder, on_line=on_line)
+        run(argv, timeout_s=_DOWNLOAD_TIMEOUT_S, env=env, cwd=folder, on_line=on_line)
     except ToolError as e:
-        _refuse_untrusted(e, f"{PACKAGE} {candidate.version}")
-        why = f"cannot download {PACKAGE} {candidate.version} from Debian's archive ({e})"
-        tail = "\n".join(x for x in e.tail.splitlines() if percentage(x) is None)
-        raise ToolError(["apt-get"], why, tail=tail, hint=_WITHOUT) from e
-    found = list(folder.glob("*.deb"))
-    if len(found) != 1:
-        raise ToolError(["apt-get"], f"left {len(found)} packages, expected one", hint=_WITHOUT)
-    return found[0]
+        _raise_if_untrusted(e, f"{PACKAGE} {candidate.version}")
+        reason = f"cannot download {PACKAGE} {candidate.version} from Debian's archive ({e})"
+        tail = "\n".join(x for x in e.output_tail.splitlines() if parse_percentage(x) is None)
+        raise ToolError(["apt-get"], reason, output_tail=tail, hint=_FALLBACK_HINT) from e
+    packages = list(folder.glob("*.deb"))
+    if len(packages) != 1:
+        raise ToolError(
+            ["apt-get"], f"left {len(packages)} packages, expected one", hint=_FALLBACK_HINT
+        )
+    return packages[0]
 
 
-def _refuse_untrusted(error: ToolError, what: str) -> None:
+def _raise_if_untrusted(error: ToolError, subject: str) -> None:
     """Pass if apt failed for another reason than a signature, a day or a digest."""
-    found = _UNTRUSTED.search(error.tail)
-    if found is not None:
-        line = error.tail[found.start() :].splitlines()[0]
+    match = _UNTRUSTED.search(error.output_tail)
+    if match is not None:
+        line = error.output_tail[match.start() :].splitlines()[0]
         raise TrustError(
-            f"{what}: is not what Debian signed: apt-get says {line[:300]}",
+            f"{subject}: is not what Debian signed: apt-get says {line[:300]}",
             hint="nothing was stored; if it lasts, compare with another mirror",
         ) from error
 
 
-def _private_apt(room: Path, uri: str) -> Path:
+def _create_private_apt(workdir: Path, uri: str) -> Path:
     for part in ("state/lists/partial", "cache/archives/partial"):
-        (room / part).mkdir(parents=True, exist_ok=True)
-    sources = room / "sources.list"
+        (workdir / part).mkdir(parents=True, exist_ok=True)
+    sources = workdir / "sources.list"
     # Options of a source win over what the machine's apt.conf.d may allow for its own sources.
     options = f"signed-by={KEYRING} allow-insecure=no allow-weak=no allow-downgrade-to-insecure=no"
     lines = [f"deb [{options}] {uri} {suite} main\n" for suite in SUITES]
@@ -259,12 +269,12 @@ def _private_apt(room: Path, uri: str) -> Path:
         "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferences": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
-        "Dir::State": (room / "state").absolute(),
+        "Dir::State": (workdir / "state").absolute(),
         "Dir::State::status": "/dev/null",
-        "Dir::Cache": (room / "cache").absolute(),
+        "Dir::Cache": (workdir / "cache").absolute(),
         "Acquire::Languages": "none",
         "APT::Sandbox::User": "root",
     }
-    config = room / "apt.conf"
+    config = workdir / "apt.conf"
     config.write_text("".join(f'{k} "{v}";\n' for k, v in settings.items()), "utf-8")
     return config.absolute()

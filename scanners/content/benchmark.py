@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hardpan.errors import InputError
-from hardpan.scanners.content.xml import XCCDF, Element, benchmark, text
+from hardpan.scanners.content.xml import XCCDF, Element, element_text, find_benchmark
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 
@@ -17,7 +17,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class BenchmarkRule:
     """One rule that a profile selects."""
 
     rule_id: str
@@ -29,10 +29,10 @@ class Rule:
     groups: tuple[tuple[str, float], ...]
     """Ids and weights of the groups around it, the outermost first."""
 
-    conditional: bool
+    is_conditional: bool
     """True when it has ``requires`` or ``conflicts``: then it may rightly be not selected."""
 
-    checked: bool
+    has_check: bool
     """True when it has a check that a machine can carry out."""
 
     stig_ids: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Benchmark:
     benchmark_id: str
     version: str
     profile_id: str
-    rules: tuple[Rule, ...]
+    rules: tuple[BenchmarkRule, ...]
     """The selected rules, in document order."""
 
     platforms: tuple[str, ...]
@@ -61,23 +61,23 @@ class Benchmark:
     """Day of the benchmark's status, ``YYYY-MM-DD``; empty when it names none."""
 
 
-def full_profile_id(name: str) -> str:
+def expand_profile_id(name: str) -> str:
     """``stig`` or a full XCCDF id as the full id."""
     return name if name.startswith("xccdf_") else PROFILE_PREFIX + name
 
 
-def read(root: Element, profile_id: str, name: str) -> Benchmark:
+def read_benchmark(root: Element, profile_id: str, name: str) -> Benchmark:
     """The benchmark of a data stream, as the profile sees it.
 
     Raises:
         InputError: it has no such profile, or the profile selects nothing.
     """
-    bench = benchmark(root, name)
-    chosen = profile(bench, profile_id, name)
-    rules = tuple(_rule(e) for e in selected(bench, chosen))
+    bench = find_benchmark(root, name)
+    profile_element = find_profile(bench, profile_id, name)
+    rules = tuple(_parse_rule(e) for e in iter_selected_rules(bench, profile_element))
     if not rules:
         raise InputError(f"{name}: profile {profile_id} selects no rule")
-    version, date = version_and_date(root, name)
+    version, date = read_version_and_date(root, name)
     return Benchmark(
         benchmark_id=bench.get("id", ""),
         version=version,
@@ -88,75 +88,91 @@ def read(root: Element, profile_id: str, name: str) -> Benchmark:
     )
 
 
-def version_and_date(root: Element, name: str) -> tuple[str, str]:
+def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
     """A data stream's benchmark version, and the day of its status or an empty text.
 
     Raises:
         InputError: it has no benchmark, or more than one.
     """
-    bench = benchmark(root, name)
+    bench = find_benchmark(root, name)
     days = [s.get("date", "")[:10] for s in bench.findall(XCCDF + "status")]
     dated = [day for day in days if _DAY.fullmatch(day)]
-    return text(bench.find(XCCDF + "version")), max(dated, default="")
+    return element_text(bench.find(XCCDF + "version")), max(dated, default="")
 
 
-def profile(bench: Element, profile_id: str, name: str) -> Element:
+def find_profile(bench: Element, profile_id: str, name: str) -> Element:
     """The profile's element.
 
     Raises:
         InputError: there is none of that id; the known ones are named.
     """
-    known = {p.get("id", ""): p for p in bench.findall(XCCDF + "Profile")}
-    if profile_id not in known:
-        short = ", ".join(sorted(k.removeprefix(PROFILE_PREFIX) for k in known))
+    profiles_by_id = {p.get("id", ""): p for p in bench.findall(XCCDF + "Profile")}
+    if profile_id not in profiles_by_id:
+        short = ", ".join(
+            sorted(profile_key.removeprefix(PROFILE_PREFIX) for profile_key in profiles_by_id)
+        )
         raise InputError(f"{name}: no profile {profile_id!r}", hint=f"it has: {short}")
-    return known[profile_id]
+    return profiles_by_id[profile_id]
 
 
-def selected(bench: Element, chosen: Element) -> Iterator[Element]:
+def iter_selected_rules(bench: Element, profile_element: Element) -> Iterator[Element]:
     """The rule elements that the profile selects, in document order."""
-    says = {s.get("idref"): s.get("selected") == "true" for s in chosen.findall(XCCDF + "select")}
+    selection_by_id = {
+        s.get("idref"): s.get("selected") == "true"
+        for s in profile_element.findall(XCCDF + "select")
+    }
     for rule in bench.iter(XCCDF + "Rule"):
-        if says.get(rule.get("id"), rule.get("selected", "true") == "true"):
+        if selection_by_id.get(rule.get("id"), rule.get("selected", "true") == "true"):
             yield rule
 
 
-def idrefs(rule: Element, *kinds: str) -> tuple[str, ...]:
+def referenced_ids(rule: Element, *kinds: str) -> tuple[str, ...]:
     """Ids that a rule ``requires`` or ``conflicts`` with; an idref may list alternatives."""
-    found = [e.get("idref", "").split() for k in kinds for e in rule.findall(XCCDF + k)]
-    return tuple(i for ids in found for i in ids)
+    id_lists = [e.get("idref", "").split() for k in kinds for e in rule.findall(XCCDF + k)]
+    return tuple(i for ids in id_lists for i in ids)
 
 
-def _rule(e: Element) -> Rule:
-    references = [(r.get("href", ""), text(r)) for r in e.findall(XCCDF + "reference")]
+def _parse_rule(e: Element) -> BenchmarkRule:
+    references = [(r.get("href", ""), element_text(r)) for r in e.findall(XCCDF + "reference")]
     checks = [c.get("system", "") for c in e.findall(XCCDF + "check")]
     severity = e.get("severity", "unknown")
-    return Rule(
+    return BenchmarkRule(
         rule_id=e.get("id", ""),
-        title=text(e.find(XCCDF + "title")),
+        title=element_text(e.find(XCCDF + "title")),
         severity=severity if severity in _SEVERITIES else "unknown",
         weight=float(e.get("weight", "1")),
-        groups=_groups(e),
-        conditional=bool(idrefs(e, "requires", "conflicts")),
-        checked=any("ocil" not in c for c in checks) or e.find(XCCDF + "complex-check") is not None,
-        stig_ids=_texts(references, _STIG_IDS, ("RHEL-",)),
-        sv_ids=_texts(references, _STIG_REFERENCES, ("SV-",)),
+        groups=_parse_groups(e),
+        is_conditional=bool(referenced_ids(e, "requires", "conflicts")),
+        has_check=any("ocil" not in c for c in checks)
+        or e.find(XCCDF + "complex-check") is not None,
+        stig_ids=_match_references(references, _STIG_IDS, ("RHEL-",)),
+        sv_ids=_match_references(references, _STIG_REFERENCES, ("SV-",)),
         nist=tuple(sorted({t for href, t in references if _NIST in href and t})),
-        cce=next((text(i) for i in e.findall(XCCDF + "ident") if text(i).startswith("CCE-")), ""),
-        rationale=text(e.find(XCCDF + "rationale")),
-        fix_text=text(e.find(XCCDF + "fixtext")) or text(e.find(XCCDF + "description")),
+        cce=next(
+            (
+                element_text(i)
+                for i in e.findall(XCCDF + "ident")
+                if element_text(i).startswith("CCE-")
+            ),
+            "",
+        ),
+        rationale=element_text(e.find(XCCDF + "rationale")),
+        fix_text=element_text(e.find(XCCDF + "fixtext"))
+        or element_text(e.find(XCCDF + "description")),
     )
 
 
-def _groups(e: Element) -> tuple[tuple[str, float], ...]:
-    found = [
+def _parse_groups(e: Element) -> tuple[tuple[str, float], ...]:
+    groups = [
         (g.get("id", ""), float(g.get("weight", "1"))) for g in e.iterancestors(XCCDF + "Group")
     ]
-    return tuple(reversed(found))
+    return tuple(reversed(groups))
 
 
-def _texts(
-    references: list[tuple[str, str]], hrefs: tuple[str, ...], starts: tuple[str, ...]
+def _match_references(
+    references: list[tuple[str, str]], hrefs: tuple[str, ...], prefixes: tuple[str, ...]
 ) -> tuple[str, ...]:
-    found = {t for href, t in references if t.startswith(starts) and any(h in href for h in hrefs)}
-    return tuple(sorted(found))
+    matches = {
+        t for href, t in references if t.startswith(prefixes) and any(h in href for h in hrefs)
+    }
+    return tuple(sorted(matches))

@@ -13,13 +13,13 @@ from hardpan.errors import HardpanError, InputError
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.scanners.content import benchmark, store
 from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRecord
-from hardpan.scanners.content.xml import load, read
+from hardpan.scanners.content.xml import parse_data_stream, read_stream_file
 from hardpan.scanners.model import ContentOrigin
 
 INSTALLED = Path("/usr/share/xml/scap/ssg/content")
 """Where scap-security-guide (RPM) and Debian's packages put their data streams."""
 
-Choice = Path | ContentOrigin
+ContentSelection = Path | ContentOrigin
 """A data stream's file, or one of the places that are known."""
 
 _HINTS = {
@@ -30,7 +30,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ContentSource:
     """A source data stream as upstream made it."""
 
     name: str
@@ -52,21 +52,21 @@ class Source:
     """The file's bytes: what was digested is what is used."""
 
     def __str__(self) -> str:
-        of = f" of {self.date}" if self.date else ""
-        return f"{self.name} {self.version}{of}, {self.origin}"
+        date_suffix = f" of {self.date}" if self.date else ""
+        return f"{self.name} {self.version}{date_suffix}, {self.origin}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Available:
+class AvailableContent:
     """One data stream that a scan could take."""
 
     product: Product
     origin: ContentOrigin
-    source: Source | HardpanError
+    source: ContentSource | HardpanError
     """The error where it is damaged."""
 
 
-def find(product: Product, choice: Choice | None = None) -> Source:
+def find(product: Product, choice: ContentSelection | None = None) -> ContentSource:
     """The data stream to scan a product with.
 
     Without a choice this is the updated content when it is newer than the shipped one,
@@ -79,22 +79,22 @@ def find(product: Product, choice: Choice | None = None) -> Source:
     if isinstance(choice, Path):
         return from_file(choice)
     origin = choice or default_origin(product)
-    with _hint(origin):
+    with _add_hint(origin):
         if origin is ContentOrigin.INSTALLED:
-            return _installed(product)
-        return stored(origin, _folder(origin), product)
+            return _find_installed(product)
+        return load_stored(origin, _folder(origin), product)
 
 
-def from_file(path: Path) -> Source:
+def from_file(path: Path) -> ContentSource:
     """The data stream in a file that a person named.
 
     Raises:
         InputError: it cannot be read, or is not a data stream.
     """
-    return _parsed(path, ContentOrigin.FILE, f"--content {path.name}")
+    return _load_file(path, ContentOrigin.FILE, f"--content {path.name}")
 
 
-def stored(origin: ContentOrigin, folder: Path, product: Product) -> Source:
+def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> ContentSource:
     """The data stream of a product in a folder of content.
 
     Raises:
@@ -105,11 +105,11 @@ def stored(origin: ContentOrigin, folder: Path, product: Product) -> Source:
     record = None if manifest is None else manifest.streams.get(product)
     if manifest is None or record is None:
         raise InputError(f"{folder}: expected SCAP content for {product}, found none")
-    return Source(
+    return ContentSource(
         name=store.file_name(product),
         version=record.version,
         date=record.date.isoformat(),
-        origin=_described(origin, manifest),
+        origin=_describe_origin(origin, manifest),
         origin_kind=origin,
         sha256=Sha256(record.sha256),
         data=store.read_stream(folder, product, record),
@@ -122,34 +122,36 @@ def default_origin(product: Product) -> ContentOrigin:
     Raises:
         InputError: a manifest is damaged.
     """
-    updated, shipped = (_record(o, product) for o in (ContentOrigin.UPDATED, ContentOrigin.SHIPPED))
+    updated, shipped = (
+        _find_record(o, product) for o in (ContentOrigin.UPDATED, ContentOrigin.SHIPPED)
+    )
     if updated is not None and (shipped is None or _is_newer(updated, shipped)):
         return ContentOrigin.UPDATED
     return ContentOrigin.SHIPPED
 
 
-def available() -> tuple[Available, ...]:
+def list_available() -> tuple[AvailableContent, ...]:
     """Every data stream that is there, damaged ones included."""
     return tuple(
-        Available(product=product, origin=origin, source=_tried(product, origin))
+        AvailableContent(product=product, origin=origin, source=_try_find(product, origin))
         for product in PRODUCTS
         for origin in (ContentOrigin.SHIPPED, ContentOrigin.UPDATED, ContentOrigin.INSTALLED)
-        if _is_there(product, origin)
+        if _exists(product, origin)
     )
 
 
-def _is_newer(one: StreamRecord, other: StreamRecord) -> bool:
-    return one.is_newer_than(other.version, other.date.isoformat())
+def _is_newer(candidate: StreamRecord, reference: StreamRecord) -> bool:
+    return candidate.is_newer_than(reference.version, reference.date.isoformat())
 
 
-def _tried(product: Product, origin: ContentOrigin) -> Source | HardpanError:
+def _try_find(product: Product, origin: ContentOrigin) -> ContentSource | HardpanError:
     try:
         return find(product, origin)
     except HardpanError as e:
         return e
 
 
-def _is_there(product: Product, origin: ContentOrigin) -> bool:
+def _exists(product: Product, origin: ContentOrigin) -> bool:
     if origin is ContentOrigin.INSTALLED:
         return (INSTALLED / store.file_name(product)).is_file()
     return (_folder(origin) / store.MANIFEST).is_file()
@@ -159,21 +161,21 @@ def _folder(origin: ContentOrigin) -> Path:
     return store.shipped_folder() if origin is ContentOrigin.SHIPPED else store.updated_folder()
 
 
-def _record(origin: ContentOrigin, product: Product) -> StreamRecord | None:
-    with _hint(origin):
+def _find_record(origin: ContentOrigin, product: Product) -> StreamRecord | None:
+    with _add_hint(origin):
         manifest = store.read_manifest(_folder(origin))
     return None if manifest is None else manifest.streams.get(product)
 
 
-def _installed(product: Product) -> Source:
+def _find_installed(product: Product) -> ContentSource:
     path = INSTALLED / store.file_name(product)
-    return _parsed(path, ContentOrigin.INSTALLED, f"installed on the scanning machine, {path}")
+    return _load_file(path, ContentOrigin.INSTALLED, f"installed on the scanning machine, {path}")
 
 
-def _parsed(path: Path, origin: ContentOrigin, text: str) -> Source:
-    data = read(path)
-    version, date = benchmark.version_and_date(load(data, path.name), path.name)
-    return Source(
+def _load_file(path: Path, origin: ContentOrigin, text: str) -> ContentSource:
+    data = read_stream_file(path)
+    version, date = benchmark.read_version_and_date(parse_data_stream(data, path.name), path.name)
+    return ContentSource(
         name=path.name,
         version=version,
         date=date,
@@ -184,7 +186,7 @@ def _parsed(path: Path, origin: ContentOrigin, text: str) -> Source:
     )
 
 
-def _described(origin: ContentOrigin, manifest: Manifest) -> str:
+def _describe_origin(origin: ContentOrigin, manifest: Manifest) -> str:
     package = f"Debian {manifest.package.name} {manifest.package.version}"
     if origin is ContentOrigin.UPDATED:
         return f"updated on {manifest.retrieved}, {package}"
@@ -192,7 +194,7 @@ def _described(origin: ContentOrigin, manifest: Manifest) -> str:
 
 
 @contextmanager
-def _hint(origin: ContentOrigin) -> Iterator[None]:
+def _add_hint(origin: ContentOrigin) -> Iterator[None]:
     try:
         yield
     except HardpanError as e:

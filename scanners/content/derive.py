@@ -22,7 +22,7 @@ from hardpan.scanners.content.xml import (
     XLINK,
     Element,
 )
-from hardpan.scanners.content.xml import benchmark as find_benchmark
+from hardpan.scanners.content.xml import find_benchmark as find_benchmark
 
 LINUX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#linux}"
 NOTICE_ID = "hardpan_derived_content"
@@ -33,7 +33,7 @@ _NOTICE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class DerivedSystem:
     """One EL-shaped system that the content is made to apply to."""
 
     key: str
@@ -48,8 +48,8 @@ class System:
     """Pattern for that package's version."""
 
 
-def _rocky(major: int) -> System:
-    return System(
+def _rocky_system(major: int) -> DerivedSystem:
+    return DerivedSystem(
         key=f"rocky{major}",
         title=f"Rocky Linux {major}",
         cpe=f"cpe:/o:rocky:rocky:{major}",
@@ -58,8 +58,8 @@ def _rocky(major: int) -> System:
     )
 
 
-def _lab(major: int) -> System:
-    return System(
+def _lab_system(major: int) -> DerivedSystem:
+    return DerivedSystem(
         key=f"hardpan_lab{major}",
         title=f"hardpan lab {major}",
         cpe=f"cpe:/o:hardpan:lab:{major}",
@@ -69,8 +69,8 @@ def _lab(major: int) -> System:
 
 
 SYSTEMS = {
-    "cpe:/o:redhat:enterprise_linux:9": (_rocky(9), _lab(9)),
-    "cpe:/o:redhat:enterprise_linux:10": (_rocky(10), _lab(10)),
+    "cpe:/o:redhat:enterprise_linux:9": (_rocky_system(9), _lab_system(9)),
+    "cpe:/o:redhat:enterprise_linux:10": (_rocky_system(10), _lab_system(10)),
 }
 """CPE that upstream's content is for -> systems it is made to apply to."""
 
@@ -84,11 +84,11 @@ def derive(root: Element, name: str) -> tuple[str, ...]:
         InputError: the content is for RHEL, but has no CPE dictionary to add to.
     """
     bench = find_benchmark(root, name)
-    present = [p.get("idref", "") for p in bench.findall(XCCDF + "platform")]
-    upstream = next((p for p in present if p in SYSTEMS), None)
+    platforms = [p.get("idref", "") for p in bench.findall(XCCDF + "platform")]
+    upstream = next((p for p in platforms if p in SYSTEMS), None)
     if upstream is None:
         return ()
-    systems = [s for s in SYSTEMS[upstream] if s.cpe not in present]
+    systems = [s for s in SYSTEMS[upstream] if s.cpe not in platforms]
     item, oval = _dictionary_item(root, upstream, name)
     added: list[str] = []
     for system in systems:
@@ -105,45 +105,45 @@ def _dictionary_item(root: Element, cpe: str, name: str) -> tuple[Element, Eleme
     check = None if item is None else item.find(CPE_DICT + "check")
     if item is None or check is None:
         raise InputError(f"{name}: its CPE dictionary has no {cpe}")
-    return item, _component(root, check.get("href", ""), name)
+    return item, _find_component(root, check.get("href", ""), name)
 
 
-def _component(root: Element, href: str, name: str) -> Element:
+def _find_component(root: Element, href: str, name: str) -> Element:
     """The OVAL definitions that ``href`` leads to through the dictionary's catalogue."""
     uris = {u.get("name"): u.get("uri", "") for u in root.iter(CATALOG + "uri")}
     reference = uris.get(href, "").removeprefix("#")
     for ref in root.iter(DS + "component-ref"):
         if ref.get("id") == reference:
-            wanted = ref.get(XLINK + "href", "").removeprefix("#")
+            component_id = ref.get(XLINK + "href", "").removeprefix("#")
             for component in root.iterchildren(DS + "component"):
-                if component.get("id") == wanted and len(component):
+                if component.get("id") == component_id and len(component):
                     return component[0]
     raise InputError(f"{name}: its CPE dictionary points to {href!r}, which is not there")
 
 
-def _add_definition(oval: Element, system: System) -> list[str]:
+def _add_definition(oval: Element, system: DerivedSystem) -> list[str]:
     ids = {k: f"oval:hardpan-{system.key}:{k}:1" for k in ("def", "tst", "obj", "ste")}
     parts = {
-        "definitions": _definition(system, ids),
-        "tests": _test(system, ids),
-        "objects": _object(system, ids),
-        "states": _state(system, ids),
+        "definitions": _build_definition(system, ids),
+        "tests": _build_test(system, ids),
+        "objects": _build_object(system, ids),
+        "states": _build_state(system, ids),
     }
     lines = []
-    for place, element in parts.items():
-        parent = oval.find(OVAL + place)
+    for section, element in parts.items():
+        parent = oval.find(OVAL + section)
         if parent is None:
-            raise InputError(f"the CPE component has no <{place}>")
+            raise InputError(f"the CPE component has no <{section}>")
         _append(parent, element)
-        lines.append(f"{place}: {element.get('id')} ({system.package} {system.version})")
+        lines.append(f"{section}: {element.get('id')} ({system.package} {system.version})")
     return lines
 
 
-def _definition(system: System, ids: dict[str, str]) -> Element:
-    made = etree.Element(
+def _build_definition(system: DerivedSystem, ids: dict[str, str]) -> Element:
+    definition = etree.Element(
         OVAL + "definition", {"id": ids["def"], "version": "1", "class": "inventory"}
     )
-    metadata = etree.SubElement(made, OVAL + "metadata")
+    metadata = etree.SubElement(definition, OVAL + "metadata")
     etree.SubElement(metadata, OVAL + "title").text = system.title
     affected = etree.SubElement(metadata, OVAL + "affected", {"family": "unix"})
     etree.SubElement(affected, OVAL + "platform").text = system.title
@@ -151,14 +151,14 @@ def _definition(system: System, ids: dict[str, str]) -> Element:
     etree.SubElement(
         metadata, OVAL + "description"
     ).text = f"The operating system installed on the system is {system.title}"
-    criteria = etree.SubElement(made, OVAL + "criteria", {"operator": "AND"})
-    wanted = {"comment": f"{system.package} is installed", "test_ref": ids["tst"]}
-    etree.SubElement(criteria, OVAL + "criterion", wanted)
-    return made
+    criteria = etree.SubElement(definition, OVAL + "criteria", {"operator": "AND"})
+    attributes = {"comment": f"{system.package} is installed", "test_ref": ids["tst"]}
+    etree.SubElement(criteria, OVAL + "criterion", attributes)
+    return definition
 
 
-def _test(system: System, ids: dict[str, str]) -> Element:
-    made = etree.Element(
+def _build_test(system: DerivedSystem, ids: dict[str, str]) -> Element:
+    test = etree.Element(
         LINUX + "rpminfo_test",
         {
             "id": ids["tst"],
@@ -168,59 +168,59 @@ def _test(system: System, ids: dict[str, str]) -> Element:
             "comment": f"{system.package} has a version like {system.version}",
         },
     )
-    etree.SubElement(made, LINUX + "object", {"object_ref": ids["obj"]})
-    etree.SubElement(made, LINUX + "state", {"state_ref": ids["ste"]})
-    return made
+    etree.SubElement(test, LINUX + "object", {"object_ref": ids["obj"]})
+    etree.SubElement(test, LINUX + "state", {"state_ref": ids["ste"]})
+    return test
 
 
-def _object(system: System, ids: dict[str, str]) -> Element:
-    made = etree.Element(LINUX + "rpminfo_object", {"id": ids["obj"], "version": "1"})
-    etree.SubElement(made, LINUX + "name").text = system.package
-    return made
+def _build_object(system: DerivedSystem, ids: dict[str, str]) -> Element:
+    element = etree.Element(LINUX + "rpminfo_object", {"id": ids["obj"], "version": "1"})
+    etree.SubElement(element, LINUX + "name").text = system.package
+    return element
 
 
-def _state(system: System, ids: dict[str, str]) -> Element:
-    made = etree.Element(LINUX + "rpminfo_state", {"id": ids["ste"], "version": "1"})
+def _build_state(system: DerivedSystem, ids: dict[str, str]) -> Element:
+    state = etree.Element(LINUX + "rpminfo_state", {"id": ids["ste"], "version": "1"})
     pattern = {"operation": "pattern match"}
-    etree.SubElement(made, LINUX + "version", pattern).text = system.version
-    return made
+    etree.SubElement(state, LINUX + "version", pattern).text = system.version
+    return state
 
 
-def _add_item(item: Element, system: System) -> str:
-    made = etree.Element(CPE_DICT + "cpe-item", {"name": system.cpe})
-    title = etree.SubElement(made, CPE_DICT + "title")
+def _add_item(item: Element, system: DerivedSystem) -> str:
+    new_item = etree.Element(CPE_DICT + "cpe-item", {"name": system.cpe})
+    title = etree.SubElement(new_item, CPE_DICT + "title")
     title.set("{http://www.w3.org/XML/1998/namespace}lang", "en-us")
     title.text = system.title
-    old = item.find(CPE_DICT + "check")
-    href = "" if old is None else old.get("href", "")
-    check = etree.SubElement(made, CPE_DICT + "check", {"system": OVAL_SYSTEM, "href": href})
+    upstream_check = item.find(CPE_DICT + "check")
+    href = "" if upstream_check is None else upstream_check.get("href", "")
+    check = etree.SubElement(new_item, CPE_DICT + "check", {"system": OVAL_SYSTEM, "href": href})
     check.text = f"oval:hardpan-{system.key}:def:1"
     parent = item.getparent()
     if parent is not None:
-        _append(parent, made)
+        _append(parent, new_item)
     return f"CPE dictionary: {system.cpe}, checked by {check.text}"
 
 
-def _add_platform(bench: Element, upstream: str, system: System) -> str:
+def _add_platform(bench: Element, upstream: str, system: DerivedSystem) -> str:
     platforms = bench.findall(XCCDF + "platform")
-    there = next(p for p in platforms if p.get("idref") == upstream)
-    made = etree.Element(XCCDF + "platform", {"idref": system.cpe})
-    made.tail = there.tail
-    there.addnext(made)
+    upstream_platform = next(p for p in platforms if p.get("idref") == upstream)
+    platform = etree.Element(XCCDF + "platform", {"idref": system.cpe})
+    platform.tail = upstream_platform.tail
+    upstream_platform.addnext(platform)
     return f"benchmark platform: {system.cpe}"
 
 
-def _add_notice(bench: Element, systems: list[System]) -> str:
-    made = etree.Element(XCCDF + "notice", {"id": NOTICE_ID})
-    made.text = _NOTICE.format(names=" and ".join(s.title for s in systems))
-    before = bench.find(XCCDF + "notice")
-    if before is None:
-        before = bench.find(XCCDF + "description")
-    if before is None:
+def _add_notice(bench: Element, systems: list[DerivedSystem]) -> str:
+    notice = etree.Element(XCCDF + "notice", {"id": NOTICE_ID})
+    notice.text = _NOTICE.format(names=" and ".join(s.title for s in systems))
+    anchor = bench.find(XCCDF + "notice")
+    if anchor is None:
+        anchor = bench.find(XCCDF + "description")
+    if anchor is None:
         raise InputError("the benchmark has no description")
-    made.tail = before.tail
-    before.addnext(made)
-    return f"benchmark notice: {made.text}"
+    notice.tail = anchor.tail
+    anchor.addnext(notice)
+    return f"benchmark notice: {notice.text}"
 
 
 def _append(parent: Element, element: Element) -> None:

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.scanners.content import remedies as fixes
-from hardpan.scanners.content.benchmark import Benchmark, full_profile_id, read
-from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
+from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.derive import derive
-from hardpan.scanners.content.shortcuts import shorten
-from hardpan.scanners.content.slim import slim, together
-from hardpan.scanners.content.split import deal
-from hardpan.scanners.content.twins import merge_twins
-from hardpan.scanners.content.xml import load, save
-from hardpan.scanners.model import Content
+from hardpan.scanners.content.shortcuts import filter_root_owned_first
+from hardpan.scanners.content.slim import connected_rules, tailor
+from hardpan.scanners.content.split import partition
+from hardpan.scanners.content.twins import merge_duplicates
+from hardpan.scanners.content.xml import parse_data_stream, serialize
+from hardpan.scanners.model import ScapContent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StreamPart:
     """One data stream for one oscap process."""
 
     data: bytes
@@ -26,16 +26,16 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedContent:
     """Content that is ready to be scanned with."""
 
-    content: Content
+    content: ScapContent
     benchmark: Benchmark
-    parts: tuple[Part, ...]
+    parts: tuple[StreamPart, ...]
     """Together they hold every selected rule exactly once."""
 
 
-def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
+def prepare(source: ContentSource, profile: str, *, part_count: int = 2) -> PreparedContent:
     """Make the content apply to the systems we know, cut it to the profile, deal it out.
 
     The same source gives the same bytes; it takes about a second, so nothing is cached.
@@ -44,58 +44,71 @@ def prepare(source: Source, profile: str, *, parts: int = 2) -> Prepared:
         InputError: the data stream is not one, or has no such profile.
     """
     name = source.name
-    profile_id = full_profile_id(profile)
-    root = load(source.data, name)
+    profile_id = expand_profile_id(profile)
+    root = parse_data_stream(source.data, name)
     added = derive(root, name)
-    derived = save(root) if added else source.data
-    bench = read(root, profile_id, name)
-    bundles = together(root, profile_id, name)
-    slim(root, profile_id, name)
-    merged = merge_twins(root)
-    shortened = shorten(root)
-    whole = save(root)
+    derived_data = serialize(root) if added else source.data
+    bench = read_benchmark(root, profile_id, name)
+    rule_groups = connected_rules(root, profile_id, name)
+    tailor(root, profile_id, name)
+    merged_count = merge_duplicates(root)
+    optimized_count = filter_root_owned_first(root)
+    tailored_data = serialize(root)
     order = [r.rule_id for r in bench.rules]
-    made = tuple(_part(whole, profile_id, name, ids) for ids in deal(bundles, parts, order=order))
-    return Prepared(
-        content=Content(
+    stream_parts = tuple(
+        _build_part(tailored_data, profile_id, name, ids)
+        for ids in partition(rule_groups, part_count, order=order)
+    )
+    return PreparedContent(
+        content=ScapContent(
             name=name,
             version=bench.version,
             date=bench.date,
             source_sha256=source.sha256,
-            derived_sha256=sha256_bytes(derived),
+            derived_sha256=sha256_bytes(derived_data),
             origin=source.origin,
             origin_kind=source.origin_kind,
-            derivation=_told(added, merged, shortened, made),
+            derivation=_describe_derivation(added, merged_count, optimized_count, stream_parts),
         ),
         benchmark=bench,
-        parts=made,
+        parts=stream_parts,
     )
 
 
-def remedies(source: Source, profile: str, rule_ids: Collection[str]) -> tuple[fixes.Fix, ...]:
+def load_fixes(
+    source: ContentSource, profile: str, rule_ids: Collection[str]
+) -> tuple[fixes.Fix, ...]:
     """The content's own bash fixes for these rules, in the benchmark's order.
 
     Raises:
         InputError: the profile does not select one of the rules.
     """
     name = source.name
-    root = load(source.data, name)
-    return fixes.remedies(root, full_profile_id(profile), rule_ids, name)
+    root = parse_data_stream(source.data, name)
+    return fixes.collect_fixes(root, expand_profile_id(profile), rule_ids, name)
 
 
-def _part(whole: bytes, profile_id: str, name: str, ids: tuple[str, ...]) -> Part:
-    root = load(whole, name)
-    slim(root, profile_id, name, only=ids)
-    data = save(root)
-    return Part(data=data, sha256=sha256_bytes(data), rule_ids=ids)
+def _build_part(
+    tailored_data: bytes, profile_id: str, name: str, ids: tuple[str, ...]
+) -> StreamPart:
+    root = parse_data_stream(tailored_data, name)
+    tailor(root, profile_id, name, only=ids)
+    data = serialize(root)
+    return StreamPart(data=data, sha256=sha256_bytes(data), rule_ids=ids)
 
 
-def _told(added: tuple[str, ...], merged: int, shortened: int, parts: tuple[Part, ...]) -> str:
+def _describe_derivation(
+    added: tuple[str, ...], merged_count: int, optimized_count: int, parts: tuple[StreamPart, ...]
+) -> str:
     lines = [f"added {line}" for line in added]
-    if merged:
-        lines.append(f"merged {merged} OVAL objects, states and variables into identical ones")
-    if shortened:
-        lines.append(f"left what belongs to 0 out of {shortened} OVAL objects first, and tested 0")
+    if merged_count:
+        lines.append(
+            f"merged {merged_count} OVAL objects, states and variables into identical ones"
+        )
+    if optimized_count:
+        lines.append(
+            f"left what belongs to 0 out of {optimized_count} OVAL objects first, and tested 0"
+        )
     lines += [
         f"evaluated part {n} of {len(parts)}: {len(p.rule_ids)} rules, sha256 {p.sha256}"
         for n, p in enumerate(parts, 1)

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hardpan.errors import InputError
-from hardpan.scanners.content.benchmark import profile, selected
-from hardpan.scanners.content.xml import XCCDF, Element, benchmark
+from hardpan.scanners.content.benchmark import find_profile, iter_selected_rules
+from hardpan.scanners.content.xml import XCCDF, Element, find_benchmark
 
-BASH = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
+BASH_FIX_SYSTEMS = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
 """Systems of the fixes that are used; the content also has Ansible, Puppet and others."""
 
 _SEVERITIES = ("high", "medium", "low")
@@ -23,7 +23,7 @@ class Fix:
     """Bash; empty when the content has none."""
 
 
-def remedies(
+def collect_fixes(
     root: Element, profile_id: str, rule_ids: Collection[str], name: str
 ) -> tuple[Fix, ...]:
     """The fixes of these rules, in the benchmark's own order of remediation.
@@ -34,60 +34,63 @@ def remedies(
         InputError: a rule is not among those that the profile selects, or a fix
             asks for a value that the benchmark does not have.
     """
-    bench = benchmark(root, name)
-    chosen = profile(bench, profile_id, name)
-    values = resolved(bench, chosen)
-    wanted = set(rule_ids)
-    found = tuple(
+    bench = find_benchmark(root, name)
+    profile_element = find_profile(bench, profile_id, name)
+    values = resolve_values(bench, profile_element)
+    requested = set(rule_ids)
+    fixes = tuple(
         Fix(
             rule_id=rule.get("id", ""),
-            severity=_severity(rule),
-            script=_script(rule, values, name),
+            severity=_read_severity(rule),
+            script=_find_script(rule, values, name),
         )
-        for rule in selected(bench, chosen)
-        if rule.get("id") in wanted
+        for rule in iter_selected_rules(bench, profile_element)
+        if rule.get("id") in requested
     )
-    missing = wanted - {f.rule_id for f in found}
+    missing = requested - {f.rule_id for f in fixes}
     if missing:
         raise InputError(f"{name}: {profile_id} does not select {', '.join(sorted(missing))}")
-    return found
+    return fixes
 
 
-def resolved(bench: Element, chosen: Element) -> dict[str, str]:
+def resolve_values(bench: Element, profile_element: Element) -> dict[str, str]:
     """Value id -> what it is in this profile."""
     selectors = {
-        r.get("idref", ""): r.get("selector", "") for r in chosen.findall(XCCDF + "refine-value")
+        r.get("idref", ""): r.get("selector", "")
+        for r in profile_element.findall(XCCDF + "refine-value")
     }
-    typed = {s.get("idref", ""): s.text or "" for s in chosen.findall(XCCDF + "set-value")}
-    found = {}
+    set_values = {
+        s.get("idref", ""): s.text or "" for s in profile_element.findall(XCCDF + "set-value")
+    }
+    values_by_id = {}
     for value in bench.iter(XCCDF + "Value"):
         value_id = value.get("id", "")
         choices = {v.get("selector", ""): v.text or "" for v in value.findall(XCCDF + "value")}
-        wanted = selectors.get(value_id, "")
+        selector = selectors.get(value_id, "")
         fallback = choices.get("", next(iter(choices.values()), ""))
-        found[value_id] = typed.get(value_id, choices.get(wanted, fallback))
-    return found
+        values_by_id[value_id] = set_values.get(value_id, choices.get(selector, fallback))
+    return values_by_id
 
 
-def _severity(rule: Element) -> str:
+def _read_severity(rule: Element) -> str:
     severity = rule.get("severity", "unknown")
     return severity if severity in _SEVERITIES else "unknown"
 
 
-def _script(rule: Element, values: dict[str, str], name: str) -> str:
+def _find_script(rule: Element, values: dict[str, str], name: str) -> str:
     for fix in rule.findall(XCCDF + "fix"):
-        if fix.get("system") in BASH:
-            return _filled(fix, values, name)
+        if fix.get("system") in BASH_FIX_SYSTEMS:
+            return _substitute_values(fix, values, name)
     return ""
 
 
-def _filled(fix: Element, values: dict[str, str], name: str) -> str:
-    said = [fix.text or ""]
+def _substitute_values(fix: Element, values: dict[str, str], name: str) -> str:
+    fragments = [fix.text or ""]
     for child in fix:
         if child.tag == XCCDF + "sub":
             value_id = child.get("idref", "")
             if value_id not in values:
                 raise InputError(f"{name}: the fix {fix.get('id')} asks for {value_id}")
-            said.append(values[value_id])
-        said.append(child.tail or "")
-    return "".join(said).strip("\n") + "\n"
+            fragments.append(values[value_id])
+        fragments.append(child.tail or "")
+    return "".join(fragments).strip("\n") + "\n"

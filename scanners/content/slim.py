@@ -8,7 +8,7 @@ definitions and all that hangs on them, questionnaires, scripts.
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from hardpan.scanners.content.benchmark import idrefs, profile, selected
+from hardpan.scanners.content.benchmark import find_profile, iter_selected_rules, referenced_ids
 from hardpan.scanners.content.xml import (
     CATALOG,
     DS,
@@ -19,152 +19,165 @@ from hardpan.scanners.content.xml import (
     XCCDF,
     XLINK,
     Element,
-    benchmark,
-    remove,
+    find_benchmark,
+    remove_element,
 )
 
 _OVAL_LISTS = ("definitions", "tests", "objects", "states", "variables")
-_WORDS_ONLY = ("reference", "rationale", "warning", "fix", "fixtext", "ident")
+_DESCRIPTIVE_CHILDREN = ("reference", "rationale", "warning", "fix", "fixtext", "ident")
 """Children of a rule that oscap does not need to judge it; descriptions are mandatory."""
 
 
-def slim(root: Element, profile_id: str, name: str, *, only: Collection[str] | None = None) -> None:
+def tailor(
+    root: Element, profile_id: str, name: str, *, only: Collection[str] | None = None
+) -> None:
     """Cut the tree in place down to the profile, or to ``only`` these of its rules.
 
     Raises:
         InputError: there is no such profile.
     """
-    bench = benchmark(root, name)
-    chosen = profile(bench, profile_id, name)
-    kept = _kept(bench, chosen, only)
-    _cut_profiles(bench, chosen, kept)
+    bench = find_benchmark(root, name)
+    profile_element = find_profile(bench, profile_id, name)
+    retained_ids = _find_retained_rules(bench, profile_element, only)
+    _remove_other_profiles(bench, profile_element, retained_ids)
     for rule in list(bench.iter(XCCDF + "Rule")):
-        if rule.get("id") in kept:
-            _cut_rule(rule, kept)
+        if rule.get("id") in retained_ids:
+            _reduce_rule(rule, retained_ids)
         else:
-            remove(rule)
-    _cut_groups(bench, kept)
-    _cut_front(bench)
+            remove_element(rule)
+    _remove_unused_groups(bench, retained_ids)
+    _remove_front_matter(bench)
     names = {r.get("name", "") for r in bench.iter(XCCDF + "check-content-ref")}
     names |= {e.get("export-name", "") for e in bench.iter(XCCDF + "check-export")}
-    _cut_components(root, {r.get("href", "") for r in bench.iter(XCCDF + "check-content-ref")})
+    _remove_unused_components(
+        root, {r.get("href", "") for r in bench.iter(XCCDF + "check-content-ref")}
+    )
     for component in oval_components(root):
-        _cut_oval(component, names)
+        _remove_unused_oval(component, names)
 
 
-def together(root: Element, profile_id: str, name: str) -> tuple[tuple[str, ...], ...]:
+def connected_rules(root: Element, profile_id: str, name: str) -> tuple[tuple[str, ...], ...]:
     """Rule ids that must stay in one data stream, for one requires or rules out another."""
-    bench = benchmark(root, name)
-    rules = {r.get("id", ""): r for r in selected(bench, profile(bench, profile_id, name))}
-    group = {rule_id: rule_id for rule_id in rules}
+    bench = find_benchmark(root, name)
+    rules = {
+        r.get("id", ""): r
+        for r in iter_selected_rules(bench, find_profile(bench, profile_id, name))
+    }
+    parent_by_id = {rule_id: rule_id for rule_id in rules}
 
-    def top(rule_id: str) -> str:
-        while group[rule_id] != rule_id:
-            rule_id = group[rule_id]
+    def find_root(rule_id: str) -> str:
+        while parent_by_id[rule_id] != rule_id:
+            rule_id = parent_by_id[rule_id]
         return rule_id
 
     for rule_id, rule in rules.items():
-        for other in idrefs(rule, "requires", "conflicts"):
-            if other in group:
-                group[top(rule_id)] = top(other)
-    found: dict[str, list[str]] = defaultdict(list)
+        for related_id in referenced_ids(rule, "requires", "conflicts"):
+            if related_id in parent_by_id:
+                parent_by_id[find_root(rule_id)] = find_root(related_id)
+    groups: dict[str, list[str]] = defaultdict(list)
     for rule_id in rules:
-        found[top(rule_id)].append(rule_id)
-    return tuple(tuple(ids) for ids in found.values())
+        groups[find_root(rule_id)].append(rule_id)
+    return tuple(tuple(ids) for ids in groups.values())
 
 
-def _kept(bench: Element, chosen: Element, only: Collection[str] | None) -> set[str]:
+def _find_retained_rules(
+    bench: Element, profile_element: Element, only: Collection[str] | None
+) -> set[str]:
     rules = {r.get("id", ""): r for r in bench.iter(XCCDF + "Rule")}
-    wanted = {r.get("id", "") for r in selected(bench, chosen)}
-    kept = wanted if only is None else wanted & set(only)
+    selected_ids = {r.get("id", "") for r in iter_selected_rules(bench, profile_element)}
+    retained_ids = selected_ids if only is None else selected_ids & set(only)
     # A rule that is required but not selected must be there to be found not selected.
-    fresh = set(kept)
-    while fresh:
-        fresh = {i for k in fresh for i in idrefs(rules[k], "requires") if i in rules} - kept
-        kept |= fresh
-    return kept
+    pending = set(retained_ids)
+    while pending:
+        pending = {
+            i for k in pending for i in referenced_ids(rules[k], "requires") if i in rules
+        } - retained_ids
+        retained_ids |= pending
+    return retained_ids
 
 
-def _cut_profiles(bench: Element, chosen: Element, kept: set[str]) -> None:
-    for other in bench.findall(XCCDF + "Profile"):
-        if other is not chosen:
-            remove(other)
-    if "extends" in chosen.attrib:
-        del chosen.attrib["extends"]  # the content is resolved: it says everything itself
+def _remove_other_profiles(
+    bench: Element, profile_element: Element, retained_ids: set[str]
+) -> None:
+    for other_profile in bench.findall(XCCDF + "Profile"):
+        if other_profile is not profile_element:
+            remove_element(other_profile)
+    if "extends" in profile_element.attrib:
+        del profile_element.attrib["extends"]  # the content is resolved: it says everything itself
     groups = {g.get("id") for g in bench.iter(XCCDF + "Group")}
-    for line in chosen.findall(XCCDF + "select"):
-        if line.get("idref") not in kept | groups:
-            remove(line)
-    for line in chosen.findall(XCCDF + "refine-rule"):
-        if line.get("idref") not in kept | groups:
-            remove(line)
+    for selection in profile_element.findall(XCCDF + "select"):
+        if selection.get("idref") not in retained_ids | groups:
+            remove_element(selection)
+    for selection in profile_element.findall(XCCDF + "refine-rule"):
+        if selection.get("idref") not in retained_ids | groups:
+            remove_element(selection)
 
 
-def _cut_rule(rule: Element, kept: set[str]) -> None:
-    for word in _WORDS_ONLY:
-        for child in rule.findall(XCCDF + word):
-            remove(child)
+def _reduce_rule(rule: Element, retained_ids: set[str]) -> None:
+    for tag_name in _DESCRIPTIVE_CHILDREN:
+        for child in rule.findall(XCCDF + tag_name):
+            remove_element(child)
     for kind in ("requires", "conflicts"):
-        for link in rule.findall(XCCDF + kind):
+        for dependency in rule.findall(XCCDF + kind):
             # What is left out is not selected, and a conflict with that is none.
-            if not any(i in kept for i in link.get("idref", "").split()):
-                remove(link)
+            if not any(i in retained_ids for i in dependency.get("idref", "").split()):
+                remove_element(dependency)
     checks = rule.findall(XCCDF + "check")
     systems = {c.get("system") for c in checks}
     for check in checks:
         # oscap takes the last check it has an engine for: OVAL, where there is one.
-        scripted = check.get("system") == SCE_SYSTEM and OVAL_SYSTEM in systems
-        if check.get("system") == OCIL_SYSTEM or scripted:
-            remove(check)
+        is_redundant_script = check.get("system") == SCE_SYSTEM and OVAL_SYSTEM in systems
+        if check.get("system") == OCIL_SYSTEM or is_redundant_script:
+            remove_element(check)
 
 
-def _cut_groups(bench: Element, kept: set[str]) -> None:
+def _remove_unused_groups(bench: Element, retained_ids: set[str]) -> None:
     for group in reversed(list(bench.iter(XCCDF + "Group"))):
-        if not any(r.get("id") in kept for r in group.iter(XCCDF + "Rule")) and not any(
+        if not any(r.get("id") in retained_ids for r in group.iter(XCCDF + "Rule")) and not any(
             True for _ in group.iter(XCCDF + "Value")
         ):
-            remove(group)
+            remove_element(group)
         else:
-            for word in ("rationale", "warning", "reference"):
-                for child in group.findall(XCCDF + word):
-                    remove(child)
-    there = {e.get("id") for kind in ("Rule", "Group") for e in bench.iter(XCCDF + kind)}
-    for line in list(bench.iter(XCCDF + "select", XCCDF + "refine-rule")):
-        if line.get("idref") not in there:
-            remove(line)
+            for tag_name in ("rationale", "warning", "reference"):
+                for child in group.findall(XCCDF + tag_name):
+                    remove_element(child)
+    remaining_ids = {e.get("id") for kind in ("Rule", "Group") for e in bench.iter(XCCDF + kind)}
+    for selection in list(bench.iter(XCCDF + "select", XCCDF + "refine-rule")):
+        if selection.get("idref") not in remaining_ids:
+            remove_element(selection)
 
 
-def _cut_front(bench: Element) -> None:
-    for word in ("reference", "rear-matter"):
-        for child in bench.findall(XCCDF + word):
-            remove(child)
+def _remove_front_matter(bench: Element) -> None:
+    for tag_name in ("reference", "rear-matter"):
+        for child in bench.findall(XCCDF + tag_name):
+            remove_element(child)
 
 
-def _cut_components(root: Element, hrefs: set[str]) -> None:
+def _remove_unused_components(root: Element, hrefs: set[str]) -> None:
     """Drop the components that nothing refers to any more, and what points to them."""
-    wanted = set()
+    retained_refs = set()
     for uri in list(root.iter(CATALOG + "uri")):
-        owner = _owner(uri)
-        if uri.get("name") in hrefs or owner == "dictionaries":
-            wanted.add(uri.get("uri", "").removeprefix("#"))
+        catalog_kind = _catalog_kind(uri)
+        if uri.get("name") in hrefs or catalog_kind == "dictionaries":
+            retained_refs.add(uri.get("uri", "").removeprefix("#"))
         else:
-            remove(uri)
+            remove_element(uri)
     targets = set()
     for ref in list(root.iter(DS + "component-ref")):
-        if ref.get("id") in wanted or _owner(ref) != "checks":
+        if ref.get("id") in retained_refs or _catalog_kind(ref) != "checks":
             targets.add(ref.get(XLINK + "href", "").removeprefix("#"))
         else:
-            remove(ref)
+            remove_element(ref)
     for kind in ("component", "extended-component"):
         for component in root.findall(DS + kind):
             if component.get("id") not in targets:
-                remove(component)
+                remove_element(component)
 
 
-def _owner(element: Element) -> str:
-    for above in element.iterancestors():
+def _catalog_kind(element: Element) -> str:
+    for ancestor in element.iterancestors():
         for kind in ("checks", "checklists", "dictionaries"):
-            if above.tag == DS + kind:
+            if ancestor.tag == DS + kind:
                 return kind
     return ""
 
@@ -175,32 +188,37 @@ def oval_components(root: Element) -> Iterator[Element]:
     ids: dict[bool, set[str]] = {True: set(), False: set()}
     for uri in root.iter(CATALOG + "uri"):
         target = refs.get(uri.get("uri", "").removeprefix("#"), "").removeprefix("#")
-        ids[_owner(uri) == "dictionaries"].add(target)
+        ids[_catalog_kind(uri) == "dictionaries"].add(target)
     for component in root.iterchildren(DS + "component"):
         if component.get("id") in ids[False] - ids[True] and len(component):
             yield component[0]
 
 
-def _cut_oval(oval: Element, names: set[str]) -> None:
+def _remove_unused_oval(oval: Element, names: set[str]) -> None:
     parts = [p for p in (oval.find(OVAL + k) for k in _OVAL_LISTS) if p is not None]
     elements = {e.get("id", ""): e for part in parts for e in part.iterchildren("{*}*")}
-    kept: set[str] = set()
-    fresh = [n for n in names if n in elements]
-    while fresh:
-        kept.update(fresh)
-        fresh = [i for f in fresh for i in _mentions(elements[f], elements) if i not in kept]
-        fresh = list(dict.fromkeys(fresh))
+    retained_ids: set[str] = set()
+    pending = [n for n in names if n in elements]
+    while pending:
+        retained_ids.update(pending)
+        pending = [
+            i
+            for f in pending
+            for i in _iter_references(elements[f], elements)
+            if i not in retained_ids
+        ]
+        pending = list(dict.fromkeys(pending))
     for element_id, element in elements.items():
-        if element_id not in kept:
-            remove(element)
+        if element_id not in retained_ids:
+            remove_element(element)
     for part in parts:
         if not len(part):
-            remove(part)
+            remove_element(part)
 
 
-def _mentions(element: Element, known: Collection[str]) -> Iterator[str]:
+def _iter_references(element: Element, candidates: Collection[str]) -> Iterator[str]:
     """Ids of the same component that an element refers to, by attribute or by text."""
     for e in element.iter("{*}*"):
         for value in (*e.attrib.values(), (e.text or "").strip()):
-            if value in known:
+            if value in candidates:
                 yield str(value)

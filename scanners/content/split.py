@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from hardpan.profiles.upstream import RULE_PREFIX
 
-_USUAL_S = 0.05
+_DEFAULT_COST_S = 0.05
 """What most rules take."""
 
-_SERVICES = ("service_", "socket_", "timer_")
-_SERVICE_S = 3.0
+_SERVICE_PREFIXES = ("service_", "socket_", "timer_")
+_SERVICE_COST_S = 3.0
 """Rules whose names begin so ask systemd's first process about all units. It answers one
 question at a time: two oscap processes would only wait for one another."""
 
-HEAVY_S = {
+RULE_COST_S = {
     "file_permissions_ungroupowned": 90.0,
     "no_files_unowned_by_user": 36.0,
     "no_files_or_dirs_unowned_by_user": 36.0,
@@ -41,36 +41,36 @@ HEAVY_S = {
 ratios matter. Rules that the lab's profile lacks: measured elsewhere, scaled to the rest."""
 
 
-def deal(
-    bundles: Sequence[Sequence[str]], parts: int, *, order: Sequence[str]
+def partition(
+    rule_groups: Sequence[Sequence[str]], part_count: int, *, order: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
     """At most ``parts`` groups of rule ids, each in ``order``, of about the same length.
 
     ``bundles`` are rules that must not be parted. Longest first, each to the
     group that has least to do: the same input is dealt the same way.
     """
-    costs = [(sum(_cost(r) for r in b), b) for b in _joined(bundles)]
-    loads = [0.0] * parts
-    dealt: list[list[str]] = [[] for _ in range(parts)]
-    for cost, bundle in sorted(costs, key=lambda c: (-c[0], c[1])):
-        least = min(range(parts), key=lambda i: (loads[i], i))
-        loads[least] += cost
-        dealt[least] += bundle
-    place = {rule_id: i for i, rule_id in enumerate(order)}
-    return tuple(tuple(sorted(d, key=place.__getitem__)) for d in dealt if d)
+    costs = [(sum(_estimate_cost_s(r) for r in b), b) for b in _merge_service_groups(rule_groups)]
+    loads = [0.0] * part_count
+    assignments: list[list[str]] = [[] for _ in range(part_count)]
+    for cost, rule_group in sorted(costs, key=lambda c: (-c[0], c[1])):
+        index = min(range(part_count), key=lambda i: (loads[i], i))
+        loads[index] += cost
+        assignments[index] += rule_group
+    position_by_id = {rule_id: i for i, rule_id in enumerate(order)}
+    return tuple(tuple(sorted(d, key=position_by_id.__getitem__)) for d in assignments if d)
 
 
-def _joined(bundles: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+def _merge_service_groups(rule_groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """The bundles, those with rules about services made one."""
-    apart = [tuple(b) for b in bundles if not any(map(_asks_systemd, b))]
-    services = tuple(r for b in bundles if any(map(_asks_systemd, b)) for r in b)
-    return [*apart, services] if services else apart
+    other_groups = [tuple(b) for b in rule_groups if not any(map(_queries_systemd, b))]
+    services = tuple(r for b in rule_groups if any(map(_queries_systemd, b)) for r in b)
+    return [*other_groups, services] if services else other_groups
 
 
-def _asks_systemd(rule_id: str) -> bool:
-    return rule_id.removeprefix(RULE_PREFIX).startswith(_SERVICES)
+def _queries_systemd(rule_id: str) -> bool:
+    return rule_id.removeprefix(RULE_PREFIX).startswith(_SERVICE_PREFIXES)
 
 
-def _cost(rule_id: str) -> float:
-    usual = _SERVICE_S if _asks_systemd(rule_id) else _USUAL_S
-    return HEAVY_S.get(rule_id.removeprefix(RULE_PREFIX), usual)
+def _estimate_cost_s(rule_id: str) -> float:
+    default_s = _SERVICE_COST_S if _queries_systemd(rule_id) else _DEFAULT_COST_S
+    return RULE_COST_S.get(rule_id.removeprefix(RULE_PREFIX), default_s)

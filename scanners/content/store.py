@@ -23,7 +23,7 @@ from hardpan.extracted_files import (
 )
 from hardpan.files import Sha256, atomic_path, sha256_bytes
 from hardpan.folders import data_home
-from hardpan.profiles.versions import numbers
+from hardpan.profiles.versions import parse_version
 from hardpan.resources import resource_path
 from hardpan.scanners.content.xml import MAX_BYTES
 
@@ -36,7 +36,7 @@ NOTICE = "copyright"
 _PRESET = 6
 """As ``xz -6``: 1.7 MB for both data streams in 15 s; 9 with 'extreme' takes 78 s for 1.5 MB."""
 
-_MEMORY_BYTES = 64 << 20
+_MAX_MEMORY_BYTES = 64 << 20
 """More than preset 6 needs to decompress (9 MiB): a file that asks for more is not ours."""
 
 _MAX_MANIFEST_BYTES = 64 << 10
@@ -44,11 +44,11 @@ _MAX_MANIFEST_BYTES = 64 << 10
 _HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Record(BaseModel):
+class _ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class SourcePackage(_Record):
+class SourcePackage(_ManifestModel):
     """The package that the data streams were taken from."""
 
     name: str
@@ -67,7 +67,7 @@ class SourcePackage(_Record):
     """Digest of the package file; apt checked it against the archive's signed index."""
 
 
-class StreamRecord(_Record):
+class StreamRecord(_ManifestModel):
     """One data stream, before compression."""
 
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){1,3}$", max_length=40)]
@@ -81,10 +81,10 @@ class StreamRecord(_Record):
 
     def is_newer_than(self, version: str, date: str) -> bool:
         """True for a higher version, or a later build of the same version."""
-        return (numbers(self.version), self.date.isoformat()) > (numbers(version), date)
+        return (parse_version(self.version), self.date.isoformat()) > (parse_version(version), date)
 
 
-class Manifest(_Record):
+class Manifest(_ManifestModel):
     """What a folder of content holds."""
 
     schema_version: Literal[1]
@@ -130,8 +130,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest.model_validate_json(data)
     except ValidationError as e:
         first = e.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path}: not a manifest of SCAP content: {where}: {first['msg']}") from e
+        location = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(
+            f"{path}: not a manifest of SCAP content: {location}: {first['msg']}"
+        ) from e
 
 
 def read_stream(folder: Path, product: str, record: StreamRecord) -> bytes:
@@ -141,10 +143,10 @@ def read_stream(folder: Path, product: str, record: StreamRecord) -> bytes:
         InputError: the file cannot be read.
         TrustError: it is damaged or another one.
     """
-    return _stream(folder / f"{file_name(product)}.xz", record.size, Sha256(record.sha256))
+    return _load_stream(folder / f"{file_name(product)}.xz", record.size, Sha256(record.sha256))
 
 
-def write(
+def write_content(
     folder: Path, manifest: Manifest, streams: Mapping[Product, bytes], notice: bytes
 ) -> None:
     """Replace ``folder`` as a whole by this content.
@@ -169,16 +171,16 @@ def compress(data: bytes) -> bytes:
 
 # A build looks at the content before it starts and reads it again; unit tests do so 200 times.
 @lru_cache(maxsize=len(PRODUCTS))
-def _stream(path: Path, size: int, sha256: Sha256) -> bytes:
+def _load_stream(path: Path, size: int, sha256: Sha256) -> bytes:
     try:
         with _open(path.parent, path.name) as file:
             compressed = read_limited(file, path, max_bytes=MAX_BYTES)
     except MissingFileError as e:
         raise InputError(f"{path}: cannot be read: no such file") from e
     data = _decompress(compressed, size, path)
-    found = sha256_bytes(data)
-    if found != sha256:
-        raise TrustError(f"{path}: expected sha256 {sha256} after decompression, got {found}")
+    digest = sha256_bytes(data)
+    if digest != sha256:
+        raise TrustError(f"{path}: expected sha256 {sha256} after decompression, got {digest}")
     return data
 
 
@@ -186,12 +188,12 @@ def _open(folder: Path, name: str) -> BufferedReader:
     """A file of a folder of content, which may have been carried here from elsewhere."""
     if folder == shipped_folder():  # an installer of packages may have linked its files
         return open_named_file(folder / name)
-    return open_regular_file(folder, name, hard_links=True)
+    return open_regular_file(folder, name, allow_hard_links=True)
 
 
 def _decompress(compressed: bytes, size: int, path: Path) -> bytes:
     """No more than ``size`` bytes are ever made, whatever the file would unpack to."""
-    xz = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY_BYTES)
+    xz = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MAX_MEMORY_BYTES)
     try:
         data = xz.decompress(compressed, max_length=size + 1)
     except lzma.LZMAError as e:
@@ -202,13 +204,13 @@ def _decompress(compressed: bytes, size: int, path: Path) -> bytes:
 
 
 def _refuse_other_files(folder: Path) -> None:
-    ours = {MANIFEST, NOTICE, *(f"{file_name(p)}.xz" for p in PRODUCTS)}
+    content_names = {MANIFEST, NOTICE, *(f"{file_name(p)}.xz" for p in PRODUCTS)}
     if folder.is_dir():
-        other = sorted(p.name for p in folder.iterdir() if p.name not in ours)
+        unexpected = sorted(p.name for p in folder.iterdir() if p.name not in content_names)
     else:
-        other = [folder.name] if folder.exists() else []
-    if other:
+        unexpected = [folder.name] if folder.exists() else []
+    if unexpected:
         raise InputError(
-            f"{folder}: expected a folder of SCAP content or none, found {other[0]}",
+            f"{folder}: expected a folder of SCAP content or none, found {unexpected[0]}",
             hint="choose another folder; everything in it would be replaced",
         )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from hardpan import clock
 from hardpan.errors import HardpanError, InputError
-from hardpan.events import Emit, Progress, stage
+from hardpan.events import Emit, StageProgress, run_stage
 from hardpan.files import sha256_bytes
 from hardpan.scanners.content import apt, benchmark, datastream, store
-from hardpan.scanners.content.changes import ContentChanges, compare
-from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.changes import ContentChanges, compare_content
+from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.store import PRODUCTS, Manifest, SourcePackage, StreamRecord
-from hardpan.scanners.content.xml import load
+from hardpan.scanners.content.xml import parse_data_stream
 from hardpan.scanners.model import ContentOrigin
 
 PROFILE = "stig"
@@ -25,7 +25,7 @@ class ProductUpdate:
     """The archive's data stream of one product, beside the one that scans take now."""
 
     product: store.Product
-    baseline: Source | None
+    baseline: ContentSource | None
     """None where the folder that is written holds none yet."""
 
     current: StreamRecord
@@ -35,7 +35,7 @@ class ProductUpdate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
+class ContentUpdate:
     """How an update went."""
 
     version: str
@@ -50,7 +50,9 @@ class Update:
     """None where nothing was stored."""
 
 
-def update(emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool = False) -> Update:
+def update_content(
+    emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool = False
+) -> ContentUpdate:
     """Download the archive's newest content and store it when it is newer.
 
     It is stored in ``into``, by default in the user's folder; with ``dry_run`` not at all.
@@ -60,28 +62,32 @@ def update(emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool =
         InputError: what came is no SCAP content, or ``into`` holds something else.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    with stage(emit, "content") as note:
+    with run_stage(emit, "content") as note:
         note(f"reading the index of Debian's archive for {apt.PACKAGE}")
-        found = apt.newest(cache)
-        if found.version in set(_known(into)):
-            return Update(
-                version=found.version, suite=found.suite, products=(), manifest=None, stored=None
+        candidate = apt.find_newest(cache)
+        if candidate.version in set(_iter_stored_versions(into)):
+            return ContentUpdate(
+                version=candidate.version,
+                suite=candidate.suite,
+                products=(),
+                manifest=None,
+                stored=None,
             )
 
         def progress(percent: float) -> None:
-            what = f"% of {apt.PACKAGE} {found.version} ({found.suite})"
-            emit(Progress(stage="content", done=int(percent), total=100, text=what))
+            label = f"% of {apt.PACKAGE} {candidate.version} ({candidate.suite})"
+            emit(StageProgress(stage="content", completed=int(percent), total=100, text=label))
 
-        package = apt.download(found, cache, progress)
-        manifest = manifest_of(package)
+        package = apt.download(candidate, cache, progress)
+        manifest = build_manifest(package)
         note("comparing rules")
-        products = tuple(_compared(manifest, package, into))
+        products = tuple(_compare_products(manifest, package, into))
         stored = None
         if not dry_run and any(p.is_newer for p in products):
             stored = into or store.updated_folder()
             note(f"compressing into {stored}")
-            store.write(stored, manifest, package.streams, package.notice)
-    return Update(
+            store.write_content(stored, manifest, package.streams, package.notice)
+    return ContentUpdate(
         version=package.version,
         suite=package.suite,
         products=products,
@@ -90,7 +96,7 @@ def update(emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool =
     )
 
 
-def manifest_of(package: apt.Download) -> Manifest:
+def build_manifest(package: apt.DownloadedContent) -> Manifest:
     """The manifest of a package's content.
 
     Raises:
@@ -99,7 +105,7 @@ def manifest_of(package: apt.Download) -> Manifest:
     records = {}
     for product, data in package.streams.items():
         name = store.file_name(product)
-        version, day = benchmark.version_and_date(load(data, name), name)
+        version, day = benchmark.read_version_and_date(parse_data_stream(data, name), name)
         if not version or not day:
             raise InputError(f"{name}: expected a benchmark with version and date, found none")
         records[product] = StreamRecord.model_validate(
@@ -121,7 +127,7 @@ def manifest_of(package: apt.Download) -> Manifest:
     )
 
 
-def _known(into: Path | None) -> Iterator[str]:
+def _iter_stored_versions(into: Path | None) -> Iterator[str]:
     """Versions of the packages whose content is here already, and whole."""
     for folder in (store.shipped_folder(), store.updated_folder()) if into is None else (into,):
         with suppress(HardpanError):  # damaged content is downloaded again
@@ -132,11 +138,11 @@ def _known(into: Path | None) -> Iterator[str]:
                 yield manifest.package.version
 
 
-def _compared(
-    manifest: Manifest, package: apt.Download, into: Path | None
+def _compare_products(
+    manifest: Manifest, package: apt.DownloadedContent, into: Path | None
 ) -> Iterator[ProductUpdate]:
     for product in PRODUCTS:
-        record, baseline = manifest.streams[product], _baseline(product, into)
+        record, baseline = manifest.streams[product], _find_baseline(product, into)
         if baseline is None:
             yield ProductUpdate(
                 product=product, baseline=None, current=record, is_newer=True, changes=None
@@ -148,17 +154,20 @@ def _compared(
             baseline=baseline,
             current=record,
             is_newer=record.is_newer_than(baseline.version, baseline.date),
-            changes=compare(
-                load(baseline.data, name), load(package.streams[product], name), PROFILE, name=name
+            changes=compare_content(
+                parse_data_stream(baseline.data, name),
+                parse_data_stream(package.streams[product], name),
+                PROFILE,
+                name=name,
             ),
         )
 
 
-def _baseline(product: store.Product, into: Path | None) -> Source | None:
+def _find_baseline(product: store.Product, into: Path | None) -> ContentSource | None:
     """What a scan would take today; the shipped content where that is damaged."""
     if into is not None:
         with suppress(HardpanError):
-            return datastream.stored(ContentOrigin.UPDATED, into, product)
+            return datastream.load_stored(ContentOrigin.UPDATED, into, product)
         return None
     with suppress(HardpanError):
         return datastream.find(product)

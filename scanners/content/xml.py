@@ -23,7 +23,7 @@ MAX_BYTES = 256 << 20
 Element = etree._Element
 
 
-def parser() -> etree.XMLParser:
+def create_parser() -> etree.XMLParser:
     """A parser for content: entities and the network are off, big text nodes allowed.
 
     Blank text stays: oscap 1.3.7 crashes on a data stream stripped of it.
@@ -31,7 +31,7 @@ def parser() -> etree.XMLParser:
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
 
 
-def load(data: bytes, name: str) -> Element:
+def parse_data_stream(data: bytes, name: str) -> Element:
     """The root of a source data stream.
 
     Raises:
@@ -40,7 +40,7 @@ def load(data: bytes, name: str) -> Element:
     if len(data) > MAX_BYTES:
         raise InputError(f"{name}: longer than {MAX_BYTES >> 20} MiB")
     try:
-        root = etree.fromstring(data, parser())
+        root = etree.fromstring(data, create_parser())
     except etree.XMLSyntaxError as e:
         raise InputError(f"{name}: not XML: {e}") from e
     if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
@@ -53,7 +53,7 @@ def load(data: bytes, name: str) -> Element:
     return root
 
 
-def read(path: Path) -> bytes:
+def read_stream_file(path: Path) -> bytes:
     """The bytes of a file that a person named.
 
     Raises:
@@ -63,39 +63,39 @@ def read(path: Path) -> bytes:
         return read_limited(file, path, max_bytes=MAX_BYTES)
 
 
-def save(root: Element) -> bytes:
+def serialize(root: Element) -> bytes:
     """The same bytes for the same tree."""
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def benchmark(root: Element, name: str) -> Element:
+def find_benchmark(root: Element, name: str) -> Element:
     """The one XCCDF benchmark of a data stream.
 
     Raises:
         InputError: there is none, or more than one.
     """
-    found = [
+    benchmarks = [
         b for c in root.iterchildren(DS + "component") for b in c.iterchildren(XCCDF + "Benchmark")
     ]
-    if len(found) != 1:
-        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, found {len(found)}")
-    return found[0]
+    if len(benchmarks) != 1:
+        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, found {len(benchmarks)}")
+    return benchmarks[0]
 
 
-def text(element: Element | None) -> str:
+def element_text(element: Element | None) -> str:
     """All text below an element, blanks folded."""
     return "" if element is None else " ".join("".join(map(str, element.itertext())).split())
 
 
-def remove(element: Element) -> None:
+def remove_element(element: Element) -> None:
     """Take an element away together with the blank text behind it."""
     parent = element.getparent()
     if parent is None:
         return
     if element.tail and element.tail.strip():
-        before = element.getprevious()
-        if before is None:
+        previous = element.getprevious()
+        if previous is None:
             parent.text = (parent.text or "") + element.tail
         else:
-            before.tail = (before.tail or "") + element.tail
+            previous.tail = (previous.tail or "") + element.tail
     parent.remove(element)

@@ -6,19 +6,19 @@ nothing that a copy leaves out is compared.
 
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence.archive import check_names
-from hardpan.scanners.evidence.bindings import SIBLINGS, TIMESTAMP, waivers
-from hardpan.scanners.evidence.bundle import PQ_ENVELOPE, UNSIGNED
-from hardpan.scanners.evidence.statement import Predicate, Statement, selected_rules_sha256
-from hardpan.scanners.paired.verdict import weighed
+from hardpan.scanners.evidence.bindings import COMPANION_FILES, TIMESTAMP, summarize_waivers
+from hardpan.scanners.evidence.bundle import PQ_ENVELOPE, UNSIGNED_FILES
+from hardpan.scanners.evidence.statement import Predicate, Statement, hash_selected_rules
+from hardpan.scanners.paired.verdict import combine_outcomes
 from hardpan.scanners.report.base import FORMATS
-from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.changes import ScanChanges
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.scanners.report.fields import VERDICTS
 from hardpan.scanners.report.parts import ImagePart
 from hardpan.signing import Envelope
 
-CHANGES = FORMATS["changes"].file
-SMOKE = FORMATS["smoke"].file
+CHANGES = FORMATS["changes"].filename
+SMOKE = FORMATS["smoke"].filename
 
 
 def check_timestamp_presence(statement: Statement, envelope: Envelope) -> None:
@@ -27,30 +27,30 @@ def check_timestamp_presence(statement: Statement, envelope: Envelope) -> None:
     Raises:
         TrustError: it was stripped or added.
     """
-    promised = TIMESTAMP in statement.predicate.siblings
-    if promised != bool(envelope.timestamp):
-        said = "none, although promised" if promised else "one that was not promised"
-        raise TrustError(f"the bundle's timestamp: the statement says otherwise: {said}")
+    is_expected = TIMESTAMP in statement.predicate.siblings
+    if is_expected != bool(envelope.timestamp):
+        problem = "none, although promised" if is_expected else "one that was not promised"
+        raise TrustError(f"the bundle's timestamp: the statement says otherwise: {problem}")
 
 
-def check_listing(statement: Statement) -> None:
+def check_subjects(statement: Statement) -> None:
     """Pass if the statement lists files that one archive can hold, each once.
 
     Raises:
         TrustError: it does not, or a sibling is of no known kind.
     """
-    listed = statement.digests()
+    listed = statement.list_digests()
     if len(listed) != len(statement.subject):
         raise TrustError("a file is listed twice")
     check_names(sorted(listed), TrustError)
-    if odd := sorted(listed.keys() & {*UNSIGNED, PQ_ENVELOPE, *SIBLINGS}):
+    if unexpected := sorted(listed.keys() & {*UNSIGNED_FILES, PQ_ENVELOPE, *COMPANION_FILES}):
         # NOTE: as a mere attachment it would be judged by nobody here, and by others it would.
-        raise TrustError(f"{odd[0]}: is made of the statement, and cannot be listed in it")
-    if odd := sorted(set(statement.predicate.siblings) - set(SIBLINGS)):
-        raise TrustError(f"{ascii(odd[0])[1:-1]}: may not lie beside the statement unlisted")
+        raise TrustError(f"{unexpected[0]}: is made of the statement, and cannot be listed in it")
+    if unexpected := sorted(set(statement.predicate.siblings) - set(COMPANION_FILES)):
+        raise TrustError(f"{ascii(unexpected[0])[1:-1]}: may not lie beside the statement unlisted")
 
 
-def check_findings(statement: Statement, found: Findings) -> None:
+def check_findings(statement: Statement, findings: Findings) -> None:
     """Pass if ``found`` says what the statement says of it, every verdict counted again.
 
     Raises:
@@ -58,30 +58,31 @@ def check_findings(statement: Statement, found: Findings) -> None:
     """
     claim = statement.predicate
     results = claim.results
-    recounted = {v: sum(r.verdict == v for r in found.rules) for v in VERDICTS}
-    ids = {r.rule_id for r in found.rules}
-    waived = sum(r.is_waived for r in found.rules)
-    same = {
-        "a rule twice": len(ids) == len(found.rules),
-        "selected": results.selected == len(found.rules),
-        "counts": results.counts == recounted == found.counts,
-        "counts before": results.before == found.before,
-        "score": results.score == found.score,
-        "waivers": results.waivers == waived and claim.waivers in (None, waivers(found)),
-        "selected rules": claim.content.selected_rules_sha256 == selected_rules_sha256(found),
-        "host": claim.target.host == found.host,
-        "content": _content_of(claim) == found.content.model_dump(),
-        "image": _image_of(claim) == found.image,
-        "checks": claim.checks.counts == found.check_counts(),
-        "paired checks": _paired_agrees(claim, found),
-        "times": (claim.scan.started, claim.scan.finished) == (found.started, found.finished),
-        "profile": claim.scan.profile == found.profile,
-        "FIPS flag": _fips_agrees(found),
+    recounted = {v: sum(r.verdict == v for r in findings.rules) for v in VERDICTS}
+    ids = {r.rule_id for r in findings.rules}
+    waived = sum(r.is_waived for r in findings.rules)
+    comparisons = {
+        "a rule twice": len(ids) == len(findings.rules),
+        "selected": results.selected == len(findings.rules),
+        "counts": results.counts == recounted == findings.counts,
+        "counts before": results.before == findings.before,
+        "score": results.score == findings.score,
+        "waivers": results.waivers == waived
+        and claim.waivers in (None, summarize_waivers(findings)),
+        "selected rules": claim.content.selected_rules_sha256 == hash_selected_rules(findings),
+        "host": claim.target.host == findings.host,
+        "content": _dump_content(claim) == findings.content.model_dump(),
+        "image": _build_image_part(claim) == findings.image,
+        "checks": claim.checks.counts == findings.count_checks_by_outcome(),
+        "paired checks": _compatibility_agrees(claim, findings),
+        "times": (claim.scan.started, claim.scan.finished) == (findings.started, findings.finished),
+        "profile": claim.scan.profile == findings.profile,
+        "FIPS flag": _is_fips_flag_consistent(findings),
     }
-    wrong = [name for name, holds in same.items() if not holds]
-    if wrong:
-        raise TrustError(f"{results.file}: disagrees with the statement: {', '.join(wrong)}")
-    _check_presence(statement, found)
+    mismatches = [name for name, is_equal in comparisons.items() if not is_equal]
+    if mismatches:
+        raise TrustError(f"{results.file}: disagrees with the statement: {', '.join(mismatches)}")
+    _check_presence(statement, findings)
 
 
 def check_smoke(claim: Predicate, smoke: SmokeDocument | None) -> None:
@@ -96,7 +97,7 @@ def check_smoke(claim: Predicate, smoke: SmokeDocument | None) -> None:
         raise TrustError(f"{SMOKE}: disagrees with the statement: verdict")
 
 
-def check_changes(claim: Predicate, changes: Changes, found: Findings) -> None:
+def check_changes(claim: Predicate, changes: ScanChanges, findings: Findings) -> None:
     """Pass if ``changes`` is about the statement before this one, and ends in these findings.
 
     What the older scan said is the signer's word: only that scan itself can show it.
@@ -106,27 +107,27 @@ def check_changes(claim: Predicate, changes: Changes, found: Findings) -> None:
     """
     if claim.chain is None or changes.statement_sha256 != claim.chain.previous_statement_sha256:
         raise TrustError(f"{CHANGES}: is not about the statement before this one")
-    rules = {r.rule_id: (r.verdict, r.is_waived) for r in found.rules}
-    told = {c.rule_id: (c.new, c.waived) for c in changes.rules}
-    if len(told) != len(changes.rules) or any(
-        now != rules.get(rule_id, (None, False)) for rule_id, now in told.items()
+    rules = {r.rule_id: (r.verdict, r.is_waived) for r in findings.rules}
+    changed_rules = {c.rule_id: (c.new, c.waived) for c in changes.rules}
+    if len(changed_rules) != len(changes.rules) or any(
+        current != rules.get(rule_id, (None, False)) for rule_id, current in changed_rules.items()
     ):
         raise TrustError(f"{CHANGES}: disagrees with the findings")
 
 
-def _paired_agrees(claim: Predicate, found: Findings) -> bool:
+def _compatibility_agrees(claim: Predicate, findings: Findings) -> bool:
     """Whether the statement tells of the paired checks what they are, verdicts weighed anew."""
-    if claim.paired is None or found.paired is None:
-        return claim.paired is None and found.paired is None
-    pairs = found.paired.pairs
+    if claim.paired is None or findings.paired is None:
+        return claim.paired is None and findings.paired is None
+    pairs = findings.paired.pairs
     return (
-        claim.paired.counts == found.paired.counts()
+        claim.paired.counts == findings.paired.count_verdicts()
         and len({p.conflict for p in pairs}) == len(pairs)
-        and all(p.verdict == weighed(p.control.outcome, p.action.outcome) for p in pairs)
+        and all(p.verdict == combine_outcomes(p.control.outcome, p.action.outcome) for p in pairs)
     )
 
 
-def _image_of(claim: Predicate) -> ImagePart | None:
+def _build_image_part(claim: Predicate) -> ImagePart | None:
     image = claim.target.image
     if image is None:
         return None
@@ -137,21 +138,24 @@ def _image_of(claim: Predicate) -> ImagePart | None:
     )
 
 
-def _content_of(claim: Predicate) -> dict[str, object]:
+def _dump_content(claim: Predicate) -> dict[str, object]:
     return claim.content.model_dump(exclude={"selected_rules_sha256"})
 
 
-def _fips_agrees(found: Findings) -> bool:
+def _is_fips_flag_consistent(findings: Findings) -> bool:
     """The flag is told twice, by the host and beside the certificates: never two ways."""
-    said = None if found.fips is None else found.fips.kernel_fips_flag
-    return said in (None, "unknown") or (said == "on") == found.host.fips_kernel_flag
+    reported_flag = None if findings.fips is None else findings.fips.kernel_fips_flag
+    return (
+        reported_flag in (None, "unknown")
+        or (reported_flag == "on") == findings.host.fips_kernel_flag
+    )
 
 
-def _check_presence(statement: Statement, found: Findings) -> None:
-    claim, listed = statement.predicate, statement.digests()
-    if not found.rules:
+def _check_presence(statement: Statement, findings: Findings) -> None:
+    claim, listed = statement.predicate, statement.list_digests()
+    if not findings.rules:
         raise TrustError("no rule was selected: nothing was scanned")
-    if found.counts["notapplicable"] == len(found.rules):
+    if findings.counts["notapplicable"] == len(findings.rules):
         raise TrustError("every rule is notapplicable: the content does not fit the host")
     expected = (claim.results.file, *claim.results.arf, claim.checks.file)
     missing = [n for n in expected if n not in listed]

@@ -41,7 +41,7 @@ CHECKS = (
 """Check id -> what it says, in the order they run."""
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """How a check ended, as it is printed."""
 
     PASSED = "ok"
@@ -66,7 +66,7 @@ class Passed:
     text: str = ""
     """What was seen; empty where the check's description says it all."""
 
-    status: ClassVar[Status] = Status.PASSED
+    status: ClassVar[CheckStatus] = CheckStatus.PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Skipped:
     """The policy does not ask for it."""
 
     text: str
-    status: ClassVar[Status] = Status.SKIPPED
+    status: ClassVar[CheckStatus] = CheckStatus.SKIPPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class NotChecked:
     """It cannot be checked with what there is, and the policy does not require it."""
 
     text: str
-    status: ClassVar[Status] = Status.NOT_CHECKED
+    status: ClassVar[CheckStatus] = CheckStatus.NOT_CHECKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ class Exceeded:
     """A limit of the policy is exceeded: an answer, not broken trust."""
 
     text: str
-    status: ClassVar[Status] = Status.EXCEEDED
+    status: ClassVar[CheckStatus] = CheckStatus.EXCEEDED
 
 
-def not_verified(reason: str) -> NotChecked:
+def report_not_verified(reason: str) -> NotChecked:
     """The outcome for a thing whose form holds, and for which the policy names nobody."""
     return NotChecked(f"NOT VERIFIED: {reason}")
 
@@ -103,28 +103,28 @@ CheckOutcome = Passed | Skipped | NotChecked | Exceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CheckRecord:
     """The record of one check."""
 
-    id: str
-    outcome: Status
-    why: str
+    check_id: str
+    status: CheckStatus
+    reason: str
 
 
-class RefusedError(TrustError):
+class VerificationError(TrustError):
     """The evidence is not trusted; ``outcomes`` tells every check."""
 
-    def __init__(self, message: str, outcomes: tuple[Outcome, ...]) -> None:
+    def __init__(self, message: str, records: tuple[CheckRecord, ...]) -> None:
         super().__init__(message, hint="do not use this evidence; ask for it again")
-        self.outcomes = outcomes
+        self.records = records
 
 
-class Run:
+class VerificationLog:
     """Records the checks of one piece of evidence, which ``label`` names in messages."""
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._done: dict[str, Outcome] = {}
+        self._records: dict[str, CheckRecord] = {}
         self._failed: list[str] = []
 
     @contextmanager
@@ -138,46 +138,55 @@ class Run:
         """
         outcome: CheckOutcome = Passed()
 
-        def record(given: CheckOutcome) -> None:
+        def record(new_outcome: CheckOutcome) -> None:
             nonlocal outcome
-            outcome = given
+            outcome = new_outcome
 
         try:
             yield record
         except TrustError as e:
-            self._done[name] = Outcome(id=name, outcome=Status.FAILED, why=str(e))
+            self._records[name] = CheckRecord(
+                check_id=name, status=CheckStatus.FAILED, reason=str(e)
+            )
             # Errors of the archive name it themselves.
             self._failed.append(f"{name}: {str(e).removeprefix(f'{self._label}: ')}")
             if not keep_going:
-                raise RefusedError(self._refusal(), self._all()) from e
+                raise VerificationError(self._format_failures(), self._list_records()) from e
         else:
-            self._done[name] = Outcome(id=name, outcome=outcome.status, why=outcome.text)
+            self._records[name] = CheckRecord(
+                check_id=name, status=outcome.status, reason=outcome.text
+            )
 
-    def ended(self) -> tuple[Outcome, ...]:
+    def finish(self) -> tuple[CheckRecord, ...]:
         """Every outcome.
 
         Raises:
             RefusedError: a check failed.
         """
         if self._failed:
-            raise RefusedError(self._refusal(), self._all())
-        return self._all()
+            raise VerificationError(self._format_failures(), self._list_records())
+        return self._list_records()
 
-    def _refusal(self) -> str:
+    def _format_failures(self) -> str:
         return f"{self._label}: {'; '.join(self._failed)}"
 
-    def _all(self) -> tuple[Outcome, ...]:
+    def _list_records(self) -> tuple[CheckRecord, ...]:
         return tuple(
-            self._done.get(i)
-            or Outcome(id=i, outcome=Status.NOT_RUN, why="an earlier check failed")
+            self._records.get(i)
+            or CheckRecord(check_id=i, status=CheckStatus.NOT_RUN, reason="an earlier check failed")
             for i, _ in CHECKS
         )
 
 
-def as_data(outcomes: tuple[Outcome, ...]) -> list[dict[str, str]]:
+def records_to_json(records: tuple[CheckRecord, ...]) -> list[dict[str, str]]:
     """The outcomes as JSON data."""
-    said = dict(CHECKS)
+    descriptions = dict(CHECKS)
     return [
-        {"id": o.id, "outcome": o.outcome.value, "check": said[o.id], "why": o.why}
-        for o in outcomes
+        {
+            "id": o.check_id,
+            "outcome": o.status.value,
+            "check": descriptions[o.check_id],
+            "why": o.reason,
+        }
+        for o in records
     ]

@@ -3,31 +3,31 @@
 from datetime import UTC, datetime, timedelta
 
 from hardpan.errors import TrustError
-from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, not_verified
-from hardpan.scanners.evidence.policy import YEARS, Key, Policy
-from hardpan.scanners.evidence.trust import Trust
-from hardpan.signing import Envelope, read_token, trusted_time
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, report_not_verified
+from hardpan.scanners.evidence.policy import ALLOWED_YEARS, PolicyKey, TrustPolicy
+from hardpan.scanners.evidence.trust import ResolvedPolicy
+from hardpan.signing import Envelope, read_timestamp_token, verify_timestamp
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """The moment that a document names.
 
     Raises:
         TrustError: there is no such moment, or a policy's limits cannot be added to it.
     """
     try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as e:
         raise TrustError(f"not a moment in time: {text}") from e
-    if moment.year not in YEARS:
+    if parsed.year not in ALLOWED_YEARS:
         raise TrustError(
-            f"not a moment in time: {text}: expected a year from {YEARS.start} to {YEARS.stop - 1}"
+            f"not a moment in time: {text}: expected a year from {ALLOWED_YEARS.start} to {ALLOWED_YEARS.stop - 1}"
         )
-    return moment
+    return parsed
 
 
-def stamped(
-    envelope: Envelope, finished: str, trust: Trust, now: datetime
+def check_timestamp(
+    envelope: Envelope, finished: str, trust: ResolvedPolicy, now: datetime
 ) -> tuple[datetime | None, CheckOutcome]:
     """When the policy's authority saw the signature, and how the check ends.
 
@@ -39,34 +39,38 @@ def stamped(
             hold, or it is from before the scan, too long after it, or to come.
     """
     rule = trust.policy.require_timestamp
-    if rule is None or trust.authority is None:
-        return None, _without_authority(envelope)
+    if rule is None or trust.timestamp_authority is None:
+        return None, _check_untrusted_timestamp(envelope)
     if not envelope.timestamp:
         raise TrustError("the policy wants a timestamp, the evidence has none")
-    at = trusted_time(envelope.timestamp, envelope.signature, trust.authority)
-    read_token(envelope.timestamp, envelope.signature)
+    signing_time = verify_timestamp(
+        envelope.timestamp, envelope.signature, trust.timestamp_authority
+    )
+    read_timestamp_token(envelope.timestamp, envelope.signature)
     skew = timedelta(seconds=trust.policy.clock_skew_s)
-    ended, said = moment(finished), f"{at:%Y-%m-%dT%H:%M:%SZ}"
-    if at < ended - skew:
-        raise TrustError(f"the timestamp {said} is from before the scan's end {finished}")
-    if at > ended + timedelta(seconds=rule.max_lag_s):
-        raise TrustError(f"the timestamp {said} is more than {rule.max_lag_s} s after the scan")
-    if at > now + skew:
-        raise TrustError(f"the timestamp {said} is in the future")
-    return at, Passed(said)
+    scan_end, formatted = parse_time(finished), f"{signing_time:%Y-%m-%dT%H:%M:%SZ}"
+    if signing_time < scan_end - skew:
+        raise TrustError(f"the timestamp {formatted} is from before the scan's end {finished}")
+    if signing_time > scan_end + timedelta(seconds=rule.max_lag_s):
+        raise TrustError(
+            f"the timestamp {formatted} is more than {rule.max_lag_s} s after the scan"
+        )
+    if signing_time > now + skew:
+        raise TrustError(f"the timestamp {formatted} is in the future")
+    return signing_time, Passed(formatted)
 
 
-def _without_authority(envelope: Envelope) -> CheckOutcome:
+def _check_untrusted_timestamp(envelope: Envelope) -> CheckOutcome:
     if not envelope.timestamp:
         return Skipped("the evidence has none, and the policy names no authority")
-    token = read_token(envelope.timestamp, envelope.signature)
-    token.check_own_signature()
-    return not_verified(
-        f"the policy names no authority; the token says {token.moment:%Y-%m-%dT%H:%M:%SZ}"
+    token = read_timestamp_token(envelope.timestamp, envelope.signature)
+    token.check_embedded_signature()
+    return report_not_verified(
+        f"the policy names no authority; the token says {token.gen_time:%Y-%m-%dT%H:%M:%SZ}"
     )
 
 
-def key_window(finished: str, key: Key, at: datetime | None) -> Passed:
+def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | None) -> Passed:
     """Whether ``key`` was to be trusted when it signed.
 
     Without a timestamp the signer itself says when, which a thief would too: so
@@ -75,21 +79,21 @@ def key_window(finished: str, key: Key, at: datetime | None) -> Passed:
     Raises:
         TrustError: it was not.
     """
-    when = at or moment(finished)
-    if not key.not_before <= when <= key.not_after:
-        raise TrustError(f"key {key.id!r} is not trusted for {when:%Y-%m-%dT%H:%M:%SZ}")
+    reference_time = signing_time or parse_time(finished)
+    if not key.not_before <= reference_time <= key.not_after:
+        raise TrustError(f"key {key.id!r} is not trusted for {reference_time:%Y-%m-%dT%H:%M:%SZ}")
     if key.compromised_at is None:
-        return Passed("" if at is None else "by trusted time")
-    if at is None:
+        return Passed("" if signing_time is None else "by trusted time")
+    if signing_time is None:
         raise TrustError(
             f"key {key.id!r} is compromised, and no trusted time says that it was not yet"
         )
-    if at >= key.compromised_at:
+    if signing_time >= key.compromised_at:
         raise TrustError(f"key {key.id!r} was compromised when it signed")
     return Passed("before its compromise, by trusted time")
 
 
-def in_force(policy: Policy, now: datetime) -> CheckOutcome:
+def check_policy_expiry(policy: TrustPolicy, now: datetime) -> CheckOutcome:
     """Whether the policy itself still holds.
 
     Raises:

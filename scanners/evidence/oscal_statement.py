@@ -11,20 +11,20 @@ from typing import Final
 
 from hardpan.files import Sha256, canonical_json, sha256_bytes
 from hardpan.scanners.report.base import FORMATS
-from hardpan.signing import MalformedError, Signed, parse_json
+from hardpan.signing import MalformedError, SignedStatement, parse_json
 
 OSCAL_PREDICATE_TYPE: Final = (
     "https://oscal-compass.github.io/compliance-trestle/predicates/oscal-signing/v1"
 )
 
-RESULTS: Final = FORMATS["oscal-ar"].file
+RESULTS_FILE: Final = FORMATS["oscal-ar"].filename
 MAX_RESULTS_BYTES: Final = 64 << 20
 _MAX_RESULTS_VALUES: Final = 1_000_000
 """More than other documents have: some 90 for each rule and control. Only the document of a
 statement that a trusted key signed is parsed, so memory is no attacker's to take."""
 
 
-def oscal_statement(document: bytes, *, name: str) -> bytes:
+def build_oscal_statement(document: bytes, *, name: str) -> bytes:
     """The statement's bytes, to be signed as they are.
 
     Raises:
@@ -32,21 +32,21 @@ def oscal_statement(document: bytes, *, name: str) -> bytes:
     """
     value = parse_json(
         document,
-        what=name,
+        label=name,
         max_bytes=MAX_RESULTS_BYTES,
         max_values=_MAX_RESULTS_VALUES,
         max_text_bytes=4 * MAX_RESULTS_BYTES,
     )
     try:
-        written = canonical_json(value)
+        canonical = canonical_json(value)
     except ValueError as e:
         raise MalformedError(f"{name}: not in RFC 8785 form: {e}") from e
-    if written != document:
+    if canonical != document:
         raise MalformedError(f"{name}: not in RFC 8785 form")
-    return statement_about(name, sha256_bytes(document))
+    return build_statement_for(name, sha256_bytes(document))
 
 
-def statement_about(name: str, sha256: Sha256) -> bytes:
+def build_statement_for(name: str, sha256: Sha256) -> bytes:
     """The statement's bytes for a file that is in RFC 8785 form and has this digest."""
     return canonical_json(
         {
@@ -63,6 +63,6 @@ def statement_about(name: str, sha256: Sha256) -> bytes:
     )
 
 
-def dsse(signed: Signed) -> bytes:
+def extract_dsse(signed: SignedStatement) -> bytes:
     """The plain DSSE envelope, as trestle reads it, out of the Sigstore bundle around it."""
     return canonical_json(json.loads(signed.bundle)["dsseEnvelope"])

@@ -18,7 +18,7 @@ from hardpan.files import canonical_json
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
-_LIST = {
+_LIST_BY_VERDICT = {
     "pass": "passedTests",
     "passed": "passedTests",
     "fixed": "passedTests",
@@ -33,8 +33,8 @@ _LIST = {
 }
 
 
-def statement(
-    found: Findings, smoke: SmokeDocument | None, digests: Mapping[str, str]
+def build_statement(
+    findings: Findings, smoke: SmokeDocument | None, digests: Mapping[str, str]
 ) -> dict[str, object]:
     """The second statement, over the same files as the first."""
     subject = [{"name": n, "digest": {"sha256": d}} for n, d in sorted(digests.items())]
@@ -42,38 +42,38 @@ def statement(
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": PREDICATE_TYPE,
         "subject": subject,
-        "predicate": _predicate(found, smoke),
+        "predicate": _build_predicate(findings, smoke),
     }
 
 
-def check(
-    payload: bytes, found: Findings, smoke: SmokeDocument | None, digests: Mapping[str, str]
+def check_statement(
+    payload: bytes, findings: Findings, smoke: SmokeDocument | None, digests: Mapping[str, str]
 ) -> None:
     """Pass if ``payload`` says of these findings what the rule above says.
 
     Raises:
         TrustError: it says something else, or is about other files.
     """
-    if payload != canonical_json(statement(found, smoke, digests)):
+    if payload != canonical_json(build_statement(findings, smoke, digests)):
         raise TrustError("the test-result statement is not the one that the findings lead to")
 
 
-def _predicate(found: Findings, smoke: SmokeDocument | None) -> dict[str, object]:
-    said: list[tuple[str, str]] = [(r.rule_id, r.verdict) for r in found.rules]
-    said += [(f"check {c.name}", c.outcome) for c in found.checks]
-    pairs = found.paired.pairs if found.paired else ()
-    said += [(f"paired {p.conflict}", p.verdict) for p in pairs]
-    said += [("smoke", smoke.verdict)] if smoke else []
+def _build_predicate(findings: Findings, smoke: SmokeDocument | None) -> dict[str, object]:
+    verdict_by_test: list[tuple[str, str]] = [(r.rule_id, r.verdict) for r in findings.rules]
+    verdict_by_test += [(f"check {c.name}", c.outcome) for c in findings.checks]
+    pairs = findings.paired.pairs if findings.paired else ()
+    verdict_by_test += [(f"paired {p.conflict}", p.verdict) for p in pairs]
+    verdict_by_test += [("smoke", smoke.verdict)] if smoke else []
     lists: dict[str, list[str]] = {"passedTests": [], "warnedTests": [], "failedTests": []}
-    for name, verdict in said:
+    for name, verdict in verdict_by_test:
         if verdict not in ("notapplicable", "not_applicable"):
-            lists[_LIST.get(verdict, "failedTests")].append(name)
-    worst = "FAILED" if lists["failedTests"] else "WARNED" if lists["warnedTests"] else "PASSED"
-    return {"result": worst, "configuration": _configuration(found), **lists}
+            lists[_LIST_BY_VERDICT.get(verdict, "failedTests")].append(name)
+    result = "FAILED" if lists["failedTests"] else "WARNED" if lists["warnedTests"] else "PASSED"
+    return {"result": result, "configuration": _build_configuration(findings), **lists}
 
 
-def _configuration(found: Findings) -> list[dict[str, object]]:
-    content = found.content
+def _build_configuration(findings: Findings) -> list[dict[str, object]]:
+    content = findings.content
     names = {"source": content.source_sha256, "derived": content.derived_sha256}
     streams: list[dict[str, object]] = [
         {"name": f"{content.name} ({kind})", "digest": {"sha256": sha256}}

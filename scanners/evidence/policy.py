@@ -6,57 +6,62 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from hardpan.scanners.report.fields import HexDigest, PairVerdictName, Severity, VerdictName
+from hardpan.scanners.report.fields import (
+    CompatibilityVerdictName,
+    HexDigest,
+    Severity,
+    VerdictName,
+)
 
-YEARS = range(1970, 9000)
+ALLOWED_YEARS = range(1970, 9000)
 """Of a moment in policies and statements. A century can be added to each of them or taken off."""
 
 _MAX_HOURS = 876_000
 """A hundred years."""
 
 
-def _utc(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("expected a time zone, e.g. 2026-11-21T04:00:00Z")
     # A time zone before the first or after the last day of the calendar cannot be converted.
-    if moment.year not in YEARS:
-        raise ValueError(f"expected a year from {YEARS.start} to {YEARS.stop - 1}")
+    if moment.year not in ALLOWED_YEARS:
+        raise ValueError(f"expected a year from {ALLOWED_YEARS.start} to {ALLOWED_YEARS.stop - 1}")
     return moment.astimezone(UTC)
 
 
-_MOMENT = re.compile(
+_TIME_PATTERN = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})?",
     re.ASCII,
 )
 
 
-def _moment(value: object) -> datetime:
+def _parse_time(value: object) -> datetime:
     # pydantic takes a number, in quotes too, for seconds since 1970: 20261122 is in August 1970.
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+    if not isinstance(value, str) or not _TIME_PATTERN.fullmatch(value):
         raise ValueError("expected a moment, e.g. 2026-11-21T04:00:00Z")
     return datetime.fromisoformat(value)
 
 
-def _whole(value: object) -> object:
+def _require_int(value: object) -> object:
     # True and 1.0 are equal to 1, which is all that a literal is compared by.
     if type(value) is not int:
         raise ValueError("Input should be 1")
     return value
 
 
-Instant = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
+UtcTime = Annotated[datetime, BeforeValidator(_parse_time), AfterValidator(_to_utc)]
 
 
-class Part(BaseModel):
+class PolicyModel(BaseModel):
     """A part of the policy: frozen, unknown settings refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Key(Part):
+class PolicyKey(PolicyModel):
     """One trusted key and what it is trusted for."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -70,13 +75,13 @@ class Key(Part):
     spki: Annotated[str, Field(min_length=1, max_length=4096)]
     """The public key: PEM text, or a file's path relative to this policy."""
 
-    not_before: Instant
-    not_after: Instant
-    compromised_at: Instant | None = None
+    not_before: UtcTime
+    not_after: UtcTime
+    compromised_at: UtcTime | None = None
     """From when on others may have had it. What a timestamp shows to be older still holds."""
 
 
-class TimestampRule(Part):
+class TimestampRule(PolicyModel):
     """Whose RFC 3161 timestamp the evidence must carry."""
 
     roots: Annotated[str, Field(min_length=1, max_length=65_536)]
@@ -89,14 +94,14 @@ class TimestampRule(Part):
     """Longest time from the scan's end to the timestamp."""
 
 
-class CmsRule(Part):
+class CmsRule(PolicyModel):
     """Whose certificates a CMS signature counts under; checked by ``openssl cms``."""
 
     roots: Annotated[str, Field(min_length=1, max_length=65_536)]
     """Root certificates: PEM text, or a file's path relative to this policy."""
 
 
-class AfterRule(Part):
+class PreviousStatementRule(PolicyModel):
     """The last statement of the host that the auditor has: this one must come right after."""
 
     sequence: Annotated[int, Field(ge=0)]
@@ -104,7 +109,7 @@ class AfterRule(Part):
     """None where ``sequence`` is 0: the first statement follows on none."""
 
 
-class TargetRule(Part):
+class TargetRule(PolicyModel):
     """Which hosts the evidence may be about; an empty list allows all."""
 
     host_keys: tuple[Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")], ...] = ()
@@ -122,7 +127,7 @@ class TargetRule(Part):
     """True wants the host's own signature (SSHSIG by its host key) over nonce and findings."""
 
 
-class ContentRule(Part):
+class ContentRule(PolicyModel):
     """Which SCAP content counts; an empty list allows all."""
 
     source_sha256: tuple[HexDigest, ...] = ()
@@ -130,7 +135,7 @@ class ContentRule(Part):
     profile_ids: tuple[str, ...] = ()
 
 
-class ImageRule(Part):
+class ImageRule(PolicyModel):
     """What must be known about the image the target was booted from."""
 
     require_provenance: bool = False
@@ -138,11 +143,11 @@ class ImageRule(Part):
     """Allowed images; an empty list allows all."""
 
 
-class Policy(Part):
+class TrustPolicy(PolicyModel):
     """The whole of trust.yaml."""
 
-    version: Annotated[Literal[1], BeforeValidator(_whole)]
-    keys: Annotated[tuple[Key, ...], Field(min_length=1)]
+    version: Annotated[Literal[1], BeforeValidator(_require_int)]
+    keys: Annotated[tuple[PolicyKey, ...], Field(min_length=1)]
     clock_skew_s: Annotated[int, Field(ge=0, le=86_400)] = 300
     max_age_hours: Annotated[int, Field(gt=0, le=_MAX_HOURS)] | None = None
     """Oldest scan that is taken, counted from its end."""
@@ -153,12 +158,12 @@ class Policy(Part):
     nonce: Annotated[str, Field(min_length=16)] | None = None
     """What the scan must have been asked to repeat."""
 
-    expires: Instant | None = None
+    expires: UtcTime | None = None
     """From when on this policy decides nothing any more."""
 
     require_timestamp: TimestampRule | None = None
     require_cms: CmsRule | None = None
-    after: AfterRule | None = None
+    after: PreviousStatementRule | None = None
 
     target: TargetRule = TargetRule()
     content: ContentRule = ContentRule()
@@ -171,7 +176,7 @@ class Policy(Part):
     """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
     included) and without a waiver on record. ``high`` is DISA's CAT I."""
 
-    max_paired: dict[PairVerdictName, Annotated[int, Field(ge=0)]] = {}
+    max_paired: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
     """Verdict of a paired check -> most that may have it. Where one is set, evidence
     without paired checks is over the limit."""
 

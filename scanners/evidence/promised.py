@@ -6,24 +6,24 @@ drawn again from the statement, so that both show the same.
 
 from hardpan.scanners.evidence.bindings import TIMESTAMP
 from hardpan.scanners.evidence.statement import Predicate
-from hardpan.scanners.report.promises import Promises
+from hardpan.scanners.report.promises import ExpectedSignatures
 from hardpan.signing import ALGORITHMS
 
 
-def promises(
-    signatures: tuple[str, ...], siblings: tuple[str, ...], *, host_proof: bool
-) -> Promises:
+def build_expected_signatures(
+    signatures: tuple[str, ...], companion_files: tuple[str, ...], *, has_host_signature: bool
+) -> ExpectedSignatures:
     """The promises of a statement that expects ``signatures`` and names ``siblings``."""
-    return Promises(
-        algorithm="".join(x for x in signatures if not ALGORITHMS[x].post_quantum),
-        post_quantum="".join(x for x in signatures if ALGORITHMS[x].post_quantum),
-        timestamp=TIMESTAMP in siblings,
-        host_proof=host_proof,
+    return ExpectedSignatures(
+        algorithm="".join(x for x in signatures if not ALGORITHMS[x].is_post_quantum),
+        post_quantum="".join(x for x in signatures if ALGORITHMS[x].is_post_quantum),
+        timestamp=TIMESTAMP in companion_files,
+        host_proof=has_host_signature,
     )
 
 
-def promised_by(claim: Predicate) -> Promises:
+def read_expected_signatures(claim: Predicate) -> ExpectedSignatures:
     """The promises of a statement that verified: its signatures are of known kinds."""
-    return promises(
-        claim.signatures_expected, claim.siblings, host_proof=claim.host_proof is not None
+    return build_expected_signatures(
+        claim.signatures_expected, claim.siblings, has_host_signature=claim.host_proof is not None
     )

@@ -9,30 +9,32 @@ from datetime import datetime
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence import moments
 from hardpan.scanners.evidence.bundle import BUNDLE, PQ_ENVELOPE
-from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, not_verified
-from hardpan.scanners.evidence.policy import Key
-from hardpan.scanners.evidence.sources import Source, not_stored
+from hardpan.scanners.evidence.checks import CheckOutcome, Passed, Skipped, report_not_verified
+from hardpan.scanners.evidence.policy import PolicyKey
+from hardpan.scanners.evidence.sources import EvidenceSource, report_not_stored
 from hardpan.scanners.evidence.statement import Predicate
-from hardpan.scanners.evidence.trust import Trust
+from hardpan.scanners.evidence.trust import ResolvedPolicy
 from hardpan.signing import (
     ALGORITHMS,
     Envelope,
     MalformedError,
     PublicKey,
-    check_ml_dsa_form,
+    check_ml_dsa_encoding,
 )
 
-KINDS = {x.name: PQ_ENVELOPE if x.post_quantum else BUNDLE for x in ALGORITHMS.values()}
+FILE_BY_ALGORITHM = {
+    x.name: PQ_ENVELOPE if x.is_post_quantum else BUNDLE for x in ALGORITHMS.values()
+}
 """What ``signaturesExpected`` may name -> the file that must then be there."""
 
 
-def judge(
-    source: Source,
+def check_post_quantum(
+    source: EvidenceSource,
     bundle: Envelope,
     claim: Predicate,
-    key: Key,
-    trust: Trust,
-    at: datetime | None,
+    key: PolicyKey,
+    trust: ResolvedPolicy,
+    signing_time: datetime | None,
 ) -> CheckOutcome:
     """How the post-quantum signature stands.
 
@@ -44,42 +46,44 @@ def judge(
             statement, not by a key that is trusted for it, or, where the policy has no such
             key, not in the form of its algorithm.
     """
-    alg = _promised(claim, key)
-    envelope = source.pq_envelope(bundle.unverified)
+    alg = _read_expected_algorithm(claim, key)
+    envelope = source.read_pq_envelope(bundle.unverified_payload)
     if envelope is None:
-        if alg and source.is_whole:
+        if alg and source.is_complete:
             raise TrustError(f"{PQ_ENVELOPE}: was removed: the statement expects {alg}")
         if alg:
-            return not_stored(PQ_ENVELOPE, required=trust.policy.require_pq)
+            return report_not_stored(PQ_ENVELOPE, required=trust.policy.require_pq)
         if trust.policy.require_pq:
             raise TrustError(f"the policy requires {PQ_ENVELOPE}, and there is none")
         return Skipped("there is none, and the policy does not require one")
     if not alg:
         raise TrustError(f"{PQ_ENVELOPE}: is there, but the statement expects none")
-    keys: dict[PublicKey, Key] = {p: k for k, p in trust.role("scan-pq")}
+    keys: dict[PublicKey, PolicyKey] = {p: k for k, p in trust.keys_for_role("scan-pq")}
     if not keys:
-        check_ml_dsa_form(envelope.signature, alg, what=PQ_ENVELOPE)
-        return not_verified(f"the policy has no key of role scan-pq for this {alg} signature")
-    _, public = envelope.opened(*keys)
+        check_ml_dsa_encoding(envelope.signature, alg, label=PQ_ENVELOPE)
+        return report_not_verified(
+            f"the policy has no key of role scan-pq for this {alg} signature"
+        )
+    _, public = envelope.verify(*keys)
     if public.alg != alg:
         raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, found {public.alg}")
-    moments.key_window(claim.scan.finished, keys[public], at)
+    moments.check_key_validity(claim.scan.finished, keys[public], signing_time)
     return Passed(f"key {keys[public].id!r}, {alg}")
 
 
-def _promised(claim: Predicate, key: Key) -> str:
+def _read_expected_algorithm(claim: Predicate, key: PolicyKey) -> str:
     """The post-quantum algorithm that the statement expects; empty for none."""
     expected = claim.signatures_expected
-    unknown = [x for x in expected if x not in KINDS]
+    unknown = [x for x in expected if x not in FILE_BY_ALGORITHM]
     if unknown:
         raise MalformedError(f"the statement expects a signature unknown here: {unknown[0]!a:.60}")
-    classical = [x for x in expected if KINDS[x] == BUNDLE]
+    classical = [x for x in expected if FILE_BY_ALGORITHM[x] == BUNDLE]
     if classical != [key.alg]:
         raise TrustError(
             f"the statement expects {', '.join(classical) or 'no classical signature'}, "
             f"the bundle is signed with {key.alg}"
         )
-    others = [x for x in expected if KINDS[x] == PQ_ENVELOPE]
-    if len(others) > 1:
-        raise TrustError(f"the statement expects {', '.join(others)}; at most one is taken")
-    return "".join(others)
+    post_quantum = [x for x in expected if FILE_BY_ALGORITHM[x] == PQ_ENVELOPE]
+    if len(post_quantum) > 1:
+        raise TrustError(f"the statement expects {', '.join(post_quantum)}; at most one is taken")
+    return "".join(post_quantum)

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from hardpan.errors import TrustError
 from hardpan.files import sha256_bytes
 from hardpan.scanners.evidence import agreement
-from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.bindings import CMS, OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.bundle import BUNDLE, PACKAGES, PQ_ENVELOPE, PROVENANCE
 from hardpan.scanners.evidence.checks import CheckOutcome, NotChecked, Passed
-from hardpan.scanners.evidence.sources import MAX_BUNDLE_BYTES, WROTE_NONE, Opened, not_stored
+from hardpan.scanners.evidence.sources import (
+    MAX_BUNDLE_BYTES,
+    NOT_WRITTEN,
+    UnverifiedEvidence,
+    report_not_stored,
+)
 from hardpan.scanners.evidence.statement import Predicate, Statement
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.signing import Envelope, PublicKey, read_bundle, read_dsse
@@ -36,7 +41,7 @@ class StoredEvidence:
     packages: tuple[str, ...] | None
     """The lines of ``packages.txt``; None where the statement lists none."""
 
-    proofs: Mapping[str, bytes]
+    signature_files: Mapping[str, bytes]
     """File name -> content, as ``stored_proofs`` gives them."""
 
     @property
@@ -44,74 +49,78 @@ class StoredEvidence:
         """None: there is no file."""
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """False: older ledgers store no proofs, and none stores the reports."""
         return False
 
-    def bundle(self) -> Envelope:
+    def load_bundle(self) -> Envelope:
         """See ``Source``."""
-        return read_bundle(self.evidence_bundle, what=BUNDLE)
+        return read_bundle(self.evidence_bundle, label=BUNDLE)
 
-    def check_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
+    def check_detached_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
         """See ``Source``."""
-        if self.statement != envelope.unverified:
+        if self.statement != envelope.unverified_payload:
             raise TrustError("the stored statement: not the statement in the bundle")
         agreement.check_timestamp_presence(statement, envelope)
         return Passed("as far as the ledger stores them")
 
     def check_files(self, statement: Statement) -> CheckOutcome:
         """See ``Source``."""
-        agreement.check_listing(statement)
-        listed = statement.digests()
-        for name in sorted(self.proofs.keys() - {PQ_ENVELOPE, CMS}):
-            if sha256_bytes(self.proofs[name]) != listed.get(name):
+        agreement.check_subjects(statement)
+        listed = statement.list_digests()
+        for name in sorted(self.signature_files.keys() - {PQ_ENVELOPE, CMS}):
+            if sha256_bytes(self.signature_files[name]) != listed.get(name):
                 raise TrustError(f"{ascii(name)[1:-1]}: not the file that the statement lists")
-        if self._packages_sha256() != listed.get(PACKAGES):
+        if self._hash_packages() != listed.get(PACKAGES):
             raise TrustError(f"{PACKAGES}: the stored list is not the one that the statement lists")
         return NotChecked("the ledger does not store the reports")
 
-    def documents(self, envelope: Envelope, statement: Statement) -> tuple[Opened, Passed]:
+    def read_documents(
+        self, envelope: Envelope, statement: Statement
+    ) -> tuple[UnverifiedEvidence, Passed]:
         """See ``Source``."""
         agreement.check_findings(statement, self.findings)
         agreement.check_smoke(statement.predicate, self.smoke)
-        opened = Opened(
+        evidence = UnverifiedEvidence(
             statement=statement,
             findings=self.findings,
             smoke=self.smoke,
             changes=None,
             statement_sha256=envelope.payload_sha256,
         )
-        return opened, Passed("the ledger's compact copy")
+        return evidence, Passed("the ledger's compact copy")
 
-    def check_test_result(self, opened: Opened, key: PublicKey) -> CheckOutcome:
+    def check_test_result(self, evidence: UnverifiedEvidence, key: PublicKey) -> CheckOutcome:
         """See ``Source``."""
-        is_promised = TEST_RESULT in opened.statement.predicate.siblings
-        return not_stored(TEST_RESULT, required=False) if is_promised else WROTE_NONE
+        is_expected = TEST_RESULT in evidence.statement.predicate.siblings
+        return report_not_stored(TEST_RESULT, required=False) if is_expected else NOT_WRITTEN
 
     def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
         """See ``Source``."""
-        is_promised = OSCAL in statement.predicate.siblings
-        return not_stored(OSCAL, required=False) if is_promised else WROTE_NONE
+        is_expected = OSCAL in statement.predicate.siblings
+        return report_not_stored(OSCAL, required=False) if is_expected else NOT_WRITTEN
 
-    def pq_envelope(self, payload: bytes) -> Envelope | None:
+    def read_pq_envelope(self, payload: bytes) -> Envelope | None:
         """See ``Source``."""
-        signature = self.proofs.get(PQ_ENVELOPE)
-        return None if signature is None else Envelope(unverified=payload, signature=signature)
+        signature = self.signature_files.get(PQ_ENVELOPE)
+        return (
+            None if signature is None else Envelope(unverified_payload=payload, signature=signature)
+        )
 
-    def _packages_sha256(self) -> str | None:
+    def _hash_packages(self) -> str | None:
         if self.packages is None:
             return None
         return sha256_bytes("".join(f"{p}\n" for p in self.packages).encode())
 
-    def proof(self, name: str, *, max_bytes: int) -> bytes | None:
+    def read_signature_file(self, name: str, *, max_bytes: int) -> bytes | None:
         """See ``Source``."""
-        data = self.proofs.get(name)
+        data = self.signature_files.get(name)
         if data is not None and len(data) > max_bytes:
             raise TrustError(f"{name}: expected at most {max_bytes} bytes, found {len(data)}")
         return data
 
 
-def stored_proofs(archive: Archive, claim: Predicate) -> dict[str, bytes]:
+def collect_signature_files(archive: EvidenceArchive, claim: Predicate) -> dict[str, bytes]:
     """What a ledger stores of ``archive`` beside statement, bundle and findings.
 
     Of the post-quantum envelope it is the signature alone: its payload is the statement.
@@ -120,8 +129,8 @@ def stored_proofs(archive: Archive, claim: Predicate) -> dict[str, bytes]:
         TrustError: a file is damaged.
     """
     names = {claim.host_proof, CMS, PROVENANCE} & archive.entries.keys()
-    proofs = {str(n): archive.read(str(n), max_bytes=MAX_BUNDLE_BYTES) for n in names}
+    signature_files = {str(n): archive.read(str(n), max_bytes=MAX_BUNDLE_BYTES) for n in names}
     if PQ_ENVELOPE in archive.entries:
         data = archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)
-        proofs[PQ_ENVELOPE] = read_dsse(data, what=PQ_ENVELOPE).signature
-    return proofs
+        signature_files[PQ_ENVELOPE] = read_dsse(data, label=PQ_ENVELOPE).signature
+    return signature_files

@@ -12,27 +12,32 @@ from importlib.metadata import version
 from hardpan import clock
 from hardpan.errors import InputError
 from hardpan.identifiers import VERIFIER_ID
-from hardpan.scanners.evidence.checks import Status
-from hardpan.scanners.evidence.trust import Trust
-from hardpan.scanners.evidence.verify import Verified
+from hardpan.scanners.evidence.checks import CheckStatus
+from hardpan.scanners.evidence.trust import ResolvedPolicy
+from hardpan.scanners.evidence.verify import VerifiedEvidence
 from hardpan.signing import Signer
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/svr/v0.2"
-_PREFIX = "HARDPAN_"
+_PROPERTY_PREFIX = "HARDPAN_"
 
 
-def statement(
-    verified: Verified, trust: Trust, *, evidence_name: str, policy_name: str, now: datetime
+def build_statement(
+    verified: VerifiedEvidence,
+    trust: ResolvedPolicy,
+    *,
+    evidence_name: str,
+    policy_name: str,
+    now: datetime,
 ) -> dict[str, object]:
     """What this verifier found to hold of ``verified`` under ``trust``, as a statement to sign.
 
     The digests are those of the bytes that were verified and parsed. No path is opened again: by
     now it may lead to another file.
     """
-    held = [o.id for o in verified.outcomes if o.outcome is Status.PASSED]
-    properties = [_PREFIX + i.upper().replace("-", "_") for i in held]
-    if verified.within_limits:
-        properties.append(f"{_PREFIX}VERIFIED")
+    passed_checks = [o.check_id for o in verified.records if o.status is CheckStatus.PASSED]
+    properties = [_PROPERTY_PREFIX + i.upper().replace("-", "_") for i in passed_checks]
+    if verified.is_within_thresholds:
+        properties.append(f"{_PROPERTY_PREFIX}VERIFIED")
     subject = [
         {"name": evidence_name, "digest": {"sha256": verified.evidence_sha256}},
         {"name": "statement.json", "digest": {"sha256": verified.statement_sha256}},
@@ -47,13 +52,13 @@ def statement(
                 "id": f"{VERIFIER_ID}/{version('hardpan')}",
                 "policies": [policy],
             },
-            "timeCreated": clock.rfc3339(now),
+            "timeCreated": clock.format_rfc3339(now),
             "properties": properties,
         },
     }
 
 
-def check_role(signer: Signer, trust: Trust) -> None:
+def check_signer_role(signer: Signer, trust: ResolvedPolicy) -> None:
     """Pass if ``signer`` may sign outcomes: the policy must not trust it for other work.
 
     Raises:

@@ -9,41 +9,41 @@ from pydantic import ConfigDict, ValidationError
 from hardpan.errors import InputError
 from hardpan.files import Sha256, read_limited, sha256_bytes
 from hardpan.profiles import tree
-from hardpan.scanners.evidence.policy import Key, Part, Policy
+from hardpan.scanners.evidence.policy import PolicyKey, PolicyModel, TrustPolicy
 from hardpan.scanners.evidence.uniqueness import (
-    Place,
-    keys_of_authority,
-    repeated_ids,
-    repeated_keys,
-    repeated_values,
+    SettingPath,
+    find_authority_keys,
+    find_duplicate_ids,
+    find_duplicate_keys,
+    find_duplicate_values,
 )
-from hardpan.signing import ALGORITHMS, Authority, PublicKey, authority, parse_public
+from hardpan.signing import ALGORITHMS, PublicKey, TimestampAuthority, load_tsa, parse_public_key
 
 _MAX_BYTES = 1 << 20
 
 
-class Trust(Part):
+class ResolvedPolicy(PolicyModel):
     """A policy with its keys read."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    policy: Policy
+    policy: TrustPolicy
     sha256: Sha256
     """Digest of the policy file's bytes, the ones that were read."""
 
-    keys: tuple[tuple[Key, PublicKey], ...]
-    authority: Authority | None = None
+    keys: tuple[tuple[PolicyKey, PublicKey], ...]
+    timestamp_authority: TimestampAuthority | None = None
     """Whose timestamps are believed; None where the policy names nobody."""
 
     cms_roots: str = ""
     """Certificates in PEM; empty where the policy wants no CMS signature."""
 
-    def role(self, role: str) -> tuple[tuple[Key, PublicKey], ...]:
+    def keys_for_role(self, role: str) -> tuple[tuple[PolicyKey, PublicKey], ...]:
         """The keys trusted for ``role``."""
         return tuple(k for k in self.keys if k[0].role == role)
 
 
-def load_policy(path: Path) -> Trust:
+def load_trust_policy(path: Path) -> ResolvedPolicy:
     """The policy in ``path``, its keys included.
 
     Raises:
@@ -51,95 +51,111 @@ def load_policy(path: Path) -> Trust:
             ``file:line:column`` and setting.
     """
     data = read_limited(path, _MAX_BYTES)
-    root = tree.read(data, str(path), max_bytes=_MAX_BYTES, aliases=True)
-    found: list[str] = []
+    root = tree.read_yaml(data, str(path), max_bytes=_MAX_BYTES, aliases=True)
+    problems: list[str] = []
     try:
         # In JSON mode a list may be a tuple and a text a moment, and nothing else is bent.
-        policy = Policy.model_validate_json(json.dumps(root.plain()), strict=True)
+        policy = TrustPolicy.model_validate_json(json.dumps(root.to_plain()), strict=True)
     except ValidationError as e:
-        found = [f"{_at(root, tuple(x['loc']), path)}: {_said(x)}" for x in e.errors()]
+        problems = [
+            f"{_locate(root, tuple(x['loc']), path)}: {_format_error(x)}" for x in e.errors()
+        ]
         raise InputError(
-            "\n".join(found), hint="see 'hardpan keys new' for a policy that works"
+            "\n".join(problems), hint="see 'hardpan keys new' for a policy that works"
         ) from e
-    loaded: list[tuple[int, Key, PublicKey]] = []
+    loaded: list[tuple[int, PolicyKey, PublicKey]] = []
     for i, key in enumerate(policy.keys):
         try:
-            loaded.append((i, key, _public(key, path.parent)))
+            loaded.append((i, key, _load_policy_key(key, path.parent)))
         except InputError as e:
-            found.append(f"{_at(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
-    found += [f"{_at(root, where, path)}: {said}" for where, said in _odd(policy)]
-    keys = [(key, public) for _, key, public in loaded]
-    found += [f"{_at(root, where, path)}: {said}" for where, said in _algorithms(policy, keys)]
-    tsa, cms = _anchors(policy, path, found, root)
-    repeated = [*repeated_ids(policy), *repeated_keys(loaded), *repeated_values(policy)]
-    if tsa is not None:
-        repeated += keys_of_authority(loaded, tsa)
-    found += [
-        f"{_at(root, x.place, path)}: {x.problem}; the first is at {_at(root, x.first, path)}"
-        for x in repeated
+            problems.append(f"{_locate(root, ('keys', i, 'spki'), path)}: keys[{i}].spki: {e}")
+    problems += [
+        f"{_locate(root, location, path)}: {problem}"
+        for location, problem in _check_key_windows(policy)
     ]
-    if found:
-        raise InputError("\n".join(found))
-    return Trust(
+    keys = [(key, public) for _, key, public in loaded]
+    problems += [
+        f"{_locate(root, location, path)}: {problem}"
+        for location, problem in _check_algorithms(policy, keys)
+    ]
+    tsa, cms = _load_roots(policy, path, problems, root)
+    duplicates = [
+        *find_duplicate_ids(policy),
+        *find_duplicate_keys(loaded),
+        *find_duplicate_values(policy),
+    ]
+    if tsa is not None:
+        duplicates += find_authority_keys(loaded, tsa)
+    problems += [
+        f"{_locate(root, x.path, path)}: {x.problem}; the first is at {_locate(root, x.first_path, path)}"
+        for x in duplicates
+    ]
+    if problems:
+        raise InputError("\n".join(problems))
+    return ResolvedPolicy(
         policy=policy,
         sha256=sha256_bytes(data),
         keys=tuple(keys),
-        authority=tsa,
+        timestamp_authority=tsa,
         cms_roots=cms,
     )
 
 
-def _anchors(
-    policy: Policy, path: Path, found: list[str], root: tree.Tree
-) -> tuple[Authority | None, str]:
+def _load_roots(
+    policy: TrustPolicy, path: Path, problems: list[str], root: tree.YamlNode
+) -> tuple[TimestampAuthority | None, str]:
     """The certificates that the policy names, read; what is wrong goes to ``found``."""
-    read: dict[str, Authority] = {}
-    texts: dict[str, str] = {}
+    authorities: dict[str, TimestampAuthority] = {}
+    pem_by_rule: dict[str, str] = {}
     for name in ("require_timestamp", "require_cms"):
         rule = getattr(policy, name)
         if rule is None:
             continue
         try:
-            pem = _text_or_file(rule.roots, path.parent)
+            pem = _read_text_or_file(rule.roots, path.parent)
             oid = getattr(rule, "policy_oid", "")
-            read[name] = authority(pem, policy_oid=oid, what=f"{name}.roots")
-            texts[name] = pem.decode("ascii", "replace")
+            authorities[name] = load_tsa(pem, policy_oid=oid, label=f"{name}.roots")
+            pem_by_rule[name] = pem.decode("ascii", "replace")
         except InputError as e:
-            found.append(f"{_at(root, (name, 'roots'), path)}: {e}")
-    return read.get("require_timestamp"), texts.get("require_cms", "")
+            problems.append(f"{_locate(root, (name, 'roots'), path)}: {e}")
+    return authorities.get("require_timestamp"), pem_by_rule.get("require_cms", "")
 
 
-def _odd(policy: Policy) -> list[tuple[Place, str]]:
-    found: list[tuple[Place, str]] = []
+def _check_key_windows(policy: TrustPolicy) -> list[tuple[SettingPath, str]]:
+    problems: list[tuple[SettingPath, str]] = []
     for i, key in enumerate(policy.keys):
         if key.not_after <= key.not_before:
-            found.append((("keys", i, "not_after"), f"keys[{i}].not_after: is before not_before"))
-    return found
+            problems.append(
+                (("keys", i, "not_after"), f"keys[{i}].not_after: is before not_before")
+            )
+    return problems
 
 
-def _algorithms(policy: Policy, keys: list[tuple[Key, PublicKey]]) -> list[tuple[Place, str]]:
-    found: list[tuple[Place, str]] = []
-    kinds = {k.id: p.alg for k, p in keys}
+def _check_algorithms(
+    policy: TrustPolicy, keys: list[tuple[PolicyKey, PublicKey]]
+) -> list[tuple[SettingPath, str]]:
+    problems: list[tuple[SettingPath, str]] = []
+    algorithm_by_key_id = {k.id: p.alg for k, p in keys}
     for i, key in enumerate(policy.keys):
-        is_pq = ALGORITHMS[key.alg].post_quantum
+        is_pq = ALGORITHMS[key.alg].is_post_quantum
         if is_pq != (key.role == "scan-pq"):
-            said = "is for the role scan-pq alone" if is_pq else "cannot sign as scan-pq"
-            found.append((("keys", i, "alg"), f"keys[{i}].alg: {key.alg} {said}"))
-        if kinds.get(key.id, key.alg) != key.alg:
-            said = f"says {key.alg}, but the key is for {kinds[key.id]}"
-            found.append((("keys", i, "alg"), f"keys[{i}].alg: {said}"))
+            problem = "is for the role scan-pq alone" if is_pq else "cannot sign as scan-pq"
+            problems.append((("keys", i, "alg"), f"keys[{i}].alg: {key.alg} {problem}"))
+        if algorithm_by_key_id.get(key.id, key.alg) != key.alg:
+            problem = f"says {key.alg}, but the key is for {algorithm_by_key_id[key.id]}"
+            problems.append((("keys", i, "alg"), f"keys[{i}].alg: {problem}"))
     if policy.require_pq and not any(k.role == "scan-pq" for k in policy.keys):
-        found.append((("require_pq",), "require_pq: no key has the role scan-pq"))
-    return found
+        problems.append((("require_pq",), "require_pq: no key has the role scan-pq"))
+    return problems
 
 
-def _public(key: Key, folder: Path) -> PublicKey:
+def _load_policy_key(key: PolicyKey, folder: Path) -> PublicKey:
     inline = key.spki.lstrip().startswith("-----BEGIN")
-    what = f"key {key.id!r}" if inline else str(folder / key.spki)
-    return parse_public(_text_or_file(key.spki, folder), what=what)
+    label = f"key {key.id!r}" if inline else str(folder / key.spki)
+    return parse_public_key(_read_text_or_file(key.spki, folder), label=label)
 
 
-def _text_or_file(value: str, folder: Path) -> bytes:
+def _read_text_or_file(value: str, folder: Path) -> bytes:
     if value.lstrip().startswith("-----BEGIN"):
         return value.encode()
     if not value.isprintable():
@@ -147,16 +163,16 @@ def _text_or_file(value: str, folder: Path) -> bytes:
     return read_limited(folder / value, _MAX_BYTES)
 
 
-def _at(root: tree.Tree, place: Place, path: Path) -> str:
-    return str(root.at(place))
+def _locate(root: tree.YamlNode, setting: SettingPath, path: Path) -> str:
+    return str(root.locate(setting))
 
 
-def _said(error: Any) -> str:
-    where = ""
+def _format_error(error: Any) -> str:
+    setting = ""
     for part in error["loc"]:
-        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+        setting += f"[{part}]" if isinstance(part, int) else f".{part}" if setting else str(part)
     if error["type"] == "extra_forbidden":
-        return f"{where}: unknown setting"
+        return f"{setting}: unknown setting"
     if error["type"] == "missing":
-        return f"{where}: is missing"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r:.80}"
+        return f"{setting}: is missing"
+    return f"{setting}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r:.80}"

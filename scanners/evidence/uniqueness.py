@@ -9,57 +9,57 @@ import base64
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from hardpan.scanners.evidence.policy import Key, Policy
-from hardpan.signing import Authority, PublicKey
+from hardpan.scanners.evidence.policy import PolicyKey, TrustPolicy
+from hardpan.signing import PublicKey, TimestampAuthority
 
-Place = tuple[str | int, ...]
+SettingPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repetition:
+class Duplicate:
     """An entry that is there already."""
 
-    place: Place
-    first: Place
+    path: SettingPath
+    first_path: SettingPath
     """Where the other one is."""
 
     problem: str
 
 
-def repeated_keys(keys: Sequence[tuple[int, Key, PublicKey]]) -> list[Repetition]:
+def find_duplicate_keys(keys: Sequence[tuple[int, PolicyKey, PublicKey]]) -> list[Duplicate]:
     """Keys that are listed twice; each comes with its number in the policy."""
-    found: list[Repetition] = []
-    seen: dict[str, tuple[int, Key]] = {}
+    duplicates: list[Duplicate] = []
+    first_by_digest: dict[str, tuple[int, PolicyKey]] = {}
     for number, key, public in keys:
-        first, other = seen.setdefault(public.sha256, (number, key))
-        if first == number:
+        first_number, first_key = first_by_digest.setdefault(public.sha256, (number, key))
+        if first_number == number:
             continue
-        problem = f"the same key as keys[{first}] ({other.id!r}); expected each key once"
-        if other.role != key.role:
+        problem = f"the same key as keys[{first_number}] ({first_key.id!r}); expected each key once"
+        if first_key.role != key.role:
             problem = (
-                f"the same key may not have two roles: keys[{first}] ({other.id!r}) has the role "
-                f"{other.role}"
+                f"the same key may not have two roles: keys[{first_number}] ({first_key.id!r}) has the role "
+                f"{first_key.role}"
             )
-        found.append(
-            Repetition(
-                place=("keys", number, "spki"),
-                first=("keys", first, "spki"),
+        duplicates.append(
+            Duplicate(
+                path=("keys", number, "spki"),
+                first_path=("keys", first_number, "spki"),
                 problem=f"keys[{number}].spki: {problem}",
             )
         )
-    return found
+    return duplicates
 
 
-def repeated_ids(policy: Policy) -> list[Repetition]:
+def find_duplicate_ids(policy: TrustPolicy) -> list[Duplicate]:
     """Keys that have the name of another one, or a name that differs from it in case alone."""
     names = [(key.id.casefold(), repr(key.id)) for key in policy.keys]
-    return _repeated(("keys",), names, ("id",))
+    return _find_duplicates(("keys",), names, ("id",))
 
 
-def repeated_values(policy: Policy) -> list[Repetition]:
+def find_duplicate_values(policy: TrustPolicy) -> list[Duplicate]:
     """Values that one of the policy's lists has twice."""
-    host_keys = [(_digest(value), repr(value)) for value in policy.target.host_keys]
-    found = _repeated(("target", "host_keys"), host_keys)
+    host_keys = [(_decode_fingerprint(value), repr(value)) for value in policy.target.host_keys]
+    duplicates = _find_duplicates(("target", "host_keys"), host_keys)
     lists = {
         ("target", "machine_ids"): policy.target.machine_ids,
         ("target", "product_uuids"): policy.target.product_uuids,
@@ -68,51 +68,51 @@ def repeated_values(policy: Policy) -> list[Repetition]:
         ("content", "profile_ids"): policy.content.profile_ids,
         ("image", "sha256"): policy.image.sha256,
     }
-    for place, values in lists.items():
-        found += _repeated(place, [(value, repr(value)) for value in values])
-    return found
+    for path, values in lists.items():
+        duplicates += _find_duplicates(path, [(value, repr(value)) for value in values])
+    return duplicates
 
 
-def keys_of_authority(
-    keys: Sequence[tuple[int, Key, PublicKey]], authority: Authority
-) -> list[Repetition]:
+def find_authority_keys(
+    keys: Sequence[tuple[int, PolicyKey, PublicKey]], authority: TimestampAuthority
+) -> list[Duplicate]:
     """Keys that are a timestamp authority's, too: who signs would say when, as well."""
-    found: list[Repetition] = []
-    held = authority.keys_sha256
+    duplicates: list[Duplicate] = []
+    authority_digests = authority.keys_sha256
     for number, key, public in keys:
-        if public.sha256 in held:
-            found.append(
-                Repetition(
-                    place=("require_timestamp", "roots"),
-                    first=("keys", number, "spki"),
+        if public.sha256 in authority_digests:
+            duplicates.append(
+                Duplicate(
+                    path=("require_timestamp", "roots"),
+                    first_path=("keys", number, "spki"),
                     problem=f"require_timestamp.roots: a certificate of keys[{number}] "
                     f"({key.id!r}), which has the role {key.role}",
                 )
             )
-    return found
+    return duplicates
 
 
-def _repeated(
-    place: tuple[str, ...], values: Sequence[tuple[Hashable, str]], within: Place = ()
-) -> list[Repetition]:
+def _find_duplicates(
+    path: tuple[str, ...], values: Sequence[tuple[Hashable, str]], subpath: SettingPath = ()
+) -> list[Duplicate]:
     """Which of ``values`` (what is compared, and how it is shown) were there before."""
-    found: list[Repetition] = []
-    seen: dict[Hashable, int] = {}
-    name = ".".join(place)
-    for number, (value, shown) in enumerate(values):
-        first = seen.setdefault(value, number)
+    duplicates: list[Duplicate] = []
+    number_by_value: dict[Hashable, int] = {}
+    name = ".".join(path)
+    for number, (value, label) in enumerate(values):
+        first = number_by_value.setdefault(value, number)
         if first != number:
-            part = "".join(f".{x}" for x in within)
-            found.append(
-                Repetition(
-                    place=(*place, number, *within),
-                    first=(*place, first, *within),
-                    problem=f"{name}[{number}]{part}: {shown} appears twice",
+            suffix = "".join(f".{x}" for x in subpath)
+            duplicates.append(
+                Duplicate(
+                    path=(*path, number, *subpath),
+                    first_path=(*path, first, *subpath),
+                    problem=f"{name}[{number}]{suffix}: {label} appears twice",
                 )
             )
-    return found
+    return duplicates
 
 
-def _digest(fingerprint: str) -> bytes:
+def _decode_fingerprint(fingerprint: str) -> bytes:
     """The digest in ``SHA256:…``, whose last letter can be written in more than one way."""
     return base64.b64decode(fingerprint.removeprefix("SHA256:") + "=")

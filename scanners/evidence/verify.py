@@ -14,20 +14,27 @@ from pathlib import Path
 
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.scanners.evidence import claims, moments, signatures, witness
-from hardpan.scanners.evidence.archive import Archive
-from hardpan.scanners.evidence.checks import NotChecked, Outcome, Passed, Run, Skipped, Status
-from hardpan.scanners.evidence.policy import Key
-from hardpan.scanners.evidence.sources import ArchiveSource, Opened, Source
+from hardpan.scanners.evidence.archive import EvidenceArchive
+from hardpan.scanners.evidence.checks import (
+    CheckRecord,
+    CheckStatus,
+    NotChecked,
+    Passed,
+    Skipped,
+    VerificationLog,
+)
+from hardpan.scanners.evidence.policy import PolicyKey
+from hardpan.scanners.evidence.sources import ArchiveSource, EvidenceSource, UnverifiedEvidence
 from hardpan.scanners.evidence.statement import Statement, read_statement
 from hardpan.scanners.evidence.stored import StoredEvidence
-from hardpan.scanners.evidence.trust import Trust
-from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.evidence.trust import ResolvedPolicy
+from hardpan.scanners.report.changes import ScanChanges
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.signing import Envelope, PublicKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class VerifiedEvidence:
     """Evidence whose every check held, limits aside."""
 
     statement: Statement
@@ -37,7 +44,7 @@ class Verified:
     evidence_sha256: Sha256 | None
     """Digest of the evidence file's bytes, the ones that were verified; None in a ledger."""
 
-    key: Key
+    key: PolicyKey
     """The policy's key that signed it."""
 
     signer_sha256: Sha256
@@ -45,16 +52,18 @@ class Verified:
 
     findings: Findings
     smoke: SmokeDocument | None
-    changes: Changes | None
-    outcomes: tuple[Outcome, ...]
+    changes: ScanChanges | None
+    records: tuple[CheckRecord, ...]
 
     @property
-    def within_limits(self) -> bool:
+    def is_within_thresholds(self) -> bool:
         """True when no limit of the policy is exceeded."""
-        return all(o.outcome is not Status.EXCEEDED for o in self.outcomes)
+        return all(o.status is not CheckStatus.EXCEEDED for o in self.records)
 
 
-def verify(path: Path, trust: Trust, *, now: datetime, check_freshness: bool = True) -> Verified:
+def verify(
+    path: Path, trust: ResolvedPolicy, *, now: datetime, check_freshness: bool = True
+) -> VerifiedEvidence:
     """The evidence in ``path``, checked against ``trust`` at the moment ``now``.
 
     Without ``check_freshness`` it is a scan of the past: greatest age, nonce and ``after``
@@ -64,14 +73,16 @@ def verify(path: Path, trust: Trust, *, now: datetime, check_freshness: bool = T
         InputError: the file cannot be read.
         RefusedError: a check failed.
     """
-    run = _begun(str(path), trust, now)
-    with run.check("archive"):
-        archive = Archive(path)
+    log = _start_log(str(path), trust, now)
+    with log.check("archive"):
+        archive = EvidenceArchive(path)
     with archive:
-        return _verified(ArchiveSource(archive), trust, now, run, check_freshness=check_freshness)
+        return _run_checks(ArchiveSource(archive), trust, now, log, check_freshness=check_freshness)
 
 
-def verify_stored(stored: StoredEvidence, trust: Trust, *, now: datetime, label: str) -> Verified:
+def verify_stored(
+    stored: StoredEvidence, trust: ResolvedPolicy, *, now: datetime, label: str
+) -> VerifiedEvidence:
     """What a ledger stores of evidence, checked as a scan of the past; ``label`` names it.
 
     Checks about what no ledger stores end as ``not checked``, unless the policy requires
@@ -80,109 +91,123 @@ def verify_stored(stored: StoredEvidence, trust: Trust, *, now: datetime, label:
     Raises:
         RefusedError: a check failed.
     """
-    run = _begun(label, trust, now)
-    with run.check("archive") as record:
+    log = _start_log(label, trust, now)
+    with log.check("archive") as record:
         record(NotChecked("the ledger does not store the file"))
-    return _verified(stored, trust, now, run, check_freshness=False)
+    return _run_checks(stored, trust, now, log, check_freshness=False)
 
 
-def open_unverified(path: Path) -> Opened:
+def read_unverified(path: Path) -> UnverifiedEvidence:
     """The evidence in ``path``, its parts checked against each other but against no key.
 
     Raises:
         InputError: the file cannot be read.
         RefusedError: the parts do not fit.
     """
-    run = Run(str(path))
-    with run.check("archive"):
-        archive = Archive(path)
+    log = VerificationLog(str(path))
+    with log.check("archive"):
+        archive = EvidenceArchive(path)
     with archive:
         source = ArchiveSource(archive)
-        with run.check("bundle"):
-            envelope = source.bundle()
-        with run.check("statement"):
-            statement = read_statement(envelope.unverified)
-        return _documents(source, envelope, statement, run)
+        with log.check("bundle"):
+            envelope = source.load_bundle()
+        with log.check("statement"):
+            statement = read_statement(envelope.unverified_payload)
+        return _check_documents(source, envelope, statement, log)
 
 
-def _begun(label: str, trust: Trust, now: datetime) -> Run:
-    run = Run(label)
-    with run.check("policy", keep_going=True) as record:
-        record(moments.in_force(trust.policy, now))
-    return run
+def _start_log(label: str, trust: ResolvedPolicy, now: datetime) -> VerificationLog:
+    log = VerificationLog(label)
+    with log.check("policy", keep_going=True) as record:
+        record(moments.check_policy_expiry(trust.policy, now))
+    return log
 
 
-def _verified(
-    source: Source, trust: Trust, now: datetime, run: Run, *, check_freshness: bool
-) -> Verified:
-    with run.check("bundle"):
-        envelope = source.bundle()
-    with run.check("signature") as record:
-        payload, key, public = _opened(envelope, trust)
+def _run_checks(
+    source: EvidenceSource,
+    trust: ResolvedPolicy,
+    now: datetime,
+    log: VerificationLog,
+    *,
+    check_freshness: bool,
+) -> VerifiedEvidence:
+    with log.check("bundle"):
+        envelope = source.load_bundle()
+    with log.check("signature") as record:
+        payload, key, public = _check_signature(envelope, trust)
         record(Passed(f"key {key.id!r}, role {key.role}"))
-    with run.check("statement"):
+    with log.check("statement"):
         statement = read_statement(payload)
     claim = statement.predicate
-    opened = _documents(source, envelope, statement, run)
-    with run.check("test-result", keep_going=True) as record:
-        record(source.check_test_result(opened, public))
-    with run.check("oscal", keep_going=True) as record:
+    evidence = _check_documents(source, envelope, statement, log)
+    with log.check("test-result", keep_going=True) as record:
+        record(source.check_test_result(evidence, public))
+    with log.check("oscal", keep_going=True) as record:
         record(source.check_oscal(statement, public))
-    at = _when(envelope, statement, key, trust, now, run)
-    with run.check("post-quantum", keep_going=True) as record:
-        record(signatures.judge(source, envelope, claim, key, trust, at))
-    with run.check("cms", keep_going=True) as record:
-        record(witness.cms(source, payload, claim, trust, public))
-    for name, judge in claims.CLAIMS.items():
-        with run.check(name, keep_going=True) as record:
-            if name in claims.FRESHNESS and not check_freshness:
+    signing_time = _check_signing_time(envelope, statement, key, trust, now, log)
+    with log.check("post-quantum", keep_going=True) as record:
+        record(signatures.check_post_quantum(source, envelope, claim, key, trust, signing_time))
+    with log.check("cms", keep_going=True) as record:
+        record(witness.check_cms(source, payload, claim, trust, public))
+    for name, check in claims.POLICY_CHECKS.items():
+        with log.check(name, keep_going=True) as record:
+            if name in claims.FRESHNESS_CHECKS and not check_freshness:
                 record(Skipped("asked of the newest scan alone"))
             else:
-                record(judge(claim, trust.policy, key, now))
-    with run.check("host-proof", keep_going=True) as record:
-        record(witness.host_proof(source, statement, trust))
-    with run.check("provenance", keep_going=True) as record:
-        record(claims.provenance(source, claim, trust, at))
-    with run.check("limits", keep_going=True) as record:
-        record(claims.limits(opened.findings, trust.policy))
-    return Verified(
+                record(check(claim, trust.policy, key, now))
+    with log.check("host-proof", keep_going=True) as record:
+        record(witness.check_host_signature(source, statement, trust))
+    with log.check("provenance", keep_going=True) as record:
+        record(claims.check_provenance(source, claim, trust, signing_time))
+    with log.check("limits", keep_going=True) as record:
+        record(claims.check_thresholds(evidence.findings, trust.policy))
+    return VerifiedEvidence(
         statement=statement,
         statement_sha256=sha256_bytes(payload),
         evidence_sha256=source.sha256,
         key=key,
         signer_sha256=public.sha256,
-        findings=opened.findings,
-        smoke=opened.smoke,
-        changes=opened.changes,
-        outcomes=run.ended(),
+        findings=evidence.findings,
+        smoke=evidence.smoke,
+        changes=evidence.changes,
+        records=log.finish(),
     )
 
 
-def _documents(source: Source, envelope: Envelope, statement: Statement, run: Run) -> Opened:
-    with run.check("copies") as record:
-        record(source.check_copies(envelope, statement))
-    with run.check("files") as record:
+def _check_documents(
+    source: EvidenceSource, envelope: Envelope, statement: Statement, log: VerificationLog
+) -> UnverifiedEvidence:
+    with log.check("copies") as record:
+        record(source.check_detached_copies(envelope, statement))
+    with log.check("files") as record:
         record(source.check_files(statement))
-    with run.check("findings") as record:
-        opened, outcome = source.documents(envelope, statement)
+    with log.check("findings") as record:
+        evidence, outcome = source.read_documents(envelope, statement)
         record(outcome)
-    return opened
+    return evidence
 
 
-def _opened(envelope: Envelope, trust: Trust) -> tuple[bytes, Key, PublicKey]:
-    keys: dict[PublicKey, Key] = {public: key for key, public in trust.role("scan")}
-    payload, public = envelope.opened(*keys)
+def _check_signature(
+    envelope: Envelope, trust: ResolvedPolicy
+) -> tuple[bytes, PolicyKey, PublicKey]:
+    keys: dict[PublicKey, PolicyKey] = {public: key for key, public in trust.keys_for_role("scan")}
+    payload, public = envelope.verify(*keys)
     return payload, keys[public], public
 
 
-def _when(
-    envelope: Envelope, statement: Statement, key: Key, trust: Trust, now: datetime, run: Run
+def _check_signing_time(
+    envelope: Envelope,
+    statement: Statement,
+    key: PolicyKey,
+    trust: ResolvedPolicy,
+    now: datetime,
+    log: VerificationLog,
 ) -> datetime | None:
-    at = None
+    signing_time = None
     finished = statement.predicate.scan.finished
-    with run.check("timestamp", keep_going=True) as record:
-        at, outcome = moments.stamped(envelope, finished, trust, now)
+    with log.check("timestamp", keep_going=True) as record:
+        signing_time, outcome = moments.check_timestamp(envelope, finished, trust, now)
         record(outcome)
-    with run.check("key-window", keep_going=True) as record:
-        record(moments.key_window(finished, key, at))
-    return at
+    with log.check("key-window", keep_going=True) as record:
+        record(moments.check_key_validity(finished, key, signing_time))
+    return signing_time

@@ -3,12 +3,12 @@
 import re
 from fnmatch import fnmatchcase
 
-from hardpan.scanners.fips.model import Facts, Foreign, Tri
+from hardpan.scanners.fips.model import FipsAnswers, NonSystemCrypto, TriState
 
-PLACES = ("/opt", "/usr/local", "/srv", "/home", "/root", "/var/lib")
+SEARCH_ROOTS = ("/opt", "/usr/local", "/srv", "/home", "/root", "/var/lib")
 """Where what does not come from the distribution lies."""
 
-LIBRARIES = {
+LIBRARY_PATTERNS = {
     "libcrypto[.-]*so*": "OpenSSL",
     "libssl[.-]*so*": "OpenSSL",
     "libgcrypt[.-]*so*": "libgcrypt",
@@ -30,36 +30,42 @@ LIBRARIES = {
 }
 """Pattern of a file's name, as ``find`` knows it -> whose cryptography it is."""
 
-_LIMIT = 50
-_GO = "Go's own"
+_MAX_FILES = 50
+_GO_LIBRARY = "Go's own"
 _LINE = re.compile(r"(file|go) (/.+)")
 
 
-def files(facts: Facts) -> tuple[Foreign, ...]:
+def list_files(facts: FipsAnswers) -> tuple[NonSystemCrypto, ...]:
     """What was found, sorted, the first fifty; texts hold nothing but printable ASCII."""
-    return _found(facts)[:_LIMIT]
+    return _parse_findings(facts)[:_MAX_FILES]
 
 
-def complete(facts: Facts) -> Tri:
+def assess_completeness(facts: FipsAnswers) -> TriState:
     """Whether the search came to its end and all it found is told."""
-    said = facts.said.get("foreign")
-    if said is None or said.rc not in (0, 124, 137):
+    answer = facts.answers.get("foreign")
+    if answer is None or answer.exit_status not in (0, 124, 137):
         return "unknown"
-    ended = said.text.rstrip().endswith("\nend") or said.text.strip() == "end"
-    return "yes" if said.rc == 0 and ended and len(_found(facts)) <= _LIMIT else "no"
+    has_ended = answer.text.rstrip().endswith("\nend") or answer.text.strip() == "end"
+    return (
+        "yes"
+        if answer.exit_status == 0 and has_ended and len(_parse_findings(facts)) <= _MAX_FILES
+        else "no"
+    )
 
 
-def _found(facts: Facts) -> tuple[Foreign, ...]:
-    said = facts.said.get("foreign")
-    lines = said.text.splitlines() if said is not None else []
-    found = {_foreign(*m.groups()) for x in lines if (m := _LINE.fullmatch(x))}
-    return tuple(sorted((f for f in found if f is not None), key=lambda f: f.path))
+def _parse_findings(facts: FipsAnswers) -> tuple[NonSystemCrypto, ...]:
+    answer = facts.answers.get("foreign")
+    lines = answer.text.splitlines() if answer is not None else []
+    entries = {_parse_entry(*m.groups()) for x in lines if (m := _LINE.fullmatch(x))}
+    return tuple(sorted((f for f in entries if f is not None), key=lambda f: f.path))
 
 
-def _foreign(kind: str, path: str) -> Foreign | None:
-    shown = re.sub(r"[^ -~]", "?", path)[:200]
+def _parse_entry(kind: str, path: str) -> NonSystemCrypto | None:
+    printable_path = re.sub(r"[^ -~]", "?", path)[:200]
     if kind == "go":
-        return Foreign(path=shown, library=_GO)
+        return NonSystemCrypto(path=printable_path, library=_GO_LIBRARY)
     name = path.rpartition("/")[2]
-    library = next((lib for form, lib in LIBRARIES.items() if fnmatchcase(name, form)), None)
-    return None if library is None else Foreign(path=shown, library=library)
+    library = next(
+        (lib for pattern, lib in LIBRARY_PATTERNS.items() if fnmatchcase(name, pattern)), None
+    )
+    return None if library is None else NonSystemCrypto(path=printable_path, library=library)

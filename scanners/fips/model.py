@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Tri = Literal["yes", "no", "unknown"]
+TriState = Literal["yes", "no", "unknown"]
 """``unknown`` where the target did not or could not say; never taken for ``no``."""
 
 CertificateState = Literal[
     "validated", "historical", "in_process", "not_validated", "stale_data", "unknown"
 ]
-Environment = Literal["listed", "vendor_affirmed", "not_listed", "unknown"]
+EnvironmentMatch = Literal["listed", "vendor_affirmed", "not_listed", "unknown"]
 ModuleName = Literal["kernel", "openssl", "libgcrypt", "gnutls", "nss"]
 
-PACKAGES: dict[ModuleName, tuple[str, ...]] = {
+MODULE_PACKAGES: dict[ModuleName, tuple[str, ...]] = {
     "kernel": ("kernel-core",),
     "openssl": ("openssl-fips-provider", "openssl-fips-provider-so", "openssl-libs"),
     "libgcrypt": ("libgcrypt",),
@@ -24,20 +24,20 @@ PACKAGES: dict[ModuleName, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class CommandAnswer:
     """A command's answer."""
 
-    rc: int
+    exit_status: int
     """127: the command is not there."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class FipsAnswers:
     """What a target said, not yet judged."""
 
-    said: Mapping[str, Said] = field(default_factory=dict)
+    answers: Mapping[str, CommandAnswer] = field(default_factory=dict)
     """Name of the question -> answer; what was not answered is not there."""
 
     packages: tuple[str, ...] | None = None
@@ -45,7 +45,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
+class NonSystemCrypto:
     """A file that brings cryptography of its own."""
 
     path: str
@@ -54,7 +54,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Module:
+class CryptoModule:
     """One cryptographic module and the state of its certificate."""
 
     name: ModuleName
@@ -68,51 +68,51 @@ class Module:
     sunset: str = ""
     """ISO date; empty where there is none."""
 
-    operational_env: Environment = "unknown"
+    operational_env: EnvironmentMatch = "unknown"
     """Whether the certificate names the machine's processor; ``unknown`` where the list does not
     say which ones it names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fips:
+class FipsState:
     """The state of FIPS mode, and of the certificates, as three kinds of fact that never mix."""
 
     kernel_fips_flag: Literal["on", "off", "unknown"]
     boot_arg: Literal["present", "absent", "unknown"]
-    boot_arg_kept: Tri
+    boot_arg_kept: TriState
     """Every boot entry but the rescue one carries the argument: the next start has it too."""
 
-    installed_in_fips: Tri
-    initramfs_fips_module: Tri
+    installed_in_fips: TriState
+    initramfs_fips_module: TriState
     crypto_policy: str
     """E.g. ``FIPS:STIG``; empty where it is not known."""
 
-    crypto_policy_allowed: Tri
+    crypto_policy_allowed: TriState
     """By the STIG's own list of policies for the release."""
 
-    crypto_policy_overridden: Tri
-    provider_active: Tri
+    crypto_policy_overridden: TriState
+    provider_active: TriState
     """``yes`` only where OpenSSL lists its FIPS provider as active and refuses MD5."""
 
     provider_version: str
-    md5_refused: Tri
-    modules: tuple[Module, ...]
-    non_system_crypto: tuple[Foreign, ...]
+    md5_refused: TriState
+    modules: tuple[CryptoModule, ...]
+    non_system_crypto: tuple[NonSystemCrypto, ...]
     """Files outside the distribution's folders that bring cryptography of their own."""
 
-    non_system_crypto_complete: Tri
+    non_system_crypto_complete: TriState
     """``no`` where a limit ended the search for them."""
 
-    pqc_available: Tri
+    pqc_available: TriState
     """ML-KEM is offered by OpenSSL or OpenSSH."""
 
-    pqc_negotiated: Tri
+    pqc_negotiated: TriState
     """The target's own client and server of SSH agree on a key exchange with ML-KEM."""
 
     pqc_kex: str
     """That key exchange; empty where it is not known."""
 
-    pqc_validated: Tri
+    pqc_validated: TriState
     """ML-KEM lies inside a module that is validated today."""
 
     table_as_of: str

@@ -9,26 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.errors import InputError
 from hardpan.profiles import problems
-from hardpan.profiles.rule import Broken
-from hardpan.profiles.tree import read
+from hardpan.profiles.rule import Violation
+from hardpan.profiles.tree import read_yaml
 from hardpan.resources import resource_path
 from hardpan.scanners.fips.model import ModuleName
 
-FILE = resource_path("hardpan.scanners.fips", "cmvp.yaml")
+CMVP_FILE = resource_path("hardpan.scanners.fips", "cmvp.yaml")
 STALE_AFTER = timedelta(days=180)
 HISTORICAL_140_2 = date(2026, 9, 22)
 """From this day on every FIPS 140-2 certificate is historical (NIST, FIPS 140-3 transition)."""
 
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Part(BaseModel):
+class CmvpModel(BaseModel):
     """A part of the list: frozen, unknown settings refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Environment(Part):
+class TestedEnvironment(CmvpModel):
     """A processor on which a module was tested, or for which its vendor stands."""
 
     arch: Annotated[str, Field(pattern=r"^[a-z0-9_]{3,12}$")]
@@ -39,7 +39,7 @@ class Environment(Part):
     """Not tested: the vendor affirms that the module works there alike."""
 
 
-class Certificate(Part):
+class CmvpCertificate(CmvpModel):
     """One certificate, or one module in process, for one release."""
 
     module: ModuleName
@@ -49,7 +49,7 @@ class Certificate(Part):
     level: Literal["140-2", "140-3"]
     status: Literal["active", "in_process"]
     sunset: date | None
-    release: Text
+    release: ShortText
     tag: Annotated[str, Field(pattern=r"^[a-z0-9]{3,30}$")]
     """Part of the vendor's release strings. It only turns ``not_validated`` into ``unknown``."""
 
@@ -59,70 +59,70 @@ class Certificate(Part):
     signer: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     """Id of the key that signs these builds; while none is on record, none is called validated."""
 
-    environments: tuple[Environment, ...] = ()
+    environments: tuple[TestedEnvironment, ...] = ()
     """None where the source does not name them."""
 
     ml_kem: bool = False
     """ML-KEM is among the module's approved services."""
 
-    def historical(self, today: date) -> bool:
+    def is_historical(self, today: date) -> bool:
         """True when the certificate is no longer active by its dates alone."""
         past = self.sunset is not None and today > self.sunset
         return past or (self.level == "140-2" and today >= HISTORICAL_140_2)
 
 
-class Table(Part):
+class CmvpTable(CmvpModel):
     """The whole of cmvp.yaml."""
 
     as_of: date
-    source: Text
-    checked: Text
+    source: ShortText
+    checked: ShortText
     """How far the list was verified, in words."""
 
-    certificates: tuple[Certificate, ...]
+    certificates: tuple[CmvpCertificate, ...]
 
-    def stale(self, today: date) -> bool:
+    def is_stale(self, today: date) -> bool:
         """True when the list is too old to call a certificate active, or not yet of today."""
         return not timedelta(0) <= today - self.as_of <= STALE_AFTER
 
 
 @lru_cache(maxsize=1)
-def table() -> Table:
+def load_table() -> CmvpTable:
     """The list that comes with hardpan.
 
     Raises:
         InputError: the file was changed and has problems.
     """
-    return parse(FILE.read_bytes(), FILE.name)
+    return parse_table(CMVP_FILE.read_bytes(), CMVP_FILE.name)
 
 
-def parse(data: bytes, file: str) -> Table:
+def parse_table(data: bytes, file: str) -> CmvpTable:
     """The list that ``data`` holds; ``file`` names it in every message.
 
     Raises:
         InputError: it has problems; each is told on a line of its own.
     """
-    tree = read(data, file)
+    tree = read_yaml(data, file)
     try:
-        made = Table.model_validate(tree.plain())
+        cmvp_table = CmvpTable.model_validate(tree.to_plain())
     except ValidationError as e:
-        bad = [problems.of_pydantic(tree, d) for d in e.errors(include_url=False)]
-        raise InputError(problems.told(bad)) from e
-    broken = [problems.at(tree, b.path, b.text) for b in _broken(made)]
-    if broken:
-        raise InputError(problems.told(broken))
-    return made
+        invalid = [problems.from_pydantic(tree, d) for d in e.errors(include_url=False)]
+        raise InputError(problems.format_problems(invalid)) from e
+    violations = [problems.locate(tree, b.path, b.text) for b in _find_violations(cmvp_table)]
+    if violations:
+        raise InputError(problems.format_problems(violations))
+    return cmvp_table
 
 
-def _broken(made: Table) -> Iterator[Broken]:
-    seen: set[str] = set()
-    for i, row in enumerate(made.certificates):
-        here = ("certificates", i)
+def _find_violations(cmvp_table: CmvpTable) -> Iterator[Violation]:
+    listed_builds: set[str] = set()
+    for i, row in enumerate(cmvp_table.certificates):
+        location = ("certificates", i)
         if row.status == "active" and (row.certificate is None or row.sunset is None):
-            yield Broken(here, "expected a certificate and a sunset for an active module")
+            yield Violation(location, "expected a certificate and a sunset for an active module")
         if row.status == "in_process" and row.certificate is not None:
-            yield Broken((*here, "certificate"), "expected none for a module in process")
+            yield Violation((*location, "certificate"), "expected none for a module in process")
         for build in row.builds:
-            if build in seen:
-                yield Broken((*here, "builds"), f"{build} is there twice")
-            seen.add(build)
+            if build in listed_builds:
+                yield Violation((*location, "builds"), f"{build} is there twice")
+            listed_builds.add(build)

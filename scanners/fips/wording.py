@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from hardpan.scanners.fips.model import CertificateState, Fips, Module
+from hardpan.scanners.fips.model import CertificateState, CryptoModule, FipsState
 
 _MODE = {
     "on": "FIPS mode is enabled.",
@@ -11,37 +11,42 @@ _MODE = {
 }
 
 
-def wording(state: Fips) -> str:
+def describe_fips(state: FipsState) -> str:
     """What may be said of the target, in whole sentences."""
-    by = {s: [m for m in state.modules if m.state == s] for s in _ORDER}
-    said = [_MODE[state.kernel_fips_flag]]
+    modules_by_state = {s: [m for m in state.modules if m.state == s] for s in _ORDER}
+    sentences = [_MODE[state.kernel_fips_flag]]
     if state.kernel_fips_flag == "on" and state.provider_active != "yes":
-        said.append(_PROVIDER[state.provider_active])
-    said += [
+        sentences.append(_PROVIDER[state.provider_active])
+    sentences += [
         f"Module {m.name} ({m.nevra}) is listed on certificate #{m.certificate} "
         f"(FIPS {m.level}, status Active as of {state.table_as_of}, sunset {m.sunset})."
-        for m in by["validated"]
+        for m in modules_by_state["validated"]
     ]
-    said += [
-        f"Certificate #{m.certificate} of module {m.name} is historical." for m in by["historical"]
+    sentences += [
+        f"Certificate #{m.certificate} of module {m.name} is historical."
+        for m in modules_by_state["historical"]
     ]
     for name in ("in_process", "not_validated", "stale_data", "unknown"):
-        if by[name]:
-            said.append(_OTHERS[name].format(_names(by[name]), state.table_as_of))
-    said.append(
+        if modules_by_state[name]:
+            sentences.append(
+                _STATE_SENTENCES[name].format(
+                    _join_names(modules_by_state[name]), state.table_as_of
+                )
+            )
+    sentences.append(
         "No statement is made about other modules."
-        if by["validated"]
+        if modules_by_state["validated"]
         else "No statement of FIPS 140-3 validation is made."
     )
-    said += _foreign(state)
-    return " ".join(said)
+    sentences += _describe_non_system_crypto(state)
+    return " ".join(sentences)
 
 
 _PROVIDER = {
     "no": "OpenSSL's FIPS provider is not active.",
     "unknown": "Whether OpenSSL's FIPS provider is active is not known.",
 }
-_SHOWN = 5
+_MAX_NAMED_FILES = 5
 _ORDER: tuple[CertificateState, ...] = (
     "validated",
     "historical",
@@ -50,7 +55,7 @@ _ORDER: tuple[CertificateState, ...] = (
     "stale_data",
     "unknown",
 )
-_OTHERS = {
+_STATE_SENTENCES = {
     "in_process": "In process at the CMVP, without a certificate: {0}.",
     "not_validated": "These builds are not listed on a CMVP certificate (list of {1}): {0}.",
     "stale_data": "The list of {1} is too old to tell whether a certificate is active for: {0}.",
@@ -58,16 +63,18 @@ _OTHERS = {
 }
 
 
-def _foreign(state: Fips) -> Iterator[str]:
+def _describe_non_system_crypto(state: FipsState) -> Iterator[str]:
     """The files that bring cryptography of their own, or that nobody knows whether there are."""
-    found = state.non_system_crypto
-    if found:
-        names = ", ".join(f"{f.path} ({f.library})" for f in found[:_SHOWN])
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        yield f"The following programs use cryptography outside these modules: {names}{more}."
+    files = state.non_system_crypto
+    if files:
+        names = ", ".join(f"{f.path} ({f.library})" for f in files[:_MAX_NAMED_FILES])
+        remainder = (
+            f" and {len(files) - _MAX_NAMED_FILES} more" if len(files) > _MAX_NAMED_FILES else ""
+        )
+        yield f"The following programs use cryptography outside these modules: {names}{remainder}."
     if state.non_system_crypto_complete != "yes":
         yield "The search for programs with cryptography of their own was not complete."
 
 
-def _names(modules: Iterable[Module]) -> str:
+def _join_names(modules: Iterable[CryptoModule]) -> str:
     return ", ".join(m.name for m in modules)

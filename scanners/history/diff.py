@@ -12,24 +12,24 @@ from decimal import Decimal
 
 from hardpan.scanners.history import facts, packages
 from hardpan.scanners.history.model import (
-    Diff,
-    Outcomes,
-    Point,
+    OutcomeChange,
     Regression,
+    ScanDiff,
+    ScanSummary,
     WaiverChange,
-    Waivers,
+    WaiverChanges,
 )
 from hardpan.scanners.report.changes import RuleChange
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import OPEN, SEVERITIES
-from hardpan.scanners.report.parts import PairPart, Rule
+from hardpan.scanners.report.fields import OPEN_VERDICTS, SEVERITIES
+from hardpan.scanners.report.parts import CompatibilityResultPart, RulePart
 
-PASSED = frozenset({"pass", "fixed"})
-_WORST = ("error", "failed", "skipped", "passed")
+PASSED_VERDICTS = frozenset({"pass", "fixed"})
+_OUTCOMES_WORST_FIRST = ("error", "failed", "skipped", "passed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ScanSnapshot:
     """One of the two scans."""
 
     findings: Findings
@@ -38,220 +38,290 @@ class Side:
     """NEVRAs; None where the list is not at hand."""
 
 
-def diff(old: Side, new: Side, *, max_score_drop: Decimal | None = None) -> Diff:
+def compare_scans(
+    baseline: ScanSnapshot, current: ScanSnapshot, *, max_score_drop: Decimal | None = None
+) -> ScanDiff:
     """What changed from ``old`` to ``new``.
 
     A lower score is no regression by itself, unless it fell by more than
     ``max_score_drop`` points.
     """
-    before = {r.rule_id: r for r in old.findings.rules}
-    after = {r.rule_id: r for r in new.findings.rules}
-    moved = _moved(before, after)
-    both = [c for c in moved if c.old is not None and c.new is not None]
-    failing = [c for c in both if c.new in OPEN and c.old not in OPEN]
-    fixed = [c for c in both if c.old in OPEN and c.new in PASSED]
-    lists = old.packages is not None and new.packages is not None
-    return Diff(
-        old=_point(old.findings),
-        new=_point(new.findings),
-        notes=tuple(_notes(old.findings, new.findings)),
-        facts=facts.facts(old.findings, new.findings, (old.smoke, new.smoke)),
-        counts=facts.counts(old.findings, new.findings),
+    baseline_rules = {r.rule_id: r for r in baseline.findings.rules}
+    current_rules = {r.rule_id: r for r in current.findings.rules}
+    rule_changes = _find_rule_changes(baseline_rules, current_rules)
+    in_both_scans = [c for c in rule_changes if c.old is not None and c.new is not None]
+    failing = [c for c in in_both_scans if c.new in OPEN_VERDICTS and c.old not in OPEN_VERDICTS]
+    fixed = [c for c in in_both_scans if c.old in OPEN_VERDICTS and c.new in PASSED_VERDICTS]
+    has_package_lists = baseline.packages is not None and current.packages is not None
+    return ScanDiff(
+        old=_summarize_scan(baseline.findings),
+        new=_summarize_scan(current.findings),
+        notes=tuple(_list_notes(baseline.findings, current.findings)),
+        facts=facts.compare_attributes(
+            baseline.findings, current.findings, (baseline.smoke, current.smoke)
+        ),
+        counts=facts.compare_counts(baseline.findings, current.findings),
         failing=tuple(failing),
         fixed=tuple(fixed),
-        changed=tuple(c for c in both if c not in failing and c not in fixed),
-        came=tuple(c for c in moved if c.old is None),
-        gone=tuple(c for c in moved if c.new is None),
-        waivers=_waivers(before, after, _pairs(old.findings), _pairs(new.findings)),
-        checks=tuple(_outcomes(_checks(old.findings), _checks(new.findings))),
-        paired=tuple(_pair_outcomes(_pairs(old.findings), _pairs(new.findings))),
-        figures=facts.figures(old.smoke, new.smoke),
-        packages=packages.compare(old.packages or (), new.packages or ()) if lists else None,
+        changed=tuple(c for c in in_both_scans if c not in failing and c not in fixed),
+        came=tuple(c for c in rule_changes if c.old is None),
+        gone=tuple(c for c in rule_changes if c.new is None),
+        waivers=_compare_waivers(
+            baseline_rules,
+            current_rules,
+            _results_by_conflict(baseline.findings),
+            _results_by_conflict(current.findings),
+        ),
+        checks=tuple(
+            _compare_outcomes(
+                _outcomes_by_check(baseline.findings), _outcomes_by_check(current.findings)
+            )
+        ),
+        paired=tuple(
+            _compare_compatibility(
+                _results_by_conflict(baseline.findings), _results_by_conflict(current.findings)
+            )
+        ),
+        figures=facts.compare_measures(baseline.smoke, current.smoke),
+        packages=packages.compare_packages(baseline.packages or (), current.packages or ())
+        if has_package_lists
+        else None,
         regressions=(
-            *_worse_rules(before, after),
-            *_worse_pairs(old.findings, new.findings),
-            *_worse_checks(old.findings, new.findings),
-            *_worse_whole(old, new, max_score_drop),
+            *_find_rule_regressions(baseline_rules, current_rules),
+            *_find_compatibility_regressions(baseline.findings, current.findings),
+            *_find_check_regressions(baseline.findings, current.findings),
+            *_find_scan_regressions(baseline, current, max_score_drop),
         ),
     )
 
 
-def _point(found: Findings) -> Point:
-    return Point(
-        hostname=found.host.hostname,
-        host_key_sha256=found.host.host_key_sha256,
-        profile=found.profile,
-        finished=found.finished,
-        score=found.score,
+def _summarize_scan(findings: Findings) -> ScanSummary:
+    return ScanSummary(
+        hostname=findings.host.hostname,
+        host_key_sha256=findings.host.host_key_sha256,
+        profile=findings.profile,
+        finished=findings.finished,
+        score=findings.score,
     )
 
 
-def _notes(old: Findings, new: Findings) -> Iterator[str]:
-    if old.host.host_key_sha256 != new.host.host_key_sha256:
-        same_machine = old.host.machine_id_hmac == new.host.machine_id_hmac != ""
+def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
+    if baseline.host.host_key_sha256 != current.host.host_key_sha256:
+        is_same_machine = baseline.host.machine_id_hmac == current.host.machine_id_hmac != ""
         yield (
             "the machine has another host key now"
-            if same_machine
+            if is_same_machine
             else "two different hosts are compared, or one that was installed anew"
         )
-    elif old.host.machine_id_hmac != new.host.machine_id_hmac:
+    elif baseline.host.machine_id_hmac != current.host.machine_id_hmac:
         yield "the host key is the same, the machine id is not: a clone, or installed anew"
-    if new.finished < old.finished:
+    if current.finished < baseline.finished:
         yield "the newer scan is the older one by its own clock: are they in the right order?"
-    if old.content.profile_id != new.content.profile_id:
+    if baseline.content.profile_id != current.content.profile_id:
         yield "the SCAP profiles differ: rules come and go by that, and the scores do not compare"
-    elif old.content.derived_sha256 != new.content.derived_sha256:
+    elif baseline.content.derived_sha256 != current.content.derived_sha256:
         yield "the SCAP content differs: a verdict may have changed by that"
-    if (old.paired is None) != (new.paired is None):
+    if (baseline.paired is None) != (current.paired is None):
         yield "the paired checks ran in one of the two only"
 
 
-def _moved(before: Mapping[str, Rule], after: Mapping[str, Rule]) -> list[RuleChange]:
-    made = []
-    for rule_id in before.keys() | after.keys():
-        was, now = before.get(rule_id), after.get(rule_id)
-        one = now or was
-        if one is None or (was and now and was.verdict == now.verdict):
+def _find_rule_changes(
+    baseline_rules: Mapping[str, RulePart], current_rules: Mapping[str, RulePart]
+) -> list[RuleChange]:
+    rule_changes = []
+    for rule_id in baseline_rules.keys() | current_rules.keys():
+        baseline_rule, current_rule = baseline_rules.get(rule_id), current_rules.get(rule_id)
+        rule = current_rule or baseline_rule
+        if rule is None or (
+            baseline_rule and current_rule and baseline_rule.verdict == current_rule.verdict
+        ):
             continue
-        made.append(
+        rule_changes.append(
             RuleChange(
                 rule_id=rule_id,
-                title=one.title,
-                severity=one.severity,
-                stig_ids=one.stig_ids,
-                old=was.verdict if was else None,
-                new=now.verdict if now else None,
-                waived=now.is_waived if now else False,
+                title=rule.title,
+                severity=rule.severity,
+                stig_ids=rule.stig_ids,
+                old=baseline_rule.verdict if baseline_rule else None,
+                new=current_rule.verdict if current_rule else None,
+                waived=current_rule.is_waived if current_rule else False,
             )
         )
-    return sorted(made, key=lambda c: (SEVERITIES.index(c.severity), c.rule_id))
+    return sorted(rule_changes, key=lambda c: (SEVERITIES.index(c.severity), c.rule_id))
 
 
-def _waivers(
-    before: Mapping[str, Rule],
-    after: Mapping[str, Rule],
-    pairs_before: Mapping[str, PairPart],
-    pairs_after: Mapping[str, PairPart],
-) -> Waivers:
-    held: dict[str, tuple[Rule | PairPart | None, Rule | PairPart]] = {
-        i: (before.get(i), r) for i, r in sorted(after.items()) if r.verdict in OPEN
+def _compare_waivers(
+    baseline_rules: Mapping[str, RulePart],
+    current_rules: Mapping[str, RulePart],
+    baseline_results: Mapping[str, CompatibilityResultPart],
+    current_results: Mapping[str, CompatibilityResultPart],
+) -> WaiverChanges:
+    candidates: dict[
+        str, tuple[RulePart | CompatibilityResultPart | None, RulePart | CompatibilityResultPart]
+    ] = {
+        i: (baseline_rules.get(i), r)
+        for i, r in sorted(current_rules.items())
+        if r.verdict in OPEN_VERDICTS
     }
-    held |= {
-        f"paired:{i}": (pairs_before.get(i), p)
-        for i, p in sorted(pairs_after.items())
+    candidates |= {
+        f"paired:{i}": (baseline_results.get(i), p)
+        for i, p in sorted(current_results.items())
         if p.verdict == "fail"
     }
-    began, ended, changed = [], [], []
-    for name, (was, now) in held.items():
-        change = WaiverChange(name=name, old=was.waiver if was else None, new=now.waiver)
-        waived = was is not None and _is_waived(was)
-        if _is_waived(now) and not waived:
-            began.append(change)
-        elif waived and not _is_waived(now):
-            ended.append(change)
-        elif waived and change.old != change.new:
+    added, removed, changed = [], [], []
+    for name, (baseline, current) in candidates.items():
+        change = WaiverChange(
+            name=name, old=baseline.waiver if baseline else None, new=current.waiver
+        )
+        was_waived = baseline is not None and _is_waived(baseline)
+        if _is_waived(current) and not was_waived:
+            added.append(change)
+        elif was_waived and not _is_waived(current):
+            removed.append(change)
+        elif was_waived and change.old != change.new:
             changed.append(change)
-    return Waivers(began=tuple(began), ended=tuple(ended), changed=tuple(changed))
+    return WaiverChanges(began=tuple(added), ended=tuple(removed), changed=tuple(changed))
 
 
-def _is_waived(one: Rule | PairPart) -> bool:
-    return one.is_waived and one.verdict in OPEN
+def _is_waived(item: RulePart | CompatibilityResultPart) -> bool:
+    return item.is_waived and item.verdict in OPEN_VERDICTS
 
 
-def _pairs(found: Findings) -> dict[str, PairPart]:
-    return {p.conflict: p for p in found.paired.pairs} if found.paired else {}
+def _results_by_conflict(findings: Findings) -> dict[str, CompatibilityResultPart]:
+    return {p.conflict: p for p in findings.paired.pairs} if findings.paired else {}
 
 
-def _checks(found: Findings) -> dict[str, str]:
+def _outcomes_by_check(findings: Findings) -> dict[str, str]:
     """Name -> outcome, the worst one where a name appears twice."""
-    made: dict[str, str] = {}
-    for check in found.checks:
-        was = made.get(check.name, check.outcome)
-        made[check.name] = min(was, check.outcome, key=_WORST.index)
-    return made
+    outcomes: dict[str, str] = {}
+    for check in findings.checks:
+        worst = outcomes.get(check.name, check.outcome)
+        outcomes[check.name] = min(worst, check.outcome, key=_OUTCOMES_WORST_FIRST.index)
+    return outcomes
 
 
-def _outcomes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Outcomes]:
-    for name in sorted(before.keys() | after.keys()):
-        was, now = before.get(name), after.get(name)
-        if was != now:
-            yield Outcomes(name=name, old=was, new=now)
+def _compare_outcomes(
+    baseline: Mapping[str, str], current: Mapping[str, str]
+) -> Iterator[OutcomeChange]:
+    for name in sorted(baseline.keys() | current.keys()):
+        baseline_outcome, current_outcome = baseline.get(name), current.get(name)
+        if baseline_outcome != current_outcome:
+            yield OutcomeChange(name=name, old=baseline_outcome, new=current_outcome)
 
 
-def _pair_outcomes(
-    before: Mapping[str, PairPart], after: Mapping[str, PairPart]
-) -> Iterator[Outcomes]:
-    verdicts = ({i: p.verdict for i, p in side.items()} for side in (before, after))
-    for change in _outcomes(*verdicts):
-        now = after.get(change.name)
-        yield change.model_copy(update={"waived": now is not None and _is_waived(now)})
+def _compare_compatibility(
+    baseline_results: Mapping[str, CompatibilityResultPart],
+    current_results: Mapping[str, CompatibilityResultPart],
+) -> Iterator[OutcomeChange]:
+    verdicts = (
+        {i: p.verdict for i, p in results.items()}
+        for results in (baseline_results, current_results)
+    )
+    for change in _compare_outcomes(*verdicts):
+        current = current_results.get(change.name)
+        yield change.model_copy(update={"waived": current is not None and _is_waived(current)})
 
 
-def _worse_rules(before: Mapping[str, Rule], after: Mapping[str, Rule]) -> Iterable[Regression]:
-    made = []
-    for rule_id, was in before.items():
-        now = after.get(rule_id)
-        passed = was.verdict in PASSED
-        if now is None:
-            lost = passed
-        elif now.is_open:
-            lost = passed or was.is_waived or was.verdict == "notapplicable"
+def _find_rule_regressions(
+    baseline_rules: Mapping[str, RulePart], current_rules: Mapping[str, RulePart]
+) -> Iterable[Regression]:
+    regressions = []
+    for rule_id, baseline_rule in baseline_rules.items():
+        current_rule = current_rules.get(rule_id)
+        has_passed = baseline_rule.verdict in PASSED_VERDICTS
+        if current_rule is None:
+            is_regression = has_passed
+        elif current_rule.is_open:
+            is_regression = (
+                has_passed or baseline_rule.is_waived or baseline_rule.verdict == "notapplicable"
+            )
         else:
-            lost = passed and now.verdict in ("notchecked", "informational")
-        if lost:
-            said = "no longer selected" if now is None else now.verdict
-            before_said = f"{was.verdict} with a waiver" if was.is_waived else was.verdict
-            made.append(
+            is_regression = has_passed and current_rule.verdict in ("notchecked", "informational")
+        if is_regression:
+            current_text = "no longer selected" if current_rule is None else current_rule.verdict
+            baseline_text = (
+                f"{baseline_rule.verdict} with a waiver"
+                if baseline_rule.is_waived
+                else baseline_rule.verdict
+            )
+            regressions.append(
                 Regression(
-                    kind="rule", name=rule_id, severity=was.severity, old=before_said, new=said
+                    kind="rule",
+                    name=rule_id,
+                    severity=baseline_rule.severity,
+                    old=baseline_text,
+                    new=current_text,
                 )
             )
-    return sorted(made, key=lambda r: (SEVERITIES.index(r.severity or "unknown"), r.name))
+    return sorted(regressions, key=lambda r: (SEVERITIES.index(r.severity or "unknown"), r.name))
 
 
-def _worse_pairs(old: Findings, new: Findings) -> Iterator[Regression]:
-    before, after = _pairs(old), _pairs(new)
-    held = sum(p.verdict == "pass" for p in before.values())
-    if new.paired is None:
-        if held:
-            yield _whole("paired", "paired checks", f"{held} held", "did not run")
+def _find_compatibility_regressions(baseline: Findings, current: Findings) -> Iterator[Regression]:
+    baseline_results, current_results = (
+        _results_by_conflict(baseline),
+        _results_by_conflict(current),
+    )
+    passed_count = sum(p.verdict == "pass" for p in baseline_results.values())
+    if current.paired is None:
+        if passed_count:
+            yield _make_regression("paired", "paired checks", f"{passed_count} held", "did not run")
         return
-    for conflict, was in sorted(before.items()):
-        now = after.get(conflict)
-        passed = was.verdict == "pass"
-        if now is None:
-            lost = passed
-        elif now.verdict in ("fail", "error") and not _is_waived(now):
-            lost = passed or was.verdict == "not_applicable" or _is_waived(was)
+    for conflict, baseline_result in sorted(baseline_results.items()):
+        current_result = current_results.get(conflict)
+        has_passed = baseline_result.verdict == "pass"
+        if current_result is None:
+            is_regression = has_passed
+        elif current_result.verdict in ("fail", "error") and not _is_waived(current_result):
+            is_regression = (
+                has_passed
+                or baseline_result.verdict == "not_applicable"
+                or _is_waived(baseline_result)
+            )
         else:
-            lost = passed and now.verdict == "not_checked"
-        if lost:
-            before_said = f"{was.verdict} with a waiver" if _is_waived(was) else was.verdict
-            yield _whole("paired", conflict, before_said, now.verdict if now else "no longer there")
+            is_regression = has_passed and current_result.verdict == "not_checked"
+        if is_regression:
+            baseline_text = (
+                f"{baseline_result.verdict} with a waiver"
+                if _is_waived(baseline_result)
+                else baseline_result.verdict
+            )
+            yield _make_regression(
+                "paired",
+                conflict,
+                baseline_text,
+                current_result.verdict if current_result else "no longer there",
+            )
 
 
-def _worse_checks(old: Findings, new: Findings) -> Iterator[Regression]:
-    before, after = _checks(old), _checks(new)
-    held = [name for name, outcome in sorted(before.items()) if outcome == "passed"]
-    if held and not after:
-        yield _whole("check", "checks", f"{len(held)} passed", "did not run")
+def _find_check_regressions(baseline: Findings, current: Findings) -> Iterator[Regression]:
+    baseline_outcomes, current_outcomes = _outcomes_by_check(baseline), _outcomes_by_check(current)
+    passed_names = [
+        name for name, outcome in sorted(baseline_outcomes.items()) if outcome == "passed"
+    ]
+    if passed_names and not current_outcomes:
+        yield _make_regression("check", "checks", f"{len(passed_names)} passed", "did not run")
         return
-    for name in held:
-        now = after.get(name, "no longer there")
-        if now != "passed":
-            yield _whole("check", name, "passed", now)
+    for name in passed_names:
+        current_outcome = current_outcomes.get(name, "no longer there")
+        if current_outcome != "passed":
+            yield _make_regression("check", name, "passed", current_outcome)
 
 
-def _worse_whole(old: Side, new: Side, max_score_drop: Decimal | None) -> Iterator[Regression]:
-    if old.findings.host.fips_kernel_flag and not new.findings.host.fips_kernel_flag:
-        yield _whole("fips", "FIPS mode", "on", "off")
-    verdict = new.smoke.verdict if new.smoke else "did not run"
-    if old.smoke is not None and old.smoke.verdict == "pass" != verdict:
-        yield _whole("smoke", "smoke test", "pass", verdict)
-    was, now = old.findings.score, new.findings.score
-    if max_score_drop is not None and Decimal(was) - Decimal(now) > max_score_drop:
-        yield _whole("score", "score", was, now)
+def _find_scan_regressions(
+    baseline: ScanSnapshot, current: ScanSnapshot, max_score_drop: Decimal | None
+) -> Iterator[Regression]:
+    if baseline.findings.host.fips_kernel_flag and not current.findings.host.fips_kernel_flag:
+        yield _make_regression("fips", "FIPS mode", "on", "off")
+    verdict = current.smoke.verdict if current.smoke else "did not run"
+    if baseline.smoke is not None and baseline.smoke.verdict == "pass" != verdict:
+        yield _make_regression("smoke", "smoke test", "pass", verdict)
+    baseline_score, current_score = baseline.findings.score, current.findings.score
+    if (
+        max_score_drop is not None
+        and Decimal(baseline_score) - Decimal(current_score) > max_score_drop
+    ):
+        yield _make_regression("score", "score", baseline_score, current_score)
 
 
-def _whole(kind: str, name: str, old: str, new: str) -> Regression:
-    return Regression(kind=kind, name=name, severity=None, old=old, new=new)
+def _make_regression(kind: str, name: str, baseline: str, current: str) -> Regression:
+    return Regression(kind=kind, name=name, severity=None, old=baseline, new=current)

@@ -2,72 +2,88 @@
 
 from collections.abc import Mapping
 
-from hardpan.scanners.history.model import Count, Figure
-from hardpan.scanners.report.changes import Fact
+from hardpan.scanners.history.model import CountChange, MeasureChange
+from hardpan.scanners.report.changes import AttributeChange
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import HOST_KEY_TRUST, SEVERITIES, VERDICTS, Number
+from hardpan.scanners.report.fields import HOST_KEY_TRUST_TEXT, SEVERITIES, VERDICTS, Number
 
-_MOST_PERCENT = 1_000_000
+_MAX_PERCENT = 1_000_000
 
 
-def facts(
-    old: Findings,
-    new: Findings,
+def compare_attributes(
+    baseline: Findings,
+    current: Findings,
     smoke: tuple[SmokeDocument | None, SmokeDocument | None],
-) -> tuple[Fact, ...]:
+) -> tuple[AttributeChange, ...]:
     """What is not the same any more, in the order people ask for it."""
-    before, after = {**_of(old), **_smoke(smoke[0])}, {**_of(new), **_smoke(smoke[1])}
+    baseline_attributes, current_attributes = (
+        {**_list_attributes(baseline), **_smoke_attributes(smoke[0])},
+        {**_list_attributes(current), **_smoke_attributes(smoke[1])},
+    )
     return tuple(
-        Fact(name=name, old=before.get(name, ""), new=after.get(name, ""))
-        for name in {**before, **after}
-        if before.get(name, "") != after.get(name, "")
+        AttributeChange(
+            name=name, old=baseline_attributes.get(name, ""), new=current_attributes.get(name, "")
+        )
+        for name in {**baseline_attributes, **current_attributes}
+        if baseline_attributes.get(name, "") != current_attributes.get(name, "")
     )
 
 
-def counts(old: Findings, new: Findings) -> tuple[Count, ...]:
+def compare_counts(baseline: Findings, current: Findings) -> tuple[CountChange, ...]:
     """Verdicts, open findings and checks whose number changed."""
-    before, after = _counts(old), _counts(new)
+    baseline_counts, current_counts = _count_all(baseline), _count_all(current)
     return tuple(
-        Count(name=n, old=before.get(n, 0), new=after.get(n, 0))
-        for n in {**before, **after}
-        if before.get(n, 0) != after.get(n, 0)
+        CountChange(name=n, old=baseline_counts.get(n, 0), new=current_counts.get(n, 0))
+        for n in {**baseline_counts, **current_counts}
+        if baseline_counts.get(n, 0) != current_counts.get(n, 0)
     )
 
 
-def figures(old: SmokeDocument | None, new: SmokeDocument | None) -> tuple[Figure, ...]:
+def compare_measures(
+    baseline: SmokeDocument | None, current: SmokeDocument | None
+) -> tuple[MeasureChange, ...]:
     """Every figure of either smoke test, with its relative change."""
-    before = {m.name: m for m in old.measures} if old else {}
-    after = {m.name: m for m in new.measures} if new else {}
-    made = []
-    for name in {**before, **after}:
-        was, now = before.get(name), after.get(name)
-        one = now or was
+    baseline_measures = {m.name: m for m in baseline.measures} if baseline else {}
+    current_measures = {m.name: m for m in current.measures} if current else {}
+    changes = []
+    for name in {**baseline_measures, **current_measures}:
+        baseline_measure, current_measure = baseline_measures.get(name), current_measures.get(name)
+        measure = current_measure or baseline_measure
         # Two units under one name are two figures: no change can be told.
-        same = was is not None and now is not None and was.unit == now.unit
-        if one is None or not (same or was is None or now is None):
+        is_same_unit = (
+            baseline_measure is not None
+            and current_measure is not None
+            and baseline_measure.unit == current_measure.unit
+        )
+        if measure is None or not (
+            is_same_unit or baseline_measure is None or current_measure is None
+        ):
             continue
-        values = (_plain(was.value if was else None), _plain(now.value if now else None))
-        made.append(
-            Figure(
+        values = (
+            _to_json_number(baseline_measure.value if baseline_measure else None),
+            _to_json_number(current_measure.value if current_measure else None),
+        )
+        changes.append(
+            MeasureChange(
                 name=name,
-                unit=one.unit,
-                direction=one.direction,
+                unit=measure.unit,
+                direction=measure.direction,
                 old=values[0],
                 new=values[1],
-                percent=_percent(*values),
+                percent=_relative_change(*values),
             )
         )
-    return tuple(made)
+    return tuple(changes)
 
 
-def _percent(old: Number | None, new: Number | None) -> Number | None:
-    if old is None or new is None or old == 0:
+def _relative_change(baseline: Number | None, current: Number | None) -> Number | None:
+    if baseline is None or current is None or baseline == 0:
         return None
-    made = (new - old) / abs(old) * 100
-    return _plain(round(made, 1)) if abs(made) <= _MOST_PERCENT else None
+    percent = (current - baseline) / abs(baseline) * 100
+    return _to_json_number(round(percent, 1)) if abs(percent) <= _MAX_PERCENT else None
 
 
-def _plain(number: Number | None) -> Number | None:
+def _to_json_number(number: Number | None) -> Number | None:
     """A figure as canonical JSON takes it: evidence that hardpan did not write may hold others."""
     if number is None or not -(10**15) < number < 10**15:
         return None
@@ -75,12 +91,12 @@ def _plain(number: Number | None) -> Number | None:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def _of(found: Findings) -> dict[str, str]:
-    host, content, image, fips = found.host, found.content, found.image, found.fips
-    told = {
-        "profile": found.profile,
+def _list_attributes(findings: Findings) -> dict[str, str]:
+    host, content, image, fips = findings.host, findings.content, findings.image, findings.fips
+    attributes = {
+        "profile": findings.profile,
         "host key": host.host_key_sha256,
-        "host key's trust": HOST_KEY_TRUST[host.host_key_trust],
+        "host key's trust": HOST_KEY_TRUST_TEXT[host.host_key_trust],
         "machine": host.machine_id_hmac,
         "system": f"{host.os_name} {host.os_version}".strip(),
         "kernel": host.kernel,
@@ -91,34 +107,34 @@ def _of(found: Findings) -> dict[str, str]:
         "content's data stream": f"sha256:{content.derived_sha256}",
         "SCAP profile": content.profile_id,
         "engine": content.engine,
-        "score": found.score,
+        "score": findings.score,
     }
     if fips is not None:
-        told |= {
+        attributes |= {
             "OpenSSL's FIPS provider": f"{fips.provider_active} {fips.provider_version}".strip(),
             "crypto policy": fips.crypto_policy,
             **{f"module {m.name}": f"{m.nevra}, certificate: {m.state}" for m in fips.modules},
         }
-    return told
+    return attributes
 
 
-def _smoke(made: SmokeDocument | None) -> dict[str, str]:
-    if made is None:
+def _smoke_attributes(smoke: SmokeDocument | None) -> dict[str, str]:
+    if smoke is None:
         return {"smoke test": "did not run"}
     return {
-        "smoke test": made.verdict,
-        "framework": f"{made.framework}, {made.backend}",
-        "model": f"{made.model} sha256:{made.model_sha256}",
-        "processor": made.environment.get("cpu", ""),
+        "smoke test": smoke.verdict,
+        "framework": f"{smoke.framework}, {smoke.backend}",
+        "model": f"{smoke.model} sha256:{smoke.model_sha256}",
+        "processor": smoke.environment.get("cpu", ""),
     }
 
 
-def _counts(found: Findings) -> Mapping[str, int]:
-    opened = found.open_by_severity()
-    told = {v: found.counts[v] for v in VERDICTS}
-    told |= {f"open {s}": opened[s] for s in SEVERITIES}
-    told["waived"] = sum(r.is_waived for r in found.rules)
-    told |= {f"checks {o}": n for o, n in found.check_counts().items()}
-    if found.paired is not None:
-        told |= {f"paired {v}": n for v, n in found.paired.counts().items()}
-    return told
+def _count_all(findings: Findings) -> Mapping[str, int]:
+    open_counts = findings.count_open_by_severity()
+    totals = {v: findings.counts[v] for v in VERDICTS}
+    totals |= {f"open {s}": open_counts[s] for s in SEVERITIES}
+    totals["waived"] = sum(r.is_waived for r in findings.rules)
+    totals |= {f"checks {o}": n for o, n in findings.count_checks_by_outcome().items()}
+    if findings.paired is not None:
+        totals |= {f"paired {v}": n for v, n in findings.paired.count_verdicts().items()}
+    return totals

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hardpan.errors import HardpanError, InputError, ResourceError, TrustError
-from hardpan.files import sync
+from hardpan.files import sync_to_disk
 from hardpan.scanners.history.journal import check_journal, restore_pages
 
-VERSION = 1
+SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4850_4C47  # "HPLG"
 _MAX_FILE_BYTES = 64 << 30
 _POLL_S = 0.02
@@ -38,7 +38,7 @@ _SHARED = (0x4000_0002, 510)
 _FLOCK = struct.Struct("hhqqi4x")
 
 
-def locate(path: Path, *, write: bool) -> Path:
+def resolve_path(path: Path, *, write: bool) -> Path:
     """The file that ``path`` is or links to; ``write`` makes it where there is none.
 
     The files next to the link's target count: SQLite follows links, too.
@@ -87,21 +87,21 @@ def check_for_reader(path: Path) -> None:
         TrustError: it is in WAL mode or too large; or a file next to it is refused.
     """
     with open_file(path, os.O_RDONLY) as file:
-        holds_ledger = _holds_ledger(file, path)
+        is_ledger = _is_ledger(file, path)
         if os.fstat(file).st_size == 0:
             raise InputError(
                 f"{path}: is empty: nothing was added to it yet",
                 hint="'hardpan ledger add' fills it",
             )
         with _open_journal(path) as journal:
-            found = None
+            hot_journal = None
             if journal is not None:
-                found = check_journal(journal, file, label=str(_journal_of(path)))
-            if not holds_ledger and found is None:
+                hot_journal = check_journal(journal, file, label=str(_journal_path(path)))
+            if not is_ledger and hot_journal is None:
                 raise InputError(f"{path}: not a ledger of hardpan")
 
 
-def reserve(path: Path, file: int, deadline_s: float) -> bool:
+def acquire_reserved_lock(path: Path, file: int, deadline_s: float) -> bool:
     """Hold RESERVED with no journal next to the ledger; True where the ledger is empty.
 
     ``file`` is the ledger, open for writing; ``release`` or closing it gives the lock back. A hot
@@ -113,23 +113,23 @@ def reserve(path: Path, file: int, deadline_s: float) -> bool:
         ResourceError: another process held a lock until ``deadline_s`` on the monotonic clock.
     """
     while not _try_reserve(file, path):
-        _wait(path, deadline_s)
+        _wait_for_lock(path, deadline_s)
     # PENDING keeps new readers out: a reader that came now would take a journal for ours.
-    holds_ledger = _holds_ledger(file, path)
+    is_ledger = _is_ledger(file, path)
     with _open_journal(path) as journal:
         if journal is not None:
             while not _try_lock(file, _SHARED, path):
-                _wait(path, deadline_s)
+                _wait_for_lock(path, deadline_s)
             _recover(path, journal, file)
-            holds_ledger = _holds_ledger(file, path)
+            is_ledger = _is_ledger(file, path)
             _unlock(file, _SHARED)
-    if not holds_ledger and os.fstat(file).st_size:
+    if not is_ledger and os.fstat(file).st_size:
         raise InputError(f"{path}: not a ledger of hardpan")
     _unlock(file, _PENDING)
-    return not holds_ledger
+    return not is_ledger
 
 
-def release(file: int) -> None:
+def release_reserved_lock(file: int) -> None:
     """Give RESERVED back."""
     _unlock(file, _RESERVED)
 
@@ -151,7 +151,7 @@ def count_descriptors(file: int) -> int:
     return count
 
 
-def _holds_ledger(file: int, path: Path) -> bool:
+def _is_ledger(file: int, path: Path) -> bool:
     """False for a file without a byte, or with a first page that is not written yet.
 
     Raises:
@@ -166,8 +166,8 @@ def _holds_ledger(file: int, path: Path) -> bool:
     version = int.from_bytes(header[60:64], "big")
     if len(header) < 100 or header[:16] != b"SQLite format 3\0" or owner != APPLICATION_ID:
         raise InputError(f"{path}: not a ledger of hardpan")
-    if version != VERSION:
-        raise InputError(f"{path}: expected a ledger of version {VERSION}, found {version}")
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{path}: expected a ledger of version {SCHEMA_VERSION}, found {version}")
     if header[18:20] != b"\1\1":
         raise TrustError(f"{path}: is in WAL mode, which hardpan never writes")
     size = os.fstat(file).st_size
@@ -176,7 +176,7 @@ def _holds_ledger(file: int, path: Path) -> bool:
     return True
 
 
-def _journal_of(path: Path) -> Path:
+def _journal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-journal")
 
 
@@ -194,7 +194,7 @@ def _open_journal(path: Path) -> Iterator[int | None]:
                 f"{path}{suffix}: expected no such file, hardpan never makes one",
                 hint="SQLite would take rows from it; keep it, and find out who wrote it",
             )
-    journal = _journal_of(path)
+    journal = _journal_path(path)
     refusal = TrustError(f"{journal}: expected a regular file, as a writer leaves it")
     file = _open(journal, os.O_RDONLY, refusal)
     if file is None:
@@ -232,12 +232,12 @@ def _open(path: Path, flags: int, refusal: HardpanError) -> int | None:
 
 
 def _recover(path: Path, journal: int, file: int) -> None:
-    found = check_journal(journal, file, label=str(_journal_of(path)))
+    hot_journal = check_journal(journal, file, label=str(_journal_path(path)))
     try:
-        if found is not None:
-            restore_pages(journal, file, found)
-        _journal_of(path).unlink(missing_ok=True)
-        sync(path.parent)
+        if hot_journal is not None:
+            restore_pages(journal, file, hot_journal)
+        _journal_path(path).unlink(missing_ok=True)
+        sync_to_disk(path.parent)
     except OSError as e:
         raise ResourceError(f"{path}: cannot be rolled back: {e}") from e
 
@@ -265,7 +265,7 @@ def _unlock(file: int, span: tuple[int, int]) -> None:
     fcntl.fcntl(file, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, *span, 0))
 
 
-def _wait(path: Path, deadline_s: float) -> None:
+def _wait_for_lock(path: Path, deadline_s: float) -> None:
     if time.monotonic() > deadline_s:
         raise ResourceError(f"{path}: another process kept it locked")
     time.sleep(_POLL_S)

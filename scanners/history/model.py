@@ -1,11 +1,11 @@
 """What changed from one scan to the next: frozen, and JSON by ``data()``."""
 
-from hardpan.scanners.report.changes import Fact, RuleChange
-from hardpan.scanners.report.fields import Document, Many, Number, Severity
+from hardpan.scanners.report.changes import AttributeChange, RuleChange
+from hardpan.scanners.report.fields import Document, JsonList, Number, Severity
 from hardpan.scanners.report.parts import WaiverPart
 
 
-class Point(Document):
+class ScanSummary(Document):
     """One of the two scans, short."""
 
     hostname: str
@@ -15,7 +15,7 @@ class Point(Document):
     score: str
 
 
-class Count(Document):
+class CountChange(Document):
     """A number of rules, checks or pairs that is not the same any more."""
 
     name: str
@@ -32,14 +32,14 @@ class WaiverChange(Document):
     new: WaiverPart | None
 
 
-class Waivers(Document):
+class WaiverChanges(Document):
     """What became of the waivers that a failure rests on."""
 
-    began: Many[WaiverChange]
+    began: JsonList[WaiverChange]
     """Not waived before, waived now."""
-    ended: Many[WaiverChange]
+    ended: JsonList[WaiverChange]
     """Waived before; fails still, and is open now."""
-    changed: Many[WaiverChange]
+    changed: JsonList[WaiverChange]
     """Waived before and now, with another reason, owner or last day."""
 
 
@@ -48,21 +48,21 @@ class PackageChange(Document):
 
     name: str
     """Name and architecture, ``bash.x86_64``."""
-    old: Many[str]
+    old: JsonList[str]
     """``epoch:version-release`` that went."""
-    new: Many[str]
+    new: JsonList[str]
     """``epoch:version-release`` that came."""
 
 
-class Packages(Document):
+class PackageChanges(Document):
     """The package lists, held against each other."""
 
-    added: Many[PackageChange]
-    removed: Many[PackageChange]
-    changed: Many[PackageChange]
+    added: JsonList[PackageChange]
+    removed: JsonList[PackageChange]
+    changed: JsonList[PackageChange]
 
 
-class Outcomes(Document):
+class OutcomeChange(Document):
     """The outcome of one check or pair; None where it did not run."""
 
     name: str
@@ -72,7 +72,7 @@ class Outcomes(Document):
     """A waiver holds for it in the newer scan."""
 
 
-class Figure(Document):
+class MeasureChange(Document):
     """One figure of the smoke test in both scans: told, never judged."""
 
     name: str
@@ -95,33 +95,33 @@ class Regression(Document):
     new: str
 
 
-class Diff(Document):
+class ScanDiff(Document):
     """All that changed from an older scan to a newer one."""
 
-    old: Point
-    new: Point
-    notes: Many[str]
+    old: ScanSummary
+    new: ScanSummary
+    notes: JsonList[str]
     """What makes the two hard to compare: another host, other content, the wrong order."""
-    facts: Many[Fact]
-    counts: Many[Count]
+    facts: JsonList[AttributeChange]
+    counts: JsonList[CountChange]
     """Verdicts, then ``open high`` and so on."""
-    failing: Many[RuleChange]
+    failing: JsonList[RuleChange]
     """Fail, error or unknown now, and were not before."""
-    fixed: Many[RuleChange]
+    fixed: JsonList[RuleChange]
     """Pass now, and were fail, error or unknown before."""
-    changed: Many[RuleChange]
+    changed: JsonList[RuleChange]
     """Every other change of a verdict."""
-    came: Many[RuleChange]
-    gone: Many[RuleChange]
-    waivers: Waivers
-    checks: Many[Outcomes]
-    paired: Many[Outcomes]
-    figures: Many[Figure]
-    packages: Packages | None
+    came: JsonList[RuleChange]
+    gone: JsonList[RuleChange]
+    waivers: WaiverChanges
+    checks: JsonList[OutcomeChange]
+    paired: JsonList[OutcomeChange]
+    figures: JsonList[MeasureChange]
+    packages: PackageChanges | None
     """None where one of the two lists is not at hand."""
-    regressions: Many[Regression]
+    regressions: JsonList[Regression]
 
     @property
-    def is_regression(self) -> bool:
+    def has_regressions(self) -> bool:
         """True when something that held was not seen to hold any more."""
         return bool(self.regressions)

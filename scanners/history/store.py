@@ -26,23 +26,23 @@ from hardpan.resources import resource_path
 from hardpan.scanners.history import ledger_file
 from hardpan.scanners.history.chain import (
     COLUMNS,
-    Chain,
-    Link,
-    Row,
-    check_name,
-    is_name,
-    read_link,
-    walk,
+    ChainHeader,
+    LedgerChain,
+    LedgerRow,
+    is_chain_name,
+    parse_chain_header,
+    require_chain_name,
+    verify_rows,
 )
 
-_TABLES = resource_path("hardpan.scanners.history", "schema.sql")
+_SCHEMA_FILE = resource_path("hardpan.scanners.history", "schema.sql")
 _MAX_VALUE_BYTES = 32 << 20
 _MAX_CHAINS = 1000
 _MAX_SCHEMA_STEPS = 100_000
 """Instructions of SQLite's virtual machine for one statement; the schema takes some hundred."""
 
-_BUSY_S = 60.0
-_NEEDS = (3, 37, 0)  # the first with STRICT tables; trusted_schema came with 3.31
+_LOCK_TIMEOUT_S = 60.0
+_MIN_SQLITE_VERSION = (3, 37, 0)  # the first with STRICT tables; trusted_schema came with 3.31
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: _MAX_VALUE_BYTES,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1 << 16,
@@ -63,28 +63,30 @@ _PRAGMAS = (
 )
 
 
-class Store:
+class LedgerStore:
     """An open ledger inside one transaction, its chains walked and whole."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
         self.path = path
-        self.chains: dict[str, Chain] = _walked(db, path)
+        self.chains: dict[str, LedgerChain] = _load_verified_chains(db, path)
 
-    def begin_chain(self, name: str, link: Link) -> Chain:
+    def create_chain(self, name: str, header: ChainHeader) -> LedgerChain:
         """A new chain without rows.
 
         Raises:
             InputError: the name is taken.
         """
-        if check_name(name) in self.chains:
+        if require_chain_name(name) in self.chains:
             raise InputError(f"a chain {name!r} is there already", hint="choose another name")
-        values = (link.id, name, link.created, link.salt)
+        values = (header.id, name, header.created, header.salt)
         self._db.execute("INSERT INTO chain (id, name, created, salt) VALUES (?, ?, ?, ?)", values)
-        self.chains[name] = Chain(name=name, link=link, rows=())
+        self.chains[name] = LedgerChain(name=name, header=header, rows=())
         return self.chains[name]
 
-    def append(self, chain: Chain, row: Row, blobs: tuple[bytes, ...]) -> Chain:
+    def append_row(
+        self, chain: LedgerChain, row: LedgerRow, blobs: tuple[bytes, ...]
+    ) -> LedgerChain:
         """``chain`` with one more row, whose blobs are stored first."""
         for data in blobs:
             self._db.execute(
@@ -92,35 +94,35 @@ class Store:
             )
         values = row.model_dump()
         self._db.execute(_INSERT, [values[c] for c in COLUMNS])
-        made = Chain(name=chain.name, link=chain.link, rows=(*chain.rows, row))
-        self.chains[chain.name] = made
-        return made
+        extended = LedgerChain(name=chain.name, header=chain.header, rows=(*chain.rows, row))
+        self.chains[chain.name] = extended
+        return extended
 
-    def blob(self, sha256: str, *, what: str) -> bytes:
+    def read_blob(self, sha256: str, *, label: str) -> bytes:
         """The bytes with this digest.
 
         Raises:
             TrustError: they are missing or are others.
         """
-        found = self._db.execute("SELECT bytes FROM blob WHERE sha256 = ?", (sha256,)).fetchone()
-        if found is None:
-            raise TrustError(f"{what}: is missing")
-        data = found[0]
+        row = self._db.execute("SELECT bytes FROM blob WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is None:
+            raise TrustError(f"{label}: is missing")
+        data = row[0]
         if not isinstance(data, bytes) or sha256_bytes(data) != sha256:
-            raise TrustError(f"{what}: was changed: its digest is another")
+            raise TrustError(f"{label}: was changed: its digest is another")
         return data
 
-    def check_pages(self) -> None:
+    def check_integrity(self) -> None:
         """Pass if SQLite finds the file whole, indexes included.
 
         Raises:
             TrustError: the first thing that is not.
         """
-        (said,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
-        if said != "ok":
-            raise TrustError(f"{self.path}: damaged: {str(said)[:200]!a}")
+        (result,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+        if result != "ok":
+            raise TrustError(f"{self.path}: damaged: {str(result)[:200]!a}")
 
-    def blob_digests(self) -> frozenset[str]:
+    def list_blob_digests(self) -> frozenset[str]:
         """The digests under which blobs lie."""
         return frozenset(str(d) for (d,) in self._db.execute("SELECT sha256 FROM blob"))
 
@@ -133,7 +135,7 @@ _SELECT = f"SELECT {', '.join(COLUMNS)} FROM entry ORDER BY chain, seq"  # noqa:
 
 
 @contextmanager
-def opened(path: Path, *, write: bool = False) -> Iterator[Store]:
+def open_ledger(path: Path, *, write: bool = False) -> Iterator[LedgerStore]:
     """The ledger in ``path``, verified; ``write`` makes it where there is none.
 
     One transaction: what the block appends is there whole, or not at all when it
@@ -144,14 +146,17 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Store]:
         TrustError: it is damaged, was changed, or is not in the one form that is written.
         ResourceError: another process kept it locked, or the disk is full.
     """
-    if sqlite3.sqlite_version_info < _NEEDS:
+    if sqlite3.sqlite_version_info < _MIN_SQLITE_VERSION:
         raise ToolError(
             ["sqlite"], f"is version {sqlite3.sqlite_version}, the ledger needs 3.37 or newer"
         )
-    file = ledger_file.locate(path, write=write)
-    with _mapped(path), _writing(file) if write else _reading(file) as db:
+    file = ledger_file.resolve_path(path, write=write)
+    with (
+        _translate_errors(path),
+        _open_for_writing(file) if write else _open_for_reading(file) as db,
+    ):
         try:
-            yield Store(db, path)
+            yield LedgerStore(db, path)
         except BaseException:
             if db.in_transaction:  # SQLite ends it by itself when the disk is full
                 db.execute("ROLLBACK")
@@ -160,10 +165,10 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Store]:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+def _open_for_reading(file: Path) -> Iterator[sqlite3.Connection]:
     """The ledger in a transaction that reads. Nothing is changed, whatever is in the folder."""
     ledger_file.check_for_reader(file)
-    with closing(_connected(file, mode="ro")) as db:
+    with closing(_connect(file, mode="ro")) as db:
         _configure(db, file, write=False)
         db.execute("BEGIN")
         _check_schema(db, file)
@@ -173,19 +178,19 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _writing(file: Path) -> Iterator[sqlite3.Connection]:
+def _open_for_writing(file: Path) -> Iterator[sqlite3.Connection]:
     """The ledger in a transaction that may write, made where the file is empty.
 
     SQLite gets its SHARED lock while RESERVED is held here, so that it rolls back no journal. Then
     it takes RESERVED itself. Where another writer is faster in between, all begins again.
     """
-    deadline_s = time.monotonic() + _BUSY_S
+    deadline_s = time.monotonic() + _LOCK_TIMEOUT_S
     with ledger_file.open_file(file, os.O_RDWR) as descriptor:
         while True:
-            is_empty = ledger_file.reserve(file, descriptor, deadline_s)
-            before = ledger_file.count_descriptors(descriptor)
-            with closing(_connected(file, mode="rw")) as db:
-                if ledger_file.count_descriptors(descriptor) == before:
+            is_empty = ledger_file.acquire_reserved_lock(file, descriptor, deadline_s)
+            descriptor_count = ledger_file.count_descriptors(descriptor)
+            with closing(_connect(file, mode="rw")) as db:
+                if ledger_file.count_descriptors(descriptor) == descriptor_count:
                     raise TrustError(f"{file}: was replaced while it was opened")
                 _configure(db, file, write=True)
                 db.execute("BEGIN")
@@ -195,7 +200,7 @@ def _writing(file: Path) -> Iterator[sqlite3.Connection]:
                     _check_schema(db, file)
                 _check_mode(db, file)
                 db.set_progress_handler(None, 0)
-                ledger_file.release(descriptor)
+                ledger_file.release_reserved_lock(descriptor)
                 if _begin_write(db, is_empty=is_empty):
                     yield db
                     return
@@ -217,10 +222,10 @@ def _begin_write(db: sqlite3.Connection, *, is_empty: bool) -> bool:
     return True
 
 
-def _connected(file: Path, *, mode: str) -> sqlite3.Connection:
+def _connect(file: Path, *, mode: str) -> sqlite3.Connection:
     """The open ``file``. SQLite looks next to it with the first statement, not before."""
     uri = f"{file.as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_LOCK_TIMEOUT_S)
 
 
 def _configure(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
@@ -237,10 +242,10 @@ def _configure(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
 
 
 def _create(db: sqlite3.Connection) -> None:
-    for statement in _statements():
+    for statement in _split_statements():
         db.execute(statement)
     db.execute(f"PRAGMA application_id = {ledger_file.APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {ledger_file.VERSION}")
+    db.execute(f"PRAGMA user_version = {ledger_file.SCHEMA_VERSION}")
 
 
 def _check_mode(db: sqlite3.Connection, path: Path) -> None:
@@ -251,69 +256,69 @@ def _check_mode(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_schema(db: sqlite3.Connection, path: Path) -> None:
-    expected = _schema()
-    found = set()
-    for row in db.execute(f"{_MASTER} LIMIT {len(expected) + 1}"):
+    expected = _expected_schema()
+    present = set()
+    for row in db.execute(f"{_SELECT_SCHEMA} LIMIT {len(expected) + 1}"):
         if row not in expected:
             raise TrustError(f"{path}: holds {str(row[1])[:60]!a}, which no ledger has as it is")
-        found.add(row)
-    missing = sorted(str(name) for _, name, _, _ in expected - found)
+        present.add(row)
+    missing = sorted(str(name) for _, name, _, _ in expected - present)
     if missing:
         raise TrustError(f"{path}: {missing[0]!r} is missing from its schema")
 
 
-_MASTER = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+_SELECT_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
 
 @functools.cache
-def _schema() -> frozenset[tuple[object, ...]]:
+def _expected_schema() -> frozenset[tuple[object, ...]]:
     """What ``sqlite_master`` holds in a ledger, by this SQLite."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        for statement in _statements():
+        for statement in _split_statements():
             db.execute(statement)
-        return frozenset(db.execute(_MASTER))
+        return frozenset(db.execute(_SELECT_SCHEMA))
 
 
-def _statements() -> Iterator[str]:
+def _split_statements() -> Iterator[str]:
     text = ""
-    for line in _TABLES.read_text("utf-8").splitlines():
+    for line in _SCHEMA_FILE.read_text("utf-8").splitlines():
         text = f"{text}\n{line}".lstrip("\n")
         if sqlite3.complete_statement(text):
             yield text.removesuffix(";")
             text = ""
 
 
-def _walked(db: sqlite3.Connection, path: Path) -> dict[str, Chain]:
-    names: dict[str, tuple[str, Link]] = {}
+def _load_verified_chains(db: sqlite3.Connection, path: Path) -> dict[str, LedgerChain]:
+    chain_by_id: dict[str, tuple[str, ChainHeader]] = {}
     for id_, name, created, salt in db.execute("SELECT id, name, created, salt FROM chain"):
-        what = f"{path}: chain {str(name)[:64]!a}"
-        link = read_link({"id": id_, "created": created, "salt": salt}, what=what)
-        if not isinstance(name, str) or not is_name(name):
-            raise TrustError(f"{what}: not a chain's name")
-        if link.id in names or name in (n for n, _ in names.values()):
-            raise TrustError(f"{what}: is there twice")
-        names[link.id] = (name, link)
-        if len(names) > _MAX_CHAINS:
+        label = f"{path}: chain {str(name)[:64]!a}"
+        header = parse_chain_header({"id": id_, "created": created, "salt": salt}, label=label)
+        if not isinstance(name, str) or not is_chain_name(name):
+            raise TrustError(f"{label}: not a chain's name")
+        if header.id in chain_by_id or name in (n for n, _ in chain_by_id.values()):
+            raise TrustError(f"{label}: is there twice")
+        chain_by_id[header.id] = (name, header)
+        if len(chain_by_id) > _MAX_CHAINS:
             raise TrustError(f"{path}: more than {_MAX_CHAINS} chains")
-    rows: dict[str, tuple[Row, ...]] = {}
-    for id_, group in groupby(_rows(db), key=lambda values: values["chain"]):
-        if not isinstance(id_, str) or id_ not in names or id_ in rows:
+    rows: dict[str, tuple[LedgerRow, ...]] = {}
+    for id_, group in groupby(_read_rows(db), key=lambda values: values["chain"]):
+        if not isinstance(id_, str) or id_ not in chain_by_id or id_ in rows:
             raise TrustError(f"{path}: rows of a chain that is not in the ledger")
-        name, link = names[id_]
-        rows[id_] = walk(link, group, what=f"{path}: chain {name!r}")
+        name, header = chain_by_id[id_]
+        rows[id_] = verify_rows(header, group, label=f"{path}: chain {name!r}")
     return {
-        name: Chain(name=name, link=link, rows=rows.get(link.id, ()))
-        for name, link in names.values()
+        name: LedgerChain(name=name, header=header, rows=rows.get(header.id, ()))
+        for name, header in chain_by_id.values()
     }
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[Mapping[str, object]]:
+def _read_rows(db: sqlite3.Connection) -> Iterator[Mapping[str, object]]:
     for values in db.execute(_SELECT):
         yield dict(zip(COLUMNS, values, strict=True))
 
 
 @contextmanager
-def _mapped(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as e:
@@ -326,7 +331,7 @@ def _mapped(path: Path) -> Iterator[None]:
             ) from e
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ResourceError(
-                f"{path}: another process kept it locked for {_BUSY_S:.0f} s"
+                f"{path}: another process kept it locked for {_LOCK_TIMEOUT_S:.0f} s"
             ) from e
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise ResourceError(f"{path}: {e}") from e

@@ -5,119 +5,127 @@ from dataclasses import dataclass
 
 from hardpan.files import Sha256
 from hardpan.profiles.upstream import RULE_PREFIX
-from hardpan.scanners.history.model import Diff, Figure, Outcomes, PackageChange, WaiverChange
-from hardpan.scanners.report.changes import Changes, RuleChange
+from hardpan.scanners.history.model import (
+    MeasureChange,
+    OutcomeChange,
+    PackageChange,
+    ScanDiff,
+    WaiverChange,
+)
+from hardpan.scanners.report.changes import RuleChange, ScanChanges
 from hardpan.scanners.report.fields import Number
 from hardpan.scanners.report.parts import WaiverPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class ChangeSection:
     """A heading and what belongs under it."""
 
     title: str
     lines: tuple[str, ...]
 
 
-def changes(made: Diff) -> tuple[Section, ...]:
+def format_sections(diff: ScanDiff) -> tuple[ChangeSection, ...]:
     """What changed since the older scan, section by section; empty ones are left out.
 
     The words come from scans: one line each, to be escaped by whoever draws them.
     """
     return tuple(
-        Section(title=title, lines=tuple(map(_line, lines)))
-        for title, lines in _sections(made)
+        ChangeSection(title=title, lines=tuple(map(_to_one_line, lines)))
+        for title, lines in _list_sections(diff)
         if lines
     )
 
 
-def for_page(made: Diff, *, statement_sha256: Sha256) -> Changes:
+def summarize_for_report(diff: ScanDiff, *, statement_sha256: Sha256) -> ScanChanges:
     """What the page of the newer scan tells of it; the digest says which the older one is."""
-    return Changes(
-        since=made.old.finished,
+    return ScanChanges(
+        since=diff.old.finished,
         statement_sha256=statement_sha256,
-        opened=made.failing,
-        closed=made.fixed,
-        others=(*made.changed, *made.came, *made.gone),
-        facts=made.facts,
+        opened=diff.failing,
+        closed=diff.fixed,
+        others=(*diff.changed, *diff.came, *diff.gone),
+        facts=diff.facts,
     )
 
 
-def headline(made: Diff) -> str:
+def format_headline(diff: ScanDiff) -> str:
     """The answer in one line."""
-    if made.is_regression:
-        return f"regressions: {len(made.regressions)}"
+    if diff.has_regressions:
+        return f"regressions: {len(diff.regressions)}"
     return "no regression"
 
 
-def _sections(made: Diff) -> Iterator[tuple[str, list[str]]]:
-    worse = [
-        f"{r.kind} {short(r.name)}{f' ({r.severity})' if r.severity else ''}: {r.old} -> {r.new}"
-        for r in made.regressions
+def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
+    regressions = [
+        f"{r.kind} {shorten_rule_id(r.name)}{f' ({r.severity})' if r.severity else ''}: {r.old} -> {r.new}"
+        for r in diff.regressions
     ]
-    yield "regressions", worse
-    yield "careful", list(made.notes)
-    yield "facts", [f"{f.name}: {f.old or 'not told'} -> {f.new or 'not told'}" for f in made.facts]
-    yield "counts", [f"{c.name}: {c.old} -> {c.new} ({c.new - c.old:+})" for c in made.counts]
-    yield "newly failing", list(map(_rule, made.failing))
-    yield "fixed", list(map(_rule, made.fixed))
-    yield "other verdicts", list(map(_rule, made.changed))
-    yield "new rules", list(map(_rule, made.came))
-    yield "rules no longer selected", list(map(_rule, made.gone))
-    yield "newly waived", [_waiver(w) for w in made.waivers.began]
-    yield "waiver ended", [_waiver(w) for w in made.waivers.ended]
-    yield "waiver changed", [_waiver(w) for w in made.waivers.changed]
-    yield "paired checks", list(map(_outcome, made.paired))
-    yield "checks", list(map(_outcome, made.checks))
-    yield "smoke figures (told, not judged)", list(map(_figure, made.figures))
-    if made.packages is None:
+    yield "regressions", regressions
+    yield "careful", list(diff.notes)
+    yield "facts", [f"{f.name}: {f.old or 'not told'} -> {f.new or 'not told'}" for f in diff.facts]
+    yield "counts", [f"{c.name}: {c.old} -> {c.new} ({c.new - c.old:+})" for c in diff.counts]
+    yield "newly failing", list(map(_format_rule, diff.failing))
+    yield "fixed", list(map(_format_rule, diff.fixed))
+    yield "other verdicts", list(map(_format_rule, diff.changed))
+    yield "new rules", list(map(_format_rule, diff.came))
+    yield "rules no longer selected", list(map(_format_rule, diff.gone))
+    yield "newly waived", [_format_waiver_change(w) for w in diff.waivers.began]
+    yield "waiver ended", [_format_waiver_change(w) for w in diff.waivers.ended]
+    yield "waiver changed", [_format_waiver_change(w) for w in diff.waivers.changed]
+    yield "paired checks", list(map(_format_outcome, diff.paired))
+    yield "checks", list(map(_format_outcome, diff.checks))
+    yield "smoke figures (told, not judged)", list(map(_format_measure, diff.figures))
+    if diff.packages is None:
         yield "packages", ["not compared: one of the two lists is not at hand"]
     else:
-        yield "packages added", list(map(_package, made.packages.added))
-        yield "packages removed", list(map(_package, made.packages.removed))
-        yield "packages changed", list(map(_package, made.packages.changed))
+        yield "packages added", list(map(_format_package, diff.packages.added))
+        yield "packages removed", list(map(_format_package, diff.packages.removed))
+        yield "packages changed", list(map(_format_package, diff.packages.changed))
 
 
-def short(rule_id: str) -> str:
+def shorten_rule_id(rule_id: str) -> str:
     """A rule's id without what every rule of the content begins with."""
     return rule_id.removeprefix(RULE_PREFIX)
 
 
-def _line(text: str) -> str:
+def _to_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _rule(c: RuleChange) -> str:
-    old, new = c.old or "not selected", c.new or "not selected"
-    waived = ", with a waiver on record" if c.waived else ""
-    stig = f" {c.stig_ids[0]}" if c.stig_ids else ""
-    return f"{c.severity}{stig} {short(c.rule_id)}: {old} -> {new}{waived}: {c.title}"
+def _format_rule(change: RuleChange) -> str:
+    baseline, current = change.old or "not selected", change.new or "not selected"
+    waived = ", with a waiver on record" if change.waived else ""
+    stig = f" {change.stig_ids[0]}" if change.stig_ids else ""
+    return f"{change.severity}{stig} {shorten_rule_id(change.rule_id)}: {baseline} -> {current}{waived}: {change.title}"
 
 
-def _waiver(w: WaiverChange) -> str:
-    return f"{short(w.name)}: {_said(w.old)} -> {_said(w.new)}"
+def _format_waiver_change(change: WaiverChange) -> str:
+    return f"{shorten_rule_id(change.name)}: {_describe_waiver(change.old)} -> {_describe_waiver(change.new)}"
 
 
-def _said(waiver: WaiverPart | None) -> str:
+def _describe_waiver(waiver: WaiverPart | None) -> str:
     return "none" if waiver is None else waiver.said()
 
 
-def _outcome(c: Outcomes) -> str:
-    waived = ", with a waiver on record" if c.waived else ""
-    return f"{c.name}: {c.old or 'did not run'} -> {c.new or 'did not run'}{waived}"
+def _format_outcome(change: OutcomeChange) -> str:
+    waived = ", with a waiver on record" if change.waived else ""
+    return f"{change.name}: {change.old or 'did not run'} -> {change.new or 'did not run'}{waived}"
 
 
-def _figure(f: Figure) -> str:
-    by = "" if f.percent is None else f" ({f.percent:+} %, {f.direction} is better)"
-    return f"{f.name}: {_number(f.old)} -> {_number(f.new)} {f.unit}{by}"
+def _format_measure(change: MeasureChange) -> str:
+    percent_text = (
+        "" if change.percent is None else f" ({change.percent:+} %, {change.direction} is better)"
+    )
+    return f"{change.name}: {_format_number(change.old)} -> {_format_number(change.new)} {change.unit}{percent_text}"
 
 
-def _number(value: Number | None) -> str:
+def _format_number(value: Number | None) -> str:
     return (
         "no value" if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     )
 
 
-def _package(c: PackageChange) -> str:
-    sides = [", ".join(s) for s in (c.old, c.new) if any(s)]
-    return f"{c.name} {' -> '.join(sides)}".rstrip()
+def _format_package(change: PackageChange) -> str:
+    versions = [", ".join(s) for s in (change.old, change.new) if any(s)]
+    return f"{change.name} {' -> '.join(versions)}".rstrip()

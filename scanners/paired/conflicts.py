@@ -8,32 +8,34 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from hardpan.errors import InputError
 from hardpan.profiles import problems
-from hardpan.profiles.hardware import Section
-from hardpan.profiles.problems import Problem
-from hardpan.profiles.tree import read
-from hardpan.profiles.words import DayText, Shape, Text, day
+from hardpan.profiles.hardware import ProfileSection
+from hardpan.profiles.problems import LocatedProblem
+from hardpan.profiles.tree import read_yaml
+from hardpan.profiles.words import DayText, Pattern, Text, parse_date
 from hardpan.resources import resource_path
 
-FILE = resource_path("hardpan.scanners.paired", "conflicts.yaml")
+CONFLICTS_FILE = resource_path("hardpan.scanners.paired", "conflicts.yaml")
 
-Id = Annotated[str, Shape(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "an id of a-z, 0-9 and single '-'")]
-StigId = Annotated[str, Shape(r"RHEL-(?:09|10)-[0-9]{6}", "a DISA id as RHEL-09-231130")]
-RuleName = Annotated[str, Shape(r"[a-z][A-Za-z0-9_-]*", "a rule's short name in the content")]
-Row = Annotated[str, Shape(r"[1-9][0-9]?[a-z]?|G[1-9]", "a row as '12', 5b or G1")]
+ConflictId = Annotated[
+    str, Pattern(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "an id of a-z, 0-9 and single '-'")
+]
+StigId = Annotated[str, Pattern(r"RHEL-(?:09|10)-[0-9]{6}", "a DISA id as RHEL-09-231130")]
+RuleName = Annotated[str, Pattern(r"[a-z][A-Za-z0-9_-]*", "a rule's short name in the content")]
+ConflictNumber = Annotated[str, Pattern(r"[1-9][0-9]?[a-z]?|G[1-9]", "a row as '12', 5b or G1")]
 
 
-class Asked(Section):
+class ConflictCheck(ProfileSection):
     """One half: what is looked at, and what must be found there."""
 
     looks_at: Text
     expects: Text
 
 
-class Conflict(Section):
+class Conflict(ProfileSection):
     """One conflict and its right resolution."""
 
-    id: Id
-    row: Row
+    id: ConflictId
+    row: ConflictNumber
     """Its place in the table; G rows are goals beside the numbered conflicts."""
 
     title: Text
@@ -49,7 +51,7 @@ class Conflict(Section):
 
     resolution: Text
     source: Text
-    as_of: Annotated[date, BeforeValidator(day, json_schema_input_type=DayText)]
+    as_of: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
     needs: Text | None = None
     """What a host must have for the conflict to exist there; without it every host has it."""
 
@@ -57,48 +59,48 @@ class Conflict(Section):
     unproven: Text | None = None
     """What a proof would take; required with ``proven: not_yet``."""
 
-    control: Asked
-    action: Asked
+    control: ConflictCheck
+    action: ConflictCheck
 
 
-class Conflicts(Section):
+class ConflictList(ProfileSection):
     """The whole list."""
 
     conflicts: Annotated[tuple[Conflict, ...], Field(min_length=1)]
 
 
 @lru_cache(maxsize=1)
-def conflicts() -> tuple[Conflict, ...]:
+def load_conflicts() -> tuple[Conflict, ...]:
     """The list that comes with hardpan, in its order.
 
     Raises:
         InputError: the file was changed and has problems.
     """
-    return parse(FILE.read_bytes(), FILE.name)
+    return parse_conflicts(CONFLICTS_FILE.read_bytes(), CONFLICTS_FILE.name)
 
 
-def parse(data: bytes, file: str) -> tuple[Conflict, ...]:
+def parse_conflicts(data: bytes, file: str) -> tuple[Conflict, ...]:
     """The list that ``data`` holds; ``file`` names it in every message.
 
     Raises:
         InputError: it has problems; each is told on a line of its own.
     """
-    tree = read(data, file)
+    tree = read_yaml(data, file)
     try:
-        made = Conflicts.model_validate(tree.plain()).conflicts
+        entries = ConflictList.model_validate(tree.to_plain()).conflicts
     except ValidationError as e:
-        bad = [problems.of_pydantic(tree, d) for d in e.errors(include_url=False)]
-        raise InputError(problems.told(bad)) from e
-    broken: list[Problem] = []
-    for i, one in enumerate(made):
-        here = ("conflicts", i)
+        invalid = [problems.from_pydantic(tree, d) for d in e.errors(include_url=False)]
+        raise InputError(problems.format_problems(invalid)) from e
+    violations: list[LocatedProblem] = []
+    for i, conflict in enumerate(entries):
+        location = ("conflicts", i)
         for name in ("id", "row"):
-            if any(getattr(one, name) == getattr(other, name) for other in made[:i]):
-                text = f"{getattr(one, name)} is there twice"
-                broken.append(problems.at(tree, (*here, name), text))
-        if (one.proven == "not_yet") != (one.unproven is not None):
+            if any(getattr(conflict, name) == getattr(earlier, name) for earlier in entries[:i]):
+                text = f"{getattr(conflict, name)} is there twice"
+                violations.append(problems.locate(tree, (*location, name), text))
+        if (conflict.proven == "not_yet") != (conflict.unproven is not None):
             text = "expected it with 'proven: not_yet', and only there"
-            broken.append(problems.at(tree, (*here, "unproven"), text))
-    if broken:
-        raise InputError(problems.told(broken))
-    return made
+            violations.append(problems.locate(tree, (*location, "unproven"), text))
+    if violations:
+        raise InputError(problems.format_problems(violations))
+    return entries

@@ -42,17 +42,17 @@ This page is made from `scanners/paired/conflicts.yaml`; edit that file, not thi
 _PROVEN = {"lab": "lab image", "not_yet": "not yet"}
 
 
-def markdown(conflicts: Sequence[Conflict]) -> str:
+def render_markdown(conflicts: Sequence[Conflict]) -> str:
     """The page."""
     rows = [
         "| # | conflict | controls | right resolution | source | proven |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    rows += [_row(c) for c in conflicts]
-    return _HEAD + "\n".join(rows) + "\n\n" + "\n".join(_detail(c) for c in conflicts)
+    rows += [_render_row(c) for c in conflicts]
+    return _HEAD + "\n".join(rows) + "\n\n" + "\n".join(_render_section(c) for c in conflicts)
 
 
-def _row(c: Conflict) -> str:
+def _render_row(c: Conflict) -> str:
     proven = _PROVEN[c.proven] + (f": {c.unproven}" if c.unproven else "")
     cells = (
         c.row,
@@ -65,12 +65,12 @@ def _row(c: Conflict) -> str:
     return "| " + " | ".join(x.replace("|", "\\|") for x in cells) + " |"
 
 
-def _detail(c: Conflict) -> str:
-    named = ", ".join(f"`{n}`" for n in c.content)
+def _render_section(c: Conflict) -> str:
+    rule_names = ", ".join(f"`{n}`" for n in c.content)
     lines = [
         f"## {c.id}",
         "",
-        f"{c.title}." + (f" Rules: {named}." if named else ""),
+        f"{c.title}." + (f" Rules: {rule_names}." if rule_names else ""),
         "",
         f"- What breaks: {c.breaks}",
         f"- Wrong fix seen in the wild: {c.wrong_fix}",

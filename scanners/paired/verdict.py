@@ -8,7 +8,7 @@ _WORST_FIRST = (
 )
 
 
-def weighed(control: str, action: str) -> str:
+def combine_outcomes(control: str, workload: str) -> str:
     """The verdict over what became of both halves; ``pass`` only where both hold.
 
     A host without what the control is about does not have the conflict, whatever else
@@ -17,6 +17,6 @@ def weighed(control: str, action: str) -> str:
     if control == "not_applicable":
         return "not_applicable"
     for outcome, verdict in _WORST_FIRST:
-        if outcome in (control, action):
+        if outcome in (control, workload):
             return verdict
-    return "pass" if control == action == "holds" else "error"
+    return "pass" if control == workload == "holds" else "error"

@@ -8,10 +8,10 @@ from typing import Protocol, cast
 
 from hardpan.errors import InputError
 from hardpan.files import canonical_json
-from hardpan.scanners.report.changes import Changes
+from hardpan.scanners.report.changes import ScanChanges
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.promises import Promises
-from hardpan.scanners.stig.table import stig_for
+from hardpan.scanners.report.promises import ExpectedSignatures
+from hardpan.scanners.stig.table import find_stig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +26,16 @@ class Report:
     predicate_type: str
     """Type of the signed statement, as ``cosign --type`` wants it."""
 
-    promises: Promises | None = None
+    expected_signatures: ExpectedSignatures | None = None
     """How that evidence is to be signed; None where nobody said."""
 
-    changes: Changes | None = None
+    changes: ScanChanges | None = None
     """Only where it was compared with older evidence, which verified."""
 
     @cached_property
     def findings_json(self) -> bytes:
         """The findings as RFC 8785 bytes; several formats take their digest."""
-        return canonical_json(self.findings.data())
+        return canonical_json(self.findings.to_json())
 
 
 class Renderer(Protocol):
@@ -49,123 +49,123 @@ class Renderer(Protocol):
 class Format:
     """One format of the table."""
 
-    file: str
+    filename: str
     """Its name in the evidence."""
 
-    about: str
+    description: str
     """What it is, and who reads it."""
 
     renderer: str
     """``module:class``; the module is imported only when the format is drawn."""
 
-    attached: bool = True
+    is_attached: bool = True
     """Whether evidence carries it; one that it does not is drawn by ``hardpan export``."""
 
-    of_smoke: bool = False
+    requires_smoke: bool = False
     """True for what exists only where a smoke test ran."""
 
-    of_stig: bool = False
+    requires_stig: bool = False
     """True for what exists only where DISA's STIG for the content is on record."""
 
-    of_changes: bool = False
+    requires_changes: bool = False
     """True for what exists only where the scan was compared with an older one."""
 
-    def exists(self, report: Report) -> bool:
+    def is_available(self, report: Report) -> bool:
         """False where there is nothing to draw it from."""
-        stig = stig_for(report.findings.content.benchmark_id)
+        stig = find_stig(report.findings.content.benchmark_id)
         return (
-            (report.smoke is not None or not self.of_smoke)
-            and (stig is not None or not self.of_stig)
-            and (report.changes is not None or not self.of_changes)
+            (report.smoke is not None or not self.requires_smoke)
+            and (stig is not None or not self.requires_stig)
+            and (report.changes is not None or not self.requires_changes)
         )
 
 
 FORMATS = {
     "changes": Format(
-        file="changes.json",
-        about="what changed since the scan before, as the page tells it",
+        filename="changes.json",
+        description="what changed since the scan before, as the page tells it",
         renderer="hardpan.scanners.report.json_documents:ChangesJson",
-        of_changes=True,
+        requires_changes=True,
     ),
     "csv": Format(
-        file="findings.csv",
-        about="the rules as a table, for spreadsheets",
+        filename="findings.csv",
+        description="the rules as a table, for spreadsheets",
         renderer="hardpan.scanners.report.sheet:Csv",
     ),
     "findings": Format(
-        file="findings.json",
-        about="the findings, rule by rule: what every other format is drawn from",
+        filename="findings.json",
+        description="the findings, rule by rule: what every other format is drawn from",
         renderer="hardpan.scanners.report.json_documents:FindingsJson",
     ),
     "html": Format(
-        file="report.html",
-        about="one page for people, opens offline",
+        filename="report.html",
+        description="one page for people, opens offline",
         renderer="hardpan.scanners.report.html:Html",
     ),
     "junit": Format(
-        file="junit.xml",
-        about="the testinfra and paired checks for CI systems",
+        filename="junit.xml",
+        description="the testinfra and paired checks for CI systems",
         renderer="hardpan.scanners.report.junit:ChecksJunit",
     ),
     "junit-rules": Format(
-        file="junit-rules.xml",
-        about="the rules for CI systems",
+        filename="junit-rules.xml",
+        description="the rules for CI systems",
         renderer="hardpan.scanners.report.junit:RulesJunit",
     ),
     "cklb": Format(
-        file="checklist.cklb",
-        about="the STIG's checklist for STIG Viewer 3, STIG Manager and eMASS",
+        filename="checklist.cklb",
+        description="the STIG's checklist for STIG Viewer 3, STIG Manager and eMASS",
         renderer="hardpan.scanners.report.cklb:Cklb",
-        of_stig=True,
+        requires_stig=True,
     ),
     "ckl": Format(
-        file="checklist.ckl",
-        about="the same for STIG Viewer 2 and tools of its time",
+        filename="checklist.ckl",
+        description="the same for STIG Viewer 2 and tools of its time",
         renderer="hardpan.scanners.report.ckl:Ckl",
-        of_stig=True,
+        requires_stig=True,
     ),
     "hdf": Format(
-        file="hdf.json",
-        about="the requirements for Heimdall and the SAF tools",
+        filename="hdf.json",
+        description="the requirements for Heimdall and the SAF tools",
         renderer="hardpan.scanners.report.hdf:Hdf",
     ),
     "oscal-ar": Format(
-        file="assessment-results.json",
-        about="OSCAL assessment results, for GRC tools",
+        filename="assessment-results.json",
+        description="OSCAL assessment results, for GRC tools",
         renderer="hardpan.scanners.report.oscal_results:AssessmentResults",
     ),
     "oscal-poam": Format(
-        file="poam.json",
-        about="OSCAL plan of action and milestones: the rules that are open or waived",
+        filename="poam.json",
+        description="OSCAL plan of action and milestones: the rules that are open or waived",
         renderer="hardpan.scanners.report.oscal_poam:Poam",
     ),
     "sarif": Format(
-        file="findings.sarif",
-        about="SARIF 2.1.0 of the rules, for code-scanning services and viewers",
+        filename="findings.sarif",
+        description="SARIF 2.1.0 of the rules, for code-scanning services and viewers",
         renderer="hardpan.scanners.report.sarif:Sarif",
     ),
     "smoke": Format(
-        file="smoke.json",
-        about="the AI workload's figures",
+        filename="smoke.json",
+        description="the AI workload's figures",
         renderer="hardpan.scanners.report.json_documents:SmokeJson",
-        of_smoke=True,
+        requires_smoke=True,
     ),
     "summary": Format(
-        file="summary.md",
-        about="the answer on one page, in Markdown",
+        filename="summary.md",
+        description="the answer on one page, in Markdown",
         renderer="hardpan.scanners.report.summary_md:SummaryMd",
     ),
     "pdf": Format(
-        file="summary.pdf",
-        about="the summary as PDF, by WeasyPrint",
+        filename="summary.pdf",
+        description="the summary as PDF, by WeasyPrint",
         renderer="hardpan.scanners.report.pdf:Pdf",
-        attached=False,
+        is_attached=False,
     ),
 }
 """Every format; a new one is a file beside this one and a row here."""
 
 
-def renderer(name: str) -> Renderer:
+def load_renderer(name: str) -> Renderer:
     """Make the renderer called ``name``; its module is imported only now.
 
     Raises:
@@ -173,12 +173,12 @@ def renderer(name: str) -> Renderer:
     """
     if name not in FORMATS:
         raise InputError(f"no format {name!r}", hint=f"known: {', '.join(sorted(FORMATS))}")
-    module, _, cls = FORMATS[name].renderer.partition(":")
-    return cast(Renderer, getattr(import_module(module), cls)())
+    module, _, class_name = FORMATS[name].renderer.partition(":")
+    return cast(Renderer, getattr(import_module(module), class_name)())
 
 
-def attached(report: Report) -> Iterator[tuple[str, bytes]]:
+def render_attachments(report: Report) -> Iterator[tuple[str, bytes]]:
     """File name and content of all formats that evidence carries, drawn one by one."""
-    for name, made in FORMATS.items():
-        if made.attached and made.exists(report):
-            yield made.file, renderer(name).render(report)
+    for name, spec in FORMATS.items():
+        if spec.is_attached and spec.is_available(report):
+            yield spec.filename, load_renderer(name).render(report)

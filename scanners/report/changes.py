@@ -1,9 +1,16 @@
 """What changed since a previous scan, as far as a page tells it; ``hardpan diff`` tells all."""
 
-from hardpan.scanners.report.fields import Document, HexDigest, Many, Moment, Severity, VerdictName
+from hardpan.scanners.report.fields import (
+    Document,
+    HexDigest,
+    JsonList,
+    Severity,
+    Timestamp,
+    VerdictName,
+)
 
 
-class Fact(Document):
+class AttributeChange(Document):
     """One fact that is told once per scan and is not the same any more."""
 
     name: str
@@ -18,7 +25,7 @@ class RuleChange(Document):
     rule_id: str
     title: str
     severity: Severity
-    stig_ids: Many[str]
+    stig_ids: JsonList[str]
     old: VerdictName | None
     """None where the older scan did not select it."""
     new: VerdictName | None
@@ -27,19 +34,19 @@ class RuleChange(Document):
     """A waiver holds for it in the newer scan: it is not open."""
 
 
-class Changes(Document):
+class ScanChanges(Document):
     """What a page tells of it: ``changes.json`` in evidence that was compared with the last."""
 
-    since: Moment
+    since: Timestamp
     """When the older scan finished."""
     statement_sha256: HexDigest
     """Digest of the older scan's statement: which evidence it was compared with."""
-    opened: Many[RuleChange] = ()
+    opened: JsonList[RuleChange] = ()
     """Fails or cannot be judged now, and did not then; waived or not."""
-    closed: Many[RuleChange] = ()
+    closed: JsonList[RuleChange] = ()
     """Failed or could not be judged then, and passes now."""
-    others: Many[RuleChange] = ()
-    facts: Many[Fact] = ()
+    others: JsonList[RuleChange] = ()
+    facts: JsonList[AttributeChange] = ()
 
     @property
     def rules(self) -> tuple[RuleChange, ...]:

@@ -23,7 +23,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strip:
+class MeasureBar:
     """One figure on its chart's axis."""
 
     measure: MeasurePart
@@ -48,13 +48,13 @@ class Chart:
     top: str
     """The axis' end."""
 
-    strips: tuple[Strip, ...]
+    strips: tuple[MeasureBar, ...]
 
     @property
     def better(self) -> str:
         """Which way is better, where that is one way for all of them."""
-        ways = {s.measure.direction for s in self.strips}
-        return f"{ways.pop()} is better" if len(ways) == 1 else ""
+        directions = {s.measure.direction for s in self.strips}
+        return f"{directions.pop()} is better" if len(directions) == 1 else ""
 
     @property
     def told(self) -> str:
@@ -63,29 +63,31 @@ class Chart:
         return f"Medians in {self.unit}, from 0 to {self.top}. " + "; ".join(parts)
 
 
-def segments(counts: Mapping[str, int]) -> tuple[Segment, ...]:
+def build_segments(counts: Mapping[str, int]) -> tuple[Segment, ...]:
     """The parts of a bar, left to right; together 100 per cent."""
     total = sum(counts.values())
-    made: list[Segment] = []
-    x = 0.0
+    result: list[Segment] = []
+    offset_percent = 0.0
     for verdict in _BAR:
         n = counts.get(verdict, 0) + (counts.get("fixed", 0) if verdict == "pass" else 0)
         if n and total:
             width = 100 * n / total
-            made.append(Segment(verdict=verdict, n=n, x=round(x, 3), width=round(width, 3)))
-            x += width
-    return tuple(made)
+            result.append(
+                Segment(verdict=verdict, n=n, x=round(offset_percent, 3), width=round(width, 3))
+            )
+            offset_percent += width
+    return tuple(result)
 
 
-def charts(smoke: SmokeDocument) -> tuple[Chart, ...]:
+def build_charts(smoke: SmokeDocument) -> tuple[Chart, ...]:
     """One chart for each unit, in the order the figures come in."""
-    by: dict[str, list[MeasurePart]] = {}
+    measures_by_unit: dict[str, list[MeasurePart]] = {}
     for measure in smoke.measures:
-        by.setdefault(measure.unit, []).append(measure)
-    return tuple(_chart(unit, measures) for unit, measures in by.items())
+        measures_by_unit.setdefault(measure.unit, []).append(measure)
+    return tuple(_build_chart(unit, measures) for unit, measures in measures_by_unit.items())
 
 
-def figure(number: Number | None) -> str:
+def format_figure(number: Number | None) -> str:
     """Four digits that matter, thousands apart; a dash for no value."""
     if number is None:
         return "–"  # noqa: RUF001  a dash, as it is printed
@@ -94,32 +96,36 @@ def figure(number: Number | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 
-def _chart(unit: str, measures: list[MeasurePart]) -> Chart:
-    told = [v for m in measures for v in (m.value, m.minimum, m.maximum) if v is not None]
-    top = _round_up(max(told, default=0))
-    return Chart(unit=unit, top=figure(top), strips=tuple(_strip(m, top) for m in measures))
-
-
-def _strip(measure: MeasurePart, top: float) -> Strip:
-    at = _share(measure.value, top)
-    low, high = _share(measure.minimum, top), _share(measure.maximum, top)
-    spread = measure.n > 1 and measure.minimum is not None and measure.maximum is not None
-    return Strip(
-        measure=measure,
-        shown=figure(measure.value),
-        spread=f"{figure(measure.minimum)} to {figure(measure.maximum)}" if spread else "",
-        at=at,
-        low=low if low is not None else at or 0,
-        high=high if high is not None else at or 0,
+def _build_chart(unit: str, measures: list[MeasurePart]) -> Chart:
+    values = [v for m in measures for v in (m.value, m.minimum, m.maximum) if v is not None]
+    top = _round_up_axis(max(values, default=0))
+    return Chart(
+        unit=unit, top=format_figure(top), strips=tuple(_build_bar(m, top) for m in measures)
     )
 
 
-def _share(value: Number | None, top: float) -> float | None:
+def _build_bar(measure: MeasurePart, top: float) -> MeasureBar:
+    median = _percent_of_axis(measure.value, top)
+    low, high = _percent_of_axis(measure.minimum, top), _percent_of_axis(measure.maximum, top)
+    has_spread = measure.n > 1 and measure.minimum is not None and measure.maximum is not None
+    return MeasureBar(
+        measure=measure,
+        shown=format_figure(measure.value),
+        spread=f"{format_figure(measure.minimum)} to {format_figure(measure.maximum)}"
+        if has_spread
+        else "",
+        at=median,
+        low=low if low is not None else median or 0,
+        high=high if high is not None else median or 0,
+    )
+
+
+def _percent_of_axis(value: Number | None, top: float) -> float | None:
     """``value`` in per cent of the axis; what lies off it is put at its end."""
     return None if value is None else round(min(100.0, max(0.0, 100 * value / top)), 2)
 
 
-def _round_up(value: float) -> float:
+def _round_up_axis(value: float) -> float:
     """The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten: where an axis may end."""
     if value <= 0:
         return 1

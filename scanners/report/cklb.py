@@ -12,21 +12,21 @@ from hardpan.files import canonical_json
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
 from hardpan.scanners.report.requirements import (
-    Judged,
-    about,
-    comments,
-    details,
-    host_name,
-    judged,
-    known_stig,
+    AssessedRequirement,
+    assess_requirements,
+    format_comments,
+    format_finding_details,
+    format_host_name,
+    format_target_comment,
+    require_stig,
 )
-from hardpan.scanners.stig.table import Requirement, Stig
+from hardpan.scanners.stig.table import ManualStig, StigRequirement
 
-NAMESPACE = uuid.UUID("0d9f3f5e-6a0b-5a3c-9c8b-7f2d1b1c4a11")
+UUID_NAMESPACE = uuid.UUID("0d9f3f5e-6a0b-5a3c-9c8b-7f2d1b1c4a11")
 """Ours alone; what is hashed below it says what an id is of."""
 
-_SHORT = ("Security Technical Implementation Guide", "STIG")
-_EMPTY = (
+_TITLE_ABBREVIATION = ("Security Technical Implementation Guide", "STIG")
+_EMPTY_FIELDS = (
     "false_positives",
     "false_negatives",
     "mitigations",
@@ -45,47 +45,49 @@ class Cklb:
 
     def render(self, report: Report) -> bytes:
         """The checklist as canonical JSON."""
-        found = report.findings
-        stig = known_stig(found)
-        checklist = ident("checklist", found.started, found.finished, found.host.host_key_sha256)
+        findings = report.findings
+        stig = require_stig(findings)
+        checklist_id = derive_uuid(
+            "checklist", findings.started, findings.finished, findings.host.host_key_sha256
+        )
         return canonical_json(
             {
-                "title": f"{host_name(found)} {stig.benchmark} {stig.revision}",
-                "id": checklist,
+                "title": f"{format_host_name(findings)} {stig.benchmark} {stig.revision}",
+                "id": checklist_id,
                 "cklb_version": "1.0",
                 "active": False,
                 "mode": 1,
                 "has_path": False,
-                "target_data": _target(found, stig),
-                "stigs": [_stig(found, stig, checklist)],
+                "target_data": _build_target(findings, stig),
+                "stigs": [_build_stig(findings, stig, checklist_id)],
             }
         )
 
 
-def ident(*about_what: str) -> str:
+def derive_uuid(*identity: str) -> str:
     """A UUID that depends on its words alone."""
-    return str(uuid.uuid5(NAMESPACE, "\n".join(about_what)))
+    return str(uuid.uuid5(UUID_NAMESPACE, "\n".join(identity)))
 
 
-def stig_ident(stig: Stig) -> str:
+def derive_stig_uuid(stig: ManualStig) -> str:
     """The UUID of a release of a STIG; CKL and CKLB share it."""
-    return ident("stig", stig.benchmark, stig.revision, stig.source_sha256)
+    return derive_uuid("stig", stig.benchmark, stig.revision, stig.source_sha256)
 
 
-def domain_name(found: Findings) -> str:
+def fully_qualified_name(findings: Findings) -> str:
     """The host's name where it is a fully qualified one, else empty."""
-    name = host_name(found)
+    name = format_host_name(findings)
     return name if "." in name.strip(".") else ""
 
 
-def _target(found: Findings, stig: Stig) -> dict[str, object]:
+def _build_target(findings: Findings, stig: ManualStig) -> dict[str, object]:
     return {
         "target_type": "Computing",
-        "host_name": host_name(found),
+        "host_name": format_host_name(findings),
         "ip_address": "",
         "mac_address": "",
-        "fqdn": domain_name(found),
-        "comments": about(found, stig),
+        "fqdn": fully_qualified_name(findings),
+        "comments": format_target_comment(findings, stig),
         "role": "None",
         "is_web_database": False,
         "technology_area": "UNIX OS",
@@ -94,65 +96,72 @@ def _target(found: Findings, stig: Stig) -> dict[str, object]:
     }
 
 
-def _stig(found: Findings, stig: Stig, checklist: str) -> dict[str, object]:
-    stig_id = stig_ident(stig)
+def _build_stig(findings: Findings, stig: ManualStig, checklist_id: str) -> dict[str, object]:
+    stig_uuid = derive_stig_uuid(stig)
     return {
         "stig_name": stig.title,
-        "display_name": stig.title.replace(*_SHORT),
+        "display_name": stig.title.replace(*_TITLE_ABBREVIATION),
         "stig_id": stig.benchmark,
         "release_info": stig.release_info,
         "version": stig.version,
-        "uuid": stig_id,
+        "uuid": stig_uuid,
         "reference_identifier": stig.target_key,
         "size": len(stig.requirements),
-        "rules": [_rule(one, found, stig, checklist, stig_id) for one in judged(found, stig)],
+        "rules": [
+            _build_rule(assessed, findings, stig, checklist_id, stig_uuid)
+            for assessed in assess_requirements(findings, stig)
+        ],
     }
 
 
-def _rule(
-    one: Judged, found: Findings, stig: Stig, checklist: str, stig_id: str
+def _build_rule(
+    assessed: AssessedRequirement,
+    findings: Findings,
+    stig: ManualStig,
+    checklist_id: str,
+    stig_uuid: str,
 ) -> dict[str, object]:
     return {
-        **_origin(one.requirement, stig),
-        "uuid": ident("rule", checklist, one.requirement.group_id),
-        "stig_uuid": stig_id,
-        "createdAt": found.finished,
-        "updatedAt": found.finished,
-        "status": one.status.value,
+        **_requirement_fields(assessed.requirement, stig),
+        "uuid": derive_uuid("rule", checklist_id, assessed.requirement.group_id),
+        "stig_uuid": stig_uuid,
+        "createdAt": findings.finished,
+        "updatedAt": findings.finished,
+        "status": assessed.status.value,
         "overrides": {},
-        "comments": comments(one.rules),
-        "finding_details": details(one, found),
+        "comments": format_comments(assessed.rules),
+        "finding_details": format_finding_details(assessed, findings),
     }
 
 
-def _origin(r: Requirement, stig: Stig) -> dict[str, object]:
+def _requirement_fields(requirement: StigRequirement, stig: ManualStig) -> dict[str, object]:
     """What is copied from the STIG."""
     group = {
-        "id": r.group_id,
-        "title": r.group_title,
+        "id": requirement.group_id,
+        "title": requirement.group_title,
         "description": "<GroupDescription></GroupDescription>",
     }
     return {
-        "group_id": r.group_id,
-        "group_id_src": r.group_id,
-        "rule_id": r.rule_id.removesuffix("_rule"),
-        "rule_id_src": r.rule_id,
+        "group_id": requirement.group_id,
+        "group_id_src": requirement.group_id,
+        "rule_id": requirement.rule_id.removesuffix("_rule"),
+        "rule_id_src": requirement.rule_id,
         "target_key": stig.target_key,
         "stig_ref": f"{stig.title} :: Version {stig.version}, {stig.release_info}",
-        "weight": r.weight,
+        "weight": requirement.weight,
         "classification": "Unclassified",
-        "severity": r.severity,
-        "rule_version": r.stig_id,
-        "rule_title": r.title,
-        "fix_text": r.fix,
+        "severity": requirement.severity,
+        "rule_version": requirement.stig_id,
+        "rule_title": requirement.title,
+        "fix_text": requirement.fix,
         "reference_identifier": stig.target_key,
-        "group_title": r.group_title,
-        "discussion": r.discussion,
-        "check_content": r.check,
+        "group_title": requirement.group_title,
+        "discussion": requirement.discussion,
+        "check_content": requirement.check,
         "documentable": "false",
-        **dict.fromkeys(_EMPTY, ""),
-        "check_content_ref": {"name": r.check_name, "href": r.check_href},
+        **dict.fromkeys(_EMPTY_FIELDS, ""),
+        "check_content_ref": {"name": requirement.check_name, "href": requirement.check_href},
         "legacy_ids": [],
-        "ccis": list(r.ccis),
+        "ccis": list(requirement.ccis),
         "group_tree": [group],
     }

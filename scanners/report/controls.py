@@ -21,11 +21,11 @@ _REFERENCE = re.compile(
     r"(?:\ ?\(([a-z])\)|\ ([a-z])(?![a-z(]))?",  # a part of the statement
     re.ASCII,
 )
-_GLUED = re.compile(r"(?<=\))(?=[A-Z]{2}-?\d)")
+_CONCATENATED = re.compile(r"(?<=\))(?=[A-Z]{2}-?\d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Control:
+class NistControl:
     """One control, or one lettered part of it."""
 
     control_id: str
@@ -41,36 +41,36 @@ class Control:
 
 
 @lru_cache(maxsize=4096)
-def parse(reference: str) -> tuple[Control, ...]:
+def parse_reference(reference: str) -> tuple[NistControl, ...]:
     """The controls that one reference names; none where it names none."""
-    found = []
-    for piece in _GLUED.split(reference.strip()):
+    parsed = []
+    for piece in _CONCATENATED.split(reference.strip()):
         match = _REFERENCE.match(piece)
         if match is None:
             continue
-        family, number, enhancement, objective, bracketed, spaced = match.groups()
+        family, number, enhancement, objective, part_in_brackets, part_after_space = match.groups()
         name = f"{family.lower()}-{number}" + (f".{enhancement}" if enhancement else "")
         # After an objective's number, letters count objectives, not parts.
-        part = "" if objective else bracketed or spaced or ""
-        found.append(Control(control_id=name, part=part))
-    return tuple(found)
+        part = "" if objective else part_in_brackets or part_after_space or ""
+        parsed.append(NistControl(control_id=name, part=part))
+    return tuple(parsed)
 
 
-def controls(references: Iterable[str]) -> tuple[Control, ...]:
+def collect_controls(references: Iterable[str]) -> tuple[NistControl, ...]:
     """One entry per control that ``references`` name, in order of the ids.
 
     The part is kept where every reference to a control means the same one.
     """
     parts: dict[str, set[str]] = {}
     for reference in references:
-        for made in parse(reference):
-            parts.setdefault(made.control_id, set()).add(made.part)
+        for control in parse_reference(reference):
+            parts.setdefault(control.control_id, set()).add(control.part)
     return tuple(
-        Control(control_id=name, part=found.pop() if len(found) == 1 else "")
-        for name, found in sorted(parts.items(), key=lambda x: _order(x[0]))
+        NistControl(control_id=name, part=letters.pop() if len(letters) == 1 else "")
+        for name, letters in sorted(parts.items(), key=lambda x: _sort_key(x[0]))
     )
 
 
-def _order(control_id: str) -> tuple[str, tuple[int, ...]]:
+def _sort_key(control_id: str) -> tuple[str, tuple[int, ...]]:
     family, _, numbers = control_id.partition("-")
     return family, tuple(map(int, numbers.split(".")))

@@ -9,27 +9,32 @@ from collections import Counter
 from dataclasses import dataclass
 
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.requirements import Judged, Status, judged, stig_of
+from hardpan.scanners.report.requirements import (
+    AssessedRequirement,
+    ChecklistStatus,
+    assess_requirements,
+    require_known_stig,
+)
 from hardpan.scanners.stig.table import CATEGORIES
 
-SCORE = (
+SCORE_FORMULA = (
     "XCCDF default: the weighted mean of each group, from the innermost out; pass and fixed are "
     "100, fail, error and unknown are 0, everything else is left out"
 )
-PASSED = (
+PASSED_FORMULA = (
     "pass + fixed, of all rules but notapplicable and informational; error, unknown and "
     "notchecked are not passed"
 )
-OPEN = (
+OPEN_FORMULA = (
     "a requirement is open when a rule of it fails, waived or not; not reviewed when none fails "
     "and one is error, unknown, notchecked or missing; CAT I, II, III are DISA's severities high, "
     "medium, low"
 )
-_NOT_COUNTED = ("notapplicable", "informational")
+_UNCOUNTED_VERDICTS = ("notapplicable", "informational")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class StatusCounts:
     """Requirements by status."""
 
     open: int
@@ -46,37 +51,37 @@ class Tally:
         return self.open + self.not_reviewed + self.not_a_finding
 
 
-def rules_passed(findings: Findings) -> tuple[int, int]:
+def count_passed_rules(findings: Findings) -> tuple[int, int]:
     """How many rules passed, and of how many (``PASSED`` is the formula)."""
     counts = findings.counts
-    of = sum(n for verdict, n in counts.items() if verdict not in _NOT_COUNTED)
-    return counts["pass"] + counts["fixed"], of
+    total = sum(n for verdict, n in counts.items() if verdict not in _UNCOUNTED_VERDICTS)
+    return counts["pass"] + counts["fixed"], total
 
 
-def categories(findings: Findings) -> dict[str, Tally] | None:
+def count_by_category(findings: Findings) -> dict[str, StatusCounts] | None:
     """Category ``I``, ``II`` and ``III`` -> its requirements; None where no STIG is on record."""
-    stig = stig_of(findings)
+    stig = require_known_stig(findings)
     if stig is None:
         return None
-    found = judged(findings, stig)
+    assessed = assess_requirements(findings, stig)
     return {
-        c: tally(tuple(j for j in found if j.requirement.category == c))
+        c: count_statuses(tuple(j for j in assessed if j.requirement.category == c))
         for c in CATEGORIES.values()
     }
 
 
-def tally(requirements: tuple[Judged, ...]) -> Tally:
+def count_statuses(requirements: tuple[AssessedRequirement, ...]) -> StatusCounts:
     """How many of them have which status."""
     count = Counter(j.status for j in requirements)
-    return Tally(
-        open=count[Status.OPEN],
+    return StatusCounts(
+        open=count[ChecklistStatus.OPEN],
         waived=sum(j.is_waived for j in requirements),
-        not_reviewed=count[Status.NOT_REVIEWED],
-        not_a_finding=count[Status.NOT_A_FINDING],
-        not_applicable=count[Status.NOT_APPLICABLE],
+        not_reviewed=count[ChecklistStatus.NOT_REVIEWED],
+        not_a_finding=count[ChecklistStatus.NOT_A_FINDING],
+        not_applicable=count[ChecklistStatus.NOT_APPLICABLE],
     )
 
 
-def share(part: int, of: int) -> str:
+def format_percent(part: int, total: int) -> str:
     """``91.70 %``; ``-`` of nothing."""
-    return f"{100 * part / of:.2f} %" if of else "-"
+    return f"{100 * part / total:.2f} %" if total else "-"

@@ -14,22 +14,22 @@ from hardpan.scanners.report.fields import (
     SEVERITIES,
     Counts,
     Document,
-    Many,
-    Moment,
+    JsonList,
     Number,
     TextByName,
+    Timestamp,
 )
 from hardpan.scanners.report.parts import (
     CheckPart,
+    CompatibilityPart,
     ContentPart,
     FipsPart,
     HostPart,
     ImagePart,
-    PairedPart,
-    Rule,
+    RulePart,
     StigPart,
 )
-from hardpan.scanners.trials import NOT_COLLECTED
+from hardpan.scanners.trials import NOT_COLLECTED_PREFIX
 
 
 class Findings(Document):
@@ -37,8 +37,8 @@ class Findings(Document):
 
     schema_version: Literal["1.0"]
     profile: str
-    started: Moment
-    finished: Moment
+    started: Timestamp
+    finished: Timestamp
     host: HostPart
     image: ImagePart | None
     content: ContentPart
@@ -47,25 +47,25 @@ class Findings(Document):
     counts: Counts
     before: Counts | None
     """Counts before hardening, where the same run built the image."""
-    rules: Many[Rule]
-    checks: Many[CheckPart]
-    paired: PairedPart | None = None
+    rules: JsonList[RulePart]
+    checks: JsonList[CheckPart]
+    paired: CompatibilityPart | None = None
     """The paired checks; none where they did not run, or by an older hardpan."""
     fips: FipsPart | None = None
     """None in evidence of before this part existed."""
     stig: StigPart | None = None
     """None where the content is for no STIG on record, or by an older hardpan."""
 
-    def open_by_severity(self) -> dict[str, int]:
+    def count_open_by_severity(self) -> dict[str, int]:
         """Severity -> number of open rules."""
         count = Counter[str](r.severity for r in self.rules if r.is_open)
         return {s: count[s] for s in SEVERITIES}
 
-    def not_collected(self) -> tuple[CheckPart, ...]:
+    def uncollected_parts(self) -> tuple[CheckPart, ...]:
         """The parts that could not be asked or read, as checks with the reason."""
-        return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED))
+        return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED_PREFIX))
 
-    def check_counts(self) -> dict[str, int]:
+    def count_checks_by_outcome(self) -> dict[str, int]:
         """Outcome -> number of testinfra checks."""
         count = Counter[str](c.outcome for c in self.checks)
         return {o: count[o] for o in ("passed", "failed", "error", "skipped")}
@@ -94,5 +94,5 @@ class SmokeDocument(Document):
     model_sha256: str
     verdict: str
     reason: str
-    measures: Many[MeasurePart]
+    measures: JsonList[MeasurePart]
     environment: TextByName

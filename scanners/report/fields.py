@@ -13,7 +13,7 @@ from hardpan.scanners.model import Verdict
 
 VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
 SEVERITIES = ("high", "medium", "low", "unknown")
-OPEN = frozenset({"fail", "error", "unknown"})
+OPEN_VERDICTS = frozenset({"fail", "error", "unknown"})
 """Verdicts that need someone's attention unless a waiver is on record."""
 
 T = TypeVar("T")
@@ -22,32 +22,32 @@ MAX_NAMES = 256
 """Entries of an object whose names are data: counts, the environment of the smoke test."""
 
 
-def _few_names(value: object) -> object:
+def _limit_names(value: object) -> object:
     # Before its values are validated: each one that is wrong takes a kilobyte of error.
     if isinstance(value, dict) and len(value) > MAX_NAMES:
         raise ValueError(f"expected at most {MAX_NAMES} names")
     return value
 
 
-Many = Annotated[tuple[T, ...], Field(strict=False, fail_fast=True)]
+JsonList = Annotated[tuple[T, ...], Field(strict=False, fail_fast=True)]
 """A list; of its wrong values the first is an error, because each takes a kilobyte."""
 
 HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Moment = Annotated[
+Timestamp = Annotated[
     str,
     Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
 ]
 """RFC 3339, UTC, whole seconds. A target's clock may say a day that does not exist."""
 
-NumberByName = Annotated[dict[str, int], BeforeValidator(_few_names)]
+NumberByName = Annotated[dict[str, int], BeforeValidator(_limit_names)]
 TextByName = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[\x00-\x7f]*$")], str], BeforeValidator(_few_names)
+    dict[Annotated[str, Field(pattern=r"^[\x00-\x7f]*$")], str], BeforeValidator(_limit_names)
 ]
 """Names are ASCII: canonical JSON sorts others differently in different writers."""
 
 Severity = Literal["high", "medium", "low", "unknown"]
 HostKeyTrustName = Literal["pinned", "known_hosts", "built_image", "first_use", "unknown"]
-HOST_KEY_TRUST: dict[HostKeyTrustName, str] = {
+HOST_KEY_TRUST_TEXT: dict[HostKeyTrustName, str] = {
     "pinned": "the host key was pinned",
     "known_hosts": "the host key was in known_hosts",
     "built_image": "the host key came from the console of the guest that hardpan built",
@@ -56,18 +56,18 @@ HOST_KEY_TRUST: dict[HostKeyTrustName, str] = {
 }
 """How the scanner knew the host's key -> the same in words; see ``model.HostKeyTrust``."""
 
-KNOWN_HOST_KEY = frozenset({"pinned", "known_hosts", "built_image"})
+TRUSTED_BEFORE_CONNECT = frozenset({"pinned", "known_hosts", "built_image"})
 """Ways of knowing a host key before the first connection."""
 
-Outcome = Literal["passed", "failed", "error", "skipped"]
-PairVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]
-HeldName = Literal["holds", "broken", "not_asked", "not_applicable", "error"]
+CheckOutcomeName = Literal["passed", "failed", "error", "skipped"]
+CompatibilityVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]
+CompatibilityOutcomeName = Literal["holds", "broken", "not_asked", "not_applicable", "error"]
 VerdictName = Literal[
     "pass", "fail", "error", "unknown", "notapplicable", "notchecked", "informational", "fixed"
 ]
 
 
-def _every_verdict(counts: dict[str, int]) -> dict[str, int]:
+def _require_every_verdict(counts: dict[str, int]) -> dict[str, int]:
     if set(counts) != set(VERDICTS):
         raise ValueError(f"expected a count for each of {', '.join(VERDICTS)}")
     return counts
@@ -75,8 +75,8 @@ def _every_verdict(counts: dict[str, int]) -> dict[str, int]:
 
 Counts = Annotated[
     dict[str, Annotated[int, Field(ge=0)]],
-    BeforeValidator(_few_names),
-    AfterValidator(_every_verdict),
+    BeforeValidator(_limit_names),
+    AfterValidator(_require_every_verdict),
 ]
 
 
@@ -97,7 +97,7 @@ class Document(BaseModel):
     )
 
     @classmethod
-    def read(cls, value: object) -> Self:
+    def from_json(cls, value: object) -> Self:
         """The document in JSON data, where a field has one name alone: the camelCase one.
 
         The program itself builds documents by the names of their attributes. A reader that took
@@ -108,6 +108,6 @@ class Document(BaseModel):
         """
         return cls.model_validate(value, by_alias=True, by_name=False)
 
-    def data(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """The document as JSON data."""
         return self.model_dump(mode="json", by_alias=True)

@@ -13,27 +13,27 @@ from typing import Literal
 from hardpan.files import canonical_json
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.parts import RulePart
 from hardpan.scanners.report.requirements import (
-    Judged,
-    Status,
-    comments,
-    details,
-    host_name,
-    judged,
-    rule_details,
-    short,
-    stig_of,
-    unassigned,
-    waivers,
+    AssessedRequirement,
+    ChecklistStatus,
+    assess_requirements,
+    find_unassigned_rules,
+    format_comments,
+    format_finding_details,
+    format_host_name,
+    format_rule_details,
+    list_waivers,
+    require_known_stig,
+    shorten_id,
 )
-from hardpan.scanners.stig.table import Stig
+from hardpan.scanners.stig.table import ManualStig
 
-Result = Literal["passed", "failed", "skipped", "error"]
+HdfStatus = Literal["passed", "failed", "skipped", "error"]
 
 IMPACT = {"high": 0.7, "medium": 0.5, "low": 0.3, "unknown": 0.5}
-_NOT_JUDGED = ("error", "unknown")
-_OF_RULE: dict[str, Result] = {
+_UNDETERMINED = ("error", "unknown")
+_STATUS_BY_VERDICT: dict[str, HdfStatus] = {
     "pass": "passed",
     "fixed": "passed",
     "fail": "failed",
@@ -47,35 +47,41 @@ class Hdf:
 
     def render(self, report: Report) -> bytes:
         """The scan as one profile of controls."""
-        found = report.findings
-        stig = stig_of(found)
-        alone = found.rules if stig is None else unassigned(found, stig)
+        findings = report.findings
+        stig = require_known_stig(findings)
+        single_rules = findings.rules if stig is None else find_unassigned_rules(findings, stig)
         controls = [
-            *([] if stig is None else [_control(j, found, stig) for j in judged(found, stig)]),
-            *(_rule_control(r, found) for r in alone),
+            *(
+                []
+                if stig is None
+                else [
+                    _build_control(j, findings, stig) for j in assess_requirements(findings, stig)
+                ]
+            ),
+            *(_build_rule_control(r, findings) for r in single_rules),
         ]
         return canonical_json(
             {
                 "platform": {
-                    "name": found.host.os_name,
-                    "release": found.host.os_version,
-                    "target_id": host_name(found),
+                    "name": findings.host.os_name,
+                    "release": findings.host.os_version,
+                    "target_id": format_host_name(findings),
                 },
-                "version": f"hardpan findings {found.schema_version}",
+                "version": f"hardpan findings {findings.schema_version}",
                 "statistics": {},
-                "profiles": [_profile(found, stig, controls)],
-                "passthrough": {"auxiliary_data": [_more(found)]},
+                "profiles": [_build_profile(findings, stig, controls)],
+                "passthrough": {"auxiliary_data": [_build_auxiliary_data(findings)]},
             }
         )
 
 
-def _profile(
-    found: Findings, stig: Stig | None, controls: list[dict[str, object]]
+def _build_profile(
+    findings: Findings, stig: ManualStig | None, controls: list[dict[str, object]]
 ) -> dict[str, object]:
-    content = found.content
+    content = findings.content
     return {
-        "name": short(content.profile_id) if stig is None else stig.benchmark,
-        "title": short(content.profile_id) if stig is None else stig.title,
+        "name": shorten_id(content.profile_id) if stig is None else stig.benchmark,
+        "title": shorten_id(content.profile_id) if stig is None else stig.title,
         "version": content.version if stig is None else stig.revision,
         "maintainer": "hardpan",
         "summary": f"{content.said()}, profile {content.profile_id}",
@@ -89,42 +95,54 @@ def _profile(
     }
 
 
-def _control(one: Judged, found: Findings, stig: Stig) -> dict[str, object]:
-    r = one.requirement
-    applies = one.status is not Status.NOT_APPLICABLE
-    controls = stig.controls_of(r.ccis)
-    by_content = sorted({n for rule in one.rules for n in rule.nist})
-    said = "; ".join(f"{short(x.rule_id)}: {x.verdict}" for x in one.rules)
+def _build_control(
+    assessed: AssessedRequirement, findings: Findings, stig: ManualStig
+) -> dict[str, object]:
+    requirement = assessed.requirement
+    is_applicable = assessed.status is not ChecklistStatus.NOT_APPLICABLE
+    controls = stig.controls_of(requirement.ccis)
+    content_references = sorted({n for rule in assessed.rules for n in rule.nist})
+    rule_verdicts = "; ".join(f"{shorten_id(x.rule_id)}: {x.verdict}" for x in assessed.rules)
     return {
-        "id": r.rule_id.removesuffix("_rule"),
-        "title": r.title,
-        "desc": r.discussion,
-        "descriptions": [{"label": "check", "data": r.check}, {"label": "fix", "data": r.fix}],
-        "impact": IMPACT[r.severity] if applies else 0,
+        "id": requirement.rule_id.removesuffix("_rule"),
+        "title": requirement.title,
+        "desc": requirement.discussion,
+        "descriptions": [
+            {"label": "check", "data": requirement.check},
+            {"label": "fix", "data": requirement.fix},
+        ],
+        "impact": IMPACT[requirement.severity] if is_applicable else 0,
         "refs": [],
         "tags": {
-            "gid": r.group_id,
-            "gtitle": r.group_title,
-            "rid": r.rule_id,
-            "stig_id": r.stig_id,
-            "check_id": r.check_id,
-            "fix_id": r.fix_id,
-            "severity": r.severity,
-            "cci": list(r.ccis),
-            "nist": [*controls, "Rev_5"] if controls else by_content,
-            "rules": [x.rule_id for x in one.rules],
+            "gid": requirement.group_id,
+            "gtitle": requirement.group_title,
+            "rid": requirement.rule_id,
+            "stig_id": requirement.stig_id,
+            "check_id": requirement.check_id,
+            "fix_id": requirement.fix_id,
+            "severity": requirement.severity,
+            "cci": list(requirement.ccis),
+            "nist": [*controls, "Rev_5"] if controls else content_references,
+            "rules": [x.rule_id for x in assessed.rules],
         },
         "source_location": {},
-        "results": [_result(_status(one), said or "no rule checks it", details(one, found), found)],
-        **_waiver(one.rules),
+        "results": [
+            _build_result(
+                _derive_status(assessed),
+                rule_verdicts or "no rule checks it",
+                format_finding_details(assessed, findings),
+                findings,
+            )
+        ],
+        **_build_waiver(assessed.rules),
     }
 
 
-def _rule_control(rule: Rule, found: Findings) -> dict[str, object]:
-    status = _OF_RULE.get(rule.verdict, "skipped")
-    said = f"{short(rule.rule_id)}: {rule.verdict}"
+def _build_rule_control(rule: RulePart, findings: Findings) -> dict[str, object]:
+    status = _STATUS_BY_VERDICT.get(rule.verdict, "skipped")
+    description = f"{shorten_id(rule.rule_id)}: {rule.verdict}"
     return {
-        "id": short(rule.rule_id),
+        "id": shorten_id(rule.rule_id),
         "title": rule.title,
         "desc": rule.rationale,
         "descriptions": [{"label": "fix", "data": rule.fix_text}],
@@ -137,41 +155,48 @@ def _rule_control(rule: Rule, found: Findings) -> dict[str, object]:
             "rules": [rule.rule_id],
         },
         "source_location": {},
-        "results": [_result(status, said, rule_details(rule), found)],
-        **_waiver((rule,)),
+        "results": [_build_result(status, description, format_rule_details(rule), findings)],
+        **_build_waiver((rule,)),
     }
 
 
-def _status(one: Judged) -> Result:
-    if one.status is Status.OPEN:
+def _derive_status(assessed: AssessedRequirement) -> HdfStatus:
+    if assessed.status is ChecklistStatus.OPEN:
         return "failed"
-    if one.status is Status.NOT_A_FINDING:
+    if assessed.status is ChecklistStatus.NOT_A_FINDING:
         return "passed"
-    return "error" if one.verdict in _NOT_JUDGED else "skipped"
+    return "error" if assessed.verdict in _UNDETERMINED else "skipped"
 
 
-def _result(status: Result, said: str, told: str, found: Findings) -> dict[str, object]:
-    where = "skip_message" if status == "skipped" else "message"
-    return {"status": status, "code_desc": said, "start_time": found.started, where: told}
+def _build_result(
+    status: HdfStatus, description: str, message: str, findings: Findings
+) -> dict[str, object]:
+    message_key = "skip_message" if status == "skipped" else "message"
+    return {
+        "status": status,
+        "code_desc": description,
+        "start_time": findings.started,
+        message_key: message,
+    }
 
 
-def _waiver(rules: tuple[Rule, ...]) -> dict[str, object]:
+def _build_waiver(rules: tuple[RulePart, ...]) -> dict[str, object]:
     """The waivers of what does not pass, beside a result that they leave as it is."""
-    on_record = waivers(rules)
-    if not on_record:
+    waived_rules = list_waivers(rules)
+    if not waived_rules:
         return {}
-    holding = [w.expires for _, w in on_record if w.holds]
+    active_expiries = [w.expires for _, w in waived_rules if w.holds]
     data = {
-        "justification": comments(rules),
-        "expiration_date": min(holding or [w.expires for _, w in on_record]),
+        "justification": format_comments(rules),
+        "expiration_date": min(active_expiries or [w.expires for _, w in waived_rules]),
         "run": True,
         "skipped_due_to_waiver": False,
-        "message": "" if holding else "Waiver expired; the result counts.",
+        "message": "" if active_expiries else "Waiver expired; the result counts.",
     }
     return {"waiver_data": data}
 
 
-def _more(found: Findings) -> dict[str, object]:
-    image = None if found.image is None else found.image.data()
-    data = {"score": found.score, "content": found.content.data(), "image": image}
+def _build_auxiliary_data(findings: Findings) -> dict[str, object]:
+    image = None if findings.image is None else findings.image.to_json()
+    data = {"score": findings.score, "content": findings.content.to_json(), "image": image}
     return {"name": "hardpan", "data": data}

@@ -17,11 +17,11 @@ from hardpan.resources import resource_path
 from hardpan.scanners.report import charts, rows
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.fields import HOST_KEY_TRUST, VERDICTS
-from hardpan.scanners.report.parts import PairPart
+from hardpan.scanners.report.fields import HOST_KEY_TRUST_TEXT, VERDICTS
+from hardpan.scanners.report.parts import CompatibilityResultPart
 
 _TEMPLATES = resource_path("hardpan.scanners.report", "templates")
-WORDS = {
+LABELS = {
     "notchecked": "not checked",
     "not_checked": "not checked",
     "notapplicable": "not applicable",
@@ -44,86 +44,93 @@ class Html:
 
     def render(self, report: Report) -> bytes:
         """The page, UTF-8."""
-        found = report.findings
-        made = rows.rows(found.rules, found.finished)
-        css, js = _asset("report.css"), _asset("report.js")
+        findings = report.findings
+        rule_rows = rows.build_rows(findings.rules, findings.finished)
+        css, js = _read_asset("report.css"), _read_asset("report.js")
         page = (
-            _jinja()
+            _environment()
             .get_template("report.html.j2")
             .render(
-                f=found,
-                host_key_trust=HOST_KEY_TRUST[found.host.host_key_trust],
+                f=findings,
+                host_key_trust=HOST_KEY_TRUST_TEXT[findings.host.host_key_trust],
                 smoke=report.smoke,
                 changes=report.changes,
                 signer_sha256=report.signer_sha256,
-                promises=report.promises,
+                promises=report.expected_signatures,
                 predicate_type=report.predicate_type,
                 css=css,
                 js=js,
-                style_hash=_digest(css),
-                script_hash=_digest(js),
-                open_groups=rows.open_groups(made),
-                other_groups=rows.other_groups(made),
-                waivers=rows.waivers(made),
-                anchors={r.rule.rule_id: r.anchor for r in made},
-                by_verdict=rows.seen_verdicts(made),
+                style_hash=_digest_for_csp(css),
+                script_hash=_digest_for_csp(js),
+                open_groups=rows.group_open_rows(rule_rows),
+                other_groups=rows.group_other_rows(rule_rows),
+                waivers=rows.select_waived_rows(rule_rows),
+                anchors={r.rule.rule_id: r.anchor for r in rule_rows},
+                by_verdict=rows.list_verdicts(rule_rows),
                 categories=rows.CATEGORIES,
-                soon_days=rows.SOON_DAYS,
-                n_open=sum(r.is_open for r in found.rules),
-                n_waived=sum(r.is_waived for r in found.rules),
-                open_by_severity=found.open_by_severity(),
-                bars=_bars(found),
-                verdicts=[v for v in VERDICTS if found.counts[v] or (found.before or {}).get(v)],
-                check_counts=found.check_counts(),
-                pairs=_pairs(found),
-                paired_counts=None if found.paired is None else found.paired.counts(),
-                charts=() if report.smoke is None else charts.charts(report.smoke),
-                n_validated=_validated(found),
+                soon_days=rows.EXPIRING_SOON_DAYS,
+                n_open=sum(r.is_open for r in findings.rules),
+                n_waived=sum(r.is_waived for r in findings.rules),
+                open_by_severity=findings.count_open_by_severity(),
+                bars=_build_bars(findings),
+                verdicts=[
+                    v for v in VERDICTS if findings.counts[v] or (findings.before or {}).get(v)
+                ],
+                check_counts=findings.count_checks_by_outcome(),
+                pairs=_sort_compatibility_results(findings),
+                paired_counts=None if findings.paired is None else findings.paired.count_verdicts(),
+                charts=() if report.smoke is None else charts.build_charts(report.smoke),
+                n_validated=_count_validated_modules(findings),
             )
         )
         return page.encode("utf-8")
 
 
 @cache
-def _jinja() -> Environment:
-    made = Environment(
+def _environment() -> Environment:
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["words"] = lambda v: WORDS.get(v, v.replace("_", " "))
-    made.filters["mark"] = lambda v: _MARKS.get(v, "–")  # noqa: RUF001  a dash, as it is printed
-    made.filters["figure"] = charts.figure
-    made.filters["moment"] = lambda v: v.replace("T", " ").replace("Z", " UTC")
-    return made
+    environment.filters["words"] = lambda v: LABELS.get(v, v.replace("_", " "))
+    environment.filters["mark"] = lambda v: _MARKS.get(v, "–")  # noqa: RUF001  a dash, as it is printed
+    environment.filters["figure"] = charts.format_figure
+    environment.filters["moment"] = lambda v: v.replace("T", " ").replace("Z", " UTC")
+    return environment
 
 
 @cache
-def _asset(name: str) -> str:
+def _read_asset(name: str) -> str:
     return (_TEMPLATES / name).read_text("utf-8")
 
 
-def _digest(text: str) -> str:
+def _digest_for_csp(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _pairs(found: Findings) -> list[PairPart]:
+def _sort_compatibility_results(findings: Findings) -> list[CompatibilityResultPart]:
     """The pairs, those first that someone must act on."""
     order = ("error", "fail", "not_checked", "pass", "not_applicable")
-    return sorted(found.paired.pairs if found.paired else (), key=lambda p: order.index(p.verdict))
+    return sorted(
+        findings.paired.pairs if findings.paired else (), key=lambda p: order.index(p.verdict)
+    )
 
 
-def _validated(found: Findings) -> int | None:
+def _count_validated_modules(findings: Findings) -> int | None:
     """How many modules run a build that a certificate names; None where nobody looked."""
-    if found.fips is None:
+    if findings.fips is None:
         return None
-    return sum(m.state == "validated" for m in found.fips.modules)
+    return sum(m.state == "validated" for m in findings.fips.modules)
 
 
-def _bars(found: Findings) -> list[tuple[str, tuple[charts.Segment, ...]]]:
-    now = ("After hardening" if found.before else "This scan", charts.segments(found.counts))
-    if not found.before:
-        return [now]
-    return [("Before hardening", charts.segments(found.before)), now]
+def _build_bars(findings: Findings) -> list[tuple[str, tuple[charts.Segment, ...]]]:
+    current = (
+        "After hardening" if findings.before else "This scan",
+        charts.build_segments(findings.counts),
+    )
+    if not findings.before:
+        return [current]
+    return [("Before hardening", charts.build_segments(findings.before)), current]

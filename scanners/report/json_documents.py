@@ -20,7 +20,7 @@ class SmokeJson:
 
     def render(self, report: Report) -> bytes:
         """The smoke test as RFC 8785 bytes."""
-        return canonical_json(None if report.smoke is None else report.smoke.data())
+        return canonical_json(None if report.smoke is None else report.smoke.to_json())
 
 
 class ChangesJson:
@@ -28,13 +28,13 @@ class ChangesJson:
 
     def render(self, report: Report) -> bytes:
         """The changes as RFC 8785 bytes."""
-        return canonical_json(None if report.changes is None else report.changes.data())
+        return canonical_json(None if report.changes is None else report.changes.to_json())
 
 
-def schema() -> bytes:
+def build_findings_schema() -> bytes:
     """JSON Schema of ``findings.json``, as ``findings.schema.json`` holds it."""
-    made = {
+    document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Findings.model_json_schema(by_alias=True, mode="serialization"),
     }
-    return (json.dumps(made, indent=2, sort_keys=True) + "\n").encode()
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()

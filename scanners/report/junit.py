@@ -11,17 +11,17 @@ from lxml import etree
 
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.parts import PairPart, Rule
+from hardpan.scanners.report.parts import CompatibilityResultPart, RulePart
 
 _TAGS = {"fail": "failure", "error": "error", "unknown": "error"}
-_NO_ANSWER = {"notapplicable", "notchecked", "informational"}
+_SKIPPED_VERDICTS = {"notapplicable", "notchecked", "informational"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
+class _TestCase:
     classname: str
     name: str
-    took_s: float
+    duration_s: float
     tag: str
     """``failure``, ``error``, ``skipped`` or empty for a pass."""
 
@@ -35,20 +35,24 @@ class ChecksJunit:
         """One test case per check and per conflict."""
         tags = {"passed": "", "failed": "failure", "error": "error", "skipped": "skipped"}
         cases = [
-            _Case(
+            _TestCase(
                 classname=f"hardpan.{c.name.partition('::')[0]}",
                 name=c.name.partition("::")[2] or c.name,
-                took_s=c.took_s,
+                duration_s=c.took_s,
                 tag=tags[c.outcome],
                 message=c.message,
             )
             for c in report.findings.checks
         ]
-        suites = [_suite("hardpan checks", report.findings, cases)]
+        suites = [_build_suite("hardpan checks", report.findings, cases)]
         if report.findings.paired is not None:
-            pairs = [_pair_case(p) for p in report.findings.paired.pairs]
-            suites.append(_suite("hardpan paired checks", report.findings, pairs))
-        return _document(suites)
+            compatibility_cases = [
+                _build_compatibility_case(p) for p in report.findings.paired.pairs
+            ]
+            suites.append(
+                _build_suite("hardpan paired checks", report.findings, compatibility_cases)
+            )
+        return _serialize_suites(suites)
 
 
 class RulesJunit:
@@ -57,36 +61,36 @@ class RulesJunit:
     def render(self, report: Report) -> bytes:
         """One test case per selected rule."""
         classname = report.findings.content.profile_id.replace(" ", "_")
-        cases = [_rule_case(r, classname) for r in report.findings.rules]
-        return _document([_suite(classname, report.findings, cases)])
+        cases = [_build_rule_case(r, classname) for r in report.findings.rules]
+        return _serialize_suites([_build_suite(classname, report.findings, cases)])
 
 
-def _rule_case(rule: Rule, classname: str) -> _Case:
+def _build_rule_case(rule: RulePart, classname: str) -> _TestCase:
     tag, message = _TAGS.get(rule.verdict, ""), f"{rule.verdict}: {rule.title}"
-    if rule.verdict in _NO_ANSWER:
+    if rule.verdict in _SKIPPED_VERDICTS:
         tag, message = "skipped", rule.verdict
     elif tag and rule.waiver is not None and rule.is_waived:
         tag, message = "skipped", f"{rule.verdict}, waiver: {rule.waiver.said()}"
-    return _Case(classname=classname, name=rule.rule_id, took_s=0, tag=tag, message=message)
+    return _TestCase(classname=classname, name=rule.rule_id, duration_s=0, tag=tag, message=message)
 
 
-def _pair_case(pair: PairPart) -> _Case:
+def _build_compatibility_case(result: CompatibilityResultPart) -> _TestCase:
     tags = {"pass": "", "fail": "failure", "error": "error"}
-    halves = (("control", pair.control), ("action", pair.action))
-    found = [f"{name} {half.outcome}: {half.found}" for name, half in halves]
-    tag, first = tags.get(pair.verdict, "skipped"), f"{pair.verdict}: {pair.reason}"
-    if tag and pair.waiver is not None and pair.is_waived:
-        tag, first = "skipped", f"{pair.verdict}, waiver: {pair.waiver.said()}"
-    return _Case(
+    checks = (("control", result.control), ("action", result.action))
+    check_lines = [f"{name} {check.outcome}: {check.found}" for name, check in checks]
+    tag, headline = tags.get(result.verdict, "skipped"), f"{result.verdict}: {result.reason}"
+    if tag and result.waiver is not None and result.is_waived:
+        tag, headline = "skipped", f"{result.verdict}, waiver: {result.waiver.said()}"
+    return _TestCase(
         classname="hardpan.paired",
-        name=pair.conflict,
-        took_s=0,
+        name=result.conflict,
+        duration_s=0,
         tag=tag,
-        message="\n".join([first, *found]),
+        message="\n".join([headline, *check_lines]),
     )
 
 
-def _suite(name: str, findings: Findings, cases: list[_Case]) -> etree._Element:
+def _build_suite(name: str, findings: Findings, cases: list[_TestCase]) -> etree._Element:
     suite = etree.Element("testsuite", name=name, hostname=findings.host.hostname)
     suite.set("timestamp", findings.finished)
     suite.set("tests", str(len(cases)))
@@ -94,7 +98,7 @@ def _suite(name: str, findings: Findings, cases: list[_Case]) -> etree._Element:
         suite.set(attribute, str(sum(c.tag == tag for c in cases)))
     for case in cases:
         node = etree.SubElement(suite, "testcase", classname=case.classname, name=case.name)
-        node.set("time", f"{case.took_s:.3f}")
+        node.set("time", f"{case.duration_s:.3f}")
         if case.tag:
             problem = etree.SubElement(node, case.tag)
             problem.set("message", case.message.partition("\n")[0])
@@ -102,7 +106,7 @@ def _suite(name: str, findings: Findings, cases: list[_Case]) -> etree._Element:
     return suite
 
 
-def _document(suites: list[etree._Element]) -> bytes:
+def _serialize_suites(suites: list[etree._Element]) -> bytes:
     root = etree.Element("testsuites")
     root.extend(suites)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

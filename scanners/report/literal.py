@@ -9,36 +9,36 @@ reader could take for markup goes into a code span, where nothing is markup.
 import re
 from functools import lru_cache
 
-_PLAIN = re.compile(r"""[A-Za-z0-9(](?:[A-Za-z0-9 ()/'%-]|[.,;:](?= |$)|(?<=\d)[.,](?=\d))*""")
-_RUN = re.compile("`+")
-_REMEMBERED = 4096
+_PLAIN_TEXT = re.compile(r"""[A-Za-z0-9(](?:[A-Za-z0-9 ()/'%-]|[.,;:](?= |$)|(?<=\d)[.,](?=\d))*""")
+_BACKTICK_RUN = re.compile("`+")
+_CACHE_ENTRIES = 4096
 
 
-def one_line(text: str, *, empty: str = "(none)") -> str:
+def to_one_line(text: str, *, empty: str = "(none)") -> str:
     """``text`` with every run of blanks and line ends as one blank; never empty."""
     return " ".join(text.split()) or empty
 
 
-@lru_cache(_REMEMBERED)  # a title stands in an observation, its findings and its risk
-def inline(text: str, *, empty: str = "(none)") -> str:
+@lru_cache(_CACHE_ENTRIES)  # a title stands in an observation, its findings and its risk
+def escape_inline(text: str, *, empty: str = "(none)") -> str:
     """``text`` for the middle of a Markdown line; plain where it is harmless."""
-    line = one_line(text, empty=empty)
-    return line if _PLAIN.fullmatch(line) else code(line)
+    line = to_one_line(text, empty=empty)
+    return line if _PLAIN_TEXT.fullmatch(line) else code_span(line)
 
 
-def code(text: str) -> str:
+def code_span(text: str) -> str:
     """``text`` as a code span, with a fence that nothing in it can close."""
-    line = one_line(text)
-    longest = max((len(run) for run in _RUN.findall(line)), default=0)
+    line = to_one_line(text)
+    longest = max((len(backticks) for backticks in _BACKTICK_RUN.findall(line)), default=0)
     fence = "`" * (longest + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
+    padding = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{padding}{line}{padding}{fence}"
 
 
-def items(texts: tuple[str, ...], *, most: int) -> str:
+def format_list(texts: tuple[str, ...], *, max_items: int) -> str:
     """A Markdown list of code spans, cut after ``most`` with a word about the rest."""
     lines = [line for text in texts for line in text.splitlines() if line.strip()]
-    told = [f"- {code(line)}" for line in lines[:most]]
-    if len(lines) > most:
-        told.append(f"- and {len(lines) - most} more, in findings.json")
-    return "\n".join(told)
+    bullets = [f"- {code_span(line)}" for line in lines[:max_items]]
+    if len(lines) > max_items:
+        bullets.append(f"- and {len(lines) - max_items} more, in findings.json")
+    return "\n".join(bullets)

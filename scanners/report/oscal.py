@@ -14,78 +14,78 @@ from typing import Final
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.controls import controls
+from hardpan.scanners.report.controls import collect_controls
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.literal import inline, items, one_line
-from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.literal import escape_inline, format_list, to_one_line
+from hardpan.scanners.report.parts import RulePart
 
 OSCAL_VERSION: Final = "1.1.2"
 """What it is valid for, and later ones of the line too; most readers know it."""
 
 NOT_PASSED = frozenset({"fail", "error", "unknown", "notchecked"})
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, OSCAL_NAMESPACE)
-_MOST_FOUND = 60
-_NOT_TOKEN = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_EVIDENCE_LINES = 60
+_NON_TOKEN_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 Json = dict[str, object]
 
 
-class Ids:
+class OscalIds:
     """Makes the identifiers of one scan's documents."""
 
     def __init__(self, report: Report) -> None:
-        found = report.findings
-        host = f"{found.host.machine_id_hmac}\n{found.host.host_key_sha256}\n{found.host.hostname}"
+        findings = report.findings
+        host = f"{findings.host.machine_id_hmac}\n{findings.host.host_key_sha256}\n{findings.host.hostname}"
         self._host = uuid.uuid5(_NAMESPACE, host)
         self._scan = uuid.uuid5(self._host, sha256_bytes(report.findings_json))
-        self._made: dict[tuple[uuid.UUID, str, str], str] = {}
+        self._cache: dict[tuple[uuid.UUID, str, str], str] = {}
 
-    def lasting(self, kind: str, name: str = "") -> str:
+    def stable_id(self, kind: str, name: str = "") -> str:
         """The same for every scan of the host."""
-        return self._id(self._host, kind, name)
+        return self._derive_id(self._host, kind, name)
 
-    def of_scan(self, kind: str, name: str = "") -> str:
+    def scan_id(self, kind: str, name: str = "") -> str:
         """Of this scan alone."""
-        return self._id(self._scan, kind, name)
+        return self._derive_id(self._scan, kind, name)
 
-    def _id(self, of: uuid.UUID, kind: str, name: str) -> str:
-        key = (of, kind, name)
-        if key not in self._made:
-            self._made[key] = str(uuid.uuid5(of, f"{kind}\n{name}"))
-        return self._made[key]
+    def _derive_id(self, namespace: uuid.UUID, kind: str, name: str) -> str:
+        key = (namespace, kind, name)
+        if key not in self._cache:
+            self._cache[key] = str(uuid.uuid5(namespace, f"{kind}\n{name}"))
+        return self._cache[key]
 
 
-def document(root: str, body: Mapping[str, object]) -> bytes:
+def serialize_document(root: str, body: Mapping[str, object]) -> bytes:
     """The whole file as RFC 8785 bytes, so that a digest of either form is the same."""
     return canonical_json({root: body})
 
 
-def metadata(found: Findings, title: str) -> Json:
+def build_metadata(findings: Findings, title: str) -> Json:
     """About the document; its version is the moment the scan ended."""
     return {
-        "title": f"{title}: {inline(found.host.hostname)}, {inline(found.profile)}",
-        "last-modified": found.finished,
-        "version": found.finished,
+        "title": f"{title}: {escape_inline(findings.host.hostname)}, {escape_inline(findings.profile)}",
+        "last-modified": findings.finished,
+        "version": findings.finished,
         "oscal-version": OSCAL_VERSION,
     }
 
 
-def props(*pairs: tuple[str, str]) -> list[Json]:
+def build_props(*pairs: tuple[str, str]) -> list[Json]:
     """Properties of ours; those without a value are left out."""
     return [
-        {"name": name, "ns": OSCAL_NAMESPACE, "value": one_line(value)}
+        {"name": name, "ns": OSCAL_NAMESPACE, "value": to_one_line(value)}
         for name, value in pairs
         if value.strip()
     ]
 
 
-def inventory(found: Findings, ids: Ids) -> Json:
+def build_inventory_item(findings: Findings, ids: OscalIds) -> Json:
     """The host."""
-    host, image = found.host, found.image
+    host, image = findings.host, findings.image
     return {
-        "uuid": ids.lasting("host"),
-        "description": f"Host {inline(host.hostname)}, {inline(host.os_name)}",
-        "props": props(
+        "uuid": ids.stable_id("host"),
+        "description": f"Host {escape_inline(host.hostname)}, {escape_inline(host.os_name)}",
+        "props": build_props(
             ("hostname", host.hostname),
             ("host-key", f"{host.host_key_type} {host.host_key_sha256}"),
             ("host-key-trust", host.host_key_trust),
@@ -99,22 +99,22 @@ def inventory(found: Findings, ids: Ids) -> Json:
     }
 
 
-def assets(found: Findings, ids: Ids) -> Json:
+def build_assessment_assets(findings: Findings, ids: OscalIds) -> Json:
     """What the scan was made with."""
-    engine = ids.of_scan("engine")
+    engine = ids.scan_id("engine")
     return {
         "components": [
             {
                 "uuid": engine,
                 "type": "software",
                 "title": "OpenSCAP, run by hardpan",
-                "description": f"Engine: {inline(found.content.engine)}",
+                "description": f"Engine: {escape_inline(findings.content.engine)}",
                 "status": {"state": "operational"},
             }
         ],
         "assessment-platforms": [
             {
-                "uuid": ids.of_scan("platform"),
+                "uuid": ids.scan_id("platform"),
                 "title": "hardpan scan",
                 "uses-components": [{"component-uuid": engine}],
             }
@@ -122,17 +122,17 @@ def assets(found: Findings, ids: Ids) -> Json:
     }
 
 
-def content_resource(found: Findings, ids: Ids) -> Json:
+def build_content_resource(findings: Findings, ids: OscalIds) -> Json:
     """What the host was compared with: it stands in for an assessment plan."""
-    content = found.content
+    content = findings.content
     return {
-        "uuid": ids.of_scan("content"),
-        "title": f"Content {inline(content.name)}",
+        "uuid": ids.scan_id("content"),
+        "title": f"Content {escape_inline(content.name)}",
         "description": (
-            f"SCAP content {inline(content.said())}, profile "
-            f"{inline(content.profile_id)}. No OSCAL assessment plan was written."
+            f"SCAP content {escape_inline(content.said())}, profile "
+            f"{escape_inline(content.profile_id)}. No OSCAL assessment plan was written."
         ),
-        "props": props(
+        "props": build_props(
             ("benchmark", content.benchmark_id),
             ("version", content.version),
             ("date", content.date),
@@ -144,32 +144,34 @@ def content_resource(found: Findings, ids: Ids) -> Json:
     }
 
 
-def evidence_resource(ids: Ids) -> Json:
+def build_evidence_resource(ids: OscalIds) -> Json:
     """The findings that lie in the same evidence file."""
     return {
-        "uuid": ids.of_scan("findings.json"),
+        "uuid": ids.scan_id("findings.json"),
         "title": "Findings, rule by rule",
         "rlinks": [{"href": "findings.json", "media-type": "application/json"}],
     }
 
 
-def subject(found: Findings, ids: Ids) -> Json:
+def build_subject(findings: Findings, ids: OscalIds) -> Json:
     """The host, referred to."""
     return {
-        "subject-uuid": ids.lasting("host"),
+        "subject-uuid": ids.stable_id("host"),
         "type": "inventory-item",
-        "title": inline(found.host.hostname),
+        "title": escape_inline(findings.host.hostname),
     }
 
 
-def observation(rule: Rule, found: Findings, ids: Ids) -> Json:
+def build_observation(rule: RulePart, findings: Findings, ids: OscalIds) -> Json:
     """What was looked at and found for one rule, whatever its verdict."""
-    told = items(rule.found, most=_MOST_FOUND) or "No detail was recorded."
-    made: Json = {
-        "uuid": ids.of_scan("observation", rule.rule_id),
-        "title": inline(rule.title),
-        "description": f"Rule {inline(rule.rule_id)}: {rule.verdict}",
-        "props": props(
+    evidence_text = (
+        format_list(rule.found, max_items=_MAX_EVIDENCE_LINES) or "No detail was recorded."
+    )
+    item: Json = {
+        "uuid": ids.scan_id("observation", rule.rule_id),
+        "title": escape_inline(rule.title),
+        "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}",
+        "props": build_props(
             ("rule", rule.rule_id),
             ("verdict", rule.verdict),
             ("severity", rule.severity),
@@ -181,27 +183,31 @@ def observation(rule: Rule, found: Findings, ids: Ids) -> Json:
         ),
         "methods": ["TEST"],
         "types": ["finding" if rule.verdict in NOT_PASSED else "control-objective"],
-        "origins": origins(ids),
-        "subjects": [subject(found, ids)],
-        "relevant-evidence": [{"href": f"#{ids.of_scan('findings.json')}", "description": told}],
-        "collected": found.finished,
+        "origins": build_origins(ids),
+        "subjects": [build_subject(findings, ids)],
+        "relevant-evidence": [
+            {"href": f"#{ids.scan_id('findings.json')}", "description": evidence_text}
+        ],
+        "collected": findings.finished,
     }
-    return made
+    return item
 
 
-def findings_of(rule: Rule, ids: Ids) -> list[Json]:
+def build_oscal_findings(rule: RulePart, ids: OscalIds) -> list[Json]:
     """One finding per control that ``rule`` speaks for; none of them satisfied.
 
     A rule that names no control is its own objective.
     """
-    targets = [(c.control_id, "statement-id", c.statement_id) for c in controls(rule.nist)]
+    targets = [(c.control_id, "statement-id", c.statement_id) for c in collect_controls(rule.nist)]
     return [
         {
-            "uuid": finding_id(rule, control, ids),
-            "title": inline(rule.title),
-            "description": f"Rule {inline(rule.rule_id)}: {rule.verdict}{_waiver_words(rule)}",
-            "props": props(("rule", rule.rule_id), ("control", control), ("verdict", rule.verdict)),
-            "origins": origins(ids),
+            "uuid": derive_finding_id(rule, control, ids),
+            "title": escape_inline(rule.title),
+            "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}",
+            "props": build_props(
+                ("rule", rule.rule_id), ("control", control), ("verdict", rule.verdict)
+            ),
+            "origins": build_origins(ids),
             "target": {
                 "type": kind,
                 "target-id": target,
@@ -211,37 +217,37 @@ def findings_of(rule: Rule, ids: Ids) -> list[Json]:
                 },
             },
             "related-observations": [
-                {"observation-uuid": ids.of_scan("observation", rule.rule_id)}
+                {"observation-uuid": ids.scan_id("observation", rule.rule_id)}
             ],
             **(
-                {"related-risks": [{"risk-uuid": ids.lasting("risk", rule.rule_id)}]}
+                {"related-risks": [{"risk-uuid": ids.stable_id("risk", rule.rule_id)}]}
                 if has_risk(rule)
                 else {}
             ),
         }
-        for control, kind, target in targets or [("", "objective-id", token(rule.rule_id))]
+        for control, kind, target in targets or [("", "objective-id", to_token(rule.rule_id))]
     ]
 
 
-def finding_id(rule: Rule, control_id: str, ids: Ids) -> str:
+def derive_finding_id(rule: RulePart, control_id: str, ids: OscalIds) -> str:
     """The identifier of one finding."""
-    return ids.of_scan("finding", f"{rule.rule_id}\n{control_id}")
+    return ids.scan_id("finding", f"{rule.rule_id}\n{control_id}")
 
 
-def has_risk(rule: Rule) -> bool:
+def has_risk(rule: RulePart) -> bool:
     """True for what is open or waived."""
     return rule.is_open or rule.is_waived
 
 
-def risk(rule: Rule, ids: Ids) -> Json:
+def build_risk(rule: RulePart, ids: OscalIds) -> Json:
     """The risk of a rule that is open, or whose waiver holds: then the deviation is approved."""
     waiver = rule.waiver
-    made: Json = {
-        "uuid": ids.lasting("risk", rule.rule_id),
-        "title": inline(rule.title),
-        "description": f"Rule {inline(rule.rule_id)}: {rule.verdict}{_waiver_words(rule)}",
-        "statement": inline(rule.rationale, empty="The content gives no rationale."),
-        "props": props(
+    item: Json = {
+        "uuid": ids.stable_id("risk", rule.rule_id),
+        "title": escape_inline(rule.title),
+        "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}",
+        "statement": escape_inline(rule.rationale, empty="The content gives no rationale."),
+        "props": build_props(
             ("rule", rule.rule_id),
             ("severity", rule.severity),
             *(
@@ -256,42 +262,42 @@ def risk(rule: Rule, ids: Ids) -> Json:
             ),
         ),
         "status": "deviation-approved" if rule.is_waived else "open",
-        "origins": origins(ids),
-        "related-observations": [{"observation-uuid": ids.of_scan("observation", rule.rule_id)}],
+        "origins": build_origins(ids),
+        "related-observations": [{"observation-uuid": ids.scan_id("observation", rule.rule_id)}],
     }
     if rule.is_waived and waiver is not None:
         # The waiver's last day counts whole, in UTC.
-        made["deadline"] = f"{waiver.expires}T23:59:59Z"
+        item["deadline"] = f"{waiver.expires}T23:59:59Z"
     if rule.fix_text.strip():
-        made["remediations"] = [
+        item["remediations"] = [
             {
-                "uuid": ids.lasting("remediation", rule.rule_id),
+                "uuid": ids.stable_id("remediation", rule.rule_id),
                 "lifecycle": "recommendation",
                 "title": "What the content recommends",
-                "description": inline(rule.fix_text),
+                "description": escape_inline(rule.fix_text),
             }
         ]
-    return made
+    return item
 
 
-def origins(ids: Ids) -> list[Json]:
+def build_origins(ids: OscalIds) -> list[Json]:
     """Who says so: the scan's engine."""
-    return [{"actors": [{"type": "tool", "actor-uuid": ids.of_scan("engine")}]}]
+    return [{"actors": [{"type": "tool", "actor-uuid": ids.scan_id("engine")}]}]
 
 
-def token(text: str) -> str:
+def to_token(text: str) -> str:
     """``text`` as an OSCAL token."""
-    return f"rule_{_NOT_TOKEN.sub('_', text)}"
+    return f"rule_{_NON_TOKEN_CHARACTERS.sub('_', text)}"
 
 
-def selected_controls(rules: Iterable[Rule]) -> list[Json]:
+def select_controls(rules: Iterable[RulePart]) -> list[Json]:
     """What was looked at of the controls: never a control whole, only what the rules test."""
-    named = controls(x for rule in rules for x in rule.nist)
-    return [{"control-id": c.control_id} for c in named]
+    nist_controls = collect_controls(x for rule in rules for x in rule.nist)
+    return [{"control-id": c.control_id} for c in nist_controls]
 
 
-def _waiver_words(rule: Rule) -> str:
+def _describe_waiver(rule: RulePart) -> str:
     if rule.waiver is None:
         return ""
     state = "Waiver on record" if rule.is_waived else "Waiver that does not hold"
-    return f". {state}: {inline(rule.waiver.said())}"
+    return f". {state}: {escape_inline(rule.waiver.said())}"

@@ -6,9 +6,9 @@ tracker knows them again. The plan sets no milestones: those are the owner's.
 
 from hardpan.scanners.report import oscal
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.literal import inline
-from hardpan.scanners.report.oscal import Ids, Json
-from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.literal import escape_inline
+from hardpan.scanners.report.oscal import Json, OscalIds
+from hardpan.scanners.report.parts import RulePart
 
 _RFC4122 = "https://ietf.org/rfc/rfc4122"
 
@@ -18,57 +18,59 @@ class Poam:
 
     def render(self, report: Report) -> bytes:
         """The document, valid OSCAL, in its RFC 8785 form."""
-        found, ids = report.findings, Ids(report)
-        rules = [r for r in found.rules if oscal.has_risk(r)]
-        by_rule = {r.rule_id: oscal.findings_of(r, ids) for r in rules}
+        findings, ids = report.findings, OscalIds(report)
+        rules = [r for r in findings.rules if oscal.has_risk(r)]
+        findings_by_rule = {r.rule_id: oscal.build_oscal_findings(r, ids) for r in rules}
         lists = {
-            "observations": [oscal.observation(r, found, ids) for r in rules],
-            "risks": [oscal.risk(r, ids) for r in rules],
-            "findings": [x for r in rules for x in by_rule[r.rule_id]],
+            "observations": [oscal.build_observation(r, findings, ids) for r in rules],
+            "risks": [oscal.build_risk(r, ids) for r in rules],
+            "findings": [x for r in rules for x in findings_by_rule[r.rule_id]],
         }
-        return oscal.document(
+        return oscal.serialize_document(
             "plan-of-action-and-milestones",
             {
-                "uuid": ids.of_scan("poam"),
-                "metadata": oscal.metadata(found, "Plan of action and milestones"),
-                "system-id": {"identifier-type": _RFC4122, "id": ids.lasting("host")},
+                "uuid": ids.scan_id("poam"),
+                "metadata": oscal.build_metadata(findings, "Plan of action and milestones"),
+                "system-id": {"identifier-type": _RFC4122, "id": ids.stable_id("host")},
                 "local-definitions": {
-                    "inventory-items": [oscal.inventory(found, ids)],
-                    "assessment-assets": oscal.assets(found, ids),
+                    "inventory-items": [oscal.build_inventory_item(findings, ids)],
+                    "assessment-assets": oscal.build_assessment_assets(findings, ids),
                 },
-                **{name: made for name, made in lists.items() if made},
-                "poam-items": [_item(r, by_rule[r.rule_id], ids) for r in rules]
-                or [_nothing_open(ids)],
+                **{name: items for name, items in lists.items() if items},
+                "poam-items": [_build_item(r, findings_by_rule[r.rule_id], ids) for r in rules]
+                or [_build_placeholder_item(ids)],
                 "back-matter": {
                     "resources": [
-                        oscal.content_resource(found, ids),
-                        oscal.evidence_resource(ids),
+                        oscal.build_content_resource(findings, ids),
+                        oscal.build_evidence_resource(ids),
                     ]
                 },
             },
         )
 
 
-def _item(rule: Rule, findings: list[Json], ids: Ids) -> Json:
+def _build_item(rule: RulePart, findings: list[Json], ids: OscalIds) -> Json:
     state = "waived" if rule.is_waived else "open"
     return {
-        "uuid": ids.lasting("poam-item", rule.rule_id),
-        "title": inline(rule.title),
+        "uuid": ids.stable_id("poam-item", rule.rule_id),
+        "title": escape_inline(rule.title),
         "description": (
-            f"Rule {inline(rule.rule_id)}, severity {rule.severity}: {rule.verdict}, {state}."
+            f"Rule {escape_inline(rule.rule_id)}, severity {rule.severity}: {rule.verdict}, {state}."
         ),
-        "props": oscal.props(("rule", rule.rule_id), ("severity", rule.severity), ("state", state)),
+        "props": oscal.build_props(
+            ("rule", rule.rule_id), ("severity", rule.severity), ("state", state)
+        ),
         "related-findings": [{"finding-uuid": x["uuid"]} for x in findings],
-        "related-observations": [{"observation-uuid": ids.of_scan("observation", rule.rule_id)}],
-        "related-risks": [{"risk-uuid": ids.lasting("risk", rule.rule_id)}],
+        "related-observations": [{"observation-uuid": ids.scan_id("observation", rule.rule_id)}],
+        "related-risks": [{"risk-uuid": ids.stable_id("risk", rule.rule_id)}],
     }
 
 
-def _nothing_open(ids: Ids) -> Json:
+def _build_placeholder_item(ids: OscalIds) -> Json:
     # A plan without an item is not valid OSCAL.
     return {
-        "uuid": ids.lasting("poam-item"),
+        "uuid": ids.stable_id("poam-item"),
         "title": "Nothing to do",
         "description": "The scan left no rule open and none waived; this item stands for that.",
-        "props": oscal.props(("state", "placeholder")),
+        "props": oscal.build_props(("state", "placeholder")),
     }

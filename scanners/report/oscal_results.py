@@ -8,12 +8,12 @@ speaks for not satisfied, a waiver or none.
 from hardpan.scanners.report import oscal
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.literal import inline
-from hardpan.scanners.report.oscal import Ids, Json
-from hardpan.scanners.report.parts import Rule
-from hardpan.scanners.report.summary import counts
+from hardpan.scanners.report.literal import escape_inline
+from hardpan.scanners.report.oscal import Json, OscalIds
+from hardpan.scanners.report.parts import RulePart
+from hardpan.scanners.report.summary import format_counts
 
-_ABOUT_CONTROLS = (
+_CONTROLS_DESCRIPTION = (
     "Controls of NIST SP 800-53 that the selected rules refer to, by the identifiers that the "
     "content gives (revision 4). The rules test settings that belong to a control, never a "
     "control as a whole."
@@ -25,60 +25,63 @@ class AssessmentResults:
 
     def render(self, report: Report) -> bytes:
         """The document, valid OSCAL, in its RFC 8785 form."""
-        found, ids = report.findings, Ids(report)
-        return oscal.document(
+        findings, ids = report.findings, OscalIds(report)
+        return oscal.serialize_document(
             "assessment-results",
             {
-                "uuid": ids.of_scan("assessment-results"),
-                "metadata": oscal.metadata(found, "Assessment results"),
-                "import-ap": {"href": f"#{ids.of_scan('content')}"},
-                "results": [_result(found, ids)],
+                "uuid": ids.scan_id("assessment-results"),
+                "metadata": oscal.build_metadata(findings, "Assessment results"),
+                "import-ap": {"href": f"#{ids.scan_id('content')}"},
+                "results": [_build_result(findings, ids)],
                 "back-matter": {
                     "resources": [
-                        oscal.content_resource(found, ids),
-                        oscal.evidence_resource(ids),
+                        oscal.build_content_resource(findings, ids),
+                        oscal.build_evidence_resource(ids),
                     ]
                 },
             },
         )
 
 
-def _result(found: Findings, ids: Ids) -> Json:
+def _build_result(found: Findings, ids: OscalIds) -> Json:
     rules = found.rules
     made: Json = {
-        "uuid": ids.of_scan("result"),
-        "title": f"Scan of {inline(found.host.hostname)}",
-        "description": f"{len(rules)} rules were selected: {counts(found.counts)}.",
+        "uuid": ids.scan_id("result"),
+        "title": f"Scan of {escape_inline(found.host.hostname)}",
+        "description": f"{len(rules)} rules were selected: {format_counts(found.counts)}.",
         "start": found.started,
         "end": found.finished,
-        "props": oscal.props(
+        "props": oscal.build_props(
             ("score", found.score),
             *((f"count-{verdict}", str(n)) for verdict, n in sorted(found.counts.items())),
         ),
         "local-definitions": {
-            "inventory-items": [oscal.inventory(found, ids)],
-            "assessment-assets": oscal.assets(found, ids),
+            "inventory-items": [oscal.build_inventory_item(found, ids)],
+            "assessment-assets": oscal.build_assessment_assets(found, ids),
         },
         "reviewed-controls": {
-            "description": _ABOUT_CONTROLS,
-            "control-selections": [_selection(rules)],
+            "description": _CONTROLS_DESCRIPTION,
+            "control-selections": [_build_control_selection(rules)],
         },
     }
     lists = {
-        "observations": [oscal.observation(r, found, ids) for r in rules],
-        "risks": [oscal.risk(r, ids) for r in rules if oscal.has_risk(r)],
+        "observations": [oscal.build_observation(r, found, ids) for r in rules],
+        "risks": [oscal.build_risk(r, ids) for r in rules if oscal.has_risk(r)],
         "findings": [
-            x for r in rules if r.verdict in oscal.NOT_PASSED for x in oscal.findings_of(r, ids)
+            x
+            for r in rules
+            if r.verdict in oscal.NOT_PASSED
+            for x in oscal.build_oscal_findings(r, ids)
         ],
     }
     # OSCAL knows no empty lists.
     return {**made, **{name: made for name, made in lists.items() if made}}
 
 
-def _selection(rules: tuple[Rule, ...]) -> Json:
-    named = oscal.selected_controls(rules)
-    if named:
-        return {"include-controls": named}
+def _build_control_selection(rules: tuple[RulePart, ...]) -> Json:
+    controls = oscal.select_controls(rules)
+    if controls:
+        return {"include-controls": controls}
     # The list may not be empty, and "all" would be a lie.
     return {
         "description": "No selected rule refers to a control; the identifier is none of NIST's.",

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.fields import HOST_KEY_TRUST, SEVERITIES
-from hardpan.scanners.report.parts import PairedPart, Rule
-from hardpan.scanners.report.summary import counts
+from hardpan.scanners.report.fields import HOST_KEY_TRUST_TEXT, SEVERITIES
+from hardpan.scanners.report.parts import CompatibilityPart, RulePart
+from hardpan.scanners.report.summary import format_counts
 
-_MOST = 500
+_MAX_SECTION_LINES = 500
 """Lines of one section: a hostile scan may not make a book of the summary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class SummaryLine:
     """One fact."""
 
     label: str
@@ -29,109 +29,120 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class SummarySection:
     """Some facts under one title."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[SummaryLine, ...]
 
 
-def sections(report: Report) -> tuple[Section, ...]:
+def build_sections(report: Report) -> tuple[SummarySection, ...]:
     """All of the summary, in order; what did not run is said, not left out."""
-    found = report.findings
-    rules = found.rules
-    opened = tuple(r for s in SEVERITIES for r in rules if r.is_open and r.severity == s)
-    waived = tuple(r for s in SEVERITIES for r in rules if r.is_waived and r.severity == s)
-    unchecked = tuple(r for r in rules if r.verdict == "notchecked")
+    findings = report.findings
+    rules = findings.rules
+    open_rules = tuple(r for s in SEVERITIES for r in rules if r.is_open and r.severity == s)
+    waived_rules = tuple(r for s in SEVERITIES for r in rules if r.is_waived and r.severity == s)
+    unchecked_rules = tuple(r for r in rules if r.verdict == "notchecked")
     return (
-        _section("What was scanned", _facts(report)),
-        _section("Result", _result(found)),
-        _section(f"Open rules: {len(opened)}", map(_rule, opened)),
-        _section(f"Waived rules, not passed: {len(waived)}", map(_rule, waived)),
-        _section(f"Not checked, for a person to judge: {len(unchecked)}", map(_rule, unchecked)),
-        _section("FIPS mode", _fips(found)),
-        _section("Checks of the running system", _checks(found)),
-        _section("Hardening and AI together", _paired(found.paired)),
-        _section("AI workload", _smoke(report.smoke)),
+        _build_section("What was scanned", _scan_lines(report)),
+        _build_section("Result", _result_lines(findings)),
+        _build_section(f"Open rules: {len(open_rules)}", map(_rule_line, open_rules)),
+        _build_section(
+            f"Waived rules, not passed: {len(waived_rules)}", map(_rule_line, waived_rules)
+        ),
+        _build_section(
+            f"Not checked, for a person to judge: {len(unchecked_rules)}",
+            map(_rule_line, unchecked_rules),
+        ),
+        _build_section("FIPS mode", _fips_lines(findings)),
+        _build_section("Checks of the running system", _check_lines(findings)),
+        _build_section("Hardening and AI together", _compatibility_lines(findings.paired)),
+        _build_section("AI workload", _smoke_lines(report.smoke)),
     )
 
 
-def _section(title: str, lines: Iterable[Line]) -> Section:
-    every = tuple(lines) or (Line(label="", text="none"),)
-    if len(every) > _MOST:
-        rest = Line(label="", text=f"and {len(every) - _MOST} more, in findings.json")
-        every = (*every[:_MOST], rest)
-    return Section(title=title, lines=every)
+def _build_section(title: str, lines: Iterable[SummaryLine]) -> SummarySection:
+    all_lines = tuple(lines) or (SummaryLine(label="", text="none"),)
+    if len(all_lines) > _MAX_SECTION_LINES:
+        remainder = SummaryLine(
+            label="", text=f"and {len(all_lines) - _MAX_SECTION_LINES} more, in findings.json"
+        )
+        all_lines = (*all_lines[:_MAX_SECTION_LINES], remainder)
+    return SummarySection(title=title, lines=all_lines)
 
 
-def _facts(report: Report) -> tuple[Line, ...]:
-    found = report.findings
-    host, content, image = found.host, found.content, found.image
+def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
+    findings = report.findings
+    host, content, image = findings.host, findings.content, findings.image
     return tuple(
-        Line(label=label, text=text)
+        SummaryLine(label=label, text=text)
         for label, text in (
             ("host", host.hostname),
             ("system", host.os_name),
             ("kernel", host.kernel),
             ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
-            ("", HOST_KEY_TRUST[host.host_key_trust]),
+            ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
             ("content", f"{content.said()}, sha256 {content.source_sha256}"),
             ("profile", content.profile_id),
-            ("begun", found.started),
-            ("ended", found.finished),
+            ("begun", findings.started),
+            ("ended", findings.finished),
             ("signing key", f"sha256 {report.signer_sha256}"),
         )
     )
 
 
-def _result(found: Findings) -> tuple[Line, ...]:
-    by_severity = ", ".join(f"{n} {s}" for s, n in found.open_by_severity().items() if n)
-    before = counts(found.before) if found.before else "not scanned before hardening"
+def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
+    by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
+    baseline = format_counts(findings.before) if findings.before else "not scanned before hardening"
     return (
-        Line(label="verdicts", text=counts(found.counts)),
-        Line(label="before hardening", text=before),
-        Line(label="open", text=by_severity or "none"),
-        Line(label="waived", text=f"{sum(r.is_waived for r in found.rules)}, none of them passed"),
-        Line(label="score", text=f"{found.score} of 100 (XCCDF default model)"),
+        SummaryLine(label="verdicts", text=format_counts(findings.counts)),
+        SummaryLine(label="before hardening", text=baseline),
+        SummaryLine(label="open", text=by_severity or "none"),
+        SummaryLine(
+            label="waived", text=f"{sum(r.is_waived for r in findings.rules)}, none of them passed"
+        ),
+        SummaryLine(label="score", text=f"{findings.score} of 100 (XCCDF default model)"),
     )
 
 
-def _rule(rule: Rule) -> Line:
+def _rule_line(rule: RulePart) -> SummaryLine:
     parts = [rule.title, ", ".join(rule.stig_ids), rule.rule_id]
     text = " / ".join(part for part in parts if part)
     if rule.waiver is not None:
         text += f" / waiver: {rule.waiver.said()}"
-    return Line(label=f"{rule.severity}, {rule.verdict}", text=text)
+    return SummaryLine(label=f"{rule.severity}, {rule.verdict}", text=text)
 
 
-def _fips(found: Findings) -> tuple[Line, ...]:
-    said = "the certificates of its modules were not looked at"
-    if found.fips is not None:
-        said = f"{found.fips.statement} The rules check settings, never certificates."
-    flag = "on" if found.host.fips_kernel_flag else "off"
-    return (Line(label="kernel flag", text=flag), Line(label="", text=said))
+def _fips_lines(findings: Findings) -> tuple[SummaryLine, ...]:
+    statement = "the certificates of its modules were not looked at"
+    if findings.fips is not None:
+        statement = f"{findings.fips.statement} The rules check settings, never certificates."
+    flag = "on" if findings.host.fips_kernel_flag else "off"
+    return (SummaryLine(label="kernel flag", text=flag), SummaryLine(label="", text=statement))
 
 
-def _checks(found: Findings) -> tuple[Line, ...]:
-    if not found.checks:
-        return (Line(label="", text="none ran"),)
-    failed = [c for c in found.checks if c.outcome in ("failed", "error")]
+def _check_lines(findings: Findings) -> tuple[SummaryLine, ...]:
+    if not findings.checks:
+        return (SummaryLine(label="", text="none ran"),)
+    failed = [c for c in findings.checks if c.outcome in ("failed", "error")]
     return (
-        Line(label="", text=counts(found.check_counts())),
-        *(Line(label=c.outcome, text=f"{c.name}: {c.message}") for c in failed),
+        SummaryLine(label="", text=format_counts(findings.count_checks_by_outcome())),
+        *(SummaryLine(label=c.outcome, text=f"{c.name}: {c.message}") for c in failed),
     )
 
 
-def _paired(paired: PairedPart | None) -> tuple[Line, ...]:
-    if paired is None:
-        return (Line(label="", text="not asked"),)
-    told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in paired.counts().items() if n)
-    failed = [p for p in paired.pairs if p.verdict in ("fail", "error")]
+def _compatibility_lines(compatibility: CompatibilityPart | None) -> tuple[SummaryLine, ...]:
+    if compatibility is None:
+        return (SummaryLine(label="", text="not asked"),)
+    count_text = ", ".join(
+        f"{name.replace('_', ' ')} {n}" for name, n in compatibility.count_verdicts().items() if n
+    )
+    failed = [p for p in compatibility.pairs if p.verdict in ("fail", "error")]
     return (
-        Line(label="", text=told or "none ran"),
+        SummaryLine(label="", text=count_text or "none ran"),
         *(
-            Line(
+            SummaryLine(
                 label=p.verdict,
                 text=f"{p.title}: {p.reason}"
                 + (f" / waiver: {p.waiver.said()}" if p.waiver else ""),
@@ -141,18 +152,20 @@ def _paired(paired: PairedPart | None) -> tuple[Line, ...]:
     )
 
 
-def _smoke(smoke: SmokeDocument | None) -> tuple[Line, ...]:
+def _smoke_lines(smoke: SmokeDocument | None) -> tuple[SummaryLine, ...]:
     if smoke is None:
-        return (Line(label="", text="the smoke test did not run"),)
+        return (SummaryLine(label="", text="the smoke test did not run"),)
     return (
-        Line(label="verdict", text=f"{smoke.verdict}: {smoke.reason}"),
-        Line(label="with", text=f"{smoke.framework}, {smoke.backend}, {smoke.model}"),
+        SummaryLine(label="verdict", text=f"{smoke.verdict}: {smoke.reason}"),
+        SummaryLine(label="with", text=f"{smoke.framework}, {smoke.backend}, {smoke.model}"),
         *(
-            Line(label="figure", text=f"{m.name}: {_figure(m.value)} {m.unit} (n={m.n})")
+            SummaryLine(
+                label="figure", text=f"{m.name}: {_format_value(m.value)} {m.unit} (n={m.n})"
+            )
             for m in smoke.measures
         ),
     )
 
 
-def _figure(value: float | None) -> str:
+def _format_value(value: float | None) -> str:
     return "no value" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"

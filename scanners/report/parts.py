@@ -5,17 +5,17 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from hardpan.scanners.fips.model import CertificateState, Environment, ModuleName, Tri
+from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
 from hardpan.scanners.report.fields import (
-    OPEN,
+    OPEN_VERDICTS,
+    CheckOutcomeName,
+    CompatibilityOutcomeName,
+    CompatibilityVerdictName,
     Document,
-    HeldName,
     HexDigest,
     HostKeyTrustName,
-    Many,
+    JsonList,
     Number,
-    Outcome,
-    PairVerdictName,
     Severity,
     VerdictName,
 )
@@ -70,8 +70,8 @@ class ContentPart(Document):
 
     def said(self) -> str:
         """The data stream, its version and day, and where it came from, on one line."""
-        of = f" of {self.date}" if self.date else ""
-        return f"{self.name} {self.version}{of}, {self.origin}"
+        date_text = f" of {self.date}" if self.date else ""
+        return f"{self.name} {self.version}{date_text}, {self.origin}"
 
 
 class ImagePart(Document):
@@ -94,11 +94,11 @@ class WaiverPart(Document):
 
     def said(self) -> str:
         """All of it in one line."""
-        ended = "until" if self.holds else "ended on"
-        return f"{self.reason} ({self.owner}, {ended} {self.expires})"
+        validity = "until" if self.holds else "ended on"
+        return f"{self.reason} ({self.owner}, {validity} {self.expires})"
 
 
-class Rule(Document):
+class RulePart(Document):
     """One selected rule."""
 
     rule_id: str
@@ -107,16 +107,16 @@ class Rule(Document):
     verdict: VerdictName
     waiver: WaiverPart | None
     """What is on record for leaving it as it is; the verdict stays."""
-    stig_ids: Many[str]
-    sv_ids: Many[str]
-    nist: Many[str]
-    ccis: Many[str] = ()
+    stig_ids: JsonList[str]
+    sv_ids: JsonList[str]
+    nist: JsonList[str]
+    ccis: JsonList[str] = ()
     """DISA's control correlation identifiers, e.g. ``CCI-000366``."""
-    group_ids: Many[str] = ()
+    group_ids: JsonList[str] = ()
     """DISA's requirements, e.g. ``V-257777``."""
     cce: str
     engine: str
-    found: Many[str]
+    found: JsonList[str]
     """What was looked at and found."""
     rationale: str
     fix_text: str
@@ -124,48 +124,48 @@ class Rule(Document):
     @property
     def is_open(self) -> bool:
         """True when it failed or could not be judged and no waiver holds."""
-        return self.verdict in OPEN and not self.is_waived
+        return self.verdict in OPEN_VERDICTS and not self.is_waived
 
     @property
     def is_waived(self) -> bool:
         """True when it failed or could not be judged and a waiver holds."""
-        return self.verdict in OPEN and self.waiver is not None and self.waiver.holds
+        return self.verdict in OPEN_VERDICTS and self.waiver is not None and self.waiver.holds
 
 
 class CheckPart(Document):
     """One testinfra test."""
 
     name: str
-    outcome: Outcome
+    outcome: CheckOutcomeName
     message: str
     took_s: Number
 
 
-class HalfPart(Document):
+class CompatibilityCheckPart(Document):
     """One half of a paired check."""
 
-    outcome: HeldName
+    outcome: CompatibilityOutcomeName
     looked_at: str
     expected: str
     found: str
 
 
-class PairPart(Document):
+class CompatibilityResultPart(Document):
     """One conflict of hardening and AI: the control holds and the AI action works."""
 
     conflict: str
     row: str
     title: str
-    rules: Many[str]
+    rules: JsonList[str]
     """DISA's ids of the control."""
     resolution: str
-    verdict: PairVerdictName
+    verdict: CompatibilityVerdictName
     """``pass`` only where both halves were seen to hold."""
     reason: str
     waiver: WaiverPart | None
     """What is on record for a control that does not hold; the verdict stays."""
-    control: HalfPart
-    action: HalfPart
+    control: CompatibilityCheckPart
+    action: CompatibilityCheckPart
 
     @property
     def is_waived(self) -> bool:
@@ -173,21 +173,21 @@ class PairPart(Document):
         return self.waiver is not None and self.waiver.holds
 
 
-class PairedPart(Document):
+class CompatibilityPart(Document):
     """The paired checks."""
 
     confinement: str
     """How the actions were confined, in the host's words."""
-    pairs: Many[PairPart]
+    pairs: JsonList[CompatibilityResultPart]
 
-    def waived(self) -> int:
+    def count_waived(self) -> int:
         """How many that fail have a waiver on record."""
         return sum(p.verdict == "fail" and p.is_waived for p in self.pairs)
 
-    def counts(self) -> dict[str, int]:
+    def count_verdicts(self) -> dict[str, int]:
         """Verdict -> number of conflicts; every verdict is there."""
         count = Counter[str](p.verdict for p in self.pairs)
-        return {v: count[v] for v in get_args(PairVerdictName)}
+        return {v: count[v] for v in get_args(CompatibilityVerdictName)}
 
 
 class FipsModulePart(Document):
@@ -200,11 +200,11 @@ class FipsModulePart(Document):
     certificate: int | None
     level: str
     sunset: str
-    operational_env: Environment
+    operational_env: EnvironmentMatch
     """Whether the certificate names the machine's processor."""
 
 
-class ForeignPart(Document):
+class NonSystemCryptoPart(Document):
     """A file that brings cryptography of its own."""
 
     path: str
@@ -218,25 +218,25 @@ class FipsPart(Document):
     """All that may be said of it, in words."""
     kernel_fips_flag: Literal["on", "off", "unknown"]
     boot_arg: Literal["present", "absent", "unknown"]
-    boot_arg_kept: Tri
+    boot_arg_kept: TriState
     """Every boot entry carries the argument."""
-    installed_in_fips: Tri
-    initramfs_fips_module: Tri
+    installed_in_fips: TriState
+    initramfs_fips_module: TriState
     crypto_policy: str
-    crypto_policy_allowed: Tri
-    crypto_policy_overridden: Tri
-    provider_active: Tri
+    crypto_policy_allowed: TriState
+    crypto_policy_overridden: TriState
+    provider_active: TriState
     """OpenSSL lists its FIPS provider as active and refuses MD5."""
     provider_version: str
-    md5_refused: Tri
-    modules: Many[FipsModulePart]
-    non_system_crypto: Many[ForeignPart]
+    md5_refused: TriState
+    modules: JsonList[FipsModulePart]
+    non_system_crypto: JsonList[NonSystemCryptoPart]
     """Files outside the distribution's folders that bring cryptography of their own."""
-    non_system_crypto_complete: Tri
-    pqc_available: Tri
-    pqc_negotiated: Tri
+    non_system_crypto_complete: TriState
+    pqc_available: TriState
+    pqc_negotiated: TriState
     pqc_kex: str
-    pqc_validated: Tri
+    pqc_validated: TriState
     table_as_of: str
     """Date of the list of certificates."""
 

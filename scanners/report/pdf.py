@@ -19,7 +19,7 @@ from hardpan.errors import InputError, ResourceError
 from hardpan.files import sha256_bytes
 from hardpan.resources import resource_path
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.outline import sections
+from hardpan.scanners.report.outline import build_sections
 
 _TEMPLATES = resource_path("hardpan.scanners.report", "templates")
 _NOTE = (
@@ -37,43 +37,43 @@ class Pdf:
         Raises:
             ResourceError: WeasyPrint or a library that it needs is missing.
         """
-        weasyprint = _weasyprint()
-        page = weasyprint.HTML(string=html(report), url_fetcher=fetcher(weasyprint))
+        weasyprint = _import_weasyprint()
+        page = weasyprint.HTML(string=render_html(report), url_fetcher=build_fetcher(weasyprint))
         identifier = sha256_bytes(report.findings_json)[:32].encode()
-        drawn = page.write_pdf(pdf_identifier=identifier)
-        if not isinstance(drawn, bytes):
+        pdf = page.write_pdf(pdf_identifier=identifier)
+        if not isinstance(pdf, bytes):
             raise ResourceError("WeasyPrint drew no PDF")
-        return drawn
+        return pdf
 
 
-def html(report: Report) -> str:
+def render_html(report: Report) -> str:
     """What WeasyPrint draws from."""
-    jinja = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return jinja.get_template("summary.html.j2").render(
+    return environment.get_template("summary.html.j2").render(
         host=report.findings.host.hostname,
         finished=report.findings.finished,
         note=_NOTE,
-        sections=sections(report),
+        sections=build_sections(report),
     )
 
 
-def fetcher(weasyprint: ModuleType) -> object:
+def build_fetcher(weasyprint: ModuleType) -> object:
     """A fetcher that fetches nothing and ends the drawing instead."""
-    made = type("Refuser", (weasyprint.urls.URLFetcher,), {"fetch": _refuse})
-    return made(fail_on_errors=True)
+    fetcher_class = type("Refuser", (weasyprint.urls.URLFetcher,), {"fetch": _refuse_fetch})
+    return fetcher_class(fail_on_errors=True)
 
 
-def _refuse(_: object, url: str, *__: object, **___: object) -> NoReturn:
+def _refuse_fetch(_: object, url: str, *__: object, **___: object) -> NoReturn:
     raise InputError(f"summary.pdf: it may fetch nothing, and its page refers to {url[:200]!r}")
 
 
-def _weasyprint() -> ModuleType:
+def _import_weasyprint() -> ModuleType:
     hint = (
         "pip install 'hardpan[pdf]', and of the system Pango with HarfBuzz's subsetter and the "
         "DejaVu fonts (Debian: libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core; "

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promises:
+class ExpectedSignatures:
     """How the evidence is to be signed. Nothing of it is judged here: the page is drawn first."""
 
     algorithm: str

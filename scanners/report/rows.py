@@ -7,17 +7,17 @@ from datetime import date
 from typing import Literal
 
 from hardpan.scanners.report.fields import SEVERITIES, VERDICTS
-from hardpan.scanners.report.parts import Rule, WaiverPart
+from hardpan.scanners.report.parts import RulePart, WaiverPart
 
 CATEGORIES = {"high": "CAT I", "medium": "CAT II", "low": "CAT III", "unknown": "no CAT"}
 """DISA's category of a severity."""
 
-SOON_DAYS = 30
+EXPIRING_SOON_DAYS = 30
 """A waiver that ends within so many days after the scan is marked."""
 
-_MOST_FOUND = 30
+_MAX_EVIDENCE_LINES = 30
 _ANCHOR = re.compile(r"xccdf_[A-Za-z0-9_.-]{1,200}")
-_TRUTH = re.compile(r"\[(true|false|error|unknown|not evaluated|not applicable)\] ")
+_TEST_RESULT = re.compile(r"\[(true|false|error|unknown|not evaluated|not applicable)\] ")
 _GROUPS = (
     ("waived", "Waived", False),
     ("notchecked", "Not checked", False),
@@ -31,7 +31,7 @@ WaiverState = Literal["holds", "soon", "ended", "idle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class EvidenceLine:
     """One line of what was looked at and found."""
 
     truth: str
@@ -63,14 +63,14 @@ class WaiverView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RuleRow:
     """One rule."""
 
-    rule: Rule
+    rule: RulePart
     anchor: str
     """Its element's id: the rule's own, as far as that is a harmless one."""
 
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceLine, ...]
     left_out: int
     """How many lines of evidence are in findings.json alone."""
 
@@ -84,97 +84,102 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class RuleGroup:
     """Rules under one heading."""
 
     name: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[RuleRow, ...]
     folded: bool
     """Shown on demand: nobody has to act on these."""
 
 
-def rows(rules: Sequence[Rule], finished: str) -> tuple[Row, ...]:
+def build_rows(rules: Sequence[RulePart], finished: str) -> tuple[RuleRow, ...]:
     """Every rule, in the order of the document."""
-    day = date.fromisoformat(finished[:10])
-    taken: set[str] = set()
-    return tuple(_row(rule, _anchor(rule.rule_id, n, taken), day) for n, rule in enumerate(rules))
+    scan_date = date.fromisoformat(finished[:10])
+    used_anchors: set[str] = set()
+    return tuple(
+        _build_row(rule, _choose_anchor(rule.rule_id, n, used_anchors), scan_date)
+        for n, rule in enumerate(rules)
+    )
 
 
-def open_groups(made: Iterable[Row]) -> tuple[Group, ...]:
+def group_open_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleGroup, ...]:
     """The open rules by severity, the worst first; severities without any are left out."""
-    found = [r for r in made if r.rule.is_open]
-    by = {s: tuple(r for r in found if r.rule.severity == s) for s in SEVERITIES}
+    open_rows = [r for r in rule_rows if r.rule.is_open]
+    rows_by_severity = {s: tuple(r for r in open_rows if r.rule.severity == s) for s in SEVERITIES}
     return tuple(
-        Group(name=s, title=_severity_title(s), rows=kept, folded=False)
-        for s, kept in by.items()
-        if kept
+        RuleGroup(name=s, title=_format_severity_title(s), rows=group_rows, folded=False)
+        for s, group_rows in rows_by_severity.items()
+        if group_rows
     )
 
 
-def other_groups(made: Iterable[Row]) -> tuple[Group, ...]:
+def group_other_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleGroup, ...]:
     """Every rule that is not open, by what became of it."""
-    by: dict[str, list[Row]] = {}
-    for row in made:
+    rows_by_group: dict[str, list[RuleRow]] = {}
+    for row in rule_rows:
         if not row.rule.is_open:
-            by.setdefault("waived" if row.rule.is_waived else row.rule.verdict, []).append(row)
+            rows_by_group.setdefault(
+                "waived" if row.rule.is_waived else row.rule.verdict, []
+            ).append(row)
     return tuple(
-        Group(name=name, title=title, rows=tuple(by[name]), folded=folded)
+        RuleGroup(name=name, title=title, rows=tuple(rows_by_group[name]), folded=folded)
         for name, title, folded in _GROUPS
-        if name in by
+        if name in rows_by_group
     )
 
 
-def waivers(made: Iterable[Row]) -> tuple[Row, ...]:
+def select_waived_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleRow, ...]:
     """The rules with a waiver on record, the one that ends first at the front."""
-    found = [r for r in made if r.rule.waiver is not None]
-    return tuple(sorted(found, key=lambda r: r.rule.waiver.expires if r.rule.waiver else ""))
+    waived_rows = [r for r in rule_rows if r.rule.waiver is not None]
+    return tuple(sorted(waived_rows, key=lambda r: r.rule.waiver.expires if r.rule.waiver else ""))
 
 
-def seen_verdicts(made: Iterable[Row]) -> tuple[str, ...]:
+def list_verdicts(rule_rows: Iterable[RuleRow]) -> tuple[str, ...]:
     """The verdicts that occur, in the usual order."""
-    found = {r.rule.verdict for r in made}
-    return tuple(v for v in VERDICTS if v in found)
+    present = {r.rule.verdict for r in rule_rows}
+    return tuple(v for v in VERDICTS if v in present)
 
 
-def _severity_title(severity: str) -> str:
+def _format_severity_title(severity: str) -> str:
     return f"{CATEGORIES[severity]}, severity {severity}"
 
 
-def _anchor(rule_id: str, n: int, taken: set[str]) -> str:
+def _choose_anchor(rule_id: str, n: int, used_anchors: set[str]) -> str:
     """An id for the rule that clashes with no other and with none of the page's own.
 
     NOTE: ids come from a target. One such as ``theme`` would take the place of an element
     that the page's script looks for.
     """
     anchor = rule_id if _ANCHOR.fullmatch(rule_id) else f"rule-{n + 1}"
-    if anchor in taken:
+    if anchor in used_anchors:
         anchor = f"rule-{n + 1}"
-    taken.add(anchor)
+    used_anchors.add(anchor)
     return anchor
 
 
-def _row(rule: Rule, anchor: str, day: date) -> Row:
-    return Row(
+def _build_row(rule: RulePart, anchor: str, scan_date: date) -> RuleRow:
+    return RuleRow(
         rule=rule,
         anchor=anchor,
-        evidence=tuple(map(_evidence, rule.found[:_MOST_FOUND])),
-        left_out=max(0, len(rule.found) - _MOST_FOUND),
-        references=_references(rule),
-        waiver=None if rule.waiver is None else _waiver(rule, rule.waiver, day),
+        evidence=tuple(map(_parse_evidence, rule.found[:_MAX_EVIDENCE_LINES])),
+        left_out=max(0, len(rule.found) - _MAX_EVIDENCE_LINES),
+        references=_list_references(rule),
+        waiver=None if rule.waiver is None else _build_waiver_view(rule, rule.waiver, scan_date),
     )
 
 
-def _evidence(line: str) -> Evidence:
-    found = _TRUTH.match(line)
-    if found is None:
-        return Evidence(truth="", text=line)
-    return Evidence(truth=found[1], text=line[found.end() :])
+def _parse_evidence(line: str) -> EvidenceLine:
+    match = _TEST_RESULT.match(line)
+    if match is None:
+        return EvidenceLine(truth="", text=line)
+    return EvidenceLine(truth=match[1], text=line[match.end() :])
 
 
-def _references(rule: Rule) -> tuple[tuple[str, str], ...]:
+def _list_references(rule: RulePart) -> tuple[tuple[str, str], ...]:
     """Label and value of each reference; a new kind of id is a line here."""
-    told = (
+    candidates = (
         ("STIG id", ", ".join(rule.stig_ids)),
         ("Rule version", ", ".join(rule.sv_ids)),
         ("Group", ", ".join(rule.group_ids)),
@@ -184,25 +189,25 @@ def _references(rule: Rule) -> tuple[tuple[str, str], ...]:
         ("Checked by", rule.engine),
         ("Rule", rule.rule_id),
     )
-    return tuple((label, value) for label, value in told if value)
+    return tuple((label, value) for label, value in candidates if value)
 
 
-def _waiver(rule: Rule, part: WaiverPart, day: date) -> WaiverView:
-    days = _days_left(part.expires, day)
-    return WaiverView(part=part, state=_state(rule, part, days), days=days)
+def _build_waiver_view(rule: RulePart, part: WaiverPart, scan_date: date) -> WaiverView:
+    days = _count_days_left(part.expires, scan_date)
+    return WaiverView(part=part, state=_derive_waiver_state(rule, part, days), days=days)
 
 
-def _days_left(expires: str, day: date) -> int:
+def _count_days_left(expires: str, scan_date: date) -> int:
     try:
-        return (date.fromisoformat(expires) - day).days
+        return (date.fromisoformat(expires) - scan_date).days
     except ValueError:
         # The document holds it to digits, not to a calendar.
         return -1
 
 
-def _state(rule: Rule, part: WaiverPart, days: int) -> WaiverState:
+def _derive_waiver_state(rule: RulePart, part: WaiverPart, days: int) -> WaiverState:
     if not part.holds:
         return "ended" if rule.is_open else "idle"
     if not rule.is_waived:
         return "idle"
-    return "soon" if days <= SOON_DAYS else "holds"
+    return "soon" if days <= EXPIRING_SOON_DAYS else "holds"

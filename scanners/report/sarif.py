@@ -14,10 +14,10 @@ from uuid import NAMESPACE_URL, uuid5
 from hardpan.files import canonical_json
 from hardpan.identifiers import SARIF_TAXONOMY
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.controls import controls
+from hardpan.scanners.report.controls import collect_controls
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.report.literal import one_line
-from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.literal import to_one_line
+from hardpan.scanners.report.parts import RulePart
 
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -36,11 +36,11 @@ _KINDS = {
     "informational": "informational",
 }
 _LEVELS = {"high": "error", "medium": "warning", "low": "note", "unknown": "warning"}
-_SCORES = {"high": "8.0", "medium": "5.5", "low": "3.0"}
+_SECURITY_SEVERITIES = {"high": "8.0", "medium": "5.5", "low": "3.0"}
 """Middles of the bands that code-scanning services sort ``security-severity`` into."""
 
-_MOST_FOUND = 60
-_MARKS = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})
+_MAX_EVIDENCE_LINES = 60
+_ESCAPES = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})
 
 Json = dict[str, object]
 
@@ -50,93 +50,96 @@ class Sarif:
 
     def render(self, report: Report) -> bytes:
         """The log, one run."""
-        found = report.findings
-        taxa = [c.control_id for c in controls(x for r in found.rules for x in r.nist)]
-        index = {name: n for n, name in enumerate(taxa)}
+        findings = report.findings
+        taxa = [c.control_id for c in collect_controls(x for r in findings.rules for x in r.nist)]
+        index_by_control = {name: n for n, name in enumerate(taxa)}
         run: Json = {
-            "tool": {"driver": _driver(found, index)},
-            "invocations": [_invocation(found)],
-            "automationDetails": {"id": f"hardpan/{quote(found.profile, safe='')}/"},
+            "tool": {"driver": _build_driver(findings, index_by_control)},
+            "invocations": [_build_invocation(findings)],
+            "automationDetails": {"id": f"hardpan/{quote(findings.profile, safe='')}/"},
             "columnKind": "unicodeCodePoints",
             "artifacts": [
                 {
-                    "location": {"uri": _address(found), "description": _text("The host")},
+                    "location": {
+                        "uri": _build_host_uri(findings),
+                        "description": _to_message("The host"),
+                    },
                     "roles": ["analysisTarget"],
                 }
             ],
-            "logicalLocations": [_host(found)],
-            "results": [_result(r, n, found) for n, r in enumerate(found.rules)],
+            "logicalLocations": [_build_logical_location(findings)],
+            "results": [_build_result(r, n, findings) for n, r in enumerate(findings.rules)],
             "properties": {
-                "profile": found.content.profile_id,
-                "benchmark": found.content.benchmark_id,
-                "contentVersion": found.content.version,
-                "score": found.score,
+                "profile": findings.content.profile_id,
+                "benchmark": findings.content.benchmark_id,
+                "contentVersion": findings.content.version,
+                "score": findings.score,
             },
         }
         if taxa:
-            run["taxonomies"] = [_taxonomy(taxa)]
+            run["taxonomies"] = [_build_taxonomy(taxa)]
         return canonical_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def literal(text: str) -> str:
+def escape_message(text: str) -> str:
     """``text`` so that SARIF's messages show it: no embedded link, no placeholder."""
-    return text.translate(_MARKS)
+    return text.translate(_ESCAPES)
 
 
-def _text(text: str) -> Json:
-    return {"text": literal(text)}
+def _to_message(text: str) -> Json:
+    return {"text": escape_message(text)}
 
 
-def _driver(found: Findings, index: dict[str, int]) -> Json:
+def _build_driver(findings: Findings, index_by_control: dict[str, int]) -> Json:
     driver: Json = {
         "name": "hardpan",
-        "fullName": f"hardpan with {one_line(found.content.engine)}",
-        "rules": [_rule(r, index) for r in found.rules],
+        "fullName": f"hardpan with {to_one_line(findings.content.engine)}",
+        "rules": [_build_rule(r, index_by_control) for r in findings.rules],
     }
-    if index:
+    if index_by_control:
         driver["supportedTaxonomies"] = [{"name": _TAXONOMY, "index": 0, "guid": _TAXONOMY_ID}]
     return driver
 
 
-def _rule(rule: Rule, index: dict[str, int]) -> Json:
+def _build_rule(rule: RulePart, index_by_control: dict[str, int]) -> Json:
     tags = ["security", *rule.stig_ids, *rule.sv_ids, *([rule.cce] if rule.cce else [])]
     properties: Json = {"tags": list(dict.fromkeys(tags)), "severity": rule.severity}
-    if rule.severity in _SCORES:
-        properties["security-severity"] = _SCORES[rule.severity]
-    made: Json = {
+    if rule.severity in _SECURITY_SEVERITIES:
+        properties["security-severity"] = _SECURITY_SEVERITIES[rule.severity]
+    descriptor: Json = {
         "id": rule.rule_id,
         "name": rule.rule_id.rpartition("_rule_")[2] or rule.rule_id,
-        "shortDescription": _text(one_line(rule.title)),
+        "shortDescription": _to_message(to_one_line(rule.title)),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": properties,
     }
     if rule.rationale.strip():
-        made["fullDescription"] = _text(rule.rationale)
+        descriptor["fullDescription"] = _to_message(rule.rationale)
     if rule.fix_text.strip():
-        made["help"] = _text(rule.fix_text)
-    named = [c.control_id for c in controls(rule.nist)]
-    if named:
+        descriptor["help"] = _to_message(rule.fix_text)
+    control_ids = [c.control_id for c in collect_controls(rule.nist)]
+    if control_ids:
         component = {"name": _TAXONOMY, "index": 0, "guid": _TAXONOMY_ID}
-        made["relationships"] = [
+        descriptor["relationships"] = [
             {
-                "target": {"id": name, "index": index[name], "toolComponent": component},
+                "target": {"id": name, "index": index_by_control[name], "toolComponent": component},
                 "kinds": ["relevant"],
             }
-            for name in named
+            for name in control_ids
         ]
-    return made
+    return descriptor
 
 
-def _invocation(found: Findings) -> Json:
-    failed = [(n, r) for n, r in enumerate(found.rules) if r.verdict == "error"]
+def _build_invocation(findings: Findings) -> Json:
+    failed = [(n, r) for n, r in enumerate(findings.rules) if r.verdict == "error"]
     return {
         "executionSuccessful": True,
-        "startTimeUtc": found.started,
-        "endTimeUtc": found.finished,
+        "startTimeUtc": findings.started,
+        "endTimeUtc": findings.finished,
         "toolExecutionNotifications": [
             {
                 "level": "error",
-                "message": _text("The check ended in an error, so the rule was not judged."),
+                "message": _to_message("The check ended in an error, so the rule was not judged."),
                 "associatedRule": {"id": r.rule_id, "index": n},
             }
             for n, r in failed
@@ -144,34 +147,36 @@ def _invocation(found: Findings) -> Json:
     }
 
 
-def _host(found: Findings) -> Json:
-    return {"name": found.host.hostname, "kind": "resource"}
+def _build_logical_location(findings: Findings) -> Json:
+    return {"name": findings.host.hostname, "kind": "resource"}
 
 
-def _address(found: Findings) -> str:
-    return f"ssh://{quote(found.host.hostname, safe='')}/"
+def _build_host_uri(findings: Findings) -> str:
+    return f"ssh://{quote(findings.host.hostname, safe='')}/"
 
 
-def _result(rule: Rule, index: int, found: Findings) -> Json:
+def _build_result(rule: RulePart, index: int, findings: Findings) -> Json:
     kind = _KINDS[rule.verdict]
-    made: Json = {
+    result: Json = {
         "ruleId": rule.rule_id,
         "ruleIndex": index,
         "kind": kind,
         # SARIF allows no other level where nothing failed.
         "level": _LEVELS[rule.severity] if kind == "fail" else "none",
-        "message": _text(_message(rule)),
+        "message": _to_message(_format_message_text(rule)),
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": _address(found), "index": 0}},
-                "logicalLocations": [{**_host(found), "index": 0}],
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _build_host_uri(findings), "index": 0}
+                },
+                "logicalLocations": [{**_build_logical_location(findings), "index": 0}],
             }
         ],
-        "partialFingerprints": {"ruleAndHost/v1": _fingerprint(rule, found)},
+        "partialFingerprints": {"ruleAndHost/v1": _compute_fingerprint(rule, findings)},
         "properties": {"verdict": rule.verdict, "nist": list(rule.nist)},
     }
     if rule.is_waived and rule.waiver is not None:
-        made["suppressions"] = [
+        result["suppressions"] = [
             {
                 "kind": "external",
                 "status": "accepted",
@@ -179,30 +184,32 @@ def _result(rule: Rule, index: int, found: Findings) -> Json:
                 "properties": {"owner": rule.waiver.owner, "expires": rule.waiver.expires},
             }
         ]
-    return made
+    return result
 
 
-def _message(rule: Rule) -> str:
-    lines = [f"{rule.verdict}: {one_line(rule.title)}", *rule.found[:_MOST_FOUND]]
-    if len(rule.found) > _MOST_FOUND:
-        lines.append(f"and {len(rule.found) - _MOST_FOUND} more, in findings.json")
+def _format_message_text(rule: RulePart) -> str:
+    lines = [f"{rule.verdict}: {to_one_line(rule.title)}", *rule.found[:_MAX_EVIDENCE_LINES]]
+    if len(rule.found) > _MAX_EVIDENCE_LINES:
+        lines.append(f"and {len(rule.found) - _MAX_EVIDENCE_LINES} more, in findings.json")
     if rule.waiver is not None and not rule.waiver.holds:
         lines.append(f"Waiver that does not hold: {rule.waiver.said()}")
     return "\n".join(lines)
 
 
-def _fingerprint(rule: Rule, found: Findings) -> str:
-    who = f"{found.host.machine_id_hmac}\n{found.host.host_key_sha256}\n{rule.rule_id}"
-    return sha256(who.encode()).hexdigest()
+def _compute_fingerprint(rule: RulePart, findings: Findings) -> str:
+    identity = f"{findings.host.machine_id_hmac}\n{findings.host.host_key_sha256}\n{rule.rule_id}"
+    return sha256(identity.encode()).hexdigest()
 
 
-def _taxonomy(taxa: list[str]) -> Json:
+def _build_taxonomy(taxa: list[str]) -> Json:
     return {
         "name": _TAXONOMY,
         "guid": _TAXONOMY_ID,
         "organization": "NIST",
         "version": "4",
         "isComprehensive": False,
-        "shortDescription": _text("Controls that the content's rules refer to, in OSCAL's form"),
+        "shortDescription": _to_message(
+            "Controls that the content's rules refer to, in OSCAL's form"
+        ),
         "taxa": [{"id": name} for name in taxa],
     }

@@ -10,9 +10,9 @@ import csv
 import io
 
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.parts import Rule
+from hardpan.scanners.report.parts import RulePart
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 COLUMNS = (
     "host",
@@ -40,21 +40,26 @@ class Csv:
 
     def render(self, report: Report) -> bytes:
         """The table."""
-        found, out = report.findings, io.StringIO(newline="")
-        sheet = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-        sheet.writerow(COLUMNS)
-        for rule in found.rules:
-            cells = (found.host.hostname, found.profile, found.finished, *_cells(rule))
-            sheet.writerow(map(harmless, cells))
-        return out.getvalue().encode("utf-8")
+        findings, buffer = report.findings, io.StringIO(newline="")
+        writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        writer.writerow(COLUMNS)
+        for rule in findings.rules:
+            cells = (
+                findings.host.hostname,
+                findings.profile,
+                findings.finished,
+                *_format_cells(rule),
+            )
+            writer.writerow(map(neutralize_formula, cells))
+        return buffer.getvalue().encode("utf-8")
 
 
-def harmless(cell: str) -> str:
+def neutralize_formula(cell: str) -> str:
     """``cell`` so that no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA_PREFIXES) else cell
 
 
-def state(rule: Rule) -> str:
+def describe_state(rule: RulePart) -> str:
     """What is left to do: ``open``, ``waived``, ``not checked`` or ``closed``."""
     if rule.is_open:
         return "open"
@@ -63,14 +68,14 @@ def state(rule: Rule) -> str:
     return "not checked" if rule.verdict == "notchecked" else "closed"
 
 
-def _cells(rule: Rule) -> tuple[str, ...]:
+def _format_cells(rule: RulePart) -> tuple[str, ...]:
     waiver = rule.waiver
     return (
         rule.rule_id,
         rule.title,
         rule.severity,
         rule.verdict,
-        state(rule),
+        describe_state(rule),
         "; ".join(rule.stig_ids),
         "; ".join(rule.sv_ids),
         rule.cce,

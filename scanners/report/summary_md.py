@@ -1,8 +1,8 @@
 """``summary.md``: a page for tickets and mails, in Markdown that no host can forge."""
 
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.literal import inline
-from hardpan.scanners.report.outline import Line, sections
+from hardpan.scanners.report.literal import escape_inline
+from hardpan.scanners.report.outline import SummaryLine, build_sections
 
 NOTE = (
     "This page alone proves nothing. The evidence that it lies in is signed: "
@@ -15,12 +15,12 @@ class SummaryMd:
 
     def render(self, report: Report) -> bytes:
         """Headings and lists only; words of others are plain or in code spans."""
-        lines = [f"# Compliance scan of {inline(report.findings.host.hostname)}", "", NOTE]
-        for section in sections(report):
-            lines += ["", f"## {section.title}", "", *map(_item, section.lines)]
+        lines = [f"# Compliance scan of {escape_inline(report.findings.host.hostname)}", "", NOTE]
+        for section in build_sections(report):
+            lines += ["", f"## {section.title}", "", *map(_format_item, section.lines)]
         return ("\n".join(lines) + "\n").encode("utf-8")
 
 
-def _item(line: Line) -> str:
-    said = inline(line.text)
-    return f"- {line.label}: {said}" if line.label else f"- {said}"
+def _format_item(line: SummaryLine) -> str:
+    text = escape_inline(line.text)
+    return f"- {line.label}: {text}" if line.label else f"- {text}"

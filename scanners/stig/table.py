@@ -16,7 +16,7 @@ from functools import lru_cache
 from hardpan.files import Sha256
 from hardpan.resources import resource_path
 
-FILES = {"RHEL-9": "rhel9.json", "RHEL-10": "rhel10.json"}
+STIG_FILES = {"RHEL-9": "rhel9.json", "RHEL-10": "rhel10.json"}
 """End of the content's benchmark id -> DISA's STIG for it."""
 
 CATEGORIES = {"high": "I", "medium": "II", "low": "III"}
@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"([A-Z]{2}-[0-9]{1,2})(?: \(([0-9]{1,2})\))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
+class StigRequirement:
     """One requirement of a STIG."""
 
     stig_id: str
@@ -63,7 +63,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stig:
+class ManualStig:
     """One release of one STIG."""
 
     benchmark: str
@@ -87,13 +87,13 @@ class Stig:
     controls: dict[str, str]
     """CCI -> place in NIST SP 800-53 revision 5, in DISA's notation: ``AC-2 (1)``, ``CM-6 b``."""
 
-    by_group: dict[str, Requirement]
+    requirements_by_group: dict[str, StigRequirement]
     """Group id -> requirement, in DISA's order."""
 
     @property
-    def requirements(self) -> tuple[Requirement, ...]:
+    def requirements(self) -> tuple[StigRequirement, ...]:
         """All of them, in DISA's order."""
-        return tuple(self.by_group.values())
+        return tuple(self.requirements_by_group.values())
 
     @property
     def revision(self) -> str:
@@ -103,44 +103,48 @@ class Stig:
     def ccis_of(self, sv_ids: Iterable[str]) -> tuple[str, ...]:
         """CCIs of the requirements that content names by ``SV-…_rule``, sorted."""
         groups = self.groups_of(sv_ids)
-        return tuple(sorted({c for g in groups for c in self.by_group[g].ccis}))
+        return tuple(sorted({c for g in groups for c in self.requirements_by_group[g].ccis}))
 
     def groups_of(self, sv_ids: Iterable[str]) -> tuple[str, ...]:
         """Group ids of the requirements that content names by ``SV-…_rule``, sorted."""
-        return tuple(sorted({g for g in map(group_of, sv_ids) if g in self.by_group}))
+        return tuple(
+            sorted({g for g in map(parse_group_id, sv_ids) if g in self.requirements_by_group})
+        )
 
     def controls_of(self, ccis: Iterable[str]) -> tuple[str, ...]:
         """Controls of NIST SP 800-53 revision 5 behind ``ccis``: ``AC-2(1)``, ``CM-6``; sorted."""
-        return tuple(sorted({control(self.controls[c]) for c in ccis if c in self.controls}))
+        return tuple(
+            sorted({normalize_control(self.controls[c]) for c in ccis if c in self.controls})
+        )
 
 
-def group_of(sv_id: str) -> str:
+def parse_group_id(sv_id: str) -> str:
     """``V-257777`` of ``SV-257777r1155676_rule``; empty when that is none."""
-    found = _REVISION.fullmatch(sv_id)
-    return found[1] if found else ""
+    match = _REVISION.fullmatch(sv_id)
+    return match[1] if match else ""
 
 
-def control(place: str) -> str:
+def normalize_control(reference: str) -> str:
     """The control, with its enhancement, that a place such as ``AC-2 (1) (a)`` lies in."""
-    found = _CONTROL.match(place)
-    if found is None:
-        return place
-    return f"{found[1]}({found[2]})" if found[2] else found[1]
+    match = _CONTROL.match(reference)
+    if match is None:
+        return reference
+    return f"{match[1]}({match[2]})" if match[2] else match[1]
 
 
-def stig_for(benchmark_id: str) -> Stig | None:
+def find_stig(benchmark_id: str) -> ManualStig | None:
     """DISA's STIG for the content's benchmark; None where none is on record."""
-    name = FILES.get(benchmark_id.rpartition("_")[2])
-    return None if name is None else _load(name)
+    name = STIG_FILES.get(benchmark_id.rpartition("_")[2])
+    return None if name is None else _load_stig(name)
 
 
-@lru_cache(maxsize=len(FILES))
-def _load(name: str) -> Stig:
-    made = json.loads(resource_path("hardpan.scanners.stig", name).read_bytes())
-    rows = [Requirement(**{**r, "ccis": tuple(r["ccis"])}) for r in made["requirements"]]
-    return Stig(
-        **made["stig"],
-        as_of=made["as_of"],
-        controls=made["controls"],
-        by_group={r.group_id: r for r in rows},
+@lru_cache(maxsize=len(STIG_FILES))
+def _load_stig(name: str) -> ManualStig:
+    document = json.loads(resource_path("hardpan.scanners.stig", name).read_bytes())
+    rows = [StigRequirement(**{**r, "ccis": tuple(r["ccis"])}) for r in document["requirements"]]
+    return ManualStig(
+        **document["stig"],
+        as_of=document["as_of"],
+        controls=document["controls"],
+        requirements_by_group={r.group_id: r for r in rows},
     )

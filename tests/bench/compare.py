@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from hardpan.scanners.model import Evaluation, Verdict
 
-BAD = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
-WORTH = 1 / 3
+FAILING_VERDICTS = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
+MAX_TIME_RATIO = 1 / 3
 """Our layer is to need at most this part of the playbook's time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class UnremediatedRule:
     """A rule that the playbook mends and we leave as it was."""
 
     rule: str
@@ -21,69 +21,79 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Comparison:
     """Who mended what."""
 
-    before: int
+    failing_before: int
     """Rules that failed on a fresh host."""
 
-    mended: int
+    remediated: int
     """Of them, those that pass after our layer."""
 
-    mended_by_playbook: int
-    left: tuple[Left, ...]
-    only_ours: tuple[str, ...]
-    broken: tuple[str, ...]
+    remediated_by_playbook: int
+    unremediated: tuple[UnremediatedRule, ...]
+    only_by_layer: tuple[str, ...]
+    broken_by_layer: tuple[str, ...]
     """Rules that passed on the fresh host and fail after our layer."""
 
     broken_by_playbook: tuple[str, ...]
 
-    still_bad: tuple[str, ...]
+    still_failing: tuple[str, ...]
     """Rules that fail after our layer and that the profile does not except."""
 
     @property
-    def unwaived(self) -> tuple[Left, ...]:
+    def unwaived(self) -> tuple[UnremediatedRule, ...]:
         """What is left without a waiver of the profile."""
-        return tuple(x for x in self.left if not x.waived)
+        return tuple(x for x in self.unremediated if not x.waived)
 
 
-def compared(
+def compare(
     before: Evaluation,
-    ours: Evaluation,
-    theirs: Evaluation,
+    after_layer: Evaluation,
+    after_playbook: Evaluation,
     *,
     waived: Mapping[str, str],
-    told: Mapping[str, str],
-) -> Compared:
+    reasons: Mapping[str, str],
+) -> Comparison:
     """Who mended what; ``told`` is what our layer said of the rules it did not mend."""
-    first, own, other = (_verdicts(x) for x in (before, ours, theirs))
-    bad = [r for r, v in first.items() if v in BAD]
-    good = [r for r, v in first.items() if v == Verdict.PASS]
-    by_us = {r for r in bad if own.get(r) == Verdict.PASS}
-    by_them = {r for r in bad if other.get(r) == Verdict.PASS}
-    return Compared(
-        before=len(bad),
-        mended=len(by_us),
-        mended_by_playbook=len(by_them),
-        left=tuple(
-            Left(
-                rule=_short(r),
-                verdict=own.get(r, Verdict.ERROR).value,
-                reason=waived.get(r) or told.get(r) or "no reason is known",
+    baseline_verdicts, layer_verdicts, playbook_verdicts = (
+        _verdicts(x) for x in (before, after_layer, after_playbook)
+    )
+    failing = [r for r, v in baseline_verdicts.items() if v in FAILING_VERDICTS]
+    passing = [r for r, v in baseline_verdicts.items() if v == Verdict.PASS]
+    by_layer = {r for r in failing if layer_verdicts.get(r) == Verdict.PASS}
+    by_playbook = {r for r in failing if playbook_verdicts.get(r) == Verdict.PASS}
+    return Comparison(
+        failing_before=len(failing),
+        remediated=len(by_layer),
+        remediated_by_playbook=len(by_playbook),
+        unremediated=tuple(
+            UnremediatedRule(
+                rule=_short_name(r),
+                verdict=layer_verdicts.get(r, Verdict.ERROR).value,
+                reason=waived.get(r) or reasons.get(r) or "no reason is known",
                 waived=r in waived,
             )
-            for r in sorted(by_them - by_us)
+            for r in sorted(by_playbook - by_layer)
         ),
-        still_bad=tuple(_short(r) for r, v in own.items() if v in BAD and r not in waived),
-        only_ours=tuple(sorted(_short(r) for r in by_us - by_them)),
-        broken=tuple(sorted(_short(r) for r in good if own.get(r) in BAD)),
-        broken_by_playbook=tuple(sorted(_short(r) for r in good if other.get(r) in BAD)),
+        still_failing=tuple(
+            _short_name(r)
+            for r, v in layer_verdicts.items()
+            if v in FAILING_VERDICTS and r not in waived
+        ),
+        only_by_layer=tuple(sorted(_short_name(r) for r in by_layer - by_playbook)),
+        broken_by_layer=tuple(
+            sorted(_short_name(r) for r in passing if layer_verdicts.get(r) in FAILING_VERDICTS)
+        ),
+        broken_by_playbook=tuple(
+            sorted(_short_name(r) for r in passing if playbook_verdicts.get(r) in FAILING_VERDICTS)
+        ),
     )
 
 
-def _verdicts(made: Evaluation) -> dict[str, Verdict]:
-    return {r.rule_id: r.verdict for r in made.results}
+def _verdicts(evaluation: Evaluation) -> dict[str, Verdict]:
+    return {r.rule_id: r.verdict for r in evaluation.results}
 
 
-def _short(rule_id: str) -> str:
+def _short_name(rule_id: str) -> str:
     return rule_id.rpartition("_rule_")[2]

@@ -10,39 +10,44 @@ from typing import Any
 
 import yaml
 
-from hardpan.builder.layers.ansible import PLAYBOOKS, Job, _environment, _inventory
-from hardpan.builder.pip import pip
-from hardpan.builder.receipts import Guest
+from hardpan.builder.layers.ansible import (
+    PLAYBOOKS,
+    RoleRun,
+    _ansible_environment,
+    _write_inventory,
+)
+from hardpan.builder.pip import run_pip
+from hardpan.builder.receipts import BootedGuest
 from hardpan.errors import ToolError
 from hardpan.process import run
 
 REQUIREMENT = Path(__file__).parents[2] / "requirements" / "bench.txt"
 _COLLECTIONS = ("community/general/", "ansible/posix/")
-LIMIT_S = 4 * 3600
-_CUT_SHORT = (124, 137)
+TIMEOUT_S = 4 * 3600
+_TIMEOUT_EXIT_CODES = (124, 137)
 _RECAP = re.compile(r"^guest\s+:(.+)$", re.MULTILINE)
 _COUNT = re.compile(r"(\w+)=(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class PlaybookRun:
     """One run of the playbook."""
 
     tasks: int
     """Tasks and handlers that it holds, nested ones too."""
 
-    begun: int
+    started_tasks: int
     """Tasks that were begun; a block that does not apply begins none."""
 
-    ended: bool
+    is_complete: bool
     """False where the time limit ended it: then ``took_s`` is less than it needs."""
 
-    took_s: float
+    duration_s: float
     counts: dict[str, int]
     """Ansible's own recap: ``ok``, ``changed``, ``skipped``, ``ignored``, …; empty without end."""
 
 
-def collections(cache: Path) -> Path:
+def install_collections(cache: Path) -> Path:
     """The folder of the two collections, downloaded by digest and unpacked once."""
     folder = cache / "bench-collections"
     if (folder / ".done").exists():
@@ -50,15 +55,15 @@ def collections(cache: Path) -> Path:
     wheels = cache / "bench-wheels"
     argv: list[str | Path] = ["download", "-q", "--no-deps", "--require-hashes"]
     argv += ["--only-binary", ":all:", "-r", REQUIREMENT, "-d", wheels]
-    pip(argv, timeout_s=600)
+    run_pip(argv, timeout_s=600)
     with zipfile.ZipFile(next(wheels.glob("ansible-*.whl"))) as wheel:
-        wanted = tuple(f"ansible_collections/{name}" for name in _COLLECTIONS)
-        wheel.extractall(folder, [n for n in wheel.namelist() if n.startswith(wanted)])
+        prefixes = tuple(f"ansible_collections/{name}" for name in _COLLECTIONS)
+        wheel.extractall(folder, [n for n in wheel.namelist() if n.startswith(prefixes)])
     (folder / ".done").touch()
     return folder
 
 
-def generate(stream: Path, profile_id: str, to: Path) -> int:
+def generate_playbook(stream: Path, profile_id: str, to: Path) -> int:
     """Write the playbook to ``to``; how many tasks it holds.
 
     One thing is changed: a task that fails ends nothing. Upstream's playbook ends at its first
@@ -72,30 +77,30 @@ def generate(stream: Path, profile_id: str, to: Path) -> int:
         raise ToolError(["oscap"], "made a playbook of another shape than is known")
     to.write_text(text.replace(head, f"{head}  ignore_errors: true\n"), "utf-8")
     plays = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    return sum(_count(x["tasks"]) for x in plays)
+    return sum(_count_tasks(x["tasks"]) for x in plays)
 
 
-def play(
+def run_playbook(
     playbook: Path,
-    guest: Guest,
+    guest: BootedGuest,
     *,
     tasks: int,
     skip: Sequence[str],
     only: Sequence[str] = (),
-    limit_s: int = LIMIT_S,
+    timeout_s: int = TIMEOUT_S,
     cache: Path,
     folder: Path,
-) -> Played:
+) -> PlaybookRun:
     """Run it as the build runs its roles: same Ansible, same connection, pipelining, sudo.
 
     ``skip`` and ``only`` are names of rules, which are the playbook's tags.
     """
     folder.mkdir()
-    job = Job(layer="stig", folder=folder, guest=guest, variables={})
-    environment = _environment(folder) | {
+    job = RoleRun(layer="stig", workdir=folder, guest=guest, variables={})
+    environment = _ansible_environment(folder) | {
         "HOME": str(folder),
         "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(collections(cache)),
+        "ANSIBLE_COLLECTIONS_PATH": str(install_collections(cache)),
         "ANSIBLE_GATHERING": "implicit",
         "ANSIBLE_STDOUT_CALLBACK": "default",
         # Written for an older Ansible: conditions that are no booleans are taken as it took them.
@@ -103,20 +108,26 @@ def play(
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_LOG_PATH": str(folder / "playbook.log"),
     }
-    argv = ["timeout", "--kill-after=30", str(limit_s)]
+    argv = ["timeout", "--kill-after=30", str(timeout_s)]
     argv += [str(Path(sys.executable).parent / "ansible-playbook"), "--become"]
-    argv += ["-i", str(_inventory(job)), "--skip-tags", ",".join(skip), str(playbook)]
+    argv += ["-i", str(_write_inventory(job)), "--skip-tags", ",".join(skip), str(playbook)]
     argv += ["--tags", ",".join(only)] if only else []
-    done = run(argv, timeout_s=limit_s + 60, ok=(0, 2, 4, *_CUT_SHORT), env=environment)
+    done = run(argv, timeout_s=timeout_s + 60, ok=(0, 2, 4, *_TIMEOUT_EXIT_CODES), env=environment)
     recap = _RECAP.search(done.stdout)
-    ended = done.returncode not in _CUT_SHORT
-    if recap is None and ended:
+    is_complete = done.returncode not in _TIMEOUT_EXIT_CODES
+    if recap is None and is_complete:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise ToolError(argv, "gave no recap", tail=tail)
+        raise ToolError(argv, "gave no recap", output_tail=tail)
     counts = {name: int(n) for name, n in _COUNT.findall(recap[1])} if recap else {}
-    begun = done.stdout.count("\nTASK [")
-    return Played(tasks=tasks, begun=begun, ended=ended, took_s=done.took_s, counts=counts)
+    started_tasks = done.stdout.count("\nTASK [")
+    return PlaybookRun(
+        tasks=tasks,
+        started_tasks=started_tasks,
+        is_complete=is_complete,
+        duration_s=done.duration_s,
+        counts=counts,
+    )
 
 
-def _count(tasks: list[dict[str, Any]]) -> int:
-    return sum(_count(t["block"]) if "block" in t else 1 for t in tasks)
+def _count_tasks(tasks: list[dict[str, Any]]) -> int:
+    return sum(_count_tasks(t["block"]) if "block" in t else 1 for t in tasks)

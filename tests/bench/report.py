@@ -16,16 +16,16 @@ import click
 from hardpan.process import run
 from tests.bench import whole_arf
 from tests.bench.limits import (
+    HARDPAN,
     HTML,
-    OURS,
     PROGRAMS,
     VERIFY,
     XSLT,
-    Limit,
-    Took,
-    judged,
-    medians,
-    table,
+    LimitResult,
+    Measurement,
+    compute_medians,
+    evaluate_limits,
+    format_table,
 )
 
 _REPO = Path(__file__).parents[2]
@@ -47,52 +47,58 @@ _OK = {VERIFY: (0, 1)}
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
 def main(cache: Path, arf: Path | None, oscap_report: Path, rounds: int, as_json: bool) -> None:
     """Time all four, print the medians; 1 when a limit is missed."""
-    file = arf or whole_arf.made(cache)
+    file = arf or whole_arf.ensure_arf(cache)
     with tempfile.TemporaryDirectory(prefix="hardpan-bench-") as name:
         folder = Path(name)
-        argvs = _argvs(file.resolve(), oscap_report, folder)
-        rules = whole_arf.prepare(file, folder / "prepared")
+        command_lines = _command_lines(file.resolve(), oscap_report, folder)
+        rules = whole_arf.write_prepared_content(file, folder / "prepared")
         click.echo(f"{rules} rules, {rounds} rounds", err=True)
-        runs: dict[str, list[Took]] = {program: [] for program in PROGRAMS}
+        runs: dict[str, list[Measurement]] = {program: [] for program in PROGRAMS}
         for _ in range(rounds):
-            for program, took in runs.items():
-                took.append(_took(argvs[program], folder, ok=_OK.get(program, (0,))))
-                click.echo(f"{program}: {took[-1].wall_s:.2f} s", err=True)
-    found = {program: medians(took) for program, took in runs.items()}
-    limits = judged(found)
+            for program, measurements in runs.items():
+                measurements.append(
+                    _measure(command_lines[program], folder, ok=_OK.get(program, (0,)))
+                )
+                click.echo(f"{program}: {measurements[-1].wall_s:.2f} s", err=True)
+    median_by_program = {
+        program: compute_medians(measurements) for program, measurements in runs.items()
+    }
+    limits = evaluate_limits(median_by_program)
     size = file.stat().st_size
     if as_json:
-        click.echo(json.dumps(_result(runs, found, limits, rules=rules, size=size), indent=2))
+        click.echo(
+            json.dumps(_to_json(runs, median_by_program, limits, rules=rules, size=size), indent=2)
+        )
     else:
-        click.echo(table(found, limits, rounds=rounds, bytes_=size))
-    raise SystemExit(0 if all(x.holds for x in limits) else 1)
+        click.echo(format_table(median_by_program, limits, rounds=rounds, size_bytes=size))
+    raise SystemExit(0 if all(x.is_met for x in limits) else 1)
 
 
-def _argvs(file: Path, oscap_report: Path, folder: Path) -> dict[str, list[str | Path]]:
+def _command_lines(file: Path, oscap_report: Path, folder: Path) -> dict[str, list[str | Path]]:
     """What runs; the key and the policy are made here."""
     hardpan: list[str | Path] = [sys.executable, "-m", "hardpan"]
     keys, evidence = folder / "keys", folder / "bench.evidence.zip"
     run([*hardpan, "keys", "new", keys], timeout_s=60, cwd=_REPO)
     once: list[str | Path] = [sys.executable, "-m", "tests.bench.report_once"]
     return {
-        OURS: [*once, file, folder / "prepared", keys / "scan.pem", evidence],
+        HARDPAN: [*once, file, folder / "prepared", keys / "scan.pem", evidence],
         HTML: [oscap_report, "-o", folder / "openscap-report.html", file],
         XSLT: ["oscap", "xccdf", "generate", "report", "--output", folder / "oscap.html", file],
         VERIFY: [*hardpan, "verify", evidence, "--policy", keys / "trust.yaml"],
     }
 
 
-def _took(argv: Sequence[str | Path], folder: Path, *, ok: Sequence[int]) -> Took:
+def _measure(argv: Sequence[str | Path], folder: Path, *, ok: Sequence[int]) -> Measurement:
     result = folder / "took.json"
     script = _REPO / "tests/bench/wait4.py"
     run([sys.executable, script, result, *argv], timeout_s=_LIMIT_S, cwd=_REPO, ok=ok)
-    return Took(**json.loads(result.read_bytes()))
+    return Measurement(**json.loads(result.read_bytes()))
 
 
-def _result(
-    runs: Mapping[str, Sequence[Took]],
-    found: Mapping[str, Took],
-    limits: Sequence[Limit],
+def _to_json(
+    runs: Mapping[str, Sequence[Measurement]],
+    median_by_program: Mapping[str, Measurement],
+    limits: Sequence[LimitResult],
     *,
     rules: int,
     size: int,
@@ -100,9 +106,12 @@ def _result(
     return {
         "arf_bytes": size,
         "rules": rules,
-        "medians": {name: dataclasses.asdict(t) for name, t in found.items()},
-        "runs": {name: [dataclasses.asdict(t) for t in took] for name, took in runs.items()},
-        "limits": [{**dataclasses.asdict(x), "holds": x.holds} for x in limits],
+        "medians": {name: dataclasses.asdict(t) for name, t in median_by_program.items()},
+        "runs": {
+            name: [dataclasses.asdict(t) for t in measurements]
+            for name, measurements in runs.items()
+        },
+        "limits": [{**dataclasses.asdict(x), "holds": x.is_met} for x in limits],
     }
 
 

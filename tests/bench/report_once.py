@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hardpan import clock, events
 from hardpan.scanners import arf
-from hardpan.scanners.evaluate import evaluation
+from hardpan.scanners.evaluate import merge_results
 from hardpan.scanners.evidence import bundle
 from hardpan.signing import load_signer
 from tests.unit.evidence import samples
@@ -22,14 +22,16 @@ _CHUNK = 1 << 20
 def main(file: Path, prepared: Path, key: Path, out: Path) -> None:
     """Read ``file``, judge, draw every format that evidence carries, sign, write ``out``."""
     gc.freeze()  # as the front door does once a verb is loaded
-    found, packed = arf.parse_and_pack(_chunks(file), name=file.name)
-    before = pickle.loads(prepared.read_bytes())  # noqa: S301 - the bench itself wrote it
-    made = evaluation(before, [found], engine="oscap", os_name="this machine", os_cpe="")
-    now = clock.rfc3339(clock.now())
-    scan = samples.scan(
-        evaluation=made, raw={"arf-0.xml": packed}, waivers={}, started=now, finished=now
+    arf_report, compressed = arf.parse_and_compress(_chunks(file), name=file.name)
+    prepared_content = pickle.loads(prepared.read_bytes())  # noqa: S301 - the bench itself wrote it
+    merged = merge_results(
+        prepared_content, [arf_report], engine="oscap", os_name="this machine", os_cpe=""
     )
-    bundle.write(scan, load_signer(key), out, events.silent)
+    now = clock.format_rfc3339(clock.now())
+    scan = samples.scan(
+        evaluation=merged, raw={"arf-0.xml": compressed}, waivers={}, started=now, finished=now
+    )
+    bundle.write_evidence(scan, load_signer(key), out, events.discard)
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

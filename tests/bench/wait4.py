@@ -12,16 +12,16 @@ import time
 
 def main(result: str, *argv: str) -> int:
     """Write seconds, processor seconds and peak memory to ``result``; the program's exit code."""
-    began = time.monotonic()
+    start = time.monotonic()
     pid = os.posix_spawnp(argv[0], argv, os.environ)
     _, status, used = os.wait4(pid, 0)
-    took = {
-        "wall_s": time.monotonic() - began,
+    measurement = {
+        "wall_s": time.monotonic() - start,
         "cpu_s": used.ru_utime + used.ru_stime,
         "peak_mib": used.ru_maxrss / 1024,
     }
     with open(result, "w", encoding="utf-8") as f:  # noqa: PTH123
-        json.dump(took, f)
+        json.dump(measurement, f)
     return os.waitstatus_to_exitcode(status)
 
 

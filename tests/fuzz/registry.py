@@ -10,5 +10,5 @@ NAMES = tuple(sorted(p.stem for p in (Path(__file__).parent / "targets").glob("[
 
 def load_target(name: str, folder: Path) -> FuzzTarget:
     """The target of this name; it may write into ``folder``."""
-    made: FuzzTarget = import_module(f"tests.fuzz.targets.{name}").target(folder)
-    return made
+    loaded: FuzzTarget = import_module(f"tests.fuzz.targets.{name}").target(folder)
+    return loaded

@@ -64,18 +64,18 @@ def run_target(target: FuzzTarget, count: int, first_seed: int) -> FuzzReport:
             print_blob=False,
         )
         @given(target.inputs)
-        def judge(value: Any) -> None:
+        def check_input(value: Any) -> None:
             nonlocal slowest_s
-            began = time.monotonic()
+            input_start = time.monotonic()
             with _time_limit(target.max_input_s):
                 try:
-                    outcome = target.judge(value)
+                    outcome = target.check(value)
                 except HardpanError:
                     outcome = "refused"
-            slowest_s = max(slowest_s, time.monotonic() - began)
+            slowest_s = max(slowest_s, time.monotonic() - input_start)
             outcomes[outcome] += 1
 
-        judge()
+        check_input()
         number += 1
     return FuzzReport(
         target=target.name,

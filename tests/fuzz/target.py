@@ -19,7 +19,7 @@ class FuzzTarget:
     inputs: SearchStrategy[Any]
     """What hypothesis generates for ``judge``."""
 
-    judge: Callable[[Any], str]
+    check: Callable[[Any], str]
     """Gives one input to the reader and returns the outcome in a word or two, e.g. ``unchanged``.
 
     A ``HardpanError`` may be raised: it counts as ``refused``. Anything else that is raised is a
@@ -32,7 +32,7 @@ class FuzzTarget:
 
 
 @st.composite
-def mutated(draw: DrawFn, samples: Sequence[bytes], pieces: Sequence[bytes] = ()) -> bytes:
+def mutate_samples(draw: DrawFn, samples: Sequence[bytes], pieces: Sequence[bytes] = ()) -> bytes:
     """One of ``samples`` after one to four edits.
 
     ``pieces`` are what has a meaning to the reader (delimiters, keywords, odd numbers); they are

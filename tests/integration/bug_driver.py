@@ -22,25 +22,27 @@ from hardpan.process import spawn
 MESSAGE = "planted \x1b[2J\x1b[31mred\r\nsecond line, password=hunter2"
 
 
-def plant_in_callback(words: Sequence[str]) -> None:
-    def broken() -> NoReturn:
+def fail_in_callback(arguments: Sequence[str]) -> None:
+    def raise_planted_error() -> NoReturn:
         raise RuntimeError(MESSAGE)
 
-    replace_callback(words, broken)
+    replace_callback(arguments, raise_planted_error)
 
 
-def replace_callback(words: Sequence[str], callback: Callable[[], object]) -> None:
+def replace_callback(arguments: Sequence[str], callback: Callable[[], object]) -> None:
     """Let the command of ``words`` call ``callback``, whatever arguments it requires otherwise."""
-    command = cli.root.get_command(click.Context(cli.root), words[0])
-    for word in itertools.takewhile(lambda word: not word.startswith("-"), words[1:]):
+    command = cli.root.get_command(click.Context(cli.root), arguments[0])
+    for argument in itertools.takewhile(
+        lambda argument: not argument.startswith("-"), arguments[1:]
+    ):
         assert isinstance(command, click.Group)
-        command = command.commands[word]
+        command = command.commands[argument]
     assert command is not None
     command.params.clear()
     command.callback = callback
 
 
-class Broken(importlib.abc.MetaPathFinder):
+class FailingImporter(importlib.abc.MetaPathFinder):
     """Raises instead of finding some modules."""
 
     def __init__(self, names: Sequence[str], error: Callable[[str], Exception]) -> None:
@@ -52,35 +54,35 @@ class Broken(importlib.abc.MetaPathFinder):
             raise self._error(name)
 
 
-def plant_in_import(words: Sequence[str]) -> None:
-    module = cli.VERBS[words[0]][0].partition(":")[0]
-    sys.meta_path.insert(0, Broken([module], lambda _: RuntimeError(MESSAGE)))
+def fail_in_import(arguments: Sequence[str]) -> None:
+    module = cli.COMMANDS[arguments[0]][0].partition(":")[0]
+    sys.meta_path.insert(0, FailingImporter([module], lambda _: RuntimeError(MESSAGE)))
 
 
-def leave_out(names: Sequence[str]) -> None:
-    def missing(name: str) -> ModuleNotFoundError:
+def hide_modules(names: Sequence[str]) -> None:
+    def module_error(name: str) -> ModuleNotFoundError:
         return ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    sys.meta_path.insert(0, Broken(names, missing))
+    sys.meta_path.insert(0, FailingImporter(names, module_error))
 
 
 def clean_up_slowly(log: Path) -> None:
-    def work() -> None:
+    def run_stubborn_process() -> None:
         with spawn(["sh", "-c", "trap '' TERM; echo ready $$; sleep 60 & wait; wait"], log=log):
             time.sleep(60)
 
-    replace_callback(["profiles"], work)
+    replace_callback(["profiles"], run_stubborn_process)
 
 
 if __name__ == "__main__":
-    mode, *words = sys.argv[1:]
+    mode, *arguments = sys.argv[1:]
     if mode == "callback":
-        plant_in_callback(words)
+        fail_in_callback(arguments)
     elif mode == "import":
-        plant_in_import(words)
+        fail_in_import(arguments)
     elif mode == "without":
-        leave_out(words.pop(0).split(","))
+        hide_modules(arguments.pop(0).split(","))
     elif mode == "cleanup":
-        clean_up_slowly(Path(words.pop(0)))
-    sys.argv = ["hardpan", *words]
+        clean_up_slowly(Path(arguments.pop(0)))
+    sys.argv = ["hardpan", *arguments]
     cli.main()

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.files import atomic_path
-from hardpan.process import Completed, run
-from tests.integration.distribution import Built, build, copy_checkout
-from tests.integration.lab_host import LabHost, Payload, lab_host, unpack
+from hardpan.process import CompletedProcess, run
+from tests.integration.distribution import Distribution, build_distribution, copy_checkout
+from tests.integration.lab_host import LabHost, Payload, lab_host, unpack_payload
 
 REPO = Path(__file__).parents[2]
 CACHE = REPO / "images" / "cache"
@@ -26,12 +26,12 @@ DATA = CACHE / "data"
 @pytest.fixture(scope="session")
 def lab_media() -> dict[str, object]:
     """The receipt of the lab media's builder."""
-    made = run(
+    process = run(
         [sys.executable, "-m", "images.lab.build", "--cache", CACHE, "--json"],
         timeout_s=1200,
         cwd=REPO,
     )
-    receipt = json.loads(made.stdout)
+    receipt = json.loads(process.stdout)
     assert isinstance(receipt, dict)
     return receipt
 
@@ -47,7 +47,7 @@ def lab_payload(lab_media: dict[str, object], tmp_path_factory: pytest.TempPathF
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             with atomic_path(folder) as temp:
-                unpack(Path(str(lab_media["iso"])), temp)
+                unpack_payload(Path(str(lab_media["iso"])), temp)
     return Payload.unpacked_in(folder)
 
 
@@ -59,45 +59,55 @@ def host(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     """hardpan's sdist and wheel, from a clean copy of the checkout."""
     folder = tmp_path_factory.mktemp("built")
-    return build(copy_checkout(folder / "copy"), folder / "dist")
+    return build_distribution(copy_checkout(folder / "copy"), folder / "dist")
 
 
-class Proved:
+class ProveRun:
     """One finished run of ``hardpan prove``."""
 
-    def __init__(self, out: Path, run_of: Completed) -> None:
-        self.out = out
-        self.said = run_of.stderr
-        self.stdout = run_of.stdout
-        self.returncode = run_of.returncode
-        self.took_s = run_of.took_s
+    def __init__(self, output_folder: Path, process: CompletedProcess) -> None:
+        self.output_folder = output_folder
+        self.stderr = process.stderr
+        self.stdout = process.stdout
+        self.returncode = process.returncode
+        self.duration_s = process.duration_s
 
     @property
     def evidence(self) -> Path:
         """The evidence file."""
-        (found,) = self.out.glob("*.evidence.zip")
-        return found
+        (path,) = self.output_folder.glob("*.evidence.zip")
+        return path
 
 
-def prove(out: Path, profile: str = "lab-stig") -> Proved:
+def run_prove(output_folder: Path, profile: str = "lab-stig") -> ProveRun:
     """Run ``hardpan prove`` as a person would."""
-    argv = [sys.executable, "-m", "hardpan", "prove", profile, "-o", out, "--cache", CACHE]
+    argv = [
+        sys.executable,
+        "-m",
+        "hardpan",
+        "prove",
+        profile,
+        "-o",
+        output_folder,
+        "--cache",
+        CACHE,
+    ]
     # Not what the developer of this machine may have stored by 'hardpan content update'.
     argv += ["--content", "shipped"]
     env = {"XDG_DATA_HOME": str(DATA)}
-    return Proved(out, run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO, env=env))
+    return ProveRun(output_folder, run(argv, timeout_s=3600, ok=(0, 1), cwd=REPO, env=env))
 
 
 @pytest.fixture(scope="session")
-def proved(tmp_path_factory: pytest.TempPathFactory) -> Proved:
+def proved(tmp_path_factory: pytest.TempPathFactory) -> ProveRun:
     """The main job, once for all tests of a session."""
-    return prove(tmp_path_factory.mktemp("proved") / "out")
+    return run_prove(tmp_path_factory.mktemp("proved") / "out")
 
 
 @pytest.fixture(scope="session")
-def proved_ai(tmp_path_factory: pytest.TempPathFactory) -> Proved:
+def proved_ai(tmp_path_factory: pytest.TempPathFactory) -> ProveRun:
     """The main job with the AI service, once for all tests of a session."""
-    return prove(tmp_path_factory.mktemp("proved-ai") / "out", "lab-ai")
+    return run_prove(tmp_path_factory.mktemp("proved-ai") / "out", "lab-ai")

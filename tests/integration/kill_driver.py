@@ -20,45 +20,45 @@ from pathlib import Path
 from hardpan import cli, clock
 from hardpan.errors import Exit
 from hardpan.scanners.commands import ledger_keep, vouched
-from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.trust import load_trust_policy
 from hardpan.scanners.history import store
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, Lab, lab
+from tests.unit.evidence.forge import NOW, EvidenceFixture, create_fixture
 
 MAX_CALLS = 300
-VICTIM = "victim.txt"
+UNRELATED_FILE = "victim.txt"
 HINT = "hint: 'hardpan ledger add'"
 
 
-class Ledger:
+class LedgerUnderTest:
     """A ledger in a folder of its own, with a foreign file next to it."""
 
     def __init__(self, folder: Path, policy: Path) -> None:
         self.folder = folder
         self.path = folder / "ledger.sqlite"
-        self.kept = folder / "ledger.sqlite.d"
+        self.evidence_folder = folder / "ledger.sqlite.d"
         self.policy = policy
 
-    def run(self, *words: str) -> tuple[int, str, str]:
+    def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of ``hardpan ledger``."""
-        out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.run(["ledger", *words, "--ledger", str(self.path)])
-        out.seek(0)
-        return code, out.read(), err.getvalue()
+        stdout, stderr = io.TextIOWrapper(io.BytesIO()), io.StringIO()
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            code = cli.run(["ledger", *arguments, "--ledger", str(self.path)])
+        stdout.seek(0)
+        return code, stdout.read(), stderr.getvalue()
 
-    def add(self, evidence: Path, *more: str) -> tuple[int, str, str]:
+    def add(self, evidence: Path, *options: str) -> tuple[int, str, str]:
         """Add ``evidence`` to it."""
-        return self.run("add", str(evidence), "--policy", str(self.policy), *more)
+        return self.run("add", str(evidence), "--policy", str(self.policy), *options)
 
-    def days(self) -> list[int] | None:
+    def scan_days(self) -> list[int] | None:
         """The days of the scans that it lists; None where it says how to go on instead."""
-        code, out, err = self.run("list", "--json")
+        code, stdout, stderr = self.run("list", "--json")
         if code == Exit.INPUT:
-            assert HINT in err, err
+            assert HINT in stderr, stderr
             return None
-        assert code == Exit.DONE, err
-        return [int(row["finished"][8:10]) for row in json.loads(out)]
+        assert code == Exit.OK, stderr
+        return [int(row["finished"][8:10]) for row in json.loads(stdout)]
 
     def reset(self, template: Path) -> None:
         """Make it as ``template``."""
@@ -69,43 +69,47 @@ class Ledger:
 def main(folder: Path) -> None:
     """Run every scenario and print the outcomes as JSON."""
     clock.now = lambda: NOW
-    made = lab(folder)
-    evidence = {day: _evidence(made, folder / f"{day}", day) for day in (2, 3)}
-    trust = load_policy(made.ring.policy)
-    entries = {p.name: vouched.entry(p, trust) for p in evidence.values()}
-    ledger_keep.entry = lambda path, _, evidence_sha256="": replace(  # type: ignore[attr-defined]
+    evidence_fixture = create_fixture(folder)
+    evidence = {day: _write_evidence(evidence_fixture, folder / f"{day}", day) for day in (2, 3)}
+    trust = load_trust_policy(evidence_fixture.ring.policy)
+    entries = {p.name: vouched.load_verified_scan(p, trust) for p in evidence.values()}
+    ledger_keep.load_verified_scan = lambda path, _, evidence_sha256="": replace(  # type: ignore[attr-defined]
         entries[path.name], evidence_sha256=evidence_sha256
     )
-    ledger = Ledger(folder / "tried", made.ring.policy)
+    ledger = LedgerUnderTest(folder / "tried", evidence_fixture.ring.policy)
 
-    empty, one, half = (folder / name for name in ("empty", "one", "half"))
+    empty, first_row, interrupted = (folder / name for name in ("empty", "one", "half"))
     empty.mkdir()
-    (empty / VICTIM).write_text("not hardpan's")
+    (empty / UNRELATED_FILE).write_text("not hardpan's")
     ledger.reset(empty)
-    assert ledger.add(evidence[2])[0] == Exit.DONE
-    shutil.copytree(ledger.folder, one)
+    assert ledger.add(evidence[2])[0] == Exit.OK
+    shutil.copytree(ledger.folder, first_row)
     report = {
-        "first row": _scenario(ledger, empty, evidence[2], [], [2]),
-        "second row": _scenario(ledger, one, evidence[3], [2], [2, 3], keep=half),
-        "rollback": _scenario(ledger, half, evidence[3], [2], [2, 3]),
-        "kept file": _scenario(ledger, one, evidence[3], [2], [2, 3], more=("--keep",)),
+        "first row": _run_scenario(ledger, empty, evidence[2], [], [2]),
+        "second row": _run_scenario(
+            ledger, first_row, evidence[3], [2], [2, 3], snapshot_folder=interrupted
+        ),
+        "rollback": _run_scenario(ledger, interrupted, evidence[3], [2], [2, 3]),
+        "kept file": _run_scenario(
+            ledger, first_row, evidence[3], [2], [2, 3], options=("--keep",)
+        ),
     }
     # As a large record has it: SQLite writes pages before the end, and a header for each part.
     store._PRAGMAS = (*store._PRAGMAS, "cache_size = 1")
-    report["small cache"] = _scenario(ledger, one, evidence[3], [2], [2, 3])
-    report["first row, small cache"] = _scenario(ledger, empty, evidence[2], [], [2])
+    report["small cache"] = _run_scenario(ledger, first_row, evidence[3], [2], [2, 3])
+    report["first row, small cache"] = _run_scenario(ledger, empty, evidence[2], [], [2])
     print(json.dumps(report))  # noqa: T201
 
 
-def _scenario(
-    ledger: Ledger,
+def _run_scenario(
+    ledger: LedgerUnderTest,
     template: Path,
     evidence: Path,
-    old: list[int],
-    new: list[int],
+    old_days: list[int],
+    new_days: list[int],
     *,
-    more: tuple[str, ...] = (),
-    keep: Path | None = None,
+    options: tuple[str, ...] = (),
+    snapshot_folder: Path | None = None,
 ) -> dict[str, int]:
     """Outcome -> number of kills; ``keep`` takes the folder that the last kill before the end left.
 
@@ -114,50 +118,52 @@ def _scenario(
     outcomes: Counter[str] = Counter()
     for call in range(1, MAX_CALLS):
         ledger.reset(template)
-        if not _is_killed(ledger, evidence, call, more):
-            assert ledger.days() == new
+        if not _is_killed(ledger, evidence, call, options):
+            assert ledger.scan_days() == new_days
             return dict(outcomes)
         journal = ledger.path.with_name(f"{ledger.path.name}-journal")
-        if keep is not None and journal.exists() and journal.read_bytes()[:1] == b"\xd9":
-            shutil.rmtree(keep, ignore_errors=True)
-            shutil.copytree(ledger.folder, keep)
-        days = ledger.days() if ledger.path.exists() else None
-        assert days in (None, old, new), days
-        outcomes["refused" if days is None else "new" if days == new else "old"] += 1
-        code, _, err = ledger.add(evidence, *more)
-        assert code == Exit.DONE, err
-        code, _, err = ledger.run("verify")
-        assert code == Exit.DONE, err
-        assert ledger.days() == new
-        assert (ledger.folder / VICTIM).read_text() == "not hardpan's"
-        kept = [ledger.kept.name] if more else []
+        if snapshot_folder is not None and journal.exists() and journal.read_bytes()[:1] == b"\xd9":
+            shutil.rmtree(snapshot_folder, ignore_errors=True)
+            shutil.copytree(ledger.folder, snapshot_folder)
+        days = ledger.scan_days() if ledger.path.exists() else None
+        assert days in (None, old_days, new_days), days
+        outcomes["refused" if days is None else "new" if days == new_days else "old"] += 1
+        code, _, stderr = ledger.add(evidence, *options)
+        assert code == Exit.OK, stderr
+        code, _, stderr = ledger.run("verify")
+        assert code == Exit.OK, stderr
+        assert ledger.scan_days() == new_days
+        assert (ledger.folder / UNRELATED_FILE).read_text() == "not hardpan's"
+        evidence_folders = [ledger.evidence_folder.name] if options else []
         names = sorted(p.name for p in ledger.folder.iterdir())
-        assert names == [ledger.path.name, *kept, VICTIM], names
-        files = [p.read_bytes() for p in ledger.kept.glob("*.evidence.zip")]
-        assert files == ([evidence.read_bytes()] if more else [])
+        assert names == [ledger.path.name, *evidence_folders, UNRELATED_FILE], names
+        files = [p.read_bytes() for p in ledger.evidence_folder.glob("*.evidence.zip")]
+        assert files == ([evidence.read_bytes()] if options else [])
     raise AssertionError(f"the add does not end within {MAX_CALLS} calls")
 
 
-def _is_killed(ledger: Ledger, evidence: Path, call: int, more: tuple[str, ...]) -> bool:
+def _is_killed(
+    ledger: LedgerUnderTest, evidence: Path, call: int, options: tuple[str, ...]
+) -> bool:
     """True when an add that is killed at this call did not come to its end before."""
     child = os.fork()
     if child == 0:
         ctypes.c_long.in_dll(ctypes.CDLL(None), "calls_until_kill").value = call
-        code, _, _ = ledger.add(evidence, *more)
+        code, _, _ = ledger.add(evidence, *options)
         os._exit(code)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
         return True
-    assert os.waitstatus_to_exitcode(status) == Exit.DONE
+    assert os.waitstatus_to_exitcode(status) == Exit.OK
     return False
 
 
-def _evidence(made: Lab, folder: Path, day: int) -> Path:
+def _write_evidence(evidence_fixture: EvidenceFixture, folder: Path, day: int) -> Path:
     folder.mkdir()
-    when = f"2026-11-{day:02}T04:05:00Z"
-    scan = samples.slim_scan(started=when, finished=when)
-    path = samples.write(scan, made.scan, folder)
+    timestamp = f"2026-11-{day:02}T04:05:00Z"
+    scan = samples.slim_scan(started=timestamp, finished=timestamp)
+    path = samples.write_evidence(scan, evidence_fixture.scan, folder)
     return path.rename(folder / f"{day}.evidence.zip")
 
 

@@ -15,19 +15,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.receipts import Guest
-from hardpan.process import Completed, run, spawn
-from hardpan.scanners.target import Target, parse
+from hardpan.builder.receipts import BootedGuest
+from hardpan.process import CompletedProcess, run, spawn
+from hardpan.scanners.target import Target, parse_target
 
 USER = "steward"
-_MEDIA_AT = "/run/install/repo"
+_MEDIA_MOUNT_POINT = "/run/install/repo"
 _WAIT_S = 90
 # An own network for each host, in the range that is set apart for tests between hosts.
 _RANGE = ipaddress.ip_network("198.18.0.0/15")
 
 
 @dataclass(frozen=True)
-class Kernel:
+class LabKernel:
     """The lab media's kernel. Debian moves it every few weeks, so no test names a version."""
 
     package: str
@@ -50,7 +50,7 @@ class Payload:
         return cls(root=folder / "root", media=folder / "media")
 
     @property
-    def kernel(self) -> Kernel:
+    def kernel(self) -> LabKernel:
         """The one kernel of the media."""
         rpms = [rpm.name for rpm in self.media.glob("*/Packages/kernel-core-*.x86_64.rpm")]
         releases = [folder.name for folder in (self.root / "usr/lib/modules").iterdir()]
@@ -58,14 +58,14 @@ class Payload:
             f"{self.media}: expected one kernel, found {rpms} and modules of {releases}"
         )
         package = rpms[0].removeprefix("kernel-core-").removesuffix(".x86_64.rpm")
-        return Kernel(package=package, release=releases[0])
+        return LabKernel(package=package, release=releases[0])
 
 
 @dataclass(frozen=True)
 class LabHost:
     """A running lab host."""
 
-    guest: Guest
+    guest: BootedGuest
     root: Path
     """Its file system, seen from outside."""
 
@@ -75,13 +75,15 @@ class LabHost:
     @property
     def target(self) -> Target:
         """The host as a scanner addresses it."""
-        return parse(
+        return parse_target(
             f"{USER}@{self.guest.address}:{self.guest.port}",
             identity=self.guest.private_key,
             host_keys=list(self.guest.host_keys),
         )
 
-    def run(self, script: str, *, ok: Sequence[int] = (0,), timeout_s: float = 120) -> Completed:
+    def run(
+        self, script: str, *, ok: Sequence[int] = (0,), timeout_s: float = 120
+    ) -> CompletedProcess:
         """Run a shell script inside, as root, without SSH."""
         inside = ["nsenter", "-t", str(self.pid), "-a", "--", "/bin/sh", "-c", script]
         return run(inside, timeout_s=timeout_s, ok=ok, env={"HOME": "/root", "PATH": _PATH})
@@ -90,11 +92,14 @@ class LabHost:
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def unpack(iso: Path, folder: Path) -> None:
+def unpack_payload(iso: Path, folder: Path) -> None:
     """Unpack the lab media's repositories and payload into ``folder``."""
-    to = Payload.unpacked_in(folder)
-    run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", to.media], timeout_s=300)
-    run(["unsquashfs", "-q", "-n", "-d", to.root, to.media / "images/install.img"], timeout_s=300)
+    payload = Payload.unpacked_in(folder)
+    run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", payload.media], timeout_s=300)
+    run(
+        ["unsquashfs", "-q", "-n", "-d", payload.root, payload.media / "images/install.img"],
+        timeout_s=300,
+    )
 
 
 @contextlib.contextmanager
@@ -104,30 +109,36 @@ def lab_host(payload: Payload, folder: Path, *, install: Sequence[str] = ()) -> 
     Its first user is the one that the lab's profile builds as, with sudo without password.
     """
     name = f"hp{secrets.token_hex(3)}"
-    ours, theirs = _addresses()
-    top, work, root = folder / "top", folder / "work", folder / "host"
-    for part in (top, work, root):
+    host_address, guest_address = _pick_addresses()
+    upper_dir, work, root = folder / "top", folder / "work", folder / "host"
+    for part in (upper_dir, work, root):
         part.mkdir(parents=True)
-    layers = f"lowerdir={payload.root},upperdir={top},workdir={work}"
-    with _mounted(["-t", "overlay", "overlay", "-o", layers], root):
-        _prepare(root, folder, theirs)
+    layers = f"lowerdir={payload.root},upperdir={upper_dir},workdir={work}"
+    with _mount(["-t", "overlay", "overlay", "-o", layers], root):
+        _prepare(root, folder, guest_address)
         argv: list[str | Path] = ["systemd-nspawn", "-q", "--boot", "--register=no", "--keep-unit"]
         argv += [f"--machine={name}", f"--directory={root}", "--console=pipe", "--network-veth"]
-        argv += [f"--bind-ro={payload.media}:{_MEDIA_AT}", "--capability=CAP_NET_ADMIN,CAP_BPF"]
+        argv += [
+            f"--bind-ro={payload.media}:{_MEDIA_MOUNT_POINT}",
+            "--capability=CAP_NET_ADMIN,CAP_BPF",
+        ]
         # bpf: without it systemd ignores IPAddressDeny= of the units.
         argv += ["--system-call-filter=@keyring bpf"]
         log = folder / "console.log"
         with spawn(argv, log=log, env={"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}):
             veth = f"ve-{name}"
-            run(["ip", "address", "add", f"{ours}/30", "dev", veth], timeout_s=_until(veth, log))
+            run(
+                ["ip", "address", "add", f"{host_address}/30", "dev", veth],
+                timeout_s=_wait_for_interface(veth, log),
+            )
             run(["ip", "link", "set", veth, "up"], timeout_s=10)
-            first = _first_process(name, log)
+            first_pid = _find_first_process(name, log)
             try:
-                yield _ready(first, theirs, root, folder, install)
+                yield _wait_until_ready(first_pid, guest_address, root, folder, install)
             finally:
                 # An orderly end takes longer than 'spawn' waits, and would outlive systemd-nspawn.
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(first, signal.SIGKILL)
+                    os.kill(first_pid, signal.SIGKILL)
 
 
 def _prepare(root: Path, folder: Path, address: ipaddress.IPv4Address) -> None:
@@ -153,21 +164,23 @@ def _prepare(root: Path, folder: Path, address: ipaddress.IPv4Address) -> None:
     (root / "etc/hostname").write_text("lab-host\n")
 
 
-def _ready(
-    first: int, address: ipaddress.IPv4Address, root: Path, folder: Path, install: Sequence[str]
+def _wait_until_ready(
+    first_pid: int, address: ipaddress.IPv4Address, root: Path, folder: Path, install: Sequence[str]
 ) -> LabHost:
-    host = LabHost(guest=_guest(address, folder, ()), root=root, pid=first)
-    waited = f"timeout {_WAIT_S} systemctl is-system-running --wait"
-    host.run(f"until test -S /run/dbus/system_bus_socket; do sleep .1; done; {waited}", ok=(0, 1))
+    host = LabHost(guest=_make_guest(address, folder, ()), root=root, pid=first_pid)
+    wait_command = f"timeout {_WAIT_S} systemctl is-system-running --wait"
+    host.run(
+        f"until test -S /run/dbus/system_bus_socket; do sleep .1; done; {wait_command}", ok=(0, 1)
+    )
     if install:
         host.run(f"dnf -q -y install {' '.join(install)}", timeout_s=600)
     keys = host.run("cat /etc/ssh/ssh_host_*_key.pub").stdout.splitlines()
-    told = tuple(" ".join(line.split()[:2]) for line in keys)
-    return LabHost(guest=_guest(address, folder, told), root=root, pid=first)
+    host_keys = tuple(" ".join(line.split()[:2]) for line in keys)
+    return LabHost(guest=_make_guest(address, folder, host_keys), root=root, pid=first_pid)
 
 
-def _guest(address: ipaddress.IPv4Address, folder: Path, keys: tuple[str, ...]) -> Guest:
-    return Guest(
+def _make_guest(address: ipaddress.IPv4Address, folder: Path, keys: tuple[str, ...]) -> BootedGuest:
+    return BootedGuest(
         address=str(address),
         port=22,
         user=USER,
@@ -178,46 +191,46 @@ def _guest(address: ipaddress.IPv4Address, folder: Path, keys: tuple[str, ...]) 
     )
 
 
-def _addresses() -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+def _pick_addresses() -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
     """Both ends of a network of two that no other interface of this machine has."""
-    taken = run(["ip", "-4", "-o", "address"], timeout_s=10).stdout
+    addresses_in_use = run(["ip", "-4", "-o", "address"], timeout_s=10).stdout
     while True:
         base = _RANGE.network_address + 4 * secrets.randbelow(_RANGE.num_addresses // 4)
-        if f" {base + 1}/" not in taken:
+        if f" {base + 1}/" not in addresses_in_use:
             return base + 1, base + 2
 
 
-def _until(veth: str, log: Path) -> float:
+def _wait_for_interface(veth: str, log: Path) -> float:
     """Wait for the interface; the seconds that the next command may take."""
     for _ in range(_WAIT_S * 10):
         if Path(f"/sys/class/net/{veth}").exists():
             return 10
         time.sleep(0.1)
-    raise AssertionError(f"the lab host did not start: {_end(log)}")
+    raise AssertionError(f"the lab host did not start: {_log_tail(log)}")
 
 
-def _first_process(name: str, log: Path) -> int:
+def _find_first_process(name: str, log: Path) -> int:
     """The host's own PID 1: the child of systemd-nspawn that leads its namespaces."""
     for _ in range(_WAIT_S * 10):
-        found = run(["pgrep", "-f", f"machine={name} "], timeout_s=5, ok=(0, 1)).stdout.split()
-        for parent in found:
+        parents = run(["pgrep", "-f", f"machine={name} "], timeout_s=5, ok=(0, 1)).stdout.split()
+        for parent in parents:
             children = run(["pgrep", "-P", parent], timeout_s=5, ok=(0, 1)).stdout.split()
             for child in children:
                 with contextlib.suppress(OSError):
                     if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
                         return int(child)
         time.sleep(0.1)
-    raise AssertionError(f"the lab host did not start: {_end(log)}")
+    raise AssertionError(f"the lab host did not start: {_log_tail(log)}")
 
 
-def _end(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:]
 
 
 @contextlib.contextmanager
-def _mounted(what: Sequence[str], at: Path) -> Iterator[None]:
-    run(["mount", *what, at], timeout_s=30)
+def _mount(arguments: Sequence[str], mount_point: Path) -> Iterator[None]:
+    run(["mount", *arguments, mount_point], timeout_s=30)
     try:
         yield
     finally:
-        run(["umount", "--recursive", "--lazy", at], timeout_s=60)
+        run(["umount", "--recursive", "--lazy", mount_point], timeout_s=60)

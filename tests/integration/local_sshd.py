@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hardpan.process import run, spawn, which
-from hardpan.scanners.target import Target, parse
+from hardpan.process import find_program, run, spawn
+from hardpan.scanners.target import Target, parse_target
 
 
 def free_port() -> int:
@@ -18,7 +18,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def local_sshd(folder: Path, *, instead: tuple[str | Path, Path] | None = None) -> Iterator[Target]:
+def local_sshd(
+    folder: Path, *, replacement: tuple[str | Path, Path] | None = None
+) -> Iterator[Target]:
     """The target that it is; ``instead`` puts a file in place of a program, for it alone."""
     for name in ("host", "user"):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], timeout_s=30)
@@ -37,22 +39,22 @@ def local_sshd(folder: Path, *, instead: tuple[str | Path, Path] | None = None) 
     config = folder / "sshd_config"
     config.write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
     Path("/run/sshd").mkdir(exist_ok=True)
-    argv = [which("sshd") or "sshd", "-D", "-e", "-f", config]
-    if instead:
-        name, other = instead
+    argv = [find_program("sshd") or "sshd", "-D", "-e", "-f", config]
+    if replacement:
+        name, other = replacement
         script = 'mount --bind "$0" "$1" && shift && exec "$@"'
-        place = which(name) if isinstance(name, str) else name
-        argv = ["unshare", "-m", "sh", "-c", script, other, str(place), *argv]
+        program_path = find_program(name) if isinstance(name, str) else name
+        argv = ["unshare", "-m", "sh", "-c", script, other, str(program_path), *argv]
     with spawn(argv, log=folder / "sshd.log"):
-        wait_for(port)
-        yield parse(
+        wait_for_port(port)
+        yield parse_target(
             f"{getpass.getuser()}@127.0.0.1:{port}",
             identity=folder / "user",
             host_keys=[(folder / "host.pub").read_text()],
         )
 
 
-def wait_for(port: int) -> None:
+def wait_for_port(port: int) -> None:
     for _ in range(100):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

@@ -12,50 +12,50 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import ToolError
-from hardpan.packed import pack
-from hardpan.process import feed, run
+from hardpan.packed import compress
+from hardpan.process import pipe_through, run
 from hardpan.resources import resource_path
 from hardpan.scanners import arf_process
-from hardpan.scanners.arf import Arf, UnreadableArf, parse
-from hardpan.scanners.arf_process import LIMITS, ReadingLimits, read_arf
+from hardpan.scanners.arf import Arf, UnreadableArf, parse_arf
+from hardpan.scanners.arf_process import LIMITS, ArfLimits, read_arf
 from tests.bench import whole_arf
-from tests.tooling.hostile_arfs import KINDS, hostile_arf
+from tests.tooling.hostile_arfs import KINDS, generate_hostile_arf
 from tests.unit.evaluate.arfs import ARF
 
 pytestmark = pytest.mark.integration
 
-WHOLE = ARF.replace("\x85", " ").encode()
+ARF_BYTES = ARF.replace("\x85", " ").encode()
 _REPO = Path(__file__).parents[2]
 _MiB = 1 << 20
 
 
-def test_process_reads_what_is_read_here() -> None:
-    found, packed = read_arf([WHOLE[:500], WHOLE[500:]], name="x.xml")
+def test_process_result_equals_in_process_result() -> None:
+    result, packed = read_arf([ARF_BYTES[:500], ARF_BYTES[500:]], name="x.xml")
 
-    assert found == parse([WHOLE])
-    assert packed == pack(WHOLE)
+    assert result == parse_arf([ARF_BYTES])
+    assert packed == compress(ARF_BYTES)
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (WHOLE[:-40], "the ARF x.xml is cut short or is not XML"),
+        (ARF_BYTES[:-40], "the ARF x.xml is cut short or is not XML"),
         (b"", "the ARF x.xml is cut short or is not XML"),
-        (WHOLE.replace(b">fail<", b">passed<"), "the ARF x.xml gives one the result 'passed'"),
-        (b"<!DOCTYPE x>" + WHOLE[22:], "the ARF x.xml declares entities"),
+        (ARF_BYTES.replace(b">fail<", b">passed<"), "the ARF x.xml gives one the result 'passed'"),
+        (b"<!DOCTYPE x>" + ARF_BYTES[22:], "the ARF x.xml declares entities"),
     ],
 )
-def test_arf_that_is_refused_has_its_reason(data: bytes, reason: str) -> None:
-    found, packed = read_arf([data], name="x.xml")
+def test_refused_arf_has_a_reason(data: bytes, reason: str) -> None:
+    result, packed = read_arf([data], name="x.xml")
 
-    assert isinstance(found, UnreadableArf)
-    assert reason in found.reason
+    assert isinstance(result, UnreadableArf)
+    assert reason in result.reason
     assert packed is None
 
 
-def test_failure_of_the_sender_is_a_reason() -> None:
+def test_sender_failure_is_the_reason() -> None:
     def broken() -> Iterator[bytes]:
-        yield WHOLE[:100]
+        yield ARF_BYTES[:100]
         raise ToolError(["the ARF"], "cannot be unpacked")
 
     assert read_arf(broken(), name="x.xml") == (
@@ -67,35 +67,35 @@ def test_failure_of_the_sender_is_a_reason() -> None:
 @pytest.mark.parametrize(
     ("limits", "kind", "reason"),
     [
-        (ReadingLimits(memory_mib=48), "attributes of one element", "has a tag or a comment of"),
-        (ReadingLimits(memory_mib=48), "tests", "takes more than 48 MiB of memory to read"),
-        (ReadingLimits(time_s=1.0), "empty elements", "cannot be read within 1 s and 512 MiB"),
+        (ArfLimits(memory_mib=48), "attributes of one element", "has a tag or a comment of"),
+        (ArfLimits(memory_mib=48), "tests", "takes more than 48 MiB of memory to read"),
+        (ArfLimits(time_s=1.0), "empty elements", "cannot be read within 1 s and 512 MiB"),
     ],
 )
-def test_arf_beyond_the_limits_is_refused(limits: ReadingLimits, kind: str, reason: str) -> None:
-    chunks = list(hostile_arf(kind, 8 * _MiB))
+def test_arf_beyond_the_limits_is_refused(limits: ArfLimits, kind: str, reason: str) -> None:
+    chunks = list(generate_hostile_arf(kind, 8 * _MiB))
 
-    began = time.monotonic()
-    found, packed = read_arf(chunks, name="x.xml", limits=limits)
+    start = time.monotonic()
+    result, packed = read_arf(chunks, name="x.xml", limits=limits)
 
-    assert isinstance(found, UnreadableArf)
-    assert reason in found.reason
+    assert isinstance(result, UnreadableArf)
+    assert reason in result.reason
     assert packed is None
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - start < 20
 
 
-def test_sender_that_stops_is_waited_for_no_longer_than_the_limit() -> None:
+def test_stalled_sender_ends_within_the_time_limit() -> None:
     stopped = threading.Event()
 
     def slow() -> Iterator[bytes]:
-        yield WHOLE[:100]
+        yield ARF_BYTES[:100]
         stopped.wait(2)
-        yield WHOLE[100:]
+        yield ARF_BYTES[100:]
 
-    found, _ = read_arf(slow(), name="x.xml", limits=ReadingLimits(time_s=1.0))
+    result, _ = read_arf(slow(), name="x.xml", limits=ArfLimits(time_s=1.0))
 
-    assert isinstance(found, UnreadableArf)
-    assert "within 1 s" in found.reason
+    assert isinstance(result, UnreadableArf)
+    assert "within 1 s" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -107,22 +107,22 @@ def test_sender_that_stops_is_waited_for_no_longer_than_the_limit() -> None:
         ("sys.stdout.write(ANSWER)", "the ARF x.xml was not read to its end"),
     ],
 )
-def test_process_that_was_taken_over_is_not_believed(
+def test_compromised_process_is_not_trusted(
     program: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = json.dumps({"arf": asdict(parse([WHOLE]))})
+    answer = json.dumps({"arf": asdict(parse_arf([ARF_BYTES]))})
     start = f"import sys; ANSWER = {answer!r}; {program}"
     monkeypatch.setattr(arf_process, "_START", start)
-    sent = [WHOLE, *(b" " * _MiB for _ in range(8))]
+    sent = [ARF_BYTES, *(b" " * _MiB for _ in range(8))]
 
-    found, packed = read_arf(sent, name="x.xml")
+    result, packed = read_arf(sent, name="x.xml")
 
-    assert isinstance(found, UnreadableArf)
-    assert reason in found.reason
+    assert isinstance(result, UnreadableArf)
+    assert reason in result.reason
     assert packed is None
 
 
-def test_nothing_of_the_environment_is_imported(
+def test_environment_modules_are_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("json", "resource", "sitecustomize"):
@@ -130,43 +130,49 @@ def test_nothing_of_the_environment_is_imported(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
-    found, _ = read_arf([WHOLE], name="x.xml")
+    result, _ = read_arf([ARF_BYTES], name="x.xml")
 
-    assert isinstance(found, Arf)
+    assert isinstance(result, Arf)
 
 
-def test_hardpan_is_found_where_it_is_not_installed(
+def test_worker_imports_hardpan_without_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a folder of the user, which ``-I`` leaves out."""
-    place = tmp_path / "elsewhere"
-    place.mkdir()
-    (place / "hardpan").symlink_to(resource_path("hardpan"))
-    monkeypatch.setattr(arf_process, "_ROOT", place)
+    install_root = tmp_path / "elsewhere"
+    install_root.mkdir()
+    (install_root / "hardpan").symlink_to(resource_path("hardpan"))
+    monkeypatch.setattr(arf_process, "_ROOT", install_root)
     start = arf_process._START.replace("import sys; ", "import sys; sys.path[:] = PATH; ")
-    ours = [p for p in sys.path if p.startswith(sys.base_prefix) and "site-packages" not in p]
-    monkeypatch.setattr(arf_process, "_START", start.replace("PATH", repr(ours)))
+    python_paths = [
+        p for p in sys.path if p.startswith(sys.base_prefix) and "site-packages" not in p
+    ]
+    monkeypatch.setattr(arf_process, "_START", start.replace("PATH", repr(python_paths)))
 
-    found, _ = read_arf([WHOLE], name="x.xml")
+    result, _ = read_arf([ARF_BYTES], name="x.xml")
 
-    assert isinstance(found, Arf)
+    assert isinstance(result, Arf)
 
 
-def test_program_that_writes_too_much_is_ended() -> None:
+def test_program_with_too_much_output_is_killed() -> None:
     with pytest.raises(ToolError, match="wrote more than 1000 bytes"):
-        feed(["cat", "/dev/zero"], [], timeout_s=20, max_output_bytes=1000)
+        pipe_through(["cat", "/dev/zero"], [], timeout_s=20, max_output_bytes=1000)
 
 
-def test_program_that_does_not_end_is_ended_with_its_children() -> None:
+def test_program_timeout_kills_its_children() -> None:
     with pytest.raises(ToolError, match=r"did not end within 0\.5 s"):
-        feed(["sh", "-c", "sleep 60 & sleep 60"], [b"x"], timeout_s=0.5, max_output_bytes=1000)
+        pipe_through(
+            ["sh", "-c", "sleep 60 & sleep 60"], [b"x"], timeout_s=0.5, max_output_bytes=1000
+        )
 
 
-def test_program_that_fails_shows_its_last_lines() -> None:
+def test_program_failure_shows_last_stderr_lines() -> None:
     with pytest.raises(ToolError, match="exited with 3") as caught:
-        feed(["sh", "-c", "echo why >&2; exit 3"], [b"x"], timeout_s=9, max_output_bytes=1000)
+        pipe_through(
+            ["sh", "-c", "echo why >&2; exit 3"], [b"x"], timeout_s=9, max_output_bytes=1000
+        )
 
-    assert caught.value.tail == "why"
+    assert caught.value.output_tail == "why"
 
 
 _SLOW = (
@@ -175,19 +181,19 @@ _SLOW = (
 )
 """Read at the same speed at any length, and the limit is on time: 1 MiB of each will do."""
 
-_QUICK = ReadingLimits(memory_mib=128, time_s=13.0)
+_QUICK = ArfLimits(memory_mib=128, time_s=13.0)
 """A quarter of the limits."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_arf_stays_within_a_quarter_of_the_limits(kind: str) -> None:
-    chunks = list(hostile_arf(kind, (1 if kind in _SLOW else 8) * _MiB))
+    chunks = list(generate_hostile_arf(kind, (1 if kind in _SLOW else 8) * _MiB))
 
-    began = time.monotonic()
-    found, packed = read_arf(chunks, name="x.xml", limits=_QUICK)
+    start = time.monotonic()
+    result, packed = read_arf(chunks, name="x.xml", limits=_QUICK)
 
-    assert time.monotonic() - began < _QUICK.time_s + 2
-    assert isinstance(found, UnreadableArf) == (packed is None)
+    assert time.monotonic() - start < _QUICK.time_s + 2
+    assert isinstance(result, UnreadableArf) == (packed is None)
 
 
 @pytest.mark.limits
@@ -198,31 +204,31 @@ def test_hostile_arf_of_256_mib_ends_within_a_minute_and_a_gibibyte(
     """In a process of its own, so that its memory and its reader's can be told."""
     file = tmp_path / "arf.xml.gz"
     with gzip.open(file, "wb", compresslevel=1) as sink:
-        for chunk in hostile_arf(kind, 252 * _MiB):
+        for chunk in generate_hostile_arf(kind, 252 * _MiB):
             sink.write(chunk)
 
-    took_s, mib, answer = _measured(file)
+    duration_s, mib, answer = _measure(file)
 
-    sys.stdout.write(f"\n{kind}: {took_s:.1f} s, {mib} MiB: {answer}\n")
-    assert took_s < 60
+    sys.stdout.write(f"\n{kind}: {duration_s:.1f} s, {mib} MiB: {answer}\n")
+    assert duration_s < 60
     assert mib < 1024
 
 
 @pytest.mark.limits
 def test_real_arf_of_38_mb_needs_a_quarter_of_the_limits(tmp_path: Path) -> None:
     file = tmp_path / "arf.xml.gz"
-    real = whole_arf.made(_REPO / "images/cache")
+    real = whole_arf.ensure_arf(_REPO / "images/cache")
     file.write_bytes(gzip.compress(real.read_bytes(), 1))
 
-    took_s, mib, answer = _measured(file, memory_mib=LIMITS.memory_mib // 4)
+    duration_s, mib, answer = _measure(file, memory_mib=LIMITS.memory_mib // 4)
 
-    sys.stdout.write(f"\n{real.stat().st_size} bytes: {took_s:.1f} s, {mib} MiB: {answer}\n")
-    assert took_s < 15
+    sys.stdout.write(f"\n{real.stat().st_size} bytes: {duration_s:.1f} s, {mib} MiB: {answer}\n")
+    assert duration_s < 15
     assert mib < 256
     assert answer.startswith("Arf")
 
 
-def _measured(file: Path, memory_mib: int = LIMITS.memory_mib) -> tuple[float, int, str]:
+def _measure(file: Path, memory_mib: int = LIMITS.memory_mib) -> tuple[float, int, str]:
     argv = [sys.executable, "-m", "tests.tooling.arf_memory", file, str(memory_mib)]
-    told = json.loads(run(argv, timeout_s=300, cwd=_REPO).stdout)
-    return told["took_s"], told["mib"], told["answer"]
+    measurement = json.loads(run(argv, timeout_s=300, cwd=_REPO).stdout)
+    return measurement["took_s"], measurement["mib"], measurement["answer"]

@@ -10,49 +10,49 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
-from hardpan.extras import EXTRAS
-from hardpan.process import Completed, run
+from hardpan.extras import EXTRA_BY_MODULE
+from hardpan.process import CompletedProcess, run
 from tests.integration.conftest import REPO
 
 pytestmark = pytest.mark.integration
 
 
 DRIVER = Path(__file__).with_name("bug_driver.py")
-NEEDS = {"scan": "scan", "smoke": "scan", "build": "build", "prove": "build"}
+REQUIRED_EXTRAS = {"scan": "scan", "smoke": "scan", "build": "build", "prove": "build"}
 """Command -> the extra that it cannot do without; every other command can."""
 
 
-def bare(*words: str | Path) -> Completed:
+def run_without_extras(*arguments: str | Path) -> CompletedProcess:
     """What a command does where no extra is installed."""
-    argv = [sys.executable, DRIVER, "without", ",".join(EXTRAS), *words]
+    argv = [sys.executable, DRIVER, "without", ",".join(EXTRA_BY_MODULE), *arguments]
     env = {"PYTHONPATH": str(REPO)}
     return run(argv, timeout_s=60, ok=tuple(range(256)), cwd=REPO, env=env)
 
 
 @pytest.fixture(scope="module")
-def helps() -> Mapping[str, Completed]:
+def help_results() -> Mapping[str, CompletedProcess]:
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        ends = pool.map(lambda name: bare(name, "--help"), cli.VERBS)
-        return dict(zip(cli.VERBS, ends, strict=True))
+        ends = pool.map(lambda name: run_without_extras(name, "--help"), cli.COMMANDS)
+        return dict(zip(cli.COMMANDS, ends, strict=True))
 
 
-@pytest.mark.parametrize("name", cli.VERBS)
-def test_a_command_works_without_extras_or_names_the_one_it_needs(
-    helps: Mapping[str, Completed], name: str
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_command_works_without_extras_or_names_required_extra(
+    help_results: Mapping[str, CompletedProcess], name: str
 ) -> None:
-    done = helps[name]
+    result = help_results[name]
 
-    if name not in NEEDS:
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith(f"Usage: hardpan {name} ")
+    if name not in REQUIRED_EXTRAS:
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.startswith(f"Usage: hardpan {name} ")
         return
-    error, hint = done.stderr.splitlines()
-    assert (done.returncode, done.stdout) == (4, "")
+    error, hint = result.stderr.splitlines()
+    assert (result.returncode, result.stdout) == (4, "")
     assert error.startswith(f"error: hardpan {name}: ")
     assert error.endswith(
-        f" is not installed: expected the extra '{NEEDS[name]}', got an installation without it"
+        f" is not installed: expected the extra '{REQUIRED_EXTRAS[name]}', got an installation without it"
     )
-    assert hint == f"hint: pip install 'hardpan[{NEEDS[name]}]'"
+    assert hint == f"hint: pip install 'hardpan[{REQUIRED_EXTRAS[name]}]'"
 
 
 @pytest.mark.parametrize(
@@ -64,46 +64,46 @@ def test_a_command_works_without_extras_or_names_the_one_it_needs(
         (["wheels", "audit", "no-such"], 3, "no-such"),
     ],
 )
-def test_a_command_runs_without_extras(words: list[str], code: int, said: str) -> None:
-    done = bare(*words)
+def test_command_runs_without_extras(words: list[str], code: int, said: str) -> None:
+    result = run_without_extras(*words)
 
-    assert done.returncode == code, done.stderr
-    assert said in done.stdout + done.stderr
+    assert result.returncode == code, result.stderr
+    assert said in result.stdout + result.stderr
 
 
-def test_keys_and_kickstarts_are_made_without_extras(tmp_path: Path) -> None:
-    assert bare("keys", "new", tmp_path / "keys").returncode == 0
-    assert bare("keys", "show", tmp_path / "keys" / "scan.pub").returncode == 0
+def test_keys_and_render_work_without_extras(tmp_path: Path) -> None:
+    assert run_without_extras("keys", "new", tmp_path / "keys").returncode == 0
+    assert run_without_extras("keys", "show", tmp_path / "keys" / "scan.pub").returncode == 0
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "id"], timeout_s=30)
     render = ("render", "rocky9-stig", "--key", tmp_path / "id.pub", "-o", tmp_path / "out")
-    assert bare(*render).returncode == 0
+    assert run_without_extras(*render).returncode == 0
     assert (tmp_path / "out" / "ks.cfg").is_file()
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_import_no_command(option: str) -> None:
+def test_help_and_version_import_no_command_modules(option: str) -> None:
     script = (
         "import sys\nfrom hardpan import cli\n"
         f"code = cli.run([{option!r}])\n"
         "print(*(m for m in sys.modules if m.startswith('hardpan.')), sep='\\n', file=sys.stderr)\n"
         "sys.exit(code)"
     )
-    done = run([sys.executable, "-c", script], timeout_s=60, cwd=REPO)
+    result = run([sys.executable, "-c", script], timeout_s=60, cwd=REPO)
 
-    imported = {name.split(".")[1] for name in done.stderr.split()}
+    imported = {name.split(".")[1] for name in result.stderr.split()}
     assert {"cli", "boundary", "terminal"} <= imported
     assert not imported & {"builder", "scanners", "prove", "doctor", "profiles", "signing"}
 
 
-def imported_by(module: str) -> set[str]:
+def imported_modules(module: str) -> set[str]:
     """The names of all modules that a fresh interpreter has after importing ``module``."""
     script = f"import json, sys, {module}\njson.dump(sorted(sys.modules), sys.stdout)"
-    done = run([sys.executable, "-c", script], timeout_s=60, cwd=REPO)
-    return set(json.loads(done.stdout))
+    result = run([sys.executable, "-c", script], timeout_s=60, cwd=REPO)
+    return set(json.loads(result.stdout))
 
 
-def test_password_imports_one_module_of_the_layers_and_no_ansible() -> None:
-    names = imported_by("hardpan.builder.commands.password")
+def test_hash_password_imports_no_ansible() -> None:
+    names = imported_modules("hardpan.builder.commands.password")
 
     assert {n for n in names if n.startswith("hardpan.builder.layers")} == {
         "hardpan.builder.layers",

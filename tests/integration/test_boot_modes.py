@@ -11,14 +11,14 @@ from typing import Literal
 import pytest
 
 from hardpan import clock, kickstart
-from hardpan.builder.machine.probe import acceleration
-from hardpan.builder.machine.qemu import Spec, create_disk, running
-from hardpan.builder.media.inspect import extract, facts
+from hardpan.builder.machine.probe import detect_acceleration
+from hardpan.builder.machine.qemu import VmSpec, create_disk, start_vm
+from hardpan.builder.media.inspect import extract, inspect_iso
 from hardpan.builder.media.remaster import remaster
-from hardpan.builder.receipts import Iso, Media
-from hardpan.events import silent
+from hardpan.builder.receipts import InstallMedia, UnattendedIso
+from hardpan.events import discard
 from hardpan.files import Sha256
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration
@@ -27,71 +27,77 @@ LABEL = "HARDPAN-OTHER-LABEL"
 
 
 @pytest.fixture(scope="module")
-def lab(lab_media: dict[str, object]) -> Media:
+def lab_install_media(lab_media: dict[str, object]) -> InstallMedia:
     path = Path(str(lab_media["iso"]))
-    return Media(
+    return InstallMedia(
         path=path,
         sha256=Sha256(str(lab_media["sha256"])),
-        size=path.stat().st_size,
+        size_bytes=path.stat().st_size,
         volume_id=str(lab_media["volume_label"]),
         name="lab9",
     )
 
 
 @pytest.fixture(scope="module", params=["el10", "el9"])
-def unattended(
-    request: pytest.FixtureRequest, lab: Media, tmp_path_factory: pytest.TempPathFactory
-) -> Iso:
+def unattended_iso(
+    request: pytest.FixtureRequest,
+    lab_install_media: InstallMedia,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> UnattendedIso:
     """Lab media in each layout with the default profile's kickstart, under a label of its own."""
-    room = tmp_path_factory.mktemp("iso")
-    profile = load("lab-stig")
+    workdir = tmp_path_factory.mktemp("iso")
+    profile = load_profile("lab-stig")
     return remaster(
-        lab if request.param == "el10" else in_the_layout_of_el9(lab, room),
-        kickstart.render(profile, KEY),
-        room / "x.iso",
+        lab_install_media
+        if request.param == "el10"
+        else make_el9_layout(lab_install_media, workdir),
+        kickstart.render_kickstart(profile, KEY),
+        workdir / "x.iso",
         # Without the last, this kernel keeps its command line to itself.
         arguments=[*kickstart.boot_arguments(profile, LABEL), "ignore_loglevel"],
         secret=False,
-        emit=silent,
+        emit=discard,
         volume_id=LABEL,
     )
 
 
-def in_the_layout_of_el9(lab: Media, room: Path) -> Media:
+def make_el9_layout(lab_install_media: InstallMedia, workdir: Path) -> InstallMedia:
     """Media with the lab's kernel and GRUB and the distribution's isolinux; without packages."""
-    tree = room / "tree"
-    wanted = ("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", "EFI/BOOT/grub.cfg")
-    for name in wanted:
+    tree = workdir / "tree"
+    file_names = ("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", "EFI/BOOT/grub.cfg")
+    for name in file_names:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
-    extract(lab.path, {f"/{name}": tree / name for name in wanted})
-    known = facts(lab.path)
-    with lab.path.open("rb") as iso:
-        iso.seek(known.efi_offset)
-        (tree / "images/efiboot.img").write_bytes(iso.read(known.efi_size))
-    return tiny_media.with_isolinux(tree, room / "el9.iso", label=lab.volume_id)
+    extract(lab_install_media.path, {f"/{name}": tree / name for name in file_names})
+    lab_facts = inspect_iso(lab_install_media.path)
+    with lab_install_media.path.open("rb") as iso:
+        iso.seek(lab_facts.efi_offset)
+        (tree / "images/efiboot.img").write_bytes(iso.read(lab_facts.efi_size))
+    return tiny_media.make_isolinux_media(
+        tree, workdir / "el9.iso", label=lab_install_media.volume_id
+    )
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 @pytest.mark.parametrize("first", ["cdrom", "usb"])
-def test_the_kernel_starts_with_every_argument(
-    unattended: Iso, tmp_path: Path, firmware: str, first: Literal["cdrom", "usb"]
+def test_kernel_receives_every_boot_argument(
+    unattended_iso: UnattendedIso, tmp_path: Path, firmware: str, first: Literal["cdrom", "usb"]
 ) -> None:
     create_disk(tmp_path / "disk.qcow2", size_mib=1024)
-    spec = Spec(
+    spec = VmSpec(
         disk=tmp_path / "disk.qcow2",
         vcpus=1,
         memory_mib=2048,
         firmware=firmware,
-        cdrom=unattended.path,
-        first=first,
+        cdrom=unattended_iso.path,
+        boot_device=first,
     )
-    power = acceleration()
+    accelerator = detect_acceleration()
 
-    with running(spec, power, log=tmp_path / "boot.log") as guest:
-        end = clock.monotonic() + 60 * power.patience
-        while not (said := [x for x in guest.watch() if "Command line:" in x]):
-            assert clock.monotonic() < end, "\n".join(guest.console.tail)
+    with start_vm(spec, accelerator, log=tmp_path / "boot.log") as guest:
+        deadline = clock.monotonic_s() + 60 * accelerator.timeout_factor
+        while not (command_lines := [x for x in guest.watch() if "Command line:" in x]):
+            assert clock.monotonic_s() < deadline, "\n".join(guest.console.tail)
 
-    wanted = kickstart.boot_arguments(load("lab-stig"), LABEL)
-    assert "inst.ks=" in wanted[0]
-    assert [argument for argument in wanted if argument not in said[0].split()] == []
+    expected = kickstart.boot_arguments(load_profile("lab-stig"), LABEL)
+    assert "inst.ks=" in expected[0]
+    assert [argument for argument in expected if argument not in command_lines[0].split()] == []

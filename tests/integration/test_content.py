@@ -11,34 +11,34 @@ from pathlib import Path
 import pytest
 
 from hardpan.files import sha256_bytes
-from hardpan.process import Completed, run, which
+from hardpan.process import CompletedProcess, find_program, run
 from hardpan.scanners.content import benchmark, datastream, store, xml
-from hardpan.scanners.content.datastream import Source
-from hardpan.scanners.content.prepare import Prepared, prepare, remedies
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.prepare import PreparedContent, load_fixes, prepare
 from hardpan.scanners.model import ContentOrigin
 
 pytestmark = pytest.mark.integration
 
 _PLATFORM = re.compile(rb'<xccdf-1.2:platform idref="[^"]*"/>')
-STIG = benchmark.full_profile_id("stig")
+STIG = benchmark.expand_profile_id("stig")
 BEGIN = re.compile(
     r"# BEGIN fix \(\d+ / \d+\) for '([^']+)'\n#+\n(.*?)\n# END fix for '\1'", re.DOTALL
 )
 
 
 @pytest.fixture(scope="module", params=["rhel9", "rhel10"])
-def source(request: pytest.FixtureRequest) -> Source:
+def source(request: pytest.FixtureRequest) -> ContentSource:
     return datastream.find(request.param, ContentOrigin.SHIPPED)
 
 
 @pytest.fixture(scope="module")
-def ready(source: Source) -> Prepared:
-    return prepare(source, "stig", parts=2)
+def prepared(source: ContentSource) -> PreparedContent:
+    return prepare(source, "stig", part_count=2)
 
 
-def content(folder: Path, *argv: str | Path, path: str = "") -> Completed:
+def run_content_command(home: Path, *argv: str | Path, path: str = "") -> CompletedProcess:
     """Run ``hardpan content`` as a user with an empty home."""
-    homes = {f"XDG_{n}_HOME": str(folder / n.lower()) for n in ("CACHE", "DATA", "STATE")}
+    homes = {f"XDG_{n}_HOME": str(home / n.lower()) for n in ("CACHE", "DATA", "STATE")}
     return run(
         [sys.executable, "-m", "hardpan", "content", *argv],
         timeout_s=900,
@@ -47,69 +47,69 @@ def content(folder: Path, *argv: str | Path, path: str = "") -> Completed:
     )
 
 
-def test_oscap_reads_the_shipped_content(source: Source, tmp_path: Path) -> None:
+def test_oscap_reads_the_shipped_content(source: ContentSource, tmp_path: Path) -> None:
     path = tmp_path / source.name
     path.write_bytes(source.data)
 
-    told = run(["oscap", "info", path], timeout_s=60).stdout
+    output = run(["oscap", "info", path], timeout_s=60).stdout
 
-    assert "Document type: Source Data Stream" in told
-    assert f"Id: {STIG}" in told
+    assert "Document type: Source Data Stream" in output
+    assert f"Id: {STIG}" in output
 
 
-def test_newest_content_of_the_archive_is_taken_whole(tmp_path: Path) -> None:
+def test_newest_archive_content_is_stored_completely(tmp_path: Path) -> None:
     into = tmp_path / "content"
 
-    done = content(tmp_path, "update", "--json", "--into", into)
+    done = run_content_command(tmp_path, "update", "--json", "--into", into)
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["stored"] == str(into)
-    assert told["suite"] in ("sid", "trixie")
+    output = json.loads(done.stdout)
+    assert output["stored"] == str(into)
+    assert output["suite"] in ("sid", "trixie")
     assert re.search(r"content: \d+/100 % of ssg-nondebian", done.stderr)
     manifest, shipped = (store.read_manifest(f) for f in (into, store.shipped_folder()))
     assert manifest is not None
     assert shipped is not None
-    assert manifest.package.version == told["version"]
+    assert manifest.package.version == output["version"]
     assert manifest.package.source == "scap-security-guide"
     for product, record in manifest.streams.items():
         data = store.read_stream(into, product, record)
-        root = xml.load(data, product)
+        root = xml.parse_data_stream(data, product)
         assert sha256_bytes(data) == record.sha256
-        assert len(benchmark.read(root, STIG, product).rules) > 400
-        ours = shipped.streams[product]
-        assert not ours.is_newer_than(record.version, record.date.isoformat())
-    again = content(tmp_path, "update", "--into", into)
+        assert len(benchmark.read_benchmark(root, STIG, product).rules) > 400
+        shipped_record = shipped.streams[product]
+        assert not shipped_record.is_newer_than(record.version, record.date.isoformat())
+    again = run_content_command(tmp_path, "update", "--into", into)
     assert "is the archive's newest and is here already" in again.stdout
     assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["content"]
     assert [p.name for p in (tmp_path / "cache/hardpan").iterdir()] == ["content-apt"]
 
 
-def test_an_archive_that_does_not_answer_is_exit_4_and_scans_go_on(tmp_path: Path) -> None:
+def test_unreachable_archive_exits_4_and_content_stays_usable(tmp_path: Path) -> None:
     # The real apt-get, sent to a proxy that refuses every connection.
     apt = tmp_path / "bin/apt-get"
     apt.parent.mkdir()
     apt.write_text(
-        f'#!/bin/sh\nexec {which("apt-get")} "$@" -o Acquire::Retries=0'
+        f'#!/bin/sh\nexec {find_program("apt-get")} "$@" -o Acquire::Retries=0'
         " -o Acquire::http::Proxy=http://127.0.0.1:9 -o Acquire::https::Proxy=http://127.0.0.1:9\n"
     )
     apt.chmod(0o755)
 
-    done = content(tmp_path, "update", path=f"{apt.parent}:{os.environ['PATH']}")
+    done = run_content_command(tmp_path, "update", path=f"{apt.parent}:{os.environ['PATH']}")
 
     assert done.returncode == 4
     assert "error: apt-get cannot read Debian's archive" in done.stderr
     assert "hint: scans work without it" in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "data").exists()
-    rows = json.loads(content(tmp_path, "list", "--json").stdout)["content"]
+    rows = json.loads(run_content_command(tmp_path, "list", "--json").stdout)["content"]
     assert {r["product"] for r in rows if r["default"]} == {"rhel9", "rhel10"}
     assert {r["origin"] for r in rows if r["default"]} == {"shipped"}
 
 
-def test_oscap_accepts_every_part(ready: Prepared, tmp_path: Path) -> None:
-    assert len(ready.parts) == 2
-    for number, part in enumerate(ready.parts):
+def test_oscap_accepts_every_part(prepared: PreparedContent, tmp_path: Path) -> None:
+    assert len(prepared.parts) == 2
+    for number, part in enumerate(prepared.parts):
         path = tmp_path / f"part{number}.xml"
         path.write_bytes(part.data)
         # The schematron takes minutes, and finds in a part what it finds upstream.
@@ -117,41 +117,43 @@ def test_oscap_accepts_every_part(ready: Prepared, tmp_path: Path) -> None:
         assert STIG in run(["oscap", "info", path], timeout_s=60).stdout
 
 
-def test_the_parts_give_every_rule_the_verdict_that_the_whole_gives(
-    source: Source, tmp_path: Path
+def test_parts_give_the_same_verdicts_as_complete_content(
+    source: ContentSource, tmp_path: Path
 ) -> None:
     # Neither product nor platforms: this machine is no RHEL, and every rule shall be judged.
     everywhere = replace(source, data=_PLATFORM.sub(b"", source.data))
-    root = _host(tmp_path / "root")
+    root = _write_host_files(tmp_path / "root")
 
-    whole = _verdicts(everywhere.data, tmp_path, root)
-    parts: dict[str, str] = {}
-    for part in prepare(everywhere, "stig", parts=2).parts:
-        parts |= _verdicts(part.data, tmp_path, root)
+    complete_verdicts = _run_oscap(everywhere.data, tmp_path, root)
+    part_verdicts: dict[str, str] = {}
+    for part in prepare(everywhere, "stig", part_count=2).parts:
+        part_verdicts |= _run_oscap(part.data, tmp_path, root)
 
-    counts = Counter(whole.values())
+    counts = Counter(complete_verdicts.values())
     assert counts["pass"] > 100
     assert counts["fail"] > 200
-    assert parts == whole
+    assert part_verdicts == complete_verdicts
 
 
-def test_every_fix_is_the_one_that_oscap_would_write(source: Source, tmp_path: Path) -> None:
+def test_fixes_match_oscap_generate_fix(source: ContentSource, tmp_path: Path) -> None:
     path = tmp_path / source.name
     path.write_bytes(source.data)
     argv = ["oscap", "xccdf", "generate", "fix", "--fix-type", "bash", "--profile", STIG]
-    theirs = BEGIN.findall(run([*argv, path], timeout_s=120).stdout)
-    bench = benchmark.read(xml.load(source.data, source.name), STIG, source.name)
+    oscap_fixes = BEGIN.findall(run([*argv, path], timeout_s=120).stdout)
+    bench = benchmark.read_benchmark(
+        xml.parse_data_stream(source.data, source.name), STIG, source.name
+    )
 
-    ours = remedies(source, "stig", [r.rule_id for r in bench.rules])
+    extracted_fixes = load_fixes(source, "stig", [r.rule_id for r in bench.rules])
 
-    assert [f.rule_id for f in ours] == [rule_id for rule_id, _ in theirs]
-    for fix, (rule_id, text) in zip(ours, theirs, strict=True):
+    assert [f.rule_id for f in extracted_fixes] == [rule_id for rule_id, _ in oscap_fixes]
+    for fix, (rule_id, text) in zip(extracted_fixes, oscap_fixes, strict=True):
         body = re.sub(r'^\(>&2 echo "Remediating rule.*\n', "", text)
         body = "" if "FIX FOR THIS RULE" in body else body
         assert fix.script.strip() == body.strip(), rule_id
 
 
-def _host(root: Path) -> Path:
+def _write_host_files(root: Path) -> Path:
     """The files of a small host; of some rules they hold what is wanted, of others they do not."""
     for name, mode, text in (
         ("etc/passwd", 0o644, "root:x:0:0::/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/sh\n"),
@@ -168,12 +170,12 @@ def _host(root: Path) -> Path:
     return root
 
 
-def _verdicts(data: bytes, folder: Path, root: Path) -> dict[str, str]:
+def _run_oscap(data: bytes, folder: Path, root: Path) -> dict[str, str]:
     (folder / "ds.xml").write_bytes(data)
     argv = ["oscap", "xccdf", "eval", "--skip-validation", "--profile", STIG]
     argv += ["--results", str(folder / "results.xml"), str(folder / "ds.xml")]
     run(argv, timeout_s=300, ok=(2,), env={"OSCAP_PROBE_ROOT": str(root)})
     text = (folder / "results.xml").read_text("utf-8")
     pattern = r'<rule-result idref="([^"]+)".*?<result>([a-z]+)</result>'
-    found = dict(re.findall(pattern, text, re.DOTALL))
-    return {k: v for k, v in found.items() if v != "notselected"}
+    verdicts = dict(re.findall(pattern, text, re.DOTALL))
+    return {k: v for k, v in verdicts.items() if v != "notselected"}

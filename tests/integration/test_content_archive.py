@@ -10,49 +10,58 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import HardpanError, InputError, ToolError, TrustError
-from hardpan.events import silent
+from hardpan.events import discard
 from hardpan.process import run
 from hardpan.scanners.content import apt, datastream, store, update
 from tests.unit.content import shelf
-from tests.unit.content.tiny import TINY
+from tests.unit.content.tiny import MINIMAL_DATASTREAM
 
 pytestmark = pytest.mark.integration
 
 
 @dataclass(frozen=True)
-class Signers:
+class ArchiveSigners:
     """Two keys; apt is told to trust the first one."""
 
     home: Path
     keyring: Path
 
-    def sign(self, who: str, release: Path) -> None:
+    def sign(self, key_name: str, release: Path) -> None:
         to = release.with_name("InRelease")
-        gpg = ["gpg", "--homedir", self.home, "--batch", "--yes", "--quiet", "-u", f"{who}@x.test"]
+        gpg = [
+            "gpg",
+            "--homedir",
+            self.home,
+            "--batch",
+            "--yes",
+            "--quiet",
+            "-u",
+            f"{key_name}@x.test",
+        ]
         run([*gpg, "--clearsign", "--output", to, release], timeout_s=30)
 
 
 @pytest.fixture(scope="module")
-def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signers]:
+def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArchiveSigners]:
     # gpg's agent listens below its home, and sockets have short names.
     home = Path(tempfile.mkdtemp(prefix="hp-", dir="/tmp"))
     keyring = tmp_path_factory.mktemp("keys") / "archive.gpg"
     gpg = ["gpg", "--homedir", home, "--batch", "--quiet"]
-    for who in ("archive", "other"):
-        make = [*gpg, "--passphrase", "", "--quick-generate-key", f"{who}@x.test"]
+    for key_name in ("archive", "other"):
+        make = [*gpg, "--passphrase", "", "--quick-generate-key", f"{key_name}@x.test"]
         run([*make, "ed25519", "sign", "never"], timeout_s=60)
     run([*gpg, "--output", keyring, "--export", "archive@x.test"], timeout_s=30)
-    yield Signers(home=home, keyring=keyring)
+    yield ArchiveSigners(home=home, keyring=keyring)
     run(["gpgconf", "--homedir", home, "--kill", "all"], timeout_s=30, ok=(0, 1, 2))
     shutil.rmtree(home)
 
 
 @dataclass
-class Archive:
+class SignedArchive:
     """A Debian archive with one package, written by ``publish``."""
 
     root: Path
-    signers: Signers
+    signers: ArchiveSigners
 
     def publish(
         self,
@@ -99,7 +108,7 @@ class Archive:
             f"Package: {name}\nSource: scap-security-guide\nVersion: {version}\n"
             "Architecture: all\nMaintainer: x <x@x.test>\nDescription: x\n"
         )
-        stream = shelf.stream(version.split("-")[0], "2026-10-01", TINY)
+        stream = shelf.make_stream(version.split("-")[0], "2026-10-01", MINIMAL_DATASTREAM)
         (content / "ssg-rhel9-ds.xml").write_bytes(stream)
         if link:
             (content / "ssg-rhel10-ds.xml").symlink_to("/etc/hostname")
@@ -110,34 +119,36 @@ class Archive:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, signers: Signers, monkeypatch: pytest.MonkeyPatch) -> Archive:
+def archive(
+    tmp_path: Path, signers: ArchiveSigners, monkeypatch: pytest.MonkeyPatch
+) -> SignedArchive:
     """An archive in the place of Debian's, for a hardpan that ships 0.1.82."""
-    shelf.put(tmp_path / "shipped", "0.1.82")
+    shelf.write_content_folder(tmp_path / "shipped", "0.1.82")
     monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
     monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")
     monkeypatch.setattr(apt, "KEYRING", signers.keyring)
-    made = Archive(tmp_path / "archive", signers)
-    monkeypatch.setattr(apt, "archive", lambda: f"file:{made.root}")
-    return made
+    signed_archive = SignedArchive(tmp_path / "archive", signers)
+    monkeypatch.setattr(apt, "find_archive", lambda: f"file:{signed_archive.root}")
+    return signed_archive
 
 
-def test_content_of_the_signed_archive_is_stored(archive: Archive, tmp_path: Path) -> None:
+def test_content_of_the_signed_archive_is_stored(archive: SignedArchive, tmp_path: Path) -> None:
     archive.publish()
 
-    done = update.update(silent, cache=tmp_path / "cache")
+    done = update.update_content(discard, cache=tmp_path / "cache")
 
     assert done.stored == tmp_path / "updated"
     assert datastream.find("rhel9").version == "0.1.83"
 
 
 def test_older_content_of_the_signed_archive_is_not_stored(
-    archive: Archive, tmp_path: Path
+    archive: SignedArchive, tmp_path: Path
 ) -> None:
     """An old index that is replayed has a good signature."""
     archive.publish(version="0.1.81-1")
 
-    done = update.update(silent, cache=tmp_path / "cache")
+    done = update.update_content(discard, cache=tmp_path / "cache")
 
     assert done.stored is None
     assert not any(product.is_newer for product in done.products)
@@ -150,24 +161,24 @@ def _flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def _tamper_package(archive: Archive) -> None:
+def _tamper_package(archive: SignedArchive) -> None:
     archive.publish()
     _flip(archive.root / "pool/ssg-nondebian.deb")
 
 
-def _tamper_index(archive: Archive) -> None:
+def _tamper_index(archive: SignedArchive) -> None:
     archive.publish()
     for index in archive.root.glob("dists/*/main/*/Packages"):
         index.write_text(index.read_text().replace("0.1.83", "9.1.83"))
 
 
-def _tamper_release(archive: Archive) -> None:
+def _tamper_release(archive: SignedArchive) -> None:
     archive.publish()
     for release in archive.root.glob("dists/*/InRelease"):
         release.write_text(release.read_text().replace("Components: main", "Components: mail"))
 
 
-CHEATS = [
+HOSTILE_ARCHIVES = [
     ("package", _tamper_package, TrustError, "is not what Debian signed: .*Hash Sum mismatch"),
     ("index", _tamper_index, TrustError, "is not what Debian signed"),
     ("release", _tamper_release, TrustError, "is not what Debian signed"),
@@ -196,16 +207,18 @@ CHEATS = [
 
 
 @pytest.mark.parametrize(
-    ("cheat", "error", "problem"), [row[1:] for row in CHEATS], ids=[row[0] for row in CHEATS]
+    ("cheat", "error", "problem"),
+    [row[1:] for row in HOSTILE_ARCHIVES],
+    ids=[row[0] for row in HOSTILE_ARCHIVES],
 )
-def test_cheating_archive_is_refused_and_stores_nothing(
-    archive: Archive, tmp_path: Path, cheat: object, error: type[HardpanError], problem: str
+def test_hostile_archive_is_refused_and_stores_nothing(
+    archive: SignedArchive, tmp_path: Path, cheat: object, error: type[HardpanError], problem: str
 ) -> None:
     assert callable(cheat)
     cheat(archive)
 
     with pytest.raises(error, match=problem):
-        update.update(silent, cache=tmp_path / "cache")
+        update.update_content(discard, cache=tmp_path / "cache")
 
     assert not (tmp_path / "updated").exists()
     assert datastream.find("rhel9").version == "0.1.82"

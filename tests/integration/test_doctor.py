@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from hardpan.process import Completed, run
+from hardpan.process import CompletedProcess, run
 
 pytestmark = pytest.mark.integration
 
 
-def examined(*argv: str, **options: object) -> Completed:
+def run_doctor(*argv: str, **options: object) -> CompletedProcess:
     return run(
         [sys.executable, "-m", "hardpan", "doctor", *argv],
         timeout_s=120,
@@ -19,8 +19,8 @@ def examined(*argv: str, **options: object) -> Completed:
     )
 
 
-def test_what_the_tests_need_is_found_with_its_version() -> None:
-    rows = {r["name"].split()[0]: r for r in json.loads(examined("--json").stdout)["rows"]}
+def test_installed_tools_are_reported_with_version() -> None:
+    rows = {r["name"].split()[0]: r for r in json.loads(run_doctor("--json").stdout)["rows"]}
 
     assert "QEMU emulator version" in rows["qemu-system-x86_64"]["found"]
     assert rows["xorriso"]["ok"] is True
@@ -28,20 +28,20 @@ def test_what_the_tests_need_is_found_with_its_version() -> None:
     assert rows["memory"]["found"].endswith(" MiB")
 
 
-def test_kvm_is_really_tried() -> None:
-    rows = {r["name"]: r for r in json.loads(examined("--json").stdout)["rows"]}
+def test_kvm_is_tested_by_running_it() -> None:
+    rows = {r["name"]: r for r in json.loads(run_doctor("--json").stdout)["rows"]}
 
-    words = ("really ran", "no /dev/kvm", "does not run")
-    assert any(w in rows["KVM"]["found"] for w in words)
+    phrases = ("really ran", "no /dev/kvm", "does not run")
+    assert any(phrase in rows["KVM"]["found"] for phrase in phrases)
 
 
-def test_on_a_machine_without_the_tools_it_tells_how_to_get_them() -> None:
-    answer = examined(env={"PATH": "/nonexistent"})
+def test_missing_tools_are_reported_with_packages() -> None:
+    process = run_doctor(env={"PATH": "/nonexistent"})
 
-    assert answer.returncode == 4
-    missing = [x for x in answer.stdout.splitlines() if x.startswith("MISSING")]
-    assert [x.split()[1] for x in missing] == [
+    assert process.returncode == 4
+    missing = [line for line in process.stdout.splitlines() if line.startswith("MISSING")]
+    assert [line.split()[1] for line in missing] == [
         *("qemu-system-x86_64", "qemu-img", "xorriso", "mcopy", "implantisomd5", "checkisomd5"),
         *("oscap", "ssh-keygen", "openssl"),
     ]
-    assert "-> apt install qemu-system-x86 | dnf install qemu-kvm" in answer.stdout
+    assert "-> apt install qemu-system-x86 | dnf install qemu-kvm" in process.stdout

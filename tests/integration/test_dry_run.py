@@ -11,54 +11,62 @@ from hardpan.builder.layers import ansible, rehearsal
 from hardpan.errors import ToolError
 from hardpan.files import sha256_file
 from hardpan.kickstart import KickstartError
-from hardpan.profiles.catalog import shipped
-from hardpan.profiles.load import load
+from hardpan.profiles.catalog import shipped_profiles
+from hardpan.profiles.load import load_profile
 from tests.integration import tiny_media
-from tests.unit.prove.test_before import IN_THE_WAY
+from tests.unit.prove.test_before import BLOCKING_AREAS
 
 pytestmark = pytest.mark.integration
 
 
-def told(
-    capsys: pytest.CaptureFixture[str], room: Path, *arguments: object
+def run_dry(
+    capsys: pytest.CaptureFixture[str], workdir: Path, *arguments: object
 ) -> tuple[int, dict[str, object]]:
-    to = ["-o", room / "out", "--cache", room / "cache", "--dry-run", "--json", "-q"]
-    code = cli.run([*map(str, arguments), *map(str, to)])
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return code, found
+    folder_options = [
+        "-o",
+        workdir / "out",
+        "--cache",
+        workdir / "cache",
+        "--dry-run",
+        "--json",
+        "-q",
+    ]
+    code = cli.run([*map(str, arguments), *map(str, folder_options)])
+    plan = json.loads(capsys.readouterr().out)
+    assert isinstance(plan, dict)
+    return code, plan
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_profiles())
 def test_every_shipped_profile_renders_lints_and_dry_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    code, found = told(capsys, tmp_path, "build", name)
+    code, plan = run_dry(capsys, tmp_path, "build", name)
 
     assert list(tmp_path.iterdir()) == []
-    assert code == found["exit_code"]
-    setting, problems = found["setting"], found["problems"]
+    assert code == plan["exit_code"]
+    setting, problems = plan["setting"], plan["problems"]
     assert isinstance(setting, dict)
     assert isinstance(problems, list)
     assert setting["kickstart"].endswith("accepted by our linter, bash and ksvalidator")
     areas = [problem["area"] for problem in problems]
-    assert [area for area in areas if area != "disk"] == IN_THE_WAY[name]
+    assert [area for area in areas if area != "disk"] == BLOCKING_AREAS[name]
     assert [problem["what"] for problem in problems if "ansible" in problem["what"]] == []
 
 
-def test_with_media_at_hand_a_rocky_build_could_start(
+def test_rocky_build_can_start_with_media(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = tiny_media.el10(tmp_path / "iso", label="Rocky-10-2-x86_64-dvd").path
-    before = sorted(tmp_path.rglob("*"))
-    given = ("build", "rocky10-stig", "--as", "iso", "--media", iso, "--media-sha256")
+    iso = tiny_media.make_el10_media(tmp_path / "iso", label="Rocky-10-2-x86_64-dvd").path
+    original_paths = sorted(tmp_path.rglob("*"))
+    arguments = ("build", "rocky10-stig", "--as", "iso", "--media", iso, "--media-sha256")
 
-    assert told(capsys, tmp_path, *given, sha256_file(iso))[0] == 0
-    code, found = told(capsys, tmp_path, *given, "0" * 64)
+    assert run_dry(capsys, tmp_path, *arguments, sha256_file(iso))[0] == 0
+    code, plan = run_dry(capsys, tmp_path, *arguments, "0" * 64)
     assert code == 6
-    assert f"{iso}: expected sha256 000" in str(found["problems"])
-    assert sorted(tmp_path.rglob("*")) == before
+    assert f"{iso}: expected sha256 000" in str(plan["problems"])
+    assert sorted(tmp_path.rglob("*")) == original_paths
 
 
 @pytest.mark.parametrize(
@@ -69,33 +77,33 @@ def test_with_media_at_hand_a_rocky_build_could_start(
         ({"stig_slice_s": "soon"}, "stig_slice_s"),
     ],
 )
-def test_ansible_itself_refuses_what_a_role_does_not_take(
-    tmp_path: Path, change: dict[str, object], says: str
+def test_ansible_rejects_invalid_role_arguments(
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    values = dict(rehearsal.given(load("lab-stig"))["stig"])
-    assert ansible.refused_values({"stig": values}, tmp_path) == ()
+    values = dict(rehearsal.role_variables(load_profile("lab-stig"))["stig"])
+    assert ansible.argument_errors({"stig": values}, tmp_path) == ()
     values |= change
-    room = tmp_path / "again"
-    room.mkdir()
+    workdir = tmp_path / "again"
+    workdir.mkdir()
 
-    (said,) = ansible.refused_values(
-        {"stig": {k: v for k, v in values.items() if v is not None}}, room
+    (error,) = ansible.argument_errors(
+        {"stig": {k: v for k, v in values.items() if v is not None}}, workdir
     )
 
-    assert says in said
+    assert message in error
 
 
-def test_a_role_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_missing_role_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ToolError) as caught:
         ansible.check_syntax(["stig", "no_such_role"], tmp_path)
 
-    assert "no_such_role" in caught.value.tail
+    assert "no_such_role" in caught.value.output_tail
 
 
-def test_ksvalidator_s_own_words_are_told() -> None:
+def test_ksvalidator_message_is_reported() -> None:
     golden = Path(__file__).parents[1] / "golden" / "kickstart" / "rocky10-stig.ks"
     text = golden.read_text("utf-8")
-    assert ksvalidator.validated(text, "rocky10")
+    assert ksvalidator.validate(text, "rocky10")
 
     with pytest.raises(KickstartError, match=r"ksvalidator refuses the kickstart: .*nosuchcommand"):
-        ksvalidator.validated(f"nosuchcommand\n{text}", "rocky10")
+        ksvalidator.validate(f"nosuchcommand\n{text}", "rocky10")

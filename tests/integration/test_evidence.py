@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import ToolError, TrustError
-from hardpan.process import Completed, run
-from hardpan.signing import load_signer, new_signer
-from tests.tooling.get_cosign import cosign
-from tests.unit.evidence.forge import Lab
-from tests.unit.evidence.forge import lab as make
+from hardpan.process import CompletedProcess, run
+from hardpan.signing import create_signer, load_signer
+from tests.tooling.get_cosign import find_cosign
+from tests.unit.evidence.forge import EvidenceFixture
+from tests.unit.evidence.forge import create_fixture as make_evidence
 
 pytestmark = pytest.mark.integration
 
@@ -23,14 +23,14 @@ _BLOCK = re.compile(r"^```sh (?P<name>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | 
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return make(tmp_path_factory.mktemp("lab"))
+def lab(tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
+    return make_evidence(tmp_path_factory.mktemp("lab"))
 
 
 @pytest.fixture
-def unpacked(lab: Lab, tmp_path: Path) -> Path:
+def unpacked(lab: EvidenceFixture, tmp_path: Path) -> Path:
     folder = tmp_path / "unpacked"
-    with zipfile.ZipFile(lab.good) as z:
+    with zipfile.ZipFile(lab.valid_path) as z:
         z.extractall(folder)
     return folder
 
@@ -40,14 +40,14 @@ def _blocks(folder: Path) -> dict[str, str]:
     return {m["name"]: m["text"] for m in _BLOCK.finditer(text)}
 
 
-def _shell(block: str, folder: Path, key: Path) -> Completed:
+def _shell(block: str, folder: Path, key: Path) -> CompletedProcess:
     env = {"KEY": str(key), "HOME": str(folder.parent)}
     return run(["sh", "-euc", block], timeout_s=60, cwd=folder, env=env)
 
 
 def _cosign_block(folder: Path) -> str:
     """The documented cosign command, for the version that is here."""
-    program = cosign()
+    program = find_cosign()
     if program is None:
         pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
     told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
@@ -59,23 +59,25 @@ def _cosign_block(folder: Path) -> str:
 def _refused(block: str, folder: Path, key: Path) -> str:
     with pytest.raises(ToolError) as caught:
         _shell(block, folder, key)
-    return caught.value.tail
+    return caught.value.output_tail
 
 
-def test_cosign_accepts_the_bundle_unchanged_for_every_attached_file(
-    lab: Lab, unpacked: Path
+def test_cosign_accepts_bundle_for_every_attached_file(
+    lab: EvidenceFixture, unpacked: Path
 ) -> None:
     block = _cosign_block(unpacked)
-    names = [s["name"] for s in lab.statement()["subject"]]
+    names = [s["name"] for s in lab.read_statement()["subject"]]
 
     assert len(names) >= 12
     for name in names:
         _shell(block.replace("findings.json", name), unpacked, lab.folder / "lab.pub")
 
 
-def test_cosign_refuses_every_attached_file_with_a_flipped_byte(lab: Lab, unpacked: Path) -> None:
+def test_cosign_rejects_flipped_byte_in_any_attached_file(
+    lab: EvidenceFixture, unpacked: Path
+) -> None:
     block = _cosign_block(unpacked)
-    names = [s["name"] for s in lab.statement()["subject"]]
+    names = [s["name"] for s in lab.read_statement()["subject"]]
 
     assert len(names) >= 12
     for name in names:
@@ -87,14 +89,14 @@ def test_cosign_refuses_every_attached_file_with_a_flipped_byte(lab: Lab, unpack
         assert "does not match any digest in statement" in told
 
 
-def test_cosign_refuses_another_key(lab: Lab, unpacked: Path, tmp_path: Path) -> None:
-    new_signer(tmp_path / "other.pem")
+def test_cosign_rejects_other_key(lab: EvidenceFixture, unpacked: Path, tmp_path: Path) -> None:
+    create_signer(tmp_path / "other.pem")
 
     told = _refused(_cosign_block(unpacked), unpacked, tmp_path / "other.pub")
     assert "accepted signatures do not match threshold" in told
 
 
-def test_cosign_refuses_a_changed_bundle(lab: Lab, unpacked: Path) -> None:
+def test_cosign_rejects_changed_bundle(lab: EvidenceFixture, unpacked: Path) -> None:
     bundle = unpacked / "evidence.sigstore.json"
     text = bundle.read_text()
     at = text.index('"payload":"') + 200
@@ -104,7 +106,7 @@ def test_cosign_refuses_a_changed_bundle(lab: Lab, unpacked: Path) -> None:
     assert "accepted signatures do not match threshold" in told
 
 
-def test_openssl_and_coreutils_alone_accept_it(lab: Lab, unpacked: Path) -> None:
+def test_openssl_and_coreutils_accept_evidence(lab: EvidenceFixture, unpacked: Path) -> None:
     blocks = _blocks(unpacked)
     told = _shell(blocks["openssl"], unpacked, lab.folder / "lab.pub").stdout
     _shell(blocks["files"], unpacked, lab.folder / "lab.pub")
@@ -114,11 +116,11 @@ def test_openssl_and_coreutils_alone_accept_it(lab: Lab, unpacked: Path) -> None
     assert lab.scan.public.sha256 in (unpacked / "VERIFY.md").read_text()
 
 
-def test_openssl_refuses_another_key_and_a_changed_statement(
-    lab: Lab, unpacked: Path, tmp_path: Path
+def test_openssl_rejects_other_key_and_changed_statement(
+    lab: EvidenceFixture, unpacked: Path, tmp_path: Path
 ) -> None:
     openssl = _blocks(unpacked)["openssl"]
-    new_signer(tmp_path / "other.pem")
+    create_signer(tmp_path / "other.pem")
     told = _refused(openssl, unpacked, tmp_path / "other.pub")
     assert told.endswith("Signature Verification Failure")
 
@@ -128,9 +130,7 @@ def test_openssl_refuses_another_key_and_a_changed_statement(
     assert told.endswith("Signature Verification Failure")
 
 
-def test_the_documented_commands_notice_changed_added_missing_and_swapped_files(
-    lab: Lab, unpacked: Path
-) -> None:
+def test_documented_commands_detect_file_changes(lab: EvidenceFixture, unpacked: Path) -> None:
     files, key = _blocks(unpacked)["files"], lab.folder / "lab.pub"
     one, two = unpacked / "arf-1.xml", unpacked / "arf-2.xml"
     keep = one.read_bytes()
@@ -150,8 +150,8 @@ def test_the_documented_commands_notice_changed_added_missing_and_swapped_files(
     _refused(files, unpacked, key)
 
 
-def test_an_archive_that_another_tool_packed_is_refused_and_says_so(
-    lab: Lab, unpacked: Path, tmp_path: Path
+def test_archive_repacked_by_other_tool_is_rejected(
+    lab: EvidenceFixture, unpacked: Path, tmp_path: Path
 ) -> None:
     shutil.make_archive(str(tmp_path / "again"), "zip", unpacked)
 
@@ -159,14 +159,14 @@ def test_an_archive_that_another_tool_packed_is_refused_and_says_so(
         lab.verify(tmp_path / "again.zip")
 
 
-def test_a_key_that_openssl_made_signs_and_a_key_we_made_loads_in_openssl(tmp_path: Path) -> None:
+def test_keys_are_interchangeable_with_openssl(tmp_path: Path) -> None:
     made = tmp_path / "openssl.pem"
     argv = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
     run([*argv, "-out", made], timeout_s=30)
     made.chmod(0o600)
     signer = load_signer(made)
-    signer.public.check(signer.sign(b"x"), b"x")
+    signer.public.verify(signer.sign(b"x"), b"x")
 
-    new_signer(tmp_path / "ours.pem")
+    create_signer(tmp_path / "ours.pem")
     told = run(["openssl", "pkey", "-in", tmp_path / "ours.pem", "-pubout"], timeout_s=30).stdout
     assert told == (tmp_path / "ours.pub").read_text()

@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hardpan.builder.layers import registry as layers
-from hardpan.builder.receipts import Assessment, LayerReceipt
-from hardpan.events import Event, Note, silent
+from hardpan.builder.receipts import Assessment, LayerResult
+from hardpan.events import Event, StageMessage, discard
 from hardpan.files import Sha256, sha256_bytes
 from hardpan.profiles.audit import Audit, LogHost
 from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
 from hardpan.profiles.tuning import Tuning
-from hardpan.scanners.collect.base import Task
+from hardpan.scanners.collect.base import CollectTask
 from hardpan.scanners.collect.hostfacts import HostFacts
-from hardpan.scanners.pipeline import expected
+from hardpan.scanners.pipeline import build_expected_state
 from hardpan.scanners.transport import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
@@ -39,11 +39,11 @@ UNIT = (
 )
 
 
-def authority() -> str:
+def make_ca_certificate() -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "log authority")])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -53,11 +53,11 @@ def authority() -> str:
         .not_valid_after(now + datetime.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    return made.public_bytes(serialization.Encoding.PEM).decode()
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def profile(pem: str) -> Profile:
-    return load("lab-stig").model_copy(
+def host_profile(pem: str) -> Profile:
+    return load_profile("lab-stig").model_copy(
         update={
             "layers": NAMES,
             "kernel_hardening": KernelHardening(ports=(22, 443)),
@@ -67,24 +67,24 @@ def profile(pem: str) -> Profile:
     )
 
 
-class Applied:
+class AppliedLayers:
     """A host with all three layers on it, put there twice."""
 
     def __init__(self, host: LabHost, folder: Path) -> None:
         self.host = host
-        self.told: list[Event] = []
-        self.profile = profile(authority())
+        self.events: list[Event] = []
+        self.profile = host_profile(make_ca_certificate())
         self._folder = folder
-        self.first = self.put()
-        self.second = self.put()
+        self.first = self.apply()
+        self.second = self.apply()
 
-    def put(self) -> tuple[LayerReceipt, ...]:
-        return layers.apply(
+    def apply(self) -> tuple[LayerResult, ...]:
+        return layers.apply_layers(
             self.profile,
             self.host.guest,
-            Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=()),
+            Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=()),
             cache=self._folder,
-            emit=self.told.append,
+            emit=self.events.append,
         )
 
     def run(self, script: str, ok: tuple[int, ...] = (0,)) -> str:
@@ -92,51 +92,55 @@ class Applied:
 
 
 @pytest.fixture(scope="module")
-def applied(lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+def applied(
+    lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AppliedLayers]:
     folder = tmp_path_factory.mktemp("host-layers")
     with lab_host(lab_payload, folder, install=PACKAGES) as host:
         units = host.root / "usr/lib/systemd/system"
         (units / "backdoor.service").write_text(UNIT)
         host.run("systemctl daemon-reload; systemctl -q enable backdoor.service")
         host.run("install -m 4755 /usr/bin/id /usr/bin/rootid")
-        yield Applied(host, folder)
+        yield AppliedLayers(host, folder)
 
 
-def test_the_first_run_changes_and_the_second_does_not(applied: Applied) -> None:
-    assert [(r.layer, r.changed) for r in applied.first] == [(n, 1) for n in NAMES]
-    assert [(r.layer, r.changed) for r in applied.second] == [(n, 0) for n in NAMES]
+def test_layers_are_idempotent(applied: AppliedLayers) -> None:
+    assert [(r.layer, r.changed_tasks) for r in applied.first] == [(n, 1) for n in NAMES]
+    assert [(r.layer, r.changed_tasks) for r in applied.second] == [(n, 0) for n in NAMES]
 
 
-def test_what_was_taken_away_is_told_and_kept(applied: Applied) -> None:
-    told = " ".join(e.text for e in applied.told if isinstance(e, Note))
+def test_removals_are_reported_and_recorded(applied: AppliedLayers) -> None:
+    notes = " ".join(e.text for e in applied.events if isinstance(e, StageMessage))
     record = json.loads(applied.run("cat /etc/hardpan/surface.json"))
 
-    assert "masked: backdoor.service" in told
+    assert "masked: backdoor.service" in notes
     assert record["masked"] == ["backdoor.service"]
     assert record["suid"]["/usr/bin/rootid"] == "4755"
     assert "/usr/bin/chfn" in record["suid"]
     assert record["removed"] == ["make"]
 
 
-def test_a_service_that_nobody_listed_is_masked_and_the_way_in_is_not(applied: Applied) -> None:
+def test_unlisted_service_is_masked_and_sshd_is_not(applied: AppliedLayers) -> None:
     assert applied.run("systemctl is-enabled backdoor.service", ok=(1,)) == "masked\n"
-    said = applied.run("systemctl is-enabled sshd crond rsyslog auditd firewalld tuned", ok=(0, 1))
-    assert said.split() == ["enabled"] * 6
+    states = applied.run(
+        "systemctl is-enabled sshd crond rsyslog auditd firewalld tuned", ok=(0, 1)
+    )
+    assert states.split() == ["enabled"] * 6
 
 
-def test_programs_keep_their_suid_bit_only_by_the_list(applied: Applied) -> None:
-    kept = set(applied.run("find / -xdev -type f -perm /6000").split())
+def test_only_listed_programs_keep_suid(applied: AppliedLayers) -> None:
+    suid_files = set(applied.run("find / -xdev -type f -perm /6000").split())
 
-    assert {"/usr/bin/sudo", "/usr/bin/su", "/usr/bin/passwd", "/usr/bin/chage"} <= kept
-    assert not {"/usr/bin/rootid", "/usr/bin/chfn", "/usr/bin/chsh", "/usr/bin/expiry"} & kept
+    assert {"/usr/bin/sudo", "/usr/bin/su", "/usr/bin/passwd", "/usr/bin/chage"} <= suid_files
+    assert not {"/usr/bin/rootid", "/usr/bin/chfn", "/usr/bin/chsh", "/usr/bin/expiry"} & suid_files
     assert applied.run("stat -c %a /usr/bin/rootid") == "755\n"
 
 
-def test_no_compiler_is_left(applied: Applied) -> None:
+def test_compilers_are_removed(applied: AppliedLayers) -> None:
     assert applied.run("rpm -q make", ok=(1,)) == "package make is not installed\n"
 
 
-def test_kernel_settings_and_modules_are_written_in_the_kernels_own_form(applied: Applied) -> None:
+def test_sysctl_and_modprobe_accept_settings(applied: AppliedLayers) -> None:
     net = applied.run(
         "sysctl --load=/etc/sysctl.d/95-hardpan-hardening.conf 2>/dev/null", (0, 1, 255)
     )
@@ -145,15 +149,15 @@ def test_kernel_settings_and_modules_are_written_in_the_kernels_own_form(applied
     assert "install dccp /bin/false" in applied.run("modprobe --showconfig | grep dccp")
 
 
-def test_the_firewall_opens_the_ports_of_the_list(applied: Applied) -> None:
-    said = applied.run("firewall-offline-cmd --list-all")
+def test_firewall_opens_listed_ports(applied: AppliedLayers) -> None:
+    listing = applied.run("firewall-offline-cmd --list-all")
 
-    assert " ports: 443/tcp\n" in said
-    assert " services: dhcpv6-client ssh\n" in said
+    assert " ports: 443/tcp\n" in listing
+    assert " services: dhcpv6-client ssh\n" in listing
     applied.run("firewall-offline-cmd --check-config")
 
 
-def test_tuned_follows_our_profile_and_lets_the_stigs_settings_be(applied: Applied) -> None:
+def test_tuned_uses_profile_and_keeps_stig_sysctls(applied: AppliedLayers) -> None:
     applied.run("systemctl restart tuned.service")
 
     assert "hardpan-inference" in applied.run("tuned-adm active")
@@ -161,7 +165,7 @@ def test_tuned_follows_our_profile_and_lets_the_stigs_settings_be(applied: Appli
     assert "reapply_sysctl = 1" in applied.run("cat /etc/tuned/tuned-main.conf").splitlines()
 
 
-def test_the_model_server_may_lock_memory_and_nobody_else(applied: Applied) -> None:
+def test_only_model_server_has_unlimited_memlock(applied: AppliedLayers) -> None:
     (applied.host.root / "etc/systemd/system/hardpan-llm.service").write_text(UNIT)
     applied.run("systemctl daemon-reload")
 
@@ -169,8 +173,8 @@ def test_the_model_server_may_lock_memory_and_nobody_else(applied: Applied) -> N
     assert applied.run("systemctl show -P LimitMEMLOCK crond.service") != "infinity\n"
 
 
-def test_the_audit_rules_are_one_file_with_the_stigs_and_ours_decide_the_backlog(
-    applied: Applied,
+def test_audit_rules_merge_with_stig_rules(
+    applied: AppliedLayers,
 ) -> None:
     rules = applied.host.root / "etc/audit/rules.d"
     (rules / "50-hardpan-stig.rules").write_text("-a always,exit -F path=/etc/group -F perm=wa\n")
@@ -187,14 +191,14 @@ def test_the_audit_rules_are_one_file_with_the_stigs_and_ours_decide_the_backlog
     assert not [x for x in lines if "ai_gpu" in x]
 
 
-def test_rsyslog_takes_the_log_hosts_block_and_audit_records_go_there(applied: Applied) -> None:
-    said = applied.host.run("rsyslogd -N1").stderr
+def test_rsyslog_accepts_forwarding_configuration(applied: AppliedLayers) -> None:
+    stderr = applied.host.run("rsyslogd -N1").stderr
 
-    assert "error" not in said.lower()
+    assert "error" not in stderr.lower()
     assert "active = yes" in applied.run("cat /etc/audit/plugins.d/syslog.conf").splitlines()
 
 
-def test_a_changed_model_file_is_found_out_loudly(applied: Applied) -> None:
+def test_changed_model_file_is_logged_as_critical(applied: AppliedLayers) -> None:
     model = applied.host.root / "opt/ai/models/tiny"
     model.mkdir()
     (model / "m.safetensors").write_bytes(weights())
@@ -205,22 +209,22 @@ def test_a_changed_model_file_is_found_out_loudly(applied: Applied) -> None:
 
     applied.run("systemctl start hardpan-models-check.service", ok=(1,))
 
-    said = applied.run("journalctl -q -p crit -u hardpan-models-check.service -o cat")
-    assert said == (
+    log = applied.run("journalctl -q -p crit -u hardpan-models-check.service -o cat")
+    assert log == (
         "hardpan models-check: tiny: m.safetensors: is not the file that models.lock names\n"
     )
     timer = "systemctl is-enabled hardpan-models-check.timer"
     assert applied.run(timer) == "enabled\n"
 
 
-def test_the_scans_checks_of_these_layers_hold(applied: Applied) -> None:
+def test_scan_checks_of_layers_pass(applied: AppliedLayers) -> None:
     # As the next start would.
     applied.run("systemctl restart tuned.service; systemctl start hardpan-models-check.timer")
-    with connect(applied.host.target, timeout_s=30) as via:
-        task = Task(expected=expected(applied.profile))
-        found = HostFacts().collect(via, task, timeout_s=120, emit=silent).checks
+    with connect(applied.host.target, timeout_s=30) as connection:
+        task = CollectTask(expected=build_expected_state(applied.profile))
+        checks = HostFacts().collect(connection, task, timeout_s=120, emit=discard).checks
 
-    outcome = {c.name.partition("::")[2]: c.outcome for c in found}
+    outcome = {c.name.partition("::")[2]: c.outcome for c in checks}
     assert outcome["test_only_listed_programs_change_who_they_run_as"] == "passed"
     assert outcome["test_tuned_follows_the_profile"] == "passed"
     assert outcome["test_the_service_is_enabled_and_runs[hardpan-models-check.timer]"] == "passed"

@@ -15,15 +15,15 @@ import pytest
 
 from hardpan import cli
 from hardpan.builder.media import iso9660, sources
-from hardpan.builder.media.inspect import copy_bytes, exists, extract, facts, find_files
+from hardpan.builder.media.inspect import copy_bytes, exists, extract, find_files, inspect_iso
 from hardpan.builder.media.remaster import remaster
-from hardpan.builder.receipts import Media
+from hardpan.builder.receipts import InstallMedia
 from hardpan.errors import HardpanError, InputError
-from hardpan.events import silent
+from hardpan.events import discard
 from hardpan.files import Sha256
 from hardpan.process import run
 from tests.integration import tiny_media
-from tests.integration.tiny_media import MENU, el10_iso
+from tests.integration.tiny_media import MENU, make_el10_iso
 
 pytestmark = pytest.mark.integration
 
@@ -45,14 +45,16 @@ def victim(tmp_path: Path) -> Path:
     return folder
 
 
-def state(folder: Path) -> list[tuple[object, ...]]:
+def snapshot(folder: Path) -> list[tuple[object, ...]]:
     """All that may not change."""
-    found = []
+    entries = []
     for path in (folder, *sorted(folder.rglob("*"))):
-        s = path.lstat()
+        status = path.lstat()
         content = path.read_bytes() if path.is_file() else b""
-        found.append((path, s.st_mode, s.st_uid, s.st_nlink, s.st_mtime_ns, content))
-    return found
+        entries.append(
+            (path, status.st_mode, status.st_uid, status.st_nlink, status.st_mtime_ns, content)
+        )
+    return entries
 
 
 def _link(name: str, target: str) -> Callable[[Path], object]:
@@ -117,7 +119,7 @@ def _isolinux_link(tree: Path) -> None:
     (tree / "isolinux").symlink_to(tree.parents[1] / "victim")
 
 
-TREES: list[tuple[str, Callable[[Path], object], str]] = [
+HOSTILE_TREES: list[tuple[str, Callable[[Path], object], str]] = [
     ("menu-is-link-to-key", _link(GRUB, "{victim}/key"), "expected a file, got a symbolic link"),
     ("menu-is-link-to-menu", _link(GRUB, "{victim}/grub.cfg"), "got a symbolic link"),
     ("efi-menu-is-relative-link", _link(EFI, "../../../../../../../{victim}/grub.cfg"),
@@ -147,33 +149,39 @@ TREES: list[tuple[str, Callable[[Path], object], str]] = [
 ]  # fmt: skip
 
 
-def attack(iso: Path, tmp_path: Path, victim: Path, problem: str) -> None:
+def assert_rejected(iso: Path, tmp_path: Path, victim: Path, problem: str) -> None:
     """Remaster ``iso``: it is refused as input, says why, and leaves nothing changed or new."""
-    before, out = state(victim), tmp_path / "out"
+    victim_before, out = snapshot(victim), tmp_path / "out"
     out.mkdir()
-    media = Media(
-        path=iso, sha256=Sha256("0" * 64), size=iso.stat().st_size, volume_id=LABEL, name="rocky10"
+    media = InstallMedia(
+        path=iso,
+        sha256=Sha256("0" * 64),
+        size_bytes=iso.stat().st_size,
+        volume_id=LABEL,
+        name="rocky10",
     )
 
     with pytest.raises(HardpanError) as caught:
-        remaster(media, "text\n", out / "x.iso", arguments=ARGUMENTS, secret=False, emit=silent)
+        remaster(media, "text\n", out / "x.iso", arguments=ARGUMENTS, secret=False, emit=discard)
 
     assert isinstance(caught.value, InputError)
     assert problem in str(caught.value)
-    assert state(victim) == before
+    assert snapshot(victim) == victim_before
     assert not list(out.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("prepare", "problem"), [row[1:] for row in TREES], ids=[row[0] for row in TREES]
+    ("prepare", "problem"),
+    [row[1:] for row in HOSTILE_TREES],
+    ids=[row[0] for row in HOSTILE_TREES],
 )
-def test_hostile_tree_is_refused_and_touches_nothing(
+def test_hostile_tree_is_rejected_without_changes(
     tmp_path: Path, victim: Path, prepare: Callable[[Path], object], problem: str
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
+    iso = make_el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
 
-    attack(iso, tmp_path, victim, problem)
+    assert_rejected(iso, tmp_path, victim, problem)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +195,13 @@ def test_hostile_tree_is_refused_and_touches_nothing(
     ],
     ids=["not-utf-8", "escape-codes", "too-long", "no-entry", "folder"],
 )
-def test_hostile_menu_in_the_efi_image_is_refused(
+def test_hostile_menu_in_efi_image_is_rejected(
     tmp_path: Path, victim: Path, menu: bytes | None, problem: str
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL, fat_menu=menu)
+    iso = make_el10_iso(tmp_path / "iso", LABEL, fat_menu=menu)
 
-    attack(iso, tmp_path, victim, problem)
+    assert_rejected(iso, tmp_path, victim, problem)
 
 
 def _patch(iso: Path, offset: int, data: bytes) -> None:
@@ -202,19 +210,19 @@ def _patch(iso: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
-def _records(data: bytes, name: bytes) -> list[int]:
+def _find_records(data: bytes, name: bytes) -> list[int]:
     """Where the directory records of ``name`` in the ISO 9660 tree begin (ECMA-119 9.1)."""
-    found, at = [], data.find(name)
-    while at >= 0:
-        if data[at - 1] == len(name):
-            found.append(at - 33)
-        at = data.find(name, at + 1)
-    return found
+    offsets, position = [], data.find(name)
+    while position >= 0:
+        if data[position - 1] == len(name):
+            offsets.append(position - 33)
+        position = data.find(name, position + 1)
+    return offsets
 
 
 def _claim(iso: Path, name: bytes, *, size: int | None = None, block: int | None = None) -> None:
     """Let the directory record of ``name`` claim another size or place."""
-    records = _records(iso.read_bytes(), name)
+    records = _find_records(iso.read_bytes(), name)
     assert records
     for record in records:
         for offset, value in ((2, block), (10, size)):
@@ -244,7 +252,11 @@ def _efi_entry(iso: Path) -> int:
     data = iso.read_bytes()
     catalog = struct.unpack_from("<I", data, 17 * 2048 + 71)[0] * 2048
     entries = range(catalog + 64, catalog + 2048, 32)
-    return next(at + 32 for at in entries if data[at : at + 2] in (b"\x90\xef", b"\x91\xef"))
+    return next(
+        position + 32
+        for position in entries
+        if data[position : position + 2] in (b"\x90\xef", b"\x91\xef")
+    )
 
 
 def _efi_far_away(iso: Path) -> None:
@@ -259,7 +271,7 @@ def _efi_beyond_the_end(iso: Path) -> None:
 def _loop_of_folders(iso: Path) -> None:
     """/boot/grub2 is /boot, and so on for ever."""
     data = iso.read_bytes()
-    block = struct.unpack_from("<I", data, _records(data, b"BOOT")[0] + 2)[0]
+    block = struct.unpack_from("<I", data, _find_records(data, b"BOOT")[0] + 2)[0]
     _claim(iso, b"GRUB2", block=block)
 
 
@@ -275,20 +287,20 @@ def _root_elsewhere(iso: Path) -> None:
     _patch(iso, _ROOT_RECORD + 2, struct.pack("<I", 0x7FFFFFF0) + struct.pack(">I", 0x7FFFFFF0))
 
 
-def _fat_full_of_ones(iso: Path) -> None:
+def _fat_endless_chain(iso: Path) -> None:
     """Each cluster's successor is the same one: a chain without an end."""
-    known = facts(iso)
-    _patch(iso, known.efi_offset + 512, b"\xf0\xff\xff" + b"\x03\x30\x00" * 300)
+    iso_facts = inspect_iso(iso)
+    _patch(iso, iso_facts.efi_offset + 512, b"\xf0\xff\xff" + b"\x03\x30\x00" * 300)
 
 
-def _fat_claims_more(iso: Path) -> None:
-    known = facts(iso)
-    _patch(iso, known.efi_offset + 19, b"\0\0")
-    _patch(iso, known.efi_offset + 22, b"\xff\xff")
-    _patch(iso, known.efi_offset + 32, b"\xff\xff\xff\xff")
+def _fat_oversized_claim(iso: Path) -> None:
+    iso_facts = inspect_iso(iso)
+    _patch(iso, iso_facts.efi_offset + 19, b"\0\0")
+    _patch(iso, iso_facts.efi_offset + 22, b"\xff\xff")
+    _patch(iso, iso_facts.efi_offset + 32, b"\xff\xff\xff\xff")
 
 
-BYTES: list[tuple[str, Callable[[Path], None], str]] = [
+HOSTILE_BYTES: list[tuple[str, Callable[[Path], None], str]] = [
     ("menus-claim-4-gib", _claim_menu, "claim more than it has"),
     ("menu-lies-beyond-the-end", _claim_menu_elsewhere, "expected it in the ISO's"),
     ("files-claim-more-than-the-iso", _claim_forty_gigabytes, "claim more than it has"),
@@ -301,62 +313,62 @@ BYTES: list[tuple[str, Callable[[Path], None], str]] = [
     ("sparse-40-gib", _sparse, "too large: expected at most 34359738368 bytes, got 42949672960"),
     ("claims-to-have-40-gib", _claims_to_be_larger, "the ISO is truncated"),
     ("root-folder-elsewhere", _root_elsewhere, "expected at most 16777216 bytes in the"),
-    ("fat-chain-without-end", _fat_full_of_ones, "the EFI image"),
-    ("fat-claims-more", _fat_claims_more, "the EFI image"),
+    ("fat-chain-without-end", _fat_endless_chain, "the EFI image"),
+    ("fat-claims-more", _fat_oversized_claim, "the EFI image"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("change", "problem"), [row[1:] for row in BYTES], ids=[row[0] for row in BYTES]
+    ("change", "problem"), [row[1:] for row in HOSTILE_BYTES], ids=[row[0] for row in HOSTILE_BYTES]
 )
-def test_iso_that_lies_is_refused_and_touches_nothing(
+def test_iso_with_false_claims_is_rejected_without_changes(
     tmp_path: Path, victim: Path, change: Callable[[Path], None], problem: str
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL)
+    iso = make_el10_iso(tmp_path / "iso", LABEL)
     change(iso)
 
-    attack(iso, tmp_path, victim, problem)
+    assert_rejected(iso, tmp_path, victim, problem)
 
 
-def test_name_with_parent_folders_leads_nowhere(tmp_path: Path, victim: Path) -> None:
+def test_name_with_parent_segments_is_rejected(tmp_path: Path, victim: Path) -> None:
     def prepare(tree: Path) -> None:
         (tree / "boot/grub2/AAAAAAAAAAAA").write_text(MENU)
 
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
+    iso = make_el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
     data = iso.read_bytes()
     iso.write_bytes(data.replace(b"AAAAAAAAAAAA", b"../../../k.x"))
-    before = state(tmp_path / "victim")
+    victim_before = snapshot(tmp_path / "victim")
 
-    found = find_files(iso, ["/boot/grub2/grub.cfg"])
+    files = find_files(iso, ["/boot/grub2/grub.cfg"])
     with pytest.raises(InputError):
         extract(iso, {"/boot/grub2/../../../k.x": tmp_path / "k"})
 
-    assert list(found) == ["/boot/grub2/grub.cfg"]
-    assert state(victim) == before
+    assert list(files) == ["/boot/grub2/grub.cfg"]
+    assert snapshot(victim) == victim_before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["iso", "victim"]
 
 
-def test_copy_of_a_file_replaces_nothing_and_follows_no_link(tmp_path: Path, victim: Path) -> None:
+def test_copy_bytes_does_not_overwrite_or_follow_links(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL)
+    iso = make_el10_iso(tmp_path / "iso", LABEL)
     (tmp_path / "to").symlink_to(victim / "key")
     (tmp_path / "dangling").symlink_to(victim / "new")
-    before = state(victim)
-    place = find_files(iso, [f"/{GRUB}"])[f"/{GRUB}"]
+    victim_before = snapshot(victim)
+    extent = find_files(iso, [f"/{GRUB}"])[f"/{GRUB}"]
 
-    for to in (tmp_path / "to", tmp_path / "dangling", victim / "key"):
+    for destination in (tmp_path / "to", tmp_path / "dangling", victim / "key"):
         with pytest.raises(InputError, match="cannot be copied to"):
-            copy_bytes(iso, place, to)
+            copy_bytes(iso, extent, destination)
 
-    assert state(victim) == before
+    assert snapshot(victim) == victim_before
 
 
-def test_exists_answers_for_files_alone(tmp_path: Path, victim: Path) -> None:
+def test_exists_accepts_regular_files_only(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL, prepare=_link(GRUB, "{victim}/key"))
-    before = state(victim)
+    iso = make_el10_iso(tmp_path / "iso", LABEL, prepare=_link(GRUB, "{victim}/key"))
+    victim_before = snapshot(victim)
 
     assert exists(iso, f"/{EFI}")
     assert not exists(iso, "/isolinux/isolinux.cfg")
@@ -364,26 +376,28 @@ def test_exists_answers_for_files_alone(tmp_path: Path, victim: Path) -> None:
         with pytest.raises(InputError, match="expected a file, got a"):
             exists(iso, name)
 
-    assert state(victim) == before
+    assert snapshot(victim) == victim_before
 
 
-def test_iso_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+def test_pipe_as_iso_is_rejected(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.iso")
 
     with pytest.raises(InputError, match="no such ISO"):
-        sources.find("rocky10", file=tmp_path / "x.iso", sha256=None, cache=tmp_path, emit=silent)
+        sources.provide_media(
+            "rocky10", file=tmp_path / "x.iso", sha256=None, cache=tmp_path, emit=discard
+        )
     with pytest.raises(InputError, match="expected a regular file, got a pipe"):
-        facts(tmp_path / "x.iso")
+        inspect_iso(tmp_path / "x.iso")
 
 
-def test_too_many_files_are_refused(
+def test_file_count_is_limited(
     tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL)
+    iso = make_el10_iso(tmp_path / "iso", LABEL)
     monkeypatch.setattr(iso9660, "MAX_FILES", 5)
 
-    attack(iso, tmp_path, victim, "too many files: expected at most 5")
+    assert_rejected(iso, tmp_path, victim, "too many files: expected at most 5")
 
 
 @pytest.mark.parametrize(
@@ -396,7 +410,7 @@ def test_too_many_files_are_refused(
     ],
     ids=["link-to-key", "link-to-menu", "folder", "not-utf-8"],
 )
-def test_build_of_a_hostile_iso_ends_with_exit_3(
+def test_build_with_hostile_iso_exits_three(
     tmp_path: Path,
     victim: Path,
     capsys: pytest.CaptureFixture[str],
@@ -404,15 +418,15 @@ def test_build_of_a_hostile_iso_ends_with_exit_3(
     problem: str,
 ) -> None:
     (tmp_path / "iso").mkdir()
-    iso = el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
+    iso = make_el10_iso(tmp_path / "iso", LABEL, prepare=prepare)
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", tmp_path / "k"], timeout_s=20)
-    before, out = state(victim), tmp_path / "out"
+    victim_before, out = snapshot(victim), tmp_path / "out"
 
     argv = ["build", "rocky10-stig", "--as", "iso", "--media", iso, "--ssh-key", tmp_path / "k"]
     code = cli.run([*map(str, argv), "-o", str(out), "--cache", str(tmp_path / "cache")])
 
     assert code == 3
     assert problem in capsys.readouterr().err
-    assert state(victim) == before
+    assert snapshot(victim) == victim_before
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
     assert not [p for p in out.rglob("*") if p.suffix == ".iso" or p.name.startswith(".")]

@@ -18,12 +18,19 @@ import pytest
 
 from hardpan import cli
 from hardpan.process import run
-from tests.tooling.screen import LINES, MARK, WORDS, forged_lines, odd_characters, on_terminal
+from tests.tooling.screen import (
+    HOSTILE_LINES,
+    HOSTILE_TEXT,
+    PLANTED_TEXT,
+    find_control_characters,
+    find_forged_lines,
+    run_on_terminal,
+)
 
 pytestmark = pytest.mark.integration
 
-HOSTILE = LINES.encode()
-ONE_LINE = MARK.encode().replace(b"\0", b"")
+HOSTILE = HOSTILE_LINES.encode()
+SINGLE_LINE = HOSTILE_TEXT.encode().replace(b"\0", b"")
 VERSION = b"SSH-2.0-OpenSSH_9.2"
 _LISTS = (
     b"curve25519-sha256",
@@ -32,71 +39,71 @@ _LISTS = (
 )
 
 
-def packet(payload: bytes) -> bytes:
+def ssh_packet(payload: bytes) -> bytes:
     """A binary packet before encryption, RFC 4253 section 6."""
     padding = 8 - (len(payload) + 5) % 8 + 8
     return struct.pack("!IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
 
 
-def text(data: bytes) -> bytes:
+def ssh_string(data: bytes) -> bytes:
     return struct.pack("!I", len(data)) + data
 
 
 def kexinit(*lists: bytes) -> bytes:
-    return packet(b"\x14" + bytes(16) + b"".join(map(text, lists)) + b"\0" + bytes(4))
+    return ssh_packet(b"\x14" + bytes(16) + b"".join(map(ssh_string, lists)) + b"\0" + bytes(4))
 
 
-def disconnect(why: bytes) -> bytes:
-    return packet(b"\x01" + struct.pack("!I", 2) + text(why) + text(b""))
+def disconnect(reason: bytes) -> bytes:
+    return ssh_packet(b"\x01" + struct.pack("!I", 2) + ssh_string(reason) + ssh_string(b""))
 
 
-def debug(what: bytes) -> bytes:
-    return packet(b"\x04\x01" + text(what) + text(b""))
+def debug_message(message: bytes) -> bytes:
+    return ssh_packet(b"\x04\x01" + ssh_string(message) + ssh_string(b""))
 
 
 SERVERS = {
-    "number of the version": b"SSH-" + ONE_LINE + b"-x\r\n",
-    "software of the version": b"SSH-2.0-" + ONE_LINE + b"\r\n",
-    "comment of the version": VERSION + b" " + ONE_LINE + b"\r\n",
-    "lines before the version": ONE_LINE + b"\r\nSSH-1.0-x\r\n",
-    "lines and no version": (ONE_LINE + b"\r\n") * 101,
-    "end before the version": ONE_LINE,
-    "bytes that are no text": b"\x9b2J\xff\xfe\x85" + WORDS.encode() + b"\r\n",
+    "number of the version": b"SSH-" + SINGLE_LINE + b"-x\r\n",
+    "software of the version": b"SSH-2.0-" + SINGLE_LINE + b"\r\n",
+    "comment of the version": VERSION + b" " + SINGLE_LINE + b"\r\n",
+    "lines before the version": SINGLE_LINE + b"\r\nSSH-1.0-x\r\n",
+    "lines and no version": (SINGLE_LINE + b"\r\n") * 101,
+    "end before the version": SINGLE_LINE,
+    "bytes that are no text": b"\x9b2J\xff\xfe\x85" + PLANTED_TEXT.encode() + b"\r\n",
     "reason of a disconnect": VERSION + b"\r\n" + disconnect(HOSTILE),
-    "debug message": VERSION + b"\r\n" + debug(HOSTILE) + disconnect(HOSTILE),
+    "debug message": VERSION + b"\r\n" + debug_message(HOSTILE) + disconnect(HOSTILE),
     "name of a key exchange": VERSION + b"\r\n" + kexinit(HOSTILE, *_LISTS[1:]),
     "name of a cipher": VERSION + b"\r\n" + kexinit(*_LISTS[:2], HOSTILE, *_LISTS[3:]),
     "name of a host key": VERSION + b"\r\n" + kexinit(_LISTS[0], HOSTILE, *_LISTS[2:]),
-    "unknown message": VERSION + b"\r\n" + packet(b"\xc8" + HOSTILE),
+    "unknown message": VERSION + b"\r\n" + ssh_packet(b"\xc8" + HOSTILE),
 }
 
 
 @contextlib.contextmanager
-def server(said: bytes) -> Iterator[int]:
+def serve_bytes(data: bytes) -> Iterator[int]:
     """The port of a server that says ``said`` to each that comes, and then nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
         ended = threading.Event()
 
         def serve() -> None:
             while not ended.is_set():
-                with contextlib.suppress(OSError), listening.accept()[0] as one:
-                    one.sendall(said)
-                    one.settimeout(0.5)
-                    one.recv(1 << 16)
-                    one.shutdown(socket.SHUT_WR)
-                    one.recv(1 << 16)
+                with contextlib.suppress(OSError), listener.accept()[0] as connection:
+                    connection.sendall(data)
+                    connection.settimeout(0.5)
+                    connection.recv(1 << 16)
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(1 << 16)
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield int(listening.getsockname()[1])
+            yield int(listener.getsockname()[1])
         finally:
             ended.set()
             thread.join()
 
 
-def program_on_terminal(argv: list[str], folder: Path) -> tuple[int, str]:
+def run_program_on_terminal(argv: list[str], folder: Path) -> tuple[int, str]:
     """The exit code of the program itself, and all that comes on its terminal."""
     primary, secondary = pty.openpty()
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "xterm"}
@@ -123,37 +130,39 @@ def program_on_terminal(argv: list[str], folder: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_what_a_server_says_before_its_key_is_checked_is_only_drawn(
+def test_server_text_before_authentication_is_sanitized(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = tmp_path / "known_hosts"
-    known.write_bytes(b"[127.0.0.1]:1 " + HOSTILE.replace(b"\n", b"") + b"\n" + HOSTILE + b"\n")
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_bytes(
+        b"[127.0.0.1]:1 " + HOSTILE.replace(b"\n", b"") + b"\n" + HOSTILE + b"\n"
+    )
 
-    with server(SERVERS[name]) as port:
-        argv = ["-v", "smoke", f"root@127.0.0.1:{port}", "--known-hosts", str(known)]
-        code, shown = on_terminal(lambda: cli.run(argv), monkeypatch)
+    with serve_bytes(SERVERS[name]) as port:
+        argv = ["-v", "smoke", f"root@127.0.0.1:{port}", "--known-hosts", str(known_hosts)]
+        code, screen = run_on_terminal(lambda: cli.run(argv), monkeypatch)
 
     assert code == 5
-    assert "error: root@127.0.0.1" in shown
-    assert WORDS in shown or name not in ("number of the version", "lines and no version")
-    assert odd_characters(shown) == set()
-    assert forged_lines(shown) == []
+    assert "error: root@127.0.0.1" in screen
+    assert PLANTED_TEXT in screen or name not in ("number of the version", "lines and no version")
+    assert find_control_characters(screen) == set()
+    assert find_forged_lines(screen) == []
 
 
-class Hostile(paramiko.ServerInterface):
+class HostileServer(paramiko.ServerInterface):
     """A server whose key is the known one; ``lets_in`` says how far it goes."""
 
-    def __init__(self, *, lets_in: bool) -> None:
-        self.lets_in = lets_in
+    def __init__(self, *, is_login_accepted: bool) -> None:
+        self.is_login_accepted = is_login_accepted
 
     def get_allowed_auths(self, username: str) -> str:
-        return "publickey" if self.lets_in else LINES
+        return "publickey" if self.is_login_accepted else HOSTILE_LINES
 
     def get_banner(self) -> tuple[str, str]:
-        return LINES, LINES
+        return HOSTILE_LINES, HOSTILE_LINES
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL if self.lets_in else paramiko.AUTH_FAILED
+        return paramiko.AUTH_SUCCESSFUL if self.is_login_accepted else paramiko.AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.OPEN_SUCCEEDED
@@ -167,59 +176,61 @@ class Hostile(paramiko.ServerInterface):
 
 
 @pytest.mark.parametrize("lets_in", [False, True])
-def test_what_a_server_says_afterwards_is_only_drawn(
+def test_server_text_after_key_check_is_sanitized(
     lets_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, own = tmp_path / "key", tmp_path / "host"
-    for path in (key, own):
+    key, host_key_file = tmp_path / "key", tmp_path / "host"
+    for path in (key, host_key_file):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], timeout_s=30)
-    host_key = paramiko.Ed25519Key(filename=str(own))
-    known = tmp_path / "known_hosts"
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        known.write_text(f"[127.0.0.1]:{port} {host_key.get_name()} {host_key.get_base64()}\n")
+    host_key = paramiko.Ed25519Key(filename=str(host_key_file))
+    known_hosts = tmp_path / "known_hosts"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        known_hosts.write_text(
+            f"[127.0.0.1]:{port} {host_key.get_name()} {host_key.get_base64()}\n"
+        )
 
         def serve() -> None:
-            served = paramiko.Transport(listening.accept()[0])
+            served = paramiko.Transport(listener.accept()[0])
             served.add_server_key(host_key)
             with contextlib.suppress(paramiko.SSHException, EOFError):
-                served.start_server(server=Hostile(lets_in=lets_in))
+                served.start_server(server=HostileServer(is_login_accepted=lets_in))
             served.join(20)
             served.close()
 
         thread = threading.Thread(target=serve)
         thread.start()
         argv = ["-v", "smoke", f"root@127.0.0.1:{port}", "--identity", str(key)]
-        argv += ["--known-hosts", str(known)]
-        code, shown = on_terminal(lambda: cli.run(argv), monkeypatch)
+        argv += ["--known-hosts", str(known_hosts)]
+        code, screen = run_on_terminal(lambda: cli.run(argv), monkeypatch)
         thread.join()
 
     assert code in (1, 4, 5)
-    assert WORDS in shown
-    assert odd_characters(shown) == set()
-    assert forged_lines(shown) == []
+    assert PLANTED_TEXT in screen
+    assert find_control_characters(screen) == set()
+    assert find_forged_lines(screen) == []
 
 
-def test_live_display_and_errors_have_colours_of_ours_alone(tmp_path: Path) -> None:
+def test_program_emits_only_its_colour_codes(tmp_path: Path) -> None:
     name = tmp_path / os.fsdecode(b"\x1b]0;x\x07\xff" + "\u202e".encode())
     name.mkdir()
 
-    code, shown = program_on_terminal(["wheels", "audit", str(name)], tmp_path)
+    code, screen = run_program_on_terminal(["wheels", "audit", str(name)], tmp_path)
 
     assert code == 3
-    assert "\x1b[1;31m" in shown
-    assert r"\x1b]0;x\x07\udcff\u202e" in shown
-    assert odd_characters(shown) == set()
+    assert "\x1b[1;31m" in screen
+    assert r"\x1b]0;x\x07\udcff\u202e" in screen
+    assert find_control_characters(screen) == set()
 
 
-def test_what_a_server_says_is_only_drawn_by_the_program_itself(tmp_path: Path) -> None:
-    known = tmp_path / "known_hosts"
-    known.touch()
-    with server(SERVERS["lines and no version"]) as port:
-        argv = ["smoke", f"root@127.0.0.1:{port}", "--known-hosts", str(known)]
-        code, shown = program_on_terminal(argv, tmp_path)
+def test_program_sanitizes_server_text_on_a_terminal(tmp_path: Path) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.touch()
+    with serve_bytes(SERVERS["lines and no version"]) as port:
+        argv = ["smoke", f"root@127.0.0.1:{port}", "--known-hosts", str(known_hosts)]
+        code, screen = run_program_on_terminal(argv, tmp_path)
 
     assert code == 5
-    assert "\x1b[1;31merror: root@127.0.0.1" in shown
-    assert WORDS in shown
-    assert odd_characters(shown) == set()
+    assert "\x1b[1;31merror: root@127.0.0.1" in screen
+    assert PLANTED_TEXT in screen
+    assert find_control_characters(screen) == set()

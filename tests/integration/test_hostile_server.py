@@ -17,7 +17,7 @@ from hardpan.scanners.transport import connect
 pytestmark = pytest.mark.integration
 
 
-class Silent(paramiko.ServerInterface):
+class SilentServer(paramiko.ServerInterface):
     """Lets everybody in and answers no request on a channel."""
 
     def __init__(self, ended: threading.Event) -> None:
@@ -48,7 +48,7 @@ def target(tmp_path: Path) -> Iterator[Target]:
             connection, _ = listener.accept()
             server = paramiko.Transport(connection)
             server.add_server_key(host)
-            server.start_server(server=Silent(ended))
+            server.start_server(server=SilentServer(ended))
             ended.wait(60)
             server.close()
 
@@ -65,14 +65,12 @@ def target(tmp_path: Path) -> Iterator[Target]:
         thread.join(20)
 
 
-def test_command_that_is_never_answered_ends(
-    target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unanswered_command_times_out(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_GRACE_S", 0.5)
 
-    with connect(target, timeout_s=20) as via:
-        began = time.monotonic()
+    with connect(target, timeout_s=20) as connection:
+        start = time.monotonic()
         with pytest.raises(UnreachableError):
-            via.run(["true"], timeout_s=1)
+            connection.run(["true"], timeout_s=1)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10

@@ -11,115 +11,135 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from hardpan.builder.layers import registry
-from hardpan.cli import VERBS
+from hardpan.cli import COMMANDS
 from hardpan.process import run
-from hardpan.profiles.catalog import shipped
+from hardpan.profiles.catalog import shipped_profiles
 from hardpan.scanners.collect import hostfacts
 from hardpan.scanners.model import Verdict
 from hardpan.scanners.report.base import FORMATS
 from tests.integration import tiny_media
-from tests.integration.distribution import LINKED, REPO, VERSION, Built, closure, download
-from tests.integration.environments import Installed, empty_environment, install, installed
+from tests.integration.distribution import (
+    LINKED_FOLDERS,
+    REPO,
+    VERSION,
+    Distribution,
+    dependency_closure,
+    download_dependencies,
+)
+from tests.integration.environments import (
+    InstalledEnvironment,
+    create_empty_environment,
+    create_environment,
+    install,
+)
 from tests.unit.evaluate.arfs import ARF
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab, lab
+from tests.unit.evidence.forge import EvidenceFixture, create_fixture
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def packages(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(built: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheels that hardpan needs."""
     folder = tmp_path_factory.mktemp("packages")
-    download(built, folder)
+    download_dependencies(built, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def plain(built: Built, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def plain(
+    built: Distribution, packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> InstalledEnvironment:
     """hardpan without extras."""
-    return installed(tmp_path_factory.mktemp("plain"), built, packages)
+    return create_environment(tmp_path_factory.mktemp("plain"), built, packages)
 
 
 @pytest.fixture(scope="module")
-def whole(built: Built, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def full(
+    built: Distribution, packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> InstalledEnvironment:
     """hardpan with every extra."""
-    return installed(tmp_path_factory.mktemp("whole"), built, packages, "[all]")
+    return create_environment(tmp_path_factory.mktemp("whole"), built, packages, "[all]")
 
 
 @pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
     """Evidence with one open rule of high severity, and its policy."""
-    return lab(tmp_path_factory.mktemp("evidence"))
+    return create_fixture(tmp_path_factory.mktemp("evidence"))
 
 
 _PACKAGES = "import importlib.metadata as m; print(*{d.name for d in m.distributions()})"
 
 
-def test_install_brings_what_the_metadata_names_and_nothing_else(
-    plain: Installed, whole: Installed, built: Built
+def test_install_matches_declared_dependencies(
+    plain: InstalledEnvironment, full: InstalledEnvironment, built: Distribution
 ) -> None:
-    for environment, requirement in ((plain, "hardpan"), (whole, "hardpan[all]")):
-        names = {canonicalize_name(name) for name in environment.python(_PACKAGES).split()}
+    for environment, requirement in ((plain, "hardpan"), (full, "hardpan[all]")):
+        names = {canonicalize_name(name) for name in environment.run_python(_PACKAGES).split()}
 
-        assert names == {"hardpan", *closure(requirement, built)}
+        assert names == {"hardpan", *dependency_closure(requirement, built)}
 
 
-def test_old_top_level_names_are_not_installed(plain: Installed) -> None:
+def test_old_top_level_names_are_not_installed(plain: InstalledEnvironment) -> None:
     code = (
         "import hardpan; from importlib.util import find_spec; import sys;"
         "print(hardpan.__file__, *[n for n in sys.argv[1:] if find_spec(n)])"
     )
 
-    place, *others = plain.python(code, *LINKED, "images", "tests").split()
+    location, *unexpected = plain.run_python(code, *LINKED_FOLDERS, "images", "tests").split()
 
-    assert Path(place).is_relative_to(plain.folder)
-    assert others == []
+    assert Path(location).is_relative_to(plain.folder)
+    assert unexpected == []
 
 
-def test_arf_is_read_by_a_process_of_the_installed_package(whole: Installed) -> None:
+def test_installed_package_parses_arf_in_subprocess(full: InstalledEnvironment) -> None:
     code = (
         "import sys; from hardpan.scanners.arf_process import read_arf;"
         "arf, packed = read_arf([sys.argv[1].encode()], name='x.xml');"
         "print(*(f'{r.rule_id}={r.verdict}' for r in arf.rules.values()), packed.size)"
     )
 
-    told = whole.python(code, ARF.replace("\x85", " "))
+    output = full.run_python(code, ARF.replace("\x85", " "))
 
-    assert told.split() == ["one=fail", "three=pass", str(len(ARF))]
-
-
-def test_version_is_the_wheel_s(plain: Installed) -> None:
-    assert plain.hardpan("--version").stdout == f"hardpan, version {VERSION}\n"
+    assert output.split() == ["one=fail", "three=pass", str(len(ARF))]
 
 
-def test_without_extras_evidence_is_verified_and_shown(plain: Installed, evidence: Lab) -> None:
-    evidence.trust("max_open: {high: 1}\n")
+def test_version_matches_wheel(plain: InstalledEnvironment) -> None:
+    assert plain.run_hardpan("--version").stdout == f"hardpan, version {VERSION}\n"
+
+
+def test_evidence_commands_need_no_extras(
+    plain: InstalledEnvironment, evidence: EvidenceFixture
+) -> None:
+    evidence.load_policy("max_open: {high: 1}\n")
     lenient = evidence.ring.policy.with_name("changed.yaml")
 
-    over = plain.hardpan("verify", evidence.good, "--policy", evidence.ring.policy, ok=(1,))
-    within = plain.hardpan("verify", evidence.good, "--policy", lenient)
-    shown = plain.hardpan("show", evidence.good, "--policy", evidence.ring.policy)
+    strict = plain.run_hardpan(
+        "verify", evidence.valid_path, "--policy", evidence.ring.policy, ok=(1,)
+    )
+    passing = plain.run_hardpan("verify", evidence.valid_path, "--policy", lenient)
+    show_result = plain.run_hardpan("show", evidence.valid_path, "--policy", evidence.ring.policy)
 
-    assert over.stdout.splitlines()[-1] == "verdict: over the limits"
-    assert within.stdout.splitlines()[-1] == "verdict: verified"
-    assert "xccdf_org.ssgproject.content_profile_stig" in shown.stdout
+    assert strict.stdout.splitlines()[-1] == "verdict: over the limits"
+    assert passing.stdout.splitlines()[-1] == "verdict: verified"
+    assert "xccdf_org.ssgproject.content_profile_stig" in show_result.stdout
 
 
-def test_without_extras_the_verdict_is_signed_with_the_version(
-    plain: Installed, evidence: Lab
-) -> None:
-    plain.hardpan("keys", "new", "verifier")
-    arguments: list[str | Path] = ["verify", evidence.good, "--policy", evidence.ring.policy]
+def test_svr_names_verifier_version(plain: InstalledEnvironment, evidence: EvidenceFixture) -> None:
+    plain.run_hardpan("keys", "new", "verifier")
+    arguments: list[str | Path] = ["verify", evidence.valid_path, "--policy", evidence.ring.policy]
 
-    plain.hardpan(*arguments, "--emit-svr", "svr.json", "--key", "verifier/build.pem", ok=(1,))
+    plain.run_hardpan(*arguments, "--emit-svr", "svr.json", "--key", "verifier/build.pem", ok=(1,))
 
     payload = json.loads((plain.home / "svr.json").read_bytes())["dsseEnvelope"]["payload"]
     statement = json.loads(b64decode(payload))
     assert statement["predicate"]["verifier"]["id"] == f"https://hardpan.dev/verifier/{VERSION}"
 
 
-def test_without_extras_every_format_but_pdf_is_exported(plain: Installed, evidence: Lab) -> None:
+def test_export_formats_need_no_extras_except_pdf(
+    plain: InstalledEnvironment, evidence: EvidenceFixture
+) -> None:
     # In one process: it is not the start of Python that is tested.
     code = """
 import sys
@@ -130,43 +150,49 @@ for name in names:
     print(name, code)
 """
     # The sample has content without a STIG on record, and no scan before it.
-    names = [n for n, f in FORMATS.items() if n != "pdf" and not (f.of_stig or f.of_changes)]
+    names = [
+        n for n, f in FORMATS.items() if n != "pdf" and not (f.requires_stig or f.requires_changes)
+    ]
 
-    said = plain.python(code, evidence.good, evidence.ring.policy, *names)
+    output = plain.run_python(code, evidence.valid_path, evidence.ring.policy, *names)
 
-    assert said.splitlines() == [f"{name} 0" for name in names]
+    assert output.splitlines() == [f"{name} 0" for name in names]
     for name in names:
-        drawn = (plain.home / f"drawn-{name}").read_bytes()
-        assert drawn == evidence.files().get(FORMATS[name].file, drawn)
+        exported = (plain.home / f"drawn-{name}").read_bytes()
+        assert exported == evidence.read_files().get(FORMATS[name].filename, exported)
     assert {"html", "oscal-ar", "oscal-poam", "sarif", "csv", "junit-rules"} <= set(names)
     assert b"<!doctype html>" in (plain.home / "drawn-html").read_bytes().lower()
 
 
-def test_without_extras_scans_are_compared(plain: Installed, evidence: Lab, tmp_path: Path) -> None:
+def test_diff_needs_no_extras(
+    plain: InstalledEnvironment, evidence: EvidenceFixture, tmp_path: Path
+) -> None:
     (tmp_path / "new").mkdir()
-    later = {"started": "2026-11-22T04:00:00Z", "finished": "2026-11-22T04:05:00Z"}
+    timestamps = {"started": "2026-11-22T04:00:00Z", "finished": "2026-11-22T04:05:00Z"}
     rules = (samples.rule(1, Verdict.FAIL), *samples.RULES[1:])
     evaluation = replace(samples.scan().evaluation, results=rules)
-    new = samples.write(
-        samples.scan(evaluation=evaluation, **later), evidence.scan, tmp_path / "new"
+    new = samples.write_evidence(
+        samples.scan(evaluation=evaluation, **timestamps), evidence.scan, tmp_path / "new"
     )
 
-    said = plain.hardpan("diff", evidence.good, new, "--policy", evidence.ring.policy, ok=(1,))
+    result = plain.run_hardpan(
+        "diff", evidence.valid_path, new, "--policy", evidence.ring.policy, ok=(1,)
+    )
 
-    assert "rule r001 (medium): pass -> fail" in said.stdout
-    assert said.stdout.splitlines()[-1].startswith("verdict: regressions: ")
+    assert "rule r001 (medium): pass -> fail" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("verdict: regressions: ")
 
 
-def test_without_extras_a_ledger_is_kept_in_the_user_s_state_folder(
-    plain: Installed, evidence: Lab
+def test_ledger_is_stored_in_xdg_state_folder(
+    plain: InstalledEnvironment, evidence: EvidenceFixture
 ) -> None:
-    plain.hardpan("ledger", "add", evidence.good, "--policy", evidence.ring.policy)
-    plain.hardpan("ledger", "verify", "--policy", evidence.ring.policy)
+    plain.run_hardpan("ledger", "add", evidence.valid_path, "--policy", evidence.ring.policy)
+    plain.run_hardpan("ledger", "verify", "--policy", evidence.ring.policy)
 
-    assert list(plain.xdg("STATE").rglob("*.sqlite")) == [
-        plain.xdg("STATE") / "hardpan" / "ledger.sqlite"
+    assert list(plain.xdg_folder("STATE").rglob("*.sqlite")) == [
+        plain.xdg_folder("STATE") / "hardpan" / "ledger.sqlite"
     ]
-    assert "2026-11-21T04:05:00Z  61.00" in plain.hardpan("ledger", "history", "lab").stdout
+    assert "2026-11-21T04:05:00Z  61.00" in plain.run_hardpan("ledger", "history", "lab").stdout
 
 
 @pytest.mark.parametrize(
@@ -178,57 +204,57 @@ def test_without_extras_a_ledger_is_kept_in_the_user_s_state_folder(
         (("prove", "rocky9-stig", "--dry-run"), "build"),
     ],
 )
-def test_command_that_lacks_its_extra_says_which(
-    plain: Installed, arguments: tuple[str, ...], extra: str
+def test_command_without_extra_names_it(
+    plain: InstalledEnvironment, arguments: tuple[str, ...], extra: str
 ) -> None:
-    refused = plain.hardpan(*arguments, ok=(4,))
+    result = plain.run_hardpan(*arguments, ok=(4,))
 
-    assert f"pip install 'hardpan[{extra}]'" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert f"pip install 'hardpan[{extra}]'" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_pdf_without_its_extra_says_which(plain: Installed, evidence: Lab) -> None:
+def test_pdf_without_extra_names_it(plain: InstalledEnvironment, evidence: EvidenceFixture) -> None:
     arguments: list[str | Path] = [
         "export",
-        evidence.good,
+        evidence.valid_path,
         "--policy",
         evidence.ring.policy,
         "--as",
         "pdf",
     ]
 
-    assert "pip install 'hardpan[pdf]'" in plain.hardpan(*arguments, ok=(4,)).stderr
+    assert "pip install 'hardpan[pdf]'" in plain.run_hardpan(*arguments, ok=(4,)).stderr
 
 
-def test_with_all_extras_every_command_is_there(whole: Installed) -> None:
+def test_all_extras_enable_every_command(full: InstalledEnvironment) -> None:
     code = """
 import sys
 from hardpan.cli import run
 for name in sys.argv[1:]:
     print("ended:", name, run([name, "--help"]))
 """
-    said = whole.python(code, *sorted(VERBS))
+    output = full.run_python(code, *sorted(COMMANDS))
 
-    assert [x for x in said.splitlines() if x.startswith("ended: ")] == [
-        f"ended: {name} 0" for name in sorted(VERBS)
+    assert [x for x in output.splitlines() if x.startswith("ended: ")] == [
+        f"ended: {name} 0" for name in sorted(COMMANDS)
     ]
 
 
-def test_with_all_extras_profiles_are_checked_and_rendered(whole: Installed) -> None:
-    listed = whole.hardpan("profiles").stdout
-    assert [line.split()[0] for line in listed.splitlines()] == list(shipped())
+def test_all_extras_check_and_render_profiles(full: InstalledEnvironment) -> None:
+    listed = full.run_hardpan("profiles").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == list(shipped_profiles())
 
-    assert whole.hardpan("check", "rocky9-stig").stdout.startswith("ok  rocky9-stig  sha256:")
+    assert full.run_hardpan("check", "rocky9-stig").stdout.startswith("ok  rocky9-stig  sha256:")
 
     golden = (REPO / "tests" / "golden" / "kickstart" / "rocky9-stig.ks").read_text("utf-8")
     key = next(line for line in golden.splitlines() if line.startswith("sshkey "))
-    (whole.home / "id.pub").write_text(key.partition('"')[2].rstrip('"') + "\n")
-    whole.hardpan("render", "rocky9-stig", "-o", "rendered", "--key", "id.pub")
-    assert (whole.home / "rendered" / "ks.cfg").read_text("utf-8") == golden
+    (full.home / "id.pub").write_text(key.partition('"')[2].rstrip('"') + "\n")
+    full.run_hardpan("render", "rocky9-stig", "-o", "rendered", "--key", "id.pub")
+    assert (full.home / "rendered" / "ks.cfg").read_text("utf-8") == golden
 
 
-def test_with_all_extras_a_rocky_build_could_start(whole: Installed, tmp_path: Path) -> None:
-    iso = tiny_media.el9(tmp_path, label="Rocky-9-6-x86_64-dvd").path
+def test_all_extras_dry_run_rocky_build(full: InstalledEnvironment, tmp_path: Path) -> None:
+    iso = tiny_media.make_el9_media(tmp_path, label="Rocky-9-6-x86_64-dvd").path
     arguments: list[str | Path] = [
         "build",
         "rocky9-stig",
@@ -239,34 +265,34 @@ def test_with_all_extras_a_rocky_build_could_start(whole: Installed, tmp_path: P
         iso,
     ]
 
-    said = json.loads(whole.hardpan(*arguments).stdout)
+    plan = json.loads(full.run_hardpan(*arguments).stdout)
 
-    assert said["problems"] == []
-    assert said["setting"]["kickstart"].endswith("accepted by our linter, bash and ksvalidator")
-    assert said["setting"]["cache"] == str(whole.xdg("CACHE") / "hardpan")
-    assert list(whole.home.glob(".*")) == []
+    assert plan["problems"] == []
+    assert plan["setting"]["kickstart"].endswith("accepted by our linter, bash and ksvalidator")
+    assert plan["setting"]["cache"] == str(full.xdg_folder("CACHE") / "hardpan")
+    assert list(full.home.glob(".*")) == []
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
-def test_lab_build_says_that_it_needs_a_checkout(whole: Installed, dry: tuple[str, ...]) -> None:
-    refused = whole.hardpan("build", "lab-stig", "-o", "out", *dry, ok=(3,))
+def test_lab_build_requires_checkout(full: InstalledEnvironment, dry: tuple[str, ...]) -> None:
+    result = full.run_hardpan("build", "lab-stig", "-o", "out", *dry, ok=(3,))
 
-    said = " ".join((refused.stdout + refused.stderr).split())
-    assert "lab profiles need a checkout: expected hardpan to run from its source" in said
-    assert "clone the repository and run 'make demo' in it, or build a Rocky profile" in said
-    assert not (whole.home / "out").exists()
+    output = " ".join((result.stdout + result.stderr).split())
+    assert "lab profiles need a checkout: expected hardpan to run from its source" in output
+    assert "clone the repository and run 'make demo' in it, or build a Rocky profile" in output
+    assert not (full.home / "out").exists()
 
 
-def test_installed_layers_have_the_digest_of_the_checkout(whole: Installed) -> None:
+def test_installed_layers_digest_equals_checkout(full: InstalledEnvironment) -> None:
     # As pip does where a person installs: bytecode is next to every file that goes to the guest.
     compiled = "import compileall, hardpan; compileall.compile_dir(hardpan.__path__[0], quiet=1)"
-    whole.python(compiled)
+    full.run_python(compiled)
     code = "from hardpan.builder.layers import registry; print(registry.digest())"
 
-    assert whole.python(code).strip() == registry.digest()
+    assert full.run_python(code).strip() == registry.digest_layers()
 
 
-def test_checks_of_a_host_are_found_by_pytest(whole: Installed) -> None:
+def test_pytest_collects_installed_host_checks(full: InstalledEnvironment) -> None:
     # site-packages is a folder that pytest passes over in its own search.
     code = """
 import sys, pytest
@@ -278,25 +304,25 @@ sys.exit(pytest.main([*hostfacts._CONFIG, "--collect-only", "-q", str(hostfacts.
         name for text in sources for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)
     }
 
-    collected = re.findall(r"::(test_\w+)", whole.python(code))
+    collected = re.findall(r"::(test_\w+)", full.run_python(code))
 
     assert len(defined) >= 25
     assert set(collected) == defined
 
 
-def test_editable_install_exposes_one_name(built: Built, tmp_path: Path) -> None:
+def test_editable_install_exposes_hardpan_only(built: Distribution, tmp_path: Path) -> None:
     # PEP 660's hook, as 'pip install -e' calls it, on the copy: it writes beside the source.
     hook = "import sys; from setuptools.build_meta import build_editable as b; b(sys.argv[1])"
-    run([sys.executable, "-c", hook, tmp_path], timeout_s=120, cwd=built.copy)
+    run([sys.executable, "-c", hook, tmp_path], timeout_s=120, cwd=built.checkout_copy)
     (wheel,) = tmp_path.glob("*.whl")
-    environment = empty_environment(tmp_path)
+    environment = create_empty_environment(tmp_path)
     install(environment, "--no-deps", wheel)
     code = (
         "import sys; from importlib.util import find_spec;"
         "print(find_spec('hardpan.scanners.model').origin, *filter(find_spec, sys.argv[1:]))"
     )
 
-    place, *others = environment.python(code, *LINKED, "images", "tests").split()
+    location, *unexpected = environment.run_python(code, *LINKED_FOLDERS, "images", "tests").split()
 
-    assert place == str(built.copy / "hardpan" / "scanners" / "model.py")
-    assert others == []
+    assert location == str(built.checkout_copy / "hardpan" / "scanners" / "model.py")
+    assert unexpected == []

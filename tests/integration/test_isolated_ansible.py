@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hardpan.builder.layers import ansible
-from hardpan.builder.receipts import Guest
+from hardpan.builder.receipts import BootedGuest
 from hardpan.process import run
 from tests.integration.local_sshd import local_sshd
 
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ansible.Job]:
+def role_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ansible.RoleRun]:
     folder = tmp_path_factory.mktemp("ansible")
     with local_sshd(folder) as target:
-        guest = Guest(
+        guest = BootedGuest(
             address=target.host,
             port=target.port,
             user=target.user,
@@ -26,22 +26,24 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ansible.Job]:
             accelerator="tcg",
             boot_s=0,
         )
-        yield ansible.Job(layer="stig", folder=folder, guest=guest, variables={})
+        yield ansible.RoleRun(layer="stig", workdir=folder, guest=guest, variables={})
 
 
-def test_python_of_root_is_started_in_the_root_folder(job: ansible.Job) -> None:
+def test_privileged_python_starts_in_root_directory(role_run: ansible.RoleRun) -> None:
     """From where nobody but root can have it import anything."""
-    inventory = yaml.safe_load(ansible._inventory(job).read_text("utf-8"))
+    inventory = yaml.safe_load(ansible._write_inventory(role_run).read_text("utf-8"))
     guest = inventory["all"]["hosts"]["guest"]
-    sudo = job.folder / "sudo"
+    sudo = role_run.workdir / "sudo"
     sudo.write_text('#!/bin/sh\nwhile [ "$1" != /bin/sh ]; do shift; done\nexec "$@"\n')
     sudo.chmod(0o755)
     guest["ansible_become_exe"] = guest["ansible_become_exe"].replace("sudo", str(sudo))
     guest["ansible_become_user"] = "nobody"  # the user of the login needs no sudo
-    path = job.folder / "become.yml"
+    path = role_run.workdir / "become.yml"
     path.write_text(yaml.safe_dump(inventory), "utf-8")
     argv = ["ansible", "guest", "--become", "-i", str(path), "-m", "ansible.builtin.command"]
 
-    told = run([*argv, "-a", "pwd"], timeout_s=120, env=ansible._environment(job.folder)).stdout
+    output = run(
+        [*argv, "-a", "pwd"], timeout_s=120, env=ansible._ansible_environment(role_run.workdir)
+    ).stdout
 
-    assert told.splitlines() == ["guest | CHANGED | rc=0 >>", "/"]
+    assert output.splitlines() == ["guest | CHANGED | rc=0 >>", "/"]

@@ -5,40 +5,40 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder import ksvalidator, shell
-from hardpan.kickstart import KickstartError, lint
-from hardpan.kickstart.syntax import parse
+from hardpan.kickstart import KickstartError, lint_kickstart
+from hardpan.kickstart.syntax import parse_kickstart
 from hardpan.process import run
 from hardpan.profiles import catalog
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 pytestmark = pytest.mark.integration
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "kickstart"
 
 
-def accepts(path: Path, release: str) -> bool:
+def is_accepted(path: Path, release: str) -> bool:
     try:
-        assert ksvalidator.validated(path.read_text("utf-8"), release)
+        assert ksvalidator.validate(path.read_text("utf-8"), release)
     except KickstartError:
         return False
     return True
 
 
-@pytest.mark.parametrize("name", catalog.shipped())
+@pytest.mark.parametrize("name", catalog.shipped_profiles())
 def test_ksvalidator_accepts_every_shipped_kickstart(name: str) -> None:
-    assert accepts(GOLDEN / f"{name}.ks", load(name).release)
+    assert is_accepted(GOLDEN / f"{name}.ks", load_profile(name).release)
 
 
-@pytest.mark.parametrize("name", catalog.shipped())
+@pytest.mark.parametrize("name", catalog.shipped_profiles())
 def test_every_script_is_valid_shell(name: str) -> None:
     text = (GOLDEN / f"{name}.ks").read_text("utf-8")
 
-    assert len(parse(text).scripts()) >= 8
-    assert lint(text, load(name).release, shell_check=shell.problem) == ()
+    assert len(parse_kickstart(text).scripts()) >= 8
+    assert lint_kickstart(text, load_profile(name).release, shell_check=shell.syntax_error) == ()
 
 
 KDUMP = "%addon com_redhat_kdump --disable"
-JUNK = [
+PASSED_BY_KSVALIDATOR = [
     ("logvol / --vgname=vg0", "logvol / --vgname=nope", "which no volgroup makes"),
     ("--name=tmp --fstype=xfs", "--name=tmp --fstype=nosuchfs", "unknown file system"),
     ('"nodev"', '"nodev,bogus"', "unknown mount option 'bogus'"),
@@ -49,8 +49,8 @@ JUNK = [
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), JUNK)
-def test_what_ksvalidator_lets_through_our_linter_catches(
+@pytest.mark.parametrize(("was", "now", "problem"), PASSED_BY_KSVALIDATOR)
+def test_linter_reports_what_ksvalidator_accepts(
     tmp_path: Path, was: str, now: str, problem: str
 ) -> None:
     good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")
@@ -58,33 +58,33 @@ def test_what_ksvalidator_lets_through_our_linter_catches(
     path = tmp_path / "ks.cfg"
     path.write_text(good.replace(was, now), "utf-8")
 
-    found = lint(path.read_text("utf-8"), "rocky10", shell_check=shell.problem)
+    problems = lint_kickstart(path.read_text("utf-8"), "rocky10", shell_check=shell.syntax_error)
 
-    assert accepts(path, "rocky10"), "ksvalidator has learnt this: take the row out"
-    assert any(problem in str(p) for p in found), found
+    assert is_accepted(path, "rocky10"), "ksvalidator has learnt this: take the row out"
+    assert any(problem in str(p) for p in problems), problems
 
 
-def test_a_second_volume_of_one_name_is_caught_whatever_ksvalidator_says() -> None:
+def test_linter_reports_duplicate_volume_name() -> None:
     """pykickstart 3.74 let it pass, 3.78 does not; the machine may have either."""
     good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")
 
-    found = lint(good.replace("--name=tmp ", "--name=root "), "rocky10")
+    problems = lint_kickstart(good.replace("--name=tmp ", "--name=root "), "rocky10")
 
-    assert any("a second logical volume 'root'" in str(p) for p in found), found
+    assert any("a second logical volume 'root'" in str(p) for p in problems), problems
 
 
 @pytest.mark.parametrize("removed", ["autostep", "auth --enableshadow", "nvdimm use"])
-def test_both_refuse_what_el10_dropped(tmp_path: Path, removed: str) -> None:
+def test_removed_el10_commands_are_rejected_by_both(tmp_path: Path, removed: str) -> None:
     good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")
     path = tmp_path / "ks.cfg"
     path.write_text(good.replace("zerombr", f"zerombr\n{removed}"), "utf-8")
 
-    assert not accepts(path, "rocky10")
-    (problem,) = lint(path.read_text("utf-8"), "rocky10")
+    assert not is_accepted(path, "rocky10")
+    (problem,) = lint_kickstart(path.read_text("utf-8"), "rocky10")
     assert removed.split()[0] in problem.text
 
 
-def test_the_hostkey_unit_says_each_key_and_nothing_else(tmp_path: Path) -> None:
+def test_hostkey_unit_prints_each_key_only(tmp_path: Path) -> None:
     """Runs the unit's own command, with systemd's quoting undone, over two keys."""
     text = (GOLDEN / "lab-stig.ks").read_text("utf-8")
     (line,) = [x for x in text.splitlines() if x.startswith("ExecStart=/bin/sh -c ")]
@@ -96,9 +96,9 @@ def test_the_hostkey_unit_says_each_key_and_nothing_else(tmp_path: Path) -> None
     assert script.count("> /dev/ttyS0") == 1
     script = script.replace("> /dev/ttyS0", "")
 
-    said = run(["sh", "-c", script], timeout_s=20).stdout.split("\n")
+    lines = run(["sh", "-c", script], timeout_s=20).stdout.split("\n")
 
-    assert set(said) == {
+    assert set(lines) == {
         "",
         "HARDPAN-HOSTKEY: ecdsa-type ecdsaBASE64=",
         "HARDPAN-HOSTKEY: rsa-type rsaBASE64=",

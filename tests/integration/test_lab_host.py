@@ -11,15 +11,15 @@ from tests.integration.lab_host import LabHost, Payload, lab_host
 pytestmark = pytest.mark.integration
 
 
-def test_it_runs_its_own_systemd_and_sshd(host: LabHost) -> None:
+def test_lab_host_runs_systemd_and_sshd(host: LabHost) -> None:
     assert host.run("systemctl is-system-running").stdout == "running\n"
-    with connect(host.target, timeout_s=30) as via:
-        said = via.run("hostname; cat /proc/1/comm; id -u", timeout_s=30, sudo=True).stdout
+    with connect(host.target, timeout_s=30) as connection:
+        output = connection.run("hostname; cat /proc/1/comm; id -u", timeout_s=30, sudo=True).stdout
 
-    assert said.split() == ["lab-host", "systemd", "0"]
+    assert output.split() == ["lab-host", "systemd", "0"]
 
 
-def test_dnf_installs_from_the_labs_own_repositories(host: LabHost) -> None:
+def test_dnf_installs_from_lab_repositories(host: LabHost) -> None:
     host.run("dnf -q -y install nftables")
 
     assert "nftables" in host.run("rpm -q nftables").stdout
@@ -27,14 +27,12 @@ def test_dnf_installs_from_the_labs_own_repositories(host: LabHost) -> None:
     assert host.run("nft add table inet trial && nft list tables").stdout == "table inet trial\n"
 
 
-def test_what_one_host_writes_no_other_sees_and_nothing_stays(
-    lab_payload: Payload, tmp_path: Path
-) -> None:
-    with lab_host(lab_payload, tmp_path / "one") as one:
-        one.run("echo x > /etc/mine")
-        with lab_host(lab_payload, tmp_path / "two") as two:
-            assert two.run("test -e /etc/mine", ok=(0, 1)).returncode == 1
-            assert one.guest.address != two.guest.address
+def test_lab_hosts_are_isolated_and_leave_nothing(lab_payload: Payload, tmp_path: Path) -> None:
+    with lab_host(lab_payload, tmp_path / "one") as first_host:
+        first_host.run("echo x > /etc/mine")
+        with lab_host(lab_payload, tmp_path / "two") as second_host:
+            assert second_host.run("test -e /etc/mine", ok=(0, 1)).returncode == 1
+            assert first_host.guest.address != second_host.guest.address
     assert not (lab_payload.root / "etc/mine").exists()
     assert str(tmp_path) not in run(["findmnt", "-rn"], timeout_s=10).stdout
     assert run(["pgrep", "-f", str(tmp_path)], timeout_s=10, ok=(1,)).stdout == ""

@@ -8,62 +8,67 @@ from pathlib import Path
 import pytest
 
 from hardpan.process import run
-from hardpan.scanners.history.store import opened
+from hardpan.scanners.history.store import open_ledger
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab, lab
+from tests.unit.evidence.forge import EvidenceFixture, create_fixture
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]
-EACH = 3
+SCANS_PER_PROCESS = 3
 
 
-def _add(made: Lab, ledger: Path, evidence: list[Path]) -> None:
+def _add_evidence(fixture: EvidenceFixture, ledger: Path, evidence: list[Path]) -> None:
     for path in evidence:
         argv = [sys.executable, "-m", "hardpan", "ledger", "add", path]
-        run([*argv, "--policy", made.ring.policy, "--ledger", ledger], timeout_s=120, cwd=REPO)
+        run([*argv, "--policy", fixture.ring.policy, "--ledger", ledger], timeout_s=120, cwd=REPO)
 
 
-def _evidence(made: Lab, folder: Path, hour: int) -> Path:
-    place = folder / str(hour)
-    place.mkdir()
-    when = f"2026-11-02T{hour:02}:05:00Z"
-    return samples.write(samples.scan(started=when, finished=when), made.scan, place)
+def _write_evidence(fixture: EvidenceFixture, folder: Path, hour: int) -> Path:
+    target = folder / str(hour)
+    target.mkdir()
+    timestamp = f"2026-11-02T{hour:02}:05:00Z"
+    return samples.write_evidence(
+        samples.scan(started=timestamp, finished=timestamp), fixture.scan, target
+    )
 
 
-def test_two_processes_add_at_once_and_the_chain_is_whole(tmp_path: Path) -> None:
-    made, ledger = lab(tmp_path), tmp_path / "new" / "ledger.sqlite"
-    evidence = [_evidence(made, tmp_path, hour) for hour in range(2 * EACH)]
+def test_concurrent_adds_keep_chain_intact(tmp_path: Path) -> None:
+    fixture, ledger = create_fixture(tmp_path), tmp_path / "new" / "ledger.sqlite"
+    evidence = [_write_evidence(fixture, tmp_path, hour) for hour in range(2 * SCANS_PER_PROCESS)]
     with ThreadPoolExecutor(2) as pool:
         # Each adds its own half, then all of the other's, which is there or comes now.
-        halves = (evidence[:EACH], evidence[EACH:])
+        halves = (evidence[:SCANS_PER_PROCESS], evidence[SCANS_PER_PROCESS:])
         jobs = [
-            pool.submit(_add, made, ledger, [*a, *b]) for a, b in (halves, tuple(reversed(halves)))
+            pool.submit(_add_evidence, fixture, ledger, [*a, *b])
+            for a, b in (halves, tuple(reversed(halves)))
         ]
     for job in jobs:
         job.result()
 
-    with opened(ledger) as store:
+    with open_ledger(ledger) as store:
         rows = store.chains["own"].rows
-        store.check_pages()
-    assert [r.seq for r in rows] == list(range(1, 2 * EACH + 1))
-    assert {r.started for r in rows} == {f"2026-11-02T{h:02}:05:00Z" for h in range(2 * EACH)}
+        store.check_integrity()
+    assert [r.seq for r in rows] == list(range(1, 2 * SCANS_PER_PROCESS + 1))
+    assert {r.started for r in rows} == {
+        f"2026-11-02T{h:02}:05:00Z" for h in range(2 * SCANS_PER_PROCESS)
+    }
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, int]]:
     folder = tmp_path_factory.mktemp("killed")
-    here, library = Path(__file__).parent, folder / "kill_at_call.so"
-    source = here / "kill_at_call.c"
+    test_folder, library = Path(__file__).parent, folder / "kill_at_call.so"
+    source = test_folder / "kill_at_call.c"
     run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], timeout_s=60)
     argv = [sys.executable, "-m", "tests.integration.kill_driver", folder]
-    ended = run(
+    completed = run(
         argv,
         timeout_s=300,
         cwd=REPO,
         env={"LD_PRELOAD": str(library), "XDG_STATE_HOME": str(folder)},
     )
-    made: dict[str, dict[str, int]] = json.loads(ended.stdout)
-    return made
+    result: dict[str, dict[str, int]] = json.loads(completed.stdout)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, in
         ("first row, small cache", 30),
     ],
 )
-def test_ledger_add_killed_at_any_write_loses_nothing(
+def test_killed_add_loses_no_rows(
     outcomes: dict[str, dict[str, int]], scenario: str, least: int
 ) -> None:
     kills = outcomes[scenario]

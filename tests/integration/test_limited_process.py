@@ -11,15 +11,15 @@ from hardpan.process import run
 
 pytestmark = pytest.mark.integration
 
-LIMITS = ProcessLimits(file_bytes=1 << 20, memory_bytes=128 << 20, cpu_s=2)
+LIMITS = ProcessLimits(max_file_bytes=1 << 20, max_memory_bytes=128 << 20, max_cpu_s=2)
 
 
-def test_program_runs_within_limits_and_its_output_goes_to_the_file(tmp_path: Path) -> None:
-    done = run_limited(
+def test_program_output_is_written_to_the_file(tmp_path: Path) -> None:
+    result = run_limited(
         ["echo", "a  b", "$HOME"], limits=LIMITS, timeout_s=20, stdout_file=tmp_path / "out"
     )
 
-    assert done.stdout == ""
+    assert result.stdout == ""
     assert (tmp_path / "out").read_text() == "a  b $HOME\n"
 
 
@@ -33,17 +33,17 @@ def test_program_runs_within_limits_and_its_output_goes_to_the_file(tmp_path: Pa
     ],
     ids=["endless-output", "long-output", "memory", "processor"],
 )
-def test_program_that_reaches_a_limit_is_an_error_of_that_program(
+def test_exceeded_limit_is_an_error_of_the_program(
     tmp_path: Path, script: str, problem: str
 ) -> None:
     with pytest.raises(ToolError, match=problem) as caught:
         run_limited(["sh", "-c", script], limits=LIMITS, timeout_s=20, stdout_file=tmp_path / "out")
 
     assert str(caught.value).startswith("sh ")
-    assert (tmp_path / "out").stat().st_size <= LIMITS.file_bytes
+    assert (tmp_path / "out").stat().st_size <= LIMITS.max_file_bytes
 
 
-def test_limit_that_is_lower_already_stays(tmp_path: Path) -> None:
+def test_lower_existing_limit_is_not_raised(tmp_path: Path) -> None:
     """The outer one is of a Python of its own: what is lowered once is lowered for good."""
     code = (
         "import resource; from pathlib import Path;"
@@ -53,12 +53,12 @@ def test_limit_that_is_lower_already_stays(tmp_path: Path) -> None:
         "print(run_limited(['sh', '-c', 'ulimit -H -f'], limits=limits, timeout_s=20).stdout)"
     )
 
-    done = run([sys.executable, "-c", code], timeout_s=60, cwd=tmp_path)
+    result = run([sys.executable, "-c", code], timeout_s=60, cwd=tmp_path)
 
-    assert int(done.stdout) == (1 << 20) // 512
+    assert int(result.stdout) == (1 << 20) // 512
 
 
-def test_missing_program_is_told_by_its_name() -> None:
+def test_missing_program_is_named() -> None:
     with pytest.raises(ToolError, match=r"^no-such-program is not installed") as caught:
         run_limited(["no-such-program", "x"], limits=LIMITS, timeout_s=20, hint="get it")
 

@@ -10,27 +10,29 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.install import Deadlines, install
-from hardpan.builder.machine.boot import booted
-from hardpan.builder.machine.probe import acceleration
-from hardpan.builder.machine.qemu import Spec, check_disk
-from hardpan.builder.receipts import Access, Iso
+from hardpan.builder.machine.boot import boot
+from hardpan.builder.machine.probe import detect_acceleration
+from hardpan.builder.machine.qemu import VmSpec, check_disk
+from hardpan.builder.receipts import SshAccess, UnattendedIso
 from hardpan.errors import ToolError
-from hardpan.events import Emit, Event, Note, silent
+from hardpan.events import Emit, Event, StageMessage, discard
 from hardpan.files import MiB, Sha256
 from hardpan.process import run, spawn
 
 pytestmark = pytest.mark.integration
 
-SOON = Deadlines(phase_s=60, stall_s=8, total_s=120)
-HANG = bytes([0xF4, 0xEB, 0xFD])  # hlt; jmp to it
-OFF = bytes([0xBA, 0x04, 0x06, 0xB8, 0x00, 0x20, 0xEF, 0xF4])  # ACPI S5 on q35: power off
+SHORT_DEADLINES = Deadlines(phase_s=60, stall_s=8, total_s=120)
+HANG_CODE = bytes([0xF4, 0xEB, 0xFD])  # hlt; jmp to it
+POWER_OFF_CODE = bytes(
+    [0xBA, 0x04, 0x06, 0xB8, 0x00, 0x20, 0xEF, 0xF4]
+)  # ACPI S5 on q35: power off
 
 
-def sector(code: bytes) -> bytes:
+def boot_sector(code: bytes) -> bytes:
     return code.ljust(510, b"\0") + b"\x55\xaa"
 
 
-def saying(text: bytes) -> bytes:
+def console_code(text: bytes) -> bytes:
     """Code that writes ``text`` to COM1 and then hangs."""
     # mov si, text; mov dx, 0x3f8; l: lodsb; test al, al; jz end; out dx, al; jmp l; end: hlt
     code = bytes([0xBE, 0x11, 0x7C, 0xBA, 0xF8, 0x03, 0xFC, 0xAC, 0x84, 0xC0, 0x74, 0x03])
@@ -38,47 +40,47 @@ def saying(text: bytes) -> bytes:
     return code + text + b"\0"
 
 
-def boots(tmp_path: Path, code: bytes) -> Iso:
+def make_boot_iso(tmp_path: Path, code: bytes) -> UnattendedIso:
     """An ISO that boots ``code`` (El Torito, no emulation)."""
     tree = tmp_path / "tree"
     tree.mkdir()
-    (tree / "boot.img").write_bytes(sector(code).ljust(2048, b"\0"))
+    (tree / "boot.img").write_bytes(boot_sector(code).ljust(2048, b"\0"))
     path = tmp_path / "x.iso"
     argv = ["xorriso", "-as", "mkisofs", "-V", "X", "-b", "boot.img", "-no-emul-boot"]
     run([*argv, "-boot-load-size", "4", "-o", path, tree], timeout_s=60)
     none = Sha256("0" * 64)
-    return Iso(
+    return UnattendedIso(
         path=path,
         sha256=none,
         volume_id="X",
         kickstart_sha256=none,
         media_sha256=none,
-        secret=False,
+        has_secret=False,
     )
 
 
-def spec(tmp_path: Path) -> Spec:
-    return Spec(disk=tmp_path / "disk.qcow2", vcpus=1, memory_mib=128, firmware="bios")
+def make_spec(tmp_path: Path) -> VmSpec:
+    return VmSpec(disk=tmp_path / "disk.qcow2", vcpus=1, memory_mib=128, firmware="bios")
 
 
-def attempt(tmp_path: Path, code: bytes, emit: Emit = silent) -> ToolError:
+def fail_install(tmp_path: Path, code: bytes, emit: Emit = discard) -> ToolError:
     with pytest.raises(ToolError) as caught:
         install(
-            boots(tmp_path, code),
-            spec(tmp_path),
+            make_boot_iso(tmp_path, code),
+            make_spec(tmp_path),
             size_mib=MiB(64),
-            acceleration=acceleration(),
+            acceleration=detect_acceleration(),
             log=tmp_path / "install.log",
             emit=emit,
-            deadlines=SOON,
+            deadlines=SHORT_DEADLINES,
         )
-    left = sorted(p.name for p in tmp_path.iterdir() if "qcow2" in p.name)
-    assert left == []
+    leftover_disks = sorted(p.name for p in tmp_path.iterdir() if "qcow2" in p.name)
+    assert leftover_disks == []
     return caught.value
 
 
-def test_a_guest_that_never_boots_is_stopped_by_the_stall_clock(tmp_path: Path) -> None:
-    error = attempt(tmp_path, HANG)
+def test_guest_that_never_boots_is_stopped_by_stall_limit(tmp_path: Path) -> None:
+    error = fail_install(tmp_path, HANG_CODE)
 
     assert "wrote nothing for 8 s before the installer started" in str(error)
     assert "install.log" in error.hint
@@ -87,77 +89,86 @@ def test_a_guest_that_never_boots_is_stopped_by_the_stall_clock(tmp_path: Path) 
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_guest_that_panics_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_panicking_guest_is_reported_with_console_tail(tmp_path: Path) -> None:
     notes: list[Event] = []
 
-    error = attempt(tmp_path, saying(b"Kernel panic - not syncing: VFS\r\n"), notes.append)
+    error = fail_install(
+        tmp_path, console_code(b"Kernel panic - not syncing: VFS\r\n"), notes.append
+    )
 
     assert "stopped installing: Kernel panic - not syncing: VFS" in str(error)
-    assert "Kernel panic" in error.tail
-    again = [n.text for n in notes if isinstance(n, Note) and n.text.endswith("it once more")]
-    assert len(again) == acceleration().starts - 1
+    assert "Kernel panic" in error.output_tail
+    retry_notes = [
+        n.text for n in notes if isinstance(n, StageMessage) and n.text.endswith("it once more")
+    ]
+    assert len(retry_notes) == detect_acceleration().max_attempts - 1
 
 
-def test_a_guest_that_goes_off_without_the_marker_has_not_installed(tmp_path: Path) -> None:
-    error = attempt(tmp_path, OFF)
+def test_poweroff_without_marker_is_a_failure(tmp_path: Path) -> None:
+    error = fail_install(tmp_path, POWER_OFF_CODE)
 
     assert "went off without saying that the install is complete" in str(error)
 
 
-def test_a_marker_on_the_console_alone_is_not_success(tmp_path: Path) -> None:
-    error = attempt(tmp_path, saying(b"HARDPAN-INSTALL: complete\r\n"))
+def test_marker_on_console_only_is_not_success(tmp_path: Path) -> None:
+    error = fail_install(tmp_path, console_code(b"HARDPAN-INSTALL: complete\r\n"))
 
     assert "wrote nothing" in str(error)
 
 
-def test_a_disk_that_boots_nothing_never_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hardpan.builder.machine.boot._BOOT_S", 1.5)
+def test_unbootable_disk_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hardpan.builder.machine.boot._BOOT_TIMEOUT_S", 1.5)
     run(["qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "disk.qcow2", "8M"], timeout_s=20)
-    access = Access(user="x", private_key=tmp_path / "key", public_key="")
+    access = SshAccess(user="x", private_key=tmp_path / "key", public_key="")
 
     with (
         pytest.raises(ToolError, match="did not answer on SSH in time"),
-        booted(
-            spec(tmp_path),
+        boot(
+            make_spec(tmp_path),
             access,
-            acceleration(),
+            detect_acceleration(),
             log=tmp_path / "boot.log",
-            emit=silent,
+            emit=discard,
             overlay=True,
         ),
     ):
         pass
 
 
-def test_an_emulated_guest_that_panics_at_its_start_gets_one_more_try(tmp_path: Path) -> None:
+def test_emulated_guest_is_retried_after_panic(tmp_path: Path) -> None:
     raw = tmp_path / "disk.raw"
-    raw.write_bytes(sector(saying(b"Kernel panic - not syncing: x\r\n")).ljust(1 << 20, b"\0"))
+    raw.write_bytes(
+        boot_sector(console_code(b"Kernel panic - not syncing: x\r\n")).ljust(1 << 20, b"\0")
+    )
     run(
         ["qemu-img", "convert", "-O", "qcow2", raw, tmp_path / "disk.qcow2"],
         timeout_s=20,
     )
-    access = Access(user="x", private_key=tmp_path / "key", public_key="")
+    access = SshAccess(user="x", private_key=tmp_path / "key", public_key="")
     notes: list[Event] = []
-    power = replace(acceleration(), kind="tcg")
+    power = replace(detect_acceleration(), kind="tcg")
 
     with (
         pytest.raises(ToolError, match="failed to boot: Kernel panic"),
-        booted(
-            spec(tmp_path), access, power, log=tmp_path / "b.log", emit=notes.append, overlay=True
+        boot(
+            make_spec(tmp_path),
+            access,
+            power,
+            log=tmp_path / "b.log",
+            emit=notes.append,
+            overlay=True,
         ),
     ):
         pass
 
-    said = [n.text for n in notes if isinstance(n, Note)]
-    assert len(said) == 1
-    assert "Kernel panic" in said[0]
-    assert said[0].endswith("starting it once more")
+    texts = [n.text for n in notes if isinstance(n, StageMessage)]
+    assert len(texts) == 1
+    assert "Kernel panic" in texts[0]
+    assert texts[0].endswith("starting it once more")
 
 
-def test_a_terminated_build_leaves_no_qemu_and_no_half_disk(tmp_path: Path) -> None:
-    iso = boots(tmp_path, HANG)
+def test_terminated_install_leaves_no_process_or_partial_disk(tmp_path: Path) -> None:
+    iso = make_boot_iso(tmp_path, HANG_CODE)
     script = f"""
 import signal
 from pathlib import Path
@@ -173,23 +184,23 @@ install(iso, spec, size_mib=64, acceleration=acceleration(), log=Path({str(tmp_p
         emit=lambda e: None)
 """
     with spawn([sys.executable, "-c", script], log=tmp_path / "outer.log") as p:
-        wait_for(lambda: guests(tmp_path) != [])
+        wait_for(lambda: guest_pids(tmp_path) != [])
         os.kill(p.pid, signal.SIGTERM)
         p.wait(timeout=30)
 
-    wait_for(lambda: guests(tmp_path) == [])
+    wait_for(lambda: guest_pids(tmp_path) == [])
     assert not [x.name for x in tmp_path.iterdir() if "disk" in x.name]
 
 
-def test_kvm_is_believed_only_after_a_guest_ran() -> None:
-    power = acceleration()
+def test_kvm_requires_successful_probe() -> None:
+    power = detect_acceleration()
 
     assert ("really ran" in power.reason) == (power.kind == "kvm")
     if not Path("/dev/kvm").exists():
         assert (power.kind, power.reason[:20]) == ("tcg", "there is no /dev/kvm")
 
 
-def test_a_damaged_disk_is_noticed(tmp_path: Path) -> None:
+def test_damaged_disk_is_detected(tmp_path: Path) -> None:
     disk = tmp_path / "x.qcow2"
     run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"], timeout_s=20)
     check_disk(disk)
@@ -201,21 +212,21 @@ def test_a_damaged_disk_is_noticed(tmp_path: Path) -> None:
         check_disk(disk)
 
 
-def guests(tmp_path: Path) -> list[int]:
-    found = []
+def guest_pids(tmp_path: Path) -> list[int]:
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = (entry / "cmdline").read_bytes()
+            cmdline = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"qemu-system" in words and str(tmp_path).encode() in words:
-            found.append(int(entry.name))
-    return found
+        if b"qemu-system" in cmdline and str(tmp_path).encode() in cmdline:
+            pids.append(int(entry.name))
+    return pids
 
 
-def wait_for(holds: object, limit_s: float = 30) -> None:
-    assert callable(holds)
-    end = time.monotonic() + limit_s
-    while not holds():
+def wait_for(condition: object, timeout_s: float = 30) -> None:
+    assert callable(condition)
+    end = time.monotonic() + timeout_s
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.media import sources
-from hardpan.builder.media.inspect import exists, extract, facts
+from hardpan.builder.media.inspect import exists, extract, inspect_iso
 from hardpan.builder.media.remaster import MENUS, remaster
-from hardpan.builder.receipts import Iso, Media
+from hardpan.builder.receipts import InstallMedia, UnattendedIso
 from hardpan.errors import InputError, ResourceError, ToolError, TrustError
-from hardpan.events import Event, silent
+from hardpan.events import Event, discard
 from hardpan.files import sha256_bytes, sha256_file
 from hardpan.process import run
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration
 
-NEW = "HARDPAN-TINY"
+NEW_LABEL = "HARDPAN-TINY"
 
 
 def arguments(label: str = tiny_media.LABEL) -> tuple[str, ...]:
@@ -27,61 +27,65 @@ def arguments(label: str = tiny_media.LABEL) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module", params=["el9", "el10"])
-def media(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Media:
-    made: Callable[[Path], Media] = getattr(tiny_media, request.param)
-    return made(tmp_path_factory.mktemp(request.param))
+def media(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> InstallMedia:
+    make_media: Callable[[Path], InstallMedia] = getattr(tiny_media, request.param)
+    return make_media(tmp_path_factory.mktemp(request.param))
 
 
-def made(media: Media, to: Path, *, secret: bool = False, volume_id: str | None = None) -> Iso:
+def remaster_media(
+    media: InstallMedia, destination: Path, *, secret: bool = False, volume_id: str | None = None
+) -> UnattendedIso:
     return remaster(
         media,
         "text\n",
-        to,
+        destination,
         arguments=arguments(volume_id or tiny_media.LABEL),
         secret=secret,
-        emit=silent,
+        emit=discard,
         volume_id=volume_id,
     )
 
 
-def menus(iso: Path, room: Path) -> dict[str, str]:
+def read_menus(iso: Path, workdir: Path) -> dict[str, str]:
     """Every copy of the boot menu, the one in the FAT image too."""
-    room.mkdir()
-    places = {name: room / str(n) for n, name in enumerate(MENUS) if exists(iso, name)}
+    workdir.mkdir()
+    places = {name: workdir / str(n) for n, name in enumerate(MENUS) if exists(iso, name)}
     extract(iso, places)
-    known = facts(iso)
-    (room / "fat").write_bytes(iso.read_bytes()[known.efi_offset :][: known.efi_size])
-    run(["mcopy", "-n", "-i", room / "fat", "::/EFI/BOOT/grub.cfg", room / "f"], timeout_s=20)
-    return {**{n: p.read_text() for n, p in places.items()}, "FAT": (room / "f").read_text()}
+    iso_facts = inspect_iso(iso)
+    (workdir / "fat").write_bytes(iso.read_bytes()[iso_facts.efi_offset :][: iso_facts.efi_size])
+    run(["mcopy", "-n", "-i", workdir / "fat", "::/EFI/BOOT/grub.cfg", workdir / "f"], timeout_s=20)
+    return {**{n: p.read_text() for n, p in places.items()}, "FAT": (workdir / "f").read_text()}
 
 
 def partitions(iso: Path) -> dict[str, int]:
     """Number -> first byte of each GPT partition."""
     argv = ["xorriso", "-indev", iso, "-report_system_area", "plain"]
-    told = run(argv, timeout_s=20).stdout
-    found = re.findall(r"^GPT start and size : +(\d+) +(\d+)", told, re.MULTILINE)
-    return {number: 512 * int(start) for number, start in found}
+    report = run(argv, timeout_s=20).stdout
+    matches = re.findall(r"^GPT start and size : +(\d+) +(\d+)", report, re.MULTILINE)
+    return {number: 512 * int(start) for number, start in matches}
 
 
-def test_the_same_inputs_give_the_same_bytes(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_remaster_is_deterministic(
+    media: InstallMedia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = made(media, tmp_path / "1.iso")
+    first_iso = remaster_media(media, tmp_path / "1.iso")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     copy = tmp_path / "copy.iso"
     copy.write_bytes(media.path.read_bytes())
     os.utime(copy, (1, 1))
-    moved = Media(path=copy, sha256=media.sha256, size=media.size, volume_id="", name="x")
-    two = made(moved, tmp_path / "2.iso")
+    moved = InstallMedia(
+        path=copy, sha256=media.sha256, size_bytes=media.size_bytes, volume_id="", name="x"
+    )
+    second_iso = remaster_media(moved, tmp_path / "2.iso")
 
-    assert one.sha256 == two.sha256 == sha256_file(tmp_path / "1.iso")
+    assert first_iso.sha256 == second_iso.sha256 == sha256_file(tmp_path / "1.iso")
 
 
-def test_every_copy_of_the_menu_obeys_the_kickstart(media: Media, tmp_path: Path) -> None:
-    made(media, tmp_path / "x.iso")
+def test_every_menu_copy_has_kickstart_arguments(media: InstallMedia, tmp_path: Path) -> None:
+    remaster_media(media, tmp_path / "x.iso")
 
-    copies = menus(tmp_path / "x.iso", tmp_path / "menus")
-    bios = "/isolinux/isolinux.cfg" if facts(media.path).efi_path else "/boot/grub2/grub.cfg"
+    copies = read_menus(tmp_path / "x.iso", tmp_path / "menus")
+    bios = "/isolinux/isolinux.cfg" if inspect_iso(media.path).efi_path else "/boot/grub2/grub.cfg"
     assert set(copies) == {bios, "/EFI/BOOT/grub.cfg", "FAT"}
     for text in copies.values():
         assert text.count(" ".join(arguments())) == 2
@@ -89,93 +93,94 @@ def test_every_copy_of_the_menu_obeys_the_kickstart(media: Media, tmp_path: Path
         assert f"LABEL={tiny_media.LABEL} inst.rescue quiet" in text
 
 
-def test_there_is_one_efi_image_and_firmware_loads_the_new_one(
-    media: Media, tmp_path: Path
-) -> None:
-    made(media, tmp_path / "x.iso")
+def test_only_edited_efi_image_remains(media: InstallMedia, tmp_path: Path) -> None:
+    remaster_media(media, tmp_path / "x.iso")
 
-    before, after = facts(media.path), facts(tmp_path / "x.iso")
-    assert after.efi_path == before.efi_path
-    assert after.efi_size == before.efi_size
-    assert after.system_area == before.system_area
-    assert after.efi_offset in partitions(tmp_path / "x.iso").values()
+    media_facts, iso_facts = inspect_iso(media.path), inspect_iso(tmp_path / "x.iso")
+    assert iso_facts.efi_path == media_facts.efi_path
+    assert iso_facts.efi_size == media_facts.efi_size
+    assert iso_facts.system_area == media_facts.system_area
+    assert iso_facts.efi_offset in partitions(tmp_path / "x.iso").values()
     assert (tmp_path / "x.iso").read_bytes().count(b"FAT12   ") == 1
 
 
-def test_the_copy_keeps_label_boot_records_and_kernel(media: Media, tmp_path: Path) -> None:
-    iso = made(media, tmp_path / "x.iso")
+def test_copy_preserves_label_boot_records_and_kernel(media: InstallMedia, tmp_path: Path) -> None:
+    iso = remaster_media(media, tmp_path / "x.iso")
 
-    before, after = facts(media.path), facts(tmp_path / "x.iso")
-    assert iso.volume_id == after.volume_id == before.volume_id
-    assert after.boot_records == before.boot_records == ("BIOS", "UEFI")
+    media_facts, iso_facts = inspect_iso(media.path), inspect_iso(tmp_path / "x.iso")
+    assert iso.volume_id == iso_facts.volume_id == media_facts.volume_id
+    assert iso_facts.boot_records == media_facts.boot_records == ("BIOS", "UEFI")
     for n, path in enumerate((media.path, tmp_path / "x.iso")):
         extract(path, {"/images/pxeboot/vmlinuz": tmp_path / f"k{n}"})
     assert sha256_file(tmp_path / "k0") == sha256_file(tmp_path / "k1")
 
 
-def test_the_kickstart_on_it_is_the_one_that_was_given(media: Media, tmp_path: Path) -> None:
-    iso = made(media, tmp_path / "x.iso")
+def test_iso_contains_given_kickstart(media: InstallMedia, tmp_path: Path) -> None:
+    iso = remaster_media(media, tmp_path / "x.iso")
 
     extract(iso.path, {"/ks.cfg": tmp_path / "ks"})
     assert (tmp_path / "ks").read_bytes() == b"text\n"
     assert iso.kickstart_sha256 == sha256_bytes(b"text\n")
 
 
-def test_a_label_of_its_own_reaches_the_rescue_entry_too(media: Media, tmp_path: Path) -> None:
-    iso = made(media, tmp_path / "x.iso", volume_id=NEW)
+def test_new_label_is_set_in_rescue_entry(media: InstallMedia, tmp_path: Path) -> None:
+    iso = remaster_media(media, tmp_path / "x.iso", volume_id=NEW_LABEL)
 
-    assert iso.volume_id == facts(iso.path).volume_id == NEW
-    for text in menus(iso.path, tmp_path / "menus").values():
-        assert f"inst.stage2=hd:LABEL={NEW} inst.rescue" in text
+    assert iso.volume_id == inspect_iso(iso.path).volume_id == NEW_LABEL
+    for text in read_menus(iso.path, tmp_path / "menus").values():
+        assert f"inst.stage2=hd:LABEL={NEW_LABEL} inst.rescue" in text
         assert tiny_media.LABEL not in text
 
 
 @pytest.mark.parametrize("label", ["", "has blank", "lower", "A" * 33, "A\n"])
-def test_a_label_that_would_need_escaping_is_refused(
-    media: Media, tmp_path: Path, label: str
-) -> None:
+def test_unsafe_label_is_rejected(media: InstallMedia, tmp_path: Path, label: str) -> None:
     with pytest.raises(InputError, match="expected a volume label of 32"):
-        made(media, tmp_path / "x.iso", volume_id=label)
+        remaster_media(media, tmp_path / "x.iso", volume_id=label)
 
 
-def test_a_kickstart_on_a_volume_of_another_name_would_not_be_found(
-    media: Media, tmp_path: Path
-) -> None:
+def test_kickstart_argument_must_name_iso_label(media: InstallMedia, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the ISO's label is 'TINY-10-0-x86_64'"):
         remaster(
-            media, "x", tmp_path / "x.iso", arguments=arguments(NEW), secret=False, emit=silent
+            media,
+            "x",
+            tmp_path / "x.iso",
+            arguments=arguments(NEW_LABEL),
+            secret=False,
+            emit=discard,
         )
 
 
-def test_media_that_was_remastered_can_be_remastered_again(media: Media, tmp_path: Path) -> None:
-    first = made(media, tmp_path / "1.iso")
-    again = Media(
-        path=first.path,
-        sha256=first.sha256,
-        size=first.path.stat().st_size,
-        volume_id=first.volume_id,
+def test_remastered_media_can_be_remastered(media: InstallMedia, tmp_path: Path) -> None:
+    first_iso = remaster_media(media, tmp_path / "1.iso")
+    remastered_media = InstallMedia(
+        path=first_iso.path,
+        sha256=first_iso.sha256,
+        size_bytes=first_iso.path.stat().st_size,
+        volume_id=first_iso.volume_id,
         name="x",
     )
 
-    made(again, tmp_path / "2.iso")
+    remaster_media(remastered_media, tmp_path / "2.iso")
 
-    assert menus(tmp_path / "2.iso", tmp_path / "b") == menus(first.path, tmp_path / "a")
+    assert read_menus(tmp_path / "2.iso", tmp_path / "b") == read_menus(
+        first_iso.path, tmp_path / "a"
+    )
 
 
 @pytest.mark.parametrize("secret", [False, True])
-def test_iso_is_private_whatever_umask_and_whatever_was_there(
-    media: Media, tmp_path: Path, secret: bool
+def test_iso_is_private_regardless_of_umask_and_existing_link(
+    media: InstallMedia, tmp_path: Path, secret: bool
 ) -> None:
     """A kickstart without a passphrase has password hashes still."""
     iso, other = tmp_path / "x.iso", tmp_path / "other"
     other.write_text("other")
     other.chmod(0o644)
     iso.symlink_to(other)
-    before = os.umask(0)
+    previous_umask = os.umask(0)
     try:
-        made(media, iso, secret=secret)
+        remaster_media(media, iso, secret=secret)
     finally:
-        os.umask(before)
+        os.umask(previous_umask)
 
     assert not iso.is_symlink()
     assert iso.stat().st_mode & 0o777 == 0o600
@@ -184,25 +189,25 @@ def test_iso_is_private_whatever_umask_and_whatever_was_there(
     assert (tmp_path / "ks").read_bytes() == b"text\n"
 
 
-def test_an_iso_that_does_not_read_back_as_meant_is_not_left_there(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_iso_failing_verification_is_removed(
+    media: InstallMedia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hardpan.builder.media.grubcfg.names_kickstart", lambda *_: False)
+    monkeypatch.setattr("hardpan.builder.media.grubcfg.has_kickstart_arguments", lambda *_: False)
 
     with pytest.raises(ToolError, match="not as meant: a boot menu lacks it"):
-        made(media, tmp_path / "x.iso")
+        remaster_media(media, tmp_path / "x.iso")
 
     assert not list(tmp_path.iterdir())
 
 
-def test_too_little_disk_is_told_before_anything_is_written(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_insufficient_disk_space_is_reported_before_writing(
+    media: InstallMedia, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = type("Usage", (), {"free": 10 << 20})
     monkeypatch.setattr("shutil.disk_usage", lambda _: full)
 
     with pytest.raises(ResourceError, match=r"the remastered ISO needs \d+ MiB .* 10 MiB are free"):
-        made(media, tmp_path / "x.iso")
+        remaster_media(media, tmp_path / "x.iso")
 
     assert not list(tmp_path.iterdir())
 
@@ -216,56 +221,54 @@ def test_too_little_disk_is_told_before_anything_is_written(
         (b"\0" * 32_768 + b"\x01CD001\x01" + b"\0" * 4_000, "xorriso cannot read it|expected an"),
     ],
 )
-def test_a_file_that_is_no_install_iso_is_refused(
-    tmp_path: Path, content: bytes | None, says: str
-) -> None:
+def test_invalid_iso_is_rejected(tmp_path: Path, content: bytes | None, says: str) -> None:
     path = tmp_path / "x.iso"
     if content is not None:
         path.write_bytes(content)
 
     with pytest.raises(InputError, match=says):
-        sources.find("rocky10", file=path, sha256=None, cache=tmp_path, emit=silent)
+        sources.provide_media("rocky10", file=path, sha256=None, cache=tmp_path, emit=discard)
 
 
-def test_a_download_that_stopped_early_is_told_as_such(media: Media, tmp_path: Path) -> None:
+def test_truncated_download_is_reported(media: InstallMedia, tmp_path: Path) -> None:
     path = tmp_path / "x.iso"
     path.write_bytes(media.path.read_bytes()[:-4096])
 
     with pytest.raises(InputError, match="the ISO is truncated"):
-        sources.find("rocky10", file=path, sha256=None, cache=tmp_path, emit=silent)
+        sources.provide_media("rocky10", file=path, sha256=None, cache=tmp_path, emit=discard)
 
 
-def test_media_of_another_product_is_refused_by_its_label(media: Media, tmp_path: Path) -> None:
+def test_media_of_other_product_is_rejected_by_label(media: InstallMedia, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a volume label like .*Rocky-10"):
-        sources.find("rocky10", file=media.path, sha256=None, cache=tmp_path, emit=silent)
+        sources.provide_media("rocky10", file=media.path, sha256=None, cache=tmp_path, emit=discard)
 
 
-def test_what_vouches_for_a_given_iso_is_told(tmp_path: Path) -> None:
-    rocky = tiny_media.el10(tmp_path, label="Rocky-10-2-x86_64-dvd")
-    seen: list[Event] = []
+def test_iso_verification_is_recorded(tmp_path: Path) -> None:
+    rocky = tiny_media.make_el10_media(tmp_path, label="Rocky-10-2-x86_64-dvd")
+    events: list[Event] = []
 
-    def found(sha256: str | None) -> Media:
-        return sources.find(
-            "rocky10", file=rocky.path, sha256=sha256, cache=tmp_path, emit=seen.append
+    def provide(sha256: str | None) -> InstallMedia:
+        return sources.provide_media(
+            "rocky10", file=rocky.path, sha256=sha256, cache=tmp_path, emit=events.append
         )
 
     with pytest.raises(TrustError, match="expected sha256 000"):
-        found("0" * 64)
-    assert found(rocky.sha256).signature == "sha256 given by the operator"
-    assert "nothing" in found(None).signature
-    assert "no --media-sha256 was given" in str(seen[-1])
+        provide("0" * 64)
+    assert provide(rocky.sha256).verified_by == "sha256 given by the operator"
+    assert "nothing" in provide(None).verified_by
+    assert "no --media-sha256 was given" in str(events[-1])
 
 
-def test_rocky_without_a_file_says_what_to_download(tmp_path: Path) -> None:
+def test_missing_rocky_iso_reports_download_location(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        sources.find("rocky9", file=None, sha256=None, cache=tmp_path, emit=silent)
+        sources.provide_media("rocky9", file=None, sha256=None, cache=tmp_path, emit=discard)
 
     assert "no --media FILE was given" in str(caught.value)
     assert "pub/rocky/9/isos" in caught.value.hint
 
 
-def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
+def test_unknown_media_lists_catalog(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no media 'rocky8'") as caught:
-        sources.find("rocky8", file=None, sha256=None, cache=tmp_path, emit=silent)
+        sources.provide_media("rocky8", file=None, sha256=None, cache=tmp_path, emit=discard)
 
     assert "lab9, rocky10, rocky9" in caught.value.hint

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from hardpan.scanners.collect.paired import paired
+from hardpan.scanners.collect.paired import run_compatibility_checks
 from hardpan.scanners.transport import connect
-from hardpan.scanners.trials import Held, Pair, PairVerdict
+from hardpan.scanners.trials import CompatibilityOutcome, CompatibilityResult, CompatibilityVerdict
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration
 
-_READY = """set -eu
+_SETUP_SCRIPT = """set -eu
 useradd --system --user-group --home-dir /var/lib/ai --shell /usr/sbin/nologin ai
 useradd --system --gid ai --home-dir /var/lib/ai/llm --shell /usr/sbin/nologin ai-llm
 mkdir -p /var/lib/ai/jit/llm /var/lib/ai/tmp /etc/hardpan
@@ -90,26 +90,28 @@ UnsetEnvironment=TMPDIR
 
 
 @pytest.fixture(scope="module")
-def ready(lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+def compatibility_host(
+    lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabHost]:
     """A host hardened as far as these tests go, with an AI user and PyTorch."""
     folder = tmp_path_factory.mktemp("paired")
-    with lab_host(lab_payload, folder, install=("python3-torch", "nftables")) as running:
-        running.run(_READY)
-        yield running
+    with lab_host(lab_payload, folder, install=("python3-torch", "nftables")) as booted_host:
+        booted_host.run(_SETUP_SCRIPT)
+        yield booted_host
 
 
-def checked(host: LabHost) -> tuple[str, dict[str, Pair]]:
+def run_checks(host: LabHost) -> tuple[str, dict[str, CompatibilityResult]]:
     """How the actions were confined, and the pairs by their conflict."""
-    with connect(host.target, timeout_s=60) as via:
-        made = paired(via, timeout_s=300)
-    return made.confinement, {p.conflict: p for p in made.pairs}
+    with connect(host.target, timeout_s=60) as connection:
+        report = run_compatibility_checks(connection, timeout_s=300)
+    return report.confinement, {p.conflict: p for p in report.results}
 
 
-def test_both_halves_are_seen_to_hold_and_nothing_stays_behind(ready: LabHost) -> None:
+def test_satisfied_checks_leave_nothing_on_the_host(compatibility_host: LabHost) -> None:
     listing = "find /var/lib/ai /tmp /var/tmp /dev/shm /etc/systemd /run/systemd/system | sort"
-    before = ready.run(listing).stdout
+    before = compatibility_host.run(listing).stdout
 
-    confinement, pairs = checked(ready)
+    confinement, results = run_checks(compatibility_host)
 
     assert "hardpan's default, no AI unit is there; user ai" in confinement
     for conflict in (
@@ -120,88 +122,96 @@ def test_both_halves_are_seen_to_hold_and_nothing_stays_behind(ready: LabHost) -
         "code-folders",
         "egress",
     ):
-        assert pairs[conflict].verdict is PairVerdict.PASS, pairs[conflict]
-    assert "operation not permitted" in pairs["tmp-noexec"].control.found.lower() or (
-        "failed to map segment" in pairs["tmp-noexec"].control.found
+        assert results[conflict].verdict is CompatibilityVerdict.PASS, results[conflict]
+    assert "operation not permitted" in results["tmp-noexec"].control.observed.lower() or (
+        "failed to map segment" in results["tmp-noexec"].control.observed
     )
-    assert pairs["ptrace-scope"].action.outcome is Held.HOLDS, pairs["ptrace-scope"]
+    assert results["ptrace-scope"].workload.outcome is CompatibilityOutcome.SATISFIED, results[
+        "ptrace-scope"
+    ]
     # The host has no default route: a neighbour is tried.
-    neighbour = ipaddress.ip_address(ready.guest.address) - 1
-    assert f"to reach {neighbour} port 443" in pairs["egress"].control.found
-    assert pairs["egress"].control.found.endswith("counter 'denied' 0 -> 1 packets")
-    assert pairs["code-folders"].action.found == "serving: 1 of 1 packages load"
-    assert "/opt/ai/stacks/serving/bin/python" in pairs["fapolicyd-default-deny"].action.found
-    assert ready.run(listing).stdout == before
+    neighbour = ipaddress.ip_address(compatibility_host.guest.address) - 1
+    assert f"to reach {neighbour} port 443" in results["egress"].control.observed
+    assert results["egress"].control.observed.endswith("counter 'denied' 0 -> 1 packets")
+    assert results["code-folders"].workload.observed == "serving: 1 of 1 packages load"
+    assert (
+        "/opt/ai/stacks/serving/bin/python" in results["fapolicyd-default-deny"].workload.observed
+    )
+    assert compatibility_host.run(listing).stdout == before
 
 
-def test_our_own_attempt_to_leave_is_not_held_against_the_services(ready: LabHost) -> None:
-    _, again = checked(ready)
+def test_egress_probe_is_not_counted_as_service_egress(compatibility_host: LabHost) -> None:
+    _, again = run_checks(compatibility_host)
 
-    assert again["egress"].verdict is PairVerdict.PASS, again["egress"]
+    assert again["egress"].verdict is CompatibilityVerdict.PASS, again["egress"]
 
-    neighbour = ipaddress.ip_address(ready.guest.address) - 1
+    neighbour = ipaddress.ip_address(compatibility_host.guest.address) - 1
     attempt = f"import socket; socket.create_connection(('{neighbour}', 443), 2)"
-    ready.run(f'runuser -u ai -- python3 -c "{attempt}"', ok=(1,))
-    _, after = checked(ready)
+    compatibility_host.run(f'runuser -u ai -- python3 -c "{attempt}"', ok=(1,))
+    _, after = run_checks(compatibility_host)
 
-    assert after["egress"].verdict is PairVerdict.FAIL
-    assert after["egress"].action.found.startswith("1 packets of the services denied")
-    assert after["egress"].control.outcome is Held.HOLDS
+    assert after["egress"].verdict is CompatibilityVerdict.FAIL
+    assert after["egress"].workload.observed.startswith("1 packets of the services denied")
+    assert after["egress"].control.outcome is CompatibilityOutcome.SATISFIED
 
 
-def test_a_control_that_is_broken_on_purpose_fails(ready: LabHost) -> None:
-    loose = "/opt/ai/stacks/serving/pyvenv.cfg"
-    ready.run(f"mount -o remount,exec /tmp; chmod o+w {loose}")
+def test_violated_control_fails(compatibility_host: LabHost) -> None:
+    writable_file = "/opt/ai/stacks/serving/pyvenv.cfg"
+    compatibility_host.run(f"mount -o remount,exec /tmp; chmod o+w {writable_file}")
     try:
-        _, pairs = checked(ready)
+        _, results = run_checks(compatibility_host)
     finally:
-        ready.run(f"mount -o remount,noexec /tmp; chmod o-w {loose}")
+        compatibility_host.run(f"mount -o remount,noexec /tmp; chmod o-w {writable_file}")
 
-    assert pairs["tmp-noexec"].verdict is PairVerdict.FAIL
-    assert pairs["tmp-noexec"].control.outcome is Held.BROKEN
-    assert "/tmp: it loads and answers 42" in pairs["tmp-noexec"].control.found
-    assert pairs["tmp-noexec"].action.outcome is Held.HOLDS
-    assert pairs["code-folders"].verdict is PairVerdict.FAIL
-    assert pairs["code-folders"].reason == f"control: not root's alone: {loose}"
+    assert results["tmp-noexec"].verdict is CompatibilityVerdict.FAIL
+    assert results["tmp-noexec"].control.outcome is CompatibilityOutcome.VIOLATED
+    assert "/tmp: it loads and answers 42" in results["tmp-noexec"].control.observed
+    assert results["tmp-noexec"].workload.outcome is CompatibilityOutcome.SATISFIED
+    assert results["code-folders"].verdict is CompatibilityVerdict.FAIL
+    assert results["code-folders"].reason == f"control: not root's alone: {writable_file}"
 
 
-def test_an_action_that_is_broken_on_purpose_fails_and_a_missing_half_is_no_pass(
-    ready: LabHost,
+def test_violated_workload_fails_and_untested_check_is_no_pass(
+    compatibility_host: LabHost,
 ) -> None:
-    ready.run(
+    compatibility_host.run(
         "mount -t tmpfs -o noexec,mode=0777 tmpfs /var/lib/ai/jit && mkdir /var/lib/ai/no && "
         "echo 'raise ImportError(\"broken on purpose\")' > /var/lib/ai/no/torch.py && "
         "echo PYTHONPATH=/var/lib/ai/no >> /etc/hardpan/ai.env"  # 'good' imports torch, too
     )
     try:
-        _, pairs = checked(ready)
+        _, results = run_checks(compatibility_host)
     finally:
-        ready.run(
+        compatibility_host.run(
             "umount /var/lib/ai/jit; rm -r /var/lib/ai/no; sed -i /PYTHONPATH/d /etc/hardpan/ai.env"
         )
 
-    assert pairs["tmp-noexec"].verdict is PairVerdict.FAIL
-    assert pairs["tmp-noexec"].control.outcome is Held.HOLDS
-    assert pairs["tmp-noexec"].action.outcome is Held.BROKEN
-    assert pairs["fapolicyd-default-deny"].action.found == "import torch: broken on purpose"
-    assert "good: ImportError broken on purpose" in pairs["code-folders"].action.found
-    assert pairs["shm-noexec"].control.outcome is Held.HOLDS
-    assert pairs["shm-noexec"].verdict is PairVerdict.NOT_CHECKED
-    assert "torch was not imported" in pairs["shm-noexec"].reason
+    assert results["tmp-noexec"].verdict is CompatibilityVerdict.FAIL
+    assert results["tmp-noexec"].control.outcome is CompatibilityOutcome.SATISFIED
+    assert results["tmp-noexec"].workload.outcome is CompatibilityOutcome.VIOLATED
+    assert results["fapolicyd-default-deny"].workload.observed == "import torch: broken on purpose"
+    assert "good: ImportError broken on purpose" in results["code-folders"].workload.observed
+    assert results["shm-noexec"].control.outcome is CompatibilityOutcome.SATISFIED
+    assert results["shm-noexec"].verdict is CompatibilityVerdict.NOT_CHECKED
+    assert "torch was not imported" in results["shm-noexec"].reason
 
 
-def test_the_actions_run_in_the_confinement_of_the_service_itself(ready: LabHost) -> None:
-    (ready.root / "etc/systemd/system/hardpan-llm.service").write_text(_UNIT)
-    ready.run("mkdir -p /var/empty; systemctl daemon-reload; systemctl start hardpan-llm; sleep 1")
+def test_workload_checks_run_in_the_service_confinement(compatibility_host: LabHost) -> None:
+    (compatibility_host.root / "etc/systemd/system/hardpan-llm.service").write_text(_UNIT)
+    compatibility_host.run(
+        "mkdir -p /var/empty; systemctl daemon-reload; systemctl start hardpan-llm; sleep 1"
+    )
     try:
-        confinement, pairs = checked(ready)
-        state = ready.run("systemctl is-active hardpan-llm").stdout
-        shut = _UNIT + "InaccessiblePaths=-/usr/lib/python3/dist-packages/torch\n"
-        (ready.root / "etc/systemd/system/hardpan-llm.service").write_text(shut)
-        ready.run("systemctl daemon-reload")
-        _, worse = checked(ready)
+        confinement, results = run_checks(compatibility_host)
+        state = compatibility_host.run("systemctl is-active hardpan-llm").stdout
+        unit_without_torch = _UNIT + "InaccessiblePaths=-/usr/lib/python3/dist-packages/torch\n"
+        (compatibility_host.root / "etc/systemd/system/hardpan-llm.service").write_text(
+            unit_without_torch
+        )
+        compatibility_host.run("systemctl daemon-reload")
+        _, results_without_torch = run_checks(compatibility_host)
     finally:
-        ready.run(
+        compatibility_host.run(
             "systemctl stop hardpan-llm; rm /etc/systemd/system/hardpan-llm.service; "
             "systemctl daemon-reload"
         )
@@ -212,11 +222,13 @@ def test_the_actions_run_in_the_confinement_of_the_service_itself(ready: LabHost
     assert "SystemCallFilter" in confinement
     assert state == "active\n"
     # Neither the JIT folder nor another's state may be written to: its own state is.
-    assert pairs["tmp-noexec"].action.found == "/var/lib/ai/llm: it loads and answers 42"
+    assert results["tmp-noexec"].workload.observed == "/var/lib/ai/llm: it loads and answers 42"
     for conflict in ("tmp-noexec", "home-noexec", "shm-noexec", "no-compiler", "code-folders"):
-        assert pairs[conflict].verdict is PairVerdict.PASS, pairs[conflict]
-    assert pairs["ptrace-scope"].action.outcome is Held.HOLDS, pairs["ptrace-scope"]
-    assert pairs["egress"].control.outcome is Held.HOLDS, pairs["egress"]
-    assert pairs["sandbox"].verdict is PairVerdict.PASS, pairs["sandbox"]
-    assert "port 8081: HTTP/1.0" in pairs["sandbox"].action.found
-    assert "import torch" in worse["fapolicyd-default-deny"].action.found
+        assert results[conflict].verdict is CompatibilityVerdict.PASS, results[conflict]
+    assert results["ptrace-scope"].workload.outcome is CompatibilityOutcome.SATISFIED, results[
+        "ptrace-scope"
+    ]
+    assert results["egress"].control.outcome is CompatibilityOutcome.SATISFIED, results["egress"]
+    assert results["sandbox"].verdict is CompatibilityVerdict.PASS, results["sandbox"]
+    assert "port 8081: HTTP/1.0" in results["sandbox"].workload.observed
+    assert "import torch" in results_without_torch["fapolicyd-default-deny"].workload.observed

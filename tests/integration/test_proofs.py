@@ -20,28 +20,28 @@ import pytest
 from hardpan import clock, events
 from hardpan.errors import TrustError, UnreachableError
 from hardpan.process import run
-from hardpan.scanners.collect.hostproof import signed_by_host
-from hardpan.scanners.commands.keys import new_keys
+from hardpan.scanners.collect.hostproof import sign_with_host_key
+from hardpan.scanners.commands.keys import create_keys
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import CMS, NAMESPACE
-from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.bindings import CMS, HOST_SIGNATURE_NAMESPACE
+from hardpan.scanners.evidence.checks import VerificationError
 from hardpan.scanners.evidence.verify import verify, verify_stored
 from hardpan.scanners.transport import connect
 from hardpan.signing import (
-    ask,
-    authority,
     check_sshsig,
+    create_signer,
     load_pq_signer,
     load_signer,
-    new_signer,
-    trusted_time,
+    load_tsa,
+    request_timestamp,
+    verify_timestamp,
 )
 from tests.integration.local_sshd import local_sshd
-from tests.tamper.judge import TYPE, stored_row
+from tests.tamper.judge import PREDICATE_TYPE, build_stored_row
 from tests.tamper.kit import NOW, Evidence, Workshop, packed
 from tests.tamper.kit import workshop as make
-from tests.tooling.get_cosign import cosign
-from tests.tooling.tsa import Tsa as Authority
+from tests.tooling.get_cosign import find_cosign
+from tests.tooling.tsa import FakeTsa as Authority
 from tests.unit.evidence import samples
 
 pytestmark = pytest.mark.integration
@@ -151,7 +151,7 @@ def tsa(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Tsa,), {"folder": folder}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
-    (folder / "old.tsr").write_bytes(ask(f"{url}/", b"another signature"))
+    (folder / "old.tsr").write_bytes(request_timestamp(f"{url}/", b"another signature"))
     yield url, folder
     server.shutdown()
     server.server_close()
@@ -167,12 +167,12 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     return make(tmp_path_factory.mktemp("workshop"))
 
 
-def test_a_real_authority_dates_a_signature(tsa: tuple[str, Path], tmp_path: Path) -> None:
+def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = tsa
     began = clock.now()
-    token = ask(f"{url}/", b"a signature")
+    token = request_timestamp(f"{url}/", b"a signature")
     roots = (folder / "ca.pem").read_bytes()
-    at = trusted_time(token, b"a signature", authority(roots, policy_oid=OID, what="x"))
+    at = verify_timestamp(token, b"a signature", load_tsa(roots, policy_oid=OID, label="x"))
 
     assert abs((at - began).total_seconds()) < 60
     (tmp_path / "t").write_bytes(token)
@@ -193,42 +193,42 @@ def test_a_real_authority_dates_a_signature(tsa: tuple[str, Path], tmp_path: Pat
         ("/slow", UnreachableError, "the TSA does not answer: timed out"),
     ],
 )
-def test_an_authority_that_answers_badly_is_told(
+def test_invalid_tsa_response_is_reported(
     tsa: tuple[str, Path], path: str, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error) as caught:
-        ask(tsa[0] + path, b"a signature", timeout_s=1 if path == "/slow" else 10)
+        request_timestamp(tsa[0] + path, b"a signature", timeout_s=1 if path == "/slow" else 10)
 
     assert said in str(caught.value)
 
 
-def test_an_authority_that_is_not_there_is_told() -> None:
+def test_unreachable_tsa_is_reported() -> None:
     with pytest.raises(UnreachableError, match="the TSA does not answer") as caught:
-        ask("http://127.0.0.1:9/", b"x", timeout_s=2)
+        request_timestamp("http://127.0.0.1:9/", b"x", timeout_s=2)
 
     assert "--timestamp" in caught.value.hint
 
 
-def test_evidence_with_a_real_timestamp_is_taken_and_judged_by_it(
+def test_evidence_with_tsa_timestamp_verifies_by_trusted_time(
     tsa: tuple[str, Path], workshop: Workshop, tmp_path: Path
 ) -> None:
     url, folder = tsa
     now = clock.now()
-    said = clock.rfc3339(now)
+    said = clock.format_rfc3339(now)
     scan = samples.scan(
         started=said, finished=said, image=samples.image(workshop.build), host=samples.HOST
     )
     out = tmp_path / "x.evidence.zip"
-    terms = bundle.Terms(stamp=partial(ask, f"{url}/"))
-    bundle.write(scan, workshop.scan, out, events.silent, terms=terms)
+    terms = bundle.SigningOptions(timestamper=partial(request_timestamp, f"{url}/"))
+    bundle.write_evidence(scan, workshop.scan, out, events.discard, options=terms)
     loose: dict[str, Any] = {
         "nonce": None, "after": None, "target": None,
         "require_timestamp": {"roots": (folder / "ca.pem").read_text(), "policy_oid": OID},
     }  # fmt: skip
-    outcomes = {o.id: o for o in verify(out, workshop.trust(loose), now=now).outcomes}
+    outcomes = {o.check_id: o for o in verify(out, workshop.trust(loose), now=now).records}
 
-    assert outcomes["timestamp"].outcome == "ok"
-    assert outcomes["key-window"].why == "by trusted time"
+    assert outcomes["timestamp"].status == "ok"
+    assert outcomes["key-window"].reason == "by trusted time"
 
 
 def _unpacked(workshop: Workshop, folder: Path) -> Path:
@@ -239,9 +239,7 @@ def _unpacked(workshop: Workshop, folder: Path) -> Path:
     return folder / "e"
 
 
-def test_openssl_takes_the_cms_signature_and_hardpan_asks_it(
-    workshop: Workshop, tmp_path: Path
-) -> None:
+def test_openssl_verifies_cms_signature(workshop: Workshop, tmp_path: Path) -> None:
     folder = _unpacked(workshop, tmp_path)
     pem = next(workshop.folder.glob(f"{workshop.scan.public.sha256[:8]}.crt"))
     argv: list[Any] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in"]
@@ -249,35 +247,35 @@ def test_openssl_takes_the_cms_signature_and_hardpan_asks_it(
     run([*argv, "-out", "/dev/null"], timeout_s=30, cwd=folder)
     path = packed(Evidence(files=workshop.good), tmp_path / "x.evidence.zip")
     asked = {"require_cms": {"roots": pem.read_text()}}
-    outcomes = {o.id: o for o in verify(path, workshop.trust(asked), now=NOW).outcomes}
-    assert outcomes["cms"].why == "by openssl cms"
+    outcomes = {o.check_id: o for o in verify(path, workshop.trust(asked), now=NOW).records}
+    assert outcomes["cms"].reason == "by openssl cms"
 
     other = {"require_cms": {"roots": workshop.tsa.pem}}
-    with pytest.raises(RefusedError, match=r"statement\.p7s: openssl does not take it"):
+    with pytest.raises(VerificationError, match=r"statement\.p7s: openssl does not take it"):
         verify(path, workshop.trust(other), now=NOW)
     swapped = {**workshop.good, "statement.p7s": workshop.made(nonce="o" * 16)["statement.p7s"]}
     path = packed(Evidence(files=swapped), tmp_path / "x.evidence.zip")
-    with pytest.raises(RefusedError, match=r"statement\.p7s: openssl does not take it"):
+    with pytest.raises(VerificationError, match=r"statement\.p7s: openssl does not take it"):
         verify(path, workshop.trust(asked), now=NOW)
 
 
-def test_a_cms_signature_is_checked_again_in_a_ledger(workshop: Workshop) -> None:
+def test_stored_cms_signature_is_verified_by_openssl(workshop: Workshop) -> None:
     pem = next(workshop.folder.glob(f"{workshop.scan.public.sha256[:8]}.crt"))
     trust = workshop.trust({"require_cms": {"roots": pem.read_text()}})
-    stored = stored_row(workshop.good)
+    stored = build_stored_row(workshop.good)
     assert stored is not None
 
     checked = verify_stored(stored, trust, now=NOW, label="row 1")
-    assert {o.id: o.why for o in checked.outcomes}["cms"] == "by openssl cms"
-    swapped = {**stored.proofs, CMS: workshop.made(nonce="o" * 16)[CMS]}
-    with pytest.raises(RefusedError, match=r"row 1: cms: statement\.p7s: openssl does not take"):
+    assert {o.check_id: o.reason for o in checked.records}["cms"] == "by openssl cms"
+    swapped = {**stored.signature_files, CMS: workshop.made(nonce="o" * 16)[CMS]}
+    with pytest.raises(
+        VerificationError, match=r"row 1: cms: statement\.p7s: openssl does not take"
+    ):
         verify_stored(replace(stored, proofs=swapped), trust, now=NOW, label="row 1")
 
 
-def test_cosign_holds_the_timestamp_against_the_authority_it_is_given(
-    workshop: Workshop, tmp_path: Path
-) -> None:
-    program = cosign()
+def test_cosign_checks_timestamp_against_tsa_roots(workshop: Workshop, tmp_path: Path) -> None:
+    program = find_cosign()
     if program is None:
         pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
     folder = _unpacked(workshop, tmp_path)
@@ -289,18 +287,23 @@ def test_cosign_holds_the_timestamp_against_the_authority_it_is_given(
         run([program, "trusted-root", "create", *chain], timeout_s=60)
         argv: list[Any] = [program, "verify-blob-attestation", "--key", tmp_path / "scan.pub"]
         argv += ["--insecure-ignore-tlog", "--use-signed-timestamps", "--new-bundle-format"]
-        argv += ["--trusted-root", root, "--type", TYPE, "--bundle", "evidence.sigstore.json"]
+        argv += [
+            "--trusted-root",
+            root,
+            "--type",
+            PREDICATE_TYPE,
+            "--bundle",
+            "evidence.sigstore.json",
+        ]
         return run([*argv, "findings.json"], timeout_s=60, ok=(0, 1), cwd=folder).returncode
 
     assert says(workshop.tsa.pem) == 0
     assert says(Authority().pem) == 1
 
 
-def test_the_attached_script_holds_its_own_folder_against_a_key(
-    workshop: Workshop, tmp_path: Path
-) -> None:
+def test_attached_script_verifies_its_folder(workshop: Workshop, tmp_path: Path) -> None:
     folder = _unpacked(workshop, tmp_path)
-    new_signer(tmp_path / "other.pem")
+    create_signer(tmp_path / "other.pem")
 
     told = run(["sh", folder / "verify.sh", tmp_path / "scan.pub"], timeout_s=60)
     assert told.stdout.startswith("verified: ")
@@ -310,16 +313,16 @@ def test_the_attached_script_holds_its_own_folder_against_a_key(
         run(["sh", folder / "verify.sh", *arguments], timeout_s=60, ok=(1,))
 
 
-def test_script_and_guide_want_the_second_envelope_where_it_is_promised_and_only_there(
+def test_script_and_instructions_require_expected_post_quantum_envelope(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    ring = new_keys(tmp_path / "keys", now=NOW, alg="ecdsa-p256-sha256", pq_alg="ml-dsa-65")
+    ring = create_keys(tmp_path / "keys", now=NOW, alg="ecdsa-p256-sha256", pq_alg="ml-dsa-65")
     assert ring.pq is not None
     made, signer = samples.scan(), load_signer(ring.scan)
     key, plain, hybrid = ring.scan.with_suffix(".pub"), tmp_path / "plain", tmp_path / "hybrid"
     for folder, pq in ((plain, None), (hybrid, load_pq_signer(ring.pq))):
         out = tmp_path / "x.evidence.zip"
-        bundle.write(made, signer, out, events.silent, pq=pq)
+        bundle.write_evidence(made, signer, out, events.discard, pq_signer=pq)
         with zipfile.ZipFile(out) as z:
             z.extractall(folder)
 
@@ -343,7 +346,7 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_emitted_script_accepts_good_evidence(
+def test_emitted_script_accepts_valid_evidence(
     workshop: Workshop, tmp_path: Path, emitted: Path
 ) -> None:
     folder = _unpacked(workshop, tmp_path)
@@ -361,7 +364,7 @@ def test_the_emitted_script_accepts_good_evidence(
         ("report.html", b"fail", b"pass"),
     ],
 )
-def test_the_emitted_script_refuses_what_the_forgers_script_accepts(
+def test_emitted_script_rejects_forged_evidence(
     workshop: Workshop, tmp_path: Path, emitted: Path, name: str, old: bytes, new: bytes
 ) -> None:
     folder, key = _unpacked(workshop, tmp_path), tmp_path / "scan.pub"
@@ -376,7 +379,7 @@ def test_the_emitted_script_refuses_what_the_forgers_script_accepts(
     assert "verified: " not in refused.stdout
 
 
-def test_the_emitted_script_runs_nothing_of_the_archive(
+def test_emitted_script_runs_no_archive_program(
     workshop: Workshop, tmp_path: Path, emitted: Path
 ) -> None:
     folder = _unpacked(workshop, tmp_path)
@@ -389,14 +392,14 @@ def test_the_emitted_script_runs_nothing_of_the_archive(
     assert not (tmp_path / "was-run").exists()
 
 
-def test_the_attached_script_is_clean_and_short(workshop: Workshop, tmp_path: Path) -> None:
+def test_attached_script_passes_shellcheck(workshop: Workshop, tmp_path: Path) -> None:
     folder = _unpacked(workshop, tmp_path)
     run(["shellcheck", folder / "verify.sh"], timeout_s=60)
 
     assert len((folder / "verify.sh").read_text().splitlines()) <= 25
 
 
-def test_a_host_signs_with_the_key_it_showed(tmp_path: Path) -> None:
+def test_host_signs_with_its_ssh_host_key(tmp_path: Path) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
     run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", etc / "ssh_host_ecdsa_key"],
@@ -406,23 +409,28 @@ def test_a_host_signs_with_the_key_it_showed(tmp_path: Path) -> None:
         local_sshd(tmp_path, instead=(Path("/etc/ssh"), etc)) as target,
         connect(target, timeout_s=20) as via,
     ):
-        proof = signed_by_host(via, b"said\n", namespace=NAMESPACE, timeout_s=30)
+        proof = sign_with_host_key(via, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=30)
         shown = via.host_key.fingerprint
-    check_sshsig(proof, b"said\n", namespace=NAMESPACE, fingerprint=shown)
+    check_sshsig(proof, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, fingerprint=shown)
 
     (tmp_path / "proof").write_bytes(proof)
     (tmp_path / "allowed").write_text("host " + (tmp_path / "host.pub").read_text())
     argv: list[Any] = ["ssh-keygen", "-Y", "verify", "-f", tmp_path / "allowed", "-I", "host"]
-    argv += ["-n", NAMESPACE, "-s", tmp_path / "proof"]
+    argv += ["-n", HOST_SIGNATURE_NAMESPACE, "-s", tmp_path / "proof"]
     told = run(argv, timeout_s=30, stdin=b"said\n").stdout
-    assert told.startswith(f'Good "{NAMESPACE}" signature for host with ED25519 key {shown}')
+    assert told.startswith(
+        f'Good "{HOST_SIGNATURE_NAMESPACE}" signature for host with ED25519 key {shown}'
+    )
 
 
-def test_a_host_whose_key_is_elsewhere_gives_no_proof(tmp_path: Path) -> None:
+def test_host_without_key_file_returns_no_signature(tmp_path: Path) -> None:
     empty = tmp_path / "etc"
     empty.mkdir()
     with (
         local_sshd(tmp_path, instead=(Path("/etc/ssh"), empty)) as target,
         connect(target, timeout_s=20) as via,
     ):
-        assert signed_by_host(via, b"said\n", namespace=NAMESPACE, timeout_s=30) == b""
+        assert (
+            sign_with_host_key(via, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=30)
+            == b""
+        )

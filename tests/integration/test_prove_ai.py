@@ -5,44 +5,44 @@ import zipfile
 
 import pytest
 
-from hardpan.scanners.paired.conflicts import conflicts
-from tests.integration.conftest import Proved
+from hardpan.scanners.paired.conflicts import load_conflicts
+from tests.integration.conftest import ProveRun
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo_ai]
 
 
-def read(proved: Proved, name: str) -> dict[str, object]:
+def read_member(proved: ProveRun, name: str) -> dict[str, object]:
     with zipfile.ZipFile(proved.evidence) as z:
         loaded = json.loads(z.read(name))
     assert isinstance(loaded, dict)
     return loaded
 
 
-def test_it_ends_verified(proved_ai: Proved) -> None:
+def test_prove_ai_is_verified(proved_ai: ProveRun) -> None:
     assert proved_ai.returncode == 0
     assert "verdict     verified" in proved_ai.stdout
 
 
-def test_it_is_in_fips_mode_and_chats(proved_ai: Proved) -> None:
-    smoke = read(proved_ai, "smoke.json")
+def test_service_chats_in_fips_mode(proved_ai: ProveRun) -> None:
+    smoke = read_member(proved_ai, "smoke.json")
     names = [m["name"] for m in smoke["measures"]]  # type: ignore[attr-defined]
 
-    assert read(proved_ai, "findings.json")["host"]["fipsKernelFlag"] is True  # type: ignore[index]
+    assert read_member(proved_ai, "findings.json")["host"]["fipsKernelFlag"] is True  # type: ignore[index]
     assert smoke["verdict"] == "pass"
     assert "chat, time to first token" in names
 
 
-def test_every_check_of_the_running_system_passes(proved_ai: Proved) -> None:
-    checks = read(proved_ai, "findings.json")["checks"]
+def test_host_checks_pass(proved_ai: ProveRun) -> None:
+    checks = read_member(proved_ai, "findings.json")["checks"]
     assert isinstance(checks, list)
 
     assert [c for c in checks if c["outcome"] not in ("passed", "skipped")] == []
 
 
-def test_each_conflict_that_is_said_to_be_proven_here_holds_both_halves(proved_ai: Proved) -> None:
-    paired = read(proved_ai, "findings.json")["paired"]
-    verdicts = {p["conflict"]: p["verdict"] for p in paired["pairs"]}  # type: ignore[index,call-overload]
+def test_lab_proven_conflicts_pass(proved_ai: ProveRun) -> None:
+    compatibility = read_member(proved_ai, "findings.json")["paired"]
+    verdicts = {p["conflict"]: p["verdict"] for p in compatibility["pairs"]}  # type: ignore[index,call-overload]
 
-    assert set(verdicts) == {c.id for c in conflicts()}
-    proven = {c.id for c in conflicts() if c.proven == "lab"}
+    assert set(verdicts) == {c.id for c in load_conflicts()}
+    proven = {c.id for c in load_conflicts() if c.proven == "lab"}
     assert {c: verdicts[c] for c in proven} == dict.fromkeys(proven, "pass")

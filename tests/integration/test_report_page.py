@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import BaseModel
 
-from hardpan.scanners.report.base import Report, renderer
-from tests.integration.browser import Browser, browser
+from hardpan.scanners.report.base import Report, load_renderer
+from tests.integration.browser import Browser, start_browser
 from tests.tooling import page_sample
-from tests.unit.report.test_reports import evil, report_of
+from tests.unit.report.test_reports import hostile_scan, report_of
 
 T = TypeVar("T", bound=BaseModel)
 REPO = Path(__file__).parents[2]
@@ -24,13 +24,13 @@ AXE = REPO / "tests" / "tooling" / "axe"
 SHORT = "configure_crypto_policy"
 RULE = f"xccdf_org.ssgproject.content_rule_{SHORT}"
 PASSED = "xccdf_org.ssgproject.content_rule_sshd_disable_root_login"
-SHOWN = "document.getElementById('shown').textContent"
-VISIBLE = "[...document.querySelectorAll('.rules > li')].filter(x => !x.hidden).length"
+SHOWN_COUNT = "document.getElementById('shown').textContent"
+VISIBLE_COUNT = "[...document.querySelectorAll('.rules > li')].filter(x => !x.hidden).length"
 
 
-def _written(report: Report, place: Path) -> str:
-    place.write_bytes(renderer("html").render(report))
-    return place.as_uri()
+def _write_page(report: Report, path: Path) -> str:
+    path.write_bytes(load_renderer("html").render(report))
+    return path.as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(folder: Path) -> str:
-    return _written(page_sample.with_changes(page_sample.load()), folder / "report.html")
+    return _write_page(page_sample.add_changes(page_sample.load_sample()), folder / "report.html")
 
 
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[Browser]:
-    with browser(folder / "chromium") as page:
+    with start_browser(folder / "chromium") as page:
         yield page
 
 
@@ -55,89 +55,91 @@ def page(running: Browser, url: str) -> Browser:
     running.call("Emulation.setEmulatedMedia", media="", features=[])
     running.call("Page.setBypassCSP", enabled=False)
     running.call("Emulation.setScriptExecutionDisabled", value=False)
-    running.size(1280, 900)
+    running.resize(1280, 900)
     running.call("Page.navigate", url="about:blank")
     running.events.clear()
-    running.go(url)
+    running.open_url(url)
     return running
 
 
 def _choose(page: Browser, field: str, value: str) -> None:
-    at = f"document.getElementById({field!r})"
-    page.script(f"{at}.value = {value!r}; {at}.dispatchEvent(new Event('change'))")
+    element = f"document.getElementById({field!r})"
+    page.evaluate(f"{element}.value = {value!r}; {element}.dispatchEvent(new Event('change'))")
 
 
 def _search(page: Browser, text: str) -> None:
-    page.script("document.getElementById('q').value = ''")
-    page.type("#q", text)
+    page.evaluate("document.getElementById('q').value = ''")
+    page.type_text("#q", text)
 
 
-def test_it_opens_without_a_complaint_and_without_a_request(page: Browser, url: str) -> None:
-    assert page.script("document.title") == "Compliance scan of inference-07"
-    assert page.script(SHOWN) == "477 rules"
-    assert page.complaints() == []
-    assert page.asked_for() == {"file://"}
-    asked = [e for e in page.events if e.get("method") == "Network.requestWillBeSent"]
-    assert {e["params"]["request"]["url"] for e in asked} == {url}
+def test_page_opens_without_errors_or_requests(page: Browser, url: str) -> None:
+    assert page.evaluate("document.title") == "Compliance scan of inference-07"
+    assert page.evaluate(SHOWN_COUNT) == "477 rules"
+    assert page.list_errors() == []
+    assert page.requested_origins() == {"file://"}
+    requests = [e for e in page.events if e.get("method") == "Network.requestWillBeSent"]
+    assert {e["params"]["request"]["url"] for e in requests} == {url}
 
 
-def test_a_search_reaches_ids_titles_evidence_and_fixes(page: Browser) -> None:
+def test_search_covers_ids_titles_evidence_and_fixes(page: Browser) -> None:
     for text in ("RHEL-09-215105 subpolicy", "FIPS must use a supported", "NO-ENFORCE-EMS"):
         _search(page, text)
         names = "document.querySelectorAll('.rules > li:not([hidden]) .name')"
-        seen = page.script(f"[...{names}].map(x => x.textContent)")
-        assert "FIPS Must Use a Supported Subpolicy" in seen, text
-        assert 0 < len(seen) < 20
-        assert page.script(SHOWN) == f"{len(seen)} of 477 rules"
+        titles = page.evaluate(f"[...{names}].map(x => x.textContent)")
+        assert "FIPS Must Use a Supported Subpolicy" in titles, text
+        assert 0 < len(titles) < 20
+        assert page.evaluate(SHOWN_COUNT) == f"{len(titles)} of 477 rules"
 
     _search(page, "no such words anywhere")
-    assert page.script(VISIBLE) == 0
-    assert page.script("!document.getElementById('nothing').hidden")
-    assert page.script("document.getElementById('open').hidden")
-    page.script("document.getElementById('clear').click()")
-    assert page.script(VISIBLE) == 477
-    assert page.script("document.activeElement.id") == "q"
+    assert page.evaluate(VISIBLE_COUNT) == 0
+    assert page.evaluate("!document.getElementById('nothing').hidden")
+    assert page.evaluate("document.getElementById('open').hidden")
+    page.evaluate("document.getElementById('clear').click()")
+    assert page.evaluate(VISIBLE_COUNT) == 477
+    assert page.evaluate("document.activeElement.id") == "q"
 
 
-def test_filters_narrow_one_another_and_folded_groups_open_while_they_last(page: Browser) -> None:
-    rules = page_sample.load().findings.rules
+def test_filters_combine_and_unfold_groups(page: Browser) -> None:
+    rules = page_sample.load_sample().findings.rules
     folded = "document.querySelector('details.group.pass').open"
 
-    assert page.script(folded) is False
+    assert page.evaluate(folded) is False
     _choose(page, "by-s", "high")
-    assert page.script(VISIBLE) == sum(r.severity == "high" for r in rules)
-    assert page.script(folded) is True
+    assert page.evaluate(VISIBLE_COUNT) == sum(r.severity == "high" for r in rules)
+    assert page.evaluate(folded) is True
     _choose(page, "by-v", "open")
-    assert page.script(VISIBLE) == sum(r.severity == "high" and r.is_open for r in rules)
+    assert page.evaluate(VISIBLE_COUNT) == sum(r.severity == "high" and r.is_open for r in rules)
     _choose(page, "by-s", "")
     _choose(page, "by-v", "notchecked")
-    assert page.script(VISIBLE) == sum(r.verdict == "notchecked" for r in rules)
+    assert page.evaluate(VISIBLE_COUNT) == sum(r.verdict == "notchecked" for r in rules)
     _choose(page, "by-v", "")
     _choose(page, "by-w", "waived")
-    assert page.script(VISIBLE) == sum(r.is_waived for r in rules)
+    assert page.evaluate(VISIBLE_COUNT) == sum(r.is_waived for r in rules)
     _choose(page, "by-w", "ended")
-    assert page.script(VISIBLE) == sum(r.waiver is not None and not r.waiver.holds for r in rules)
+    assert page.evaluate(VISIBLE_COUNT) == sum(
+        r.waiver is not None and not r.waiver.holds for r in rules
+    )
     _choose(page, "by-w", "")
-    assert page.script(folded) is False
-    assert page.script(SHOWN) == "477 rules"
+    assert page.evaluate(folded) is False
+    assert page.evaluate(SHOWN_COUNT) == "477 rules"
 
 
-def test_a_rule_opens_by_keyboard_and_all_shown_ones_by_a_button(page: Browser) -> None:
+def test_rule_opens_by_keyboard_and_unfold_button(page: Browser) -> None:
     rule = f"document.getElementById({RULE!r}).parentElement"
     inside = f"{rule}.querySelector('.inside').checkVisibility({{contentVisibilityAuto: true}})"
-    page.script(f"{rule}.firstElementChild.focus()")
+    page.evaluate(f"{rule}.firstElementChild.focus()")
 
-    assert page.script(f"{rule}.open") is False
+    assert page.evaluate(f"{rule}.open") is False
     page.press("Enter")
-    assert page.script(f"{rule}.open") is True
-    assert page.script(inside) is True
+    assert page.evaluate(f"{rule}.open") is True
+    assert page.evaluate(inside) is True
     page.press("Enter")
-    assert page.script(f"{rule}.open") is False
+    assert page.evaluate(f"{rule}.open") is False
     _choose(page, "by-v", "open")
-    page.script("document.getElementById('unfold').click()")
-    assert page.script("document.querySelectorAll('.rule[open]').length") == 7
-    page.script("document.getElementById('unfold').click()")
-    assert page.script("document.querySelectorAll('.rule[open]').length") == 0
+    page.evaluate("document.getElementById('unfold').click()")
+    assert page.evaluate("document.querySelectorAll('.rule[open]').length") == 7
+    page.evaluate("document.getElementById('unfold').click()")
+    assert page.evaluate("document.querySelectorAll('.rule[open]').length") == 0
 
 
 @pytest.mark.parametrize(
@@ -151,209 +153,224 @@ def test_a_rule_opens_by_keyboard_and_all_shown_ones_by_a_button(page: Browser) 
         ("CCE-83450-7", RULE),
     ],
 )
-def test_an_address_opens_its_rule(page: Browser, url: str, name: str, rule: str | None) -> None:
+def test_fragment_opens_its_rule(page: Browser, url: str, name: str, rule: str | None) -> None:
     page.call("Page.navigate", url="about:blank")
-    page.go(f"{url}#{name}")
-    page.until("document.activeElement.localName === 'summary'")
-    opened = page.script(
+    page.open_url(f"{url}#{name}")
+    page.wait_until("document.activeElement.localName === 'summary'")
+    opened = page.evaluate(
         "[...document.querySelectorAll('.rule[open]')].map(x => x.firstElementChild.id)"
     )
 
     assert len(opened) == 1
     assert rule is None or opened == [rule]
-    assert page.script("document.activeElement.id") == opened[0]
-    top = page.script("document.activeElement.getBoundingClientRect().top")
-    bar = page.script("document.getElementById('filter').getBoundingClientRect().bottom")
+    assert page.evaluate("document.activeElement.id") == opened[0]
+    top = page.evaluate("document.activeElement.getBoundingClientRect().top")
+    bar = page.evaluate("document.getElementById('filter').getBoundingClientRect().bottom")
     assert bar <= top < 900
 
 
-def test_a_link_to_a_rule_that_is_filtered_away_shows_it(page: Browser) -> None:
+def test_link_to_filtered_rule_resets_filter(page: Browser) -> None:
     _search(page, "auditd")
-    page.script(f"location.hash = {PASSED!r}")
-    page.until(f"document.getElementById({PASSED!r}).parentElement.open")
+    page.evaluate(f"location.hash = {PASSED!r}")
+    page.wait_until(f"document.getElementById({PASSED!r}).parentElement.open")
 
-    assert page.script("document.getElementById('q').value") == ""
-    assert page.script(VISIBLE) == 477
+    assert page.evaluate("document.getElementById('q').value") == ""
+    assert page.evaluate(VISIBLE_COUNT) == 477
 
 
 @pytest.mark.parametrize("fragment", ["no-such-rule", "%", "%3Cscript%3E", "__proto__", "]"])
-def test_an_odd_address_does_no_harm(page: Browser, url: str, fragment: str) -> None:
+def test_invalid_fragment_is_ignored(page: Browser, url: str, fragment: str) -> None:
     page.call("Page.navigate", url="about:blank")
-    page.go(f"{url}#{fragment}")
+    page.open_url(f"{url}#{fragment}")
 
-    assert page.script(SHOWN) == "477 rules"
-    assert page.script("document.querySelectorAll('.rule[open]').length") == 0
-    assert page.complaints() == []
+    assert page.evaluate(SHOWN_COUNT) == "477 rules"
+    assert page.evaluate("document.querySelectorAll('.rule[open]').length") == 0
+    assert page.list_errors() == []
 
 
-def test_the_colours_follow_the_system_until_a_person_says_otherwise(page: Browser) -> None:
-    ground = "getComputedStyle(document.body).backgroundColor"
+def test_colours_follow_system_until_toggled(page: Browser) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
     pressed = "document.getElementById('colours').getAttribute('aria-pressed')"
-    seen = []
+    backgrounds = []
     for scheme, is_dark in (("light", "false"), ("dark", "true")):
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         page.call("Emulation.setEmulatedMedia", media="", features=features)
         # The page is told with the next frame, which a busy machine draws late.
-        page.until(f"{pressed} === '{is_dark}'")
-        seen.append(page.script(ground))
-    page.script("document.getElementById('colours').click()")
+        page.wait_until(f"{pressed} === '{is_dark}'")
+        backgrounds.append(page.evaluate(background))
+    page.evaluate("document.getElementById('colours').click()")
 
-    assert seen == ["rgb(255, 255, 255)", "rgb(18, 22, 28)"]
-    assert (page.script(ground), page.script(pressed)) == (seen[0], "false")
+    assert backgrounds == ["rgb(255, 255, 255)", "rgb(18, 22, 28)"]
+    assert (page.evaluate(background), page.evaluate(pressed)) == (backgrounds[0], "false")
 
 
-def test_print_shows_every_rule_opens_the_open_ones_and_hides_the_controls(
-    page: Browser, tmp_path: Path
-) -> None:
+def test_print_shows_all_rules_and_hides_controls(page: Browser, tmp_path: Path) -> None:
     _search(page, "auditd")
-    page.script("document.getElementById('colours').click()")
+    page.evaluate("document.getElementById('colours').click()")
     page.call("Emulation.setEmulatedMedia", media="print", features=[])
-    shows = "x => x.checkVisibility({contentVisibilityAuto: true})"
+    is_visible = "x => x.checkVisibility({contentVisibilityAuto: true})"
 
     assert (
-        page.script(f"[...document.querySelectorAll('#open .inside')].filter({shows}).length") == 7
+        page.evaluate(
+            f"[...document.querySelectorAll('#open .inside')].filter({is_visible}).length"
+        )
+        == 7
     )
     assert (
-        page.script(f"[...document.querySelectorAll('.rules > li')].filter({shows}).length") == 477
+        page.evaluate(f"[...document.querySelectorAll('.rules > li')].filter({is_visible}).length")
+        == 477
     )
     assert (
-        page.script(f"[...document.querySelectorAll('#others .inside')].filter({shows}).length")
+        page.evaluate(
+            f"[...document.querySelectorAll('#others .inside')].filter({is_visible}).length"
+        )
         == 0
     )
     for control in ("#filter", "#colours", ".toc", ".skip"):
-        assert page.script(f"({shows})(document.querySelector({control!r}))") is False, control
-    assert page.script("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate(f"({is_visible})(document.querySelector({control!r}))") is False, (
+            control
+        )
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
     page.call("Emulation.setEmulatedMedia", media="", features=[])
-    page.pdf(tmp_path / "page.pdf")
-    told = (tmp_path / "page.pdf").read_bytes()
-    assert told.startswith(b"%PDF")
+    page.print_to_pdf(tmp_path / "page.pdf")
+    pdf_bytes = (tmp_path / "page.pdf").read_bytes()
+    assert pdf_bytes.startswith(b"%PDF")
     # 477 rules, seven of them with all their evidence.
-    assert told.count(b"/Type /Page\n") < 30
+    assert pdf_bytes.count(b"/Type /Page\n") < 30
 
 
-def test_without_its_script_the_page_is_whole(page: Browser, url: str) -> None:
+def test_page_is_complete_without_script(page: Browser, url: str) -> None:
     page.call("Emulation.setScriptExecutionDisabled", value=True)
     page.call("Page.navigate", url="about:blank")
     page.call("Page.navigate", url=url)
-    page.until("document.readyState === 'complete' && document.querySelector('h1')")
+    page.wait_until("document.readyState === 'complete' && document.querySelector('h1')")
 
-    assert page.script("document.getElementById('filter').checkVisibility()") is False
-    assert page.script("document.getElementById('colours').checkVisibility()") is False
-    assert page.script(VISIBLE) == 477
+    assert page.evaluate("document.getElementById('filter').checkVisibility()") is False
+    assert page.evaluate("document.getElementById('colours').checkVisibility()") is False
+    assert page.evaluate(VISIBLE_COUNT) == 477
 
 
-def test_what_is_put_into_the_page_does_not_run(page: Browser, folder: Path) -> None:
-    text = renderer("html").render(page_sample.load()).decode()
+def test_csp_blocks_injected_content(page: Browser, folder: Path) -> None:
+    text = load_renderer("html").render(page_sample.load_sample()).decode()
     inline = (
         '<script>window.ran = 1</script><p style="color:red" onclick="window.ran = 2" id="put">'
     )
     image = '<img src="file:///etc/hostname" onerror="window.ran = 3">'
     (folder / "put.html").write_text(text.replace("</main>", f"{inline}{image}</main>"), "utf-8")
-    page.go((folder / "put.html").as_uri())
-    page.script("document.getElementById('put').click()")
+    page.open_url((folder / "put.html").as_uri())
+    page.evaluate("document.getElementById('put').click()")
 
-    assert page.script("window.ran === undefined")
-    assert page.script("getComputedStyle(document.getElementById('put')).color") != "rgb(255, 0, 0)"
-    said = "\n".join(page.complaints())
-    assert "Executing inline script violates" in said
-    assert "Applying inline style violates" in said
-    assert "Loading the image" in said
+    assert page.evaluate("window.ran === undefined")
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('put')).color") != "rgb(255, 0, 0)"
+    )
+    errors = "\n".join(page.list_errors())
+    assert "Executing inline script violates" in errors
+    assert "Applying inline style violates" in errors
+    assert "Loading the image" in errors
 
 
-def test_a_hostile_target_shows_as_text(page: Browser, folder: Path) -> None:
-    url = _written(report_of(evil()), folder / "evil.html")
-    page.go(url)
+def test_hostile_text_is_shown_as_text(page: Browser, folder: Path) -> None:
+    url = _write_page(report_of(hostile_scan()), folder / "evil.html")
+    page.open_url(url)
     for text in ("<script>", "onerror"):
         _search(page, text)
-        assert page.script(VISIBLE) == 8
+        assert page.evaluate(VISIBLE_COUNT) == 8
 
-    assert page.script("document.querySelector('h1').textContent").startswith(
+    assert page.evaluate("document.querySelector('h1').textContent").startswith(
         "Compliance scan of <script>alert(1)</script>"
     )
-    assert page.script("document.images.length + document.scripts.length") == 1
-    assert page.complaints() == []
-    assert page.asked_for() == {"file://"}
+    assert page.evaluate("document.images.length + document.scripts.length") == 1
+    assert page.list_errors() == []
+    assert page.requested_origins() == {"file://"}
 
 
-def _stretched(part: T, long: str) -> T:
+def _with_long_text(part: T, long_text: str) -> T:
     """The same with ``long`` for every text that a host, a profile or a person decides."""
-    new: dict[str, object] = {}
+    updates: dict[str, object] = {}
     for name, field in type(part).model_fields.items():
         value = getattr(part, name)
         if name in ("verdict", "direction", "rule_id"):
             continue
         if field.annotation is str and not field.metadata:
-            new[name] = long
+            updates[name] = long_text
         elif isinstance(value, BaseModel):
-            new[name] = _stretched(value, long)
+            updates[name] = _with_long_text(value, long_text)
         elif isinstance(value, tuple) and value and isinstance(value[0], str):
-            new[name] = (long, long)
+            updates[name] = (long_text, long_text)
         elif isinstance(value, tuple):
-            new[name] = tuple(_stretched(x, long) if n % 7 == 0 else x for n, x in enumerate(value))
+            updates[name] = tuple(
+                _with_long_text(x, long_text) if n % 7 == 0 else x for n, x in enumerate(value)
+            )
         elif name == "environment":
-            new[name] = {long: long}
-    return part.model_copy(update=new)
+            updates[name] = {long_text: long_text}
+    return part.model_copy(update=updates)
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 768, 1600])
-def test_nothing_is_wider_than_the_window(page: Browser, folder: Path, width: int) -> None:
-    kept = page_sample.with_changes(page_sample.load())
-    assert kept.smoke is not None
-    long = "x" * 400
-    findings, smoke = _stretched(kept.findings, long), _stretched(kept.smoke, long)
-    page.size(width, 900)
-    page.go(_written(replace(kept, findings=findings, smoke=smoke), folder / "long.html"))
-    page.script("document.querySelectorAll('details').forEach(d => { d.open = true }); 1")
+def test_page_fits_window_width(page: Browser, folder: Path, width: int) -> None:
+    sample = page_sample.add_changes(page_sample.load_sample())
+    assert sample.smoke is not None
+    long_text = "x" * 400
+    findings, smoke = (
+        _with_long_text(sample.findings, long_text),
+        _with_long_text(sample.smoke, long_text),
+    )
+    page.resize(width, 900)
+    page.open_url(
+        _write_page(replace(sample, findings=findings, smoke=smoke), folder / "long.html")
+    )
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true }); 1")
 
     # A window's scroll bar takes 15 pixels of it: what it leaves is what a reader has.
-    room = page.script("document.documentElement.clientWidth")
-    assert width - 20 <= room <= width
-    assert page.script("document.documentElement.scrollWidth") == room
-    assert page.script("document.body.innerText").count(long) > 200
+    client_width = page.evaluate("document.documentElement.clientWidth")
+    assert width - 20 <= client_width <= width
+    assert page.evaluate("document.documentElement.scrollWidth") == client_width
+    assert page.evaluate("document.body.innerText").count(long_text) > 200
 
 
-def test_a_keyboard_walks_from_the_skip_link_to_the_findings(page: Browser) -> None:
-    seen = []
+def test_keyboard_order_and_focus_outline(page: Browser) -> None:
+    focused = []
     for _ in range(40):
         page.press("Tab")
-        seen.append(
-            page.script("(e => e.id || e.hash || e.textContent.trim())(document.activeElement)")
+        focused.append(
+            page.evaluate("(e => e.id || e.hash || e.textContent.trim())(document.activeElement)")
         )
-        outlined = page.script(
+        has_outline = page.evaluate(
             "(s => s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2)"
             "(getComputedStyle(document.activeElement))"
         )
-        assert outlined, seen[-1]
-    opened = [r.rule_id for r in page_sample.load().findings.rules if r.is_open]
+        assert has_outline, focused[-1]
+    opened = [r.rule_id for r in page_sample.load_sample().findings.rules if r.is_open]
 
-    assert seen[:3] == ["#content", "colours", "#verdict"]
-    controls = [seen.index(i) for i in ("q", "by-s", "by-v", "by-w", "unfold")]
+    assert focused[:3] == ["#content", "colours", "#verdict"]
+    controls = [focused.index(i) for i in ("q", "by-s", "by-v", "by-w", "unfold")]
     assert controls == sorted(controls)
-    assert seen.index("unfold") < min(seen.index(r) for r in opened if r in seen)
-    assert "clear" not in seen
+    assert focused.index("unfold") < min(focused.index(r) for r in opened if r in focused)
+    assert "clear" not in focused
 
 
 @pytest.fixture(scope="module")
 def axe() -> str:
     """axe-core, from the lock file."""
-    place = AXE / "node_modules" / "axe-core" / "axe.min.js"
-    if not place.exists():
+    script_file = AXE / "node_modules" / "axe-core" / "axe.min.js"
+    if not script_file.exists():
         pytest.fail("axe-core is missing: make setup-axe")
-    return place.read_text("utf-8")
+    return script_file.read_text("utf-8")
 
 
-def _few() -> Report:
+def _reduced_report() -> Report:
     """All parts of the page, with few of the rules that pass: axe looks at every element."""
-    kept = page_sample.with_changes(page_sample.load())
-    seen: dict[tuple[str, bool], int] = {}
+    sample = page_sample.add_changes(page_sample.load_sample())
+    count_by_kind: dict[tuple[str, bool], int] = {}
     rules = []
-    for rule in kept.findings.rules:
+    for rule in sample.findings.rules:
         kind = (rule.verdict, rule.is_open)
-        seen[kind] = seen.get(kind, 0) + 1
-        if (rule.waiver is not None and not rule.is_waived) or seen[kind] <= 4:
+        count_by_kind[kind] = count_by_kind.get(kind, 0) + 1
+        if (rule.waiver is not None and not rule.is_waived) or count_by_kind[kind] <= 4:
             rules.append(rule)
-    return replace(kept, findings=kept.findings.model_copy(update={"rules": tuple(rules)}))
+    return replace(sample, findings=sample.findings.model_copy(update={"rules": tuple(rules)}))
 
 
 _AXE = """
@@ -369,25 +386,25 @@ axe.run(document, {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_axe_finds_no_violation(
+def test_axe_reports_no_violation(
     page: Browser, folder: Path, axe: str, scheme: str, width: int
 ) -> None:
-    page.size(width, 900)
+    page.resize(width, 900)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     page.call("Emulation.setEmulatedMedia", media="", features=features)
     # The page's own policy would keep axe's tools out; what axe sees stays the same.
     page.call("Page.setBypassCSP", enabled=True)
-    page.go(_written(_few(), folder / "few.html"))
-    page.script("document.querySelectorAll('details').forEach(d => { d.open = true }); 1")
-    page.script(f"{axe};1")
-    told: dict[str, Any] = json.loads(page.script(_AXE))
+    page.open_url(_write_page(_reduced_report(), folder / "few.html"))
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true }); 1")
+    page.evaluate(f"{axe};1")
+    axe_result: dict[str, Any] = json.loads(page.evaluate(_AXE))
 
-    assert told["violations"] == []
-    assert told["passes"] > 20
+    assert axe_result["violations"] == []
+    assert axe_result["passes"] > 20
 
 
-def test_a_key_in_the_search_is_answered_at_once(page: Browser, folder: Path) -> None:
-    kept = page_sample.load()
+def test_search_latency(page: Browser, folder: Path) -> None:
+    sample = page_sample.load_sample()
     line = "textfilecontent: filepath=/etc/audit/rules.d/{n}.rules text=-a always,exit -S openat "
     rules = tuple(
         r.model_copy(
@@ -396,11 +413,11 @@ def test_a_key_in_the_search_is_answered_at_once(page: Browser, folder: Path) ->
                 "found": tuple((line * 3).format(n=n * 50 + k) for k in range(30)),
             }
         )
-        for n, r in enumerate((*kept.findings.rules, *kept.findings.rules)[:500])
+        for n, r in enumerate((*sample.findings.rules, *sample.findings.rules)[:500])
     )
-    found = kept.findings.model_copy(update={"rules": rules})
-    page.go(_written(replace(kept, findings=found), folder / "many.html"))
-    took = page.script(
+    findings = sample.findings.model_copy(update={"rules": rules})
+    page.open_url(_write_page(replace(sample, findings=findings), folder / "many.html"))
+    timings = page.evaluate(
         """(async () => {
           const q = document.getElementById("q"), took = [];
           const keys = ["a", "au", "aud", "audi", "audit", "audit 7", "", "rules.d/77.rules"];
@@ -416,10 +433,12 @@ def test_a_key_in_the_search_is_answered_at_once(page: Browser, folder: Path) ->
           return took;
         })()"""
     )
-    shown = {text: f"{handled:.1f} ms, with layout {all_:.1f} ms" for text, handled, all_ in took}
+    figures = {
+        text: f"{handled:.1f} ms, with layout {total:.1f} ms" for text, handled, total in timings
+    }
 
     # Shown, not asserted: a figure for docs/report.md (`pytest -s`).
-    (folder / "keys.json").write_text(json.dumps(shown, indent=1), "utf-8")
+    (folder / "keys.json").write_text(json.dumps(figures, indent=1), "utf-8")
     shutil.copy(folder / "keys.json", folder.parent / "keys.json")
-    assert page.script(VISIBLE) < 500
-    assert max(handled for _, handled, _ in took) < 2000
+    assert page.evaluate(VISIBLE_COUNT) < 500
+    assert max(handled for _, handled, _ in timings) < 2000

@@ -12,7 +12,7 @@ import pytest
 
 from hardpan.builder import seal
 from hardpan.errors import ToolError
-from hardpan.scanners.transport import Transport, connect
+from hardpan.scanners.transport import SshConnection, connect
 from tests.integration.lab_host import LabHost
 
 pytestmark = pytest.mark.integration
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 HASH = "grub.pbkdf2.sha512.10000.0123456789ABCDEF.0123456789ABCDEF"
 KICKSTART = f"bootloader --timeout=5 --iscrypted --password={HASH}"
 COMMAND_LINE = "Command line: BOOT_IMAGE=x inst.ks=hd:LABEL=X:/ks.cfg fips=1"
-PLANTED = {
+INSTALL_TRACES = {
     "/root/anaconda-ks.cfg": KICKSTART,
     "/root/original-ks.cfg": KICKSTART,
     "/root/ks-post.log": HASH,
@@ -43,57 +43,57 @@ PLANTED = {
 
 
 @dataclass
-class Shell:
+class SealShell:
     """The host's shell, without the discard: it would reach this machine's file systems."""
 
-    via: Transport
+    connection: SshConnection
 
-    def run(self, argv: str, *, timeout_s: float, sudo: bool) -> seal.Said:
-        if argv == seal.DISCARD:
+    def run(self, argv: str, *, timeout_s: float, sudo: bool) -> seal.CommandResult:
+        if argv == seal.DISCARD_SCRIPT:
             argv = "echo '/: 1 GiB (1 bytes) trimmed'"
-        return self.via.run(argv, timeout_s=timeout_s, sudo=sudo)
+        return self.connection.run(argv, timeout_s=timeout_s, sudo=sudo)
 
 
 @contextmanager
-def shell(host: LabHost) -> Iterator[Shell]:
-    with connect(host.target, timeout_s=60) as via:
-        yield Shell(via)
+def open_shell(host: LabHost) -> Iterator[SealShell]:
+    with connect(host.target, timeout_s=60) as connection:
+        yield SealShell(connection)
 
 
-def test_everything_of_the_install_is_gone_and_overwritten(host: LabHost) -> None:
-    with shell(host) as root:
-        for path, content in PLANTED.items():
+def test_install_traces_are_removed_and_overwritten(host: LabHost) -> None:
+    with open_shell(host) as root:
+        for path, content in INSTALL_TRACES.items():
             host.run(f"mkdir -p {path.rpartition('/')[0]} && echo '{content}' > {path}")
-        held = (host.root / "root/anaconda-ks.cfg").open("rb")
+        open_file = (host.root / "root/anaconda-ks.cfg").open("rb")
 
-        packages = seal.seal(root)
+        packages = seal.generalize(root)
 
-    with held:
-        assert held.read().strip(b"\0") == b""
+    with open_file:
+        assert open_file.read().strip(b"\0") == b""
     assert len(packages) > 100
     emptied = {"/var/log/messages"}
-    left = {p for p in PLANTED if (host.root / p.lstrip("/")).exists()}
-    assert left == emptied
+    remaining = {p for p in INSTALL_TRACES if (host.root / p.lstrip("/")).exists()}
+    assert remaining == emptied
     assert HASH not in (host.root / "var/log/messages").read_text()
-    kept = host.root / seal.INSTALLER_COMMAND_LINE.lstrip("/")
-    assert kept.read_text() == f"{COMMAND_LINE}\n"
-    assert kept.stat().st_mode & 0o777 == 0o644
+    command_line_file = host.root / seal.INSTALLER_COMMAND_LINE.lstrip("/")
+    assert command_line_file.read_text() == f"{COMMAND_LINE}\n"
+    assert command_line_file.stat().st_mode & 0o777 == 0o644
     assert list((host.root / "etc/ssh").glob("ssh_host_*")) == []
     assert (host.root / "etc/machine-id").read_bytes() == b""
     assert (host.root / "home/steward/.ssh/authorized_keys").read_text().strip()
 
 
-def test_what_cannot_be_removed_or_is_a_private_key_fails_the_build(host: LabHost) -> None:
-    with shell(host) as root:
+def test_leftover_secret_or_failed_removal_fails_the_build(host: LabHost) -> None:
+    with open_shell(host) as root:
         host.run("mkdir -p /root/.ssh && umask 077 && ssh-keygen -q -N '' -f /root/.ssh/id_x")
         with pytest.raises(ToolError, match=r"left something behind: /root/\.ssh/id_x$"):
-            seal.seal(root)
+            seal.generalize(root)
 
         host.run(f"rm /root/.ssh/id_x; echo '{KICKSTART}' > /root/x.bak")
         with pytest.raises(ToolError, match=r"left something behind: /root/x\.bak$"):
-            seal.seal(root)
+            seal.generalize(root)
 
         host.run("rm /root/x.bak; touch /root/mounted /root/original-ks.cfg")
         host.run("mount --bind /root/mounted /root/original-ks.cfg")
         with pytest.raises(ToolError, match="exited with 1"):
-            seal.seal(root)
+            seal.generalize(root)

@@ -18,16 +18,23 @@ import pytest
 
 from hardpan import events
 from hardpan.errors import InputError, ToolError
-from hardpan.process import Completed, run, spawn, which
-from hardpan.scanners.commands.keys import new_keys
+from hardpan.process import CompletedProcess, find_program, run, spawn
+from hardpan.scanners.commands.keys import create_keys
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.trust import load_trust_policy
 from hardpan.scanners.evidence.verify import verify
-from hardpan.signing import Signer, Unlock, load_pq_signer, load_signer, new_signer, pae
-from tests.tooling.get_cosign import cosign
-from tests.tooling.get_openssl import openssl35, version_of
+from hardpan.signing import (
+    PassphraseSource,
+    Signer,
+    create_signer,
+    load_pq_signer,
+    load_signer,
+    pae,
+)
+from tests.tooling.get_cosign import find_cosign
+from tests.tooling.get_openssl import find_openssl35, read_version
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import KEYS_MADE, NOW
+from tests.unit.evidence.forge import KEYS_CREATED_AT, NOW
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +49,7 @@ class Keys:
 
     ec: str
     rsa: str
-    unlock: Unlock
+    unlock: PassphraseSource
     secret: str
 
 
@@ -76,7 +83,12 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
             argv = ["pkcs11-tool", "--module", module, "--token-label", "site hsm"]
             run([*argv, "--login", "--pin", "env:PIN", *made], timeout_s=120, env=env)
         uri = "pkcs11:token=site%20hsm;object={}?" + f"module-path={module}&pin-source=file:{pin}"
-        yield Keys(ec=uri.format("scan"), rsa=uri.format("scan-rsa"), unlock=Unlock(), secret=_PIN)
+        yield Keys(
+            ec=uri.format("scan"),
+            rsa=uri.format("scan-rsa"),
+            unlock=PassphraseSource(),
+            secret=_PIN,
+        )
 
 
 def _softhsm_module() -> Path:
@@ -121,7 +133,10 @@ def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
             tool("load", "-Q", "-C", "prim.ctx", *files, "-c", "k.ctx")
             tool("evictcontrol", "-Q", "-C", "o", "-c", "k.ctx", handle)
         yield Keys(
-            ec="tpm:0x81010001", rsa="tpm:0x81010002", unlock=Unlock(file=auth), secret=_AUTH
+            ec="tpm:0x81010001",
+            rsa="tpm:0x81010002",
+            unlock=PassphraseSource(file=auth),
+            secret=_AUTH,
         )
 
 
@@ -165,7 +180,7 @@ def openssl(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     return Keys(
         ec=f"openssl:{folder / 'ec.pem'}",
         rsa=f"openssl:{folder / 'rsa.pem'}",
-        unlock=Unlock(file=phrase),
+        unlock=PassphraseSource(file=phrase),
         secret=_AUTH,
     )
 
@@ -179,16 +194,16 @@ def held(request: pytest.FixtureRequest) -> Keys:
 
 
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
-def test_a_key_that_a_program_holds_signs_evidence_that_every_tool_takes(
+def test_external_key_signs_evidence_accepted_by_every_tool(
     held: Keys, kind: str, tmp_path: Path
 ) -> None:
-    signer = load_signer(getattr(held, kind), unlock=held.unlock)
-    evidence = bundle.write(
-        samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent, nonce="n" * 16
+    signer = load_signer(getattr(held, kind), passphrase_source=held.unlock)
+    evidence = bundle.write_evidence(
+        samples.scan(), signer, tmp_path / "x.evidence.zip", events.discard, nonce="n" * 16
     )
     policy = _policy(tmp_path, signer)
 
-    verified = verify(evidence, load_policy(policy), now=NOW)
+    verified = verify(evidence, load_trust_policy(policy), now=NOW)
     assert verified.key.alg == signer.public.alg
     folder, key = _unpacked(evidence), tmp_path / "x.pub"
     for name in ("openssl", "files", _cosign_name()):
@@ -198,49 +213,58 @@ def test_a_key_that_a_program_holds_signs_evidence_that_every_tool_takes(
     )
 
 
-def test_rsa_from_a_file_is_taken_by_cosign_too(tmp_path: Path) -> None:
-    ring = new_keys(tmp_path / "k", now=KEYS_MADE, alg="rsa-pkcs1v15-sha256")
+def test_cosign_accepts_rsa_key_file(tmp_path: Path) -> None:
+    ring = create_keys(tmp_path / "k", now=KEYS_CREATED_AT, alg="rsa-pkcs1v15-sha256")
     signer = load_signer(ring.scan)
-    evidence = bundle.write(samples.scan(), signer, tmp_path / "x.evidence.zip", events.silent)
+    evidence = bundle.write_evidence(
+        samples.scan(), signer, tmp_path / "x.evidence.zip", events.discard
+    )
 
-    assert verify(evidence, load_policy(ring.policy), now=NOW).key.alg == "rsa-pkcs1v15-sha256"
+    assert (
+        verify(evidence, load_trust_policy(ring.policy), now=NOW).key.alg == "rsa-pkcs1v15-sha256"
+    )
     _shell(_unpacked(evidence), _cosign_name(), KEY=tmp_path / "x.pub")
 
 
-def test_a_wrong_secret_is_said_so_before_anything_is_signed(held: Keys, tmp_path: Path) -> None:
+def test_wrong_passphrase_is_reported_before_signing(held: Keys, tmp_path: Path) -> None:
     wrong = _private(tmp_path / "wrong", "wrong-battery\n")
     for key in (held.ec, held.rsa):
         ref = re.sub(r"pin-source=file:.*", f"pin-source=file:{wrong}", key)
 
         with pytest.raises(InputError, match="the passphrase or PIN was refused") as caught:
-            load_signer(ref, unlock=Unlock(file=wrong) if held.unlock.given else Unlock())
+            load_signer(
+                ref,
+                passphrase_source=PassphraseSource(file=wrong)
+                if held.unlock.is_configured
+                else PassphraseSource(),
+            )
         assert "wrong-battery" not in f"{caught.value} {caught.value.__cause__!r}"
 
 
-def test_without_a_secret_it_is_said_how_to_give_one(held: Keys) -> None:
+def test_missing_passphrase_error_has_hint(held: Keys) -> None:
     with pytest.raises(InputError, match=r"needs|is needed") as caught:
         load_signer(held.ec.partition("&pin-source")[0])
     assert "--passphrase-file" in caught.value.hint
 
 
-def test_a_key_that_is_not_there_is_said_so(softhsm: Keys, tpm: Keys, tmp_path: Path) -> None:
+def test_missing_external_key_is_reported(softhsm: Keys, tpm: Keys, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected one key of that name, found 0"):
         load_signer(softhsm.ec.replace("object=scan", "object=nobody"))
     with pytest.raises(ToolError, match="pkcs11-tool exited with 1") as caught:
         load_signer(softhsm.ec.replace("site%20hsm", "other"))
-    assert "other" in caught.value.tail
+    assert "other" in caught.value.output_tail
     with pytest.raises(ToolError, match="tpm2_readpublic exited with"):
-        load_signer("tpm:0x81010009", unlock=tpm.unlock)
+        load_signer("tpm:0x81010009", passphrase_source=tpm.unlock)
     with pytest.raises(InputError, match=r"no\.pem: cannot be read"):
         load_signer(f"openssl:{tmp_path / 'no.pem'}")
 
 
-def test_a_token_s_key_of_another_kind_is_refused(softhsm: Keys) -> None:
+def test_unsupported_token_key_is_rejected(softhsm: Keys) -> None:
     with pytest.raises(InputError, match=r"expected a key of EC P-256, .* found RSA with 2048"):
         load_signer(softhsm.ec.replace("object=scan", "object=weak"))
 
 
-def test_a_pin_file_that_others_can_read_is_refused(softhsm: Keys, tmp_path: Path) -> None:
+def test_readable_pin_file_is_rejected(softhsm: Keys, tmp_path: Path) -> None:
     pin = _private(tmp_path / "pin", _PIN)
     pin.chmod(0o640)
     ref = re.sub(r"pin-source=file:.*", f"pin-source=file:{pin}", softhsm.ec)
@@ -249,26 +273,26 @@ def test_a_pin_file_that_others_can_read_is_refused(softhsm: Keys, tmp_path: Pat
         load_signer(ref)
 
 
-def test_no_secret_is_ever_in_an_argument(
+def test_secret_never_appears_in_argv(
     held: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrapper in front of each program writes down how it was called."""
     log = tmp_path / "argv"
     for program in ("openssl", "pkcs11-tool", "tpm2_sign", "tpm2_readpublic"):
-        real = which(program)
+        real = find_program(program)
         wrapper = tmp_path / "bin" / program
         wrapper.parent.mkdir(exist_ok=True)
         wrapper.write_text(f'#!/bin/sh\nprintf "%s\\n" "$0 $*" >> {log}\nexec {real} "$@"\n')
         wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    load_signer(held.ec, unlock=held.unlock).sign(b"x")
+    load_signer(held.ec, passphrase_source=held.unlock).sign(b"x")
     called = log.read_text()
 
     assert called.count("\n") >= 2
     assert held.secret not in called
 
 
-def test_keys_show_writes_the_public_half_without_a_pin(softhsm: Keys, tpm: Keys) -> None:
+def test_keys_show_prints_public_key_without_pin(softhsm: Keys, tpm: Keys) -> None:
     for ref in (softhsm.ec.partition("&pin-source")[0], tpm.ec):
         env = {n: os.environ[n] for n in ("SOFTHSM2_CONF", "TPM2TOOLS_TCTI")}
         argv = [sys.executable, "-m", "hardpan", "keys", "show", "--pem", ref]
@@ -280,7 +304,7 @@ def test_keys_show_writes_the_public_half_without_a_pin(softhsm: Keys, tpm: Keys
 @pytest.fixture
 def new_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSSL 3.5 or newer as ``openssl``: the machine's, else the one of 'make setup-openssl'."""
-    program = openssl35()
+    program = find_openssl35()
     assert program is not None, "OpenSSL 3.5 is missing: make setup-openssl"
     (tmp_path / "o35").mkdir()
     (tmp_path / "o35/openssl").symlink_to(program)
@@ -289,8 +313,8 @@ def new_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("new_openssl")
 @pytest.mark.parametrize("alg", ["ml-dsa-65", "ml-dsa-87"])
-def test_openssl_takes_the_post_quantum_envelope(tmp_path: Path, alg: str) -> None:
-    new_signer(tmp_path / "scan-pq.pem", alg=alg)
+def test_openssl_verifies_post_quantum_envelope(tmp_path: Path, alg: str) -> None:
+    create_signer(tmp_path / "scan-pq.pem", alg=alg)
     pq = load_pq_signer(tmp_path / "scan-pq.pem")
     folder = _hybrid(tmp_path, pq)
 
@@ -301,13 +325,13 @@ def test_openssl_takes_the_post_quantum_envelope(tmp_path: Path, alg: str) -> No
     with pytest.raises(ToolError):
         _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
     (folder / "statement.json").write_bytes(statement)
-    new_signer(tmp_path / "other.pem", alg=alg)
+    create_signer(tmp_path / "other.pem", alg=alg)
     with pytest.raises(ToolError):
         _shell(folder, "pq", PQ_KEY=tmp_path / "other.pub")
 
 
 @pytest.mark.usefixtures("new_openssl")
-def test_an_ml_dsa_key_in_openssl_s_own_form_signs_by_openssl_alone(tmp_path: Path) -> None:
+def test_openssl_format_ml_dsa_key_signs_through_openssl(tmp_path: Path) -> None:
     path = _private(tmp_path / "pq.pem", "")
     run(["openssl", "genpkey", "-algorithm", "ML-DSA-65", "-out", path], timeout_s=60)
     path.chmod(0o600)
@@ -323,11 +347,11 @@ def test_an_ml_dsa_key_in_openssl_s_own_form_signs_by_openssl_alone(tmp_path: Pa
     assert load_pq_signer(seed).public.pem == (tmp_path / "x.pq.pub").read_text()
 
 
-def test_the_machine_s_own_openssl_takes_it_or_says_that_it_cannot(tmp_path: Path) -> None:
-    new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-65")
+def test_installed_openssl_verifies_or_rejects_ml_dsa(tmp_path: Path) -> None:
+    create_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-65")
     pq = load_pq_signer(tmp_path / "scan-pq.pem")
     folder = _hybrid(tmp_path, pq)
-    if version_of(Path("openssl")) >= (3, 5):
+    if read_version(Path("openssl")) >= (3, 5):
         _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
         return
     with pytest.raises(ToolError):
@@ -336,20 +360,22 @@ def test_the_machine_s_own_openssl_takes_it_or_says_that_it_cannot(tmp_path: Pat
     made = (tmp_path / "statement.mldsa").read_bytes()
     encoded = (tmp_path / "statement.pae").read_bytes()
     assert encoded == pae((folder / "statement.json").read_bytes())
-    pq.public.check(made, encoded)
+    pq.public.verify(made, encoded)
 
 
 def _hybrid(folder: Path, pq: Signer) -> Path:
     """Evidence with both envelopes, unpacked; ``x.pub`` and ``x.pq.pub`` beside it."""
-    signer = new_signer(folder / "scan.pem")
+    signer = create_signer(folder / "scan.pem")
     out = folder / "x.evidence.zip"
-    unpacked = _unpacked(bundle.write(samples.scan(), signer, out, events.silent, pq=pq))
+    unpacked = _unpacked(
+        bundle.write_evidence(samples.scan(), signer, out, events.discard, pq_signer=pq)
+    )
     _shell(unpacked, "files", KEY=folder / "x.pub")
     return unpacked
 
 
-def test_the_documented_commands_miss_a_removed_post_quantum_signature(tmp_path: Path) -> None:
-    folder = _hybrid(tmp_path, new_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87"))
+def test_documented_commands_detect_removed_post_quantum_signature(tmp_path: Path) -> None:
+    folder = _hybrid(tmp_path, create_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87"))
     _shell(folder, _cosign_name(), KEY=tmp_path / "x.pub")
     (folder / bundle.PQ_ENVELOPE).unlink()
 
@@ -365,15 +391,15 @@ def _unpacked(evidence: Path) -> Path:
 
 
 def _cosign_name() -> str:
-    program = cosign()
+    program = find_cosign()
     assert program is not None, "cosign is missing: make setup-cosign"
     told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
     return "cosign3" if re.search(r"--new-bundle-format.*default true", told) else "cosign2"
 
 
-def _shell(folder: Path, block: str, **variables: Path) -> Completed:
+def _shell(folder: Path, block: str, **variables: Path) -> CompletedProcess:
     blocks = {m["name"]: m["text"] for m in _BLOCK.finditer((folder / "VERIFY.md").read_text())}
-    program = cosign()
+    program = find_cosign()
     assert program is not None
     env = {"HOME": str(folder.parent), **{n: str(v) for n, v in variables.items()}}
     text = f"PATH=$PATH:{program.parent}\n{blocks[block]}"

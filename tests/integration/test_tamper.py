@@ -8,7 +8,7 @@ from tests.tamper import judge
 from tests.tamper.judge import Variant
 from tests.tamper.kit import Workshop
 from tests.tamper.kit import workshop as make
-from tests.tooling.get_cosign import cosign
+from tests.tooling.get_cosign import find_cosign
 
 pytestmark = pytest.mark.integration
 
@@ -22,21 +22,21 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.mark.parametrize("v", VARIANTS, ids=[f"{v.case[:2]}: {v.name}" for v in VARIANTS])
-def test_verify_sh_and_cosign_say_what_is_expected_of_them(
+def test_verify_sh_and_cosign_return_expected_verdicts(
     workshop: Workshop, v: Variant, tmp_path: Path
 ) -> None:
-    program = cosign()
+    program = find_cosign()
     if program is None:
         pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
     trusted, key = tmp_path / "verify.sh", tmp_path / "scan.pub"
     trusted.write_bytes(workshop.good["verify.sh"])
     key.write_text(workshop.scan.public.pem)
-    forged = v.all(workshop)[:_OF_MANY]
+    forged = v.forge_all(workshop)[:_OF_MANY]
 
     assert forged
     for n, evidence in enumerate(forged):
-        folder = judge.unpacked(evidence, tmp_path / f"{n}")
+        folder = judge.unpack(evidence, tmp_path / f"{n}")
         assert folder is not None
 
-        assert judge.script(key, folder, trusted) == v.script
-        assert judge.cosign(program, key, folder, evidence.file, tmp_path) == v.cosign
+        assert judge.verify_with_script(key, folder, trusted) == v.script
+        assert judge.verify_with_cosign(program, key, folder, evidence.file, tmp_path) == v.cosign

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.layers import sovereign_stack
-from hardpan.process import run, which
-from hardpan.profiles.load import load
-from hardpan.profiles.sovereign import Sovereign
+from hardpan.process import find_program, run
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.sovereign import AiService
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(which("systemd-analyze") is None, reason="systemd-analyze is not here"),
+    pytest.mark.skipif(
+        find_program("systemd-analyze") is None, reason="systemd-analyze is not here"
+    ),
 ]
 
 UNITS = ("hardpan-llm.service", "hardpan-gpu.service")
@@ -29,45 +31,45 @@ SECTION = {
 }
 
 
-def laid_out(vendor: str, root: Path) -> Path:
+def write_root(vendor: str, root: Path) -> Path:
     """The stack's files below ``root``, and programs that units may name."""
-    profile = load(f"rocky9-stig-{vendor}").model_copy(
-        update={"sovereign": Sovereign.model_validate(SECTION)}
+    profile = load_profile(f"rocky9-stig-{vendor}").model_copy(
+        update={"sovereign": AiService.model_validate(SECTION)}
     )
-    for path, data in sovereign_stack.files(profile).items():
-        to = root / path.removeprefix("/")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_bytes(data)
+    for path, data in sovereign_stack.render_files(profile).items():
+        destination = root / path.removeprefix("/")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_bytes(data)
     for path in PROGRAMS:
-        to = root / path.removeprefix("/")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_bytes(b"#!/bin/sh\n")
-        to.chmod(0o755)
+        destination = root / path.removeprefix("/")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_bytes(b"#!/bin/sh\n")
+        destination.chmod(0o755)
     for name in ("sysinit", "basic", "shutdown", "multi-user", "network-pre"):
         target = root / f"usr/lib/systemd/system/{name}.target"
         target.write_text(f"[Unit]\nDescription={name}\n", "ascii")
     return root
 
 
-def verified(root: Path) -> str:
+def verify_units(root: Path) -> str:
     """What ``systemd-analyze verify`` has against the units; empty where it is content."""
     argv = ["systemd-analyze", "verify", "--man=no", f"--root={root}", *UNITS]
-    made = run(argv, timeout_s=60, ok=range(256))
-    said = [x for x in (made.stdout + made.stderr).splitlines() if "hardpan" in x]
-    return "\n".join(said) or ("" if made.returncode == 0 else made.stderr)
+    result = run(argv, timeout_s=60, ok=range(256))
+    messages = [x for x in (result.stdout + result.stderr).splitlines() if "hardpan" in x]
+    return "\n".join(messages) or ("" if result.returncode == 0 else result.stderr)
 
 
 @pytest.mark.parametrize("vendor", ["nvidia", "amd"])
-def test_systemd_finds_nothing_wrong_and_little_exposed(vendor: str, tmp_path: Path) -> None:
-    root = laid_out(vendor, tmp_path)
+def test_systemd_analyze_accepts_units(vendor: str, tmp_path: Path) -> None:
+    root = write_root(vendor, tmp_path)
 
-    assert verified(root) == ""
-    for unit, most in zip(UNITS, (2.0, 2.5), strict=True):
+    assert verify_units(root) == ""
+    for unit, max_exposure in zip(UNITS, (2.0, 2.5), strict=True):
         argv = ["systemd-analyze", "security", "--no-pager", "--offline=yes"]
-        told = run([*argv, f"--root={root}", unit], timeout_s=60).stdout
-        found = re.search(r"exposure level for \S+: ([0-9.]+)", told)
-        assert found is not None
-        assert float(found[1]) <= most, told
+        report = run([*argv, f"--root={root}", unit], timeout_s=60).stdout
+        match = re.search(r"exposure level for \S+: ([0-9.]+)", report)
+        assert match is not None
+        assert float(match[1]) <= max_exposure, report
 
 
 @pytest.mark.parametrize(
@@ -78,12 +80,14 @@ def test_systemd_finds_nothing_wrong_and_little_exposed(vendor: str, tmp_path: P
         ("PrivateDevices=no", "PrivateDevice=no", "PrivateDevice"),
     ],
 )
-def test_systemd_would_say_so(was: str, now: str, said: str, tmp_path: Path) -> None:
-    root = laid_out("nvidia", tmp_path)
+def test_systemd_analyze_rejects_invalid_units(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    root = write_root("nvidia", tmp_path)
     conf = root / "usr/lib/systemd/system/hardpan-llm.service.d/hardpan-llm-gpu.conf"
     text = conf.read_text("ascii")
-    assert was in text
+    assert old in text
 
-    conf.write_text(text.replace(was, now, 1), "ascii")
+    conf.write_text(text.replace(old, new, 1), "ascii")
 
-    assert said in verified(root)
+    assert message in verify_units(root)

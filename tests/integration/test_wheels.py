@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.wheels.audit import audit
-from hardpan.builder.wheels.model import Finding
-from hardpan.process import run, which
-from tests.unit.wheels.makers import put, wheel
+from hardpan.builder.wheels.audit import audit_wheels
+from hardpan.builder.wheels.model import AuditFinding
+from hardpan.process import find_program, run
+from tests.unit.wheels.makers import make_wheel, write_wheel
 
 pytestmark = pytest.mark.integration
 
@@ -32,78 +32,82 @@ PyMODINIT_FUNC PyInit_demo(void) { return PyModule_Create(&module); }
 """
 
 
-def _archive() -> Path | None:
+def _find_libcrypto_archive() -> Path | None:
     """The system's libcrypto.a, where there is a compiler and Python's headers too."""
-    if which("cc") is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
+    if find_program("cc") is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
         return None
-    said = run(["cc", "-print-file-name=libcrypto.a"], timeout_s=30).stdout.strip()
-    return Path(said) if Path(said).is_absolute() else None
+    path = run(["cc", "-print-file-name=libcrypto.a"], timeout_s=30).stdout.strip()
+    return Path(path) if Path(path).is_absolute() else None
 
 
-def _compiled(folder: Path, *link: str | Path) -> bytes:
+def _compile_extension(folder: Path, *link: str | Path) -> bytes:
     (folder / "demo.c").write_text(EXTENSION, "utf-8")
-    made = folder / "demo.so"
+    library = folder / "demo.so"
     include = sysconfig.get_path("include")
-    argv: list[str | Path] = ["cc", "-shared", "-fPIC", f"-I{include}", "-o", made]
+    argv: list[str | Path] = ["cc", "-shared", "-fPIC", f"-I{include}", "-o", library]
     run([*argv, folder / "demo.c", *link], timeout_s=120)
-    return made.read_bytes()
+    return library.read_bytes()
 
 
-def _crypto(tmp_path: Path, native: bytes) -> list[Finding]:
-    found = audit(put(tmp_path / "house", wheel({"demo/_demo.so": native}))).findings
-    assert {f.kind for f in found} <= {"bundled_crypto"}
-    return list(found)
+def _audit_native(tmp_path: Path, native: bytes) -> list[AuditFinding]:
+    findings = audit_wheels(
+        write_wheel(tmp_path / "house", make_wheel({"demo/_demo.so": native}))
+    ).findings
+    assert {f.kind for f in findings} <= {"bundled_crypto"}
+    return list(findings)
 
 
-def test_openssl_linked_into_an_extension_is_found(tmp_path: Path) -> None:
-    archive = _archive()
+def test_statically_linked_openssl_is_recognized(tmp_path: Path) -> None:
+    archive = _find_libcrypto_archive()
     if archive is None:
         pytest.skip("no compiler, Python headers or libcrypto.a: the test below has real code too")
-    (plain,) = _crypto(tmp_path, _compiled(tmp_path, "-DTELL", archive, "-lpthread", "-ldl"))
+    (plain,) = _audit_native(
+        tmp_path, _compile_extension(tmp_path, "-DTELL", archive, "-lpthread", "-ldl")
+    )
 
-    said = run(["openssl", "version"], timeout_s=30).stdout.split()[1]
-    assert (plain.library, plain.version, plain.severity) == ("OpenSSL", said, "high")
+    version = run(["openssl", "version"], timeout_s=30).stdout.split()[1]
+    assert (plain.library, plain.version, plain.severity) == ("OpenSSL", version, "high")
     assert any(e.startswith("symbol OSSL_PROVIDER_load") for e in plain.evidence)
 
 
-def test_openssl_is_found_where_neither_version_nor_symbols_are_left(tmp_path: Path) -> None:
-    archive = _archive()
+def test_stripped_openssl_is_recognized(tmp_path: Path) -> None:
+    archive = _find_libcrypto_archive()
     if archive is None:
         pytest.skip("no compiler, Python headers or libcrypto.a: the test below has real code too")
     link = (archive, "-s", "-Wl,--exclude-libs,ALL", "-lpthread", "-ldl")
-    (stripped,) = _crypto(tmp_path, _compiled(tmp_path, *link))
+    (stripped,) = _audit_native(tmp_path, _compile_extension(tmp_path, *link))
 
     assert stripped.library == "OpenSSL"
     assert stripped.severity == "high"
 
 
-def test_an_extension_that_uses_the_systems_openssl_is_no_finding(tmp_path: Path) -> None:
-    if _archive() is None:
+def test_extension_using_system_openssl_has_no_finding(tmp_path: Path) -> None:
+    if _find_libcrypto_archive() is None:
         pytest.skip("no compiler, Python headers or libcrypto.a: the test below has real code too")
 
-    assert _crypto(tmp_path, _compiled(tmp_path, "-lcrypto")) == []
+    assert _audit_native(tmp_path, _compile_extension(tmp_path, "-lcrypto")) == []
 
 
 @pytest.mark.parametrize(
     ("package", "library"), [("cryptography", "OpenSSL"), ("pynacl", "libsodium")]
 )
-def test_what_is_known_of_packages_of_ours_is_found(
+def test_crypto_in_installed_packages_is_recognized(
     tmp_path: Path, package: str, library: str
 ) -> None:
     files = distribution(package).files or []
     natives = {str(f): Path(str(f.locate())) for f in files if f.name.endswith(".so")}
-    inside = {name: path.read_bytes() for name, path in natives.items()}
-    found = audit(put(tmp_path / "house", wheel(inside))).findings
+    members = {name: path.read_bytes() for name, path in natives.items()}
+    findings = audit_wheels(write_wheel(tmp_path / "house", make_wheel(members))).findings
 
-    told = [f for f in found if f.library == library]
-    assert told
-    assert {f.severity for f in told} == {"high"}
-    assert all(f.evidence for f in told)
+    library_findings = [f for f in findings if f.library == library]
+    assert library_findings
+    assert {f.severity for f in library_findings} == {"high"}
+    assert all(f.evidence for f in library_findings)
 
 
-def test_a_real_wheel_passes_its_own_record(tmp_path: Path) -> None:
+def test_built_wheel_matches_its_record(tmp_path: Path) -> None:
     """pip builds one of our own source; every digest agrees, nothing in it is a finding."""
-    house = tmp_path / "house"
+    wheelhouse = tmp_path / "house"
     source = tmp_path / "demo"
     (source / "demo").mkdir(parents=True)
     (source / "demo" / "__init__.py").write_text("import hashlib\nhashlib.md5()\n", "utf-8")
@@ -113,10 +117,10 @@ def test_a_real_wheel_passes_its_own_record(tmp_path: Path) -> None:
         "utf-8",
     )
     argv: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation"]
-    run([*argv, "--no-deps", "--no-index", "-w", house, source], timeout_s=120)
-    found = audit(house)
+    run([*argv, "--no-deps", "--no-index", "-w", wheelhouse, source], timeout_s=120)
+    result = audit_wheels(wheelhouse)
 
-    assert [(f.kind, f.severity, f.where, f.line) for f in found.findings] == [
+    assert [(f.kind, f.severity, f.path, f.line) for f in result.findings] == [
         ("unguarded_md5", "high", "demo/__init__.py", 2)
     ]
-    assert not any(w.refused for w in found.wheels)
+    assert not any(w.refused for w in result.wheels)

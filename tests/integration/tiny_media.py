@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.media.inspect import facts
-from hardpan.builder.receipts import Media
+from hardpan.builder.media.inspect import inspect_iso
+from hardpan.builder.receipts import InstallMedia
 from hardpan.files import sha256_file
 from hardpan.process import run
 
@@ -73,13 +73,13 @@ menu end
 """
 
 
-def el10(room: Path, label: str = LABEL) -> Media:
+def make_el10_media(workdir: Path, label: str = LABEL) -> InstallMedia:
     """Media with GRUB for BIOS and an appended EFI partition."""
-    return _media(el10_iso(room, label))
+    return _describe_media(make_el10_iso(workdir, label))
 
 
-def el10_iso(
-    room: Path,
+def make_el10_iso(
+    workdir: Path,
     label: str = LABEL,
     *,
     prepare: Callable[[Path], object] | None = None,
@@ -90,15 +90,21 @@ def el10_iso(
     ``prepare`` changes the tree before it is written. Without ``fat_menu`` the EFI image has a
     folder in its place.
     """
-    tree = _tree(room, "boot/grub2")
+    tree = _make_tree(workdir, "boot/grub2")
     (tree / "images/eltorito.img").write_bytes(_SECTOR.ljust(8192, b"\0"))
     if prepare:
         prepare(tree)
-    (room / "mbr.img").write_bytes(_SECTOR)
-    iso = room / "tiny10.iso"
+    (workdir / "mbr.img").write_bytes(_SECTOR)
+    iso = workdir / "tiny10.iso"
     argv: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-R", "-J"]
-    argv += ["-V", label, "--grub2-mbr", room / "mbr.img", "-partition_offset", "16"]
-    argv += ["-appended_part_as_gpt", "-append_partition", "2", _ESP, _fat(room, fat_menu)]
+    argv += ["-V", label, "--grub2-mbr", workdir / "mbr.img", "-partition_offset", "16"]
+    argv += [
+        "-appended_part_as_gpt",
+        "-append_partition",
+        "2",
+        _ESP,
+        _make_fat_image(workdir, fat_menu),
+    ]
     argv += ["--boot-catalog-hide", "-b", "images/eltorito.img", "-no-emul-boot"]
     argv += ["-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info"]
     argv += ["-eltorito-alt-boot", "-e", "--interval:appended_partition_2:all::"]
@@ -106,14 +112,14 @@ def el10_iso(
     return iso
 
 
-def el9(room: Path, label: str = LABEL) -> Media:
+def make_el9_media(workdir: Path, label: str = LABEL) -> InstallMedia:
     """Media with isolinux for BIOS and the EFI image inside ISO 9660."""
-    tree = _tree(room, "isolinux")
-    (tree / "images/efiboot.img").write_bytes(_fat(room).read_bytes())
-    return with_isolinux(tree, room / "tiny9.iso", label=label)
+    tree = _make_tree(workdir, "isolinux")
+    (tree / "images/efiboot.img").write_bytes(_make_fat_image(workdir).read_bytes())
+    return make_isolinux_media(tree, workdir / "tiny9.iso", label=label)
 
 
-def with_isolinux(tree: Path, iso: Path, *, label: str) -> Media:
+def make_isolinux_media(tree: Path, iso: Path, *, label: str) -> InstallMedia:
     """``tree`` as EL9's media are written: isohybrid, its EFI image also a GPT partition.
 
     ``images/efiboot.img`` is there; isolinux itself is the distribution's.
@@ -121,25 +127,25 @@ def with_isolinux(tree: Path, iso: Path, *, label: str) -> Media:
     (tree / "isolinux").mkdir(exist_ok=True)
     (tree / "isolinux/isolinux.cfg").write_text(ISOLINUX.replace(LABEL, label))
     for name in ("isolinux.bin", "ldlinux.c32", "vesamenu.c32", "libcom32.c32", "libutil.c32"):
-        (tree / "isolinux" / name).write_bytes(_of_isolinux(name).read_bytes())
+        (tree / "isolinux" / name).write_bytes(_isolinux_file(name).read_bytes())
     argv: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-o", iso, "-R", "-J"]
-    argv += ["-V", label, "-isohybrid-mbr", _of_isolinux("isohdpfx.bin")]
+    argv += ["-V", label, "-isohybrid-mbr", _isolinux_file("isohdpfx.bin")]
     argv += ["-b", "isolinux/isolinux.bin", "-no-emul-boot"]
     argv += ["-c", "isolinux/boot.cat", "-boot-load-size", "4", "-boot-info-table"]
     argv += ["-eltorito-alt-boot", "-e", "images/efiboot.img", "-no-emul-boot"]
     run([*argv, "-isohybrid-gpt-basdat", tree], timeout_s=60)
-    return _media(iso)
+    return _describe_media(iso)
 
 
-def _of_isolinux(name: str) -> Path:
-    found = [folder / name for folder in _ISOLINUX if (folder / name).exists()]
-    if not found:
+def _isolinux_file(name: str) -> Path:
+    paths = [folder / name for folder in _ISOLINUX if (folder / name).exists()]
+    if not paths:
         pytest.skip("isolinux is not installed: EL 10 has none any more")
-    return found[0]
+    return paths[0]
 
 
-def _tree(room: Path, menus: str) -> Path:
-    tree = room / "tree"
+def _make_tree(workdir: Path, menus: str) -> Path:
+    tree = workdir / "tree"
     for folder in ("EFI/BOOT", "images/pxeboot", menus):
         (tree / folder).mkdir(parents=True)
     (tree / "EFI/BOOT/grub.cfg").write_text(MENU)
@@ -150,23 +156,23 @@ def _tree(room: Path, menus: str) -> Path:
     return tree
 
 
-def _fat(room: Path, menu: bytes | None = MENU.encode()) -> Path:
-    image, copy = room / "esp.img", room / "grub.cfg"
+def _make_fat_image(workdir: Path, menu: bytes | None = MENU.encode()) -> Path:
+    image, menu_file = workdir / "esp.img", workdir / "grub.cfg"
     run(["mformat", "-C", "-i", image, "-T", "8192", "::"], timeout_s=30)
     run(["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"], timeout_s=30)
     if menu is None:
         run(["mmd", "-i", image, "::/EFI/BOOT/grub.cfg"], timeout_s=30)
         return image
-    copy.write_bytes(menu)
-    run(["mcopy", "-i", image, copy, "::/EFI/BOOT/grub.cfg"], timeout_s=30)
+    menu_file.write_bytes(menu)
+    run(["mcopy", "-i", image, menu_file, "::/EFI/BOOT/grub.cfg"], timeout_s=30)
     return image
 
 
-def _media(iso: Path) -> Media:
-    return Media(
+def _describe_media(iso: Path) -> InstallMedia:
+    return InstallMedia(
         path=iso,
         sha256=sha256_file(iso),
-        size=iso.stat().st_size,
-        volume_id=facts(iso).volume_id,
+        size_bytes=iso.stat().st_size,
+        volume_id=inspect_iso(iso).volume_id,
         name="tiny",
     )

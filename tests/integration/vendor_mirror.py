@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardpan.process import run, which
-from tests.integration.lab_host import Kernel
+from hardpan.process import find_program, run
+from tests.integration.lab_host import LabKernel
 
 DRIVER = "580.178.04"
 NEWER = "595.91.07"
 OLDER = "575.64.05"
-_WANTED = "[Install]\nWantedBy=multi-user.target\n"
-_UNIT = f"[Unit]\nDescription={{0}}\n[Service]\nExecStart=/bin/true\n{_WANTED}"
-_PATH_UNIT = f"[Path]\nPathChanged=/run/{{0}}\n{_WANTED}"
+_INSTALL_SECTION = "[Install]\nWantedBy=multi-user.target\n"
+_UNIT = f"[Unit]\nDescription={{0}}\n[Service]\nExecStart=/bin/true\n{_INSTALL_SECTION}"
+_PATH_UNIT = f"[Path]\nPathChanged=/run/{{0}}\n{_INSTALL_SECTION}"
 _DKMS = """\
 #!/bin/sh
 # Keeps book of what it would have built, and for which kernel.
@@ -36,7 +36,7 @@ esac
 
 
 @dataclass(frozen=True)
-class Rpm:
+class RpmFixture:
     """One package to build."""
 
     name: str
@@ -67,20 +67,20 @@ def unit(name: str, *, path: bool = False) -> dict[str, str]:
     return {f"/usr/lib/systemd/system/{name}.{kind}": text.format(name)}
 
 
-def driver(version: str, release: str) -> tuple[Rpm, ...]:
+def driver(version: str, release: str) -> tuple[RpmFixture, ...]:
     """NVIDIA's driver for computing, with DKMS and with the parts for NVSwitch."""
     same = f"3:{version}"
     return (
-        Rpm(
+        RpmFixture(
             "nvidia-driver-cuda",
             version,
             release,
             3,
             requires=(f"nvidia-driver-cuda-libs = {same}", f"nvidia-kmod = {same}"),
         ),
-        Rpm("nvidia-driver-cuda-libs", version, release, 3),
-        Rpm("nvidia-persistenced", version, release, 3, files=unit("nvidia-persistenced")),
-        Rpm(
+        RpmFixture("nvidia-driver-cuda-libs", version, release, 3),
+        RpmFixture("nvidia-persistenced", version, release, 3, files=unit("nvidia-persistenced")),
+        RpmFixture(
             "kmod-nvidia-open-dkms",
             version,
             release,
@@ -89,21 +89,23 @@ def driver(version: str, release: str) -> tuple[Rpm, ...]:
             provides=(f"nvidia-kmod = {same}",),
             files={f"/usr/src/nvidia-dkms-{version}/dkms.conf": "PACKAGE_NAME=nvidia\n"},
         ),
-        Rpm("nvidia-fabricmanager", version, release, files=unit("nvidia-fabricmanager")),
-        Rpm("libnvidia-nscq", version, release),
-        Rpm("libnvsdm", version, release),
-        Rpm("nvidia-imex", version, release),
+        RpmFixture("nvidia-fabricmanager", version, release, files=unit("nvidia-fabricmanager")),
+        RpmFixture("libnvidia-nscq", version, release),
+        RpmFixture("libnvsdm", version, release),
+        RpmFixture("nvidia-imex", version, release),
     )
 
 
-def kmod_name(kernel: Kernel, version: str) -> str:
+def kmod_name(kernel: LabKernel, version: str) -> str:
     """The package of a precompiled kernel module, named as NVIDIA's packaging names it."""
     return f"kmod-nvidia-{version}-{kernel.package.removesuffix('.lab9')}"
 
 
-def kmod(kernel: Kernel, version: str, release: str = "3.lab9", module: str = "signed") -> Rpm:
+def kmod(
+    kernel: LabKernel, version: str, release: str = "3.lab9", module: str = "signed"
+) -> RpmFixture:
     """A precompiled kernel module for that kernel."""
-    return Rpm(
+    return RpmFixture(
         kmod_name(kernel, version),
         version,
         release,
@@ -116,38 +118,44 @@ def kmod(kernel: Kernel, version: str, release: str = "3.lab9", module: str = "s
 
 
 TOOLKIT = (
-    Rpm("cuda-toolkit-13-3", "13.3.0"),
+    RpmFixture("cuda-toolkit-13-3", "13.3.0"),
     # A newer one beside it, and the name that would bring the newest driver along.
-    Rpm("cuda-toolkit-13-4", "13.4.0"),
-    Rpm("cuda", "13.4.0", requires=("cuda-toolkit-13-4", f"nvidia-driver-cuda >= 3:{NEWER}")),
-    Rpm("libcudnn9-cuda-13", "9.14.0"),
-    Rpm("libnccl", "2.29.1"),
-    Rpm("datacenter-gpu-manager-4-cuda13", "4.5.0", files=unit("nvidia-dcgm")),
+    RpmFixture("cuda-toolkit-13-4", "13.4.0"),
+    RpmFixture(
+        "cuda", "13.4.0", requires=("cuda-toolkit-13-4", f"nvidia-driver-cuda >= 3:{NEWER}")
+    ),
+    RpmFixture("libcudnn9-cuda-13", "9.14.0"),
+    RpmFixture("libnccl", "2.29.1"),
+    RpmFixture("datacenter-gpu-manager-4-cuda13", "4.5.0", files=unit("nvidia-dcgm")),
 )
 
 
-def repositories(kernel: Kernel) -> Mapping[str, Sequence[Rpm]]:
+def repositories(kernel: LabKernel) -> Mapping[str, Sequence[RpmFixture]]:
     """The packages of each repository; those for a kernel are for the lab media's ``kernel``."""
     version, _, release = kernel.package.partition("-")
     return {
         "cuda9": (*driver(DRIVER, "1.el9"), *driver(NEWER, "1.el9"), *TOOLKIT),
         "cuda10": (*driver(DRIVER, "1.el10"), *driver(NEWER, "1.el10"), *TOOLKIT),
         "site": (kmod(kernel, DRIVER), kmod(kernel, NEWER)),
-        "epel": (Rpm("dkms", "3.2.2", files={"/usr/sbin/dkms": _DKMS}),),
+        "epel": (RpmFixture("dkms", "3.2.2", files={"/usr/sbin/dkms": _DKMS}),),
         "amdgpu": (
-            Rpm(
+            RpmFixture(
                 "amdgpu-dkms",
                 "6.14.14",
                 requires=("dkms",),
                 files={"/usr/src/amdgpu-dkms-6.14.14/dkms.conf": "PACKAGE_NAME=amdgpu\n"},
             ),
         ),
-        "rocm-therock": (Rpm("amdrocm7.14-gfx942", "7.14.0"), Rpm("amdrocm7.14-gfx950", "7.14.0")),
+        "rocm-therock": (
+            RpmFixture("amdrocm7.14-gfx942", "7.14.0"),
+            RpmFixture("amdrocm7.14-gfx950", "7.14.0"),
+        ),
         "rocm-classic": tuple(
-            Rpm(name, "7.0.1") for name in ("rocm-hip-runtime", "rocm-smi-lib", "amd-smi-lib")
+            RpmFixture(name, "7.0.1")
+            for name in ("rocm-hip-runtime", "rocm-smi-lib", "amd-smi-lib")
         ),
         "toolkit": tuple(
-            Rpm(
+            RpmFixture(
                 "nvidia-container-toolkit-base",
                 toolkit,
                 files=unit("nvidia-cdi-refresh") | unit("nvidia-cdi-refresh", path=True),
@@ -155,28 +163,28 @@ def repositories(kernel: Kernel) -> Mapping[str, Sequence[Rpm]]:
             for toolkit in ("1.20.0", "1.21.0")
         ),
         "rocky": (
-            Rpm("podman", "5.6.0", requires=("container-selinux",)),
-            Rpm("container-selinux", "2.240.0"),
-            Rpm("kernel-headers", version, release),
-            Rpm(
+            RpmFixture("podman", "5.6.0", requires=("container-selinux",)),
+            RpmFixture("container-selinux", "2.240.0"),
+            RpmFixture("kernel-headers", version, release),
+            RpmFixture(
                 "kernel-devel-matched",
                 version,
                 release,
                 requires=(f"kernel-core = {kernel.package}",),
             ),
             # Newer ones, which would bring a second kernel along.
-            Rpm(
+            RpmFixture(
                 "kernel-devel-matched",
                 "6.99.1",
                 "1.lab9",
                 requires=("kernel-core = 6.99.1-1.lab9",),
             ),
-            Rpm("kernel-core", "6.99.1", "1.lab9"),
+            RpmFixture("kernel-core", "6.99.1", "1.lab9"),
         ),
         # Not in a repository: what a machine may have already.
         "side": (
-            Rpm("kernel-core", "6.99.1", "1.lab9"),
-            Rpm("kmod-nvidia-open-dkms", OLDER, "1.el9", 3),
+            RpmFixture("kernel-core", "6.99.1", "1.lab9"),
+            RpmFixture("kmod-nvidia-open-dkms", OLDER, "1.el9", 3),
             kmod(kernel, DRIVER, "4.lab9", "unsigned"),
         ),
     }
@@ -186,7 +194,7 @@ _EL9_STREAMS = {"580-open": DRIVER, "595-open": NEWER}
 
 
 @dataclass(frozen=True)
-class Key:
+class GpgKey:
     """An OpenPGP key of the test's own."""
 
     public: str
@@ -196,37 +204,41 @@ class Key:
     user: str
 
 
-def new_key(home: Path, user: str) -> Key:
+def create_key(home: Path, user: str) -> GpgKey:
     """Make a key without a passphrase."""
     home.mkdir(mode=0o700)
     _gpg(home, "--passphrase", "", "--quick-generate-key", user, "rsa3072", "sign", "never")
-    return Key(public=_gpg(home, "--armor", "--export", user), home=home, user=user)
+    return GpgKey(public=_gpg(home, "--armor", "--export", user), home=home, user=user)
 
 
-def made(folder: Path, key: Key, kernel: Kernel) -> Path:
+def build_mirror(folder: Path, key: GpgKey, kernel: LabKernel) -> Path:
     """Build, sign and index all repositories below ``folder``."""
-    built = folder / "built"
+    packages_folder = folder / "built"
     packages = repositories(kernel)
     # A spec can hold one version of a name, so each round is a spec of its own.
-    todo = {rpm.file: rpm for rpms in packages.values() for rpm in rpms}
-    while todo:
-        names: dict[str, Rpm] = {}
-        for rpm in todo.values():
+    pending = {rpm.file: rpm for rpms in packages.values() for rpm in rpms}
+    while pending:
+        names: dict[str, RpmFixture] = {}
+        for rpm in pending.values():
             names.setdefault(rpm.name, rpm)
-        _build(tuple(names.values()), folder / f"spec{len(todo)}", built)
+        _build_packages(tuple(names.values()), folder / f"spec{len(pending)}", packages_folder)
         for rpm in names.values():
-            del todo[rpm.file]
-    sign: list[str | Path] = ["rpmsign", "--define", f"_gpg_name {key.user}"]
-    sign += ["--define", f"__gpg {which('gpg')}", "--addsign"]
-    run([*sign, *sorted(built.glob("*.rpm"))], timeout_s=120, env={"GNUPGHOME": str(key.home)})
+            del pending[rpm.file]
+    sign_command: list[str | Path] = ["rpmsign", "--define", f"_gpg_name {key.user}"]
+    sign_command += ["--define", f"__gpg {find_program('gpg')}", "--addsign"]
+    run(
+        [*sign_command, *sorted(packages_folder.glob("*.rpm"))],
+        timeout_s=120,
+        env={"GNUPGHOME": str(key.home)},
+    )
     mirror = folder / "mirror"
     for name, rpms in packages.items():
-        place = mirror / name
-        place.mkdir(parents=True)
+        folder_of_repository = mirror / name
+        folder_of_repository.mkdir(parents=True)
         for rpm in rpms:
-            shutil.copy(built / rpm.file, place)
+            shutil.copy(packages_folder / rpm.file, folder_of_repository)
         if name != "side":
-            run(["createrepo_c", "-q", place], timeout_s=60)
+            run(["createrepo_c", "-q", folder_of_repository], timeout_s=60)
     modules = folder / "modules.yaml"
     modules.write_text("".join(_modules()))
     run(["modifyrepo_c", "--mdtype=modules", modules, mirror / "cuda9/repodata"], timeout_s=60)
@@ -245,8 +257,8 @@ def _modules() -> Iterator[str]:
         )
 
 
-def _build(rpms: Sequence[Rpm], room: Path, to: Path) -> None:
-    room.mkdir()
+def _build_packages(rpms: Sequence[RpmFixture], workdir: Path, destination: Path) -> None:
+    workdir.mkdir()
     spec = [
         "%global debug_package %{nil}\n%global __os_install_post %{nil}\n",
         "Name: all\nVersion: 1\nRelease: 1\nSummary: All\nLicense: MIT\nAutoReqProv: no\n",
@@ -260,38 +272,51 @@ def _build(rpms: Sequence[Rpm], room: Path, to: Path) -> None:
         spec.append(f"%description -n {rpm.name}\nA test's.\n%files -n {rpm.name}\n")
         spec += [f"{path}\n" for path in rpm.files]
         for path, text in rpm.files.items():
-            place = room / "root" / path.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(_module(rpm, room) if rpm.module else text.encode())
-            place.chmod(0o755 if "bin/" in path else 0o644)
-    (room / "root").mkdir(exist_ok=True)
-    spec.append(f"%install\nmkdir -p %{{buildroot}}\ncp -a {room}/root/. %{{buildroot}}/\n")
-    (room / "all.spec").write_text("".join(spec))
-    named = "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"
-    defined = {"_topdir": room, "_rpmdir": to, "_build_name_fmt": named}
-    flags = [x for name, value in defined.items() for x in ("--define", f"{name} {value}")]
-    argv = ["rpmbuild", "-bb", "--quiet", "--target", "x86_64", *flags, room / "all.spec"]
+            path_in_root = workdir / "root" / path.lstrip("/")
+            path_in_root.parent.mkdir(parents=True, exist_ok=True)
+            path_in_root.write_bytes(
+                _build_kernel_module(rpm, workdir) if rpm.module else text.encode()
+            )
+            path_in_root.chmod(0o755 if "bin/" in path else 0o644)
+    (workdir / "root").mkdir(exist_ok=True)
+    spec.append(f"%install\nmkdir -p %{{buildroot}}\ncp -a {workdir}/root/. %{{buildroot}}/\n")
+    (workdir / "all.spec").write_text("".join(spec))
+    file_name_format = "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"
+    macros = {"_topdir": workdir, "_rpmdir": destination, "_build_name_fmt": file_name_format}
+    flags = [x for name, value in macros.items() for x in ("--define", f"{name} {value}")]
+    argv = ["rpmbuild", "-bb", "--quiet", "--target", "x86_64", *flags, workdir / "all.spec"]
     run(argv, timeout_s=120)
 
 
-def _module(rpm: Rpm, room: Path) -> bytes:
+def _build_kernel_module(rpm: RpmFixture, workdir: Path) -> bytes:
     """An object with a module's description and, if asked for, a signature as the kernel's own."""
-    source, built = room / "module.c", room / "module.o"
-    told = f"version={rpm.version}\\0license=Dual MIT/GPL"
-    source.write_text(f'const char told[] __attribute__((section(".modinfo"))) = "{told}";\n')
-    run(["gcc", "-c", source, "-o", built], timeout_s=30)
+    source, object_file = workdir / "module.c", workdir / "module.o"
+    module_info = f"version={rpm.version}\\0license=Dual MIT/GPL"
+    source.write_text(
+        f'const char told[] __attribute__((section(".modinfo"))) = "{module_info}";\n'
+    )
+    run(["gcc", "-c", source, "-o", object_file], timeout_s=30)
     if rpm.module == "unsigned":
-        return built.read_bytes()
-    key, certificate, signature = (room / x for x in ("site.key", "site.crt", "module.p7s"))
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=a site"]
-    run([*new, "-keyout", key, "-out", certificate], timeout_s=60)
-    sign = ["openssl", "cms", "-sign", "-binary", "-noattr", "-nocerts", "-outform", "DER"]
-    sign += ["-md", "sha256", "-signer", str(certificate), "-inkey", str(key)]
-    run([*sign, "-in", built, "-out", signature], timeout_s=30)
+        return object_file.read_bytes()
+    key, certificate, signature = (workdir / x for x in ("site.key", "site.crt", "module.p7s"))
+    create_certificate = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=a site",
+    ]
+    run([*create_certificate, "-keyout", key, "-out", certificate], timeout_s=60)
+    sign_command = ["openssl", "cms", "-sign", "-binary", "-noattr", "-nocerts", "-outform", "DER"]
+    sign_command += ["-md", "sha256", "-signer", str(certificate), "-inkey", str(key)]
+    run([*sign_command, "-in", object_file, "-out", signature], timeout_s=30)
     data = signature.read_bytes()
     # struct module_signature: PKCS#7, no lengths but the signature's own.
     tail = struct.pack(">BBBBBxxxI", 0, 0, 2, 0, 0, len(data))
-    return built.read_bytes() + data + tail + b"~Module signature appended~\n"
+    return object_file.read_bytes() + data + tail + b"~Module signature appended~\n"
 
 
 def _gpg(home: Path, *arguments: str) -> str:

@@ -5,35 +5,37 @@ from itertools import cycle
 from pathlib import Path
 
 from hardpan.scanners.model import Verdict
-from hardpan.scanners.report.base import FORMATS, Report, renderer
+from hardpan.scanners.report.base import FORMATS, Report, load_renderer
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 
 _HOSTILE = "]]><script>alert(1)</script>&amp;&lt;&#0;\"'\x00\x1b"
 
 
-def mixed() -> Report:
+def mixed_report() -> Report:
     """Every requirement with a rule, every verdict in turn; waivers, markup and a long text."""
     verdicts = cycle(v for v in Verdict if v is not Verdict.NOT_SELECTED)
     rules = [
-        stigs.rule(n, verdict, one, found=(f"<item n='{n}'> & more", _HOSTILE))
-        for n, (one, verdict) in enumerate(zip(stigs.stig().requirements, verdicts, strict=False))
+        stigs.rule(n, verdict, requirement, found=(f"<item n='{n}'> & more", _HOSTILE))
+        for n, (requirement, verdict) in enumerate(
+            zip(stigs.stig().requirements, verdicts, strict=False)
+        )
     ]
     rules[1] = replace(rules[1], found=("x" * 100_000,))
-    waived = {r.rule_id: samples.WAIVER for r in rules[:20]}
+    waivers = {r.rule_id: samples.WAIVER for r in rules[:20]}
     host = replace(samples.HOST, hostname="<script>alert(1)</script>.example")
-    return stigs.report(*rules[:-3], stigs.rule(900, Verdict.FAIL), waivers=waived, host=host)
+    return stigs.report(*rules[:-3], stigs.rule(900, Verdict.FAIL), waivers=waivers, host=host)
 
 
-def written(report: Report, name: str, folder: Path) -> Path:
+def write_format(report: Report, name: str, folder: Path) -> Path:
     """The report in one format, as the file it has in evidence."""
-    path = folder / FORMATS[name].file
-    path.write_bytes(renderer(name).render(report))
+    path = folder / FORMATS[name].filename
+    path.write_bytes(load_renderer(name).render(report))
     return path
 
 
-def taken(files: dict[str, bytes], name: str, folder: Path) -> Path:
+def write_attached(files: dict[str, bytes], name: str, folder: Path) -> Path:
     """One format as it is attached to evidence, as a file."""
-    path = folder / FORMATS[name].file
+    path = folder / FORMATS[name].filename
     path.write_bytes(files[path.name])
     return path

@@ -11,29 +11,31 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.process import Completed, run
-from hardpan.scanners.report.base import FORMATS, Report, renderer
+from hardpan.process import CompletedProcess, run
+from hardpan.scanners.report.base import FORMATS, Report, load_renderer
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from tests.unit.evidence import samples
-from tests.unit.report.test_reports import evil, report_of
+from tests.unit.report.test_reports import hostile_scan, report_of
 
 REPO = Path(__file__).parents[2]
 SCANS = ("good", "evil", "bare", "clean", "given")
-DRAWN = tuple(
+RENDERED_FORMATS = tuple(
     name
-    for name, made in FORMATS.items()
-    if name != "pdf" and not (made.of_smoke or made.of_stig or made.of_changes)
+    for name, spec in FORMATS.items()
+    if name != "pdf" and not (spec.requires_smoke or spec.requires_stig or spec.requires_changes)
 )
 
 
-class Programs:
+class Consumers:
     """Runs what ``make setup-readers`` and ``make setup-interop`` installed."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._bin = REPO / ".interop" / "bin"
 
-    def run(self, name: str, *args: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)) -> Completed:
+    def run(
+        self, name: str, *args: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)
+    ) -> CompletedProcess:
         """Run one; ``ok`` are the exit codes that are expected."""
         program = self._bin / name
         if not program.exists():
@@ -46,7 +48,7 @@ class Programs:
         }
         return run([program, *args], timeout_s=300, cwd=cwd, env=env, ok=ok)
 
-    def room(self, folder: Path, *, setup: str = "setup-readers") -> Path:
+    def installed_folder(self, folder: Path, *, setup: str = "setup-readers") -> Path:
         """The folder of a program from npm, once ``make`` has filled it."""
         if not (folder / "node_modules" / ".done").is_file():
             pytest.fail(f"{folder.name} is not installed: make {setup}")
@@ -54,52 +56,58 @@ class Programs:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    return Programs(tmp_path_factory.mktemp("home"))
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Consumers:
+    return Consumers(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
-def given() -> Path | None:
+def named_evidence() -> Path | None:
     """The evidence that the caller named, if any."""
-    named = os.environ.get("HARDPAN_EVIDENCE", "")
-    return Path(named) if named else None
+    value = os.environ.get("HARDPAN_EVIDENCE", "")
+    return Path(value) if value else None
 
 
 @pytest.fixture(scope="session", params=SCANS)
-def drawn(
-    request: pytest.FixtureRequest, given: Path | None, tmp_path_factory: pytest.TempPathFactory
+def rendered_folder(
+    request: pytest.FixtureRequest,
+    named_evidence: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A folder with every format of one scan; of the named evidence, as it is attached there."""
     folder = tmp_path_factory.mktemp(str(request.param))
-    report = _given(given) if request.param == "given" else _sample(str(request.param))
-    attached = unpacked(given) if given and request.param == "given" else {}
-    for name in DRAWN:
-        file = FORMATS[name].file
-        (folder / file).write_bytes(attached.get(file) or renderer(name).render(report))
+    report = (
+        _evidence_report(named_evidence)
+        if request.param == "given"
+        else _sample_report(str(request.param))
+    )
+    attached = read_archive(named_evidence) if named_evidence and request.param == "given" else {}
+    for name in RENDERED_FORMATS:
+        file = FORMATS[name].filename
+        (folder / file).write_bytes(attached.get(file) or load_renderer(name).render(report))
     return folder
 
 
-def unpacked(evidence: Path) -> dict[str, bytes]:
+def read_archive(evidence: Path) -> dict[str, bytes]:
     """The files in evidence."""
     with zipfile.ZipFile(evidence) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _sample(name: str) -> Report:
+def _sample_report(name: str) -> Report:
     if name == "evil":
-        return report_of(evil())
+        return report_of(hostile_scan())
     if name == "bare":
         return report_of(samples.scan(smoke=None, checks=(), before=None, fips=None))
     if name == "clean":
-        passed = replace(samples.scan().evaluation, results=samples.RULES[:1])
-        return report_of(samples.scan(evaluation=passed))
+        evaluation = replace(samples.scan().evaluation, results=samples.RULES[:1])
+        return report_of(samples.scan(evaluation=evaluation))
     return report_of(samples.scan(paired=samples.PAIRED))
 
 
-def _given(evidence: Path | None) -> Report:
+def _evidence_report(evidence: Path | None) -> Report:
     if evidence is None:
         pytest.skip("no EVIDENCE=file was named")
-    files = unpacked(evidence)
+    files = read_archive(evidence)
     smoke = files.get("smoke.json")
     return replace(
         report_of(samples.scan()),

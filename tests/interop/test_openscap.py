@@ -7,26 +7,28 @@ import pytest
 from lxml import html
 
 from hardpan.process import run
-from tests.interop.conftest import Programs
-from tests.interop.tiny_arf import arf
+from tests.interop.conftest import Consumers
+from tests.interop.tiny_arf import create_arf
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab
-from tests.unit.evidence.forge import lab as make
+from tests.unit.evidence.forge import EvidenceFixture
+from tests.unit.evidence.forge import create_fixture as make_evidence
 
 pytestmark = pytest.mark.interop
 
 
 @pytest.fixture(scope="module", params=["tiny", "given"])
 def arfs(
-    request: pytest.FixtureRequest, given: Path | None, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    named_evidence: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Path]:
     """The ARF files out of an evidence file."""
     folder = tmp_path_factory.mktemp("arf")
-    evidence = given
+    evidence = named_evidence
     if request.param == "tiny":
-        lab: Lab = make(tmp_path_factory.mktemp("lab"))
-        scan = samples.scan(raw={"arf-0.xml": arf(folder).read_bytes()})
-        evidence = samples.write(scan, lab.scan, folder)
+        lab: EvidenceFixture = make_evidence(tmp_path_factory.mktemp("lab"))
+        scan = samples.scan(raw={"arf-0.xml": create_arf(folder).read_bytes()})
+        evidence = samples.write_evidence(scan, lab.scan, folder)
     if evidence is None:
         pytest.skip("no EVIDENCE=file was named")
     with zipfile.ZipFile(evidence) as archive:
@@ -40,18 +42,20 @@ def test_oscap_validates_the_arf(arfs: list[Path], tmp_path: Path) -> None:
         run(["oscap", "ds", "rds-validate", file], timeout_s=120, cwd=tmp_path)
 
 
-def test_oscap_refuses_an_arf_that_was_cut(arfs: list[Path], tmp_path: Path) -> None:
-    cut = tmp_path / "cut.xml"
-    cut.write_bytes(arfs[0].read_bytes()[:-200])
+def test_oscap_rejects_truncated_arf(arfs: list[Path], tmp_path: Path) -> None:
+    truncated = tmp_path / "cut.xml"
+    truncated.write_bytes(arfs[0].read_bytes()[:-200])
 
-    told = run(["oscap", "ds", "rds-validate", cut], timeout_s=120, cwd=tmp_path, ok=(0, 1, 2))
+    completed = run(
+        ["oscap", "ds", "rds-validate", truncated], timeout_s=120, cwd=tmp_path, ok=(0, 1, 2)
+    )
 
-    assert told.returncode == 1
-    assert "Premature end of data" in told.stderr
+    assert completed.returncode == 1
+    assert "Premature end of data" in completed.stderr
 
 
 def test_openscap_report_renders_the_arf(
-    programs: Programs, arfs: list[Path], tmp_path: Path
+    programs: Consumers, arfs: list[Path], tmp_path: Path
 ) -> None:
     assert arfs
     for file in arfs:

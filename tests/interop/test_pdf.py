@@ -11,13 +11,13 @@ import pytest
 from hardpan.errors import InputError
 from hardpan.process import run
 from hardpan.scanners.report import pdf
-from hardpan.scanners.report.base import renderer
+from hardpan.scanners.report.base import load_renderer
 from tests.interop.conftest import REPO
-from tests.unit.report.test_reports import evil, report_of
+from tests.unit.report.test_reports import hostile_scan, report_of
 
 pytestmark = pytest.mark.interop
 
-_DRAW = """
+_RENDER_SCRIPT = """
 import sys
 from pathlib import Path
 from hardpan.scanners.report.base import Report, renderer
@@ -28,33 +28,35 @@ Path(sys.argv[2]).write_bytes(renderer("pdf").render(report))
 """
 
 
-def _drawn(folder: Path, seed: str) -> bytes:
-    found, out = folder / "findings.json", folder / f"{seed}.pdf"
-    found.write_bytes(renderer("findings").render(report_of(evil())))
+def _render_in_subprocess(folder: Path, seed: str) -> bytes:
+    findings_file, out = folder / "findings.json", folder / f"{seed}.pdf"
+    findings_file.write_bytes(load_renderer("findings").render(report_of(hostile_scan())))
     env = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join([str(REPO), *sys.path])}
-    run([sys.executable, "-c", _DRAW, found, out], timeout_s=300, cwd=REPO, env=env)
+    run(
+        [sys.executable, "-c", _RENDER_SCRIPT, findings_file, out], timeout_s=300, cwd=REPO, env=env
+    )
     return out.read_bytes()
 
 
-def _opened(made: bytes) -> bytes:
+def _decompress_streams(pdf_bytes: bytes) -> bytes:
     """The file with its compressed streams opened: most objects lie in them."""
     stream = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
-    streams = stream.findall(made)
-    opened = [zlib.decompressobj().decompress(x) for x in streams if x.startswith(b"x")]
-    assert opened
-    return b"\n".join([stream.sub(b"", made), *opened])
+    streams = stream.findall(pdf_bytes)
+    decompressed = [zlib.decompressobj().decompress(x) for x in streams if x.startswith(b"x")]
+    assert decompressed
+    return b"\n".join([stream.sub(b"", pdf_bytes), *decompressed])
 
 
-def test_two_processes_draw_the_same_bytes_and_nothing_in_them_acts(tmp_path: Path) -> None:
-    made = _drawn(tmp_path, "1")
+def test_pdf_is_deterministic_and_has_no_active_content(tmp_path: Path) -> None:
+    first_pdf = _render_in_subprocess(tmp_path, "1")
 
-    assert made == _drawn(tmp_path, "2")
-    assert made.startswith(b"%PDF-")
-    inside = _opened(made)
-    assert b"/ModDate (D:20261121040500Z)" in inside
-    assert b"/Type /Page" in inside
+    assert first_pdf == _render_in_subprocess(tmp_path, "2")
+    assert first_pdf.startswith(b"%PDF-")
+    content = _decompress_streams(first_pdf)
+    assert b"/ModDate (D:20261121040500Z)" in content
+    assert b"/Type /Page" in content
     for word in (b"/URI", b"/JavaScript", b"/JS", b"/Launch", b"/EmbeddedFile", b"/AcroForm"):
-        assert word not in inside
+        assert word not in content
 
 
 @pytest.mark.parametrize(
@@ -67,12 +69,10 @@ def test_two_processes_draw_the_same_bytes_and_nothing_in_them_acts(tmp_path: Pa
         '<object data="file:///etc/passwd"></object>',
     ],
 )
-def test_a_page_that_refers_to_anything_ends_the_drawing(
-    monkeypatch: pytest.MonkeyPatch, page: str
-) -> None:
+def test_external_reference_aborts_pdf(monkeypatch: pytest.MonkeyPatch, page: str) -> None:
     fatal = import_module("weasyprint.urls").FatalURLFetchingError
-    monkeypatch.setattr(pdf, "html", lambda _: page)
+    monkeypatch.setattr(pdf, "render_html", lambda _: page)
 
     with pytest.raises(fatal) as caught:
-        renderer("pdf").render(report_of(evil()))
+        load_renderer("pdf").render(report_of(hostile_scan()))
     assert isinstance(caught.value.__cause__, InputError)

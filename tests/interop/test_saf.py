@@ -6,82 +6,93 @@ from typing import Any
 
 import pytest
 
-from hardpan.process import Completed
+from hardpan.process import CompletedProcess
 from hardpan.scanners.report import requirements
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.counting import categories
+from hardpan.scanners.report.counting import count_by_category
 from hardpan.scanners.report.documents import Findings
-from tests.interop.checklists import mixed, taken, written
-from tests.interop.conftest import Programs, unpacked
+from tests.interop.checklists import mixed_report, write_attached, write_format
+from tests.interop.conftest import Consumers, read_archive
 
 pytestmark = [pytest.mark.interop, pytest.mark.heavy]
 
-ROOM = Path(__file__).with_name("saf")
+SAF_FOLDER = Path(__file__).with_name("saf")
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return mixed()
+    return mixed_report()
 
 
-def saf(programs: Programs, *words: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)) -> Completed:
+def run_saf(
+    programs: Consumers, *arguments: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)
+) -> CompletedProcess:
     """Run the SAF CLI."""
-    program = programs.room(ROOM, setup="setup-interop") / "node_modules" / ".bin" / "saf"
-    return programs.run("node", program, *words, cwd=cwd, ok=ok)
+    program = (
+        programs.installed_folder(SAF_FOLDER, setup="setup-interop")
+        / "node_modules"
+        / ".bin"
+        / "saf"
+    )
+    return programs.run("node", program, *arguments, cwd=cwd, ok=ok)
 
 
-def summary(programs: Programs, hdf: Path) -> dict[str, Any]:
+def saf_summary(programs: Consumers, hdf: Path) -> dict[str, Any]:
     """What it counts in a file."""
     argv = ("view", "summary", "--input", hdf, "--format", "json")
-    said = saf(programs, *argv, cwd=hdf.parent).stdout
-    (made,) = json.loads(said[said.index("[") :])
-    assert isinstance(made, dict)
-    return made
+    stdout = run_saf(programs, *argv, cwd=hdf.parent).stdout
+    (parsed,) = json.loads(stdout[stdout.index("[") :])
+    assert isinstance(parsed, dict)
+    return parsed
 
 
-def test_it_counts_what_hardpan_counts(programs: Programs, report: Report, tmp_path: Path) -> None:
-    said = summary(programs, written(report, "hdf", tmp_path))
-    by = categories(report.findings)
-    assert by is not None
+def test_saf_counts_match_hardpan(programs: Consumers, report: Report, tmp_path: Path) -> None:
+    counts = saf_summary(programs, write_format(report, "hdf", tmp_path))
+    counts_by_category = count_by_category(report.findings)
+    assert counts_by_category is not None
 
-    total = {k: said[k]["total"] for k in ("passed", "failed", "no_impact")}
+    total = {k: counts[k]["total"] for k in ("passed", "failed", "no_impact")}
     assert total == {
-        "passed": sum(t.not_a_finding for t in by.values()),
+        "passed": sum(t.not_a_finding for t in counts_by_category.values()),
         # One rule that stands for no requirement fails, too.
-        "failed": sum(t.open for t in by.values()) + 1,
-        "no_impact": sum(t.not_applicable for t in by.values()),
+        "failed": sum(t.open for t in counts_by_category.values()) + 1,
+        "no_impact": sum(t.not_applicable for t in counts_by_category.values()),
     }
-    not_reviewed = said["skipped"]["total"] + said["error"]["total"]
-    assert not_reviewed == sum(t.not_reviewed for t in by.values())
-    assert said["failed"]["high"] == by["I"].open
-    assert said["error"]["total"] > 0
+    not_reviewed = counts["skipped"]["total"] + counts["error"]["total"]
+    assert not_reviewed == sum(t.not_reviewed for t in counts_by_category.values())
+    assert counts["failed"]["high"] == counts_by_category["I"].open
+    assert counts["error"]["total"] > 0
 
 
-def test_it_counts_what_passed_in_the_named_evidence(
-    programs: Programs, given: Path | None, tmp_path: Path
+def test_saf_counts_passed_controls_of_named_evidence(
+    programs: Consumers, named_evidence: Path | None, tmp_path: Path
 ) -> None:
-    if given is None:
+    if named_evidence is None:
         pytest.skip("no EVIDENCE=file was named")
-    files = unpacked(given)
-    found = Findings.model_validate_json(files["findings.json"])
-    stig = requirements.known_stig(found)
-    judged = requirements.judged(found, stig)
-    passed = sum(j.status == requirements.Status.NOT_A_FINDING for j in judged)
-    passed += sum(r.verdict == "pass" for r in requirements.unassigned(found, stig))
+    files = read_archive(named_evidence)
+    findings = Findings.model_validate_json(files["findings.json"])
+    stig = requirements.require_stig(findings)
+    assessed = requirements.assess_requirements(findings, stig)
+    passed = sum(j.status == requirements.ChecklistStatus.NOT_A_FINDING for j in assessed)
+    passed += sum(r.verdict == "pass" for r in requirements.find_unassigned_rules(findings, stig))
 
-    assert summary(programs, taken(files, "hdf", tmp_path))["passed"]["total"] == passed > 0
+    assert (
+        saf_summary(programs, write_attached(files, "hdf", tmp_path))["passed"]["total"]
+        == passed
+        > 0
+    )
 
 
 @pytest.mark.parametrize(("spare", "code"), [(0, 0), (-1, 1)])
-def test_it_holds_the_results_to_a_threshold(
-    programs: Programs, report: Report, tmp_path: Path, spare: int, code: int
+def test_saf_threshold_counts_waived_failures(
+    programs: Consumers, report: Report, tmp_path: Path, spare: int, code: int
 ) -> None:
-    hdf = written(report, "hdf", tmp_path)
-    by = categories(report.findings)
-    assert by is not None
-    most = sum(t.open for t in by.values()) + 1 + spare
+    hdf = write_format(report, "hdf", tmp_path)
+    counts_by_category = count_by_category(report.findings)
+    assert counts_by_category is not None
+    max_failed = sum(t.open for t in counts_by_category.values()) + 1 + spare
 
-    threshold = f"{{failed.total.max: {most}}}"
+    threshold = f"{{failed.total.max: {max_failed}}}"
     argv = ("validate", "threshold", "--input", hdf, "--templateInline", threshold)
     # A waiver takes nothing out of the count.
-    assert saf(programs, *argv, cwd=tmp_path, ok=(0, 1)).returncode == code
+    assert run_saf(programs, *argv, cwd=tmp_path, ok=(0, 1)).returncode == code

@@ -10,9 +10,9 @@ import pytest
 from jsonschema import Draft4Validator
 from lxml import etree, html
 
-from hardpan.builder.sbom import cyclonedx
+from hardpan.builder.sbom import build_sbom
 from hardpan.files import sha256_bytes
-from tests.interop.conftest import REPO, Programs
+from tests.interop.conftest import REPO, Consumers
 
 pytestmark = pytest.mark.interop
 
@@ -32,25 +32,25 @@ sys.stdout.write(render(open(sys.argv[1], encoding="utf-8").read()))
 """
 
 
-def test_sarif_keeps_its_schema(drawn: Path) -> None:
+def test_sarif_is_valid(rendered_folder: Path) -> None:
     schema = json.loads((_DATA / "sarif" / "sarif-schema-2.1.0.json").read_text("utf-8"))
-    log = json.loads((drawn / "findings.sarif").read_bytes())
+    log = json.loads((rendered_folder / "findings.sarif").read_bytes())
 
     assert [e.message for e in Draft4Validator(schema).iter_errors(log)] == []
 
 
 @pytest.mark.parametrize("name", ["junit.xml", "junit-rules.xml"])
-def test_junit_keeps_the_schema_of_jenkins(drawn: Path, name: str) -> None:
+def test_junit_matches_jenkins_schema(rendered_folder: Path, name: str) -> None:
     schema = etree.XMLSchema(etree.parse(_DATA / "junit" / "junit-10.xsd"))
 
-    assert schema.validate(etree.parse(drawn / name)), schema.error_log
+    assert schema.validate(etree.parse(rendered_folder / name)), schema.error_log
 
 
-def test_github_flavoured_markdown_makes_nothing_of_what_a_target_says(
-    programs: Programs, drawn: Path, tmp_path: Path
+def test_hostile_text_renders_as_plain_markdown(
+    programs: Consumers, rendered_folder: Path, tmp_path: Path
 ) -> None:
-    made = programs.run("python", "-c", _GFM, drawn / "summary.md", cwd=tmp_path).stdout
-    tree = html.fromstring(f"<div>{made}</div>")
+    markup = programs.run("python", "-c", _GFM, rendered_folder / "summary.md", cwd=tmp_path).stdout
+    tree = html.fromstring(f"<div>{markup}</div>")
     tags = {str(e.tag) for e in tree.iter()}
 
     assert tags == {"div", "h1", "h2", "p", "ul", "li", "code"}
@@ -58,32 +58,32 @@ def test_github_flavoured_markdown_makes_nothing_of_what_a_target_says(
     assert len(tree.xpath("//h2")) == 9
 
 
-def test_a_strict_csv_reader_gets_one_line_a_rule(drawn: Path) -> None:
-    text = (drawn / "findings.csv").read_bytes().decode()
-    rules = json.loads((drawn / "findings.json").read_bytes())["rules"]
+def test_csv_has_one_row_per_rule(rendered_folder: Path) -> None:
+    text = (rendered_folder / "findings.csv").read_bytes().decode()
+    rules = json.loads((rendered_folder / "findings.json").read_bytes())["rules"]
 
     assert len(list(csv.reader(io.StringIO(text, newline=""), strict=True))) == 1 + len(rules)
 
 
 @pytest.mark.parametrize("which", ["made", "given"])
-def test_the_sbom_of_an_image_keeps_cyclonedx_schema(
-    programs: Programs, given: Path | None, tmp_path: Path, which: str
+def test_sbom_is_valid_cyclonedx(
+    programs: Consumers, named_evidence: Path | None, tmp_path: Path, which: str
 ) -> None:
     bom = tmp_path / "sbom.cdx.json"
-    bom.write_bytes(_made_bom() if which == "made" else _given_bom(given))
+    bom.write_bytes(_sample_bom() if which == "made" else _evidence_bom(named_evidence))
     programs.run("python", "-c", _BOM, bom, "1.6", cwd=tmp_path)
 
     bom.write_bytes(bom.read_bytes().replace(b'"operating-system"', b'"operating system"'))
-    said = programs.run("python", "-c", _BOM, bom, "1.6", cwd=tmp_path, ok=(1,)).stderr
-    assert "operating system" in said
+    stderr = programs.run("python", "-c", _BOM, bom, "1.6", cwd=tmp_path, ok=(1,)).stderr
+    assert "operating system" in stderr
 
 
-def _made_bom() -> bytes:
+def _sample_bom() -> bytes:
     packages = ["bash-0:5.1.8-9.el9.x86_64", "openssl-libs-1:3.0.7-27.el9.x86_64"]
-    return cyclonedx("lab.qcow2", sha256_bytes(b"x"), packages, distro="rocky-9")
+    return build_sbom("lab.qcow2", sha256_bytes(b"x"), packages, distro="rocky-9")
 
 
-def _given_bom(evidence: Path | None) -> bytes:
+def _evidence_bom(evidence: Path | None) -> bytes:
     if evidence is None:
         pytest.skip("no EVIDENCE=file was named")
     with zipfile.ZipFile(evidence) as archive:

@@ -10,13 +10,13 @@ import pytest
 from hardpan.scanners.report import requirements
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from tests.interop.checklists import mixed, taken, written
-from tests.interop.conftest import Programs, unpacked
+from tests.interop.checklists import mixed_report, write_attached, write_format
+from tests.interop.conftest import Consumers, read_archive
 from tests.unit.report import stigs
 
 pytestmark = pytest.mark.interop
 
-ROOM = Path(__file__).with_name("stig_manager")
+STIG_MANAGER_FOLDER = Path(__file__).with_name("stig_manager")
 RESULTS = {
     "open": "fail",
     "not_reviewed": "notchecked",
@@ -27,63 +27,67 @@ RESULTS = {
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return mixed()
+    return mixed_report()
 
 
-def imported(programs: Programs, checklist: Path) -> dict[str, Any]:
+def import_checklist(programs: Consumers, checklist: Path) -> dict[str, Any]:
     """What STIG Manager's client makes of a checklist."""
-    script = programs.room(ROOM) / "read_checklist.mjs"
-    made = json.loads(programs.run("node", script, checklist, cwd=checklist.parent).stdout)
-    assert isinstance(made, dict)
-    return made
+    script = programs.installed_folder(STIG_MANAGER_FOLDER) / "read_checklist.mjs"
+    parsed = json.loads(programs.run("node", script, checklist, cwd=checklist.parent).stdout)
+    assert isinstance(parsed, dict)
+    return parsed
 
 
 @pytest.mark.parametrize("name", ["cklb", "ckl"])
-def test_it_imports_every_review_as_it_is(
-    programs: Programs, report: Report, name: str, tmp_path: Path
+def test_stig_manager_imports_every_review(
+    programs: Consumers, report: Report, name: str, tmp_path: Path
 ) -> None:
-    made = imported(programs, written(report, name, tmp_path))
-    (checklist,) = made["checklists"]
-    judged = requirements.judged(report.findings, stigs.stig())
+    parsed = import_checklist(programs, write_format(report, name, tmp_path))
+    (checklist,) = parsed["checklists"]
+    assessed = requirements.assess_requirements(report.findings, stigs.stig())
 
-    assert made["target"]["name"] == "<script>alert(1)</script>.example"
+    assert parsed["target"]["name"] == "<script>alert(1)</script>.example"
     assert (checklist["benchmarkId"], checklist["revisionStr"]) == ("RHEL_9_STIG", "V2R9")
-    told = {r["ruleId"]: r for r in checklist["reviews"]}
-    assert len(checklist["reviews"]) == len(told) == len(judged) == 445
-    assert {k: v["result"] for k, v in told.items()} == {
-        j.requirement.rule_id: RESULTS[j.status] for j in judged
+    review_by_rule = {r["ruleId"]: r for r in checklist["reviews"]}
+    assert len(checklist["reviews"]) == len(review_by_rule) == len(assessed) == 445
+    assert {k: v["result"] for k, v in review_by_rule.items()} == {
+        j.requirement.rule_id: RESULTS[j.status] for j in assessed
     }
-    counted = {k: n for k, n in checklist["stats"].items() if n}
-    assert counted == Counter(RESULTS[j.status] for j in judged)
-    for one in judged:
-        detail = told[one.requirement.rule_id]["detail"]
-        assert "]]><script>alert(1)</script>" in detail or not one.rules or "xxx" in detail
-        assert len(detail) <= requirements.MOST_CHARACTERS
-    waived = next(j for j in judged if j.is_waived)
-    assert "see T-1" in told[waived.requirement.rule_id]["comment"]
+    stats = {k: n for k, n in checklist["stats"].items() if n}
+    assert stats == Counter(RESULTS[j.status] for j in assessed)
+    for requirement in assessed:
+        detail = review_by_rule[requirement.requirement.rule_id]["detail"]
+        assert "]]><script>alert(1)</script>" in detail or not requirement.rules or "xxx" in detail
+        assert len(detail) <= requirements.MAX_CHARACTERS
+    waived_requirement = next(j for j in assessed if j.is_waived)
+    assert "see T-1" in review_by_rule[waived_requirement.requirement.rule_id]["comment"]
 
 
-def test_it_reads_the_same_out_of_both(programs: Programs, report: Report, tmp_path: Path) -> None:
-    cklb, ckl = (imported(programs, written(report, n, tmp_path)) for n in ("cklb", "ckl"))
+def test_stig_manager_reads_ckl_and_cklb_alike(
+    programs: Consumers, report: Report, tmp_path: Path
+) -> None:
+    cklb, ckl = (
+        import_checklist(programs, write_format(report, n, tmp_path)) for n in ("cklb", "ckl")
+    )
     rows = [
-        [(r["ruleId"], r["result"], r["comment"]) for r in made["checklists"][0]["reviews"]]
-        for made in (cklb, ckl)
+        [(r["ruleId"], r["result"], r["comment"]) for r in parsed["checklists"][0]["reviews"]]
+        for parsed in (cklb, ckl)
     ]
 
     assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize("name", ["cklb", "ckl"])
-def test_the_checklists_of_the_named_evidence_are_read_as_they_are(
-    programs: Programs, given: Path | None, name: str, tmp_path: Path
+def test_stig_manager_imports_checklists_of_named_evidence(
+    programs: Consumers, named_evidence: Path | None, name: str, tmp_path: Path
 ) -> None:
-    if given is None:
+    if named_evidence is None:
         pytest.skip("no EVIDENCE=file was named")
-    files = unpacked(given)
-    found = Findings.model_validate_json(files["findings.json"])
-    judged = requirements.judged(found, requirements.known_stig(found))
-    (checklist,) = imported(programs, taken(files, name, tmp_path))["checklists"]
+    files = read_archive(named_evidence)
+    findings = Findings.model_validate_json(files["findings.json"])
+    assessed = requirements.assess_requirements(findings, requirements.require_stig(findings))
+    (checklist,) = import_checklist(programs, write_attached(files, name, tmp_path))["checklists"]
 
     assert {r["ruleId"]: r["result"] for r in checklist["reviews"]} == {
-        j.requirement.rule_id: RESULTS[j.status] for j in judged
+        j.requirement.rule_id: RESULTS[j.status] for j in assessed
     }

@@ -53,7 +53,7 @@ _XCCDF = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def arf(folder: Path) -> Path:
+def create_arf(folder: Path) -> Path:
     """The ARF of a scan of this machine: one rule passes, one fails."""
     (folder / "oval.xml").write_text(_OVAL, "utf-8")
     (folder / "xccdf.xml").write_text(_XCCDF, "utf-8")

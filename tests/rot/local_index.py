@@ -51,14 +51,14 @@ class LocalIndex:
         }
 
 
-def newer_release(folder: Path, name: str, version: str) -> Path:
+def make_newer_release(folder: Path, name: str, version: str) -> Path:
     """Make a wheel of the project's next major release in ``folder``."""
     major = int(re.findall(r"\d+", version)[0]) + 1
     distribution = re.sub(r"[-_.]+", "_", name)
-    return wheel(folder, distribution, f"{major}.0", requires=(IMPOSSIBLE,))
+    return make_wheel(folder, distribution, f"{major}.0", requires=(IMPOSSIBLE,))
 
 
-def wheel(
+def make_wheel(
     folder: Path,
     name: str,
     version: str,
@@ -68,24 +68,24 @@ def wheel(
 ) -> Path:
     """Make a wheel with these requirements and files."""
     info = f"{name}-{version}.dist-info"
-    inside = {
+    members = {
         f"{name}_of_test_rot.py": f"VERSION = {version!r}\n",
         **(files or {}),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        + "".join(f"Requires-Dist: {wish}\n" for wish in requires),
+        + "".join(f"Requires-Dist: {requirement}\n" for requirement in requires),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: hardpan\n"
         "Root-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    inside[f"{info}/RECORD"] = "".join(f"{member},,\n" for member in (*inside, f"{info}/RECORD"))
+    members[f"{info}/RECORD"] = "".join(f"{member},,\n" for member in (*members, f"{info}/RECORD"))
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for member, text in inside.items():
+        for member, text in members.items():
             archive.writestr(member, text)
     return path
 
 
 @contextlib.contextmanager
-def serving(folder: Path, locked: frozenset[str]) -> Iterator[LocalIndex]:
+def serve(folder: Path, locked: frozenset[str]) -> Iterator[LocalIndex]:
     """Serve the files of ``folder`` as an index on the loopback."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         url = f"http://127.0.0.1:{server.server_port}/simple/"
@@ -107,7 +107,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         index: LocalIndex = self.server.index  # type: ignore[attr-defined]
         kind, _, name = unquote(self.path).strip("/").partition("/")
         if kind == "simple":
-            page = _page(index.folder, name)
+            page = _render_page(index.folder, name)
             self._answer(200 if page else 404, page.encode(), "text/html")
         elif kind == "files" and (path := index.folder / Path(name).name).is_file():
             index.downloads.append(path.name)
@@ -134,17 +134,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing: the files that are asked for are in ``LocalIndex.downloads``."""
 
 
-def _page(folder: Path, project: str) -> str:
+def _render_page(folder: Path, project: str) -> str:
     """The links to a project's files with their digests; nothing where it has none."""
     links = "".join(
         f'<a href="/files/{path.name}#sha256={_sha256(path)}">{path.name}</a><br>\n'
         for path in sorted(folder.iterdir())
-        if _project(path.name) == project
+        if _project_name(path.name) == project
     )
     return f"<!DOCTYPE html><html><body>\n{links}</body></html>\n" if links else ""
 
 
-def _project(file: str) -> str:
+def _project_name(file: str) -> str:
     name = file.partition("-")[0] if file.endswith(".whl") else file.rpartition("-")[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 

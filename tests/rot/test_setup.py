@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.wheels.lock import load, normalised
+from hardpan.builder.wheels.lock import load_lock, normalize_name
 from hardpan.errors import ToolError
-from hardpan.process import Completed, run
+from hardpan.process import CompletedProcess, run
 from tests.rot.conftest import REPO
 from tests.rot.local_index import LocalIndex
 
@@ -26,7 +26,7 @@ RESOLVING = "PIP_INSTALL=pip install --disable-pip-version-check -q --no-compile
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of this checkout without anything that was built or installed."""
-    asked = [
+    argv = [
         "git",
         "-c",
         "safe.directory=*",
@@ -36,7 +36,7 @@ def checkout(tmp_path: Path) -> Path:
         "--others",
         "--exclude-standard",
     ]
-    for name in run(asked, timeout_s=60, cwd=REPO).stdout.split("\0"):
+    for name in run(argv, timeout_s=60, cwd=REPO).stdout.split("\0"):
         source, target = REPO / name, tmp_path / "checkout" / name
         if source.is_file() or source.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,60 +44,65 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-def make(checkout: Path, index: LocalIndex, *arguments: str) -> Completed:
+def run_make(checkout: Path, index: LocalIndex, *arguments: str) -> CompletedProcess:
     """Run the Makefile with an index that has newer releases; bytecode is nobody's matter here."""
     python = f"PYTHON={getattr(sys, '_base_executable', sys.executable)}"
     environment = {**index.environment, "PIP_NO_COMPILE": "1"}
     return run(["make", "-j2", python, *arguments], timeout_s=600, cwd=checkout, env=environment)
 
 
-def installed(python: Path) -> dict[str, str]:
+def list_installed(python: Path) -> dict[str, str]:
     """Name -> version of what an environment holds, beside pip itself."""
     listed = run([python, "-m", "pip", "list", "--format", "json"], timeout_s=60).stdout
-    found = {normalised(entry["name"]): entry["version"] for entry in json.loads(listed)}
-    return {name: version for name, version in found.items() if name != "pip"}
+    versions = {normalize_name(entry["name"]): entry["version"] for entry in json.loads(listed)}
+    return {name: version for name, version in versions.items() if name != "pip"}
 
 
-def locked(*names: str) -> dict[str, set[str]]:
+def locked_versions(*names: str) -> dict[str, set[str]]:
     """Name -> the versions that these lock files have for any Python."""
-    found: dict[str, set[str]] = {}
+    versions_by_name: dict[str, set[str]] = {}
     for name in names:
-        for entry in load(REPO / "requirements" / f"{name}.txt").entries:
-            found.setdefault(entry.name, set()).add(entry.version)
-    return found
+        for entry in load_lock(REPO / "requirements" / f"{name}.txt").entries:
+            versions_by_name.setdefault(entry.name, set()).add(entry.version)
+    return versions_by_name
 
 
-def unconditional(*names: str) -> set[str]:
+def unconditional_projects(*names: str) -> set[str]:
     """The projects that these lock files have for every Python on every platform."""
-    entries = (e for n in names for e in load(REPO / "requirements" / f"{n}.txt").entries)
-    return {entry.name for entry in entries if not entry.conditional}
+    entries = (e for n in names for e in load_lock(REPO / "requirements" / f"{n}.txt").entries)
+    return {entry.name for entry in entries if not entry.is_conditional}
 
 
-def test_setup_installs_what_is_locked_though_everything_has_a_newer_release(
+def test_setup_installs_locked_versions_despite_newer_releases(
     checkout: Path, index: LocalIndex
 ) -> None:
-    make(checkout, index, "setup-venv", ".interop/.done")
+    run_make(checkout, index, "setup-venv", ".interop/.done")
 
     # No newer release was even looked into.
     assert set(index.downloads) <= index.locked
-    for place, names in ((".venv", ("build", "lock")), (".interop", ("interop",))):
-        found = installed(checkout / place / "bin" / "python")
-        versions = locked(*names)
-        assert found.pop("hardpan", None) == ("0.1.0" if place == ".venv" else None)
+    for environment, names in ((".venv", ("build", "lock")), (".interop", ("interop",))):
+        installed_versions = list_installed(checkout / environment / "bin" / "python")
+        versions = locked_versions(*names)
+        assert installed_versions.pop("hardpan", None) == (
+            "0.1.0" if environment == ".venv" else None
+        )
         # Debian 12's Python brings a setuptools into every environment.
-        if place == ".interop":
-            found.pop("setuptools", None)
-        assert {name: v for name, v in found.items() if v not in versions.get(name, ())} == {}
-        assert unconditional(*names) <= set(found)
+        if environment == ".interop":
+            installed_versions.pop("setuptools", None)
+        assert {
+            name: v for name, v in installed_versions.items() if v not in versions.get(name, ())
+        } == {}
+        assert unconditional_projects(*names) <= set(installed_versions)
     assert run([checkout / ".venv/bin/hardpan", "--version"], timeout_s=60).stdout
 
 
-def test_an_installation_that_resolves_would_have_failed(checkout: Path, index: LocalIndex) -> None:
+def test_resolving_installation_fails(checkout: Path, index: LocalIndex) -> None:
     # 'setup-venv' fails the same way, at fonttools[woff]; it takes a minute to get there.
     with pytest.raises(ToolError) as caught:
-        make(checkout, index, ".interop/.done", RESOLVING)
+        run_make(checkout, index, ".interop/.done", RESOLVING)
 
     assert (
-        "In --require-hashes mode, all requirements must have their versions" in caught.value.tail
+        "In --require-hashes mode, all requirements must have their versions"
+        in caught.value.output_tail
     )
-    assert "pydantic[email]" in caught.value.tail
+    assert "pydantic[email]" in caught.value.output_tail

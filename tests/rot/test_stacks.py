@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.stacks import locks
-from hardpan.builder.stacks.fetch import gather
-from hardpan.builder.stacks.model import Files, Recipe
-from hardpan.events import silent
+from hardpan.builder.stacks.fetch import download_wheels
+from hardpan.builder.stacks.model import LockedStack, StackWheels
+from hardpan.events import discard
 from hardpan.files import sha256_file
 from hardpan.profiles.frameworks import Stack
-from tests.rot.local_index import LocalIndex, newer_release, serving, wheel
+from tests.rot.local_index import LocalIndex, make_newer_release, make_wheel, serve
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ version = "1.0"
 """
 
 
-def pinned(*paths: Path) -> str:
+def render_lock(*paths: Path) -> str:
     """A lock with these files."""
     names = [path.name.removesuffix(".tar.gz").split("-")[:2] for path in paths]
     return "".join(
@@ -51,7 +51,7 @@ def pinned(*paths: Path) -> str:
     )
 
 
-def gathered(folder: Path, index: LocalIndex, monkeypatch: pytest.MonkeyPatch) -> Files:
+def download_stack(folder: Path, index: LocalIndex, monkeypatch: pytest.MonkeyPatch) -> StackWheels:
     """The files of a stack that takes ``native`` as source, by the locks in ``folder``."""
     for name, value in index.environment.items():
         monkeypatch.setenv(name, value)
@@ -64,13 +64,16 @@ def gathered(folder: Path, index: LocalIndex, monkeypatch: pytest.MonkeyPatch) -
             "sources": [{"name": "native", "build_lock": str(folder / "build.lock")}],
         }
     )
-    recipe = Recipe(
-        stack=stack, release="rocky9", lock=locks.read(stack), tools=locks.build_tools(stack)
+    recipe = LockedStack(
+        stack=stack,
+        release="rocky9",
+        lock=locks.read_lock(stack),
+        build_tools=locks.read_build_tools(stack),
     )
-    return gather(recipe, folder / "cache", silent)
+    return download_wheels(recipe, folder / "cache", discard)
 
 
-def sdist(folder: Path) -> Path:
+def make_sdist(folder: Path) -> Path:
     """A source that asks for any release of its build tool."""
     path = folder / "native-1.0.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
@@ -80,29 +83,29 @@ def sdist(folder: Path) -> Path:
     return path
 
 
-def test_a_stack_takes_what_is_locked_and_builds_with_the_locked_tools(
+def test_stack_uses_locked_files_and_locked_build_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = tmp_path / "files"
     files.mkdir()
-    app = wheel(files, "app", "1.0", requires=("part[more]>=1",))
-    part = wheel(files, "part", "1.0")
-    native = sdist(files)
+    app = make_wheel(files, "app", "1.0", requires=("part[more]>=1",))
+    part = make_wheel(files, "part", "1.0")
+    native = make_sdist(files)
     old, new = (
-        wheel(files, "backend", v, files={"backend.py": _BACKEND.replace("VERSION", v)})
+        make_wheel(files, "backend", v, files={"backend.py": _BACKEND.replace("VERSION", v)})
         for v in ("1.0", "2.0")
     )
     for path in (app, part, native):
-        newer_release(files, path.name.partition("-")[0], "1.0")
-    (tmp_path / "one.lock").write_text(pinned(app, part, native), "utf-8")
-    (tmp_path / "build.lock").write_text(pinned(old), "utf-8")
+        make_newer_release(files, path.name.partition("-")[0], "1.0")
+    (tmp_path / "one.lock").write_text(render_lock(app, part, native), "utf-8")
+    (tmp_path / "build.lock").write_text(render_lock(old), "utf-8")
 
-    with serving(files, frozenset(path.name for path in (app, part, native, old))) as index:
-        made = gathered(tmp_path, index, monkeypatch)
+    with serve(files, frozenset(path.name for path in (app, part, native, old))) as index:
+        stack_wheels = download_stack(tmp_path, index, monkeypatch)
 
     assert set(index.downloads) == index.locked
     assert new.name not in index.downloads
-    names = {path.name for path in made.folder.iterdir()}
+    names = {path.name for path in stack_wheels.folder.iterdir()}
     assert names == {app.name, part.name, "native-1.0-py3-none-any.whl"}
-    with zipfile.ZipFile(made.folder / "native-1.0-py3-none-any.whl") as archive:
+    with zipfile.ZipFile(stack_wheels.folder / "native-1.0-py3-none-any.whl") as archive:
         assert archive.read("native.py") == b"BUILT_BY = 'backend 1.0'"

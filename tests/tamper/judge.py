@@ -11,19 +11,19 @@ import yaml
 
 from hardpan.errors import InputError, ToolError
 from hardpan.process import run
-from hardpan.scanners.evidence.bindings import CMS, HOST_PROOF
+from hardpan.scanners.evidence.bindings import CMS, HOST_SIGNATURE
 from hardpan.scanners.evidence.bundle import PACKAGES, PQ_ENVELOPE, PROVENANCE
-from hardpan.scanners.evidence.checks import RefusedError, Status
+from hardpan.scanners.evidence.checks import CheckStatus, VerificationError
 from hardpan.scanners.evidence.stored import StoredEvidence
-from hardpan.scanners.evidence.trust import Trust
-from hardpan.scanners.evidence.verify import Verified, verify, verify_stored
+from hardpan.scanners.evidence.trust import ResolvedPolicy
+from hardpan.scanners.evidence.verify import VerifiedEvidence, verify, verify_stored
 from hardpan.scanners.report.documents import Findings, SmokeDocument
 from hardpan.signing import read_dsse
 from tests.tamper.kit import BUNDLE, Evidence, Workshop, packed
 
-HERE = Path(__file__).parent
-TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
-_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
+CASES_DIR = Path(__file__).parent
+PREDICATE_TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
+_EMPTY_TRUSTED_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 
 Forge = Callable[[Workshop], Evidence | list[Evidence]]
 
@@ -51,14 +51,14 @@ class Variant:
 
     cosign: str
 
-    def all(self, w: Workshop) -> list[Evidence]:
+    def forge_all(self, w: Workshop) -> list[Evidence]:
         """What was forged; often one, sometimes many of a kind."""
-        made = self.forge(w)
-        return made if isinstance(made, list) else [made]
+        forged = self.forge(w)
+        return forged if isinstance(forged, list) else [forged]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class Verdicts:
     """What hardpan says of one forgery."""
 
     file: str
@@ -73,15 +73,15 @@ class Said:
 
 def folders() -> list[Path]:
     """The cases' folders."""
-    return sorted(p for p in HERE.iterdir() if p.is_dir() and p.name[:2].isdigit())
+    return sorted(p for p in CASES_DIR.iterdir() if p.is_dir() and p.name[:2].isdigit())
 
 
 def variants() -> list[Variant]:
     """Every variant of every case."""
-    return [v for folder in folders() for v in _of(folder)]
+    return [v for folder in folders() for v in _load_case(folder)]
 
 
-def _of(folder: Path) -> list[Variant]:
+def _load_case(folder: Path) -> list[Variant]:
     spec = spec_from_file_location(f"tamper_{folder.name[:2]}", folder / "case.py")
     if spec is None or spec.loader is None:
         raise ImportError(str(folder))
@@ -97,7 +97,7 @@ def _of(folder: Path) -> list[Variant]:
             name=name,
             forge=forge,
             hardpan=expected[name]["hardpan"],
-            ledger=_several(expected[name]["ledger"]),
+            ledger=_as_tuple(expected[name]["ledger"]),
             passed=tuple(expected[name].get("passed", ())),
             script=expected[name]["verify.sh"],
             cosign=expected[name]["cosign"],
@@ -106,55 +106,57 @@ def _of(folder: Path) -> list[Variant]:
     ]
 
 
-def _several(expected: str | list[str]) -> tuple[str, ...]:
+def _as_tuple(expected: str | list[str]) -> tuple[str, ...]:
     return (expected,) if isinstance(expected, str) else tuple(expected)
 
 
-def hardpan(w: Workshop, e: Evidence) -> Said:
+def verify_with_hardpan(w: Workshop, e: Evidence) -> Verdicts:
     """What hardpan says of the file, and of a ledger's row that nobody checked before."""
     path = packed(e, w.folder / "case.evidence.zip")
     try:
         trust = w.trust(e.policy)
-    except InputError as wrong:
-        said = f"policy cannot be used: {wrong}"
-        return Said(file=said, passed=frozenset(), ledger="same")
-    verdict, outcomes = _verdict(lambda: verify(path, trust, now=e.now))
-    return Said(
+    except InputError as error:
+        problem = f"policy cannot be used: {error}"
+        return Verdicts(file=problem, passed=frozenset(), ledger="same")
+    verdict, outcomes = _run_verifier(lambda: verify(path, trust, now=e.now))
+    return Verdicts(
         file=verdict,
-        passed=frozenset(i for i, status in outcomes.items() if status is Status.PASSED),
-        ledger=_ledger(e, trust, verdict),
+        passed=frozenset(i for i, status in outcomes.items() if status is CheckStatus.PASSED),
+        ledger=_verify_ledger_row(e, trust, verdict),
     )
 
 
-def _ledger(e: Evidence, trust: Trust, of_file: str) -> str:
-    stored = stored_row(e.files or {})
+def _verify_ledger_row(e: Evidence, trust: ResolvedPolicy, file_verdict: str) -> str:
+    stored = build_stored_row(e.files or {})
     if stored is None:
         return "-"
-    verdict, outcomes = _verdict(lambda: verify_stored(stored, trust, now=e.now, label="row 1"))
-    if verdict == of_file:
+    verdict, outcomes = _run_verifier(
+        lambda: verify_stored(stored, trust, now=e.now, label="row 1")
+    )
+    if verdict == file_verdict:
         return "same"
-    ended = outcomes.get(of_file.partition(": ")[0])
-    accepted = Status.FAILED not in outcomes.values()
-    is_open = ended in (Status.NOT_CHECKED, Status.SKIPPED)
-    return f"{ended}: {of_file}" if accepted and is_open else verdict
+    status = outcomes.get(file_verdict.partition(": ")[0])
+    accepted = CheckStatus.FAILED not in outcomes.values()
+    is_undecided = status in (CheckStatus.NOT_CHECKED, CheckStatus.SKIPPED)
+    return f"{status}: {file_verdict}" if accepted and is_undecided else verdict
 
 
-def _verdict(check: Callable[[], Verified]) -> tuple[str, dict[str, Status]]:
+def _run_verifier(check: Callable[[], VerifiedEvidence]) -> tuple[str, dict[str, CheckStatus]]:
     try:
         verified = check()
-    except RefusedError as refused:
-        failed = next(o for o in refused.outcomes if o.outcome is Status.FAILED)
-        return f"{failed.id}: {failed.why}", {o.id: o.outcome for o in refused.outcomes}
-    outcomes = {o.id: o.outcome for o in verified.outcomes}
-    over = next(o for o in verified.outcomes if o.id == "limits")
-    return ("verified" if verified.within_limits else f"over: {over.why}"), outcomes
+    except VerificationError as error:
+        failed = next(o for o in error.records if o.status is CheckStatus.FAILED)
+        return f"{failed.check_id}: {failed.reason}", {o.check_id: o.status for o in error.records}
+    outcomes = {o.check_id: o.status for o in verified.records}
+    thresholds = next(o for o in verified.records if o.check_id == "limits")
+    return ("verified" if verified.is_within_thresholds else f"over: {thresholds.reason}"), outcomes
 
 
-def stored_row(files: dict[str, bytes]) -> StoredEvidence | None:
+def build_stored_row(files: dict[str, bytes]) -> StoredEvidence | None:
     """What a ledger would store of ``files``; None where it has no form for them."""
-    proofs = {n: files[n] for n in (CMS, HOST_PROOF, PROVENANCE) if n in files}
+    signature_files = {n: files[n] for n in (CMS, HOST_SIGNATURE, PROVENANCE) if n in files}
     if PQ_ENVELOPE in files:
-        proofs[PQ_ENVELOPE] = read_dsse(files[PQ_ENVELOPE], what=PQ_ENVELOPE).signature
+        signature_files[PQ_ENVELOPE] = read_dsse(files[PQ_ENVELOPE], label=PQ_ENVELOPE).signature
     try:
         return StoredEvidence(
             statement=files["statement.json"],
@@ -162,13 +164,13 @@ def stored_row(files: dict[str, bytes]) -> StoredEvidence | None:
             findings=Findings.model_validate_json(files["findings.json"]),
             smoke=SmokeDocument.model_validate_json(files["smoke.json"]),
             packages=tuple(files[PACKAGES].decode().split("\n")[:-1]),
-            proofs=proofs,
+            signature_files=signature_files,
         )
     except (KeyError, ValueError):
         return None
 
 
-def unpacked(e: Evidence, folder: Path) -> Path | None:
+def unpack(e: Evidence, folder: Path) -> Path | None:
     """The folder that verify.sh and cosign are given; None where there is none."""
     if e.files is None:
         return None
@@ -176,45 +178,53 @@ def unpacked(e: Evidence, folder: Path) -> Path | None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    for name, kind in e.special:
+    for name, file_type in e.special:
         path = folder / name
         path.unlink(missing_ok=True)
-        other = folder / "arf-1.xml"
-        if kind == "symlink":
-            path.symlink_to(other.name)
-        elif kind == "hardlink":
-            path.hardlink_to(other)
-        elif kind == "fifo":
+        link_target = folder / "arf-1.xml"
+        if file_type == "symlink":
+            path.symlink_to(link_target.name)
+        elif file_type == "hardlink":
+            path.hardlink_to(link_target)
+        elif file_type == "fifo":
             os.mkfifo(path)
         else:
             path.mkdir()
     return folder
 
 
-def script(key: Path, folder: Path, trusted: Path) -> str:
+def verify_with_script(key: Path, folder: Path, trusted: Path) -> str:
     """What verify.sh says: the honest one, as an auditor would keep it apart from evidence."""
-    return "refuses" if _ends(["sh", trusted, key, folder], folder) else "accepts"
+    return "refuses" if _has_failed(["sh", trusted, key, folder], folder) else "accepts"
 
 
-def cosign(program: Path, key: Path, folder: Path, file: str, room: Path) -> str:
+def verify_with_cosign(program: Path, key: Path, folder: Path, file: str, temp_dir: Path) -> str:
     """What cosign says of one file."""
-    root = room / "root.json"
-    root.write_text(_ROOT)
+    root = temp_dir / "root.json"
+    root.write_text(_EMPTY_TRUSTED_ROOT)
     argv = [program, "verify-blob-attestation", "--key", key, "--insecure-ignore-tlog"]
-    argv += [*_old(program, root), "--type", TYPE, "--bundle", folder / "evidence.sigstore.json"]
-    return "refuses" if _ends([*argv, folder / file], folder) else "accepts"
+    argv += [
+        *_build_format_args(program, root),
+        "--type",
+        PREDICATE_TYPE,
+        "--bundle",
+        folder / "evidence.sigstore.json",
+    ]
+    return "refuses" if _has_failed([*argv, folder / file], folder) else "accepts"
 
 
-def _old(program: Path, root: Path) -> list[str | Path]:
-    told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
-    is_new = any("--new-bundle-format" in x and "default true" in x for x in told.splitlines())
-    return [] if is_new else ["--new-bundle-format", "--trusted-root", root]
+def _build_format_args(program: Path, root: Path) -> list[str | Path]:
+    help_text = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
+    is_default = any(
+        "--new-bundle-format" in x and "default true" in x for x in help_text.splitlines()
+    )
+    return [] if is_default else ["--new-bundle-format", "--trusted-root", root]
 
 
-def _ends(argv: list[Any], folder: Path) -> bool:
+def _has_failed(argv: list[Any], folder: Path) -> bool:
     """True when it fails; a verifier that hangs is no verifier."""
     try:
-        ended = run(argv, timeout_s=60, ok=(0, 1), cwd=folder)
+        completed = run(argv, timeout_s=60, ok=(0, 1), cwd=folder)
     except ToolError as e:
         raise AssertionError(f"{argv[0]}: {e}") from e
-    return ended.returncode != 0
+    return completed.returncode != 0

@@ -22,23 +22,37 @@ from cryptography.x509.oid import NameOID
 
 from hardpan import events
 from hardpan.files import canonical_json, sha256_bytes
-from hardpan.scanners.commands.keys import KeyRing, new_keys
+from hardpan.scanners.commands.keys import KeyFiles, create_keys
 from hardpan.scanners.evidence import bundle
 from hardpan.scanners.evidence.bindings import (
     CMS,
-    HOST_PROOF,
-    SIBLINGS,
+    COMPANION_FILES,
+    HOST_SIGNATURE,
     TIMESTAMP,
-    Chain,
-    challenge,
+    ChainLink,
+    build_host_challenge,
 )
-from hardpan.scanners.evidence.trust import Trust
-from hardpan.scanners.report.fill import findings
-from hardpan.signing import Signed, Signer, detached, load_signer, new_signer, sign, with_timestamp
+from hardpan.scanners.evidence.trust import ResolvedPolicy
+from hardpan.scanners.report.fill import build_findings
+from hardpan.signing import (
+    SignedStatement,
+    Signer,
+    create_signer,
+    embed_timestamp,
+    load_signer,
+    sign,
+    sign_cms_detached,
+)
 from tests.tooling import sshsig
-from tests.tooling.tsa import POLICY, Tsa
+from tests.tooling.tsa import POLICY, FakeTsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import trusting, unpacked, with_id, with_siblings, write
+from tests.unit.evidence.forge import (
+    load_policy_text,
+    pack_files,
+    read_archive,
+    with_companion_files,
+    with_derived_id,
+)
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
@@ -46,7 +60,7 @@ STAMPED = FINISHED + timedelta(seconds=60)
 NONCE = "n" * 16
 BEFORE = sha256_bytes(b"the statement before")
 BUNDLE = "evidence.sigstore.json"
-UNSIGNED = (BUNDLE, "statement.json", "statement.sig", *SIBLINGS)
+UNSIGNED = (BUNDLE, "statement.json", "statement.sig", *COMPANION_FILES)
 Files = dict[str, bytes]
 
 
@@ -74,12 +88,12 @@ class Workshop:
     """Keys, an authority, a host key, and evidence that verifies."""
 
     folder: Path
-    ring: KeyRing
+    ring: KeyFiles
     scan: Signer
     build: Signer
     evil: Signer
     host: ec.EllipticCurvePrivateKey
-    tsa: Tsa
+    tsa: FakeTsa
     good: Files
 
     def policy(self, changed: dict[str, Any]) -> dict[str, Any]:
@@ -102,10 +116,10 @@ class Workshop:
         scan, build = _read(self.ring.policy)["keys"]
         return [{**scan, **changed}, build]
 
-    def trust(self, changed: dict[str, Any]) -> Trust:
+    def trust(self, changed: dict[str, Any]) -> ResolvedPolicy:
         """That policy, read."""
         path = self.ring.policy.with_name("tamper.yaml")
-        return trusting(path, yaml.safe_dump(self.policy(changed)))
+        return load_policy_text(path, yaml.safe_dump(self.policy(changed)))
 
     def statement(self) -> Any:
         """The good statement, to be changed."""
@@ -130,20 +144,20 @@ class Workshop:
     ) -> Files:  # fmt: skip
         """Files in which ``payload`` is really signed and stamped, and all copies agree."""
         by = signer or self.scan
-        data = payload if isinstance(payload, bytes) else canonical_json(with_id(payload))
+        data = payload if isinstance(payload, bytes) else canonical_json(with_derived_id(payload))
         made = sign(data, by)
         if signature is not None:
             made = _with_signature(made.payload, signature(data))
-        token = self.tsa.token(made.signature, at)
+        token = self.tsa.make_token(made.signature, at)
         whole = {
             **(files or self.good),
-            BUNDLE: with_timestamp(made.bundle, token),
+            BUNDLE: embed_timestamp(made.bundle, token),
             "statement.json": made.payload,
             "statement.sig": made.signature,
             TIMESTAMP: token,
-            CMS: detached(data, by, certificate_of(self.folder, by)),
+            CMS: sign_cms_detached(data, by, certificate_of(self.folder, by)),
         }
-        return with_siblings(whole, by)
+        return with_companion_files(whole, by)
 
     def relisted(self, changed: dict[str, bytes | None]) -> Files:
         """Files changed (None: removed), listed and signed again as if it were right."""
@@ -169,16 +183,16 @@ class Workshop:
         return self.relisted({"findings.json": canonical_json(value)})
 
     def _stamp(self, signature: bytes) -> bytes:
-        return self.tsa.token(signature, STAMPED)
+        return self.tsa.make_token(signature, STAMPED)
 
 
 def workshop(folder: Path) -> Workshop:
     """A workshop in ``folder``."""
-    ring = new_keys(folder / "keys", now=datetime(2026, 11, 1, tzinfo=UTC))
+    ring = create_keys(folder / "keys", now=datetime(2026, 11, 1, tzinfo=UTC))
     scan, build = load_signer(ring.scan), load_signer(ring.build)
-    host, tsa = ec.generate_private_key(ec.SECP256R1()), Tsa()
-    good = _made(folder, scan, build, host, lambda s: tsa.token(s, STAMPED))
-    evil = new_signer(folder / "keys" / "evil.pem")
+    host, tsa = ec.generate_private_key(ec.SECP256R1()), FakeTsa()
+    good = _made(folder, scan, build, host, lambda s: tsa.make_token(s, STAMPED))
+    evil = create_signer(folder / "keys" / "evil.pem")
     return Workshop(
         folder=folder, ring=ring, scan=scan, build=build, evil=evil, host=host, tsa=tsa, good=good
     )
@@ -192,7 +206,7 @@ def _made(
     stamp: Any,
     *,
     nonce: str = NONCE,
-    chain: Chain | None = None,
+    chain: ChainLink | None = None,
     image: Any = None,
     key: ec.EllipticCurvePrivateKey | None = None,
     proof: Callable[[bytes], bytes] | None = None,
@@ -203,19 +217,21 @@ def _made(
     machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(key or host_key))
     changes = {"host": machine, "image": image or samples.image(build), **changes}
     scan = samples.scan(**changes)
-    digest = sha256_bytes(canonical_json(findings(scan).data()))
-    said = challenge(nonce, scan.host.boot_id, digest)
-    signed = (proof or (lambda m: sshsig.signature(key or host_key, m)))(said)
-    raw = {**scan.raw, **({HOST_PROOF: signed} if signed else {})}
-    terms = bundle.Terms(
-        stamp=stamp,
+    digest = sha256_bytes(canonical_json(build_findings(scan).to_json()))
+    said = build_host_challenge(nonce, scan.host.boot_id, digest)
+    signed = (proof or (lambda m: sshsig.make_signature(key or host_key, m)))(said)
+    raw = {**scan.raw, **({HOST_SIGNATURE: signed} if signed else {})}
+    terms = bundle.SigningOptions(
+        timestamper=stamp,
         certificate=certificate_of(folder, signer) if certificate else None,
-        chain=chain or Chain(sequence=2, previous_statement_sha256=BEFORE),
+        chain=chain or ChainLink(sequence=2, previous_statement_sha256=BEFORE),
     )
     path = folder / "made.evidence.zip"
     made = replace(scan, raw=raw)
-    bundle.write(made, signer, path, events.silent, nonce=nonce, pq=pq, terms=terms)
-    return unpacked(path)
+    bundle.write_evidence(
+        made, signer, path, events.discard, nonce=nonce, pq_signer=pq, options=terms
+    )
+    return read_archive(path)
 
 
 def _read(policy: Path) -> dict[str, Any]:
@@ -233,7 +249,7 @@ def packed(e: Evidence, path: Path) -> Path:
     if e.archive is not None:
         path.write_bytes(e.archive)
     else:
-        write(path, e.files or {})
+        pack_files(path, e.files or {})
     return path
 
 
@@ -269,7 +285,7 @@ def pae_of(kind: str, payload: bytes, size: int | None = None) -> bytes:
 SYMLINK, DEVICE = stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666
 
 
-def _with_signature(payload: bytes, signature: bytes) -> Signed:
+def _with_signature(payload: bytes, signature: bytes) -> SignedStatement:
     value = {
         "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
         "verificationMaterial": {"publicKey": {"hint": ""}},
@@ -279,7 +295,7 @@ def _with_signature(payload: bytes, signature: bytes) -> Signed:
             "signatures": [{"keyid": "", "sig": b64(signature)}],
         },
     }
-    return Signed(payload=payload, signature=signature, bundle=canonical_json(value))
+    return SignedStatement(payload=payload, signature=signature, bundle=canonical_json(value))
 
 
 def certificate_of(folder: Path, signer: Signer) -> Path:

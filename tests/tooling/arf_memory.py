@@ -14,21 +14,23 @@ from pathlib import Path
 from hardpan.redaction import SecretFilter
 from hardpan.scanners import pipeline  # what a scan has loaded by then
 from hardpan.scanners.arf_process import LIMITS
-from hardpan.scanners.collect.openscap import read_parts
+from hardpan.scanners.collect.openscap import read_results
 
 _NAME = "arf-0.xml"
-_EACH_S = 0.02
+_SAMPLE_INTERVAL_S = 0.02
 
 
 def main(file: str, memory_mib: str) -> None:
     """Print seconds, MiB of this process and its reader together, and what was read."""
-    sent = _sent(Path(file))
-    began = time.monotonic()
+    archive = _pack_archive(Path(file))
+    start = time.monotonic()
     limits = replace(LIMITS, memory_mib=int(memory_mib))
     with _peak_mib() as peak:
-        arf, packed = read_parts(sent, 1, SecretFilter(["correct horse"]), limits=limits)[_NAME]
+        arf, packed = read_results(archive, 1, SecretFilter(["correct horse"]), limits=limits)[
+            _NAME
+        ]
     answer = {
-        "took_s": time.monotonic() - began,
+        "took_s": time.monotonic() - start,
         "mib": peak[0],
         "answer": f"{type(arf).__name__} {getattr(arf, 'reason', '')}",
         "packed": packed is not None,
@@ -43,7 +45,7 @@ def _peak_mib() -> Iterator[list[int]]:
     peak, ended = [0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_EACH_S):
+        while not ended.wait(_SAMPLE_INTERVAL_S):
             peak[0] = max(peak[0], sum(map(_resident_mib, _processes())))
 
     thread = threading.Thread(target=watch)
@@ -68,7 +70,7 @@ def _resident_mib(process: str) -> int:
     return sum(int(x.split()[1]) for x in lines if x.startswith("VmRSS:")) >> 10
 
 
-def _sent(file: Path) -> bytes:
+def _pack_archive(file: Path) -> bytes:
     """What the target sends."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:

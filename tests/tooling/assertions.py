@@ -27,18 +27,18 @@ _LEAVING = (ast.Return, ast.Break, ast.Continue)
 _INNER = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp)
 
 
-class Way(IntEnum):
+class BlockOutcome(IntEnum):
     """How a block is left, in the worst case."""
 
     LEAVES = 0
     """What follows it may not run, and nothing was asserted."""
 
-    GOES_ON = 1
+    CONTINUES = 1
     ASSERTS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Module:
+class TestModule:
     """A module of the tests."""
 
     tree: ast.Module
@@ -46,11 +46,11 @@ class Module:
     @cached_property
     def functions(self) -> Mapping[str, Sequence[ast.FunctionDef]]:
         """All functions and methods by name, nested ones included."""
-        found: dict[str, list[ast.FunctionDef]] = {}
+        by_name: dict[str, list[ast.FunctionDef]] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
-                found.setdefault(node.name, []).append(node)
-        return found
+                by_name.setdefault(node.name, []).append(node)
+        return by_name
 
     @cached_property
     def constants(self) -> Mapping[str, ast.expr]:
@@ -73,7 +73,7 @@ class Module:
 class Scope:
     """Where a name is looked up: in a function, then in its module."""
 
-    module: Module
+    module: TestModule
     local: Mapping[str, ast.expr] = field(default_factory=dict)
 
 
@@ -82,178 +82,206 @@ class Suite:
     """All modules of the tests below ``root``."""
 
     root: Path
-    _modules: dict[Path, Module] = field(default_factory=dict)
-    _judged: dict[ast.FunctionDef, bool] = field(default_factory=dict)
+    _modules: dict[Path, TestModule] = field(default_factory=dict)
+    _asserts_by_function: dict[ast.FunctionDef, bool] = field(default_factory=dict)
 
-    def module(self, path: Path) -> Module | None:
+    def module(self, path: Path) -> TestModule | None:
         """The module in ``path``; None if there is none."""
         if path not in self._modules and path.is_file():
-            self._modules[path] = Module(ast.parse(path.read_bytes()))
+            self._modules[path] = TestModule(ast.parse(path.read_bytes()))
         return self._modules.get(path)
 
-    def function_asserts(self, module: Module, function: ast.FunctionDef) -> bool:
+    def function_asserts(self, module: TestModule, function: ast.FunctionDef) -> bool:
         """True when every path through ``function`` asserts something."""
-        if function not in self._judged:
+        if function not in self._asserts_by_function:
             # A function that calls itself asserts by what else it does.
-            self._judged[function] = False
+            self._asserts_by_function[function] = False
             scope = Scope(module, _bindings(function.body))
-            self._judged[function] = self._block(scope, function.body) is Way.ASSERTS
-        return self._judged[function]
+            self._asserts_by_function[function] = (
+                self._assess_block(scope, function.body) is BlockOutcome.ASSERTS
+            )
+        return self._asserts_by_function[function]
 
-    def is_filled(self, scope: Scope, node: ast.expr) -> bool:
+    def is_nonempty(self, scope: Scope, node: ast.expr) -> bool:
         """True for a collection that has something in it for certain."""
         match node:
             case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
                 return any(
-                    not isinstance(e, ast.Starred) or self.is_filled(scope, e.value)
+                    not isinstance(e, ast.Starred) or self.is_nonempty(scope, e.value)
                     for e in elements
                 )
             case ast.Dict(keys=keys):
                 return None not in keys and bool(keys)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return self.is_filled(scope, left) or self.is_filled(scope, right)
+                return self.is_nonempty(scope, left) or self.is_nonempty(scope, right)
             case ast.Call(func=ast.Name(id="range"), args=args):
                 bounds = [a.value for a in args if isinstance(a, ast.Constant)]
                 return len(bounds) == len(args) and len(range(*bounds)) > 0
             case ast.Call(func=ast.Name(id=name), args=args) if name in _SAME_LENGTH:
-                return bool(args) and all(self.is_filled(scope, a) for a in args)
+                return bool(args) and all(self.is_nonempty(scope, a) for a in args)
             case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _VIEWS:
-                return self.is_filled(scope, value)
+                return self.is_nonempty(scope, value)
             case ast.Name(id=name):
-                return self._name_is_filled(scope, name)
+                return self._name_is_nonempty(scope, name)
         return False
 
-    def _name_is_filled(self, scope: Scope, name: str) -> bool:
+    def _name_is_nonempty(self, scope: Scope, name: str) -> bool:
         if name in scope.local:
-            return self.is_filled(Scope(scope.module), scope.local[name])
+            return self.is_nonempty(Scope(scope.module), scope.local[name])
         if name in scope.module.constants:
-            return self.is_filled(Scope(scope.module), scope.module.constants[name])
-        source, own = self._imported(scope.module, name)
-        if source is None or own not in source.constants:
+            return self.is_nonempty(Scope(scope.module), scope.module.constants[name])
+        source, original_name = self._imported(scope.module, name)
+        if source is None or original_name not in source.constants:
             return False
-        return self.is_filled(Scope(source), source.constants[own])
+        return self.is_nonempty(Scope(source), source.constants[original_name])
 
-    def _block(self, scope: Scope, body: Sequence[ast.stmt]) -> Way:
-        ways = (self._statement(scope, statement) for statement in body)
-        return next((way for way in ways if way is not Way.GOES_ON), Way.GOES_ON)
+    def _assess_block(self, scope: Scope, body: Sequence[ast.stmt]) -> BlockOutcome:
+        ways = (self._assess_statement(scope, statement) for statement in body)
+        return next(
+            (way for way in ways if way is not BlockOutcome.CONTINUES), BlockOutcome.CONTINUES
+        )
 
-    def _statement(self, scope: Scope, node: ast.stmt) -> Way:
+    def _assess_statement(self, scope: Scope, node: ast.stmt) -> BlockOutcome:
         match node:
             case ast.Assert():
-                return Way.ASSERTS
+                return BlockOutcome.ASSERTS
             case ast.FunctionDef() | ast.ClassDef():
-                return Way.GOES_ON
+                return BlockOutcome.CONTINUES
             case ast.If(test=test, body=body, orelse=orelse):
-                inner = min(self._block(scope, body), self._block(scope, orelse))
+                inner = min(self._assess_block(scope, body), self._assess_block(scope, orelse))
                 before = (test,)
             case ast.For(iter=turns, body=body):
-                inner = self._loop(scope, body, turns=self.is_filled(scope, turns))
+                inner = self._assess_loop(scope, body, runs_once=self.is_nonempty(scope, turns))
                 before = (turns,)
             case ast.While(test=test, body=body):
-                inner = self._loop(scope, body, turns=False)
+                inner = self._assess_loop(scope, body, runs_once=False)
                 before = (test,)
             case ast.With(items=items, body=body):
-                inner = self._block(scope, body)
+                inner = self._assess_block(scope, body)
                 before = tuple(item.context_expr for item in items)
             case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
                 ways = ([*body, *orelse], *(h.body for h in handlers))
-                inner = min(self._block(scope, way) for way in ways)
-                if self._block(scope, final) is Way.ASSERTS:
-                    inner = Way.ASSERTS
+                inner = min(self._assess_block(scope, way) for way in ways)
+                if self._assess_block(scope, final) is BlockOutcome.ASSERTS:
+                    inner = BlockOutcome.ASSERTS
                 before = ()
             case _:
-                inner = Way.LEAVES if isinstance(node, _LEAVING) else Way.GOES_ON
+                inner = (
+                    BlockOutcome.LEAVES if isinstance(node, _LEAVING) else BlockOutcome.CONTINUES
+                )
                 before = (node,)
-        return Way.ASSERTS if any(self._calls(scope, part) for part in before) else inner
+        return (
+            BlockOutcome.ASSERTS
+            if any(self._calls_assertion(scope, part) for part in before)
+            else inner
+        )
 
-    def _loop(self, scope: Scope, body: Sequence[ast.stmt], *, turns: bool) -> Way:
-        each = self._block(scope, body)
-        if each is Way.LEAVES and any(isinstance(n, ast.Return) for s in body for n in ast.walk(s)):
-            return Way.LEAVES
-        return Way.ASSERTS if turns and each is Way.ASSERTS else Way.GOES_ON
+    def _assess_loop(
+        self, scope: Scope, body: Sequence[ast.stmt], *, runs_once: bool
+    ) -> BlockOutcome:
+        outcome = self._assess_block(scope, body)
+        if outcome is BlockOutcome.LEAVES and any(
+            isinstance(n, ast.Return) for s in body for n in ast.walk(s)
+        ):
+            return BlockOutcome.LEAVES
+        return (
+            BlockOutcome.ASSERTS
+            if runs_once and outcome is BlockOutcome.ASSERTS
+            else BlockOutcome.CONTINUES
+        )
 
-    def _calls(self, scope: Scope, node: ast.AST) -> bool:
+    def _calls_assertion(self, scope: Scope, node: ast.AST) -> bool:
         """True when running ``node`` calls something that asserts."""
         if isinstance(node, _INNER):
             return False
         if isinstance(node, ast.IfExp):
-            return self._calls(scope, node.body) and self._calls(scope, node.orelse)
+            return self._calls_assertion(scope, node.body) and self._calls_assertion(
+                scope, node.orelse
+            )
         if isinstance(node, ast.Call) and self._call_asserts(scope, node.func):
             return True
-        return any(self._calls(scope, child) for child in ast.iter_child_nodes(node))
+        return any(self._calls_assertion(scope, child) for child in ast.iter_child_nodes(node))
 
     def _call_asserts(self, scope: Scope, called: ast.expr) -> bool:
         match called:
             case ast.Attribute(value=ast.Name(id="pytest"), attr=name):
                 return name in _ASSERTING
             case ast.Name(id=name):
-                meant = self._functions(scope.module, name)
+                candidates = self._functions(scope.module, name)
             case ast.Attribute(value=ast.Name(id=owner), attr=name):
-                source, own = self._imported(scope.module, owner)
-                whole = source is not None and not own
-                meant = self._defined(source, name) if whole else self._methods(scope.module, name)
+                source, original_name = self._imported(scope.module, owner)
+                is_module = source is not None and not original_name
+                candidates = (
+                    self._defined(source, name) if is_module else self._methods(scope.module, name)
+                )
             case ast.Attribute(attr=name):
-                meant = self._methods(scope.module, name)
+                candidates = self._methods(scope.module, name)
             case _:
-                meant = []
-        return bool(meant) and all(self.function_asserts(m, f) for m, f in meant)
+                candidates = []
+        return bool(candidates) and all(self.function_asserts(m, f) for m, f in candidates)
 
-    def _functions(self, module: Module, name: str) -> list[tuple[Module, ast.FunctionDef]]:
+    def _functions(self, module: TestModule, name: str) -> list[tuple[TestModule, ast.FunctionDef]]:
         return self._defined(module, name) or self._defined(*self._imported(module, name))
 
-    def _methods(self, module: Module, name: str) -> list[tuple[Module, ast.FunctionDef]]:
+    def _methods(self, module: TestModule, name: str) -> list[tuple[TestModule, ast.FunctionDef]]:
         """The methods ``name`` of all classes at hand: which class it is, nobody knows."""
-        others = (self._imported(module, imported)[0] for imported in module.imports)
-        near = dict.fromkeys([module, *(m for m in others if m is not None)])
-        found = chain.from_iterable(self._defined(m, name) for m in near)
-        return [(m, f) for m, f in found if [a.arg for a in f.args.args[:1]] == ["self"]]
+        imported_modules = (self._imported(module, imported)[0] for imported in module.imports)
+        near = dict.fromkeys([module, *(m for m in imported_modules if m is not None)])
+        definitions = chain.from_iterable(self._defined(m, name) for m in near)
+        return [(m, f) for m, f in definitions if [a.arg for a in f.args.args[:1]] == ["self"]]
 
-    def _defined(self, module: Module | None, name: str) -> list[tuple[Module, ast.FunctionDef]]:
+    def _defined(
+        self, module: TestModule | None, name: str
+    ) -> list[tuple[TestModule, ast.FunctionDef]]:
         return [] if module is None else [(module, f) for f in module.functions.get(name, ())]
 
-    def _imported(self, module: Module, name: str) -> tuple[Module | None, str]:
+    def _imported(self, module: TestModule, name: str) -> tuple[TestModule | None, str]:
         """The module that ``name`` comes from and its name there, "" if it is the module."""
         if name not in module.imports:
             return None, ""
-        parent, own = module.imports[name]
+        parent, original_name = module.imports[name]
         folder = self.root.joinpath(*parent.split("."))
-        whole = self.module(folder / f"{own}.py")
-        return (whole, "") if whole else (self.module(folder.with_suffix(".py")), own)
+        imported_module = self.module(folder / f"{original_name}.py")
+        return (
+            (imported_module, "")
+            if imported_module
+            else (self.module(folder.with_suffix(".py")), original_name)
+        )
 
 
-def problems(root: Path) -> list[str]:
+def find_problems(root: Path) -> list[str]:
     """One line for each test below ``root`` that may assert nothing: its place and its name."""
     suite = Suite(root)
-    found = []
+    lines = []
     for path in sorted((root / "tests").rglob("*.py")):
-        module = suite.module(path) or Module(ast.Module([], []))
-        place = path.relative_to(root)
+        module = suite.module(path) or TestModule(ast.Module([], []))
+        location = path.relative_to(root)
         for function in chain.from_iterable(module.functions.values()):
             if function.name.startswith("test_") and not suite.function_asserts(module, function):
                 name = function.name
-                found.append(f"{place}:{function.lineno}: {name} may end without an assertion")
-        found += [
-            f"{place}:{node.lineno}: this assertion always holds"
+                lines.append(f"{location}:{function.lineno}: {name} may end without an assertion")
+        lines += [
+            f"{location}:{node.lineno}: this assertion always holds"
             for node in ast.walk(module.tree)
-            if isinstance(node, ast.Assert) and _always_holds(node.test)
+            if isinstance(node, ast.Assert) and _is_always_true(node.test)
         ]
-    return found
+    return lines
 
 
 def _bindings(body: Sequence[ast.stmt]) -> Mapping[str, ast.expr]:
     """What the names stand for that ``body`` binds once, on every path through it."""
-    found: dict[str, list[ast.expr]] = {}
+    values_by_name: dict[str, list[ast.expr]] = {}
     for node in body:
         match node:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
-                found.setdefault(name, []).append(value)
-    return {name: values[0] for name, values in found.items() if len(values) == 1}
+                values_by_name.setdefault(name, []).append(value)
+    return {name: values[0] for name, values in values_by_name.items() if len(values) == 1}
 
 
-def _always_holds(test: ast.expr) -> bool:
+def _is_always_true(test: ast.expr) -> bool:
     match test:
         case ast.Tuple(elts=elements):
             return bool(elements)
@@ -267,6 +295,6 @@ def _always_holds(test: ast.expr) -> bool:
 
 
 if __name__ == "__main__":
-    told = problems(ROOT)
-    sys.stdout.writelines(f"{line}\n" for line in told)
-    sys.exit(bool(told))
+    problem_lines = find_problems(ROOT)
+    sys.stdout.writelines(f"{line}\n" for line in problem_lines)
+    sys.exit(bool(problem_lines))

@@ -15,20 +15,20 @@ from pathlib import Path
 
 from hardpan.errors import HardpanError, InputError
 from hardpan.files import atomic_path, write_atomic
-from hardpan.process import run, which
+from hardpan.process import find_program, run
 
 RELEASE = "trixie"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _FORMAT = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)"
 
 
-def cosign() -> Path | None:
+def find_cosign() -> Path | None:
     """The cosign to use: the machine's, else the one beside this Python, else None."""
-    beside = Path(sys.executable).parent / "cosign"
-    return which("cosign") or (beside if beside.is_file() else None)
+    local_cosign = Path(sys.executable).parent / "cosign"
+    return find_program("cosign") or (local_cosign if local_cosign.is_file() else None)
 
 
-def archive() -> str:
+def find_archive() -> str:
     """The Debian archive that this machine's apt uses.
 
     Raises:
@@ -47,31 +47,31 @@ def archive() -> str:
     )
 
 
-def fetch(into: Path) -> Path:
+def fetch_cosign(folder: Path) -> Path:
     """The cosign binary of the release, unpacked below ``into``; apt checks the signatures."""
-    config = private_apt(into, archive())
+    config = write_private_apt(folder, find_archive())
     env = {"APT_CONFIG": str(config)}
     run(["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"], timeout_s=300, env=env)
-    run(["apt-get", "download", "-q", "cosign"], timeout_s=300, env=env, cwd=into)
-    package = next(into.glob("cosign_*.deb"))
-    run(["dpkg-deb", "-x", package, into / "root"], timeout_s=120)
-    return into / "root/usr/bin/cosign"
+    run(["apt-get", "download", "-q", "cosign"], timeout_s=300, env=env, cwd=folder)
+    package = next(folder.glob("cosign_*.deb"))
+    run(["dpkg-deb", "-x", package, folder / "root"], timeout_s=120)
+    return folder / "root/usr/bin/cosign"
 
 
-def record_of(program: Path) -> Path:
+def record_path(program: Path) -> Path:
     """The file beside a fetched program that tells the versions of its packages."""
     return program.with_name(f"{program.name}.versions.json")
 
 
-def recorded(folder: Path) -> str:
+def render_record(folder: Path) -> str:
     """The packages in ``folder`` and their versions, which the archive does not keep for long."""
     show = ["dpkg-deb", "--show", "--showformat", "${Package}|${Version}"]
-    told = (run([*show, deb], timeout_s=60).stdout for deb in sorted(folder.glob("*.deb")))
-    packages = {name: version for name, _, version in (line.partition("|") for line in told)}
+    outputs = (run([*show, deb], timeout_s=60).stdout for deb in sorted(folder.glob("*.deb")))
+    packages = {name: version for name, _, version in (line.partition("|") for line in outputs)}
     return json.dumps({"suite": RELEASE, "packages": packages}, indent=1, sort_keys=True) + "\n"
 
 
-def private_apt(folder: Path, uri: str) -> Path:
+def write_private_apt(folder: Path, uri: str) -> Path:
     """The configuration of an apt that knows ``RELEASE`` of the archive ``uri`` alone."""
     for part in ("state/lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True)
@@ -96,20 +96,20 @@ def private_apt(folder: Path, uri: str) -> Path:
 
 def main() -> int:
     """Get it if it is not there; say where it is. Returns the exit code."""
-    have = cosign()
-    if have is None:
-        have = Path(sys.executable).parent / "cosign"
+    program = find_cosign()
+    if program is None:
+        program = Path(sys.executable).parent / "cosign"
         try:
-            with tempfile.TemporaryDirectory(prefix="hardpan-cosign-") as room:
-                found = fetch(Path(room))
-                with atomic_path(have) as temp:
-                    shutil.copyfile(found, temp)
+            with tempfile.TemporaryDirectory(prefix="hardpan-cosign-") as temp_name:
+                binary = fetch_cosign(Path(temp_name))
+                with atomic_path(program) as temp:
+                    shutil.copyfile(binary, temp)
                     temp.chmod(0o755)
-                write_atomic(record_of(have), recorded(Path(room)))
+                write_atomic(record_path(program), render_record(Path(temp_name)))
         except HardpanError as e:
             sys.stderr.write(f"error: {e}\nhint: {e.hint}\n")
             return int(e.exit_code)
-    sys.stderr.write(f"cosign: {have}\n")
+    sys.stderr.write(f"cosign: {program}\n")
     return 0
 
 

@@ -16,10 +16,16 @@ from pathlib import Path
 
 from hardpan.errors import HardpanError, ToolError
 from hardpan.files import atomic_path
-from hardpan.process import run, which
-from tests.tooling.get_cosign import RELEASE, archive, private_apt, record_of, recorded
+from hardpan.process import find_program, run
+from tests.tooling.get_cosign import (
+    RELEASE,
+    find_archive,
+    record_path,
+    render_record,
+    write_private_apt,
+)
 
-HOME = Path(__file__).parents[2] / "images" / "cache" / "openssl-3.5"
+OPENSSL_FOLDER = Path(__file__).parents[2] / "images" / "cache" / "openssl-3.5"
 _PACKAGES = ("openssl", "libssl3t64", "libc6", "libzstd1", "zlib1g")
 _WRAPPER = """\
 #!/bin/sh
@@ -29,37 +35,40 @@ exec "$root"/lib64/ld-linux-*.so.2 --library-path "$(echo "$root"/lib/*-linux-gn
 """
 
 
-def openssl35() -> Path | None:
+def find_openssl35() -> Path | None:
     """An OpenSSL with ML-DSA: the machine's, else the one in the cache, else None."""
-    own = which("openssl")
-    if own is not None and version_of(own) >= (3, 5):
-        return own
-    cached = HOME / "openssl"
+    system_openssl = find_program("openssl")
+    if system_openssl is not None and read_version(system_openssl) >= (3, 5):
+        return system_openssl
+    cached = OPENSSL_FOLDER / "openssl"
     return cached if cached.is_file() else None
 
 
-def version_of(program: Path) -> tuple[int, int]:
+def read_version(program: Path) -> tuple[int, int]:
     """Its major and minor version; (0, 0) where it does not say."""
-    found = re.match(r"OpenSSL (\d+)\.(\d+)", run([program, "version"], timeout_s=30).stdout)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.match(r"OpenSSL (\d+)\.(\d+)", run([program, "version"], timeout_s=30).stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def fetch(home: Path) -> None:
+def fetch_openssl(folder: Path) -> None:
     """The program and its libraries, unpacked into ``home``; apt checks the signatures."""
-    with tempfile.TemporaryDirectory(prefix="hardpan-openssl-") as name, atomic_path(home) as new:
-        room = Path(name)
-        env = {"APT_CONFIG": str(private_apt(room, archive()))}
+    with (
+        tempfile.TemporaryDirectory(prefix="hardpan-openssl-") as name,
+        atomic_path(folder) as temp_folder,
+    ):
+        workdir = Path(name)
+        env = {"APT_CONFIG": str(write_private_apt(workdir, find_archive()))}
         strict = ["-o", "APT::Update::Error-Mode=any"]
         run(["apt-get", "update", "-q", *strict], timeout_s=300, env=env)
-        run(["apt-get", "download", "-q", *_PACKAGES], timeout_s=300, env=env, cwd=room)
-        told = recorded(room)
-        require_ml_dsa(json.loads(told)["packages"]["openssl"])
-        new.mkdir()
-        for package in sorted(room.glob("*.deb")):
-            run(["dpkg-deb", "-x", package, new / "root"], timeout_s=120)
-        (new / "openssl").write_text(_WRAPPER.format(home=home), "utf-8")
-        (new / "openssl").chmod(0o755)
-        record_of(new / "openssl").write_text(told, "utf-8")
+        run(["apt-get", "download", "-q", *_PACKAGES], timeout_s=300, env=env, cwd=workdir)
+        record = render_record(workdir)
+        require_ml_dsa(json.loads(record)["packages"]["openssl"])
+        temp_folder.mkdir()
+        for package in sorted(workdir.glob("*.deb")):
+            run(["dpkg-deb", "-x", package, temp_folder / "root"], timeout_s=120)
+        (temp_folder / "openssl").write_text(_WRAPPER.format(home=folder), "utf-8")
+        (temp_folder / "openssl").chmod(0o755)
+        record_path(temp_folder / "openssl").write_text(record, "utf-8")
 
 
 def require_ml_dsa(package: str) -> None:
@@ -68,8 +77,8 @@ def require_ml_dsa(package: str) -> None:
     Raises:
         ToolError: it has not.
     """
-    found = re.search(r"(?:^|:)(\d+)\.(\d+)", package)
-    if found is None or (int(found[1]), int(found[2])) < (3, 5):
+    match = re.search(r"(?:^|:)(\d+)\.(\d+)", package)
+    if match is None or (int(match[1]), int(match[2])) < (3, 5):
         raise ToolError(
             ["openssl"],
             f"of Debian {RELEASE}: too old for ML-DSA: expected 3.5 or later, got {package}",
@@ -79,13 +88,13 @@ def require_ml_dsa(package: str) -> None:
 
 def main() -> int:
     """Get it if it is not there; say where it is. Returns the exit code."""
-    if openssl35() is None:
+    if find_openssl35() is None:
         try:
-            fetch(HOME)
+            fetch_openssl(OPENSSL_FOLDER)
         except HardpanError as e:
             sys.stderr.write(f"error: {e}\nhint: {e.hint}\n")
             return int(e.exit_code)
-    sys.stderr.write(f"openssl with ML-DSA: {openssl35()}\n")
+    sys.stderr.write(f"openssl with ML-DSA: {find_openssl35()}\n")
     return 0
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from tests.unit.evaluate.arfs import ARF
 
-_WHOLE = ARF.replace("\x85", " ")
+_TEMPLATE = ARF.replace("\x85", " ")
 _CHUNK = 1 << 20
-_MOST_RULES = 4500
+_MAX_RULES = 4500
 """With more of them an ARF is refused at once."""
 _RULES = "<score system="
 _DEFINITIONS = '<definition definition_id="d2">'
@@ -17,33 +17,33 @@ _OVAL = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
 
 
 def _rules(n: int, definition: str) -> Iterator[tuple[str, str]]:
-    if n < _MOST_RULES:
-        where = f'<check-content-ref href="#oval0" name="{definition}"/>'
-        check = f'<check system="{_OVAL}">{where}</check>'
+    if n < _MAX_RULES:
+        reference = f'<check-content-ref href="#oval0" name="{definition}"/>'
+        check = f'<check system="{_OVAL}">{reference}</check>'
         yield _RULES, f'<rule-result idref="r{n}"><result>pass</result>{check}</rule-result>'
 
 
-def _shared(n: int) -> Iterator[tuple[str, str]]:
+def _shared_definitions(n: int) -> Iterator[tuple[str, str]]:
     """Rules that name one definition with many tests."""
     yield from _rules(n, "d1")
     yield _CRITERIA, f'<criterion test_ref="u{n}"/>'
     yield _TESTS, f'<test test_id="u{n}" result="not evaluated"/>'
 
 
-def _chained(n: int) -> Iterator[tuple[str, str]]:
+def _chained_definitions(n: int) -> Iterator[tuple[str, str]]:
     """Rules that name one definition each, where each extends the next."""
     yield from _rules(n, f"c{n}")
     extends = f'<criteria><extend_definition definition_ref="c{n + 1}"/></criteria>'
     yield _DEFINITIONS, f'<definition definition_id="c{n}">{extends}</definition>'
 
 
-def _pieces(place: str, piece: Callable[[int], str]) -> Callable[[int], Iterator[tuple[str, str]]]:
-    return lambda n: iter([(place, piece(n))])
+def _pieces(anchor: str, piece: Callable[[int], str]) -> Callable[[int], Iterator[tuple[str, str]]]:
+    return lambda n: iter([(anchor, piece(n))])
 
 
 REPEATED: dict[str, Callable[[int], Iterator[tuple[str, str]]]] = {
-    "rules that share a definition": _shared,
-    "definitions in a chain": _chained,
+    "rules that share a definition": _shared_definitions,
+    "definitions in a chain": _chained_definitions,
     "tests": _pieces(_TESTS, lambda n: f'<test test_id="u{n}" result="true"/>'),
     "items that one test looked at": _pieces(
         "<tested_item", lambda n: f'<tested_item item_id="{n}"/>'
@@ -71,7 +71,7 @@ LONG: dict[str, tuple[str, str]] = {
 KINDS = (*REPEATED, *LONG)
 
 
-def hostile_arf(kind: str, size: int) -> Iterator[bytes]:
+def generate_hostile_arf(kind: str, size: int) -> Iterator[bytes]:
     """An ARF of about ``size`` bytes of this kind."""
     text = _repeated(kind, size) if kind in REPEATED else _long(kind, size)
     pending: list[str] = []
@@ -88,25 +88,25 @@ def hostile_arf(kind: str, size: int) -> Iterator[bytes]:
 def _repeated(kind: str, size: int) -> Iterator[str]:
     make = REPEATED[kind]
     rounds = size // sum(len(piece) for _, piece in make(size // 100))
-    places = sorted({place for place, _ in make(0)}, key=_WHOLE.index)
-    at = 0
-    for place in places:
-        end = _WHOLE.index(place)
-        yield _WHOLE[at:end]
-        at = end
+    anchors = sorted({anchor for anchor, _ in make(0)}, key=_TEMPLATE.index)
+    offset = 0
+    for anchor in anchors:
+        end = _TEMPLATE.index(anchor)
+        yield _TEMPLATE[offset:end]
+        offset = end
         if list(make(0)) == list(make(1)):
             yield "".join(piece for _, piece in make(0)) * rounds
             continue
         for n in range(rounds):
-            yield from (piece for where, piece in make(n) if where == place)
-    yield _WHOLE[at:]
+            yield from (piece for piece_anchor, piece in make(n) if piece_anchor == anchor)
+    yield _TEMPLATE[offset:]
 
 
 def _long(kind: str, size: int) -> Iterator[str]:
-    place, form = LONG[kind]
-    before, after = form.split("{}")
-    at = _WHOLE.index(place)
-    yield _WHOLE[:at] + before
+    anchor, form = LONG[kind]
+    prefix, suffix = form.split("{}")
+    offset = _TEMPLATE.index(anchor)
+    yield _TEMPLATE[:offset] + prefix
     for _ in range(size // _CHUNK):
         yield "x" * _CHUNK
-    yield "x" * (size % _CHUNK) + after + _WHOLE[at + len(place) :]
+    yield "x" * (size % _CHUNK) + suffix + _TEMPLATE[offset + len(anchor) :]

@@ -35,18 +35,20 @@ from queue import SimpleQueue
 from hardpan.process import run
 
 ROOT = Path(__file__).parents[2]
-MEMORY = ROOT / ".mutate"
-_TREE = ("hardpan", "profiles", "scanners", "kickstart", "builder", "images", "tests")
+CACHE_FILE = ROOT / ".mutate"
+_COPIED_FOLDERS = ("hardpan", "profiles", "scanners", "kickstart", "builder", "images", "tests")
 _TIMEOUT_S = 1800
-_ENDS = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be imported
-_NOTES = "HARDPAN_MUTATE_NOTES"
+_PYTEST_EXIT_CODES = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be imported
+_NOTES_VARIABLE = "HARDPAN_MUTATE_NOTES"
 _TESTS = (
     "tests/unit/signing",
     "tests/unit/evidence",
     "tests/unit/ground/test_printable.py",
     "tests/integration/test_proofs.py",
 )
-_QUICK = "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
+_TEST_FILTER = (
+    "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
+)
 _SIGNING = (
     "strict",
     "envelope",
@@ -66,9 +68,9 @@ MODULES = (
     *(f"scanners/evidence/{name}.py" for name in _EVIDENCE),
     "hardpan/printable.py",
 )
-_TALK, _LISTS = {"record", "note"}, {"append", "add"}
+_LOGGING_CALLS, _COLLECTING_CALLS = {"record", "note"}, {"append", "add"}
 _OUTCOMES = {"Passed", "Skipped", "NotChecked", "Exceeded"}  # made of text: they check nothing
-_EFFECTS = {"__init__", "write", "seek", "close", "chmod", "update"}
+_SIDE_EFFECT_CALLS = {"__init__", "write", "seek", "close", "chmod", "update"}
 
 Span = tuple[int, int]
 """Where a piece of a source file begins and ends, in bytes."""
@@ -86,8 +88,8 @@ class Guard:
     function: str
     text: str
     span: Span
-    instead: str
-    place: Span
+    replacement: str
+    statement_span: Span
     """The statement that is run by every test to which this guard can matter."""
 
     is_check: bool
@@ -99,15 +101,15 @@ class Guard:
     @property
     def key(self) -> str:
         """Where tests note that they came by."""
-        return f"{self.module}:{self.place[0]}"
+        return f"{self.module}:{self.statement_span[0]}"
 
     @property
-    def memory(self) -> str:
+    def cache_key(self) -> str:
         """How it is remembered."""
-        return f"{self.sha256[:16]} {self.span} {self.instead} {self}"
+        return f"{self.sha256[:16]} {self.span} {self.replacement} {self}"
 
 
-def seen(key: str, call: Callable[[], object] | None = None) -> None:
+def note_execution(key: str, call: Callable[[], object] | None = None) -> None:
     """Note that the running test comes by; put into the copy's source, beside each guard."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
     _note(f"{key}{'?' if call else ''} {test}\n")
@@ -121,19 +123,21 @@ def seen(key: str, call: Callable[[], object] | None = None) -> None:
 
 @cache
 def _note(line: str) -> None:
-    if _NOTES in os.environ:  # not in a process that a test starts: it has a short environment
-        with Path(os.environ[_NOTES]).open("a", encoding="utf-8") as f:
+    if (
+        _NOTES_VARIABLE in os.environ
+    ):  # not in a process that a test starts: it has a short environment
+        with Path(os.environ[_NOTES_VARIABLE]).open("a", encoding="utf-8") as f:
             f.write(line)
 
 
-def guards(module: str) -> list[Guard]:
+def find_guards(module: str) -> list[Guard]:
     """Every guard of a module."""
     source = (ROOT / module).read_bytes()
     starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
 
     def span(node: ast.expr | ast.stmt) -> Span:
-        ends = node.end_lineno or node.lineno
-        end = starts[ends - 1] + (node.end_col_offset or 0)
+        end_line = node.end_lineno or node.lineno
+        end = starts[end_line - 1] + (node.end_col_offset or 0)
         return starts[node.lineno - 1] + node.col_offset, end
 
     return [
@@ -144,11 +148,12 @@ def guards(module: str) -> list[Guard]:
             function=name,
             text=" ".join(source[slice(*span(node))].decode().split())[:90],
             span=span(node),
-            instead=instead,
-            place=span(place),
-            is_check=isinstance(place, ast.Expr) and _called(place.value) not in _LISTS,
+            replacement=replacement,
+            statement_span=span(statement),
+            is_check=isinstance(statement, ast.Expr)
+            and _called_name(statement.value) not in _COLLECTING_CALLS,
         )
-        for name, (node, instead, place) in _found(ast.parse(source), "")
+        for name, (node, replacement, statement) in _walk_guards(ast.parse(source), "")
     ]
 
 
@@ -156,20 +161,20 @@ _Part = tuple[ast.expr | ast.stmt, str, ast.stmt]
 """What to take out, what to put there, and the statement that notes who comes by."""
 
 
-def _found(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
+def _walk_guards(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
     for child in ast.iter_child_nodes(node):
-        own = child.name if isinstance(child, ast.FunctionDef) else name
+        function = child.name if isinstance(child, ast.FunctionDef) else name
         if isinstance(child, ast.stmt):
-            yield from ((own, part) for part in _guards_of(child, node))
-        yield from _found(child, own)
+            yield from ((function, part) for part in _statement_guards(child, node))
+        yield from _walk_guards(child, function)
 
 
-def _guards_of(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
+def _statement_guards(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
     match node:
         # A bare 'raise' after tidying up hands an error on; it guards nothing.
         case ast.Raise(exc=ast.expr()) | ast.AugAssign(target=ast.Name(id="found" | "over")):
             yield node, "pass", node
-        case ast.Expr(value=ast.Call() as call) if _matters(call):
+        case ast.Expr(value=ast.Call() as call) if _is_check_call(call):
             yield node, "pass", node
         case ast.If(body=[*_, ast.Raise() as last]):
             yield from ((x, by, last) for x, by in _conditions(node.test, allowed=False))
@@ -182,14 +187,14 @@ def _guards_of(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
                 yield from ((x, by, raised) for x, by in _conditions(row, allowed=True))
 
 
-def _matters(call: ast.Call) -> bool:
-    name = _called(call)
-    checks = [a for a in call.args if isinstance(a, ast.Call) and _called(a) not in _OUTCOMES]
-    asks = name not in _TALK or bool(checks)
-    return asks and name not in _EFFECTS and not name.startswith("write_")
+def _is_check_call(call: ast.Call) -> bool:
+    name = _called_name(call)
+    checks = [a for a in call.args if isinstance(a, ast.Call) and _called_name(a) not in _OUTCOMES]
+    asks = name not in _LOGGING_CALLS or bool(checks)
+    return asks and name not in _SIDE_EFFECT_CALLS and not name.startswith("write_")
 
 
-def _called(call: ast.expr) -> str:
+def _called_name(call: ast.expr) -> str:
     func = getattr(call, "func", None)
     return str(getattr(func, "attr", getattr(func, "id", "")))
 
@@ -209,60 +214,66 @@ def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, st
             yield test, ast.unparse(ast.Compare(middle, [op2], [last]))
 
 
-def without(source: bytes, guard: Guard) -> bytes:
+def remove_guard(source: bytes, guard: Guard) -> bytes:
     """``source`` with the guard taken out."""
-    begin, end = guard.span
-    return source[:begin] + guard.instead.encode() + source[end:]
+    start, end = guard.span
+    return source[:start] + guard.replacement.encode() + source[end:]
 
 
-def noting(source: bytes, asked: list[Guard]) -> bytes:
+def insert_notes(source: bytes, selected: list[Guard]) -> bytes:
     """``source`` in which every guard notes who comes by."""
-    for (begin, end), guard in sorted({g.place: g for g in asked}.items(), reverse=True):
+    for (start, end), guard in sorted(
+        {g.statement_span: g for g in selected}.items(), reverse=True
+    ):
         note = f"__import__('tests.tooling.mutate', fromlist=['seen']).seen({guard.key!r}"
         if guard.is_check:
-            told = note.encode() + b", lambda: " + source[begin:end] + b")"
+            replacement = note.encode() + b", lambda: " + source[start:end] + b")"
         else:
-            told = note.encode() + b"); " + source[begin:end]
-        source = source[:begin] + told + source[end:]
+            replacement = note.encode() + b"); " + source[start:end]
+        source = source[:start] + replacement + source[end:]
     return source
 
 
-def who_comes_by(asked: list[Guard], tree: Path) -> dict[str, list[str]]:
+def find_covering_tests(selected: list[Guard], tree: Path) -> dict[str, list[str]]:
     """Guard's key -> the tests that come by."""
-    for module in {g.module for g in asked}:
+    for module in {g.module for g in selected}:
         source = (ROOT / module).read_bytes()
-        (tree / module).write_bytes(noting(source, [g for g in asked if g.module == module]))
+        (tree / module).write_bytes(
+            insert_notes(source, [g for g in selected if g.module == module])
+        )
     notes = tree / "notes"
-    told = _tests(tree, ["--tb=short", "-k", _QUICK, *_TESTS], {_NOTES: str(notes)})
-    for module in {g.module for g in asked}:
+    output = _run_tests(
+        tree, ["--tb=short", "-k", _TEST_FILTER, *_TESTS], {_NOTES_VARIABLE: str(notes)}
+    )
+    for module in {g.module for g in selected}:
         shutil.copy(ROOT / module, tree / module)
-    if told:
-        raise SystemExit(f"{told[:4000]}\na test fails although no guard is missing")
-    found: dict[str, list[str]] = {}
+    if output:
+        raise SystemExit(f"{output[:4000]}\na test fails although no guard is missing")
+    tests_by_guard: dict[str, list[str]] = {}
     for key, _, test in (x.partition(" ") for x in notes.read_text("utf-8").splitlines()):
-        found.setdefault(key, []).append(test)
-    return found
+        tests_by_guard.setdefault(key, []).append(test)
+    return tests_by_guard
 
 
-def killed(guard: Guard, tests: list[str], tree: Path) -> bool:
+def is_killed(guard: Guard, tests: list[str], tree: Path) -> bool:
     """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
-    own = f"test_{Path(guard.module).name}"
-    tests = sorted(tests, key=lambda x: (own not in x, "integration" in x, "tamper" in x))
+    module_test = f"test_{Path(guard.module).name}"
+    tests = sorted(tests, key=lambda x: (module_test not in x, "integration" in x, "tamper" in x))
     path = tree / guard.module
-    whole = path.read_bytes()
-    path.write_bytes(without(whole, guard))
+    original = path.read_bytes()
+    path.write_bytes(remove_guard(original, guard))
     try:
-        return bool(tests) and bool(_tests(tree, tests, {}))
+        return bool(tests) and bool(_run_tests(tree, tests, {}))
     finally:
-        path.write_bytes(whole)
+        path.write_bytes(original)
 
 
-def _tests(tree: Path, asked: list[str], env: dict[str, str]) -> str:
+def _run_tests(tree: Path, arguments: list[str], env: dict[str, str]) -> str:
     """What pytest says when one fails, else nothing."""
     extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
     env = {**env, "PYTHONPATH": os.pathsep.join([str(tree), *extra])}
-    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *asked]
-    ended = run(argv, timeout_s=_TIMEOUT_S, ok=_ENDS, cwd=tree, env=env)
+    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
+    ended = run(argv, timeout_s=_TIMEOUT_S, ok=_PYTEST_EXIT_CODES, cwd=tree, env=env)
     return ended.stdout if ended.returncode else ""
 
 
@@ -272,47 +283,51 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    say = sys.stdout.write
-    asked = [g for m in MODULES if options.only in m for g in guards(m)]
-    with tempfile.TemporaryDirectory(prefix="hardpan-mutate-") as room:
+    write = sys.stdout.write
+    selected = [g for m in MODULES if options.only in m for g in find_guards(m)]
+    with tempfile.TemporaryDirectory(prefix="hardpan-mutate-") as temp_name:
         trees: SimpleQueue[Path] = SimpleQueue()
         for n in range(options.jobs):
-            trees.put(_copy(Path(room) / f"{n}"))
-        memory = set(MEMORY.read_text("utf-8").splitlines()) if MEMORY.is_file() else set()
-        reached: dict[str, list[str]] = {}
-        if any(g.memory not in memory for g in asked):
-            say("running all tests once, to see which come by where\n")
+            trees.put(_copy_tree(Path(temp_name) / f"{n}"))
+        cached_keys = (
+            set(CACHE_FILE.read_text("utf-8").splitlines()) if CACHE_FILE.is_file() else set()
+        )
+        tests_by_guard: dict[str, list[str]] = {}
+        if any(g.cache_key not in cached_keys for g in selected):
+            write("running all tests once, to see which come by where\n")
             trees.put(tree := trees.get())
-            reached = who_comes_by(asked, tree)
+            tests_by_guard = find_covering_tests(selected, tree)
 
-        def judged(guard: Guard) -> bool:
-            if guard.memory in memory:
+        def check_guard(guard: Guard) -> bool:
+            if guard.cache_key in cached_keys:
                 return True
             tree = trees.get()
             try:
-                tests = reached.get(guard.key) or reached.get(f"{guard.key}?", [])
-                held = killed(guard, tests, tree)
+                tests = tests_by_guard.get(guard.key) or tests_by_guard.get(f"{guard.key}?", [])
+                was_killed = is_killed(guard, tests, tree)
             finally:
                 trees.put(tree)
-            if held:
-                with MEMORY.open("a", encoding="utf-8") as f:
-                    f.write(f"{guard.memory}\n")
-            return held
+            if was_killed:
+                with CACHE_FILE.open("a", encoding="utf-8") as f:
+                    f.write(f"{guard.cache_key}\n")
+            return was_killed
 
         survivors = []
         with ThreadPoolExecutor(options.jobs) as pool:
-            for n, held in enumerate(pool.map(judged, asked)):
-                say(f"{n + 1}/{len(asked)} {'held' if held else 'SURVIVES'}  {asked[n]}\n")
-                survivors += [] if held else [asked[n]]
-    say("".join(f"survives  {g}\n" for g in survivors))
-    say(f"{len(asked)} guards, {len(survivors)} survive their deletion\n")
+            for n, was_killed in enumerate(pool.map(check_guard, selected)):
+                write(
+                    f"{n + 1}/{len(selected)} {'held' if was_killed else 'SURVIVES'}  {selected[n]}\n"
+                )
+                survivors += [] if was_killed else [selected[n]]
+    write("".join(f"survives  {g}\n" for g in survivors))
+    write(f"{len(selected)} guards, {len(survivors)} survive their deletion\n")
     return 1 if survivors else 0
 
 
-def _copy(tree: Path) -> Path:
+def _copy_tree(tree: Path) -> Path:
     tree.mkdir()
     skip = shutil.ignore_patterns("__pycache__", "cache", "out", "node_modules", "*.pyc")
-    for name in _TREE:
+    for name in _COPIED_FOLDERS:
         shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=skip)
     shutil.copy(ROOT / "pyproject.toml", tree)
     return tree

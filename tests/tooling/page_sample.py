@@ -15,24 +15,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hardpan.scanners.paired.conflicts import conflicts
+from hardpan.scanners.paired.conflicts import load_conflicts
 from hardpan.scanners.report.base import Report
-from hardpan.scanners.report.changes import Changes, Fact, RuleChange
+from hardpan.scanners.report.changes import AttributeChange, RuleChange, ScanChanges
 from hardpan.scanners.report.documents import Findings, SmokeDocument
-from hardpan.scanners.report.promises import Promises
+from hardpan.scanners.report.promises import ExpectedSignatures
 
-PLACE = Path(__file__).parents[1] / "data" / "page" / "sample.json.gz"
+SAMPLE_FILE = Path(__file__).parents[1] / "data" / "page" / "sample.json.gz"
 
 
-def load() -> Report:
+def load_sample() -> Report:
     """The sample as a report."""
-    kept = json.loads(gzip.decompress(PLACE.read_bytes()))
+    document = json.loads(gzip.decompress(SAMPLE_FILE.read_bytes()))
     return Report(
-        findings=Findings.model_validate_json(json.dumps(kept["findings"])),
-        smoke=SmokeDocument.model_validate_json(json.dumps(kept["smoke"])),
+        findings=Findings.model_validate_json(json.dumps(document["findings"])),
+        smoke=SmokeDocument.model_validate_json(json.dumps(document["smoke"])),
         signer_sha256=_digest("key"),
         predicate_type="https://hardpan.dev/attestation/compliance-scan/v1",
-        promises=Promises(
+        expected_signatures=ExpectedSignatures(
             algorithm="ecdsa-p256-sha256",
             post_quantum="ml-dsa-65",
             timestamp=True,
@@ -41,7 +41,7 @@ def load() -> Report:
     )
 
 
-def with_changes(report: Report) -> Report:
+def add_changes(report: Report) -> Report:
     """The same beside a previous scan."""
     rules = report.findings.rules
     opened = [r for r in rules if r.is_open][:2]
@@ -49,21 +49,21 @@ def with_changes(report: Report) -> Report:
     waived = [r for r in rules if r.is_waived][:1]
     return replace(
         report,
-        changes=Changes(
+        changes=ScanChanges(
             since="2026-10-24T03:12:40Z",
             statement_sha256="4f" * 32,
-            opened=tuple(_change(r, "pass", r.verdict) for r in opened),
-            closed=tuple(_change(r, "fail", r.verdict) for r in closed),
-            others=tuple(_change(r, "fail", r.verdict) for r in waived),
+            opened=tuple(_rule_change(r, "pass", r.verdict) for r in opened),
+            closed=tuple(_rule_change(r, "fail", r.verdict) for r in closed),
+            others=tuple(_rule_change(r, "fail", r.verdict) for r in waived),
             facts=(
-                Fact(name="kernel", old="6.12.94", new=report.findings.host.kernel),
-                Fact(name="content", old="0.1.81", new=report.findings.content.version),
+                AttributeChange(name="kernel", old="6.12.94", new=report.findings.host.kernel),
+                AttributeChange(name="content", old="0.1.81", new=report.findings.content.version),
             ),
         ),
     )
 
 
-def _change(rule: Any, old: Any, new: Any) -> RuleChange:
+def _rule_change(rule: Any, old: Any, new: Any) -> RuleChange:
     return RuleChange(
         rule_id=rule.rule_id,
         title=rule.title,
@@ -79,8 +79,8 @@ def _digest(name: str) -> str:
     return hashlib.sha256(f"sample {name}".encode()).hexdigest()
 
 
-def _neutral(found: dict[str, Any]) -> dict[str, Any]:
-    host = found["host"]
+def _anonymize(findings: dict[str, Any]) -> dict[str, Any]:
+    host = findings["host"]
     root = "root=/dev/mapper/vg0-root ro fips=1 audit=1 audit_backlog_limit=8192"
     host.update(
         hostname="inference-07",
@@ -90,18 +90,20 @@ def _neutral(found: dict[str, Any]) -> dict[str, Any]:
         cmdline=f"{root} init_on_free=1 page_poison=1 pti=on vsyscall=none",
         packagesSha256=_digest("packages"),
     )
-    found["image"].update(sha256=_digest("image"), provenanceStatementSha256=_digest("provenance"))
-    return found
+    findings["image"].update(
+        sha256=_digest("image"), provenanceStatementSha256=_digest("provenance")
+    )
+    return findings
 
 
-def _waivers(rules: list[dict[str, Any]]) -> None:
+def _adjust_waivers(rules: list[dict[str, Any]]) -> None:
     """Older evidence tells waivers as text; a few are changed for the page's sake."""
-    n = 0
+    count = 0
     for rule in rules:
-        told = rule.pop("exception", None)
-        if told:
+        exception = rule.pop("exception", None)
+        if exception:
             rule["waiver"] = {
-                "reason": told.rpartition(" (")[0],
+                "reason": exception.rpartition(" (")[0],
                 "owner": "platform team",
                 "expires": "2027-11-30",
                 "holds": True,
@@ -109,20 +111,20 @@ def _waivers(rules: list[dict[str, Any]]) -> None:
         waiver = rule.setdefault("waiver", None)
         if waiver is None:
             continue
-        n += 1
-        if n in (2, 9, 15, 21, 26):
+        count += 1
+        if count in (2, 9, 15, 21, 26):
             rule["waiver"] = None
-        elif n in (5, 18):
+        elif count in (5, 18):
             waiver.update(expires="2026-11-14", holds=False)
-        elif n in (7, 12):
+        elif count in (7, 12):
             waiver.update(expires="2026-12-05", owner="inference team")
-        if n == 9:
+        if count == 9:
             rule["severity"] = "high"
 
 
-def _paired() -> dict[str, Any]:
+def _compatibility_section() -> dict[str, Any]:
     pairs = []
-    for n, made in enumerate(conflicts()):
+    for n, conflict in enumerate(load_conflicts()):
         verdict = {4: "fail", 17: "fail", 9: "not_checked"}.get(n, "pass")
         if n % 4 == 3:
             verdict = "not_applicable"
@@ -134,16 +136,16 @@ def _paired() -> dict[str, Any]:
         }[verdict]
         pairs.append(
             {
-                "conflict": made.id,
-                "row": made.row,
-                "title": made.title,
-                "rules": list(made.rules),
-                "resolution": made.resolution,
+                "conflict": conflict.id,
+                "row": conflict.row,
+                "title": conflict.title,
+                "rules": list(conflict.rules),
+                "resolution": conflict.resolution,
                 "verdict": verdict,
                 "reason": f"control: {control}; AI action: {action}".replace("_", " "),
                 "waiver": None,
-                "control": _half(made.control, control),
-                "action": _half(made.action, action),
+                "control": _check_result(conflict.control, control),
+                "action": _check_result(conflict.action, action),
             }
         )
     return {
@@ -152,36 +154,40 @@ def _paired() -> dict[str, Any]:
     }
 
 
-def _half(asked: Any, outcome: str) -> dict[str, str]:
-    found = {"holds": "as expected", "broken": "something else", "not_applicable": "no such device"}
+def _check_result(definition: Any, outcome: str) -> dict[str, str]:
+    observed = {
+        "holds": "as expected",
+        "broken": "something else",
+        "not_applicable": "no such device",
+    }
     return {
         "outcome": outcome,
-        "lookedAt": asked.looks_at,
-        "expected": asked.expects,
-        "found": found.get(outcome, ""),
+        "lookedAt": definition.looks_at,
+        "expected": definition.expects,
+        "found": observed.get(outcome, ""),
     }
 
 
-def _make(evidence: Path) -> None:
+def _write_sample(evidence: Path) -> None:
     with zipfile.ZipFile(evidence) as archive:
-        found = _neutral(json.loads(archive.read("findings.json")))
+        findings = _anonymize(json.loads(archive.read("findings.json")))
         smoke = json.loads(archive.read("smoke.json"))
-    _waivers(found["rules"])
-    found["paired"] = _paired()
+    _adjust_waivers(findings["rules"])
+    findings["paired"] = _compatibility_section()
     chat = (
         ("chat, time to first token", 645.6, 611.2, 702.9),
         ("chat, whole answer", 4888.1, 4702.5, 5120.4),
     )
     for name, value, low, high in chat:
-        like = smoke["measures"][1]
+        template = smoke["measures"][1]
         smoke["measures"].append(
-            {**like, "name": name, "value": value, "minimum": low, "maximum": high, "n": 6}
+            {**template, "name": name, "value": value, "minimum": low, "maximum": high, "n": 6}
         )
-    found["checks"][7].update(outcome="failed", message="expected 0600\nis 0640")
-    text = json.dumps({"findings": found, "smoke": smoke}, sort_keys=True, separators=(",", ":"))
-    PLACE.parent.mkdir(parents=True, exist_ok=True)
-    PLACE.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    findings["checks"][7].update(outcome="failed", message="expected 0600\nis 0640")
+    text = json.dumps({"findings": findings, "smoke": smoke}, sort_keys=True, separators=(",", ":"))
+    SAMPLE_FILE.parent.mkdir(parents=True, exist_ok=True)
+    SAMPLE_FILE.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 if __name__ == "__main__":
-    _make(Path(sys.argv[1]))
+    _write_sample(Path(sys.argv[1]))

@@ -9,18 +9,20 @@ from collections.abc import Callable
 
 import pytest
 
-WORDS = "HPMARK"
-MARK = f"\x1b]0;{WORDS}\x07\x9b2J\u202e{WORDS}\u2066\u200b\ufeff\u2028\U000e0041\x7f\x00"
+PLANTED_TEXT = "HPMARK"
+HOSTILE_TEXT = (
+    f"\x1b]0;{PLANTED_TEXT}\x07\x9b2J\u202e{PLANTED_TEXT}\u2066\u200b\ufeff\u2028\U000e0041\x7f\x00"
+)
 """Sets a title, clears the screen (C1), turns the text round, hides: planted in outside text."""
 
-LINES = f"{MARK}\nverdict: verified\r[bold]:smile: [link=https://{WORDS}]"
+HOSTILE_LINES = f"{HOSTILE_TEXT}\nverdict: verified\r[bold]:smile: [link=https://{PLANTED_TEXT}]"
 """The same with a line end, markup and an emoji code."""
 
-_OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[(?:[0-9]*[AK]|\?25[hl])|\r(?=\x1b\[[12]|\n)")
+_DISPLAY_CODES = re.compile(r"\x1b\[[0-9;]*m|\x1b\[(?:[0-9]*[AK]|\?25[hl])|\r(?=\x1b\[[12]|\n)")
 """What hardpan's own live display writes: colours, lines wiped and written again."""
 
 
-def on_terminal(run: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+def run_on_terminal(run: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     """The exit code of ``run``, and all that it writes where stdout and stderr are a terminal."""
     primary, secondary = os.openpty()
     tty.setraw(secondary)
@@ -48,13 +50,13 @@ def _read(terminal: int, pieces: list[bytes]) -> None:
         return
 
 
-def odd_characters(shown: str) -> set[str]:
+def find_control_characters(output: str) -> set[str]:
     """The characters in ``shown`` that a terminal would not just draw; line ends are none."""
-    left = _OWN.sub("", shown).replace("\n", "")
-    hidden = {c for c in left if c in "\ufe0f\u3164\u034f"}
-    return {c for c in left if not c.isprintable()} | hidden
+    remaining = _DISPLAY_CODES.sub("", output).replace("\n", "")
+    hidden = {c for c in remaining if c in "\ufe0f\u3164\u034f"}
+    return {c for c in remaining if not c.isprintable()} | hidden
 
 
-def forged_lines(shown: str) -> list[str]:
+def find_forged_lines(output: str) -> list[str]:
     """Lines that a planted line end began, as if hardpan had written them."""
-    return [line for line in shown.splitlines() if line.startswith("verdict: verified\\r")]
+    return [line for line in output.splitlines() if line.startswith("verdict: verified\\r")]

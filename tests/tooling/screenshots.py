@@ -6,8 +6,8 @@ Each is one window of the sample's page: flat colours, so a PNG stays below 300 
 import tempfile
 from pathlib import Path
 
-from hardpan.scanners.report.base import renderer
-from tests.integration.browser import Browser, browser
+from hardpan.scanners.report.base import load_renderer
+from tests.integration.browser import Browser, start_browser
 from tests.tooling import page_sample
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -16,42 +16,42 @@ _OPEN = "document.querySelector('#open .rule')"
 
 def main() -> None:
     """Draw, look, write."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        report = page_sample.with_changes(page_sample.load())
-        (folder / "report.html").write_bytes(renderer("html").render(report))
-        with browser(folder / "chromium") as page:
-            _light(page, folder / "report.html")
-            _dark(page)
-            _phone(page)
+    with tempfile.TemporaryDirectory() as temp_name:
+        folder = Path(temp_name)
+        report = page_sample.add_changes(page_sample.load_sample())
+        (folder / "report.html").write_bytes(load_renderer("html").render(report))
+        with start_browser(folder / "chromium") as page:
+            _capture_light(page, folder / "report.html")
+            _capture_dark(page)
+            _capture_phone(page)
 
 
-def _light(page: Browser, file: Path) -> None:
-    _scheme(page, "light")
-    page.size(1280, 1440)
-    page.go(file.as_uri())
-    page.picture(DOCS / "report.png")
+def _capture_light(page: Browser, file: Path) -> None:
+    _set_scheme(page, "light")
+    page.resize(1280, 1440)
+    page.open_url(file.as_uri())
+    page.take_screenshot(DOCS / "report.png")
 
 
-def _dark(page: Browser) -> None:
-    _scheme(page, "dark")
-    page.size(1280, 900)
-    page.script("document.getElementById('q').value = 'crypto'")
-    page.script("document.getElementById('q').dispatchEvent(new Event('input'))")
-    page.script(f"{_OPEN}.open = true")
-    page.script("document.getElementById('filter').scrollIntoView({behavior: 'instant'})")
-    page.picture(DOCS / "report-dark.png")
+def _capture_dark(page: Browser) -> None:
+    _set_scheme(page, "dark")
+    page.resize(1280, 900)
+    page.evaluate("document.getElementById('q').value = 'crypto'")
+    page.evaluate("document.getElementById('q').dispatchEvent(new Event('input'))")
+    page.evaluate(f"{_OPEN}.open = true")
+    page.evaluate("document.getElementById('filter').scrollIntoView({behavior: 'instant'})")
+    page.take_screenshot(DOCS / "report-dark.png")
 
 
-def _phone(page: Browser) -> None:
-    _scheme(page, "light")
-    page.script("document.getElementById('clear').click()")
-    page.size(390, 844)
-    page.script("document.getElementById('workload').scrollIntoView({behavior: 'instant'})")
-    page.picture(DOCS / "report-phone.png")
+def _capture_phone(page: Browser) -> None:
+    _set_scheme(page, "light")
+    page.evaluate("document.getElementById('clear').click()")
+    page.resize(390, 844)
+    page.evaluate("document.getElementById('workload').scrollIntoView({behavior: 'instant'})")
+    page.take_screenshot(DOCS / "report-phone.png")
 
 
-def _scheme(page: Browser, name: str) -> None:
+def _set_scheme(page: Browser, name: str) -> None:
     features = [{"name": "prefers-color-scheme", "value": name}]
     page.call("Emulation.setEmulatedMedia", media="", features=features)
 

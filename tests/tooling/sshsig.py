@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 HostKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
-def string(data: bytes) -> bytes:
+def encode_string(data: bytes) -> bytes:
     """A length and the bytes."""
     return len(data).to_bytes(4, "big") + data
 
 
-def blob(key: HostKey) -> bytes:
+def public_key_blob(key: HostKey) -> bytes:
     """The public key as SSH writes it."""
     line = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return base64.b64decode(line.split()[1])
@@ -24,10 +24,12 @@ def blob(key: HostKey) -> bytes:
 
 def fingerprint(key: HostKey) -> str:
     """As ``ssh-keygen -l`` prints it."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob(key)).digest()).decode().rstrip("=")
+    return "SHA256:" + base64.b64encode(
+        hashlib.sha256(public_key_blob(key)).digest()
+    ).decode().rstrip("=")
 
 
-def signature(
+def make_signature(
     key: HostKey,
     message: bytes,
     *,
@@ -35,26 +37,30 @@ def signature(
     reserved: bytes = b"",
     version: int = 1,
     algorithm: bytes | None = None,
-    kind: bytes = b"sha512",
-    after: bytes = b"",
+    hash_name: bytes = b"sha512",
+    trailing: bytes = b"",
 ) -> bytes:
     """An armored SSHSIG."""
-    digest = hashlib.new(kind.decode() if kind in (b"sha256", b"sha512") else "sha1", message)
-    parts = (namespace, reserved, kind, digest.digest())
-    signed = b"SSHSIG" + b"".join(map(string, parts))
+    digest = hashlib.new(
+        hash_name.decode() if hash_name in (b"sha256", b"sha512") else "sha1", message
+    )
+    parts = (namespace, reserved, hash_name, digest.digest())
+    signed = b"SSHSIG" + b"".join(map(encode_string, parts))
     name, value = _signed(key, signed)
-    inner = string(algorithm or name) + string(value)
-    fields = (blob(key), namespace, reserved, kind, inner)
-    whole = b"SSHSIG" + version.to_bytes(4, "big") + b"".join(map(string, fields)) + after
-    return armored(whole)
+    inner = encode_string(algorithm or name) + encode_string(value)
+    fields = (public_key_blob(key), namespace, reserved, hash_name, inner)
+    content = (
+        b"SSHSIG" + version.to_bytes(4, "big") + b"".join(map(encode_string, fields)) + trailing
+    )
+    return armor(content)
 
 
-def armored(whole: bytes) -> bytes:
+def armor(content: bytes) -> bytes:
     """The lines around it."""
-    body = base64.b64encode(whole).decode()
+    body = base64.b64encode(content).decode()
     lines = [body[i : i + 70] for i in range(0, len(body), 70)]
-    both = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
-    return "\n".join([both[0], *lines, both[1], ""]).encode()
+    markers = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
+    return "\n".join([markers[0], *lines, markers[1], ""]).encode()
 
 
 def _signed(key: HostKey, data: bytes) -> tuple[bytes, bytes]:
@@ -64,5 +70,5 @@ def _signed(key: HostKey, data: bytes) -> tuple[bytes, bytes]:
         return b"rsa-sha2-512", key.sign(data, padding.PKCS1v15(), hashes.SHA512())
     r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
     return b"ecdsa-sha2-nistp256", b"".join(
-        string(n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (r, s)
+        encode_string(n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (r, s)
     )

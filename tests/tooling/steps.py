@@ -20,10 +20,10 @@ def count_steps(work: Callable[[], object]) -> int:
     def enter(frame: FrameType, _event: str, _argument: Any) -> Any:
         return count if any(p in frame.f_code.co_filename for p in _PRODUCT) else None
 
-    before = sys.gettrace()
+    previous_trace = sys.gettrace()
     sys.settrace(enter)
     try:
         work()
     finally:
-        sys.settrace(before)
+        sys.settrace(previous_trace)
     return steps

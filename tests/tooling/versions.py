@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hardpan.files import write_atomic
-from hardpan.process import run, which
-from tests.tooling.get_cosign import cosign, record_of
-from tests.tooling.get_openssl import openssl35
+from hardpan.process import find_program, run
+from tests.tooling.get_cosign import find_cosign, record_path
+from tests.tooling.get_openssl import find_openssl35
 
 REPO = Path(__file__).parents[2]
 CACHE = REPO / "images" / "cache"
@@ -36,110 +36,110 @@ hint: if a test of one of these fails, change the code or the test for the new v
       requirements/tested.json. docs/dependencies.md says where each is taken from."""
 
 
-def taken(packages: Sequence[str]) -> Versions:
+def collect_versions(packages: Sequence[str]) -> Versions:
     """What this machine has, by asking it."""
-    system = _system()
+    system = _system_name()
     return {
         "Python": {
             "python": platform.python_version(),
             "pip": importlib.metadata.version("pip"),
         },
-        f"packages of {system}": dict(_packages(packages)),
-        **fetched(),
+        f"packages of {system}": dict(_query_packages(packages)),
+        **read_fetched(),
     }
 
 
-def fetched() -> Versions:
+def read_fetched() -> Versions:
     """What was fetched from a Debian suite that need not be this machine's."""
-    found: Versions = {}
-    for program in filter(None, (cosign(), openssl35())):
-        record = record_of(program)
+    result: Versions = {}
+    for program in filter(None, (find_cosign(), find_openssl35())):
+        record = record_path(program)
         if record.is_file():
-            told = json.loads(record.read_text("utf-8"))
-            found[f"{program.name} of Debian {told['suite']}"] = told["packages"]
+            document = json.loads(record.read_text("utf-8"))
+            result[f"{program.name} of Debian {document['suite']}"] = document["packages"]
         else:
-            version = _said([program, "version"])
-            found[f"this machine's {program.name}"] = {program.name: version}
-    return {**found, **lab_media()}
+            version = _program_version([program, "version"])
+            result[f"this machine's {program.name}"] = {program.name: version}
+    return {**result, **read_lab_media()}
 
 
-def lab_media() -> Versions:
+def read_lab_media() -> Versions:
     """The packages that the recipe of the newest lab media names."""
     records = sorted(CACHE.glob("packages-*.json"), key=lambda path: path.stat().st_mtime)
     if not records:
         return {}
-    told = json.loads(records[-1].read_text("utf-8"))
-    return {f"lab media of Debian {told['suite']}": told["packages"]}
+    document = json.loads(records[-1].read_text("utf-8"))
+    return {f"lab media of Debian {document['suite']}": document["packages"]}
 
 
-def changed(tested: Mapping[str, Mapping[str, str]], now: Versions) -> list[str]:
+def list_changes(tested: Mapping[str, Mapping[str, str]], now: Versions) -> list[str]:
     """One line for each version that is not the one the tests last passed with."""
     lines = []
-    for place, found in now.items():
-        expected = tested.get(place)
+    for source, versions in now.items():
+        expected = tested.get(source)
         if expected is None:
-            lines.append(f"{place}: never tested: expected {_or(tested)}, got {place}")
+            lines.append(f"{source}: never tested: expected {_join_names(tested)}, got {source}")
             continue
         lines += [
-            f"{name} ({place}): another version: expected {old}, got {new}"
-            for name, new in sorted(found.items())
+            f"{name} ({source}): another version: expected {old}, got {new}"
+            for name, new in sorted(versions.items())
             if (old := expected.get(name, "none")) != new
         ]
     return lines
 
 
-def table(tested: Mapping[str, Mapping[str, str]], now: Versions) -> Iterator[str]:
+def format_table(tested: Mapping[str, Mapping[str, str]], now: Versions) -> Iterator[str]:
     """Everything, one line each, with what is not as it was tested marked."""
-    for place, found in now.items():
-        yield f"{place}:"
-        width = max(map(len, found), default=0)
-        for name, version in sorted(found.items()):
-            old = tested.get(place, {}).get(name)
+    for source, versions in now.items():
+        yield f"{source}:"
+        width = max(map(len, versions), default=0)
+        for name, version in sorted(versions.items()):
+            old = tested.get(source, {}).get(name)
             note = "" if old == version else f"   tested: {old or 'never'}"
             yield f"  {name:<{width}}  {version}{note}"
 
 
-def read(path: Path) -> Versions:
+def read_record(path: Path) -> Versions:
     """A record; empty where there is none."""
-    found: Versions = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return found
+    record: Versions = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return record
 
 
-def current() -> Versions:
+def current_versions() -> Versions:
     """The record of set-up with what was fetched or built since; starts no package manager."""
-    return {**read(RECORD), **lab_media()}
+    return {**read_record(RECORD), **read_lab_media()}
 
 
-def _or(tested: Mapping[str, object]) -> str:
+def _join_names(tested: Mapping[str, object]) -> str:
     return " or ".join(tested) or "a record"
 
 
-def _system() -> str:
+def _system_name() -> str:
     text = Path("/etc/os-release").read_text("utf-8")
-    found = dict(re.findall(r'(?m)^(ID|VERSION_ID)="?([^"\n]*)"?$', text))
-    return f"{found.get('ID', 'unknown')} {found.get('VERSION_ID', '')}".strip()
+    fields = dict(re.findall(r'(?m)^(ID|VERSION_ID)="?([^"\n]*)"?$', text))
+    return f"{fields.get('ID', 'unknown')} {fields.get('VERSION_ID', '')}".strip()
 
 
-def _packages(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _query_packages(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     if not names:
         return
-    if which("dpkg-query"):
-        ask = ["dpkg-query", "-W", "-f", "${db:Status-Status}|${Package}|${Version}\\n"]
+    if find_program("dpkg-query"):
+        query = ["dpkg-query", "-W", "-f", "${db:Status-Status}|${Package}|${Version}\\n"]
     else:
-        ask = ["rpm", "-q", "--qf", "installed|%{NAME}|%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"]
+        query = ["rpm", "-q", "--qf", "installed|%{NAME}|%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"]
     # 1: some are not installed; then nothing of the machine needs them.
-    for line in run([*ask, *names], timeout_s=60, ok=(0, 1)).stdout.splitlines():
-        status, _, rest = line.partition("|")
+    for line in run([*query, *names], timeout_s=60, ok=(0, 1)).stdout.splitlines():
+        status, _, remainder = line.partition("|")
         if status == "installed":
-            name, _, version = rest.partition("|")
+            name, _, version = remainder.partition("|")
             yield name, version
 
 
-def _said(argv: Sequence[str | Path]) -> str:
+def _program_version(argv: Sequence[str | Path]) -> str:
     """The first version in what a program says of itself."""
     done = run(argv, timeout_s=60)
-    found = re.search(r"\d+\.\d+[\w.+~-]*", done.stdout + done.stderr)
-    return found[0] if found else "unknown"
+    match = re.search(r"\d+\.\d+[\w.+~-]*", done.stdout + done.stderr)
+    return match[0] if match else "unknown"
 
 
 def main() -> int:
@@ -148,18 +148,18 @@ def main() -> int:
     parser.add_argument("--packages", default="", help="system packages to ask about")
     parser.add_argument("--brief", action="store_true", help="only what differs")
     parser.add_argument("--accept", action="store_true", help="all tests have passed with these")
-    asked = parser.parse_args()
-    tested = read(TESTED)
-    now = taken(asked.packages.split()) if asked.packages else current()
+    options = parser.parse_args()
+    tested = read_record(TESTED)
+    now = collect_versions(options.packages.split()) if options.packages else current_versions()
     text = json.dumps(now, indent=1, sort_keys=True) + "\n"
-    if asked.packages:
+    if options.packages:
         write_atomic(RECORD, text)
-    if asked.accept:
+    if options.accept:
         tested = {**tested, **now}
         write_atomic(TESTED, json.dumps(tested, indent=1, sort_keys=True) + "\n")
-    lines = changed(tested, now)
-    if not asked.brief:
-        sys.stdout.writelines(f"{line}\n" for line in table(tested, now))
+    lines = list_changes(tested, now)
+    if not options.brief:
+        sys.stdout.writelines(f"{line}\n" for line in format_table(tested, now))
     count = sum(map(len, now.values()))
     sys.stdout.write(f"versions: {count} recorded in {RECORD}, {len(lines)} not as tested\n")
     sys.stdout.writelines(f"  {line}\n" for line in lines)

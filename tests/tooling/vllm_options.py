@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 REPO = Path(__file__).parents[2]
-PLACE = REPO / "tests" / "data" / "vllm_options.json"
+OUTPUT = REPO / "tests" / "data" / "vllm_options.json"
 SETTINGS = {"port": 8081, "model": "/opt/ai/models/m", "alias": "m", "context": 8192, "gpus": 2}
 
 
-def asked(argv: list[str]) -> tuple[Any, Namespace]:
+def parse_arguments(argv: list[str]) -> tuple[Any, Namespace]:
     """vLLM's parser of ``vllm serve``, and ``argv`` as it reads it.
 
     Raises:
@@ -33,37 +33,39 @@ def asked(argv: list[str]) -> tuple[Any, Namespace]:
     platforms = import_module("vllm.platforms")
     platforms.current_platform = import_module("vllm.platforms.cpu").CpuPlatform()
     cli = import_module("vllm.entrypoints.launchers.cli_args")
-    made = import_module("vllm.utils.argparse_utils").FlexibleArgumentParser(prog="vllm serve")
-    parser = cli.make_arg_parser(made)
-    read = parser.parse_args(argv)
-    cli.validate_parsed_serve_args(read)
-    return parser, read
+    base_parser = import_module("vllm.utils.argparse_utils").FlexibleArgumentParser(
+        prog="vllm serve"
+    )
+    parser = cli.make_arg_parser(base_parser)
+    arguments = parser.parse_args(argv)
+    cli.validate_parsed_serve_args(arguments)
+    return parser, arguments
 
 
-def facts() -> dict[str, object]:
+def collect_facts() -> dict[str, object]:
     """What vLLM says of the options, the variables and the health path that we use."""
     # As on the machine, where nothing of hardpan is but this package.
     sys.path.insert(0, str(REPO / "builder" / "layers"))
     engine = import_module("sovereign.serving").ENGINES["vllm"]
     argv = engine.arguments(SETTINGS, 1)
-    parser, read = asked(argv[2:])
-    known = import_module("vllm.envs").environment_variables
+    parser, arguments = parse_arguments(argv[2:])
+    variables = import_module("vllm.envs").environment_variables
     health = import_module("vllm.entrypoints.serve.instrumentator.health").router
-    names = [word for word in argv if word.startswith("--")]
+    names = [argument for argument in argv if argument.startswith("--")]
     return {
         "vllm": import_module("vllm").__version__,
         "as_of": datetime.now(UTC).date().isoformat(),
-        "model": read.model_tag,
-        "options": {name: getattr(read, _kept_as(parser, name)) for name in names},
-        "variables": sorted(name for name in engine.variables if name in known),
+        "model": arguments.model_tag,
+        "options": {name: getattr(arguments, _find_destination(parser, name)) for name in names},
+        "variables": sorted(name for name in engine.variables if name in variables),
         "health": [route.path for route in health.routes],
     }
 
 
-def _kept_as(parser: Any, option: str) -> str:
+def _find_destination(parser: Any, option: str) -> str:
     (name,) = {a.dest for a in parser._actions if option in a.option_strings}
     return str(name)
 
 
 if __name__ == "__main__":
-    PLACE.write_text(json.dumps(facts(), indent=1) + "\n", "utf-8")
+    OUTPUT.write_text(json.dumps(collect_facts(), indent=1) + "\n", "utf-8")

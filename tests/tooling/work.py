@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 
-def lines_run(read: Callable[[], object], *, at_most: int) -> int:
+def count_lines_run(read: Callable[[], object], *, max_lines: int) -> int:
     """How many lines of Python ``read`` runs, in all functions it calls.
 
     Raises:
@@ -22,26 +22,26 @@ def lines_run(read: Callable[[], object], *, at_most: int) -> int:
     def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
         nonlocal count
         count += event == "line"
-        if count > at_most:
-            raise AssertionError(f"more than {at_most} lines were run")
+        if count > max_lines:
+            raise AssertionError(f"more than {max_lines} lines were run")
         return trace
 
-    before = sys.gettrace()
+    previous_trace = sys.gettrace()
     sys.settrace(trace)
     try:
         read()
     finally:
-        sys.settrace(before)
+        sys.settrace(previous_trace)
     return count
 
 
-def peak_bytes(read: Callable[[], object]) -> int:
+def measure_peak_bytes(read: Callable[[], object]) -> int:
     """The most memory that ``read`` holds at one time beyond what there was before it."""
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        baseline = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         read()
-        return tracemalloc.get_traced_memory()[1] - before
+        return tracemalloc.get_traced_memory()[1] - baseline
     finally:
         tracemalloc.stop()

@@ -11,11 +11,11 @@ from typing import NoReturn
 import pytest
 
 from hardpan.profiles import load
-from hardpan.profiles.tree import Tree
+from hardpan.profiles.tree import YamlNode
 
 
 @pytest.fixture(autouse=True)
-def _sealed_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def _forbid_processes_and_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise AssertionError("a unit test may start no process and open no socket")
 
@@ -25,23 +25,23 @@ def _sealed_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def _skip_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     # Some thousand files are written and none has to survive a power cut.
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _profiles_are_parsed_once() -> Iterator[None]:
-    parse = lru_cache(maxsize=64)(load.read)
+def _cached_profile_parser() -> Iterator[None]:
+    parse = lru_cache(maxsize=64)(load.read_yaml)
 
-    def read(data: bytes, file: str) -> Tree:
+    def read(data: bytes, file: str) -> YamlNode:
         tree = parse(data, file)
         # The loader takes ``extends`` out of the map that it is given.
         value = dict(tree.value) if isinstance(tree.value, dict) else tree.value
-        return Tree(value=value, place=tree.place)
+        return YamlNode(value=value, location=tree.location)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "read", read)
+        patch.setattr(load, "read_yaml", read)
         yield
 
 
@@ -51,6 +51,6 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_folders_of_the_user(monkeypatch: pytest.MonkeyPatch, _home: Path) -> None:
+def _temporary_xdg_folders(monkeypatch: pytest.MonkeyPatch, _home: Path) -> None:
     for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(_home / name.lower()))

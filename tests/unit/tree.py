@@ -16,21 +16,23 @@ _OUTPUTS = {REPO / "images" / "cache", REPO / "images" / "out"}
 _MIN_FILES = 10
 
 
-def files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
+def list_files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
     """The files below ``folders``, sorted; with ``suffixes`` only those that end so.
 
     Raises:
         AssertionError: a folder is missing, or has hardly a file.
     """
-    found = []
+    paths = []
     for name in folders:
-        inside = list(_walk(REPO / name))
-        assert len(inside) >= _MIN_FILES, f"{name}: expected its files, found {len(inside)}"
-        found += [path for path in inside if not suffixes or path.suffix in suffixes]
-    return sorted(found)
+        folder_files = list(_walk(REPO / name))
+        assert len(folder_files) >= _MIN_FILES, (
+            f"{name}: expected its files, found {len(folder_files)}"
+        )
+        paths += [path for path in folder_files if not suffixes or path.suffix in suffixes]
+    return sorted(paths)
 
 
-def texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def read_texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """Name below the checkout and text of each of ``paths``; a file with a NUL byte is no text."""
     for path in paths:
         data = path.read_bytes()

@@ -59,15 +59,15 @@ class Host:
             path.unlink()
             self.changed.append(str(name))
 
-    def link(self, name, to):
+    def link(self, name, target):
         """See that a link leads there."""
         path = self.at(name)
-        if path.is_symlink() and str(path.readlink()) == to:
+        if path.is_symlink() and str(path.readlink()) == target:
             return
         self.folder(path.parent)
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        path.symlink_to(to)
+        path.symlink_to(target)
         self.changed.append(str(name))
 
     def has(self, name):
@@ -81,7 +81,7 @@ class Host:
 
     def run(self, *argv, ok=(0,)):
         """What a program said; ends all when it failed."""
-        ended = subprocess.run(
+        process = subprocess.run(
             argv,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -90,10 +90,10 @@ class Host:
             timeout=RUN_S,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
         )
-        said = ended.stdout.decode("utf-8", "replace")
-        if ended.returncode not in ok:
-            sys.exit(f"{' '.join(argv)} ended with {ended.returncode}: {said[-2000:]}")
-        return said
+        output = process.stdout.decode("utf-8", "replace")
+        if process.returncode not in ok:
+            sys.exit(f"{' '.join(argv)} ended with {process.returncode}: {output[-2000:]}")
+        return output
 
     def note(self, text):
         """Something that people should know."""
@@ -101,9 +101,9 @@ class Host:
 
     def tell(self):
         """Say what people should know and, as the last line, whether anything was changed."""
-        there = [str(self.at(name)) for name in self.changed if self.has(name)]
-        if there and self.has("/sys/fs/selinux/enforce") and self.has("/usr/sbin/restorecon"):
-            self.run("restorecon", "-F", *there)
+        existing = [str(self.at(name)) for name in self.changed if self.has(name)]
+        if existing and self.has("/sys/fs/selinux/enforce") and self.has("/usr/sbin/restorecon"):
+            self.run("restorecon", "-F", *existing)
         for text in self.notes:
             sys.stdout.write(f"note: {text}\n")
         sys.stdout.write("changed\n" if self.changed else "unchanged\n")

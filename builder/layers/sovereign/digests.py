@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 
-def checked(folder: Path) -> None:
+def verify_checksums(folder: Path) -> None:
     """Pass if every file of the model is the one in its list of digests.
 
     Raises:

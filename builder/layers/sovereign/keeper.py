@@ -13,49 +13,49 @@ import time
 
 from .web import HOST
 
-_ASK_S = 10.0
-_TRY_S = 0.5
+_PROBE_TIMEOUT_S = 10.0
+_RETRY_S = 0.5
 
 
-def log(text: str) -> None:
+def log_line(text: str) -> None:
     """One line for the journal."""
     sys.stderr.write(text.replace("\n", " ") + "\n")
     sys.stderr.flush()
 
 
-def answers(port: int, path: str) -> bool:
+def is_healthy(port: int, path: str) -> bool:
     """Whether the service answers 200 to ``path`` on the loopback."""
-    link = http.client.HTTPConnection(HOST, port, timeout=_ASK_S)
+    connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_TIMEOUT_S)
     try:
-        link.request("GET", path)
-        return link.getresponse().status == http.HTTPStatus.OK
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        link.close()
+        connection.close()
 
 
-def keep(port: int, path: str) -> None:
+def start_watchdog(port: int, path: str) -> None:
     """From now on tell systemd when the service answers; in a thread of its own."""
-    threading.Thread(target=_keep, args=(port, path), daemon=True, name="keeper").start()
+    threading.Thread(target=_run_watchdog, args=(port, path), daemon=True, name="keeper").start()
 
 
-def _keep(port: int, path: str) -> None:
-    while not answers(port, path):
-        time.sleep(_TRY_S)
-    _tell("READY=1")
+def _run_watchdog(port: int, path: str) -> None:
+    while not is_healthy(port, path):
+        time.sleep(_RETRY_S)
+    _notify_systemd("READY=1")
     period_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 3
     while period_s:
         time.sleep(period_s)
-        if answers(port, path):
-            _tell("WATCHDOG=1")
+        if is_healthy(port, path):
+            _notify_systemd("WATCHDOG=1")
 
 
-def _tell(what: str) -> None:
-    where = os.environ.get("NOTIFY_SOCKET", "")
-    if not where:
+def _notify_systemd(state: str) -> None:
+    socket_path = os.environ.get("NOTIFY_SOCKET", "")
+    if not socket_path:
         return
-    address = "\0" + where[1:] if where.startswith("@") else where
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
-        to.connect(address)
-        to.sendall(what.encode())
+    address = "\0" + socket_path[1:] if socket_path.startswith("@") else socket_path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.connect(address)
+        client.sendall(state.encode())

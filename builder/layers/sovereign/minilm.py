@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .digests import checked
+from .digests import verify_checksums
 
-TOKENS_MOST = 256
-WIDTH = 384
+MAX_TOKENS = 256
+EMBEDDING_WIDTH = 384
 
 Array = Any  # numpy's own types say no more than this about shapes
 
@@ -29,78 +29,80 @@ class WordPiece:
     def encode(self, text: str) -> list[int]:
         """Token ids with [CLS] and [SEP], cut to what the model reads."""
         plain = unicodedata.normalize("NFD", text.lower())
-        kept = "".join(c for c in plain if unicodedata.category(c) != "Mn")
-        spaced = "".join(f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in kept)
-        pieces = ["[CLS]"]
+        unaccented = "".join(c for c in plain if unicodedata.category(c) != "Mn")
+        spaced = "".join(f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in unaccented)
+        tokens = ["[CLS]"]
         for word in spaced.split():
-            pieces += self._pieces(word)
-            if len(pieces) >= TOKENS_MOST:
+            tokens += self._split_word(word)
+            if len(tokens) >= MAX_TOKENS:
                 break
-        return [self.ids[p] for p in [*pieces[: TOKENS_MOST - 1], "[SEP]"]]
+        return [self.ids[p] for p in [*tokens[: MAX_TOKENS - 1], "[SEP]"]]
 
-    def _pieces(self, word: str) -> list[str]:
-        pieces: list[str] = []
+    def _split_word(self, word: str) -> list[str]:
+        tokens: list[str] = []
         start = 0
         while start < len(word):
             for end in range(len(word), start, -1):
-                piece = ("##" if start else "") + word[start:end]
-                if piece in self.ids:
+                token = ("##" if start else "") + word[start:end]
+                if token in self.ids:
                     break
             else:
                 return ["[UNK]"]
-            pieces.append(piece)
+            tokens.append(token)
             start = end
-        return pieces
+        return tokens
 
 
 class MiniLM:
     """Turns a text into 384 numbers; like texts lie near each other."""
 
     def __init__(self, folder: Path) -> None:
-        checked(folder)
+        verify_checksums(folder)
         config = json.loads((folder / "config.json").read_text("utf-8"))
         self.layers = int(config["num_hidden_layers"])
         self.heads = int(config["num_attention_heads"])
         self.eps = float(config["layer_norm_eps"])
-        self.w = _safetensors(folder / "model.safetensors")
+        self.weights = _load_safetensors(folder / "model.safetensors")
         self.tokens = WordPiece(folder / "vocab.txt")
 
     def embed(self, text: str) -> Array:
         """A vector of unit length."""
         ids = self.tokens.encode(text)
-        w = self.w
-        x = w["embeddings.word_embeddings.weight"][ids]
-        x = x + w["embeddings.position_embeddings.weight"][: len(ids)]
-        x = self._norm(x + w["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+        weights = self.weights
+        x = weights["embeddings.word_embeddings.weight"][ids]
+        x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+        x = self._norm(
+            x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm"
+        )
         for n in range(self.layers):
             x = self._layer(x, f"encoder.layer.{n}.")
         pooled = x.mean(0)
         return (pooled / np.linalg.norm(pooled)).astype(np.float32)
 
-    def _layer(self, x: Array, p: str) -> Array:
+    def _layer(self, x: Array, prefix: str) -> Array:
         length, width = x.shape
 
         def split(name: str) -> Array:
-            y = self._linear(x, f"{p}attention.self.{name}")
+            y = self._linear(x, f"{prefix}attention.self.{name}")
             return y.reshape(length, self.heads, -1).transpose(1, 0, 2)
 
         q, k, v = split("query"), split("key"), split("value")
         scores = q @ k.transpose(0, 2, 1) / math.sqrt(width / self.heads)
-        weights = np.exp(scores - scores.max(-1, keepdims=True))
-        weights /= weights.sum(-1, keepdims=True)
-        y = (weights @ v).transpose(1, 0, 2).reshape(length, width)
-        y = self._linear(y, f"{p}attention.output.dense")
-        x = self._norm(x + y, f"{p}attention.output.LayerNorm")
-        y = _gelu(self._linear(x, f"{p}intermediate.dense"))
-        return self._norm(x + self._linear(y, f"{p}output.dense"), f"{p}output.LayerNorm")
+        attention = np.exp(scores - scores.max(-1, keepdims=True))
+        attention /= attention.sum(-1, keepdims=True)
+        y = (attention @ v).transpose(1, 0, 2).reshape(length, width)
+        y = self._linear(y, f"{prefix}attention.output.dense")
+        x = self._norm(x + y, f"{prefix}attention.output.LayerNorm")
+        y = _gelu(self._linear(x, f"{prefix}intermediate.dense"))
+        return self._norm(x + self._linear(y, f"{prefix}output.dense"), f"{prefix}output.LayerNorm")
 
     def _linear(self, x: Array, name: str) -> Array:
-        return x @ self.w[f"{name}.weight"].T + self.w[f"{name}.bias"]
+        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
     def _norm(self, x: Array, name: str) -> Array:
         centred = x - x.mean(-1, keepdims=True)
-        spread = np.sqrt((centred**2).mean(-1, keepdims=True) + self.eps)
-        return centred / spread * self.w[f"{name}.weight"] + self.w[f"{name}.bias"]
+        deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + self.eps)
+        return centred / deviation * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
 
 
 def _gelu(x: Array) -> Array:
@@ -114,16 +116,16 @@ def _gelu(x: Array) -> Array:
     return 0.5 * x * (1 + erf)
 
 
-def _safetensors(path: Path) -> dict[str, Array]:
+def _load_safetensors(path: Path) -> dict[str, Array]:
     """The tensors of a safetensors file: a length, a JSON head, float32 data."""
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
-    head = json.loads(data[8 : 8 + size])
+    header = json.loads(data[8 : 8 + size])
     body = memoryview(data)[8 + size :]
     tensors = {}
-    for name, told in head.items():
-        if name == "__metadata__" or told["dtype"] != "F32":
+    for name, info in header.items():
+        if name == "__metadata__" or info["dtype"] != "F32":
             continue
-        first, last = told["data_offsets"]
-        tensors[name] = np.frombuffer(body[first:last], "<f4").reshape(told["shape"])
+        begin, end = info["data_offsets"]
+        tensors[name] = np.frombuffer(body[begin:end], "<f4").reshape(info["shape"])
     return tensors

@@ -4,58 +4,58 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-WORDS_MOST = 110
+MAX_WORDS = 110
 """Words per piece: 256 tokens is what the model was trained for, and words are 1.3 tokens."""
 
-_OVERLAP = 15
-_WORD_MOST = 100
+_OVERLAP_WORDS = 15
+_MAX_WORD_CHARS = 100
 _HEADING = re.compile(r"#{1,6}\s+(\S.*)")
 _BREAK = re.compile(r"\n\s*\n|\n(?=#{1,6}\s)")
 _WORD = re.compile(r"\S+")
 
 
-def cut(text: str) -> Iterator[str]:
+def split_into_chunks(text: str) -> Iterator[str]:
     """The document's pieces in order; each begins with the heading that it stands under.
 
     Takes time in proportion to the text, and no memory for what is not asked for.
     """
     heading = ""
-    words: list[str] = []
-    for part in _parts(text):
-        lines = part.strip()
-        found = _HEADING.match(lines)
-        if found:
-            yield from _whole(heading, words)
-            heading, words = found[1].strip()[:_WORD_MOST], []
-            lines = lines[found.end() :]
-        further = _words(lines)
-        fresh = list(islice(further, WORDS_MOST + 1))
-        if words and len(words) + len(fresh) > WORDS_MOST:
-            yield from _whole(heading, words)
-            words = words[-_OVERLAP:]
-        words += fresh
-        while len(words) > WORDS_MOST:
-            yield from _whole(heading, words[:WORDS_MOST])
-            words = words[WORDS_MOST - _OVERLAP :]
-            words += islice(further, WORDS_MOST + 1 - len(words))
-    yield from _whole(heading, words)
+    chunk: list[str] = []
+    for paragraph in _split_paragraphs(text):
+        lines = paragraph.strip()
+        match = _HEADING.match(lines)
+        if match:
+            yield from _join_chunk(heading, chunk)
+            heading, chunk = match[1].strip()[:_MAX_WORD_CHARS], []
+            lines = lines[match.end() :]
+        remaining = _split_words(lines)
+        next_words = list(islice(remaining, MAX_WORDS + 1))
+        if chunk and len(chunk) + len(next_words) > MAX_WORDS:
+            yield from _join_chunk(heading, chunk)
+            chunk = chunk[-_OVERLAP_WORDS:]
+        chunk += next_words
+        while len(chunk) > MAX_WORDS:
+            yield from _join_chunk(heading, chunk[:MAX_WORDS])
+            chunk = chunk[MAX_WORDS - _OVERLAP_WORDS :]
+            chunk += islice(remaining, MAX_WORDS + 1 - len(chunk))
+    yield from _join_chunk(heading, chunk)
 
 
-def _parts(text: str) -> Iterator[str]:
+def _split_paragraphs(text: str) -> Iterator[str]:
     """The paragraphs; a heading begins one."""
     start = 0
-    for found in _BREAK.finditer(text):
-        yield text[start : found.start()]
-        start = found.end()
+    for match in _BREAK.finditer(text):
+        yield text[start : match.start()]
+        start = match.end()
     yield text[start:]
 
 
-def _words(lines: str) -> Iterator[str]:
-    for found in _WORD.finditer(lines):
-        start = found.start()
-        yield lines[start : min(found.end(), start + _WORD_MOST)]
+def _split_words(lines: str) -> Iterator[str]:
+    for match in _WORD.finditer(lines):
+        start = match.start()
+        yield lines[start : min(match.end(), start + _MAX_WORD_CHARS)]
 
 
-def _whole(heading: str, words: list[str]) -> Iterator[str]:
-    if words:
-        yield (f"{heading}: " if heading else "") + " ".join(words)
+def _join_chunk(heading: str, chunk: list[str]) -> Iterator[str]:
+    if chunk:
+        yield (f"{heading}: " if heading else "") + " ".join(chunk)

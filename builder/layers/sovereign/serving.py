@@ -10,30 +10,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .digests import checked
-from .keeper import keep
+from .digests import verify_checksums
+from .keeper import start_watchdog
 from .web import HOST
 
 Settings = Mapping[str, object]
-_CACHE = "/var/lib/ai/llm/cache"
+_CACHE_DIR = "/var/lib/ai/llm/cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class ServingEngine:
     """A model server as a Python module."""
 
     module: str
     arguments: Callable[[Settings, int], list[str]]
     """Its command line, from the settings and the number of processors."""
 
-    asked: str
+    health_path: str
     """The path that answers 200 when it is well, even while the model works on an answer."""
 
-    variables: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     """Set last: no file of variables can undo them."""
 
 
-def llama_cpp(settings: Settings, processors: int) -> list[str]:
+def llama_cpp_arguments(settings: Settings, processors: int) -> list[str]:
     """The command line of ``llama_cpp.server``."""
     threads = str(settings["threads"] or processors)
     return [
@@ -51,7 +51,7 @@ def llama_cpp(settings: Settings, processors: int) -> list[str]:
     ]
 
 
-def vllm(settings: Settings, _processors: int) -> list[str]:
+def vllm_arguments(settings: Settings, _processors: int) -> list[str]:
     """The command line of ``vllm serve``."""
     return [
         "vllm",
@@ -74,13 +74,15 @@ def vllm(settings: Settings, _processors: int) -> list[str]:
     ]
 
 
-ENGINES: Mapping[str, Engine] = {
-    "llama_cpp": Engine(module="llama_cpp.server", arguments=llama_cpp, asked="/openapi.json"),
-    "vllm": Engine(
+ENGINES: Mapping[str, ServingEngine] = {
+    "llama_cpp": ServingEngine(
+        module="llama_cpp.server", arguments=llama_cpp_arguments, health_path="/openapi.json"
+    ),
+    "vllm": ServingEngine(
         module="vllm.entrypoints.cli.main",
-        arguments=vllm,
-        asked="/health",
-        variables={
+        arguments=vllm_arguments,
+        health_path="/health",
+        environment={
             "DO_NOT_TRACK": "1",
             "VLLM_NO_USAGE_STATS": "1",
             "HF_HUB_OFFLINE": "1",
@@ -93,11 +95,11 @@ ENGINES: Mapping[str, Engine] = {
             "NCCL_SOCKET_IFNAME": "lo",
             "GLOO_SOCKET_IFNAME": "lo",
             # What it compiles is run again: in the server's own folder, where no other writes.
-            "VLLM_CACHE_ROOT": f"{_CACHE}/vllm",
-            "TORCHINDUCTOR_CACHE_DIR": f"{_CACHE}/inductor",
-            "TORCH_EXTENSIONS_DIR": f"{_CACHE}/ext",
-            "TRITON_CACHE_DIR": f"{_CACHE}/triton",
-            "NUMBA_CACHE_DIR": f"{_CACHE}/numba",
+            "VLLM_CACHE_ROOT": f"{_CACHE_DIR}/vllm",
+            "TORCHINDUCTOR_CACHE_DIR": f"{_CACHE_DIR}/inductor",
+            "TORCH_EXTENSIONS_DIR": f"{_CACHE_DIR}/ext",
+            "TRITON_CACHE_DIR": f"{_CACHE_DIR}/triton",
+            "NUMBA_CACHE_DIR": f"{_CACHE_DIR}/numba",
         },
     ),
 }
@@ -110,8 +112,8 @@ def serve(settings: Settings, processors: int) -> None:
         ValueError: a file of the model is not the one in its list of digests.
     """
     engine = ENGINES[str(settings["engine"])]
-    checked(Path(str(settings["folder"])))
-    os.environ.update(engine.variables)
+    verify_checksums(Path(str(settings["folder"])))
+    os.environ.update(engine.environment)
     sys.argv = engine.arguments(settings, processors)
-    keep(int(str(settings["port"])), engine.asked)
+    start_watchdog(int(str(settings["port"])), engine.health_path)
     runpy.run_module(engine.module, run_name="__main__", alter_sys=True)

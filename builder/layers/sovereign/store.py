@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-DOCUMENTS_MOST = 10_000
-PIECES_MOST = 200_000
+MAX_DOCUMENTS = 10_000
+MAX_CHUNKS = 200_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, owner TEXT NOT NULL,
@@ -25,7 +25,7 @@ CREATE INDEX IF NOT EXISTS pieces_unread ON pieces (id) WHERE vector IS NULL;
 CREATE INDEX IF NOT EXISTS pieces_unread_of ON pieces (document) WHERE vector IS NULL;
 """
 # Counted by indexes: the rows that the model has read, with their vectors, are hundreds of MiB.
-_LIST = """
+_LIST_QUERY = """
 SELECT id, title, owner, added, size,
     (SELECT count(*) FROM pieces WHERE document = d.id),
     (SELECT count(*) FROM pieces WHERE document = d.id AND vector IS NULL)
@@ -33,12 +33,12 @@ FROM documents d ORDER BY added DESC, id
 """
 
 
-class FullError(Exception):
+class CapacityError(Exception):
     """There is no room for another document; the text says what is used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class UserQuota:
     """What one user may keep."""
 
     documents: int
@@ -48,15 +48,15 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedDocument:
     """A new document, and the pieces of the one that it replaced."""
 
-    document: str
-    replaced: list[int]
+    document_id: str
+    replaced_chunks: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class StoredDocument:
     """One document, as the list shows it."""
 
     id: str
@@ -72,12 +72,12 @@ class Document:
     ready: int
     """Pieces that can be found already; the others are still to be read by the model."""
 
-    def told(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """As JSON has it."""
         return asdict(self)
 
 
-class Store:
+class DocumentStore:
     """One connection, used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -99,39 +99,42 @@ class Store:
                 raise
             self._db.execute("COMMIT")
 
-    def add(self, title: str, owner: str, size: int, pieces: list[str], quota: Quota) -> Added:
+    def add(
+        self, title: str, owner: str, size_bytes: int, chunks: list[str], quota: UserQuota
+    ) -> AddedDocument:
         """Keep a document in the place of its owner's last one of that title.
 
         Raises:
             FullError: there is no room, for this owner or for anybody.
         """
-        document = secrets.token_hex(8)
+        document_id = secrets.token_hex(8)
         with self._change() as db:
             old = db.execute(
                 "SELECT id FROM documents WHERE title = ? AND owner = ?", (title, owner)
             ).fetchall()
-            replaced = [piece for (name,) in old for piece in _delete(db, name)]
-            _require_room(db, owner, size, len(pieces), quota)
+            replaced = [chunk for (name,) in old for chunk in _delete_document(db, name)]
+            _require_capacity(db, owner, size_bytes, len(chunks), quota)
             now = int(time.time())
             db.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?)", (document, title, owner, now, size)
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
+                (document_id, title, owner, now, size_bytes),
             )
             db.executemany(
                 "INSERT INTO pieces (document, text) VALUES (?, ?)",
-                [(document, text) for text in pieces],
+                [(document_id, text) for text in chunks],
             )
-        return Added(document, replaced)
+        return AddedDocument(document_id, replaced)
 
-    def documents(self) -> list[Document]:
+    def list_documents(self) -> list[StoredDocument]:
         """All documents, newest first."""
         with self._lock:
-            rows = self._db.execute(_LIST).fetchall()
+            rows = self._db.execute(_LIST_QUERY).fetchall()
         return [
-            Document(id=i, title=t, owner=o, added=a, size=s, pieces=n, ready=n - unread)
+            StoredDocument(id=i, title=t, owner=o, added=a, size=s, pieces=n, ready=n - unread)
             for i, t, o, a, s, n, unread in rows
         ]
 
-    def owner(self, document: str) -> str | None:
+    def find_owner(self, document: str) -> str | None:
         """Who added a document; None when there is none of this id."""
         with self._lock:
             row = self._db.execute(
@@ -142,9 +145,9 @@ class Store:
     def remove(self, document: str) -> list[int]:
         """Forget a document; its pieces."""
         with self._change() as db:
-            return _delete(db, document)
+            return _delete_document(db, document)
 
-    def unread(self) -> tuple[int, str] | None:
+    def next_unembedded(self) -> tuple[int, str] | None:
         """A piece without a vector, with its id."""
         with self._lock:
             row = self._db.execute(
@@ -152,18 +155,18 @@ class Store:
             ).fetchone()
         return (row[0], row[1]) if row else None
 
-    def keep_vector(self, piece: int, text: str, vector: bytes) -> bool:
+    def store_vector(self, chunk: int, text: str, vector: bytes) -> bool:
         """Keep what the model made of a piece's text; False if the piece is gone.
 
         SQLite gives the number of a piece that is gone to a new one, so the text decides.
         """
         with self._change() as db:
-            found = db.execute(
-                "UPDATE pieces SET vector = ? WHERE id = ? AND text = ?", (vector, piece, text)
+            cursor = db.execute(
+                "UPDATE pieces SET vector = ? WHERE id = ? AND text = ?", (vector, chunk, text)
             )
-            return found.rowcount == 1
+            return cursor.rowcount == 1
 
-    def vectors(self) -> Iterator[tuple[int, bytes]]:
+    def iterate_vectors(self) -> Iterator[tuple[int, bytes]]:
         """Every piece that can be found, a part at a time: together they are large."""
         rows = [(0, b"")]
         while rows:
@@ -175,25 +178,27 @@ class Store:
                 ).fetchall()
             yield from rows
 
-    def piece(self, piece: int) -> tuple[str, str, str] | None:
+    def find_chunk(self, chunk: int) -> tuple[str, str, str] | None:
         """Document, title and text of a piece."""
         with self._lock:
             row = self._db.execute(
                 "SELECT d.id, d.title, p.text FROM pieces p JOIN documents d ON d.id = p.document"
                 " WHERE p.id = ?",
-                (piece,),
+                (chunk,),
             ).fetchone()
         return (row[0], row[1], row[2]) if row else None
 
 
-def _delete(db: sqlite3.Connection, document: str) -> list[int]:
+def _delete_document(db: sqlite3.Connection, document: str) -> list[int]:
     """Delete a document with its pieces, whose numbers come back."""
     rows = db.execute("SELECT id FROM pieces WHERE document = ?", (document,)).fetchall()
     db.execute("DELETE FROM documents WHERE id = ?", (document,))
-    return [piece for (piece,) in rows]
+    return [chunk for (chunk,) in rows]
 
 
-def _require_room(db: sqlite3.Connection, owner: str, size: int, pieces: int, quota: Quota) -> None:
+def _require_capacity(
+    db: sqlite3.Connection, owner: str, size: int, chunks: int, quota: UserQuota
+) -> None:
     """Pass if one more document has room.
 
     Raises:
@@ -202,21 +207,21 @@ def _require_room(db: sqlite3.Connection, owner: str, size: int, pieces: int, qu
     documents, text = db.execute(
         "SELECT count(*), coalesce(sum(size), 0) FROM documents WHERE owner = ?", (owner,)
     ).fetchone()
-    ((kept,),) = db.execute(
+    ((stored_chunks,),) = db.execute(
         "SELECT count(*) FROM documents d JOIN pieces p ON p.document = d.id WHERE d.owner = ?",
         (owner,),
     )
-    for what, used, limit in (
+    for label, used, limit in (
         ("documents", documents + 1, quota.documents),
         ("bytes of text", text + size, quota.text_bytes),
-        ("pieces", kept + pieces, quota.pieces),
+        ("pieces", stored_chunks + chunks, quota.pieces),
     ):
         if used > limit:
-            raise FullError(
-                f"your share of the knowledge base is used up: expected at most {limit} {what},"
+            raise CapacityError(
+                f"your share of the knowledge base is used up: expected at most {limit} {label},"
                 f" got {used}; delete documents first"
             )
     ((documents,),) = db.execute("SELECT count(*) FROM documents")
-    ((kept,),) = db.execute("SELECT count(*) FROM pieces")
-    if documents >= DOCUMENTS_MOST or kept + pieces > PIECES_MOST:
-        raise FullError("the knowledge base is full; delete documents first")
+    ((stored_chunks,),) = db.execute("SELECT count(*) FROM pieces")
+    if documents >= MAX_DOCUMENTS or stored_chunks + chunks > MAX_CHUNKS:
+        raise CapacityError("the knowledge base is full; delete documents first")

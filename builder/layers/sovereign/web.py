@@ -24,19 +24,19 @@ MAX_CONNECTIONS = 512
 
 MAX_HEAD_BYTES = 32 * 1024
 _MAX_HEADERS = 100
-_HEAD_S, _BODY_S, _SEND_S, _LINGER_S = 10.0, 30.0, 30.0, 2.0
-_PAUSE_S = 0.05
-_RETRY_S = 2
+_HEAD_TIMEOUT_S, _BODY_TIMEOUT_S, _SEND_TIMEOUT_S, _LINGER_TIMEOUT_S = 10.0, 30.0, 30.0, 2.0
+_ACCEPT_PAUSE_S = 0.05
+_RETRY_AFTER_S = 2
 _BACKLOG = 512
 _CHUNK_BYTES = _SMALL_BODY_BYTES = 64 * 1024
-_LENGTH = re.compile(r"[0-9]{1,12}")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_START = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
+_CONTENT_LENGTH = re.compile(r"[0-9]{1,12}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class HttpRequest:
     """What was asked."""
 
     method: str
@@ -48,7 +48,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """What is answered."""
 
     status: int
@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class WorkerPool:
     """Threads and slots for one kind of work."""
 
     name: str
@@ -66,7 +66,7 @@ class Pool:
     """Requests that wait for a thread or are at work, or whose large body is received."""
 
     slots_per_user: int
-    max_body: int
+    max_body_bytes: int
     """Bytes; so ``slots`` times this is what bodies take of the memory."""
 
 
@@ -74,76 +74,78 @@ class Pool:
 class Admission:
     """The pool that a request is for, and the user whose slots it takes."""
 
-    pool: Pool
+    pool: WorkerPool
     user: str
 
 
-class Service(Protocol):
+class HttpService(Protocol):
     """What a server serves."""
 
     @property
-    def pools(self) -> Sequence[Pool]:
+    def pools(self) -> Sequence[WorkerPool]:
         """The pools that ``admit`` names."""
 
-    def admit(self, request: Request) -> Admission | Answer:
+    def admit(self, request: HttpRequest) -> Admission | HttpResponse:
         """Decide by the head alone; must not wait for anything."""
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer an admitted request; runs in a thread of its pool."""
 
 
-def told(status: int, value: object) -> Answer:
+def json_response(status: int, value: object) -> HttpResponse:
     """An answer in JSON."""
     body = json.dumps(value).encode()
-    return Answer(status=status, body=body, headers=(("Content-Type", "application/json"),))
+    return HttpResponse(status=status, body=body, headers=(("Content-Type", "application/json"),))
 
 
-def refused(status: int, why: str) -> Answer:
+def error_response(status: int, message: str) -> HttpResponse:
     """A refusal in the form that clients of OpenAI's interface read."""
-    return told(status, {"error": {"message": why, "type": "refused", "code": status}})
+    return json_response(status, {"error": {"message": message, "type": "refused", "code": status}})
 
 
-def busy(status: int, why: str) -> Answer:
+def busy_response(status: int, message: str) -> HttpResponse:
     """A refusal that ends by itself: the client is told when to try again."""
-    answer = refused(status, why)
-    return replace(answer, headers=(*answer.headers, ("Retry-After", str(_RETRY_S))))
+    response = error_response(status, message)
+    return replace(response, headers=(*response.headers, ("Retry-After", str(_RETRY_AFTER_S))))
 
 
-class Slots:
+class RequestSlots:
     """Counts work under way, in total and for each user; never waits."""
 
     def __init__(self, total: int, per_user: int) -> None:
         self._total = total
         self._per_user = per_user
         self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
+        self._used: Counter[str] = Counter()
 
-    def take(self, user: str) -> Answer | None:
+    def acquire(self, user: str) -> HttpResponse | None:
         """Take a slot for ``user``, or return the refusal."""
         with self._lock:
-            if self._taken.total() >= self._total:
-                return busy(503, "the service is busy; try again")
-            if self._taken[user] >= self._per_user:
-                return busy(429, "too many of your requests are under way; try again")
-            self._taken[user] += 1
+            if self._used.total() >= self._total:
+                return busy_response(503, "the service is busy; try again")
+            if self._used[user] >= self._per_user:
+                return busy_response(429, "too many of your requests are under way; try again")
+            self._used[user] += 1
         return None
 
-    def free(self, user: str) -> None:
+    def release(self, user: str) -> None:
         """Give a slot back."""
         with self._lock:
-            self._taken[user] -= 1
-            if not self._taken[user]:
-                del self._taken[user]
+            self._used[user] -= 1
+            if not self._used[user]:
+                del self._used[user]
 
 
-class Server:
+class HttpServer:
     """Listens on ports of the loopback; each has its own limit of connections."""
 
-    def __init__(self, ports: Sequence[int], service: Service) -> None:
+    def __init__(self, ports: Sequence[int], service: HttpService) -> None:
         self._service = service
-        self._ports = [_Port(socket.create_server((HOST, p), backlog=_BACKLOG)) for p in ports]
+        self._ports = [
+            _ListeningPort(socket.create_server((HOST, p), backlog=_BACKLOG)) for p in ports
+        ]
         self.ports = [int(p.listener.getsockname()[1]) for p in self._ports]
-        self._slots = {p.name: Slots(p.slots, p.slots_per_user) for p in service.pools}
+        self._slots = {p.name: RequestSlots(p.slots, p.slots_per_user) for p in service.pools}
         self._threads: dict[str, Executor] = {}
         self._stop: Callable[[], object] = lambda: None
         self._started = threading.Event()
@@ -175,104 +177,104 @@ class Server:
         for task in done:
             task.result()
 
-    async def _accept(self, port: "_Port") -> None:
+    async def _accept(self, port: "_ListeningPort") -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                link, _ = await loop.sock_accept(port.listener)
+                connection, _ = await loop.sock_accept(port.listener)
             except OSError:  # no file descriptor is free, or the client has gone again
                 port.close_oldest()
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_ACCEPT_PAUSE_S)
                 continue
-            if len(port.open) >= MAX_CONNECTIONS and not port.close_oldest():
-                link.close()
+            if len(port.connections) >= MAX_CONNECTIONS and not port.close_oldest():
+                connection.close()
                 continue
-            port.add(asyncio.create_task(self._talk(port, link)), link)
+            port.add(asyncio.create_task(self._handle_connection(port, connection)), connection)
             await asyncio.sleep(0)  # the other port's turn
 
-    async def _talk(self, port: "_Port", link: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=link, limit=MAX_HEAD_BYTES)
+    async def _handle_connection(self, port: "_ListeningPort", connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_HEAD_BYTES)
         # So that drain() returns when everything is sent.
         writer.transport.set_write_buffer_limits(0)
         try:
             with contextlib.suppress(OSError, EOFError):
-                await self._exchange(port, reader, writer)
+                await self._handle_request(port, reader, writer)
         finally:
             writer.transport.abort()
 
-    async def _exchange(
-        self, port: "_Port", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    async def _handle_request(
+        self, port: "_ListeningPort", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Receive one request and answer it."""
         head_only = False
         try:
-            async with asyncio.timeout(_HEAD_S):
-                request = _parse(await reader.readuntil(b"\r\n\r\n"))
+            async with asyncio.timeout(_HEAD_TIMEOUT_S):
+                request = _parse_head(await reader.readuntil(b"\r\n\r\n"))
         except asyncio.LimitOverrunError:
-            answer = refused(431, f"expected a head of at most {MAX_HEAD_BYTES} bytes")
+            response = error_response(431, f"expected a head of at most {MAX_HEAD_BYTES} bytes")
         except ValueError as e:
-            answer = refused(400, str(e))
+            response = error_response(400, str(e))
         else:
             head_only = request.method == "HEAD"
-            answer = await self._answer(port, request, reader)
-        async with asyncio.timeout(_SEND_S):
-            writer.write(_packed(answer, head_only=head_only))
+            response = await self._respond(port, request, reader)
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            writer.write(_serialize(response, head_only=head_only))
             await writer.drain()
             writer.write_eof()
         # Closed with unread input the kernel would reset the connection, and the client lose
         # the answer.
-        async with asyncio.timeout(_LINGER_S):
+        async with asyncio.timeout(_LINGER_TIMEOUT_S):
             while await reader.read(_CHUNK_BYTES):
                 pass
 
-    async def _answer(
-        self, port: "_Port", request: Request, reader: asyncio.StreamReader
-    ) -> Answer:
+    async def _respond(
+        self, port: "_ListeningPort", request: HttpRequest, reader: asyncio.StreamReader
+    ) -> HttpResponse:
         """Answer one request, whose body is still to be received."""
         length = request.headers.get("content-length", "0")
-        if "transfer-encoding" in request.headers or not _LENGTH.fullmatch(length):
-            return refused(411, "expected a body of a known length")
+        if "transfer-encoding" in request.headers or not _CONTENT_LENGTH.fullmatch(length):
+            return error_response(411, "expected a body of a known length")
         admission = self._service.admit(request)
-        if isinstance(admission, Answer):
+        if isinstance(admission, HttpResponse):
             return admission
         pool, user, size = admission.pool, admission.user, int(length)
-        if size > pool.max_body:
-            return refused(413, f"expected at most {pool.max_body} bytes, got {size}")
+        if size > pool.max_body_bytes:
+            return error_response(413, f"expected at most {pool.max_body_bytes} bytes, got {size}")
         body = b""
-        if pool.max_body <= _SMALL_BODY_BYTES:
+        if pool.max_body_bytes <= _SMALL_BODY_BYTES:
             # A body that never ends takes no slot.
             body = await _read_body(reader, size)
         slots = self._slots[pool.name]
-        refusal = slots.take(user)
+        refusal = slots.acquire(user)
         if refusal:
             return refusal
         try:
-            if pool.max_body > _SMALL_BODY_BYTES:
+            if pool.max_body_bytes > _SMALL_BODY_BYTES:
                 body = await _read_body(reader, size)
             request = replace(request, body=body)
-            with port.at_work():
+            with port.keep_open():
                 return await asyncio.get_running_loop().run_in_executor(
                     self._threads[pool.name], self._service.handle, request
                 )
         finally:
-            slots.free(user)
+            slots.release(user)
 
 
-class _Port:
+class _ListeningPort:
     """One listening socket and its connections."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
-        self.open: set[asyncio.Task[None]] = set()
+        self.connections: set[asyncio.Task[None]] = set()
         self._waiting: dict[asyncio.Task[None], None] = {}
         """Those that receive or linger, oldest first; they may be closed for a new one."""
 
-    def add(self, task: asyncio.Task[None], link: socket.socket) -> None:
+    def add(self, task: asyncio.Task[None], connection: socket.socket) -> None:
         """Count a connection until its task ends."""
-        self.open.add(task)
+        self.connections.add(task)
         self._waiting[task] = None
         task.add_done_callback(self._forget)
-        task.add_done_callback(lambda _: link.close())
+        task.add_done_callback(lambda _: connection.close())
 
     def close_oldest(self) -> bool:
         """Close the connection that has waited longest; whether there was one."""
@@ -284,7 +286,7 @@ class _Port:
         return True
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
+    def keep_open(self) -> Iterator[None]:
         """Keep the current task's connection open whatever comes."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
@@ -295,41 +297,41 @@ class _Port:
             self._waiting[task] = None
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self.open.discard(task)
+        self.connections.discard(task)
         self._waiting.pop(task, None)
 
 
 async def _read_body(reader: asyncio.StreamReader, size: int) -> bytes:
-    async with asyncio.timeout(_BODY_S):
+    async with asyncio.timeout(_BODY_TIMEOUT_S):
         return await reader.readexactly(size)
 
 
-def _parse(head: bytes) -> Request:
+def _parse_head(head: bytes) -> HttpRequest:
     """The request of this head.
 
     Raises:
         ValueError: it is not of HTTP's form, or has too many headers.
     """
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-    start = _START.fullmatch(first)
-    if start is None:
+    request_line = _REQUEST_LINE.fullmatch(first)
+    if request_line is None:
         raise ValueError("expected a request line of HTTP/1.0 or HTTP/1.1")
     if len(lines) > _MAX_HEADERS:
         raise ValueError(f"expected at most {_MAX_HEADERS} headers, got {len(lines)}")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not _NAME.fullmatch(name) or _CONTROL.search(value):
+        if not colon or not _HEADER_NAME.fullmatch(name) or _CONTROL_CHARACTER.search(value):
             raise ValueError("expected headers of the form NAME: VALUE")
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Request(method=start[1], path=start[2], headers=headers)
+    return HttpRequest(method=request_line[1], path=request_line[2], headers=headers)
 
 
-def _packed(answer: Answer, *, head_only: bool) -> bytes:
+def _serialize(response: HttpResponse, *, head_only: bool) -> bytes:
     """The answer as it is sent."""
-    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers]
-    lines += [f"Content-Length: {len(answer.body)}", "Connection: close"]
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    lines += [f"Content-Length: {len(response.body)}", "Connection: close"]
     head = "".join(f"{line}\r\n" for line in lines) + "\r\n"
-    return head.encode("latin-1") + (b"" if head_only else answer.body)
+    return head.encode("latin-1") + (b"" if head_only else response.body)

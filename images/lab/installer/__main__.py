@@ -5,20 +5,20 @@ import sys
 from types import ModuleType
 
 
-def _without_the_web() -> None:
+def _stub_requests() -> None:
     """Let pykickstart be imported on a system that has no ``requests``.
 
     It only fetches kickstarts by URL with it; this installer reads files.
     """
-    web, errors = ModuleType("requests"), ModuleType("requests.exceptions")
+    requests, errors = ModuleType("requests"), ModuleType("requests.exceptions")
     vars(errors).update(SSLError=OSError, RequestException=OSError)
-    vars(web).update(exceptions=errors)
-    sys.modules.setdefault("requests", web)
+    vars(requests).update(exceptions=errors)
+    sys.modules.setdefault("requests", requests)
     sys.modules.setdefault("requests.exceptions", errors)
 
 
 if __name__ == "__main__":
-    _without_the_web()
+    _stub_requests()
     from .main import main
 
     sys.exit(main())

@@ -5,14 +5,14 @@ import os
 import time
 from pathlib import Path
 
-from .plan import InstallError, System, User
+from .plan import InstallError, SystemSettings, UserAccount
 from .proc import SYSROOT, run
-from .texts import shadow
+from .texts import set_shadow_password
 
 _DAY_S = 86400
 
 
-def useradd(user: User) -> list[str]:
+def useradd_argv(user: UserAccount) -> list[str]:
     """The command that makes a user; the password is set afterwards, not in argv."""
     argv = ["useradd", "--create-home"]
     if user.groups:
@@ -30,7 +30,7 @@ def useradd(user: User) -> list[str]:
     return [*argv, user.name]
 
 
-def create(system: System) -> None:
+def create_accounts(system: SystemSettings) -> None:
     """Make all accounts.
 
     Raises:
@@ -40,40 +40,40 @@ def create(system: System) -> None:
         number = ["--gid", str(group.gid)] if group.gid is not None else []
         run(["groupadd", *number, group.name], chroot=True, timeout_s=60)
     for user in system.users:
-        _need_groups(user)
-        run(useradd(user), chroot=True, timeout_s=60)
+        _create_missing_groups(user)
+        run(useradd_argv(user), chroot=True, timeout_s=60)
     path = SYSROOT / "etc/shadow"
     text = path.read_text("utf-8")
     day = int(time.time()) // _DAY_S
     for name, password in (("root", system.root), *((u.name, u.password) for u in system.users)):
-        text = shadow(text, name, password, day)
+        text = set_shadow_password(text, name, password, day)
     path.write_text(text, "utf-8")
     for name, key in system.ssh_keys:
-        _authorize(name, key)
+        _add_authorized_key(name, key)
 
 
-def _need_groups(user: User) -> None:
+def _create_missing_groups(user: UserAccount) -> None:
     """EL's installer makes the groups of a user that are missing."""
     lines = (SYSROOT / "etc/group").read_text("utf-8").splitlines()
-    known = {line.partition(":")[0] for line in lines}
+    existing = {line.partition(":")[0] for line in lines}
     for group in user.groups:
-        if group not in known:
+        if group not in existing:
             run(["groupadd", group], chroot=True, timeout_s=60)
 
 
-def _authorize(name: str, key: str) -> None:
-    uid, gid, home = _entry(name)
+def _add_authorized_key(name: str, key: str) -> None:
+    uid, gid, home = _find_user(name)
     folder = SYSROOT / home.lstrip("/") / ".ssh"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / "authorized_keys"
     with path.open("a", encoding="utf-8") as f:
         f.write(f"{key}\n")
     path.chmod(0o600)
-    for made in (folder, path):
-        os.chown(made, uid, gid)
+    for owned_path in (folder, path):
+        os.chown(owned_path, uid, gid)
 
 
-def _entry(name: str, passwd: Path | None = None) -> tuple[int, int, str]:
+def _find_user(name: str, passwd: Path | None = None) -> tuple[int, int, str]:
     path = passwd or SYSROOT / "etc/passwd"
     for line in path.read_text("utf-8").splitlines():
         fields = line.split(":")

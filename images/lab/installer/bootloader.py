@@ -3,11 +3,11 @@
 
 from pathlib import Path
 
-from .console import Console
-from .plan import BootLoader, InstallError, Kind, Storage
+from .console import InstallerConsole
+from .plan import BootLoader, InstallError, PartitionKind, StoragePlan
 from .proc import SYSROOT, run
-from .storage import Target
-from .texts import bls_entry, default_grub, kernel_arguments
+from .storage import InstallTarget
+from .texts import build_kernel_arguments, render_bls_entry, render_default_grub
 
 _MODULES = (
     "normal part_gpt lvm ext2 xfs fat linux boot configfile search search_fs_uuid search_label "
@@ -17,7 +17,7 @@ _MODULES = (
 """What the menu needs; copying GRUB's other 200 modules twice takes seconds in emulation."""
 
 
-def grub_install(kind: str, disk: str) -> list[str]:
+def grub_install_argv(kind: str, disk: str) -> list[str]:
     """Install GRUB for ``i386-pc`` into the disk, or for ``x86_64-efi`` as the removable loader."""
     argv = ["grub-install", f"--target={kind}", "--boot-directory=/boot", "--locales=", "--fonts=",
             "--themes=", f"--install-modules={_MODULES}"]  # fmt: skip
@@ -26,11 +26,11 @@ def grub_install(kind: str, disk: str) -> list[str]:
     return [*argv, disk]
 
 
-def install(
-    wanted: BootLoader,
-    storage: Storage,
-    target: Target,
-    console: Console,
+def install_bootloader(
+    bootloader: BootLoader,
+    storage: StoragePlan,
+    target: InstallTarget,
+    console: InstallerConsole,
     *,
     cmdline: str,
     fips: bool,
@@ -40,54 +40,56 @@ def install(
     Raises:
         InstallError: the payload has no kernel, or GRUB cannot be installed.
     """
-    version = _kernel()
-    boot, root = target.at("/boot"), target.at("/")
+    version = _find_kernel_version()
+    boot, root = target.find_mount("/boot"), target.find_mount("/")
     if root is None:
         raise InstallError("nothing is mounted at /")
     consoles = [w for w in cmdline.split() if w.startswith("console=")]
-    arguments = kernel_arguments(
+    arguments = build_kernel_arguments(
         consoles=consoles,
-        append=wanted.append,
-        luks=target.luks,
+        append=bootloader.append,
+        luks=target.luks_uuids,
         fips=fips,
         boot_uuid=boot.uuid if boot else None,
     )
     options = [f"root={root.spec}", "ro", *arguments]
-    entry = bls_entry(
-        title=_title(), version=version, prefix="" if boot else "/boot", options=options
+    entry = render_bls_entry(
+        title=_read_title(), version=version, prefix="" if boot else "/boot", options=options
     )
-    _write(f"boot/loader/entries/hardpan-lab-{version}.conf", entry, 0o644)
-    _write("etc/kernel/cmdline", " ".join(options) + "\n", 0o644)
+    _write_file(f"boot/loader/entries/hardpan-lab-{version}.conf", entry, 0o644)
+    _write_file("etc/kernel/cmdline", " ".join(options) + "\n", 0o644)
     path = SYSROOT / "etc/default/grub"
     old = path.read_text("utf-8") if path.exists() else ""
-    _write("etc/default/grub", default_grub(old, arguments, wanted.timeout_s), 0o644)
-    if wanted.password:
-        _write("boot/grub2/user.cfg", f"GRUB2_PASSWORD={wanted.password}\n", 0o600)
-    kinds = {Kind.BIOSBOOT: "i386-pc", Kind.EFI: "x86_64-efi"}
+    _write_file(
+        "etc/default/grub", render_default_grub(old, arguments, bootloader.timeout_s), 0o644
+    )
+    if bootloader.password:
+        _write_file("boot/grub2/user.cfg", f"GRUB2_PASSWORD={bootloader.password}\n", 0o600)
+    kinds = {PartitionKind.BIOSBOOT: "i386-pc", PartitionKind.EFI: "x86_64-efi"}
     for kind in (name for k, name in kinds.items() if storage.has(k)):
-        console.say(f"GRUB for {kind}")
-        run(grub_install(kind, target.disk), chroot=True, timeout_s=300)
+        console.print_line(f"GRUB for {kind}")
+        run(grub_install_argv(kind, target.disk), chroot=True, timeout_s=300)
     run(["grub-editenv", "/boot/grub2/grubenv", "create"], chroot=True, timeout_s=30)
     argv = ["grub-mkconfig", "-o", "/boot/grub2/grub.cfg"]
     run(argv, chroot=True, timeout_s=300)
     (SYSROOT / "boot/grub2/grub.cfg").chmod(0o600)
 
 
-def _kernel() -> str:
-    found = sorted(p.name.removeprefix("vmlinuz-") for p in (SYSROOT / "boot").glob("vmlinuz-*"))
-    if not found:
+def _find_kernel_version() -> str:
+    versions = sorted(p.name.removeprefix("vmlinuz-") for p in (SYSROOT / "boot").glob("vmlinuz-*"))
+    if not versions:
         raise InstallError("the new system has no kernel in /boot")
-    return found[-1]
+    return versions[-1]
 
 
-def _title() -> str:
+def _read_title() -> str:
     lines = (SYSROOT / "usr/lib/os-release").read_text("utf-8").splitlines()
-    named = dict(line.split("=", 1) for line in lines if "=" in line)
-    name, version = (named.get(k, "").strip('"') for k in ("NAME", "VERSION"))
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    name, version = (fields.get(k, "").strip('"') for k in ("NAME", "VERSION"))
     return f"{name} {version}".strip()
 
 
-def _write(name: str, text: str, mode: int) -> None:
+def _write_file(name: str, text: str, mode: int) -> None:
     path: Path = SYSROOT / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")

@@ -8,95 +8,95 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .proc import note
-from .texts import percent, printable
+from .proc import append_log
+from .texts import make_printable, parse_percent
 
-MARK = "HARDPAN-INSTALL:"
+MARKER = "HARDPAN-INSTALL:"
 PHASES = (
     "parse", "pre", "storage", "payload", "packages", "configuration", "bootloader", "post",
     "finish",
 )  # fmt: skip
-_EVERY_S = 10.0
-_ACTIVE = Path("/sys/class/tty/console/active")
+_INTERVAL_S = 10.0
+_ACTIVE_CONSOLES = Path("/sys/class/tty/console/active")
 
 
-class Console:
+class InstallerConsole:
     """Lines to the consoles; progress at least every ten seconds while a phase goes on."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._phase = "start"
-        self._phase_began = self._began
+        self._phase_start = self._start
         self._lock = threading.Lock()
-        self._devices = _consoles()
+        self._devices = _open_consoles()
         self._percent: int | None = None
-        self._told = self._began
+        self._last_output = self._start
 
     @property
     def phase_name(self) -> str:
         """The phase that goes on."""
         return self._phase
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """One line."""
-        text = f"{printable(line)}\r\n".encode()
+        text = f"{make_printable(line)}\r\n".encode()
         with self._lock:
-            self._told = time.monotonic()
+            self._last_output = time.monotonic()
             for device in self._devices:
                 try:
                     os.write(device, text)
                 except OSError:
                     continue
-        note("anaconda", printable(line))
+        append_log("anaconda", make_printable(line))
 
-    def mark(self, line: str) -> None:
+    def print_marker(self, line: str) -> None:
         """One line that programs look for."""
-        self.say(f"{MARK} {line}")
+        self.print_line(f"{MARKER} {line}")
 
-    def progress(self, line: str) -> None:
+    def update_progress(self, line: str) -> None:
         """Note how far a program's output says it is; tell it when it is time to."""
-        found = percent(line)
-        if found is None:
+        value = parse_percent(line)
+        if value is None:
             return
-        self._percent = found
-        if time.monotonic() - self._told >= _EVERY_S / 2:
-            self.beat()
+        self._percent = value
+        if time.monotonic() - self._last_output >= _INTERVAL_S / 2:
+            self.report_phase()
 
-    def beat(self) -> None:
+    def report_phase(self) -> None:
         """Say where the phase stands."""
-        shown = "" if self._percent is None else f" {self._percent}%"
-        took = time.monotonic() - self._phase_began
-        self.mark(f"{self._phase}{shown} ({took:.0f} s)")
+        percent_text = "" if self._percent is None else f" {self._percent}%"
+        duration_s = time.monotonic() - self._phase_start
+        self.print_marker(f"{self._phase}{percent_text} ({duration_s:.0f} s)")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Announce a phase, tell that it is alive while it goes on, and how long it took."""
-        self._phase, self._phase_began, self._percent = name, time.monotonic(), None
+        self._phase, self._phase_start, self._percent = name, time.monotonic(), None
         number = PHASES.index(name) + 1
-        self.mark(f"phase {name} [{number}/{len(PHASES)}]")
+        self.print_marker(f"phase {name} [{number}/{len(PHASES)}]")
         done = threading.Event()
-        pulse = threading.Thread(target=self._pulse, args=(done,), daemon=True)
-        pulse.start()
+        reporter = threading.Thread(target=self._report_periodically, args=(done,), daemon=True)
+        reporter.start()
         try:
             yield
         finally:
             done.set()
-        took = time.monotonic() - self._phase_began
-        note("anaconda", f"phase {name} took {took:.1f} s")
-        self.mark(f"phase {name} done in {took:.1f} s")
+        duration_s = time.monotonic() - self._phase_start
+        append_log("anaconda", f"phase {name} took {duration_s:.1f} s")
+        self.print_marker(f"phase {name} done in {duration_s:.1f} s")
 
-    def _pulse(self, done: threading.Event) -> None:
+    def _report_periodically(self, done: threading.Event) -> None:
         while not done.wait(1.0):
-            if time.monotonic() - self._told >= _EVERY_S - 1:
-                self.beat()
+            if time.monotonic() - self._last_output >= _INTERVAL_S - 1:
+                self.report_phase()
 
 
-def _consoles() -> list[int]:
-    names = _ACTIVE.read_text("utf-8").split() if _ACTIVE.exists() else []
-    found: list[int] = []
+def _open_consoles() -> list[int]:
+    names = _ACTIVE_CONSOLES.read_text("utf-8").split() if _ACTIVE_CONSOLES.exists() else []
+    devices: list[int] = []
     for name in names or ["console"]:
         try:
-            found.append(os.open(f"/dev/{name}", os.O_WRONLY | os.O_NOCTTY))
+            devices.append(os.open(f"/dev/{name}", os.O_WRONLY | os.O_NOCTTY))
         except OSError:
             continue
-    return found
+    return devices

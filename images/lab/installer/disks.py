@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .layout import disk_name
-from .plan import InstallError, MiB, Storage
+from .layout import to_device_path
+from .plan import InstallError, MiB, StoragePlan
 
-_NEVER = ("loop", "ram", "zram", "dm-", "sr", "fd", "md", "nbd", "mtd")
+_EXCLUDED_PREFIXES = ("loop", "ram", "zram", "dm-", "sr", "fd", "md", "nbd", "mtd")
 _REPO = "/run/install/repo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
+class InstallDisk:
     """A disk that could be installed to."""
 
     path: str
@@ -24,21 +24,21 @@ class Disk:
         return f"{self.path.removeprefix('/dev/')} ({self.size_mib} MiB)"
 
 
-def present(sys_block: Path = Path("/sys/block")) -> tuple[Disk, ...]:
+def list_disks(sys_block: Path = Path("/sys/block")) -> tuple[InstallDisk, ...]:
     """All writable disks but the one that holds the media."""
     media = _media_disk()
-    found: list[Disk] = []
+    disks: list[InstallDisk] = []
     for entry in sorted(sys_block.iterdir()):
         sectors = int((entry / "size").read_text())
-        fixed = (entry / "ro").read_text().strip() == "0" and sectors > 0
-        if fixed and not entry.name.startswith(_NEVER) and entry.name != media:
-            found.append(Disk(path=f"/dev/{entry.name}", size_mib=MiB(sectors // 2048)))
-    return tuple(found)
+        is_usable = (entry / "ro").read_text().strip() == "0" and sectors > 0
+        if is_usable and not entry.name.startswith(_EXCLUDED_PREFIXES) and entry.name != media:
+            disks.append(InstallDisk(path=f"/dev/{entry.name}", size_mib=MiB(sectors // 2048)))
+    return tuple(disks)
 
 
-def choose(
-    storage: Storage, disks: Sequence[Disk], names: Mapping[str, str] | None = None
-) -> tuple[Disk, tuple[Disk, ...]]:
+def choose_disks(
+    storage: StoragePlan, disks: Sequence[InstallDisk], names: Mapping[str, str] | None = None
+) -> tuple[InstallDisk, tuple[InstallDisk, ...]]:
     """The disk to install to, and all that are to be erased.
 
     ``names`` says what a kickstart's names stand for; without it, /dev is asked.
@@ -47,20 +47,22 @@ def choose(
         InstallError: a disk that the kickstart names is not there, or none is.
     """
     by_path = {d.path: d for d in disks}
-    told = ", ".join(map(str, disks)) or "none"
+    available = ", ".join(map(str, disks)) or "none"
 
-    def find(name: str) -> Disk:
-        path = disk_name(name)
-        real = names.get(path, path) if names is not None else os.path.realpath(path)
-        if real not in by_path:
-            raise InstallError(f"the disk {name!r} of the kickstart is not there; found: {told}")
-        return by_path[real]
+    def find(name: str) -> InstallDisk:
+        path = to_device_path(name)
+        device = names.get(path, path) if names is not None else os.path.realpath(path)
+        if device not in by_path:
+            raise InstallError(
+                f"the disk {name!r} of the kickstart is not there; found: {available}"
+            )
+        return by_path[device]
 
-    only = [find(n) for n in storage.only_use]
+    allowed = [find(n) for n in storage.only_use]
     ignored = [find(n) for n in storage.ignore]
-    usable = [d for d in (only or disks) if d not in ignored]
+    usable = [d for d in (allowed or disks) if d not in ignored]
     if not usable:
-        raise InstallError(f"no disk to install to; found: {told}")
+        raise InstallError(f"no disk to install to; found: {available}")
     target = find(storage.disk) if storage.disk else None
     cleared = tuple(find(n) for n in storage.clear) or tuple(usable)
     target = target or next((d for d in usable if d in cleared), usable[0])

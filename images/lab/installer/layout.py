@@ -5,28 +5,32 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .plan import Group, InstallError, Kind, Luks, MiB, Partition, Volume
+from .plan import InstallError, Luks, MiB, PartitionKind, PartitionSpec, Volume, VolumeGroup
 
-_ENDS_MIB = 2
+_GPT_MIB = 2
 """One MiB before the first partition and one for the second GPT."""
 
-_PV_MIB = 1
+_PV_HEADER_MIB = 1
 """What LVM keeps of a partition for itself."""
 
-_LUKS_MIB = 16
+_LUKS_HEADER_MIB = 16
 """LUKS2's header."""
 
-_LABELS = {Kind.BIOSBOOT: "BIOS boot", Kind.EFI: "EFI System Partition", Kind.PV: "LVM"}
+_LABELS = {
+    PartitionKind.BIOSBOOT: "BIOS boot",
+    PartitionKind.EFI: "EFI System Partition",
+    PartitionKind.PV: "LVM",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class PartitionExtent:
     """A partition with its place on the disk."""
 
     number: int
     start_mib: MiB
     size_mib: MiB
-    partition: Partition
+    partition: PartitionSpec
 
     def device(self, disk: str) -> str:
         """The partition's device: ``/dev/vda1``, ``/dev/nvme0n1p1``."""
@@ -34,95 +38,110 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class SizeRequest:
     """A size that may grow. Units are the caller's."""
 
     name: str
     size: int
-    most: int | None
+    max_size: int | None
     grow: bool
 
 
-def share(wishes: Sequence[Wish], space: int) -> list[int]:
+def distribute_space(requests: Sequence[SizeRequest], space: int) -> list[int]:
     """Sizes that fit ``space``: what grows gets the rest, in proportion to its size.
 
     Raises:
         InstallError: the sizes do not fit even without growing.
     """
-    sizes = [w.size for w in wishes]
-    rest = space - sum(sizes)
-    if rest < 0:
-        told = ", ".join(f"{w.name} {w.size}" for w in wishes)
-        raise InstallError(f"needed {sum(sizes)}, available {space} ({told})")
-    open_ = [i for i, w in enumerate(wishes) if w.grow and (w.most is None or w.most > w.size)]
-    while open_ and rest > 0:
-        weight = sum(wishes[i].size for i in open_)
-        grants = {i: rest * wishes[i].size // weight for i in open_}
+    sizes = [w.size for w in requests]
+    remaining = space - sum(sizes)
+    if remaining < 0:
+        details = ", ".join(f"{w.name} {w.size}" for w in requests)
+        raise InstallError(f"needed {sum(sizes)}, available {space} ({details})")
+    growing = [
+        i for i, w in enumerate(requests) if w.grow and (w.max_size is None or w.max_size > w.size)
+    ]
+    while growing and remaining > 0:
+        weight = sum(requests[i].size for i in growing)
+        grants = {i: remaining * requests[i].size // weight for i in growing}
         # What rounding leaves goes to the last of them.
-        grants[open_[-1]] += rest - sum(grants.values())
-        rest = 0
+        grants[growing[-1]] += remaining - sum(grants.values())
+        remaining = 0
         for i, grant in grants.items():
-            most = wishes[i].most
-            room = grant if most is None else min(grant, most - sizes[i])
-            sizes[i] += room
-            rest += grant - room
-        open_ = [i for i in open_ if (m := wishes[i].most) is None or sizes[i] < m]
+            max_size = requests[i].max_size
+            added = grant if max_size is None else min(grant, max_size - sizes[i])
+            sizes[i] += added
+            remaining += grant - added
+        growing = [i for i in growing if (m := requests[i].max_size) is None or sizes[i] < m]
     return sizes
 
 
-def slots(partitions: Sequence[Partition], disk_mib: int, disk: str) -> tuple[Slot, ...]:
+def place_partitions(
+    partitions: Sequence[PartitionSpec], disk_mib: int, disk: str
+) -> tuple[PartitionExtent, ...]:
     """Every partition's place.
 
     Raises:
         InstallError: the disk is too small.
     """
-    wishes = [Wish(name=p.mount, size=p.size_mib, most=p.max_mib, grow=p.grow) for p in partitions]
+    requests = [
+        SizeRequest(name=p.mount, size=p.size_mib, max_size=p.max_mib, grow=p.grow)
+        for p in partitions
+    ]
     try:
-        sizes = share(wishes, disk_mib - _ENDS_MIB)
+        sizes = distribute_space(requests, disk_mib - _GPT_MIB)
     except InstallError as e:
         raise InstallError(f"not enough disk space on {disk}, in MiB: {e}") from e
-    found: list[Slot] = []
+    partition_extents: list[PartitionExtent] = []
     start = 1
     for number, (partition, size) in enumerate(zip(partitions, sizes, strict=True), 1):
-        found.append(
-            Slot(number=number, start_mib=MiB(start), size_mib=MiB(size), partition=partition)
+        partition_extents.append(
+            PartitionExtent(
+                number=number, start_mib=MiB(start), size_mib=MiB(size), partition=partition
+            )
         )
         start += size
-    return tuple(found)
+    return tuple(partition_extents)
 
 
-def need_room(group: Group, volumes: Sequence[Volume], places: Sequence[Slot]) -> None:
+def require_group_space(
+    group: VolumeGroup, volumes: Sequence[Volume], partition_extents: Sequence[PartitionExtent]
+) -> None:
     """Check that a group's volumes fit its partitions, before anything is erased.
 
     Raises:
         InstallError: they do not, not even without growing.
     """
-    pvs = [s for s in places if s.partition.mount in group.pvs]
-    available = sum(s.size_mib - (_LUKS_MIB if s.partition.luks else 0) - _PV_MIB for s in pvs)
-    wishes = [Wish(name=v.name, size=v.size_mib, most=None, grow=v.grow) for v in volumes]
+    pvs = [s for s in partition_extents if s.partition.mount in group.pvs]
+    available = sum(
+        s.size_mib - (_LUKS_HEADER_MIB if s.partition.luks else 0) - _PV_HEADER_MIB for s in pvs
+    )
+    requests = [
+        SizeRequest(name=v.name, size=v.size_mib, max_size=None, grow=v.grow) for v in volumes
+    ]
     try:
-        share(wishes, available)
+        distribute_space(requests, available)
     except InstallError as e:
         raise InstallError(f"not enough disk space in {group.name}, in MiB: {e}") from e
 
 
-def extents(group: Group, volumes: Sequence[Volume], total: int) -> list[int]:
+def compute_extents(group: VolumeGroup, volumes: Sequence[Volume], total: int) -> list[int]:
     """The number of extents of each volume of a group that has ``total`` of them.
 
     Raises:
         InstallError: the group is too small.
     """
 
-    def count(mib: int) -> int:
+    def to_extents(mib: int) -> int:
         return -(-mib * 1024 // group.extent_kib)
 
-    wishes = [
-        Wish(name=v.name, size=count(v.size_mib), most=count(v.max_mib) if v.max_mib else None,
+    requests = [
+        SizeRequest(name=v.name, size=to_extents(v.size_mib), max_size=to_extents(v.max_mib) if v.max_mib else None,
              grow=v.grow)
         for v in volumes
     ]  # fmt: skip
     try:
-        return share(wishes, total)
+        return distribute_space(requests, total)
     except InstallError as e:
         size = f"extents of {group.extent_kib} KiB"
         raise InstallError(
@@ -130,10 +149,10 @@ def extents(group: Group, volumes: Sequence[Volume], total: int) -> list[int]:
         ) from e
 
 
-def sgdisk(disk: str, places: Sequence[Slot]) -> list[str]:
+def sgdisk_argv(disk: str, partition_extents: Sequence[PartitionExtent]) -> list[str]:
     """One call that makes a fresh GPT with every partition."""
     argv = ["sgdisk", "--zap-all", "--clear", "--set-alignment=2048"]
-    for s in places:
+    for s in partition_extents:
         # In sectors of 512 bytes, both ends named: nothing is left to rounding.
         first = s.start_mib * 2048
         last = first + s.size_mib * 2048 - 1
@@ -146,7 +165,7 @@ def sgdisk(disk: str, places: Sequence[Slot]) -> list[str]:
     return [*argv, disk]
 
 
-def mkfs(fstype: str, device: str, uuid: str) -> list[str]:
+def mkfs_argv(fstype: str, device: str, uuid: str) -> list[str]:
     """Make a file system with a known UUID. No discard: the disk is new."""
     match fstype:
         case "xfs":
@@ -161,7 +180,7 @@ def mkfs(fstype: str, device: str, uuid: str) -> list[str]:
             raise InstallError(f"no file system {fstype!r}")
 
 
-def luks_format(device: str, luks: Luks, uuid: str) -> list[str]:
+def luks_format_argv(device: str, luks: Luks, uuid: str) -> list[str]:
     """Format with LUKS2; the passphrase comes on stdin, never in argv."""
     return [
         "cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--uuid", uuid,
@@ -169,12 +188,12 @@ def luks_format(device: str, luks: Luks, uuid: str) -> list[str]:
     ]  # fmt: skip
 
 
-def luks_open(device: str, name: str) -> list[str]:
+def luks_open_argv(device: str, name: str) -> list[str]:
     """Open what ``luks_format`` made."""
     return ["cryptsetup", "open", "--type", "luks2", "--key-file", "-", device, name]
 
 
-def lvm_group(group: Group, devices: Sequence[str]) -> list[list[str]]:
+def lvm_group_argvs(group: VolumeGroup, devices: Sequence[str]) -> list[list[str]]:
     """Make the physical volumes and the group on them."""
     size = f"{group.extent_kib}k"
     return [
@@ -183,7 +202,7 @@ def lvm_group(group: Group, devices: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def lvm_volume(volume: Volume, count: int) -> list[str]:
+def lvm_volume_argv(volume: Volume, count: int) -> list[str]:
     """Make one logical volume of ``count`` extents."""
     return ["lvm", "lvcreate", "-y", "-W", "y", "-l", str(count), "-n", volume.name, volume.group]
 
@@ -193,14 +212,14 @@ def mapper_name(group: str, volume: str) -> str:
     return f"{group.replace('-', '--')}-{volume.replace('-', '--')}"
 
 
-def mount_order(mounts: Sequence[str]) -> list[str]:
+def order_mounts(mounts: Sequence[str]) -> list[str]:
     """Mount points, parents first."""
     return sorted(mounts, key=lambda m: (m.rstrip("/").count("/"), m))
 
 
-def disk_name(given: str) -> str:
+def to_device_path(disk: str) -> str:
     """A kickstart's name for a disk as a path below /dev."""
-    name = given.removeprefix("/dev/")
+    name = disk.removeprefix("/dev/")
     if not re.fullmatch(r"[A-Za-z0-9:._-]+(/[A-Za-z0-9:._-]+)*", name) or ".." in name:
-        raise InstallError(f"not the name of a disk: {given!r}")
+        raise InstallError(f"not the name of a disk: {disk!r}")
     return f"/dev/{name}"

@@ -6,16 +6,16 @@ import traceback
 from pathlib import Path
 
 from . import accounts, bootloader, configure, payload, scripts, storage
-from .console import Console
-from .media import Boot, boot, fetch
-from .plan import InstallError, Plan, RefusedError, Script, When
-from .proc import LOGS, SYSROOT, note, run
-from .translate import parse
+from .console import InstallerConsole
+from .media import BootOptions, parse_boot_options, read_kickstart
+from .plan import InstallError, InstallPlan, RefusedKickstartError, Script, ScriptSection
+from .proc import LOGS, SYSROOT, append_log, run
+from .translate import make_plan
 
-_FINISH = Path("/run/hardpan-lab-finish")
+_FINISH_FILE = Path("/run/hardpan-lab-finish")
 """Where ``init`` reads what to do when the installer ends."""
 
-_TOLD = 3
+_EXIT_REPORTED = 3
 """Exit code that tells ``init`` that the failure has been told."""
 
 _TARGET_LOGS = "var/log/anaconda"
@@ -24,78 +24,83 @@ _LOGS = ("anaconda", "program", "storage", "packaging")
 
 def main() -> int:
     """Install. Returns 0, or 3 after the failure was told."""
-    console = Console()
+    console = InstallerConsole()
     on_error: tuple[Script, ...] = ()
     on_bug: tuple[Script, ...] = ()
     try:
-        plan, how = _parse(console)
-        on_error = plan.of(When.ON_ERROR)
-        on_bug = (*on_error, *plan.of(When.TRACEBACK))
-        _install(plan, how, console)
-        _FINISH.write_text(plan.finish, "utf-8")
-    except RefusedError as e:
+        plan, boot_options = _load_plan(console)
+        on_error = plan.scripts_in(ScriptSection.ON_ERROR)
+        on_bug = (*on_error, *plan.scripts_in(ScriptSection.TRACEBACK))
+        _install(plan, boot_options, console)
+        _FINISH_FILE.write_text(plan.finish, "utf-8")
+    except RefusedKickstartError as e:
         for problem in e.problems:
-            console.mark(f"problem: {problem}")
-        _failed(console, str(e), e.on_error)
-        return _TOLD
+            console.print_marker(f"problem: {problem}")
+        _report_failure(console, str(e), e.on_error)
+        return _EXIT_REPORTED
     except (InstallError, OSError) as e:
-        note("anaconda", traceback.format_exc())
-        _failed(console, f"{console.phase_name}: {e}", on_error)
-        return _TOLD
+        append_log("anaconda", traceback.format_exc())
+        _report_failure(console, f"{console.phase_name}: {e}", on_error)
+        return _EXIT_REPORTED
     except Exception as e:  # noqa: BLE001  (the roof: a bug must reach the console, not only a log)
         for line in traceback.format_exc().splitlines():
-            console.say(line)
-        _failed(console, f"{console.phase_name}: a bug of the installer: {e!r}", on_bug)
-        return _TOLD
-    console.mark(f"ended well: {plan.finish}")
+            console.print_line(line)
+        _report_failure(console, f"{console.phase_name}: a bug of the installer: {e!r}", on_bug)
+        return _EXIT_REPORTED
+    console.print_marker(f"ended well: {plan.finish}")
     return 0
 
 
-def _parse(console: Console) -> tuple[Plan, Boot]:
+def _load_plan(console: InstallerConsole) -> tuple[InstallPlan, BootOptions]:
     with console.phase("parse"):
-        how = boot(Path("/proc/cmdline").read_text("utf-8"))
-        note("anaconda", f"Kernel command line: {how.cmdline}")
-        text = fetch(how.kickstart)
-        plan = parse(text, fips=how.fips, strict=how.strict)
-        if how.keep_kickstart:
-            kept = LOGS / "anaconda-ks.cfg"
-            kept.write_text(text, "utf-8")
-            kept.chmod(0o600)
-    return plan, how
+        boot_options = parse_boot_options(Path("/proc/cmdline").read_text("utf-8"))
+        append_log("anaconda", f"Kernel command line: {boot_options.cmdline}")
+        text = read_kickstart(boot_options.kickstart)
+        plan = make_plan(text, fips=boot_options.fips, strict=boot_options.strict)
+        if boot_options.keep_kickstart:
+            kickstart_copy = LOGS / "anaconda-ks.cfg"
+            kickstart_copy.write_text(text, "utf-8")
+            kickstart_copy.chmod(0o600)
+    return plan, boot_options
 
 
-def _install(plan: Plan, how: Boot, console: Console) -> None:
+def _install(plan: InstallPlan, boot_options: BootOptions, console: InstallerConsole) -> None:
     with console.phase("pre"):
-        scripts.run_all(plan.of(When.PRE), console)
+        scripts.run_all(plan.scripts_in(ScriptSection.PRE), console)
     with console.phase("storage"):
-        target = storage.prepare(plan.storage, console)
-        scripts.run_all(plan.of(When.PRE_INSTALL), console)
+        target = storage.prepare_disk(plan.storage, console)
+        scripts.run_all(plan.scripts_in(ScriptSection.PRE_INSTALL), console)
     with console.phase("payload"):
-        payload.unpack(console)
-        storage.bind_kernel()
-        configure.write_tables(target)
+        payload.unpack_image(console)
+        storage.bind_kernel_filesystems()
+        configure.write_mount_tables(target)
     with console.phase("packages"):
-        payload.install(plan.packages, console)
+        payload.install_packages(plan.packages, console)
     with console.phase("configuration"):
         configure.apply(plan.system, console)
-        accounts.create(plan.system)
+        accounts.create_accounts(plan.system)
     with console.phase("bootloader"):
-        bootloader.install(
-            plan.bootloader, plan.storage, target, console, cmdline=how.cmdline, fips=how.fips
+        bootloader.install_bootloader(
+            plan.bootloader,
+            plan.storage,
+            target,
+            console,
+            cmdline=boot_options.cmdline,
+            fips=boot_options.fips,
         )
-    if how.keep_kickstart:
-        _keep(LOGS / "anaconda-ks.cfg", SYSROOT / "root/anaconda-ks.cfg")
+    if boot_options.keep_kickstart:
+        _copy_private(LOGS / "anaconda-ks.cfg", SYSROOT / "root/anaconda-ks.cfg")
     with console.phase("post"):
         _save_logs()
-        scripts.run_all(plan.of(When.POST), console)
+        scripts.run_all(plan.scripts_in(ScriptSection.POST), console)
     with console.phase("finish"):
         _save_logs()
-        storage.release(target)
+        storage.unmount_all(target)
 
 
-def _keep(source: Path, place: Path) -> None:
-    shutil.copyfile(source, place)
-    place.chmod(0o600)
+def _copy_private(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    target.chmod(0o600)
 
 
 def _save_logs() -> None:
@@ -105,19 +110,23 @@ def _save_logs() -> None:
     sources = [LOGS / f"{name}.log" for name in _LOGS]
     for path in (*sources, *sorted(LOGS.glob("ks-script-*.log"))):
         if path.exists():
-            _keep(path, folder / path.name)
+            _copy_private(path, folder / path.name)
 
 
-def _failed(console: Console, why: str, on_error: tuple[Script, ...]) -> None:
+def _report_failure(console: InstallerConsole, reason: str, on_error: tuple[Script, ...]) -> None:
     """Tell the failure in words that whoever watches the console looks for."""
-    console.mark(f"failed: {why}")
-    console.say("The installation was stopped due to an error which occurred while running in")
-    console.say("non-interactive cmdline mode. Since there cannot be any questions in cmdline")
-    console.say("mode, edit your kickstart file and retry installation.")
-    console.say(f"The exact error message is: {why}")
+    console.print_marker(f"failed: {reason}")
+    console.print_line(
+        "The installation was stopped due to an error which occurred while running in"
+    )
+    console.print_line(
+        "non-interactive cmdline mode. Since there cannot be any questions in cmdline"
+    )
+    console.print_line("mode, edit your kickstart file and retry installation.")
+    console.print_line(f"The exact error message is: {reason}")
     try:
         scripts.run_all(on_error, console)
     except (InstallError, OSError) as e:
-        console.say(f"%onerror: {e}")
-    console.say("The installer will now terminate.")
+        console.print_line(f"%onerror: {e}")
+    console.print_line("The installer will now terminate.")
     run(["sync"], timeout_s=120, ok=None)

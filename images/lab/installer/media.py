@@ -9,11 +9,11 @@ from .plan import InstallError
 from .proc import run
 
 REPO = Path("/run/install/repo")
-_ROOM = Path("/run/install/kickstart")
+_MOUNT_POINT = Path("/run/install/kickstart")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Boot:
+class BootOptions:
     """What the installer was started with."""
 
     cmdline: str
@@ -28,76 +28,76 @@ class Boot:
     """False with ``inst.nosave=input_ks`` (or all, or all_ks)."""
 
 
-def boot(cmdline: str) -> Boot:
+def parse_boot_options(cmdline: str) -> BootOptions:
     """Read the kernel's command line.
 
     Raises:
         InstallError: it names no kickstart.
     """
-    words = [w.partition("=") for w in shlex.split(cmdline)]
-    given = {key: value for key, _, value in words}
-    if not given.get("inst.ks"):
+    arguments = [w.partition("=") for w in shlex.split(cmdline)]
+    values = {key: value for key, _, value in arguments}
+    if not values.get("inst.ks"):
         raise InstallError("no kickstart: the kernel command line has no inst.ks=")
-    unsaved = {x for key, _, value in words if key == "inst.nosave" for x in value.split(",")}
-    return Boot(
+    unsaved = {x for key, _, value in arguments if key == "inst.nosave" for x in value.split(",")}
+    return BootOptions(
         cmdline=cmdline.strip(),
-        kickstart=given["inst.ks"],
-        fips=given.get("fips") == "1",
-        strict="inst.ksstrict" in given,
+        kickstart=values["inst.ks"],
+        fips=values.get("fips") == "1",
+        strict="inst.ksstrict" in values,
         keep_kickstart=not unsaved & {"input_ks", "all_ks", "all"},
     )
 
 
-def source(value: str) -> tuple[str, str]:
+def parse_kickstart_source(value: str) -> tuple[str, str]:
     """A kickstart's address as the device that holds it (empty: the media) and its path.
 
     Raises:
         InstallError: it is of a kind that is not implemented.
     """
-    scheme, _, rest = value.partition(":")
+    scheme, _, location = value.partition(":")
     if scheme == "hd":
-        device, _, path = rest.partition(":")
+        device, _, path = location.partition(":")
         if device and path.startswith("/"):
             return device, path
-    elif scheme == "file" and rest.lstrip("/"):
-        return "", f"/{rest.lstrip('/')}"
+    elif scheme == "file" and location.lstrip("/"):
+        return "", f"/{location.lstrip('/')}"
     raise InstallError(
         f"inst.ks={value}: expected hd:LABEL=NAME:/PATH, hd:UUID=ID:/PATH, hd:DEVICE:/PATH "
         "or file:///PATH"
     )
 
 
-def fetch(value: str) -> str:
+def read_kickstart(value: str) -> str:
     """The kickstart's text.
 
     Raises:
         InstallError: the device or the file is not there, or is not text.
     """
-    device, path = source(value)
+    device, path = parse_kickstart_source(value)
     if not device:
-        return _read(Path(path), value)
-    found = run(["findfs", _tag(device)], timeout_s=60, ok=None)
-    if found.rc:
+        return _read_text(Path(path), value)
+    result = run(["findfs", _to_findfs_tag(device)], timeout_s=60, ok=None)
+    if result.exit_status:
         raise InstallError(f"inst.ks={value}: there is no device {device}")
-    node = found.out.strip()
+    node = result.output.strip()
     mounts = [x.split(" ") for x in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
     if any(m[0] == node and m[1] == str(REPO) for m in mounts):
-        return _read(REPO / path.lstrip("/"), value)
-    _ROOM.mkdir(parents=True, exist_ok=True)
-    run(["mount", "-o", "ro", node, str(_ROOM)], timeout_s=60)
+        return _read_text(REPO / path.lstrip("/"), value)
+    _MOUNT_POINT.mkdir(parents=True, exist_ok=True)
+    run(["mount", "-o", "ro", node, str(_MOUNT_POINT)], timeout_s=60)
     try:
-        return _read(_ROOM / path.lstrip("/"), value)
+        return _read_text(_MOUNT_POINT / path.lstrip("/"), value)
     finally:
-        run(["umount", str(_ROOM)], timeout_s=60)
+        run(["umount", str(_MOUNT_POINT)], timeout_s=60)
 
 
-def _tag(device: str) -> str:
+def _to_findfs_tag(device: str) -> str:
     if device.startswith(("LABEL=", "UUID=", "/dev/")):
         return device
     return f"/dev/{device}"
 
 
-def _read(path: Path, value: str) -> str:
+def _read_text(path: Path, value: str) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as e:

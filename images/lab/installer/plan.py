@@ -9,7 +9,7 @@ MiB = NewType("MiB", int)
 """A size in mebibytes (2**20 bytes)."""
 
 
-class Kind(Enum):
+class PartitionKind(Enum):
     """What a partition is for; the value is sgdisk's type code."""
 
     BIOSBOOT = "ef02"
@@ -29,10 +29,10 @@ class Luks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Partition:
+class PartitionSpec:
     """A ``part`` line."""
 
-    kind: Kind
+    kind: PartitionKind
     mount: str
     """Mount point, ``swap``, ``biosboot``, or the name of a physical volume (``pv.01``)."""
 
@@ -51,7 +51,7 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class VolumeGroup:
     """A ``volgroup`` line."""
 
     name: str
@@ -76,7 +76,7 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
+class StoragePlan:
     """The disk's future."""
 
     disk: str | None
@@ -87,22 +87,22 @@ class Storage:
 
     only_use: tuple[str, ...]
     ignore: tuple[str, ...]
-    partitions: tuple[Partition, ...]
-    groups: tuple[Group, ...]
+    partitions: tuple[PartitionSpec, ...]
+    groups: tuple[VolumeGroup, ...]
     volumes: tuple[Volume, ...]
 
-    def has(self, kind: Kind) -> bool:
+    def has(self, kind: PartitionKind) -> bool:
         """Whether there is a partition of this kind."""
         return any(p.kind is kind for p in self.partitions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packages:
+class PackageSelection:
     """The ``%packages`` sections, as one transaction."""
 
     install: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    weak: bool = True
+    weak_dependencies: bool = True
     """Install weak dependencies too."""
 
     docs: bool = True
@@ -118,7 +118,7 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class UserAccount:
     """A ``user`` line."""
 
     name: str
@@ -132,7 +132,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewGroup:
+class GroupAccount:
     """A ``group`` line."""
 
     name: str
@@ -140,7 +140,7 @@ class NewGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Firewall:
+class FirewallSettings:
     """The ``firewall`` line."""
 
     enabled: bool
@@ -149,7 +149,7 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class SystemSettings:
     """Everything that is written into the installed system's configuration."""
 
     lang: str = "C.UTF-8"
@@ -165,12 +165,12 @@ class System:
     """Interfaces named one by one; the media's default is DHCP on every wired one."""
 
     root: Password = field(default_factory=lambda: Password(locked=True))
-    users: tuple[User, ...] = ()
-    groups: tuple[NewGroup, ...] = ()
+    users: tuple[UserAccount, ...] = ()
+    groups: tuple[GroupAccount, ...] = ()
     ssh_keys: tuple[tuple[str, str], ...] = ()
     """User name and the line for authorized_keys."""
 
-    firewall: Firewall | None = None
+    firewall: FirewallSettings | None = None
     selinux: str | None = None
     """``enforcing``, ``permissive`` or ``disabled``, as asked; the lab has no policy."""
 
@@ -189,7 +189,7 @@ class BootLoader:
     timeout_s: int | None = None
 
 
-class When(Enum):
+class ScriptSection(Enum):
     """The sections that hold scripts."""
 
     PRE = "%pre"
@@ -203,7 +203,7 @@ class When(Enum):
 class Script:
     """One script section."""
 
-    when: When
+    section: ScriptSection
     line: int
     body: str
     interpreter: str = "/bin/sh"
@@ -215,24 +215,24 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class InstallPlan:
     """The whole kickstart."""
 
-    storage: Storage
-    packages: Packages
-    system: System
+    storage: StoragePlan
+    packages: PackageSelection
+    system: SystemSettings
     bootloader: BootLoader
     scripts: tuple[Script, ...]
     finish: str
     """``poweroff``, ``reboot`` or ``halt``."""
 
-    def of(self, when: When) -> tuple[Script, ...]:
+    def scripts_in(self, section: ScriptSection) -> tuple[Script, ...]:
         """The scripts of one kind, in order."""
-        return tuple(s for s in self.scripts if s.when is when)
+        return tuple(s for s in self.scripts if s.section is section)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Problem:
+class InstallerProblem:
     """Something in the kickstart that cannot be obeyed."""
 
     line: int
@@ -244,15 +244,17 @@ class Problem:
         return f"line {self.line}: {self.text}" if self.line else self.text
 
 
-class RefusedError(Exception):
+class RefusedKickstartError(Exception):
     """The kickstart cannot be obeyed; carries every reason, and the scripts for errors."""
 
-    def __init__(self, problems: tuple[Problem, ...], on_error: tuple[Script, ...] = ()) -> None:
+    def __init__(
+        self, problems: tuple[InstallerProblem, ...], on_error: tuple[Script, ...] = ()
+    ) -> None:
         self.problems = tuple(sorted(set(problems)))
         self.on_error = on_error
         count = len(self.problems)
-        told = "; ".join(str(p) for p in self.problems)
-        super().__init__(f"{count} problem{'s' * (count != 1)} in the kickstart: {told}")
+        details = "; ".join(str(p) for p in self.problems)
+        super().__init__(f"{count} problem{'s' * (count != 1)} in the kickstart: {details}")
 
 
 class InstallError(Exception):

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .plan import InstallError
-from .texts import printable
+from .texts import make_printable
 
 SYSROOT = Path("/mnt/sysroot")
 """Where the new system is mounted."""
 
 LOGS = Path("/tmp")  # noqa: S108  (EL's installer keeps its logs there; scripts read them)
-_TAIL = 8
-_BEGAN = time.monotonic()
+_TAIL_LINES = 8
+_START = time.monotonic()
 _ENV = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -30,11 +30,11 @@ _ENV = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class ProcessResult:
     """A process that ended."""
 
-    rc: int
-    out: str
+    exit_status: int
+    output: str
     """Standard output and standard error, as they came."""
 
 
@@ -47,17 +47,17 @@ def run(
     chroot: bool = False,
     on_line: Callable[[str], None] | None = None,
     log: str = "program",
-) -> Done:
+) -> ProcessResult:
     """Run a program to its end; lines go to ``on_line`` and to the log as they come.
 
     Raises:
         InstallError: it is missing, ran too long, or ended with a code not in ``ok``.
     """
-    words = ["chroot", str(SYSROOT), *argv] if chroot else list(argv)
-    note(log, f"Running... {' '.join(words)}")
+    command = ["chroot", str(SYSROOT), *argv] if chroot else list(argv)
+    append_log(log, f"Running... {' '.join(command)}")
     try:
         process = subprocess.Popen(
-            words,
+            command,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -67,10 +67,10 @@ def run(
             process_group=0,
         )
     except OSError as e:
-        raise InstallError(f"{words[0]} cannot be started: {e.strerror}") from e
+        raise InstallError(f"{command[0]} cannot be started: {e.strerror}") from e
     # A timer, because reading lines blocks: the group goes, the pipe closes.
     expired = threading.Event()
-    timer = threading.Timer(timeout_s, _kill, (process.pid, expired))
+    timer = threading.Timer(timeout_s, _kill_group, (process.pid, expired))
     timer.start()
     lines: list[str] = []
     try:
@@ -80,27 +80,27 @@ def run(
         assert process.stdout is not None  # noqa: S101  (tells the type checker)
         for line in process.stdout:
             lines.append(line)
-            note(log, printable(line))
+            append_log(log, make_printable(line))
             if on_line is not None:
                 on_line(line)
-        rc = process.wait()
+        exit_status = process.wait()
     finally:
         timer.cancel()
-    done = Done(rc=rc, out="".join(lines))
+    result = ProcessResult(exit_status=exit_status, output="".join(lines))
     if expired.is_set():
-        raise InstallError(f"{argv[0]} did not end within {timeout_s:.0f} s{_tail(lines)}")
-    if ok is not None and rc not in ok:
-        raise InstallError(f"{argv[0]} exited with {rc}{_tail(lines)}")
-    return done
+        raise InstallError(f"{argv[0]} did not end within {timeout_s:.0f} s{_format_tail(lines)}")
+    if ok is not None and exit_status not in ok:
+        raise InstallError(f"{argv[0]} exited with {exit_status}{_format_tail(lines)}")
+    return result
 
 
-def note(log: str, line: str) -> None:
+def append_log(log: str, line: str) -> None:
     """Add a line to one of the logs, with the seconds since the start."""
     with (LOGS / f"{log}.log").open("a", encoding="utf-8") as f:
-        f.write(f"{time.monotonic() - _BEGAN:7.1f} {line}\n")
+        f.write(f"{time.monotonic() - _START:7.1f} {line}\n")
 
 
-def _kill(group: int, expired: threading.Event) -> None:
+def _kill_group(group: int, expired: threading.Event) -> None:
     expired.set()
     try:
         os.killpg(group, signal.SIGKILL)
@@ -108,6 +108,6 @@ def _kill(group: int, expired: threading.Event) -> None:
         return
 
 
-def _tail(lines: Sequence[str]) -> str:
-    shown = [printable(x) for x in lines if x.strip()][-_TAIL:]
-    return f": {' | '.join(shown)}" if shown else ""
+def _format_tail(lines: Sequence[str]) -> str:
+    tail = [make_printable(x) for x in lines if x.strip()][-_TAIL_LINES:]
+    return f": {' | '.join(tail)}" if tail else ""

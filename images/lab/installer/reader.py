@@ -15,15 +15,15 @@ from pykickstart.errors import KickstartError  # type: ignore[import-untyped]
 from pykickstart.parser import KickstartParser  # type: ignore[import-untyped]
 from pykickstart.version import makeVersion  # type: ignore[import-untyped]
 
-from .plan import Problem
+from .plan import InstallerProblem
 
-_SIZES = ("--fstype", "--size", "--grow", "--maxsize", "--fsoptions")
-_END: frozenset[str] = frozenset()
-OPTIONS: dict[str, frozenset[str]] = {
+_SIZE_OPTIONS = ("--fstype", "--size", "--grow", "--maxsize", "--fsoptions")
+_NO_OPTIONS: frozenset[str] = frozenset()
+SUPPORTED_OPTIONS: dict[str, frozenset[str]] = {
     "bootloader": frozenset(
         {"--append", "--iscrypted", "--password", "--boot-drive", "--location", "--timeout"}
     ),
-    "cdrom": _END,
+    "cdrom": _NO_OPTIONS,
     "clearpart": frozenset({"--all", "--initlabel", "--drives", "--disklabel"}),
     "cmdline": frozenset({"--non-interactive"}),
     "eula": frozenset({"--agreed"}),
@@ -33,26 +33,26 @@ OPTIONS: dict[str, frozenset[str]] = {
     ),
     "firstboot": frozenset({"--disable", "--disabled"}),
     "group": frozenset({"--name", "--gid"}),
-    "halt": _END,
+    "halt": _NO_OPTIONS,
     "ignoredisk": frozenset({"--only-use", "--drives"}),
     "keyboard": frozenset({"--vckeymap", "--xlayouts"}),
-    "lang": _END,
-    "logvol": frozenset({*_SIZES, "--name", "--vgname"}),
+    "lang": _NO_OPTIONS,
+    "logvol": frozenset({*_SIZE_OPTIONS, "--name", "--vgname"}),
     "network": frozenset(
         {"--bootproto", "--hostname", "--device", "--onboot", "--activate", "--no-activate"}
     ),
     "part": frozenset(
-        {*_SIZES, "--ondisk", "--ondrive", "--asprimary", "--encrypted", "--luks-version",
+        {*_SIZE_OPTIONS, "--ondisk", "--ondrive", "--asprimary", "--encrypted", "--luks-version",
          "--passphrase", "--pbkdf"}
     ),
-    "poweroff": _END,
-    "reboot": _END,
+    "poweroff": _NO_OPTIONS,
+    "reboot": _NO_OPTIONS,
     "reqpart": frozenset({"--add-boot"}),
     "rootpw": frozenset({"--lock", "--iscrypted"}),
     "selinux": frozenset({"--enforcing", "--permissive", "--disabled"}),
     "services": frozenset({"--enabled", "--disabled"}),
-    "shutdown": _END,
-    "skipx": _END,
+    "shutdown": _NO_OPTIONS,
+    "skipx": _NO_OPTIONS,
     "sshkey": frozenset({"--username"}),
     "text": frozenset({"--non-interactive"}),
     "timesource": frozenset({"--ntp-server", "--ntp-pool", "--ntp-disable"}),
@@ -63,19 +63,19 @@ OPTIONS: dict[str, frozenset[str]] = {
          "--homedir", "--shell"}
     ),
     "volgroup": frozenset({"--pesize"}),
-    "zerombr": _END,
+    "zerombr": _NO_OPTIONS,
 }  # fmt: skip
 """Every command that is obeyed, and its options. All else is refused."""
 
-OPTIONS["partition"] = OPTIONS["part"]
+SUPPORTED_OPTIONS["partition"] = SUPPORTED_OPTIONS["part"]
 
-_SCRIPT = frozenset({"--erroronfail", "--interpreter", "--log", "--logfile"})
-SECTIONS: dict[str, frozenset[str]] = {
-    "%pre": _SCRIPT,
-    "%pre-install": _SCRIPT,
-    "%post": _SCRIPT | {"--nochroot"},
-    "%onerror": _SCRIPT,
-    "%traceback": _SCRIPT,
+_SCRIPT_OPTIONS = frozenset({"--erroronfail", "--interpreter", "--log", "--logfile"})
+SUPPORTED_SECTIONS: dict[str, frozenset[str]] = {
+    "%pre": _SCRIPT_OPTIONS,
+    "%pre-install": _SCRIPT_OPTIONS,
+    "%post": _SCRIPT_OPTIONS | {"--nochroot"},
+    "%onerror": _SCRIPT_OPTIONS,
+    "%traceback": _SCRIPT_OPTIONS,
     "%packages": frozenset(
         {"--exclude-weakdeps", "--excludeWeakdeps", "--excludedocs", "--ignoremissing",
          "--inst-langs", "--instLangs"}
@@ -86,12 +86,12 @@ SECTIONS: dict[str, frozenset[str]] = {
 _NO_KDUMP = ["%addon", "com_redhat_kdump", "--disable"]
 """Obeyed by doing nothing: the lab has no kdump."""
 
-_ONCE = frozenset({"bootloader", "clearpart", "lang", "keyboard", "rootpw", "timezone"})
+_SINGLE_COMMANDS = frozenset({"bootloader", "clearpart", "lang", "keyboard", "rootpw", "timezone"})
 """Commands of which EL's installer silently takes the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class ParsedCommand:
     """One command line and what pykickstart made of it."""
 
     name: str
@@ -99,22 +99,22 @@ class Command:
     data: Any
     """pykickstart's object."""
 
-    given: frozenset[str]
+    options: frozenset[str]
     """The options that stand in the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class ParsedKickstart:
     """A kickstart as it was read."""
 
-    commands: tuple[Command, ...]
+    commands: tuple[ParsedCommand, ...]
     scripts: tuple[Any, ...]
     """pykickstart's ``Script`` objects."""
 
     packages: Any
     """pykickstart's ``Packages``."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[InstallerProblem, ...]
 
 
 class _Parser(KickstartParser):  # type: ignore[misc]  # pykickstart is not typed
@@ -122,54 +122,68 @@ class _Parser(KickstartParser):  # type: ignore[misc]  # pykickstart is not type
 
     def __init__(self, handler: Any) -> None:
         super().__init__(handler, followIncludes=False)
-        self.commands: list[Command] = []
-        self.problems: list[Problem] = []
+        self.commands: list[ParsedCommand] = []
+        self.problems: list[InstallerProblem] = []
 
     def handleCommand(self, lineno: int, args: list[str]) -> Any:  # noqa: N802  (overrides)
         """One line of the command section."""
         name = args[0]
-        if name not in OPTIONS:
-            known = name in self.handler.commands
-            why = "is not implemented by this installer" if known else "is not a kickstart command"
-            self.problems.append(Problem(line=lineno, text=f"command {name!r} {why}"))
+        if name not in SUPPORTED_OPTIONS:
+            is_kickstart_command = name in self.handler.commands
+            reason = (
+                "is not implemented by this installer"
+                if is_kickstart_command
+                else "is not a kickstart command"
+            )
+            self.problems.append(InstallerProblem(line=lineno, text=f"command {name!r} {reason}"))
             return None
-        given = frozenset(a.partition("=")[0] for a in args[1:] if a.startswith("-"))
-        refused = sorted(given - OPTIONS[name])
+        options = frozenset(a.partition("=")[0] for a in args[1:] if a.startswith("-"))
+        unsupported = sorted(options - SUPPORTED_OPTIONS[name])
         self.problems += [
-            Problem(line=lineno, text=f"{name}: option {o} is not implemented by this installer")
-            for o in refused
+            InstallerProblem(
+                line=lineno, text=f"{name}: option {o} is not implemented by this installer"
+            )
+            for o in unsupported
         ]
-        if refused:
+        if unsupported:
             return None
-        if name in _ONCE and any(c.name == name for c in self.commands):
-            self.problems.append(Problem(line=lineno, text=f"{name}: given more than once"))
+        if name in _SINGLE_COMMANDS and any(c.name == name for c in self.commands):
+            self.problems.append(
+                InstallerProblem(line=lineno, text=f"{name}: given more than once")
+            )
             return None
         try:
             data = super().handleCommand(lineno, args)
         except KickstartError as e:
-            self.problems.append(Problem(line=e.lineno or lineno, text=f"{name}: {_told(e)}"))
+            self.problems.append(
+                InstallerProblem(line=e.lineno or lineno, text=f"{name}: {_format_error(e)}")
+            )
             return None
-        self.commands.append(Command(name=name, line=lineno, data=data, given=given))
+        self.commands.append(ParsedCommand(name=name, line=lineno, data=data, options=options))
         return data
 
 
-def read(text: str, *, strict: bool) -> Read:
+def parse_kickstart(text: str, *, strict: bool) -> ParsedKickstart:
     """Read a kickstart. With ``strict`` (inst.ksstrict) warnings are problems too."""
     parser = _Parser(makeVersion("RHEL9"))
     # Blanked, not removed: the lines after it keep their numbers.
-    body, problems = _without_refused_sections(text)
-    with warnings.catch_warnings(record=True) as caught:
+    body, problems = _blank_refused_sections(text)
+    with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
         try:
             parser.readKickstartFromString(body)
         except KickstartError as e:
-            parser.problems.append(Problem(line=e.lineno or 0, text=_told(e)))
+            parser.problems.append(InstallerProblem(line=e.lineno or 0, text=_format_error(e)))
         except ValueError as e:
-            parser.problems.append(Problem(line=0, text=f"cannot be split into words: {e}"))
+            parser.problems.append(
+                InstallerProblem(line=0, text=f"cannot be split into words: {e}")
+            )
     if strict:
-        told = (str(w.message) for w in caught if w.category.__module__.startswith("pykickstart"))
-        parser.problems += [Problem(line=0, text=t) for t in told]
-    return Read(
+        messages = (
+            str(w.message) for w in recorded if w.category.__module__.startswith("pykickstart")
+        )
+        parser.problems += [InstallerProblem(line=0, text=t) for t in messages]
+    return ParsedKickstart(
         commands=tuple(parser.commands),
         scripts=tuple(parser.handler.scripts),
         packages=parser.handler.packages,
@@ -177,45 +191,51 @@ def read(text: str, *, strict: bool) -> Read:
     )
 
 
-def _without_refused_sections(text: str) -> tuple[str, list[Problem]]:
+def _blank_refused_sections(text: str) -> tuple[str, list[InstallerProblem]]:
     """The text with unknown sections and includes blanked, and why they are refused."""
-    out: list[str] = []
-    problems: list[Problem] = []
-    inside = dropping = False
+    lines: list[str] = []
+    problems: list[InstallerProblem] = []
+    in_section = is_dropping = False
     for number, line in enumerate(text.splitlines(keepends=True), 1):
-        word = line.split(maxsplit=1)[0] if line.strip() else ""
-        keep = not dropping
-        if inside:
-            if word == "%end":
-                inside = dropping = False
-            elif word == "%include":
-                problems.append(Problem(line=number, text="%include is not implemented"))
-        elif word.startswith("%"):
-            found = _section_problems(word, line, number)
-            problems += found
-            keep = not found
-            inside = word not in ("%include", "%ksappend")
-            dropping = inside and bool(found)
-        out.append(line if keep else "\n")
-    return "".join(out), problems
+        keyword = line.split(maxsplit=1)[0] if line.strip() else ""
+        is_copied = not is_dropping
+        if in_section:
+            if keyword == "%end":
+                in_section = is_dropping = False
+            elif keyword == "%include":
+                problems.append(InstallerProblem(line=number, text="%include is not implemented"))
+        elif keyword.startswith("%"):
+            section_problems = _check_section(keyword, line, number)
+            problems += section_problems
+            is_copied = not section_problems
+            in_section = keyword not in ("%include", "%ksappend")
+            is_dropping = in_section and bool(section_problems)
+        lines.append(line if is_copied else "\n")
+    return "".join(lines), problems
 
 
-def _section_problems(word: str, line: str, number: int) -> list[Problem]:
+def _check_section(keyword: str, line: str, number: int) -> list[InstallerProblem]:
     if line.split() == _NO_KDUMP:
         return []
-    if word not in SECTIONS:
-        name = " ".join(line.split()[:2]) if word == "%addon" else word
-        return [Problem(line=number, text=f"section {name} is not implemented by this installer")]
+    if keyword not in SUPPORTED_SECTIONS:
+        name = " ".join(line.split()[:2]) if keyword == "%addon" else keyword
+        return [
+            InstallerProblem(
+                line=number, text=f"section {name} is not implemented by this installer"
+            )
+        ]
     try:
-        words = shlex.split(line, comments=True)[1:]
+        arguments = shlex.split(line, comments=True)[1:]
     except ValueError as e:
-        return [Problem(line=number, text=f"{word}: cannot be split into words: {e}")]
-    given = {w.partition("=")[0] for w in words if w.startswith("-")}
+        return [InstallerProblem(line=number, text=f"{keyword}: cannot be split into words: {e}")]
+    options = {w.partition("=")[0] for w in arguments if w.startswith("-")}
     return [
-        Problem(line=number, text=f"{word}: option {o} is not implemented by this installer")
-        for o in sorted(given - SECTIONS[word])
+        InstallerProblem(
+            line=number, text=f"{keyword}: option {o} is not implemented by this installer"
+        )
+        for o in sorted(options - SUPPORTED_SECTIONS[keyword])
     ]
 
 
-def _told(error: KickstartError) -> str:
+def _format_error(error: KickstartError) -> str:
     return " ".join(str(error.message).split()) or "cannot be read"

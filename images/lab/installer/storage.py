@@ -11,206 +11,218 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import layout
-from .console import Console
-from .disks import Disk, choose, present
-from .plan import InstallError, Kind, Storage, Volume
-from .proc import SYSROOT, note, run
+from .console import InstallerConsole
+from .disks import InstallDisk, choose_disks, list_disks
+from .plan import InstallError, PartitionKind, StoragePlan, Volume
+from .proc import SYSROOT, append_log, run
 from .texts import Mount
 
-_FAST_S = 60
-_SLOW_S = 300
-_AS_MOUNTED = {"efi": "vfat"}
+_SHORT_TIMEOUT_S = 60
+_LONG_TIMEOUT_S = 300
+_MOUNT_TYPES = {"efi": "vfat"}
 _ESP_OPTIONS = "umask=0077,shortname=winnt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class InstallTarget:
     """The disk as it now is."""
 
     disk: str
     mounts: tuple[Mount, ...]
     """Parents first, swap last."""
 
-    luks: tuple[str, ...]
+    luks_uuids: tuple[str, ...]
     """UUIDs of the LUKS devices."""
 
     groups: tuple[str, ...]
     """LVM volume groups."""
 
-    def at(self, point: str) -> Mount | None:
+    def find_mount(self, point: str) -> Mount | None:
         """What is mounted there."""
         return next((m for m in self.mounts if m.mount == point), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class _FileSystemRequest:
     """A file system to be made."""
 
     device: str
     mount: str
     fstype: str
     options: str | None
-    mapped: bool
+    is_mapped: bool
 
 
-def prepare(storage: Storage, console: Console) -> Target:
+def prepare_disk(storage: StoragePlan, console: InstallerConsole) -> InstallTarget:
     """Erase, divide, format and mount.
 
     Raises:
         InstallError: a disk is missing or too small, or a program failed.
     """
-    disk, cleared = choose(storage, present())
-    console.say(f"installing to {disk}; erasing {', '.join(map(str, cleared))}")
-    slots = layout.slots(storage.partitions, disk.size_mib, str(disk))
+    disk, cleared = choose_disks(storage, list_disks())
+    console.print_line(f"installing to {disk}; erasing {', '.join(map(str, cleared))}")
+    partition_extents = layout.place_partitions(storage.partitions, disk.size_mib, str(disk))
     for group in storage.groups:
-        layout.need_room(group, [v for v in storage.volumes if v.group == group.name], slots)
+        layout.require_group_space(
+            group, [v for v in storage.volumes if v.group == group.name], partition_extents
+        )
     _erase(cleared)
-    run(layout.sgdisk(disk.path, slots), timeout_s=_FAST_S, log="storage")
-    _settle([s.device(disk.path) for s in slots])
-    wanted: list[_Wanted] = []
-    physical: dict[str, str] = {}
-    luks: list[str] = []
-    for slot in slots:
-        p, device = slot.partition, slot.device(disk.path)
-        run(["wipefs", "--all", "--quiet", device], timeout_s=_FAST_S, log="storage")
-        if p.kind is Kind.PV:
+    run(layout.sgdisk_argv(disk.path, partition_extents), timeout_s=_SHORT_TIMEOUT_S, log="storage")
+    _wait_for_devices([s.device(disk.path) for s in partition_extents])
+    requests: list[_FileSystemRequest] = []
+    device_by_pv: dict[str, str] = {}
+    luks_uuids: list[str] = []
+    for extent in partition_extents:
+        p, device = extent.partition, extent.device(disk.path)
+        run(["wipefs", "--all", "--quiet", device], timeout_s=_SHORT_TIMEOUT_S, log="storage")
+        if p.kind is PartitionKind.PV:
             if p.luks is not None:
-                identity = str(uuid.uuid4())
-                luks.append(identity)
-                name = f"luks-{identity}"
+                luks_uuid = str(uuid.uuid4())
+                luks_uuids.append(luks_uuid)
+                name = f"luks-{luks_uuid}"
                 secret = p.luks.passphrase
-                console.say(f"encrypting {device} (LUKS2, {p.luks.pbkdf})")
+                console.print_line(f"encrypting {device} (LUKS2, {p.luks.pbkdf})")
                 for argv in (
-                    layout.luks_format(device, p.luks, identity),
-                    layout.luks_open(device, name),
+                    layout.luks_format_argv(device, p.luks, luks_uuid),
+                    layout.luks_open_argv(device, name),
                 ):
-                    run(argv, stdin=secret, timeout_s=_SLOW_S, log="storage")
+                    run(argv, stdin=secret, timeout_s=_LONG_TIMEOUT_S, log="storage")
                 device = f"/dev/mapper/{name}"
-            physical[p.mount] = device
-        elif p.kind is not Kind.BIOSBOOT:
-            wanted.append(
-                _Wanted(
-                    device=device, mount=p.mount, fstype=p.fstype, options=p.options, mapped=False
+            device_by_pv[p.mount] = device
+        elif p.kind is not PartitionKind.BIOSBOOT:
+            requests.append(
+                _FileSystemRequest(
+                    device=device,
+                    mount=p.mount,
+                    fstype=p.fstype,
+                    options=p.options,
+                    is_mapped=False,
                 )
             )
-    wanted += _volumes(storage, physical)
+    requests += _create_volumes(storage, device_by_pv)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        made = tuple(pool.map(_format, wanted))
-    order = layout.mount_order([m.mount for m in made if not m.is_swap])
-    mounts = sorted(made, key=lambda m: len(order) if m.is_swap else order.index(m.mount))
+        unordered_mounts = tuple(pool.map(_create_filesystem, requests))
+    order = layout.order_mounts([m.mount for m in unordered_mounts if not m.is_swap])
+    mounts = sorted(
+        unordered_mounts, key=lambda m: len(order) if m.is_swap else order.index(m.mount)
+    )
     for m in (m for m in mounts if not m.is_swap):
         _mount(m)
-    return Target(
+    return InstallTarget(
         disk=disk.path,
         mounts=tuple(mounts),
-        luks=tuple(luks),
+        luks_uuids=tuple(luks_uuids),
         groups=tuple(g.name for g in storage.groups),
     )
 
 
-def _erase(disks: Sequence[Disk]) -> None:
+def _erase(disks: Sequence[InstallDisk]) -> None:
     # Volume groups of an earlier system would hold the disk.
-    run(["lvm", "vgchange", "-an"], timeout_s=_FAST_S, ok=None, log="storage")
+    run(["lvm", "vgchange", "-an"], timeout_s=_SHORT_TIMEOUT_S, ok=None, log="storage")
     for disk in disks:
         # The old partitions first: a new one in the same place would show the old data.
         name = disk.path.removeprefix("/dev/")
         old = sorted(f"/dev/{p.parent.name}" for p in Path("/sys/block", name).glob("*/partition"))
-        run(["wipefs", "--all", "--force", *old, disk.path], timeout_s=_FAST_S, log="storage")
+        run(
+            ["wipefs", "--all", "--force", *old, disk.path],
+            timeout_s=_SHORT_TIMEOUT_S,
+            log="storage",
+        )
 
 
-def _settle(devices: Sequence[str]) -> None:
+def _wait_for_devices(devices: Sequence[str]) -> None:
     run(["udevadm", "settle", "--timeout=60"], timeout_s=90, ok=None, log="storage")
     missing = [d for d in devices if not Path(d).exists()]
     if missing:
         raise InstallError(f"the kernel shows no {', '.join(missing)} after partitioning")
 
 
-def _volumes(storage: Storage, physical: dict[str, str]) -> list[_Wanted]:
+def _create_volumes(storage: StoragePlan, device_by_pv: dict[str, str]) -> list[_FileSystemRequest]:
     """Make the volume groups and their volumes."""
-    wanted: list[_Wanted] = []
+    requests: list[_FileSystemRequest] = []
     for group in storage.groups:
-        for argv in layout.lvm_group(group, [physical[pv] for pv in group.pvs]):
-            run(argv, timeout_s=_FAST_S, log="storage")
+        for argv in layout.lvm_group_argvs(group, [device_by_pv[pv] for pv in group.pvs]):
+            run(argv, timeout_s=_SHORT_TIMEOUT_S, log="storage")
         query = ["lvm", "vgs", "--noheadings", "-o", "vg_extent_count", group.name]
-        total = run(query, timeout_s=_FAST_S, log="storage").out.split()
-        if not total or not total[-1].isdigit():
+        output = run(query, timeout_s=_SHORT_TIMEOUT_S, log="storage").output.split()
+        if not output or not output[-1].isdigit():
             raise InstallError(f"lvm does not tell the size of volume group {group.name}")
         volumes = [v for v in storage.volumes if v.group == group.name]
-        counts = layout.extents(group, volumes, int(total[-1]))
-        for volume, count in zip(volumes, counts, strict=True):
-            run(layout.lvm_volume(volume, count), timeout_s=_FAST_S, log="storage")
-            wanted.append(_of_volume(volume))
-    return wanted
+        extent_counts = layout.compute_extents(group, volumes, int(output[-1]))
+        for volume, count in zip(volumes, extent_counts, strict=True):
+            run(layout.lvm_volume_argv(volume, count), timeout_s=_SHORT_TIMEOUT_S, log="storage")
+            requests.append(_volume_request(volume))
+    return requests
 
 
-def _of_volume(volume: Volume) -> _Wanted:
-    return _Wanted(
+def _volume_request(volume: Volume) -> _FileSystemRequest:
+    return _FileSystemRequest(
         device=f"/dev/mapper/{layout.mapper_name(volume.group, volume.name)}",
         mount=volume.mount,
         fstype=volume.fstype,
         options=volume.options,
-        mapped=True,
+        is_mapped=True,
     )
 
 
-def _format(wanted: _Wanted) -> Mount:
-    identity = str(uuid.uuid4())
-    if wanted.fstype == "efi":
-        identity = f"{identity[:4]}-{identity[4:8]}".upper()
-    argv = layout.mkfs(wanted.fstype, wanted.device, identity)
-    run(argv, timeout_s=_SLOW_S, log="storage")
-    default = _ESP_OPTIONS if wanted.fstype == "efi" else None
+def _create_filesystem(request: _FileSystemRequest) -> Mount:
+    fs_uuid = str(uuid.uuid4())
+    if request.fstype == "efi":
+        fs_uuid = f"{fs_uuid[:4]}-{fs_uuid[4:8]}".upper()
+    argv = layout.mkfs_argv(request.fstype, request.device, fs_uuid)
+    run(argv, timeout_s=_LONG_TIMEOUT_S, log="storage")
+    default = _ESP_OPTIONS if request.fstype == "efi" else None
     return Mount(
-        spec=wanted.device if wanted.mapped else f"UUID={identity}",
-        device=wanted.device,
-        mount=wanted.mount,
-        fstype=_AS_MOUNTED.get(wanted.fstype, wanted.fstype),
-        options=wanted.options or default,
-        uuid=identity,
+        spec=request.device if request.is_mapped else f"UUID={fs_uuid}",
+        device=request.device,
+        mount=request.mount,
+        fstype=_MOUNT_TYPES.get(request.fstype, request.fstype),
+        options=request.options or default,
+        uuid=fs_uuid,
     )
 
 
 def _mount(m: Mount) -> None:
-    point = SYSROOT / m.mount.lstrip("/")
-    point.mkdir(parents=True, exist_ok=True)
+    mount_point = SYSROOT / m.mount.lstrip("/")
+    mount_point.mkdir(parents=True, exist_ok=True)
     options = ["-o", m.options] if m.options else []
-    argv = ["mount", "-t", m.fstype, *options, m.device, str(point)]
-    run(argv, timeout_s=_FAST_S, log="storage")
+    argv = ["mount", "-t", m.fstype, *options, m.device, str(mount_point)]
+    run(argv, timeout_s=_SHORT_TIMEOUT_S, log="storage")
 
 
-def bind_kernel() -> None:
+def bind_kernel_filesystems() -> None:
     """Show the kernel's file systems inside the new system."""
     for name in ("proc", "sys", "dev", "run"):
-        point = SYSROOT / name
-        point.mkdir(exist_ok=True)
-        run(["mount", "--rbind", f"/{name}", str(point)], timeout_s=_FAST_S)
-        run(["mount", "--make-rslave", str(point)], timeout_s=_FAST_S)
+        mount_point = SYSROOT / name
+        mount_point.mkdir(exist_ok=True)
+        run(["mount", "--rbind", f"/{name}", str(mount_point)], timeout_s=_SHORT_TIMEOUT_S)
+        run(["mount", "--make-rslave", str(mount_point)], timeout_s=_SHORT_TIMEOUT_S)
 
 
-def _evict() -> None:
+def _kill_remaining_processes() -> None:
     """End what scripts and packages left running in the new system: it would stay busy."""
     for entry in Path("/proc").glob("[0-9]*"):
         for name in ("root", "cwd"):
             try:
-                inside = (entry / name).readlink().is_relative_to(SYSROOT)
+                is_inside = (entry / name).readlink().is_relative_to(SYSROOT)
             except OSError:
                 break
-            if inside:
-                note("anaconda", f"ending process {entry.name}, left in the new system")
+            if is_inside:
+                append_log("anaconda", f"ending process {entry.name}, left in the new system")
                 with suppress(ProcessLookupError):
                     os.kill(int(entry.name), signal.SIGKILL)
                 break
 
 
-def release(target: Target) -> None:
+def unmount_all(target: InstallTarget) -> None:
     """Unmount everything, in order; what is still busy is an error."""
-    _evict()
+    _kill_remaining_processes()
     for name in ("run", "dev", "sys", "proc"):
-        run(["umount", "--recursive", "--lazy", str(SYSROOT / name)], timeout_s=_FAST_S)
+        run(["umount", "--recursive", "--lazy", str(SYSROOT / name)], timeout_s=_SHORT_TIMEOUT_S)
     for m in reversed([m for m in target.mounts if not m.is_swap]):
-        run(["umount", str(SYSROOT / m.mount.lstrip("/"))], timeout_s=_SLOW_S)
+        run(["umount", str(SYSROOT / m.mount.lstrip("/"))], timeout_s=_LONG_TIMEOUT_S)
     for group in target.groups:
-        run(["lvm", "vgchange", "-an", group], timeout_s=_FAST_S, log="storage")
-    for identity in target.luks:
-        run(["cryptsetup", "close", f"luks-{identity}"], timeout_s=_FAST_S, log="storage")
-    run(["sync"], timeout_s=_SLOW_S)
+        run(["lvm", "vgchange", "-an", group], timeout_s=_SHORT_TIMEOUT_S, log="storage")
+    for luks_uuid in target.luks_uuids:
+        run(["cryptsetup", "close", f"luks-{luks_uuid}"], timeout_s=_SHORT_TIMEOUT_S, log="storage")
+    run(["sync"], timeout_s=_LONG_TIMEOUT_S)

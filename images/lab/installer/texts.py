@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .plan import Password
 
-_PASS = {"ext4": 2, "vfat": 2}
+_FSCK_PASS = {"ext4": 2, "vfat": 2}
 """fsck's pass of file systems other than the root's; xfs checks itself."""
 
 
@@ -37,18 +37,20 @@ class Mount:
         return self.fstype == "swap"
 
 
-def fstab(mounts: Sequence[Mount]) -> str:
+def render_fstab(mounts: Sequence[Mount]) -> str:
     """The file system table, options exactly as the kickstart gave them."""
     lines = ["# /etc/fstab: made by the hardpan lab installer from the kickstart's storage lines."]
     for m in mounts:
-        number = 1 if m.mount == "/" and m.fstype == "ext4" else _PASS.get(m.fstype, 0)
+        fsck_pass = 1 if m.mount == "/" and m.fstype == "ext4" else _FSCK_PASS.get(m.fstype, 0)
         dump = 1 if m.fstype == "ext4" else 0
-        point = "none" if m.is_swap else m.mount
-        lines.append(f"{m.spec} {point} {m.fstype} {m.options or 'defaults'} {dump} {number}")
+        mount_point = "none" if m.is_swap else m.mount
+        lines.append(
+            f"{m.spec} {mount_point} {m.fstype} {m.options or 'defaults'} {dump} {fsck_pass}"
+        )
     return "\n".join(lines) + "\n"
 
 
-def crypttab(uuids: Iterable[str]) -> str:
+def render_crypttab(uuids: Iterable[str]) -> str:
     """One line per LUKS device; the passphrase is asked for at the start.
 
     With discards, as Anaconda has it: without them a removed file stays on the disk.
@@ -56,7 +58,7 @@ def crypttab(uuids: Iterable[str]) -> str:
     return "".join(f"luks-{u} UUID={u} none luks,discard\n" for u in uuids)
 
 
-def bls_entry(*, title: str, version: str, prefix: str, options: Sequence[str]) -> str:
+def render_bls_entry(*, title: str, version: str, prefix: str, options: Sequence[str]) -> str:
     """A boot loader specification file, as EL's kernel-install writes it.
 
     ``prefix`` is where the kernel lies on the file system that holds it: empty
@@ -74,7 +76,7 @@ def bls_entry(*, title: str, version: str, prefix: str, options: Sequence[str]) 
     )
 
 
-def kernel_arguments(
+def build_kernel_arguments(
     *,
     consoles: Sequence[str],
     append: Sequence[str],
@@ -89,39 +91,41 @@ def kernel_arguments(
     LUKS devices are named by ``cryptopts=``, this initramfs's word for EL's
     ``rd.luks.uuid=``: making an initramfs that knows them took 170 s under emulation.
     """
-    opened = (f"cryptopts=target=luks-{u},source=UUID={u},luks" for u in luks)
-    words = [*consoles, *opened, *append]
+    cryptopts = (f"cryptopts=target=luks-{u},source=UUID={u},luks" for u in luks)
+    arguments = [*consoles, *cryptopts, *append]
     if fips:
-        words = [w for w in words if not w.startswith(("fips=", "boot="))]
-        words.append("fips=1")
-        words += [f"boot=UUID={boot_uuid}"] if boot_uuid else []
-    return list(dict.fromkeys(words))
+        arguments = [w for w in arguments if not w.startswith(("fips=", "boot="))]
+        arguments.append("fips=1")
+        arguments += [f"boot=UUID={boot_uuid}"] if boot_uuid else []
+    return list(dict.fromkeys(arguments))
 
 
-def default_grub(old: str, arguments: Sequence[str], timeout_s: int | None) -> str:
+def render_default_grub(old: str, arguments: Sequence[str], timeout_s: int | None) -> str:
     """/etc/default/grub with the arguments (not root=: GRUB's scripts know the root)."""
-    text = _set(old, "GRUB_CMDLINE_LINUX", f'"{" ".join(arguments)}"')
-    return text if timeout_s is None else _set(text, "GRUB_TIMEOUT", str(timeout_s))
+    text = _set_variable(old, "GRUB_CMDLINE_LINUX", f'"{" ".join(arguments)}"')
+    return text if timeout_s is None else _set_variable(text, "GRUB_TIMEOUT", str(timeout_s))
 
 
-def _set(text: str, key: str, value: str) -> str:
+def _set_variable(text: str, key: str, value: str) -> str:
     lines = text.splitlines()
     line = f"{key}={value}"
-    places = [i for i, old in enumerate(lines) if old.startswith(f"{key}=")]
-    if places:
-        lines[places[-1]] = line
+    indexes = [i for i, old in enumerate(lines) if old.startswith(f"{key}=")]
+    if indexes:
+        lines[indexes[-1]] = line
     else:
         lines.append(line)
     return "\n".join(lines) + "\n"
 
 
-def chrony_conf(old: str, servers: Sequence[str]) -> str:
+def render_chrony_conf(old: str, servers: Sequence[str]) -> str:
     """chrony.conf that asks these servers and no others."""
-    kept = [x for x in old.splitlines() if not re.match(r"\s*(server|pool|peer|sourcedir)\s", x)]
-    return "\n".join([*servers, *kept]) + "\n"
+    other_lines = [
+        x for x in old.splitlines() if not re.match(r"\s*(server|pool|peer|sourcedir)\s", x)
+    ]
+    return "\n".join([*servers, *other_lines]) + "\n"
 
 
-def shadow(old: str, user: str, password: Password, day: int) -> str:
+def set_shadow_password(old: str, user: str, password: Password, day: int) -> str:
     """/etc/shadow with one user's password set, as a hash or locked.
 
     Raises:
@@ -141,21 +145,21 @@ def shadow(old: str, user: str, password: Password, day: int) -> str:
     raise KeyError(user)
 
 
-def networkd_dhcp(device: str) -> str:
+def render_networkd_dhcp(device: str) -> str:
     """A systemd-networkd file that asks DHCP on one interface."""
     mac = re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", device)
     return f"[Match]\n{'MACAddress' if mac else 'Name'}={device}\n\n[Network]\nDHCP=yes\n"
 
 
-def printable(line: str) -> str:
+def make_printable(line: str) -> str:
     """A line without control characters: scripts' output goes to a terminal."""
     return "".join(c if c.isprintable() or c == "\t" else "?" for c in line.rstrip())
 
 
-def percent(line: str) -> int | None:
+def parse_percent(line: str) -> int | None:
     """How far a program says it is: ``42``, ``42%``, or ``Installing : aide 3/20``."""
-    if found := re.fullmatch(r"\s*(\d{1,3})%?\s*", line):
-        return min(100, int(found[1]))
-    if (found := re.search(r"\s(\d+)/(\d+)\s*$", line)) and int(found[2]):
-        return min(100, 100 * int(found[1]) // int(found[2]))
+    if match := re.fullmatch(r"\s*(\d{1,3})%?\s*", line):
+        return min(100, int(match[1]))
+    if (match := re.search(r"\s(\d+)/(\d+)\s*$", line)) and int(match[2]):
+        return min(100, 100 * int(match[1]) // int(match[2]))
     return None

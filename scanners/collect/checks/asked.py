@@ -2,7 +2,7 @@
 
 import shlex
 
-from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.base import ExpectedState
 
 MOUNTS = "findmnt -rno TARGET,OPTIONS"
 FIPS = "cat /proc/sys/crypto/fips_enabled"
@@ -45,34 +45,34 @@ SYSCTLS = {
 """Kernel setting -> the value that the STIG wants in force (RHEL-09-213010 and on)."""
 
 
-def sysctl(name: str) -> str:
+def sysctl_query(name: str) -> str:
     """Asks for one kernel setting."""
     return f"sysctl -n {name}"
 
 
-def service(verb: str, name: str) -> str:
+def service_query(verb: str, name: str) -> str:
     """Asks systemd about one unit."""
     return f"systemctl {verb} {shlex.quote(name)}"
 
 
-def authorized(user: str) -> str:
+def authorized_keys_query(user: str) -> str:
     """Prints how many keys of that user are authorized."""
     return f'wc -l < "$(getent passwd {shlex.quote(user)} | cut -d: -f6)/.ssh/authorized_keys"'
 
 
-def expiry(user: str) -> str:
+def expiry_query(user: str) -> str:
     """Prints when the account and its password expire."""
     return f"chage -l {shlex.quote(user)}"
 
 
-def sudo_list(user: str) -> str:
+def sudo_list_query(user: str) -> str:
     """Prints what that user may do through sudo."""
     return f"sudo -l -U {shlex.quote(user)}"
 
 
-def commands(expected: Expected) -> tuple[str, ...]:
+def list_commands(expected: ExpectedState) -> tuple[str, ...]:
     """All that will be asked about this target, each once."""
-    asked = [
+    command_lines = [
         MOUNTS,
         FIPS,
         CMDLINE,
@@ -84,16 +84,16 @@ def commands(expected: Expected) -> tuple[str, ...]:
         UMASK,
         CHRONY,
     ]
-    asked += [GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
-    asked += [sysctl(name) for name in SYSCTLS]
-    asked += [sysctl(name) for name in expected.sysctls]
-    asked += [SUID] * bool(expected.suid) + [TUNED] * bool(expected.tuned_profile)
-    asked += [HUGEPAGES] * bool(expected.transparent_hugepages)
+    command_lines += [GRUB, GRUB_MODES, WORLD_WRITABLE, KEYS, PACKAGES, CORE]
+    command_lines += [sysctl_query(name) for name in SYSCTLS]
+    command_lines += [sysctl_query(name) for name in expected.sysctls]
+    command_lines += [SUID] * bool(expected.suid) + [TUNED] * bool(expected.tuned_profile)
+    command_lines += [HUGEPAGES] * bool(expected.transparent_hugepages)
     for name in (*expected.enabled, *expected.disabled):
-        asked += [service("is-enabled", name), service("is-active", name)]
+        command_lines += [service_query("is-enabled", name), service_query("is-active", name)]
     if expected.build_user:
         user = expected.build_user
-        asked += [authorized(user), expiry(user), sudo_list(user)]
+        command_lines += [authorized_keys_query(user), expiry_query(user), sudo_list_query(user)]
     if expected.ai_python:
-        asked.append(TORCH.format(shlex.quote(expected.ai_python)))
-    return tuple(dict.fromkeys(asked))
+        command_lines.append(TORCH.format(shlex.quote(expected.ai_python)))
+    return tuple(dict.fromkeys(command_lines))

@@ -4,7 +4,7 @@
 import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import asked
 
 SSHD = {
@@ -19,20 +19,20 @@ SSHD = {
 EACH = {"test_sshd_really_runs_with": lambda _: list(SSHD)}
 
 
-def effective(target: Host) -> dict[str, str]:
+def read_sshd_settings(target: Host) -> dict[str, str]:
     lines = target.run(asked.SSHD).stdout.splitlines()
     return {key.lower(): value for key, _, value in (x.partition(" ") for x in lines)}
 
 
 def test_sshd_really_runs_with(target: Host, setting: str) -> None:
-    found = effective(target).get(setting, "unknown")
+    value = read_sshd_settings(target).get(setting, "unknown")
 
-    assert found in SSHD[setting], f"{setting} is {found}"
+    assert value in SSHD[setting], f"{setting} is {value}"
 
 
 def test_sshd_offers_no_weak_cipher_or_mac(target: Host) -> None:
-    found = effective(target)
-    offered = f"{found.get('ciphers', '')},{found.get('macs', '')}".split(",")
+    settings = read_sshd_settings(target)
+    offered = f"{settings.get('ciphers', '')},{settings.get('macs', '')}".split(",")
 
     assert not [x for x in offered if "cbc" in x or "arcfour" in x or "md5" in x or "96" in x]
 
@@ -61,37 +61,37 @@ def test_new_files_are_private_by_default(target: Host) -> None:
     assert all(int(v, 8) & 0o077 == 0o077 for v in values), f"UMASK {' '.join(values)}"
 
 
-def test_the_build_user_can_still_log_in(target: Host, expected: Expected) -> None:
+def test_the_build_user_can_still_log_in(target: Host, expected: ExpectedState) -> None:
     user = expected.build_user
     if not user:
         pytest.skip("the profile names no build user")
 
-    assert int(target.run(asked.authorized(user)).stdout.strip() or "0") > 0
-    assert "password must be changed" not in target.run(asked.expiry(user)).stdout
+    assert int(target.run(asked.authorized_keys_query(user)).stdout.strip() or "0") > 0
+    assert "password must be changed" not in target.run(asked.expiry_query(user)).stdout
 
 
-def test_the_build_user_may_use_sudo(target: Host, expected: Expected) -> None:
+def test_the_build_user_may_use_sudo(target: Host, expected: ExpectedState) -> None:
     if not expected.build_user:
         pytest.skip("the profile names no build user")
-    allowed = target.run(asked.sudo_list(expected.build_user)).stdout
+    allowed = target.run(asked.sudo_list_query(expected.build_user)).stdout
 
     assert "may run the following" in allowed
     assert not expected.sudo_nopasswd or "NOPASSWD" in allowed
 
 
-def test_the_boot_loader_asks_for_its_superuser(target: Host, expected: Expected) -> None:
+def test_the_boot_loader_asks_for_its_superuser(target: Host, expected: ExpectedState) -> None:
     if not expected.boot_superuser:
         pytest.skip("the profile names no boot loader superuser")
-    found = target.run(asked.GRUB).stdout
+    output = target.run(asked.GRUB).stdout
 
-    assert expected.boot_superuser in found, "the superuser is not set"
-    assert "pbkdf2.sha512." in found, "it has no password"
+    assert expected.boot_superuser in output, "the superuser is not set"
+    assert "pbkdf2.sha512." in output, "it has no password"
 
 
 def test_the_boot_loader_settings_are_for_root_alone(target: Host) -> None:
-    found = target.run(asked.GRUB_MODES)
-    if found.rc != 0:
+    result = target.run(asked.GRUB_MODES)
+    if result.rc != 0:
         pytest.skip("no /boot/grub2/grub.cfg")
 
-    mode, owner, group = found.stdout.split()
+    mode, owner, group = result.stdout.split()
     assert (int(mode, 8) & 0o077, owner, group) == (0, "root", "root")

@@ -4,7 +4,7 @@
 import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import asked
 
 EACH = {
@@ -18,17 +18,17 @@ def test_the_kernel_was_started_with(target: Host, argument: str) -> None:
 
 
 def test_the_kernel_setting_is_in_force(target: Host, name: str) -> None:
-    wanted = asked.SYSCTLS[name]
-    found = target.run(asked.sysctl(name)).stdout.strip()
+    expected_value = asked.SYSCTLS[name]
+    value = target.run(asked.sysctl_query(name)).stdout.strip()
 
     # 2 is stricter than 1 for kptr_restrict, ptrace_scope and unprivileged_bpf_disabled.
-    assert found == wanted or (wanted == "1" and found == "2"), f"{name} is {found}"
+    assert value == expected_value or (expected_value == "1" and value == "2"), f"{name} is {value}"
 
 
-def test_fips_mode_is_as_the_profile_wants(target: Host, expected: Expected) -> None:
-    on = target.run(asked.FIPS).stdout.strip() == "1"
+def test_fips_mode_is_as_the_profile_wants(target: Host, expected: ExpectedState) -> None:
+    is_enabled = target.run(asked.FIPS).stdout.strip() == "1"
 
-    assert on == expected.fips
+    assert is_enabled == expected.fips
 
 
 def test_the_command_line_does_not_weaken_the_kernel(target: Host) -> None:

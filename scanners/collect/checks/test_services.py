@@ -7,7 +7,7 @@ import shlex
 import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import asked
 
 EACH = {
@@ -17,14 +17,14 @@ EACH = {
 
 
 def test_the_service_is_enabled_and_runs(target: Host, name: str) -> None:
-    enabled = target.run(asked.service("is-enabled", name)).stdout.strip()
-    active = target.run(asked.service("is-active", name)).stdout.strip()
+    enabled = target.run(asked.service_query("is-enabled", name)).stdout.strip()
+    active = target.run(asked.service_query("is-active", name)).stdout.strip()
 
     assert (enabled, active) == ("enabled", "active")
 
 
 def test_the_service_is_off(target: Host, name: str) -> None:
-    active = target.run(asked.service("is-active", name)).stdout.strip()
+    active = target.run(asked.service_query("is-active", name)).stdout.strip()
 
     assert active in ("inactive", "unknown", "failed")
 
@@ -36,7 +36,7 @@ def test_the_audit_system_runs_with_rules(target: Host) -> None:
     assert int(count) > 10, f"{count} audit rules are loaded"
 
 
-def test_time_comes_from_a_server_of_the_profile(target: Host, expected: Expected) -> None:
+def test_time_comes_from_a_server_of_the_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.time_servers:
         pytest.skip("the profile names no time server")
     named = re.findall(r"^(?:server|pool)\s+(\S+)", target.run(asked.CHRONY).stdout, re.MULTILINE)
@@ -44,23 +44,23 @@ def test_time_comes_from_a_server_of_the_profile(target: Host, expected: Expecte
     assert set(named) & set(expected.time_servers)
 
 
-def test_nothing_listens_that_should_not(target: Host, expected: Expected) -> None:
-    ends = [x.split()[3] for x in target.run(asked.LISTENING).stdout.splitlines() if x.split()]
-    outside = [e for e in ends if not e.startswith(("127.", "[::1]"))]
-    ports = {int(e.rpartition(":")[2]) for e in outside}
+def test_nothing_listens_that_should_not(target: Host, expected: ExpectedState) -> None:
+    addresses = [x.split()[3] for x in target.run(asked.LISTENING).stdout.splitlines() if x.split()]
+    public_addresses = [e for e in addresses if not e.startswith(("127.", "[::1]"))]
+    ports = {int(e.rpartition(":")[2]) for e in public_addresses}
 
     unexpected = sorted(ports - set(expected.ports))
     assert not unexpected, f"also listening: {unexpected}"
 
 
-def test_the_packages_of_the_profile_are_there(target: Host, expected: Expected) -> None:
+def test_the_packages_of_the_profile_are_there(target: Host, expected: ExpectedState) -> None:
     installed = set(target.check_output(asked.PACKAGES).split())
 
     assert not sorted(set(expected.packages) - installed)
     assert not sorted(set(expected.absent_packages) & installed)
 
 
-def test_the_ai_environment_computes(target: Host, expected: Expected) -> None:
+def test_the_ai_environment_computes(target: Host, expected: ExpectedState) -> None:
     if not expected.ai_python:
         pytest.skip("the profile has no AI environment")
     answer = target.run(asked.TORCH.format(shlex.quote(expected.ai_python)))

@@ -3,25 +3,25 @@
 
 from testinfra.host import Host  # type: ignore[import-untyped]
 
-from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import asked
 
 EACH = {"test_the_file_system_is_mounted_with_its_options": lambda e: e.mounts}
 
 
-def mounted(target: Host) -> dict[str, set[str]]:
+def read_mounts(target: Host) -> dict[str, set[str]]:
     lines = (x.split(" ", 1) for x in target.check_output(asked.MOUNTS).splitlines() if " " in x)
-    return {place: set(options.split(",")) for place, options in lines}
+    return {mount_point: set(options.split(",")) for mount_point, options in lines}
 
 
 def test_the_file_system_is_mounted_with_its_options(
-    target: Host, expected: Expected, place: str
+    target: Host, expected: ExpectedState, mount_point: str
 ) -> None:
-    found = mounted(target)
+    mounts = read_mounts(target)
 
-    assert place in found, f"{place} is not mounted"
-    missing = set(expected.mounts[place]) - found[place]
-    assert not missing, f"{place} lacks {', '.join(sorted(missing))}"
+    assert mount_point in mounts, f"{mount_point} is not mounted"
+    missing = set(expected.mounts[mount_point]) - mounts[mount_point]
+    assert not missing, f"{mount_point} lacks {', '.join(sorted(missing))}"
 
 
 def test_no_file_that_anyone_may_change_lies_in_system_folders(target: Host) -> None:

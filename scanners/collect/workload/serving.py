@@ -21,40 +21,40 @@ PROMPTS = (
     "What does an auditor ask for after a scan?",
     "Say in one sentence why a mirror is pinned.",
 )
-STARTING = (502, 503)
-LINE_MOST = 1 << 16
-LINES_MOST = 20_000
+STARTING_STATUSES = (502, 503)
+MAX_LINE_BYTES = 1 << 16
+MAX_LINES = 20_000
 
 
-class Client:
+class ChatClient:
     """One address, one certificate, one key."""
 
     def __init__(self, host: str, port: int, cafile: str, key: str, timeout_s: float) -> None:
-        self._at = (host, port)
+        self._address = (host, port)
         self._tls = ssl.create_default_context(cafile=cafile)
         self._key = key
         self._timeout_s = timeout_s
 
-    def ready(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait while the server behind the proxy still starts, as long as one answer may take."""
-        until = time.monotonic() + self._timeout_s
-        while self.status("GET", "/v1/models", self._key) in STARTING:
-            if time.monotonic() > until:
+        deadline = time.monotonic() + self._timeout_s
+        while self.status("GET", "/v1/models", self._key) in STARTING_STATUSES:
+            if time.monotonic() > deadline:
                 return
             time.sleep(1)
 
     def status(self, method: str, path: str, key: str = "", body: object = None) -> int:
         """The status of one request; its answer is thrown away."""
-        connection, answer = self._send(method, path, key, body)
+        connection, response = self._send(method, path, key, body)
         try:
-            answer.read(LINE_MOST)
-            return answer.status
+            response.read(MAX_LINE_BYTES)
+            return response.status
         finally:
             connection.close()
 
     def chat(self, model: str, prompt: str, tokens: int) -> "dict[str, object]":
         """One streamed completion: when each piece of text came, and what it was."""
-        asked = {
+        request = {
             "model": model,
             "messages": [{"role": "user", "content": prompt}],
             "max_tokens": tokens,
@@ -62,28 +62,28 @@ class Client:
             "seed": 20261121,
             "stream": True,
         }
-        began = time.monotonic()
-        connection, answer = self._send("POST", "/v1/chat/completions", self._key, asked)
-        pieces, at = [], []
+        start = time.monotonic()
+        connection, response = self._send("POST", "/v1/chat/completions", self._key, request)
+        chunks, chunk_times_s = [], []
         try:
-            if answer.status != http.client.OK:
-                return {"status": answer.status, "at_s": [], "text": "", "took_s": 0.0}
-            for piece in _pieces(answer):
-                pieces.append(piece)
-                at.append(time.monotonic() - began)
+            if response.status != http.client.OK:
+                return {"status": response.status, "at_s": [], "text": "", "took_s": 0.0}
+            for chunk in _iter_chunks(response):
+                chunks.append(chunk)
+                chunk_times_s.append(time.monotonic() - start)
         finally:
             connection.close()
         return {
-            "status": answer.status,
-            "at_s": at,
-            "text": hashlib.sha256("".join(pieces).encode()).hexdigest(),
-            "took_s": time.monotonic() - began,
+            "status": response.status,
+            "at_s": chunk_times_s,
+            "text": hashlib.sha256("".join(chunks).encode()).hexdigest(),
+            "took_s": time.monotonic() - start,
         }
 
     def _send(
         self, method: str, path: str, key: str, body: object
     ) -> "tuple[http.client.HTTPSConnection, http.client.HTTPResponse]":
-        host, port = self._at
+        host, port = self._address
         connection = http.client.HTTPSConnection(
             host, port, context=self._tls, timeout=self._timeout_s
         )
@@ -95,58 +95,58 @@ class Client:
         return connection, connection.getresponse()
 
 
-def _pieces(answer: http.client.HTTPResponse) -> Iterator[str]:
+def _iter_chunks(response: http.client.HTTPResponse) -> Iterator[str]:
     """The texts of a stream of server-sent events (WHATWG HTML, section 9.2)."""
-    for _ in range(LINES_MOST):
-        line = answer.readline(LINE_MOST)
+    for _ in range(MAX_LINES):
+        line = response.readline(MAX_LINE_BYTES)
         if not line or line.strip() == b"data: [DONE]":
             return
         if not line.startswith(b"data:"):
             continue
-        told = json.loads(line[5:])
-        for choice in told.get("choices", ()):
-            piece = (choice.get("delta") or {}).get("content")
-            if piece:  # the first events carry a role and no text
-                yield piece
+        event = json.loads(line[5:])
+        for choice in event.get("choices", ()):
+            chunk = (choice.get("delta") or {}).get("content")
+            if chunk:  # the first events carry a role and no text
+                yield chunk
     raise ValueError("the answer does not end")
 
 
-def digest(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """SHA-256 of a file of any size."""
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            made.update(block)
-    return made.hexdigest()
+            hasher.update(block)
+    return hasher.hexdigest()
 
 
 def main() -> None:
     """Ask, and print what came back."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--host", required=True)
-    asked.add_argument("--port", type=int, required=True)
-    asked.add_argument("--cafile", required=True)
-    asked.add_argument("--key-file", type=Path, required=True)
-    asked.add_argument("--model", required=True)
-    asked.add_argument("--model-file", type=Path, required=True)
-    asked.add_argument("--tokens", type=int, required=True)
-    asked.add_argument("--timeout-s", type=float, required=True)
-    given = asked.parse_args()
-    key = given.key_file.read_text().strip()
-    client = Client(given.host, given.port, given.cafile, key, given.timeout_s)
-    client.ready()
-    client.chat(given.model, PROMPTS[0], given.tokens)  # warming up
-    answers = [client.chat(given.model, p, given.tokens) for p in (*PROMPTS, *PROMPTS)]
-    told = {
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--cafile", required=True)
+    parser.add_argument("--key-file", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--model-file", type=Path, required=True)
+    parser.add_argument("--tokens", type=int, required=True)
+    parser.add_argument("--timeout-s", type=float, required=True)
+    options = parser.parse_args()
+    key = options.key_file.read_text().strip()
+    client = ChatClient(options.host, options.port, options.cafile, key, options.timeout_s)
+    client.wait_until_ready()
+    client.chat(options.model, PROMPTS[0], options.tokens)  # warming up
+    answers = [client.chat(options.model, p, options.tokens) for p in (*PROMPTS, *PROMPTS)]
+    result = {
         "python": ".".join(map(str, sys.version_info[:3])),
         "openssl": ssl.OPENSSL_VERSION,
-        "model_sha256": digest(given.model_file),
+        "model_sha256": hash_file(options.model_file),
         "anonymous": client.status("GET", "/v1/models"),
         "wrong_key": client.status("GET", "/v1/models", "x" * 43),
         "with_key": client.status("GET", "/v1/models", key),
         "answers": answers,
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ TEXTS = [
 ]
 """The likeness of each two of these texts is what the embedding is judged by."""
 
-FEWEST = 3
+MIN_ROUNDS = 3
 """Rounds that are timed even when the time for them is over."""
 
 
@@ -40,23 +40,25 @@ class WordPiece:
     """BERT's uncased tokenizer (Devlin et al. 2018), from its vocabulary file."""
 
     def __init__(self, vocabulary: Path) -> None:
-        words = vocabulary.read_text("utf-8").split("\n")
-        self.ids = {word: n for n, word in enumerate(words)}
+        entries = vocabulary.read_text("utf-8").split("\n")
+        self.ids = {word: n for n, word in enumerate(entries)}
 
     def encode(self, text: str) -> list[int]:
         """Token ids with [CLS] and [SEP]."""
         pieces = ["[CLS]"]
-        for word in self._words(text):
-            pieces += self._pieces(word)
+        for word in self._split_text(text):
+            pieces += self._split_pieces(word)
         return [self.ids[p] for p in [*pieces, "[SEP]"]]
 
-    def _words(self, text: str) -> list[str]:
+    def _split_text(self, text: str) -> list[str]:
         plain = unicodedata.normalize("NFD", text.lower())
-        kept = "".join(c for c in plain if unicodedata.category(c) != "Mn")
-        spaced = "".join(f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in kept)
+        without_accents = "".join(c for c in plain if unicodedata.category(c) != "Mn")
+        spaced = "".join(
+            f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in without_accents
+        )
         return spaced.split()
 
-    def _pieces(self, word: str) -> list[str]:
+    def _split_pieces(self, word: str) -> list[str]:
         pieces: list[str] = []
         start = 0
         while start < len(word):
@@ -81,30 +83,30 @@ class MiniLM:
         self.layers = int(config["num_hidden_layers"])
         self.heads = int(config["num_attention_heads"])
         self.eps = float(config["layer_norm_eps"])
-        self.w = load_file(str(folder / "model.safetensors"))
-        self.tokens = WordPiece(folder / "vocab.txt")
+        self.weights = load_file(str(folder / "model.safetensors"))
+        self.tokenizer = WordPiece(folder / "vocab.txt")
 
     def embed(self, texts: list[str]) -> torch.Tensor:
         """One row per text."""
-        rows = [self.tokens.encode(t) for t in texts]
+        rows = [self.tokenizer.encode(t) for t in texts]
         longest = max(map(len, rows))
         ids = torch.tensor([r + [0] * (longest - len(r)) for r in rows])
         mask = torch.tensor([[1.0] * len(r) + [0.0] * (longest - len(r)) for r in rows])
         x = self._embeddings(ids)
-        keep = (1.0 - mask)[:, None, None, :] * -1e9
+        attention_bias = (1.0 - mask)[:, None, None, :] * -1e9
         for n in range(self.layers):
-            x = self._layer(x, keep, f"encoder.layer.{n}.")
+            x = self._layer(x, attention_bias, f"encoder.layer.{n}.")
         summed = (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
         return functional.normalize(summed, dim=1)
 
     def _embeddings(self, ids: torch.Tensor) -> torch.Tensor:
-        w = self.w
-        x = w["embeddings.word_embeddings.weight"][ids]
-        x = x + w["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        x = x + w["embeddings.token_type_embeddings.weight"][0]
+        weights = self.weights
+        x = weights["embeddings.word_embeddings.weight"][ids]
+        x = x + weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
+        x = x + weights["embeddings.token_type_embeddings.weight"][0]
         return self._norm(x, "embeddings.LayerNorm")
 
-    def _layer(self, x: torch.Tensor, keep: torch.Tensor, p: str) -> torch.Tensor:
+    def _layer(self, x: torch.Tensor, attention_bias: torch.Tensor, p: str) -> torch.Tensor:
         batch, length, width = x.shape
 
         def split(name: str) -> torch.Tensor:
@@ -112,7 +114,7 @@ class MiniLM:
             return y.view(batch, length, self.heads, -1).transpose(1, 2)
 
         q, k, v = split("query"), split("key"), split("value")
-        scores = q @ k.transpose(2, 3) / (width // self.heads) ** 0.5 + keep
+        scores = q @ k.transpose(2, 3) / (width // self.heads) ** 0.5 + attention_bias
         y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width)
         x = self._norm(
             x + self._linear(y, f"{p}attention.output.dense"), f"{p}attention.output.LayerNorm"
@@ -121,57 +123,59 @@ class MiniLM:
         return self._norm(x + self._linear(y, f"{p}output.dense"), f"{p}output.LayerNorm")
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        return functional.linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
+        return functional.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
         shape = (x.shape[-1],)
         return functional.layer_norm(
-            x, shape, self.w[f"{name}.weight"], self.w[f"{name}.bias"], self.eps
+            x, shape, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], self.eps
         )
 
 
-def timed(work: Callable[[], object], rounds: int, budget_s: float) -> list[float]:
+def time_rounds(work: Callable[[], object], rounds: int, budget_s: float) -> list[float]:
     """Seconds of each round, after one round of warming up; fewer rounds when time is short."""
     work()
-    took: list[float] = []
-    while len(took) < rounds and (len(took) < FEWEST or sum(took) < budget_s):
-        began = time.monotonic()
+    durations_s: list[float] = []
+    while len(durations_s) < rounds and (
+        len(durations_s) < MIN_ROUNDS or sum(durations_s) < budget_s
+    ):
+        start = time.monotonic()
         work()
-        took.append(time.monotonic() - began)
-    return took
+        durations_s.append(time.monotonic() - start)
+    return durations_s
 
 
-def matrix(size: int, rounds: int, budget_s: float) -> dict[str, object]:
+def measure_matrix_product(size: int, rounds: int, budget_s: float) -> dict[str, object]:
     """Speed and correctness of a float32 matrix product."""
-    made = torch.Generator().manual_seed(20261121)
-    a, b = (torch.randn(size, size, generator=made) for _ in range(2))
-    took = timed(lambda: a @ b, rounds, budget_s)
+    generator = torch.Generator().manual_seed(20261121)
+    a, b = (torch.randn(size, size, generator=generator) for _ in range(2))
+    durations_s = time_rounds(lambda: a @ b, rounds, budget_s)
     small_a, small_b = a[:128, :], b[:, :128]
     exact = small_a.double() @ small_b.double()
     error = ((small_a @ small_b).double() - exact).abs().max() / exact.abs().max()
     return {
-        "samples": [2 * size**3 / s / 1e9 for s in took],
+        "samples": [2 * size**3 / s / 1e9 for s in durations_s],
         "relative_error": float(error),
     }
 
 
-def embedding(folder: Path, batch: int, rounds: int, budget_s: float) -> dict[str, object]:
+def measure_embedding(folder: Path, batch: int, rounds: int, budget_s: float) -> dict[str, object]:
     """Latency of one text, throughput of a batch, and the likeness of each two texts."""
     model = MiniLM(folder)
     vectors = model.embed(TEXTS)
-    near = vectors @ vectors.T
-    one = timed(lambda: model.embed(TEXTS[:1]), rounds, budget_s)
-    many = (TEXTS * (batch // len(TEXTS) + 1))[:batch]
-    full = timed(lambda: model.embed(many), rounds, budget_s)
-    count = range(len(TEXTS))
+    similarities = vectors @ vectors.T
+    single_durations_s = time_rounds(lambda: model.embed(TEXTS[:1]), rounds, budget_s)
+    batch_texts = (TEXTS * (batch // len(TEXTS) + 1))[:batch]
+    batch_durations_s = time_rounds(lambda: model.embed(batch_texts), rounds, budget_s)
+    indices = range(len(TEXTS))
     return {
-        "latency": [1000 * s for s in one],
-        "throughput": [batch / s for s in full],
-        "cosines": [float(near[a, b]) for a in count for b in count if a < b],
+        "latency": [1000 * s for s in single_durations_s],
+        "throughput": [batch / s for s in batch_durations_s],
+        "cosines": [float(similarities[a, b]) for a in indices for b in indices if a < b],
     }
 
 
-def cpu_model() -> str:
+def read_cpu_model() -> str:
     """The processor's name, as the kernel tells it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -181,31 +185,33 @@ def cpu_model() -> str:
 
 def main() -> None:
     """Run both tests and print the figures."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--model", type=Path, required=True)
-    asked.add_argument("--sha256", required=True)
-    asked.add_argument("--matrix-size", type=int, required=True)
-    asked.add_argument("--matrix-rounds", type=int, required=True)
-    asked.add_argument("--batch", type=int, required=True)
-    asked.add_argument("--batch-rounds", type=int, required=True)
-    asked.add_argument("--budget-s", type=float, required=True)
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--sha256", required=True)
+    parser.add_argument("--matrix-size", type=int, required=True)
+    parser.add_argument("--matrix-rounds", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--batch-rounds", type=int, required=True)
+    parser.add_argument("--budget-s", type=float, required=True)
+    options = parser.parse_args()
     torch.set_grad_enabled(False)
-    digest = hashlib.sha256((given.model / "model.safetensors").read_bytes()).hexdigest()
-    answer = {
+    digest = hashlib.sha256((options.model / "model.safetensors").read_bytes()).hexdigest()
+    result = {
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
-        "cpu": cpu_model(),
+        "cpu": read_cpu_model(),
         "model_sha256": digest,
-        "matrix": matrix(given.matrix_size, given.matrix_rounds, given.budget_s),
+        "matrix": measure_matrix_product(
+            options.matrix_size, options.matrix_rounds, options.budget_s
+        ),
         "embedding": None,
     }
-    if digest == given.sha256:
-        answer["embedding"] = embedding(
-            given.model, given.batch, given.batch_rounds, given.budget_s
+    if digest == options.sha256:
+        result["embedding"] = measure_embedding(
+            options.model, options.batch, options.batch_rounds, options.budget_s
         )
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.scanners.arf import parse
-from hardpan.scanners.arf_reader import MAX_FOUND
+from hardpan.scanners.arf import parse_arf
+from hardpan.scanners.arf_reader import MAX_EVIDENCE_LINES
 from hardpan.scanners.arf_reading import MAX_LINE
-from hardpan.scanners.evaluate import evaluation
+from hardpan.scanners.evaluate import merge_results
 from hardpan.scanners.model import Verdict
-from tests.fuzz.target import FuzzTarget, mutated
-from tests.tooling.hostile_arfs import KINDS, hostile_arf
-from tests.unit.evaluate.arfs import ARF, prepared, rule
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.tooling.hostile_arfs import KINDS, generate_hostile_arf
+from tests.unit.evaluate.arfs import ARF, make_prepared, make_rule
 
-_WHOLE = ARF.replace("\x85", " ").encode()
+_SAMPLE = ARF.replace("\x85", " ").encode()
 _RULES = ("one", "two", "three")
 _PIECES = (
     *(bytes([c]) for c in b"<>/=\"'& \0\n\xff-!?"),
@@ -41,25 +41,27 @@ _PIECES = (
 
 def target(folder: Path) -> FuzzTarget:
     """Damaged ARFs, and small ones of each hostile kind."""
-    content = prepared(tuple(rule(name, "a") for name in _RULES), _RULES)
-    samples = [_WHOLE, *(b"".join(hostile_arf(kind, 4000)) for kind in KINDS)]
+    content = make_prepared(tuple(make_rule(name, "a") for name in _RULES), _RULES)
+    samples = [_SAMPLE, *(b"".join(generate_hostile_arf(kind, 4000)) for kind in KINDS)]
 
-    def judge(data: bytes) -> str:
-        found = parse([data])
-        for judged in found.rules.values():
-            assert judged.verdict is not Verdict.PASS or b"pass" in data
-            assert len(judged.found) <= MAX_FOUND
-            assert all(len(x) <= MAX_LINE and x.isprintable() for x in judged.found)
-        made = evaluation(content, [found], engine="", os_name="", os_cpe="")
-        verdicts = {r.rule_id: r.verdict for r in made.results}
+    def check(data: bytes) -> str:
+        report = parse_arf([data])
+        for rule_result in report.rules.values():
+            assert rule_result.verdict is not Verdict.PASS or b"pass" in data
+            assert len(rule_result.evidence_lines) <= MAX_EVIDENCE_LINES
+            assert all(len(x) <= MAX_LINE and x.isprintable() for x in rule_result.evidence_lines)
+        merged = merge_results(content, [report], engine="", os_name="", os_cpe="")
+        verdicts = {r.rule_id: r.verdict for r in merged.results}
         assert set(verdicts) == set(_RULES)
         for name, verdict in verdicts.items():
-            known = found.rules.get(name)
-            assert verdict is not Verdict.PASS or (known and known.verdict is Verdict.PASS)
+            parsed_result = report.rules.get(name)
+            assert verdict is not Verdict.PASS or (
+                parsed_result and parsed_result.verdict is Verdict.PASS
+            )
         return "read"
 
     return FuzzTarget(
         name="arf",
-        inputs=st.one_of(mutated(samples[:1], _PIECES), mutated(samples, _PIECES)),
-        judge=judge,
+        inputs=st.one_of(mutate_samples(samples[:1], _PIECES), mutate_samples(samples, _PIECES)),
+        check=check,
     )

@@ -10,11 +10,11 @@ from hypothesis.strategies import DrawFn
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence.verify import verify
 from hardpan.signing import read_bundle
-from tests.fuzz.target import FuzzTarget, mutated
+from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.tamper.kit import BUNDLE, NOW, workshop
-from tests.unit.evidence.forge import write
+from tests.unit.evidence.forge import pack_files
 
-ODD_VALUES: tuple[Any, ...] = (
+UNEXPECTED_VALUES: tuple[Any, ...] = (
     None,
     True,
     -1,
@@ -37,54 +37,54 @@ def target(folder: Path) -> FuzzTarget:
     good, payload = lab.good[BUNDLE], lab.good["statement.json"]
     trust = lab.trust({})
     path = folder / "fuzz.evidence.zip"
-    write(path, lab.good)
+    pack_files(path, lab.good)
     statement = verify(path, trust, now=NOW).statement
     count = 0
 
-    def judge(data: bytes) -> str:
+    def check(data: bytes) -> str:
         nonlocal count
         count += 1
         try:
-            opened, _ = read_bundle(data, what="bundle").opened(lab.scan.public)
+            opened, _ = read_bundle(data, label="bundle").verify(lab.scan.public)
         except TrustError:
             if count % 25:
                 raise
         else:
             assert opened == payload
-        write(path, {**lab.good, BUNDLE: data})
+        pack_files(path, {**lab.good, BUNDLE: data})
         assert verify(path, trust, now=NOW).statement == statement
         return "accepted with the same statement"
 
     return FuzzTarget(
         name="bundle",
-        inputs=st.one_of(mutated([good], _PIECES), restructured(good)),
-        judge=judge,
+        inputs=st.one_of(mutate_samples([good], _PIECES), restructure_json(good)),
+        check=check,
     )
 
 
 @st.composite
-def restructured(draw: DrawFn, good: bytes) -> bytes:
+def restructure_json(draw: DrawFn, good: bytes) -> bytes:
     """The JSON text ``good`` with one value in it replaced, removed or copied."""
     value: Any = json.loads(good)
-    place = value
+    node = value
     while True:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
         if not keys:
             break
         key = draw(st.sampled_from(keys))
-        if isinstance(place[key], dict | list) and draw(st.integers(0, 4)):
-            place = place[key]
+        if isinstance(node[key], dict | list) and draw(st.integers(0, 4)):
+            node = node[key]
             continue
         kind = draw(st.integers(0, 3))
         if kind == 0:
-            place[key] = draw(st.sampled_from(ODD_VALUES))
+            node[key] = draw(st.sampled_from(UNEXPECTED_VALUES))
         elif kind == 1:
-            del place[key]
-        elif kind == 2 and isinstance(place, dict):
-            place[f"{key}{draw(st.integers(0, 9))}"] = place[key]
-        elif isinstance(place[key], str) and place[key]:
-            at = draw(st.integers(0, len(place[key]) - 1))
+            del node[key]
+        elif kind == 2 and isinstance(node, dict):
+            node[f"{key}{draw(st.integers(0, 9))}"] = node[key]
+        elif isinstance(node[key], str) and node[key]:
+            index = draw(st.integers(0, len(node[key]) - 1))
             edit = draw(st.sampled_from("AB=-_/+ \n"))
-            place[key] = place[key][:at] + edit + place[key][at + 1 :]
+            node[key] = node[key][:index] + edit + node[key][index + 1 :]
         break
     return json.dumps(value).encode()

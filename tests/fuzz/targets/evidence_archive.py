@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hardpan.scanners.evidence.archive import Archive
+from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.verify import verify
-from tests.fuzz.target import FuzzTarget, mutated
+from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.unit.evidence.forge import NOW
-from tests.unit.evidence.forge import lab as make
+from tests.unit.evidence.forge import create_fixture as make_evidence
 
 _PIECES = (
     *(b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\7\x08"),
@@ -18,26 +18,26 @@ _MAX_BYTES = 4 << 20
 
 def target(folder: Path) -> FuzzTarget:
     """Archives for their reader; where it reads other files than there were, the verifier too."""
-    lab = make(folder)
-    good, trust = lab.files(), lab.trust()
-    whole = lab.good.read_bytes()
-    statement = verify(lab.good, trust, now=NOW).statement
+    lab = make_evidence(folder)
+    good, trust = lab.read_files(), lab.load_policy()
+    archive_bytes = lab.valid_path.read_bytes()
+    statement = verify(lab.valid_path, trust, now=NOW).statement
     path = folder / "fuzz.evidence.zip"
     # Most bytes of the evidence are deflated data; of a few small files most are structure.
-    few = {n: good[n] for n in ("host.json", "packages.txt", "verify.sh")}
-    small = lab.put(few).read_bytes()
+    small_files = {n: good[n] for n in ("host.json", "packages.txt", "verify.sh")}
+    small = lab.pack(small_files).read_bytes()
 
-    def judge(data: bytes) -> str:
+    def check(data: bytes) -> str:
         path.write_bytes(data)
-        with Archive(path) as archive:
+        with EvidenceArchive(path) as archive:
             read = {name: archive.read(name, max_bytes=_MAX_BYTES) for name in archive.entries}
-        if read in (good, few):
+        if read in (good, small_files):
             return "read as it was"
         assert verify(path, trust, now=NOW).statement == statement
         return "accepted with the same statement"
 
     return FuzzTarget(
         name="evidence_archive",
-        inputs=mutated([whole, small, small], _PIECES),
-        judge=judge,
+        inputs=mutate_samples([archive_bytes, small, small], _PIECES),
+        check=check,
     )

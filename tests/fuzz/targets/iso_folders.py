@@ -5,14 +5,17 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from hardpan.builder.media.iso9660 import check_folders
-from tests.fuzz.target import FuzzTarget, mutated
-from tests.unit.media.tiny_iso import WHOLE, both, record
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.unit.media.tiny_iso import VALID_IMAGE, both_endian, record
 
 _PIECES = (
     *(bytes([c]) for c in b"\0\1\2\x22\x80\xff"),
     *(record(b"A", block) for block in (0, 16, 30, 31, 35, 0x7FFFFFFF)),
     record(b"F;1", 40, 0xFFFFFFFF, folder=False),
-    *(b"CL\x0c\x01" + both(30), b"CE\x1c\x01" + both(40) + both(0) + both(2048)),
+    *(
+        b"CL\x0c\x01" + both_endian(30),
+        b"CE\x1c\x01" + both_endian(40) + both_endian(0) + both_endian(2048),
+    ),
 )
 _FIRST = 16 * 2048
 
@@ -21,14 +24,16 @@ def target(folder: Path) -> FuzzTarget:
     """Images whose descriptors and folders are damaged."""
     path = folder / "x.iso"
 
-    def judge(data: bytes) -> str:
-        path.write_bytes(WHOLE[:_FIRST] + data)
+    def check(data: bytes) -> str:
+        path.write_bytes(VALID_IMAGE[:_FIRST] + data)
         check_folders(path)
         return "accepted"
 
     return FuzzTarget(
         name="iso_folders",
-        inputs=st.one_of(mutated([WHOLE[_FIRST:]], _PIECES), mutated([WHOLE[_FIRST:]])),
-        judge=judge,
+        inputs=st.one_of(
+            mutate_samples([VALID_IMAGE[_FIRST:]], _PIECES), mutate_samples([VALID_IMAGE[_FIRST:]])
+        ),
+        check=check,
         max_input_s=5.0,
     )

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.builder.media.boot_menu import MAX_BYTES, MENUS, BootMenu
-from tests.fuzz.target import FuzzTarget, mutated
+from hardpan.builder.media.boot_menu import MAX_MENU_BYTES, MENUS, BootMenu
+from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.unit.media.test_grubcfg import MENU as GRUB
 from tests.unit.media.test_isolinuxcfg import MENU as ISOLINUX
 
 _MENU = BootMenu(
     arguments=("inst.ks=hd:LABEL=NEW:/ks.cfg", "fips=1", "console=ttyS0,115200"),
-    old_label="X",
+    media_label="X",
     label="NEW",
 )
 _PIECES = (
@@ -27,21 +27,21 @@ _PIECES = (
 def target(folder: Path) -> FuzzTarget:
     """Menus of both kinds for the reader and the editor of the kind."""
 
-    def judge(value: tuple[str, bytes]) -> str:
+    def check(value: tuple[str, bytes]) -> str:
         name, data = value
-        text = _MENU.edited(name, data)
+        text = _MENU.edit(name, data)
         for argument in _MENU.arguments:
             assert argument in text
-        if len(text.encode()) > MAX_BYTES:
+        if len(text.encode()) > MAX_MENU_BYTES:
             return "edited to more than is read back"
-        assert _MENU.is_in(name, text.encode())
+        assert _MENU.is_applied(name, text.encode())
         return "edited"
 
     return FuzzTarget(
         name="iso_menu",
         inputs=st.one_of(
-            st.tuples(st.just(MENUS[1]), mutated([GRUB.encode()], _PIECES)),
-            st.tuples(st.just(MENUS[0]), mutated([ISOLINUX.encode()], _PIECES)),
+            st.tuples(st.just(MENUS[1]), mutate_samples([GRUB.encode()], _PIECES)),
+            st.tuples(st.just(MENUS[0]), mutate_samples([ISOLINUX.encode()], _PIECES)),
         ),
-        judge=judge,
+        check=check,
     )

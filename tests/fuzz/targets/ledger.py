@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 
 from hardpan.errors import HardpanError
 from hardpan.scanners.history.journal import MAGIC
-from hardpan.scanners.history.ledger import side
-from hardpan.scanners.history.store import opened
-from tests.fuzz.target import FuzzTarget, mutated
-from tests.unit.history.journals import LOCK_PAGE, half_written, plain, super_journal_record
+from hardpan.scanners.history.ledger import load_snapshot
+from hardpan.scanners.history.store import open_ledger
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.unit.history.journals import (
+    LOCK_PAGE,
+    build_hot_journal,
+    build_super_journal_record,
+    create_half_written_ledger,
+)
 
 VICTIM = "victim.txt"
 _TEXT = "not hardpan's"
@@ -24,62 +29,64 @@ Files = dict[str, bytes]
 
 def target(folder: Path) -> FuzzTarget:
     """Files for a reader and then for a writer, who must agree with each other."""
-    killed, good = half_written(folder)
-    journal = killed.with_name(f"{killed.name}-journal")
-    tried = folder / "tried"
-    path, victim = tried / killed.name, tried / VICTIM
+    interrupted, good = create_half_written_ledger(folder)
+    journal = interrupted.with_name(f"{interrupted.name}-journal")
+    workdir = folder / "tried"
+    path, victim = workdir / interrupted.name, workdir / VICTIM
     path.parent.mkdir()
     path.write_bytes(good)
-    with opened(path) as store:
+    with open_ledger(path) as store:
         chain = store.chains["own"]
-    heads = {f"{row.seq}:{row.hash}" for row in chain.rows} | {f"0:{chain.link.id}"}
+    accepted_checkpoints = {f"{row.seq}:{row.hash}" for row in chain.rows} | {
+        f"0:{chain.header.id}"
+    }
 
-    def judge(files: Files) -> str:
-        shutil.rmtree(tried)
-        tried.mkdir()
+    def check(files: Files) -> str:
+        shutil.rmtree(workdir)
+        workdir.mkdir()
         victim.write_text(_TEXT)
         for suffix, data in files.items():
             path.with_name(f"{path.name}{suffix}").write_bytes(data)
-        before = {p.name: p.read_bytes() for p in tried.iterdir()}
+        before = {p.name: p.read_bytes() for p in workdir.iterdir()}
         try:
-            is_read = _is_opened(path, heads, write=False)
-            assert {p.name: p.read_bytes() for p in tried.iterdir()} == before
-            is_written = _is_opened(path, heads, write=True)
+            is_read = _is_opened(path, accepted_checkpoints, write=False)
+            assert {p.name: p.read_bytes() for p in workdir.iterdir()} == before
+            is_written = _is_opened(path, accepted_checkpoints, write=True)
         finally:
             assert victim.read_text() == _TEXT
-            assert {p.name for p in tried.iterdir()} <= before.keys()
+            assert {p.name for p in workdir.iterdir()} <= before.keys()
         assert is_written or not is_read
         if is_read:
             return "accepted with known rows"
         return "rolled back to known rows" if is_written else "refused"
 
-    named = super_journal_record(str(victim))
+    named = build_super_journal_record(str(victim))
     pieces = (*_PIECES, MAGIC, named, named[:-8], named[-16:])
-    hot = plain(path)
-    journals = mutated([hot, journal.read_bytes(), hot + named, bytes(512) + named], pieces)
-    logs = mutated([bytes(32), hot], pieces)
+    hot = build_hot_journal(path)
+    journals = mutate_samples([hot, journal.read_bytes(), hot + named, bytes(512) + named], pieces)
+    logs = mutate_samples([bytes(32), hot], pieces)
     return FuzzTarget(
         name="ledger",
         inputs=st.one_of(
-            st.fixed_dictionaries({"": mutated([good], _PIECES)}),
-            st.fixed_dictionaries({"": mutated([good], _PIECES), "-journal": journals}),
+            st.fixed_dictionaries({"": mutate_samples([good], _PIECES)}),
+            st.fixed_dictionaries({"": mutate_samples([good], _PIECES), "-journal": journals}),
             st.fixed_dictionaries({"": st.just(good), "-journal": journals}),
-            st.fixed_dictionaries({"": st.just(killed.read_bytes()), "-journal": journals}),
+            st.fixed_dictionaries({"": st.just(interrupted.read_bytes()), "-journal": journals}),
             st.fixed_dictionaries({"": st.just(good), "-wal": logs}),
         ),
-        judge=judge,
+        check=check,
     )
 
 
-def _is_opened(path: Path, heads: set[str], *, write: bool) -> bool:
+def _is_opened(path: Path, accepted_checkpoints: set[str], *, write: bool) -> bool:
     """True when hardpan takes the ledger, whose rows must be known; False when it refuses it."""
     try:
-        with opened(path, write=write) as store:
+        with open_ledger(path, write=write) as store:
             for chain in store.chains.values():
-                assert chain.anchor in heads
+                assert chain.checkpoint in accepted_checkpoints
                 for row in chain.rows:
-                    side(store, row)
-            store.check_pages()
+                    load_snapshot(store, row)
+            store.check_integrity()
     except HardpanError:
         return False
     return True

@@ -9,9 +9,9 @@ from hypothesis.strategies import DrawFn
 
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
-from hardpan.scanners.evidence.trust import load_policy
-from tests.fuzz.target import FuzzTarget, mutated
-from tests.unit.evidence.forge import lab as make
+from hardpan.scanners.evidence.trust import load_trust_policy
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.unit.evidence.forge import create_fixture as make_evidence
 
 YAML_PIECES = (
     *(b"&a ", b"*a", b"&a [*a]", b"<<: ", b"<<: *a", b"!!int ", b"!!binary ", b"!!python/name:os "),
@@ -73,20 +73,20 @@ min_score: 61.5
 
 def target(folder: Path) -> FuzzTarget:
     """Policies with keys beside them and inside."""
-    lab = make(folder)
+    lab = make_evidence(folder)
     path = lab.ring.policy.with_name("fuzz.yaml")
-    beside = lab.ring.policy.read_text("utf-8").partition("# More than this")[0] + _EXTRA
+    policy_with_files = lab.ring.policy.read_text("utf-8").partition("# More than this")[0] + _EXTRA
     public = lab.scan.public.pem.replace("\n", "\n      ").rstrip()
-    inside = beside.replace("spki: scan.pub", f"spki: |\n      {public}")
-    for good in (beside, inside):
+    inline_policy = policy_with_files.replace("spki: scan.pub", f"spki: |\n      {public}")
+    for good in (policy_with_files, inline_policy):
         path.write_text(good, "utf-8")
-        assert len(load_policy(path).keys) == 2
-    known = {lab.scan.public.spki, lab.build.public.spki}
+        assert len(load_trust_policy(path).keys) == 2
+    trusted_spkis = {lab.scan.public.spki, lab.build.public.spki}
 
-    def judge(data: bytes) -> str:
+    def check(data: bytes) -> str:
         path.write_bytes(data)
         try:
-            trust = load_policy(path)
+            trust = load_trust_policy(path)
         except InputError as e:
             if not all(line.startswith(str(path)) for line in str(e).splitlines()):
                 raise AssertionError(f"a problem without its place: {e}") from e
@@ -97,21 +97,22 @@ def target(folder: Path) -> FuzzTarget:
         except (yaml.YAMLError, ValueError):
             return "taken, by another reading of a scalar than PyYAML's"
         assert [k["role"] for k in named["keys"]] == [k.role for k, _ in trust.keys]
-        assert {public.spki for _, public in trust.keys} <= known
+        assert {public.spki for _, public in trust.keys} <= trusted_spkis
         assert all(k.not_before < k.not_after for k, _ in trust.keys)
         return "taken"
 
     return FuzzTarget(
         name="policy",
         inputs=st.one_of(
-            mutated([beside.encode(), inside.encode()], YAML_PIECES), revalued(beside.encode())
+            mutate_samples([policy_with_files.encode(), inline_policy.encode()], YAML_PIECES),
+            replace_values(policy_with_files.encode()),
         ),
-        judge=judge,
+        check=check,
     )
 
 
 @st.composite
-def revalued(draw: DrawFn, sample: bytes) -> bytes:
+def replace_values(draw: DrawFn, sample: bytes) -> bytes:
     """``sample`` with the value or the name of one or two of its settings replaced."""
     lines = sample.split(b"\n")
     settings = [n for n, line in enumerate(lines) if b": " in line]

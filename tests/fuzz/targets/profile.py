@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from hardpan.errors import InputError
-from hardpan.profiles.load import digest, load
+from hardpan.profiles.load import load_profile, profile_digest
 from hardpan.profiles.model import Profile
-from tests.fuzz.target import FuzzTarget, mutated
-from tests.fuzz.targets.policy import YAML_PIECES, revalued
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.fuzz.targets.policy import YAML_PIECES, replace_values
 from tests.unit.profiles.conftest import GOOD
 
 _PIECES = (
@@ -26,22 +26,22 @@ def target(folder: Path) -> FuzzTarget:
     path = folder / "fuzz.yaml"
     short = "extends: rocky9-stig-cpu\nname: short\ntitle: A short profile\nfips: true\n"
 
-    def judge(data: bytes) -> str:
+    def check(data: bytes) -> str:
         path.write_bytes(data)
         try:
-            profile = load(path)
+            profile = load_profile(path)
         except InputError as e:
             if ".yaml:" not in str(e).splitlines()[0]:
                 raise AssertionError(f"a problem without its place: {e}") from e
             raise
-        assert digest(profile) == digest(load(path))
+        assert profile_digest(profile) == profile_digest(load_profile(path))
         assert set(Profile.model_fields) == set(profile.model_dump())
         return "taken"
 
     return FuzzTarget(
         name="profile",
         inputs=st.one_of(
-            mutated([GOOD.encode(), short.encode()], _PIECES), revalued(GOOD.encode())
+            mutate_samples([GOOD.encode(), short.encode()], _PIECES), replace_values(GOOD.encode())
         ),
-        judge=judge,
+        check=check,
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.builder.media.repodata import MAX_FIELD_LENGTH, read
+from hardpan.builder.media.repodata import MAX_FIELD_LENGTH, read_repository
 from hardpan.files import sha256_bytes
-from tests.fuzz.target import FuzzTarget, mutated
+from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.unit.media.test_repodata import PACKAGE, PRIMARY, REPOMD
 
 MAX_OPEN_BYTES = 4 << 20
@@ -43,46 +43,48 @@ def target(folder: Path) -> FuzzTarget:
     """Repositories in a folder whose repomd.xml, list of packages or packed bytes are damaged."""
     repodata = folder / "repo" / "repodata"
     repodata.mkdir(parents=True)
-    whole = {name: pack(PRIMARY.encode()) for name, pack in _PACKED.items()}
+    originals = {name: pack(PRIMARY.encode()) for name, pack in _PACKED.items()}
     expected: list[str] = []
 
-    def put(name: str, packed: bytes, repomd: bytes | None) -> None:
+    def write_repository(name: str, packed: bytes, repomd: bytes | None) -> None:
         (repodata / name).write_bytes(packed)
         text = REPOMD.format(digest=sha256_bytes(packed), href=f"repodata/{name}")
         (repodata / "repomd.xml").write_bytes(text.encode() if repomd is None else repomd)
 
-    def names() -> list[str]:
-        packages = read(str(repodata.parent), open_most=MAX_OPEN_BYTES)
+    def read_names() -> list[str]:
+        packages = read_repository(str(repodata.parent), max_uncompressed_bytes=MAX_OPEN_BYTES)
         assert packages.revision.isprintable()
         for rpm in packages.rpms:
             assert rpm.name
             for text in (rpm.name, rpm.version, rpm.release, rpm.arch):
                 assert len(text) <= MAX_FIELD_LENGTH
-            assert min(rpm.size, rpm.installed) >= 0
+            assert min(rpm.size_bytes, rpm.installed_bytes) >= 0
         return [rpm.name for rpm in packages.rpms]
 
-    def judge(value: tuple[str, str, bytes]) -> str:
+    def check(value: tuple[str, str, bytes]) -> str:
         kind, name, data = value
         if kind == "repomd.xml":
-            put(name, whole[name], data)
+            write_repository(name, originals[name], data)
             # What repomd.xml says of the list decides nothing but whether it is taken.
-            assert names() == expected
+            assert read_names() == expected
             return "accepted with the same packages"
-        put(name, _PACKED[name](data) if kind == "list" else data, None)
-        names()
+        write_repository(name, _PACKED[name](data) if kind == "list" else data, None)
+        read_names()
         return "accepted"
 
-    put("primary.xml.gz", whole["primary.xml.gz"], None)
-    expected += names()
+    write_repository("primary.xml.gz", originals["primary.xml.gz"], None)
+    expected += read_names()
     good = (repodata / "repomd.xml").read_bytes()
     return FuzzTarget(
         name="repodata",
         inputs=st.one_of(
-            st.tuples(st.just("repomd.xml"), st.just("primary.xml.gz"), mutated([good], _PIECES)),
+            st.tuples(
+                st.just("repomd.xml"), st.just("primary.xml.gz"), mutate_samples([good], _PIECES)
+            ),
             st.tuples(
                 st.just("list"),
                 st.sampled_from(sorted(_PACKED)),
-                mutated([PRIMARY.encode()], _PIECES),
+                mutate_samples([PRIMARY.encode()], _PIECES),
             ),
             st.tuples(
                 st.just("list"),
@@ -92,8 +94,10 @@ def target(folder: Path) -> FuzzTarget:
                 ),
             ),
             st.sampled_from(["primary.xml.gz", "primary.xml.xz"]).flatmap(
-                lambda name: st.tuples(st.just("packed"), st.just(name), mutated([whole[name]]))
+                lambda name: st.tuples(
+                    st.just("packed"), st.just(name), mutate_samples([originals[name]])
+                )
             ),
         ),
-        judge=judge,
+        check=check,
     )

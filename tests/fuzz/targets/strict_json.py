@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hardpan.files import canonical_json
 from hardpan.signing import parse_json
 from hardpan.signing.strict import MAX_DEPTH
-from tests.fuzz.target import FuzzTarget, mutated
+from tests.fuzz.target import FuzzTarget, mutate_samples
 
 _PIECES = (
     *(bytes([c]) for c in b'"\\[]{}:,-.0eE \n'),
@@ -34,13 +34,13 @@ def target(folder: Path) -> FuzzTarget:
     """JSON texts for the strict reader; ``folder`` is not used."""
     del folder
 
-    def judge(data: bytes) -> str:
-        value = parse_json(data, what="it", max_bytes=1 << 20)
+    def check(data: bytes) -> str:
+        value = parse_json(data, label="it", max_bytes=1 << 20)
         assert value == json.loads(data.decode())
         assert _depth(value) <= MAX_DEPTH
         if all(key.isascii() for key in _keys(value)):
             written = canonical_json(value)
-            assert parse_json(written, what="it", max_bytes=2 << 20) == value
+            assert parse_json(written, label="it", max_bytes=2 << 20) == value
         return "taken"
 
     texts = st.builds(
@@ -51,7 +51,7 @@ def target(folder: Path) -> FuzzTarget:
         st.booleans(),
     )
     return FuzzTarget(
-        name="strict_json", inputs=st.one_of(mutated(_SAMPLES, _PIECES), texts), judge=judge
+        name="strict_json", inputs=st.one_of(mutate_samples(_SAMPLES, _PIECES), texts), check=check
     )
 
 

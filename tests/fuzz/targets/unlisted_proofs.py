@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hardpan.scanners.evidence.bindings import CMS, TIMESTAMP
 from hardpan.signing import (
     check_detached_cms,
-    check_ml_dsa_form,
+    check_ml_dsa_encoding,
+    create_signer,
     load_pq_signer,
-    new_signer,
-    read_token,
+    read_timestamp_token,
 )
-from tests.fuzz.target import FuzzTarget, mutated
+from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.tamper.kit import STAMPED, workshop
 
 _PIECES = (
@@ -32,31 +32,31 @@ _PIECES = (
 def target(folder: Path) -> FuzzTarget:
     """Each of the three for its reader, with no key or authority that would have to be trusted."""
     lab = workshop(folder)
-    new_signer(folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    create_signer(folder / "keys" / "pq.pem", alg="ml-dsa-65")
     payload, signature = lab.good["statement.json"], lab.good["statement.sig"]
     cms, token = lab.good[CMS], lab.good[TIMESTAMP]
     ml_dsa = load_pq_signer(folder / "keys" / "pq.pem").sign(payload)
 
-    def judge(given: tuple[str, bytes]) -> str:
-        kind, data = given
+    def check(value: tuple[str, bytes]) -> str:
+        kind, data = value
         if kind == "cms":
-            check_detached_cms(data, payload, lab.scan.public, what=CMS)
+            check_detached_cms(data, payload, lab.scan.public, label=CMS)
             assert (len(data), data[-64:]) == (len(cms), cms[-64:])
         elif kind == "token":
-            read = read_token(data, signature)
-            read.check_own_signature()
-            assert (len(data), read.moment) == (len(token), STAMPED)
+            read = read_timestamp_token(data, signature)
+            read.check_embedded_signature()
+            assert (len(data), read.gen_time) == (len(token), STAMPED)
         else:
-            check_ml_dsa_form(data, "ml-dsa-65", what="x")
+            check_ml_dsa_encoding(data, "ml-dsa-65", label="x")
             assert len(data) == len(ml_dsa)
         return "unchanged" if data in (cms, token, ml_dsa) else "accepted: nobody signs that part"
 
     return FuzzTarget(
         name="unlisted_proofs",
         inputs=st.one_of(
-            st.tuples(st.just("cms"), mutated([cms], _PIECES)),
-            st.tuples(st.just("token"), mutated([token], _PIECES)),
-            st.tuples(st.just("ml-dsa"), mutated([ml_dsa])),
+            st.tuples(st.just("cms"), mutate_samples([cms], _PIECES)),
+            st.tuples(st.just("token"), mutate_samples([token], _PIECES)),
+            st.tuples(st.just("ml-dsa"), mutate_samples([ml_dsa])),
         ),
-        judge=judge,
+        check=check,
     )

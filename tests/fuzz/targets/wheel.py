@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from hardpan.builder.wheels import md5
-from hardpan.builder.wheels.audit import audit
-from tests.fuzz.target import FuzzTarget, mutated
-from tests.unit.wheels.makers import elf, put, wheel
+from hardpan.builder.wheels.audit import audit_wheels
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.unit.wheels.makers import make_elf, make_wheel, write_wheel
 
 CALLS = (
     "import hashlib\nhashlib.md5(b'')\n",
@@ -50,55 +50,63 @@ _PIECES = (
 def target(folder: Path) -> FuzzTarget:
     """Whole wheels, and sources that are put into one."""
 
-    def judge(value: tuple[str, bytes]) -> str:
+    def check(value: tuple[str, bytes]) -> str:
         kind, data = value
         if kind == "wheel":
-            (seen,) = audit(put(folder / "wheels", data)).wheels
-            return "refused" if seen.refused else "read"
-        findings = audit(put(folder / "wheels", wheel({"demo/__init__.py": data}))).findings
-        told = {f.kind for f in findings if f.where == "demo/__init__.py"}
-        assert told <= {"unguarded_md5", "not_checked"}
+            (audited,) = audit_wheels(write_wheel(folder / "wheels", data)).wheels
+            return "refused" if audited.refused else "read"
+        findings = audit_wheels(
+            write_wheel(folder / "wheels", make_wheel({"demo/__init__.py": data}))
+        ).findings
+        kinds = {f.kind for f in findings if f.path == "demo/__init__.py"}
+        assert kinds <= {"unguarded_md5", "not_checked"}
         if calls_md5(data):
-            assert told
-        return " and ".join(sorted(told)) or "no finding"
+            assert kinds
+        return " and ".join(sorted(kinds)) or "no finding"
 
     samples = (
-        wheel({"demo/__init__.py": CALLS[0].encode(), "demo/x.so": elf(text=b"OpenSSL 3.0.1 x")}),
-        wheel({"demo.pth": b"import demo\n", "demo/__init__.py": b"from . import a\n"}),
+        make_wheel(
+            {"demo/__init__.py": CALLS[0].encode(), "demo/x.so": make_elf(text=b"OpenSSL 3.0.1 x")}
+        ),
+        make_wheel({"demo.pth": b"import demo\n", "demo/__init__.py": b"from . import a\n"}),
     )
-    whole = mutated(samples, (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"\xff\xff\xff\xff", b"\0\0\0\0"))
-    sources = mutated([text.encode() for text in CALLS], _PIECES)
+    damaged_wheels = mutate_samples(
+        samples, (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"\xff\xff\xff\xff", b"\0\0\0\0")
+    )
+    sources = mutate_samples([text.encode() for text in CALLS], _PIECES)
     return FuzzTarget(
         name="wheel",
         inputs=st.one_of(
-            st.tuples(st.just("wheel"), whole),
+            st.tuples(st.just("wheel"), damaged_wheels),
             st.tuples(st.just("source"), sources),
-            st.tuples(st.just("disguised"), disguised()),
+            st.tuples(st.just("disguised"), disguised_sources()),
         ),
-        judge=judge,
+        check=check,
     )
 
 
 @st.composite
-def disguised(draw: DrawFn) -> bytes:
+def disguised_sources(draw: DrawFn) -> bytes:
     """A call of md5 with some letters written in another way, in one of Python's encodings."""
     text = draw(st.sampled_from(CALLS))
     encoding = draw(st.sampled_from(_ENCODINGS))
     cookie = draw(st.sampled_from(_COOKIES)).format(encoding)
     letters = draw(st.lists(st.integers(0, len(text) - 1), max_size=4))
     style = draw(st.sampled_from(("plain", "full width", "utf-7", "hex", "unicode")))
-    body = "".join(_written(c, style) if n in letters else c for n, c in enumerate(text))
+    body = "".join(_disguise_character(c, style) if n in letters else c for n, c in enumerate(text))
     line_end = draw(st.sampled_from(("\n", "\r\n", "\r")))
-    whole = (cookie + body).replace("\n", line_end)
+    source_text = (cookie + body).replace("\n", line_end)
     if style in ("utf-7", "hex", "unicode"):
-        return whole.encode("ascii")
+        return source_text.encode("ascii")
     try:
-        return whole.encode("utf-8" if encoding in ("hz", "rot13", "none", "idna") else encoding)
+        return source_text.encode(
+            "utf-8" if encoding in ("hz", "rot13", "none", "idna") else encoding
+        )
     except (UnicodeEncodeError, LookupError):
-        return whole.encode()
+        return source_text.encode()
 
 
-def _written(c: str, style: str) -> str:
+def _disguise_character(c: str, style: str) -> str:
     if style == "full width" and c.isalpha():
         return chr(ord(c) + 0xFEE0)
     if style == "utf-7" and c.isalpha():
@@ -117,4 +125,4 @@ def calls_md5(data: bytes) -> bool:
             tree = ast.parse(data)
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError, OverflowError):
         return False
-    return bool(md5.uses(tree))
+    return bool(md5.find_uses(tree))

@@ -1,6 +1,6 @@
 """A signature over something that only looks alike."""
 
-from tests.tamper.kit import Evidence, canonical_json, pae_of, with_id
+from tests.tamper.kit import Evidence, canonical_json, pae_of, with_derived_id
 
 _KIND = "application/vnd.in-toto+json"
 
@@ -8,7 +8,7 @@ _KIND = "application/vnd.in-toto+json"
 def _statement(w):
     statement = w.statement()
     statement["predicate"]["note"] = "geprüft: übergroß"
-    return canonical_json(with_id(statement))
+    return canonical_json(with_derived_id(statement))
 
 
 def _by(w, message):

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from hardpan.scanners.evidence.bindings import Chain
+from hardpan.scanners.evidence.bindings import ChainLink
 from tests.tamper.kit import BEFORE, FINISHED, Evidence
 
 
 def _after(w, sequence, digest=BEFORE):
-    chain = Chain(sequence=sequence, previous_statement_sha256=digest)
+    chain = ChainLink(sequence=sequence, previous_statement_sha256=digest)
     return Evidence(files=w.made(chain=chain))
 
 

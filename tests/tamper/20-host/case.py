@@ -31,7 +31,7 @@ def _other(w):
 def _borrowed(w):
     """Another host that says it has the known host key, without having it."""
     other = ec.generate_private_key(ec.SECP256R1())
-    return _proof(w, lambda m: sshsig.signature(other, m))
+    return _proof(w, lambda m: sshsig.make_signature(other, m))
 
 
 def _known(w, how, **more):
@@ -60,13 +60,13 @@ VARIANTS = {
     ),
     "a borrowed host key": _borrowed,
     "the proof answers another nonce": lambda w: _proof(
-        w, lambda m: sshsig.signature(w.host, m.replace(b"nnnn", b"mmmm"))
+        w, lambda m: sshsig.make_signature(w.host, m.replace(b"nnnn", b"mmmm"))
     ),
     "the proof is for another purpose": lambda w: _proof(
-        w, lambda m: sshsig.signature(w.host, m, namespace=b"git")
+        w, lambda m: sshsig.make_signature(w.host, m, namespace=b"git")
     ),
     "the proof is over other findings": lambda w: _proof(
-        w, lambda m: sshsig.signature(w.host, m[:-8] + b"0000000\n")
+        w, lambda m: sshsig.make_signature(w.host, m[:-8] + b"0000000\n")
     ),
     "no proof": lambda w: Evidence(files=w.made(proof=lambda _: b"")),
     "no proof, and none is asked for": lambda w: Evidence(

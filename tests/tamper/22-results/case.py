@@ -6,7 +6,11 @@ from dataclasses import replace
 
 from hardpan.files import sha256_bytes
 from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
-from hardpan.scanners.evidence.oscal_statement import RESULTS, dsse, statement_about
+from hardpan.scanners.evidence.oscal_statement import (
+    RESULTS_FILE,
+    build_statement_for,
+    extract_dsse,
+)
 from hardpan.signing import sign
 from tests.tamper.kit import BUNDLE, Evidence, canonical_json
 
@@ -28,26 +32,26 @@ def _second(w):
 
 
 def _oscal(w, name, sha256, by=None):
-    made = dsse(sign(statement_about(name, sha256), by or w.scan))
+    made = extract_dsse(sign(build_statement_for(name, sha256), by or w.scan))
     return Evidence(files={**w.good, OSCAL: made})
 
 
 def _other_form(w):
     """A file in a form whose digest is not the canonical one; all of it by the right key."""
-    return Evidence(files=w.relisted({RESULTS: w.good[RESULTS].replace(b"{", b"{ ", 1)}))
+    return Evidence(files=w.relisted({RESULTS_FILE: w.good[RESULTS_FILE].replace(b"{", b"{ ", 1)}))
 
 
 def _second_scan_key(w):
     """Two keys may scan; the one that signed the statement must have signed this too."""
     keys = [*w.keys(), {**w.keys()[0], "id": "second", "spki": w.evil.public.pem}]
-    evidence = _oscal(w, RESULTS, _digest(w, RESULTS), w.evil)
+    evidence = _oscal(w, RESULTS_FILE, _digest(w, RESULTS_FILE), w.evil)
     return replace(evidence, policy={"keys": keys})
 
 
 def _reworded(w, change):
-    statement = json.loads(statement_about(RESULTS, _digest(w, RESULTS)))
+    statement = json.loads(build_statement_for(RESULTS_FILE, _digest(w, RESULTS_FILE)))
     change(statement)
-    return Evidence(files={**w.good, OSCAL: dsse(sign(canonical_json(statement), w.scan))})
+    return Evidence(files={**w.good, OSCAL: extract_dsse(sign(canonical_json(statement), w.scan))})
 
 
 def _enveloped(w, change):
@@ -76,13 +80,17 @@ VARIANTS = {
         files={**w.good, TEST_RESULT: w.made(signer=w.evil)[TEST_RESULT]}
     ),
     "the OSCAL statement about another file": lambda w: _oscal(
-        w, RESULTS, _digest(w, "findings.json")
+        w, RESULTS_FILE, _digest(w, "findings.json")
     ),
-    "the OSCAL statement under another name": lambda w: _oscal(w, "x.json", _digest(w, RESULTS)),
-    "the OSCAL statement by another key": lambda w: _oscal(w, RESULTS, _digest(w, RESULTS), w.evil),
+    "the OSCAL statement under another name": lambda w: _oscal(
+        w, "x.json", _digest(w, RESULTS_FILE)
+    ),
+    "the OSCAL statement by another key": lambda w: _oscal(
+        w, RESULTS_FILE, _digest(w, RESULTS_FILE), w.evil
+    ),
     "the OSCAL statement by another scan key": _second_scan_key,
     "the OSCAL statement by the build key": lambda w: _oscal(
-        w, RESULTS, _digest(w, RESULTS), w.build
+        w, RESULTS_FILE, _digest(w, RESULTS_FILE), w.build
     ),
     "the OSCAL statement about a second file": lambda w: _reworded(
         w, lambda s: s["subject"].append({"name": "x", "digest": {"sha256": "0" * 64}})
@@ -108,6 +116,6 @@ VARIANTS = {
         files={**w.good, OSCAL: w.good[OSCAL] + b" " * (64 << 10)}
     ),
     "the assessment results in another form": _other_form,
-    "no assessment results": lambda w: Evidence(files=w.relisted({RESULTS: None})),
+    "no assessment results": lambda w: Evidence(files=w.relisted({RESULTS_FILE: None})),
     "the ARF says something else": lambda w: Evidence(files=w.relisted({"arf-1.xml": b"<arf/>"})),
 }

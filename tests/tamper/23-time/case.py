@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.tamper.kit import BUNDLE, FINISHED, NOW, STAMPED, Evidence, with_timestamp
-from tests.tooling.tsa import POLICY, Tsa
+from tests.tamper.kit import BUNDLE, FINISHED, NOW, STAMPED, Evidence, embed_timestamp
+from tests.tooling.tsa import POLICY, FakeTsa
 
 
 def _scan(w, started, finished):
@@ -52,16 +52,16 @@ VARIANTS = {
     "before the key's window": lambda w: _window(w, STAMPED + timedelta(seconds=1), NOW),
     "after the key's window": lambda w: _window(w, FINISHED, STAMPED - timedelta(seconds=1)),
     "the TSA's certificate ended since": lambda w: Evidence(
-        files=_by(w, tsa := Tsa(begin=_SHORT[0], end=_SHORT[1]), trusted=True).files,
+        files=_by(w, tsa := FakeTsa(not_before=_SHORT[0], not_after=_SHORT[1]), trusted=True).files,
         policy={"require_timestamp": {"roots": tsa.pem}, "max_age_hours": 9000},
         now=datetime(2026, 12, 24, tzinfo=UTC),
     ),
     "outside of the TSA's certificate": lambda w: _by(
-        w, Tsa(begin=_GONE[0], end=_GONE[1]), trusted=True
+        w, FakeTsa(not_before=_GONE[0], not_after=_GONE[1]), trusted=True
     ),
-    "an authority that nobody trusts": lambda w: _by(w, Tsa()),
-    "a certificate for another purpose": lambda w: _by(w, Tsa(eku=False), trusted=True),
-    "under another policy": lambda w: _by(w, Tsa(), trusted=True, policy="1.2.3"),
+    "an authority that nobody trusts": lambda w: _by(w, FakeTsa()),
+    "a certificate for another purpose": lambda w: _by(w, FakeTsa(has_eku=False), trusted=True),
+    "under another policy": lambda w: _by(w, FakeTsa(), trusted=True, policy="1.2.3"),
     "over another signature": lambda w: Evidence(
         files=w.made(stamp=lambda s: w.tsa.token(b"another", STAMPED))
     ),
@@ -80,7 +80,7 @@ VARIANTS = {
     "another token in the bundle": lambda w: Evidence(
         files={
             **w.good,
-            BUNDLE: with_timestamp(w.good[BUNDLE], w.tsa.token(w.good["statement.sig"], NOW)),
+            BUNDLE: embed_timestamp(w.good[BUNDLE], w.tsa.token(w.good["statement.sig"], NOW)),
         }
     ),
 }

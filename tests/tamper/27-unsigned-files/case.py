@@ -6,10 +6,10 @@ from functools import cache
 
 from hardpan.scanners.evidence.bindings import CMS, TEST_RESULT, TIMESTAMP
 from hardpan.scanners.evidence.bundle import PQ_ENVELOPE
-from hardpan.signing import detached, load_pq_signer, new_signer, with_timestamp
+from hardpan.signing import create_signer, embed_timestamp, load_pq_signer, sign_cms_detached
 from hardpan.signing.der import read_der
 from tests.tamper.kit import BUNDLE, STAMPED, Evidence, b64, certificate_of
-from tests.tooling.tsa import Tsa, der
+from tests.tooling.tsa import FakeTsa, encode_der
 
 NOBODY = {"require_timestamp": None}
 
@@ -19,13 +19,15 @@ def _file(w, name, data):
 
 
 def _cms_by(w, signer, payload=None):
-    made = detached(payload or w.good["statement.json"], signer, certificate_of(w.folder, signer))
+    made = sign_cms_detached(
+        payload or w.good["statement.json"], signer, certificate_of(w.folder, signer)
+    )
     return _file(w, CMS, made)
 
 
 def _token(w, token):
     """In both places, so that the copies agree."""
-    files = {**w.good, BUNDLE: with_timestamp(w.good[BUNDLE], token), TIMESTAMP: token}
+    files = {**w.good, BUNDLE: embed_timestamp(w.good[BUNDLE], token), TIMESTAMP: token}
     return Evidence(files=files, policy=NOBODY)
 
 
@@ -46,7 +48,7 @@ def _escaped(w):
 @cache
 def _pq(folder):
     path = folder / "keys" / "unsigned-pq.pem"
-    new_signer(path, alg="ml-dsa-65")
+    create_signer(path, alg="ml-dsa-65")
     return load_pq_signer(path)
 
 
@@ -65,14 +67,16 @@ def _second(w, change):
 
 def _with_text(w):
     """A token by the policy's authority, with a text in the status, which nobody signs."""
-    token = read_der(w.good[TIMESTAMP], what="x", max_bytes=1 << 20).children()[1].encoded
-    status = der(0x30, b"\x02\x01\x00", der(0x30, der(0x0C, b"call 555. " * 60)))
-    return replace(_token(w, der(0x30, status, token)), policy={})
+    token = read_der(w.good[TIMESTAMP], label="x", max_bytes=1 << 20).read_children()[1].encoded
+    status = encode_der(
+        0x30, b"\x02\x01\x00", encode_der(0x30, encode_der(0x0C, b"call 555. " * 60))
+    )
+    return replace(_token(w, encode_der(0x30, status, token)), policy={})
 
 
 VARIANTS = {
     "twin": lambda w: Evidence(files=w.good, policy=NOBODY),
-    "twin: a timestamp by an authority that nobody named": lambda w: _token_of(w, Tsa()),
+    "twin: a timestamp by an authority that nobody named": lambda w: _token_of(w, FakeTsa()),
     "twin: an ML-DSA signature by a key that nobody named": lambda w: _with_pq(w, lambda s: s),
     "CMS: anything": lambda w: _file(w, CMS, b"hello"),
     "CMS: more than its limit": lambda w: _file(w, CMS, bytes((64 << 10) + 1)),
@@ -83,7 +87,7 @@ VARIANTS = {
     "timestamp: anything": lambda w: _token(w, b"hello"),
     "timestamp: more than its limit": lambda w: _token(w, bytes((64 << 10) + 1)),
     "timestamp: a byte after its end": lambda w: _token(w, w.good[TIMESTAMP] + b"\0"),
-    "timestamp: over another signature": lambda w: _token_of(w, Tsa(), b"another"),
+    "timestamp: over another signature": lambda w: _token_of(w, FakeTsa(), b"another"),
     "timestamp: its time changed": lambda w: _token(
         w, w.good[TIMESTAMP].replace(b"20261121040600Z", b"20261121040500Z")
     ),
@@ -101,7 +105,7 @@ VARIANTS = {
         policy=NOBODY,
     ),
     "the second statement: a timestamp": lambda w: _second(
-        w, lambda data: with_timestamp(data, bytes(60_000))
+        w, lambda data: embed_timestamp(data, bytes(60_000))
     ),
     "the second statement: half a megabyte of space": lambda w: _second(
         w, lambda data: data + b" " * (1 << 19)

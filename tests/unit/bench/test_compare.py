@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hardpan.scanners.model import Evaluation, Verdict
-from tests.bench.compare import Left, compared
+from tests.bench.compare import UnremediatedRule, compare
 from tests.unit.evidence import samples
 
 PREFIX = "xccdf_org.ssgproject.content_rule_"
@@ -11,7 +11,7 @@ V = Verdict
 BEFORE = {"a": V.FAIL, "b": V.FAIL, "c": V.ERROR, "d": V.PASS, "e": V.FAIL, "f": V.NOT_APPLICABLE}
 
 
-def made(verdicts: dict[str, Verdict]) -> Evaluation:
+def make_evaluation(verdicts: dict[str, Verdict]) -> Evaluation:
     base = samples.scan().evaluation
     results = tuple(
         replace(base.results[0], rule_id=PREFIX + r, verdict=v) for r, v in verdicts.items()
@@ -19,42 +19,68 @@ def made(verdicts: dict[str, Verdict]) -> Evaluation:
     return replace(base, results=results)
 
 
-def test_what_both_mend_and_what_neither_mends_is_not_left() -> None:
-    both = made({**BEFORE, "a": V.PASS})
-    found = compared(made(BEFORE), both, both, waived={}, told={})
+def test_rules_with_equal_results_are_not_unremediated() -> None:
+    evaluation = make_evaluation({**BEFORE, "a": V.PASS})
+    comparison = compare(make_evaluation(BEFORE), evaluation, evaluation, waived={}, reasons={})
 
-    assert (found.before, found.mended, found.mended_by_playbook) == (4, 1, 1)
-    assert (found.left, found.only_ours, found.broken) == ((), (), ())
-    assert found.still_bad == ("b", "c", "e")
+    assert (
+        comparison.failing_before,
+        comparison.remediated,
+        comparison.remediated_by_playbook,
+    ) == (4, 1, 1)
+    assert (comparison.unremediated, comparison.only_by_layer, comparison.broken_by_layer) == (
+        (),
+        (),
+        (),
+    )
+    assert comparison.still_failing == ("b", "c", "e")
 
 
 @pytest.mark.parametrize(
     ("waived", "told", "left"),
     [
-        ({}, {}, Left(rule="b", verdict="fail", reason="no reason is known", waived=False)),
-        ({}, {"b": "error: x"}, Left(rule="b", verdict="fail", reason="error: x", waived=False)),
-        ({"b": "why"}, {"b": "x"}, Left(rule="b", verdict="fail", reason="why", waived=True)),
+        (
+            {},
+            {},
+            UnremediatedRule(rule="b", verdict="fail", reason="no reason is known", waived=False),
+        ),
+        (
+            {},
+            {"b": "error: x"},
+            UnremediatedRule(rule="b", verdict="fail", reason="error: x", waived=False),
+        ),
+        (
+            {"b": "why"},
+            {"b": "x"},
+            UnremediatedRule(rule="b", verdict="fail", reason="why", waived=True),
+        ),
     ],
 )
-def test_a_rule_that_only_the_playbook_mends_is_left_with_its_reason(
-    waived: dict[str, str], told: dict[str, str], left: Left
+def test_rule_remediated_only_by_playbook_is_unremediated_with_reason(
+    waived: dict[str, str], reasons: dict[str, str], unremediated: UnremediatedRule
 ) -> None:
-    found = compared(
-        made(BEFORE),
-        made({**BEFORE, "a": V.PASS, "d": V.FAIL}),
-        made({**BEFORE, "b": V.PASS}),
-        waived={PREFIX + r: why for r, why in waived.items()},
-        told={PREFIX + r: why for r, why in told.items()},
+    comparison = compare(
+        make_evaluation(BEFORE),
+        make_evaluation({**BEFORE, "a": V.PASS, "d": V.FAIL}),
+        make_evaluation({**BEFORE, "b": V.PASS}),
+        waived={PREFIX + r: reason for r, reason in waived.items()},
+        reasons={PREFIX + r: reason for r, reason in reasons.items()},
     )
 
-    assert found.left == (left,)
-    assert found.unwaived == (() if left.waived else (left,))
-    assert found.only_ours == ("a",)
-    assert found.still_bad == (("c", "d", "e") if waived else ("b", "c", "d", "e"))
-    assert (found.broken, found.broken_by_playbook) == (("d",), ())
+    assert comparison.unremediated == (unremediated,)
+    assert comparison.unwaived == (() if unremediated.waived else (unremediated,))
+    assert comparison.only_by_layer == ("a",)
+    assert comparison.still_failing == (("c", "d", "e") if waived else ("b", "c", "d", "e"))
+    assert (comparison.broken_by_layer, comparison.broken_by_playbook) == (("d",), ())
 
 
-def test_a_rule_without_a_verdict_afterwards_is_not_mended() -> None:
-    found = compared(made(BEFORE), made({}), made({"a": V.PASS}), waived={}, told={})
+def test_rule_without_result_is_not_remediated() -> None:
+    comparison = compare(
+        make_evaluation(BEFORE),
+        make_evaluation({}),
+        make_evaluation({"a": V.PASS}),
+        waived={},
+        reasons={},
+    )
 
-    assert [(x.rule, x.verdict) for x in found.left] == [("a", "error")]
+    assert [(x.rule, x.verdict) for x in comparison.unremediated] == [("a", "error")]

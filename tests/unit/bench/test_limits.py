@@ -1,51 +1,55 @@
 import pytest
 
-from tests.bench.limits import PROGRAMS, Took, judged, medians, table
+from tests.bench.limits import PROGRAMS, Measurement, compute_medians, evaluate_limits, format_table
 
 GOOD = dict(
     zip(
         PROGRAMS,
         (
-            Took(wall_s=1.0, cpu_s=1.5, peak_mib=90.0),
-            Took(wall_s=3.0, cpu_s=3.0, peak_mib=360.0),
-            Took(wall_s=10.0, cpu_s=10.0, peak_mib=300.0),
-            Took(wall_s=1.0, cpu_s=0.5, peak_mib=60.0),
+            Measurement(wall_s=1.0, cpu_s=1.5, peak_mib=90.0),
+            Measurement(wall_s=3.0, cpu_s=3.0, peak_mib=360.0),
+            Measurement(wall_s=10.0, cpu_s=10.0, peak_mib=300.0),
+            Measurement(wall_s=1.0, cpu_s=0.5, peak_mib=60.0),
         ),
         strict=True,
     )
 )
 
 
-def test_what_is_just_at_a_limit_holds() -> None:
-    assert [x.holds for x in judged(GOOD)] == [True] * 4
+def test_value_equal_to_limit_is_met() -> None:
+    assert [x.is_met for x in evaluate_limits(GOOD)] == [True] * 4
 
 
 @pytest.mark.parametrize(
     ("program", "took", "missed"),
     [
-        (0, Took(wall_s=1.01, cpu_s=1.0, peak_mib=90.0), [0, 1]),
-        (0, Took(wall_s=0.5, cpu_s=9.0, peak_mib=90.1), [2]),
-        (1, Took(wall_s=2.9, cpu_s=9.0, peak_mib=360.0), [0]),
-        (2, Took(wall_s=9.9, cpu_s=99.0, peak_mib=300.0), [1]),
-        (3, Took(wall_s=1.01, cpu_s=0.1, peak_mib=60.0), [3]),
+        (0, Measurement(wall_s=1.01, cpu_s=1.0, peak_mib=90.0), [0, 1]),
+        (0, Measurement(wall_s=0.5, cpu_s=9.0, peak_mib=90.1), [2]),
+        (1, Measurement(wall_s=2.9, cpu_s=9.0, peak_mib=360.0), [0]),
+        (2, Measurement(wall_s=9.9, cpu_s=99.0, peak_mib=300.0), [1]),
+        (3, Measurement(wall_s=1.01, cpu_s=0.1, peak_mib=60.0), [3]),
     ],
 )
-def test_what_is_over_a_limit_is_missed(program: int, took: Took, missed: list[int]) -> None:
-    limits = judged({**GOOD, PROGRAMS[program]: took})
+def test_value_over_limit_is_not_met(
+    program: int, measurement: Measurement, missed: list[int]
+) -> None:
+    limits = evaluate_limits({**GOOD, PROGRAMS[program]: measurement})
 
-    assert [n for n, x in enumerate(limits) if not x.holds] == missed
-
-
-def test_one_slow_run_changes_no_median() -> None:
-    quick = Took(wall_s=1.0, cpu_s=1.0, peak_mib=50.0)
-
-    assert medians([quick, Took(wall_s=60.0, cpu_s=2.0, peak_mib=51.0), quick]) == quick
+    assert [n for n, x in enumerate(limits) if not x.is_met] == missed
 
 
-def test_the_table_tells_each_program_and_each_verdict() -> None:
-    slow = {**GOOD, PROGRAMS[3]: Took(wall_s=1.5, cpu_s=0.5, peak_mib=60.0)}
+def test_median_ignores_a_slow_run() -> None:
+    quick = Measurement(wall_s=1.0, cpu_s=1.0, peak_mib=50.0)
 
-    lines = table(slow, judged(slow), rounds=5, bytes_=38_000_000).splitlines()
+    assert (
+        compute_medians([quick, Measurement(wall_s=60.0, cpu_s=2.0, peak_mib=51.0), quick]) == quick
+    )
+
+
+def test_table_lists_every_program_and_limit() -> None:
+    slow = {**GOOD, PROGRAMS[3]: Measurement(wall_s=1.5, cpu_s=0.5, peak_mib=60.0)}
+
+    lines = format_table(slow, evaluate_limits(slow), rounds=5, size_bytes=38_000_000).splitlines()
 
     assert lines[0] == "ARF of 38.0 MB, medians of 5 alternating rounds"
     assert [line.split()[-1] for line in lines[-4:]] == ["PASS", "PASS", "PASS", "MISS"]

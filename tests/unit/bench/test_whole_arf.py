@@ -15,31 +15,31 @@ BENCHMARK = """<data-stream-collection xmlns="http://scap.nist.gov/schema/scap/s
 <platform idref="cpe:/o:redhat:enterprise_linux:9"/><Profile id="stig"/>
 <Group id="g"><platform idref="#p"/><Rule id="one" severity="low"><title>First</title></Rule>
 </Group></Benchmark></component></data-stream-collection>"""
-WHOLE = ARF.replace("\x85", " ")
+ARF_TEXT = ARF.replace("\x85", " ")
 
 
-def test_content_without_platforms_applies_anywhere() -> None:
+def test_remove_platforms_keeps_rules() -> None:
     root = etree.fromstring(BENCHMARK)
 
-    assert whole_arf.applicable(root) == 3
+    assert whole_arf.remove_platforms(root) == 3
     assert b"platform" not in etree.tostring(root)
     assert b"First" in etree.tostring(root)
 
 
-def test_what_a_scan_knows_beforehand_is_read_out_of_the_arf(tmp_path: Path) -> None:
+def test_prepared_content_is_read_from_arf(tmp_path: Path) -> None:
     inside = f"<arf:report-request>{BENCHMARK}</arf:report-request><arf:reports>"
     file, to = tmp_path / "arf.xml", tmp_path / "prepared"
-    file.write_text(WHOLE.replace("<arf:reports>", inside), "utf-8")
+    file.write_text(ARF_TEXT.replace("<arf:reports>", inside), "utf-8")
 
-    assert whole_arf.prepare(file, to) == 2
-    made = pickle.loads(to.read_bytes())  # noqa: S301
-    assert [r.title for r in made.benchmark.rules] == ["First"]
-    assert made.parts[0].rule_ids == ("one", "three")
+    assert whole_arf.write_prepared_content(file, to) == 2
+    prepared = pickle.loads(to.read_bytes())  # noqa: S301
+    assert [r.title for r in prepared.benchmark.rules] == ["First"]
+    assert prepared.parts[0].rule_ids == ("one", "three")
 
 
-def test_an_arf_without_its_content_is_refused(tmp_path: Path) -> None:
+def test_arf_without_content_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "arf.xml"
-    file.write_text(WHOLE, "utf-8")
+    file.write_text(ARF_TEXT, "utf-8")
 
     with pytest.raises(InputError, match="without the content it was made with"):
-        whole_arf.prepare(file, tmp_path / "prepared")
+        whole_arf.write_prepared_content(file, tmp_path / "prepared")

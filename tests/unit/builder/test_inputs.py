@@ -7,17 +7,19 @@ import pytest
 from hardpan.builder import inputs
 from hardpan.profiles.audit import Audit, LogHost
 from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.load import load
-from hardpan.profiles.model import Layer
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.model import LayerName
 from hardpan.profiles.tuning import Tuning
 
 
-@pytest.mark.parametrize("layer", get_args(Layer))
-def test_every_layer_says_what_it_does(layer: Layer) -> None:
-    told = inputs.layers(load("lab-stig").model_copy(update={"layers": (layer,)}))
+@pytest.mark.parametrize("layer", get_args(LayerName))
+def test_every_layer_has_a_description(layer: LayerName) -> None:
+    described = inputs.describe_layers(
+        load_profile("lab-stig").model_copy(update={"layers": (layer,)})
+    )
 
-    assert [x["layer"] for x in told] == [layer]
-    assert len(cast(str, told[0]["does"])) > 20
+    assert [entry["layer"] for entry in described] == [layer]
+    assert len(cast(str, described[0]["does"])) > 20
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,11 @@ def test_every_layer_says_what_it_does(layer: Layer) -> None:
         ),
     ],
 )
-def test_a_section_of_the_host_is_told_in_short(layer: str, section: object, said: str) -> None:
-    told = inputs.layers(load("lab-stig").model_copy(update={"layers": (layer,), layer: section}))
+def test_layer_description_summarizes_its_section(
+    layer: str, section: object, summary: str
+) -> None:
+    described = inputs.describe_layers(
+        load_profile("lab-stig").model_copy(update={"layers": (layer,), layer: section})
+    )
 
-    assert cast(str, told[0]["does"]).endswith(said)
+    assert cast(str, described[0]["does"]).endswith(summary)

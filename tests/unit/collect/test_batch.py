@@ -3,7 +3,7 @@
 import pytest
 
 from hardpan.scanners.collect import batch
-from hardpan.scanners.collect.batch import Answer
+from hardpan.scanners.collect.batch import BatchAnswer
 from tests.tooling.steps import count_steps
 
 MARK = "@@hardpan-0123456789abcdef"
@@ -11,18 +11,18 @@ NAMES = ("flag", "kernel")
 GOOD = f"{MARK} begin flag\n1\n\n{MARK} end flag 0\n"
 
 
-def read(text: str, max_text: int = 1000) -> batch.Batch:
-    return batch.read(text, MARK, NAMES, max_text=max_text)
+def parse(text: str, max_text: int = 1000) -> batch.BatchAnswers:
+    return batch.parse_answers(text, MARK, NAMES, max_text=max_text)
 
 
 def test_answers_are_read_with_their_exit_status() -> None:
-    found = read(f"{GOOD}noise\n{MARK} begin kernel\n\n{MARK} end kernel 127\n")
+    result = parse(f"{GOOD}noise\n{MARK} begin kernel\n\n{MARK} end kernel 127\n")
 
-    assert found.answers == {
-        "flag": Answer(exit_status=0, text="1\n"),
-        "kernel": Answer(exit_status=127, text=""),
+    assert result.answers == {
+        "flag": BatchAnswer(exit_status=0, output="1\n"),
+        "kernel": BatchAnswer(exit_status=127, output=""),
     }
-    assert found.refused == {}
+    assert result.refused == {}
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_answers_are_read_with_their_exit_status() -> None:
     ],
 )
 def test_damaged_answer_is_refused(text: str, why: str) -> None:
-    found = read(text)
+    result = parse(text)
 
-    assert "flag" not in found.answers
-    assert why in found.refused["flag"]
+    assert "flag" not in result.answers
+    assert why in result.refused["flag"]
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ def test_damaged_answer_is_refused(text: str, why: str) -> None:
         "",
     ],
 )
-def test_text_without_an_answer_has_none(text: str) -> None:
-    found = read(text)
+def test_text_without_answers_gives_none(text: str) -> None:
+    result = parse(text)
 
-    assert (found.answers, found.refused) == ({}, {})
+    assert (result.answers, result.refused) == ({}, {})
 
 
-def test_answer_within_another_takes_no_third_with_it() -> None:
+def test_nested_answer_is_refused_alone() -> None:
     nested = f"{MARK} begin flag\n{MARK} begin kernel\n2\n{MARK} end kernel 0\n{MARK} end flag 0\n"
 
-    found = read(nested)
+    result = parse(nested)
 
-    assert found.answers == {"kernel": Answer(exit_status=0, text="2")}
-    assert found.refused == {"flag": "holds the begin of another answer"}
+    assert result.answers == {"kernel": BatchAnswer(exit_status=0, output="2")}
+    assert result.refused == {"flag": "holds the begin of another answer"}
 
 
 @pytest.mark.parametrize(
@@ -92,20 +92,20 @@ def test_answer_within_another_takes_no_third_with_it() -> None:
         "\n",
     ],
 )
-def test_work_is_linear_in_the_text(piece: str) -> None:
-    once, twice = (count_steps(lambda n=n: read(piece * n)) for n in (500, 1000))
+def test_parsing_is_linear_in_the_text(piece: str) -> None:
+    once, twice = (count_steps(lambda n=n: parse(piece * n)) for n in (500, 1000))
 
     assert twice <= 2 * once + 20
 
 
-def test_sixteen_megabytes_of_marks_take_seconds() -> None:
+def test_sixteen_megabytes_of_markers_parse_in_seconds() -> None:
     text = f"{MARK} begin flag\n" * 400_000
 
-    assert read(text).refused == {"flag": "holds the begin of another answer"}
+    assert parse(text).refused == {"flag": "holds the begin of another answer"}
 
 
-def test_script_asks_each_question_within_its_limits() -> None:
-    text = batch.script({"flag": "cat 'x y'"}, MARK, limit_s=lambda _: 7, max_text=99)
+def test_script_limits_time_and_output_of_each_question() -> None:
+    text = batch.build_script({"flag": "cat 'x y'"}, MARK, limit_s=lambda _: 7, max_text=99)
 
     assert "head -c 99" in text
     assert "ask flag 7 'cat '\"'\"'x y'\"'\"''" in text

@@ -12,69 +12,75 @@ from typing import Any, cast
 import pytest
 
 from hardpan.errors import InputError, ToolError
-from hardpan.events import Event, Progress, silent
-from hardpan.packed import pack
+from hardpan.events import Event, StageProgress, discard
+from hardpan.packed import compress
 from hardpan.redaction import SecretFilter
-from hardpan.scanners.arf import Arf, UnreadableArf, parse_and_pack
-from hardpan.scanners.call import Output
+from hardpan.scanners.arf import Arf, UnreadableArf, parse_and_compress
+from hardpan.scanners.call import CommandOutput
 from hardpan.scanners.collect import host, hostfacts, openscap, packages
-from hardpan.scanners.collect.base import COLLECTORS, Evidence, Expected, Task, collector
+from hardpan.scanners.collect.base import (
+    COLLECTORS,
+    CollectedEvidence,
+    CollectTask,
+    ExpectedState,
+    create_collector,
+)
 from hardpan.scanners.collect.checks import asked
-from hardpan.scanners.content.prepare import Part
+from hardpan.scanners.content.prepare import StreamPart
 from hardpan.scanners.model import HostKeyTrust
-from hardpan.scanners.transport import HostKey, Transport
-from hardpan.scanners.trials import Check
-from tests.unit.evaluate.arfs import ARF, NONE, prepared, rule
+from hardpan.scanners.transport import HostKey, SshConnection
+from hardpan.scanners.trials import HostCheck
+from tests.unit.evaluate.arfs import ARF, NONE, make_prepared, make_rule
 
-WHOLE = ARF.replace("\x85", " ").encode()
+ARF_BYTES = ARF.replace("\x85", " ").encode()
 
 
 @pytest.fixture(autouse=True)
-def _read_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def _parse_arf_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit test starts no process; tests/integration/test_arf_process.py has the real one."""
 
     def read(chunks: Iterable[bytes], *, name: str, limits: object) -> tuple[Any, Any]:
         try:
-            return parse_and_pack(chunks, name=name)
+            return parse_and_compress(chunks, name=name)
         except ToolError as e:
             return UnreadableArf(reason=str(e)), None
 
     monkeypatch.setattr(openscap, "read_arf", read)
 
 
-class Fake:
+class FakeTarget:
     """A target that answers from a table, and counts the round trips."""
 
     target = "root@fake:22"
     host_key = HostKey(kind="ssh-ed25519", fingerprint="SHA256:x", trust=HostKeyTrust.PINNED)
 
     def __init__(self, data: bytes = b"", rc: int = 0, stderr: str = "") -> None:
-        self.answer = Output(rc=rc, data=data, stderr=stderr, took_s=0.0)
-        self.asked: list[str] = []
+        self.answer = CommandOutput(exit_status=rc, data=data, stderr=stderr, duration_s=0.0)
+        self.commands: list[str] = []
 
-    def run(self, command: Sequence[str] | str, **given: Any) -> Output:
-        self.asked.append(command if isinstance(command, str) else " ".join(command))
+    def run(self, command: Sequence[str] | str, **options: Any) -> CommandOutput:
+        self.commands.append(command if isinstance(command, str) else " ".join(command))
         for line in self.answer.stderr.splitlines():
-            if given.get("on_line"):
-                given["on_line"](line)
+            if options.get("on_line"):
+                options["on_line"](line)
         return self.answer
 
 
-def via(fake: Fake) -> Transport:
-    return cast(Transport, fake)
+def as_connection(target: FakeTarget) -> SshConnection:
+    return cast(SshConnection, target)
 
 
 @pytest.mark.parametrize("name", COLLECTORS)
-def test_every_collector_in_the_table_can_be_made(name: str) -> None:
-    assert callable(collector(name).collect)
+def test_registered_collectors_can_be_created(name: str) -> None:
+    assert callable(create_collector(name).collect)
 
 
-def test_an_unknown_collector_is_refused() -> None:
+def test_unknown_collector_is_refused() -> None:
     with pytest.raises(InputError, match="no collector 'x'"):
-        collector("x")
+        create_collector("x")
 
 
-def sent(**files: bytes) -> bytes:
+def pack_results(**files: bytes) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
@@ -84,22 +90,26 @@ def sent(**files: bytes) -> bytes:
     return out.getvalue()
 
 
-TASK = Task(prepared=prepared((rule("xccdf_x_rule_one"),), ("xccdf_x_rule_one",)))
+TASK = CollectTask(prepared=make_prepared((make_rule("xccdf_x_rule_one"),), ("xccdf_x_rule_one",)))
 
 
-def test_openscap_brings_its_arf_in_one_round_trip_and_tells_how_far_it_is() -> None:
-    said = "hardpan-engine oscap 1.4.2; SCE plugin: 1\nxccdf_x_rule_one:fail\nnoise\n"
-    fake = Fake(sent(arf0__xml__gz=gzip.compress(WHOLE)), stderr=said)
-    heard: list[Event] = []
+def test_openscap_collects_arf_in_a_single_round_trip_with_progress() -> None:
+    stderr = "hardpan-engine oscap 1.4.2; SCE plugin: 1\nxccdf_x_rule_one:fail\nnoise\n"
+    fake = FakeTarget(pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)), stderr=stderr)
+    events: list[Event] = []
 
-    found = openscap.OpenScap().collect(via(fake), TASK, timeout_s=9, emit=heard.append)
+    evidence = openscap.OpenScap().collect(
+        as_connection(fake), TASK, timeout_s=9, emit=events.append
+    )
 
-    assert len(fake.asked) == 1
-    assert found.engine == "oscap 1.4.2; SCE plugin: 1"
-    assert {name: pack(f).data() for name, f in found.files.items()} == {"arf-0.xml": WHOLE}
-    assert isinstance(found.arfs[0], Arf)
-    assert found.arfs[0].rules["one"].verdict == "fail"
-    assert Progress(stage="openscap", done=1, total=1, text="one: fail") in heard
+    assert len(fake.commands) == 1
+    assert evidence.engine == "oscap 1.4.2; SCE plugin: 1"
+    assert {name: compress(f).decompress() for name, f in evidence.files.items()} == {
+        "arf-0.xml": ARF_BYTES
+    }
+    assert isinstance(evidence.arfs[0], Arf)
+    assert evidence.arfs[0].rules["one"].verdict == "fail"
+    assert StageProgress(stage="openscap", completed=1, total=1, text="one: fail") in events
 
 
 @pytest.mark.parametrize(
@@ -113,18 +123,20 @@ def test_openscap_brings_its_arf_in_one_round_trip_and_tells_how_far_it_is() -> 
         (139, "ended with 139", ""),
     ],
 )
-def test_openscap_that_did_not_work_is_an_error(rc: int, problem: str, hint: str) -> None:
-    fake = Fake(rc=rc, stderr="xccdf_x_rule_one:pass\noscap: boom\n")
+def test_openscap_failure_raises_tool_error(rc: int, problem: str, hint: str) -> None:
+    fake = FakeTarget(rc=rc, stderr="xccdf_x_rule_one:pass\noscap: boom\n")
 
     with pytest.raises(ToolError, match=problem) as caught:
-        openscap.OpenScap().collect(via(fake), TASK, timeout_s=9, emit=silent)
+        openscap.OpenScap().collect(as_connection(fake), TASK, timeout_s=9, emit=discard)
 
     assert hint in caught.value.hint
-    assert caught.value.tail == "oscap: boom"
+    assert caught.value.output_tail == "oscap: boom"
 
 
-def collected(data: bytes) -> Evidence:
-    return openscap.OpenScap().collect(via(Fake(data)), TASK, timeout_s=9, emit=silent)
+def collect_openscap(data: bytes) -> CollectedEvidence:
+    return openscap.OpenScap().collect(
+        as_connection(FakeTarget(data)), TASK, timeout_s=9, emit=discard
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,38 +145,41 @@ def collected(data: bytes) -> Evidence:
         (b"", "oscap left no arf-0.xml"),
         (b"junk" * 300, "cannot be unpacked"),
         (b"junk", "cannot be unpacked"),
-        (sent(), "left no arf-0.xml"),
-        (sent(arf0__xml__gz=b"not gzip"), "cannot be unpacked"),
-        (sent(arf0__xml__gz=gzip.compress(WHOLE)[:-40]), "cannot be unpacked"),
-        (sent(arf0__xml__gz=gzip.compress(WHOLE)[:20]), "cannot be unpacked: it is cut short"),
-        (sent(arf0__xml__gz=gzip.compress(WHOLE[:2000])), "cut short or is not XML"),
-        (sent(arf0__xml__gz=gzip.compress(WHOLE))[:1000], "arf0.xml.gz is cut short"),
-        (sent(arf0__xml__gz=b"") + b"x" * 512, "cannot be unpacked: it is cut short"),
-        (sent(other=b"x"), "unexpected member 'other'"),
-        (sent(arf1__xml__gz=b"x"), "unexpected member 'arf1.xml.gz'"),
+        (pack_results(), "left no arf-0.xml"),
+        (pack_results(arf0__xml__gz=b"not gzip"), "cannot be unpacked"),
+        (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)[:-40]), "cannot be unpacked"),
+        (
+            pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)[:20]),
+            "cannot be unpacked: it is cut short",
+        ),
+        (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES[:2000])), "cut short or is not XML"),
+        (pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES))[:1000], "arf0.xml.gz is cut short"),
+        (pack_results(arf0__xml__gz=b"") + b"x" * 512, "cannot be unpacked: it is cut short"),
+        (pack_results(other=b"x"), "unexpected member 'other'"),
+        (pack_results(arf1__xml__gz=b"x"), "unexpected member 'arf1.xml.gz'"),
     ],
 )
-def test_odd_or_truncated_results_give_no_verdict(data: bytes, problem: str) -> None:
-    found = collected(data)
+def test_invalid_or_truncated_results_give_no_verdict(data: bytes, problem: str) -> None:
+    evidence = collect_openscap(data)
 
-    assert found.files == {}
-    assert [type(a) for a in found.arfs] == [UnreadableArf]
-    assert problem in cast(UnreadableArf, found.arfs[0]).reason
-    assert [(c.name, c.outcome) for c in found.checks] == [("collect::arf-0.xml", "error")]
+    assert evidence.files == {}
+    assert [type(a) for a in evidence.arfs] == [UnreadableArf]
+    assert problem in cast(UnreadableArf, evidence.arfs[0]).reason
+    assert [(c.name, c.outcome) for c in evidence.checks] == [("collect::arf-0.xml", "error")]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.DIRTYPE, b"x", b"g", b"S", b"L"])
-def test_a_member_that_is_no_plain_file_is_refused(kind: bytes) -> None:
+def test_archive_member_that_is_no_regular_file_is_refused(kind: bytes) -> None:
     entry = tarfile.TarInfo("arf0.xml.gz")
     entry.type = kind
 
-    found = collected(entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    evidence = collect_openscap(entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
 
-    assert "cannot be unpacked" in cast(UnreadableArf, found.arfs[0]).reason
+    assert "cannot be unpacked" in cast(UnreadableArf, evidence.arfs[0]).reason
 
 
 @pytest.mark.parametrize("size", [1 << 40, -1, -512, 8 << 30])
-def test_a_member_of_an_impossible_size_is_refused(size: int) -> None:
+def test_archive_member_with_impossible_size_is_refused(size: int) -> None:
     entry = tarfile.TarInfo("arf0.xml.gz")
     header = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
     header[124:136] = (size % (1 << 95) | (1 << 95)).to_bytes(12, "big")
@@ -172,72 +187,74 @@ def test_a_member_of_an_impossible_size_is_refused(size: int) -> None:
         header[124:136] = (size % (1 << 96)).to_bytes(12, "big")
     header[148:156] = b"%06o\0 " % (sum(header[:148]) + sum(header[156:512]) + 8 * 32)
 
-    found = collected(bytes(header) + bytes(1024))
+    evidence = collect_openscap(bytes(header) + bytes(1024))
 
-    assert "arf0.xml.gz is cut short" in cast(UnreadableArf, found.arfs[0]).reason
+    assert "arf0.xml.gz is cut short" in cast(UnreadableArf, evidence.arfs[0]).reason
 
 
-def test_a_member_that_is_there_twice_is_refused() -> None:
-    once = sent(arf0__xml__gz=gzip.compress(WHOLE)).rstrip(b"\0")
+def test_duplicate_archive_member_is_refused() -> None:
+    once = pack_results(arf0__xml__gz=gzip.compress(ARF_BYTES)).rstrip(b"\0")
     padded = once + bytes(-len(once) % 512)
 
-    found = collected(padded + padded + bytes(1024))
+    evidence = collect_openscap(padded + padded + bytes(1024))
 
-    assert "arf0.xml.gz is there twice" in cast(UnreadableArf, found.arfs[0]).reason
-
-
-def test_one_part_that_cannot_be_read_takes_no_other_with_it() -> None:
-    data = sent(arf0__xml__gz=b"junk", arf1__xml__gz=gzip.compress(WHOLE))
-
-    found = openscap.read_parts(data, 3, SecretFilter())
-
-    assert [type(arf) for arf, _ in found.values()] == [UnreadableArf, Arf, UnreadableArf]
-    assert [packed is not None for _, packed in found.values()] == [False, True, False]
+    assert "arf0.xml.gz is there twice" in cast(UnreadableArf, evidence.arfs[0]).reason
 
 
-def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_part_does_not_affect_other_parts() -> None:
+    data = pack_results(arf0__xml__gz=b"junk", arf1__xml__gz=gzip.compress(ARF_BYTES))
+
+    arf_by_name = openscap.read_results(data, 3, SecretFilter())
+
+    assert [type(arf) for arf, _ in arf_by_name.values()] == [UnreadableArf, Arf, UnreadableArf]
+    assert [packed is not None for _, packed in arf_by_name.values()] == [False, True, False]
+
+
+def test_decompression_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hardpan.scanners.arf_reader.MAX_BYTES", 2 << 20)
-    bomb = gzip.compress(WHOLE + b" " * 10_000_000)
+    bomb = gzip.compress(ARF_BYTES + b" " * 10_000_000)
 
-    found = collected(sent(arf0__xml__gz=bomb))
+    evidence = collect_openscap(pack_results(arf0__xml__gz=bomb))
 
-    reason = cast(UnreadableArf, found.arfs[0]).reason
+    reason = cast(UnreadableArf, evidence.arfs[0]).reason
     assert reason == "the ARF arf-0.xml is longer than 2 MiB"
 
 
-def test_a_password_in_an_arf_is_removed_before_it_is_read_and_packed() -> None:
+def test_password_in_arf_is_redacted_before_parsing() -> None:
     password = "correct horse battery"
     encoded = base64.b64encode(b"x" + password.encode() + b"y").decode()
-    hostile = WHOLE.decode().replace("/etc/x<", f"{password} {encoded}<").encode()
-    data = sent(arf0__xml__gz=gzip.compress(hostile))
+    hostile = ARF_BYTES.decode().replace("/etc/x<", f"{password} {encoded}<").encode()
+    data = pack_results(arf0__xml__gz=gzip.compress(hostile))
 
-    found = openscap.read_parts(data, 1, SecretFilter([password]))
+    arf_by_name = openscap.read_results(data, 1, SecretFilter([password]))
 
-    arf, packed = found["arf-0.xml"]
+    arf, packed = arf_by_name["arf-0.xml"]
     assert isinstance(arf, Arf)
     assert packed is not None
-    assert "filepath=[redacted] eG[redacted]" in arf.rules["one"].found[1]
-    assert password.encode() not in packed.data()
-    assert encoded[4:-6].encode() not in packed.data()
+    assert "filepath=[redacted] eG[redacted]" in arf.rules["one"].evidence_lines[1]
+    assert password.encode() not in packed.decompress()
+    assert encoded[4:-6].encode() not in packed.decompress()
 
 
-def test_the_upload_has_the_same_bytes_each_time_and_its_digests() -> None:
-    parts = (Part(data=b"<a/>", sha256=NONE, rule_ids=("x",)),)
+def test_upload_is_reproducible_and_lists_digests() -> None:
+    parts = (StreamPart(data=b"<a/>", sha256=NONE, rule_ids=("x",)),)
 
-    once = openscap.packed(parts)
+    once = openscap.pack_parts(parts)
 
-    assert once == openscap.packed(parts)
+    assert once == openscap.pack_parts(parts)
     with tarfile.open(fileobj=io.BytesIO(once)) as tar:
         assert tar.getnames() == ["part0.xml", "sums"]
 
 
-def test_a_profile_id_cannot_smuggle_a_command() -> None:
-    odd = prepared((rule("r"),), ("r",))
+def test_profile_id_cannot_inject_a_command() -> None:
+    hostile = make_prepared((make_rule("r"),), ("r",))
     bench = SimpleNamespace(profile_id="x; reboot", benchmark_id="b", rules=(), version="1")
-    object.__setattr__(odd, "benchmark", bench)
+    object.__setattr__(hostile, "benchmark", bench)
 
     with pytest.raises(ToolError, match="cannot be given the profile id"):
-        openscap.OpenScap().collect(via(Fake()), Task(prepared=odd), timeout_s=9, emit=silent)
+        openscap.OpenScap().collect(
+            as_connection(FakeTarget()), CollectTask(prepared=hostile), timeout_s=9, emit=discard
+        )
 
 
 OS_RELEASE = """ID="hardpan-lab"
@@ -245,7 +262,7 @@ VERSION_ID='9.0'
 PRETTY_NAME="hardpan lab"
 CPE_NAME="cpe:/o:hardpan:lab:9"
 """
-SAID = {
+ANSWERS = {
     "hostname": "lab\x1b[31m\n",
     "machine_id": "0123456789abcdef0123456789abcdef\n",
     "product_uuid": "ABCD\n",
@@ -255,7 +272,7 @@ SAID = {
 }
 
 
-class Answering(Fake):
+class AnsweringTarget(FakeTarget):
     """Answers a batch of questions, each with its text."""
 
     def __init__(self, answers: Mapping[str, str], status: str = "0") -> None:
@@ -263,51 +280,55 @@ class Answering(Fake):
         self._answers = answers
         self._status = status
 
-    def run(self, command: Sequence[str] | str, **given: Any) -> Output:
-        found = re.search(r"echo '([^']+)' begin", str(command))
-        assert found is not None
+    def run(self, command: Sequence[str] | str, **options: Any) -> CommandOutput:
+        match = re.search(r"echo '([^']+)' begin", str(command))
+        assert match is not None
         text = "".join(
-            f"{found[1]} begin {name}\n{answer}\n{found[1]} end {name} {self._status}\n"
+            f"{match[1]} begin {name}\n{answer}\n{match[1]} end {name} {self._status}\n"
             for name, answer in self._answers.items()
         )
         self.answer = replace(self.answer, data=text.encode("utf-8", "surrogateescape"))
-        return super().run(command, **given)
+        return super().run(command, **options)
 
 
-def identity(fake: Fake) -> Evidence:
-    return host.HostIdentity().collect(via(fake), Task(), timeout_s=9, emit=silent)
+def collect_identity(fake: FakeTarget) -> CollectedEvidence:
+    return host.HostIdentity().collect(
+        as_connection(fake), CollectTask(), timeout_s=9, emit=discard
+    )
 
 
-def test_the_host_is_read_from_one_round_trip_and_its_ids_are_hidden() -> None:
-    fake = Answering(SAID)
+def test_host_is_collected_in_a_single_round_trip_without_raw_ids() -> None:
+    fake = AnsweringTarget(ANSWERS)
 
-    found = identity(fake)
+    evidence = collect_identity(fake)
 
-    assert len(fake.asked) == 1
-    assert found.packages == ("acl-0:2.3-1.x86_64", "bash-0:5.2-1.x86_64")
-    assert found.host is not None
-    assert (found.host.hostname, found.host.os_id, found.host.os_version) == (
+    assert len(fake.commands) == 1
+    assert evidence.packages == ("acl-0:2.3-1.x86_64", "bash-0:5.2-1.x86_64")
+    assert evidence.host is not None
+    assert (evidence.host.hostname, evidence.host.os_id, evidence.host.os_version) == (
         "lab[31m",
         "hardpan-lab",
         "9.0",
     )
-    assert found.host.fips_kernel_flag
-    assert "0123456789abcdef" not in repr(found.host)
+    assert evidence.host.fips_kernel_flag
+    assert "0123456789abcdef" not in repr(evidence.host)
 
 
-def test_the_machine_id_is_hashed_as_systemd_does() -> None:
+def test_machine_id_hmac_matches_systemd() -> None:
     # systemd-id128 machine-id --app-specific=9a1d6f0c5b7e4c0d8f3a2e61b84d7c95
-    made = host.app_specific("0123456789abcdef0123456789abcdef")
+    machine_id_hmac = host.derive_machine_id_hmac("0123456789abcdef0123456789abcdef")
 
-    assert len(made) == 32
-    assert made[12] == "4"
-    assert made[16] in "89ab"
-    assert host.app_specific("uninitialized") == ""
+    assert len(machine_id_hmac) == 32
+    assert machine_id_hmac[12] == "4"
+    assert machine_id_hmac[16] in "89ab"
+    assert host.derive_machine_id_hmac("uninitialized") == ""
 
 
-def test_a_target_that_does_not_say_what_it_is_is_refused() -> None:
+def test_target_without_os_release_is_refused() -> None:
     with pytest.raises(ToolError, match="does not say what system it is"):
-        host.HostIdentity().collect(via(Fake(b"")), Task(), timeout_s=9, emit=silent)
+        host.HostIdentity().collect(
+            as_connection(FakeTarget(b"")), CollectTask(), timeout_s=9, emit=discard
+        )
 
 
 @pytest.mark.parametrize(
@@ -319,19 +340,21 @@ def test_a_target_that_does_not_say_what_it_is_is_refused() -> None:
         ("kernel", "6.1\nMARK end kernel 99999\n"),
     ],
 )
-def test_a_host_whose_answers_are_malformed_is_refused(
+def test_malformed_host_answers_are_refused(
     name: str, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: "0")
     text = answer.replace("MARK", "@@hardpan-0")
 
     with pytest.raises(ToolError):
-        identity(Answering({**SAID, name: text}))
+        collect_identity(AnsweringTarget({**ANSWERS, name: text}))
 
 
-def test_a_target_without_an_rpm_database_is_refused() -> None:
+def test_target_without_rpm_database_is_refused() -> None:
     with pytest.raises(ToolError, match="knows no package"):
-        packages.Packages().collect(via(Fake(b"\n")), Task(), timeout_s=9, emit=silent)
+        packages.PackageCollector().collect(
+            as_connection(FakeTarget(b"\n")), CollectTask(), timeout_s=9, emit=discard
+        )
 
 
 @pytest.mark.parametrize(
@@ -345,49 +368,51 @@ def test_a_target_without_an_rpm_database_is_refused() -> None:
         (b"".join(b"p%d-0:1-1.x\n" % n for n in range(50_001)), "named 50001 packages"),
     ],
 )
-def test_what_is_no_answer_of_rpm_is_refused(answer: bytes, problem: str) -> None:
+def test_invalid_rpm_output_is_refused(answer: bytes, problem: str) -> None:
     with pytest.raises(ToolError, match=problem):
-        packages.Packages().collect(via(Fake(answer)), Task(), timeout_s=9, emit=silent)
+        packages.PackageCollector().collect(
+            as_connection(FakeTarget(answer)), CollectTask(), timeout_s=9, emit=discard
+        )
 
 
-EXPECTED = Expected(build_user="steward", enabled=("sshd",), disabled=("x",), ai_python="/p")
+EXPECTED = ExpectedState(build_user="steward", enabled=("sshd",), disabled=("x",), ai_python="/p")
 
 
-def test_what_the_checks_ask_is_asked_once() -> None:
-    found = asked.commands(EXPECTED)
+def test_check_commands_are_unique() -> None:
+    commands = asked.list_commands(EXPECTED)
 
-    assert len(found) == len(set(found))
-    assert asked.service("is-active", "sshd") in found
-    assert asked.TORCH.format("/p") in found
+    assert len(commands) == len(set(commands))
+    assert asked.service_query("is-active", "sshd") in commands
+    assert asked.TORCH.format("/p") in commands
 
 
-def test_no_check_brings_a_password_hash_to_the_scanner() -> None:
-    assert [c for c in asked.commands(EXPECTED) if "shadow" in c] == [asked.EMPTY_PASSWORDS]
+def test_checks_never_read_password_hashes() -> None:
+    assert [c for c in asked.list_commands(EXPECTED) if "shadow" in c] == [asked.EMPTY_PASSWORDS]
     assert asked.EMPTY_PASSWORDS.endswith(" | cut -d: -f1")
 
 
-def test_an_unknown_command_goes_to_the_target_and_a_known_one_does_not() -> None:
-    fake = Fake(b"new\n")
-    backend = hostfacts.OverTransport(via(fake), timeout_s=9)
-    backend._known = {"known": (3, "old\n")}
+def test_backend_runs_only_commands_without_cached_answer() -> None:
+    fake = FakeTarget(b"new\n")
+    backend = hostfacts.SshBackend(as_connection(fake), timeout_s=9)
+    backend._answer_by_command = {"known": (3, "old\n")}
 
     assert (backend.run("known").rc, backend.run("known").stdout) == (3, "old\n")
     assert backend.run("echo %s", "a b").stdout == "new\n"
-    assert fake.asked == ["echo 'a b'"]
+    assert fake.commands == ["echo 'a b'"]
 
 
-def test_the_answers_of_a_batch_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefetched_answers_are_stored_by_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: "0")
     mark = "@@hardpan-0"
-    said = f"{mark} begin 0\none\n\n{mark} end 0 0\n{mark} begin 1\n\n{mark} end 1 5\n"
-    backend = hostfacts.OverTransport(via(Fake(said.encode())), timeout_s=9)
+    output = f"{mark} begin 0\none\n\n{mark} end 0 0\n{mark} begin 1\n\n{mark} end 1 5\n"
+    backend = hostfacts.SshBackend(as_connection(FakeTarget(output.encode())), timeout_s=9)
 
-    backend.ask_ahead(["a", "b"])
+    backend.prefetch(["a", "b"])
 
-    assert backend._known == {"a": (0, "one\n"), "b": (5, "")}
+    assert backend._answer_by_command == {"a": (0, "one\n"), "b": (5, "")}
 
 
-def test_every_file_of_checks_can_be_imported_and_its_tables_fit() -> None:
+def test_check_modules_import_and_their_tables_match() -> None:
     names = sorted(path.stem for path in hostfacts.CHECKS.glob("test_*.py"))
     modules = [import_module(f"hardpan.scanners.collect.checks.{name}") for name in names]
     tables = [getattr(module, "EACH", {}) for module in modules]
@@ -399,7 +424,7 @@ def test_every_file_of_checks_can_be_imported_and_its_tables_fit() -> None:
     assert filled["test_the_service_is_off"] == ["x"]
 
 
-def test_a_checks_message_shows_its_first_line_alone() -> None:
+def test_check_message_is_its_first_line() -> None:
     crash = SimpleNamespace(message="AssertionError: mode is 644\nassert 'secret' == ''")
     report = SimpleNamespace(
         longrepr=SimpleNamespace(reprcrash=crash),
@@ -411,55 +436,55 @@ def test_a_checks_message_shows_its_first_line_alone() -> None:
         duration=0.1234,
     )
 
-    made = hostfacts._check(cast(pytest.TestReport, report))
+    host_check = hostfacts._to_host_check(cast(pytest.TestReport, report))
 
-    assert made == Check(
-        name="test_a::test_b[x]", outcome="failed", message="mode is 644", took_s=0.123
+    assert host_check == HostCheck(
+        name="test_a::test_b[x]", outcome="failed", message="mode is 644", duration_s=0.123
     )
 
 
-class Slow(Fake):
+class SlowTarget(FakeTarget):
     """A target that lets each command run into its time limit; ``clock`` goes with it."""
 
     def __init__(self, clock: list[float]) -> None:
         super().__init__()
         self._clock = clock
 
-    def run(self, command: Sequence[str] | str, **given: Any) -> Output:
-        self.asked.append(str(command))
-        self._clock[0] += given["timeout_s"]
+    def run(self, command: Sequence[str] | str, **options: Any) -> CommandOutput:
+        self.commands.append(str(command))
+        self._clock[0] += options["timeout_s"]
         raise ToolError(["x"], "did not end in time")
 
 
 def test_checks_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("hardpan.clock.monotonic", lambda: clock[0])
-    fake = Slow(clock)
-    backend = hostfacts.OverTransport(via(fake), timeout_s=200)
+    monkeypatch.setattr("hardpan.clock.monotonic_s", lambda: clock[0])
+    fake = SlowTarget(clock)
+    backend = hostfacts.SshBackend(as_connection(fake), timeout_s=200)
 
-    backend.ask_ahead(["a", "b"])
+    backend.prefetch(["a", "b"])
     for _ in range(50):
         with pytest.raises(ToolError, match="took all of their 200 s; this one could not be asked"):
             backend.run("a")
 
     assert clock == [200.0]
-    assert len(fake.asked) == 1
+    assert len(fake.commands) == 1
 
 
-def test_questions_asked_one_by_one_share_what_the_batch_left(
+def test_single_questions_share_the_remaining_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("hardpan.clock.monotonic", lambda: clock[0])
-    fake = Slow(clock)
-    backend = hostfacts.OverTransport(via(fake), timeout_s=200)
+    monkeypatch.setattr("hardpan.clock.monotonic_s", lambda: clock[0])
+    fake = SlowTarget(clock)
+    backend = hostfacts.SshBackend(as_connection(fake), timeout_s=200)
 
     for _ in range(50):
         with pytest.raises(ToolError):
             backend.run("a")
 
     assert clock == [200.0]
-    assert len(fake.asked) == 3
+    assert len(fake.commands) == 3
 
 
 @pytest.mark.parametrize(
@@ -476,29 +501,29 @@ def test_refused_answer_of_a_batch_is_an_error(
     said: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: "0")
-    fake = Fake(said.replace("MARK", "@@hardpan-0").encode())
-    backend = hostfacts.OverTransport(via(fake), timeout_s=9)
-    backend.ask_ahead(["a"])
+    fake = FakeTarget(said.replace("MARK", "@@hardpan-0").encode())
+    backend = hostfacts.SshBackend(as_connection(fake), timeout_s=9)
+    backend.prefetch(["a"])
 
     with pytest.raises(ToolError, match=problem):
         backend.run("a")
 
-    assert len(fake.asked) == 1
+    assert len(fake.commands) == 1
 
 
-def test_a_number_of_no_question_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_to_unknown_question_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: "0")
     mark = "@@hardpan-0"
-    backend = hostfacts.OverTransport(
-        via(Fake(f"{mark} begin 99\nx\n{mark} end 99 0\n".encode())), timeout_s=9
+    backend = hostfacts.SshBackend(
+        as_connection(FakeTarget(f"{mark} begin 99\nx\n{mark} end 99 0\n".encode())), timeout_s=9
     )
 
-    backend.ask_ahead(["a"])
+    backend.prefetch(["a"])
 
-    assert backend._known == {}
+    assert backend._answer_by_command == {}
 
 
-class Shown(Answering):
+class UniformTarget(AnsweringTarget):
     """Answers every question of the checks with one text."""
 
     def __init__(self, text: str) -> None:
@@ -517,25 +542,30 @@ class Shown(Answering):
         "[[[[" * 10_000,
     ],
 )
-def test_checks_of_malformed_answers_are_errors_or_fail(text: str) -> None:
-    task = Task(expected=replace(EXPECTED, suid=("/x",), mounts={"/": ("rw",)}))
+def test_malformed_answers_make_checks_fail_or_error(text: str) -> None:
+    task = CollectTask(expected=replace(EXPECTED, suid=("/x",), mounts={"/": ("rw",)}))
 
-    found = hostfacts.HostFacts().collect(via(Shown(text)), task, timeout_s=60, emit=silent)
+    evidence = hostfacts.HostFacts().collect(
+        as_connection(UniformTarget(text)), task, timeout_s=60, emit=discard
+    )
 
-    outcomes = {c.name: c.outcome for c in found.checks}
+    outcomes = {c.name: c.outcome for c in evidence.checks}
     assert len(outcomes) >= 25
     assert outcomes["test_access::test_root_is_the_only_account_with_uid_zero"] == "failed"
     assert outcomes["test_services::test_the_audit_system_runs_with_rules"] in ("failed", "error")
-    assert max(len(c.message) for c in found.checks) <= 400
-    assert all(c.message.isprintable() for c in found.checks)
+    assert max(len(c.message) for c in evidence.checks) <= 400
+    assert all(c.message.isprintable() for c in evidence.checks)
 
 
-def test_a_check_that_cannot_read_an_answer_is_an_error() -> None:
-    found = hostfacts.HostFacts().collect(
-        via(Shown("UMASK 9\n")), Task(expected=EXPECTED), timeout_s=60, emit=silent
+def test_check_with_unreadable_answer_is_an_error() -> None:
+    evidence = hostfacts.HostFacts().collect(
+        as_connection(UniformTarget("UMASK 9\n")),
+        CollectTask(expected=EXPECTED),
+        timeout_s=60,
+        emit=discard,
     )
 
-    umask = next(c for c in found.checks if c.name.endswith("private_by_default"))
+    umask = next(c for c in evidence.checks if c.name.endswith("private_by_default"))
     assert umask.outcome == "error"
     assert umask.message.startswith(
         "the target's answer cannot be read: ValueError: invalid literal"

@@ -5,41 +5,45 @@ import pytest
 
 from hardpan.builder import seal
 from hardpan.errors import ToolError
-from hardpan.events import silent
-from hardpan.scanners.call import Output
+from hardpan.events import discard
+from hardpan.scanners.call import CommandOutput
 from hardpan.scanners.collect import batch, fips
-from hardpan.scanners.collect.base import Evidence, Task
-from hardpan.scanners.fips.model import Said
-from hardpan.scanners.transport import Transport
+from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
+from hardpan.scanners.fips.model import CommandAnswer
+from hardpan.scanners.transport import SshConnection
 
 MARK = "0123456789abcdef"
 
 
-class Fake:
+class FipsTarget:
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.commands: list[str] = []
 
-    def run(self, command: str, **given: object) -> Output:
-        assert given["max_bytes"] == 1 << 20
-        self.asked.append(command)
-        said = f"{MARK} begin flag\n1\n\n{MARK} end flag 0\n"
-        return Output(rc=0, data=said.encode(), stderr="", took_s=0)
+    def run(self, command: str, **options: object) -> CommandOutput:
+        assert options["max_bytes"] == 1 << 20
+        self.commands.append(command)
+        output = f"{MARK} begin flag\n1\n\n{MARK} end flag 0\n"
+        return CommandOutput(exit_status=0, data=output.encode(), stderr="", duration_s=0)
 
 
-def test_everything_is_asked_in_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fips_answers_are_collected_in_a_single_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: MARK)
-    fake = Fake()
+    fake = FipsTarget()
 
-    found = fips.FipsFacts().collect(cast(Transport, fake), Task(), timeout_s=9, emit=silent).fips
+    answers = (
+        fips.FipsFacts()
+        .collect(cast(SshConnection, fake), CollectTask(), timeout_s=9, emit=discard)
+        .fips
+    )
 
-    assert len(fake.asked) == 1
-    assert found is not None
-    assert found.said == {"flag": Said(rc=0, text="1\n")}
+    assert len(fake.commands) == 1
+    assert answers is not None
+    assert answers.answers == {"flag": CommandAnswer(exit_status=0, text="1\n")}
 
 
-def test_installers_command_line_is_read_where_a_sealed_image_keeps_it() -> None:
+def test_installer_command_line_path_matches_sysprep() -> None:
     """The seal removes the installer's logs and keeps this one line of them."""
-    assert seal.INSTALLER_COMMAND_LINE in fips.questions()["installer"].split()
+    assert seal.INSTALLER_COMMAND_LINE in fips.build_questions()["installer"].split()
 
 
 @pytest.mark.parametrize(
@@ -54,41 +58,45 @@ def test_installers_command_line_is_read_where_a_sealed_image_keeps_it() -> None
         (f"{MARK} begin flag\n\x00\ufffd\n{MARK} end flag 0\nnoise", ["flag"]),
     ],
 )
-def test_an_answer_that_is_not_whole_is_none(text: str, names: list[str]) -> None:
-    found = batch.read(text, MARK, fips.questions(), max_text=32 << 10)
+def test_incomplete_answers_are_dropped(text: str, names: list[str]) -> None:
+    answers = batch.parse_answers(text, MARK, fips.build_questions(), max_text=32 << 10)
 
-    assert list(fips.answers(found)) == names
+    assert list(fips.extract_answers(answers)) == names
 
 
 def test_only_builds_on_a_certificate_are_verified() -> None:
-    asked = fips.questions()["verify"]
+    script = fips.build_questions()["verify"]
 
-    assert asked.count("openssl-fips-provider") == 1
-    assert "openssl-fips-provider-3.0.7-27.el9_6ciqfips.0.2.7" in asked
-    assert not any(f" {p}" in asked for p in ("kernel", "libgcrypt", "gnutls", "nss"))
+    assert script.count("openssl-fips-provider") == 1
+    assert "openssl-fips-provider-3.0.7-27.el9_6ciqfips.0.2.7" in script
+    assert not any(f" {p}" in script for p in ("kernel", "libgcrypt", "gnutls", "nss"))
 
 
-def collect(monkeypatch: pytest.MonkeyPatch, text: str) -> Evidence:
+def collect(monkeypatch: pytest.MonkeyPatch, text: str) -> CollectedEvidence:
     monkeypatch.setattr("secrets.token_hex", lambda _: MARK)
     fake = SimpleNamespace(
-        run=lambda *_, **__: Output(rc=0, data=text.encode(), stderr="", took_s=0)
+        run=lambda *_, **__: CommandOutput(
+            exit_status=0, data=text.encode(), stderr="", duration_s=0
+        )
     )
-    return fips.FipsFacts().collect(cast(Transport, fake), Task(), timeout_s=9, emit=silent)
+    return fips.FipsFacts().collect(
+        cast(SshConnection, fake), CollectTask(), timeout_s=9, emit=discard
+    )
 
 
-def test_a_huge_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     good = f"{MARK} begin kernel\n6.1\n\n{MARK} end kernel 0\n"
     text = f"{good}{MARK} begin flag\n{'A' * 500_000}\n{MARK} end flag 0\n"
 
-    found = collect(monkeypatch, text)
+    evidence = collect(monkeypatch, text)
 
-    assert found.fips is not None
-    assert found.fips.said == {"kernel": Said(rc=0, text="6.1\n")}
-    assert [(c.name, c.outcome, c.message) for c in found.checks] == [
+    assert evidence.fips is not None
+    assert evidence.fips.answers == {"kernel": CommandAnswer(exit_status=0, text="6.1\n")}
+    assert [(c.name, c.outcome, c.message) for c in evidence.checks] == [
         ("collect::fips[flag]", "error", "the answer is longer than 32768 bytes")
     ]
 
 
-def test_no_answer_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_without_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolError, match="have no answer that can be read"):
         collect(monkeypatch, "junk")

@@ -8,16 +8,16 @@ import pytest
 
 from hardpan.errors import ToolError
 from hardpan.scanners.collect import paired, serving, smoke
-from hardpan.scanners.paired.conflicts import conflicts
-from tests.unit.smoke.test_serving import SERVER, answer
-from tests.unit.smoke.test_serving import told as chat
+from hardpan.scanners.paired.conflicts import load_conflicts
+from tests.unit.smoke.test_serving import SERVER, chat_answer
+from tests.unit.smoke.test_serving import chat_output as chat_output
 from tests.unit.smoke.test_smoke import MATRIX
-from tests.unit.smoke.test_smoke import told as figures
+from tests.unit.smoke.test_smoke import smoke_output as smoke_output
 
 READERS: dict[str, Callable[[bytes], object]] = {
-    "smoke": smoke.judged,
-    "chat": lambda data: serving.judged(data, SERVER),
-    "paired": lambda data: paired.judged(data, conflicts()),
+    "smoke": smoke.evaluate_output,
+    "chat": lambda data: serving.evaluate_output(data, SERVER),
+    "paired": lambda data: paired.parse_report(data, load_conflicts()),
 }
 MALFORMED = {
     "nothing": b"",
@@ -49,28 +49,28 @@ def test_malformed_json_is_refused(reader: str, name: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def halves(value: Any) -> bytes:
-    return json.dumps({"confinement": "x", "halves": {conflicts()[0].id: value}}).encode()
+def encode_checks(value: Any) -> bytes:
+    return json.dumps({"confinement": "x", "halves": {load_conflicts()[0].id: value}}).encode()
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        figures(threads=-1),
-        figures(threads=10**30),
-        figures(threads=True),
-        figures(matrix={**MATRIX, "samples": [-1.0]}),
-        figures(matrix={**MATRIX, "samples": [1.0] * 10_001}),
-        figures(matrix={**MATRIX, "samples": []}),
-        figures(matrix={**MATRIX, "relative_error": None}),
-        figures(torch="x" * 201),
-        figures(torch="2\x1b[31m"),
-        figures(cpu=["x"]),
+        smoke_output(threads=-1),
+        smoke_output(threads=10**30),
+        smoke_output(threads=True),
+        smoke_output(matrix={**MATRIX, "samples": [-1.0]}),
+        smoke_output(matrix={**MATRIX, "samples": [1.0] * 10_001}),
+        smoke_output(matrix={**MATRIX, "samples": []}),
+        smoke_output(matrix={**MATRIX, "relative_error": None}),
+        smoke_output(torch="x" * 201),
+        smoke_output(torch="2\x1b[31m"),
+        smoke_output(cpu=["x"]),
     ],
 )
-def test_figures_of_the_workload_that_cannot_be_are_refused(data: bytes) -> None:
+def test_impossible_workload_figures_are_refused(data: bytes) -> None:
     with pytest.raises(ToolError, match="the smoke test gave figures that cannot be read"):
-        smoke.judged(data)
+        smoke.evaluate_output(data)
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_figures_of_the_workload_that_cannot_be_are_refused(data: bytes) -> None
         {"anonymous": -401},
         {"anonymous": 10**40},
         {"answers": []},
-        {"answers": [answer(1, status="200")] * 6},
-        {"answers": [answer(1, took_s=-1)] * 6},
-        {"answers": [answer(1, at_s=[0.0, 5e-324])] * 6},
-        {"answers": [answer(1, text="z" * 64)] * 6},
+        {"answers": [chat_answer(1, status="200")] * 6},
+        {"answers": [chat_answer(1, took_s=-1)] * 6},
+        {"answers": [chat_answer(1, at_s=[0.0, 5e-324])] * 6},
+        {"answers": [chat_answer(1, text="z" * 64)] * 6},
         {"answers": [[]] * 6},
         {"model_sha256": None},
     ],
 )
-def test_figures_of_the_chat_that_cannot_be_are_refused(changes: dict[str, object]) -> None:
+def test_impossible_chat_figures_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ToolError, match="the chat test gave figures that cannot be read"):
-        serving.judged(json.dumps(chat(**changes)).encode(), SERVER)
+        serving.evaluate_output(json.dumps(chat_output(**changes)).encode(), SERVER)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_figures_of_the_chat_that_cannot_be_are_refused(changes: dict[str, objec
         {"control": ["holds", "x"], "action": "ab"},
     ],
 )
-def test_halves_of_another_form_are_refused(value: Any) -> None:
+def test_malformed_compatibility_checks_are_refused(value: Any) -> None:
     with pytest.raises(ToolError, match="gave an answer that cannot be read"):
-        paired.judged(halves(value), conflicts())
+        paired.parse_report(encode_checks(value), load_conflicts())
 
 
-def test_failed_tests_are_errors_in_the_evidence() -> None:
-    assert smoke.failed("why").verdict == "error"
-    assert serving.failed(SERVER, "why").verdict == "error"
-    assert {p.verdict for p in paired.failed("why").pairs} == {"error"}
-    assert {p.control.found for p in paired.failed("why").pairs} == {"why"}
+def test_failed_tests_are_reported_as_errors() -> None:
+    assert smoke.failed_result("why").verdict == "error"
+    assert serving.failed_result(SERVER, "why").verdict == "error"
+    assert {p.verdict for p in paired.failed_report("why").results} == {"error"}
+    assert {p.control.observed for p in paired.failed_report("why").results} == {"why"}

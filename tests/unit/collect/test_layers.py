@@ -5,53 +5,59 @@ from typing import Any
 
 import pytest
 
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
 from hardpan.profiles.tuning import Tuning
-from hardpan.scanners.collect.base import Expected
+from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import asked, test_layers
-from hardpan.scanners.collect.layers import with_layers
+from hardpan.scanners.collect.layers import add_layer_expectations
 
 
-def of(**changed: object) -> Profile:
-    return load("lab-stig").model_copy(update=changed)
+def lab_profile(**changed: object) -> Profile:
+    return load_profile("lab-stig").model_copy(update=changed)
 
 
-class Target:
+class UniformHost:
     """A target whose every answer is the same."""
 
-    def __init__(self, said: str, rc: int = 0) -> None:
-        self._answer = SimpleNamespace(stdout=said, rc=rc)
+    def __init__(self, stdout: str, rc: int = 0) -> None:
+        self._answer = SimpleNamespace(stdout=stdout, rc=rc)
 
     def run(self, _: str) -> Any:
         return self._answer
 
 
-def test_without_the_layers_nothing_is_expected_of_them() -> None:
-    assert with_layers(Expected(), of()) == Expected()
+def test_profile_without_layers_adds_no_expectations() -> None:
+    assert add_layer_expectations(ExpectedState(), lab_profile()) == ExpectedState()
 
 
-def test_the_layers_defaults_are_expected_where_no_section_says_more() -> None:
-    made = with_layers(
-        Expected(enabled=("sshd",)), of(layers=("kernel_hardening", "tuning", "audit"))
+def test_layer_defaults_are_expected_without_profile_section() -> None:
+    expected = add_layer_expectations(
+        ExpectedState(enabled=("sshd",)),
+        lab_profile(layers=("kernel_hardening", "tuning", "audit")),
     )
 
-    assert made.sysctls["kernel.io_uring_disabled"] == "2"
-    assert made.sysctls["kernel.numa_balancing"] == "0"
-    assert "/usr/bin/sudo" in made.suid
-    assert (made.tuned_profile, made.transparent_hugepages) == ("hardpan-inference", "madvise")
-    assert made.enabled == ("sshd", "hardpan-models-check.timer")
-    assert {asked.SUID, asked.TUNED, asked.HUGEPAGES} <= set(asked.commands(made))
+    assert expected.sysctls["kernel.io_uring_disabled"] == "2"
+    assert expected.sysctls["kernel.numa_balancing"] == "0"
+    assert "/usr/bin/sudo" in expected.suid
+    assert (expected.tuned_profile, expected.transparent_hugepages) == (
+        "hardpan-inference",
+        "madvise",
+    )
+    assert expected.enabled == ("sshd", "hardpan-models-check.timer")
+    assert {asked.SUID, asked.TUNED, asked.HUGEPAGES} <= set(asked.list_commands(expected))
 
 
-def test_static_tuning_expects_the_values_and_no_daemon() -> None:
-    made = with_layers(Expected(), of(layers=("tuning",), tuning=Tuning(manager="static")))
+def test_static_tuning_expects_sysctls_without_tuned() -> None:
+    expected = add_layer_expectations(
+        ExpectedState(), lab_profile(layers=("tuning",), tuning=Tuning(manager="static"))
+    )
 
-    assert made.tuned_profile == ""
-    assert made.sysctls == {"kernel.numa_balancing": "0", "vm.zone_reclaim_mode": "0"}
+    assert expected.tuned_profile == ""
+    assert expected.sysctls == {"kernel.numa_balancing": "0", "vm.zone_reclaim_mode": "0"}
 
 
-EXPECTED = Expected(
+EXPECTED = ExpectedState(
     sysctls={"kernel.sysrq": "0"},
     suid=("/usr/bin/su*",),
     tuned_profile="hardpan-inference",
@@ -88,22 +94,22 @@ EXPECTED = Expected(
         ),
     ],
 )
-def test_a_check_passes_what_is_there_and_tells_what_is_not(
+def test_layer_check_passes_or_reports_the_deviation(
     check: Any, good: str, bad: str, message: str
 ) -> None:
-    check(Target(good), EXPECTED)
+    check(UniformHost(good), EXPECTED)
     with pytest.raises(pytest.skip.Exception):
-        check(Target(good), Expected())
+        check(UniformHost(good), ExpectedState())
 
     with pytest.raises(AssertionError, match=message):
-        check(Target(bad), EXPECTED)
+        check(UniformHost(bad), EXPECTED)
 
 
-def test_a_setting_that_the_kernel_lacks_is_skipped_and_not_passed() -> None:
+def test_sysctl_missing_in_the_kernel_is_skipped() -> None:
     check = test_layers.test_the_layers_kernel_setting_is_in_force
-    check(Target("0\n"), EXPECTED, "kernel.sysrq")
+    check(UniformHost("0\n"), EXPECTED, "kernel.sysrq")
 
     with pytest.raises(pytest.skip.Exception, match=r"the kernel has no kernel\.sysrq"):
-        check(Target("", 255), EXPECTED, "kernel.sysrq")
+        check(UniformHost("", 255), EXPECTED, "kernel.sysrq")
     with pytest.raises(AssertionError, match=r"kernel\.sysrq is 16"):
-        check(Target("16\n"), EXPECTED, "kernel.sysrq")
+        check(UniformHost("16\n"), EXPECTED, "kernel.sysrq")

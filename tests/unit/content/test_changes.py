@@ -5,28 +5,28 @@ import pytest
 from hardpan.errors import InputError
 from hardpan.scanners.content import changes, xml
 from hardpan.scanners.content.changes import ContentChanges
-from tests.unit.content.tiny import PROFILE, RULE, TINY
+from tests.unit.content.tiny import MINIMAL_DATASTREAM, PROFILE, RULE
 
 
-def compare(current: bytes, baseline: bytes = TINY) -> ContentChanges:
-    old, new = xml.load(baseline, "tiny"), xml.load(current, "tiny")
-    return changes.compare(old, new, "stig", name="tiny")
+def compare(current: bytes, baseline: bytes = MINIMAL_DATASTREAM) -> ContentChanges:
+    old, new = xml.parse_data_stream(baseline, "tiny"), xml.parse_data_stream(current, "tiny")
+    return changes.compare_content(old, new, "stig", name="tiny")
 
 
-def changed(made: ContentChanges) -> dict[str, tuple[str, ...]]:
-    return {c.rule_id.removeprefix(RULE): c.aspects for c in made.changed}
+def changed_aspects(comparison: ContentChanges) -> dict[str, tuple[str, ...]]:
+    return {c.rule_id.removeprefix(RULE): c.aspects for c in comparison.changed}
 
 
-def test_the_same_content_has_no_changes() -> None:
-    made = compare(TINY)
+def test_identical_content_has_no_changes() -> None:
+    comparison = compare(MINIMAL_DATASTREAM)
 
-    assert (made.added, made.removed, made.changed) == ((), (), ())
-    assert (made.baseline_rules, made.current_rules) == (5, 5)
-    assert (made.baseline_selected, made.current_selected) == (4, 4)
-    assert made.profile_id == PROFILE + "stig"
+    assert (comparison.added, comparison.removed, comparison.changed) == ((), (), ())
+    assert (comparison.baseline_rules, comparison.current_rules) == (5, 5)
+    assert (comparison.baseline_selected, comparison.current_selected) == (4, 4)
+    assert comparison.profile_id == PROFILE + "stig"
 
 
-ONE_FIX = b'id="one">set <x:sub'
+FIRST_RULE_FIX = b'id="one">set <x:sub'
 ALL = ("one", "two", "three", "four", "five")
 
 TABLE = [
@@ -41,7 +41,7 @@ TABLE = [
     ("description", b"Do one.", b"Do it.", {"one": ("description",)}),
     ("reference", b"SV-1r1_rule", b"SV-1r2_rule", dict.fromkeys(ALL, ("references",))),
     ("ident", b"CCE-80000-1", b"CCE-80000-2", dict.fromkeys(ALL, ("references",))),
-    ("fix", ONE_FIX, ONE_FIX.replace(b"set", b"put"), {"one": ("fix",)}),
+    ("fix", FIRST_RULE_FIX, FIRST_RULE_FIX.replace(b"set", b"put"), {"one": ("fix",)}),
     (
         "dependency",
         b'<x:requires idref="' + f"{RULE}one".encode(),
@@ -108,29 +108,29 @@ TABLE = [
 @pytest.mark.parametrize(
     ("before", "after", "found"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
-def test_a_changed_rule_is_found_with_what_changed(
+def test_changed_rule_is_reported_with_its_aspects(
     before: bytes, after: bytes, found: dict[str, tuple[str, ...]]
 ) -> None:
-    assert before in TINY
+    assert before in MINIMAL_DATASTREAM
 
-    made = compare(TINY.replace(before, after))
+    comparison = compare(MINIMAL_DATASTREAM.replace(before, after))
 
-    assert changed(made) == found
-    assert (made.added, made.removed) == ((), ())
+    assert changed_aspects(comparison) == found
+    assert (comparison.added, comparison.removed) == ((), ())
 
 
-def test_rules_that_are_new_or_gone_are_found() -> None:
-    renamed = TINY.replace(f"{RULE}four".encode(), f"{RULE}six".encode())
+def test_added_and_removed_rules_are_reported() -> None:
+    renamed = MINIMAL_DATASTREAM.replace(f"{RULE}four".encode(), f"{RULE}six".encode())
     renamed = renamed.replace(f"{RULE}five".encode(), f"{RULE}seven".encode())
 
-    made = compare(renamed)
+    comparison = compare(renamed)
 
-    new = [(c.rule_id.removeprefix(RULE), c.in_profile) for c in made.added]
-    gone = [(c.rule_id.removeprefix(RULE), c.title, c.in_profile) for c in made.removed]
-    assert new == [("six", True), ("seven", False)]
-    assert gone == [("four", "Title of four", True), ("five", "Title of five", False)]
+    added = [(c.rule_id.removeprefix(RULE), c.in_profile) for c in comparison.added]
+    removed = [(c.rule_id.removeprefix(RULE), c.title, c.in_profile) for c in comparison.removed]
+    assert added == [("six", True), ("seven", False)]
+    assert removed == [("four", "Title of four", True), ("five", "Title of five", False)]
     # Rule three is in conflict with five, which is called seven now.
-    assert changed(made) == {"three": ("dependencies",)}
+    assert changed_aspects(comparison) == {"three": ("dependencies",)}
 
 
 @pytest.mark.parametrize(
@@ -142,24 +142,26 @@ def test_rules_that_are_new_or_gone_are_found() -> None:
         (b"Title of one", b"Another title</x:title><x:weight/><x:title>", True, True),
     ],
 )
-def test_wording_and_profile_are_told_apart(
+def test_change_reports_descriptive_only_and_profile_membership(
     before: bytes, after: bytes, is_wording: bool, in_profile: bool
 ) -> None:
-    (one,) = compare(TINY.replace(before, after)).changed
+    (change,) = compare(MINIMAL_DATASTREAM.replace(before, after)).changed
 
-    assert (one.is_wording, one.in_profile) == (is_wording, in_profile)
+    assert (change.is_descriptive_only, change.in_profile) == (is_wording, in_profile)
 
 
-def test_definitions_that_refer_to_each_other_do_not_hang() -> None:
+def test_cyclic_definitions_terminate() -> None:
     ring = b'<o:criteria><o:extend_definition definition_ref="d2"/><o:criterion test_ref="t1"/>'
-    baseline = TINY.replace(b'<o:criteria><o:criterion test_ref="t1"/>', ring)
-    assert baseline != TINY
+    baseline = MINIMAL_DATASTREAM.replace(b'<o:criteria><o:criterion test_ref="t1"/>', ring)
+    assert baseline != MINIMAL_DATASTREAM
 
-    made = compare(baseline.replace(b'<o:s id="s1"/>', b'<o:s id="s1">x</o:s>'), baseline)
+    comparison = compare(baseline.replace(b'<o:s id="s1"/>', b'<o:s id="s1">x</o:s>'), baseline)
 
-    assert set(changed(made)) == set(ALL[:4])
+    assert set(changed_aspects(comparison)) == set(ALL[:4])
 
 
 def test_content_without_the_profile_is_refused() -> None:
     with pytest.raises(InputError, match="no profile"):
-        compare(TINY.replace(f'Profile id="{PROFILE}stig"'.encode(), b'Profile id="x"'))
+        compare(
+            MINIMAL_DATASTREAM.replace(f'Profile id="{PROFILE}stig"'.encode(), b'Profile id="x"')
+        )

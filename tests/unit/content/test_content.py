@@ -5,16 +5,16 @@ import pytest
 from hardpan.errors import InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
-from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.model import ContentOrigin
-from tests.unit.content.tiny import PROFILE, RULE, TINY
+from tests.unit.content.tiny import MINIMAL_DATASTREAM, PROFILE, RULE
 
 STIG = PROFILE + "stig"
 
 
-def source(data: bytes = TINY) -> Source:
-    return Source(
+def make_source(data: bytes = MINIMAL_DATASTREAM) -> ContentSource:
+    return ContentSource(
         name="tiny-ds.xml",
         version="0.1",
         date="",
@@ -25,182 +25,212 @@ def source(data: bytes = TINY) -> Source:
     )
 
 
-def ids(root: xml.Element) -> set[str]:
+def element_ids(root: xml.Element) -> set[str]:
     return {e.get("id", "") for e in root.iter("{*}*") if e.get("id")}
 
 
-def test_a_rule_is_read_with_all_its_ids() -> None:
-    found = benchmark.read(xml.load(TINY, "tiny"), STIG, "tiny")
+def test_rule_is_parsed_with_all_ids() -> None:
+    parsed = benchmark.read_benchmark(
+        xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, "tiny"
+    )
 
-    one = found.rules[0]
-    assert (one.rule_id, one.title, one.severity) == (RULE + "one", "Title of one", "high")
-    assert (one.stig_ids, one.sv_ids) == (("RHEL-09-1",), ("SV-1r1_rule",))
-    assert (one.nist, one.cce, one.fix_text) == (("CM-6(a)",), "CCE-80000-1", "Do one.")
-    assert [r.conditional for r in found.rules] == [False, True, True, False]
+    first_rule = parsed.rules[0]
+    assert (first_rule.rule_id, first_rule.title, first_rule.severity) == (
+        RULE + "one",
+        "Title of one",
+        "high",
+    )
+    assert (first_rule.stig_ids, first_rule.sv_ids) == (("RHEL-09-1",), ("SV-1r1_rule",))
+    assert (first_rule.nist, first_rule.cce, first_rule.fix_text) == (
+        ("CM-6(a)",),
+        "CCE-80000-1",
+        "Do one.",
+    )
+    assert [r.is_conditional for r in parsed.rules] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
         (b"", "not XML"),
-        (TINY[:500], "not XML"),
+        (MINIMAL_DATASTREAM[:500], "not XML"),
         (b"<html/>", "expected a source data stream, found <html>"),
         (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "has a DOCTYPE"),
-        (TINY.replace(b"x:Benchmark", b"x:Other"), "expected one XCCDF 1.2 benchmark, found 0"),
+        (
+            MINIMAL_DATASTREAM.replace(b"x:Benchmark", b"x:Other"),
+            "expected one XCCDF 1.2 benchmark, found 0",
+        ),
     ],
 )
-def test_an_odd_data_stream_is_refused(data: bytes, problem: str) -> None:
+def test_invalid_data_stream_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        prepare(source(data), "stig")
+        prepare(make_source(data), "stig")
 
 
-def test_an_unknown_profile_is_refused_and_the_known_ones_are_named() -> None:
+def test_unknown_profile_error_lists_available_profiles() -> None:
     with pytest.raises(InputError, match="no profile") as caught:
-        prepare(source(), "sitg")
+        prepare(make_source(), "sitg")
 
     assert caught.value.hint == "it has: other, stig"
 
 
-def test_derived_content_applies_to_rocky_and_the_lab_and_keeps_every_reference() -> None:
-    root = xml.load(TINY, "tiny")
+def test_derived_content_applies_to_rocky_and_lab_and_retains_references() -> None:
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
     added = derive.derive(root, "tiny")
 
-    made = xml.save(root).decode()
-    assert 'idref="cpe:/o:rocky:rocky:9"' in made
-    assert 'idref="cpe:/o:hardpan:lab:9"' in made
-    assert made.count("RHEL-09-1") == 5
-    assert "was not reviewed, certified or" in made
+    derived = xml.serialize(root).decode()
+    assert 'idref="cpe:/o:rocky:rocky:9"' in derived
+    assert 'idref="cpe:/o:hardpan:lab:9"' in derived
+    assert derived.count("RHEL-09-1") == 5
+    assert "was not reviewed, certified or" in derived
     assert sum("rocky-release" in line for line in added) == 4
 
 
-def test_what_is_derived_twice_is_derived_once() -> None:
-    root = xml.load(TINY, "tiny")
+def test_derivation_is_idempotent() -> None:
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
     derive.derive(root, "tiny")
 
     assert derive.derive(root, "tiny") == ()
 
 
-def test_content_for_another_system_is_left_as_it_is() -> None:
-    root = xml.load(TINY.replace(b"redhat:enterprise_linux:9", b"suse:linux:15"), "tiny")
-    before = xml.save(root)
+def test_content_for_other_systems_is_unchanged() -> None:
+    root = xml.parse_data_stream(
+        MINIMAL_DATASTREAM.replace(b"redhat:enterprise_linux:9", b"suse:linux:15"), "tiny"
+    )
+    before = xml.serialize(root)
 
     assert derive.derive(root, "tiny") == ()
-    assert xml.save(root) == before
+    assert xml.serialize(root) == before
 
 
-def test_slim_content_keeps_what_the_profile_needs_and_nothing_else() -> None:
-    root = xml.load(TINY, "tiny")
+def test_tailored_content_has_only_profile_content() -> None:
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    slim.slim(root, STIG, "tiny")
+    slim.tailor(root, STIG, "tiny")
 
-    left = ids(root)
-    assert {RULE + r for r in ("one", "two", "three", "four")} <= left
-    assert {"d1", "d2", "t1", "o1", "s1", "s2", "var1", "comp_cpe", "g_b"} <= left
-    assert not {RULE + "five", "d3", "t3", "o3", "s3", "var3", "g_c", PROFILE + "other"} & left
-    assert not {"comp_ocil", "cref_ocil", "ecomp_sh", "cref_sh"} & left
-    assert b"fix" not in xml.save(root)
-
-
-def test_a_conflict_with_a_rule_that_is_gone_goes_too() -> None:
-    root = xml.load(TINY, "tiny")
-
-    slim.slim(root, STIG, "tiny")
-
-    assert b"conflicts" not in xml.save(root)
-    assert b"requires" in xml.save(root)
+    remaining = element_ids(root)
+    assert {RULE + r for r in ("one", "two", "three", "four")} <= remaining
+    assert {"d1", "d2", "t1", "o1", "s1", "s2", "var1", "comp_cpe", "g_b"} <= remaining
+    assert not {RULE + "five", "d3", "t3", "o3", "s3", "var3", "g_c", PROFILE + "other"} & remaining
+    assert not {"comp_ocil", "cref_ocil", "ecomp_sh", "cref_sh"} & remaining
+    assert b"fix" not in xml.serialize(root)
 
 
-def test_whitespace_stays_for_oscap_crashes_without_it() -> None:
-    root = xml.load(TINY, "tiny")
+def test_conflict_with_removed_rule_is_removed() -> None:
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    slim.slim(root, STIG, "tiny")
+    slim.tailor(root, STIG, "tiny")
+
+    assert b"conflicts" not in xml.serialize(root)
+    assert b"requires" in xml.serialize(root)
+
+
+def test_tailoring_retains_whitespace_that_oscap_needs() -> None:
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+
+    slim.tailor(root, STIG, "tiny")
 
     definitions = next(root.iter(xml.OVAL + "definitions"))
     assert (definitions.text or "").isspace()
 
 
-def test_what_says_the_same_becomes_one_and_every_reference_follows() -> None:
-    twin = b'<o:o id="o3" comment="once more"><o:filter>s3</o:filter></o:o>'
-    root = xml.load(TINY.replace(b'<o:o id="o3"/>', twin), "tiny")
+def test_duplicate_oval_elements_are_merged_with_their_references() -> None:
+    duplicate = b'<o:o id="o3" comment="once more"><o:filter>s3</o:filter></o:o>'
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM.replace(b'<o:o id="o3"/>', duplicate), "tiny")
 
-    gone = twins.merge_twins(root)
+    removed_count = twins.merge_duplicates(root)
 
     # The states s1 to s3 are alike; then so are the objects that filter by them.
-    assert gone == 3
-    assert not {"s2", "s3", "o3"} & ids(root)
+    assert removed_count == 3
+    assert not {"s2", "s3", "o3"} & element_ids(root)
     assert [o.get("object_ref") for o in root.iter(xml.OVAL + "object")] == ["o1", "o1"]
     assert [f.text for f in root.iter(xml.OVAL + "filter")] == ["s1"]
-    assert {"var1", "var3"} <= ids(root), "the benchmark sets external variables by their ids"
+    assert {"var1", "var3"} <= element_ids(root), (
+        "the benchmark sets external variables by their ids"
+    )
 
 
-def test_what_differs_stays() -> None:
+def test_different_oval_elements_are_not_merged() -> None:
     other = b'<o:s id="s2"><o:v>1</o:v></o:s><o:s id="s3"><o:v>2</o:v></o:s>'
-    content = TINY.replace(b'<o:s id="s2"/><o:s id="s3"/>', other)
-    root = xml.load(content, "tiny")
+    content = MINIMAL_DATASTREAM.replace(b'<o:s id="s2"/><o:s id="s3"/>', other)
+    root = xml.parse_data_stream(content, "tiny")
 
-    assert twins.merge_twins(root) == 0
-    assert xml.save(root) == xml.save(xml.load(content, "tiny"))
-
-
-def test_rules_that_need_one_another_stay_together() -> None:
-    root = xml.load(TINY, "tiny")
-
-    bundles = slim.together(root, STIG, "tiny")
-
-    assert (RULE + "one", RULE + "two") in bundles
-    assert len(bundles) == 3
+    assert twins.merge_duplicates(root) == 0
+    assert xml.serialize(root) == xml.serialize(xml.parse_data_stream(content, "tiny"))
 
 
-def test_a_heavy_rule_gets_a_process_of_its_own() -> None:
-    light = [f"{RULE}r{n}" for n in range(50)]
-    heavy = RULE + "file_permissions_ungroupowned"
+def test_dependent_rules_are_grouped() -> None:
+    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    dealt = split.deal([[r] for r in [*light, heavy]], 2, order=[*light, heavy])
+    rule_groups = slim.connected_rules(root, STIG, "tiny")
 
-    assert (heavy,) in dealt
-    assert sorted(sum(dealt, ())) == sorted([*light, heavy])
+    assert (RULE + "one", RULE + "two") in rule_groups
+    assert len(rule_groups) == 3
 
 
-def test_what_asks_systemd_is_asked_by_one_process() -> None:
+def test_expensive_rule_gets_a_separate_part() -> None:
+    cheap = [f"{RULE}r{n}" for n in range(50)]
+    expensive = RULE + "file_permissions_ungroupowned"
+
+    parts = split.partition([[r] for r in [*cheap, expensive]], 2, order=[*cheap, expensive])
+
+    assert (expensive,) in parts
+    assert sorted(sum(parts, ())) == sorted([*cheap, expensive])
+
+
+def test_service_rules_share_a_part() -> None:
     services = [f"{RULE}service_s{n}_enabled" for n in range(10)]
-    heavy = [RULE + "no_files_unowned_by_user", RULE + "dir_permissions_library_dirs"]
+    expensive = [RULE + "no_files_unowned_by_user", RULE + "dir_permissions_library_dirs"]
 
-    dealt = split.deal([[r] for r in [*services, *heavy]], 2, order=[*services, *heavy])
+    parts = split.partition(
+        [[r] for r in [*services, *expensive]], 2, order=[*services, *expensive]
+    )
 
-    assert any(set(services) <= set(part) for part in dealt)
-
-
-def test_there_is_no_empty_part() -> None:
-    assert split.deal([["a"]], 4, order=["a"]) == (("a",),)
+    assert any(set(services) <= set(part) for part in parts)
 
 
-def test_every_rule_is_in_one_part_and_the_bytes_are_the_same_each_time() -> None:
-    first, second = prepare(source(), "stig", parts=2), prepare(source(), "stig", parts=2)
+def test_partition_has_no_empty_part() -> None:
+    assert split.partition([["a"]], 4, order=["a"]) == (("a",),)
 
-    dealt = [r for p in first.parts for r in p.rule_ids]
-    assert sorted(dealt) == sorted(r.rule_id for r in first.benchmark.rules)
+
+def test_parts_cover_every_rule_once_and_are_reproducible() -> None:
+    first, second = (
+        prepare(make_source(), "stig", part_count=2),
+        prepare(make_source(), "stig", part_count=2),
+    )
+
+    rule_ids = [r for p in first.parts for r in p.rule_ids]
+    assert sorted(rule_ids) == sorted(r.rule_id for r in first.benchmark.rules)
     assert first == second
-    assert first.content.source_sha256 == sha256_bytes(TINY) != first.content.derived_sha256
+    assert (
+        first.content.source_sha256
+        == sha256_bytes(MINIMAL_DATASTREAM)
+        != first.content.derived_sha256
+    )
     assert all(p.sha256 in first.content.derivation for p in first.parts)
 
 
-def test_a_fix_has_the_profiles_values_and_comes_in_the_benchmarks_order() -> None:
-    wanted = [RULE + "four", RULE + "one"]
+def test_fixes_have_profile_values_in_benchmark_order() -> None:
+    rule_ids = [RULE + "four", RULE + "one"]
 
-    found = remedies.remedies(xml.load(TINY, "tiny"), STIG, wanted, "tiny")
+    fixes = remedies.collect_fixes(
+        xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, rule_ids, "tiny"
+    )
 
-    assert [f.rule_id for f in found] == [RULE + "one", RULE + "four"]
-    assert [f.script for f in found] == ["set 3!\n", "set 3!\n"]
-    assert found[0].severity == "high"
+    assert [f.rule_id for f in fixes] == [RULE + "one", RULE + "four"]
+    assert [f.script for f in fixes] == ["set 3!\n", "set 3!\n"]
+    assert fixes[0].severity == "high"
 
 
-def test_a_fix_for_a_rule_that_is_not_selected_is_refused() -> None:
+def test_fix_for_unselected_rule_is_refused() -> None:
     with pytest.raises(InputError, match=r"does not select .*_five"):
-        remedies.remedies(xml.load(TINY, "tiny"), STIG, [RULE + "five"], "tiny")
+        remedies.collect_fixes(
+            xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, [RULE + "five"], "tiny"
+        )
 
 
-def test_apts_answer_is_read() -> None:
+def test_apt_output_is_parsed() -> None:
     madison = (
         "ssg-nondebian | 0.1.82-1 | http://x/debian sid/main amd64 Packages\n"
         "ssg-nondebian | 0.1.76-1 | http://x/debian trixie/main amd64 Packages\n"
@@ -210,9 +240,9 @@ def test_apts_answer_is_read() -> None:
         "Other|bookworm|main|http://o/\nDebian|bookworm|main|http://x/debian/\n"
     )
 
-    assert apt.newest_of(madison) == ("0.1.82-1", "sid")
-    assert apt.found_archive(listed) == "http://x/debian/"
-    assert apt.found_archive("") == ""
+    assert apt.parse_madison(madison) == ("0.1.82-1", "sid")
+    assert apt.parse_archive(listed) == "http://x/debian/"
+    assert apt.parse_archive("") == ""
 
 
 @pytest.mark.parametrize(
@@ -225,12 +255,12 @@ def test_apts_answer_is_read() -> None:
     ],
 )
 def test_apt_status_lines_have_a_percentage(line: str, percent: float | None) -> None:
-    assert apt.percentage(line) == percent
+    assert apt.parse_percentage(line) == percent
 
 
-def test_apt_source_refuses_unsigned_metadata_whatever_the_machine_allows(tmp_path: Path) -> None:
+def test_apt_source_always_requires_signed_metadata(tmp_path: Path) -> None:
     """A line's own options win over apt.conf.d, where a machine may allow it for its sources."""
-    apt._private_apt(tmp_path, "http://x/debian")
+    apt._create_private_apt(tmp_path, "http://x/debian")
 
     lines = (tmp_path / "sources.list").read_text("utf-8").splitlines()
     options = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg allow-insecure=no"
@@ -249,12 +279,10 @@ def test_apt_source_refuses_unsigned_metadata_whatever_the_machine_allows(tmp_pa
         ("", False),
     ],
 )
-def test_apts_refusal_of_a_signature_or_digest_is_no_failure_of_the_network(
-    tail: str, is_untrusted: bool
-) -> None:
-    error = ToolError(["apt-get"], "exited with 100", tail=f"Get:1 http://x\n{tail}")
+def test_apt_signature_and_digest_failures_break_trust(tail: str, is_untrusted: bool) -> None:
+    error = ToolError(["apt-get"], "exited with 100", output_tail=f"Get:1 http://x\n{tail}")
 
     if is_untrusted:
         with pytest.raises(TrustError, match="http://x: is not what Debian signed: apt-get says"):
-            apt._refuse_untrusted(error, "http://x")
-    assert bool(apt._UNTRUSTED.search(error.tail)) is is_untrusted
+            apt._raise_if_untrusted(error, "http://x")
+    assert bool(apt._UNTRUSTED.search(error.output_tail)) is is_untrusted

@@ -21,11 +21,11 @@ SHIPPED, UPDATED, INSTALLED, FILE = (
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def content_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hardpan that ships 0.1.82, on a machine with 0.1.99 installed."""
-    shelf.put(tmp_path / "shipped", "0.1.82")
+    shelf.write_content_folder(tmp_path / "shipped", "0.1.82")
     (tmp_path / "installed").mkdir()
-    (tmp_path / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.stream("0.1.99"))
+    (tmp_path / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.make_stream("0.1.99"))
     monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
     monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")
@@ -44,37 +44,42 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("0.1.81", "2026-10-01"), SHIPPED, "0.1.82"),
     ],
 )
-def test_newer_updated_content_is_the_default_and_else_the_shipped(
-    room: Path, updated: tuple[str, str] | None, origin: ContentOrigin, version: str
+def test_newer_updated_content_replaces_shipped_as_default(
+    content_root: Path, updated: tuple[str, str] | None, origin: ContentOrigin, version: str
 ) -> None:
     if updated:
-        shelf.put(room / "updated", *updated)
+        shelf.write_content_folder(content_root / "updated", *updated)
 
-    found = datastream.find("rhel9")
+    source = datastream.find("rhel9")
 
-    assert (found.origin_kind, found.version) == (origin, version)
-    assert found.sha256 == sha256_bytes(found.data)
+    assert (source.origin_kind, source.version) == (origin, version)
+    assert source.sha256 == sha256_bytes(source.data)
     assert datastream.default_origin("rhel9") is origin
 
 
-def test_every_choice_is_taken_whatever_is_newer(room: Path) -> None:
-    shelf.put(room / "updated", "0.1.83")
-    mine = room / "mine-ds.xml"
-    mine.write_bytes(shelf.stream("0.1.5", "2020-01-02"))
+def test_explicit_choice_overrides_newer_content(content_root: Path) -> None:
+    shelf.write_content_folder(content_root / "updated", "0.1.83")
+    custom_file = content_root / "mine-ds.xml"
+    custom_file.write_bytes(shelf.make_stream("0.1.5", "2020-01-02"))
 
-    found = {c: datastream.find("rhel9", c) for c in (SHIPPED, UPDATED, INSTALLED, mine)}
+    source_by_choice = {
+        c: datastream.find("rhel9", c) for c in (SHIPPED, UPDATED, INSTALLED, custom_file)
+    }
 
-    assert {str(c): (s.version, s.origin_kind) for c, s in found.items()} == {
+    assert {str(c): (s.version, s.origin_kind) for c, s in source_by_choice.items()} == {
         "shipped": ("0.1.82", SHIPPED),
         "updated": ("0.1.83", UPDATED),
         "installed": ("0.1.99", INSTALLED),
-        str(mine): ("0.1.5", FILE),
+        str(custom_file): ("0.1.5", FILE),
     }
-    assert str(found[mine]) == "mine-ds.xml 0.1.5 of 2020-01-02, --content mine-ds.xml"
-    assert found[SHIPPED].origin == "shipped with hardpan, Debian ssg-nondebian 0.1.82-1"
-    assert found[UPDATED].origin.startswith("updated on 2")
-    assert found[INSTALLED].origin == (
-        f"installed on the scanning machine, {room / 'installed/ssg-rhel9-ds.xml'}"
+    assert (
+        str(source_by_choice[custom_file])
+        == "mine-ds.xml 0.1.5 of 2020-01-02, --content mine-ds.xml"
+    )
+    assert source_by_choice[SHIPPED].origin == "shipped with hardpan, Debian ssg-nondebian 0.1.82-1"
+    assert source_by_choice[UPDATED].origin.startswith("updated on 2")
+    assert source_by_choice[INSTALLED].origin == (
+        f"installed on the scanning machine, {content_root / 'installed/ssg-rhel9-ds.xml'}"
     )
 
 
@@ -86,10 +91,10 @@ def test_every_choice_is_taken_whatever_is_newer(room: Path) -> None:
         ("rhel9", Path("none.xml"), "none.xml: cannot be read", ""),
     ],
 )
-def test_a_choice_that_is_not_there_is_an_error_with_a_next_step(
-    room: Path,
+def test_missing_choice_is_an_error_with_hint(
+    content_root: Path,
     product: store.Product,
-    choice: datastream.Choice,
+    choice: datastream.ContentSelection,
     problem: str,
     hint: str,
 ) -> None:
@@ -99,8 +104,8 @@ def test_a_choice_that_is_not_there_is_an_error_with_a_next_step(
     assert hint in caught.value.hint
 
 
-def test_damaged_content_is_never_passed_over_for_other_content(room: Path) -> None:
-    folder = shelf.put(room / "updated", "0.1.83")
+def test_damaged_content_is_never_skipped(content_root: Path) -> None:
+    folder = shelf.write_content_folder(content_root / "updated", "0.1.83")
     (folder / "ssg-rhel9-ds.xml.xz").write_bytes(b"")
 
     with pytest.raises(TrustError, match="damaged") as caught:
@@ -111,20 +116,20 @@ def test_damaged_content_is_never_passed_over_for_other_content(room: Path) -> N
     assert datastream.find("rhel9", SHIPPED).version == "0.1.82"
 
 
-def test_available_content_has_every_place_and_the_damaged_ones(room: Path) -> None:
-    folder = shelf.put(room / "updated", "0.1.83")
+def test_available_content_lists_every_origin_and_damaged_ones(content_root: Path) -> None:
+    folder = shelf.write_content_folder(content_root / "updated", "0.1.83")
     (folder / "ssg-rhel9-ds.xml.xz").write_bytes(b"")
 
-    found = datastream.available()
+    available = datastream.list_available()
 
-    assert [(a.product, a.origin) for a in found] == [
+    assert [(a.product, a.origin) for a in available] == [
         ("rhel9", SHIPPED),
         ("rhel9", UPDATED),
         ("rhel9", INSTALLED),
         ("rhel10", SHIPPED),
         ("rhel10", UPDATED),
     ]
-    assert [isinstance(a.source, HardpanError) for a in found] == [False, True, *[False] * 3]
+    assert [isinstance(a.source, HardpanError) for a in available] == [False, True, *[False] * 3]
 
 
 @pytest.mark.parametrize(
@@ -138,19 +143,21 @@ def test_available_content_has_every_place_and_the_damaged_ones(room: Path) -> N
         ("x/ssg-rhel9-ds.xml", Path("x/ssg-rhel9-ds.xml")),
     ],
 )
-def test_content_option_takes_a_place_or_a_file(text: str, choice: datastream.Choice) -> None:
-    made = ContentChoice().convert(text, None, None)
+def test_content_option_accepts_origin_or_file(
+    text: str, choice: datastream.ContentSelection
+) -> None:
+    converted = ContentChoice().convert(text, None, None)
 
-    assert made == choice
-    assert type(made) is type(choice)
+    assert converted == choice
+    assert type(converted) is type(choice)
 
 
-def test_date_of_content_that_names_none_is_empty(room: Path) -> None:
-    path = room / "undated.xml"
-    path.write_bytes(shelf.stream("0.1.5", "soon"))
+def test_date_is_empty_for_undated_content(content_root: Path) -> None:
+    path = content_root / "undated.xml"
+    path.write_bytes(shelf.make_stream("0.1.5", "soon"))
 
-    found = datastream.find("rhel9", path)
+    source = datastream.find("rhel9", path)
 
-    assert found.date == ""
-    assert str(found) == "undated.xml 0.1.5, --content undated.xml"
-    assert prepare(found, "stig").benchmark.date == ""
+    assert source.date == ""
+    assert str(source) == "undated.xml 0.1.5, --content undated.xml"
+    assert prepare(source, "stig").benchmark.date == ""

@@ -12,10 +12,10 @@ import pytest
 from hardpan.errors import HardpanError, InputError, TrustError
 from hardpan.files import sha256_bytes
 from hardpan.scanners.content import benchmark, datastream, store
-from hardpan.scanners.content.xml import load
+from hardpan.scanners.content.xml import parse_data_stream
 from tests.unit.content import shelf
 
-STIG = benchmark.full_profile_id("stig")
+STIG = benchmark.expand_profile_id("stig")
 
 
 @pytest.mark.parametrize("product", store.PRODUCTS)
@@ -28,14 +28,14 @@ def test_shipped_manifest_describes_the_shipped_files(product: store.Product) ->
     data = store.read_stream(folder, product, record)
 
     name = store.file_name(product)
-    root = load(data, name)
+    root = parse_data_stream(data, name)
     assert (len(data), sha256_bytes(data)) == (record.size, record.sha256)
-    assert benchmark.version_and_date(root, name) == (record.version, record.date.isoformat())
+    assert benchmark.read_version_and_date(root, name) == (record.version, record.date.isoformat())
     assert manifest.package.version.split("-")[0] == record.version
-    assert len(benchmark.read(root, STIG, name).rules) > 400
+    assert len(benchmark.read_benchmark(root, STIG, name).rules) > 400
 
 
-def test_shipped_folder_holds_the_licence_and_nothing_unknown() -> None:
+def test_shipped_folder_has_licence_and_no_other_files() -> None:
     folder = store.shipped_folder()
 
     assert sorted(p.name for p in folder.iterdir()) == [
@@ -47,54 +47,55 @@ def test_shipped_folder_holds_the_licence_and_nothing_unknown() -> None:
     assert sum(p.stat().st_size for p in folder.iterdir()) < 4 << 20
 
 
-def test_written_content_reads_back_and_compresses_to_the_same_bytes(tmp_path: Path) -> None:
-    one, two = shelf.put(tmp_path / "one", "0.1.90"), shelf.put(tmp_path / "two", "0.1.90")
-    manifest = store.read_manifest(one)
+def test_written_content_is_readable_and_reproducible(tmp_path: Path) -> None:
+    first_folder, second_folder = (
+        shelf.write_content_folder(tmp_path / "one", "0.1.90"),
+        shelf.write_content_folder(tmp_path / "two", "0.1.90"),
+    )
+    manifest = store.read_manifest(first_folder)
     assert manifest is not None
 
-    data = store.read_stream(one, "rhel9", manifest.streams["rhel9"])
+    data = store.read_stream(first_folder, "rhel9", manifest.streams["rhel9"])
 
-    assert data == shelf.stream("0.1.90")
-    for path in one.iterdir():
-        assert path.read_bytes() == (two / path.name).read_bytes()
+    assert data == shelf.make_stream("0.1.90")
+    for path in first_folder.iterdir():
+        assert path.read_bytes() == (second_folder / path.name).read_bytes()
 
 
-def test_a_folder_without_manifest_is_no_error(tmp_path: Path) -> None:
+def test_folder_without_manifest_is_not_an_error(tmp_path: Path) -> None:
     assert store.read_manifest(tmp_path / "none") is None
 
 
-def _set(**changes: object) -> bytes:
+def _manifest_with(**changes: object) -> bytes:
     manifest = store.read_manifest(store.shipped_folder())
     assert manifest is not None
     return json.dumps(manifest.model_dump(mode="json") | changes).encode()
 
 
-def _stream(**changes: object) -> bytes:
+def _manifest_with_stream(**changes: object) -> bytes:
     record = {"version": "0.1.82", "date": "2026-09-07", "size": 3, "sha256": "0" * 64}
-    return _set(streams={"rhel9": record | changes})
+    return _manifest_with(streams={"rhel9": record | changes})
 
 
-BAD_MANIFESTS = [
+INVALID_MANIFESTS = [
     (b"", "the file: Invalid JSON"),
     (b"[]", "the file: "),
     (b"{}", "schema_version: Field required"),
-    (_set(schema_version=2), "schema_version: Input should be 1"),
-    (_set(licence="GPL"), "licence: Input should be 'BSD-3-Clause'"),
-    (_set(more=1), "more: Extra inputs are not permitted"),
-    (_set(streams={}), "streams: "),
-    (_set(streams={"rhel7": {}}), "streams.rhel7"),
-    (_stream(sha256="0"), "streams.rhel9.sha256: "),
-    (_stream(size=0), "streams.rhel9.size: "),
-    (_stream(size=1 << 40), "streams.rhel9.size: "),
-    (_stream(version="0.1.x"), "streams.rhel9.version: "),
-    (_stream(date="soon"), "streams.rhel9.date: "),
+    (_manifest_with(schema_version=2), "schema_version: Input should be 1"),
+    (_manifest_with(licence="GPL"), "licence: Input should be 'BSD-3-Clause'"),
+    (_manifest_with(more=1), "more: Extra inputs are not permitted"),
+    (_manifest_with(streams={}), "streams: "),
+    (_manifest_with(streams={"rhel7": {}}), "streams.rhel7"),
+    (_manifest_with_stream(sha256="0"), "streams.rhel9.sha256: "),
+    (_manifest_with_stream(size=0), "streams.rhel9.size: "),
+    (_manifest_with_stream(size=1 << 40), "streams.rhel9.size: "),
+    (_manifest_with_stream(version="0.1.x"), "streams.rhel9.version: "),
+    (_manifest_with_stream(date="soon"), "streams.rhel9.date: "),
 ]
 
 
-@pytest.mark.parametrize(("data", "problem"), BAD_MANIFESTS)
-def test_bad_manifest_is_refused_with_the_place_of_the_problem(
-    tmp_path: Path, data: bytes, problem: str
-) -> None:
+@pytest.mark.parametrize(("data", "problem"), INVALID_MANIFESTS)
+def test_invalid_manifest_reports_location(tmp_path: Path, data: bytes, problem: str) -> None:
     path = tmp_path / store.MANIFEST
     path.write_bytes(data)
 
@@ -111,36 +112,41 @@ def test_long_manifest_is_not_read(tmp_path: Path) -> None:
         store.read_manifest(tmp_path)
 
 
-def _xz(data: bytes) -> bytes:
+def _compress(data: bytes) -> bytes:
     return lzma.compress(data)
 
 
 def _bomb() -> bytes:
-    return _xz(b"\0" * (32 << 20))
+    return _compress(b"\0" * (32 << 20))
 
 
-def _wide() -> bytes:
+def _compress_with_large_dictionary() -> bytes:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 << 20}]
-    return lzma.compress(shelf.stream("0.1.90"), filters=filters)
+    return lzma.compress(shelf.make_stream("0.1.90"), filters=filters)
 
 
-def _flipped(data: bytes) -> bytes:
+def _flip_bit(data: bytes) -> bytes:
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-RIGHT = shelf.stream("0.1.90")
+VALID_STREAM = shelf.make_stream("0.1.90")
 DAMAGED = [
     ("empty", b"", TrustError, "damaged: expected "),
     ("no XZ", b"<xml/>" * 9, TrustError, "damaged: expected XZ data"),
-    ("cut short", _xz(RIGHT)[:-20], TrustError, "damaged: expected "),
-    ("a flipped bit", _flipped(_xz(RIGHT)), TrustError, "damaged: expected XZ data"),
-    ("more behind it", _xz(RIGHT) + b"more", TrustError, "damaged: expected "),
-    ("a longer one", _xz(RIGHT + b" "), TrustError, "damaged: expected "),
-    ("a shorter one", _xz(RIGHT[:-1]), TrustError, "damaged: expected "),
-    ("another one", _xz(RIGHT[:-1] + b" "), TrustError, "expected sha256 "),
+    ("cut short", _compress(VALID_STREAM)[:-20], TrustError, "damaged: expected "),
+    ("a flipped bit", _flip_bit(_compress(VALID_STREAM)), TrustError, "damaged: expected XZ data"),
+    ("more behind it", _compress(VALID_STREAM) + b"more", TrustError, "damaged: expected "),
+    ("a longer one", _compress(VALID_STREAM + b" "), TrustError, "damaged: expected "),
+    ("a shorter one", _compress(VALID_STREAM[:-1]), TrustError, "damaged: expected "),
+    ("another one", _compress(VALID_STREAM[:-1] + b" "), TrustError, "expected sha256 "),
     ("a bomb", _bomb(), TrustError, "damaged: expected "),
-    ("a huge dictionary", _wide(), TrustError, "damaged: expected XZ data, got: Memory usage"),
+    (
+        "a huge dictionary",
+        _compress_with_large_dictionary(),
+        TrustError,
+        "damaged: expected XZ data, got: Memory usage",
+    ),
 ]
 
 
@@ -150,7 +156,7 @@ DAMAGED = [
 def test_damaged_stream_is_refused(
     tmp_path: Path, data: bytes, error: type[HardpanError], problem: str
 ) -> None:
-    folder = shelf.put(tmp_path / "content", "0.1.90")
+    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
     path = folder / "ssg-rhel9-ds.xml.xz"
@@ -162,7 +168,7 @@ def test_damaged_stream_is_refused(
     assert str(path) in str(caught.value)
 
 
-def test_a_bomb_is_never_unpacked() -> None:
+def test_decompression_bomb_is_never_unpacked() -> None:
     bomb = _bomb()
     tracemalloc.start()
     try:
@@ -176,7 +182,7 @@ def test_a_bomb_is_never_unpacked() -> None:
 
 
 def test_missing_stream_is_an_input_error(tmp_path: Path) -> None:
-    folder = shelf.put(tmp_path / "content", "0.1.90")
+    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
     (folder / "ssg-rhel9-ds.xml.xz").unlink()
@@ -185,29 +191,29 @@ def test_missing_stream_is_an_input_error(tmp_path: Path) -> None:
         store.read_stream(folder, "rhel9", manifest.streams["rhel9"])
 
 
-def test_another_folder_is_never_replaced(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
 
     with pytest.raises(InputError, match=r"expected a folder of SCAP content or none, found mine"):
-        shelf.put(tmp_path, "0.1.90")
+        shelf.write_content_folder(tmp_path, "0.1.90")
 
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_content_replaces_older_content_as_a_whole(tmp_path: Path) -> None:
-    folder = shelf.put(tmp_path / "content", "0.1.90")
+    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
 
-    shelf.put(folder, "0.1.91")
+    shelf.write_content_folder(folder, "0.1.91")
 
     manifest = store.read_manifest(folder)
     assert manifest is not None
     assert manifest.package.version == "0.1.91-1"
     data = store.read_stream(folder, "rhel10", manifest.streams["rhel10"])
-    assert data == shelf.stream("0.1.91")
+    assert data == shelf.make_stream("0.1.91")
     assert [p.name for p in tmp_path.iterdir()] == ["content"]
 
 
-def _read_both(folder: Path, record: store.StreamRecord) -> None:
+def _read_manifest_and_stream(folder: Path, record: store.StreamRecord) -> None:
     store.read_manifest(folder)
     store.read_stream(folder, "rhel9", record)
 
@@ -222,21 +228,21 @@ def _read_both(folder: Path, record: store.StreamRecord) -> None:
         (lambda path: path.mkdir(), "a folder"),
     ],
 )
-def test_content_that_is_no_file_is_not_read(
+def test_content_that_is_no_regular_file_is_refused(
     tmp_path: Path, name: str, replace: Callable[[Path], object], kind: str
 ) -> None:
-    folder = shelf.put(tmp_path / "content", "0.1.90")
+    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
     (folder / name).unlink()
     replace(folder / name)
     record = manifest.streams["rhel9"]
     with pytest.raises(InputError, match=f"{name}: expected a regular file, got {kind}"):
-        _read_both(folder, record)
+        _read_manifest_and_stream(folder, record)
 
 
-def test_content_file_that_a_person_names_may_be_a_link_and_no_pipe(tmp_path: Path) -> None:
-    (tmp_path / "real.xml").write_bytes(shelf.stream("0.1.90"))
+def test_user_content_file_may_be_a_symlink_but_not_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "real.xml").write_bytes(shelf.make_stream("0.1.90"))
     (tmp_path / "link.xml").symlink_to("real.xml")
     os.mkfifo(tmp_path / "pipe.xml")
 
@@ -245,7 +251,7 @@ def test_content_file_that_a_person_names_may_be_a_link_and_no_pipe(tmp_path: Pa
         datastream.from_file(tmp_path / "pipe.xml")
 
 
-def test_sparse_content_file_is_refused_by_its_length(tmp_path: Path) -> None:
+def test_oversized_sparse_content_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.xml").touch()
     os.truncate(tmp_path / "x.xml", 40 << 30)
 

@@ -8,31 +8,33 @@ import pytest
 
 from hardpan import cli
 from hardpan.errors import Exit, InputError, ToolError
-from hardpan.events import Event, Progress, silent
+from hardpan.events import Event, StageProgress, discard
 from hardpan.scanners.content import apt, datastream, store, update
 from hardpan.scanners.model import ContentOrigin
 from tests.unit.content import shelf
-from tests.unit.content.tiny import RULE, TINY
+from tests.unit.content.tiny import MINIMAL_DATASTREAM, RULE
 
-BEFORE = TINY
-AFTER = TINY.replace(f"{RULE}five".encode(), f"{RULE}six".encode()).replace(b"high", b"low")
+BEFORE = MINIMAL_DATASTREAM
+AFTER = MINIMAL_DATASTREAM.replace(f"{RULE}five".encode(), f"{RULE}six".encode()).replace(
+    b"high", b"low"
+)
 
 
-class Archive:
+class FakeArchive:
     """What answers in the place of Debian's archive."""
 
     def __init__(self) -> None:
-        self.package = shelf.download("0.1.83", "2026-10-01", AFTER)
+        self.package = shelf.make_download("0.1.83", "2026-10-01", AFTER)
         self.downloads = 0
         self.error: ToolError | None = None
 
-    def newest(self, _cache: Path) -> apt.Candidate:
+    def newest(self, _cache: Path) -> apt.PackageCandidate:
         version = self.package.version
-        return apt.Candidate(version=version, suite="sid", config=Path("apt.conf"))
+        return apt.PackageCandidate(version=version, suite="sid", config=Path("apt.conf"))
 
     def download(
-        self, _candidate: apt.Candidate, _cache: Path, on_percent: apt.OnPercent
-    ) -> apt.Download:
+        self, _candidate: apt.PackageCandidate, _cache: Path, on_percent: apt.OnPercent
+    ) -> apt.DownloadedContent:
         self.downloads += 1
         on_percent(42.5)
         if self.error is not None:
@@ -41,9 +43,9 @@ class Archive:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def content_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hardpan that ships 0.1.82."""
-    shelf.put(tmp_path / "shipped", "0.1.82", data=BEFORE)
+    shelf.write_content_folder(tmp_path / "shipped", "0.1.82", data=BEFORE)
     monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
     monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")
@@ -51,17 +53,17 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
-    made = Archive()
-    monkeypatch.setattr(apt, "newest", made.newest)
-    monkeypatch.setattr(apt, "download", made.download)
-    return made
+def archive(monkeypatch: pytest.MonkeyPatch) -> FakeArchive:
+    fake = FakeArchive()
+    monkeypatch.setattr(apt, "find_newest", fake.newest)
+    monkeypatch.setattr(apt, "download", fake.download)
+    return fake
 
 
-def test_newer_content_is_stored_and_scans_take_it(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_newer_content_is_stored_and_becomes_default(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+    assert cli.run(["content", "update", "-q"]) == Exit.OK
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[:12] == [
@@ -78,70 +80,70 @@ def test_newer_content_is_stored_and_scans_take_it(
         "  rules     5 -> 5; selected by stig: 4 -> 4",
         "  added     1, selected by stig: 0",
     ]
-    assert lines[-1] == f"stored in {room / 'updated'}"
-    found = datastream.find("rhel10")
-    assert (found.origin_kind, found.version) == (ContentOrigin.UPDATED, "0.1.83")
-    assert found.data == shelf.stream("0.1.83", "2026-10-01", AFTER)
-    assert (room / "updated/copyright").read_bytes() == archive.package.notice
+    assert lines[-1] == f"stored in {content_root / 'updated'}"
+    source = datastream.find("rhel10")
+    assert (source.origin_kind, source.version) == (ContentOrigin.UPDATED, "0.1.83")
+    assert source.data == shelf.make_stream("0.1.83", "2026-10-01", AFTER)
+    assert (content_root / "updated/copyright").read_bytes() == archive.package.notice
     assert archive.downloads == 1
 
 
-def test_content_that_is_here_already_is_not_downloaded(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_current_content_is_not_downloaded_again(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.run(["content", "update", "-q"])
     capsys.readouterr()
 
-    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+    assert cli.run(["content", "update", "-q"]) == Exit.OK
 
-    said = "ssg-nondebian 0.1.83-1 (sid) is the archive's newest and is here already\n"
-    assert capsys.readouterr().out == said
+    message = "ssg-nondebian 0.1.83-1 (sid) is the archive's newest and is here already\n"
+    assert capsys.readouterr().out == message
     assert archive.downloads == 1
 
 
-def test_damaged_content_is_downloaded_again(room: Path, archive: Archive) -> None:
+def test_damaged_content_is_downloaded_again(content_root: Path, archive: FakeArchive) -> None:
     cli.run(["content", "update", "-q"])
-    (room / "updated/ssg-rhel9-ds.xml.xz").write_bytes(b"")
+    (content_root / "updated/ssg-rhel9-ds.xml.xz").write_bytes(b"")
     assert cli.run(["content", "list"]) == Exit.TRUST
 
-    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+    assert cli.run(["content", "update", "-q"]) == Exit.OK
 
     assert datastream.find("rhel9").version == "0.1.83"
     assert archive.downloads == 2
 
 
-def test_a_dry_run_shows_the_changes_and_stores_nothing(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_dry_run_shows_changes_and_stores_nothing(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["content", "update", "--dry-run", "-q"]) == Exit.DONE
+    assert cli.run(["content", "update", "--dry-run", "-q"]) == Exit.OK
 
     out = capsys.readouterr().out
     assert "    one: severity\n" in out
     assert out.endswith("dry run: nothing is stored\n")
-    assert not (room / "updated").exists()
+    assert not (content_root / "updated").exists()
 
 
-def test_older_content_is_said_to_be_older_and_not_stored(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_older_content_is_reported_and_not_stored(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive.package = shelf.download("0.1.9", "2026-12-01")
+    archive.package = shelf.make_download("0.1.9", "2026-12-01")
 
-    assert cli.run(["content", "update", "-q"]) == Exit.DONE
+    assert cli.run(["content", "update", "-q"]) == Exit.OK
 
     out = capsys.readouterr().out
     older = "rhel9: 0.1.82 of 2026-09-07 (shipped) -> 0.1.9 of 2026-12-01, which is NOT NEWER\n"
     assert older in out
     assert out.endswith("nothing is stored: the archive's content is not newer\n")
-    assert not (room / "updated").exists()
+    assert not (content_root / "updated").exists()
 
 
-def test_another_folder_is_compared_with_what_it_holds(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_other_folder_is_compared_with_its_current_content(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    into = room / "into"
+    into = content_root / "into"
     cli.run(["content", "update", "-q", "--into", str(into)])
     assert "rhel9: 0.1.83 of 2026-10-01, nothing to compare with" in capsys.readouterr().out
-    archive.package = shelf.download("0.1.84", "2026-11-01", AFTER)
+    archive.package = shelf.make_download("0.1.84", "2026-11-01", AFTER)
 
     cli.run(["content", "update", "-q", "--into", str(into)])
 
@@ -149,18 +151,18 @@ def test_another_folder_is_compared_with_what_it_holds(
     manifest = store.read_manifest(into)
     assert manifest is not None
     assert manifest.package.version == "0.1.84-1"
-    assert not (room / "updated").exists()
+    assert not (content_root / "updated").exists()
 
 
-def test_programs_get_every_rule(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_json_output_lists_every_rule(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["content", "update", "-q", "--json"]) == Exit.DONE
+    assert cli.run(["content", "update", "-q", "--json"]) == Exit.OK
 
-    told = json.loads(capsys.readouterr().out)
-    assert told["stored"] == str(room / "updated")
-    assert (told["version"], told["suite"], told["dry_run"]) == ("0.1.83-1", "sid", False)
-    nine, ten = told["products"]
+    output = json.loads(capsys.readouterr().out)
+    assert output["stored"] == str(content_root / "updated")
+    assert (output["version"], output["suite"], output["dry_run"]) == ("0.1.83-1", "sid", False)
+    nine, ten = output["products"]
     assert (nine["product"], ten["product"]) == ("rhel9", "rhel10")
     assert nine["is_newer"] is True
     assert nine["baseline"]["origin"] == "shipped"
@@ -175,60 +177,64 @@ def test_programs_get_every_rule(
     ]
 
 
-def test_an_archive_that_does_not_answer_is_exit_4_and_changes_nothing(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_unreachable_archive_exits_4_and_changes_nothing(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shelf.put(room / "updated", "0.1.82", "2026-09-08")
-    before = {p.name: p.read_bytes() for p in (room / "updated").iterdir()}
-    archive.error = ToolError(["apt-get"], "cannot download", tail="E: Failed to fetch", hint="x")
+    shelf.write_content_folder(content_root / "updated", "0.1.82", "2026-09-08")
+    before = {p.name: p.read_bytes() for p in (content_root / "updated").iterdir()}
+    archive.error = ToolError(
+        ["apt-get"], "cannot download", output_tail="E: Failed to fetch", hint="x"
+    )
 
     assert cli.run(["content", "update", "-q"]) == Exit.TOOL
 
-    said = capsys.readouterr()
-    assert "error: apt-get cannot download" in said.err
-    assert "  | E: Failed to fetch" in said.err
-    assert said.out == ""
-    assert {p.name: p.read_bytes() for p in (room / "updated").iterdir()} == before
-    assert sorted(p.name for p in room.iterdir()) == ["shipped", "updated"]
+    captured = capsys.readouterr()
+    assert "error: apt-get cannot download" in captured.err
+    assert "  | E: Failed to fetch" in captured.err
+    assert captured.out == ""
+    assert {p.name: p.read_bytes() for p in (content_root / "updated").iterdir()} == before
+    assert sorted(p.name for p in content_root.iterdir()) == ["shipped", "updated"]
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
         (b"<html/>", "expected a source data stream"),
-        (TINY, "expected a benchmark with version and date"),
+        (MINIMAL_DATASTREAM, "expected a benchmark with version and date"),
     ],
 )
-def test_a_package_with_odd_content_is_refused_and_stores_nothing(
-    room: Path, archive: Archive, data: bytes, problem: str
+def test_package_with_invalid_content_is_refused_and_stores_nothing(
+    content_root: Path, archive: FakeArchive, data: bytes, problem: str
 ) -> None:
     archive.package = replace(archive.package, streams={"rhel9": data, "rhel10": data})
 
     with pytest.raises(InputError, match=problem):
-        update.update(silent, cache=room / "cache")
+        update.update_content(discard, cache=content_root / "cache")
 
-    assert not (room / "updated").exists()
-
-
-def test_progress_is_the_percentage_that_apt_reports(room: Path, archive: Archive) -> None:
-    heard: list[Event] = []
-
-    update.update(heard.append, cache=room / "cache", dry_run=True)
-
-    (one,) = [e for e in heard if isinstance(e, Progress)]
-    assert (one.stage, one.done, one.total) == ("content", 42, 100)
-    assert "ssg-nondebian 0.1.83-1 (sid)" in one.text
+    assert not (content_root / "updated").exists()
 
 
-def test_list_marks_what_scans_take(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_progress_is_the_percentage_that_apt_reports(
+    content_root: Path, archive: FakeArchive
+) -> None:
+    events: list[Event] = []
+
+    update.update_content(events.append, cache=content_root / "cache", dry_run=True)
+
+    (progress,) = [e for e in events if isinstance(e, StageProgress)]
+    assert (progress.stage, progress.completed, progress.total) == ("content", 42, 100)
+    assert "ssg-nondebian 0.1.83-1 (sid)" in progress.text
+
+
+def test_list_marks_the_default_content(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.run(["content", "update", "-q"])
-    (room / "installed").mkdir()
-    (room / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.stream("0.1.99"))
+    (content_root / "installed").mkdir()
+    (content_root / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.make_stream("0.1.99"))
     capsys.readouterr()
 
-    assert cli.run(["content", "list"]) == Exit.DONE
+    assert cli.run(["content", "list"]) == Exit.OK
 
     rows = [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
     assert rows == [
@@ -240,11 +246,11 @@ def test_list_marks_what_scans_take(
     ]
 
 
-def test_list_for_programs_has_digests_and_damage(
-    room: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+def test_json_list_has_digests_and_damage(
+    content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.run(["content", "update", "-q"])
-    (room / "updated/ssg-rhel9-ds.xml.xz").unlink()
+    (content_root / "updated/ssg-rhel9-ds.xml.xz").unlink()
     capsys.readouterr()
 
     assert cli.run(["content", "list", "--json"]) == Exit.INPUT

@@ -54,7 +54,7 @@ def _profile(name: str, rules: tuple[str, ...]) -> str:
     return f'<x:Profile id="{PROFILE}{name}"><x:title>{name}</x:title>{lines}{refined}</x:Profile>'
 
 
-TINY = (
+MINIMAL_DATASTREAM = (
     _HEAD
     + """ <ds:component id="comp_x"><x:Benchmark id="xccdf_b" resolved="true">
   <x:status>draft</x:status><x:title>Tiny</x:title><x:description>Tiny.</x:description>

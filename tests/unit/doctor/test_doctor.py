@@ -10,47 +10,47 @@ from click.testing import CliRunner
 from hardpan import doctor
 from hardpan.builder.machine.probe import Acceleration
 from hardpan.builder.tools import TOOLS
-from hardpan.doctor import Row, Tool
+from hardpan.doctor import DoctorCheck, HostTool
 from hardpan.errors import ToolError
-from hardpan.process import Completed
+from hardpan.process import CompletedProcess
 from hardpan.scanners.content import store
-from tests.unit.tree import PRODUCT, REPO, files, texts
+from tests.unit.tree import PRODUCT, REPO, list_files, read_texts
 
 
-def told(
-    monkeypatch: pytest.MonkeyPatch, *rows: Row, argv: tuple[str, ...] = ()
+def run_doctor(
+    monkeypatch: pytest.MonkeyPatch, *checks: DoctorCheck, argv: tuple[str, ...] = ()
 ) -> tuple[int, str]:
-    monkeypatch.setattr(doctor, "examined", lambda: rows)
-    answer = CliRunner().invoke(doctor.doctor, argv, standalone_mode=False)
-    return int(answer.return_value), answer.output
+    monkeypatch.setattr(doctor, "run_checks", lambda: checks)
+    result = CliRunner().invoke(doctor.doctor, argv, standalone_mode=False)
+    return int(result.return_value), result.output
 
 
-GOOD = Row(name="Python", ok=True, found="3.11.7")
-BAD = Row(name="OVMF", ok=False, found="not found", mend="apt install ovmf")
-OPTIONAL = Row(name="cosign", ok=None, found="not found", mend="make setup-cosign")
+PASSING = DoctorCheck(name="Python", ok=True, detail="3.11.7")
+FAILING = DoctorCheck(name="OVMF", ok=False, detail="not found", fix="apt install ovmf")
+OPTIONAL = DoctorCheck(name="cosign", ok=None, detail="not found", fix="make setup-cosign")
 
 
-def test_all_there_is_exit_0_even_without_what_is_optional(
+def test_exit_zero_without_optional_tools(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code, text = told(monkeypatch, GOOD, OPTIONAL)
+    code, text = run_doctor(monkeypatch, PASSING, OPTIONAL)
 
     assert code == 0
     assert text.splitlines()[0].split() == ["ok", "Python", "3.11.7"]
 
 
-def test_what_is_missing_is_exit_4_with_the_way_to_mend_it(
+def test_missing_requirement_exits_four_with_fix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code, text = told(monkeypatch, GOOD, BAD)
+    code, text = run_doctor(monkeypatch, PASSING, FAILING)
 
     assert code == 4
     assert "MISSING  OVMF" in text
     assert "-> apt install ovmf" in text
 
 
-def test_programs_may_read_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, text = told(monkeypatch, GOOD, BAD, argv=("--json",))
+def test_json_output_has_all_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, text = run_doctor(monkeypatch, PASSING, FAILING, argv=("--json",))
 
     assert code == 4
     assert json.loads(text)["rows"][1] == {
@@ -62,32 +62,32 @@ def test_programs_may_read_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("optional", "ok"), [(False, False), (True, None)])
-def test_a_missing_tool_names_its_package_for_both_families(
+def test_missing_tool_names_apt_and_dnf_packages(
     monkeypatch: pytest.MonkeyPatch, optional: bool, ok: bool | None
 ) -> None:
-    monkeypatch.setattr(doctor, "path_of", lambda _: None)
-    tool = Tool(program="no-such", apt="pkg-deb", dnf="pkg-rpm", optional=optional)
+    monkeypatch.setattr(doctor, "find_program", lambda _: None)
+    tool = HostTool(program="no-such", apt="pkg-deb", dnf="pkg-rpm", is_optional=optional)
 
-    row = doctor._tool(tool)
+    check = doctor._check_tool(tool)
 
-    assert row.ok is ok
-    assert row.mend == "apt install pkg-deb | dnf install pkg-rpm"
+    assert check.ok is ok
+    assert check.fix == "apt install pkg-deb | dnf install pkg-rpm"
 
 
 @pytest.mark.parametrize(
     ("program", "extra"), [("ansible-playbook", "build"), ("ksvalidator", "tools")]
 )
-def test_program_of_a_python_package_comes_with_an_extra(program: str, extra: str) -> None:
+def test_python_tool_is_installed_by_an_extra(program: str, extra: str) -> None:
     (tool,) = (t for t in TOOLS if t.program == program)
 
-    assert tool.mend == f"pip install 'hardpan[{extra}]'"
+    assert tool.install_hint == f"pip install 'hardpan[{extra}]'"
 
 
-def test_every_extra_that_is_named_exists() -> None:
+def test_every_mentioned_extra_exists() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
     named = {
         extra
-        for _, text in texts(files((*PRODUCT, "docs"), ".py", ".md", ".j2"))
+        for _, text in read_texts(list_files((*PRODUCT, "docs"), ".py", ".md", ".j2"))
         for extra in re.findall(r"hardpan\[(\w+)\]'", text)
     }
 
@@ -95,66 +95,69 @@ def test_every_extra_that_is_named_exists() -> None:
     assert named <= set(project["optional-dependencies"])
 
 
-def test_a_tool_that_is_there_but_does_not_run_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hangs(*_: object, **__: object) -> Completed:
+def test_tool_that_does_not_run_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_timeout(*_: object, **__: object) -> CompletedProcess:
         raise ToolError(["xorriso"], "did not end within 60 s")
 
-    monkeypatch.setattr(doctor, "path_of", lambda _: Path("/usr/bin/xorriso"))
-    monkeypatch.setattr(doctor, "run", hangs)
+    monkeypatch.setattr(doctor, "find_program", lambda _: Path("/usr/bin/xorriso"))
+    monkeypatch.setattr(doctor, "run", raise_timeout)
 
-    row = doctor._tool(Tool(program="xorriso", apt="xorriso", dnf="xorriso"))
+    check = doctor._check_tool(HostTool(program="xorriso", apt="xorriso", dnf="xorriso"))
 
-    assert row.ok is False
-    assert "did not end within 60 s" in row.found
+    assert check.ok is False
+    assert "did not end within 60 s" in check.detail
 
 
-def test_kvm_that_cannot_run_a_guest_is_told_with_the_reason(
+def test_unusable_kvm_is_reported_with_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    why = "/dev/kvm is there, but a vCPU does not run"
-    monkeypatch.setattr(doctor, "acceleration", lambda: Acceleration(kind="tcg", reason=why))
+    reason = "/dev/kvm is there, but a vCPU does not run"
+    monkeypatch.setattr(
+        doctor, "detect_acceleration", lambda: Acceleration(kind="tcg", reason=reason)
+    )
 
-    row = doctor._kvm()
+    check = doctor._check_kvm()
 
-    assert row.ok is None
-    assert row.found == why
-    assert "slower" in row.mend
+    assert check.ok is None
+    assert check.detail == reason
+    assert "slower" in check.fix
 
 
-def test_a_full_disk_says_how_much_to_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_disk_space_reports_amount_to_free(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 20 << 30})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
-    row = doctor._disk()
+    check = doctor._check_disk()
 
-    assert row.ok is False
-    assert "free 5 GiB" in row.mend
+    assert check.ok is False
+    assert "free 5 GiB" in check.fix
 
 
-def test_every_tool_is_asked_once_and_has_a_package() -> None:
+def test_every_tool_is_listed_once_with_packages() -> None:
     names = [t.program for t in doctor.TOOLS]
 
     assert len(set(names)) == len(names)
     assert all(t.apt and t.dnf for t in doctor.TOOLS)
 
 
-def test_content_row_names_the_data_streams_that_scans_take() -> None:
-    row = doctor._content()
+def test_content_check_names_the_data_streams() -> None:
+    check = doctor._check_content()
 
-    assert row.ok is True
+    assert check.ok is True
     assert re.fullmatch(
-        r"ssg-rhel9-ds\.xml [0-9.]+ \(shipped\), ssg-rhel10-ds\.xml [0-9.]+ \(shipped\)", row.found
+        r"ssg-rhel9-ds\.xml [0-9.]+ \(shipped\), ssg-rhel10-ds\.xml [0-9.]+ \(shipped\)",
+        check.detail,
     )
 
 
-def test_damaged_content_is_not_ok_and_says_how_to_go_on(
+def test_damaged_content_is_not_ok_and_has_a_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / store.MANIFEST).write_text("{}", "utf-8")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path)
 
-    row = doctor._content()
+    check = doctor._check_content()
 
-    assert row.ok is False
-    assert f"{tmp_path / store.MANIFEST}: not a manifest of SCAP content" in row.found
-    assert "hardpan content update" in row.mend
+    assert check.ok is False
+    assert f"{tmp_path / store.MANIFEST}: not a manifest of SCAP content" in check.detail
+    assert "hardpan content update" in check.fix

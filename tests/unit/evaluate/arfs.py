@@ -1,10 +1,10 @@
 """ARFs in the small, and content that goes with them."""
 
 from hardpan.files import Sha256
-from hardpan.scanners.arf import Arf, Judged
-from hardpan.scanners.content.benchmark import Benchmark, Rule
-from hardpan.scanners.content.prepare import Part, Prepared
-from hardpan.scanners.model import Content, ContentOrigin, Verdict
+from hardpan.scanners.arf import Arf, ArfRuleResult
+from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule
+from hardpan.scanners.content.prepare import PreparedContent, StreamPart
+from hardpan.scanners.model import ContentOrigin, ScapContent, Verdict
 
 NONE = Sha256("0" * 64)
 
@@ -40,21 +40,21 @@ line 2</check-import><check-content-ref href="#x"/></check></rule-result>
 """
 
 
-def rule(rule_id: str, *groups: str, conditional: bool = False) -> Rule:
-    return Rule(
+def make_rule(rule_id: str, *groups: str, conditional: bool = False) -> BenchmarkRule:
+    return BenchmarkRule(
         rule_id=rule_id,
         title=f"Title of {rule_id}",
         severity="medium",
         weight=1.0,
         groups=tuple((g, 1.0) for g in groups),
-        conditional=conditional,
-        checked=True,
+        is_conditional=conditional,
+        has_check=True,
         stig_ids=("RHEL-09-1",),
     )
 
 
-def prepared(rules: tuple[Rule, ...], *parts: tuple[str, ...]) -> Prepared:
-    content = Content(
+def make_prepared(rules: tuple[BenchmarkRule, ...], *parts: tuple[str, ...]) -> PreparedContent:
+    content = ScapContent(
         name="x-ds.xml",
         version="1",
         source_sha256=NONE,
@@ -71,11 +71,11 @@ def prepared(rules: tuple[Rule, ...], *parts: tuple[str, ...]) -> Prepared:
         rules=rules,
         platforms=("cpe:/o:rocky:rocky:9",),
     )
-    made = tuple(Part(data=b"", sha256=NONE, rule_ids=ids) for ids in parts)
-    return Prepared(content=content, benchmark=bench, parts=made)
+    stream_parts = tuple(StreamPart(data=b"", sha256=NONE, rule_ids=ids) for ids in parts)
+    return PreparedContent(content=content, benchmark=bench, parts=stream_parts)
 
 
-def arf(*, incomplete: bool = False, **verdicts: str) -> Arf:
+def make_arf(*, incomplete: bool = False, **verdicts: str) -> Arf:
     return Arf(
         benchmark_version="1",
         profile_id="stig",
@@ -83,7 +83,13 @@ def arf(*, incomplete: bool = False, **verdicts: str) -> Arf:
         finished="2026-11-21T05:01:00+00:00",
         score=0.0,
         rules={
-            k: Judged(rule_id=k, verdict=Verdict(v), engine="OVAL", found=(), incomplete=incomplete)
+            k: ArfRuleResult(
+                rule_id=k,
+                verdict=Verdict(v),
+                engine="OVAL",
+                evidence_lines=(),
+                incomplete=incomplete,
+            )
             for k, v in verdicts.items()
         },
         platforms=(),

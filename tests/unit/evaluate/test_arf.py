@@ -1,63 +1,67 @@
 import pytest
 
 from hardpan.errors import ToolError
-from hardpan.packed import pack
+from hardpan.packed import compress
 from hardpan.scanners import arf, arf_reader
 from hardpan.scanners.arf_reading import MAX_LINE
 from hardpan.scanners.model import Verdict
-from tests.tooling.hostile_arfs import KINDS, REPEATED, hostile_arf
+from tests.tooling.hostile_arfs import KINDS, REPEATED, generate_hostile_arf
 from tests.tooling.steps import count_steps
 from tests.unit.evaluate.arfs import ARF
 
-WHOLE = ARF.replace("\x85", " ")
+COMPLETE_ARF = ARF.replace("\x85", " ")
 SECOND_RESULT = '<TestResult xmlns="http://checklists.nist.gov/xccdf/1.2" version="1"/>'
-UNREAD = '<arf:report-request><x id="x"><result>no</result></x>'
+REPORT_REQUEST = '<arf:report-request><x id="x"><result>no</result></x>'
 
 
-def test_verdicts_and_evidence_are_read() -> None:
-    found = arf.parse([WHOLE.encode()])
+def test_verdicts_and_evidence_are_parsed() -> None:
+    result = arf.parse_arf([COMPLETE_ARF.encode()])
 
-    assert (found.profile_id, found.score, found.benchmark_version) == ("stig", 50.5, "0.1.82")
-    assert set(found.rules) == {"one", "three"}
-    assert found.rules["one"].verdict is Verdict.FAIL
-    assert found.rules["one"].found == (
+    assert (result.profile_id, result.score, result.benchmark_version) == ("stig", 50.5, "0.1.82")
+    assert set(result.rules) == {"one", "three"}
+    assert result.rules["one"].verdict is Verdict.FAIL
+    assert result.rules["one"].evidence_lines == (
         "[false] the mode of /etc/x is 0600",
         "file: filepath=/etc/x",
     )
-    assert found.rules["three"].engine == "SCE"
-    assert found.rules["three"].found == ("odd words", "line 1", "line 2")
+    assert result.rules["three"].engine == "SCE"
+    assert result.rules["three"].evidence_lines == ("odd words", "line 1", "line 2")
 
 
-def test_an_object_that_was_not_collected_whole_is_noted() -> None:
-    found = arf.parse([WHOLE.replace("FLAG", "incomplete").encode()])
+def test_incompletely_collected_object_marks_the_rule() -> None:
+    result = arf.parse_arf([COMPLETE_ARF.replace("FLAG", "incomplete").encode()])
 
-    assert found.rules["one"].incomplete
-    assert not found.rules["three"].incomplete
-
-
-def test_where_the_bytes_are_cut_makes_no_difference() -> None:
-    data = WHOLE.encode()
-
-    assert arf.parse(bytes([b]) for b in data) == arf.parse([data])
+    assert result.rules["one"].incomplete
+    assert not result.rules["three"].incomplete
 
 
-def test_the_content_in_an_arf_is_not_looked_at() -> None:
-    more = f"{UNREAD}</arf:report-request><arf:reports>"
+def test_parsing_does_not_depend_on_chunk_boundaries() -> None:
+    data = COMPLETE_ARF.encode()
 
-    assert arf.parse([WHOLE.replace("<arf:reports>", more).encode()]) == arf.parse([WHOLE.encode()])
-
-
-def test_an_arf_is_packed_while_it_is_read() -> None:
-    found, packed = arf.parse_and_pack([WHOLE[:900].encode(), WHOLE[900:].encode()], name="x")
-
-    assert packed == pack(WHOLE.encode())
-    assert found == arf.parse([WHOLE.encode()])
+    assert arf.parse_arf(bytes([b]) for b in data) == arf.parse_arf([data])
 
 
-@pytest.mark.parametrize("end", [0, 1, 100, 700, 1500, len(WHOLE) - 30])
-def test_a_truncated_arf_is_refused(end: int) -> None:
+def test_report_request_content_is_skipped() -> None:
+    more = f"{REPORT_REQUEST}</arf:report-request><arf:reports>"
+
+    assert arf.parse_arf([COMPLETE_ARF.replace("<arf:reports>", more).encode()]) == arf.parse_arf(
+        [COMPLETE_ARF.encode()]
+    )
+
+
+def test_arf_is_compressed_while_it_is_parsed() -> None:
+    result, packed = arf.parse_and_compress(
+        [COMPLETE_ARF[:900].encode(), COMPLETE_ARF[900:].encode()], name="x"
+    )
+
+    assert packed == compress(COMPLETE_ARF.encode())
+    assert result == arf.parse_arf([COMPLETE_ARF.encode()])
+
+
+@pytest.mark.parametrize("end", [0, 1, 100, 700, 1500, len(COMPLETE_ARF) - 30])
+def test_truncated_arf_is_refused(end: int) -> None:
     with pytest.raises(ToolError, match="cut short or is not XML"):
-        arf.parse([WHOLE.encode()[:end]])
+        arf.parse_arf([COMPLETE_ARF.encode()[:end]])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,7 @@ def test_a_truncated_arf_is_refused(end: int) -> None:
         ('end-time="2026-11-21T05:01:00+00:00"', "", "holds no finished XCCDF result"),
         (
             "<arf:reports>",
-            UNREAD * 2 + "</arf:report-request>" * 2 + "<arf:reports>",
+            REPORT_REQUEST * 2 + "</arf:report-request>" * 2 + "<arf:reports>",
             "where oscap",
         ),
         ("50.5", "nan", "holds no finished XCCDF result"),
@@ -85,95 +89,105 @@ def test_a_truncated_arf_is_refused(end: int) -> None:
         ('<profile idref="stig"/>', "<a>" * 300 + "</a>" * 300, "nested deeper than 200"),
     ],
 )
-def test_an_odd_arf_is_refused_with_its_reason(was: str, now: str, problem: str) -> None:
-    assert was in WHOLE
+def test_invalid_arf_is_refused_with_reason(was: str, now: str, problem: str) -> None:
+    assert was in COMPLETE_ARF
     with pytest.raises(ToolError, match=problem):
-        arf.parse([WHOLE.replace(was, now).encode()])
+        arf.parse_arf([COMPLETE_ARF.replace(was, now).encode()])
 
 
-def test_a_file_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_arf_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arf_reader, "MAX_BYTES", 1000)
 
     with pytest.raises(ToolError, match="is longer than"):
-        arf.parse([WHOLE.encode()])
+        arf.parse_arf([COMPLETE_ARF.encode()])
 
 
-def test_a_flood_of_words_is_cut() -> None:
-    flood = WHOLE.replace("/etc/x</filepath>", "x" * 100_000 + "</filepath>")
+def test_long_evidence_is_truncated() -> None:
+    flood = COMPLETE_ARF.replace("/etc/x</filepath>", "x" * 100_000 + "</filepath>")
 
-    found = arf.parse([flood.encode()]).rules["one"].found
+    evidence_lines = arf.parse_arf([flood.encode()]).rules["one"].evidence_lines
 
-    assert max(map(len, found)) <= MAX_LINE
+    assert max(map(len, evidence_lines)) <= MAX_LINE
 
 
-def test_a_rule_with_two_results_is_an_error() -> None:
+def test_rule_with_two_results_is_an_error() -> None:
     again = '<rule-result idref="one"><result>pass</result></rule-result><score'
 
-    found = arf.parse([WHOLE.replace("<score", again, 1).encode()])
+    result = arf.parse_arf([COMPLETE_ARF.replace("<score", again, 1).encode()])
 
-    assert found.rules["one"].verdict is Verdict.ERROR
-    assert found.rules["one"].found == ("the ARF has more than one result for this rule",)
+    assert result.rules["one"].verdict is Verdict.ERROR
+    assert result.rules["one"].evidence_lines == ("the ARF has more than one result for this rule",)
 
 
-def test_an_incomplete_object_counts_for_every_definition_that_extends_its_test() -> None:
+def test_incomplete_object_marks_all_extending_definitions() -> None:
     more = "".join(
         f'<definition definition_id="e{n}"><criteria><extend_definition definition_ref="{other}"/>'
         "</criteria></definition>"
         for n, other in ((1, "d2"), (2, "e1"), (3, "e2"), (3, "e3"))
     )
-    text = WHOLE.replace(
+    text = COMPLETE_ARF.replace(
         '<definition definition_id="d1">', f'{more}<definition definition_id="d1">'
     )
     text = text.replace("FLAG", "incomplete").replace(
         'href="#oval0" name="d1"', 'href="#oval0" name="e2"'
     )
 
-    assert arf.parse([text.encode()]).rules["one"].incomplete
+    assert arf.parse_arf([text.encode()]).rules["one"].incomplete
 
 
-def test_definitions_that_extend_each_other_end() -> None:
-    text = WHOLE.replace('<criterion test_ref="t1"/>', '<extend_definition definition_ref="d1"/>')
+def test_cyclic_definitions_terminate() -> None:
+    text = COMPLETE_ARF.replace(
+        '<criterion test_ref="t1"/>', '<extend_definition definition_ref="d1"/>'
+    )
 
-    assert arf.parse([text.encode()]).rules["one"].found == ()
+    assert arf.parse_arf([text.encode()]).rules["one"].evidence_lines == ()
 
 
 @pytest.mark.parametrize("kind", REPEATED)
-def test_work_is_linear_in_the_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parsing_is_linear_in_the_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arf, "_MAX_STEPS", 20)
-    texts = [list(hostile_arf(kind, size)) for size in (24_000, 48_000, 96_000)]
+    texts = [list(generate_hostile_arf(kind, size)) for size in (24_000, 48_000, 96_000)]
 
-    first, second, third = (count_steps(lambda t=t: _parsed(t)) for t in texts)
+    first, second, third = (count_steps(lambda t=t: _parse_or_none(t)) for t in texts)
 
     # Linear: 2, with longer numbers a little more. Quadratic: 4.
     assert third - second <= 2.8 * (second - first) + 2000
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_hostile_arf_gives_bounded_evidence_or_is_refused(kind: str) -> None:
-    found = _parsed(list(hostile_arf(kind, 300_000)))
+def test_hostile_arf_gives_bounded_evidence_or_is_refused(kind: str) -> None:
+    result = _parse_or_none(list(generate_hostile_arf(kind, 300_000)))
 
-    lines = [line for judged in found.rules.values() for line in judged.found] if found else []
+    lines = (
+        [line for rule_result in result.rules.values() for line in rule_result.evidence_lines]
+        if result
+        else []
+    )
     assert max(map(len, lines), default=0) <= MAX_LINE
-    assert max((len(j.found) for j in found.rules.values()), default=0) <= 12 if found else True
+    assert (
+        max((len(j.evidence_lines) for j in result.rules.values()), default=0) <= 12
+        if result
+        else True
+    )
 
 
-def _parsed(chunks: list[bytes]) -> arf.Arf | None:
+def _parse_or_none(chunks: list[bytes]) -> arf.Arf | None:
     try:
-        return arf.parse(chunks)
+        return arf.parse_arf(chunks)
     except ToolError:
         return None
 
 
-def test_a_flood_of_references_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excessive_references_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arf_reader, "_MAX_RECORDS", 1000)
 
     with pytest.raises(ToolError, match="more than 1000 rules, tests and references"):
-        arf.parse(hostile_arf("items that one test looked at", 100_000))
+        arf.parse_arf(generate_hostile_arf("items that one test looked at", 100_000))
 
 
 @pytest.mark.parametrize("kind", ["one attribute", "one element name", "one comment"])
-def test_a_tag_without_an_end_is_refused_before_it_is_read(kind: str) -> None:
-    chunks = hostile_arf(kind, 40 << 20)
+def test_unterminated_tag_is_refused_early(kind: str) -> None:
+    chunks = generate_hostile_arf(kind, 40 << 20)
 
     with pytest.raises(ToolError, match="has a tag or a comment of more than 4 MiB"):
-        arf.parse(chunks)
+        arf.parse_arf(chunks)

@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from hardpan.scanners.arf import parse
-from hardpan.scanners.arf_process import _arf
+from hardpan.scanners.arf import parse_arf
+from hardpan.scanners.arf_process import _parse_reply
 from tests.unit.evaluate.arfs import ARF
 
-WHOLE = ARF.replace("\x85", " ").encode()
+ARF_BYTES = ARF.replace("\x85", " ").encode()
 
 
-def answer(change: Callable[[Any], object] = lambda _: None) -> bytes:
-    report = json.loads(json.dumps(asdict(parse([WHOLE]))))
+def encode_reply(change: Callable[[Any], object] = lambda _: None) -> bytes:
+    report = json.loads(json.dumps(asdict(parse_arf([ARF_BYTES]))))
     change(report)
     return json.dumps({"arf": report}).encode()
 
 
-def test_answer_is_what_was_read() -> None:
-    assert _arf(answer(), "x.xml") == parse([WHOLE])
+def test_reply_round_trips() -> None:
+    assert _parse_reply(encode_reply(), "x.xml") == parse_arf([ARF_BYTES])
 
 
-def test_answer_may_be_the_reason_why_not() -> None:
+def test_reply_may_be_a_refusal() -> None:
     with pytest.raises(ToolError, match=r"^the ARF x\.xml is cut short$"):
-        _arf(b'{"refused": "is cut short"}', "x.xml")
+        _parse_reply(b'{"refused": "is cut short"}', "x.xml")
 
 
 CHANGES: dict[str, Callable[[Any], object]] = {
@@ -52,14 +52,14 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_answer_of_another_form_is_refused(name: str) -> None:
+def test_malformed_reply_is_refused(name: str) -> None:
     with pytest.raises(ToolError, match="was not read: the answer has another form"):
-        _arf(answer(CHANGES[name]), "x.xml")
+        _parse_reply(encode_reply(CHANGES[name]), "x.xml")
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"x", b"[]", b"\xff", b'{"more": 1}', b"[" * 100_000, b'{"arf": 1}']
 )
-def test_what_is_no_answer_is_refused(data: bytes) -> None:
+def test_invalid_reply_is_refused(data: bytes) -> None:
     with pytest.raises(ToolError, match="was not read"):
-        _arf(data, "x.xml")
+        _parse_reply(data, "x.xml")

@@ -1,9 +1,9 @@
 import pytest
 
-from tests.unit.evidence.forge import Lab
-from tests.unit.evidence.forge import lab as make
+from tests.unit.evidence.forge import EvidenceFixture
+from tests.unit.evidence.forge import create_fixture as make_evidence
 
 
 @pytest.fixture(scope="package")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return make(tmp_path_factory.mktemp("lab"))
+def lab(tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
+    return make_evidence(tmp_path_factory.mktemp("lab"))

@@ -6,30 +6,39 @@ from pathlib import Path
 from hardpan import events
 from hardpan.files import sha256_bytes
 from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import Chain
-from hardpan.scanners.fips.judge import judge
+from hardpan.scanners.evidence.bindings import ChainLink
+from hardpan.scanners.fips.judge import assess_fips
 from hardpan.scanners.model import (
-    Content,
     ContentOrigin,
     Evaluation,
-    Host,
     ImageRef,
     RuleResult,
     Scan,
+    ScannedHost,
+    ScapContent,
     Verdict,
     Waiver,
 )
-from hardpan.scanners.report.changes import Changes, Fact, RuleChange
-from hardpan.scanners.trials import Check, Half, Held, Measure, Pair, Paired, PairVerdict, Smoke
+from hardpan.scanners.report.changes import AttributeChange, RuleChange, ScanChanges
+from hardpan.scanners.trials import (
+    CheckResult,
+    CompatibilityOutcome,
+    CompatibilityReport,
+    CompatibilityResult,
+    CompatibilityVerdict,
+    HostCheck,
+    Measure,
+    SmokeReport,
+)
 from hardpan.signing import Signer, sign
 from tests.unit.fips import told
 
-FIPS = judge(told.facts(), told.table(), told.TODAY)
+FIPS = assess_fips(told.make_answers(), told.make_table(), told.TODAY)
 SHA = sha256_bytes(b"x")
 STARTED, FINISHED = "2026-11-21T04:00:00Z", "2026-11-21T04:05:00Z"
 HOST_KEY = "SHA256:" + "A" * 43
 
-HOST = Host(
+HOST = ScannedHost(
     hostname="lab",
     host_key_type="ssh-ed25519",
     host_key_sha256=HOST_KEY,
@@ -47,7 +56,7 @@ HOST = Host(
     packages_sha256=SHA,
     virtualization="qemu",
 )
-CONTENT = Content(
+CONTENT = ScapContent(
     name="ssg-rhel9-ds.xml",
     version="0.1.82",
     source_sha256=SHA,
@@ -57,7 +66,7 @@ CONTENT = Content(
     date="2026-09-07",
     derivation="applies to hardpan-lab-release; slimmed to the profile",
 )
-SMOKE = Smoke(
+SMOKE = SmokeReport(
     backend="cpu",
     framework="torch 2.6.0",
     model="all-MiniLM-L6-v2",
@@ -92,12 +101,18 @@ SMOKE = Smoke(
 )
 
 
-def half(outcome: Held, found: str = "this and that") -> Half:
-    return Half(outcome=outcome, looked_at="a place", expected="a state", found=found)
+def check_result(outcome: CompatibilityOutcome, evidence: str = "this and that") -> CheckResult:
+    return CheckResult(outcome=outcome, inspected="a place", expected="a state", observed=evidence)
 
 
-def pair(conflict: str, verdict: PairVerdict, control: Half, action: Half, **more: object) -> Pair:
-    base = Pair(
+def compatibility_result(
+    conflict: str,
+    verdict: CompatibilityVerdict,
+    control: CheckResult,
+    action: CheckResult,
+    **changes: object,
+) -> CompatibilityResult:
+    base = CompatibilityResult(
         conflict=conflict,
         row="1",
         title=f"About {conflict}",
@@ -107,43 +122,63 @@ def pair(conflict: str, verdict: PairVerdict, control: Half, action: Half, **mor
         verdict=verdict,
         reason="because",
         control=control,
-        action=action,
+        workload=action,
     )
-    return replace(base, **more)  # type: ignore[arg-type]
+    return replace(base, **changes)  # type: ignore[arg-type]
 
 
-PAIRED = Paired(
+PAIRED = CompatibilityReport(
     confinement="of hardpan-llm.service; user ai-llm; NoNewPrivileges",
-    pairs=(
-        pair("tmp-noexec", PairVerdict.PASS, half(Held.HOLDS), half(Held.HOLDS)),
-        pair("egress", PairVerdict.FAIL, half(Held.HOLDS), half(Held.BROKEN, "3 packets")),
-        pair("audit", PairVerdict.NOT_CHECKED, half(Held.HOLDS), half(Held.NOT_ASKED)),
-        pair(
-            "nouveau",
-            PairVerdict.NOT_APPLICABLE,
-            half(Held.NOT_APPLICABLE),
-            half(Held.NOT_APPLICABLE, "no GPU"),
+    results=(
+        compatibility_result(
+            "tmp-noexec",
+            CompatibilityVerdict.PASS,
+            check_result(CompatibilityOutcome.SATISFIED),
+            check_result(CompatibilityOutcome.SATISFIED),
         ),
-        pair("perf", PairVerdict.ERROR, half(Held.ERROR), half(Held.HOLDS)),
+        compatibility_result(
+            "egress",
+            CompatibilityVerdict.FAIL,
+            check_result(CompatibilityOutcome.SATISFIED),
+            check_result(CompatibilityOutcome.VIOLATED, "3 packets"),
+        ),
+        compatibility_result(
+            "audit",
+            CompatibilityVerdict.NOT_CHECKED,
+            check_result(CompatibilityOutcome.SATISFIED),
+            check_result(CompatibilityOutcome.NOT_TESTED),
+        ),
+        compatibility_result(
+            "nouveau",
+            CompatibilityVerdict.NOT_APPLICABLE,
+            check_result(CompatibilityOutcome.NOT_APPLICABLE),
+            check_result(CompatibilityOutcome.NOT_APPLICABLE, "no GPU"),
+        ),
+        compatibility_result(
+            "perf",
+            CompatibilityVerdict.ERROR,
+            check_result(CompatibilityOutcome.ERROR),
+            check_result(CompatibilityOutcome.SATISFIED),
+        ),
     ),
 )
 
 
-def rule(n: int, verdict: Verdict, **more: object) -> RuleResult:
+def rule(n: int, verdict: Verdict, **changes: object) -> RuleResult:
     base = RuleResult(
         rule_id=f"xccdf_org.ssgproject.content_rule_r{n:03}",
         title=f"Rule number {n}",
         severity="medium",
         verdict=verdict,
     )
-    return replace(base, **more)  # type: ignore[arg-type]
+    return replace(base, **changes)  # type: ignore[arg-type]
 
 
 WAIVER = Waiver(
     reason="needed by the build, see T-1",
     owner="build team",
     expires="2027-01-31",
-    holds=True,
+    is_active=True,
 )
 RULES = (
     rule(1, Verdict.PASS, engine="OVAL", stig_ids=("RHEL-09-211010",)),
@@ -151,7 +186,7 @@ RULES = (
         2,
         Verdict.FAIL,
         severity="high",
-        found=("/etc/ssh/sshd_config: PermitRootLogin yes",),
+        evidence_lines=("/etc/ssh/sshd_config: PermitRootLogin yes",),
         fix_text="echo 'PermitRootLogin no' > /etc/ssh/sshd_config.d/00.conf",
         rationale="Root logins are anonymous.",
         cce="CCE-12345-6",
@@ -162,8 +197,8 @@ RULES = (
     rule(5, Verdict.NOT_CHECKED),
 )
 
-BEFORE = Chain(sequence=2, previous_statement_sha256=SHA)
-CHANGES = Changes(
+PREVIOUS_LINK = ChainLink(sequence=2, previous_statement_sha256=SHA)
+CHANGES = ScanChanges(
     since="2026-11-20T04:05:00Z",
     statement_sha256=SHA,
     opened=(
@@ -188,7 +223,7 @@ CHANGES = Changes(
             waived=False,
         ),
     ),
-    facts=(Fact(name="kernel", old="6.12.1", new=HOST.kernel),),
+    facts=(AttributeChange(name="kernel", old="6.12.1", new=HOST.kernel),),
 )
 """What changed since the scan before ``scan()``, and that scan's place."""
 
@@ -208,14 +243,16 @@ def scan(**changes: object) -> Scan:
             results=RULES,
             score=61.0,
         ),
-        before={"pass": 0, "fail": 3, "notapplicable": 1, "notchecked": 1},
+        baseline_counts={"pass": 0, "fail": 3, "notapplicable": 1, "notchecked": 1},
         checks=(
-            Check(name="test_ssh::test_root_cannot_log_in", outcome="passed", message="", took_s=1),
-            Check(
+            HostCheck(
+                name="test_ssh::test_root_cannot_log_in", outcome="passed", message="", duration_s=1
+            ),
+            HostCheck(
                 name="test_ssh::test_port",
                 outcome="failed",
                 message="expected 22\nis 23",
-                took_s=0.25,
+                duration_s=0.25,
             ),
         ),
         smoke=SMOKE,
@@ -236,14 +273,14 @@ def slim_scan(**changes: object) -> Scan:
     return scan(**{"evaluation": evaluation, **changes})
 
 
-def image(build: Signer, *, sha256: str = SHA, **more: object) -> ImageRef:
+def image(build: Signer, *, sha256: str = SHA, **changes: object) -> ImageRef:
     """An image whose provenance ``build`` signed."""
     statement: dict[str, object] = {
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": "https://slsa.dev/provenance/v1",
         "subject": [{"name": "lab.qcow2", "digest": {"sha256": sha256}}],
         "predicate": {"buildDefinition": {"buildType": "https://hardpan.dev/build/v1"}},
-        **more,
+        **changes,
     }
     signed = sign(statement, build)
     return ImageRef(
@@ -255,11 +292,21 @@ def image(build: Signer, *, sha256: str = SHA, **more: object) -> ImageRef:
     )
 
 
-def write(
-    made: Scan, signer: Signer, folder: Path, *, nonce: str = "", terms: bundle.Terms | None = None
+def write_evidence(
+    source_scan: Scan,
+    signer: Signer,
+    folder: Path,
+    *,
+    nonce: str = "",
+    options: bundle.SigningOptions | None = None,
 ) -> Path:
     """Evidence of ``made`` in ``folder``."""
     path = folder / "lab.evidence.zip"
-    return bundle.write(
-        made, signer, path, events.silent, nonce=nonce, terms=terms or bundle.Terms()
+    return bundle.write_evidence(
+        source_scan,
+        signer,
+        path,
+        events.discard,
+        nonce=nonce,
+        options=options or bundle.SigningOptions(),
     )

@@ -10,7 +10,7 @@ import pytest
 
 from hardpan.errors import InputError, TrustError
 from hardpan.scanners.evidence import archive
-from hardpan.scanners.evidence.archive import Archive, Entry, write_archive
+from hardpan.scanners.evidence.archive import ArchiveEntry, EvidenceArchive, write_archive
 
 FILES = [("b.txt", b"hello"), ("a/c.txt", b"x" * 5000), ("e", b"")]
 
@@ -29,11 +29,11 @@ def _zip(*entries: tuple[str, bytes], **more: int) -> bytes:
 def _open(tmp_path: Path, data: bytes) -> dict[str, bytes]:
     path = tmp_path / "x.zip"
     path.write_bytes(data)
-    with Archive(path) as a:
+    with EvidenceArchive(path) as a:
         return {n: a.read(n, max_bytes=10_000) for n in a.entries}
 
 
-def test_what_was_written_is_read_by_us_and_by_others(tmp_path: Path) -> None:
+def test_archive_is_read_by_hardpan_and_zipfile(tmp_path: Path) -> None:
     write_archive(tmp_path / "x.zip", FILES)
 
     assert _open(tmp_path, (tmp_path / "x.zip").read_bytes()) == dict(FILES)
@@ -43,7 +43,7 @@ def test_what_was_written_is_read_by_us_and_by_others(tmp_path: Path) -> None:
         assert {n: z.read(n) for n in z.namelist()} == dict(FILES)
 
 
-def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+def test_archive_bytes_are_reproducible(tmp_path: Path) -> None:
     write_archive(tmp_path / "1", FILES)
     write_archive(tmp_path / "2", reversed(FILES))
 
@@ -75,7 +75,7 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize("name", UNSAFE, ids=ascii)
-def test_an_unsafe_name_is_neither_written_nor_read(tmp_path: Path, name: str) -> None:
+def test_archive_rejects_unsafe_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="not a safe file name"):
         write_archive(tmp_path / "x.zip", [(name, b"")])
 
@@ -94,9 +94,7 @@ def test_an_unsafe_name_is_neither_written_nor_read(tmp_path: Path, name: str) -
         (("A", "a/b"), "both a file and a folder"),
     ],
 )
-def test_two_names_for_one_file_are_refused(
-    tmp_path: Path, names: tuple[str, str], said: str
-) -> None:
+def test_archive_rejects_ambiguous_names(tmp_path: Path, names: tuple[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         write_archive(tmp_path / "x.zip", [(n, b"") for n in names])
     with pytest.warns(UserWarning, match="Duplicate") if len(set(names)) == 1 else _quiet():
@@ -171,7 +169,7 @@ def _overlap(data: bytes) -> bytes:
         (lambda d: d[:-2] + b"\1\0", "end record"),
     ],
 )
-def test_an_archive_of_another_make_is_refused(
+def test_archive_rejects_other_zip_layouts(
     tmp_path: Path, change: Callable[[bytes], bytes], said: str
 ) -> None:
     data = _zip(("a.txt", b"x"), ("b.txt", b"hello"))
@@ -186,17 +184,17 @@ def test_an_archive_of_another_make_is_refused(
     [0o120777 << 16, 0o040755 << 16, 0o010644 << 16, 0o100755 << 16, 0o104644 << 16, 0x10],
     ids=["symlink", "folder", "fifo", "executable", "setuid", "DOS folder"],
 )
-def test_only_plain_files_are_taken(tmp_path: Path, attr: int) -> None:
+def test_archive_rejects_special_files(tmp_path: Path, attr: int) -> None:
     with pytest.raises(TrustError, match="a link, folder, or not as hardpan writes it"):
         _open(tmp_path, _zip(("a", b"/etc/passwd"), attr=attr))
 
 
-def test_another_packing_method_is_refused(tmp_path: Path) -> None:
+def test_archive_rejects_other_compression_methods(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="not as hardpan writes it"):
         _open(tmp_path, _zip(("a", b"x"), method=zipfile.ZIP_STORED))
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_zip_bomb_is_rejected_before_decompression(tmp_path: Path) -> None:
     bomb = _zip(("a", b"\0" * (64 << 20)))
     began = time.monotonic()
 
@@ -212,13 +210,13 @@ def _deflated(data: bytes) -> bytes:
 
 def _announcing(packed: bytes, size: int, crc: int) -> bytes:
     """An archive of one file ``a`` whose headers agree on whatever they are told."""
-    entry = Entry(name="a", size=size, packed=len(packed), crc=crc, offset=0)
-    at = len(entry.local()) + len(packed)
-    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry.central()), at, 0)
-    return entry.local() + packed + entry.central() + end
+    entry = ArchiveEntry(name="a", size=size, compressed_size=len(packed), crc=crc, offset=0)
+    at = len(entry.build_local_header()) + len(packed)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry.build_central_header()), at, 0)
+    return entry.build_local_header() + packed + entry.build_central_header() + end
 
 
-def test_a_bomb_that_lies_about_its_size_is_stopped_at_its_lie(tmp_path: Path) -> None:
+def test_zip_bomb_with_false_size_stops_at_declared_size(tmp_path: Path) -> None:
     data = b"\0" * (64 << 20)
 
     with pytest.raises(TrustError, match="not the bytes that the archive"):
@@ -230,7 +228,7 @@ def test_a_bomb_that_lies_about_its_size_is_stopped_at_its_lie(tmp_path: Path) -
     [(0, b"x", 5, 0), (1, b"", 5, 0), (0, b"", 6, 0), (0, b"", 4, 0), (0, b"", 5, 1)],
     ids=["bytes after the end", "cut short", "too long", "too short", "another checksum"],
 )
-def test_data_that_is_not_as_announced_is_refused(
+def test_archive_rejects_data_that_contradicts_its_header(
     tmp_path: Path, cut: int, more: bytes, size: int, crc: int
 ) -> None:
     packed, right = _deflated(b"hello"), zlib.crc32(b"hello")
@@ -241,7 +239,7 @@ def test_data_that_is_not_as_announced_is_refused(
         _open(tmp_path, _announcing(changed, size, right ^ crc))
 
 
-def test_data_that_is_no_deflate_stream_is_named(tmp_path: Path) -> None:
+def test_archive_names_entry_with_invalid_deflate_data(tmp_path: Path) -> None:
     write_archive(tmp_path / "x.zip", [("a", b"hello")])
     data = bytearray((tmp_path / "x.zip").read_bytes())
     data[31] = 0xFF  # after the header of 30 bytes and the name: block type 3, which there is not
@@ -250,12 +248,12 @@ def test_data_that_is_no_deflate_stream_is_named(tmp_path: Path) -> None:
         _open(tmp_path, bytes(data))
 
 
-def test_files_out_of_order_are_refused(tmp_path: Path) -> None:
+def test_archive_rejects_unsorted_files(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="not in order of their names"):
         _open(tmp_path, _zip(("b", b""), ("a", b"")))
 
 
-def test_too_many_too_large_and_too_much_are_refused(
+def test_archive_enforces_count_and_size_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="at most 256 files, found 257"):
@@ -274,21 +272,24 @@ def test_too_many_too_large_and_too_much_are_refused(
                 _open(tmp_path, _zip(("a", b"12345")))
 
 
-def test_reading_more_than_was_asked_for_is_refused(tmp_path: Path) -> None:
+def test_archive_read_enforces_max_bytes(tmp_path: Path) -> None:
     write_archive(tmp_path / "x.zip", FILES)
 
-    with Archive(tmp_path / "x.zip") as a, pytest.raises(TrustError, match="at most 4 bytes"):
+    with (
+        EvidenceArchive(tmp_path / "x.zip") as a,
+        pytest.raises(TrustError, match="at most 4 bytes"),
+    ):
         a.read("b.txt", max_bytes=4)
 
 
-def test_a_missing_archive_is_an_input_error(tmp_path: Path) -> None:
+def test_missing_archive_raises_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
-        Archive(tmp_path / "no.zip")
+        EvidenceArchive(tmp_path / "no.zip")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        Archive(tmp_path)
+        EvidenceArchive(tmp_path)
 
 
-def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
+def test_failed_write_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         write_archive(tmp_path / "x.zip", [("a", b"\0" * (64 << 20))])
 

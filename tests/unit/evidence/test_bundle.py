@@ -10,20 +10,20 @@ from hardpan.events import Event
 from hardpan.scanners.evidence import bundle
 from hardpan.scanners.report import fill
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab
+from tests.unit.evidence.forge import EvidenceFixture
 
 
-def test_the_same_scan_gives_the_same_statement(lab: Lab, tmp_path: Path) -> None:
+def test_attachments_are_reproducible(lab: EvidenceFixture, tmp_path: Path) -> None:
     files = [
-        bundle.attachments(made, bundle.report_of(made, lab.scan))
+        bundle.build_attachments(made, bundle.build_report(made, lab.scan))
         for made in (samples.scan(), samples.scan())
     ]
 
     assert files[0] == files[1]
 
 
-def test_the_statement_binds_host_image_content_and_counts(lab: Lab) -> None:
-    statement = lab.statement()
+def test_statement_binds_host_image_content_and_counts(lab: EvidenceFixture) -> None:
+    statement = lab.read_statement()
     claim = statement["predicate"]
 
     assert statement["predicateType"] == "https://hardpan.dev/attestation/compliance-scan/v1"
@@ -37,13 +37,13 @@ def test_the_statement_binds_host_image_content_and_counts(lab: Lab) -> None:
     assert claim["scan"]["nonce"] == "n" * 16
 
 
-def test_the_public_key_lies_beside_and_not_inside(lab: Lab) -> None:
+def test_public_key_is_written_next_to_evidence_only(lab: EvidenceFixture) -> None:
     assert (lab.folder / "lab.pub").read_text() == lab.scan.public.pem
-    assert not any(n.endswith((".pub", ".pem")) for n in lab.files())
-    assert b"PRIVATE KEY" not in b"".join(lab.files().values())
+    assert not any(n.endswith((".pub", ".pem")) for n in lab.read_files())
+    assert b"PRIVATE KEY" not in b"".join(lab.read_files().values())
 
 
-def test_a_name_that_is_taken_or_unsafe_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_write_rejects_reserved_and_unsafe_names(lab: EvidenceFixture, tmp_path: Path) -> None:
     for name, said in (
         ("findings.json", "is taken"),
         ("evidence.sigstore.json", "is taken"),
@@ -53,7 +53,7 @@ def test_a_name_that_is_taken_or_unsafe_is_refused(lab: Lab, tmp_path: Path) -> 
     ):
         made = samples.scan(raw={"arf-1.xml": b"x", name: b"x"})
         with pytest.raises(InputError, match=said):
-            samples.write(made, lab.scan, tmp_path)
+            samples.write_evidence(made, lab.scan, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -80,30 +80,30 @@ def test_a_name_that_is_taken_or_unsafe_is_refused(lab: Lab, tmp_path: Path) -> 
         ("\u2026/", "unnamed"),
     ],
 )
-def test_the_usual_name_is_a_plain_one_whatever_the_host_is_called(
-    hostname: str, kept: str
-) -> None:
+def test_default_filename_is_safe_for_any_hostname(hostname: str, kept: str) -> None:
     host = replace(samples.HOST, hostname=hostname)
-    found = fill.findings(samples.scan(host=host, profile="rocky9-stig"))
+    found = fill.build_findings(samples.scan(host=host, profile="rocky9-stig"))
 
-    assert bundle.usual_name(found) == f"{kept}-rocky9-stig-20261121T040500Z.evidence.zip"
+    assert bundle.default_filename(found) == f"{kept}-rocky9-stig-20261121T040500Z.evidence.zip"
 
 
-def test_another_suffix_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_write_rejects_other_suffix(lab: EvidenceFixture, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a name that ends in \.evidence\.zip"):
-        bundle.write(samples.scan(), lab.scan, tmp_path / "x.zip", events.silent)
+        bundle.write_evidence(samples.scan(), lab.scan, tmp_path / "x.zip", events.discard)
 
 
-def test_the_stage_is_announced(lab: Lab, tmp_path: Path) -> None:
+def test_write_emits_stage_events(lab: EvidenceFixture, tmp_path: Path) -> None:
     seen: list[Event] = []
-    bundle.write(samples.scan(), lab.scan, tmp_path / "x.evidence.zip", seen.append)
+    bundle.write_evidence(samples.scan(), lab.scan, tmp_path / "x.evidence.zip", seen.append)
 
-    assert isinstance(seen[0], events.Started)
-    assert isinstance(seen[-1], events.Ended)
+    assert isinstance(seen[0], events.StageStarted)
+    assert isinstance(seen[-1], events.StageFinished)
 
 
-def test_every_json_file_is_its_own_canonical_form(lab: Lab) -> None:
-    files = {n: d for n, d in lab.files().items() if n.endswith(".json") and n != "sbom.cdx.json"}
+def test_json_files_are_canonical(lab: EvidenceFixture) -> None:
+    files = {
+        n: d for n, d in lab.read_files().items() if n.endswith(".json") and n != "sbom.cdx.json"
+    }
     again = {
         name: json.dumps(
             json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False

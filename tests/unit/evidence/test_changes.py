@@ -8,34 +8,36 @@ from typing import Any
 
 import pytest
 
-from hardpan.scanners.evidence.bundle import Terms
-from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.bundle import SigningOptions
+from hardpan.scanners.evidence.checks import VerificationError
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab
+from tests.unit.evidence.forge import EvidenceFixture
 
 Change = Callable[[Any], object]
 
 
 @pytest.fixture(scope="module")
-def compared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def compared(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
     """A lab whose good evidence was compared with an older scan."""
     folder = tmp_path_factory.mktemp("compared")
-    terms = Terms(chain=samples.BEFORE, changes=samples.CHANGES)
-    good = samples.write(samples.slim_scan(), lab.scan, folder, terms=terms)
+    terms = SigningOptions(chain=samples.PREVIOUS_LINK, changes=samples.CHANGES)
+    good = samples.write_evidence(samples.slim_scan(), lab.scan, folder, options=terms)
     return replace(lab, folder=folder, good=good)
 
 
-def _with(made: Lab, change: Change) -> Path:
+def _with(made: EvidenceFixture, change: Change) -> Path:
     """Its changes changed, and signed again with the right key."""
-    told = json.loads(made.files()["changes.json"])
+    told = json.loads(made.read_files()["changes.json"])
     change(told)
-    return made.with_files({"changes.json": json.dumps(told).encode()})
+    return made.resign_with_files({"changes.json": json.dumps(told).encode()})
 
 
-def test_what_changed_is_verified_with_the_rest(compared: Lab, lab: Lab) -> None:
-    assert compared.verify(compared.good).changes == samples.CHANGES
-    assert lab.verify(lab.good).changes is None
-    assert "changes.json" not in lab.files()
+def test_changes_are_verified_with_evidence(
+    compared: EvidenceFixture, lab: EvidenceFixture
+) -> None:
+    assert compared.verify(compared.valid_path).changes == samples.CHANGES
+    assert lab.verify(lab.valid_path).changes is None
+    assert "changes.json" not in lab.read_files()
 
 
 @pytest.mark.parametrize(
@@ -54,26 +56,28 @@ def test_what_changed_is_verified_with_the_rest(compared: Lab, lab: Lab) -> None
         (lambda c: c["opened"][0].update({"new": "better"}), "opened.0.new"),
     ],
 )
-def test_changes_that_do_not_hold_are_refused(compared: Lab, change: Change, said: str) -> None:
-    with pytest.raises(RefusedError, match=rf"findings: .*changes\.json: .*{said}"):
+def test_inconsistent_changes_are_rejected(
+    compared: EvidenceFixture, change: Change, said: str
+) -> None:
+    with pytest.raises(VerificationError, match=rf"findings: .*changes\.json: .*{said}"):
         compared.verify(_with(compared, change))
 
 
 @pytest.mark.parametrize(
     "chain", [None, {"sequence": 1, "previousStatementSha256": None}], ids=["none", "first"]
 )
-def test_changes_without_a_statement_before_are_refused(
-    compared: Lab, chain: dict[str, object] | None
+def test_changes_without_previous_statement_are_rejected(
+    compared: EvidenceFixture, chain: dict[str, object] | None
 ) -> None:
-    forged = compared.changed(lambda s: s["predicate"].update({"chain": chain}))
+    forged = compared.resign_changed(lambda s: s["predicate"].update({"chain": chain}))
 
-    with pytest.raises(RefusedError, match="is not about the statement before this one"):
+    with pytest.raises(VerificationError, match="is not about the statement before this one"):
         compared.verify(forged)
 
 
-def test_changes_left_out_are_missed(compared: Lab) -> None:
-    files = compared.files()
+def test_removed_changes_file_is_detected(compared: EvidenceFixture) -> None:
+    files = compared.read_files()
     del files["changes.json"]
 
-    with pytest.raises(RefusedError, match=r"changes\.json: is listed but missing"):
-        compared.verify(compared.put(files))
+    with pytest.raises(VerificationError, match=r"changes\.json: is listed but missing"):
+        compared.verify(compared.pack(files))

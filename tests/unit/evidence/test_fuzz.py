@@ -8,7 +8,7 @@ from typing import Any
 
 from hardpan.errors import TrustError
 from hardpan.scanners.evidence.verify import verify
-from tests.unit.evidence.forge import NOW, Lab
+from tests.unit.evidence.forge import NOW, EvidenceFixture
 
 _ODD: tuple[object, ...] = (
     None,
@@ -28,9 +28,9 @@ _ODD: tuple[object, ...] = (
 )
 
 
-def test_a_damaged_archive_never_says_something_else(lab: Lab, tmp_path: Path) -> None:
+def test_damaged_archive_is_rejected_or_unchanged(lab: EvidenceFixture, tmp_path: Path) -> None:
     dice = random.Random(1)  # noqa: S311
-    whole, good, trust = lab.good.read_bytes(), lab.files(), lab.trust()
+    whole, good, trust = lab.valid_path.read_bytes(), lab.read_files(), lab.load_policy()
     path = tmp_path / "x"
     # Most of the archive is deflated data; its directory is where structure is decided.
     directory = whole.index(b"PK\1\2")
@@ -47,9 +47,9 @@ def test_a_damaged_archive_never_says_something_else(lab: Lab, tmp_path: Path) -
     assert refused > 1950
 
 
-def test_odd_values_in_a_signed_statement_never_crash(lab: Lab) -> None:
+def test_unexpected_values_in_signed_files_never_crash(lab: EvidenceFixture) -> None:
     dice = random.Random(2)  # noqa: S311
-    files = lab.files()
+    files = lab.read_files()
     refused, taken = 0, []
     for name in ("statement.json", "findings.json", "smoke.json", "provenance.sigstore.json"):
         for _ in range(60):
@@ -57,7 +57,7 @@ def test_odd_values_in_a_signed_statement_never_crash(lab: Lab) -> None:
             _change(dice, value)
             is_statement = name == "statement.json"
             data = json.dumps(value).encode()
-            path = lab.signed(value) if is_statement else lab.with_files({name: data})
+            path = lab.sign_payload(value) if is_statement else lab.resign_with_files({name: data})
             try:
                 verified = lab.verify(path)
             except TrustError:

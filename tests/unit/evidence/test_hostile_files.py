@@ -19,15 +19,15 @@ from hardpan.resources import resource_path
 from hardpan.scanners.commands import terms
 from hardpan.scanners.commands import verify as verify_command
 from hardpan.scanners.evidence import archive
-from hardpan.scanners.evidence.archive import Archive
-from hardpan.scanners.evidence.checks import RefusedError
-from hardpan.scanners.evidence.verify import open_unverified
+from hardpan.scanners.evidence.archive import EvidenceArchive
+from hardpan.scanners.evidence.checks import VerificationError
+from hardpan.scanners.evidence.verify import read_unverified
 from hardpan.scanners.report import fill
 from hardpan.scanners.report.documents import Findings
-from hardpan.signing import load_public, new_signer, parse_json, read_bundle
-from tests.tooling.work import peak_bytes
+from hardpan.signing import create_signer, load_public_key, parse_json, read_bundle
+from tests.tooling.work import measure_peak_bytes
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, Lab
+from tests.unit.evidence.forge import NOW, EvidenceFixture
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def policy(lab: Lab, tmp_path: Path) -> Path:
+def policy(lab: EvidenceFixture, tmp_path: Path) -> Path:
     path = lab.ring.policy.with_name(f"{tmp_path.name}.yaml")
     path.write_text(lab.ring.policy.read_text().partition("# More than this")[0])
     return path
@@ -72,7 +72,7 @@ NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 @pytest.mark.parametrize("name", NO_FILES)
 @pytest.mark.parametrize("verb", ["verify", "show", "diff", "export"])
-def test_what_is_no_regular_file_is_no_evidence(
+def test_evidence_must_be_a_regular_file(
     policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, name: str
 ) -> None:
     made, said = NO_FILES[name]
@@ -86,12 +86,12 @@ def test_what_is_no_regular_file_is_no_evidence(
     assert "bug" not in told
 
 
-def test_evidence_from_an_open_pipe_is_refused_with_a_hint(
-    lab: Lab, policy: Path, capsys: pytest.CaptureFixture[str]
+def test_evidence_from_pipe_is_rejected_with_hint(
+    lab: EvidenceFixture, policy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a shell gives it: ``hardpan verify <(cat FILE)``."""
     reading, writing = os.pipe()
-    os.write(writing, lab.good.read_bytes()[:4096])
+    os.write(writing, lab.valid_path.read_bytes()[:4096])
     os.close(writing)
     try:
         code = cli.run(["verify", f"/dev/fd/{reading}", "--policy", str(policy)])
@@ -104,45 +104,43 @@ def test_evidence_from_an_open_pipe_is_refused_with_a_hint(
     assert "write it to a file first" in said
 
 
-def test_an_archive_that_is_changed_while_it_is_open_is_read_as_it_was(
-    lab: Lab, tmp_path: Path
-) -> None:
-    path, good = tmp_path / "x", lab.good.read_bytes()
+def test_open_archive_is_unaffected_by_file_changes(lab: EvidenceFixture, tmp_path: Path) -> None:
+    path, good = tmp_path / "x", lab.valid_path.read_bytes()
     path.write_bytes(good)
 
-    with Archive(path) as opened:
+    with EvidenceArchive(path) as opened:
         path.write_bytes(b"\0" * len(good))
         read = {name: opened.read(name, max_bytes=1 << 20) for name in opened.entries}
         assert opened.file_sha256 == sha256_bytes(good)
-    assert read == lab.files()
+    assert read == lab.read_files()
 
 
-def test_a_directory_of_millions_of_bytes_is_not_read(tmp_path: Path) -> None:
+def test_oversized_central_directory_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    path.write_bytes(bytes(16 << 20) + archive._end(1, 16 << 20, 0))
+    path.write_bytes(bytes(16 << 20) + archive._pack_end_record(1, 16 << 20, 0))
 
     def read() -> None:
         with pytest.raises(TrustError, match="end record is not as hardpan writes it"):
-            Archive(path)
+            EvidenceArchive(path)
 
-    assert peak_bytes(read) < 4 << 20
+    assert measure_peak_bytes(read) < 4 << 20
 
 
-def test_an_archive_above_the_limit_is_refused_before_it_is_copied(
+def test_oversized_archive_is_rejected_before_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x"
     with path.open("wb") as f:
         f.truncate(archive.MAX_ARCHIVE_BYTES + 1)  # no block is allocated
-    monkeypatch.setattr(archive, "_fill", lambda *_: pytest.fail("was copied"))
+    monkeypatch.setattr(archive, "_copy_contents", lambda *_: pytest.fail("was copied"))
 
     with pytest.raises(TrustError, match="expected at most 536870912 bytes, found 536870913"):
-        Archive(path)
+        EvidenceArchive(path)
 
 
 def _svr(out: Path, key: Path) -> Any:
-    public = load_public(key.with_suffix(".pub"))
-    payload, _ = read_bundle(out.read_bytes(), what="svr").opened(public)
+    public = load_public_key(key.with_suffix(".pub"))
+    payload, _ = read_bundle(out.read_bytes(), label="svr").verify(public)
     return json.loads(payload)
 
 
@@ -171,8 +169,8 @@ CHANGES = [_replaced, _overwritten, _removed, _turned_into_a_pipe]
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("what", ["evidence", "policy"])
-def test_the_signed_outcome_names_the_bytes_that_were_verified(
-    lab: Lab,
+def test_svr_names_digests_of_verified_bytes(
+    lab: EvidenceFixture,
     policy: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -180,20 +178,20 @@ def test_the_signed_outcome_names_the_bytes_that_were_verified(
     change: Callable[[Path, bytes], None],
 ) -> None:
     evidence, out, key = tmp_path / "x.evidence.zip", tmp_path / "svr.json", tmp_path / "v.pem"
-    evidence.write_bytes(lab.good.read_bytes())
+    evidence.write_bytes(lab.valid_path.read_bytes())
     before = {p: sha256_bytes(p.read_bytes()) for p in (evidence, policy)}
-    new_signer(key)
-    check = verify_command.check
+    create_signer(key)
+    check = verify_command.verify_evidence
 
     def swapped(path: Path, trust: Any, **more: Any) -> Any:
         verified = check(path, trust, **more)
         change(evidence if what == "evidence" else policy, b"something else")
         return verified
 
-    monkeypatch.setattr(verify_command, "check", swapped)
+    monkeypatch.setattr(verify_command, "verify_evidence", swapped)
     argv = ["verify", str(evidence), "--policy", str(policy)]
 
-    assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.DONE
+    assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.OK
     svr = _svr(out, key)
     assert svr["subject"][0]["digest"]["sha256"] == before[evidence]
     [named] = svr["predicate"]["verifier"]["policies"]
@@ -201,32 +199,34 @@ def test_the_signed_outcome_names_the_bytes_that_were_verified(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_scan_follows_the_statement_that_was_read(
-    lab: Lab,
+def test_chain_links_to_statement_that_was_read(
+    lab: EvidenceFixture,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Path, bytes], None],
 ) -> None:
     path = tmp_path / "last.evidence.zip"
-    path.write_bytes(lab.good.read_bytes())
-    other = samples.write(samples.slim_scan(profile="other"), lab.scan, tmp_path / "other-scan")
+    path.write_bytes(lab.valid_path.read_bytes())
+    other = samples.write_evidence(
+        samples.slim_scan(profile="other"), lab.scan, tmp_path / "other-scan"
+    )
 
     def swapped(previous: Path) -> Any:
-        opened = open_unverified(previous)
+        opened = read_unverified(previous)
         change(previous, other.read_bytes())
         return opened
 
-    monkeypatch.setattr(terms, "open_unverified", swapped)
-    chain = terms.following(path, samples.HOST_KEY)
+    monkeypatch.setattr(terms, "read_unverified", swapped)
+    chain = terms.next_chain_link(path, samples.HOST_KEY)
 
-    assert chain.previous_statement_sha256 == sha256_bytes(lab.files()["statement.json"])
+    assert chain.previous_statement_sha256 == sha256_bytes(lab.read_files()["statement.json"])
 
 
-def _findings(lab: Lab, old: bytes, new: bytes) -> Path:
+def _findings(lab: EvidenceFixture, old: bytes, new: bytes) -> Path:
     """Evidence whose findings are changed and signed again as if they were right."""
-    data = lab.files()["findings.json"]
+    data = lab.read_files()["findings.json"]
     assert old in data
-    return lab.with_files({"findings.json": data.replace(old, new)})
+    return lab.resign_with_files({"findings.json": data.replace(old, new)})
 
 
 TOOK = b'"tookS":0.25'
@@ -244,15 +244,15 @@ HOSTILE_FINDINGS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_FINDINGS)
-def test_findings_that_cannot_be_written_again_are_refused_by_every_command(
-    lab: Lab, policy: Path, capsys: pytest.CaptureFixture[str], name: str
+def test_non_canonical_findings_are_rejected_by_every_command(
+    lab: EvidenceFixture, policy: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     path = str(_findings(lab, *HOSTILE_FINDINGS[name]))
     trusted = ["--policy", str(policy)]
     for argv in (
         ["show", path],
         ["show", path, "--json"],
-        ["diff", str(lab.good), path, "--json"],
+        ["diff", str(lab.valid_path), path, "--json"],
         ["verify", path, *trusted],
         ["verify", path, *trusted, "--json"],
         ["show", path, *trusted, "--json"],
@@ -268,18 +268,18 @@ def test_findings_that_cannot_be_written_again_are_refused_by_every_command(
     "moment", ["2026-02-31T04:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
 )
 @pytest.mark.parametrize("name", ["started", "finished"])
-def test_a_moment_that_cannot_be_is_refused(
-    lab: Lab, policy: Path, capsys: pytest.CaptureFixture[str], name: str, moment: str
+def test_impossible_time_is_rejected(
+    lab: EvidenceFixture, policy: Path, capsys: pytest.CaptureFixture[str], name: str, moment: str
 ) -> None:
     """With limits added to it, which the calendar of Python does not reach."""
-    statement, files = lab.statement(), lab.files()
+    statement, files = lab.read_statement(), lab.read_files()
     statement["predicate"]["scan"][name] = moment
     findings = json.loads(files["findings.json"]) | {name: moment}
     files["findings.json"] = canonical_json(findings)
     for subject in statement["subject"]:
         if subject["name"] == "findings.json":
             subject["digest"]["sha256"] = sha256_bytes(files["findings.json"])
-    path = str(lab.signed(statement, files))
+    path = str(lab.sign_payload(statement, files))
     policy.write_text(policy.read_text() + "max_age_hours: 876000\n")
 
     assert cli.run(["verify", path, "--policy", str(policy)]) == Exit.TRUST
@@ -294,12 +294,12 @@ def test_a_moment_that_cannot_be_is_refused(
         ({"cpu": 1e308}, "1e+308 is not a plain number"),
     ],
 )
-def test_a_smoke_test_that_cannot_be_written_again_is_refused(
-    lab: Lab, capsys: pytest.CaptureFixture[str], environment: dict[str, Any], said: str
+def test_non_canonical_smoke_document_is_rejected(
+    lab: EvidenceFixture, capsys: pytest.CaptureFixture[str], environment: dict[str, Any], said: str
 ) -> None:
-    smoke = json.loads(lab.files()["smoke.json"])
+    smoke = json.loads(lab.read_files()["smoke.json"])
     smoke["environment"] = environment
-    path = str(lab.with_files({"smoke.json": json.dumps(smoke).encode()}))
+    path = str(lab.resign_with_files({"smoke.json": json.dumps(smoke).encode()}))
 
     assert cli.run(["show", path, "--json"]) == Exit.TRUST
     assert said in capsys.readouterr().err
@@ -317,37 +317,39 @@ AMPLIFIED: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("name", AMPLIFIED)
-def test_what_is_wrong_in_findings_takes_no_more_memory_than_what_is_right(
-    lab: Lab, name: str
-) -> None:
+def test_invalid_findings_use_bounded_memory(lab: EvidenceFixture, name: str) -> None:
     """Each error of pydantic takes a kilobyte: the first of a list is enough."""
-    findings = json.loads(lab.files()["findings.json"])
+    findings = json.loads(lab.read_files()["findings.json"])
     AMPLIFIED[name](findings)
-    path = lab.with_files({"findings.json": json.dumps(findings, separators=(",", ":")).encode()})
+    path = lab.resign_with_files(
+        {"findings.json": json.dumps(findings, separators=(",", ":")).encode()}
+    )
 
     def read() -> None:
         if name == "unknown fields":
-            assert open_unverified(path).findings.counts["fail"] == 2
+            assert read_unverified(path).findings.counts["fail"] == 2
             return
-        with pytest.raises(RefusedError, match=r"findings: findings\.json: "):
-            open_unverified(path)
+        with pytest.raises(VerificationError, match=r"findings: findings\.json: "):
+            read_unverified(path)
 
-    assert peak_bytes(read) < 20_000_000
+    assert measure_peak_bytes(read) < 20_000_000
 
 
-def test_the_findings_of_1500_rules_are_far_below_the_limits() -> None:
+def test_findings_of_1500_rules_fit_the_limits() -> None:
     texts = {"rationale": "r" * 500, "fix_text": "f" * 1500}
     refs = {n: tuple(f"{n}-{i}" for i in range(3)) for n in ("stig_ids", "nist", "ccis")}
     rules = tuple(
-        samples.rule(n, samples.Verdict.PASS, found=("x" * 80,) * 6, **refs, **texts)
+        samples.rule(n, samples.Verdict.PASS, evidence_lines=("x" * 80,) * 6, **refs, **texts)
         for n in range(1500)
     )
-    made = fill.findings(samples.scan(evaluation=replace(samples.scan().evaluation, results=rules)))
-    data = canonical_json(made.data())
+    made = fill.build_findings(
+        samples.scan(evaluation=replace(samples.scan().evaluation, results=rules))
+    )
+    data = canonical_json(made.to_json())
 
-    assert Findings.read(parse_json(data, what="x", max_bytes=32 << 20)) == made
-    half = parse_json(data, what="x", max_bytes=16 << 20, max_values=60_000)
-    assert half == made.data()
+    assert Findings.from_json(parse_json(data, label="x", max_bytes=32 << 20)) == made
+    half = parse_json(data, label="x", max_bytes=16 << 20, max_values=60_000)
+    assert half == made.to_json()
 
 
 def _spelled(name: str, other: str, value: object = None) -> Callable[[Any], object]:
@@ -368,8 +370,8 @@ def _spelled(name: str, other: str, value: object = None) -> Callable[[Any], obj
         ((), "_type", "type_"),
     ],
 )
-def test_a_field_of_the_statement_has_one_name(
-    lab: Lab, place: tuple[str, ...], name: str, other: str
+def test_statement_field_has_one_spelling(
+    lab: EvidenceFixture, place: tuple[str, ...], name: str, other: str
 ) -> None:
     def part(statement: Any) -> Any:
         for key in place:
@@ -382,13 +384,13 @@ def test_a_field_of_the_statement_has_one_name(
     def both(statement: Any) -> None:
         part(statement)[other] = "something else"
 
-    with pytest.raises(RefusedError, match=rf"statement: .*{name}: Field required"):
-        lab.verify(lab.changed(renamed))
-    verified = lab.verify(lab.changed(both)).statement
-    assert verified == lab.verify(lab.good).statement.model_copy(
+    with pytest.raises(VerificationError, match=rf"statement: .*{name}: Field required"):
+        lab.verify(lab.resign_changed(renamed))
+    verified = lab.verify(lab.resign_changed(both)).statement
+    assert verified == lab.verify(lab.valid_path).statement.model_copy(
         update={"predicate": verified.predicate}
     )
-    assert part(verified.data())[name] == part(lab.statement())[name]
+    assert part(verified.to_json())[name] == part(lab.read_statement())[name]
 
 
 @pytest.mark.parametrize(
@@ -399,17 +401,17 @@ def test_a_field_of_the_statement_has_one_name(
         (b'"schemaVersion"', b'"schema_version"'),
     ],
 )
-def test_a_field_of_the_findings_has_one_name(lab: Lab, old: bytes, new: bytes) -> None:
-    with pytest.raises(RefusedError, match=rf"{old.decode()[1:-1]}: Field required"):
+def test_findings_field_has_one_spelling(lab: EvidenceFixture, old: bytes, new: bytes) -> None:
+    with pytest.raises(VerificationError, match=rf"{old.decode()[1:-1]}: Field required"):
         lab.verify(_findings(lab, old, new))
 
 
-def test_signatures_are_named_once(lab: Lab) -> None:
+def test_statement_rejects_both_signature_keys(lab: EvidenceFixture) -> None:
     def both(statement: Any) -> None:
         statement["predicate"]["signatures"] = ["ml-dsa-65"]
 
-    with pytest.raises(RefusedError, match="has signaturesExpected, and signatures as older"):
-        lab.verify(lab.changed(both))
+    with pytest.raises(VerificationError, match="has signaturesExpected, and signatures as older"):
+        lab.verify(lab.resign_changed(both))
 
 
 @pytest.mark.parametrize(
@@ -427,17 +429,17 @@ def test_signatures_are_named_once(lab: Lab) -> None:
         lambda right: right + " ",
     ],
 )
-def test_a_statement_id_that_does_not_follow_from_the_rest_is_refused(lab: Lab, other: Any) -> None:
-    statement = lab.statement()
+def test_statement_id_must_match_content(lab: EvidenceFixture, other: Any) -> None:
+    statement = lab.read_statement()
     right = statement["predicate"]["statementId"]
     statement["predicate"]["statementId"] = other(right) if callable(other) else other
-    path = lab.signed(json.dumps(statement).encode())
+    path = lab.sign_payload(json.dumps(statement).encode())
 
     said = "statementId: does not follow from the rest: expected " + right
-    with pytest.raises(RefusedError, match=said):
+    with pytest.raises(VerificationError, match=said):
         lab.verify(path)
-    with pytest.raises(RefusedError, match=said):
-        open_unverified(path)
+    with pytest.raises(VerificationError, match=said):
+        read_unverified(path)
 
 
 @pytest.mark.parametrize(
@@ -449,20 +451,22 @@ def test_a_statement_id_that_does_not_follow_from_the_rest_is_refused(lab: Lab, 
         lambda s: s["subject"][0]["digest"].update(sha512="0"),
     ],
 )
-def test_the_id_of_another_statement_is_refused(lab: Lab, change: Callable[[Any], object]) -> None:
-    statement = lab.statement()
+def test_statement_id_of_other_statement_is_rejected(
+    lab: EvidenceFixture, change: Callable[[Any], object]
+) -> None:
+    statement = lab.read_statement()
     change(statement)
 
-    with pytest.raises(RefusedError, match="statementId: does not follow from the rest"):
-        lab.verify(lab.signed(json.dumps(statement).encode()))
+    with pytest.raises(VerificationError, match="statementId: does not follow from the rest"):
+        lab.verify(lab.sign_payload(json.dumps(statement).encode()))
 
 
-def test_an_id_of_what_has_no_canonical_form_is_refused(lab: Lab) -> None:
-    statement = lab.statement()
+def test_statement_id_of_non_canonical_content_is_rejected(lab: EvidenceFixture) -> None:
+    statement = lab.read_statement()
     statement["predicate"]["größer"] = 1
 
-    with pytest.raises(RefusedError, match="statementId: cannot be derived: not an ASCII key"):
-        lab.verify(lab.signed(json.dumps(statement).encode()))
+    with pytest.raises(VerificationError, match="statementId: cannot be derived: not an ASCII key"):
+        lab.verify(lab.sign_payload(json.dumps(statement).encode()))
 
 
 def _packaged() -> str:
@@ -470,42 +474,42 @@ def _packaged() -> str:
     return template.read_text("utf-8").replace("{{ predicate_type }}", PREDICATE_TYPE)
 
 
-def test_the_script_that_is_emitted_is_the_packages_own(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_emit_script_writes_packaged_script(
+    lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "verify.sh"
 
-    assert cli.run(["verify", "--emit-script"]) == Exit.DONE
+    assert cli.run(["verify", "--emit-script"]) == Exit.OK
     assert capsys.readouterr().out == _packaged()
-    assert cli.run(["verify", "--emit-script", str(out)]) == Exit.DONE
+    assert cli.run(["verify", "--emit-script", str(out)]) == Exit.OK
     assert capsys.readouterr().out == ""
     assert out.read_text("utf-8") == _packaged()
     assert out.stat().st_mode & 0o777 == 0o755
-    assert lab.files()["verify.sh"].decode() == _packaged()
+    assert lab.read_files()["verify.sh"].decode() == _packaged()
 
 
-def test_the_script_of_an_archive_is_never_emitted(
-    lab: Lab, policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_emit_script_ignores_script_in_archive(
+    lab: EvidenceFixture, policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    forged = lab.put({**lab.files(), "verify.sh": b"#!/bin/sh\necho verified: everything\n"})
+    forged = lab.pack({**lab.read_files(), "verify.sh": b"#!/bin/sh\necho verified: everything\n"})
 
     argv = ["verify", str(forged), "--policy", str(policy), "--emit-script"]
-    assert cli.run(argv) == Exit.DONE
+    assert cli.run(argv) == Exit.OK
     assert capsys.readouterr().out == _packaged()
     assert cli.run(argv[:-1]) == Exit.TRUST
     assert "verify.sh: expected sha256" in capsys.readouterr().err
 
 
-def test_the_guide_says_never_to_run_the_script_of_the_archive(lab: Lab) -> None:
-    guide = lab.files()["VERIFY.md"].decode()
+def test_verify_md_warns_about_script_in_archive(lab: EvidenceFixture) -> None:
+    guide = lab.read_files()["VERIFY.md"].decode()
 
     assert "**Never run the `verify.sh` of this archive.**" in guide
     assert "hardpan verify --emit-script ../verify.sh" in guide
     assert "sh verify.sh" not in guide
 
 
-def test_an_archive_that_cannot_be_copied_says_where_space_is_missing(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+def test_archive_copy_without_space_reports_resource_error(
+    lab: EvidenceFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(**_: object) -> object:
         raise OSError(28, "No space left on device")
@@ -515,7 +519,7 @@ def test_an_archive_that_cannot_be_copied_says_where_space_is_missing(
     with pytest.raises(
         ResourceError, match="cannot be copied to a temporary file to be read: No space left"
     ):
-        Archive(lab.good)
+        EvidenceArchive(lab.valid_path)
 
 
 class _Failing(io.BytesIO):
@@ -542,31 +546,31 @@ class _Failing(io.BytesIO):
 
 
 @pytest.mark.parametrize("at", ["write", "flush"])
-def test_a_disk_that_fills_up_while_evidence_is_copied_is_told(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, at: str
+def test_full_disk_during_copy_reports_resource_error(
+    lab: EvidenceFixture, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     full = _Failing(at=at, code=errno.ENOSPC)
     monkeypatch.setattr(archive.tempfile, "TemporaryFile", lambda **_: full)
 
     with pytest.raises(ResourceError, match="cannot be copied to a temporary file"):
-        Archive(lab.good)
+        EvidenceArchive(lab.valid_path)
     assert full.closed
 
 
-def test_a_disk_that_cannot_be_read_is_told(lab: Lab) -> None:
-    broken = _Failing(lab.good.read_bytes(), at="read", code=errno.EIO)
+def test_read_error_during_copy_reports_input_error(lab: EvidenceFixture) -> None:
+    broken = _Failing(lab.valid_path.read_bytes(), at="read", code=errno.EIO)
 
     with pytest.raises(InputError, match="cannot be read: Input/output error"):
-        archive._fill(io.BytesIO(), broken, lab.good)
+        archive._copy_contents(io.BytesIO(), broken, lab.valid_path)
 
 
-def test_evidence_that_grows_while_it_is_copied_is_refused(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+def test_archive_that_grows_during_copy_is_rejected(
+    lab: EvidenceFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 1000)
 
     with pytest.raises(TrustError, match="grew beyond 1000 bytes while it was read"):
-        archive._fill(io.BytesIO(), io.BytesIO(bytes(1001)), lab.good)
-    assert archive._fill(io.BytesIO(), io.BytesIO(bytes(1000)), lab.good) == sha256_bytes(
-        bytes(1000)
-    )
+        archive._copy_contents(io.BytesIO(), io.BytesIO(bytes(1001)), lab.valid_path)
+    assert archive._copy_contents(
+        io.BytesIO(), io.BytesIO(bytes(1000)), lab.valid_path
+    ) == sha256_bytes(bytes(1000))

@@ -11,8 +11,14 @@ import pytest
 import yaml
 
 from hardpan import cli, clock
-from tests.tooling.screen import LINES, WORDS, forged_lines, odd_characters, on_terminal
-from tests.unit.evidence.forge import NOW, Lab
+from tests.tooling.screen import (
+    HOSTILE_LINES,
+    PLANTED_TEXT,
+    find_control_characters,
+    find_forged_lines,
+    run_on_terminal,
+)
+from tests.unit.evidence.forge import NOW, EvidenceFixture
 
 Place = tuple[str | int, ...]
 
@@ -49,7 +55,7 @@ def with_value(value: Any, at: Place) -> Any:
     made = copy.deepcopy(value)
     parent = inside(made, at[:-1])
     old = parent[at[-1]]
-    parent[at[-1]] = f"{old}{LINES}" if isinstance(old, str) else LINES
+    parent[at[-1]] = f"{old}{HOSTILE_LINES}" if isinstance(old, str) else HOSTILE_LINES
     return made
 
 
@@ -59,7 +65,7 @@ def with_keys(value: Any, at: Place) -> Any:
     Where any key may be, the error names it.
     """
     made = copy.deepcopy(value)
-    inside(made, at)[LINES] = []
+    inside(made, at)[HOSTILE_LINES] = []
     return made
 
 
@@ -75,29 +81,36 @@ def tried(
     """In how many runs the mark was shown, and what of it was odd or forged."""
     shown = [run([str(path) if word == "EVIDENCE" else word for word in c])[1] for c in commands]
     whole = "\n".join(shown)
-    return sum(WORDS in one for one in shown), odd_characters(whole), forged_lines(whole)
+    return (
+        sum(PLANTED_TEXT in one for one in shown),
+        find_control_characters(whole),
+        find_forged_lines(whole),
+    )
 
 
 @pytest.mark.parametrize("plant", [with_value, with_keys])
 @pytest.mark.parametrize("name", ["statement.json", "findings.json"])
-def test_field_of_evidence_is_only_drawn(
-    lab: Lab, name: str, plant: Callable[[Any, Place], Any], monkeypatch: pytest.MonkeyPatch
+def test_evidence_fields_are_neutralized_on_terminal(
+    lab: EvidenceFixture,
+    name: str,
+    plant: Callable[[Any, Place], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     policy = str(lab.ring.policy)
-    good = str(lab.good)
-    document = json.loads(lab.files()[name])
+    good = str(lab.valid_path)
+    document = json.loads(lab.read_files()[name])
     where = list(places(document) if plant is with_value else objects(document))
     shown = 0
 
     def run(argv: list[str]) -> tuple[int, str]:
-        return on_terminal(lambda: cli.run(argv), monkeypatch)
+        return run_on_terminal(lambda: cli.run(argv), monkeypatch)
 
     for at in where:
         changed = plant(document, at)
         if name == "statement.json":
-            path = lab.signed(changed)
+            path = lab.sign_payload(changed)
         else:
-            path = lab.with_files({name: json.dumps(changed).encode()})
+            path = lab.resign_with_files({name: json.dumps(changed).encode()})
         commands = [["show", "EVIDENCE"]]
         if plant is with_value and name == "statement.json":
             commands = [["show", "EVIDENCE", "--json"], ["verify", "EVIDENCE", "--policy", policy]]
@@ -111,42 +124,44 @@ def test_field_of_evidence_is_only_drawn(
     assert shown >= (5 if plant is with_value else 1)
 
 
-def test_field_of_evidence_without_a_signature_is_only_drawn(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+def test_unsigned_evidence_fields_are_neutralized_on_terminal(
+    lab: EvidenceFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = lab.files()
+    files = lab.read_files()
     names = ("evidence.sigstore.json", "findings.json", "statement.json", "smoke.json")
     shown = 0
     for name in names:
         document = json.loads(files[name])
         for at in list(objects(document))[:12]:
-            path = lab.put({**files, name: json.dumps(with_keys(document, at)).encode()})
-            _, text = on_terminal(lambda path=path: cli.run(["show", str(path)]), monkeypatch)
+            path = lab.pack({**files, name: json.dumps(with_keys(document, at)).encode()})
+            _, text = run_on_terminal(lambda path=path: cli.run(["show", str(path)]), monkeypatch)
             shown += 1
-            assert (name, at, odd_characters(text)) == (name, at, set())
+            assert (name, at, find_control_characters(text)) == (name, at, set())
 
     assert shown >= 10
 
 
-@pytest.mark.parametrize("name", [LINES.replace("\0", ""), f"{WORDS}\x1b[2J", f"{WORDS}\u202e"])
-def test_name_of_a_file_in_evidence_is_only_drawn(
-    lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "name", [HOSTILE_LINES.replace("\0", ""), f"{PLANTED_TEXT}\x1b[2J", f"{PLANTED_TEXT}\u202e"]
+)
+def test_file_names_in_evidence_are_neutralized_on_terminal(
+    lab: EvidenceFixture, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = lab.put(lab.files())
+    path = lab.pack(lab.read_files())
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, b"x")
 
-    code, shown = on_terminal(lambda: cli.run(["show", str(path)]), monkeypatch)
+    code, shown = run_on_terminal(lambda: cli.run(["show", str(path)]), monkeypatch)
 
     assert code == 6
-    assert WORDS in shown
-    assert odd_characters(shown) == set()
-    assert forged_lines(shown) == []
+    assert PLANTED_TEXT in shown
+    assert find_control_characters(shown) == set()
+    assert find_forged_lines(shown) == []
 
 
 @pytest.mark.parametrize("plant", [with_value, with_keys])
-def test_field_of_a_policy_is_only_drawn(
-    lab: Lab,
+def test_policy_fields_are_neutralized_on_terminal(
+    lab: EvidenceFixture,
     plant: Callable[[Any, Place], Any],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -157,9 +172,9 @@ def test_field_of_a_policy_is_only_drawn(
     shown = 0
     for at in where:
         path.write_text(yaml.safe_dump(plant(policy, at)))
-        argv = ["verify", str(lab.good), "--policy", str(path)]
-        _, text = on_terminal(lambda argv=argv: cli.run(argv), monkeypatch)
-        shown += WORDS in text
-        assert (at, odd_characters(text), forged_lines(text)) == (at, set(), [])
+        argv = ["verify", str(lab.valid_path), "--policy", str(path)]
+        _, text = run_on_terminal(lambda argv=argv: cli.run(argv), monkeypatch)
+        shown += PLANTED_TEXT in text
+        assert (at, find_control_characters(text), find_forged_lines(text)) == (at, set(), [])
 
     assert shown >= 2

@@ -17,12 +17,12 @@ import yaml
 from hardpan import cli, clock
 from hardpan.errors import Exit
 from hardpan.scanners.evidence.archive import write_archive
-from hardpan.scanners.evidence.bindings import Chain
-from hardpan.signing import Signer, load_pq_signer, new_signer
+from hardpan.scanners.evidence.bindings import ChainLink
+from hardpan.signing import Signer, create_signer, load_pq_signer
 from tests.tamper.kit import FINISHED, NOW, STAMPED, Files, Workshop
 from tests.tamper.kit import workshop as make
 from tests.tooling import sshsig
-from tests.tooling.tsa import Tsa
+from tests.tooling.tsa import FakeTsa
 
 ALL = ("verify", "add", "import", "import --own", "ledger verify")
 NEWEST = ("verify", "add")
@@ -97,14 +97,14 @@ def _made(**more: Any) -> Callable[[Bench], Files]:
 def _other_pq(b: Bench) -> Signer:
     path = b.w.folder / "keys" / "other-pq.pem"
     if not path.exists():
-        new_signer(path, alg="ml-dsa-65")
+        create_signer(path, alg="ml-dsa-65")
     return load_pq_signer(path)
 
 
 def _yesterday(b: Bench) -> Files:
     started, finished = (f"2026-11-20T04:0{m}:00Z" for m in (0, 5))
     at = FINISHED - timedelta(days=1)
-    return b.w.made(started=started, finished=finished, stamp=lambda s: b.w.tsa.token(s, at))
+    return b.w.made(started=started, finished=finished, stamp=lambda s: b.w.tsa.make_token(s, at))
 
 
 CASES = {
@@ -186,7 +186,7 @@ CASES = {
         words="the policy wants a timestamp, the evidence has none",
     ),
     "a timestamp of an authority that is not trusted": Case(
-        policy=_set(require_timestamp={"roots": Tsa().pem}),
+        policy=_set(require_timestamp={"roots": FakeTsa().pem}),
         check="timestamp",
         words="the timestamp is not by a trusted authority",
     ),
@@ -281,7 +281,7 @@ CASES = {
         refused_by=NEWEST,
     ),
     "a statement that follows on another one": Case(
-        evidence=_made(chain=Chain(sequence=3, previous_statement_sha256="0" * 64)),
+        evidence=_made(chain=ChainLink(sequence=3, previous_statement_sha256="0" * 64)),
         check="sequence",
         words="expected statement 2 of the host, found 3",
         refused_by=NEWEST,
@@ -305,7 +305,7 @@ ACCEPTED = {
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     w = make(tmp_path_factory.mktemp("bench"))
-    new_signer(w.folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    create_signer(w.folder / "keys" / "pq.pem", alg="ml-dsa-65")
     return Bench(w=w, pq=load_pq_signer(w.folder / "keys" / "pq.pem"))
 
 
@@ -323,8 +323,8 @@ def _ask(bench: Bench, case: Case, folder: Path, capsys: Said) -> Answers:
     write_archive(evidence, case.evidence(bench).items())
     there, new, other, moved = (folder / f"{n}.sqlite" for n in ("there", "new", "other", "moved"))
     lenient, strict = bench.lenient(), bench.policy("strict", case.policy(bench))
-    assert cli.run(["ledger", "add", str(evidence), "--policy", lenient, *_at(there)]) == Exit.DONE
-    assert cli.run(["ledger", "export", str(export), *_at(there)]) == Exit.DONE
+    assert cli.run(["ledger", "add", str(evidence), "--policy", lenient, *_at(there)]) == Exit.OK
+    assert cli.run(["ledger", "export", str(export), *_at(there)]) == Exit.OK
     capsys.readouterr()
     commands = {
         "verify": ["verify", str(evidence), "--json"],
@@ -346,7 +346,7 @@ def _at(ledger: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_verify_refuses_no_ledger_command_accepts(
+def test_ledger_commands_reject_what_verify_rejects(
     bench: Bench, name: str, tmp_path: Path, capsys: Said
 ) -> None:
     case = CASES[name]
@@ -364,12 +364,12 @@ def test_what_verify_refuses_no_ledger_command_accepts(
             assert code == Exit.TRUST, command
             assert f"{case.check}: {failed[case.check]}" in err, command
         else:
-            assert code == Exit.DONE, (command, err)
+            assert code == Exit.OK, (command, err)
     assert not (tmp_path / "new.sqlite").exists()
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_what_verify_accepts_every_ledger_command_accepts(
+def test_ledger_commands_accept_what_verify_accepts(
     bench: Bench, name: str, tmp_path: Path, capsys: Said
 ) -> None:
     case = ACCEPTED[name]
@@ -377,18 +377,18 @@ def test_what_verify_accepts_every_ledger_command_accepts(
     checks = {c["id"]: c["outcome"] for c in json.loads(answers["verify"][1])["checks"]}
     not_checked = json.loads(answers["ledger verify"][1])["notChecked"]
 
-    assert {code for code, _, _ in answers.values()} == {Exit.DONE}
+    assert {code for code, _, _ in answers.values()} == {Exit.OK}
     assert checks[case.check] == "ok"
     assert not_checked == dict.fromkeys(("archive", "files", "test-result", "oscal", "cms"), 1)
 
 
-def test_limits_are_an_answer_that_every_command_gives(
+def test_exceeded_thresholds_are_reported_by_every_command(
     bench: Bench, tmp_path: Path, capsys: Said
 ) -> None:
     over = Case(policy=_set(max_counts={"fail": 0}), check="limits", words="")
     said = _ask(bench, over, tmp_path, capsys)
 
-    assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.DONE] * 4]
+    assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.OK] * 4]
     assert "over the limits" in said["add"][1]
     assert "over the policy's limits: 1 row\n" in said["import"][2]
     assert json.loads(said["ledger verify"][1])["overLimits"] == 1
@@ -403,7 +403,7 @@ def test_limits_are_an_answer_that_every_command_gives(
         "a required post-quantum signature that was never made",
     ],
 )
-def test_every_other_command_that_takes_a_policy_refuses_it_too(
+def test_policy_commands_reject_what_verify_rejects(
     bench: Bench, name: str, tmp_path: Path, capsys: Said
 ) -> None:
     case, file = CASES[name], str(tmp_path / "lab.evidence.zip")

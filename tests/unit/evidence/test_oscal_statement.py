@@ -4,9 +4,13 @@ from pathlib import Path
 import pytest
 
 from hardpan.files import canonical_json, sha256_bytes
-from hardpan.scanners.evidence.oscal_statement import OSCAL_PREDICATE_TYPE, dsse, oscal_statement
-from hardpan.scanners.report.base import renderer
-from hardpan.signing import MalformedError, new_signer, read_bundle, sign
+from hardpan.scanners.evidence.oscal_statement import (
+    OSCAL_PREDICATE_TYPE,
+    build_oscal_statement,
+    extract_dsse,
+)
+from hardpan.scanners.report.base import load_renderer
+from hardpan.signing import MalformedError, create_signer, read_bundle, sign
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import report_of
 
@@ -14,11 +18,11 @@ NAME = "assessment-results.json"
 
 
 def _document() -> bytes:
-    return renderer("oscal-ar").render(report_of(samples.scan()))
+    return load_renderer("oscal-ar").render(report_of(samples.scan()))
 
 
-def test_the_statement_has_one_subject_and_trestles_words() -> None:
-    made = oscal_statement(_document(), name=NAME)
+def test_oscal_statement_has_one_subject_and_trestle_predicate() -> None:
+    made = build_oscal_statement(_document(), name=NAME)
 
     assert json.loads(made) == {
         "_type": "https://in-toto.io/Statement/v1",
@@ -45,19 +49,19 @@ def test_the_statement_has_one_subject_and_trestles_words() -> None:
         (b"<xml/>", "not strict JSON"),
     ],
 )
-def test_a_file_that_is_not_canonical_gets_no_statement(document: bytes, said: str) -> None:
+def test_oscal_statement_rejects_non_canonical_file(document: bytes, said: str) -> None:
     with pytest.raises(MalformedError) as caught:
-        oscal_statement(document, name="x.json")
+        build_oscal_statement(document, name="x.json")
 
     assert str(caught.value).startswith(f"x.json: {said}")
 
 
-def test_the_envelope_is_the_bundles_own(tmp_path: Path) -> None:
-    signer = new_signer(tmp_path / "key.pem")
-    payload = oscal_statement(_document(), name=NAME)
+def test_oscal_envelope_equals_bundle_envelope(tmp_path: Path) -> None:
+    signer = create_signer(tmp_path / "key.pem")
+    payload = build_oscal_statement(_document(), name=NAME)
     signed = sign(payload, signer)
-    opened, key = read_bundle(signed.bundle, what="bundle").opened(signer.public)
+    opened, key = read_bundle(signed.bundle, label="bundle").verify(signer.public)
 
     assert (opened, key) == (payload, signer.public)
-    assert json.loads(dsse(signed)) == json.loads(signed.bundle)["dsseEnvelope"]
-    assert json.loads(dsse(signed))["signatures"][0]["keyid"] == ""
+    assert json.loads(extract_dsse(signed)) == json.loads(signed.bundle)["dsseEnvelope"]
+    assert json.loads(extract_dsse(signed))["signatures"][0]["keyid"] == ""

@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 
-from hardpan.scanners.evidence.checks import RefusedError
+from hardpan.scanners.evidence.checks import VerificationError
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab
+from tests.unit.evidence.forge import EvidenceFixture
 
 Change = Callable[[Any], object]
 
 
 @pytest.fixture(scope="module")
-def paired(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def paired(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
     """The lab, whose evidence holds paired checks."""
     folder = tmp_path_factory.mktemp("paired")
     made = samples.slim_scan(image=samples.image(lab.build), paired=samples.PAIRED)
-    return replace(lab, folder=folder, good=samples.write(made, lab.scan, folder))
+    return replace(lab, folder=folder, good=samples.write_evidence(made, lab.scan, folder))
 
 
-def test_evidence_with_paired_checks_verifies_and_tells_their_counts(paired: Lab) -> None:
-    verified = paired.verify(paired.good)
+def test_compatibility_checks_are_verified_with_counts(paired: EvidenceFixture) -> None:
+    verified = paired.verify(paired.valid_path)
     claim = verified.statement.predicate.paired
 
     assert claim is not None
@@ -32,11 +32,11 @@ def test_evidence_with_paired_checks_verifies_and_tells_their_counts(paired: Lab
     assert verified.findings.paired is not None
 
 
-def test_evidence_of_an_older_hardpan_still_verifies(lab: Lab) -> None:
-    findings = json.loads(lab.files()["findings.json"])
+def test_evidence_without_compatibility_checks_verifies(lab: EvidenceFixture) -> None:
+    findings = json.loads(lab.read_files()["findings.json"])
     del findings["paired"]
-    path = lab.with_files({"findings.json": json.dumps(findings).encode()})
-    old = replace(lab, good=path).changed(lambda s: s["predicate"].pop("paired"))
+    path = lab.resign_with_files({"findings.json": json.dumps(findings).encode()})
+    old = replace(lab, good=path).resign_changed(lambda s: s["predicate"].pop("paired"))
 
     assert lab.verify(old).findings.paired is None
 
@@ -50,9 +50,11 @@ def test_evidence_of_an_older_hardpan_still_verifies(lab: Lab) -> None:
         lambda s: s["predicate"].update({"paired": None}),
     ],
 )
-def test_a_statement_that_tells_other_counts_is_refused(paired: Lab, change: Change) -> None:
-    with pytest.raises(RefusedError, match="disagrees with the statement: paired checks"):
-        paired.verify(paired.changed(change))
+def test_statement_with_other_compatibility_counts_is_rejected(
+    paired: EvidenceFixture, change: Change
+) -> None:
+    with pytest.raises(VerificationError, match="disagrees with the statement: paired checks"):
+        paired.verify(paired.resign_changed(change))
 
 
 def _passed(pairs: list[dict[str, Any]]) -> None:
@@ -68,29 +70,29 @@ def _half(pairs: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("change", [_passed, _twice, _half])
-def test_a_verdict_that_its_halves_do_not_give_is_refused(
-    paired: Lab, change: Callable[[list[dict[str, Any]]], None]
+def test_compatibility_verdict_must_follow_from_its_checks(
+    paired: EvidenceFixture, change: Callable[[list[dict[str, Any]]], None]
 ) -> None:
-    findings = json.loads(paired.files()["findings.json"])
+    findings = json.loads(paired.read_files()["findings.json"])
     change(findings["paired"]["pairs"])
-    path = paired.with_files({"findings.json": json.dumps(findings).encode()})
+    path = paired.resign_with_files({"findings.json": json.dumps(findings).encode()})
     if change is _passed:
 
         def claimed(s: Any) -> object:
             return s["predicate"]["paired"]["counts"].update({"pass": 2, "fail": 0})
 
-        path = replace(paired, good=path).changed(claimed)
+        path = replace(paired, good=path).resign_changed(claimed)
 
-    with pytest.raises(RefusedError, match="disagrees with the statement: paired checks"):
+    with pytest.raises(VerificationError, match="disagrees with the statement: paired checks"):
         paired.verify(path)
 
 
-def test_counts_of_paired_checks_that_are_not_there_are_refused(paired: Lab) -> None:
-    findings = json.loads(paired.files()["findings.json"])
+def test_compatibility_counts_without_checks_are_rejected(paired: EvidenceFixture) -> None:
+    findings = json.loads(paired.read_files()["findings.json"])
     del findings["paired"]
-    path = paired.with_files({"findings.json": json.dumps(findings).encode()})
+    path = paired.resign_with_files({"findings.json": json.dumps(findings).encode()})
 
-    with pytest.raises(RefusedError, match="disagrees with the statement: paired checks"):
+    with pytest.raises(VerificationError, match="disagrees with the statement: paired checks"):
         paired.verify(path)
 
 
@@ -105,16 +107,18 @@ def test_counts_of_paired_checks_that_are_not_there_are_refused(paired: Lab) -> 
         ),
     ],
 )
-def test_the_policy_limits_them(paired: Lab, extra: str, over: str) -> None:
-    verified = paired.verify(paired.good, extra)
+def test_policy_limits_compatibility_verdicts(
+    paired: EvidenceFixture, extra: str, over: str
+) -> None:
+    verified = paired.verify(paired.valid_path, extra)
 
-    assert verified.within_limits == (not over)
-    assert next(o for o in verified.outcomes if o.id == "limits").why == over
+    assert verified.is_within_thresholds == (not over)
+    assert next(o for o in verified.records if o.check_id == "limits").reason == over
 
 
-def test_a_limit_is_not_met_by_leaving_them_out(lab: Lab) -> None:
-    verified = lab.verify(lab.good, "max_paired: {fail: 0}")
+def test_missing_compatibility_checks_exceed_the_threshold(lab: EvidenceFixture) -> None:
+    verified = lab.verify(lab.valid_path, "max_paired: {fail: 0}")
 
-    assert not verified.within_limits
-    limits = next(o for o in verified.outcomes if o.id == "limits")
-    assert limits.why == "paired checks: none ran, the policy limits them"
+    assert not verified.is_within_thresholds
+    limits = next(o for o in verified.records if o.check_id == "limits")
+    assert limits.reason == "paired checks: none ran, the policy limits them"

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
-from hardpan.scanners.commands.keys import new_keys
-from hardpan.scanners.evidence.trust import load_policy
-from hardpan.signing import new_signer
-from tests.tooling.tsa import Tsa, der
-from tests.unit.evidence.forge import KEYS_MADE
-from tests.unit.signing.signed_data import certificate
+from hardpan.scanners.commands.keys import create_keys
+from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.signing import create_signer
+from tests.tooling.tsa import FakeTsa, encode_der
+from tests.unit.evidence.forge import KEYS_CREATED_AT
+from tests.unit.signing.signed_data import build_certificate
 
 GOOD = """\
 version: 1
@@ -41,7 +41,7 @@ max_counts:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    new_signer(tmp_path / "scan.pem")
+    create_signer(tmp_path / "scan.pem")
     return tmp_path
 
 
@@ -49,25 +49,27 @@ def _load(folder: Path, text: str) -> str:
     policy = folder / "trust.yaml"
     policy.write_text(text)
     with pytest.raises(InputError) as caught:
-        load_policy(policy)
+        load_trust_policy(policy)
     return str(caught.value).replace(f"{folder}/", "")
 
 
-def test_a_good_policy_is_read_with_its_keys(folder: Path) -> None:
+def test_policy_is_loaded_with_keys(folder: Path) -> None:
     (folder / "trust.yaml").write_text(GOOD)
-    trust = load_policy(folder / "trust.yaml")
+    trust = load_trust_policy(folder / "trust.yaml")
 
-    assert [k.id for k, _ in trust.role("scan")] == ["lab-scan"]
-    assert trust.role("build") == ()
+    assert [k.id for k, _ in trust.keys_for_role("scan")] == ["lab-scan"]
+    assert trust.keys_for_role("build") == ()
     assert trust.policy.max_counts == {"fail": 3}
     assert trust.policy.clock_skew_s == 300
 
 
-def test_a_key_may_stand_in_the_policy_itself(folder: Path) -> None:
+def test_policy_accepts_inline_key(folder: Path) -> None:
     pem = (folder / "scan.pub").read_text().replace("\n", "\n      ")
     (folder / "trust.yaml").write_text(GOOD.replace("scan.pub", f"|\n      {pem}"))
 
-    assert load_policy(folder / "trust.yaml").keys[0][1].pem == (folder / "scan.pub").read_text()
+    assert (
+        load_trust_policy(folder / "trust.yaml").keys[0][1].pem == (folder / "scan.pub").read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,13 +94,13 @@ def test_a_key_may_stand_in_the_policy_itself(folder: Path) -> None:
         ("version: 1", "- 1", "not YAML"),
     ],
 )
-def test_a_wrong_policy_is_named_with_its_place(
+def test_invalid_policy_reports_location_and_expectation(
     folder: Path, was: str, now: str, said: str
 ) -> None:
     assert said in _load(folder, GOOD.replace(was, now))
 
 
-def test_all_problems_are_told_at_once(folder: Path) -> None:
+def test_policy_reports_all_problems(folder: Path) -> None:
     said = _load(
         folder, GOOD.replace("version: 1", "version: 2\nmore: 1").replace("fail: 3", "x: 3")
     )
@@ -117,7 +119,7 @@ def test_all_problems_are_told_at_once(folder: Path) -> None:
         ("#" * 2_000_000, "trust.yaml: expected at most 1048576 bytes"),
     ],
 )
-def test_what_is_no_policy_is_said_so(folder: Path, text: str, said: str) -> None:
+def test_non_policy_file_is_rejected(folder: Path, text: str, said: str) -> None:
     assert said in _load(folder, text)
 
 
@@ -213,7 +215,7 @@ HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_YAML)
-def test_odd_yaml_in_a_policy_is_refused_with_its_place(folder: Path, name: str) -> None:
+def test_hostile_yaml_is_rejected_with_location(folder: Path, name: str) -> None:
     was, now, said = HOSTILE_YAML[name]
     assert was in GOOD
 
@@ -231,28 +233,28 @@ def test_odd_yaml_in_a_policy_is_refused_with_its_place(folder: Path, name: str)
         (b"\xef\xbb\xbf" + GOOD.encode(), "trust.yaml:1:1: expected plain UTF-8"),
     ],
 )
-def test_a_policy_in_another_encoding_is_refused(folder: Path, data: bytes, said: str) -> None:
+def test_policy_rejects_other_encodings(folder: Path, data: bytes, said: str) -> None:
     path = folder / "trust.yaml"
     path.write_bytes(data)
 
     with pytest.raises(InputError) as caught:
-        load_policy(path)
+        load_trust_policy(path)
     assert str(caught.value).replace(f"{folder}/", "").startswith(said)
 
 
-def test_a_moment_may_be_written_as_yaml_writes_it(folder: Path) -> None:
+def test_policy_accepts_yaml_time_notations(folder: Path) -> None:
     for written in (
         "2026-01-01 00:00:00+00:00",
         "'2026-01-01T00:00:00Z'",
         "2026-01-01T01:00+01:00",
     ):
         (folder / "trust.yaml").write_text(GOOD.replace(WINDOW, written))
-        [(key, _)] = load_policy(folder / "trust.yaml").keys
+        [(key, _)] = load_trust_policy(folder / "trust.yaml").keys
 
         assert key.not_before == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_a_policy_may_come_through_a_pipe(folder: Path) -> None:
+def test_policy_is_read_from_pipe(folder: Path) -> None:
     """It is read once, so that the digest of what was read is there for whoever signs."""
     pem = (folder / "scan.pub").read_text().replace("\n", "\n      ")
     data = GOOD.replace("scan.pub", f"|\n      {pem}").encode()
@@ -260,7 +262,7 @@ def test_a_policy_may_come_through_a_pipe(folder: Path) -> None:
     os.write(writing, data)
     os.close(writing)
     try:
-        trust = load_policy(Path(f"/dev/fd/{reading}"))
+        trust = load_trust_policy(Path(f"/dev/fd/{reading}"))
     finally:
         os.close(reading)
 
@@ -268,26 +270,26 @@ def test_a_policy_may_come_through_a_pipe(folder: Path) -> None:
     assert trust.sha256 == sha256_bytes(data)
 
 
-def test_a_value_may_be_repeated_by_an_alias(folder: Path) -> None:
+def test_policy_accepts_yaml_alias(folder: Path) -> None:
     """As PyYAML writes a policy in which a program has one moment in two places."""
     text = GOOD.replace(WINDOW, f"&id001 {WINDOW}").replace("fail: 3", "fail: 3\nexpires: *id001")
     (folder / "trust.yaml").write_text(text)
-    policy = load_policy(folder / "trust.yaml").policy
+    policy = load_trust_policy(folder / "trust.yaml").policy
 
     assert policy.expires == policy.keys[0].not_before == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_the_digest_of_a_policy_is_that_of_the_bytes_that_were_read(folder: Path) -> None:
+def test_policy_digest_is_of_bytes_read(folder: Path) -> None:
     (folder / "trust.yaml").write_text(GOOD)
 
-    assert load_policy(folder / "trust.yaml").sha256 == sha256_bytes(GOOD.encode())
+    assert load_trust_policy(folder / "trust.yaml").sha256 == sha256_bytes(GOOD.encode())
 
 
-def test_a_policy_that_trusts_no_key_is_refused(folder: Path) -> None:
+def test_policy_without_keys_is_rejected(folder: Path) -> None:
     assert "keys: Tuple should have at least 1 item" in _load(folder, "version: 1\nkeys: []\n")
 
 
-def test_one_key_may_not_have_two_roles_nor_two_keys_one_id(folder: Path) -> None:
+def test_policy_rejects_shared_key_and_duplicate_id(folder: Path) -> None:
     second = GOOD[GOOD.index("  - id") : GOOD.index("max_counts")]
     text = GOOD.replace("max_counts", second.replace("role: scan", "role: build") + "max_counts")
     said = _load(folder, text)
@@ -302,14 +304,14 @@ def test_one_key_may_not_have_two_roles_nor_two_keys_one_id(folder: Path) -> Non
     )
 
 
-def test_new_keys_make_a_policy_that_loads(tmp_path: Path) -> None:
-    ring = new_keys(tmp_path / "k", now=KEYS_MADE, host_keys=("SHA256:" + "A" * 43,))
-    trust = load_policy(ring.policy)
+def test_new_keys_create_loadable_policy(tmp_path: Path) -> None:
+    ring = create_keys(tmp_path / "k", now=KEYS_CREATED_AT, host_keys=("SHA256:" + "A" * 43,))
+    trust = load_trust_policy(ring.policy)
 
     assert {k.role for k, _ in trust.keys} == {"scan", "build"}
     assert trust.policy.target.host_keys == ("SHA256:" + "A" * 43,)
     with pytest.raises(InputError, match="is there already"):
-        new_keys(tmp_path / "k", now=KEYS_MADE)
+        create_keys(tmp_path / "k", now=KEYS_CREATED_AT)
 
 
 def _with_key(spki: str, *, name: str = "again", role: str = "scan", more: str = "") -> str:
@@ -334,7 +336,7 @@ def _compressed(pem: str) -> str:
     key = cast(ec.EllipticCurvePublicKey, load_pem_public_key(pem.encode()))
     point = key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     algorithm = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
-    spki = der(0x30, algorithm, der(3, b"\0" + point))
+    spki = encode_der(0x30, algorithm, encode_der(3, b"\0" + point))
     text = base64.b64encode(spki).decode()
     return f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----"
 
@@ -384,31 +386,31 @@ def test_key_listed_twice_by_an_alias_is_refused(folder: Path) -> None:
 
 
 def test_post_quantum_key_listed_twice_is_refused(folder: Path) -> None:
-    new_signer(folder / "pq.pem", alg="ml-dsa-65")
+    create_signer(folder / "pq.pem", alg="ml-dsa-65")
     text = _with_key("pq.pub", name="pq", role="scan-pq").replace(
         "role: scan-pq\n    alg: ecdsa-p256-sha256", "role: scan-pq\n    alg: ml-dsa-65"
     )
     again = text[text.index("  - id: pq") : text.index("max_counts")].replace("id: pq", "id: pq-2")
 
     (folder / "trust.yaml").write_text(text)
-    assert len(load_policy(folder / "trust.yaml").keys) == 2
+    assert len(load_trust_policy(folder / "trust.yaml").keys) == 2
     said = _load(folder, text.replace("max_counts", again + "max_counts"))
     assert "keys[2].spki: the same key as keys[1] ('pq')" in said
 
 
 def test_two_keys_whose_names_differ_in_case_alone_are_refused(folder: Path) -> None:
-    new_signer(folder / "other.pem")
+    create_signer(folder / "other.pem")
 
     assert "keys[1].id: 'LAB-scan' appears twice; the first is at trust.yaml:3:9" in _load(
         folder, _with_key("other.pub", name="LAB-scan")
     )
 
 
-def test_two_keys_are_two_keys(folder: Path) -> None:
-    new_signer(folder / "other.pem")
+def test_policy_accepts_two_keys(folder: Path) -> None:
+    create_signer(folder / "other.pem")
     (folder / "trust.yaml").write_text(_with_key("other.pub"))
 
-    assert [k.id for k, _ in load_policy(folder / "trust.yaml").keys] == ["lab-scan", "again"]
+    assert [k.id for k, _ in load_trust_policy(folder / "trust.yaml").keys] == ["lab-scan", "again"]
 
 
 _ONE, _TWO = "SHA256:" + "A" * 43, "SHA256:" + "A" * 42 + "B"
@@ -446,22 +448,22 @@ def test_digest_in_upper_case_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("setting", ["require_timestamp", "require_cms"])
 def test_certificate_listed_twice_is_refused(folder: Path, setting: str) -> None:
-    one, two = Tsa().pem, Tsa().pem
+    one, two = FakeTsa().pem, FakeTsa().pem
     (folder / "roots.pem").write_text(one + two + one)
 
     said = _load(folder, f"{GOOD}{setting}: {{roots: roots.pem}}\n")
     assert f"{setting}.roots: certificate 3 is certificate 1 once more" in said
     assert said.startswith("trust.yaml:11:")
     (folder / "roots.pem").write_text(one + two)
-    assert load_policy(folder / "trust.yaml").policy.keys[0].id == "lab-scan"
+    assert load_trust_policy(folder / "trust.yaml").policy.keys[0].id == "lab-scan"
 
 
 def test_signing_key_that_is_a_timestamp_authority_too_is_refused(folder: Path) -> None:
     secret = load_pem_private_key((folder / "scan.pem").read_bytes(), None)
-    own = certificate(cast(ec.EllipticCurvePrivateKey, secret))
+    own = build_certificate(cast(ec.EllipticCurvePrivateKey, secret))
     text = base64.encodebytes(own).decode()
     pem = f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
-    (folder / "roots.pem").write_text(Tsa().pem + pem)
+    (folder / "roots.pem").write_text(FakeTsa().pem + pem)
 
     said = _load(folder, f"{GOOD}require_timestamp: {{roots: roots.pem}}\n")
     assert (

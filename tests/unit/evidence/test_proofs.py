@@ -11,19 +11,25 @@ import pytest
 from hardpan import cli, clock, events
 from hardpan.errors import Exit, InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
-from hardpan.scanners.collect.hostproof import script, signed_by_host
-from hardpan.scanners.commands.terms import following, runner, stamp
+from hardpan.scanners.collect.hostproof import build_signing_script, sign_with_host_key
+from hardpan.scanners.commands.terms import next_chain_link, scanner_identity, timestamper
 from hardpan.scanners.evidence import bundle, outcome
-from hardpan.scanners.evidence.bindings import HOST_PROOF, NAMESPACE, OSCAL, TEST_RESULT, waivers
-from hardpan.scanners.evidence.trust import load_policy
+from hardpan.scanners.evidence.bindings import (
+    HOST_SIGNATURE,
+    HOST_SIGNATURE_NAMESPACE,
+    OSCAL,
+    TEST_RESULT,
+    summarize_waivers,
+)
+from hardpan.scanners.evidence.trust import load_trust_policy
 from hardpan.scanners.evidence.verify import verify
 from hardpan.scanners.model import Verdict
-from hardpan.scanners.report.fill import findings, smoke
-from hardpan.scanners.transport import Transport
-from hardpan.signing import detached, new_signer, read_bundle
-from tests.tooling.tsa import Tsa
+from hardpan.scanners.report.fill import build_findings, build_smoke_document
+from hardpan.scanners.transport import SshConnection
+from hardpan.signing import create_signer, read_bundle, sign_cms_detached
+from tests.tooling.tsa import FakeTsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, Lab
+from tests.unit.evidence.forge import NOW, EvidenceFixture
 
 FINGERPRINT = "SHA256:" + "A" * 43
 
@@ -33,7 +39,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOW)
 
 
-def _policy(lab: Lab, extra: str = "") -> Path:
+def _policy(lab: EvidenceFixture, extra: str = "") -> Path:
     path = lab.ring.policy.with_name("proofs.yaml")
     path.write_text(lab.ring.policy.read_text().partition("# More than this")[0] + extra)
     return path
@@ -48,11 +54,16 @@ def _said(bundle_: bytes) -> Any:
     return json.loads(base64.b64decode(json.loads(bundle_)["dsseEnvelope"]["payload"]))
 
 
-def test_the_second_statement_has_a_place_for_every_verdict() -> None:
+def test_test_result_statement_classifies_every_verdict() -> None:
     rules = tuple(samples.rule(n, v) for n, v in enumerate(Verdict) if v != "notselected")
     evaluation = replace(samples.scan().evaluation, results=rules)
     made = samples.scan(evaluation=evaluation, paired=samples.PAIRED, waivers={})
-    said = cast(Any, outcome.statement(findings(made), smoke(samples.SMOKE), {"a": "0" * 64}))
+    said = cast(
+        Any,
+        outcome.build_statement(
+            build_findings(made), build_smoke_document(samples.SMOKE), {"a": "0" * 64}
+        ),
+    )
     lists = said["predicate"]
     ids = {r.rule_id: r.verdict.value for r in rules}
 
@@ -66,41 +77,43 @@ def test_the_second_statement_has_a_place_for_every_verdict() -> None:
     assert lists["result"] == "FAILED"
 
 
-def test_a_waived_failure_is_a_failure_in_the_second_statement(lab: Lab) -> None:
-    said = _said(lab.files()[TEST_RESULT])
+def test_test_result_statement_counts_waived_failure_as_failed(lab: EvidenceFixture) -> None:
+    said = _said(lab.read_files()[TEST_RESULT])
     waived = samples.RULES[2].rule_id
 
     assert waived in said["predicate"]["failedTests"]
     assert said["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
-    assert {s["name"] for s in said["subject"]} == {s["name"] for s in lab.statement()["subject"]}
+    assert {s["name"] for s in said["subject"]} == {
+        s["name"] for s in lab.read_statement()["subject"]
+    }
 
 
 @pytest.mark.parametrize(
     ("verdicts", "result"),
     [((Verdict.PASS,), "PASSED"), ((Verdict.PASS, Verdict.NOT_CHECKED), "WARNED")],
 )
-def test_the_result_is_the_worst_of_all(verdicts: tuple[Verdict, ...], result: str) -> None:
+def test_test_result_is_the_worst_verdict(verdicts: tuple[Verdict, ...], result: str) -> None:
     rules = tuple(samples.rule(n, v) for n, v in enumerate(verdicts))
     made = samples.scan(
         evaluation=replace(samples.scan().evaluation, results=rules), checks=(), waivers={}
     )
-    said = cast(Any, outcome.statement(findings(made), None, {}))
+    said = cast(Any, outcome.build_statement(build_findings(made), None, {}))
 
     assert said["predicate"]["result"] == result
 
 
-def test_the_statement_counts_waivers_and_names_the_first_to_end(lab: Lab) -> None:
-    claim = lab.statement()["predicate"]
+def test_statement_summarizes_waivers(lab: EvidenceFixture) -> None:
+    claim = lab.read_statement()["predicate"]
 
     assert claim["waivers"] == {"n": 1, "earliestExpiry": "2027-01-31"}
-    assert waivers(findings(samples.scan(waivers={}))).earliest_expiry is None
+    assert summarize_waivers(build_findings(samples.scan(waivers={}))).earliest_expiry is None
     assert claim["siblings"] == [TEST_RESULT, OSCAL]
     assert claim["chain"] is None
 
 
-def test_the_same_scan_has_the_same_statement_id(lab: Lab, tmp_path: Path) -> None:
+def test_statement_id_is_reproducible(lab: EvidenceFixture, tmp_path: Path) -> None:
     def made(name: str, **changes: object) -> str:
-        path = samples.write(samples.slim_scan(**changes), lab.scan, tmp_path / name)
+        path = samples.write_evidence(samples.slim_scan(**changes), lab.scan, tmp_path / name)
         said = json.loads(_files(path)["statement.json"])
         return str(said["predicate"]["statementId"])
 
@@ -108,37 +121,37 @@ def test_the_same_scan_has_the_same_statement_id(lab: Lab, tmp_path: Path) -> No
     assert made("a") != made("c", profile="other")
 
 
-def test_evidence_without_the_new_fields_still_verifies(lab: Lab) -> None:
+def test_evidence_without_optional_fields_verifies(lab: EvidenceFixture) -> None:
     def older(s: Any) -> None:
         for name in ("statementId", "siblings", "chain", "waivers", "runner", "hostProof"):
             del s["predicate"][name]
 
-    statement = lab.statement()
+    statement = lab.read_statement()
     older(statement)
-    path = lab.signed(statement)
-    path = lab.put({n: d for n, d in _files(path).items() if n not in (TEST_RESULT, OSCAL)})
-    outcomes = {o.id: o for o in lab.verify(path).outcomes}
+    path = lab.sign_payload(statement)
+    path = lab.pack({n: d for n, d in _files(path).items() if n not in (TEST_RESULT, OSCAL)})
+    outcomes = {o.check_id: o for o in lab.verify(path).records}
 
-    assert outcomes["test-result"].outcome == "skipped"
-    assert "older hardpan" in outcomes["test-result"].why
-    assert outcomes["oscal"].outcome == "skipped"
-    assert "older hardpan" in outcomes["oscal"].why
-    assert outcomes["host-proof"].why == "the host gave no signature by its host key"
+    assert outcomes["test-result"].status == "skipped"
+    assert "older hardpan" in outcomes["test-result"].reason
+    assert outcomes["oscal"].status == "skipped"
+    assert "older hardpan" in outcomes["oscal"].reason
+    assert outcomes["host-proof"].reason == "the host gave no signature by its host key"
 
 
-def test_the_outcome_is_signed_for_those_who_trust_the_verifier(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_emit_svr_signs_verification_result(
+    lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key, out = tmp_path / "verify.pem", tmp_path / "svr.json"
-    signer = new_signer(key)
+    signer = create_signer(key)
     policy = _policy(lab, "max_counts: {fail: 9}\n")
-    argv = ["verify", str(lab.good), "--policy", str(policy)]
+    argv = ["verify", str(lab.valid_path), "--policy", str(policy)]
 
-    assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.DONE
-    payload, _ = read_bundle(out.read_bytes(), what="svr").opened(signer.public)
+    assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.OK
+    payload, _ = read_bundle(out.read_bytes(), label="svr").verify(signer.public)
     said = json.loads(payload)
     assert said["predicateType"] == "https://in-toto.io/attestation/svr/v0.2"
-    assert said["subject"][0]["digest"]["sha256"] == sha256_bytes(lab.good.read_bytes())
+    assert said["subject"][0]["digest"]["sha256"] == sha256_bytes(lab.valid_path.read_bytes())
     assert said["predicate"]["timeCreated"] == "2026-11-21T05:00:00Z"
     assert said["predicate"]["verifier"]["policies"] == [
         {"name": policy.name, "digest": {"sha256": sha256_bytes(policy.read_bytes())}}
@@ -149,24 +162,26 @@ def test_the_outcome_is_signed_for_those_who_trust_the_verifier(
     assert capsys.readouterr().out.endswith("verdict: verified\n")
 
 
-def test_over_the_limits_is_not_called_verified(lab: Lab, tmp_path: Path) -> None:
+def test_svr_omits_verified_when_thresholds_are_exceeded(
+    lab: EvidenceFixture, tmp_path: Path
+) -> None:
     key, out = tmp_path / "verify.pem", tmp_path / "svr.json"
-    new_signer(key)
-    argv = ["verify", str(lab.good), "--policy", str(_policy(lab, "max_counts: {fail: 0}\n"))]
+    create_signer(key)
+    argv = ["verify", str(lab.valid_path), "--policy", str(_policy(lab, "max_counts: {fail: 0}\n"))]
 
     assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.FINDINGS
     assert "HARDPAN_VERIFIED" not in _said(out.read_bytes())["predicate"]["properties"]
 
 
-def test_no_outcome_is_signed_by_another_role_or_of_refused_evidence(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_svr_requires_verify_role_and_accepted_evidence(
+    lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key, out = tmp_path / "verify.pem", tmp_path / "svr.json"
-    new_signer(key)
+    create_signer(key)
     policy = str(_policy(lab))
-    bad = str(lab.signed(lab.statement(), signer=lab.build))
+    bad = str(lab.sign_payload(lab.read_statement(), signer=lab.build))
 
-    argv = ["verify", str(lab.good), "--policy", policy, "--emit-svr", str(out)]
+    argv = ["verify", str(lab.valid_path), "--policy", policy, "--emit-svr", str(out)]
     assert cli.run(argv) == Exit.USAGE
     assert cli.run([*argv, "--key", str(lab.ring.scan)]) == Exit.INPUT
     assert "key 'scan' has the role scan: it may not sign outcomes" in capsys.readouterr().err
@@ -175,34 +190,36 @@ def test_no_outcome_is_signed_by_another_role_or_of_refused_evidence(
     assert not out.exists()
 
 
-def test_a_scan_follows_on_the_hosts_last_one(lab: Lab, tmp_path: Path) -> None:
-    first = following(None, samples.HOST_KEY)
+def test_chain_link_follows_previous_evidence(lab: EvidenceFixture, tmp_path: Path) -> None:
+    first = next_chain_link(None, samples.HOST_KEY)
     assert (first.sequence, first.previous_statement_sha256) == (1, None)
 
-    terms = bundle.Terms(chain=first, runner=runner())
+    terms = bundle.SigningOptions(chain=first, runner=scanner_identity())
     path = tmp_path / "one.evidence.zip"
-    bundle.write(samples.scan(), lab.scan, path, events.silent, terms=terms)
-    second = following(path, samples.HOST_KEY)
-    verified = verify(path, lab.trust(), now=NOW)
+    bundle.write_evidence(samples.scan(), lab.scan, path, events.discard, options=terms)
+    second = next_chain_link(path, samples.HOST_KEY)
+    verified = verify(path, lab.load_policy(), now=NOW)
     assert (second.sequence, second.previous_statement_sha256) == (2, verified.statement_sha256)
-    assert following(lab.good, samples.HOST_KEY).sequence == 2
+    assert next_chain_link(lab.valid_path, samples.HOST_KEY).sequence == 2
     told = verified.statement.predicate.runner
     assert told is not None
     assert told.transport == "ssh"
 
     with pytest.raises(InputError, match=r"is about another host \(lab\)"):
-        following(path, FINGERPRINT[:-1] + "B")
+        next_chain_link(path, FINGERPRINT[:-1] + "B")
     (tmp_path / "x").write_text("x")
     with pytest.raises(InputError, match=r"cannot be followed: .*not an evidence archive"):
-        following(tmp_path / "x", samples.HOST_KEY)
+        next_chain_link(tmp_path / "x", samples.HOST_KEY)
 
 
-def test_without_an_address_nothing_is_stamped() -> None:
-    assert stamp("") is None
-    assert stamp(None) is None
+def test_timestamper_is_none_without_url() -> None:
+    assert timestamper("") is None
+    assert timestamper(None) is None
 
 
-def _via(answer: bytes | Exception, fingerprint: str = FINGERPRINT) -> tuple[Transport, list[Any]]:
+def _via(
+    answer: bytes | Exception, fingerprint: str = FINGERPRINT
+) -> tuple[SshConnection, list[Any]]:
     seen: list[Any] = []
 
     def run(command: str, **more: Any) -> Any:
@@ -212,17 +229,19 @@ def _via(answer: bytes | Exception, fingerprint: str = FINGERPRINT) -> tuple[Tra
         return SimpleNamespace(data=answer)
 
     made = SimpleNamespace(run=run, host_key=SimpleNamespace(fingerprint=fingerprint))
-    return cast(Transport, made), seen
+    return cast(SshConnection, made), seen
 
 
-def test_the_host_is_asked_once_by_sudo_and_its_key_stays_there() -> None:
+def test_host_signs_with_sudo_on_the_host() -> None:
     via, seen = _via(b"-----BEGIN SSH SIGNATURE-----\nx")
 
-    assert signed_by_host(via, b"said", namespace=NAMESPACE, timeout_s=5).startswith(b"-----BEGIN")
+    assert sign_with_host_key(
+        via, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5
+    ).startswith(b"-----BEGIN")
     command, more = seen[0]
     assert (more["sudo"], more["stdin"]) == (True, b"said")
     assert "ssh-keygen -Y sign -n hardpan-evidence" in command
-    assert command == script(FINGERPRINT, NAMESPACE)
+    assert command == build_signing_script(FINGERPRINT, HOST_SIGNATURE_NAMESPACE)
 
 
 @pytest.mark.parametrize(
@@ -234,25 +253,25 @@ def test_the_host_is_asked_once_by_sudo_and_its_key_stays_there() -> None:
         (b"-----BEGIN SSH SIGNATURE-----", "SHA256:x'; rm -rf /"),
     ],
 )
-def test_a_host_that_cannot_sign_is_scanned_all_the_same(
+def test_host_without_signature_is_still_scanned(
     answer: bytes | Exception, fingerprint: str
 ) -> None:
     via, seen = _via(answer, fingerprint)
 
-    assert signed_by_host(via, b"said", namespace=NAMESPACE, timeout_s=5) == b""
+    assert sign_with_host_key(via, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5) == b""
     assert len(seen) == (fingerprint == FINGERPRINT)
 
 
-def test_a_damaged_host_proof_is_refused(lab: Lab, tmp_path: Path) -> None:
-    made = samples.scan(raw={"arf-1.xml": b"<arf/>", HOST_PROOF: b"x"})
+def test_damaged_host_signature_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
+    made = samples.scan(raw={"arf-1.xml": b"<arf/>", HOST_SIGNATURE: b"x"})
 
     with pytest.raises(TrustError, match="the host's proof is not an SSH signature"):
-        lab.verify(samples.write(made, lab.scan, tmp_path))
+        lab.verify(samples.write_evidence(made, lab.scan, tmp_path))
 
 
-def test_a_certificate_must_be_the_signing_keys(lab: Lab, tmp_path: Path) -> None:
+def test_certificate_must_match_signing_key(lab: EvidenceFixture, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
-    other.write_text(Tsa().pem)
+    other.write_text(FakeTsa().pem)
     (tmp_path / "no.crt").write_text("x")
     for path, said in (
         (other, "is the certificate of another key than the one that signs"),
@@ -260,7 +279,7 @@ def test_a_certificate_must_be_the_signing_keys(lab: Lab, tmp_path: Path) -> Non
         (tmp_path / "missing.crt", "cannot be read"),
     ):
         with pytest.raises(InputError, match=said):
-            detached(b"x", lab.scan, path)
+            sign_cms_detached(b"x", lab.scan, path)
 
 
 @pytest.mark.parametrize(
@@ -276,23 +295,27 @@ def test_a_certificate_must_be_the_signing_keys(lab: Lab, tmp_path: Path) -> Non
         ("target: {machine_ids: ['" + "0" * 33 + "']}", "target.machine_ids[0]: "),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_place(lab: Lab, extra: str, said: str) -> None:
+def test_invalid_policy_setting_reports_location(
+    lab: EvidenceFixture, extra: str, said: str
+) -> None:
     with pytest.raises(InputError) as caught:
-        load_policy(_policy(lab, extra + "\n"))
+        load_trust_policy(_policy(lab, extra + "\n"))
 
     assert said in str(caught.value)
     assert "proofs.yaml:" in str(caught.value)
 
 
-def test_the_policy_asks_for_a_timestamp_under_an_object_identifier(lab: Lab) -> None:
-    (lab.ring.policy.parent / "tsa.pem").write_text(Tsa().pem)
+def test_policy_validates_timestamp_policy_oid(lab: EvidenceFixture) -> None:
+    (lab.ring.policy.parent / "tsa.pem").write_text(FakeTsa().pem)
 
     with pytest.raises(InputError, match=r"policy_oid: expected e\.g\. 1\.2\.3\.4, found 'one'"):
-        load_policy(_policy(lab, "require_timestamp: {roots: tsa.pem, policy_oid: one}\n"))
-    assert load_policy(_policy(lab, "require_timestamp: {roots: tsa.pem}\n")).authority
+        load_trust_policy(_policy(lab, "require_timestamp: {roots: tsa.pem, policy_oid: one}\n"))
+    assert load_trust_policy(
+        _policy(lab, "require_timestamp: {roots: tsa.pem}\n")
+    ).timestamp_authority
 
 
-def test_a_real_machine_id_digest_can_be_pinned(lab: Lab) -> None:
+def test_policy_accepts_machine_id_digest(lab: EvidenceFixture) -> None:
     policy = _policy(lab, "target: {machine_ids: ['" + "0" * 32 + "']}\n")
 
-    assert load_policy(policy).policy.target.machine_ids == ("0" * 32,)
+    assert load_trust_policy(policy).policy.target.machine_ids == ("0" * 32,)

@@ -12,55 +12,62 @@ from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
 from hardpan.media_types import ISO, QCOW2, RAW
 from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
-from hardpan.scanners.evidence.checks import CHECKS, RefusedError
-from hardpan.scanners.evidence.statement import BuiltFile
-from hardpan.scanners.evidence.trust import Trust, load_policy
-from hardpan.scanners.evidence.verify import open_unverified, verify
+from hardpan.scanners.evidence.checks import CHECKS, VerificationError
+from hardpan.scanners.evidence.statement import ProvenanceSubject
+from hardpan.scanners.evidence.trust import ResolvedPolicy, load_trust_policy
+from hardpan.scanners.evidence.verify import read_unverified, verify
 from hardpan.scanners.model import HostKeyTrust, Verdict
-from hardpan.scanners.report.fields import HOST_KEY_TRUST
-from hardpan.signing import new_signer, sign
+from hardpan.scanners.report.fields import HOST_KEY_TRUST_TEXT
+from hardpan.signing import create_signer, sign
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, UNSIGNED, Lab, b64, edit_bundle, regions
+from tests.unit.evidence.forge import (
+    NOW,
+    UNSIGNED,
+    EvidenceFixture,
+    edit_bundle,
+    encode_base64,
+    list_byte_regions,
+)
 
 
-def _refused(lab: Lab, path: Path, check: str, said: str, extra: str = "") -> None:
-    with pytest.raises(RefusedError) as caught:
+def _refused(lab: EvidenceFixture, path: Path, check: str, said: str, extra: str = "") -> None:
+    with pytest.raises(VerificationError) as caught:
         lab.verify(path, extra)
-    outcomes = {o.id: o.outcome for o in caught.value.outcomes}
+    outcomes = {o.check_id: o.status for o in caught.value.records}
 
     assert outcomes[check] == "fail", outcomes
     assert said in str(caught.value)
     assert caught.value.exit_code == 6
-    assert [o.id for o in caught.value.outcomes] == [i for i, _ in CHECKS]
+    assert [o.check_id for o in caught.value.records] == [i for i, _ in CHECKS]
 
 
-def test_good_evidence_is_returned_with_every_check(lab: Lab) -> None:
-    verified = lab.verify(lab.good)
+def test_valid_evidence_passes_every_check(lab: EvidenceFixture) -> None:
+    verified = lab.verify(lab.valid_path)
 
     assert verified.key.id == "scan"
-    assert verified.within_limits
+    assert verified.is_within_thresholds
     assert verified.findings.counts["fail"] == 2
-    assert verified.statement_sha256 == sha256_bytes(lab.files()["statement.json"])
-    assert [o.id for o in verified.outcomes] == [i for i, _ in CHECKS]
-    assert {o.outcome for o in verified.outcomes} == {"ok", "skipped"}
+    assert verified.statement_sha256 == sha256_bytes(lab.read_files()["statement.json"])
+    assert [o.check_id for o in verified.records] == [i for i, _ in CHECKS]
+    assert {o.status for o in verified.records} == {"ok", "skipped"}
 
 
-def _failed(path: Path, trust: Trust) -> tuple[int, str]:
+def _failed(path: Path, trust: ResolvedPolicy) -> tuple[int, str]:
     """The exit code of the verification and the first check that fails, if one does."""
     try:
         verify(path, trust, now=NOW)
-    except RefusedError as error:
-        return int(error.exit_code), next(o.id for o in error.outcomes if o.outcome == "fail")
+    except VerificationError as error:
+        return int(error.exit_code), next(o.check_id for o in error.records if o.status == "fail")
     return 0, ""
 
 
-def test_every_file_with_a_flipped_byte_is_refused(lab: Lab) -> None:
-    files, trust = lab.files(), lab.trust()
+def test_flipped_byte_in_any_file_is_rejected(lab: EvidenceFixture) -> None:
+    files, trust = lab.read_files(), lab.load_policy()
     failed: dict[str, set[str]] = {}
     for name, data in files.items():
         for at in {0, len(data) // 2, len(data) - 1}:
             flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-            code, check = _failed(lab.put({**files, name: flipped}), trust)
+            code, check = _failed(lab.pack({**files, name: flipped}), trust)
             assert code == 6, name
             failed.setdefault(check, set()).add(name)
 
@@ -69,14 +76,14 @@ def test_every_file_with_a_flipped_byte_is_refused(lab: Lab) -> None:
     assert failed["copies"] == {"statement.json", "statement.sig"}
     assert failed["test-result"] == {TEST_RESULT}
     assert failed["oscal"] == {OSCAL}
-    assert failed["files"] == {s["name"] for s in lab.statement()["subject"]}
+    assert failed["files"] == {s["name"] for s in lab.read_statement()["subject"]}
 
 
-def test_a_flipped_byte_names_its_file(lab: Lab) -> None:
-    files = lab.files()
+def test_flipped_byte_error_names_the_file(lab: EvidenceFixture) -> None:
+    files = lab.read_files()
     files["arf-1.xml"] = files["arf-1.xml"].replace(b"<arf/>", b"<arg/>", 1)
 
-    _refused(lab, lab.put(files), "files", "arf-1.xml: expected sha256")
+    _refused(lab, lab.pack(files), "files", "arf-1.xml: expected sha256")
 
 
 @pytest.mark.parametrize(
@@ -99,36 +106,42 @@ def test_a_flipped_byte_names_its_file(lab: Lab) -> None:
         ),
     ],
 )
-def test_files_that_are_not_the_listed_ones_are_refused(
-    lab: Lab, change: Callable[[dict[str, bytes]], object], check: str, said: str
+def test_files_other_than_listed_are_rejected(
+    lab: EvidenceFixture, change: Callable[[dict[str, bytes]], object], check: str, said: str
 ) -> None:
-    files = lab.files()
+    files = lab.read_files()
     change(files)
 
-    _refused(lab, lab.put(files), check, said)
+    _refused(lab, lab.pack(files), check, said)
 
 
-def test_a_changed_result_under_the_old_signature_is_refused(lab: Lab) -> None:
-    statement = lab.statement()
+def test_changed_result_with_old_signature_is_rejected(lab: EvidenceFixture) -> None:
+    statement = lab.read_statement()
     statement["predicate"]["results"]["counts"]["fail"] = 0
     payload = json.dumps(statement).encode()
-    files = edit_bundle(lab.files(), lambda b: b["dsseEnvelope"].update(payload=b64(payload)))
+    files = edit_bundle(
+        lab.read_files(), lambda b: b["dsseEnvelope"].update(payload=encode_base64(payload))
+    )
 
-    _refused(lab, lab.put({**files, "statement.json": payload}), "signature", "not by any of the 1")
+    _refused(
+        lab, lab.pack({**files, "statement.json": payload}), "signature", "not by any of the 1"
+    )
 
 
-def test_an_unknown_key_that_borrows_the_trusted_hint_is_refused(lab: Lab, tmp_path: Path) -> None:
-    path = lab.signed(lab.statement(), signer=new_signer(tmp_path / "evil.pem"))
+def test_unknown_key_with_trusted_hint_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
+    path = lab.sign_payload(lab.read_statement(), signer=create_signer(tmp_path / "evil.pem"))
     hint = lab.scan.public.hint
     files = edit_bundle(
         _files(path), lambda b: b["verificationMaterial"]["publicKey"].update(hint=hint)
     )
 
-    _refused(lab, lab.put(files), "signature", "not by any of the 1 keys")
+    _refused(lab, lab.pack(files), "signature", "not by any of the 1 keys")
 
 
-def test_the_build_key_may_not_sign_a_scan(lab: Lab) -> None:
-    _refused(lab, lab.signed(lab.statement(), signer=lab.build), "signature", "not by any")
+def test_build_key_cannot_sign_scan(lab: EvidenceFixture) -> None:
+    _refused(
+        lab, lab.sign_payload(lab.read_statement(), signer=lab.build), "signature", "not by any"
+    )
 
 
 def _set(*path: str | int) -> Callable[[object], Callable[[Any], None]]:
@@ -215,10 +228,10 @@ STATEMENTS: list[tuple[Callable[[Any], object], str, str]] = [
 @pytest.mark.parametrize(
     ("change", "check", "said"), STATEMENTS, ids=[f"{i}-{x[2]}" for i, x in enumerate(STATEMENTS)]
 )
-def test_a_validly_signed_statement_that_does_not_hold_is_refused(
-    lab: Lab, change: Callable[[Any], object], check: str, said: str
+def test_signed_inconsistent_statement_is_rejected(
+    lab: EvidenceFixture, change: Callable[[Any], object], check: str, said: str
 ) -> None:
-    _refused(lab, lab.changed(change), check, said)
+    _refused(lab, lab.resign_changed(change), check, said)
 
 
 @pytest.mark.parametrize(
@@ -226,26 +239,26 @@ def test_a_validly_signed_statement_that_does_not_hold_is_refused(
     [b"{}", b"[]", b"null", b"", b"\xff", b'{"a":NaN}', b"[" * 5000, b'{"a":1,"a":1}', b"9" * 9999],
     ids=ascii,
 )
-def test_a_validly_signed_payload_that_is_no_statement_is_refused(lab: Lab, payload: bytes) -> None:
-    _refused(lab, lab.signed(payload), "statement", "statement")
+def test_signed_non_statement_payload_is_rejected(lab: EvidenceFixture, payload: bytes) -> None:
+    _refused(lab, lab.sign_payload(payload), "statement", "statement")
 
 
-def test_an_unknown_field_in_the_predicate_passes(lab: Lab) -> None:
+def test_unknown_predicate_fields_are_accepted(lab: EvidenceFixture) -> None:
     def add(s: Any) -> None:
         s["predicate"]["later"] = {"x": 1}
         s["predicate"]["target"]["host"]["later"] = 1
         s["later"] = []
 
-    assert lab.verify(lab.changed(add)).key.id == "scan"
+    assert lab.verify(lab.resign_changed(add)).key.id == "scan"
 
 
 _WAIVER = {"reason": "it is fine", "owner": "me", "expires": "2027-11-30", "holds": True}
 
 
-def _findings(lab: Lab, change: Callable[[Any], object]) -> Path:
-    findings = json.loads(lab.files()["findings.json"])
+def _findings(lab: EvidenceFixture, change: Callable[[Any], object]) -> Path:
+    findings = json.loads(lab.read_files()["findings.json"])
     change(findings)
-    return lab.with_files({"findings.json": json.dumps(findings).encode()})
+    return lab.resign_with_files({"findings.json": json.dumps(findings).encode()})
 
 
 @pytest.mark.parametrize(
@@ -267,19 +280,19 @@ def _findings(lab: Lab, change: Callable[[Any], object]) -> Path:
         (lambda f: f.clear(), "Field required"),
     ],
 )
-def test_findings_that_disagree_with_the_statement_are_refused(
-    lab: Lab, change: Callable[[Any], object], said: str
+def test_findings_must_agree_with_statement(
+    lab: EvidenceFixture, change: Callable[[Any], object], said: str
 ) -> None:
     _refused(lab, _findings(lab, change), "findings", said)
 
 
-def test_a_scan_in_which_nothing_applied_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_scan_without_applicable_rules_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
     rules = tuple(replace(r, verdict=Verdict.NOT_APPLICABLE) for r in samples.RULES)
     for results, said in ((rules, "every rule is notapplicable"), ((), "nothing was scanned")):
         made = samples.slim_scan()
         made = replace(made, evaluation=replace(made.evaluation, results=results), waivers={})
 
-        _refused(lab, samples.write(made, lab.scan, tmp_path), "findings", said)
+        _refused(lab, samples.write_evidence(made, lab.scan, tmp_path), "findings", said)
 
 
 FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
@@ -294,14 +307,14 @@ FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
         (FINISHED + timedelta(hours=24, seconds=1), "age", "the policy takes 24 hours"),
     ],
 )
-def test_the_scan_must_be_recent_and_past(
-    lab: Lab, now: datetime, check: str | None, said: str
+def test_scan_age_and_future_time_are_checked(
+    lab: EvidenceFixture, now: datetime, check: str | None, said: str
 ) -> None:
     if check is None:
-        assert lab.verify(lab.good, "max_age_hours: 24\n", now=now).within_limits
+        assert lab.verify(lab.valid_path, "max_age_hours: 24\n", now=now).is_within_thresholds
         return
-    with pytest.raises(RefusedError, match=said):
-        lab.verify(lab.good, "max_age_hours: 24\n", now=now)
+    with pytest.raises(VerificationError, match=said):
+        lab.verify(lab.valid_path, "max_age_hours: 24\n", now=now)
 
 
 @pytest.mark.parametrize(
@@ -312,12 +325,12 @@ def test_the_scan_must_be_recent_and_past(
         ("2026-13-41T04:10:00Z", "2026-11-21T04:15:00Z", "time", "not a moment in time"),
     ],
 )
-def test_times_that_cannot_be_are_refused(
-    lab: Lab, tmp_path: Path, started: str, finished: str, check: str, said: str
+def test_inconsistent_times_are_rejected(
+    lab: EvidenceFixture, tmp_path: Path, started: str, finished: str, check: str, said: str
 ) -> None:
     made = samples.slim_scan(started=started, finished=finished)
 
-    _refused(lab, samples.write(made, lab.scan, tmp_path), check, said)
+    _refused(lab, samples.write_evidence(made, lab.scan, tmp_path), check, said)
 
 
 @pytest.mark.parametrize(
@@ -336,11 +349,13 @@ def test_times_that_cannot_be_are_refused(
         ("image: {sha256: ['" + "0" * 64 + "']}", "provenance", "not one that the policy names"),
     ],
 )
-def test_the_policy_decides(lab: Lab, extra: str, check: str | None, said: str) -> None:
+def test_policy_rules_are_enforced(
+    lab: EvidenceFixture, extra: str, check: str | None, said: str
+) -> None:
     if check is None:
-        assert lab.verify(lab.good, extra).within_limits
+        assert lab.verify(lab.valid_path, extra).is_within_thresholds
     else:
-        _refused(lab, lab.good, check, said, extra)
+        _refused(lab, lab.valid_path, check, said, extra)
 
 
 @pytest.mark.parametrize(
@@ -354,24 +369,28 @@ def test_the_policy_decides(lab: Lab, extra: str, check: str | None, said: str) 
         ("max_open: {low: 0}", ""),
     ],
 )
-def test_more_than_the_limits_is_an_answer_not_an_error(lab: Lab, extra: str, over: str) -> None:
-    verified = lab.verify(lab.good, extra)
-    limits = next(o for o in verified.outcomes if o.id == "limits")
+def test_exceeded_thresholds_do_not_raise(lab: EvidenceFixture, extra: str, over: str) -> None:
+    verified = lab.verify(lab.valid_path, extra)
+    limits = next(o for o in verified.records if o.check_id == "limits")
 
-    assert verified.within_limits == (not over)
-    assert limits.why == over
+    assert verified.is_within_thresholds == (not over)
+    assert limits.reason == over
 
 
-def test_all_broken_promises_are_told_at_once(lab: Lab) -> None:
-    with pytest.raises(RefusedError) as caught:
-        lab.verify(lab.good, "nonce: " + "m" * 16 + "\nmax_age_hours: 1", now=NOW + timedelta(9))
+def test_verify_reports_all_failed_checks(lab: EvidenceFixture) -> None:
+    with pytest.raises(VerificationError) as caught:
+        lab.verify(
+            lab.valid_path, "nonce: " + "m" * 16 + "\nmax_age_hours: 1", now=NOW + timedelta(9)
+        )
 
     assert "age: " in str(caught.value)
     assert "nonce: " in str(caught.value)
 
 
-def test_provenance_must_be_by_a_build_key_and_about_the_image(lab: Lab, tmp_path: Path) -> None:
-    evil = new_signer(tmp_path / "evil.pem")
+def test_provenance_requires_build_key_and_image_subject(
+    lab: EvidenceFixture, tmp_path: Path
+) -> None:
+    evil = create_signer(tmp_path / "evil.pem")
     other = samples.image(lab.build)
     swapped = replace(other, provenance=sign(b"{}", lab.build).bundle)
     a_list = replace(
@@ -399,28 +418,28 @@ def test_provenance_must_be_by_a_build_key_and_about_the_image(lab: Lab, tmp_pat
         (replace(other, provenance=b"{}"), "mediaType is missing"),
     )
     for ref, said in cases:
-        path = samples.write(samples.slim_scan(image=ref), lab.scan, tmp_path)
+        path = samples.write_evidence(samples.slim_scan(image=ref), lab.scan, tmp_path)
 
         _refused(lab, path, "provenance", said)
 
 
-def _without_build_key(lab: Lab) -> Trust:
+def _without_build_key(lab: EvidenceFixture) -> ResolvedPolicy:
     text = lab.ring.policy.read_text().partition("# More than this")[0]
     path = lab.ring.policy.with_name("scan-only.yaml")
     path.write_text(text[: text.index("  - id: build")])
-    return load_policy(path)
+    return load_trust_policy(path)
 
 
-def test_provenance_without_a_key_for_it_is_not_verified_and_says_so(lab: Lab) -> None:
-    verified = verify(lab.good, _without_build_key(lab), now=NOW)
+def test_provenance_without_build_key_is_reported_unverified(lab: EvidenceFixture) -> None:
+    verified = verify(lab.valid_path, _without_build_key(lab), now=NOW)
 
-    assert {o.id: (o.outcome, o.why) for o in verified.outcomes}["provenance"] == (
+    assert {o.check_id: (o.status, o.reason) for o in verified.records}["provenance"] == (
         "not checked",
         "NOT VERIFIED: the policy names no key of role build for the image's provenance",
     )
 
 
-def test_provenance_without_a_key_for_it_must_be_about_the_image(lab: Lab, tmp_path: Path) -> None:
+def test_unverified_provenance_must_name_the_image(lab: EvidenceFixture, tmp_path: Path) -> None:
     trust = _without_build_key(lab)
     iso = {"name": "lab.iso", "digest": {"sha256": samples.SHA}}
     cases = (
@@ -429,8 +448,8 @@ def test_provenance_without_a_key_for_it_must_be_about_the_image(lab: Lab, tmp_p
         (samples.image(lab.scan, predicateType="x"), "predicateType: expected"),
     )
     for ref, said in cases:
-        path = samples.write(samples.slim_scan(image=ref), lab.scan, tmp_path)
-        with pytest.raises(RefusedError, match=said):
+        path = samples.write_evidence(samples.slim_scan(image=ref), lab.scan, tmp_path)
+        with pytest.raises(VerificationError, match=said):
             verify(path, trust, now=NOW)
     assert len(cases) == 3
 
@@ -452,16 +471,16 @@ def test_provenance_without_a_key_for_it_must_be_about_the_image(lab: Lab, tmp_p
         ("kickstart", "text/plain", "text/plain"),
     ],
 )
-def test_provenance_subject_is_what_name_and_media_type_say(
+def test_provenance_subject_media_type_follows_name_and_field(
     name: str, media_type: str, kind: str
 ) -> None:
     subject = {"name": name, "digest": {"sha256": "0" * 64}, "mediaType": media_type}
 
-    assert BuiltFile.model_validate(subject).kind == kind
+    assert ProvenanceSubject.model_validate(subject).effective_media_type == kind
 
 
 @pytest.mark.parametrize("field", ["name", "sha256", "provenanceStatementSha256"])
-def test_image_in_the_findings_must_be_the_statements(lab: Lab, field: str) -> None:
+def test_findings_image_must_match_statement(lab: EvidenceFixture, field: str) -> None:
     changed = {"name": "other.qcow2"}.get(field, "0" * 64)
     path = _findings(lab, lambda f: f["image"].update({field: changed}))
 
@@ -469,32 +488,32 @@ def test_image_in_the_findings_must_be_the_statements(lab: Lab, field: str) -> N
 
 
 @pytest.mark.parametrize("trust", HostKeyTrust)
-def test_host_key_must_be_known_before_the_scan_where_the_policy_wants_it(
-    lab: Lab, tmp_path: Path, trust: HostKeyTrust
+def test_policy_requires_known_host_key(
+    lab: EvidenceFixture, tmp_path: Path, trust: HostKeyTrust
 ) -> None:
     host = replace(samples.HOST, host_key_trust=trust)
-    path = samples.write(samples.slim_scan(host=host), lab.scan, tmp_path)
+    path = samples.write_evidence(samples.slim_scan(host=host), lab.scan, tmp_path)
     wanted = "target: {require_known_host_key: true}\n"
-    said = HOST_KEY_TRUST[trust.value]
+    said = HOST_KEY_TRUST_TEXT[trust.value]
 
-    outcomes = {o.id: (o.outcome, o.why) for o in lab.verify(path).outcomes}
+    outcomes = {o.check_id: (o.status, o.reason) for o in lab.verify(path).records}
     assert outcomes["host-key"] == ("skipped", f"{said}; the policy allows it")
     if trust in (HostKeyTrust.FIRST_USE, HostKeyTrust.UNKNOWN):
         _refused(lab, path, "host-key", f"was known before the scan: {said}", wanted)
     else:
-        known = {o.id: (o.outcome, o.why) for o in lab.verify(path, wanted).outcomes}
+        known = {o.check_id: (o.status, o.reason) for o in lab.verify(path, wanted).records}
         assert known["host-key"] == ("ok", said)
 
 
-def test_an_unknown_image_is_refused_when_the_policy_wants_one(lab: Lab, tmp_path: Path) -> None:
-    path = samples.write(samples.slim_scan(), lab.scan, tmp_path)
+def test_policy_requires_known_image(lab: EvidenceFixture, tmp_path: Path) -> None:
+    path = samples.write_evidence(samples.slim_scan(), lab.scan, tmp_path)
 
-    assert lab.verify(path).within_limits
+    assert lab.verify(path).is_within_thresholds
     for wanted in ("require_provenance: true", f"sha256: ['{samples.SHA}']"):
         _refused(lab, path, "provenance", "names none", f"image: {{{wanted}}}")
 
 
-def test_a_file_that_is_no_evidence_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_non_evidence_file_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello")
 
     _refused(lab, tmp_path / "x", "archive", "not an evidence archive")
@@ -502,8 +521,8 @@ def test_a_file_that_is_no_evidence_is_refused(lab: Lab, tmp_path: Path) -> None
         lab.verify(tmp_path / "no")
 
 
-def test_truncated_evidence_is_refused(lab: Lab, tmp_path: Path) -> None:
-    whole, trust = lab.good.read_bytes(), lab.trust()
+def test_truncated_evidence_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
+    whole, trust = lab.valid_path.read_bytes(), lab.load_policy()
     failed = []
     for length in range(0, len(whole), 397):
         (tmp_path / "x").write_bytes(whole[:length])
@@ -513,11 +532,13 @@ def test_truncated_evidence_is_refused(lab: Lab, tmp_path: Path) -> None:
     assert len(failed) > 50
 
 
-def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(lab: Lab, tmp_path: Path) -> None:
-    whole, trust, good = lab.good.read_bytes(), lab.trust(), lab.files()
+def test_flipped_byte_anywhere_is_rejected_or_harmless(
+    lab: EvidenceFixture, tmp_path: Path
+) -> None:
+    whole, trust, good = lab.valid_path.read_bytes(), lab.load_policy(), lab.read_files()
     path = tmp_path / "x"
     accepted, refused = 0, set()
-    for check, region in regions(lab.good):
+    for check, region in list_byte_regions(lab.valid_path):
         # Headers and the directory are structure; deflated bytes are all alike.
         for at in region[:: 7 if check == "archive" else 61]:
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
@@ -533,12 +554,15 @@ def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing(lab: Lab, tmp_pat
     assert accepted <= 2
 
 
-def test_unverified_evidence_is_opened_only_when_its_parts_fit(lab: Lab, tmp_path: Path) -> None:
-    evil = new_signer(tmp_path / "evil.pem")
+def test_read_unverified_requires_consistent_parts(lab: EvidenceFixture, tmp_path: Path) -> None:
+    evil = create_signer(tmp_path / "evil.pem")
 
-    assert open_unverified(lab.signed(lab.statement(), signer=evil)).findings.counts["fail"] == 2
-    with pytest.raises(RefusedError, match="disagrees"):
-        open_unverified(lab.changed(_result("selected", 4)))
+    assert (
+        read_unverified(lab.sign_payload(lab.read_statement(), signer=evil)).findings.counts["fail"]
+        == 2
+    )
+    with pytest.raises(VerificationError, match="disagrees"):
+        read_unverified(lab.resign_changed(_result("selected", 4)))
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -546,7 +570,7 @@ def _files(path: Path) -> dict[str, bytes]:
         return {n: z.read(n) for n in z.namelist()}
 
 
-def test_the_unsigned_files_are_only_the_signature_and_its_copies(lab: Lab) -> None:
-    listed = {s["name"] for s in lab.statement()["subject"]}
+def test_only_signature_files_are_unlisted(lab: EvidenceFixture) -> None:
+    listed = {s["name"] for s in lab.read_statement()["subject"]}
 
-    assert set(lab.files()) - listed == {*UNSIGNED, TEST_RESULT, OSCAL}
+    assert set(lab.read_files()) - listed == {*UNSIGNED, TEST_RESULT, OSCAL}

@@ -2,26 +2,26 @@ from datetime import date
 
 import pytest
 
-from hardpan.scanners.fips.certificates import forms, modules
-from hardpan.scanners.fips.model import Facts, Module
-from hardpan.scanners.fips.table import Table
+from hardpan.scanners.fips.certificates import assess_modules, list_spellings
+from hardpan.scanners.fips.model import CryptoModule, FipsAnswers
+from hardpan.scanners.fips.table import CmvpTable
 from tests.unit.fips import told
 
 
-def openssl(facts: Facts, table: Table, today: date = told.TODAY) -> Module:
-    return next(m for m in modules(facts, table, today) if m.name == "openssl")
+def assess_openssl(facts: FipsAnswers, table: CmvpTable, today: date = told.TODAY) -> CryptoModule:
+    return next(m for m in assess_modules(facts, table, today) if m.name == "openssl")
 
 
-def installed(nevra: str) -> tuple[str, ...]:
-    return tuple(nevra if p == told.OPENSSL else p for p in told.INSTALLED)
+def packages_with(nevra: str) -> tuple[str, ...]:
+    return tuple(nevra if p == told.OPENSSL_NEVRA else p for p in told.INSTALLED)
 
 
-def test_the_exact_build_is_validated() -> None:
-    found = openssl(told.facts(), told.table())
+def test_exact_build_is_validated() -> None:
+    module = assess_openssl(told.make_answers(), told.make_table())
 
-    assert (found.state, found.certificate, found.sunset) == ("validated", 5116, "2031-01-05")
-    assert found.reason == "listed for RLC 9.6 LTS"
-    assert found.operational_env == "listed"
+    assert (module.state, module.certificate, module.sunset) == ("validated", 5116, "2031-01-05")
+    assert module.reason == "listed for RLC 9.6 LTS"
+    assert module.operational_env == "listed"
 
 
 @pytest.mark.parametrize(
@@ -35,40 +35,58 @@ def test_the_exact_build_is_validated() -> None:
         ("openssl-fips-provider-1:3.0.7-27.el9_6ciqfips.0.2.7.x86_64", "unknown"),
     ],
 )
-def test_a_build_that_only_looks_alike_is_not_validated(nevra: str, state: str) -> None:
-    assert openssl(told.facts(packages=installed(nevra)), told.table()).state == state
+def test_similar_build_is_not_validated(nevra: str, state: str) -> None:
+    assert (
+        assess_openssl(told.make_answers(packages=packages_with(nevra)), told.make_table()).state
+        == state
+    )
 
 
-def test_a_list_may_write_epoch_and_architecture() -> None:
-    full = told.facts(verify=told.verified(told.OPENSSL))
-    assert openssl(full, told.table(told.row(builds=(told.OPENSSL,)))).state == "validated"
-    other = told.OPENSSL.replace("x86_64", "aarch64")
-    assert openssl(told.facts(), told.table(told.row(builds=(other,)))).state == "unknown"
-    assert forms("no nevra") == frozenset()
+def test_builds_match_with_epoch_and_architecture() -> None:
+    full = told.make_answers(verify=told.rpm_verify_output(told.OPENSSL_NEVRA))
+    assert (
+        assess_openssl(
+            full, told.make_table(told.make_certificate(builds=(told.OPENSSL_NEVRA,)))
+        ).state
+        == "validated"
+    )
+    other = told.OPENSSL_NEVRA.replace("x86_64", "aarch64")
+    assert (
+        assess_openssl(
+            told.make_answers(), told.make_table(told.make_certificate(builds=(other,)))
+        ).state
+        == "unknown"
+    )
+    assert list_spellings("no nevra") == frozenset()
 
 
 @pytest.mark.parametrize(
     ("today", "state"),
     [(date(2026, 9, 20), "validated"), (date(2026, 9, 22), "historical")],
 )
-def test_a_140_2_certificate_is_historical_from_the_day_on(today: date, state: str) -> None:
-    table = told.table(told.row(level="140-2"), as_of=date(2026, 9, 1))
+def test_140_2_certificate_becomes_historical_on_its_date(today: date, state: str) -> None:
+    table = told.make_table(told.make_certificate(level="140-2"), as_of=date(2026, 9, 1))
 
-    assert openssl(told.facts(), table, today).state == state
+    assert assess_openssl(told.make_answers(), table, today).state == state
 
 
-def test_an_old_list_calls_nothing_active_and_a_past_date_needs_no_fresh_list() -> None:
+def test_stale_list_has_no_active_certificate_but_historical_ones() -> None:
     today = date(2026, 11, 21)
 
-    assert openssl(told.facts(), told.table(), today).state == "stale_data"
-    assert openssl(told.facts(), told.table(told.row(level="140-2")), today).state == "historical"
+    assert assess_openssl(told.make_answers(), told.make_table(), today).state == "stale_data"
+    assert (
+        assess_openssl(
+            told.make_answers(), told.make_table(told.make_certificate(level="140-2")), today
+        ).state
+        == "historical"
+    )
 
 
-def test_a_module_in_process_has_no_certificate() -> None:
-    row = told.row(status="in_process", certificate=None, sunset=None)
-    found = openssl(told.facts(), told.table(row))
+def test_module_in_process_has_no_certificate() -> None:
+    row = told.make_certificate(status="in_process", certificate=None, sunset=None)
+    module = assess_openssl(told.make_answers(), told.make_table(row))
 
-    assert (found.state, found.certificate) == ("in_process", None)
+    assert (module.state, module.certificate) == ("in_process", None)
 
 
 @pytest.mark.parametrize(
@@ -77,15 +95,15 @@ def test_a_module_in_process_has_no_certificate() -> None:
         (None, "unknown"),
         ("", "unknown"),
         (f"@begin {told.BUILD}\n{told.SIGNED}\n", "unknown"),
-        (told.verified(f"{told.BUILD}1"), "unknown"),
-        (told.verified(told.BUILD, "..5....T.    /x.so"), "not_validated"),
-        (told.verified(told.BUILD, "missing     /x.so"), "not_validated"),
-        (told.verified(told.BUILD, "..5....T.  c /x"), "validated"),
-        ("..5....T.    /x\n" + told.verified(told.BUILD), "validated"),
+        (told.rpm_verify_output(f"{told.BUILD}1"), "unknown"),
+        (told.rpm_verify_output(told.BUILD, "..5....T.    /x.so"), "not_validated"),
+        (told.rpm_verify_output(told.BUILD, "missing     /x.so"), "not_validated"),
+        (told.rpm_verify_output(told.BUILD, "..5....T.  c /x"), "validated"),
+        ("..5....T.    /x\n" + told.rpm_verify_output(told.BUILD), "validated"),
     ],
 )
 def test_changed_or_unverified_files_are_never_validated(verify: str | None, state: str) -> None:
-    assert openssl(told.facts(verify=verify), told.table()).state == state
+    assert assess_openssl(told.make_answers(verify=verify), told.make_table()).state == state
 
 
 @pytest.mark.parametrize(
@@ -98,14 +116,14 @@ def test_changed_or_unverified_files_are_never_validated(verify: str | None, sta
         (f"@signer x, Key ID ab12cd34{told.SIGNER}", told.SIGNER, "validated", "listed for RLC"),
     ],
 )
-def test_only_the_signer_tells_whose_build_it_is(
+def test_build_requires_the_listed_signer(
     signed: str, on_record: str | None, state: str, reason: str
 ) -> None:
-    facts = told.facts(verify=told.verified(told.BUILD, signed=signed))
-    found = openssl(facts, told.table(told.row(signer=on_record)))
+    facts = told.make_answers(verify=told.rpm_verify_output(told.BUILD, signed=signed))
+    module = assess_openssl(facts, told.make_table(told.make_certificate(signer=on_record)))
 
-    assert found.state == state
-    assert found.reason.startswith(reason)
+    assert module.state == state
+    assert module.reason.startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -120,32 +138,44 @@ def test_only_the_signer_tells_whose_build_it_is(
         (told.CPU, (), "unknown"),
     ],
 )
-def test_the_processor_is_compared_with_those_the_certificate_names(
+def test_processor_is_compared_with_tested_environments(
     cpu: str | None, environments: tuple[dict[str, object], ...], env: str
 ) -> None:
-    row = told.row(environments=environments)
+    row = told.make_certificate(environments=environments)
 
-    assert openssl(told.facts(cpu=cpu), told.table(row)).operational_env == env
-
-
-def test_a_build_on_no_certificate_has_no_listed_processor() -> None:
-    facts = told.facts(packages=installed("openssl-fips-provider-0:3.0.7-27.el9.x86_64"))
-
-    assert openssl(facts, told.table()).operational_env == "not_listed"
+    assert assess_openssl(told.make_answers(cpu=cpu), told.make_table(row)).operational_env == env
 
 
-def test_only_the_running_kernel_counts() -> None:
+def test_unlisted_build_has_no_listed_environment() -> None:
+    facts = told.make_answers(packages=packages_with("openssl-fips-provider-0:3.0.7-27.el9.x86_64"))
+
+    assert assess_openssl(facts, told.make_table()).operational_env == "not_listed"
+
+
+def test_only_the_running_kernel_is_assessed() -> None:
     build = f"kernel-core-{told.KERNEL}"
-    rows = [told.row(module="kernel", builds=(build,), tag="x570")]
-    verify = told.verified(build)
-    found = modules(told.facts(verify=verify), told.table(*rows), told.TODAY)[0]
-    other = modules(told.facts(kernel="5.14.0-1.el9.x86_64"), told.table(*rows), told.TODAY)[0]
-    silent = modules(told.facts(kernel=None), told.table(*rows), told.TODAY)[0]
+    rows = [told.make_certificate(module="kernel", builds=(build,), tag="x570")]
+    verify = told.rpm_verify_output(build)
+    matching = assess_modules(told.make_answers(verify=verify), told.make_table(*rows), told.TODAY)[
+        0
+    ]
+    other = assess_modules(
+        told.make_answers(kernel="5.14.0-1.el9.x86_64"), told.make_table(*rows), told.TODAY
+    )[0]
+    unanswered = assess_modules(told.make_answers(kernel=None), told.make_table(*rows), told.TODAY)[
+        0
+    ]
 
-    assert [m.state for m in (found, other, silent)] == ["validated", "not_validated", "unknown"]
+    assert [m.state for m in (matching, other, unanswered)] == [
+        "validated",
+        "not_validated",
+        "unknown",
+    ]
 
 
-def test_no_rpm_database_and_no_package_are_unknown() -> None:
+def test_missing_rpm_database_or_package_is_unknown() -> None:
     for packages in (None, ()):
-        found = modules(told.facts(packages=packages), told.table(), told.TODAY)
-        assert {m.state for m in found} == {"unknown"}
+        assessed = assess_modules(
+            told.make_answers(packages=packages), told.make_table(), told.TODAY
+        )
+        assert {m.state for m in assessed} == {"unknown"}

@@ -1,7 +1,7 @@
 import pytest
 
 from hardpan.scanners.fips import foreign
-from hardpan.scanners.fips.model import Foreign, Said
+from hardpan.scanners.fips.model import CommandAnswer, NonSystemCrypto
 from tests.unit.fips import told
 
 
@@ -21,33 +21,33 @@ from tests.unit.fips import told
         ("file /opt/readme.txt", None),
     ],
 )
-def test_a_file_is_known_by_its_name(line: str, library: str | None) -> None:
-    found = foreign.files(told.facts(foreign=f"{line}\nend\n"))
+def test_library_is_identified_by_file_name(line: str, library: str | None) -> None:
+    files = foreign.list_files(told.make_answers(foreign=f"{line}\nend\n"))
 
-    assert [f.library for f in found] == ([] if library is None else [library])
+    assert [f.library for f in files] == ([] if library is None else [library])
 
 
 @pytest.mark.parametrize(
     ("answer", "complete"),
     [
         (None, "unknown"),
-        (Said(rc=126, text=""), "unknown"),
+        (CommandAnswer(exit_status=126, text=""), "unknown"),
         ("end\n", "yes"),
         ("file /opt/libcrypto.so.3\nend\n", "yes"),
         ("file /opt/libcrypto.so.3\n", "no"),
-        (Said(rc=124, text="file /opt/libcrypto.so.3\n"), "no"),
+        (CommandAnswer(exit_status=124, text="file /opt/libcrypto.so.3\n"), "no"),
         ("".join(f"file /opt/{i}/libcrypto.so.3\n" for i in range(51)) + "end", "no"),
     ],
 )
-def test_a_search_that_was_cut_short_is_not_called_whole(
-    answer: str | Said | None, complete: str
+def test_truncated_search_is_not_complete(
+    answer: str | CommandAnswer | None, complete: str
 ) -> None:
-    assert foreign.complete(told.facts(foreign=answer)) == complete
+    assert foreign.assess_completeness(told.make_answers(foreign=answer)) == complete
 
 
-def test_a_hostile_path_is_shown_as_plain_text_and_short() -> None:
+def test_hostile_path_is_sanitized_and_truncated() -> None:
     text = f"file /opt/\x1b[2J\u202e{'a' * 999}/libcrypto.so.3\nend"
 
-    (found,) = foreign.files(told.facts(foreign=text))
-    assert found == Foreign(path=f"/opt/?[2J?{'a' * 190}", library="OpenSSL")
-    assert len(found.path) == 200
+    (entry,) = foreign.list_files(told.make_answers(foreign=text))
+    assert entry == NonSystemCrypto(path=f"/opt/?[2J?{'a' * 190}", library="OpenSSL")
+    assert len(entry.path) == 200

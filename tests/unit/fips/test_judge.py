@@ -2,20 +2,20 @@ from dataclasses import asdict
 
 import pytest
 
-from hardpan.scanners.fips.judge import judge
-from hardpan.scanners.fips.model import Facts, Fips, Said
+from hardpan.scanners.fips.judge import assess_fips
+from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers, FipsState
 from tests.unit.fips import told
 
 
-def state(**changes: str | Said | None) -> Fips:
-    return judge(told.facts(**changes), told.table(), told.TODAY)
+def assess(**changes: str | CommandAnswer | None) -> FipsState:
+    return assess_fips(told.make_answers(**changes), told.make_table(), told.TODAY)
 
 
-def test_a_target_that_says_all_leaves_nothing_unknown() -> None:
-    found = asdict(state())
-    modules = found.pop("modules")
+def test_complete_answers_leave_nothing_unknown() -> None:
+    state_by_field = asdict(assess())
+    modules = state_by_field.pop("modules")
 
-    assert "unknown" not in found.values()
+    assert "unknown" not in state_by_field.values()
     assert {m["name"]: m["state"] for m in modules} == {
         "kernel": "not_validated",
         "openssl": "validated",
@@ -23,50 +23,55 @@ def test_a_target_that_says_all_leaves_nothing_unknown() -> None:
         "gnutls": "not_validated",
         "nss": "not_validated",
     }
-    assert (found["provider_active"], found["provider_version"]) == (
+    assert (state_by_field["provider_active"], state_by_field["provider_version"]) == (
         "yes",
         "3.0.7-395c1a240fbfffd8",
     )
 
 
-def test_a_target_that_says_nothing_leaves_everything_unknown() -> None:
-    found = asdict(judge(Facts(), told.table(), told.TODAY))
-    modules = found.pop("modules")
+def test_missing_answers_leave_everything_unknown() -> None:
+    state_by_field = asdict(assess_fips(FipsAnswers(), told.make_table(), told.TODAY))
+    modules = state_by_field.pop("modules")
     texts = ("crypto_policy", "provider_version", "pqc_kex", "table_as_of", "non_system_crypto")
 
-    assert {v for k, v in found.items() if k not in texts} == {"unknown"}
+    assert {v for k, v in state_by_field.items() if k not in texts} == {"unknown"}
     assert {m["state"] for m in modules} == {"unknown"}
 
 
-GONE = Said(rc=127, text="")
+MISSING_COMMAND = CommandAnswer(exit_status=127, text="")
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "field", "value"),
     [
-        ("flag", GONE, "kernel_fips_flag", "unknown"),
+        ("flag", MISSING_COMMAND, "kernel_fips_flag", "unknown"),
         ("flag", "0", "kernel_fips_flag", "off"),
         ("flag", "11", "kernel_fips_flag", "unknown"),
-        ("cmdline", GONE, "boot_arg", "unknown"),
+        ("cmdline", MISSING_COMMAND, "boot_arg", "unknown"),
         ("cmdline", "ro quiet xfips=1", "boot_arg", "absent"),
         ("cmdline", "fips=1 ro fips=0", "boot_arg", "absent"),
         ("entries", "", "boot_arg_kept", "unknown"),
         ("entries", "entry ro fips=1\nentry ro", "boot_arg_kept", "no"),
         ("entries", "entry $kernelopts x\nkernelopts ro fips=1", "boot_arg_kept", "yes"),
         ("entries", "kernelopts ro fips=1", "boot_arg_kept", "unknown"),
-        ("installer", Said(rc=1, text=""), "installed_in_fips", "unknown"),
+        ("installer", CommandAnswer(exit_status=1, text=""), "installed_in_fips", "unknown"),
         ("installer", "Command line: inst.ks=x", "installed_in_fips", "no"),
         ("installer", "noise fips=1", "installed_in_fips", "unknown"),
-        ("initramfs", GONE, "initramfs_fips_module", "unknown"),
+        ("initramfs", MISSING_COMMAND, "initramfs_fips_module", "unknown"),
         ("initramfs", "", "initramfs_fips_module", "unknown"),
         ("initramfs", "bash\nbase", "initramfs_fips_module", "no"),
         ("initramfs", "bash\nnofips\nbase", "initramfs_fips_module", "no"),
         ("initramfs", "initramfs-tools\nkeymap\nlvm2", "initramfs_fips_module", "no"),
         ("initramfs", "initramfs-tools\nfips-check", "initramfs_fips_module", "unknown"),
-        ("initramfs", Said(rc=124, text="base\nfips"), "initramfs_fips_module", "unknown"),
+        (
+            "initramfs",
+            CommandAnswer(exit_status=124, text="base\nfips"),
+            "initramfs_fips_module",
+            "unknown",
+        ),
         ("initramfs", "base\n01fips", "initramfs_fips_module", "yes"),
-        ("policy", GONE, "crypto_policy", ""),
-        ("policy", GONE, "crypto_policy_allowed", "unknown"),
+        ("policy", MISSING_COMMAND, "crypto_policy", ""),
+        ("policy", MISSING_COMMAND, "crypto_policy_allowed", "unknown"),
         ("policy", "FIPS; rm", "crypto_policy", ""),
         ("policy", "FIPS:PQ", "crypto_policy_allowed", "no"),
         ("policy", "FIPS:STIG:PQ", "crypto_policy_allowed", "no"),
@@ -74,54 +79,62 @@ GONE = Said(rc=127, text="")
         ("policy", "FIPS", "crypto_policy_allowed", "yes"),
         ("release", "VERSION_ID=8", "crypto_policy_allowed", "unknown"),
         ("release", "VERSION_ID=10.1", "crypto_policy_allowed", "no"),
-        ("policy_check", GONE, "crypto_policy_overridden", "unknown"),
-        ("policy_check", Said(rc=1, text=""), "crypto_policy_overridden", "yes"),
+        ("policy_check", MISSING_COMMAND, "crypto_policy_overridden", "unknown"),
+        ("policy_check", CommandAnswer(exit_status=1, text=""), "crypto_policy_overridden", "yes"),
         (
             "policy_local",
             "/etc/crypto-policies/local.d/x.config",
             "crypto_policy_overridden",
             "yes",
         ),
-        ("policy_local", GONE, "crypto_policy_overridden", "unknown"),
-        ("providers", GONE, "provider_active", "unknown"),
+        ("policy_local", MISSING_COMMAND, "crypto_policy_overridden", "unknown"),
+        ("providers", MISSING_COMMAND, "provider_active", "unknown"),
         ("providers", "Providers:\n  default\n    status: active\n", "provider_active", "no"),
         ("md5", "sha256 0 md5 0", "provider_active", "no"),
         ("md5", "sha256 1 md5 1", "md5_refused", "unknown"),
         ("md5", "sha256 0 md5 127", "md5_refused", "unknown"),
-        ("md5", GONE, "provider_active", "unknown"),
+        ("md5", MISSING_COMMAND, "provider_active", "unknown"),
         ("kex_list", "curve25519-sha256", "pqc_available", "no"),
-        ("kex_list", GONE, "pqc_available", "unknown"),
-        ("kex", GONE, "pqc_negotiated", "unknown"),
+        ("kex_list", MISSING_COMMAND, "pqc_available", "unknown"),
+        ("kex", MISSING_COMMAND, "pqc_negotiated", "unknown"),
         ("kex", "kex: algorithm: mlkem768x25519-sha256", "pqc_negotiated", "yes"),
         ("kex", "kex: algorithm: sntrup761x25519-sha512", "pqc_negotiated", "no"),
-        ("verify", GONE, "pqc_validated", "unknown"),
+        ("verify", MISSING_COMMAND, "pqc_validated", "unknown"),
     ],
 )
-def test_an_answer_means_what_it_says_and_no_answer_means_unknown(
-    question: str, answer: str | Said, field: str, value: str
+def test_each_answer_sets_its_field(
+    question: str, answer: str | CommandAnswer, field: str, value: str
 ) -> None:
-    assert getattr(state(**{question: answer}), field) == value
+    assert getattr(assess(**{question: answer}), field) == value
 
 
-def test_post_quantum_is_three_facts() -> None:
-    found = state(kex="kex: algorithm: mlkem768nistp256-sha256")
+def test_post_quantum_facts_are_independent() -> None:
+    result = assess(kex="kex: algorithm: mlkem768nistp256-sha256")
 
-    assert (found.pqc_available, found.pqc_negotiated, found.pqc_validated) == ("yes", "yes", "no")
+    assert (result.pqc_available, result.pqc_negotiated, result.pqc_validated) == (
+        "yes",
+        "yes",
+        "no",
+    )
 
-    holding = judge(told.facts(), told.table(told.row(ml_kem=True)), told.TODAY)
-    assert (holding.pqc_negotiated, holding.pqc_validated) == ("no", "yes")
+    with_ml_kem = assess_fips(
+        told.make_answers(), told.make_table(told.make_certificate(ml_kem=True)), told.TODAY
+    )
+    assert (with_ml_kem.pqc_negotiated, with_ml_kem.pqc_validated) == ("no", "yes")
 
 
 HOSTILE = ["\x00\xff" * 5000, "A" * 200_000, "\x1b[2J\u202e", "{0}{{", "fips\n" * 9999, "1\n1"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_answers_claim_nothing_and_bring_no_text_along(text: str) -> None:
-    said = {name: Said(rc=0, text=text) for name in told.ANSWERS}
-    found = judge(Facts(said=said, packages=(text, text)), told.table(), told.TODAY)
+def test_hostile_answers_claim_nothing_and_are_not_copied(text: str) -> None:
+    answers = {name: CommandAnswer(exit_status=0, text=text) for name in told.ANSWERS}
+    result = assess_fips(
+        FipsAnswers(answers=answers, packages=(text, text)), told.make_table(), told.TODAY
+    )
 
-    assert found.kernel_fips_flag == "unknown"
-    assert "yes" not in asdict(found).values()
-    assert len(repr(found)) < 3000
-    assert repr(found).isprintable()
-    assert {m.state for m in found.modules} == {"unknown"}
+    assert result.kernel_fips_flag == "unknown"
+    assert "yes" not in asdict(result).values()
+    assert len(repr(result)) < 3000
+    assert repr(result).isprintable()
+    assert {m.state for m in result.modules} == {"unknown"}

@@ -3,17 +3,17 @@ from datetime import date, timedelta
 import pytest
 
 from hardpan.errors import InputError
-from hardpan.scanners.fips.table import FILE, parse, table
+from hardpan.scanners.fips.table import CMVP_FILE, load_table, parse_table
 from tests.unit.fips import told
 
-GOOD = FILE.read_text("utf-8")
+VALID_TABLE = CMVP_FILE.read_text("utf-8")
 
 
-def test_the_shipped_list_is_read_and_names_one_exact_build() -> None:
-    found = table()
+def test_shipped_table_lists_a_single_exact_build() -> None:
+    shipped = load_table()
 
-    assert [b for c in found.certificates for b in c.builds] == [told.BUILD]
-    assert {c.module for c in found.certificates} == {
+    assert [b for c in shipped.certificates for b in c.builds] == [told.BUILD]
+    assert {c.module for c in shipped.certificates} == {
         *("kernel", "openssl", "libgcrypt", "gnutls", "nss")
     }
 
@@ -40,21 +40,23 @@ def test_the_shipped_list_is_read_and_names_one_exact_build() -> None:
         (told.BUILD, f"{told.BUILD}, {told.BUILD}", "is there twice"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(was: str, now: str, problem: str) -> None:
-    assert was in GOOD
+def test_invalid_value_reports_location(was: str, now: str, problem: str) -> None:
+    assert was in VALID_TABLE
 
     with pytest.raises(InputError) as caught:
-        parse(GOOD.replace(was, now, 1).encode(), "cmvp.yaml")
+        parse_table(VALID_TABLE.replace(was, now, 1).encode(), "cmvp.yaml")
 
     assert problem in str(caught.value)
     assert str(caught.value).startswith("cmvp.yaml:")
 
 
-def test_all_problems_are_told_at_once() -> None:
-    bad = GOOD.replace("as_of: 2026-02-01", "as_of: soon").replace("level: 140-3", "level: x", 1)
+def test_all_problems_are_reported_together() -> None:
+    invalid = VALID_TABLE.replace("as_of: 2026-02-01", "as_of: soon").replace(
+        "level: 140-3", "level: x", 1
+    )
 
     with pytest.raises(InputError) as caught:
-        parse(bad.encode(), "cmvp.yaml")
+        parse_table(invalid.encode(), "cmvp.yaml")
 
     assert len(str(caught.value).splitlines()) == 2
 
@@ -70,12 +72,14 @@ def test_all_problems_are_told_at_once() -> None:
         (date(2031, 1, 6), "140-3", True),
     ],
 )
-def test_a_certificate_ends_on_its_day(today: date, level: str, historical: bool) -> None:
-    assert told.row(level=level).historical(today) is historical
+def test_certificate_becomes_historical_after_sunset(
+    today: date, level: str, historical: bool
+) -> None:
+    assert told.make_certificate(level=level).is_historical(today) is historical
 
 
 @pytest.mark.parametrize(("days", "stale"), [(-1, True), (0, False), (180, False), (181, True)])
-def test_the_list_is_stale_after_180_days_or_from_the_future(days: int, stale: bool) -> None:
-    made = told.table()
+def test_table_is_stale_after_180_days_or_in_the_future(days: int, stale: bool) -> None:
+    cmvp_table = told.make_table()
 
-    assert made.stale(made.as_of + timedelta(days=days)) is stale
+    assert cmvp_table.is_stale(cmvp_table.as_of + timedelta(days=days)) is stale

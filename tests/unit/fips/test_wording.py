@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.scanners.fips.judge import judge
-from hardpan.scanners.fips.wording import wording
+from hardpan.scanners.fips.judge import assess_fips
+from hardpan.scanners.fips.wording import describe_fips
 from tests.unit.fips import told
-from tests.unit.tree import PRODUCT, REPO, files
+from tests.unit.tree import PRODUCT, REPO, list_files
 
-FORBIDDEN = re.compile(
+FORBIDDEN_CLAIM = re.compile(
     # Not behind a slash: the address of a source may hold the words.
     r"(?<![/\w])FIPS(?:[\s_-]+140-[23])?[\s_-]+(?:compliant|compliance|certified|certification|validated)\b",
     re.IGNORECASE,
@@ -17,28 +17,30 @@ FORBIDDEN = re.compile(
 # What a STIG asks for, in DISA's words; checklists quote it and claim none of it.
 QUOTED = {REPO / "scanners/stig/rhel9.json", REPO / "scanners/stig/rhel10.json"}
 _KINDS = (".py", ".j2", ".yaml", ".yml", ".json", ".css", ".md", ".sh", ".cfg")
-TEXTS = [path for path in files(PRODUCT, *_KINDS) if path not in QUOTED]
+TEXTS = [path for path in list_files(PRODUCT, *_KINDS) if path not in QUOTED]
 
 
-def test_stock_builds_get_no_claim() -> None:
-    packages = tuple(p for p in told.INSTALLED if p != told.OPENSSL)
-    said = wording(judge(told.facts(packages=packages), told.table(), told.TODAY))
+def test_stock_builds_are_described_without_claim() -> None:
+    packages = tuple(p for p in told.INSTALLED if p != told.OPENSSL_NEVRA)
+    description = describe_fips(
+        assess_fips(told.make_answers(packages=packages), told.make_table(), told.TODAY)
+    )
 
-    assert said == (
+    assert description == (
         "FIPS mode is enabled. These builds are not listed on a CMVP certificate (list of "
         "2026-05-01): kernel, openssl, libgcrypt, gnutls, nss. "
         "No statement of FIPS 140-3 validation is made."
     )
 
 
-def test_a_listed_module_is_named_with_its_certificate_and_dates() -> None:
-    said = wording(judge(told.facts(), told.table(), told.TODAY))
+def test_listed_module_is_described_with_certificate_and_dates() -> None:
+    description = describe_fips(assess_fips(told.make_answers(), told.make_table(), told.TODAY))
 
     assert (
-        f"Module openssl ({told.OPENSSL}) is listed on certificate #5116 (FIPS 140-3, status "
-        "Active as of 2026-05-01, sunset 2031-01-05)." in said
+        f"Module openssl ({told.OPENSSL_NEVRA}) is listed on certificate #5116 (FIPS 140-3, status "
+        "Active as of 2026-05-01, sunset 2031-01-05)." in description
     )
-    assert said.endswith("No statement is made about other modules.")
+    assert description.endswith("No statement is made about other modules.")
 
 
 @pytest.mark.parametrize(
@@ -66,30 +68,32 @@ def test_a_listed_module_is_named_with_its_certificate_and_dates() -> None:
         ),
     ],
 )
-def test_each_state_has_its_words(
+def test_each_state_has_its_sentence(
     changes: dict[str, str | None], row: dict[str, str], today: date, words: str
 ) -> None:
-    state = judge(told.facts(**changes), told.table(told.row(**row)), today)
-    said = wording(state)
+    state = assess_fips(
+        told.make_answers(**changes), told.make_table(told.make_certificate(**row)), today
+    )
+    description = describe_fips(state)
 
-    assert words in said
-    assert not FORBIDDEN.search(said)
-    assert ("Active" in said) == any(m.state == "validated" for m in state.modules)
+    assert words in description
+    assert not FORBIDDEN_CLAIM.search(description)
+    assert ("Active" in description) == any(m.state == "validated" for m in state.modules)
 
 
-def test_no_template_or_text_says_what_no_scan_can_know() -> None:
+def test_no_product_text_claims_fips_compliance() -> None:
     assert len(TEXTS) > 400
     assert REPO / "hardpan" / "cli.py" in TEXTS
     assert any(p.name == "report.html.j2" for p in TEXTS)
-    found = [f"{p.relative_to(REPO)}: {m[0]}" for p in TEXTS for m in _said(p)]
+    claims = [f"{p.relative_to(REPO)}: {m[0]}" for p in TEXTS for m in _find_claims(p)]
 
-    assert found == []
+    assert claims == []
 
 
-def _said(path: Path) -> list[re.Match[str]]:
-    return list(FORBIDDEN.finditer(path.read_text("utf-8")))
+def _find_claims(path: Path) -> list[re.Match[str]]:
+    return list(FORBIDDEN_CLAIM.finditer(path.read_text("utf-8")))
 
 
 @pytest.mark.parametrize("text", ["FIPS compliant", "fips-certified", "FIPS 140-3\nvalidated"])
-def test_the_search_would_find_the_words(text: str) -> None:
-    assert FORBIDDEN.search(f"this host is {text}.")
+def test_forbidden_claims_are_detected(text: str) -> None:
+    assert FORBIDDEN_CLAIM.search(f"this host is {text}.")

@@ -3,17 +3,17 @@
 from datetime import date
 from typing import Any
 
-from hardpan.scanners.fips.model import Facts, Said
-from hardpan.scanners.fips.table import Certificate, Table
+from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
+from hardpan.scanners.fips.table import CmvpCertificate, CmvpTable
 
 TODAY = date(2026, 6, 1)
 KERNEL = "5.14.0-570.12.1.el9_6.x86_64"
-OPENSSL = "openssl-fips-provider-0:3.0.7-27.el9_6ciqfips.0.2.7.x86_64"
+OPENSSL_NEVRA = "openssl-fips-provider-0:3.0.7-27.el9_6ciqfips.0.2.7.x86_64"
 BUILD = "openssl-fips-provider-3.0.7-27.el9_6ciqfips.0.2.7"
 INSTALLED = (
     f"kernel-core-0:{KERNEL}",
     "kernel-core-0:5.14.0-1.el9.x86_64",
-    OPENSSL,
+    OPENSSL_NEVRA,
     "openssl-libs-1:3.2.2-6.el9.x86_64",
     "libgcrypt-0:1.10.0-11.el9.x86_64",
     "gnutls-0:3.8.3-6.el9.x86_64",
@@ -33,7 +33,7 @@ SIGNER = "1a2b3c4d5e6f7081"
 SIGNED = f"@signer RSA/SHA256, Thu 05 Feb 2026 10:00:00 AM UTC, Key ID {SIGNER}"
 
 
-def verified(build: str, *lines: str, signed: str = SIGNED) -> str:
+def rpm_verify_output(build: str, *lines: str, signed: str = SIGNED) -> str:
     """What rpm says of a build."""
     return "\n".join((f"@begin {build}", signed, *lines, f"@end {build}"))
 
@@ -58,21 +58,27 @@ ANSWERS = {
     "kem": "  { 1.2.840, RSA } @ default",
     "kex_list": "curve25519-sha256\nmlkem768x25519-sha256",
     "kex": "debug1: kex: algorithm: ecdh-sha2-nistp256",
-    "verify": verified(BUILD),
+    "verify": rpm_verify_output(BUILD),
 }
 
 
-def facts(*, packages: tuple[str, ...] | None = INSTALLED, **changes: str | Said | None) -> Facts:
+def make_answers(
+    *, packages: tuple[str, ...] | None = INSTALLED, **changes: str | CommandAnswer | None
+) -> FipsAnswers:
     """The answers, some changed; None takes one away."""
-    said: dict[str, Said] = {}
+    answers: dict[str, CommandAnswer] = {}
     for name, answer in {**ANSWERS, **changes}.items():
         if answer is not None:
-            said[name] = answer if isinstance(answer, Said) else Said(rc=0, text=answer)
-    return Facts(said=said, packages=packages)
+            answers[name] = (
+                answer
+                if isinstance(answer, CommandAnswer)
+                else CommandAnswer(exit_status=0, text=answer)
+            )
+    return FipsAnswers(answers=answers, packages=packages)
 
 
-def row(**changes: Any) -> Certificate:
-    return Certificate.model_validate(
+def make_certificate(**changes: Any) -> CmvpCertificate:
+    return CmvpCertificate.model_validate(
         {
             "module": "openssl",
             "certificate": 5116,
@@ -89,5 +95,7 @@ def row(**changes: Any) -> Certificate:
     )
 
 
-def table(*rows: Certificate, as_of: date = date(2026, 5, 1)) -> Table:
-    return Table(as_of=as_of, source="s", checked="c", certificates=rows or (row(),))
+def make_table(*rows: CmvpCertificate, as_of: date = date(2026, 5, 1)) -> CmvpTable:
+    return CmvpTable(
+        as_of=as_of, source="s", checked="c", certificates=rows or (make_certificate(),)
+    )

@@ -7,52 +7,54 @@ import click
 import pytest
 
 from hardpan import cli
-from hardpan.errors import InputError, SeveralError, Terminated, ToolError
+from hardpan.errors import AggregateError, InputError, TerminationInterrupt, ToolError
 from hardpan.events import ProcessEnded, publish
 
 
-def verb(monkeypatch: pytest.MonkeyPatch, raises: BaseException | None, answer: int = 0) -> None:
+def install_command(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException | None, exit_code: int = 0
+) -> None:
     @click.command()
-    def fake() -> int:
-        if raises is not None:
-            raise raises
-        return answer
+    def fake_command() -> int:
+        if error is not None:
+            raise error
+        return exit_code
 
-    monkeypatch.setattr(cli.Verbs, "get_command", lambda *_: fake)
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: fake_command)
 
 
-def test_an_error_is_told_with_its_hint_and_its_exit_code(
+def test_error_is_printed_with_hint_and_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb(monkeypatch, InputError("p.yaml:1:1: bad [red]", hint="see the README"))
+    install_command(monkeypatch, InputError("p.yaml:1:1: bad [red]", hint="see the README"))
 
     code = cli.run(["check"])
 
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert code == 3
-    assert "error: p.yaml:1:1: bad [red]" in said.err
-    assert "hint: see the README" in said.err
-    assert said.out == ""
+    assert "error: p.yaml:1:1: bad [red]" in output.err
+    assert "hint: see the README" in output.err
+    assert output.out == ""
 
 
-def test_the_tail_of_a_tool_is_shown_without_escape_codes(
+def test_tool_output_tail_is_printed_without_escape_codes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb(monkeypatch, ToolError(["oscap"], "exited with 1", tail="a\x1b[31mb\nc"))
+    install_command(monkeypatch, ToolError(["oscap"], "exited with 1", output_tail="a\x1b[31mb\nc"))
 
     code = cli.run(["scan"])
 
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     assert code == 4
-    assert r"  | a\x1b[31mb" in said
-    assert "  | c" in said
+    assert r"  | a\x1b[31mb" in stderr
+    assert "  | c" in stderr
 
 
-def test_several_errors_are_told_each_with_its_hint_and_end_as_the_first(
+def test_aggregate_error_prints_all_and_exits_as_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    both = [ToolError(["oscap"], "is not installed", hint="install it"), InputError("bad lock")]
-    verb(monkeypatch, SeveralError(both))
+    errors = [ToolError(["oscap"], "is not installed", hint="install it"), InputError("bad lock")]
+    install_command(monkeypatch, AggregateError(errors))
 
     code = cli.run(["build"])
 
@@ -64,8 +66,8 @@ def test_several_errors_are_told_each_with_its_hint_and_end_as_the_first(
     ]
 
 
-def test_findings_end_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    verb(monkeypatch, None, answer=1)
+def test_findings_exit_with_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_command(monkeypatch, None, exit_code=1)
 
     assert cli.run(["scan"]) == 1
 
@@ -75,28 +77,28 @@ def test_findings_end_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (KeyboardInterrupt, 130, "interrupted"),
         (click.Abort, 130, "interrupted"),
-        (Terminated, 143, "terminated"),
+        (TerminationInterrupt, 143, "terminated"),
     ],
 )
-def test_an_interrupt_ends_with_the_code_of_its_signal(
+def test_interrupt_exits_with_code_of_its_signal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     kind: type[BaseException],
     code: int,
     word: str,
 ) -> None:
-    verb(monkeypatch, kind())
+    install_command(monkeypatch, kind())
 
     assert cli.run(["build"]) == code
     assert capsys.readouterr().err == f"{word}; finished stages are kept\n"
 
 
-def test_an_error_that_came_of_an_interrupt_is_told_as_the_interrupt(
+def test_error_caused_by_interrupt_is_reported_as_interrupt(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = ToolError(["ssh"], "exited with 255")
-    error.__context__ = Terminated()
-    verb(monkeypatch, error)
+    error.__context__ = TerminationInterrupt()
+    install_command(monkeypatch, error)
 
     assert cli.run(["build"]) == 143
     assert "ssh" not in capsys.readouterr().err
@@ -115,32 +117,32 @@ def test_an_error_that_came_of_an_interrupt_is_told_as_the_interrupt(
         GeneratorExit(),
     ],
 )
-def test_what_is_no_error_of_ours_is_a_bug(
+def test_unexpected_exception_is_reported_as_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
-    verb(monkeypatch, error)
+    install_command(monkeypatch, error)
 
     code = cli.run(["check"])
 
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
+    output = capsys.readouterr()
+    (line,) = output.err.splitlines()
     start = f"error: this is a bug in hardpan: {type(error).__name__}"
-    assert (code, said.out) == (70, "")
+    assert (code, output.out) == (70, "")
     assert line.startswith(start)
     assert "Traceback (most recent call last)" in Path(line.partition(" is in ")[2]).read_text()
 
 
-def test_a_bug_in_a_thread_does_not_pass_for_an_answer(
+def test_exception_in_thread_turns_result_into_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @click.command()
-    def fake() -> int:
+    def fake_command() -> int:
         thread = threading.Thread(target=lambda: 1 // 0)
         thread.start()
         thread.join()
         return 1
 
-    monkeypatch.setattr(cli.Verbs, "get_command", lambda *_: fake)
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: fake_command)
 
     assert cli.run(["scan"]) == 70
     (line,) = capsys.readouterr().err.splitlines()
@@ -172,27 +174,29 @@ def test_unusable_path_is_an_input_error_and_other_os_errors_are_bugs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    verb(monkeypatch, error)
+    install_command(monkeypatch, error)
 
     assert cli.run(["check"]) == code
     assert message in capsys.readouterr().err
 
 
-def test_a_full_disk_is_no_bug(
+def test_full_disk_is_a_resource_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb(monkeypatch, OSError(28, "No space left on device", "/out/x.iso"))
+    install_command(monkeypatch, OSError(28, "No space left on device", "/out/x.iso"))
 
     assert cli.run(["build"]) == 4
-    said = capsys.readouterr().err
-    assert said.startswith("error: /out/x.iso: cannot be written: No space left on device\nhint: ")
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(
+        "error: /out/x.iso: cannot be written: No space left on device\nhint: "
+    )
 
 
 @pytest.mark.parametrize("arguments", [["-v", "scan"], ["scan", "-v"], ["-v", "scan", "-v"]])
-def test_verbose_shows_a_process_once_wherever_it_is_typed(
+def test_verbose_prints_each_process_once_in_any_position(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    real(monkeypatch, ("oscap", "token=hunter2", "a\x1b[31m"))
+    replace_scan_command(monkeypatch, ("oscap", "token=hunter2", "a\x1b[31m"))
 
     assert cli.run(arguments) == 0
     assert capsys.readouterr().err == "process 7: oscap: ended by signal 9 after 1.50 s\n"
@@ -202,13 +206,13 @@ def test_verbose_shows_a_process_once_wherever_it_is_typed(
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_log_file_has_the_run_from_its_start_to_its_end(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: bool
+def test_log_file_records_run_from_start_to_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_before_command: bool
 ) -> None:
-    real(monkeypatch, ("oscap", "token=hunter2"))
+    replace_scan_command(monkeypatch, ("oscap", "token=hunter2"))
     option = ["--log-file", str(tmp_path / "log")]
 
-    assert cli.run([*option, "scan"] if first else ["scan", *option]) == 0
+    assert cli.run([*option, "scan"] if is_before_command else ["scan", *option]) == 0
 
     records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [r["kind"] for r in records] == ["run_started", "process_ended", "run_ended"]
@@ -216,24 +220,24 @@ def test_a_log_file_has_the_run_from_its_start_to_its_end(
     assert records[1]["argv"] == ["oscap", "token=[redacted]"]
 
 
-def test_an_error_stands_in_the_log(
+def test_error_is_written_to_log_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb(monkeypatch, InputError("p.yaml: bad"))
+    install_command(monkeypatch, InputError("p.yaml: bad"))
 
     assert cli.run(["--log-file", str(tmp_path / "log"), "check"]) == 3
 
     records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    error = {"exception": "InputError", "message": "p.yaml: bad"}
-    assert error.items() <= records[1].items()
+    expected = {"exception": "InputError", "message": "p.yaml: bad"}
+    assert expected.items() <= records[1].items()
     assert records[2]["exit_status"] == 3
     assert capsys.readouterr().err == "error: p.yaml: bad\n"
 
 
-def test_a_log_file_that_cannot_be_opened_ends_the_run_before_it_starts(
+def test_unopenable_log_file_stops_before_the_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb(monkeypatch, RuntimeError("it must not run"))
+    install_command(monkeypatch, RuntimeError("it must not run"))
     path = tmp_path / "none" / "log"
 
     assert cli.run(["--log-file", str(path), "check"]) == 3
@@ -242,26 +246,26 @@ def test_a_log_file_that_cannot_be_opened_ends_the_run_before_it_starts(
     )
 
 
-def test_two_log_files_are_a_usage_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real(monkeypatch, ("x",))
+def test_second_log_file_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    replace_scan_command(monkeypatch, ("x",))
 
     assert cli.run(["--log-file", f"{tmp_path}/a", "scan", "--log-file", f"{tmp_path}/b"]) == 2
     assert not (tmp_path / "b").exists()
 
 
-def real(monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]) -> None:
+def replace_scan_command(monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]) -> None:
     """A command that 'scan' finds in a module, as it finds the real ones."""
 
     @click.command()
-    def fake() -> None:
+    def fake_command() -> None:
         publish(ProcessEnded(process_id=7, argv=argv, exit_status=-9, duration_s=1.5))
 
-    monkeypatch.setattr("hardpan.scanners.commands.scan.scan", fake)
+    monkeypatch.setattr("hardpan.scanners.commands.scan.scan", fake_command)
 
 
-def test_every_command_and_subcommand_takes_both_options() -> None:
+def test_every_command_accepts_common_options() -> None:
     with cli.root.make_context("hardpan", ["profiles"]) as context:
-        commands = [cli.root.get_command(context, name) for name in cli.VERBS]
+        commands = [cli.root.get_command(context, name) for name in cli.COMMANDS]
 
     leaves = []
     while commands:
@@ -273,16 +277,16 @@ def test_every_command_and_subcommand_takes_both_options() -> None:
             commands += command.commands.values()
         else:
             leaves.append(command)
-    assert len(leaves) > len(cli.VERBS)
+    assert len(leaves) > len(cli.COMMANDS)
 
 
-def test_an_unknown_verb_or_option_is_a_usage_error() -> None:
+def test_unknown_command_or_option_is_a_usage_error() -> None:
     assert cli.run(["frobnicate"]) == 2
     assert cli.run(["--frobnicate"]) == 2
 
 
-def test_help_lists_every_verb_and_imports_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--help"]) == 0
 
-    out = capsys.readouterr().out
-    assert all(name in out for name in cli.VERBS)
+    output = capsys.readouterr().out
+    assert all(name in output for name in cli.COMMANDS)

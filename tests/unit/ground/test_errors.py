@@ -7,7 +7,7 @@ from hardpan import errors
 from hardpan.errors import Exit, HardpanError, ResourceError, ToolError
 
 
-def test_the_exit_codes_are_the_documented_ones() -> None:
+def test_exit_codes_match_documentation() -> None:
     table = {e.name: int(e) for e in Exit}
 
     assert table == {
@@ -25,11 +25,13 @@ def test_the_exit_codes_are_the_documented_ones() -> None:
     }
 
 
-KINDS = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, HardpanError)]
+ERROR_CLASSES = [
+    c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, HardpanError)
+]
 
 
-def test_every_error_class_has_an_exit_code_of_its_own_kind() -> None:
-    assert {c.__name__: int(c.exit_code) for c in KINDS if c is not HardpanError} == {
+def test_every_error_class_has_its_exit_code() -> None:
+    assert {c.__name__: int(c.exit_code) for c in ERROR_CLASSES if c is not HardpanError} == {
         "UsageError": 2,
         "InputError": 3,
         "ToolError": 4,
@@ -40,15 +42,17 @@ def test_every_error_class_has_an_exit_code_of_its_own_kind() -> None:
     }
 
 
-def test_every_error_class_is_drawn_in_the_modules_docstring() -> None:
+def test_module_docstring_lists_every_error_class() -> None:
     tree = (errors.__doc__ or "").partition("::")[2].partition("\n\nExit code")[0]
 
-    assert re.findall(r"[A-Z]\w+Error\b", tree) == [kind.__name__ for kind in KINDS]
+    assert re.findall(r"[A-Z]\w+Error\b", tree) == [kind.__name__ for kind in ERROR_CLASSES]
 
 
 @pytest.mark.parametrize("kind", [ToolError, ResourceError])
-def test_a_tool_error_always_has_an_argv_and_a_tail(kind: type[ToolError]) -> None:
-    e = ToolError(["xorriso"], "exited with 5") if kind is ToolError else ResourceError("no disk")
+def test_tool_error_has_argv_and_output_tail(kind: type[ToolError]) -> None:
+    error = (
+        ToolError(["xorriso"], "exited with 5") if kind is ToolError else ResourceError("no disk")
+    )
 
-    assert e.argv == (("xorriso",) if kind is ToolError else ())
-    assert e.tail == ""
+    assert error.argv == (("xorriso",) if kind is ToolError else ())
+    assert error.output_tail == ""

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.extras import EXTRAS, missing_package
+from hardpan.extras import EXTRA_BY_MODULE, missing_extra_error
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 
-def lacking(name: str) -> ModuleNotFoundError:
+def module_error(name: str) -> ModuleNotFoundError:
     return ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
@@ -23,8 +23,8 @@ def lacking(name: str) -> ModuleNotFoundError:
         ("rfc3161_client", "verify", "tsa"),
     ],
 )
-def test_a_missing_package_is_named_with_its_extra(name: str, command: str, extra: str) -> None:
-    error = missing_package(lacking(name), command)
+def test_missing_package_error_names_the_extra(name: str, command: str, extra: str) -> None:
+    error = missing_extra_error(module_error(name), command)
 
     assert error is not None
     assert int(error.exit_code) == 4
@@ -36,12 +36,12 @@ def test_a_missing_package_is_named_with_its_extra(name: str, command: str, extr
 
 
 @pytest.mark.parametrize("name", ["lxml", "hardpan.nothing", "paramiko.nothing"])
-def test_any_other_missing_module_is_a_bug(name: str) -> None:
-    assert missing_package(lacking(name), "scan") is None
-    assert missing_package(ModuleNotFoundError("planted"), "scan") is None
+def test_unknown_missing_module_is_a_bug(name: str) -> None:
+    assert missing_extra_error(module_error(name), "scan") is None
+    assert missing_extra_error(ModuleNotFoundError("planted"), "scan") is None
 
 
-def test_every_extra_of_the_table_exists() -> None:
+def test_every_extra_is_defined_in_pyproject() -> None:
     project = tomllib.loads(PYPROJECT.read_text())["project"]
 
-    assert set(EXTRAS.values()) <= set(project["optional-dependencies"])
+    assert set(EXTRA_BY_MODULE.values()) <= set(project["optional-dependencies"])

@@ -8,14 +8,14 @@ from hardpan.files import (
     atomic_path,
     canonical_json,
     check_sha256,
-    need_free,
+    require_free_space,
     sha256_bytes,
     sha256_file,
     write_atomic,
 )
 
 
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_write_atomic_replaces_the_file(tmp_path: Path) -> None:
     target = tmp_path / "a" / "x"
     write_atomic(target, "one")
     write_atomic(target, b"two", mode=0o600)
@@ -25,37 +25,39 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [p.name for p in target.parent.iterdir()] == ["x"]
 
 
-def test_a_file_is_on_the_disk_before_it_takes_its_name(
+def test_write_atomic_syncs_before_renaming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[str, bool]] = []
+    synced: list[tuple[str, bool]] = []
 
-    def sync(fd: int) -> None:
-        seen.append((Path(f"/proc/self/fd/{fd}").readlink().name, (tmp_path / "x").exists()))
+    def record_sync(descriptor: int) -> None:
+        synced.append(
+            (Path(f"/proc/self/fd/{descriptor}").readlink().name, (tmp_path / "x").exists())
+        )
 
-    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "fsync", record_sync)
     write_atomic(tmp_path / "x", "one")
 
-    assert seen == [("x", False), (tmp_path.name, True)]
+    assert synced == [("x", False), (tmp_path.name, True)]
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "x"
     write_atomic(target, "old")
 
-    def interrupted() -> None:
+    def write_half() -> None:
         with atomic_path(target) as temp:
             temp.write_text("half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        interrupted()
+        write_half()
 
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+def test_atomic_path_replaces_a_folder(tmp_path: Path) -> None:
     for text in ("old", "new"):
         with atomic_path(tmp_path / "d") as temp:
             temp.mkdir()
@@ -65,20 +67,20 @@ def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
-def test_what_a_killed_process_left_goes_at_the_next_attempt(tmp_path: Path) -> None:
-    left, foreign = tmp_path / ".x.qcow2.abcd1234", tmp_path / ".y.qcow2.abcd1234"
-    for room in (left, foreign):
-        room.mkdir()
-        (room / "x.qcow2").write_bytes(b"half")
-        os.utime(room, (0, 0))
+def test_stale_temporary_folder_is_removed(tmp_path: Path) -> None:
+    stale, unrelated = tmp_path / ".x.qcow2.abcd1234", tmp_path / ".y.qcow2.abcd1234"
+    for folder in (stale, unrelated):
+        folder.mkdir()
+        (folder / "x.qcow2").write_bytes(b"half")
+        os.utime(folder, (0, 0))
 
     with atomic_path(tmp_path / "x.qcow2") as temp:
         temp.write_bytes(b"whole")
 
-    assert sorted(p.name for p in tmp_path.iterdir()) == [foreign.name, "x.qcow2"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [unrelated.name, "x.qcow2"]
 
 
-def test_what_another_attempt_works_on_stays(tmp_path: Path) -> None:
+def test_locked_temporary_folder_is_not_removed(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "x") as first:
         os.utime(first.parent, (0, 0))
         with atomic_path(tmp_path / "x") as second:
@@ -88,14 +90,14 @@ def test_what_another_attempt_works_on_stays(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == b"first"
 
 
-def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+def test_sha256_file_equals_digest_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
 
     assert sha256_file(tmp_path / "x") == sha256_bytes(b"abc")
     assert sha256_bytes(b"abc").startswith("ba7816bf")
 
 
-def test_a_wrong_digest_names_file_expected_and_found(tmp_path: Path) -> None:
+def test_digest_mismatch_reports_expected_and_actual(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
 
     with pytest.raises(TrustError) as caught:
@@ -105,7 +107,7 @@ def test_a_wrong_digest_names_file_expected_and_found(tmp_path: Path) -> None:
     assert "found ba7816bf" in str(caught.value)
 
 
-def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
+def test_missing_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         sha256_file(tmp_path / "none")
 
@@ -117,13 +119,13 @@ def test_canonical_json_is_sorted_compact_utf8_without_a_newline() -> None:
 
 
 @pytest.mark.parametrize("odd", [2**53 + 1, 1e21, 1.0, float("nan"), {"é": 1}, {1: 1}, b"x"])
-def test_canonical_json_refuses_what_has_no_single_form(odd: object) -> None:
+def test_canonical_json_rejects_ambiguous_values(value: object) -> None:
     with pytest.raises(ValueError, match=r"2\*\*53|plain short form|ASCII key|not JSON"):
-        canonical_json([odd])
+        canonical_json([value])
 
 
-def test_too_little_disk_is_told_with_both_numbers(tmp_path: Path) -> None:
+def test_require_free_space_reports_required_and_free(tmp_path: Path) -> None:
     with pytest.raises(
         ResourceError, match=r"the disk image needs 999999999 MiB in .*MiB are free"
     ):
-        need_free(tmp_path / "not" / "yet", 999_999_999, what="the disk image")
+        require_free_space(tmp_path / "not" / "yet", 999_999_999, purpose="the disk image")

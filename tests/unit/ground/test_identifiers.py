@@ -7,7 +7,7 @@ import pytest
 
 from hardpan import identifiers
 from hardpan.scanners.evidence.statement import Statement
-from tests.unit.tree import PRODUCT, REPO, files, texts
+from tests.unit.tree import PRODUCT, REPO, list_files, read_texts
 
 IDENTIFIERS = {
     "PREDICATE_TYPE": "https://hardpan.dev/attestation/compliance-scan/v1",
@@ -20,9 +20,9 @@ IDENTIFIERS = {
 }
 """A second time on purpose: signed evidence holds them, so none may change by accident."""
 
-_OURS = re.compile(r"\bhardpan\.dev\b|\bdev\.hardpan\b")
+_HARDPAN_DOMAIN = re.compile(r"\bhardpan\.dev\b|\bdev\.hardpan\b")
 _TOP_LEVEL = "com|org|net|dev|io|app|ai|eu|de|cloud|tech|security|example|test|local|internal|home"
-_DOMAIN = re.compile(
+_DOMAIN_PATTERN = re.compile(
     rf"""
     [\w.+-]+@[\w.-]*hardpan[\w.-]*             # an e-mail address
     | ://[^/\s"'<>()`]*hardpan[^/\s"'<>()`]*   # the host of a URL
@@ -35,11 +35,16 @@ _DOMAIN = re.compile(
 _ALLOWED = {"://hardpan.dev", "hardpan.dev", "dev.hardpan", "lab@hardpan.invalid"}
 
 
-def domains(text: str) -> list[str]:
+def find_foreign_domains(text: str) -> list[str]:
     """Domains, mail addresses and reversed domains with hardpan's name that are not its own."""
     # Line by line: the pattern is slow in the long lines of keys and digests.
     lines = [line for line in text.splitlines() if "hardpan" in line]
-    return [m[0] for line in lines for m in _DOMAIN.finditer(line) if m[0] not in _ALLOWED]
+    return [
+        match[0]
+        for line in lines
+        for match in _DOMAIN_PATTERN.finditer(line)
+        if match[0] not in _ALLOWED
+    ]
 
 
 def test_identifiers_are_the_published_ones() -> None:
@@ -54,10 +59,12 @@ def test_statement_accepts_the_predicate_type_and_no_other() -> None:
     assert get_args(annotation) == (identifiers.PREDICATE_TYPE,)
 
 
-def test_no_other_module_writes_the_domain() -> None:
-    found = [name for name, text in texts(files(PRODUCT)) if _OURS.search(text)]
+def test_domain_is_written_in_a_single_module() -> None:
+    modules = [
+        name for name, text in read_texts(list_files(PRODUCT)) if _HARDPAN_DOMAIN.search(text)
+    ]
 
-    assert found == ["hardpan/identifiers.py"]
+    assert modules == ["hardpan/identifiers.py"]
 
 
 def test_documentation_lists_every_identifier() -> None:
@@ -66,15 +73,21 @@ def test_documentation_lists_every_identifier() -> None:
     assert [value for value in IDENTIFIERS.values() if f"`{value}" not in page] == []
 
 
-def test_no_file_names_another_domain_of_hardpan() -> None:
-    top = [path for path in REPO.iterdir() if path.is_file()]
-    read = dict(texts([*top, *files((*PRODUCT, "images", "docs", "tests"))]))
-    del read["tests/unit/ground/test_identifiers.py"]
+def test_no_file_contains_a_foreign_hardpan_domain() -> None:
+    top_level_files = [path for path in REPO.iterdir() if path.is_file()]
+    text_by_name = dict(
+        read_texts([*top_level_files, *list_files((*PRODUCT, "images", "docs", "tests"))])
+    )
+    del text_by_name["tests/unit/ground/test_identifiers.py"]
 
-    found = {name: other for name, text in read.items() if (other := domains(text))}
+    foreign_domains = {
+        name: foreign
+        for name, text in text_by_name.items()
+        if (foreign := find_foreign_domains(text))
+    }
 
-    assert len(read) > 700
-    assert found == {}
+    assert len(text_by_name) > 700
+    assert foreign_domains == {}
 
 
 @pytest.mark.parametrize(
@@ -91,5 +104,5 @@ def test_no_file_names_another_domain_of_hardpan() -> None:
         ("import hardpan.signing", []),
     ],
 )
-def test_search_for_other_domains_finds_them(text: str, found: list[str]) -> None:
-    assert domains(text) == found
+def test_foreign_domain_search_finds_planted_domains(text: str, expected: list[str]) -> None:
+    assert find_foreign_domains(text) == expected

@@ -6,31 +6,31 @@ import click
 import pytest
 
 from hardpan import interrupts
-from hardpan.errors import Terminated
+from hardpan.errors import TerminationInterrupt
 
 
 @pytest.fixture(autouse=True)
-def _installed() -> Iterator[None]:
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+def _installed_handlers() -> Iterator[None]:
+    original_handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupts.install()
     yield
-    for number, handler in before.items():
+    for number, handler in original_handlers.items():
         signal.signal(number, handler)
 
 
-def test_each_signal_is_an_exception_of_its_own() -> None:
+def test_each_signal_raises_its_exception() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(signal.SIGINT)
     assert type(caught.value) is KeyboardInterrupt
 
-    with pytest.raises(Terminated):
+    with pytest.raises(TerminationInterrupt):
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_second_signal_does_not_end_the_cleaning_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[bytes] = []
-    monkeypatch.setattr(os, "write", lambda _, text: said.append(text))
+def test_second_signal_does_not_stop_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _, text: written.append(text))
     steps: list[str] = []
 
     def work() -> None:
@@ -44,20 +44,20 @@ def test_a_second_signal_does_not_end_the_cleaning_up(monkeypatch: pytest.Monkey
                 signal.raise_signal(signal.SIGINT)
             steps.append("done")
 
-    with pytest.raises(Terminated):
+    with pytest.raises(TerminationInterrupt):
         work()
 
     assert steps == ["begun", "done"]
-    assert said == [b"hardpan: still cleaning up; one more signal ends it at once\n"]
+    assert written == [b"hardpan: still cleaning up; one more signal ends it at once\n"]
 
 
-def test_a_signal_after_one_that_got_lost_counts() -> None:
+def test_signal_after_handled_interrupt_raises_again() -> None:
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_a_signal_that_the_caller_ignores_stays_ignored() -> None:
+def test_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     interrupts.install()
@@ -68,18 +68,18 @@ def test_a_signal_that_the_caller_ignores_stays_ignored() -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_an_interrupt_is_found_behind_the_error_that_came_of_it() -> None:
+def test_find_interrupt_follows_exception_context() -> None:
     with pytest.raises(click.Abort) as caught:
-        prompt()
+        abort_on_interrupt()
 
-    assert isinstance(interrupts.interrupt_in(caught.value), Terminated)
-    assert interrupts.interrupt_in(ValueError()) is None
-    assert interrupts.interrupt_in(None) is None
+    assert isinstance(interrupts.find_interrupt(caught.value), TerminationInterrupt)
+    assert interrupts.find_interrupt(ValueError()) is None
+    assert interrupts.find_interrupt(None) is None
 
 
-def prompt() -> None:
+def abort_on_interrupt() -> None:
     """As click.prompt does it."""
     try:
-        raise Terminated
+        raise TerminationInterrupt
     except KeyboardInterrupt:
         raise click.Abort from None

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.tree import PRODUCT, files, texts
+from tests.unit.tree import PRODUCT, list_files, read_texts
 
-ALLOWED = {
+ALLOWED_CALLS = {
     "hardpan/terminal.py": {"click.echo", "click.prompt", "sys.stdout", "rich.console.Console"},
     # They write nothing: flush, redirect to /dev/null, or ask whether anybody reads.
     "hardpan/boundary.py": {"sys.stdout", "sys.stderr"},
@@ -19,7 +19,7 @@ ALLOWED = {
 }
 """File -> what it may use of ``PRINTING``."""
 
-ELSEWHERE = (
+TARGET_PROGRAMS = (
     "builder/ansible/",  # run on the machine that is built
     "builder/layers/sovereign/",
     "scanners/collect/workload/",  # run on the target
@@ -27,7 +27,7 @@ ELSEWHERE = (
 )
 """Programs that are copied to another machine; hardpan prints what they answer."""
 
-PRINTING = {
+PRINTING_CALLS = {
     *("print", "input", "rich.console.Console", "os.write", "getpass.getpass", "warnings.warn"),
     *("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"),
     *("click.echo", "click.secho", "click.prompt", "click.confirm", "click.progressbar"),
@@ -37,7 +37,7 @@ PRINTING = {
 }
 
 
-def used(source: str) -> Iterator[str]:
+def find_calls(source: str) -> Iterator[str]:
     """What a source uses of ``PRINTING``, by any name that it imports it under."""
     tree = ast.parse(source)
     names = {"print": "print", "input": "input"}
@@ -53,15 +53,15 @@ def used(source: str) -> Iterator[str]:
             yield f"{names.get(node.value.id, '')}.{node.attr}"
 
 
-def test_only_the_terminal_module_prints() -> None:
-    found = {
-        (name, what)
-        for name, text in texts(files((*PRODUCT, "images"), ".py"))
-        if not name.startswith(ELSEWHERE)
-        for what in PRINTING.intersection(used(text))
-        if what not in ALLOWED.get(name, set())
+def test_only_console_module_prints() -> None:
+    violations = {
+        (name, call)
+        for name, text in read_texts(list_files((*PRODUCT, "images"), ".py"))
+        if not name.startswith(TARGET_PROGRAMS)
+        for call in PRINTING_CALLS.intersection(find_calls(text))
+        if call not in ALLOWED_CALLS.get(name, set())
     }
-    assert {f"{name}: {what}" for name, what in found} == set()
+    assert {f"{name}: {call}" for name, call in violations} == set()
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,15 @@ def test_only_the_terminal_module_prints() -> None:
         ("from rich.console import Console\nConsole()", "rich.console.Console"),
     ],
 )
-def test_the_search_knows_every_way_to_print(source: str, what: str) -> None:
-    assert what in set(used(source))
+def test_call_search_finds_every_printing_call(source: str, call: str) -> None:
+    assert call in set(find_calls(source))
 
 
-def test_every_exception_is_used() -> None:
-    real = dict(texts(files(PRODUCT, ".py")))
+def test_every_allowed_call_is_used() -> None:
+    sources = dict(read_texts(list_files(PRODUCT, ".py")))
 
     assert {
-        n: what for n, allowed in ALLOWED.items() if (what := allowed - set(used(real[n])))
+        name: unused
+        for name, allowed in ALLOWED_CALLS.items()
+        if (unused := allowed - set(find_calls(sources[name])))
     } == {}

@@ -5,38 +5,38 @@ import zlib
 
 import pytest
 
-from hardpan.packed import Packer, pack, packing_thread
+from hardpan.packed import Compressor, compress, compression_thread
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 3000])
-def test_what_was_packed_comes_back_with_its_facts(data: bytes) -> None:
-    made = pack(data)
+def test_compress_round_trips_with_size_crc_and_digest(data: bytes) -> None:
+    blob = compress(data)
 
-    assert made.data() == data
-    assert (made.size, made.crc) == (len(data), zlib.crc32(data))
-    assert made.sha256 == hashlib.sha256(data).hexdigest()
+    assert blob.decompress() == data
+    assert (blob.size_bytes, blob.crc32) == (len(data), zlib.crc32(data))
+    assert blob.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_how_the_bytes_are_cut_makes_no_difference() -> None:
+def test_chunk_size_does_not_change_the_result() -> None:
     data = b"some words, and more words, " * 40_000
-    packer = Packer()
-    for begin in range(0, len(data), 777):
-        packer.add(data[begin : begin + 777])
+    compressor = Compressor()
+    for offset in range(0, len(data), 777):
+        compressor.update(data[offset : offset + 777])
 
-    assert packer.done() == pack(data)
-
-
-def test_what_is_packed_is_not_packed_again() -> None:
-    made = pack(b"x")
-
-    assert pack(made) is made
+    assert compressor.finish() == compress(data)
 
 
-def test_the_interpreter_is_as_it_was_after_packing_beside() -> None:
-    usual = sys.getswitchinterval()
-    with contextlib.suppress(ZeroDivisionError), packing_thread() as thread:
-        assert thread.submit(pack, b"x").result() == pack(b"x")
-        assert sys.getswitchinterval() < usual
+def test_compress_is_idempotent() -> None:
+    blob = compress(b"x")
+
+    assert compress(blob) is blob
+
+
+def test_compression_thread_restores_switch_interval() -> None:
+    original = sys.getswitchinterval()
+    with contextlib.suppress(ZeroDivisionError), compression_thread() as executor:
+        assert executor.submit(compress, b"x").result() == compress(b"x")
+        assert sys.getswitchinterval() < original
         raise ZeroDivisionError
 
-    assert sys.getswitchinterval() == usual
+    assert sys.getswitchinterval() == original

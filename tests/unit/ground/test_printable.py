@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from hardpan.printable import printable, printable_json, printable_lines
+from hardpan.printable import sanitize_json, sanitize_line, sanitize_lines
 
-ODD = {
+UNSAFE_CHARACTERS = {
     "C0": "".join(map(chr, (*range(9), *range(10, 32)))),
     "DEL": "\x7f",
     "C1": "".join(map(chr, range(0x80, 0xA0))),
@@ -27,13 +27,13 @@ ODD = {
 LETTERS = "plain é 漢字 Ελληνικά עברית العربية हिन्दी 한국어 😀 e\u0301 \\x1b :smile: [red]"
 
 
-@pytest.mark.parametrize("kind", ODD)
-def test_odd_character_becomes_its_escape(kind: str) -> None:
-    shown = [printable(f"a{c}b") for c in ODD[kind]]
+@pytest.mark.parametrize("kind", UNSAFE_CHARACTERS)
+def test_unsafe_character_becomes_its_escape(kind: str) -> None:
+    escaped = [sanitize_line(f"a{c}b") for c in UNSAFE_CHARACTERS[kind]]
 
-    assert shown == [f"a{c.encode('unicode_escape').decode()}b" for c in ODD[kind]]
-    assert "".join(shown).isascii()
-    assert "".join(shown).isprintable()
+    assert escaped == [f"a{c.encode('unicode_escape').decode()}b" for c in UNSAFE_CHARACTERS[kind]]
+    assert "".join(escaped).isascii()
+    assert "".join(escaped).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -47,35 +47,35 @@ def test_odd_character_becomes_its_escape(kind: str) -> None:
         (b"caf\xe9".decode("utf-8", "surrogateescape"), r"caf\udce9"),
     ],
 )
-def test_text_is_one_line_in_which_nothing_is_lost(text: str, shown: str) -> None:
-    assert printable(text) == shown
-    assert printable(shown) == shown
+def test_sanitized_line_keeps_every_character_as_text(text: str, expected: str) -> None:
+    assert sanitize_line(text) == expected
+    assert sanitize_line(expected) == expected
 
 
-def test_letters_of_every_script_stay() -> None:
-    assert printable(LETTERS) == LETTERS
-    assert printable_json(LETTERS) == LETTERS
+def test_letters_of_every_script_are_unchanged() -> None:
+    assert sanitize_line(LETTERS) == LETTERS
+    assert sanitize_json(LETTERS) == LETTERS
 
 
-def test_no_control_or_format_character_of_unicode_is_left() -> None:
-    whole = "".join(map(chr, range(sys.maxunicode + 1)))
+def test_no_control_or_format_character_remains() -> None:
+    all_characters = "".join(map(chr, range(sys.maxunicode + 1)))
 
-    left = set(map(unicodedata.category, printable(whole)))
+    categories = set(map(unicodedata.category, sanitize_line(all_characters)))
 
-    assert left.isdisjoint({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+    assert categories.isdisjoint({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-def test_lines_keep_their_ends_and_tabs() -> None:
-    assert printable_lines("a\tb\r\nc\rd\n\x1b[2J\n") == "a\tb\nc\\rd\n\\x1b[2J\n"
+def test_sanitized_lines_keep_line_ends_and_tabs() -> None:
+    assert sanitize_lines("a\tb\r\nc\rd\n\x1b[2J\n") == "a\tb\nc\\rd\n\\x1b[2J\n"
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_json_keeps_its_values(indent: int | None) -> None:
-    value = {kind + text: [text, LETTERS] for kind, text in ODD.items()}
+def test_sanitized_json_keeps_its_values(indent: int | None) -> None:
+    value = {kind + text: [text, LETTERS] for kind, text in UNSAFE_CHARACTERS.items()}
     text = json.dumps(value, ensure_ascii=False, indent=indent)
 
-    shown = printable_json(text)
+    sanitized = sanitize_json(text)
 
-    assert json.loads(shown) == value
-    assert printable_lines(shown) == shown
-    assert shown.count("\n") == text.count("\n")
+    assert json.loads(sanitized) == value
+    assert sanitize_lines(sanitized) == sanitized
+    assert sanitized.count("\n") == text.count("\n")

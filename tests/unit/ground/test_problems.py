@@ -2,60 +2,63 @@
 
 import pytest
 
-from hardpan.errors import HardpanError, InputError, SeveralError, TrustError, raise_all
-from hardpan.problems import Problems
+from hardpan.errors import AggregateError, HardpanError, InputError, TrustError, raise_if_any
+from hardpan.problems import ErrorCollector
 
 
-def gathered(*errors: HardpanError) -> Problems:
-    found = Problems()
-    for n, error in enumerate(errors):
-        with found.of(f"area {n}"):
+def collect(*errors: HardpanError) -> ErrorCollector:
+    collector = ErrorCollector()
+    for number, error in enumerate(errors):
+        with collector.collecting(f"area {number}"):
             raise error
-    return found
+    return collector
 
 
-def raised(*errors: HardpanError) -> HardpanError | None:
-    found = gathered(*errors)
-    assert [problem.error for problem in found.found] == list(errors)
+def collect_and_raise(*errors: HardpanError) -> HardpanError | None:
+    collector = collect(*errors)
+    assert [problem.error for problem in collector.collected] == list(errors)
     try:
-        found.raise_all()
+        collector.raise_if_any()
     except HardpanError as error:
         return error
     return None
 
 
-def test_no_problem_is_no_error() -> None:
-    assert raised() is None
+def test_no_collected_error_raises_nothing() -> None:
+    assert collect_and_raise() is None
 
 
-def test_one_problem_is_raised_as_it_is() -> None:
-    only = TrustError("another key")
+def test_single_error_is_raised_unchanged() -> None:
+    error = TrustError("another key")
 
-    assert raised(only) is only
-
-
-def test_several_are_raised_together_and_end_as_the_first() -> None:
-    one, two = TrustError("one"), InputError("two")
-
-    together = raised(one, two)
-
-    assert isinstance(together, SeveralError)
-    assert together.errors == (one, two)
-    assert together.exit_code == TrustError.exit_code
-    assert str(together) == "one\ntwo"
+    assert collect_and_raise(error) is error
 
 
-def test_several_out_of_one_area_stay_several() -> None:
-    found = Problems()
-    with found.of("layers"):
-        raise_all([InputError("one"), InputError("two")])
+def test_several_errors_raise_an_aggregate_with_first_exit_code() -> None:
+    trust_error, input_error = TrustError("one"), InputError("two")
 
-    assert [(p.area, str(p.error)) for p in found.found] == [("layers", "one"), ("layers", "two")]
+    aggregate = collect_and_raise(trust_error, input_error)
+
+    assert isinstance(aggregate, AggregateError)
+    assert aggregate.errors == (trust_error, input_error)
+    assert aggregate.exit_code == TrustError.exit_code
+    assert str(aggregate) == "one\ntwo"
 
 
-def test_what_is_no_error_of_ours_goes_through() -> None:
-    found = Problems()
+def test_aggregate_error_of_an_area_is_split() -> None:
+    collector = ErrorCollector()
+    with collector.collecting("layers"):
+        raise_if_any([InputError("one"), InputError("two")])
 
-    with pytest.raises(ValueError, match="a bug"), found.of("layers"):
+    assert [(collected.area, str(collected.error)) for collected in collector.collected] == [
+        ("layers", "one"),
+        ("layers", "two"),
+    ]
+
+
+def test_unexpected_exception_is_not_collected() -> None:
+    collector = ErrorCollector()
+
+    with pytest.raises(ValueError, match="a bug"), collector.collecting("layers"):
         raise ValueError("a bug")
-    assert found.found == []
+    assert collector.collected == []

@@ -9,10 +9,10 @@ import pytest
 
 from hardpan.redaction import (
     SecretFilter,
-    encodings,
+    cut_password_hashes,
+    encode_variants,
     redact,
     redact_argv,
-    without_password_hashes,
 )
 
 
@@ -38,8 +38,8 @@ from hardpan.redaction import (
         ("-----BEGIN PRIVATE KEY-----\ncut off", "[redacted]"),
     ],
 )
-def test_what_looks_like_a_secret_is_taken_out(text: str, shown: str) -> None:
-    assert redact(text) == shown
+def test_redact_removes_likely_secrets(text: str, expected: str) -> None:
+    assert redact(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_what_looks_like_a_secret_is_taken_out(text: str, shown: str) -> None:
         "sha256:" + "a" * 64,
     ],
 )
-def test_anything_else_stays(text: str) -> None:
+def test_redact_keeps_other_text(text: str) -> None:
     assert redact(text) == text
 
 
-def test_the_argument_after_a_secret_option_is_taken_out() -> None:
+def test_redact_argv_removes_value_of_secret_option() -> None:
     argv = ["pkcs11-tool", "--pin", "1234", "--key", "pkcs11:pin-value=5", "--passphrase-file", "f"]
 
     assert redact_argv(argv) == (
@@ -69,7 +69,7 @@ def test_the_argument_after_a_secret_option_is_taken_out() -> None:
 
 
 SECRET = 'Gr\u00fcn & <"7!'
-WRITTEN = {
+ENCODED_FORMS = {
     "as it is": SECRET,
     "backwards": SECRET[::-1],
     "JSON": json.dumps(SECRET)[1:-1],
@@ -87,79 +87,79 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("form", ENCODED_FORMS)
 def test_secret_is_removed_in_every_common_form(form: str) -> None:
     secrets = SecretFilter([SECRET])
-    text = f"before {WRITTEN[form]} after"
+    text = f"before {ENCODED_FORMS[form]} after"
 
-    assert secrets.text(text) == "before [redacted] after"
-    assert secrets.data(text.encode()) == b"before [redacted] after"
+    assert secrets.filter_text(text) == "before [redacted] after"
+    assert secrets.filter_bytes(text.encode()) == b"before [redacted] after"
 
 
 @pytest.mark.parametrize("before", range(4))
 @pytest.mark.parametrize("after", range(4))
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_secret_is_removed_from_base64_of_more_than_itself(
-    before: int, after: int, encode: type[bytes]
+def test_secret_is_removed_from_longer_base64(
+    prefix_bytes: int, suffix_bytes: int, encode: type[bytes]
 ) -> None:
-    data = b"\xff" * before + SECRET.encode() + b"\xff" * after
+    data = b"\xff" * prefix_bytes + SECRET.encode() + b"\xff" * suffix_bytes
 
-    left = SecretFilter([SECRET]).data(encode(data))
+    filtered = SecretFilter([SECRET]).filter_bytes(encode(data))
 
-    assert b"[redacted]" in left
-    assert len(left) <= len(b"[redacted]") + 12
+    assert b"[redacted]" in filtered
+    assert len(filtered) <= len(b"[redacted]") + 12
 
 
-def test_secret_is_removed_wherever_the_bytes_are_cut() -> None:
+def test_secret_is_removed_across_chunk_boundaries() -> None:
     secrets = SecretFilter([SECRET])
     data = b"a" * 300 + SECRET.encode() * 2 + b"b" * 300 + SECRET.encode().hex().encode()
 
     for size in (1, 2, 7, 64, 10_000):
-        chunks = (data[at : at + size] for at in range(0, len(data), size))
-        assert b"".join(secrets.chunks(chunks)) == secrets.data(data)
-    assert secrets.data(data).count(b"[redacted]") == 3
+        chunks = (data[offset : offset + size] for offset in range(0, len(data), size))
+        assert b"".join(secrets.filter_chunks(chunks)) == secrets.filter_bytes(data)
+    assert secrets.filter_bytes(data).count(b"[redacted]") == 3
 
 
 class Kind(StrEnum):
-    ONE = "hunter22"
+    PRIMARY = "hunter22"
 
 
 @dataclass(frozen=True)
-class Thing:
+class Sample:
     text: str
-    more: tuple[str, ...]
+    items: tuple[str, ...]
     table: dict[str, bytes]
-    kind: Kind = Kind.ONE
+    kind: Kind = Kind.PRIMARY
     count: int = 1
 
 
-def test_secret_is_removed_from_a_whole_value() -> None:
-    thing = Thing(text="a hunter22", more=("hunter22",), table={"hunter22": b"x hunter22"})
+def test_secret_is_removed_from_nested_values() -> None:
+    sample = Sample(text="a hunter22", items=("hunter22",), table={"hunter22": b"x hunter22"})
 
-    cleaned = SecretFilter(["hunter22"]).value(thing)
+    cleaned = SecretFilter(["hunter22"]).filter_value(sample)
 
-    assert cleaned == Thing(
-        text="a [redacted]", more=("[redacted]",), table={"[redacted]": b"x [redacted]"}
+    assert cleaned == Sample(
+        text="a [redacted]", items=("[redacted]",), table={"[redacted]": b"x [redacted]"}
     )
     assert type(cleaned.kind) is Kind
 
 
 @pytest.mark.parametrize("secret", ["redacted", "[redacted]", "a", "*", "removed"])
-def test_what_replaces_a_secret_does_not_contain_it(secret: str) -> None:
-    assert secret not in SecretFilter([secret]).text(f"x {secret} y")
+def test_replacement_does_not_contain_the_secret(secret: str) -> None:
+    assert secret not in SecretFilter([secret]).filter_text(f"x {secret} y")
 
 
-def test_short_secret_is_removed_as_it_is_alone() -> None:
-    assert encodings("ab") == {b"ab"}
+def test_short_secret_has_no_encoded_variants() -> None:
+    assert encode_variants("ab") == {b"ab"}
 
 
-def test_no_secret_changes_nothing() -> None:
+def test_empty_filter_changes_nothing() -> None:
     secrets = SecretFilter(["", ""])
     value = (1, "x")
 
-    assert secrets.text("x") == "x"
-    assert list(secrets.chunks([b"x", b"y"])) == [b"x", b"y"]
-    assert secrets.value(value) is value
+    assert secrets.filter_text("x") == "x"
+    assert list(secrets.filter_chunks([b"x", b"y"])) == [b"x", b"y"]
+    assert secrets.filter_value(value) is value
 
 
 HASHES = {
@@ -175,22 +175,22 @@ HASHES = {
 
 
 @pytest.mark.parametrize("name", HASHES)
-def test_password_hash_is_cut_wherever_chunks_end(name: str) -> None:
+def test_password_hash_is_cut_across_chunk_boundaries(name: str) -> None:
     algorithm, secret = HASHES[name]
     text = b"<text>root:" + algorithm + secret + b":19000::</text>"
     expected = b"<text>root:" + algorithm + b"[redacted]:19000::</text>"
 
-    for at in range(len(text)):
-        assert b"".join(without_password_hashes([text[:at], text[at:]])) == expected
-    single = (text[n : n + 1] for n in range(len(text)))
-    assert b"".join(without_password_hashes(single)) == expected
+    for offset in range(len(text)):
+        assert b"".join(cut_password_hashes([text[:offset], text[offset:]])) == expected
+    single = (text[index : index + 1] for index in range(len(text)))
+    assert b"".join(cut_password_hashes(single)) == expected
 
 
 def test_password_hash_is_cut_between_long_chunks() -> None:
     algorithm, secret = HASHES["GRUB"]
     line = b"x" * 7001 + algorithm + secret + b"\n"
 
-    cut = b"".join(without_password_hashes([line * 3] * 5))
+    cut = b"".join(cut_password_hashes([line * 3] * 5))
 
     assert secret not in cut
     assert cut == (b"x" * 7001 + algorithm + b"[redacted]\n") * 15
@@ -200,5 +200,5 @@ def test_password_hash_is_cut_between_long_chunks() -> None:
     "text",
     [b"", b"no hash", rb"^GRUB2_PASSWORD=grub\.pbkdf2\.sha512.*$", b"root:$6$:", b"$6$salt$short"],
 )
-def test_what_only_names_an_algorithm_is_left(text: bytes) -> None:
-    assert b"".join(without_password_hashes([text])) == text
+def test_text_naming_an_algorithm_is_unchanged(text: bytes) -> None:
+    assert b"".join(cut_password_hashes([text])) == text

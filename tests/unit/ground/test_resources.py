@@ -9,38 +9,40 @@ import pytest
 import yaml
 
 from hardpan import resources
-from hardpan.builder.media.sources import CATALOG
+from hardpan.builder.media.sources import CATALOG_FILE
 from hardpan.resources import resource_path
-from tests.unit.tree import PRODUCT, REPO, files
+from tests.unit.tree import PRODUCT, REPO, list_files
 
 # A program that runs without hardpan, and a module whose source decides whether a step is reused.
 _MODULE_FILES = {"builder/machine/qemu.py", "builder/steps.py"}
 
 
 @cache
-def trees() -> tuple[tuple[str, ast.Module], ...]:
+def module_trees() -> tuple[tuple[str, ast.Module], ...]:
     """The syntax tree of every module, by its name below the checkout."""
-    paths = files(PRODUCT, ".py")
+    paths = list_files(PRODUCT, ".py")
     return tuple((str(p.relative_to(REPO)), ast.parse(p.read_text("utf-8"))) for p in paths)
 
 
-def places(source: ast.AST) -> list[int]:
+def find_module_paths(source: ast.AST) -> list[int]:
     """Lines that find a file by the place of a module, not by ``hardpan.resources``."""
-    return [node.lineno for node in ast.walk(source) if _is_place(node)]
+    return [node.lineno for node in ast.walk(source) if _is_module_path(node)]
 
 
-def _is_place(node: ast.AST) -> TypeGuard[ast.expr | ast.stmt]:
+def _is_module_path(node: ast.AST) -> TypeGuard[ast.expr | ast.stmt]:
     if isinstance(node, ast.ImportFrom):
         return str(node.module).startswith("importlib.resources")
     name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
     return name in ("__file__", "__path__")
 
 
-def test_only_resources_finds_files_by_the_place_of_a_module() -> None:
-    found = {name: lines for name, tree in trees() if (lines := places(tree))}
+def test_only_resources_module_uses_module_paths() -> None:
+    lines_by_module = {
+        name: lines for name, tree in module_trees() if (lines := find_module_paths(tree))
+    }
 
-    assert set(found) == {"hardpan/resources.py", *_MODULE_FILES}
-    assert all(len(found[name]) == 1 for name in _MODULE_FILES)
+    assert set(lines_by_module) == {"hardpan/resources.py", *_MODULE_FILES}
+    assert all(len(lines_by_module[name]) == 1 for name in _MODULE_FILES)
 
 
 @pytest.mark.parametrize(
@@ -54,14 +56,14 @@ def test_only_resources_finds_files_by_the_place_of_a_module() -> None:
         ("path = resource_path('hardpan.profiles')", []),
     ],
 )
-def test_search_for_places_finds_them(code: str, found: list[int]) -> None:
-    assert places(ast.parse(code)) == found
+def test_module_path_search_finds_every_form(code: str, expected: list[int]) -> None:
+    assert find_module_paths(ast.parse(code)) == expected
 
 
-def test_every_resource_is_there() -> None:
+def test_every_resource_exists() -> None:
     calls = [
         [a.value for a in node.args if isinstance(a, ast.Constant)]
-        for _, tree in trees()
+        for _, tree in module_trees()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "resource_path"
     ]
@@ -70,20 +72,24 @@ def test_every_resource_is_there() -> None:
     assert [c for c in calls if not resource_path(*map(str, c)).exists()] == []
 
 
-def test_every_media_builder_is_a_module_of_the_checkout() -> None:
+def test_every_media_builder_module_exists() -> None:
     modules = [
-        e["build"] for e in yaml.safe_load(CATALOG.read_text("utf-8")).values() if "build" in e
+        entry["build"]
+        for entry in yaml.safe_load(CATALOG_FILE.read_text("utf-8")).values()
+        if "build" in entry
     ]
 
     assert modules == ["images.lab.build"]
-    assert [m for m in modules if not (REPO / f"{m.replace('.', '/')}.py").is_file()] == []
+    assert [
+        module for module in modules if not (REPO / f"{module.replace('.', '/')}.py").is_file()
+    ] == []
 
 
-def test_checkout_is_the_folder_above_hardpan_where_the_lab_is(
+def test_checkout_is_the_folder_with_the_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert resources.checkout() == REPO
+    assert resources.find_checkout() == REPO
 
     (tmp_path / "hardpan").mkdir()
     monkeypatch.setattr(resources, "files", lambda _: tmp_path / "hardpan")
-    assert resources.checkout() is None
+    assert resources.find_checkout() is None

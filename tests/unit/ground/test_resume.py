@@ -2,81 +2,81 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.events import Ended, Event, silent
-from hardpan.resume import Receipt, Step
+from hardpan.events import Event, StageFinished, discard
+from hardpan.resume import CachedStage, StageResult
 
 
-class Work:
+class CountingWork:
     """Counts how often it really ran and writes one output."""
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.ran = 0
+        self.run_count = 0
 
-    def __call__(self, note: object) -> Receipt:
-        self.ran += 1
+    def __call__(self, note: object) -> StageResult:
+        self.run_count += 1
         self.output.write_text("made")
-        return {"n": self.ran}
+        return {"n": self.run_count}
 
 
-def step(folder: Path, *outputs: Path, **inputs: object) -> Step:
-    return Step(name="s", folder=folder, inputs=inputs, outputs=outputs)
+def make_stage(folder: Path, *outputs: Path, **inputs: object) -> CachedStage:
+    return CachedStage(name="s", folder=folder, inputs=inputs, outputs=outputs)
 
 
-def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
-    seen: list[Event] = []
-    work = Work(tmp_path / "out")
+def test_finished_stage_is_reused(tmp_path: Path) -> None:
+    events: list[Event] = []
+    work = CountingWork(tmp_path / "out")
     for _ in range(2):
-        got = step(tmp_path, work.output, a=1).once(seen.append, work)
+        result = make_stage(tmp_path, work.output, a=1).run(events.append, work)
 
-        assert got == {"n": 1}
-    assert work.ran == 1
-    assert isinstance(seen[-1], Ended)
-    assert seen[-1].reused
+        assert result == {"n": 1}
+    assert work.run_count == 1
+    assert isinstance(events[-1], StageFinished)
+    assert events[-1].reused
 
 
-def test_other_inputs_run_the_stage_again(tmp_path: Path) -> None:
-    work = Work(tmp_path / "out")
+def test_changed_inputs_rerun_the_stage(tmp_path: Path) -> None:
+    work = CountingWork(tmp_path / "out")
     for a in (1, 2):
-        step(tmp_path, work.output, a=a).once(silent, work)
+        make_stage(tmp_path, work.output, a=a).run(discard, work)
 
-    assert work.ran == 2
+    assert work.run_count == 2
 
 
-def test_a_changed_or_missing_output_runs_the_stage_again(tmp_path: Path) -> None:
-    work = Work(tmp_path / "out")
-    one = step(tmp_path, work.output)
-    one.once(silent, work)
+def test_changed_or_missing_output_reruns_the_stage(tmp_path: Path) -> None:
+    work = CountingWork(tmp_path / "out")
+    stage = make_stage(tmp_path, work.output)
+    stage.run(discard, work)
     work.output.write_text("touched")
-    one.once(silent, work)
+    stage.run(discard, work)
     work.output.unlink()
-    one.once(silent, work)
+    stage.run(discard, work)
 
-    assert work.ran == 3
+    assert work.run_count == 3
 
 
-def test_a_garbled_record_counts_as_none(tmp_path: Path) -> None:
-    work = Work(tmp_path / "out")
-    one = step(tmp_path)
-    one.once(silent, work)
+def test_invalid_record_is_ignored(tmp_path: Path) -> None:
+    work = CountingWork(tmp_path / "out")
+    stage = make_stage(tmp_path)
+    stage.run(discard, work)
     for garbage in ("{", "[]", '{"inputs": 1}', ""):
         (tmp_path / "s.stage.json").write_text(garbage)
-        one.once(silent, work)
+        stage.run(discard, work)
 
-    assert work.ran == 5
+    assert work.run_count == 5
 
 
 @pytest.mark.parametrize(("digests", "receipt"), [(True, None), (False, {"n": 1})])
-def test_a_quick_look_sees_that_an_output_is_there_and_not_what_is_in_it(
-    tmp_path: Path, digests: bool, receipt: Receipt | None
+def test_load_without_digests_checks_existence_only(
+    tmp_path: Path, check_digests: bool, result: StageResult | None
 ) -> None:
-    work = Work(tmp_path / "out")
-    one = step(tmp_path, work.output)
-    assert one.kept(digests=digests) is None
-    one.once(silent, work)
+    work = CountingWork(tmp_path / "out")
+    stage = make_stage(tmp_path, work.output)
+    assert stage.load(check_digests=check_digests) is None
+    stage.run(discard, work)
     work.output.write_text("touched")
 
-    assert one.kept(digests=digests) == receipt
+    assert stage.load(check_digests=check_digests) == result
     work.output.unlink()
-    assert one.kept(digests=digests) is None
-    assert work.ran == 1
+    assert stage.load(check_digests=check_digests) is None
+    assert work.run_count == 1

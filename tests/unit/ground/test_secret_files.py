@@ -18,7 +18,7 @@ from hardpan.secret_files import (
 )
 
 
-def secret(path: Path, mode: int = 0o600, content: bytes = b"correct horse\nmore\n") -> Path:
+def create_secret(path: Path, mode: int = 0o600, content: bytes = b"correct horse\nmore\n") -> Path:
     path.write_bytes(content)
     path.chmod(mode)
     return path
@@ -26,7 +26,7 @@ def secret(path: Path, mode: int = 0o600, content: bytes = b"correct horse\nmore
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_private_file_is_read(tmp_path: Path, mode: int) -> None:
-    path = secret(tmp_path / "phrase", mode)
+    path = create_secret(tmp_path / "phrase", mode)
 
     require_private(path)
     assert read_secret(path) == b"correct horse\nmore\n"
@@ -42,8 +42,8 @@ def test_private_file_is_read(tmp_path: Path, mode: int) -> None:
         *((m, "accessible to") for m in (0o620, 0o602, 0o610, 0o601)),
     ],
 )
-def test_file_with_access_for_others_is_refused(tmp_path: Path, mode: int, access: str) -> None:
-    path = secret(tmp_path / "phrase", mode)
+def test_file_accessible_to_others_is_rejected(tmp_path: Path, mode: int, access: str) -> None:
+    path = create_secret(tmp_path / "phrase", mode)
 
     with pytest.raises(InputError) as caught:
         read_secret(path)
@@ -56,9 +56,9 @@ def test_file_with_access_for_others_is_refused(tmp_path: Path, mode: int, acces
         require_private(path)
 
 
-def test_the_file_behind_a_link_is_what_counts(tmp_path: Path) -> None:
+def test_link_target_is_checked(tmp_path: Path) -> None:
     link = tmp_path / "link"
-    link.symlink_to(secret(tmp_path / "phrase", 0o644))
+    link.symlink_to(create_secret(tmp_path / "phrase", 0o644))
 
     with pytest.raises(InputError, match=r"link: is readable by group or others: .* got 0644"):
         read_secret(link)
@@ -67,8 +67,8 @@ def test_the_file_behind_a_link_is_what_counts(tmp_path: Path) -> None:
     assert read_first_line(link) == b"correct horse"
 
 
-def test_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, owner = secret(tmp_path / "phrase"), os.geteuid()
+def test_file_of_another_user_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, owner = create_secret(tmp_path / "phrase"), os.geteuid()
     monkeypatch.setattr(secret_files, "_ROOT_UID", -1)
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
 
@@ -82,7 +82,7 @@ def test_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_file_of_root_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, owner = secret(tmp_path / "phrase"), os.geteuid()
+    path, owner = create_secret(tmp_path / "phrase"), os.geteuid()
     monkeypatch.setattr(secret_files, "_ROOT_UID", owner)
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
 
@@ -102,59 +102,59 @@ def test_file_of_root_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
     ids=["folder", "named pipe", "null", "zero", "loop", "dangling", "socket"],
 )
-def test_what_is_no_file_is_refused_at_once(
-    tmp_path: Path, make: Callable[[Path], None], problem: str
+def test_non_regular_file_is_rejected(
+    tmp_path: Path, create_entry: Callable[[Path], None], problem: str
 ) -> None:
-    make(tmp_path / "phrase")
+    create_entry(tmp_path / "phrase")
 
     with pytest.raises(InputError, match=problem):
         read_secret(tmp_path / "phrase")
 
 
-def test_size_is_bounded(tmp_path: Path) -> None:
-    path = secret(tmp_path / "phrase", content=b"x" * MAX_SECRET_BYTES)
+def test_secret_size_is_limited(tmp_path: Path) -> None:
+    path = create_secret(tmp_path / "phrase", content=b"x" * MAX_SECRET_BYTES)
     assert len(read_secret(path)) == MAX_SECRET_BYTES
-    secret(path, content=b"x" * (MAX_SECRET_BYTES + 1))
+    create_secret(path, content=b"x" * (MAX_SECRET_BYTES + 1))
 
     with pytest.raises(InputError, match="too large for a secret: expected at most 16384 bytes"):
         read_secret(path)
 
 
-def test_a_pipe_is_read_once_and_answers_each_time() -> None:
-    reader, writer = os.pipe()
+def test_pipe_is_read_once_and_cached() -> None:
+    read_end, write_end = os.pipe()
     try:
-        os.write(writer, b"correct horse\n")
-        os.close(writer)
+        os.write(write_end, b"correct horse\n")
+        os.close(write_end)
 
-        read = [read_first_line(Path(f"/dev/fd/{reader}")) for _ in range(3)]
+        lines = [read_first_line(Path(f"/dev/fd/{read_end}")) for _ in range(3)]
     finally:
-        os.close(reader)
-    assert read == [b"correct horse"] * 3
+        os.close(read_end)
+    assert lines == [b"correct horse"] * 3
 
 
-def test_a_pipe_is_bounded_too() -> None:
-    reader, writer = os.pipe()
+def test_pipe_size_is_limited() -> None:
+    read_end, write_end = os.pipe()
     try:
-        os.write(writer, b"x" * (MAX_SECRET_BYTES + 1))
+        os.write(write_end, b"x" * (MAX_SECRET_BYTES + 1))
 
         with pytest.raises(InputError, match="too large for a secret"):
-            read_secret(Path(f"/dev/fd/{reader}"))
+            read_secret(Path(f"/dev/fd/{read_end}"))
     finally:
-        os.close(reader)
-        os.close(writer)
+        os.close(read_end)
+        os.close(write_end)
 
 
-def test_what_is_checked_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = secret(tmp_path / "phrase")
-    other = secret(tmp_path / "other", 0o644, b"known to others\n")
-    real = os.fstat
+def test_checked_file_is_the_file_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = create_secret(tmp_path / "phrase")
+    replacement = create_secret(tmp_path / "other", 0o644, b"known to others\n")
+    original_fstat = os.fstat
 
-    def exchange(fd: int) -> os.stat_result:
-        if other.exists():
-            other.replace(path)
-        return real(fd)
+    def replace_then_fstat(fd: int) -> os.stat_result:
+        if replacement.exists():
+            replacement.replace(path)
+        return original_fstat(fd)
 
-    monkeypatch.setattr(os, "fstat", exchange)
+    monkeypatch.setattr(os, "fstat", replace_then_fstat)
 
     assert read_first_line(path) == b"correct horse"
     with pytest.raises(InputError, match="got 0644"):
@@ -172,12 +172,12 @@ def test_what_is_checked_is_what_is_read(tmp_path: Path, monkeypatch: pytest.Mon
         (b"\xff\xfe\n", "expected a passphrase in UTF-8"),
     ],
 )
-def test_bad_first_line_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
-    path = secret(tmp_path / "phrase", content=content)
+def test_invalid_first_line_is_rejected(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = create_secret(tmp_path / "phrase", content=content)
 
     with pytest.raises(InputError, match=problem):
         read_passphrase(path)
 
 
-def test_end_of_line_of_windows_is_no_part_of_the_secret(tmp_path: Path) -> None:
-    assert read_first_line(secret(tmp_path / "phrase", content=b"horse\r\n")) == b"horse"
+def test_windows_line_end_is_stripped(tmp_path: Path) -> None:
+    assert read_first_line(create_secret(tmp_path / "phrase", content=b"horse\r\n")) == b"horse"

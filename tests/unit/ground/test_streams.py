@@ -11,22 +11,22 @@ Pipe = tuple[io.TextIOWrapper, int]
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    reading, writing = os.pipe()
-    stream = os.fdopen(writing, "w")
-    yield stream, reading
+    read_end, write_end = os.pipe()
+    stream = os.fdopen(write_end, "w")
+    yield stream, read_end
     stream.close()
 
 
-def test_a_pipe_without_a_reader_is_noticed_before_anything_is_written(pipe: Pipe) -> None:
-    stream, reading = pipe
+def test_closed_pipe_is_detected_before_writing(pipe: Pipe) -> None:
+    stream, read_end = pipe
     assert not streams.has_no_reader(stream)
 
-    os.close(reading)
+    os.close(read_end)
 
     assert streams.has_no_reader(stream)
 
 
-def test_what_is_no_pipe_has_a_reader() -> None:
+def test_non_pipe_stream_has_a_reader() -> None:
     with open(os.devnull, "w") as null:  # noqa: PTH123
         assert not streams.has_no_reader(null)
     assert not streams.has_no_reader(null)
@@ -34,25 +34,25 @@ def test_what_is_no_pipe_has_a_reader() -> None:
     assert not streams.has_no_reader(None)
 
 
-def test_a_discarded_stream_can_be_flushed(pipe: Pipe) -> None:
-    stream, reading = pipe
-    os.close(reading)
+def test_redirected_stream_can_be_flushed(pipe: Pipe) -> None:
+    stream, read_end = pipe
+    os.close(read_end)
     stream.write("for nobody")
 
-    streams.discard(stream)
+    streams.redirect_to_null(stream)
     stream.flush()
 
     assert not streams.has_no_reader(stream)
 
 
-def test_what_cannot_be_flushed_is_discarded(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, reading = pipe
-    os.close(reading)
+def test_unflushable_stream_is_redirected(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, read_end = pipe
+    os.close(read_end)
     stream.write("for nobody")
     monkeypatch.setattr("sys.stdout", stream)
     monkeypatch.setattr("sys.stderr", None)
 
-    streams.flush_all()
+    streams.flush_standard_streams()
 
     stream.flush()
     assert not streams.has_no_reader(stream)

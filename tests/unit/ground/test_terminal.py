@@ -6,38 +6,41 @@ from rich.console import Console
 
 from hardpan import clock
 from hardpan.events import (
-    Ended,
-    Failed,
-    Note,
     ProcessEnded,
     ProcessStarted,
-    Progress,
     Record,
     RemoteCommandEnded,
-    Started,
-    observed,
-    silent,
-    stage,
+    StageFailed,
+    StageFinished,
+    StageMessage,
+    StageProgress,
+    StageStarted,
+    discard,
+    observe,
+    run_stage,
 )
-from hardpan.terminal import drawn, err, process_lines, say
+from hardpan.terminal import print_message, process_line_printer, show_progress, stderr
 
 
-def shown(*events: Started | Note | Progress | Ended | Failed, terminal: bool = False) -> str:
-    sink = io.StringIO()
-    console = Console(file=sink, force_terminal=terminal, width=200, soft_wrap=True)
-    with drawn(console=console) as emit:
+def render_events(
+    *events: StageStarted | StageMessage | StageProgress | StageFinished | StageFailed,
+    terminal: bool = False,
+) -> str:
+    buffer = io.StringIO()
+    console = Console(file=buffer, force_terminal=terminal, width=200, soft_wrap=True)
+    with show_progress(console=console) as emit:
         for event in events:
             emit(event)
-    return sink.getvalue()
+    return buffer.getvalue()
 
 
-def test_without_a_terminal_every_event_is_one_plain_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_are_plain_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([100.0, 100.2, 161.0, 4000.0])
-    monkeypatch.setattr(clock, "monotonic", lambda: next(times))
-    text = shown(
-        Started(stage="install"),
-        Note(stage="install", text="payload"),
-        Ended(stage="install", took_s=2.04),
+    monkeypatch.setattr(clock, "monotonic_s", lambda: next(times))
+    text = render_events(
+        StageStarted(stage="install"),
+        StageMessage(stage="install", text="payload"),
+        StageFinished(stage="install", duration_s=2.04),
     )
 
     assert text.splitlines() == [
@@ -47,8 +50,8 @@ def test_without_a_terminal_every_event_is_one_plain_line(monkeypatch: pytest.Mo
     ]
 
 
-def test_a_targets_markup_and_escape_codes_are_shown_and_not_obeyed() -> None:
-    text = shown(Note(stage="scan", text="[red]x[/red] \x1b[31mred\x07"))
+def test_target_markup_and_escape_codes_are_printed_literally() -> None:
+    text = render_events(StageMessage(stage="scan", text="[red]x[/red] \x1b[31mred\x07"))
 
     assert "[red]x[/red]" in text
     assert "\x1b" not in text
@@ -56,48 +59,51 @@ def test_a_targets_markup_and_escape_codes_are_shown_and_not_obeyed() -> None:
 
 
 def test_progress_is_thinned_to_tenths() -> None:
-    steps = [Progress(stage="scan", done=n, total=100) for n in range(100)]
+    steps = [StageProgress(stage="scan", completed=n, total=100) for n in range(100)]
 
-    assert len(shown(*steps).splitlines()) == 10
+    assert len(render_events(*steps).splitlines()) == 10
 
 
-def test_on_a_terminal_the_end_of_a_stage_stays() -> None:
-    text = shown(
-        Started(stage="boot"), Note(stage="boot", text="[x"), Ended(stage="boot", took_s=1),
+def test_finished_stage_line_remains_on_a_terminal() -> None:
+    text = render_events(
+        StageStarted(stage="boot"), StageMessage(stage="boot", text="[x"), StageFinished(stage="boot", duration_s=1),
         terminal=True,
     )  # fmt: skip
 
     assert "boot: done in 1.0 s" in text
 
 
-def test_quiet_says_nothing() -> None:
-    sink = io.StringIO()
-    with drawn(console=Console(file=sink), quiet=True) as emit:
-        emit(Started(stage="x"))
+def test_quiet_prints_nothing() -> None:
+    buffer = io.StringIO()
+    with show_progress(console=Console(file=buffer), quiet=True) as emit:
+        emit(StageStarted(stage="x"))
 
-    assert sink.getvalue() == ""
+    assert buffer.getvalue() == ""
 
 
-def test_a_failed_stage_is_told_and_the_error_goes_on() -> None:
-    seen: list[object] = []
+def test_failed_stage_is_emitted_and_error_propagates() -> None:
+    events: list[object] = []
     try:
-        with stage(seen.append, "x"):
+        with run_stage(events.append, "x"):
             raise KeyError("k")
     except KeyError:
         pass
 
-    assert isinstance(seen[-1], Failed)
-    silent(Started(stage="x"))
+    assert isinstance(events[-1], StageFailed)
+    discard(StageStarted(stage="x"))
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_what_stages_emit_is_published_whether_it_is_drawn_or_not(quiet: bool) -> None:
-    seen: list[Record] = []
+def test_emitted_events_are_published_in_quiet_mode(quiet: bool) -> None:
+    records: list[Record] = []
 
-    with observed(seen.append), drawn(console=Console(file=io.StringIO()), quiet=quiet) as emit:
-        emit(Started(stage="x"))
+    with (
+        observe(records.append),
+        show_progress(console=Console(file=io.StringIO()), quiet=quiet) as emit,
+    ):
+        emit(StageStarted(stage="x"))
 
-    assert seen == [Started(stage="x")]
+    assert records == [StageStarted(stage="x")]
 
 
 @pytest.mark.parametrize(
@@ -122,32 +128,32 @@ def test_what_stages_emit_is_published_whether_it_is_drawn_or_not(quiet: bool) -
         ),
     ],
 )
-def test_a_process_is_one_line(record: Record, line: str) -> None:
-    sink = io.StringIO()
+def test_process_record_is_a_single_line(record: Record, line: str) -> None:
+    buffer = io.StringIO()
 
-    process_lines(Console(file=sink, width=300))(record)
-    process_lines(Console(file=sink, width=300))(Started(stage="x"))
+    process_line_printer(Console(file=buffer, width=300))(record)
+    process_line_printer(Console(file=buffer, width=300))(StageStarted(stage="x"))
 
-    assert sink.getvalue() == f"{line}\n"
+    assert buffer.getvalue() == f"{line}\n"
 
 
-def test_a_stderr_that_nobody_reads_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as stream:
+def test_closed_stderr_does_not_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
-        monkeypatch.setattr(err, "quiet", False)
+        monkeypatch.setattr(stderr, "quiet", False)
 
-        say(err, "for nobody")
-        say(err, "for nobody")
+        print_message(stderr, "for nobody")
+        print_message(stderr, "for nobody")
 
-        assert err.quiet
+        assert stderr.quiet
 
 
-def test_a_stderr_on_a_full_disk_does_not_end_the_work() -> None:
+def test_stderr_on_full_disk_does_not_stop_the_run() -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123
         console = Console(file=full)
 
-        say(console, "too much")
+        print_message(console, "too much")
 
         assert console.quiet

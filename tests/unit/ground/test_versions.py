@@ -6,44 +6,46 @@ from collections.abc import Iterator
 
 import pytest
 
-from hardpan.profiles.versions import numbers, series
-from tests.unit.tree import PRODUCT, REPO, files
+from hardpan.profiles.versions import major_minor, parse_version
+from tests.unit.tree import PRODUCT, REPO, list_files
 
 _FOLDERS = (*PRODUCT, "images")
-_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-_SORTS = ("sorted", "min", "max", "sort")
+_ORDERING_OPERATORS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_SORTING_FUNCTIONS = ("sorted", "min", "max", "sort")
 _VERSION_NAME = re.compile(r"(^|_)(release|releasever|major|version|branch|driver|rocm|cuda)$")
 _VERSION_TEXT = re.compile(r"(?:rocky|rhel|el|lab)?[0-9]+(?:\.[0-9]+)*")
-_MAJOR_IN_TEMPLATE = re.compile(
+_TEMPLATE_COMPARISON = re.compile(
     r"(?:_version|_release|releasever|\brelease)\b(?P<filters>(?:\s*\|\s*\w+(?:\([^)]*\))?)*)"
     r"\s*(?:<=?|>=?)\s*[\"'0-9]"
 )
 
 
-def as_text(source: str) -> Iterator[int]:
+def find_text_comparisons(source: str) -> Iterator[int]:
     """Lines of Python that put versions in order without making them numbers."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Compare):
-            sides = [node.left, *node.comparators]
-            if any(isinstance(op, _ORDER) for op in node.ops) and any(map(_is_text, sides)):
+            operands = [node.left, *node.comparators]
+            if any(isinstance(op, _ORDERING_OPERATORS) for op in node.ops) and any(
+                map(_is_version_text, operands)
+            ):
                 yield node.lineno
         elif isinstance(node, ast.Call):
-            called = node.func
-            name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
-            keyed = any(k.arg == "key" for k in node.keywords)
+            function = node.func
+            name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+            has_key = any(k.arg == "key" for k in node.keywords)
             texts = [a for a in node.args if _is_version_name(a)]
-            if name in _SORTS and not keyed and texts:
+            if name in _SORTING_FUNCTIONS and not has_key and texts:
                 yield node.lineno
 
 
-def in_template(text: str) -> Iterator[int]:
+def find_template_comparisons(text: str) -> Iterator[int]:
     """Lines of a template or playbook that order a version before ``| int`` made it a number."""
-    for m in _MAJOR_IN_TEMPLATE.finditer(text):
+    for m in _TEMPLATE_COMPARISON.finditer(text):
         if not re.search(r"\|\s*int\b", m["filters"]):
             yield text.count("\n", 0, m.start()) + 1
 
 
-def _is_text(node: ast.expr) -> bool:
+def _is_version_text(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return isinstance(node.value, str) and bool(_VERSION_TEXT.fullmatch(node.value))
     return _is_version_name(node)
@@ -59,24 +61,28 @@ def _is_version_name(node: ast.expr) -> bool:
     return bool(_VERSION_NAME.search(plural))
 
 
-def test_no_code_puts_versions_in_order_as_text() -> None:
-    paths = files(_FOLDERS, ".py")
+def test_no_code_compares_versions_as_text() -> None:
+    paths = list_files(_FOLDERS, ".py")
 
-    found = [
-        f"{p.relative_to(REPO)}:{line}" for p in paths for line in as_text(p.read_text("utf-8"))
+    locations = [
+        f"{path.relative_to(REPO)}:{line}"
+        for path in paths
+        for line in find_text_comparisons(path.read_text("utf-8"))
     ]
     assert len(paths) > 300
-    assert found == []
+    assert locations == []
 
 
-def test_no_template_or_playbook_does_either() -> None:
-    paths = files(_FOLDERS, ".yml", ".yaml", ".j2")
+def test_no_template_compares_versions_as_text() -> None:
+    paths = list_files(_FOLDERS, ".yml", ".yaml", ".j2")
 
-    found = [
-        f"{p.relative_to(REPO)}:{line}" for p in paths for line in in_template(p.read_text("utf-8"))
+    locations = [
+        f"{path.relative_to(REPO)}:{line}"
+        for path in paths
+        for line in find_template_comparisons(path.read_text("utf-8"))
     ]
     assert len(paths) > 90
-    assert found == []
+    assert locations == []
 
 
 @pytest.mark.parametrize(
@@ -95,8 +101,8 @@ def test_no_template_or_playbook_does_either() -> None:
         ("name < 'rocky'", False),
     ],
 )
-def test_the_search_finds_what_it_is_for(code: str, caught: bool) -> None:
-    assert bool(list(as_text(code))) is caught
+def test_text_comparison_search_finds_planted_code(code: str, is_match: bool) -> None:
+    assert bool(list(find_text_comparisons(code))) is is_match
 
 
 @pytest.mark.parametrize(
@@ -110,18 +116,18 @@ def test_the_search_finds_what_it_is_for(code: str, caught: bool) -> None:
         ("when: ansible_distribution_major_version == '9'", False),
     ],
 )
-def test_the_search_in_templates_finds_what_it_is_for(text: str, caught: bool) -> None:
-    assert bool(list(in_template(text))) is caught
+def test_template_search_finds_planted_comparison(text: str, is_match: bool) -> None:
+    assert bool(list(find_template_comparisons(text))) is is_match
 
 
-def test_ten_comes_after_nine() -> None:
-    assert numbers("10.0") > numbers("9.8")
-    assert numbers("580.178.04") > numbers("580.65.06")
-    assert series("7.14.1") > series("7.9")
-    assert series("10") == (10, 0)
+def test_version_numbers_compare_numerically() -> None:
+    assert parse_version("10.0") > parse_version("9.8")
+    assert parse_version("580.178.04") > parse_version("580.65.06")
+    assert major_minor("7.14.1") > major_minor("7.9")
+    assert major_minor("10") == (10, 0)
 
 
 @pytest.mark.parametrize("text", ["", "9.", "nine", "9.x"])
-def test_what_is_no_version_has_no_numbers(text: str) -> None:
+def test_invalid_version_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        numbers(text)
+        parse_version(text)

@@ -7,62 +7,66 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hardpan.scanners.history import ledger
-from hardpan.scanners.history.ledger import Entry
-from hardpan.scanners.history.store import opened
+from hardpan.scanners.history.ledger import VerifiedScan
+from hardpan.scanners.history.store import open_ledger
 from hardpan.scanners.model import Scan
 from tests.unit.evidence import samples
-from tests.unit.history.scans import side
+from tests.unit.history.scans import snapshot
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 OTHER_KEY = "SHA256:" + "B" * 43
 
 
-def on_day(day: int, **more: object) -> Scan:
+def scan_on_day(day: int, **overrides: object) -> Scan:
     """A scan on that day of November."""
-    hour = f"2026-11-{day:02}T04"
-    return samples.scan(started=f"{hour}:00:00Z", finished=f"{hour}:05:00Z", **more)
-
-
-def host(**more: object) -> dict[str, object]:
-    """Another host, for ``on_day``."""
-    return {"host": replace(samples.HOST, **more)}  # type: ignore[arg-type]
-
-
-def entry(scan: Scan, name: str = "") -> Entry:
-    """``scan`` as if its signature had been checked."""
-    return Entry(
-        statement=f"statement {name}{scan.finished}{scan.host.host_key_sha256}".encode(),
-        bundle=b"bundle " + scan.finished.encode(),
-        side=side(scan),
-        findings_sha256=samples.SHA,
-        key_id="scan",
-        signer_sha256=samples.SHA,
-        within_limits=True,
+    time_prefix = f"2026-11-{day:02}T04"
+    return samples.scan(
+        started=f"{time_prefix}:00:00Z", finished=f"{time_prefix}:05:00Z", **overrides
     )
 
 
-def put(path: Path, *scans: Scan) -> None:
+def other_host(**overrides: object) -> dict[str, object]:
+    """Another host, for ``on_day``."""
+    return {"host": replace(samples.HOST, **overrides)}  # type: ignore[arg-type]
+
+
+def verified_scan(scan: Scan, name: str = "") -> VerifiedScan:
+    """``scan`` as if its signature had been checked."""
+    return VerifiedScan(
+        statement=f"statement {name}{scan.finished}{scan.host.host_key_sha256}".encode(),
+        bundle=b"bundle " + scan.finished.encode(),
+        snapshot=snapshot(scan),
+        findings_sha256=samples.SHA,
+        key_id="scan",
+        signer_sha256=samples.SHA,
+        is_within_thresholds=True,
+    )
+
+
+def add_scans(path: Path, *scans: Scan) -> None:
     """Add ``scans`` to the ledger in ``path``."""
-    with opened(path, write=True) as store:
+    with open_ledger(path, write=True) as store:
         for scan in scans:
-            ledger.add(store, entry(scan), NOW)
+            ledger.add_scan(store, verified_scan(scan), NOW)
 
 
-def three(folder: Path) -> Path:
+def create_ledger(folder: Path) -> Path:
     """A ledger of three rows."""
     path = folder / "ledger.sqlite"
-    put(path, on_day(1), on_day(2), on_day(3))
+    add_scans(path, scan_on_day(1), scan_on_day(2), scan_on_day(3))
     return path
 
 
 def tamper(path: Path, *statements: str, triggers: bool = False) -> None:
     """Change the file behind the ledger's back; the triggers are put back unless ``triggers``."""
     with closing(sqlite3.connect(path)) as db:
-        held = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in held:
+        triggers_before = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for name, _ in triggers_before:
             db.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             db.execute(statement)
-        for _, sql in () if triggers else held:
+        for _, sql in () if triggers else triggers_before:
             db.execute(sql)
         db.commit()

@@ -1,13 +1,13 @@
 import pytest
 
 from hardpan import clock
-from tests.unit.evidence.forge import NOW, Lab
-from tests.unit.evidence.forge import lab as make
+from tests.unit.evidence.forge import NOW, EvidenceFixture
+from tests.unit.evidence.forge import create_fixture as make_evidence
 
 
 @pytest.fixture(scope="package")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return make(tmp_path_factory.mktemp("lab"))
+def lab(tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
+    return make_evidence(tmp_path_factory.mktemp("lab"))
 
 
 @pytest.fixture(autouse=True)

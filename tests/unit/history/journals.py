@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from hardpan.scanners.history.journal import HEADER, MAGIC, checksum
-from tests.unit.history.books import three
+from tests.unit.history.books import create_ledger
 
 PAGE_BYTES = 4096
 NONCE = 0x1234_5678
@@ -14,7 +14,7 @@ LOCK_PAGE = (1 << 30) // PAGE_BYTES + 1
 Pages = Sequence[tuple[int, bytes]]
 
 
-def segment(
+def build_segment(
     pages: Pages,
     *,
     database_pages: int,
@@ -30,26 +30,28 @@ def segment(
     )
 
 
-def plain(ledger: Path) -> bytes:
+def build_hot_journal(ledger: Path) -> bytes:
     """The hot journal of a transaction that changed the first page of ``ledger``, and no more."""
     data = ledger.read_bytes()
-    return segment([(1, data[:PAGE_BYTES])], database_pages=len(data) // PAGE_BYTES)
+    return build_segment([(1, data[:PAGE_BYTES])], database_pages=len(data) // PAGE_BYTES)
 
 
-def super_journal_record(name: str, number: int = LOCK_PAGE) -> bytes:
+def build_super_journal_record(name: str, number: int = LOCK_PAGE) -> bytes:
     """What SQLite looks for at the end of a journal: a file to be deleted after the rollback."""
     text = name.encode()
-    ends = (len(text), sum(text) & 0xFFFF_FFFF)
-    return number.to_bytes(4, "big") + text + b"".join(n.to_bytes(4, "big") for n in ends) + MAGIC
+    trailer = (len(text), sum(text) & 0xFFFF_FFFF)
+    return (
+        number.to_bytes(4, "big") + text + b"".join(n.to_bytes(4, "big") for n in trailer) + MAGIC
+    )
 
 
-def half_written(folder: Path) -> tuple[Path, bytes]:
+def create_half_written_ledger(folder: Path) -> tuple[Path, bytes]:
     """A ledger of three rows that a killed writer left half-written, and what it was before.
 
     SQLite's own: its cache holds one page, so that it changes the file before the transaction ends.
     """
-    path = three(folder)
-    before = path.read_bytes()
+    path = create_ledger(folder)
+    original = path.read_bytes()
     journal = path.with_name(f"{path.name}-journal")
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA cache_size = 1")
@@ -60,10 +62,10 @@ def half_written(folder: Path) -> tuple[Path, bytes]:
         db.execute("ROLLBACK")
     for p, data in files.items():
         p.write_bytes(data)
-    return path, before
+    return path, original
 
 
-def content(folder: Path) -> dict[str, tuple[bytes, int]]:
+def snapshot_folder(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Name -> content and time of the last change, of all files in ``folder``."""
     files = (p for p in folder.iterdir() if p.is_file() and not p.is_symlink())
     return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in files}

@@ -2,31 +2,33 @@
 
 from dataclasses import replace
 
-from hardpan.scanners.history.diff import Side
+from hardpan.scanners.history.diff import ScanSnapshot
 from hardpan.scanners.model import RuleResult, Scan, Verdict, Waiver
 from hardpan.scanners.report import fill
 from tests.unit.evidence import samples
 
-SHORT = "xccdf_org.ssgproject.content_rule_r{:03}"
+RULE_ID = "xccdf_org.ssgproject.content_rule_r{:03}"
 
 
-def side(scan: Scan, *, packages: bool = True) -> Side:
+def snapshot(scan: Scan, *, packages: bool = True) -> ScanSnapshot:
     """What is compared of ``scan``."""
-    return Side(
-        findings=fill.findings(scan),
-        smoke=None if scan.smoke is None else fill.smoke(scan.smoke),
+    return ScanSnapshot(
+        findings=fill.build_findings(scan),
+        smoke=None if scan.smoke is None else fill.build_smoke_document(scan.smoke),
         packages=scan.packages if packages else None,
     )
 
 
-def of_rules(*rules: RuleResult, waivers: dict[str, Waiver] | None = None, **more: object) -> Scan:
+def scan_of_rules(
+    *rules: RuleResult, waivers: dict[str, Waiver] | None = None, **overrides: object
+) -> Scan:
     """A scan with just these rules."""
-    score = more.pop("score", 61.0)
+    score = overrides.pop("score", 61.0)
     evaluation = replace(samples.slim_scan().evaluation, results=rules, score=score)  # type: ignore[arg-type]
-    return samples.scan(evaluation=evaluation, waivers=waivers or {}, **more)
+    return samples.scan(evaluation=evaluation, waivers=waivers or {}, **overrides)
 
 
-def of_verdict(verdict: Verdict | None, *, waived: bool | None = None) -> Scan:
+def scan_of_verdict(verdict: Verdict | None, *, waived: bool | None = None) -> Scan:
     """A scan whose rule 7 has ``verdict`` (None: is not selected); rule 1 always passes.
 
     ``waived``: a waiver is on record for rule 7, and holds or does not.
@@ -34,5 +36,5 @@ def of_verdict(verdict: Verdict | None, *, waived: bool | None = None) -> Scan:
     rules = [samples.rule(1, Verdict.PASS)]
     if verdict is not None:
         rules.append(samples.rule(7, verdict))
-    waivers = {} if waived is None else {SHORT.format(7): replace(samples.WAIVER, holds=waived)}
-    return of_rules(*rules, waivers=waivers)
+    waivers = {} if waived is None else {RULE_ID.format(7): replace(samples.WAIVER, holds=waived)}
+    return scan_of_rules(*rules, waivers=waivers)

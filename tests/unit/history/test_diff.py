@@ -6,31 +6,36 @@ from decimal import Decimal
 import pytest
 
 from hardpan.scanners.history import packages
-from hardpan.scanners.history.diff import diff
-from hardpan.scanners.history.wording import changes
+from hardpan.scanners.history.diff import compare_scans
+from hardpan.scanners.history.wording import format_sections
 from hardpan.scanners.model import Verdict
-from hardpan.scanners.trials import Check, Held, Paired, PairVerdict
+from hardpan.scanners.trials import (
+    CompatibilityOutcome,
+    CompatibilityReport,
+    CompatibilityVerdict,
+    HostCheck,
+)
 from tests.unit.evidence import samples
-from tests.unit.history.scans import SHORT, of_rules, of_verdict, side
+from tests.unit.history.scans import RULE_ID, scan_of_rules, scan_of_verdict, snapshot
 
 V = Verdict
-PV = PairVerdict
-HALVES = {
-    PV.PASS: (Held.HOLDS, Held.HOLDS),
-    PV.FAIL: (Held.HOLDS, Held.BROKEN),
-    PV.ERROR: (Held.HOLDS, Held.ERROR),
-    PV.NOT_CHECKED: (Held.HOLDS, Held.NOT_ASKED),
-    PV.NOT_APPLICABLE: (Held.NOT_APPLICABLE, Held.NOT_APPLICABLE),
+PV = CompatibilityVerdict
+OUTCOMES_BY_VERDICT = {
+    PV.PASS: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.SATISFIED),
+    PV.FAIL: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.VIOLATED),
+    PV.ERROR: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.ERROR),
+    PV.NOT_CHECKED: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.NOT_TESTED),
+    PV.NOT_APPLICABLE: (CompatibilityOutcome.NOT_APPLICABLE, CompatibilityOutcome.NOT_APPLICABLE),
 }
 
 
-def test_a_scan_held_against_itself_shows_nothing() -> None:
-    made = diff(
-        side(samples.scan(paired=samples.PAIRED)), side(samples.scan(paired=samples.PAIRED))
+def test_scan_compared_with_itself_has_no_changes() -> None:
+    result = compare_scans(
+        snapshot(samples.scan(paired=samples.PAIRED)), snapshot(samples.scan(paired=samples.PAIRED))
     )
 
-    assert not made.is_regression
-    assert [s.title for s in changes(made)] == ["smoke figures (told, not judged)"]
+    assert not result.has_regressions
+    assert [s.title for s in format_sections(result)] == ["smoke figures (told, not judged)"]
 
 
 @pytest.mark.parametrize(
@@ -60,17 +65,20 @@ def test_a_scan_held_against_itself_shows_nothing() -> None:
         (None, None, V.FAIL, None, False),
     ],
 )
-def test_what_of_a_rule_is_a_regression(
+def test_rule_regression(
     old: V | None,
     old_waived: bool | None,
     new: V | None,
     new_waived: bool | None,
     regression: bool,
 ) -> None:
-    made = diff(side(of_verdict(old, waived=old_waived)), side(of_verdict(new, waived=new_waived)))
+    result = compare_scans(
+        snapshot(scan_of_verdict(old, waived=old_waived)),
+        snapshot(scan_of_verdict(new, waived=new_waived)),
+    )
 
-    assert made.is_regression is regression
-    assert [r.name for r in made.regressions] == [SHORT.format(7)] * regression
+    assert result.has_regressions is regression
+    assert [r.name for r in result.regressions] == [RULE_ID.format(7)] * regression
 
 
 @pytest.mark.parametrize(
@@ -86,12 +94,12 @@ def test_what_of_a_rule_is_a_regression(
         (V.PASS, None, "gone"),
     ],
 )
-def test_each_changed_rule_stands_in_one_place(old: V | None, new: V | None, where: str) -> None:
-    made = diff(side(of_verdict(old)), side(of_verdict(new)))
-    places = ("failing", "fixed", "changed", "came", "gone")
+def test_changed_rule_is_listed_once(old: V | None, new: V | None, where: str) -> None:
+    result = compare_scans(snapshot(scan_of_verdict(old)), snapshot(scan_of_verdict(new)))
+    lists = ("failing", "fixed", "changed", "came", "gone")
 
-    assert {p: [c.rule_id for c in getattr(made, p)] for p in places} == {
-        p: [SHORT.format(7)] if p == where else [] for p in places
+    assert {p: [c.rule_id for c in getattr(result, p)] for p in lists} == {
+        p: [RULE_ID.format(7)] if p == where else [] for p in lists
     }
 
 
@@ -99,11 +107,12 @@ def test_each_changed_rule_stands_in_one_place(old: V | None, new: V | None, whe
     ("old_waived", "new_waived", "where"),
     [(None, True, "began"), (False, True, "began"), (True, False, "ended"), (True, None, "ended")],
 )
-def test_a_waiver_begins_and_ends(
+def test_waiver_is_added_or_removed(
     old_waived: bool | None, new_waived: bool | None, where: str
 ) -> None:
-    waivers = diff(
-        side(of_verdict(V.FAIL, waived=old_waived)), side(of_verdict(V.FAIL, waived=new_waived))
+    waivers = compare_scans(
+        snapshot(scan_of_verdict(V.FAIL, waived=old_waived)),
+        snapshot(scan_of_verdict(V.FAIL, waived=new_waived)),
     ).waivers
 
     assert {p: len(getattr(waivers, p)) for p in ("began", "ended", "changed")} == {
@@ -111,19 +120,19 @@ def test_a_waiver_begins_and_ends(
     }
 
 
-def test_a_waiver_with_another_last_day_is_told_and_one_of_a_rule_that_passes_is_not() -> None:
+def test_waiver_change_is_listed_for_failing_rules_only() -> None:
     rules = (samples.rule(7, V.FAIL), samples.rule(8, V.PASS))
     later = replace(samples.WAIVER, expires="2027-06-30")
-    old = of_rules(*rules, waivers={r.rule_id: samples.WAIVER for r in rules})
-    new = of_rules(*rules, waivers={r.rule_id: later for r in rules})
-    made = diff(side(old), side(new))
+    baseline = scan_of_rules(*rules, waivers={r.rule_id: samples.WAIVER for r in rules})
+    current = scan_of_rules(*rules, waivers={r.rule_id: later for r in rules})
+    result = compare_scans(snapshot(baseline), snapshot(current))
 
-    assert [w.name for w in made.waivers.changed] == [SHORT.format(7)]
-    assert not made.is_regression
+    assert [w.name for w in result.waivers.changed] == [RULE_ID.format(7)]
+    assert not result.has_regressions
     assert (
         "r007: needed by the build, see T-1 (build team, until 2027-01-31) -> "
         "needed by the build, see T-1 (build team, until 2027-06-30)"
-    ) in next(s for s in changes(made) if s.title == "waiver changed").lines
+    ) in next(s for s in format_sections(result) if s.title == "waiver changed").lines
 
 
 @pytest.mark.parametrize(
@@ -141,31 +150,41 @@ def test_a_waiver_with_another_last_day_is_told_and_one_of_a_rule_that_passes_is
         (None, PV.FAIL, False),
     ],
 )
-def test_what_of_a_paired_check_is_a_regression(
-    old: PV | None, new: PV | None, regression: bool
-) -> None:
-    steady = samples.pair("steady", PV.PASS, samples.half(Held.HOLDS), samples.half(Held.HOLDS))
+def test_compatibility_regression(old: PV | None, new: PV | None, regression: bool) -> None:
+    unchanged = samples.compatibility_result(
+        "steady",
+        PV.PASS,
+        samples.check_result(CompatibilityOutcome.SATISFIED),
+        samples.check_result(CompatibilityOutcome.SATISFIED),
+    )
 
-    def paired(verdict: PV | None) -> Paired:
-        more = ()
+    def report_with(verdict: PV | None) -> CompatibilityReport:
+        results = ()
         if verdict is not None:
-            control, action = HALVES[verdict]
-            more = (samples.pair("egress", verdict, samples.half(control), samples.half(action)),)
-        return Paired(confinement="none", pairs=(steady, *more))
+            control, workload = OUTCOMES_BY_VERDICT[verdict]
+            results = (
+                samples.compatibility_result(
+                    "egress", verdict, samples.check_result(control), samples.check_result(workload)
+                ),
+            )
+        return CompatibilityReport(confinement="none", results=(unchanged, *results))
 
-    made = diff(side(samples.scan(paired=paired(old))), side(samples.scan(paired=paired(new))))
+    result = compare_scans(
+        snapshot(samples.scan(paired=report_with(old))),
+        snapshot(samples.scan(paired=report_with(new))),
+    )
 
-    assert [(r.kind, r.name) for r in made.regressions] == [("paired", "egress")] * regression
-    assert [c.name for c in made.paired] == ["egress"]
+    assert [(r.kind, r.name) for r in result.regressions] == [("paired", "egress")] * regression
+    assert [c.name for c in result.paired] == ["egress"]
 
 
-def test_paired_checks_that_did_not_run_are_one_regression() -> None:
-    made = diff(side(samples.scan(paired=samples.PAIRED)), side(samples.scan()))
+def test_missing_compatibility_checks_are_one_regression() -> None:
+    result = compare_scans(snapshot(samples.scan(paired=samples.PAIRED)), snapshot(samples.scan()))
 
-    assert [(r.name, r.old, r.new) for r in made.regressions] == [
+    assert [(r.name, r.old, r.new) for r in result.regressions] == [
         ("paired checks", "1 held", "did not run")
     ]
-    assert "the paired checks ran in one of the two only" in made.notes
+    assert "the paired checks ran in one of the two only" in result.notes
 
 
 @pytest.mark.parametrize(
@@ -178,44 +197,46 @@ def test_paired_checks_that_did_not_run_are_one_regression() -> None:
         ((), [("checks", "did not run")]),
     ],
 )
-def test_what_of_a_check_is_a_regression(
-    after: tuple[str, ...], told: list[tuple[str, str]]
-) -> None:
-    def checks(outcomes: tuple[str, ...]) -> tuple[Check, ...]:
+def test_check_regression(after: tuple[str, ...], told: list[tuple[str, str]]) -> None:
+    def checks(outcomes: tuple[str, ...]) -> tuple[HostCheck, ...]:
         return tuple(
-            Check(name=n, outcome=o, message="", took_s=1)
+            HostCheck(name=n, outcome=o, message="", duration_s=1)
             for n, o in zip("ab", outcomes, strict=False)
         )
 
-    made = diff(
-        side(samples.scan(checks=checks(("passed", "failed")))),
-        side(samples.scan(checks=checks(after))),
+    result = compare_scans(
+        snapshot(samples.scan(checks=checks(("passed", "failed")))),
+        snapshot(samples.scan(checks=checks(after))),
     )
 
-    assert [(r.name, r.new) for r in made.regressions] == told
+    assert [(r.name, r.new) for r in result.regressions] == told
 
 
-def test_of_a_check_that_appears_twice_the_worst_outcome_counts() -> None:
-    twice = tuple(
-        Check(name="a", outcome=o, message="", took_s=1) for o in ("passed", "failed", "passed")
+def test_duplicate_check_counts_with_worst_outcome() -> None:
+    duplicates = tuple(
+        HostCheck(name="a", outcome=o, message="", duration_s=1)
+        for o in ("passed", "failed", "passed")
     )
-    made = diff(side(samples.scan(checks=twice[:1])), side(samples.scan(checks=twice)))
+    result = compare_scans(
+        snapshot(samples.scan(checks=duplicates[:1])), snapshot(samples.scan(checks=duplicates))
+    )
 
-    assert [(r.name, r.new) for r in made.regressions] == [("a", "failed")]
+    assert [(r.name, r.new) for r in result.regressions] == [("a", "failed")]
 
 
 @pytest.mark.parametrize(
     ("drop", "regression"),
     [(None, False), (Decimal("1.50"), False), (Decimal("1.49"), True), (Decimal(0), True)],
 )
-def test_a_lower_score_is_a_regression_only_where_asked(
-    drop: Decimal | None, regression: bool
-) -> None:
-    old, new = of_rules(*samples.RULES, score=61.0), of_rules(*samples.RULES, score=59.5)
-    made = diff(side(old), side(new), max_score_drop=drop)
+def test_score_drop_is_regression_only_on_request(drop: Decimal | None, regression: bool) -> None:
+    baseline, current = (
+        scan_of_rules(*samples.RULES, score=61.0),
+        scan_of_rules(*samples.RULES, score=59.5),
+    )
+    result = compare_scans(snapshot(baseline), snapshot(current), max_score_drop=drop)
 
-    assert made.is_regression is regression
-    assert ("score", "61.00", "59.50") in [(f.name, f.old, f.new) for f in made.facts]
+    assert result.has_regressions is regression
+    assert ("score", "61.00", "59.50") in [(f.name, f.old, f.new) for f in result.facts]
 
 
 @pytest.mark.parametrize(
@@ -229,62 +250,65 @@ def test_a_lower_score_is_a_regression_only_where_asked(
         ({"machine_id_hmac": "0" * 64}, "the machine id is not: a clone"),
     ],
 )
-def test_another_host_is_told(host: dict[str, str], note: str) -> None:
+def test_different_host_is_noted(host: dict[str, str], note: str) -> None:
     other = samples.scan(host=replace(samples.HOST, **host))  # type: ignore[arg-type]
-    (said,) = diff(side(samples.scan()), side(other)).notes
+    (actual,) = compare_scans(snapshot(samples.scan()), snapshot(other)).notes
 
-    assert note in said
+    assert note in actual
 
 
-def test_the_wrong_order_and_other_content_are_told() -> None:
+def test_wrong_order_and_different_content_are_noted() -> None:
     content = replace(samples.CONTENT, derived_sha256=samples.SHA, version="0.1.83")
     evaluation = replace(samples.scan().evaluation, content=content)
-    old = samples.scan(evaluation=evaluation, finished="2026-11-22T04:05:00Z")
-    made = diff(side(old), side(samples.scan()))
+    baseline = samples.scan(evaluation=evaluation, finished="2026-11-22T04:05:00Z")
+    result = compare_scans(snapshot(baseline), snapshot(samples.scan()))
 
-    assert [n.partition(":")[0] for n in made.notes] == [
+    assert [n.partition(":")[0] for n in result.notes] == [
         "the newer scan is the older one by its own clock",
         "the SCAP content differs",
     ]
     assert ("content", "ssg-rhel9-ds.xml 0.1.83", "ssg-rhel9-ds.xml 0.1.82") in [
-        (f.name, f.old, f.new) for f in made.facts
+        (f.name, f.old, f.new) for f in result.facts
     ]
 
 
-def test_fips_mode_that_went_off_and_a_smoke_test_that_did_not_run_are_regressions() -> None:
-    off = replace(samples.HOST, fips_kernel_flag=False, kernel="6.13")
-    made = diff(side(samples.scan(fips=None)), side(samples.scan(fips=None, host=off, smoke=None)))
+def test_fips_off_and_missing_smoke_test_are_regressions() -> None:
+    host_without_fips = replace(samples.HOST, fips_kernel_flag=False, kernel="6.13")
+    result = compare_scans(
+        snapshot(samples.scan(fips=None)),
+        snapshot(samples.scan(fips=None, host=host_without_fips, smoke=None)),
+    )
 
-    assert [(r.kind, r.old, r.new) for r in made.regressions] == [
+    assert [(r.kind, r.old, r.new) for r in result.regressions] == [
         ("fips", "on", "off"),
         ("smoke", "pass", "did not run"),
     ]
-    assert ("kernel", samples.HOST.kernel, "6.13") in [(f.name, f.old, f.new) for f in made.facts]
+    assert ("kernel", samples.HOST.kernel, "6.13") in [(f.name, f.old, f.new) for f in result.facts]
 
 
-def test_figures_are_told_and_never_judged() -> None:
+def test_measure_changes_are_no_regressions() -> None:
     slow = replace(samples.SMOKE.measures[0], value=20.61728)
     other = replace(samples.SMOKE.measures[1], name="new", value=1.0)
-    made = diff(
-        side(samples.scan()),
-        side(samples.scan(smoke=replace(samples.SMOKE, measures=(slow, other)))),
+    result = compare_scans(
+        snapshot(samples.scan()),
+        snapshot(samples.scan(smoke=replace(samples.SMOKE, measures=(slow, other)))),
     )
 
-    assert not made.is_regression
-    assert [(f.name, f.percent) for f in made.figures] == [
+    assert not result.has_regressions
+    assert [(f.name, f.percent) for f in result.figures] == [
         ("matmul 1024", -50),
         ("embedding latency", None),
         ("new", None),
     ]
-    assert changes(made)[-1].lines == (
+    assert format_sections(result)[-1].lines == (
         "matmul 1024: 41.23 -> 20.62 GFLOP/s (-50 %, higher is better)",
         "embedding latency: no value -> no value ms",
         "new: no value -> 1 ms",
     )
 
 
-def test_packages_come_go_and_change() -> None:
-    made = packages.compare(
+def test_packages_are_added_removed_and_changed() -> None:
+    result = packages.compare_packages(
         ("bash-0:5.2-1.el9.x86_64", "kernel-core-0:5.14-1.el9.x86_64", "old-1:1-1.noarch"),
         (
             "bash-0:5.2-2.el9.x86_64",
@@ -294,25 +318,28 @@ def test_packages_come_go_and_change() -> None:
         ),
     )
 
-    assert [(c.name, c.old, c.new) for c in made.changed] == [
+    assert [(c.name, c.old, c.new) for c in result.changed] == [
         ("bash.x86_64", ("0:5.2-1.el9",), ("0:5.2-2.el9",))
     ]
-    assert [(c.name, c.new) for c in made.added] == [
+    assert [(c.name, c.new) for c in result.added] == [
         ("kernel-core.x86_64", ("0:5.14-2.el9",)),
         ("odd line", ("",)),
     ]
-    assert [(c.name, c.old) for c in made.removed] == [("old.noarch", ("1:1-1",))]
+    assert [(c.name, c.old) for c in result.removed] == [("old.noarch", ("1:1-1",))]
 
 
-def test_a_missing_package_list_is_told() -> None:
-    made = diff(side(samples.scan(), packages=False), side(samples.scan()))
+def test_missing_package_list_is_reported() -> None:
+    result = compare_scans(snapshot(samples.scan(), packages=False), snapshot(samples.scan()))
 
-    assert made.packages is None
-    assert "not compared: one of the two lists is not at hand" in changes(made)[-1].lines
+    assert result.packages is None
+    assert "not compared: one of the two lists is not at hand" in format_sections(result)[-1].lines
 
 
-def test_a_diff_is_json_and_reads_back() -> None:
-    old, new = side(of_verdict(V.PASS, waived=True)), side(samples.scan(paired=samples.PAIRED))
-    made = diff(old, new)
+def test_diff_round_trips_through_json() -> None:
+    baseline, current = (
+        snapshot(scan_of_verdict(V.PASS, waived=True)),
+        snapshot(samples.scan(paired=samples.PAIRED)),
+    )
+    result = compare_scans(baseline, current)
 
-    assert type(made).model_validate(made.data()) == made
+    assert type(result).model_validate(result.to_json()) == result

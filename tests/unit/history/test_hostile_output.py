@@ -11,68 +11,77 @@ from hardpan import cli
 from hardpan.errors import Exit
 from hardpan.scanners.history import ledger
 from hardpan.scanners.history.chain import COLUMNS
-from hardpan.scanners.history.store import opened
-from tests.tooling.screen import LINES, WORDS, forged_lines, odd_characters, on_terminal
+from hardpan.scanners.history.store import open_ledger
+from tests.tooling.screen import (
+    HOSTILE_LINES,
+    PLANTED_TEXT,
+    find_control_characters,
+    find_forged_lines,
+    run_on_terminal,
+)
 from tests.unit.evidence import samples
 from tests.unit.history import books
 
 TEXTS = [f.name for f in fields(samples.HOST) if isinstance(getattr(samples.HOST, f.name), str)]
 
 
-def commands(path: Path) -> list[list[str]]:
-    where = ["--ledger", str(path)]
+def ledger_commands(path: Path) -> list[list[str]]:
+    ledger_option = ["--ledger", str(path)]
     return [
-        ["ledger", "list", *where],
-        ["ledger", "list", "--json", *where],
-        ["ledger", "history", samples.HOST_KEY, *where],
-        ["ledger", "diff", samples.HOST_KEY, *where],
-        ["ledger", "check", samples.HOST_KEY, *where],
-        ["ledger", "expiring", "--days", "3650", *where],
-        ["ledger", "verify", *where],
-        ["ledger", "head", *where],
+        ["ledger", "list", *ledger_option],
+        ["ledger", "list", "--json", *ledger_option],
+        ["ledger", "history", samples.HOST_KEY, *ledger_option],
+        ["ledger", "diff", samples.HOST_KEY, *ledger_option],
+        ["ledger", "check", samples.HOST_KEY, *ledger_option],
+        ["ledger", "expiring", "--days", "3650", *ledger_option],
+        ["ledger", "verify", *ledger_option],
+        ["ledger", "head", *ledger_option],
     ]
 
 
-def all_shown(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def run_all_commands(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "\n".join(
-        on_terminal(lambda argv=argv: cli.run(argv), monkeypatch)[1] for argv in commands(path)
+        run_on_terminal(lambda argv=argv: cli.run(argv), monkeypatch)[1]
+        for argv in ledger_commands(path)
     )
 
 
 @pytest.mark.parametrize("field", TEXTS)
-def test_text_of_a_host_in_the_ledger_is_only_drawn(
+def test_hostile_host_text_is_sanitized(
     field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.sqlite"
-    host = replace(samples.HOST, **{field: f"{getattr(samples.HOST, field)}{LINES}"})
-    books.put(path, books.on_day(1), books.on_day(2, host=host))
+    host = replace(samples.HOST, **{field: f"{getattr(samples.HOST, field)}{HOSTILE_LINES}"})
+    books.add_scans(path, books.scan_on_day(1), books.scan_on_day(2, host=host))
 
-    shown = all_shown(path, monkeypatch)
+    output = run_all_commands(path, monkeypatch)
 
-    assert "2026-11-02" in shown
-    assert odd_characters(shown) == set()
-    assert forged_lines(shown) == []
+    assert "2026-11-02" in output
+    assert find_control_characters(output) == set()
+    assert find_forged_lines(output) == []
 
 
-def test_name_of_a_key_in_the_ledger_is_only_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hostile_key_name_is_sanitized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.sqlite"
-    with opened(path, write=True) as store:
-        ledger.add(store, replace(books.entry(books.on_day(1)), key_id=LINES), books.NOW)
+    with open_ledger(path, write=True) as store:
+        ledger.add_scan(
+            store,
+            replace(books.verified_scan(books.scan_on_day(1)), key_id=HOSTILE_LINES),
+            books.NOW,
+        )
 
-    shown = all_shown(path, monkeypatch)
+    output = run_all_commands(path, monkeypatch)
 
-    assert WORDS in shown
-    assert odd_characters(shown) == set()
-    assert forged_lines(shown) == []
+    assert PLANTED_TEXT in output
+    assert find_control_characters(output) == set()
+    assert find_forged_lines(output) == []
 
 
-def test_text_that_was_put_into_a_ledger_behind_its_back_is_only_drawn(
+def test_text_in_tampered_ledger_is_sanitized(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = books.three(tmp_path).read_bytes()
-    text = LINES.replace("\0", "").replace("'", "''")
+    original = books.create_ledger(tmp_path).read_bytes()
+    text = HOSTILE_LINES.replace("\0", "").replace("'", "''")
     cells = [
         *(f"UPDATE entry SET {column} = '{text}' WHERE seq = 2" for column in COLUMNS[4::2]),
         *(f"UPDATE chain SET {column} = '{text}'" for column in ("id", "name", "created", "salt")),
@@ -82,13 +91,17 @@ def test_text_that_was_put_into_a_ledger_behind_its_back_is_only_drawn(
     refused = 0
     for n, statement in enumerate(cells):
         path = tmp_path / f"{n}.sqlite"
-        path.write_bytes(good)
+        path.write_bytes(original)
         with contextlib.suppress(sqlite3.Error):  # the schema refuses some of it
             books.tamper(path, statement)
-        code, shown = on_terminal(
+        code, output = run_on_terminal(
             lambda path=path: cli.run(["ledger", "verify", "--ledger", str(path)]), monkeypatch
         )
         refused += code in (Exit.INPUT, Exit.TRUST)
-        assert (statement, odd_characters(shown), forged_lines(shown)) == (statement, set(), [])
+        assert (statement, find_control_characters(output), find_forged_lines(output)) == (
+            statement,
+            set(),
+            [],
+        )
 
     assert refused >= 10

@@ -9,14 +9,14 @@ import pytest
 
 from hardpan.errors import TrustError
 from hardpan.scanners.history import ledger
-from hardpan.scanners.history.store import opened
-from tests.unit.history.books import NOW, entry, on_day, three
+from hardpan.scanners.history.store import open_ledger
+from tests.unit.history.books import NOW, create_ledger, scan_on_day, verified_scan
 
 PAGE_BYTES = 4096
 _CHILDREN = 400
 
 
-def _interior(children: list[int], *, last: int) -> bytes:
+def _build_interior_page(children: list[int], *, last: int) -> bytes:
     """An inner page of a table with these children; the keys do not matter to a full scan."""
     cells = [child.to_bytes(4, "big") + b"\1" for child in children]
     start = PAGE_BYTES - 5 * len(cells)
@@ -26,7 +26,7 @@ def _interior(children: list[int], *, last: int) -> bytes:
     return head.ljust(start, b"\0") + b"".join(cells)
 
 
-def _leaf(payload: bytes) -> bytes:
+def _build_leaf_page(payload: bytes) -> bytes:
     """The last page of a table, with one row."""
     cell = bytes([len(payload), 1]) + payload
     start = PAGE_BYTES - len(cell)
@@ -34,17 +34,19 @@ def _leaf(payload: bytes) -> bytes:
     return head.ljust(start, b"\0") + cell
 
 
-def _pages(path: Path, pages: list[bytearray | bytes]) -> None:
+def _write_pages(path: Path, pages: list[bytearray | bytes]) -> None:
     pages[0] = pages[0][:28] + len(pages).to_bytes(4, "big") + pages[0][32:]
     path.write_bytes(b"".join(pages))
 
 
-def _split(path: Path) -> list[bytearray | bytes]:
+def _read_pages(path: Path) -> list[bytearray | bytes]:
     data = path.read_bytes()
-    return [bytearray(data[at : at + PAGE_BYTES]) for at in range(0, len(data), PAGE_BYTES)]
+    return [
+        bytearray(data[offset : offset + PAGE_BYTES]) for offset in range(0, len(data), PAGE_BYTES)
+    ]
 
 
-def _endless_schema(path: Path) -> None:
+def _plant_endless_schema(path: Path) -> None:
     """After the real schema, 400 to the power of 6 rows that repeat one of its indexes."""
     with closing(sqlite3.connect(path)) as db:
         kind, name, table, root = db.execute(
@@ -52,38 +54,38 @@ def _endless_schema(path: Path) -> None:
         ).fetchone()
     texts = [kind.encode(), name.encode(), table.encode()]
     types = bytes([6, *(13 + 2 * len(t) for t in texts), 1, 0])
-    pages = _split(path)
+    pages = _read_pages(path)
     first = pages[0]
     if first[100] == 5:
-        before = int.from_bytes(first[108:112], "big")
+        original_root = int.from_bytes(first[108:112], "big")
     else:  # a leaf: it becomes a page of its own, and page 1 its parent
-        before = len(pages) + 1
+        original_root = len(pages) + 1
         end = 108 + 2 * int.from_bytes(first[103:105], "big")
         pages.append(first[100:end].ljust(end, b"\0") + first[end:])
         first[100:112] = b"\5\0\0\0\0\x10\0\0" + bytes(4)
-    pages.append(_leaf(types + b"".join(texts) + bytes([root])))
+    pages.append(_build_leaf_page(types + b"".join(texts) + bytes([root])))
     for _ in range(6):
-        below = len(pages)
-        pages.append(_interior([below] * _CHILDREN, last=below))
-    below = len(pages)
-    pages.append(_interior([before], last=below))
+        child = len(pages)
+        pages.append(_build_interior_page([child] * _CHILDREN, last=child))
+    child = len(pages)
+    pages.append(_build_interior_page([original_root], last=child))
     first[108:112] = len(pages).to_bytes(4, "big")
-    _pages(path, pages)
+    _write_pages(path, pages)
 
 
-def _many_pages(path: Path) -> None:
-    pages = _split(path)
+def _claim_many_pages(path: Path) -> None:
+    pages = _read_pages(path)
     pages[0][28:32] = b"\xff\xff\xff\xfe"
     path.write_bytes(b"".join(pages))
 
 
-def _schema_with_a_lone_byte(path: Path) -> None:
+def _plant_invalid_utf8(path: Path) -> None:
     data = path.read_bytes()
     assert b"append-only'" in data
     path.write_bytes(data.replace(b"append-only'", b"append-onl\x80'"))
 
 
-def _schema_with_an_unclosed_quote(path: Path) -> None:
+def _plant_unclosed_quote(path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(b"append-only')", b"append-only\x80)"))
 
@@ -92,51 +94,51 @@ def _schema_with_an_unclosed_quote(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (_endless_schema, "damaged, or not a ledger: 'interrupted'"),
-        (_many_pages, "damaged, or not a ledger"),
-        (_schema_with_a_lone_byte, "damaged, or not a ledger|which no ledger has"),
-        (_schema_with_an_unclosed_quote, "damaged, or not a ledger: its schema is not UTF-8"),
+        (_plant_endless_schema, "damaged, or not a ledger: 'interrupted'"),
+        (_claim_many_pages, "damaged, or not a ledger"),
+        (_plant_invalid_utf8, "damaged, or not a ledger|which no ledger has"),
+        (_plant_unclosed_quote, "damaged, or not a ledger: its schema is not UTF-8"),
     ],
 )
 def test_hostile_schema_is_refused_after_little_work(
     tmp_path: Path, change: Callable[[Path], object], problem: str, write: bool
 ) -> None:
-    path = three(tmp_path)
+    path = create_ledger(tmp_path)
     change(path)
     before = path.read_bytes()
 
-    with pytest.raises(TrustError, match=problem), opened(path, write=write):
+    with pytest.raises(TrustError, match=problem), open_ledger(path, write=write):
         pass
     assert path.read_bytes() == before
 
 
-def test_ledger_of_empty_pages_without_end_is_refused(tmp_path: Path) -> None:
-    path = three(tmp_path)
-    pages = _split(path)
+def test_ledger_of_unused_pages_is_refused(tmp_path: Path) -> None:
+    path = create_ledger(tmp_path)
+    pages = _read_pages(path)
     count = (8 << 30) // PAGE_BYTES
     pages[0][28:32] = count.to_bytes(4, "big")
     path.write_bytes(b"".join(pages))
     with path.open("r+b") as f:
         f.truncate(count * PAGE_BYTES)
 
-    with opened(path) as store, pytest.raises(TrustError, match="is never used"):
-        store.check_pages()
+    with open_ledger(path) as store, pytest.raises(TrustError, match="is never used"):
+        store.check_integrity()
 
 
-def test_overflow_pages_in_a_circle_are_refused(tmp_path: Path) -> None:
+def test_circular_overflow_pages_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     name = "".join(f"{n:06}" for n in range(4000))
-    with opened(path, write=True) as store:
-        held, _ = ledger.add(store, entry(on_day(1), name), NOW)
-    pages = _split(path)
+    with open_ledger(path, write=True) as store:
+        entry, _ = ledger.add_scan(store, verified_scan(scan_on_day(1), name), NOW)
+    pages = _read_pages(path)
     circle = [n for n, page in enumerate(pages) if page[4:].isdigit()]
     for n in circle:
         pages[n][:4] = (n + 1).to_bytes(4, "big")
     path.write_bytes(b"".join(pages))
 
     assert len(circle) > 3
-    with opened(path) as store:
+    with open_ledger(path) as store:
         with pytest.raises(TrustError, match="was changed: its digest is another"):
-            store.blob(held.row.statement_sha256, what="statement")
+            store.read_blob(entry.row.statement_sha256, label="statement")
         with pytest.raises(TrustError, match="damaged"):
-            store.check_pages()
+            store.check_integrity()

@@ -7,84 +7,92 @@ import pytest
 
 from hardpan import cli
 from hardpan.errors import Exit
-from hardpan.scanners.evidence.bindings import Chain
-from hardpan.scanners.evidence.bundle import Terms
-from hardpan.scanners.history.diff import Side, diff
-from hardpan.scanners.history.wording import for_page
+from hardpan.scanners.evidence.bindings import ChainLink
+from hardpan.scanners.evidence.bundle import SigningOptions
+from hardpan.scanners.history.diff import ScanSnapshot, compare_scans
+from hardpan.scanners.history.wording import summarize_for_report
 from hardpan.scanners.model import Verdict
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import Lab
-from tests.unit.history.scans import of_rules, of_verdict, side
+from tests.unit.evidence.forge import EvidenceFixture
+from tests.unit.history.scans import scan_of_rules, scan_of_verdict, snapshot
 
 V = Verdict
 
 
-NONCE, BEFORE = "n" * 16, "a" * 64
-NEWEST = f"\nnonce: {NONCE}\nafter: {{sequence: 1, statement_sha256: {BEFORE}}}\n"
+NONCE, BASELINE_SHA256 = "n" * 16, "a" * 64
+CHAIN_POLICY = f"\nnonce: {NONCE}\nafter: {{sequence: 1, statement_sha256: {BASELINE_SHA256}}}\n"
 
 
-def _evidence(lab: Lab, folder: Path, verdict: V, **more: Any) -> Path:
+def _write_evidence(lab: EvidenceFixture, folder: Path, verdict: V, **options: Any) -> Path:
     folder.mkdir()
-    return samples.write(of_verdict(verdict), lab.scan, folder, **more)
+    return samples.write_evidence(scan_of_verdict(verdict), lab.scan, folder, **options)
 
 
-def _export(lab: Lab, evidence: Path, since: Path, *more: str, policy: str = "") -> list[str]:
+def _export_argv(
+    lab: EvidenceFixture, evidence: Path, since: Path, *options: str, policy: str = ""
+) -> list[str]:
     path = lab.ring.policy.with_name("since.yaml")
     path.write_text(lab.ring.policy.read_text() + policy)
-    return ["export", str(evidence), "--policy", str(path), "--since", str(since), *more]
+    return ["export", str(evidence), "--policy", str(path), "--since", str(since), *options]
 
 
-def test_every_changed_rule_is_told_once() -> None:
-    def scan(*verdicts: V | None) -> Side:
+def test_every_changed_rule_is_listed_once() -> None:
+    def scan(*verdicts: V | None) -> ScanSnapshot:
         numbered = enumerate(verdicts, start=1)
-        return side(of_rules(*(samples.rule(n, v) for n, v in numbered if v is not None)))
+        return snapshot(scan_of_rules(*(samples.rule(n, v) for n, v in numbered if v is not None)))
 
-    made = for_page(
-        diff(
+    changes = summarize_for_report(
+        compare_scans(
             scan(V.PASS, V.FAIL, V.NOT_CHECKED, None, V.PASS, V.FAIL),
             scan(V.FAIL, V.PASS, V.NOT_APPLICABLE, V.PASS, None, V.FAIL),
         ),
-        statement_sha256=BEFORE,
+        statement_sha256=BASELINE_SHA256,
     )
-    told = {name: [c.title for c in getattr(made, name)] for name in ("opened", "closed", "others")}
+    titles = {
+        name: [c.title for c in getattr(changes, name)] for name in ("opened", "closed", "others")
+    }
 
-    assert told == {
+    assert titles == {
         "opened": ["Rule number 1"],
         "closed": ["Rule number 2"],
         "others": ["Rule number 3", "Rule number 4", "Rule number 5"],
     }
 
 
-def test_the_page_of_the_newer_one_has_the_changes(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_export_html_since_lists_changes(
+    lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = _evidence(lab, tmp_path / "old", V.PASS)  # without a nonce, and nothing before it
-    terms = Terms(chain=Chain(sequence=2, previous_statement_sha256=BEFORE))
-    new = _evidence(lab, tmp_path / "new", V.FAIL, nonce=NONCE, terms=terms)
+    baseline = _write_evidence(
+        lab, tmp_path / "old", V.PASS
+    )  # without a nonce, and nothing before it
+    signing_options = SigningOptions(
+        chain=ChainLink(sequence=2, previous_statement_sha256=BASELINE_SHA256)
+    )
+    current = _write_evidence(lab, tmp_path / "new", V.FAIL, nonce=NONCE, terms=signing_options)
 
-    argv = _export(lab, new, old, "--as", "html", policy=NEWEST)
-    assert cli.run(argv) == Exit.DONE
+    argv = _export_argv(lab, current, baseline, "--as", "html", policy=CHAIN_POLICY)
+    assert cli.run(argv) == Exit.OK
     page = capsys.readouterr().out
     assert '<h2 id="changes-h">' in page
     assert '<span class="turn">pass → fail</span>' in page
-    assert cli.run([x for x in argv if x not in ("--since", str(old))]) == Exit.DONE
+    assert cli.run([x for x in argv if x not in ("--since", str(baseline))]) == Exit.OK
     assert '<h2 id="changes-h">' not in capsys.readouterr().out
 
 
-def test_older_evidence_must_verify_too(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_export_since_requires_verified_baseline(
+    lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    new = _evidence(lab, tmp_path / "new", V.FAIL)
-    forged = lab.signed(lab.statement(), signer=lab.build)
+    current = _write_evidence(lab, tmp_path / "new", V.FAIL)
+    forged = lab.sign_payload(lab.read_statement(), signer=lab.build)
 
-    assert cli.run(_export(lab, new, forged, "--as", "html")) == Exit.TRUST
+    assert cli.run(_export_argv(lab, current, forged, "--as", "html")) == Exit.TRUST
     assert capsys.readouterr().out == ""
 
 
-def test_only_the_page_knows_since(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_since_requires_html(
+    lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    new = _evidence(lab, tmp_path / "new", V.FAIL)
+    current = _write_evidence(lab, tmp_path / "new", V.FAIL)
 
-    assert cli.run(_export(lab, new, new, "--as", "csv")) == Exit.USAGE
+    assert cli.run(_export_argv(lab, current, current, "--as", "csv")) == Exit.USAGE
     assert "--since: only the page tells what changed: give --as html" in capsys.readouterr().err

@@ -11,29 +11,43 @@ from hardpan.errors import HardpanError, InputError, TrustError
 from hardpan.files import canonical_json, sha256_bytes
 from hardpan.scanners.history import ledger
 from hardpan.scanners.history import store as store_module
-from hardpan.scanners.history.chain import COLUMNS, HASHED, Row, check_anchor, read_anchor, row_hash
-from hardpan.scanners.history.ledger import side
-from hardpan.scanners.history.store import opened
-from tests.unit.history.books import NOW, entry, on_day, put, tamper, three
+from hardpan.scanners.history.chain import (
+    COLUMNS,
+    HASHED_COLUMNS,
+    LedgerRow,
+    compute_row_hash,
+    parse_checkpoint,
+    verify_checkpoint,
+)
+from hardpan.scanners.history.ledger import load_snapshot
+from hardpan.scanners.history.store import open_ledger
+from tests.unit.history.books import (
+    NOW,
+    add_scans,
+    create_ledger,
+    scan_on_day,
+    tamper,
+    verified_scan,
+)
 
 
-def _problem(path: Path) -> str:
-    with pytest.raises(TrustError) as caught, opened(path):
+def _open_error(path: Path) -> str:
+    with pytest.raises(TrustError) as caught, open_ledger(path):
         pass
     return str(caught.value)
 
 
-def test_a_row_is_the_digest_of_its_columns_as_canonical_json(tmp_path: Path) -> None:
-    with opened(three(tmp_path)) as store:
+def test_row_hash_is_digest_of_canonical_json(tmp_path: Path) -> None:
+    with open_ledger(create_ledger(tmp_path)) as store:
         row = store.chains["own"].rows[1]
     values = row.model_dump()
 
-    assert row.hash == sha256_bytes(canonical_json({c: values[c] for c in HASHED}))
-    assert set(COLUMNS) - set(HASHED) == {"hash"}
+    assert row.hash == sha256_bytes(canonical_json({c: values[c] for c in HASHED_COLUMNS}))
+    assert set(COLUMNS) - set(HASHED_COLUMNS) == {"hash"}
 
 
-def test_the_table_has_the_columns_of_the_row(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(three(tmp_path))) as db:
+def test_table_columns_match_row_model(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(create_ledger(tmp_path))) as db:
         columns = tuple(r[1] for r in db.execute("PRAGMA table_info(entry)"))
 
     assert columns == COLUMNS
@@ -43,8 +57,8 @@ _OTHER = {"seq": "7", "verdict": "'over the limits'", "score": "'99.99'", "evide
 
 
 @pytest.mark.parametrize("column", [c for c in COLUMNS if c != "chain"])
-def test_a_changed_column_is_found_with_its_row(tmp_path: Path, column: str) -> None:
-    path = three(tmp_path)
+def test_changed_column_is_detected(tmp_path: Path, column: str) -> None:
+    path = create_ledger(tmp_path)
     other = _OTHER.get(column)
     if other is None and column in ("added", "started", "finished"):
         other = "'2020-01-01T00:00:00Z'"
@@ -52,20 +66,18 @@ def test_a_changed_column_is_found_with_its_row(tmp_path: Path, column: str) -> 
         other = "'" + "e" * 64 + "'"
     tamper(path, f"UPDATE entry SET {column} = {other or repr('other')} WHERE seq = 2")
 
-    assert "row 2" in _problem(path)
+    assert "row 2" in _open_error(path)
 
 
 # Rows are read in the order of their chains: the stranger comes before ours, or after.
 @pytest.mark.parametrize(
     ("digit", "said"), [("0", "rows of a chain that is not in the ledger"), ("f", "row 2: is miss")]
 )
-def test_a_row_that_was_moved_to_another_chain_is_found(
-    tmp_path: Path, digit: str, said: str
-) -> None:
-    path = three(tmp_path)
+def test_row_moved_to_other_chain_is_detected(tmp_path: Path, digit: str, said: str) -> None:
+    path = create_ledger(tmp_path)
     tamper(path, f"UPDATE entry SET chain = '{digit * 64}' WHERE seq = 2")
 
-    assert said in _problem(path)
+    assert said in _open_error(path)
 
 
 @pytest.mark.parametrize(
@@ -93,28 +105,28 @@ def test_a_row_that_was_moved_to_another_chain_is_found(
         (["UPDATE chain SET name = 'No Name'"], "not a chain's name"),
     ],
 )
-def test_rows_that_went_or_changed_places_are_found(
+def test_removed_or_reordered_rows_are_detected(
     tmp_path: Path, statements: list[str], problem: str
 ) -> None:
-    path = three(tmp_path)
+    path = create_ledger(tmp_path)
     tamper(path, *statements)
 
-    assert problem in _problem(path)
+    assert problem in _open_error(path)
 
 
 @pytest.mark.parametrize("table", ["chain", "blob", "entry"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = 'x'", "DELETE FROM {}"])
-def test_sqlite_itself_refuses_to_change_a_row(tmp_path: Path, table: str, statement: str) -> None:
+def test_triggers_refuse_update_and_delete(tmp_path: Path, table: str, statement: str) -> None:
     column = {"chain": "name", "blob": "sha256", "entry": "hash"}[table]
     with (
-        closing(sqlite3.connect(three(tmp_path))) as db,
+        closing(sqlite3.connect(create_ledger(tmp_path))) as db,
         pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"),
     ):
         db.execute(statement.format(table, column))
 
 
-def test_replacing_a_row_is_refused_too(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(three(tmp_path))) as db:
+def test_triggers_refuse_replace(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(create_ledger(tmp_path))) as db:
         columns = ", ".join(COLUMNS)
         with pytest.raises(sqlite3.IntegrityError, match="not the next row of its chain"):
             db.execute(f"REPLACE INTO entry ({columns}) SELECT {columns} FROM entry WHERE seq = 2")
@@ -141,18 +153,16 @@ _FOREVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n)"
         ("ALTER TABLE entry ADD COLUMN more TEXT", "holds 'entry', which no ledger has as it is"),
     ],
 )
-def test_another_schema_is_refused_before_a_row_is_read(
-    tmp_path: Path, statement: str, problem: str
-) -> None:
-    path = three(tmp_path)
+def test_foreign_schema_is_refused(tmp_path: Path, statement: str, problem: str) -> None:
+    path = create_ledger(tmp_path)
     with closing(sqlite3.connect(path)) as db:
         db.execute(statement)
 
-    assert problem in _problem(path)
+    assert problem in _open_error(path)
 
 
-def test_a_view_in_the_place_of_a_table_is_never_asked(tmp_path: Path) -> None:
-    path = three(tmp_path)
+def test_view_instead_of_table_is_never_queried(tmp_path: Path) -> None:
+    path = create_ledger(tmp_path)
     tamper(
         path,
         "DROP TABLE entry",
@@ -160,7 +170,7 @@ def test_a_view_in_the_place_of_a_table_is_never_asked(tmp_path: Path) -> None:
         triggers=True,
     )
 
-    assert "holds 'entry', which no ledger has as it is" in _problem(path)
+    assert "holds 'entry', which no ledger has as it is" in _open_error(path)
 
 
 @pytest.mark.parametrize(
@@ -174,33 +184,33 @@ def test_a_view_in_the_place_of_a_table_is_never_asked(tmp_path: Path) -> None:
         ("hash = NULL", "row 2"),
     ],
 )
-def test_wrong_types_are_refused_where_the_file_was_made_to_hold_them(
-    tmp_path: Path, values: str, problem: str
-) -> None:
-    path = three(tmp_path)
+def test_wrong_column_types_are_refused(tmp_path: Path, values: str, problem: str) -> None:
+    path = create_ledger(tmp_path)
     with closing(sqlite3.connect(path)) as db:
-        kept = db.execute("SELECT name, type, sql FROM sqlite_master WHERE sql NOTNULL").fetchall()
+        schema_rows = db.execute(
+            "SELECT name, type, sql FROM sqlite_master WHERE sql NOTNULL"
+        ).fetchall()
         # The table without STRICT and NOT NULL, filled, then named by the schema that we expect.
-        for name, kind, _ in kept:
+        for name, kind, _ in schema_rows:
             if kind == "trigger":
                 db.execute(f"DROP TRIGGER {name}")
-        sql = next(s for n, k, s in kept if n == "entry")
+        sql = next(s for n, k, s in schema_rows if n == "entry")
         db.execute("PRAGMA writable_schema = ON")
-        loose = sql.replace("STRICT, ", "").replace(" NOT NULL", "").replace(" TEXT", "")
-        loose = loose.replace(" INTEGER", "")
-        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'entry'", (loose,))
+        relaxed_sql = sql.replace("STRICT, ", "").replace(" NOT NULL", "").replace(" TEXT", "")
+        relaxed_sql = relaxed_sql.replace(" INTEGER", "")
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'entry'", (relaxed_sql,))
         db.commit()
     with closing(sqlite3.connect(path)) as db:
         value = values.replace("x'ff'", "CAST(x'ff' AS TEXT)")
         db.execute(f"UPDATE entry SET {value} WHERE seq = 2")
         db.execute("PRAGMA writable_schema = ON")
         db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'entry'", (sql,))
-        for _, kind, trigger in kept:
+        for _, kind, trigger in schema_rows:
             if kind == "trigger":
                 db.execute(trigger)
         db.commit()
 
-    assert problem in _problem(path)
+    assert problem in _open_error(path)
 
 
 @pytest.mark.parametrize(
@@ -211,25 +221,25 @@ def test_wrong_types_are_refused_where_the_file_was_made_to_hold_them(
         ("record_sha256", None, "is missing"),
     ],
 )
-def test_a_changed_blob_is_found_when_it_is_read(
+def test_changed_blob_is_detected_on_read(
     tmp_path: Path, column: str, change: str | None, problem: str
 ) -> None:
-    path = three(tmp_path)
-    where = f"sha256 = (SELECT {column} FROM entry WHERE seq = 2)"
+    path = create_ledger(tmp_path)
+    condition = f"sha256 = (SELECT {column} FROM entry WHERE seq = 2)"
     tamper(
         path,
-        f"DELETE FROM blob WHERE {where}"
+        f"DELETE FROM blob WHERE {condition}"
         if change is None
-        else f"UPDATE blob SET bytes = {change} WHERE {where}",
+        else f"UPDATE blob SET bytes = {change} WHERE {condition}",
     )
 
-    with pytest.raises(TrustError, match=problem), opened(path) as store:
-        side(store, store.chains["own"].rows[1])
+    with pytest.raises(TrustError, match=problem), open_ledger(path) as store:
+        load_snapshot(store, store.chains["own"].rows[1])
 
 
-def _header(path: Path, at: int, data: bytes) -> None:
+def _overwrite(path: Path, offset: int, data: bytes) -> None:
     content = bytearray(path.read_bytes())
-    content[at : at + len(data)] = data
+    content[offset : offset + len(data)] = data
     path.write_bytes(content)
 
 
@@ -244,34 +254,36 @@ def _header(path: Path, at: int, data: bytes) -> None:
         (100, b"\xff" * 400, TrustError, "damaged, or not a ledger"),
     ],
 )
-def test_another_header_is_refused(
+def test_foreign_header_is_refused(
     tmp_path: Path, at: int, data: bytes, error: type[HardpanError], problem: str
 ) -> None:
-    path = three(tmp_path)
-    _header(path, at, data)
+    path = create_ledger(tmp_path)
+    _overwrite(path, at, data)
 
-    with pytest.raises(error, match=problem), opened(path):
+    with pytest.raises(error, match=problem), open_ledger(path):
         pass
 
 
-def test_no_byte_of_the_file_can_crash_the_reader(tmp_path: Path) -> None:
-    good = three(tmp_path).read_bytes()
+def test_flipped_bytes_never_crash_the_reader(tmp_path: Path) -> None:
+    original = create_ledger(tmp_path).read_bytes()
     path = tmp_path / "bad.sqlite"
     refused = 0
-    for at in range(0, len(good), 499):
-        path.write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
+    for offset in range(0, len(original), 499):
+        path.write_bytes(
+            original[:offset] + bytes([original[offset] ^ 0x55]) + original[offset + 1 :]
+        )
         try:
-            with opened(path) as store:
-                store.check_pages()
+            with open_ledger(path) as store:
+                store.check_integrity()
                 for chain in store.chains.values():
                     for row in chain.rows:
-                        side(store, row)
+                        load_snapshot(store, row)
         except (InputError, TrustError):
             refused += 1
-    for length in range(0, len(good), 4099):
-        path.write_bytes(good[:length])
-        with pytest.raises((InputError, TrustError)), opened(path) as store:
-            store.check_pages()
+    for length in range(0, len(original), 4099):
+        path.write_bytes(original[:length])
+        with pytest.raises((InputError, TrustError)), open_ledger(path) as store:
+            store.check_integrity()
 
     assert refused > 10
 
@@ -287,49 +299,47 @@ def test_no_byte_of_the_file_can_crash_the_reader(tmp_path: Path) -> None:
         (lambda p: sqlite3.connect(p).execute("CREATE TABLE t (x)"), "not a ledger of hardpan"),
     ],
 )
-def test_what_is_no_ledger_is_an_input_error(tmp_path: Path, make: object, problem: str) -> None:
+def test_non_ledger_is_input_error(tmp_path: Path, make: object, problem: str) -> None:
     path = tmp_path / "x.sqlite"
     make(path)  # type: ignore[operator]
 
-    with pytest.raises(InputError, match=problem), opened(path):
+    with pytest.raises(InputError, match=problem), open_ledger(path):
         pass
 
 
-def test_an_old_sqlite_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_sqlite_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
 
     with pytest.raises(HardpanError, match=r"the ledger needs 3\.37 or newer"):
-        three(tmp_path)
+        create_ledger(tmp_path)
 
 
-def test_what_fails_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
-    path = three(tmp_path)
+def test_failed_transaction_leaves_no_changes(tmp_path: Path) -> None:
+    path = create_ledger(tmp_path)
     before = path.read_bytes()
 
     def add_and_fail() -> None:
-        with opened(path, write=True) as store:
-            ledger.add(store, entry(on_day(4)), NOW)
+        with open_ledger(path, write=True) as store:
+            ledger.add_scan(store, verified_scan(scan_on_day(4)), NOW)
             raise KeyError
 
     with pytest.raises(KeyError):
         add_and_fail()
-    with opened(path) as store:
+    with open_ledger(path) as store:
         assert len(store.chains["own"].rows) == 3
     assert path.read_bytes() == before
 
 
-def test_a_second_writer_is_told_when_it_waited_in_vain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = three(tmp_path)
-    monkeypatch.setattr(store_module, "_BUSY_S", 0.01)
+def test_second_writer_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = create_ledger(tmp_path)
+    monkeypatch.setattr(store_module, "_LOCK_TIMEOUT_S", 0.01)
 
-    with opened(path, write=True), pytest.raises(HardpanError, match="kept it locked"):
-        put(path, on_day(4))
+    with open_ledger(path, write=True), pytest.raises(HardpanError, match="kept it locked"):
+        add_scans(path, scan_on_day(4))
 
 
-def test_the_file_is_its_owners_alone_and_has_no_others_beside_it(tmp_path: Path) -> None:
-    path = three(tmp_path / "deep" / "er")
+def test_ledger_file_is_private_and_alone(tmp_path: Path) -> None:
+    path = create_ledger(tmp_path / "deep" / "er")
 
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert path.stat().st_mode & 0o777 == 0o600
@@ -347,54 +357,59 @@ def test_the_file_is_its_owners_alone_and_has_no_others_beside_it(tmp_path: Path
         (1, 2, None),
     ],
 )
-def test_a_tail_that_was_cut_off_shows_by_the_head_that_was_noted(
+def test_checkpoint_detects_truncated_chain(
     tmp_path: Path, count: int, cut: int, problem: str | None
 ) -> None:
-    path = three(tmp_path)
-    with opened(path) as store:
+    path = create_ledger(tmp_path)
+    with open_ledger(path) as store:
         chain = store.chains["own"]
-    noted = chain.rows[count - 1].hash if count else chain.link.id
+    checkpoint_hash = chain.rows[count - 1].hash if count else chain.header.id
     tamper(path, f"DELETE FROM entry WHERE seq > {3 - cut}")
 
-    with opened(path) as store:
+    with open_ledger(path) as store:
         assert len(store.chains["own"].rows) == 3 - cut  # nothing shows without it
         if problem is None:
-            check_anchor(read_anchor(f"{count}:{noted}"), store.chains["own"])
+            verify_checkpoint(parse_checkpoint(f"{count}:{checkpoint_hash}"), store.chains["own"])
         else:
             with pytest.raises(TrustError, match=problem):
-                check_anchor(read_anchor(f"own={count}:{noted}"), store.chains["own"])
+                verify_checkpoint(
+                    parse_checkpoint(f"own={count}:{checkpoint_hash}"), store.chains["own"]
+                )
 
 
-def test_a_chain_that_was_made_anew_shows_by_the_head_that_was_noted(tmp_path: Path) -> None:
-    path = three(tmp_path)
-    with opened(path) as store:
-        noted = store.chains["own"].anchor
+def test_checkpoint_detects_recreated_chain(tmp_path: Path) -> None:
+    path = create_ledger(tmp_path)
+    with open_ledger(path) as store:
+        checkpoint = store.chains["own"].checkpoint
     path.unlink()
-    put(path, on_day(1), on_day(2), on_day(3))
+    add_scans(path, scan_on_day(1), scan_on_day(2), scan_on_day(3))
 
-    with opened(path) as store, pytest.raises(TrustError, match="row 3: is not the expected one"):
-        check_anchor(read_anchor(noted), store.chains["own"])
+    with (
+        open_ledger(path) as store,
+        pytest.raises(TrustError, match="row 3: is not the expected one"),
+    ):
+        verify_checkpoint(parse_checkpoint(checkpoint), store.chains["own"])
     with pytest.raises(TrustError, match="chain 'own': is not in the ledger"):
-        check_anchor(read_anchor(noted), None)
+        verify_checkpoint(parse_checkpoint(checkpoint), None)
 
 
 @pytest.mark.parametrize(
     "text", ["", "3", "3:abc", "x:" + "0" * 64, "-1:" + "0" * 64, "٣:" + "0" * 64]
 )
-def test_a_head_of_another_form_is_refused(text: str) -> None:
+def test_malformed_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="not a head"):
-        read_anchor(text)
+        parse_checkpoint(text)
 
 
-def test_a_forged_row_needs_more_than_its_own_hash(tmp_path: Path) -> None:
-    path = three(tmp_path)
-    with opened(path) as store:
+def test_row_with_recomputed_hash_breaks_chain(tmp_path: Path) -> None:
+    path = create_ledger(tmp_path)
+    with open_ledger(path) as store:
         row = store.chains["own"].rows[1]
     forged = {**row.model_dump(), "score": "99.99"}
     tamper(
         path,
-        f"UPDATE entry SET score = '99.99', hash = '{row_hash(forged)}' WHERE seq = 2",
+        f"UPDATE entry SET score = '99.99', hash = '{compute_row_hash(forged)}' WHERE seq = 2",
     )
 
-    assert "row 3: does not follow the row before it" in _problem(path)
-    assert Row.model_validate({**forged, "hash": row_hash(forged)}).score == "99.99"
+    assert "row 3: does not follow the row before it" in _open_error(path)
+    assert LedgerRow.model_validate({**forged, "hash": compute_row_hash(forged)}).score == "99.99"

@@ -5,36 +5,44 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from hardpan.builder.seal import CHECK, DISCARD, REMOVAL, REMOVED, seal
+from hardpan.builder.seal import (
+    CHECK_SCRIPT,
+    DISCARD_SCRIPT,
+    REMOVAL_SCRIPT,
+    REMOVED_PATHS,
+    generalize,
+)
 from hardpan.errors import ToolError
 
 
 @dataclass
-class Said:
+class FakeResult:
     stdout: str
 
 
 @dataclass
-class Guest:
+class FakeShell:
     packages: str = "zlib-0:1.3-1.x86_64\n\nbash-0:5.2-1.x86_64\n"
-    left: str = ""
-    trimmed: str = "/boot: 1 GiB (1 bytes) trimmed\n/: 9.1 GiB (9 bytes) trimmed\n"
-    ran: list[str] = field(default_factory=list)
+    leftovers: str = ""
+    discard_output: str = "/boot: 1 GiB (1 bytes) trimmed\n/: 9.1 GiB (9 bytes) trimmed\n"
+    scripts: list[str] = field(default_factory=list)
 
-    def run(self, argv: str, *, timeout_s: float, sudo: bool) -> Said:
+    def run(self, argv: str, *, timeout_s: float, sudo: bool) -> FakeResult:
         assert sudo
         assert timeout_s > 0
-        self.ran.append(argv)
+        self.scripts.append(argv)
         if argv.startswith("rpm"):
-            return Said(self.packages)
-        return Said({CHECK: self.left, DISCARD: self.trimmed}.get(argv, ""))
+            return FakeResult(self.packages)
+        return FakeResult(
+            {CHECK_SCRIPT: self.leftovers, DISCARD_SCRIPT: self.discard_output}.get(argv, "")
+        )
 
 
-def test_the_packages_come_back_sorted_and_the_identity_goes() -> None:
-    guest = Guest()
+def test_packages_are_sorted_and_identity_is_removed() -> None:
+    guest = FakeShell()
 
-    assert seal(guest) == ("bash-0:5.2-1.x86_64", "zlib-0:1.3-1.x86_64")
-    assert guest.ran[1:] == [REMOVAL, CHECK, DISCARD]
+    assert generalize(guest) == ("bash-0:5.2-1.x86_64", "zlib-0:1.3-1.x86_64")
+    assert guest.scripts[1:] == [REMOVAL_SCRIPT, CHECK_SCRIPT, DISCARD_SCRIPT]
 
 
 @pytest.mark.parametrize(
@@ -61,45 +69,45 @@ def test_the_packages_come_back_sorted_and_the_identity_goes() -> None:
         "/etc/pki/hardpan/tls.key",
     ],
 )
-def test_what_belongs_to_one_machine_or_its_install_goes_and_is_looked_for(path: str) -> None:
-    matching = [glob for glob in REMOVED if fnmatchcase(path, glob)]
+def test_machine_specific_path_is_removed_and_checked(path: str) -> None:
+    matching = [glob for glob in REMOVED_PATHS if fnmatchcase(path, glob)]
 
     assert matching
-    assert all(f" {glob}" in REMOVAL and f" {glob}" in CHECK for glob in matching)
+    assert all(f" {glob}" in REMOVAL_SCRIPT and f" {glob}" in CHECK_SCRIPT for glob in matching)
 
 
 @pytest.mark.parametrize(
     "gone",
     ["/etc/machine-id", "/tmp/*", "/var/tmp/*", "/var/log/journal/*", "NetworkManager/*.lease"],
 )
-def test_what_services_make_again_goes_too(gone: str) -> None:
-    assert gone in REMOVAL
+def test_regenerated_files_are_removed(gone: str) -> None:
+    assert gone in REMOVAL_SCRIPT
 
 
 @pytest.mark.parametrize(
     "path",
     ["/home/ada/.ssh/authorized_keys", "/root/.bashrc", "/etc/shadow", "/boot/grub2/user.cfg"],
 )
-def test_the_operators_key_and_the_accounts_stay(path: str) -> None:
-    assert [glob for glob in REMOVED if fnmatchcase(path, glob)] == []
-    assert f" {path}\n" not in REMOVAL
+def test_operator_key_and_accounts_are_not_removed(path: str) -> None:
+    assert [glob for glob in REMOVED_PATHS if fnmatchcase(path, glob)] == []
+    assert f" {path}\n" not in REMOVAL_SCRIPT
 
 
 def test_an_image_without_packages_is_an_error() -> None:
     with pytest.raises(ToolError, match="lists no package"):
-        seal(Guest(packages="\n"))
+        generalize(FakeShell(packages="\n"))
 
 
 @pytest.mark.parametrize("left", ["/etc/ssh/ssh_host_rsa_key", "/root/anaconda-ks.cfg"])
-def test_what_is_still_there_afterwards_is_an_error(left: str) -> None:
-    guest = Guest(left=f"{left}\n")
+def test_leftover_file_is_an_error(left: str) -> None:
+    guest = FakeShell(leftovers=f"{left}\n")
 
     with pytest.raises(ToolError, match=f"left something behind: {left}"):
-        seal(guest)
-    assert DISCARD not in guest.ran
+        generalize(guest)
+    assert DISCARD_SCRIPT not in guest.scripts
 
 
 @pytest.mark.parametrize("trimmed", ["", "/boot: 1 GiB (1 bytes) trimmed\n", "/: nothing\n"])
-def test_a_root_file_system_that_discards_nothing_is_an_error(trimmed: str) -> None:
+def test_root_without_discard_is_an_error(trimmed: str) -> None:
     with pytest.raises(ToolError, match="discarded no free blocks of /: removed files could be"):
-        seal(Guest(trimmed=trimmed))
+        generalize(FakeShell(discard_output=trimmed))

@@ -5,8 +5,8 @@ import struct
 
 import pytest
 
-from hardpan.kickstart.render import render
-from hardpan.profiles.load import load
+from hardpan.kickstart.render import render_kickstart
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
 
 
@@ -24,24 +24,24 @@ def key() -> str:
 
 @pytest.fixture(scope="session")
 def rocky9() -> Profile:
-    return load("rocky9-stig")
+    return load_profile("rocky9-stig")
 
 
 @pytest.fixture(scope="session")
 def rocky10() -> Profile:
-    return load("rocky10-stig")
+    return load_profile("rocky10-stig")
 
 
 @pytest.fixture(scope="session")
 def lab() -> Profile:
-    return load("lab-stig")
+    return load_profile("lab-stig")
 
 
 @pytest.fixture(scope="session")
 def text9(rocky9: Profile, key: str) -> str:
-    return render(rocky9, key)
+    return render_kickstart(rocky9, key)
 
 
 @pytest.fixture(scope="session")
 def text10(rocky10: Profile, key: str) -> str:
-    return render(rocky10, key)
+    return render_kickstart(rocky10, key)

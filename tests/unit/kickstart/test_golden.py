@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.kickstart import lint
-from hardpan.kickstart.render import render
+from hardpan.kickstart import lint_kickstart
+from hardpan.kickstart.render import render_kickstart
 from hardpan.profiles import catalog
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kickstart"
 
 
-@pytest.mark.parametrize("name", catalog.shipped())
-def test_a_shipped_profile_gives_its_golden_kickstart(name: str, key: str) -> None:
-    text = render(load(name), key)
+@pytest.mark.parametrize("name", catalog.shipped_profiles())
+def test_shipped_profile_matches_golden_kickstart(name: str, key: str) -> None:
+    text = render_kickstart(load_profile(name), key)
     golden = GOLDEN / f"{name}.ks"
     if os.environ.get("HARDPAN_UPDATE_GOLDEN") == "1":
         golden.write_text(text, "utf-8")
@@ -27,17 +27,17 @@ def test_a_shipped_profile_gives_its_golden_kickstart(name: str, key: str) -> No
     assert text == golden.read_text("utf-8")
 
 
-def test_no_golden_file_is_left_over() -> None:
-    assert sorted(p.stem for p in GOLDEN.glob("*.ks")) == list(catalog.shipped())
+def test_every_golden_file_has_a_profile() -> None:
+    assert sorted(p.stem for p in GOLDEN.glob("*.ks")) == list(catalog.shipped_profiles())
 
 
-@pytest.mark.parametrize("name", catalog.shipped())
-def test_the_linter_has_nothing_against_a_shipped_profile(name: str) -> None:
+@pytest.mark.parametrize("name", catalog.shipped_profiles())
+def test_golden_kickstart_passes_linter(name: str) -> None:
     text = (GOLDEN / f"{name}.ks").read_text("utf-8")
 
-    assert [str(p) for p in lint(text, load(name).release)] == []
+    assert [str(p) for p in lint_kickstart(text, load_profile(name).release)] == []
 
 
-@pytest.mark.parametrize("name", catalog.shipped())
-def test_the_same_profile_gives_the_same_bytes(name: str, key: str) -> None:
-    assert render(load(name), key) == render(load(name), key)
+@pytest.mark.parametrize("name", catalog.shipped_profiles())
+def test_rendering_is_deterministic(name: str, key: str) -> None:
+    assert render_kickstart(load_profile(name), key) == render_kickstart(load_profile(name), key)

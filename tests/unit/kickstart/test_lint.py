@@ -2,8 +2,8 @@
 
 import pytest
 
-from hardpan.kickstart import KickstartError, checked, lint
-from hardpan.kickstart.syntax import parse
+from hardpan.kickstart import KickstartError, lint_kickstart, lint_or_raise
+from hardpan.kickstart.syntax import parse_kickstart
 
 ROOT = "logvol / --vgname=vg0"
 TMP = (
@@ -11,7 +11,7 @@ TMP = (
 )
 KDUMP = "%addon com_redhat_kdump --disable"
 
-BOTH = [
+EL9_AND_EL10_CASES = [
     # What ksvalidator lets through, measured on RHEL9 and RHEL10.
     (ROOT, "logvol / --vgname=nope", "logvol in the volume group 'nope', which no volgroup makes"),
     ("--name=tmp ", "--name=root ", "a second logical volume 'root'"),
@@ -68,19 +68,19 @@ BOTH = [
 
 
 @pytest.mark.parametrize("release", ["rocky9", "rocky10"])
-@pytest.mark.parametrize(("was", "now", "problem"), BOTH)
-def test_a_wrong_kickstart_is_told_so(
+@pytest.mark.parametrize(("was", "now", "problem"), EL9_AND_EL10_CASES)
+def test_invalid_kickstart_is_reported(
     text9: str, text10: str, release: str, was: str, now: str, problem: str
 ) -> None:
     text = text9 if release == "rocky9" else text10
     assert was in text
 
-    found = [str(p) for p in lint(text.replace(was, now), release)]
+    problems = [str(p) for p in lint_kickstart(text.replace(was, now), release)]
 
-    assert any(problem in told for told in found), found
+    assert any(problem in message for message in problems), problems
 
 
-EL10 = [
+EL10_CASES = [
     ("zerombr", "zerombr\nauth --enableshadow", "EL10 has no auth; instead: authselect"),
     ("zerombr", "zerombr\nautostep", "EL10 has no autostep; instead: nothing"),
     ("zerombr", "zerombr\nnvdimm use", "EL10 has no nvdimm; instead: nothing"),
@@ -92,63 +92,63 @@ EL10 = [
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), EL10)
-def test_what_el10_dropped_is_refused_for_rocky10_only(
+@pytest.mark.parametrize(("was", "now", "problem"), EL10_CASES)
+def test_commands_removed_in_el10_are_reported_for_rocky10_only(
     text9: str, text10: str, was: str, now: str, problem: str
 ) -> None:
-    found10 = [str(p) for p in lint(text10.replace(was, now), "rocky10")]
-    found9 = [str(p) for p in lint(text9.replace(was, now), "rocky9")]
+    el10_problems = [str(p) for p in lint_kickstart(text10.replace(was, now), "rocky10")]
+    el9_problems = [str(p) for p in lint_kickstart(text9.replace(was, now), "rocky9")]
 
-    assert any(problem in told for told in found10)
-    assert found9 == []
+    assert any(problem in message for message in el10_problems)
+    assert el9_problems == []
 
 
-def test_a_broken_script_is_told_with_its_line(text9: str) -> None:
-    asked: list[str] = []
+def test_invalid_script_is_reported_with_line(text9: str) -> None:
+    scripts: list[str] = []
 
     def shell_check(script: str) -> str:
-        asked.append(script)
+        scripts.append(script)
         return "line 3: oops" if "visudo" in script else ""
 
-    (problem,) = lint(text9, "rocky9", shell_check=shell_check)
+    (problem,) = lint_kickstart(text9, "rocky9", shell_check=shell_check)
 
     assert problem.text == "%post is no valid shell: line 3: oops"
     assert text9.splitlines()[problem.line - 1] == "%post --erroronfail"
-    assert len(asked) == len(parse(text9).scripts())
+    assert len(scripts) == len(parse_kickstart(text9).scripts())
 
 
-def test_a_script_for_another_interpreter_is_not_asked_about(text9: str) -> None:
+def test_script_for_other_interpreter_is_not_checked(text9: str) -> None:
     text = text9.replace("%onerror", "%onerror --interpreter=/usr/bin/python3")
 
     def shell_check(script: str) -> str:
         return "oops" if "poweroff -f" in script else ""
 
-    assert lint(text, "rocky9", shell_check=shell_check) == ()
+    assert lint_kickstart(text, "rocky9", shell_check=shell_check) == ()
 
 
-def test_a_section_without_end_is_told() -> None:
-    (problem,) = parse("%packages\naide\n").problems
+def test_section_without_end_is_reported() -> None:
+    (problem,) = parse_kickstart("%packages\naide\n").problems
 
     assert str(problem) == "line 1: %packages has no %end"
 
 
-def test_a_password_is_never_in_the_message(text9: str) -> None:
+def test_password_is_not_in_message(text9: str) -> None:
     text = text9.replace("rootpw --lock", "rootpw --iscrypted hunter2")
 
-    assert not any("hunter2" in str(p) for p in lint(text, "rocky9"))
+    assert not any("hunter2" in str(p) for p in lint_kickstart(text, "rocky9"))
 
 
-def test_problems_come_in_the_order_of_the_lines(text9: str) -> None:
+def test_problems_are_sorted_by_line(text9: str) -> None:
     text = text9.replace("rootpw --lock", "rootpw x").replace("zerombr", "autopart")
 
-    lines = [p.line for p in lint(text, "rocky9")]
+    lines = [p.line for p in lint_kickstart(text, "rocky9")]
 
     assert lines == sorted(lines)
 
 
-def test_checked_gives_the_text_or_tells_every_problem(text9: str) -> None:
-    assert checked(text9, "rocky9") == text9
+def test_lint_or_raise_returns_text_or_reports_every_problem(text9: str) -> None:
+    assert lint_or_raise(text9, "rocky9") == text9
     with pytest.raises(KickstartError, match="the kickstart has problems") as caught:
-        checked(text9.replace("zerombr", "autopart\nreqpart"), "rocky9")
+        lint_or_raise(text9.replace("zerombr", "autopart\nreqpart"), "rocky9")
 
     assert len(str(caught.value).splitlines()) == 3

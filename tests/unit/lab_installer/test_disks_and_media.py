@@ -5,20 +5,27 @@ from pathlib import Path
 import pytest
 
 from images.lab.installer import accounts, bootloader, media, payload
-from images.lab.installer.disks import Disk, choose, present
-from images.lab.installer.plan import InstallError, MiB, Packages, Password, Storage, User
+from images.lab.installer.disks import InstallDisk, choose_disks, list_disks
+from images.lab.installer.plan import (
+    InstallError,
+    MiB,
+    PackageSelection,
+    Password,
+    StoragePlan,
+    UserAccount,
+)
 
-VDA = Disk(path="/dev/vda", size_mib=MiB(10240))
-VDB = Disk(path="/dev/vdb", size_mib=MiB(20480))
+VDA = InstallDisk(path="/dev/vda", size_mib=MiB(10240))
+VDB = InstallDisk(path="/dev/vdb", size_mib=MiB(20480))
 
 
-def _storage(
+def _make_storage(
     disk: str | None = None,
     clear: tuple[str, ...] = (),
     only: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
-) -> Storage:
-    return Storage(
+) -> StoragePlan:
+    return StoragePlan(
         disk=disk, clear=clear, only_use=only, ignore=ignore, partitions=(), groups=(), volumes=()
     )
 
@@ -26,40 +33,46 @@ def _storage(
 @pytest.mark.parametrize(
     ("storage", "target", "cleared"),
     [
-        (_storage(), VDA, (VDA, VDB)),
-        (_storage(disk="vdb"), VDB, (VDA, VDB)),
-        (_storage(only=("vdb",)), VDB, (VDB,)),
-        (_storage(ignore=("vda",)), VDB, (VDB,)),
-        (_storage(clear=("vdb",)), VDB, (VDB,)),
-        (_storage(disk="disk/by-id/virtio-b"), VDB, (VDA, VDB)),
+        (_make_storage(), VDA, (VDA, VDB)),
+        (_make_storage(disk="vdb"), VDB, (VDA, VDB)),
+        (_make_storage(only=("vdb",)), VDB, (VDB,)),
+        (_make_storage(ignore=("vda",)), VDB, (VDB,)),
+        (_make_storage(clear=("vdb",)), VDB, (VDB,)),
+        (_make_storage(disk="disk/by-id/virtio-b"), VDB, (VDA, VDB)),
     ],
 )
-def test_the_disk_is_the_one_the_kickstart_names_or_the_first(
-    storage: Storage, target: Disk, cleared: tuple[Disk, ...]
+def test_install_disk_is_named_by_kickstart_or_first(
+    storage: StoragePlan, target: InstallDisk, cleared: tuple[InstallDisk, ...]
 ) -> None:
     names = {"/dev/disk/by-id/virtio-b": "/dev/vdb"}
 
-    assert choose(storage, [VDA, VDB], names) == (target, cleared)
+    assert choose_disks(storage, [VDA, VDB], names) == (target, cleared)
 
 
 @pytest.mark.parametrize(
     ("storage", "problem"),
     [
-        (_storage(disk="sda"), "the disk 'sda' of the kickstart is not there; found: vda (10240"),
-        (_storage(only=("vdc",)), "the disk 'vdc' of the kickstart is not there"),
-        (_storage(ignore=("vda", "vdb")), "no disk to install to"),
-        (_storage(disk="vda", ignore=("vda",)), "excluded by ignoredisk, yet the kickstart names"),
-        (_storage(disk="vda", clear=("vdb",)), "but clearpart does not clear it"),
+        (
+            _make_storage(disk="sda"),
+            "the disk 'sda' of the kickstart is not there; found: vda (10240",
+        ),
+        (_make_storage(only=("vdc",)), "the disk 'vdc' of the kickstart is not there"),
+        (_make_storage(ignore=("vda", "vdb")), "no disk to install to"),
+        (
+            _make_storage(disk="vda", ignore=("vda",)),
+            "excluded by ignoredisk, yet the kickstart names",
+        ),
+        (_make_storage(disk="vda", clear=("vdb",)), "but clearpart does not clear it"),
     ],
 )
-def test_a_disk_that_cannot_be_used_is_an_error(storage: Storage, problem: str) -> None:
+def test_unusable_disk_is_an_error(storage: StoragePlan, problem: str) -> None:
     with pytest.raises(InstallError) as caught:
-        choose(storage, [VDA, VDB], {})
+        choose_disks(storage, [VDA, VDB], {})
 
     assert problem in str(caught.value)
 
 
-def test_only_fixed_writable_disks_count(tmp_path: Path) -> None:
+def test_list_disks_ignores_removable_and_read_only(tmp_path: Path) -> None:
     for name, size, readonly in (
         ("vda", 20480, 0),
         ("vdb", 4096, 1),
@@ -71,23 +84,23 @@ def test_only_fixed_writable_disks_count(tmp_path: Path) -> None:
         (tmp_path / name / "size").write_text(f"{size}\n")
         (tmp_path / name / "ro").write_text(f"{readonly}\n")
 
-    assert present(tmp_path) == (Disk(path="/dev/vda", size_mib=MiB(10)),)
+    assert list_disks(tmp_path) == (InstallDisk(path="/dev/vda", size_mib=MiB(10)),)
 
 
-def test_the_kernel_command_line_is_read() -> None:
-    found = media.boot(
+def test_boot_options_are_parsed_from_kernel_command_line() -> None:
+    options = media.parse_boot_options(
         "BOOT_IMAGE=/x inst.ks=hd:LABEL=HARDPAN-LAB-9:/ks.cfg fips=1 inst.ksstrict "
         "inst.nosave=input_ks console=ttyS0,115200\n"
     )
 
-    assert found.kickstart == "hd:LABEL=HARDPAN-LAB-9:/ks.cfg"
-    assert (found.fips, found.strict, found.keep_kickstart) == (True, True, False)
-    assert media.boot("inst.ks=file:/x").keep_kickstart
+    assert options.kickstart == "hd:LABEL=HARDPAN-LAB-9:/ks.cfg"
+    assert (options.fips, options.strict, options.keep_kickstart) == (True, True, False)
+    assert media.parse_boot_options("inst.ks=file:/x").keep_kickstart
 
 
-def test_no_kickstart_is_an_error() -> None:
+def test_command_line_without_kickstart_is_an_error() -> None:
     with pytest.raises(InstallError, match="no kickstart"):
-        media.boot("inst.text fips=1")
+        media.parse_boot_options("inst.text fips=1")
 
 
 @pytest.mark.parametrize(
@@ -98,19 +111,21 @@ def test_no_kickstart_is_an_error() -> None:
         ("file:///run/ks.cfg", ("", "/run/ks.cfg")),
     ],
 )
-def test_a_kickstarts_address_is_taken_apart(value: str, found: tuple[str, str]) -> None:
-    assert media.source(value) == found
+def test_kickstart_source_is_parsed(value: str, expected: tuple[str, str]) -> None:
+    assert media.parse_kickstart_source(value) == expected
 
 
 @pytest.mark.parametrize("value", ["http://example/ks", "nfs:x:/y", "cdrom:/ks", "hd:X", "hd::/x"])
-def test_another_kind_of_address_is_refused_with_the_known_ones(value: str) -> None:
+def test_unsupported_kickstart_source_is_refused_with_supported_forms(value: str) -> None:
     with pytest.raises(InstallError, match="expected hd:LABEL=NAME:/PATH"):
-        media.source(value)
+        media.parse_kickstart_source(value)
 
 
-def test_dnf_makes_one_transaction_that_stops_at_a_missing_package() -> None:
+def test_dnf_argv_is_a_strict_transaction() -> None:
     argv = payload.dnf_argv(
-        Packages(install=("aide", "audit"), exclude=("telnet",), weak=False, docs=False)
+        PackageSelection(
+            install=("aide", "audit"), exclude=("telnet",), weak_dependencies=False, docs=False
+        )
     )
 
     assert argv[0] == "dnf"
@@ -123,23 +138,23 @@ def test_dnf_makes_one_transaction_that_stops_at_a_missing_package() -> None:
         "--exclude=telnet",
         "--nodocs",
     } <= set(argv)
-    assert "--setopt=strict=False" in payload.dnf_argv(Packages(ignore_missing=True))
+    assert "--setopt=strict=False" in payload.dnf_argv(PackageSelection(ignore_missing=True))
 
 
-def test_a_password_hash_is_not_in_useradds_arguments() -> None:
-    user = User(
+def test_useradd_argv_has_no_password_hash() -> None:
+    user = UserAccount(
         name="bob", password=Password(crypted="$6$a$b"), groups=("wheel",), uid=1234, gecos="B B"
     )
 
-    assert accounts.useradd(user) == [
+    assert accounts.useradd_argv(user) == [
         *("useradd", "--create-home", "--groups", "wheel", "--uid", "1234", "--comment", "B B"),
         "bob",
     ]
 
 
-def test_grub_is_installed_for_both_firmwares() -> None:
-    bios = bootloader.grub_install("i386-pc", "/dev/vda")
-    uefi = bootloader.grub_install("x86_64-efi", "/dev/vda")
+def test_grub_install_argv_for_bios_and_uefi() -> None:
+    bios = bootloader.grub_install_argv("i386-pc", "/dev/vda")
+    uefi = bootloader.grub_install_argv("x86_64-efi", "/dev/vda")
 
     assert bios[-1] == "/dev/vda"
     assert uefi[-3:] == ["--efi-directory=/boot/efi", "--removable", "--no-nvram"]

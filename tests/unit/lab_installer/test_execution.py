@@ -15,15 +15,22 @@ from images.lab.installer import (
     scripts,
     storage,
 )
-from images.lab.installer.console import Console
-from images.lab.installer.disks import Disk
-from images.lab.installer.plan import InstallError, MiB, Packages, Plan, Script, When
-from images.lab.installer.proc import Done
-from images.lab.installer.storage import Target
+from images.lab.installer.console import InstallerConsole
+from images.lab.installer.disks import InstallDisk
+from images.lab.installer.plan import (
+    InstallError,
+    InstallPlan,
+    MiB,
+    PackageSelection,
+    Script,
+    ScriptSection,
+)
+from images.lab.installer.proc import ProcessResult
+from images.lab.installer.storage import InstallTarget
 from images.lab.installer.texts import Mount
-from images.lab.installer.translate import parse
+from images.lab.installer.translate import make_plan
 
-Answer = Callable[[Sequence[str]], Done]
+AnswerFunction = Callable[[Sequence[str]], ProcessResult]
 
 
 class Recorder:
@@ -32,11 +39,11 @@ class Recorder:
     def __init__(self) -> None:
         self.argvs: list[list[str]] = []
         self.stdins: list[str] = []
-        self.answer: Answer = lambda _: Done(rc=0, out="7871\n")
+        self.answer: AnswerFunction = lambda _: ProcessResult(exit_status=0, output="7871\n")
 
-    def __call__(self, argv: Sequence[str], **how: Any) -> Done:
-        self.argvs.append([*(["chroot"] if how.get("chroot") else []), *argv])
-        self.stdins.append(how.get("stdin", ""))
+    def __call__(self, argv: Sequence[str], **options: Any) -> ProcessResult:
+        self.argvs.append([*(["chroot"] if options.get("chroot") else []), *argv])
+        self.stdins.append(options.get("stdin", ""))
         return self.answer(argv)
 
     @property
@@ -58,26 +65,30 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
 
 
 @pytest.fixture
-def console(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> Console:
+def console(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> InstallerConsole:
     monkeypatch.setattr("images.lab.installer.console._consoles", list)
-    return Console()
+    return InstallerConsole()
 
 
 @pytest.fixture
-def plan(good: str) -> Plan:
-    return parse(good, fips=True, strict=True)
+def plan(good: str) -> InstallPlan:
+    return make_plan(good, fips=True, strict=True)
 
 
 @pytest.fixture
 def prepared(
-    plan: Plan, run: Recorder, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> Target:
-    monkeypatch.setattr(storage, "present", lambda: (Disk(path="/dev/vda", size_mib=MiB(32768)),))
-    monkeypatch.setattr(storage, "_settle", lambda _: None)
-    return storage.prepare(plan.storage, console)
+    plan: InstallPlan, run: Recorder, console: InstallerConsole, monkeypatch: pytest.MonkeyPatch
+) -> InstallTarget:
+    monkeypatch.setattr(
+        storage, "list_disks", lambda: (InstallDisk(path="/dev/vda", size_mib=MiB(32768)),)
+    )
+    monkeypatch.setattr(storage, "_wait_for_devices", lambda _: None)
+    return storage.prepare_disk(plan.storage, console)
 
 
-def test_the_disk_is_erased_divided_and_formatted_in_order(prepared: Target, run: Recorder) -> None:
+def test_disk_is_erased_partitioned_and_formatted_in_order(
+    prepared: InstallTarget, run: Recorder
+) -> None:
     programs = [a[1] if a[0] == "lvm" else a[0] for a in run.argvs]
 
     assert programs[:13] == [
@@ -89,8 +100,8 @@ def test_the_disk_is_erased_divided_and_formatted_in_order(prepared: Target, run
     assert programs[18:] == ["mount"] * 4
 
 
-def test_parents_are_mounted_first_with_the_options_given(
-    prepared: Target, run: Recorder, tmp_path: Path
+def test_parents_are_mounted_first_with_kickstart_options(
+    prepared: InstallTarget, run: Recorder, tmp_path: Path
 ) -> None:
     mounts = [line.replace(str(tmp_path), "") for line in run.lines if line.startswith("mount ")]
 
@@ -102,7 +113,9 @@ def test_parents_are_mounted_first_with_the_options_given(
     ]
 
 
-def test_partitions_are_named_by_uuid_and_volumes_by_name(prepared: Target) -> None:
+def test_fstab_specs_use_uuids_for_partitions_and_names_for_volumes(
+    prepared: InstallTarget,
+) -> None:
     specs = {m.mount: m.spec.split("=")[0] for m in prepared.mounts}
 
     assert specs == {
@@ -114,26 +127,28 @@ def test_partitions_are_named_by_uuid_and_volumes_by_name(prepared: Target) -> N
     }
 
 
-def test_a_passphrase_reaches_cryptsetup_on_stdin_only(
-    good: str, run: Recorder, console: Console, monkeypatch: pytest.MonkeyPatch
+def test_passphrase_reaches_cryptsetup_on_stdin_only(
+    good: str, run: Recorder, console: InstallerConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=correct-horse")
-    monkeypatch.setattr(storage, "present", lambda: (Disk(path="/dev/vda", size_mib=MiB(32768)),))
-    monkeypatch.setattr(storage, "_settle", lambda _: None)
+    monkeypatch.setattr(
+        storage, "list_disks", lambda: (InstallDisk(path="/dev/vda", size_mib=MiB(32768)),)
+    )
+    monkeypatch.setattr(storage, "_wait_for_devices", lambda _: None)
 
-    target = storage.prepare(parse(text, fips=True, strict=True).storage, console)
+    target = storage.prepare_disk(make_plan(text, fips=True, strict=True).storage, console)
 
     assert "correct-horse" not in "\n".join(run.lines)
     assert run.stdins.count("correct-horse") == 2
-    assert f"lvm pvcreate -y -ff /dev/mapper/luks-{target.luks[0]}" in run.lines
+    assert f"lvm pvcreate -y -ff /dev/mapper/luks-{target.luks_uuids[0]}" in run.lines
 
 
-def _target(*, boot: bool = True) -> Target:
+def _make_target(*, boot: bool = True) -> InstallTarget:
     def mount(point: str, spec: str) -> Mount:
         return Mount(spec=spec, device="/dev/x", mount=point, fstype="xfs", uuid="U-B")
 
     mounts = (mount("/", "/dev/mapper/vg0-root"), *([mount("/boot", "UUID=U-B")] if boot else []))
-    return Target(disk="/dev/vda", mounts=mounts, luks=(), groups=("vg0",))
+    return InstallTarget(disk="/dev/vda", mounts=mounts, luks_uuids=(), groups=("vg0",))
 
 
 @pytest.fixture
@@ -151,13 +166,13 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_boot_loader_serves_both_firmwares_and_keeps_fips(
-    plan: Plan, installed: Path, run: Recorder, console: Console
+def test_bootloader_is_installed_for_bios_and_uefi_with_fips(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
-    bootloader.install(
+    bootloader.install_bootloader(
         plan.bootloader,
         plan.storage,
-        _target(),
+        _make_target(),
         console,
         cmdline="x console=ttyS0,115200 fips=1",
         fips=True,
@@ -180,11 +195,16 @@ def test_the_boot_loader_serves_both_firmwares_and_keeps_fips(
     assert run.argvs[-1] == ["chroot", "grub-mkconfig", "-o", "/boot/grub2/grub.cfg"]
 
 
-def test_without_a_boot_file_system_there_is_no_boot_argument(
-    plan: Plan, installed: Path, run: Recorder, console: Console
+def test_boot_argument_is_omitted_without_boot_partition(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
-    bootloader.install(
-        plan.bootloader, plan.storage, _target(boot=False), console, cmdline="fips=1", fips=True
+    bootloader.install_bootloader(
+        plan.bootloader,
+        plan.storage,
+        _make_target(boot=False),
+        console,
+        cmdline="fips=1",
+        fips=True,
     )
 
     entry = (installed / "boot/loader/entries/hardpan-lab-6.12.conf").read_text()
@@ -192,19 +212,19 @@ def test_without_a_boot_file_system_there_is_no_boot_argument(
     assert "boot=UUID" not in entry
 
 
-def test_a_system_without_a_kernel_is_an_error(
-    plan: Plan, installed: Path, run: Recorder, console: Console
+def test_missing_kernel_is_an_error(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
     (installed / "boot/vmlinuz-6.12").unlink()
 
     with pytest.raises(InstallError, match="no kernel in /boot"):
-        bootloader.install(
-            plan.bootloader, plan.storage, _target(), console, cmdline="", fips=False
+        bootloader.install_bootloader(
+            plan.bootloader, plan.storage, _make_target(), console, cmdline="", fips=False
         )
 
 
-def test_the_configuration_is_written(
-    plan: Plan, installed: Path, run: Recorder, console: Console
+def test_configuration_files_are_written(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
     (installed / "etc/chrony.conf").write_text("pool x\nmakestep 1 3\n")
 
@@ -219,14 +239,14 @@ def test_the_configuration_is_written(
     assert read("chrony.conf") == "server 0.pool.ntp.org iburst\nmakestep 1 3\n"
     assert (installed / "etc/localtime").readlink() == Path("../usr/share/zoneinfo/Europe/Zurich")
     assert f"systemctl --root={installed} enable sshd.service auditd.service" in run.lines
-    said = (installed / "anaconda.log").read_text()
-    assert "lang en_US.UTF-8: the lab carries no such locale; C.UTF-8 is set" in said
-    assert "selinux --enforcing: recorded only" in said
-    assert "firewalld is not among the packages" in said
+    log = (installed / "anaconda.log").read_text()
+    assert "lang en_US.UTF-8: the lab carries no such locale; C.UTF-8 is set" in log
+    assert "selinux --enforcing: recorded only" in log
+    assert "firewalld is not among the packages" in log
 
 
-def test_a_time_zone_that_does_not_exist_is_an_error(
-    plan: Plan, installed: Path, run: Recorder, console: Console
+def test_unknown_time_zone_is_an_error(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
     (installed / "usr/share/zoneinfo/Europe/Zurich").unlink()
 
@@ -234,19 +254,19 @@ def test_a_time_zone_that_does_not_exist_is_an_error(
         configure.apply(plan.system, console)
 
 
-def test_a_service_that_is_missing_may_be_disabled_but_not_enabled(
-    plan: Plan, installed: Path, run: Recorder, console: Console
+def test_disabling_missing_service_only_warns(
+    plan: InstallPlan, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
-    run.answer = lambda argv: Done(rc=1 if "disable" in argv else 0, out="")
+    run.answer = lambda argv: ProcessResult(exit_status=1 if "disable" in argv else 0, output="")
 
     configure.apply(plan.system, console)
 
-    said = (installed / "anaconda.log").read_text()
-    assert "services --disabled=debug-shell: there is no such service" in said
+    log = (installed / "anaconda.log").read_text()
+    assert "services --disabled=debug-shell: there is no such service" in log
 
 
-def test_firewalld_is_asked_only_for_what_its_zone_lacks(
-    good: str, installed: Path, run: Recorder, console: Console
+def test_firewalld_tool_runs_only_for_services_missing_in_zone(
+    good: str, installed: Path, run: Recorder, console: InstallerConsole
 ) -> None:
     (installed / "usr/bin").mkdir()
     (installed / "usr/bin/firewall-offline-cmd").write_text("")
@@ -255,15 +275,15 @@ def test_firewalld_is_asked_only_for_what_its_zone_lacks(
     zone.write_text('<zone><service name="ssh"/></zone>')
     more = good.replace("--enabled --ssh", "--enabled --ssh --port=8443:tcp")
 
-    configure.apply(parse(good, fips=False, strict=True).system, console)
+    configure.apply(make_plan(good, fips=False, strict=True).system, console)
     assert not any("firewall-offline-cmd" in line for line in run.lines)
 
-    configure.apply(parse(more, fips=False, strict=True).system, console)
+    configure.apply(make_plan(more, fips=False, strict=True).system, console)
     assert "chroot firewall-offline-cmd --service=ssh --port=8443/tcp" in run.lines
 
 
-def test_accounts_get_their_groups_passwords_and_keys(
-    plan: Plan, installed: Path, run: Recorder, monkeypatch: pytest.MonkeyPatch
+def test_accounts_get_groups_passwords_and_keys(
+    plan: InstallPlan, installed: Path, run: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owned: list[tuple[str, int, int]] = []
     monkeypatch.setattr(
@@ -273,7 +293,7 @@ def test_accounts_get_their_groups_passwords_and_keys(
     (installed / "etc/passwd").write_text("steward:x:1000:1001::/home/steward:/bin/bash\n")
     (installed / "etc/shadow").write_text("root:*:1::::::\nsteward:!:1::::::\n")
 
-    accounts.create(plan.system)
+    accounts.create_accounts(plan.system)
 
     assert run.lines == [
         "chroot groupadd wheel",
@@ -286,18 +306,18 @@ def test_accounts_get_their_groups_passwords_and_keys(
     assert owned == [(".ssh", 1000, 1001), ("authorized_keys", 1000, 1001)]
 
 
-def test_a_failing_transaction_is_told_in_the_words_supervisors_know(
-    run: Recorder, console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_failed_transaction_reports_dnf_errors(
+    run: Recorder, console: InstallerConsole, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(payload, "_MACROS", tmp_path / "rpm/macros")
 
-    run.answer = lambda _: Done(
-        rc=1,
-        out="Importing GPG key\nNo match for argument: nosuch\nError: Unable to find a match\n",
+    run.answer = lambda _: ProcessResult(
+        exit_status=1,
+        output="Importing GPG key\nNo match for argument: nosuch\nError: Unable to find a match\n",
     )
 
     with pytest.raises(InstallError) as caught:
-        payload.install(Packages(install=("nosuch",)), console)
+        payload.install_packages(PackageSelection(install=("nosuch",)), console)
 
     assert str(caught.value) == (
         "error populating transaction: dnf exited with 1: "
@@ -305,30 +325,30 @@ def test_a_failing_transaction_is_told_in_the_words_supervisors_know(
     )
 
 
-def test_what_the_base_has_and_the_kickstart_excludes_is_removed(
-    run: Recorder, console: Console
-) -> None:
-    run.answer = lambda _: Done(rc=0, out="bc\n")
+def test_excluded_base_packages_are_removed(run: Recorder, console: InstallerConsole) -> None:
+    run.answer = lambda _: ProcessResult(exit_status=0, output="bc\n")
 
-    payload.install(Packages(exclude=("bc", "telnet")), console)
+    payload.install_packages(PackageSelection(exclude=("bc", "telnet")), console)
 
     assert run.argvs[0][-2:] == ["bc", "telnet"]
     assert run.argvs[1][-3:] == ["--noautoremove", "remove", "bc"]
 
 
-def _script(*, fatal: bool, chroot: bool = False, log: str | None = None) -> Script:
-    return Script(when=When.POST, line=7, body="false\n", fatal=fatal, chroot=chroot, log=log)
+def _make_script(*, fatal: bool, chroot: bool = False, log: str | None = None) -> Script:
+    return Script(
+        section=ScriptSection.POST, line=7, body="false\n", fatal=fatal, chroot=chroot, log=log
+    )
 
 
-def test_only_erroronfail_makes_a_failing_script_stop_the_installation(
-    run: Recorder, console: Console, tmp_path: Path
+def test_failing_script_stops_installation_only_with_erroronfail(
+    run: Recorder, console: InstallerConsole, tmp_path: Path
 ) -> None:
-    run.answer = lambda _: Done(rc=3, out="first\nlast words\n")
+    run.answer = lambda _: ProcessResult(exit_status=3, output="first\nlast words\n")
     (tmp_path / "tmp").mkdir()
 
-    scripts.run_all([_script(fatal=False, chroot=True, log="/root/x.log")], console)
+    scripts.run_all([_make_script(fatal=False, chroot=True, log="/root/x.log")], console)
     with pytest.raises(InstallError) as caught:
-        scripts.run_all([_script(fatal=True, chroot=True)], console)
+        scripts.run_all([_make_script(fatal=True, chroot=True)], console)
 
     assert str(caught.value) == (
         "There was an error running the kickstart script %post at line 7 exited with 3: last words"

@@ -3,38 +3,56 @@
 import pytest
 
 from images.lab.installer import layout
-from images.lab.installer.layout import Slot, Wish, extents, share, slots
-from images.lab.installer.plan import Group, InstallError, Kind, Luks, MiB, Partition, Volume
+from images.lab.installer.layout import (
+    PartitionExtent,
+    SizeRequest,
+    compute_extents,
+    distribute_space,
+    place_partitions,
+)
+from images.lab.installer.plan import (
+    InstallError,
+    Luks,
+    MiB,
+    PartitionKind,
+    PartitionSpec,
+    Volume,
+    VolumeGroup,
+)
 
 
-def _wish(size: int, *, grow: bool = False, most: int | None = None) -> Wish:
-    return Wish(name="x", size=size, most=most, grow=grow)
+def _make_request(size: int, *, grow: bool = False, max_size: int | None = None) -> SizeRequest:
+    return SizeRequest(name="x", size=size, max_size=max_size, grow=grow)
 
 
 @pytest.mark.parametrize(
     ("wishes", "space", "sizes"),
     [
-        ([_wish(10), _wish(20)], 100, [10, 20]),
-        ([_wish(10), _wish(20, grow=True)], 100, [10, 90]),
-        ([_wish(10, grow=True), _wish(30, grow=True)], 100, [25, 75]),
-        ([_wish(10, grow=True, most=12), _wish(30, grow=True)], 100, [12, 88]),
-        ([_wish(10, grow=True, most=12), _wish(30)], 100, [12, 30]),
-        ([_wish(1, grow=True), _wish(1, grow=True), _wish(1, grow=True)], 10, [3, 3, 4]),
-        ([_wish(50), _wish(50, grow=True)], 100, [50, 50]),
+        ([_make_request(10), _make_request(20)], 100, [10, 20]),
+        ([_make_request(10), _make_request(20, grow=True)], 100, [10, 90]),
+        ([_make_request(10, grow=True), _make_request(30, grow=True)], 100, [25, 75]),
+        ([_make_request(10, grow=True, max_size=12), _make_request(30, grow=True)], 100, [12, 88]),
+        ([_make_request(10, grow=True, max_size=12), _make_request(30)], 100, [12, 30]),
+        (
+            [_make_request(1, grow=True), _make_request(1, grow=True), _make_request(1, grow=True)],
+            10,
+            [3, 3, 4],
+        ),
+        ([_make_request(50), _make_request(50, grow=True)], 100, [50, 50]),
         ([], 100, []),
     ],
 )
-def test_what_grows_gets_the_rest_by_its_size(
-    wishes: list[Wish], space: int, sizes: list[int]
+def test_growing_sizes_share_remaining_space_in_proportion(
+    requests: list[SizeRequest], space: int, sizes: list[int]
 ) -> None:
-    assert share(wishes, space) == sizes
+    assert distribute_space(requests, space) == sizes
 
 
-def test_a_disk_that_is_too_small_is_an_error_with_the_figures() -> None:
-    parts = [_part("/boot", 1024), _part("/", 8192)]
+def test_too_small_disk_is_reported_with_sizes() -> None:
+    parts = [_make_partition("/boot", 1024), _make_partition("/", 8192)]
 
     with pytest.raises(InstallError) as caught:
-        slots(parts, 8192, "vda (8192 MiB)")
+        place_partitions(parts, 8192, "vda (8192 MiB)")
 
     assert str(caught.value) == (
         "not enough disk space on vda (8192 MiB), in MiB: needed 9216, available 8190 "
@@ -42,30 +60,39 @@ def test_a_disk_that_is_too_small_is_an_error_with_the_figures() -> None:
     )
 
 
-def _part(mount: str, size: int, *, grow: bool = False, kind: Kind = Kind.FILESYSTEM) -> Partition:
-    return Partition(kind=kind, mount=mount, fstype="xfs", size_mib=MiB(size), grow=grow)
+def _make_partition(
+    mount: str, size: int, *, grow: bool = False, kind: PartitionKind = PartitionKind.FILESYSTEM
+) -> PartitionSpec:
+    return PartitionSpec(kind=kind, mount=mount, fstype="xfs", size_mib=MiB(size), grow=grow)
 
 
-def test_partitions_follow_each_other_and_leave_room_for_both_tables() -> None:
-    found = slots([_part("/boot", 1024), _part("/", 100, grow=True)], 10240, "vda")
+def test_partitions_are_contiguous_between_gpts() -> None:
+    result = place_partitions(
+        [_make_partition("/boot", 1024), _make_partition("/", 100, grow=True)], 10240, "vda"
+    )
 
-    assert [(s.number, s.start_mib, s.size_mib) for s in found] == [(1, 1, 1024), (2, 1025, 9214)]
+    assert [(s.number, s.start_mib, s.size_mib) for s in result] == [(1, 1, 1024), (2, 1025, 9214)]
 
 
 @pytest.mark.parametrize(
     ("disk", "device"),
     [("/dev/vda", "/dev/vda2"), ("/dev/nvme0n1", "/dev/nvme0n1p2"), ("/dev/sdb", "/dev/sdb2")],
 )
-def test_a_partitions_device_follows_its_disks_name(disk: str, device: str) -> None:
-    slot = Slot(number=2, start_mib=MiB(1), size_mib=MiB(1), partition=_part("/", 1))
+def test_partition_device_name_follows_disk_name(disk: str, device: str) -> None:
+    slot = PartitionExtent(
+        number=2, start_mib=MiB(1), size_mib=MiB(1), partition=_make_partition("/", 1)
+    )
 
     assert slot.device(disk) == device
 
 
-def test_sgdisk_is_called_once_with_both_ends_of_each_partition() -> None:
-    parts = [_part("biosboot", 1, kind=Kind.BIOSBOOT), _part("pv.01", 1, grow=True, kind=Kind.PV)]
+def test_sgdisk_argv_names_start_and_end_of_each_partition() -> None:
+    parts = [
+        _make_partition("biosboot", 1, kind=PartitionKind.BIOSBOOT),
+        _make_partition("pv.01", 1, grow=True, kind=PartitionKind.PV),
+    ]
 
-    assert layout.sgdisk("/dev/vda", slots(parts, 100, "vda")) == [
+    assert layout.sgdisk_argv("/dev/vda", place_partitions(parts, 100, "vda")) == [
         "sgdisk",
         "--zap-all",
         "--clear",
@@ -80,34 +107,43 @@ def test_sgdisk_is_called_once_with_both_ends_of_each_partition() -> None:
     ]
 
 
-def _volume(name: str, size: int, *, grow: bool = False) -> Volume:
+def _make_volume(name: str, size: int, *, grow: bool = False) -> Volume:
     return Volume(
         mount=f"/{name}", group="vg0", name=name, fstype="xfs", size_mib=MiB(size), grow=grow
     )
 
 
-def test_volumes_are_rounded_up_to_extents_and_grow_by_them() -> None:
-    group = Group(name="vg0", pvs=("pv.01",))
+def test_volumes_are_rounded_up_to_extents() -> None:
+    group = VolumeGroup(name="vg0", pvs=("pv.01",))
 
-    assert extents(group, [_volume("a", 5), _volume("b", 4, grow=True)], 100) == [2, 98]
+    assert compute_extents(group, [_make_volume("a", 5), _make_volume("b", 4, grow=True)], 100) == [
+        2,
+        98,
+    ]
 
 
-def test_volumes_that_cannot_fit_are_told_in_mib_before_the_disk_is_touched() -> None:
-    places = slots([_part("pv.01", 1, grow=True, kind=Kind.PV)], 1000, "vda")
-    group = Group(name="vg0", pvs=("pv.01",))
+def test_oversized_volumes_are_reported_before_disk_is_changed() -> None:
+    partition_extents = place_partitions(
+        [_make_partition("pv.01", 1, grow=True, kind=PartitionKind.PV)], 1000, "vda"
+    )
+    group = VolumeGroup(name="vg0", pvs=("pv.01",))
 
-    layout.need_room(group, [_volume("a", 500), _volume("b", 497, grow=True)], places)
+    layout.require_group_space(
+        group, [_make_volume("a", 500), _make_volume("b", 497, grow=True)], partition_extents
+    )
     with pytest.raises(InstallError) as caught:
-        layout.need_room(group, [_volume("a", 500), _volume("b", 498)], places)
+        layout.require_group_space(
+            group, [_make_volume("a", 500), _make_volume("b", 498)], partition_extents
+        )
 
     assert str(caught.value) == (
         "not enough disk space in vg0, in MiB: needed 998, available 997 (a 500, b 498)"
     )
 
 
-def test_a_volume_group_that_is_too_small_is_an_error() -> None:
+def test_too_small_volume_group_is_an_error() -> None:
     with pytest.raises(InstallError, match="not enough disk space in volume group vg0"):
-        extents(Group(name="vg0", pvs=("pv.01",)), [_volume("a", 500)], 100)
+        compute_extents(VolumeGroup(name="vg0", pvs=("pv.01",)), [_make_volume("a", 500)], 100)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +155,14 @@ def test_a_volume_group_that_is_too_small_is_an_error() -> None:
         ("swap", "mkswap -q -U U-1 /dev/x"),
     ],
 )
-def test_each_file_system_has_its_command(fstype: str, argv: str) -> None:
-    assert layout.mkfs(fstype, "/dev/x", "U-1") == argv.split()
+def test_mkfs_argv_per_file_system(fstype: str, argv: str) -> None:
+    assert layout.mkfs_argv(fstype, "/dev/x", "U-1") == argv.split()
 
 
-def test_a_passphrase_is_never_in_the_arguments() -> None:
+def test_luks_passphrase_is_not_in_argv() -> None:
     luks = Luks(passphrase="correct horse", pbkdf="pbkdf2")
 
-    argv = layout.luks_format("/dev/vda4", luks, "U")
+    argv = layout.luks_format_argv("/dev/vda4", luks, "U")
 
     assert " ".join(argv) == (
         "cryptsetup luksFormat --batch-mode --type luks2 --uuid U --pbkdf pbkdf2 "
@@ -135,14 +171,14 @@ def test_a_passphrase_is_never_in_the_arguments() -> None:
     assert "horse" not in repr(luks)
 
 
-def test_lvm_gets_one_group_and_a_volume_in_extents() -> None:
-    group = Group(name="vg0", pvs=("pv.01",))
+def test_lvm_argvs_create_group_and_volume() -> None:
+    group = VolumeGroup(name="vg0", pvs=("pv.01",))
 
-    assert layout.lvm_group(group, ["/dev/vda4"]) == [
+    assert layout.lvm_group_argvs(group, ["/dev/vda4"]) == [
         ["lvm", "pvcreate", "-y", "-ff", "/dev/vda4"],
         ["lvm", "vgcreate", "-y", "-s", "4096k", "vg0", "/dev/vda4"],
     ]
-    assert layout.lvm_volume(_volume("root", 1), 12) == [
+    assert layout.lvm_volume_argv(_make_volume("root", 1), 12) == [
         "lvm",
         "lvcreate",
         "-y",
@@ -156,17 +192,17 @@ def test_lvm_gets_one_group_and_a_volume_in_extents() -> None:
     ]
 
 
-def test_hyphens_in_lvm_names_are_doubled_by_the_device_mapper() -> None:
+def test_mapper_name_doubles_hyphens() -> None:
     assert layout.mapper_name("my-vg", "var-log") == "my--vg-var--log"
 
 
-def test_parents_are_mounted_before_their_children() -> None:
-    found = layout.mount_order(["/var/log/audit", "/boot/efi", "/", "/var", "/boot", "/var/log"])
+def test_mount_order_puts_parents_first() -> None:
+    result = layout.order_mounts(["/var/log/audit", "/boot/efi", "/", "/var", "/boot", "/var/log"])
 
-    assert found == ["/", "/boot", "/var", "/boot/efi", "/var/log", "/var/log/audit"]
+    assert result == ["/", "/boot", "/var", "/boot/efi", "/var/log", "/var/log/audit"]
 
 
 @pytest.mark.parametrize("name", ["../etc/passwd", "v da", "", "disk/../../x"])
-def test_a_disks_name_stays_below_dev(name: str) -> None:
+def test_disk_name_outside_dev_is_refused(name: str) -> None:
     with pytest.raises(InstallError, match="not the name of a disk"):
-        layout.disk_name(name)
+        layout.to_device_path(name)

@@ -7,17 +7,17 @@ from images.lab.installer.plan import Password
 from images.lab.installer.texts import Mount
 
 
-def _mount(mount: str, fstype: str, options: str | None = None, spec: str = "UUID=1") -> Mount:
+def _make_mount(mount: str, fstype: str, options: str | None = None, spec: str = "UUID=1") -> Mount:
     return Mount(spec=spec, device="/dev/x", mount=mount, fstype=fstype, options=options, uuid="1")
 
 
-def test_fstab_keeps_the_options_as_they_were_given() -> None:
-    text = texts.fstab(
+def test_fstab_keeps_kickstart_options() -> None:
+    text = texts.render_fstab(
         [
-            _mount("/", "xfs", spec="/dev/mapper/vg0-root"),
-            _mount("/boot", "ext4", "nodev,nosuid"),
-            _mount("/boot/efi", "vfat", "umask=0077,shortname=winnt,nosuid", "UUID=AB-CD"),
-            _mount("swap", "swap", spec="/dev/mapper/vg0-swap"),
+            _make_mount("/", "xfs", spec="/dev/mapper/vg0-root"),
+            _make_mount("/boot", "ext4", "nodev,nosuid"),
+            _make_mount("/boot/efi", "vfat", "umask=0077,shortname=winnt,nosuid", "UUID=AB-CD"),
+            _make_mount("swap", "swap", spec="/dev/mapper/vg0-swap"),
         ]
     )
 
@@ -29,16 +29,18 @@ def test_fstab_keeps_the_options_as_they_were_given() -> None:
     ]
 
 
-def test_a_root_on_ext4_is_checked_first() -> None:
-    assert texts.fstab([_mount("/", "ext4")]).endswith("UUID=1 / ext4 defaults 1 1\n")
+def test_ext4_root_has_fsck_pass_1() -> None:
+    assert texts.render_fstab([_make_mount("/", "ext4")]).endswith("UUID=1 / ext4 defaults 1 1\n")
 
 
-def test_crypttab_asks_for_the_passphrase() -> None:
-    assert texts.crypttab(["ab-1"]) == "luks-ab-1 UUID=ab-1 none luks,discard\n"
+def test_crypttab_has_no_key_file() -> None:
+    assert texts.render_crypttab(["ab-1"]) == "luks-ab-1 UUID=ab-1 none luks,discard\n"
 
 
-def test_the_boot_entry_names_paths_of_the_file_system_that_holds_the_kernel() -> None:
-    entry = texts.bls_entry(title="lab 9", version="6.1", prefix="", options=["root=/dev/x", "ro"])
+def test_boot_entry_paths_are_relative_to_boot_file_system() -> None:
+    entry = texts.render_bls_entry(
+        title="lab 9", version="6.1", prefix="", options=["root=/dev/x", "ro"]
+    )
 
     assert entry.splitlines()[:5] == [
         "title lab 9 (6.1)",
@@ -47,7 +49,7 @@ def test_the_boot_entry_names_paths_of_the_file_system_that_holds_the_kernel() -
         "initrd /initramfs-6.1.img",
         "options root=/dev/x ro",
     ]
-    assert "linux /boot/vmlinuz-6.1" in texts.bls_entry(
+    assert "linux /boot/vmlinuz-6.1" in texts.render_bls_entry(
         title="t", version="6.1", prefix="/boot", options=[]
     )
 
@@ -63,37 +65,37 @@ def test_the_boot_entry_names_paths_of_the_file_system_that_holds_the_kernel() -
         (["console=ttyS0", "a"], False, None, "console=ttyS0 a"),
     ],
 )
-def test_fips_is_carried_over_with_the_place_of_the_kernel(
-    append: list[str], fips: bool, boot: str | None, words: str
+def test_fips_argument_is_carried_over_with_boot_uuid(
+    append: list[str], fips: bool, boot: str | None, expected: str
 ) -> None:
-    found = texts.kernel_arguments(
+    result = texts.build_kernel_arguments(
         consoles=["console=ttyS0"], append=append, luks=[], fips=fips, boot_uuid=boot
     )
 
-    assert " ".join(found) == words
+    assert " ".join(result) == expected
 
 
-def test_the_initramfs_is_told_of_luks_by_the_command_line() -> None:
-    found = texts.kernel_arguments(
+def test_kernel_arguments_name_luks_devices() -> None:
+    result = texts.build_kernel_arguments(
         consoles=[], append=["audit=1"], luks=["ab-1"], fips=False, boot_uuid="B"
     )
 
-    assert found == ["cryptopts=target=luks-ab-1,source=UUID=ab-1,luks", "audit=1"]
+    assert result == ["cryptopts=target=luks-ab-1,source=UUID=ab-1,luks", "audit=1"]
 
 
-def test_default_grub_is_changed_where_it_stands_and_completed() -> None:
+def test_default_grub_replaces_existing_and_adds_missing_variables() -> None:
     old = 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="quiet"\nGRUB_DEFAULT=saved\n'
 
-    assert texts.default_grub(old, ["a=1", "b"], 1) == (
+    assert texts.render_default_grub(old, ["a=1", "b"], 1) == (
         'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX="a=1 b"\nGRUB_DEFAULT=saved\n'
     )
-    assert texts.default_grub("", ["a"], None) == 'GRUB_CMDLINE_LINUX="a"\n'
+    assert texts.render_default_grub("", ["a"], None) == 'GRUB_CMDLINE_LINUX="a"\n'
 
 
-def test_chrony_asks_the_named_servers_and_no_others() -> None:
+def test_chrony_conf_contains_only_kickstart_servers() -> None:
     old = "pool 2.debian.pool.ntp.org iburst\nsourcedir /run/x\nmakestep 1 3\n"
 
-    assert texts.chrony_conf(old, ["server a iburst"]) == "server a iburst\nmakestep 1 3\n"
+    assert texts.render_chrony_conf(old, ["server a iburst"]) == "server a iburst\nmakestep 1 3\n"
 
 
 @pytest.mark.parametrize(
@@ -105,22 +107,22 @@ def test_chrony_asks_the_named_servers_and_no_others() -> None:
         (Password(), "!!"),
     ],
 )
-def test_no_password_means_locked_and_never_open(password: Password, field: str) -> None:
+def test_account_without_password_is_locked(password: Password, field: str) -> None:
     old = "root:*:1:0:99999:7:::\nbob:!:1:0:99999:7:::\n"
 
-    assert texts.shadow(old, "bob", password, 20000) == (
+    assert texts.set_shadow_password(old, "bob", password, 20000) == (
         f"root:*:1:0:99999:7:::\nbob:{field}:20000:0:99999:7:::\n"
     )
 
 
-def test_a_user_without_a_shadow_line_is_an_error() -> None:
+def test_user_without_shadow_line_is_an_error() -> None:
     with pytest.raises(KeyError, match="eve"):
-        texts.shadow("root:*:1::::::\n", "eve", Password(), 1)
+        texts.set_shadow_password("root:*:1::::::\n", "eve", Password(), 1)
 
 
-def test_networkd_is_told_the_interface_by_name_or_address() -> None:
-    assert "Name=eth0\n" in texts.networkd_dhcp("eth0")
-    assert "MACAddress=52:54:00:12:34:56\n" in texts.networkd_dhcp("52:54:00:12:34:56")
+def test_networkd_matches_interface_by_name_or_mac() -> None:
+    assert "Name=eth0\n" in texts.render_networkd_dhcp("eth0")
+    assert "MACAddress=52:54:00:12:34:56\n" in texts.render_networkd_dhcp("52:54:00:12:34:56")
 
 
 @pytest.mark.parametrize(
@@ -135,9 +137,9 @@ def test_networkd_is_told_the_interface_by_name_or_address() -> None:
         ("999", 100),
     ],
 )
-def test_progress_is_read_from_what_programs_print(line: str, percent: int | None) -> None:
-    assert texts.percent(line) == percent
+def test_parse_percent_reads_program_output(line: str, percent: int | None) -> None:
+    assert texts.parse_percent(line) == percent
 
 
-def test_control_characters_do_not_reach_the_console() -> None:
-    assert texts.printable("a\x1b[31mb\r\n") == "a?[31mb"
+def test_make_printable_replaces_control_characters() -> None:
+    assert texts.make_printable("a\x1b[31mb\r\n") == "a?[31mb"

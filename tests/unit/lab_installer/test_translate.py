@@ -6,39 +6,39 @@ import pytest
 
 from images.lab.installer.plan import (
     BootLoader,
-    Firewall,
-    Group,
-    Kind,
+    FirewallSettings,
     Luks,
     MiB,
-    Packages,
-    Partition,
+    PackageSelection,
+    PartitionKind,
+    PartitionSpec,
     Password,
-    RefusedError,
+    RefusedKickstartError,
     Script,
+    ScriptSection,
     Volume,
-    When,
+    VolumeGroup,
 )
-from images.lab.installer.reader import OPTIONS
-from images.lab.installer.translate import parse
+from images.lab.installer.reader import SUPPORTED_OPTIONS
+from images.lab.installer.translate import make_plan
 
 GOLDEN = Path(__file__).parents[2] / "golden/kickstart/lab-stig.ks"
 
 
-def test_the_storage_lines_become_partitions_groups_and_volumes(good: str) -> None:
-    storage = parse(good, fips=False, strict=True).storage
+def test_storage_commands_become_partitions_groups_and_volumes(good: str) -> None:
+    storage = make_plan(good, fips=False, strict=True).storage
 
-    assert storage.partitions[1] == Partition(
-        kind=Kind.EFI,
+    assert storage.partitions[1] == PartitionSpec(
+        kind=PartitionKind.EFI,
         mount="/boot/efi",
         fstype="efi",
         size_mib=MiB(256),
         options="umask=0077,shortname=winnt,nosuid",
     )
-    assert storage.partitions[3] == Partition(
-        kind=Kind.PV, mount="pv.01", fstype="lvmpv", size_mib=MiB(1), grow=True
+    assert storage.partitions[3] == PartitionSpec(
+        kind=PartitionKind.PV, mount="pv.01", fstype="lvmpv", size_mib=MiB(1), grow=True
     )
-    assert storage.groups == (Group(name="vg0", pvs=("pv.01",)),)
+    assert storage.groups == (VolumeGroup(name="vg0", pvs=("pv.01",)),)
     assert storage.volumes[1] == Volume(
         mount="/tmp",
         group="vg0",
@@ -49,8 +49,8 @@ def test_the_storage_lines_become_partitions_groups_and_volumes(good: str) -> No
     )
 
 
-def test_the_system_lines_are_all_kept(good: str) -> None:
-    system = parse(good, fips=False, strict=True).system
+def test_system_commands_are_translated(good: str) -> None:
+    system = make_plan(good, fips=False, strict=True).system
 
     assert system.timezone == "Europe/Zurich"
     assert system.time_servers == ("server 0.pool.ntp.org iburst",)
@@ -59,66 +59,68 @@ def test_the_system_lines_are_all_kept(good: str) -> None:
     assert system.users[0].groups == ("wheel",)
     assert system.users[0].gecos == "the steward"
     assert system.ssh_keys == (("steward", "ssh-ed25519 AAAAC3Nza steward@example"),)
-    assert system.firewall == Firewall(enabled=True, services=("ssh",))
+    assert system.firewall == FirewallSettings(enabled=True, services=("ssh",))
     assert system.selinux == "enforcing"
     assert (system.enable, system.disable) == (("sshd", "auditd"), ("debug-shell",))
 
 
-def test_packages_scripts_and_boot_loader_are_kept(good: str) -> None:
-    plan = parse(good, fips=False, strict=True)
+def test_packages_scripts_and_bootloader_are_translated(good: str) -> None:
+    plan = make_plan(good, fips=False, strict=True)
 
-    assert plan.packages == Packages(install=("aide",), exclude=("telnet",), weak=False)
+    assert plan.packages == PackageSelection(
+        install=("aide",), exclude=("telnet",), weak_dependencies=False
+    )
     assert plan.bootloader == BootLoader(
         append=("audit=1",), password="grub.pbkdf2.sha512.10000.AA.BB", timeout_s=1
     )
-    assert plan.of(When.POST) == (
-        Script(when=When.POST, line=34, body="echo %included\n", log="/tmp/x.log"),
+    assert plan.scripts_in(ScriptSection.POST) == (
+        Script(section=ScriptSection.POST, line=34, body="echo %included\n", log="/tmp/x.log"),
     )
-    assert plan.of(When.PRE)[0].fatal
+    assert plan.scripts_in(ScriptSection.PRE)[0].fatal
     assert plan.finish == "poweroff"
 
 
-def test_a_hash_never_shows_in_the_plans_text(good: str) -> None:
+def test_plan_repr_hides_password_hashes(good: str) -> None:
     text = good.replace("--gecos", "--iscrypted --password=$6$salt$hash --gecos")
 
-    shown = repr(parse(text, fips=False, strict=True))
+    text_repr = repr(make_plan(text, fips=False, strict=True))
 
-    assert "$6$" not in shown
-    assert "grub.pbkdf2" not in shown
+    assert "$6$" not in text_repr
+    assert "grub.pbkdf2" not in text_repr
 
 
-def test_the_labs_own_kickstart_is_obeyed_whole() -> None:
-    plan = parse(GOLDEN.read_text("utf-8"), fips=True, strict=True)
+def test_shipped_lab_kickstart_is_accepted() -> None:
+    plan = make_plan(GOLDEN.read_text("utf-8"), fips=True, strict=True)
 
     assert "/var/log/audit" in {v.mount for v in plan.storage.volumes}
-    assert plan.of(When.ON_ERROR)
+    assert plan.scripts_in(ScriptSection.ON_ERROR)
 
 
-def test_reqpart_stands_for_both_firmwares_and_boot(good: str) -> None:
+def test_reqpart_adds_bios_uefi_and_boot_partitions(good: str) -> None:
     lines = [x for x in good.splitlines() if not x.startswith(("part b", "part /boot"))]
     text = "\n".join(["reqpart --add-boot", *lines]) + "\n"
 
-    storage = parse(text, fips=False, strict=True).storage
+    storage = make_plan(text, fips=False, strict=True).storage
 
     assert [p.mount for p in storage.partitions] == ["biosboot", "/boot/efi", "/boot", "pv.01"]
 
 
-def test_fips_mode_takes_pbkdf2_for_luks(good: str) -> None:
+def test_fips_mode_uses_pbkdf2_for_luks(good: str) -> None:
     text = good.replace(
         "pv.01 --size=1", "pv.01 --size=1 --encrypted --luks-version=luks2 --passphrase=long-enough"
     )
 
-    assert parse(text, fips=True, strict=True).storage.partitions[3].luks == Luks(
+    assert make_plan(text, fips=True, strict=True).storage.partitions[3].luks == Luks(
         passphrase="long-enough", pbkdf="pbkdf2"
     )
-    assert parse(text, fips=False, strict=True).storage.partitions[3].luks == Luks(
+    assert make_plan(text, fips=False, strict=True).storage.partitions[3].luks == Luks(
         passphrase="long-enough", pbkdf="argon2id"
     )
 
 
 def _problems(text: str, *, fips: bool = False, strict: bool = True) -> list[str]:
-    with pytest.raises(RefusedError) as caught:
-        parse(text, fips=fips, strict=strict)
+    with pytest.raises(RefusedKickstartError) as caught:
+        make_plan(text, fips=fips, strict=strict)
     return [str(p) for p in caught.value.problems]
 
 
@@ -152,7 +154,7 @@ REFUSED_COMMANDS = (
 
 
 @pytest.mark.parametrize("line", REFUSED_COMMANDS)
-def test_a_command_that_is_not_implemented_is_refused_with_its_line(good: str, line: str) -> None:
+def test_unsupported_command_is_refused_with_line(good: str, line: str) -> None:
     name = line.split()[0]
 
     assert _problems(f"{line}\n{good}") == [
@@ -160,7 +162,7 @@ def test_a_command_that_is_not_implemented_is_refused_with_its_line(good: str, l
     ]
 
 
-def test_a_word_that_is_no_command_is_called_so(good: str) -> None:
+def test_unknown_command_is_reported(good: str) -> None:
     assert _problems(f"clearprat --all\n{good}") == [
         "line 1: command 'clearprat' is not a kickstart command"
     ]
@@ -191,16 +193,16 @@ REFUSED_OPTIONS = (
 
 
 @pytest.mark.parametrize(("was", "now", "line", "where", "option"), REFUSED_OPTIONS)
-def test_an_option_that_is_not_implemented_is_refused_by_name(
-    good: str, was: str, now: str, line: int, where: str, option: str
+def test_unsupported_option_is_refused_by_name(
+    good: str, was: str, now: str, line: int, command: str, option: str
 ) -> None:
     assert (
-        f"line {line}: {where}: option {option} is not implemented by this installer"
+        f"line {line}: {command}: option {option} is not implemented by this installer"
         in _problems(good.replace(was, now, 1))
     )
 
 
-SENSELESS = (
+INVALID_KICKSTARTS = (
     ("pv.01\nlogvol", "pv.02\nlogvol", "line 21: volgroup vg0: no partition pv.02"),
     ("logvol /tmp --vgname=vg0", "logvol /tmp --vgname=vg1", "line 23: logvol /tmp: no volgroup"),
     ("--name=tmp", "--name=root", "volume vg0/root is given more than once"),
@@ -241,21 +243,21 @@ SENSELESS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), SENSELESS)
-def test_what_makes_no_sense_is_told(good: str, was: str, now: str, problem: str) -> None:
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_KICKSTARTS)
+def test_invalid_kickstart_is_reported(good: str, was: str, now: str, problem: str) -> None:
     assert was in good
 
     assert problem in "\n".join(_problems(good.replace(was, now, 1)))
 
 
-def test_a_short_passphrase_is_refused_in_fips_mode_only(good: str) -> None:
+def test_short_passphrase_is_refused_only_in_fips_mode(good: str) -> None:
     text = good.replace("pv.01 --size=1", "pv.01 --size=1 --encrypted --passphrase=short")
 
-    assert parse(text, fips=False, strict=True).storage.partitions[3].luks
+    assert make_plan(text, fips=False, strict=True).storage.partitions[3].luks
     assert "passphrase of 8 characters" in "\n".join(_problems(text, fips=True))
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_lines(good: str) -> None:
+def test_all_problems_are_reported_in_line_order(good: str) -> None:
     text = good.replace("zerombr", "autopart").replace("cmdline", "vnc").replace("wheel", "a:b")
 
     assert _problems(text) == [
@@ -265,40 +267,44 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_lines(good: str) -> N
     ]
 
 
-def test_a_refusal_still_carries_the_scripts_for_errors(good: str) -> None:
-    with pytest.raises(RefusedError) as caught:
-        parse(f"vnc\n{good}", fips=False, strict=True)
+def test_refused_kickstart_keeps_onerror_scripts(good: str) -> None:
+    with pytest.raises(RefusedKickstartError) as caught:
+        make_plan(f"vnc\n{good}", fips=False, strict=True)
 
     assert [s.body for s in caught.value.on_error] == ["poweroff -f\n"]
     assert str(caught.value).startswith("1 problem in the kickstart: line 1: command 'vnc'")
 
 
-def test_with_ksstrict_a_warning_is_a_problem(good: str) -> None:
+def test_ksstrict_makes_warnings_problems(good: str) -> None:
     text = f"{good}%traceback\ntrue\n%end\n"
 
-    parse(text, fips=False, strict=False)
+    make_plan(text, fips=False, strict=False)
 
     assert "deprecated" in "\n".join(_problems(text, strict=True))
 
 
-def test_the_kdump_addon_is_obeyed_only_when_it_switches_kdump_off(good: str) -> None:
-    parse(f"{good}%addon com_redhat_kdump --disable\n%end\n", fips=False, strict=True)
+def test_kdump_addon_is_accepted_only_if_disabled(good: str) -> None:
+    make_plan(f"{good}%addon com_redhat_kdump --disable\n%end\n", fips=False, strict=True)
 
     assert _problems(f"{good}%addon com_redhat_kdump --enable\n%end\n") == [
         "line 40: section %addon com_redhat_kdump is not implemented by this installer"
     ]
 
 
-def test_an_unterminated_section_is_a_problem(good: str) -> None:
+def test_unterminated_section_is_a_problem(good: str) -> None:
     assert "does not end with %end" in "\n".join(_problems(good.removesuffix("%end\n")))
 
 
-def test_every_accepted_option_is_one_that_rhel_9_knows(good: str) -> None:
+def test_supported_options_exist_in_rhel_9(good: str) -> None:
     from pykickstart.version import makeVersion  # type: ignore[import-untyped]
 
     handler = makeVersion("RHEL9")
-    parsers = {name: getattr(handler.commands[name], "op", None) for name in OPTIONS}
-    known = {name: set(p._option_string_actions) for name, p in parsers.items() if p}
+    parsers = {name: getattr(handler.commands[name], "op", None) for name in SUPPORTED_OPTIONS}
+    rhel_options = {name: set(p._option_string_actions) for name, p in parsers.items() if p}
 
-    assert known["logvol"] > {"--vgname", "--name", "--size"}
-    assert {n: o - known.get(n, set()) for n, o in OPTIONS.items() if o - known.get(n, set())} == {}
+    assert rhel_options["logvol"] > {"--vgname", "--name", "--size"}
+    assert {
+        n: o - rhel_options.get(n, set())
+        for n, o in SUPPORTED_OPTIONS.items()
+        if o - rhel_options.get(n, set())
+    } == {}

@@ -1,4 +1,4 @@
-from images.lab.dpkg import alternatives, merged, package, stanzas
+from images.lab.dpkg import merge_usr, parse_dependencies, parse_package, parse_stanzas
 
 STATUS = """\
 Package: auditd
@@ -20,30 +20,30 @@ Version: 5
 """
 
 
-def test_stanzas_keep_continuation_lines() -> None:
-    first, second = stanzas(STATUS)
+def test_parse_stanzas_keeps_continuation_lines() -> None:
+    first, second = parse_stanzas(STATUS)
 
     assert first["Depends"].endswith("libc6 (>= 2.38)")
     assert second == {"Package": "bash", "Version": "5"}
 
 
-def test_alternatives_are_names_without_versions_and_architectures() -> None:
-    assert alternatives("a (>= 1), b:any | c") == (("a",), ("b", "c"))
-    assert alternatives("") == ()
+def test_parse_dependencies_strips_versions_and_architectures() -> None:
+    assert parse_dependencies("a (>= 1), b:any | c") == (("a",), ("b", "c"))
+    assert parse_dependencies("") == ()
 
 
-def test_a_package_is_read_with_usr_merged_and_obsolete_conffiles_forgotten() -> None:
-    found = package(next(stanzas(STATUS)), "/.\n/sbin/auditd\n/lib64/x\n/libx\n")
+def test_parse_package_merges_usr_and_drops_obsolete_conffiles() -> None:
+    result = parse_package(next(parse_stanzas(STATUS)), "/.\n/sbin/auditd\n/lib64/x\n/libx\n")
 
-    assert found.files == ("/usr/sbin/auditd", "/usr/lib64/x", "/libx")
-    assert found.conffiles == {"/etc/audit/auditd.conf"}
-    assert found.depends[0] == ("init-system-helpers",)
-    assert found.depends[2] == ("mawk", "gawk")
-    assert found.provides == ("audit-daemon",)
-    assert found.summary == "User space tools for security auditing"
+    assert result.files == ("/usr/sbin/auditd", "/usr/lib64/x", "/libx")
+    assert result.conffiles == {"/etc/audit/auditd.conf"}
+    assert result.depends[0] == ("init-system-helpers",)
+    assert result.depends[2] == ("mawk", "gawk")
+    assert result.provides == ("audit-daemon",)
+    assert result.summary == "User space tools for security auditing"
 
 
-def test_only_whole_folder_names_are_merged() -> None:
-    assert merged("/bin/sh") == "/usr/bin/sh"
-    assert merged("/binary") == "/binary"
-    assert merged("/lib") == "/lib"
+def test_merge_usr_ignores_partial_folder_names() -> None:
+    assert merge_usr("/bin/sh") == "/usr/bin/sh"
+    assert merge_usr("/binary") == "/binary"
+    assert merge_usr("/lib") == "/lib"

@@ -7,7 +7,7 @@ import pytest
 from hardpan.errors import InputError
 from hardpan.files import Sha256
 from images.lab import boot, build, cpio, iso, mirror
-from images.lab.recipe import Globs, load
+from images.lab.recipe import Globs, load_definition
 
 DEP = """\
 kernel/drivers/block/virtio_blk.ko.xz: kernel/drivers/virtio/virtio.ko.xz
@@ -17,16 +17,16 @@ kernel/drivers/cdrom/cdrom.ko.xz:
 """
 
 
-def test_the_shipped_recipe_is_valid_and_never_says_rocky() -> None:
-    found = load()
+def test_shipped_definition_is_valid_and_never_names_rocky() -> None:
+    result = load_definition()
 
-    assert found.volume_label == "HARDPAN-LAB-9"
-    assert "audit" in found.packages
-    assert not any("rocky" in name.lower() for name in found.packages)
+    assert result.volume_label == "HARDPAN-LAB-9"
+    assert "audit" in result.packages
+    assert not any("rocky" in name.lower() for name in result.packages)
 
 
-def test_modules_come_after_what_they_need() -> None:
-    order = boot.install_modules_order(
+def test_modules_are_ordered_after_their_dependencies() -> None:
+    order = boot.order_modules(
         ("isofs", "virtio_blk", "usb_storage"), DEP, "kernel/fs/squashfs/squashfs.ko\n"
     )
 
@@ -38,13 +38,13 @@ def test_modules_come_after_what_they_need() -> None:
     ]
 
 
-def test_a_kernel_without_a_needed_module_is_refused() -> None:
+def test_kernel_without_required_module_is_refused() -> None:
     with pytest.raises(InputError, match="has no module overlay"):
-        boot.install_modules_order(("overlay",), DEP, "")
+        boot.order_modules(("overlay",), DEP, "")
 
 
-def test_the_menu_offers_the_install_with_and_without_fips() -> None:
-    menu = boot.grub_cfg(load())
+def test_menu_offers_install_with_and_without_fips() -> None:
+    menu = boot.render_grub_cfg(load_definition())
     lines = [line for line in menu.splitlines() if line.strip().startswith("linux ")]
 
     assert menu.count("menuentry ") == 2
@@ -53,9 +53,13 @@ def test_the_menu_offers_the_install_with_and_without_fips() -> None:
     assert "search --no-floppy --set=root -l 'HARDPAN-LAB-9'" in menu
 
 
-def test_treeinfo_is_productmds_with_checksums() -> None:
+def test_treeinfo_is_productmd_format_with_checksums() -> None:
     ini = RawConfigParser()
-    ini.read_string(iso.treeinfo(load(), {"images/install.img": Sha256("ab" * 32)}, 1700000000))
+    ini.read_string(
+        iso.render_treeinfo(
+            load_definition(), {"images/install.img": Sha256("ab" * 32)}, 1700000000
+        )
+    )
 
     assert ini["header"]["type"] == "productmd.treeinfo"
     assert ini["checksums"]["images/install.img"] == "sha256:" + "ab" * 32
@@ -64,8 +68,8 @@ def test_treeinfo_is_productmds_with_checksums() -> None:
     assert ini["variant-AppStream"]["repository"] == "AppStream"
 
 
-def test_discinfo_has_its_four_lines() -> None:
-    assert iso.discinfo(load(), 17).splitlines() == [
+def test_discinfo_has_four_lines() -> None:
+    assert iso.render_discinfo(load_definition(), 17).splitlines() == [
         "17.000000",
         "hardpan lab 9.0",
         "x86_64",
@@ -73,14 +77,18 @@ def test_discinfo_has_its_four_lines() -> None:
     ]
 
 
-def test_an_archive_is_what_the_kernel_reads() -> None:
-    found = cpio.archive([cpio.folder("bin"), cpio.file("init", b"hello", 0o755)])
+def test_cpio_archive_is_newc_and_reproducible() -> None:
+    result = cpio.build_archive(
+        [cpio.directory_entry("bin"), cpio.file_entry("init", b"hello", 0o755)]
+    )
 
-    assert found.startswith(b"070701")
-    assert len(found) % 512 == 0
-    assert f"{stat.S_IFREG | 0o755:08X}".encode() in found
-    assert b"TRAILER!!!\0" in found
-    assert found == cpio.archive([cpio.folder("bin"), cpio.file("init", b"hello", 0o755)])
+    assert result.startswith(b"070701")
+    assert len(result) % 512 == 0
+    assert f"{stat.S_IFREG | 0o755:08X}".encode() in result
+    assert b"TRAILER!!!\0" in result
+    assert result == cpio.build_archive(
+        [cpio.directory_entry("bin"), cpio.file_entry("init", b"hello", 0o755)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,31 +104,31 @@ def test_an_archive_is_what_the_kernel_reads() -> None:
         ("", None),
     ],
 )
-def test_the_debian_archive_is_picked_from_apts_targets(targets: str, expected: str | None) -> None:
-    assert mirror.pick(targets) == expected
+def test_debian_archive_is_selected_from_apt_targets(targets: str, expected: str | None) -> None:
+    assert mirror.select_archive(targets) == expected
 
 
-def test_a_simulated_install_gives_names_and_versions() -> None:
-    said = "Inst bash (5.2-1 Debian:13/stable [amd64])\nConf bash (5.2-1)\nInst a [1] (2 X)\n"
+def test_parse_simulation_returns_names_and_versions() -> None:
+    simulation = "Inst bash (5.2-1 Debian:13/stable [amd64])\nConf bash (5.2-1)\nInst a [1] (2 X)\n"
 
-    assert mirror.parse_simulation(said) == {"a": "2", "bash": "5.2-1"}
-
-
-def test_a_glob_star_stays_in_its_folder_and_two_cross_it() -> None:
-    found = Globs(("/etc/*.conf", "/usr/**", "/etc/rc?.d"))
-
-    assert "/etc/a.conf" in found
-    assert "/etc/x/a.conf" not in found
-    assert "/usr/a/b" in found
-    assert "/etc/rc3.d" in found
+    assert mirror.parse_simulation(simulation) == {"a": "2", "bash": "5.2-1"}
 
 
-def test_the_digest_sees_content_versions_and_the_executable_bit(tmp_path: Path) -> None:
+def test_glob_star_stays_in_folder_and_double_star_crosses() -> None:
+    result = Globs(("/etc/*.conf", "/usr/**", "/etc/rc?.d"))
+
+    assert "/etc/a.conf" in result
+    assert "/etc/x/a.conf" not in result
+    assert "/usr/a/b" in result
+    assert "/etc/rc3.d" in result
+
+
+def test_inputs_digest_covers_content_versions_and_executable_bit(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_text("x")
-    first = build.inputs_digest({"a": "1"}, {"f": file})
-    versions = build.inputs_digest({"a": "2"}, {"f": file})
+    first = build.digest_inputs({"a": "1"}, {"f": file})
+    versions = build.digest_inputs({"a": "2"}, {"f": file})
     file.chmod(0o755)
-    mode = build.inputs_digest({"a": "1"}, {"f": file})
+    mode = build.digest_inputs({"a": "1"}, {"f": file})
 
     assert len({first, versions, mode}) == 3

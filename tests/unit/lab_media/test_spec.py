@@ -1,25 +1,25 @@
-from images.lab.owners import Entry
-from images.lab.plan import ElPackage, Version
-from images.lab.spec import enabled, file_list, text, units
+from images.lab.owners import OwnedPath
+from images.lab.plan import ElPackage, RpmVersion
+from images.lab.spec import find_enabled_units, parse_preset, render_file_list, render_spec
 
 
-def entry(path: str, **more: object) -> Entry:
+def make_path(path: str, **more: object) -> OwnedPath:
     facts: dict[str, object] = {"folder": False, "config": False, "ghost": False, **more}
-    return Entry(path=path, **facts)  # type: ignore[arg-type]
+    return OwnedPath(path=path, **facts)  # type: ignore[arg-type]
 
 
-def test_a_file_list_says_what_each_path_is() -> None:
-    found = file_list(
+def test_file_list_contains_attributes_of_each_path() -> None:
+    rendered = render_file_list(
         [
-            entry("/etc/audit", folder=True),
-            entry("/etc/audit/auditd.conf", config=True),
-            entry("/boot/initramfs.img", ghost=True),
-            entry("/usr/bin/ping", caps="cap_net_raw=ep"),
-            entry("/usr/bin/chage", people="root,shadow"),
+            make_path("/etc/audit", folder=True),
+            make_path("/etc/audit/auditd.conf", config=True),
+            make_path("/boot/initramfs.img", ghost=True),
+            make_path("/usr/bin/ping", caps="cap_net_raw=ep"),
+            make_path("/usr/bin/chage", people="root,shadow"),
         ]
     )
 
-    assert found.splitlines() == [
+    assert rendered.splitlines() == [
         "%dir /etc/audit",
         "%config(noreplace) /etc/audit/auditd.conf",
         "%ghost /boot/initramfs.img",
@@ -28,25 +28,25 @@ def test_a_file_list_says_what_each_path_is() -> None:
     ]
 
 
-def test_odd_names_reach_rpm_as_they_are() -> None:
-    assert file_list([entry("/a b/[x]*%y")]) == '"/a b/\\[x\\]\\*%%y"\n'
+def test_special_characters_in_paths_are_escaped() -> None:
+    assert render_file_list([make_path("/a b/[x]*%y")]) == '"/a b/\\[x\\]\\*%%y"\n'
 
 
-def test_units_are_only_what_the_presets_switch_on() -> None:
-    presets = enabled("# a comment\nenable auditd.service\ndisable *\n")
-    have = [
-        entry("/usr/lib/systemd/system/auditd.service"),
-        entry("/usr/lib/systemd/system/other.service"),
-        entry("/usr/lib/systemd/system/auditd.service.d/x.conf"),
+def test_enabled_units_follow_presets() -> None:
+    presets = parse_preset("# a comment\nenable auditd.service\ndisable *\n")
+    paths = [
+        make_path("/usr/lib/systemd/system/auditd.service"),
+        make_path("/usr/lib/systemd/system/other.service"),
+        make_path("/usr/lib/systemd/system/auditd.service.d/x.conf"),
     ]
 
-    assert units(have, presets) == ("auditd.service",)
+    assert find_enabled_units(paths, presets) == ("auditd.service",)
 
 
-def test_the_spec_has_a_package_with_its_needs_and_scriptlet() -> None:
+def test_spec_contains_package_requirements_and_scriptlet() -> None:
     audit = ElPackage(
         name="audit",
-        version=Version(epoch=1, version="4.0.2", release="2.lab9"),
+        version=RpmVersion(epoch=1, version="4.0.2", release="2.lab9"),
         noarch=False,
         summary="100% auditing",
         members=("auditd",),
@@ -54,8 +54,8 @@ def test_the_spec_has_a_package_with_its_needs_and_scriptlet() -> None:
         provides=("/sbin/auditd", "auditd"),
         conffiles=frozenset(),
     )
-    owned = {"audit": [entry("/usr/lib/systemd/system/auditd.service")]}
-    lines = text({"audit": audit}, owned, frozenset({"auditd.service"}), ()).splitlines()
+    owned = {"audit": [make_path("/usr/lib/systemd/system/auditd.service")]}
+    lines = render_spec({"audit": audit}, owned, frozenset({"auditd.service"}), ()).splitlines()
 
     assert "%package -n audit" in lines
     assert "Epoch: 1" in lines
@@ -66,8 +66,8 @@ def test_the_spec_has_a_package_with_its_needs_and_scriptlet() -> None:
     assert "systemctl --no-reload preset auditd.service || :" in lines
 
 
-def test_no_script_of_rpmbuild_may_run_on_the_root() -> None:
-    head = text({}, {}, frozenset(), ())
+def test_spec_disables_rpmbuild_scripts() -> None:
+    head = render_spec({}, {}, frozenset(), ())
 
     assert "%global __spec_install_pre %{nil}" in head
     assert "%install" not in head

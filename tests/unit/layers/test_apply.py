@@ -15,7 +15,7 @@ from hardpan.builder.layers import registry as layers
 PROGRAM = layers.PLAYBOOKS / "roles/vendor_packages/files/apply.py"
 EL9 = "5.14.0-611.5.1.el9_7"
 KERNELS = {"kernel-core": [("5.14.0", f"0:{EL9}")]}
-SAME = {"version": "580.1", "patterns": ["kmod-nvidia*", "libnvsdm"]}
+ONE_VERSION = {"version": "580.1", "patterns": ["kmod-nvidia*", "libnvsdm"]}
 
 
 @pytest.fixture
@@ -55,23 +55,23 @@ class _Folder:
         ("6.12.0-55.el10", "kmod-nvidia-580.1-6.12.0-55"),
     ],
 )
-def test_a_precompiled_module_is_named_without_the_distributions_mark(
+def test_precompiled_module_name_omits_dist_tag(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch, package: str, expected: str
 ) -> None:
-    asked = {"name": "kmod-nvidia-580.1", "version": "580.1", "of_kernel": "name"}
+    package_request = {"name": "kmod-nvidia-580.1", "version": "580.1", "of_kernel": "name"}
 
-    assert kernel(program, package, monkeypatch).wanted(asked) == (expected, "580.1")
+    assert kernel(program, package, monkeypatch).wanted(package_request) == (expected, "580.1")
 
 
-def test_headers_come_at_the_kernels_own_version(
+def test_kernel_headers_use_kernel_version(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"name": "kernel-devel-matched", "version": "", "of_kernel": "version"}
+    package_request = {"name": "kernel-devel-matched", "version": "", "of_kernel": "version"}
 
-    found = kernel(program, EL9, monkeypatch)
+    kernel_version = kernel(program, EL9, monkeypatch)
 
-    assert found.wanted(asked) == ("kernel-devel-matched", EL9)
-    assert found.release == f"{EL9}.x86_64"
+    assert kernel_version.wanted(package_request) == ("kernel-devel-matched", EL9)
+    assert kernel_version.release == f"{EL9}.x86_64"
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_headers_come_at_the_kernels_own_version(
         ({"kernel-core": [("6", "0:6-1.el9"), ("5", "0:5-1.el9")]}, "found 2: 5-1.el9, 6-1.el9"),
     ],
 )
-def test_any_number_of_kernels_but_one_ends_it(
-    program: ModuleType, have: dict[str, Any], problem: str
+def test_kernel_count_other_than_one_fails(
+    program: ModuleType, installed: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(SystemExit, match=problem):
-        program.Kernel(have)
+        program.Kernel(installed)
 
 
 @pytest.mark.parametrize(
@@ -98,24 +98,24 @@ def test_any_number_of_kernels_but_one_ends_it(
         ),
     ],
 )
-def test_two_versions_of_a_driver_end_it(
-    program: ModuleType, have: dict[str, Any], problem: str
+def test_mixed_driver_versions_fail(
+    program: ModuleType, installed: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(SystemExit, match=problem):
-        program.one_of(have, SAME)
+        program.one_of(installed, ONE_VERSION)
 
 
-def test_a_layer_without_one_version_asks_for_none(program: ModuleType) -> None:
-    have = {"libnvsdm": [("1", "0:1-1")], "bash": [("5", "0:5-1")]}
+def test_one_version_check_is_skipped_without_version(program: ModuleType) -> None:
+    installed = {"libnvsdm": [("1", "0:1-1")], "bash": [("5", "0:5-1")]}
 
-    assert program.matching(have, SAME) == ["libnvsdm"]
+    assert program.matching(installed, ONE_VERSION) == ["libnvsdm"]
     with pytest.raises(SystemExit):
-        program.one_of(have, SAME)
-    assert program.matching(have, {**SAME, "version": ""}) == []
-    program.one_of(have, {**SAME, "version": ""})
+        program.one_of(installed, ONE_VERSION)
+    assert program.matching(installed, {**ONE_VERSION, "version": ""}) == []
+    program.one_of(installed, {**ONE_VERSION, "version": ""})
 
 
-def test_locks_are_added_once_and_others_stay(
+def test_versionlock_adds_entries_once_and_keeps_others(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     locks = tmp_path / "versionlock.list"
@@ -129,7 +129,7 @@ def test_locks_are_added_once_and_others_stay(
     assert program.changes == [f"wrote {locks}"]
 
 
-def test_a_repository_is_written_with_its_key_and_never_unchecked(
+def test_repository_file_names_key_and_enables_gpgcheck(
     program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(program, "KEYS", tmp_path / "keys")
@@ -165,11 +165,11 @@ LABELS = [
 
 
 @pytest.mark.parametrize(("line", "refused"), LABELS)
-def test_giving_up_the_label_is_refused_with_its_place(
+def test_disabled_selinux_label_is_rejected_with_location(
     program: ModuleType, tmp_path: Path, line: str, refused: bool
 ) -> None:
     role = layers.PLAYBOOKS / "roles/containers/vars/main.yml"
-    (rule,) = layers_yaml(role)["containers_forbidden"]
+    (rule,) = load_yaml(role)["containers_forbidden"]
     file = tmp_path / "a.container"
     file.write_text(f"[Container]\n{line}\n")
     rule["paths"] = [f"{tmp_path}/*.container"]
@@ -178,30 +178,30 @@ def test_giving_up_the_label_is_refused_with_its_place(
         program.forbidden([rule])
         line = "SecurityLabelDisable=1"
         file.write_text(f"{file.read_text()}{line}\n")
-    why = re.escape(f"{file}: {line}: containers keep their SELinux label")
-    with pytest.raises(SystemExit, match=why):
+    message = re.escape(f"{file}: {line}: containers keep their SELinux label")
+    with pytest.raises(SystemExit, match=message):
         program.forbidden([rule])
 
 
-def layers_yaml(path: Path) -> Any:
+def load_yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
 
 
-def test_dnf_alone_is_told_of_a_proxy(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+def test_proxy_is_passed_to_dnf_only(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
 
-    def ended(argv: list[str], *, env: dict[str, str], **_: object) -> SimpleNamespace:
-        seen.append((argv[0], env.get("http_proxy"), env.get("https_proxy")))
+    def run(argv: list[str], *, env: dict[str, str], **_: object) -> SimpleNamespace:
+        calls.append((argv[0], env.get("http_proxy"), env.get("https_proxy")))
         return SimpleNamespace(returncode=0, stdout=b"", stderr=b"")
 
-    monkeypatch.setattr(program.subprocess, "run", ended)
+    monkeypatch.setattr(program.subprocess, "run", run)
     proxy = "http://10.0.2.100:3128"
-    for one in ("", proxy):
-        program.through(one)
+    for proxy_url in ("", proxy):
+        program.through(proxy_url)
         program.run([*program.DNF, "install", "x"])
         program.run(["dkms", "status"])
 
     plain = ("dkms", None, None)
-    assert seen == [("dnf", None, None), plain, ("dnf", proxy, proxy), plain]
+    assert calls == [("dnf", None, None), plain, ("dnf", proxy, proxy), plain]
     # dnf keeps its arguments in the image, in the history of its transactions.
     assert proxy not in program.DNF

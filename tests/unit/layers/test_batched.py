@@ -1,6 +1,6 @@
 import pytest
 
-from hardpan.builder.layers.batched import audit_file, audit_lines, sysctl_setting
+from hardpan.builder.layers.batched import parse_audit_rules, parse_sysctl, render_audit_file
 
 SYSCALLS = """\
 for ARCH in "${RULE_ARCHS[@]}"
@@ -36,16 +36,16 @@ SYSCONFIG_FILE='/etc/sysctl.d/kernel_dmesg_restrict.conf'
 """
 
 
-def test_a_rule_about_system_calls_is_read_for_both_architectures() -> None:
-    assert audit_lines(SYSCALLS) == tuple(
+def test_syscall_rule_is_parsed_for_both_architectures() -> None:
+    assert parse_audit_rules(SYSCALLS) == tuple(
         f"-a always,exit -F arch={arch} -S unlink -S rename"
         " -F auid>=1000 -F auid!=unset -F key=delete"
         for arch in ("b32", "b64")
     )
 
 
-def test_a_rule_about_a_program_is_read() -> None:
-    (line,) = audit_lines(PROGRAM)
+def test_program_rule_is_parsed() -> None:
+    (line,) = parse_audit_rules(PROGRAM)
 
     assert line == (
         "-a always,exit -F path=/usr/bin/su -F perm=x"
@@ -53,8 +53,8 @@ def test_a_rule_about_a_program_is_read() -> None:
     )
 
 
-def test_a_rule_about_a_file_is_read_once() -> None:
-    assert len(audit_lines(FILE)) == 2
+def test_duplicate_file_rule_is_parsed_once() -> None:
+    assert len(parse_audit_rules(FILE)) == 2
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_a_rule_about_a_file_is_read_once() -> None:
         FILE.replace("/etc/group", "$GROUP_FILE"),
     ],
 )
-def test_a_fix_of_another_form_is_left_as_it_is(script: str) -> None:
-    assert audit_lines(script) == ()
+def test_unrecognized_fix_yields_no_audit_rules(script: str) -> None:
+    assert parse_audit_rules(script) == ()
 
 
-def test_calls_that_are_watched_in_the_same_way_share_a_line() -> None:
-    text = audit_file(
+def test_syscalls_with_same_filters_share_a_rule() -> None:
+    text = render_audit_file(
         [
             "-a always,exit -F arch=b64 -S chmod -F auid>=1000 -F key=perm_mod",
             "-a always,exit -F arch=b64 -S chown -F auid>=1000 -F key=perm_mod",
@@ -89,11 +89,11 @@ def test_calls_that_are_watched_in_the_same_way_share_a_line() -> None:
     ]
 
 
-def test_a_kernel_setting_is_read_with_its_value() -> None:
+def test_sysctl_fix_is_parsed_with_value() -> None:
     by_name = SYSCTL.replace('"1"', '"$sysctl_x_value"') + "sysctl_x_value='2'\n"
 
-    assert sysctl_setting(SYSCTL) == ("kernel.dmesg_restrict", "1")
-    assert sysctl_setting(by_name) == ("kernel.dmesg_restrict", "2")
+    assert parse_sysctl(SYSCTL) == ("kernel.dmesg_restrict", "1")
+    assert parse_sysctl(by_name) == ("kernel.dmesg_restrict", "2")
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_a_kernel_setting_is_read_with_its_value() -> None:
         SYSCTL + SYSCTL,
     ],
 )
-def test_another_fix_is_no_kernel_setting(script: str) -> None:
-    assert sysctl_setting(script) is None
+def test_unrecognized_fix_yields_no_sysctl(script: str) -> None:
+    assert parse_sysctl(script) is None

@@ -5,11 +5,17 @@ import tarfile
 import pytest
 
 from hardpan.builder.layers.ansible import PLAYBOOKS
-from hardpan.builder.layers.fixes import AUDIT_FILE, SYSCTL_FILE, batch, read_outcomes, rules
-from hardpan.builder.receipts import Remedy
+from hardpan.builder.layers.fixes import (
+    AUDIT_FILE,
+    SYSCTL_FILE,
+    build_batch,
+    load_rules,
+    parse_outcomes,
+)
+from hardpan.builder.receipts import Fix
 from hardpan.errors import ToolError
 
-P = "xccdf_org.ssgproject.content_rule_"
+RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 FILE = """\
 echo "-a always,exit -F arch=b32 -F path=/etc/group -F perm=wa -F key=x" >> "$audit_rules_file"
 echo "-a always,exit -F arch=b64 -F path=/etc/group -F perm=wa -F key=x" >> "$audit_rules_file"
@@ -18,43 +24,48 @@ SYSCTL = """\
 SYSCONFIG_FILE='/etc/sysctl.d/kernel_dmesg_restrict.conf'
     /sbin/sysctl -q -n -w kernel.dmesg_restrict="1"
 """
-OURS = PLAYBOOKS / "roles/stig/files/ours"
+OVERRIDES = PLAYBOOKS / "roles/stig/files/ours"
 
 
-def remedy(name: str, script: str = "true\n") -> Remedy:
-    return Remedy(rule_id=P + name, severity="medium", script=script)
+def make_fix(name: str, script: str = "true\n") -> Fix:
+    return Fix(rule_id=RULE_PREFIX + name, severity="medium", script=script)
 
 
-def inside(archive: bytes) -> dict[str, bytes]:
+def read_members(archive: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         return {m.name: f.read() for m in tar if (f := tar.extractfile(m))}
 
 
-def told(*rules: dict[str, object], late: object = ()) -> bytes:
-    return json.dumps({"rules": rules, "late": late}).encode()
+def outcomes_json(*rules: dict[str, object], deferred: object = ()) -> bytes:
+    return json.dumps({"rules": rules, "late": deferred}).encode()
 
 
-def test_waivers_and_rules_without_a_fix_are_settled_and_not_sent() -> None:
-    asked = [remedy("a"), remedy("b"), remedy("nameless", " \n"), remedy("mount_option_tmp_nodev")]
+def test_waived_and_unfixable_rules_are_resolved_without_script() -> None:
+    fixes = [
+        make_fix("a"),
+        make_fix("b"),
+        make_fix("nameless", " \n"),
+        make_fix("mount_option_tmp_nodev"),
+    ]
 
-    made = batch(asked, {P + "b": "because"})
+    fix_batch = build_batch(fixes, {RULE_PREFIX + "b": "because"})
 
-    assert made.sent == (P + "a",)
-    assert [(o.rule_id.removeprefix(P), o.outcome) for o in made.settled] == [
+    assert fix_batch.scripts == (RULE_PREFIX + "a",)
+    assert [(o.rule_id.removeprefix(RULE_PREFIX), o.outcome) for o in fix_batch.resolved] == [
         ("b", "waived"),
         ("nameless", "no_fix"),
         ("mount_option_tmp_nodev", "no_fix"),
     ]
-    assert made.settled[0].detail == "because"
-    assert "/etc/fstab" in made.settled[2].detail
+    assert fix_batch.resolved[0].detail == "because"
+    assert "/etc/fstab" in fix_batch.resolved[2].detail
 
 
-def test_what_shuts_doors_runs_last_and_the_rest_keeps_the_benchmarks_order() -> None:
+def test_restrictive_rules_run_last_in_benchmark_order() -> None:
     names = ["sudo_x", "z", "usbguard_y", "a"]
 
-    made = batch([remedy(n) for n in names], {})
+    fix_batch = build_batch([make_fix(n) for n in names], {})
 
-    assert [r.removeprefix(P) for r in made.sent] == [
+    assert [r.removeprefix(RULE_PREFIX) for r in fix_batch.scripts] == [
         "z",
         "a",
         "sudo_x",
@@ -62,82 +73,91 @@ def test_what_shuts_doors_runs_last_and_the_rest_keeps_the_benchmarks_order() ->
     ]
 
 
-def test_the_archive_holds_each_script_in_order_and_the_program_that_runs_them_last() -> None:
-    made = batch([remedy("a", "echo 1"), remedy("b", "echo 2")], {})
+def test_archive_orders_scripts_and_ends_with_runner() -> None:
+    fix_batch = build_batch([make_fix("a", "echo 1"), make_fix("b", "echo 2")], {})
 
-    files = inside(made.archive)
-    assert json.loads(files["manifest.json"])["rules"] == [P + "a", P + "b"]
+    files = read_members(fix_batch.archive)
+    assert json.loads(files["manifest.json"])["rules"] == [RULE_PREFIX + "a", RULE_PREFIX + "b"]
     assert files["fixes/000.sh"] == b"echo 1"
     assert files["fixes/001.sh"] == b"echo 2"
     assert list(files)[-1] == "mend.py"
 
 
-def test_packages_are_asked_for_in_one_go() -> None:
-    made = batch(
+def test_package_changes_are_collected_for_one_transaction() -> None:
+    fix_batch = build_batch(
         [
-            remedy("package_aide_installed", '    dnf install -y "aide"\n'),
-            remedy("package_tuned_removed", 'dnf remove -y --noautoremove "tuned"\n'),
-            remedy("aide_check_audit_tools", '    dnf install -y "aide-of-another-rule"\n'),
+            make_fix("package_aide_installed", '    dnf install -y "aide"\n'),
+            make_fix("package_tuned_removed", 'dnf remove -y --noautoremove "tuned"\n'),
+            make_fix("aide_check_audit_tools", '    dnf install -y "aide-of-another-rule"\n'),
         ],
         {},
     )
 
-    manifest = json.loads(inside(made.archive)["manifest.json"])
+    manifest = json.loads(read_members(fix_batch.archive)["manifest.json"])
     assert manifest["install"] == ["aide"]
     assert manifest["remove"] == ["tuned"]
 
 
-def test_fixes_of_one_template_become_a_file_each_kind() -> None:
-    made = batch([remedy("audit_rules_x", FILE), remedy("sysctl_y", SYSCTL), remedy("z")], {})
+def test_templated_fixes_are_consolidated_per_kind() -> None:
+    fix_batch = build_batch(
+        [make_fix("audit_rules_x", FILE), make_fix("sysctl_y", SYSCTL), make_fix("z")], {}
+    )
 
-    files = json.loads(inside(made.archive)["manifest.json"])["files"]
-    assert made.sent == (P + "z",)
-    assert made.written == {P + "audit_rules_x": AUDIT_FILE, P + "sysctl_y": SYSCTL_FILE}
+    files = json.loads(read_members(fix_batch.archive)["manifest.json"])["files"]
+    assert fix_batch.scripts == (RULE_PREFIX + "z",)
+    assert fix_batch.consolidated == {
+        RULE_PREFIX + "audit_rules_x": AUDIT_FILE,
+        RULE_PREFIX + "sysctl_y": SYSCTL_FILE,
+    }
     assert files[SYSCTL_FILE] == "kernel.dmesg_restrict = 1\n"
     assert files[AUDIT_FILE].count("\n") == 2
 
 
-def test_our_script_takes_the_place_of_a_fix_that_is_unsafe() -> None:
-    made = batch([remedy("fapolicy_default_deny", "the content's\n")], {})
+def test_override_script_replaces_content_fix() -> None:
+    fix_batch = build_batch([make_fix("fapolicy_default_deny", "the content's\n")], {})
 
-    assert b"lets nothing run" in inside(made.archive)["fixes/000.sh"]
-
-
-def test_every_script_of_ours_is_named_with_its_reason_and_every_reason_has_one() -> None:
-    table = rules()
-
-    assert {p.stem for p in OURS.glob("*.sh")} == set(table.ours)
-    assert all(why.strip() for why in [*table.ours.values(), *table.never.values()])
+    assert b"lets nothing run" in read_members(fix_batch.archive)["fixes/000.sh"]
 
 
-def test_the_same_remedies_give_the_same_bytes() -> None:
-    asked = [remedy("a"), remedy("audit_rules_x", FILE), remedy("sysctl_y", SYSCTL)]
+def test_override_scripts_match_table_and_have_reasons() -> None:
+    table = load_rules()
 
-    assert batch(asked, {}).archive == batch(asked, {}).archive
+    assert {p.stem for p in OVERRIDES.glob("*.sh")} == set(table.overrides)
+    assert all(reason.strip() for reason in [*table.overrides.values(), *table.excluded.values()])
 
 
-def test_outcomes_tell_applied_and_error() -> None:
-    sent = batch([remedy("a"), remedy("b"), remedy("sysctl_y", SYSCTL)], {})
-    data = told(
-        {"rule": P + "a", "rc": 0, "said": "ok"}, {"rule": P + "b", "rc": 3, "said": "x" * 999}
+def test_batch_archive_is_reproducible() -> None:
+    fixes = [make_fix("a"), make_fix("audit_rules_x", FILE), make_fix("sysctl_y", SYSCTL)]
+
+    assert build_batch(fixes, {}).archive == build_batch(fixes, {}).archive
+
+
+def test_outcomes_distinguish_applied_and_error() -> None:
+    fix_batch = build_batch([make_fix("a"), make_fix("b"), make_fix("sysctl_y", SYSCTL)], {})
+    data = outcomes_json(
+        {"rule": RULE_PREFIX + "a", "rc": 0, "said": "ok"},
+        {"rule": RULE_PREFIX + "b", "rc": 3, "said": "x" * 999},
     )
 
-    got = read_outcomes(data, sent)
+    result = parse_outcomes(data, fix_batch)
 
-    assert {o.rule_id.removeprefix(P): o.outcome for o in got.outcomes} == {
+    assert {o.rule_id.removeprefix(RULE_PREFIX): o.outcome for o in result.outcomes} == {
         "a": "applied",
         "b": "error",
         "sysctl_y": "applied",
     }
-    assert max(len(o.detail) for o in got.outcomes) == 600
+    assert max(len(o.detail) for o in result.outcomes) == 600
 
 
-def test_a_step_beside_the_fixes_that_failed_is_told() -> None:
-    late = [{"name": "dnf install", "rc": 1, "said": "no such"}, {"name": "x", "rc": 0, "said": ""}]
+def test_failed_deferred_step_is_a_warning() -> None:
+    deferred = [
+        {"name": "dnf install", "rc": 1, "said": "no such"},
+        {"name": "x", "rc": 0, "said": ""},
+    ]
 
-    got = read_outcomes(told(late=late), batch([], {}))
+    result = parse_outcomes(outcomes_json(deferred=deferred), build_batch([], {}))
 
-    assert got.troubles == ("dnf install ended with 1: no such",)
+    assert result.warnings == ("dnf install ended with 1: no such",)
 
 
 @pytest.mark.parametrize(
@@ -149,19 +169,19 @@ def test_a_step_beside_the_fixes_that_failed_is_told() -> None:
         b"{}",
         b"null",
         b'{"rules": [{"rule": "x"}], "late": []}',
-        told({"rule": P + "a", "rc": "0", "said": ""}),
-        told({"rule": P + "a", "rc": True, "said": ""}),
-        told({"rule": P + "a", "rc": 0, "said": None}),
-        told(late=5),
+        outcomes_json({"rule": RULE_PREFIX + "a", "rc": "0", "said": ""}),
+        outcomes_json({"rule": RULE_PREFIX + "a", "rc": True, "said": ""}),
+        outcomes_json({"rule": RULE_PREFIX + "a", "rc": 0, "said": None}),
+        outcomes_json(deferred=5),
         b"[" * 100_000,
         b" " * (17 << 20),
     ],
 )
-def test_outcomes_that_cannot_be_read_are_an_error(data: bytes) -> None:
+def test_malformed_outcomes_raise_tool_error(data: bytes) -> None:
     with pytest.raises(ToolError, match="no outcomes that can be read"):
-        read_outcomes(data, batch([remedy("a")], {}))
+        parse_outcomes(data, build_batch([make_fix("a")], {}))
 
 
-def test_a_rule_that_nothing_was_told_about_is_an_error() -> None:
+def test_missing_rule_outcome_raises_tool_error() -> None:
     with pytest.raises(ToolError, match="told nothing about 1 rules"):
-        read_outcomes(told(), batch([remedy("a")], {}))
+        parse_outcomes(outcomes_json(), build_batch([make_fix("a")], {}))

@@ -10,68 +10,68 @@ from hardpan.builder.layers import audit, kernel_hardening, tuning
 from hardpan.profiles import surface
 from hardpan.profiles.audit import Audit, LogHost
 from hardpan.profiles.hardware import Hardware
-from hardpan.profiles.kernel_hardening import KernelHardening, SysctlLeft
-from hardpan.profiles.load import load
+from hardpan.profiles.kernel_hardening import KernelHardening, SysctlException
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
 from hardpan.profiles.sysctls import SYSCTLS
 from hardpan.profiles.tuning import GpuPolicy, Tuning
 
 
-def of(**changed: object) -> Profile:
-    return load("lab-stig").model_copy(update=changed)
+def lab_profile(**updates: object) -> Profile:
+    return load_profile("lab-stig").model_copy(update=updates)
 
 
-def planned(plan: Callable[[Profile], object], **changed: object) -> dict[str, Any]:
-    return cast(dict[str, Any], plan(of(**changed)))
+def plan_for(plan: Callable[[Profile], object], **updates: object) -> dict[str, Any]:
+    return cast(dict[str, Any], plan(lab_profile(**updates)))
 
 
 def hardware(vendor: str) -> Hardware:
     return Hardware.model_construct(accelerator=vendor)
 
 
-def test_every_setting_goes_over_with_its_reason_but_those_left_out() -> None:
-    left = SysctlLeft(name="kernel.sysrq", reason="The site needs it.")
-    section = KernelHardening(sysctls_left=(left,))
+def test_sysctls_include_reasons_and_omit_exceptions() -> None:
+    exception = SysctlException(name="kernel.sysrq", reason="The site needs it.")
+    section = KernelHardening(sysctls_left=(exception,))
 
-    made = planned(kernel_hardening.plan, kernel_hardening=section)["sysctls"]
+    settings = plan_for(kernel_hardening.make_plan, kernel_hardening=section)["sysctls"]
 
-    assert len(made) == len(SYSCTLS) - 1
-    assert ["fs.protected_fifos", "2"] in [row[:2] for row in made]
-    assert "kernel.sysrq" not in [row[0] for row in made]
-    assert all(len(row[2]) > 20 for row in made)
+    assert len(settings) == len(SYSCTLS) - 1
+    assert ["fs.protected_fifos", "2"] in [row[:2] for row in settings]
+    assert "kernel.sysrq" not in [row[0] for row in settings]
+    assert all(len(row[2]) > 20 for row in settings)
 
 
-def test_what_the_profile_enables_is_on_the_list_of_services() -> None:
+def test_enabled_services_are_allowlisted() -> None:
     section = KernelHardening(services=("site-agent", "backup.timer"))
 
-    made = planned(kernel_hardening.plan, kernel_hardening=section)["services"]
+    services = plan_for(kernel_hardening.make_plan, kernel_hardening=section)["services"]
 
-    assert {"auditd.service", "site-agent.service", "backup.timer"} <= set(made)
+    assert {"auditd.service", "site-agent.service", "backup.timer"} <= set(services)
 
 
-def test_a_needed_compiler_is_left_alone() -> None:
-    assert "gcc" in planned(kernel_hardening.plan)["compilers"]
+def test_required_compiler_is_not_removed() -> None:
+    assert "gcc" in plan_for(kernel_hardening.make_plan)["compilers"]
     section = KernelHardening(compiler="needed", compiler_reason="Triton compiles.")
-    assert planned(kernel_hardening.plan, kernel_hardening=section)["compilers"] == []
+    assert plan_for(kernel_hardening.make_plan, kernel_hardening=section)["compilers"] == []
 
 
 @pytest.mark.parametrize("name", ["sudo", "su", "passwd", "chage", "crontab"])
-def test_no_profile_can_take_the_way_to_root_away(name: str) -> None:
-    assert f"/usr/bin/{name}" in surface.SUID
-    assert {"sshd.service", "systemd-*", "NetworkManager.service"} <= set(surface.SERVICES)
+def test_allowlist_keeps_privilege_escalation_tools(name: str) -> None:
+    assert f"/usr/bin/{name}" in surface.ALLOWED_SUID
+    assert {"sshd.service", "systemd-*", "NetworkManager.service"} <= set(surface.ALLOWED_SERVICES)
 
 
-def test_our_settings_and_modules_are_not_those_of_the_stig() -> None:
+def test_kernel_hardening_does_not_overlap_stig() -> None:
     stig = {"kernel.kptr_restrict", "kernel.yama.ptrace_scope", "net.core.bpf_jit_harden"}
-    modules = [m for names in surface.MODULES.values() for m in names]
+    modules = [m for names in surface.FORBIDDEN_MODULES.values() for m in names]
 
     assert not stig & {s.name for s in SYSCTLS}
     assert len(modules) == len(set(modules))
     assert not {"usb-storage", "sctp", "tipc", "can", "bluetooth"} & set(modules)
 
 
-def test_the_tuned_profile_says_what_the_section_says() -> None:
-    text = tuning.tuned_profile(Tuning(purpose="training", hugepages_2m=4))
+def test_tuned_profile_reflects_section() -> None:
+    text = tuning.render_tuned_profile(Tuning(purpose="training", hugepages_2m=4))
 
     assert "include=accelerator-performance\n" in text
     assert "[sysctl]\nkernel.numa_balancing=0\nvm.zone_reclaim_mode=0\nvm.nr_hugepages=4\n" in text
@@ -79,25 +79,25 @@ def test_the_tuned_profile_says_what_the_section_says() -> None:
     assert "mitigations" not in text
 
 
-def test_without_a_daemon_the_same_values_are_set_by_systemd() -> None:
-    made = planned(tuning.plan, tuning=Tuning(manager="static"))
+def test_static_manager_uses_sysctl_and_tmpfiles() -> None:
+    plan = plan_for(tuning.make_plan, tuning=Tuning(manager="static"))
 
-    assert made["sysctl"].startswith("kernel.numa_balancing = 0\nvm.zone_reclaim_mode = 0\n")
-    assert "w /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n" in made["tmpfiles"]
-    assert made["memlock_units"] == ["hardpan-llm.service"]
-    assert made["gpu_unit"] == ""
+    assert plan["sysctl"].startswith("kernel.numa_balancing = 0\nvm.zone_reclaim_mode = 0\n")
+    assert "w /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n" in plan["tmpfiles"]
+    assert plan["memlock_units"] == ["hardpan-llm.service"]
+    assert plan["gpu_unit"] == ""
 
 
-def test_each_vendor_gets_its_own_tool_for_power() -> None:
+def test_gpu_unit_uses_vendor_tool() -> None:
     gpu = GpuPolicy(power_limit_w=400, clock_mhz=1500)
 
-    nvidia, amd = (tuning.gpu_unit(gpu, v) for v in ("nvidia", "amd"))
+    nvidia, amd = (tuning.render_gpu_unit(gpu, v) for v in ("nvidia", "amd"))
 
     assert "ExecStart=/usr/bin/nvidia-smi --power-limit=400\n" in nvidia
     assert "ExecStart=/usr/bin/nvidia-smi --lock-gpu-clocks=1500,1500\n" in nvidia
     assert "ConditionPathExists=/dev/kfd\n" in amd
     assert "--power-cap 400\n" in amd
-    only = tuning.gpu_unit(GpuPolicy(power_limit_w=400), "nvidia")
+    only = tuning.render_gpu_unit(GpuPolicy(power_limit_w=400), "nvidia")
     assert only.count("ExecStart=") == 1
 
 
@@ -109,10 +109,8 @@ def test_each_vendor_gets_its_own_tool_for_power() -> None:
         ("amd", ["devmajor=226", "path=/dev/kfd"]),
     ],
 )
-def test_only_the_accelerator_that_is_there_is_watched(
-    accelerator: str, devices: list[str]
-) -> None:
-    lines = [x for x in audit.rules(accelerator).splitlines() if "ai_gpu" in x]
+def test_audit_rules_cover_profile_accelerator_only(accelerator: str, devices: list[str]) -> None:
+    lines = [x for x in audit.render_rules(accelerator).splitlines() if "ai_gpu" in x]
 
     assert [x for x in lines if "arch=b64" in x] == [
         f"-a always,exit -F arch=b64 -S open,openat,openat2 -F {d} -F key=ai_gpu" for d in devices
@@ -120,26 +118,28 @@ def test_only_the_accelerator_that_is_there_is_watched(
     assert len(lines) == 2 * len(devices)
 
 
-def test_no_line_of_ours_is_deleted_by_the_stigs_last_fix() -> None:
+def test_audit_rules_survive_stig_immutable_fix() -> None:
     # It deletes every line with '-e ' in all rules files before it adds its own '-e 2'.
-    made = planned(audit.plan, hardware=hardware("nvidia"), audit=Audit(backlog=32768))
+    plan = plan_for(audit.make_plan, hardware=hardware("nvidia"), audit=Audit(backlog=32768))
 
-    assert "-e " not in made["rules"] + made["backlog"]
-    assert "-b 32768\n" in made["backlog"]
+    assert "-e " not in plan["rules"] + plan["backlog"]
+    assert "-b 32768\n" in plan["backlog"]
 
 
-def test_logs_go_to_the_named_host_only_and_in_the_contents_own_form() -> None:
+def test_forwarding_targets_configured_log_host() -> None:
     host = LogHost.model_construct(
         host="logs.example", port=6514, permitted_peer="peer.example", ca_certificate="PEM"
     )
 
-    text = audit.forward(host, "gtls")
+    text = audit.render_forwarding(host, "gtls")
 
     assert '\n*.*\naction(type="omfwd" target="logs.example" port="6514"' in text
     assert 'StreamDriverPermittedPeers="peer.example"' in text
     assert 'StreamDriverMode="1" StreamDriverAuthMode="x509/name"' in text
     assert (
-        audit.forward(host.model_copy(update={"permitted_peer": None}), "ossl").count("logs.ex")
+        audit.render_forwarding(host.model_copy(update={"permitted_peer": None}), "ossl").count(
+            "logs.ex"
+        )
         == 2
     )
 
@@ -155,14 +155,16 @@ def test_logs_go_to_the_named_host_only_and_in_the_contents_own_form() -> None:
         r"^\s*action\(type=\"omfwd\"(.+?)\)",
     ],
 )
-def test_the_contents_checks_recognise_the_block(pattern: str) -> None:
+def test_forwarding_block_matches_stig_checks(pattern: str) -> None:
     host = LogHost.model_construct(host="logs.example", port=6514, permitted_peer=None)
 
-    assert re.search(pattern, audit.forward(host, "gtls"), re.MULTILINE | re.DOTALL | re.IGNORECASE)
+    assert re.search(
+        pattern, audit.render_forwarding(host, "gtls"), re.MULTILINE | re.DOTALL | re.IGNORECASE
+    )
 
 
-def test_without_a_log_host_nothing_is_shipped() -> None:
-    made = planned(audit.plan)
+def test_no_forwarding_without_log_host() -> None:
+    plan = plan_for(audit.make_plan)
 
-    assert (made["forward"], made["authority"]) == ("", "")
-    assert "OnCalendar=daily\n" in made["units"]["hardpan-models-check.timer"]
+    assert (plan["forward"], plan["authority"]) == ("", "")
+    assert "OnCalendar=daily\n" in plan["units"]["hardpan-models-check.timer"]

@@ -21,19 +21,19 @@ ZONE = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-class Machine(HOST.Host):  # type: ignore[name-defined,misc]
+class FakeHost(HOST.Host):  # type: ignore[name-defined,misc]
     """A folder as the machine; programs answer what a test says."""
 
-    def __init__(self, root: Path, answers: dict[str, str] | None = None) -> None:
+    def __init__(self, root: Path, outputs: dict[str, str] | None = None) -> None:
         super().__init__(root)
-        self.answers = answers or {}
-        self.ran: list[tuple[str, ...]] = []
+        self.outputs = outputs or {}
+        self.commands: list[tuple[str, ...]] = []
 
     def run(self, *argv: str, ok: tuple[int, ...] = (0,)) -> str:
-        self.ran.append(argv)
-        return self.answers.get(" ".join(argv[:2]), "")
+        self.commands.append(argv)
+        return self.outputs.get(" ".join(argv[:2]), "")
 
-    def give(self, name: str, text: str = "", mode: int = 0o644) -> Path:
+    def write_file(self, name: str, text: str = "", mode: int = 0o644) -> Path:
         path: Path = self.at(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -42,186 +42,196 @@ class Machine(HOST.Host):  # type: ignore[name-defined,misc]
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def fake_host(tmp_path: Path) -> FakeHost:
+    return FakeHost(tmp_path)
 
 
-def test_a_file_is_changed_once(machine: Machine) -> None:
-    assert machine.put("/etc/a", "x\n", 0o600)
-    assert not machine.put("/etc/a", "x\n", 0o600)
-    assert machine.changed == ["/etc/a"]
-    assert machine.at("/etc/a").stat().st_mode & 0o777 == 0o600
+def test_write_is_idempotent(fake_host: FakeHost) -> None:
+    assert fake_host.put("/etc/a", "x\n", 0o600)
+    assert not fake_host.put("/etc/a", "x\n", 0o600)
+    assert fake_host.changed == ["/etc/a"]
+    assert fake_host.at("/etc/a").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_wrong_mode_is_a_change(machine: Machine) -> None:
-    machine.give("/etc/a", "x\n", 0o666)
+def test_write_corrects_file_mode(fake_host: FakeHost) -> None:
+    fake_host.write_file("/etc/a", "x\n", 0o666)
 
-    assert machine.put("/etc/a", "x\n")
-    assert machine.at("/etc/a").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_link_in_a_files_place_is_replaced_not_followed(machine: Machine) -> None:
-    machine.give("/etc/shadow", "secret")
-    machine.at("/etc/a").symlink_to(machine.at("/etc/shadow"))
-
-    machine.put("/etc/a", "x\n")
-
-    assert machine.text("/etc/shadow") == "secret"
-    assert not machine.at("/etc/a").is_symlink()
+    assert fake_host.put("/etc/a", "x\n")
+    assert fake_host.at("/etc/a").stat().st_mode & 0o777 == 0o644
 
 
-def test_the_last_line_tells_whether_anything_changed(
-    machine: Machine, capsys: pytest.CaptureFixture[str]
+def test_write_replaces_symlink_without_following(fake_host: FakeHost) -> None:
+    fake_host.write_file("/etc/shadow", "secret")
+    fake_host.at("/etc/a").symlink_to(fake_host.at("/etc/shadow"))
+
+    fake_host.put("/etc/a", "x\n")
+
+    assert fake_host.text("/etc/shadow") == "secret"
+    assert not fake_host.at("/etc/a").is_symlink()
+
+
+def test_report_ends_with_changed_state(
+    fake_host: FakeHost, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine.tell()
-    machine.note("something")
-    machine.put("/etc/a", "x")
-    machine.tell()
+    fake_host.tell()
+    fake_host.note("something")
+    fake_host.put("/etc/a", "x")
+    fake_host.tell()
 
     assert capsys.readouterr().out == "unchanged\nnote: something\nchanged\n"
 
 
-def test_a_setting_that_the_kernel_lacks_is_told_and_left_out(machine: Machine) -> None:
-    machine.give("/proc/sys/fs/protected_fifos", "0")
+def test_missing_sysctl_is_reported_and_omitted(fake_host: FakeHost) -> None:
+    fake_host.write_file("/proc/sys/fs/protected_fifos", "0")
     rows = [["fs.protected_fifos", "2", "Because."], ["kernel.of_to_morrow", "1", "Why not."]]
 
-    lacking = HARDEN.sysctls(machine, rows)
+    missing = HARDEN.sysctls(fake_host, rows)
 
-    assert lacking == ["kernel.of_to_morrow"]
-    assert machine.notes == ["the kernel has no kernel.of_to_morrow, left out"]
-    assert machine.text(HARDEN.SYSCTL_FILE) == "# Because.\nfs.protected_fifos = 2\n"
-
-
-def test_a_zone_keeps_the_way_in_and_opens_the_listed_ports_alone(machine: Machine) -> None:
-    machine.give(HARDEN.FIREWALL, "# x\nDefaultZone=public\n")
-    machine.give("/usr/lib/firewalld/zones/public.xml", ZONE)
-
-    HARDEN.open_ports(machine, [22, 443])
-    HARDEN.open_ports(machine, [22, 443])
-
-    made = machine.text("/etc/firewalld/zones/public.xml")
-    assert machine.changed == ["/etc/firewalld/zones/public.xml"]
-    assert '<service name="ssh" />' in made
-    assert '<port protocol="tcp" port="443" />' in made
-    assert not [x for x in ("cockpit", "8080", "53") if x in made]
+    assert missing == ["kernel.of_to_morrow"]
+    assert fake_host.notes == ["the kernel has no kernel.of_to_morrow, left out"]
+    assert fake_host.text(HARDEN.SYSCTL_FILE) == "# Because.\nfs.protected_fifos = 2\n"
 
 
-def test_a_service_that_opens_listed_ports_alone_stays(machine: Machine) -> None:
-    machine.give(HARDEN.FIREWALL, "DefaultZone=public\n")
+def test_zone_keeps_ssh_and_opens_only_listed_ports(fake_host: FakeHost) -> None:
+    fake_host.write_file(HARDEN.FIREWALL, "# x\nDefaultZone=public\n")
+    fake_host.write_file("/usr/lib/firewalld/zones/public.xml", ZONE)
+
+    HARDEN.open_ports(fake_host, [22, 443])
+    HARDEN.open_ports(fake_host, [22, 443])
+
+    zone = fake_host.text("/etc/firewalld/zones/public.xml")
+    assert fake_host.changed == ["/etc/firewalld/zones/public.xml"]
+    assert '<service name="ssh" />' in zone
+    assert '<port protocol="tcp" port="443" />' in zone
+    assert not [x for x in ("cockpit", "8080", "53") if x in zone]
+
+
+def test_zone_keeps_service_with_only_listed_ports(fake_host: FakeHost) -> None:
+    fake_host.write_file(HARDEN.FIREWALL, "DefaultZone=public\n")
     for name, ports in (("https", (443,)), ("web", (443, 8443))):
         listed = "".join(f'<port protocol="tcp" port="{p}"/>' for p in ports)
-        machine.give(f"/usr/lib/firewalld/services/{name}.xml", f"<service>{listed}</service>")
+        fake_host.write_file(
+            f"/usr/lib/firewalld/services/{name}.xml", f"<service>{listed}</service>"
+        )
     services = "".join(f'<service name="{n}"/>' for n in ("ssh", "https", "web", "unheard"))
-    machine.give("/etc/firewalld/zones/public.xml", f"<zone>{services}</zone>")
+    fake_host.write_file("/etc/firewalld/zones/public.xml", f"<zone>{services}</zone>")
 
-    HARDEN.open_ports(machine, [22, 443])
+    HARDEN.open_ports(fake_host, [22, 443])
 
-    made = machine.text("/etc/firewalld/zones/public.xml")
-    assert '<service name="https" />' in made
-    assert not [x for x in ("web", "unheard", "<port") if x in made]
-
-
-def test_a_zone_of_the_admins_that_says_the_same_is_left_as_it_is(machine: Machine) -> None:
-    machine.give(HARDEN.FIREWALL, "DefaultZone=work\n")
-    mine = '<zone>\n\n  <service name="ssh"/>\n  <port port="443" protocol="tcp"/>\n</zone>\n'
-    machine.give("/etc/firewalld/zones/work.xml", mine)
-
-    HARDEN.open_ports(machine, [22, 443])
-
-    assert machine.changed == []
-    assert machine.text("/etc/firewalld/zones/work.xml") == mine
+    zone = fake_host.text("/etc/firewalld/zones/public.xml")
+    assert '<service name="https" />' in zone
+    assert not [x for x in ("web", "unheard", "<port") if x in zone]
 
 
-def test_without_a_firewall_that_is_told(machine: Machine) -> None:
-    HARDEN.open_ports(machine, [22])
+def test_equivalent_zone_is_not_rewritten(fake_host: FakeHost) -> None:
+    fake_host.write_file(HARDEN.FIREWALL, "DefaultZone=work\n")
+    zone = '<zone>\n\n  <service name="ssh"/>\n  <port port="443" protocol="tcp"/>\n</zone>\n'
+    fake_host.write_file("/etc/firewalld/zones/work.xml", zone)
 
-    assert machine.notes == ["firewalld is not installed: no port is closed by this layer"]
+    HARDEN.open_ports(fake_host, [22, 443])
 
-
-def test_only_units_off_the_list_are_masked(tmp_path: Path) -> None:
-    said = "sshd.service enabled enabled\ngetty@.service enabled enabled\nevil.timer enabled x\n"
-    machine = Machine(tmp_path, {"systemctl list-unit-files": said})
-
-    assert HARDEN.mask(machine, ["sshd.service", "getty@*.service"]) == ["evil.timer"]
-    assert machine.ran[1:] == [("systemctl", "mask", "-q", "evil.timer")]
+    assert fake_host.changed == []
+    assert fake_host.text("/etc/firewalld/zones/work.xml") == zone
 
 
-def test_a_unit_file_that_a_mask_cannot_hide_is_disabled(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, {"systemctl list-unit-files": "own.service enabled enabled\n"})
-    machine.give("/etc/systemd/system/own.service", "[Unit]\n")
+def test_missing_firewalld_is_reported(fake_host: FakeHost) -> None:
+    HARDEN.open_ports(fake_host, [22])
 
-    assert HARDEN.mask(machine, ["sshd.service"]) == []
-    assert machine.ran[1:] == [("systemctl", "disable", "-q", "own.service")]
+    assert fake_host.notes == ["firewalld is not installed: no port is closed by this layer"]
 
 
-def test_suid_goes_where_it_would_count_and_its_mode_is_kept(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, {"find /": "/usr/bin/sudo\0/usr/bin/odd name\0"})
+def test_only_unlisted_units_are_masked(tmp_path: Path) -> None:
+    listing = "sshd.service enabled enabled\ngetty@.service enabled enabled\nevil.timer enabled x\n"
+    fake_host = FakeHost(tmp_path, {"systemctl list-unit-files": listing})
+
+    assert HARDEN.mask(fake_host, ["sshd.service", "getty@*.service"]) == ["evil.timer"]
+    assert fake_host.commands[1:] == [("systemctl", "mask", "-q", "evil.timer")]
+
+
+def test_site_unit_file_is_disabled_instead_of_masked(tmp_path: Path) -> None:
+    fake_host = FakeHost(tmp_path, {"systemctl list-unit-files": "own.service enabled enabled\n"})
+    fake_host.write_file("/etc/systemd/system/own.service", "[Unit]\n")
+
+    assert HARDEN.mask(fake_host, ["sshd.service"]) == []
+    assert fake_host.commands[1:] == [("systemctl", "disable", "-q", "own.service")]
+
+
+def test_unlisted_suid_bit_is_removed_and_mode_recorded(tmp_path: Path) -> None:
+    fake_host = FakeHost(tmp_path, {"find /": "/usr/bin/sudo\0/usr/bin/odd name\0"})
     mounts = "/dev/a / xfs rw 0 0\n/dev/b /home xfs rw,nosuid 0 0\nproc /proc proc rw 0 0\n"
-    machine.give("/proc/self/mounts", mounts)
-    sudo = machine.give("/usr/bin/sudo", "", 0o4755)
-    odd = machine.give("/usr/bin/odd name", "", 0o6755)
+    fake_host.write_file("/proc/self/mounts", mounts)
+    sudo = fake_host.write_file("/usr/bin/sudo", "", 0o4755)
+    unlisted = fake_host.write_file("/usr/bin/odd name", "", 0o6755)
 
-    taken = HARDEN.take_suid(machine, ["/usr/bin/sudo"])
+    modes = HARDEN.take_suid(fake_host, ["/usr/bin/sudo"])
 
-    assert taken == {"/usr/bin/odd name": "6755"}
-    assert (sudo.stat().st_mode & 0o7777, odd.stat().st_mode & 0o7777) == (0o4755, 0o755)
-    assert [argv[1] for argv in machine.ran] == ["/"]
+    assert modes == {"/usr/bin/odd name": "6755"}
+    assert (sudo.stat().st_mode & 0o7777, unlisted.stat().st_mode & 0o7777) == (0o4755, 0o755)
+    assert [argv[1] for argv in fake_host.commands] == ["/"]
 
 
-class Rpm(Machine):
+class RpmHost(FakeHost):
     """A machine with an rpm database: package -> what needs it."""
 
     installed: Mapping[str, str] = {}
 
     def run(self, *argv: str, ok: tuple[int, ...] = (0,)) -> str:
-        self.ran.append(argv)
+        self.commands.append(argv)
         if argv[1] == "-qa":
             return "\n".join(self.installed)
         names = [x for x in argv[2:] if x != "--test"]
-        needed = [(n, self.installed[n]) for n in names if self.installed[n]]
+        dependencies = [(n, self.installed[n]) for n in names if self.installed[n]]
         return "".join(
-            f"{n} is needed by (installed) {by}\n" for n, by in needed if by not in names
+            f"{n} is needed by (installed) {dependent}\n"
+            for n, dependent in dependencies
+            if dependent not in names
         )
 
 
 @pytest.fixture
-def rpm(tmp_path: Path) -> Rpm:
-    return Rpm(tmp_path)
+def rpm_host(tmp_path: Path) -> RpmHost:
+    return RpmHost(tmp_path)
 
 
 LISTS = (["gcc", "gcc-[0-9]*", "dkms"], ["make", "cpp"], ["gcc-*-base"])
 
 
-def test_compilers_go_in_one_transaction(rpm: Rpm) -> None:
-    rpm.installed = {"bash": "", "gcc": "dkms", "dkms": "", "make": "dkms", "gcc-14-base": "libgcc"}
+def test_compilers_are_removed_in_one_transaction(rpm_host: RpmHost) -> None:
+    rpm_host.installed = {
+        "bash": "",
+        "gcc": "dkms",
+        "dkms": "",
+        "make": "dkms",
+        "gcc-14-base": "libgcc",
+    }
 
-    assert HARDEN.remove_packages(rpm, *LISTS) == ["dkms", "gcc", "make"]
-    assert rpm.ran[-1] == ("rpm", "-e", "dkms", "gcc", "make")
-
-
-def test_a_tool_that_others_need_stays_and_is_told(rpm: Rpm) -> None:
-    rpm.installed = {"make": "python3-sepolgen", "cpp": "", "gcc": "", "python3-sepolgen": ""}
-
-    assert HARDEN.remove_packages(rpm, *LISTS) == ["gcc", "cpp"]
-    assert "kept, as other packages need it: make" in rpm.notes
-
-
-def test_where_nothing_is_to_go_nothing_changes(rpm: Rpm) -> None:
-    rpm.installed = {"bash": "", "make": "python3-sepolgen", "python3-sepolgen": ""}
-
-    assert HARDEN.remove_packages(rpm, *LISTS) == []
-    assert rpm.changed == []
+    assert HARDEN.remove_packages(rpm_host, *LISTS) == ["dkms", "gcc", "make"]
+    assert rpm_host.commands[-1] == ("rpm", "-e", "dkms", "gcc", "make")
 
 
-def test_compilers_that_something_needs_end_the_layer_with_what_needs_them(rpm: Rpm) -> None:
-    rpm.installed = {"gcc": "nvidia-kmod-build", "nvidia-kmod-build": ""}
+def test_required_build_tool_is_kept_and_reported(rpm_host: RpmHost) -> None:
+    rpm_host.installed = {"make": "python3-sepolgen", "cpp": "", "gcc": "", "python3-sepolgen": ""}
+
+    assert HARDEN.remove_packages(rpm_host, *LISTS) == ["gcc", "cpp"]
+    assert "kept, as other packages need it: make" in rpm_host.notes
+
+
+def test_no_removal_without_matching_packages(rpm_host: RpmHost) -> None:
+    rpm_host.installed = {"bash": "", "make": "python3-sepolgen", "python3-sepolgen": ""}
+
+    assert HARDEN.remove_packages(rpm_host, *LISTS) == []
+    assert rpm_host.changed == []
+
+
+def test_required_compiler_fails_with_dependents(rpm_host: RpmHost) -> None:
+    rpm_host.installed = {"gcc": "nvidia-kmod-build", "nvidia-kmod-build": ""}
 
     with pytest.raises(
         SystemExit, match=r"gcc is needed by \(installed\) nvidia-kmod-build\nremove"
     ):
-        HARDEN.remove_packages(rpm, *LISTS)
+        HARDEN.remove_packages(rpm_host, *LISTS)
 
-    assert rpm.ran[-1] == ("rpm", "-e", "--test", "gcc")
+    assert rpm_host.commands[-1] == ("rpm", "-e", "--test", "gcc")
 
 
 @pytest.mark.parametrize(
@@ -234,61 +244,61 @@ def test_compilers_that_something_needs_end_the_layer_with_what_needs_them(rpm: 
          "profile_dirs = /usr/lib/x,/etc/x\n", "/etc/x"),
     ],
 )  # fmt: skip
-def test_tuned_itself_says_where_it_reads_profiles(
-    machine: Machine,
+def test_profile_folder_is_read_from_tuned(
+    fake_host: FakeHost,
     monkeypatch: pytest.MonkeyPatch,
     constants: dict[str, Any],
     main: str,
     folder: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, "tuned", SimpleNamespace(consts=SimpleNamespace(**constants)))
-    machine.give(TUNE.MAIN, main)
+    fake_host.write_file(TUNE.MAIN, main)
 
-    assert TUNE.own_profiles(machine) == folder
+    assert TUNE.own_profiles(fake_host) == folder
 
 
-def test_a_machine_without_tuned_is_told_so(machine: Machine) -> None:
+def test_missing_tuned_fails(fake_host: FakeHost) -> None:
     with pytest.raises(SystemExit, match="tuned is not installed"):
-        TUNE.own_profiles(machine)
+        TUNE.own_profiles(fake_host)
 
 
-def test_a_profile_that_tuned_does_not_see_ends_the_layer(machine: Machine) -> None:
+def test_profile_unknown_to_tuned_fails(fake_host: FakeHost) -> None:
     with pytest.raises(SystemExit, match="tuned does not see the profile hardpan-inference in /x"):
-        TUNE.follow(machine, "hardpan-inference", "[main]\n", "/x")
+        TUNE.follow(fake_host, "hardpan-inference", "[main]\n", "/x")
 
 
-def test_tuned_is_made_to_give_the_stigs_settings_back(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, {"tuned-adm list": "- hardpan-inference   - x\n"})
-    machine.give(TUNE.MAIN, "daemon = 1\nreapply_sysctl = 0\n")
+def test_tuned_reapplies_sysctl_settings(tmp_path: Path) -> None:
+    fake_host = FakeHost(tmp_path, {"tuned-adm list": "- hardpan-inference   - x\n"})
+    fake_host.write_file(TUNE.MAIN, "daemon = 1\nreapply_sysctl = 0\n")
 
-    TUNE.follow(machine, "hardpan-inference", "[main]\n", "/etc/tuned")
+    TUNE.follow(fake_host, "hardpan-inference", "[main]\n", "/etc/tuned")
 
-    assert machine.text(TUNE.MAIN) == "daemon = 1\nreapply_sysctl = 1\n"
-    assert machine.text("/etc/tuned/active_profile") == "hardpan-inference\n"
-    wants = machine.at("/etc/systemd/system/multi-user.target.wants/tuned.service")
+    assert fake_host.text(TUNE.MAIN) == "daemon = 1\nreapply_sysctl = 1\n"
+    assert fake_host.text("/etc/tuned/active_profile") == "hardpan-inference\n"
+    wants = fake_host.at("/etc/systemd/system/multi-user.target.wants/tuned.service")
     assert str(wants.readlink()) == "/usr/lib/systemd/system/tuned.service"
 
 
-def test_logs_are_shipped_no_more_when_the_log_host_is_gone(machine: Machine) -> None:
-    machine.give(WATCH.PLUGIN, "active = no\npath = /sbin/audisp-syslog\n")
-    WATCH.ship(machine, "block\n", "PEM\n")
-    assert machine.text(WATCH.PLUGIN) == "active = yes\npath = /sbin/audisp-syslog\n"
+def test_forwarding_is_removed_without_log_host(fake_host: FakeHost) -> None:
+    fake_host.write_file(WATCH.PLUGIN, "active = no\npath = /sbin/audisp-syslog\n")
+    WATCH.ship(fake_host, "block\n", "PEM\n")
+    assert fake_host.text(WATCH.PLUGIN) == "active = yes\npath = /sbin/audisp-syslog\n"
 
-    WATCH.ship(machine, "", "")
+    WATCH.ship(fake_host, "", "")
 
-    assert not machine.has(WATCH.FORWARD)
-    assert not machine.has(WATCH.AUTHORITY)
+    assert not fake_host.has(WATCH.FORWARD)
+    assert not fake_host.has(WATCH.AUTHORITY)
 
 
-def test_records_that_cannot_be_shipped_are_an_error(machine: Machine) -> None:
+def test_forwarding_without_audispd_plugin_fails(fake_host: FakeHost) -> None:
     with pytest.raises(SystemExit, match="audispd-plugins has to be installed"):
-        WATCH.ship(machine, "block\n", "PEM\n")
+        WATCH.ship(fake_host, "block\n", "PEM\n")
 
 
-def test_fapolicyd_is_told_to_trust_the_checker(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_fapolicyd_trusts_model_checker(
+    fake_host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine.at(WATCH.TRUST).mkdir(parents=True)
+    fake_host.at(WATCH.TRUST).mkdir(parents=True)
     plan = {
         "watched": ["/opt/ai/models"],
         "rules": "",
@@ -299,10 +309,10 @@ def test_fapolicyd_is_told_to_trust_the_checker(
         "units": {},
     }
     monkeypatch.setattr(sys, "argv", ["watch.py", json.dumps(plan)])
-    monkeypatch.setattr(WATCH, "Host", lambda: machine)
+    monkeypatch.setattr(WATCH, "Host", lambda: fake_host)
 
     WATCH.main()
 
     digest = "73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac"
-    assert machine.text("/etc/fapolicyd/trust.d/hardpan-audit") == f"{WATCH.CHECKER} 2 {digest}\n"
-    assert machine.at("/opt/ai/models").is_dir()
+    assert fake_host.text("/etc/fapolicyd/trust.d/hardpan-audit") == f"{WATCH.CHECKER} 2 {digest}\n"
+    assert fake_host.at("/opt/ai/models").is_dir()

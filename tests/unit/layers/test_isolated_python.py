@@ -12,10 +12,10 @@ import pytest
 
 _REPO = Path(__file__).parents[3]
 _FOLDERS = ("builder", "scanners", "kickstart")
-_HERE = ("builder/stacks/", "builder/wheels/", "scanners/content/shipped/")
+_BUILD_MACHINE_FOLDERS = ("builder/stacks/", "builder/wheels/", "scanners/content/shipped/")
 """Runs on the machine that builds, or is data."""
 
-_START = re.compile(
+_PYTHON_COMMAND = re.compile(
     r"""
     (?:/usr/bin/python3|\bpython3?|\{\{\s*python\s*\}\}|\{\}|\{python\})   # an interpreter
     ["']?,?\s+(?:-\s)?["']?                                               # and its first argument
@@ -23,16 +23,19 @@ _START = re.compile(
     """,
     re.VERBOSE,
 )
-_OF_A_SERVICE = {"scanners/collect/workload/paired/confined.py: 'python, \"-c'": "-c"}
+_SERVICE_EXCEPTIONS = {"scanners/collect/workload/paired/confined.py: 'python, \"-c'": "-c"}
 """Runs as the service's user in the service's environment, or it would prove nothing about it."""
 
-_TEXTS = (".py", ".yml", ".yaml", ".j2", ".sh", ".cfg", ".service", ".timer", ".conf")
+_TEXT_SUFFIXES = (".py", ".yml", ".yaml", ".j2", ".sh", ".cfg", ".service", ".timer", ".conf")
 
 
-def files() -> list[Path]:
-    found = [p for folder in _FOLDERS for p in (_REPO / folder).rglob("*") if p.is_file()]
+def text_files() -> list[Path]:
+    paths = [p for folder in _FOLDERS for p in (_REPO / folder).rglob("*") if p.is_file()]
     return sorted(
-        p for p in found if p.suffix in _TEXTS and not str(p.relative_to(_REPO)).startswith(_HERE)
+        p
+        for p in paths
+        if p.suffix in _TEXT_SUFFIXES
+        and not str(p.relative_to(_REPO)).startswith(_BUILD_MACHINE_FOLDERS)
     )
 
 
@@ -50,24 +53,26 @@ def files() -> list[Path]:
         ("exec {python} - --model", ["-"]),
     ],
 )
-def test_starts_of_python_are_found(text: str, expected: list[str]) -> None:
-    assert [m["option"] for m in _START.finditer(text)] == expected
+def test_pattern_matches_python_commands(text: str, expected: list[str]) -> None:
+    assert [m["option"] for m in _PYTHON_COMMAND.finditer(text)] == expected
 
 
 def test_python_on_a_target_is_isolated() -> None:
-    found = {
+    option_by_command = {
         f"{path.relative_to(_REPO)}: {m[0]!r}": m["option"]
-        for path in files()
-        for m in _START.finditer(path.read_text("utf-8"))
+        for path in text_files()
+        for m in _PYTHON_COMMAND.finditer(path.read_text("utf-8"))
     }
 
-    assert len(found) >= 24
-    assert {where: option for where, option in found.items() if option != "-I"} == _OF_A_SERVICE
+    assert len(option_by_command) >= 24
+    assert {
+        command: option for command, option in option_by_command.items() if option != "-I"
+    } == _SERVICE_EXCEPTIONS
 
 
-def test_programs_of_the_roles_start_isolated() -> None:
+def test_role_programs_have_isolated_shebang() -> None:
     programs = sorted((_REPO / "builder/ansible").rglob("files/*.py"))
-    first = {p.name: p.read_text("utf-8").partition("\n")[0] for p in programs}
+    shebangs = {p.name: p.read_text("utf-8").partition("\n")[0] for p in programs}
 
-    assert len(first) >= 7
-    assert set(first.values()) == {"#!/usr/bin/python3 -I"}
+    assert len(shebangs) >= 7
+    assert set(shebangs.values()) == {"#!/usr/bin/python3 -I"}

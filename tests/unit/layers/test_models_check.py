@@ -33,7 +33,7 @@ def gguf(*, version: int = 3, values: bytes = b"", count: int = 0, offset: int =
     return head + info + bytes(64)
 
 
-GOOD = safetensors({"__metadata__": {"format": "pt"}, "a": tensor(0, 4)}, bytes(4))
+VALID_SAFETENSORS = safetensors({"__metadata__": {"format": "pt"}, "a": tensor(0, 4)}, bytes(4))
 KEY = text(b"general.name") + struct.pack("<I", 8)
 LIST = text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"b")
 NUMBERS = text(b"scores") + struct.pack("<IIQ", 9, 6, 2) + bytes(8)
@@ -46,7 +46,7 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def lay(model: Path, files: dict[str, bytes], **lock: object) -> list[str]:
+def write_model(model: Path, files: dict[str, bytes], **lock: object) -> list[str]:
     """Write a model and its lock; what the checker says of it."""
     for name, data in files.items():
         (model / name).parent.mkdir(exist_ok=True)
@@ -54,30 +54,30 @@ def lay(model: Path, files: dict[str, bytes], **lock: object) -> list[str]:
     listed = {n: hashlib.sha256(d).hexdigest() for n, d in files.items()} | lock
     listed = {n: d for n, d in listed.items() if d is not None}
     (model / "models.lock").write_text(json.dumps({"name": "tiny", "files": listed}))
-    found: list[str] = CHECK.problems(model)
-    return found
+    findings: list[str] = CHECK.problems(model)
+    return findings
 
 
-def test_a_model_that_is_as_its_lock_says_passes(
-    model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    files = {"model.safetensors": GOOD, "config.json": b"{}", "LICENSE": b"x"}
+def test_model_matching_lock_passes(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"model.safetensors": VALID_SAFETENSORS, "config.json": b"{}", "LICENSE": b"x"}
 
-    assert lay(model, files) == []
+    assert write_model(model, files) == []
     (model / "SHA256SUMS").write_text("beside it, for people\n")
     assert CHECK.main(["models-check", str(model.parent)]) == 0
     assert capsys.readouterr().out == "1 models are as their locks say\n"
 
 
-def test_a_gguf_model_passes_too(model: Path) -> None:
+def test_gguf_model_passes(model: Path) -> None:
     values = KEY + text(b"tiny") + LIST + NUMBERS
 
-    assert lay(model, {"m.gguf": gguf(values=values, count=3)}) == []
+    assert write_model(model, {"m.gguf": gguf(values=values, count=3)}) == []
 
 
-def test_one_changed_byte_is_loud(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lay(model, {"model.safetensors": GOOD})
-    (model / "model.safetensors").write_bytes(GOOD[:-1] + b"\1")
+def test_changed_byte_is_reported_as_critical(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_model(model, {"model.safetensors": VALID_SAFETENSORS})
+    (model / "model.safetensors").write_bytes(VALID_SAFETENSORS[:-1] + b"\1")
 
     assert CHECK.main(["models-check", str(model.parent)]) == 1
     assert capsys.readouterr().err == (
@@ -85,7 +85,7 @@ def test_one_changed_byte_is_loud(model: Path, capsys: pytest.CaptureFixture[str
     )
 
 
-FILES = [
+UNSAFE_FILES = [
     ({"a.bin": b"weights"}, "a.bin: is of a kind that a model does not need"),
     ({"a.pt": b"weights"}, "a.pt: is of a kind that a model does not need"),
     ({"modeling.py": b"import os"}, "modeling.py: is of a kind that a model does not need"),
@@ -116,29 +116,33 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("files", "problem"), FILES)
-def test_a_file_that_is_not_safe_is_refused_even_when_it_is_locked(
+@pytest.mark.parametrize(("files", "problem"), UNSAFE_FILES)
+def test_unsafe_file_is_rejected_even_if_locked(
     model: Path, files: dict[str, bytes], problem: str
 ) -> None:
-    (said,) = lay(model, {"model.safetensors": GOOD, **files})
+    (finding,) = write_model(model, {"model.safetensors": VALID_SAFETENSORS, **files})
 
-    assert problem in said
-
-
-def test_a_file_that_the_lock_does_not_name_is_refused(model: Path) -> None:
-    said = lay(model, {"model.safetensors": GOOD, "extra.json": b"{}"}, **{"extra.json": None})
-
-    assert said == ["extra.json: is not in models.lock"]
+    assert problem in finding
 
 
-def test_a_file_that_the_lock_names_must_be_there(model: Path) -> None:
-    said = lay(model, {"model.safetensors": GOOD}, **{"gone.json": "0" * 64})
+def test_unlocked_file_is_rejected(model: Path) -> None:
+    findings = write_model(
+        model, {"model.safetensors": VALID_SAFETENSORS, "extra.json": b"{}"}, **{"extra.json": None}
+    )
 
-    assert said == ["gone.json: named in models.lock and missing"]
+    assert findings == ["extra.json: is not in models.lock"]
 
 
-def test_a_link_is_no_model_file(model: Path) -> None:
-    lay(model, {"model.safetensors": GOOD})
+def test_missing_locked_file_is_reported(model: Path) -> None:
+    findings = write_model(
+        model, {"model.safetensors": VALID_SAFETENSORS}, **{"gone.json": "0" * 64}
+    )
+
+    assert findings == ["gone.json: named in models.lock and missing"]
+
+
+def test_symlink_is_rejected(model: Path) -> None:
+    write_model(model, {"model.safetensors": VALID_SAFETENSORS})
     (model / "config.json").symlink_to("/etc/hostname")
     (model / "more").symlink_to("/etc")
 
@@ -146,15 +150,15 @@ def test_a_link_is_no_model_file(model: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
-def test_a_file_that_others_may_change_is_refused(model: Path, mode: int) -> None:
-    lay(model, {"model.safetensors": GOOD})
+def test_writable_file_is_rejected(model: Path, mode: int) -> None:
+    write_model(model, {"model.safetensors": VALID_SAFETENSORS})
     (model / "model.safetensors").chmod(mode)
 
     assert CHECK.problems(model) == ["model.safetensors: can be changed by others than root"]
 
 
-def test_a_pipe_does_not_hold_the_checker_up(model: Path) -> None:
-    lay(model, {"model.safetensors": GOOD})
+def test_fifo_does_not_block_checker(model: Path) -> None:
+    write_model(model, {"model.safetensors": VALID_SAFETENSORS})
     os.mkfifo(model / "config.json")
 
     assert CHECK.problems(model) == ["config.json: is no plain file"]
@@ -173,20 +177,16 @@ def test_a_pipe_does_not_hold_the_checker_up(model: Path) -> None:
         ('{"files": {"config.json": "0"}}', "names no safetensors and no GGUF file"),
     ],
 )
-def test_a_lock_that_says_nothing_useful_fails_the_model(
-    model: Path, lock: str | None, problem: str
-) -> None:
+def test_malformed_lock_is_rejected(model: Path, lock: str | None, problem: str) -> None:
     if lock is not None:
         (model / "models.lock").write_text(lock)
 
-    (said,) = CHECK.problems(model)
-    assert problem in said
+    (finding,) = CHECK.problems(model)
+    assert problem in finding
 
 
-def test_a_file_beside_the_models_is_no_model(
-    model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lay(model, {"model.safetensors": GOOD})
+def test_stray_file_is_reported(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_model(model, {"model.safetensors": VALID_SAFETENSORS})
     (model.parent / "stray.gguf").write_bytes(b"x")
 
     assert CHECK.main(["models-check", str(model.parent)]) == 1

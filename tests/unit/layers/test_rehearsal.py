@@ -8,43 +8,45 @@ import yaml
 
 from hardpan.builder.layers import ansible, rehearsal
 from hardpan.builder.layers import registry as layers
-from hardpan.errors import InputError, SeveralError, ToolError
-from hardpan.profiles.catalog import shipped
-from hardpan.profiles.load import load
+from hardpan.errors import AggregateError, InputError, ToolError
+from hardpan.profiles.catalog import shipped_profiles
+from hardpan.profiles.load import load_profile
 
 
-def options(role: str) -> dict[str, dict[str, object]]:
+def argument_options(role: str) -> dict[str, dict[str, object]]:
     path = layers.PLAYBOOKS / "roles" / role / "meta" / "argument_specs.yml"
-    found = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]["main"]["options"]
-    assert isinstance(found, dict)
-    return found
+    specification = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]["main"]["options"]
+    assert isinstance(specification, dict)
+    return specification
 
 
-def test_every_layer_that_is_built_can_be_rehearsed() -> None:
-    assert set(rehearsal.VALUES) == set(layers.BUILT)
+def test_each_layer_has_role_variables() -> None:
+    assert set(rehearsal.ROLE_VARIABLES) == set(layers.LAYERS)
 
 
-@pytest.mark.parametrize("name", shipped())
-def test_every_required_value_is_given_and_no_unknown_one(name: str) -> None:
-    profile = load(name)
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_role_variables_match_argument_specs(name: str) -> None:
+    profile = load_profile(name)
 
-    given = rehearsal.given(profile)
+    variables_by_role = rehearsal.role_variables(profile)
 
-    assert list(given) == list(profile.layers)
-    for role, values in given.items():
-        asked = options(role)
-        assert set(values) <= set(asked), role
-        assert {x for x, facts in asked.items() if facts.get("required")} <= set(values), role
+    assert list(variables_by_role) == list(profile.layers)
+    for role, values in variables_by_role.items():
+        specification = argument_options(role)
+        assert set(values) <= set(specification), role
+        assert {x for x, option in specification.items() if option.get("required")} <= set(
+            values
+        ), role
 
 
-def test_what_the_roles_have_against_their_values_is_told_for_each(
+def test_argument_errors_are_reported_for_each_role(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rehearsal, "check_syntax", lambda *_: None)
-    monkeypatch.setattr(rehearsal, "refused_values", lambda *_: ("stig: one", "ml_cpu: two"))
+    monkeypatch.setattr(rehearsal, "argument_errors", lambda *_: ("stig: one", "ml_cpu: two"))
 
-    with pytest.raises(SeveralError) as caught:
-        rehearsal.rehearse(load("lab-stig"))
+    with pytest.raises(AggregateError) as caught:
+        rehearsal.validate_roles(load_profile("lab-stig"))
 
     assert [str(e) for e in caught.value.errors] == [
         "lab-stig: layer stig: one",
@@ -53,10 +55,8 @@ def test_what_the_roles_have_against_their_values_is_told_for_each(
     assert isinstance(caught.value.errors[0], InputError)
 
 
-def test_a_playbook_that_ends_otherwise_is_no_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_validation_playbook_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible_runner.run", lambda **_: SimpleNamespace(status="failed"))
 
     with pytest.raises(ToolError, match="could not hold values"):
-        ansible.refused_values({"stig": {}}, tmp_path)
+        ansible.argument_errors({"stig": {}}, tmp_path)

@@ -10,7 +10,7 @@ from hardpan.builder.layers import registry as layers
 
 ROLES = layers.PLAYBOOKS / "roles"
 _RELEASE = r"(?:distribution_major_version|distribution_version|VERSION_ID)"
-_AS_TEXT = (
+_TEXT_COMPARISONS = (
     # Jinja: a release that is not made a number first. As text '10' is less than '9'.
     re.compile(rf"{_RELEASE}['\"\])}} ]*(?!\s*\|\s*int)\s*(?:\|\s*(?!int)\w+|[<>=!]=?|\bin\b)"),
     # The shell's own comparison of texts.
@@ -23,12 +23,12 @@ _UNCHECKED = re.compile(
 )
 
 
-def compared_as_text(text: str) -> list[str]:
+def find_text_comparisons(text: str) -> list[str]:
     """The places where a release is compared as text."""
-    return [found[0] for pattern in _AS_TEXT for found in pattern.finditer(text)]
+    return [match[0] for pattern in _TEXT_COMPARISONS for match in pattern.finditer(text)]
 
 
-def files() -> Iterator[Path]:
+def role_files() -> Iterator[Path]:
     for path in sorted(ROLES.rglob("*")):
         if path.is_file() and ".ansible" not in path.parts:
             yield path
@@ -46,8 +46,8 @@ def files() -> Iterator[Path]:
         '[ "${VERSION_ID}" \\< 10 ]',
     ],
 )
-def test_a_release_that_is_compared_as_text_is_found(text: str) -> None:
-    assert compared_as_text(text) != []
+def test_text_comparison_of_release_is_detected(text: str) -> None:
+    assert find_text_comparisons(text) != []
 
 
 @pytest.mark.parametrize(
@@ -59,26 +59,26 @@ def test_a_release_that_is_compared_as_text_is_found(text: str) -> None:
         "# VERSION_ID of the lab is 9.0",
     ],
 )
-def test_a_release_that_is_a_number_is_let_through(text: str) -> None:
-    assert compared_as_text(text) == []
+def test_numeric_comparison_of_release_is_accepted(text: str) -> None:
+    assert find_text_comparisons(text) == []
 
 
-def test_no_role_compares_a_release_as_text() -> None:
-    found = {str(p): compared_as_text(p.read_text("utf-8")) for p in files()}
+def test_roles_compare_releases_as_numbers() -> None:
+    comparisons = {str(p): find_text_comparisons(p.read_text("utf-8")) for p in role_files()}
 
-    assert len(found) > 50
-    assert {p: f for p, f in found.items() if f} == {}
+    assert len(comparisons) > 50
+    assert {p: f for p, f in comparisons.items() if f} == {}
 
 
 @pytest.mark.parametrize(
     "text", ["dnf --nogpgcheck install x", "disable_gpg_check: true", "gpgcheck=0", "gpgcheck: no"]
 )
-def test_an_unchecked_signature_is_found(text: str) -> None:
+def test_disabled_signature_check_is_detected(text: str) -> None:
     assert _UNCHECKED.search(text)
 
 
-def test_no_role_lets_a_signature_go_unchecked() -> None:
-    found = {str(p): _UNCHECKED.search(p.read_text("utf-8")) for p in files()}
+def test_roles_keep_signature_checks() -> None:
+    matches = {str(p): _UNCHECKED.search(p.read_text("utf-8")) for p in role_files()}
 
-    assert len(found) > 50
-    assert [path for path, unchecked in found.items() if unchecked] == []
+    assert len(matches) > 50
+    assert [path for path, unchecked in matches.items() if unchecked] == []

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan.builder import pipeline as building
+from hardpan.builder import pipeline as build_pipeline
 from hardpan.builder.layers import containers, keys, nvidia_driver, packages
 from hardpan.builder.layers import registry as layers
 from hardpan.builder.machine.tunnel import Endpoint
-from hardpan.builder.repository import Files
+from hardpan.builder.repository import RepositoryClient
 from hardpan.errors import InputError, TrustError
 from hardpan.files import sha256_bytes
-from hardpan.problems import Problems
+from hardpan.problems import ErrorCollector
 from hardpan.profiles.containers import Containers, SignedRegistry
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
 from hardpan.profiles.repositories import SiteRepository
-from hardpan.profiles.software.plan import LISTED, Origin
+from hardpan.profiles.software.plan import CATALOG_LAYERS, RepositorySource
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: {{ x }}\n\nmDME\n"
 ARMOUR += "-----END PGP PUBLIC KEY BLOCK-----\n"
@@ -28,32 +28,32 @@ PEM = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"
 IDS = ("cuda", "site", "rocky", "epel", "amdgpu", "rocm-therock", "nvidia-container-toolkit")
 
 
-def mirrored(name: str, *names: str, **hardware: Any) -> Profile:
+def with_mirrors(name: str, *names: str, **hardware: Any) -> Profile:
     """A shipped profile with these layers and a mirror of everything."""
-    shipped = load(name)
+    shipped = load_profile(name)
     section = getattr(shipped.hardware, shipped.hardware.accelerator)
-    changed = {shipped.hardware.accelerator: section.model_copy(update=hardware)}
+    section_update = {shipped.hardware.accelerator: section.model_copy(update=hardware)}
     mirrors = tuple(
         SiteRepository(
-            id=one,
-            url=f"https://mirror.example/{one}/",
+            id=repository_id,
+            url=f"https://mirror.example/{repository_id}/",
             key=ARMOUR,
             key_sha256=sha256_bytes(ARMOUR.encode()),
         )
-        for one in IDS
+        for repository_id in IDS
     )
     update = {"layers": names, "repositories": mirrors}
     return shipped.model_copy(
-        update={**update, "hardware": shipped.hardware.model_copy(update=changed)}
+        update={**update, "hardware": shipped.hardware.model_copy(update=section_update)}
     )
 
 
-def given(profile: Profile, layer: str) -> dict[str, Any]:
+def layer_variables(profile: Profile, layer: str) -> dict[str, Any]:
     """The variables that the layer's role gets."""
-    return packages.variables(profile, layer, packages.keys(profile, layer))
+    return packages.role_variables(profile, layer, packages.load_keys(profile, layer))
 
 
-REFUSED = [
+INCOMPLETE_REPOSITORIES = [
     ("rocky9-stig-nvidia", "nvidia_driver", "repository site: expected url and key and key_sha256"),
     ("rocky9-stig-nvidia", "nvidia_driver", "repository rocky: expected url and key and key_sha2"),
     (
@@ -71,34 +71,32 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "layer", "problem"), REFUSED)
-def test_a_repository_that_nothing_can_be_built_from_is_named_with_what_to_add(
-    name: str, layer: str, problem: str
-) -> None:
-    profile = load(name).model_copy(update={"layers": (layer,)})
+@pytest.mark.parametrize(("name", "layer", "problem"), INCOMPLETE_REPOSITORIES)
+def test_incomplete_repository_is_reported_with_hint(name: str, layer: str, problem: str) -> None:
+    profile = load_profile(name).model_copy(update={"layers": (layer,)})
 
-    found = Problems()
-    with found.of("layers"):
-        layers.check(profile)
+    errors = ErrorCollector()
+    with errors.collecting("layers"):
+        layers.check_layers(profile)
 
-    (told,) = [p.error for p in found.found if problem in str(p.error)]
-    assert isinstance(told, InputError)
-    assert "add it to the profile's repositories" in told.hint
+    (error,) = [p.error for p in errors.collected if problem in str(p.error)]
+    assert isinstance(error, InputError)
+    assert "add it to the profile's repositories" in error.hint
 
 
-def refusals(profile: Profile) -> list[str]:
+def repository_errors(profile: Profile) -> list[str]:
     """What stands in the way of building the profile's layers, each without its reason."""
-    found = Problems()
-    with found.of("layers"):
-        layers.check(profile)
-    return [str(p.error).partition(": expected ")[0] for p in found.found]
+    errors = ErrorCollector()
+    with errors.collecting("layers"):
+        layers.check_layers(profile)
+    return [str(p.error).partition(": expected ")[0] for p in errors.collected]
 
 
-def test_what_nvidia_pins_and_gives_an_address_for_is_enough() -> None:
-    shipped = load("rocky9-stig-nvidia")
+def test_pinned_vendor_repository_needs_no_mirror() -> None:
+    shipped = load_profile("rocky9-stig-nvidia")
 
-    assert refusals(shipped.model_copy(update={"layers": ("cuda",)})) == []
-    assert refusals(shipped.model_copy(update={"layers": ("cuda", "containers")})) == [
+    assert repository_errors(shipped.model_copy(update={"layers": ("cuda",)})) == []
+    assert repository_errors(shipped.model_copy(update={"layers": ("cuda", "containers")})) == [
         "rocky9-stig-nvidia: repository rocky",
         "rocky9-stig-nvidia: repository nvidia-container-toolkit",
     ]
@@ -112,37 +110,39 @@ def test_what_nvidia_pins_and_gives_an_address_for_is_enough() -> None:
         ("rocky9-stig-amd", ["amdgpu", "rocky", "epel", "rocm-therock"]),
     ],
 )
-def test_with_all_mirrors_everything_can_be_built(name: str, needed: list[str]) -> None:
-    names = [x for x in LISTED if x == "containers" or x in load(name).layers]
-    profile = mirrored(name, *names)
+def test_profile_with_all_mirrors_has_no_errors(name: str, required: list[str]) -> None:
+    names = [x for x in CATALOG_LAYERS if x == "containers" or x in load_profile(name).layers]
+    profile = with_mirrors(name, *names)
 
-    assert refusals(profile) == []
-    assert refusals(profile.model_copy(update={"repositories": ()})) == [
-        f"{name}: repository {one}" for one in needed
+    assert repository_errors(profile) == []
+    assert repository_errors(profile.model_copy(update={"repositories": ()})) == [
+        f"{name}: repository {repository_id}" for repository_id in required
     ]
 
 
-def test_a_key_in_the_profile_that_is_not_the_pinned_one_is_told_before_the_build() -> None:
-    good = mirrored("rocky9-stig-amd", "rocm", "amd_driver")
-    wrong = tuple(
-        one.model_copy(update={"key_sha256": "0" * 64}) if one.id in ("epel", "rocky") else one
-        for one in good.repositories
+def test_mismatched_profile_keys_are_reported_before_build() -> None:
+    profile = with_mirrors("rocky9-stig-amd", "rocm", "amd_driver")
+    repositories = tuple(
+        repository.model_copy(update={"key_sha256": "0" * 64})
+        if repository.id in ("epel", "rocky")
+        else repository
+        for repository in profile.repositories
     )
 
-    found = Problems()
-    with found.of("layers"):
-        layers.check(good.model_copy(update={"repositories": wrong}))
+    errors = ErrorCollector()
+    with errors.collecting("layers"):
+        layers.check_layers(profile.model_copy(update={"repositories": repositories}))
 
-    assert [type(p.error) for p in found.found] == [TrustError, TrustError]
-    for one, told in zip(("rocky", "epel"), found.found, strict=True):
-        assert str(told.error).startswith(
-            f"key of repository {one} from the profile's repositories"
+    assert [type(p.error) for p in errors.collected] == [TrustError, TrustError]
+    for repository, problem in zip(("rocky", "epel"), errors.collected, strict=True):
+        assert str(problem.error).startswith(
+            f"key of repository {repository} from the profile's repositories"
         )
 
 
-def test_el9_enables_a_stream_and_el10_holds_by_versionlock() -> None:
-    nine = given(mirrored("rocky9-stig-nvidia", "nvidia_driver"), "nvidia_driver")
-    ten = given(mirrored("rocky10-stig-nvidia", "nvidia_driver"), "nvidia_driver")
+def test_el9_enables_module_stream_and_el10_uses_versionlock() -> None:
+    nine = layer_variables(with_mirrors("rocky9-stig-nvidia", "nvidia_driver"), "nvidia_driver")
+    ten = layer_variables(with_mirrors("rocky10-stig-nvidia", "nvidia_driver"), "nvidia_driver")
 
     assert nine["nvidia_driver_streams"] == ["nvidia-driver:580-open"]
     assert ten["nvidia_driver_streams"] == []
@@ -150,62 +150,68 @@ def test_el9_enables_a_stream_and_el10_holds_by_versionlock() -> None:
     assert locked == {"nvidia-driver-cuda", "nvidia-persistenced", "kmod-nvidia-580.178.04"}
 
 
-def test_the_kernels_version_goes_where_the_package_has_it() -> None:
-    signed = given(mirrored("rocky9-stig-nvidia", "nvidia_driver"), "nvidia_driver")
-    built = given(mirrored("rocky9-stig-amd", "amd_driver"), "amd_driver")
+def test_kernel_version_is_placed_by_package_kind() -> None:
+    signed = layer_variables(with_mirrors("rocky9-stig-nvidia", "nvidia_driver"), "nvidia_driver")
+    built = layer_variables(with_mirrors("rocky9-stig-amd", "amd_driver"), "amd_driver")
 
-    assert _kernel_in(signed["nvidia_driver_packages"]) == {"kmod-nvidia-580.178.04": "name"}
-    assert _kernel_in(built["amd_driver_packages"]) == {"kernel-devel-matched": "version"}
-
-
-def _kernel_in(told: list[dict[str, str]]) -> dict[str, str]:
-    return {p["name"]: p["of_kernel"] for p in told if p["of_kernel"]}
+    assert _kernel_placement(signed["nvidia_driver_packages"]) == {"kmod-nvidia-580.178.04": "name"}
+    assert _kernel_placement(built["amd_driver_packages"]) == {"kernel-devel-matched": "version"}
 
 
-def test_every_address_of_a_repository_goes_over_with_its_key() -> None:
-    profile = mirrored("rocky9-stig-nvidia", "cuda")
-    more = profile.repositories[0].model_copy(update={"more_urls": ("https://two.example/",)})
-
-    (one,) = given(profile.model_copy(update={"repositories": (more,)}), "cuda")[
-        "cuda_repositories"
-    ]
-
-    assert one["id"] == "hardpan-cuda"
-    assert one["urls"] == ["https://mirror.example/cuda/", "https://two.example/"]
-    assert base64.b64decode(one["key"]).decode() == ARMOUR
+def _kernel_placement(packages_variables: list[dict[str, str]]) -> dict[str, str]:
+    return {p["name"]: p["of_kernel"] for p in packages_variables if p["of_kernel"]}
 
 
-def at(profile: Profile, url: str, *more: str) -> Profile:
+def test_repository_variables_include_all_urls_and_key() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "cuda")
+    extended = profile.repositories[0].model_copy(update={"more_urls": ("https://two.example/",)})
+
+    (repository,) = layer_variables(
+        profile.model_copy(update={"repositories": (extended,)}), "cuda"
+    )["cuda_repositories"]
+
+    assert repository["id"] == "hardpan-cuda"
+    assert repository["urls"] == ["https://mirror.example/cuda/", "https://two.example/"]
+    assert base64.b64decode(repository["key"]).decode() == ARMOUR
+
+
+def with_first_mirror_at(profile: Profile, url: str, *more_urls: str) -> Profile:
     """The same with the mirror of one repository somewhere else."""
     first, *others = profile.repositories
-    moved = first.model_copy(update={"url": url, "more_urls": more})
+    moved = first.model_copy(update={"url": url, "more_urls": more_urls})
     return profile.model_copy(update={"repositories": (moved, *others)})
 
 
-def test_what_a_guest_may_reach_is_what_its_layers_repositories_have_for_addresses() -> None:
-    profile = mirrored("rocky9-stig-nvidia", "nvidia_driver", "cuda", "stig")
-    moved = at(
+def test_allowed_endpoints_are_repository_addresses() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "nvidia_driver", "cuda", "stig")
+    moved = with_first_mirror_at(
         profile, "http://10.1.2.3:8080/cuda/", "https://two.example/", "https://two.example/x/"
     )
 
-    assert packages.reached(moved) == (
+    assert packages.allowed_endpoints(moved) == (
         Endpoint("http", "10.1.2.3", 8080),
         Endpoint("https", "two.example", 443),
         Endpoint("https", "mirror.example", 443),
     )
     # What no layer installs from is not reached either.
-    alone = at(mirrored("rocky9-stig-amd", "rocm"), "http://10.1.2.3:8080/cuda/")
-    assert packages.reached(alone) == (Endpoint("https", "mirror.example", 443),)
-    assert packages.reached(load("rocky9-stig")) == ()
+    rocm_only = with_first_mirror_at(
+        with_mirrors("rocky9-stig-amd", "rocm"), "http://10.1.2.3:8080/cuda/"
+    )
+    assert packages.allowed_endpoints(rocm_only) == (Endpoint("https", "mirror.example", 443),)
+    assert packages.allowed_endpoints(load_profile("rocky9-stig")) == ()
 
 
-def test_a_folder_of_the_machine_that_is_built_is_no_mirror() -> None:
-    profile = mirrored("rocky9-stig-nvidia", "cuda", "containers", accept_eula=True)
-    moved = at(profile, "https://mirror.example/cuda/", "file:///srv/cuda/", "file:///srv/more/")
+def test_file_url_mirror_is_rejected_for_image_build() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "cuda", "containers", accept_eula=True)
+    moved = with_first_mirror_at(
+        profile, "https://mirror.example/cuda/", "file:///srv/cuda/", "file:///srv/more/"
+    )
 
-    building.check(moved.model_copy(update={"layers": ("containers",)}), image=True)
+    build_pipeline.require_buildable(
+        moved.model_copy(update={"layers": ("containers",)}), builds_image=True
+    )
     with pytest.raises(InputError) as caught:
-        building.problems(moved, image=True).raise_all()
+        build_pipeline.collect_profile_errors(moved, builds_image=True).raise_if_any()
 
     assert str(caught.value).startswith(
         "rocky9-stig-nvidia: repository cuda: expected an http or https address, which cuda"
@@ -215,26 +221,26 @@ def test_a_folder_of_the_machine_that_is_built_is_no_mirror() -> None:
     )
     assert "http://127.0.0.1:PORT/" in caught.value.hint
     # Hosts that are hardened in another way may well have one, and an ISO needs none.
-    layers.check(moved)
-    building.check(moved, image=False)
+    layers.check_layers(moved)
+    build_pipeline.require_buildable(moved, builds_image=False)
 
 
 @pytest.mark.parametrize("proxy", ["", "http://10.0.2.100:3128"])
-def test_the_guests_proxy_goes_over_with_the_packages(proxy: str) -> None:
-    given: dict[str, object] = {}
+def test_guest_proxy_is_passed_to_role(proxy: str) -> None:
+    variables: dict[str, object] = {}
 
-    class Asked:
-        profile = mirrored("rocky9-stig-nvidia", "cuda")
+    class RecordingTask:
+        profile = with_mirrors("rocky9-stig-nvidia", "cuda")
         layer = "cuda"
         guest = SimpleNamespace(proxy=proxy)
 
         def run(self, variables: dict[str, object]) -> None:
-            given.update(variables)
+            variables.update(variables)
 
-    packages.install(Asked(), {"cuda_more": 1})  # type: ignore[arg-type]
+    packages.install_packages(RecordingTask(), {"cuda_more": 1})  # type: ignore[arg-type]
 
-    assert given["vendor_packages_proxy"] == proxy
-    assert given["cuda_more"] == 1
+    assert variables["vendor_packages_proxy"] == proxy
+    assert variables["cuda_more"] == 1
 
 
 @pytest.mark.parametrize(
@@ -249,39 +255,39 @@ def test_the_guests_proxy_goes_over_with_the_packages(proxy: str) -> None:
         ),
     ],
 )
-def test_who_signs_decides_about_dkms_and_the_switch_about_its_unit(
+def test_driver_variables_follow_module_signing_and_nvswitch(
     signing: str, nvswitch: bool, dkms: str, units: list[str]
 ) -> None:
-    profile = mirrored(
+    profile = with_mirrors(
         "rocky9-stig-nvidia", "nvidia_driver", module_signing=signing, nvswitch=nvswitch
     )
 
-    told = nvidia_driver.variables(profile)
+    variables = nvidia_driver.role_variables(profile)
 
-    assert told["nvidia_driver_dkms"] == dkms
-    assert told["nvidia_driver_units"] == units
-    assert told["nvidia_driver_version"] == "580.178.04"
+    assert variables["nvidia_driver_dkms"] == dkms
+    assert variables["nvidia_driver_units"] == units
+    assert variables["nvidia_driver_version"] == "580.178.04"
 
 
-@pytest.mark.parametrize("layer", LISTED)
-def test_a_role_declares_what_it_is_given_and_is_given_what_it_needs(layer: str) -> None:
+@pytest.mark.parametrize("layer", CATALOG_LAYERS)
+def test_vendor_role_variables_match_argument_specs(layer: str) -> None:
     vendor = "amd" if layer in ("amd_driver", "rocm") else "nvidia"
-    profile = mirrored(f"rocky9-stig-{vendor}", layer)
-    told = given(profile, layer)
+    profile = with_mirrors(f"rocky9-stig-{vendor}", layer)
+    variables = layer_variables(profile, layer)
     if layer == "nvidia_driver":
-        told |= nvidia_driver.variables(profile)
+        variables |= nvidia_driver.role_variables(profile)
     if layer == "containers":
-        told |= containers.variables(profile)
+        variables |= containers.role_variables(profile)
     spec = layers.PLAYBOOKS / "roles" / layer / "meta" / "argument_specs.yml"
     options = yaml.safe_load(spec.read_text("utf-8"))["argument_specs"]["main"]["options"]
 
-    assert set(told) <= set(options)
-    assert {n for n, o in options.items() if o.get("required")} <= set(told)
-    assert "{{" not in json.dumps(told), "Ansible would take it for a template"
+    assert set(variables) <= set(options)
+    assert {n for n, o in options.items() if o.get("required")} <= set(variables)
+    assert "{{" not in json.dumps(variables), "Ansible would take it for a template"
 
 
-def test_no_registry_means_no_image() -> None:
-    files = containers.policy(load("rocky9-stig-nvidia"))
+def test_policy_rejects_all_images_without_registry() -> None:
+    files = containers.render_policy(load_profile("rocky9-stig-nvidia"))
 
     policy = json.loads(files["/etc/containers/policy.json"])
     assert list(files) == ["/etc/containers/policy.json"]
@@ -289,11 +295,13 @@ def test_no_registry_means_no_image() -> None:
     assert set(policy["transports"]) == {"containers-storage"}
 
 
-def test_a_registry_is_taken_with_its_own_key_alone() -> None:
+def test_registry_images_require_registry_key() -> None:
     registry = SignedRegistry(registry="registry.example/ai", sigstore_key=PEM)
     named = Containers(registries=(registry,))
 
-    files = containers.policy(load("rocky9-stig-nvidia").model_copy(update={"containers": named}))
+    files = containers.render_policy(
+        load_profile("rocky9-stig-nvidia").model_copy(update={"containers": named})
+    )
 
     (rule,) = json.loads(files["/etc/containers/policy.json"])["transports"]["docker"][
         "registry.example/ai"
@@ -304,62 +312,72 @@ def test_a_registry_is_taken_with_its_own_key_alone() -> None:
     assert attached["docker"]["registry.example/ai"] == {"use-sigstore-attachments": True}
 
 
-def origin(**changed: Any) -> Origin:
-    (one,) = packages.origins(load("rocky9-stig-nvidia"), "cuda")
-    known = {name: getattr(one, name) for name in Origin.__slots__}
-    return Origin(**{**known, **changed})
+def cuda_repository(**updates: Any) -> RepositorySource:
+    (repository,) = packages.repositories_for(load_profile("rocky9-stig-nvidia"), "cuda")
+    fields = {name: getattr(repository, name) for name in RepositorySource.__slots__}
+    return RepositorySource(**{**fields, **updates})
 
 
-WITHOUT = sha256_bytes(ARMOUR.replace("Version: {{ x }}\n", "").encode())
-WHOLE = sha256_bytes(ARMOUR.encode())
-WRONG_KEYS = [
-    ("file", WITHOUT, ARMOUR, "expected sha256"),
-    ("file_without_version_lines", WHOLE, ARMOUR, "found " + WITHOUT),
-    ("file", WHOLE, ARMOUR + "\n", "key of repository cuda from https://developer.download."),
+SHA256_WITHOUT_VERSION = sha256_bytes(ARMOUR.replace("Version: {{ x }}\n", "").encode())
+SHA256_OF_FILE = sha256_bytes(ARMOUR.encode())
+INVALID_KEYS = [
+    ("file", SHA256_WITHOUT_VERSION, ARMOUR, "expected sha256"),
+    ("file_without_version_lines", SHA256_OF_FILE, ARMOUR, "found " + SHA256_WITHOUT_VERSION),
+    (
+        "file",
+        SHA256_OF_FILE,
+        ARMOUR + "\n",
+        "key of repository cuda from https://developer.download.",
+    ),
     ("file", None, ARMOUR, "expected sha256 None, found"),
     ("file", sha256_bytes(b"\x99\x01"), "\x99\x01", "expected an armoured public key"),
     ("file", sha256_bytes(b""), "", "expected an armoured public key"),
 ]
 
 
-@pytest.mark.parametrize(("what", "pinned", "data", "problem"), WRONG_KEYS)
-def test_another_key_than_the_pinned_one_is_an_error_of_trust(
-    what: str, pinned: str | None, data: str, problem: str
+@pytest.mark.parametrize(("what", "pinned", "data", "problem"), INVALID_KEYS)
+def test_mismatched_key_raises_trust_error(
+    digest_kind: str, pinned: str | None, data: str, problem: str
 ) -> None:
     with pytest.raises(TrustError) as caught:
-        keys.checked(origin(digest_of=what, key_sha256=pinned), data.encode("latin-1"))
+        keys.verify_key(
+            cuda_repository(digest_of=digest_kind, key_sha256=pinned), data.encode("latin-1")
+        )
 
     assert problem in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("what", "pinned"), [("file", WHOLE), ("file_without_version_lines", WITHOUT)]
+    ("what", "pinned"),
+    [("file", SHA256_OF_FILE), ("file_without_version_lines", SHA256_WITHOUT_VERSION)],
 )
-def test_the_pinned_key_is_taken_as_it_is(what: str, pinned: str) -> None:
-    made = keys.checked(origin(digest_of=what, key_sha256=pinned), ARMOUR.encode())
+def test_pinned_key_is_returned_unchanged(digest_kind: str, pinned: str) -> None:
+    key = keys.verify_key(
+        cuda_repository(digest_of=digest_kind, key_sha256=pinned), ARMOUR.encode()
+    )
 
-    assert made == ARMOUR.encode()
+    assert key == ARMOUR.encode()
 
 
-def test_a_vendors_key_is_asked_of_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_vendor_key_is_fetched_from_vendor_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls: list[str] = []
 
-    def fetch(self: Files, name: str, to: Any, *, most: int) -> None:
-        asked.append(f"{self}{name}")
-        to.write_bytes(b"another")
+    def fetch(self: RepositoryClient, name: str, path: Any, *, most: int) -> None:
+        urls.append(f"{self}{name}")
+        path.write_bytes(b"another")
 
-    monkeypatch.setattr(Files, "fetch", fetch)
+    monkeypatch.setattr(RepositoryClient, "fetch", fetch)
 
     with pytest.raises(TrustError, match="expected sha256 d0664fbb"):
-        packages.keys(load("rocky9-stig-nvidia"), "cuda")
+        packages.load_keys(load_profile("rocky9-stig-nvidia"), "cuda")
 
     cuda = "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64/"
-    assert asked == [f"{cuda}D42D0685.pub"]
+    assert urls == [f"{cuda}D42D0685.pub"]
 
 
-def test_a_wrong_key_in_the_profile_is_found_without_a_network() -> None:
-    profile = mirrored("rocky9-stig-nvidia", "cuda")
-    wrong = profile.repositories[0].model_copy(update={"key_sha256": "0" * 64})
+def test_mismatched_profile_key_fails_offline() -> None:
+    profile = with_mirrors("rocky9-stig-nvidia", "cuda")
+    repository = profile.repositories[0].model_copy(update={"key_sha256": "0" * 64})
 
     with pytest.raises(TrustError, match="key of repository cuda from the profile's repositories"):
-        packages.keys(profile.model_copy(update={"repositories": (wrong,)}), "cuda")
+        packages.load_keys(profile.model_copy(update={"repositories": (repository,)}), "cuda")

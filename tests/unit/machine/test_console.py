@@ -1,12 +1,12 @@
 import pytest
 
-from hardpan.builder.machine.console import FAILURES, Console, clean
+from hardpan.builder.machine.console import FAILURE_PATTERNS, GuestConsole, clean_line
 
 KEY = "ecdsa-sha2-nistp256 " + "A" * 120 + "="
 
 
-def fed(*lines: str) -> Console:
-    console = Console()
+def feed_lines(*lines: str) -> GuestConsole:
+    console = GuestConsole()
     console.feed("".join(f"{line}\r\r\n" for line in lines).encode())
     return console
 
@@ -27,15 +27,15 @@ def fed(*lines: str) -> Console:
         "[  99.0] Out of memory: Killed process 12 (dnf)",
     ],
 )
-def test_a_line_that_means_failure_is_kept(line: str) -> None:
-    console = fed("all is well", line, "something after it")
+def test_failure_line_is_recorded(line: str) -> None:
+    console = feed_lines("all is well", line, "something after it")
 
     assert console.failure
     assert console.failure in line
 
 
-def test_every_failure_pattern_is_an_expression_of_its_own() -> None:
-    assert len(set(FAILURES)) == len(FAILURES)
+def test_failure_patterns_are_unique() -> None:
+    assert len(set(FAILURE_PATTERNS)) == len(FAILURE_PATTERNS)
 
 
 @pytest.mark.parametrize(
@@ -47,32 +47,35 @@ def test_every_failure_pattern_is_an_expression_of_its_own() -> None:
         "error: ../../grub-core/script: harmless",
     ],
 )
-def test_an_ordinary_line_is_no_failure(line: str) -> None:
-    assert fed(line).failure == ""
+def test_ordinary_line_is_not_a_failure(line: str) -> None:
+    assert feed_lines(line).failure == ""
 
 
-def test_a_phase_is_read_with_its_number() -> None:
-    console = fed("HARDPAN-INSTALL: phase payload [4/9]")
+def test_phase_is_parsed_with_position() -> None:
+    console = feed_lines("HARDPAN-INSTALL: phase payload [4/9]")
 
     assert console.phase == "payload"
-    assert console.step == (4, 9)
+    assert console.phase_position == (4, 9)
 
 
 def test_only_the_marker_means_complete() -> None:
-    assert not fed("installation complete", "reboot: Power down").complete
-    assert fed("HARDPAN-INSTALL: complete").complete
+    assert not feed_lines("installation complete", "reboot: Power down").is_complete
+    assert feed_lines("HARDPAN-INSTALL: complete").is_complete
 
 
-def test_a_host_key_counts_when_it_was_told_twice() -> None:
-    spoilt = KEY.replace("AAAA", "A[  1.2] audit: AAA", 1)
+def test_host_key_requires_two_occurrences() -> None:
+    damaged_key = KEY.replace("AAAA", "A[  1.2] audit: AAA", 1)
 
-    assert fed(f"HARDPAN-HOSTKEY: {KEY}").host_keys == ()
-    assert fed(f"HARDPAN-HOSTKEY: {KEY}", f"HARDPAN-HOSTKEY: {KEY}").host_keys == (KEY,)
-    assert fed(f"HARDPAN-HOSTKEY: {spoilt}", f"HARDPAN-HOSTKEY: {spoilt}").host_keys == ()
+    assert feed_lines(f"HARDPAN-HOSTKEY: {KEY}").host_keys == ()
+    assert feed_lines(f"HARDPAN-HOSTKEY: {KEY}", f"HARDPAN-HOSTKEY: {KEY}").host_keys == (KEY,)
+    assert (
+        feed_lines(f"HARDPAN-HOSTKEY: {damaged_key}", f"HARDPAN-HOSTKEY: {damaged_key}").host_keys
+        == ()
+    )
 
 
-def test_a_guest_that_writes_for_ever_fills_no_memory() -> None:
-    console = Console()
+def test_console_memory_is_bounded() -> None:
+    console = GuestConsole()
     for _ in range(100):
         console.feed(b"x" * 100_000)
     for n in range(1000):
@@ -83,17 +86,17 @@ def test_a_guest_that_writes_for_ever_fills_no_memory() -> None:
     assert len(console.host_keys) <= 16
 
 
-def test_escape_codes_are_taken_out() -> None:
-    assert clean(b"\x1b[2J\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x00y") == "red x y"
+def test_escape_codes_are_removed() -> None:
+    assert clean_line(b"\x1b[2J\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x00y") == "red x y"
 
 
-def test_a_progress_display_shows_its_last_state() -> None:
-    assert clean(b"10 %\r50 %\r100 %\r") == "100 %"
+def test_carriage_returns_keep_last_state() -> None:
+    assert clean_line(b"10 %\r50 %\r100 %\r") == "100 %"
 
 
-def test_a_line_may_come_in_pieces() -> None:
-    console = Console()
+def test_split_line_is_joined() -> None:
+    console = GuestConsole()
     console.feed(b"HARDPAN-INS")
     console.feed(b"TALL: complete\n")
 
-    assert console.complete
+    assert console.is_complete

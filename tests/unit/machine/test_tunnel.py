@@ -3,13 +3,19 @@
 import pytest
 
 from hardpan.builder.machine import tunnel
-from hardpan.builder.machine.tunnel import Endpoint, RefusedError, asked, endpoint, may_reach
+from hardpan.builder.machine.tunnel import (
+    Endpoint,
+    ProxyRefusedError,
+    endpoint_of,
+    is_address_allowed,
+    parse_request,
+)
 
 HTTPS = Endpoint("https", "mirror.example", 443)
 HTTP = Endpoint("http", "mirror.example", 80)
-ODD = Endpoint("http", "10.1.2.3", 8080)
-LISTED = (HTTPS, HTTP, ODD)
-CLOSED = "Connection: close\r\n\r\n"
+PORT_8080 = Endpoint("http", "10.1.2.3", 8080)
+ALLOWED = (HTTPS, HTTP, PORT_8080)
+CONNECTION_CLOSE = "Connection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -17,14 +23,12 @@ CLOSED = "Connection: close\r\n\r\n"
     [
         ("https://mirror.example/rocky/", HTTPS),
         ("http://mirror.example/", HTTP),
-        ("http://10.1.2.3:8080/x/", ODD),
+        ("http://10.1.2.3:8080/x/", PORT_8080),
         ("https://mirror.example:8443/", Endpoint("https", "mirror.example", 8443)),
     ],
 )
-def test_an_address_of_a_repository_is_one_scheme_host_and_port(
-    url: str, expected: Endpoint
-) -> None:
-    assert endpoint(url) == expected
+def test_url_is_converted_to_endpoint(url: str, expected: Endpoint) -> None:
+    assert endpoint_of(url) == expected
     assert url.startswith(str(expected))
 
 
@@ -36,28 +40,29 @@ def test_an_address_of_a_repository_is_one_scheme_host_and_port(
         (
             "GET http://mirror.example HTTP/1.1",
             HTTP,
-            "GET / HTTP/1.1\r\nHost: mirror.example\r\n" + CLOSED,
+            "GET / HTTP/1.1\r\nHost: mirror.example\r\n" + CONNECTION_CLOSE,
         ),
         (
             "HEAD http://10.1.2.3:8080/a%20b?c HTTP/1.1\r\nRange: bytes=5-",
-            ODD,
-            "HEAD /a%20b?c HTTP/1.1\r\nHost: 10.1.2.3:8080\r\nRange: bytes=5-\r\n" + CLOSED,
+            PORT_8080,
+            "HEAD /a%20b?c HTTP/1.1\r\nHost: 10.1.2.3:8080\r\nRange: bytes=5-\r\n"
+            + CONNECTION_CLOSE,
         ),
     ],
 )
-def test_what_is_on_the_list_is_asked_for(head: str, to: Endpoint, sent: str) -> None:
-    request = asked(head.encode(), LISTED)
+def test_allowed_request_is_forwarded(head: str, to: Endpoint, sent: str) -> None:
+    request = parse_request(head.encode(), ALLOWED)
 
-    assert request.to == to
+    assert request.endpoint == to
     assert request.head.decode() == sent
 
 
-def test_no_field_of_the_guest_names_another_host_or_begins_a_body() -> None:
+def test_only_safe_header_fields_are_forwarded() -> None:
     fields = "Host: inside.example\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
     fields += "Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\nUpgrade: h2c\r\n"
     fields += "X-Forwarded-Host: inside.example\r\nUser-Agent: libdnf"
 
-    sent = asked(f"GET http://mirror.example/x HTTP/1.1\r\n{fields}".encode(), LISTED).head
+    sent = parse_request(f"GET http://mirror.example/x HTTP/1.1\r\n{fields}".encode(), ALLOWED).head
 
     assert sent.decode().split("\r\n") == [
         *("GET /x HTTP/1.1", "Host: mirror.example", "User-Agent: libdnf", "Connection: close"),
@@ -65,56 +70,72 @@ def test_no_field_of_the_guest_names_another_host_or_begins_a_body() -> None:
     ]
 
 
-NOT_LISTED = "is not an address of the profile's repositories"
-NO_REQUEST = "expected CONNECT host:port or GET http://host/..., found '"
-NO_FIELDS = "expected header fields of plain characters"
+NOT_ALLOWED_MESSAGE = "is not an address of the profile's repositories"
+INVALID_REQUEST_MESSAGE = "expected CONNECT host:port or GET http://host/..., found '"
+INVALID_FIELDS_MESSAGE = "expected header fields of plain characters"
 
 
 @pytest.mark.parametrize(
     ("head", "status", "why"),
     [
-        ("CONNECT other.example:443 HTTP/1.1", 403, f"https://other.example {NOT_LISTED}"),
-        ("CONNECT mirror.example:22 HTTP/1.1", 403, f"https://mirror.example:22 {NOT_LISTED}"),
+        ("CONNECT other.example:443 HTTP/1.1", 403, f"https://other.example {NOT_ALLOWED_MESSAGE}"),
+        (
+            "CONNECT mirror.example:22 HTTP/1.1",
+            403,
+            f"https://mirror.example:22 {NOT_ALLOWED_MESSAGE}",
+        ),
         # What is listed for http is not listed for TLS, nor the other way.
-        ("CONNECT mirror.example:80 HTTP/1.1", 403, f"https://mirror.example:80 {NOT_LISTED}"),
-        ("CONNECT 10.1.2.3:8080 HTTP/1.1", 403, f"https://10.1.2.3:8080 {NOT_LISTED}"),
-        ("GET http://mirror.example:443/ HTTP/1.1", 403, f"http://mirror.example:443 {NOT_LISTED}"),
-        ("GET http://127.0.0.1/ HTTP/1.1", 403, f"http://127.0.0.1 {NOT_LISTED}"),
-        ("CONNECT mirror.example.:443 HTTP/1.1", 403, f"https://mirror.example. {NOT_LISTED}"),
-        ("CONNECT evil.mirror.example:443 HTTP/1.1", 403, NOT_LISTED),
-        ("CONNECT mirror.example:99999 HTTP/1.1", 403, NOT_LISTED),
-        ("CONNECT mirror.example HTTP/1.1", 400, NO_REQUEST),
-        ("CONNECT mirror.example:443 HTTP/2", 400, NO_REQUEST),
-        ("CONNECT mirror.example:443@other.example:443 HTTP/1.1", 400, NO_REQUEST),
-        ("CONNECT [::1]:443 HTTP/1.1", 400, NO_REQUEST),
-        ("GET http://mirror.example@other.example/ HTTP/1.1", 400, NO_REQUEST),
-        ("GET http://mirror.example/a b HTTP/1.1", 400, NO_REQUEST),
-        ("GET https://mirror.example/ HTTP/1.1", 400, NO_REQUEST),
-        ("GET / HTTP/1.1", 400, NO_REQUEST),
-        ("POST http://mirror.example/ HTTP/1.1", 400, NO_REQUEST),
-        ("OPTIONS * HTTP/1.1", 400, NO_REQUEST),
-        ("", 400, NO_REQUEST),
-        ("\x16\x03\x01\x02\x00\x01", 400, NO_REQUEST + r"\x16\x03"),
-        ("GET http://mirror.example/ HTTP/1.1\nHost: other.example", 400, NO_REQUEST),
-        ("GET http://mirror.example/ HTTP/1.1\r\nRange: x\nHost: y", 400, NO_FIELDS),
-        ("GET http://mirror.example/ HTTP/1.1\r\n folded: x", 400, NO_FIELDS),
-        ("CONNECT mirror.example:443 HTTP/1.1\r\nno colon", 400, NO_FIELDS),
-        ("CONNECT mirror.example:443 HTTP/1.1\r\nHost: \xe9", 400, NO_FIELDS),
+        (
+            "CONNECT mirror.example:80 HTTP/1.1",
+            403,
+            f"https://mirror.example:80 {NOT_ALLOWED_MESSAGE}",
+        ),
+        ("CONNECT 10.1.2.3:8080 HTTP/1.1", 403, f"https://10.1.2.3:8080 {NOT_ALLOWED_MESSAGE}"),
+        (
+            "GET http://mirror.example:443/ HTTP/1.1",
+            403,
+            f"http://mirror.example:443 {NOT_ALLOWED_MESSAGE}",
+        ),
+        ("GET http://127.0.0.1/ HTTP/1.1", 403, f"http://127.0.0.1 {NOT_ALLOWED_MESSAGE}"),
+        (
+            "CONNECT mirror.example.:443 HTTP/1.1",
+            403,
+            f"https://mirror.example. {NOT_ALLOWED_MESSAGE}",
+        ),
+        ("CONNECT evil.mirror.example:443 HTTP/1.1", 403, NOT_ALLOWED_MESSAGE),
+        ("CONNECT mirror.example:99999 HTTP/1.1", 403, NOT_ALLOWED_MESSAGE),
+        ("CONNECT mirror.example HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("CONNECT mirror.example:443 HTTP/2", 400, INVALID_REQUEST_MESSAGE),
+        ("CONNECT mirror.example:443@other.example:443 HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("CONNECT [::1]:443 HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("GET http://mirror.example@other.example/ HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("GET http://mirror.example/a b HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("GET https://mirror.example/ HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("GET / HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("POST http://mirror.example/ HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("OPTIONS * HTTP/1.1", 400, INVALID_REQUEST_MESSAGE),
+        ("", 400, INVALID_REQUEST_MESSAGE),
+        ("\x16\x03\x01\x02\x00\x01", 400, INVALID_REQUEST_MESSAGE + r"\x16\x03"),
+        ("GET http://mirror.example/ HTTP/1.1\nHost: other.example", 400, INVALID_REQUEST_MESSAGE),
+        ("GET http://mirror.example/ HTTP/1.1\r\nRange: x\nHost: y", 400, INVALID_FIELDS_MESSAGE),
+        ("GET http://mirror.example/ HTTP/1.1\r\n folded: x", 400, INVALID_FIELDS_MESSAGE),
+        ("CONNECT mirror.example:443 HTTP/1.1\r\nno colon", 400, INVALID_FIELDS_MESSAGE),
+        ("CONNECT mirror.example:443 HTTP/1.1\r\nHost: \xe9", 400, INVALID_FIELDS_MESSAGE),
     ],
 )
-def test_everything_else_is_refused_by_name(head: str, status: int, why: str) -> None:
-    with pytest.raises(RefusedError) as caught:
-        asked(head.encode("latin-1"), LISTED)
+def test_other_requests_are_refused(head: str, status: int, why: str) -> None:
+    with pytest.raises(ProxyRefusedError) as caught:
+        parse_request(head.encode("latin-1"), ALLOWED)
 
     assert caught.value.status == status
     assert why in str(caught.value)
 
 
-def test_a_refusal_is_one_line_of_plain_text_however_long_the_request() -> None:
-    with pytest.raises(RefusedError) as caught:
-        asked(b"\x1b[31m\xff" * 4000, LISTED)
+def test_refusal_is_one_short_printable_line() -> None:
+    with pytest.raises(ProxyRefusedError) as caught:
+        parse_request(b"\x1b[31m\xff" * 4000, ALLOWED)
 
-    head, _, text = caught.value.answer().partition(b"\r\n\r\n")
+    head, _, text = caught.value.response().partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert f"Content-Length: {len(text)}".encode() in head
     assert text.count(b"\n") == 1
@@ -138,12 +159,12 @@ def test_a_refusal_is_one_line_of_plain_text_however_long_the_request() -> None:
         ("::1", "localhost"),
     ],
 )
-def test_a_mirrors_address_may_be_reached(
+def test_mirror_address_is_allowed(
     monkeypatch: pytest.MonkeyPatch, address: str, host: str
 ) -> None:
-    monkeypatch.setattr(tunnel, "_is_own", lambda _: False)
+    monkeypatch.setattr(tunnel, "_is_local_address", lambda _: False)
 
-    assert may_reach(address, host) is True
+    assert is_address_allowed(address, host) is True
 
 
 @pytest.mark.parametrize(
@@ -192,23 +213,23 @@ def test_a_mirrors_address_may_be_reached(
         ("5f00::1", "mirror.example"),
     ],
 )
-def test_a_name_does_not_lead_into_the_build_machine_or_its_network(
+def test_internal_address_is_not_allowed(
     monkeypatch: pytest.MonkeyPatch, address: str, host: str
 ) -> None:
-    monkeypatch.setattr(tunnel, "_is_own", lambda _: False)
+    monkeypatch.setattr(tunnel, "_is_local_address", lambda _: False)
 
-    assert may_reach(address, host) is False
+    assert is_address_allowed(address, host) is False
 
 
 @pytest.mark.parametrize(
     "address", ["10.9.9.9", "192.0.2.7", "2001:db8::7", "64:ff9b::8.8.8.8", "2002:808:808::1"]
 )
-def test_an_address_of_the_build_machine_is_refused(
+def test_address_of_build_host_is_not_allowed(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    own = {"10.9.9.9", "192.0.2.7", "2001:db8::7", "8.8.8.8"}
-    monkeypatch.setattr(tunnel, "_is_own", lambda ip: str(ip) in own)
+    local_addresses = {"10.9.9.9", "192.0.2.7", "2001:db8::7", "8.8.8.8"}
+    monkeypatch.setattr(tunnel, "_is_local_address", lambda ip: str(ip) in local_addresses)
 
-    assert may_reach(address, "mirror.example") is False
+    assert is_address_allowed(address, "mirror.example") is False
     # Who wants the machine itself puts its address on the list.
-    assert may_reach(address, address) is True
+    assert is_address_allowed(address, address) is True

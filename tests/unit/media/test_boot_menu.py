@@ -6,30 +6,30 @@ import pytest
 
 from hardpan.builder.media import grubcfg
 from hardpan.builder.media.boot_menu import (
-    IN_FAT,
-    MAX_BYTES,
+    FAT_MENU,
     MAX_LINE_LENGTH,
     MAX_LINES,
+    MAX_MENU_BYTES,
     MENUS,
     BootMenu,
-    menu_text,
+    decode_menu,
 )
 from hardpan.errors import InputError
 from tests.unit.media.test_grubcfg import ARGUMENTS
 from tests.unit.media.test_grubcfg import MENU as GRUB
 from tests.unit.media.test_isolinuxcfg import MENU as ISOLINUX
 
-MENU = BootMenu(arguments=ARGUMENTS, old_label="X", label="X")
+MENU = BootMenu(arguments=ARGUMENTS, media_label="X", label="X")
 
 
-@pytest.mark.parametrize("name", [*MENUS, IN_FAT])
-def test_each_menu_is_edited_by_its_own_syntax(name: str) -> None:
+@pytest.mark.parametrize("name", [*MENUS, FAT_MENU])
+def test_menu_is_edited_by_its_syntax(name: str) -> None:
     text = ISOLINUX if name.startswith("/isolinux") else GRUB
 
-    edited = MENU.edited(name, text.encode())
+    edited = MENU.edit(name, text.encode())
 
-    assert MENU.is_in(name, edited.encode())
-    assert not MENU.is_in(name, text.encode())
+    assert MENU.is_applied(name, edited.encode())
+    assert not MENU.is_applied(name, text.encode())
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_each_menu_is_edited_by_its_own_syntax(name: str) -> None:
         (b"a\0b", "the control character '\\x00'"),
         (b"\x1b[2J", "the control character '\\x1b'"),
         (b"\xc2\x9b2J", "the control character '\\x9b'"),
-        (b"a" * (MAX_BYTES + 1), f"too long: expected at most {MAX_BYTES} bytes"),
+        (b"a" * (MAX_MENU_BYTES + 1), f"too long: expected at most {MAX_MENU_BYTES} bytes"),
         (b"\n" * (MAX_LINES + 1), f"expected at most {MAX_LINES} lines"),
         (b"a" * (MAX_LINE_LENGTH + 1), f"lines of {MAX_LINE_LENGTH} characters"),
     ],
 )
 @pytest.mark.parametrize("name", [MENUS[0], MENUS[1]])
-def test_menu_that_is_no_text_is_refused(name: str, data: bytes, problem: str) -> None:
-    for reader in (MENU.edited, MENU.is_in):
+def test_menu_with_invalid_text_is_rejected(name: str, data: bytes, problem: str) -> None:
+    for reader in (MENU.edit, MENU.is_applied):
         with pytest.raises(InputError) as caught:
             reader(name, data)
 
@@ -67,15 +67,15 @@ def test_menu_that_is_no_text_is_refused(name: str, data: bytes, problem: str) -
         (MENUS[0], "label\n append inst.repo=x\n", "an install entry without a name"),
     ],
 )
-def test_menu_in_a_form_that_no_loader_shows_is_refused(name: str, text: str, problem: str) -> None:
+def test_malformed_menu_is_rejected(name: str, text: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        MENU.edited(name, text.encode())
+        MENU.edit(name, text.encode())
 
     assert f"{name}: the boot menu" in str(caught.value)
     assert problem in str(caught.value)
 
 
-WORST = [
+WORST_LINES = [
     "menuentry " + "'" * 8_000,
     'menuentry "' + '\\"' * 4_000,
     "linux " + "{ " * 4_000,
@@ -88,19 +88,19 @@ WORST = [
 ]
 
 
-@pytest.mark.parametrize("line", WORST, ids=[line[:8].strip() for line in WORST])
-def test_the_longest_menu_is_read_in_a_moment(line: str) -> None:
+@pytest.mark.parametrize("line", WORST_LINES, ids=[line[:8].strip() for line in WORST_LINES])
+def test_worst_case_menu_is_parsed_quickly(line: str) -> None:
     data = f"{line}\n".encode()
     lines = (MAX_LINES - 100) // data.count(b"\n")
-    count = min(lines, (MAX_BYTES - len(GRUB)) // len(data))
+    count = min(lines, (MAX_MENU_BYTES - len(GRUB)) // len(data))
     text = (data * count).decode() + GRUB
-    begun = time.process_time()
+    start = time.process_time()
 
-    menu_text(MENUS[1], text.encode())
-    grubcfg.names_kickstart(text, ARGUMENTS)
-    joined = "".join(grubcfg._logical(text))
+    decode_menu(MENUS[1], text.encode())
+    grubcfg.has_kickstart_arguments(text, ARGUMENTS)
+    joined = "".join(grubcfg._logical_lines(text))
 
-    assert time.process_time() - begun < 2.0
+    assert time.process_time() - start < 2.0
     assert joined.count("inst.rescue") == 1
 
 
@@ -115,5 +115,5 @@ def test_the_longest_menu_is_read_in_a_moment(line: str) -> None:
         ("a\\", ["a"]),
     ],
 )
-def test_lines_are_joined_as_grub_joins_them(text: str, lines: list[str]) -> None:
-    assert list(grubcfg._logical(text)) == lines
+def test_continued_lines_are_joined_like_grub(text: str, lines: list[str]) -> None:
+    assert list(grubcfg._logical_lines(text)) == lines

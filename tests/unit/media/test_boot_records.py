@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hardpan.builder.media import remaster
-from hardpan.builder.media.inspect import Facts
+from hardpan.builder.media.inspect import IsoFacts
 
-BEFORE = Facts(
+MEDIA_FACTS = IsoFacts(
     volume_id="X",
     boot_records=("BIOS", "UEFI"),
     system_area="MBR protective-msdos-label grub2-mbr cyl-align-off GPT",
@@ -18,21 +18,23 @@ BEFORE = Facts(
 
 
 @pytest.mark.parametrize("word", ["cyl-align-on", "cyl-align-auto", "cyl-align-all"])
-def test_alignment_of_the_size_is_no_boot_record(word: str) -> None:
+def test_cylinder_alignment_is_ignored(word: str) -> None:
     """An ISO of the lab, written with a kickstart of a certain size, was refused for it."""
-    area = BEFORE.system_area.replace("cyl-align-off", word)
+    area = MEDIA_FACTS.system_area.replace("cyl-align-off", word)
 
-    assert remaster._boots(replace(BEFORE, system_area=area)) == remaster._boots(BEFORE)
+    assert remaster._boot_properties(
+        replace(MEDIA_FACTS, system_area=area)
+    ) == remaster._boot_properties(MEDIA_FACTS)
 
 
 @pytest.mark.parametrize(
     "after",
     [
-        replace(BEFORE, boot_records=("UEFI",)),
-        replace(BEFORE, system_area="MBR protective-msdos-label cyl-align-off GPT"),
-        replace(BEFORE, system_area="MBR protective-msdos-label grub2-mbr cyl-align-off"),
-        replace(BEFORE, efi_path="/images/efiboot.img"),
+        replace(MEDIA_FACTS, boot_records=("UEFI",)),
+        replace(MEDIA_FACTS, system_area="MBR protective-msdos-label cyl-align-off GPT"),
+        replace(MEDIA_FACTS, system_area="MBR protective-msdos-label grub2-mbr cyl-align-off"),
+        replace(MEDIA_FACTS, efi_path="/images/efiboot.img"),
     ],
 )
-def test_lost_boot_record_is_noticed(after: Facts) -> None:
-    assert remaster._boots(after) != remaster._boots(BEFORE)
+def test_changed_boot_record_is_detected(after: IsoFacts) -> None:
+    assert remaster._boot_properties(after) != remaster._boot_properties(MEDIA_FACTS)

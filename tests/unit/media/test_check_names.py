@@ -6,34 +6,47 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
-from hardpan.builder.media.names import Asked, compare, of_list, of_profile, which_repository
-from hardpan.builder.media.repodata import Packages, Rpm
+from hardpan.builder.media.names import (
+    ExpectedPackage,
+    check_packages,
+    expected_from_catalog,
+    expected_from_profile,
+    identify_repository,
+)
+from hardpan.builder.media.repodata import RepositoryIndex, Rpm
 from hardpan.errors import HardpanError, InputError, UsageError
 from hardpan.files import sha256_bytes
-from hardpan.profiles.load import load
-from hardpan.profiles.software.fill import matcher
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.software.fill import to_pattern
 
 
-def rpm(name: str, version: str = "1", arch: str = "x86_64") -> Rpm:
-    return Rpm(name=name, version=version, release="1", arch=arch, size=10, installed=20)
+def make_rpm(name: str, version: str = "1", arch: str = "x86_64") -> Rpm:
+    return Rpm(
+        name=name, version=version, release="1", arch=arch, size_bytes=10, installed_bytes=20
+    )
 
 
-def state(name: str, version: str | None, *there: Rpm) -> str:
-    asked = Asked(name=name, pattern=matcher(name), version=version, verified="yes")
-    packages = Packages(revision="", primary_sha256=sha256_bytes(b""), rpms=there)
-    return compare((asked,), packages, "x86_64")[0].state
+def check_state(name: str, version: str | None, *rpms: Rpm) -> str:
+    expected = ExpectedPackage(name=name, pattern=to_pattern(name), version=version, verified="yes")
+    packages = RepositoryIndex(revision="", primary_sha256=sha256_bytes(b""), rpms=rpms)
+    return check_packages((expected,), packages, "x86_64")[0].state
 
 
-def test_a_name_counts_for_the_right_architecture_alone() -> None:
-    assert state("libnccl", None, rpm("libnccl")) == "there"
-    assert state("libnccl", None, rpm("libnccl", arch="noarch")) == "there"
-    assert state("libnccl", None, rpm("libnccl", arch="i686"), rpm("libnccl2")) == "missing"
+def test_package_of_other_architecture_does_not_count() -> None:
+    assert check_state("libnccl", None, make_rpm("libnccl")) == "there"
+    assert check_state("libnccl", None, make_rpm("libnccl", arch="noarch")) == "there"
+    assert (
+        check_state("libnccl", None, make_rpm("libnccl", arch="i686"), make_rpm("libnccl2"))
+        == "missing"
+    )
 
 
-def test_a_pinned_version_is_that_version() -> None:
-    assert state("libnvsdm", "580.178.04", rpm("libnvsdm", "580.178.04")) == "there"
-    assert state("libnvsdm", "580.178.04", rpm("libnvsdm", "580.178.4")) == "other_version"
-    assert state("libnvsdm", "580.178.04") == "missing"
+def test_pinned_version_must_match_exactly() -> None:
+    assert check_state("libnvsdm", "580.178.04", make_rpm("libnvsdm", "580.178.04")) == "there"
+    assert (
+        check_state("libnvsdm", "580.178.04", make_rpm("libnvsdm", "580.178.4")) == "other_version"
+    )
+    assert check_state("libnvsdm", "580.178.04") == "missing"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +74,12 @@ def test_a_pinned_version_is_that_version() -> None:
         ("mirror", "cuda", "rocky9", ("cuda", "rocky9", "x86_64")),
     ],
 )
-def test_a_repository_is_known_by_its_address_or_its_name(
+def test_repository_is_identified_by_address_or_id(
     repo: str, name: str, release: str, found: tuple[str, str, str]
 ) -> None:
-    told = which_repository(repo, name=name, release=release)
+    repository = identify_repository(repo, name=name, release=release)
 
-    assert (told.id, told.release, told.arch) == found
+    assert (repository.id, repository.release, repository.arch) == found
 
 
 @pytest.mark.parametrize(
@@ -86,45 +99,47 @@ def test_a_repository_is_known_by_its_address_or_its_name(
         ),
     ],
 )
-def test_a_repository_that_cannot_be_told_is_refused(
+def test_ambiguous_repository_is_rejected(
     repo: str, name: str, release: str, kind: type[HardpanError], problem: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        which_repository(repo, name=name, release=release)
+        identify_repository(repo, name=name, release=release)
 
     assert problem in str(caught.value)
 
 
-def test_a_profile_asks_for_its_versions_and_the_list_for_names() -> None:
-    cuda = which_repository("mirror", name="cuda", release="rocky9")
-    of_one = {a.name: a.version for a in of_profile(cuda, load("rocky9-stig-nvidia"))}
-    of_all = {a.name for a in of_list(cuda)}
+def test_profile_expects_versions_and_catalog_expects_names() -> None:
+    cuda = identify_repository("mirror", name="cuda", release="rocky9")
+    profile_versions = {
+        a.name: a.version for a in expected_from_profile(cuda, load_profile("rocky9-stig-nvidia"))
+    }
+    catalog_names = {a.name for a in expected_from_catalog(cuda)}
 
-    assert of_one["nvidia-driver-cuda"] == "580.178.04"
-    assert "nvidia-imex" not in of_one
-    assert {"nvidia-imex", "cuda-toolkit-{cuda_dash}"} <= of_all
+    assert profile_versions["nvidia-driver-cuda"] == "580.178.04"
+    assert "nvidia-imex" not in profile_versions
+    assert {"nvidia-imex", "cuda-toolkit-{cuda_dash}"} <= catalog_names
 
 
-def test_a_profile_that_takes_nothing_from_there_is_refused() -> None:
-    cuda = which_repository("mirror", name="cuda", release="rocky9")
+def test_profile_without_packages_from_repository_is_rejected() -> None:
+    cuda = identify_repository("mirror", name="cuda", release="rocky9")
 
     with pytest.raises(InputError, match="rocky9-stig-amd: takes nothing from cuda"):
-        of_profile(cuda, load("rocky9-stig-amd"))
+        expected_from_profile(cuda, load_profile("rocky9-stig-amd"))
 
 
-def _repo(folder: Path, *names: str) -> Path:
+def _make_repository(folder: Path, *names: str) -> Path:
     packages = "".join(
         f'<package type="rpm"><name>{n}</name><arch>x86_64</arch><version ver="7.14" rel="1"/>'
         "</package>"
         for n in names
     )
     text = f'<metadata xmlns="http://linux.duke.edu/metadata/common">{packages}</metadata>'
-    packed = gzip.compress(text.encode())
+    compressed = gzip.compress(text.encode())
     (folder / "repodata").mkdir(parents=True)
-    (folder / "repodata" / "p.xml.gz").write_bytes(packed)
+    (folder / "repodata" / "p.xml.gz").write_bytes(compressed)
     (folder / "repodata" / "repomd.xml").write_text(
         '<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary">'
-        f'<checksum type="sha256">{sha256_bytes(packed)}</checksum>'
+        f'<checksum type="sha256">{sha256_bytes(compressed)}</checksum>'
         '<location href="repodata/p.xml.gz"/></data></repomd>',
         "utf-8",
     )
@@ -139,14 +154,14 @@ def _repo(folder: Path, *names: str) -> Path:
         ((), 1, "MISSING   amdrocm7.14-gfx942 (in the list: second_hand)"),
     ],
 )
-def test_the_answer_is_an_exit_code_and_a_line(
+def test_check_prints_result_and_exit_code(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     names: tuple[str, ...],
     code: int,
     line: str,
 ) -> None:
-    repo = _repo(tmp_path / "repo", *names)
+    repo = _make_repository(tmp_path / "repo", *names)
 
     arguments = ["--repo", str(repo), "--id", "rocm-therock", "--profile", "rocky9-stig-amd"]
     assert cli.run(["media", "check-names", *arguments]) == code
@@ -154,18 +169,18 @@ def test_the_answer_is_an_exit_code_and_a_line(
     assert line in capsys.readouterr().out
 
 
-def test_a_name_with_escape_codes_reaches_no_terminal(
+def test_escape_codes_in_names_are_not_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repo = _repo(tmp_path / "repo", "kmod-nvidia-580.178.04-\x9b31m\u202e")
+    repo = _make_repository(tmp_path / "repo", "kmod-nvidia-580.178.04-\x9b31m\u202e")
 
     arguments = ["--repo", str(repo), "--id", "site", "--profile", "rocky9-stig-nvidia"]
     cli.run(["media", "check-names", *arguments])
 
-    said = capsys.readouterr().out
-    assert "kmod-nvidia-580.178.04-" in said
-    assert "\x9b" not in said
-    assert "\u202e" not in said
+    output = capsys.readouterr().out
+    assert "kmod-nvidia-580.178.04-" in output
+    assert "\x9b" not in output
+    assert "\u202e" not in output
 
 
 @pytest.mark.parametrize(
@@ -182,5 +197,5 @@ def test_a_name_with_escape_codes_reaches_no_terminal(
         (["--repo", "tests", "--id", "cuda", "--release", "rocky9"], 3),
     ],
 )
-def test_a_wrong_command_line_has_its_exit_code(arguments: list[str], code: int) -> None:
+def test_invalid_command_line_exit_code(arguments: list[str], code: int) -> None:
     assert cli.run(["media", "check-names", *arguments]) == code

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpan.builder.media.grubcfg import edited, names_kickstart
+from hardpan.builder.media.grubcfg import add_kickstart_arguments, has_kickstart_arguments
 from hardpan.errors import InputError
 
 ARGUMENTS = ("inst.ks=hd:LABEL=X:/ks.cfg", "fips=1", "console=tty0", "console=ttyS0,115200")
@@ -38,12 +38,12 @@ def kernel_lines(text: str) -> list[str]:
     return [x.strip() for x in text.splitlines() if x.strip().startswith("linux")]
 
 
-def entry(title: str, kernel: str) -> str:
+def make_entry(title: str, kernel: str) -> str:
     return f"menuentry {title} {{\n  linux /v {kernel}\n  initrd /i\n}}\n"
 
 
 def test_install_entries_get_the_arguments_once() -> None:
-    first, second, basic, _ = kernel_lines(edited(MENU, ARGUMENTS))
+    first, second, basic, _ = kernel_lines(add_kickstart_arguments(MENU, ARGUMENTS))
 
     for line in (first, second, basic):
         assert line.endswith(" ".join(ARGUMENTS))
@@ -53,16 +53,16 @@ def test_install_entries_get_the_arguments_once() -> None:
         assert "inst.stage2=hd:LABEL=X" in line
 
 
-def test_entries_that_install_nothing_are_left_alone() -> None:
-    text = edited(MENU, ARGUMENTS)
+def test_other_entries_are_unchanged() -> None:
+    text = add_kickstart_arguments(MENU, ARGUMENTS)
 
     assert kernel_lines(text)[3] == kernel_lines(MENU)[3]
     assert text.endswith(MENU[MENU.index("menuentry 'Boot first") :])
     assert "Rescue a Rocky Linux system' --class red {\n" in text
 
 
-def test_the_first_install_entry_is_the_default_with_a_short_wait() -> None:
-    text = edited(MENU, ARGUMENTS)
+def test_first_install_entry_is_default_with_short_timeout() -> None:
+    text = add_kickstart_arguments(MENU, ARGUMENTS)
 
     assert "set default=0\n" in text
     assert "set timeout=5\n" in text
@@ -78,16 +78,18 @@ def test_the_first_install_entry_is_the_default_with_a_short_wait() -> None:
         ("function load_video {\n  insmod all_video\n}\n", "0"),
     ],
 )
-def test_the_default_is_counted_as_grub_counts(before: str, default: str) -> None:
-    text = edited(before + entry("'Install'", "inst.stage2=hd:LABEL=X"), ARGUMENTS)
+def test_default_entry_is_numbered_like_grub(before: str, default: str) -> None:
+    text = add_kickstart_arguments(
+        before + make_entry("'Install'", "inst.stage2=hd:LABEL=X"), ARGUMENTS
+    )
 
     assert text.startswith(f"set default={default}\nset timeout=5\n")
 
 
-def test_a_menu_that_would_wait_for_ever_gets_a_time_limit() -> None:
+def test_missing_timeout_is_added() -> None:
     menu = 'if [ -s x ]; then set timeout="-1"; fi\nset timeout_style=hidden\n'
 
-    text = edited(menu + entry("'Install'", "inst.repo=cdrom"), ARGUMENTS)
+    text = add_kickstart_arguments(menu + make_entry("'Install'", "inst.repo=cdrom"), ARGUMENTS)
 
     assert "if [ -s x ]; then set timeout=5; fi\nset timeout_style=menu\n" in text
 
@@ -105,8 +107,8 @@ def test_a_menu_that_would_wait_for_ever_gets_a_time_limit() -> None:
         ("''", "' (hardpan: unattended, ERASES DISKS)'"),
     ],
 )
-def test_the_titles_warn_that_disks_are_erased(title: str, shown: str) -> None:
-    text = edited(entry(title, "inst.stage2=hd:LABEL=X"), ARGUMENTS)
+def test_titles_warn_about_disk_erasure(title: str, shown: str) -> None:
+    text = add_kickstart_arguments(make_entry(title, "inst.stage2=hd:LABEL=X"), ARGUMENTS)
 
     assert f"menuentry {shown} {{" in text
 
@@ -123,26 +125,26 @@ def test_the_titles_warn_that_disks_are_erased(title: str, shown: str) -> None:
         ("inst.stage2=x it's", "inst.stage2=x it's"),
     ],
 )
-def test_words_are_what_grub_takes_for_words(kernel: str, kept: str) -> None:
-    (line,) = kernel_lines(edited(entry("'I'", kernel), ARGUMENTS))
+def test_words_are_split_like_grub(kernel: str, kept: str) -> None:
+    (line,) = kernel_lines(add_kickstart_arguments(make_entry("'I'", kernel), ARGUMENTS))
 
     assert line == f"linux /v {kept} {' '.join(ARGUMENTS)}"
 
 
-def test_line_ends_of_windows_and_comments_do_no_harm() -> None:
-    menu = "# linux inst.stage2=x \\\n" + entry("'I'", "inst.stage2=x").replace("\n", "\r\n")
+def test_crlf_and_comments_are_handled() -> None:
+    menu = "# linux inst.stage2=x \\\n" + make_entry("'I'", "inst.stage2=x").replace("\n", "\r\n")
 
-    text = edited(menu, ARGUMENTS)
+    text = add_kickstart_arguments(menu, ARGUMENTS)
 
     assert "# linux inst.stage2=x \\\n" in text
     assert "\r" not in text
-    assert names_kickstart(text, ARGUMENTS)
+    assert has_kickstart_arguments(text, ARGUMENTS)
 
 
-def test_editing_twice_changes_nothing_more() -> None:
-    once = edited(MENU, ARGUMENTS)
+def test_editing_is_idempotent() -> None:
+    once = add_kickstart_arguments(MENU, ARGUMENTS)
 
-    assert edited(once, ARGUMENTS) == once
+    assert add_kickstart_arguments(once, ARGUMENTS) == once
 
 
 @pytest.mark.parametrize(
@@ -154,41 +156,41 @@ def test_editing_twice_changes_nothing_more() -> None:
         "# menuentry 'I' {\n# linux /x inst.stage2=hd:LABEL=X\n# }\n",
     ],
 )
-def test_a_menu_without_an_install_entry_is_refused(menu: str) -> None:
+def test_menu_without_install_entry_is_rejected(menu: str) -> None:
     with pytest.raises(InputError, match="no install entry"):
-        edited(menu, ARGUMENTS)
+        add_kickstart_arguments(menu, ARGUMENTS)
 
 
-def test_an_entry_on_one_line_is_refused_and_not_missed() -> None:
+def test_single_line_entry_is_rejected() -> None:
     menu = MENU + "menuentry 'I' { linux /v inst.stage2=hd:LABEL=X; initrd /i; }\n"
 
     with pytest.raises(InputError, match="an entry on one line"):
-        edited(menu, ARGUMENTS)
+        add_kickstart_arguments(menu, ARGUMENTS)
 
 
-def test_a_menu_in_which_one_entry_lacks_an_argument_does_not_name_the_kickstart() -> None:
-    done = edited(MENU, ARGUMENTS)
+def test_entry_without_argument_is_detected() -> None:
+    edited_menu = add_kickstart_arguments(MENU, ARGUMENTS)
 
-    assert names_kickstart(done, ARGUMENTS)
-    assert not names_kickstart(MENU, ARGUMENTS)
-    assert not names_kickstart(done.replace("fips=1", "fips=0", 1), ARGUMENTS)
-    assert not names_kickstart("", ARGUMENTS)
+    assert has_kickstart_arguments(edited_menu, ARGUMENTS)
+    assert not has_kickstart_arguments(MENU, ARGUMENTS)
+    assert not has_kickstart_arguments(edited_menu.replace("fips=1", "fips=0", 1), ARGUMENTS)
+    assert not has_kickstart_arguments("", ARGUMENTS)
 
 
-def test_a_new_label_reaches_every_place_the_old_one_was_in() -> None:
-    old = "Rocky 10"
-    menu = MENU.replace("'X'", f"'{old}'").replace("LABEL=X", "LABEL=Rocky\\x2010")
+def test_new_label_replaces_every_occurrence() -> None:
+    old_label = "Rocky 10"
+    menu = MENU.replace("'X'", f"'{old_label}'").replace("LABEL=X", "LABEL=Rocky\\x2010")
 
-    text = edited(menu, ARGUMENTS, relabel=(old, "NEW"))
+    text = add_kickstart_arguments(menu, ARGUMENTS, relabel=(old_label, "NEW"))
 
     assert "-l 'NEW'" in text
     assert text.count("inst.stage2=hd:LABEL=NEW") == 4
     assert "x2010" not in text
 
 
-def test_a_label_that_only_begins_like_the_old_one_is_kept() -> None:
-    menu = entry("'I'", "inst.stage2=hd:LABEL=X inst.repo=hd:LABEL=XY:/a inst.x=hd:LABEL=X:/b")
+def test_label_with_same_prefix_is_unchanged() -> None:
+    menu = make_entry("'I'", "inst.stage2=hd:LABEL=X inst.repo=hd:LABEL=XY:/a inst.x=hd:LABEL=X:/b")
 
-    text = edited(menu, (), relabel=("X", "NEW"))
+    text = add_kickstart_arguments(menu, (), relabel=("X", "NEW"))
 
     assert "inst.stage2=hd:LABEL=NEW inst.repo=hd:LABEL=XY:/a inst.x=hd:LABEL=NEW:/b" in text

@@ -7,39 +7,47 @@ import pytest
 from hardpan.builder.media import iso9660
 from hardpan.builder.media.iso9660 import check_folders
 from hardpan.errors import InputError
-from tests.unit.media.tiny_iso import BLOCK, PRIMARY, SUPPLEMENTARY, WHOLE, both, image, record
+from tests.unit.media.tiny_iso import (
+    BLOCK,
+    PRIMARY,
+    SUPPLEMENTARY,
+    VALID_IMAGE,
+    both_endian,
+    image,
+    record,
+)
 
 
-def _iso(tmp_path: Path, data: bytes) -> Path:
+def _write_iso(tmp_path: Path, data: bytes) -> Path:
     path = tmp_path / "x.iso"
     path.write_bytes(data)
     return path
 
 
-def test_trees_that_end_are_taken(tmp_path: Path) -> None:
-    assert check_folders(_iso(tmp_path, WHOLE)) is None
+def test_valid_trees_are_accepted(tmp_path: Path) -> None:
+    assert check_folders(_write_iso(tmp_path, VALID_IMAGE)) is None
 
 
-def test_each_tree_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_every_tree_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iso9660, "MAX_FILES", 3)
 
     with pytest.raises(InputError, match="too many files: expected at most 3"):
-        check_folders(_iso(tmp_path, WHOLE))
+        check_folders(_write_iso(tmp_path, VALID_IMAGE))
 
 
-RELOCATED = b"CL\x0c\x01" + both(30)
-CONTINUED = b"CE\x1c\x01" + both(40) + both(10) + both(100)
+RELOCATED = b"CL\x0c\x01" + both_endian(30)
+CONTINUED = b"CE\x1c\x01" + both_endian(40) + both_endian(10) + both_endian(100)
 """More of it in block 40, from byte 10 on."""
 
 
 def _with_block_40(data: bytes, text: bytes) -> bytes:
-    at = 40 * BLOCK + 10
-    return data[:at] + text + data[at + len(text) :]
+    offset = 40 * BLOCK + 10
+    return data[:offset] + text + data[offset + len(text) :]
 
 
-DEEP = {block: [record(b"D", block + 1)] for block in range(30, 62)}
+DEEP_FOLDERS = {block: [record(b"D", block + 1)] for block in range(30, 62)}
 
-HOSTILE: list[tuple[str, bytes, str]] = [
+HOSTILE_TREES: list[tuple[str, bytes, str]] = [
     ("a folder in itself", image({30: [record(b"A", 30)]}, {PRIMARY: 30}),
      "the folder b'A' is in two places or in itself"),
     ("a circle of three", image({30: [record(b"A", 31)], 31: [record(b"B", 32)],
@@ -56,7 +64,7 @@ HOSTILE: list[tuple[str, bytes, str]] = [
     ("a folder of 17 MiB", image({30: [record(b"A", 31, 17 << 20)]}, {PRIMARY: 30}),
      "expected at most 16777216 bytes"),
     ("a root beyond the end", image({}, {PRIMARY: 64}), "the folder b'\\x00': expected at most"),
-    ("forty deep", image(DEEP, {PRIMARY: 30}), "expected folders at most 32 deep"),
+    ("forty deep", image(DEEP_FOLDERS, {PRIMARY: 30}), "expected folders at most 32 deep"),
     ("a folder that was moved into itself",
      image({30: [record(b"A", 50, folder=False, system_use=RELOCATED)]}, {PRIMARY: 30}),
      "b'A' is a relocated folder"),
@@ -81,16 +89,16 @@ HOSTILE: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("data", "problem"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE]
+    ("data", "problem"), [row[1:] for row in HOSTILE_TREES], ids=[row[0] for row in HOSTILE_TREES]
 )
-def test_hostile_tree_is_refused(tmp_path: Path, data: bytes, problem: str) -> None:
+def test_hostile_tree_is_rejected(tmp_path: Path, data: bytes, problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_folders(_iso(tmp_path, data))
+        check_folders(_write_iso(tmp_path, data))
 
     assert problem in str(caught.value)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("size", [0, 100, 16 * BLOCK, 17 * BLOCK - 1])
-def test_file_without_descriptors_has_no_trees(tmp_path: Path, size: int) -> None:
-    assert check_folders(_iso(tmp_path, WHOLE[:size])) is None
+def test_image_without_descriptors_is_accepted(tmp_path: Path, size: int) -> None:
+    assert check_folders(_write_iso(tmp_path, VALID_IMAGE[:size])) is None

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpan.builder.media.isolinuxcfg import edited, names_kickstart
+from hardpan.builder.media.isolinuxcfg import add_kickstart_arguments, has_kickstart_arguments
 from hardpan.errors import InputError
 
 ARGUMENTS = ("inst.ks=hd:LABEL=X:/ks.cfg", "fips=1", "console=tty0", "console=ttyS0,115200")
@@ -62,8 +62,10 @@ def lines(text: str, keyword: str) -> list[str]:
     return [x.strip() for x in text.splitlines() if x.strip().lower().startswith(keyword)]
 
 
-def test_install_entries_get_the_arguments_once_and_the_rescue_none() -> None:
-    first, second, _in_help, text, rescue = lines(edited(MENU, ARGUMENTS), "append")
+def test_install_entries_get_arguments_and_rescue_entry_does_not() -> None:
+    first, second, _in_help, text, rescue = lines(
+        add_kickstart_arguments(MENU, ARGUMENTS), "append"
+    )
 
     for line in (first, second, text):
         assert line.endswith(" ".join(ARGUMENTS))
@@ -74,8 +76,8 @@ def test_install_entries_get_the_arguments_once_and_the_rescue_none() -> None:
     assert rescue == "append initrd=initrd.img inst.stage2=hd:LABEL=X inst.rescue quiet"
 
 
-def test_titles_of_install_entries_warn() -> None:
-    titles = lines(edited(MENU, ARGUMENTS), "menu label")
+def test_install_titles_warn_about_disk_erasure() -> None:
+    titles = lines(add_kickstart_arguments(MENU, ARGUMENTS), "menu label")
 
     assert [t.endswith("(hardpan: unattended, ERASES DISKS)") for t in titles] == [
         *(True, True, True),
@@ -83,14 +85,14 @@ def test_titles_of_install_entries_warn() -> None:
     ]
 
 
-def test_help_texts_are_no_entries() -> None:
-    text = edited(MENU, ARGUMENTS)
+def test_help_texts_are_unchanged() -> None:
+    text = add_kickstart_arguments(MENU, ARGUMENTS)
 
     assert "\tlabel nothing\n\tappend inst.stage2=no\n" in text
 
 
-def test_the_first_install_entry_starts_by_itself_after_five_seconds() -> None:
-    text = edited(MENU, ARGUMENTS)
+def test_first_install_entry_starts_after_five_seconds() -> None:
+    text = add_kickstart_arguments(MENU, ARGUMENTS)
 
     assert text.startswith("ui vesamenu.c32\ndefault linux\ntimeout 50\nontimeout linux\n")
     assert lines(text, "timeout") == ["timeout 50"]
@@ -106,35 +108,35 @@ def test_the_first_install_entry_starts_by_itself_after_five_seconds() -> None:
         "prompt 1\n",
     ],
 )
-def test_without_a_menu_program_the_entry_is_named(head: str) -> None:
-    text = edited(head + MENU.partition("\n\n")[2], ARGUMENTS)
+def test_menu_without_program_has_default_entry(head: str) -> None:
+    text = add_kickstart_arguments(head + MENU.partition("\n\n")[2], ARGUMENTS)
 
     assert text.startswith("default linux\ntimeout 50\nontimeout linux\n")
     assert not lines(text, "ui") + lines(text, "menu default") + lines(text, "totaltimeout")
     assert "\nprompt 1\n" in text.lower()
 
 
-def test_keywords_have_no_case_and_lines_may_end_as_in_dos() -> None:
+def test_keywords_ignore_case_and_crlf_is_handled() -> None:
     dos = MENU.replace("label ", "LABEL ").replace("  append ", "\tAppend   ").replace("\n", "\r\n")
 
-    text = edited(dos, ARGUMENTS)
+    text = add_kickstart_arguments(dos, ARGUMENTS)
 
     assert "\r" not in text
-    assert names_kickstart(text, ARGUMENTS)
+    assert has_kickstart_arguments(text, ARGUMENTS)
     assert len(lines(text, "append")) == 5
 
 
-def test_what_was_edited_may_be_edited_again() -> None:
-    once = edited(MENU, ARGUMENTS)
+def test_editing_is_idempotent() -> None:
+    once = add_kickstart_arguments(MENU, ARGUMENTS)
 
-    assert edited(once, ARGUMENTS) == once
+    assert add_kickstart_arguments(once, ARGUMENTS) == once
 
 
 @pytest.mark.parametrize("written", ["Rocky-9-6", "My Media", "My\\x20Media"])
-def test_a_new_label_reaches_every_entry(written: str) -> None:
-    old = MENU.replace("LABEL=X", f"LABEL={written.replace(' ', chr(92) + 'x20')}")
+def test_new_label_is_set_in_every_entry(written: str) -> None:
+    menu = MENU.replace("LABEL=X", f"LABEL={written.replace(' ', chr(92) + 'x20')}")
 
-    text = edited(old, ARGUMENTS, relabel=(written.replace("\\x20", " "), "NEW"))
+    text = add_kickstart_arguments(menu, ARGUMENTS, relabel=(written.replace("\\x20", " "), "NEW"))
 
     assert text.count("inst.stage2=hd:LABEL=NEW") == 4
 
@@ -152,15 +154,15 @@ def test_a_new_label_reaches_every_entry(written: str) -> None:
         ("label x\n menu label Res^cue it\n append inst.stage2=x\n", "no install entry"),
     ],
 )
-def test_a_menu_that_is_not_understood_is_refused(text: str, says: str) -> None:
+def test_unsupported_menu_is_rejected(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        edited(text, ARGUMENTS)
+        add_kickstart_arguments(text, ARGUMENTS)
 
 
-def test_a_menu_that_lacks_an_argument_somewhere_is_told_apart() -> None:
-    done = edited(MENU, ARGUMENTS)
+def test_entry_without_argument_is_detected() -> None:
+    edited_menu = add_kickstart_arguments(MENU, ARGUMENTS)
 
-    assert names_kickstart(done, ARGUMENTS)
-    assert not names_kickstart(MENU, ARGUMENTS)
-    assert not names_kickstart(done.replace("fips=1", "fips=0", 1), ARGUMENTS)
-    assert not names_kickstart("", ARGUMENTS)
+    assert has_kickstart_arguments(edited_menu, ARGUMENTS)
+    assert not has_kickstart_arguments(MENU, ARGUMENTS)
+    assert not has_kickstart_arguments(edited_menu.replace("fips=1", "fips=0", 1), ARGUMENTS)
+    assert not has_kickstart_arguments("", ARGUMENTS)

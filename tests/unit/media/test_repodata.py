@@ -12,8 +12,8 @@ import pytest
 
 from hardpan.builder import repository
 from hardpan.builder.media import repodata
-from hardpan.builder.media.repodata import read
-from hardpan.builder.repository import Files
+from hardpan.builder.media.repodata import read_repository
+from hardpan.builder.repository import RepositoryClient
 from hardpan.errors import HardpanError, InputError, ToolError, TrustError
 from hardpan.files import sha256_bytes
 
@@ -39,12 +39,12 @@ PRIMARY = (
     + "</metadata>"
 )
 
-Make = Callable[..., Path]
+MakeRepository = Callable[..., Path]
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Make:
-    def make(
+def make_repository(tmp_path: Path) -> MakeRepository:
+    def build(
         primary: bytes | str = PRIMARY,
         *,
         pack: Callable[[bytes], bytes] = gzip.compress,
@@ -52,15 +52,17 @@ def made(tmp_path: Path) -> Make:
         repomd: str = REPOMD,
         digest: str = "",
     ) -> Path:
-        packed = pack(primary.encode() if isinstance(primary, str) else primary)
+        compressed = pack(primary.encode() if isinstance(primary, str) else primary)
         folder = tmp_path / "repo" / "repodata"
         folder.mkdir(parents=True)
-        (folder / href.rpartition("/")[2]).write_bytes(packed)
-        text = repomd.replace("{digest}", digest or sha256_bytes(packed)).replace("{href}", href)
+        (folder / href.rpartition("/")[2]).write_bytes(compressed)
+        text = repomd.replace("{digest}", digest or sha256_bytes(compressed)).replace(
+            "{href}", href
+        )
         (folder / "repomd.xml").write_text(text, "utf-8")
         return tmp_path / "repo"
 
-    return make
+    return build
 
 
 @pytest.mark.parametrize(
@@ -71,16 +73,16 @@ def made(tmp_path: Path) -> Make:
         (bytes, "repodata/primary.xml"),
     ],
 )
-def test_packages_are_read_however_they_are_packed(
-    made: Make, pack: Callable[[bytes], bytes], href: str
+def test_packages_are_read_from_every_compression(
+    make_repository: MakeRepository, pack: Callable[[bytes], bytes], href: str
 ) -> None:
-    there = read(str(made(pack=pack, href=href)))
+    index = read_repository(str(make_repository(pack=pack, href=href)))
 
-    assert [rpm.name for rpm in there.rpms] == ["nvidia-driver-cuda", "libnvsdm"]
-    one = there.rpms[0]
-    assert (one.version, one.release, one.arch) == ("580.178.04", "1.el9", "x86_64")
-    assert (one.size, one.installed) == (1048577, 4000000)
-    assert there.revision == "1795000000"
+    assert [rpm.name for rpm in index.rpms] == ["nvidia-driver-cuda", "libnvsdm"]
+    package = index.rpms[0]
+    assert (package.version, package.release, package.arch) == ("580.178.04", "1.el9", "x86_64")
+    assert (package.size_bytes, package.installed_bytes) == (1048577, 4000000)
+    assert index.revision == "1795000000"
 
 
 def _entities(text: str, entity: str) -> str:
@@ -89,34 +91,34 @@ def _entities(text: str, entity: str) -> str:
     ).replace("nvidia-driver-cuda", entity)
 
 
-def test_comments_and_instructions_before_the_list_are_passed_over(made: Make) -> None:
+def test_comments_before_root_are_ignored(make_repository: MakeRepository) -> None:
     text = PRIMARY.replace("?>\n", "?>\n<!-- c --><?p i?>\n", 1)
 
-    assert len(read(str(made(text))).rpms) == 2
+    assert len(read_repository(str(make_repository(text))).rpms) == 2
 
 
-def test_doctype_behind_a_comment_is_seen(made: Make) -> None:
+def test_doctype_after_comment_is_rejected(make_repository: MakeRepository) -> None:
     text = _entities(PRIMARY, "plain").replace("?>\n", "?>\n<!-- c -->", 1)
 
     with pytest.raises(InputError, match="has a DOCTYPE"):
-        read(str(made(text)))
+        read_repository(str(make_repository(text)))
 
 
-def _cut(data: bytes) -> bytes:
+def _truncate(data: bytes) -> bytes:
     return gzip.compress(data)[:-20]
 
 
-def _no_location(text: str) -> str:
+def _remove_location(text: str) -> str:
     return text.replace('<location href="{href}"/>', "")
 
 
-BROKEN: list[tuple[dict[str, object], type[HardpanError], str]] = [
+BROKEN_METADATA: list[tuple[dict[str, object], type[HardpanError], str]] = [
     ({"primary": _entities(PRIMARY, "&b;")}, InputError, "has a DOCTYPE"),
     ({"primary": _entities(PRIMARY, "plain")}, InputError, "has a DOCTYPE"),
     ({"repomd": _entities(REPOMD, "")}, InputError, "repomd.xml: has a DOCTYPE"),
     ({"digest": "0" * 64}, TrustError, "expected sha256 0000"),
     ({"digest": "zz"}, TrustError, "expected sha256 zz"),
-    ({"pack": _cut}, InputError, "primary.xml.gz: is cut off"),
+    ({"pack": _truncate}, InputError, "primary.xml.gz: is cut off"),
     ({"pack": lambda d: d}, InputError, "primary.xml.gz: is broken"),
     (
         {"pack": lambda d: lzma.compress(d)[:-20], "href": "repodata/p.xml.xz"},
@@ -136,7 +138,7 @@ BROKEN: list[tuple[dict[str, object], type[HardpanError], str]] = [
      "expected one list of type primary, found 0"),
     ({"repomd": REPOMD.replace('"filelists"', '"primary"')}, InputError,
      "expected one list of type primary, found 2"),
-    ({"repomd": _no_location(REPOMD)}, InputError, "with location and checksum"),
+    ({"repomd": _remove_location(REPOMD)}, InputError, "with location and checksum"),
     ({"repomd": REPOMD.replace('"sha256"', '"md5"')}, InputError,
      "expected one of sha256, sha384, sha512, found 'md5'"),
     ({"repomd": REPOMD.replace('"sha256"', '"sha512"')}, TrustError, "expected sha512 "),
@@ -146,14 +148,17 @@ BROKEN: list[tuple[dict[str, object], type[HardpanError], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoilt", "kind", "problem"), BROKEN)
-def test_broken_metadata_is_told(
-    made: Make, spoilt: dict[str, object], kind: type[HardpanError], problem: str
+@pytest.mark.parametrize(("spoilt", "kind", "problem"), BROKEN_METADATA)
+def test_broken_metadata_is_reported(
+    make_repository: MakeRepository,
+    spoilt: dict[str, object],
+    kind: type[HardpanError],
+    problem: str,
 ) -> None:
-    repo = made(**spoilt)
+    repo = make_repository(**spoilt)
 
     with pytest.raises(kind) as caught:
-        read(str(repo))
+        read_repository(str(repo))
 
     assert problem in str(caught.value)
 
@@ -170,106 +175,112 @@ def test_broken_metadata_is_told(
         "",
     ],
 )
-def test_a_list_outside_of_the_repository_is_not_read(
-    made: Make, tmp_path: Path, href: str
+def test_primary_outside_repository_is_rejected(
+    make_repository: MakeRepository, tmp_path: Path, href: str
 ) -> None:
     (tmp_path / "outside.xml").write_text(PRIMARY, "utf-8")
-    repo = made(repomd=REPOMD.replace("{href}", href))
+    repo = make_repository(repomd=REPOMD.replace("{href}", href))
 
     with pytest.raises(InputError, match="expected a file inside of the repository"):
-        read(str(repo))
+        read_repository(str(repo))
 
 
 @pytest.mark.parametrize(
     ("pack", "name"), [(gzip.compress, "p.xml.gz"), (lzma.compress, "p.xml.xz"), (bytes, "p.xml")]
 )
-def test_a_list_that_unpacks_to_too_much_is_left(
-    made: Make, pack: Callable[[bytes], bytes], name: str
+def test_uncompressed_size_is_limited(
+    make_repository: MakeRepository, pack: Callable[[bytes], bytes], name: str
 ) -> None:
-    repo = made(PRIMARY + " " * (8 << 20), pack=pack, href=f"repodata/{name}")
+    repo = make_repository(PRIMARY + " " * (8 << 20), pack=pack, href=f"repodata/{name}")
 
     with pytest.raises(InputError, match="expected at most 4194304 bytes unpacked, found more"):
-        read(str(repo), open_most=4 << 20)
+        read_repository(str(repo), max_uncompressed_bytes=4 << 20)
 
 
-def test_a_packed_list_that_is_too_long_is_left(
-    made: Make, monkeypatch: pytest.MonkeyPatch
+def test_compressed_size_is_limited(
+    make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repodata, "PACKED_MOST", 100)
+    monkeypatch.setattr(repodata, "MAX_COMPRESSED_BYTES", 100)
 
     with pytest.raises(InputError, match="expected at most 100 bytes, found more"):
-        read(str(made()))
+        read_repository(str(make_repository()))
 
 
-def test_more_packages_than_anybody_has_are_left(
-    made: Make, monkeypatch: pytest.MonkeyPatch
+def test_package_count_is_limited(
+    make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repodata, "_PACKAGES_MOST", 1)
+    monkeypatch.setattr(repodata, "_MAX_PACKAGES", 1)
 
     with pytest.raises(InputError, match="expected at most 1 packages, found more"):
-        read(str(made()))
+        read_repository(str(make_repository()))
 
 
 @pytest.mark.parametrize("place", ["<name>", "</metadata"])
-def test_elements_that_never_end_a_package_are_left(
-    made: Make, monkeypatch: pytest.MonkeyPatch, place: str
+def test_element_count_per_package_is_limited(
+    make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    monkeypatch.setattr(repodata, "_PARTS_MOST", 50)
+    monkeypatch.setattr(repodata, "_MAX_ELEMENTS", 50)
     text = PRIMARY.replace(place, f"{'<a/>' * 100}{place}", 1)
 
     with pytest.raises(InputError, match="found too many other elements"):
-        read(str(made(text)))
+        read_repository(str(make_repository(text)))
 
 
-def test_without_zstd_its_lack_is_told(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repodata, "which", lambda _: None)
+def test_missing_zstd_is_reported(
+    make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repodata, "find_program", lambda _: None)
 
     with pytest.raises(ToolError, match="zstd is not installed"):
-        read(str(made(href="repodata/primary.xml.zst")))
+        read_repository(str(make_repository(href="repodata/primary.xml.zst")))
 
 
-def test_a_missing_list_is_told(made: Make) -> None:
-    repo = made()
+def test_missing_primary_is_reported(make_repository: MakeRepository) -> None:
+    repo = make_repository()
     (repo / "repodata" / "primary.xml.gz").unlink()
 
     with pytest.raises(InputError, match=r"primary\.xml\.gz: no such file"):
-        read(str(repo))
+        read_repository(str(repo))
 
 
-def test_a_pipe_in_the_place_of_a_list_does_not_block(made: Make) -> None:
-    repo = made()
+def test_pipe_as_repomd_does_not_block(make_repository: MakeRepository) -> None:
+    repo = make_repository()
     (repo / "repodata" / "repomd.xml").unlink()
     os.mkfifo(repo / "repodata" / "repomd.xml")
 
     with pytest.raises(InputError, match=r"repomd\.xml: expected a regular file, got a pipe"):
-        read(str(repo))
+        read_repository(str(repo))
 
 
 @pytest.mark.parametrize("name", ["repodata/repomd.xml", "repodata/primary.xml.gz", "repodata"])
-def test_a_link_in_a_repository_is_not_followed(made: Make, tmp_path: Path, name: str) -> None:
-    repo = made()
+def test_symlink_in_repository_is_not_followed(
+    make_repository: MakeRepository, tmp_path: Path, name: str
+) -> None:
+    repo = make_repository()
     (repo / name).rename(tmp_path / "elsewhere")
     (repo / name).symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(InputError, match="got a symbolic link"):
-        read(str(repo))
+        read_repository(str(repo))
 
 
-def test_a_repository_may_be_a_link_and_a_tree_of_hard_links(made: Make, tmp_path: Path) -> None:
-    repo = made()
+def test_linked_repository_with_hard_links_is_accepted(
+    make_repository: MakeRepository, tmp_path: Path
+) -> None:
+    repo = make_repository()
     os.link(repo / "repodata/primary.xml.gz", tmp_path / "other")
     (tmp_path / "link").symlink_to(repo)
 
-    assert len(read(str(tmp_path / "link")).rpms) == 2
+    assert len(read_repository(str(tmp_path / "link")).rpms) == 2
 
 
 @pytest.mark.parametrize("name", ["repodata/repomd.xml", "repodata/primary.xml.gz"])
-def test_a_sparse_file_is_not_read_to_its_end(made: Make, name: str) -> None:
-    repo = made()
+def test_sparse_file_size_is_limited(make_repository: MakeRepository, name: str) -> None:
+    repo = make_repository()
     os.truncate(repo / name, 40 << 30)
 
     with pytest.raises(InputError, match=r"expected at most \d+ bytes, found more"):
-        read(str(repo))
+        read_repository(str(repo))
 
 
 @pytest.mark.parametrize(
@@ -283,37 +294,39 @@ def test_a_sparse_file_is_not_read_to_its_end(made: Make, name: str) -> None:
         ("repodata/repomd.xml/primary.xml", "expected a folder, got a regular file"),
     ],
 )
-def test_a_list_in_an_odd_place_is_told(made: Make, href: str, problem: str) -> None:
-    repo = made(repomd=REPOMD.replace("{href}", href))
+def test_invalid_primary_location_is_reported(
+    make_repository: MakeRepository, href: str, problem: str
+) -> None:
+    repo = make_repository(repomd=REPOMD.replace("{href}", href))
 
     with pytest.raises(InputError, match=problem):
-        read(str(repo))
+        read_repository(str(repo))
 
 
 @pytest.mark.parametrize("piece", ["<!---->", "<?a?>", "<!-- -->text", "<a b='c'>d</a>"])
 @pytest.mark.parametrize("place", ["<name>", "<package", "</metadata"])
-def test_pieces_that_never_end_a_package_are_left(
-    made: Make, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
+def test_comments_and_elements_per_package_are_limited(
+    make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
 ) -> None:
-    monkeypatch.setattr(repodata, "_PARTS_MOST", 50)
+    monkeypatch.setattr(repodata, "_MAX_ELEMENTS", 50)
     text = PRIMARY.replace(place, piece * 100 + place, 1)
 
     with pytest.raises(InputError, match="found too many other elements"):
-        read(str(made(text)))
+        read_repository(str(make_repository(text)))
 
 
 @pytest.mark.parametrize(
     "piece", ["<a>" + "b" * 300_000 + "</a>", "<!--" + "b" * 300_000 + "-->", " " * 300_000]
 )
 @pytest.mark.parametrize("place", ["<name>", "<package", "</metadata"])
-def test_text_that_never_ends_a_package_is_left(
-    made: Make, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
+def test_text_per_package_is_limited(
+    make_repository: MakeRepository, monkeypatch: pytest.MonkeyPatch, place: str, piece: str
 ) -> None:
     monkeypatch.setattr(repodata, "MAX_PACKAGE_BYTES", 2 << 20)
     text = PRIMARY.replace(place, piece * 15 + place, 1)
 
     with pytest.raises(InputError, match="expected a package within 2097152 bytes, found none"):
-        read(str(made(text)))
+        read_repository(str(make_repository(text)))
 
 
 @pytest.mark.parametrize(
@@ -325,9 +338,9 @@ def test_text_that_never_ends_a_package_is_left(
         ('rel="1.el9"', f'rel="{"9" * 257}"'),
     ],
 )
-def test_names_without_end_are_refused(made: Make, old: str, new: str) -> None:
+def test_field_length_is_limited(make_repository: MakeRepository, old: str, new: str) -> None:
     with pytest.raises(InputError, match="package 1: expected a name or version of at most 256"):
-        read(str(made(PRIMARY.replace(old, new, 1))))
+        read_repository(str(make_repository(PRIMARY.replace(old, new, 1))))
 
 
 @pytest.mark.parametrize(
@@ -340,11 +353,11 @@ def test_names_without_end_are_refused(made: Make, old: str, new: str) -> None:
         {"primary": PRIMARY.replace("</name>", f"</{'n' * 5000}>", 1)},
     ],
 )
-def test_an_error_shows_little_of_the_repository_and_no_codes(
-    made: Make, spoilt: dict[str, str]
+def test_error_is_short_and_printable(
+    make_repository: MakeRepository, spoilt: dict[str, str]
 ) -> None:
     with pytest.raises(HardpanError) as caught:
-        read(str(made(**spoilt)))
+        read_repository(str(make_repository(**spoilt)))
 
     assert str(caught.value).isascii()
     assert str(caught.value).isprintable()
@@ -364,18 +377,18 @@ def test_an_error_shows_little_of_the_repository_and_no_codes(
         ("https://mirror.ex\u0430mple/", "expected an address in plain characters"),
     ],
 )
-def test_an_address_that_is_none_is_refused(repo: str, problem: str) -> None:
+def test_invalid_repository_address_is_rejected(repo: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        Files(repo)
+        RepositoryClient(repo)
 
     assert problem in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_https_never_becomes_http() -> None:
+def test_redirect_from_https_to_http_is_rejected() -> None:
     request = urllib.request.Request("https://mirror.example/repodata/repomd.xml")
 
     with pytest.raises(InputError, match="leads away from https, to 'http://mirror"):
-        repository._Redirect().redirect_request(
+        repository._RedirectHandler().redirect_request(
             request, None, 302, "", http.client.HTTPMessage(), "http://mirror.example/"
         )

@@ -6,7 +6,7 @@ BLOCK = 2048
 PRIMARY, SUPPLEMENTARY, END = 1, 2, 255
 
 
-def both(value: int) -> bytes:
+def both_endian(value: int) -> bytes:
     """A number as ISO 9660 writes it: little-endian, then big-endian."""
     return struct.pack("<I", value) + struct.pack(">I", value)
 
@@ -15,7 +15,7 @@ def record(
     name: bytes, block: int, size: int = BLOCK, *, folder: bool = True, system_use: bytes = b""
 ) -> bytes:
     """A directory record (ECMA-119 9.1)."""
-    numbers = both(block) + both(size)
+    numbers = both_endian(block) + both_endian(size)
     head = bytes(7) + bytes([2 if folder else 0, 0, 0]) + struct.pack("<H", 1) + b"\0\1"
     body = b"\0" + numbers + head + bytes([len(name)]) + name
     body += b"\0" * ((len(body) + 1) % 2) + system_use
@@ -32,15 +32,15 @@ def image(folders: dict[int, list[bytes]], roots: dict[int, int], blocks: int = 
     """Folders by block, and the roots by kind of descriptor, whose block is their folder's."""
     data = bytearray(blocks * BLOCK)
     descriptors = [descriptor(kind, record(b"\0", block)) for kind, block in roots.items()]
-    for number, one in enumerate([*descriptors, descriptor(END)], 16):
-        data[number * BLOCK : (number + 1) * BLOCK] = one
+    for number, descriptor_bytes in enumerate([*descriptors, descriptor(END)], 16):
+        data[number * BLOCK : (number + 1) * BLOCK] = descriptor_bytes
     for block, records in folders.items():
-        own = [record(b"\0", block), record(b"\1", block), *records]
-        data[block * BLOCK : (block + 1) * BLOCK] = b"".join(own).ljust(BLOCK, b"\0")
+        records_with_self = [record(b"\0", block), record(b"\1", block), *records]
+        data[block * BLOCK : (block + 1) * BLOCK] = b"".join(records_with_self).ljust(BLOCK, b"\0")
     return bytes(data)
 
 
-WHOLE = image(
+VALID_IMAGE = image(
     {
         30: [record(b"EFI", 31), record(b"MEDIA.REPO;1", 40, 100, folder=False)],
         31: [record(b"BOOT", 32)],

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from hardpan.scanners.paired.conflicts import FILE, conflicts, parse
-from hardpan.scanners.paired.table import markdown
+from hardpan.scanners.paired.conflicts import CONFLICTS_FILE, load_conflicts, parse_conflicts
+from hardpan.scanners.paired.table import render_markdown
 
-PAGE = Path(__file__).parents[3] / "docs" / "conflicts.md"
-ONE = """\
+CONFLICTS_PAGE = Path(__file__).parents[3] / "docs" / "conflicts.md"
+SINGLE_CONFLICT = """\
 conflicts:
   - id: tmp-noexec
     row: "1"
@@ -27,32 +27,32 @@ conflicts:
 """
 
 
-def test_every_conflict_of_the_table_is_there_once_and_in_order() -> None:
+def test_conflicts_are_complete_and_ordered() -> None:
     numbers = [str(n) for n in range(1, 32)]
-    at = numbers.index("5") + 1
-    wanted = [*numbers[:at], "5b", "5c", *numbers[at:], "G1"]
+    index = numbers.index("5") + 1
+    expected = [*numbers[:index], "5b", "5c", *numbers[index:], "G1"]
 
-    assert [c.row for c in conflicts()] == wanted
+    assert [c.row for c in load_conflicts()] == expected
 
 
-def test_the_page_is_what_the_list_gives() -> None:
-    made = markdown(conflicts())
+def test_conflicts_page_is_up_to_date() -> None:
+    page = render_markdown(load_conflicts())
     if os.environ.get("HARDPAN_UPDATE_GOLDEN"):
-        PAGE.write_text(made, "utf-8")
+        CONFLICTS_PAGE.write_text(page, "utf-8")
 
-    assert PAGE.read_text("utf-8") == made, "HARDPAN_UPDATE_GOLDEN=1 writes it again"
-
-
-def test_each_conflict_has_a_row_and_a_part_of_its_own_on_the_page() -> None:
-    made = markdown(conflicts())
-
-    rows = [c.row for c in conflicts()]
-    assert [row for row in re.findall(r"(?m)^\| (\w+) \| ", made) if row in rows] == rows
-    assert re.findall(r"(?m)^## (.+)$", made) == [c.id for c in conflicts()]
+    assert CONFLICTS_PAGE.read_text("utf-8") == page, "HARDPAN_UPDATE_GOLDEN=1 writes it again"
 
 
-def test_what_may_not_apply_says_what_it_takes() -> None:
-    unproven = [c for c in conflicts() if c.proven == "not_yet"]
+def test_each_conflict_has_a_row_and_a_section() -> None:
+    page = render_markdown(load_conflicts())
+
+    rows = [c.row for c in load_conflicts()]
+    assert [row for row in re.findall(r"(?m)^\| (\w+) \| ", page) if row in rows] == rows
+    assert re.findall(r"(?m)^## (.+)$", page) == [c.id for c in load_conflicts()]
+
+
+def test_unproven_conflicts_state_proof_requirements() -> None:
+    unproven = [c for c in load_conflicts() if c.proven == "not_yet"]
 
     assert unproven
     assert [c.id for c in unproven if not c.unproven] == []
@@ -74,21 +74,21 @@ def test_what_may_not_apply_says_what_it_takes() -> None:
         (", expects: noexec}", "}", "conflicts[0].control.expects: is missing"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(was: str, now: str, told: str) -> None:
-    assert was in ONE
+def test_invalid_value_reports_location(was: str, now: str, told: str) -> None:
+    assert was in SINGLE_CONFLICT
     with pytest.raises(InputError) as caught:
-        parse(ONE.replace(was, now, 1).encode(), "conflicts.yaml")
+        parse_conflicts(SINGLE_CONFLICT.replace(was, now, 1).encode(), "conflicts.yaml")
 
     assert told in str(caught.value)
     assert str(caught.value).startswith("conflicts.yaml:")
 
 
-def test_an_id_that_is_there_twice_is_refused() -> None:
-    twice = ONE + ONE.partition("\n")[2].replace('"1"', '"2"')
+def test_duplicate_id_is_refused() -> None:
+    duplicated = SINGLE_CONFLICT + SINGLE_CONFLICT.partition("\n")[2].replace('"1"', '"2"')
 
     with pytest.raises(InputError, match=r"conflicts\[1\]\.id: tmp-noexec is there twice"):
-        parse(twice.encode(), "conflicts.yaml")
+        parse_conflicts(duplicated.encode(), "conflicts.yaml")
 
 
-def test_the_list_lies_beside_its_reader() -> None:
-    assert FILE.is_file()
+def test_conflicts_file_exists() -> None:
+    assert CONFLICTS_FILE.is_file()

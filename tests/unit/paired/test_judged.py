@@ -4,22 +4,22 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from hardpan.profiles.load import load
-from hardpan.scanners.collect.paired import judged, program, wanted
-from hardpan.scanners.paired.conflicts import conflicts
-from hardpan.scanners.paired.verdict import weighed
-from hardpan.scanners.trials import Held, Pair, PairVerdict
+from hardpan.profiles.load import load_profile
+from hardpan.scanners.collect.paired import build_program, parse_report, should_run
+from hardpan.scanners.paired.conflicts import load_conflicts
+from hardpan.scanners.paired.verdict import combine_outcomes
+from hardpan.scanners.trials import CompatibilityOutcome, CompatibilityResult, CompatibilityVerdict
 
-HELD = ["holds", "as it should be"]
+SATISFIED = ["holds", "as it should be"]
 
 
-def answer(halves: Any = None, **changes: Any) -> bytes:
+def encode_report(halves: Any = None, **changes: Any) -> bytes:
     good = {"confinement": "of hardpan-llm.service", "halves": {} if halves is None else halves}
     return json.dumps({**good, **changes}).encode()
 
 
-def one(data: bytes, conflict: str) -> Pair:
-    return next(p for p in judged(data, conflicts()).pairs if p.conflict == conflict)
+def result_of(data: bytes, conflict: str) -> CompatibilityResult:
+    return next(p for p in parse_report(data, load_conflicts()).results if p.conflict == conflict)
 
 
 @pytest.mark.parametrize(
@@ -43,62 +43,68 @@ def one(data: bytes, conflict: str) -> Pair:
         ("", "", "error"),
     ],
 )
-def test_only_two_halves_that_hold_are_a_pass(control: str, action: str, verdict: str) -> None:
-    assert weighed(control, action) == verdict
+def test_only_two_satisfied_checks_are_a_pass(control: str, action: str, verdict: str) -> None:
+    assert combine_outcomes(control, action) == verdict
 
 
-def test_every_conflict_has_a_verdict_whatever_the_target_leaves_out() -> None:
-    made = judged(answer(), conflicts())
+def test_missing_answers_are_not_checked() -> None:
+    report = parse_report(encode_report(), load_conflicts())
 
-    assert [p.conflict for p in made.pairs] == [c.id for c in conflicts()]
-    assert {p.verdict for p in made.pairs} == {PairVerdict.NOT_CHECKED}
-    assert made.pairs[0].control.found == "the target gave no answer"
-    assert made.counts()["pass"] == 0
-
-
-def test_both_halves_keep_what_was_looked_at_expected_and_found() -> None:
-    got = one(answer({"tmp-noexec": {"control": HELD, "action": HELD}}), "tmp-noexec")
-
-    assert got.verdict is PairVerdict.PASS
-    assert got.reason == "the control holds and the AI action works"
-    assert got.control.looked_at.startswith("mount options")
-    assert got.action.expected == "it loads and its function answers"
-    assert got.action.found == "as it should be"
+    assert [p.conflict for p in report.results] == [c.id for c in load_conflicts()]
+    assert {p.verdict for p in report.results} == {CompatibilityVerdict.NOT_CHECKED}
+    assert report.results[0].control.observed == "the target gave no answer"
+    assert report.counts()["pass"] == 0
 
 
-def test_the_reason_names_the_half_that_failed() -> None:
-    halves = {"control": HELD, "action": ["broken", "denied"]}
-    got = one(answer({"fapolicyd": halves}), "fapolicyd")
+def test_checks_have_inspected_expected_and_observed() -> None:
+    result = result_of(
+        encode_report({"tmp-noexec": {"control": SATISFIED, "action": SATISFIED}}), "tmp-noexec"
+    )
 
-    assert (got.verdict, got.reason) == (PairVerdict.FAIL, "AI action: denied")
+    assert result.verdict is CompatibilityVerdict.PASS
+    assert result.reason == "the control holds and the AI action works"
+    assert result.control.inspected.startswith("mount options")
+    assert result.workload.expected == "it loads and its function answers"
+    assert result.workload.observed == "as it should be"
 
 
-def test_a_host_cannot_say_that_a_conflict_every_host_has_does_not_apply() -> None:
+def test_reason_names_the_failed_check() -> None:
+    checks = {"control": SATISFIED, "action": ["broken", "denied"]}
+    result = result_of(encode_report({"fapolicyd": checks}), "fapolicyd")
+
+    assert (result.verdict, result.reason) == (CompatibilityVerdict.FAIL, "AI action: denied")
+
+
+def test_host_cannot_claim_that_a_general_conflict_does_not_apply() -> None:
     none = ["not_applicable", "not for us"]
-    got = one(answer({"tmp-noexec": {"control": none, "action": none}}), "tmp-noexec")
+    result = result_of(
+        encode_report({"tmp-noexec": {"control": none, "action": none}}), "tmp-noexec"
+    )
 
-    assert got.verdict is PairVerdict.ERROR
-    assert got.control.found == "every host has this conflict, this one says not: not for us"
+    assert result.verdict is CompatibilityVerdict.ERROR
+    assert result.control.observed == "every host has this conflict, this one says not: not for us"
 
 
-def test_a_conflict_that_needs_hardware_may_not_apply() -> None:
+def test_conflict_that_needs_hardware_may_be_not_applicable() -> None:
     none = ["not_applicable", "no GPU on the PCI bus"]
-    got = one(answer({"iommu": {"control": none, "action": none}}), "iommu")
+    result = result_of(encode_report({"iommu": {"control": none, "action": none}}), "iommu")
 
-    assert got.verdict is PairVerdict.NOT_APPLICABLE
-    assert "no GPU on the PCI bus" in got.reason
-
-
-def test_what_a_target_says_is_cut_and_shown_harmless() -> None:
-    wild = ["broken", "\x1b[2J\x00\u202e" + "x" * 5000]
-    got = one(answer({"egress": {"control": wild, "action": HELD}}), "egress")
-
-    assert got.control.found.isprintable()
-    assert len(got.control.found) == 1000
-    assert got.control.outcome is Held.BROKEN
+    assert result.verdict is CompatibilityVerdict.NOT_APPLICABLE
+    assert "no GPU on the PCI bus" in result.reason
 
 
-PAIR = {"control": HELD, "action": HELD}
+def test_target_text_is_truncated_and_sanitized() -> None:
+    hostile = ["broken", "\x1b[2J\x00\u202e" + "x" * 5000]
+    result = result_of(
+        encode_report({"egress": {"control": hostile, "action": SATISFIED}}), "egress"
+    )
+
+    assert result.control.observed.isprintable()
+    assert len(result.control.observed) == 1000
+    assert result.control.outcome is CompatibilityOutcome.VIOLATED
+
+
+CHECKS = {"control": SATISFIED, "action": SATISFIED}
 
 
 @pytest.mark.parametrize(
@@ -109,42 +115,57 @@ PAIR = {"control": HELD, "action": HELD}
         (b"[" * 100_000, "cannot be read"),
         (b"\xff", "cannot be read"),
         (b"null", "expected an object with confinement"),
-        (answer(more=1), "expected an object with confinement"),
-        (answer([]), "expected an object of halves"),
-        (answer(confinement=3), "expected text"),
-        (answer({"no-such": PAIR}), "a conflict that nobody asked about: 'no-such'"),
-        (answer({"\x1b[2J": PAIR}), r"nobody asked about: '\x1b[2J'"),
-        (answer({"egress": None, "x" * 90: PAIR}), "nobody asked about"),
-        (answer({"egress": []}), "expected an object with control, action"),
-        (answer({"egress": {"control": HELD}}), "expected an object with control, action"),
-        (answer({"egress": {**PAIR, "verdict": "pass"}}), "expected an object with control"),
-        (answer({"egress": {**PAIR, "action": "holds"}}), "expected an outcome and what was"),
-        (answer({"egress": {**PAIR, "action": ["holds"]}}), "expected an outcome and what was"),
-        (answer({"egress": {**PAIR, "action": ["pass", ""]}}), "'pass' is not a valid Held"),
-        (answer({"egress": {**PAIR, "action": [1, ""]}}), "1 is not a valid Held"),
-        (answer({"egress": {**PAIR, "action": [[], ""]}}), "is not a valid Held"),
-        (answer({"egress": {**PAIR, "action": ["holds", None]}}), "expected text"),
+        (encode_report(more=1), "expected an object with confinement"),
+        (encode_report([]), "expected an object of halves"),
+        (encode_report(confinement=3), "expected text"),
+        (encode_report({"no-such": CHECKS}), "a conflict that nobody asked about: 'no-such'"),
+        (encode_report({"\x1b[2J": CHECKS}), r"nobody asked about: '\x1b[2J'"),
+        (encode_report({"egress": None, "x" * 90: CHECKS}), "nobody asked about"),
+        (encode_report({"egress": []}), "expected an object with control, action"),
+        (
+            encode_report({"egress": {"control": SATISFIED}}),
+            "expected an object with control, action",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "verdict": "pass"}}),
+            "expected an object with control",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": "holds"}}),
+            "expected an outcome and what was",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": ["holds"]}}),
+            "expected an outcome and what was",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": ["pass", ""]}}),
+            "'pass' is not a valid Held",
+        ),
+        (encode_report({"egress": {**CHECKS, "action": [1, ""]}}), "1 is not a valid Held"),
+        (encode_report({"egress": {**CHECKS, "action": [[], ""]}}), "is not a valid Held"),
+        (encode_report({"egress": {**CHECKS, "action": ["holds", None]}}), "expected text"),
         (b'{"confinement":NaN,"halves":{}}', "NaN is no figure"),
     ],
 )
-def test_an_answer_that_is_not_the_agreed_one_is_refused(data: bytes, said: str) -> None:
+def test_malformed_report_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(ToolError) as caught:
-        judged(data, conflicts())
+        parse_report(data, load_conflicts())
 
     assert "the paired checks gave an answer that cannot be read" in str(caught.value)
     assert said in str(caught.value)
 
 
-def test_the_program_asks_for_every_conflict_of_the_list_and_no_other() -> None:
+def test_program_checks_exactly_the_listed_conflicts() -> None:
     from hardpan.scanners.collect.workload.paired import main
 
-    asked = main.table(None)  # type: ignore[arg-type]
+    checks = main.build_checks(None)  # type: ignore[arg-type]
 
-    assert set(asked) == {c.id for c in conflicts()}
+    assert set(checks) == {c.id for c in load_conflicts()}
 
 
-def test_the_program_is_whole_and_systemd_expands_nothing_in_it() -> None:
-    sent = json.loads(program())
+def test_program_compiles_and_has_no_systemd_specifiers() -> None:
+    sent = json.loads(build_program())
 
     assert sent["run"] == "main"
     assert "$" not in sent["sent"]["boot"]
@@ -162,9 +183,9 @@ def test_the_program_is_whole_and_systemd_expands_nothing_in_it() -> None:
         ((), False, False),
     ],
 )
-def test_they_run_for_a_profile_that_brings_an_ai_stack_or_when_asked(
+def test_compatibility_checks_run_for_ai_profiles_or_on_request(
     layers: tuple[str, ...], asked: bool, runs: bool
 ) -> None:
-    profile = load("lab-stig").model_copy(update={"layers": layers})
+    profile = load_profile("lab-stig").model_copy(update={"layers": layers})
 
-    assert wanted(profile, asked=asked) is runs
+    assert should_run(profile, is_requested=asked) is runs

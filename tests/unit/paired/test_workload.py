@@ -19,24 +19,24 @@ from hardpan.scanners.collect.workload.paired import (
     tools,
 )
 
-Put = Callable[[dict[str, str]], None]
+FakeFiles = Callable[[dict[str, str]], None]
 
 
 @pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch) -> Put:
+def fake_files(monkeypatch: pytest.MonkeyPatch) -> FakeFiles:
     """Makes the program see these files and no others."""
 
-    def put(told: dict[str, str]) -> None:
-        def read(path: str, most: int = tools.MOST_BYTES) -> str | None:
-            return told[path][:most] if path in told else None
+    def install(output: dict[str, str]) -> None:
+        def read(path: str, max_bytes: int = tools.MAX_BYTES) -> str | None:
+            return output[path][:max_bytes] if path in output else None
 
         for module in (tools, facts, host, kernel):
             monkeypatch.setattr(module, "read", read)
         monkeypatch.setattr(
-            host.glob, "glob", lambda p: sorted(n for n in told if Path(n).match(p))
+            host.glob, "glob", lambda p: sorted(n for n in output if Path(n).match(p))
         )
 
-    return put
+    return install
 
 
 @pytest.mark.parametrize(
@@ -54,28 +54,31 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Put:
         ),
     ],
 )
-def test_fips_mode_of_the_install_is_read_from_logs_or_what_a_sealed_image_keeps(
-    files: Put, told: dict[str, str], half: tuple[str, str]
+def test_installer_fips_mode_is_read_from_logs_or_stored_command_line(
+    fake_files: FakeFiles, told: dict[str, str], half: tuple[str, str]
 ) -> None:
-    files(told)
+    fake_files(told)
 
-    assert kernel.installed_in_fips_mode() == half
+    assert kernel.check_installer_fips_mode() == half
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its code is not known")
-def test_a_shared_object_made_at_run_time_loads_and_answers(tmp_path: Path) -> None:
-    assert native.loads_from(str(tmp_path)) == ("holds", f"{tmp_path}: it loads and answers 42")
+def test_generated_shared_object_loads_and_answers(tmp_path: Path) -> None:
+    assert native.check_loads_from(str(tmp_path)) == (
+        "holds",
+        f"{tmp_path}: it loads and answers 42",
+    )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_no_answer(tmp_path: Path) -> None:
-    assert native.loads_from(str(tmp_path / "none"))[0] == "not_asked"
+def test_unwritable_folder_is_not_tested(tmp_path: Path) -> None:
+    assert native.check_loads_from(str(tmp_path / "none"))[0] == "not_asked"
 
 
-def test_a_machine_whose_code_is_not_known_is_no_answer() -> None:
-    assert native.shared_object("s390x") is None
+def test_unsupported_machine_has_no_shared_object() -> None:
+    assert native.build_shared_object("s390x") is None
     for machine in ("x86_64", "aarch64"):
-        assert (native.shared_object(machine) or b"").startswith(b"\x7fELF")
+        assert (native.build_shared_object(machine) or b"").startswith(b"\x7fELF")
 
 
 @pytest.mark.parametrize(
@@ -88,15 +91,13 @@ def test_a_machine_whose_code_is_not_known_is_no_answer() -> None:
         ([("holds", "a"), ("not_asked", "b")], "not_asked"),
     ],
 )
-def test_several_looks_are_as_good_as_the_worst(
-    halves: list[tuple[str, str]], outcome: str
-) -> None:
-    assert tools.both(*halves)[0] == outcome
+def test_combined_outcome_is_the_worst(halves: list[tuple[str, str]], outcome: str) -> None:
+    assert tools.combine(*halves)[0] == outcome
 
 
-def test_said_is_one_harmless_line() -> None:
-    assert tools.said("a\n\tb\x1b[2J") == "a b?[2J"
-    assert len(tools.said("x" * 9000)) == tools.MOST_TEXT
+def test_output_is_sanitized_to_a_single_line() -> None:
+    assert tools.sanitize_line("a\n\tb\x1b[2J") == "a b?[2J"
+    assert len(tools.sanitize_line("x" * 9000)) == tools.MAX_TEXT_CHARS
 
 
 MOUNTS = """\
@@ -117,19 +118,19 @@ tmpfs /tmp tmpfs rw,nosuid 0 0
         ("/tmp two", "broken", "/tmp two lies on /tmp two (rw)"),
     ],
 )
-def test_noexec_is_that_of_the_mount_on_top(
-    files: Put, path: str, outcome: str, found: str
+def test_noexec_is_read_from_the_topmost_mount(
+    fake_files: FakeFiles, path: str, outcome: str, found: str
 ) -> None:
-    files({"/proc/mounts": MOUNTS})
+    fake_files({"/proc/mounts": MOUNTS})
 
-    assert facts.noexec(path) == (outcome, found)
+    assert facts.check_noexec(path) == (outcome, found)
 
 
-def test_without_mounts_nothing_is_known(files: Put) -> None:
-    files({})
+def test_missing_mounts_are_not_tested(fake_files: FakeFiles) -> None:
+    fake_files({})
 
-    assert facts.noexec("/tmp")[0] == "not_asked"
-    assert facts.arguments() == []
+    assert facts.check_noexec("/tmp")[0] == "not_asked"
+    assert facts.read_kernel_arguments() == []
 
 
 TCP = """\
@@ -146,14 +147,14 @@ TCP6 = """\
 """
 
 
-def test_only_listeners_of_the_ai_users_count_and_the_loopback_is_told(files: Put) -> None:
-    files({"/proc/net/tcp": TCP, "/proc/net/tcp6": TCP6})
+def test_listeners_of_ai_users_are_local_or_open(fake_files: FakeFiles) -> None:
+    fake_files({"/proc/net/tcp": TCP, "/proc/net/tcp6": TCP6})
 
-    assert facts.listening([991, 992]) == ["local 8081", "open 8082", "open 8083"]
-    assert facts.listening([]) == []
+    assert facts.list_listeners([991, 992]) == ["local 8081", "open 8082", "open 8083"]
+    assert facts.list_listeners([]) == []
 
 
-SHIPPED = """\
+SHIPPED_RULES = """\
 allow perm=open all : ftype=text/plain
 deny_audit perm=execute all : all
 allow perm=open all : all
@@ -165,7 +166,7 @@ deny_audit perm=any all : all
     ("rules", "outcome", "found"),
     [
         (
-            SHIPPED,
+            SHIPPED_RULES,
             "holds",
             "rule 3 allows every open, so later ones are not reached for that",
         ),
@@ -178,13 +179,13 @@ deny_audit perm=any all : all
         ("# none\n", "broken", "0 rules"),
     ],
 )
-def test_fapolicyds_rules_are_read_in_their_order(
-    files: Put, rules: str, outcome: str, found: str
+def test_fapolicyd_rules_are_evaluated_in_order(
+    fake_files: FakeFiles, rules: str, outcome: str, found: str
 ) -> None:
-    files({"/etc/fapolicyd/compiled.rules": rules})
+    fake_files({"/etc/fapolicyd/compiled.rules": rules})
 
-    assert host.fapolicyd_rules()[0] == outcome
-    assert found in host.fapolicyd_rules()[1]
+    assert host.check_fapolicyd_rules()[0] == outcome
+    assert found in host.check_fapolicyd_rules()[1]
 
 
 DNF = "[main]\ngpgcheck=1\nlocalpkg_gpgcheck = True\n"
@@ -200,13 +201,13 @@ DNF = "[main]\ngpgcheck=1\nlocalpkg_gpgcheck = True\n"
         ("", "[a]\ngpgcheck=YES\n", "broken", "dnf.conf: gpgcheck, dnf.conf: localpkg_gpgcheck"),
     ],
 )
-def test_one_repository_without_a_check_is_enough(
-    files: Put, dnf: str, repo: str, outcome: str, found: str
+def test_repository_without_gpgcheck_violates(
+    fake_files: FakeFiles, dnf: str, repo: str, outcome: str, found: str
 ) -> None:
-    files({"/etc/dnf/dnf.conf": dnf, "/etc/yum.repos.d/v.repo": repo})
+    fake_files({"/etc/dnf/dnf.conf": dnf, "/etc/yum.repos.d/v.repo": repo})
 
-    assert host.gpgcheck()[0] == outcome
-    assert found in host.gpgcheck()[1]
+    assert host.check_gpgcheck()[0] == outcome
+    assert found in host.check_gpgcheck()[1]
 
 
 @pytest.mark.parametrize(
@@ -219,10 +220,12 @@ def test_one_repository_without_a_check_is_enough(
         ("* hard memlock 64", "holds"),
     ],
 )
-def test_unlimited_locked_memory_is_for_no_everybody(files: Put, line: str, outcome: str) -> None:
-    files({"/etc/security/limits.conf": "", "/etc/security/limits.d/x.conf": line + "\n"})
+def test_unlimited_memlock_for_everybody_violates(
+    fake_files: FakeFiles, line: str, outcome: str
+) -> None:
+    fake_files({"/etc/security/limits.conf": "", "/etc/security/limits.d/x.conf": line + "\n"})
 
-    assert host.memlock_of_users()[0] == outcome
+    assert host.check_memlock_limits()[0] == outcome
 
 
 @pytest.mark.parametrize(
@@ -234,16 +237,16 @@ def test_unlimited_locked_memory_is_for_no_everybody(files: Put, line: str, outc
         ("ID=hardpan-lab\nVERSION_ID=9\n", "not_applicable", "not Rocky Linux"),
     ],
 )
-def test_a_release_is_supported_or_says_why_not(
-    files: Put, release: str, outcome: str, found: str
+def test_release_support_state_is_reported(
+    fake_files: FakeFiles, release: str, outcome: str, found: str
 ) -> None:
-    files({"/etc/os-release": release})
+    fake_files({"/etc/os-release": release})
 
-    assert host.release()[0] == outcome
-    assert found in host.release()[1]
+    assert host.check_release()[0] == outcome
+    assert found in host.check_release()[1]
 
 
-SHOWN = {
+UNIT_SETTINGS = {
     "LoadState": ["loaded"],
     "User": ["ai-llm"],
     "Group": ["ai"],
@@ -259,40 +262,49 @@ SHOWN = {
 }
 
 
-def test_the_units_own_confinement_is_taken_over() -> None:
-    how = confined.Confinement({"hardpan-llm.service": SHOWN})
-    name, argv = how.command("/usr/bin/python3", "pass", 60)
+def test_confinement_copies_the_unit_settings() -> None:
+    confinement = confined.Confinement({"hardpan-llm.service": UNIT_SETTINGS})
+    name, argv = confinement.build_command("/usr/bin/python3", "pass", 60)
 
-    assert (how.unit, how.user) == ("hardpan-llm.service", "ai-llm")
+    assert (confinement.unit, confinement.user) == ("hardpan-llm.service", "ai-llm")
     assert argv[-3:] == ["/usr/bin/python3", "-c", "pass"]
     assert f"--unit={name}" in argv
-    for wanted in ("User=ai-llm", "Group=ai", "ProtectSystem=strict", "CapabilityBoundingSet="):
-        assert argv[argv.index(wanted) - 1] == "-p"
+    for argument in ("User=ai-llm", "Group=ai", "ProtectSystem=strict", "CapabilityBoundingSet="):
+        assert argv[argv.index(argument) - 1] == "-p"
     assert {"--setenv=A=1", "--setenv=B=two words"} <= set(argv)
     assert "EnvironmentFile=-/etc/hardpan/ai.env" in argv
-    told = " ".join(argv)
+    command_line = " ".join(argv)
     # A runtime folder would be removed with our unit, under the service's feet.
-    for unwanted in ("RuntimeDirectory", "ExecStart", "odd", "RestrictAddress", "AmbientCap"):
-        assert unwanted not in told
-    assert "of hardpan-llm.service; user ai-llm" in how.told()
+    for absent_argument in (
+        "RuntimeDirectory",
+        "ExecStart",
+        "odd",
+        "RestrictAddress",
+        "AmbientCap",
+    ):
+        assert absent_argument not in command_line
+    assert "of hardpan-llm.service; user ai-llm" in confinement.describe()
 
 
-def test_the_one_setting_that_is_widened_is_told() -> None:
-    narrow = {**SHOWN, "RestrictAddressFamilies": ["AF_UNIX AF_INET"]}
-    how = confined.Confinement({"hardpan-llm.service": narrow})
+def test_widened_setting_is_described() -> None:
+    narrow = {**UNIT_SETTINGS, "RestrictAddressFamilies": ["AF_UNIX AF_INET"]}
+    confinement = confined.Confinement({"hardpan-llm.service": narrow})
 
-    assert ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_NETLINK") in how.properties
-    assert "AF_NETLINK added" in how.told()
-    assert "AF_NETLINK added" not in confined.Confinement({"hardpan-llm.service": SHOWN}).told()
+    assert ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_NETLINK") in confinement.properties
+    assert "AF_NETLINK added" in confinement.describe()
+    assert (
+        "AF_NETLINK added"
+        not in confined.Confinement({"hardpan-llm.service": UNIT_SETTINGS}).describe()
+    )
 
 
-def test_without_the_unit_a_default_confinement_is_named_as_one() -> None:
-    how = confined.Confinement({"hardpan-llm.service": {"LoadState": ["not-found"]}})
+def test_default_confinement_is_described_as_default() -> None:
+    confinement = confined.Confinement({"hardpan-llm.service": {"LoadState": ["not-found"]}})
 
-    assert how.unit == ""
-    assert how.user == "ai"
-    assert ("NoNewPrivileges", "yes") in how.properties
-    assert "hardpan's default" in how.told()
+    assert confinement.unit == ""
+    assert confinement.user == "ai"
+    assert ("NoNewPrivileges", "yes") in confinement.properties
+    assert "hardpan's default" in confinement.describe()
 
 
 RECORD = """\
@@ -309,26 +321,26 @@ native.abi3.so,,
 """
 
 
-def test_a_stacks_packages_come_from_their_own_records(tmp_path: Path) -> None:
+def test_top_level_packages_come_from_records(tmp_path: Path) -> None:
     site = tmp_path / "python3.12/site-packages"
     (site / "x-1.dist-info").mkdir(parents=True)
     (site / "x-1.dist-info/RECORD").write_text(RECORD)
     (site / "y-1.dist-info").mkdir()
 
-    assert packages.top_level(str(tmp_path)) == ["fastapi", "native", "six"]
+    assert packages.list_top_level(str(tmp_path)) == ["fastapi", "native", "six"]
 
 
-def test_what_probes_print_is_read_as_far_as_it_goes() -> None:
+def test_readable_probe_lines_are_parsed() -> None:
     lines = [json.dumps({"name": "jit", "half": ["holds", "x"]}), "noise", '{"name": 1}', "{"]
 
-    assert probes.told("\n".join(lines)) == {"jit": ("holds", "x")}
+    assert probes.parse_output("\n".join(lines)) == {"jit": ("holds", "x")}
 
 
-def test_what_goes_wrong_in_a_probe_is_its_error() -> None:
-    def wrong() -> tuple[str, str]:
+def test_exception_in_a_probe_is_an_error() -> None:
+    def failing_probe() -> tuple[str, str]:
         raise LookupError("gone")
 
-    assert probes.guarded(wrong) == ("error", "LookupError: gone")
+    assert probes.run_guarded(failing_probe) == ("error", "LookupError: gone")
 
 
 @pytest.mark.parametrize(
@@ -341,18 +353,16 @@ def test_what_goes_wrong_in_a_probe_is_its_error() -> None:
         ({"serving": "false", "chat": "true"}, "chat/bin/python"),
     ],
 )
-def test_torch_is_asked_of_a_python_that_can_have_it(
-    tmp_path: Path, stacks: dict[str, str], chosen: str
-) -> None:
-    for name, seen in stacks.items():
+def test_python_with_torch_is_selected(tmp_path: Path, stacks: dict[str, str], chosen: str) -> None:
+    for name, layout in stacks.items():
         (tmp_path / name / "bin").mkdir(parents=True)
         (tmp_path / name / "bin/python").touch()
-        text = f"include-system-site-packages = {seen}\n"
+        text = f"include-system-site-packages = {layout}\n"
         (tmp_path / name / "pyvenv.cfg").write_text(text)
-        if seen == "own":
+        if layout == "own":
             (tmp_path / name / "lib/python3.12/site-packages/torch").mkdir(parents=True)
-    found = main.pythons(str(tmp_path))
+    paths = main.list_pythons(str(tmp_path))
 
-    assert main.with_torch(found).endswith(chosen)
-    assert len(found) == len(stacks)
-    assert [p for p in found if "/serving/" in p] == [p for p in found[:1] if "/serving/" in p]
+    assert main.select_torch_python(paths).endswith(chosen)
+    assert len(paths) == len(stacks)
+    assert [p for p in paths if "/serving/" in p] == [p for p in paths[:1] if "/serving/" in p]

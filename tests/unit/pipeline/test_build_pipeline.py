@@ -9,108 +9,114 @@ import pytest
 
 from hardpan.builder import pipeline
 from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import Spec
+from hardpan.builder.machine.qemu import VmSpec
 from hardpan.builder.machine.tunnel import Endpoint
-from hardpan.builder.receipts import Access, Assessment, Disk, Media
-from hardpan.events import silent
+from hardpan.builder.receipts import Assessment, DiskImage, InstallMedia, SshAccess
+from hardpan.events import discard
 from hardpan.files import MiB, Sha256, sha256_file
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 NVIDIA = (Endpoint("https", "developer.download.nvidia.com", 443),)
 
 
-class SeenError(Exception):
+class CapturedSpecError(Exception):
     """Carries what ``booted`` was given."""
 
 
 @pytest.mark.parametrize(("layers", "reaches"), [(("cuda",), NVIDIA), (("stig",), ())])
-def test_the_guest_reaches_its_layers_repositories_while_it_is_hardened(
+def test_guest_reaches_only_its_layers_repositories(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     layers: tuple[str, ...],
-    reaches: tuple[Endpoint, ...],
+    endpoints: tuple[Endpoint, ...],
 ) -> None:
-    def refuse(spec: object, *_: object, **__: object) -> NoReturn:
-        raise SeenError(spec)
+    def raise_captured_spec(spec: object, *_: object, **__: object) -> NoReturn:
+        raise CapturedSpecError(spec)
 
-    monkeypatch.setattr(pipeline, "booted", refuse)
+    monkeypatch.setattr(pipeline, "boot", raise_captured_spec)
     monkeypatch.setattr(pipeline, "copy_disk", lambda *_a, **_b: None)
-    monkeypatch.setattr(pipeline, "need_free", lambda *_a, **_b: None)
-    plan = planned(tmp_path, layers)
+    monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)
+    plan = make_plan(tmp_path, layers)
     base = tmp_path / "base.qcow2"
     base.write_bytes(b"a disk")
-    disk = Disk(path=base, virtual_size_mib=MiB(1), sha256=sha256_file(base), took_s=1.0)
-    asked: dict[str, Any] = {"assess": refuse, "open_shell": refuse}
+    disk = DiskImage(path=base, virtual_size_mib=MiB(1), sha256=sha256_file(base), duration_s=1.0)
+    callbacks: dict[str, Any] = {"assess": raise_captured_spec, "open_shell": raise_captured_spec}
 
-    with pytest.raises(SeenError) as caught:
-        pipeline.harden(plan, disk, content_sha256=Sha256("0" * 64), **asked)
+    with pytest.raises(CapturedSpecError) as caught:
+        pipeline.harden_image(plan, disk, content_sha256=Sha256("0" * 64), **callbacks)
 
-    assert caught.value.args[0].reaches == reaches
+    assert caught.value.args[0].reaches == endpoints
     # Neither the installer nor the scan has a way out.
-    assert plan.spec(base).reaches == ()
+    assert plan.vm_spec(base).allowed_endpoints == ()
 
 
-def planned(room: Path, layers: tuple[str, ...]) -> pipeline.Plan:
-    none = Sha256("0" * 64)
-    return pipeline.Plan(
-        profile=load("rocky9-stig-nvidia").model_copy(update={"layers": layers}),
-        media=Media(path=room / "x.iso", sha256=none, size=1, volume_id="X", name="rocky9"),
-        access=Access(user="steward", private_key=room / "key", public_key=""),
+def make_plan(workdir: Path, layers: tuple[str, ...]) -> pipeline.BuildPlan:
+    placeholder_digest = Sha256("0" * 64)
+    return pipeline.BuildPlan(
+        profile=load_profile("rocky9-stig-nvidia").model_copy(update={"layers": layers}),
+        media=InstallMedia(
+            path=workdir / "x.iso",
+            sha256=placeholder_digest,
+            size_bytes=1,
+            volume_id="X",
+            name="rocky9",
+        ),
+        access=SshAccess(user="steward", private_key=workdir / "key", public_key=""),
         acceleration=Acceleration(kind="tcg", reason=""),
-        out=room,
-        cache=room,
-        emit=silent,
+        output_folder=workdir,
+        cache_folder=workdir,
+        emit=discard,
     )
 
 
-def test_the_image_is_a_private_copy_of_what_the_guest_sees_after_the_seal(
+def test_image_is_a_private_copy_of_the_sealed_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
 
-    def copy(source: Path, to: Path, *, cluster_bytes: int | None = None) -> None:
-        done.append(("copy", source.suffix, to.suffix, str(cluster_bytes)))
-        to.write_bytes(source.read_bytes())
-        to.chmod(0o644)
+    def record_copy(source: Path, target: Path, *, cluster_bytes: int | None = None) -> None:
+        calls.append(("copy", source.suffix, target.suffix, str(cluster_bytes)))
+        target.write_bytes(source.read_bytes())
+        target.chmod(0o644)
 
     @contextmanager
-    def booted(spec: Spec, *_: object, **__: object) -> Iterator[None]:
+    def record_boot(spec: VmSpec, *_: object, **__: object) -> Iterator[None]:
         yield
-        done.append(("off", spec.disk.suffix))
+        calls.append(("off", spec.disk.suffix))
         spec.disk.write_bytes(b"a sealed disk")
 
     def seal_disk(_shell: object) -> tuple[str, ...]:
-        done.append(("seal",))
+        calls.append(("seal",))
         return ("bash-0:5.2-1.x86_64",)
 
-    before = Assessment(content_sha256=Sha256("0" * 64), counts={}, remedies=())
-    monkeypatch.setattr(pipeline, "copy_disk", copy)
-    monkeypatch.setattr(pipeline, "check_disk", lambda disk: done.append(("check", disk.suffix)))
-    monkeypatch.setattr(pipeline, "booted", booted)
-    monkeypatch.setattr(pipeline, "need_free", lambda *_a, **_b: None)
-    monkeypatch.setattr(pipeline, "_assessed", lambda *_: before)
-    monkeypatch.setattr(pipeline.registry, "apply", lambda *_a, **_b: ())
-    monkeypatch.setattr(pipeline.seal, "seal", seal_disk)
-    plan = planned(tmp_path, ("stig",))
+    assessment = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
+    monkeypatch.setattr(pipeline, "copy_disk", record_copy)
+    monkeypatch.setattr(pipeline, "check_disk", lambda disk: calls.append(("check", disk.suffix)))
+    monkeypatch.setattr(pipeline, "boot", record_boot)
+    monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)
+    monkeypatch.setattr(pipeline, "_assess_base", lambda *_: assessment)
+    monkeypatch.setattr(pipeline.registry, "apply_layers", lambda *_a, **_b: ())
+    monkeypatch.setattr(pipeline.seal, "generalize", seal_disk)
+    plan = make_plan(tmp_path, ("stig",))
     base = tmp_path / "base.qcow2"
     base.write_bytes(b"a disk")
-    disk = Disk(path=base, virtual_size_mib=MiB(1), sha256=sha256_file(base), took_s=1.0)
+    disk = DiskImage(path=base, virtual_size_mib=MiB(1), sha256=sha256_file(base), duration_s=1.0)
 
-    made = pipeline.harden(
+    image = pipeline.harden_image(
         plan,
         disk,
         content_sha256=Sha256("0" * 64),
-        assess=lambda _: before,
+        assess=lambda _: assessment,
         open_shell=lambda _: nullcontext(),
     )
 
-    assert done == [
+    assert calls == [
         ("copy", ".qcow2", ".work", "4096"),
         ("seal",),
         ("off", ".work"),
         ("check", ".work"),
         ("copy", ".work", ".qcow2", "None"),
     ]
-    assert made.disk.path.read_bytes() == b"a sealed disk"
-    assert made.disk.path.stat().st_mode & 0o777 == 0o600
+    assert image.disk.path.read_bytes() == b"a sealed disk"
+    assert image.disk.path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in tmp_path.glob("*.work")] == []

@@ -9,204 +9,232 @@ import pytest
 
 from hardpan import clock
 from hardpan.errors import InputError, ResourceError, ToolError, UnreachableError
-from hardpan.events import silent
-from hardpan.profiles.load import load
+from hardpan.events import discard
+from hardpan.profiles.load import load_profile
 from hardpan.scanners import pipeline
 from hardpan.scanners.arf import UnreadableArf
-from hardpan.scanners.collect.base import Evidence
-from hardpan.scanners.commands.scan import check_complete
-from hardpan.scanners.content.datastream import Source
-from hardpan.scanners.fips.model import Facts, Said
+from hardpan.scanners.collect.base import CollectedEvidence
+from hardpan.scanners.commands.scan import require_complete
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
 from hardpan.scanners.model import Scan
-from hardpan.scanners.report.fill import findings
+from hardpan.scanners.report.fill import build_findings
 from hardpan.scanners.target import Target
-from hardpan.scanners.trials import Check
-from tests.unit.evaluate.arfs import arf, prepared, rule
+from hardpan.scanners.trials import HostCheck
+from tests.unit.evaluate.arfs import make_arf, make_prepared, make_rule
 from tests.unit.evidence import samples
 
 
-def test_the_checks_expect_what_the_profile_says() -> None:
-    wanted = pipeline.expected(load("lab-stig"))
+def test_expected_state_follows_the_profile() -> None:
+    expected = pipeline.build_expected_state(load_profile("lab-stig"))
 
-    assert wanted.mounts["/home"] == ("nodev", "nosuid", "noexec")
-    assert wanted.mounts["/dev/shm"] == ("nodev", "nosuid", "noexec")
-    assert wanted.mounts["/boot/efi"] == ("nosuid",)
-    assert wanted.fips
-    assert wanted.build_user == "steward"
-    assert wanted.sudo_nopasswd
-    assert "audit" in wanted.packages
-    assert not any(p.startswith("@") for p in wanted.packages)
+    assert expected.mounts["/home"] == ("nodev", "nosuid", "noexec")
+    assert expected.mounts["/dev/shm"] == ("nodev", "nosuid", "noexec")
+    assert expected.mounts["/boot/efi"] == ("nosuid",)
+    assert expected.fips
+    assert expected.build_user == "steward"
+    assert expected.sudo_nopasswd
+    assert "audit" in expected.packages
+    assert not any(p.startswith("@") for p in expected.packages)
 
 
-def test_a_waiver_has_its_owner_and_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiver_has_owner_and_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, tzinfo=UTC))
 
     rule = "xccdf_org.ssgproject.content_rule_encrypt_partitions"
-    other = "xccdf_org.ssgproject.content_rule_service_auditd_enabled"
-    held = pipeline.waivers(load("lab-stig"), (rule, other))
+    unwaived_rule = "xccdf_org.ssgproject.content_rule_service_auditd_enabled"
+    waivers = pipeline.select_waivers(load_profile("lab-stig"), (rule, unwaived_rule))
 
-    assert list(held) == [rule]
-    assert (held[rule].owner, held[rule].expires) == ("hardpan maintainers", "2027-11-30")
-    assert held[rule].holds
+    assert list(waivers) == [rule]
+    assert (waivers[rule].owner, waivers[rule].expires) == ("hardpan maintainers", "2027-11-30")
+    assert waivers[rule].is_active
 
 
-def test_a_waiver_holds_to_the_end_of_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    profile = load("lab-stig")
+def test_waiver_is_active_until_end_of_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = load_profile("lab-stig")
     rules = [w.rule for w in profile.stig.waivers]
-    last = max(w.expires for w in profile.stig.waivers)
-    on_the_day = datetime(last.year, last.month, last.day, 23, 59, tzinfo=UTC)
-    monkeypatch.setattr(clock, "now", lambda: on_the_day)
+    last_day = max(w.expires for w in profile.stig.waivers)
+    end_of_last_day = datetime(last_day.year, last_day.month, last_day.day, 23, 59, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: end_of_last_day)
 
-    assert any(w.holds for w in pipeline.waivers(profile, rules).values())
+    assert any(w.is_active for w in pipeline.select_waivers(profile, rules).values())
 
-    after = date.fromordinal(last.toordinal() + 1)
+    next_day = date.fromordinal(last_day.toordinal() + 1)
     monkeypatch.setattr(
-        clock, "now", lambda: datetime(after.year, after.month, after.day, tzinfo=UTC)
+        clock, "now", lambda: datetime(next_day.year, next_day.month, next_day.day, tzinfo=UTC)
     )
 
-    ended = pipeline.waivers(profile, rules)
-    assert set(ended) == set(rules)
-    assert not any(w.holds for w in ended.values())
+    expired = pipeline.select_waivers(profile, rules)
+    assert set(expired) == set(rules)
+    assert not any(w.is_active for w in expired.values())
 
 
-def test_the_smoke_test_works_as_hard_as_the_profile_says() -> None:
-    load_ = pipeline.load_of(load("lab-stig"))
+def test_workload_settings_follow_the_profile() -> None:
+    settings = pipeline.build_workload_settings(load_profile("lab-stig"))
 
-    assert (load_.matrix_size, load_.batch) == (256, 2)
+    assert (settings.matrix_size, settings.batch) == (256, 2)
 
 
 NEVRA = "bash-0:5.2-1.x86_64"
 PASSWORD = "correct horse"
-ANSWERS: dict[str, Evidence] = {
-    "host": Evidence(host=samples.HOST, packages=(NEVRA,)),
-    "openscap": Evidence(arfs=(arf(one="pass"), arf(two="fail")), engine="oscap 1"),
-    "hostfacts": Evidence(checks=(Check(name="a::b", outcome="passed", message="", took_s=1),)),
-    "packages": Evidence(packages=(NEVRA,)),
-    "fips": Evidence(fips=Facts(said={"flag": Said(rc=0, text="1")})),
+RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
+    "host": CollectedEvidence(host=samples.HOST, packages=(NEVRA,)),
+    "openscap": CollectedEvidence(
+        arfs=(make_arf(one="pass"), make_arf(two="fail")), engine="oscap 1"
+    ),
+    "hostfacts": CollectedEvidence(
+        checks=(HostCheck(name="a::b", outcome="passed", message="", duration_s=1),)
+    ),
+    "packages": CollectedEvidence(packages=(NEVRA,)),
+    "fips": CollectedEvidence(
+        fips=FipsAnswers(answers={"flag": CommandAnswer(exit_status=0, text="1")})
+    ),
 }
 
 
-def request(**changes: Any) -> pipeline.Request:
-    asked = pipeline.Request(
+def request(**changes: Any) -> pipeline.ScanRequest:
+    base_request = pipeline.ScanRequest(
         target=Target(host="host", user="me"),
-        profile=load("lab-stig"),
-        source=cast(Source, None),
-        paired=True,
+        profile=load_profile("lab-stig"),
+        source=cast(ContentSource, None),
+        run_compatibility=True,
     )
-    return replace(asked, **changes)
+    return replace(base_request, **changes)
 
 
 @pytest.fixture
-def scanned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
+def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
     """Scans a target whose collectors give ``ANSWERS``, or what is given by their names."""
-    rules = (rule("one"), rule("two"))
-    content = prepared(rules, ("one",), ("two",))
+    rules = (make_rule("one"), make_rule("two"))
+    content = make_prepared(rules, ("one",), ("two",))
 
     @contextlib.contextmanager
     def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace()
 
-    def scan(asked: pipeline.Request | None = None, **given: Evidence | Exception) -> Scan:
-        def ask(name: str, otherwise: Any) -> Any:
-            answer = given.get(name, otherwise)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+    def scan(
+        scan_request: pipeline.ScanRequest | None = None, **overrides: CollectedEvidence | Exception
+    ) -> Scan:
+        def result_of(name: str, default: Any) -> Any:
+            result = overrides.get(name, default)
+            if isinstance(result, Exception):
+                raise result
+            return result
 
         def collector(name: str) -> SimpleNamespace:
-            return SimpleNamespace(collect=lambda *_, **__: ask(name, ANSWERS[name]))
+            return SimpleNamespace(
+                collect=lambda *_, **__: result_of(name, RESULTS_BY_COLLECTOR[name])
+            )
 
         monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
         monkeypatch.setattr(pipeline, "connect", connect)
-        monkeypatch.setattr(pipeline, "collector", collector)
-        monkeypatch.setattr(pipeline.pairs, "paired", lambda *_, **__: ask("paired", None))
-        monkeypatch.setattr(pipeline, "smoke", lambda *_, **__: ask("smoke", samples.SMOKE))
-        monkeypatch.setattr(pipeline, "serving", lambda *_, **__: ask("chat", samples.SMOKE))
-        monkeypatch.setattr(pipeline, "signed_by_host", lambda *_, **__: ask("proof", b""))
-        return pipeline.scan(asked or request(), silent)
+        monkeypatch.setattr(pipeline, "create_collector", collector)
+        monkeypatch.setattr(
+            pipeline.compatibility_checks,
+            "run_compatibility_checks",
+            lambda *_, **__: result_of("paired", None),
+        )
+        monkeypatch.setattr(
+            pipeline, "run_smoke_test", lambda *_, **__: result_of("smoke", samples.SMOKE)
+        )
+        monkeypatch.setattr(
+            pipeline, "run_chat_test", lambda *_, **__: result_of("chat", samples.SMOKE)
+        )
+        monkeypatch.setattr(
+            pipeline, "sign_with_host_key", lambda *_, **__: result_of("proof", b"")
+        )
+        return pipeline.scan(scan_request or request(), discard)
 
     return scan
 
 
-def test_scan_brings_what_every_collector_found(scanned: Callable[..., Scan]) -> None:
-    done = scanned()
+def test_scan_includes_results_of_every_collector(run_scan: Callable[..., Scan]) -> None:
+    scan = run_scan()
 
-    assert [c.outcome for c in done.checks] == ["passed"]
-    assert [r.verdict.value for r in done.evaluation.results] == ["pass", "fail"]
-    assert done.fips is not None
-    assert done.fips.kernel_fips_flag == "on"
+    assert [c.outcome for c in scan.checks] == ["passed"]
+    assert [r.verdict.value for r in scan.evaluation.results] == ["pass", "fail"]
+    assert scan.fips is not None
+    assert scan.fips.kernel_fips_flag == "on"
 
 
 @pytest.mark.parametrize("part", ["hostfacts", "packages", "fips", "paired", "smoke"])
-def test_part_that_fails_is_an_error_and_takes_no_other_with_it(
-    part: str, scanned: Callable[..., Scan]
+def test_failed_collector_is_an_error_and_keeps_the_others(
+    part: str, run_scan: Callable[..., Scan]
 ) -> None:
-    good = scanned()
+    complete_scan = run_scan()
 
-    done = scanned(**{part: ToolError(["x"], "answers nonsense \x1b[2J")})
+    scan = run_scan(**{part: ToolError(["x"], "answers nonsense \x1b[2J")})
 
-    failed = [c for c in done.checks if c.name == f"collect::{part}"]
+    failed = [c for c in scan.checks if c.name == f"collect::{part}"]
     assert [(c.outcome, c.message) for c in failed] == [("error", "x answers nonsense [2J")]
-    assert done.evaluation == good.evaluation
-    assert done.packages == (NEVRA,)
-    assert (done.fips == good.fips) == (part not in ("fips", "packages"))
-    assert findings(done).check_counts()["error"] == 1
+    assert scan.evaluation == complete_scan.evaluation
+    assert scan.packages == (NEVRA,)
+    assert (scan.fips == complete_scan.fips) == (part not in ("fips", "packages"))
+    assert build_findings(scan).count_checks_by_outcome()["error"] == 1
 
 
-def test_failed_parts_never_count_as_passed(scanned: Callable[..., Scan]) -> None:
+def test_failed_collectors_never_count_as_passed(run_scan: Callable[..., Scan]) -> None:
     parts = ("hostfacts", "packages", "fips", "paired", "smoke")
 
-    done = scanned(**{part: ToolError(["x"], "fails") for part in parts})
+    scan = run_scan(**{part: ToolError(["x"], "fails") for part in parts})
 
-    assert {c.outcome for c in done.checks} == {"error"}
-    assert done.smoke is not None
-    assert (done.smoke.verdict, done.smoke.reason) == ("error", "x fails")
-    assert done.paired is not None
-    assert done.paired.counts()["error"] == len(done.paired.pairs) > 20
-    assert done.fips is not None
-    assert (done.fips.kernel_fips_flag, done.fips.pqc_available) == ("unknown", "unknown")
-    assert {m.state for m in done.fips.modules} == {"unknown"}
-
-
-def test_chat_that_fails_keeps_the_figures_of_the_workload(scanned: Callable[..., Scan]) -> None:
-    asked = request(profile=load("lab-ai"))
-
-    done = scanned(asked, chat=ToolError(["x"], "fails"))
-
-    assert done.smoke is not None
-    assert done.smoke.verdict == "error"
-    assert done.smoke.measures == samples.SMOKE.measures
+    assert {c.outcome for c in scan.checks} == {"error"}
+    assert scan.smoke is not None
+    assert (scan.smoke.verdict, scan.smoke.reason) == ("error", "x fails")
+    assert scan.compatibility is not None
+    assert scan.compatibility.counts()["error"] == len(scan.compatibility.results) > 20
+    assert scan.fips is not None
+    assert (scan.fips.kernel_fips_flag, scan.fips.pqc_available) == ("unknown", "unknown")
+    assert {m.state for m in scan.fips.modules} == {"unknown"}
 
 
-def test_part_of_the_content_that_cannot_be_read_is_an_error(scanned: Callable[..., Scan]) -> None:
-    odd = Evidence(arfs=(arf(one="pass"), UnreadableArf(reason="it takes too long")))
+def test_failed_chat_keeps_workload_measures(run_scan: Callable[..., Scan]) -> None:
+    scan_request = request(profile=load_profile("lab-ai"))
 
-    done = scanned(openscap=odd)
+    scan = run_scan(scan_request, chat=ToolError(["x"], "fails"))
 
-    assert [r.verdict.value for r in done.evaluation.results] == ["pass", "error"]
-    assert done.evaluation.results[1].found == ("it takes too long",)
-    assert done.checks == ANSWERS["hostfacts"].checks
+    assert scan.smoke is not None
+    assert scan.smoke.verdict == "error"
+    assert scan.smoke.measures == samples.SMOKE.measures
 
 
-def test_scan_without_all_its_parts_is_no_success(scanned: Callable[..., Scan]) -> None:
-    check_complete(findings(scanned()))
+def test_unreadable_arf_is_an_error(run_scan: Callable[..., Scan]) -> None:
+    partial_result = CollectedEvidence(
+        arfs=(make_arf(one="pass"), UnreadableArf(reason="it takes too long"))
+    )
+
+    scan = run_scan(openscap=partial_result)
+
+    assert [r.verdict.value for r in scan.evaluation.results] == ["pass", "error"]
+    assert scan.evaluation.results[1].evidence_lines == ("it takes too long",)
+    assert scan.checks == RESULTS_BY_COLLECTOR["hostfacts"].checks
+
+
+def test_incomplete_scan_is_an_error(run_scan: Callable[..., Scan]) -> None:
+    require_complete(build_findings(run_scan()))
 
     with pytest.raises(ToolError) as caught:
-        check_complete(
-            findings(scanned(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs")))
+        require_complete(
+            build_findings(
+                run_scan(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs"))
+            )
         )
 
     assert str(caught.value) == "the scan is not complete: fips: y hangs; smoke: x fails"
 
 
-def test_verdicts_to_repair_by_must_all_be_there(
-    scanned: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+def test_assess_requires_all_verdicts(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = Evidence(arfs=(arf(one="pass"), UnreadableArf(reason="it takes too long")))
-    scanned(openscap=odd)
+    partial_result = CollectedEvidence(
+        arfs=(make_arf(one="pass"), UnreadableArf(reason="it takes too long"))
+    )
+    run_scan(openscap=partial_result)
 
     with pytest.raises(ToolError, match="no verdicts to repair by: it takes too long"):
-        pipeline.assess(request().target, load("lab-stig"), cast(Source, None), silent)
+        pipeline.assess(
+            request().target, load_profile("lab-stig"), cast(ContentSource, None), discard
+        )
 
 
 @pytest.mark.parametrize(
@@ -218,44 +246,44 @@ def test_verdicts_to_repair_by_must_all_be_there(
         ("hostfacts", ResourceError("no memory")),
     ],
 )
-def test_what_no_scan_can_do_without_ends_it(
-    part: str, error: Exception, scanned: Callable[..., Scan]
+def test_failed_required_collector_stops_the_scan(
+    part: str, error: Exception, run_scan: Callable[..., Scan]
 ) -> None:
     with pytest.raises(type(error)):
-        scanned(**{part: error})
+        run_scan(**{part: error})
 
 
-def test_a_signature_that_is_not_the_hosts_is_left_out(scanned: Callable[..., Scan]) -> None:
-    assert scanned(proof=b"-----BEGIN SSH SIGNATURE-----\nx").raw == {}
+def test_invalid_host_signature_is_omitted(run_scan: Callable[..., Scan]) -> None:
+    assert run_scan(proof=b"-----BEGIN SSH SIGNATURE-----\nx").raw == {}
 
 
-def test_password_that_appears_when_texts_are_cleaned_is_removed(
-    scanned: Callable[..., Scan],
+def test_password_revealed_by_sanitizing_is_removed(
+    run_scan: Callable[..., Scan],
 ) -> None:
-    word = Check(name="a::b", outcome="failed", message=f"so {PASSWORD}", took_s=1)
-    told = replace(samples.HOST, hostname=PASSWORD, kernel=PASSWORD[::-1])
-    asked = request(sudo_password=PASSWORD)
+    check = HostCheck(name="a::b", outcome="failed", message=f"so {PASSWORD}", duration_s=1)
+    host = replace(samples.HOST, hostname=PASSWORD, kernel=PASSWORD[::-1])
+    scan_request = request(sudo_password=PASSWORD)
 
-    done = scanned(
-        asked,
-        host=Evidence(host=told),
-        hostfacts=Evidence(checks=(word,), files={"x.txt": f"x {PASSWORD}".encode()}),
+    scan = run_scan(
+        scan_request,
+        host=CollectedEvidence(host=host),
+        hostfacts=CollectedEvidence(checks=(check,), files={"x.txt": f"x {PASSWORD}".encode()}),
         smoke=ToolError([PASSWORD], "fails"),
-        packages=Evidence(packages=(PASSWORD,)),
+        packages=CollectedEvidence(packages=(PASSWORD,)),
     )
 
-    assert PASSWORD not in repr(done)
-    assert PASSWORD[::-1] not in repr(done)
-    assert done.raw == {"x.txt": b"x [redacted]"}
-    assert done.checks[0].message == "so [redacted]"
+    assert PASSWORD not in repr(scan)
+    assert PASSWORD[::-1] not in repr(scan)
+    assert scan.raw == {"x.txt": b"x [redacted]"}
+    assert scan.checks[0].message == "so [redacted]"
 
 
-def test_password_that_the_content_contains_is_refused(
-    scanned: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+def test_password_contained_in_content_is_rejected(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scanned()
+    run_scan()
     part = SimpleNamespace(data=b"<rule>accounts_password</rule>")
     monkeypatch.setattr(pipeline, "prepare", lambda *_: SimpleNamespace(parts=(part,)))
 
     with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
-        pipeline.scan(request(sudo_password="password"), silent)
+        pipeline.scan(request(sudo_password="password"), discard)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import Exit, InputError
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 Write = Callable[[str | bytes], Path]
 
-VALUES = [
+INVALID_VALUES = [
     # Sizes and their units.
     ("disk_size: 60 GiB", "disk_size: 60 GB", "8:14: storage.disk_size: expected e.g. '20 GiB'"),
     ("disk_size: 60 GiB", "disk_size: 0 GiB", "8:14: storage.disk_size: must be more than 0"),
@@ -84,22 +84,22 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), VALUES)
-def test_a_wrong_value_is_named_with_its_place(
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_VALUES)
+def test_invalid_value_reports_location_and_expectation(
     profile_file: Write, good: str, was: str, now: str, problem: str
 ) -> None:
     assert was in good
     path = profile_file(good.replace(was, now))
 
     with pytest.raises(InputError) as caught:
-        load(path)
+        load_profile(path)
 
     assert problem in str(caught.value)
     assert all(line.startswith(f"{path}:") for line in str(caught.value).splitlines())
     assert caught.value.exit_code == Exit.INPUT
 
 
-FILES: list[tuple[bytes, str]] = [
+INVALID_FILES: list[tuple[bytes, str]] = [
     (b"", "1:1: expected settings as 'name: value', found none"),
     (b"- a\n", "1:1: expected settings as 'name: value', found none"),
     (b"just text\n", "1:1: expected settings as 'name: value', found none"),
@@ -129,20 +129,16 @@ FILES: list[tuple[bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "problem"), FILES)
-def test_a_file_that_is_no_plain_yaml_is_refused(
-    profile_file: Write, data: bytes, problem: str
-) -> None:
+@pytest.mark.parametrize(("data", "problem"), INVALID_FILES)
+def test_invalid_yaml_file_is_rejected(profile_file: Write, data: bytes, problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        load(profile_file(data))
+        load_profile(profile_file(data))
 
     assert problem in str(caught.value)
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file(
-    profile_file: Write, good: str
-) -> None:
-    spoilt = (
+def test_all_problems_are_reported_in_file_order(profile_file: Write, good: str) -> None:
+    invalid_text = (
         good.replace("60 GiB", "60 GB")
         .replace("fips: true", "fips: on")
         .replace("name: steward, g", "name: root, g")
@@ -151,10 +147,10 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
     )
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(spoilt))
+        load_profile(profile_file(invalid_text))
 
-    told = [line.split(": ")[1] for line in str(caught.value).splitlines()]
-    assert told == [
+    settings = [line.split(": ")[1] for line in str(caught.value).splitlines()]
+    assert settings == [
         "storage.disk_size",
         "boot.superuser",
         "users[0].name",
@@ -164,15 +160,15 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
     ]
 
 
-def test_a_long_wrong_value_is_cut_in_the_message(profile_file: Write, good: str) -> None:
+def test_long_invalid_value_is_truncated_in_message(profile_file: Write, good: str) -> None:
     with pytest.raises(InputError) as caught:
-        load(profile_file(good.replace("host1", "x" * 5000)))
+        load_profile(profile_file(good.replace("host1", "x" * 5000)))
 
     assert len(str(caught.value)) < 400
 
 
-def test_a_profile_that_is_not_there_names_the_shipped_ones() -> None:
+def test_unknown_profile_lists_shipped_profiles() -> None:
     with pytest.raises(InputError, match="no profile 'lab-stgi'") as caught:
-        load("lab-stgi")
+        load_profile("lab-stgi")
 
     assert "lab-stig" in caught.value.hint

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 Write = Callable[..., Path]
 
@@ -24,15 +24,15 @@ LAYERS = "layers: [ml_frameworks, stig]"
 
 
 @pytest.fixture
-def framed(good: str) -> str:
+def frameworks_profile(good: str) -> str:
     return (
         good.replace("{accelerator: none}", "{accelerator: cpu}").replace("layers: [stig]", LAYERS)
         + SECTION
     )
 
 
-def test_a_stack_is_read(profile_file: Write, framed: str) -> None:
-    profile = load(profile_file(framed))
+def test_stack_is_parsed(profile_file: Write, frameworks_profile: str) -> None:
+    profile = load_profile(profile_file(frameworks_profile))
 
     assert profile.frameworks
     (stack,) = profile.frameworks.stacks
@@ -41,33 +41,35 @@ def test_a_stack_is_read(profile_file: Write, framed: str) -> None:
     assert not stack.system_site_packages
 
 
-def test_a_file_beside_the_profile_is_found_from_anywhere(profile_file: Write, framed: str) -> None:
+def test_relative_paths_resolve_against_profile_folder(
+    profile_file: Write, frameworks_profile: str
+) -> None:
     path = profile_file(
-        framed.replace(
+        frameworks_profile.replace(
             "lock: ai-serving", "lock: ./locks/own.lock\n      wheelhouse: ../wheels"
         ).replace("cmake:", "build_lock: ./locks/build.lock, cmake:")
     )
 
-    found = load(path).frameworks
+    frameworks = load_profile(path).frameworks
 
-    assert found
-    assert found.stacks[0].lock == str(path.parent / "locks/own.lock")
-    assert found.stacks[0].wheelhouse == str(path.parent / "../wheels")
-    assert found.stacks[0].sources[0].build_lock == str(path.parent / "locks/build.lock")
+    assert frameworks
+    assert frameworks.stacks[0].lock == str(path.parent / "locks/own.lock")
+    assert frameworks.stacks[0].wheelhouse == str(path.parent / "../wheels")
+    assert frameworks.stacks[0].sources[0].build_lock == str(path.parent / "locks/build.lock")
 
 
-def test_a_file_of_the_parent_lies_beside_the_parent(
-    profile_file: Write, framed: str, tmp_path: Path
+def test_inherited_relative_path_resolves_against_parent_folder(
+    profile_file: Write, frameworks_profile: str, tmp_path: Path
 ) -> None:
-    profile_file(framed.replace("lock: ai-serving", "lock: ./own.lock"))
+    profile_file(frameworks_profile.replace("lock: ai-serving", "lock: ./own.lock"))
     (tmp_path / "below").mkdir()
     child = tmp_path / "below" / "child.yaml"
     child.write_text("extends: ../profile.yaml\nname: child\ntitle: A child\n", "utf-8")
 
-    found = load(child).frameworks
+    frameworks = load_profile(child).frameworks
 
-    assert found
-    assert Path(str(found.stacks[0].lock)).resolve() == tmp_path / "own.lock"
+    assert frameworks
+    assert Path(str(frameworks.stacks[0].lock)).resolve() == tmp_path / "own.lock"
 
 
 @pytest.mark.parametrize(
@@ -107,13 +109,13 @@ def test_a_file_of_the_parent_lies_beside_the_parent(
         ('["llama-cpp-python[server]"]', "[--pre]", "expected a Python package as vllm==0.33.0"),
     ],
 )
-def test_a_stack_that_cannot_be_is_refused(
-    profile_file: Write, framed: str, was: str, now: str, problem: str
+def test_invalid_stack_is_rejected(
+    profile_file: Write, frameworks_profile: str, was: str, now: str, problem: str
 ) -> None:
-    assert was in framed
+    assert was in frameworks_profile
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(framed.replace(was, now)))
+        load_profile(profile_file(frameworks_profile.replace(was, now)))
 
     assert problem in str(caught.value)
 
@@ -132,7 +134,7 @@ def test_a_stack_that_cannot_be_is_refused(
         ),
     ],
 )
-def test_a_pytorch_for_another_accelerator_or_a_newer_driver_is_refused(
+def test_torch_backend_must_match_accelerator_and_driver(
     profile_file: Write, parent: str, backend: str, hardware: str, problem: str
 ) -> None:
     path = profile_file(
@@ -141,25 +143,25 @@ def test_a_pytorch_for_another_accelerator_or_a_newer_driver_is_refused(
     )
 
     with pytest.raises(InputError) as caught:
-        load(path)
+        load_profile(path)
 
     assert f"frameworks.stacks[0].torch_backend: {problem}" in str(caught.value)
 
 
-def test_a_pytorch_for_the_processor_goes_with_every_accelerator(profile_file: Write) -> None:
+def test_cpu_torch_backend_works_with_every_accelerator(profile_file: Write) -> None:
     path = profile_file(
         "extends: rocky9-stig-nvidia\nname: x\ntitle: A stack\nframeworks:\n  stacks:\n"
         "    - {name: one, packages: [torch], torch_backend: cpu, python: '3.12'}\n"
     )
 
-    assert load(path).frameworks
+    assert load_profile(path).frameworks
 
 
-def test_two_stacks_of_one_name_are_refused(profile_file: Write, framed: str) -> None:
-    twice = framed + SECTION.partition("stacks:\n")[2]
+def test_duplicate_stack_name_is_rejected(profile_file: Write, frameworks_profile: str) -> None:
+    text = frameworks_profile + SECTION.partition("stacks:\n")[2]
 
     with pytest.raises(InputError, match=r"stacks\[1\]\.name: serving is there twice"):
-        load(profile_file(twice))
+        load_profile(profile_file(text))
 
 
 @pytest.mark.parametrize(
@@ -171,14 +173,16 @@ def test_two_stacks_of_one_name_are_refused(profile_file: Write, framed: str) ->
         ("rocky9-stig-nvidia", "/opt/ai/stacks/pytorch/bin/python3"),
     ],
 )
-def test_the_python_that_has_pytorch_is_known(name: str, python: str) -> None:
-    assert load(name).ai_python == python
+def test_ai_python_is_interpreter_with_pytorch(name: str, python: str) -> None:
+    assert load_profile(name).ai_python == python
 
 
-def test_the_distributions_pytorch_is_the_systems_python(profile_file: Write, framed: str) -> None:
-    path = profile_file(framed.replace("lock: ai-serving", "requires: [python3-torch]"))
+def test_distribution_pytorch_uses_system_python(
+    profile_file: Write, frameworks_profile: str
+) -> None:
+    path = profile_file(frameworks_profile.replace("lock: ai-serving", "requires: [python3-torch]"))
 
-    profile = load(path)
+    profile = load_profile(path)
 
     assert profile.ai_python == "/usr/bin/python3"
     assert profile.install[-2:] == ("python3.12", "python3-torch")

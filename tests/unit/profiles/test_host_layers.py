@@ -8,8 +8,8 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.load import load
-from hardpan.profiles.public_keys import certificates
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.public_keys import validate_certificates
 from hardpan.profiles.tuning import Tuning
 
 Write = Callable[[str | bytes], Path]
@@ -20,8 +20,10 @@ PEM = (
     + base64.encodebytes(_DER).decode()
     + "-----END CERTIFICATE-----\n"
 )
-ALL = "layers: [kernel_hardening, tuning, audit, stig]\n"
-TUNED = "    - {rule: package_tuned_removed, reason: A test., owner: me, expires: 2027-11-30}\n"
+ALL_LAYERS = "layers: [kernel_hardening, tuning, audit, stig]\n"
+TUNED_WAIVER = (
+    "    - {rule: package_tuned_removed, reason: A test., owner: me, expires: 2027-11-30}\n"
+)
 NVIDIA = (
     "{accelerator: nvidia, nvidia: {branch: '580', driver: 580.178.04, cuda: '13.3',"
     " module_signing: secure_boot_off, secure_boot_off_reason: A test.}}"
@@ -33,17 +35,19 @@ AMD = (
 
 
 @pytest.fixture
-def layered(good: str) -> str:
+def layers_profile(good: str) -> str:
     """A good profile with all three layers and the waiver that tuned needs."""
-    return good.replace("layers: [stig]\n", TUNED + ALL)
+    return good.replace("layers: [stig]\n", TUNED_WAIVER + ALL_LAYERS)
 
 
-def with_log_host(pem: str = PEM, more: str = "") -> str:
+def with_log_host(pem: str = PEM, extra_lines: str = "") -> str:
     block = "".join(f"      {line}\n" for line in pem.splitlines())
-    return f"audit:\n  log_host:\n    host: logs.example\n{more}    ca_certificate: |\n{block}"
+    return (
+        f"audit:\n  log_host:\n    host: logs.example\n{extra_lines}    ca_certificate: |\n{block}"
+    )
 
 
-SECTIONS = [
+INVALID_SECTIONS = [
     # kernel_hardening.
     ("kernel_hardening: {lockdown: full}", "lockdown: expected none, integrity or confidentiality"),
     ("kernel_hardening: {lockdwon: none}", "kernel_hardening.lockdwon: unknown setting"),
@@ -88,69 +92,80 @@ SECTIONS = [
     ("audit: {log_host: {host: logs}}", "audit.log_host.ca_certificate: is missing"),
     (with_log_host().replace("logs.example", "logs example"), "host: expected a host name of"),
     (with_log_host("no certificate"), "expected certificates in PEM, each from BEGIN to END"),
-    (with_log_host(more="    driver: ossl\n"), "expected gtls: the RHEL 9 STIG takes no other"),
-    (with_log_host(more="    driver: tls\n"), "driver: expected gtls or ossl, found 'tls'"),
+    (
+        with_log_host(extra_lines="    driver: ossl\n"),
+        "expected gtls: the RHEL 9 STIG takes no other",
+    ),
+    (with_log_host(extra_lines="    driver: tls\n"), "driver: expected gtls or ossl, found 'tls'"),
 ]
 
 
-@pytest.mark.parametrize(("section", "problem"), SECTIONS)
-def test_a_wrong_setting_is_named_with_its_place(
-    profile_file: Write, layered: str, section: str, problem: str
+@pytest.mark.parametrize(("section", "problem"), INVALID_SECTIONS)
+def test_invalid_setting_reports_location(
+    profile_file: Write, layers_profile: str, section: str, problem: str
 ) -> None:
-    path = profile_file(layered + section + "\n")
+    path = profile_file(layers_profile + section + "\n")
 
     with pytest.raises(InputError) as caught:
-        load(path)
+        load_profile(path)
 
     assert problem in str(caught.value)
     assert all(line.startswith(f"{path}:") for line in str(caught.value).splitlines())
 
 
-CHANGES = [
-    (TUNED, "", "expected a waiver for package_tuned_removed with the layer tuning"),
+CONFLICTING_CHANGES = [
+    (TUNED_WAIVER, "", "expected a waiver for package_tuned_removed with the layer tuning"),
     ("[audit=1", "[lockdown=none", "lockdown= is the section kernel_hardening's to set"),
     ("[audit=1", "[iommu=pt", "iommu= is the section tuning's to set, found 'iommu=pt' here"),
     ("{accelerator: none}", NVIDIA, "the kernel would refuse NVIDIA's unsigned module"),
-    (ALL, "layers: [stig]\ntuning: {}\n", "tuning: expected tuning among layers, without it this"),
-    (ALL, "layers: [stig]\naudit: {}\n", "audit: expected audit among layers, without it this"),
+    (
+        ALL_LAYERS,
+        "layers: [stig]\ntuning: {}\n",
+        "tuning: expected tuning among layers, without it this",
+    ),
+    (
+        ALL_LAYERS,
+        "layers: [stig]\naudit: {}\n",
+        "audit: expected audit among layers, without it this",
+    ),
     ("tuning, audit", "tuning, sovereign_stack, audit", "kernel_hardening.ports: expected 443"),
     ("remove: [vsftpd]", "remove: [tuned]", "tuned is to be installed too, by tuning"),
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), CHANGES)
-def test_what_does_not_fit_the_rest_of_the_profile_is_refused(
-    profile_file: Write, layered: str, was: str, now: str, problem: str
+@pytest.mark.parametrize(("was", "now", "problem"), CONFLICTING_CHANGES)
+def test_conflicting_sections_are_rejected(
+    profile_file: Write, layers_profile: str, was: str, now: str, problem: str
 ) -> None:
-    assert was in layered
+    assert was in layers_profile
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(layered.replace(was, now)))
+        load_profile(profile_file(layers_profile.replace(was, now)))
 
     assert problem in str(caught.value)
 
 
-def test_modules_built_on_the_machine_need_a_weaker_kernel_and_a_compiler(
-    profile_file: Write, layered: str
+def test_dkms_modules_require_weaker_kernel_and_compiler(
+    profile_file: Write, layers_profile: str
 ) -> None:
-    text = layered.replace("{accelerator: none}", AMD)
+    text = layers_profile.replace("{accelerator: none}", AMD)
     text = text.replace("[kernel_hardening", "[amd_driver, kernel_hardening")
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(text))
+        load_profile(profile_file(text))
 
     assert "no kernel trusts before a person enrolls it" in str(caught.value)
     assert "DKMS compiles the module anew for each kernel" in str(caught.value)
 
 
-def test_the_layers_kernel_arguments_stand_on_the_installed_command_line(
-    profile_file: Write, layered: str
+def test_layer_kernel_arguments_are_added_to_command_line(
+    profile_file: Write, layers_profile: str
 ) -> None:
     section = "tuning: {platform: bare_metal, mitigations: 'auto,nosmt'}\n"
 
-    made = load(profile_file(layered + section)).kernel_arguments
+    arguments = load_profile(profile_file(layers_profile + section)).kernel_arguments
 
-    assert made[-4:] == (
+    assert arguments[-4:] == (
         "lockdown=integrity",
         "module.sig_enforce=1",
         "iommu=pt",
@@ -158,32 +173,30 @@ def test_the_layers_kernel_arguments_stand_on_the_installed_command_line(
     )
 
 
-def test_without_the_layer_nothing_is_added(profile_file: Write, good: str) -> None:
-    assert load(profile_file(good)).kernel_arguments[-1] == "vsyscall=none"
+def test_missing_layer_adds_no_kernel_arguments(profile_file: Write, good: str) -> None:
+    assert load_profile(profile_file(good)).kernel_arguments[-1] == "vsyscall=none"
 
 
-def test_static_tuning_installs_no_daemon_and_needs_no_waiver(
-    profile_file: Write, layered: str
+def test_static_tuning_requires_no_tuned_package_or_waiver(
+    profile_file: Write, layers_profile: str
 ) -> None:
-    text = layered.replace(TUNED, "").replace("remove: [vsftpd]", "remove: [tuned]")
+    text = layers_profile.replace(TUNED_WAIVER, "").replace("remove: [vsftpd]", "remove: [tuned]")
 
-    made = load(profile_file(text + "tuning: {manager: static}\n"))
+    static_profile = load_profile(profile_file(text + "tuning: {manager: static}\n"))
 
-    assert "tuned" in load(profile_file(layered)).install
-    assert "tuned" not in made.install
-
-
-def test_a_log_host_brings_the_tls_library_of_its_release(
-    profile_file: Write, layered: str
-) -> None:
-    made = load(profile_file(layered + with_log_host()))
-
-    assert made.audit is not None
-    assert made.install[-1] == "rsyslog-gnutls"
-    assert made.audit.driver("rocky10") == "ossl"
+    assert "tuned" in load_profile(profile_file(layers_profile)).install
+    assert "tuned" not in static_profile.install
 
 
-def test_the_purpose_decides_what_is_not_said() -> None:
+def test_log_host_adds_tls_package_of_release(profile_file: Write, layers_profile: str) -> None:
+    profile = load_profile(profile_file(layers_profile + with_log_host()))
+
+    assert profile.audit is not None
+    assert profile.install[-1] == "rsyslog-gnutls"
+    assert profile.audit.tls_driver("rocky10") == "ossl"
+
+
+def test_purpose_sets_tuning_defaults() -> None:
     assert (Tuning().name, Tuning().hugepages) == ("hardpan-inference", "madvise")
     training = Tuning(purpose="training")
     assert (training.name, training.hugepages) == ("hardpan-training", "always")
@@ -191,8 +204,8 @@ def test_the_purpose_decides_what_is_not_said() -> None:
     assert KernelHardening(lockdown="none", module_signatures="not_enforced").kernel_arguments == ()
 
 
-def test_certificates_are_kept_as_they_are() -> None:
-    assert certificates(PEM * 2) == PEM * 2
+def test_valid_certificates_are_unchanged() -> None:
+    assert validate_certificates(PEM * 2) == PEM * 2
 
 
 @pytest.mark.parametrize(
@@ -207,6 +220,6 @@ def test_certificates_are_kept_as_they_are() -> None:
         (PEM.replace("AAAAAAAA\n", "AAAA\n", 1), "cut or something else"),
     ],
 )
-def test_what_is_no_certificate_is_refused(text: str, problem: str) -> None:
+def test_invalid_certificate_is_rejected(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        certificates(text)
+        validate_certificates(text)

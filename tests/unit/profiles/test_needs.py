@@ -4,32 +4,32 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from hardpan.profiles.load import load
-from hardpan.profiles.needs import with_needed
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.needs import with_layer_packages
 
 
-def test_a_layers_packages_come_behind_the_named_ones_and_once() -> None:
-    assert with_needed(("nginx", "aide"), ("sovereign_stack", "stig")) == (
+def test_layer_packages_follow_listed_packages_without_duplicates() -> None:
+    assert with_layer_packages(("nginx", "aide"), ("sovereign_stack", "stig")) == (
         "nginx",
         "aide",
         "nftables",
     )
-    assert with_needed(("aide",), ("stig",)) == ("aide",)
+    assert with_layer_packages(("aide",), ("stig",)) == ("aide",)
 
 
-def test_the_installer_is_asked_for_what_the_layers_need(
+def test_install_packages_include_layer_packages(
     profile_file: Callable[[str | bytes], Path], good: str
 ) -> None:
-    made = load(profile_file(good.replace("layers: [stig]", "layers: [audit, stig]")))
+    profile = load_profile(profile_file(good.replace("layers: [stig]", "layers: [audit, stig]")))
 
-    assert made.install == ("aide", "audit", "rsyslog")
+    assert profile.install == ("aide", "audit", "rsyslog")
 
 
-def test_what_a_layer_needs_cannot_be_removed(
+def test_package_required_by_layer_cannot_be_removed(
     profile_file: Callable[[str | bytes], Path], good: str
 ) -> None:
-    spoilt = good.replace("layers: [stig]", "layers: [audit, stig]")
-    spoilt = spoilt.replace("remove: [vsftpd]", "remove: [vsftpd, rsyslog]")
+    invalid_text = good.replace("layers: [stig]", "layers: [audit, stig]")
+    invalid_text = invalid_text.replace("remove: [vsftpd]", "remove: [vsftpd, rsyslog]")
 
     with pytest.raises(InputError, match=r"packages.remove\[1\]: rsyslog is to be .* by audit"):
-        load(profile_file(spoilt))
+        load_profile(profile_file(invalid_text))

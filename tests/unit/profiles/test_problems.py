@@ -4,18 +4,18 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from hardpan.profiles import problems
-from hardpan.profiles.tree import read
+from hardpan.profiles.tree import read_yaml
 
 
 class Tagged(BaseModel):
     tag: Annotated[str, Field(pattern=r"^[a-z]{3,30}$")]
 
 
-def test_a_pattern_with_braces_is_told_and_does_not_break_the_telling() -> None:
-    tree = read(b"tag: A\n", "x.yaml")
+def test_pattern_with_braces_is_formatted_literally() -> None:
+    tree = read_yaml(b"tag: A\n", "x.yaml")
 
     with pytest.raises(ValidationError) as caught:
-        Tagged.model_validate(tree.plain())
+        Tagged.model_validate(tree.to_plain())
 
-    _, text = problems.of_pydantic(tree, caught.value.errors()[0])
+    _, text = problems.from_pydantic(tree, caught.value.errors()[0])
     assert text == "x.yaml:1:6: tag: String should match pattern '^[a-z]{3,30}$', found 'A'"

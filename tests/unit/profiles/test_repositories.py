@@ -8,7 +8,7 @@ import yaml
 
 from hardpan.builder import inputs
 from hardpan.errors import InputError
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 Write = Callable[[str | bytes], Path]
 DIGEST = "ab" * 32
@@ -27,7 +27,7 @@ name: ours
 title: Ours
 repositories:
 """
-GOOD = f"""\
+VALID_REPOSITORIES = f"""\
   - id: cuda
     url: https://mirror.example/cuda9/
   - id: rocky
@@ -38,7 +38,7 @@ GOOD = f"""\
     key_sha256: {DIGEST}
 """
 
-WRONG = [
+INVALID_ENTRIES = [
     ("url: https:", "url: ftp:", "repositories[0].url: expected an https, http or file address"),
     ("mirror.example", "me:pw@mirror.example", "expected an https, http or file address"),
     ("cuda9/", "../cuda9/", "expected an https, http or file address"),
@@ -63,47 +63,52 @@ WRONG = [
 ]
 
 
-def shown(path: Path, layer: str) -> dict[str, dict[str, object]]:
-    made = next(x for x in inputs.layers(load(path)) if x["layer"] == layer)
-    found = yaml.safe_load(yaml.safe_dump(made))["from"]
-    return {entry["repository"]: entry for entry in found}
+def render_repositories(path: Path, layer: str) -> dict[str, dict[str, object]]:
+    layer_inputs = next(
+        x for x in inputs.describe_layers(load_profile(path)) if x["layer"] == layer
+    )
+    repositories = yaml.safe_load(yaml.safe_dump(layer_inputs))["from"]
+    return {entry["repository"]: entry for entry in repositories}
 
 
-def test_render_shows_the_sites_address_and_key(profile_file: Write) -> None:
-    found = shown(profile_file(HEAD + GOOD), "nvidia_driver")
+def test_render_shows_site_address_and_key(profile_file: Write) -> None:
+    repositories = render_repositories(profile_file(HEAD + VALID_REPOSITORIES), "nvidia_driver")
 
-    assert found["cuda"]["url"] == "https://mirror.example/cuda9/"
-    assert found["cuda"]["address_of"] == "the site"
-    assert str(found["cuda"]["key_sha256"]).startswith("d0664fbb")
-    assert found["rocky"]["more_urls"] == ["http://10.0.2.2:8080/AppStream/"]
-    assert (found["rocky"]["key"], found["rocky"]["key_sha256"]) == ("in the profile", DIGEST)
-    assert found["site"]["url"] == "to be named in the profile's repositories"
+    assert repositories["cuda"]["url"] == "https://mirror.example/cuda9/"
+    assert repositories["cuda"]["address_of"] == "the site"
+    assert str(repositories["cuda"]["key_sha256"]).startswith("d0664fbb")
+    assert repositories["rocky"]["more_urls"] == ["http://10.0.2.2:8080/AppStream/"]
+    assert (repositories["rocky"]["key"], repositories["rocky"]["key_sha256"]) == (
+        "in the profile",
+        DIGEST,
+    )
+    assert repositories["site"]["url"] == "to be named in the profile's repositories"
 
 
-def test_a_key_of_the_sites_own_takes_the_place_of_the_vendors(profile_file: Write) -> None:
+def test_site_key_replaces_vendor_key(profile_file: Write) -> None:
     text = f"  - id: cuda\n{KEY}    key_sha256: {DIGEST}\n"
 
-    found = shown(profile_file(HEAD + text), "cuda")["cuda"]
+    repository = render_repositories(profile_file(HEAD + text), "cuda")["cuda"]
 
-    assert str(found["url"]).startswith("https://developer.download.nvidia.com/")
-    assert (found["key"], found["key_sha256"]) == ("in the profile", DIGEST)
-    assert "key_sha256_of" not in found
+    assert str(repository["url"]).startswith("https://developer.download.nvidia.com/")
+    assert (repository["key"], repository["key_sha256"]) == ("in the profile", DIGEST)
+    assert "key_sha256_of" not in repository
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), WRONG)
-def test_a_wrong_entry_is_named_with_its_place(
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_ENTRIES)
+def test_invalid_repository_reports_location(
     profile_file: Write, was: str, now: str, problem: str
 ) -> None:
-    assert was in GOOD
+    assert was in VALID_REPOSITORIES
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(HEAD + GOOD.replace(was, now, 1)))
+        load_profile(profile_file(HEAD + VALID_REPOSITORIES.replace(was, now, 1)))
 
     assert problem in str(caught.value)
 
 
-def test_the_lab_has_no_vendors_repositories(profile_file: Write) -> None:
+def test_lab_accepts_no_vendor_repositories(profile_file: Write) -> None:
     head = HEAD.replace("rocky9-stig-nvidia", "lab-stig")
 
     with pytest.raises(InputError, match="expected no repositories section, as listed for lab9"):
-        load(profile_file(head + GOOD))
+        load_profile(profile_file(head + VALID_REPOSITORIES))

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import InputError
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 Write = Callable[[str | bytes], Path]
 
 SALT = base64.b64encode(b"s" * 16).decode().rstrip("=")
 HASH = base64.b64encode(b"h" * 64).decode().rstrip("=")
-SLOW = f"$pbkdf2-sha512$210000${SALT}${HASH}"
+PASSWORD_HASH = f"$pbkdf2-sha512$210000${SALT}${HASH}"
 
 STACKS = """\
 frameworks:
@@ -24,7 +24,7 @@ sovereign:
   host_name: ai.example
   server: {{model: hardpan-tiny-random, context: 2048}}
   users:
-    - {{name: ada, password_hash: "{SLOW}"}}
+    - {{name: ada, password_hash: "{PASSWORD_HASH}"}}
     - {{name: ben}}
   api_keys:
     - {{name: batch, sha256: {"ab" * 32}, scopes: [chat, documents]}}
@@ -44,23 +44,39 @@ def with_stack(good: str) -> str:
     )
 
 
-def test_a_whole_section_is_read(profile_file: Write, good: str) -> None:
-    sovereign = load(profile_file(with_stack(good))).sovereign
+def test_complete_section_is_parsed(profile_file: Write, good: str) -> None:
+    sovereign = load_profile(profile_file(with_stack(good))).sovereign
 
-    assert sovereign.users[0].password_hash == SLOW
+    assert sovereign.users[0].password_hash == PASSWORD_HASH
     assert sovereign.users[1].password_hash is None
     assert sovereign.api_keys[0].scopes == ("chat", "documents")
     assert sovereign.machine_api_key
     assert sovereign.certificate is None
 
 
-WRONG = [
-    (SLOW, "hunter2", "password_hash: expected a hash, never a password"),
-    (SLOW, "$6$rounds=100000$abcdefgh$" + "x" * 86, "expected $pbkdf2-sha512$ROUNDS$SALT$HASH"),
-    (SLOW, SLOW.replace("210000", "1000"), "expected 210000 rounds or more, found 1000"),
-    (SLOW, SLOW.replace("210000", "10000001"), "expected 10000000 rounds or less"),
-    (SLOW, SLOW.replace(SALT, SALT[:8]), "expected a salt of 16 bytes or more and a hash of 64"),
-    (SLOW, SLOW[:-1], "expected a whole hash, this one is cut or damaged"),
+INVALID_VALUES = [
+    (PASSWORD_HASH, "hunter2", "password_hash: expected a hash, never a password"),
+    (
+        PASSWORD_HASH,
+        "$6$rounds=100000$abcdefgh$" + "x" * 86,
+        "expected $pbkdf2-sha512$ROUNDS$SALT$HASH",
+    ),
+    (
+        PASSWORD_HASH,
+        PASSWORD_HASH.replace("210000", "1000"),
+        "expected 210000 rounds or more, found 1000",
+    ),
+    (
+        PASSWORD_HASH,
+        PASSWORD_HASH.replace("210000", "10000001"),
+        "expected 10000000 rounds or less",
+    ),
+    (
+        PASSWORD_HASH,
+        PASSWORD_HASH.replace(SALT, SALT[:8]),
+        "expected a salt of 16 bytes or more and a hash of 64",
+    ),
+    (PASSWORD_HASH, PASSWORD_HASH[:-1], "expected a whole hash, this one is cut or damaged"),
     ("ab" * 32, "my-real-key", "expected the sha256 of the key as 64 lower-case hex digits"),
     ("name: ada", "name: Ada", "expected a login name of a-z"),
     ("name: ada", "name: ben", "sovereign.users[1].name: 'ben' is there twice"),
@@ -104,20 +120,20 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), WRONG)
-def test_a_wrong_value_is_named_with_its_place(
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_VALUES)
+def test_invalid_value_reports_location(
     profile_file: Write, good: str, was: str, now: str, problem: str
 ) -> None:
     text = with_stack(good)
     assert was in text
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(text.replace(was, now, 1)))
+        load_profile(profile_file(text.replace(was, now, 1)))
 
     assert problem in str(caught.value)
 
 
-ON_A_GPU = """\
+GPU_PROFILE = """\
 extends: rocky9-stig-nvidia
 name: ours
 title: A model server on GPUs
@@ -128,15 +144,15 @@ layers: [nvidia_driver, cuda, ml_frameworks, sovereign_stack, stig]
 """
 
 
-def test_vllm_is_read_with_its_stack_and_its_gpus(profile_file: Write) -> None:
-    server = load(profile_file(ON_A_GPU)).sovereign.server
+def test_vllm_server_is_parsed(profile_file: Write) -> None:
+    server = load_profile(profile_file(GPU_PROFILE)).sovereign.server
 
     assert (server.engine, server.stack, server.gpus) == ("vllm", "vllm", 2)
     assert server.folder == "/opt/ai/models/granite-4"
     assert server.weights == "/opt/ai/models/granite-4/SHA256SUMS"
 
 
-WRONG_ON_A_GPU = [
+INVALID_GPU_VALUES = [
     ("stack: vllm, ", "", "asks for vllm (vllm), found 'serving'"),
     ("stack: vllm", "stack: pytorch", "asks for vllm (vllm), found 'pytorch'"),
     ("model: granite-4, ", "", "expected a folder of safetensors below /opt/ai/models with vllm"),
@@ -152,23 +168,25 @@ WRONG_ON_A_GPU = [
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), WRONG_ON_A_GPU)
-def test_what_vllm_cannot_be_is_refused(
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_GPU_VALUES)
+def test_invalid_vllm_settings_are_rejected(
     profile_file: Write, was: str, now: str, problem: str
 ) -> None:
-    assert was in ON_A_GPU
+    assert was in GPU_PROFILE
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(ON_A_GPU.replace(was, now, 1)))
+        load_profile(profile_file(GPU_PROFILE.replace(was, now, 1)))
 
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize(("was", "secret"), [(SLOW, "hunter2"), ("ab" * 32, "my-real-key")])
-def test_what_may_be_a_secret_is_not_repeated(
+@pytest.mark.parametrize(
+    ("was", "secret"), [(PASSWORD_HASH, "hunter2"), ("ab" * 32, "my-real-key")]
+)
+def test_possible_secret_is_not_in_message(
     profile_file: Write, good: str, was: str, secret: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        load(profile_file(with_stack(good).replace(was, secret)))
+        load_profile(profile_file(with_stack(good).replace(was, secret)))
 
     assert secret not in str(caught.value)

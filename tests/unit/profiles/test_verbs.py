@@ -13,7 +13,7 @@ from hardpan.builder.commands.check import check
 from hardpan.builder.commands.profiles import profiles
 from hardpan.builder.commands.render import render
 from hardpan.errors import InputError, UsageError
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 
 Write = Callable[..., Path]
 
@@ -42,37 +42,37 @@ def test_profiles_lists_names_with_titles(capsys: pytest.CaptureFixture[str]) ->
     assert lines[1].startswith("lab-stig ")
 
 
-def test_profiles_as_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_profiles_json_lists_layers(capsys: pytest.CaptureFixture[str]) -> None:
     run(profiles, "--json")
 
-    found = json.loads(capsys.readouterr().out)
-    assert found[1]["name"] == "lab-stig"
-    assert found[1]["layers"] == ["ml_cpu", "stig"]
+    entries = json.loads(capsys.readouterr().out)
+    assert entries[1]["name"] == "lab-stig"
+    assert entries[1]["layers"] == ["ml_cpu", "stig"]
 
 
-def test_check_says_ok_with_the_digest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_ok_with_digest(capsys: pytest.CaptureFixture[str]) -> None:
     run(check, "lab-stig", "rocky9-stig")
 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["ok", "lab-stig"], ["ok", "rocky9-stig"]]
 
 
-def test_check_tells_the_problems_of_every_file_and_ends_with_3(
+def test_check_reports_problems_of_every_file_with_exit_3(
     profile_file: Write, good: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = profile_file(good.replace("60 GiB", "60 GB"), "one.yaml")
-    two = profile_file(good.replace("fips: true", "fips: maybe"), "two.yaml")
+    first_path = profile_file(good.replace("60 GiB", "60 GB"), "one.yaml")
+    second_path = profile_file(good.replace("fips: true", "fips: maybe"), "two.yaml")
 
-    code = cli.run(["check", str(one), "lab-stig", str(two)])
+    code = cli.run(["check", str(first_path), "lab-stig", str(second_path)])
 
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     assert code == 3
-    assert "one.yaml:8:14: storage.disk_size" in said.err
-    assert "two.yaml" in said.err
-    assert "ok  lab-stig" in said.out
+    assert "one.yaml:8:14: storage.disk_size" in captured.err
+    assert "two.yaml" in captured.err
+    assert "ok  lab-stig" in captured.out
 
 
-def test_check_as_json_holds_every_problem(
+def test_check_json_contains_every_problem(
     profile_file: Write, good: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = profile_file(good.replace("60 GiB", "60 GB"))
@@ -85,7 +85,7 @@ def test_check_as_json_holds_every_problem(
     assert facts["problems"][0].startswith(f"{path}:8:14: storage.disk_size")
 
 
-def test_check_warns_of_an_exception_that_has_ended(
+def test_check_warns_about_expired_waiver(
     profile_file: Write, good: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(check, profile_file(good.replace("2027-11-30", "2025-01-01")))
@@ -99,12 +99,12 @@ def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["title"] == "Profile"
 
 
-def test_check_without_a_profile_is_a_wrong_command_line() -> None:
+def test_check_without_profile_is_usage_error() -> None:
     with pytest.raises(UsageError, match="no PROFILE was given"):
         run(check)
 
 
-def test_render_writes_what_a_build_starts_from(tmp_path: Path, key: Path) -> None:
+def test_render_writes_build_inputs(tmp_path: Path, key: Path) -> None:
     out = tmp_path / "out"
 
     run(render, "rocky9-stig-nvidia", "-o", out, "--key", key)
@@ -122,17 +122,17 @@ def test_render_writes_what_a_build_starts_from(tmp_path: Path, key: Path) -> No
     assert [entry["layer"] for entry in layers][-1] == "stig"
 
 
-def test_render_twice_gives_the_same_bytes(tmp_path: Path, key: Path) -> None:
+def test_render_is_deterministic(tmp_path: Path, key: Path) -> None:
     out = tmp_path / "out"
     run(render, "rocky9-stig", "-o", out, "--key", key)
-    first = {p.name: p.read_bytes() for p in out.iterdir()}
+    contents = {p.name: p.read_bytes() for p in out.iterdir()}
 
     run(render, "rocky9-stig", "-o", out, "--key", key)
 
-    assert {p.name: p.read_bytes() for p in out.iterdir()} == first
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == contents
 
 
-def test_an_injected_name_writes_nothing_and_ends_with_3(
+def test_injected_name_is_rejected_without_output(
     tmp_path: Path, profile_file: Write, good: str, key: Path
 ) -> None:
     path = profile_file(good.replace("name: good", 'name: "x\\n%post"'))
@@ -154,7 +154,7 @@ def test_an_injected_name_writes_nothing_and_ends_with_3(
         (b"ssh-rsa AAAA\n", "the operator's public key: expected"),
     ],
 )
-def test_a_key_file_that_is_none_is_told_and_nothing_is_written(
+def test_invalid_key_file_is_rejected_without_output(
     tmp_path: Path, key: Path, content: bytes, problem: str
 ) -> None:
     key.write_bytes(content)
@@ -166,12 +166,12 @@ def test_a_key_file_that_is_none_is_told_and_nothing_is_written(
     assert not out.exists()
 
 
-def test_a_key_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_missing_key_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         run(render, "rocky9-stig", "-o", tmp_path / "out", "--key", tmp_path / "none.pub")
 
 
-def test_render_never_replaces_a_folder_that_is_not_its_own(tmp_path: Path, key: Path) -> None:
+def test_render_does_not_replace_foreign_folder(tmp_path: Path, key: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
 
     with pytest.raises(InputError, match="expected an empty folder or an earlier render"):
@@ -180,7 +180,7 @@ def test_render_never_replaces_a_folder_that_is_not_its_own(tmp_path: Path, key:
     assert (tmp_path / "mine.txt").read_text("utf-8") == "mine"
 
 
-def test_a_kickstart_with_a_passphrase_is_for_its_owner_alone(
+def test_kickstart_with_passphrase_is_private(
     tmp_path: Path, profile_file: Write, good: str, key: Path
 ) -> None:
     path = profile_file(good.replace("mode: none\n    reason: A test.", "mode: luks2"))
@@ -196,9 +196,11 @@ def test_a_kickstart_with_a_passphrase_is_for_its_owner_alone(
     assert yaml.safe_load((out / "build.yaml").read_text("utf-8"))["kickstart_is_secret"]
 
 
-def test_every_known_layer_says_what_it_does() -> None:
+def test_every_layer_has_a_description() -> None:
     for name in ("rocky9-stig-nvidia", "rocky10-stig-amd", "rocky9-stig-cpu"):
-        profile = load(name)
+        profile = load_profile(name)
 
-        told = [(entry["layer"], bool(entry["does"])) for entry in inputs.layers(profile)]
-        assert told == [(layer, True) for layer in profile.layers]
+        descriptions = [
+            (entry["layer"], bool(entry["does"])) for entry in inputs.describe_layers(profile)
+        ]
+        assert descriptions == [(layer, True) for layer in profile.layers]

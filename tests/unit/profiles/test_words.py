@@ -9,8 +9,8 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from hardpan.errors import InputError
-from hardpan.profiles.load import load
-from hardpan.profiles.public_keys import ssh_key
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.public_keys import validate_ssh_key
 
 Write = Callable[[str], Path]
 
@@ -24,8 +24,8 @@ ED25519 = blob(b"ssh-ed25519", b"k" * 32)
 
 
 @pytest.mark.parametrize("line", [f"ssh-rsa {RSA_3072}", f"ssh-ed25519 {ED25519} me@host"])
-def test_a_public_key_is_taken_as_it_is(line: str) -> None:
-    assert ssh_key(line) == line
+def test_valid_public_key_is_unchanged(line: str) -> None:
+    assert validate_ssh_key(line) == line
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_a_public_key_is_taken_as_it_is(line: str) -> None:
         (f"ssh-rsa {blob(b'ssh-rsa', b'3', b'a' * 128)}", "RSA key of 2048 bits or more"),
     ],
 )
-def test_a_key_that_is_none_is_refused(line: str, problem: str) -> None:
+def test_invalid_public_key_is_rejected(line: str, problem: str) -> None:
     with pytest.raises(PydanticCustomError) as caught:
-        ssh_key(line)
+        validate_ssh_key(line)
 
     assert problem in caught.value.message()
 
@@ -63,16 +63,16 @@ def test_a_key_that_is_none_is_refused(line: str, problem: str) -> None:
         ("", False),
     ],
 )
-def test_only_strong_hashes_are_passwords(
+def test_only_strong_password_hashes_are_accepted(
     profile_file: Write, good: str, value: str, fine: bool
 ) -> None:
     path = profile_file(good.replace("sudo: nopasswd", f'sudo: password, password_hash: "{value}"'))
 
     if fine:
-        assert load(path).users[0].password_hash == value
+        assert load_profile(path).users[0].password_hash == value
         return
     with pytest.raises(InputError, match=r"users\[0\]\.password_hash: expected a crypt hash"):
-        load(path)
+        load_profile(path)
 
 
 NVIDIA = (
@@ -118,22 +118,22 @@ CPU = ("accelerator: cpu, cpu: {baseline: x86-64-v2}", "layers: [ml_cpu, stig]")
         (CPU, "release: rocky9", "release: rocky10", "expected x86-64-v3 or later"),
     ],
 )
-def test_hardware_that_cannot_work_is_refused_with_the_reason(
+def test_unsupported_hardware_is_rejected_with_reason(
     profile_file: Write, good: str, hardware: tuple[str, str], was: str, now: str, problem: str
 ) -> None:
     section, layers = hardware
-    fine = good.replace("accelerator: none", section).replace("layers: [stig]", layers)
-    load(profile_file(fine))
-    assert was in fine
+    valid_text = good.replace("accelerator: none", section).replace("layers: [stig]", layers)
+    load_profile(profile_file(valid_text))
+    assert was in valid_text
 
     with pytest.raises(InputError) as caught:
-        load(profile_file(fine.replace(was, now)))
+        load_profile(profile_file(valid_text.replace(was, now)))
 
     assert problem in str(caught.value)
 
 
-def test_a_key_that_sshd_refuses_in_fips_mode_is_refused(profile_file: Write, good: str) -> None:
+def test_ed25519_key_is_rejected_in_fips_mode(profile_file: Write, good: str) -> None:
     key = f'ssh_keys: ["ssh-ed25519 {ED25519}"], sudo: nopasswd'
 
     with pytest.raises(InputError, match=r"users\[0\]\.ssh_keys\[0\]: expected a key other than"):
-        load(profile_file(good.replace("sudo: nopasswd", key)))
+        load_profile(profile_file(good.replace("sudo: nopasswd", key)))

@@ -9,42 +9,51 @@ from hardpan import cli
 from hardpan.builder import tools
 from hardpan.builder.machine import firmware
 from hardpan.builder.media import sources
-from hardpan.builder.media.inspect import Facts
-from hardpan.errors import InputError, ResourceError, SeveralError, ToolError
-from hardpan.events import silent
+from hardpan.builder.media.inspect import IsoFacts
+from hardpan.errors import AggregateError, InputError, ResourceError, ToolError
+from hardpan.events import discard
 from hardpan.files import sha256_bytes
-from hardpan.profiles.catalog import shipped
-from hardpan.profiles.load import load
+from hardpan.profiles.catalog import shipped_profiles
+from hardpan.profiles.load import load_profile
 from hardpan.prove import before, job
-from hardpan.prove.asked import Asked
-from hardpan.prove.examine import Plan, examine
-from hardpan.scanners.commands.keys import new_keys
+from hardpan.prove.asked import BuildRequest
+from hardpan.prove.examine import RunPlan, make_plan
+from hardpan.scanners.commands.keys import create_keys
 from hardpan.scanners.content import store
 from hardpan.scanners.model import ContentOrigin
 from tests.unit import bare_machine
-from tests.unit.evidence.forge import KEYS_MADE
+from tests.unit.evidence.forge import KEYS_CREATED_AT
 
 ISO = b"an install ISO"
 LABEL = {"rocky9": "Rocky-9-8-x86_64-dvd", "rocky10": "Rocky-10-2-x86_64-dvd"}
 
 
 @pytest.fixture(autouse=True)
-def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    bare_machine.put(monkeypatch)
+def _fake_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare_machine.install(monkeypatch)
 
 
-def asked(room: Path, profile: str, **more: object) -> Asked:
-    made = Asked(profile=load(profile), out=room / "out", cache=room / "cache")
-    return replace(made, **more)  # type: ignore[arg-type]
+def make_request(workdir: Path, profile: str, **changes: object) -> BuildRequest:
+    request = BuildRequest(
+        profile=load_profile(profile), output_folder=workdir / "out", cache_folder=workdir / "cache"
+    )
+    return replace(request, **changes)  # type: ignore[arg-type]
 
 
-def plan(room: Path, profile: str, *, image: bool = True, **more: object) -> Plan:
-    return examine(asked(room, profile, **more), silent, image=image, digest=True)
+def plan_for(
+    workdir: Path, profile: str, *, builds_image: bool = True, **changes: object
+) -> RunPlan:
+    return make_plan(
+        make_request(workdir, profile, **changes),
+        discard,
+        builds_image=builds_image,
+        check_media_digest=True,
+    )
 
 
-def iso(room: Path, monkeypatch: pytest.MonkeyPatch, release: str) -> Path:
+def create_fake_iso(workdir: Path, monkeypatch: pytest.MonkeyPatch, release: str) -> Path:
     """A file that is taken for the distributor's ISO."""
-    known = Facts(
+    facts = IsoFacts(
         volume_id=LABEL[release],
         boot_records=("BIOS", "UEFI"),
         system_area="",
@@ -52,13 +61,13 @@ def iso(room: Path, monkeypatch: pytest.MonkeyPatch, release: str) -> Path:
         efi_offset=0,
         efi_size=0,
     )
-    monkeypatch.setattr(sources, "facts", lambda _path: known)
-    path = room / f"{release}.iso"
+    monkeypatch.setattr(sources, "inspect_iso", lambda _path: facts)
+    path = workdir / f"{release}.iso"
     path.write_bytes(ISO)
     return path
 
 
-IN_THE_WAY = {
+BLOCKING_AREAS = {
     "lab-ai": [],
     "lab-stig": [],
     "rocky9-stig": ["media"],
@@ -73,63 +82,59 @@ IN_THE_WAY = {
 """Shipped profile -> what a fresh machine lacks for it, in order."""
 
 
-def test_the_table_has_every_shipped_profile() -> None:
-    assert set(IN_THE_WAY) == set(shipped())
+def test_blocking_areas_cover_every_shipped_profile() -> None:
+    assert set(BLOCKING_AREAS) == set(shipped_profiles())
 
 
-@pytest.mark.parametrize("name", IN_THE_WAY)
-def test_of_every_shipped_profile_all_that_is_in_the_way_is_told_with_a_next_step(
-    tmp_path: Path, name: str
-) -> None:
-    found = plan(tmp_path, name)
+@pytest.mark.parametrize("name", BLOCKING_AREAS)
+def test_shipped_profiles_report_all_blockers_with_hints(tmp_path: Path, name: str) -> None:
+    run_plan = plan_for(tmp_path, name)
 
-    assert [p.area for p in found.problems] == IN_THE_WAY[name]
-    assert all(p.error.hint for p in found.problems)
-    assert int(found.exit_code) == (3 if IN_THE_WAY[name] else 0)
+    assert [p.area for p in run_plan.errors] == BLOCKING_AREAS[name]
+    assert all(p.error.hint for p in run_plan.errors)
+    assert int(run_plan.exit_code) == (3 if BLOCKING_AREAS[name] else 0)
 
 
-@pytest.mark.parametrize("name", IN_THE_WAY)
-def test_looking_writes_nothing(tmp_path: Path, name: str) -> None:
-    plan(tmp_path, name)
+@pytest.mark.parametrize("name", BLOCKING_AREAS)
+def test_plan_writes_nothing(tmp_path: Path, name: str) -> None:
+    plan_for(tmp_path, name)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_with_the_iso_at_hand_rocky_10_could_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = plan(tmp_path, "rocky10-stig", media=iso(tmp_path, monkeypatch, "rocky10"))
+def test_rocky_10_can_start_with_iso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_plan = plan_for(
+        tmp_path, "rocky10-stig", media=create_fake_iso(tmp_path, monkeypatch, "rocky10")
+    )
 
-    assert found.problems == ()
-    assert "nothing vouches for it" in found.unseen[0]
+    assert run_plan.errors == ()
+    assert "nothing vouches for it" in run_plan.unchecked[0]
 
 
 @pytest.mark.parametrize(
     ("digest", "code"), [(sha256_bytes(ISO), 0), ("0" * 64, 6)], ids=["right", "wrong"]
 )
-def test_a_digest_that_was_given_is_held_against_the_iso(
+def test_media_digest_is_checked_against_the_iso(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str, code: int
 ) -> None:
-    path = iso(tmp_path, monkeypatch, "rocky10")
-    found = plan(tmp_path, "rocky10-stig", media=path, media_sha256=digest)
+    path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
+    run_plan = plan_for(tmp_path, "rocky10-stig", media=path, media_sha256=digest)
 
-    assert int(found.exit_code) == code
-    assert [str(p.error) for p in found.problems] == [
+    assert int(run_plan.exit_code) == code
+    assert [str(p.error) for p in run_plan.errors] == [
         f"{path}: expected sha256 {digest}, found {sha256_bytes(ISO)}"
     ] * bool(code)
 
 
-def test_a_wrong_digest_comes_last_as_in_a_build(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = iso(tmp_path, monkeypatch, "rocky10")
-    found = plan(tmp_path, "rocky10-stig-cpu", media=path, media_sha256="0" * 64)
+def test_digest_mismatch_is_reported_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
+    run_plan = plan_for(tmp_path, "rocky10-stig-cpu", media=path, media_sha256="0" * 64)
 
-    assert [p.area for p in found.problems] == ["stacks", "media"]
-    assert int(found.exit_code) == 3
+    assert [p.area for p in run_plan.errors] == ["stacks", "media"]
+    assert int(run_plan.exit_code) == 3
 
 
-BAD = [
+INVALID_OPTIONS = [
     ({"ssh_key": "nope"}, "ssh key", "nope: no such SSH private key", 3),
     ({"keys": "nope"}, "signing keys", "nope: no such folder of keys", 3),
     ({"media": "nope"}, "media", "nope: no such ISO", 3),
@@ -143,71 +148,75 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("given", "area", "says", "code"), BAD)
-def test_what_a_person_gave_and_cannot_be_used_is_told(
-    tmp_path: Path, given: dict[str, str], area: str, says: str, code: int
+@pytest.mark.parametrize(("given", "area", "says", "code"), INVALID_OPTIONS)
+def test_unusable_option_values_are_reported(
+    tmp_path: Path, options: dict[str, str], area: str, message: str, code: int
 ) -> None:
     (tmp_path / "a file").write_text("nothing much", "utf-8")
     (tmp_path / "a file").chmod(0o600)
-    ((name, value),) = given.items()
-    more = value if name == "timestamp" else tmp_path / value
+    ((name, value),) = options.items()
+    option_value = value if name == "timestamp" else tmp_path / value
 
-    found = plan(tmp_path, "lab-stig", **{name: more})
+    run_plan = plan_for(tmp_path, "lab-stig", **{name: option_value})
 
-    told = [(p.area, str(p.error)) for p in found.problems]
-    assert [a for a, text in told if says in text] == [area], told
-    assert found.problems[0].error.hint
-    assert int(found.exit_code) == code
+    reported = [(p.area, str(p.error)) for p in run_plan.errors]
+    assert [reported_area for reported_area, text in reported if message in text] == [area], (
+        reported
+    )
+    assert run_plan.errors[0].error.hint
+    assert int(run_plan.exit_code) == code
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(before.os, "access", lambda *_: False)
 
-    assert "can be written to" in str(plan(tmp_path, "lab-stig").problems[0].error)
+    assert "can be written to" in str(plan_for(tmp_path, "lab-stig").errors[0].error)
 
 
-def test_keys_of_a_person_are_read_and_nothing_is_copied(tmp_path: Path) -> None:
-    new_keys(tmp_path / "k", now=KEYS_MADE)
+def test_keys_option_reads_keys_without_copying(tmp_path: Path) -> None:
+    create_keys(tmp_path / "k", now=KEYS_CREATED_AT)
 
-    found = plan(tmp_path, "lab-stig", keys=tmp_path / "k")
+    run_plan = plan_for(tmp_path, "lab-stig", keys=tmp_path / "k")
 
-    assert found.problems == ()
-    assert found.seen.ring is not None
+    assert run_plan.errors == ()
+    assert run_plan.environment.keyring is not None
     assert not (tmp_path / "out").exists()
 
 
-def test_every_program_that_is_missing_is_told_with_its_package(
+def test_missing_programs_are_reported_with_their_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "path_of", lambda _program: None)
+    monkeypatch.setattr(tools, "find_program", lambda _program: None)
 
-    found = plan(tmp_path, "lab-ai")
+    run_plan = plan_for(tmp_path, "lab-ai")
 
-    told = {str(p.error).split()[0]: p.error.hint for p in found.problems if p.area == "tools"}
-    assert {"xorriso", "qemu-img", "ansible-playbook", "rpmsign", "cmake"} <= set(told)
-    assert told["xorriso"] == "apt install xorriso | dnf install xorriso"
-    assert int(found.exit_code) == 4
+    hints_by_program = {
+        str(p.error).split()[0]: p.error.hint for p in run_plan.errors if p.area == "tools"
+    }
+    assert {"xorriso", "qemu-img", "ansible-playbook", "rpmsign", "cmake"} <= set(hints_by_program)
+    assert hints_by_program["xorriso"] == "apt install xorriso | dnf install xorriso"
+    assert int(run_plan.exit_code) == 4
 
 
-def test_an_iso_alone_needs_no_layers_no_content_and_no_keys(
+def test_iso_only_build_skips_layers_content_and_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(before, "rehearse", lambda _profile: pytest.fail("looked at layers"))
+    monkeypatch.setattr(before, "validate_roles", lambda _profile: pytest.fail("looked at layers"))
     monkeypatch.setattr(
-        tools, "path_of", lambda program: None if program == "ansible-playbook" else Path("x")
+        tools, "find_program", lambda program: None if program == "ansible-playbook" else Path("x")
     )
-    path = iso(tmp_path, monkeypatch, "rocky10")
+    path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
 
-    found = plan(tmp_path, "rocky10-stig-cpu", image=False, media=path, keys=tmp_path / "nope")
+    run_plan = plan_for(
+        tmp_path, "rocky10-stig-cpu", builds_image=False, media=path, keys=tmp_path / "nope"
+    )
 
-    assert found.problems == ()
-    assert [s.name for s in found.stages] == ["media", "iso"]
-    assert found.layers == ()
+    assert run_plan.errors == ()
+    assert [s.name for s in run_plan.stages] == ["media", "iso"]
+    assert run_plan.layers == ()
 
 
-MACHINE = [
+MACHINE_PROBLEMS = [
     (before, "acceleration", ToolError(["qemu"], "is not installed"), "qemu is not installed"),
     (firmware, "need", ToolError(["ovmf"], "is not installed"), "ovmf is not installed"),
     (before, "_memory", ResourceError("needs 4096 MiB"), "needs 4096 MiB"),
@@ -216,61 +225,61 @@ MACHINE = [
 ]
 
 
-@pytest.mark.parametrize(("where", "name", "error", "says"), MACHINE)
-def test_what_the_machine_or_the_layers_lack_is_told(
+@pytest.mark.parametrize(("where", "name", "error", "says"), MACHINE_PROBLEMS)
+def test_machine_and_layer_problems_are_reported(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    where: object,
+    module: object,
     name: str,
     error: Exception,
-    says: str,
+    message: str,
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def raise_error(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(where, name, refuse)
-    path = iso(tmp_path, monkeypatch, "rocky10")
+    monkeypatch.setattr(module, name, raise_error)
+    path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
 
-    found = plan(tmp_path, "rocky10-stig", media=path)
+    run_plan = plan_for(tmp_path, "rocky10-stig", media=path)
 
-    assert says in str(found.problems[0].error)
-    assert found.problems[0].error.hint
+    assert message in str(run_plan.errors[0].error)
+    assert run_plan.errors[0].error.hint
 
 
-def test_content_that_is_not_there_is_reported_with_a_next_step(
+def test_missing_content_is_reported_with_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "none"
     monkeypatch.setattr(store, "updated_folder", lambda: folder)
 
-    (problem,) = plan(tmp_path, "lab-stig", content=ContentOrigin.UPDATED).problems
+    (problem,) = plan_for(tmp_path, "lab-stig", content=ContentOrigin.UPDATED).errors
 
     assert str(problem.error) == f"{folder}: expected SCAP content for rhel9, found none"
     assert "hardpan content update" in problem.error.hint
     assert int(problem.error.exit_code) == 3
 
 
-def test_a_build_tells_the_same_and_starts_nothing(
+def test_build_reports_the_plan_errors_and_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(job, "build", lambda *_: pytest.fail("a stage ran"))
-    same = plan(tmp_path, "rocky9-stig-nvidia")
-    to = ["-o", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
+    monkeypatch.setattr(job, "build_image", lambda *_: pytest.fail("a stage ran"))
+    run_plan = plan_for(tmp_path, "rocky9-stig-nvidia")
+    folder_options = ["-o", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
 
-    code = cli.run(["build", "rocky9-stig-nvidia", *to])
+    code = cli.run(["build", "rocky9-stig-nvidia", *folder_options])
 
-    said = capsys.readouterr().err
-    assert code == int(same.exit_code) == 3
-    assert [x for x in said.splitlines() if x.startswith("error: ")] == [
-        f"error: {p.error}" for p in same.problems
+    stderr = capsys.readouterr().err
+    assert code == int(run_plan.exit_code) == 3
+    assert [line for line in stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: {p.error}" for p in run_plan.errors
     ]
-    with pytest.raises(SeveralError):
-        same.check()
+    with pytest.raises(AggregateError):
+        run_plan.require_startable()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["abc", "A" * 64, "0" * 63 + "\u0663"])
-def test_what_is_no_digest_is_a_wrong_command_line(
+def test_malformed_digest_is_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     code = cli.run(["build", "lab-stig", "-o", str(tmp_path / "out"), "--media-sha256", text])

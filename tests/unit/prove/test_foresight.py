@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import steps as building
+from hardpan.builder import steps as build_stages
 from hardpan.builder.media import sources
-from hardpan.builder.receipts import Access
-from hardpan.events import silent
+from hardpan.builder.receipts import SshAccess
+from hardpan.events import discard
 from hardpan.files import Sha256, sha256_bytes, sha256_file
 from hardpan.kickstart import boot_arguments
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.prove import keyring, steps
-from hardpan.prove.asked import Asked
-from hardpan.prove.examine import Plan, examine
-from hardpan.prove.foresight import Stage
-from hardpan.resume import Step
-from hardpan.scanners.commands.keys import new_keys
+from hardpan.prove.asked import BuildRequest
+from hardpan.prove.examine import RunPlan, make_plan
+from hardpan.prove.foresight import PlannedStage
+from hardpan.resume import CachedStage
+from hardpan.scanners.commands.keys import create_keys
 from images.lab import build as lab
 from tests.unit import bare_machine
-from tests.unit.evidence.forge import KEYS_MADE
+from tests.unit.evidence.forge import KEYS_CREATED_AT
 
 KEY = (
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
@@ -31,97 +31,106 @@ LABEL = "HARDPAN-LAB-9"
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+def request_with_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuildRequest:
     """A machine whose cache has media and keys."""
-    bare_machine.put(monkeypatch)
+    bare_machine.install(monkeypatch)
     cache = tmp_path / "cache"
     cache.mkdir()
     media = cache / "lab.iso"
     media.write_bytes(b"media")
-    told = {"iso": str(media), "sha256": sha256_file(media), "size": 5, "volume_label": LABEL}
-    monkeypatch.setattr(sources, "_asked", lambda *_, **__: told)
-    access = Access(user="steward", private_key=cache / "id", public_key=KEY)
-    monkeypatch.setattr(keyring, "operator_there", lambda *_: access)
-    new_keys(cache / "keys", now=KEYS_MADE)
-    return Asked(profile=load("lab-stig"), out=tmp_path / "out", cache=cache, data=cache)
+    receipt = {"iso": str(media), "sha256": sha256_file(media), "size": 5, "volume_label": LABEL}
+    monkeypatch.setattr(sources, "_run_media_builder", lambda *_, **__: receipt)
+    access = SshAccess(user="steward", private_key=cache / "id", public_key=KEY)
+    monkeypatch.setattr(keyring, "find_operator_key", lambda *_: access)
+    create_keys(cache / "keys", now=KEYS_CREATED_AT)
+    return BuildRequest(
+        profile=load_profile("lab-stig"),
+        output_folder=tmp_path / "out",
+        cache_folder=cache,
+        data_folder=cache,
+    )
 
 
-def run(step: Step, sha256: str) -> None:
+def run_recorded(stage: CachedStage, sha256: str) -> None:
     """Carry out a stage as far as its record goes."""
 
-    def work(_note: object) -> dict[str, object]:
-        for path in step.outputs:
+    def execute(_note: object) -> dict[str, object]:
+        for path in stage.outputs:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"made")
         return {"sha256": sha256}
 
-    step.once(silent, work)
+    stage.run(discard, execute)
 
 
 ISO, BASE, IMAGE = (Sha256(x * 64) for x in "abc")
 
 
-def carried_out(asked: Asked, until: str) -> None:
+def run_until(request: BuildRequest, last_stage: str) -> None:
     """The records that a run leaves up to a stage."""
-    profile, found = asked.profile, examine(asked, silent)
-    media, content, ring = found.seen.media, found.seen.content, found.seen.ring
+    profile, run_plan = request.profile, make_plan(request, discard)
+    media, content, ring = (
+        run_plan.environment.media,
+        run_plan.environment.content,
+        run_plan.environment.keyring,
+    )
     assert media is not None
     assert media.sha256 is not None
     assert content is not None
     assert ring is not None
-    made = {
-        "iso": building.iso(
+    build_stages_by_name = {
+        "iso": build_stages.iso_stage(
             profile,
-            asked.out,
+            request.output_folder,
             media_sha256=media.sha256,
-            text=found.seen.kickstart,
-            arguments=boot_arguments(profile, LABEL),
+            kickstart_text=run_plan.environment.kickstart,
+            boot_options=boot_arguments(profile, LABEL),
         ),
-        "install": building.install(profile, asked.cache, iso_sha256=ISO),
-        "assess": building.assess(
-            profile, asked.cache, base_sha256=BASE, content_sha256=content.sha256
+        "install": build_stages.install_stage(profile, request.cache_folder, iso_sha256=ISO),
+        "assess": build_stages.assess_stage(
+            profile, request.cache_folder, base_sha256=BASE, content_sha256=content.sha256
         ),
-        "harden": building.harden(
-            profile, asked.out, base_sha256=BASE, content_sha256=content.sha256
+        "harden": build_stages.harden_stage(
+            profile, request.output_folder, base_sha256=BASE, content_sha256=content.sha256
         ),
-        "provenance": steps.provenance(
+        "provenance": steps.provenance_stage(
             profile.name,
-            asked.out,
+            request.output_folder,
             ring,
             image_sha256=IMAGE,
             iso_sha256=ISO,
-            content=content.sha256,
+            content_sha256=content.sha256,
         ),
-        "scan": steps.scan(asked, ring, image_sha256=IMAGE, content=content.sha256),
+        "scan": steps.scan_stage(request, ring, image_sha256=IMAGE, content_sha256=content.sha256),
     }
     results = {"iso": ISO, "install": BASE, "harden": IMAGE}
-    for name, step in made.items():
-        run(step, results.get(name, ""))
-        if name == until:
+    for name, step in build_stages_by_name.items():
+        run_recorded(step, results.get(name, ""))
+        if name == last_stage:
             return
 
 
-def states(plan: Plan) -> dict[str, str]:
+def stage_states(plan: RunPlan) -> dict[str, str]:
     return {stage.name: stage.state for stage in plan.stages}
 
 
-def test_without_any_record_all_is_made_anew(asked: Asked) -> None:
-    found = examine(asked, silent, proof=True)
+def test_all_stages_run_without_records(request_with_media: BuildRequest) -> None:
+    run_plan = make_plan(request_with_media, discard, with_scan=True)
 
-    assert states(found) == {
+    assert stage_states(run_plan) == {
         "media": "cache",
         "content": "present",
         **dict.fromkeys(
             ("iso", "install", "assess", "harden", "provenance", "scan", "verify"), "anew"
         ),
     }
-    assert found.stages[5].makes == (asked.out / "lab-stig.qcow2",)
+    assert run_plan.stages[5].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
 
 
-def test_a_finished_run_is_taken_up_whole(asked: Asked) -> None:
-    carried_out(asked, "scan")
+def test_finished_run_is_reused(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "scan")
 
-    assert states(examine(asked, silent, proof=True)) == {
+    assert stage_states(make_plan(request_with_media, discard, with_scan=True)) == {
         "media": "cache",
         "content": "present",
         "iso": "earlier",
@@ -134,79 +143,87 @@ def test_a_finished_run_is_taken_up_whole(asked: Asked) -> None:
     }
 
 
-def test_another_nonce_is_another_scan_and_nothing_else(asked: Asked) -> None:
-    carried_out(asked, "scan")
+def test_changed_nonce_reruns_the_scan_only(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "scan")
 
-    found = states(examine(replace(asked, nonce="x"), silent, proof=True))
+    states = stage_states(
+        make_plan(replace(request_with_media, nonce="x"), discard, with_scan=True)
+    )
 
-    assert [name for name, state in found.items() if state == "anew"] == ["scan", "verify"]
+    assert [name for name, state in states.items() if state == "anew"] == ["scan", "verify"]
 
 
-def test_into_another_folder_the_base_install_shows_on_the_way(
-    asked: Asked, tmp_path: Path
+def test_base_install_is_undetermined_for_another_folder(
+    request_with_media: BuildRequest, tmp_path: Path
 ) -> None:
-    carried_out(asked, "scan")
+    run_until(request_with_media, "scan")
 
-    found = states(examine(replace(asked, out=tmp_path / "other"), silent, proof=True))
+    states = stage_states(
+        make_plan(replace(request_with_media, out=tmp_path / "other"), discard, with_scan=True)
+    )
 
-    assert found["iso"] == "anew"
-    assert (found["install"], found["assess"]) == ("open", "open")
-    assert (found["harden"], found["provenance"], found["scan"]) == ("anew", "anew", "anew")
-
-
-def test_an_output_that_is_gone_is_made_anew(asked: Asked) -> None:
-    carried_out(asked, "scan")
-    (asked.out / "lab-stig.qcow2").unlink()
-
-    found = states(examine(asked, silent, proof=True))
-
-    assert (found["assess"], found["harden"]) == ("cache", "anew")
-    assert (found["provenance"], found["scan"]) == ("anew", "anew")
+    assert states["iso"] == "anew"
+    assert (states["install"], states["assess"]) == ("open", "open")
+    assert (states["harden"], states["provenance"], states["scan"]) == ("anew", "anew", "anew")
 
 
-def test_after_an_interrupted_run_the_rest_is_made_anew(asked: Asked) -> None:
-    carried_out(asked, "install")
+def test_missing_output_is_rebuilt(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "scan")
+    (request_with_media.output_folder / "lab-stig.qcow2").unlink()
 
-    found = states(examine(asked, silent, proof=True))
+    states = stage_states(make_plan(request_with_media, discard, with_scan=True))
 
-    assert (found["iso"], found["install"]) == ("earlier", "cache")
-    assert (found["assess"], found["harden"], found["scan"]) == ("anew", "anew", "anew")
+    assert (states["assess"], states["harden"]) == ("cache", "anew")
+    assert (states["provenance"], states["scan"]) == ("anew", "anew")
 
 
-def test_what_is_begun_with_free_disk_is_told_and_what_is_kept_is_not_asked_for(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
+def test_interrupted_run_rebuilds_remaining_stages(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "install")
+
+    states = stage_states(make_plan(request_with_media, discard, with_scan=True))
+
+    assert (states["iso"], states["install"]) == ("earlier", "cache")
+    assert (states["assess"], states["harden"], states["scan"]) == ("anew", "anew", "anew")
+
+
+def test_disk_space_is_checked_for_stages_to_build_only(
+    request_with_media: BuildRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carried_out(asked, "install")
-    wanted: list[str] = []
-    monkeypatch.setattr("hardpan.prove.before.need_free", lambda *_, what: wanted.append(what))
+    run_until(request_with_media, "install")
+    checked_purposes: list[str] = []
+    monkeypatch.setattr(
+        "hardpan.prove.before.need_free", lambda *_, purpose: checked_purposes.append(purpose)
+    )
 
-    found = examine(asked, silent)
+    run_plan = make_plan(request_with_media, discard)
 
-    needs: dict[str, Stage] = {s.name: s for s in found.stages if s.need_mib}
-    assert set(needs) == {"iso", "install", "harden"}
-    assert wanted == ["stage harden"]
+    disk_stages: dict[str, PlannedStage] = {s.name: s for s in run_plan.stages if s.required_mib}
+    assert set(disk_stages) == {"iso", "install", "harden"}
+    assert checked_purposes == ["stage harden"]
 
 
-def test_looking_leaves_the_folders_of_an_earlier_run_alone(asked: Asked, tmp_path: Path) -> None:
-    carried_out(asked, "scan")
+def test_plan_does_not_change_existing_folders(
+    request_with_media: BuildRequest, tmp_path: Path
+) -> None:
+    run_until(request_with_media, "scan")
 
-    def tree() -> dict[str, tuple[int, str]]:
+    def snapshot_tree() -> dict[str, tuple[int, str]]:
         return {
             str(p): (p.stat().st_mtime_ns, sha256_file(p) if p.is_file() else "")
             for p in sorted(tmp_path.rglob("*"))
         }
 
-    before = tree()
-    examine(asked, silent, proof=True, digest=True)
+    original_tree = snapshot_tree()
+    make_plan(request_with_media, discard, with_scan=True, check_media_digest=True)
 
-    assert tree() == before
+    assert snapshot_tree() == original_tree
 
 
-def test_the_lab_s_builder_tells_its_newest_media_and_writes_nothing(
+def test_lab_builder_reports_its_newest_media(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lab, "_check_machine", lambda _installer: None)
-    assert lab.look(tmp_path, installer=tmp_path) == {}
+    monkeypatch.setattr(lab, "_require_build_host", lambda _installer: None)
+    assert lab.find_cached(tmp_path, installer=tmp_path) == {}
     for name, age in (("a" * 16, 1), ("b" * 16, 2)):
         path = tmp_path / f"{LABEL}-{name}.iso"
         path.write_bytes(name.encode())
@@ -214,6 +231,6 @@ def test_the_lab_s_builder_tells_its_newest_media_and_writes_nothing(
         (tmp_path / f"{name}.json").write_text(json.dumps(record), "utf-8")
         lab.os.utime(path, (age, age))
 
-    assert lab.look(tmp_path, installer=tmp_path)["iso"].endswith("-bbbbbbbbbbbbbbbb.iso")
+    assert lab.find_cached(tmp_path, installer=tmp_path)["iso"].endswith("-bbbbbbbbbbbbbbbb.iso")
     (tmp_path / f"{LABEL}-{'b' * 16}.iso").write_bytes(b"cut")
-    assert lab.look(tmp_path, installer=tmp_path)["iso"].endswith("-aaaaaaaaaaaaaaaa.iso")
+    assert lab.find_cached(tmp_path, installer=tmp_path)["iso"].endswith("-aaaaaaaaaaaaaaaa.iso")

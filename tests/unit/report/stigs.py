@@ -6,18 +6,18 @@ from hardpan.scanners.model import RuleResult, Scan, Verdict
 from hardpan.scanners.report import fill
 from hardpan.scanners.report.base import Report
 from hardpan.scanners.report.documents import Findings
-from hardpan.scanners.stig.table import Requirement, Stig, stig_for
+from hardpan.scanners.stig.table import ManualStig, StigRequirement, find_stig
 from tests.unit.evidence import samples
 
 
-def stig() -> Stig:
-    found = stig_for("x_benchmark_RHEL-9")
-    assert found is not None
-    return found
+def stig() -> ManualStig:
+    match = find_stig("x_benchmark_RHEL-9")
+    assert match is not None
+    return match
 
 
-def requirement(group: str) -> Requirement:
-    return stig().by_group[group]
+def requirement(group: str) -> StigRequirement:
+    return stig().requirements_by_group[group]
 
 
 HIGH = requirement("V-257777")
@@ -27,25 +27,27 @@ MEDIUM, OTHER = requirement("V-257778"), requirement("V-257779")
 LOW = next(r for r in stig().requirements if r.severity == "low")
 
 
-def rule(n: int, verdict: Verdict, *of: Requirement | str, **more: object) -> RuleResult:
+def rule(
+    n: int, verdict: Verdict, *requirements: StigRequirement | str, **overrides: object
+) -> RuleResult:
     """A rule that stands for requirements, or for the ids that are given."""
-    sv_ids = tuple(r if isinstance(r, str) else r.rule_id for r in of)
-    joined = {"ccis": stig().ccis_of(sv_ids), "group_ids": stig().groups_of(sv_ids)}
-    return samples.rule(n, verdict, sv_ids=sv_ids, engine="OVAL", **{**joined, **more})
+    sv_ids = tuple(r if isinstance(r, str) else r.rule_id for r in requirements)
+    stig_ids = {"ccis": stig().ccis_of(sv_ids), "group_ids": stig().groups_of(sv_ids)}
+    return samples.rule(n, verdict, sv_ids=sv_ids, engine="OVAL", **{**stig_ids, **overrides})
 
 
-def scan(*rules: RuleResult, **more: object) -> Scan:
-    made = replace(samples.scan().evaluation, results=rules)
-    return samples.scan(evaluation=made, **more)
+def scan(*rules: RuleResult, **overrides: object) -> Scan:
+    evaluation = replace(samples.scan().evaluation, results=rules)
+    return samples.scan(evaluation=evaluation, **overrides)
 
 
-def findings(*rules: RuleResult, **more: object) -> Findings:
-    return fill.findings(scan(*rules, **more))
+def findings(*rules: RuleResult, **overrides: object) -> Findings:
+    return fill.build_findings(scan(*rules, **overrides))
 
 
-def report(*rules: RuleResult, **more: object) -> Report:
+def report(*rules: RuleResult, **overrides: object) -> Report:
     return Report(
-        findings=findings(*rules, **more),
+        findings=findings(*rules, **overrides),
         smoke=None,
         signer_sha256="ab" * 32,
         predicate_type="https://example.org/x",

@@ -11,7 +11,7 @@ from lxml import etree
 from hardpan.errors import InputError
 from hardpan.scanners.model import Scan, Verdict
 from hardpan.scanners.report import fill
-from hardpan.scanners.report.base import FORMATS, Report, attached, renderer
+from hardpan.scanners.report.base import FORMATS, Report, load_renderer, render_attachments
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, report, rule
@@ -137,8 +137,8 @@ ASSET = [
     "WEB_DB_SITE",
     "WEB_DB_INSTANCE",
 ]
-EVERY = (
-    rule(1, Verdict.FAIL, HIGH, found=("PermitRootLogin yes",)),
+EVERY_STATUS = (
+    rule(1, Verdict.FAIL, HIGH, evidence_lines=("PermitRootLogin yes",)),
     rule(2, Verdict.PASS, MEDIUM),
     rule(3, Verdict.ERROR, OTHER),
     rule(4, Verdict.NOT_APPLICABLE, LOW),
@@ -146,63 +146,70 @@ EVERY = (
 HOSTILE = "]]><script>alert(1)</script>&amp;&lt;\"'\x00\x1b[2J\ud800\uffff\u202e"
 
 
-def cklb(made: Report) -> dict[str, Any]:
-    data = json.loads(renderer("cklb").render(made))
+def cklb(report: Report) -> dict[str, Any]:
+    data = json.loads(load_renderer("cklb").render(report))
     assert isinstance(data, dict)
     return data
 
 
-def ckl(made: Report) -> etree._Element:
-    return etree.fromstring(renderer("ckl").render(made))
+def ckl(report: Report) -> etree._Element:
+    return etree.fromstring(load_renderer("ckl").render(report))
 
 
 def vulnerability(root: etree._Element, group: str) -> etree._Element:
-    found = root.xpath(f"//VULN[STIG_DATA[ATTRIBUTE_DATA='{group}']]")
-    assert isinstance(found, list)
-    (one,) = found
-    assert isinstance(one, etree._Element)
-    return one
+    nodes = root.xpath(f"//VULN[STIG_DATA[ATTRIBUTE_DATA='{group}']]")
+    assert isinstance(nodes, list)
+    (node,) = nodes
+    assert isinstance(node, etree._Element)
+    return node
 
 
-def fits(kind: str, value: object) -> bool:
+def matches_kind(kind: str, value: object) -> bool:
     if value is None:
         return kind.endswith("?")
-    bare = kind.removesuffix("?")
-    if bare == "uuid":
+    required_kind = kind.removesuffix("?")
+    if required_kind == "uuid":
         return str(uuid.UUID(str(value))) == value
-    kinds = {"text": str, "yes/no": bool, "number": int, "part": dict, "list": list}
-    return isinstance(value, kinds[bare]) if bare in kinds else value in bare.split("|")
+    type_by_kind = {"text": str, "yes/no": bool, "number": int, "part": dict, "list": list}
+    return (
+        isinstance(value, type_by_kind[required_kind])
+        if required_kind in type_by_kind
+        else value in required_kind.split("|")
+    )
 
 
-def unfit(fields: dict[str, str], made: dict[str, Any]) -> list[str]:
+def find_mismatches(fields: dict[str, str], document: dict[str, Any]) -> list[str]:
     """What is missing, too much, or of another kind."""
-    wrong = [k for k in fields if k in made and not fits(fields[k], made[k])]
-    return sorted({*wrong, *(set(fields) ^ set(made))})
+    mismatches = [k for k in fields if k in document and not matches_kind(fields[k], document[k])]
+    return sorted({*mismatches, *(set(fields) ^ set(document))})
 
 
-def test_a_cklb_has_the_published_fields_and_no_other() -> None:
-    made = cklb(report(*EVERY, waivers={EVERY[0].rule_id: samples.WAIVER}))
-    (stig,) = made["stigs"]
+def test_cklb_has_exactly_the_published_fields() -> None:
+    document = cklb(report(*EVERY_STATUS, waivers={EVERY_STATUS[0].rule_id: samples.WAIVER}))
+    (stig,) = document["stigs"]
 
-    assert unfit(ROOT, made) == []
-    assert unfit(TARGET, made["target_data"]) == []
+    assert find_mismatches(ROOT, document) == []
+    assert find_mismatches(TARGET, document["target_data"]) == []
     # Written by STIG Viewer and needed by STIG Manager, though the schema lacks it: as text.
     assert isinstance(stig.pop("version"), str)
-    assert unfit(STIG, stig) == []
-    assert {tuple(unfit(RULE, r)) for r in stig["rules"]} == {()}
+    assert find_mismatches(STIG, stig) == []
+    assert {tuple(find_mismatches(RULE, r)) for r in stig["rules"]} == {()}
     for r in stig["rules"]:
         assert set(r["check_content_ref"]) == {"name", "href"}
         assert {tuple(g) for g in map(sorted, r["group_tree"])} == {("description", "id", "title")}
         assert all(isinstance(c, str) for c in r["ccis"])
 
 
-def test_a_field_that_the_schema_does_not_know_would_be_seen() -> None:
-    assert unfit({"a": "text", "b": "text?"}, {"a": None, "b": None, "c": ""}) == ["a", "c"]
-    assert unfit({"s": "low|high"}, {"s": "critical"}) == ["s"]
+def test_find_mismatches_reports_unknown_fields() -> None:
+    assert find_mismatches({"a": "text", "b": "text?"}, {"a": None, "b": None, "c": ""}) == [
+        "a",
+        "c",
+    ]
+    assert find_mismatches({"s": "low|high"}, {"s": "critical"}) == ["s"]
 
 
-def test_a_checklist_holds_every_requirement_of_the_stig() -> None:
-    (stig,) = cklb(report(*EVERY))["stigs"]
+def test_cklb_lists_every_stig_requirement() -> None:
+    (stig,) = cklb(report(*EVERY_STATUS))["stigs"]
 
     assert stig["size"] == len(stig["rules"]) == 445
     assert (stig["stig_id"], stig["version"]) == ("RHEL_9_STIG", "2")
@@ -218,15 +225,15 @@ def test_a_checklist_holds_every_requirement_of_the_stig() -> None:
     assert {r["stig_uuid"] for r in stig["rules"]} == {stig["uuid"]}
 
 
-def test_both_checklists_say_the_same_of_each_requirement() -> None:
-    made = report(*EVERY, waivers={EVERY[0].rule_id: samples.WAIVER})
-    names = {"Open": "open", "NotAFinding": "not_a_finding"}
-    names |= {"Not_Reviewed": "not_reviewed", "Not_Applicable": "not_applicable"}
-    (stig,) = cklb(made)["stigs"]
+def test_ckl_and_cklb_agree_on_every_requirement() -> None:
+    sample = report(*EVERY_STATUS, waivers={EVERY_STATUS[0].rule_id: samples.WAIVER})
+    status_names = {"Open": "open", "NotAFinding": "not_a_finding"}
+    status_names |= {"Not_Reviewed": "not_reviewed", "Not_Applicable": "not_applicable"}
+    (stig,) = cklb(sample)["stigs"]
     rows = [
         (
             vuln.xpath("string(STIG_DATA[VULN_ATTRIBUTE='Rule_ID']/ATTRIBUTE_DATA)"),
-            names[str(vuln.findtext("STATUS"))],
+            status_names[str(vuln.findtext("STATUS"))],
             vuln.findtext("FINDING_DETAILS"),
             vuln.findtext("COMMENTS") or "",
             [
@@ -235,7 +242,7 @@ def test_both_checklists_say_the_same_of_each_requirement() -> None:
                 if d.findtext("VULN_ATTRIBUTE") == "CCI_REF"
             ],
         )
-        for vuln in ckl(made).iter("VULN")
+        for vuln in ckl(sample).iter("VULN")
     ]
 
     assert rows == [
@@ -244,24 +251,24 @@ def test_both_checklists_say_the_same_of_each_requirement() -> None:
     ]
 
 
-def test_a_waived_failure_is_open_with_the_waiver_beside_it() -> None:
-    made = report(*EVERY, waivers={EVERY[0].rule_id: samples.WAIVER})
-    (stig,) = cklb(made)["stigs"]
-    one = next(r for r in stig["rules"] if r["group_id"] == HIGH.group_id)
-    vuln = vulnerability(ckl(made), HIGH.group_id)
+def test_waived_failure_stays_open_with_waiver_comment() -> None:
+    sample = report(*EVERY_STATUS, waivers={EVERY_STATUS[0].rule_id: samples.WAIVER})
+    (stig,) = cklb(sample)["stigs"]
+    entry = next(r for r in stig["rules"] if r["group_id"] == HIGH.group_id)
+    vuln = vulnerability(ckl(sample), HIGH.group_id)
 
-    assert one["status"] == "open"
-    assert one["severity"] == "high"
-    assert one["overrides"] == {}
-    assert "needed by the build, see T-1 (build team, until 2027-01-31)" in one["comments"]
-    assert "PermitRootLogin yes" in one["finding_details"]
+    assert entry["status"] == "open"
+    assert entry["severity"] == "high"
+    assert entry["overrides"] == {}
+    assert "needed by the build, see T-1 (build team, until 2027-01-31)" in entry["comments"]
+    assert "PermitRootLogin yes" in entry["finding_details"]
     assert vuln.findtext("STATUS") == "Open"
     assert not vuln.findtext("SEVERITY_OVERRIDE")
     assert not vuln.findtext("SEVERITY_JUSTIFICATION")
 
 
-def test_a_ckl_has_the_schemas_elements_in_their_order() -> None:
-    root = ckl(report(*EVERY))
+def test_ckl_elements_follow_schema_order() -> None:
+    root = ckl(report(*EVERY_STATUS))
     asset, (stig,) = root
 
     assert [e.tag for e in asset] == ASSET
@@ -286,43 +293,48 @@ def test_a_ckl_has_the_schemas_elements_in_their_order() -> None:
         ccis = len(names) - len(ATTRIBUTES)
         assert names == [*ATTRIBUTES, *["CCI_REF"] * ccis]
         assert ccis > 0
-        told = ["STATUS", "FINDING_DETAILS", "COMMENTS", "SEVERITY_OVERRIDE"]
-        assert [e.tag for e in vuln][len(names) :] == [*told, "SEVERITY_JUSTIFICATION"]
+        status_tags = ["STATUS", "FINDING_DETAILS", "COMMENTS", "SEVERITY_OVERRIDE"]
+        assert [e.tag for e in vuln][len(names) :] == [*status_tags, "SEVERITY_JUSTIFICATION"]
 
 
 @pytest.mark.parametrize("name", ["cklb", "ckl", "hdf"])
-def test_ids_and_times_depend_on_the_findings_alone(name: str) -> None:
-    first, again = (renderer(name).render(report(*EVERY)) for _ in range(2))
-    later = report(*EVERY, finished="2026-11-22T05:10:00Z")
+def test_checklist_ids_and_times_are_deterministic(name: str) -> None:
+    first, second = (load_renderer(name).render(report(*EVERY_STATUS)) for _ in range(2))
+    later = report(*EVERY_STATUS, finished="2026-11-22T05:10:00Z")
 
-    assert first == again
-    assert renderer(name).render(later) != first
-
-
-def test_another_scan_has_another_checklist_of_the_same_stig() -> None:
-    one, two = cklb(report(*EVERY)), cklb(report(*EVERY, finished="2026-11-22T05:10:00Z"))
-
-    assert one["id"] != two["id"]
-    assert one["stigs"][0]["uuid"] == two["stigs"][0]["uuid"]
-    assert one["stigs"][0]["rules"][0]["uuid"] != two["stigs"][0]["rules"][0]["uuid"]
+    assert first == second
+    assert load_renderer(name).render(later) != first
 
 
-def hostile() -> Scan:
-    evil = rule(1, Verdict.FAIL, HIGH, title=HOSTILE, found=(HOSTILE, "x" * 100_000))
+def test_checklist_id_differs_per_scan_and_stig_id_does_not() -> None:
+    first, second = (
+        cklb(report(*EVERY_STATUS)),
+        cklb(report(*EVERY_STATUS, finished="2026-11-22T05:10:00Z")),
+    )
+
+    assert first["id"] != second["id"]
+    assert first["stigs"][0]["uuid"] == second["stigs"][0]["uuid"]
+    assert first["stigs"][0]["rules"][0]["uuid"] != second["stigs"][0]["rules"][0]["uuid"]
+
+
+def hostile_scan() -> Scan:
+    hostile_rule = rule(
+        1, Verdict.FAIL, HIGH, title=HOSTILE, evidence_lines=(HOSTILE, "x" * 100_000)
+    )
     return stigs.scan(
-        evil,
+        hostile_rule,
         host=replace(samples.HOST, hostname=f"<script>{HOSTILE}.example" + "h" * 300),
-        waivers={evil.rule_id: replace(samples.WAIVER, reason=HOSTILE, owner=HOSTILE)},
+        waivers={hostile_rule.rule_id: replace(samples.WAIVER, reason=HOSTILE, owner=HOSTILE)},
     )
 
 
-def drawn_of(found: fill.Findings) -> Report:
-    return replace(report(), findings=found)
+def report_with(findings: fill.Findings) -> Report:
+    return replace(report(), findings=findings)
 
 
-def test_hostile_texts_stay_texts() -> None:
-    made = drawn_of(fill.findings(hostile()))
-    data, root = cklb(made), ckl(made)
+def test_hostile_text_is_escaped() -> None:
+    sample = report_with(fill.build_findings(hostile_scan()))
+    data, root = cklb(sample), ckl(sample)
     (stig,) = data["stigs"]
     vuln = vulnerability(root, HIGH.group_id)
     details = str(vuln.findtext("FINDING_DETAILS"))
@@ -337,16 +349,19 @@ def test_hostile_texts_stay_texts() -> None:
     assert "]]><script>" in str(vuln.findtext("COMMENTS"))
 
 
-def test_findings_that_nobody_cleaned_are_cleaned() -> None:
+def test_unsanitized_findings_are_sanitized() -> None:
     # Signed elsewhere: the texts did not pass through hardpan's own filling in.
-    found = fill.findings(stigs.scan(*EVERY))
-    rules = (found.rules[0].model_copy(update={"found": ("\x00\x1b[2J\ufffe",)}), *found.rules[1:])
-    host = found.host.model_copy(update={"hostname": "\x00\n", "os_name": "\x1b"})
-    made = drawn_of(found.model_copy(update={"rules": rules, "host": host}))
+    findings = fill.build_findings(stigs.scan(*EVERY_STATUS))
+    rules = (
+        findings.rules[0].model_copy(update={"found": ("\x00\x1b[2J\ufffe",)}),
+        *findings.rules[1:],
+    )
+    host = findings.host.model_copy(update={"hostname": "\x00\n", "os_name": "\x1b"})
+    sample = report_with(findings.model_copy(update={"rules": rules, "host": host}))
 
-    details = vulnerability(ckl(made), HIGH.group_id).findtext("FINDING_DETAILS")
+    details = vulnerability(ckl(sample), HIGH.group_id).findtext("FINDING_DETAILS")
     assert "\ufffd\ufffd[2J\ufffd" in str(details)
-    assert b"\x1b" not in renderer("cklb").render(made)
+    assert b"\x1b" not in load_renderer("cklb").render(sample)
 
 
 @pytest.mark.parametrize(
@@ -359,24 +374,24 @@ def test_findings_that_nobody_cleaned_are_cleaned() -> None:
         ("lab.", "lab.", ""),
     ],
 )
-def test_a_checklist_never_lacks_a_host_name(host_name: str, told: str, domain: str) -> None:
+def test_checklist_host_name_is_never_empty(host_name: str, told: str, domain: str) -> None:
     target = cklb(report(host=replace(samples.HOST, hostname=host_name)))["target_data"]
 
     assert (target["host_name"], target["fqdn"]) == (told, domain)
 
 
 def other_content() -> Report:
-    found = stigs.findings(*EVERY)
-    content = found.content.model_copy(update={"benchmark_id": "x_benchmark_SLE-15"})
-    return drawn_of(found.model_copy(update={"content": content, "stig": None}))
+    findings = stigs.findings(*EVERY_STATUS)
+    content = findings.content.model_copy(update={"benchmark_id": "x_benchmark_SLE-15"})
+    return report_with(findings.model_copy(update={"content": content, "stig": None}))
 
 
 @pytest.mark.parametrize("name", ["cklb", "ckl"])
-def test_without_a_stig_on_record_there_is_no_checklist(name: str) -> None:
+def test_checklist_requires_known_stig(name: str) -> None:
     with pytest.raises(InputError) as caught:
-        renderer(name).render(other_content())
+        load_renderer(name).render(other_content())
 
     assert "no STIG is on record for the content 'x_benchmark_SLE-15'" in str(caught.value)
     assert caught.value.hint == "checklists are written for RHEL-10, RHEL-9"
-    assert FORMATS[name].file not in dict(attached(other_content()))
-    assert FORMATS[name].file in dict(attached(report(*EVERY)))
+    assert FORMATS[name].filename not in dict(render_attachments(other_content()))
+    assert FORMATS[name].filename in dict(render_attachments(report(*EVERY_STATUS)))

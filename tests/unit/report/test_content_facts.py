@@ -7,37 +7,39 @@ import pytest
 from pydantic import ValidationError
 
 from hardpan.files import canonical_json, sha256_bytes
-from hardpan.scanners.commands.scan import content_facts
-from hardpan.scanners.content.datastream import Source
+from hardpan.scanners.commands.scan import content_to_json
+from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import prepare
 from hardpan.scanners.evidence import statement
 from hardpan.scanners.model import ContentOrigin
 from hardpan.scanners.report import fill, summary
-from hardpan.scanners.report.base import Report, renderer
+from hardpan.scanners.report.base import Report, load_renderer
 from hardpan.scanners.report.documents import Findings
 from tests.unit.content import shelf
 from tests.unit.evidence import samples
 
-SAID = "ssg-rhel9-ds.xml 0.1.82 of 2026-09-07, shipped with hardpan, Debian ssg-nondebian 0.1.82-1"
+DESCRIPTION = (
+    "ssg-rhel9-ds.xml 0.1.82 of 2026-09-07, shipped with hardpan, Debian ssg-nondebian 0.1.82-1"
+)
 DIGEST = samples.CONTENT.source_sha256
 
 
 def findings() -> Findings:
-    return fill.findings(samples.scan())
+    return fill.build_findings(samples.scan())
 
 
 def test_text_summary_names_content_and_digest() -> None:
-    lines = summary.lines(findings(), None)
+    lines = summary.format_summary(findings(), None)
 
-    at = next(n for n, line in enumerate(lines) if line.startswith("content"))
-    assert lines[at].split(maxsplit=1)[1] == SAID
-    assert lines[at + 1].split() == [f"sha256:{DIGEST}"]
+    index = next(n for n, line in enumerate(lines) if line.startswith("content"))
+    assert lines[index].split(maxsplit=1)[1] == DESCRIPTION
+    assert lines[index + 1].split() == [f"sha256:{DIGEST}"]
 
 
-def test_findings_and_statement_have_the_same_facts() -> None:
-    found = findings()
-    claim = statement.predicate(
-        found,
+def test_findings_and_statement_have_the_same_content() -> None:
+    sample = findings()
+    predicate = statement.build_predicate(
+        sample,
         None,
         arf=(),
         invocation=(),
@@ -46,9 +48,9 @@ def test_findings_and_statement_have_the_same_facts() -> None:
         signatures=("dsse",),
     )
 
-    for part in (found.content, claim.content):
+    for part in (sample.content, predicate.content):
         assert (
-            part.data().items()
+            part.to_json().items()
             >= {
                 "name": "ssg-rhel9-ds.xml",
                 "version": "0.1.82",
@@ -63,22 +65,22 @@ def test_findings_and_statement_have_the_same_facts() -> None:
     ("name", "words"),
     [
         ("findings", ['"date":"2026-09-07"', '"originKind":"shipped"', DIGEST]),
-        ("html", [SAID, DIGEST]),
+        ("html", [DESCRIPTION, DIGEST]),
         ("summary", ["2026-09-07", "shipped with hardpan", DIGEST]),
         ("oscal-ar", ['"name":"date"', '"value":"2026-09-07"', '"value":"shipped"', DIGEST]),
-        ("hdf", [SAID, DIGEST]),
+        ("hdf", [DESCRIPTION, DIGEST]),
     ],
 )
-def test_reports_name_content_day_origin_and_digest(name: str, words: list[str]) -> None:
+def test_reports_contain_content_date_origin_and_digest(name: str, words: list[str]) -> None:
     report = Report(findings=findings(), smoke=None, signer_sha256=samples.SHA, predicate_type="x")
 
-    text = renderer(name).render(report).decode()
+    text = load_renderer(name).render(report).decode()
 
     assert [w for w in words if w not in text] == []
 
 
-def test_programs_get_the_facts_of_a_scan() -> None:
-    assert content_facts(findings()) == {
+def test_content_to_json_lists_content_identity() -> None:
+    assert content_to_json(findings()) == {
         "name": "ssg-rhel9-ds.xml",
         "version": "0.1.82",
         "date": "2026-09-07",
@@ -88,9 +90,9 @@ def test_programs_get_the_facts_of_a_scan() -> None:
 
 
 @pytest.mark.parametrize("origin", list(ContentOrigin))
-def test_prepared_content_keeps_origin_and_day(origin: ContentOrigin) -> None:
-    data = shelf.stream("0.1.90", "2026-10-11")
-    source = Source(
+def test_prepared_content_keeps_origin_and_date(origin: ContentOrigin) -> None:
+    data = shelf.make_stream("0.1.90", "2026-10-11")
+    source = ContentSource(
         name="x-ds.xml",
         version="0.1.90",
         date="2026-10-11",
@@ -100,16 +102,20 @@ def test_prepared_content_keeps_origin_and_day(origin: ContentOrigin) -> None:
         data=data,
     )
 
-    made = prepare(source, "stig").content
+    prepared = prepare(source, "stig").content
 
-    assert (made.version, made.date, made.origin_kind) == ("0.1.90", "2026-10-11", origin)
+    assert (prepared.version, prepared.date, prepared.origin_kind) == (
+        "0.1.90",
+        "2026-10-11",
+        origin,
+    )
     scan = samples.scan()
-    scan = replace(scan, evaluation=replace(scan.evaluation, content=made))
-    assert fill.findings(scan).content.origin_kind == origin.value
+    scan = replace(scan, evaluation=replace(scan.evaluation, content=prepared))
+    assert fill.build_findings(scan).content.origin_kind == origin.value
 
 
-def test_findings_of_an_older_hardpan_are_read_without_day_and_origin() -> None:
-    data = json.loads(canonical_json(findings().data()))
+def test_findings_without_content_date_and_origin_are_accepted() -> None:
+    data = json.loads(canonical_json(findings().to_json()))
     del data["content"]["date"], data["content"]["originKind"]
 
     content = Findings.model_validate(data).content
@@ -119,8 +125,8 @@ def test_findings_of_an_older_hardpan_are_read_without_day_and_origin() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("date", "today"), ("originKind", "mine")])
-def test_other_values_are_refused(key: str, value: str) -> None:
-    data = json.loads(canonical_json(findings().data()))
+def test_invalid_content_values_are_rejected(key: str, value: str) -> None:
+    data = json.loads(canonical_json(findings().to_json()))
     data["content"][key] = value
 
     with pytest.raises(ValidationError):

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpan.scanners.report.controls import Control, controls, parse
+from hardpan.scanners.report.controls import NistControl, collect_controls, parse_reference
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ from hardpan.scanners.report.controls import Control, controls, parse
         ("  SC-13\n", ["sc-13_smt"]),
     ],
 )
-def test_every_notation_of_the_content_is_read(reference: str, expected: list[str]) -> None:
-    assert [c.statement_id for c in parse(reference)] == expected
+def test_parse_reference_reads_every_notation(reference: str, expected: list[str]) -> None:
+    assert [c.statement_id for c in parse_reference(reference)] == expected
 
 
 @pytest.mark.parametrize(
@@ -48,17 +48,19 @@ def test_every_notation_of_the_content_is_read(reference: str, expected: list[st
         "AC\u00a06",
     ],
 )
-def test_what_names_no_control_gives_none(reference: str) -> None:
-    assert parse(reference) == ()
+def test_parse_reference_ignores_other_references(reference: str) -> None:
+    assert parse_reference(reference) == ()
 
 
-def test_a_control_stands_once_and_keeps_its_part_where_all_agree() -> None:
-    made = controls(["CM-6(a)", "AC-10", "AC-2(5)", "CM-6(a)", "AC-2(g)", "CM-7(a)", "CM-7(b)"])
+def test_collect_controls_deduplicates_and_keeps_common_part() -> None:
+    result = collect_controls(
+        ["CM-6(a)", "AC-10", "AC-2(5)", "CM-6(a)", "AC-2(g)", "CM-7(a)", "CM-7(b)"]
+    )
 
-    assert made == (
-        Control(control_id="ac-2", part="g"),
-        Control(control_id="ac-2.5", part=""),
-        Control(control_id="ac-10", part=""),
-        Control(control_id="cm-6", part="a"),
-        Control(control_id="cm-7", part=""),
+    assert result == (
+        NistControl(control_id="ac-2", part="g"),
+        NistControl(control_id="ac-2.5", part=""),
+        NistControl(control_id="ac-10", part=""),
+        NistControl(control_id="cm-6", part="a"),
+        NistControl(control_id="cm-7", part=""),
     )

@@ -2,14 +2,14 @@ import re
 
 import pytest
 
-from hardpan.scanners.report.literal import code, inline, items, one_line
+from hardpan.scanners.report.literal import code_span, escape_inline, format_list, to_one_line
 
 
 @pytest.mark.parametrize(
     "text", ["Install AIDE", "Ensure /tmp is there", "needed, see T-1 (build team)", "SSH's root."]
 )
-def test_harmless_words_stay_plain(text: str) -> None:
-    assert inline(text) == text
+def test_plain_text_is_not_escaped(text: str) -> None:
+    assert escape_inline(text) == text
 
 
 @pytest.mark.parametrize(
@@ -34,31 +34,31 @@ def test_harmless_words_stay_plain(text: str) -> None:
         ":tada:",
     ],
 )
-def test_what_could_be_markup_goes_into_a_code_span(text: str) -> None:
-    assert inline(text) == f"`{text}`"
+def test_possible_markup_becomes_code_span(text: str) -> None:
+    assert escape_inline(text) == f"`{text}`"
 
 
 @pytest.mark.parametrize("text", ["`", "``", "a`b", "`a", "a``b`c```", "` `"])
-def test_no_back_quotes_close_the_span(text: str) -> None:
-    made = code(text)
-    fence = re.match("`+", made)
+def test_backticks_do_not_close_code_span(text: str) -> None:
+    span = code_span(text)
+    fence = re.match("`+", span)
 
     assert fence is not None
-    inside = made[len(fence[0]) : -len(fence[0])]
-    assert made.endswith(fence[0])
+    inside = span[len(fence[0]) : -len(fence[0])]
+    assert span.endswith(fence[0])
     assert fence[0] not in re.findall("`+", inside)
     assert not inside.startswith("`")
     assert not inside.endswith("`")
 
 
-def test_a_line_end_ends_no_line() -> None:
-    assert inline("a\n# Passed\n\nb") == "`a # Passed b`"
-    assert one_line(" \n\t ") == "(none)"
-    assert inline("", empty="nothing") == "nothing"
+def test_line_breaks_are_collapsed() -> None:
+    assert escape_inline("a\n# Passed\n\nb") == "`a # Passed b`"
+    assert to_one_line(" \n\t ") == "(none)"
+    assert escape_inline("", empty="nothing") == "nothing"
 
 
-def test_a_list_has_one_item_a_line_and_says_what_is_left_out() -> None:
-    made = items(("a\nb", "", "- [x] done"), most=2)
+def test_format_list_limits_items_and_counts_the_remainder() -> None:
+    text = format_list(("a\nb", "", "- [x] done"), max_items=2)
 
-    assert made == "- `a`\n- `b`\n- and 1 more, in findings.json"
-    assert items((), most=2) == ""
+    assert text == "- `a`\n- `b`\n- and 1 more, in findings.json"
+    assert format_list((), max_items=2) == ""

@@ -8,65 +8,63 @@ import pytest
 
 from hardpan.files import canonical_json
 from hardpan.scanners.model import Scan, Verdict
-from hardpan.scanners.report.base import renderer
+from hardpan.scanners.report.base import load_renderer
 from hardpan.scanners.report.documents import Findings
 from tests.unit.evidence import samples
-from tests.unit.report.test_reports import EVIL, evil, report_of
+from tests.unit.report.test_reports import EVIL, hostile_scan, report_of
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _OSCAL = ("oscal-ar", "oscal-poam")
 
 
-def _drawn(name: str, scan: Scan) -> dict[str, Any]:
-    (document,) = json.loads(renderer(name).render(report_of(scan))).values()
+def _render_document(name: str, scan: Scan) -> dict[str, Any]:
+    (document,) = json.loads(load_renderer(name).render(report_of(scan))).values()
     assert isinstance(document, dict)
     return document
 
 
-def _results(scan: Scan) -> dict[str, Any]:
-    (result,) = _drawn("oscal-ar", scan)["results"]
+def _render_result(scan: Scan) -> dict[str, Any]:
+    (result,) = _render_document("oscal-ar", scan)["results"]
     assert isinstance(result, dict)
     return result
 
 
-def _nodes(value: object) -> Iterator[tuple[str, object]]:
+def _walk_nodes(value: object) -> Iterator[tuple[str, object]]:
     """Every key and value of every object in the document."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield key, inner
-            yield from _nodes(inner)
+            yield from _walk_nodes(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _nodes(inner)
+            yield from _walk_nodes(inner)
 
 
-def _of(verdict: Verdict, **more: object) -> Scan:
-    rule = samples.rule(1, verdict, nist=("CM-6(a)", "AC-6(1)"), **more)
+def _scan_with_verdict(verdict: Verdict, **overrides: object) -> Scan:
+    rule = samples.rule(1, verdict, nist=("CM-6(a)", "AC-6(1)"), **overrides)
     return samples.scan(
         evaluation=replace(samples.scan().evaluation, results=(rule,)),
-        waivers=more.get("waivers", {}),
+        waivers=overrides.get("waivers", {}),
     )
 
 
-def _waived(*, holds: bool, verdict: Verdict = Verdict.FAIL) -> Scan:
-    made = _of(verdict)
-    rule_id = made.evaluation.results[0].rule_id
-    return replace(made, waivers={rule_id: replace(samples.WAIVER, holds=holds)})
+def _waived_scan(*, active: bool, verdict: Verdict = Verdict.FAIL) -> Scan:
+    scan = _scan_with_verdict(verdict)
+    rule_id = scan.evaluation.results[0].rule_id
+    return replace(scan, waivers={rule_id: replace(samples.WAIVER, holds=active)})
 
 
 @pytest.mark.parametrize("name", _OSCAL)
-@pytest.mark.parametrize("scan", [samples.scan(), evil(), _of(Verdict.PASS)])
-def test_the_file_is_its_own_canonical_form_and_keeps_oscals_patterns(
-    name: str, scan: Scan
-) -> None:
-    drawn = renderer(name).render(report_of(scan))
-    made = json.loads(drawn)
+@pytest.mark.parametrize("scan", [samples.scan(), hostile_scan(), _scan_with_verdict(Verdict.PASS)])
+def test_document_is_canonical_json_with_valid_oscal_values(name: str, scan: Scan) -> None:
+    rendered = load_renderer(name).render(report_of(scan))
+    document = json.loads(rendered)
 
-    assert drawn == canonical_json(made)
-    uuids = [v for k, v in _nodes(made) if k == "uuid"]
+    assert rendered == canonical_json(document)
+    uuids = [v for k, v in _walk_nodes(document) if k == "uuid"]
     assert len(uuids) == len(set(map(str, uuids)))
-    for key, value in _nodes(made):
+    for key, value in _walk_nodes(document):
         assert value != []
         assert value != ""
         if key.endswith("uuid"):
@@ -78,31 +76,33 @@ def test_the_file_is_its_own_canonical_form_and_keeps_oscals_patterns(
 
 
 @pytest.mark.parametrize("name", _OSCAL)
-def test_findings_read_back_from_their_file_draw_the_same(name: str) -> None:
+def test_findings_from_file_render_identically(name: str) -> None:
     report = report_of(samples.scan())
-    read = Findings.model_validate_json(renderer("findings").render(report))
+    parsed = Findings.model_validate_json(load_renderer("findings").render(report))
 
-    assert renderer(name).render(replace(report, findings=read)) == renderer(name).render(report)
+    assert load_renderer(name).render(replace(report, findings=parsed)) == load_renderer(
+        name
+    ).render(report)
 
 
 @pytest.mark.parametrize("name", _OSCAL)
-@pytest.mark.parametrize("scan", [samples.scan(), evil(), _of(Verdict.PASS)])
-def test_every_reference_leads_somewhere(name: str, scan: Scan) -> None:
-    nodes = list(_nodes(_drawn(name, scan)))
+@pytest.mark.parametrize("scan", [samples.scan(), hostile_scan(), _scan_with_verdict(Verdict.PASS)])
+def test_every_reference_resolves(name: str, scan: Scan) -> None:
+    nodes = list(_walk_nodes(_render_document(name, scan)))
     defined = {v for k, v in nodes if k == "uuid"}
-    referred = {v for k, v in nodes if k.endswith("-uuid")}
+    references = {v for k, v in nodes if k.endswith("-uuid")}
     links = {str(v)[1:] for k, v in nodes if k == "href" and str(v).startswith("#")}
 
-    assert referred
-    assert referred | links <= defined
+    assert references
+    assert references | links <= defined
     assert {v for k, v in nodes if k == "href"} - {f"#{x}" for x in links} == {"findings.json"}
 
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.NOT_SELECTED])
-def test_nothing_is_ever_satisfied_and_what_did_not_pass_is_a_finding(verdict: Verdict) -> None:
-    made = _results(_of(verdict))
-    states = [x["target"]["status"] for x in made.get("findings", [])]
-    passed = verdict in (
+def test_only_non_passing_verdicts_become_findings(verdict: Verdict) -> None:
+    result = _render_result(_scan_with_verdict(verdict))
+    states = [x["target"]["status"] for x in result.get("findings", [])]
+    has_passed = verdict in (
         Verdict.PASS,
         Verdict.FIXED,
         Verdict.NOT_APPLICABLE,
@@ -110,39 +110,41 @@ def test_nothing_is_ever_satisfied_and_what_did_not_pass_is_a_finding(verdict: V
     )
 
     reason = "fail" if verdict is Verdict.FAIL else "other"
-    assert states == ([] if passed else [{"state": "not-satisfied", "reason": reason}] * 2)
+    assert states == ([] if has_passed else [{"state": "not-satisfied", "reason": reason}] * 2)
     assert {"name": "verdict", "value": verdict.value} in [
-        {k: v for k, v in p.items() if k != "ns"} for p in made["observations"][0]["props"]
+        {k: v for k, v in p.items() if k != "ns"} for p in result["observations"][0]["props"]
     ]
 
 
-def test_a_finding_points_at_the_part_of_the_control_that_the_content_names() -> None:
-    made = _results(_of(Verdict.FAIL))
+def test_finding_targets_control_statement() -> None:
+    result = _render_result(_scan_with_verdict(Verdict.FAIL))
 
-    assert [x["target"]["target-id"] for x in made["findings"]] == ["ac-6.1_smt", "cm-6_smt.a"]
-    assert {x["target"]["type"] for x in made["findings"]} == {"statement-id"}
-    (selection,) = made["reviewed-controls"]["control-selections"]
+    assert [x["target"]["target-id"] for x in result["findings"]] == ["ac-6.1_smt", "cm-6_smt.a"]
+    assert {x["target"]["type"] for x in result["findings"]} == {"statement-id"}
+    (selection,) = result["reviewed-controls"]["control-selections"]
     assert selection == {"include-controls": [{"control-id": "ac-6.1"}, {"control-id": "cm-6"}]}
 
 
-def test_a_rule_without_a_control_is_its_own_objective_and_no_control_is_made_up() -> None:
-    plain = samples.rule(1, Verdict.FAIL, nist=("made up",))
-    made = _results(samples.scan(evaluation=replace(samples.scan().evaluation, results=(plain,))))
+def test_rule_without_control_is_its_own_objective() -> None:
+    rule = samples.rule(1, Verdict.FAIL, nist=("made up",))
+    result = _render_result(
+        samples.scan(evaluation=replace(samples.scan().evaluation, results=(rule,)))
+    )
 
-    (finding,) = made["findings"]
+    (finding,) = result["findings"]
     assert finding["target"]["type"] == "objective-id"
-    assert finding["target"]["target-id"] == f"rule_{plain.rule_id}"
-    (selection,) = made["reviewed-controls"]["control-selections"]
+    assert finding["target"]["target-id"] == f"rule_{rule.rule_id}"
+    (selection,) = result["reviewed-controls"]["control-selections"]
     assert selection["include-controls"] == [{"control-id": "none"}]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN])
-def test_a_waiver_that_holds_is_an_approved_deviation_until_its_last_day_is_over(
+def test_active_waiver_is_approved_deviation_with_deadline(
     verdict: Verdict,
 ) -> None:
-    made = _results(_waived(holds=True, verdict=verdict))
+    result = _render_result(_waived_scan(active=True, verdict=verdict))
 
-    (risk,) = made["risks"]
+    (risk,) = result["risks"]
     assert risk["status"] == "deviation-approved"
     assert risk["deadline"] == "2027-01-31T23:59:59Z"
     assert {p["name"]: p["value"] for p in risk["props"] if p["name"].startswith("waiver")} == {
@@ -151,27 +153,27 @@ def test_a_waiver_that_holds_is_an_approved_deviation_until_its_last_day_is_over
         "waiver-expires": "2027-01-31",
         "waiver-state": "holds",
     }
-    assert {x["target"]["status"]["state"] for x in made["findings"]} == {"not-satisfied"}
+    assert {x["target"]["status"]["state"] for x in result["findings"]} == {"not-satisfied"}
 
 
-def test_a_waiver_that_ended_leaves_the_risk_open_and_says_so() -> None:
-    (risk,) = _results(_waived(holds=False))["risks"]
+def test_expired_waiver_leaves_risk_open() -> None:
+    (risk,) = _render_result(_waived_scan(active=False))["risks"]
 
     assert risk["status"] == "open"
     assert "deadline" not in risk
     assert "Waiver that does not hold: needed by the build, see T-1" in risk["description"]
 
 
-def test_a_waiver_on_a_rule_that_passes_is_no_risk() -> None:
-    made = _results(_waived(holds=True, verdict=Verdict.PASS))
+def test_waiver_on_passing_rule_is_no_risk() -> None:
+    result = _render_result(_waived_scan(active=True, verdict=Verdict.PASS))
 
-    assert "risks" not in made
-    assert "findings" not in made
+    assert "risks" not in result
+    assert "findings" not in result
 
 
-def test_the_plan_has_an_item_for_each_open_or_waived_rule_that_keeps_its_name() -> None:
-    first = _drawn("oscal-poam", samples.scan())
-    later = _drawn("oscal-poam", samples.scan(finished="2026-11-22T04:05:00Z"))
+def test_poam_items_keep_their_ids_across_scans() -> None:
+    first = _render_document("oscal-poam", samples.scan())
+    later = _render_document("oscal-poam", samples.scan(finished="2026-11-22T04:05:00Z"))
     states = [
         next(p["value"] for p in x["props"] if p["name"] == "state") for x in first["poam-items"]
     ]
@@ -183,30 +185,34 @@ def test_the_plan_has_an_item_for_each_open_or_waived_rule_that_keeps_its_name()
     assert first["observations"][0]["uuid"] != later["observations"][0]["uuid"]
 
 
-def test_a_plan_with_nothing_to_do_says_so() -> None:
-    (item,) = _drawn("oscal-poam", _of(Verdict.PASS))["poam-items"]
+def test_poam_without_open_rules_has_placeholder() -> None:
+    (item,) = _render_document("oscal-poam", _scan_with_verdict(Verdict.PASS))["poam-items"]
 
     assert item["title"] == "Nothing to do"
     assert item["props"][0]["value"] == "placeholder"
 
 
-def test_what_was_found_is_evidence_in_code_spans() -> None:
-    rule = samples.rule(1, Verdict.FAIL, found=("PermitRootLogin yes", "a\n[x](https://evil)"))
-    made = _results(samples.scan(evaluation=replace(samples.scan().evaluation, results=(rule,))))
+def test_evidence_lines_are_code_spans() -> None:
+    rule = samples.rule(
+        1, Verdict.FAIL, evidence_lines=("PermitRootLogin yes", "a\n[x](https://evil)")
+    )
+    result = _render_result(
+        samples.scan(evaluation=replace(samples.scan().evaluation, results=(rule,)))
+    )
 
-    (evidence,) = made["observations"][0]["relevant-evidence"]
+    (evidence,) = result["observations"][0]["relevant-evidence"]
     assert evidence["description"] == "- `PermitRootLogin yes`\n- `a`\n- `[x](https://evil)`"
 
 
 @pytest.mark.parametrize("name", _OSCAL)
-def test_hostile_words_stay_inside_code_spans(name: str) -> None:
-    shown = [
+def test_hostile_text_stays_inside_code_spans(name: str) -> None:
+    texts = [
         str(v)
-        for k, v in _nodes(_drawn(name, evil()))
+        for k, v in _walk_nodes(_render_document(name, hostile_scan()))
         if k in ("title", "description", "statement") and "alert" in str(v)
     ]
     spans = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 
     assert EVIL.startswith("<script>")
-    assert shown
-    assert not [text for text in shown if "<" in spans.sub("", text)]
+    assert texts
+    assert not [text for text in texts if "<" in spans.sub("", text)]

@@ -8,19 +8,19 @@ import pytest
 from hardpan.errors import InputError, ResourceError
 from hardpan.scanners.model import Scan
 from hardpan.scanners.report import outline, pdf
-from hardpan.scanners.report.base import FORMATS, renderer
+from hardpan.scanners.report.base import FORMATS, load_renderer
 from tests.unit.evidence import samples
-from tests.unit.report.test_reports import EVIL, evil, report_of
+from tests.unit.report.test_reports import EVIL, hostile_scan, report_of
 
 _SPAN = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
 _FORGED = "lab`\n\n# Result\n\n- open: none\n\n[x](https://evil) https://evil www.evil.com a@b.c"
 
 
 def _markdown(scan: Scan) -> str:
-    return renderer("summary").render(report_of(scan)).decode()
+    return load_renderer("summary").render(report_of(scan)).decode()
 
 
-def test_the_summary_tells_verdicts_open_and_waived_rules() -> None:
+def test_summary_lists_verdicts_open_and_waived_rules() -> None:
     text = _markdown(samples.scan())
 
     assert text.startswith("# Compliance scan of lab\n")
@@ -32,16 +32,16 @@ def test_the_summary_tells_verdicts_open_and_waived_rules() -> None:
     assert "- failed: `test_ssh::test_port: expected 22 is 23`" in text
 
 
-def test_a_waiver_that_ended_leaves_the_rule_among_the_open() -> None:
-    ended = replace(samples.WAIVER, holds=False)
-    text = _markdown(samples.scan(waivers={samples.RULES[2].rule_id: ended}))
+def test_expired_waiver_leaves_rule_in_open_section() -> None:
+    expired = replace(samples.WAIVER, holds=False)
+    text = _markdown(samples.scan(waivers={samples.RULES[2].rule_id: expired}))
 
     assert "## Open rules: 2\n" in text
     assert "## Waived rules, not passed: 0\n\n- none\n" in text
     assert "waiver: needed by the build, see T-1 (build team, ended on 2027-01-31)" in text
 
 
-def test_what_did_not_run_is_said() -> None:
+def test_missing_stages_are_reported() -> None:
     text = _markdown(samples.scan(smoke=None, checks=(), before=None, fips=None))
 
     assert "- before hardening: not scanned before hardening\n" in text
@@ -50,49 +50,51 @@ def test_what_did_not_run_is_said() -> None:
 
 
 @pytest.mark.parametrize("word", [EVIL, _FORGED])
-def test_a_target_cannot_forge_headings_links_or_items(word: str) -> None:
-    good = _markdown(evil())
+def test_hostile_text_cannot_forge_markdown(word: str) -> None:
+    expected = _markdown(hostile_scan())
     host = replace(samples.HOST, hostname=word, kernel=word)
     rules = tuple(replace(r, title=word) for r in samples.RULES)
-    made = replace(samples.scan().evaluation, results=rules)
+    evaluation = replace(samples.scan().evaluation, results=rules)
     waiver = replace(samples.WAIVER, reason=word, owner=word)
-    text = _markdown(samples.scan(host=host, evaluation=made, waivers={rules[2].rule_id: waiver}))
+    text = _markdown(
+        samples.scan(host=host, evaluation=evaluation, waivers={rules[2].rule_id: waiver})
+    )
 
     titles = [x for x in text.splitlines() if x.startswith("#")]
     assert [t.partition(":")[0] for t in titles[1:]] == [
-        x.partition(":")[0] for x in good.splitlines() if x.startswith("##")
+        x.partition(":")[0] for x in expected.splitlines() if x.startswith("##")
     ]
-    bare = _SPAN.sub("", text)
-    assert not re.search(r"https?:|www\.|@|[<\[\]|*_~]", bare)
+    outside_spans = _SPAN.sub("", text)
+    assert not re.search(r"https?:|www\.|@|[<\[\]|*_~]", outside_spans)
     assert all(line == "" or line[0] in "#-TB" for line in text.splitlines())
 
 
-def test_a_section_has_an_end() -> None:
+def test_section_is_limited() -> None:
     rules = tuple(replace(samples.RULES[1], rule_id=f"r{n}") for n in range(600))
-    made = replace(samples.scan().evaluation, results=rules)
-    section = outline.sections(report_of(samples.scan(evaluation=made)))[2]
+    evaluation = replace(samples.scan().evaluation, results=rules)
+    section = outline.build_sections(report_of(samples.scan(evaluation=evaluation)))[2]
 
     assert section.title == "Open rules: 600"
     assert len(section.lines) == 501
     assert section.lines[-1].text == "and 100 more, in findings.json"
 
 
-def test_the_pdf_is_drawn_from_escaped_html_without_any_address() -> None:
-    made = pdf.html(report_of(evil()))
+def test_pdf_html_is_escaped_and_has_no_urls() -> None:
+    page = pdf.render_html(report_of(hostile_scan()))
 
-    assert "<script" not in made
-    assert "<img" not in made
-    assert "&lt;script&gt;alert(1)" in made
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)" in page
     tags = (
-        "".join(re.findall("<[^>]*>", made))
-        + made[made.index("<style>") :].partition("</style>")[0]
+        "".join(re.findall("<[^>]*>", page))
+        + page[page.index("<style>") :].partition("</style>")[0]
     )
     assert not re.search(r"src|href|url|import|link|object", tags)
-    assert f'<meta name="dcterms.modified" content="{samples.FINISHED}">' in made
+    assert f'<meta name="dcterms.modified" content="{samples.FINISHED}">' in page
 
 
-def test_the_pdf_is_not_attached() -> None:
-    assert not FORMATS["pdf"].attached
+def test_pdf_is_not_attached() -> None:
+    assert not FORMATS["pdf"].is_attached
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_the_pdf_is_not_attached() -> None:
         ),
     ],
 )
-def test_what_is_missing_for_a_pdf_is_one_clear_error(
+def test_missing_pdf_dependency_is_resource_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: Exception,
@@ -118,16 +120,16 @@ def test_what_is_missing_for_a_pdf_is_one_clear_error(
     monkeypatch.setattr(pdf, "import_module", fail)
 
     with pytest.raises(ResourceError, match=message) as caught:
-        renderer("pdf").render(report_of(samples.scan()))
+        load_renderer("pdf").render(report_of(samples.scan()))
     assert "libharfbuzz-subset0 fonts-dejavu-core" in caught.value.hint
     assert capsys.readouterr().out == ""
 
 
-def test_a_fetch_is_refused() -> None:
+def test_pdf_fetcher_refuses_urls() -> None:
     urls = type("Urls", (), {"URLFetcher": type("Base", (), {"__init__": lambda *_, **__: None})})
     weasyprint = ModuleType("weasyprint")
     vars(weasyprint)["urls"] = urls
-    made = pdf.fetcher(weasyprint)
+    fetcher = pdf.build_fetcher(weasyprint)
 
     with pytest.raises(InputError, match=r"refers to 'file:///etc/passwd'"):
-        made.fetch("file:///etc/passwd")  # type: ignore[attr-defined]
+        fetcher.fetch("file:///etc/passwd")  # type: ignore[attr-defined]

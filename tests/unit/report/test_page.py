@@ -12,26 +12,26 @@ from lxml import html as parser
 
 from hardpan.scanners.model import Evaluation, RuleResult, Scan, Verdict
 from hardpan.scanners.report import charts, fill, rows
-from hardpan.scanners.report.base import Report, renderer
-from hardpan.scanners.report.changes import Changes, Fact, RuleChange
+from hardpan.scanners.report.base import Report, load_renderer
+from hardpan.scanners.report.changes import AttributeChange, RuleChange, ScanChanges
 from hardpan.scanners.report.documents import MeasurePart, SmokeDocument
-from hardpan.scanners.report.promises import Promises
+from hardpan.scanners.report.promises import ExpectedSignatures
 from tests.tooling import page_sample
 from tests.unit.evidence import samples
-from tests.unit.report.test_reports import evil, report_of
+from tests.unit.report.test_reports import hostile_scan, report_of
 
 EVIL_ID = '"><script>alert(1)</script>'
 
 
-def _page(report: Report) -> str:
-    return renderer("html").render(report).decode()
+def _render(report: Report) -> str:
+    return load_renderer("html").render(report).decode()
 
 
-def _drawn(scan: Scan) -> str:
-    return _page(report_of(scan))
+def _render_scan(scan: Scan) -> str:
+    return _render(report_of(scan))
 
 
-def _tree(page: str) -> Any:
+def _parse(page: str) -> Any:
     return parser.fromstring(page)
 
 
@@ -39,14 +39,14 @@ def _text(tree: Any) -> str:
     return " ".join(" ".join(map(str, tree.itertext())).split())
 
 
-def _of(results: tuple[RuleResult, ...], **more: object) -> Scan:
-    made: Evaluation = replace(samples.scan().evaluation, results=results)
-    return samples.scan(evaluation=made, **more)
+def _scan_with_results(results: tuple[RuleResult, ...], **overrides: object) -> Scan:
+    evaluation: Evaluation = replace(samples.scan().evaluation, results=results)
+    return samples.scan(evaluation=evaluation, **overrides)
 
 
-def test_a_target_cannot_put_markup_into_the_page() -> None:
-    page = _drawn(evil())
-    tree = _tree(page)
+def test_hostile_text_adds_no_markup() -> None:
+    page = _render_scan(hostile_scan())
+    tree = _parse(page)
 
     assert not tree.xpath("//img | //iframe | //link | //object | //base | //form | //embed")
     assert len(tree.xpath("//script")) == 1
@@ -57,8 +57,8 @@ def test_a_target_cannot_put_markup_into_the_page() -> None:
     assert str(tree.xpath("string(//h1)")).startswith("Compliance scan of <script>alert(1)")
 
 
-def test_the_policy_allows_the_one_style_and_the_one_script_by_their_digests() -> None:
-    page = _drawn(samples.scan())
+def test_csp_allows_only_own_style_and_script() -> None:
+    page = _render_scan(samples.scan())
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     digests = [
         base64.b64encode(
@@ -77,9 +77,9 @@ def test_the_policy_allows_the_one_style_and_the_one_script_by_their_digests() -
     )
 
 
-def test_the_page_asks_for_nothing_from_outside() -> None:
-    page = _page(page_sample.with_changes(page_sample.load()))
-    tree = _tree(page)
+def test_page_loads_no_external_resources() -> None:
+    page = _render(page_sample.add_changes(page_sample.load_sample()))
+    tree = _parse(page)
 
     assert not tree.xpath(
         "//@style | //@src | //@srcset | //@data | //@xlink:href", namespaces={"xlink": "x"}
@@ -89,16 +89,16 @@ def test_the_page_asks_for_nothing_from_outside() -> None:
     assert "@import" not in page
 
 
-def test_every_link_leads_to_an_element_and_no_id_is_there_twice() -> None:
-    tree = _tree(_page(page_sample.with_changes(page_sample.load())))
+def test_links_resolve_and_ids_are_unique() -> None:
+    tree = _parse(_render(page_sample.add_changes(page_sample.load_sample())))
     ids = [str(i) for i in tree.xpath("//@id")]
 
     assert len(ids) == len(set(ids))
     assert {str(link)[1:] for link in tree.xpath("//@href")} <= set(ids)
 
 
-def test_headings_go_down_one_step_at_a_time() -> None:
-    tree = _tree(_page(page_sample.with_changes(page_sample.load())))
+def test_heading_levels_are_not_skipped() -> None:
+    tree = _parse(_render(page_sample.add_changes(page_sample.load_sample())))
     levels = [int(e.tag[1]) for e in tree.iter("h1", "h2", "h3", "h4")]
 
     assert levels[0] == 1
@@ -106,9 +106,9 @@ def test_headings_go_down_one_step_at_a_time() -> None:
     assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
-def test_the_trust_panel_comes_before_the_findings_and_names_the_key() -> None:
-    page = _drawn(samples.scan())
-    trust = _tree(page).get_element_by_id("trust")
+def test_trust_section_precedes_findings_and_names_the_key() -> None:
+    page = _render_scan(samples.scan())
+    trust = _parse(page).get_element_by_id("trust")
 
     assert page.index('id="verdict"') < page.index('id="trust"') < page.index('id="open"')
     assert "This page alone proves nothing" in _text(trust)
@@ -116,10 +116,10 @@ def test_the_trust_panel_comes_before_the_findings_and_names_the_key() -> None:
     assert "hardpan verify FILE.evidence.zip" in _text(trust)
     assert "on (kernel flag) a setting of this host; it is not FIPS validation" in _text(trust)
     assert re.search(r"FIPS validation \d of 5 modules runs? a build", _text(trust))
-    assert "FIPS validation not looked at" in _text(_tree(_drawn(samples.scan(fips=None))))
+    assert "FIPS validation not looked at" in _text(_parse(_render_scan(samples.scan(fips=None))))
 
 
-ECDSA = Promises(algorithm="ecdsa-p256-sha256")
+ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
 
 
 @pytest.mark.parametrize(
@@ -154,30 +154,36 @@ ECDSA = Promises(algorithm="ecdsa-p256-sha256")
         ),
     ],
 )
-def test_the_trust_panel_tells_what_the_statement_promises(
-    promises: Promises, rows: dict[str, str]
+def test_trust_section_lists_expected_signatures(
+    promises: ExpectedSignatures, rows: dict[str, str]
 ) -> None:
-    page = _page(replace(report_of(samples.scan()), promises=promises))
-    trust = _tree(page).get_element_by_id("trust")
-    told = dict(
+    page = _render(replace(report_of(samples.scan()), promises=promises))
+    trust = _parse(page).get_element_by_id("trust")
+    text_by_term = dict(
         zip(map(_text, trust.xpath(".//dt")), map(_text, trust.xpath(".//dd")), strict=True)
     )
 
-    assert {name: told[name][: len(said)] for name, said in rows.items()} == rows
-    assert list(told)[:5] == ["Signing key", "Second signature", "When", "Timestamp", "Host"]
+    assert {name: text_by_term[name][: len(prefix)] for name, prefix in rows.items()} == rows
+    assert list(text_by_term)[:5] == [
+        "Signing key",
+        "Second signature",
+        "When",
+        "Timestamp",
+        "Host",
+    ]
     assert "whether it is there and holds, hardpan verify judges" in _text(trust)
     assert not re.search(r"\b(verified|valid|genuine)\b", _text(trust))
 
 
-def test_a_page_whose_promises_nobody_told_says_nothing_of_them() -> None:
-    trust = _tree(_drawn(samples.scan())).get_element_by_id("trust")
+def test_trust_section_omits_unknown_signatures() -> None:
+    trust = _parse(_render_scan(samples.scan())).get_element_by_id("trust")
 
     assert _text(trust.xpath(".//dd")[0]).startswith(f"sha256:{'ab' * 32}")
     assert "romised" not in _text(trust)
 
 
-def test_the_page_tells_before_after_open_and_waived() -> None:
-    text = _text(_tree(_drawn(samples.scan())))
+def test_page_shows_baseline_current_open_and_waived() -> None:
+    text = _text(_parse(_render_scan(samples.scan())))
 
     assert "✗ 1 open finding " in text
     assert "Verdict Before After Change ✓ pass 0 1 +1 ✗ fail 3 2 -1" in text
@@ -188,22 +194,22 @@ def test_the_page_tells_before_after_open_and_waived() -> None:
     assert "expected 22" in text
 
 
-def test_a_scan_without_open_findings_says_so() -> None:
-    text = _drawn(_of(samples.RULES[:1], before=None))
+def test_page_without_open_findings() -> None:
+    text = _render_scan(_scan_with_results(samples.RULES[:1], before=None))
 
     assert "</span> No open findings" in text
     assert "None. Every selected rule passes" in text
     assert "Before and after" not in text
 
 
-def test_open_rules_come_first_by_category_and_each_rule_is_there_once() -> None:
+def test_open_rules_are_sorted_by_category_and_listed_once() -> None:
     results = (
         samples.rule(1, Verdict.FAIL, severity="low"),
         samples.rule(2, Verdict.ERROR, severity="high"),
         samples.rule(3, Verdict.UNKNOWN, severity="medium"),
         samples.rule(4, Verdict.NOT_CHECKED, severity="high"),
     )
-    tree = _tree(_drawn(_of(results, waivers={})))
+    tree = _parse(_render_scan(_scan_with_results(results, waivers={})))
     headings = [_text(h) for h in tree.xpath("//section[@id='open']//h3")]
 
     assert headings == [
@@ -227,13 +233,13 @@ def test_open_rules_come_first_by_category_and_each_rule_is_there_once() -> None
         (("xccdf_" + "a" * 300,), ("rule-1",)),
     ],
 )
-def test_a_rules_anchor_clashes_with_nothing(
-    ids: tuple[str, ...], anchors: tuple[str, ...]
-) -> None:
-    rule = fill.findings(samples.scan()).rules[0]
-    made = rows.rows([rule.model_copy(update={"rule_id": i}) for i in ids], samples.FINISHED)
+def test_rule_anchors_are_unique(ids: tuple[str, ...], anchors: tuple[str, ...]) -> None:
+    rule = fill.build_findings(samples.scan()).rules[0]
+    rule_rows = rows.build_rows(
+        [rule.model_copy(update={"rule_id": i}) for i in ids], samples.FINISHED
+    )
 
-    assert tuple(r.anchor for r in made) == anchors
+    assert tuple(r.anchor for r in rule_rows) == anchors
 
 
 @pytest.mark.parametrize(
@@ -251,35 +257,35 @@ def test_a_rules_anchor_clashes_with_nothing(
         ("2026-02-31", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
     ],
 )
-def test_a_waivers_end_is_told_by_the_scans_own_day(
+def test_waiver_state_is_relative_to_scan_date(
     expires: str, holds: bool, verdict: str, state: str, when: str
 ) -> None:
-    rule = fill.findings(samples.scan()).rules[2]
+    rule = fill.build_findings(samples.scan()).rules[2]
     assert rule.waiver is not None
     part = rule.waiver.model_copy(update={"expires": expires, "holds": holds})
-    made = rule.model_copy(update={"verdict": verdict, "waiver": part})
-    (row,) = rows.rows([made], samples.FINISHED)
+    changed_rule = rule.model_copy(update={"verdict": verdict, "waiver": part})
+    (row,) = rows.build_rows([changed_rule], samples.FINISHED)
 
     assert row.waiver is not None
     assert (row.waiver.state, row.waiver.when) == (state, when)
 
 
-def test_a_rule_with_an_ended_waiver_is_open_and_marked() -> None:
-    ended = replace(samples.WAIVER, expires="2026-11-20", holds=False)
-    tree = _tree(_drawn(samples.scan(waivers={samples.RULES[2].rule_id: ended})))
-    opened = tree.get_element_by_id("open")
+def test_rule_with_expired_waiver_is_open_and_marked() -> None:
+    expired = replace(samples.WAIVER, expires="2026-11-20", holds=False)
+    tree = _parse(_render_scan(samples.scan(waivers={samples.RULES[2].rule_id: expired})))
+    open_section = tree.get_element_by_id("open")
 
-    assert "waiver ended 2026-11-20" in _text(opened)
+    assert "waiver ended 2026-11-20" in _text(open_section)
     assert "ended 1 day before the scan: the rule is open" in _text(
         tree.get_element_by_id("waivers")
     )
     assert not tree.xpath("//*[contains(@class,'group waived')]")
 
 
-def test_evidence_is_told_apart_and_what_is_left_out_is_said() -> None:
-    found = ("[true] a", "[false] b", "[not evaluated] c", "file: d", *(f"e{n}" for n in range(30)))
-    (row,) = rows.rows(
-        [fill.findings(samples.scan()).rules[1].model_copy(update={"found": found})],
+def test_evidence_lines_are_parsed_and_limited() -> None:
+    lines = ("[true] a", "[false] b", "[not evaluated] c", "file: d", *(f"e{n}" for n in range(30)))
+    (row,) = rows.build_rows(
+        [fill.build_findings(samples.scan()).rules[1].model_copy(update={"found": lines})],
         samples.FINISHED,
     )
 
@@ -287,14 +293,14 @@ def test_evidence_is_told_apart_and_what_is_left_out_is_said() -> None:
         ("true", "a"), ("false", "b"), ("not evaluated", "c"), ("", "file: d"),
     ]  # fmt: skip
     assert row.left_out == 4
-    page = _drawn(_of((samples.rule(1, Verdict.FAIL, found=found),)))
+    page = _render_scan(_scan_with_results((samples.rule(1, Verdict.FAIL, evidence_lines=lines),)))
     assert "and 4 more in findings.json" in page
     assert "e25" in page
     assert "e26" not in page
 
 
-def test_the_page_shows_both_halves_those_that_fail_first() -> None:
-    tree = _tree(_drawn(samples.scan(paired=samples.PAIRED)))
+def test_compatibility_results_show_both_checks_failures_first() -> None:
+    tree = _parse(_render_scan(samples.scan(paired=samples.PAIRED)))
     text = _text(tree.get_element_by_id("pairs"))
 
     assert "1 hold both, 1 do not, 1 could be asked in part at most, 1 do not apply" in text
@@ -305,19 +311,19 @@ def test_the_page_shows_both_halves_those_that_fail_first() -> None:
     assert [_text(n) for n in tree.xpath("//*[@id='pairs']//*[@class='name']")] == order
 
 
-def test_the_page_shows_the_certificates_only_where_they_were_looked_at() -> None:
-    page = _text(_tree(_drawn(samples.scan())))
+def test_fips_certificates_are_shown_only_if_checked() -> None:
+    page = _text(_parse(_render_scan(samples.scan())))
 
     assert "is listed on certificate #5116" in page
     assert "validated #5116" in page
     assert "available: yes, negotiated: no ecdh-sha2-nistp256 , validated: no" in page
-    older = _drawn(samples.scan(fips=None))
+    older = _render_scan(samples.scan(fips=None))
     assert "The certificates of the modules were not looked at" in older
 
 
-def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
+def test_changes_section_requires_previous_scan() -> None:
     report = report_of(samples.scan())
-    gone = RuleChange(
+    removed_rule = RuleChange(
         rule_id=EVIL_ID,
         title=EVIL_ID,
         severity="high",
@@ -326,7 +332,7 @@ def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
         new=None,
         waived=False,
     )
-    known = gone.model_copy(
+    failing_rule = removed_rule.model_copy(
         update={
             "rule_id": samples.RULES[1].rule_id,
             "title": "Two",
@@ -335,16 +341,16 @@ def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
             "waived": True,
         }
     )
-    changes = Changes(
+    changes = ScanChanges(
         since="2026-10-01T00:00:00Z",
         statement_sha256="ab" * 32,
-        opened=(known,),
-        others=(gone,),
-        facts=(Fact(name="kernel", old="6.1", new="6.12"),),
+        opened=(failing_rule,),
+        others=(removed_rule,),
+        facts=(AttributeChange(name="kernel", old="6.1", new="6.12"),),
     )
-    text = _text(_tree(_page(replace(report, changes=changes))).get_element_by_id("changes"))
+    text = _text(_parse(_render(replace(report, changes=changes))).get_element_by_id("changes"))
 
-    assert 'id="changes"' not in _page(report)
+    assert 'id="changes"' not in _render(report)
     assert f"finished 2026-10-01 00:00:00 UTC, statement sha256:{'ab' * 32} ." in text
     assert "Whoever drew this page had verified that evidence first" in text
     assert "Newly failing 1 CAT I Two not checked → fail, waived Fixed 0 None." in text
@@ -352,16 +358,18 @@ def test_what_changed_is_there_only_beside_a_previous_scan() -> None:
     assert "kernel 6.12 was 6.1" in text
 
 
-def test_a_bar_is_full() -> None:
-    parts = charts.segments({"pass": 1, "fail": 1, "fixed": 1})
+def test_bar_segments_fill_the_bar() -> None:
+    parts = charts.build_segments({"pass": 1, "fail": 1, "fixed": 1})
 
     assert [(p.verdict, p.n) for p in parts] == [("pass", 2), ("fail", 1)]
     assert sum(p.width for p in parts) == pytest.approx(100, abs=0.01)
-    assert charts.segments({}) == ()
+    assert charts.build_segments({}) == ()
 
 
-def _smoke(*measures: tuple[str, float | None, float | None, float | None]) -> SmokeDocument:
-    made = fill.smoke(samples.SMOKE)
+def _smoke_with_measures(
+    *measures: tuple[str, float | None, float | None, float | None],
+) -> SmokeDocument:
+    document = fill.build_smoke_document(samples.SMOKE)
     parts = tuple(
         MeasurePart(
             name=f"m{n}", unit=unit, direction="lower", value=value, n=3, minimum=low,
@@ -369,12 +377,14 @@ def _smoke(*measures: tuple[str, float | None, float | None, float | None]) -> S
         )
         for n, (unit, value, low, high) in enumerate(measures)
     )  # fmt: skip
-    return made.model_copy(update={"measures": parts})
+    return document.model_copy(update={"measures": parts})
 
 
-def test_figures_of_one_unit_share_an_axis_from_zero() -> None:
-    ms, rate = charts.charts(
-        _smoke(("ms", 645.6, 600, 700), ("texts/s", 0.5, 0.4, 0.6), ("ms", 1500, 1400, 1900))
+def test_measures_of_one_unit_share_an_axis() -> None:
+    ms, rate = charts.build_charts(
+        _smoke_with_measures(
+            ("ms", 645.6, 600, 700), ("texts/s", 0.5, 0.4, 0.6), ("ms", 1500, 1400, 1900)
+        )
     )
 
     assert (ms.unit, ms.top, rate.top) == ("ms", "2,000", "0.6")
@@ -396,24 +406,24 @@ def test_figures_of_one_unit_share_an_axis_from_zero() -> None:
         (2**53, "10,000,000,000,000,000"),
     ],
 )
-def test_an_axis_stands_whatever_the_figures_are(value: float | None, top: str) -> None:
-    (chart,) = charts.charts(_smoke(("x", value, None, None)))
+def test_axis_handles_extreme_values(value: float | None, top: str) -> None:
+    (chart,) = charts.build_charts(_smoke_with_measures(("x", value, None, None)))
 
     assert chart.top == top
     assert all(0 <= v <= 100 for v in (chart.strips[0].low, chart.strips[0].high))
     assert (chart.strips[0].at is None) == (value is None)
 
 
-def test_the_charts_have_words_for_those_who_do_not_see_them() -> None:
-    tree = _tree(_page(page_sample.load()))
+def test_charts_have_aria_labels() -> None:
+    tree = _parse(_render(page_sample.load_sample()))
     labels = [str(x) for x in tree.xpath("//*[@id='workload']//svg[@role='img']/@aria-label")]
 
     assert len(labels) == 3
     assert "chat, time to first token: 645.6 (611.2 to 702.9)" in labels[1]
 
 
-def test_the_sample_of_the_docs_names_no_machine() -> None:
-    text = page_sample.load().findings.model_dump_json()
+def test_docs_sample_is_anonymized() -> None:
+    text = page_sample.load_sample().findings.model_dump_json()
 
     assert "inference-07" in text
     assert not re.search(r"hardpan-lab[^-]*\"hostname|267dc4cd|30cbbfe7", text)

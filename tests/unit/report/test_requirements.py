@@ -8,7 +8,7 @@ from hardpan.scanners.model import Verdict
 from hardpan.scanners.report import counting, requirements, summary
 from hardpan.scanners.report.documents import Findings
 from hardpan.scanners.report.fields import VerdictName
-from hardpan.scanners.report.requirements import Judged, Status
+from hardpan.scanners.report.requirements import AssessedRequirement, ChecklistStatus
 from tests.unit.evidence import samples
 from tests.unit.report import stigs
 from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, findings, rule
@@ -16,172 +16,185 @@ from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, findings, rule
 OLDER = HIGH.rule_id.replace("r", "r9", 1)
 
 
-def judged(found: Findings, group: str) -> Judged:
+def assess_group(findings: Findings, group: str) -> AssessedRequirement:
     return next(
-        j for j in requirements.judged(found, stigs.stig()) if j.requirement.group_id == group
+        j
+        for j in requirements.assess_requirements(findings, stigs.stig())
+        if j.requirement.group_id == group
     )
 
 
 @pytest.mark.parametrize(
     ("verdict", "status"),
     [
-        ("pass", Status.NOT_A_FINDING),
-        ("fixed", Status.NOT_A_FINDING),
-        ("fail", Status.OPEN),
-        ("error", Status.NOT_REVIEWED),
-        ("unknown", Status.NOT_REVIEWED),
-        ("notchecked", Status.NOT_REVIEWED),
-        ("informational", Status.NOT_REVIEWED),
-        ("notapplicable", Status.NOT_APPLICABLE),
+        ("pass", ChecklistStatus.NOT_A_FINDING),
+        ("fixed", ChecklistStatus.NOT_A_FINDING),
+        ("fail", ChecklistStatus.OPEN),
+        ("error", ChecklistStatus.NOT_REVIEWED),
+        ("unknown", ChecklistStatus.NOT_REVIEWED),
+        ("notchecked", ChecklistStatus.NOT_REVIEWED),
+        ("informational", ChecklistStatus.NOT_REVIEWED),
+        ("notapplicable", ChecklistStatus.NOT_APPLICABLE),
     ],
 )
-def test_each_verdict_has_its_status(verdict: str, status: Status) -> None:
-    found = findings(rule(1, Verdict(verdict), HIGH))
+def test_verdict_maps_to_checklist_status(verdict: str, status: ChecklistStatus) -> None:
+    sample = findings(rule(1, Verdict(verdict), HIGH))
 
-    assert judged(found, HIGH.group_id).status is status
+    assert assess_group(sample, HIGH.group_id).status is status
 
 
-def test_the_worst_verdict_of_two_rules_wins_whatever_their_order() -> None:
-    order = cast(tuple[VerdictName, ...], requirements.WORST_FIRST)
+def test_worst_verdict_wins_in_any_order() -> None:
+    order = cast(tuple[VerdictName, ...], requirements.VERDICTS_WORST_FIRST)
     assert set(order) == set(get_args(VerdictName))
 
-    for one, two in product(order, order):
-        assert requirements.worst((one, two)) == min(one, two, key=order.index)
-    found = findings(rule(1, Verdict.PASS, HIGH), rule(2, Verdict.FAIL, HIGH))
-    assert judged(found, HIGH.group_id).verdict == "fail"
+    for first, second in product(order, order):
+        assert requirements.select_worst_verdict((first, second)) == min(
+            first, second, key=order.index
+        )
+    sample = findings(rule(1, Verdict.PASS, HIGH), rule(2, Verdict.FAIL, HIGH))
+    assert assess_group(sample, HIGH.group_id).verdict == "fail"
 
 
-def test_a_pass_beside_a_rule_that_does_not_apply_is_a_pass() -> None:
-    found = findings(rule(1, Verdict.NOT_APPLICABLE, HIGH), rule(2, Verdict.PASS, HIGH))
+def test_pass_and_not_applicable_is_not_a_finding() -> None:
+    sample = findings(rule(1, Verdict.NOT_APPLICABLE, HIGH), rule(2, Verdict.PASS, HIGH))
 
-    assert judged(found, HIGH.group_id).status is Status.NOT_A_FINDING
-
-
-def test_a_rule_that_stands_for_two_requirements_counts_for_both() -> None:
-    found = findings(rule(1, Verdict.FAIL, HIGH, MEDIUM))
-
-    assert judged(found, HIGH.group_id).status is Status.OPEN
-    assert judged(found, MEDIUM.group_id).status is Status.OPEN
-    assert judged(found, OTHER.group_id).status is Status.NOT_REVIEWED
+    assert assess_group(sample, HIGH.group_id).status is ChecklistStatus.NOT_A_FINDING
 
 
-def test_a_rule_that_stands_for_none_is_told_and_counted_nowhere() -> None:
-    found = findings(rule(1, Verdict.FAIL), rule(2, Verdict.PASS, "SV-1r1_rule"))
+def test_rule_counts_for_all_its_requirements() -> None:
+    sample = findings(rule(1, Verdict.FAIL, HIGH, MEDIUM))
 
-    assert [r.verdict for r in requirements.unassigned(found, stigs.stig())] == ["fail", "pass"]
-    assert "of this STIG: r001 (fail), r002 (pass)." in requirements.about(found, stigs.stig())
-    assert not [j for j in requirements.judged(found, stigs.stig()) if j.rules]
+    assert assess_group(sample, HIGH.group_id).status is ChecklistStatus.OPEN
+    assert assess_group(sample, MEDIUM.group_id).status is ChecklistStatus.OPEN
+    assert assess_group(sample, OTHER.group_id).status is ChecklistStatus.NOT_REVIEWED
+
+
+def test_unassigned_rules_are_listed_and_not_counted() -> None:
+    sample = findings(rule(1, Verdict.FAIL), rule(2, Verdict.PASS, "SV-1r1_rule"))
+
+    assert [r.verdict for r in requirements.find_unassigned_rules(sample, stigs.stig())] == [
+        "fail",
+        "pass",
+    ]
+    assert "of this STIG: r001 (fail), r002 (pass)." in requirements.format_target_comment(
+        sample, stigs.stig()
+    )
+    assert not [j for j in requirements.assess_requirements(sample, stigs.stig()) if j.rules]
 
 
 @pytest.mark.parametrize(
     ("verdict", "status"),
     [
-        (Verdict.PASS, Status.NOT_REVIEWED),
-        (Verdict.NOT_APPLICABLE, Status.NOT_REVIEWED),
-        (Verdict.FAIL, Status.OPEN),
+        (Verdict.PASS, ChecklistStatus.NOT_REVIEWED),
+        (Verdict.NOT_APPLICABLE, ChecklistStatus.NOT_REVIEWED),
+        (Verdict.FAIL, ChecklistStatus.OPEN),
     ],
 )
-def test_passing_another_revision_proves_nothing(verdict: Verdict, status: Status) -> None:
-    found = findings(rule(1, verdict, OLDER))
-    one = judged(found, HIGH.group_id)
+def test_pass_of_other_revision_is_not_reviewed(verdict: Verdict, status: ChecklistStatus) -> None:
+    sample = findings(rule(1, verdict, OLDER))
+    assessed = assess_group(sample, HIGH.group_id)
 
-    assert one.status is status
-    assert one.outdated == (OLDER,)
-    assert f"another revision of it ({OLDER})" in requirements.details(one, found)
+    assert assessed.status is status
+    assert assessed.outdated_rule_ids == (OLDER,)
+    assert f"another revision of it ({OLDER})" in requirements.format_finding_details(
+        assessed, sample
+    )
 
 
-def test_a_waiver_changes_no_status_and_is_told() -> None:
+def test_waiver_keeps_status_and_is_commented() -> None:
     rules = (rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.FAIL, HIGH), rule(3, Verdict.PASS, LOW))
-    both = dict.fromkeys([rules[0].rule_id, rules[1].rule_id, rules[2].rule_id], samples.WAIVER)
-    found = findings(*rules, waivers=both)
-    one = judged(found, HIGH.group_id)
+    waivers = dict.fromkeys([rules[0].rule_id, rules[1].rule_id, rules[2].rule_id], samples.WAIVER)
+    sample = findings(*rules, waivers=waivers)
+    assessed = assess_group(sample, HIGH.group_id)
 
-    assert (one.status, one.is_waived) == (Status.OPEN, True)
-    assert requirements.comments(one.rules).splitlines()[0] == (
+    assert (assessed.status, assessed.is_waived) == (ChecklistStatus.OPEN, True)
+    assert requirements.format_comments(assessed.rules).splitlines()[0] == (
         "Waiver on record for r001: needed by the build, see T-1 (build team, until 2027-01-31). "
         "The status stays as found."
     )
     # A waiver of a rule that passes says nothing.
-    assert requirements.comments(judged(found, LOW.group_id).rules) == ""
+    assert requirements.format_comments(assess_group(sample, LOW.group_id).rules) == ""
 
 
-def test_a_requirement_is_waived_only_when_all_that_fails_is() -> None:
+def test_requirement_is_waived_only_if_all_failures_are() -> None:
     rules = (rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.FAIL, HIGH))
-    half = findings(*rules, waivers={rules[0].rule_id: samples.WAIVER})
-    ended = dict.fromkeys([r.rule_id for r in rules], replace(samples.WAIVER, holds=False))
-    over = findings(*rules, waivers=ended)
+    partly_waived = findings(*rules, waivers={rules[0].rule_id: samples.WAIVER})
+    expired = dict.fromkeys([r.rule_id for r in rules], replace(samples.WAIVER, holds=False))
+    all_expired = findings(*rules, waivers=expired)
 
-    assert not judged(half, HIGH.group_id).is_waived
-    assert not judged(over, HIGH.group_id).is_waived
-    assert "It has ended." in requirements.comments(judged(over, HIGH.group_id).rules)
+    assert not assess_group(partly_waived, HIGH.group_id).is_waived
+    assert not assess_group(all_expired, HIGH.group_id).is_waived
+    assert "It has ended." in requirements.format_comments(
+        assess_group(all_expired, HIGH.group_id).rules
+    )
 
 
-def test_details_tell_what_was_found_and_what_nobody_looked_at() -> None:
-    found = findings(rule(1, Verdict.FAIL, HIGH, found=("/etc/x: a", "/etc/y: b")))
+def test_details_list_evidence_and_missing_rules() -> None:
+    sample = findings(rule(1, Verdict.FAIL, HIGH, evidence_lines=("/etc/x: a", "/etc/y: b")))
 
-    assert requirements.details(judged(found, HIGH.group_id), found) == (
+    assert requirements.format_finding_details(assess_group(sample, HIGH.group_id), sample) == (
         f"Scanned on {samples.FINISHED} with ssg-rhel9-ds.xml 0.1.82, profile stig.\n"
         "\nr001: fail (OVAL)\n  /etc/x: a\n  /etc/y: b"
     )
-    assert "No rule of that profile checks this requirement" in requirements.details(
-        judged(found, LOW.group_id), found
+    assert "No rule of that profile checks this requirement" in requirements.format_finding_details(
+        assess_group(sample, LOW.group_id), sample
     )
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "🙂" * 60_000, "é\U0001f600" * 20_000])
-def test_long_details_are_cut_where_importers_would_cut_them(text: str) -> None:
-    made = requirements.bounded(text)
+def test_long_details_are_truncated_to_import_limit(text: str) -> None:
+    truncated = requirements.truncate(text)
 
-    assert requirements.units(made) <= requirements.MOST_CHARACTERS
-    assert requirements.units(made) >= requirements.MOST_CHARACTERS - 1
-    assert made.endswith(
+    assert requirements.count_utf16_units(truncated) <= requirements.MAX_CHARACTERS
+    assert requirements.count_utf16_units(truncated) >= requirements.MAX_CHARACTERS - 1
+    assert truncated.endswith(
         "findings.json, in the evidence that this checklist lies in, has the rest."
     )
-    assert "\ufffd" not in made
+    assert "\ufffd" not in truncated
 
 
-def test_open_requirements_are_counted_by_disas_category() -> None:
+def test_requirements_are_counted_by_category() -> None:
     # The content's own severity is beside the point.
     fail = rule(1, Verdict.FAIL, HIGH, severity="low")
-    found = findings(
+    sample = findings(
         fail,
         rule(2, Verdict.FAIL, HIGH, MEDIUM),
         rule(3, Verdict.ERROR, OTHER),
         rule(4, Verdict.PASS, LOW),
         waivers={fail.rule_id: samples.WAIVER},
     )
-    by = counting.categories(found)
+    counts = counting.count_by_category(sample)
 
-    assert by is not None
-    assert (by["I"].open, by["I"].waived, by["I"].not_reviewed) == (1, 0, 27)
-    assert (by["II"].open, by["II"].not_reviewed, by["II"].not_a_finding) == (1, 401, 0)
-    assert (by["III"].open, by["III"].not_a_finding, by["III"].applicable) == (0, 1, 15)
-
-
-def test_what_was_not_judged_is_not_passed() -> None:
-    found = findings(*(rule(n, v) for n, v in enumerate(Verdict) if v is not Verdict.NOT_SELECTED))
-
-    assert counting.rules_passed(found) == (2, 6)
-    assert counting.share(2, 6) == "33.33 %"
-    assert counting.share(0, 0) == "-"
+    assert counts is not None
+    assert (counts["I"].open, counts["I"].waived, counts["I"].not_reviewed) == (1, 0, 27)
+    assert (counts["II"].open, counts["II"].not_reviewed, counts["II"].not_a_finding) == (1, 401, 0)
+    assert (counts["III"].open, counts["III"].not_a_finding, counts["III"].applicable) == (0, 1, 15)
 
 
-def test_the_summary_states_each_figure_with_its_formula() -> None:
-    found = findings(rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.PASS, LOW))
-    said = "\n".join(summary.lines(found, None))
+def test_undetermined_rules_are_not_counted_as_passed() -> None:
+    sample = findings(*(rule(n, v) for n, v in enumerate(Verdict) if v is not Verdict.NOT_SELECTED))
 
-    assert "61.00 of 100 (XCCDF default: the weighted mean" in said
-    assert "1 of 2 rules, 50.00 % (pass + fixed, of all rules but notapplicable" in said
-    assert "RHEL_9_STIG V2R9; a requirement is open when a rule of it fails" in said
-    assert "CAT I: 1 open (0 waived), 27 not reviewed, 0 of 28 passed" in said
-    assert "CAT III: 0 open (0 waived), 14 not reviewed, 1 of 15 passed" in said
+    assert counting.count_passed_rules(sample) == (2, 6)
+    assert counting.format_percent(2, 6) == "33.33 %"
+    assert counting.format_percent(0, 0) == "-"
 
 
-def test_content_without_a_stig_on_record_has_no_such_count() -> None:
-    found = findings()
-    content = found.content.model_copy(update={"benchmark_id": "other_content"})
-    other = found.model_copy(update={"content": content, "stig": None})
+def test_summary_states_each_figure_with_its_formula() -> None:
+    sample = findings(rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.PASS, LOW))
+    text = "\n".join(summary.format_summary(sample, None))
 
-    assert counting.categories(found) is not None
-    assert counting.categories(other) is None
-    assert "CAT I" not in "\n".join(summary.lines(other, None))
+    assert "61.00 of 100 (XCCDF default: the weighted mean" in text
+    assert "1 of 2 rules, 50.00 % (pass + fixed, of all rules but notapplicable" in text
+    assert "RHEL_9_STIG V2R9; a requirement is open when a rule of it fails" in text
+    assert "CAT I: 1 open (0 waived), 27 not reviewed, 0 of 28 passed" in text
+    assert "CAT III: 0 open (0 waived), 14 not reviewed, 1 of 15 passed" in text
+
+
+def test_content_without_known_stig_has_no_category_counts() -> None:
+    sample = findings()
+    content = sample.content.model_copy(update={"benchmark_id": "other_content"})
+    other = sample.model_copy(update={"content": content, "stig": None})
+
+    assert counting.count_by_category(sample) is not None
+    assert counting.count_by_category(other) is None
+    assert "CAT I" not in "\n".join(summary.format_summary(other, None))

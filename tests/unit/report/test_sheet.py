@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from hardpan.scanners.model import Scan, Verdict
-from hardpan.scanners.report.base import renderer
-from hardpan.scanners.report.sheet import COLUMNS, harmless
+from hardpan.scanners.report.base import load_renderer
+from hardpan.scanners.report.sheet import COLUMNS, neutralize_formula
 from tests.unit.evidence import samples
-from tests.unit.report.test_reports import evil, report_of
+from tests.unit.report.test_reports import hostile_scan, report_of
 
 
-def _table(scan: Scan) -> list[dict[str, str]]:
-    text = renderer("csv").render(report_of(scan)).decode()
+def _render_rows(scan: Scan) -> list[dict[str, str]]:
+    text = load_renderer("csv").render(report_of(scan)).decode()
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
@@ -30,18 +30,18 @@ def _table(scan: Scan) -> list[dict[str, str]]:
         "＝1",  # noqa: RUF001
     ],
 )
-def test_a_formula_is_text(cell: str) -> None:
-    assert harmless(cell) == f"'{cell}"
+def test_formula_is_neutralized(cell: str) -> None:
+    assert neutralize_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "a=1", "1-2", "[false] x", "'=1"])
-def test_what_is_no_formula_is_left_alone(cell: str) -> None:
-    assert harmless(cell) == cell
+def test_plain_cell_is_unchanged(cell: str) -> None:
+    assert neutralize_formula(cell) == cell
 
 
-@pytest.mark.parametrize("scan", [samples.scan(), evil()])
-def test_every_line_has_every_cell_and_no_cell_is_a_formula(scan: Scan) -> None:
-    text = renderer("csv").render(report_of(scan)).decode()
+@pytest.mark.parametrize("scan", [samples.scan(), hostile_scan()])
+def test_csv_is_rectangular_and_has_no_formula(scan: Scan) -> None:
+    text = load_renderer("csv").render(report_of(scan)).decode()
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
     assert tuple(rows[0]) == COLUMNS
@@ -52,26 +52,28 @@ def test_every_line_has_every_cell_and_no_cell_is_a_formula(scan: Scan) -> None:
     assert not [c for row in rows for c in row if c[:1] in "=+-@\t\r\n" and c]
 
 
-def test_cells_of_a_target_cannot_become_formulas_or_lines() -> None:
-    rule = samples.rule(1, Verdict.FAIL, title='=HYPERLINK("https://evil")', found=('a";"=1\n=2',))
+def test_hostile_cells_are_neutralized() -> None:
+    rule = samples.rule(
+        1, Verdict.FAIL, title='=HYPERLINK("https://evil")', evidence_lines=('a";"=1\n=2',)
+    )
     host = replace(samples.HOST, hostname="=cmd")
-    made = samples.scan(host=host, evaluation=replace(samples.scan().evaluation, results=(rule,)))
+    scan = samples.scan(host=host, evaluation=replace(samples.scan().evaluation, results=(rule,)))
 
-    (row,) = _table(made)
+    (row,) = _render_rows(scan)
     assert row["host"] == "'=cmd"
     assert row["title"] == '\'=HYPERLINK("https://evil")'
     assert row["found"] == 'a";"=1\n=2'
 
 
-def test_a_waived_rule_keeps_its_verdict_and_shows_the_waiver() -> None:
-    made = _table(samples.scan())
+def test_waived_rule_keeps_verdict_and_lists_waiver() -> None:
+    rows = _render_rows(samples.scan())
 
-    assert [(r["verdict"], r["state"]) for r in made] == [
+    assert [(r["verdict"], r["state"]) for r in rows] == [
         ("pass", "closed"),
         ("fail", "open"),
         ("fail", "waived"),
         ("notapplicable", "closed"),
         ("notchecked", "not checked"),
     ]
-    assert made[2]["waiver_reason"] == "needed by the build, see T-1"
-    assert (made[2]["waiver_owner"], made[2]["waiver_expires"]) == ("build team", "2027-01-31")
+    assert rows[2]["waiver_reason"] == "needed by the build, see T-1"
+    assert (rows[2]["waiver_owner"], rows[2]["waiver_expires"]) == ("build team", "2027-01-31")

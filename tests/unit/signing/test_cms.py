@@ -16,16 +16,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hardpan.errors import InputError, TrustError
 from hardpan.signing import (
     PublicKey,
-    check_certificate,
     check_detached_cms,
-    detached,
-    new_signer,
+    create_signer,
+    load_matching_certificate,
+    sign_cms_detached,
 )
 from hardpan.signing.cms import MAX_CMS_BYTES, read_signed_data
 from hardpan.signing.der import read_der
 from hardpan.signing.pem import PemSigner
 from hardpan.signing.strict import MalformedError
-from tests.tooling.tsa import der, oid
+from tests.tooling.tsa import encode_der, encode_oid
 from tests.unit.signing.signed_data import (
     CONTENT_TYPE,
     ECDSA_SHA256,
@@ -33,20 +33,20 @@ from tests.unit.signing.signed_data import (
     SHA1,
     TST_INFO,
     SignedDataParts,
-    algorithm,
-    attribute,
-    certificate,
+    build_algorithm,
+    build_attribute,
+    build_certificate,
 )
 
 PAYLOAD = b'{"a":1}'
-DIGEST = der(4, hashlib.sha256(PAYLOAD).digest())
+DIGEST = encode_der(4, hashlib.sha256(PAYLOAD).digest())
 OTHER = ec.generate_private_key(ec.SECP256R1())
 SHA512 = "2.16.840.1.101.3.4.2.3"
 
 
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> PemSigner:
-    return new_signer(tmp_path_factory.mktemp("keys") / "scan.pem")
+    return create_signer(tmp_path_factory.mktemp("keys") / "scan.pem")
 
 
 def _parts(signer: PemSigner, **changed: Any) -> SignedDataParts:
@@ -55,46 +55,47 @@ def _parts(signer: PemSigner, **changed: Any) -> SignedDataParts:
 
 
 def _check(data: bytes, public: PublicKey) -> None:
-    check_detached_cms(data, PAYLOAD, public, what="statement.p7s")
+    check_detached_cms(data, PAYLOAD, public, label="statement.p7s")
 
 
-def test_cms_as_it_is_written_holds(signer: PemSigner, tmp_path: Path) -> None:
+def test_written_cms_signature_verifies(signer: PemSigner, tmp_path: Path) -> None:
     pem = tmp_path / "scan.crt"
     secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
-    own = x509.load_der_x509_certificate(certificate(secret))
+    own = x509.load_der_x509_certificate(build_certificate(secret))
     pem.write_bytes(own.public_bytes(Encoding.PEM))
 
     encoded = own.public_bytes(Encoding.DER)
-    for data in (detached(PAYLOAD, signer, pem), _parts(signer, certificates=(encoded,)).der()):
-        read = read_signed_data(read_der(data, what="x", max_bytes=MAX_CMS_BYTES))
+    for data in (
+        sign_cms_detached(PAYLOAD, signer, pem),
+        _parts(signer, certificates=(encoded,)).to_der(),
+    ):
+        read = read_signed_data(read_der(data, label="x", max_bytes=MAX_CMS_BYTES))
         _check(data, signer.public)
         assert read.signer == own
-        assert read.certificates == 1
+        assert read.certificate_count == 1
         with pytest.raises(TrustError, match="x: is over something else"):
             read.check_signature(PAYLOAD + b" ")
 
 
-def test_certificate_that_no_verifier_reads_is_refused_before_the_scan(
-    signer: PemSigner, tmp_path: Path
-) -> None:
+def test_unreadable_certificate_is_rejected_before_scan(signer: PemSigner, tmp_path: Path) -> None:
     secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
-    odd = certificate(secret).replace(b"270101000000Z", b"271301000000Z")
+    odd = build_certificate(secret).replace(b"270101000000Z", b"271301000000Z")
     pem = tmp_path / "odd.crt"
     text = base64.encodebytes(odd).decode()
     pem.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
 
     with pytest.raises(InputError, match=r"odd\.crt: expected a certificate in PEM"):
-        check_certificate(pem, signer)
+        load_matching_certificate(pem, signer)
 
 
 def _changed(**changed: Any) -> Callable[[PemSigner], bytes]:
-    return lambda s: _parts(s, **changed).der()
+    return lambda s: _parts(s, **changed).to_der()
 
 
 def _certificates(make: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[PemSigner], bytes]:
     def made(signer: PemSigner) -> bytes:
-        own = certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
-        return _parts(signer, certificates=make(own)).der()
+        own = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+        return _parts(signer, certificates=make(own)).to_der()
 
     return made
 
@@ -102,57 +103,65 @@ def _certificates(make: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[PemSi
 REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     "empty": (lambda _: b"", "not DER: cut short"),
     "text": (lambda _: b"hello", "not DER"),
-    "a byte after its end": (lambda s: _parts(s).der() + b"\0", "1 bytes after its end"),
+    "a byte after its end": (lambda s: _parts(s).to_der() + b"\0", "1 bytes after its end"),
     "too long": (lambda _: bytes(MAX_CMS_BYTES + 1), "expected at most 65536 bytes"),
     "no SignedData": (_changed(kind="1.2.840.113549.1.7.3"), "expected CMS SignedData, found"),
     "another version": (_changed(version=b"\x02\x01\x07"), "version: expected 1 or 3, found 7"),
     "the payload inside": (_changed(is_detached=False), "expected a detached signature"),
     "two contents": (
-        _changed(more_content=(der(0xA0, der(4)), der(0xA0, der(4)))),
+        _changed(more_content=(encode_der(0xA0, encode_der(4)), encode_der(0xA0, encode_der(4)))),
         "expected a content type and at most one content",
     ),
     "another content type": (_changed(content_type=TST_INFO), "expected a detached signature"),
-    "revocation lists": (_changed(crls=(der(0xA1, der(0x30)),)), "and nothing else"),
+    "revocation lists": (_changed(crls=(encode_der(0xA1, encode_der(0x30)),)), "and nothing else"),
     "unsigned attributes": (
-        _changed(unsigned=(der(0xA1, attribute("1.2.3", der(4, b"hidden"))),)),
+        _changed(unsigned=(encode_der(0xA1, build_attribute("1.2.3", encode_der(4, b"hidden"))),)),
         "expected 6 fields, found 7",
     ),
     "two signers": (_changed(more_signers=1), "expected one DER value, found 2"),
     "no certificates": (_changed(has_certificates=False), "and nothing else"),
     "revocation lists and no certificates": (
-        _changed(has_certificates=False, crls=(der(0xA1, der(0x30)),)),
+        _changed(has_certificates=False, crls=(encode_der(0xA1, encode_der(0x30)),)),
         "and nothing else",
     ),
     "no certificate in the list": (
         _certificates(lambda _: ()),
         "expected 1 to 8 certificates, found 0",
     ),
-    "no content at all": (_changed(content_info=der(0x30)), "expected a content type and at most"),
+    "no content at all": (
+        _changed(content_info=encode_der(0x30)),
+        "expected a content type and at most",
+    ),
     "another certificate beside it": (
-        _certificates(lambda own: (own, certificate(OTHER))),
+        _certificates(lambda own: (own, build_certificate(OTHER))),
         "expected one certificate, found 2",
     ),
     "a certificate twice": (_certificates(lambda own: (own, own)), "appears twice"),
     "nine certificates": (
-        _certificates(lambda own: (own, *(certificate(OTHER, serial=n) for n in range(1, 9)))),
+        _certificates(
+            lambda own: (own, *(build_certificate(OTHER, serial=n) for n in range(1, 9)))
+        ),
         "expected 1 to 8 certificates, found 9",
     ),
     "something for a certificate": (
-        _certificates(lambda own: (der(0x30, b"\x02\x01\x01"),)),
+        _certificates(lambda own: (encode_der(0x30, b"\x02\x01\x01"),)),
         "a certificate in it cannot be read",
     ),
-    "text for a certificate": (_certificates(lambda own: (der(4, own),)), "expected DER tag 0x30"),
+    "text for a certificate": (
+        _certificates(lambda own: (encode_der(4, own),)),
+        "expected DER tag 0x30",
+    ),
     "a certificate of a day that there is not": (
         _certificates(lambda own: (own.replace(b"260101000000Z", b"261301000000Z"),)),
         "a certificate in it cannot be read",
     ),
     "another serial number": (_changed(serial=b"\x02\x01\x08"), "certificate is not in it"),
     "a certificate of another name": (
-        _certificates(lambda own: (certificate(OTHER, text="other"),)),
+        _certificates(lambda own: (build_certificate(OTHER, text="other"),)),
         "certificate is not in it",
     ),
     "another key's certificate": (
-        _certificates(lambda own: (certificate(OTHER),)),
+        _certificates(lambda own: (build_certificate(OTHER),)),
         "is by another key than the statement's signature",
     ),
     "a signer named by its key": (
@@ -162,39 +171,50 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     "SHA-1": (_changed(digest=SHA1), "expected one digest algorithm of SHA-2"),
     "SHA-512": (_changed(digest=SHA512), "expected ECDSA with SHA-256"),
     "another digest in the list": (
-        _changed(digests=(algorithm(SHA512),)),
+        _changed(digests=(build_algorithm(SHA512),)),
         "expected one digest algorithm of SHA-2",
     ),
     "an algorithm with parameters": (
-        _changed(signature_algorithm=algorithm(ECDSA_SHA256, der(4, b"hidden"))),
+        _changed(signature_algorithm=build_algorithm(ECDSA_SHA256, encode_der(4, b"hidden"))),
         "an algorithm with parameters",
     ),
     "an algorithm with two parameters": (
-        _changed(signature_algorithm=algorithm(ECDSA_SHA256, der(5), der(5))),
+        _changed(signature_algorithm=build_algorithm(ECDSA_SHA256, encode_der(5), encode_der(5))),
         "a damaged algorithm",
     ),
-    "an algorithm that is none": (_changed(signature_algorithm=der(0x30)), "a damaged algorithm"),
+    "an algorithm that is none": (
+        _changed(signature_algorithm=encode_der(0x30)),
+        "a damaged algorithm",
+    ),
     "RSA by an EC key": (
-        _changed(signature_algorithm=algorithm("1.2.840.113549.1.1.11")),
+        _changed(signature_algorithm=build_algorithm("1.2.840.113549.1.1.11")),
         "expected ECDSA with SHA-256",
     ),
     "no attributes": (_changed(attributes=()), "expected DER tag 0x06"),
     "no message digest": (
-        _changed(attributes=(attribute(CONTENT_TYPE, oid("1.2.840.113549.1.7.1")),)),
+        _changed(attributes=(build_attribute(CONTENT_TYPE, encode_oid("1.2.840.113549.1.7.1")),)),
         "no signed message digest",
     ),
     "another signed content type": (
         _changed(
-            attributes=(attribute(CONTENT_TYPE, oid(TST_INFO)), attribute(MESSAGE_DIGEST, DIGEST))
+            attributes=(
+                build_attribute(CONTENT_TYPE, encode_oid(TST_INFO)),
+                build_attribute(MESSAGE_DIGEST, DIGEST),
+            )
         ),
         "the signed content type is another one",
     ),
     "an attribute twice": (
-        _changed(more_attributes=(attribute("1.2.3", der(5)), attribute("1.2.3", der(4)))),
+        _changed(
+            more_attributes=(
+                build_attribute("1.2.3", encode_der(5)),
+                build_attribute("1.2.3", encode_der(4)),
+            )
+        ),
         "a signed attribute appears twice",
     ),
     "an attribute with two values": (
-        _changed(more_attributes=(attribute("1.2.3", der(5), der(5)),)),
+        _changed(more_attributes=(build_attribute("1.2.3", encode_der(5), encode_der(5)),)),
         "expected one DER value, found 2",
     ),
     "another payload's digest": (_changed(payload=b"other"), "is over something else"),
@@ -207,7 +227,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_cms_with_something_that_nobody_signed_is_refused(signer: PemSigner, name: str) -> None:
+def test_cms_with_unsigned_content_is_rejected(signer: PemSigner, name: str) -> None:
     make, said = REFUSED[name]
     with pytest.raises(TrustError) as caught:
         _check(make(signer), signer.public)
@@ -217,7 +237,7 @@ def test_cms_with_something_that_nobody_signed_is_refused(signer: PemSigner, nam
 
 
 def _own(**changed: Any) -> bytes:
-    return SignedDataParts(**{"payload": PAYLOAD, **changed}).der()
+    return SignedDataParts(**{"payload": PAYLOAD, **changed}).to_der()
 
 
 def _zeros(_message: bytes) -> bytes:
@@ -226,22 +246,28 @@ def _zeros(_message: bytes) -> bytes:
 
 
 def _holds(data: bytes) -> None:
-    read_signed_data(read_der(data, what="x", max_bytes=MAX_CMS_BYTES)).check_signature(PAYLOAD)
+    read_signed_data(read_der(data, label="x", max_bytes=MAX_CMS_BYTES)).check_signature(PAYLOAD)
 
 
-def test_cms_of_other_kinds_of_keys_is_checked_by_its_own_certificate() -> None:
+def test_cms_verifies_with_embedded_certificate_of_other_key_types() -> None:
     by_rsa = rsa.generate_private_key(65_537, 2048)
-    rsa_512 = algorithm("1.2.840.113549.1.1.13", der(5))
+    rsa_512 = build_algorithm("1.2.840.113549.1.1.13", encode_der(5))
     edwards = ed25519.Ed25519PrivateKey.generate()
     every = (
-        _own(secret=by_rsa, signature_algorithm=algorithm("1.2.840.113549.1.1.1", der(5))),
-        _own(secret=by_rsa, signature_algorithm=algorithm("1.2.840.113549.1.1.11", der(5))),
+        _own(
+            secret=by_rsa,
+            signature_algorithm=build_algorithm("1.2.840.113549.1.1.1", encode_der(5)),
+        ),
+        _own(
+            secret=by_rsa,
+            signature_algorithm=build_algorithm("1.2.840.113549.1.1.11", encode_der(5)),
+        ),
         _own(
             secret=by_rsa,
             signature_algorithm=rsa_512,
             sign=lambda m: by_rsa.sign(m, padding.PKCS1v15(), hashes.SHA512()),
         ),
-        _own(secret=edwards, signature_algorithm=algorithm("1.3.101.112")),
+        _own(secret=edwards, signature_algorithm=build_algorithm("1.3.101.112")),
     )
     for data in every:
         _holds(data)
@@ -251,21 +277,21 @@ def test_cms_of_other_kinds_of_keys_is_checked_by_its_own_certificate() -> None:
         (by_rsa, "1.2.840.113549.1.1.10"),
     ):
         with pytest.raises(MalformedError, match=r"signature algorithm [0-9.]+ is not taken"):
-            _holds(_own(secret=secret, signature_algorithm=algorithm(named)))
+            _holds(_own(secret=secret, signature_algorithm=build_algorithm(named)))
     for secret, named in (
         (edwards, "1.3.101.112"),
         (by_rsa, "1.2.840.113549.1.1.1"),
         (by_rsa, "1.2.840.113549.1.1.11"),
     ):
         with pytest.raises(TrustError, match="did not sign it"):
-            _holds(_own(secret=secret, signature_algorithm=algorithm(named), sign=_zeros))
+            _holds(_own(secret=secret, signature_algorithm=build_algorithm(named), sign=_zeros))
     assert len(every) == 4
 
 
-def test_cms_with_a_certificate_that_is_read_with_a_warning_is_refused(signer: PemSigner) -> None:
-    own = certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+def test_cms_certificate_with_parser_warning_is_rejected(signer: PemSigner) -> None:
+    own = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
     zero = own.replace(b"\x02\x01\x09", b"\x02\x01\x00", 1)
-    data = _parts(signer, certificates=(zero,), serial=b"\x02\x01\x00").der()
+    data = _parts(signer, certificates=(zero,), serial=b"\x02\x01\x00").to_der()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -274,8 +300,8 @@ def test_cms_with_a_certificate_that_is_read_with_a_warning_is_refused(signer: P
             _check(data, signer.public)
 
 
-def test_cms_by_a_key_that_cannot_be_used_is_refused(signer: PemSigner) -> None:
-    read = read_signed_data(read_der(_parts(signer).der(), what="x", max_bytes=MAX_CMS_BYTES))
+def test_cms_with_unusable_key_is_rejected(signer: PemSigner) -> None:
+    read = read_signed_data(read_der(_parts(signer).to_der(), label="x", max_bytes=MAX_CMS_BYTES))
     key = Mock(spec=ec.EllipticCurvePublicKey)
     key.verify.side_effect = ValueError("odd")
     odd = replace(read, signer=Mock(public_key=lambda: key))
@@ -284,9 +310,9 @@ def test_cms_by_a_key_that_cannot_be_used_is_refused(signer: PemSigner) -> None:
         odd.check_signature(PAYLOAD)
 
 
-def test_cms_damaged_anywhere_never_holds(signer: PemSigner) -> None:
-    own = certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
-    whole = _parts(signer, certificates=(own,)).der()
+def test_damaged_cms_never_verifies(signer: PemSigner) -> None:
+    own = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+    whole = _parts(signer, certificates=(own,)).to_der()
     accepted = []
     for at in range(len(whole)):
         try:

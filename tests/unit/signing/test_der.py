@@ -1,13 +1,13 @@
 import pytest
 
-from hardpan.signing.der import context, read_der
+from hardpan.signing.der import context_tag, read_der
 from hardpan.signing.strict import MalformedError
-from tests.tooling.tsa import der
+from tests.tooling.tsa import encode_der
 
 
 def _refused(data: bytes, said: str) -> None:
     with pytest.raises(MalformedError) as caught:
-        read_der(data, what="x", max_bytes=1000)
+        read_der(data, label="x", max_bytes=1000)
     assert said in str(caught.value)
 
 
@@ -35,19 +35,19 @@ def test_der_in_another_encoding_is_refused(data: bytes, said: str) -> None:
     _refused(data, said)
 
 
-def test_der_element_gives_its_children_and_values() -> None:
-    outer = read_der(der(0x30, der(2, b"\x00\x80"), der(2, b"\xff"), der(0xA0, der(4, b"x"))),
-                     what="x", max_bytes=1000)  # fmt: skip
-    first, second, tagged = outer.children()
+def test_der_element_returns_children_and_values() -> None:
+    outer = read_der(encode_der(0x30, encode_der(2, b"\x00\x80"), encode_der(2, b"\xff"), encode_der(0xA0, encode_der(4, b"x"))),
+                     label="x", max_bytes=1000)  # fmt: skip
+    first, second, tagged = outer.read_children()
 
-    assert (first.integer(), second.integer()) == (128, -1)
-    assert tagged.expect(context(0)).only_child().body == b"x"
-    assert context(1, constructed=False) == 0x81
+    assert (first.read_integer(), second.read_integer()) == (128, -1)
+    assert tagged.expect(context_tag(0)).read_only_child().body == b"x"
+    assert context_tag(1, constructed=False) == 0x81
 
 
 def test_der_long_length_is_read() -> None:
-    assert read_der(der(4, bytes(200)), what="x", max_bytes=1000).body == bytes(200)
-    assert read_der(der(4, bytes(128)), what="x", max_bytes=1000).body == bytes(128)
+    assert read_der(encode_der(4, bytes(200)), label="x", max_bytes=1000).body == bytes(200)
+    assert read_der(encode_der(4, bytes(128)), label="x", max_bytes=1000).body == bytes(128)
 
 
 @pytest.mark.parametrize(
@@ -60,47 +60,47 @@ def test_der_long_length_is_read() -> None:
     ],
 )
 def test_der_object_identifier_is_read(body: bytes, value: str) -> None:
-    assert read_der(der(6, body), what="x", max_bytes=1000).oid() == value
+    assert read_der(encode_der(6, body), label="x", max_bytes=1000).read_oid() == value
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        der(6),
-        der(6, b"\x80"),
-        der(6, b"\x2a\x80\x01"),
-        der(6, b"\x2a\x86"),
-        der(6, b"\x01" * 65),
-        der(2, b"\x01"),
+        encode_der(6),
+        encode_der(6, b"\x80"),
+        encode_der(6, b"\x2a\x80\x01"),
+        encode_der(6, b"\x2a\x86"),
+        encode_der(6, b"\x01" * 65),
+        encode_der(2, b"\x01"),
     ],
 )
 def test_der_damaged_object_identifier_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedError):
-        read_der(data, what="x", max_bytes=1000).oid()
+        read_der(data, label="x", max_bytes=1000).read_oid()
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (der(2), "an integer of 0 bytes"),
-        (der(2, b"\x01" * 65), "an integer of 65 bytes"),
-        (der(2, b"\x00\x01"), "not in its shortest form"),
-        (der(2, b"\xff\x80"), "not in its shortest form"),
-        (der(4, b"\x01"), "expected DER tag 0x02, found 0x04"),
+        (encode_der(2), "an integer of 0 bytes"),
+        (encode_der(2, b"\x01" * 65), "an integer of 65 bytes"),
+        (encode_der(2, b"\x00\x01"), "not in its shortest form"),
+        (encode_der(2, b"\xff\x80"), "not in its shortest form"),
+        (encode_der(4, b"\x01"), "expected DER tag 0x02, found 0x04"),
     ],
 )
 def test_der_damaged_integer_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(MalformedError, match=said):
-        read_der(data, what="x", max_bytes=1000).integer()
+        read_der(data, label="x", max_bytes=1000).read_integer()
 
 
 def test_der_children_must_fill_a_constructed_element() -> None:
     for data, said in (
-        (der(4, b"\x02\x01\x01"), "expected a constructed DER value"),
-        (der(0x30, b"\x02\x02\x01"), "cut short"),
+        (encode_der(4, b"\x02\x01\x01"), "expected a constructed DER value"),
+        (encode_der(0x30, b"\x02\x02\x01"), "cut short"),
     ):
         with pytest.raises(MalformedError, match=said):
-            read_der(data, what="x", max_bytes=1000).children()
-    for parts in ((), (der(5), der(5))):
+            read_der(data, label="x", max_bytes=1000).read_children()
+    for parts in ((), (encode_der(5), encode_der(5))):
         with pytest.raises(MalformedError, match=f"expected one DER value, found {len(parts)}"):
-            read_der(der(0x30, *parts), what="x", max_bytes=1000).only_child()
+            read_der(encode_der(0x30, *parts), label="x", max_bytes=1000).read_only_child()

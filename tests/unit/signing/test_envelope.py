@@ -11,21 +11,21 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from hardpan.errors import TrustError
-from hardpan.signing import MalformedError, Signer, new_signer, pae, read_bundle, sign
+from hardpan.signing import MalformedError, Signer, create_signer, pae, read_bundle, sign
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
-    return new_signer(tmp_path_factory.mktemp("keys") / "k.pem")
+    return create_signer(tmp_path_factory.mktemp("keys") / "k.pem")
 
 
 def test_pae_counts_bytes_not_characters() -> None:
     assert pae("é".encode()) == b"DSSEv1 28 application/vnd.in-toto+json 2 \xc3\xa9"
 
 
-def test_a_bundle_looks_as_cosign_wants_it(signer: Signer) -> None:
+def test_bundle_has_cosign_format(signer: Signer) -> None:
     signed = sign({"b": 1, "a": "é"}, signer)
     bundle = json.loads(signed.bundle)
 
@@ -36,15 +36,15 @@ def test_a_bundle_looks_as_cosign_wants_it(signer: Signer) -> None:
     assert bundle["verificationMaterial"] == {"publicKey": {"hint": signer.public.hint}}
 
 
-def test_what_was_signed_comes_back_with_its_key(signer: Signer, tmp_path: Path) -> None:
-    other = new_signer(tmp_path / "other.pem")
-    envelope = read_bundle(sign({"a": 1}, signer).bundle, what="x")
+def test_envelope_verify_returns_payload_and_key(signer: Signer, tmp_path: Path) -> None:
+    other = create_signer(tmp_path / "other.pem")
+    envelope = read_bundle(sign({"a": 1}, signer).bundle, label="x")
 
-    assert envelope.opened(other.public, signer.public) == (b'{"a":1}', signer.public)
+    assert envelope.verify(other.public, signer.public) == (b'{"a":1}', signer.public)
     with pytest.raises(TrustError, match="any of the 1 keys trusted"):
-        envelope.opened(other.public)
+        envelope.verify(other.public)
     with pytest.raises(TrustError, match="any of the 0 keys trusted"):
-        envelope.opened()
+        envelope.verify()
 
 
 def _bundle(signer: Signer) -> Any:
@@ -79,13 +79,13 @@ def _url_safe(x: Any) -> None:
         pytest.param(_malleate, id="malleated signature"),
     ],
 )
-def test_a_good_bundle_in_another_dress_passes(
+def test_equivalent_bundle_encodings_are_accepted(
     signer: Signer, change: Callable[[Any], None]
 ) -> None:
     bundle = _bundle(signer)
     change(bundle)
 
-    payload, _ = read_bundle(json.dumps(bundle).encode(), what="x").opened(signer.public)
+    payload, _ = read_bundle(json.dumps(bundle).encode(), label="x").verify(signer.public)
     assert payload == '{"a":"ü?>~"}'.encode()
 
 
@@ -170,18 +170,18 @@ REFUSED: list[tuple[str, Callable[[Any], None]]] = [
 @pytest.mark.parametrize(
     ("said", "change"), REFUSED, ids=[f"{i}-{x[0]}" for i, x in enumerate(REFUSED)]
 )
-def test_a_bundle_that_is_not_exactly_so_is_refused(
+def test_malformed_bundle_is_rejected(
     signer: Signer, said: str, change: Callable[[Any], None]
 ) -> None:
     bundle = _bundle(signer)
     change(bundle)
 
     with pytest.raises(TrustError) as caught:
-        read_bundle(json.dumps(bundle).encode(), what="x").opened(signer.public)
+        read_bundle(json.dumps(bundle).encode(), label="x").verify(signer.public)
     assert said in str(caught.value)
 
 
-def test_a_signature_over_the_bare_payload_is_refused(signer: Signer) -> None:
+def test_signature_without_pae_is_rejected(signer: Signer) -> None:
     payload = '{"a":"é"}'.encode()
     short = pae(payload).replace(b" 10 ", b" 9 ", 1)
     for message in (payload, base64.b64encode(payload), short):
@@ -190,22 +190,22 @@ def test_a_signature_over_the_bare_payload_is_refused(signer: Signer) -> None:
         bundle["dsseEnvelope"]["signatures"][0]["sig"] = sig
 
         with pytest.raises(TrustError, match="not by any"):
-            read_bundle(json.dumps(bundle).encode(), what="x").opened(signer.public)
+            read_bundle(json.dumps(bundle).encode(), label="x").verify(signer.public)
 
 
-def test_a_truncated_bundle_is_refused_at_every_length(signer: Signer) -> None:
+def test_truncated_bundle_is_rejected_at_every_length(signer: Signer) -> None:
     whole = sign({"a": 1}, signer).bundle
 
     taken = []
     for length in range(len(whole) + 1):
         try:
-            taken.append((length, read_bundle(whole[:length], what="x").unverified))
+            taken.append((length, read_bundle(whole[:length], label="x").unverified_payload))
         except MalformedError:
             continue
     assert taken == [(len(whole), b'{"a":1}')]
 
 
-def test_no_flipped_bundle_byte_gives_another_payload(signer: Signer) -> None:
+def test_flipped_bundle_byte_never_changes_payload(signer: Signer) -> None:
     whole = sign({"a": 1}, signer).bundle
 
     accepted = set()
@@ -214,7 +214,7 @@ def test_no_flipped_bundle_byte_gives_another_payload(signer: Signer) -> None:
             mutant = whole[:at] + bytes([new]) + whole[at + 1 :]
             if mutant != whole:
                 try:
-                    accepted.add(read_bundle(mutant, what="x").opened(signer.public)[0])
+                    accepted.add(read_bundle(mutant, label="x").verify(signer.public)[0])
                 except TrustError:
                     continue
     # Some pass: those within hint and keyid, which nothing depends on.

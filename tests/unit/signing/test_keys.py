@@ -13,43 +13,43 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hardpan.errors import InputError, TrustError
-from hardpan.signing import load_public, load_signer, new_signer, parse_public
+from hardpan.signing import create_signer, load_public_key, load_signer, parse_public_key
 
 _KINDS = r"expected a key of EC P-256, RSA \(3072 to 8192 bits\), ML-DSA-65, ML-DSA-87; "
 
 
-def test_a_new_key_signs_what_its_public_half_confirms(tmp_path: Path) -> None:
-    new_signer(tmp_path / "scan.pem")
+def test_new_key_signs_and_verifies(tmp_path: Path) -> None:
+    create_signer(tmp_path / "scan.pem")
     signer = load_signer(tmp_path / "scan.pem")
-    public = load_public(tmp_path / "scan.pub")
+    public = load_public_key(tmp_path / "scan.pub")
 
-    public.check(signer.sign(b"x"), b"x")
+    public.verify(signer.sign(b"x"), b"x")
 
     assert public == signer.public
     assert (tmp_path / "scan.pem").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "scan.pub").read_text() == public.pem
 
 
-def test_a_signature_over_other_bytes_or_by_another_key_is_refused(tmp_path: Path) -> None:
-    one, two = new_signer(tmp_path / "1.pem"), new_signer(tmp_path / "2.pem")
+def test_signature_over_other_message_or_key_is_rejected(tmp_path: Path) -> None:
+    one, two = create_signer(tmp_path / "1.pem"), create_signer(tmp_path / "2.pem")
 
     for signature, message in ((one.sign(b"x"), b"y"), (two.sign(b"x"), b"x"), (b"", b"x")):
         with pytest.raises(TrustError, match="not by key sha256:" + one.public.sha256):
-            one.public.check(signature, message)
+            one.public.verify(signature, message)
 
 
 @pytest.mark.parametrize("taken", ["k.pem", "k.pub"])
-def test_a_key_is_never_overwritten(tmp_path: Path, taken: str) -> None:
+def test_create_signer_never_overwrites_files(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
 
     with pytest.raises(InputError, match="is there already"):
-        new_signer(tmp_path / "k.pem")
+        create_signer(tmp_path / "k.pem")
     assert [p.name for p in tmp_path.iterdir()] == [taken]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610])
-def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    new_signer(tmp_path / "k.pem")
+def test_readable_key_file_is_rejected(tmp_path: Path, mode: int) -> None:
+    create_signer(tmp_path / "k.pem")
     (tmp_path / "k.pem").chmod(mode)
 
     with pytest.raises(InputError, match=f"expected mode 0600, got {mode:04o}") as caught:
@@ -57,14 +57,14 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
     assert "chmod 600" in caught.value.hint
 
 
-def test_a_passphrase_locks_the_key(tmp_path: Path) -> None:
+def test_passphrase_encrypts_key(tmp_path: Path) -> None:
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("correct horse\n")
     wrong = tmp_path / "wrong"
     wrong.touch(mode=0o600)
     wrong.write_text("battery staple\n")
-    made = new_signer(tmp_path / "k.pem", passphrase_file=phrase)
+    made = create_signer(tmp_path / "k.pem", passphrase_file=phrase)
 
     assert load_signer(tmp_path / "k.pem", passphrase_file=phrase).public == made.public
     assert b"ENCRYPTED" in (tmp_path / "k.pem").read_bytes()
@@ -77,15 +77,15 @@ def test_a_passphrase_locks_the_key(tmp_path: Path) -> None:
         load_signer(tmp_path / "k.pem", passphrase_file=phrase)
 
 
-def test_a_passphrase_for_a_key_without_one_is_an_error(tmp_path: Path) -> None:
-    new_signer(tmp_path / "k.pem")
+def test_passphrase_for_unencrypted_key_is_rejected(tmp_path: Path) -> None:
+    create_signer(tmp_path / "k.pem")
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("x")
 
     with pytest.raises(InputError, match="has no passphrase, but one was given"):
         load_signer(tmp_path / "k.pem", passphrase_file=phrase)
-    new_signer(tmp_path / "locked.pem", passphrase_file=phrase)
+    create_signer(tmp_path / "locked.pem", passphrase_file=phrase)
     phrase.write_text("\nx")
     with pytest.raises(InputError, match="a passphrase on the first line"):
         load_signer(tmp_path / "locked.pem", passphrase_file=phrase)
@@ -103,7 +103,7 @@ def test_a_passphrase_for_a_key_without_one_is_an_error(tmp_path: Path) -> None:
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
-def test_only_keys_of_our_algorithms_are_taken(
+def test_unsupported_key_types_are_rejected(
     tmp_path: Path, key: PrivateKeyTypes, said: str
 ) -> None:
     private = tmp_path / "k.pem"
@@ -114,7 +114,7 @@ def test_only_keys_of_our_algorithms_are_taken(
     with pytest.raises(InputError, match=_KINDS + said):
         load_signer(private)
     with pytest.raises(InputError, match=_KINDS + said):
-        parse_public(public, what="x.pub")
+        parse_public_key(public, label="x.pub")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_only_keys_of_our_algorithms_are_taken(
         ("-----BEGIN PRIVATE KEY-----\n" + "A" * 20_000, "too large for a secret"),
     ],
 )
-def test_what_is_no_key_is_said_so(tmp_path: Path, text: str, said: str) -> None:
+def test_non_key_file_is_rejected(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "k.pem"
     file.touch(mode=0o600)
     file.write_text(text)
@@ -135,16 +135,16 @@ def test_what_is_no_key_is_said_so(tmp_path: Path, text: str, said: str) -> None
         load_signer(file)
 
 
-def test_a_missing_key_names_its_path(tmp_path: Path) -> None:
+def test_missing_key_error_names_path(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.pem: cannot be read: No such file"):
         load_signer(tmp_path / "no.pem")
 
 
-def test_two_public_keys_in_one_file_are_refused(tmp_path: Path) -> None:
-    pem = new_signer(tmp_path / "k.pem").public.pem.encode()
+def test_two_public_keys_in_one_file_are_rejected(tmp_path: Path) -> None:
+    pem = create_signer(tmp_path / "k.pem").public.pem.encode()
 
     with pytest.raises(InputError, match="expected one public key"):
-        parse_public(pem + pem, what="x.pub")
+        parse_public_key(pem + pem, label="x.pub")
 
 
 _PEM = "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n"
@@ -163,18 +163,18 @@ _PEM = "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n"
         ("", "expected one public key"),
     ],
 )
-def test_what_is_no_public_key_is_said_so(pem: str, said: str) -> None:
+def test_non_public_key_is_rejected(pem: str, said: str) -> None:
     with pytest.raises(InputError, match=f"x.pub: {said}"):
-        parse_public(pem.encode(), what="x.pub")
+        parse_public_key(pem.encode(), label="x.pub")
 
 
-def test_the_secret_never_reaches_a_repr(tmp_path: Path) -> None:
-    signer = new_signer(tmp_path / "k.pem")
+def test_signer_repr_hides_secret(tmp_path: Path) -> None:
+    signer = create_signer(tmp_path / "k.pem")
 
     assert "secret" not in repr(signer)
 
 
-def test_every_exception_of_the_library_is_known_to_the_adapter() -> None:
+def test_adapter_covers_every_cryptography_exception() -> None:
     found = {
         name
         for name, x in vars(cryptography.exceptions).items()

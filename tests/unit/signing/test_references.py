@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.errors import HardpanError, InputError, ResourceError, UsageError
-from hardpan.signing import Unlock, load_signer, new_signer, pkcs11
-from hardpan.signing.pkcs11 import Uri, chosen, parse
+from hardpan.signing import PassphraseSource, create_signer, load_signer, pkcs11
+from hardpan.signing.pkcs11 import Pkcs11Uri, parse_uri, select_key_id
 
 _MODULE = f"module-path={__file__}"
 
@@ -21,13 +21,13 @@ _MODULE = f"module-path={__file__}"
         ("pkcs11:token=%C3%BC;object=k", ("--token-label", "ü"), "k", ""),
     ],
 )
-def test_a_uri_names_token_and_key(
+def test_pkcs11_uri_names_token_and_key(
     ref: str, slot: tuple[str, ...], label: str, key_id: str
 ) -> None:
-    uri = parse(f"{ref}?{_MODULE}&pin-source=file:/run/pin%20file")
+    uri = parse_uri(f"{ref}?{_MODULE}&pin-source=file:/run/pin%20file")
 
-    assert (uri.slot, uri.label, uri.id) == (slot, label, key_id)
-    assert (uri.module, uri.pin) == (Path(__file__), Path("/run/pin file"))
+    assert (uri.slot_args, uri.label, uri.key_id) == (slot, label, key_id)
+    assert (uri.module, uri.pin_file) == (Path(__file__), Path("/run/pin file"))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_uri_names_token_and_key(
         ("tpm:0x81010001 -p x", "expected a persistent handle"),
     ],
 )
-def test_a_reference_that_names_no_key_is_refused(ref: str, said: str) -> None:
+def test_invalid_key_reference_is_rejected(ref: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_signer(ref)
     assert said in str(caught.value)
@@ -71,17 +71,17 @@ def test_a_reference_that_names_no_key_is_refused(ref: str, said: str) -> None:
         "pkcs11:token=t;object=k;pin-value=271828",
     ],
 )
-def test_a_pin_on_the_command_line_is_refused_and_not_repeated(ref: str) -> None:
+def test_pin_on_command_line_is_rejected_and_redacted(ref: str) -> None:
     with pytest.raises(UsageError, match="everybody on this machine can read") as caught:
         load_signer(ref)
     assert "271828" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_without_a_module_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pkcs11, "_LIBRARIES", ("no-such-folder",))
+def test_missing_pkcs11_module_reports_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pkcs11, "_LIBRARY_DIRS", ("no-such-folder",))
 
     with pytest.raises(ResourceError, match=r"p11-kit-proxy\.so is not installed"):
-        parse("pkcs11:token=t;object=k")
+        parse_uri("pkcs11:token=t;object=k")
 
 
 _LIST = """\
@@ -104,16 +104,18 @@ Public Key Object; RSA 3072 bits
 """
 
 
-def _uri(label: str, key_id: str = "") -> Uri:
-    return Uri(text="u", slot=("--slot", "1"), label=label, id=key_id, module=Path("/m"))
+def _uri(label: str, key_id: str = "") -> Pkcs11Uri:
+    return Pkcs11Uri(
+        text="u", slot_args=("--slot", "1"), label=label, key_id=key_id, module=Path("/m")
+    )
 
 
 @pytest.mark.parametrize(
     ("label", "key_id", "found"),
     [("scan", "", "01"), ("old scan", "", "02ff"), ("", "02ff", "02ff"), ("twice", "04", "04")],
 )
-def test_a_token_s_key_is_found_by_label_and_id(label: str, key_id: str, found: str) -> None:
-    assert chosen(_LIST, _uri(label, key_id)) == found
+def test_token_key_is_selected_by_label_and_id(label: str, key_id: str, found: str) -> None:
+    assert select_key_id(_LIST, _uri(label, key_id)) == found
 
 
 @pytest.mark.parametrize(
@@ -126,52 +128,52 @@ def test_a_token_s_key_is_found_by_label_and_id(label: str, key_id: str, found: 
         ("twice", "", "found 2"),
     ],
 )
-def test_a_name_that_is_not_one_key_is_refused(label: str, key_id: str, said: str) -> None:
+def test_ambiguous_token_key_is_rejected(label: str, key_id: str, said: str) -> None:
     with pytest.raises(InputError, match=f"u: expected one key of that name, {said}"):
-        chosen(_LIST, _uri(label, key_id))
+        select_key_id(_LIST, _uri(label, key_id))
 
 
-def test_a_key_file_for_openssl_is_held_to_the_same_rules(tmp_path: Path) -> None:
+def test_openssl_key_file_follows_pem_rules(tmp_path: Path) -> None:
     path = tmp_path / "k.pem"
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("x")
-    new_signer(path)
+    create_signer(path)
     cases = [
-        (Unlock(file=phrase), 0o600, "has no passphrase, but one was given"),
-        (Unlock(), 0o640, "expected mode 0600, got 0640"),
+        (PassphraseSource(file=phrase), 0o600, "has no passphrase, but one was given"),
+        (PassphraseSource(), 0o640, "expected mode 0600, got 0640"),
     ]
     for unlock, mode, said in cases:
         path.chmod(mode)
         with pytest.raises(InputError, match=said):
-            load_signer(f"openssl:{path}", unlock=unlock)
-    new_signer(tmp_path / "locked.pem", passphrase_file=phrase)
+            load_signer(f"openssl:{path}", passphrase_source=unlock)
+    create_signer(tmp_path / "locked.pem", passphrase_file=phrase)
     with pytest.raises(InputError, match=r"locked\.pem: needs a passphrase"):
         load_signer(f"openssl:{tmp_path / 'locked.pem'}")
 
 
-def test_a_token_s_pin_must_come_from_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = parse(f"pkcs11:token=t;object=k?{_MODULE}")
+def test_token_pin_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = parse_uri(f"pkcs11:token=t;object=k?{_MODULE}")
     with pytest.raises(InputError, match="needs its PIN") as caught:
-        pkcs11._pin(uri, Unlock())
+        pkcs11._read_pin(uri, PassphraseSource())
     monkeypatch.setenv("SITE_PIN", "271828")
 
     assert "pin-source=file:" in caught.value.hint
-    assert pkcs11._pin(uri, Unlock(env="SITE_PIN")) == b"271828"
+    assert pkcs11._read_pin(uri, PassphraseSource(env_name="SITE_PIN")) == b"271828"
 
 
-def test_a_path_object_is_a_file_whatever_its_name(tmp_path: Path) -> None:
+def test_path_object_is_always_a_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         load_signer(Path("tpm:0x81010001"))
 
 
-def test_a_passphrase_comes_from_a_file_a_variable_or_a_person(
+def test_passphrase_is_read_from_file_variable_or_prompt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("correct horse\n")
-    made = new_signer(tmp_path / "k.pem", passphrase_file=phrase)
+    made = create_signer(tmp_path / "k.pem", passphrase_file=phrase)
     monkeypatch.setenv("SITE_PASS", "correct horse")
     asked: list[str] = []
 
@@ -179,33 +181,43 @@ def test_a_passphrase_comes_from_a_file_a_variable_or_a_person(
         asked.append(what)
         return "correct horse"
 
-    for unlock in (Unlock(file=phrase), Unlock(env="SITE_PASS", ask=ask), Unlock(ask=ask)):
-        assert load_signer(tmp_path / "k.pem", unlock=unlock).public == made.public
+    for unlock in (
+        PassphraseSource(file=phrase),
+        PassphraseSource(env_name="SITE_PASS", prompt=ask),
+        PassphraseSource(prompt=ask),
+    ):
+        assert load_signer(tmp_path / "k.pem", passphrase_source=unlock).public == made.public
     assert asked == [f"passphrase of {tmp_path / 'k.pem'}"]
 
 
 @pytest.mark.parametrize(
     ("unlock", "said"),
     [
-        (Unlock(env="NOT_SET"), "environment variable NOT_SET: expected a passphrase, found none"),
-        (Unlock(env="TWO_LINES"), "environment variable TWO_LINES: expected a passphrase of one"),
-        (Unlock(ask=lambda _: ""), "expected a passphrase of one line"),
-        (Unlock(ask=lambda _: "wrong horse"), "wrong passphrase, or damaged"),
-        (Unlock(file=Path("/nonexistent/phrase")), "/nonexistent/phrase: cannot be read"),
-        (Unlock(), "needs a passphrase"),
+        (
+            PassphraseSource(env_name="NOT_SET"),
+            "environment variable NOT_SET: expected a passphrase, found none",
+        ),
+        (
+            PassphraseSource(env_name="TWO_LINES"),
+            "environment variable TWO_LINES: expected a passphrase of one",
+        ),
+        (PassphraseSource(prompt=lambda _: ""), "expected a passphrase of one line"),
+        (PassphraseSource(prompt=lambda _: "wrong horse"), "wrong passphrase, or damaged"),
+        (PassphraseSource(file=Path("/nonexistent/phrase")), "/nonexistent/phrase: cannot be read"),
+        (PassphraseSource(), "needs a passphrase"),
     ],
 )
-def test_a_passphrase_that_is_none_is_said_so_and_never_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlock: Unlock, said: str
+def test_invalid_passphrase_is_reported_and_redacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlock: PassphraseSource, said: str
 ) -> None:
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("correct horse\n")
-    new_signer(tmp_path / "k.pem", passphrase_file=phrase)
+    create_signer(tmp_path / "k.pem", passphrase_file=phrase)
     monkeypatch.delenv("NOT_SET", raising=False)
     monkeypatch.setenv("TWO_LINES", "correct\nhorse")
 
     with pytest.raises(HardpanError) as caught:
-        load_signer(tmp_path / "k.pem", unlock=unlock)
+        load_signer(tmp_path / "k.pem", passphrase_source=unlock)
     assert said in str(caught.value)
     assert "horse" not in f"{caught.value} {caught.value.hint}"

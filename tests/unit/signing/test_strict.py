@@ -8,7 +8,7 @@ from hardpan.errors import TrustError
 from hardpan.files import canonical_json
 from hardpan.signing import MalformedError, parse_json, read_bundle
 from hardpan.signing.strict import MAX_DEPTH, MAX_VALUES, check_structure
-from tests.tooling.work import lines_run, peak_bytes
+from tests.tooling.work import count_lines_run, measure_peak_bytes
 
 MAX_BUNDLE_BYTES = 12 << 20
 MAX_MEMORY_BYTES = 100_000_000
@@ -37,9 +37,9 @@ MAX_MEMORY_BYTES = 100_000_000
         (b"x" * 200_001, "expected at most 200000 bytes"),
     ],
 )
-def test_json_that_two_readers_could_read_differently_is_refused(text: bytes, said: str) -> None:
+def test_ambiguous_json_is_rejected(text: bytes, said: str) -> None:
     with pytest.raises(MalformedError) as caught:
-        parse_json(text, what="it", max_bytes=200_000)
+        parse_json(text, label="it", max_bytes=200_000)
     assert said in str(caught.value)
     assert str(caught.value).startswith("it: ")
 
@@ -52,24 +52,24 @@ def test_json_that_two_readers_could_read_differently_is_refused(text: bytes, sa
     ],
     ids=lambda text: text[:20],
 )
-def test_a_number_that_canonical_json_does_not_hold_is_refused(number: str) -> None:
+def test_non_canonical_number_is_rejected(number: str) -> None:
     with pytest.raises(MalformedError, match="it: not strict JSON: "):
-        parse_json(b'{"a":[%s]}' % number.encode(), what="it", max_bytes=10_000)
+        parse_json(b'{"a":[%s]}' % number.encode(), label="it", max_bytes=10_000)
 
 
 @pytest.mark.parametrize(
     "number", ["0", "-1", "9007199254740992", "0.25", "-41.2346", "0.0001", "61.5"]
 )
-def test_a_plain_number_is_taken_and_written_as_it_was(number: str) -> None:
+def test_plain_number_round_trips(number: str) -> None:
     data = b'{"a":%s}' % number.encode()
 
-    assert canonical_json(parse_json(data, what="it", max_bytes=100)) == data
+    assert canonical_json(parse_json(data, label="it", max_bytes=100)) == data
 
 
 def test_brackets_inside_text_do_not_count_as_depth() -> None:
     text = b'{"a":"' + b"[{" * 1000 + b'\\"[[[","b":"\\u00e9"}'
 
-    assert parse_json(text, what="it", max_bytes=10_000) == {"a": "[{" * 1000 + '"[[[', "b": "é"}
+    assert parse_json(text, label="it", max_bytes=10_000) == {"a": "[{" * 1000 + '"[[[', "b": "é"}
 
 
 @pytest.mark.parametrize(
@@ -82,23 +82,23 @@ def test_brackets_inside_text_do_not_count_as_depth() -> None:
         rb'["\\n\"\\",[["[\\\\"]],"\\]"]',
     ],
 )
-def test_what_is_inside_and_outside_of_strings_is_told_as_json_does(text: bytes) -> None:
-    value = parse_json(text, what="it", max_bytes=1000)
+def test_string_boundaries_match_json_parser(text: bytes) -> None:
+    value = parse_json(text, label="it", max_bytes=1000)
 
     assert value == json.loads(text)
-    assert canonical_json(parse_json(canonical_json(value), what="it", max_bytes=1000))
+    assert canonical_json(parse_json(canonical_json(value), label="it", max_bytes=1000))
 
 
-def test_depth_and_values_are_refused_beyond_their_limits_and_taken_at_them() -> None:
+def test_depth_and_value_limits_are_exact() -> None:
     deep = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
     many = b"[" + b"0," * (MAX_VALUES - 2) + b"0]"
 
-    assert parse_json(deep, what="it", max_bytes=100) == json.loads(deep)
-    assert len(parse_json(many, what="it", max_bytes=1 << 20)) == MAX_VALUES - 1  # type: ignore[arg-type]
+    assert parse_json(deep, label="it", max_bytes=100) == json.loads(deep)
+    assert len(parse_json(many, label="it", max_bytes=1 << 20)) == MAX_VALUES - 1  # type: ignore[arg-type]
     with pytest.raises(MalformedError, match="nested deeper than 24"):
-        parse_json(b"[" + deep + b"]", what="it", max_bytes=100)
+        parse_json(b"[" + deep + b"]", label="it", max_bytes=100)
     with pytest.raises(MalformedError, match="more than 100000 values"):
-        parse_json(b"[" + many + b"]", what="it", max_bytes=1 << 20)
+        parse_json(b"[" + many + b"]", label="it", max_bytes=1 << 20)
 
 
 def _repeated(text: bytes, begin: bytes = b"", end: bytes = b"") -> Callable[[int], bytes]:
@@ -191,15 +191,15 @@ WORST = {
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_the_worst_json_is_read_in_linear_work(name: str) -> None:
+def test_worst_case_json_is_read_in_linear_time(name: str) -> None:
     def count(size: int) -> int:
         data = WORST[name](size)
 
         def read() -> None:
             with contextlib.suppress(MalformedError):
-                parse_json(data, what="it", max_bytes=size + 100)
+                parse_json(data, label="it", max_bytes=size + 100)
 
-        return lines_run(read, at_most=100 * size)
+        return count_lines_run(read, max_lines=100 * size)
 
     once, twice, four = count(2_000), count(4_000), count(8_000)
 
@@ -224,21 +224,21 @@ PARSED = {
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_12_mib_of_the_worst_json_are_parsed_or_refused_in_100_mb(name: str) -> None:
+def test_worst_case_json_uses_bounded_memory(name: str) -> None:
     parsed = False
 
     def read() -> None:
         nonlocal parsed
         data = WORST[name](MAX_BUNDLE_BYTES)
         with contextlib.suppress(MalformedError):
-            parse_json(data, what="it", max_bytes=MAX_BUNDLE_BYTES + 1)
+            parse_json(data, label="it", max_bytes=MAX_BUNDLE_BYTES + 1)
             parsed = True
 
-    assert peak_bytes(read) < MAX_MEMORY_BYTES
+    assert measure_peak_bytes(read) < MAX_MEMORY_BYTES
     assert parsed == (name in PARSED)
 
 
-def test_structure_is_checked_in_a_bounded_number_of_steps() -> None:
+def test_structure_check_stops_at_limits() -> None:
     """Not in as many as the text has bytes: limits stop it."""
     for name, made in WORST.items():
         data = made(256 << 10)
@@ -247,10 +247,10 @@ def test_structure_is_checked_in_a_bounded_number_of_steps() -> None:
             with contextlib.suppress(ValueError):
                 check_structure(data, max_values=1000)
 
-        assert lines_run(read, at_most=20_000) < 20_000, name
+        assert count_lines_run(read, max_lines=20_000) < 20_000, name
 
 
-def test_a_bundle_with_the_largest_payload_is_read_in_100_mb() -> None:
+def test_largest_bundle_uses_bounded_memory() -> None:
     payload = b"A" * (MAX_BUNDLE_BYTES - 400)
     frame = b'{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",'
     frame += b'"verificationMaterial":{"publicKey":{"hint":""}},"dsseEnvelope":{"payload":"'
@@ -258,8 +258,8 @@ def test_a_bundle_with_the_largest_payload_is_read_in_100_mb() -> None:
     data = frame + payload + end
 
     def read() -> None:
-        opened = read_bundle(data, what="bundle")
+        opened = read_bundle(data, label="bundle")
         with pytest.raises(TrustError, match="not by any of the 0 keys"):
-            opened.opened()
+            opened.verify()
 
-    assert peak_bytes(read) < MAX_MEMORY_BYTES
+    assert measure_peak_bytes(read) < MAX_MEMORY_BYTES

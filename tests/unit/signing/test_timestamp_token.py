@@ -6,30 +6,35 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hardpan.errors import TrustError
-from hardpan.signing import read_token
+from hardpan.signing import read_timestamp_token
 from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
-from tests.tooling.tsa import POLICY, Tsa, der, oid
+from tests.tooling.tsa import POLICY, FakeTsa, encode_der, encode_oid
 from tests.unit.signing.signed_data import (
     SHA1,
     SHA256,
     TST_INFO,
     SignedDataParts,
-    algorithm,
-    attribute,
-    certificate,
+    build_algorithm,
+    build_attribute,
+    build_certificate,
 )
 
 AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
 SECRET = ec.generate_private_key(ec.SECP256R1())
-GRANTED = der(0x30, b"\x02\x01\x00")
+GRANTED = encode_der(0x30, b"\x02\x01\x00")
 ONE = b"\x02\x01\x01"
-IMPRINT = der(0x30, algorithm(SHA256), der(4, hashlib.sha256(b"sig").digest()))
-MOMENT = der(0x18, b"20261121040600Z")
+IMPRINT = encode_der(0x30, build_algorithm(SHA256), encode_der(4, hashlib.sha256(b"sig").digest()))
+MOMENT = encode_der(0x18, b"20261121040600Z")
 
 
 def _info(**changed: bytes) -> bytes:
-    parts = {"version": ONE, "policy": oid(POLICY), "imprint": IMPRINT, "serial": b"\x02\x01\x07"}
-    return der(0x30, *{**parts, "moment": MOMENT, "more": b"", **changed}.values())
+    parts = {
+        "version": ONE,
+        "policy": encode_oid(POLICY),
+        "imprint": IMPRINT,
+        "serial": b"\x02\x01\x07",
+    }
+    return encode_der(0x30, *{**parts, "moment": MOMENT, "more": b"", **changed}.values())
 
 
 def _token(
@@ -45,28 +50,34 @@ def _token(
             **changed,
         }
     )
-    return der(0x30, status, parts.der(), *more)
+    return encode_der(0x30, status, parts.to_der(), *more)
 
 
 def _status(*lines: bytes) -> bytes:
-    return der(0x30, b"\x02\x01\x00", der(0x30, *lines))
+    return encode_der(0x30, b"\x02\x01\x00", encode_der(0x30, *lines))
 
 
-def test_token_of_a_stranger_says_when_and_holds_by_itself() -> None:
-    accuracy, nonce = der(0x30, ONE), b"\x02\x01\x2a"
-    whole = _info(more=accuracy + der(1, b"\xff") + nonce + der(0xA0, b"") + der(0xA1, b""))
+def test_token_of_unknown_tsa_verifies_with_embedded_certificate() -> None:
+    accuracy, nonce = encode_der(0x30, ONE), b"\x02\x01\x2a"
+    whole = _info(
+        more=accuracy
+        + encode_der(1, b"\xff")
+        + nonce
+        + encode_der(0xA0, b"")
+        + encode_der(0xA1, b"")
+    )
     for data in (
-        Tsa().token(b"sig", AT),
-        Tsa().token(b"sig", AT, nonce=42),
+        FakeTsa().make_token(b"sig", AT),
+        FakeTsa().make_token(b"sig", AT, nonce=42),
         _token(),
         _token(whole),
-        _token(_info(moment=der(0x18, b"20261121040600.25Z"))),
-        _token(status=_status(der(0x0C, b"granted"))),
-        _token(certificates=(certificate(SECRET), certificate(SECRET, serial=1))),
+        _token(_info(moment=encode_der(0x18, b"20261121040600.25Z"))),
+        _token(status=_status(encode_der(0x0C, b"granted"))),
+        _token(certificates=(build_certificate(SECRET), build_certificate(SECRET, serial=1))),
     ):
-        token = read_token(data, b"sig")
-        token.check_own_signature()
-        assert token.moment == AT
+        token = read_timestamp_token(data, b"sig")
+        token.check_embedded_signature()
+        assert token.gen_time == AT
 
 
 REFUSED: dict[str, tuple[bytes, str]] = {
@@ -74,70 +85,82 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a page": (b"<html>", "not DER"),
     "too long": (bytes(MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
     "a byte after its end": (_token() + b"\0", "1 bytes after its end"),
-    "a third part": (_token(more=(der(4, b"hidden"),)), "expected a status and a token"),
-    "not granted": (_token(status=der(0x30, ONE)), "was not granted: status 1"),
-    "no status": (_token(status=der(0x30)), "expected a status, and a short text"),
+    "a third part": (_token(more=(encode_der(4, b"hidden"),)), "expected a status and a token"),
+    "not granted": (_token(status=encode_der(0x30, ONE)), "was not granted: status 1"),
+    "no status": (_token(status=encode_der(0x30)), "expected a status, and a short text"),
     "why it was refused": (
-        _token(status=der(0x30, b"\x02\x01\x00", der(0x30), der(3, b"\0\0"))),
+        _token(status=encode_der(0x30, b"\x02\x01\x00", encode_der(0x30), encode_der(3, b"\0\0"))),
         "expected a status, and a short text",
     ),
     "a status with a book in it": (
-        _token(status=_status(der(0x0C, bytes(600)))),
+        _token(status=_status(encode_der(0x0C, bytes(600)))),
         "expected a status, and a short text",
     ),
-    "a status that is not UTF-8": (_token(status=_status(der(0x0C, b"\xff"))), "is not UTF-8"),
-    "a status with bytes": (_token(status=_status(der(4, b"x"))), "expected DER tag 0x0c"),
+    "a status that is not UTF-8": (
+        _token(status=_status(encode_der(0x0C, b"\xff"))),
+        "is not UTF-8",
+    ),
+    "a status with bytes": (_token(status=_status(encode_der(4, b"x"))), "expected DER tag 0x0c"),
     "no TSTInfo": (_token(content_type="1.2.840.113549.1.7.1"), "expected a signed TSTInfo"),
     "detached": (_token(is_detached=True), "expected a signed TSTInfo"),
-    "revocation lists": (_token(crls=(der(0xA1, der(0x30)),)), "and nothing else"),
+    "revocation lists": (_token(crls=(encode_der(0xA1, encode_der(0x30)),)), "and nothing else"),
     "unsigned attributes": (
-        _token(unsigned=(der(0xA1, attribute("1.2.3", der(4, b"hidden"))),)),
+        _token(unsigned=(encode_der(0xA1, build_attribute("1.2.3", encode_der(4, b"hidden"))),)),
         "expected 6 fields, found 7",
     ),
-    "few fields": (_token(der(0x30, ONE, oid(POLICY))), "expected at least 5 fields, found 2"),
+    "few fields": (
+        _token(encode_der(0x30, ONE, encode_oid(POLICY))),
+        "expected at least 5 fields, found 2",
+    ),
     "another version": (_token(_info(version=b"\x02\x01\x02")), "version: expected 1, found 2"),
-    "no policy": (_token(_info(policy=der(5))), "expected DER tag 0x06"),
-    "no serial number": (_token(_info(serial=der(5))), "expected DER tag 0x02"),
+    "no policy": (_token(_info(policy=encode_der(5))), "expected DER tag 0x06"),
+    "no serial number": (_token(_info(serial=encode_der(5))), "expected DER tag 0x02"),
     "another imprint": (
         _token(_info(imprint=IMPRINT.replace(hashlib.sha256(b"sig").digest(), bytes(32)))),
         "is over another signature",
     ),
     "SHA-1": (
-        _token(_info(imprint=der(0x30, algorithm(SHA1), der(4, bytes(20))))),
+        _token(_info(imprint=encode_der(0x30, build_algorithm(SHA1), encode_der(4, bytes(20))))),
         "expected SHA-256",
     ),
-    "no imprint": (_token(_info(imprint=der(0x30, algorithm(SHA256)))), "expected an algorithm"),
-    "no such moment": (_token(_info(moment=der(0x18, b"20261321040600Z"))), "not a moment in time"),
+    "no imprint": (
+        _token(_info(imprint=encode_der(0x30, build_algorithm(SHA256)))),
+        "expected an algorithm",
+    ),
+    "no such moment": (
+        _token(_info(moment=encode_der(0x18, b"20261321040600Z"))),
+        "not a moment in time",
+    ),
     "a moment in another form": (
-        _token(_info(moment=der(0x18, b"20261121040600+0100"))),
+        _token(_info(moment=encode_der(0x18, b"20261121040600+0100"))),
         "not a moment in time",
     ),
     "a moment that ends in zeros": (
-        _token(_info(moment=der(0x18, b"20261121040600.10Z"))),
+        _token(_info(moment=encode_der(0x18, b"20261121040600.10Z"))),
         "not a moment in time",
     ),
-    "an unknown field": (_token(_info(more=der(4, b"hidden"))), "fields that are unknown"),
+    "an unknown field": (_token(_info(more=encode_der(4, b"hidden"))), "fields that are unknown"),
     "a field twice": (_token(_info(more=ONE + ONE)), "fields that are unknown, twice there"),
-    "fields out of order": (_token(_info(more=ONE + der(1, b"\xff"))), "or out of order"),
+    "fields out of order": (_token(_info(more=ONE + encode_der(1, b"\xff"))), "or out of order"),
     "something after the info": (_token(_info() + b"\0"), "1 bytes after its end"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_token_with_something_that_no_authority_writes_is_refused(name: str) -> None:
+def test_token_with_unexpected_content_is_rejected(name: str) -> None:
     token, said = REFUSED[name]
     with pytest.raises(TrustError) as caught:
-        read_token(token, b"sig")
+        read_timestamp_token(token, b"sig")
 
     assert str(caught.value).startswith("the timestamp: ")
     assert said in str(caught.value)
 
 
-def test_token_changed_after_it_was_signed_does_not_hold() -> None:
+def test_modified_token_is_rejected() -> None:
     good = _token()
-    token = read_token(good.replace(b"20261121040600Z", b"20261121040500Z"), b"sig")
+    token = read_timestamp_token(good.replace(b"20261121040600Z", b"20261121040500Z"), b"sig")
 
     with pytest.raises(TrustError, match="the timestamp: is over something else"):
-        token.check_own_signature()
+        token.check_embedded_signature()
     with pytest.raises(TrustError, match="the certificate inside did not sign it"):
-        read_token(_token(sign=lambda _: bytes(70)), b"sig").check_own_signature()
+        read_timestamp_token(_token(sign=lambda _: bytes(70)), b"sig").check_embedded_signature()

@@ -4,14 +4,20 @@ from typing import Any
 import pytest
 
 from hardpan.errors import ToolError
-from hardpan.scanners.call import Output
-from hardpan.scanners.collect.smoke import COSINES, MODEL_SHA256, Load, judged, smoke
+from hardpan.scanners.call import CommandOutput
+from hardpan.scanners.collect.smoke import (
+    EXPECTED_COSINES,
+    MODEL_SHA256,
+    WorkloadSettings,
+    evaluate_output,
+    run_smoke_test,
+)
 
 MATRIX = {"samples": [1.0, 3.0, 2.0], "relative_error": 3e-7}
-EMBEDDING = {"latency": [90.5], "throughput": [20.0, 30.0], "cosines": list(COSINES)}
+EMBEDDING = {"latency": [90.5], "throughput": [20.0, 30.0], "cosines": list(EXPECTED_COSINES)}
 
 
-def told(**changes: Any) -> bytes:
+def smoke_output(**changes: Any) -> bytes:
     good = {
         "torch": "2.6.0",
         "python": "3.13.5",
@@ -24,17 +30,17 @@ def told(**changes: Any) -> bytes:
     return json.dumps({**good, **changes}).encode()
 
 
-def test_right_results_pass_and_are_named_a_cpu_run() -> None:
-    got = judged(told())
+def test_correct_results_pass_as_cpu_run() -> None:
+    result = evaluate_output(smoke_output())
 
-    assert got.verdict == "pass"
-    assert got.backend == "cpu"
-    assert "CPU run" in got.reason
-    assert [m.value for m in got.measures] == [2.0, 90.5, 25.0]
+    assert result.verdict == "pass"
+    assert result.backend == "cpu"
+    assert "CPU run" in result.reason
+    assert [m.value for m in result.measures] == [2.0, 90.5, 25.0]
 
 
-def test_a_cpu_run_is_never_judged_fast_or_slow() -> None:
-    slow = judged(told(matrix={**MATRIX, "samples": [1e-6]}))
+def test_cpu_run_has_no_performance_verdict() -> None:
+    slow = evaluate_output(smoke_output(matrix={**MATRIX, "samples": [1e-6]}))
 
     assert slow.verdict == "pass"
     assert {m.verdict for m in slow.measures} == {"not_checked"}
@@ -50,20 +56,25 @@ def test_a_cpu_run_is_never_judged_fast_or_slow() -> None:
         ({"matrix": {**MATRIX, "relative_error": 0.5}}, "fail", "matrix product is wrong"),
         ({"matrix": {**MATRIX, "samples": [1e9]}}, "error", "faster than any CPU"),
         (
-            {"embedding": {**EMBEDDING, "cosines": [*COSINES[:-1], COSINES[-1] + 0.01]}},
+            {
+                "embedding": {
+                    **EMBEDDING,
+                    "cosines": [*EXPECTED_COSINES[:-1], EXPECTED_COSINES[-1] + 0.01],
+                }
+            },
             "fail",
             "a likeness is off by 1.0e-02",
         ),
     ],
 )
-def test_a_result_that_is_wrong_or_cannot_be_does_not_pass(
+def test_incorrect_or_impossible_result_does_not_pass(
     changes: dict[str, Any], verdict: str, reason: str
 ) -> None:
-    got = judged(told(**changes))
+    result = evaluate_output(smoke_output(**changes))
 
-    assert got.verdict == verdict
-    assert reason in got.reason
-    assert {m.verdict for m in got.measures} == {"error"}
+    assert result.verdict == verdict
+    assert reason in result.reason
+    assert {m.verdict for m in result.measures} == {"error"}
 
 
 @pytest.mark.parametrize(
@@ -76,60 +87,60 @@ def test_a_result_that_is_wrong_or_cannot_be_does_not_pass(
         b"{}",
         b"[" * 100_000,
         b"\xff",
-        told(more=1),
-        told(threads="2"),
-        told(threads=0),
-        told(threads=True),
-        told(cpu="x" * 201),
-        told(cpu="two\nlines"),
-        told(cpu="\x1b[31mred"),
-        told(torch=""),
-        told(model_sha256="00"),
-        told(model_sha256=MODEL_SHA256.upper()),
-        told(matrix=None),
-        told(matrix={**MATRIX, "samples": []}),
-        told(matrix={**MATRIX, "samples": {}}),
-        told(matrix={**MATRIX, "samples": [float("nan")]}),
-        told(matrix={**MATRIX, "samples": [float("inf")]}),
-        told(matrix={**MATRIX, "samples": [-1.0]}),
-        told(matrix={**MATRIX, "samples": [10**400]}),
-        told(matrix={**MATRIX, "samples": [True]}),
-        told(matrix={**MATRIX, "samples": ["1"]}),
-        told(matrix={**MATRIX, "samples": [1.0] * 10_001}),
-        told(matrix={**MATRIX, "right": True}),
-        told(embedding={**EMBEDDING, "cosines": list(COSINES[1:])}),
-        told(embedding={**EMBEDDING, "cosines": [None, *COSINES[1:]]}),
-        told(embedding=[]),
+        smoke_output(more=1),
+        smoke_output(threads="2"),
+        smoke_output(threads=0),
+        smoke_output(threads=True),
+        smoke_output(cpu="x" * 201),
+        smoke_output(cpu="two\nlines"),
+        smoke_output(cpu="\x1b[31mred"),
+        smoke_output(torch=""),
+        smoke_output(model_sha256="00"),
+        smoke_output(model_sha256=MODEL_SHA256.upper()),
+        smoke_output(matrix=None),
+        smoke_output(matrix={**MATRIX, "samples": []}),
+        smoke_output(matrix={**MATRIX, "samples": {}}),
+        smoke_output(matrix={**MATRIX, "samples": [float("nan")]}),
+        smoke_output(matrix={**MATRIX, "samples": [float("inf")]}),
+        smoke_output(matrix={**MATRIX, "samples": [-1.0]}),
+        smoke_output(matrix={**MATRIX, "samples": [10**400]}),
+        smoke_output(matrix={**MATRIX, "samples": [True]}),
+        smoke_output(matrix={**MATRIX, "samples": ["1"]}),
+        smoke_output(matrix={**MATRIX, "samples": [1.0] * 10_001}),
+        smoke_output(matrix={**MATRIX, "right": True}),
+        smoke_output(embedding={**EMBEDDING, "cosines": list(EXPECTED_COSINES[1:])}),
+        smoke_output(embedding={**EMBEDDING, "cosines": [None, *EXPECTED_COSINES[1:]]}),
+        smoke_output(embedding=[]),
     ],
 )
-def test_nonsense_from_the_target_is_an_error(data: bytes) -> None:
+def test_invalid_output_is_an_error(data: bytes) -> None:
     with pytest.raises(ToolError, match="figures that cannot be read"):
-        judged(data)
+        evaluate_output(data)
 
 
-class Fake:
+class SmokeTarget:
     """A target that answers one command."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Any, dict[str, Any]]] = []
+        self.calls: list[tuple[Any, dict[str, Any]]] = []
 
-    def run(self, command: Any, **how: Any) -> Output:
-        self.asked.append((command, how))
-        return Output(rc=0, data=told(), stderr="", took_s=1.0)
+    def run(self, command: Any, **options: Any) -> CommandOutput:
+        self.calls.append((command, options))
+        return CommandOutput(exit_status=0, data=smoke_output(), stderr="", duration_s=1.0)
 
 
-def test_the_workload_runs_as_the_service_user_offline_with_a_limit() -> None:
-    via: Any = Fake()
-    load = Load(matrix_size=64, matrix_rounds=3, batch=2, batch_rounds=1)
+def test_workload_runs_as_service_user_with_time_limit() -> None:
+    connection: Any = SmokeTarget()
+    settings = WorkloadSettings(matrix_size=64, matrix_rounds=3, batch=2, batch_rounds=1)
 
-    got = smoke(via, load, timeout_s=9)
+    result = run_smoke_test(connection, settings, timeout_s=9)
 
-    (command, how), *_ = via.asked
-    assert got.verdict == "pass"
+    (command, options), *_ = connection.asked
+    assert result.verdict == "pass"
     assert command[:3] == ["runuser", "-u", "ai"]
     assert "/etc/hardpan/ai.env" in command[-1]
     assert f"--sha256 {MODEL_SHA256} --matrix-size 64" in command[-1]
-    assert how["timeout_s"] == 9
-    assert how["sudo"]
-    assert b"class MiniLM" in how["stdin"]
-    assert b"import socket" not in how["stdin"]
+    assert options["timeout_s"] == 9
+    assert options["sudo"]
+    assert b"class MiniLM" in options["stdin"]
+    assert b"import socket" not in options["stdin"]

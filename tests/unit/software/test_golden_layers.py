@@ -17,19 +17,19 @@ KEY = (
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
     "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= operator@example\n"
 )
-NAMES = tuple(n for n in catalog.shipped() if n.endswith(("-amd", "-cpu", "-nvidia")))
+NAMES = tuple(n for n in catalog.shipped_profiles() if n.endswith(("-amd", "-cpu", "-nvidia")))
 
 
-def layers_of(name: str, room: Path) -> str:
-    (room / "key.pub").write_text(KEY, "utf-8")
-    arguments = [name, "-o", str(room / "out"), "--key", str(room / "key.pub")]
+def render_layers(name: str, workdir: Path) -> str:
+    (workdir / "key.pub").write_text(KEY, "utf-8")
+    arguments = [name, "-o", str(workdir / "out"), "--key", str(workdir / "key.pub")]
     render.main(arguments, standalone_mode=False)
-    return (room / "out" / "layers.yaml").read_text("utf-8")
+    return (workdir / "out" / "layers.yaml").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_profile_gives_its_golden_layers(name: str, tmp_path: Path) -> None:
-    text = layers_of(name, tmp_path)
+def test_shipped_profile_matches_golden_layers(name: str, tmp_path: Path) -> None:
+    text = render_layers(name, tmp_path)
     golden = GOLDEN / f"{name}.yaml"
     if os.environ.get("HARDPAN_UPDATE_GOLDEN") == "1":
         golden.write_text(text, "utf-8")
@@ -37,6 +37,6 @@ def test_a_shipped_profile_gives_its_golden_layers(name: str, tmp_path: Path) ->
     assert text == golden.read_text("utf-8")
 
 
-def test_no_golden_file_is_left_over_or_missing() -> None:
+def test_golden_files_match_profiles() -> None:
     assert len(NAMES) == 6
     assert sorted(p.stem for p in GOLDEN.glob("*.yaml")) == list(NAMES)

@@ -7,78 +7,85 @@ import pytest
 
 from hardpan.errors import InputError
 from hardpan.profiles import catalog
-from hardpan.profiles.load import load
-from hardpan.profiles.software.load import FILE, catalogue, parse
+from hardpan.profiles.load import load_profile
+from hardpan.profiles.software.load import CATALOG_FILE, package_catalog, parse_catalog
 from hardpan.profiles.software.model import PLACEHOLDERS
-from hardpan.profiles.software.plan import LISTED, plan
+from hardpan.profiles.software.plan import CATALOG_LAYERS, plan_packages
 
-LIST = FILE.read_text("utf-8")
+CATALOG_TEXT = CATALOG_FILE.read_text("utf-8")
 
 
 def test_every_key_digest_is_a_sha256() -> None:
-    digests = [r.key.sha256 for r in catalogue().repositories if r.key and r.key.sha256]
+    digests = [r.key.sha256 for r in package_catalog().repositories if r.key and r.key.sha256]
 
     assert len(digests) == 4
     assert all(re.fullmatch("[0-9a-f]{64}", d) for d in digests)
 
 
 def test_every_address_is_https() -> None:
-    addresses = [r.url for r in catalogue().repositories if r.url]
-    addresses += [r.key.url for r in catalogue().repositories if r.key]
+    addresses = [r.url for r in package_catalog().repositories if r.url]
+    addresses += [r.key.url for r in package_catalog().repositories if r.key]
 
     assert len(addresses) > 20
     assert {urlsplit(a).scheme for a in addresses} == {"https"}
 
 
-def test_nvidias_key_is_another_for_each_release() -> None:
+def test_nvidia_key_differs_per_release() -> None:
     by_release = {
-        r.release: r.key.sha256 for r in catalogue().repositories if r.id == "cuda" and r.key
+        r.release: r.key.sha256 for r in package_catalog().repositories if r.id == "cuda" and r.key
     }
 
     assert set(by_release) == {"rocky9", "rocky10"}
     assert by_release["rocky9"] != by_release["rocky10"]
 
 
-def test_no_repository_goes_unchecked() -> None:
-    assert all(r.gpgcheck for r in catalogue().repositories)
+def test_every_repository_checks_signatures() -> None:
+    assert all(r.gpgcheck for r in package_catalog().repositories)
 
 
-@pytest.mark.parametrize("name", catalog.shipped())
-def test_every_package_of_a_shipped_profile_is_listed(name: str) -> None:
-    profile = load(name)
+@pytest.mark.parametrize("name", catalog.shipped_profiles())
+def test_packages_of_shipped_profiles_are_listed(name: str) -> None:
+    profile = load_profile(name)
 
-    packages = {m.layer: m.packages or () for m in plan(profile) if m.layer in LISTED}
+    packages = {
+        m.layer: m.packages or () for m in plan_packages(profile) if m.layer in CATALOG_LAYERS
+    }
 
-    assert list(packages) == [layer for layer in profile.layers if layer in LISTED]
-    assert [layer for layer, wanted in packages.items() if not wanted] == []
-    texts = [w.package + (w.version or "") for wanted in packages.values() for w in wanted]
+    assert list(packages) == [layer for layer in profile.layers if layer in CATALOG_LAYERS]
+    assert [layer for layer, specs in packages.items() if not specs] == []
+    texts = [w.package + (w.version or "") for specs in packages.values() for w in specs]
     assert [text for text in texts if set("{}") & set(text)] == []
 
 
-def test_every_layer_of_the_list_is_one_that_a_profile_can_name() -> None:
-    assert {p.layer for p in catalogue().packages} == set(LISTED)
+def test_catalog_layers_match_package_layers() -> None:
+    assert {p.layer for p in package_catalog().packages} == set(CATALOG_LAYERS)
 
 
-def test_every_placeholder_is_used_by_somebody() -> None:
-    assert [p for p in PLACEHOLDERS if f"{{{p}}}" not in LIST] == []
+def test_every_placeholder_is_used() -> None:
+    assert [p for p in PLACEHOLDERS if f"{{{p}}}" not in CATALOG_TEXT] == []
 
 
-def test_every_source_is_used_by_somebody() -> None:
-    made = catalogue()
+def test_every_source_is_used() -> None:
+    package_list = package_catalog()
     used = {
         entry.source
-        for group in (made.repositories, made.packages, made.nvidia_branches, made.rocm_series)
+        for group in (
+            package_list.repositories,
+            package_list.packages,
+            package_list.nvidia_branches,
+            package_list.rocm_series,
+        )
         for entry in group
     }
 
-    assert used == set(made.sources)
+    assert used == set(package_list.sources)
 
 
-def test_nobody_installs_the_package_that_drags_the_newest_driver() -> None:
-    assert "cuda" not in {p.name for p in catalogue().packages}
+def test_catalog_has_no_cuda_metapackage() -> None:
+    assert "cuda" not in {p.name for p in package_catalog().packages}
 
 
-WRONG = [
+INVALID_ENTRIES = [
     ("sources:", "sorces:", "sources: is missing"),
     ("    verified: second_hand", "    verified: surely", "expected yes, second_hand or from_mem"),
     (
@@ -111,12 +118,12 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("was", "now", "problem"), WRONG)
-def test_a_wrong_entry_is_named_with_its_place(was: str, now: str, problem: str) -> None:
-    assert was in LIST
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_ENTRIES)
+def test_invalid_entry_reports_location(was: str, now: str, problem: str) -> None:
+    assert was in CATALOG_TEXT
 
     with pytest.raises(InputError) as caught:
-        parse(LIST.replace(was, now, 1).encode("utf-8"), "packages.yaml")
+        parse_catalog(CATALOG_TEXT.replace(was, now, 1).encode("utf-8"), "packages.yaml")
 
     assert problem in str(caught.value)
     assert all(
@@ -124,14 +131,14 @@ def test_a_wrong_entry_is_named_with_its_place(was: str, now: str, problem: str)
     )
 
 
-def test_all_problems_are_told_at_once() -> None:
-    spoilt = (
-        LIST.replace("gpgcheck: true", "gpgcheck: false", 1)
+def test_all_problems_are_reported_at_once() -> None:
+    invalid_text = (
+        CATALOG_TEXT.replace("gpgcheck: true", "gpgcheck: false", 1)
         .replace("{cuda_dash}", "{year}")
         .replace("source: precompiled-kmod", "source: hearsay", 1)
     )
 
     with pytest.raises(InputError) as caught:
-        parse(spoilt.encode("utf-8"), "packages.yaml")
+        parse_catalog(invalid_text.encode("utf-8"), "packages.yaml")
 
     assert len(str(caught.value).splitlines()) == 3

@@ -5,36 +5,36 @@ from typing import Any
 import pytest
 
 from hardpan.builder import inputs
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
 from hardpan.profiles.software import eula
-from hardpan.profiles.software.fill import matcher
-from hardpan.profiles.software.plan import Wanted, plan
+from hardpan.profiles.software.fill import to_pattern
+from hardpan.profiles.software.plan import PackageSpec, plan_packages
 
 DRIVER = "580.178.04"
 
 
 def nvidia(release: int = 9, **changed: Any) -> Profile:
-    return _with(load(f"rocky{release}-stig-nvidia"), "nvidia", changed)
+    return _with_section(load_profile(f"rocky{release}-stig-nvidia"), "nvidia", changed)
 
 
 def amd(release: int = 9, **changed: Any) -> Profile:
-    return _with(load(f"rocky{release}-stig-amd"), "amd", changed)
+    return _with_section(load_profile(f"rocky{release}-stig-amd"), "amd", changed)
 
 
-def _with(profile: Profile, vendor: str, changed: dict[str, Any]) -> Profile:
+def _with_section(profile: Profile, vendor: str, changed: dict[str, Any]) -> Profile:
     section = getattr(profile.hardware, vendor).model_copy(update=changed)
     hardware = profile.hardware.model_copy(update={vendor: section})
     return profile.model_copy(update={"hardware": hardware})
 
 
-def of(profile: Profile, layer: str) -> dict[str, Wanted]:
-    (made,) = (x for x in plan(profile) if x.layer == layer)
-    return {w.package: w for w in made.packages or ()}
+def packages_of(profile: Profile, layer: str) -> dict[str, PackageSpec]:
+    (layer_plan,) = (x for x in plan_packages(profile) if x.layer == layer)
+    return {w.package: w for w in layer_plan.packages or ()}
 
 
-def test_a_driver_for_computing_brings_no_desktop_and_no_switch_parts() -> None:
-    assert list(of(nvidia(), "nvidia_driver")) == [
+def test_compute_driver_has_no_desktop_or_nvswitch_packages() -> None:
+    assert list(packages_of(nvidia(), "nvidia_driver")) == [
         "nvidia-driver-cuda",
         "nvidia-persistenced",
         f"kmod-nvidia-{DRIVER}-*",
@@ -42,22 +42,27 @@ def test_a_driver_for_computing_brings_no_desktop_and_no_switch_parts() -> None:
     ]
 
 
-def test_nvswitch_adds_its_parts_at_the_drivers_version() -> None:
-    more = of(nvidia(nvswitch=True), "nvidia_driver").keys() - of(nvidia(), "nvidia_driver").keys()
+def test_nvswitch_packages_have_driver_version() -> None:
+    added = (
+        packages_of(nvidia(nvswitch=True), "nvidia_driver").keys()
+        - packages_of(nvidia(), "nvidia_driver").keys()
+    )
 
-    assert more == {"nvidia-fabricmanager", "libnvidia-nscq", "libnvsdm", "nvidia-imex"}
-    assert {of(nvidia(nvswitch=True), "nvidia_driver")[name].version for name in more} == {DRIVER}
+    assert added == {"nvidia-fabricmanager", "libnvidia-nscq", "libnvsdm", "nvidia-imex"}
+    assert {
+        packages_of(nvidia(nvswitch=True), "nvidia_driver")[name].version for name in added
+    } == {DRIVER}
 
 
-def test_el9_holds_the_driver_by_module_stream_and_el10_by_versionlock() -> None:
-    nine = of(nvidia(9), "nvidia_driver")["nvidia-driver-cuda"]
-    ten = of(nvidia(10), "nvidia_driver")["nvidia-driver-cuda"]
+def test_driver_is_pinned_by_stream_on_el9_and_versionlock_on_el10() -> None:
+    nine = packages_of(nvidia(9), "nvidia_driver")["nvidia-driver-cuda"]
+    ten = packages_of(nvidia(10), "nvidia_driver")["nvidia-driver-cuda"]
 
     assert (nine.version, nine.stream, nine.lock) == (DRIVER, "nvidia-driver:580-open", None)
     assert (ten.version, ten.stream, ten.lock) == (DRIVER, None, "versionlock")
-    assert nine.origin.key_sha256 != ten.origin.key_sha256
-    assert "/rhel9/" in str(nine.origin.url)
-    assert "/rhel10/" in str(ten.origin.url)
+    assert nine.repository.key_sha256 != ten.repository.key_sha256
+    assert "/rhel9/" in str(nine.repository.url)
+    assert "/rhel10/" in str(ten.repository.url)
 
 
 @pytest.mark.parametrize(
@@ -69,22 +74,22 @@ def test_el9_holds_the_driver_by_module_stream_and_el10_by_versionlock() -> None
         ("secure_boot_off", "proprietary", "kmod-nvidia-latest-dkms", "cuda"),
     ],
 )
-def test_who_signs_decides_about_the_kernel_module(
+def test_module_signing_selects_kernel_module_package(
     signing: str, kind: str, kmod: str, repository: str
 ) -> None:
     profile = nvidia(module_signing=signing, kernel_module=kind)
 
-    found = of(profile, "nvidia_driver")
+    packages = packages_of(profile, "nvidia_driver")
 
-    assert {n for n in found if n.startswith("kmod-")} == {kmod}
-    assert found[kmod].origin.id == repository
-    assert ("dkms" in found) == (signing == "secure_boot_off")
+    assert {n for n in packages if n.startswith("kmod-")} == {kmod}
+    assert packages[kmod].repository.id == repository
+    assert ("dkms" in packages) == (signing == "secure_boot_off")
     stream = {"open": "nvidia-driver:580-open", "proprietary": "nvidia-driver:580-dkms"}[kind]
-    assert found["nvidia-driver-cuda"].stream == stream
+    assert packages["nvidia-driver-cuda"].stream == stream
 
 
-def test_the_toolkit_is_named_by_its_version_and_never_cuda() -> None:
-    names = list(of(nvidia(cuda="12.9"), "cuda"))
+def test_cuda_toolkit_package_has_version_in_name() -> None:
+    names = list(packages_of(nvidia(cuda="12.9"), "cuda"))
 
     assert names[0] == "cuda-toolkit-12-9"
     assert "datacenter-gpu-manager-4-cuda12" in names
@@ -101,52 +106,54 @@ def test_the_toolkit_is_named_by_its_version_and_never_cuda() -> None:
         (10, "10.0", "gfx950", ["amdrocm10.0-gfx950"], "stable.repo.amd.com/rocm/core/"),
     ],
 )
-def test_rocm_is_named_as_its_generation_names_it(
+def test_rocm_packages_depend_on_generation(
     release: int, rocm: str, gfx: str, packages: list[str], where: str
 ) -> None:
-    found = of(amd(release, rocm=rocm, gfx_target=gfx), "rocm")
+    specs = packages_of(amd(release, rocm=rocm, gfx_target=gfx), "rocm")
 
-    assert list(found) == packages
-    assert all(where in str(w.origin.url) for w in found.values())
+    assert list(specs) == packages
+    assert all(where in str(w.repository.url) for w in specs.values())
 
 
-def test_amds_driver_is_pinned_by_its_repositorys_address() -> None:
-    dkms = of(amd(), "amd_driver")["amdgpu-dkms"]
+def test_amd_driver_is_pinned_by_repository_address() -> None:
+    dkms = packages_of(amd(), "amd_driver")["amdgpu-dkms"]
 
-    assert dkms.origin.url == "https://repo.radeon.com/amdgpu/30.10.1/el/9.6/main/x86_64/"
+    assert dkms.repository.url == "https://repo.radeon.com/amdgpu/30.10.1/el/9.6/main/x86_64/"
     assert dkms.version is None
 
 
 @pytest.mark.parametrize(
     ("name", "toolkit"), [("rocky9-stig-nvidia", True), ("rocky9-stig-amd", False)]
 )
-def test_containers_get_the_toolkit_for_nvidia_alone(name: str, toolkit: bool) -> None:
-    profile = load(name).model_copy(update={"layers": ("containers", "stig")})
+def test_container_toolkit_is_installed_for_nvidia_only(name: str, toolkit: bool) -> None:
+    profile = load_profile(name).model_copy(update={"layers": ("containers", "stig")})
 
-    found = of(profile, "containers")
+    packages = packages_of(profile, "containers")
 
-    assert ("nvidia-container-toolkit-base" in found) is toolkit
-    assert "podman" in found
-
-
-def test_a_layer_that_is_not_listed_says_so_instead_of_nothing() -> None:
-    made = {x.layer: x.packages for x in plan(load("rocky9-stig-cpu"))}
-
-    assert made == {"ml_frameworks": None, "stig": None}
+    assert ("nvidia-container-toolkit-base" in packages) is toolkit
+    assert "podman" in packages
 
 
-def test_what_is_not_known_is_called_unknown() -> None:
-    cuda = next(x for x in inputs.layers(nvidia()) if x["layer"] == "cuda")
-    rocm = next(x for x in inputs.layers(amd()) if x["layer"] == "rocm")
+def test_layer_outside_catalog_has_no_package_list() -> None:
+    packages_by_layer = {
+        x.layer: x.packages for x in plan_packages(load_profile("rocky9-stig-cpu"))
+    }
+
+    assert packages_by_layer == {"ml_frameworks": None, "stig": None}
+
+
+def test_missing_sizes_and_digests_are_reported_as_unknown() -> None:
+    cuda = next(x for x in inputs.describe_layers(nvidia()) if x["layer"] == "cuda")
+    rocm = next(x for x in inputs.describe_layers(amd()) if x["layer"] == "rocm")
 
     assert cuda["size"] == "unknown for 4 of 4 packages"
     assert "to be pinned" in str(rocm["from"])
 
 
-def test_only_a_persons_yes_accepts_a_licence() -> None:
-    assert "nvidia-driver-cuda" in eula.unaccepted(nvidia())
-    assert eula.unaccepted(nvidia(accept_eula=True)) == ()
-    assert eula.unaccepted(amd()) == ()
+def test_licence_requires_explicit_acceptance() -> None:
+    assert "nvidia-driver-cuda" in eula.unaccepted_packages(nvidia())
+    assert eula.unaccepted_packages(nvidia(accept_eula=True)) == ()
+    assert eula.unaccepted_packages(amd()) == ()
 
 
 @pytest.mark.parametrize(
@@ -162,5 +169,5 @@ def test_only_a_persons_yes_accepts_a_licence() -> None:
         ("kmod-nvidia-{driver}-*", "kmod-nvidia-open-dkms", False),
     ],
 )
-def test_a_pattern_fits_what_it_can_become(pattern: str, name: str, fits: bool) -> None:
-    assert (matcher(pattern).fullmatch(name) is not None) is fits
+def test_placeholder_pattern_matches_possible_names(pattern: str, name: str, fits: bool) -> None:
+    assert (to_pattern(pattern).fullmatch(name) is not None) is fits

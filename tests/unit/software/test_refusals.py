@@ -8,7 +8,7 @@ from hardpan import cli
 from hardpan.prove import job
 from tests.unit import bare_machine
 
-REFUSED = [
+UNSUPPORTED = [
     (
         "rocky9-stig-nvidia",
         "amd: {rocm: '7.14', driver: 30.10.1, gfx_target: gfx942, vendor_support: listed}",
@@ -99,7 +99,7 @@ REFUSED = [
 ]
 
 
-def _profile(tmp_path: Path, parent: str, hardware: str) -> Path:
+def _write_profile(tmp_path: Path, parent: str, hardware: str) -> Path:
     path = tmp_path / "profile.yaml"
     path.write_text(
         f"extends: {parent}\nname: ours\ntitle: Ours\nhardware: {{{hardware}}}\n", "utf-8"
@@ -107,15 +107,15 @@ def _profile(tmp_path: Path, parent: str, hardware: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("parent", "hardware", "problem"), REFUSED)
-def test_render_refuses_what_cannot_be_and_writes_nothing(
+@pytest.mark.parametrize(("parent", "hardware", "problem"), UNSUPPORTED)
+def test_render_rejects_unsupported_hardware_without_output(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     parent: str,
     hardware: str,
     problem: str,
 ) -> None:
-    path = _profile(tmp_path, parent, hardware)
+    path = _write_profile(tmp_path, parent, hardware)
 
     code = cli.run(["render", str(path), "-o", str(tmp_path / "out")])
 
@@ -125,11 +125,11 @@ def test_render_refuses_what_cannot_be_and_writes_nothing(
 
 
 @pytest.fixture
-def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def forbid_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("something ran")
 
-    bare_machine.put(monkeypatch)
+    bare_machine.install(monkeypatch)
     for name in ("plan", "build"):
         monkeypatch.setattr(job, name, refuse)
 
@@ -137,16 +137,16 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nothing_runs")
 @pytest.mark.parametrize("verb", [["build", "--as", "iso"], ["build"], ["prove"]])
 @pytest.mark.parametrize("parent", ["rocky9-stig-nvidia", "rocky10-stig-nvidia"])
-def test_nothing_is_built_under_a_licence_nobody_accepted(
+def test_build_requires_accepted_licence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: list[str], parent: str
 ) -> None:
     code = cli.run([*verb, parent, "-o", str(tmp_path / "out"), "--cache", str(tmp_path / "c")])
 
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     assert code == 3
-    assert "hardware.nvidia.accept_eula: expected true" in said
-    assert "cuda-toolkit-13-3" in said
-    assert "not built yet" not in said
+    assert "hardware.nvidia.accept_eula: expected true" in stderr
+    assert "cuda-toolkit-13-3" in stderr
+    assert "not built yet" not in stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,10 +162,10 @@ def test_nothing_is_built_under_a_licence_nobody_accepted(
         ),
     ],
 )
-def test_a_repository_without_address_or_key_is_told_before_the_install(
+def test_incomplete_repository_is_reported_before_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], parent: str, hardware: str, lacking: str
 ) -> None:
-    path = _profile(tmp_path, parent, hardware)
+    path = _write_profile(tmp_path, parent, hardware)
 
     to = ["-o", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
     code = cli.run(["build", str(path), *to])

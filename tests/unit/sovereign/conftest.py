@@ -2,14 +2,14 @@
 
 import pytest
 
-from hardpan.profiles.load import load
+from hardpan.profiles.load import load_profile
 from hardpan.profiles.model import Profile
-from hardpan.profiles.sovereign import Sovereign
+from hardpan.profiles.sovereign import AiService
 
 
 @pytest.fixture
-def section() -> Sovereign:
-    return Sovereign.model_validate(
+def section() -> AiService:
+    return AiService.model_validate(
         {
             "host_name": "ai.example",
             "users": [{"name": "ada"}],
@@ -22,5 +22,5 @@ def section() -> Sovereign:
 
 
 @pytest.fixture
-def profile(section: Sovereign) -> Profile:
-    return load("lab-stig").model_copy(update={"sovereign": section})
+def profile(section: AiService) -> Profile:
+    return load_profile("lab-stig").model_copy(update={"sovereign": section})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.scanners.stig import table
-from hardpan.scanners.stig.table import FILES, control, group_of, stig_for
+from hardpan.scanners.stig.table import STIG_FILES, find_stig, normalize_control, parse_group_id
 
 BENCHMARK = "xccdf_org.ssgproject.content_benchmark_"
 
@@ -18,8 +18,8 @@ BENCHMARK = "xccdf_org.ssgproject.content_benchmark_"
         ("RHEL-10", "V1R2", {"high": 30, "medium": 399, "low": 5}),
     ],
 )
-def test_the_shipped_stigs_are_whole(name: str, revision: str, by_severity: dict[str, int]) -> None:
-    stig = stig_for(BENCHMARK + name)
+def test_shipped_stigs_are_complete(name: str, revision: str, by_severity: dict[str, int]) -> None:
+    stig = find_stig(BENCHMARK + name)
 
     assert stig is not None
     assert stig.revision == revision
@@ -27,7 +27,7 @@ def test_the_shipped_stigs_are_whole(name: str, revision: str, by_severity: dict
     prefix = f"RHEL-{int(name.removeprefix('RHEL-')):02}"
     for r in stig.requirements:
         assert re.fullmatch(rf"{prefix}-\d{{6}}", r.stig_id)
-        assert group_of(r.rule_id) == r.group_id
+        assert parse_group_id(r.rule_id) == r.group_id
         assert re.fullmatch(r"SRG-OS-\d{6}-GPOS-\d{5}", r.group_title)
         assert r.ccis
         assert all(re.fullmatch(r"CCI-\d{6}", c) for c in r.ccis)
@@ -39,23 +39,23 @@ def test_the_shipped_stigs_are_whole(name: str, revision: str, by_severity: dict
         assert len({getattr(r, field) for r in stig.requirements}) == len(stig.requirements)
 
 
-@pytest.mark.parametrize("file", sorted(FILES.values()))
-def test_each_file_says_where_it_is_from(file: str) -> None:
-    made = json.loads(Path(table.__file__).with_name(file).read_bytes())
+@pytest.mark.parametrize("file", sorted(STIG_FILES.values()))
+def test_stig_files_name_their_source(file: str) -> None:
+    document = json.loads(Path(table.__file__).with_name(file).read_bytes())
 
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", made["as_of"])
-    assert "public domain" in made["licence"]
-    assert "ComplianceAsCode/content" in made["origin"]
-    assert made["stig"]["source_sha256"] in made["files"].values()
-    assert all(re.fullmatch(r"[0-9a-f]{64}", d) for d in made["files"].values())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", document["as_of"])
+    assert "public domain" in document["licence"]
+    assert "ComplianceAsCode/content" in document["origin"]
+    assert document["stig"]["source_sha256"] in document["files"].values()
+    assert all(re.fullmatch(r"[0-9a-f]{64}", d) for d in document["files"].values())
 
 
 def test_ccis_and_groups_are_joined_whatever_the_revision() -> None:
-    stig = stig_for(BENCHMARK + "RHEL-9")
+    stig = find_stig(BENCHMARK + "RHEL-9")
     assert stig is not None
     exact, older = "SV-257779r958390_rule", "SV-257779r1_rule"
 
-    assert stig.by_group["V-257779"].rule_id == exact
+    assert stig.requirements_by_group["V-257779"].rule_id == exact
     assert stig.groups_of([older, "SV-1r1_rule", "V-257779", "<x>"]) == ("V-257779",)
     assert stig.ccis_of([older]) == stig.ccis_of([exact])
     assert stig.ccis_of([exact])[:2] == ("CCI-000048", "CCI-001384")
@@ -63,9 +63,9 @@ def test_ccis_and_groups_are_joined_whatever_the_revision() -> None:
     assert stig.controls_of(["CCI-000366", "CCI-000015", "CCI-999999"]) == ("AC-2(1)", "CM-6")
 
 
-def test_a_benchmark_that_is_not_on_record_has_no_stig() -> None:
-    assert stig_for(BENCHMARK + "SLE-15") is None
-    assert stig_for("") is None
+def test_unlisted_benchmark_has_no_stig() -> None:
+    assert find_stig(BENCHMARK + "SLE-15") is None
+    assert find_stig("") is None
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_benchmark_that_is_not_on_record_has_no_stig() -> None:
         ("something else", "something else"),
     ],
 )
-def test_a_place_is_reduced_to_its_control(place: str, told: str) -> None:
-    assert control(place) == told
+def test_reference_is_normalized_to_its_control(place: str, told: str) -> None:
+    assert normalize_control(place) == told
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_a_place_is_reduced_to_its_control(place: str, told: str) -> None:
         ("SV-\u0662\u0665\u0667r1_rule", ""),
     ],
 )
-def test_only_a_rule_id_of_disas_names_a_group(sv: str, group: str) -> None:
-    assert group_of(sv) == group
+def test_only_disa_rule_ids_have_a_group(sv: str, group: str) -> None:
+    assert parse_group_id(sv) == group

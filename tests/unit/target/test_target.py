@@ -5,7 +5,7 @@ import pytest
 from hardpan.errors import InputError
 from hardpan.scanners import target
 from hardpan.scanners.model import HostKeyTrust
-from hardpan.scanners.target import Target, of_guest, parse
+from hardpan.scanners.target import Target, from_guest, parse_target
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
 
@@ -20,16 +20,16 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEX
         ("ssh://me@[2001:db8::7]:2022", "me", "2001:db8::7", 2022),
     ],
 )
-def test_every_form_of_a_target_is_understood(text: str, user: str, host: str, port: int) -> None:
-    found = parse(text)
+def test_every_target_form_is_parsed(text: str, user: str, host: str, port: int) -> None:
+    result = parse_target(text)
 
-    assert (found.user, found.host, found.port) == (user, host, port)
+    assert (result.user, result.host, result.port) == (user, host, port)
 
 
-def test_the_present_user_is_taken_when_none_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_defaults_to_current_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "somebody")
 
-    assert str(parse("host")) == "somebody@host:22"
+    assert str(parse_target("host")) == "somebody@host:22"
 
 
 @pytest.mark.parametrize(
@@ -55,66 +55,66 @@ def test_the_present_user_is_taken_when_none_is_typed(monkeypatch: pytest.Monkey
         ("x" * 600, "not a target"),
     ],
 )
-def test_an_odd_target_is_refused_with_its_reason(text: str, problem: str) -> None:
+def test_invalid_target_is_refused_with_reason(text: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        parse(text)
+        parse_target(text)
 
 
-def test_a_password_in_a_target_is_refused_with_a_hint() -> None:
+def test_password_in_target_is_refused_with_hint() -> None:
     with pytest.raises(InputError) as caught:
-        parse("me:secret@host")
+        parse_target("me:secret@host")
 
     assert "password" in caught.value.hint
 
 
-def test_a_pinned_key_loses_its_comment() -> None:
-    assert parse("me@host", host_keys=[KEY + " root@host\n"]).host_keys == (KEY,)
+def test_comment_of_pinned_key_is_removed() -> None:
+    assert parse_target("me@host", host_keys=[KEY + " root@host\n"]).host_keys == (KEY,)
 
 
-def test_a_pinned_key_that_is_none_is_refused() -> None:
+def test_invalid_pinned_key_is_refused() -> None:
     with pytest.raises(InputError, match="not a public host key"):
-        parse("me@host", host_keys=["ssh-ed25519 !!"])
+        parse_target("me@host", host_keys=["ssh-ed25519 !!"])
 
 
-def test_a_missing_identity_or_known_hosts_file_is_named(tmp_path: Path) -> None:
+def test_missing_identity_or_known_hosts_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such private key file"):
-        parse("me@host", identity=tmp_path / "key")
+        parse_target("me@host", identity=tmp_path / "key")
     with pytest.raises(InputError, match="no such known_hosts file"):
-        parse("me@host", known_hosts=tmp_path / "known")
+        parse_target("me@host", known_hosts=tmp_path / "known")
 
 
-def test_what_ssh_makes_of_its_config_is_taken(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_ssh_config_settings_are_applied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.touch(mode=0o600)
-    said = f"user deploy\nhostname 10.1.2.3\nport 2200\nidentityfile {key}\nproxycommand none\n"
-    monkeypatch.setattr(target, "_settings", lambda *_: target.settings(said))
+    output = f"user deploy\nhostname 10.1.2.3\nport 2200\nidentityfile {key}\nproxycommand none\n"
+    monkeypatch.setattr(target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings(output))
 
-    found = parse("web", ssh_config=tmp_path / "config")
+    result = parse_target("web", ssh_config=tmp_path / "config")
 
-    assert str(found) == "deploy@10.1.2.3:2200"
-    assert found.identity == key
+    assert str(result) == "deploy@10.1.2.3:2200"
+    assert result.identity == key
 
 
-def test_what_is_typed_wins_over_the_config(
+def test_explicit_values_override_ssh_config(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(target, "_settings", lambda *_: target.settings("user a\nport 2200\n"))
+    monkeypatch.setattr(
+        target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings("user a\nport 2200\n")
+    )
 
-    assert str(parse("b@web:22", ssh_config=tmp_path / "config")) == "b@web:22"
+    assert str(parse_target("b@web:22", ssh_config=tmp_path / "config")) == "b@web:22"
 
 
-def test_a_jump_host_is_refused_not_ignored(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(target, "_settings", lambda *_: target.settings("proxyjump bastion\n"))
+def test_jump_host_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings("proxyjump bastion\n")
+    )
 
     with pytest.raises(InputError, match="proxyjump 'bastion', which hardpan does not do"):
-        parse("web", ssh_config=tmp_path / "config")
+        parse_target("web", ssh_config=tmp_path / "config")
 
 
-class Built:
+class FakeGuest:
     address = "127.0.0.1"
     port = 2222
     user = "steward"
@@ -122,10 +122,10 @@ class Built:
     host_keys: tuple[str, ...] = (KEY,)
 
 
-def test_a_guest_of_the_builder_is_pinned() -> None:
-    found = of_guest(Built())
+def test_guest_target_pins_host_keys() -> None:
+    result = from_guest(FakeGuest())
 
-    assert found == Target(
+    assert result == Target(
         host="127.0.0.1",
         port=2222,
         user="steward",
@@ -135,13 +135,13 @@ def test_a_guest_of_the_builder_is_pinned() -> None:
     )
 
 
-def test_typed_host_key_is_pinned_by_a_person() -> None:
-    assert parse("me@host", host_keys=[KEY]).pinned_by is HostKeyTrust.PINNED
+def test_host_key_option_is_pinned() -> None:
+    assert parse_target("me@host", host_keys=[KEY]).pinned_by is HostKeyTrust.PINNED
 
 
-def test_a_guest_without_a_host_key_is_refused() -> None:
-    guest = Built()
+def test_guest_without_host_key_is_refused() -> None:
+    guest = FakeGuest()
     guest.host_keys = ()
 
     with pytest.raises(InputError, match="announced no host key"):
-        of_guest(guest)
+        from_guest(guest)

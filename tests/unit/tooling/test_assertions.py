@@ -28,18 +28,18 @@ IMPORTS = (
 )
 
 
-def told(tmp_path: Path, body: str) -> list[str]:
+def find_problems(tmp_path: Path, body: str) -> list[str]:
     """What is found in a module with one test, of these lines."""
     folder = tmp_path / "tests"
     folder.mkdir()
     (folder / "helpers.py").write_text(HELPERS)
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     (folder / "test_it.py").write_text(f"{IMPORTS}def test_it(lab, x):\n{lines}")
-    return assertions.problems(tmp_path)
+    return assertions.find_problems(tmp_path)
 
 
-def test_no_test_of_the_repository_may_end_without_an_assertion() -> None:
-    assert assertions.problems(assertions.ROOT) == []
+def test_repository_tests_always_assert() -> None:
+    assert assertions.find_problems(assertions.ROOT) == []
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_no_test_of_the_repository_may_end_without_an_assertion() -> None:
         "pytest.skip('not here')",
     ],
 )
-def test_what_asserts_on_every_path_is_no_problem(tmp_path: Path, body: str) -> None:
-    assert told(tmp_path, body) == []
+def test_body_asserting_on_every_path_is_accepted(tmp_path: Path, body: str) -> None:
+    assert find_problems(tmp_path, body) == []
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,12 @@ def test_what_asserts_on_every_path_is_no_problem(tmp_path: Path, body: str) -> 
         "[checked(row) for row in x]",
     ],
 )
-def test_a_path_without_an_assertion_is_told_with_its_place(tmp_path: Path, body: str) -> None:
-    assert told(tmp_path, body) == ["tests/test_it.py:4: test_it may end without an assertion"]
+def test_path_without_assertion_is_reported_with_location(tmp_path: Path, body: str) -> None:
+    assert find_problems(tmp_path, body) == [
+        "tests/test_it.py:4: test_it may end without an assertion"
+    ]
 
 
 @pytest.mark.parametrize("body", ["assert (x, 'message')", "assert 'text'", "assert x == x"])
-def test_an_assertion_that_always_holds_is_told(tmp_path: Path, body: str) -> None:
-    assert told(tmp_path, body) == ["tests/test_it.py:5: this assertion always holds"]
+def test_constant_assertion_is_reported(tmp_path: Path, body: str) -> None:
+    assert find_problems(tmp_path, body) == ["tests/test_it.py:5: this assertion always holds"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.wheels.lock import load
+from hardpan.builder.wheels.lock import load_lock
 
 REPO = Path(__file__).parents[3]
 LOCKS = sorted(
@@ -21,7 +21,7 @@ MAKE = [REPO / "Makefile", REPO / "tests" / "npm.mk"]
 HOST = re.compile(r"://|\b[a-z0-9-]+\.(?:com|dev|io|net|org)\b")
 
 
-def test_lock_files_are_these() -> None:
+def test_lock_files_are_listed() -> None:
     assert [str(path.relative_to(REPO)) for path in LOCKS] == [
         "builder/layers/model.txt",
         "builder/stacks/locks/ai-pytorch-cu130.lock",
@@ -36,10 +36,10 @@ def test_lock_files_are_these() -> None:
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
-def test_every_entry_is_pinned_with_digests_and_nothing_names_an_index(path: Path) -> None:
+def test_lock_file_pins_digests_and_names_no_index(path: Path) -> None:
     text = path.read_text("utf-8")
 
-    lock = load(path)  # refuses what has no version or no SHA-256
+    lock = load_lock(path)  # refuses what has no version or no SHA-256
 
     assert not HOST.search(text)
     assert [line for line in text.splitlines() if line.startswith("-")] == []
@@ -47,17 +47,17 @@ def test_every_entry_is_pinned_with_digests_and_nothing_names_an_index(path: Pat
     assert len(lock.entries) == len(re.findall(r"(?m)^[a-zA-Z0-9]", text))
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", text)) == text.count("--hash")
     twice = {name for name, n in Counter(e.name for e in lock.entries).items() if n > 1}
-    assert all(e.conditional for e in lock.entries if e.name in twice)
+    assert all(e.is_conditional for e in lock.entries if e.name in twice)
 
 
-def test_what_builds_is_the_release_that_is_installed() -> None:
-    (builds,) = load(REPO / "requirements" / "build.txt").entries
-    installed = {e.name: e for e in load(REPO / "requirements" / "lock.txt").entries}
+def test_build_backend_is_installed_release() -> None:
+    (builds,) = load_lock(REPO / "requirements" / "build.txt").entries
+    installed = {e.name: e for e in load_lock(REPO / "requirements" / "lock.txt").entries}
 
     assert builds == installed["setuptools"]
 
 
-def test_the_makefile_installs_by_one_command_that_resolves_nothing() -> None:
+def test_makefile_installs_without_resolving() -> None:
     text = "".join(path.read_text("utf-8") for path in MAKE)
     commands = [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
 
@@ -71,7 +71,7 @@ def test_the_makefile_installs_by_one_command_that_resolves_nothing() -> None:
     assert [x for x in commands if "-r " in x and "$(PIP_LOCKED)" not in x] == []
 
 
-def test_npm_takes_what_is_locked_and_apt_names_no_version() -> None:
+def test_npm_uses_lock_files_and_apt_names_no_versions() -> None:
     text = "".join(path.read_text("utf-8") for path in MAKE)
 
     assert re.findall(r"\$\(NPM\) (\S+)", text) == ["ci", "update"]
@@ -82,23 +82,23 @@ def test_npm_takes_what_is_locked_and_apt_names_no_version() -> None:
     assert len(packages.split()) > 30
 
 
-def _calls_of_pip(path: Path) -> list[tuple[str, set[str]]]:
+def _find_pip_calls(path: Path) -> list[tuple[str, set[str]]]:
     """Each function that calls ``pip(...)``, with the texts in it."""
-    found = []
+    calls = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef) and any(
             isinstance(x, ast.Call) and isinstance(x.func, ast.Name) and x.func.id == "pip"
             for x in ast.walk(node)
         ):
             texts = {x.value for x in ast.walk(node) if isinstance(x, ast.Constant)}
-            found.append((f"{path.stem}.{node.name}", {x for x in texts if isinstance(x, str)}))
-    return found
+            calls.append((f"{path.stem}.{node.name}", {x for x in texts if isinstance(x, str)}))
+    return calls
 
 
-def test_every_call_of_pip_resolves_nothing_and_checks_digests() -> None:
-    paths = [p for room in ("builder", "tests/bench") for p in (REPO / room).rglob("*.py")]
+def test_pip_calls_use_no_deps_and_require_hashes() -> None:
+    paths = [p for folder in ("builder", "tests/bench") for p in (REPO / folder).rglob("*.py")]
     calls = sorted(
-        (call for path in paths for call in _calls_of_pip(path)), key=lambda call: call[0]
+        (call for path in paths for call in _find_pip_calls(path)), key=lambda call: call[0]
     )
 
     assert [name for name, _ in calls] == [

@@ -7,26 +7,28 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 LOCKS = sorted(
-    place
-    for room in ("interop/*", "tooling/*")
-    for place in TESTS.glob(f"{room}/package-lock.json")
+    lock
+    for folder in ("interop/*", "tooling/*")
+    for lock in TESTS.glob(f"{folder}/package-lock.json")
 )
 
 
-def test_there_are_three() -> None:
-    assert [place.parent.name for place in LOCKS] == ["saf", "stig_manager", "axe"]
+def test_npm_lock_files_are_listed() -> None:
+    assert [lock.parent.name for lock in LOCKS] == ["saf", "stig_manager", "axe"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda place: place.parent.name)
-def test_each_package_has_a_digest_and_no_address(lock: Path) -> None:
+def test_npm_lock_pins_digests_without_addresses(lock: Path) -> None:
     document = json.loads(lock.read_text("utf-8"))
     packages = document["packages"]
     # 'npm ci' reads the digests of version 3 alone; it installs these or ends.
     assert document["lockfileVersion"] == 3
-    wanted = json.loads(lock.with_name("package.json").read_text("utf-8"))["dependencies"]
+    dependencies = json.loads(lock.with_name("package.json").read_text("utf-8"))["dependencies"]
 
-    assert packages.pop("")["dependencies"] == wanted
+    assert packages.pop("")["dependencies"] == dependencies
     # What a package brings inside of its own archive has the archive's digest.
-    told = {k: v for k, v in packages.items() if not v.get("inBundle")}
-    assert [k for k, v in told.items() if not v.get("integrity", "").startswith("sha512-")] == []
+    unbundled = {k: v for k, v in packages.items() if not v.get("inBundle")}
+    assert [
+        k for k, v in unbundled.items() if not v.get("integrity", "").startswith("sha512-")
+    ] == []
     assert [k for k, v in packages.items() if "resolved" in v] == []

@@ -20,11 +20,11 @@ _ROW = re.compile(r"^\| ([HML]\d+) \|(.*)\|(.*)\|$", re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
 
 
-def test_each_finding_has_a_row() -> None:
+def test_every_finding_has_a_row() -> None:
     assert sorted(_rows()) == sorted(FINDINGS)
 
 
-def test_each_row_names_three_tests_that_exist() -> None:
+def test_every_row_names_three_existing_tests() -> None:
     problems = []
     for finding, names in _rows().items():
         if len(names) < MIN_ATTACKS:
@@ -33,7 +33,7 @@ def test_each_row_names_three_tests_that_exist() -> None:
     assert problems == []
 
 
-def test_each_case_in_a_row_is_collected(request: pytest.FixtureRequest) -> None:
+def test_every_named_case_is_collected(request: pytest.FixtureRequest) -> None:
     """Cases have names only once pytest collects them: of files that this run does not
     collect, nothing is said; ``make test`` collects all.
     """
@@ -45,11 +45,11 @@ def test_each_case_in_a_row_is_collected(request: pytest.FixtureRequest) -> None
     assert [n for n in cases if n.partition("::")[0] in files and n not in collected] == []
 
 
-def test_a_test_that_does_not_exist_is_noticed() -> None:
-    here = "tests/unit/tooling/test_security_table.py"
+def test_missing_test_is_detected() -> None:
+    this_file = "tests/unit/tooling/test_security_table.py"
 
-    assert _exists(f"{here}::test_each_finding_has_a_row")
-    assert not _exists(f"{here}::test_each_finding_has_a_ro")
+    assert _exists(f"{this_file}::test_each_finding_has_a_row")
+    assert not _exists(f"{this_file}::test_each_finding_has_a_ro")
     assert not _exists("tests/unit/tooling/test_no_such_file.py::test_x")
 
 

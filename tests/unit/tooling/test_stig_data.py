@@ -49,10 +49,10 @@ def _files(manual: str = MANUAL) -> dict[str, bytes]:
 
 
 def _folder(root: Path, files: dict[str, bytes]) -> Path:
-    place = root / stig_data.FOLDER
-    place.mkdir(parents=True)
+    folder = root / stig_data.FOLDER
+    folder.mkdir(parents=True)
     for name, data in files.items():
-        (place / name).write_bytes(data)
+        (folder / name).write_bytes(data)
     return root
 
 
@@ -65,15 +65,17 @@ def _tarball(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def test_one_requirement_is_told_in_full() -> None:
-    made = json.loads(stig_data.document("rhel9.json", _files(), "here", date(2026, 11, 21)))
+def test_document_contains_complete_requirement() -> None:
+    document = json.loads(
+        stig_data.render_document("rhel9.json", _files(), "here", date(2026, 11, 21))
+    )
 
-    assert made["as_of"] == "2026-11-21"
-    assert made["origin"] == "here"
-    assert (made["stig"]["version"], made["stig"]["release"]) == ("2", "9")
+    assert document["as_of"] == "2026-11-21"
+    assert document["origin"] == "here"
+    assert (document["stig"]["version"], document["stig"]["release"]) == ("2", "9")
     # Revision 5 alone: what it withdrew has no place in it.
-    assert made["controls"] == {"CCI-000366": "CM-6 b"}
-    assert made["requirements"] == [
+    assert document["controls"] == {"CCI-000366": "CM-6 b"}
+    assert document["requirements"] == [
         {
             "stig_id": "RHEL-09-000001",
             "group_id": "V-1",
@@ -107,16 +109,16 @@ def test_one_requirement_is_told_in_full() -> None:
         ("<version>RHEL-09-000001</version>", "", "SV-1r2_rule: no <version>"),
     ],
 )
-def test_a_manual_of_another_form_is_refused(was: str, now: str, problem: str) -> None:
-    files = _files(MANUAL.replace(was, now))
+def test_unexpected_manual_structure_is_refused(old: str, new: str, problem: str) -> None:
+    files = _files(MANUAL.replace(old, new))
 
     with pytest.raises(InputError) as caught:
-        stig_data.document("rhel9.json", files, "here", date(2026, 11, 21))
+        stig_data.render_document("rhel9.json", files, "here", date(2026, 11, 21))
 
     assert problem in str(caught.value)
 
 
-def test_a_folder_and_a_tarball_give_the_same_bytes(tmp_path: Path) -> None:
+def test_folder_and_tarball_give_same_bytes(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "in", _files())
     tarball = _tarball(tmp_path / "in.orig.tar.gz", _files())
     outs = [tmp_path / "a", tmp_path / "b"]
@@ -130,7 +132,7 @@ def test_a_folder_and_a_tarball_give_the_same_bytes(tmp_path: Path) -> None:
         assert (outs[0] / name).read_bytes() == (outs[1] / name).read_bytes()
 
 
-def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_source_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = _files()
     del files[stig_data.CCI_LIST]
     folder = _folder(tmp_path / "in", files)

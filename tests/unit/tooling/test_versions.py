@@ -7,10 +7,10 @@ import pytest
 
 from hardpan.errors import ToolError
 from images.lab import build
-from images.lab.recipe import load
+from images.lab.recipe import load_definition
 from tests import conftest
 from tests.tooling import versions
-from tests.tooling.get_cosign import record_of
+from tests.tooling.get_cosign import record_path
 from tests.tooling.get_openssl import require_ml_dsa
 
 MACHINE = "packages of debian 12"
@@ -26,26 +26,26 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_version_that_was_not_tested_is_named_with_the_one_that_was() -> None:
+def test_untested_version_is_reported_with_tested_version() -> None:
     now = {MACHINE: {"chromium": "156.0-1", "xorriso": "1.5.4-4", "swtpm": "0.7"}}
 
-    assert versions.changed(TESTED, now) == [
+    assert versions.list_changes(TESTED, now) == [
         "chromium (packages of debian 12): another version: expected 155.0-1, got 156.0-1",
         "swtpm (packages of debian 12): another version: expected none, got 0.7",
     ]
-    assert list(versions.table(TESTED, now)) == [
+    assert list(versions.format_table(TESTED, now)) == [
         "packages of debian 12:",
         "  chromium  156.0-1   tested: 155.0-1",
         "  swtpm     0.7   tested: never",
         "  xorriso   1.5.4-4",
     ]
-    assert versions.changed(TESTED, {MACHINE: dict(TESTED[MACHINE])}) == []
+    assert versions.list_changes(TESTED, {MACHINE: dict(TESTED[MACHINE])}) == []
 
 
-def test_another_system_is_one_line_not_one_for_each_package() -> None:
+def test_untested_system_is_reported_in_a_single_line() -> None:
     now = {"packages of ubuntu 26.04": {"chromium": "1", "xorriso": "2"}}
 
-    (line,) = versions.changed({MACHINE: {"chromium": "1"}}, now)
+    (line,) = versions.list_changes({MACHINE: {"chromium": "1"}}, now)
 
     assert line == (
         "packages of ubuntu 26.04: never tested:"
@@ -53,19 +53,21 @@ def test_another_system_is_one_line_not_one_for_each_package() -> None:
     )
 
 
-def test_the_newest_lab_media_is_the_one_that_is_told(record: Path) -> None:
+def test_newest_lab_media_is_reported(record: Path) -> None:
     (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "156.0-1"}}))
     (record / "packages-0.json").write_text(
-        build._told(load(), {"linux-image-cloud-amd64": "6.12.117-1", "libc6": "2.41-12"})
+        build._render_versions(
+            load_definition(), {"linux-image-cloud-amd64": "6.12.117-1", "libc6": "2.41-12"}
+        )
     )
 
-    assert versions.current() == {
+    assert versions.current_versions() == {
         MACHINE: {"chromium": "156.0-1"},
         "lab media of Debian trixie": {"linux-image-cloud-amd64": "6.12.117-1"},
     }
 
 
-def test_accepting_keeps_what_other_systems_were_tested_with(
+def test_accept_keeps_records_of_other_systems(
     record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (record / "tested.json").write_text(json.dumps({"packages of fedora 44": {"xorriso": "1"}}))
@@ -73,12 +75,12 @@ def test_accepting_keeps_what_other_systems_were_tested_with(
 
     monkeypatch.setattr("sys.argv", ["versions", "--brief"])
     assert versions.main() == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["versions", "--brief", "--accept"])
     assert versions.main() == 0
 
-    assert "packages of debian 12: never tested" in told
-    assert "make versions-accept" in told
+    assert "packages of debian 12: never tested" in output
+    assert "make versions-accept" in output
     assert "0 not as tested" in capsys.readouterr().out
     assert json.loads((record / "tested.json").read_text()) == {
         "packages of fedora 44": {"xorriso": "1"},
@@ -86,21 +88,21 @@ def test_accepting_keeps_what_other_systems_were_tested_with(
     }
 
 
-def test_a_run_that_fails_ends_with_what_changed(record: Path) -> None:
+def test_failed_run_reports_changed_versions(record: Path) -> None:
     (record / "tested.json").write_text(json.dumps(TESTED))
     (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "156.0-1"}}))
 
-    assert summary({"passed": [1]}) == []
-    assert summary({"failed": [1]})[:2] == [
+    assert terminal_summary({"passed": [1]}) == []
+    assert terminal_summary({"failed": [1]})[:2] == [
         "== taken since these tests last passed",
         "chromium (packages of debian 12): another version: expected 155.0-1, got 156.0-1",
     ]
-    assert summary({"error": [1]})[-1].endswith("says where each is taken from.")
+    assert terminal_summary({"error": [1]})[-1].endswith("says where each is taken from.")
     (record / "versions.json").write_text(json.dumps({MACHINE: {"chromium": "155.0-1"}}))
-    assert summary({"failed": [1]}) == []
+    assert terminal_summary({"failed": [1]}) == []
 
 
-def summary(stats: dict[str, list[int]]) -> list[str]:
+def terminal_summary(stats: dict[str, list[int]]) -> list[str]:
     """What the hook writes at the end of a run."""
 
     class Reporter:
@@ -118,7 +120,7 @@ def summary(stats: dict[str, list[int]]) -> list[str]:
     return reporter.lines
 
 
-def test_an_openssl_without_ml_dsa_is_refused_with_what_to_do() -> None:
+def test_openssl_without_ml_dsa_is_refused_with_hint() -> None:
     require_ml_dsa("3.5.4-1~deb13u1")
     require_ml_dsa("1:4.0.0-1")
 
@@ -131,5 +133,5 @@ def test_an_openssl_without_ml_dsa_is_refused_with_what_to_do() -> None:
     assert caught.value.hint == "name a newer suite as RELEASE in tests/tooling/get_cosign.py"
 
 
-def test_the_record_of_a_program_is_beside_it() -> None:
-    assert record_of(Path("/x/bin/cosign")) == Path("/x/bin/cosign.versions.json")
+def test_record_path_is_next_to_program() -> None:
+    assert record_path(Path("/x/bin/cosign")) == Path("/x/bin/cosign.versions.json")

@@ -5,27 +5,27 @@ import pytest
 from paramiko import ssh_exception
 
 from hardpan.errors import HardpanError, InputError, TrustError, UnreachableError
-from hardpan.scanners.ssh_errors import FOREIGN, fingerprint, mapped
+from hardpan.scanners.ssh_errors import TRANSLATIONS, fingerprint, translate
 from hardpan.scanners.target import Target
 
 TARGET = Target(host="host", user="me")
-KINDS = [
+EXCEPTION_TYPES = [
     c for _, c in inspect.getmembers(ssh_exception, inspect.isclass) if issubclass(c, Exception)
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_exception_of_paramiko_is_mapped(kind: type[Exception]) -> None:
-    assert kind in FOREIGN
+@pytest.mark.parametrize("kind", EXCEPTION_TYPES)
+def test_every_paramiko_exception_is_translated(kind: type[Exception]) -> None:
+    assert kind in TRANSLATIONS
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_special_exception_is_reached_before_its_base(kind: type[Exception]) -> None:
-    made = kind.__new__(kind)
+@pytest.mark.parametrize("kind", EXCEPTION_TYPES)
+def test_specific_exception_precedes_its_base(kind: type[Exception]) -> None:
+    exception = kind.__new__(kind)
 
-    first = next(k for k in FOREIGN if isinstance(made, k))
+    first = next(k for k in TRANSLATIONS if isinstance(exception, k))
 
-    assert FOREIGN[first] is FOREIGN[kind]
+    assert TRANSLATIONS[first] is TRANSLATIONS[kind]
 
 
 @pytest.mark.parametrize(
@@ -41,20 +41,20 @@ def test_a_special_exception_is_reached_before_its_base(kind: type[Exception]) -
         (OSError(113, "No route to host"), UnreachableError, "No route to host"),
     ],
 )
-def test_a_foreign_exception_becomes_ours(
+def test_foreign_exception_is_translated(
     foreign: Exception, ours: type[HardpanError], words: str
 ) -> None:
-    made = mapped(foreign, TARGET)
+    result = translate(foreign, TARGET)
 
-    assert type(made) is ours
-    assert words in str(made)
+    assert type(result) is ours
+    assert words in str(result)
 
 
-def test_a_changed_host_key_is_trust_broken_and_shows_both_fingerprints() -> None:
+def test_changed_host_key_is_trust_error_with_fingerprints() -> None:
     old, new = paramiko.ECDSAKey.generate(), paramiko.ECDSAKey.generate()
 
-    made = mapped(paramiko.BadHostKeyException("host", new, old), TARGET)
+    result = translate(paramiko.BadHostKeyException("host", new, old), TARGET)
 
-    assert isinstance(made, TrustError)
-    assert f"expected {fingerprint(old.asbytes())}" in str(made)
-    assert f"offered {fingerprint(new.asbytes())}" in str(made)
+    assert isinstance(result, TrustError)
+    assert f"expected {fingerprint(old.asbytes())}" in str(result)
+    assert f"offered {fingerprint(new.asbytes())}" in str(result)

@@ -1,6 +1,6 @@
 import shlex
 
-from hardpan.scanners.shell import Sudo, body, line
+from hardpan.scanners.shell import SudoSession, build_command_line, to_shell_command
 
 SECRET = "hunter2 $(x)"
 
@@ -8,68 +8,68 @@ SECRET = "hunter2 $(x)"
 def test_every_word_of_an_argv_is_quoted() -> None:
     argv = ["echo", "a b", "$(reboot)", "it's", "-n"]
 
-    assert shlex.split(body(argv)) == argv
+    assert shlex.split(to_shell_command(argv)) == argv
 
 
-def test_every_command_ends_on_the_target_too() -> None:
-    words = shlex.split(line("sleep 9", timeout_s=3))
+def test_command_has_a_timeout_on_the_target() -> None:
+    argv = shlex.split(build_command_line("sleep 9", timeout_s=3))
 
-    assert words[words.index("timeout") :] == ["timeout", "-k", "5", "3.0", "sh", "-c", "sleep 9"]
-
-
-def test_the_password_is_in_no_command_line() -> None:
-    sudo = Sudo(SECRET)
-
-    assert SECRET not in line(["id"], timeout_s=3, sudo=sudo)
-    assert f"-S -p {sudo.prompt}" in line(["id"], timeout_s=3, sudo=sudo)
+    assert argv[argv.index("timeout") :] == ["timeout", "-k", "5", "3.0", "sh", "-c", "sleep 9"]
 
 
-def test_without_a_password_sudo_may_not_ask() -> None:
-    assert "sudo -n --" in line(["id"], timeout_s=3, sudo=Sudo())
+def test_password_is_not_in_the_command_line() -> None:
+    sudo = SudoSession(SECRET)
+
+    assert SECRET not in build_command_line(["id"], timeout_s=3, sudo=sudo)
+    assert f"-S -p {sudo.prompt}" in build_command_line(["id"], timeout_s=3, sudo=sudo)
 
 
-def test_the_password_is_given_when_sudo_asks_and_not_before() -> None:
-    sudo = Sudo(SECRET)
-
-    assert sudo.hear(b"a lecture\n") == (b"", b"")
-    assert sudo.hear(sudo.prompt.encode()) == (SECRET.encode() + b"\n", b"")
-    assert sudo.hear(f"{sudo.ready}\nwarning\n".encode()) == (b"", b"warning\n")
-    assert sudo.hear(sudo.prompt.encode()) == (b"", sudo.prompt.encode())
+def test_sudo_is_non_interactive_without_password() -> None:
+    assert "sudo -n --" in build_command_line(["id"], timeout_s=3, sudo=SudoSession())
 
 
-def test_a_prompt_that_comes_in_two_pieces_is_heard() -> None:
-    sudo = Sudo(SECRET)
+def test_password_is_sent_only_after_the_prompt() -> None:
+    sudo = SudoSession(SECRET)
+
+    assert sudo.feed(b"a lecture\n") == (b"", b"")
+    assert sudo.feed(sudo.prompt.encode()) == (SECRET.encode() + b"\n", b"")
+    assert sudo.feed(f"{sudo.start_marker}\nwarning\n".encode()) == (b"", b"warning\n")
+    assert sudo.feed(sudo.prompt.encode()) == (b"", sudo.prompt.encode())
+
+
+def test_prompt_split_over_two_reads_is_recognized() -> None:
+    sudo = SudoSession(SECRET)
     text = sudo.prompt.encode()
 
-    assert sudo.hear(text[:9]) == (b"", b"")
-    assert sudo.hear(text[9:])[0] == SECRET.encode() + b"\n"
+    assert sudo.feed(text[:9]) == (b"", b"")
+    assert sudo.feed(text[9:])[0] == SECRET.encode() + b"\n"
 
 
-def test_a_cached_credential_keeps_the_password_out_of_the_commands_input() -> None:
-    sudo = Sudo(SECRET)
+def test_password_is_not_sent_with_cached_credential() -> None:
+    sudo = SudoSession(SECRET)
 
-    assert sudo.hear(f"{sudo.ready}\n".encode()) == (b"", b"")
-    assert sudo.begun
-
-
-def test_a_second_question_means_a_wrong_password() -> None:
-    sudo = Sudo(SECRET)
-    sudo.hear(sudo.prompt.encode())
-    sudo.hear(b"Sorry, try again.\n" + sudo.prompt.encode())
-
-    assert sudo.asked == 2
-    assert sudo.refusal()[0] == "sudo did not take the password"
+    assert sudo.feed(f"{sudo.start_marker}\n".encode()) == (b"", b"")
+    assert sudo.has_started
 
 
-def test_a_refusal_is_explained() -> None:
-    for said, meaning in {
+def test_second_prompt_means_incorrect_password() -> None:
+    sudo = SudoSession(SECRET)
+    sudo.feed(sudo.prompt.encode())
+    sudo.feed(b"Sorry, try again.\n" + sudo.prompt.encode())
+
+    assert sudo.prompt_count == 2
+    assert sudo.failure_reason()[0] == "sudo did not take the password"
+
+
+def test_failure_reason_explains_sudo_output() -> None:
+    for output, meaning in {
         "sudo: a password is required": "asks for a password",
         "sudo: sorry, you must have a tty to run sudo": "insists on a terminal",
         "me is not in the sudoers file.": "does not know this user",
         "env: sudo: not found\nsudo: not found": "not installed",
         "boom": "sudo refused",
     }.items():
-        sudo = Sudo()
-        sudo.hear(said.encode() + b"\n")
+        sudo = SudoSession()
+        sudo.feed(output.encode() + b"\n")
 
-        assert meaning in sudo.refusal()[0]
+        assert meaning in sudo.failure_reason()[0]

@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
-from hardpan.builder.wheels.audit import audit
-from hardpan.builder.wheels.lock import load
+from hardpan.builder.wheels.audit import audit_wheels
+from hardpan.builder.wheels.lock import load_lock
 from hardpan.errors import InputError
 from hardpan.files import sha256_bytes
-from tests.unit.wheels.makers import WHEEL, elf, put, wheel
+from tests.unit.wheels.makers import WHEEL, make_elf, make_wheel, write_wheel
 
-GOOD = wheel({"demo/__init__.py": b""})
+GOOD = make_wheel({"demo/__init__.py": b""})
 DIGEST = sha256_bytes(GOOD)
-OTHER = "0" * 64
+OTHER_DIGEST = "0" * 64
 
 
-def held(tmp_path: Path, lock: str) -> list[tuple[str, str, str]]:
+def audit_with_lock(tmp_path: Path, lock: str) -> list[tuple[str, str, str]]:
     path = tmp_path / "ai.lock"
     path.write_text(lock, "utf-8")
-    found = audit(put(tmp_path / "house", GOOD), load(path))
-    assert found.lock_sha256 == sha256_bytes(lock.encode())
-    return [(f.kind, f.severity, f.wheel) for f in found.findings]
+    result = audit_wheels(write_wheel(tmp_path / "house", GOOD), load_lock(path))
+    assert result.lock_sha256 == sha256_bytes(lock.encode())
+    return [(f.kind, f.severity, f.wheel) for f in result.findings]
 
 
 @pytest.mark.parametrize(
@@ -32,32 +32,32 @@ def held(tmp_path: Path, lock: str) -> list[tuple[str, str, str]]:
         f"demo==1.0 --hash=sha256:{DIGEST}",
         f"Demo[all] == 1.0 ; python_version >= '3.9' \\\n  --hash=sha256:{DIGEST}  # why\n",
         f"# by hand\n--no-binary :none:\ndemo==1.0 \\\n --hash=sha256:{DIGEST.upper()}\n",
-        f"demo==1.0 --hash=sha256:{OTHER} --hash=sha256:{DIGEST}",
+        f"demo==1.0 --hash=sha256:{OTHER_DIGEST} --hash=sha256:{DIGEST}",
         f"demo==1.0 --hash=sha512:{'a' * 128} --hash=sha256:{DIGEST}\r\n",
     ],
 )
-def test_a_locked_wheel_is_no_finding(tmp_path: Path, lock: str) -> None:
-    assert held(tmp_path, lock) == []
+def test_locked_wheel_has_no_finding(tmp_path: Path, lock: str) -> None:
+    assert audit_with_lock(tmp_path, lock) == []
 
 
 @pytest.mark.parametrize(
     ("lock", "told"),
     [
         (
-            f"demo==1.0 --hash=sha256:{OTHER}",
+            f"demo==1.0 --hash=sha256:{OTHER_DIGEST}",
             [("digest_differs", "high", WHEEL), ("not_there", "high", "demo==1.0")],
         ),
         (
-            f"demo==1.1 --hash=sha256:{OTHER}",
+            f"demo==1.1 --hash=sha256:{OTHER_DIGEST}",
             [("not_locked", "high", WHEEL), ("not_there", "high", "demo==1.1")],
         ),
         (
-            f"demo==1.0 --hash=sha256:{DIGEST}\nmore==2 ; os_name == 'nt' --hash=sha256:{OTHER}",
+            f"demo==1.0 --hash=sha256:{DIGEST}\nmore==2 ; os_name == 'nt' --hash=sha256:{OTHER_DIGEST}",
             [("not_there", "medium", "more==2")],
         ),
         # The right bytes under another package's name.
         (
-            f"demo==1.0 --hash=sha256:{OTHER}\nmore==2 --hash=sha256:{DIGEST}",
+            f"demo==1.0 --hash=sha256:{OTHER_DIGEST}\nmore==2 --hash=sha256:{DIGEST}",
             [
                 ("digest_differs", "high", WHEEL),
                 ("not_there", "high", "demo==1.0"),
@@ -71,15 +71,15 @@ def test_a_locked_wheel_is_no_finding(tmp_path: Path, lock: str) -> None:
         # Another spelling of the same version; the digest decides.
         (f"demo==1.0.0 --hash=sha256:{DIGEST}", []),
         (
-            f"demo==1.0 --hash=sha256:{DIGEST}\ndemo==1.1 --hash=sha256:{OTHER}",
+            f"demo==1.0 --hash=sha256:{DIGEST}\ndemo==1.1 --hash=sha256:{OTHER_DIGEST}",
             [("not_there", "high", "demo==1.1")],
         ),
     ],
 )
-def test_what_is_not_as_locked_is_a_finding(
-    tmp_path: Path, lock: str, told: list[tuple[str, str, str]]
+def test_difference_from_lock_is_a_finding(
+    tmp_path: Path, lock: str, expected: list[tuple[str, str, str]]
 ) -> None:
-    assert held(tmp_path, lock) == told
+    assert audit_with_lock(tmp_path, lock) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,12 @@ def test_what_is_not_as_locked_is_a_finding(
         (b"#" * ((16 << 20) + 1), "ai.lock: expected at most 16777216 bytes, found more"),
     ],
 )
-def test_a_lock_that_cannot_be_held_against_is_refused(
-    tmp_path: Path, text: bytes, problem: str
-) -> None:
+def test_invalid_lock_file_is_refused(tmp_path: Path, text: bytes, problem: str) -> None:
     path = tmp_path / "ai.lock"
     path.write_bytes(text)
 
     with pytest.raises(InputError) as caught:
-        load(path)
+        load_lock(path)
     assert problem in str(caught.value)
 
 
@@ -114,8 +112,8 @@ def test_a_lock_that_cannot_be_held_against_is_refused(
     ("file", "arguments", "code"),
     [
         (b"", [], 0),
-        (elf(defined=("OSSL_PROVIDER_load",)), [], 1),
-        (elf(defined=("OSSL_PROVIDER_load",)), ["--fail-on", "none"], 0),
+        (make_elf(defined=("OSSL_PROVIDER_load",)), [], 1),
+        (make_elf(defined=("OSSL_PROVIDER_load",)), ["--fail-on", "none"], 0),
         (b"PK\3\4", [], 0),
         (b"PK\3\4", ["--fail-on", "medium"], 1),
         (b"PK\3\4", ["--fail-on", "low"], 1),
@@ -123,12 +121,12 @@ def test_a_lock_that_cannot_be_held_against_is_refused(
         (b"", ["--lock", "no-such.lock"], 3),
     ],
 )
-def test_the_exit_code_is_the_answer(
+def test_exit_code_follows_fail_on(
     tmp_path: Path, file: bytes, arguments: list[str], code: int
 ) -> None:
-    house = put(tmp_path / "house", wheel({"demo/x.so": file}))
+    wheelhouse = write_wheel(tmp_path / "house", make_wheel({"demo/x.so": file}))
 
-    assert cli.run(["wheels", "audit", str(house), *arguments]) == code
+    assert cli.run(["wheels", "audit", str(wheelhouse), *arguments]) == code
 
 
 @pytest.mark.parametrize(
@@ -143,7 +141,7 @@ def test_the_exit_code_is_the_answer(
         ),
     ],
 )
-def test_what_is_no_wheelhouse_is_bad_input(
+def test_invalid_wheelhouse_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: object, problem: str
 ) -> None:
     assert callable(make)
@@ -154,23 +152,21 @@ def test_what_is_no_wheelhouse_is_bad_input(
 
 
 @pytest.mark.parametrize("target", ["../secret", "/etc/passwd", WHEEL, "../none"])
-def test_a_wheel_that_is_a_link_is_not_read(
+def test_symbolic_link_wheel_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str
 ) -> None:
-    (tmp_path / "secret").write_bytes(wheel({"demo/x.py": b""}))
+    (tmp_path / "secret").write_bytes(make_wheel({"demo/x.py": b""}))
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / WHEEL).symlink_to(target)
 
     assert cli.run(["wheels", "audit", str(tmp_path / "house")]) == 3
 
-    said = capsys.readouterr()
-    assert f"{WHEEL}: expected a regular file, got a symbolic link" in said.err
-    assert said.out == ""
+    captured = capsys.readouterr()
+    assert f"{WHEEL}: expected a regular file, got a symbolic link" in captured.err
+    assert captured.out == ""
 
 
-def test_a_wheel_that_is_a_pipe_is_not_waited_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_named_pipe_wheel_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "house").mkdir()
     os.mkfifo(tmp_path / "house" / WHEEL)
 
@@ -178,35 +174,37 @@ def test_a_wheel_that_is_a_pipe_is_not_waited_for(
     assert "expected a regular file, got a pipe" in capsys.readouterr().err
 
 
-def test_stdout_is_data_and_stderr_is_talk(
+def test_findings_go_to_stdout_and_summary_to_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    house = put(tmp_path / "house", wheel({"demo/x.so": elf(text=b"LibsodiumDRG\0")}))
-    (house / "old-1.0.tar.gz").write_bytes(b"")
+    wheelhouse = write_wheel(
+        tmp_path / "house", make_wheel({"demo/x.so": make_elf(text=b"LibsodiumDRG\0")})
+    )
+    (wheelhouse / "old-1.0.tar.gz").write_bytes(b"")
 
-    assert cli.run(["wheels", "audit", str(house)]) == 1
-    said = capsys.readouterr()
-    assert said.out == (
+    assert cli.run(["wheels", "audit", str(wheelhouse)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == (
         f"high    bundled_crypto  {WHEEL}: demo/x.so: carries libsodium, outside of the system's "
         "modules (byte 64: 'LibsodiumDRG')\n"
         "medium  not_checked     old-1.0.tar.gz: is no wheel: what it would build is not known\n"
     )
-    assert said.err == (
+    assert captured.err == (
         "1 wheels, 0 refused; 1 native files, 0 sources; findings: 1 high, 1 medium, 0 low\n"
     )
 
 
-def test_json_is_the_same_for_the_same_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    house = put(tmp_path / "house", wheel({"demo/x.so": elf(text=b"LibsodiumDRG\0")}))
-    arguments = ["wheels", "audit", str(house), "--json"]
+def test_json_output_is_reproducible(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheelhouse = write_wheel(
+        tmp_path / "house", make_wheel({"demo/x.so": make_elf(text=b"LibsodiumDRG\0")})
+    )
+    arguments = ["wheels", "audit", str(wheelhouse), "--json"]
 
     assert cli.run(arguments) == 1
     first = capsys.readouterr().out
     assert cli.run(arguments) == 1
     assert capsys.readouterr().out == first
-    told = json.loads(first)
-    assert told["wheels"][0]["natives"] == 1
-    assert told["findings"][0]["library"] == "libsodium"
+    document = json.loads(first)
+    assert document["wheels"][0]["natives"] == 1
+    assert document["findings"][0]["library"] == "libsodium"
     assert str(tmp_path) not in first

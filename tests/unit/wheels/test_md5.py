@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.wheels import md5, source
-from hardpan.builder.wheels.audit import audit
-from hardpan.builder.wheels.model import BrokenError, Finding, Limits
-from tests.unit.wheels.makers import put, wheel, zipped
+from hardpan.builder.wheels.audit import audit_wheels
+from hardpan.builder.wheels.model import AuditFinding, AuditLimits, MalformedWheelError
+from tests.unit.wheels.makers import make_wheel, make_zip, write_wheel
 
 
-def uses(text: str) -> list[tuple[int, str, str]]:
-    return [(u.line, u.algorithm, u.how) for u in md5.uses(source.parse(text.encode()))]
+def find_uses(text: str) -> list[tuple[int, str, str]]:
+    return [
+        (u.line, u.algorithm, u.form) for u in md5.find_uses(source.parse_source(text.encode()))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +55,8 @@ def uses(text: str) -> list[tuple[int, str, str]]:
         ("import hashlib\nwith suppress(KeyError):\n hashlib.md5()", (3, "md5", "called")),
     ],
 )  # fmt: skip
-def test_every_way_to_ask_for_it_is_found(text: str, told: tuple[int, str, str]) -> None:
-    assert uses(text) == [told]
+def test_every_unguarded_call_is_reported(text: str, expected: tuple[int, str, str]) -> None:
+    assert find_uses(text) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -81,15 +83,19 @@ def test_every_way_to_ask_for_it_is_found(text: str, told: tuple[int, str, str])
         "'hashlib.md5(b\"\")'",
     ],
 )
-def test_what_is_guarded_or_not_hashlibs_is_no_finding(text: str) -> None:
-    assert uses(text) == []
+def test_guarded_or_unrelated_call_has_no_finding(text: str) -> None:
+    assert find_uses(text) == []
 
 
 CALL = b"import hashlib\nhashlib.md5(b'')\n"
 
 
-def found(tmp_path: Path, files: dict[str, bytes], limits: Limits | None = None) -> list[Finding]:
-    return list(audit(put(tmp_path / "house", wheel(files)), limits=limits).findings)
+def audit_files(
+    tmp_path: Path, files: dict[str, bytes], limits: AuditLimits | None = None
+) -> list[AuditFinding]:
+    return list(
+        audit_wheels(write_wheel(tmp_path / "house", make_wheel(files)), limits=limits).findings
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,35 +124,35 @@ def found(tmp_path: Path, files: dict[str, bytes], limits: Limits | None = None)
         ({"demo/__init__.py": b"import hashlib\nx = hashlib.md5"}, "medium"),
     ],
 )  # fmt: skip
-def test_the_severity_is_how_far_an_import_reaches(
+def test_severity_depends_on_import_reachability(
     tmp_path: Path, files: dict[str, bytes], severity: str
 ) -> None:
-    told = [f for f in found(tmp_path, files) if f.kind == "unguarded_md5"]
+    md5_findings = [f for f in audit_files(tmp_path, files) if f.kind == "unguarded_md5"]
 
-    assert [f.severity for f in told] == [severity]
-    assert told[0].line == 2
-    assert told[0].where in files
+    assert [f.severity for f in md5_findings] == [severity]
+    assert md5_findings[0].line == 2
+    assert md5_findings[0].path in files
 
 
-def test_imports_that_were_not_followed_to_the_end_count_as_reached(tmp_path: Path) -> None:
+def test_unfollowed_imports_count_as_reached(tmp_path: Path) -> None:
     files = {"demo/__init__.py": b"import os\n" * 50, "demo/a.py": CALL}
 
-    (finding,) = found(tmp_path, files, Limits(closure_bytes=100))
+    (finding,) = audit_files(tmp_path, files, AuditLimits(max_closure_bytes=100))
     assert finding.severity == "high"
 
 
-def deep(before: str, after: str = "", count: int = 100_000) -> bytes:
+def nested_source(before: str, after: str = "", count: int = 100_000) -> bytes:
     return ("hashlib.md5\n" + before * count + "1" + after * count).encode()
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (deep("("), "line 2: not Python: "),
-        (deep("-"), "nests too deep to be read"),
-        (deep("f(", ")"), "line 2: not Python: too many nested parentheses"),
-        (deep("1+("), "line 2: not Python: "),
-        (deep("1+"), "nests too deep to be read"),
+        (nested_source("("), "line 2: not Python: "),
+        (nested_source("-"), "nests too deep to be read"),
+        (nested_source("f(", ")"), "line 2: not Python: too many nested parentheses"),
+        (nested_source("1+("), "line 2: not Python: "),
+        (nested_source("1+"), "nests too deep to be read"),
         (b"hashlib" + b".x" * 300_000, "nests too deep to be read"),
         (b"hashlib\n" + b"if 1:" * 1000, "line 2: not Python: invalid syntax"),
         (b"print 'hashlib'", "line 1: not Python: "),
@@ -157,17 +163,17 @@ def deep(before: str, after: str = "", count: int = 100_000) -> bytes:
         (b"hashlib\n" + b"9" * 5000, "not Python: Exceeds the limit"),
     ],
 )
-def test_a_hostile_source_is_told_and_ends(tmp_path: Path, data: bytes, problem: str) -> None:
-    (finding,) = found(tmp_path, {"demo/x.py": data})
+def test_hostile_source_is_not_checked(tmp_path: Path, data: bytes, problem: str) -> None:
+    (finding,) = audit_files(tmp_path, {"demo/x.py": data})
 
-    assert problem in finding.what
-    assert (finding.kind, finding.severity, finding.where) == ("not_checked", "medium", "demo/x.py")
+    assert problem in finding.message
+    assert (finding.kind, finding.severity, finding.path) == ("not_checked", "medium", "demo/x.py")
 
 
-def test_a_huge_source_is_not_read(tmp_path: Path) -> None:
-    (finding,) = found(tmp_path, {"demo/x.py": CALL}, Limits(source_bytes=10))
+def test_oversized_source_is_not_checked(tmp_path: Path) -> None:
+    (finding,) = audit_files(tmp_path, {"demo/x.py": CALL}, AuditLimits(max_source_bytes=10))
 
-    assert finding.what == f"expected at most 10 bytes of source, found {len(CALL)}: not read"
+    assert finding.message == f"expected at most 10 bytes of source, found {len(CALL)}: not read"
 
 
 @pytest.mark.parametrize(
@@ -180,20 +186,20 @@ def test_a_huge_source_is_not_read(tmp_path: Path) -> None:
         b"x = '\\d'\n" + CALL,
     ],
 )
-def test_a_source_in_another_dress_is_read(data: bytes) -> None:
-    assert [u.algorithm for u in md5.uses(source.parse(data))] == ["md5"]
+def test_source_in_ascii_based_encoding_is_parsed(data: bytes) -> None:
+    assert [u.algorithm for u in md5.find_uses(source.parse_source(data))] == ["md5"]
 
 
-def test_nothing_in_a_wheel_is_run(tmp_path: Path) -> None:
+def test_audit_executes_nothing(tmp_path: Path) -> None:
     trap = f"open({str(tmp_path / 'sprung')!r}, 'w')\nimport hashlib\nhashlib.md5()\n".encode()
-    found(tmp_path, {"demo/__init__.py": trap, "sitecustomize.py": trap, "demo.pth": trap})
+    audit_files(tmp_path, {"demo/__init__.py": trap, "sitecustomize.py": trap, "demo.pth": trap})
 
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_tree_that_does_not_parse_is_an_error_with_its_line() -> None:
-    with pytest.raises(BrokenError, match="line 3: not Python"):
-        source.parse(b"x = 1\ny = 2\nz z\n")
+def test_syntax_error_is_reported_with_line() -> None:
+    with pytest.raises(MalformedWheelError, match="line 3: not Python"):
+        source.parse_source(b"x = 1\ny = 2\nz z\n")
 
 
 FULL_WIDTH = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in "abcdefghijklmnopqrstuvwxyz"})
@@ -240,13 +246,13 @@ EVASIONS = {
 
 
 @pytest.mark.parametrize("kind", EVASIONS)
-def test_call_in_disguise_is_found(tmp_path: Path, kind: str) -> None:
+def test_disguised_call_is_reported(tmp_path: Path, kind: str) -> None:
     compile(EVASIONS[kind], "demo", "exec")  # Python takes it
 
-    told = found(tmp_path, {"demo/__init__.py": EVASIONS[kind]})
+    findings = audit_files(tmp_path, {"demo/__init__.py": EVASIONS[kind]})
 
-    assert {f.kind for f in told} == {"unguarded_md5"}
-    assert {f.where for f in told} == {"demo/__init__.py"}
+    assert {f.kind for f in findings} == {"unguarded_md5"}
+    assert {f.path for f in findings} == {"demo/__init__.py"}
 
 
 @pytest.mark.parametrize(
@@ -267,17 +273,17 @@ def test_call_in_disguise_is_found(tmp_path: Path, kind: str) -> None:
         (b"# coding: utf-7\n+2AA-", "not Python"),
     ],
 )
-def test_source_that_is_not_read_is_told_whatever_it_says(
+def test_source_in_unsupported_encoding_is_not_checked(
     tmp_path: Path, data: bytes, problem: str
 ) -> None:
-    (finding,) = found(tmp_path, {"demo/x.py": data})
+    (finding,) = audit_files(tmp_path, {"demo/x.py": data})
 
-    assert problem in finding.what
-    assert (finding.kind, finding.severity, finding.where) == ("not_checked", "medium", "demo/x.py")
+    assert problem in finding.message
+    assert (finding.kind, finding.severity, finding.path) == ("not_checked", "medium", "demo/x.py")
 
 
 @pytest.mark.parametrize("encoding", sorted(source.ASCII_BASED))
-def test_encodings_whose_ascii_is_searched_leave_it_as_it_is(encoding: str) -> None:
+def test_ascii_based_encodings_decode_ascii_unchanged(encoding: str) -> None:
     ascii_ = bytes(range(128))
 
     assert ascii_.decode(encoding) == ascii_.decode("ascii")
@@ -294,11 +300,11 @@ def test_encodings_whose_ascii_is_searched_leave_it_as_it_is(encoding: str) -> N
         b"x = 'hashlib.md5'\n",
     ],
 )
-def test_sound_source_in_another_encoding_has_no_finding(tmp_path: Path, data: bytes) -> None:
-    assert found(tmp_path, {"demo/x.py": data}) == []
+def test_clean_source_in_other_encoding_has_no_finding(tmp_path: Path, data: bytes) -> None:
+    assert audit_files(tmp_path, {"demo/x.py": data}) == []
 
 
-ZIP = zipped([("x.py", CALL)])
+ZIP = make_zip([("x.py", CALL)])
 
 
 @pytest.mark.parametrize(
@@ -315,7 +321,7 @@ ZIP = zipped([("x.py", CALL)])
         ("demo/run", b"#!/usr/bin/env python3\n" + ZIP, "medium", "is an archive"),
         ("demo/data.bin", b"x" * 70_000 + ZIP, "medium", "is an archive"),
         ("demo/more.py", b"#" * (1 << 20) + ZIP, "medium", "is an archive"),
-        ("demo/empty.egg", zipped([]), "medium", "is an archive"),
+        ("demo/empty.egg", make_zip([]), "medium", "is an archive"),
         ("demo/x.tar", bytes(257) + b"ustar\0", "low", "is an archive"),
         ("demo/x.tar.gz", b"\x1f\x8b" + bytes(9), "low", "is compressed"),
         ("demo/x.xz", b"\xfd7zXZ\0" + bytes(9), "low", "is compressed"),
@@ -323,13 +329,13 @@ ZIP = zipped([("x.py", CALL)])
         ("demo/x.zst", b"\x28\xb5\x2f\xfd" + bytes(9), "low", "is compressed"),
     ],
 )
-def test_code_that_is_no_source_is_told(
+def test_code_other_than_source_is_not_checked(
     tmp_path: Path, name: str, data: bytes, severity: str, problem: str
 ) -> None:
-    told = [f for f in found(tmp_path, {name: data}) if "at most" not in f.what]
+    findings = [f for f in audit_files(tmp_path, {name: data}) if "at most" not in f.message]
 
-    assert [(f.kind, f.severity, f.where) for f in told] == [("not_checked", severity, name)]
-    assert problem in told[0].what
+    assert [(f.kind, f.severity, f.path) for f in findings] == [("not_checked", severity, name)]
+    assert problem in findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -341,12 +347,12 @@ def test_code_that_is_no_source_is_told(
         ("demo/readme", CALL),
     ],
 )
-def test_what_python_does_not_run_has_no_finding(tmp_path: Path, name: str, data: bytes) -> None:
-    assert found(tmp_path, {name: data}) == []
+def test_file_python_does_not_run_has_no_finding(tmp_path: Path, name: str, data: bytes) -> None:
+    assert audit_files(tmp_path, {name: data}) == []
 
 
 @pytest.mark.parametrize("first", [b"#!python\n", b"#!/usr/bin/env python3\n", b"#!pythonw\n"])
-def test_script_is_read_whatever_its_name(tmp_path: Path, first: bytes) -> None:
-    (finding,) = found(tmp_path, {"demo-1.0.data/scripts/demo": first + CALL})
+def test_python_script_is_audited_under_any_name(tmp_path: Path, first: bytes) -> None:
+    (finding,) = audit_files(tmp_path, {"demo-1.0.data/scripts/demo": first + CALL})
 
     assert (finding.kind, finding.severity, finding.line) == ("unguarded_md5", "medium", 3)

@@ -5,54 +5,59 @@ import os
 import tempfile
 from typing import Any, Callable
 
-from .tools import Half, both, broken, judged, unasked
+from .tools import ProbeResult, combine, not_tested, satisfied_if, violated
 
-_WAIT = datetime.timedelta(seconds=20)
+_TIMEOUT = datetime.timedelta(seconds=20)
 _VALUES = 1 << 14
 
 
-def shared_tensor(torch: Any) -> Half:
+def check_shared_tensor(torch: Any) -> ProbeResult:
     """A second process writes to a tensor in shared memory, the first reads it."""
     tensor = torch.zeros(_VALUES).share_memory_()
     if not tensor.is_shared():
-        return broken("the tensor is not in shared memory")
-    code = _ended(_fork(lambda: bool(tensor.fill_(7.0).numel())))
+        return violated("the tensor is not in shared memory")
+    code = _wait_for(_fork(lambda: bool(tensor.fill_(7.0).numel())))
     total = float(tensor.sum())
-    return judged(
+    return satisfied_if(
         code == 0 and total == 7.0 * _VALUES,
         f"{_VALUES} values written by a second process, their sum is {total:g}",
     )
 
 
-def allreduce(torch: Any, folder: str) -> Half:
+def check_allreduce(torch: Any, folder: str) -> ProbeResult:
     """A sum over two processes by gloo: a parent with its child, and two siblings."""
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
-        return unasked("this torch is built without distributed operations by gloo")
+        return not_tested("this torch is built without distributed operations by gloo")
     if not folder:
-        return unasked("no folder in which two processes can meet")
-    with tempfile.TemporaryDirectory(prefix="hardpan-paired-", dir=folder) as room:
-        siblings = [_fork(lambda n=n: _sum(torch, room + "/siblings", n)) for n in (0, 1)]
-        apart = [_ended(child) for child in siblings]
-        child = _fork(lambda: _sum(torch, room + "/family", 1))
-        ours = _sum(torch, room + "/family", 0)
-        theirs = _ended(child)
-    return both(
-        judged(apart == [0, 0], f"siblings: {'right' if apart == [0, 0] else 'failed'}"),
-        judged(
-            ours and theirs == 0,
-            f"parent and child: {'right' if ours and theirs == 0 else 'failed'}",
+        return not_tested("no folder in which two processes can meet")
+    with tempfile.TemporaryDirectory(prefix="hardpan-paired-", dir=folder) as store_folder:
+        siblings = [
+            _fork(lambda n=n: _is_sum_right(torch, store_folder + "/siblings", n)) for n in (0, 1)
+        ]
+        sibling_statuses = [_wait_for(child) for child in siblings]
+        child = _fork(lambda: _is_sum_right(torch, store_folder + "/family", 1))
+        is_parent_right = _is_sum_right(torch, store_folder + "/family", 0)
+        child_status = _wait_for(child)
+    return combine(
+        satisfied_if(
+            sibling_statuses == [0, 0],
+            f"siblings: {'right' if sibling_statuses == [0, 0] else 'failed'}",
+        ),
+        satisfied_if(
+            is_parent_right and child_status == 0,
+            f"parent and child: {'right' if is_parent_right and child_status == 0 else 'failed'}",
         ),
     )
 
 
-def _sum(torch: Any, meeting: str, rank: int) -> bool:
+def _is_sum_right(torch: Any, store_path: str, rank: int) -> bool:
     """Whether one and two are three."""
     gloo = torch.distributed.ProcessGroupGloo
     # By its address: asking for the interface's name needs AF_NETLINK, which services lack.
-    how = gloo._Options()
-    how._devices = [gloo.create_device(hostname="127.0.0.1")]
-    how._timeout = _WAIT
-    group = gloo(torch.distributed.FileStore(meeting, 2), rank, 2, how)
+    options = gloo._Options()
+    options._devices = [gloo.create_device(hostname="127.0.0.1")]
+    options._timeout = _TIMEOUT
+    group = gloo(torch.distributed.FileStore(store_path, 2), rank, 2, options)
     value = torch.tensor([rank + 1.0])
     group.allreduce([value]).wait()
     return float(value) == 3.0
@@ -70,5 +75,5 @@ def _fork(work: Callable[[], bool]) -> int:
         os._exit(code)
 
 
-def _ended(child: int) -> int:
+def _wait_for(child: int) -> int:
     return os.waitpid(child, 0)[1]

@@ -11,8 +11,8 @@ import subprocess
 import threading
 from typing import Any, Dict, List, Optional, Tuple
 
-from .probes import told
-from .tools import MOST_BYTES, Half, killed, said
+from .probes import parse_output
+from .tools import MAX_BYTES, ProbeResult, kill_process_group, sanitize_line
 
 PORTS = {"hardpan-llm.service": 8081, "hardpan-kb.service": 8082, "hardpan-login.service": 8083}
 """The AI services and where on the loopback they answer."""
@@ -20,7 +20,7 @@ PORTS = {"hardpan-llm.service": 8081, "hardpan-kb.service": 8082, "hardpan-login
 UNITS = tuple(PORTS)
 """The AI services, the one whose confinement counts first."""
 
-_AS_THEY_ARE = [
+_COPIED_SETTINGS = [
     "AmbientCapabilities",
     "BindPaths",
     "BindReadOnlyPaths",
@@ -68,13 +68,13 @@ _AS_THEY_ARE = [
 
 Not RemoveIPC: at our end it would take away what the service itself shares."""
 
-_EMPTY_COUNTS = ("CapabilityBoundingSet",)
+_VALID_IF_EMPTY = ("CapabilityBoundingSet",)
 _FOLDERS = {
     "StateDirectory": "/var/lib",
     "CacheDirectory": "/var/cache",
     "LogsDirectory": "/var/log",
 }
-_DEFAULT = {
+_DEFAULT_SETTINGS = {
     "NoNewPrivileges": "yes",
     "ProtectSystem": "strict",
     "ProtectHome": "yes",
@@ -105,30 +105,32 @@ class Confinement:
     """Who the service is and what holds it."""
 
     def __init__(self, units: Dict[str, Dict[str, List[str]]]) -> None:
-        shown = units.get(UNITS[0], {})
-        self.unit = UNITS[0] if shown.get("LoadState") == ["loaded"] else ""
-        self.user = (shown.get("User") or [""])[0] if self.unit else _DEFAULT_USER
+        settings = units.get(UNITS[0], {})
+        self.unit = UNITS[0] if settings.get("LoadState") == ["loaded"] else ""
+        self.user = (settings.get("User") or [""])[0] if self.unit else _DEFAULT_USER
         self.user = self.user or "root"
-        own = _of_unit(shown) if self.unit else list(_DEFAULT.items())
-        self.properties = [_with_netlink(*p) for p in own]
-        self.widened = self.properties != own
+        unit_properties = (
+            _read_unit_properties(settings) if self.unit else list(_DEFAULT_SETTINGS.items())
+        )
+        self.properties = [_add_netlink(*p) for p in unit_properties]
+        self.is_widened = self.properties != unit_properties
 
-    def known_user(self) -> Optional[pwd.struct_passwd]:
+    def find_user(self) -> Optional[pwd.struct_passwd]:
         """The service's user; None where there is none, or it is root."""
         try:
-            found = pwd.getpwnam(self.user)
+            entry = pwd.getpwnam(self.user)
         except KeyError:
             return None
-        return found if found.pw_uid else None
+        return entry if entry.pw_uid else None
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In words, for the evidence."""
         names = " ".join(sorted({n for n, v in self.properties if v not in ("", "no")}))
-        where = f"of {self.unit}" if self.unit else "hardpan's default, no AI unit is there"
-        added = "; AF_NETLINK added, by which gloo asks for interfaces" if self.widened else ""
-        return f"{where}{added}; user {self.user}; {names}"
+        source = f"of {self.unit}" if self.unit else "hardpan's default, no AI unit is there"
+        note = "; AF_NETLINK added, by which gloo asks for interfaces" if self.is_widened else ""
+        return f"{source}{note}; user {self.user}; {names}"
 
-    def command(self, python: str, boot: str, limit_s: float) -> Tuple[str, List[str]]:
+    def build_command(self, python: str, boot: str, limit_s: float) -> Tuple[str, List[str]]:
         """The name of a transient unit, and the argv that starts Python in it."""
         name = f"hardpan-paired-{secrets.token_hex(6)}"
         argv = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", f"--unit={name}"]
@@ -143,12 +145,14 @@ class Confinement:
         return name, [*argv, python, "-c", boot]
 
 
-class Running:
+class ConfinedProcess:
     """One confined process."""
 
-    def __init__(self, how: Confinement, python: str, boot: str, sent: Any, limit_s: float) -> None:
+    def __init__(
+        self, confinement: Confinement, python: str, boot: str, sent: Any, limit_s: float
+    ) -> None:
         self._limit_s = limit_s
-        self.name, argv = how.command(python, boot, limit_s)
+        self.name, argv = confinement.build_command(python, boot, limit_s)
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -161,17 +165,19 @@ class Running:
         data = json.dumps(sent).encode()
         threading.Thread(target=_write, args=(pipe, data), daemon=True).start()
 
-    def ended(self) -> Tuple[Dict[str, Half], str]:
+    def wait(self) -> Tuple[Dict[str, ProbeResult], str]:
         """What its probes told, and what it said when something went wrong."""
         try:
             out, err = self._process.communicate(timeout=self._limit_s + 10)
         except subprocess.TimeoutExpired as e:
             out, err = e.stdout or b"", b"did not end in time"
-            killed(self._process)
+            kill_process_group(self._process)
             stop = ["systemctl", "stop", f"{self.name}.service"]
             subprocess.run(stop, capture_output=True, timeout=20, check=False)
-        lines = err[-MOST_BYTES:].decode("utf-8", "replace").strip().splitlines()
-        return told(out[:MOST_BYTES].decode("utf-8", "replace")), said(lines[-1] if lines else "")
+        lines = err[-MAX_BYTES:].decode("utf-8", "replace").strip().splitlines()
+        return parse_output(out[:MAX_BYTES].decode("utf-8", "replace")), sanitize_line(
+            lines[-1] if lines else ""
+        )
 
 
 def _write(pipe: Any, data: bytes) -> None:
@@ -179,7 +185,7 @@ def _write(pipe: Any, data: bytes) -> None:
         pipe.write(data)
 
 
-def ai_uids() -> List[int]:
+def list_ai_uids() -> List[int]:
     """The numbers of the AI services' users: the group ``ai``, its members and ``ai-*``."""
     try:
         group = grp.getgrnam("ai")
@@ -194,32 +200,32 @@ def ai_uids() -> List[int]:
     ]
 
 
-def _with_netlink(name: str, value: str) -> Tuple[str, str]:
+def _add_netlink(name: str, value: str) -> Tuple[str, str]:
     """The setting, with the one address family that gloo cannot do without."""
-    listed = name == "RestrictAddressFamilies" and not value.startswith("~")
-    if listed and "AF_NETLINK" not in value.split():
+    is_allow_list = name == "RestrictAddressFamilies" and not value.startswith("~")
+    if is_allow_list and "AF_NETLINK" not in value.split():
         return name, f"{value} AF_NETLINK"
     return name, value
 
 
-def _of_unit(shown: Dict[str, List[str]]) -> List[Tuple[str, str]]:
-    made = []
-    for name in _AS_THEY_ARE:
-        for value in shown.get(name, []):
-            if value in ("", "~", "[not set]") and name not in _EMPTY_COUNTS:
+def _read_unit_properties(settings: Dict[str, List[str]]) -> List[Tuple[str, str]]:
+    properties = []
+    for name in _COPIED_SETTINGS:
+        for value in settings.get(name, []):
+            if value in ("", "~", "[not set]") and name not in _VALID_IF_EMPTY:
                 continue
-            made.append((name, value))
-    made += [
-        ("DeviceAllow", v) for v in shown.get("DeviceAllow", []) if v.startswith(("/", "char-"))
+            properties.append((name, value))
+    properties += [
+        ("DeviceAllow", v) for v in settings.get("DeviceAllow", []) if v.startswith(("/", "char-"))
     ]
-    made += [("Group", v) for v in shown.get("Group", []) if v]
+    properties += [("Group", v) for v in settings.get("Group", []) if v]
     for name, root in _FOLDERS.items():
-        for value in " ".join(shown.get(name, [])).split():
+        for value in " ".join(settings.get(name, [])).split():
             path = os.path.join(root, value.partition(":")[0])
             if os.path.isdir(path):
-                made.append(("ReadWritePaths", path))
-    for value in shown.get("EnvironmentFiles", []):
-        made.append(("EnvironmentFile", "-" + value.partition(" (")[0]))
-    for value in shown.get("Environment", []):
-        made += [("Environment", pair) for pair in shlex.split(value)]
-    return made
+                properties.append(("ReadWritePaths", path))
+    for value in settings.get("EnvironmentFiles", []):
+        properties.append(("EnvironmentFile", "-" + value.partition(" (")[0]))
+    for value in settings.get("Environment", []):
+        properties += [("Environment", assignment) for assignment in shlex.split(value)]
+    return properties

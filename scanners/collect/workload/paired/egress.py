@@ -5,37 +5,37 @@ import socket
 import sys
 from typing import Iterator, Tuple
 
-from .tools import Half, broken, holds, unasked
+from .tools import ProbeResult, not_tested, satisfied, violated
 
-OUTSIDE = ("192.0.2.1", 443)
+TEST_ADDRESS = ("192.0.2.1", 443)
 """An address of TEST-NET-1 (RFC 5737): nobody lives there."""
 
 
-def denied() -> Half:
+def check_egress_denied() -> ProbeResult:
     """The control's half: nothing leaves. Whether it was counted is seen from outside."""
-    attempt = _attempt(OUTSIDE)
+    attempt = _attempt_connection(TEST_ADDRESS)
     # A host without a default route has neighbours all the same.
-    for address in _neighbours() if attempt[0] == "not_asked" else ():
-        attempt = _attempt((address, OUTSIDE[1]))
+    for address in _iter_neighbours() if attempt[0] == "not_asked" else ():
+        attempt = _attempt_connection((address, TEST_ADDRESS[1]))
         if attempt[0] != "not_asked":
             break
     return attempt
 
 
-def _attempt(address: Tuple[str, int]) -> Half:
-    where = f"an attempt to reach {address[0]} port {address[1]}"
+def _attempt_connection(address: Tuple[str, int]) -> ProbeResult:
+    label = f"an attempt to reach {address[0]} port {address[1]}"
     try:
         socket.create_connection(address, timeout=3).close()
     except socket.timeout:
-        return holds(f"{where} got no answer")
+        return satisfied(f"{label} got no answer")
     except OSError as e:
         if e.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            return unasked(f"no way out of the host to try: {e.strerror}")
-        return holds(f"{where}: {e.strerror}")
-    return broken(f"{where} was answered")
+            return not_tested(f"no way out of the host to try: {e.strerror}")
+        return satisfied(f"{label}: {e.strerror}")
+    return violated(f"{label} was answered")
 
 
-def _neighbours() -> Iterator[str]:
+def _iter_neighbours() -> Iterator[str]:
     """One address of each network the host has a foot in, not its own (see proc(5), route)."""
     with open("/proc/net/route", encoding="ascii") as f:
         routes = [line.split() for line in f][1:]
@@ -48,14 +48,14 @@ def _neighbours() -> Iterator[str]:
         if gateway or not mask or hosts < 3 or route[0] == "lo":
             continue
         first = (network + i for i in (1, 2))
-        yield next(a for a in map(_dotted, first) if not _own(a))
+        yield next(a for a in map(_format_ipv4, first) if not _is_local_address(a))
 
 
-def _dotted(address: int) -> str:
+def _format_ipv4(address: int) -> str:
     return socket.inet_ntoa(address.to_bytes(4, "big"))
 
 
-def _own(address: str) -> bool:
+def _is_local_address(address: str) -> bool:
     """Whether the kernel would talk to itself there; nothing is sent to find out."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.connect((address, 9))

@@ -11,7 +11,7 @@ import struct
 import tempfile
 from typing import Optional
 
-from .tools import Half, broken, holds, trouble, unasked
+from .tools import ProbeResult, error, not_tested, satisfied, violated
 
 ANSWER = 42
 _GNU_STACK = 0x6474E551
@@ -23,71 +23,73 @@ _CODE = {
 _NAMES = b"\0hardpan_answer\0libhardpan-answer.so\0"
 
 
-def shared_object(machine: str) -> Optional[bytes]:
+def build_shared_object(machine: str) -> Optional[bytes]:
     """An ELF shared object for ``machine``; None where its instructions are not known."""
     if machine not in _CODE:
         return None
     kind, code = _CODE[machine]
-    head, segment = 64, 56
-    at_code = head + 4 * segment
-    at_names = at_code + len(code)
-    at_symbols = _up(at_names + len(_NAMES))
-    at_hash = at_symbols + 2 * 24
-    at_dynamic = _PAGE
+    header_size, segment_size = 64, 56
+    code_offset = header_size + 4 * segment_size
+    names_offset = code_offset + len(code)
+    symbols_offset = _align(names_offset + len(_NAMES))
+    hash_offset = symbols_offset + 2 * 24
+    dynamic_offset = _PAGE
     # One symbol, whose section number need only differ from 'undefined'.
-    symbols = b"\0" * 24 + struct.pack("<IBBHQQ", 1, 0x12, 0, 1, at_code, len(code))
+    symbols = b"\0" * 24 + struct.pack("<IBBHQQ", 1, 0x12, 0, 1, code_offset, len(code))
     table = struct.pack("<IIIII", 1, 2, 1, 0, 0)  # a bucket, two entries, all in the bucket
     entries = (
         (14, _NAMES.index(b"lib")),  # SONAME
-        (4, at_hash),
-        (5, at_names),
-        (6, at_symbols),
+        (4, hash_offset),
+        (5, names_offset),
+        (6, symbols_offset),
         (10, len(_NAMES)),
         (11, 24),
         (0, 0),
     )
     dynamic = b"".join(struct.pack("<QQ", tag, value) for tag, value in entries)
-    size = at_hash + len(table)
+    size = hash_offset + len(table)
     phdrs = (
-        _segment(1, 5, 0, size),  # load, read and execute
-        _segment(1, 6, at_dynamic, len(dynamic)),  # load, read and write: the loader relocates it
-        _segment(2, 6, at_dynamic, len(dynamic)),
-        _segment(_GNU_STACK, 6, 0, 0),  # without it the loader wants an executable stack
+        _pack_segment(1, 5, 0, size),  # load, read and execute
+        _pack_segment(
+            1, 6, dynamic_offset, len(dynamic)
+        ),  # load, read and write: the loader relocates it
+        _pack_segment(2, 6, dynamic_offset, len(dynamic)),
+        _pack_segment(_GNU_STACK, 6, 0, 0),  # without it the loader wants an executable stack
     )
     ident = b"\x7fELF\x02\x01\x01" + b"\0" * 9
     elf = ident + struct.pack(
-        "<HHIQQQIHHHHHH", 3, kind, 1, 0, head, 0, 0, head, segment, 4, 0, 0, 0
+        "<HHIQQQIHHHHHH", 3, kind, 1, 0, header_size, 0, 0, header_size, segment_size, 4, 0, 0, 0
     )
     body = elf + b"".join(phdrs) + code + _NAMES
-    body = body.ljust(at_symbols, b"\0") + symbols + table
-    return body.ljust(at_dynamic, b"\0") + dynamic
+    body = body.ljust(symbols_offset, b"\0") + symbols + table
+    return body.ljust(dynamic_offset, b"\0") + dynamic
 
 
-def loads_from(folder: str) -> Half:
+def check_loads_from(folder: str) -> ProbeResult:
     """Whether a shared object made just now loads from ``folder`` and its function answers."""
-    made = shared_object(platform.machine())
-    if made is None:
-        return unasked(f"no instructions known for {platform.machine()}")
+    object_bytes = build_shared_object(platform.machine())
+    if object_bytes is None:
+        return not_tested(f"no instructions known for {platform.machine()}")
     try:
         handle, path = tempfile.mkstemp(prefix="hardpan-paired-", suffix=".so", dir=folder)
     except OSError as e:
-        return unasked(f"{folder}: {e.strerror}")
+        return not_tested(f"{folder}: {e.strerror}")
     try:
         with os.fdopen(handle, "wb") as f:
-            f.write(made)
+            f.write(object_bytes)
         answer = ctypes.CDLL(path).hardpan_answer()
     except OSError as e:
-        return broken(f"{folder}: {str(e).replace(path, 'the shared object')}")
+        return violated(f"{folder}: {str(e).replace(path, 'the shared object')}")
     finally:
         os.unlink(path)
     if answer != ANSWER:
-        return trouble(f"{folder}: its function answered {answer}")
-    return holds(f"{folder}: it loads and answers {answer}")
+        return error(f"{folder}: its function answered {answer}")
+    return satisfied(f"{folder}: it loads and answers {answer}")
 
 
-def _up(offset: int) -> int:
+def _align(offset: int) -> int:
     return (offset + 7) & ~7
 
 
-def _segment(kind: int, flags: int, offset: int, size: int) -> bytes:
+def _pack_segment(kind: int, flags: int, offset: int, size: int) -> bytes:
     return struct.pack("<IIQQQQQQ", kind, flags, offset, offset, offset, size, size, _PAGE)

@@ -9,75 +9,75 @@ import sys
 import time
 from typing import Callable, Dict, Iterable, Tuple
 
-from .tools import TROUBLE, Half, trouble
+from .tools import PROBE_ERRORS, ProbeResult, error
 
-Probe = Callable[[], Half]
-_MOST = 1 << 16
+Probe = Callable[[], ProbeResult]
+_MAX_RESULT_BYTES = 1 << 16
 
 
-def probed(probes: Iterable[Tuple[str, Probe]], budget_s: float) -> None:
+def run_probes(probes: Iterable[Tuple[str, Probe]], budget_s: float) -> None:
     """Print one line of JSON for each probe as soon as it ended."""
-    ends = time.monotonic() + budget_s
+    deadline = time.monotonic() + budget_s
     for name, probe in probes:
-        outcome, found = _apart(probe, max(1.0, ends - time.monotonic()))
-        sys.stdout.write(json.dumps({"name": name, "half": [outcome, found]}) + "\n")
+        outcome, observed = _run_in_child(probe, max(1.0, deadline - time.monotonic()))
+        sys.stdout.write(json.dumps({"name": name, "half": [outcome, observed]}) + "\n")
         sys.stdout.flush()
 
 
-def told(text: str) -> Dict[str, Half]:
+def parse_output(text: str) -> Dict[str, ProbeResult]:
     """What ``probed`` printed, as far as it can be read."""
-    found: Dict[str, Half] = {}
+    results: Dict[str, ProbeResult] = {}
     for line in text.splitlines():
         try:
-            one = json.loads(line)
-            outcome, said = one["half"]
-            found[str(one["name"])] = (str(outcome), str(said))
+            record = json.loads(line)
+            outcome, observed = record["half"]
+            results[str(record["name"])] = (str(outcome), str(observed))
         except (ValueError, LookupError, TypeError):
             continue
-    return found
+    return results
 
 
-def guarded(probe: Probe) -> Half:
+def run_guarded(probe: Probe) -> ProbeResult:
     """What the probe came to; what goes wrong in it is an ``error`` of its own."""
     try:
         return probe()
-    except TROUBLE as e:
-        return trouble(f"{type(e).__name__}: {e}")
+    except PROBE_ERRORS as e:
+        return error(f"{type(e).__name__}: {e}")
     except RuntimeError as e:  # torch's word for everything
-        return trouble(f"{type(e).__name__}: {e}")
+        return error(f"{type(e).__name__}: {e}")
 
 
-def _apart(probe: Probe, timeout_s: float) -> Half:
+def _run_in_child(probe: Probe, timeout_s: float) -> ProbeResult:
     """The probe in a process of its own: it may crash, hang or spoil its process."""
-    ear, mouth = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(ear)
+        os.close(read_end)
         os.setpgid(0, 0)
-        silent = os.open(os.devnull, os.O_RDWR)
+        devnull = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):  # what packages print would spoil the answers
-            os.dup2(silent, stream)
+            os.dup2(devnull, stream)
         try:
-            os.write(mouth, json.dumps(guarded(probe)).encode()[:_MOST])
+            os.write(write_end, json.dumps(run_guarded(probe)).encode()[:_MAX_RESULT_BYTES])
         finally:
             os._exit(0)  # whatever the probe raised: this process must not go on as its parent
-    os.close(mouth)
-    heard = b""
-    ends = time.monotonic() + timeout_s
-    while select.select([ear], [], [], max(0.0, ends - time.monotonic()))[0]:
-        part = os.read(ear, _MOST)
-        if not part:
+    os.close(write_end)
+    data = b""
+    deadline = time.monotonic() + timeout_s
+    while select.select([read_end], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        chunk = os.read(read_end, _MAX_RESULT_BYTES)
+        if not chunk:
             break
-        heard += part
-    os.close(ear)
+        data += chunk
+    os.close(read_end)
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    if heard:
-        outcome, found = json.loads(heard)
-        return outcome, found
+    if data:
+        outcome, observed = json.loads(data)
+        return outcome, observed
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
-        return trouble(f"ended by signal {os.WTERMSIG(status)}")
+        return error(f"ended by signal {os.WTERMSIG(status)}")
     if os.WIFEXITED(status):
-        return trouble("ended without an answer")
-    return trouble(f"did not end within {timeout_s:.0f} s")
+        return error("ended without an answer")
+    return error(f"did not end within {timeout_s:.0f} s")

@@ -5,13 +5,20 @@ import signal
 import subprocess
 from typing import Iterable, List, Optional, Tuple
 
-Half = Tuple[str, str]
+ProbeResult = Tuple[str, str]
 """What became of a half, and what was found."""
 
-MOST_TEXT = 400
-MOST_BYTES = 1 << 20
+MAX_TEXT_CHARS = 400
+MAX_BYTES = 1 << 20
 WORST_FIRST = ("broken", "error", "not_applicable", "not_asked")
-TROUBLE = (OSError, ValueError, LookupError, TypeError, AttributeError, subprocess.SubprocessError)
+PROBE_ERRORS = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    subprocess.SubprocessError,
+)
 """What a host can do to a reader that takes nothing for granted."""
 
 _ENV = {
@@ -22,69 +29,69 @@ _ENV = {
 }
 
 
-def holds(found: object) -> Half:
+def satisfied(observed: object) -> ProbeResult:
     """It was seen to hold."""
-    return "holds", said(found)
+    return "holds", sanitize_line(observed)
 
 
-def broken(found: object) -> Half:
+def violated(observed: object) -> ProbeResult:
     """It was seen not to hold."""
-    return "broken", said(found)
+    return "broken", sanitize_line(observed)
 
 
-def unasked(found: object) -> Half:
+def not_tested(observed: object) -> ProbeResult:
     """The host gave no way to ask."""
-    return "not_asked", said(found)
+    return "not_asked", sanitize_line(observed)
 
 
-def absent(found: object) -> Half:
+def not_applicable(observed: object) -> ProbeResult:
     """The host has none of what the conflict is about."""
-    return "not_applicable", said(found)
+    return "not_applicable", sanitize_line(observed)
 
 
-def trouble(found: object) -> Half:
+def error(observed: object) -> ProbeResult:
     """Asking went wrong."""
-    return "error", said(found)
+    return "error", sanitize_line(observed)
 
 
-def judged(good: object, found: object) -> Half:
+def satisfied_if(condition: object, observed: object) -> ProbeResult:
     """``holds`` or ``broken``, as ``good`` says."""
-    return holds(found) if good else broken(found)
+    return satisfied(observed) if condition else violated(observed)
 
 
-def both(*halves: Half) -> Half:
+def combine(*results: ProbeResult) -> ProbeResult:
     """Several looks as one half: the worst decides, all that was found is told."""
-    found = said("; ".join(text for _, text in halves if text))
+    observed = sanitize_line("; ".join(text for _, text in results if text))
     for outcome in WORST_FIRST:
-        if any(h[0] == outcome for h in halves):
-            worst = "; ".join(text for what, text in halves if what == outcome)
-            return outcome, said(found if outcome == "broken" else worst)
-    return "holds", found
+        if any(h[0] == outcome for h in results):
+            worst = "; ".join(text for result_outcome, text in results if result_outcome == outcome)
+            return outcome, sanitize_line(observed if outcome == "broken" else worst)
+    return "holds", observed
 
 
-def said(found: object) -> str:
+def sanitize_line(value: object) -> str:
     """Text on one line, without control characters, cut when it is long."""
-    text = " ".join(str(found).split())
+    text = " ".join(str(value).split())
     text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 3] + "..."
+    return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 3] + "..."
 
 
-def read(path: str, most: int = MOST_BYTES) -> Optional[str]:
+def read(path: str, max_bytes: int = MAX_BYTES) -> Optional[str]:
     """The first bytes of a file as text; None where it cannot be read."""
     try:
         with open(path, "rb") as f:
-            return f.read(most).decode("utf-8", "replace")
+            return f.read(max_bytes).decode("utf-8", "replace")
     except OSError:
         return None
 
 
-def number(path: str) -> Optional[int]:
+def read_int(path: str) -> Optional[int]:
     """The whole number that a file holds; None where there is none."""
     text = (read(path, 64) or "").strip()
     return int(text) if text.lstrip("-").isdigit() and text.isascii() else None
 
 
-def run(argv: List[str], timeout_s: float, sent: bytes = b"") -> Tuple[int, str]:
+def run(argv: List[str], timeout_s: float, stdin_data: bytes = b"") -> Tuple[int, str]:
     """Exit code and output of a program; 127 where it is not there, 124 past its time."""
     try:
         process = subprocess.Popen(
@@ -98,15 +105,15 @@ def run(argv: List[str], timeout_s: float, sent: bytes = b"") -> Tuple[int, str]
     except OSError as e:
         return 127, f"{argv[0]}: {e.strerror}"
     try:
-        out, _ = process.communicate(sent, timeout=timeout_s)
+        out, _ = process.communicate(stdin_data, timeout=timeout_s)
         code = process.returncode
     except subprocess.TimeoutExpired:
-        killed(process)
+        kill_process_group(process)
         out, code = b"did not end in time", 124
-    return code, out[:MOST_BYTES].decode("utf-8", "replace")
+    return code, out[:MAX_BYTES].decode("utf-8", "replace")
 
 
-def killed(process: "subprocess.Popen[bytes]") -> None:
+def kill_process_group(process: "subprocess.Popen[bytes]") -> None:
     """End a process and its children, and wait for it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -115,6 +122,6 @@ def killed(process: "subprocess.Popen[bytes]") -> None:
     process.communicate()
 
 
-def first(lines: Iterable[str], start: str) -> str:
+def value_after(lines: Iterable[str], prefix: str) -> str:
     """What follows ``start`` in the first line that begins with it; empty where none does."""
-    return next((x[len(start) :].strip() for x in lines if x.startswith(start)), "")
+    return next((x[len(prefix) :].strip() for x in lines if x.startswith(prefix)), "")

@@ -59,15 +59,17 @@ class BadError(Exception):
 
 def main(argv):
     """Look at every model; 1 when one is not as its lock says."""
-    top = Path(argv[1] if len(argv) > 1 else MODELS)
-    models = sorted(p for p in top.iterdir() if p.is_dir()) if top.is_dir() else []
-    found = [f"{m.name}: {text}" for m in models for text in problems(m)]
-    found += [f"{p.name}: not in a folder of its own" for p in files_of(top) if top == p.parent]
-    for line in found:
+    root = Path(argv[1] if len(argv) > 1 else MODELS)
+    models = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+    findings = [f"{m.name}: {text}" for m in models for text in problems(m)]
+    findings += [
+        f"{p.name}: not in a folder of its own" for p in files_of(root) if root == p.parent
+    ]
+    for line in findings:
         sys.stderr.write(f"<2>hardpan models-check: {line}\n")
-    if not found:
+    if not findings:
         sys.stdout.write(f"{len(models)} models are as their locks say\n")
-    return 1 if found else 0
+    return 1 if findings else 0
 
 
 def problems(model):
@@ -76,23 +78,23 @@ def problems(model):
         lock = read_lock(model / LOCK)
     except BadError as e:
         return [f"{LOCK}: {e}"]
-    there = {str(p.relative_to(model)): p for p in files_of(model)}
-    told = [f"{name}: named in {LOCK} and missing" for name in sorted(set(lock) - set(there))]
-    for name, path in sorted(there.items()):
+    files = {str(p.relative_to(model)): p for p in files_of(model)}
+    findings = [f"{name}: named in {LOCK} and missing" for name in sorted(set(lock) - set(files))]
+    for name, path in sorted(files.items()):
         if name in BESIDE:
             continue
         try:
             check(path, name, lock.get(name))
         except BadError as e:
-            told.append(f"{name}: {e}")
-    return told
+            findings.append(f"{name}: {e}")
+    return findings
 
 
 def files_of(folder):
     """Everything below a folder that is no folder."""
-    for at, folders, names in os.walk(folder):
-        links = [n for n in folders if (Path(at) / n).is_symlink()]
-        yield from (Path(at) / n for n in names + links)
+    for parent, folders, names in os.walk(folder):
+        links = [n for n in folders if (Path(parent) / n).is_symlink()]
+        yield from (Path(parent) / n for n in names + links)
 
 
 def read_lock(path):
@@ -127,8 +129,8 @@ def check(path, name, digest):
     if info.st_uid != os.geteuid() or info.st_mode & 0o022:
         raise BadError("can be changed by others than root")
     with path.open("rb") as file:
-        first = file.read(4)
-        if first.startswith(PICKLES) or first == b"PK\x03\x04":
+        magic = file.read(4)
+        if magic.startswith(PICKLES) or magic == b"PK\x03\x04":
             raise BadError("is a pickle or an archive, which may run code when it is loaded")
         file.seek(0)
         if name.endswith(".safetensors"):
@@ -142,10 +144,10 @@ def check(path, name, digest):
 
 def sha256(file):
     """The digest of an open file."""
-    made = hashlib.sha256()
+    digest = hashlib.sha256()
     while block := file.read(1 << 20):
-        made.update(block)
-    return made.hexdigest()
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def safetensors(file, size):
@@ -159,22 +161,22 @@ def safetensors(file, size):
         header.pop("__metadata__", None)
         spans = sorted(tuple(t["data_offsets"]) for t in header.values())
         for tensor in header.values():
-            begin, end = tensor["data_offsets"]
+            start, end = tensor["data_offsets"]
             bits = DTYPE_BITS[tensor["dtype"]]
             for n in tensor["shape"]:
                 if type(n) is not int or n < 0:
                     raise ValueError(n)
                 bits *= n
-            if bits != (end - begin) * 8:
+            if bits != (end - start) * 8:
                 raise ValueError(bits)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadError("its safetensors header does not hold together") from None
-    at = 0
-    for begin, end in spans:
-        if begin != at or end < begin:
+    offset = 0
+    for start, end in spans:
+        if start != offset or end < start:
             raise BadError("its tensors overlap or leave holes")
-        at = end
-    if at != size - 8 - length:
+        offset = end
+    if offset != size - 8 - length:
         raise BadError("its tensors do not fill the file")
 
 

@@ -30,8 +30,8 @@ def main():
     for name in plan["watched"]:
         # A rule about a folder that is not there ends the loading of all rules behind it.
         host.folder(host.at(name))
-    new = host.put(RULES, plan["rules"], 0o600)
-    if host.put(BACKLOG, plan["backlog"], 0o600) or new:
+    is_changed = host.put(RULES, plan["rules"], 0o600)
+    if host.put(BACKLOG, plan["backlog"], 0o600) or is_changed:
         host.run("augenrules")
     ship(host, plan["forward"], plan["authority"])
     host.put(CHECKER, plan["checker"], 0o755)
@@ -56,14 +56,14 @@ def ship(host, forward, authority):
         return
     # Where rsyslog keeps what the log host did not take yet.
     host.folder(host.at(SPOOL))
-    new = host.put(AUTHORITY, authority)
-    if host.put(FORWARD, forward) or new:
+    is_changed = host.put(AUTHORITY, authority)
+    if host.put(FORWARD, forward) or is_changed:
         # Level 1 checks syntax, settings and modules, and opens nothing.
         host.run("rsyslogd", "-N1")
-    was = host.text(PLUGIN)
-    if not was:
+    plugin_text = host.text(PLUGIN)
+    if not plugin_text:
         sys.exit(f"{PLUGIN} is missing: audispd-plugins has to be installed to ship audit records")
-    host.put(PLUGIN, re.sub(r"(?m)^active\s*=.*$", "active = yes", was), 0o640)
+    host.put(PLUGIN, re.sub(r"(?m)^active\s*=.*$", "active = yes", plugin_text), 0o640)
 
 
 if __name__ == "__main__":

@@ -33,25 +33,25 @@ def main():
     record["masked"] = sorted({*record.get("masked", ()), *mask(host, plan["services"])})
     record["suid"] = {**record.get("suid", {}), **take_suid(host, plan["suid"])}
     if plan["compilers"]:
-        lists = plan["compilers"], plan["build_tools"], plan["not_compilers"]
-        gone = remove_packages(host, *lists)
-        record["removed"] = sorted({*record.get("removed", ()), *gone})
+        name_lists = plan["compilers"], plan["build_tools"], plan["not_compilers"]
+        removed = remove_packages(host, *name_lists)
+        record["removed"] = sorted({*record.get("removed", ()), *removed})
     host.put(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
     host.tell()
 
 
 def sysctls(host, settings):
     """Write the kernel settings; the names of those that this kernel does not have."""
-    lacking = []
+    missing = []
     lines = []
     for name, value, reason in settings:
         if host.has("/proc/sys/" + name.replace(".", "/")):
             lines += [f"# {reason}", f"{name} = {value}"]
         else:
-            lacking.append(name)
+            missing.append(name)
             host.note(f"the kernel has no {name}, left out")
     host.put(SYSCTL_FILE, "\n".join(lines) + "\n")
-    return lacking
+    return missing
 
 
 def modules(host, groups):
@@ -66,46 +66,48 @@ def modules(host, groups):
 
 def open_ports(host, ports):
     """Let the firewall's default zone open these TCP ports and no others."""
-    said = [
+    default_zones = [
         x.partition("=")[2].strip()
         for x in host.text(FIREWALL).splitlines()
         if x[:12] == "DefaultZone="
     ]
-    if not said:
+    if not default_zones:
         host.note("firewalld is not installed: no port is closed by this layer")
         return
-    own = f"/etc/firewalld/zones/{said[0]}.xml"
-    text = host.text(own) or host.text(f"/usr/lib/firewalld/zones/{said[0]}.xml")
+    zone_file = f"/etc/firewalld/zones/{default_zones[0]}.xml"
+    text = host.text(zone_file) or host.text(f"/usr/lib/firewalld/zones/{default_zones[0]}.xml")
     # firewalld's own file, which only root writes.
     zone = ET.fromstring(text or "<zone></zone>")  # noqa: S314
-    wanted = {str(p) for p in ports if p != 22}
-    there = set()
+    requested = {str(p) for p in ports if p != 22}
+    open_tcp_ports = set()
     for child in list(zone):
         if child.tag == "service" and child.get("name") not in QUIET_SERVICES:
-            opens = service_ports(host, child.get("name"))
-            if opens and opens <= {("tcp", p) for p in wanted}:
-                there |= {port for _, port in opens}
+            opened = service_ports(host, child.get("name"))
+            if opened and opened <= {("tcp", p) for p in requested}:
+                open_tcp_ports |= {port for _, port in opened}
             else:
                 zone.remove(child)
         elif child.tag == "port":
-            if child.get("protocol") == "tcp" and child.get("port") in wanted:
-                there.add(child.get("port"))
+            if child.get("protocol") == "tcp" and child.get("port") in requested:
+                open_tcp_ports.add(child.get("port"))
             else:
                 zone.remove(child)
     if not any(c.tag == "service" and c.get("name") == "ssh" for c in zone):
         ET.SubElement(zone, "service", name="ssh")
-    for port in sorted(wanted - there, key=int):
+    for port in sorted(requested - open_tcp_ports, key=int):
         ET.SubElement(zone, "port", protocol="tcp", port=port)
-    made = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(zone, "unicode") + "\n"
+    document = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(zone, "unicode") + "\n"
     # As equal as they mean: firewalld writes blanks of its own.
-    if not text or ET.canonicalize(text, strip_text=True) != ET.canonicalize(made, strip_text=True):
-        host.put(own, made)
+    if not text or ET.canonicalize(text, strip_text=True) != ET.canonicalize(
+        document, strip_text=True
+    ):
+        host.put(zone_file, document)
 
 
 def service_ports(host, name):
     """What a service of firewalld's opens, as pairs of protocol and port."""
-    places = (f"/etc/firewalld/services/{name}.xml", f"/usr/lib/firewalld/services/{name}.xml")
-    text = next((host.text(p) for p in places if host.has(p)), "<service/>")
+    paths = (f"/etc/firewalld/services/{name}.xml", f"/usr/lib/firewalld/services/{name}.xml")
+    text = next((host.text(p) for p in paths if host.has(p)), "<service/>")
     ports = ET.fromstring(text).iter("port")  # noqa: S314 - as above
     return {(p.get("protocol"), p.get("port")) for p in ports}
 
@@ -117,85 +119,86 @@ def listed(name, patterns):
 
 def mask(host, allowed):
     """Mask what is enabled and not on the list; the names."""
-    said = host.run(
+    listing = host.run(
         "systemctl", "list-unit-files", "--no-legend", "--plain", "--state=enabled", UNIT_KINDS
     )
-    enabled = [line.split()[0] for line in said.splitlines() if line.strip()]
-    extra = [n for n in enabled if not listed(n, allowed)]
-    for name in list(extra):
+    enabled = [line.split()[0] for line in listing.splitlines() if line.strip()]
+    unlisted = [n for n in enabled if not listed(n, allowed)]
+    for name in list(unlisted):
         path = host.at(f"/etc/systemd/system/{name}")
         if path.is_file() and not path.is_symlink():
             # A unit file of the site's own: masking cannot stand in its place.
             host.run("systemctl", "disable", "-q", name)
             host.note(f"{name} is not on the list and was disabled")
             host.changed.append(name)
-            extra.remove(name)
-    if extra:
-        host.run("systemctl", "mask", "-q", *extra)
-        host.changed += extra
-        host.note(f"masked: {', '.join(extra)}")
-    return extra
+            unlisted.remove(name)
+    if unlisted:
+        host.run("systemctl", "mask", "-q", *unlisted)
+        host.changed += unlisted
+        host.note(f"masked: {', '.join(unlisted)}")
+    return unlisted
 
 
 def file_systems(host):
     """Mount points of disks on which a SUID bit would count."""
     for line in host.text("/proc/self/mounts").splitlines():
-        _, place, kind, options = line.split()[:4]
-        if kind in DISKS and not {"nosuid", "ro"} & set(options.split(",")):
-            yield place.replace("\\040", " ")
+        _, mount_point, fs_type, options = line.split()[:4]
+        if fs_type in DISKS and not {"nosuid", "ro"} & set(options.split(",")):
+            yield mount_point.replace("\\040", " ")
 
 
 def take_suid(host, allowed):
     """Take SUID and SGID bits off what is not on the list; path -> the mode it had."""
-    taken = {}
-    for place in file_systems(host):
-        said = host.run(
-            *("find", place, "-xdev", "-type", "f", "-perm", "/6000", "-printf", "%p\\0"), ok=(0, 1)
+    modes = {}
+    for mount_point in file_systems(host):
+        output = host.run(
+            *("find", mount_point, "-xdev", "-type", "f", "-perm", "/6000", "-printf", "%p\\0"),
+            ok=(0, 1),
         )
-        for name in sorted(filter(None, said.split("\0"))):
+        for name in sorted(filter(None, output.split("\0"))):
             if listed(name, allowed) or not host.has(name):
                 continue
             path = host.at(name)
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode & ~(stat.S_ISUID | stat.S_ISGID))
-            taken[name] = f"{mode:04o}"
-    if taken:
-        host.changed += taken
-        host.note(f"SUID or SGID taken off: {', '.join(taken)}")
-    return taken
+            modes[name] = f"{mode:04o}"
+    if modes:
+        host.changed += modes
+        host.note(f"SUID or SGID taken off: {', '.join(modes)}")
+    return modes
 
 
-def remove_packages(host, compilers, tools, kept):
+def remove_packages(host, compilers, tools, exceptions):
     """Remove compilers, and their tools where nothing needs those, in one go; the names."""
     installed = sorted(set(host.run("rpm", "-qa", "--qf", "%{NAME}\\n").split()))
-    there = [n for n in installed if not listed(n, kept)]
-    gone = [n for n in there if listed(n, compilers)]
-    needing = in_the_way(host, gone)
-    if needing:
+    candidates = [n for n in installed if not listed(n, exceptions)]
+    removed = [n for n in candidates if listed(n, compilers)]
+    dependents = in_the_way(host, removed)
+    if dependents:
         sys.exit(
-            f"compilers cannot be removed, installed packages need them: {needing}"
+            f"compilers cannot be removed, installed packages need them: {dependents}"
             "\nremove those too, or say 'compiler: needed' in kernel_hardening with the reason"
         )
-    left = [n for n in there if listed(n, tools)]
-    if not in_the_way(host, gone + left):
-        gone, left = gone + left, []
-    for name in list(left):
-        if not in_the_way(host, [*gone, name]):
-            gone.append(name)
-            left.remove(name)
-    if left:
-        host.note(f"kept, as other packages need it: {', '.join(left)}")
-    if gone:
-        host.run("rpm", "-e", *gone)
-        host.changed += gone
-        host.note(f"removed: {', '.join(gone)}")
-    return gone
+    remaining = [n for n in candidates if listed(n, tools)]
+    if not in_the_way(host, removed + remaining):
+        removed, remaining = removed + remaining, []
+    for name in list(remaining):
+        if not in_the_way(host, [*removed, name]):
+            removed.append(name)
+            remaining.remove(name)
+    if remaining:
+        host.note(f"kept, as other packages need it: {', '.join(remaining)}")
+    if removed:
+        host.run("rpm", "-e", *removed)
+        host.changed += removed
+        host.note(f"removed: {', '.join(removed)}")
+    return removed
 
 
 def in_the_way(host, names):
     """What rpm says that speaks against removing these packages."""
-    said = host.run("rpm", "-e", "--test", *names, ok=(0, 1)) if names else ""
-    return said.strip()[-1500:]
+    output = host.run("rpm", "-e", "--test", *names, ok=(0, 1)) if names else ""
+    return output.strip()[-1500:]
 
 
 if __name__ == "__main__":

@@ -41,14 +41,14 @@ class Ended(NamedTuple):
     took_s: float
 
 
-def run(argv, room, limit_s):
+def run(argv, workdir, timeout_s):
     """Run one program with no input; 124 when its time was up. Nothing it started outlives it.
 
     Its output goes through a file: a daemon that a fix leaves behind would keep a pipe open.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     env = {
-        "HARDPAN_ROOM": str(room),
+        "HARDPAN_ROOM": str(workdir),
         "HOME": "/root",
         "LC_ALL": "C.UTF-8",
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -56,28 +56,28 @@ def run(argv, room, limit_s):
         # which the content's fixes know: the machine is started anew before it is used.
         "SYSTEMD_OFFLINE": "1",
     }
-    with (room / "said").open("w+b") as said:
-        program = subprocess.Popen(
+    with (workdir / "said").open("w+b") as output:
+        process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=room,
+            cwd=workdir,
             env=env,
             start_new_session=True,
         )
         try:
-            rc = program.wait(limit_s)
+            exit_status = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            rc = 124
+            exit_status = 124
         finally:
-            end(program)
-        size = said.seek(0, os.SEEK_END)
-        said.seek(max(0, size - SAID_MOST))
-        text = said.read().decode("utf-8", "replace")
-    if rc == 124:
-        text += f"\nstopped after {limit_s} s"
-    return Ended(rc, text, round(time.monotonic() - began, 2))
+            end(process)
+        size = output.seek(0, os.SEEK_END)
+        output.seek(max(0, size - SAID_MOST))
+        text = output.read().decode("utf-8", "replace")
+    if exit_status == 124:
+        text += f"\nstopped after {timeout_s} s"
+    return Ended(exit_status, text, round(time.monotonic() - start, 2))
 
 
 def end(program):
@@ -87,7 +87,7 @@ def end(program):
     program.wait()
 
 
-def remember_packages(room):
+def remember_packages(workdir):
     """Write the names of all installed packages, one a line, and return them."""
     names = subprocess.run(
         ["/usr/bin/rpm", "-qa", "--qf", "%{NAME}\\n"],
@@ -95,26 +95,28 @@ def remember_packages(room):
         check=True,
         timeout=LATE_S,
     ).stdout.decode()
-    (room / "packages").write_text("\n" + names)
+    (workdir / "packages").write_text("\n" + names)
     return set(names.split())
 
 
-def packages(room, manifest):
+def packages(workdir, manifest):
     """Install and remove in one transaction each what the rules about packages ask for."""
-    have = remember_packages(room)
-    missing = sorted(set(manifest["install"]) - have)
-    unwanted = sorted(set(manifest["remove"]) & have)
-    told = []
+    installed = remember_packages(workdir)
+    missing = sorted(set(manifest["install"]) - installed)
+    unwanted = sorted(set(manifest["remove"]) & installed)
+    results = []
     if missing:
         argv = ["dnf", "-y", "-q", "--setopt=strict=0", "install", *missing]
-        told.append(("dnf install", run(argv, room, PACKAGES_S)))
+        results.append(("dnf install", run(argv, workdir, PACKAGES_S)))
     if unwanted:
         argv = ["dnf", "-y", "-q", "--noautoremove", "remove", *unwanted]
-        told.append(("dnf remove", run(argv, room, PACKAGES_S)))
-    if told:
-        have = remember_packages(room)
-    (room / "unavailable").write_text("\n" + "".join(f"{p}\n" for p in missing if p not in have))
-    return [{"name": name, **ended._asdict()} for name, ended in told]
+        results.append(("dnf remove", run(argv, workdir, PACKAGES_S)))
+    if results:
+        installed = remember_packages(workdir)
+    (workdir / "unavailable").write_text(
+        "\n" + "".join(f"{p}\n" for p in missing if p not in installed)
+    )
+    return [{"name": name, **result._asdict()} for name, result in results]
 
 
 def write_files(files):
@@ -128,53 +130,53 @@ def write_files(files):
             comment_out({line.partition("=")[0].strip() for line in text.splitlines()}, path)
 
 
-def comment_out(names, but):
+def comment_out(names, exception):
     """Comment out kernel settings in all files but one: the last file read would win."""
     folders = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d")
-    others = [p for folder in folders for p in Path(folder).glob("*.conf") if p != but]
+    paths = [p for folder in folders for p in Path(folder).glob("*.conf") if p != exception]
     setting = re.compile(r"^[ \t]*-?[ \t]*([a-zA-Z0-9_./-]+)[ \t]*=", re.MULTILINE)
-    for path in [*others, Path("/etc/sysctl.conf")]:
+    for path in [*paths, Path("/etc/sysctl.conf")]:
         if not path.is_file():
             continue
-        was = path.read_text(errors="surrogateescape")
-        now = setting.sub(lambda m: "# " + m[0] if m[1] in names else m[0], was)
-        if now != was:
-            path.write_text(now, errors="surrogateescape")
+        old_text = path.read_text(errors="surrogateescape")
+        new_text = setting.sub(lambda m: "# " + m[0] if m[1] in names else m[0], old_text)
+        if new_text != old_text:
+            path.write_text(new_text, errors="surrogateescape")
 
 
-def finish(room, state):
+def finish(workdir, state):
     """Do what was put off, and write what came of everything."""
-    later = room / "later"
-    asked = set(later.read_text().split()) if later.exists() else set()
+    deferred_file = workdir / "later"
+    requested = set(deferred_file.read_text().split()) if deferred_file.exists() else set()
     for name, argv in LATE.items():
-        if name in asked:
-            state["late"].append({"name": name, **run(argv, room, LATE_S)._asdict()})
-    (room / "outcomes.json").write_text(json.dumps(state))
+        if name in requested:
+            state["late"].append({"name": name, **run(argv, workdir, LATE_S)._asdict()})
+    (workdir / "outcomes.json").write_text(json.dumps(state))
 
 
 def main():
     """Work for some time; see above."""
     os.umask(0o022)
-    room, until = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
-    manifest = json.loads((room / "manifest.json").read_text())
-    kept = room / "state.json"
-    if kept.exists():
-        state = json.loads(kept.read_text())
+    workdir, deadline = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+    manifest = json.loads((workdir / "manifest.json").read_text())
+    state_file = workdir / "state.json"
+    if state_file.exists():
+        state = json.loads(state_file.read_text())
     else:
         write_files(manifest["files"])
-        state = {"late": packages(room, manifest), "rules": []}
-    rules, told = manifest["rules"], state["rules"]
-    while len(told) < len(rules) and time.monotonic() < until:
-        n = len(told)
-        script = str(room / "fixes" / f"{n:03}.sh")
-        argv = ["/bin/bash", "-c", '. ./prelude.sh; . "$1"', rules[n], script]
-        told.append({"rule": rules[n], **run(argv, room, FIX_S)._asdict()})
-    kept.with_suffix(".new").write_text(json.dumps(state))
-    kept.with_suffix(".new").replace(kept)
-    sys.stdout.write(f"{len(told)} of {len(rules)}\n")
-    if len(told) < len(rules):
+        state = {"late": packages(workdir, manifest), "rules": []}
+    rules, results = manifest["rules"], state["rules"]
+    while len(results) < len(rules) and time.monotonic() < deadline:
+        index = len(results)
+        script = str(workdir / "fixes" / f"{index:03}.sh")
+        argv = ["/bin/bash", "-c", '. ./prelude.sh; . "$1"', rules[index], script]
+        results.append({"rule": rules[index], **run(argv, workdir, FIX_S)._asdict()})
+    state_file.with_suffix(".new").write_text(json.dumps(state))
+    state_file.with_suffix(".new").replace(state_file)
+    sys.stdout.write(f"{len(results)} of {len(rules)}\n")
+    if len(results) < len(rules):
         return MORE
-    finish(room, state)
+    finish(workdir, state)
     return 0
 
 

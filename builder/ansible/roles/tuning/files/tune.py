@@ -53,35 +53,35 @@ def own_profiles(host):
         from tuned import consts
     except ImportError:
         sys.exit("tuned is not installed: the profile's packages have to name it")
-    said = re.findall(r"(?m)^\s*profile_dirs\s*=\s*(.+?)\s*$", host.text(MAIN))
-    if said:
-        folders = [x.strip() for x in said[-1].split(",")]
+    profile_dirs = re.findall(r"(?m)^\s*profile_dirs\s*=\s*(.+?)\s*$", host.text(MAIN))
+    if profile_dirs:
+        folders = [x.strip() for x in profile_dirs[-1].split(",")]
     else:
         folders = getattr(consts, "CFG_DEF_PROFILE_DIRS", None) or getattr(
             consts, "LOAD_DIRECTORIES", []
         )
-    own = [x for x in folders if PurePosixPath("/etc") in PurePosixPath(x).parents]
-    if not own:
+    site_folders = [x for x in folders if PurePosixPath("/etc") in PurePosixPath(x).parents]
+    if not site_folders:
         sys.exit(f"tuned reads profiles from {', '.join(folders) or 'nowhere'}, none below /etc")
-    return own[-1]
+    return site_folders[-1]
 
 
 def follow(host, name, text, folder):
     """Make tuned follow this profile from the next start on."""
-    new = host.put(f"{folder}/{name}/tuned.conf", text)
+    is_changed = host.put(f"{folder}/{name}/tuned.conf", text)
     host.put("/etc/tuned/active_profile", f"{name}\n")
     host.put("/etc/tuned/profile_mode", "manual\n")
     # With this tuned sets /etc/sysctl.d again after its own: the STIG's values stay.
-    was = host.text(MAIN)
-    now = re.sub(r"(?m)^\s*reapply_sysctl\s*=.*$", "reapply_sysctl = 1", was)
-    if "reapply_sysctl = 1" not in now.splitlines():
-        now += "reapply_sysctl = 1\n"
-    host.put(MAIN, now)
+    old_text = host.text(MAIN)
+    new_text = re.sub(r"(?m)^\s*reapply_sysctl\s*=.*$", "reapply_sysctl = 1", old_text)
+    if "reapply_sysctl = 1" not in new_text.splitlines():
+        new_text += "reapply_sysctl = 1\n"
+    host.put(MAIN, new_text)
     mask = "/etc/systemd/system/tuned.service"
     if host.at(mask).is_symlink():
         host.drop(mask)
     host.link(f"{WANTS}/tuned.service", "/usr/lib/systemd/system/tuned.service")
-    if new and f"- {name}" not in host.run("tuned-adm", "list"):
+    if is_changed and f"- {name}" not in host.run("tuned-adm", "list"):
         sys.exit(f"tuned does not see the profile {name} in {folder}")
 
 

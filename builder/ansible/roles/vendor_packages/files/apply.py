@@ -39,17 +39,19 @@ def fail(text):
     sys.exit(text)
 
 
-def run(argv, limit_s=SHORT_S, ok=(0,)):
+def run(argv, timeout_s=SHORT_S, ok=(0,)):
     """What a program wrote to stdout; the end of all it said when it fails."""
     env = {**ENV, **PROXY} if argv[0] == "dnf" else ENV
-    ended = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=limit_s, check=False
+    process = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=timeout_s, check=False
     )
-    out = ended.stdout.decode("utf-8", "replace")
-    if ended.returncode not in ok:
-        said = (out + ended.stderr.decode("utf-8", "replace")).strip()
-        fail(f"{' '.join(argv[:1] + argv[-3:])} ended with {ended.returncode}: {said[-SAID_MOST:]}")
-    return out
+    stdout = process.stdout.decode("utf-8", "replace")
+    if process.returncode not in ok:
+        output = (stdout + process.stderr.decode("utf-8", "replace")).strip()
+        fail(
+            f"{' '.join(argv[:1] + argv[-3:])} ended with {process.returncode}: {output[-SAID_MOST:]}"
+        )
+    return stdout
 
 
 def changed(text):
@@ -65,10 +67,10 @@ def write(path, text, mode=0o644):
     if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(data)
-    new.chmod(mode)
-    new.replace(path)
+    temp = path.with_name(f".{path.name}.new")
+    temp.write_bytes(data)
+    temp.chmod(mode)
+    temp.replace(path)
     changed(f"wrote {path}")
     return True
 
@@ -76,28 +78,28 @@ def write(path, text, mode=0o644):
 def installed():
     """Name -> the versions that are installed, as (version, whole EVR)."""
     form = "%{NAME} %{VERSION} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
-    found = {}
+    versions = {}
     for line in run(["rpm", "-qa", "--qf", form]).splitlines():
         name, version, evr = line.split()
-        found.setdefault(name, []).append((version, evr))
-    return found
+        versions.setdefault(name, []).append((version, evr))
+    return versions
 
 
 class Kernel:
     """The one kernel: its package's version and release, and what its modules' folder is called."""
 
-    def __init__(self, have):
+    def __init__(self, installed):
         """Find it, or end: a module that is built for the wrong one of two does not load."""
-        cores = [evr.partition(":")[2] for _, evr in have.get("kernel-core", [])]
-        if len(cores) != 1:
-            told = ", ".join(sorted(cores)) or "none"
-            fail(f"expected one kernel-core, found {len(cores)}: {told}")
-        self.package = cores[0]
+        releases = [evr.partition(":")[2] for _, evr in installed.get("kernel-core", [])]
+        if len(releases) != 1:
+            listing = ", ".join(sorted(releases)) or "none"
+            fail(f"expected one kernel-core, found {len(releases)}: {listing}")
+        self.package = releases[0]
         folders = sorted(p.name for p in Path("/lib/modules").iterdir() if (p / "kernel").is_dir())
-        whole = [name for name in folders if name.rpartition(".")[0] == self.package]
-        if len(whole or folders) != 1:
+        matching = [name for name in folders if name.rpartition(".")[0] == self.package]
+        if len(matching or folders) != 1:
             fail(f"expected modules of one kernel, found {', '.join(folders) or 'none'}")
-        self.release = (whole or folders)[0]
+        self.release = (matching or folders)[0]
 
     def wanted(self, package):
         """Name and version of a package, filled in where they hold the kernel's."""
@@ -118,34 +120,34 @@ def plain(package):
 def forbidden(rules):
     """End where the machine holds what would undo the layer."""
     for rule in rules:
-        seen = re.compile(rule["pattern"], re.MULTILINE)
+        pattern = re.compile(rule["pattern"], re.MULTILINE)
         for path in sorted(p for part in rule["paths"] for p in Path("/").glob(part[1:])):
-            found = path.is_file() and seen.search(path.read_text("utf-8", "replace"))
-            if found:
-                fail(f"{path}: {found[0].strip()}: {rule['why']}")
+            match = path.is_file() and pattern.search(path.read_text("utf-8", "replace"))
+            if match:
+                fail(f"{path}: {match[0].strip()}: {rule['why']}")
 
 
-def repositories(wanted):
+def repositories(requested):
     """Keys and repository files; to dnf, several addresses in one section are mirrors of one."""
-    for one in wanted:
-        key = KEYS / f"RPM-GPG-KEY-{one['id']}"
-        write(key, base64.b64decode(one["key"]))
+    for repository in requested:
+        key = KEYS / f"RPM-GPG-KEY-{repository['id']}"
+        write(key, base64.b64decode(repository["key"]))
         sections = (
             f"[{name}]\nname={name}\nbaseurl={url}\nenabled=1\ngpgcheck=1\n"
             f"gpgkey=file://{key}\nsslverify=1\nskip_if_unavailable=0\n"
-            for n, url in enumerate(one["urls"], 1)
-            for name in [one["id"] if n == 1 else f"{one['id']}-{n}"]
+            for n, url in enumerate(repository["urls"], 1)
+            for name in [repository["id"] if n == 1 else f"{repository['id']}-{n}"]
         )
-        write(REPOS / f"{one['id']}.repo", "\n".join(sections))
+        write(REPOS / f"{repository['id']}.repo", "\n".join(sections))
 
 
-def streams(wanted):
+def streams(requested):
     """Module streams; another one that is enabled is not switched away from."""
-    for stream in wanted:
-        name, _, branch = stream.partition(":")
+    for stream in requested:
+        name, _, stream_name = stream.partition(":")
         file = MODULES / f"{name}.module"
-        said = file.read_text() if file.is_file() else ""
-        if f"stream={branch}\n" in said and "state=enabled" in said:
+        text = file.read_text() if file.is_file() else ""
+        if f"stream={stream_name}\n" in text and "state=enabled" in text:
             continue
         run([*DNF, "module", "enable", stream], TRANSACTION_S)
         changed(f"enabled module {stream}")
@@ -157,62 +159,66 @@ def through(proxy):
         PROXY.update(http_proxy=proxy, https_proxy=proxy)
 
 
-def packages(wanted, one_version):
+def packages(requested, one_version):
     """Install what is missing at its version; whatever is there at another is an error."""
-    have = installed()
-    one_of(have, one_version)
+    installed_versions = installed()
+    one_of(installed_versions, one_version)
     missing = []
-    for name, version in wanted:
-        there = [v for v, _ in have.get(name, [])]
-        whole = [evr.partition(":")[2] for _, evr in have.get(name, [])]
-        if not there and not provided(name, have):
+    for name, version in requested:
+        versions = [v for v, _ in installed_versions.get(name, [])]
+        releases = [evr.partition(":")[2] for _, evr in installed_versions.get(name, [])]
+        if not versions and not provided(name, installed_versions):
             missing.append(f"{name}-{version}" if version else name)
-        elif there and version and version not in there + whole:
-            fail(f"{name}: expected {version}, found {', '.join(there)} installed")
+        elif versions and version and version not in versions + releases:
+            fail(f"{name}: expected {version}, found {', '.join(versions)} installed")
     if missing:
         run([*DNF, "install", *missing], TRANSACTION_S)
         changed(f"installed {' '.join(missing)}")
-        have = installed()
-    for name, version in wanted:
-        there = [x for v, evr in have.get(name, []) for x in (v, evr.partition(":")[2])]
-        if (version and version not in there) or not provided(name, have):
-            told = ", ".join(there) or "none"
-            fail(f"{name}: expected {version or 'it'} installed, found {told}")
-    one_of(have, one_version)
-    return have
+        installed_versions = installed()
+    for name, version in requested:
+        versions = [
+            x for v, evr in installed_versions.get(name, []) for x in (v, evr.partition(":")[2])
+        ]
+        if (version and version not in versions) or not provided(name, installed_versions):
+            listing = ", ".join(versions) or "none"
+            fail(f"{name}: expected {version or 'it'} installed, found {listing}")
+    one_of(installed_versions, one_version)
+    return installed_versions
 
 
-def provided(name, have):
+def provided(name, installed_versions):
     """Whether a package is called so, or provides it."""
-    if name in have:
+    if name in installed_versions:
         return True
     return not run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).startswith("no ")
 
 
-def one_of(have, one_version):
+def one_of(installed_versions, one_version):
     """Every package of these patterns has the one version, or it is an error."""
-    for name in matching(have, one_version):
-        wrong = [v for v, _ in have[name] if v != one_version["version"]]
-        if wrong:
-            fail(f"{name}: expected {one_version['version']}, found {wrong[0]} installed: kernel"
+    for name in matching(installed_versions, one_version):
+        mismatches = [v for v, _ in installed_versions[name] if v != one_version["version"]]
+        if mismatches:
+            fail(f"{name}: expected {one_version['version']}, found {mismatches[0]} installed: kernel"
                  " module and user space must be of one version")  # fmt: skip
 
 
-def matching(have, one_version):
+def matching(installed_versions, one_version):
     """The installed packages that have to be of one version."""
     patterns = one_version["patterns"] if one_version["version"] else []
-    return sorted(n for n in have if any(fnmatch.fnmatch(n, p) for p in patterns))
+    return sorted(n for n in installed_versions if any(fnmatch.fnmatch(n, p) for p in patterns))
 
 
-def lock(names, have):
+def lock(names, installed_versions):
     """Hold packages at what is installed; other lines of the list are left."""
-    was = LOCKS.read_text() if LOCKS.is_file() else ""
-    lines = was.splitlines()
+    old_text = LOCKS.read_text() if LOCKS.is_file() else ""
+    lines = old_text.splitlines()
     for name in names:
-        lines += [x for x in (f"{name}-{evr}.*" for _, evr in have[name]) if x not in lines]
-    now = "".join(f"{line}\n" for line in lines)
-    if now != was:
-        write(LOCKS, now)
+        lines += [
+            x for x in (f"{name}-{evr}.*" for _, evr in installed_versions[name]) if x not in lines
+        ]
+    new_text = "".join(f"{line}\n" for line in lines)
+    if new_text != old_text:
+        write(LOCKS, new_text)
 
 
 def dkms(module, kernel):
@@ -221,8 +227,8 @@ def dkms(module, kernel):
         return
 
     def built():
-        told = run(["dkms", "status", "-k", kernel.release])
-        return any(x.startswith(module) and "installed" in x for x in told.splitlines())
+        status = run(["dkms", "status", "-k", kernel.release])
+        return any(x.startswith(module) and "installed" in x for x in status.splitlines())
 
     if not built():
         run(["dkms", "autoinstall", "-k", kernel.release], TRANSACTION_S)
@@ -231,28 +237,28 @@ def dkms(module, kernel):
             fail(f"dkms built no {module} for {kernel.release}")
 
 
-def module(wanted, kernel):
+def module(requested, kernel):
     """A precompiled module is there for the one kernel, at its version, and somebody signed it."""
-    if not wanted["name"]:
+    if not requested["name"]:
         return
-    found = sorted(Path("/lib/modules", kernel.release).rglob(f"{wanted['name']}.ko*"))
-    if len(found) != 1:
-        fail(f"expected one {wanted['name']}.ko for {kernel.release}, found {len(found)}")
+    files = sorted(Path("/lib/modules", kernel.release).rglob(f"{requested['name']}.ko*"))
+    if len(files) != 1:
+        fail(f"expected one {requested['name']}.ko for {kernel.release}, found {len(files)}")
     version, signer = (
-        run(["modinfo", "-F", x, str(found[0])]).strip() for x in ("version", "signer")
+        run(["modinfo", "-F", x, str(files[0])]).strip() for x in ("version", "signer")
     )
-    if version != wanted["version"]:
-        fail(f"{found[0]}: expected version {wanted['version']}, found {version or 'none'}")
+    if version != requested["version"]:
+        fail(f"{files[0]}: expected version {requested['version']}, found {version or 'none'}")
     if not signer:
-        fail(f"{found[0]}: expected the site's signature, found none: Secure Boot would refuse it")
+        fail(f"{files[0]}: expected the site's signature, found none: Secure Boot would refuse it")
 
 
-def initramfs(wanted, kernel):
+def initramfs(requested, kernel):
     """Make the initramfs anew when what goes into it is newer, and look what is in it."""
-    if not wanted["sources"]:
+    if not requested["sources"]:
         return
     image = Path(f"/boot/initramfs-{kernel.release}.img")
-    newest = max(Path(p).stat().st_mtime_ns for p in wanted["sources"])
+    newest = max(Path(p).stat().st_mtime_ns for p in requested["sources"])
     if image.is_file() and image.stat().st_mtime_ns >= newest:
         return
     if shutil.which("dracut", path=ENV["PATH"]):
@@ -262,14 +268,14 @@ def initramfs(wanted, kernel):
     changed(f"made {image} anew")
     lister = next((x for x in ("lsinitrd", "lsinitramfs") if shutil.which(x, path=ENV["PATH"])), "")
     listing = run([lister, str(image)]) if lister else ""
-    for module in wanted["without"]:
+    for module in requested["without"]:
         if re.search(rf"/{module}\.ko", listing):
             fail(f"{image}: expected no {module}, which takes the GPU before the driver does")
 
 
-def units(wanted):
+def units(requested):
     """Switch units on for the next start."""
-    for unit in wanted:
+    for unit in requested:
         if run(["systemctl", "is-enabled", unit], ok=(0, 1, 3, 4)).strip() != "enabled":
             run(["systemctl", "enable", unit])
             changed(f"enabled {unit}")
@@ -279,19 +285,19 @@ def members(file):
     """Make the users and memberships that a sysusers.d file names."""
     if not file:
         return
-    told = (line.split() for line in Path(file).read_text().splitlines())
-    for user, group in (line[1:] for line in told if line[:1] == ["m"]):
+    entries = (line.split() for line in Path(file).read_text().splitlines())
+    for user, group in (line[1:] for line in entries if line[:1] == ["m"]):
         if group not in run(["id", "-Gn", user], ok=(0, 1)).split():
             run(["systemd-sysusers", file])
             changed(f"made what {file} names")
             return
 
 
-def booleans(wanted):
+def booleans(requested):
     """SELinux's booleans, where SELinux is."""
     if not Path("/sys/fs/selinux/enforce").exists():
         return
-    for name, value in wanted.items():
+    for name, value in requested.items():
         if run(["getsebool", name]).split()[-1] != value:
             run(["setsebool", "-P", name, value], TRANSACTION_S)
             changed(f"set {name} {value}")
@@ -299,29 +305,33 @@ def booleans(wanted):
 
 def main():
     """Do what the request asks for."""
-    asked = json.load(sys.stdin)
-    forbidden(asked["forbidden"])
-    kernel = Kernel(installed()) if asked["one_kernel"] else None
-    named = [(*(kernel.wanted(p) if kernel else plain(p)), p["lock"]) for p in asked["packages"]]
-    repositories(asked["repositories"])
-    through(asked["proxy"])
-    streams(asked["streams"])
-    have = packages([(name, version) for name, version, _ in named], asked["one_version"])
+    request = json.load(sys.stdin)
+    forbidden(request["forbidden"])
+    kernel = Kernel(installed()) if request["one_kernel"] else None
+    requested = [
+        (*(kernel.wanted(p) if kernel else plain(p)), p["lock"]) for p in request["packages"]
+    ]
+    repositories(request["repositories"])
+    through(request["proxy"])
+    streams(request["streams"])
+    installed_versions = packages(
+        [(name, version) for name, version, _ in requested], request["one_version"]
+    )
     if kernel:
-        Kernel(have)
-    for path, text in asked["files"].items():
+        Kernel(installed_versions)
+    for path, text in request["files"].items():
         write(path, text)
-    members(asked["sysusers"])
-    dkms(asked["dkms"], kernel)
-    module(asked["module"], kernel)
-    initramfs(asked["initramfs"], kernel)
-    units(asked["units"])
-    booleans(asked["booleans"])
-    names = [name for name, _, held in named if held and name in have]
-    names += matching(have, asked["one_version"])
-    if asked["lock_kernel"]:
-        names += sorted(n for n in have if n == "kernel" or n.startswith("kernel-"))
-    lock(dict.fromkeys(names), have)
+    members(request["sysusers"])
+    dkms(request["dkms"], kernel)
+    module(request["module"], kernel)
+    initramfs(request["initramfs"], kernel)
+    units(request["units"])
+    booleans(request["booleans"])
+    names = [name for name, _, is_locked in requested if is_locked and name in installed_versions]
+    names += matching(installed_versions, request["one_version"])
+    if request["lock_kernel"]:
+        names += sorted(n for n in installed_versions if n == "kernel" or n.startswith("kernel-"))
+    lock(dict.fromkeys(names), installed_versions)
     sys.stdout.write("changed\n" if changes else "unchanged\n")
 
 
