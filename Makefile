@@ -34,7 +34,7 @@ setup: setup-system setup-venv setup-cosign setup-openssl ## system packages, vi
 	@$(VERSIONS) --brief
 
 # Debian keeps one version of a package, so none is pinned: what the suites gave is recorded.
-VERSIONS = $(BIN)/python -m tests.tooling.versions \
+VERSIONS = $(BIN)/python -m tests.tools.versions \
 	--packages "$(if $(shell command -v apt-get),$(APT_PACKAGES),$(DNF_PACKAGES))"
 
 .PHONY: versions
@@ -76,11 +76,11 @@ $(VENV)/.done: requirements/build.txt requirements/lock.txt pyproject.toml
 
 .PHONY: setup-cosign
 setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, by apt's signed metadata)
-	@command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tooling/get_cosign.py
+	@command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tools/get_cosign.py
 
 .PHONY: setup-openssl
 setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the system's is older (Debian trixie's)
-	@$(BIN)/python -m tests.tooling.get_openssl
+	@$(BIN)/python -m tests.tools.get_openssl
 
 include tests/npm.mk
 
@@ -149,19 +149,19 @@ fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TA
 
 .PHONY: mutate
 mutate: setup ## delete each guard of the verifier in turn: a test must fail (JOBS=2)
-	$(BIN)/python -u -m tests.tooling.mutate --jobs $(or $(JOBS),2)
+	$(BIN)/python -u -m tests.tools.mutation --jobs $(or $(JOBS),2)
 
 .PHONY: bench-layers
 bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fix' (root; BENCH=--json)
-	$(BIN)/python -m tests.bench.layers $(BENCH)
+	$(BIN)/python -m tests.benchmarks.layers $(BENCH)
 
 .PHONY: bench-report
 bench-report: setup setup-readers ## every report, signed, against openscap-report's and oscap's HTML alone (ARF=file BENCH=--json)
-	$(BIN)/python -m tests.bench.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
+	$(BIN)/python -m tests.benchmarks.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
 
 .PHONY: screenshots
 screenshots: setup-venv ## the pictures of docs/report.md, from the sample, in headless Chromium
-	$(BIN)/python -m tests.tooling.screenshots
+	$(BIN)/python -m tests.tools.screenshots
 
 .PHONY: lint
 lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck
@@ -194,18 +194,18 @@ lock: lock-ai lock-npm ## renew the lock files (needs uv)
 LOCK_AI := uv pip compile -q --upgrade --only-binary :all: --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-emit-build-options \
 	--python-version 3.12 --python-platform x86_64-manylinux_2_34
-LOCK_CU130 := $(LOCK_AI) --constraints builder/stacks/locks/ai-cu130.constraints.txt \
-	--excludes builder/stacks/locks/ai-excludes.txt
+LOCK_CU130 := $(LOCK_AI) --constraints builder/python_stacks/locks/ai-cu130.constraints.txt \
+	--excludes builder/python_stacks/locks/ai-excludes.txt
 
 .PHONY: lock-ai
 lock-ai: ## renew the locks of the AI stacks (needs uv)
 	echo 'llama-cpp-python[server]' | $(LOCK_AI) --no-binary llama-cpp-python - \
-		-o builder/stacks/locks/ai-serving.lock
-	$(LOCK_CU130) builder/stacks/locks/ai-pytorch-cu130.in -o builder/stacks/locks/ai-pytorch-cu130.lock
-	$(LOCK_CU130) builder/stacks/locks/ai-vllm-cu130.in -o builder/stacks/locks/ai-vllm-cu130.lock
+		-o builder/python_stacks/locks/ai-serving.lock
+	$(LOCK_CU130) builder/python_stacks/locks/ai-pytorch-cu130.in -o builder/python_stacks/locks/ai-pytorch-cu130.lock
+	$(LOCK_CU130) builder/python_stacks/locks/ai-vllm-cu130.in -o builder/python_stacks/locks/ai-vllm-cu130.lock
 	uv pip compile -q --upgrade --only-binary :all: --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-emit-build-options \
-		builder/stacks/locks/build-tools.in -o builder/stacks/locks/build-tools.lock
+		builder/python_stacks/locks/build-tools.in -o builder/python_stacks/locks/build-tools.lock
 
 .PHONY: clean
 clean: ## remove outputs and caches; keeps .venv and .interop

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hardpan import clock
-from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import VirtualMachine, VmSpec, check_disk, create_disk, start_vm
-from hardpan.builder.receipts import DiskImage, UnattendedIso
-from hardpan.errors import ToolError
-from hardpan.events import Emit, StageMessage, StageProgress
-from hardpan.files import PRIVATE_MODE, MiB, atomic_path, require_free_space, sha256_file
+from hardpan.builder.artifacts import DiskImage, UnattendedIso
+from hardpan.builder.vm.probe import Acceleration
+from hardpan.builder.vm.qemu import VirtualMachine, VmSpec, check_disk, create_disk, start_vm
+from hardpan.core import clock
+from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit, StageMessage, StageProgress
+from hardpan.core.files import PRIVATE_MODE, MiB, atomic_path, require_free_space, sha256_file
 
 _STAGE = "install"
 MIN_FREE_MIB = 6144

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from hardpan.builder.tools import find_program
+from hardpan.builder.host_tools import find_program
+from hardpan.core.process import run
 from hardpan.kickstart import KickstartError
-from hardpan.process import run
 
 VERSIONS = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10"}
 """Release -> the version of the language that it speaks."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hardpan.process import CompletedProcess, run
+from hardpan.core.process import CompletedProcess, run
 
 _ENV_PREFIXES = ("PIP_", "SSL_CERT_", "HTTP_", "HTTPS_", "NO_PROXY", "http_", "https_", "no_proxy")
 

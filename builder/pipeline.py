@@ -6,15 +6,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hardpan import clock
-from hardpan.builder import install, seal, shell, stacks, steps
-from hardpan.builder.layers import packages as vendor_packages
-from hardpan.builder.layers import registry
-from hardpan.builder.machine.boot import boot
-from hardpan.builder.machine.probe import Acceleration
-from hardpan.builder.machine.qemu import FILE_SYSTEM_BLOCK_BYTES, VmSpec, check_disk, copy_disk
-from hardpan.builder.media.remaster import remaster
-from hardpan.builder.receipts import (
+from hardpan.builder import bash_syntax, install, python_stacks, stages, sysprep
+from hardpan.builder.artifacts import (
     Assessment,
     BootedGuest,
     DiskImage,
@@ -26,8 +19,16 @@ from hardpan.builder.receipts import (
     StackResult,
     UnattendedIso,
 )
-from hardpan.events import Emit, StageMessage
-from hardpan.files import (
+from hardpan.builder.layers import registry
+from hardpan.builder.layers import vendor_packages as vendor_packages
+from hardpan.builder.media.remaster import remaster
+from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.probe import Acceleration
+from hardpan.builder.vm.qemu import FILE_SYSTEM_BLOCK_BYTES, VmSpec, check_disk, copy_disk
+from hardpan.core import clock
+from hardpan.core.error_collector import ErrorCollector
+from hardpan.core.events import Emit, StageMessage
+from hardpan.core.files import (
     PRIVATE_MODE,
     MiB,
     Sha256,
@@ -36,16 +37,15 @@ from hardpan.files import (
     sha256_bytes,
     sha256_file,
 )
+from hardpan.core.stage_cache import StageResult
 from hardpan.kickstart import boot_arguments, contains_secret, lint_or_raise, render_kickstart
-from hardpan.problems import ErrorCollector
-from hardpan.profiles.model import Profile
-from hardpan.profiles.software import eula
-from hardpan.resume import StageResult
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.software_catalog import eula
 
 AssessGuest = Callable[[BootedGuest], Assessment]
 """Scans a booted guest and returns its failing rules with their fixes."""
 
-OpenShell = Callable[[BootedGuest], AbstractContextManager[seal.RootShell]]
+OpenShell = Callable[[BootedGuest], AbstractContextManager[sysprep.RootShell]]
 """Opens a root shell on a booted guest."""
 
 HARDEN_REQUIRED_MIB = 8192
@@ -101,7 +101,7 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
     """The media with the profile's kickstart on it, at ``out/PROFILE.iso``."""
     text = render_linted_kickstart(plan.profile, plan.access.public_key, plan.luks_passphrase)
     boot_options = boot_arguments(plan.profile, plan.media.volume_id)
-    stage = steps.iso_stage(
+    stage = stages.iso_stage(
         plan.profile,
         plan.output_folder,
         media_sha256=plan.media.sha256,
@@ -135,7 +135,7 @@ def render_linted_kickstart(profile: Profile, public_key: str, luks_passphrase: 
         InputError: it cannot be rendered, or the linter or bash has something against it.
     """
     text = render_kickstart(profile, public_key, passphrase=luks_passphrase)
-    lint_or_raise(text, profile.release, shell_check=shell.syntax_error)
+    lint_or_raise(text, profile.release, shell_check=bash_syntax.syntax_error)
     return text
 
 
@@ -160,14 +160,14 @@ def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorColl
         with errors.collecting("layers"):
             vendor_packages.check_reachable(profile)
         with errors.collecting("stacks"):
-            stacks.check_locks(profile)
+            python_stacks.check_locks(profile)
     return errors
 
 
 def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
     """The system as the installer leaves it, shared through the cache."""
     disk_size_mib = MiB(plan.profile.disk_size_mib)
-    stage = steps.install_stage(plan.profile, plan.cache_folder, iso_sha256=iso.sha256)
+    stage = stages.install_stage(plan.profile, plan.cache_folder, iso_sha256=iso.sha256)
     (disk,) = stage.outputs
 
     def execute(_note: Callable[[str], None]) -> StageResult:
@@ -201,7 +201,7 @@ def harden_image(
     """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
     registry.check_layers(plan.profile)
     vendor_packages.check_reachable(plan.profile)
-    stage = steps.harden_stage(
+    stage = stages.harden_stage(
         plan.profile, plan.output_folder, base_sha256=base.sha256, content_sha256=content_sha256
     )
     (path,) = stage.outputs
@@ -245,7 +245,7 @@ def _execute_hardening(
                 "sealing: identity, secrets and logs are removed, free blocks discarded"
             )
             with open_shell(guest) as root:
-                packages = seal.generalize(root)
+                packages = sysprep.generalize(root)
         check_disk(work_disk)
         report_progress("writing the image without free blocks")
         copy_disk(work_disk, temp)
@@ -277,7 +277,7 @@ def _assess_base(
             "remedies": [dataclasses.asdict(r) for r in assessment.fixes],
         }
 
-    stage = steps.assess_stage(
+    stage = stages.assess_stage(
         plan.profile, plan.cache_folder, base_sha256=base.sha256, content_sha256=content_sha256
     )
     result = stage.run(plan.emit, execute)

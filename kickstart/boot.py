@@ -1,7 +1,7 @@
 """What the installer is started with, beside the kickstart itself."""
 
-from hardpan.kickstart.words import KickstartError, ks_word
-from hardpan.profiles.model import Profile
+from hardpan.kickstart.quoting import KickstartError, ks_word
+from hardpan.profiles.schema.profile import Profile
 
 _MAX_LABEL_CHARS = 32
 

@@ -6,9 +6,10 @@ from functools import lru_cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic_core import PydanticCustomError
 
-from hardpan.errors import InputError
-from hardpan.identifiers import INSTALL_PORT
-from hardpan.kickstart.words import (
+from hardpan.core.errors import InputError
+from hardpan.core.identifiers import INSTALL_PORT
+from hardpan.core.resources import resource_path
+from hardpan.kickstart.quoting import (
     KickstartError,
     ks_argument,
     ks_hash,
@@ -16,12 +17,11 @@ from hardpan.kickstart.words import (
     ks_word,
     require_single_line,
 )
-from hardpan.profiles.load import profile_digest
-from hardpan.profiles.machine import Partition
-from hardpan.profiles.model import Profile
-from hardpan.profiles.public_keys import validate_ssh_key
-from hardpan.profiles.rules import is_key_accepted
-from hardpan.resources import resource_path
+from hardpan.profiles.constraints.system import is_key_accepted
+from hardpan.profiles.loader.profile_file import profile_digest
+from hardpan.profiles.schema.machine import Partition
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.public_keys import validate_ssh_key
 
 MARKER_COMPLETE = "HARDPAN-INSTALL: complete"
 MARKER_FAILED = "HARDPAN-INSTALL: failed"

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from hardpan import clock, events
-from hardpan.errors import InputError, ResourceError, ToolError, TrustError
-from hardpan.events import Emit
-from hardpan.files import canonical_json, sha256_bytes
-from hardpan.profiles.model import Profile
-from hardpan.redaction import SecretFilter
-from hardpan.scanners.arf import UnreadableArf
-from hardpan.scanners.collect import paired as compatibility_checks
-from hardpan.scanners.collect import serving as chat_test
+from hardpan.core import clock, events
+from hardpan.core.errors import InputError, ResourceError, ToolError, TrustError
+from hardpan.core.events import Emit
+from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.core.redaction import SecretFilter
+from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners.collect import chat as chat_test
+from hardpan.scanners.collect import compatibility as compatibility_checks
 from hardpan.scanners.collect import smoke as smoke_test
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
@@ -25,29 +24,37 @@ from hardpan.scanners.collect.base import (
     build_failed_check,
     create_collector,
 )
-from hardpan.scanners.collect.hostproof import sign_with_host_key
+from hardpan.scanners.collect.chat import InferenceServer, combine_results, run_chat_test
+from hardpan.scanners.collect.host_signature import sign_with_host_key
 from hardpan.scanners.collect.layers import add_layer_expectations
-from hardpan.scanners.collect.serving import InferenceServer, combine_results, run_chat_test
 from hardpan.scanners.collect.smoke import WorkloadSettings, run_smoke_test
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.fixes import Fix
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
-from hardpan.scanners.content.remedies import Fix
-from hardpan.scanners.evaluate import merge_results
-from hardpan.scanners.evidence.bindings import (
+from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE,
     HOST_SIGNATURE_NAMESPACE,
     build_host_challenge,
 )
-from hardpan.scanners.fips.judge import assess_fips
+from hardpan.scanners.fips.assess import assess_fips
+from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.fips.table import load_table
-from hardpan.scanners.model import Evaluation, ImageRef, Scan, ScannedHost, Verdict, Waiver
-from hardpan.scanners.report.fill import build_findings
-from hardpan.scanners.target import Target
-from hardpan.scanners.transport import SshConnection, connect
-from hardpan.scanners.trials import HostCheck, SmokeReport
+from hardpan.scanners.model.results import HostCheck, SmokeReport
+from hardpan.scanners.model.scan import (
+    Evaluation,
+    ImageRef,
+    Scan,
+    ScannedHost,
+    Verdict,
+    Waiver,
+)
+from hardpan.scanners.openscap.arf.results import UnreadableArf
+from hardpan.scanners.openscap.evaluate import merge_results
+from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import check_sshsig
+from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.target import Target
 
 T = TypeVar("T")
 _CONNECT_TIMEOUT_S = 180.0

@@ -12,7 +12,7 @@ import os
 
 import pytest
 
-from tests.tooling import versions
+from tests.tools import versions
 
 _LONG_FILES = (
     "test_sovereign",

@@ -1,10 +1,10 @@
 """The layer ``amd_driver``: AMD's kernel driver, and who may use the GPUs."""
 
-from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers import vendor_packages
+from hardpan.builder.layers.base import LayerTask
 
 
 def apply(task: LayerTask) -> LayerResult:
     """Install the driver, built for the one kernel."""
-    return packages.install_packages(task, {})
+    return vendor_packages.install_packages(task, {})

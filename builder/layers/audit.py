@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.profiles.audit import Audit, LogHost
-from hardpan.profiles.model import Profile
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers.base import LayerTask
+from hardpan.profiles.schema.audit import Audit, LogHost
+from hardpan.profiles.schema.profile import Profile
 
 _WATCHED_FOLDERS = ("/opt/ai/models", "/var/lib/ai")
 _ARCHITECTURES = ("b64", "b32")

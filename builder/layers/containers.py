@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
-from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.profiles.model import Profile
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers import vendor_packages
+from hardpan.builder.layers.base import LayerTask
+from hardpan.profiles.schema.profile import Profile
 
 _POLICY = "/etc/containers/policy.json"
 _KEYS = "/etc/pki/containers"
@@ -14,7 +14,7 @@ _KEYS = "/etc/pki/containers"
 
 def apply(task: LayerTask) -> LayerResult:
     """Install podman and, for NVIDIA, what describes the GPUs to it."""
-    return packages.install_packages(task, role_variables(task.profile))
+    return vendor_packages.install_packages(task, role_variables(task.profile))
 
 
 def role_variables(profile: Profile) -> dict[str, object]:

@@ -1,10 +1,10 @@
 """The layer ``cuda``: the toolkit by its versioned name, cuDNN, NCCL, DCGM."""
 
-from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers import vendor_packages
+from hardpan.builder.layers.base import LayerTask
 
 
 def apply(task: LayerTask) -> LayerResult:
     """Install the toolkit; its licence was accepted before anything ran."""
-    return packages.install_packages(task, {})
+    return vendor_packages.install_packages(task, {})

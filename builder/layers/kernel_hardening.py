@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.profiles import surface
-from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.model import Profile
-from hardpan.profiles.sysctls import SYSCTLS
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers.base import LayerTask
+from hardpan.profiles.schema import allowlists
+from hardpan.profiles.schema.kernel_hardening import KernelHardening
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.sysctls import SYSCTLS
 
 
 def apply(task: LayerTask) -> LayerResult:
@@ -27,11 +27,13 @@ def make_plan(profile: Profile) -> Mapping[str, object]:
     removed = section.compiler == "removed"
     return {
         "sysctls": [[s.name, s.value, s.reason] for s in SYSCTLS if s.name not in excluded],
-        "modules": [[reason, list(names)] for reason, names in surface.FORBIDDEN_MODULES.items()],
+        "modules": [
+            [reason, list(names)] for reason, names in allowlists.FORBIDDEN_MODULES.items()
+        ],
         "ports": list(section.ports),
-        "services": list(surface.allowed_services(section.services, profile.services.enabled)),
-        "suid": [*surface.ALLOWED_SUID, *section.suid],
-        "compilers": list(surface.COMPILERS) if removed else [],
-        "build_tools": list(surface.BUILD_TOOLS),
-        "not_compilers": list(surface.ALLOWED_COMPILER_PACKAGES),
+        "services": list(allowlists.allowed_services(section.services, profile.services.enabled)),
+        "suid": [*allowlists.ALLOWED_SUID, *section.suid],
+        "compilers": list(allowlists.COMPILERS) if removed else [],
+        "build_tools": list(allowlists.BUILD_TOOLS),
+        "not_compilers": list(allowlists.ALLOWED_COMPILER_PACKAGES),
     }

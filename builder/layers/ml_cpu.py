@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from hardpan.builder.layers import archive, model
-from hardpan.builder.layers.ansible import PLAYBOOKS
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
+from hardpan.builder.ai_models import embedding
+from hardpan.builder.ansible import archive
+from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers.base import LayerTask
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
 
 
 def apply(task: LayerTask) -> LayerResult:
     """Install the model, every digest checked."""
-    files = model.prepare_files(task.cache, task.emit)
+    files = embedding.prepare_files(task.cache, task.emit)
     archive_path = task.workdir / "model.tar"
     archive.write_archive(archive_path, {**files, "install.sh": _INSTALLER})
     return task.run(role_variables(archive_path, files))

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from hardpan.builder import stacks
-from hardpan.builder.layers import archive, model
-from hardpan.builder.layers.ansible import PLAYBOOKS
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.files import require_free_space
+from hardpan.builder import python_stacks
+from hardpan.builder.ai_models import embedding
+from hardpan.builder.ansible import archive
+from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers.base import LayerTask
+from hardpan.core.files import require_free_space
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_frameworks" / "files" / "install.sh"
 _MODEL_MIB = 256
@@ -21,10 +22,10 @@ _KEY = "etc/pki/rpm-gpg/RPM-GPG-KEY-hardpan-site"
 
 def apply(task: LayerTask) -> LayerResult:
     """Build the stacks and install them; what each holds is in the receipt."""
-    built = stacks.build_stacks(task.profile, task.cache, task.emit)
+    built = python_stacks.build_stacks(task.profile, task.cache, task.emit)
     files = {
-        **model.prepare_files(task.cache, task.emit),
-        _KEY: stacks.load_site_key(task.cache).public,
+        **embedding.prepare_files(task.cache, task.emit),
+        _KEY: python_stacks.load_site_key(task.cache).public,
     }
     packages = {f"hardpan-ai-{stack.receipt.name}": stack.receipt.header_sha256 for stack in built}
     rpms = {f"rpms/{stack.rpm.name}": stack.rpm for stack in built}

@@ -1,14 +1,14 @@
 """The layer ``nvidia_driver``: kernel module and user space at one version, nouveau kept away."""
 
-from hardpan.builder.layers import packages
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.profiles.model import Profile
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers import vendor_packages
+from hardpan.builder.layers.base import LayerTask
+from hardpan.profiles.schema.profile import Profile
 
 
 def apply(task: LayerTask) -> LayerResult:
     """Install the driver for the one kernel and hold both."""
-    return packages.install_packages(task, role_variables(task.profile))
+    return vendor_packages.install_packages(task, role_variables(task.profile))
 
 
 def role_variables(profile: Profile) -> dict[str, object]:

@@ -8,7 +8,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hardpan.builder.ansible.runner import PLAYBOOKS, STAGE
+from hardpan.builder.artifacts import Assessment, BootedGuest, LayerResult
 from hardpan.builder.layers import (
+    ai_service,
     amd_driver,
     audit,
     containers,
@@ -17,28 +20,25 @@ from hardpan.builder.layers import (
     ml_cpu,
     ml_frameworks,
     nvidia_driver,
-    packages,
     rocm,
-    sovereign_stack,
     stig,
     tuning,
+    vendor_packages,
 )
-from hardpan.builder.layers.ansible import PLAYBOOKS, STAGE
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import Assessment, BootedGuest, LayerResult
-from hardpan.errors import InputError
-from hardpan.events import Emit, StageMessage
-from hardpan.files import Sha256, sha256_bytes, sha256_file
-from hardpan.problems import ErrorCollector
-from hardpan.profiles.model import LayerName, Profile
-from hardpan.resources import resource_path
+from hardpan.builder.layers.base import LayerTask
+from hardpan.core.error_collector import ErrorCollector
+from hardpan.core.errors import InputError
+from hardpan.core.events import Emit, StageMessage
+from hardpan.core.files import Sha256, sha256_bytes, sha256_file
+from hardpan.core.resources import resource_path
+from hardpan.profiles.schema.profile import LayerName, Profile
 
 LAYERS: Mapping[LayerName, Callable[[LayerTask], LayerResult]] = {
     "audit": audit.apply,
     "kernel_hardening": kernel_hardening.apply,
     "ml_cpu": ml_cpu.apply,
     "ml_frameworks": ml_frameworks.apply,
-    "sovereign_stack": sovereign_stack.apply,
+    "sovereign_stack": ai_service.apply,
     "amd_driver": amd_driver.apply,
     "containers": containers.apply,
     "cuda": cuda.apply,
@@ -47,7 +47,7 @@ LAYERS: Mapping[LayerName, Callable[[LayerTask], LayerResult]] = {
     "stig": stig.apply,
     "tuning": tuning.apply,
 }
-"""The layers whose roles exist; the others of ``hardpan.profiles.model.Layer`` come later."""
+"""The layers whose roles exist; the others of ``hardpan.profiles.schema.profile.Layer`` come later."""
 
 _IGNORED_FOLDERS = {".ansible", "__pycache__"}
 
@@ -63,7 +63,7 @@ def check_layers(profile: Profile) -> None:
     with errors.collecting(STAGE):
         _require_implemented(profile)
     with errors.collecting(STAGE):
-        packages.check_repositories(profile)
+        vendor_packages.check_repositories(profile)
     errors.raise_if_any()
 
 

@@ -3,15 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hardpan import clock
-from hardpan.builder.layers import fixes
-from hardpan.builder.layers.ansible import STAGE
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.events import StageMessage
-from hardpan.extracted_files import read_bytes
-from hardpan.files import Sha256, sha256_bytes
-from hardpan.profiles.model import Profile
+from hardpan.builder.ansible.runner import STAGE
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.remediation import batch
+from hardpan.core import clock
+from hardpan.core.events import StageMessage
+from hardpan.core.extracted_files import read_bytes
+from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.profiles.schema.profile import Profile
 
 MAX_OUTCOMES_BYTES = 16 << 20
 """Of what the guest says became of each rule; a thousand rules take some 300 KiB."""
@@ -24,7 +24,7 @@ def apply(task: LayerTask) -> LayerResult:
         r.rule_id: profile.stig.waiver_for(r.rule_id, today) for r in task.assessment.fixes
     }
     waived = {r: w.reason for r, w in waiver_by_rule.items() if w and w.expires >= today}
-    fix_batch = fixes.build_batch(task.assessment.fixes, waived)
+    fix_batch = batch.build_batch(task.assessment.fixes, waived)
     archive_path, outcomes_path = task.workdir / "fixes.tar", task.workdir / "outcomes.json"
     archive_path.write_bytes(fix_batch.archive)
     result = task.run(
@@ -32,7 +32,7 @@ def apply(task: LayerTask) -> LayerResult:
     )
     # Fetched from the guest, so it may be anything that Ansible's fetch leaves.
     data = read_bytes(task.workdir, outcomes_path.name, max_bytes=MAX_OUTCOMES_BYTES)
-    batch_result = fixes.parse_outcomes(data, fix_batch)
+    batch_result = batch.parse_outcomes(data, fix_batch)
     for warning in batch_result.warnings:
         task.emit(StageMessage(stage=STAGE, text=f"stig: {warning}"))
     return replace(result, outcomes=batch_result.outcomes)

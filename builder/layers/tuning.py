@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from hardpan.builder.layers.task import LayerTask
-from hardpan.builder.receipts import LayerResult
-from hardpan.profiles.model import Profile
-from hardpan.profiles.tuning import GpuPolicy, Tuning
+from hardpan.builder.artifacts import LayerResult
+from hardpan.builder.layers.base import LayerTask
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.tuning import GpuPolicy, Tuning
 
 _THP = "/sys/kernel/mm/transparent_hugepage"
 _CPU_GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"

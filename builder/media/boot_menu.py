@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hardpan.builder.media import grubcfg, isolinuxcfg
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 
 _ISOLINUX = "/isolinux/isolinux.cfg"
 MENUS = (_ISOLINUX, "/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hardpan.builder.media.entry import (
+from hardpan.builder.media.menu_entries import (
     TIMEOUT_S,
     TITLE_WARNING,
     is_rescue_title,
@@ -13,7 +13,7 @@ from hardpan.builder.media.entry import (
     replace_label,
     starts_installer,
 )
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 
 MAX_SUBMENUS = 8
 """One in another; install media have one level."""

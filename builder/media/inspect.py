@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hardpan.builder.media.iso9660 import BLOCK_SIZE, MAX_DEPTH, check_folders
-from hardpan.errors import InputError, ToolError
-from hardpan.extracted_files import open_named_file, read_bytes
-from hardpan.limited_process import ProcessLimits, run_limited
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.extracted_files import open_named_file, read_bytes
+from hardpan.core.limited_process import ProcessLimits, run_limited
 
 MAX_ISO_BYTES = 32 << 30
 """Rocky Linux's largest, the DVD of release 9, has 12 GiB."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from hardpan.errors import InputError
-from hardpan.extracted_files import open_named_file
+from hardpan.core.errors import InputError
+from hardpan.core.extracted_files import open_named_file
 
 MAX_FILES = 200_000
 """Files and folders of an ISO; Rocky Linux's DVD has some 8,000."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hardpan.builder.media.entry import (
+from hardpan.builder.media.menu_entries import (
     TIMEOUT_S,
     TITLE_WARNING,
     is_rescue_title,
@@ -16,7 +16,7 @@ from hardpan.builder.media.entry import (
     replace_label,
     starts_installer,
 )
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 
 _INCLUDE_KEYWORDS = ("include", "menu include")
 _MENU_PROGRAM = re.compile(r".*\.(?:c32|com)(?:\s|$)", re.IGNORECASE)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media.boot_menu import FAT_MENU, MAX_MENU_BYTES, MENUS, BootMenu
 from hardpan.builder.media.inspect import (
     MAX_FILE_BYTES,
@@ -24,13 +25,18 @@ from hardpan.builder.media.inspect import (
     find_files,
     inspect_iso,
 )
-from hardpan.builder.receipts import InstallMedia, UnattendedIso
-from hardpan.errors import InputError, ToolError
-from hardpan.events import Emit, StageMessage
-from hardpan.extracted_files import create_file, read_bytes
-from hardpan.files import PRIVATE_MODE, atomic_path, require_free_space, sha256_bytes, sha256_file
-from hardpan.limited_process import ProcessLimits, run_limited
-from hardpan.process import run
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.events import Emit, StageMessage
+from hardpan.core.extracted_files import create_file, read_bytes
+from hardpan.core.files import (
+    PRIVATE_MODE,
+    atomic_path,
+    require_free_space,
+    sha256_bytes,
+    sha256_file,
+)
+from hardpan.core.limited_process import ProcessLimits, run_limited
+from hardpan.core.process import run
 
 _KICKSTART = "/ks.cfg"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"

@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media.inspect import inspect_iso
-from hardpan.builder.receipts import InstallMedia
-from hardpan.errors import InputError, ToolError, TrustError
-from hardpan.events import Emit, StageMessage
-from hardpan.files import Sha256, check_sha256, sha256_file
-from hardpan.process import run
-from hardpan.resources import find_checkout, resource_path
+from hardpan.core.errors import InputError, ToolError, TrustError
+from hardpan.core.events import Emit, StageMessage
+from hardpan.core.files import Sha256, check_sha256, sha256_file
+from hardpan.core.process import run
+from hardpan.core.resources import find_checkout, resource_path
 
 CATALOG_FILE = resource_path("hardpan.builder.media", "catalog.yaml")
 _BUILD_TIMEOUT_S = 2400

@@ -33,9 +33,9 @@ from hardpan.signing.keys import (
     load_signer,
     parse_public_key,
 )
-from hardpan.signing.ml_dsa_form import check_ml_dsa_encoding
+from hardpan.signing.ml_dsa_encoding import check_ml_dsa_encoding
 from hardpan.signing.sshsig import check_sshsig
-from hardpan.signing.strict import MalformedError, parse_json
+from hardpan.signing.strict_json import MalformedError, parse_json
 from hardpan.signing.timestamp import (
     TimestampAuthority,
     check_tsa_url,
@@ -47,37 +47,37 @@ from hardpan.signing.timestamp import (
 from hardpan.signing.timestamp_token import read_timestamp_token
 
 __all__ = [
-    "DEFAULT_ALGORITHM",
     "ALGORITHMS",
+    "DEFAULT_ALGORITHM",
     "PAYLOAD_TYPE",
-    "TimestampAuthority",
     "Envelope",
     "MalformedError",
+    "PassphraseSource",
     "PublicKey",
     "SignedStatement",
     "Signer",
-    "PassphraseSource",
-    "request_timestamp",
-    "load_tsa",
-    "check_tsa_url",
-    "load_matching_certificate",
+    "TimestampAuthority",
     "check_detached_cms",
     "check_ml_dsa_encoding",
     "check_sshsig",
-    "sign_cms_detached",
+    "check_tsa_url",
+    "create_signer",
+    "embed_timestamp",
+    "load_matching_certificate",
     "load_pq_signer",
     "load_public_key",
+    "load_public_ref",
     "load_signer",
-    "create_signer",
+    "load_tsa",
     "pae",
     "parse_json",
     "parse_public_key",
-    "load_public_ref",
     "read_bundle",
     "read_dsse",
     "read_timestamp_token",
+    "request_timestamp",
     "sign",
+    "sign_cms_detached",
     "sign_dsse",
     "verify_timestamp",
-    "embed_timestamp",
 ]

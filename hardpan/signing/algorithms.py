@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-from hardpan.errors import ToolError
+from hardpan.core.errors import ToolError
 
 try:
     from cryptography.hazmat.primitives.asymmetric import mldsa

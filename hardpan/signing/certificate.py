@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 from hardpan.signing.cms import read_certificate
 from hardpan.signing.der import read_der
 from hardpan.signing.keys import Signer
 from hardpan.signing.pem import PemSigner
-from hardpan.signing.strict import MalformedError
+from hardpan.signing.strict_json import MalformedError
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hardpan.errors import TrustError
+from hardpan.core.errors import TrustError
 from hardpan.signing.der import NULL, OCTET_STRING, SEQUENCE, SET, DerElement, context_tag, read_der
-from hardpan.signing.public import PublicKey
-from hardpan.signing.strict import MalformedError
+from hardpan.signing.public_key import PublicKey
+from hardpan.signing.strict_json import MalformedError
 
 if TYPE_CHECKING:
     from cryptography import x509

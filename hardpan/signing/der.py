@@ -6,7 +6,7 @@ read here uses others.
 
 from dataclasses import dataclass
 
-from hardpan.signing.strict import MalformedError
+from hardpan.signing.strict_json import MalformedError
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 UTF8_STRING, GENERALIZED_TIME, SEQUENCE, SET = 0x0C, 0x18, 0x30, 0x31

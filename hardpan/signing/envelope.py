@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hardpan.errors import InputError, TrustError
-from hardpan.files import Sha256, canonical_json, sha256_bytes
+from hardpan.core.errors import InputError, TrustError
+from hardpan.core.files import Sha256, canonical_json, sha256_bytes
 from hardpan.signing.keys import PublicKey, Signer
-from hardpan.signing.strict import MalformedError, decode_base64, parse_json
+from hardpan.signing.strict_json import MalformedError, decode_base64, parse_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 """Exactly this: cosign refuses the more precise types that in-toto allows."""

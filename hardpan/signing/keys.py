@@ -12,25 +12,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 from hardpan.signing import openssl, pkcs11, tpm
 from hardpan.signing.algorithms import DEFAULT_ALGORITHM
+from hardpan.signing.passphrase import PassphraseSource
 from hardpan.signing.pem import PemSigner, create_signer, load_pem_signer
-from hardpan.signing.public import PublicKey, load_public_key, parse_public_key
-from hardpan.signing.unlock import PassphraseSource
+from hardpan.signing.public_key import PublicKey, load_public_key, parse_public_key
 
 __all__ = [
     "DEFAULT_ALGORITHM",
+    "PassphraseSource",
     "PemSigner",
     "PublicKey",
     "Signer",
-    "PassphraseSource",
+    "create_signer",
     "load_pq_signer",
     "load_public_key",
-    "load_signer",
-    "create_signer",
-    "parse_public_key",
     "load_public_ref",
+    "load_signer",
+    "parse_public_key",
 ]
 
 

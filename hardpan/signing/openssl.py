@@ -9,12 +9,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import InputError
-from hardpan.process import Argv
-from hardpan.secret_files import read_secret
-from hardpan.signing.programs import KeyTool, read_signature, temp_dir_with
-from hardpan.signing.public import PublicKey, parse_public_key
-from hardpan.signing.unlock import PassphraseSource
+from hardpan.core.errors import InputError
+from hardpan.core.process import Argv
+from hardpan.core.secret_files import read_secret
+from hardpan.signing.external_tool import KeyTool, read_signature, temp_dir_with
+from hardpan.signing.passphrase import PassphraseSource
+from hardpan.signing.public_key import PublicKey, parse_public_key
 
 SCHEME = "openssl:"
 _PASSED_ENVIRONMENT = ("OPENSSL_CONF", "OPENSSL_MODULES")

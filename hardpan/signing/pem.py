@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from hardpan.errors import InputError
-from hardpan.files import write_atomic
-from hardpan.secret_files import read_first_line, read_secret
+from hardpan.core.errors import InputError
+from hardpan.core.files import write_atomic
+from hardpan.core.secret_files import read_first_line, read_secret
 from hardpan.signing.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, is_ml_dsa, require_ml_dsa
-from hardpan.signing.public import PublicKey, wrap_public_key
-from hardpan.signing.unlock import PassphraseSource
+from hardpan.signing.passphrase import PassphraseSource
+from hardpan.signing.public_key import PublicKey, wrap_public_key
 
 _PLAIN_HEADER = b"-----BEGIN PRIVATE KEY-----"
 _ENCRYPTED_HEADER = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"

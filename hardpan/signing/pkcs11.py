@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
-from hardpan.errors import InputError, ResourceError, UsageError
-from hardpan.process import Argv
-from hardpan.secret_files import read_first_line
-from hardpan.signing.programs import KeyTool, read_signature, temp_dir_with
-from hardpan.signing.public import PublicKey, parse_spki
-from hardpan.signing.unlock import PassphraseSource
+from hardpan.core.errors import InputError, ResourceError, UsageError
+from hardpan.core.process import Argv
+from hardpan.core.secret_files import read_first_line
+from hardpan.signing.external_tool import KeyTool, read_signature, temp_dir_with
+from hardpan.signing.passphrase import PassphraseSource
+from hardpan.signing.public_key import PublicKey, parse_spki
 
 SCHEME = "pkcs11:"
 _PIN_VARIABLE = "HARDPAN_PKCS11_PIN"

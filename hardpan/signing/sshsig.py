@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from hardpan.errors import TrustError
-from hardpan.signing.strict import MalformedError
+from hardpan.core.errors import TrustError
+from hardpan.signing.strict_json import MalformedError
 
 _MAX_BYTES = 16 << 10
 _ARMOR_HEADER, _ARMOR_FOOTER = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"

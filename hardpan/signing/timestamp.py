@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hardpan.errors import InputError, TrustError
-from hardpan.files import Sha256, canonical_json, sha256_bytes
-from hardpan.signing.strict import parse_json
+from hardpan.core.errors import InputError, TrustError
+from hardpan.core.files import Sha256, canonical_json, sha256_bytes
+from hardpan.signing.strict_json import parse_json
 from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES, read_timestamp_token
 
 _MAX_BUNDLE_BYTES = 16 << 20
@@ -112,7 +112,7 @@ def request_timestamp(url: str, signature: bytes, *, timeout_s: float = 30) -> b
         TrustError: the answer is not a token for this request, or not one that verifiers take.
     """
     # Only this needs HTTP and TLS, whose modules take longer to load than evidence to verify.
-    from hardpan.signing.tsa import post
+    from hardpan.signing.tsa_client import post
 
     check_tsa_url(url)
     rfc3161 = _import_rfc3161_client()

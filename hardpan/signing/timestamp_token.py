@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hardpan.errors import TrustError
+from hardpan.core.errors import TrustError
 from hardpan.signing.cms import SHA256, SignedData, read_algorithm, read_signed_data
 from hardpan.signing.der import (
     BOOLEAN,
@@ -25,7 +25,7 @@ from hardpan.signing.der import (
     context_tag,
     read_der,
 )
-from hardpan.signing.strict import MalformedError
+from hardpan.signing.strict_json import MalformedError
 
 MAX_TOKEN_BYTES = 64 << 10
 _LABEL = "the timestamp"

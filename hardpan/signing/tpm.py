@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hardpan.errors import InputError, UsageError
-from hardpan.process import Argv
-from hardpan.signing.programs import KeyTool, read_signature, temp_dir_with
-from hardpan.signing.public import PublicKey, parse_spki
-from hardpan.signing.unlock import PassphraseSource
+from hardpan.core.errors import InputError, UsageError
+from hardpan.core.process import Argv
+from hardpan.signing.external_tool import KeyTool, read_signature, temp_dir_with
+from hardpan.signing.passphrase import PassphraseSource
+from hardpan.signing.public_key import PublicKey, parse_spki
 
 SCHEME = "tpm:"
 _HANDLE = re.compile(r"0x81[0-9a-fA-F]{6}")

@@ -8,10 +8,10 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hardpan.errors import InputError
-from hardpan.process import run
+from hardpan.core.errors import InputError
+from hardpan.core.process import run
 from images.lab import cpio
-from images.lab.recipe import LAB_FOLDER, MediaDefinition
+from images.lab.media_definition import LAB_FOLDER, MediaDefinition
 from images.lab.root import require_inside, run_in_root
 
 ESP_IMAGE = "esp.img"

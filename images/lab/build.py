@@ -21,10 +21,11 @@ from typing import Any
 
 import click
 
-from hardpan import clock
-from hardpan.boundary import report_usage_error
-from hardpan.errors import Exit, HardpanError, InputError, ToolError
-from hardpan.files import (
+from hardpan.cli.error_reporting import report_usage_error
+from hardpan.core import clock
+from hardpan.core.console import print_json, print_message, stderr
+from hardpan.core.errors import Exit, HardpanError, InputError, ToolError
+from hardpan.core.files import (
     Sha256,
     atomic_path,
     canonical_json,
@@ -33,10 +34,9 @@ from hardpan.files import (
     sha256_file,
     write_atomic,
 )
-from hardpan.process import find_program
-from hardpan.terminal import print_json, print_message, stderr
-from images.lab import boot, iso, mirror, repo, stage2
-from images.lab.recipe import LAB_FOLDER, MediaDefinition, load_definition
+from hardpan.core.process import find_program
+from images.lab import boot, installer_image, iso, mirror, repo
+from images.lab.media_definition import LAB_FOLDER, MediaDefinition, load_definition
 from images.lab.root import install_debian_packages
 
 TOOLS = {
@@ -105,8 +105,10 @@ def build(
         )
         if not fresh:
             on_progress("the archive does not answer; its last known indices are used")
-        parts_digest = digest_inputs(versions, stage2.list_media_inputs())
-        digest = digest_inputs({"parts": parts_digest}, stage2.list_installer_files(installer))
+        parts_digest = digest_inputs(versions, installer_image.list_media_inputs())
+        digest = digest_inputs(
+            {"parts": parts_digest}, installer_image.list_installer_files(installer)
+        )
         cached = _load_receipt(cache, digest)
         if cached is None:
             _remove_leftovers(cache)
@@ -182,7 +184,9 @@ def _master_iso(
 ) -> dict[str, Any]:
     tree, build_dir = parts / "tree", parts / "build"
     on_progress("the image: installer and payload in one")
-    stage2.build_squashfs(parts / "root", tree / "images/install.img", build_dir, installer)
+    installer_image.build_squashfs(
+        parts / "root", tree / "images/install.img", build_dir, installer
+    )
     iso.write_descriptions(definition, tree, clock.source_date_epoch(int(clock.now().timestamp())))
     on_progress("writing the ISO")
     target = cache / f"{definition.volume_label}-{digest[:16]}.iso"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from configparser import RawConfigParser
 from pathlib import Path
 
-from hardpan.files import Sha256, sha256_file
-from hardpan.process import run
-from images.lab.recipe import MediaDefinition
+from hardpan.core.files import Sha256, sha256_file
+from hardpan.core.process import run
+from images.lab.media_definition import MediaDefinition
 
 _ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _BASIC_DATA = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"

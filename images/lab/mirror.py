@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hardpan.errors import InputError, ToolError
-from hardpan.process import run
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.process import run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _INST = re.compile(r"^Inst (?P<name>\S+) (?:\[\S+\] )?\((?P<version>\S+) ")

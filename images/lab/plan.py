@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 from images.lab.dpkg import DebPackage
-from images.lab.recipe import MediaDefinition
+from images.lab.media_definition import MediaDefinition
 
 _INVALID_CHARACTERS = re.compile(r"[^A-Za-z0-9._+~^]")
 

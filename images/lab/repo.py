@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import ToolError
-from hardpan.process import run
-from images.lab import dpkg, owners, plan, spec
-from images.lab.recipe import MediaDefinition
+from hardpan.core.errors import ToolError
+from hardpan.core.process import run
+from images.lab import dpkg, file_ownership, plan, spec
+from images.lab.media_definition import MediaDefinition
 from images.lab.root import OVERLAY, apply_el_layout, require_inside, run_in_root
 
 CHROOT_WORKDIR = Path("/run/hardpan-lab")
@@ -28,7 +28,7 @@ class PackageSet:
 
     packages: dict[str, plan.ElPackage]
     base: frozenset[str]
-    owned: owners.OwnedPaths
+    owned: file_ownership.OwnedPaths
     unowned: tuple[str, ...]
     """Paths that no package owns: state that Debian's scripts made."""
 
@@ -42,8 +42,8 @@ def prepare_packages(definition: MediaDefinition, root: Path, key: Path) -> Pack
     target = require_inside(root, root / "etc/pki/rpm-gpg" / KEY_FILE)
     shutil.copyfile(key, target)
     target.chmod(0o644)
-    ownership = owners.OwnershipMap(definition, debs, packages)
-    owned, excluded, unowned = owners.assign_owners(
+    ownership = file_ownership.OwnershipMap(definition, debs, packages)
+    owned, excluded, unowned = file_ownership.assign_owners(
         definition, root, ownership, packages, _read_capabilities(root)
     )
     for path in sorted(excluded, reverse=True):
@@ -167,7 +167,7 @@ def sign_file(root: Path, build: Path, path: Path) -> None:
 
 def reduce_to_base(root: Path, build: Path, package_set: PackageSet, tree: Path) -> None:
     """Leave only the base packages in the root, and tell its rpm database about them."""
-    for path in owners.find_optional_paths(package_set.owned, package_set.base):
+    for path in file_ownership.find_optional_paths(package_set.owned, package_set.base):
         _remove(root / path[1:])
     for link in (root / "etc/systemd/system").rglob("*"):
         if link.is_symlink() and not _target_exists(root, link):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
-from hardpan.errors import InputError
-from hardpan.process import CompletedProcess, run
+from hardpan.core.errors import InputError
+from hardpan.core.process import CompletedProcess, run
+from images.lab.media_definition import LAB_FOLDER, MediaDefinition
 from images.lab.mirror import KEYRING, Mirror
-from images.lab.recipe import LAB_FOLDER, MediaDefinition
 
 OVERLAY = LAB_FOLDER / "overlay"
 

@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from images.lab.owners import OwnedPath, OwnedPaths
+from images.lab.file_ownership import OwnedPath, OwnedPaths
 from images.lab.plan import ElPackage
 
 _UNIT = re.compile(r"/usr/lib/systemd/system/([^/@]+\.(?:service|socket|timer|path))")

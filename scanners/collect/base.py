@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
 
-from hardpan.errors import InputError
-from hardpan.events import Emit
-from hardpan.packed import CompressedBlob
-from hardpan.scanners.arf import Arf, UnreadableArf
+from hardpan.core.compression import CompressedBlob
+from hardpan.core.errors import InputError
+from hardpan.core.events import Emit
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.fips.model import FipsAnswers
-from hardpan.scanners.model import ScannedHost
-from hardpan.scanners.transport import SshConnection
-from hardpan.scanners.trials import NOT_COLLECTED_PREFIX, HostCheck
+from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX, HostCheck
+from hardpan.scanners.model.scan import ScannedHost
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
+from hardpan.ssh.client import SshConnection
 
 MAX_REASON_CHARS = 400
 """Characters of why something failed on a target."""

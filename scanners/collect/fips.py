@@ -3,14 +3,14 @@
 import secrets
 import shlex
 
-from hardpan.errors import ToolError
-from hardpan.events import Emit
+from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
 from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
-from hardpan.scanners.fips.foreign import LIBRARY_PATTERNS, SEARCH_ROOTS
+from hardpan.scanners.fips.cmvp import load_table
 from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
-from hardpan.scanners.fips.table import load_table
-from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.fips.non_system_crypto import LIBRARY_PATTERNS, SEARCH_ROOTS
+from hardpan.ssh.client import SshConnection
 
 _QUESTION_TIMEOUT_S = 15
 _LONG_TIMEOUT_S = {"initramfs": 20, "foreign": 20, "verify": 120}

@@ -6,14 +6,14 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from hardpan.errors import ToolError
-from hardpan.events import Emit
-from hardpan.files import Sha256, sha256_bytes
+from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
+from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
 from hardpan.scanners.collect.packages import MAX_BYTES, QUERY, parse_nevras
-from hardpan.scanners.model import ScannedHost
-from hardpan.scanners.transport import HostKey, SshConnection
+from hardpan.scanners.model.scan import ScannedHost
+from hardpan.ssh.client import HostKey, SshConnection
 
 APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
 """What the machine id is hashed with; ``systemd-id128 machine-id --app-specific`` agrees."""

@@ -23,10 +23,10 @@ from testinfra.backend.base import (  # type: ignore[import-untyped]
 )
 from testinfra.host import Host as InfraHost  # type: ignore[import-untyped]
 
-from hardpan.clock import Deadline
-from hardpan.errors import ToolError, UnreachableError
-from hardpan.events import Emit, StageProgress
-from hardpan.resources import resource_path
+from hardpan.core.clock import Deadline
+from hardpan.core.errors import ToolError, UnreachableError
+from hardpan.core.events import Emit, StageProgress
+from hardpan.core.resources import resource_path
 from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.base import (
     MAX_REASON_CHARS,
@@ -34,9 +34,9 @@ from hardpan.scanners.collect.base import (
     CollectTask,
     ExpectedState,
 )
-from hardpan.scanners.collect.checks.asked import list_commands
-from hardpan.scanners.transport import SshConnection
-from hardpan.scanners.trials import HostCheck
+from hardpan.scanners.collect.checks.queries import list_commands
+from hardpan.scanners.model.results import HostCheck
+from hardpan.ssh.client import SshConnection
 
 CHECKS = resource_path("hardpan.scanners.collect", "checks")
 STAGE = "checks"

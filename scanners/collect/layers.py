@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hardpan.profiles import surface
-from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.model import Profile
-from hardpan.profiles.sysctls import SYSCTLS
-from hardpan.profiles.tuning import Tuning
+from hardpan.profiles.schema import allowlists
+from hardpan.profiles.schema.kernel_hardening import KernelHardening
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.sysctls import SYSCTLS
+from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import ExpectedState
 
 _HTTPS = 443
@@ -21,7 +21,7 @@ def add_layer_expectations(expected: ExpectedState, profile: Profile) -> Expecte
         state = replace(
             state,
             ports=section.ports,
-            suid=(*surface.ALLOWED_SUID, *section.suid),
+            suid=(*allowlists.ALLOWED_SUID, *section.suid),
             sysctls={**state.sysctls, **_list_sysctls(section)},
         )
     if "sovereign_stack" in profile.layers:

@@ -14,16 +14,16 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hardpan.clock import Deadline
-from hardpan.errors import ToolError
-from hardpan.events import Emit, StageMessage, StageProgress
-from hardpan.packed import CompressedBlob
-from hardpan.redaction import SecretFilter, cut_password_hashes
-from hardpan.scanners.arf import Arf, UnreadableArf
-from hardpan.scanners.arf_process import LIMITS, ArfLimits, read_arf
+from hardpan.core.clock import Deadline
+from hardpan.core.compression import CompressedBlob
+from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit, StageMessage, StageProgress
+from hardpan.core.redaction import SecretFilter, cut_password_hashes
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask, build_failed_check
 from hardpan.scanners.content.prepare import PreparedContent, StreamPart
-from hardpan.scanners.transport import SshConnection
+from hardpan.scanners.openscap.arf.process import LIMITS, ArfLimits, read_arf
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
+from hardpan.ssh.client import SshConnection
 
 STAGE = "openscap"
 _PROGRESS_LINE = re.compile(r"(?P<rule>xccdf_[A-Za-z0-9_.-]{1,240}):(?P<verdict>[a-z]{4,20})")

@@ -2,10 +2,10 @@
 
 import re
 
-from hardpan.errors import ToolError
-from hardpan.events import Emit
+from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
-from hardpan.scanners.transport import SshConnection
+from hardpan.ssh.client import SshConnection
 
 QUERY = r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n'"
 """Epochs always: 0 where there is none, so that two hosts compare."""

@@ -7,10 +7,10 @@ figure is believed. A run on the CPU is named so and never gives a GPU verdict.
 import shlex
 from dataclasses import dataclass
 
-from hardpan.errors import ToolError
-from hardpan.files import Sha256
-from hardpan.resources import resource_path
-from hardpan.scanners.collect.answers import (
+from hardpan.core.errors import ToolError
+from hardpan.core.files import Sha256
+from hardpan.core.resources import resource_path
+from hardpan.scanners.collect.untrusted import (
     build_measure,
     describe_error,
     parse_json,
@@ -21,8 +21,8 @@ from hardpan.scanners.collect.answers import (
     require_samples,
     require_text,
 )
-from hardpan.scanners.transport import SshConnection
-from hardpan.scanners.trials import SmokeReport
+from hardpan.scanners.model.results import SmokeReport
+from hardpan.ssh.client import SshConnection
 
 MODEL = "all-MiniLM-L6-v2"
 FOLDER = f"/opt/ai/models/{MODEL}"

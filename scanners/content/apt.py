@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import InputError, ToolError, TrustError
-from hardpan.extracted_files import TreeLimits, check_tree, read_bytes
-from hardpan.files import Sha256, require_free_space, sha256_file
-from hardpan.limited_process import ProcessLimits, run_limited
-from hardpan.process import Argv, find_program, run
+from hardpan.core.errors import InputError, ToolError, TrustError
+from hardpan.core.extracted_files import TreeLimits, check_tree, read_bytes
+from hardpan.core.files import Sha256, require_free_space, sha256_file
+from hardpan.core.limited_process import ProcessLimits, run_limited
+from hardpan.core.process import Argv, find_program, run
+from hardpan.scanners.content.scap_xml import MAX_BYTES
 from hardpan.scanners.content.store import PRODUCTS, Product, file_name
-from hardpan.scanners.content.xml import MAX_BYTES
 
 PACKAGE = "ssg-nondebian"
 SUITES = ("sid", "trixie")

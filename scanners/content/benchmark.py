@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hardpan.errors import InputError
-from hardpan.scanners.content.xml import XCCDF, Element, element_text, find_benchmark
+from hardpan.core.errors import InputError
+from hardpan.scanners.content.scap_xml import XCCDF, Element, element_text, find_benchmark
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 

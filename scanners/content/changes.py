@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hardpan.files import Sha256, sha256_bytes
+from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.content.benchmark import (
     expand_profile_id,
     find_profile,
     iter_selected_rules,
     referenced_ids,
 )
-from hardpan.scanners.content.remedies import BASH_FIX_SYSTEMS, resolve_values
-from hardpan.scanners.content.xml import (
+from hardpan.scanners.content.fixes import BASH_FIX_SYSTEMS, resolve_values
+from hardpan.scanners.content.scap_xml import (
     CATALOG,
     DS,
     OCIL_SYSTEM,

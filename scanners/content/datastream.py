@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.errors import HardpanError, InputError
-from hardpan.files import Sha256, sha256_bytes
+from hardpan.core.errors import HardpanError, InputError
+from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.scanners.content import benchmark, store
+from hardpan.scanners.content.scap_xml import parse_data_stream, read_stream_file
 from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRecord
-from hardpan.scanners.content.xml import parse_data_stream, read_stream_file
-from hardpan.scanners.model import ContentOrigin
+from hardpan.scanners.model.scan import ContentOrigin
 
 INSTALLED = Path("/usr/share/xml/scap/ssg/content")
 """Where scap-security-guide (RPM) and Debian's packages put their data streams."""

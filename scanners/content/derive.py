@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from hardpan.errors import InputError
-from hardpan.scanners.content.xml import (
+from hardpan.core.errors import InputError
+from hardpan.scanners.content.scap_xml import (
     CATALOG,
     CPE_DICT,
     DS,
@@ -22,7 +22,7 @@ from hardpan.scanners.content.xml import (
     XLINK,
     Element,
 )
-from hardpan.scanners.content.xml import find_benchmark as find_benchmark
+from hardpan.scanners.content.scap_xml import find_benchmark as find_benchmark
 
 LINUX = "{http://oval.mitre.org/XMLSchema/oval-definitions-5#linux}"
 NOTICE_ID = "hardpan_derived_content"

@@ -3,17 +3,17 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from hardpan.files import Sha256, sha256_bytes
-from hardpan.scanners.content import remedies as fixes
+from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.derive import derive
-from hardpan.scanners.content.shortcuts import filter_root_owned_first
-from hardpan.scanners.content.slim import connected_rules, tailor
-from hardpan.scanners.content.split import partition
-from hardpan.scanners.content.twins import merge_duplicates
-from hardpan.scanners.content.xml import parse_data_stream, serialize
-from hardpan.scanners.model import ScapContent
+from hardpan.scanners.content.oval_dedup import merge_duplicates
+from hardpan.scanners.content.oval_optimize import filter_root_owned_first
+from hardpan.scanners.content.partition import partition
+from hardpan.scanners.content.scap_xml import parse_data_stream, serialize
+from hardpan.scanners.content.tailor import connected_rules, tailor
+from hardpan.scanners.model.scan import ScapContent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

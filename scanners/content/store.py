@@ -14,18 +14,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hardpan.errors import InputError, TrustError
-from hardpan.extracted_files import (
+from hardpan.core.errors import InputError, TrustError
+from hardpan.core.extracted_files import (
     MissingFileError,
     open_named_file,
     open_regular_file,
     read_limited,
 )
-from hardpan.files import Sha256, atomic_path, sha256_bytes
-from hardpan.folders import data_home
-from hardpan.profiles.versions import parse_version
-from hardpan.resources import resource_path
-from hardpan.scanners.content.xml import MAX_BYTES
+from hardpan.core.files import Sha256, atomic_path, sha256_bytes
+from hardpan.core.resources import resource_path
+from hardpan.core.xdg import data_home
+from hardpan.profiles.schema.versions import parse_version
+from hardpan.scanners.content.scap_xml import MAX_BYTES
 
 Product = Literal["rhel9", "rhel10"]
 PRODUCTS: tuple[Product, ...] = ("rhel9", "rhel10")

@@ -5,16 +5,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan import clock
-from hardpan.errors import HardpanError, InputError
-from hardpan.events import Emit, StageProgress, run_stage
-from hardpan.files import sha256_bytes
+from hardpan.core import clock
+from hardpan.core.errors import HardpanError, InputError
+from hardpan.core.events import Emit, StageProgress, run_stage
+from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content import apt, benchmark, datastream, store
 from hardpan.scanners.content.changes import ContentChanges, compare_content
 from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.content.scap_xml import parse_data_stream
 from hardpan.scanners.content.store import PRODUCTS, Manifest, SourcePackage, StreamRecord
-from hardpan.scanners.content.xml import parse_data_stream
-from hardpan.scanners.model import ContentOrigin
+from hardpan.scanners.model.scan import ContentOrigin
 
 PROFILE = "stig"
 """The profile whose selection and values are compared."""

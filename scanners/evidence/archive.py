@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hardpan.errors import InputError, ResourceError, TrustError
-from hardpan.files import Sha256, atomic_path, open_regular
-from hardpan.packed import CompressedBlob, compress
+from hardpan.core.compression import CompressedBlob, compress
+from hardpan.core.errors import InputError, ResourceError, TrustError
+from hardpan.core.files import Sha256, atomic_path, open_regular
 
 MAX_ARCHIVE_BYTES = 512 << 20
 MAX_FILES = 256

@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+from hardpan.scanners.fips.cmvp import CmvpCertificate, CmvpTable
 from hardpan.scanners.fips.model import (
     MODULE_PACKAGES,
     CertificateState,
@@ -11,7 +12,6 @@ from hardpan.scanners.fips.model import (
     FipsAnswers,
     ModuleName,
 )
-from hardpan.scanners.fips.table import CmvpCertificate, CmvpTable
 
 _NEVRA = re.compile(r"(?P<n>.+)-(?P<e>[0-9]+):(?P<v>[^-:]+)-(?P<r>[^-]+)\.(?P<a>[^-.]+)")
 _SIGNER = re.compile(r"@signer [^\n]{0,200}Key ID ([0-9a-f]{16,40})")

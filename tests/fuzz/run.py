@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from hardpan.errors import HardpanError
+from hardpan.core.errors import HardpanError
 from tests.fuzz.target import FuzzTarget
 
 

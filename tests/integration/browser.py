@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hardpan.process import find_program
+from hardpan.core.process import find_program
 
 _REPLY_TIMEOUT_S = 60.0
 

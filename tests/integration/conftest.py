@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.files import atomic_path
-from hardpan.process import CompletedProcess, run
+from hardpan.core.files import atomic_path
+from hardpan.core.process import CompletedProcess, run
 from tests.integration.distribution import Distribution, build_distribution, copy_checkout
 from tests.integration.lab_host import LabHost, Payload, lab_host, unpack_payload
 

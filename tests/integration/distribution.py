@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hardpan.builder.pip import run_pip
-from hardpan.process import run
+from hardpan.core.process import run
 
 REPO = Path(__file__).parents[2]
 LINKED_FOLDERS = ("builder", "kickstart", "profiles", "scanners")

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.process import CompletedProcess, run
+from hardpan.core.process import CompletedProcess, run
 from tests.integration.distribution import Distribution
 
 

@@ -17,13 +17,14 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from hardpan import cli, clock
-from hardpan.errors import Exit
-from hardpan.scanners.commands import ledger_keep, vouched
-from hardpan.scanners.evidence.trust import load_trust_policy
-from hardpan.scanners.history import store
+from hardpan import cli
+from hardpan.cli.ledger import write
+from hardpan.core import clock
+from hardpan.core.errors import Exit
+from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
+from hardpan.scanners.ledger import store, verification
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, EvidenceFixture, create_fixture
+from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture, create_fixture
 
 MAX_CALLS = 300
 UNRELATED_FILE = "victim.txt"
@@ -72,8 +73,8 @@ def main(folder: Path) -> None:
     evidence_fixture = create_fixture(folder)
     evidence = {day: _write_evidence(evidence_fixture, folder / f"{day}", day) for day in (2, 3)}
     trust = load_trust_policy(evidence_fixture.ring.policy)
-    entries = {p.name: vouched.load_verified_scan(p, trust) for p in evidence.values()}
-    ledger_keep.load_verified_scan = lambda path, _, evidence_sha256="": replace(  # type: ignore[attr-defined]
+    entries = {p.name: verification.load_verified_scan(p, trust) for p in evidence.values()}
+    write.load_verified_scan = lambda path, _, evidence_sha256="": replace(  # type: ignore[attr-defined]
         entries[path.name], evidence_sha256=evidence_sha256
     )
     ledger = LedgerUnderTest(folder / "tried", evidence_fixture.ring.policy)

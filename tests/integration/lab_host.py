@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.receipts import BootedGuest
-from hardpan.process import CompletedProcess, run, spawn
-from hardpan.scanners.target import Target, parse_target
+from hardpan.builder.artifacts import BootedGuest
+from hardpan.core.process import CompletedProcess, run, spawn
+from hardpan.ssh.target import Target, parse_target
 
 USER = "steward"
 _MEDIA_MOUNT_POINT = "/run/install/repo"

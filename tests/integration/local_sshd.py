@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hardpan.process import find_program, run, spawn
-from hardpan.scanners.target import Target, parse_target
+from hardpan.core.process import find_program, run, spawn
+from hardpan.ssh.target import Target, parse_target
 
 
 def free_port() -> int:

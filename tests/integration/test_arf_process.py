@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import ToolError
-from hardpan.packed import compress
-from hardpan.process import pipe_through, run
-from hardpan.resources import resource_path
-from hardpan.scanners import arf_process
-from hardpan.scanners.arf import Arf, UnreadableArf, parse_arf
-from hardpan.scanners.arf_process import LIMITS, ArfLimits, read_arf
-from tests.bench import whole_arf
-from tests.tooling.hostile_arfs import KINDS, generate_hostile_arf
-from tests.unit.evaluate.arfs import ARF
+from hardpan.core.compression import compress
+from hardpan.core.errors import ToolError
+from hardpan.core.process import pipe_through, run
+from hardpan.core.resources import resource_path
+from hardpan.scanners.openscap.arf import process
+from hardpan.scanners.openscap.arf.process import LIMITS, ArfLimits, read_arf
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_arf
+from tests.benchmarks import full_arf
+from tests.tools.hostile_arfs import KINDS, generate_hostile_arf
+from tests.unit.openscap.samples import ARF
 
 pytestmark = pytest.mark.integration
 
@@ -112,7 +112,7 @@ def test_compromised_process_is_not_trusted(
 ) -> None:
     answer = json.dumps({"arf": asdict(parse_arf([ARF_BYTES]))})
     start = f"import sys; ANSWER = {answer!r}; {program}"
-    monkeypatch.setattr(arf_process, "_START", start)
+    monkeypatch.setattr(process, "_START", start)
     sent = [ARF_BYTES, *(b" " * _MiB for _ in range(8))]
 
     result, packed = read_arf(sent, name="x.xml")
@@ -142,12 +142,12 @@ def test_worker_imports_hardpan_without_installation(
     install_root = tmp_path / "elsewhere"
     install_root.mkdir()
     (install_root / "hardpan").symlink_to(resource_path("hardpan"))
-    monkeypatch.setattr(arf_process, "_ROOT", install_root)
-    start = arf_process._START.replace("import sys; ", "import sys; sys.path[:] = PATH; ")
+    monkeypatch.setattr(process, "_ROOT", install_root)
+    start = process._START.replace("import sys; ", "import sys; sys.path[:] = PATH; ")
     python_paths = [
         p for p in sys.path if p.startswith(sys.base_prefix) and "site-packages" not in p
     ]
-    monkeypatch.setattr(arf_process, "_START", start.replace("PATH", repr(python_paths)))
+    monkeypatch.setattr(process, "_START", start.replace("PATH", repr(python_paths)))
 
     result, _ = read_arf([ARF_BYTES], name="x.xml")
 
@@ -217,7 +217,7 @@ def test_hostile_arf_of_256_mib_ends_within_a_minute_and_a_gibibyte(
 @pytest.mark.limits
 def test_real_arf_of_38_mb_needs_a_quarter_of_the_limits(tmp_path: Path) -> None:
     file = tmp_path / "arf.xml.gz"
-    real = whole_arf.ensure_arf(_REPO / "images/cache")
+    real = full_arf.ensure_arf(_REPO / "images/cache")
     file.write_bytes(gzip.compress(real.read_bytes(), 1))
 
     duration_s, mib, answer = _measure(file, memory_mib=LIMITS.memory_mib // 4)
@@ -229,6 +229,6 @@ def test_real_arf_of_38_mb_needs_a_quarter_of_the_limits(tmp_path: Path) -> None
 
 
 def _measure(file: Path, memory_mib: int = LIMITS.memory_mib) -> tuple[float, int, str]:
-    argv = [sys.executable, "-m", "tests.tooling.arf_memory", file, str(memory_mib)]
+    argv = [sys.executable, "-m", "tests.tools.arf_memory", file, str(memory_mib)]
     measurement = json.loads(run(argv, timeout_s=300, cwd=_REPO).stdout)
     return measurement["took_s"], measurement["mib"], measurement["answer"]

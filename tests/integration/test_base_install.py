@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
-from hardpan.extras import EXTRA_BY_MODULE
-from hardpan.process import CompletedProcess, run
+from hardpan.core.extras import EXTRA_BY_MODULE
+from hardpan.core.process import CompletedProcess, run
 from tests.integration.conftest import REPO
 
 pytestmark = pytest.mark.integration
@@ -103,11 +103,11 @@ def imported_modules(module: str) -> set[str]:
 
 
 def test_hash_password_imports_no_ansible() -> None:
-    names = imported_modules("hardpan.builder.commands.password")
+    names = imported_modules("hardpan.cli.hash_password")
 
     assert {n for n in names if n.startswith("hardpan.builder.layers")} == {
         "hardpan.builder.layers",
-        "hardpan.builder.layers.sovereign",
-        "hardpan.builder.layers.sovereign.accounts",
+        "hardpan.builder.ai_service.payload",
+        "hardpan.builder.ai_service.payload.accounts",
     }
     assert not names & {"ansible_runner", "paramiko", "lxml"}

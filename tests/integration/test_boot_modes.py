@@ -10,15 +10,16 @@ from typing import Literal
 
 import pytest
 
-from hardpan import clock, kickstart
-from hardpan.builder.machine.probe import detect_acceleration
-from hardpan.builder.machine.qemu import VmSpec, create_disk, start_vm
+from hardpan import kickstart
+from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media.inspect import extract, inspect_iso
 from hardpan.builder.media.remaster import remaster
-from hardpan.builder.receipts import InstallMedia, UnattendedIso
-from hardpan.events import discard
-from hardpan.files import Sha256
-from hardpan.profiles.load import load_profile
+from hardpan.builder.vm.probe import detect_acceleration
+from hardpan.builder.vm.qemu import VmSpec, create_disk, start_vm
+from hardpan.core import clock
+from hardpan.core.events import discard
+from hardpan.core.files import Sha256
+from hardpan.profiles.loader.profile_file import load_profile
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.files import sha256_bytes
-from hardpan.process import CompletedProcess, find_program, run
-from hardpan.scanners.content import benchmark, datastream, store, xml
+from hardpan.core.files import sha256_bytes
+from hardpan.core.process import CompletedProcess, find_program, run
+from hardpan.scanners.content import benchmark, datastream, scap_xml, store
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import PreparedContent, load_fixes, prepare
-from hardpan.scanners.model import ContentOrigin
+from hardpan.scanners.model.scan import ContentOrigin
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +74,7 @@ def test_newest_archive_content_is_stored_completely(tmp_path: Path) -> None:
     assert manifest.package.source == "scap-security-guide"
     for product, record in manifest.streams.items():
         data = store.read_stream(into, product, record)
-        root = xml.parse_data_stream(data, product)
+        root = scap_xml.parse_data_stream(data, product)
         assert sha256_bytes(data) == record.sha256
         assert len(benchmark.read_benchmark(root, STIG, product).rules) > 400
         shipped_record = shipped.streams[product]
@@ -141,7 +141,7 @@ def test_fixes_match_oscap_generate_fix(source: ContentSource, tmp_path: Path) -
     argv = ["oscap", "xccdf", "generate", "fix", "--fix-type", "bash", "--profile", STIG]
     oscap_fixes = BEGIN.findall(run([*argv, path], timeout_s=120).stdout)
     bench = benchmark.read_benchmark(
-        xml.parse_data_stream(source.data, source.name), STIG, source.name
+        scap_xml.parse_data_stream(source.data, source.name), STIG, source.name
     )
 
     extracted_fixes = load_fixes(source, "stig", [r.rule_id for r in bench.rules])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import HardpanError, InputError, ToolError, TrustError
-from hardpan.events import discard
-from hardpan.process import run
+from hardpan.core.errors import HardpanError, InputError, ToolError, TrustError
+from hardpan.core.events import discard
+from hardpan.core.process import run
 from hardpan.scanners.content import apt, datastream, store, update
-from tests.unit.content import shelf
-from tests.unit.content.tiny import MINIMAL_DATASTREAM
+from tests.unit.content import content_folders
+from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 
 pytestmark = pytest.mark.integration
 
@@ -108,7 +108,9 @@ class SignedArchive:
             f"Package: {name}\nSource: scap-security-guide\nVersion: {version}\n"
             "Architecture: all\nMaintainer: x <x@x.test>\nDescription: x\n"
         )
-        stream = shelf.make_stream(version.split("-")[0], "2026-10-01", MINIMAL_DATASTREAM)
+        stream = content_folders.make_stream(
+            version.split("-")[0], "2026-10-01", MINIMAL_DATASTREAM
+        )
         (content / "ssg-rhel9-ds.xml").write_bytes(stream)
         if link:
             (content / "ssg-rhel10-ds.xml").symlink_to("/etc/hostname")
@@ -123,7 +125,7 @@ def archive(
     tmp_path: Path, signers: ArchiveSigners, monkeypatch: pytest.MonkeyPatch
 ) -> SignedArchive:
     """An archive in the place of Debian's, for a hardpan that ships 0.1.82."""
-    shelf.write_content_folder(tmp_path / "shipped", "0.1.82")
+    content_folders.write_content_folder(tmp_path / "shipped", "0.1.82")
     monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
     monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.machine.qemu import FILE_SYSTEM_BLOCK_BYTES, copy_disk, create_disk
-from hardpan.process import run
+from hardpan.builder.vm.qemu import FILE_SYSTEM_BLOCK_BYTES, copy_disk, create_disk
+from hardpan.core.process import run
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hardpan.process import CompletedProcess, run
+from hardpan.core.process import CompletedProcess, run
 
 pytestmark = pytest.mark.integration
 

@@ -7,14 +7,15 @@ import pytest
 
 from hardpan import cli
 from hardpan.builder import ksvalidator
-from hardpan.builder.layers import ansible, rehearsal
-from hardpan.errors import ToolError
-from hardpan.files import sha256_file
+from hardpan.builder.ansible import runner
+from hardpan.builder.layers import role_validation
+from hardpan.core.errors import ToolError
+from hardpan.core.files import sha256_file
 from hardpan.kickstart import KickstartError
-from hardpan.profiles.catalog import shipped_profiles
-from hardpan.profiles.load import load_profile
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.loader.shipped import shipped_profiles
 from tests.integration import tiny_media
-from tests.unit.prove.test_before import BLOCKING_AREAS
+from tests.unit.preflight.test_checks import BLOCKING_AREAS
 
 pytestmark = pytest.mark.integration
 
@@ -80,13 +81,13 @@ def test_rocky_build_can_start_with_media(
 def test_ansible_rejects_invalid_role_arguments(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    values = dict(rehearsal.role_variables(load_profile("lab-stig"))["stig"])
-    assert ansible.argument_errors({"stig": values}, tmp_path) == ()
+    values = dict(role_validation.role_variables(load_profile("lab-stig"))["stig"])
+    assert runner.argument_errors({"stig": values}, tmp_path) == ()
     values |= change
     workdir = tmp_path / "again"
     workdir.mkdir()
 
-    (error,) = ansible.argument_errors(
+    (error,) = runner.argument_errors(
         {"stig": {k: v for k, v in values.items() if v is not None}}, workdir
     )
 
@@ -95,7 +96,7 @@ def test_ansible_rejects_invalid_role_arguments(
 
 def test_missing_role_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ToolError) as caught:
-        ansible.check_syntax(["stig", "no_such_role"], tmp_path)
+        runner.check_syntax(["stig", "no_such_role"], tmp_path)
 
     assert "no_such_role" in caught.value.output_tail
 

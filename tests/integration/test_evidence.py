@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import ToolError, TrustError
-from hardpan.process import CompletedProcess, run
+from hardpan.core.errors import ToolError, TrustError
+from hardpan.core.process import CompletedProcess, run
 from hardpan.signing import create_signer, load_signer
-from tests.tooling.get_cosign import find_cosign
-from tests.unit.evidence.forge import EvidenceFixture
-from tests.unit.evidence.forge import create_fixture as make_evidence
+from tests.tools.get_cosign import find_cosign
+from tests.unit.evidence.evidence_fixture import EvidenceFixture
+from tests.unit.evidence.evidence_fixture import create_fixture as make_evidence
 
 pytestmark = pytest.mark.integration
 
@@ -49,7 +49,7 @@ def _cosign_block(folder: Path) -> str:
     """The documented cosign command, for the version that is here."""
     program = find_cosign()
     if program is None:
-        pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
+        pytest.fail("cosign is missing: .venv/bin/python tests/tools/get_cosign.py")
     told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
     new = re.search(r"--new-bundle-format.*default true", told)
     block = _blocks(folder)["cosign3" if new else "cosign2"]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.events import discard
-from hardpan.process import find_program, run
+from hardpan.core.events import discard
+from hardpan.core.process import find_program, run
 from hardpan.scanners.collect import fips
 from hardpan.scanners.collect.base import CollectTask, create_collector
-from hardpan.scanners.fips import foreign
-from hardpan.scanners.fips.judge import assess_fips
-from hardpan.scanners.fips.table import load_table
-from hardpan.scanners.transport import SshConnection, connect
+from hardpan.scanners.fips import non_system_crypto
+from hardpan.scanners.fips.assess import assess_fips
+from hardpan.scanners.fips.cmvp import load_table
+from hardpan.ssh.client import SshConnection, connect
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration
@@ -95,10 +95,12 @@ def test_non_system_crypto_is_detected_by_name_and_content(
 
     assert facts is not None
     library_by_path = {
-        f.path: f.library for f in foreign.list_files(facts) if f.path.startswith(str(tmp_path))
+        f.path: f.library
+        for f in non_system_crypto.list_files(facts)
+        if f.path.startswith(str(tmp_path))
     }
     assert library_by_path == {
         f"{folder_with_space}/libcrypto-1f2e.so.3": "OpenSSL",
         f"{tmp_path}/tool": "Go's own",
     }
-    assert foreign.assess_completeness(facts) != "unknown"
+    assert non_system_crypto.assess_completeness(facts) != "unknown"

@@ -15,19 +15,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hardpan.builder.artifacts import Assessment, LayerResult
 from hardpan.builder.layers import registry as layers
-from hardpan.builder.receipts import Assessment, LayerResult
-from hardpan.events import Event, StageMessage, discard
-from hardpan.files import Sha256, sha256_bytes
-from hardpan.profiles.audit import Audit, LogHost
-from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.model import Profile
-from hardpan.profiles.tuning import Tuning
+from hardpan.core.events import Event, StageMessage, discard
+from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.audit import Audit, LogHost
+from hardpan.profiles.schema.kernel_hardening import KernelHardening
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import CollectTask
 from hardpan.scanners.collect.hostfacts import HostFacts
 from hardpan.scanners.pipeline import build_expected_state
-from hardpan.scanners.transport import connect
+from hardpan.ssh.client import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration

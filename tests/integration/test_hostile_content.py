@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import HardpanError, InputError, ToolError
+from hardpan.core.errors import HardpanError, InputError, ToolError
 from hardpan.scanners.content import apt
 
 pytestmark = pytest.mark.integration

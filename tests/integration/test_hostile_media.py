@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
+from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media import iso9660, sources
 from hardpan.builder.media.inspect import copy_bytes, exists, extract, find_files, inspect_iso
 from hardpan.builder.media.remaster import remaster
-from hardpan.builder.receipts import InstallMedia
-from hardpan.errors import HardpanError, InputError
-from hardpan.events import discard
-from hardpan.files import Sha256
-from hardpan.process import run
+from hardpan.core.errors import HardpanError, InputError
+from hardpan.core.events import discard
+from hardpan.core.files import Sha256
+from hardpan.core.process import run
 from tests.integration import tiny_media
 from tests.integration.tiny_media import MENU, make_el10_iso
 

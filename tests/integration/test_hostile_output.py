@@ -17,8 +17,8 @@ import paramiko
 import pytest
 
 from hardpan import cli
-from hardpan.process import run
-from tests.tooling.screen import (
+from hardpan.core.process import run
+from tests.tools.terminal_capture import (
     HOSTILE_LINES,
     HOSTILE_TEXT,
     PLANTED_TEXT,

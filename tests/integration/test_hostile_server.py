@@ -9,10 +9,10 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from hardpan.errors import UnreachableError
-from hardpan.scanners import transport
-from hardpan.scanners.target import Target
-from hardpan.scanners.transport import connect
+from hardpan.core.errors import UnreachableError
+from hardpan.ssh import client
+from hardpan.ssh.client import connect
+from hardpan.ssh.target import Target
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +66,7 @@ def target(tmp_path: Path) -> Iterator[Target]:
 
 
 def test_unanswered_command_times_out(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_GRACE_S", 0.5)
+    monkeypatch.setattr(client, "_GRACE_S", 0.5)
 
     with connect(target, timeout_s=20) as connection:
         start = time.monotonic()

@@ -12,11 +12,11 @@ from packaging.utils import canonicalize_name
 
 from hardpan.builder.layers import registry
 from hardpan.cli import COMMANDS
-from hardpan.process import run
-from hardpan.profiles.catalog import shipped_profiles
+from hardpan.core.process import run
+from hardpan.profiles.loader.shipped import shipped_profiles
 from hardpan.scanners.collect import hostfacts
-from hardpan.scanners.model import Verdict
-from hardpan.scanners.report.base import FORMATS
+from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.report.registry import FORMATS
 from tests.integration import tiny_media
 from tests.integration.distribution import (
     LINKED_FOLDERS,
@@ -32,9 +32,9 @@ from tests.integration.environments import (
     create_environment,
     install,
 )
-from tests.unit.evaluate.arfs import ARF
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import EvidenceFixture, create_fixture
+from tests.unit.evidence.evidence_fixture import EvidenceFixture, create_fixture
+from tests.unit.openscap.samples import ARF
 
 pytestmark = pytest.mark.integration
 
@@ -95,7 +95,7 @@ def test_old_top_level_names_are_not_installed(plain: InstalledEnvironment) -> N
 
 def test_installed_package_parses_arf_in_subprocess(full: InstalledEnvironment) -> None:
     code = (
-        "import sys; from hardpan.scanners.arf_process import read_arf;"
+        "import sys; from hardpan.scanners.openscap.arf.process import read_arf;"
         "arf, packed = read_arf([sys.argv[1].encode()], name='x.xml');"
         "print(*(f'{r.rule_id}={r.verdict}' for r in arf.rules.values()), packed.size)"
     )
@@ -319,7 +319,7 @@ def test_editable_install_exposes_hardpan_only(built: Distribution, tmp_path: Pa
     install(environment, "--no-deps", wheel)
     code = (
         "import sys; from importlib.util import find_spec;"
-        "print(find_spec('hardpan.scanners.model').origin, *filter(find_spec, sys.argv[1:]))"
+        "print(find_spec('hardpan.scanners.model.scan').origin, *filter(find_spec, sys.argv[1:]))"
     )
 
     location, *unexpected = environment.run_python(code, *LINKED_FOLDERS, "images", "tests").split()

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from hardpan.builder.layers import ansible
-from hardpan.builder.receipts import BootedGuest
-from hardpan.process import run
+from hardpan.builder.ansible import runner
+from hardpan.builder.artifacts import BootedGuest
+from hardpan.core.process import run
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def role_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ansible.RoleRun]:
+def role_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[runner.RoleRun]:
     folder = tmp_path_factory.mktemp("ansible")
     with local_sshd(folder) as target:
         guest = BootedGuest(
@@ -26,12 +26,12 @@ def role_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ansible.RoleR
             accelerator="tcg",
             boot_s=0,
         )
-        yield ansible.RoleRun(layer="stig", workdir=folder, guest=guest, variables={})
+        yield runner.RoleRun(layer="stig", workdir=folder, guest=guest, variables={})
 
 
-def test_privileged_python_starts_in_root_directory(role_run: ansible.RoleRun) -> None:
+def test_privileged_python_starts_in_root_directory(role_run: runner.RoleRun) -> None:
     """From where nobody but root can have it import anything."""
-    inventory = yaml.safe_load(ansible._write_inventory(role_run).read_text("utf-8"))
+    inventory = yaml.safe_load(runner._write_inventory(role_run).read_text("utf-8"))
     guest = inventory["all"]["hosts"]["guest"]
     sudo = role_run.workdir / "sudo"
     sudo.write_text('#!/bin/sh\nwhile [ "$1" != /bin/sh ]; do shift; done\nexec "$@"\n')
@@ -43,7 +43,7 @@ def test_privileged_python_starts_in_root_directory(role_run: ansible.RoleRun) -
     argv = ["ansible", "guest", "--become", "-i", str(path), "-m", "ansible.builtin.command"]
 
     output = run(
-        [*argv, "-a", "pwd"], timeout_s=120, env=ansible._ansible_environment(role_run.workdir)
+        [*argv, "-a", "pwd"], timeout_s=120, env=runner._ansible_environment(role_run.workdir)
     ).stdout
 
     assert output.splitlines() == ["guest | CHANGED | rc=0 >>", "/"]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder import ksvalidator, shell
+from hardpan.builder import bash_syntax, ksvalidator
+from hardpan.core.process import run
 from hardpan.kickstart import KickstartError, lint_kickstart
 from hardpan.kickstart.syntax import parse_kickstart
-from hardpan.process import run
-from hardpan.profiles import catalog
-from hardpan.profiles.load import load_profile
+from hardpan.profiles.loader import shipped
+from hardpan.profiles.loader.profile_file import load_profile
 
 pytestmark = pytest.mark.integration
 
@@ -24,17 +24,19 @@ def is_accepted(path: Path, release: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", catalog.shipped_profiles())
+@pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_ksvalidator_accepts_every_shipped_kickstart(name: str) -> None:
     assert is_accepted(GOLDEN / f"{name}.ks", load_profile(name).release)
 
 
-@pytest.mark.parametrize("name", catalog.shipped_profiles())
+@pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_every_script_is_valid_shell(name: str) -> None:
     text = (GOLDEN / f"{name}.ks").read_text("utf-8")
 
     assert len(parse_kickstart(text).scripts()) >= 8
-    assert lint_kickstart(text, load_profile(name).release, shell_check=shell.syntax_error) == ()
+    assert (
+        lint_kickstart(text, load_profile(name).release, shell_check=bash_syntax.syntax_error) == ()
+    )
 
 
 KDUMP = "%addon com_redhat_kdump --disable"
@@ -58,7 +60,9 @@ def test_linter_reports_what_ksvalidator_accepts(
     path = tmp_path / "ks.cfg"
     path.write_text(good.replace(was, now), "utf-8")
 
-    problems = lint_kickstart(path.read_text("utf-8"), "rocky10", shell_check=shell.syntax_error)
+    problems = lint_kickstart(
+        path.read_text("utf-8"), "rocky10", shell_check=bash_syntax.syntax_error
+    )
 
     assert is_accepted(path, "rocky10"), "ksvalidator has learnt this: take the row out"
     assert any(problem in str(p) for p in problems), problems

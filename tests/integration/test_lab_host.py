@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.process import run
-from hardpan.scanners.transport import connect
+from hardpan.core.process import run
+from hardpan.ssh.client import connect
 from tests.integration.lab_host import LabHost, Payload, lab_host
 
 pytestmark = pytest.mark.integration

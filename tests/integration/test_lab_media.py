@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from hardpan.files import sha256_file
-from hardpan.process import run
-from images.lab.recipe import load_definition
+from hardpan.core.files import sha256_file
+from hardpan.core.process import run
+from images.lab.media_definition import load_definition
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]

@@ -14,14 +14,14 @@ from types import ModuleType
 
 import pytest
 
+from hardpan.builder.artifacts import Assessment, BootedGuest
 from hardpan.builder.layers import registry as layers
-from hardpan.builder.machine.qemu import free_port
-from hardpan.builder.receipts import Assessment, BootedGuest
-from hardpan.errors import ToolError, TrustError, UnreachableError
-from hardpan.events import discard
-from hardpan.files import Sha256
-from hardpan.process import find_program, run, spawn
-from hardpan.profiles.load import load_profile
+from hardpan.builder.vm.qemu import free_port
+from hardpan.core.errors import ToolError, TrustError, UnreachableError
+from hardpan.core.events import discard
+from hardpan.core.files import Sha256
+from hardpan.core.process import find_program, run, spawn
+from hardpan.profiles.loader.profile_file import load_profile
 
 pytestmark = pytest.mark.integration
 
@@ -80,8 +80,8 @@ def playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playbo
     (tmp_path / "site.yml").write_text(
         "- hosts: all\n  gather_facts: false\n  roles: ['{{ layer }}']\n"
     )
-    monkeypatch.setattr("hardpan.builder.layers.ansible.PLAYBOOKS", tmp_path)
-    monkeypatch.setattr("hardpan.builder.layers.model.prepare_files", lambda cache, emit: {})
+    monkeypatch.setattr("hardpan.builder.ansible.runner.PLAYBOOKS", tmp_path)
+    monkeypatch.setattr("hardpan.builder.ai_models.embedding.prepare_files", lambda cache, emit: {})
     kind, body, *_ = (tmp_path / "host.pub").read_text().split()
     guest = BootedGuest(
         address="127.0.0.1",

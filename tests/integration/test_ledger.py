@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.process import run
-from hardpan.scanners.history.store import open_ledger
+from hardpan.core.process import run
+from hardpan.scanners.ledger.store import open_ledger
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import EvidenceFixture, create_fixture
+from tests.unit.evidence.evidence_fixture import EvidenceFixture, create_fixture
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import ToolError
-from hardpan.limited_process import ProcessLimits, run_limited
-from hardpan.process import run
+from hardpan.core.errors import ToolError
+from hardpan.core.limited_process import ProcessLimits, run_limited
+from hardpan.core.process import run
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ def test_lower_existing_limit_is_not_raised(tmp_path: Path) -> None:
     code = (
         "import resource; from pathlib import Path;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20));"
-        "from hardpan.limited_process import ProcessLimits, run_limited;"
+        "from hardpan.core.limited_process import ProcessLimits, run_limited;"
         "limits = ProcessLimits(file_bytes=1 << 30, memory_bytes=1 << 30);"
         "print(run_limited(['sh', '-c', 'ulimit -H -f'], limits=limits, timeout_s=20).stdout)"
     )

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.builder.artifacts import InstallMedia, UnattendedIso
 from hardpan.builder.media import sources
 from hardpan.builder.media.inspect import exists, extract, inspect_iso
 from hardpan.builder.media.remaster import MENUS, remaster
-from hardpan.builder.receipts import InstallMedia, UnattendedIso
-from hardpan.errors import InputError, ResourceError, ToolError, TrustError
-from hardpan.events import Event, discard
-from hardpan.files import sha256_bytes, sha256_file
-from hardpan.process import run
+from hardpan.core.errors import InputError, ResourceError, ToolError, TrustError
+from hardpan.core.events import Event, discard
+from hardpan.core.files import sha256_bytes, sha256_file
+from hardpan.core.process import run
 from tests.integration import tiny_media
 
 pytestmark = pytest.mark.integration

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import InputError, ToolError
-from hardpan.events import Event, StageProgress, discard
-from hardpan.process import find_program
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.events import Event, StageProgress, discard
+from hardpan.core.process import find_program
 from hardpan.scanners.collect.base import (
     CollectedEvidence,
     CollectTask,
@@ -19,10 +19,10 @@ from hardpan.scanners.collect.base import (
 )
 from hardpan.scanners.content import datastream
 from hardpan.scanners.content.prepare import PreparedContent, prepare
-from hardpan.scanners.evaluate import merge_results
-from hardpan.scanners.model import ContentOrigin
-from hardpan.scanners.target import Target
-from hardpan.scanners.transport import connect
+from hardpan.scanners.model.scan import ContentOrigin
+from hardpan.scanners.openscap.evaluate import merge_results
+from hardpan.ssh.client import connect
+from hardpan.ssh.target import Target
 from tests.integration.local_sshd import local_sshd
 
 pytestmark = pytest.mark.integration

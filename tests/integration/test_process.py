@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import ToolError
-from hardpan.events import ProcessEnded, ProcessStarted, Record, observe
-from hardpan.process import find_program, run, spawn
+from hardpan.core.errors import ToolError
+from hardpan.core.events import ProcessEnded, ProcessStarted, Record, observe
+from hardpan.core.process import find_program, run, spawn
 
 pytestmark = pytest.mark.integration
 
@@ -120,7 +120,7 @@ def test_spawned_program_stops_with_its_block(tmp_path: Path) -> None:
 
 def test_spawned_program_is_killed_with_its_parent(tmp_path: Path) -> None:
     script = (
-        "import pathlib, time\nfrom hardpan.process import spawn\n"
+        "import pathlib, time\nfrom hardpan.core.process import spawn\n"
         f"with spawn(['sleep', '60'], log=pathlib.Path('{tmp_path}/log')) as p:\n"
         f"    pathlib.Path('{tmp_path}/pid').write_text(str(p.pid))\n"
         "    time.sleep(60)\n"

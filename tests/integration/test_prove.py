@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import Exit
-from hardpan.process import CompletedProcess, run
+from hardpan.core.errors import Exit
+from hardpan.core.process import CompletedProcess, run
 from tests.integration.conftest import DATA, REPO, ProveRun, run_prove
-from tests.tooling.get_cosign import find_cosign
-from tests.unit.evidence.forge import list_byte_regions
+from tests.tools.get_cosign import find_cosign
+from tests.unit.evidence.evidence_fixture import list_byte_regions
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo]
 

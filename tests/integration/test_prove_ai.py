@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from hardpan.scanners.paired.conflicts import load_conflicts
+from hardpan.scanners.compatibility.conflicts import load_conflicts
 from tests.integration.conftest import ProveRun
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo_ai]

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from hardpan import events
-from hardpan.errors import InputError, ToolError
-from hardpan.process import CompletedProcess, find_program, run, spawn
-from hardpan.scanners.commands.keys import create_keys
-from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.trust import load_trust_policy
-from hardpan.scanners.evidence.verify import verify
+from hardpan.cli.keys import create_keys
+from hardpan.core import events
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.process import CompletedProcess, find_program, run, spawn
+from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
+from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.verify.verifier import verify
 from hardpan.signing import (
     PassphraseSource,
     Signer,
@@ -31,10 +31,10 @@ from hardpan.signing import (
     load_signer,
     pae,
 )
-from tests.tooling.get_cosign import find_cosign
-from tests.tooling.get_openssl import find_openssl35, read_version
+from tests.tools.get_cosign import find_cosign
+from tests.tools.get_openssl import find_openssl35, read_version
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import KEYS_CREATED_AT, NOW
+from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT, NOW
 
 pytestmark = pytest.mark.integration
 
@@ -198,7 +198,7 @@ def test_external_key_signs_evidence_accepted_by_every_tool(
     held: Keys, kind: str, tmp_path: Path
 ) -> None:
     signer = load_signer(getattr(held, kind), passphrase_source=held.unlock)
-    evidence = bundle.write_evidence(
+    evidence = writer.write_evidence(
         samples.scan(), signer, tmp_path / "x.evidence.zip", events.discard, nonce="n" * 16
     )
     policy = _policy(tmp_path, signer)
@@ -216,7 +216,7 @@ def test_external_key_signs_evidence_accepted_by_every_tool(
 def test_cosign_accepts_rsa_key_file(tmp_path: Path) -> None:
     ring = create_keys(tmp_path / "k", now=KEYS_CREATED_AT, alg="rsa-pkcs1v15-sha256")
     signer = load_signer(ring.scan)
-    evidence = bundle.write_evidence(
+    evidence = writer.write_evidence(
         samples.scan(), signer, tmp_path / "x.evidence.zip", events.discard
     )
 
@@ -368,7 +368,7 @@ def _hybrid(folder: Path, pq: Signer) -> Path:
     signer = create_signer(folder / "scan.pem")
     out = folder / "x.evidence.zip"
     unpacked = _unpacked(
-        bundle.write_evidence(samples.scan(), signer, out, events.discard, pq_signer=pq)
+        writer.write_evidence(samples.scan(), signer, out, events.discard, pq_signer=pq)
     )
     _shell(unpacked, "files", KEY=folder / "x.pub")
     return unpacked
@@ -377,7 +377,7 @@ def _hybrid(folder: Path, pq: Signer) -> Path:
 def test_documented_commands_detect_removed_post_quantum_signature(tmp_path: Path) -> None:
     folder = _hybrid(tmp_path, create_signer(tmp_path / "scan-pq.pem", alg="ml-dsa-87"))
     _shell(folder, _cosign_name(), KEY=tmp_path / "x.pub")
-    (folder / bundle.PQ_ENVELOPE).unlink()
+    (folder / writer.PQ_ENVELOPE).unlink()
 
     with pytest.raises(ToolError):
         _shell(folder, "files", KEY=tmp_path / "x.pub")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.process import run
-from hardpan.resources import resource_path
+from hardpan.core.process import run
+from hardpan.core.resources import resource_path
 
 pytestmark = pytest.mark.integration
 
-SCRIPT = resource_path("hardpan.builder.layers.sovereign", "system", "certificate.sh")
+SCRIPT = resource_path("hardpan.builder.ai_service.payload", "system", "certificate.sh")
 
 
 @pytest.fixture

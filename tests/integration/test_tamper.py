@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.tamper import judge
-from tests.tamper.judge import Variant
+from tests.tamper import verdicts
 from tests.tamper.kit import Workshop
 from tests.tamper.kit import workshop as make
-from tests.tooling.get_cosign import find_cosign
+from tests.tamper.verdicts import Variant
+from tests.tools.get_cosign import find_cosign
 
 pytestmark = pytest.mark.integration
 
-VARIANTS = [v for v in judge.variants() if v.script != "-"]
+VARIANTS = [v for v in verdicts.variants() if v.script != "-"]
 _OF_MANY = 3  # of a forgery that is many of a kind, the first ones; hardpan judges them all
 
 
@@ -27,7 +27,7 @@ def test_verify_sh_and_cosign_return_expected_verdicts(
 ) -> None:
     program = find_cosign()
     if program is None:
-        pytest.fail("cosign is missing: .venv/bin/python tests/tooling/get_cosign.py")
+        pytest.fail("cosign is missing: .venv/bin/python tests/tools/get_cosign.py")
     trusted, key = tmp_path / "verify.sh", tmp_path / "scan.pub"
     trusted.write_bytes(workshop.good["verify.sh"])
     key.write_text(workshop.scan.public.pem)
@@ -35,8 +35,10 @@ def test_verify_sh_and_cosign_return_expected_verdicts(
 
     assert forged
     for n, evidence in enumerate(forged):
-        folder = judge.unpack(evidence, tmp_path / f"{n}")
+        folder = verdicts.unpack(evidence, tmp_path / f"{n}")
         assert folder is not None
 
-        assert judge.verify_with_script(key, folder, trusted) == v.script
-        assert judge.verify_with_cosign(program, key, folder, evidence.file, tmp_path) == v.cosign
+        assert verdicts.verify_with_script(key, folder, trusted) == v.script
+        assert (
+            verdicts.verify_with_cosign(program, key, folder, evidence.file, tmp_path) == v.cosign
+        )

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from hardpan.builder.layers import keys, packages
+from hardpan.builder.artifacts import Assessment
 from hardpan.builder.layers import registry as layers
-from hardpan.builder.receipts import Assessment
-from hardpan.errors import ToolError, TrustError
-from hardpan.events import discard
-from hardpan.files import Sha256, sha256_bytes
-from hardpan.process import run
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.model import Profile
-from hardpan.profiles.repositories import SiteRepository
+from hardpan.builder.layers import signing_keys, vendor_packages
+from hardpan.core.errors import ToolError, TrustError
+from hardpan.core.events import discard
+from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.core.process import run
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.repositories import SiteRepository
 from tests.integration.lab_host import LabHost, LabKernel, Payload, lab_host
 from tests.integration.vendor_mirror import (
     DRIVER,
@@ -288,7 +288,7 @@ def test_fetched_key_is_verified_before_use(mirror: MirrorFixture, tmp_path: Pat
         {"log_message": lambda *_: None, "directory": str(tmp_path)},
     )
     profile = mirrored_profile(mirror, "rocky9-stig-nvidia", "cuda")
-    (repository,) = packages.repositories_for(profile, "cuda")
+    (repository,) = vendor_packages.repositories_for(profile, "cuda")
     with http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *a: handler(*a, directory=str(tmp_path))
     ) as server:
@@ -296,8 +296,8 @@ def test_fetched_key_is_verified_before_use(mirror: MirrorFixture, tmp_path: Pat
         address = f"http://127.0.0.1:{server.server_port}/vendor.pub"
         fetched = replace(repository, key=None, key_url=address)
         with pytest.raises(TrustError, match=r"key of repository cuda from http://127\.0\.0\.1"):
-            keys.load_signing_key(fetched)
+            signing_keys.load_signing_key(fetched)
         with_digest_kind = replace(fetched, digest_of="file_without_version_lines")
         with pytest.raises(TrustError, match="expected an armoured public key"):
-            keys.load_signing_key(with_digest_kind)
+            signing_keys.load_signing_key(with_digest_kind)
         server.shutdown()

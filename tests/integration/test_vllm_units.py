@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.layers import sovereign_stack
-from hardpan.process import find_program, run
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.sovereign import AiService
+from hardpan.builder.layers import ai_service
+from hardpan.core.process import find_program, run
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.ai_service import AiService
 
 pytestmark = [
     pytest.mark.integration,
@@ -36,7 +36,7 @@ def write_root(vendor: str, root: Path) -> Path:
     profile = load_profile(f"rocky9-stig-{vendor}").model_copy(
         update={"sovereign": AiService.model_validate(SECTION)}
     )
-    for path, data in sovereign_stack.render_files(profile).items():
+    for path, data in ai_service.render_files(profile).items():
         destination = root / path.removeprefix("/")
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(data)

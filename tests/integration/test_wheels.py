@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.wheels.audit import audit_wheels
-from hardpan.builder.wheels.model import AuditFinding
-from hardpan.process import find_program, run
-from tests.unit.wheels.makers import make_wheel, write_wheel
+from hardpan.builder.wheel_audit.audit import audit_wheels
+from hardpan.builder.wheel_audit.model import AuditFinding
+from hardpan.core.process import find_program, run
+from tests.unit.wheel_audit.factories import make_wheel, write_wheel
 
 pytestmark = pytest.mark.integration
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media.inspect import inspect_iso
-from hardpan.builder.receipts import InstallMedia
-from hardpan.files import sha256_file
-from hardpan.process import run
+from hardpan.core.files import sha256_file
+from hardpan.core.process import run
 
 LABEL = "TINY-10-0-x86_64"
 _ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardpan.process import find_program, run
+from hardpan.core.process import find_program, run
 from tests.integration.lab_host import LabKernel
 
 DRIVER = "580.178.04"

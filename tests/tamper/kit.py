@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from hardpan import events
-from hardpan.files import canonical_json, sha256_bytes
-from hardpan.scanners.commands.keys import KeyFiles, create_keys
-from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import (
+from hardpan.cli.keys import KeyFiles, create_keys
+from hardpan.core import events
+from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
+from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.statement.predicate_extensions import (
     CMS,
     COMPANION_FILES,
     HOST_SIGNATURE,
@@ -32,8 +33,7 @@ from hardpan.scanners.evidence.bindings import (
     ChainLink,
     build_host_challenge,
 )
-from hardpan.scanners.evidence.trust import ResolvedPolicy
-from hardpan.scanners.report.fill import build_findings
+from hardpan.scanners.report.model.build import build_findings
 from hardpan.signing import (
     SignedStatement,
     Signer,
@@ -43,10 +43,10 @@ from hardpan.signing import (
     sign,
     sign_cms_detached,
 )
-from tests.tooling import sshsig
-from tests.tooling.tsa import POLICY, FakeTsa
+from tests.tools import sshsig
+from tests.tools.tsa import POLICY, FakeTsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import (
+from tests.unit.evidence.evidence_fixture import (
     load_policy_text,
     pack_files,
     read_archive,
@@ -221,14 +221,14 @@ def _made(
     said = build_host_challenge(nonce, scan.host.boot_id, digest)
     signed = (proof or (lambda m: sshsig.make_signature(key or host_key, m)))(said)
     raw = {**scan.raw, **({HOST_SIGNATURE: signed} if signed else {})}
-    terms = bundle.SigningOptions(
+    terms = writer.SigningOptions(
         timestamper=stamp,
         certificate=certificate_of(folder, signer) if certificate else None,
         chain=chain or ChainLink(sequence=2, previous_statement_sha256=BEFORE),
     )
     path = folder / "made.evidence.zip"
     made = replace(scan, raw=raw)
-    bundle.write_evidence(
+    writer.write_evidence(
         made, signer, path, events.discard, nonce=nonce, pq_signer=pq, options=terms
     )
     return read_archive(path)

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from hardpan.profiles import load
-from hardpan.profiles.tree import YamlNode
+from hardpan.core.yaml_source import YamlNode
+from hardpan.profiles.loader import profile_file
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _skip_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cached_profile_parser() -> Iterator[None]:
-    parse = lru_cache(maxsize=64)(load.read_yaml)
+    parse = lru_cache(maxsize=64)(profile_file.read_yaml)
 
     def read(data: bytes, file: str) -> YamlNode:
         tree = parse(data, file)
@@ -41,7 +41,7 @@ def _cached_profile_parser() -> Iterator[None]:
         return YamlNode(value=value, location=tree.location)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "read_yaml", read)
+        patch.setattr(profile_file, "read_yaml", read)
         yield
 
 

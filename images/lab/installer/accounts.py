@@ -5,9 +5,9 @@ import os
 import time
 from pathlib import Path
 
+from .config_files import set_shadow_password
 from .plan import InstallError, SystemSettings, UserAccount
-from .proc import SYSROOT, run
-from .texts import set_shadow_password
+from .process import SYSROOT, run
 
 _DAY_S = 86400
 

@@ -3,11 +3,11 @@
 
 from pathlib import Path
 
+from .config_files import build_kernel_arguments, render_bls_entry, render_default_grub
 from .console import InstallerConsole
 from .plan import BootLoader, InstallError, PartitionKind, StoragePlan
-from .proc import SYSROOT, run
+from .process import SYSROOT, run
 from .storage import InstallTarget
-from .texts import build_kernel_arguments, render_bls_entry, render_default_grub
 
 _MODULES = (
     "normal part_gpt lvm ext2 xfs fat linux boot configfile search search_fs_uuid search_label "

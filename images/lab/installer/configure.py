@@ -3,11 +3,11 @@
 
 from pathlib import Path
 
+from .config_files import render_chrony_conf, render_crypttab, render_fstab, render_networkd_dhcp
 from .console import InstallerConsole
 from .plan import FirewallSettings, InstallError, SystemSettings
-from .proc import SYSROOT, run
+from .process import SYSROOT, run
 from .storage import InstallTarget
-from .texts import render_chrony_conf, render_crypttab, render_fstab, render_networkd_dhcp
 
 
 def write_mount_tables(target: InstallTarget) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .proc import append_log
-from .texts import make_printable, parse_percent
+from .config_files import make_printable, parse_percent
+from .process import append_log
 
 MARKER = "HARDPAN-INSTALL:"
 PHASES = (

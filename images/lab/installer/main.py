@@ -9,7 +9,7 @@ from . import accounts, bootloader, configure, payload, scripts, storage
 from .console import InstallerConsole
 from .media import BootOptions, parse_boot_options, read_kickstart
 from .plan import InstallError, InstallPlan, RefusedKickstartError, Script, ScriptSection
-from .proc import LOGS, SYSROOT, append_log, run
+from .process import LOGS, SYSROOT, append_log, run
 from .translate import make_plan
 
 _FINISH_FILE = Path("/run/hardpan-lab-finish")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .plan import InstallError
-from .proc import run
+from .process import run
 
 REPO = Path("/run/install/repo")
 _MOUNT_POINT = Path("/run/install/kickstart")

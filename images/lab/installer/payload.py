@@ -5,10 +5,10 @@ import re
 import shutil
 from pathlib import Path
 
+from .config_files import make_printable
 from .console import InstallerConsole
 from .plan import InstallError, PackageSelection
-from .proc import SYSROOT, ProcessResult, run
-from .texts import make_printable
+from .process import SYSROOT, ProcessResult, run
 
 REPO = Path("/run/install/repo")
 _EXCLUDED_PATHS = ("usr/libexec/hardpan-lab", "run/install")

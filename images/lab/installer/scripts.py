@@ -4,10 +4,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from .config_files import make_printable
 from .console import InstallerConsole
 from .plan import InstallError, Script
-from .proc import LOGS, SYSROOT, run
-from .texts import make_printable
+from .process import LOGS, SYSROOT, run
 
 _TIMEOUT_S = 3600
 _MAX_CONSOLE_LINES = 200

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import layout
+from .config_files import Mount
 from .console import InstallerConsole
 from .disks import InstallDisk, choose_disks, list_disks
 from .plan import InstallError, PartitionKind, StoragePlan, Volume
-from .proc import SYSROOT, append_log, run
-from .texts import Mount
+from .process import SYSROOT, append_log, run
 
 _SHORT_TIMEOUT_S = 60
 _LONG_TIMEOUT_S = 300

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import storageplan
+from . import storage_commands
 from .plan import (
     BootLoader,
     FirewallSettings,
@@ -50,7 +50,7 @@ def make_plan(text: str, *, fips: bool, strict: bool) -> InstallPlan:
 
     scripts = _translate_scripts(kickstart.scripts)
     plan = InstallPlan(
-        storage=storageplan.build_storage(
+        storage=storage_commands.build_storage(
             kickstart.commands, fips=fips, report_problem=report_problem
         ),
         packages=_translate_packages(kickstart.packages, report_problem),

@@ -8,7 +8,7 @@ import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
-from hardpan.scanners.collect.checks import asked
+from hardpan.scanners.collect.checks import queries
 
 EACH = {"test_the_layers_kernel_setting_is_in_force": lambda e: e.sysctls}
 
@@ -16,7 +16,7 @@ EACH = {"test_the_layers_kernel_setting_is_in_force": lambda e: e.sysctls}
 def test_the_layers_kernel_setting_is_in_force(
     target: Host, expected: ExpectedState, name: str
 ) -> None:
-    answer = target.run(asked.sysctl_query(name))
+    answer = target.run(queries.sysctl_query(name))
 
     if answer.rc:
         pytest.skip(f"the kernel has no {name}")
@@ -27,7 +27,7 @@ def test_the_layers_kernel_setting_is_in_force(
 def test_only_listed_programs_change_who_they_run_as(target: Host, expected: ExpectedState) -> None:
     if not expected.suid:
         pytest.skip("the profile has no list of SUID programs")
-    programs = target.run(asked.SUID).stdout.splitlines()
+    programs = target.run(queries.SUID).stdout.splitlines()
 
     assert programs, "no program has the bit, not even sudo: the search did not work"
     unexpected = [x for x in programs if not any(fnmatch.fnmatchcase(x, p) for p in expected.suid)]
@@ -37,7 +37,7 @@ def test_only_listed_programs_change_who_they_run_as(target: Host, expected: Exp
 def test_tuned_follows_the_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.tuned_profile:
         pytest.skip("the profile does not use tuned")
-    state = target.run(asked.TUNED).stdout.split()
+    state = target.run(queries.TUNED).stdout.split()
 
     assert state == [expected.tuned_profile, "active"], f"tuned: {' '.join(state)}"
 
@@ -45,6 +45,6 @@ def test_tuned_follows_the_profile(target: Host, expected: ExpectedState) -> Non
 def test_huge_pages_go_to_whom_the_profile_says(target: Host, expected: ExpectedState) -> None:
     if not expected.transparent_hugepages:
         pytest.skip("the profile does not say who gets huge pages")
-    output = target.run(asked.HUGEPAGES).stdout
+    output = target.run(queries.HUGEPAGES).stdout
 
     assert f"[{expected.transparent_hugepages}]" in output.split(), f"it says {output.strip()}"

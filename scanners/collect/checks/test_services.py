@@ -8,7 +8,7 @@ import pytest
 from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
-from hardpan.scanners.collect.checks import asked
+from hardpan.scanners.collect.checks import queries
 
 EACH = {
     "test_the_service_is_enabled_and_runs": lambda e: e.enabled,
@@ -17,20 +17,20 @@ EACH = {
 
 
 def test_the_service_is_enabled_and_runs(target: Host, name: str) -> None:
-    enabled = target.run(asked.service_query("is-enabled", name)).stdout.strip()
-    active = target.run(asked.service_query("is-active", name)).stdout.strip()
+    enabled = target.run(queries.service_query("is-enabled", name)).stdout.strip()
+    active = target.run(queries.service_query("is-active", name)).stdout.strip()
 
     assert (enabled, active) == ("enabled", "active")
 
 
 def test_the_service_is_off(target: Host, name: str) -> None:
-    active = target.run(asked.service_query("is-active", name)).stdout.strip()
+    active = target.run(queries.service_query("is-active", name)).stdout.strip()
 
     assert active in ("inactive", "unknown", "failed")
 
 
 def test_the_audit_system_runs_with_rules(target: Host) -> None:
-    *status, count = target.run(asked.AUDIT).stdout.strip().splitlines() or ["0"]
+    *status, count = target.run(queries.AUDIT).stdout.strip().splitlines() or ["0"]
 
     assert any(re.fullmatch(r"enabled [12]", x.strip()) for x in status), "auditing is off"
     assert int(count) > 10, f"{count} audit rules are loaded"
@@ -39,13 +39,15 @@ def test_the_audit_system_runs_with_rules(target: Host) -> None:
 def test_time_comes_from_a_server_of_the_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.time_servers:
         pytest.skip("the profile names no time server")
-    named = re.findall(r"^(?:server|pool)\s+(\S+)", target.run(asked.CHRONY).stdout, re.MULTILINE)
+    named = re.findall(r"^(?:server|pool)\s+(\S+)", target.run(queries.CHRONY).stdout, re.MULTILINE)
 
     assert set(named) & set(expected.time_servers)
 
 
 def test_nothing_listens_that_should_not(target: Host, expected: ExpectedState) -> None:
-    addresses = [x.split()[3] for x in target.run(asked.LISTENING).stdout.splitlines() if x.split()]
+    addresses = [
+        x.split()[3] for x in target.run(queries.LISTENING).stdout.splitlines() if x.split()
+    ]
     public_addresses = [e for e in addresses if not e.startswith(("127.", "[::1]"))]
     ports = {int(e.rpartition(":")[2]) for e in public_addresses}
 
@@ -54,7 +56,7 @@ def test_nothing_listens_that_should_not(target: Host, expected: ExpectedState) 
 
 
 def test_the_packages_of_the_profile_are_there(target: Host, expected: ExpectedState) -> None:
-    installed = set(target.check_output(asked.PACKAGES).split())
+    installed = set(target.check_output(queries.PACKAGES).split())
 
     assert not sorted(set(expected.packages) - installed)
     assert not sorted(set(expected.absent_packages) & installed)
@@ -63,7 +65,7 @@ def test_the_packages_of_the_profile_are_there(target: Host, expected: ExpectedS
 def test_the_ai_environment_computes(target: Host, expected: ExpectedState) -> None:
     if not expected.ai_python:
         pytest.skip("the profile has no AI environment")
-    answer = target.run(asked.TORCH.format(shlex.quote(expected.ai_python)))
+    answer = target.run(queries.TORCH.format(shlex.quote(expected.ai_python)))
 
     assert answer.rc == 0
     assert answer.stdout.strip() == "64.0"

@@ -4,13 +4,13 @@
 from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hardpan.scanners.collect.base import ExpectedState
-from hardpan.scanners.collect.checks import asked
+from hardpan.scanners.collect.checks import queries
 
 EACH = {"test_the_file_system_is_mounted_with_its_options": lambda e: e.mounts}
 
 
 def read_mounts(target: Host) -> dict[str, set[str]]:
-    lines = (x.split(" ", 1) for x in target.check_output(asked.MOUNTS).splitlines() if " " in x)
+    lines = (x.split(" ", 1) for x in target.check_output(queries.MOUNTS).splitlines() if " " in x)
     return {mount_point: set(options.split(",")) for mount_point, options in lines}
 
 
@@ -25,4 +25,4 @@ def test_the_file_system_is_mounted_with_its_options(
 
 
 def test_no_file_that_anyone_may_change_lies_in_system_folders(target: Host) -> None:
-    assert target.run(asked.WORLD_WRITABLE).stdout.strip() == ""
+    assert target.run(queries.WORLD_WRITABLE).stdout.strip() == ""

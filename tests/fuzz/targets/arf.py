@@ -4,14 +4,14 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.scanners.arf import parse_arf
-from hardpan.scanners.arf_reader import MAX_EVIDENCE_LINES
-from hardpan.scanners.arf_reading import MAX_LINE
-from hardpan.scanners.evaluate import merge_results
-from hardpan.scanners.model import Verdict
+from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.openscap.arf.parser import MAX_EVIDENCE_LINES
+from hardpan.scanners.openscap.arf.results import parse_arf
+from hardpan.scanners.openscap.arf.state import MAX_LINE
+from hardpan.scanners.openscap.evaluate import merge_results
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.tooling.hostile_arfs import KINDS, generate_hostile_arf
-from tests.unit.evaluate.arfs import ARF, make_prepared, make_rule
+from tests.tools.hostile_arfs import KINDS, generate_hostile_arf
+from tests.unit.openscap.samples import ARF, make_prepared, make_rule
 
 _SAMPLE = ARF.replace("\x85", " ").encode()
 _RULES = ("one", "two", "three")

@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from hardpan.errors import TrustError
-from hardpan.scanners.evidence.verify import verify
+from hardpan.core.errors import TrustError
+from hardpan.scanners.evidence.verify.verifier import verify
 from hardpan.signing import read_bundle
 from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.tamper.kit import BUNDLE, NOW, workshop
-from tests.unit.evidence.forge import pack_files
+from tests.unit.evidence.evidence_fixture import pack_files
 
 UNEXPECTED_VALUES: tuple[Any, ...] = (
     None,

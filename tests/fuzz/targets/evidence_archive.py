@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from hardpan.scanners.evidence.archive import EvidenceArchive
-from hardpan.scanners.evidence.verify import verify
+from hardpan.scanners.evidence.verify.verifier import verify
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.evidence.forge import NOW
-from tests.unit.evidence.forge import create_fixture as make_evidence
+from tests.unit.evidence.evidence_fixture import NOW
+from tests.unit.evidence.evidence_fixture import create_fixture as make_evidence
 
 _PIECES = (
     *(b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\7\x08"),

@@ -12,27 +12,26 @@ from typing import Any, cast
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from hardpan.errors import ToolError
-from hardpan.events import discard
-from hardpan.scanners.call import CommandOutput
-from hardpan.scanners.collect import paired, serving, smoke
+from hardpan.core.errors import ToolError
+from hardpan.core.events import discard
+from hardpan.scanners.collect import chat, compatibility, smoke
 from hardpan.scanners.collect.base import CollectTask, ExpectedState, create_collector
-from hardpan.scanners.collect.checks import asked
+from hardpan.scanners.collect.checks import queries
+from hardpan.scanners.collect.host_signature import sign_with_host_key
 from hardpan.scanners.collect.hostfacts import SshBackend
-from hardpan.scanners.collect.hostproof import sign_with_host_key
 from hardpan.scanners.collect.openscap import unpack_results
-from hardpan.scanners.fips.judge import assess_fips as assess_fips
-from hardpan.scanners.fips.table import load_table
-from hardpan.scanners.paired.conflicts import load_conflicts
-from hardpan.scanners.paired.verdict import combine_outcomes
-from hardpan.scanners.transport import HostKey, SshConnection
+from hardpan.scanners.compatibility.conflicts import load_conflicts
+from hardpan.scanners.compatibility.outcomes import combine_outcomes
+from hardpan.scanners.fips.assess import assess_fips as assess_fips
+from hardpan.scanners.fips.cmvp import load_table
+from hardpan.ssh.client import HostKey, SshConnection
+from hardpan.ssh.command import CommandOutput
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.collect import test_collect
-from tests.unit.fips.told import ANSWERS
-from tests.unit.smoke import test_serving, test_smoke
+from tests.unit.collect import test_chat, test_collect, test_smoke
+from tests.unit.fips.samples import ANSWERS
 
 _MARK = "@@mark"
-_COMMANDS = asked.list_commands(ExpectedState(build_user="steward"))
+_COMMANDS = queries.list_commands(ExpectedState(build_user="steward"))
 _PIECES = (
     *(bytes([c]) for c in b"{}[]:,\"'\\ \n\0\xff-0"),
     f"{_MARK} begin flag\n".encode(),
@@ -72,7 +71,7 @@ SAMPLES: dict[str, bytes] = {
     "hostfacts": _batch({str(n): "0 x\n" for n in range(len(_COMMANDS))}),
     "packages": b"acl-0:2.3-1.x86_64\nbash-0:5.2-1.x86_64\ngpg-pubkey-0:1-1.(none)\n",
     "smoke": test_smoke.smoke_output(),
-    "chat": json.dumps(test_serving.chat_output()).encode(),
+    "chat": json.dumps(test_chat.chat_output()).encode(),
     "paired": _conflicts(),
     "proof": b"-----BEGIN SSH SIGNATURE-----\neA==\n-----END SSH SIGNATURE-----\n",
     "oscap": test_collect.pack_results(arf0__xml__gz=b"x" * 600),
@@ -140,7 +139,7 @@ def _facts(data: bytes) -> None:
 
 
 def _paired(data: bytes) -> None:
-    for pair in paired.parse_report(data, load_conflicts()).results:
+    for pair in compatibility.parse_report(data, load_conflicts()).results:
         assert pair.verdict == combine_outcomes(pair.control.outcome, pair.workload.outcome)
         assert pair.verdict != "pass" or b"holds" in data
 
@@ -160,7 +159,7 @@ def _archive(data: bytes) -> None:
 _READERS: dict[str, Callable[[bytes], Any]] = {
     "hostfacts": _facts,
     "smoke": smoke.evaluate_output,
-    "chat": lambda data: serving.evaluate_output(data, test_serving.SERVER),
+    "chat": lambda data: chat.evaluate_output(data, test_chat.SERVER),
     "paired": _paired,
     "proof": _proof,
     "oscap": _archive,

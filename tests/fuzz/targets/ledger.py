@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.errors import HardpanError
-from hardpan.scanners.history.journal import MAGIC
-from hardpan.scanners.history.ledger import load_snapshot
-from hardpan.scanners.history.store import open_ledger
+from hardpan.core.errors import HardpanError
+from hardpan.scanners.ledger.entries import load_snapshot
+from hardpan.scanners.ledger.rollback_journal import MAGIC
+from hardpan.scanners.ledger.store import open_ledger
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.history.journals import (
+from tests.unit.ledger.journal_samples import (
     LOCK_PAGE,
     build_hot_journal,
     build_super_journal_record,

@@ -7,11 +7,11 @@ import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from hardpan.errors import InputError
-from hardpan.files import sha256_bytes
-from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.core.errors import InputError
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.evidence.forge import create_fixture as make_evidence
+from tests.unit.evidence.evidence_fixture import create_fixture as make_evidence
 
 YAML_PIECES = (
     *(b"&a ", b"*a", b"&a [*a]", b"<<: ", b"<<: *a", b"!!int ", b"!!binary ", b"!!python/name:os "),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.errors import InputError
-from hardpan.profiles.load import load_profile, profile_digest
-from hardpan.profiles.model import Profile
+from hardpan.core.errors import InputError
+from hardpan.profiles.loader.profile_file import load_profile, profile_digest
+from hardpan.profiles.schema.profile import Profile
 from tests.fuzz.target import FuzzTarget, mutate_samples
 from tests.fuzz.targets.policy import YAML_PIECES, replace_values
 from tests.unit.profiles.conftest import GOOD

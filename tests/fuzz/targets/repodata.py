@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hardpan.builder.media.repodata import MAX_FIELD_LENGTH, read_repository
-from hardpan.files import sha256_bytes
+from hardpan.builder.dnf.repodata import MAX_FIELD_LENGTH, read_repository
+from hardpan.core.files import sha256_bytes
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.media.test_repodata import PACKAGE, PRIMARY, REPOMD
+from tests.unit.dnf.test_repodata import PACKAGE, PRIMARY, REPOMD
 
 MAX_OPEN_BYTES = 4 << 20
 _PIECES = (

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hardpan.files import canonical_json
+from hardpan.core.files import canonical_json
 from hardpan.signing import parse_json
-from hardpan.signing.strict import MAX_DEPTH
+from hardpan.signing.strict_json import MAX_DEPTH
 from tests.fuzz.target import FuzzTarget, mutate_samples
 
 _PIECES = (

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from hardpan.builder.wheels import md5
-from hardpan.builder.wheels.audit import audit_wheels
+from hardpan.builder.wheel_audit import md5
+from hardpan.builder.wheel_audit.audit import audit_wheels
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.unit.wheels.makers import make_elf, make_wheel, write_wheel
+from tests.unit.wheel_audit.factories import make_elf, make_wheel, write_wheel
 
 CALLS = (
     "import hashlib\nhashlib.md5(b'')\n",

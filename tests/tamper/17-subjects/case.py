@@ -1,7 +1,7 @@
 """The list of files, bent."""
 
-from hardpan.files import sha256_bytes
-from hardpan.scanners.evidence.bindings import OSCAL
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL
 from tests.tamper.kit import Evidence
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from hardpan.scanners.evidence.bindings import ChainLink
+from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from tests.tamper.kit import BEFORE, FINISHED, Evidence
 
 

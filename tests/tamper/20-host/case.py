@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hardpan.files import sha256_bytes
-from hardpan.scanners.model import HostKeyTrust
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.model.scan import HostKeyTrust
 from tests.tamper.kit import Evidence
-from tests.tooling import sshsig
+from tests.tools import sshsig
 from tests.unit.evidence import samples
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.tamper.kit import BUNDLE, FINISHED, NOW, STAMPED, Evidence, embed_timestamp
-from tests.tooling.tsa import POLICY, FakeTsa
+from tests.tools.tsa import POLICY, FakeTsa
 
 
 def _scan(w, started, finished):

@@ -3,7 +3,12 @@
 import json
 from dataclasses import replace
 
-from hardpan.scanners.evidence.bindings import CMS, OSCAL, TEST_RESULT, TIMESTAMP
+from hardpan.scanners.evidence.statement.predicate_extensions import (
+    CMS,
+    OSCAL,
+    TEST_RESULT,
+    TIMESTAMP,
+)
 from hardpan.signing import sign
 from tests.tamper.kit import BUNDLE, Evidence, drop
 from tests.unit.evidence import samples

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.tamper.kit import Evidence
-from tests.tooling import sshsig
+from tests.tools import sshsig
 from tests.unit.evidence import samples
 
 CONTENT = {"content": {"source_sha256": [samples.CONTENT.source_sha256]}}

@@ -4,7 +4,7 @@ import pytest
 
 from hardpan.scanners.collect import batch
 from hardpan.scanners.collect.batch import BatchAnswer
-from tests.tooling.steps import count_steps
+from tests.tools.step_counter import count_steps
 
 MARK = "@@hardpan-0123456789abcdef"
 NAMES = ("flag", "kernel")

@@ -11,12 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from hardpan.errors import InputError, ToolError
-from hardpan.events import Event, StageProgress, discard
-from hardpan.packed import compress
-from hardpan.redaction import SecretFilter
-from hardpan.scanners.arf import Arf, UnreadableArf, parse_and_compress
-from hardpan.scanners.call import CommandOutput
+from hardpan.core.compression import compress
+from hardpan.core.errors import InputError, ToolError
+from hardpan.core.events import Event, StageProgress, discard
+from hardpan.core.redaction import SecretFilter
 from hardpan.scanners.collect import host, hostfacts, openscap, packages
 from hardpan.scanners.collect.base import (
     COLLECTORS,
@@ -25,12 +23,14 @@ from hardpan.scanners.collect.base import (
     ExpectedState,
     create_collector,
 )
-from hardpan.scanners.collect.checks import asked
+from hardpan.scanners.collect.checks import queries
 from hardpan.scanners.content.prepare import StreamPart
-from hardpan.scanners.model import HostKeyTrust
-from hardpan.scanners.transport import HostKey, SshConnection
-from hardpan.scanners.trials import HostCheck
-from tests.unit.evaluate.arfs import ARF, NONE, make_prepared, make_rule
+from hardpan.scanners.model.results import HostCheck
+from hardpan.scanners.model.scan import HostKeyTrust
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_and_compress
+from hardpan.ssh.client import HostKey, SshConnection
+from hardpan.ssh.command import CommandOutput
+from tests.unit.openscap.samples import ARF, NONE, make_prepared, make_rule
 
 ARF_BYTES = ARF.replace("\x85", " ").encode()
 
@@ -211,7 +211,7 @@ def test_unreadable_part_does_not_affect_other_parts() -> None:
 
 
 def test_decompression_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hardpan.scanners.arf_reader.MAX_BYTES", 2 << 20)
+    monkeypatch.setattr("hardpan.scanners.openscap.arf.parser.MAX_BYTES", 2 << 20)
     bomb = gzip.compress(ARF_BYTES + b" " * 10_000_000)
 
     evidence = collect_openscap(pack_results(arf0__xml__gz=bomb))
@@ -379,16 +379,18 @@ EXPECTED = ExpectedState(build_user="steward", enabled=("sshd",), disabled=("x",
 
 
 def test_check_commands_are_unique() -> None:
-    commands = asked.list_commands(EXPECTED)
+    commands = queries.list_commands(EXPECTED)
 
     assert len(commands) == len(set(commands))
-    assert asked.service_query("is-active", "sshd") in commands
-    assert asked.TORCH.format("/p") in commands
+    assert queries.service_query("is-active", "sshd") in commands
+    assert queries.TORCH.format("/p") in commands
 
 
 def test_checks_never_read_password_hashes() -> None:
-    assert [c for c in asked.list_commands(EXPECTED) if "shadow" in c] == [asked.EMPTY_PASSWORDS]
-    assert asked.EMPTY_PASSWORDS.endswith(" | cut -d: -f1")
+    assert [c for c in queries.list_commands(EXPECTED) if "shadow" in c] == [
+        queries.EMPTY_PASSWORDS
+    ]
+    assert queries.EMPTY_PASSWORDS.endswith(" | cut -d: -f1")
 
 
 def test_backend_runs_only_commands_without_cached_answer() -> None:
@@ -458,7 +460,7 @@ class SlowTarget(FakeTarget):
 
 def test_checks_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("hardpan.clock.monotonic_s", lambda: clock[0])
+    monkeypatch.setattr("hardpan.core.clock.monotonic_s", lambda: clock[0])
     fake = SlowTarget(clock)
     backend = hostfacts.SshBackend(as_connection(fake), timeout_s=200)
 
@@ -475,7 +477,7 @@ def test_single_questions_share_the_remaining_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("hardpan.clock.monotonic_s", lambda: clock[0])
+    monkeypatch.setattr("hardpan.core.clock.monotonic_s", lambda: clock[0])
     fake = SlowTarget(clock)
     backend = hostfacts.SshBackend(as_connection(fake), timeout_s=200)
 

@@ -3,14 +3,14 @@ from typing import cast
 
 import pytest
 
-from hardpan.builder import seal
-from hardpan.errors import ToolError
-from hardpan.events import discard
-from hardpan.scanners.call import CommandOutput
+from hardpan.builder import sysprep
+from hardpan.core.errors import ToolError
+from hardpan.core.events import discard
 from hardpan.scanners.collect import batch, fips
 from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
 from hardpan.scanners.fips.model import CommandAnswer
-from hardpan.scanners.transport import SshConnection
+from hardpan.ssh.client import SshConnection
+from hardpan.ssh.command import CommandOutput
 
 MARK = "0123456789abcdef"
 
@@ -43,7 +43,7 @@ def test_fips_answers_are_collected_in_a_single_round_trip(monkeypatch: pytest.M
 
 def test_installer_command_line_path_matches_sysprep() -> None:
     """The seal removes the installer's logs and keeps this one line of them."""
-    assert seal.INSTALLER_COMMAND_LINE in fips.build_questions()["installer"].split()
+    assert sysprep.INSTALLER_COMMAND_LINE in fips.build_questions()["installer"].split()
 
 
 @pytest.mark.parametrize(

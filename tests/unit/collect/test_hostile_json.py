@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from hardpan.errors import ToolError
-from hardpan.scanners.collect import paired, serving, smoke
-from hardpan.scanners.paired.conflicts import load_conflicts
-from tests.unit.smoke.test_serving import SERVER, chat_answer
-from tests.unit.smoke.test_serving import chat_output as chat_output
-from tests.unit.smoke.test_smoke import MATRIX
-from tests.unit.smoke.test_smoke import smoke_output as smoke_output
+from hardpan.core.errors import ToolError
+from hardpan.scanners.collect import chat, compatibility, smoke
+from hardpan.scanners.compatibility.conflicts import load_conflicts
+from tests.unit.collect.test_chat import SERVER, chat_answer
+from tests.unit.collect.test_chat import chat_output as chat_output
+from tests.unit.collect.test_smoke import MATRIX
+from tests.unit.collect.test_smoke import smoke_output as smoke_output
 
 READERS: dict[str, Callable[[bytes], object]] = {
     "smoke": smoke.evaluate_output,
-    "chat": lambda data: serving.evaluate_output(data, SERVER),
-    "paired": lambda data: paired.parse_report(data, load_conflicts()),
+    "chat": lambda data: chat.evaluate_output(data, SERVER),
+    "paired": lambda data: compatibility.parse_report(data, load_conflicts()),
 }
 MALFORMED = {
     "nothing": b"",
@@ -89,7 +89,7 @@ def test_impossible_workload_figures_are_refused(data: bytes) -> None:
 )
 def test_impossible_chat_figures_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ToolError, match="the chat test gave figures that cannot be read"):
-        serving.evaluate_output(json.dumps(chat_output(**changes)).encode(), SERVER)
+        chat.evaluate_output(json.dumps(chat_output(**changes)).encode(), SERVER)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_impossible_chat_figures_are_refused(changes: dict[str, object]) -> None
 )
 def test_malformed_compatibility_checks_are_refused(value: Any) -> None:
     with pytest.raises(ToolError, match="gave an answer that cannot be read"):
-        paired.parse_report(encode_checks(value), load_conflicts())
+        compatibility.parse_report(encode_checks(value), load_conflicts())
 
 
 def test_failed_tests_are_reported_as_errors() -> None:
     assert smoke.failed_result("why").verdict == "error"
-    assert serving.failed_result(SERVER, "why").verdict == "error"
-    assert {p.verdict for p in paired.failed_report("why").results} == {"error"}
-    assert {p.control.observed for p in paired.failed_report("why").results} == {"why"}
+    assert chat.failed_result(SERVER, "why").verdict == "error"
+    assert {p.verdict for p in compatibility.failed_report("why").results} == {"error"}
+    assert {p.control.observed for p in compatibility.failed_report("why").results} == {"why"}

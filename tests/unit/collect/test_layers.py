@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.model import Profile
-from hardpan.profiles.tuning import Tuning
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.tuning import Tuning
 from hardpan.scanners.collect.base import ExpectedState
-from hardpan.scanners.collect.checks import asked, test_layers
+from hardpan.scanners.collect.checks import queries, test_layers
 from hardpan.scanners.collect.layers import add_layer_expectations
 
 
@@ -45,7 +45,7 @@ def test_layer_defaults_are_expected_without_profile_section() -> None:
         "madvise",
     )
     assert expected.enabled == ("sshd", "hardpan-models-check.timer")
-    assert {asked.SUID, asked.TUNED, asked.HUGEPAGES} <= set(asked.list_commands(expected))
+    assert {queries.SUID, queries.TUNED, queries.HUGEPAGES} <= set(queries.list_commands(expected))
 
 
 def test_static_tuning_expects_sysctls_without_tuned() -> None:

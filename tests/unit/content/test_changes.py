@@ -2,14 +2,17 @@
 
 import pytest
 
-from hardpan.errors import InputError
-from hardpan.scanners.content import changes, xml
+from hardpan.core.errors import InputError
+from hardpan.scanners.content import changes, scap_xml
 from hardpan.scanners.content.changes import ContentChanges
-from tests.unit.content.tiny import MINIMAL_DATASTREAM, PROFILE, RULE
+from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, PROFILE, RULE
 
 
 def compare(current: bytes, baseline: bytes = MINIMAL_DATASTREAM) -> ContentChanges:
-    old, new = xml.parse_data_stream(baseline, "tiny"), xml.parse_data_stream(current, "tiny")
+    old, new = (
+        scap_xml.parse_data_stream(baseline, "tiny"),
+        scap_xml.parse_data_stream(current, "tiny"),
+    )
     return changes.compare_content(old, new, "stig", name="tiny")
 
 

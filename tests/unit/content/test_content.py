@@ -2,13 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import InputError, ToolError, TrustError
-from hardpan.files import sha256_bytes
-from hardpan.scanners.content import apt, benchmark, derive, remedies, slim, split, twins, xml
+from hardpan.core.errors import InputError, ToolError, TrustError
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.content import (
+    apt,
+    benchmark,
+    derive,
+    fixes,
+    oval_dedup,
+    partition,
+    scap_xml,
+    tailor,
+)
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import prepare
-from hardpan.scanners.model import ContentOrigin
-from tests.unit.content.tiny import MINIMAL_DATASTREAM, PROFILE, RULE
+from hardpan.scanners.model.scan import ContentOrigin
+from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, PROFILE, RULE
 
 STIG = PROFILE + "stig"
 
@@ -25,13 +34,13 @@ def make_source(data: bytes = MINIMAL_DATASTREAM) -> ContentSource:
     )
 
 
-def element_ids(root: xml.Element) -> set[str]:
+def element_ids(root: scap_xml.Element) -> set[str]:
     return {e.get("id", "") for e in root.iter("{*}*") if e.get("id")}
 
 
 def test_rule_is_parsed_with_all_ids() -> None:
     parsed = benchmark.read_benchmark(
-        xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, "tiny"
+        scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, "tiny"
     )
 
     first_rule = parsed.rules[0]
@@ -75,11 +84,11 @@ def test_unknown_profile_error_lists_available_profiles() -> None:
 
 
 def test_derived_content_applies_to_rocky_and_lab_and_retains_references() -> None:
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
     added = derive.derive(root, "tiny")
 
-    derived = xml.serialize(root).decode()
+    derived = scap_xml.serialize(root).decode()
     assert 'idref="cpe:/o:rocky:rocky:9"' in derived
     assert 'idref="cpe:/o:hardpan:lab:9"' in derived
     assert derived.count("RHEL-09-1") == 5
@@ -88,64 +97,66 @@ def test_derived_content_applies_to_rocky_and_lab_and_retains_references() -> No
 
 
 def test_derivation_is_idempotent() -> None:
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
     derive.derive(root, "tiny")
 
     assert derive.derive(root, "tiny") == ()
 
 
 def test_content_for_other_systems_is_unchanged() -> None:
-    root = xml.parse_data_stream(
+    root = scap_xml.parse_data_stream(
         MINIMAL_DATASTREAM.replace(b"redhat:enterprise_linux:9", b"suse:linux:15"), "tiny"
     )
-    before = xml.serialize(root)
+    before = scap_xml.serialize(root)
 
     assert derive.derive(root, "tiny") == ()
-    assert xml.serialize(root) == before
+    assert scap_xml.serialize(root) == before
 
 
 def test_tailored_content_has_only_profile_content() -> None:
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    slim.tailor(root, STIG, "tiny")
+    tailor.tailor(root, STIG, "tiny")
 
     remaining = element_ids(root)
     assert {RULE + r for r in ("one", "two", "three", "four")} <= remaining
     assert {"d1", "d2", "t1", "o1", "s1", "s2", "var1", "comp_cpe", "g_b"} <= remaining
     assert not {RULE + "five", "d3", "t3", "o3", "s3", "var3", "g_c", PROFILE + "other"} & remaining
     assert not {"comp_ocil", "cref_ocil", "ecomp_sh", "cref_sh"} & remaining
-    assert b"fix" not in xml.serialize(root)
+    assert b"fix" not in scap_xml.serialize(root)
 
 
 def test_conflict_with_removed_rule_is_removed() -> None:
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    slim.tailor(root, STIG, "tiny")
+    tailor.tailor(root, STIG, "tiny")
 
-    assert b"conflicts" not in xml.serialize(root)
-    assert b"requires" in xml.serialize(root)
+    assert b"conflicts" not in scap_xml.serialize(root)
+    assert b"requires" in scap_xml.serialize(root)
 
 
 def test_tailoring_retains_whitespace_that_oscap_needs() -> None:
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    slim.tailor(root, STIG, "tiny")
+    tailor.tailor(root, STIG, "tiny")
 
-    definitions = next(root.iter(xml.OVAL + "definitions"))
+    definitions = next(root.iter(scap_xml.OVAL + "definitions"))
     assert (definitions.text or "").isspace()
 
 
 def test_duplicate_oval_elements_are_merged_with_their_references() -> None:
     duplicate = b'<o:o id="o3" comment="once more"><o:filter>s3</o:filter></o:o>'
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM.replace(b'<o:o id="o3"/>', duplicate), "tiny")
+    root = scap_xml.parse_data_stream(
+        MINIMAL_DATASTREAM.replace(b'<o:o id="o3"/>', duplicate), "tiny"
+    )
 
-    removed_count = twins.merge_duplicates(root)
+    removed_count = oval_dedup.merge_duplicates(root)
 
     # The states s1 to s3 are alike; then so are the objects that filter by them.
     assert removed_count == 3
     assert not {"s2", "s3", "o3"} & element_ids(root)
-    assert [o.get("object_ref") for o in root.iter(xml.OVAL + "object")] == ["o1", "o1"]
-    assert [f.text for f in root.iter(xml.OVAL + "filter")] == ["s1"]
+    assert [o.get("object_ref") for o in root.iter(scap_xml.OVAL + "object")] == ["o1", "o1"]
+    assert [f.text for f in root.iter(scap_xml.OVAL + "filter")] == ["s1"]
     assert {"var1", "var3"} <= element_ids(root), (
         "the benchmark sets external variables by their ids"
     )
@@ -154,16 +165,18 @@ def test_duplicate_oval_elements_are_merged_with_their_references() -> None:
 def test_different_oval_elements_are_not_merged() -> None:
     other = b'<o:s id="s2"><o:v>1</o:v></o:s><o:s id="s3"><o:v>2</o:v></o:s>'
     content = MINIMAL_DATASTREAM.replace(b'<o:s id="s2"/><o:s id="s3"/>', other)
-    root = xml.parse_data_stream(content, "tiny")
+    root = scap_xml.parse_data_stream(content, "tiny")
 
-    assert twins.merge_duplicates(root) == 0
-    assert xml.serialize(root) == xml.serialize(xml.parse_data_stream(content, "tiny"))
+    assert oval_dedup.merge_duplicates(root) == 0
+    assert scap_xml.serialize(root) == scap_xml.serialize(
+        scap_xml.parse_data_stream(content, "tiny")
+    )
 
 
 def test_dependent_rules_are_grouped() -> None:
-    root = xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
+    root = scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny")
 
-    rule_groups = slim.connected_rules(root, STIG, "tiny")
+    rule_groups = tailor.connected_rules(root, STIG, "tiny")
 
     assert (RULE + "one", RULE + "two") in rule_groups
     assert len(rule_groups) == 3
@@ -173,7 +186,7 @@ def test_expensive_rule_gets_a_separate_part() -> None:
     cheap = [f"{RULE}r{n}" for n in range(50)]
     expensive = RULE + "file_permissions_ungroupowned"
 
-    parts = split.partition([[r] for r in [*cheap, expensive]], 2, order=[*cheap, expensive])
+    parts = partition.partition([[r] for r in [*cheap, expensive]], 2, order=[*cheap, expensive])
 
     assert (expensive,) in parts
     assert sorted(sum(parts, ())) == sorted([*cheap, expensive])
@@ -183,7 +196,7 @@ def test_service_rules_share_a_part() -> None:
     services = [f"{RULE}service_s{n}_enabled" for n in range(10)]
     expensive = [RULE + "no_files_unowned_by_user", RULE + "dir_permissions_library_dirs"]
 
-    parts = split.partition(
+    parts = partition.partition(
         [[r] for r in [*services, *expensive]], 2, order=[*services, *expensive]
     )
 
@@ -191,7 +204,7 @@ def test_service_rules_share_a_part() -> None:
 
 
 def test_partition_has_no_empty_part() -> None:
-    assert split.partition([["a"]], 4, order=["a"]) == (("a",),)
+    assert partition.partition([["a"]], 4, order=["a"]) == (("a",),)
 
 
 def test_parts_cover_every_rule_once_and_are_reproducible() -> None:
@@ -214,19 +227,19 @@ def test_parts_cover_every_rule_once_and_are_reproducible() -> None:
 def test_fixes_have_profile_values_in_benchmark_order() -> None:
     rule_ids = [RULE + "four", RULE + "one"]
 
-    fixes = remedies.collect_fixes(
-        xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, rule_ids, "tiny"
+    collected = fixes.collect_fixes(
+        scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, rule_ids, "tiny"
     )
 
-    assert [f.rule_id for f in fixes] == [RULE + "one", RULE + "four"]
-    assert [f.script for f in fixes] == ["set 3!\n", "set 3!\n"]
-    assert fixes[0].severity == "high"
+    assert [f.rule_id for f in collected] == [RULE + "one", RULE + "four"]
+    assert [f.script for f in collected] == ["set 3!\n", "set 3!\n"]
+    assert collected[0].severity == "high"
 
 
 def test_fix_for_unselected_rule_is_refused() -> None:
     with pytest.raises(InputError, match=r"does not select .*_five"):
-        remedies.collect_fixes(
-            xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, [RULE + "five"], "tiny"
+        fixes.collect_fixes(
+            scap_xml.parse_data_stream(MINIMAL_DATASTREAM, "tiny"), STIG, [RULE + "five"], "tiny"
         )
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import HardpanError, InputError, TrustError
-from hardpan.files import sha256_bytes
-from hardpan.scanners.commands.content_option import ContentChoice
+from hardpan.cli.content_option import ContentChoice
+from hardpan.core.errors import HardpanError, InputError, TrustError
+from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content import datastream, store
 from hardpan.scanners.content.prepare import prepare
-from hardpan.scanners.model import ContentOrigin
-from tests.unit.content import shelf
+from hardpan.scanners.model.scan import ContentOrigin
+from tests.unit.content import content_folders
 
 SHIPPED, UPDATED, INSTALLED, FILE = (
     ContentOrigin.SHIPPED,
@@ -23,9 +23,9 @@ SHIPPED, UPDATED, INSTALLED, FILE = (
 @pytest.fixture
 def content_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hardpan that ships 0.1.82, on a machine with 0.1.99 installed."""
-    shelf.write_content_folder(tmp_path / "shipped", "0.1.82")
+    content_folders.write_content_folder(tmp_path / "shipped", "0.1.82")
     (tmp_path / "installed").mkdir()
-    (tmp_path / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.make_stream("0.1.99"))
+    (tmp_path / "installed/ssg-rhel9-ds.xml").write_bytes(content_folders.make_stream("0.1.99"))
     monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
     monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")
@@ -48,7 +48,7 @@ def test_newer_updated_content_replaces_shipped_as_default(
     content_root: Path, updated: tuple[str, str] | None, origin: ContentOrigin, version: str
 ) -> None:
     if updated:
-        shelf.write_content_folder(content_root / "updated", *updated)
+        content_folders.write_content_folder(content_root / "updated", *updated)
 
     source = datastream.find("rhel9")
 
@@ -58,9 +58,9 @@ def test_newer_updated_content_replaces_shipped_as_default(
 
 
 def test_explicit_choice_overrides_newer_content(content_root: Path) -> None:
-    shelf.write_content_folder(content_root / "updated", "0.1.83")
+    content_folders.write_content_folder(content_root / "updated", "0.1.83")
     custom_file = content_root / "mine-ds.xml"
-    custom_file.write_bytes(shelf.make_stream("0.1.5", "2020-01-02"))
+    custom_file.write_bytes(content_folders.make_stream("0.1.5", "2020-01-02"))
 
     source_by_choice = {
         c: datastream.find("rhel9", c) for c in (SHIPPED, UPDATED, INSTALLED, custom_file)
@@ -105,7 +105,7 @@ def test_missing_choice_is_an_error_with_hint(
 
 
 def test_damaged_content_is_never_skipped(content_root: Path) -> None:
-    folder = shelf.write_content_folder(content_root / "updated", "0.1.83")
+    folder = content_folders.write_content_folder(content_root / "updated", "0.1.83")
     (folder / "ssg-rhel9-ds.xml.xz").write_bytes(b"")
 
     with pytest.raises(TrustError, match="damaged") as caught:
@@ -117,7 +117,7 @@ def test_damaged_content_is_never_skipped(content_root: Path) -> None:
 
 
 def test_available_content_lists_every_origin_and_damaged_ones(content_root: Path) -> None:
-    folder = shelf.write_content_folder(content_root / "updated", "0.1.83")
+    folder = content_folders.write_content_folder(content_root / "updated", "0.1.83")
     (folder / "ssg-rhel9-ds.xml.xz").write_bytes(b"")
 
     available = datastream.list_available()
@@ -154,7 +154,7 @@ def test_content_option_accepts_origin_or_file(
 
 def test_date_is_empty_for_undated_content(content_root: Path) -> None:
     path = content_root / "undated.xml"
-    path.write_bytes(shelf.make_stream("0.1.5", "soon"))
+    path.write_bytes(content_folders.make_stream("0.1.5", "soon"))
 
     source = datastream.find("rhel9", path)
 

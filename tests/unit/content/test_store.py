@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import HardpanError, InputError, TrustError
-from hardpan.files import sha256_bytes
+from hardpan.core.errors import HardpanError, InputError, TrustError
+from hardpan.core.files import sha256_bytes
 from hardpan.scanners.content import benchmark, datastream, store
-from hardpan.scanners.content.xml import parse_data_stream
-from tests.unit.content import shelf
+from hardpan.scanners.content.scap_xml import parse_data_stream
+from tests.unit.content import content_folders
 
 STIG = benchmark.expand_profile_id("stig")
 
@@ -49,15 +49,15 @@ def test_shipped_folder_has_licence_and_no_other_files() -> None:
 
 def test_written_content_is_readable_and_reproducible(tmp_path: Path) -> None:
     first_folder, second_folder = (
-        shelf.write_content_folder(tmp_path / "one", "0.1.90"),
-        shelf.write_content_folder(tmp_path / "two", "0.1.90"),
+        content_folders.write_content_folder(tmp_path / "one", "0.1.90"),
+        content_folders.write_content_folder(tmp_path / "two", "0.1.90"),
     )
     manifest = store.read_manifest(first_folder)
     assert manifest is not None
 
     data = store.read_stream(first_folder, "rhel9", manifest.streams["rhel9"])
 
-    assert data == shelf.make_stream("0.1.90")
+    assert data == content_folders.make_stream("0.1.90")
     for path in first_folder.iterdir():
         assert path.read_bytes() == (second_folder / path.name).read_bytes()
 
@@ -122,7 +122,7 @@ def _bomb() -> bytes:
 
 def _compress_with_large_dictionary() -> bytes:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 128 << 20}]
-    return lzma.compress(shelf.make_stream("0.1.90"), filters=filters)
+    return lzma.compress(content_folders.make_stream("0.1.90"), filters=filters)
 
 
 def _flip_bit(data: bytes) -> bytes:
@@ -130,7 +130,7 @@ def _flip_bit(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-VALID_STREAM = shelf.make_stream("0.1.90")
+VALID_STREAM = content_folders.make_stream("0.1.90")
 DAMAGED = [
     ("empty", b"", TrustError, "damaged: expected "),
     ("no XZ", b"<xml/>" * 9, TrustError, "damaged: expected XZ data"),
@@ -156,7 +156,7 @@ DAMAGED = [
 def test_damaged_stream_is_refused(
     tmp_path: Path, data: bytes, error: type[HardpanError], problem: str
 ) -> None:
-    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
+    folder = content_folders.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
     path = folder / "ssg-rhel9-ds.xml.xz"
@@ -182,7 +182,7 @@ def test_decompression_bomb_is_never_unpacked() -> None:
 
 
 def test_missing_stream_is_an_input_error(tmp_path: Path) -> None:
-    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
+    folder = content_folders.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
     (folder / "ssg-rhel9-ds.xml.xz").unlink()
@@ -195,21 +195,21 @@ def test_folder_with_other_files_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
 
     with pytest.raises(InputError, match=r"expected a folder of SCAP content or none, found mine"):
-        shelf.write_content_folder(tmp_path, "0.1.90")
+        content_folders.write_content_folder(tmp_path, "0.1.90")
 
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_content_replaces_older_content_as_a_whole(tmp_path: Path) -> None:
-    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
+    folder = content_folders.write_content_folder(tmp_path / "content", "0.1.90")
 
-    shelf.write_content_folder(folder, "0.1.91")
+    content_folders.write_content_folder(folder, "0.1.91")
 
     manifest = store.read_manifest(folder)
     assert manifest is not None
     assert manifest.package.version == "0.1.91-1"
     data = store.read_stream(folder, "rhel10", manifest.streams["rhel10"])
-    assert data == shelf.make_stream("0.1.91")
+    assert data == content_folders.make_stream("0.1.91")
     assert [p.name for p in tmp_path.iterdir()] == ["content"]
 
 
@@ -231,7 +231,7 @@ def _read_manifest_and_stream(folder: Path, record: store.StreamRecord) -> None:
 def test_content_that_is_no_regular_file_is_refused(
     tmp_path: Path, name: str, replace: Callable[[Path], object], kind: str
 ) -> None:
-    folder = shelf.write_content_folder(tmp_path / "content", "0.1.90")
+    folder = content_folders.write_content_folder(tmp_path / "content", "0.1.90")
     manifest = store.read_manifest(folder)
     assert manifest is not None
     (folder / name).unlink()
@@ -242,7 +242,7 @@ def test_content_that_is_no_regular_file_is_refused(
 
 
 def test_user_content_file_may_be_a_symlink_but_not_a_pipe(tmp_path: Path) -> None:
-    (tmp_path / "real.xml").write_bytes(shelf.make_stream("0.1.90"))
+    (tmp_path / "real.xml").write_bytes(content_folders.make_stream("0.1.90"))
     (tmp_path / "link.xml").symlink_to("real.xml")
     os.mkfifo(tmp_path / "pipe.xml")
 

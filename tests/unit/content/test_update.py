@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from hardpan import cli
-from hardpan.errors import Exit, InputError, ToolError
-from hardpan.events import Event, StageProgress, discard
+from hardpan.core.errors import Exit, InputError, ToolError
+from hardpan.core.events import Event, StageProgress, discard
 from hardpan.scanners.content import apt, datastream, store, update
-from hardpan.scanners.model import ContentOrigin
-from tests.unit.content import shelf
-from tests.unit.content.tiny import MINIMAL_DATASTREAM, RULE
+from hardpan.scanners.model.scan import ContentOrigin
+from tests.unit.content import content_folders
+from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM, RULE
 
 BEFORE = MINIMAL_DATASTREAM
 AFTER = MINIMAL_DATASTREAM.replace(f"{RULE}five".encode(), f"{RULE}six".encode()).replace(
@@ -24,7 +24,7 @@ class FakeArchive:
     """What answers in the place of Debian's archive."""
 
     def __init__(self) -> None:
-        self.package = shelf.make_download("0.1.83", "2026-10-01", AFTER)
+        self.package = content_folders.make_download("0.1.83", "2026-10-01", AFTER)
         self.downloads = 0
         self.error: ToolError | None = None
 
@@ -45,7 +45,7 @@ class FakeArchive:
 @pytest.fixture
 def content_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hardpan that ships 0.1.82."""
-    shelf.write_content_folder(tmp_path / "shipped", "0.1.82", data=BEFORE)
+    content_folders.write_content_folder(tmp_path / "shipped", "0.1.82", data=BEFORE)
     monkeypatch.setattr(store, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(store, "updated_folder", lambda: tmp_path / "updated")
     monkeypatch.setattr(datastream, "INSTALLED", tmp_path / "installed")
@@ -83,7 +83,7 @@ def test_newer_content_is_stored_and_becomes_default(
     assert lines[-1] == f"stored in {content_root / 'updated'}"
     source = datastream.find("rhel10")
     assert (source.origin_kind, source.version) == (ContentOrigin.UPDATED, "0.1.83")
-    assert source.data == shelf.make_stream("0.1.83", "2026-10-01", AFTER)
+    assert source.data == content_folders.make_stream("0.1.83", "2026-10-01", AFTER)
     assert (content_root / "updated/copyright").read_bytes() == archive.package.notice
     assert archive.downloads == 1
 
@@ -126,7 +126,7 @@ def test_dry_run_shows_changes_and_stores_nothing(
 def test_older_content_is_reported_and_not_stored(
     content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive.package = shelf.make_download("0.1.9", "2026-12-01")
+    archive.package = content_folders.make_download("0.1.9", "2026-12-01")
 
     assert cli.run(["content", "update", "-q"]) == Exit.OK
 
@@ -143,7 +143,7 @@ def test_other_folder_is_compared_with_its_current_content(
     into = content_root / "into"
     cli.run(["content", "update", "-q", "--into", str(into)])
     assert "rhel9: 0.1.83 of 2026-10-01, nothing to compare with" in capsys.readouterr().out
-    archive.package = shelf.make_download("0.1.84", "2026-11-01", AFTER)
+    archive.package = content_folders.make_download("0.1.84", "2026-11-01", AFTER)
 
     cli.run(["content", "update", "-q", "--into", str(into)])
 
@@ -180,7 +180,7 @@ def test_json_output_lists_every_rule(
 def test_unreachable_archive_exits_4_and_changes_nothing(
     content_root: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shelf.write_content_folder(content_root / "updated", "0.1.82", "2026-09-08")
+    content_folders.write_content_folder(content_root / "updated", "0.1.82", "2026-09-08")
     before = {p.name: p.read_bytes() for p in (content_root / "updated").iterdir()}
     archive.error = ToolError(
         ["apt-get"], "cannot download", output_tail="E: Failed to fetch", hint="x"
@@ -231,7 +231,7 @@ def test_list_marks_the_default_content(
 ) -> None:
     cli.run(["content", "update", "-q"])
     (content_root / "installed").mkdir()
-    (content_root / "installed/ssg-rhel9-ds.xml").write_bytes(shelf.make_stream("0.1.99"))
+    (content_root / "installed/ssg-rhel9-ds.xml").write_bytes(content_folders.make_stream("0.1.99"))
     capsys.readouterr()
 
     assert cli.run(["content", "list"]) == Exit.OK

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.unit.evidence.forge import EvidenceFixture
-from tests.unit.evidence.forge import create_fixture as make_evidence
+from tests.unit.evidence.evidence_fixture import EvidenceFixture
+from tests.unit.evidence.evidence_fixture import create_fixture as make_evidence
 
 
 @pytest.fixture(scope="package")

@@ -3,12 +3,22 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hardpan import events
-from hardpan.files import sha256_bytes
-from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import ChainLink
-from hardpan.scanners.fips.judge import assess_fips
-from hardpan.scanners.model import (
+from hardpan.core import events
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
+from hardpan.scanners.fips.assess import assess_fips
+from hardpan.scanners.model.results import (
+    CheckResult,
+    CompatibilityOutcome,
+    CompatibilityReport,
+    CompatibilityResult,
+    CompatibilityVerdict,
+    HostCheck,
+    Measure,
+    SmokeReport,
+)
+from hardpan.scanners.model.scan import (
     ContentOrigin,
     Evaluation,
     ImageRef,
@@ -19,21 +29,11 @@ from hardpan.scanners.model import (
     Verdict,
     Waiver,
 )
-from hardpan.scanners.report.changes import AttributeChange, RuleChange, ScanChanges
-from hardpan.scanners.trials import (
-    CheckResult,
-    CompatibilityOutcome,
-    CompatibilityReport,
-    CompatibilityResult,
-    CompatibilityVerdict,
-    HostCheck,
-    Measure,
-    SmokeReport,
-)
+from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange, ScanChanges
 from hardpan.signing import Signer, sign
-from tests.unit.fips import told
+from tests.unit.fips import samples
 
-FIPS = assess_fips(told.make_answers(), told.make_table(), told.TODAY)
+FIPS = assess_fips(samples.make_answers(), samples.make_table(), samples.TODAY)
 SHA = sha256_bytes(b"x")
 STARTED, FINISHED = "2026-11-21T04:00:00Z", "2026-11-21T04:05:00Z"
 HOST_KEY = "SHA256:" + "A" * 43
@@ -298,15 +298,15 @@ def write_evidence(
     folder: Path,
     *,
     nonce: str = "",
-    options: bundle.SigningOptions | None = None,
+    options: writer.SigningOptions | None = None,
 ) -> Path:
     """Evidence of ``made`` in ``folder``."""
     path = folder / "lab.evidence.zip"
-    return bundle.write_evidence(
+    return writer.write_evidence(
         source_scan,
         signer,
         path,
         events.discard,
         nonce=nonce,
-        options=options or bundle.SigningOptions(),
+        options=options or writer.SigningOptions(),
     )

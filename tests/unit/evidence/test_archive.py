@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import InputError, TrustError
+from hardpan.core.errors import InputError, TrustError
 from hardpan.scanners.evidence import archive
 from hardpan.scanners.evidence.archive import ArchiveEntry, EvidenceArchive, write_archive
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hardpan.scanners.evidence.bundle import SigningOptions
-from hardpan.scanners.evidence.checks import VerificationError
+from hardpan.scanners.evidence.sign.writer import SigningOptions
+from hardpan.scanners.evidence.verify.verification_log import VerificationError
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import EvidenceFixture
+from tests.unit.evidence.evidence_fixture import EvidenceFixture
 
 Change = Callable[[Any], object]
 

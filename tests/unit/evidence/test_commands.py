@@ -7,24 +7,29 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hardpan import cli, clock, events
-from hardpan.errors import Exit
-from hardpan.files import canonical_json, sha256_bytes
+from hardpan import cli
+from hardpan.cli.keys import create_keys
+from hardpan.core import clock, events
+from hardpan.core.errors import Exit
+from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners import pipeline
-from hardpan.scanners.commands.keys import create_keys
 from hardpan.scanners.content import datastream
-from hardpan.scanners.evidence import bundle
-from hardpan.scanners.evidence.bindings import HOST_SIGNATURE, TEST_RESULT, build_host_challenge
-from hardpan.scanners.evidence.trust import load_trust_policy
-from hardpan.scanners.report import fill
-from hardpan.scanners.report.base import FORMATS
-from hardpan.scanners.trials import HostCheck
+from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
+from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.statement.predicate_extensions import (
+    HOST_SIGNATURE,
+    TEST_RESULT,
+    build_host_challenge,
+)
+from hardpan.scanners.model.results import HostCheck
+from hardpan.scanners.report.model import build
+from hardpan.scanners.report.registry import FORMATS
 from hardpan.signing import create_signer, load_pq_signer, load_signer, read_bundle
 from tests.tamper.kit import workshop
-from tests.tooling import sshsig
-from tests.tooling.tsa import FakeTsa
+from tests.tools import sshsig
+from tests.tools.tsa import FakeTsa
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import KEYS_CREATED_AT, NOW, EvidenceFixture, pack_files
+from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT, NOW, EvidenceFixture, pack_files
 
 
 @pytest.fixture(autouse=True)
@@ -233,7 +238,7 @@ def test_show_json_contains_verified_flag(
 @pytest.fixture(scope="module")
 def whole(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Evidence with every format in it."""
-    terms = bundle.SigningOptions(chain=samples.PREVIOUS_LINK, changes=samples.CHANGES)
+    terms = writer.SigningOptions(chain=samples.PREVIOUS_LINK, changes=samples.CHANGES)
     return samples.write_evidence(
         samples.scan(), lab.scan, tmp_path_factory.mktemp("whole"), options=terms
     )
@@ -267,15 +272,15 @@ def test_exported_html_report_lists_same_signatures(
     host = ec.generate_private_key(ec.SECP256R1())
     machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(host))
     made = samples.scan(host=machine)
-    findings = sha256_bytes(canonical_json(fill.build_findings(made).to_json()))
+    findings = sha256_bytes(canonical_json(build.build_findings(made).to_json()))
     proof = sshsig.make_signature(host, build_host_challenge("", machine.boot_id, findings))
-    whole = bundle.write_evidence(
+    whole = writer.write_evidence(
         replace(made, raw={**made.raw, HOST_SIGNATURE: proof}),
         load_signer(ring.scan),
         tmp_path / "lab.evidence.zip",
         events.discard,
         pq_signer=load_pq_signer(ring.pq),
-        options=bundle.SigningOptions(
+        options=writer.SigningOptions(
             timestamper=lambda signature: FakeTsa().make_token(signature, NOW)
         ),
     )

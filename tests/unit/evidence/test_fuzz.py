@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from hardpan.errors import TrustError
-from hardpan.scanners.evidence.verify import verify
-from tests.unit.evidence.forge import NOW, EvidenceFixture
+from hardpan.core.errors import TrustError
+from hardpan.scanners.evidence.verify.verifier import verify
+from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
 
 _ODD: tuple[object, ...] = (
     None,

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from hardpan import cli, clock
-from hardpan.errors import Exit, InputError, ResourceError, TrustError
-from hardpan.files import canonical_json, sha256_bytes
-from hardpan.identifiers import PREDICATE_TYPE
-from hardpan.resources import resource_path
-from hardpan.scanners.commands import terms
-from hardpan.scanners.commands import verify as verify_command
-from hardpan.scanners.evidence import archive
+from hardpan import cli
+from hardpan.cli import verify as verify_command
+from hardpan.core import clock
+from hardpan.core.errors import Exit, InputError, ResourceError, TrustError
+from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.core.identifiers import PREDICATE_TYPE
+from hardpan.core.resources import resource_path
+from hardpan.scanners.evidence import archive, signing_options
 from hardpan.scanners.evidence.archive import EvidenceArchive
-from hardpan.scanners.evidence.checks import VerificationError
-from hardpan.scanners.evidence.verify import read_unverified
-from hardpan.scanners.report import fill
-from hardpan.scanners.report.documents import Findings
+from hardpan.scanners.evidence.verify.verification_log import VerificationError
+from hardpan.scanners.evidence.verify.verifier import read_unverified
+from hardpan.scanners.report.model import build
+from hardpan.scanners.report.model.documents import Findings
 from hardpan.signing import create_signer, load_public_key, parse_json, read_bundle
-from tests.tooling.work import measure_peak_bytes
+from tests.tools.work_counter import measure_peak_bytes
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import NOW, EvidenceFixture
+from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
 
 
 @pytest.fixture(autouse=True)
@@ -216,8 +216,8 @@ def test_chain_links_to_statement_that_was_read(
         change(previous, other.read_bytes())
         return opened
 
-    monkeypatch.setattr(terms, "read_unverified", swapped)
-    chain = terms.next_chain_link(path, samples.HOST_KEY)
+    monkeypatch.setattr(signing_options, "read_unverified", swapped)
+    chain = signing_options.next_chain_link(path, samples.HOST_KEY)
 
     assert chain.previous_statement_sha256 == sha256_bytes(lab.read_files()["statement.json"])
 
@@ -342,7 +342,7 @@ def test_findings_of_1500_rules_fit_the_limits() -> None:
         samples.rule(n, samples.Verdict.PASS, evidence_lines=("x" * 80,) * 6, **refs, **texts)
         for n in range(1500)
     )
-    made = fill.build_findings(
+    made = build.build_findings(
         samples.scan(evaluation=replace(samples.scan().evaluation, results=rules))
     )
     data = canonical_json(made.to_json())

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan import cli, clock
-from tests.tooling.screen import (
+from hardpan import cli
+from hardpan.core import clock
+from tests.tools.terminal_capture import (
     HOSTILE_LINES,
     PLANTED_TEXT,
     find_control_characters,
     find_forged_lines,
     run_on_terminal,
 )
-from tests.unit.evidence.forge import NOW, EvidenceFixture
+from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
 
 Place = tuple[str | int, ...]
 

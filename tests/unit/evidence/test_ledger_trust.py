@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 import yaml
 
-from hardpan import cli, clock
-from hardpan.errors import Exit
+from hardpan import cli
+from hardpan.core import clock
+from hardpan.core.errors import Exit
 from hardpan.scanners.evidence.archive import write_archive
-from hardpan.scanners.evidence.bindings import ChainLink
+from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.signing import Signer, create_signer, load_pq_signer
 from tests.tamper.kit import FINISHED, NOW, STAMPED, Files, Workshop
 from tests.tamper.kit import workshop as make
-from tests.tooling import sshsig
-from tests.tooling.tsa import FakeTsa
+from tests.tools import sshsig
+from tests.tools.tsa import FakeTsa
 
 ALL = ("verify", "add", "import", "import --own", "ledger verify")
 NEWEST = ("verify", "add")

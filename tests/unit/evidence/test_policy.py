@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from hardpan.errors import InputError
-from hardpan.files import sha256_bytes
-from hardpan.scanners.commands.keys import create_keys
-from hardpan.scanners.evidence.trust import load_trust_policy
+from hardpan.cli.keys import create_keys
+from hardpan.core.errors import InputError
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.signing import create_signer
-from tests.tooling.tsa import FakeTsa, encode_der
-from tests.unit.evidence.forge import KEYS_CREATED_AT
-from tests.unit.signing.signed_data import build_certificate
+from tests.tools.tsa import FakeTsa, encode_der
+from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT
+from tests.unit.signing.cms_builder import build_certificate
 
 GOOD = """\
 version: 1

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.tamper import judge
-from tests.tamper.judge import Variant
+from tests.tamper import verdicts
 from tests.tamper.kit import Workshop
 from tests.tamper.kit import workshop as make
+from tests.tamper.verdicts import Variant
 
-VARIANTS = judge.variants()
+VARIANTS = verdicts.variants()
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def test_forgery_fails_at_expected_check_and_control_passes(workshop: Workshop, 
 
     assert forged
     for evidence in forged:
-        said = judge.verify_with_hardpan(workshop, evidence)
+        said = verdicts.verify_with_hardpan(workshop, evidence)
         matches = [x for x in v.ledger if _fits(said.ledger, x)]
         in_ledger.update(matches)
 
@@ -38,7 +38,7 @@ def _fits(said: str, expected: str) -> bool:
 
 
 def test_each_case_has_readme_control_and_verdicts() -> None:
-    folders = judge.folders()
+    folders = verdicts.folders()
 
     assert [int(f.name[:2]) for f in folders] == list(range(1, 28))
     for folder in folders:

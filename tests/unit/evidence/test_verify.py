@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from hardpan.errors import InputError
-from hardpan.files import sha256_bytes
-from hardpan.media_types import ISO, QCOW2, RAW
-from hardpan.scanners.evidence.bindings import OSCAL, TEST_RESULT
-from hardpan.scanners.evidence.checks import CHECKS, VerificationError
-from hardpan.scanners.evidence.statement import ProvenanceSubject
-from hardpan.scanners.evidence.trust import ResolvedPolicy, load_trust_policy
-from hardpan.scanners.evidence.verify import read_unverified, verify
-from hardpan.scanners.model import HostKeyTrust, Verdict
-from hardpan.scanners.report.fields import HOST_KEY_TRUST_TEXT
+from hardpan.core.errors import InputError
+from hardpan.core.files import sha256_bytes
+from hardpan.core.media_types import ISO, QCOW2, RAW
+from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy, load_trust_policy
+from hardpan.scanners.evidence.statement.model import ProvenanceSubject
+from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL, TEST_RESULT
+from hardpan.scanners.evidence.verify.verification_log import CHECKS, VerificationError
+from hardpan.scanners.evidence.verify.verifier import read_unverified, verify
+from hardpan.scanners.model.scan import HostKeyTrust, Verdict
+from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.signing import create_signer, sign
 from tests.unit.evidence import samples
-from tests.unit.evidence.forge import (
+from tests.unit.evidence.evidence_fixture import (
     NOW,
     UNSIGNED,
     EvidenceFixture,

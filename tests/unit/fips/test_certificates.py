@@ -3,21 +3,23 @@ from datetime import date
 import pytest
 
 from hardpan.scanners.fips.certificates import assess_modules, list_spellings
+from hardpan.scanners.fips.cmvp import CmvpTable
 from hardpan.scanners.fips.model import CryptoModule, FipsAnswers
-from hardpan.scanners.fips.table import CmvpTable
-from tests.unit.fips import told
+from tests.unit.fips import samples
 
 
-def assess_openssl(facts: FipsAnswers, table: CmvpTable, today: date = told.TODAY) -> CryptoModule:
+def assess_openssl(
+    facts: FipsAnswers, table: CmvpTable, today: date = samples.TODAY
+) -> CryptoModule:
     return next(m for m in assess_modules(facts, table, today) if m.name == "openssl")
 
 
 def packages_with(nevra: str) -> tuple[str, ...]:
-    return tuple(nevra if p == told.OPENSSL_NEVRA else p for p in told.INSTALLED)
+    return tuple(nevra if p == samples.OPENSSL_NEVRA else p for p in samples.INSTALLED)
 
 
 def test_exact_build_is_validated() -> None:
-    module = assess_openssl(told.make_answers(), told.make_table())
+    module = assess_openssl(samples.make_answers(), samples.make_table())
 
     assert (module.state, module.certificate, module.sunset) == ("validated", 5116, "2031-01-05")
     assert module.reason == "listed for RLC 9.6 LTS"
@@ -37,23 +39,25 @@ def test_exact_build_is_validated() -> None:
 )
 def test_similar_build_is_not_validated(nevra: str, state: str) -> None:
     assert (
-        assess_openssl(told.make_answers(packages=packages_with(nevra)), told.make_table()).state
+        assess_openssl(
+            samples.make_answers(packages=packages_with(nevra)), samples.make_table()
+        ).state
         == state
     )
 
 
 def test_builds_match_with_epoch_and_architecture() -> None:
-    full = told.make_answers(verify=told.rpm_verify_output(told.OPENSSL_NEVRA))
+    full = samples.make_answers(verify=samples.rpm_verify_output(samples.OPENSSL_NEVRA))
     assert (
         assess_openssl(
-            full, told.make_table(told.make_certificate(builds=(told.OPENSSL_NEVRA,)))
+            full, samples.make_table(samples.make_certificate(builds=(samples.OPENSSL_NEVRA,)))
         ).state
         == "validated"
     )
-    other = told.OPENSSL_NEVRA.replace("x86_64", "aarch64")
+    other = samples.OPENSSL_NEVRA.replace("x86_64", "aarch64")
     assert (
         assess_openssl(
-            told.make_answers(), told.make_table(told.make_certificate(builds=(other,)))
+            samples.make_answers(), samples.make_table(samples.make_certificate(builds=(other,)))
         ).state
         == "unknown"
     )
@@ -65,26 +69,28 @@ def test_builds_match_with_epoch_and_architecture() -> None:
     [(date(2026, 9, 20), "validated"), (date(2026, 9, 22), "historical")],
 )
 def test_140_2_certificate_becomes_historical_on_its_date(today: date, state: str) -> None:
-    table = told.make_table(told.make_certificate(level="140-2"), as_of=date(2026, 9, 1))
+    table = samples.make_table(samples.make_certificate(level="140-2"), as_of=date(2026, 9, 1))
 
-    assert assess_openssl(told.make_answers(), table, today).state == state
+    assert assess_openssl(samples.make_answers(), table, today).state == state
 
 
 def test_stale_list_has_no_active_certificate_but_historical_ones() -> None:
     today = date(2026, 11, 21)
 
-    assert assess_openssl(told.make_answers(), told.make_table(), today).state == "stale_data"
+    assert assess_openssl(samples.make_answers(), samples.make_table(), today).state == "stale_data"
     assert (
         assess_openssl(
-            told.make_answers(), told.make_table(told.make_certificate(level="140-2")), today
+            samples.make_answers(),
+            samples.make_table(samples.make_certificate(level="140-2")),
+            today,
         ).state
         == "historical"
     )
 
 
 def test_module_in_process_has_no_certificate() -> None:
-    row = told.make_certificate(status="in_process", certificate=None, sunset=None)
-    module = assess_openssl(told.make_answers(), told.make_table(row))
+    row = samples.make_certificate(status="in_process", certificate=None, sunset=None)
+    module = assess_openssl(samples.make_answers(), samples.make_table(row))
 
     assert (module.state, module.certificate) == ("in_process", None)
 
@@ -94,33 +100,43 @@ def test_module_in_process_has_no_certificate() -> None:
     [
         (None, "unknown"),
         ("", "unknown"),
-        (f"@begin {told.BUILD}\n{told.SIGNED}\n", "unknown"),
-        (told.rpm_verify_output(f"{told.BUILD}1"), "unknown"),
-        (told.rpm_verify_output(told.BUILD, "..5....T.    /x.so"), "not_validated"),
-        (told.rpm_verify_output(told.BUILD, "missing     /x.so"), "not_validated"),
-        (told.rpm_verify_output(told.BUILD, "..5....T.  c /x"), "validated"),
-        ("..5....T.    /x\n" + told.rpm_verify_output(told.BUILD), "validated"),
+        (f"@begin {samples.BUILD}\n{samples.SIGNED}\n", "unknown"),
+        (samples.rpm_verify_output(f"{samples.BUILD}1"), "unknown"),
+        (samples.rpm_verify_output(samples.BUILD, "..5....T.    /x.so"), "not_validated"),
+        (samples.rpm_verify_output(samples.BUILD, "missing     /x.so"), "not_validated"),
+        (samples.rpm_verify_output(samples.BUILD, "..5....T.  c /x"), "validated"),
+        ("..5....T.    /x\n" + samples.rpm_verify_output(samples.BUILD), "validated"),
     ],
 )
 def test_changed_or_unverified_files_are_never_validated(verify: str | None, state: str) -> None:
-    assert assess_openssl(told.make_answers(verify=verify), told.make_table()).state == state
+    assert assess_openssl(samples.make_answers(verify=verify), samples.make_table()).state == state
 
 
 @pytest.mark.parametrize(
     ("signed", "on_record", "state", "reason"),
     [
-        (told.SIGNED, None, "unknown", "the key that signs the listed build is not on record"),
-        ("@signer (none)", told.SIGNER, "unknown", "rpm knows no signer of the package"),
-        ("@signer Key ID 12", told.SIGNER, "unknown", "rpm knows no signer of the package"),
-        (told.SIGNED, "0" * 16, "not_validated", "signed with another key than the listed build"),
-        (f"@signer x, Key ID ab12cd34{told.SIGNER}", told.SIGNER, "validated", "listed for RLC"),
+        (samples.SIGNED, None, "unknown", "the key that signs the listed build is not on record"),
+        ("@signer (none)", samples.SIGNER, "unknown", "rpm knows no signer of the package"),
+        ("@signer Key ID 12", samples.SIGNER, "unknown", "rpm knows no signer of the package"),
+        (
+            samples.SIGNED,
+            "0" * 16,
+            "not_validated",
+            "signed with another key than the listed build",
+        ),
+        (
+            f"@signer x, Key ID ab12cd34{samples.SIGNER}",
+            samples.SIGNER,
+            "validated",
+            "listed for RLC",
+        ),
     ],
 )
 def test_build_requires_the_listed_signer(
     signed: str, on_record: str | None, state: str, reason: str
 ) -> None:
-    facts = told.make_answers(verify=told.rpm_verify_output(told.BUILD, signed=signed))
-    module = assess_openssl(facts, told.make_table(told.make_certificate(signer=on_record)))
+    facts = samples.make_answers(verify=samples.rpm_verify_output(samples.BUILD, signed=signed))
+    module = assess_openssl(facts, samples.make_table(samples.make_certificate(signer=on_record)))
 
     assert module.state == state
     assert module.reason.startswith(reason)
@@ -129,42 +145,47 @@ def test_build_requires_the_listed_signer(
 @pytest.mark.parametrize(
     ("cpu", "environments", "env"),
     [
-        (told.CPU, (told.LISTED,), "listed"),
-        (told.CPU, ({**told.LISTED, "affirmed": True},), "vendor_affirmed"),
-        (told.CPU, ({**told.LISTED, "arch": "aarch64"},), "not_listed"),
-        ("x86_64\nQEMU Virtual CPU version 2.5+\n", (told.LISTED,), "not_listed"),
-        ("x86_64\n", (told.LISTED,), "unknown"),
-        (None, (told.LISTED,), "unknown"),
-        (told.CPU, (), "unknown"),
+        (samples.CPU, (samples.LISTED,), "listed"),
+        (samples.CPU, ({**samples.LISTED, "affirmed": True},), "vendor_affirmed"),
+        (samples.CPU, ({**samples.LISTED, "arch": "aarch64"},), "not_listed"),
+        ("x86_64\nQEMU Virtual CPU version 2.5+\n", (samples.LISTED,), "not_listed"),
+        ("x86_64\n", (samples.LISTED,), "unknown"),
+        (None, (samples.LISTED,), "unknown"),
+        (samples.CPU, (), "unknown"),
     ],
 )
 def test_processor_is_compared_with_tested_environments(
     cpu: str | None, environments: tuple[dict[str, object], ...], env: str
 ) -> None:
-    row = told.make_certificate(environments=environments)
+    row = samples.make_certificate(environments=environments)
 
-    assert assess_openssl(told.make_answers(cpu=cpu), told.make_table(row)).operational_env == env
+    assert (
+        assess_openssl(samples.make_answers(cpu=cpu), samples.make_table(row)).operational_env
+        == env
+    )
 
 
 def test_unlisted_build_has_no_listed_environment() -> None:
-    facts = told.make_answers(packages=packages_with("openssl-fips-provider-0:3.0.7-27.el9.x86_64"))
+    facts = samples.make_answers(
+        packages=packages_with("openssl-fips-provider-0:3.0.7-27.el9.x86_64")
+    )
 
-    assert assess_openssl(facts, told.make_table()).operational_env == "not_listed"
+    assert assess_openssl(facts, samples.make_table()).operational_env == "not_listed"
 
 
 def test_only_the_running_kernel_is_assessed() -> None:
-    build = f"kernel-core-{told.KERNEL}"
-    rows = [told.make_certificate(module="kernel", builds=(build,), tag="x570")]
-    verify = told.rpm_verify_output(build)
-    matching = assess_modules(told.make_answers(verify=verify), told.make_table(*rows), told.TODAY)[
-        0
-    ]
-    other = assess_modules(
-        told.make_answers(kernel="5.14.0-1.el9.x86_64"), told.make_table(*rows), told.TODAY
+    build = f"kernel-core-{samples.KERNEL}"
+    rows = [samples.make_certificate(module="kernel", builds=(build,), tag="x570")]
+    verify = samples.rpm_verify_output(build)
+    matching = assess_modules(
+        samples.make_answers(verify=verify), samples.make_table(*rows), samples.TODAY
     )[0]
-    unanswered = assess_modules(told.make_answers(kernel=None), told.make_table(*rows), told.TODAY)[
-        0
-    ]
+    other = assess_modules(
+        samples.make_answers(kernel="5.14.0-1.el9.x86_64"), samples.make_table(*rows), samples.TODAY
+    )[0]
+    unanswered = assess_modules(
+        samples.make_answers(kernel=None), samples.make_table(*rows), samples.TODAY
+    )[0]
 
     assert [m.state for m in (matching, other, unanswered)] == [
         "validated",
@@ -176,6 +197,6 @@ def test_only_the_running_kernel_is_assessed() -> None:
 def test_missing_rpm_database_or_package_is_unknown() -> None:
     for packages in (None, ()):
         assessed = assess_modules(
-            told.make_answers(packages=packages), told.make_table(), told.TODAY
+            samples.make_answers(packages=packages), samples.make_table(), samples.TODAY
         )
         assert {m.state for m in assessed} == {"unknown"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from hardpan.errors import TrustError
+from hardpan.core.errors import TrustError
 from tests.fuzz.registry import NAMES, load_target
 from tests.fuzz.run import run_target
 from tests.fuzz.target import FuzzTarget

@@ -6,8 +6,8 @@ import struct
 import pytest
 
 from hardpan.kickstart.render import render_kickstart
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.model import Profile
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.profile import Profile
 
 
 def _key() -> str:

@@ -11,13 +11,13 @@ import pytest
 
 from hardpan.kickstart import lint_kickstart
 from hardpan.kickstart.render import render_kickstart
-from hardpan.profiles import catalog
-from hardpan.profiles.load import load_profile
+from hardpan.profiles.loader import shipped
+from hardpan.profiles.loader.profile_file import load_profile
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kickstart"
 
 
-@pytest.mark.parametrize("name", catalog.shipped_profiles())
+@pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_shipped_profile_matches_golden_kickstart(name: str, key: str) -> None:
     text = render_kickstart(load_profile(name), key)
     golden = GOLDEN / f"{name}.ks"
@@ -28,16 +28,16 @@ def test_shipped_profile_matches_golden_kickstart(name: str, key: str) -> None:
 
 
 def test_every_golden_file_has_a_profile() -> None:
-    assert sorted(p.stem for p in GOLDEN.glob("*.ks")) == list(catalog.shipped_profiles())
+    assert sorted(p.stem for p in GOLDEN.glob("*.ks")) == list(shipped.shipped_profiles())
 
 
-@pytest.mark.parametrize("name", catalog.shipped_profiles())
+@pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_golden_kickstart_passes_linter(name: str) -> None:
     text = (GOLDEN / f"{name}.ks").read_text("utf-8")
 
     assert [str(p) for p in lint_kickstart(text, load_profile(name).release)] == []
 
 
-@pytest.mark.parametrize("name", catalog.shipped_profiles())
+@pytest.mark.parametrize("name", shipped.shipped_profiles())
 def test_rendering_is_deterministic(name: str, key: str) -> None:
     assert render_kickstart(load_profile(name), key) == render_kickstart(load_profile(name), key)

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from hardpan.errors import Exit, InputError
+from hardpan.core.errors import Exit, InputError
 from hardpan.kickstart import KickstartError, boot_arguments, contains_secret, make_volume_label
+from hardpan.kickstart.quoting import ks_argument, ks_hash, ks_text, ks_word, require_single_line
 from hardpan.kickstart.render import render_kickstart
 from hardpan.kickstart.syntax import parse_kickstart
-from hardpan.kickstart.words import ks_argument, ks_hash, ks_text, ks_word, require_single_line
-from hardpan.profiles.machine import Encryption
-from hardpan.profiles.model import Profile
-from hardpan.profiles.stig import REQUIRED_OPTIONS
+from hardpan.profiles.constraints.stig_requirements import REQUIRED_OPTIONS
+from hardpan.profiles.schema.machine import Encryption
+from hardpan.profiles.schema.profile import Profile
 
 
 def find_line(text: str, start: str) -> str:

@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from images.lab.installer import (
-    accounts,
-    bootloader,
-    configure,
-    payload,
-    proc,
-    scripts,
-    storage,
-)
+from images.lab.installer import accounts, bootloader, configure, payload, process, scripts, storage
+from images.lab.installer.config_files import Mount
 from images.lab.installer.console import InstallerConsole
 from images.lab.installer.disks import InstallDisk
 from images.lab.installer.plan import (
@@ -25,9 +18,8 @@ from images.lab.installer.plan import (
     Script,
     ScriptSection,
 )
-from images.lab.installer.proc import ProcessResult
+from images.lab.installer.process import ProcessResult
 from images.lab.installer.storage import InstallTarget
-from images.lab.installer.texts import Mount
 from images.lab.installer.translate import make_plan
 
 AnswerFunction = Callable[[Sequence[str]], ProcessResult]
@@ -59,7 +51,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
         monkeypatch.setattr(module, "run", recorder)
         if hasattr(module, "SYSROOT"):
             monkeypatch.setattr(module, "SYSROOT", tmp_path)
-    monkeypatch.setattr(proc, "LOGS", tmp_path)
+    monkeypatch.setattr(process, "LOGS", tmp_path)
     monkeypatch.setattr(scripts, "LOGS", tmp_path)
     return recorder
 

@@ -9,18 +9,18 @@ import pytest
 import yaml
 
 from hardpan.builder import pipeline as build_pipeline
-from hardpan.builder.layers import containers, keys, nvidia_driver, packages
+from hardpan.builder.dnf.repository import RepositoryClient
+from hardpan.builder.layers import containers, nvidia_driver, signing_keys, vendor_packages
 from hardpan.builder.layers import registry as layers
-from hardpan.builder.machine.tunnel import Endpoint
-from hardpan.builder.repository import RepositoryClient
-from hardpan.errors import InputError, TrustError
-from hardpan.files import sha256_bytes
-from hardpan.problems import ErrorCollector
-from hardpan.profiles.containers import Containers, SignedRegistry
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.model import Profile
-from hardpan.profiles.repositories import SiteRepository
-from hardpan.profiles.software.plan import CATALOG_LAYERS, RepositorySource
+from hardpan.builder.vm.egress_proxy import Endpoint
+from hardpan.core.error_collector import ErrorCollector
+from hardpan.core.errors import InputError, TrustError
+from hardpan.core.files import sha256_bytes
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.containers import Containers, SignedRegistry
+from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.repositories import SiteRepository
+from hardpan.profiles.software_catalog.package_plan import CATALOG_LAYERS, RepositorySource
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: {{ x }}\n\nmDME\n"
 ARMOUR += "-----END PGP PUBLIC KEY BLOCK-----\n"
@@ -50,7 +50,7 @@ def with_mirrors(name: str, *names: str, **hardware: Any) -> Profile:
 
 def layer_variables(profile: Profile, layer: str) -> dict[str, Any]:
     """The variables that the layer's role gets."""
-    return packages.role_variables(profile, layer, packages.load_keys(profile, layer))
+    return vendor_packages.role_variables(profile, layer, vendor_packages.load_keys(profile, layer))
 
 
 INCOMPLETE_REPOSITORIES = [
@@ -188,7 +188,7 @@ def test_allowed_endpoints_are_repository_addresses() -> None:
         profile, "http://10.1.2.3:8080/cuda/", "https://two.example/", "https://two.example/x/"
     )
 
-    assert packages.allowed_endpoints(moved) == (
+    assert vendor_packages.allowed_endpoints(moved) == (
         Endpoint("http", "10.1.2.3", 8080),
         Endpoint("https", "two.example", 443),
         Endpoint("https", "mirror.example", 443),
@@ -197,8 +197,10 @@ def test_allowed_endpoints_are_repository_addresses() -> None:
     rocm_only = with_first_mirror_at(
         with_mirrors("rocky9-stig-amd", "rocm"), "http://10.1.2.3:8080/cuda/"
     )
-    assert packages.allowed_endpoints(rocm_only) == (Endpoint("https", "mirror.example", 443),)
-    assert packages.allowed_endpoints(load_profile("rocky9-stig")) == ()
+    assert vendor_packages.allowed_endpoints(rocm_only) == (
+        Endpoint("https", "mirror.example", 443),
+    )
+    assert vendor_packages.allowed_endpoints(load_profile("rocky9-stig")) == ()
 
 
 def test_file_url_mirror_is_rejected_for_image_build() -> None:
@@ -237,7 +239,7 @@ def test_guest_proxy_is_passed_to_role(proxy: str) -> None:
         def run(self, variables: dict[str, object]) -> None:
             variables.update(variables)
 
-    packages.install_packages(RecordingTask(), {"cuda_more": 1})  # type: ignore[arg-type]
+    vendor_packages.install_packages(RecordingTask(), {"cuda_more": 1})  # type: ignore[arg-type]
 
     assert variables["vendor_packages_proxy"] == proxy
     assert variables["cuda_more"] == 1
@@ -313,7 +315,7 @@ def test_registry_images_require_registry_key() -> None:
 
 
 def cuda_repository(**updates: Any) -> RepositorySource:
-    (repository,) = packages.repositories_for(load_profile("rocky9-stig-nvidia"), "cuda")
+    (repository,) = vendor_packages.repositories_for(load_profile("rocky9-stig-nvidia"), "cuda")
     fields = {name: getattr(repository, name) for name in RepositorySource.__slots__}
     return RepositorySource(**{**fields, **updates})
 
@@ -340,7 +342,7 @@ def test_mismatched_key_raises_trust_error(
     digest_kind: str, pinned: str | None, data: str, problem: str
 ) -> None:
     with pytest.raises(TrustError) as caught:
-        keys.verify_key(
+        signing_keys.verify_key(
             cuda_repository(digest_of=digest_kind, key_sha256=pinned), data.encode("latin-1")
         )
 
@@ -352,7 +354,7 @@ def test_mismatched_key_raises_trust_error(
     [("file", SHA256_OF_FILE), ("file_without_version_lines", SHA256_WITHOUT_VERSION)],
 )
 def test_pinned_key_is_returned_unchanged(digest_kind: str, pinned: str) -> None:
-    key = keys.verify_key(
+    key = signing_keys.verify_key(
         cuda_repository(digest_of=digest_kind, key_sha256=pinned), ARMOUR.encode()
     )
 
@@ -369,7 +371,7 @@ def test_vendor_key_is_fetched_from_vendor_url(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(RepositoryClient, "fetch", fetch)
 
     with pytest.raises(TrustError, match="expected sha256 d0664fbb"):
-        packages.load_keys(load_profile("rocky9-stig-nvidia"), "cuda")
+        vendor_packages.load_keys(load_profile("rocky9-stig-nvidia"), "cuda")
 
     cuda = "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64/"
     assert urls == [f"{cuda}D42D0685.pub"]
@@ -380,4 +382,6 @@ def test_mismatched_profile_key_fails_offline() -> None:
     repository = profile.repositories[0].model_copy(update={"key_sha256": "0" * 64})
 
     with pytest.raises(TrustError, match="key of repository cuda from the profile's repositories"):
-        packages.load_keys(profile.model_copy(update={"repositories": (repository,)}), "cuda")
+        vendor_packages.load_keys(
+            profile.model_copy(update={"repositories": (repository,)}), "cuda"
+        )

@@ -14,7 +14,7 @@ from hardpan.builder.media.boot_menu import (
     BootMenu,
     decode_menu,
 )
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 from tests.unit.media.test_grubcfg import ARGUMENTS
 from tests.unit.media.test_grubcfg import MENU as GRUB
 from tests.unit.media.test_isolinuxcfg import MENU as ISOLINUX

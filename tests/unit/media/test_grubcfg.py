@@ -1,7 +1,7 @@
 import pytest
 
 from hardpan.builder.media.grubcfg import add_kickstart_arguments, has_kickstart_arguments
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 
 ARGUMENTS = ("inst.ks=hd:LABEL=X:/ks.cfg", "fips=1", "console=tty0", "console=ttyS0,115200")
 MENU = """\

@@ -6,7 +6,7 @@ import pytest
 
 from hardpan.builder.media import iso9660
 from hardpan.builder.media.iso9660 import check_folders
-from hardpan.errors import InputError
+from hardpan.core.errors import InputError
 from tests.unit.media.tiny_iso import (
     BLOCK,
     PRIMARY,

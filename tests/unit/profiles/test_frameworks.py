@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import InputError
-from hardpan.profiles.load import load_profile
+from hardpan.core.errors import InputError
+from hardpan.profiles.loader.profile_file import load_profile
 
 Write = Callable[..., Path]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.profiles import surface, sysctls
+from hardpan.profiles.schema import allowlists, sysctls
 
 PAGE = Path(__file__).parents[3] / "docs" / "host-hardening.md"
 
@@ -27,7 +27,7 @@ TABLES = {
     "not set": table(("setting", "why not"), [(f"`{k}`", v) for k, v in sysctls.NOT_SET.items()]),
     "modules": table(
         ("modules", "why"),
-        [(", ".join(f"`{m}`" for m in v), k) for k, v in surface.FORBIDDEN_MODULES.items()],
+        [(", ".join(f"`{m}`" for m in v), k) for k, v in allowlists.FORBIDDEN_MODULES.items()],
     ),
 }
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.errors import InputError
-from hardpan.profiles.kernel_hardening import KernelHardening
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.public_keys import validate_certificates
-from hardpan.profiles.tuning import Tuning
+from hardpan.core.errors import InputError
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.kernel_hardening import KernelHardening
+from hardpan.profiles.schema.public_keys import validate_certificates
+from hardpan.profiles.schema.tuning import Tuning
 
 Write = Callable[[str | bytes], Path]
 

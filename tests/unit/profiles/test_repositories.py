@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hardpan.builder import inputs
-from hardpan.errors import InputError
-from hardpan.profiles.load import load_profile
+from hardpan.builder import build_manifest
+from hardpan.core.errors import InputError
+from hardpan.profiles.loader.profile_file import load_profile
 
 Write = Callable[[str | bytes], Path]
 DIGEST = "ab" * 32
@@ -65,7 +65,7 @@ INVALID_ENTRIES = [
 
 def render_repositories(path: Path, layer: str) -> dict[str, dict[str, object]]:
     layer_inputs = next(
-        x for x in inputs.describe_layers(load_profile(path)) if x["layer"] == layer
+        x for x in build_manifest.describe_layers(load_profile(path)) if x["layer"] == layer
     )
     repositories = yaml.safe_load(yaml.safe_dump(layer_inputs))["from"]
     return {entry["repository"]: entry for entry in repositories}

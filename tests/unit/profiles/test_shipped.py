@@ -4,9 +4,9 @@ from datetime import date
 
 import pytest
 
-from hardpan.profiles import catalog
-from hardpan.profiles.load import load_profile
-from hardpan.profiles.stig import KERNEL_ARGUMENTS, SEPARATE_FILE_SYSTEMS
+from hardpan.profiles.constraints.stig_requirements import KERNEL_ARGUMENTS, SEPARATE_FILE_SYSTEMS
+from hardpan.profiles.loader import shipped
+from hardpan.profiles.loader.profile_file import load_profile
 
 NAMES = (
     "lab-ai",
@@ -20,7 +20,7 @@ NAMES = (
 
 
 def test_shipped_profile_names() -> None:
-    assert catalog.shipped_profiles() == tuple(sorted(NAMES))
+    assert shipped.shipped_profiles() == tuple(sorted(NAMES))
 
 
 @pytest.mark.parametrize("name", NAMES)

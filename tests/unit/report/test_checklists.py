@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from hardpan.errors import InputError
-from hardpan.scanners.model import Scan, Verdict
-from hardpan.scanners.report import fill
-from hardpan.scanners.report.base import FORMATS, Report, load_renderer, render_attachments
+from hardpan.core.errors import InputError
+from hardpan.scanners.model.scan import Scan, Verdict
+from hardpan.scanners.report.model import build
+from hardpan.scanners.report.registry import FORMATS, Report, load_renderer, render_attachments
 from tests.unit.evidence import samples
-from tests.unit.report import stigs
-from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, report, rule
+from tests.unit.report import stig_samples
+from tests.unit.report.stig_samples import HIGH, LOW, MEDIUM, OTHER, report, rule
 
 # The published schema of CKLB 1.0, as text: field -> kind. "?" may be null.
 ROOT = {
@@ -321,19 +321,19 @@ def hostile_scan() -> Scan:
     hostile_rule = rule(
         1, Verdict.FAIL, HIGH, title=HOSTILE, evidence_lines=(HOSTILE, "x" * 100_000)
     )
-    return stigs.scan(
+    return stig_samples.scan(
         hostile_rule,
         host=replace(samples.HOST, hostname=f"<script>{HOSTILE}.example" + "h" * 300),
         waivers={hostile_rule.rule_id: replace(samples.WAIVER, reason=HOSTILE, owner=HOSTILE)},
     )
 
 
-def report_with(findings: fill.Findings) -> Report:
+def report_with(findings: build.Findings) -> Report:
     return replace(report(), findings=findings)
 
 
 def test_hostile_text_is_escaped() -> None:
-    sample = report_with(fill.build_findings(hostile_scan()))
+    sample = report_with(build.build_findings(hostile_scan()))
     data, root = cklb(sample), ckl(sample)
     (stig,) = data["stigs"]
     vuln = vulnerability(root, HIGH.group_id)
@@ -351,7 +351,7 @@ def test_hostile_text_is_escaped() -> None:
 
 def test_unsanitized_findings_are_sanitized() -> None:
     # Signed elsewhere: the texts did not pass through hardpan's own filling in.
-    findings = fill.build_findings(stigs.scan(*EVERY_STATUS))
+    findings = build.build_findings(stig_samples.scan(*EVERY_STATUS))
     rules = (
         findings.rules[0].model_copy(update={"found": ("\x00\x1b[2J\ufffe",)}),
         *findings.rules[1:],
@@ -381,7 +381,7 @@ def test_checklist_host_name_is_never_empty(host_name: str, told: str, domain: s
 
 
 def other_content() -> Report:
-    findings = stigs.findings(*EVERY_STATUS)
+    findings = stig_samples.findings(*EVERY_STATUS)
     content = findings.content.model_copy(update={"benchmark_id": "x_benchmark_SLE-15"})
     return report_with(findings.model_copy(update={"content": content, "stig": None}))
 

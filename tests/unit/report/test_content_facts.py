@@ -6,16 +6,17 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from hardpan.files import canonical_json, sha256_bytes
-from hardpan.scanners.commands.scan import content_to_json
+from hardpan.cli.scan import content_to_json
+from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners.content.datastream import ContentSource
 from hardpan.scanners.content.prepare import prepare
-from hardpan.scanners.evidence import statement
-from hardpan.scanners.model import ContentOrigin
-from hardpan.scanners.report import fill, summary
-from hardpan.scanners.report.base import Report, load_renderer
-from hardpan.scanners.report.documents import Findings
-from tests.unit.content import shelf
+from hardpan.scanners.evidence.statement import model
+from hardpan.scanners.model.scan import ContentOrigin
+from hardpan.scanners.report.formats import text_summary
+from hardpan.scanners.report.model import build
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.registry import Report, load_renderer
+from tests.unit.content import content_folders
 from tests.unit.evidence import samples
 
 DESCRIPTION = (
@@ -25,11 +26,11 @@ DIGEST = samples.CONTENT.source_sha256
 
 
 def findings() -> Findings:
-    return fill.build_findings(samples.scan())
+    return build.build_findings(samples.scan())
 
 
 def test_text_summary_names_content_and_digest() -> None:
-    lines = summary.format_summary(findings(), None)
+    lines = text_summary.format_summary(findings(), None)
 
     index = next(n for n, line in enumerate(lines) if line.startswith("content"))
     assert lines[index].split(maxsplit=1)[1] == DESCRIPTION
@@ -38,7 +39,7 @@ def test_text_summary_names_content_and_digest() -> None:
 
 def test_findings_and_statement_have_the_same_content() -> None:
     sample = findings()
-    predicate = statement.build_predicate(
+    predicate = model.build_predicate(
         sample,
         None,
         arf=(),
@@ -91,7 +92,7 @@ def test_content_to_json_lists_content_identity() -> None:
 
 @pytest.mark.parametrize("origin", list(ContentOrigin))
 def test_prepared_content_keeps_origin_and_date(origin: ContentOrigin) -> None:
-    data = shelf.make_stream("0.1.90", "2026-10-11")
+    data = content_folders.make_stream("0.1.90", "2026-10-11")
     source = ContentSource(
         name="x-ds.xml",
         version="0.1.90",
@@ -111,7 +112,7 @@ def test_prepared_content_keeps_origin_and_date(origin: ContentOrigin) -> None:
     )
     scan = samples.scan()
     scan = replace(scan, evaluation=replace(scan.evaluation, content=prepared))
-    assert fill.build_findings(scan).content.origin_kind == origin.value
+    assert build.build_findings(scan).content.origin_kind == origin.value
 
 
 def test_findings_without_content_date_and_origin_are_accepted() -> None:

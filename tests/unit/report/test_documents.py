@@ -6,10 +6,11 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from hardpan.files import canonical_json
-from hardpan.scanners.model import Scan, Verdict
-from hardpan.scanners.report import documents, fill, json_documents
-from hardpan.scanners.report.documents import Findings
+from hardpan.core.files import canonical_json
+from hardpan.scanners.model.scan import Scan, Verdict
+from hardpan.scanners.report.formats import json_documents
+from hardpan.scanners.report.model import build, documents
+from hardpan.scanners.report.model.documents import Findings
 from tests.unit.evidence import samples
 
 
@@ -21,16 +22,16 @@ def test_published_schema_matches_model(request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize("scan", [samples.scan(), samples.scan(paired=samples.PAIRED)])
 def test_findings_match_the_published_schema(scan: Scan) -> None:
-    data = json.loads(canonical_json(fill.build_findings(scan).to_json()))
+    data = json.loads(canonical_json(build.build_findings(scan).to_json()))
 
     jsonschema.Draft202012Validator(json.loads(json_documents.build_findings_schema())).validate(
         data
     )
-    assert Findings.model_validate(data) == fill.build_findings(scan)
+    assert Findings.model_validate(data) == build.build_findings(scan)
 
 
 def test_findings_without_compatibility_match_the_schema() -> None:
-    data = json.loads(canonical_json(fill.build_findings(samples.scan()).to_json()))
+    data = json.loads(canonical_json(build.build_findings(samples.scan()).to_json()))
     del data["paired"]
 
     jsonschema.Draft202012Validator(json.loads(json_documents.build_findings_schema())).validate(
@@ -42,7 +43,7 @@ def test_findings_without_compatibility_match_the_schema() -> None:
 def test_expired_waiver_leaves_rule_open() -> None:
     expired = replace(samples.WAIVER, holds=False)
     scan = replace(samples.scan(), waivers={samples.RULES[2].rule_id: expired})
-    findings = fill.build_findings(scan)
+    findings = build.build_findings(scan)
     rule = next(r for r in findings.rules if r.rule_id == samples.RULES[2].rule_id)
 
     assert rule.is_open
@@ -50,12 +51,12 @@ def test_expired_waiver_leaves_rule_open() -> None:
     assert rule.waiver is not None
     assert "ended on 2027-01-31" in rule.waiver.said()
     assert sum(findings.count_open_by_severity().values()) == 1 + sum(
-        fill.build_findings(samples.scan()).count_open_by_severity().values()
+        build.build_findings(samples.scan()).count_open_by_severity().values()
     )
 
 
 def test_waiver_keeps_fail_verdict() -> None:
-    rules = {r.rule_id: r for r in fill.build_findings(samples.scan()).rules}
+    rules = {r.rule_id: r for r in build.build_findings(samples.scan()).rules}
     waived = rules[samples.RULES[2].rule_id]
 
     assert waived.verdict == "fail"
@@ -66,7 +67,7 @@ def test_waiver_keeps_fail_verdict() -> None:
 
 
 def test_non_finite_measures_become_null() -> None:
-    smoke = fill.build_smoke_document(samples.SMOKE)
+    smoke = build.build_smoke_document(samples.SMOKE)
 
     assert [m.value for m in smoke.measures] == [41.2346, None]
     assert [m.minimum for m in smoke.measures] == [39, None]
@@ -87,7 +88,7 @@ def test_non_finite_measures_become_null() -> None:
     ],
 )
 def test_control_characters_are_replaced(text: str, shown: str) -> None:
-    assert fill.replace_control_characters(text) == shown
+    assert build.replace_control_characters(text) == shown
 
 
 def test_hostile_host_facts_are_sanitized() -> None:
@@ -97,13 +98,13 @@ def test_hostile_host_facts_are_sanitized() -> None:
         samples.scan(host=host),
         evaluation=replace(samples.scan().evaluation, results=(rule,)),
     )
-    data = canonical_json(fill.build_findings(scan).to_json())
+    data = canonical_json(build.build_findings(scan).to_json())
 
     assert Findings.model_validate(json.loads(data)).rules[0].severity == "unknown"
 
 
 def test_counts_require_every_verdict() -> None:
-    data = fill.build_findings(samples.scan()).to_json()
+    data = build.build_findings(samples.scan()).to_json()
     del data["counts"]["error"]  # type: ignore[attr-defined]
 
     with pytest.raises(ValidationError, match="expected a count for each of pass"):
@@ -111,7 +112,7 @@ def test_counts_require_every_verdict() -> None:
 
 
 def test_findings_without_fips_are_accepted() -> None:
-    data = fill.build_findings(samples.scan()).to_json()
+    data = build.build_findings(samples.scan()).to_json()
     del data["fips"]
 
     assert Findings.model_validate(data).fips is None

@@ -5,11 +5,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from hardpan.scanners.model import Verdict
-from hardpan.scanners.report.base import Report, load_renderer
+from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.report.registry import Report, load_renderer
 from tests.unit.evidence import samples
-from tests.unit.report import stigs
-from tests.unit.report.stigs import HIGH, LOW, MEDIUM, OTHER, report, rule
+from tests.unit.report import stig_samples
+from tests.unit.report.stig_samples import HIGH, LOW, MEDIUM, OTHER, report, rule
 
 TEXT = {"type": "string"}
 ARRAY: dict[str, Any] = {"type": "array"}
@@ -72,7 +72,7 @@ def render_controls(sample: Report) -> dict[str, dict[str, Any]]:
     return {c["id"]: c for c in profile["controls"]}
 
 
-def control_id(group: stigs.StigRequirement) -> str:
+def control_id(group: stig_samples.StigRequirement) -> str:
     return group.rule_id.removesuffix("_rule")
 
 
@@ -159,7 +159,7 @@ def test_unassigned_rule_becomes_its_own_control() -> None:
 
 
 def test_content_without_known_stig_lists_rules_as_controls() -> None:
-    findings = stigs.findings(rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.NOT_CHECKED))
+    findings = stig_samples.findings(rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.NOT_CHECKED))
     content = findings.content.model_copy(update={"benchmark_id": "x_benchmark_SLE-15"})
     other = findings.model_copy(update={"content": content, "stig": None})
     controls_by_id = render_controls(replace(report(), findings=other))

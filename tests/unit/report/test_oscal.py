@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hardpan.files import canonical_json
-from hardpan.scanners.model import Scan, Verdict
-from hardpan.scanners.report.base import load_renderer
-from hardpan.scanners.report.documents import Findings
+from hardpan.core.files import canonical_json
+from hardpan.scanners.model.scan import Scan, Verdict
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.registry import load_renderer
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import EVIL, hostile_scan, report_of
 

@@ -6,19 +6,20 @@ from typing import Any, cast
 import pytest
 from lxml import etree
 
-from hardpan.errors import InputError
-from hardpan.identifiers import OSCAL_NAMESPACE
-from hardpan.scanners.model import HostKeyTrust, Scan, Verdict
-from hardpan.scanners.report import fill, summary
-from hardpan.scanners.report.base import FORMATS, Report, load_renderer
-from hardpan.scanners.report.fields import HOST_KEY_TRUST_TEXT
-from hardpan.scanners.report.literal import escape_inline
-from hardpan.scanners.trials import (
+from hardpan.core.errors import InputError
+from hardpan.core.identifiers import OSCAL_NAMESPACE
+from hardpan.scanners.model.results import (
     CompatibilityOutcome,
     CompatibilityReport,
     CompatibilityVerdict,
     HostCheck,
 )
+from hardpan.scanners.model.scan import HostKeyTrust, Scan, Verdict
+from hardpan.scanners.report.formats import text_summary
+from hardpan.scanners.report.model import build
+from hardpan.scanners.report.model.markdown_escape import escape_inline
+from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
+from hardpan.scanners.report.registry import FORMATS, Report, load_renderer
 from tests.unit.evidence import samples
 
 DOCS = Path(__file__).parents[3] / "docs" / "formats.md"
@@ -27,8 +28,8 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b\x00&amp;]]
 
 def report_of(scan: Scan) -> Report:
     return Report(
-        findings=fill.build_findings(scan),
-        smoke=None if scan.smoke is None else fill.build_smoke_document(scan.smoke),
+        findings=build.build_findings(scan),
+        smoke=None if scan.smoke is None else build.build_smoke_document(scan.smoke),
         signer_sha256="ab" * 32,
         predicate_type="https://example.org/x",
     )
@@ -206,7 +207,7 @@ def test_rule_waiver_applies_to_failed_control_check_only() -> None:
     assert waivers == [("fail", "needed by the build, see T-1"), ("fail", None), ("fail", None)]
     tags = [[child.tag for child in case] for case in suite]
     assert tags == [["skipped"], ["failure"], ["failure"]]
-    text = "\n".join(summary.format_summary(report.findings, None))
+    text = "\n".join(text_summary.format_summary(report.findings, None))
     assert "0 hold both, 3 do not (1 with a waiver on record)" in text
     page = load_renderer("html").render(report).decode()
     assert page.count("needed by the build, see T-1 (build team, until 2027-01-31)") == 1
@@ -217,12 +218,12 @@ def test_scan_without_compatibility_checks_does_not_mention_them() -> None:
 
     assert "paired" not in load_renderer("html").render(report).decode()
     assert "paired" not in load_renderer("junit").render(report).decode()
-    assert "paired" not in "\n".join(summary.format_summary(report.findings, report.smoke))
+    assert "paired" not in "\n".join(text_summary.format_summary(report.findings, report.smoke))
 
 
 def test_summary_counts_compatibility_results_and_names_failures() -> None:
     report = report_of(samples.scan(paired=samples.PAIRED))
-    text = "\n".join(summary.format_summary(report.findings, report.smoke))
+    text = "\n".join(text_summary.format_summary(report.findings, report.smoke))
 
     assert (
         "paired checks  1 hold both, 1 do not (0 with a waiver on record), "
@@ -247,22 +248,26 @@ def test_junit_rules_skips_waived_and_unchecked_rules() -> None:
 
 def test_summary_lines_are_printable() -> None:
     report = report_of(hostile_scan())
-    lines = summary.format_summary(report.findings, report.smoke)
+    lines = text_summary.format_summary(report.findings, report.smoke)
 
     assert all(line.isprintable() for line in lines)
     assert "score" in "\n".join(lines)
-    minimal = summary.format_summary(report_of(samples.scan(smoke=None, checks=())).findings, None)
+    minimal = text_summary.format_summary(
+        report_of(samples.scan(smoke=None, checks=())).findings, None
+    )
     assert "smoke test  did not run" in minimal
     assert "checks      none ran" in minimal
 
 
 def test_summary_reports_fips_flag_and_statement() -> None:
-    lines = summary.format_summary(report_of(samples.scan()).findings, None)
+    lines = text_summary.format_summary(report_of(samples.scan()).findings, None)
     index = lines.index("FIPS mode   on (kernel flag)")
 
     assert lines[index + 1].startswith("            FIPS mode is enabled. Module openssl (openssl")
     assert lines[index + 1].endswith("The rules check settings, never certificates.")
-    older = "\n".join(summary.format_summary(report_of(samples.scan(fips=None)).findings, None))
+    older = "\n".join(
+        text_summary.format_summary(report_of(samples.scan(fips=None)).findings, None)
+    )
     assert "the certificates of its modules were not looked at" in older
 
 
@@ -277,7 +282,7 @@ def test_reports_state_host_key_trust(trust: HostKeyTrust) -> None:
     assert f'"host-key-trust","ns":"{OSCAL_NAMESPACE}","value":"{trust}"' in (
         load_renderer("oscal-ar").render(report).decode()
     )
-    assert text in "\n".join(summary.format_summary(report.findings, report.smoke))
+    assert text in "\n".join(text_summary.format_summary(report.findings, report.smoke))
 
 
 def test_unrecognized_host_key_trust_is_unknown() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from hardpan.files import canonical_json
-from hardpan.scanners.model import Scan, Verdict
-from hardpan.scanners.report.base import load_renderer
-from hardpan.scanners.report.sarif import escape_message
+from hardpan.core.files import canonical_json
+from hardpan.scanners.model.scan import Scan, Verdict
+from hardpan.scanners.report.formats.sarif import escape_message
+from hardpan.scanners.report.registry import load_renderer
 from tests.unit.evidence import samples
 from tests.unit.report.test_reports import hostile_scan, report_of
 

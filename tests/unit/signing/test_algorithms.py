@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hardpan.errors import Exit, InputError, ToolError, TrustError
+from hardpan.core.errors import Exit, InputError, ToolError, TrustError
 from hardpan.signing import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
@@ -25,7 +25,7 @@ from hardpan.signing import (
     sign_dsse,
 )
 from hardpan.signing.pem import PemSigner
-from hardpan.signing.public import wrap_public_key
+from hardpan.signing.public_key import wrap_public_key
 
 _RSA, _PQ = "rsa-pkcs1v15-sha256", "ml-dsa-65"
 

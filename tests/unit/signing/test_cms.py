@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hardpan.errors import InputError, TrustError
+from hardpan.core.errors import InputError, TrustError
 from hardpan.signing import (
     PublicKey,
     check_detached_cms,
@@ -24,9 +24,9 @@ from hardpan.signing import (
 from hardpan.signing.cms import MAX_CMS_BYTES, read_signed_data
 from hardpan.signing.der import read_der
 from hardpan.signing.pem import PemSigner
-from hardpan.signing.strict import MalformedError
-from tests.tooling.tsa import encode_der, encode_oid
-from tests.unit.signing.signed_data import (
+from hardpan.signing.strict_json import MalformedError
+from tests.tools.tsa import encode_der, encode_oid
+from tests.unit.signing.cms_builder import (
     CONTENT_TYPE,
     ECDSA_SHA256,
     MESSAGE_DIGEST,

@@ -1,8 +1,8 @@
 import pytest
 
 from hardpan.signing.der import context_tag, read_der
-from hardpan.signing.strict import MalformedError
-from tests.tooling.tsa import encode_der
+from hardpan.signing.strict_json import MalformedError
+from tests.tools.tsa import encode_der
 
 
 def _refused(data: bytes, said: str) -> None:

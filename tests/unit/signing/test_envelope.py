@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from hardpan.errors import TrustError
+from hardpan.core.errors import TrustError
 from hardpan.signing import MalformedError, Signer, create_signer, pae, read_bundle, sign
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from hardpan.errors import InputError, TrustError
+from hardpan.core.errors import InputError, TrustError
 from hardpan.signing import create_signer, load_public_key, load_signer, parse_public_key
 
 _KINDS = r"expected a key of EC P-256, RSA \(3072 to 8192 bits\), ML-DSA-65, ML-DSA-87; "

@@ -5,9 +5,9 @@ import random
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from hardpan.errors import TrustError
+from hardpan.core.errors import TrustError
 from hardpan.signing import check_sshsig
-from tests.tooling.sshsig import HostKey, armor, encode_string, fingerprint, make_signature
+from tests.tools.sshsig import HostKey, armor, encode_string, fingerprint, make_signature
 
 P256: HostKey = ec.generate_private_key(ec.SECP256R1())
 ED: HostKey = ed25519.Ed25519PrivateKey.generate()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hardpan.errors import InputError, TrustError
-from hardpan.signing import create_signer, read_bundle, sign, tsa
+from hardpan.core.errors import InputError, TrustError
+from hardpan.signing import create_signer, read_bundle, sign, tsa_client
 from hardpan.signing.der import read_der
 from hardpan.signing.timestamp import (
     check_tsa_url,
@@ -16,7 +16,7 @@ from hardpan.signing.timestamp import (
     verify_timestamp,
 )
 from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
-from tests.tooling.tsa import POLICY, FakeTsa, encode_der
+from tests.tools.tsa import POLICY, FakeTsa, encode_der
 
 AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
 TSA = FakeTsa()
@@ -112,7 +112,7 @@ def _answering(monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]
         request = read_der(data, label=url, max_bytes=max_bytes).read_children()
         return change(TSA.make_token(b"sig", AT, nonce=request[2].read_integer()))
 
-    monkeypatch.setattr(tsa, "post", post)
+    monkeypatch.setattr(tsa_client, "post", post)
 
 
 def _book(token: bytes) -> bytes:

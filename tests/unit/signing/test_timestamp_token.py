@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hardpan.errors import TrustError
+from hardpan.core.errors import TrustError
 from hardpan.signing import read_timestamp_token
 from hardpan.signing.timestamp_token import MAX_TOKEN_BYTES
-from tests.tooling.tsa import POLICY, FakeTsa, encode_der, encode_oid
-from tests.unit.signing.signed_data import (
+from tests.tools.tsa import POLICY, FakeTsa, encode_der, encode_oid
+from tests.unit.signing.cms_builder import (
     SHA1,
     SHA256,
     TST_INFO,

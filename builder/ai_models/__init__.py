@@ -1,0 +1,1 @@
+"""AI models that a build creates or installs."""

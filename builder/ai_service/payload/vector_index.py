@@ -1,0 +1,70 @@
+"""Cosine search over all pieces, by the embedding model."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .knowledge_base import Hit
+from .minilm import EMBEDDING_WIDTH, Array, MiniLM
+
+_BLOCK_ROWS = 4096
+
+
+class EmbeddingIndex:
+    """The vectors in memory. A new one is written to a free row; none of the others moves.
+
+    Rows are in blocks, so that the index grows without a second copy of itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._model = MiniLM(folder)
+        self._blocks: list[Array] = []
+        self._chunk_by_row: list[int] = []
+        """Row -> piece."""
+
+        self._row_by_chunk: dict[int, int] = {}
+        """Piece -> row."""
+
+    def embed(self, text: str) -> bytes:
+        """A text's vector as it is kept."""
+        return bytes(self._model.embed(text).tobytes())
+
+    def add(self, chunk: int, vector: bytes) -> None:
+        """Make a piece findable."""
+        row = self._row_by_chunk.get(chunk, len(self._chunk_by_row))
+        if row == len(self._chunk_by_row):
+            self._chunk_by_row.append(chunk)
+            self._row_by_chunk[chunk] = row
+        block, offset = divmod(row, _BLOCK_ROWS)
+        if block == len(self._blocks):
+            self._blocks.append(np.zeros((_BLOCK_ROWS, EMBEDDING_WIDTH), np.float32))
+        self._blocks[block][offset] = np.frombuffer(vector, "<f4")
+
+    def remove(self, chunks: Iterable[int]) -> None:
+        """Forget pieces: the last row takes the place of each."""
+        for chunk in chunks:
+            row = self._row_by_chunk.pop(chunk, None)
+            if row is None:
+                continue
+            block, offset = divmod(len(self._chunk_by_row) - 1, _BLOCK_ROWS)
+            last_chunk = self._chunk_by_row.pop()
+            if last_chunk != chunk:
+                target_block, target_offset = divmod(row, _BLOCK_ROWS)
+                self._blocks[target_block][target_offset] = self._blocks[block][offset]
+                self._chunk_by_row[row] = last_chunk
+                self._row_by_chunk[last_chunk] = row
+            self._blocks[block][offset] = 0
+            if not offset:
+                self._blocks.pop()
+
+    def search(self, vector: bytes, limit: int) -> list[Hit]:
+        """The pieces whose vectors are nearest to this one, best first."""
+        if not self._chunk_by_row:
+            return []
+        query = np.frombuffer(vector, "<f4")
+        cosines = np.concatenate([block @ query for block in self._blocks])[
+            : len(self._chunk_by_row)
+        ]
+        best = np.argsort(-cosines, kind="stable")[:limit]
+        return [(self._chunk_by_row[row], float(cosines[row])) for row in best]

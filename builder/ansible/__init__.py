@@ -1,0 +1,1 @@
+"""Ansible: the runner and the roles."""

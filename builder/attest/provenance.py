@@ -1,0 +1,93 @@
+"""How an image came to be: SLSA provenance v1 in an in-toto statement. Signed by the caller."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hardpan.builder.artifacts import DiskImage, InstallMedia, LayerResult, UnattendedIso
+from hardpan.core.files import Sha256
+from hardpan.core.identifiers import BUILD_TYPE, BUILDER_ID
+from hardpan.core.media_types import ISO, QCOW2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRecord:
+    """Everything that a provenance statement tells."""
+
+    profile: str
+    profile_sha256: Sha256
+    disk: DiskImage
+    iso: UnattendedIso
+    media: InstallMedia
+    content_sha256: Sha256
+    """The data stream that the ``stig`` layer mended from."""
+
+    layers: tuple[LayerResult, ...]
+    accelerator: str
+    version: str
+    """hardpan's own."""
+
+    started: str
+    """RFC 3339 UTC."""
+
+    finished: str
+
+
+def provenance_statement(record: BuildRecord) -> dict[str, object]:
+    """The statement (https://slsa.dev/provenance/v1) over the image and the ISO it came from."""
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "subject": [
+            _subject(record.disk.path.name, record.disk.sha256, QCOW2),
+            _subject(record.iso.path.name, record.iso.sha256, ISO),
+        ],
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {"profile": record.profile},
+                "internalParameters": {
+                    "accelerator": record.accelerator,
+                    "layers": [
+                        {"name": x.layer, "changed": x.changed_tasks, "rules": _count_outcomes(x)}
+                        for x in record.layers
+                    ],
+                },
+                "resolvedDependencies": [
+                    _resource("profile", record.profile_sha256),
+                    _resource(f"media:{record.media.name}", record.media.sha256),
+                    _resource("kickstart", record.iso.kickstart_sha256),
+                    _resource("content", record.content_sha256),
+                    *_stack_resources(record.layers),
+                ],
+            },
+            "runDetails": {
+                "builder": {"id": BUILDER_ID, "version": {"hardpan": record.version}},
+                "metadata": {
+                    "invocationId": str(uuid.uuid4()),
+                    "startedOn": record.started,
+                    "finishedOn": record.finished,
+                },
+            },
+        },
+    }
+
+
+def _subject(name: str, sha256: str, media_type: str) -> dict[str, object]:
+    """What was built. By its media type a verifier knows the image from the rest."""
+    return {**_resource(name, sha256), "mediaType": media_type}
+
+
+def _resource(name: str, sha256: str) -> dict[str, object]:
+    return {"name": name, "digest": {"sha256": sha256}}
+
+
+def _stack_resources(layers: Iterable[LayerResult]) -> Iterator[dict[str, object]]:
+    for stack in (stack for layer in layers for stack in layer.stacks):
+        yield _resource(f"lock:{stack.name}", stack.lock_sha256)
+        yield _resource(stack.rpm, stack.rpm_sha256)
+
+
+def _count_outcomes(layer: LayerResult) -> Mapping[str, int]:
+    kinds = sorted({o.outcome for o in layer.outcomes})
+    return {k: sum(o.outcome == k for o in layer.outcomes) for k in kinds}

@@ -1,0 +1,133 @@
+"""The image's software bill of materials, CycloneDX 1.6 (ECMA-424).
+
+From its rpm database, and for the Python stacks from what the build put into their packages.
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+
+from hardpan.builder.artifacts import StackResult, WheelRecord
+from hardpan.core.files import Sha256, canonical_json
+
+_NEVRA = re.compile(
+    r"(?P<name>[^\s]+)-(?:(?P<epoch>\d+):)?(?P<version>[^-\s]+)-(?P<release>[^-\s]+?)"
+    r"(?:\.(?P<arch>x86_64|aarch64|noarch|i686))?"
+)
+_NAMESPACE = uuid.UUID("6f1c3a7e-5f0d-5c0e-9a56-6a1f3f6f2b11")
+
+
+def build_sbom(
+    image: str,
+    sha256: Sha256,
+    packages: Sequence[str],
+    *,
+    distro: str,
+    stacks: Sequence[StackResult] = (),
+) -> bytes:
+    """The SBOM of the image file called ``image``; the same inputs give the same bytes.
+
+    ``packages`` are NEVRAs, ``distro`` is the purl qualifier, e.g. ``rocky-9``. The wheels of
+    ``stacks`` depend on nothing here and their stack's package depends on them.
+    """
+    dependencies = {_rpm_purl(p, distro): _wheel_references(p, stacks) for p in set(packages)}
+    return canonical_json(
+        {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, sha256)}",
+            "version": 1,
+            "metadata": {
+                "component": {
+                    "bom-ref": "image",
+                    "type": "operating-system",
+                    "name": image,
+                    "version": sha256[:12],
+                    "hashes": [{"alg": "SHA-256", "content": sha256}],
+                }
+            },
+            "components": [
+                *(_rpm_component(p, distro) for p in sorted(set(packages))),
+                *(_wheel_component(s, wheel) for s in stacks for wheel in s.wheels),
+            ],
+            "dependencies": [
+                {"ref": "image", "dependsOn": sorted(dependencies)},
+                *(
+                    {"ref": p, "dependsOn": dependencies[p]}
+                    for p in sorted(dependencies)
+                    if dependencies[p]
+                ),
+            ],
+        }
+    )
+
+
+def _rpm_component(nevra: str, distro: str) -> dict[str, object]:
+    name, version = _split_nevra(nevra)
+    purl = _rpm_purl(nevra, distro)
+    component: dict[str, object] = {"type": "library", "bom-ref": purl, "name": name, "purl": purl}
+    return {**component, "version": version} if version else component
+
+
+def _wheel_references(nevra: str, stacks: Sequence[StackResult]) -> list[str]:
+    name = _split_nevra(nevra)[0]
+    return sorted(
+        _wheel_reference(s, wheel)
+        for s in stacks
+        if name == f"hardpan-ai-{s.name}"
+        for wheel in s.wheels
+    )
+
+
+def _wheel_component(stack: StackResult, wheel: WheelRecord) -> dict[str, object]:
+    """A Python package inside of a stack; the same one in two stacks is two components."""
+    values = {
+        "hardpan:stack": stack.name,
+        "hardpan:wheel": wheel.file,
+        "hardpan:source:sha256": wheel.source_sha256,
+    }
+    properties = [{"name": k, "value": v} for k, v in values.items() if v]
+    properties += [{"name": "hardpan:bundled-crypto", "value": c} for c in wheel.bundled_crypto]
+    return {
+        "type": "library",
+        "bom-ref": _wheel_reference(stack, wheel),
+        "name": wheel.name,
+        "version": wheel.version,
+        "purl": _pypi_purl(wheel),
+        "hashes": [{"alg": "SHA-256", "content": wheel.sha256}],
+        "licenses": [{"license": {"name": wheel.licence}}],
+        "properties": properties,
+    }
+
+
+def _wheel_reference(stack: StackResult, wheel: WheelRecord) -> str:
+    return f"stack:{stack.name}/{_pypi_purl(wheel)}"
+
+
+def _pypi_purl(wheel: WheelRecord) -> str:
+    """Package URL, type pypi (purl-spec)."""
+    return f"pkg:pypi/{_percent_encode(wheel.name)}@{_percent_encode(wheel.version)}"
+
+
+def _split_nevra(nevra: str) -> tuple[str, str]:
+    match = _NEVRA.fullmatch(nevra)
+    if match is None:
+        return nevra, ""
+    epoch = f"{match['epoch']}:" if match["epoch"] else ""
+    return match["name"], f"{epoch}{match['version']}-{match['release']}"
+
+
+def _rpm_purl(nevra: str, distro: str) -> str:
+    """Package URL, type rpm (purl-spec)."""
+    match = _NEVRA.fullmatch(nevra)
+    if match is None:
+        return f"pkg:rpm/{_percent_encode(nevra)}?distro={distro}"
+    qualifiers = {"arch": match["arch"], "distro": distro, "epoch": match["epoch"]}
+    query = "&".join(f"{k}={v}" for k, v in qualifiers.items() if v)
+    version = _percent_encode(f"{match['version']}-{match['release']}")
+    return f"pkg:rpm/{_percent_encode(match['name'])}@{version}?{query}"
+
+
+def _percent_encode(text: str) -> str:
+    unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_~"
+    return "".join(c if c in unreserved else "".join(f"%{b:02X}" for b in c.encode()) for c in text)

@@ -1,0 +1,1 @@
+"""dnf repositories: metadata, packages and their availability."""

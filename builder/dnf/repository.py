@@ -1,0 +1,165 @@
+"""Files of a dnf repository, from a folder or over http(s), with limits on size and time."""
+
+import http.client
+import re
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPMessage
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from hardpan.core import clock
+from hardpan.core.errors import InputError, UnreachableError
+from hardpan.core.extracted_files import (
+    MAX_DEPTH,
+    MAX_PATH_BYTES,
+    MissingFileError,
+    open_regular_file,
+)
+
+_CHUNK = 1 << 16
+_CONNECT_TIMEOUT_S = 20.0
+_FILE_TIMEOUT_S = 300.0
+_MAX_REDIRECTS = 4
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
+
+
+class RepositoryClient:
+    """A repository's files, told apart by where it lies."""
+
+    def __init__(self, repo: str) -> None:
+        """Take an address or a folder.
+
+        Raises:
+            InputError: it is neither.
+        """
+        self.is_url = "://" in repo
+        self._base = _parse_url(repo) if self.is_url else ""
+        self._folder = Path(repo)
+        if not self.is_url and not self._folder.is_dir():
+            raise InputError(f"{repo}: expected a repository's folder or http(s) address")
+
+    def __str__(self) -> str:
+        """The address or the folder."""
+        return self._base or str(self._folder)
+
+    def fetch(self, name: str, destination: Path, *, max_bytes: int) -> None:
+        """Copy the file ``name`` of the repository to ``to``.
+
+        Raises:
+            InputError: there is no such file, its name leads elsewhere, it is a link or
+                anything else but a file, or it is longer than ``most`` bytes.
+            UnreachableError: the server does not answer, or not in time.
+        """
+        parts = PurePosixPath(name).parts
+        if not parts or not all(_PATH_SEGMENT.fullmatch(p) and p != ".." for p in parts):
+            raise InputError(
+                f"{self}: expected a file inside of the repository, found {name[:200]!a}"
+            )
+        if len(name) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
+            raise InputError(
+                f"{self}: a name is too long: expected at most {MAX_DEPTH} parts and"
+                f" {MAX_PATH_BYTES} characters, found {len(parts)} and {len(name)}"
+            )
+        name = "/".join(parts)
+        location = self._base + name if self.is_url else str(self._folder / name)
+        with self._open(name, location) as source, destination.open("wb") as sink:
+            remaining = max_bytes
+            for chunk in source:
+                remaining -= len(chunk)
+                if remaining < 0:
+                    raise InputError(f"{location}: expected at most {max_bytes} bytes, found more")
+                sink.write(chunk)
+
+    @contextmanager
+    def _open(self, name: str, location: str) -> Iterator[Iterator[bytes]]:
+        if self.is_url:
+            with _get(location) as answer:
+                yield _read_before_deadline(answer.read1, location)
+            return
+        try:
+            # A mirror is often a tree of hard links.
+            f = open_regular_file(self._folder, name, allow_hard_links=True)
+        except MissingFileError as e:
+            raise InputError(str(e), hint="createrepo_c makes a folder's repodata") from e
+        with f:
+            yield iter(lambda: f.read(_CHUNK), b"")
+
+
+def _parse_url(repo: str) -> str:
+    parts = urllib.parse.urlsplit(repo)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"{repo!a}: expected a folder or an http(s) address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InputError(
+            f"{parts.hostname}: expected an address without user, password, query and fragment"
+        )
+    if not repo.isascii() or not repo.isprintable() or " " in repo:
+        raise InputError(f"{repo!a}: expected an address in plain characters")
+    return repo.rstrip("/") + "/"
+
+
+class _RedirectHandler(urllib.request.HTTPRedirectHandler):
+    """Follows a few redirects, to http(s) alone, and never from https to http."""
+
+    max_redirections = _MAX_REDIRECTS
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        allowed = ("https",) if req.type == "https" else ("http", "https")
+        if urllib.parse.urlsplit(newurl).scheme not in allowed:
+            raise InputError(f"{req.full_url}: leads away from {req.type}, to {newurl!a}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _build_opener() -> urllib.request.OpenerDirector:
+    """Http and https only: the usual opener also reads local files and ftp."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _RedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+@contextmanager
+def _get(url: str) -> Iterator[http.client.HTTPResponse]:
+    request = urllib.request.Request(url, headers={"User-Agent": "hardpan"})  # noqa: S310  http(s)
+    try:
+        with _build_opener().open(request, timeout=_CONNECT_TIMEOUT_S) as response:
+            yield response
+    except urllib.error.HTTPError as e:
+        e.close()
+        if e.code in (404, 410):
+            raise InputError(f"{url}: is not there ({e.code})", hint="is it a repository?") from e
+        if 300 <= e.code < 400:
+            raise InputError(f"{url}: leads in a circle or to no web address") from e
+        raise UnreachableError(f"{url}: the server answered {e.code}") from e
+    except (OSError, http.client.HTTPException) as e:
+        reason = getattr(e, "reason", None) or e
+        raise UnreachableError(f"{url}: {reason}") from e
+
+
+def _read_before_deadline(read: Callable[[int], bytes], url: str) -> Iterator[bytes]:
+    deadline = clock.monotonic_s() + _FILE_TIMEOUT_S
+    while chunk := read(_CHUNK):
+        if clock.monotonic_s() > deadline:
+            raise UnreachableError(f"{url}: did not come within {_FILE_TIMEOUT_S:.0f} s")
+        yield chunk

@@ -1,0 +1,115 @@
+"""One RPM from a laid out stack: the same bytes each time, digests that FIPS mode takes."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardpan.builder.artifacts import WheelRecord
+from hardpan.builder.python_stacks.model import SOURCE_DATE_EPOCH, LockedStack, StackTree
+from hardpan.core.errors import ToolError
+from hardpan.core.files import Sha256
+from hardpan.core.process import run
+from hardpan.profiles.schema.frameworks import STACKS_DIR
+
+_TIMEOUT_S = 3600
+_INVALID_VERSION_CHARACTERS = re.compile(r"[^A-Za-z0-9+.~^]")
+_DEFINES = {
+    # Nothing may change, strip or scan what the wheels' own digests vouch for.
+    "__os_install_post": "%{nil}",
+    "__spec_install_pre": "%{nil}",
+    "__arch_install_post": "%{nil}",
+    "__check_files": "%{nil}",
+    "debug_package": "%{nil}",
+    "_build_id_links": "none",
+    # What FIPS mode takes, whatever rpm's default is.
+    "_source_filedigest_algorithm": "8",
+    "_binary_filedigest_algorithm": "8",
+    "_binary_payload": "w3.zstdio",
+    # The same bytes on every machine and every day.
+    "_buildhost": "hardpan",
+    "use_source_date_epoch_as_buildtime": "1",
+    "clamp_mtime_to_source_date_epoch": "1",
+    "source_date_epoch_from_changelog": "0",
+    "_vendor": "hardpan site",
+    "_build_name_fmt": "%%{NAME}.rpm",
+}
+
+
+def pack_rpm(
+    locked_stack: LockedStack,
+    tree: StackTree,
+    wheels: Sequence[WheelRecord],
+    digest: Sha256,
+    workdir: Path,
+) -> Path:
+    """The unsigned RPM in ``room``; ``digest`` of its inputs is its release.
+
+    Raises:
+        ToolError: rpmbuild is missing or failed.
+    """
+    text = render_spec(locked_stack, wheels, digest)
+    (workdir / "stack.spec").write_text(text, "utf-8")
+    argv: list[str | Path] = ["rpmbuild", "-bb", "--quiet", "--nodeps", "--noclean"]
+    argv += ["--target", "x86_64-linux", "--buildroot", tree.root]
+    defines = {**_DEFINES, "_topdir": str(workdir / "rpm"), "_rpmdir": str(workdir / "rpms")}
+    defines["_tmppath"] = str(workdir)
+    argv += [argument for k, v in defines.items() for argument in ("--define", f"{k} {v}")]
+    env = {"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH)}
+    run([*argv, workdir / "stack.spec"], timeout_s=_TIMEOUT_S, env=env)
+    rpms = sorted((workdir / "rpms").glob("*.rpm"))
+    if len(rpms) != 1:
+        raise ToolError(["rpmbuild"], f"made {len(rpms)} packages, expected one")
+    return rpms[0]
+
+
+def read_header_digest(rpm: Path) -> Sha256:
+    """Digest of a package's header, which signing does not change.
+
+    Raises:
+        ToolError: it is no package.
+    """
+    argv: list[str | Path] = ["rpm", "-qp", "--nosignature", "--qf", "%{SHA256HEADER}", rpm]
+    return Sha256(run(argv, timeout_s=60).stdout.strip())
+
+
+def render_spec(locked_stack: LockedStack, wheels: Sequence[WheelRecord], digest: Sha256) -> str:
+    """The spec file."""
+    stack = locked_stack.stack
+    stack_path = f"/{STACKS_DIR}/{stack.name}"
+    requirements = ", ".join(stack.packages)
+    parents = [f"/{p}" for p in (STACKS_DIR.rpartition("/")[0], STACKS_DIR)]
+    lines = [
+        f"Name: hardpan-ai-{stack.name}",
+        f"Version: {_stack_version(locked_stack)}",
+        f"Release: 1.h{digest[:12]}",
+        f"Summary: Python stack {stack.name}: {requirements}"[:120],
+        f"License: {combine_licences(wheels)}",
+        "AutoReqProv: no",
+        f"Requires: /usr/bin/python{stack.python}",
+        *(f"Requires: {name}" for name in stack.requires),
+        *(
+            f"Provides: bundled(python3dist({wheel.name})) = {_INVALID_VERSION_CHARACTERS.sub('_', wheel.version)}"
+            for wheel in wheels
+        ),
+        "%description",
+        f"{requirements}, from the lock {locked_stack.lock.sha256}.",
+        "%files",
+        "%defattr(-,root,root,-)",
+        *(f"%dir {path}" for path in parents),
+        stack_path,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def combine_licences(wheels: Sequence[WheelRecord]) -> str:
+    """All licences that the wheels name, each once."""
+    licences = sorted({wheel.licence for wheel in wheels})
+    return " AND ".join(f"({x})" if " OR " in x or " AND " in x else x for x in licences)
+
+
+def _stack_version(locked_stack: LockedStack) -> str:
+    """The version of what the stack is first of all; the digest tells two of the same apart."""
+    first = re.split(r"[\[=<>~]", locked_stack.stack.packages[0])[0]
+    normalized = re.sub(r"[-_.]+", "-", first).lower()
+    versions = (e.version for e in locked_stack.lock.entries if e.name == normalized)
+    return _INVALID_VERSION_CHARACTERS.sub("_", next(versions, "0"))

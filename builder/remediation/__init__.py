@@ -1,0 +1,1 @@
+"""Remediation of failed rules on the system that is being built."""

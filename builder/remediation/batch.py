@@ -1,0 +1,226 @@
+"""The content's own fixes as one batch for the guest, and what came of each.
+
+What is done otherwise than the content does it, and why, is data:
+``ansible/roles/stig/vars/rules.yml``.
+"""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.artifacts import Fix, RuleOutcome
+from hardpan.builder.remediation.templated_fixes import (
+    parse_audit_rules,
+    parse_sysctl,
+    render_audit_file,
+)
+from hardpan.core.errors import ToolError
+from hardpan.profiles.schema.ssg import RULE_PREFIX
+
+_ROLE = PLAYBOOKS / "roles" / "stig"
+_NO_FIX_REASON = "the content has no fix: right at install or never"
+_MAX_DETAIL_CHARS = 600
+_MAX_OUTCOMES_BYTES = 16 << 20
+AUDIT_FILE = "/etc/audit/rules.d/50-hardpan-stig.rules"
+SYSCTL_FILE = "/etc/sysctl.d/99-hardpan-stig.conf"
+_PACKAGE_RULE = re.compile(r"package_.+_(installed|removed)|xwindows_remove_packages")
+_DNF_COMMAND = re.compile(
+    r"^\s*(?:dnf|yum) (install|remove) -y (?:--noautoremove )?\"([\w.+-]+)\"\s*$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationRules:
+    """What hardpan does otherwise than the content's own fixes."""
+
+    excluded: Mapping[str, str]
+    """Rule (a ``*`` at its end stands for any ending) -> why it is not mended on a build."""
+
+    overrides: Mapping[str, str]
+    """Rule -> why our own script takes the place of the content's."""
+
+    run_last: tuple[str, ...]
+    """Beginnings of the names of rules that are mended after all others."""
+
+    def exclusion_reason(self, rule: str) -> str:
+        """Why ``rule`` is not mended; empty when it is."""
+        for name, reason in self.excluded.items():
+            if rule == name or (name.endswith("*") and rule.startswith(name[:-1])):
+                return reason
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixBatch:
+    """What goes to the guest."""
+
+    archive: bytes
+    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``guard.sh``, ``mend.py``."""
+
+    scripts: tuple[str, ...]
+    """Rule ids that have a script in it, in the order they run."""
+
+    consolidated: Mapping[str, str]
+    """Rule id -> the file on the guest that what its fix would write goes into."""
+
+    resolved: tuple[RuleOutcome, ...]
+    """Outcomes that are known without running anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """What came back from the guest."""
+
+    outcomes: tuple[RuleOutcome, ...]
+    warnings: tuple[str, ...]
+    """One line for each step beside the fixes that went wrong."""
+
+
+def load_rules() -> RemediationRules:
+    """The table that the role carries."""
+    data = yaml.safe_load((_ROLE / "vars" / "rules.yml").read_text("utf-8"))
+    return RemediationRules(
+        excluded=data["stig_never"],
+        overrides=data["stig_ours"],
+        run_last=tuple(map(str, data["stig_last"])),
+    )
+
+
+def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
+    """The fixes of the failing rules; waivers and those not for a build are settled.
+
+    The same remedies give the same bytes.
+    """
+    table = load_rules()
+    resolved: list[RuleOutcome] = []
+    scripts: list[tuple[str, str]] = []
+    for fix in fixes:
+        name = fix.rule_id.removeprefix(RULE_PREFIX)
+        exclusion = table.exclusion_reason(name)
+        if fix.rule_id in waived:
+            resolved.append(_outcome(fix, "waived", waived[fix.rule_id]))
+        elif exclusion:
+            resolved.append(_outcome(fix, "no_fix", exclusion))
+        elif name in table.overrides:
+            scripts.append(
+                (fix.rule_id, (_ROLE / "files" / "ours" / f"{name}.sh").read_text("utf-8"))
+            )
+        elif not fix.script.strip():
+            resolved.append(_outcome(fix, "no_fix", _NO_FIX_REASON))
+        else:
+            scripts.append((fix.rule_id, fix.script))
+    scripts.sort(key=lambda item: item[0].removeprefix(RULE_PREFIX).startswith(table.run_last))
+    files, consolidated = _consolidate(scripts)
+    scripts = [item for item in scripts if item[0] not in consolidated]
+    return FixBatch(
+        archive=_write_tar(dict(_archive_members(scripts, files))),
+        scripts=tuple(rule for rule, _ in scripts),
+        consolidated=consolidated,
+        resolved=tuple(resolved),
+    )
+
+
+def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
+    """What the guest says came of the batch; it is not believed further than its form.
+
+    Raises:
+        ToolError: no JSON of the expected form, or a rule is missing.
+    """
+    try:
+        if len(data) > _MAX_OUTCOMES_BYTES:
+            raise ValueError("too long")
+        outcomes = json.loads(data)
+        result_by_rule = {str(x["rule"]): _parse_result(x) for x in outcomes["rules"]}
+        deferred = [(str(x["name"]), *_parse_result(x)) for x in outcomes["late"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
+        raise ToolError(["mend.py"], "gave no outcomes that can be read") from e
+    missing = [r for r in batch.scripts if r not in result_by_rule]
+    if missing:
+        raise ToolError(["mend.py"], f"told nothing about {len(missing)} rules, e.g. {missing[0]}")
+    executed = tuple(
+        RuleOutcome(
+            rule_id=rule,
+            outcome="error" if result_by_rule[rule][0] else "applied",
+            detail=result_by_rule[rule][1],
+        )
+        for rule in batch.scripts
+    )
+    written = tuple(
+        RuleOutcome(rule_id=rule, outcome="applied", detail=f"written to {file}")
+        for rule, file in batch.consolidated.items()
+    )
+    warnings = tuple(
+        f"{name} ended with {exit_status}: {output}"
+        for name, exit_status, output in deferred
+        if exit_status
+    )
+    return BatchResult(outcomes=(*batch.resolved, *written, *executed), warnings=warnings)
+
+
+def _consolidate(scripts: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Files that stand for many fixes, and which rule's part went into which."""
+    lines: list[str] = []
+    settings: dict[str, str] = {}
+    consolidated: dict[str, str] = {}
+    for rule, script in scripts:
+        if rules := parse_audit_rules(script):
+            lines += rules
+            consolidated[rule] = AUDIT_FILE
+        elif setting := parse_sysctl(script):
+            settings[setting[0]] = setting[1]
+            consolidated[rule] = SYSCTL_FILE
+    files = {}
+    if lines:
+        files[AUDIT_FILE] = render_audit_file(lines)
+    if settings:
+        files[SYSCTL_FILE] = "".join(f"{name} = {settings[name]}\n" for name in settings)
+    return files, consolidated
+
+
+def _archive_members(
+    scripts: Sequence[tuple[str, str]], files: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    packages_by_action: dict[str, set[str]] = {"install": set(), "remove": set()}
+    for rule, script in scripts:
+        if _PACKAGE_RULE.fullmatch(rule.removeprefix(RULE_PREFIX)):
+            for action, package in _DNF_COMMAND.findall(script):
+                packages_by_action[action].add(package)
+    manifest = {
+        "rules": [rule for rule, _ in scripts],
+        "install": sorted(packages_by_action["install"]),
+        "remove": sorted(packages_by_action["remove"]),
+        "files": files,
+    }
+    yield "manifest.json", json.dumps(manifest).encode()
+    for n, (_, script) in enumerate(scripts):
+        yield f"fixes/{n:03}.sh", script.encode()
+    # mend.py last: where it lies, everything lies.
+    for name in ("prelude.sh", "guard.sh", "mend.py"):
+        yield name, (_ROLE / "files" / name).read_bytes()
+
+
+def _parse_result(result: Mapping[str, object]) -> tuple[int, str]:
+    exit_status, output = result["rc"], result["said"]
+    if type(exit_status) is not int or not isinstance(output, str):
+        raise TypeError("expected an exit code and a text")
+    return exit_status, output.strip()[-_MAX_DETAIL_CHARS:]
+
+
+def _outcome(fix: Fix, outcome: str, detail: str) -> RuleOutcome:
+    return RuleOutcome(rule_id=fix.rule_id, outcome=outcome, detail=detail)
+
+
+def _write_tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o600
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,134 @@
+"""An installed system, booted and answering on SSH."""
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from hardpan.builder.artifacts import BootedGuest, SshAccess
+from hardpan.builder.vm.probe import Acceleration
+from hardpan.builder.vm.qemu import (
+    PROXY_URL,
+    VirtualMachine,
+    VmSpec,
+    create_disk,
+    free_port,
+    start_vm,
+)
+from hardpan.core import clock
+from hardpan.core.errors import ToolError
+from hardpan.core.events import Emit, StageMessage
+
+_BOOT_TIMEOUT_S = 120.0
+_POWER_OFF_TIMEOUT_S = 90.0
+_BANNER_TIMEOUT_S = 3.0
+_HOST_KEYS_TIMEOUT_S = 30.0
+
+
+@contextlib.contextmanager
+def boot(
+    spec: VmSpec,
+    access: SshAccess,
+    acceleration: Acceleration,
+    *,
+    log: Path,
+    emit: Emit,
+    overlay: bool,
+) -> Iterator[BootedGuest]:
+    """A guest for the length of the block, powered off in order afterwards.
+
+    With ``overlay`` the disk itself is not written to, and the guest's end is
+    the plug. The host keys come from the guest's own console, so the first
+    connection can already pin them.
+
+    Raises:
+        ToolError: it panics, stops in an emergency shell, does not answer in
+            time, tells no host keys, or does not power off.
+    """
+    with tempfile.TemporaryDirectory(prefix=".boot-", dir=spec.disk.parent) as workdir:
+        guest_spec = replace(spec, ssh_port=free_port())
+        if overlay:
+            overlay_disk = Path(workdir) / "overlay.qcow2"
+            create_disk(overlay_disk, backing=spec.disk)
+            guest_spec = replace(guest_spec, disk=overlay_disk)
+        with _start_until_ssh(guest_spec, acceleration, log, emit) as (machine, boot_s, keys):
+            yield BootedGuest(
+                address="127.0.0.1",
+                port=guest_spec.ssh_port,
+                user=access.user,
+                private_key=access.private_key,
+                host_keys=keys,
+                accelerator=acceleration.kind,
+                boot_s=boot_s,
+                proxy=PROXY_URL if guest_spec.allowed_endpoints else "",
+            )
+            if not overlay:  # what is thrown away need not be in order
+                machine.power_off(timeout_s=_POWER_OFF_TIMEOUT_S * acceleration.timeout_factor)
+
+
+@contextlib.contextmanager
+def _start_until_ssh(
+    spec: VmSpec, acceleration: Acceleration, log: Path, emit: Emit
+) -> Iterator[tuple[VirtualMachine, float, tuple[str, ...]]]:
+    """A machine that answers on SSH, how many seconds that took, and its host keys.
+
+    One that panics is started as often as ``acceleration.starts`` says.
+    """
+    timeout_factor = acceleration.timeout_factor
+    for attempts_left in reversed(range(acceleration.max_attempts)):
+        start = clock.monotonic_s()
+        with start_vm(spec, acceleration, log=log) as machine:
+            try:
+                _await_ssh(machine, spec.ssh_port, start + _BOOT_TIMEOUT_S * timeout_factor)
+                boot_s = clock.monotonic_s() - start
+                keys = _await_host_keys(
+                    machine, clock.monotonic_s() + _HOST_KEYS_TIMEOUT_S * timeout_factor
+                )
+            except ToolError as e:
+                if not attempts_left or not machine.has_panicked():
+                    raise
+                emit(StageMessage(stage="boot", text=f"{e}; starting it once more"))
+                continue
+            emit(
+                StageMessage(
+                    stage="boot", text=f"SSH answers after {boot_s:.0f} s ({acceleration.kind})"
+                )
+            )
+            yield machine, boot_s, keys
+            return
+
+
+def _await_ssh(machine: VirtualMachine, port: int, deadline: float) -> None:
+    while not _has_ssh_banner(port):
+        machine.watch()
+        _raise_on_failure(machine)
+        if clock.monotonic_s() > deadline:
+            raise machine.failure("did not answer on SSH in time")
+
+
+def _await_host_keys(machine: VirtualMachine, deadline: float) -> tuple[str, ...]:
+    while not machine.console.host_keys:
+        machine.watch()
+        _raise_on_failure(machine)
+        if clock.monotonic_s() > deadline:
+            raise machine.failure("told no SSH host key on its console")
+    return machine.console.host_keys
+
+
+def _raise_on_failure(machine: VirtualMachine) -> None:
+    if machine.console.failure:
+        raise machine.failure(f"failed to boot: {machine.console.failure}")
+    if machine.has_panicked():
+        raise machine.failure("panicked")
+    if machine.is_off:
+        raise machine.failure(f"went off before it answered (QEMU ended {machine.returncode})")
+
+
+def _has_ssh_banner(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=_BANNER_TIMEOUT_S) as s:
+            return s.recv(4) == b"SSH-"
+    except OSError:
+        return False

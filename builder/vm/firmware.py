@@ -1,0 +1,105 @@
+"""UEFI firmware for guests, found by the descriptors that distributions ship for QEMU."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.core.errors import ToolError
+
+DESCRIPTOR_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
+"""Where the descriptors lie (QEMU's docs/interop/firmware.json); the first one wins."""
+
+_COMMON_PATHS = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+)
+"""Code and variables, for systems without descriptors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firmware:
+    """A UEFI firmware in two flash images."""
+
+    code: Path
+    variables: Path
+    """Template; each guest writes to a copy of its own."""
+
+    requires_smm: bool
+    """True for builds with Secure Boot, which only run with system management mode."""
+
+
+def find_firmware(folders: tuple[Path, ...] = DESCRIPTOR_FOLDERS) -> Firmware | None:
+    """The UEFI firmware to use: raw flash for x86_64, without Secure Boot if there is one."""
+    candidates = [*_read_descriptors(folders), *_common_firmware()]
+    installed = [f for f in candidates if f.code.is_file() and f.variables.is_file()]
+    return min(installed, key=lambda f: f.requires_smm, default=None)
+
+
+def require_firmware() -> Firmware:
+    """The same, where a guest needs it.
+
+    Raises:
+        ToolError: there is none.
+    """
+    firmware = find_firmware()
+    if firmware is None:
+        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
+    return firmware
+
+
+def firmware_arguments(firmware: Firmware, variables: Path) -> list[str]:
+    """QEMU's arguments for it; ``variables`` is the guest's own copy."""
+    drive = "if=pflash,format=raw"
+    argv = ["-drive", f"{drive},unit=0,readonly=on,file={escape_option(firmware.code)}"]
+    argv += ["-drive", f"{drive},unit=1,file={escape_option(variables)}"]
+    if firmware.requires_smm:
+        argv += ["-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
+    return argv
+
+
+def escape_option(path: Path) -> str:
+    """An absolute path as it stands in QEMU's comma-separated options."""
+    return str(path.absolute()).replace(",", ",,")
+
+
+def _read_descriptors(folders: tuple[Path, ...]) -> Iterator[Firmware]:
+    for folder in folders:
+        for file in sorted(folder.glob("*.json")):
+            try:
+                descriptor = json.loads(file.read_text("utf-8"))
+                firmware = _from_descriptor(descriptor)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # a descriptor that cannot be read offers nothing
+            if firmware is not None:
+                yield firmware
+
+
+def _from_descriptor(descriptor: Mapping[str, object]) -> Firmware | None:
+    mapping, targets, features = (
+        descriptor["mapping"],
+        descriptor["targets"],
+        descriptor["features"],
+    )
+    if not isinstance(mapping, dict) or not isinstance(targets, list):
+        return None
+    if not isinstance(features, list) or mapping["device"] != "flash":
+        return None
+    is_supported = any(t["architecture"] == "x86_64" and _is_q35(t["machines"]) for t in targets)
+    parts = [mapping["executable"], mapping["nvram-template"]]
+    is_raw = all(part["format"] == "raw" for part in parts)
+    # Enrolled keys would refuse a boot loader that nobody signed, as the lab's is.
+    if not is_supported or not is_raw or "enrolled-keys" in features:
+        return None
+    code, variables = (Path(part["filename"]) for part in parts)
+    return Firmware(code=code, variables=variables, requires_smm="requires-smm" in features)
+
+
+def _is_q35(machines: list[str]) -> bool:
+    return any("q35" in name for name in machines)
+
+
+def _common_firmware() -> Iterator[Firmware]:
+    for code, variables in _COMMON_PATHS:
+        yield Firmware(code=Path(code), variables=Path(variables), requires_smm=False)

@@ -1,0 +1,99 @@
+"""QEMU's own control channel, spoken through ``qemu.qmp`` without threads.
+
+Events arrive while ``pump`` runs the loop; every call has a time limit.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from qemu.qmp import EventListener, QMPClient, QMPError
+
+from hardpan.core.errors import ToolError
+
+_CONNECT_TIMEOUT_S = 20.0
+_CALL_TIMEOUT_S = 30.0
+_PAUSE_S = 0.1
+
+
+class QmpConnection:
+    """An open channel. Made by ``opened``."""
+
+    def __init__(self, client: QMPClient, loop: asyncio.AbstractEventLoop) -> None:
+        self._client = client
+        self._loop = loop
+        self._listener = EventListener()
+        self.event_names: deque[str] = deque(maxlen=200)
+        """Names of the events so far, e.g. ``SHUTDOWN``, ``GUEST_PANICKED``."""
+
+        client.register_listener(self._listener)
+
+    def process_events(self, duration_s: float) -> None:
+        """Let events arrive for ``for_s`` seconds."""
+        self._loop.run_until_complete(asyncio.sleep(duration_s))
+        while not self._listener.empty():
+            message = self._loop.run_until_complete(self._listener.get())
+            self.event_names.append(str(message.get("event", "")))
+
+    def call(self, command: str, **arguments: object) -> object:
+        """The answer to one QMP command.
+
+        Raises:
+            ToolError: QEMU refused, hung up or did not answer in time.
+        """
+        request = self._client.execute(
+            command, {k.replace("_", "-"): v for k, v in arguments.items()}
+        )
+        try:
+            return self._loop.run_until_complete(asyncio.wait_for(request, _CALL_TIMEOUT_S))
+        except (QMPError, TimeoutError) as e:
+            raise ToolError(["qemu"], f"refused {command}: {e}") from e
+
+
+@contextlib.contextmanager
+def open_qmp(socket: Path, poll: Callable[[], int | None]) -> Iterator[QmpConnection]:
+    """A channel to the QEMU that listens on ``socket``, closed after the block.
+
+    ``alive`` answers None while QEMU runs, its exit code afterwards.
+
+    Raises:
+        ToolError: QEMU ended, or nobody listened in time.
+    """
+    logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+    loop = asyncio.new_event_loop()
+    client = QMPClient("hardpan")
+    try:
+        loop.run_until_complete(_connect(client, socket, poll))
+        yield QmpConnection(client, loop)
+    finally:
+        with contextlib.suppress(QMPError, TimeoutError, EOFError, ConnectionError):
+            loop.run_until_complete(asyncio.wait_for(client.disconnect(), _CALL_TIMEOUT_S))
+        _close_loop(loop)
+
+
+def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """End what an interrupt left pending, so that nothing complains when it is collected."""
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.wait(pending, timeout=_CALL_TIMEOUT_S))
+    loop.close()
+
+
+async def _connect(client: QMPClient, socket: Path, poll: Callable[[], int | None]) -> None:
+    waited_s = 0.0
+    while not socket.exists():
+        if poll() is not None:
+            raise ToolError(["qemu"], f"ended with {poll()} before it could be controlled")
+        if waited_s > _CONNECT_TIMEOUT_S:
+            raise ToolError(["qemu"], f"opened no control socket within {_CONNECT_TIMEOUT_S:g} s")
+        await asyncio.sleep(_PAUSE_S)
+        waited_s += _PAUSE_S
+    try:
+        await asyncio.wait_for(client.connect(str(socket)), _CONNECT_TIMEOUT_S)
+    except (QMPError, TimeoutError) as e:
+        raise ToolError(["qemu"], f"did not greet on its control socket: {e}") from e

@@ -1,0 +1,126 @@
+"""A lock file with hashes, in pip's requirements format; what cannot be held against is refused."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.core.errors import InputError
+from hardpan.core.files import Sha256, sha256_bytes
+
+_MAX_BYTES = 16 << 20
+_PINNED = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.!+_-]+)"
+    r"\s*(?:;(?P<marker>.*))?"
+)
+_HASH = re.compile(r"--hash[= ](?P<algorithm>[a-z0-9]+):(?P<digest>[0-9a-fA-F]+)")
+_INCLUDES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+_HINT = "write it with 'pip-compile --generate-hashes' or 'uv pip compile --generate-hashes'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockEntry:
+    """One locked package."""
+
+    name: str
+    """Its normalised name."""
+
+    version: str
+    """Its version as written."""
+
+    sha256s: frozenset[str]
+    """Digests of the files that are allowed."""
+
+    is_conditional: bool
+    """True when a marker says for which machines it is meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockFile:
+    """A lock file."""
+
+    sha256: Sha256
+    """Digest of the file."""
+
+    entries: tuple[LockEntry, ...]
+    """In its order."""
+
+
+def load_lock(path: Path) -> LockFile:
+    """The lock file at ``path``.
+
+    Raises:
+        InputError: it cannot be read, or an entry has no version or no SHA-256; says the line.
+    """
+    try:
+        with path.open("rb") as f:
+            data = f.read(_MAX_BYTES + 1)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes, found more")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}: expected UTF-8, byte {e.start} is not") from e
+    entries = tuple(_parse_entries(path, text))
+    if not entries:
+        raise InputError(f"{path}: expected locked packages, found none", hint=_HINT)
+    return LockFile(sha256=sha256_bytes(data), entries=entries)
+
+
+def format_requirements(entries: Iterable[LockEntry]) -> str:
+    """Entries as pip is given them: pins and digests, and no option that anybody wrote."""
+    lines = []
+    for entry in entries:
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in sorted(entry.sha256s))
+        lines.append(f"{entry.name}=={entry.version} {hashes}\n")
+    return "".join(lines)
+
+
+def normalize_name(name: str) -> str:
+    """A package's name as every spelling of it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _parse_entries(path: Path, text: str) -> Iterator[LockEntry]:
+    for line, logical_line in _logical_lines(text):
+        location = f"{path}:{line}"
+        tokens = logical_line.split(None, 1)
+        if tokens[0].split("=")[0] in _INCLUDES or tokens[0][:2] in ("-r", "-c", "-e"):
+            raise InputError(f"{location}: expected one whole lock, found {tokens[0]!a}")
+        if logical_line.startswith("-"):
+            continue
+        requirement, *_ = logical_line.split(" --hash", 1)
+        match = _PINNED.fullmatch(requirement.strip())
+        if match is None:
+            raise InputError(f"{location}: expected name==version, found {requirement[:100]!a}")
+        digests = [(m["algorithm"], m["digest"].lower()) for m in _HASH.finditer(logical_line)]
+        allowed = frozenset(d for a, d in digests if a == "sha256" and len(d) == 64)
+        if not allowed:
+            raise InputError(f"{location}: {match['name']}: expected a sha256 hash", hint=_HINT)
+        yield LockEntry(
+            name=normalize_name(match["name"]),
+            version=match["version"],
+            sha256s=allowed,
+            is_conditional=bool(match["marker"]),
+        )
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their continuations, without comments, and where each begins."""
+    start_line = 0
+    parts: list[str] = []
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = re.sub(r"(?:^|(?<=\s))#.*", "", raw.rstrip("\r"))
+        start_line = start_line if parts else number
+        continues = line.endswith("\\")
+        parts.append(line.removesuffix("\\").strip())
+        if not continues:
+            joined = " ".join(p for p in parts if p)
+            parts = []
+            if joined:
+                yield start_line, joined
+    joined = " ".join(p for p in parts if p)
+    if joined:
+        yield start_line, joined

@@ -1,0 +1,52 @@
+"""A folder's wheels held against a lock file, both ways."""
+
+from collections.abc import Iterator, Sequence
+
+from hardpan.builder.wheel_audit.lock import LockFile, normalize_name
+from hardpan.builder.wheel_audit.model import AuditedWheel, AuditFinding
+
+
+def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterator[AuditFinding]:
+    """What is not locked, what differs from its lock, and what is locked but not there."""
+    allowed = {(entry.name, digest) for entry in lock.entries for digest in entry.sha256s}
+    present = {(_parse_file_name(wheel.file)[0], wheel.sha256) for wheel in wheels}
+    for wheel in wheels:
+        name, version = _parse_file_name(wheel.file)
+        if (name, wheel.sha256) in allowed:
+            continue
+        is_same_version = any(
+            (e.name, _normalize_version(e.version)) == (name, version) for e in lock.entries
+        )
+        if is_same_version:
+            yield AuditFinding(
+                kind="digest_differs",
+                severity="high",
+                wheel=wheel.file,
+                message=f"sha256 {wheel.sha256} is none of those the lock allows for {name}",
+            )
+        else:
+            yield AuditFinding(
+                kind="not_locked",
+                severity="high",
+                wheel=wheel.file,
+                message=f"{name} {version} is not in the lock",
+            )
+    for entry in lock.entries:
+        if not any((entry.name, digest) in present for digest in entry.sha256s):
+            marker_note = "; its marker may leave it out here" if entry.is_conditional else ""
+            yield AuditFinding(
+                kind="not_there",
+                severity="medium" if entry.is_conditional else "high",
+                wheel=f"{entry.name}=={entry.version}",
+                message=f"is locked, and no wheel with one of its digests is in the folder{marker_note}",
+            )
+
+
+def _parse_file_name(file: str) -> tuple[str, str]:
+    name, _, remainder = file.removesuffix(".whl").partition("-")
+    return normalize_name(name), _normalize_version(remainder.partition("-")[0])
+
+
+def _normalize_version(text: str) -> str:
+    """A version as file names and locks are compared: in file names ``_`` stands for ``-``."""
+    return text.lower().replace("_", "-")

@@ -1,0 +1,187 @@
+"""The front door: verbs by dotted name, the options that each has, and where every error ends."""
+
+import gc
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+import click
+from click.shell_completion import shell_complete
+
+from hardpan.cli import error_reporting
+from hardpan.cli.error_reporting import RunContext
+from hardpan.core import interrupts, streams
+from hardpan.core.errors import Exit
+
+COMMANDS = {
+    "build": (
+        "hardpan.cli.build:build_command",
+        "Build an unattended ISO or an image.",
+    ),
+    "check": (
+        "hardpan.cli.check:check",
+        "Validate profiles; tell every problem at once.",
+    ),
+    "content": ("hardpan.cli.content:content", "List SCAP content; take newer."),
+    "diff": ("hardpan.cli.diff:diff", "Tell what changed between two scans."),
+    "doctor": (
+        "hardpan.preflight.doctor:doctor",
+        "Tell what this machine can do, and how to mend it.",
+    ),
+    "export": ("hardpan.cli.export:export", "Write evidence in another format."),
+    "keys": ("hardpan.cli.keys:keys", "Make and show signing keys."),
+    "ledger": ("hardpan.cli.ledger:ledger", "Remember evidence, and what changed."),
+    "media": ("hardpan.cli.repo:media", "Look into repositories before a build."),
+    "password": ("hardpan.cli.hash_password:password", "Hash a password for a profile."),
+    "profiles": ("hardpan.cli.profiles:profiles", "List the shipped profiles."),
+    "prove": (
+        "hardpan.cli.build:prove_command",
+        "Build, boot, scan, sign, verify.",
+    ),
+    "render": (
+        "hardpan.cli.render:render",
+        "Write what a profile leads to; run nothing.",
+    ),
+    "scan": (
+        "hardpan.cli.scan:scan",
+        "Scan a running host over SSH; sign the evidence.",
+    ),
+    "show": ("hardpan.cli.show:show", "Show what an evidence file says."),
+    "smoke": ("hardpan.cli.smoke:smoke", "Run the AI workload test alone."),
+    "verify": ("hardpan.cli.verify:verify", "Check evidence against a trust policy."),
+    "wheels": (
+        "hardpan.cli.wheels:wheels",
+        "Look into Python wheels for FIPS trouble.",
+    ),
+}
+"""Verb -> (``module:attribute`` of a click command, one line of help)."""
+
+
+_COMPLETION_VARIABLE = "_HARDPAN_COMPLETE"
+_FALLBACK_MESSAGE = b"error: this is a bug in hardpan, and so is that it cannot say which\n"
+
+
+def _enable_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    run_context = context.find_object(RunContext)
+    if value and run_context is not None:
+        run_context.enable_verbose()
+
+
+def _open_log_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    run_context = context.find_object(RunContext)
+    if value is not None and run_context is not None:
+        run_context.open_log_file(value)
+
+
+_COMMON_OPTIONS = (
+    click.Option(
+        ["-v", "--verbose"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_enable_verbose,
+        help="Show each process that runs, with its exit status and duration.",
+    ),
+    click.Option(
+        ["--log-file"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_open_log_file,
+        help="Append every event and process to FILE, as JSON lines (mode 0600).",
+    ),
+)
+"""Options of the program and of each command: people type them where they think of them."""
+
+
+def _add_common_options(command: click.Command) -> click.Command:
+    command.params.extend(option for option in _COMMON_OPTIONS if option not in command.params)
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            _add_common_options(subcommand)
+    return command
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a verb's module only when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called ``name``, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        run_context = ctx.find_object(RunContext)
+        if run_context is not None:
+            run_context.command = cmd_name
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = cast(click.Command, getattr(import_module(module), attribute))
+        # What imports made stays: Python need not search it for garbage, nor at its end.
+        gc.freeze()
+        return _add_common_options(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs without importing a single one."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hardpan")
+def root() -> None:
+    """Build hardened images for AI work, scan them, and sign the evidence."""
+
+
+_add_common_options(root)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code; every error ends here."""
+    with RunContext() as context:
+        try:
+            exit_code = _invoke(sys.argv[1:] if arguments is None else arguments, context)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BaseException as e:  # noqa: BLE001 - the boundary: every error ends here
+            exit_code = error_reporting.report_error(e, context)
+        return context.finish(exit_code)
+
+
+def _invoke(arguments: Sequence[str], run_context: RunContext) -> int:
+    """What click's own ``main`` does, but for its handlers: they end a closed pipe with 1."""
+    if _COMPLETION_VARIABLE in os.environ:
+        has_failed = shell_complete(
+            root, {}, "hardpan", _COMPLETION_VARIABLE, os.environ[_COMPLETION_VARIABLE]
+        )
+        return int(Exit.USAGE if has_failed else Exit.OK)
+    try:
+        with root.make_context("hardpan", list(arguments), obj=run_context) as context:
+            result = root.invoke(context)
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    return result if isinstance(result, int) else int(Exit.OK)
+
+
+def main() -> None:
+    """Entry point of the ``hardpan`` program; SIGTERM cleans up as Ctrl-C does."""
+    streams.open_missing_streams()
+    interrupts.install()
+    # After the run a thread of a library may still log: without a handler Python would print it.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        exit_code = run()
+    except KeyboardInterrupt as e:  # it came while the end of the run was reported
+        exit_code = error_reporting.interrupt_exit_code(e)
+    except BaseException:  # noqa: BLE001 - Python itself would end with 1, which means findings
+        os.write(2, _FALLBACK_MESSAGE)
+        exit_code = int(Exit.BUG)
+    interrupts.uninstall()
+    streams.flush_standard_streams()
+    sys.exit(exit_code)

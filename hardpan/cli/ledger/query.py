@@ -1,0 +1,279 @@
+"""``hardpan ledger``: what it remembers of the hosts."""
+
+from datetime import UTC
+from decimal import Decimal
+
+import click
+from pydantic.alias_generators import to_camel
+
+from hardpan.cli.diff import diff_to_json, exit_code, parse_points, print_diff
+from hardpan.cli.ledger.options import LedgerLocation, ledger_options
+from hardpan.core import clock
+from hardpan.core.console import print_json, print_line
+from hardpan.core.errors import Exit, InputError
+from hardpan.scanners.comparison.formatting import format_headline, shorten_rule_id
+from hardpan.scanners.comparison.model import ScanDiff
+from hardpan.scanners.comparison.scan_diff import compare_scans as compare
+from hardpan.scanners.ledger.chain import LOCAL
+from hardpan.scanners.ledger.entries import (
+    LedgerEntry,
+    find_expiring_waivers,
+    find_host_entries,
+    list_entries,
+    load_snapshot,
+    parse_counts,
+    resolve_entry,
+)
+from hardpan.scanners.ledger.store import LedgerStore
+from hardpan.scanners.report.formats import text_summary
+from hardpan.scanners.report.model.types import SEVERITIES
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+_BY_NAME = click.option(
+    "--by-name", is_flag=True, help="HOST is a name; its host keys may have changed."
+)
+_FROM = click.option("--from", "old", metavar="SCAN", help="The older one: number or digest.")
+_TO = click.option("--to", "new", metavar="SCAN", help="The newer one; else the last.")
+_MAX_SCORE_DROP = click.option(
+    "--max-score-drop",
+    metavar="POINTS",
+    help="Take a score that is lower by more than this for a regression, too.",
+)
+
+
+@click.command("list")
+@click.option("--host", help="Only this host: host key, machine id, or how its name begins.")
+@_BY_NAME
+@_JSON
+@ledger_options
+def list_(place: LedgerLocation, host: str | None, by_name: bool, as_json: bool) -> None:
+    """List the scans in the ledger, oldest first."""
+    with place.open_store() as store:
+        entries = list_entries(store)
+    if host is not None:
+        entries = find_host_entries(entries, host, by_name=by_name)
+    if as_json:
+        print_json([_entry_to_json(entry) for entry in entries])
+        return
+    for entry in entries:
+        row = entry.row
+        position = f"{row.seq}" if entry.chain == LOCAL else f"{entry.chain}:{row.seq}"
+        columns = (
+            row.hostname,
+            row.profile,
+            f"open: {_format_open_counts(entry)}",
+            f"key {row.key_id}",
+            row.verdict,
+        )
+        text = "  ".join(columns)
+        print_line(
+            f"{position:>4}  {row.finished}  {row.score:>6}  {row.statement_sha256[:12]}  {text}"
+        )
+
+
+@click.command()
+@click.argument("host")
+@_BY_NAME
+@_JSON
+@ledger_options
+def history(place: LedgerLocation, host: str, by_name: bool, as_json: bool) -> None:
+    """Print how the scans of HOST went over time.
+
+    HOST is its host key, its machine id, or how its name begins.
+    """
+    with place.open_store() as store:
+        entries = find_host_entries(list_entries(store), host, by_name=by_name)
+    if as_json:
+        print_json([_entry_to_json(entry) for entry in entries])
+        return
+    previous: LedgerEntry | None = None
+    for entry in entries:
+        for line in _format_history(previous, entry):
+            print_line(line)
+        previous = entry
+
+
+@click.command()
+@click.argument("host")
+@_BY_NAME
+@_FROM
+@_TO
+@_MAX_SCORE_DROP
+@_JSON
+@ledger_options
+def diff(
+    place: LedgerLocation,
+    host: str,
+    by_name: bool,
+    old: str | None,
+    new: str | None,
+    max_score_drop: str | None,
+    as_json: bool,
+) -> int:
+    """Print what changed between the last two scans of HOST.
+
+    Exits with 1 on a regression, as 'hardpan diff' does.
+    """
+    max_drop = parse_points(max_score_drop)
+    with place.open_store() as store:
+        pair = _select_entries(
+            find_host_entries(list_entries(store), host, by_name=by_name), old, new
+        )
+        if pair is None:
+            raise InputError(f"{host!r}: there is one scan of it, two are needed")
+        result = _compare_entries(store, pair, max_drop)
+    if as_json:
+        print_json({"verified": True, **diff_to_json(result)})
+    else:
+        print_diff(result, _describe_entry(pair[0]), _describe_entry(pair[1]))
+    return exit_code(result)
+
+
+@click.command()
+@click.argument("host")
+@_BY_NAME
+@_FROM
+@_TO
+@_MAX_SCORE_DROP
+@_JSON
+@ledger_options
+def check(
+    place: LedgerLocation,
+    host: str,
+    by_name: bool,
+    old: str | None,
+    new: str | None,
+    max_score_drop: str | None,
+    as_json: bool,
+) -> int:
+    """Exit with 1 if the last scan of HOST is a regression from the one before it.
+
+    The first scan of a host is none: there is nothing that it could have lost.
+    """
+    max_drop = parse_points(max_score_drop)
+    with place.open_store() as store:
+        pair = _select_entries(
+            find_host_entries(list_entries(store), host, by_name=by_name), old, new
+        )
+        result = None if pair is None else _compare_entries(store, pair, max_drop)
+    if result is None:
+        answer: dict[str, object] = {"regression": False, "regressions": [], "compared": False}
+        if as_json:
+            print_json(answer)
+        else:
+            print_line("no regression: the first scan of this host")
+        return int(Exit.OK)
+    if as_json:
+        regressions = [regression.to_json() for regression in result.regressions]
+        print_json(
+            {"regression": result.has_regressions, "regressions": regressions, "compared": True}
+        )
+        return exit_code(result)
+    for note in result.notes:
+        print_line(f"careful: {note}")
+    for regression in result.regressions:
+        print_line(
+            f"{regression.kind} {shorten_rule_id(regression.name)}: {regression.old} -> {regression.new}"
+        )
+    print_line(f"{format_headline(result)} ({result.old.finished} -> {result.new.finished})")
+    return exit_code(result)
+
+
+@click.command("expiring")
+@click.option(
+    "--days",
+    type=click.IntRange(0, 36_500),
+    default=30,
+    show_default=True,
+    help="Which waivers: those that end within this many days, or did.",
+)
+@_BY_NAME
+@_JSON
+@ledger_options
+def expiring_(place: LedgerLocation, days: int, by_name: bool, as_json: bool) -> None:
+    """List the waivers that are about to end, over the latest scan of each host."""
+    today = clock.now().astimezone(UTC).date()
+    with place.open_store() as store:
+        waivers = find_expiring_waivers(store, list_entries(store), today, days, by_name=by_name)
+    if as_json:
+        rows = [
+            {
+                "hostname": waiver.entry.row.hostname,
+                "hostKeySha256": waiver.entry.row.host_key_sha256,
+                "name": waiver.name,
+                "reason": waiver.reason,
+                "owner": waiver.owner,
+                "expires": waiver.expires,
+                "daysLeft": waiver.days_left,
+            }
+            for waiver in waivers
+        ]
+        print_json(rows)
+        return
+    for waiver in waivers:
+        time_left = "is over" if waiver.days_left < 0 else f"{waiver.days_left} days left"
+        text = f"{waiver.expires}  {time_left}  {waiver.entry.row.hostname}  {shorten_rule_id(waiver.name)}"
+        print_line(f"{text}: {waiver.reason} ({waiver.owner})")
+    if not waivers:
+        print_line(f"no waiver ends within {days} days")
+
+
+def _select_entries(
+    entries: tuple[LedgerEntry, ...], old: str | None, new: str | None
+) -> tuple[LedgerEntry, LedgerEntry] | None:
+    """The two scans to compare; None where there is but one."""
+    current = entries[-1] if new is None else resolve_entry(entries, new)
+    if old is not None:
+        return resolve_entry(entries, old), current
+    earlier = entries[: entries.index(current)]
+    return (earlier[-1], current) if earlier else None
+
+
+def _compare_entries(
+    store: LedgerStore, pair: tuple[LedgerEntry, LedgerEntry], max_drop: Decimal | None
+) -> ScanDiff:
+    old, new = (load_snapshot(store, entry.row) for entry in pair)
+    return compare(old, new, max_score_drop=max_drop)
+
+
+def _describe_entry(entry: LedgerEntry) -> str:
+    row = entry.row
+    chain = "" if entry.chain == LOCAL else f" of chain {entry.chain}"
+    return f"row {row.seq}{chain}, {row.verdict} when it was added, signed by key {row.key_id!r}"
+
+
+def _format_history(previous: LedgerEntry | None, entry: LedgerEntry) -> list[str]:
+    """One scan, and what of image and content is not the same as before."""
+    row = entry.row
+    score_change = ""
+    if previous is not None:
+        score_change = f" ({Decimal(row.score) - Decimal(previous.row.score):+})"
+    counts = text_summary.format_counts(parse_counts(row.counts, label="counts"))
+    lines = [
+        f"{row.seq:>4}  {row.finished}  {row.score}{score_change}  {counts}; open: {_format_open_counts(entry)}"
+    ]
+    if previous is None:
+        return lines
+    old = previous.row
+    attributes = (
+        ("image", old.image_sha256[:12], row.image_sha256[:12]),
+        ("content", old.content, row.content),
+        ("content's data stream", old.content_sha256[:12], row.content_sha256[:12]),
+        ("profile", old.profile, row.profile),
+        ("host key", old.host_key_sha256, row.host_key_sha256),
+        ("chain", previous.chain, entry.chain),
+    )
+    changes = [f"{n}: {a or 'none'} -> {b or 'none'}" for n, a, b in attributes if a != b]
+    return lines + [f"      {change}" for change in changes]
+
+
+def _format_open_counts(entry: LedgerEntry) -> str:
+    counts = parse_counts(entry.row.open_findings, label="open findings")
+    return ", ".join(f"{counts[s]} {s}" for s in SEVERITIES if counts.get(s)) or "none"
+
+
+def _entry_to_json(entry: LedgerEntry) -> dict[str, object]:
+    row = {to_camel(n): v for n, v in entry.row.model_dump().items()}
+    row["counts"] = parse_counts(entry.row.counts, label="counts")
+    row["openFindings"] = parse_counts(entry.row.open_findings, label="open findings")
+    return {"chainName": entry.chain, **row}

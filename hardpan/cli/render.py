@@ -1,0 +1,96 @@
+"""``hardpan render``: all that a build would start from, as files to read. Runs nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import yaml
+
+from hardpan import kickstart
+from hardpan.builder import build_manifest
+from hardpan.core.console import print_message, stderr
+from hardpan.core.errors import InputError
+from hardpan.core.files import PRIVATE_MODE, atomic_path
+from hardpan.core.secret_files import read_passphrase
+from hardpan.profiles.loader.profile_file import load_profile
+
+_MAX_KEY_BYTES = 64 * 1024
+
+
+@click.command()
+@click.argument("profile")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the files; made, or an earlier render in it replaced.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Public key file of the operator, who may log in as the build user.",
+)
+@click.option(
+    "--luks-passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Its first line opens the LUKS volume, mode 0600; the kickstart is then a secret.",
+)
+def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: Path | None) -> None:
+    """Write the kickstart and the build inputs that PROFILE leads to."""
+    loaded = load_profile(profile)
+    text = kickstart.render_kickstart(
+        loaded,
+        _read_public_key(key) if key else "",
+        passphrase=read_passphrase(luks_passphrase_file) if luks_passphrase_file else "",
+    )
+    kickstart.lint_or_raise(text, loaded.release)
+    _write_files(
+        output,
+        {
+            "ks.cfg": text,
+            "build.yaml": _to_yaml(build_manifest.describe_build(loaded, text)),
+            "waivers.yaml": _to_yaml(build_manifest.describe_waivers(loaded)),
+            "layers.yaml": _to_yaml(build_manifest.describe_layers(loaded)),
+        },
+    )
+    print_message(stderr, f"wrote {output}: ks.cfg, build.yaml, waivers.yaml, layers.yaml")
+
+
+def _read_public_key(path: Path) -> str:
+    try:
+        with path.open("rb") as f:
+            data = f.read(_MAX_KEY_BYTES)
+        lines = data.decode("utf-8").splitlines()
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}: expected a public key, found no text") from e
+    if "PRIVATE KEY" in (lines or [""])[0]:
+        raise InputError(f"{path}: expected a public key, found a private one")
+    if len(lines) != 1 or not lines[0]:
+        raise InputError(f"{path}: expected one line with a public key, found {len(lines)} lines")
+    return lines[0]
+
+
+def _write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Put the files there all at once; never over anything but an earlier render.
+
+    A kickstart has password hashes at least, and build.yaml its digest: for the owner alone.
+    """
+    if folder.is_dir():
+        unexpected = sorted({p.name for p in folder.iterdir()} - set(files))
+        if unexpected:
+            raise InputError(
+                f"{folder}: expected an empty folder or an earlier render, found {unexpected[0]!a}",
+                hint="choose another folder",
+            )
+    with atomic_path(folder) as temp:
+        temp.mkdir(mode=0o700)
+        for name, text in files.items():
+            (temp / name).write_text(text, "utf-8")
+            (temp / name).chmod(PRIVATE_MODE)
+
+
+def _to_yaml(value: object) -> str:
+    return str(yaml.safe_dump(value, sort_keys=False, width=100, explicit_start=True))

@@ -1,0 +1,75 @@
+"""``hardpan smoke``: the AI workload test alone, on any host over SSH."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from hardpan.cli.scan import prompt_sudo_password
+from hardpan.core import events
+from hardpan.core.console import print_json, print_line, show_progress
+from hardpan.core.errors import Exit
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners.collect.smoke import MODEL
+from hardpan.scanners.pipeline import run_workload_tests
+from hardpan.ssh.client import connect
+from hardpan.ssh.target import parse_target
+
+_CONNECT_S = 60.0
+_SMOKE_S = 1200.0
+
+
+@click.command()
+@click.argument("target")
+@click.option("--profile", default="lab-stig", show_default=True, help="Says how hard to work.")
+@click.option("--ssh-config", type=click.Path(path_type=Path), help="OpenSSH client config.")
+@click.option("--identity", type=click.Path(path_type=Path), help="SSH private key.")
+@click.option("--known-hosts", type=click.Path(path_type=Path), help="Whose keys are known.")
+@click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def smoke(
+    target: str,
+    profile: str,
+    ssh_config: Path | None,
+    identity: Path | None,
+    known_hosts: Path | None,
+    ask_sudo_password: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Run the AI workload test on TARGET ([user@]host[:port]).
+
+    Exits with 1 when a result is wrong; slow is not wrong.
+    """
+    loaded_profile = load_profile(profile)
+    ssh_target = parse_target(
+        target, ssh_config=ssh_config, identity=identity, known_hosts=known_hosts
+    )
+    password = prompt_sudo_password() if ask_sudo_password else ""
+    with (
+        show_progress(quiet=quiet) as emit,
+        events.run_stage(emit, "smoke") as emit_note,
+        connect(ssh_target, timeout_s=_CONNECT_S, sudo_password=password) as connection,
+    ):
+        emit_note(f"a matrix product and {MODEL} on {ssh_target}")
+        result = run_workload_tests(connection, loaded_profile)
+    if as_json:
+        print_json(_to_json_value(dataclasses.asdict(result)))
+    else:
+        print_line(f"{result.verdict}: {result.reason}")
+        print_line(f"{result.framework}, {result.backend}, {result.model}")
+        for m in result.measures:
+            print_line(f"  {m.name:<32} {m.value:>12,.2f} {m.unit} (n={m.n})")
+    return int(Exit.OK if result.verdict == "pass" else Exit.FINDINGS)
+
+
+def _to_json_value(value: object) -> object:
+    """Figures in the one form that canonical JSON has for them."""
+    if isinstance(value, dict):
+        return {k: _to_json_value(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json_value(v) for v in value]
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else round(value, 4)
+    return value

@@ -1,0 +1,1 @@
+"""Foundation: errors, processes, files, events and the console."""

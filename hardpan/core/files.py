@@ -1,0 +1,263 @@
+"""Files that are there whole or not at all, and their digests."""
+
+import contextlib
+import errno
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, NewType
+
+from hardpan.core.errors import InputError, ResourceError, TrustError
+
+Sha256 = NewType("Sha256", str)
+"""A SHA-256 digest as 64 lower-case hex digits."""
+
+MiB = NewType("MiB", int)
+"""A size in mebibytes (2**20 bytes)."""
+
+PRIVATE_MODE = 0o600
+"""Mode of a file that holds a secret, or what one can be guessed from, such as a password hash."""
+
+_MIN_STALE_AGE_S = 10.0
+_FILE_TYPES = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def sha256_bytes(data: bytes) -> Sha256:
+    """The digest of ``data``."""
+    return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def sha256_file(path: Path) -> Sha256:
+    """The digest of a file's bytes.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as f:
+            return Sha256(hashlib.file_digest(f, "sha256").hexdigest())
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """The regular file ``path``, open to be read.
+
+    A pipe, a device or a folder is refused at once: a reader must not wait for a pipe nobody
+    writes to, and a file that is read twice must not be empty the second time.
+
+    Raises:
+        InputError: it cannot be opened, or is no regular file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    file_type = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if file_type != stat.S_IFREG:
+        os.close(descriptor)
+        if file_type == stat.S_IFDIR:
+            raise InputError(f"{path}: cannot be read: {os.strerror(errno.EISDIR)}")
+        raise InputError(
+            f"{path}: expected a regular file, found {_FILE_TYPES.get(file_type, 'something else')}",
+            hint="write it to a file first",
+        )
+    return os.fdopen(descriptor, "rb")
+
+
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a file that a person names; never more than ``max_bytes`` are read.
+
+    Raises:
+        InputError: it cannot be read, or is longer.
+    """
+    try:
+        with path.open("rb") as f:
+            data = f.read(max_bytes + 1)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if len(data) > max_bytes:
+        raise InputError(f"{path}: expected at most {max_bytes} bytes")
+    return data
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Pass if the file has the expected digest.
+
+    Raises:
+        TrustError: it has another.
+    """
+    actual = sha256_file(path)
+    if actual != expected:
+        raise TrustError(f"{path}: expected sha256 {expected}, found {actual}")
+
+
+def canonical_json(value: object) -> bytes:
+    """``value`` as RFC 8785 bytes: sorted keys, no blanks, UTF-8, no newline.
+
+    Holds for what hardpan writes: ASCII keys, integers within 2**53, and floats
+    whose shortest form has no exponent; anything else is refused.
+
+    Raises:
+        ValueError: a number or a key outside of that.
+    """
+    validate_jcs_value(value)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8")
+
+
+def has_plain_float_form(value: float) -> bool:
+    """True where every JSON writer writes ``value`` alike: finite, a fraction, and no exponent."""
+    text = repr(value)
+    return "e" not in text and "n" not in text and not value.is_integer()
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o644) -> None:
+    """Write a file so that a reader sees the old content or all of the new."""
+    with atomic_path(path, mode=mode) as temp:
+        temp.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def create_private(path: Path) -> None:
+    """Put an empty file with mode 0600 there, for a program that opens it by its name.
+
+    What was there is removed, not truncated: who has it open, or is reached by it as a link,
+    sees nothing of what is written now.
+    """
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_MODE))
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
+    """A temporary name beside ``path`` that takes its place when the block ends well.
+
+    The block may leave a file or a folder there. Whatever happens, the temporary
+    name is gone afterwards; what a killed process left goes at the next attempt.
+    It lies in a folder that its owner alone can enter, and a file gets ``mode``
+    before it leaves that folder: at no moment can others open it with a wider one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as folder:
+        temp = folder / path.name
+        yield temp
+        if mode is not None:
+            temp.chmod(mode)
+        sync_to_disk(temp)
+        if temp.is_dir() and path.is_dir():
+            path.rename(folder / ".old")
+        temp.replace(path)
+        sync_to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside ``path``, named after it, for the time of the block.
+
+    One that a killed process left is removed at the next attempt for the same ``path``.
+    """
+    _remove_stale_folders(path)
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+        _lock_folder(Path(folder)),
+    ):
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Shows that ``room`` is in use, for as long as this process lives."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale_folders(path: Path) -> None:
+    """Remove the temporary names of ``path`` that nobody holds any more."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Made this very moment: its owner has not come to hold it yet.
+                if time.time() - os.fstat(descriptor).st_mtime > _MIN_STALE_AGE_S:
+                    shutil.rmtree(folder)
+            finally:
+                os.close(descriptor)
+
+
+def require_free_space(folder: Path, required_mib: int, *, purpose: str) -> None:
+    """Pass if ``folder``'s file system has ``need_mib`` MiB free.
+
+    Raises:
+        ResourceError: it has not; says how much is there.
+    """
+    existing_folder = folder
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    free_mib = shutil.disk_usage(existing_folder).free >> 20
+    if free_mib < required_mib:
+        raise ResourceError(
+            f"{purpose} needs {required_mib} MiB in {folder}, {free_mib} MiB are free",
+            hint="free some space or choose another folder",
+        )
+
+
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def validate_jcs_value(value: object) -> None:
+    """Pass if canonical JSON can hold ``value``: all but texts are looked at one by one."""
+    pending: list[object] = [value]
+    checked_keys: set[object] = set()
+    for item in pending:  # grows while it is walked
+        if isinstance(item, dict):
+            if not checked_keys.issuperset(item):
+                _validate_jcs_keys(item)
+                checked_keys.update(item)
+            pending += [x for x in item.values() if type(x) is not str]
+        elif isinstance(item, list | tuple):
+            pending += [x for x in item if type(x) is not str]
+        else:
+            _validate_jcs_scalar(item)
+
+
+def _validate_jcs_keys(keys: Iterable[object]) -> None:
+    for key in keys:
+        if not isinstance(key, str) or not key.isascii():
+            raise ValueError(f"not an ASCII key: {key!r}")
+
+
+def _validate_jcs_scalar(value: object) -> None:
+    if isinstance(value, bool | str | None):
+        return
+    if isinstance(value, int):
+        if abs(value) > 2**53:
+            raise ValueError(f"an integer beyond 2**53: {value}")
+    elif isinstance(value, float):
+        if not has_plain_float_form(value):
+            raise ValueError(f"a float with no plain short form: {value!r}")
+    else:
+        raise ValueError(f"not JSON: {type(value).__name__}")

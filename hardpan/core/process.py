@@ -1,0 +1,374 @@
+"""The one door through which every local process starts and ends.
+
+Every program gets an argv list, an empty stdin unless bytes are given, a short
+rebuilt environment and a process group of its own. The group is killed as a
+whole when the time is up or when anything else goes wrong, so that no
+grandchild outlives the call.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hardpan.core.errors import ToolError
+from hardpan.core.events import ProcessEnded, ProcessStarted, publish
+from hardpan.core.redaction import REDACTED
+
+_MAX_TAIL_LINES = 15
+_MAX_TAIL_BYTES = 64 << 10
+_BLOCK_BYTES = 1 << 16
+_GRACE_S = 5.0
+_INHERITED_ENV = ("HOME", "PATH", "TMPDIR", "SOURCE_DATE_EPOCH")
+_SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+Argv = Sequence[str | os.PathLike[str]]
+Process = subprocess.Popen[bytes]
+"""A program that ``spawn`` keeps running."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedProcess:
+    """A program that ended with one of the exit codes that were allowed."""
+
+    argv: tuple[str, ...]
+    """What ran, with secrets redacted."""
+
+    returncode: int
+    """Its exit code."""
+
+    stdout: str
+    """What it wrote to stdout, decoded as UTF-8 with replacement."""
+
+    stderr: str
+    """What it wrote to stderr, likewise."""
+
+    duration_s: float
+    """Wall-clock seconds."""
+
+
+def find_program(program: str) -> Path | None:
+    """Where ``program`` lies on this machine, the sbin folders included."""
+    path = shutil.which(program, path=_search_path())
+    return Path(path) if path else None
+
+
+def run(
+    argv: Argv,
+    *,
+    timeout_s: float,
+    ok: Sequence[int] = (0,),
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    secrets: Sequence[str] = (),
+    on_line: Callable[[str], None] | None = None,
+    hint: str = "",
+) -> CompletedProcess:
+    """Run a program to its end.
+
+    ``env`` is laid over the short environment; ``on_line`` is called with each
+    line of stderr as it comes (from another thread), for progress.
+
+    Raises:
+        ToolError: the program is missing, its exit code is not in ``ok``, it
+            was ended by a signal, or it ran past ``timeout_s`` seconds.
+    """
+    redacted_argv = tuple(_redact(str(a), secrets) for a in argv)
+    start_s = time.monotonic()
+    with _start(argv, redacted_argv, cwd=cwd, env=env, has_stdin=stdin is not None, hint=hint) as p:
+        try:
+            stdout_bytes, stderr_bytes = _communicate(p, stdin, timeout_s, on_line)
+        except subprocess.TimeoutExpired as e:
+            raise ToolError(redacted_argv, f"did not end within {timeout_s:g} s", hint=hint) from e
+    stdout, stderr = (
+        _redact(b.decode("utf-8", "replace"), secrets) for b in (stdout_bytes, stderr_bytes)
+    )
+    if p.returncode not in ok:
+        output_tail = "\n".join((stderr.strip() or stdout.strip()).splitlines()[-_MAX_TAIL_LINES:])
+        raise ToolError(
+            redacted_argv, _describe_exit(p.returncode), output_tail=output_tail, hint=hint
+        )
+    return CompletedProcess(
+        argv=redacted_argv,
+        returncode=p.returncode,
+        stdout=stdout,
+        stderr=stderr,
+        duration_s=time.monotonic() - start_s,
+    )
+
+
+def pipe_through(
+    argv: Argv,
+    chunks: Iterable[bytes],
+    *,
+    timeout_s: float,
+    max_output_bytes: int,
+    hint: str = "",
+) -> bytes:
+    """Run a program to its end, and return what it writes to stdout.
+
+    ``chunks`` are written to its stdin as they come, so that neither side ever needs all of
+    them; what the program writes is bounded. The time limit includes the time that ``chunks``
+    take.
+
+    Raises:
+        ToolError: the program is missing, it does not exit with 0, it ran past ``timeout_s``
+            seconds, or it wrote more than ``max_output_bytes``.
+    """
+    argv_text = tuple(str(a) for a in argv)
+    with _start(argv, argv_text, cwd=None, env=None, has_stdin=True, hint=hint) as p:
+        stdout_reader, stderr_reader = (
+            _PipeReader(p, p.stdout, max_output_bytes),
+            _PipeReader(p, p.stderr, None),
+        )
+        watchdog = threading.Timer(timeout_s, _kill_group, (p,))
+        start_s = time.monotonic()
+        watchdog.start()
+        try:
+            _write_stdin(p, chunks)
+            p.wait()
+        finally:
+            watchdog.cancel()
+            _kill_group(p)
+        duration_s = time.monotonic() - start_s
+        stdout_reader.join(_GRACE_S)
+        stderr_reader.join(_GRACE_S)
+    if stdout_reader.has_exceeded_limit:
+        raise ToolError(argv_text, f"wrote more than {max_output_bytes} bytes", hint=hint)
+    if p.returncode < 0 and duration_s >= timeout_s:
+        raise ToolError(argv_text, f"did not end within {timeout_s:g} s", hint=hint)
+    if p.returncode != 0:
+        output_tail = "\n".join(
+            stderr_reader.data.decode("utf-8", "replace").strip().splitlines()[-_MAX_TAIL_LINES:]
+        )
+        raise ToolError(argv_text, _describe_exit(p.returncode), output_tail=output_tail, hint=hint)
+    return bytes(stdout_reader.data)
+
+
+class _PipeReader(threading.Thread):
+    """Takes what a program writes: up to a limit, or its end where there is no limit."""
+
+    def __init__(self, p: subprocess.Popen[bytes], pipe: IO[bytes] | None, max_bytes: int | None):
+        super().__init__(daemon=True)
+        self._process = p
+        self._pipe = pipe
+        self._max_bytes = max_bytes
+        self.data = bytearray()
+        self.has_exceeded_limit = False
+        self.start()
+
+    def run(self) -> None:
+        """Read until the program closes the pipe."""
+        if self._pipe is None:
+            return
+        with contextlib.suppress(ValueError, OSError):  # closed: the run was ended
+            while block := os.read(self._pipe.fileno(), _BLOCK_BYTES):
+                self.data += block
+                if self._max_bytes is None:
+                    del self.data[:-_MAX_TAIL_BYTES]
+                elif len(self.data) > self._max_bytes:
+                    self.has_exceeded_limit = True
+                    self.data.clear()
+                    _kill_group(self._process)
+                    return
+
+
+def _write_stdin(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
+    """Give a program its stdin; one that reads no more is given none."""
+    if p.stdin is None:
+        return
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            for chunk in chunks:
+                p.stdin.write(chunk)
+    finally:
+        with contextlib.suppress(BrokenPipeError):  # it flushes
+            p.stdin.close()
+
+
+def _kill_group(p: subprocess.Popen[bytes]) -> None:
+    if p.returncode is None:
+        _signal_group(p, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def spawn(
+    argv: Argv,
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    secrets: Sequence[str] = (),
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a program running for the length of a ``with`` block.
+
+    What it says goes to the file ``log``. Its whole group gets SIGTERM when the
+    block ends in whatever way, and SIGKILL five seconds later. The child also
+    gets SIGKILL from the kernel should this process itself be killed.
+
+    Raises:
+        ToolError: the program is missing.
+    """
+    redacted_argv = tuple(_redact(str(a), secrets) for a in argv)
+    with log.open("ab") as log_file:
+        try:
+            p = subprocess.Popen(
+                _with_parent_death([str(a) for a in argv]),
+                stdin=subprocess.DEVNULL,
+                stdout=log_file,
+                stderr=subprocess.STDOUT,
+                env=_build_environment(env),
+                pass_fds=tuple(pass_fds),
+                process_group=0,
+            )
+        except FileNotFoundError as e:
+            raise _start_error(redacted_argv, e) from e
+    start_s = time.monotonic()
+    try:
+        publish(ProcessStarted(process_id=p.pid, argv=redacted_argv))
+        yield p
+    finally:
+        _stop(p)
+        _publish_end(p, redacted_argv, start_s)
+
+
+@contextlib.contextmanager
+def _start(
+    argv: Argv,
+    redacted_argv: tuple[str, ...],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    has_stdin: bool,
+    hint: str,
+) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        p = subprocess.Popen(
+            [str(a) for a in argv],
+            stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=_build_environment(env),
+            process_group=0,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as e:
+        if cwd is not None and not cwd.is_dir():
+            raise ToolError(redacted_argv, f"was to run in {cwd}, which is no folder") from e
+        raise _start_error(redacted_argv, e, hint) from e
+    start_s = time.monotonic()
+    try:
+        publish(ProcessStarted(process_id=p.pid, argv=redacted_argv))
+        yield p
+    except BaseException:
+        _stop(p, grace_s=0.0)
+        raise
+    finally:
+        for pipe in (p.stdin, p.stdout, p.stderr):
+            if pipe is not None:
+                pipe.close()
+        _publish_end(p, redacted_argv, start_s)
+
+
+def _communicate(
+    p: subprocess.Popen[bytes],
+    stdin: bytes | None,
+    timeout_s: float,
+    on_line: Callable[[str], None] | None,
+) -> tuple[bytes, bytes]:
+    if on_line is None:
+        return p.communicate(stdin, timeout=timeout_s)
+    if stdin is not None:
+        raise ValueError("on_line and stdin do not go together")
+    stderr_lines: list[bytes] = []
+    stdout_lines: list[bytes] = []
+    readers = (
+        threading.Thread(
+            target=_collect_lines, args=(p.stderr, stderr_lines, on_line), daemon=True
+        ),
+        threading.Thread(target=_collect_lines, args=(p.stdout, stdout_lines, None), daemon=True),
+    )
+    for reader in readers:
+        reader.start()
+    p.wait(timeout=timeout_s)
+    for reader in readers:
+        reader.join(timeout=_GRACE_S)
+    return b"".join(stdout_lines), b"".join(stderr_lines)
+
+
+def _collect_lines(
+    pipe: IO[bytes] | None,
+    lines: list[bytes],
+    on_line: Callable[[str], None] | None,
+) -> None:
+    with contextlib.suppress(ValueError):  # the pipe was closed under us: the run was ended
+        for line in pipe or ():
+            lines.append(line)
+            if on_line is not None:
+                on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _stop(p: subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
+    if p.poll() is None and grace_s:
+        _signal_group(p, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            p.wait(timeout=grace_s)
+    _signal_group(p, signal.SIGKILL)
+    p.wait()
+
+
+def _publish_end(
+    p: subprocess.Popen[bytes], redacted_argv: tuple[str, ...], start_s: float
+) -> None:
+    duration_s = time.monotonic() - start_s
+    publish(
+        ProcessEnded(
+            process_id=p.pid, argv=redacted_argv, exit_status=p.returncode, duration_s=duration_s
+        )
+    )
+
+
+def _signal_group(p: subprocess.Popen[bytes], signal_number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(p.pid, signal_number)
+
+
+def _with_parent_death(argv: list[str]) -> list[str]:
+    setpriv = find_program("setpriv")
+    return [str(setpriv), "--pdeathsig", "KILL", "--", *argv] if setpriv else argv
+
+
+def _start_error(redacted_argv: tuple[str, ...], error: OSError, hint: str = "") -> ToolError:
+    problem = "may not be run" if isinstance(error, PermissionError) else "is not installed"
+    return ToolError(redacted_argv, problem, hint=hint or "hardpan doctor tells how to get it")
+
+
+def _describe_exit(code: int) -> str:
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"exited with {code}"
+
+
+def _build_environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED_ENV if name in os.environ}
+    return {**inherited, "PATH": _search_path(), "LC_ALL": "C.UTF-8", **(extra or {})}
+
+
+def _search_path() -> str:
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*folders, *(p for p in _SBIN_FOLDERS if p not in folders)])
+
+
+def _redact(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, REDACTED)
+    return text

@@ -1,0 +1,56 @@
+r"""Text from outside, written so that a terminal draws it and does nothing else.
+
+Everything that hardpan prints or logs passes ``printable`` or one of the two functions below it
+(``hardpan.core.console`` calls them; nothing else prints). Escaped are control characters (C0, DEL,
+C1), so that no escape sequence begins; what changes the direction of text (bidi); what nobody
+can see (zero-width characters, variation selectors, tags, fillers); line and paragraph
+separators; blanks other than the space; surrogates, which stand for bytes that are no UTF-8; and
+code points that Unicode has not assigned. Letters of every script stay as they are.
+
+An escape has Python's form: ``\x1b``, ``\u202e``, ``\U000e0041``. Backslashes are not doubled:
+paths and patterns stay readable, and the escape alone cannot do harm.
+"""
+
+import re
+from collections.abc import Callable
+
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""What ``str.isprintable`` takes for printable and nobody can see."""
+
+
+def sanitize_line(text: str) -> str:
+    """``text`` for one line: a tab becomes a blank, every other odd character its escape."""
+    return _escape_unsafe(text, _python_escape)
+
+
+def sanitize_lines(text: str) -> str:
+    """``text`` for several lines: its line ends and tabs stay."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(map(sanitize_line, line.split("\t"))) for line in lines)
+
+
+def sanitize_json(text: str) -> str:
+    """A JSON text with the same values, in which JSON's own escapes stand for odd characters."""
+    return "\n".join(_escape_unsafe(line, _json_escape) for line in text.split("\n"))
+
+
+def _escape_unsafe(text: str, escape: Callable[[str], str]) -> str:
+    if _is_safe(text):
+        return text
+    return "".join(c if _is_safe(c) else escape(c) for c in text)
+
+
+def _is_safe(text: str) -> bool:
+    return text.isprintable() and not _INVISIBLE.search(text)
+
+
+def _python_escape(c: str) -> str:
+    return " " if c == "\t" else c.encode("unicode_escape").decode("ascii")
+
+
+def _json_escape(c: str) -> str:
+    utf16_hex = c.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{utf16_hex[n : n + 4]}" for n in range(0, len(utf16_hex), 4))

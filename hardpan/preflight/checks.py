@@ -1,0 +1,195 @@
+"""All that is looked at before a build starts. The build and its dry run ask the same.
+
+Nothing is written and no stage runs. What can be told only by work of minutes (the
+digest of an ISO that nobody gave one for, what the archives have today) is left alone.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hardpan.builder import host_tools, ksvalidator
+from hardpan.builder import pipeline as build_pipeline
+from hardpan.builder.artifacts import SshAccess
+from hardpan.builder.layers.role_validation import validate_roles
+from hardpan.builder.media import sources
+from hardpan.builder.media.sources import MediaCandidate
+from hardpan.builder.vm import firmware
+from hardpan.builder.vm.probe import Acceleration, detect_acceleration
+from hardpan.core.error_collector import ErrorCollector
+from hardpan.core.errors import InputError, ResourceError, UsageError, raise_if_any
+from hardpan.core.events import Emit, StageMessage
+from hardpan.core.files import check_sha256, require_free_space
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.evidence.signing_options import timestamper
+from hardpan.workflow import keyring
+from hardpan.workflow.keyring import KeyRing
+from hardpan.workflow.request import BuildRequest
+
+_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PLACEHOLDER_KEY = (
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
+    "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= nobody"
+)
+"""In the place of a key that the build will make; nobody has its private half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What was found; None for what is not there, cannot be used or was not asked for."""
+
+    request: BuildRequest
+    builds_image: bool
+    """False where an ISO is all that is wanted."""
+
+    acceleration: Acceleration | None = None
+    access: SshAccess | None = None
+    kickstart: str = ""
+    """Its text, with a stand-in for a key that is yet to be made."""
+
+    is_validated: bool = False
+    """True when ksvalidator accepts it, False when it was not asked."""
+
+    media: MediaCandidate | None = None
+    keyring: KeyRing | None = None
+    content: ContentSource | None = None
+
+
+def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environment, ErrorCollector]:
+    """What is there and all that stands in the way, in the order a build would meet it."""
+    profile = request.profile
+    errors = build_pipeline.collect_profile_errors(profile, builds_image=builds_image)
+    with errors.collecting("timestamp"):
+        timestamper(request.timestamp_url)
+    for folder in (request.output_folder, request.cache_folder):
+        with errors.collecting("folders"):
+            _require_writable(folder)
+    with errors.collecting("tools"):
+        raise_if_any(tuple(host_tools.missing_tools(profile, image=builds_image)))
+    environment = _check_media(
+        _check_access(
+            _check_machine(Environment(request=request, builds_image=builds_image), errors), errors
+        ),
+        errors,
+    )
+    if not builds_image:
+        return environment, errors
+    if host_tools.find_program("ansible-playbook") is not None:
+        with errors.collecting("layers"):
+            validate_roles(profile)
+    return _check_content(_check_keyring(environment, errors), errors), errors
+
+
+def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: Emit) -> None:
+    """Hold the media against the digest that a person gave, where one was given.
+
+    A build does it in its first stage; here it takes as long as reading the ISO.
+    """
+    request = environment.request
+    if (
+        environment.media is not None
+        and request.media is not None
+        and request.media_sha256 is not None
+    ):
+        emit(StageMessage(stage="media", text=f"checking the digest of {request.media.name}"))
+        with errors.collecting("media"):
+            check_sha256(request.media, request.media_sha256)
+
+
+def check_digest_form(text: str | None) -> None:
+    """Pass if ``text`` is a digest or nothing.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is not None and not _SHA256_PATTERN.fullmatch(text):
+        raise UsageError(f"--media-sha256 {text}: expected 64 digits 0-9 a-f, as sha256sum prints")
+
+
+def check_disk_space(requirements: Iterable[tuple[Path, int, str]], errors: ErrorCollector) -> None:
+    """Look for free disk: folder, MiB and for what."""
+    for folder, required_mib, purpose in requirements:
+        with errors.collecting("disk"):
+            require_free_space(folder.absolute(), required_mib, purpose=purpose)
+
+
+def _check_machine(environment: Environment, errors: ErrorCollector) -> Environment:
+    machine = environment.request.profile.machine
+    accelerator = None
+    with errors.collecting("machine"):
+        accelerator = detect_acceleration()
+    if environment.builds_image and machine.firmware == "uefi":
+        with errors.collecting("machine"):
+            firmware.require_firmware()
+    with errors.collecting("machine"):
+        _require_memory(machine.memory_mib if environment.builds_image else 0)
+    return replace(environment, acceleration=accelerator)
+
+
+def _check_access(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    profile = request.profile
+    access, text, is_validated = None, "", False
+    with errors.collecting("ssh key"):
+        access = keyring.find_operator_key(
+            profile.build_user, request.ssh_key_file, request.data_folder
+        )
+    with errors.collecting("kickstart"):
+        public = _PLACEHOLDER_KEY if access is None else access.public_key
+        text = build_pipeline.render_linted_kickstart(
+            profile, public, request.read_luks_passphrase()
+        )
+        is_validated = ksvalidator.validate(text, profile.release)
+    return replace(environment, access=access, kickstart=text, is_validated=is_validated)
+
+
+def _check_media(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    name = request.profile.media.catalog
+    candidate = None
+    with errors.collecting("media"):
+        candidate = sources.find_local(name, file=request.media, cache=request.cache_folder)
+    return replace(environment, media=candidate)
+
+
+def _check_keyring(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    with errors.collecting("signing keys"):
+        available_keyring = keyring.find_signing_keys(
+            request.keys_folder, request.data_folder, request.output_folder, request.key_refs
+        )
+        return replace(environment, keyring=available_keyring)
+    return environment
+
+
+def _check_content(environment: Environment, errors: ErrorCollector) -> Environment:
+    request = environment.request
+    with errors.collecting("content"):
+        content = datastream.find(request.profile.stig.content, request.content)
+        return replace(environment, content=content)
+    return environment
+
+
+def _require_writable(folder: Path) -> None:
+    """Pass if ``folder`` is there and can be written to, or can be made."""
+    existing_folder = folder.absolute()
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    if not existing_folder.is_dir():
+        raise InputError(f"{folder}: expected a folder, found the file {existing_folder}")
+    if not os.access(existing_folder, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{folder}: expected a folder that can be written to, {existing_folder} cannot"
+        )
+
+
+def _require_memory(required_mib: int) -> None:
+    total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    if total_mib < required_mib:
+        raise ResourceError(
+            f"machine.memory: the guest needs {required_mib} MiB, this machine has {total_mib} MiB",
+            hint="a smaller machine in your own profile, or a larger one to build on",
+        )

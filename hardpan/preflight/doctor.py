@@ -1,0 +1,147 @@
+"""``hardpan doctor``: what this machine can and cannot do, and how to mend it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+
+from hardpan.builder.host_tools import TOOLS, HostTool, find_program
+from hardpan.builder.vm import firmware
+from hardpan.builder.vm.probe import detect_acceleration
+from hardpan.core.console import print_json, print_line
+from hardpan.core.errors import Exit, HardpanError, ToolError
+from hardpan.core.process import run
+from hardpan.core.xdg import cache_home
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.store import PRODUCTS
+
+_MIN_FREE_DISK_GIB = 25
+_MIN_MEMORY_MIB = 4096
+_STATUS_LABELS = {True: "ok", False: "MISSING", None: "-"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorCheck:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool | None
+    """None: absent, and nothing needs it."""
+
+    detail: str
+    fix: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def doctor(as_json: bool) -> int:
+    """Tell what this machine can do, and how to mend what is missing.
+
+    Exits with 0 when all that is needed is there, with 4 when something is missing.
+    """
+    results = run_checks()
+    if as_json:
+        result_list = [
+            {"name": r.name, "ok": r.ok, "found": r.detail, "mend": r.fix} for r in results
+        ]
+        print_json({"rows": result_list})
+    else:
+        width = max(len(r.name) for r in results)
+        for r in results:
+            print_line(f"{_STATUS_LABELS[r.ok]:<8} {r.name:<{width}}  {r.detail}")
+            if r.fix:
+                print_line(f"{'':<8} {'':<{width}}  -> {r.fix}")
+    return int(Exit.TOOL if any(r.ok is False for r in results) else Exit.OK)
+
+
+def run_checks() -> tuple[DoctorCheck, ...]:
+    """Everything that was looked at, each really tried."""
+    checks: tuple[Callable[[], DoctorCheck], ...] = (
+        _check_python,
+        _check_processors,
+        _check_memory,
+        _check_disk,
+        _check_kvm,
+        _check_ovmf,
+        _check_content,
+    )
+    return (*(check() for check in checks), *map(_check_tool, TOOLS))
+
+
+def _check_python() -> DoctorCheck:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return DoctorCheck(name="Python", ok=sys.version_info >= (3, 11), detail=version)
+
+
+def _check_processors() -> DoctorCheck:
+    processor_count = len(os.sched_getaffinity(0))
+    return DoctorCheck(name="processors", ok=True, detail=f"{processor_count}; guests use 2")
+
+
+def _check_memory() -> DoctorCheck:
+    total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    ok = total_mib >= _MIN_MEMORY_MIB
+    fix = "" if ok else f"a guest needs 3 GiB; have at least {_MIN_MEMORY_MIB} MiB"
+    return DoctorCheck(name="memory", ok=ok, detail=f"{total_mib} MiB", fix=fix)
+
+
+def _check_disk() -> DoctorCheck:
+    cache_folder = cache_home()
+    existing = next(p for p in (cache_folder, *cache_folder.parents) if p.is_dir())
+    free_gib = shutil.disk_usage(existing).free >> 30
+    ok = free_gib >= _MIN_FREE_DISK_GIB
+    fix = (
+        ""
+        if ok
+        else f"free {_MIN_FREE_DISK_GIB - free_gib} GiB, or give other folders with -o and --cache"
+    )
+    return DoctorCheck(name="free disk", ok=ok, detail=f"{free_gib} GiB in {cache_folder}", fix=fix)
+
+
+def _check_kvm() -> DoctorCheck:
+    try:
+        accelerator = detect_acceleration()
+    except ToolError as e:
+        return DoctorCheck(name="KVM", ok=None, detail=f"not tried: {e}")
+    if accelerator.kind == "kvm":
+        return DoctorCheck(name="KVM", ok=True, detail=accelerator.reason)
+    fix = "everything works without it, some ten times slower"
+    return DoctorCheck(name="KVM", ok=None, detail=accelerator.reason, fix=fix)
+
+
+def _check_ovmf() -> DoctorCheck:
+    ovmf = firmware.find_firmware()
+    if ovmf is not None:
+        build_note = " (Secure Boot build, run with SMM)" if ovmf.requires_smm else ""
+        return DoctorCheck(name="OVMF", ok=True, detail=f"{ovmf.code}{build_note}")
+    fix = "apt install ovmf | dnf install edk2-ovmf"
+    return DoctorCheck(name="OVMF", ok=False, detail="not found: no UEFI guests", fix=fix)
+
+
+def _check_content() -> DoctorCheck:
+    try:
+        data_streams = [datastream.find(product) for product in PRODUCTS]
+    except HardpanError as e:
+        return DoctorCheck(name="SCAP content", ok=False, detail=str(e), fix=e.hint)
+    description = ", ".join(f"{s.name} {s.version} ({s.origin_kind})" for s in data_streams)
+    return DoctorCheck(name="SCAP content", ok=True, detail=description)
+
+
+def _check_tool(tool: HostTool) -> DoctorCheck:
+    path = find_program(tool.program)
+    name = f"{tool.program} ({tool.purpose})" if tool.purpose else tool.program
+    if path is None:
+        ok = None if tool.is_optional else False
+        return DoctorCheck(name=name, ok=ok, detail="not found", fix=tool.install_hint)
+    if not tool.version_arguments:
+        return DoctorCheck(name=name, ok=True, detail=str(path))
+    try:
+        process = run([path, *tool.version_arguments], timeout_s=60, ok=tuple(range(256)))
+    except ToolError as e:
+        return DoctorCheck(name=name, ok=False, detail=f"{path} does not run: {e}")
+    output_lines = (process.stdout.strip() or process.stderr.strip()).splitlines()
+    version = next((x.strip() for x in output_lines if any(c.isdigit() for c in x)), str(path))
+    return DoctorCheck(name=name, ok=True, detail=version[:80])

@@ -1,0 +1,76 @@
+"""Secrets that open keys: where they may come from."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardpan.core.errors import InputError
+from hardpan.core.secret_files import read_first_line
+
+_MAX_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassphraseSource:
+    """Where the passphrase or PIN of a key comes from. The first that is set counts."""
+
+    file: Path | None = None
+    """Its first line, mode 0600."""
+
+    env_name: str = ""
+    """An environment variable, by name."""
+
+    prompt: Callable[[str], str] | None = None
+    """Asks a person, unseen, and remembers: a key signs more than once. None where
+    nobody is there."""
+
+    @property
+    def is_configured(self) -> bool:
+        """True when a person named a file or a variable."""
+        return self.file is not None or bool(self.env_name)
+
+    def read(self, label: str) -> bytes | None:
+        """What opens ``what``; None where there is no source.
+
+        Raises:
+            InputError: the file or the variable cannot be used.
+        """
+        if self.file is not None:
+            return read_first_line(self.file)
+        if self.env_name:
+            return self._read_variable()
+        if self.prompt is not None:
+            return _require_single_line(self.prompt(label).encode("utf-8"), label)
+        return None
+
+    def _read_variable(self) -> bytes:
+        value = os.environ.get(self.env_name, "")
+        if not value:
+            raise InputError(
+                f"environment variable {self.env_name}: expected a passphrase, found none"
+            )
+        return _require_single_line(os.fsencode(value), f"environment variable {self.env_name}")
+
+
+def read_small_file(path: Path) -> bytes:
+    """The bytes of a small file that is no secret, such as a public key.
+
+    Raises:
+        InputError: it cannot be read, or is too big.
+    """
+    try:
+        with path.open("rb") as f:
+            data = f.read(_MAX_BYTES + 1)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes; this is no key")
+    return data
+
+
+def _require_single_line(secret: bytes, label: str) -> bytes:
+    # One line goes to a program's stdin; a NUL would end it early there.
+    if not secret or any(x in secret for x in (b"\0", b"\n", b"\r")):
+        raise InputError(f"{label}: expected a passphrase of one line")
+    return secret

@@ -1,0 +1,271 @@
+"""The main job: from a profile to a verified evidence file."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from hardpan.builder import pipeline as build_pipeline
+from hardpan.builder.artifacts import Assessment, BootedGuest, Fix, UnattendedIso
+from hardpan.builder.attest import provenance, sbom
+from hardpan.builder.media import sources
+from hardpan.builder.pipeline import BuildPlan, HardenedImage
+from hardpan.builder.vm.boot import boot
+from hardpan.builder.vm.probe import detect_acceleration
+from hardpan.core import clock, events
+from hardpan.core.events import Emit, StageMessage
+from hardpan.core.files import Sha256, sha256_bytes, write_atomic
+from hardpan.core.stage_cache import StageResult
+from hardpan.profiles.loader.profile_file import profile_digest
+from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners import pipeline as scan_pipeline
+from hardpan.scanners.content import datastream
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
+from hardpan.scanners.evidence.sign import writer
+from hardpan.scanners.evidence.signing_options import next_chain_link, scanner_identity, timestamper
+from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence
+from hardpan.scanners.evidence.verify.verifier import verify as verify_evidence
+from hardpan.scanners.model.scan import ImageRef
+from hardpan.signing import SignedStatement, read_bundle, sign
+from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.target import from_guest
+from hardpan.workflow import keyring, stages
+from hardpan.workflow.keyring import KeyRing
+from hardpan.workflow.request import BuildRequest
+
+_CONNECT_S = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedImage:
+    """A built image and what vouches for it."""
+
+    plan: BuildPlan
+    iso: UnattendedIso
+    hardened: HardenedImage
+    source: ContentSource
+    keyring: KeyRing
+    provenance: bytes
+    """The signed bundle."""
+
+    sbom: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """Evidence that was signed and verified."""
+
+    image: AttestedImage
+    evidence: Path
+    verified: VerifiedEvidence
+
+
+def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
+    """What the build is made from: media, access, acceleration."""
+    request.output_folder.mkdir(parents=True, exist_ok=True)
+    request.cache_folder.mkdir(parents=True, exist_ok=True)
+    accelerator = detect_acceleration()
+    emit(StageMessage(stage="machine", text=accelerator.reason))
+    access = keyring.ensure_operator_key(
+        request.profile.build_user, request.ssh_key_file, request.data_folder
+    )
+    with events.run_stage(emit, "media"):
+        media = sources.provide_media(
+            request.profile.media.catalog,
+            file=request.media,
+            sha256=request.media_sha256,
+            cache=request.cache_folder,
+            emit=emit,
+        )
+    return BuildPlan(
+        profile=request.profile,
+        media=media,
+        access=access,
+        acceleration=accelerator,
+        output_folder=request.output_folder,
+        cache_folder=request.cache_folder,
+        emit=emit,
+        luks_passphrase=request.read_luks_passphrase(),
+    )
+
+
+def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
+    """A hardened, sealed image with SBOM and signed provenance."""
+    plan = prepare_build(request, emit)
+    keys = keyring.ensure_signing_keys(
+        request.keys_folder, request.data_folder, request.output_folder, request.key_refs
+    )
+    source = datastream.find(request.profile.stig.content, request.content)
+    emit(StageMessage(stage="content", text=str(source)))
+    iso = build_pipeline.build_iso(plan)
+    base = build_pipeline.install_base(plan, iso)
+    hardened = build_pipeline.harden_image(
+        plan,
+        base,
+        content_sha256=source.sha256,
+        assess=lambda guest: _assess(guest, request.profile, source, emit),
+        open_shell=_open_shell,
+    )
+    provenance_bundle, sbom_document = _attest_image(plan, iso, hardened, source, keys, emit)
+    return AttestedImage(
+        plan=plan,
+        iso=iso,
+        hardened=hardened,
+        source=source,
+        keyring=keys,
+        provenance=provenance_bundle,
+        sbom=sbom_document,
+    )
+
+
+def build_and_scan(request: BuildRequest, emit: Emit) -> RunResult:
+    """Build, boot, scan, sign and verify."""
+    image = build_image(request, emit)
+    stage = stages.scan_stage(
+        request,
+        image.keyring,
+        image_sha256=image.hardened.disk.sha256,
+        content_sha256=image.source.sha256,
+    )
+    evidence, _public_key = stage.outputs
+    stage.run(emit, lambda _report_progress: _scan(request, image, evidence, emit))
+    with events.run_stage(emit, "verify"):
+        verified = verify_evidence(
+            evidence, load_trust_policy(image.keyring.policy), now=clock.now()
+        )
+    return RunResult(image=image, evidence=evidence, verified=verified)
+
+
+def _scan(request: BuildRequest, image: AttestedImage, evidence: Path, emit: Emit) -> StageResult:
+    plan, disk = image.plan, image.hardened.disk
+    with boot(
+        plan.vm_spec(disk.path),
+        plan.access,
+        plan.acceleration,
+        log=request.output_folder / "scan.log",
+        emit=emit,
+        overlay=True,
+    ) as guest:
+        scan_request = scan_pipeline.ScanRequest(
+            target=from_guest(guest),
+            profile=request.profile,
+            source=image.source,
+            run_smoke=request.run_smoke_test,
+            baseline_counts=image.hardened.baseline_counts,
+            image=_image_reference(image),
+            invocation=request.invocation,
+            nonce=request.nonce,
+        )
+        scan = scan_pipeline.scan(scan_request, emit)
+    keys = image.keyring
+    signing_options = writer.SigningOptions(
+        timestamper=timestamper(request.timestamp_url),
+        chain=next_chain_link(None, scan.host.host_key_sha256),
+        runner=scanner_identity(),
+    )
+    writer.write_evidence(
+        scan,
+        keys.scan,
+        evidence,
+        emit,
+        nonce=request.nonce,
+        pq_signer=keys.pq,
+        options=signing_options,
+    )
+    return {"evidence": evidence.name, "boot_s": f"{guest.boot_s:.1f}"}
+
+
+def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: Emit) -> Assessment:
+    evaluation, fixes = scan_pipeline.assess(from_guest(guest), profile, source, emit)
+    return Assessment(
+        content_sha256=source.sha256,
+        counts=evaluation.counts(),
+        fixes=tuple(Fix(rule_id=f.rule_id, severity=f.severity, script=f.script) for f in fixes),
+    )
+
+
+@contextmanager
+def _open_shell(guest: BootedGuest) -> Iterator[SshConnection]:
+    with connect(from_guest(guest), timeout_s=_CONNECT_S) as connection:
+        yield connection
+
+
+def _attest_image(
+    plan: BuildPlan,
+    iso: UnattendedIso,
+    hardened: HardenedImage,
+    source: ContentSource,
+    keys: KeyRing,
+    emit: Emit,
+) -> tuple[bytes, bytes]:
+    """The signed provenance and the SBOM; both are written beside the image."""
+    stage = stages.provenance_stage(
+        plan.profile.name,
+        plan.output_folder,
+        keys,
+        image_sha256=hardened.disk.sha256,
+        iso_sha256=iso.sha256,
+        content_sha256=source.sha256,
+    )
+    sbom_path, bundle_path = stage.outputs
+
+    def execute(_note: object) -> StageResult:
+        sbom_document = sbom.build_sbom(
+            hardened.disk.path.name,
+            hardened.disk.sha256,
+            hardened.packages,
+            distro=plan.profile.release,
+            stacks=[stack for layer in hardened.layers for stack in layer.stacks],
+        )
+        write_atomic(sbom_path, sbom_document)
+        write_atomic(bundle_path, _sign_provenance(plan, iso, hardened, source.sha256, keys).bundle)
+        return {}
+
+    stage.run(emit, execute)
+    return bundle_path.read_bytes(), sbom_path.read_bytes()
+
+
+def _sign_provenance(
+    plan: BuildPlan, iso: UnattendedIso, hardened: HardenedImage, content: Sha256, keys: KeyRing
+) -> SignedStatement:
+    record = provenance.BuildRecord(
+        profile=plan.profile.name,
+        profile_sha256=profile_digest(plan.profile),
+        disk=hardened.disk,
+        iso=iso,
+        media=plan.media,
+        content_sha256=content,
+        layers=hardened.layers,
+        accelerator=plan.acceleration.kind,
+        version=version("hardpan"),
+        started=hardened.started,
+        finished=hardened.finished,
+    )
+    return sign(provenance.provenance_statement(record), keys.build)
+
+
+def _image_reference(image: AttestedImage) -> ImageRef:
+    envelope = read_bundle(image.provenance, label="provenance")
+    return ImageRef(
+        name=image.hardened.disk.path.name,
+        sha256=image.hardened.disk.sha256,
+        provenance=image.provenance,
+        provenance_statement_sha256=sha256_bytes(envelope.unverified_payload),
+        sbom=image.sbom,
+    )
+
+
+def count_outcomes(hardened: HardenedImage) -> dict[str, int]:
+    """What the ``stig`` layer did -> number of rules."""
+    outcome_names = [
+        rule_outcome.outcome for layer in hardened.layers for rule_outcome in layer.outcomes
+    ]
+    return {name: outcome_names.count(name) for name in sorted(set(outcome_names))}
+
+
+def write_summary(path: Path, value: object) -> None:
+    """Write what a program may want to read about the run."""
+    write_atomic(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,125 @@
+"""The linter's eye on passwords, the boot loader, FIPS and how an install ends."""
+
+import re
+from collections.abc import Iterator
+
+from hardpan.kickstart.syntax import KickstartCommand, KickstartDocument, LintProblem
+from hardpan.profiles.constraints.stig_requirements import FORBIDDEN_SUPERUSERS
+
+_COMPLETE_MARKER = "HARDPAN-INSTALL: complete"
+_FAILED_MARKER = "HARDPAN-INSTALL: failed"
+_CRYPT = re.compile(r"\$(?:6|y)\$.+")
+_GRUB = re.compile(r"grub\.pbkdf2\.sha512\..+")
+_SUPERUSERS = re.compile(r"set superusers=\"?([^\"\s]+)")
+
+
+def policy_problems(document: KickstartDocument, release: str) -> Iterator[LintProblem]:
+    """What is wrong with who may enter, what is booted and what is reported."""
+    yield from _check_passwords(document)
+    yield from _check_boot_loader(document)
+    yield from _check_superuser(document)
+    yield from _check_ssh_keys(document)
+    yield from _check_ending(document)
+    if release != "lab9":
+        yield from _check_selinux(document)
+
+
+def _check_passwords(document: KickstartDocument) -> Iterator[LintProblem]:
+    root = document.commands_named("rootpw")
+    if not root or any("lock" not in c.options for c in root):
+        yield LintProblem(
+            line=root[0].line if root else 0, text="expected 'rootpw --lock': root has no password"
+        )
+    for command in document.commands_named("rootpw", "user", "bootloader"):
+        value = _password_of(command)
+        pattern = _GRUB if command.name == "bootloader" else _CRYPT
+        if value is None:
+            continue
+        if "plaintext" in command.options or "iscrypted" not in command.options:
+            yield LintProblem(
+                line=command.line, text=f"{command.name} with a plaintext password, give a hash"
+            )
+        elif not pattern.fullmatch(value):
+            # NOTE: the value may be the password itself, so it is not shown.
+            yield LintProblem(
+                line=command.line,
+                text=f"{command.name} --iscrypted with something that is no sha512 or yescrypt hash"
+                if pattern is _CRYPT
+                else "bootloader --iscrypted with something that is no grub.pbkdf2.sha512 hash",
+            )
+
+
+def _password_of(command: KickstartCommand) -> str | None:
+    if command.name == "rootpw":
+        return command.arguments[0] if command.arguments else None
+    return command.options.get("password")
+
+
+def _check_boot_loader(document: KickstartDocument) -> Iterator[LintProblem]:
+    loaders = document.commands_named("bootloader")
+    if not loaders:
+        yield LintProblem(line=0, text="expected a bootloader command, found none")
+    for command in loaders:
+        arguments = command.options.get("append", "").split()
+        if any(a.partition("=")[0] == "fips" for a in arguments):
+            yield LintProblem(
+                line=command.line,
+                text="fips=1 in bootloader --append does not start without boot=; give it to the"
+                " installer",
+            )
+        if "password" not in command.options:
+            yield LintProblem(line=command.line, text="the boot loader has no superuser password")
+
+
+def _check_superuser(document: KickstartDocument) -> Iterator[LintProblem]:
+    superusers = [
+        (script.line, name)
+        for script in document.scripts("%post")
+        for name in _SUPERUSERS.findall(script.body)
+    ]
+    if not superusers:
+        yield LintProblem(
+            line=0, text="no %post names the boot loader's superuser: it would stay root"
+        )
+    for line, name in superusers:
+        if name.lower() in FORBIDDEN_SUPERUSERS:
+            yield LintProblem(line=line, text=f"the boot loader's superuser is named {name}")
+
+
+def _check_ssh_keys(document: KickstartDocument) -> Iterator[LintProblem]:
+    users = {c.options.get("name", "") for c in document.commands_named("user")}
+    keys = document.commands_named("sshkey")
+    if not keys:
+        yield LintProblem(
+            line=0, text="expected an sshkey: the STIG bars root, nobody could log in"
+        )
+    for key in keys:
+        if key.options.get("username", "") not in users:
+            yield LintProblem(
+                line=key.line,
+                text=f"sshkey for {key.options.get('username', '')!a}, who is no user",
+            )
+
+
+def _check_ending(document: KickstartDocument) -> Iterator[LintProblem]:
+    posts = document.scripts("%post")
+    if not any(_COMPLETE_MARKER in p.body for p in posts):
+        yield LintProblem(
+            line=0, text=f"no %post says '{_COMPLETE_MARKER}': success would be a guess"
+        )
+    elif _COMPLETE_MARKER not in posts[-1].body:
+        yield LintProblem(
+            line=posts[-1].line, text=f"'{_COMPLETE_MARKER}' is not said by the last %post"
+        )
+    errors = document.scripts("%onerror")
+    if not errors:
+        yield LintProblem(line=0, text="expected an %onerror that says why and switches off")
+    elif not any(_FAILED_MARKER in e.body for e in errors):
+        yield LintProblem(line=errors[0].line, text=f"%onerror does not say '{_FAILED_MARKER}'")
+    if not document.commands_named("poweroff", "shutdown"):
+        yield LintProblem(line=0, text="expected 'poweroff': a restart would install again")
+
+
+def _check_selinux(document: KickstartDocument) -> Iterator[LintProblem]:
+    if not any("enforcing" in c.options for c in document.commands_named("selinux")):
+        yield LintProblem(line=0, text="expected 'selinux --enforcing'")

@@ -1,0 +1,100 @@
+"""The linter's eye on partitions, volumes and mount options."""
+
+from collections.abc import Iterator
+
+from hardpan.kickstart.syntax import KickstartCommand, KickstartDocument, LintProblem
+from hardpan.profiles.constraints.stig_requirements import REQUIRED_OPTIONS
+
+_FSTYPES = (
+    *("biosboot", "efi", "ext2", "ext3", "ext4", "lvmpv", "prepboot", "swap", "vfat", "xfs"),
+)
+_FSOPTIONS = frozenset(
+    {
+        *("async", "atime", "auto", "defaults", "dev", "diratime", "discard", "exec", "lazytime"),
+        *("noatime", "noauto", "nodev", "nodiratime", "noexec", "nofail", "nosuid", "nouser"),
+        *("relatime", "ro", "rw", "strictatime", "suid", "sync", "user", "x-initrd.mount"),
+        *("acl", "user_xattr", "data", "journal_checksum", "barrier", "commit", "errors"),
+        *("gquota", "inode64", "largeio", "logbsize", "logbufs", "pquota", "prjquota", "uquota"),
+        *("dmask", "fmask", "gid", "iocharset", "shortname", "uid", "umask", "utf8"),
+        *("pri", "x-systemd.automount", "x-systemd.device-timeout", "size", "mode", "context"),
+    }
+)
+_SHM = "/dev/shm"  # noqa: S108
+
+
+def storage_problems(document: KickstartDocument) -> Iterator[LintProblem]:
+    """What is wrong with the storage of ``document``."""
+    yield from _check_automatic_partitioning(document)
+    yield from _check_volumes(document)
+    for command in document.commands_named("part", "partition", "logvol"):
+        yield from _check_file_system(command)
+    yield from _check_mounts(document)
+
+
+def _check_automatic_partitioning(document: KickstartDocument) -> Iterator[LintProblem]:
+    for command in document.commands_named("autopart", "reqpart"):
+        yield LintProblem(
+            line=command.line,
+            text=f"{command.name} cannot set mount options; write every partition out",
+        )
+
+
+def _check_volumes(document: KickstartDocument) -> Iterator[LintProblem]:
+    partitions = {
+        c.arguments[0] for c in document.commands_named("part", "partition") if c.arguments
+    }
+    groups: set[str] = set()
+    for group in document.commands_named("volgroup"):
+        groups.update(group.arguments[:1])
+        for physical in group.arguments[1:]:
+            if physical not in partitions:
+                yield LintProblem(
+                    line=group.line, text=f"volgroup on {physical}, which no part makes"
+                )
+    volume_names: set[tuple[str, str]] = set()
+    for volume in document.commands_named("logvol"):
+        group_name, name = volume.options.get("vgname", ""), volume.options.get("name", "")
+        if group_name not in groups:
+            yield LintProblem(
+                line=volume.line,
+                text=f"logvol in the volume group {group_name!a}, which no volgroup makes",
+            )
+        if (group_name, name) in volume_names:
+            yield LintProblem(line=volume.line, text=f"a second logical volume {name!a}")
+        volume_names.add((group_name, name))
+
+
+def _check_file_system(command: KickstartCommand) -> Iterator[LintProblem]:
+    fstype = command.options.get("fstype")
+    if fstype is not None and fstype not in _FSTYPES:
+        yield LintProblem(line=command.line, text=f"unknown file system {fstype!a}")
+    for option in _mount_options(command):
+        if option.partition("=")[0] not in _FSOPTIONS:
+            yield LintProblem(line=command.line, text=f"unknown mount option {option!a}")
+
+
+def _check_mounts(document: KickstartDocument) -> Iterator[LintProblem]:
+    mount_points: set[str] = set()
+    for command in document.commands_named("part", "partition", "logvol"):
+        mount = command.arguments[0] if command.arguments else ""
+        if mount in mount_points and mount != "swap":
+            yield LintProblem(line=command.line, text=f"a second {mount}")
+        mount_points.add(mount)
+        missing = [o for o in REQUIRED_OPTIONS.get(mount, ()) if o not in _mount_options(command)]
+        if missing:
+            yield LintProblem(
+                line=command.line, text=f"{mount} without {','.join(missing)}, which the STIG wants"
+            )
+    if "/" not in mount_points:
+        yield LintProblem(line=0, text="expected a root partition, found none")
+    yield from _check_shared_memory(document)
+
+
+def _check_shared_memory(document: KickstartDocument) -> Iterator[LintProblem]:
+    fstab_line = f"tmpfs {_SHM} tmpfs defaults,{','.join(REQUIRED_OPTIONS[_SHM])} 0 0"
+    if not any(fstab_line in script.body for script in document.scripts("%post")):
+        yield LintProblem(line=0, text=f"expected a %post that puts '{fstab_line}' into /etc/fstab")
+
+
+def _mount_options(command: KickstartCommand) -> list[str]:
+    return [o for o in command.options.get("fsoptions", "").split(",") if o]

@@ -1,0 +1,1 @@
+"""Constraints between the settings of a profile."""

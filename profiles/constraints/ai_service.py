@@ -1,0 +1,130 @@
+"""What the sovereign stack demands of the rest of a profile."""
+
+from collections.abc import Iterator
+
+from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.schema.ai_service import TRIAL_MODEL, AiService
+from hardpan.profiles.schema.frameworks import Frameworks
+from hardpan.profiles.schema.hardware import Hardware
+
+CONSTRAINTS = ConstraintSet()
+
+_LAYER = "sovereign_stack"
+_REQUIRED_LAYER = "ml_frameworks"
+_DRIVER_LAYERS = {"nvidia": "nvidia_driver", "amd": "amd_driver"}
+_ENGINE_PACKAGES = {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}
+"""Engine -> the Python package that holds it."""
+
+
+@CONSTRAINTS.depends_on("layers", "sovereign")
+def _check_section(layers: tuple[str, ...], sovereign: AiService | None) -> Iterator[Violation]:
+    if _LAYER in layers and sovereign is None:
+        yield Violation(
+            ("layers", layers.index(_LAYER)),
+            f"{_LAYER} needs a section 'sovereign:' with host_name and users, found none",
+        )
+    elif sovereign is not None and _LAYER not in layers:
+        yield Violation(("sovereign",), f"expected {_LAYER} among layers, nothing else reads this")
+
+
+@CONSTRAINTS.depends_on("layers")
+def _check_order(layers: tuple[str, ...]) -> Iterator[Violation]:
+    if _LAYER in layers and _REQUIRED_LAYER not in layers[: layers.index(_LAYER)]:
+        yield Violation(
+            ("layers", layers.index(_LAYER)),
+            f"expected {_REQUIRED_LAYER} before {_LAYER}: it brings the server and the embedding model",
+        )
+
+
+@CONSTRAINTS.depends_on("layers", "sovereign", "hardware")
+def _check_driver(
+    layers: tuple[str, ...], sovereign: AiService | None, hardware: Hardware
+) -> Iterator[Violation]:
+    driver = _DRIVER_LAYERS.get(hardware.accelerator)
+    if not driver or sovereign is None or sovereign.server.engine != "vllm":
+        return
+    if _LAYER in layers and driver not in layers[: layers.index(_LAYER)]:
+        yield Violation(
+            ("layers", layers.index(_LAYER)),
+            f"expected {driver} before {_LAYER}: vllm needs the GPU's device nodes",
+        )
+
+
+@CONSTRAINTS.depends_on("sovereign", "hardware")
+def _check_engine(sovereign: AiService | None, hardware: Hardware) -> Iterator[Violation]:
+    if sovereign is None:
+        return
+    path: ProfilePath = ("sovereign", "server")
+    server = sovereign.server
+    if server.engine != "vllm":
+        if server.gpus > 1:
+            yield Violation((*path, "gpus"), "expected 1 with llama_cpp, which has no GPU here")
+        return
+    if hardware.accelerator not in ("nvidia", "amd"):
+        yield Violation(
+            (*path, "engine"),
+            f"expected llama_cpp with 'accelerator: {hardware.accelerator}', vllm needs a GPU",
+        )
+    if server.model == TRIAL_MODEL:
+        yield Violation(
+            (*path, "model"),
+            f"expected a folder of safetensors below /opt/ai/models with vllm, {TRIAL_MODEL}"
+            " is a GGUF file",
+        )
+    if server.file is not None:
+        yield Violation(
+            (*path, "file"), "expected none with vllm, which reads every safetensors file there"
+        )
+    if server.threads:
+        yield Violation((*path, "threads"), "expected 0 with vllm, which computes on the GPU")
+
+
+@CONSTRAINTS.depends_on("sovereign", "frameworks")
+def _check_stack(sovereign: AiService | None, frameworks: Frameworks | None) -> Iterator[Violation]:
+    if sovereign is None or frameworks is None:
+        return
+    server = sovereign.server
+    package = _ENGINE_PACKAGES[server.engine]
+    stack_names = [stack.name for stack in frameworks.stacks if stack.requests_package(package)]
+    if server.stack not in stack_names:
+        yield Violation(
+            ("sovereign", "server", "stack"),
+            f"expected a stack of frameworks that asks for {package}"
+            f" ({', '.join(stack_names) or 'none does'}), found {server.stack!a}",
+        )
+
+
+@CONSTRAINTS.depends_on("sovereign")
+def _check_quota(sovereign: AiService | None) -> Iterator[Violation]:
+    if sovereign is None:
+        return
+    if sovereign.document_kib > 1024 * sovereign.quota.text_mib:
+        yield Violation(
+            ("sovereign", "quota", "text_mib"),
+            f"expected room for one document of {sovereign.document_kib} KiB (document_kib),"
+            f" found {sovereign.quota.text_mib} MiB",
+        )
+
+
+@CONSTRAINTS.depends_on("sovereign")
+def _check_accounts(sovereign: AiService | None) -> Iterator[Violation]:
+    if sovereign is None:
+        return
+    if not (sovereign.users or sovereign.api_keys or sovereign.machine_api_key):
+        yield Violation(
+            ("sovereign",), "expected users, api_keys or machine_api_key, or nobody can get in"
+        )
+    account_names: set[str] = set()
+    for section, names in (
+        ("users", [u.name for u in sovereign.users]),
+        ("api_keys", [k.name for k in sovereign.api_keys]),
+    ):
+        for i, name in enumerate(names):
+            if name in account_names:
+                yield Violation(
+                    ("sovereign", section, i, "name"),
+                    f"{name!a} is there twice: documents belong to a name",
+                )
+            account_names.add(name)
+    if sovereign.machine_api_key and "machine" in account_names:
+        yield Violation(("sovereign",), "the name 'machine' belongs to the machine's own API key")

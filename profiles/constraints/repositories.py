@@ -1,0 +1,60 @@
+"""What the repositories section must say for the list of packages to be usable with it."""
+
+from collections.abc import Iterator
+
+from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.schema.containers import Containers
+from hardpan.profiles.schema.repositories import SiteRepository
+from hardpan.profiles.software_catalog.catalog_file import package_catalog
+
+CONSTRAINTS = ConstraintSet()
+
+
+@CONSTRAINTS.depends_on("repositories", "release")
+def _check_repositories(
+    repositories: tuple[SiteRepository, ...], release: str
+) -> Iterator[Violation]:
+    catalog_repositories = {r.id: r for r in package_catalog().repositories if r.release == release}
+    ids: set[str] = set()
+    for i, repository in enumerate(repositories):
+        path: ProfilePath = ("repositories", i)
+        catalog_entry = catalog_repositories.get(repository.id)
+        if catalog_entry is None:
+            expected = (
+                f"one of {', '.join(catalog_repositories)}"
+                if catalog_repositories
+                else "no repositories section"
+            )
+            yield Violation(
+                (*path, "id"),
+                f"expected {expected}, as listed for {release}, found {repository.id!a}",
+            )
+            continue
+        if repository.id in ids:
+            yield Violation((*path, "id"), f"{repository.id} is there twice")
+        ids.add(repository.id)
+        if not (repository.url or repository.key or repository.key_sha256):
+            yield Violation(path, "expected url, key or key_sha256 beside the id, found none")
+        if repository.more_urls and not repository.url:
+            yield Violation((*path, "more_urls"), "expected url too, the first of its addresses")
+        vendor_sha256 = catalog_entry.key.sha256 if catalog_entry.key else None
+        if repository.key and not (repository.key_sha256 or vendor_sha256):
+            yield Violation(path, "expected key_sha256 beside key: got by another way than the key")
+        if repository.key_sha256 and not (repository.key or catalog_entry.key):
+            yield Violation(
+                path, f"expected key beside key_sha256: nobody else gives {repository.id}'s out"
+            )
+
+
+@CONSTRAINTS.depends_on("containers", "layers")
+def _check_containers(containers: Containers, layers: tuple[str, ...]) -> Iterator[Violation]:
+    if containers.registries and "containers" not in layers:
+        yield Violation(
+            ("containers", "registries"), "expected the layer containers, which uses them"
+        )
+    registries: set[str] = set()
+    for i, signed_registry in enumerate(containers.registries):
+        if signed_registry.registry in registries:
+            path: ProfilePath = ("containers", "registries", i, "registry")
+            yield Violation(path, f"{signed_registry.registry} is there twice")
+        registries.add(signed_registry.registry)

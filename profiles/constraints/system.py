@@ -1,0 +1,244 @@
+"""What the sections of a profile demand of each other."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hardpan.core.files import MiB
+from hardpan.profiles.constraints import ai_service, frameworks, hardware, host_layers, repositories
+from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.constraints.stig_requirements import (
+    DANGEROUS_ARGUMENTS,
+    FORBIDDEN_SUPERUSERS,
+    KERNEL_ARGUMENTS,
+    REQUIRED_OPTIONS,
+    SEPARATE_FILE_SYSTEMS,
+    SYSTEM_ACCOUNTS,
+)
+from hardpan.profiles.schema.hardware import Hardware
+from hardpan.profiles.schema.layer_packages import OS_PACKAGES
+from hardpan.profiles.schema.machine import Boot, Machine, Packages, Storage, User
+from hardpan.profiles.schema.profile import LayerName, StigSettings
+from hardpan.profiles.schema.tuning import Tuning
+
+_CONSTRAINTS = ConstraintSet()
+_OVERHEAD_MIB = 64
+"""Partition tables, the BIOS boot partition, LVM and LUKS headers."""
+
+_MIN_MEMORY_MIB = {"rocky9": 2560, "rocky10": 3072, "lab9": 1024}
+
+
+def violations(sections: Mapping[str, Any]) -> Iterator[Violation]:
+    """Every rule that does not hold among the sections in ``parts``; others are not asked."""
+    yield from _CONSTRAINTS.violations(sections)
+    yield from hardware.CONSTRAINTS.violations(sections)
+    yield from frameworks.CONSTRAINTS.violations(sections)
+    yield from host_layers.CONSTRAINTS.violations(sections)
+    yield from ai_service.CONSTRAINTS.violations(sections)
+    yield from repositories.CONSTRAINTS.violations(sections)
+
+
+@_CONSTRAINTS.depends_on("packages", "layers", "tuning")
+def _check_packages(
+    packages: Packages, layers: tuple[LayerName, ...], tuning: Tuning | None
+) -> Iterator[Violation]:
+    installed_by = dict.fromkeys(packages.install, "packages.install")
+    active_layers = [x for x in layers if x != "tuning" or (tuning or Tuning()).manager == "tuned"]
+    installed_by |= {name: layer for layer in active_layers for name in OS_PACKAGES.get(layer, ())}
+    for i, name in enumerate(packages.remove):
+        if name in installed_by:
+            yield Violation(
+                ("packages", "remove", i), f"{name} is to be installed too, by {installed_by[name]}"
+            )
+
+
+@_CONSTRAINTS.depends_on("storage")
+def _check_storage(storage: Storage) -> Iterator[Violation]:
+    if storage.encryption.mode == "none" and storage.encryption.reason is None:
+        yield Violation(
+            ("storage", "encryption"),
+            "expected a reason for 'mode: none' (the STIG wants encryption), found none",
+        )
+    mounts: set[str] = set()
+    for i, part in enumerate(storage.partitions):
+        path: ProfilePath = ("storage", "partitions", i)
+        if part.mount in mounts:
+            yield Violation((*path, "mount"), f"{part.mount} is there twice")
+        mounts.add(part.mount)
+        if (part.mount == "/boot/efi") != (part.fstype == "efi"):
+            yield Violation((*path, "fstype"), "expected efi for /boot/efi and for nothing else")
+        if (part.mount == "swap") != (part.fstype == "swap"):
+            yield Violation((*path, "fstype"), "expected swap for mount: swap and for nothing else")
+        if part.grow and part.mount in ("/boot", "/boot/efi"):
+            yield Violation((*path, "grow"), "expected a fixed size, only logical volumes grow")
+    for mount, reason in (
+        ("/", "an image has a root partition"),
+        ("/boot", "the boot loader reads it, and LUKS and LVM lie beside it"),
+        ("/boot/efi", "UEFI machines boot from it"),
+    ):
+        if mount not in mounts:
+            yield Violation(
+                ("storage", "partitions"), f"expected a partition for {mount}: {reason}"
+            )
+    if sum(part.grow for part in storage.partitions) > 1:
+        yield Violation(("storage", "partitions"), "expected at most one partition with grow: true")
+
+
+@_CONSTRAINTS.depends_on("storage")
+def _check_disk_size(storage: Storage) -> Iterator[Violation]:
+    required_mib = sum(part.size_mib for part in storage.partitions) + _OVERHEAD_MIB
+    if required_mib > storage.disk_size_mib:
+        yield Violation(
+            ("storage", "disk_size"),
+            f"expected {required_mib} MiB or more (the partitions and {_OVERHEAD_MIB} MiB for"
+            f" tables and headers), found {storage.disk_size_mib} MiB",
+        )
+
+
+@_CONSTRAINTS.depends_on("boot")
+def _check_superuser_name(boot: Boot) -> Iterator[Violation]:
+    if boot.superuser in FORBIDDEN_SUPERUSERS:
+        yield Violation(
+            ("boot", "superuser"),
+            f"never {', '.join(FORBIDDEN_SUPERUSERS)}: a name nobody guesses, found {boot.superuser!a}",
+        )
+    elif boot.superuser in SYSTEM_ACCOUNTS:
+        yield Violation(
+            ("boot", "superuser"),
+            f"expected a name that is no account of the system, found {boot.superuser!a}",
+        )
+
+
+@_CONSTRAINTS.depends_on("boot", "users")
+def _check_superuser_is_no_user(boot: Boot, users: tuple[User, ...]) -> Iterator[Violation]:
+    if boot.superuser in {u.name for u in users}:
+        yield Violation(
+            ("boot", "superuser"),
+            f"expected a name that is not among users, found {boot.superuser!a}",
+        )
+
+
+@_CONSTRAINTS.depends_on("boot", "hardware")
+def _check_kernel_arguments(boot: Boot, hardware: Hardware) -> Iterator[Violation]:
+    for section, arguments in (
+        ("boot", boot.kernel_arguments),
+        ("hardware", hardware.kernel_arguments),
+    ):
+        for i, argument in enumerate(arguments):
+            path: ProfilePath = (section, "kernel_arguments", i)
+            name = argument.partition("=")[0]
+            if name in ("fips", "boot"):
+                yield Violation(
+                    path, f"{name}= is the installer's to set (fips: true does it), found here"
+                )
+            elif name.startswith("inst."):
+                yield Violation(path, f"{name} is for the installer, not for the installed system")
+            elif argument in DANGEROUS_ARGUMENTS:
+                yield Violation(path, f"{argument} {DANGEROUS_ARGUMENTS[argument]}")
+
+
+@_CONSTRAINTS.depends_on("users", "build_user")
+def _check_users(users: tuple[User, ...], build_user: str) -> Iterator[Violation]:
+    names: set[str] = set()
+    for i, user in enumerate(users):
+        path: ProfilePath = ("users", i, "name")
+        if user.name in SYSTEM_ACCOUNTS:
+            yield Violation(
+                path, f"{user.name!a} is an account that the system itself has; take another name"
+            )
+        if user.name in names:
+            yield Violation(path, f"{user.name!a} is there twice")
+        names.add(user.name)
+        if user.sudo == "password" and user.password_hash is None:
+            yield Violation(
+                ("users", i, "sudo"),
+                "expected a password_hash with 'sudo: password', a locked password opens nothing",
+            )
+    if build_user not in names:
+        yield Violation(
+            ("build_user",), f"expected one of users ({', '.join(names)}), found {build_user!a}"
+        )
+    elif all(u.name != build_user or u.sudo == "none" for u in users):
+        yield Violation(
+            ("build_user",), f"expected a user with sudo, {build_user!a} has 'sudo: none'"
+        )
+
+
+@_CONSTRAINTS.depends_on("users", "fips", "release")
+def _check_ssh_keys(users: tuple[User, ...], fips: bool, release: str) -> Iterator[Violation]:
+    for i, user in enumerate(users):
+        for k, line in enumerate(user.ssh_keys):
+            if not is_key_accepted(line, fips=fips, release=release):
+                yield Violation(
+                    ("users", i, "ssh_keys", k),
+                    "expected a key other than ssh-ed25519: sshd refuses those in FIPS mode",
+                )
+
+
+def is_key_accepted(line: str, *, fips: bool, release: str) -> bool:
+    """False for a public key that sshd turns away on such a system.
+
+    The lab's OpenSSH is Debian's and has no FIPS provider, so it takes them all.
+    """
+    return not (fips and release != "lab9" and line.startswith("ssh-ed25519 "))
+
+
+@_CONSTRAINTS.depends_on("stig", "release")
+def _check_content(stig: StigSettings, release: str) -> Iterator[Violation]:
+    expected = "rhel10" if release == "rocky10" else "rhel9"
+    if stig.content != expected:
+        yield Violation(
+            ("stig", "content"), f"expected {expected} for {release}, found {stig.content!a}"
+        )
+    waived_rules: set[str] = set()
+    for i, w in enumerate(stig.waivers):
+        if w.rule in waived_rules:
+            yield Violation(("stig", "waivers", i, "rule"), f"{w.rule} is there twice")
+        waived_rules.add(w.rule)
+
+
+@_CONSTRAINTS.depends_on("stig", "layers", "boot")
+def _check_stig_arguments(
+    stig: StigSettings, layers: tuple[str, ...], boot: Boot
+) -> Iterator[Violation]:
+    if "stig" not in layers:
+        return
+    for argument, rule in KERNEL_ARGUMENTS.items():
+        if argument not in boot.kernel_arguments and not any(w.matches(rule) for w in stig.waivers):
+            yield Violation(
+                ("boot", "kernel_arguments"),
+                f"expected {argument} (STIG) or a waiver for {rule}, found none",
+            )
+
+
+@_CONSTRAINTS.depends_on("stig", "layers", "storage")
+def _check_stig_storage(
+    stig: StigSettings, layers: tuple[str, ...], storage: Storage
+) -> Iterator[Violation]:
+    if "stig" not in layers:
+        return
+    mounts = {part.mount for part in storage.partitions}
+    for mount, rule in SEPARATE_FILE_SYSTEMS.items():
+        if mount not in mounts and not any(w.matches(rule) for w in stig.waivers):
+            yield Violation(
+                ("storage", "partitions"),
+                f"expected a partition for {mount} or a waiver for {rule}",
+            )
+    for i, part in enumerate(storage.partitions):
+        missing = [o for o in REQUIRED_OPTIONS.get(part.mount, ()) if o not in part.options]
+        if missing:
+            yield Violation(
+                ("storage", "partitions", i),
+                f"expected {part.mount} with {','.join(missing)} (STIG), found"
+                f" {','.join(part.options) or 'no options'}",
+            )
+
+
+@_CONSTRAINTS.depends_on("machine", "release")
+def _check_memory(machine: Machine, release: str) -> Iterator[Violation]:
+    min_mib = MiB(_MIN_MEMORY_MIB[release])
+    if machine.memory_mib < min_mib:
+        yield Violation(
+            ("machine", "memory"),
+            f"expected {min_mib} MiB or more, which the installer of {release} needs,"
+            f" found {machine.memory_mib} MiB",
+        )

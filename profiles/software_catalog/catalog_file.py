@@ -1,0 +1,126 @@
+"""The list of packages, read as strictly as a profile: every problem at once, with its place."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from pydantic import ValidationError
+
+from hardpan.core import validation_errors
+from hardpan.core.errors import InputError
+from hardpan.core.resources import resource_path
+from hardpan.core.validation_errors import LocatedProblem
+from hardpan.core.yaml_source import read_yaml
+from hardpan.profiles.constraints.constraint_set import Violation
+from hardpan.profiles.schema.versions import major_minor
+from hardpan.profiles.software_catalog.schema import PLACEHOLDERS, PackageCatalog
+
+CATALOG_FILE = resource_path("hardpan.profiles.software_catalog", "packages.yaml")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@lru_cache(maxsize=1)
+def package_catalog() -> PackageCatalog:
+    """The list that comes with hardpan.
+
+    Raises:
+        InputError: the file was changed and has problems.
+    """
+    return parse_catalog(CATALOG_FILE.read_bytes(), CATALOG_FILE.name)
+
+
+def parse_catalog(data: bytes, file: str) -> PackageCatalog:
+    """The list that ``data`` holds; ``file`` names it in every message.
+
+    Raises:
+        InputError: it has problems; each is told on a line of its own.
+    """
+    tree = read_yaml(data, file)
+    try:
+        catalog = PackageCatalog.model_validate(tree.to_plain())
+    except ValidationError as e:
+        located_problems = [
+            validation_errors.from_pydantic(tree, d) for d in e.errors(include_url=False)
+        ]
+        raise InputError(validation_errors.format_problems(located_problems)) from e
+    located_violations: list[LocatedProblem] = [
+        validation_errors.locate(tree, b.path, b.text) for b in _violations(catalog)
+    ]
+    if located_violations:
+        raise InputError(validation_errors.format_problems(located_violations))
+    return catalog
+
+
+def _violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    yield from _repository_violations(catalog)
+    yield from _package_violations(catalog)
+    yield from _series_violations(catalog)
+    for group in ("nvidia_branches", "rocm_series", "repositories", "packages"):
+        for i, entry in enumerate(getattr(catalog, group)):
+            if entry.source not in catalog.sources:
+                yield Violation(
+                    (group, i, "source"), f"expected one of sources, found {entry.source}"
+                )
+
+
+def _repository_violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    keys = set()
+    for i, repository in enumerate(catalog.repositories):
+        key = (repository.id, repository.release, repository.arch)
+        if key in keys:
+            yield Violation(("repositories", i), f"{' '.join(key)} is there twice")
+        keys.add(key)
+        if not repository.gpgcheck:
+            yield Violation(
+                ("repositories", i, "gpgcheck"),
+                "expected true: what a vendor does not sign is mirrored and signed by the site",
+            )
+        if repository.url is not None and repository.key is None:
+            yield Violation(("repositories", i), "expected a key for a repository with an address")
+        yield from _placeholder_violations(("repositories", i, "url"), repository.url or "")
+
+
+def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    repository_keys = {(r.id, r.release) for r in catalog.repositories}
+    keys = set()
+    for i, package in enumerate(catalog.packages):
+        for release in package.releases:
+            key = (package.layer, package.name, release, package.when)
+            if key in keys:
+                yield Violation(("packages", i), f"{package.name} is there twice for {release}")
+            keys.add(key)
+            if (package.repository, release) not in repository_keys:
+                yield Violation(
+                    ("packages", i, "repository"),
+                    f"expected a repository of {release}, found {package.repository}",
+                )
+            is_pinned = release in package.stream or release in package.versionlock
+            if is_pinned and package.version is None:
+                yield Violation(("packages", i), f"expected a version, since {release} holds it")
+        if "rocky10" in package.stream:
+            yield Violation(
+                ("packages", i, "stream"), "expected none for rocky10: it has no modules"
+            )
+        texts = {"name": package.name, "version": package.version or ""}
+        texts |= {"stream": " ".join(package.stream.values())}
+        for setting, text in texts.items():
+            yield from _placeholder_violations(("packages", i, setting), text)
+
+
+def _series_violations(catalog: PackageCatalog) -> Iterator[Violation]:
+    for i, entry in enumerate(catalog.rocm_series):
+        if major_minor(entry.first) > major_minor(entry.last):
+            yield Violation(("rocm_series", i), f"expected first before last, found {entry.first}")
+        for other in catalog.rocm_series[:i]:
+            if major_minor(entry.first) <= major_minor(other.last) and major_minor(
+                other.first
+            ) <= major_minor(entry.last):
+                yield Violation(("rocm_series", i), f"overlaps with {other.first} to {other.last}")
+
+
+def _placeholder_violations(path: tuple[str | int, ...], text: str) -> Iterator[Violation]:
+    for name in _PLACEHOLDER.findall(text):
+        if name not in PLACEHOLDERS:
+            yield Violation(path, f"expected one of {', '.join(PLACEHOLDERS)}, found {{{name}}}")
+    if set("{}") & set(_PLACEHOLDER.sub("", text)):
+        yield Violation(path, f"expected placeholders as {{driver}}, found {text}")

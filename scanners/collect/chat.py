@@ -1,0 +1,216 @@
+"""The chat test: a client on the target talks to its inference server through the proxy.
+
+What must hold: nobody gets in without a key, the right key does, every answer streams
+to its end, and the same prompt at temperature 0 gets the same answer twice.
+"""
+
+from dataclasses import dataclass, replace
+
+from hardpan.core.errors import ToolError
+from hardpan.core.files import Sha256
+from hardpan.core.resources import resource_path
+from hardpan.scanners.collect.untrusted import (
+    build_measure,
+    describe_error,
+    parse_json,
+    require_digest,
+    require_int,
+    require_keys,
+    require_number,
+    require_samples,
+    require_text,
+)
+from hardpan.scanners.model.results import SmokeReport
+from hardpan.ssh.client import SshConnection
+
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "serving.py")
+_MAX_BYTES = 1 << 20
+_REQUEST_COUNT = 6
+_MAX_HTTP_STATUS = 599
+_OK = 200
+_DENIED_STATUSES = (401, 403)
+_NO_BASELINE = "a trial of serving, with no reference for this machine"
+_PASS_REASON = (
+    "streams whole answers, the same for the same prompt, and lets nobody in without a key"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceServer:
+    """Where the target's inference server is, as the target itself sees it."""
+
+    model: str
+    """The name it serves the model under."""
+
+    model_file: str
+    """The file on the target whose digest names it: itself, or the list of its many files."""
+
+    cafile: str
+    """File on the target with the certificate that the proxy must show."""
+
+    engine: str
+    """What serves, e.g. ``llama_cpp``."""
+
+    backend: str = "cpu"
+    """What it computes on: ``cpu``, ``cuda`` or ``rocm``."""
+
+    key_file: str = "/root/hardpan-access/api-key"
+    """File on the target with an API key; each machine makes one at its first start."""
+
+    host: str = "localhost"
+    port: int = 443
+    max_tokens: int = 16
+    """How many tokens are asked for in one answer."""
+
+    answer_timeout_s: float = 120.0
+    """How long one answer may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChatAnswer:
+    status: int
+    chunk_times_s: list[float]
+    text: str
+    duration_s: float
+
+
+def run_chat_test(
+    connection: SshConnection, server: InferenceServer, *, timeout_s: float
+) -> SmokeReport:
+    """Chat with the target's own inference server.
+
+    Raises:
+        ToolError: the client cannot run there, or answers nonsense.
+        UnreachableError: the connection broke.
+    """
+    argv = ["/usr/bin/python3", "-I", "-", "--host", server.host, "--port", str(server.port)]
+    argv += ["--cafile", server.cafile, "--key-file", server.key_file, "--model", server.model]
+    argv += ["--model-file", server.model_file]
+    argv += ["--tokens", str(server.max_tokens), "--timeout-s", str(server.answer_timeout_s)]
+    output = connection.run(
+        argv,
+        timeout_s=timeout_s,
+        stdin=_WORKLOAD.read_bytes(),
+        sudo=True,
+        max_bytes=_MAX_BYTES,
+    )
+    return evaluate_output(output.data, server)
+
+
+def failed_result(server: InferenceServer, reason: str) -> SmokeReport:
+    """The test's result where it did not run or gave no figures that can be read."""
+    return SmokeReport(
+        backend=server.backend,
+        framework=server.engine,
+        model=server.model,
+        model_sha256=Sha256(""),
+        measures=(),
+        verdict="error",
+        reason=reason,
+    )
+
+
+def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
+    """The verdict over what the client printed.
+
+    Raises:
+        ToolError: it is not the expected JSON.
+    """
+    statuses = ("anonymous", "wrong_key", "with_key")
+    names = ("python", "openssl", "model_sha256", "answers", *statuses)
+    try:
+        payload = require_keys(parse_json(data), names)
+        python, openssl = require_text(payload["python"]), require_text(payload["openssl"])
+        model = Sha256(require_digest(payload["model_sha256"]))
+        anonymous_status, invalid_key_status, valid_key_status = (
+            require_int(payload[n], max_value=_MAX_HTTP_STATUS) for n in statuses
+        )
+        answers = _parse_answers(payload["answers"])
+        complete_answers = [a for a in answers if a.status == _OK and a.chunk_times_s]
+        rates = _compute_chunk_rates(complete_answers)
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
+        raise ToolError(
+            ["the chat test"], f"gave figures that cannot be read: {describe_error(e)}"
+        ) from e
+    error = _find_error(anonymous_status, invalid_key_status, valid_key_status, answers)
+    series = (
+        (
+            "chat, time to first token",
+            "ms",
+            "lower",
+            [1000 * a.chunk_times_s[0] for a in complete_answers],
+        ),
+        ("chat, whole answer", "ms", "lower", [1000 * a.duration_s for a in complete_answers]),
+        ("chat, pieces of text per second", "1/s", "higher", rates),
+    )
+    return SmokeReport(
+        backend=server.backend,
+        framework=server.engine,
+        model=server.model,
+        model_sha256=model,
+        measures=tuple(build_measure(*f, error, _NO_BASELINE) for f in series if f[-1]),
+        environment={"client": f"Python {python}, {openssl}", "tokens": str(server.max_tokens)},
+        verdict="fail" if error else "pass",
+        reason=error or _PASS_REASON,
+    )
+
+
+def combine_results(first: SmokeReport, chat: SmokeReport) -> SmokeReport:
+    """Both tests as one answer: the worse verdict, and every figure."""
+    worst = next(v for v in ("error", "fail", "pass") if v in (first.verdict, chat.verdict))
+    return replace(
+        first,
+        framework=f"{first.framework}, {chat.framework}",
+        measures=first.measures + chat.measures,
+        environment=first.environment
+        | {f"chat {name}": value for name, value in chat.environment.items()}
+        | {"chat model": chat.model, "chat model sha256": chat.model_sha256},
+        verdict=worst,
+        reason=f"{first.reason}; chat: {chat.reason}",
+    )
+
+
+def _parse_answers(value: object) -> list[_ChatAnswer]:
+    if not isinstance(value, list) or len(value) != _REQUEST_COUNT:
+        raise TypeError(f"expected {_REQUEST_COUNT} answers")
+    return [_parse_answer(a) for a in value]
+
+
+def _parse_answer(value: object) -> _ChatAnswer:
+    fields = require_keys(value, ("status", "at_s", "text", "took_s"))
+    chunk_times_s = require_samples(fields["at_s"]) if fields["at_s"] != [] else []
+    return _ChatAnswer(
+        status=require_int(fields["status"], max_value=_MAX_HTTP_STATUS),
+        chunk_times_s=chunk_times_s,
+        text=require_digest(fields["text"]) if fields["text"] != "" else "",
+        duration_s=require_number(fields["took_s"]),
+    )
+
+
+def _find_error(
+    anonymous_status: int,
+    invalid_key_status: int,
+    valid_key_status: int,
+    answers: list[_ChatAnswer],
+) -> str:
+    if anonymous_status not in _DENIED_STATUSES:
+        return f"a request without a key was answered with {anonymous_status}, expected 401"
+    if invalid_key_status not in _DENIED_STATUSES:
+        return f"a request with a wrong key was answered with {invalid_key_status}, expected 401"
+    if valid_key_status != _OK:
+        return f"a request with the right key was answered with {valid_key_status}"
+    for answer in answers:
+        if answer.status != _OK:
+            return f"a chat was answered with {answer.status}"
+        if not answer.chunk_times_s:
+            return "a chat was answered with no text"
+    prompt_count = _REQUEST_COUNT // 2
+    if [a.text for a in answers[:prompt_count]] != [a.text for a in answers[prompt_count:]]:
+        return "the same prompt at temperature 0 had two answers"
+    return ""
+
+
+def _compute_chunk_rates(answers: list[_ChatAnswer]) -> list[float]:
+    """Pieces per second after the first, of the answers with more than one."""
+    spans = ((len(a.chunk_times_s) - 1, a.chunk_times_s[-1] - a.chunk_times_s[0]) for a in answers)
+    return [require_number(n / s) for n, s in spans if n and s > 0]

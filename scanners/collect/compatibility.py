@@ -1,0 +1,197 @@
+"""The paired checks: one program goes to the target, both halves of each conflict come back.
+
+The target's answer is hostile: it can say what it found, bounded and in the five words
+of ``Held``, and no more. What was looked at and expected, and whether a conflict may be
+absent from a host at all, is our own list's to say; the verdict is weighed here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from hardpan.core.errors import ToolError
+from hardpan.core.resources import resource_path
+from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners.collect.untrusted import describe_error, parse_json, require_keys
+from hardpan.scanners.compatibility.conflicts import Conflict, ConflictCheck, load_conflicts
+from hardpan.scanners.compatibility.outcomes import combine_outcomes
+from hardpan.scanners.model.results import (
+    CheckResult,
+    CompatibilityOutcome,
+    CompatibilityReport,
+    CompatibilityResult,
+    CompatibilityVerdict,
+)
+from hardpan.ssh.client import SshConnection
+
+AI_LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
+"""Layers that bring what the paired checks are about."""
+
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "paired")
+_MODULES = (
+    *("tools", "native", "collective", "egress", "packages", "probes", "actions"),
+    *("confined", "facts", "host", "kernel", "main"),
+)
+"""The program's files, each after those it needs."""
+
+_MAX_BYTES = 1 << 20
+_MAX_TEXT = 1000
+_LABEL = "the paired checks"
+
+# Reads the program from its standard input, so that no file of ours lies on the target.
+# systemd-run expands $ in arguments: there is none in it.
+_BOOT = """
+import json, sys, types
+told = json.load(sys.stdin)
+package = types.ModuleType("paired")
+package.__path__ = []
+sys.modules["paired"] = package
+for name in told["sources"]:
+    module = types.ModuleType("paired." + name)
+    module.__package__ = "paired"
+    sys.modules["paired." + name] = module
+    setattr(package, name, module)
+    exec(compile(told["sources"][name], "<paired " + name + ">", "exec"), module.__dict__)
+getattr(package, told["run"]).main(told["sent"])
+"""
+
+
+def should_run(profile: Profile, *, is_requested: bool = False) -> bool:
+    """Whether a scan with ``profile`` runs the paired checks; ``asked`` says yes in any case."""
+    return is_requested or bool(AI_LAYERS & set(profile.layers))
+
+
+def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> CompatibilityReport:
+    """Both halves of every known conflict, as the target shows them.
+
+    Raises:
+        ToolError: the program cannot run there, does not end in time, or
+            answers nonsense.
+        UnreachableError: the connection broke.
+    """
+    output = connection.run(
+        ["/usr/bin/python3", "-I", "-c", _BOOT],
+        timeout_s=timeout_s,
+        stdin=build_program(),
+        sudo=True,
+        max_bytes=_MAX_BYTES,
+    )
+    return parse_report(output.data, load_conflicts())
+
+
+def failed_report(reason: str) -> CompatibilityReport:
+    """The result where the program did not run or gave no answer that can be read."""
+    outcomes = dict.fromkeys(("control", "action"), (CompatibilityOutcome.ERROR, reason))
+    return CompatibilityReport(
+        confinement="", results=tuple(_build_result(c, outcomes) for c in load_conflicts())
+    )
+
+
+def build_program() -> bytes:
+    """What is sent to the target."""
+    sources = {name: (_WORKLOAD / f"{name}.py").read_text("utf-8") for name in _MODULES}
+    # The order of the files counts, so this is no canonical JSON.
+    sent = {"boot": _BOOT, "sources": sources}
+    return json.dumps({"sources": sources, "run": "main", "sent": sent}).encode()
+
+
+def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> CompatibilityReport:
+    """The verdicts over what the program printed.
+
+    Raises:
+        ToolError: it is not the expected JSON.
+    """
+    try:
+        payload = require_keys(parse_json(data), ("confinement", "halves"))
+        checks_by_conflict = payload["halves"]
+        if not isinstance(checks_by_conflict, dict):
+            raise TypeError("expected an object of halves")
+        unexpected = sorted(set(checks_by_conflict) - {c.id for c in expected_conflicts})
+        if unexpected:
+            raise ValueError(f"a conflict that nobody asked about: {unexpected[0][:40]!a}")
+        results = tuple(_parse_result(c, checks_by_conflict.get(c.id)) for c in expected_conflicts)
+        return CompatibilityReport(
+            confinement=_sanitize_line(payload["confinement"]), results=results
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
+        raise ToolError([_LABEL], f"gave an answer that cannot be read: {describe_error(e)}") from e
+
+
+def _parse_result(conflict: Conflict, value: object) -> CompatibilityResult:
+    if value is None:
+        no_answer = (CompatibilityOutcome.NOT_TESTED, "the target gave no answer")
+        outcomes = {"control": no_answer, "action": no_answer}
+    else:
+        checks = require_keys(value, ("control", "action"))
+        outcomes = {name: _parse_outcome(check, conflict) for name, check in checks.items()}
+    return _build_result(conflict, outcomes)
+
+
+def _build_result(
+    conflict: Conflict, outcomes: Mapping[str, tuple[CompatibilityOutcome, str]]
+) -> CompatibilityResult:
+    control = _build_check_result(conflict.control, *outcomes["control"])
+    workload = _build_check_result(conflict.action, *outcomes["action"])
+    return CompatibilityResult(
+        conflict=conflict.id,
+        row=conflict.row,
+        title=conflict.title,
+        rules=conflict.rules,
+        content=conflict.content,
+        resolution=conflict.resolution,
+        verdict=CompatibilityVerdict(combine_outcomes(control.outcome, workload.outcome)),
+        reason=_explain_verdict(control, workload),
+        control=control,
+        workload=workload,
+    )
+
+
+def _parse_outcome(value: object, conflict: Conflict) -> tuple[CompatibilityOutcome, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError("expected an outcome and what was found")
+    outcome, observed = CompatibilityOutcome(value[0]), _sanitize_line(value[1])
+    if outcome is CompatibilityOutcome.NOT_APPLICABLE and conflict.needs is None:
+        return (
+            CompatibilityOutcome.ERROR,
+            f"every host has this conflict, this one says not: {observed}",
+        )
+    return outcome, observed
+
+
+def _build_check_result(
+    definition: ConflictCheck, outcome: CompatibilityOutcome, observed: str
+) -> CheckResult:
+    return CheckResult(
+        outcome=outcome,
+        inspected=definition.looks_at,
+        expected=definition.expects,
+        observed=observed,
+    )
+
+
+def _explain_verdict(control: CheckResult, workload: CheckResult) -> str:
+    """Why the verdict is no pass: the halves that say so, in their own words."""
+    checks = (("control", control), ("AI action", workload))
+    unsatisfied = [
+        (name, h) for name, h in checks if h.outcome is not CompatibilityOutcome.SATISFIED
+    ]
+    if not unsatisfied:
+        return "the control holds and the AI action works"
+    worst = next(v for v in _WORST_FIRST if any(h.outcome is v for _, h in unsatisfied))
+    return "; ".join(
+        f"{name}: {h.observed or worst}" for name, h in unsatisfied if h.outcome is worst
+    )
+
+
+_WORST_FIRST = (
+    CompatibilityOutcome.VIOLATED,
+    CompatibilityOutcome.ERROR,
+    CompatibilityOutcome.NOT_APPLICABLE,
+    CompatibilityOutcome.NOT_TESTED,
+)
+
+
+def _sanitize_line(value: object) -> str:
+    """One line of a target's text, bounded, with what does not print shown as U+FFFD."""
+    if not isinstance(value, str):
+        raise TypeError("expected text")
+    return "".join(c if c.isprintable() else "\ufffd" for c in value[:_MAX_TEXT])

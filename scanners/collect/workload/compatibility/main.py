@@ -1,0 +1,376 @@
+"""Both halves of each conflict, put together out of what the host and the service told."""
+
+import datetime
+import glob
+import json
+import os
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from . import confinement, facts, host, kernel
+from .actions import check_perf_counter
+from .probes import run_guarded
+from .tools import (
+    ProbeResult,
+    combine,
+    not_applicable,
+    not_tested,
+    read,
+    read_int,
+    satisfied_if,
+    violated,
+)
+
+_STACKS = "/opt/ai/stacks"
+_PYTHON = "/usr/bin/python3"
+_SERVING = "serving"
+_STATE_FILE = "/run/hardpan-paired.json"
+"""How many denied packets were our own attempts since the counter was at 0."""
+
+_BOOT_S, _PLAIN_S, _PACKAGES_S = 90, 60, 120
+CheckPair = Tuple[Callable[[], ProbeResult], Callable[[], ProbeResult]]
+
+
+class ProbeSession:
+    """The host before, during and after the actions."""
+
+    def __init__(self, boot: str, sources: Dict[str, str]) -> None:
+        self.start_time = datetime.datetime.now()  # noqa: DTZ005 - ausearch takes local time
+        self.units = facts.read_units(confinement.UNITS)
+        self.confinement = confinement.Confinement(self.units)
+        self.user = self.confinement.find_user()
+        self.initial_audit = facts.read_audit_status()
+        self.initial_denied = facts.count_denied_packets()
+        self.probe_results: Dict[str, ProbeResult] = {}
+        self.failure_reason = ""
+        self._processes = self._start_probes(boot, sources)
+
+    def wait(self) -> None:
+        """Take in what the confined processes told."""
+        packages: List[ProbeResult] = []
+        for process in self._processes:
+            results, error_output = process.wait()
+            packages += [results.pop("packages")] if "packages" in results else []
+            for name, result in results.items():
+                self.probe_results.setdefault(name, result)
+            self.failure_reason = self.failure_reason or (
+                "" if results else f"systemd-run: {error_output or 'no answer'}"
+            )
+        if "started" in self.probe_results:
+            self.probe_results.setdefault("torch", violated("importing torch ended the process"))
+        if packages:
+            tested = [p for p in packages if p[0] != "not_asked"]
+            self.probe_results["packages"] = combine(*(tested or packages[:1]))
+        self.final_denied = facts.count_denied_packets()
+        self.final_audit = facts.read_audit_status()
+
+    def get_probe(self, name: str) -> ProbeResult:
+        """What a probe in the confinement came to."""
+        return self.probe_results.get(
+            name, not_tested(self.failure_reason or "the confined process did not tell")
+        )
+
+    def combine_probes(self, *names: str) -> ProbeResult:
+        """Several probes together."""
+        return combine(*(self.get_probe(n) for n in names))
+
+    def list_loaded_units(self) -> List[str]:
+        """The AI units that are there."""
+        return [
+            u for u in confinement.UNITS if self.units.get(u, {}).get("LoadState") == ["loaded"]
+        ]
+
+    def _start_probes(
+        self, boot: str, sources: Dict[str, str]
+    ) -> List[confinement.ConfinedProcess]:
+        if self.user is None:
+            self.failure_reason = f"the user {self.confinement.user} is not there, or is root"
+            return []
+        stacks = list_pythons(_STACKS)
+        torch_python = select_torch_python(stacks)
+        processes = []
+        for python in [torch_python, *(p for p in stacks if p != torch_python)]:
+            has_torch_probes = python == torch_python
+            sent = {
+                "sources": sources,
+                "run": "actions",
+                "sent": {
+                    "plain": has_torch_probes,
+                    "torch": has_torch_probes,
+                    "budget_s": _PLAIN_S,
+                    "packages_s": _PACKAGES_S,
+                },
+            }
+            limit_s = _BOOT_S + _PLAIN_S * 2 + _PACKAGES_S
+            try:
+                processes.append(
+                    confinement.ConfinedProcess(self.confinement, python, boot, sent, limit_s)
+                )
+            except OSError as e:
+                self.failure_reason = f"systemd-run: {e.strerror}"
+        return processes
+
+
+def list_pythons(root: str) -> List[str]:
+    """The Python of each stack, the serving one first."""
+    paths = glob.glob(f"{root}/*/bin/python")
+    return sorted(paths, key=lambda p: (p.split("/")[-3] != _SERVING, p))
+
+
+def select_torch_python(stacks: List[str]) -> str:
+    """The Python that torch is asked of: a stack with its own, one that sees the system's."""
+    root_by_python = {p: p[: -len("/bin/python")] for p in stacks}
+    with_bundled_torch = [
+        p for p in stacks if glob.glob(f"{root_by_python[p]}/lib/python*/site-packages/torch")
+    ]
+    setting = "include-system-site-packages = true"
+    with_system_packages = [
+        p for p in stacks if setting in (read(f"{root_by_python[p]}/pyvenv.cfg") or "")
+    ]
+    return (with_bundled_torch or with_system_packages or [_PYTHON])[0]
+
+
+def main(sent: Dict[str, Any]) -> None:
+    """Print both halves of every conflict as one JSON object."""
+    session = ProbeSession(sent["boot"], sent["sources"])
+    checks_by_conflict = build_checks(session)
+    # What needs no confined process is looked at while they run.
+    control_results = {
+        name: run_guarded(results_by_conflict[0])
+        for name, results_by_conflict in checks_by_conflict.items()
+        if name not in _AFTER_WORKLOAD
+    }
+    session.wait()
+    results_by_conflict = {}
+    for name, (control, workload) in checks_by_conflict.items():
+        control_result = control_results[name] if name in control_results else run_guarded(control)
+        results_by_conflict[name] = {
+            "control": list(control_result),
+            "action": list(run_guarded(workload)),
+        }
+    answer = {
+        "confinement": session.confinement.describe()[:800],
+        "halves": results_by_conflict,
+    }
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+_AFTER_WORKLOAD = (
+    "tmp-noexec",
+    "fapolicyd",
+    "no-compiler",
+    "code-folders",
+    "fips-md5",
+    "dmesg",
+    "perf",
+    "egress",
+)
+"""Conflicts whose control is seen from inside of the confinement, too."""
+
+
+def build_checks(session: ProbeSession) -> Dict[str, CheckPair]:
+    """Conflict -> how its two halves are asked."""
+    return {
+        "tmp-noexec": (
+            lambda: combine(
+                facts.check_noexec("/tmp"), facts.check_noexec("/var/tmp"), session.get_probe("tmp")
+            ),
+            lambda: session.get_probe("jit"),
+        ),
+        "home-noexec": (
+            lambda: facts.check_noexec("/home"),
+            lambda: combine(session.get_probe("home"), host.check_native_code_in_homes()),
+        ),
+        "shm-noexec": (lambda: facts.check_noexec("/dev/shm"), lambda: session.get_probe("shm")),
+        "nfs-noexec": (
+            host.check_nfs_noexec,
+            lambda: combine(session.get_probe("started"), host.check_local_code()),
+        ),
+        "fapolicyd": (
+            lambda: combine(host.check_fapolicyd(session.units), session.get_probe("canary")),
+            lambda: session.combine_probes("torch", "jit"),
+        ),
+        "fapolicyd-default-deny": (host.check_fapolicyd_rules, lambda: session.get_probe("torch")),
+        "fapolicyd-containers": (host.check_image_policy, host.check_container_engine),
+        "no-compiler": (
+            lambda: _require_compiler_absent(session.get_probe("compiler")),
+            lambda: session.combine_probes("torch", "matmul", "jit"),
+        ),
+        "cuda-jit": (
+            lambda: _require_gpu(host.check_fapolicyd(session.units)),
+            lambda: _get_gpu_probe(session),
+        ),
+        "code-folders": (lambda: session.get_probe("code"), lambda: session.get_probe("packages")),
+        "fips-md5": (
+            lambda: combine(kernel.check_fips_mode(), session.get_probe("md5")),
+            lambda: session.combine_probes("torch", "packages"),
+        ),
+        "fips-bundled-crypto": (
+            lambda: combine(kernel.check_fips_mode(), _check_loopback_only()),
+            facts.check_proxy,
+        ),
+        "fips-at-install": (
+            lambda: combine(_check_fips_argument(), kernel.check_installer_fips_mode()),
+            lambda: session.get_probe("matmul"),
+        ),
+        "user-namespaces": (
+            host.check_user_namespaces,
+            lambda: session.combine_probes("started", "matmul"),
+        ),
+        "ptrace-scope": (
+            lambda: facts.check_sysctl("kernel.yama.ptrace_scope", ">=1"),
+            lambda: session.get_probe("allreduce"),
+        ),
+        "memlock": (host.check_memlock_limits, lambda: session.get_probe("mlock")),
+        "sandbox": (
+            lambda: host.check_unit_exposure(session.list_loaded_units()),
+            lambda: _check_units_health(session.list_loaded_units()),
+        ),
+        "selinux": (
+            kernel.check_selinux,
+            lambda: combine(
+                session.combine_probes("torch", "jit"),
+                kernel.check_selinux_denials(session.start_time),
+            ),
+        ),
+        "secure-boot": (kernel.check_secure_boot, kernel.check_driver_signature),
+        "kexec": (lambda: kernel.check_kexec(session.units), facts.check_kernel_log),
+        "dmesg": (
+            lambda: combine(
+                facts.check_sysctl("kernel.dmesg_restrict", "=1"), session.get_probe("dmesg")
+            ),
+            lambda: (
+                host.check_journal_access(session.user)
+                if session.user
+                else not_tested(session.failure_reason)
+            ),
+        ),
+        "perf": (
+            lambda: combine(
+                facts.check_sysctl("kernel.perf_event_paranoid", ">=2"), session.get_probe("perf")
+            ),
+            check_perf_counter,
+        ),
+        "memory-poisoning": (kernel.check_memory_poisoning, lambda: session.get_probe("matmul")),
+        "mitigations": (kernel.check_mitigations, lambda: session.get_probe("matmul")),
+        "iommu": (kernel.check_iommu, lambda: _get_gpu_probe(session)),
+        "usbguard": (
+            lambda: host.check_usb(session.units)[0],
+            lambda: host.check_usb(session.units)[1],
+        ),
+        "gpgcheck": (
+            host.check_gpgcheck,
+            lambda: combine(host.check_dnf(), host.check_package_signatures()),
+        ),
+        "crypto-policy": (host.check_crypto_policy, facts.check_proxy),
+        "vendor-support": (host.check_release, lambda: session.get_probe("torch")),
+        "subscription-manager": (host.check_subscription_manager, host.check_dnf),
+        "firewalld": (facts.check_firewall, facts.check_proxy),
+        "audit": (
+            lambda: _check_audit(session.initial_audit),
+            lambda: _check_audit(session.final_audit),
+        ),
+        "nouveau": (
+            kernel.check_nouveau_absent,
+            lambda: combine(kernel.check_nvidia_loaded(), _get_gpu_probe(session)),
+        ),
+        "egress": (
+            lambda: _check_egress_counted(session),
+            lambda: _check_no_service_egress(session),
+        ),
+    }
+
+
+def _require_compiler_absent(result: ProbeResult) -> ProbeResult:
+    return not_applicable(result[1]) if result[0] == "broken" else result
+
+
+def _require_gpu(result: ProbeResult) -> ProbeResult:
+    return result if facts.list_gpu_vendors() else not_applicable("no GPU on the PCI bus")
+
+
+def _get_gpu_probe(session: ProbeSession) -> ProbeResult:
+    if not facts.list_gpu_vendors():
+        return not_applicable("no GPU on the PCI bus")
+    return session.get_probe("gpu")
+
+
+def _check_fips_argument() -> ProbeResult:
+    is_present = "fips=1" in facts.read_kernel_arguments()
+    return satisfied_if(
+        is_present, "fips=1 is on the command line" if is_present else "no fips=1 there"
+    )
+
+
+def _check_loopback_only() -> ProbeResult:
+    listeners = facts.list_listeners(confinement.list_ai_uids())
+    if not listeners:
+        return not_tested("no AI service listens")
+    return satisfied_if(
+        all(x.startswith("local ") for x in listeners),
+        f"AI services listen: {', '.join(listeners)}",
+    )
+
+
+def _check_units_health(units: List[str]) -> ProbeResult:
+    if not units:
+        return not_tested("no AI unit is there")
+    return combine(*(facts.check_health(confinement.PORTS[u]) for u in units))
+
+
+def _check_audit(status: Tuple[Optional[Dict[str, str]], str]) -> ProbeResult:
+    state, reason = status
+    if state is None:
+        return not_tested(reason)
+    is_enabled_without_loss = state["enabled"] in ("1", "2") and state["lost"] == "0"
+    limit = state.get("backlog_limit", "?")
+    return satisfied_if(
+        is_enabled_without_loss,
+        f"enabled {state['enabled']}, lost {state['lost']}, backlog_limit {limit}",
+    )
+
+
+def _check_egress_counted(session: ProbeSession) -> ProbeResult:
+    """The table is there, and our own attempt was denied and counted."""
+    initial_count, final_count = session.initial_denied[0], session.final_denied[0]
+    if initial_count is None or final_count is None:
+        return violated(session.initial_denied[1] or session.final_denied[1])
+    attempt = session.get_probe("egress")
+    if attempt[0] != "holds":
+        return attempt
+    _store_probe_packets(initial_count, final_count)
+    return satisfied_if(
+        final_count > initial_count,
+        f"{attempt[1]}; counter 'denied' {initial_count} -> {final_count} packets",
+    )
+
+
+def _check_no_service_egress(session: ProbeSession) -> ProbeResult:
+    """What was counted before, our own earlier attempts aside, came from the services."""
+    initial_count = session.initial_denied[0]
+    if initial_count is None:
+        return not_tested(session.initial_denied[1])
+    service_packets = initial_count - _count_probe_packets(initial_count)
+    return satisfied_if(
+        service_packets == 0,
+        f"{service_packets} packets of the services denied since the counter began",
+    )
+
+
+def _count_probe_packets(initial_count: int) -> int:
+    """Our own share of the counter; a counter below it has begun anew."""
+    probe_packets = _PREVIOUS_PROBE_PACKETS
+    return probe_packets if probe_packets <= initial_count else 0
+
+
+def _store_probe_packets(initial_count: int, final_count: int) -> None:
+    with open(_STATE_FILE, "w", encoding="ascii") as f:
+        json.dump(_count_probe_packets(initial_count) + final_count - initial_count, f)
+
+
+def _load_probe_packets() -> int:
+    is_trusted_file = os.path.isfile(_STATE_FILE) and os.stat(_STATE_FILE).st_uid == 0
+    return (read_int(_STATE_FILE) or 0) if is_trusted_file else 0
+
+
+_PREVIOUS_PROBE_PACKETS = _load_probe_packets()

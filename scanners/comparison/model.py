@@ -1,0 +1,127 @@
+"""What changed from one scan to the next: frozen, and JSON by ``data()``."""
+
+from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange
+from hardpan.scanners.report.model.sections import WaiverPart
+from hardpan.scanners.report.model.types import Document, JsonList, Number, Severity
+
+
+class ScanSummary(Document):
+    """One of the two scans, short."""
+
+    hostname: str
+    host_key_sha256: str
+    profile: str
+    finished: str
+    score: str
+
+
+class CountChange(Document):
+    """A number of rules, checks or pairs that is not the same any more."""
+
+    name: str
+    old: int
+    new: int
+
+
+class WaiverChange(Document):
+    """A waiver that began, ended, or says something else."""
+
+    name: str
+    """Rule id, or ``paired:`` and the conflict's id."""
+    old: WaiverPart | None
+    new: WaiverPart | None
+
+
+class WaiverChanges(Document):
+    """What became of the waivers that a failure rests on."""
+
+    began: JsonList[WaiverChange]
+    """Not waived before, waived now."""
+    ended: JsonList[WaiverChange]
+    """Waived before; fails still, and is open now."""
+    changed: JsonList[WaiverChange]
+    """Waived before and now, with another reason, owner or last day."""
+
+
+class PackageChange(Document):
+    """A package at other versions; several may be installed at once (kernels)."""
+
+    name: str
+    """Name and architecture, ``bash.x86_64``."""
+    old: JsonList[str]
+    """``epoch:version-release`` that went."""
+    new: JsonList[str]
+    """``epoch:version-release`` that came."""
+
+
+class PackageChanges(Document):
+    """The package lists, held against each other."""
+
+    added: JsonList[PackageChange]
+    removed: JsonList[PackageChange]
+    changed: JsonList[PackageChange]
+
+
+class OutcomeChange(Document):
+    """The outcome of one check or pair; None where it did not run."""
+
+    name: str
+    old: str | None
+    new: str | None
+    waived: bool = False
+    """A waiver holds for it in the newer scan."""
+
+
+class MeasureChange(Document):
+    """One figure of the smoke test in both scans: told, never judged."""
+
+    name: str
+    unit: str
+    direction: str
+    old: Number | None
+    new: Number | None
+    percent: Number | None
+    """Change relative to the older value; None where it cannot be told."""
+
+
+class Regression(Document):
+    """Something that held in the older scan and was not seen to hold in the newer one."""
+
+    kind: str
+    """``rule``, ``check``, ``paired``, ``smoke``, ``fips`` or ``score``."""
+    name: str
+    severity: Severity | None
+    old: str
+    new: str
+
+
+class ScanDiff(Document):
+    """All that changed from an older scan to a newer one."""
+
+    old: ScanSummary
+    new: ScanSummary
+    notes: JsonList[str]
+    """What makes the two hard to compare: another host, other content, the wrong order."""
+    facts: JsonList[AttributeChange]
+    counts: JsonList[CountChange]
+    """Verdicts, then ``open high`` and so on."""
+    failing: JsonList[RuleChange]
+    """Fail, error or unknown now, and were not before."""
+    fixed: JsonList[RuleChange]
+    """Pass now, and were fail, error or unknown before."""
+    changed: JsonList[RuleChange]
+    """Every other change of a verdict."""
+    came: JsonList[RuleChange]
+    gone: JsonList[RuleChange]
+    waivers: WaiverChanges
+    checks: JsonList[OutcomeChange]
+    paired: JsonList[OutcomeChange]
+    figures: JsonList[MeasureChange]
+    packages: PackageChanges | None
+    """None where one of the two lists is not at hand."""
+    regressions: JsonList[Regression]
+
+    @property
+    def has_regressions(self) -> bool:
+        """True when something that held was not seen to hold any more."""
+        return bool(self.regressions)

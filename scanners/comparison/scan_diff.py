@@ -1,0 +1,327 @@
+"""From two scans to what changed between them. Pure: no clock, no file.
+
+A *regression* is something that held in the older scan and was not seen to hold
+in the newer one. What was not looked at before cannot have become worse: it is
+told, and not counted. A failure with a waiver that holds is told, and not
+counted; ``docs/ledger.md`` has the table.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from hardpan.scanners.comparison import attribute_changes, package_changes
+from hardpan.scanners.comparison.model import (
+    OutcomeChange,
+    Regression,
+    ScanDiff,
+    ScanSummary,
+    WaiverChange,
+    WaiverChanges,
+)
+from hardpan.scanners.report.model.documents import Findings, SmokeDocument
+from hardpan.scanners.report.model.scan_changes import RuleChange
+from hardpan.scanners.report.model.sections import CompatibilityResultPart, RulePart
+from hardpan.scanners.report.model.types import OPEN_VERDICTS, SEVERITIES
+
+PASSED_VERDICTS = frozenset({"pass", "fixed"})
+_OUTCOMES_WORST_FIRST = ("error", "failed", "skipped", "passed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSnapshot:
+    """One of the two scans."""
+
+    findings: Findings
+    smoke: SmokeDocument | None
+    packages: tuple[str, ...] | None
+    """NEVRAs; None where the list is not at hand."""
+
+
+def compare_scans(
+    baseline: ScanSnapshot, current: ScanSnapshot, *, max_score_drop: Decimal | None = None
+) -> ScanDiff:
+    """What changed from ``old`` to ``new``.
+
+    A lower score is no regression by itself, unless it fell by more than
+    ``max_score_drop`` points.
+    """
+    baseline_rules = {r.rule_id: r for r in baseline.findings.rules}
+    current_rules = {r.rule_id: r for r in current.findings.rules}
+    rule_changes = _find_rule_changes(baseline_rules, current_rules)
+    in_both_scans = [c for c in rule_changes if c.old is not None and c.new is not None]
+    failing = [c for c in in_both_scans if c.new in OPEN_VERDICTS and c.old not in OPEN_VERDICTS]
+    fixed = [c for c in in_both_scans if c.old in OPEN_VERDICTS and c.new in PASSED_VERDICTS]
+    has_package_lists = baseline.packages is not None and current.packages is not None
+    return ScanDiff(
+        old=_summarize_scan(baseline.findings),
+        new=_summarize_scan(current.findings),
+        notes=tuple(_list_notes(baseline.findings, current.findings)),
+        facts=attribute_changes.compare_attributes(
+            baseline.findings, current.findings, (baseline.smoke, current.smoke)
+        ),
+        counts=attribute_changes.compare_counts(baseline.findings, current.findings),
+        failing=tuple(failing),
+        fixed=tuple(fixed),
+        changed=tuple(c for c in in_both_scans if c not in failing and c not in fixed),
+        came=tuple(c for c in rule_changes if c.old is None),
+        gone=tuple(c for c in rule_changes if c.new is None),
+        waivers=_compare_waivers(
+            baseline_rules,
+            current_rules,
+            _results_by_conflict(baseline.findings),
+            _results_by_conflict(current.findings),
+        ),
+        checks=tuple(
+            _compare_outcomes(
+                _outcomes_by_check(baseline.findings), _outcomes_by_check(current.findings)
+            )
+        ),
+        paired=tuple(
+            _compare_compatibility(
+                _results_by_conflict(baseline.findings), _results_by_conflict(current.findings)
+            )
+        ),
+        figures=attribute_changes.compare_measures(baseline.smoke, current.smoke),
+        packages=package_changes.compare_packages(baseline.packages or (), current.packages or ())
+        if has_package_lists
+        else None,
+        regressions=(
+            *_find_rule_regressions(baseline_rules, current_rules),
+            *_find_compatibility_regressions(baseline.findings, current.findings),
+            *_find_check_regressions(baseline.findings, current.findings),
+            *_find_scan_regressions(baseline, current, max_score_drop),
+        ),
+    )
+
+
+def _summarize_scan(findings: Findings) -> ScanSummary:
+    return ScanSummary(
+        hostname=findings.host.hostname,
+        host_key_sha256=findings.host.host_key_sha256,
+        profile=findings.profile,
+        finished=findings.finished,
+        score=findings.score,
+    )
+
+
+def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
+    if baseline.host.host_key_sha256 != current.host.host_key_sha256:
+        is_same_machine = baseline.host.machine_id_hmac == current.host.machine_id_hmac != ""
+        yield (
+            "the machine has another host key now"
+            if is_same_machine
+            else "two different hosts are compared, or one that was installed anew"
+        )
+    elif baseline.host.machine_id_hmac != current.host.machine_id_hmac:
+        yield "the host key is the same, the machine id is not: a clone, or installed anew"
+    if current.finished < baseline.finished:
+        yield "the newer scan is the older one by its own clock: are they in the right order?"
+    if baseline.content.profile_id != current.content.profile_id:
+        yield "the SCAP profiles differ: rules come and go by that, and the scores do not compare"
+    elif baseline.content.derived_sha256 != current.content.derived_sha256:
+        yield "the SCAP content differs: a verdict may have changed by that"
+    if (baseline.paired is None) != (current.paired is None):
+        yield "the paired checks ran in one of the two only"
+
+
+def _find_rule_changes(
+    baseline_rules: Mapping[str, RulePart], current_rules: Mapping[str, RulePart]
+) -> list[RuleChange]:
+    rule_changes = []
+    for rule_id in baseline_rules.keys() | current_rules.keys():
+        baseline_rule, current_rule = baseline_rules.get(rule_id), current_rules.get(rule_id)
+        rule = current_rule or baseline_rule
+        if rule is None or (
+            baseline_rule and current_rule and baseline_rule.verdict == current_rule.verdict
+        ):
+            continue
+        rule_changes.append(
+            RuleChange(
+                rule_id=rule_id,
+                title=rule.title,
+                severity=rule.severity,
+                stig_ids=rule.stig_ids,
+                old=baseline_rule.verdict if baseline_rule else None,
+                new=current_rule.verdict if current_rule else None,
+                waived=current_rule.is_waived if current_rule else False,
+            )
+        )
+    return sorted(rule_changes, key=lambda c: (SEVERITIES.index(c.severity), c.rule_id))
+
+
+def _compare_waivers(
+    baseline_rules: Mapping[str, RulePart],
+    current_rules: Mapping[str, RulePart],
+    baseline_results: Mapping[str, CompatibilityResultPart],
+    current_results: Mapping[str, CompatibilityResultPart],
+) -> WaiverChanges:
+    candidates: dict[
+        str, tuple[RulePart | CompatibilityResultPart | None, RulePart | CompatibilityResultPart]
+    ] = {
+        i: (baseline_rules.get(i), r)
+        for i, r in sorted(current_rules.items())
+        if r.verdict in OPEN_VERDICTS
+    }
+    candidates |= {
+        f"paired:{i}": (baseline_results.get(i), p)
+        for i, p in sorted(current_results.items())
+        if p.verdict == "fail"
+    }
+    added, removed, changed = [], [], []
+    for name, (baseline, current) in candidates.items():
+        change = WaiverChange(
+            name=name, old=baseline.waiver if baseline else None, new=current.waiver
+        )
+        was_waived = baseline is not None and _is_waived(baseline)
+        if _is_waived(current) and not was_waived:
+            added.append(change)
+        elif was_waived and not _is_waived(current):
+            removed.append(change)
+        elif was_waived and change.old != change.new:
+            changed.append(change)
+    return WaiverChanges(began=tuple(added), ended=tuple(removed), changed=tuple(changed))
+
+
+def _is_waived(item: RulePart | CompatibilityResultPart) -> bool:
+    return item.is_waived and item.verdict in OPEN_VERDICTS
+
+
+def _results_by_conflict(findings: Findings) -> dict[str, CompatibilityResultPart]:
+    return {p.conflict: p for p in findings.paired.pairs} if findings.paired else {}
+
+
+def _outcomes_by_check(findings: Findings) -> dict[str, str]:
+    """Name -> outcome, the worst one where a name appears twice."""
+    outcomes: dict[str, str] = {}
+    for check in findings.checks:
+        worst = outcomes.get(check.name, check.outcome)
+        outcomes[check.name] = min(worst, check.outcome, key=_OUTCOMES_WORST_FIRST.index)
+    return outcomes
+
+
+def _compare_outcomes(
+    baseline: Mapping[str, str], current: Mapping[str, str]
+) -> Iterator[OutcomeChange]:
+    for name in sorted(baseline.keys() | current.keys()):
+        baseline_outcome, current_outcome = baseline.get(name), current.get(name)
+        if baseline_outcome != current_outcome:
+            yield OutcomeChange(name=name, old=baseline_outcome, new=current_outcome)
+
+
+def _compare_compatibility(
+    baseline_results: Mapping[str, CompatibilityResultPart],
+    current_results: Mapping[str, CompatibilityResultPart],
+) -> Iterator[OutcomeChange]:
+    verdicts = (
+        {i: p.verdict for i, p in results.items()}
+        for results in (baseline_results, current_results)
+    )
+    for change in _compare_outcomes(*verdicts):
+        current = current_results.get(change.name)
+        yield change.model_copy(update={"waived": current is not None and _is_waived(current)})
+
+
+def _find_rule_regressions(
+    baseline_rules: Mapping[str, RulePart], current_rules: Mapping[str, RulePart]
+) -> Iterable[Regression]:
+    regressions = []
+    for rule_id, baseline_rule in baseline_rules.items():
+        current_rule = current_rules.get(rule_id)
+        has_passed = baseline_rule.verdict in PASSED_VERDICTS
+        if current_rule is None:
+            is_regression = has_passed
+        elif current_rule.is_open:
+            is_regression = (
+                has_passed or baseline_rule.is_waived or baseline_rule.verdict == "notapplicable"
+            )
+        else:
+            is_regression = has_passed and current_rule.verdict in ("notchecked", "informational")
+        if is_regression:
+            current_text = "no longer selected" if current_rule is None else current_rule.verdict
+            baseline_text = (
+                f"{baseline_rule.verdict} with a waiver"
+                if baseline_rule.is_waived
+                else baseline_rule.verdict
+            )
+            regressions.append(
+                Regression(
+                    kind="rule",
+                    name=rule_id,
+                    severity=baseline_rule.severity,
+                    old=baseline_text,
+                    new=current_text,
+                )
+            )
+    return sorted(regressions, key=lambda r: (SEVERITIES.index(r.severity or "unknown"), r.name))
+
+
+def _find_compatibility_regressions(baseline: Findings, current: Findings) -> Iterator[Regression]:
+    baseline_results, current_results = (
+        _results_by_conflict(baseline),
+        _results_by_conflict(current),
+    )
+    passed_count = sum(p.verdict == "pass" for p in baseline_results.values())
+    if current.paired is None:
+        if passed_count:
+            yield _make_regression("paired", "paired checks", f"{passed_count} held", "did not run")
+        return
+    for conflict, baseline_result in sorted(baseline_results.items()):
+        current_result = current_results.get(conflict)
+        has_passed = baseline_result.verdict == "pass"
+        if current_result is None:
+            is_regression = has_passed
+        elif current_result.verdict in ("fail", "error") and not _is_waived(current_result):
+            is_regression = (
+                has_passed
+                or baseline_result.verdict == "not_applicable"
+                or _is_waived(baseline_result)
+            )
+        else:
+            is_regression = has_passed and current_result.verdict == "not_checked"
+        if is_regression:
+            baseline_text = (
+                f"{baseline_result.verdict} with a waiver"
+                if _is_waived(baseline_result)
+                else baseline_result.verdict
+            )
+            yield _make_regression(
+                "paired",
+                conflict,
+                baseline_text,
+                current_result.verdict if current_result else "no longer there",
+            )
+
+
+def _find_check_regressions(baseline: Findings, current: Findings) -> Iterator[Regression]:
+    baseline_outcomes, current_outcomes = _outcomes_by_check(baseline), _outcomes_by_check(current)
+    passed_names = [
+        name for name, outcome in sorted(baseline_outcomes.items()) if outcome == "passed"
+    ]
+    if passed_names and not current_outcomes:
+        yield _make_regression("check", "checks", f"{len(passed_names)} passed", "did not run")
+        return
+    for name in passed_names:
+        current_outcome = current_outcomes.get(name, "no longer there")
+        if current_outcome != "passed":
+            yield _make_regression("check", name, "passed", current_outcome)
+
+
+def _find_scan_regressions(
+    baseline: ScanSnapshot, current: ScanSnapshot, max_score_drop: Decimal | None
+) -> Iterator[Regression]:
+    if baseline.findings.host.fips_kernel_flag and not current.findings.host.fips_kernel_flag:
+        yield _make_regression("fips", "FIPS mode", "on", "off")
+    verdict = current.smoke.verdict if current.smoke else "did not run"
+    if baseline.smoke is not None and baseline.smoke.verdict == "pass" != verdict:
+        yield _make_regression("smoke", "smoke test", "pass", verdict)
+    baseline_score, current_score = baseline.findings.score, current.findings.score
+    if (
+        max_score_drop is not None
+        and Decimal(baseline_score) - Decimal(current_score) > max_score_drop
+    ):
+        yield _make_regression("score", "score", baseline_score, current_score)
+
+
+def _make_regression(kind: str, name: str, baseline: str, current: str) -> Regression:
+    return Regression(kind=kind, name=name, severity=None, old=baseline, new=current)

@@ -1,0 +1,101 @@
+"""Reading and writing SCAP data streams: no entities, no network, whitespace kept."""
+
+from pathlib import Path
+
+from lxml import etree
+
+from hardpan.core.errors import InputError
+from hardpan.core.extracted_files import open_named_file, read_limited
+
+DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
+XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
+OVAL = "{http://oval.mitre.org/XMLSchema/oval-definitions-5}"
+CPE_DICT = "{http://cpe.mitre.org/dictionary/2.0}"
+CATALOG = "{urn:oasis:names:tc:entity:xmlns:xml:catalog}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+OVAL_SYSTEM = "http://oval.mitre.org/XMLSchema/oval-definitions-5"
+OCIL_SYSTEM = "http://scap.nist.gov/schema/ocil/2"
+SCE_SYSTEM = "http://open-scap.org/page/SCE"
+
+MAX_BYTES = 256 << 20
+
+Element = etree._Element
+
+
+def create_parser() -> etree.XMLParser:
+    """A parser for content: entities and the network are off, big text nodes allowed.
+
+    Blank text stays: oscap 1.3.7 crashes on a data stream stripped of it.
+    """
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+
+
+def parse_data_stream(data: bytes, name: str) -> Element:
+    """The root of a source data stream.
+
+    Raises:
+        InputError: it is not one, is not XML, or is too long.
+    """
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{name}: longer than {MAX_BYTES >> 20} MiB")
+    try:
+        root = etree.fromstring(data, create_parser())
+    except etree.XMLSyntaxError as e:
+        raise InputError(f"{name}: not XML: {e}") from e
+    if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
+        raise InputError(f"{name}: has a DOCTYPE, which SCAP content never has")
+    if root.tag != DS + "data-stream-collection":
+        raise InputError(
+            f"{name}: expected a source data stream, found <{etree.QName(root).localname}>",
+            hint="take the file that ends in -ds.xml",
+        )
+    return root
+
+
+def read_stream_file(path: Path) -> bytes:
+    """The bytes of a file that a person named.
+
+    Raises:
+        InputError: it is no regular file, cannot be read, or is too long.
+    """
+    with open_named_file(path) as file:
+        return read_limited(file, path, max_bytes=MAX_BYTES)
+
+
+def serialize(root: Element) -> bytes:
+    """The same bytes for the same tree."""
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def find_benchmark(root: Element, name: str) -> Element:
+    """The one XCCDF benchmark of a data stream.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    benchmarks = [
+        b for c in root.iterchildren(DS + "component") for b in c.iterchildren(XCCDF + "Benchmark")
+    ]
+    if len(benchmarks) != 1:
+        raise InputError(f"{name}: expected one XCCDF 1.2 benchmark, found {len(benchmarks)}")
+    return benchmarks[0]
+
+
+def element_text(element: Element | None) -> str:
+    """All text below an element, blanks folded."""
+    return "" if element is None else " ".join("".join(map(str, element.itertext())).split())
+
+
+def remove_element(element: Element) -> None:
+    """Take an element away together with the blank text behind it."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    if element.tail and element.tail.strip():
+        previous = element.getprevious()
+        if previous is None:
+            parent.text = (parent.text or "") + element.tail
+        else:
+            previous.tail = (previous.tail or "") + element.tail
+    parent.remove(element)

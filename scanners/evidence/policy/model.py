@@ -1,0 +1,183 @@
+"""trust.yaml: whom and what an auditor trusts. Never taken from the evidence itself."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from hardpan.scanners.report.model.types import (
+    CompatibilityVerdictName,
+    HexDigest,
+    Severity,
+    VerdictName,
+)
+
+ALLOWED_YEARS = range(1970, 9000)
+"""Of a moment in policies and statements. A century can be added to each of them or taken off."""
+
+_MAX_HOURS = 876_000
+"""A hundred years."""
+
+
+def _to_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("expected a time zone, e.g. 2026-11-21T04:00:00Z")
+    # A time zone before the first or after the last day of the calendar cannot be converted.
+    if moment.year not in ALLOWED_YEARS:
+        raise ValueError(f"expected a year from {ALLOWED_YEARS.start} to {ALLOWED_YEARS.stop - 1}")
+    return moment.astimezone(UTC)
+
+
+_TIME_PATTERN = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.ASCII,
+)
+
+
+def _parse_time(value: object) -> datetime:
+    # pydantic takes a number, in quotes too, for seconds since 1970: 20261122 is in August 1970.
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _TIME_PATTERN.fullmatch(value):
+        raise ValueError("expected a moment, e.g. 2026-11-21T04:00:00Z")
+    return datetime.fromisoformat(value)
+
+
+def _require_int(value: object) -> object:
+    # True and 1.0 are equal to 1, which is all that a literal is compared by.
+    if type(value) is not int:
+        raise ValueError("Input should be 1")
+    return value
+
+
+UtcTime = Annotated[datetime, BeforeValidator(_parse_time), AfterValidator(_to_utc)]
+
+
+class PolicyModel(BaseModel):
+    """A part of the policy: frozen, unknown settings refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PolicyKey(PolicyModel):
+    """One trusted key and what it is trusted for."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    role: Literal["scan", "build", "scan-pq", "verify"]
+    """``scan`` signs evidence, ``build`` signs image provenance, ``scan-pq`` the evidence's
+    second envelope, ``verify`` the outcome of a verification; none may do another's work."""
+
+    alg: Literal["ecdsa-p256-sha256", "rsa-pkcs1v15-sha256", "ml-dsa-65", "ml-dsa-87"]
+    """The one algorithm the key is trusted for; the key must be of its kind."""
+
+    spki: Annotated[str, Field(min_length=1, max_length=4096)]
+    """The public key: PEM text, or a file's path relative to this policy."""
+
+    not_before: UtcTime
+    not_after: UtcTime
+    compromised_at: UtcTime | None = None
+    """From when on others may have had it. What a timestamp shows to be older still holds."""
+
+
+class TimestampRule(PolicyModel):
+    """Whose RFC 3161 timestamp the evidence must carry."""
+
+    roots: Annotated[str, Field(min_length=1, max_length=65_536)]
+    """The authority's root certificates: PEM text, or a file's path relative to this policy."""
+
+    policy_oid: str = ""
+    """The TSA policy it must be issued under; empty takes any."""
+
+    max_lag_s: Annotated[int, Field(gt=0, le=3600 * _MAX_HOURS)] = 86_400
+    """Longest time from the scan's end to the timestamp."""
+
+
+class CmsRule(PolicyModel):
+    """Whose certificates a CMS signature counts under; checked by ``openssl cms``."""
+
+    roots: Annotated[str, Field(min_length=1, max_length=65_536)]
+    """Root certificates: PEM text, or a file's path relative to this policy."""
+
+
+class PreviousStatementRule(PolicyModel):
+    """The last statement of the host that the auditor has: this one must come right after."""
+
+    sequence: Annotated[int, Field(ge=0)]
+    statement_sha256: HexDigest | None = None
+    """None where ``sequence`` is 0: the first statement follows on none."""
+
+
+class TargetRule(PolicyModel):
+    """Which hosts the evidence may be about; an empty list allows all."""
+
+    host_keys: tuple[Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")], ...] = ()
+    machine_ids: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}([0-9a-f]{32})?$")], ...] = ()
+    """Values of ``machineIdHmac``."""
+
+    product_uuids: tuple[HexDigest, ...] = ()
+    """Values of ``productUuidSha256``: what tells a cloned machine from its original."""
+
+    require_known_host_key: bool = False
+    """True refuses a scan that trusted the host key on first use (``scan --trust-new-host-key``),
+    and evidence of an older hardpan, which does not say."""
+
+    require_proof: bool = False
+    """True wants the host's own signature (SSHSIG by its host key) over nonce and findings."""
+
+
+class ContentRule(PolicyModel):
+    """Which SCAP content counts; an empty list allows all."""
+
+    source_sha256: tuple[HexDigest, ...] = ()
+    derived_sha256: tuple[HexDigest, ...] = ()
+    profile_ids: tuple[str, ...] = ()
+
+
+class ImageRule(PolicyModel):
+    """What must be known about the image the target was booted from."""
+
+    require_provenance: bool = False
+    sha256: tuple[HexDigest, ...] = ()
+    """Allowed images; an empty list allows all."""
+
+
+class TrustPolicy(PolicyModel):
+    """The whole of trust.yaml."""
+
+    version: Annotated[Literal[1], BeforeValidator(_require_int)]
+    keys: Annotated[tuple[PolicyKey, ...], Field(min_length=1)]
+    clock_skew_s: Annotated[int, Field(ge=0, le=86_400)] = 300
+    max_age_hours: Annotated[int, Field(gt=0, le=_MAX_HOURS)] | None = None
+    """Oldest scan that is taken, counted from its end."""
+
+    require_pq: bool = False
+    """Refuse evidence without a post-quantum signature by a ``scan-pq`` key."""
+
+    nonce: Annotated[str, Field(min_length=16)] | None = None
+    """What the scan must have been asked to repeat."""
+
+    expires: UtcTime | None = None
+    """From when on this policy decides nothing any more."""
+
+    require_timestamp: TimestampRule | None = None
+    require_cms: CmsRule | None = None
+    after: PreviousStatementRule | None = None
+
+    target: TargetRule = TargetRule()
+    content: ContentRule = ContentRule()
+    image: ImageRule = ImageRule()
+    max_counts: dict[VerdictName, Annotated[int, Field(ge=0)]] = {}
+    """Verdict -> most rules that may have it, waivers or not. More is an answer
+    (exit 1), not broken trust."""
+
+    max_open: dict[Severity, Annotated[int, Field(ge=0)]] = {}
+    """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
+    included) and without a waiver on record. ``high`` is DISA's CAT I."""
+
+    max_paired: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
+    """Verdict of a paired check -> most that may have it. Where one is set, evidence
+    without paired checks is over the limit."""
+
+    min_score: Annotated[float, Field(ge=0, le=100)] | None = None

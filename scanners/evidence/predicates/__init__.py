@@ -1,0 +1,1 @@
+"""Further in-toto predicates of a scan."""

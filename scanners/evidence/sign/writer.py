@@ -1,0 +1,247 @@
+"""From a scan to one signed evidence file."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+
+from hardpan.core import events
+from hardpan.core.compression import CompressedBlob, compress, compression_thread
+from hardpan.core.errors import InputError
+from hardpan.core.events import Emit
+from hardpan.core.files import canonical_json, write_atomic
+from hardpan.core.identifiers import PREDICATE_TYPE
+from hardpan.scanners.evidence.archive import write_archive
+from hardpan.scanners.evidence.predicates import test_result
+from hardpan.scanners.evidence.predicates.oscal_signing import (
+    RESULTS_FILE,
+    build_statement_for,
+    extract_dsse,
+)
+from hardpan.scanners.evidence.sign.verify_instructions import (
+    render_verify_md,
+    render_verify_script,
+)
+from hardpan.scanners.evidence.statement.expected_signatures import build_expected_signatures
+from hardpan.scanners.evidence.statement.model import build_predicate, build_statement
+from hardpan.scanners.evidence.statement.predicate_extensions import (
+    CMS,
+    COMPANION_FILES,
+    HOST_SIGNATURE,
+    OSCAL,
+    TEST_RESULT,
+    TIMESTAMP,
+    ChainLink,
+    ScannerIdentity,
+)
+from hardpan.scanners.model.scan import Scan
+from hardpan.scanners.report.model.build import (
+    build_findings,
+    build_smoke_document,
+    replace_control_characters,
+)
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.model.scan_changes import ScanChanges
+from hardpan.scanners.report.registry import FORMATS, Report, render_attachments
+from hardpan.signing import Signer, embed_timestamp, sign, sign_cms_detached, sign_dsse
+
+BUNDLE = "evidence.sigstore.json"
+UNSIGNED_FILES = (BUNDLE, "statement.json", "statement.sig")
+"""The signature itself and its two re-encodings; every other file is a subject."""
+
+PQ_ENVELOPE = "evidence.mldsa.dsse.json"
+"""The second, post-quantum signature over the same statement, where there is one."""
+
+PROVENANCE = "provenance.sigstore.json"
+PACKAGES = "packages.txt"
+"""The installed packages, one a line."""
+
+EVIDENCE_SUFFIX = ".evidence.zip"
+_UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9._]+")
+_MAX_PART_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningOptions:
+    """What goes with the evidence beside the scan itself."""
+
+    timestamper: Callable[[bytes], bytes] | None = None
+    """Gives an RFC 3161 token over a signature; None leaves the timestamp out."""
+
+    certificate: Path | None = None
+    """The signing key's certificate; with it goes a CMS signature."""
+
+    chain: ChainLink | None = None
+    runner: ScannerIdentity | None = None
+
+    changes: ScanChanges | None = None
+    """What changed since the statement before this one in the chain."""
+
+    @property
+    def companion_files(self) -> tuple[str, ...]:
+        """The files that will lie beside the statement without being subjects."""
+        conditions = {
+            TEST_RESULT: True,
+            OSCAL: True,
+            TIMESTAMP: self.timestamper,
+            CMS: self.certificate,
+        }
+        return tuple(name for name, is_present in conditions.items() if is_present)
+
+
+def write_evidence(
+    scan: Scan,
+    signer: Signer,
+    output: Path,
+    emit: Emit,
+    *,
+    nonce: str = "",
+    pq_signer: Signer | None = None,
+    options: SigningOptions = SigningOptions(),  # frozen
+) -> Path:
+    """Sign ``scan`` and write it as one evidence file, the public key as ``*.pub`` beside it.
+
+    With ``pq``, a second envelope is signed over the same bytes. Everything but the
+    signatures depends on the scan and the kinds of keys alone.
+
+    Raises:
+        InputError: ``out`` has another suffix, or an attached file's name is
+            taken or not safe.
+    """
+    if not output.name.endswith(EVIDENCE_SUFFIX):
+        raise InputError(f"{output}: expected a name that ends in {EVIDENCE_SUFFIX}")
+    with events.run_stage(emit, "evidence") as note:
+        report = build_report(scan, signer, pq_signer=pq_signer, options=options)
+        files = build_attachments(scan, report)
+        claim = build_predicate(
+            report.findings,
+            report.smoke,
+            arf=select_arf_names(files),
+            invocation=tuple(map(replace_control_characters, scan.invocation)),
+            nonce=nonce,
+            version=version("hardpan"),
+            signatures=list_expected_signatures(signer, pq_signer),
+            companion_files=options.companion_files,
+            chain=options.chain,
+            runner=options.runner,
+            has_host_signature=HOST_SIGNATURE in files,
+        )
+        digests = {name: file.sha256 for name, file in files.items()}
+        note(f"signing a statement over {len(digests)} files")
+        signed = sign(build_statement(claim, digests), signer)
+        results = build_statement_for(
+            RESULTS_FILE, files[RESULTS_FILE].sha256
+        )  # drawn in RFC 8785 form
+        companions = {
+            TEST_RESULT: _sign_test_result(report, digests, signer),
+            OSCAL: extract_dsse(sign(results, signer)),
+        }
+        bundle = signed.bundle
+        if pq_signer is not None:
+            companions[PQ_ENVELOPE] = sign_dsse(signed.payload, pq_signer)
+        if options.certificate is not None:
+            companions[CMS] = sign_cms_detached(signed.payload, signer, options.certificate)
+        if options.timestamper is not None:
+            note("asking for a timestamp")
+            companions[TIMESTAMP] = options.timestamper(signed.signature)
+            bundle = embed_timestamp(bundle, companions[TIMESTAMP])
+        signature_files = dict(
+            zip(UNSIGNED_FILES, (bundle, signed.payload, signed.signature), strict=True)
+        )
+        all_files: dict[str, bytes | CompressedBlob] = {**files, **companions, **signature_files}
+        write_archive(output, all_files.items())
+        key = public_key_path(output)
+        write_atomic(key, signer.public.pem)
+        if pq_signer is not None:
+            write_atomic(pq_public_key_path(output), pq_signer.public.pem)
+        note(f"wrote {output} and {key.name}")
+    return output
+
+
+def list_expected_signatures(signer: Signer, pq_signer: Signer | None) -> tuple[str, ...]:
+    """What the statement says about its signatures."""
+    return (signer.public.alg, *(() if pq_signer is None else (pq_signer.public.alg,)))
+
+
+def pq_public_key_path(evidence: Path) -> Path:
+    """As ``key_beside``, for the post-quantum key."""
+    return public_key_path(evidence).with_suffix(".pq.pub")
+
+
+def _sign_test_result(report: Report, digests: Mapping[str, str], signer: Signer) -> bytes:
+    return sign(test_result.build_statement(report.findings, report.smoke, digests), signer).bundle
+
+
+def public_key_path(evidence: Path) -> Path:
+    """Where the public key lies for those who fetch it: a convenience, never trusted."""
+    return evidence.with_name(evidence.name.removesuffix(EVIDENCE_SUFFIX) + ".pub")
+
+
+def default_filename(findings: Findings) -> str:
+    """``host-profile-time.evidence.zip``: what evidence is called where nobody names it.
+
+    NOTE: the host says its own name. What stays of it can lead to no other folder, is no
+    hidden file and no option of a program that is given it.
+    """
+    finished = findings.finished.replace("-", "").replace(":", "")
+    return f"{_sanitize_part(findings.host.hostname)}-{_sanitize_part(findings.profile)}-{finished}{EVIDENCE_SUFFIX}"
+
+
+def _sanitize_part(text: str) -> str:
+    sanitized = _UNSAFE_IN_NAMES.sub("-", text).strip("-._")[:_MAX_PART_LENGTH].rstrip("-._")
+    return sanitized or "unnamed"
+
+
+def select_arf_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The attached ARF documents."""
+    return tuple(sorted(n for n in names if fnmatchcase(n.rpartition("/")[2], "arf*.xml")))
+
+
+def build_report(
+    scan: Scan,
+    signer: Signer,
+    *,
+    pq_signer: Signer | None = None,
+    options: SigningOptions = SigningOptions(),  # frozen
+) -> Report:
+    """What the reports are drawn from, the promises of the statement to come included."""
+    return Report(
+        findings=build_findings(scan),
+        smoke=None if scan.smoke is None else build_smoke_document(scan.smoke),
+        signer_sha256=signer.public.sha256,
+        predicate_type=PREDICATE_TYPE,
+        expected_signatures=build_expected_signatures(
+            list_expected_signatures(signer, pq_signer),
+            options.companion_files,
+            has_host_signature=HOST_SIGNATURE in scan.raw,
+        ),
+        changes=options.changes,
+    )
+
+
+def build_attachments(scan: Scan, report: Report) -> dict[str, CompressedBlob]:
+    """The files that the statement will be about, drawn from ``report``.
+
+    Raises:
+        InputError: the scan attaches a file under a name that is taken.
+    """
+    extra_files = {
+        "VERIFY.md": render_verify_md(report).encode(),
+        "verify.sh": render_verify_script(report.predicate_type).encode(),
+        "host.json": canonical_json(report.findings.host.to_json()),
+        PACKAGES: "".join(f"{replace_control_characters(p)}\n" for p in scan.packages).encode(),
+    }
+    if scan.image is not None:
+        extra_files[PROVENANCE] = scan.image.provenance
+        extra_files["sbom.cdx.json"] = scan.image.sbom
+    report_files = (f.filename for f in FORMATS.values())
+    reserved = {*UNSIGNED_FILES, *COMPANION_FILES, PQ_ENVELOPE, PROVENANCE, "sbom.cdx.json"}
+    conflicts = sorted({*extra_files, *reserved, *report_files} & set(scan.raw))
+    if conflicts:
+        raise InputError(f"{conflicts[0]}: this name in the evidence is taken")
+    with compression_thread() as packer:  # packs one while the next is drawn
+        futures = {name: packer.submit(compress, data) for name, data in render_attachments(report)}
+        futures |= {n: packer.submit(compress, d) for n, d in {**extra_files, **scan.raw}.items()}
+        return {name: future.result() for name, future in futures.items()}

@@ -1,0 +1,68 @@
+"""What a person may add to evidence: a timestamp, a place in a row, who scanned."""
+
+import getpass
+import platform
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from hardpan.core.errors import InputError, TrustError
+from hardpan.scanners.collect.host import derive_machine_id_hmac
+from hardpan.scanners.evidence.statement.predicate_extensions import (
+    ChainLink,
+    ScannerIdentity,
+)
+from hardpan.scanners.evidence.verify.verifier import read_unverified
+from hardpan.signing import check_tsa_url, request_timestamp
+
+TIMESTAMP_HELP = (
+    "RFC 3161 authority that dates the signature: the one address that signing ever calls."
+)
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+def timestamper(url: str | None) -> Callable[[bytes], bytes] | None:
+    """How to get a token from the authority at ``url``; None without one.
+
+    Raises:
+        InputError: nothing can be asked for there.
+    """
+    if not url:
+        return None
+    check_tsa_url(url)
+    return partial(request_timestamp, url)
+
+
+def next_chain_link(previous: Path | None, host_key: str) -> ChainLink:
+    """The place after ``previous`` in the row of the host's statements; the first without one.
+
+    Raises:
+        InputError: it is not evidence, or is another host's.
+    """
+    if previous is None:
+        return ChainLink(sequence=1, previous_statement_sha256=None)
+    try:
+        opened = read_unverified(previous)
+    except TrustError as e:
+        reason = str(e).removeprefix(f"{previous}: ")
+        raise InputError(f"{previous}: cannot be followed: {reason}") from e
+    predicate = opened.statement.predicate
+    if predicate.target.host.host_key_sha256 != host_key:
+        raise InputError(f"{previous}: is about another host ({predicate.target.host.hostname})")
+    sequence = predicate.chain.sequence if predicate.chain else 1
+    return ChainLink(sequence=sequence + 1, previous_statement_sha256=opened.statement_sha256)
+
+
+def scanner_identity() -> ScannerIdentity:
+    """This station, as it describes itself."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    try:
+        station = derive_machine_id_hmac(_MACHINE_ID.read_text("ascii").strip())
+    except (OSError, ValueError):
+        station = ""
+    return ScannerIdentity(
+        user=user, station=station, python=platform.python_version(), transport="ssh"
+    )

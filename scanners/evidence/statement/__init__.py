@@ -1,0 +1,1 @@
+"""The in-toto statement of a scan."""

@@ -1,0 +1,348 @@
+"""The signed statement: what it says and how it is read back.
+
+An in-toto Statement v1 whose subjects are every attached file and whose
+predicate binds host, image, content, tool, time and the counts. Readers ignore
+fields they do not know (in-toto's rule); no known field may be missing.
+"""
+
+from typing import Annotated, Any, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import Field, ValidationError
+
+from hardpan.core.errors import TrustError
+from hardpan.core.files import Sha256, canonical_json, sha256_bytes
+from hardpan.core.identifiers import PREDICATE_TYPE, PredicateType
+from hardpan.core.media_types import QCOW2, guess_media_type
+from hardpan.scanners.evidence.statement.predicate_extensions import (
+    HOST_SIGNATURE,
+    ChainLink,
+    PredicateExtensions,
+    ScannerIdentity,
+    summarize_waivers,
+)
+from hardpan.scanners.report.model.documents import Findings, SmokeDocument
+from hardpan.scanners.report.model.sections import ContentPart, HostPart
+from hardpan.scanners.report.model.types import (
+    Counts,
+    Document,
+    HexDigest,
+    JsonList,
+    NumberByName,
+    Timestamp,
+)
+from hardpan.signing import MalformedError, parse_json
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
+
+MAX_STATEMENT_BYTES = 8 << 20
+_LEGACY_SIGNATURES_KEY = "signatures"
+"""What hardpan 0.1 called ``signaturesExpected`` at first."""
+
+
+class DigestSet(Document):
+    """A digest set; others beside SHA-256 may be there."""
+
+    sha256: HexDigest
+
+
+class Subject(Document):
+    """One attached file."""
+
+    digest: DigestSet
+    name: Annotated[str, Field(min_length=1, max_length=410)]
+
+
+class ProvenanceSubject(Subject):
+    """A subject of an image's provenance."""
+
+    media_type: str = ""
+    """Empty by an older hardpan."""
+
+    @property
+    def effective_media_type(self) -> str:
+        """Its media type, by the build key's word; empty where name and media type disagree."""
+        expected_type = guess_media_type(self.name)
+        if self.media_type and expected_type and expected_type != self.media_type:
+            return ""
+        return self.media_type or expected_type
+
+
+class BootImage(Document):
+    """The image the target was booted from, and the statement about its build."""
+
+    digest: DigestSet
+    media_type: str
+    name: str
+    provenance: DigestSet
+    """Digest of the provenance statement's payload, not of the bundle around it."""
+
+
+class ScanTarget(Document):
+    """What was scanned."""
+
+    kind: Literal["host"]
+    host: HostPart
+    image: BootImage | None
+
+
+class ScanContent(ContentPart):
+    """What it was scanned with."""
+
+    selected_rules_sha256: HexDigest
+    """Digest of the sorted rule ids, one a line."""
+
+
+class ScanTool(Document):
+    """Who says so."""
+
+    name: str
+    version: str
+
+
+class ScanRun(Document):
+    """The run."""
+
+    nonce: str | None
+    """What the auditor asked to see in the answer."""
+    profile: str
+    started: Timestamp
+    finished: Timestamp
+    invocation: JsonList[str]
+
+
+class ResultSummary(Document):
+    """The answer, short; rule by rule it is in ``file``."""
+
+    file: str
+    arf: JsonList[str]
+    selected: int
+    counts: Counts
+    before: Counts | None
+    score: str
+    waivers: int
+    """Rules that fail or could not be judged, and a waiver holds."""
+
+
+class HostCheckSummary(Document):
+    """The testinfra checks."""
+
+    file: str
+    counts: NumberByName
+
+
+class CompatibilitySummary(Document):
+    """The paired checks: a control and an AI action, both held."""
+
+    file: str
+    counts: NumberByName
+
+
+class SmokeSummary(Document):
+    """The AI workload test."""
+
+    file: str
+    verdict: str
+
+
+class Predicate(PredicateExtensions):
+    """The claim."""
+
+    statement_version: Literal["1.0"]
+    signatures_expected: Annotated[JsonList[str], Field(min_length=1)]
+    """The kinds of signature that exist (``signatures.KINDS``), so that a stripped one is
+    noticed without any policy."""
+
+    target: ScanTarget
+    content: ScanContent
+    tool: ScanTool
+    scan: ScanRun
+    results: ResultSummary
+    checks: HostCheckSummary
+    smoke: SmokeSummary | None
+    paired: CompatibilitySummary | None = None
+    """None where they did not run, or by an older hardpan."""
+
+
+class Statement(Document):
+    """The whole payload."""
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
+    predicate_type: PredicateType
+    subject: Annotated[JsonList[Subject], Field(min_length=1, max_length=256)]
+    predicate: Predicate
+
+    def list_digests(self) -> dict[str, str]:
+        """Name -> SHA-256 of every attached file."""
+        return {s.name: s.digest.sha256 for s in self.subject}
+
+
+def hash_selected_rules(findings: Findings) -> Sha256:
+    """The digest that binds which rules were selected."""
+    return sha256_bytes(
+        "".join(f"{r}\n" for r in sorted(x.rule_id for x in findings.rules)).encode()
+    )
+
+
+def build_predicate(
+    findings: Findings,
+    smoke: SmokeDocument | None,
+    *,
+    arf: tuple[str, ...],
+    invocation: tuple[str, ...],
+    nonce: str,
+    version: str,
+    signatures: tuple[str, ...],
+    companion_files: tuple[str, ...] = (),
+    chain: ChainLink | None = None,
+    runner: ScannerIdentity | None = None,
+    has_host_signature: bool = False,
+) -> Predicate:
+    """The claim that the documents support."""
+    return Predicate(
+        statement_version="1.0",
+        signatures_expected=signatures,
+        target=ScanTarget(kind="host", host=findings.host, image=_build_image(findings)),
+        content=ScanContent(
+            **findings.content.model_dump(), selected_rules_sha256=hash_selected_rules(findings)
+        ),
+        tool=ScanTool(name="hardpan", version=version),
+        scan=ScanRun(
+            nonce=nonce or None,
+            profile=findings.profile,
+            started=findings.started,
+            finished=findings.finished,
+            invocation=invocation,
+        ),
+        results=ResultSummary(
+            file="findings.json",
+            arf=arf,
+            selected=len(findings.rules),
+            counts=findings.counts,
+            before=findings.before,
+            score=findings.score,
+            waivers=sum(r.is_waived for r in findings.rules),
+        ),
+        checks=HostCheckSummary(file="junit.xml", counts=findings.count_checks_by_outcome()),
+        smoke=None if smoke is None else SmokeSummary(file="smoke.json", verdict=smoke.verdict),
+        paired=None
+        if findings.paired is None
+        else CompatibilitySummary(file="findings.json", counts=findings.paired.count_verdicts()),
+        siblings=companion_files,
+        chain=chain,
+        waivers=summarize_waivers(findings),
+        runner=runner,
+        host_proof=HOST_SIGNATURE if has_host_signature else None,
+    )
+
+
+def build_statement(claim: Predicate, digests: dict[str, Sha256]) -> dict[str, object]:
+    """The statement over the attached files (name -> digest), as JSON data."""
+    subject = [{"name": n, "digest": {"sha256": d}} for n, d in sorted(digests.items())]
+    predicate_data = claim.to_json()
+    predicate_data["statementId"] = derive_statement_id(subject, predicate_data)
+    return {
+        "_type": STATEMENT_TYPE,
+        "predicateType": PREDICATE_TYPE,
+        "subject": subject,
+        "predicate": predicate_data,
+    }
+
+
+def derive_statement_id(subject: object, claim: dict[str, Any]) -> str:
+    """The ``statementId`` of a statement with this subject and predicate, which it is derived from.
+
+    Raises:
+        ValueError: there is no canonical JSON of them.
+    """
+    content = canonical_json([subject, {k: v for k, v in claim.items() if k != "statementId"}])
+    return str(uuid5(NAMESPACE_URL, f"{PREDICATE_TYPE}#{sha256_bytes(content)}"))
+
+
+def read_statement(payload: bytes) -> Statement:
+    """The statement in ``payload``; call it on bytes whose signature was checked.
+
+    Raises:
+        TrustError: not exactly such a statement.
+    """
+    value = parse_json(payload, label="statement", max_bytes=MAX_STATEMENT_BYTES)
+    claim = value.get("predicate") if isinstance(value, dict) else None
+    if isinstance(value, dict) and isinstance(claim, dict):
+        _check_statement_id(value, claim)
+        value = {**value, "predicate": _rename_legacy_signatures(claim)}
+    try:
+        return Statement.from_json(value)
+    except ValidationError as e:
+        raise MalformedError(f"statement: {format_validation_error(e)}") from e
+
+
+def _check_statement_id(value: dict[str, Any], claim: dict[str, Any]) -> None:
+    """Pass if ``statementId`` is the one that follows from the rest, or there is none."""
+    stated = claim.get("statementId")
+    if stated is None:
+        return
+    try:
+        expected = derive_statement_id(value.get("subject"), claim)
+    except ValueError as e:
+        raise MalformedError(f"statement: predicate.statementId: cannot be derived: {e}") from e
+    if stated != expected:
+        raise TrustError(
+            "statement: predicate.statementId: does not follow from the rest: "
+            f"expected {expected}, found {stated!a:.80}"
+        )
+
+
+def _rename_legacy_signatures(claim: dict[str, Any]) -> dict[str, Any]:
+    if _LEGACY_SIGNATURES_KEY not in claim:
+        return claim
+    if "signaturesExpected" in claim:
+        raise MalformedError(
+            f"statement: predicate: has signaturesExpected, and {_LEGACY_SIGNATURES_KEY} "
+            "as older evidence names it: expected one of them"
+        )
+    renamed = {k: v for k, v in claim.items() if k != _LEGACY_SIGNATURES_KEY}
+    return {**renamed, "signaturesExpected": claim[_LEGACY_SIGNATURES_KEY]}
+
+
+def read_provenance_subjects(payload: bytes) -> tuple[ProvenanceSubject, ...]:
+    """What a SLSA provenance statement is about; no name appears twice.
+
+    Raises:
+        TrustError: no such statement, or a subject without one digest.
+    """
+    value = parse_json(payload, label="provenance", max_bytes=MAX_STATEMENT_BYTES)
+    if not isinstance(value, dict) or value.get("_type") != STATEMENT_TYPE:
+        raise TrustError(f"provenance: _type: expected {STATEMENT_TYPE}")
+    if value.get("predicateType") != PROVENANCE_TYPE:
+        raise TrustError(f"provenance: predicateType: expected {PROVENANCE_TYPE}")
+    subjects = value.get("subject")
+    if not isinstance(subjects, list) or not subjects:
+        raise TrustError("provenance: subject: expected at least one")
+    try:
+        parts = tuple(ProvenanceSubject.from_json(s) for s in subjects)
+    except ValidationError as e:
+        raise MalformedError(f"provenance: subject: {format_validation_error(e)}") from e
+    if len({p.name for p in parts}) != len(parts):
+        raise TrustError("provenance: subject: a name appears twice")
+    return parts
+
+
+def format_validation_error(e: ValidationError) -> str:
+    """What pydantic found, in one line: places and expectations, no values."""
+    errors = e.errors(include_url=False, include_context=False, include_input=False)
+    lines = [f"{'.'.join(map(str, x['loc'])) or '(top)'}: {x['msg']}" for x in errors[:3]]
+    suffix = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    return "; ".join(lines) + suffix
+
+
+def _build_image(findings: Findings) -> BootImage | None:
+    image = findings.image
+    if image is None:
+        return None
+    return BootImage(
+        digest=DigestSet(sha256=image.sha256),
+        media_type=guess_media_type(image.name) or QCOW2,
+        name=image.name,
+        provenance=DigestSet(sha256=image.provenance_statement_sha256),
+    )

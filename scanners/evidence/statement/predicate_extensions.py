@@ -1,0 +1,81 @@
+"""What else the statement binds: its own identity, its place in a row, its siblings.
+
+Every field has a default, so evidence of before it existed still reads.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.model.sections import RulePart
+from hardpan.scanners.report.model.types import Document, HexDigest, JsonList
+
+TEST_RESULT = "evidence.test-result.sigstore.json"
+OSCAL = "assessment-results.dsse.json"
+TIMESTAMP = "evidence.tsr"
+CMS = "statement.p7s"
+COMPANION_FILES = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
+"""Files that cannot be subjects: they are made of the statement or of its signature."""
+
+HOST_SIGNATURE = "host-proof.sig"
+HOST_SIGNATURE_NAMESPACE = "hardpan-evidence"
+"""What the host's key signs for; a signature for another purpose is no proof."""
+
+
+class WaiverSummary(Document):
+    """The waivers on record, held or ended."""
+
+    n: int
+    earliest_expiry: str | None
+
+
+class ScannerIdentity(Document):
+    """The scanning station, in its own words."""
+
+    user: str
+    station: str
+    """Keyed digest of the station's machine id; empty where it has none."""
+
+    python: str
+    transport: str
+
+
+class ChainLink(Document):
+    """The place of this statement in the row of a host's statements."""
+
+    sequence: Annotated[int, Field(ge=1)]
+    previous_statement_sha256: HexDigest | None
+
+
+class PredicateExtensions(Document):
+    """The optional part of the predicate."""
+
+    statement_id: str | None = None
+    """Derived from the rest, so that the same scan gives the same bytes. A random one would
+    identify nothing better: the identity is the digest of the statement."""
+
+    siblings: JsonList[str] = ()
+    """Files beside the statement that are not subjects: exactly these, none stripped or added."""
+
+    chain: ChainLink | None = None
+    waivers: WaiverSummary | None = None
+    runner: ScannerIdentity | None = None
+    host_proof: str | None = None
+    """The file with the host's signature over ``challenge``; None where the host gave none."""
+
+
+def summarize_waivers(findings: Findings) -> WaiverSummary:
+    """How many rules have a waiver on record, and the first one's last day."""
+    expiries = sorted(_waiver_expiry(r) for r in findings.rules if r.waiver is not None)
+    return WaiverSummary(n=len(expiries), earliest_expiry=expiries[0] if expiries else None)
+
+
+def build_host_challenge(nonce: str | None, boot_id: str, findings_sha256: str) -> bytes:
+    """What the host signs with its host key: this auditor, this boot, these findings."""
+    nonce_text = nonce or "-"
+    return f"hardpan-evidence/1\nnonce {nonce_text}\nboot {boot_id}\nfindings {findings_sha256}\n".encode()
+
+
+def _waiver_expiry(rule: RulePart) -> str:
+    return "" if rule.waiver is None else rule.waiver.expires

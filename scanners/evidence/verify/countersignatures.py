@@ -1,0 +1,113 @@
+"""Who else vouches: the host with its own key, and a certificate authority by CMS."""
+
+import tempfile
+from pathlib import Path
+
+from hardpan.core.errors import TrustError
+from hardpan.core.process import run
+from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
+from hardpan.scanners.evidence.statement.model import Predicate, Statement
+from hardpan.scanners.evidence.statement.predicate_extensions import (
+    CMS,
+    HOST_SIGNATURE_NAMESPACE,
+    build_host_challenge,
+)
+from hardpan.scanners.evidence.verify.signing_time import parse_time
+from hardpan.scanners.evidence.verify.sources import EvidenceSource, report_not_stored
+from hardpan.scanners.evidence.verify.verification_log import (
+    CheckOutcome,
+    Passed,
+    Skipped,
+    report_not_verified,
+)
+from hardpan.signing import PublicKey, check_detached_cms, check_sshsig
+
+_MAX_HOST_SIGNATURE_BYTES = 16 << 10
+_MAX_CMS_BYTES = 64 << 10
+
+
+def check_host_signature(
+    source: EvidenceSource, statement: Statement, trust: ResolvedPolicy
+) -> CheckOutcome:
+    """Whether the host signed nonce, boot and findings with the key it is known by.
+
+    Raises:
+        TrustError: the proof does not hold, or is missing although the policy wants it.
+    """
+    claim, is_required = statement.predicate, trust.policy.target.require_proof
+    if claim.host_proof is None:
+        if is_required:
+            raise TrustError("the policy wants the host's own signature, the evidence has none")
+        return Skipped("the host gave no signature by its host key")
+    signature = source.read_signature_file(claim.host_proof, max_bytes=_MAX_HOST_SIGNATURE_BYTES)
+    if signature is None:
+        return report_not_stored(claim.host_proof, required=is_required)
+    host = claim.target.host
+    # The findings were held against the digest that the statement lists.
+    message = build_host_challenge(
+        claim.scan.nonce, host.boot_id, statement.list_digests()[claim.results.file]
+    )
+    check_sshsig(
+        signature, message, namespace=HOST_SIGNATURE_NAMESPACE, fingerprint=host.host_key_sha256
+    )
+    return Passed(f"host key {host.host_key_sha256}")
+
+
+def check_cms(
+    source: EvidenceSource,
+    payload: bytes,
+    claim: Predicate,
+    trust: ResolvedPolicy,
+    public: PublicKey,
+) -> CheckOutcome:
+    """Whether the detached signature over the statement ``payload`` holds, and for whom.
+
+    It must be by ``public``, which signed the bundle: that needs no policy. Whose certificate it
+    carries, ``openssl cms`` checks under the policy's roots, at the end of the scan, so that
+    evidence outlives certificates.
+
+    Raises:
+        TrustError: it does not hold, or there is none although the policy wants it.
+        ToolError: openssl is missing.
+    """
+    is_required = bool(trust.cms_roots)
+    if CMS not in claim.siblings:
+        if is_required:
+            raise TrustError("the policy wants a CMS signature, the evidence has none")
+        # In an archive the check of the files refuses one that the statement does not name.
+        if (
+            not source.is_complete
+            and source.read_signature_file(CMS, max_bytes=_MAX_CMS_BYTES) is not None
+        ):
+            raise TrustError(f"{CMS}: is stored, but the statement names none")
+        return Skipped("the evidence has none, and the policy names no authority for it")
+    signature = source.read_signature_file(CMS, max_bytes=_MAX_CMS_BYTES)
+    if signature is None:
+        return report_not_stored(CMS, required=is_required)
+    if is_required:
+        _verify_with_openssl(signature, payload, claim, trust)
+    check_detached_cms(signature, payload, public, label=CMS)
+    if is_required:
+        return Passed("by openssl cms")
+    return report_not_verified(
+        "the policy names no authority for its certificate; the key is the statement's"
+    )
+
+
+def _verify_with_openssl(
+    signature: bytes, payload: bytes, claim: Predicate, trust: ResolvedPolicy
+) -> None:
+    scan_end = str(int(parse_time(claim.scan.finished).timestamp()))
+    with tempfile.TemporaryDirectory(prefix="hardpan-cms-") as temp_dir:
+        folder = Path(temp_dir)
+        (folder / "ca.pem").write_text(trust.cms_roots, "utf-8")
+        (folder / "in").write_bytes(signature)
+        (folder / "statement").write_bytes(payload)
+        argv: list[str | Path] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER"]
+        argv += ["-in", folder / "in"]
+        argv += ["-content", folder / "statement", "-CAfile", folder / "ca.pem", "-no-CApath"]
+        argv += ["-purpose", "any", "-attime", scan_end, "-out", "/dev/null"]
+        completed = run(argv, timeout_s=30, ok=range(256))
+    if completed.returncode != 0:
+        reason = (completed.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise TrustError(f"{CMS}: openssl does not take it: {reason[:160]}")

@@ -1,0 +1,111 @@
+"""When the evidence was signed: by its own word, or by a timestamp authority's."""
+
+from datetime import UTC, datetime, timedelta
+
+from hardpan.core.errors import TrustError
+from hardpan.scanners.evidence.policy.model import ALLOWED_YEARS, PolicyKey, TrustPolicy
+from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
+from hardpan.scanners.evidence.verify.verification_log import (
+    CheckOutcome,
+    Passed,
+    Skipped,
+    report_not_verified,
+)
+from hardpan.signing import Envelope, read_timestamp_token, verify_timestamp
+
+
+def parse_time(text: str) -> datetime:
+    """The moment that a document names.
+
+    Raises:
+        TrustError: there is no such moment, or a policy's limits cannot be added to it.
+    """
+    try:
+        parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as e:
+        raise TrustError(f"not a moment in time: {text}") from e
+    if parsed.year not in ALLOWED_YEARS:
+        raise TrustError(
+            f"not a moment in time: {text}: expected a year from {ALLOWED_YEARS.start} to {ALLOWED_YEARS.stop - 1}"
+        )
+    return parsed
+
+
+def check_timestamp(
+    envelope: Envelope, finished: str, trust: ResolvedPolicy, now: datetime
+) -> tuple[datetime | None, CheckOutcome]:
+    """When the policy's authority saw the signature, and how the check ends.
+
+    None where the policy names no authority: then a token has the form of one over this signature,
+    signed by the certificate inside it, and its time is not to be relied on.
+
+    Raises:
+        TrustError: the policy wants a timestamp and there is none, it does not
+            hold, or it is from before the scan, too long after it, or to come.
+    """
+    rule = trust.policy.require_timestamp
+    if rule is None or trust.timestamp_authority is None:
+        return None, _check_untrusted_timestamp(envelope)
+    if not envelope.timestamp:
+        raise TrustError("the policy wants a timestamp, the evidence has none")
+    signing_time = verify_timestamp(
+        envelope.timestamp, envelope.signature, trust.timestamp_authority
+    )
+    read_timestamp_token(envelope.timestamp, envelope.signature)
+    skew = timedelta(seconds=trust.policy.clock_skew_s)
+    scan_end, formatted = parse_time(finished), f"{signing_time:%Y-%m-%dT%H:%M:%SZ}"
+    if signing_time < scan_end - skew:
+        raise TrustError(f"the timestamp {formatted} is from before the scan's end {finished}")
+    if signing_time > scan_end + timedelta(seconds=rule.max_lag_s):
+        raise TrustError(
+            f"the timestamp {formatted} is more than {rule.max_lag_s} s after the scan"
+        )
+    if signing_time > now + skew:
+        raise TrustError(f"the timestamp {formatted} is in the future")
+    return signing_time, Passed(formatted)
+
+
+def _check_untrusted_timestamp(envelope: Envelope) -> CheckOutcome:
+    if not envelope.timestamp:
+        return Skipped("the evidence has none, and the policy names no authority")
+    token = read_timestamp_token(envelope.timestamp, envelope.signature)
+    token.check_embedded_signature()
+    return report_not_verified(
+        f"the policy names no authority; the token says {token.gen_time:%Y-%m-%dT%H:%M:%SZ}"
+    )
+
+
+def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | None) -> Passed:
+    """Whether ``key`` was to be trusted when it signed.
+
+    Without a timestamp the signer itself says when, which a thief would too: so
+    of a compromised key nothing holds but what an authority saw before.
+
+    Raises:
+        TrustError: it was not.
+    """
+    reference_time = signing_time or parse_time(finished)
+    if not key.not_before <= reference_time <= key.not_after:
+        raise TrustError(f"key {key.id!r} is not trusted for {reference_time:%Y-%m-%dT%H:%M:%SZ}")
+    if key.compromised_at is None:
+        return Passed("" if signing_time is None else "by trusted time")
+    if signing_time is None:
+        raise TrustError(
+            f"key {key.id!r} is compromised, and no trusted time says that it was not yet"
+        )
+    if signing_time >= key.compromised_at:
+        raise TrustError(f"key {key.id!r} was compromised when it signed")
+    return Passed("before its compromise, by trusted time")
+
+
+def check_policy_expiry(policy: TrustPolicy, now: datetime) -> CheckOutcome:
+    """Whether the policy itself still holds.
+
+    Raises:
+        TrustError: it has expired.
+    """
+    if policy.expires is None:
+        return Skipped("the policy has no end")
+    if now >= policy.expires:
+        raise TrustError(f"the policy expired on {policy.expires:%Y-%m-%dT%H:%M:%SZ}")
+    return Passed()

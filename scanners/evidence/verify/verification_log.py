@@ -1,0 +1,192 @@
+"""The verifier's checks by name, what a check can end with, and the record of each of them.
+
+An outcome is a type. Its text is for people and decides nothing: parts of it come from
+the evidence.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from hardpan.core.errors import TrustError
+
+CHECKS = (
+    ("policy", "the policy itself is in force"),
+    ("archive", "the file is an evidence archive, in the one form that hardpan writes"),
+    ("bundle", "the Sigstore bundle is well formed"),
+    ("signature", "a key trusted for scans signed the statement"),
+    ("statement", "the statement is complete and of the known type"),
+    ("copies", "statement.json, statement.sig and evidence.tsr are the bundle's own"),
+    ("files", "the attached files are exactly the listed ones, with their digests"),
+    ("findings", "counts, rules and target agree between statement and findings"),
+    ("test-result", "the second statement says what the findings say, by the same key"),
+    ("oscal", "the assessment results are signed once more for OSCAL tools, by the same key"),
+    ("timestamp", "a trusted authority saw the signature, soon after the scan"),
+    ("key-window", "the key was to be trusted when it signed"),
+    ("post-quantum", "a key trusted for it signed the same statement with ML-DSA"),
+    ("cms", "openssl takes the CMS signature under the policy's certificates"),
+    ("time", "the scan's times are in order and not in the future"),
+    ("age", "the scan is not older than the policy takes"),
+    ("nonce", "the auditor's nonce is in the statement"),
+    ("sequence", "the statement comes right after the last one of this host"),
+    ("target", "the host is one that the policy names"),
+    ("host-key", "the scanner knew the host's key before it connected"),
+    ("content", "the SCAP content and profile are ones that the policy names"),
+    ("host-proof", "the host itself signed nonce and findings with its host key"),
+    ("provenance", "a key trusted for builds vouches for the image the host booted"),
+    ("limits", "counts and score are within the policy's limits"),
+)
+"""Check id -> what it says, in the order they run."""
+
+
+class CheckStatus(StrEnum):
+    """How a check ended, as it is printed."""
+
+    PASSED = "ok"
+    FAILED = "fail"
+    EXCEEDED = "over"
+    """A limit of the policy is exceeded."""
+
+    SKIPPED = "skipped"
+    """The policy does not ask for it."""
+
+    NOT_CHECKED = "not checked"
+    """It cannot be checked with what there is, and the policy does not require it."""
+
+    NOT_RUN = "not run"
+    """An earlier check failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the check is about holds."""
+
+    text: str = ""
+    """What was seen; empty where the check's description says it all."""
+
+    status: ClassVar[CheckStatus] = CheckStatus.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The policy does not ask for it."""
+
+    text: str
+    status: ClassVar[CheckStatus] = CheckStatus.SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
+class NotChecked:
+    """It cannot be checked with what there is, and the policy does not require it."""
+
+    text: str
+    status: ClassVar[CheckStatus] = CheckStatus.NOT_CHECKED
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit of the policy is exceeded: an answer, not broken trust."""
+
+    text: str
+    status: ClassVar[CheckStatus] = CheckStatus.EXCEEDED
+
+
+def report_not_verified(reason: str) -> NotChecked:
+    """The outcome for a thing whose form holds, and for which the policy names nobody."""
+    return NotChecked(f"NOT VERIFIED: {reason}")
+
+
+CheckOutcome = Passed | Skipped | NotChecked | Exceeded
+"""What a check returns. A check that fails raises ``TrustError``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRecord:
+    """The record of one check."""
+
+    check_id: str
+    status: CheckStatus
+    reason: str
+
+
+class VerificationError(TrustError):
+    """The evidence is not trusted; ``outcomes`` tells every check."""
+
+    def __init__(self, message: str, records: tuple[CheckRecord, ...]) -> None:
+        super().__init__(message, hint="do not use this evidence; ask for it again")
+        self.records = records
+
+
+class VerificationLog:
+    """Records the checks of one piece of evidence, which ``label`` names in messages."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._records: dict[str, CheckRecord] = {}
+        self._failed: list[str] = []
+
+    @contextmanager
+    def check(
+        self, name: str, *, keep_going: bool = False
+    ) -> Iterator[Callable[[CheckOutcome], None]]:
+        """Record how the block ends: passed, unless it gives another outcome or raises.
+
+        Raises:
+            RefusedError: the block raised ``TrustError``, and not ``keep_going``.
+        """
+        outcome: CheckOutcome = Passed()
+
+        def record(new_outcome: CheckOutcome) -> None:
+            nonlocal outcome
+            outcome = new_outcome
+
+        try:
+            yield record
+        except TrustError as e:
+            self._records[name] = CheckRecord(
+                check_id=name, status=CheckStatus.FAILED, reason=str(e)
+            )
+            # Errors of the archive name it themselves.
+            self._failed.append(f"{name}: {str(e).removeprefix(f'{self._label}: ')}")
+            if not keep_going:
+                raise VerificationError(self._format_failures(), self._list_records()) from e
+        else:
+            self._records[name] = CheckRecord(
+                check_id=name, status=outcome.status, reason=outcome.text
+            )
+
+    def finish(self) -> tuple[CheckRecord, ...]:
+        """Every outcome.
+
+        Raises:
+            RefusedError: a check failed.
+        """
+        if self._failed:
+            raise VerificationError(self._format_failures(), self._list_records())
+        return self._list_records()
+
+    def _format_failures(self) -> str:
+        return f"{self._label}: {'; '.join(self._failed)}"
+
+    def _list_records(self) -> tuple[CheckRecord, ...]:
+        return tuple(
+            self._records.get(i)
+            or CheckRecord(check_id=i, status=CheckStatus.NOT_RUN, reason="an earlier check failed")
+            for i, _ in CHECKS
+        )
+
+
+def records_to_json(records: tuple[CheckRecord, ...]) -> list[dict[str, str]]:
+    """The outcomes as JSON data."""
+    descriptions = dict(CHECKS)
+    return [
+        {
+            "id": o.check_id,
+            "outcome": o.status.value,
+            "check": descriptions[o.check_id],
+            "why": o.reason,
+        }
+        for o in records
+    ]

@@ -1,0 +1,130 @@
+"""The dated list of CMVP certificates, read as strictly as a profile."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hardpan.core import validation_errors
+from hardpan.core.errors import InputError
+from hardpan.core.resources import resource_path
+from hardpan.core.yaml_source import read_yaml
+from hardpan.profiles.constraints.constraint_set import Violation
+from hardpan.scanners.fips.model import ModuleName
+
+CMVP_FILE = resource_path("hardpan.scanners.fips", "cmvp.yaml")
+STALE_AFTER = timedelta(days=180)
+HISTORICAL_140_2 = date(2026, 9, 22)
+"""From this day on every FIPS 140-2 certificate is historical (NIST, FIPS 140-3 transition)."""
+
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class CmvpModel(BaseModel):
+    """A part of the list: frozen, unknown settings refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TestedEnvironment(CmvpModel):
+    """A processor on which a module was tested, or for which its vendor stands."""
+
+    arch: Annotated[str, Field(pattern=r"^[a-z0-9_]{3,12}$")]
+    cpu: Annotated[str, Field(min_length=4, max_length=80)]
+    """Part of the processor's own name, e.g. ``Xeon(R) Gold 6230``."""
+
+    affirmed: bool = False
+    """Not tested: the vendor affirms that the module works there alike."""
+
+
+class CmvpCertificate(CmvpModel):
+    """One certificate, or one module in process, for one release."""
+
+    module: ModuleName
+    certificate: Annotated[int, Field(ge=1)] | None
+    """None while the module is in process."""
+
+    level: Literal["140-2", "140-3"]
+    status: Literal["active", "in_process"]
+    sunset: date | None
+    release: ShortText
+    tag: Annotated[str, Field(pattern=r"^[a-z0-9]{3,30}$")]
+    """Part of the vendor's release strings. It only turns ``not_validated`` into ``unknown``."""
+
+    builds: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+-[0-9:]*[^-]+-[^-]+$")], ...]
+    """Exact builds as published, with or without epoch and architecture."""
+
+    signer: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
+    """Id of the key that signs these builds; while none is on record, none is called validated."""
+
+    environments: tuple[TestedEnvironment, ...] = ()
+    """None where the source does not name them."""
+
+    ml_kem: bool = False
+    """ML-KEM is among the module's approved services."""
+
+    def is_historical(self, today: date) -> bool:
+        """True when the certificate is no longer active by its dates alone."""
+        past = self.sunset is not None and today > self.sunset
+        return past or (self.level == "140-2" and today >= HISTORICAL_140_2)
+
+
+class CmvpTable(CmvpModel):
+    """The whole of cmvp.yaml."""
+
+    as_of: date
+    source: ShortText
+    checked: ShortText
+    """How far the list was verified, in words."""
+
+    certificates: tuple[CmvpCertificate, ...]
+
+    def is_stale(self, today: date) -> bool:
+        """True when the list is too old to call a certificate active, or not yet of today."""
+        return not timedelta(0) <= today - self.as_of <= STALE_AFTER
+
+
+@lru_cache(maxsize=1)
+def load_table() -> CmvpTable:
+    """The list that comes with hardpan.
+
+    Raises:
+        InputError: the file was changed and has problems.
+    """
+    return parse_table(CMVP_FILE.read_bytes(), CMVP_FILE.name)
+
+
+def parse_table(data: bytes, file: str) -> CmvpTable:
+    """The list that ``data`` holds; ``file`` names it in every message.
+
+    Raises:
+        InputError: it has problems; each is told on a line of its own.
+    """
+    tree = read_yaml(data, file)
+    try:
+        cmvp_table = CmvpTable.model_validate(tree.to_plain())
+    except ValidationError as e:
+        invalid = [validation_errors.from_pydantic(tree, d) for d in e.errors(include_url=False)]
+        raise InputError(validation_errors.format_problems(invalid)) from e
+    violations = [
+        validation_errors.locate(tree, b.path, b.text) for b in _find_violations(cmvp_table)
+    ]
+    if violations:
+        raise InputError(validation_errors.format_problems(violations))
+    return cmvp_table
+
+
+def _find_violations(cmvp_table: CmvpTable) -> Iterator[Violation]:
+    listed_builds: set[str] = set()
+    for i, row in enumerate(cmvp_table.certificates):
+        location = ("certificates", i)
+        if row.status == "active" and (row.certificate is None or row.sunset is None):
+            yield Violation(location, "expected a certificate and a sunset for an active module")
+        if row.status == "in_process" and row.certificate is not None:
+            yield Violation((*location, "certificate"), "expected none for a module in process")
+        for build in row.builds:
+            if build in listed_builds:
+                yield Violation((*location, "builds"), f"{build} is there twice")
+            listed_builds.add(build)

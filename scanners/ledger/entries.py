@@ -1,0 +1,314 @@
+"""What is asked of a ledger: add, look up, compare. Evidence was verified by the caller."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from hardpan.core import clock
+from hardpan.core.errors import InputError, TrustError
+from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.scanners.comparison.scan_diff import ScanSnapshot
+from hardpan.scanners.ledger.chain import LOCAL, LedgerRow, compute_row_hash, new_chain_header
+from hardpan.scanners.ledger.scan_record import ScanRecord, compress_record, decompress_record
+from hardpan.scanners.ledger.store import LedgerStore
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.model.types import OPEN_VERDICTS
+from hardpan.signing import parse_json
+
+_MAX_STATEMENT_BYTES = 8 << 20
+_MAX_TEXT_CHARACTERS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedScan:
+    """Evidence whose every check held, as the ledger takes it."""
+
+    statement: bytes
+    """The signed payload."""
+
+    bundle: bytes
+    snapshot: ScanSnapshot
+    findings_sha256: str
+    """Digest of ``findings.json`` as the statement lists it."""
+
+    key_id: str
+    signer_sha256: str
+    is_within_thresholds: bool
+    proofs: Mapping[str, bytes] = field(default_factory=dict)
+    """What others signed; see ``record.Record``."""
+
+    evidence_sha256: str = ""
+    """Digest of the whole file, where it is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """A row and the chain it stands in."""
+
+    chain: str
+    row: LedgerRow
+
+
+def add_scan(store: LedgerStore, scan: VerifiedScan, now: datetime) -> tuple[LedgerEntry, bool]:
+    """The row of ``entry`` in the own chain, and whether it is new.
+
+    Raises:
+        InputError: the record is too large.
+    """
+    local_chain = store.chains.get(LOCAL)
+    identity = sha256_bytes(scan.statement)
+    for row in local_chain.rows if local_chain else ():
+        if row.statement_sha256 == identity:
+            return LedgerEntry(chain=LOCAL, row=row), False
+    record_bytes = compress_record(ScanRecord(snapshot=scan.snapshot, proofs=scan.proofs))
+    chain = local_chain or store.create_chain(
+        LOCAL, new_chain_header(clock.format_rfc3339(now), secrets.token_hex(32))
+    )
+    findings = scan.snapshot.findings
+    values: dict[str, object] = {
+        "chain": chain.header.id,
+        "seq": len(chain.rows) + 1,
+        "previous": chain.head_hash,
+        "added": clock.format_rfc3339(now),
+        "statement_sha256": identity,
+        "bundle_sha256": sha256_bytes(scan.bundle),
+        "findings_sha256": scan.findings_sha256,
+        "record_sha256": sha256_bytes(record_bytes),
+        "evidence_sha256": scan.evidence_sha256,
+        "key_id": scan.key_id,
+        "signer_sha256": scan.signer_sha256,
+        "verdict": "verified" if scan.is_within_thresholds else "over the limits",
+        **summary_columns(findings),
+    }
+    row = LedgerRow.model_validate({**values, "hash": compute_row_hash(values)})
+    store.append_row(chain, row, (scan.statement, scan.bundle, record_bytes))
+    return LedgerEntry(chain=LOCAL, row=row), True
+
+
+def truncate(text: str) -> str:
+    """``text`` as a column keeps it: the record and the statement hold all of it."""
+    return text[:_MAX_TEXT_CHARACTERS]
+
+
+def summary_columns(findings: Findings) -> dict[str, str]:
+    """The columns that repeat what the findings say."""
+    host, content = findings.host, findings.content
+    return {
+        "hostname": truncate(host.hostname),
+        "host_key_sha256": truncate(host.host_key_sha256),
+        "machine_id_hmac": truncate(host.machine_id_hmac),
+        "profile": truncate(findings.profile),
+        "image_sha256": findings.image.sha256 if findings.image else "",
+        "content": truncate(f"{content.name} {content.version}"),
+        "content_sha256": content.derived_sha256,
+        "started": findings.started,
+        "finished": findings.finished,
+        "score": findings.score,
+        "counts": canonical_json(findings.counts).decode(),
+        "open_findings": canonical_json(findings.count_open_by_severity()).decode(),
+    }
+
+
+def check_summary_columns(row: LedgerRow, snapshot: ScanSnapshot, *, label: str) -> None:
+    """Pass if the row's columns say what its record says.
+
+    Raises:
+        TrustError: one does not.
+    """
+    values = row.model_dump()
+    for name, expected in summary_columns(snapshot.findings).items():
+        if values[name] != expected:
+            raise TrustError(f"{label}: {name}: the row and its findings disagree")
+
+
+def list_entries(store: LedgerStore) -> tuple[LedgerEntry, ...]:
+    """Every piece of evidence once, by its scan's end; the own chain's row where there are two."""
+    chains = sorted(store.chains.values(), key=lambda c: (c.name != LOCAL, c.name))
+    entry_by_statement: dict[str, LedgerEntry] = {}
+    for chain in chains:
+        for row in chain.rows:
+            entry_by_statement.setdefault(
+                row.statement_sha256, LedgerEntry(chain=chain.name, row=row)
+            )
+    return tuple(
+        sorted(
+            entry_by_statement.values(),
+            key=lambda entry: (entry.row.finished, entry.row.added, entry.row.seq),
+        )
+    )
+
+
+def find_host_entries(
+    entries: tuple[LedgerEntry, ...], query: str, *, by_name: bool = False
+) -> tuple[LedgerEntry, ...]:
+    """The rows of one host: by host key, machine id (8 digits or more), or how its name begins.
+
+    ``by_name`` takes all hosts of exactly this name for one: hosts that are
+    installed anew, with new keys.
+
+    Raises:
+        InputError: no host is meant by it, or more than one.
+    """
+    if by_name:
+        matches = tuple(entry for entry in entries if entry.row.hostname == query)
+        if not matches:
+            raise InputError(f"no host has the name {query!r}", hint=_list_known_hosts(entries))
+        return matches
+    matches = _match_host(entries, query)
+    if not matches:
+        raise InputError(f"no host is known as {query!r}", hint=_list_known_hosts(entries))
+    hostname_by_key = {entry.row.host_key_sha256: entry.row.hostname for entry in matches}
+    machines = {entry.row.machine_id_hmac for entry in matches}
+    if len(hostname_by_key) > 1 and (len(machines) > 1 or "" in machines):
+        listing = "\n".join(
+            f"  {name}  {key}" for key, name in sorted(hostname_by_key.items())[:10]
+        )
+        raise InputError(
+            f"{query!r} may mean {len(hostname_by_key)} hosts:\n{listing}",
+            hint="give the host key, or --by-name if it is one host that was installed anew",
+        )
+    return matches
+
+
+def _match_host(entries: tuple[LedgerEntry, ...], query: str) -> tuple[LedgerEntry, ...]:
+    """The rows of the first way to read ``query`` that finds any."""
+    candidates = (
+        tuple(entry for entry in entries if entry.row.host_key_sha256 == query),
+        tuple(
+            entry
+            for entry in entries
+            if len(query) >= 8 and entry.row.machine_id_hmac.startswith(query)
+        ),
+        tuple(entry for entry in entries if entry.row.hostname == query),
+        tuple(entry for entry in entries if query and entry.row.hostname.startswith(query)),
+    )
+    return next((matches for matches in candidates if matches), ())
+
+
+def resolve_entry(entries: tuple[LedgerEntry, ...], reference: str) -> LedgerEntry:
+    """The row that ``reference`` means: its number in the own chain, or how its digest begins.
+
+    Raises:
+        InputError: none, or more than one.
+    """
+    if reference.isascii() and reference.isdigit() and len(reference) < 8:
+        matches = [
+            entry for entry in entries if entry.chain == LOCAL and entry.row.seq == int(reference)
+        ]
+    elif len(reference) >= 8:
+        digest = reference.removeprefix("sha256:")
+        matches = [entry for entry in entries if entry.row.statement_sha256.startswith(digest)]
+    else:
+        matches = []
+    if len(matches) != 1:
+        raise InputError(
+            f"{reference!r} means {len(matches)} of this host's scans, expected one",
+            hint="a number or digest as 'ledger history' prints it",
+        )
+    return matches[0]
+
+
+def load_record(store: LedgerStore, row: LedgerRow) -> ScanRecord:
+    """The compact record of a row.
+
+    Raises:
+        TrustError: it was changed.
+    """
+    label = f"{store.path}: record of sha256:{row.statement_sha256[:12]}"
+    loaded = decompress_record(store.read_blob(row.record_sha256, label=label), label=label)
+    check_summary_columns(row, loaded.snapshot, label=label)
+    return loaded
+
+
+def load_snapshot(store: LedgerStore, row: LedgerRow) -> ScanSnapshot:
+    """The compact findings of a row.
+
+    Raises:
+        TrustError: they were changed.
+    """
+    return load_record(store, row).snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiringWaiver:
+    """A waiver that ends soon, or did, and what it covers in a host's latest scan."""
+
+    entry: LedgerEntry
+    name: str
+    """Rule id, or ``paired:`` and the conflict's id."""
+
+    reason: str
+    owner: str
+    expires: str
+    days_left: int
+    """Days after today on which it still holds; below zero when it is over."""
+
+
+def find_expiring_waivers(
+    store: LedgerStore,
+    entries: tuple[LedgerEntry, ...],
+    today: date,
+    days: int,
+    *,
+    by_name: bool = False,
+) -> list[ExpiringWaiver]:
+    """The waivers over the latest scan of each host that end within ``days``, soonest first.
+
+    A host is its host key; with ``by_name`` its name.
+    """
+    latest = {
+        entry.row.hostname if by_name else entry.row.host_key_sha256: entry for entry in entries
+    }
+    cutoff = today + timedelta(days=days)
+    result = []
+    for latest_entry in latest.values():
+        findings = load_snapshot(store, latest_entry.row).findings
+        waived_items = [(r.rule_id, r.waiver) for r in findings.rules if r.verdict in OPEN_VERDICTS]
+        if findings.paired is not None:
+            waived_items += [
+                (f"paired:{p.conflict}", p.waiver)
+                for p in findings.paired.pairs
+                if p.verdict == "fail"
+            ]
+        for name, waiver in waived_items:
+            if waiver is None:
+                continue
+            last_day = _parse_date(waiver.expires, name)
+            if last_day <= cutoff:
+                result.append(
+                    ExpiringWaiver(
+                        entry=latest_entry,
+                        name=name,
+                        reason=waiver.reason,
+                        owner=waiver.owner,
+                        expires=waiver.expires,
+                        days_left=(last_day - today).days,
+                    )
+                )
+    return sorted(result, key=lambda e: (e.expires, e.entry.row.hostname, e.name))
+
+
+def parse_counts(text: str, *, label: str) -> dict[str, int]:
+    """A row's ``counts`` or ``open_findings``.
+
+    Raises:
+        TrustError: it is something else.
+    """
+    value = parse_json(text.encode(), label=label, max_bytes=4096)
+    if not isinstance(value, dict) or not all(type(n) is int for n in value.values()):
+        raise TrustError(f"{label}: expected numbers by name")
+    return value
+
+
+def _parse_date(text: str, name: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as e:
+        raise TrustError(f"{name}: waiver: not a day: {text}") from e
+
+
+def _list_known_hosts(entries: tuple[LedgerEntry, ...]) -> str:
+    names = sorted({entry.row.hostname for entry in entries})
+    remainder = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"known: {', '.join(names[:10])}{remainder}" if names else "the ledger is empty"

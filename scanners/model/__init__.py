@@ -1,0 +1,1 @@
+"""Data that scan stages exchange."""

@@ -1,0 +1,242 @@
+"""What the scanner's stages hand on: plain frozen data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hardpan.core.compression import CompressedBlob
+from hardpan.core.files import Sha256
+from hardpan.scanners.fips.model import FipsState
+from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+
+
+class Verdict(StrEnum):
+    """XCCDF 1.2 rule results (NISTIR 7275r4, table 26)."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "notapplicable"
+    NOT_CHECKED = "notchecked"
+    NOT_SELECTED = "notselected"
+    INFORMATIONAL = "informational"
+    FIXED = "fixed"
+
+
+class ContentOrigin(StrEnum):
+    """Where a data stream was taken from."""
+
+    SHIPPED = "shipped"
+    """It is part of hardpan."""
+
+    UPDATED = "updated"
+    """``hardpan content update`` stored it for the user."""
+
+    INSTALLED = "installed"
+    """A package of the scanning machine's system has it."""
+
+    FILE = "file"
+    """A person named a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScapContent:
+    """The SCAP content a scan ran with."""
+
+    name: str
+    """File name of the source data stream, e.g. ``ssg-rhel9-ds.xml``."""
+
+    version: str
+    """Benchmark version, e.g. ``0.1.82``."""
+
+    date: str
+    """Day of the benchmark, ``YYYY-MM-DD``; empty when it names none."""
+
+    source_sha256: Sha256
+    """Digest of the data stream as upstream made it."""
+
+    derived_sha256: Sha256
+    """Digest of what was really scanned with; equals the source's when nothing was derived."""
+
+    origin: str
+    """Where it came from, in words: ``shipped with hardpan, Debian ssg-nondebian 0.1.82-1``."""
+
+    origin_kind: ContentOrigin
+
+    derivation: str
+    """What was changed, in words; empty when nothing was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleResult:
+    """One selected rule and its verdict."""
+
+    rule_id: str
+    """Full XCCDF id, ``xccdf_org.ssgproject.content_rule_…``."""
+
+    title: str
+    severity: str
+    """``high``, ``medium``, ``low`` or ``unknown``."""
+
+    verdict: Verdict
+    stig_ids: tuple[str, ...] = ()
+    """DISA ids, e.g. ``RHEL-09-231125``."""
+
+    sv_ids: tuple[str, ...] = ()
+    """DISA rule versions, e.g. ``SV-257874r991589_rule``."""
+
+    nist: tuple[str, ...] = ()
+    """NIST 800-53 controls as the content notes them, e.g. ``CM-6(a)``."""
+
+    ccis: tuple[str, ...] = ()
+    """DISA's control correlation identifiers, e.g. ``CCI-000366``, joined by ``sv_ids``."""
+
+    group_ids: tuple[str, ...] = ()
+    """DISA's requirements, e.g. ``V-257777``, joined by ``sv_ids``."""
+
+    cce: str = ""
+    engine: str = ""
+    """``OVAL``, ``SCE`` or empty when nothing was checked."""
+
+    evidence_lines: tuple[str, ...] = ()
+    """What was looked at and found: one line per OVAL item or message."""
+
+    rationale: str = ""
+    fix_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One OpenSCAP scan, merged and checked for completeness."""
+
+    content: ScapContent
+    benchmark_id: str
+    profile_id: str
+    started: str
+    """RFC 3339 UTC."""
+
+    finished: str
+    engine: str
+    """Package or version of oscap on the target."""
+
+    results: tuple[RuleResult, ...]
+    """Every selected rule, in the benchmark's order."""
+
+    score: float
+    """XCCDF default score, 0 to 100, recomputed over all processes."""
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of rules; every verdict but ``notselected`` is there."""
+        names = [v.value for v in Verdict if v is not Verdict.NOT_SELECTED]
+        return {n: sum(r.verdict == n for r in self.results) for n in names}
+
+
+class HostKeyTrust(StrEnum):
+    """How the scanner knew the target's host key before it connected."""
+
+    PINNED = "pinned"
+    """A person gave the key: ``--host-key``."""
+
+    KNOWN_HOSTS = "known_hosts"
+    """A ``known_hosts`` file lists it."""
+
+    BUILT_IMAGE = "built_image"
+    """hardpan built and booted the guest, which told its key on its own console."""
+
+    FIRST_USE = "first_use"
+    """It did not: a person typed ``--trust-new-host-key``."""
+
+    UNKNOWN = "unknown"
+    """Evidence of an older hardpan does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedHost:
+    """Who the target is and what it runs, bound into the statement."""
+
+    hostname: str
+    host_key_type: str
+    host_key_sha256: str
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+
+    host_key_trust: HostKeyTrust = HostKeyTrust.UNKNOWN
+    machine_id_hmac: str
+    """HMAC-SHA256 keyed with the machine id over hardpan's application id; never the id itself."""
+
+    product_uuid_sha256: str
+    """Digest of the DMI product UUID; empty where there is none."""
+
+    boot_id: str
+    os_id: str
+    os_version: str
+    os_name: str
+    platform_id: str
+    cpe: str
+    kernel: str
+    cmdline: str
+    fips_kernel_flag: bool
+    packages_sha256: Sha256
+    """Digest of the sorted NEVRA list, one a line."""
+
+    virtualization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRef:
+    """The image a target was booted from, where hardpan built it."""
+
+    name: str
+    sha256: Sha256
+    provenance: bytes
+    """The provenance's Sigstore bundle, as signed by the builder."""
+
+    provenance_statement_sha256: Sha256
+    """Digest of the provenance statement's payload bytes."""
+    sbom: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Why a rule is left as it is, who answers for it, and until when."""
+
+    reason: str
+    owner: str
+    expires: str
+    """Its last day, ``YYYY-MM-DD``."""
+
+    is_active: bool
+    """False when that day was over before the scan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """All that one run of the scanner collected, ready to be judged and signed."""
+
+    profile: str
+    """Name of the hardpan profile."""
+
+    host: ScannedHost
+    evaluation: Evaluation
+    baseline_counts: dict[str, int] | None
+    """Counts before hardening, where the same run built the image."""
+
+    checks: tuple[HostCheck, ...]
+    smoke: SmokeReport | None
+    compatibility: CompatibilityReport | None = None
+    packages: tuple[str, ...]
+    """Sorted NEVRAs."""
+
+    raw: Mapping[str, bytes | CompressedBlob]
+    """Attached file name -> content: ARF parts, collector outputs."""
+
+    waivers: dict[str, Waiver]
+    """Rule id -> its waiver, from the profile; shown beside a fail, never in its place."""
+
+    image: ImageRef | None = None
+    fips: FipsState | None = None
+    """None where a scan did not ask."""
+
+    started: str = ""
+    finished: str = ""
+    invocation: tuple[str, ...] = ()

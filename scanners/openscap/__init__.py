@@ -1,0 +1,1 @@
+"""OpenSCAP: results and their evaluation."""

@@ -1,0 +1,1 @@
+"""Parser of OpenSCAP's result files (ARF)."""

@@ -1,0 +1,355 @@
+"""Streams an ARF: keeps what rules came to and what was looked at, and nothing else.
+
+Three quarters of an ARF are the content that was scanned with, which nobody reads here.
+A tree of it takes hundreds of megabytes; this takes a few, in one pass over chunks. Expat
+still reads every byte, so what is not well-formed is refused wherever it lies.
+"""
+
+from collections.abc import Callable, Iterable
+from xml.parsers import expat
+
+from hardpan.scanners.openscap.arf.state import (
+    MAX_LINE,
+    CollectedItem,
+    ParserState,
+    RawRuleResult,
+    invalid_arf,
+    sanitize_line,
+)
+
+MAX_BYTES = 256 << 20
+MAX_EVIDENCE_LINES = 12
+"""Lines of evidence kept per rule."""
+
+_MAX_DEPTH = 200
+_MAX_TAG = 4 << 20
+_MAX_ITEMS = 400_000
+_MAX_NAMES = 10_000
+"""Different names of elements and attributes, which expat's interface keeps."""
+
+MAX_RULES = 5_000
+"""Upstream's content for one release has 1,600."""
+
+_MAX_RECORDS = 2_000_000
+"""Rules, definitions, tests, and their references to one another."""
+
+MAX_PLATFORMS = 1000
+MAX_ID = 1000
+"""Characters of an id, a time or a version."""
+
+_NO_MEMORY = 1
+"""Expat's code for it (XML_ERROR_NO_MEMORY)."""
+
+_MAX_TEXT = 2 * MAX_LINE * MAX_EVIDENCE_LINES
+_CHUNK = 1 << 18
+
+_XCCDF = "http://checklists.nist.gov/xccdf/1.2 "
+_ARF = "http://scap.nist.gov/schema/asset-reporting-format/1.1 "
+_RESULTS = "http://oval.mitre.org/XMLSchema/oval-results-5 "
+_DEFINITIONS = "http://oval.mitre.org/XMLSchema/oval-definitions-5 "
+_CHARACTERISTICS = "http://oval.mitre.org/XMLSchema/oval-system-characteristics-5 "
+_SCE = "http://open-scap.org/page/SCE"
+_EVIDENCE_FIELDS = frozenset(
+    (
+        *("path", "filename", "filepath", "name", "username", "mount_point", "local_address"),
+        *("unit", "property", "key", "instance", "subexpression", "value", "text", "version"),
+        *("evr", "uread", "user_id", "group_id", "mount_options", "current_status"),
+    )
+)
+_SKIPPED_ELEMENTS = frozenset(
+    (
+        _ARF + "report-request",
+        *(_DEFINITIONS + n for n in ("definitions", "objects", "states", "variables")),
+    )
+)
+"""Nothing below these is looked at."""
+
+
+def parse_elements(chunks: Iterable[bytes], name: str) -> ParserState:
+    """What an ARF says, from its bytes in order.
+
+    Raises:
+        ToolError: it is cut short, is not an ARF, or is beyond the limits.
+        MemoryError: the process may not have as much memory as it takes.
+    """
+    reader = _ArfReader(name)
+    try:
+        for chunk in chunks:
+            for offset in range(0, len(chunk), _CHUNK):
+                reader.feed(chunk[offset : offset + _CHUNK])
+        reader.parser.Parse(b"", True)
+    except expat.ExpatError as e:
+        if e.code == _NO_MEMORY:
+            raise MemoryError from e
+        raise invalid_arf(name, f"is cut short or is not XML: {e}") from e
+    finally:
+        reader.close()
+    return reader.state
+
+
+class _ArfReader:
+    """Takes expat's calls. Where it is, the path says."""
+
+    def __init__(self, name: str) -> None:
+        self.state = ParserState()
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self._name = name
+        self._size = 0
+        self._path: list[str] = []
+        self._report = ""
+        self._rule = RawRuleResult(rule_id="")
+        self._ids: list[str] = []
+        self._extended: list[str] = []
+        self._item_ids: list[str] = []
+        self._is_object_complete = True
+        self._field_name = ""
+        self._item: CollectedItem | None = None
+        self._item_count = 0
+        self._record_count = 0
+        self._text: list[str] = []
+        self._remaining_chars = 0
+        self._sink: Callable[[str], None] | None = None
+        self._sink_depth = 0
+        self._sink_includes_children = False
+        self._start_handlers = {
+            _ARF + "report": self._start_report,
+            _XCCDF + "TestResult": self._start_test_result,
+            _XCCDF + "rule-result": self._start_rule,
+            _RESULTS + "definition": self._start_definition,
+            _RESULTS + "criterion": self._start_criterion,
+            _RESULTS + "extend_definition": self._start_extension,
+            _RESULTS + "test": self._start_test,
+            _RESULTS + "tested_item": self._start_tested_item,
+            _CHARACTERISTICS + "object": self._start_object,
+        }
+        self._child_handlers = {
+            _XCCDF + "TestResult": self._in_test_result,
+            _XCCDF + "rule-result": self._in_rule,
+            _XCCDF + "check": self._in_check,
+            _DEFINITIONS + "tests": self._in_tests,
+            _CHARACTERISTICS + "system_data": self._start_item,
+            _CHARACTERISTICS + "object": self._in_object,
+        }
+        self._set_handlers()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._size += len(data)
+        if self._size > MAX_BYTES:
+            raise invalid_arf(self._name, f"is longer than {MAX_BYTES >> 20} MiB")
+        self.parser.Parse(data, False)
+        if len(self.parser.intern) > _MAX_NAMES:
+            raise invalid_arf(self._name, f"has more than {_MAX_NAMES} different names")
+        # Older versions of expat begin again with each chunk at a tag that has no end yet.
+        if self._size - self.parser.CurrentByteIndex > _MAX_TAG:
+            raise invalid_arf(
+                self._name, f"has a tag or a comment of more than {_MAX_TAG >> 20} MiB"
+            )
+
+    def close(self) -> None:
+        """Let go of the parser, which holds this object's methods."""
+        self.parser.StartElementHandler = self.parser.EndElementHandler = None
+        self.parser.StartDoctypeDeclHandler = self.parser.CharacterDataHandler = None
+
+    def _doctype(self, *_: object) -> None:
+        raise invalid_arf(self._name, "declares entities, which an ARF never does")
+
+    def _set_handlers(self) -> None:
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        path = self._path
+        path.append(tag)
+        depth = len(path)
+        if depth > _MAX_DEPTH:
+            raise invalid_arf(self._name, f"is nested deeper than {_MAX_DEPTH} levels")
+        if depth == 1:
+            if tag != _ARF + "asset-report-collection":
+                raise invalid_arf(self._name, f"begins with <{_local_name(tag)}>")
+            return
+        if self._sink is not None:
+            if not self._sink_includes_children:
+                self.parser.CharacterDataHandler = None
+        elif self._item is not None:
+            if depth == self._item.depth + 1 and _local_name(tag) in _EVIDENCE_FIELDS:
+                self._field_name = _local_name(tag)
+                self._capture_text(self._add_field)
+        elif tag in _SKIPPED_ELEMENTS:
+            self.parser.StartElementHandler = None
+            self.parser.EndElementHandler = self._end_skipped
+        else:
+            handle_child = self._child_handlers.get(path[-2])
+            if handle_child is not None:
+                handle_child(tag, attributes)
+            handle_start = self._start_handlers.get(tag)
+            if handle_start is not None:
+                handle_start(attributes)
+
+    def _end_skipped(self, tag: str) -> None:
+        if tag == self._path[-1]:
+            self._path.pop()
+            self._set_handlers()
+
+    def _end(self, tag: str) -> None:
+        # Elements of one name within one another end the unread part too early.
+        if not self._path or self._path.pop() != tag:
+            raise invalid_arf(self._name, f"has <{_local_name(tag)}> where oscap puts none")
+        depth = len(self._path) + 1
+        if self._sink is not None:
+            if depth == self._sink_depth:
+                sink, self._sink = self._sink, None
+                self.parser.CharacterDataHandler = None
+                sink("".join(self._text))
+        elif self._item is not None:
+            if depth == self._item.depth:
+                self.state.items[self._report][self._item.id] = self._item.format_line()
+                self._item = None
+        elif tag == _XCCDF + "rule-result":
+            existing = self.state.rules.setdefault(self._rule.rule_id, self._rule)
+            if existing is not self._rule:
+                existing.is_repeated = True
+
+    def _read_id(self, attributes: dict[str, str], name: str) -> str:
+        """An attribute that something is known by."""
+        value = attributes.get(name, "")
+        if len(value) > MAX_ID:
+            raise invalid_arf(self._name, f"has a {name} of {len(value)} characters")
+        return value
+
+    def _count_record(self) -> None:
+        """Count one more of what is kept."""
+        self._record_count += 1
+        if self._record_count > _MAX_RECORDS:
+            raise invalid_arf(
+                self._name, f"has more than {_MAX_RECORDS} rules, tests and references"
+            )
+
+    def _capture_text(self, sink: Callable[[str], None], *, include_children: bool = False) -> None:
+        """Give ``sink`` the text of the element that begins here; ``whole``: and below it."""
+        self._sink, self._sink_includes_children = sink, include_children
+        self._sink_depth = len(self._path)
+        self._text, self._remaining_chars = [], _MAX_TEXT
+        self.parser.CharacterDataHandler = self._characters
+
+    def _characters(self, text: str) -> None:
+        if self._remaining_chars > 0:
+            self._text.append(text[: self._remaining_chars])
+            self._remaining_chars -= len(text)
+
+    def _start_report(self, attributes: dict[str, str]) -> None:
+        self._report = self._read_id(attributes, "id")
+        self._count_record()
+
+    def _start_test_result(self, attributes: dict[str, str]) -> None:
+        if self.state.metadata:
+            raise invalid_arf(self._name, "holds more than one XCCDF result")
+        attribute_names = ("version", "start-time", "end-time")
+        self.state.metadata = {
+            n: self._read_id(attributes, n) for n in attribute_names if n in attributes
+        }
+
+    def _in_test_result(self, tag: str, attributes: dict[str, str]) -> None:
+        metadata = self.state.metadata
+        if tag == _XCCDF + "profile":
+            metadata.setdefault("profile", self._read_id(attributes, "idref"))
+        elif tag == _XCCDF + "platform":
+            if len(self.state.platforms) < MAX_PLATFORMS:
+                self.state.platforms.append(self._read_id(attributes, "idref"))
+        elif tag == _XCCDF + "score" and "score" not in metadata:
+            self._capture_text(lambda text: metadata.__setitem__("score", text))
+
+    def _start_rule(self, attributes: dict[str, str]) -> None:
+        self._count_record()
+        if len(self.state.rules) > MAX_RULES:
+            raise invalid_arf(self._name, f"has more than {MAX_RULES} rules")
+        self._rule = RawRuleResult(rule_id=self._read_id(attributes, "idref"))
+
+    def _in_rule(self, tag: str, attributes: dict[str, str]) -> None:
+        rule = self._rule
+        if tag == _XCCDF + "result" and not rule.result:
+            self._capture_text(lambda text: setattr(rule, "result", text))
+        elif tag == _XCCDF + "message" and len(rule.messages) < MAX_EVIDENCE_LINES:
+            self._capture_text(
+                lambda text: rule.messages.append(sanitize_line(text)), include_children=True
+            )
+        elif tag == _XCCDF + "check":
+            rule.check_count += 1
+            if rule.check_count == 1:
+                system = attributes.get("system", "")
+                rule.engine = "SCE" if system == _SCE else "OVAL" if "oval" in system else ""
+
+    def _in_check(self, tag: str, attributes: dict[str, str]) -> None:
+        rule = self._rule
+        if self._path[-3] != _XCCDF + "rule-result" or rule.check_count != 1:
+            return
+        if tag == _XCCDF + "check-content-ref" and rule.definition_ref is None:
+            report = self._read_id(attributes, "href").removeprefix("#")
+            rule.definition_ref = (report, self._read_id(attributes, "name"))
+        elif tag == _XCCDF + "check-import":
+            self._capture_text(self._add_output_lines)
+
+    def _add_output_lines(self, text: str) -> None:
+        lines = (sanitize_line(x) for x in text.splitlines() if x.strip())
+        self._rule.output_lines += list(lines)[: MAX_EVIDENCE_LINES - len(self._rule.output_lines)]
+
+    def _in_tests(self, _tag: str, attributes: dict[str, str]) -> None:
+        self._count_record()
+        comments = self.state.comments[self._report]
+        comments[self._read_id(attributes, "id")] = attributes.get("comment", "")[: 2 * MAX_LINE]
+
+    def _start_definition(self, attributes: dict[str, str]) -> None:
+        self._count_record()
+        self._ids, self._extended = [], []
+        definitions = self.state.definitions[self._report]
+        definitions[self._read_id(attributes, "definition_id")] = (self._ids, self._extended)
+
+    def _start_criterion(self, attributes: dict[str, str]) -> None:
+        self._count_record()
+        self._ids.append(self._read_id(attributes, "test_ref"))
+
+    def _start_extension(self, attributes: dict[str, str]) -> None:
+        self._count_record()
+        self._extended.append(self._read_id(attributes, "definition_ref"))
+
+    def _start_test(self, attributes: dict[str, str]) -> None:
+        self._count_record()
+        self._item_ids = []
+        tests = self.state.tests[self._report]
+        tests[self._read_id(attributes, "test_id")] = (
+            self._read_id(attributes, "result"),
+            self._item_ids,
+        )
+
+    def _start_tested_item(self, attributes: dict[str, str]) -> None:
+        self._count_record()
+        self._item_ids.append(self._read_id(attributes, "item_id"))
+
+    def _start_object(self, attributes: dict[str, str]) -> None:
+        self._is_object_complete = attributes.get("flag") != "incomplete"
+
+    def _in_object(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == _CHARACTERISTICS + "reference" and not self._is_object_complete:
+            self._count_record()
+            self.state.incomplete[self._report].add(self._read_id(attributes, "item_ref"))
+
+    def _start_item(self, tag: str, attributes: dict[str, str]) -> None:
+        self._item_count += 1
+        if self._item_count > _MAX_ITEMS:
+            raise invalid_arf(self._name, f"has more than {_MAX_ITEMS} items")
+        self._item = CollectedItem(
+            id=self._read_id(attributes, "id"),
+            kind=_local_name(tag).removesuffix("_item"),
+            status=self._read_id(attributes, "status") or "exists",
+            depth=len(self._path),
+        )
+
+    def _add_field(self, text: str) -> None:
+        if self._item is not None:
+            self._item.add(self._field_name, text.strip())
+
+
+def _local_name(tag: str) -> str:
+    return tag.rpartition(" ")[2]

@@ -1,0 +1,188 @@
+"""Merges what several oscap processes found into one evaluation, and checks that it is whole.
+
+Not scanned is never passed: a selected rule without a result is an ``error``.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from hardpan.core.errors import InputError, ToolError
+from hardpan.scanners.content.benchmark import Benchmark, BenchmarkRule
+from hardpan.scanners.content.prepare import PreparedContent, StreamPart
+from hardpan.scanners.model.scan import Evaluation, RuleResult, Verdict
+from hardpan.scanners.openscap.arf.results import Arf, ArfRuleResult, UnreadableArf
+from hardpan.scanners.stig.manual_stig import ManualStig, find_stig
+
+_SCORED = (Verdict.PASS, Verdict.FIXED, Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
+_PASSING = (Verdict.PASS, Verdict.FIXED)
+_NO_RESULT = "oscap gave no result for this rule"
+_INCOMPLETE = "oscap could not collect everything (memory limit), so its answer is not relied on"
+
+
+def merge_results(
+    prepared: PreparedContent,
+    arfs: Sequence[Arf | UnreadableArf],
+    *,
+    engine: str,
+    os_name: str,
+    os_cpe: str,
+    fallback_time: str = "",
+) -> Evaluation:
+    """One evaluation out of one ARF for each part of the content, in the same order.
+
+    The rules of a part whose ARF cannot be read or is about something else are an ``error``,
+    with the reason; the other parts keep their results. ``time`` is given where no ARF can be
+    read, and so none has a time.
+
+    Raises:
+        ToolError: there are more or fewer ARFs than parts.
+        InputError: every rule was found not applicable: the content is not for this system.
+    """
+    if len(arfs) != len(prepared.parts):
+        raise ToolError(["oscap"], f"left {len(arfs)} results for {len(prepared.parts)} parts")
+    parts_with_arfs = zip(prepared.parts, arfs, strict=True)
+    part_arfs = [
+        (part, _validate_arf(prepared.benchmark, part, arf)) for part, arf in parts_with_arfs
+    ]
+    results_by_rule = _merge_rule_results(prepared, part_arfs)
+    rules = prepared.benchmark.rules
+    stig = find_stig(prepared.benchmark.benchmark_id)
+    results = tuple(
+        _build_rule_result(r, results_by_rule[r.rule_id], stig)
+        for r in rules
+        if _is_selected(r, results_by_rule)
+    )
+    _require_applicable(prepared.benchmark, results, os_name, os_cpe)
+    readable_arfs = [arf for _, arf in part_arfs if isinstance(arf, Arf)]
+    return Evaluation(
+        content=prepared.content,
+        benchmark_id=prepared.benchmark.benchmark_id,
+        profile_id=prepared.benchmark.profile_id,
+        started=min((a.started for a in readable_arfs), default=fallback_time),
+        finished=max((a.finished for a in readable_arfs), default=fallback_time),
+        engine=engine,
+        results=results,
+        score=compute_score(rules, {r.rule_id: r.verdict for r in results}),
+    )
+
+
+def compute_score(rules: Sequence[BenchmarkRule], verdicts: Mapping[str, Verdict]) -> float:
+    """The XCCDF default score, 0 to 100, of a benchmark's rules.
+
+    A group's score is the weighted mean of its children's, rules and groups alike;
+    what was not judged does not count. Source: NISTIR 7275r4, section 7.3.3.
+    """
+    # Path of group ids -> [(score, weight)] of the children that count, deepest path first.
+    children: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
+    weights: dict[tuple[str, ...], float] = {(): 1.0}
+    for rule in rules:
+        path = tuple(g for g, _ in rule.groups)
+        for depth in range(1, len(path) + 1):
+            weights[path[:depth]] = rule.groups[depth - 1][1]
+        verdict = verdicts.get(rule.rule_id)
+        if verdict in _SCORED:
+            children[path].append((100.0 if verdict in _PASSING else 0.0, rule.weight))
+    for path in sorted(weights, key=len, reverse=True):
+        mean = _weighted_mean(children[path])
+        if not path:
+            return round(mean or 0.0, 6)
+        if mean is not None:
+            children[path[:-1]].append((mean, weights[path]))
+    return 0.0
+
+
+def _weighted_mean(children: Sequence[tuple[float, float]]) -> float | None:
+    weight = sum(w for _, w in children)
+    return sum(s * w for s, w in children) / weight if weight else None
+
+
+def _validate_arf(
+    benchmark: Benchmark, part: StreamPart, arf: Arf | UnreadableArf
+) -> Arf | UnreadableArf:
+    """``arf``, where it is about this very part."""
+    if isinstance(arf, UnreadableArf):
+        return arf
+    unexpected = set(arf.rules) - set(part.rule_ids)
+    if arf.profile_id != benchmark.profile_id:
+        return UnreadableArf(reason=f"oscap evaluated the profile {arf.profile_id[:200]!a}")
+    if arf.benchmark_version != benchmark.version:
+        return UnreadableArf(reason=f"oscap evaluated version {arf.benchmark_version[:40]!a}")
+    if unexpected:
+        return UnreadableArf(
+            reason=f"oscap judged rules that it was not given: {min(unexpected)[:200]!a}"
+        )
+    return arf
+
+
+def _merge_rule_results(
+    prepared: PreparedContent, part_arfs: Sequence[tuple[StreamPart, Arf | UnreadableArf]]
+) -> dict[str, ArfRuleResult]:
+    conditional = {r.rule_id for r in prepared.benchmark.rules if r.is_conditional}
+    results_by_rule: dict[str, ArfRuleResult] = {}
+    for part, arf in part_arfs:
+        for rule_id in part.rule_ids:
+            if isinstance(arf, UnreadableArf):
+                results_by_rule[rule_id] = _missing_result(rule_id, arf.reason)
+            elif rule_id in arf.rules:
+                results_by_rule[rule_id] = _downgrade_incomplete(arf.rules[rule_id])
+            elif rule_id not in conditional:
+                results_by_rule[rule_id] = _missing_result(rule_id, _NO_RESULT)
+    return results_by_rule
+
+
+def _downgrade_incomplete(rule_result: ArfRuleResult) -> ArfRuleResult:
+    if not rule_result.incomplete or rule_result.verdict is not Verdict.PASS:
+        return rule_result
+    return ArfRuleResult(
+        rule_id=rule_result.rule_id,
+        verdict=Verdict.UNKNOWN,
+        engine=rule_result.engine,
+        evidence_lines=(_INCOMPLETE, *rule_result.evidence_lines),
+        incomplete=True,
+    )
+
+
+def _missing_result(rule_id: str, reason: str) -> ArfRuleResult:
+    return ArfRuleResult(
+        rule_id=rule_id, verdict=Verdict.ERROR, engine="", evidence_lines=(reason,), incomplete=True
+    )
+
+
+def _is_selected(rule: BenchmarkRule, results_by_rule: Mapping[str, ArfRuleResult]) -> bool:
+    """False for a rule that a conflict or an unmet requirement took out of the profile."""
+    return rule.rule_id in results_by_rule
+
+
+def _build_rule_result(
+    rule: BenchmarkRule, rule_result: ArfRuleResult, stig: ManualStig | None
+) -> RuleResult:
+    return RuleResult(
+        rule_id=rule.rule_id,
+        title=rule.title,
+        severity=rule.severity,
+        verdict=rule_result.verdict,
+        stig_ids=rule.stig_ids,
+        sv_ids=rule.sv_ids,
+        nist=rule.nist,
+        ccis=() if stig is None else stig.ccis_of(rule.sv_ids),
+        group_ids=() if stig is None else stig.groups_of(rule.sv_ids),
+        cce=rule.cce,
+        engine=rule_result.engine,
+        evidence_lines=rule_result.evidence_lines,
+        rationale=rule.rationale,
+        fix_text=rule.fix_text,
+    )
+
+
+def _require_applicable(
+    benchmark: Benchmark, results: Sequence[RuleResult], os_name: str, os_cpe: str
+) -> None:
+    not_evaluated = (Verdict.NOT_APPLICABLE, Verdict.NOT_CHECKED)
+    if any(r.verdict not in not_evaluated for r in results):
+        return
+    raise InputError(
+        f"the content does not apply to the target: not one of {len(results)} rules was judged; "
+        f"it is for {', '.join(benchmark.platforms)}; "
+        f"the target is {os_name} ({os_cpe or 'no CPE'})",
+        hint="choose the content for the target's release, or give one with --content FILE",
+    )

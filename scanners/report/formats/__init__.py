@@ -1,0 +1,1 @@
+"""Report formats other than HTML, STIG checklists and OSCAL."""

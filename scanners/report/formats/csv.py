@@ -1,0 +1,86 @@
+"""CSV for spreadsheets (RFC 4180), one line per rule.
+
+A spreadsheet runs a cell that begins like a formula, and cells hold words of a
+target. Such a cell gets an apostrophe in front, which is what spreadsheets
+themselves write for "this is text". Every cell is quoted, so that a reader that
+splits at semicolons cannot make a new cell out of the middle of one.
+"""
+
+import csv
+import io
+
+from hardpan.scanners.report.model.sections import RulePart
+from hardpan.scanners.report.registry import Report
+
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+COLUMNS = (
+    "host",
+    "profile",
+    "finished",
+    "rule",
+    "title",
+    "severity",
+    "verdict",
+    "state",
+    "stig_ids",
+    "sv_ids",
+    "cce",
+    "nist",
+    "waiver_reason",
+    "waiver_owner",
+    "waiver_expires",
+    "found",
+    "fix",
+)
+
+
+class Csv:
+    """``findings.csv``: UTF-8, a header line, CRLF."""
+
+    def render(self, report: Report) -> bytes:
+        """The table."""
+        findings, buffer = report.findings, io.StringIO(newline="")
+        writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        writer.writerow(COLUMNS)
+        for rule in findings.rules:
+            cells = (
+                findings.host.hostname,
+                findings.profile,
+                findings.finished,
+                *_format_cells(rule),
+            )
+            writer.writerow(map(neutralize_formula, cells))
+        return buffer.getvalue().encode("utf-8")
+
+
+def neutralize_formula(cell: str) -> str:
+    """``cell`` so that no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA_PREFIXES) else cell
+
+
+def describe_state(rule: RulePart) -> str:
+    """What is left to do: ``open``, ``waived``, ``not checked`` or ``closed``."""
+    if rule.is_open:
+        return "open"
+    if rule.is_waived:
+        return "waived"
+    return "not checked" if rule.verdict == "notchecked" else "closed"
+
+
+def _format_cells(rule: RulePart) -> tuple[str, ...]:
+    waiver = rule.waiver
+    return (
+        rule.rule_id,
+        rule.title,
+        rule.severity,
+        rule.verdict,
+        describe_state(rule),
+        "; ".join(rule.stig_ids),
+        "; ".join(rule.sv_ids),
+        rule.cce,
+        "; ".join(rule.nist),
+        *((waiver.reason, waiver.owner, waiver.expires) if waiver else ("", "", "")),
+        "\n".join(rule.found),
+        rule.fix_text,
+    )

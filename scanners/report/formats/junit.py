@@ -1,0 +1,112 @@
+"""JUnit XML: a suite of the testinfra checks, one of the paired checks, one of the STIG rules.
+
+CI systems agree on little: at most one of failure, error and skipped in a test
+case, and the counts in the suite. Characters that XML forbids never arrive here:
+the documents are free of them.
+"""
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.model.sections import CompatibilityResultPart, RulePart
+from hardpan.scanners.report.registry import Report
+
+_TAGS = {"fail": "failure", "error": "error", "unknown": "error"}
+_SKIPPED_VERDICTS = {"notapplicable", "notchecked", "informational"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TestCase:
+    classname: str
+    name: str
+    duration_s: float
+    tag: str
+    """``failure``, ``error``, ``skipped`` or empty for a pass."""
+
+    message: str
+
+
+class ChecksJunit:
+    """``junit.xml``: the testinfra checks, and the paired checks where they ran."""
+
+    def render(self, report: Report) -> bytes:
+        """One test case per check and per conflict."""
+        tags = {"passed": "", "failed": "failure", "error": "error", "skipped": "skipped"}
+        cases = [
+            _TestCase(
+                classname=f"hardpan.{c.name.partition('::')[0]}",
+                name=c.name.partition("::")[2] or c.name,
+                duration_s=c.took_s,
+                tag=tags[c.outcome],
+                message=c.message,
+            )
+            for c in report.findings.checks
+        ]
+        suites = [_build_suite("hardpan checks", report.findings, cases)]
+        if report.findings.paired is not None:
+            compatibility_cases = [
+                _build_compatibility_case(p) for p in report.findings.paired.pairs
+            ]
+            suites.append(
+                _build_suite("hardpan paired checks", report.findings, compatibility_cases)
+            )
+        return _serialize_suites(suites)
+
+
+class RulesJunit:
+    """``junit-rules.xml``: the rules; a waived failure is skipped, with its reason."""
+
+    def render(self, report: Report) -> bytes:
+        """One test case per selected rule."""
+        classname = report.findings.content.profile_id.replace(" ", "_")
+        cases = [_build_rule_case(r, classname) for r in report.findings.rules]
+        return _serialize_suites([_build_suite(classname, report.findings, cases)])
+
+
+def _build_rule_case(rule: RulePart, classname: str) -> _TestCase:
+    tag, message = _TAGS.get(rule.verdict, ""), f"{rule.verdict}: {rule.title}"
+    if rule.verdict in _SKIPPED_VERDICTS:
+        tag, message = "skipped", rule.verdict
+    elif tag and rule.waiver is not None and rule.is_waived:
+        tag, message = "skipped", f"{rule.verdict}, waiver: {rule.waiver.said()}"
+    return _TestCase(classname=classname, name=rule.rule_id, duration_s=0, tag=tag, message=message)
+
+
+def _build_compatibility_case(result: CompatibilityResultPart) -> _TestCase:
+    tags = {"pass": "", "fail": "failure", "error": "error"}
+    checks = (("control", result.control), ("action", result.action))
+    check_lines = [f"{name} {check.outcome}: {check.found}" for name, check in checks]
+    tag, headline = tags.get(result.verdict, "skipped"), f"{result.verdict}: {result.reason}"
+    if tag and result.waiver is not None and result.is_waived:
+        tag, headline = "skipped", f"{result.verdict}, waiver: {result.waiver.said()}"
+    return _TestCase(
+        classname="hardpan.paired",
+        name=result.conflict,
+        duration_s=0,
+        tag=tag,
+        message="\n".join([headline, *check_lines]),
+    )
+
+
+def _build_suite(name: str, findings: Findings, cases: list[_TestCase]) -> etree._Element:
+    suite = etree.Element("testsuite", name=name, hostname=findings.host.hostname)
+    suite.set("timestamp", findings.finished)
+    suite.set("tests", str(len(cases)))
+    for tag, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(c.tag == tag for c in cases)))
+    for case in cases:
+        node = etree.SubElement(suite, "testcase", classname=case.classname, name=case.name)
+        node.set("time", f"{case.duration_s:.3f}")
+        if case.tag:
+            problem = etree.SubElement(node, case.tag)
+            problem.set("message", case.message.partition("\n")[0])
+            problem.text = None if case.tag == "skipped" else case.message
+    return suite
+
+
+def _serialize_suites(suites: list[etree._Element]) -> bytes:
+    root = etree.Element("testsuites")
+    root.extend(suites)
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

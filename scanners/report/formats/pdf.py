@@ -1,0 +1,92 @@
+"""The summary as a PDF, for those who file paper. Drawn on request, not attached.
+
+WeasyPrint and the system libraries under it are loaded only here and only when a
+PDF is asked for. Its input is our own template with every value escaped, and it may
+fetch nothing: an address in it would be a mistake of ours, and ends the drawing.
+Dates and the document's identifier come from the findings, so that the same
+findings, WeasyPrint and fonts give the same bytes.
+"""
+
+import contextlib
+import io
+from importlib import import_module
+from types import ModuleType
+from typing import NoReturn
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from hardpan.core.errors import InputError, ResourceError
+from hardpan.core.files import sha256_bytes
+from hardpan.core.resources import resource_path
+from hardpan.scanners.report.formats.summary_model import build_sections
+from hardpan.scanners.report.registry import Report
+
+_TEMPLATES = resource_path("hardpan.scanners.report", "templates")
+_NOTE = (
+    "This page alone proves nothing and carries no signature. Check the evidence that it was "
+    "drawn from with hardpan verify, or as the VERIFY.md in it says."
+)
+
+
+class Pdf:
+    """``summary.pdf``."""
+
+    def render(self, report: Report) -> bytes:
+        """The PDF.
+
+        Raises:
+            ResourceError: WeasyPrint or a library that it needs is missing.
+        """
+        weasyprint = _import_weasyprint()
+        page = weasyprint.HTML(string=render_html(report), url_fetcher=build_fetcher(weasyprint))
+        identifier = sha256_bytes(report.findings_json)[:32].encode()
+        pdf = page.write_pdf(pdf_identifier=identifier)
+        if not isinstance(pdf, bytes):
+            raise ResourceError("WeasyPrint drew no PDF")
+        return pdf
+
+
+def render_html(report: Report) -> str:
+    """What WeasyPrint draws from."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("summary.html.j2").render(
+        host=report.findings.host.hostname,
+        finished=report.findings.finished,
+        note=_NOTE,
+        sections=build_sections(report),
+    )
+
+
+def build_fetcher(weasyprint: ModuleType) -> object:
+    """A fetcher that fetches nothing and ends the drawing instead."""
+    fetcher_class = type("Refuser", (weasyprint.urls.URLFetcher,), {"fetch": _refuse_fetch})
+    return fetcher_class(fail_on_errors=True)
+
+
+def _refuse_fetch(_: object, url: str, *__: object, **___: object) -> NoReturn:
+    raise InputError(f"summary.pdf: it may fetch nothing, and its page refers to {url[:200]!r}")
+
+
+def _import_weasyprint() -> ModuleType:
+    hint = (
+        "pip install 'hardpan[pdf]', and of the system Pango with HarfBuzz's subsetter and the "
+        "DejaVu fonts (Debian: libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core; "
+        "Rocky: pango dejavu-sans-fonts)"
+    )
+    # It prints its advice on standard output, where an exported file may be going.
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            return import_module("weasyprint")
+        except ImportError as e:
+            raise ResourceError(f"summary.pdf: WeasyPrint is not installed: {e}", hint=hint) from e
+        except OSError as e:
+            line = str(e).partition("\n")[0]
+            raise ResourceError(
+                f"summary.pdf: a library that WeasyPrint needs is missing: {line}", hint=hint
+            ) from e

@@ -1,0 +1,171 @@
+"""The summary's content, once, for every form it is written in.
+
+A section has a title of ours and lines; a line has a label of ours and words that
+may come from a target. Whoever draws it makes those words harmless for its form.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hardpan.scanners.report.formats.text_summary import format_counts
+from hardpan.scanners.report.model.documents import Findings, SmokeDocument
+from hardpan.scanners.report.model.sections import CompatibilityPart, RulePart
+from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES
+from hardpan.scanners.report.registry import Report
+
+_MAX_SECTION_LINES = 500
+"""Lines of one section: a hostile scan may not make a book of the summary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryLine:
+    """One fact."""
+
+    label: str
+    """Ours; empty for none."""
+
+    text: str
+    """May be of the target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummarySection:
+    """Some facts under one title."""
+
+    title: str
+    lines: tuple[SummaryLine, ...]
+
+
+def build_sections(report: Report) -> tuple[SummarySection, ...]:
+    """All of the summary, in order; what did not run is said, not left out."""
+    findings = report.findings
+    rules = findings.rules
+    open_rules = tuple(r for s in SEVERITIES for r in rules if r.is_open and r.severity == s)
+    waived_rules = tuple(r for s in SEVERITIES for r in rules if r.is_waived and r.severity == s)
+    unchecked_rules = tuple(r for r in rules if r.verdict == "notchecked")
+    return (
+        _build_section("What was scanned", _scan_lines(report)),
+        _build_section("Result", _result_lines(findings)),
+        _build_section(f"Open rules: {len(open_rules)}", map(_rule_line, open_rules)),
+        _build_section(
+            f"Waived rules, not passed: {len(waived_rules)}", map(_rule_line, waived_rules)
+        ),
+        _build_section(
+            f"Not checked, for a person to judge: {len(unchecked_rules)}",
+            map(_rule_line, unchecked_rules),
+        ),
+        _build_section("FIPS mode", _fips_lines(findings)),
+        _build_section("Checks of the running system", _check_lines(findings)),
+        _build_section("Hardening and AI together", _compatibility_lines(findings.paired)),
+        _build_section("AI workload", _smoke_lines(report.smoke)),
+    )
+
+
+def _build_section(title: str, lines: Iterable[SummaryLine]) -> SummarySection:
+    all_lines = tuple(lines) or (SummaryLine(label="", text="none"),)
+    if len(all_lines) > _MAX_SECTION_LINES:
+        remainder = SummaryLine(
+            label="", text=f"and {len(all_lines) - _MAX_SECTION_LINES} more, in findings.json"
+        )
+        all_lines = (*all_lines[:_MAX_SECTION_LINES], remainder)
+    return SummarySection(title=title, lines=all_lines)
+
+
+def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
+    findings = report.findings
+    host, content, image = findings.host, findings.content, findings.image
+    return tuple(
+        SummaryLine(label=label, text=text)
+        for label, text in (
+            ("host", host.hostname),
+            ("system", host.os_name),
+            ("kernel", host.kernel),
+            ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+            ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
+            ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
+            ("content", f"{content.said()}, sha256 {content.source_sha256}"),
+            ("profile", content.profile_id),
+            ("begun", findings.started),
+            ("ended", findings.finished),
+            ("signing key", f"sha256 {report.signer_sha256}"),
+        )
+    )
+
+
+def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
+    by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
+    baseline = format_counts(findings.before) if findings.before else "not scanned before hardening"
+    return (
+        SummaryLine(label="verdicts", text=format_counts(findings.counts)),
+        SummaryLine(label="before hardening", text=baseline),
+        SummaryLine(label="open", text=by_severity or "none"),
+        SummaryLine(
+            label="waived", text=f"{sum(r.is_waived for r in findings.rules)}, none of them passed"
+        ),
+        SummaryLine(label="score", text=f"{findings.score} of 100 (XCCDF default model)"),
+    )
+
+
+def _rule_line(rule: RulePart) -> SummaryLine:
+    parts = [rule.title, ", ".join(rule.stig_ids), rule.rule_id]
+    text = " / ".join(part for part in parts if part)
+    if rule.waiver is not None:
+        text += f" / waiver: {rule.waiver.said()}"
+    return SummaryLine(label=f"{rule.severity}, {rule.verdict}", text=text)
+
+
+def _fips_lines(findings: Findings) -> tuple[SummaryLine, ...]:
+    statement = "the certificates of its modules were not looked at"
+    if findings.fips is not None:
+        statement = f"{findings.fips.statement} The rules check settings, never certificates."
+    flag = "on" if findings.host.fips_kernel_flag else "off"
+    return (SummaryLine(label="kernel flag", text=flag), SummaryLine(label="", text=statement))
+
+
+def _check_lines(findings: Findings) -> tuple[SummaryLine, ...]:
+    if not findings.checks:
+        return (SummaryLine(label="", text="none ran"),)
+    failed = [c for c in findings.checks if c.outcome in ("failed", "error")]
+    return (
+        SummaryLine(label="", text=format_counts(findings.count_checks_by_outcome())),
+        *(SummaryLine(label=c.outcome, text=f"{c.name}: {c.message}") for c in failed),
+    )
+
+
+def _compatibility_lines(compatibility: CompatibilityPart | None) -> tuple[SummaryLine, ...]:
+    if compatibility is None:
+        return (SummaryLine(label="", text="not asked"),)
+    count_text = ", ".join(
+        f"{name.replace('_', ' ')} {n}" for name, n in compatibility.count_verdicts().items() if n
+    )
+    failed = [p for p in compatibility.pairs if p.verdict in ("fail", "error")]
+    return (
+        SummaryLine(label="", text=count_text or "none ran"),
+        *(
+            SummaryLine(
+                label=p.verdict,
+                text=f"{p.title}: {p.reason}"
+                + (f" / waiver: {p.waiver.said()}" if p.waiver else ""),
+            )
+            for p in failed
+        ),
+    )
+
+
+def _smoke_lines(smoke: SmokeDocument | None) -> tuple[SummaryLine, ...]:
+    if smoke is None:
+        return (SummaryLine(label="", text="the smoke test did not run"),)
+    return (
+        SummaryLine(label="verdict", text=f"{smoke.verdict}: {smoke.reason}"),
+        SummaryLine(label="with", text=f"{smoke.framework}, {smoke.backend}, {smoke.model}"),
+        *(
+            SummaryLine(
+                label="figure", text=f"{m.name}: {_format_value(m.value)} {m.unit} (n={m.n})"
+            )
+            for m in smoke.measures
+        ),
+    )
+
+
+def _format_value(value: float | None) -> str:
+    return "no value" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"

@@ -1,0 +1,130 @@
+"""The scan's answer in a few plain lines, for the end of a run and for ``show``."""
+
+from collections.abc import Mapping
+
+from hardpan.scanners.report.model.documents import Findings, SmokeDocument
+from hardpan.scanners.report.model.sections import CompatibilityPart
+from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
+from hardpan.scanners.report.stig import statistics
+from hardpan.scanners.report.stig.checklist_model import require_known_stig
+
+_VERDICT_ORDER = (
+    "pass",
+    "fail",
+    "error",
+    "unknown",
+    "notchecked",
+    "notapplicable",
+    "informational",
+)
+
+
+def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
+    """One fact a line, labels aligned; the text is as the evidence has it."""
+    host, content, image = findings.host, findings.content, findings.image
+    rows = [
+        ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
+        ("FIPS mode", f"{'on' if host.fips_kernel_flag else 'off'} (kernel flag)"),
+        ("", _describe_fips(findings)),
+        ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
+        ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
+        ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
+        ("content", content.said()),
+        ("", f"sha256:{content.source_sha256}"),
+        ("profile", content.profile_id),
+        (
+            "before",
+            format_counts(findings.before) if findings.before else "not scanned before hardening",
+        ),
+        ("now", format_counts(findings.counts)),
+        ("score", f"{findings.score} of 100 ({statistics.SCORE_FORMULA})"),
+        ("passed", _describe_passed(findings)),
+        *_category_rows(findings),
+        ("open", _describe_open(findings)),
+        (
+            "checks",
+            format_counts(findings.count_checks_by_outcome()) if findings.checks else "none ran",
+        ),
+        *_compatibility_rows(findings.paired),
+        *_smoke_rows(smoke),
+    ]
+    width = max(len(label) for label, _ in rows)
+    return tuple(f"{label:<{width}}  {' '.join(text.split())}" for label, text in rows)
+
+
+def format_counts(by_name: Mapping[str, int]) -> str:
+    """``pass 312, fail 41, …``: what is zero is left out, pass and fail are not."""
+    names = [n for n in (*_VERDICT_ORDER, "fixed", "passed", "failed", "skipped") if n in by_name]
+    return ", ".join(f"{n} {by_name[n]}" for n in names if by_name[n] or n in ("pass", "fail"))
+
+
+def _describe_fips(findings: Findings) -> str:
+    if findings.fips is None:
+        return "the certificates of its modules were not looked at"
+    return f"{findings.fips.statement} The rules check settings, never certificates."
+
+
+def _describe_passed(findings: Findings) -> str:
+    passed, total = statistics.count_passed_rules(findings)
+    return f"{passed} of {total} rules, {statistics.format_percent(passed, total)} ({statistics.PASSED_FORMULA})"
+
+
+def _category_rows(findings: Findings) -> list[tuple[str, str]]:
+    """DISA's count, where the content is for a STIG on record."""
+    counts_by_category = statistics.count_by_category(findings)
+    stig = require_known_stig(findings)
+    if counts_by_category is None or stig is None:
+        return []
+    texts = [
+        f"CAT {name}: {t.open} open ({t.waived} waived), {t.not_reviewed} not reviewed, "
+        f"{t.not_a_finding} of {t.applicable} passed"
+        for name, t in counts_by_category.items()
+    ]
+    return [
+        ("STIG", f"{stig.benchmark} {stig.revision}; {statistics.OPEN_FORMULA}"),
+        *(("", line) for line in texts),
+    ]
+
+
+def _describe_open(findings: Findings) -> str:
+    waived = sum(r.is_waived for r in findings.rules)
+    by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
+    return f"{by_severity or 'none'}; {waived} with a waiver on record"
+
+
+def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[str, str]]:
+    if compatibility is None:
+        return []
+    verdict_counts = compatibility.count_verdicts()
+    parts = [f"{verdict_counts['pass']} hold both"]
+    if verdict_counts["fail"]:
+        parts.append(
+            f"{verdict_counts['fail']} do not ({compatibility.count_waived()} with a waiver on record)"
+        )
+    optional_labels = (("not_checked", "not checked"), ("error", "in error"))
+    parts += [f"{verdict_counts[v]} {label}" for v, label in optional_labels if verdict_counts[v]]
+    parts.append(f"{verdict_counts['not_applicable']} not applicable")
+    failed = [p for p in compatibility.pairs if p.verdict in ("fail", "error")]
+    return [
+        ("paired checks", ", ".join(parts)),
+        *(("", f"{p.conflict}: {p.verdict}, {p.reason}") for p in failed),
+    ]
+
+
+def _smoke_rows(smoke: SmokeDocument | None) -> list[tuple[str, str]]:
+    if smoke is None:
+        return [("smoke test", "did not run")]
+    headline = (
+        "smoke test",
+        f"{smoke.verdict}: {smoke.framework}, {smoke.backend}, {smoke.reason}",
+    )
+    measures = [
+        ("", f"{m.name}: {_format_value(m.value, m.unit)} (n={m.n})") for m in smoke.measures
+    ]
+    return [(headline[0], headline[1].rstrip(", ")), *measures]
+
+
+def _format_value(value: float | None, unit: str) -> str:
+    if value is None:
+        return "no value"
+    return f"{value:,.4g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"

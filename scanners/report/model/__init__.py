@@ -1,0 +1,1 @@
+"""Format-independent content of a report."""

@@ -1,0 +1,266 @@
+"""From a scan to its documents. What came from a target is made harmless to read here."""
+
+import math
+import re
+from dataclasses import asdict
+from typing import cast, get_args
+
+from hardpan.profiles.schema.ssg import RULE_PREFIX
+from hardpan.scanners.fips.describe import describe_fips
+from hardpan.scanners.model.results import (
+    CheckResult,
+    CompatibilityOutcome,
+    CompatibilityResult,
+    SmokeReport,
+)
+from hardpan.scanners.model.scan import Scan, Waiver
+from hardpan.scanners.report.model.documents import Findings, MeasurePart, SmokeDocument
+from hardpan.scanners.report.model.sections import (
+    CheckPart,
+    CompatibilityCheckPart,
+    CompatibilityPart,
+    CompatibilityResultPart,
+    ContentPart,
+    FipsPart,
+    HostPart,
+    ImagePart,
+    RulePart,
+    StigPart,
+    WaiverPart,
+)
+from hardpan.scanners.report.model.types import (
+    HOST_KEY_TRUST_TEXT,
+    VERDICTS,
+    CheckOutcomeName,
+    Number,
+    Severity,
+    VerdictName,
+)
+from hardpan.scanners.stig.manual_stig import find_stig
+
+_HIDDEN_CHARACTERS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
+
+def build_findings(scan: Scan) -> Findings:
+    """The findings document of ``scan``; a target's words are made harmless to read."""
+    evaluation = scan.evaluation
+    content = evaluation.content
+    return Findings(
+        schema_version="1.0",
+        profile=replace_control_characters(scan.profile),
+        started=scan.started or evaluation.started,
+        finished=scan.finished or evaluation.finished,
+        host=_build_host(scan),
+        image=_build_image(scan),
+        content=ContentPart(
+            name=replace_control_characters(content.name),
+            version=replace_control_characters(content.version),
+            date=content.date,
+            source_sha256=content.source_sha256,
+            derived_sha256=content.derived_sha256,
+            origin=replace_control_characters(content.origin),
+            origin_kind=content.origin_kind.value,
+            derivation=replace_control_characters(content.derivation),
+            benchmark_id=replace_control_characters(evaluation.benchmark_id),
+            profile_id=replace_control_characters(evaluation.profile_id),
+            engine=replace_control_characters(evaluation.engine),
+        ),
+        score=f"{evaluation.score:.2f}",
+        counts=evaluation.counts(),
+        before=None
+        if scan.baseline_counts is None
+        else {v: scan.baseline_counts.get(v, 0) for v in VERDICTS},
+        rules=_build_rules(scan),
+        checks=tuple(
+            CheckPart(
+                name=replace_control_characters(c.name),
+                outcome=cast(CheckOutcomeName, c.outcome),
+                message=replace_control_characters(c.message),
+                took_s=_to_json_number(c.duration_s) or 0,
+            )
+            for c in scan.checks
+        ),
+        paired=_build_compatibility(scan),
+        fips=_build_fips(scan),
+        stig=_build_stig(evaluation.benchmark_id),
+    )
+
+
+def build_smoke_document(result: SmokeReport) -> SmokeDocument:
+    """The smoke test's document."""
+    return SmokeDocument(
+        backend=replace_control_characters(result.backend),
+        framework=replace_control_characters(result.framework),
+        model=replace_control_characters(result.model),
+        model_sha256=replace_control_characters(result.model_sha256),
+        verdict=replace_control_characters(result.verdict),
+        reason=replace_control_characters(result.reason),
+        measures=tuple(
+            MeasurePart(
+                name=replace_control_characters(m.name),
+                unit=replace_control_characters(m.unit),
+                direction=replace_control_characters(m.direction),
+                value=_to_json_number(m.value),
+                n=m.n,
+                minimum=_to_json_number(m.minimum),
+                maximum=_to_json_number(m.maximum),
+                verdict=replace_control_characters(m.verdict),
+                reason=replace_control_characters(m.reason),
+            )
+            for m in result.measures
+        ),
+        environment={
+            _to_ascii(k): replace_control_characters(v) for k, v in result.environment.items()
+        },
+    )
+
+
+def replace_control_characters(text: str) -> str:
+    """``text`` with every character that hides or moves other text shown as U+FFFD.
+
+    Control characters, lone surrogates and bidirectional overrides come from
+    targets and would lie on a screen or break XML. Line ends and tabs stay.
+    """
+    return _HIDDEN_CHARACTERS.sub("\ufffd", text)
+
+
+def _build_host(scan: Scan) -> HostPart:
+    host = scan.host
+    values: dict[str, object] = {name: getattr(host, name) for name in HostPart.model_fields}
+    # What is not one of the ways of knowing a key claims none of them.
+    trust = str(host.host_key_trust)
+    values["host_key_trust"] = trust if trust in HOST_KEY_TRUST_TEXT else "unknown"
+    return HostPart.model_validate(_clean_values(values))
+
+
+def _build_fips(scan: Scan) -> FipsPart | None:
+    if scan.fips is None:
+        return None
+    # Its texts fit narrow patterns already; cleaning them again costs nothing.
+    modules = [_clean_values(asdict(m)) for m in scan.fips.modules]
+    crypto_files = [_clean_values(asdict(x)) for x in scan.fips.non_system_crypto]
+    statement = replace_control_characters(describe_fips(scan.fips))
+    values = _clean_values({**asdict(scan.fips), "statement": statement})
+    return FipsPart.model_validate(
+        {**values, "modules": modules, "non_system_crypto": crypto_files}
+    )
+
+
+def _build_stig(benchmark_id: str) -> StigPart | None:
+    stig = find_stig(benchmark_id)
+    if stig is None:
+        return None
+    field_names = StigPart.model_fields
+    return StigPart.model_validate({name: getattr(stig, name) for name in field_names})
+
+
+def _clean_values(values: dict[str, object]) -> dict[str, object]:
+    return {
+        k: replace_control_characters(v) if isinstance(v, str) else v for k, v in values.items()
+    }
+
+
+def _build_image(scan: Scan) -> ImagePart | None:
+    if scan.image is None:
+        return None
+    return ImagePart(
+        name=replace_control_characters(scan.image.name),
+        sha256=scan.image.sha256,
+        provenance_statement_sha256=scan.image.provenance_statement_sha256,
+    )
+
+
+def _build_compatibility(scan: Scan) -> CompatibilityPart | None:
+    if scan.compatibility is None:
+        return None
+    return CompatibilityPart(
+        confinement=replace_control_characters(scan.compatibility.confinement),
+        pairs=tuple(_build_compatibility_result(p, scan) for p in scan.compatibility.results),
+    )
+
+
+def _build_compatibility_result(result: CompatibilityResult, scan: Scan) -> CompatibilityResultPart:
+    return CompatibilityResultPart(
+        conflict=replace_control_characters(result.conflict),
+        row=replace_control_characters(result.row),
+        title=replace_control_characters(result.title),
+        rules=tuple(map(replace_control_characters, result.rules)),
+        resolution=replace_control_characters(result.resolution),
+        verdict=result.verdict.value,
+        reason=replace_control_characters(result.reason),
+        waiver=_find_compatibility_waiver(result, scan),
+        control=_build_compatibility_check(result.control),
+        action=_build_compatibility_check(result.workload),
+    )
+
+
+def _find_compatibility_waiver(result: CompatibilityResult, scan: Scan) -> WaiverPart | None:
+    """Why the control is left as it is, where that alone failed and a rule of it is waived."""
+    if result.control.outcome is not CompatibilityOutcome.VIOLATED or result.workload.outcome in (
+        CompatibilityOutcome.VIOLATED,
+        CompatibilityOutcome.ERROR,
+    ):
+        return None
+    ids = (RULE_PREFIX + name for name in result.content)
+    return next((_build_waiver(scan.waivers[i]) for i in ids if i in scan.waivers), None)
+
+
+def _build_waiver(waiver: Waiver | None) -> WaiverPart | None:
+    if waiver is None:
+        return None
+    return WaiverPart(
+        reason=replace_control_characters(waiver.reason),
+        owner=replace_control_characters(waiver.owner),
+        expires=waiver.expires,
+        holds=waiver.is_active,
+    )
+
+
+def _build_compatibility_check(result: CheckResult) -> CompatibilityCheckPart:
+    return CompatibilityCheckPart(
+        outcome=result.outcome.value,
+        looked_at=replace_control_characters(result.inspected),
+        expected=replace_control_characters(result.expected),
+        found=replace_control_characters(result.observed),
+    )
+
+
+def _build_rules(scan: Scan) -> tuple[RulePart, ...]:
+    return tuple(
+        RulePart(
+            rule_id=replace_control_characters(r.rule_id),
+            title=replace_control_characters(r.title),
+            severity=_parse_severity(r.severity),
+            verdict=cast(VerdictName, r.verdict.value),
+            waiver=_build_waiver(scan.waivers.get(r.rule_id)),
+            stig_ids=tuple(map(replace_control_characters, r.stig_ids)),
+            sv_ids=tuple(map(replace_control_characters, r.sv_ids)),
+            nist=tuple(map(replace_control_characters, r.nist)),
+            ccis=tuple(map(replace_control_characters, r.ccis)),
+            group_ids=tuple(map(replace_control_characters, r.group_ids)),
+            cce=replace_control_characters(r.cce),
+            engine=replace_control_characters(r.engine),
+            found=tuple(map(replace_control_characters, r.evidence_lines)),
+            rationale=replace_control_characters(r.rationale),
+            fix_text=replace_control_characters(r.fix_text),
+        )
+        for r in scan.evaluation.results
+    )
+
+
+def _parse_severity(name: str) -> Severity:
+    return cast(Severity, name) if name in get_args(Severity) else "unknown"
+
+
+def _to_ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
+
+
+def _to_json_number(number: float) -> Number | None:
+    if not math.isfinite(number) or abs(number) > 2**53:
+        return None
+    rounded = round(number, 4)
+    return int(rounded) if rounded == int(rounded) else rounded

@@ -1,0 +1,98 @@
+"""The documents a scan leaves behind: findings.json and smoke.json.
+
+Every other report is drawn from these two, so that what a person reads and what
+a program reads cannot differ, and so that a report can be drawn again from an
+evidence file alone.
+"""
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
+from hardpan.scanners.report.model.sections import (
+    CheckPart,
+    CompatibilityPart,
+    ContentPart,
+    FipsPart,
+    HostPart,
+    ImagePart,
+    RulePart,
+    StigPart,
+)
+from hardpan.scanners.report.model.types import (
+    SEVERITIES,
+    Counts,
+    Document,
+    JsonList,
+    Number,
+    TextByName,
+    Timestamp,
+)
+
+
+class Findings(Document):
+    """``findings.json``: the scan's answer, rule by rule."""
+
+    schema_version: Literal["1.0"]
+    profile: str
+    started: Timestamp
+    finished: Timestamp
+    host: HostPart
+    image: ImagePart | None
+    content: ContentPart
+    score: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{2}$")]
+    """XCCDF default score, 0.00 to 100.00."""
+    counts: Counts
+    before: Counts | None
+    """Counts before hardening, where the same run built the image."""
+    rules: JsonList[RulePart]
+    checks: JsonList[CheckPart]
+    paired: CompatibilityPart | None = None
+    """The paired checks; none where they did not run, or by an older hardpan."""
+    fips: FipsPart | None = None
+    """None in evidence of before this part existed."""
+    stig: StigPart | None = None
+    """None where the content is for no STIG on record, or by an older hardpan."""
+
+    def count_open_by_severity(self) -> dict[str, int]:
+        """Severity -> number of open rules."""
+        count = Counter[str](r.severity for r in self.rules if r.is_open)
+        return {s: count[s] for s in SEVERITIES}
+
+    def uncollected_parts(self) -> tuple[CheckPart, ...]:
+        """The parts that could not be asked or read, as checks with the reason."""
+        return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED_PREFIX))
+
+    def count_checks_by_outcome(self) -> dict[str, int]:
+        """Outcome -> number of testinfra checks."""
+        count = Counter[str](c.outcome for c in self.checks)
+        return {o: count[o] for o in ("passed", "failed", "error", "skipped")}
+
+
+class MeasurePart(Document):
+    """One figure of the smoke test."""
+
+    name: str
+    unit: str
+    direction: str
+    value: Number | None
+    n: int
+    minimum: Number | None
+    maximum: Number | None
+    verdict: str
+    reason: str
+
+
+class SmokeDocument(Document):
+    """``smoke.json``: the AI workload test."""
+
+    backend: str
+    framework: str
+    model: str
+    model_sha256: str
+    verdict: str
+    reason: str
+    measures: JsonList[MeasurePart]
+    environment: TextByName

@@ -1,0 +1,256 @@
+"""The parts of findings.json: host, content, image, rules, checks, pairs and FIPS."""
+
+from collections import Counter
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from hardpan.scanners.fips.model import CertificateState, EnvironmentMatch, ModuleName, TriState
+from hardpan.scanners.report.model.types import (
+    OPEN_VERDICTS,
+    CheckOutcomeName,
+    CompatibilityOutcomeName,
+    CompatibilityVerdictName,
+    Document,
+    HexDigest,
+    HostKeyTrustName,
+    JsonList,
+    Number,
+    Severity,
+    VerdictName,
+)
+
+
+class HostPart(Document):
+    """Who the target is and what it runs."""
+
+    hostname: str
+    host_key_type: str
+    host_key_sha256: str
+    """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+    host_key_trust: HostKeyTrustName = "unknown"
+    """How the scanner knew that key before it connected; ``unknown`` by an older hardpan."""
+    machine_id_hmac: str
+    """HMAC-SHA256 keyed with the machine id over an application id; never the id itself."""
+    product_uuid_sha256: str
+    boot_id: str
+    os_id: str
+    os_version: str
+    os_name: str
+    platform_id: str
+    cpe: str
+    kernel: str
+    cmdline: str
+    fips_kernel_flag: bool
+    """FIPS mode is on. It does not say that a module is validated."""
+    packages_sha256: str
+    virtualization: str
+
+
+class ContentPart(Document):
+    """The SCAP content that was evaluated."""
+
+    name: str
+    version: str
+    source_sha256: HexDigest
+    """Digest of the data stream as upstream made it."""
+    derived_sha256: HexDigest
+    """Digest of what was really scanned with."""
+    date: Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
+    """Day of the benchmark; empty when it names none, and by an older hardpan."""
+    origin: str
+    """Where it came from, in words."""
+    origin_kind: Literal["shipped", "updated", "installed", "file", ""] = ""
+    """Whether hardpan shipped it, an update stored it, the scanning machine had it installed, or
+    a person named a file; empty by an older hardpan."""
+    derivation: str
+    benchmark_id: str
+    profile_id: str
+    engine: str
+
+    def said(self) -> str:
+        """The data stream, its version and day, and where it came from, on one line."""
+        date_text = f" of {self.date}" if self.date else ""
+        return f"{self.name} {self.version}{date_text}, {self.origin}"
+
+
+class ImagePart(Document):
+    """The image the target was booted from."""
+
+    name: str
+    sha256: HexDigest
+    provenance_statement_sha256: HexDigest
+
+
+class WaiverPart(Document):
+    """Why a rule is left as it is, who answers for it, and until when."""
+
+    reason: str
+    owner: str
+    expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    """Its last day."""
+    holds: bool
+    """False when that day was over before the scan: then the rule is open."""
+
+    def said(self) -> str:
+        """All of it in one line."""
+        validity = "until" if self.holds else "ended on"
+        return f"{self.reason} ({self.owner}, {validity} {self.expires})"
+
+
+class RulePart(Document):
+    """One selected rule."""
+
+    rule_id: str
+    title: str
+    severity: Severity
+    verdict: VerdictName
+    waiver: WaiverPart | None
+    """What is on record for leaving it as it is; the verdict stays."""
+    stig_ids: JsonList[str]
+    sv_ids: JsonList[str]
+    nist: JsonList[str]
+    ccis: JsonList[str] = ()
+    """DISA's control correlation identifiers, e.g. ``CCI-000366``."""
+    group_ids: JsonList[str] = ()
+    """DISA's requirements, e.g. ``V-257777``."""
+    cce: str
+    engine: str
+    found: JsonList[str]
+    """What was looked at and found."""
+    rationale: str
+    fix_text: str
+
+    @property
+    def is_open(self) -> bool:
+        """True when it failed or could not be judged and no waiver holds."""
+        return self.verdict in OPEN_VERDICTS and not self.is_waived
+
+    @property
+    def is_waived(self) -> bool:
+        """True when it failed or could not be judged and a waiver holds."""
+        return self.verdict in OPEN_VERDICTS and self.waiver is not None and self.waiver.holds
+
+
+class CheckPart(Document):
+    """One testinfra test."""
+
+    name: str
+    outcome: CheckOutcomeName
+    message: str
+    took_s: Number
+
+
+class CompatibilityCheckPart(Document):
+    """One half of a paired check."""
+
+    outcome: CompatibilityOutcomeName
+    looked_at: str
+    expected: str
+    found: str
+
+
+class CompatibilityResultPart(Document):
+    """One conflict of hardening and AI: the control holds and the AI action works."""
+
+    conflict: str
+    row: str
+    title: str
+    rules: JsonList[str]
+    """DISA's ids of the control."""
+    resolution: str
+    verdict: CompatibilityVerdictName
+    """``pass`` only where both halves were seen to hold."""
+    reason: str
+    waiver: WaiverPart | None
+    """What is on record for a control that does not hold; the verdict stays."""
+    control: CompatibilityCheckPart
+    action: CompatibilityCheckPart
+
+    @property
+    def is_waived(self) -> bool:
+        """True when a waiver is on record and holds."""
+        return self.waiver is not None and self.waiver.holds
+
+
+class CompatibilityPart(Document):
+    """The paired checks."""
+
+    confinement: str
+    """How the actions were confined, in the host's words."""
+    pairs: JsonList[CompatibilityResultPart]
+
+    def count_waived(self) -> int:
+        """How many that fail have a waiver on record."""
+        return sum(p.verdict == "fail" and p.is_waived for p in self.pairs)
+
+    def count_verdicts(self) -> dict[str, int]:
+        """Verdict -> number of conflicts; every verdict is there."""
+        count = Counter[str](p.verdict for p in self.pairs)
+        return {v: count[v] for v in get_args(CompatibilityVerdictName)}
+
+
+class FipsModulePart(Document):
+    """One cryptographic module and the state of its certificate."""
+
+    name: ModuleName
+    nevra: str
+    state: CertificateState
+    reason: str
+    certificate: int | None
+    level: str
+    sunset: str
+    operational_env: EnvironmentMatch
+    """Whether the certificate names the machine's processor."""
+
+
+class NonSystemCryptoPart(Document):
+    """A file that brings cryptography of its own."""
+
+    path: str
+    library: str
+
+
+class FipsPart(Document):
+    """FIPS mode and the certificates of the modules: facts that never stand for one another."""
+
+    statement: str
+    """All that may be said of it, in words."""
+    kernel_fips_flag: Literal["on", "off", "unknown"]
+    boot_arg: Literal["present", "absent", "unknown"]
+    boot_arg_kept: TriState
+    """Every boot entry carries the argument."""
+    installed_in_fips: TriState
+    initramfs_fips_module: TriState
+    crypto_policy: str
+    crypto_policy_allowed: TriState
+    crypto_policy_overridden: TriState
+    provider_active: TriState
+    """OpenSSL lists its FIPS provider as active and refuses MD5."""
+    provider_version: str
+    md5_refused: TriState
+    modules: JsonList[FipsModulePart]
+    non_system_crypto: JsonList[NonSystemCryptoPart]
+    """Files outside the distribution's folders that bring cryptography of their own."""
+    non_system_crypto_complete: TriState
+    pqc_available: TriState
+    pqc_negotiated: TriState
+    pqc_kex: str
+    pqc_validated: TriState
+    table_as_of: str
+    """Date of the list of certificates."""
+
+
+class StigPart(Document):
+    """The release of DISA's STIG that CCIs and requirements were joined from."""
+
+    benchmark: str
+    """DISA's id, e.g. ``RHEL_9_STIG``."""
+    revision: str
+    """E.g. ``V2R9``."""
+    release_info: str
+    """DISA's words for it."""
+    source_sha256: HexDigest
+    """Digest of DISA's manual XCCDF."""
+    as_of: str
+    """Day on which hardpan took it over."""

@@ -1,0 +1,1 @@
+"""OSCAL assessment results and POA&M."""

@@ -1,0 +1,89 @@
+"""OSCAL assessment results: an observation per rule, findings and risks for what did not pass.
+
+No control is ever called satisfied: a few automated rules cannot show that. What
+failed, ended in an error, stayed unknown or was not checked makes the controls it
+speaks for not satisfied, a waiver or none.
+"""
+
+from hardpan.scanners.report.formats.text_summary import format_counts
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.model.markdown_escape import escape_inline
+from hardpan.scanners.report.model.sections import RulePart
+from hardpan.scanners.report.oscal import elements
+from hardpan.scanners.report.oscal.elements import Json, OscalIds
+from hardpan.scanners.report.registry import Report
+
+_CONTROLS_DESCRIPTION = (
+    "Controls of NIST SP 800-53 that the selected rules refer to, by the identifiers that the "
+    "content gives (revision 4). The rules test settings that belong to a control, never a "
+    "control as a whole."
+)
+
+
+class AssessmentResults:
+    """``assessment-results.json``."""
+
+    def render(self, report: Report) -> bytes:
+        """The document, valid OSCAL, in its RFC 8785 form."""
+        findings, ids = report.findings, OscalIds(report)
+        return elements.serialize_document(
+            "assessment-results",
+            {
+                "uuid": ids.scan_id("assessment-results"),
+                "metadata": elements.build_metadata(findings, "Assessment results"),
+                "import-ap": {"href": f"#{ids.scan_id('content')}"},
+                "results": [_build_result(findings, ids)],
+                "back-matter": {
+                    "resources": [
+                        elements.build_content_resource(findings, ids),
+                        elements.build_evidence_resource(ids),
+                    ]
+                },
+            },
+        )
+
+
+def _build_result(found: Findings, ids: OscalIds) -> Json:
+    rules = found.rules
+    made: Json = {
+        "uuid": ids.scan_id("result"),
+        "title": f"Scan of {escape_inline(found.host.hostname)}",
+        "description": f"{len(rules)} rules were selected: {format_counts(found.counts)}.",
+        "start": found.started,
+        "end": found.finished,
+        "props": elements.build_props(
+            ("score", found.score),
+            *((f"count-{verdict}", str(n)) for verdict, n in sorted(found.counts.items())),
+        ),
+        "local-definitions": {
+            "inventory-items": [elements.build_inventory_item(found, ids)],
+            "assessment-assets": elements.build_assessment_assets(found, ids),
+        },
+        "reviewed-controls": {
+            "description": _CONTROLS_DESCRIPTION,
+            "control-selections": [_build_control_selection(rules)],
+        },
+    }
+    lists = {
+        "observations": [elements.build_observation(r, found, ids) for r in rules],
+        "risks": [elements.build_risk(r, ids) for r in rules if elements.has_risk(r)],
+        "findings": [
+            x
+            for r in rules
+            if r.verdict in elements.NOT_PASSED
+            for x in elements.build_oscal_findings(r, ids)
+        ],
+    }
+    # OSCAL knows no empty lists.
+    return {**made, **{name: made for name, made in lists.items() if made}}
+
+
+def _build_control_selection(rules: tuple[RulePart, ...]) -> Json:
+    controls = elements.select_controls(rules)
+    if controls:
+        return {"include-controls": controls}
+    # The list may not be empty, and "all" would be a lie.
+    return {
+        "description": "No selected rule refers to a control; the identifier is none of NIST's.",
+        "include-controls": [{"control-id": "none"}],
+    }

@@ -1,0 +1,303 @@
+"""The parts that both OSCAL documents are made of.
+
+OSCAL's prose is Markdown and much of ours comes from a target: whatever is not
+harmless goes into code spans. Identifiers are version-5 UUIDs: those of the host,
+of a risk and of a plan's item hold from scan to scan, the others belong to one
+scan.
+"""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.core.identifiers import OSCAL_NAMESPACE
+from hardpan.scanners.report.model.documents import Findings
+from hardpan.scanners.report.model.markdown_escape import escape_inline, format_list, to_one_line
+from hardpan.scanners.report.model.sections import RulePart
+from hardpan.scanners.report.oscal.nist_controls import collect_controls
+from hardpan.scanners.report.registry import Report
+
+OSCAL_VERSION: Final = "1.1.2"
+"""What it is valid for, and later ones of the line too; most readers know it."""
+
+NOT_PASSED = frozenset({"fail", "error", "unknown", "notchecked"})
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, OSCAL_NAMESPACE)
+_MAX_EVIDENCE_LINES = 60
+_NON_TOKEN_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
+
+Json = dict[str, object]
+
+
+class OscalIds:
+    """Makes the identifiers of one scan's documents."""
+
+    def __init__(self, report: Report) -> None:
+        findings = report.findings
+        host = f"{findings.host.machine_id_hmac}\n{findings.host.host_key_sha256}\n{findings.host.hostname}"
+        self._host = uuid.uuid5(_NAMESPACE, host)
+        self._scan = uuid.uuid5(self._host, sha256_bytes(report.findings_json))
+        self._cache: dict[tuple[uuid.UUID, str, str], str] = {}
+
+    def stable_id(self, kind: str, name: str = "") -> str:
+        """The same for every scan of the host."""
+        return self._derive_id(self._host, kind, name)
+
+    def scan_id(self, kind: str, name: str = "") -> str:
+        """Of this scan alone."""
+        return self._derive_id(self._scan, kind, name)
+
+    def _derive_id(self, namespace: uuid.UUID, kind: str, name: str) -> str:
+        key = (namespace, kind, name)
+        if key not in self._cache:
+            self._cache[key] = str(uuid.uuid5(namespace, f"{kind}\n{name}"))
+        return self._cache[key]
+
+
+def serialize_document(root: str, body: Mapping[str, object]) -> bytes:
+    """The whole file as RFC 8785 bytes, so that a digest of either form is the same."""
+    return canonical_json({root: body})
+
+
+def build_metadata(findings: Findings, title: str) -> Json:
+    """About the document; its version is the moment the scan ended."""
+    return {
+        "title": f"{title}: {escape_inline(findings.host.hostname)}, {escape_inline(findings.profile)}",
+        "last-modified": findings.finished,
+        "version": findings.finished,
+        "oscal-version": OSCAL_VERSION,
+    }
+
+
+def build_props(*pairs: tuple[str, str]) -> list[Json]:
+    """Properties of ours; those without a value are left out."""
+    return [
+        {"name": name, "ns": OSCAL_NAMESPACE, "value": to_one_line(value)}
+        for name, value in pairs
+        if value.strip()
+    ]
+
+
+def build_inventory_item(findings: Findings, ids: OscalIds) -> Json:
+    """The host."""
+    host, image = findings.host, findings.image
+    return {
+        "uuid": ids.stable_id("host"),
+        "description": f"Host {escape_inline(host.hostname)}, {escape_inline(host.os_name)}",
+        "props": build_props(
+            ("hostname", host.hostname),
+            ("host-key", f"{host.host_key_type} {host.host_key_sha256}"),
+            ("host-key-trust", host.host_key_trust),
+            ("machine-id-hmac", host.machine_id_hmac),
+            ("os", f"{host.os_id} {host.os_version}"),
+            ("cpe", host.cpe),
+            ("kernel", host.kernel),
+            ("fips-mode", "on" if host.fips_kernel_flag else "off"),
+            ("image-sha256", image.sha256 if image else ""),
+        ),
+    }
+
+
+def build_assessment_assets(findings: Findings, ids: OscalIds) -> Json:
+    """What the scan was made with."""
+    engine = ids.scan_id("engine")
+    return {
+        "components": [
+            {
+                "uuid": engine,
+                "type": "software",
+                "title": "OpenSCAP, run by hardpan",
+                "description": f"Engine: {escape_inline(findings.content.engine)}",
+                "status": {"state": "operational"},
+            }
+        ],
+        "assessment-platforms": [
+            {
+                "uuid": ids.scan_id("platform"),
+                "title": "hardpan scan",
+                "uses-components": [{"component-uuid": engine}],
+            }
+        ],
+    }
+
+
+def build_content_resource(findings: Findings, ids: OscalIds) -> Json:
+    """What the host was compared with: it stands in for an assessment plan."""
+    content = findings.content
+    return {
+        "uuid": ids.scan_id("content"),
+        "title": f"Content {escape_inline(content.name)}",
+        "description": (
+            f"SCAP content {escape_inline(content.said())}, profile "
+            f"{escape_inline(content.profile_id)}. No OSCAL assessment plan was written."
+        ),
+        "props": build_props(
+            ("benchmark", content.benchmark_id),
+            ("version", content.version),
+            ("date", content.date),
+            ("origin", content.origin_kind),
+            ("profile", content.profile_id),
+            ("source-sha256", content.source_sha256),
+            ("derived-sha256", content.derived_sha256),
+        ),
+    }
+
+
+def build_evidence_resource(ids: OscalIds) -> Json:
+    """The findings that lie in the same evidence file."""
+    return {
+        "uuid": ids.scan_id("findings.json"),
+        "title": "Findings, rule by rule",
+        "rlinks": [{"href": "findings.json", "media-type": "application/json"}],
+    }
+
+
+def build_subject(findings: Findings, ids: OscalIds) -> Json:
+    """The host, referred to."""
+    return {
+        "subject-uuid": ids.stable_id("host"),
+        "type": "inventory-item",
+        "title": escape_inline(findings.host.hostname),
+    }
+
+
+def build_observation(rule: RulePart, findings: Findings, ids: OscalIds) -> Json:
+    """What was looked at and found for one rule, whatever its verdict."""
+    evidence_text = (
+        format_list(rule.found, max_items=_MAX_EVIDENCE_LINES) or "No detail was recorded."
+    )
+    item: Json = {
+        "uuid": ids.scan_id("observation", rule.rule_id),
+        "title": escape_inline(rule.title),
+        "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}",
+        "props": build_props(
+            ("rule", rule.rule_id),
+            ("verdict", rule.verdict),
+            ("severity", rule.severity),
+            *(("stig-id", x) for x in rule.stig_ids),
+            *(("sv-id", x) for x in rule.sv_ids),
+            ("cce", rule.cce),
+            *(("nist-reference", x) for x in rule.nist),
+            ("check-engine", rule.engine),
+        ),
+        "methods": ["TEST"],
+        "types": ["finding" if rule.verdict in NOT_PASSED else "control-objective"],
+        "origins": build_origins(ids),
+        "subjects": [build_subject(findings, ids)],
+        "relevant-evidence": [
+            {"href": f"#{ids.scan_id('findings.json')}", "description": evidence_text}
+        ],
+        "collected": findings.finished,
+    }
+    return item
+
+
+def build_oscal_findings(rule: RulePart, ids: OscalIds) -> list[Json]:
+    """One finding per control that ``rule`` speaks for; none of them satisfied.
+
+    A rule that names no control is its own objective.
+    """
+    targets = [(c.control_id, "statement-id", c.statement_id) for c in collect_controls(rule.nist)]
+    return [
+        {
+            "uuid": derive_finding_id(rule, control, ids),
+            "title": escape_inline(rule.title),
+            "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}",
+            "props": build_props(
+                ("rule", rule.rule_id), ("control", control), ("verdict", rule.verdict)
+            ),
+            "origins": build_origins(ids),
+            "target": {
+                "type": kind,
+                "target-id": target,
+                "status": {
+                    "state": "not-satisfied",
+                    "reason": "fail" if rule.verdict == "fail" else "other",
+                },
+            },
+            "related-observations": [
+                {"observation-uuid": ids.scan_id("observation", rule.rule_id)}
+            ],
+            **(
+                {"related-risks": [{"risk-uuid": ids.stable_id("risk", rule.rule_id)}]}
+                if has_risk(rule)
+                else {}
+            ),
+        }
+        for control, kind, target in targets or [("", "objective-id", to_token(rule.rule_id))]
+    ]
+
+
+def derive_finding_id(rule: RulePart, control_id: str, ids: OscalIds) -> str:
+    """The identifier of one finding."""
+    return ids.scan_id("finding", f"{rule.rule_id}\n{control_id}")
+
+
+def has_risk(rule: RulePart) -> bool:
+    """True for what is open or waived."""
+    return rule.is_open or rule.is_waived
+
+
+def build_risk(rule: RulePart, ids: OscalIds) -> Json:
+    """The risk of a rule that is open, or whose waiver holds: then the deviation is approved."""
+    waiver = rule.waiver
+    item: Json = {
+        "uuid": ids.stable_id("risk", rule.rule_id),
+        "title": escape_inline(rule.title),
+        "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}",
+        "statement": escape_inline(rule.rationale, empty="The content gives no rationale."),
+        "props": build_props(
+            ("rule", rule.rule_id),
+            ("severity", rule.severity),
+            *(
+                (
+                    ("waiver-reason", waiver.reason),
+                    ("waiver-owner", waiver.owner),
+                    ("waiver-expires", waiver.expires),
+                    ("waiver-state", "holds" if waiver.holds else "ended"),
+                )
+                if waiver
+                else ()
+            ),
+        ),
+        "status": "deviation-approved" if rule.is_waived else "open",
+        "origins": build_origins(ids),
+        "related-observations": [{"observation-uuid": ids.scan_id("observation", rule.rule_id)}],
+    }
+    if rule.is_waived and waiver is not None:
+        # The waiver's last day counts whole, in UTC.
+        item["deadline"] = f"{waiver.expires}T23:59:59Z"
+    if rule.fix_text.strip():
+        item["remediations"] = [
+            {
+                "uuid": ids.stable_id("remediation", rule.rule_id),
+                "lifecycle": "recommendation",
+                "title": "What the content recommends",
+                "description": escape_inline(rule.fix_text),
+            }
+        ]
+    return item
+
+
+def build_origins(ids: OscalIds) -> list[Json]:
+    """Who says so: the scan's engine."""
+    return [{"actors": [{"type": "tool", "actor-uuid": ids.scan_id("engine")}]}]
+
+
+def to_token(text: str) -> str:
+    """``text`` as an OSCAL token."""
+    return f"rule_{_NON_TOKEN_CHARACTERS.sub('_', text)}"
+
+
+def select_controls(rules: Iterable[RulePart]) -> list[Json]:
+    """What was looked at of the controls: never a control whole, only what the rules test."""
+    nist_controls = collect_controls(x for rule in rules for x in rule.nist)
+    return [{"control-id": c.control_id} for c in nist_controls]
+
+
+def _describe_waiver(rule: RulePart) -> str:
+    if rule.waiver is None:
+        return ""
+    state = "Waiver on record" if rule.is_waived else "Waiver that does not hold"
+    return f". {state}: {escape_inline(rule.waiver.said())}"

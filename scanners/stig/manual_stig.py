@@ -1,0 +1,150 @@
+"""What DISA's manual STIGs say, requirement by requirement, from dated files beside this one.
+
+Upstream's SCAP content lost its CCIs in 2025 and never had DISA's own severities,
+which differ from the content's for one rule in fifteen. Both are joined here by the
+requirement's id. The texts are works of the United States government, in the public
+domain; ``tests/tools/stig_data.py`` derived the files and wrote into each where
+its source lay, with digests.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hardpan.core.files import Sha256
+from hardpan.core.resources import resource_path
+
+STIG_FILES = {"RHEL-9": "rhel9.json", "RHEL-10": "rhel10.json"}
+"""End of the content's benchmark id -> DISA's STIG for it."""
+
+CATEGORIES = {"high": "I", "medium": "II", "low": "III"}
+"""DISA's severity -> its category (CAT)."""
+
+_REVISION = re.compile(r"S(V-[0-9]{1,7})r[0-9]{1,8}_rule")
+_CONTROL = re.compile(r"([A-Z]{2}-[0-9]{1,2})(?: \(([0-9]{1,2})\))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StigRequirement:
+    """One requirement of a STIG."""
+
+    stig_id: str
+    """E.g. ``RHEL-09-211010``."""
+
+    group_id: str
+    """E.g. ``V-257777``; stays when the requirement is revised."""
+
+    rule_id: str
+    """E.g. ``SV-257777r1155676_rule``; counts up with each revision."""
+
+    group_title: str
+    """Id of the general requirement it was made from, ``SRG-OS-…``."""
+
+    severity: str
+    """``high``, ``medium`` or ``low``, as DISA has it."""
+
+    weight: str
+    title: str
+    ccis: tuple[str, ...]
+    discussion: str
+    check_id: str
+    check_href: str
+    check_name: str
+    check: str
+    fix_id: str
+    fix: str
+
+    @property
+    def category(self) -> str:
+        """``I``, ``II`` or ``III``."""
+        return CATEGORIES[self.severity]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualStig:
+    """One release of one STIG."""
+
+    benchmark: str
+    """DISA's id, e.g. ``RHEL_9_STIG``."""
+
+    title: str
+    version: str
+    release_info: str
+    """DISA's words, e.g. ``Release: 9 Benchmark Date: 01 Jul 2026``; importers parse them."""
+
+    release: str
+    target_key: str
+    """DISA's number of the product."""
+
+    source_sha256: Sha256
+    """Digest of DISA's manual XCCDF."""
+
+    as_of: str
+    """Day on which the file beside this module was derived."""
+
+    controls: dict[str, str]
+    """CCI -> place in NIST SP 800-53 revision 5, in DISA's notation: ``AC-2 (1)``, ``CM-6 b``."""
+
+    requirements_by_group: dict[str, StigRequirement]
+    """Group id -> requirement, in DISA's order."""
+
+    @property
+    def requirements(self) -> tuple[StigRequirement, ...]:
+        """All of them, in DISA's order."""
+        return tuple(self.requirements_by_group.values())
+
+    @property
+    def revision(self) -> str:
+        """E.g. ``V2R9``."""
+        return f"V{self.version}R{self.release}"
+
+    def ccis_of(self, sv_ids: Iterable[str]) -> tuple[str, ...]:
+        """CCIs of the requirements that content names by ``SV-…_rule``, sorted."""
+        groups = self.groups_of(sv_ids)
+        return tuple(sorted({c for g in groups for c in self.requirements_by_group[g].ccis}))
+
+    def groups_of(self, sv_ids: Iterable[str]) -> tuple[str, ...]:
+        """Group ids of the requirements that content names by ``SV-…_rule``, sorted."""
+        return tuple(
+            sorted({g for g in map(parse_group_id, sv_ids) if g in self.requirements_by_group})
+        )
+
+    def controls_of(self, ccis: Iterable[str]) -> tuple[str, ...]:
+        """Controls of NIST SP 800-53 revision 5 behind ``ccis``: ``AC-2(1)``, ``CM-6``; sorted."""
+        return tuple(
+            sorted({normalize_control(self.controls[c]) for c in ccis if c in self.controls})
+        )
+
+
+def parse_group_id(sv_id: str) -> str:
+    """``V-257777`` of ``SV-257777r1155676_rule``; empty when that is none."""
+    match = _REVISION.fullmatch(sv_id)
+    return match[1] if match else ""
+
+
+def normalize_control(reference: str) -> str:
+    """The control, with its enhancement, that a place such as ``AC-2 (1) (a)`` lies in."""
+    match = _CONTROL.match(reference)
+    if match is None:
+        return reference
+    return f"{match[1]}({match[2]})" if match[2] else match[1]
+
+
+def find_stig(benchmark_id: str) -> ManualStig | None:
+    """DISA's STIG for the content's benchmark; None where none is on record."""
+    name = STIG_FILES.get(benchmark_id.rpartition("_")[2])
+    return None if name is None else _load_stig(name)
+
+
+@lru_cache(maxsize=len(STIG_FILES))
+def _load_stig(name: str) -> ManualStig:
+    document = json.loads(resource_path("hardpan.scanners.stig", name).read_bytes())
+    rows = [StigRequirement(**{**r, "ccis": tuple(r["ccis"])}) for r in document["requirements"]]
+    return ManualStig(
+        **document["stig"],
+        as_of=document["as_of"],
+        controls=document["controls"],
+        requirements_by_group={r.group_id: r for r in rows},
+    )

@@ -1,0 +1,62 @@
+"""CMS signatures, timestamp tokens and ML-DSA signatures, which no statement lists, damaged.
+
+None of those that are accepted is over something else, or larger than what it was made of.
+"""
+
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from hardpan.scanners.evidence.statement.predicate_extensions import CMS, TIMESTAMP
+from hardpan.signing import (
+    check_detached_cms,
+    check_ml_dsa_encoding,
+    create_signer,
+    load_pq_signer,
+    read_timestamp_token,
+)
+from tests.fuzz.target import FuzzTarget, mutate_samples
+from tests.tamper.kit import STAMPED, workshop
+
+_PIECES = (
+    *(bytes([tag, size]) for tag in (0x30, 0x31, 0xA0, 0xA1, 4, 6, 2) for size in (0, 1, 0x80)),
+    b"\x30\x82\xff\xff",
+    b"\x30\x84\x7f\xff\xff\xff",
+    b"\x1f\x81\x00",
+    b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02",
+    b"\x18\x0f20261121040600Z",
+    b"\x00\x00",
+)
+
+
+def target(folder: Path) -> FuzzTarget:
+    """Each of the three for its reader, with no key or authority that would have to be trusted."""
+    lab = workshop(folder)
+    create_signer(folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    payload, signature = lab.good["statement.json"], lab.good["statement.sig"]
+    cms, token = lab.good[CMS], lab.good[TIMESTAMP]
+    ml_dsa = load_pq_signer(folder / "keys" / "pq.pem").sign(payload)
+
+    def check(value: tuple[str, bytes]) -> str:
+        kind, data = value
+        if kind == "cms":
+            check_detached_cms(data, payload, lab.scan.public, label=CMS)
+            assert (len(data), data[-64:]) == (len(cms), cms[-64:])
+        elif kind == "token":
+            read = read_timestamp_token(data, signature)
+            read.check_embedded_signature()
+            assert (len(data), read.gen_time) == (len(token), STAMPED)
+        else:
+            check_ml_dsa_encoding(data, "ml-dsa-65", label="x")
+            assert len(data) == len(ml_dsa)
+        return "unchanged" if data in (cms, token, ml_dsa) else "accepted: nobody signs that part"
+
+    return FuzzTarget(
+        name="unlisted_proofs",
+        inputs=st.one_of(
+            st.tuples(st.just("cms"), mutate_samples([cms], _PIECES)),
+            st.tuples(st.just("token"), mutate_samples([token], _PIECES)),
+            st.tuples(st.just("ml-dsa"), mutate_samples([ml_dsa])),
+        ),
+        check=check,
+    )

@@ -1,0 +1,88 @@
+"""Runs hardpan's command line after something was broken in it, in a process of its own.
+
+python bug_driver.py callback keys new       an exception in the command
+python bug_driver.py import keys new         an exception while the command's module is imported
+python bug_driver.py without MODULE,... scan --help
+python bug_driver.py cleanup LOG profiles    a program that SIGTERM does not end
+"""
+
+import importlib.abc
+import itertools
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from hardpan import cli
+from hardpan.core.process import spawn
+
+MESSAGE = "planted \x1b[2J\x1b[31mred\r\nsecond line, password=hunter2"
+
+
+def fail_in_callback(arguments: Sequence[str]) -> None:
+    def raise_planted_error() -> NoReturn:
+        raise RuntimeError(MESSAGE)
+
+    replace_callback(arguments, raise_planted_error)
+
+
+def replace_callback(arguments: Sequence[str], callback: Callable[[], object]) -> None:
+    """Let the command of ``words`` call ``callback``, whatever arguments it requires otherwise."""
+    command = cli.root.get_command(click.Context(cli.root), arguments[0])
+    for argument in itertools.takewhile(
+        lambda argument: not argument.startswith("-"), arguments[1:]
+    ):
+        assert isinstance(command, click.Group)
+        command = command.commands[argument]
+    assert command is not None
+    command.params.clear()
+    command.callback = callback
+
+
+class FailingImporter(importlib.abc.MetaPathFinder):
+    """Raises instead of finding some modules."""
+
+    def __init__(self, names: Sequence[str], error: Callable[[str], Exception]) -> None:
+        self._names = names
+        self._error = error
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name in self._names:
+            raise self._error(name)
+
+
+def fail_in_import(arguments: Sequence[str]) -> None:
+    module = cli.COMMANDS[arguments[0]][0].partition(":")[0]
+    sys.meta_path.insert(0, FailingImporter([module], lambda _: RuntimeError(MESSAGE)))
+
+
+def hide_modules(names: Sequence[str]) -> None:
+    def module_error(name: str) -> ModuleNotFoundError:
+        return ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, FailingImporter(names, module_error))
+
+
+def clean_up_slowly(log: Path) -> None:
+    def run_stubborn_process() -> None:
+        with spawn(["sh", "-c", "trap '' TERM; echo ready $$; sleep 60 & wait; wait"], log=log):
+            time.sleep(60)
+
+    replace_callback(["profiles"], run_stubborn_process)
+
+
+if __name__ == "__main__":
+    mode, *arguments = sys.argv[1:]
+    if mode == "callback":
+        fail_in_callback(arguments)
+    elif mode == "import":
+        fail_in_import(arguments)
+    elif mode == "without":
+        hide_modules(arguments.pop(0).split(","))
+    elif mode == "cleanup":
+        clean_up_slowly(Path(arguments.pop(0)))
+    sys.argv = ["hardpan", *arguments]
+    cli.main()

@@ -1,0 +1,337 @@
+"""Deletes each guard of the verifier in turn and runs the tests that come by: one must fail.
+
+In the modules that evidence passes through, and in the one that makes text from outside printable,
+a guard is
+
+- a ``raise``;
+- a call for its own sake: a check, or a problem put on a list;
+- one of several conditions before a ``raise``, or in the answer of a predicate;
+- a row of the table of what statement and findings must agree in.
+
+First all tests run once in a copy of the tree in which every guard notes the test that
+comes by. Then each guard is taken out, and those tests run until the first one fails;
+where none does, the guard is a survivor. Guards that were missed once are remembered in
+``.mutate`` until their module changes, so that an interrupted run goes on where it
+stopped; remove the file to have all of them judged again.
+
+    .venv/bin/python -u -m tests.tools.mutation [--jobs N] [--only PART_OF_A_PATH]
+"""
+
+import argparse
+import ast
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from queue import SimpleQueue
+
+from hardpan.core.process import run
+
+ROOT = Path(__file__).parents[2]
+CACHE_FILE = ROOT / ".mutate"
+_COPIED_FOLDERS = ("hardpan", "profiles", "scanners", "kickstart", "builder", "images", "tests")
+_TIMEOUT_S = 1800
+_PYTEST_EXIT_CODES = (0, 1, 2)  # pytest's: all passed, one failed, a module cannot be imported
+_NOTES_VARIABLE = "HARDPAN_MUTATE_NOTES"
+_TESTS = (
+    "tests/unit/signing",
+    "tests/unit/evidence",
+    "tests/unit/core/test_sanitize.py",
+    "tests/integration/test_countersignatures.py",
+)
+_TEST_FILTER = (
+    "not truncated_evidence and not flipped_byte and not fuzz"  # long, and none kills alone
+)
+_SIGNING = (
+    "strict",
+    "envelope",
+    "algorithms",
+    "public",
+    "timestamp",
+    "timestamp_token",
+    "tsa",
+    "sshsig",
+    "der",
+    "cms",
+    "ml_dsa_form",
+)
+_EVIDENCE = sorted(path.stem for path in (ROOT / "scanners/evidence").glob("[!_]*.py"))
+MODULES = (
+    *(f"hardpan/signing/{name}.py" for name in _SIGNING),
+    *(f"scanners/evidence/{name}.py" for name in _EVIDENCE),
+    "hardpan/core/sanitize.py",
+)
+_LOGGING_CALLS, _COLLECTING_CALLS = {"record", "note"}, {"append", "add"}
+_OUTCOMES = {"Passed", "Skipped", "NotChecked", "Exceeded"}  # made of text: they check nothing
+_SIDE_EFFECT_CALLS = {"__init__", "write", "seek", "close", "chmod", "update"}
+
+Span = tuple[int, int]
+"""Where a piece of a source file begins and ends, in bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """What is taken out, and what is put in its place."""
+
+    module: str
+    sha256: str
+    """Digest of the module."""
+
+    line: int
+    function: str
+    text: str
+    span: Span
+    replacement: str
+    statement_span: Span
+    """The statement that is run by every test to which this guard can matter."""
+
+    is_check: bool
+    """True when ``place`` is a call: it matters to those through which it raises, if any."""
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} ({self.function}): {self.text}"
+
+    @property
+    def key(self) -> str:
+        """Where tests note that they came by."""
+        return f"{self.module}:{self.statement_span[0]}"
+
+    @property
+    def cache_key(self) -> str:
+        """How it is remembered."""
+        return f"{self.sha256[:16]} {self.span} {self.replacement} {self}"
+
+
+def note_execution(key: str, call: Callable[[], object] | None = None) -> None:
+    """Note that the running test comes by; put into the copy's source, beside each guard."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+    _note(f"{key}{'?' if call else ''} {test}\n")
+    try:
+        if call:
+            call()
+    except BaseException:
+        _note(f"{key} {test}\n")
+        raise
+
+
+@cache
+def _note(line: str) -> None:
+    if (
+        _NOTES_VARIABLE in os.environ
+    ):  # not in a process that a test starts: it has a short environment
+        with Path(os.environ[_NOTES_VARIABLE]).open("a", encoding="utf-8") as f:
+            f.write(line)
+
+
+def find_guards(module: str) -> list[Guard]:
+    """Every guard of a module."""
+    source = (ROOT / module).read_bytes()
+    starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
+
+    def span(node: ast.expr | ast.stmt) -> Span:
+        end_line = node.end_lineno or node.lineno
+        end = starts[end_line - 1] + (node.end_col_offset or 0)
+        return starts[node.lineno - 1] + node.col_offset, end
+
+    return [
+        Guard(
+            module=module,
+            sha256=hashlib.sha256(source).hexdigest(),
+            line=node.lineno,
+            function=name,
+            text=" ".join(source[slice(*span(node))].decode().split())[:90],
+            span=span(node),
+            replacement=replacement,
+            statement_span=span(statement),
+            is_check=isinstance(statement, ast.Expr)
+            and _called_name(statement.value) not in _COLLECTING_CALLS,
+        )
+        for name, (node, replacement, statement) in _walk_guards(ast.parse(source), "")
+    ]
+
+
+_Part = tuple[ast.expr | ast.stmt, str, ast.stmt]
+"""What to take out, what to put there, and the statement that notes who comes by."""
+
+
+def _walk_guards(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
+    for child in ast.iter_child_nodes(node):
+        function = child.name if isinstance(child, ast.FunctionDef) else name
+        if isinstance(child, ast.stmt):
+            yield from ((function, part) for part in _statement_guards(child, node))
+        yield from _walk_guards(child, function)
+
+
+def _statement_guards(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
+    match node:
+        # A bare 'raise' after tidying up hands an error on; it guards nothing.
+        case ast.Raise(exc=ast.expr()) | ast.AugAssign(target=ast.Name(id="found" | "over")):
+            yield node, "pass", node
+        case ast.Expr(value=ast.Call() as call) if _is_check_call(call):
+            yield node, "pass", node
+        case ast.If(body=[*_, ast.Raise() as last]):
+            yield from ((x, by, last) for x, by in _conditions(node.test, allowed=False))
+        case ast.Return(value=ast.BoolOp() as answer):
+            yield from ((x, by, node) for x, by in _conditions(answer, allowed=True))
+        case ast.Assign(targets=[ast.Name(id="same")], value=ast.Dict(values=rows)):
+            raised = next(x for x in ast.walk(parent) if isinstance(x, ast.Raise))
+            for row in rows:
+                yield row, "True", raised
+                yield from ((x, by, raised) for x, by in _conditions(row, allowed=True))
+
+
+def _is_check_call(call: ast.Call) -> bool:
+    name = _called_name(call)
+    checks = [a for a in call.args if isinstance(a, ast.Call) and _called_name(a) not in _OUTCOMES]
+    asks = name not in _LOGGING_CALLS or bool(checks)
+    return asks and name not in _SIDE_EFFECT_CALLS and not name.startswith("write_")
+
+
+def _called_name(call: ast.expr) -> str:
+    func = getattr(call, "func", None)
+    return str(getattr(func, "attr", getattr(func, "id", "")))
+
+
+def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, str]]:
+    """The parts without which more is let through; ``allowed``: what it says when it holds."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            yield from _conditions(inner, allowed=not allowed)
+        case ast.BoolOp(op=op, values=parts):
+            if isinstance(op, ast.And) == allowed:
+                yield from ((part, str(allowed)) for part in parts)
+            for part in parts:
+                yield from _conditions(part, allowed=allowed)
+        case ast.Compare(left=first, ops=[op1, op2], comparators=[middle, last]) if allowed:
+            yield test, ast.unparse(ast.Compare(first, [op1], [middle]))
+            yield test, ast.unparse(ast.Compare(middle, [op2], [last]))
+
+
+def remove_guard(source: bytes, guard: Guard) -> bytes:
+    """``source`` with the guard taken out."""
+    start, end = guard.span
+    return source[:start] + guard.replacement.encode() + source[end:]
+
+
+def insert_notes(source: bytes, selected: list[Guard]) -> bytes:
+    """``source`` in which every guard notes who comes by."""
+    for (start, end), guard in sorted(
+        {g.statement_span: g for g in selected}.items(), reverse=True
+    ):
+        note = f"__import__('tests.tools.mutation', fromlist=['seen']).seen({guard.key!r}"
+        if guard.is_check:
+            replacement = note.encode() + b", lambda: " + source[start:end] + b")"
+        else:
+            replacement = note.encode() + b"); " + source[start:end]
+        source = source[:start] + replacement + source[end:]
+    return source
+
+
+def find_covering_tests(selected: list[Guard], tree: Path) -> dict[str, list[str]]:
+    """Guard's key -> the tests that come by."""
+    for module in {g.module for g in selected}:
+        source = (ROOT / module).read_bytes()
+        (tree / module).write_bytes(
+            insert_notes(source, [g for g in selected if g.module == module])
+        )
+    notes = tree / "notes"
+    output = _run_tests(
+        tree, ["--tb=short", "-k", _TEST_FILTER, *_TESTS], {_NOTES_VARIABLE: str(notes)}
+    )
+    for module in {g.module for g in selected}:
+        shutil.copy(ROOT / module, tree / module)
+    if output:
+        raise SystemExit(f"{output[:4000]}\na test fails although no guard is missing")
+    tests_by_guard: dict[str, list[str]] = {}
+    for key, _, test in (x.partition(" ") for x in notes.read_text("utf-8").splitlines()):
+        tests_by_guard.setdefault(key, []).append(test)
+    return tests_by_guard
+
+
+def is_killed(guard: Guard, tests: list[str], tree: Path) -> bool:
+    """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
+    module_test = f"test_{Path(guard.module).name}"
+    tests = sorted(tests, key=lambda x: (module_test not in x, "integration" in x, "tamper" in x))
+    path = tree / guard.module
+    original = path.read_bytes()
+    path.write_bytes(remove_guard(original, guard))
+    try:
+        return bool(tests) and bool(_run_tests(tree, tests, {}))
+    finally:
+        path.write_bytes(original)
+
+
+def _run_tests(tree: Path, arguments: list[str], env: dict[str, str]) -> str:
+    """What pytest says when one fails, else nothing."""
+    extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
+    env = {**env, "PYTHONPATH": os.pathsep.join([str(tree), *extra])}
+    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
+    ended = run(argv, timeout_s=_TIMEOUT_S, ok=_PYTEST_EXIT_CODES, cwd=tree, env=env)
+    return ended.stdout if ended.returncode else ""
+
+
+def main() -> int:
+    """Run, tell the survivors, and give the exit code: 1 when there are any."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    write = sys.stdout.write
+    selected = [g for m in MODULES if options.only in m for g in find_guards(m)]
+    with tempfile.TemporaryDirectory(prefix="hardpan-mutate-") as temp_name:
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for n in range(options.jobs):
+            trees.put(_copy_tree(Path(temp_name) / f"{n}"))
+        cached_keys = (
+            set(CACHE_FILE.read_text("utf-8").splitlines()) if CACHE_FILE.is_file() else set()
+        )
+        tests_by_guard: dict[str, list[str]] = {}
+        if any(g.cache_key not in cached_keys for g in selected):
+            write("running all tests once, to see which come by where\n")
+            trees.put(tree := trees.get())
+            tests_by_guard = find_covering_tests(selected, tree)
+
+        def check_guard(guard: Guard) -> bool:
+            if guard.cache_key in cached_keys:
+                return True
+            tree = trees.get()
+            try:
+                tests = tests_by_guard.get(guard.key) or tests_by_guard.get(f"{guard.key}?", [])
+                was_killed = is_killed(guard, tests, tree)
+            finally:
+                trees.put(tree)
+            if was_killed:
+                with CACHE_FILE.open("a", encoding="utf-8") as f:
+                    f.write(f"{guard.cache_key}\n")
+            return was_killed
+
+        survivors = []
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for n, was_killed in enumerate(pool.map(check_guard, selected)):
+                write(
+                    f"{n + 1}/{len(selected)} {'held' if was_killed else 'SURVIVES'}  {selected[n]}\n"
+                )
+                survivors += [] if was_killed else [selected[n]]
+    write("".join(f"survives  {g}\n" for g in survivors))
+    write(f"{len(selected)} guards, {len(survivors)} survive their deletion\n")
+    return 1 if survivors else 0
+
+
+def _copy_tree(tree: Path) -> Path:
+    tree.mkdir()
+    skip = shutil.ignore_patterns("__pycache__", "cache", "out", "node_modules", "*.pyc")
+    for name in _COPIED_FOLDERS:
+        shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=skip)
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return tree
+
+
+if __name__ == "__main__":
+    sys.exit(main())

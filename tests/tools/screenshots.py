@@ -1,0 +1,60 @@
+"""Writes the pictures of docs/report.md: ``make screenshots``.
+
+Each is one window of the sample's page: flat colours, so a PNG stays below 300 kB.
+"""
+
+import tempfile
+from pathlib import Path
+
+from hardpan.scanners.report.registry import load_renderer
+from tests.integration.browser import Browser, start_browser
+from tests.tools import report_sample
+
+DOCS = Path(__file__).parents[2] / "docs"
+_OPEN = "document.querySelector('#open .rule')"
+
+
+def main() -> None:
+    """Draw, look, write."""
+    with tempfile.TemporaryDirectory() as temp_name:
+        folder = Path(temp_name)
+        report = report_sample.add_changes(report_sample.load_sample())
+        (folder / "report.html").write_bytes(load_renderer("html").render(report))
+        with start_browser(folder / "chromium") as page:
+            _capture_light(page, folder / "report.html")
+            _capture_dark(page)
+            _capture_phone(page)
+
+
+def _capture_light(page: Browser, file: Path) -> None:
+    _set_scheme(page, "light")
+    page.resize(1280, 1440)
+    page.open_url(file.as_uri())
+    page.take_screenshot(DOCS / "report.png")
+
+
+def _capture_dark(page: Browser) -> None:
+    _set_scheme(page, "dark")
+    page.resize(1280, 900)
+    page.evaluate("document.getElementById('q').value = 'crypto'")
+    page.evaluate("document.getElementById('q').dispatchEvent(new Event('input'))")
+    page.evaluate(f"{_OPEN}.open = true")
+    page.evaluate("document.getElementById('filter').scrollIntoView({behavior: 'instant'})")
+    page.take_screenshot(DOCS / "report-dark.png")
+
+
+def _capture_phone(page: Browser) -> None:
+    _set_scheme(page, "light")
+    page.evaluate("document.getElementById('clear').click()")
+    page.resize(390, 844)
+    page.evaluate("document.getElementById('workload').scrollIntoView({behavior: 'instant'})")
+    page.take_screenshot(DOCS / "report-phone.png")
+
+
+def _set_scheme(page: Browser, name: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": name}]
+    page.call("Emulation.setEmulatedMedia", media="", features=features)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+import pytest
+
+from tests.benchmarks.limits import (
+    PROGRAMS,
+    Measurement,
+    compute_medians,
+    evaluate_limits,
+    format_table,
+)
+
+GOOD = dict(
+    zip(
+        PROGRAMS,
+        (
+            Measurement(wall_s=1.0, cpu_s=1.5, peak_mib=90.0),
+            Measurement(wall_s=3.0, cpu_s=3.0, peak_mib=360.0),
+            Measurement(wall_s=10.0, cpu_s=10.0, peak_mib=300.0),
+            Measurement(wall_s=1.0, cpu_s=0.5, peak_mib=60.0),
+        ),
+        strict=True,
+    )
+)
+
+
+def test_value_equal_to_limit_is_met() -> None:
+    assert [x.is_met for x in evaluate_limits(GOOD)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("program", "took", "missed"),
+    [
+        (0, Measurement(wall_s=1.01, cpu_s=1.0, peak_mib=90.0), [0, 1]),
+        (0, Measurement(wall_s=0.5, cpu_s=9.0, peak_mib=90.1), [2]),
+        (1, Measurement(wall_s=2.9, cpu_s=9.0, peak_mib=360.0), [0]),
+        (2, Measurement(wall_s=9.9, cpu_s=99.0, peak_mib=300.0), [1]),
+        (3, Measurement(wall_s=1.01, cpu_s=0.1, peak_mib=60.0), [3]),
+    ],
+)
+def test_value_over_limit_is_not_met(
+    program: int, measurement: Measurement, missed: list[int]
+) -> None:
+    limits = evaluate_limits({**GOOD, PROGRAMS[program]: measurement})
+
+    assert [n for n, x in enumerate(limits) if not x.is_met] == missed
+
+
+def test_median_ignores_a_slow_run() -> None:
+    quick = Measurement(wall_s=1.0, cpu_s=1.0, peak_mib=50.0)
+
+    assert (
+        compute_medians([quick, Measurement(wall_s=60.0, cpu_s=2.0, peak_mib=51.0), quick]) == quick
+    )
+
+
+def test_table_lists_every_program_and_limit() -> None:
+    slow = {**GOOD, PROGRAMS[3]: Measurement(wall_s=1.5, cpu_s=0.5, peak_mib=60.0)}
+
+    lines = format_table(slow, evaluate_limits(slow), rounds=5, size_bytes=38_000_000).splitlines()
+
+    assert lines[0] == "ARF of 38.0 MB, medians of 5 alternating rounds"
+    assert [line.split()[-1] for line in lines[-4:]] == ["PASS", "PASS", "PASS", "MISS"]
+    starts = {name: sum(line.startswith(name) for line in lines) for name in PROGRAMS}
+    assert len(starts) == 4
+    assert [name for name, count in starts.items() if count == 0] == []

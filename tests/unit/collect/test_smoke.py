@@ -1,0 +1,146 @@
+import json
+from typing import Any
+
+import pytest
+
+from hardpan.core.errors import ToolError
+from hardpan.scanners.collect.smoke import (
+    EXPECTED_COSINES,
+    MODEL_SHA256,
+    WorkloadSettings,
+    evaluate_output,
+    run_smoke_test,
+)
+from hardpan.ssh.command import CommandOutput
+
+MATRIX = {"samples": [1.0, 3.0, 2.0], "relative_error": 3e-7}
+EMBEDDING = {"latency": [90.5], "throughput": [20.0, 30.0], "cosines": list(EXPECTED_COSINES)}
+
+
+def smoke_output(**changes: Any) -> bytes:
+    good = {
+        "torch": "2.6.0",
+        "python": "3.13.5",
+        "threads": 2,
+        "cpu": "QEMU TCG CPU",
+        "model_sha256": MODEL_SHA256,
+        "matrix": MATRIX,
+        "embedding": EMBEDDING,
+    }
+    return json.dumps({**good, **changes}).encode()
+
+
+def test_correct_results_pass_as_cpu_run() -> None:
+    result = evaluate_output(smoke_output())
+
+    assert result.verdict == "pass"
+    assert result.backend == "cpu"
+    assert "CPU run" in result.reason
+    assert [m.value for m in result.measures] == [2.0, 90.5, 25.0]
+
+
+def test_cpu_run_has_no_performance_verdict() -> None:
+    slow = evaluate_output(smoke_output(matrix={**MATRIX, "samples": [1e-6]}))
+
+    assert slow.verdict == "pass"
+    assert {m.verdict for m in slow.measures} == {"not_checked"}
+    assert "no reference" in slow.measures[0].reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "reason"),
+    [
+        ({"model_sha256": "0" * 64, "embedding": None}, "fail", "not the one that was installed"),
+        ({"model_sha256": "0" * 64}, "fail", "not the one that was installed"),
+        ({"embedding": None}, "fail", "was not used"),
+        ({"matrix": {**MATRIX, "relative_error": 0.5}}, "fail", "matrix product is wrong"),
+        ({"matrix": {**MATRIX, "samples": [1e9]}}, "error", "faster than any CPU"),
+        (
+            {
+                "embedding": {
+                    **EMBEDDING,
+                    "cosines": [*EXPECTED_COSINES[:-1], EXPECTED_COSINES[-1] + 0.01],
+                }
+            },
+            "fail",
+            "a likeness is off by 1.0e-02",
+        ),
+    ],
+)
+def test_incorrect_or_impossible_result_does_not_pass(
+    changes: dict[str, Any], verdict: str, reason: str
+) -> None:
+    result = evaluate_output(smoke_output(**changes))
+
+    assert result.verdict == verdict
+    assert reason in result.reason
+    assert {m.verdict for m in result.measures} == {"error"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b"[" * 100_000,
+        b"\xff",
+        smoke_output(more=1),
+        smoke_output(threads="2"),
+        smoke_output(threads=0),
+        smoke_output(threads=True),
+        smoke_output(cpu="x" * 201),
+        smoke_output(cpu="two\nlines"),
+        smoke_output(cpu="\x1b[31mred"),
+        smoke_output(torch=""),
+        smoke_output(model_sha256="00"),
+        smoke_output(model_sha256=MODEL_SHA256.upper()),
+        smoke_output(matrix=None),
+        smoke_output(matrix={**MATRIX, "samples": []}),
+        smoke_output(matrix={**MATRIX, "samples": {}}),
+        smoke_output(matrix={**MATRIX, "samples": [float("nan")]}),
+        smoke_output(matrix={**MATRIX, "samples": [float("inf")]}),
+        smoke_output(matrix={**MATRIX, "samples": [-1.0]}),
+        smoke_output(matrix={**MATRIX, "samples": [10**400]}),
+        smoke_output(matrix={**MATRIX, "samples": [True]}),
+        smoke_output(matrix={**MATRIX, "samples": ["1"]}),
+        smoke_output(matrix={**MATRIX, "samples": [1.0] * 10_001}),
+        smoke_output(matrix={**MATRIX, "right": True}),
+        smoke_output(embedding={**EMBEDDING, "cosines": list(EXPECTED_COSINES[1:])}),
+        smoke_output(embedding={**EMBEDDING, "cosines": [None, *EXPECTED_COSINES[1:]]}),
+        smoke_output(embedding=[]),
+    ],
+)
+def test_invalid_output_is_an_error(data: bytes) -> None:
+    with pytest.raises(ToolError, match="figures that cannot be read"):
+        evaluate_output(data)
+
+
+class SmokeTarget:
+    """A target that answers one command."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, dict[str, Any]]] = []
+
+    def run(self, command: Any, **options: Any) -> CommandOutput:
+        self.calls.append((command, options))
+        return CommandOutput(exit_status=0, data=smoke_output(), stderr="", duration_s=1.0)
+
+
+def test_workload_runs_as_service_user_with_time_limit() -> None:
+    connection: Any = SmokeTarget()
+    settings = WorkloadSettings(matrix_size=64, matrix_rounds=3, batch=2, batch_rounds=1)
+
+    result = run_smoke_test(connection, settings, timeout_s=9)
+
+    (command, options), *_ = connection.asked
+    assert result.verdict == "pass"
+    assert command[:3] == ["runuser", "-u", "ai"]
+    assert "/etc/hardpan/ai.env" in command[-1]
+    assert f"--sha256 {MODEL_SHA256} --matrix-size 64" in command[-1]
+    assert options["timeout_s"] == 9
+    assert options["sudo"]
+    assert b"class MiniLM" in options["stdin"]
+    assert b"import socket" not in options["stdin"]

@@ -1,0 +1,195 @@
+import json
+from typing import Any
+
+import pytest
+
+from hardpan.core.errors import ToolError
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners.collect.compatibility import build_program, parse_report, should_run
+from hardpan.scanners.compatibility.conflicts import load_conflicts
+from hardpan.scanners.compatibility.outcomes import combine_outcomes
+from hardpan.scanners.model.results import (
+    CompatibilityOutcome,
+    CompatibilityResult,
+    CompatibilityVerdict,
+)
+
+SATISFIED = ["holds", "as it should be"]
+
+
+def encode_report(halves: Any = None, **changes: Any) -> bytes:
+    good = {"confinement": "of hardpan-llm.service", "halves": {} if halves is None else halves}
+    return json.dumps({**good, **changes}).encode()
+
+
+def result_of(data: bytes, conflict: str) -> CompatibilityResult:
+    return next(p for p in parse_report(data, load_conflicts()).results if p.conflict == conflict)
+
+
+@pytest.mark.parametrize(
+    ("control", "action", "verdict"),
+    [
+        ("holds", "holds", "pass"),
+        ("holds", "broken", "fail"),
+        ("broken", "holds", "fail"),
+        ("broken", "not_asked", "fail"),
+        ("error", "broken", "fail"),
+        ("holds", "not_asked", "not_checked"),
+        ("not_asked", "holds", "not_checked"),
+        ("not_asked", "not_asked", "not_checked"),
+        ("holds", "error", "error"),
+        ("error", "not_asked", "error"),
+        ("not_applicable", "not_applicable", "not_applicable"),
+        ("holds", "not_applicable", "not_applicable"),
+        ("not_applicable", "broken", "not_applicable"),
+        ("broken", "not_applicable", "fail"),
+        ("odd", "holds", "error"),
+        ("", "", "error"),
+    ],
+)
+def test_only_two_satisfied_checks_are_a_pass(control: str, action: str, verdict: str) -> None:
+    assert combine_outcomes(control, action) == verdict
+
+
+def test_missing_answers_are_not_checked() -> None:
+    report = parse_report(encode_report(), load_conflicts())
+
+    assert [p.conflict for p in report.results] == [c.id for c in load_conflicts()]
+    assert {p.verdict for p in report.results} == {CompatibilityVerdict.NOT_CHECKED}
+    assert report.results[0].control.observed == "the target gave no answer"
+    assert report.counts()["pass"] == 0
+
+
+def test_checks_have_inspected_expected_and_observed() -> None:
+    result = result_of(
+        encode_report({"tmp-noexec": {"control": SATISFIED, "action": SATISFIED}}), "tmp-noexec"
+    )
+
+    assert result.verdict is CompatibilityVerdict.PASS
+    assert result.reason == "the control holds and the AI action works"
+    assert result.control.inspected.startswith("mount options")
+    assert result.workload.expected == "it loads and its function answers"
+    assert result.workload.observed == "as it should be"
+
+
+def test_reason_names_the_failed_check() -> None:
+    checks = {"control": SATISFIED, "action": ["broken", "denied"]}
+    result = result_of(encode_report({"fapolicyd": checks}), "fapolicyd")
+
+    assert (result.verdict, result.reason) == (CompatibilityVerdict.FAIL, "AI action: denied")
+
+
+def test_host_cannot_claim_that_a_general_conflict_does_not_apply() -> None:
+    none = ["not_applicable", "not for us"]
+    result = result_of(
+        encode_report({"tmp-noexec": {"control": none, "action": none}}), "tmp-noexec"
+    )
+
+    assert result.verdict is CompatibilityVerdict.ERROR
+    assert result.control.observed == "every host has this conflict, this one says not: not for us"
+
+
+def test_conflict_that_needs_hardware_may_be_not_applicable() -> None:
+    none = ["not_applicable", "no GPU on the PCI bus"]
+    result = result_of(encode_report({"iommu": {"control": none, "action": none}}), "iommu")
+
+    assert result.verdict is CompatibilityVerdict.NOT_APPLICABLE
+    assert "no GPU on the PCI bus" in result.reason
+
+
+def test_target_text_is_truncated_and_sanitized() -> None:
+    hostile = ["broken", "\x1b[2J\x00\u202e" + "x" * 5000]
+    result = result_of(
+        encode_report({"egress": {"control": hostile, "action": SATISFIED}}), "egress"
+    )
+
+    assert result.control.observed.isprintable()
+    assert len(result.control.observed) == 1000
+    assert result.control.outcome is CompatibilityOutcome.VIOLATED
+
+
+CHECKS = {"control": SATISFIED, "action": SATISFIED}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "cannot be read"),
+        (b"{", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (b"\xff", "cannot be read"),
+        (b"null", "expected an object with confinement"),
+        (encode_report(more=1), "expected an object with confinement"),
+        (encode_report([]), "expected an object of halves"),
+        (encode_report(confinement=3), "expected text"),
+        (encode_report({"no-such": CHECKS}), "a conflict that nobody asked about: 'no-such'"),
+        (encode_report({"\x1b[2J": CHECKS}), r"nobody asked about: '\x1b[2J'"),
+        (encode_report({"egress": None, "x" * 90: CHECKS}), "nobody asked about"),
+        (encode_report({"egress": []}), "expected an object with control, action"),
+        (
+            encode_report({"egress": {"control": SATISFIED}}),
+            "expected an object with control, action",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "verdict": "pass"}}),
+            "expected an object with control",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": "holds"}}),
+            "expected an outcome and what was",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": ["holds"]}}),
+            "expected an outcome and what was",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": ["pass", ""]}}),
+            "'pass' is not a valid Held",
+        ),
+        (encode_report({"egress": {**CHECKS, "action": [1, ""]}}), "1 is not a valid Held"),
+        (encode_report({"egress": {**CHECKS, "action": [[], ""]}}), "is not a valid Held"),
+        (encode_report({"egress": {**CHECKS, "action": ["holds", None]}}), "expected text"),
+        (b'{"confinement":NaN,"halves":{}}', "NaN is no figure"),
+    ],
+)
+def test_malformed_report_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(ToolError) as caught:
+        parse_report(data, load_conflicts())
+
+    assert "the paired checks gave an answer that cannot be read" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_program_checks_exactly_the_listed_conflicts() -> None:
+    from hardpan.scanners.collect.workload.compatibility import main
+
+    checks = main.build_checks(None)  # type: ignore[arg-type]
+
+    assert set(checks) == {c.id for c in load_conflicts()}
+
+
+def test_program_compiles_and_has_no_systemd_specifiers() -> None:
+    sent = json.loads(build_program())
+
+    assert sent["run"] == "main"
+    assert "$" not in sent["sent"]["boot"]
+    for name, source in sent["sources"].items():
+        compile(source, name, "exec")
+
+
+@pytest.mark.parametrize(
+    ("layers", "asked", "runs"),
+    [
+        (("ml_cpu", "stig"), False, False),
+        (("ml_cpu", "stig"), True, True),
+        (("ml_frameworks", "stig"), False, True),
+        (("sovereign_stack",), False, True),
+        ((), False, False),
+    ],
+)
+def test_compatibility_checks_run_for_ai_profiles_or_on_request(
+    layers: tuple[str, ...], asked: bool, runs: bool
+) -> None:
+    profile = load_profile("lab-stig").model_copy(update={"layers": layers})
+
+    assert should_run(profile, is_requested=asked) is runs

@@ -1,0 +1,42 @@
+"""Folders of content in the small, for tests of what is chosen and what changed."""
+
+from pathlib import Path
+
+from hardpan.scanners.content import apt, store, update
+from hardpan.scanners.content.store import Product
+from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
+
+VERSION = b"<x:version>0.1</x:version>"
+STATUS = b"<x:status>draft</x:status>"
+
+
+def make_stream(version: str, day: str = "2026-09-07", data: bytes = MINIMAL_DATASTREAM) -> bytes:
+    """The small data stream with another version and day."""
+    dated = data.replace(STATUS, f'<x:status date="{day}">draft</x:status>'.encode())
+    return dated.replace(VERSION, f"<x:version>{version}</x:version>".encode())
+
+
+def make_download(
+    version: str, day: str = "2026-09-07", data: bytes = MINIMAL_DATASTREAM
+) -> apt.DownloadedContent:
+    """A package with that data stream for both products."""
+    stream_data = make_stream(version, day, data)
+    streams: dict[Product, bytes] = {"rhel9": stream_data, "rhel10": stream_data}
+    return apt.DownloadedContent(
+        name=apt.PACKAGE,
+        source="scap-security-guide",
+        version=f"{version}-1",
+        suite="sid",
+        sha256=store.Sha256("d" * 64),
+        streams=streams,
+        notice=b"Copyright: somebody\n",
+    )
+
+
+def write_content_folder(
+    folder: Path, version: str, day: str = "2026-09-07", data: bytes = MINIMAL_DATASTREAM
+) -> Path:
+    """A folder of content of that version."""
+    package = make_download(version, day, data)
+    store.write_content(folder, update.build_manifest(package), package.streams, package.notice)
+    return folder

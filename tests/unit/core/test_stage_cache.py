@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from hardpan.core.events import Event, StageFinished, discard
+from hardpan.core.stage_cache import CachedStage, StageResult
+
+
+class CountingWork:
+    """Counts how often it really ran and writes one output."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.run_count = 0
+
+    def __call__(self, note: object) -> StageResult:
+        self.run_count += 1
+        self.output.write_text("made")
+        return {"n": self.run_count}
+
+
+def make_stage(folder: Path, *outputs: Path, **inputs: object) -> CachedStage:
+    return CachedStage(name="s", folder=folder, inputs=inputs, outputs=outputs)
+
+
+def test_finished_stage_is_reused(tmp_path: Path) -> None:
+    events: list[Event] = []
+    work = CountingWork(tmp_path / "out")
+    for _ in range(2):
+        result = make_stage(tmp_path, work.output, a=1).run(events.append, work)
+
+        assert result == {"n": 1}
+    assert work.run_count == 1
+    assert isinstance(events[-1], StageFinished)
+    assert events[-1].reused
+
+
+def test_changed_inputs_rerun_the_stage(tmp_path: Path) -> None:
+    work = CountingWork(tmp_path / "out")
+    for a in (1, 2):
+        make_stage(tmp_path, work.output, a=a).run(discard, work)
+
+    assert work.run_count == 2
+
+
+def test_changed_or_missing_output_reruns_the_stage(tmp_path: Path) -> None:
+    work = CountingWork(tmp_path / "out")
+    stage = make_stage(tmp_path, work.output)
+    stage.run(discard, work)
+    work.output.write_text("touched")
+    stage.run(discard, work)
+    work.output.unlink()
+    stage.run(discard, work)
+
+    assert work.run_count == 3
+
+
+def test_invalid_record_is_ignored(tmp_path: Path) -> None:
+    work = CountingWork(tmp_path / "out")
+    stage = make_stage(tmp_path)
+    stage.run(discard, work)
+    for garbage in ("{", "[]", '{"inputs": 1}', ""):
+        (tmp_path / "s.stage.json").write_text(garbage)
+        stage.run(discard, work)
+
+    assert work.run_count == 5
+
+
+@pytest.mark.parametrize(("digests", "receipt"), [(True, None), (False, {"n": 1})])
+def test_load_without_digests_checks_existence_only(
+    tmp_path: Path, check_digests: bool, result: StageResult | None
+) -> None:
+    work = CountingWork(tmp_path / "out")
+    stage = make_stage(tmp_path, work.output)
+    assert stage.load(check_digests=check_digests) is None
+    stage.run(discard, work)
+    work.output.write_text("touched")
+
+    assert stage.load(check_digests=check_digests) == result
+    work.output.unlink()
+    assert stage.load(check_digests=check_digests) is None
+    assert work.run_count == 1

@@ -1,0 +1,263 @@
+"""What a ledger stores of evidence, bent by whoever may write to the ledger."""
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardpan.core.errors import TrustError
+from hardpan.core.files import sha256_bytes
+from hardpan.scanners.evidence.archive import EvidenceArchive
+from hardpan.scanners.evidence.sign.writer import PQ_ENVELOPE, PROVENANCE
+from hardpan.scanners.evidence.statement.model import read_statement
+from hardpan.scanners.evidence.statement.predicate_extensions import CMS, HOST_SIGNATURE
+from hardpan.scanners.evidence.verify.stored import StoredEvidence, collect_signature_files
+from hardpan.scanners.evidence.verify.verification_log import VerificationError
+from hardpan.scanners.evidence.verify.verifier import (
+    VerifiedEvidence,
+    verify,
+    verify_stored,
+)
+from hardpan.scanners.report.model.sections import RulePart
+from hardpan.signing import Signer, create_signer, load_pq_signer
+from tests.tamper.kit import NOW, Evidence, Files, Workshop, packed
+from tests.tamper.kit import workshop as make
+from tests.tools import sshsig
+from tests.unit.evidence import samples
+
+NO_PROOF_ASKED: dict[str, Any] = {"target": None, "image": None}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return make(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="module")
+def pq(workshop: Workshop) -> Signer:
+    create_signer(workshop.folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    return load_pq_signer(workshop.folder / "keys" / "pq.pem")
+
+
+def _stored(w: Workshop, files: Files | None = None) -> StoredEvidence:
+    """What enters a ledger when the evidence verifies."""
+    path = packed(Evidence(files=files or w.good), w.folder / "stored.evidence.zip")
+    verified = verify(path, w.trust({}), now=NOW)
+    with EvidenceArchive(path) as archive, zipfile.ZipFile(path) as z:
+        return StoredEvidence(
+            statement=z.read("statement.json"),
+            evidence_bundle=z.read("evidence.sigstore.json"),
+            findings=verified.findings,
+            smoke=verified.smoke,
+            packages=tuple(z.read("packages.txt").decode().splitlines()),
+            signature_files=collect_signature_files(archive, verified.statement.predicate),
+        )
+
+
+def _check(w: Workshop, stored: StoredEvidence, **policy: Any) -> VerifiedEvidence:
+    return verify_stored(stored, w.trust(policy), now=NOW, label="row 7")
+
+
+def _without(stored: StoredEvidence, name: str) -> StoredEvidence:
+    assert name in stored.signature_files
+    return replace(stored, proofs={n: d for n, d in stored.signature_files.items() if n != name})
+
+
+def _refused(w: Workshop, stored: StoredEvidence, check: str, said: str, **policy: Any) -> None:
+    with pytest.raises(VerificationError) as caught:
+        _check(w, stored, **policy)
+    failed = {o.check_id: o.reason for o in caught.value.records if o.status == "fail"}
+
+    assert list(failed) == [check]
+    assert said in failed[check]
+    assert str(caught.value) == f"row 7: {check}: {failed[check]}"
+
+
+def test_stored_evidence_runs_the_same_checks(workshop: Workshop) -> None:
+    stored = _stored(workshop)
+    outcomes = {o.check_id: (o.status, o.reason) for o in _check(workshop, stored).records}
+
+    assert set(stored.signature_files) == {CMS, HOST_SIGNATURE, PROVENANCE}
+    assert {i: why for i, (status, why) in outcomes.items() if status == "not checked"} == {
+        "archive": "the ledger does not store the file",
+        "files": "the ledger does not store the reports",
+        "test-result": "the ledger does not store evidence.test-result.sigstore.json",
+        "oscal": "the ledger does not store assessment-results.dsse.json",
+        "cms": "NOT VERIFIED: the policy names no authority for its certificate; "
+        "the key is the statement's",
+    }
+    assert {i: why for i, (status, why) in outcomes.items() if status == "skipped"} == {
+        "policy": "the policy has no end",
+        "post-quantum": "there is none, and the policy does not require one",
+        "host-key": "how the host key was known is not recorded; the policy allows it",
+        "age": "asked of the newest scan alone",
+        "nonce": "asked of the newest scan alone",
+        "sequence": "asked of the newest scan alone",
+        "content": "the policy names no content",
+        "limits": "the policy sets no limits",
+    }
+    assert outcomes["copies"] == ("ok", "as far as the ledger stores them")
+    assert outcomes["findings"] == ("ok", "the ledger's compact copy")
+    assert outcomes["host-proof"] == ("ok", f"host key {sshsig.fingerprint(workshop.host)}")
+    assert outcomes["provenance"] == ("ok", "image lab.qcow2, key 'build'")
+
+
+def test_post_quantum_signature_is_stored_without_payload(workshop: Workshop, pq: Signer) -> None:
+    stored = _stored(workshop, workshop.made(pq=pq))
+    key = {**workshop.keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
+    asked = {"keys": [*workshop.keys(), {**key, "spki": pq.public.pem}], "require_pq": True}
+    checked = _check(workshop, stored, **asked)
+
+    assert len(stored.signature_files[PQ_ENVELOPE]) == 3309
+    assert {o.check_id: o.reason for o in checked.records}["post-quantum"] == "key 'pq', ml-dsa-65"
+    said = f"{PQ_ENVELOPE}: the policy requires it, and the ledger does not store it"
+    _refused(workshop, _without(stored, PQ_ENVELOPE), "post-quantum", said, **asked)
+    lax = {o.check_id: o for o in _check(workshop, _without(stored, PQ_ENVELOPE)).records}
+    assert lax["post-quantum"].status == "not checked"
+    assert lax["post-quantum"].reason == f"the ledger does not store {PQ_ENVELOPE}"
+    for wrong in (b"", bytes(3309), bytes(9000)):
+        bent = replace(stored, proofs={**stored.signature_files, PQ_ENVELOPE: wrong})
+        _refused(workshop, bent, "post-quantum", "not by any of the 1 keys", **asked)
+    none_expected = _stored(workshop)
+    more = replace(
+        none_expected, proofs={**none_expected.signature_files, PQ_ENVELOPE: bytes(3309)}
+    )
+    _refused(workshop, more, "post-quantum", "is there, but the statement expects none", **asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "check"), [(HOST_SIGNATURE, "host-proof"), (PROVENANCE, "provenance")]
+)
+def test_missing_required_signature_file_is_rejected(
+    workshop: Workshop, name: str, check: str
+) -> None:
+    stored = _without(_stored(workshop), name)
+
+    said = f"{name}: the policy requires it, and the ledger does not store it"
+    _refused(workshop, stored, check, said)
+    lax = {o.check_id: o for o in _check(workshop, stored, **NO_PROOF_ASKED).records}
+    assert lax[check].status == "not checked"
+    assert lax[check].reason == f"the ledger does not store {name}"
+
+
+def test_missing_required_cms_signature_is_rejected(
+    workshop: Workshop,
+) -> None:
+    stored, asked = _stored(workshop), {"require_cms": {"roots": workshop.tsa.pem}}
+
+    said = f"{CMS}: the policy requires it, and the ledger does not store it"
+    _refused(workshop, _without(stored, CMS), "cms", said, **asked)
+    large = replace(stored, proofs={**stored.signature_files, CMS: bytes((64 << 10) + 1)})
+    said = f"{CMS}: expected at most 65536 bytes, found 65537"
+    _refused(workshop, large, "cms", said, **asked)
+
+
+def test_stored_cms_signature_is_checked_without_roots(workshop: Workshop) -> None:
+    stored = _stored(workshop)
+    other = workshop.made(nonce="o" * 16)[CMS]
+    for data, said in (
+        (b"hello", f"{CMS}: not DER"),
+        (stored.signature_files[CMS] + b"\0", f"{CMS}: 1 bytes after its end"),
+        (other, f"{CMS}: is over something else"),
+    ):
+        bent = replace(stored, proofs={**stored.signature_files, CMS: data})
+        _refused(workshop, bent, "cms", said)
+    never = _stored(workshop, workshop.made(certificate=False))
+    added = replace(never, proofs={**never.signature_files, CMS: other})
+    _refused(workshop, added, "cms", f"{CMS}: is stored, but the statement names none")
+    assert CMS not in never.signature_files
+
+
+def test_stored_post_quantum_signature_is_checked_without_key(
+    workshop: Workshop, pq: Signer
+) -> None:
+    stored = _stored(workshop, workshop.made(pq=pq))
+    outcomes = {o.check_id: o for o in _check(workshop, stored).records}
+
+    assert outcomes["post-quantum"].status == "not checked"
+    assert outcomes["post-quantum"].reason.startswith("NOT VERIFIED: the policy has no key")
+    for data in (b"\xff" * 3309, bytes(3308), b""):
+        bent = replace(stored, proofs={**stored.signature_files, PQ_ENVELOPE: data})
+        _refused(workshop, bent, "post-quantum", PQ_ENVELOPE)
+
+
+def test_stored_signature_file_must_match_statement_digest(workshop: Workshop) -> None:
+    stored = _stored(workshop)
+    key = sshsig.fingerprint(workshop.host)
+    host = replace(samples.HOST, host_key_sha256=key, boot_id="another boot")
+    other = workshop.made(host=host)[HOST_SIGNATURE]
+    for name in (HOST_SIGNATURE, PROVENANCE, "no such file"):
+        bent = replace(stored, proofs={**stored.signature_files, name: other})
+        said = f"{name}: not the file that the statement lists"
+        _refused(workshop, bent, "files", said, **NO_PROOF_ASKED)
+
+
+def _rules(s: StoredEvidence, change: Callable[[tuple[RulePart, ...]], Any]) -> StoredEvidence:
+    return replace(s, findings=s.findings.model_copy(update={"rules": change(s.findings.rules)}))
+
+
+def _verdict(rule: RulePart, verdict: str) -> RulePart:
+    return rule.model_copy(update={"verdict": verdict})
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "said"),
+    [
+        (lambda s: replace(s, packages=s.packages[1:]), "files", "packages.txt: the stored list"),
+        (lambda s: replace(s, packages=None), "files", "packages.txt: the stored list"),
+        (lambda s: replace(s, packages=(*s.packages, "x\n")), "files", "packages.txt: the stored"),
+        (
+            lambda s: _rules(s, lambda r: (r[0], _verdict(r[1], "pass"), *r[2:])),
+            "findings",
+            "disagrees with the statement: counts",
+        ),
+        (lambda s: _rules(s, lambda r: r[:-1]), "findings", "selected, counts, selected rules"),
+        (lambda s: replace(s, smoke=None), "findings", "smoke.json: disagrees"),
+        (
+            lambda s: replace(s, smoke=s.smoke.model_copy(update={"verdict": "fail"})),
+            "findings",
+            "smoke.json: disagrees with the statement: verdict",
+        ),
+        (lambda s: replace(s, statement=s.statement + b" "), "copies", "the stored statement: not"),
+        (lambda s: replace(s, evidence_bundle=b"{}"), "bundle", "mediaType is missing"),
+    ],
+)
+def test_stored_record_must_match_statement(
+    workshop: Workshop,
+    change: Callable[[StoredEvidence], StoredEvidence],
+    check: str,
+    said: str,
+) -> None:
+    _refused(workshop, change(_stored(workshop)), check, said)
+
+
+def test_stored_record_rejects_added_smoke_test(workshop: Workshop) -> None:
+    with_smoke = _stored(workshop)
+    stored = replace(_stored(workshop, workshop.made(smoke=None)), smoke=with_smoke.smoke)
+
+    _refused(workshop, stored, "findings", "smoke.json: disagrees with the statement: verdict")
+
+
+def test_stored_record_rejects_other_bundle(workshop: Workshop) -> None:
+    other = _stored(workshop, workshop.made(profile="other"))
+    stored = replace(_stored(workshop), evidence_bundle=other.evidence_bundle)
+
+    _refused(workshop, stored, "copies", "the stored statement: not the statement in the bundle")
+
+
+def test_stored_record_reports_all_problems(workshop: Workshop) -> None:
+    policy = {"expires": NOW, "content": {"profile_ids": ["x"]}}
+    with pytest.raises(TrustError, match=r"^row 7: policy: .*; content: profile "):
+        _check(workshop, _stored(workshop), **policy)
+
+
+def test_collected_signature_files_equal_archive_files(workshop: Workshop, tmp_path: Path) -> None:
+    path = packed(Evidence(files=workshop.good), tmp_path / "x.evidence.zip")
+    claim = read_statement(workshop.good["statement.json"]).predicate
+    with EvidenceArchive(path) as archive:
+        assert {n: sha256_bytes(d) for n, d in collect_signature_files(archive, claim).items()} == {
+            n: sha256_bytes(workshop.good[n]) for n in (CMS, HOST_SIGNATURE, PROVENANCE)
+        }

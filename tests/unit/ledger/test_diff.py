@@ -1,0 +1,345 @@
+"""What changed from one scan to the next, and what of it is a regression."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from hardpan.scanners.comparison import package_changes
+from hardpan.scanners.comparison.formatting import format_sections
+from hardpan.scanners.comparison.scan_diff import compare_scans
+from hardpan.scanners.model.results import (
+    CompatibilityOutcome,
+    CompatibilityReport,
+    CompatibilityVerdict,
+    HostCheck,
+)
+from hardpan.scanners.model.scan import Verdict
+from tests.unit.evidence import samples
+from tests.unit.ledger.samples import RULE_ID, scan_of_rules, scan_of_verdict, snapshot
+
+V = Verdict
+PV = CompatibilityVerdict
+OUTCOMES_BY_VERDICT = {
+    PV.PASS: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.SATISFIED),
+    PV.FAIL: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.VIOLATED),
+    PV.ERROR: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.ERROR),
+    PV.NOT_CHECKED: (CompatibilityOutcome.SATISFIED, CompatibilityOutcome.NOT_TESTED),
+    PV.NOT_APPLICABLE: (CompatibilityOutcome.NOT_APPLICABLE, CompatibilityOutcome.NOT_APPLICABLE),
+}
+
+
+def test_scan_compared_with_itself_has_no_changes() -> None:
+    result = compare_scans(
+        snapshot(samples.scan(paired=samples.PAIRED)), snapshot(samples.scan(paired=samples.PAIRED))
+    )
+
+    assert not result.has_regressions
+    assert [s.title for s in format_sections(result)] == ["smoke figures (told, not judged)"]
+
+
+@pytest.mark.parametrize(
+    ("old", "old_waived", "new", "new_waived", "regression"),
+    [
+        (V.PASS, None, V.FAIL, None, True),
+        (V.PASS, None, V.ERROR, None, True),
+        (V.PASS, None, V.UNKNOWN, None, True),
+        (V.PASS, None, V.NOT_CHECKED, None, True),
+        (V.PASS, None, V.INFORMATIONAL, None, True),
+        (V.PASS, None, None, None, True),
+        (V.PASS, None, V.NOT_APPLICABLE, None, False),
+        (V.PASS, None, V.FIXED, None, False),
+        (V.PASS, None, V.FAIL, True, False),
+        (V.PASS, None, V.FAIL, False, True),
+        (V.FIXED, None, V.FAIL, None, True),
+        (V.FAIL, True, V.FAIL, True, False),
+        (V.FAIL, True, V.FAIL, False, True),
+        (V.FAIL, True, V.FAIL, None, True),
+        (V.FAIL, True, V.NOT_CHECKED, None, False),
+        (V.FAIL, None, V.ERROR, None, False),
+        (V.FAIL, None, None, None, False),
+        (V.NOT_APPLICABLE, None, V.FAIL, None, True),
+        (V.NOT_APPLICABLE, None, V.NOT_CHECKED, None, False),
+        (V.NOT_CHECKED, None, V.FAIL, None, False),
+        (V.INFORMATIONAL, None, V.FAIL, None, False),
+        (None, None, V.FAIL, None, False),
+    ],
+)
+def test_rule_regression(
+    old: V | None,
+    old_waived: bool | None,
+    new: V | None,
+    new_waived: bool | None,
+    regression: bool,
+) -> None:
+    result = compare_scans(
+        snapshot(scan_of_verdict(old, waived=old_waived)),
+        snapshot(scan_of_verdict(new, waived=new_waived)),
+    )
+
+    assert result.has_regressions is regression
+    assert [r.name for r in result.regressions] == [RULE_ID.format(7)] * regression
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        (V.PASS, V.FAIL, "failing"),
+        (V.NOT_CHECKED, V.ERROR, "failing"),
+        (V.FAIL, V.PASS, "fixed"),
+        (V.ERROR, V.FIXED, "fixed"),
+        (V.FAIL, V.ERROR, "changed"),
+        (V.PASS, V.NOT_APPLICABLE, "changed"),
+        (None, V.PASS, "came"),
+        (V.PASS, None, "gone"),
+    ],
+)
+def test_changed_rule_is_listed_once(old: V | None, new: V | None, where: str) -> None:
+    result = compare_scans(snapshot(scan_of_verdict(old)), snapshot(scan_of_verdict(new)))
+    lists = ("failing", "fixed", "changed", "came", "gone")
+
+    assert {p: [c.rule_id for c in getattr(result, p)] for p in lists} == {
+        p: [RULE_ID.format(7)] if p == where else [] for p in lists
+    }
+
+
+@pytest.mark.parametrize(
+    ("old_waived", "new_waived", "where"),
+    [(None, True, "began"), (False, True, "began"), (True, False, "ended"), (True, None, "ended")],
+)
+def test_waiver_is_added_or_removed(
+    old_waived: bool | None, new_waived: bool | None, where: str
+) -> None:
+    waivers = compare_scans(
+        snapshot(scan_of_verdict(V.FAIL, waived=old_waived)),
+        snapshot(scan_of_verdict(V.FAIL, waived=new_waived)),
+    ).waivers
+
+    assert {p: len(getattr(waivers, p)) for p in ("began", "ended", "changed")} == {
+        p: int(p == where) for p in ("began", "ended", "changed")
+    }
+
+
+def test_waiver_change_is_listed_for_failing_rules_only() -> None:
+    rules = (samples.rule(7, V.FAIL), samples.rule(8, V.PASS))
+    later = replace(samples.WAIVER, expires="2027-06-30")
+    baseline = scan_of_rules(*rules, waivers={r.rule_id: samples.WAIVER for r in rules})
+    current = scan_of_rules(*rules, waivers={r.rule_id: later for r in rules})
+    result = compare_scans(snapshot(baseline), snapshot(current))
+
+    assert [w.name for w in result.waivers.changed] == [RULE_ID.format(7)]
+    assert not result.has_regressions
+    assert (
+        "r007: needed by the build, see T-1 (build team, until 2027-01-31) -> "
+        "needed by the build, see T-1 (build team, until 2027-06-30)"
+    ) in next(s for s in format_sections(result) if s.title == "waiver changed").lines
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "regression"),
+    [
+        (PV.PASS, PV.FAIL, True),
+        (PV.PASS, PV.ERROR, True),
+        (PV.PASS, PV.NOT_CHECKED, True),
+        (PV.PASS, None, True),
+        (PV.PASS, PV.NOT_APPLICABLE, False),
+        (PV.NOT_APPLICABLE, PV.FAIL, True),
+        (PV.NOT_CHECKED, PV.FAIL, False),
+        (PV.FAIL, PV.ERROR, False),
+        (PV.FAIL, PV.PASS, False),
+        (None, PV.FAIL, False),
+    ],
+)
+def test_compatibility_regression(old: PV | None, new: PV | None, regression: bool) -> None:
+    unchanged = samples.compatibility_result(
+        "steady",
+        PV.PASS,
+        samples.check_result(CompatibilityOutcome.SATISFIED),
+        samples.check_result(CompatibilityOutcome.SATISFIED),
+    )
+
+    def report_with(verdict: PV | None) -> CompatibilityReport:
+        results = ()
+        if verdict is not None:
+            control, workload = OUTCOMES_BY_VERDICT[verdict]
+            results = (
+                samples.compatibility_result(
+                    "egress", verdict, samples.check_result(control), samples.check_result(workload)
+                ),
+            )
+        return CompatibilityReport(confinement="none", results=(unchanged, *results))
+
+    result = compare_scans(
+        snapshot(samples.scan(paired=report_with(old))),
+        snapshot(samples.scan(paired=report_with(new))),
+    )
+
+    assert [(r.kind, r.name) for r in result.regressions] == [("paired", "egress")] * regression
+    assert [c.name for c in result.paired] == ["egress"]
+
+
+def test_missing_compatibility_checks_are_one_regression() -> None:
+    result = compare_scans(snapshot(samples.scan(paired=samples.PAIRED)), snapshot(samples.scan()))
+
+    assert [(r.name, r.old, r.new) for r in result.regressions] == [
+        ("paired checks", "1 held", "did not run")
+    ]
+    assert "the paired checks ran in one of the two only" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (("failed", "passed"), [("a", "failed")]),
+        (("skipped", "passed"), [("a", "skipped")]),
+        (("error", "failed"), [("a", "error")]),
+        (("passed", "passed"), []),
+        ((), [("checks", "did not run")]),
+    ],
+)
+def test_check_regression(after: tuple[str, ...], told: list[tuple[str, str]]) -> None:
+    def checks(outcomes: tuple[str, ...]) -> tuple[HostCheck, ...]:
+        return tuple(
+            HostCheck(name=n, outcome=o, message="", duration_s=1)
+            for n, o in zip("ab", outcomes, strict=False)
+        )
+
+    result = compare_scans(
+        snapshot(samples.scan(checks=checks(("passed", "failed")))),
+        snapshot(samples.scan(checks=checks(after))),
+    )
+
+    assert [(r.name, r.new) for r in result.regressions] == told
+
+
+def test_duplicate_check_counts_with_worst_outcome() -> None:
+    duplicates = tuple(
+        HostCheck(name="a", outcome=o, message="", duration_s=1)
+        for o in ("passed", "failed", "passed")
+    )
+    result = compare_scans(
+        snapshot(samples.scan(checks=duplicates[:1])), snapshot(samples.scan(checks=duplicates))
+    )
+
+    assert [(r.name, r.new) for r in result.regressions] == [("a", "failed")]
+
+
+@pytest.mark.parametrize(
+    ("drop", "regression"),
+    [(None, False), (Decimal("1.50"), False), (Decimal("1.49"), True), (Decimal(0), True)],
+)
+def test_score_drop_is_regression_only_on_request(drop: Decimal | None, regression: bool) -> None:
+    baseline, current = (
+        scan_of_rules(*samples.RULES, score=61.0),
+        scan_of_rules(*samples.RULES, score=59.5),
+    )
+    result = compare_scans(snapshot(baseline), snapshot(current), max_score_drop=drop)
+
+    assert result.has_regressions is regression
+    assert ("score", "61.00", "59.50") in [(f.name, f.old, f.new) for f in result.facts]
+
+
+@pytest.mark.parametrize(
+    ("host", "note"),
+    [
+        ({"host_key_sha256": "SHA256:" + "B" * 43}, "another host key now"),
+        (
+            {"host_key_sha256": "SHA256:" + "B" * 43, "machine_id_hmac": "0" * 64},
+            "two different hosts are compared",
+        ),
+        ({"machine_id_hmac": "0" * 64}, "the machine id is not: a clone"),
+    ],
+)
+def test_different_host_is_noted(host: dict[str, str], note: str) -> None:
+    other = samples.scan(host=replace(samples.HOST, **host))  # type: ignore[arg-type]
+    (actual,) = compare_scans(snapshot(samples.scan()), snapshot(other)).notes
+
+    assert note in actual
+
+
+def test_wrong_order_and_different_content_are_noted() -> None:
+    content = replace(samples.CONTENT, derived_sha256=samples.SHA, version="0.1.83")
+    evaluation = replace(samples.scan().evaluation, content=content)
+    baseline = samples.scan(evaluation=evaluation, finished="2026-11-22T04:05:00Z")
+    result = compare_scans(snapshot(baseline), snapshot(samples.scan()))
+
+    assert [n.partition(":")[0] for n in result.notes] == [
+        "the newer scan is the older one by its own clock",
+        "the SCAP content differs",
+    ]
+    assert ("content", "ssg-rhel9-ds.xml 0.1.83", "ssg-rhel9-ds.xml 0.1.82") in [
+        (f.name, f.old, f.new) for f in result.facts
+    ]
+
+
+def test_fips_off_and_missing_smoke_test_are_regressions() -> None:
+    host_without_fips = replace(samples.HOST, fips_kernel_flag=False, kernel="6.13")
+    result = compare_scans(
+        snapshot(samples.scan(fips=None)),
+        snapshot(samples.scan(fips=None, host=host_without_fips, smoke=None)),
+    )
+
+    assert [(r.kind, r.old, r.new) for r in result.regressions] == [
+        ("fips", "on", "off"),
+        ("smoke", "pass", "did not run"),
+    ]
+    assert ("kernel", samples.HOST.kernel, "6.13") in [(f.name, f.old, f.new) for f in result.facts]
+
+
+def test_measure_changes_are_no_regressions() -> None:
+    slow = replace(samples.SMOKE.measures[0], value=20.61728)
+    other = replace(samples.SMOKE.measures[1], name="new", value=1.0)
+    result = compare_scans(
+        snapshot(samples.scan()),
+        snapshot(samples.scan(smoke=replace(samples.SMOKE, measures=(slow, other)))),
+    )
+
+    assert not result.has_regressions
+    assert [(f.name, f.percent) for f in result.figures] == [
+        ("matmul 1024", -50),
+        ("embedding latency", None),
+        ("new", None),
+    ]
+    assert format_sections(result)[-1].lines == (
+        "matmul 1024: 41.23 -> 20.62 GFLOP/s (-50 %, higher is better)",
+        "embedding latency: no value -> no value ms",
+        "new: no value -> 1 ms",
+    )
+
+
+def test_packages_are_added_removed_and_changed() -> None:
+    result = package_changes.compare_packages(
+        ("bash-0:5.2-1.el9.x86_64", "kernel-core-0:5.14-1.el9.x86_64", "old-1:1-1.noarch"),
+        (
+            "bash-0:5.2-2.el9.x86_64",
+            "kernel-core-0:5.14-1.el9.x86_64",
+            "kernel-core-0:5.14-2.el9.x86_64",
+            "odd line",
+        ),
+    )
+
+    assert [(c.name, c.old, c.new) for c in result.changed] == [
+        ("bash.x86_64", ("0:5.2-1.el9",), ("0:5.2-2.el9",))
+    ]
+    assert [(c.name, c.new) for c in result.added] == [
+        ("kernel-core.x86_64", ("0:5.14-2.el9",)),
+        ("odd line", ("",)),
+    ]
+    assert [(c.name, c.old) for c in result.removed] == [("old.noarch", ("1:1-1",))]
+
+
+def test_missing_package_list_is_reported() -> None:
+    result = compare_scans(snapshot(samples.scan(), packages=False), snapshot(samples.scan()))
+
+    assert result.packages is None
+    assert "not compared: one of the two lists is not at hand" in format_sections(result)[-1].lines
+
+
+def test_diff_round_trips_through_json() -> None:
+    baseline, current = (
+        snapshot(scan_of_verdict(V.PASS, waived=True)),
+        snapshot(samples.scan(paired=samples.PAIRED)),
+    )
+    result = compare_scans(baseline, current)
+
+    assert type(result).model_validate(result.to_json()) == result

@@ -1,0 +1,193 @@
+import pytest
+
+from hardpan.core.compression import compress
+from hardpan.core.errors import ToolError
+from hardpan.scanners.model.scan import Verdict
+from hardpan.scanners.openscap.arf import parser, results
+from hardpan.scanners.openscap.arf.state import MAX_LINE
+from tests.tools.hostile_arfs import KINDS, REPEATED, generate_hostile_arf
+from tests.tools.step_counter import count_steps
+from tests.unit.openscap.samples import ARF
+
+COMPLETE_ARF = ARF.replace("\x85", " ")
+SECOND_RESULT = '<TestResult xmlns="http://checklists.nist.gov/xccdf/1.2" version="1"/>'
+REPORT_REQUEST = '<arf:report-request><x id="x"><result>no</result></x>'
+
+
+def test_verdicts_and_evidence_are_parsed() -> None:
+    result = results.parse_arf([COMPLETE_ARF.encode()])
+
+    assert (result.profile_id, result.score, result.benchmark_version) == ("stig", 50.5, "0.1.82")
+    assert set(result.rules) == {"one", "three"}
+    assert result.rules["one"].verdict is Verdict.FAIL
+    assert result.rules["one"].evidence_lines == (
+        "[false] the mode of /etc/x is 0600",
+        "file: filepath=/etc/x",
+    )
+    assert result.rules["three"].engine == "SCE"
+    assert result.rules["three"].evidence_lines == ("odd words", "line 1", "line 2")
+
+
+def test_incompletely_collected_object_marks_the_rule() -> None:
+    result = results.parse_arf([COMPLETE_ARF.replace("FLAG", "incomplete").encode()])
+
+    assert result.rules["one"].incomplete
+    assert not result.rules["three"].incomplete
+
+
+def test_parsing_does_not_depend_on_chunk_boundaries() -> None:
+    data = COMPLETE_ARF.encode()
+
+    assert results.parse_arf(bytes([b]) for b in data) == results.parse_arf([data])
+
+
+def test_report_request_content_is_skipped() -> None:
+    more = f"{REPORT_REQUEST}</arf:report-request><arf:reports>"
+
+    assert results.parse_arf(
+        [COMPLETE_ARF.replace("<arf:reports>", more).encode()]
+    ) == results.parse_arf([COMPLETE_ARF.encode()])
+
+
+def test_arf_is_compressed_while_it_is_parsed() -> None:
+    result, packed = results.parse_and_compress(
+        [COMPLETE_ARF[:900].encode(), COMPLETE_ARF[900:].encode()], name="x"
+    )
+
+    assert packed == compress(COMPLETE_ARF.encode())
+    assert result == results.parse_arf([COMPLETE_ARF.encode()])
+
+
+@pytest.mark.parametrize("end", [0, 1, 100, 700, 1500, len(COMPLETE_ARF) - 30])
+def test_truncated_arf_is_refused(end: int) -> None:
+    with pytest.raises(ToolError, match="cut short or is not XML"):
+        results.parse_arf([COMPLETE_ARF.encode()[:end]])
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        ("<?xml version", '<!DOCTYPE x [<!ENTITY a "b">]><?xml version', "declares entities"),
+        ("<result>fail<", "<result>passed<", "gives one the result 'passed'"),
+        ("arf:asset-report-collection", "arf:other", "begins with <other>"),
+        ("50.5", "many", "holds no finished XCCDF result"),
+        ('end-time="2026-11-21T05:01:00+00:00"', "", "holds no finished XCCDF result"),
+        (
+            "<arf:reports>",
+            REPORT_REQUEST * 2 + "</arf:report-request>" * 2 + "<arf:reports>",
+            "where oscap",
+        ),
+        ("50.5", "nan", "holds no finished XCCDF result"),
+        ("50.5", "-1", "holds no finished XCCDF result"),
+        ("50.5", "1e999", "holds no finished XCCDF result"),
+        ("50.5", "9" * 5000, "holds no finished XCCDF result"),
+        ("05:01:00+00:00", "05:61:00+00:00", "has the end-time '2026-11-21T05:61:00"),
+        ("2026-11-21T05:00:00", "yesterday", "has the start-time 'yesterday"),
+        ('version="0.1.82"', f'version="{"1" * 2000}"', "has a version of 2000 characters"),
+        ('idref="one"', f'idref="{"1" * 2000}"', "has a idref of 2000 characters"),
+        ("<score", SECOND_RESULT + "<score", "holds more than one XCCDF result"),
+        ('<profile idref="stig"/>', "<a>" * 300 + "</a>" * 300, "nested deeper than 200"),
+    ],
+)
+def test_invalid_arf_is_refused_with_reason(was: str, now: str, problem: str) -> None:
+    assert was in COMPLETE_ARF
+    with pytest.raises(ToolError, match=problem):
+        results.parse_arf([COMPLETE_ARF.replace(was, now).encode()])
+
+
+def test_oversized_arf_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "MAX_BYTES", 1000)
+
+    with pytest.raises(ToolError, match="is longer than"):
+        results.parse_arf([COMPLETE_ARF.encode()])
+
+
+def test_long_evidence_is_truncated() -> None:
+    flood = COMPLETE_ARF.replace("/etc/x</filepath>", "x" * 100_000 + "</filepath>")
+
+    evidence_lines = results.parse_arf([flood.encode()]).rules["one"].evidence_lines
+
+    assert max(map(len, evidence_lines)) <= MAX_LINE
+
+
+def test_rule_with_two_results_is_an_error() -> None:
+    again = '<rule-result idref="one"><result>pass</result></rule-result><score'
+
+    result = results.parse_arf([COMPLETE_ARF.replace("<score", again, 1).encode()])
+
+    assert result.rules["one"].verdict is Verdict.ERROR
+    assert result.rules["one"].evidence_lines == ("the ARF has more than one result for this rule",)
+
+
+def test_incomplete_object_marks_all_extending_definitions() -> None:
+    more = "".join(
+        f'<definition definition_id="e{n}"><criteria><extend_definition definition_ref="{other}"/>'
+        "</criteria></definition>"
+        for n, other in ((1, "d2"), (2, "e1"), (3, "e2"), (3, "e3"))
+    )
+    text = COMPLETE_ARF.replace(
+        '<definition definition_id="d1">', f'{more}<definition definition_id="d1">'
+    )
+    text = text.replace("FLAG", "incomplete").replace(
+        'href="#oval0" name="d1"', 'href="#oval0" name="e2"'
+    )
+
+    assert results.parse_arf([text.encode()]).rules["one"].incomplete
+
+
+def test_cyclic_definitions_terminate() -> None:
+    text = COMPLETE_ARF.replace(
+        '<criterion test_ref="t1"/>', '<extend_definition definition_ref="d1"/>'
+    )
+
+    assert results.parse_arf([text.encode()]).rules["one"].evidence_lines == ()
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_parsing_is_linear_in_the_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_MAX_STEPS", 20)
+    texts = [list(generate_hostile_arf(kind, size)) for size in (24_000, 48_000, 96_000)]
+
+    first, second, third = (count_steps(lambda t=t: _parse_or_none(t)) for t in texts)
+
+    # Linear: 2, with longer numbers a little more. Quadratic: 4.
+    assert third - second <= 2.8 * (second - first) + 2000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_arf_gives_bounded_evidence_or_is_refused(kind: str) -> None:
+    result = _parse_or_none(list(generate_hostile_arf(kind, 300_000)))
+
+    lines = (
+        [line for rule_result in result.rules.values() for line in rule_result.evidence_lines]
+        if result
+        else []
+    )
+    assert max(map(len, lines), default=0) <= MAX_LINE
+    assert (
+        max((len(j.evidence_lines) for j in result.rules.values()), default=0) <= 12
+        if result
+        else True
+    )
+
+
+def _parse_or_none(chunks: list[bytes]) -> results.Arf | None:
+    try:
+        return results.parse_arf(chunks)
+    except ToolError:
+        return None
+
+
+def test_excessive_references_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "_MAX_RECORDS", 1000)
+
+    with pytest.raises(ToolError, match="more than 1000 rules, tests and references"):
+        results.parse_arf(generate_hostile_arf("items that one test looked at", 100_000))
+
+
+@pytest.mark.parametrize("kind", ["one attribute", "one element name", "one comment"])
+def test_unterminated_tag_is_refused_early(kind: str) -> None:
+    chunks = generate_hostile_arf(kind, 40 << 20)
+
+    with pytest.raises(ToolError, match="has a tag or a comment of more than 4 MiB"):
+        results.parse_arf(chunks)

@@ -1,0 +1,155 @@
+from dataclasses import replace
+
+import pytest
+
+from hardpan.core.errors import InputError, ToolError
+from hardpan.scanners.content.prepare import PreparedContent
+from hardpan.scanners.model.scan import Evaluation, Verdict
+from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
+from hardpan.scanners.openscap.evaluate import compute_score, evaluation
+from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
+
+RULES = (make_rule("one", "a"), make_rule("two", "a"), make_rule("three", "b"))
+
+
+def evaluate(prepared_content: PreparedContent, *arfs: Arf | UnreadableArf) -> Evaluation:
+    return evaluation(
+        prepared_content, arfs, engine="oscap 1.4.2", os_name="Rocky 9", os_cpe="cpe:/o:x"
+    )
+
+
+def test_parts_are_merged_in_benchmark_order() -> None:
+    content = make_prepared(RULES, ("three", "one"), ("two",))
+
+    result = evaluate(content, make_arf(one="pass", three="fail"), make_arf(two="notchecked"))
+
+    assert [(r.rule_id, r.verdict.value) for r in result.results] == [
+        ("one", "pass"),
+        ("two", "notchecked"),
+        ("three", "fail"),
+    ]
+    assert result.results[0].stig_ids == ("RHEL-09-1",)
+    assert sum(result.counts().values()) == 3
+
+
+def test_ccis_and_groups_are_joined_by_requirement_id() -> None:
+    rules = (replace(RULES[0], sv_ids=("SV-257779r958390_rule",)), RULES[1])
+    content = make_prepared(rules, ("one", "two"))
+    bench = replace(content.benchmark, benchmark_id="x_benchmark_RHEL-9")
+
+    result = evaluate(replace(content, benchmark=bench), make_arf(one="pass", two="pass"))
+
+    assert result.results[0].group_ids == ("V-257779",)
+    assert "CCI-001384" in result.results[0].ccis
+    assert (result.results[1].group_ids, result.results[1].ccis) == ((), ())
+    unknown = evaluate(content, make_arf(one="pass", two="pass"))
+    assert [(r.group_ids, r.ccis) for r in unknown.results] == [((), ()), ((), ())]
+
+
+def test_rule_without_result_is_an_error() -> None:
+    result = evaluate(
+        make_prepared(RULES, ("one", "two", "three")), make_arf(one="pass", three="pass")
+    )
+
+    missing = result.results[1]
+    assert (missing.rule_id, missing.verdict) == ("two", Verdict.ERROR)
+    assert missing.evidence_lines == ("oscap gave no result for this rule",)
+
+
+def test_rule_deselected_by_conflict_is_omitted() -> None:
+    rules = (make_rule("one", "a"), make_rule("two", "a", conditional=True))
+
+    result = evaluate(make_prepared(rules, ("one", "two")), make_arf(one="pass"))
+
+    assert [r.rule_id for r in result.results] == ["one"]
+
+
+def test_pass_on_incomplete_evidence_is_unknown() -> None:
+    result = evaluate(make_prepared(RULES[:1], ("one",)), make_arf(one="pass", incomplete=True))
+
+    assert result.results[0].verdict is Verdict.UNKNOWN
+    assert "memory limit" in result.results[0].evidence_lines[0]
+
+
+def test_inapplicable_content_is_an_error() -> None:
+    content = make_prepared(RULES, ("one", "two", "three"))
+
+    with pytest.raises(InputError) as caught:
+        evaluate(content, make_arf(one="notapplicable", two="notapplicable", three="notchecked"))
+
+    assert "does not apply to the target: not one of 3 rules was judged" in str(caught.value)
+    assert "it is for cpe:/o:rocky:rocky:9; the target is Rocky 9 (cpe:/o:x)" in str(caught.value)
+
+
+def test_every_part_needs_a_result() -> None:
+    with pytest.raises(ToolError, match="left 0 results for 1 parts"):
+        evaluate(make_prepared(RULES, ("one", "two", "three")))
+
+
+UNUSABLE_RESULTS: dict[str, tuple[Arf | UnreadableArf, str]] = {
+    "unreadable": (UnreadableArf(reason="it is cut short"), "it is cut short"),
+    "a rule of another part": (
+        make_arf(four="pass"),
+        "oscap judged rules that it was not given: 'four'",
+    ),
+    "another profile": (
+        replace(make_arf(one="pass", two="pass"), profile_id="x\x1b"),
+        "oscap evaluated the profile 'x\\x1b'",
+    ),
+    "another version": (
+        replace(make_arf(one="pass", two="pass"), benchmark_version="2"),
+        "oscap evaluated version '2'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE_RESULTS)
+def test_rules_of_a_part_without_usable_results_are_errors(name: str) -> None:
+    unusable, reason = UNUSABLE_RESULTS[name]
+    rules = (*RULES[:1], make_rule("two", "a", conditional=True), RULES[2])
+
+    result = evaluate(
+        make_prepared(rules, ("one", "two"), ("three",)), unusable, make_arf(three="pass")
+    )
+
+    assert {r.rule_id: r.verdict.value for r in result.results} == {
+        "one": "error",
+        "two": "error",
+        "three": "pass",
+    }
+    assert result.results[0].evidence_lines == (reason,)
+    assert result.started == "2026-11-21T05:00:00+00:00"
+
+
+def test_every_rule_is_an_error_without_usable_results() -> None:
+    content = make_prepared(RULES, ("one", "two", "three"))
+
+    result = evaluation(
+        content,
+        [UnreadableArf(reason="no")],
+        engine="",
+        os_name="Rocky 9",
+        os_cpe="",
+        fallback_time="2026-11-21T06:00:00Z",
+    )
+
+    assert result.counts()["error"] == 3
+    assert (result.started, result.finished) == ("2026-11-21T06:00:00Z", "2026-11-21T06:00:00Z")
+    assert result.score == 0.0
+
+
+def test_score_is_the_mean_of_groups() -> None:
+    verdicts = {"one": Verdict.PASS, "two": Verdict.FAIL, "three": Verdict.PASS}
+
+    assert compute_score(RULES, verdicts) == 75.0
+
+
+def test_score_ignores_rules_that_were_not_checked() -> None:
+    verdicts = {"one": Verdict.PASS, "two": Verdict.NOT_CHECKED, "three": Verdict.NOT_APPLICABLE}
+
+    assert compute_score(RULES, verdicts) == 100.0
+    assert compute_score(RULES, {}) == 0.0
+
+
+def test_score_counts_errors_as_failures() -> None:
+    assert compute_score(RULES, {"one": Verdict.ERROR, "two": Verdict.FIXED}) == 50.0

@@ -1,0 +1,236 @@
+"""Which stages a run would take from an earlier one, told from records alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hardpan.builder import stages as build_stages
+from hardpan.builder.artifacts import SshAccess
+from hardpan.builder.media import sources
+from hardpan.cli.keys import create_keys
+from hardpan.core.events import discard
+from hardpan.core.files import Sha256, sha256_bytes, sha256_file
+from hardpan.core.stage_cache import CachedStage
+from hardpan.kickstart import boot_arguments
+from hardpan.preflight.plan import RunPlan, make_plan
+from hardpan.preflight.stage_plan import PlannedStage
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.workflow import keyring, stages
+from hardpan.workflow.request import BuildRequest
+from images.lab import build as lab
+from tests.unit import fake_host
+from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT
+
+KEY = (
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
+    "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= hardpan-operator"
+)
+LABEL = "HARDPAN-LAB-9"
+
+
+@pytest.fixture
+def request_with_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuildRequest:
+    """A machine whose cache has media and keys."""
+    fake_host.install(monkeypatch)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    media = cache / "lab.iso"
+    media.write_bytes(b"media")
+    receipt = {"iso": str(media), "sha256": sha256_file(media), "size": 5, "volume_label": LABEL}
+    monkeypatch.setattr(sources, "_run_media_builder", lambda *_, **__: receipt)
+    access = SshAccess(user="steward", private_key=cache / "id", public_key=KEY)
+    monkeypatch.setattr(keyring, "find_operator_key", lambda *_: access)
+    create_keys(cache / "keys", now=KEYS_CREATED_AT)
+    return BuildRequest(
+        profile=load_profile("lab-stig"),
+        output_folder=tmp_path / "out",
+        cache_folder=cache,
+        data_folder=cache,
+    )
+
+
+def run_recorded(stage: CachedStage, sha256: str) -> None:
+    """Carry out a stage as far as its record goes."""
+
+    def execute(_note: object) -> dict[str, object]:
+        for path in stage.outputs:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"made")
+        return {"sha256": sha256}
+
+    stage.run(discard, execute)
+
+
+ISO, BASE, IMAGE = (Sha256(x * 64) for x in "abc")
+
+
+def run_until(request: BuildRequest, last_stage: str) -> None:
+    """The records that a run leaves up to a stage."""
+    profile, run_plan = request.profile, make_plan(request, discard)
+    media, content, ring = (
+        run_plan.environment.media,
+        run_plan.environment.content,
+        run_plan.environment.keyring,
+    )
+    assert media is not None
+    assert media.sha256 is not None
+    assert content is not None
+    assert ring is not None
+    build_stages_by_name = {
+        "iso": build_stages.iso_stage(
+            profile,
+            request.output_folder,
+            media_sha256=media.sha256,
+            kickstart_text=run_plan.environment.kickstart,
+            boot_options=boot_arguments(profile, LABEL),
+        ),
+        "install": build_stages.install_stage(profile, request.cache_folder, iso_sha256=ISO),
+        "assess": build_stages.assess_stage(
+            profile, request.cache_folder, base_sha256=BASE, content_sha256=content.sha256
+        ),
+        "harden": build_stages.harden_stage(
+            profile, request.output_folder, base_sha256=BASE, content_sha256=content.sha256
+        ),
+        "provenance": stages.provenance_stage(
+            profile.name,
+            request.output_folder,
+            ring,
+            image_sha256=IMAGE,
+            iso_sha256=ISO,
+            content_sha256=content.sha256,
+        ),
+        "scan": stages.scan_stage(request, ring, image_sha256=IMAGE, content_sha256=content.sha256),
+    }
+    results = {"iso": ISO, "install": BASE, "harden": IMAGE}
+    for name, step in build_stages_by_name.items():
+        run_recorded(step, results.get(name, ""))
+        if name == last_stage:
+            return
+
+
+def stage_states(plan: RunPlan) -> dict[str, str]:
+    return {stage.name: stage.state for stage in plan.stages}
+
+
+def test_all_stages_run_without_records(request_with_media: BuildRequest) -> None:
+    run_plan = make_plan(request_with_media, discard, with_scan=True)
+
+    assert stage_states(run_plan) == {
+        "media": "cache",
+        "content": "present",
+        **dict.fromkeys(
+            ("iso", "install", "assess", "harden", "provenance", "scan", "verify"), "anew"
+        ),
+    }
+    assert run_plan.stages[5].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
+
+
+def test_finished_run_is_reused(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "scan")
+
+    assert stage_states(make_plan(request_with_media, discard, with_scan=True)) == {
+        "media": "cache",
+        "content": "present",
+        "iso": "earlier",
+        "install": "cache",
+        "assess": "cache",
+        "harden": "earlier",
+        "provenance": "earlier",
+        "scan": "earlier",
+        "verify": "anew",
+    }
+
+
+def test_changed_nonce_reruns_the_scan_only(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "scan")
+
+    states = stage_states(
+        make_plan(replace(request_with_media, nonce="x"), discard, with_scan=True)
+    )
+
+    assert [name for name, state in states.items() if state == "anew"] == ["scan", "verify"]
+
+
+def test_base_install_is_undetermined_for_another_folder(
+    request_with_media: BuildRequest, tmp_path: Path
+) -> None:
+    run_until(request_with_media, "scan")
+
+    states = stage_states(
+        make_plan(replace(request_with_media, out=tmp_path / "other"), discard, with_scan=True)
+    )
+
+    assert states["iso"] == "anew"
+    assert (states["install"], states["assess"]) == ("open", "open")
+    assert (states["harden"], states["provenance"], states["scan"]) == ("anew", "anew", "anew")
+
+
+def test_missing_output_is_rebuilt(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "scan")
+    (request_with_media.output_folder / "lab-stig.qcow2").unlink()
+
+    states = stage_states(make_plan(request_with_media, discard, with_scan=True))
+
+    assert (states["assess"], states["harden"]) == ("cache", "anew")
+    assert (states["provenance"], states["scan"]) == ("anew", "anew")
+
+
+def test_interrupted_run_rebuilds_remaining_stages(request_with_media: BuildRequest) -> None:
+    run_until(request_with_media, "install")
+
+    states = stage_states(make_plan(request_with_media, discard, with_scan=True))
+
+    assert (states["iso"], states["install"]) == ("earlier", "cache")
+    assert (states["assess"], states["harden"], states["scan"]) == ("anew", "anew", "anew")
+
+
+def test_disk_space_is_checked_for_stages_to_build_only(
+    request_with_media: BuildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_until(request_with_media, "install")
+    checked_purposes: list[str] = []
+    monkeypatch.setattr(
+        "hardpan.preflight.checks.need_free", lambda *_, purpose: checked_purposes.append(purpose)
+    )
+
+    run_plan = make_plan(request_with_media, discard)
+
+    disk_stages: dict[str, PlannedStage] = {s.name: s for s in run_plan.stages if s.required_mib}
+    assert set(disk_stages) == {"iso", "install", "harden"}
+    assert checked_purposes == ["stage harden"]
+
+
+def test_plan_does_not_change_existing_folders(
+    request_with_media: BuildRequest, tmp_path: Path
+) -> None:
+    run_until(request_with_media, "scan")
+
+    def snapshot_tree() -> dict[str, tuple[int, str]]:
+        return {
+            str(p): (p.stat().st_mtime_ns, sha256_file(p) if p.is_file() else "")
+            for p in sorted(tmp_path.rglob("*"))
+        }
+
+    original_tree = snapshot_tree()
+    make_plan(request_with_media, discard, with_scan=True, check_media_digest=True)
+
+    assert snapshot_tree() == original_tree
+
+
+def test_lab_builder_reports_its_newest_media(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "_require_build_host", lambda _installer: None)
+    assert lab.find_cached(tmp_path, installer=tmp_path) == {}
+    for name, age in (("a" * 16, 1), ("b" * 16, 2)):
+        path = tmp_path / f"{LABEL}-{name}.iso"
+        path.write_bytes(name.encode())
+        record = {"iso": str(path), "size": 16, "sha256": sha256_bytes(name.encode())}
+        (tmp_path / f"{name}.json").write_text(json.dumps(record), "utf-8")
+        lab.os.utime(path, (age, age))
+
+    assert lab.find_cached(tmp_path, installer=tmp_path)["iso"].endswith("-bbbbbbbbbbbbbbbb.iso")
+    (tmp_path / f"{LABEL}-{'b' * 16}.iso").write_bytes(b"cut")
+    assert lab.find_cached(tmp_path, installer=tmp_path)["iso"].endswith("-aaaaaaaaaaaaaaaa.iso")

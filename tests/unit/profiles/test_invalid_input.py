@@ -1,0 +1,174 @@
+"""Every way to write a profile wrongly has its message, with the place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hardpan.core.errors import Exit, InputError
+from hardpan.profiles.loader.profile_file import load_profile
+
+Write = Callable[[str | bytes], Path]
+
+INVALID_VALUES = [
+    # Sizes and their units.
+    ("disk_size: 60 GiB", "disk_size: 60 GB", "8:14: storage.disk_size: expected e.g. '20 GiB'"),
+    ("disk_size: 60 GiB", "disk_size: 0 GiB", "8:14: storage.disk_size: must be more than 0"),
+    ("disk_size: 60 GiB", "disk_size: 60", "8:14: storage.disk_size: expected e.g. '20 GiB'"),
+    ("disk_size: 60 GiB", "disk_size: ٦٠ GiB", r"found '\u0666\u0660 GiB'"),
+    ("disk_size: 60 GiB", "disk_size: 60\N{NO-BREAK SPACE}GiB", r"found '60\xa0GiB'"),
+    ("disk_size: 60 GiB", 'disk_size: "60 GiB\\n"', r"found '60 GiB\n'"),
+    ("disk_size: 60 GiB", "disk_size: -60 GiB", "found '-60 GiB'"),
+    ("disk_size: 60 GiB", "disk_size: 10 GiB", "expected 43672 MiB or more"),
+    # Names.
+    ("name: good", "nmae: good", "1:7: nmae: unknown setting"),
+    ("name: good", "nmae: good", "1:1: name: is missing"),
+    ("name: good", 'name: "x\\n%post"', r"1:7: name: expected a name of a-z, 0-9"),
+    ("hostname: host1", "hostname: -host", "6:13: system.hostname: expected a host name"),
+    ("hostname: host1", "hostname: host1;reboot", "found 'host1;reboot'"),
+    ("hostname: host1", "hostname: ho\u0455t", r"found 'ho\u0455t'"),
+    ("{name: steward, g", "{name: root, g", "never root, found 'root'"),
+    ("{name: steward, g", "{name: -steward, g", "found '-steward'"),
+    ("{name: steward, g", "{name: operator, g", "an account that the system itself has"),
+    ("gecos: The steward", 'gecos: "x\\" --uid=0"', "users[0].gecos: expected a full name"),
+    ("build_user: steward", "build_user: nobody2", "expected one of users (steward), found"),
+    ("sudo: nopasswd", "sudo: none", "expected a user with sudo, 'steward' has 'sudo: none'"),
+    ("sudo: nopasswd", "sudo: password", "expected a password_hash with 'sudo: password'"),
+    # The boot loader.
+    ("superuser: bootwarden", "superuser: admin", "never root, admin, administrator"),
+    ("superuser: bootwarden", "superuser: root", "boot.superuser: never root, admin"),
+    ("superuser: bootwarden", "superuser: steward", "expected a name that is not among users"),
+    ("superuser: bootwarden", "superuser: daemon", "no account of the system, found 'daemon'"),
+    ("[audit=1", "[fips=1", "boot.kernel_arguments[0]: fips= is the installer's to set"),
+    ("[audit=1", "[mitigations=off", "switches off the processor's mitigations"),
+    ("[audit=1", "[inst.sshd", "is for the installer, not for the installed system"),
+    ("[audit=1", '["audit=1 init=/bin/sh"', "expected one kernel argument"),
+    ("pti=on, ", "", "boot.kernel_arguments: expected pti=on (STIG) or a waiver for grub2"),
+    # Storage.
+    ("    reason: A test.\n", "", "expected a reason for 'mode: none'"),
+    ("mount: /tmp", "mount: tmp", "storage.partitions[4].mount: expected an absolute mount point"),
+    ("mount: /tmp", "mount: /../tmp", "found '/../tmp'"),
+    ("mount: /tmp", "mount: /home", "storage.partitions[4].mount: /home is there twice"),
+    ("mount: /, ", "mount: /srv, ", "expected a partition for /: an image has a root partition"),
+    ("mount: /tmp", "mount: /opt", "expected a partition for /tmp or a waiver for partition"),
+    ("fstype: efi", "fstype: xfs", "expected efi for /boot/efi and for nothing else"),
+    ("fstype: efi", "fstype: btrfs", "expected xfs, ext4, efi or swap, found 'btrfs'"),
+    ("[umask=0077, nosuid]", "[umask=0077]", "expected /boot/efi with nosuid (STIG)"),
+    ("options: [nodev]}", "options: [no dev]}", "expected one mount option, e.g. nodev"),
+    # Types.
+    ("fips: true", "fips: yes", "fips: expected true or false, found 'yes'"),
+    ("fips: true", "fips: 1", "fips: expected true or false, found 1"),
+    ("vcpus: 2", "vcpus: two", "machine.vcpus: expected a whole number, found 'two'"),
+    ("vcpus: 2", "vcpus: 0", "machine.vcpus: expected 1 or more, found 0"),
+    ("vcpus: 2", "vcpus: 02", "a number with a leading 0 is ambiguous, found 02"),
+    ("vcpus: 2", "vcpus: 2.0", "machine.vcpus: expected a whole number, found 2.0"),
+    ("title: A good profile", "title: 3", "title: expected text (put it in quotes), found 3"),
+    ("layers: [stig]", "layers: stig", "layers: expected a list, found 'stig'"),
+    ("media: {catalog: rocky9}", "media: rocky9", "media: expected settings as 'name: value'"),
+    ("users:\n  - {name", "users: []\nx:\n  - {name", "users: expected at least one entry"),
+    # Release, hardware, layers.
+    ("release: rocky9", "release: rocky8", "expected rocky9, rocky10 or lab9, found 'rocky8'"),
+    ("release: rocky9", "release: rocky10", "expected rhel10 for rocky10, found 'rhel9'"),
+    ("memory: 4 GiB", "memory: 1 GiB", "which the installer of rocky9 needs, found 1024 MiB"),
+    ("accelerator: none", "accelerator: nvidia", "expected a section 'nvidia:', found none"),
+    ("layers: [stig]", "layers: [stgi]", "layers[0]: expected nvidia_driver, cuda, amd_driver"),
+    ("layers: [stig]", "layers: [stig, stig]", "layers[1]: stig is there twice"),
+    ("layers: [stig]", "layers: [ml_cpu, stig]", "ml_cpu needs 'accelerator: cpu', found 'none'"),
+    ("remove: [vsftpd]", "remove: [aide]", "packages.remove[0]: aide is to be installed too, by p"),
+    # Waivers.
+    ("owner: me, ", "", "stig.waivers[0].owner: is missing"),
+    ("expires: 2027-11-30", "expires: 30.11.2027", "expected a day as 2027-11-30"),
+    ("expires: 2027-11-30", "expires: 2027-11-31", "expected a day that exists"),
+    ("expires: 2027-11-30", "expires: soon", "stig.waivers[0].expires: expected a day"),
+    ("reason: A test., owner", 'reason: "", owner', "expected one line of plain ASCII text"),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "problem"), INVALID_VALUES)
+def test_invalid_value_reports_location_and_expectation(
+    profile_file: Write, good: str, was: str, now: str, problem: str
+) -> None:
+    assert was in good
+    path = profile_file(good.replace(was, now))
+
+    with pytest.raises(InputError) as caught:
+        load_profile(path)
+
+    assert problem in str(caught.value)
+    assert all(line.startswith(f"{path}:") for line in str(caught.value).splitlines())
+    assert caught.value.exit_code == Exit.INPUT
+
+
+INVALID_FILES: list[tuple[bytes, str]] = [
+    (b"", "1:1: expected settings as 'name: value', found none"),
+    (b"- a\n", "1:1: expected settings as 'name: value', found none"),
+    (b"just text\n", "1:1: expected settings as 'name: value', found none"),
+    (b"\xef\xbb\xbfname: x\n", "1:1: expected plain UTF-8, found a byte-order mark"),
+    ("name: x\n".encode("utf-16"), "1:1: expected plain UTF-8, found a byte-order mark"),
+    (b"name: \xff\n", "1:7: expected UTF-8, found byte 0xff"),
+    (b"name:\n\t- x\n", "2:1: not YAML: found a tab where blanks are expected"),
+    (b"name: a\x07b\n", r"1:8: not YAML: found the control character '\x07'"),
+    (b"name: x\nname: y\n", "2:1: 'name' is set twice"),
+    (b"name: [x\n", "not YAML: "),
+    (b"a: &x [1]\nb: *x\n", "1:4: anchors and aliases (& and *) are not allowed"),
+    (b"<<: {name: x}\n", "<<: unknown setting"),
+    (b"name: !!python/name:os.system\n", "1:7: tags are not allowed"),
+    (b"name: !!str x\n", "1:7: tags are not allowed"),
+    (b"name: &a [*a]\n", "1:7: anchors and aliases (& and *) are not allowed"),
+    (b"name: x\n? {a: b}\n: c\n", "2:3: expected a name before the ':'"),
+    (b'name: "\\UFFFFFFFF"\n', "1:1: not YAML: after this, a number that means nothing"),
+    (b'name: x\ntitle: "\\udfff"\n', "2:8: expected text, found half a surrogate pair"),
+    (b'"\\ud800": x\n', "1:1: expected a name, found half a surrogate pair"),
+    (b"%YAML 1." + b"9" * 5000 + b"\n---\nname: x\n", "1:1: not YAML: after this, a number"),
+    (b"name: [" + b"x, " * 10_000 + b"]\n", "expected at most 10000 values"),
+    (b"name: x\n\0", r"2:1: not YAML: found the control character '\x00'"),
+    (b"name: x\n---\nname: y\n", "2:1: expected one document, found a second"),
+    (b"a: " + b"[" * 5000, "nested more than 12 deep"),
+    (b"? [a]\n: b\n", "expected a name before the ':'"),
+    (b"#" * 300_000, "1:1: expected at most 262144 bytes"),
+]
+
+
+@pytest.mark.parametrize(("data", "problem"), INVALID_FILES)
+def test_invalid_yaml_file_is_rejected(profile_file: Write, data: bytes, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_profile(profile_file(data))
+
+    assert problem in str(caught.value)
+
+
+def test_all_problems_are_reported_in_file_order(profile_file: Write, good: str) -> None:
+    invalid_text = (
+        good.replace("60 GiB", "60 GB")
+        .replace("fips: true", "fips: on")
+        .replace("name: steward, g", "name: root, g")
+        .replace("superuser: bootwarden", "superuser: admin")
+        .replace("layers: [stig]", "layers: [ml_cpu, stig]\nlayres: []")
+    )
+
+    with pytest.raises(InputError) as caught:
+        load_profile(profile_file(invalid_text))
+
+    settings = [line.split(": ")[1] for line in str(caught.value).splitlines()]
+    assert settings == [
+        "storage.disk_size",
+        "boot.superuser",
+        "users[0].name",
+        "fips",
+        "layers[0]",
+        "layres",
+    ]
+
+
+def test_long_invalid_value_is_truncated_in_message(profile_file: Write, good: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_profile(profile_file(good.replace("host1", "x" * 5000)))
+
+    assert len(str(caught.value)) < 400
+
+
+def test_unknown_profile_lists_shipped_profiles() -> None:
+    with pytest.raises(InputError, match="no profile 'lab-stgi'") as caught:
+        load_profile("lab-stgi")
+
+    assert "lab-stig" in caught.value.hint

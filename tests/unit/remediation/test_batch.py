@@ -1,0 +1,187 @@
+import io
+import json
+import tarfile
+
+import pytest
+
+from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.artifacts import Fix
+from hardpan.builder.remediation.batch import (
+    AUDIT_FILE,
+    SYSCTL_FILE,
+    build_batch,
+    load_rules,
+    parse_outcomes,
+)
+from hardpan.core.errors import ToolError
+
+RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
+FILE = """\
+echo "-a always,exit -F arch=b32 -F path=/etc/group -F perm=wa -F key=x" >> "$audit_rules_file"
+echo "-a always,exit -F arch=b64 -F path=/etc/group -F perm=wa -F key=x" >> "$audit_rules_file"
+"""
+SYSCTL = """\
+SYSCONFIG_FILE='/etc/sysctl.d/kernel_dmesg_restrict.conf'
+    /sbin/sysctl -q -n -w kernel.dmesg_restrict="1"
+"""
+OVERRIDES = PLAYBOOKS / "roles/stig/files/ours"
+
+
+def make_fix(name: str, script: str = "true\n") -> Fix:
+    return Fix(rule_id=RULE_PREFIX + name, severity="medium", script=script)
+
+
+def read_members(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {m.name: f.read() for m in tar if (f := tar.extractfile(m))}
+
+
+def outcomes_json(*rules: dict[str, object], deferred: object = ()) -> bytes:
+    return json.dumps({"rules": rules, "late": deferred}).encode()
+
+
+def test_waived_and_unfixable_rules_are_resolved_without_script() -> None:
+    fixes = [
+        make_fix("a"),
+        make_fix("b"),
+        make_fix("nameless", " \n"),
+        make_fix("mount_option_tmp_nodev"),
+    ]
+
+    fix_batch = build_batch(fixes, {RULE_PREFIX + "b": "because"})
+
+    assert fix_batch.scripts == (RULE_PREFIX + "a",)
+    assert [(o.rule_id.removeprefix(RULE_PREFIX), o.outcome) for o in fix_batch.resolved] == [
+        ("b", "waived"),
+        ("nameless", "no_fix"),
+        ("mount_option_tmp_nodev", "no_fix"),
+    ]
+    assert fix_batch.resolved[0].detail == "because"
+    assert "/etc/fstab" in fix_batch.resolved[2].detail
+
+
+def test_restrictive_rules_run_last_in_benchmark_order() -> None:
+    names = ["sudo_x", "z", "usbguard_y", "a"]
+
+    fix_batch = build_batch([make_fix(n) for n in names], {})
+
+    assert [r.removeprefix(RULE_PREFIX) for r in fix_batch.scripts] == [
+        "z",
+        "a",
+        "sudo_x",
+        "usbguard_y",
+    ]
+
+
+def test_archive_orders_scripts_and_ends_with_runner() -> None:
+    fix_batch = build_batch([make_fix("a", "echo 1"), make_fix("b", "echo 2")], {})
+
+    files = read_members(fix_batch.archive)
+    assert json.loads(files["manifest.json"])["rules"] == [RULE_PREFIX + "a", RULE_PREFIX + "b"]
+    assert files["fixes/000.sh"] == b"echo 1"
+    assert files["fixes/001.sh"] == b"echo 2"
+    assert list(files)[-1] == "mend.py"
+
+
+def test_package_changes_are_collected_for_one_transaction() -> None:
+    fix_batch = build_batch(
+        [
+            make_fix("package_aide_installed", '    dnf install -y "aide"\n'),
+            make_fix("package_tuned_removed", 'dnf remove -y --noautoremove "tuned"\n'),
+            make_fix("aide_check_audit_tools", '    dnf install -y "aide-of-another-rule"\n'),
+        ],
+        {},
+    )
+
+    manifest = json.loads(read_members(fix_batch.archive)["manifest.json"])
+    assert manifest["install"] == ["aide"]
+    assert manifest["remove"] == ["tuned"]
+
+
+def test_templated_fixes_are_consolidated_per_kind() -> None:
+    fix_batch = build_batch(
+        [make_fix("audit_rules_x", FILE), make_fix("sysctl_y", SYSCTL), make_fix("z")], {}
+    )
+
+    files = json.loads(read_members(fix_batch.archive)["manifest.json"])["files"]
+    assert fix_batch.scripts == (RULE_PREFIX + "z",)
+    assert fix_batch.consolidated == {
+        RULE_PREFIX + "audit_rules_x": AUDIT_FILE,
+        RULE_PREFIX + "sysctl_y": SYSCTL_FILE,
+    }
+    assert files[SYSCTL_FILE] == "kernel.dmesg_restrict = 1\n"
+    assert files[AUDIT_FILE].count("\n") == 2
+
+
+def test_override_script_replaces_content_fix() -> None:
+    fix_batch = build_batch([make_fix("fapolicy_default_deny", "the content's\n")], {})
+
+    assert b"lets nothing run" in read_members(fix_batch.archive)["fixes/000.sh"]
+
+
+def test_override_scripts_match_table_and_have_reasons() -> None:
+    table = load_rules()
+
+    assert {p.stem for p in OVERRIDES.glob("*.sh")} == set(table.overrides)
+    assert all(reason.strip() for reason in [*table.overrides.values(), *table.excluded.values()])
+
+
+def test_batch_archive_is_reproducible() -> None:
+    fixes = [make_fix("a"), make_fix("audit_rules_x", FILE), make_fix("sysctl_y", SYSCTL)]
+
+    assert build_batch(fixes, {}).archive == build_batch(fixes, {}).archive
+
+
+def test_outcomes_distinguish_applied_and_error() -> None:
+    fix_batch = build_batch([make_fix("a"), make_fix("b"), make_fix("sysctl_y", SYSCTL)], {})
+    data = outcomes_json(
+        {"rule": RULE_PREFIX + "a", "rc": 0, "said": "ok"},
+        {"rule": RULE_PREFIX + "b", "rc": 3, "said": "x" * 999},
+    )
+
+    result = parse_outcomes(data, fix_batch)
+
+    assert {o.rule_id.removeprefix(RULE_PREFIX): o.outcome for o in result.outcomes} == {
+        "a": "applied",
+        "b": "error",
+        "sysctl_y": "applied",
+    }
+    assert max(len(o.detail) for o in result.outcomes) == 600
+
+
+def test_failed_deferred_step_is_a_warning() -> None:
+    deferred = [
+        {"name": "dnf install", "rc": 1, "said": "no such"},
+        {"name": "x", "rc": 0, "said": ""},
+    ]
+
+    result = parse_outcomes(outcomes_json(deferred=deferred), build_batch([], {}))
+
+    assert result.warnings == ("dnf install ended with 1: no such",)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b"{}",
+        b"null",
+        b'{"rules": [{"rule": "x"}], "late": []}',
+        outcomes_json({"rule": RULE_PREFIX + "a", "rc": "0", "said": ""}),
+        outcomes_json({"rule": RULE_PREFIX + "a", "rc": True, "said": ""}),
+        outcomes_json({"rule": RULE_PREFIX + "a", "rc": 0, "said": None}),
+        outcomes_json(deferred=5),
+        b"[" * 100_000,
+        b" " * (17 << 20),
+    ],
+)
+def test_malformed_outcomes_raise_tool_error(data: bytes) -> None:
+    with pytest.raises(ToolError, match="no outcomes that can be read"):
+        parse_outcomes(data, build_batch([make_fix("a")], {}))
+
+
+def test_missing_rule_outcome_raises_tool_error() -> None:
+    with pytest.raises(ToolError, match="told nothing about 1 rules"):
+        parse_outcomes(outcomes_json(), build_batch([make_fix("a")], {}))

@@ -1,0 +1,289 @@
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hardpan.cli.scan import require_complete
+from hardpan.core import clock
+from hardpan.core.errors import InputError, ResourceError, ToolError, UnreachableError
+from hardpan.core.events import discard
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners import pipeline
+from hardpan.scanners.collect.base import CollectedEvidence
+from hardpan.scanners.content.datastream import ContentSource
+from hardpan.scanners.fips.model import CommandAnswer, FipsAnswers
+from hardpan.scanners.model.results import HostCheck
+from hardpan.scanners.model.scan import Scan
+from hardpan.scanners.openscap.arf.results import UnreadableArf
+from hardpan.scanners.report.model.build import build_findings
+from hardpan.ssh.target import Target
+from tests.unit.evidence import samples
+from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
+
+
+def test_expected_state_follows_the_profile() -> None:
+    expected = pipeline.build_expected_state(load_profile("lab-stig"))
+
+    assert expected.mounts["/home"] == ("nodev", "nosuid", "noexec")
+    assert expected.mounts["/dev/shm"] == ("nodev", "nosuid", "noexec")
+    assert expected.mounts["/boot/efi"] == ("nosuid",)
+    assert expected.fips
+    assert expected.build_user == "steward"
+    assert expected.sudo_nopasswd
+    assert "audit" in expected.packages
+    assert not any(p.startswith("@") for p in expected.packages)
+
+
+def test_waiver_has_owner_and_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, tzinfo=UTC))
+
+    rule = "xccdf_org.ssgproject.content_rule_encrypt_partitions"
+    unwaived_rule = "xccdf_org.ssgproject.content_rule_service_auditd_enabled"
+    waivers = pipeline.select_waivers(load_profile("lab-stig"), (rule, unwaived_rule))
+
+    assert list(waivers) == [rule]
+    assert (waivers[rule].owner, waivers[rule].expires) == ("hardpan maintainers", "2027-11-30")
+    assert waivers[rule].is_active
+
+
+def test_waiver_is_active_until_end_of_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = load_profile("lab-stig")
+    rules = [w.rule for w in profile.stig.waivers]
+    last_day = max(w.expires for w in profile.stig.waivers)
+    end_of_last_day = datetime(last_day.year, last_day.month, last_day.day, 23, 59, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: end_of_last_day)
+
+    assert any(w.is_active for w in pipeline.select_waivers(profile, rules).values())
+
+    next_day = date.fromordinal(last_day.toordinal() + 1)
+    monkeypatch.setattr(
+        clock, "now", lambda: datetime(next_day.year, next_day.month, next_day.day, tzinfo=UTC)
+    )
+
+    expired = pipeline.select_waivers(profile, rules)
+    assert set(expired) == set(rules)
+    assert not any(w.is_active for w in expired.values())
+
+
+def test_workload_settings_follow_the_profile() -> None:
+    settings = pipeline.build_workload_settings(load_profile("lab-stig"))
+
+    assert (settings.matrix_size, settings.batch) == (256, 2)
+
+
+NEVRA = "bash-0:5.2-1.x86_64"
+PASSWORD = "correct horse"
+RESULTS_BY_COLLECTOR: dict[str, CollectedEvidence] = {
+    "host": CollectedEvidence(host=samples.HOST, packages=(NEVRA,)),
+    "openscap": CollectedEvidence(
+        arfs=(make_arf(one="pass"), make_arf(two="fail")), engine="oscap 1"
+    ),
+    "hostfacts": CollectedEvidence(
+        checks=(HostCheck(name="a::b", outcome="passed", message="", duration_s=1),)
+    ),
+    "packages": CollectedEvidence(packages=(NEVRA,)),
+    "fips": CollectedEvidence(
+        fips=FipsAnswers(answers={"flag": CommandAnswer(exit_status=0, text="1")})
+    ),
+}
+
+
+def request(**changes: Any) -> pipeline.ScanRequest:
+    base_request = pipeline.ScanRequest(
+        target=Target(host="host", user="me"),
+        profile=load_profile("lab-stig"),
+        source=cast(ContentSource, None),
+        run_compatibility=True,
+    )
+    return replace(base_request, **changes)
+
+
+@pytest.fixture
+def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
+    """Scans a target whose collectors give ``ANSWERS``, or what is given by their names."""
+    rules = (make_rule("one"), make_rule("two"))
+    content = make_prepared(rules, ("one",), ("two",))
+
+    @contextlib.contextmanager
+    def connect(*_: object, **__: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace()
+
+    def scan(
+        scan_request: pipeline.ScanRequest | None = None, **overrides: CollectedEvidence | Exception
+    ) -> Scan:
+        def result_of(name: str, default: Any) -> Any:
+            result = overrides.get(name, default)
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        def collector(name: str) -> SimpleNamespace:
+            return SimpleNamespace(
+                collect=lambda *_, **__: result_of(name, RESULTS_BY_COLLECTOR[name])
+            )
+
+        monkeypatch.setattr(pipeline, "prepare", lambda *_: content)
+        monkeypatch.setattr(pipeline, "connect", connect)
+        monkeypatch.setattr(pipeline, "create_collector", collector)
+        monkeypatch.setattr(
+            pipeline.compatibility_checks,
+            "run_compatibility_checks",
+            lambda *_, **__: result_of("paired", None),
+        )
+        monkeypatch.setattr(
+            pipeline, "run_smoke_test", lambda *_, **__: result_of("smoke", samples.SMOKE)
+        )
+        monkeypatch.setattr(
+            pipeline, "run_chat_test", lambda *_, **__: result_of("chat", samples.SMOKE)
+        )
+        monkeypatch.setattr(
+            pipeline, "sign_with_host_key", lambda *_, **__: result_of("proof", b"")
+        )
+        return pipeline.scan(scan_request or request(), discard)
+
+    return scan
+
+
+def test_scan_includes_results_of_every_collector(run_scan: Callable[..., Scan]) -> None:
+    scan = run_scan()
+
+    assert [c.outcome for c in scan.checks] == ["passed"]
+    assert [r.verdict.value for r in scan.evaluation.results] == ["pass", "fail"]
+    assert scan.fips is not None
+    assert scan.fips.kernel_fips_flag == "on"
+
+
+@pytest.mark.parametrize("part", ["hostfacts", "packages", "fips", "paired", "smoke"])
+def test_failed_collector_is_an_error_and_keeps_the_others(
+    part: str, run_scan: Callable[..., Scan]
+) -> None:
+    complete_scan = run_scan()
+
+    scan = run_scan(**{part: ToolError(["x"], "answers nonsense \x1b[2J")})
+
+    failed = [c for c in scan.checks if c.name == f"collect::{part}"]
+    assert [(c.outcome, c.message) for c in failed] == [("error", "x answers nonsense [2J")]
+    assert scan.evaluation == complete_scan.evaluation
+    assert scan.packages == (NEVRA,)
+    assert (scan.fips == complete_scan.fips) == (part not in ("fips", "packages"))
+    assert build_findings(scan).count_checks_by_outcome()["error"] == 1
+
+
+def test_failed_collectors_never_count_as_passed(run_scan: Callable[..., Scan]) -> None:
+    parts = ("hostfacts", "packages", "fips", "paired", "smoke")
+
+    scan = run_scan(**{part: ToolError(["x"], "fails") for part in parts})
+
+    assert {c.outcome for c in scan.checks} == {"error"}
+    assert scan.smoke is not None
+    assert (scan.smoke.verdict, scan.smoke.reason) == ("error", "x fails")
+    assert scan.compatibility is not None
+    assert scan.compatibility.counts()["error"] == len(scan.compatibility.results) > 20
+    assert scan.fips is not None
+    assert (scan.fips.kernel_fips_flag, scan.fips.pqc_available) == ("unknown", "unknown")
+    assert {m.state for m in scan.fips.modules} == {"unknown"}
+
+
+def test_failed_chat_keeps_workload_measures(run_scan: Callable[..., Scan]) -> None:
+    scan_request = request(profile=load_profile("lab-ai"))
+
+    scan = run_scan(scan_request, chat=ToolError(["x"], "fails"))
+
+    assert scan.smoke is not None
+    assert scan.smoke.verdict == "error"
+    assert scan.smoke.measures == samples.SMOKE.measures
+
+
+def test_unreadable_arf_is_an_error(run_scan: Callable[..., Scan]) -> None:
+    partial_result = CollectedEvidence(
+        arfs=(make_arf(one="pass"), UnreadableArf(reason="it takes too long"))
+    )
+
+    scan = run_scan(openscap=partial_result)
+
+    assert [r.verdict.value for r in scan.evaluation.results] == ["pass", "error"]
+    assert scan.evaluation.results[1].evidence_lines == ("it takes too long",)
+    assert scan.checks == RESULTS_BY_COLLECTOR["hostfacts"].checks
+
+
+def test_incomplete_scan_is_an_error(run_scan: Callable[..., Scan]) -> None:
+    require_complete(build_findings(run_scan()))
+
+    with pytest.raises(ToolError) as caught:
+        require_complete(
+            build_findings(
+                run_scan(smoke=ToolError(["x"], "fails"), fips=ToolError(["y"], "hangs"))
+            )
+        )
+
+    assert str(caught.value) == "the scan is not complete: fips: y hangs; smoke: x fails"
+
+
+def test_assess_requires_all_verdicts(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial_result = CollectedEvidence(
+        arfs=(make_arf(one="pass"), UnreadableArf(reason="it takes too long"))
+    )
+    run_scan(openscap=partial_result)
+
+    with pytest.raises(ToolError, match="no verdicts to repair by: it takes too long"):
+        pipeline.assess(
+            request().target, load_profile("lab-stig"), cast(ContentSource, None), discard
+        )
+
+
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [
+        ("host", ToolError(["x"], "does not say who it is")),
+        ("openscap", ToolError(["oscap"], "is not installed")),
+        ("packages", UnreachableError("the connection broke")),
+        ("hostfacts", ResourceError("no memory")),
+    ],
+)
+def test_failed_required_collector_stops_the_scan(
+    part: str, error: Exception, run_scan: Callable[..., Scan]
+) -> None:
+    with pytest.raises(type(error)):
+        run_scan(**{part: error})
+
+
+def test_invalid_host_signature_is_omitted(run_scan: Callable[..., Scan]) -> None:
+    assert run_scan(proof=b"-----BEGIN SSH SIGNATURE-----\nx").raw == {}
+
+
+def test_password_revealed_by_sanitizing_is_removed(
+    run_scan: Callable[..., Scan],
+) -> None:
+    check = HostCheck(name="a::b", outcome="failed", message=f"so {PASSWORD}", duration_s=1)
+    host = replace(samples.HOST, hostname=PASSWORD, kernel=PASSWORD[::-1])
+    scan_request = request(sudo_password=PASSWORD)
+
+    scan = run_scan(
+        scan_request,
+        host=CollectedEvidence(host=host),
+        hostfacts=CollectedEvidence(checks=(check,), files={"x.txt": f"x {PASSWORD}".encode()}),
+        smoke=ToolError([PASSWORD], "fails"),
+        packages=CollectedEvidence(packages=(PASSWORD,)),
+    )
+
+    assert PASSWORD not in repr(scan)
+    assert PASSWORD[::-1] not in repr(scan)
+    assert scan.raw == {"x.txt": b"x [redacted]"}
+    assert scan.checks[0].message == "so [redacted]"
+
+
+def test_password_contained_in_content_is_rejected(
+    run_scan: Callable[..., Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_scan()
+    part = SimpleNamespace(data=b"<rule>accounts_password</rule>")
+    monkeypatch.setattr(pipeline, "prepare", lambda *_: SimpleNamespace(parts=(part,)))
+
+    with pytest.raises(InputError, match="the sudo password: cannot be used for a scan"):
+        pipeline.scan(request(sudo_password="password"), discard)

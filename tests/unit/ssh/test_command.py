@@ -1,0 +1,29 @@
+"""One command on a target: a line that never ends is looked at once."""
+
+from hardpan.ssh.command import RemoteCommand
+
+
+class CountingBuffer(bytearray):
+    """Counts the bytes that were searched."""
+
+    searched_bytes = 0
+
+    def find(self, *arguments: object) -> int:
+        self.searched_bytes += len(self) - int(str(arguments[1]))
+        return super().find(*arguments)  # type: ignore[arg-type]
+
+
+def test_unterminated_line_is_searched_once() -> None:
+    lines: list[str] = []
+    call = RemoteCommand("x", None, b"", False, 1 << 20, lines.append)
+    call.err = CountingBuffer()
+
+    for _ in range(200):
+        call.err += b"x" * 1000
+        call._report_lines()
+    call.err += b"\nnext\n"
+    call._report_lines()
+
+    assert call.err.searched_bytes <= 201_000
+    assert [line[:4] for line in lines] == ["xxxx", "next"]
+    assert len(lines[0]) == 4096

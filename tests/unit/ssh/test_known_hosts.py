@@ -1,0 +1,84 @@
+"""Lines of known_hosts as OpenSSH writes and reads them."""
+
+from pathlib import Path
+
+import pytest
+
+from hardpan.core.errors import InputError
+from hardpan.ssh.known_hosts import ListedKey, known_keys, read_known_hosts
+
+HOST = "[127.0.0.1]:2201"
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3o"
+OTHER = "AAAAC3NzaC1lZDI1NTE5AAAAIM42iTIT2Y3LJvrSICkQzJZK2RuG4afMWg0EEghz0skE"
+KNOWN_HOSTS_LINE = f"{HOST} ssh-ed25519 {KEY}"
+# 'ssh-keygen -H' wrote it for host.example.
+HASHED_NAME = "|1|LksORJS/UxwY9xy8iYfX1EQZeiE=|fCysxpieRHOtDrM4Fc2Xmxw2gJI="
+
+
+def listed_blobs(*lines: str, name: str = HOST) -> list[bytes]:
+    return [key.blob for key in known_keys(lines, name).listed]
+
+
+def decode_blob(text: str) -> bytes:
+    (only,) = known_keys([f"x ssh-ed25519 {text}"], "x").listed
+    return only.blob
+
+
+def test_plain_line_lists_the_host_key() -> None:
+    (key,) = known_keys([KNOWN_HOSTS_LINE], HOST).listed
+
+    assert key == ListedKey("ssh-ed25519", decode_blob(KEY))
+    assert listed_blobs(KNOWN_HOSTS_LINE, name="127.0.0.1") == []
+
+
+def test_line_may_list_several_hosts() -> None:
+    assert listed_blobs(f"a,{HOST},b ssh-ed25519 {KEY} a comment") == [decode_blob(KEY)]
+
+
+def test_hashed_name_matches() -> None:
+    line = f"{HASHED_NAME} ssh-ed25519 {KEY}"
+
+    assert listed_blobs(line, name="host.example") == [decode_blob(KEY)]
+    assert listed_blobs(line, name="other.example") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"@cert-authority *.example.com ssh-ed25519 {OTHER}",
+        f"@cert-authority {HOST} ssh-ed25519 {OTHER}",
+        f"@no-such-marker {HOST} ssh-ed25519 {OTHER}",
+        f"{HOST} ssh-ed25519 notbase64!!",
+        f"{HOST} ssh-ed25519",
+        f"|1|not-base64!|x ssh-ed25519 {OTHER}",
+        f"|1| ssh-ed25519 {OTHER}",
+        f"# {HOST} ssh-ed25519 {OTHER}",
+        "@revoked",
+        "@cert-authority",
+        "",
+        "\t",
+    ],
+)
+def test_unsupported_lines_are_skipped(line: str) -> None:
+    result = known_keys([line, KNOWN_HOSTS_LINE], HOST)
+
+    assert [key.blob for key in result.listed] == [decode_blob(KEY)]
+    assert result.revoked == frozenset()
+
+
+def test_revoked_key_is_revoked_for_every_host() -> None:
+    result = known_keys([KNOWN_HOSTS_LINE, f"@revoked * ssh-ed25519 {KEY}"], HOST)
+
+    assert result.revoked == {decode_blob(KEY)}
+
+
+def test_comment_may_have_any_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_bytes(KNOWN_HOSTS_LINE.encode() + b" # B\xfcro\n")
+
+    assert [key.blob for key in read_known_hosts(path, HOST).listed] == [decode_blob(KEY)]
+
+
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"known_hosts: cannot be read: No such file"):
+        read_known_hosts(tmp_path / "known_hosts", HOST)

@@ -1,0 +1,102 @@
+import pytest
+
+from hardpan.builder.vm.console import FAILURE_PATTERNS, GuestConsole, clean_line
+
+KEY = "ecdsa-sha2-nistp256 " + "A" * 120 + "="
+
+
+def feed_lines(*lines: str) -> GuestConsole:
+    console = GuestConsole()
+    console.feed("".join(f"{line}\r\r\n" for line in lines).encode())
+    return console
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HARDPAN-INSTALL: failed: line 3: unsupported command",
+        "The installation was stopped due to an error which occurred while running",
+        "[   12.3] Kernel panic - not syncing: Attempted to kill init!",
+        "The installer will now terminate.",
+        "Non interactive installation failed: no",
+        "Traceback (most recent call last):",
+        "anaconda dumped core",
+        "FIPS integrity test failed",
+        "You are in emergency mode. Give root password for maintenance",
+        "Error in POSTIN scriptlet in rpm package kernel",
+        "[  99.0] Out of memory: Killed process 12 (dnf)",
+    ],
+)
+def test_failure_line_is_recorded(line: str) -> None:
+    console = feed_lines("all is well", line, "something after it")
+
+    assert console.failure
+    assert console.failure in line
+
+
+def test_failure_patterns_are_unique() -> None:
+    assert len(set(FAILURE_PATTERNS)) == len(FAILURE_PATTERNS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HARDPAN-INSTALL: phase packages [5/9]",
+        "Started sshd.service - OpenBSD Secure Shell server.",
+        "0 errors, no traceback",
+        "error: ../../grub-core/script: harmless",
+    ],
+)
+def test_ordinary_line_is_not_a_failure(line: str) -> None:
+    assert feed_lines(line).failure == ""
+
+
+def test_phase_is_parsed_with_position() -> None:
+    console = feed_lines("HARDPAN-INSTALL: phase payload [4/9]")
+
+    assert console.phase == "payload"
+    assert console.phase_position == (4, 9)
+
+
+def test_only_the_marker_means_complete() -> None:
+    assert not feed_lines("installation complete", "reboot: Power down").is_complete
+    assert feed_lines("HARDPAN-INSTALL: complete").is_complete
+
+
+def test_host_key_requires_two_occurrences() -> None:
+    damaged_key = KEY.replace("AAAA", "A[  1.2] audit: AAA", 1)
+
+    assert feed_lines(f"HARDPAN-HOSTKEY: {KEY}").host_keys == ()
+    assert feed_lines(f"HARDPAN-HOSTKEY: {KEY}", f"HARDPAN-HOSTKEY: {KEY}").host_keys == (KEY,)
+    assert (
+        feed_lines(f"HARDPAN-HOSTKEY: {damaged_key}", f"HARDPAN-HOSTKEY: {damaged_key}").host_keys
+        == ()
+    )
+
+
+def test_console_memory_is_bounded() -> None:
+    console = GuestConsole()
+    for _ in range(100):
+        console.feed(b"x" * 100_000)
+    for n in range(1000):
+        console.feed(f"HARDPAN-HOSTKEY: {KEY[:-5]}{n:04}=\n".encode() * 2)
+
+    assert len(console.tail) <= 40
+    assert all(len(line) <= 4096 for line in console.tail)
+    assert len(console.host_keys) <= 16
+
+
+def test_escape_codes_are_removed() -> None:
+    assert clean_line(b"\x1b[2J\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x00y") == "red x y"
+
+
+def test_carriage_returns_keep_last_state() -> None:
+    assert clean_line(b"10 %\r50 %\r100 %\r") == "100 %"
+
+
+def test_split_line_is_joined() -> None:
+    console = GuestConsole()
+    console.feed(b"HARDPAN-INS")
+    console.feed(b"TALL: complete\n")
+
+    assert console.is_complete
