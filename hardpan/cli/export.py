@@ -9,10 +9,10 @@ from hardpan.core.console import print_document, print_message, stderr
 from hardpan.core.errors import InputError, UsageError
 from hardpan.core.files import write_atomic
 from hardpan.core.identifiers import PREDICATE_TYPE
-from hardpan.scanners.comparison.previous import changes_since, load_older
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.scanners.evidence.statement.expected_signatures import read_expected_signatures
 from hardpan.scanners.evidence.verify.verifier import verify
+from hardpan.scanners.ledger.previous_evidence import changes_since, load_older
 from hardpan.scanners.ledger.verification import snapshot_of
 from hardpan.scanners.report.registry import FORMATS, Report, load_renderer
 

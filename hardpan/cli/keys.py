@@ -1,8 +1,6 @@
 """``hardpan keys``: make signing keys and a policy that trusts them; show a key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,76 +9,11 @@ import click
 from hardpan.cli.key_options import passphrase_options, passphrase_source
 from hardpan.core import clock
 from hardpan.core.console import print_document, print_json, print_line, print_message, stderr
-from hardpan.core.errors import InputError, UsageError
-from hardpan.core.files import write_atomic
-from hardpan.signing import ALGORITHMS, DEFAULT_ALGORITHM, create_signer, load_public_ref
+from hardpan.core.errors import UsageError
+from hardpan.signing import ALGORITHMS, DEFAULT_ALGORITHM, load_public_ref
+from hardpan.workflow.key_set import create_keys, create_pq_key
 
-_ROLES = ("scan", "build")
-_PQ_ROLE = "scan-pq"
-_VALIDITY_YEARS = 2
 _ALGORITHM_BY_SHORT_NAME = {x.cli_name: x for x in ALGORITHMS.values()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFiles:
-    """Where a new set of keys lies."""
-
-    scan: Path
-    """Private key that signs evidence."""
-
-    build: Path
-    """Private key that signs image provenance."""
-
-    policy: Path
-    """``trust.yaml`` that trusts all of them, each for its own role."""
-
-    pq: Path | None = None
-    """Private key that signs the second envelope; None where none was asked for."""
-
-
-def create_keys(
-    folder: Path,
-    *,
-    now: datetime,
-    host_keys: tuple[str, ...] = (),
-    passphrase: Path | None = None,
-    alg: str = DEFAULT_ALGORITHM,
-    pq_alg: str = "",
-) -> KeyFiles:
-    """A scan key, a build key, with ``pq_alg`` a scan-pq key, and a policy for them in ``folder``.
-
-    Raises:
-        InputError: one of the files is there already.
-        ToolError: this machine cannot do an algorithm.
-    """
-    algs = {**dict.fromkeys(_ROLES, alg), **({_PQ_ROLE: pq_alg} if pq_alg else {})}
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    policy = folder / "trust.yaml"
-    refuse_existing(policy, *(folder / f"{r}.{s}" for r in algs for s in ("pem", "pub")))
-    for role, name in algs.items():
-        create_signer(folder / f"{role}.pem", alg=name, passphrase_file=passphrase)
-    write_atomic(policy, _format_policy(algs, now, host_keys))
-    return KeyFiles(
-        scan=folder / "scan.pem",
-        build=folder / "build.pem",
-        policy=policy,
-        pq=folder / f"{_PQ_ROLE}.pem" if pq_alg else None,
-    )
-
-
-def create_pq_key(
-    folder: Path, *, alg: str, now: datetime, passphrase: Path | None = None
-) -> tuple[Path, str]:
-    """A scan-pq key in ``folder``, and the lines that make an existing policy trust it.
-
-    Raises:
-        InputError: it is there already.
-        ToolError: this machine cannot do ``alg``.
-    """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{_PQ_ROLE}.pem"
-    create_signer(path, alg=alg, passphrase_file=passphrase)
-    return path, "\n".join(_format_key_entry(_PQ_ROLE, alg, now)) + "\n"
 
 
 @click.group()
@@ -154,44 +87,3 @@ def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
         return
     for name, value in facts.items():
         print_line(f"{name:<7} {value}")
-
-
-def refuse_existing(*paths: Path) -> None:
-    """Pass if none of ``paths`` is there.
-
-    Raises:
-        InputError: one is.
-    """
-    for path in paths:
-        if path.exists() or path.is_symlink():
-            raise InputError(f"{path}: is there already", hint="keys are never overwritten")
-
-
-def _format_policy(algs: dict[str, str], now: datetime, host_keys: tuple[str, ...]) -> str:
-    lines = [
-        "# Whom and what 'hardpan verify' trusts. Keep it apart from the evidence.",
-        "version: 1",
-        "keys:",
-    ]
-    for role, alg in algs.items():
-        lines += _format_key_entry(role, alg, now)
-    if _PQ_ROLE in algs:
-        lines += ["# Evidence without the second, post-quantum signature is refused."]
-        lines += ["require_pq: true"]
-    if host_keys:
-        lines += ["target:", "  host_keys:", *(f"    - {k}" for k in host_keys)]
-    lines += ["# More than this is an answer (exit 1), not broken trust.", "max_open:"]
-    lines += ["  high: 0"]
-    return "\n".join(lines) + "\n"
-
-
-def _format_key_entry(role: str, alg: str, now: datetime) -> list[str]:
-    until = now + timedelta(days=365 * _VALIDITY_YEARS)
-    return [
-        f"  - id: {role}",
-        f"    role: {role}",
-        f"    alg: {alg}",
-        f"    spki: {role}.pub",
-        f"    not_before: {clock.format_rfc3339(now)}",
-        f"    not_after: {clock.format_rfc3339(until)}",
-    ]

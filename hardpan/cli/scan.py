@@ -13,7 +13,6 @@ from hardpan.core.errors import Exit, InputError, ToolError
 from hardpan.core.events import StageMessage
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.scanners import pipeline
-from hardpan.scanners.comparison.previous import changes_since_previous, load_previous
 from hardpan.scanners.content import datastream
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.signing_options import (
@@ -22,6 +21,7 @@ from hardpan.scanners.evidence.signing_options import (
     scanner_identity,
     timestamper,
 )
+from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.model.results import NOT_COLLECTED_PREFIX
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.scanners.report.model.documents import Findings

@@ -9,8 +9,8 @@ from hardpan.core.console import print_document, print_json, print_line, print_m
 from hardpan.core.errors import Exit, UsageError
 from hardpan.core.files import write_atomic
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
-from hardpan.scanners.evidence.predicates import svr
 from hardpan.scanners.evidence.sign.verify_instructions import render_verify_script
+from hardpan.scanners.evidence.verify import svr
 from hardpan.scanners.evidence.verify.verification_log import (
     CHECKS,
     CheckRecord,

@@ -19,9 +19,9 @@ from paramiko.pkey import UnknownKeyType
 from hardpan.core.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.core.events import RemoteCommandEnded, publish
 from hardpan.core.redaction import SecretFilter
-from hardpan.scanners.model.scan import HostKeyTrust
 from hardpan.ssh.command import CommandOutput, OnLine, RemoteCommand
 from hardpan.ssh.errors import encrypted_key, fingerprint, translate
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.known_hosts import read_known_hosts
 from hardpan.ssh.sudo import TIMED_OUT, SudoSession, build_command_line, to_shell_command
 from hardpan.ssh.target import Target

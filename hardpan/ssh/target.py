@@ -11,7 +11,7 @@ from typing import Protocol
 from hardpan.core.errors import InputError
 from hardpan.core.process import run
 from hardpan.core.secret_files import require_private
-from hardpan.scanners.model.scan import HostKeyTrust
+from hardpan.ssh.host_key_trust import HostKeyTrust
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
 _USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\$?")

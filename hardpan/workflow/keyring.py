@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardpan.builder.artifacts import SshAccess
-from hardpan.cli.keys import create_keys
 from hardpan.core import clock
 from hardpan.core.errors import InputError
 from hardpan.core.files import write_atomic
@@ -16,6 +15,7 @@ from hardpan.core.process import run
 from hardpan.core.secret_files import require_private
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy, load_trust_policy
 from hardpan.signing import PassphraseSource, Signer, load_pq_signer, load_signer
+from hardpan.workflow.key_set import create_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

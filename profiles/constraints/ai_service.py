@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.constraint_set import ConstraintSet, ProfilePath, Violation
 from hardpan.profiles.schema.ai_service import TRIAL_MODEL, AiService
 from hardpan.profiles.schema.frameworks import Frameworks
 from hardpan.profiles.schema.hardware import Hardware

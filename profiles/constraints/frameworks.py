@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.constraint_set import ConstraintSet, ProfilePath, Violation
 from hardpan.profiles.schema.frameworks import GLIBC, PYTHONS, Frameworks, Stack, cuda_version
 from hardpan.profiles.schema.hardware import Hardware, min_driver_version
 from hardpan.profiles.schema.versions import parse_version

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hardpan.profiles.constraints.constraint_set import ConstraintSet, Violation
+from hardpan.profiles.constraint_set import ConstraintSet, Violation
 from hardpan.profiles.schema.audit import Audit
 from hardpan.profiles.schema.hardware import Hardware
 from hardpan.profiles.schema.kernel_hardening import KernelHardening

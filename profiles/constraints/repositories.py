@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
+from hardpan.profiles.constraint_set import ConstraintSet, ProfilePath, Violation
 from hardpan.profiles.schema.containers import Containers
 from hardpan.profiles.schema.repositories import SiteRepository
 from hardpan.profiles.software_catalog.catalog_file import package_catalog

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hardpan.core.files import MiB
+from hardpan.profiles.constraint_set import ConstraintSet, ProfilePath, Violation
 from hardpan.profiles.constraints import ai_service, frameworks, hardware, host_layers, repositories
-from hardpan.profiles.constraints.constraint_set import ConstraintSet, ProfilePath, Violation
 from hardpan.profiles.constraints.stig_requirements import (
     DANGEROUS_ARGUMENTS,
     FORBIDDEN_SUPERUSERS,

@@ -11,7 +11,7 @@ from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
 from hardpan.core.validation_errors import LocatedProblem
 from hardpan.core.yaml_source import read_yaml
-from hardpan.profiles.constraints.constraint_set import Violation
+from hardpan.profiles.constraint_set import Violation
 from hardpan.profiles.schema.versions import major_minor
 from hardpan.profiles.software_catalog.schema import PLACEHOLDERS, PackageCatalog
 

@@ -11,7 +11,7 @@ from hardpan.core import validation_errors
 from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
 from hardpan.core.yaml_source import read_yaml
-from hardpan.profiles.constraints.constraint_set import Violation
+from hardpan.profiles.constraint_set import Violation
 from hardpan.scanners.fips.model import ModuleName
 
 CMVP_FILE = resource_path("hardpan.scanners.fips", "cmvp.yaml")

@@ -8,6 +8,7 @@ from hardpan.core.compression import CompressedBlob
 from hardpan.core.files import Sha256
 from hardpan.scanners.fips.model import FipsState
 from hardpan.scanners.model.results import CompatibilityReport, HostCheck, SmokeReport
+from hardpan.ssh.host_key_trust import HostKeyTrust
 
 
 class Verdict(StrEnum):
@@ -130,25 +131,6 @@ class Evaluation:
         """Verdict -> number of rules; every verdict but ``notselected`` is there."""
         names = [v.value for v in Verdict if v is not Verdict.NOT_SELECTED]
         return {n: sum(r.verdict == n for r in self.results) for n in names}
-
-
-class HostKeyTrust(StrEnum):
-    """How the scanner knew the target's host key before it connected."""
-
-    PINNED = "pinned"
-    """A person gave the key: ``--host-key``."""
-
-    KNOWN_HOSTS = "known_hosts"
-    """A ``known_hosts`` file lists it."""
-
-    BUILT_IMAGE = "built_image"
-    """hardpan built and booted the guest, which told its key on its own console."""
-
-    FIRST_USE = "first_use"
-    """It did not: a person typed ``--trust-new-host-key``."""
-
-    UNKNOWN = "unknown"
-    """Evidence of an older hardpan does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from hardpan.cli.keys import create_keys
 from hardpan.core import clock, events
 from hardpan.core.errors import TrustError, UnreachableError
 from hardpan.core.process import run
@@ -39,6 +38,7 @@ from hardpan.signing import (
     verify_timestamp,
 )
 from hardpan.ssh.client import connect
+from hardpan.workflow.key_set import create_keys
 from tests.integration.local_sshd import local_sshd
 from tests.tamper.kit import NOW, Evidence, Workshop, packed
 from tests.tamper.kit import workshop as make

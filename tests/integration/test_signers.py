@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.cli.keys import create_keys
 from hardpan.core import events
 from hardpan.core.errors import InputError, ToolError
 from hardpan.core.process import CompletedProcess, find_program, run, spawn
@@ -31,6 +30,7 @@ from hardpan.signing import (
     load_signer,
     pae,
 )
+from hardpan.workflow.key_set import create_keys
 from tests.tools.get_cosign import find_cosign
 from tests.tools.get_openssl import find_openssl35, read_version
 from tests.unit.evidence import samples

@@ -11,8 +11,8 @@ import pytest
 from hardpan.core.errors import InputError, ToolError, TrustError, UnreachableError
 from hardpan.core.events import Record, RemoteCommandEnded, observe
 from hardpan.core.process import run
-from hardpan.scanners.model.scan import HostKeyTrust
 from hardpan.ssh.client import SshConnection, connect
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.target import Target, parse_target
 from tests.integration.local_sshd import free_port, local_sshd
 

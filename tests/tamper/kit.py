@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from hardpan.cli.keys import KeyFiles, create_keys
 from hardpan.core import events
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy
@@ -43,6 +42,7 @@ from hardpan.signing import (
     sign,
     sign_cms_detached,
 )
+from hardpan.workflow.key_set import KeyFiles, create_keys
 from tests.tools import sshsig
 from tests.tools.tsa import POLICY, FakeTsa
 from tests.unit.evidence import samples

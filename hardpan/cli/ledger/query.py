@@ -25,7 +25,7 @@ from hardpan.scanners.ledger.entries import (
     resolve_entry,
 )
 from hardpan.scanners.ledger.store import LedgerStore
-from hardpan.scanners.report.formats import text_summary
+from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.types import SEVERITIES
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -248,7 +248,7 @@ def _format_history(previous: LedgerEntry | None, entry: LedgerEntry) -> list[st
     score_change = ""
     if previous is not None:
         score_change = f" ({Decimal(row.score) - Decimal(previous.row.score):+})"
-    counts = text_summary.format_counts(parse_counts(row.counts, label="counts"))
+    counts = format_counts(parse_counts(row.counts, label="counts"))
     lines = [
         f"{row.seq:>4}  {row.finished}  {row.score}{score_change}  {counts}; open: {_format_open_counts(entry)}"
     ]

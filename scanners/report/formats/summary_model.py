@@ -7,7 +7,7 @@ may come from a target. Whoever draws it makes those words harmless for its form
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hardpan.scanners.report.formats.text_summary import format_counts
+from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart, RulePart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES

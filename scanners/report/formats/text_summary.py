@@ -1,22 +1,11 @@
 """The scan's answer in a few plain lines, for the end of a run and for ``show``."""
 
-from collections.abc import Mapping
-
+from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.scanners.report.stig import statistics
 from hardpan.scanners.report.stig.checklist_model import require_known_stig
-
-_VERDICT_ORDER = (
-    "pass",
-    "fail",
-    "error",
-    "unknown",
-    "notchecked",
-    "notapplicable",
-    "informational",
-)
 
 
 def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
@@ -50,12 +39,6 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
     ]
     width = max(len(label) for label, _ in rows)
     return tuple(f"{label:<{width}}  {' '.join(text.split())}" for label, text in rows)
-
-
-def format_counts(by_name: Mapping[str, int]) -> str:
-    """``pass 312, fail 41, …``: what is zero is left out, pass and fail are not."""
-    names = [n for n in (*_VERDICT_ORDER, "fixed", "passed", "failed", "skipped") if n in by_name]
-    return ", ".join(f"{n} {by_name[n]}" for n in names if by_name[n] or n in ("pass", "fail"))
 
 
 def _describe_fips(findings: Findings) -> str:

@@ -5,7 +5,7 @@ failed, ended in an error, stayed unknown or was not checked makes the controls 
 speaks for not satisfied, a waiver or none.
 """
 
-from hardpan.scanners.report.formats.text_summary import format_counts
+from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.model.sections import RulePart

@@ -5,7 +5,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hardpan.core.files import sha256_bytes
-from hardpan.scanners.model.scan import HostKeyTrust
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.tamper.kit import Evidence
 from tests.tools import sshsig
 from tests.unit.evidence import samples

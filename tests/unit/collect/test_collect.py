@@ -26,10 +26,10 @@ from hardpan.scanners.collect.base import (
 from hardpan.scanners.collect.checks import queries
 from hardpan.scanners.content.prepare import StreamPart
 from hardpan.scanners.model.results import HostCheck
-from hardpan.scanners.model.scan import HostKeyTrust
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf, parse_and_compress
 from hardpan.ssh.client import HostKey, SshConnection
 from hardpan.ssh.command import CommandOutput
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.openscap.samples import ARF, NONE, make_prepared, make_rule
 
 ARF_BYTES = ARF.replace("\x85", " ").encode()

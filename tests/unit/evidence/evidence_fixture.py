@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hardpan.cli.keys import KeyFiles, create_keys
 from hardpan.core.compression import CompressedBlob, compress
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.evidence.archive import write_archive
@@ -26,6 +25,7 @@ from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL, TEST
 from hardpan.scanners.evidence.verify.verifier import VerifiedEvidence, verify
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.signing import Signer, load_signer, sign
+from hardpan.workflow.key_set import KeyFiles, create_keys
 from tests.unit.evidence import samples
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)

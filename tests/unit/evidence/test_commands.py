@@ -8,7 +8,6 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hardpan import cli
-from hardpan.cli.keys import create_keys
 from hardpan.core import clock, events
 from hardpan.core.errors import Exit
 from hardpan.core.files import canonical_json, sha256_bytes
@@ -25,6 +24,7 @@ from hardpan.scanners.model.results import HostCheck
 from hardpan.scanners.report.model import build
 from hardpan.scanners.report.registry import FORMATS
 from hardpan.signing import create_signer, load_pq_signer, load_signer, read_bundle
+from hardpan.workflow.key_set import create_keys
 from tests.tamper.kit import workshop
 from tests.tools import sshsig
 from tests.tools.tsa import FakeTsa

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from hardpan.cli.keys import create_keys
 from hardpan.core.errors import InputError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.signing import create_signer
+from hardpan.workflow.key_set import create_keys
 from tests.tools.tsa import FakeTsa, encode_der
 from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT
 from tests.unit.signing.cms_builder import build_certificate

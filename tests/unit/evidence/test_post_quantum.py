@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from hardpan.cli.keys import create_keys
 from hardpan.core import events
 from hardpan.core.errors import InputError, TrustError
 from hardpan.scanners.evidence.policy.trust_policy import ResolvedPolicy, load_trust_policy
@@ -26,6 +25,7 @@ from hardpan.signing import (
     sign,
     sign_dsse,
 )
+from hardpan.workflow.key_set import create_keys
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import (
     KEYS_CREATED_AT,

@@ -16,9 +16,10 @@ from hardpan.scanners.evidence.statement.model import ProvenanceSubject
 from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL, TEST_RESULT
 from hardpan.scanners.evidence.verify.verification_log import CHECKS, VerificationError
 from hardpan.scanners.evidence.verify.verifier import read_unverified, verify
-from hardpan.scanners.model.scan import HostKeyTrust, Verdict
+from hardpan.scanners.model.scan import Verdict
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.signing import create_signer, sign
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.evidence import samples
 from tests.unit.evidence.evidence_fixture import (
     NOW,

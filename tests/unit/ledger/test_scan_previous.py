@@ -11,9 +11,9 @@ from hardpan import cli
 from hardpan.core.errors import Exit, TrustError
 from hardpan.core.files import sha256_bytes
 from hardpan.scanners import pipeline
-from hardpan.scanners.comparison.previous import changes_since_previous, load_previous
 from hardpan.scanners.evidence.sign import writer
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
+from hardpan.scanners.ledger.previous_evidence import changes_since_previous, load_previous
 from hardpan.scanners.model.scan import Scan, Verdict
 from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 from tests.unit.evidence import samples

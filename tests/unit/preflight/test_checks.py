@@ -10,7 +10,6 @@ from hardpan.builder import host_tools
 from hardpan.builder.media import sources
 from hardpan.builder.media.inspect import IsoFacts
 from hardpan.builder.vm import firmware
-from hardpan.cli.keys import create_keys
 from hardpan.core.errors import AggregateError, InputError, ResourceError, ToolError
 from hardpan.core.events import discard
 from hardpan.core.files import sha256_bytes
@@ -21,6 +20,7 @@ from hardpan.profiles.loader.shipped import shipped_profiles
 from hardpan.scanners.content import store
 from hardpan.scanners.model.scan import ContentOrigin
 from hardpan.workflow import build_and_attest
+from hardpan.workflow.key_set import create_keys
 from hardpan.workflow.request import BuildRequest
 from tests.unit import fake_host
 from tests.unit.evidence.evidence_fixture import KEYS_CREATED_AT

@@ -9,7 +9,6 @@ import pytest
 from hardpan.builder import stages as build_stages
 from hardpan.builder.artifacts import SshAccess
 from hardpan.builder.media import sources
-from hardpan.cli.keys import create_keys
 from hardpan.core.events import discard
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.stage_cache import CachedStage
@@ -18,6 +17,7 @@ from hardpan.preflight.plan import RunPlan, make_plan
 from hardpan.preflight.stage_plan import PlannedStage
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.workflow import keyring, stages
+from hardpan.workflow.key_set import create_keys
 from hardpan.workflow.request import BuildRequest
 from images.lab import build as lab
 from tests.unit import fake_host

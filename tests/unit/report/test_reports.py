@@ -14,12 +14,13 @@ from hardpan.scanners.model.results import (
     CompatibilityVerdict,
     HostCheck,
 )
-from hardpan.scanners.model.scan import HostKeyTrust, Scan, Verdict
+from hardpan.scanners.model.scan import Scan, Verdict
 from hardpan.scanners.report.formats import text_summary
 from hardpan.scanners.report.model import build
 from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.scanners.report.registry import FORMATS, Report, load_renderer
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from tests.unit.evidence import samples
 
 DOCS = Path(__file__).parents[3] / "docs" / "formats.md"

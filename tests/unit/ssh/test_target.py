@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from hardpan.core.errors import InputError
-from hardpan.scanners.model.scan import HostKeyTrust
 from hardpan.ssh import target
+from hardpan.ssh.host_key_trust import HostKeyTrust
 from hardpan.ssh.target import Target, from_guest, parse_target
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"

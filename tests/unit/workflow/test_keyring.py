@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.cli.keys import create_keys
 from hardpan.core.errors import InputError, UsageError
 from hardpan.core.process import CompletedProcess
 from hardpan.scanners.evidence.policy.trust_policy import load_trust_policy
 from hardpan.signing import PassphraseSource, create_signer
 from hardpan.workflow import keyring
+from hardpan.workflow.key_set import create_keys
 from hardpan.workflow.keyring import (
     KeyRefs,
     ensure_signing_keys,
