@@ -117,7 +117,7 @@ test-unit: setup-venv ## tests that start no process and open no socket (one min
 
 .PHONY: test-rot
 test-rot: setup-venv ## set-up takes what is locked, from an index that has a newer release of everything
-	$(BIN)/pytest tests/rot -q
+	$(BIN)/pytest tests/lock_drift -q
 
 .PHONY: test-integration
 test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
@@ -125,11 +125,11 @@ test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso,
 
 .PHONY: test-readers
 test-readers: setup setup-readers ## trestle, STIG Manager's parser and others read what hardpan writes (EVIDENCE=file: that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop -q -m "interop and not heavy"
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m "interop and not heavy"
 
 .PHONY: test-interop
 test-interop: setup setup-interop ## test-readers, and MITRE's SAF CLI, too heavy for 'make test' (EVIDENCE=file: that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/interop -q -m interop
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m interop
 
 .PHONY: test-ai
 test-ai: setup ## the whole job with the AI service; half an hour, apart from 'make test'

@@ -15,15 +15,15 @@ import pytest
 from tests.tools import versions
 
 _LONG_FILES = (
-    "test_sovereign",
+    "test_ai_service",
     "test_setup",
     "test_tamper",
     "test_vendor_layers",
     "test_boot_modes",
-    "test_frameworks",
-    "test_machine",
+    "test_ml_frameworks",
+    "test_vm",
     "test_trestle",
-    "test_report_page",
+    "test_html_report",
 )
 """More than a minute each, the longest first."""
 

@@ -2,7 +2,7 @@
 # .interop, so the machine needs none (Debian's npm is 408 packages); the registry is the machine's setting.
 NPM := PATH="$(CURDIR)/.interop/bin:$$PATH" npm --loglevel=error --ignore-scripts --no-audit --no-fund \
 	--no-update-notifier --omit-lockfile-registry-resolved
-NPM_ROOMS := tests/tooling/axe tests/interop/stig_manager tests/interop/saf
+NPM_FOLDERS := tests/tools/axe tests/consumers/stig_manager tests/consumers/saf
 # The wheel's npm looks for the settings of all users inside .interop, where none are.
 export NPM_CONFIG_GLOBALCONFIG ?= $(firstword $(wildcard /etc/npmrc /usr/etc/npmrc /usr/local/etc/npmrc))
 
@@ -11,14 +11,14 @@ export NPM_CONFIG_GLOBALCONFIG ?= $(firstword $(wildcard /etc/npmrc /usr/etc/npm
 	touch $@
 
 .PHONY: setup-axe
-setup-axe: tests/tooling/axe/node_modules/.done ## axe-core, for the test of the report's page
+setup-axe: tests/tools/axe/node_modules/.done ## axe-core, for the test of the report's page
 
 .PHONY: setup-readers
-setup-readers: .interop/.done tests/interop/stig_manager/node_modules/.done ## programs of others that read what hardpan writes
+setup-readers: .interop/.done tests/consumers/stig_manager/node_modules/.done ## programs of others that read what hardpan writes
 
 .PHONY: setup-interop
-setup-interop: setup-readers tests/interop/saf/node_modules/.done ## those of setup-readers, and MITRE's SAF CLI (430 MB)
+setup-interop: setup-readers tests/consumers/saf/node_modules/.done ## those of setup-readers, and MITRE's SAF CLI (430 MB)
 
 .PHONY: lock-npm
 lock-npm: .interop/.done ## renew the locks of the programs from npm
-	for room in $(NPM_ROOMS); do (cd $$room && $(NPM) update --package-lock-only); done
+	for folder in $(NPM_FOLDERS); do (cd $$folder && $(NPM) update --package-lock-only); done

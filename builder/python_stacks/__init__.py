@@ -176,9 +176,7 @@ def _build_rpm(
     wheel_audit = audit_wheels(stack_wheels.folder, on_wheel=on_wheel)
     _require_safe_wheels(name, wheel_audit)
     high_count = sum(f.severity == "high" for f in wheel_audit.findings)
-    emit_note(
-        f"{len(wheel_audit.findings)} findings in its wheels, {high_count} of them high; told in the receipt"
-    )
+    emit_note(f"wheel audit: {len(wheel_audit.findings)} findings, {high_count} of severity high")
     wheels = tuple(_wheel_receipts(stack_wheels, wheel_audit))
     _require_space(name, stack_wheels, to.parent)
     with tempfile.TemporaryDirectory(prefix=".stack-", dir=to.parent) as temp_name:

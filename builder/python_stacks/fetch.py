@@ -185,7 +185,7 @@ def _require_complete(folder: Path, locked_stack: LockedStack) -> None:
         (mismatches if same_version else missing).append(f"{entry.name} {entry.version}")
     if mismatches:
         raise TrustError(
-            f"{folder}: {', '.join(mismatches)}: expected a digest that the lock allows, found another"
+            f"{folder}: {', '.join(mismatches)}: expected a digest from the lock, got another one"
         )
     if missing:
         raise InputError(

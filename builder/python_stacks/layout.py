@@ -84,9 +84,10 @@ def _format_pins(locked_stack: LockedStack, stack_wheels: StackWheels) -> Iterat
 
 def _write_interpreter(locked_stack: LockedStack, stack_folder: Path) -> None:
     system_site = "true" if locked_stack.stack.system_site_packages else "false"
+    python = locked_stack.stack.python
     (stack_folder / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = {system_site}\n"
-        f"version = {locked_stack.stack.python}\nexecutable = /usr/bin/python{locked_stack.stack.python}\n",
+        f"version = {python}\nexecutable = /usr/bin/python{python}\n",
         "utf-8",
     )
     (stack_folder / "bin").mkdir()

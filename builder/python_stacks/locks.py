@@ -96,8 +96,9 @@ def _load_single_platform(path: Path) -> LockFile:
     conditional = [entry.name for entry in lock.entries if entry.is_conditional]
     if conditional:
         raise InputError(
-            f"{path}: expected a lock for one platform, found markers at {', '.join(conditional[:5])}",
-            hint="without uv's --universal there are none",
+            f"{path}: expected a lock for one platform, found markers at"
+            f" {', '.join(conditional[:5])}",
+            hint="create the lock without uv's --universal option",
         )
     return lock
 

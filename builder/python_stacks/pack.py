@@ -88,7 +88,7 @@ def render_spec(locked_stack: LockedStack, wheels: Sequence[WheelRecord], digest
         f"Requires: /usr/bin/python{stack.python}",
         *(f"Requires: {name}" for name in stack.requires),
         *(
-            f"Provides: bundled(python3dist({wheel.name})) = {_INVALID_VERSION_CHARACTERS.sub('_', wheel.version)}"
+            f"Provides: bundled(python3dist({wheel.name})) = {_rpm_version(wheel.version)}"
             for wheel in wheels
         ),
         "%description",
@@ -113,3 +113,7 @@ def _stack_version(locked_stack: LockedStack) -> str:
     normalized = re.sub(r"[-_.]+", "-", first).lower()
     versions = (e.version for e in locked_stack.lock.entries if e.name == normalized)
     return _INVALID_VERSION_CHARACTERS.sub("_", next(versions, "0"))
+
+
+def _rpm_version(version: str) -> str:
+    return _INVALID_VERSION_CHARACTERS.sub("_", version)

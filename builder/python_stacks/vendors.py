@@ -42,8 +42,8 @@ def check_vendor(profile: Profile, stack: Stack, lock: LockFile) -> None:
     required_driver = min_driver_version(cuda_version(torch_backend)) if nvidia else None
     if nvidia and required_driver and parse_version(nvidia.driver) < parse_version(required_driver):
         raise InputError(
-            f"{stack.name}: lock: PyTorch for {torch_backend} needs driver {required_driver} or later,"
-            f" found {nvidia.driver}"
+            f"{stack.name}: lock: PyTorch for {torch_backend} needs driver {required_driver}"
+            f" or later, found {nvidia.driver}"
         )
 
 

@@ -131,7 +131,8 @@ def _check_sizes(members: list[zipfile.ZipInfo], size: int, limits: AuditLimits)
         yield f"expected at most {limits.max_unpacked_bytes} bytes unpacked, found {unpacked_bytes}"
     elif unpacked_bytes > limits.min_ratio_bytes and unpacked_bytes > limits.max_ratio * size:
         yield (
-            f"a bomb: {size} bytes claim to hold {unpacked_bytes}, more than {limits.max_ratio} times as many"
+            f"a zip bomb: {size} bytes declare {unpacked_bytes} bytes unpacked,"
+            f" more than {limits.max_ratio} times as many"
         )
 
 

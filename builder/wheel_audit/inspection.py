@@ -110,7 +110,8 @@ def _read_record(
             raise MalformedWheelError(f"expected {folder}/RECORD, found none")
         if member.file_size > limits.max_record_bytes:
             raise MalformedWheelError(
-                f"RECORD: expected at most {limits.max_record_bytes} bytes, found {member.file_size}"
+                f"RECORD: expected at most {limits.max_record_bytes} bytes,"
+                f" found {member.file_size}"
             )
         return folder, record.parse_record(archive.read(member))
     except MalformedWheelError as e:

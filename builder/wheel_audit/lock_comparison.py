@@ -38,7 +38,7 @@ def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterato
                 kind="not_there",
                 severity="medium" if entry.is_conditional else "high",
                 wheel=f"{entry.name}=={entry.version}",
-                message=f"is locked, and no wheel with one of its digests is in the folder{marker_note}",
+                message=f"is locked, but no wheel with a locked digest is present{marker_note}",
             )
 
 

@@ -59,8 +59,8 @@ def build_squashfs(root: Path, image: Path, work: Path, installer: Path) -> None
     """Make the image. lz4 unpacks several times faster than zstd in an emulated guest."""
     add_installer(root, installer)
     (root / "run/install/repo").mkdir(parents=True, exist_ok=True)
-    argv = ["mksquashfs", f"{CHROOT_WORKDIR}/root", f"{CHROOT_WORKDIR}/install.img", "-noappend", "-quiet",
-            "-no-progress", "-comp", "lz4", "-b", "128K", "-wildcards",
+    argv = ["mksquashfs", f"{CHROOT_WORKDIR}/root", f"{CHROOT_WORKDIR}/install.img",
+            "-noappend", "-quiet", "-no-progress", "-comp", "lz4", "-b", "128K", "-wildcards",
             "-e", "run/*", "tmp/*", "dev/*", "proc/*", "sys/*"]  # fmt: skip
     run_in_root(
         root, argv, timeout_s=300, binds={work: CHROOT_WORKDIR, root: f"{CHROOT_WORKDIR}/root"}

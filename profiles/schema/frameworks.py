@@ -96,7 +96,7 @@ class Stack(ProfileSection):
     """What the lock is made from; the lock itself decides what is installed."""
 
     lock: LockFile | None = None
-    """Lock file with hashes: the name of one in ``builder/stacks/locks/``, or a path.
+    """Lock file with hashes: the name of one in ``builder/python_stacks/locks/``, or a path.
 
     A path that begins with ``./`` or ``../`` is relative to the profile. Without a lock nothing
     is built."""

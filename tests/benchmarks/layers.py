@@ -136,7 +136,7 @@ def _run_playbook(
     with _fresh_host(setup, "theirs") as host:
         playbook_run = _play(setup, host, playbook, tasks, logs / "whole", timeout_s=timeout_s)
         _print_progress(
-            f"playbook: {playbook_run.duration_s:.0f} s, {playbook_run.started_tasks} tasks were begun"
+            f"playbook: {playbook_run.duration_s:.0f} s, {playbook_run.started_tasks} tasks started"
         )
         if playbook_run.is_complete:
             return playbook_run, _compare(setup, layer_run, _scan_after_restart(host, setup))
@@ -247,17 +247,23 @@ def _format_table(layer_run: LayerRun, playbook_run: PlaybookRun, comparison: Co
     waived = len(comparison.unremediated) - len(comparison.unwaived)
     lines += [
         "",
-        f"the playbook: {playbook_run.tasks} tasks, {playbook_run.started_tasks} begun; {recap or 'no recap'}",
-        f"still failing after ours, not waived: {_join_names(comparison.still_failing)}",
-        f"passed before, fails after ours: {_join_names(comparison.broken_by_layer)}",
+        (
+            f"playbook: {playbook_run.tasks} tasks, {playbook_run.started_tasks} started; "
+            f"{recap or 'no recap'}"
+        ),
+        f"still failing after the layer, not waived: {_join_names(comparison.still_failing)}",
+        f"passed before, fails after the layer: {_join_names(comparison.broken_by_layer)}",
     ]
     if playbook_run.is_complete:
         lines += [
-            f"passed before, fails after the playbook: {_join_names(comparison.broken_by_playbook)}",
-            f"mended by ours alone: {len(comparison.only_by_layer)}",
+            (
+                "passed before, fails after the playbook: "
+                f"{_join_names(comparison.broken_by_playbook)}"
+            ),
+            f"remediated only by the layer: {len(comparison.only_by_layer)}",
         ]
     lines.append(
-        f"mended by the playbook alone: {len(comparison.unremediated)}, {waived} of them waived"
+        f"remediated only by the playbook: {len(comparison.unremediated)}, {waived} of them waived"
     )
     lines += [
         f"  {x.rule} ({x.verdict}{', waived' if x.waived else ''}): {x.reason}"

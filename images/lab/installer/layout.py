@@ -136,10 +136,14 @@ def compute_extents(group: VolumeGroup, volumes: Sequence[Volume], total: int) -
         return -(-mib * 1024 // group.extent_kib)
 
     requests = [
-        SizeRequest(name=v.name, size=to_extents(v.size_mib), max_size=to_extents(v.max_mib) if v.max_mib else None,
-             grow=v.grow)
+        SizeRequest(
+            name=v.name,
+            size=to_extents(v.size_mib),
+            max_size=to_extents(v.max_mib) if v.max_mib else None,
+            grow=v.grow,
+        )
         for v in volumes
-    ]  # fmt: skip
+    ]
     try:
         return distribute_space(requests, total)
     except InstallError as e:

@@ -84,10 +84,11 @@ def install_packages(packages: PackageSelection, console: InstallerConsole) -> N
         dnf_argv(packages), timeout_s=1800, on_line=print_progress, log="packaging", ok=None
     )
     if result.exit_status:
+        reason = extract_reason(result)
         raise InstallError(
-            f"error populating transaction: dnf exited with {result.exit_status}{extract_reason(result)}"
+            f"error populating transaction: dnf exited with {result.exit_status}{reason}"
         )
-    # What lies in it, not the folder itself: that one belongs to a package.
+    # Only the content: the folder itself belongs to a package.
     for path in (SYSROOT / "var/cache/dnf").glob("*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 

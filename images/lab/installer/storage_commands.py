@@ -55,10 +55,17 @@ def _expand_reqpart(commands: tuple[ParsedCommand, ...]) -> list[PartitionSpec]:
     if not reqparts:
         return []
     partitions = [
-        PartitionSpec(kind=PartitionKind.BIOSBOOT, mount="biosboot", fstype="biosboot", size_mib=MiB(1)),
-        PartitionSpec(kind=PartitionKind.EFI, mount="/boot/efi", fstype="efi", size_mib=MiB(600),
-                  options=_ESP_OPTIONS),
-    ]  # fmt: skip
+        PartitionSpec(
+            kind=PartitionKind.BIOSBOOT, mount="biosboot", fstype="biosboot", size_mib=MiB(1)
+        ),
+        PartitionSpec(
+            kind=PartitionKind.EFI,
+            mount="/boot/efi",
+            fstype="efi",
+            size_mib=MiB(600),
+            options=_ESP_OPTIONS,
+        ),
+    ]
     if reqparts[-1].data.addBoot:
         partitions.append(
             PartitionSpec(

@@ -37,7 +37,7 @@ def test_rules_with_equal_results_are_not_unremediated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waived", "told", "left"),
+    ("waived", "reasons", "unremediated"),
     [
         (
             {},

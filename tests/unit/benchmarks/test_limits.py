@@ -27,7 +27,7 @@ def test_value_equal_to_limit_is_met() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "took", "missed"),
+    ("program", "measurement", "missed"),
     [
         (0, Measurement(wall_s=1.01, cpu_s=1.0, peak_mib=90.0), [0, 1]),
         (0, Measurement(wall_s=0.5, cpu_s=9.0, peak_mib=90.1), [2]),

@@ -54,8 +54,13 @@ def test_plan_translates_dependencies_and_drops_excluded_packages() -> None:
         packages={"audit": ["auditd"], "audit-libs": ["libaudit1"]}, left_out=["dpkg"]
     )
     depends = (("libaudit1",), ("dpkg",), ("gone", "awk"), ("auditd",))
-    result = plan_packages(definition, [make_deb("auditd", depends), make_deb("libaudit1"), make_deb("dpkg"),
-                     make_deb("mawk", provides=("awk",))])  # fmt: skip
+    debs = [
+        make_deb("auditd", depends),
+        make_deb("libaudit1"),
+        make_deb("dpkg"),
+        make_deb("mawk", provides=("awk",)),
+    ]
+    result = plan_packages(definition, debs)
 
     assert result["audit"].requires == ("audit-libs", "mawk")
     assert result["audit"].provides == ("auditd",)

@@ -4,18 +4,18 @@ from images.lab.spec import find_enabled_units, parse_preset, render_file_list, 
 
 
 def make_path(path: str, **more: object) -> OwnedPath:
-    facts: dict[str, object] = {"folder": False, "config": False, "ghost": False, **more}
+    facts: dict[str, object] = {"is_folder": False, "is_config": False, "is_ghost": False, **more}
     return OwnedPath(path=path, **facts)  # type: ignore[arg-type]
 
 
 def test_file_list_contains_attributes_of_each_path() -> None:
     rendered = render_file_list(
         [
-            make_path("/etc/audit", folder=True),
-            make_path("/etc/audit/auditd.conf", config=True),
-            make_path("/boot/initramfs.img", ghost=True),
-            make_path("/usr/bin/ping", caps="cap_net_raw=ep"),
-            make_path("/usr/bin/chage", people="root,shadow"),
+            make_path("/etc/audit", is_folder=True),
+            make_path("/etc/audit/auditd.conf", is_config=True),
+            make_path("/boot/initramfs.img", is_ghost=True),
+            make_path("/usr/bin/ping", capabilities="cap_net_raw=ep"),
+            make_path("/usr/bin/chage", owner="root,shadow"),
         ]
     )
 

@@ -57,7 +57,7 @@ def test_boot_entry_paths_are_relative_to_boot_file_system() -> None:
 
 
 @pytest.mark.parametrize(
-    ("append", "fips", "boot", "words"),
+    ("append", "fips", "boot", "expected"),
     [
         (["audit=1"], False, "B", "console=ttyS0 audit=1"),
         (["audit=1"], True, "B", "console=ttyS0 audit=1 fips=1 boot=UUID=B"),

@@ -104,7 +104,7 @@ def test_command_line_without_kickstart_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "expected"),
     [
         ("hd:LABEL=X:/ks.cfg", ("LABEL=X", "/ks.cfg")),
         ("hd:vdb1:/a/b.ks", ("vdb1", "/a/b.ks")),

@@ -58,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
 
 @pytest.fixture
 def console(run: Recorder, monkeypatch: pytest.MonkeyPatch) -> InstallerConsole:
-    monkeypatch.setattr("images.lab.installer.console._consoles", list)
+    monkeypatch.setattr("images.lab.installer.console._open_consoles", list)
     return InstallerConsole()
 
 

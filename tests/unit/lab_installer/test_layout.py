@@ -26,7 +26,7 @@ def _make_request(size: int, *, grow: bool = False, max_size: int | None = None)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "space", "sizes"),
+    ("requests", "space", "sizes"),
     [
         ([_make_request(10), _make_request(20)], 100, [10, 20]),
         ([_make_request(10), _make_request(20, grow=True)], 100, [10, 90]),

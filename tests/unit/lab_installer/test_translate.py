@@ -192,7 +192,7 @@ REFUSED_OPTIONS = (
 )
 
 
-@pytest.mark.parametrize(("was", "now", "line", "where", "option"), REFUSED_OPTIONS)
+@pytest.mark.parametrize(("was", "now", "line", "command", "option"), REFUSED_OPTIONS)
 def test_unsupported_option_is_refused_by_name(
     good: str, was: str, now: str, line: int, command: str, option: str
 ) -> None:

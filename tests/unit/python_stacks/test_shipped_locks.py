@@ -82,7 +82,7 @@ def test_nvidia_stacks_share_pytorch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pinned", "found"),
+    ("pinned", "expected"),
     [
         (render_pins("torch==2.13.0+cpu"), "cpu"),
         (render_pins("torch==2.11.0+rocm7.1"), "rocm7.1"),

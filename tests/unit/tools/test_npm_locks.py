@@ -8,7 +8,7 @@ import pytest
 TESTS = Path(__file__).parents[2]
 LOCKS = sorted(
     lock
-    for folder in ("interop/*", "tooling/*")
+    for folder in ("consumers/*", "tools/*")
     for lock in TESTS.glob(f"{folder}/package-lock.json")
 )
 
@@ -17,7 +17,7 @@ def test_npm_lock_files_are_listed() -> None:
     assert [lock.parent.name for lock in LOCKS] == ["saf", "stig_manager", "axe"]
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda place: place.parent.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)
 def test_npm_lock_pins_digests_without_addresses(lock: Path) -> None:
     document = json.loads(lock.read_text("utf-8"))
     packages = document["packages"]

@@ -97,7 +97,7 @@ def test_document_contains_complete_requirement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "problem"),
+    ("old", "new", "problem"),
     [
         ("</Rule></Group>", "</Rule><Rule/></Group>", "V-1: expected one rule, found 2"),
         ("Mitigations&gt;&lt;", "Mitigations&gt;x&lt;", "V-1: says more than before: Mitigations"),

@@ -146,7 +146,7 @@ def test_duplicate_name_is_refused(tmp_path: Path) -> None:
             "expected at most 200000 entries in 99 bytes, found 4 in ",
         ),
         (AuditLimits(max_unpacked_bytes=99), "expected at most 99 bytes unpacked, found "),
-        (AuditLimits(min_ratio_bytes=9, max_ratio=0), "a bomb: "),
+        (AuditLimits(min_ratio_bytes=9, max_ratio=0), "a zip bomb: "),
     ],
 )
 def test_archive_over_limit_is_refused(tmp_path: Path, limits: AuditLimits, problem: str) -> None:
@@ -165,7 +165,7 @@ def test_zip_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
 def test_huge_declared_size_is_refused(tmp_path: Path) -> None:
     (finding,) = audit_bytes(tmp_path, patch_directory(GOOD, 24, "<I", 2**32 - 2)).findings
 
-    assert "a bomb: " in finding.message
+    assert "a zip bomb: " in finding.message
 
 
 def test_zip64_archive_is_read(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def find_libraries(tmp_path: Path, data: bytes) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "expected"),
     [
         (make_elf(text=OPENSSL), ("OpenSSL", "4.0.3")),
         (make_elf(text=b"OpenSSL 1.1.1w  11 Sep 2023\0"), ("OpenSSL", "1.1.1w")),
@@ -78,8 +78,8 @@ def test_every_signature_has_a_test_case() -> None:
     assert {case[0] for _, case in mark.args[1]} == {s.library for s in SIGNATURES}
 
 
-@pytest.mark.parametrize("wide", [True, False])
-@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("is_64_bit", [True, False])
+@pytest.mark.parametrize("byte_order", ["<", ">"])
 def test_every_elf_class_and_byte_order_is_read(
     tmp_path: Path, is_64_bit: bool, byte_order: str
 ) -> None:
@@ -229,7 +229,7 @@ def test_excessive_symbol_names_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("data", "message"),
     [
         (b"PK\3\4rest", "is an archive: not looked into"),
         (b"!<arch>\nrest", "is a static library: not looked into"),

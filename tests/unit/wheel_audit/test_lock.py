@@ -41,7 +41,7 @@ def test_locked_wheel_has_no_finding(tmp_path: Path, lock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "told"),
+    ("lock", "expected"),
     [
         (
             f"demo==1.0 --hash=sha256:{OTHER_DIGEST}",
@@ -52,7 +52,10 @@ def test_locked_wheel_has_no_finding(tmp_path: Path, lock: str) -> None:
             [("not_locked", "high", WHEEL), ("not_there", "high", "demo==1.1")],
         ),
         (
-            f"demo==1.0 --hash=sha256:{DIGEST}\nmore==2 ; os_name == 'nt' --hash=sha256:{OTHER_DIGEST}",
+            (
+                f"demo==1.0 --hash=sha256:{DIGEST}\n"
+                f"more==2 ; os_name == 'nt' --hash=sha256:{OTHER_DIGEST}"
+            ),
             [("not_there", "medium", "more==2")],
         ),
         # The right bytes under another package's name.

@@ -17,7 +17,7 @@ def find_uses(text: str) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("import hashlib\nhashlib.md5(b'')", (2, "md5", "called")),
         ("import hashlib as h\nh.md5(b'')", (2, "md5", "called")),
