@@ -15,14 +15,15 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 APT_PACKAGES := qemu-system-x86 qemu-utils ovmf xorriso mtools isomd5sum mmdebstrap createrepo-c \
 	rpm squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-client \
-	openssh-server openssl jq shellcheck python3-venv dpkg-dev procps util-linux systemd-container \
+	openssh-server openssl jq unzip shellcheck python3-venv dpkg-dev procps util-linux systemd-container \
 	iproute2 gpg gpg-agent cmake ninja-build g++ chromium softhsm2 opensc p11-kit-modules \
 	swtpm tpm2-tools libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core isolinux syslinux-common
-DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build \
+# What build, scan and verify need on Rocky Linux and Fedora, from the distribution's own repositories (ninja-build is
+# in CRB). The lab, and with it the demo and the tests, needs Debian or Ubuntu.
+DNF_PACKAGES := qemu-kvm qemu-img edk2-ovmf xorriso mtools isomd5sum createrepo_c rpm-build rpm-sign \
 	squashfs-tools zstd cpio dosfstools openscap-scanner openscap-utils openssh-clients \
-	openssh-server openssl jq ShellCheck python3.12 util-linux scap-security-guide systemd-container \
-	iproute gnupg2 rpm-sign cmake ninja-build gcc-c++ chromium softhsm opensc p11-kit \
-	swtpm tpm2-tools pango dejavu-sans-fonts
+	openssl jq unzip python3.12 util-linux scap-security-guide iproute gnupg2 cmake ninja-build gcc-c++ \
+	opensc p11-kit tpm2-tools pango dejavu-sans-fonts
 
 .PHONY: help
 help: ## list the targets
@@ -53,7 +54,8 @@ setup-system: ## install the system packages that are missing (apt or dnf)
 		[ -z "$$missing" ] || { $(SUDO) apt-get update -q && \
 			DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -yq --no-install-recommends $$missing; }; \
 	elif command -v dnf >/dev/null; then \
-		rpm -q $(DNF_PACKAGES) >/dev/null || $(SUDO) dnf install -y $(DNF_PACKAGES); \
+		crb=$$(dnf -q repolist --all 2>/dev/null | awk '$$1 == "crb" {print "--enablerepo=crb"}'); \
+		rpm -q $(DNF_PACKAGES) >/dev/null || $(SUDO) dnf install -y $$crb $(DNF_PACKAGES); \
 	else echo "neither apt nor dnf: install these yourself: $(APT_PACKAGES)" >&2; exit 4; fi
 
 .PHONY: setup-venv
@@ -76,11 +78,12 @@ $(VENV)/.done: requirements/build.txt requirements/lock.txt pyproject.toml
 
 .PHONY: setup-cosign
 setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, by apt's signed metadata)
-	@command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tools/get_cosign.py
+	@command -v apt-get >/dev/null || echo "cosign: not installed, no apt here; only verifying with cosign needs it" >&2
+	@! command -v apt-get >/dev/null || command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tools/get_cosign.py
 
 .PHONY: setup-openssl
 setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the system's is older (Debian trixie's)
-	@$(BIN)/python -m tests.tools.get_openssl
+	@! command -v apt-get >/dev/null || $(BIN)/python -m tests.tools.get_openssl
 
 include tests/npm.mk
 
@@ -158,6 +161,11 @@ bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fi
 .PHONY: bench-report
 bench-report: setup setup-readers ## every report, signed, against openscap-report's and oscap's HTML alone (ARF=file BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
+
+.PHONY: docs
+docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of conflicts and kernel settings
+	$(BIN)/python -m tests.tools.cli_reference
+	HARDPAN_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/compatibility/test_conflicts.py tests/unit/profiles/test_host_docs.py
 
 .PHONY: screenshots
 screenshots: setup-venv ## the pictures of docs/report.md, from the sample, in headless Chromium

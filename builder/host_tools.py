@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.vm.probe import QEMU
+from hardpan.builder.vm.probe import QEMU, find_qemu
 from hardpan.core.errors import ToolError
 from hardpan.core.process import find_program as find_on_path
 from hardpan.profiles.schema.profile import Profile
@@ -155,6 +155,8 @@ TOOLS = (
 
 def find_program(program: str) -> Path | None:
     """Where a program lies: beside this Python, or where this machine keeps its own."""
+    if program == QEMU:
+        return find_qemu()
     venv_program = _VENV_BIN / program
     return venv_program if venv_program.is_file() else find_on_path(program)
 

@@ -13,6 +13,9 @@ from hardpan.core.errors import ToolError
 from hardpan.core.process import find_program, run
 
 QEMU = "qemu-system-x86_64"
+_EL_QEMU = Path("/usr/libexec/qemu-kvm")
+"""QEMU of Enterprise Linux, which is not on the PATH."""
+
 _KVM = Path("/dev/kvm")
 _TIMEOUT_S = 15.0
 _EXIT_STATUS = 33
@@ -61,6 +64,14 @@ class Acceleration:
         return 1 if self.kind == "kvm" else 2
 
 
+def find_qemu() -> Path | None:
+    """Return the path of QEMU, or None if it is not installed."""
+    program = find_program(QEMU)
+    if program is None and _EL_QEMU.is_file():
+        return _EL_QEMU
+    return program
+
+
 def boot_sector() -> bytes:
     """512 bytes that a BIOS starts and that end QEMU at once."""
     return _CODE.ljust(510, b"\x00") + b"\x55\xaa"
@@ -73,7 +84,7 @@ def detect_acceleration() -> Acceleration:
     Raises:
         ToolError: QEMU is not installed.
     """
-    if find_program(QEMU) is None:
+    if find_qemu() is None:
         raise ToolError([QEMU], "is not installed", hint="hardpan doctor tells how to get it")
     if not _KVM.exists():
         return Acceleration(kind="tcg", reason="there is no /dev/kvm: guests are emulated")
@@ -91,7 +102,17 @@ def _run_tiny_guest() -> None:
         disk.write_bytes(boot_sector().ljust(1 << 20, b"\x00"))
         run(
             [
-                *(QEMU, "-accel", "kvm", "-cpu", "host", "-m", "32", "-machine", "pc"),
+                *(
+                    str(find_qemu() or QEMU),
+                    "-accel",
+                    "kvm",
+                    "-cpu",
+                    "host",
+                    "-m",
+                    "32",
+                    "-machine",
+                    "pc",
+                ),
                 *("-nodefaults", "-display", "none", "-no-reboot"),
                 *("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"),
                 *("-drive", f"file={disk},format=raw,if=ide"),

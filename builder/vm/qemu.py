@@ -16,7 +16,7 @@ from hardpan.builder.vm import egress_proxy, firmware, qmp
 from hardpan.builder.vm.console import GuestConsole
 from hardpan.builder.vm.egress_proxy import Endpoint
 from hardpan.builder.vm.firmware import escape_option
-from hardpan.builder.vm.probe import QEMU, Acceleration
+from hardpan.builder.vm.probe import QEMU, Acceleration, find_qemu
 from hardpan.core import clock
 from hardpan.core.errors import ToolError
 from hardpan.core.files import create_private
@@ -227,7 +227,7 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
     disk = f"file={escape_option(spec.disk)},format=qcow2,if=none,id=disk"
     discard_option = f"discard_granularity={FILE_SYSTEM_BLOCK_BYTES}"
     argv = [
-        *(QEMU, "-machine", "q35", *acceleration.arguments),
+        *(str(find_qemu() or QEMU), "-machine", "q35", *acceleration.arguments),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
         *("-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", "-action", "panic=none"),
         # Paused until the control channel is open: a guest may be off within a blink.
