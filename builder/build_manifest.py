@@ -29,7 +29,7 @@ _LAYER_DESCRIPTIONS: Mapping[str, str] = {
     "ml_frameworks": "installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
     "nvidia_driver": "installs NVIDIA's driver at the one locked version",
     "rocm": "installs ROCm for the one chip the profile names",
-    "sovereign_stack": "sets up model server, knowledge base and chat page behind a TLS proxy",
+    "ai_service": "sets up model server, knowledge base and chat page behind a TLS proxy",
     "stig": "mends the rules that fail, waivers aside, from the data stream that is scanned",
     "tuning": "sets memory, processor and accelerators for AI work",
 }
@@ -198,8 +198,8 @@ def _describe_section(profile: Profile, layer: str) -> str:
         return (
             f": logs go to {log_host.host} over TLS" if log_host else ": logs stay on the machine"
         )
-    if layer == "sovereign_stack" and profile.sovereign:
-        return _describe_server(profile.sovereign.server)
+    if layer == "ai_service" and profile.ai_service:
+        return _describe_server(profile.ai_service.server)
     return ""
 
 

@@ -320,9 +320,9 @@ def _attempt_workload_tests(
 
 
 def find_inference_server(profile: Profile) -> InferenceServer | None:
-    """Where the profile's inference server is; None without the layer ``sovereign_stack``."""
-    section = profile.sovereign
-    if section is None or "sovereign_stack" not in profile.layers:
+    """Where the profile's inference server is; None without the layer ``ai_service``."""
+    section = profile.ai_service
+    if section is None or "ai_service" not in profile.layers:
         return None
     certificate = section.certificate
     is_vllm = section.server.engine == "vllm"
@@ -380,7 +380,7 @@ def build_expected_state(profile: Profile) -> ExpectedState:
         sudo_nopasswd=user.sudo == "nopasswd",
         enabled=profile.services.enabled,
         disabled=profile.services.disabled,
-        packages=tuple(p for p in profile.install if not p.startswith("@")),
+        packages=tuple(p for p in profile.install_packages if not p.startswith("@")),
         absent_packages=profile.packages.remove,
         time_servers=profile.system.ntp_servers,
         ai_python=profile.ai_python,

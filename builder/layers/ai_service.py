@@ -1,4 +1,4 @@
-"""The layer ``sovereign_stack``: a whole AI service from one section of the profile.
+"""The layer ``ai_service``: a whole AI service from one section of the profile.
 
 Everything the machine gets is rendered here, so that it can be read, tested and
 compared before a machine is there; the role lays it down and says what changed.
@@ -94,9 +94,9 @@ def render_files(profile: Profile) -> Mapping[str, bytes]:
     Raises:
         InputError: the profile has no such section, or one that cannot be built.
     """
-    section = profile.sovereign
+    section = profile.ai_service
     if section is None:
-        raise InputError(f"{profile.name}: sovereign_stack needs a section 'sovereign:'")
+        raise InputError(f"{profile.name}: ai_service needs a section 'ai_service:'")
     values = _template_values(profile, section)
     pages = {
         f"{_PAGES_DIR}/{p.name}": p.read_bytes() for p in sorted((_SOURCES / "pages").iterdir())
@@ -129,7 +129,7 @@ def archive_members(profile: Profile) -> Mapping[str, bytes]:
         InputError: the profile has no such section, or one that cannot be built.
     """
     members = {f"files{path}": data for path, data in render_files(profile).items()}
-    section = profile.sovereign
+    section = profile.ai_service
     assert section is not None  # noqa: S101 - files() refused it
     server = section.server
     models = [f"{_MODELS_DIR}/{embedding.NAME}", server.folder]
@@ -217,7 +217,7 @@ def _service_settings(section: AiService) -> Mapping[str, object]:
             "quota": {
                 "documents": section.quota.documents,
                 "text_bytes": section.quota.text_mib << 20,
-                "pieces": section.quota.pieces,
+                "pieces": section.quota.chunks,
             },
         },
         "serving": {

@@ -23,7 +23,7 @@ def role_variables(profile: Profile) -> Mapping[str, object]:
 def make_plan(profile: Profile) -> Mapping[str, object]:
     """What the role does, as data."""
     section = profile.kernel_hardening or KernelHardening()
-    excluded = {s.name for s in section.sysctls_left}
+    excluded = {s.name for s in section.sysctl_exceptions}
     removed = section.compiler == "removed"
     return {
         "sysctls": [[s.name, s.value, s.reason] for s in SYSCTLS if s.name not in excluded],

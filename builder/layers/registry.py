@@ -38,7 +38,7 @@ LAYERS: Mapping[LayerName, Callable[[LayerTask], LayerResult]] = {
     "kernel_hardening": kernel_hardening.apply,
     "ml_cpu": ml_cpu.apply,
     "ml_frameworks": ml_frameworks.apply,
-    "sovereign_stack": ai_service.apply,
+    "ai_service": ai_service.apply,
     "amd_driver": amd_driver.apply,
     "containers": containers.apply,
     "cuda": cuda.apply,

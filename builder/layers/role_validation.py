@@ -81,7 +81,7 @@ ROLE_VARIABLES: Mapping[LayerName, Callable[[Profile], Mapping[str, object]]] = 
     "ml_frameworks": _framework_variables,
     "nvidia_driver": _vendor_variables("nvidia_driver", nvidia_driver.role_variables),
     "rocm": _vendor_variables("rocm"),
-    "sovereign_stack": lambda profile: ai_service.role_variables(profile, _PLACEHOLDER_PATH),
+    "ai_service": lambda profile: ai_service.role_variables(profile, _PLACEHOLDER_PATH),
     "stig": lambda profile: stig.role_variables(
         profile, _PLACEHOLDER_PATH, _PLACEHOLDER_PATH, _PLACEHOLDER_DIGEST
     ),

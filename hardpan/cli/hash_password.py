@@ -11,7 +11,7 @@ _MIN_CHARS = 12
 
 @click.command()
 def password() -> None:
-    """Ask for a password twice and print its hash for sovereign.users[].password_hash."""
+    """Ask for a password twice and print its hash for ai_service.users[].password_hash."""
     typed = prompt_secret("password", repeat="again")
     if len(typed) < _MIN_CHARS:
         raise InputError(f"expected {_MIN_CHARS} characters or more, found {len(typed)}")

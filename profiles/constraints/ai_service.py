@@ -1,4 +1,4 @@
-"""What the sovereign stack demands of the rest of a profile."""
+"""What the ai_service stack demands of the rest of a profile."""
 
 from collections.abc import Iterator
 
@@ -9,22 +9,22 @@ from hardpan.profiles.schema.hardware import Hardware
 
 CONSTRAINTS = ConstraintSet()
 
-_LAYER = "sovereign_stack"
+_LAYER = "ai_service"
 _REQUIRED_LAYER = "ml_frameworks"
 _DRIVER_LAYERS = {"nvidia": "nvidia_driver", "amd": "amd_driver"}
 _ENGINE_PACKAGES = {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}
 """Engine -> the Python package that holds it."""
 
 
-@CONSTRAINTS.depends_on("layers", "sovereign")
-def _check_section(layers: tuple[str, ...], sovereign: AiService | None) -> Iterator[Violation]:
-    if _LAYER in layers and sovereign is None:
+@CONSTRAINTS.depends_on("layers", "ai_service")
+def _check_section(layers: tuple[str, ...], ai_service: AiService | None) -> Iterator[Violation]:
+    if _LAYER in layers and ai_service is None:
         yield Violation(
             ("layers", layers.index(_LAYER)),
-            f"{_LAYER} needs a section 'sovereign:' with host_name and users, found none",
+            f"{_LAYER} needs a section 'ai_service:' with host_name and users, found none",
         )
-    elif sovereign is not None and _LAYER not in layers:
-        yield Violation(("sovereign",), f"expected {_LAYER} among layers, nothing else reads this")
+    elif ai_service is not None and _LAYER not in layers:
+        yield Violation(("ai_service",), f"expected {_LAYER} among layers, nothing else reads this")
 
 
 @CONSTRAINTS.depends_on("layers")
@@ -36,12 +36,12 @@ def _check_order(layers: tuple[str, ...]) -> Iterator[Violation]:
         )
 
 
-@CONSTRAINTS.depends_on("layers", "sovereign", "hardware")
+@CONSTRAINTS.depends_on("layers", "ai_service", "hardware")
 def _check_driver(
-    layers: tuple[str, ...], sovereign: AiService | None, hardware: Hardware
+    layers: tuple[str, ...], ai_service: AiService | None, hardware: Hardware
 ) -> Iterator[Violation]:
     driver = _DRIVER_LAYERS.get(hardware.accelerator)
-    if not driver or sovereign is None or sovereign.server.engine != "vllm":
+    if not driver or ai_service is None or ai_service.server.engine != "vllm":
         return
     if _LAYER in layers and driver not in layers[: layers.index(_LAYER)]:
         yield Violation(
@@ -50,12 +50,12 @@ def _check_driver(
         )
 
 
-@CONSTRAINTS.depends_on("sovereign", "hardware")
-def _check_engine(sovereign: AiService | None, hardware: Hardware) -> Iterator[Violation]:
-    if sovereign is None:
+@CONSTRAINTS.depends_on("ai_service", "hardware")
+def _check_engine(ai_service: AiService | None, hardware: Hardware) -> Iterator[Violation]:
+    if ai_service is None:
         return
-    path: ProfilePath = ("sovereign", "server")
-    server = sovereign.server
+    path: ProfilePath = ("ai_service", "server")
+    server = ai_service.server
     if server.engine != "vllm":
         if server.gpus > 1:
             yield Violation((*path, "gpus"), "expected 1 with llama_cpp, which has no GPU here")
@@ -79,52 +79,54 @@ def _check_engine(sovereign: AiService | None, hardware: Hardware) -> Iterator[V
         yield Violation((*path, "threads"), "expected 0 with vllm, which computes on the GPU")
 
 
-@CONSTRAINTS.depends_on("sovereign", "frameworks")
-def _check_stack(sovereign: AiService | None, frameworks: Frameworks | None) -> Iterator[Violation]:
-    if sovereign is None or frameworks is None:
+@CONSTRAINTS.depends_on("ai_service", "frameworks")
+def _check_stack(
+    ai_service: AiService | None, frameworks: Frameworks | None
+) -> Iterator[Violation]:
+    if ai_service is None or frameworks is None:
         return
-    server = sovereign.server
+    server = ai_service.server
     package = _ENGINE_PACKAGES[server.engine]
     stack_names = [stack.name for stack in frameworks.stacks if stack.requests_package(package)]
     if server.stack not in stack_names:
         yield Violation(
-            ("sovereign", "server", "stack"),
+            ("ai_service", "server", "stack"),
             f"expected a stack of frameworks that asks for {package}"
             f" ({', '.join(stack_names) or 'none does'}), found {server.stack!a}",
         )
 
 
-@CONSTRAINTS.depends_on("sovereign")
-def _check_quota(sovereign: AiService | None) -> Iterator[Violation]:
-    if sovereign is None:
+@CONSTRAINTS.depends_on("ai_service")
+def _check_quota(ai_service: AiService | None) -> Iterator[Violation]:
+    if ai_service is None:
         return
-    if sovereign.document_kib > 1024 * sovereign.quota.text_mib:
+    if ai_service.document_kib > 1024 * ai_service.quota.text_mib:
         yield Violation(
-            ("sovereign", "quota", "text_mib"),
-            f"expected room for one document of {sovereign.document_kib} KiB (document_kib),"
-            f" found {sovereign.quota.text_mib} MiB",
+            ("ai_service", "quota", "text_mib"),
+            f"expected room for one document of {ai_service.document_kib} KiB (document_kib),"
+            f" found {ai_service.quota.text_mib} MiB",
         )
 
 
-@CONSTRAINTS.depends_on("sovereign")
-def _check_accounts(sovereign: AiService | None) -> Iterator[Violation]:
-    if sovereign is None:
+@CONSTRAINTS.depends_on("ai_service")
+def _check_accounts(ai_service: AiService | None) -> Iterator[Violation]:
+    if ai_service is None:
         return
-    if not (sovereign.users or sovereign.api_keys or sovereign.machine_api_key):
+    if not (ai_service.users or ai_service.api_keys or ai_service.machine_api_key):
         yield Violation(
-            ("sovereign",), "expected users, api_keys or machine_api_key, or nobody can get in"
+            ("ai_service",), "expected users, api_keys or machine_api_key, or nobody can get in"
         )
     account_names: set[str] = set()
     for section, names in (
-        ("users", [u.name for u in sovereign.users]),
-        ("api_keys", [k.name for k in sovereign.api_keys]),
+        ("users", [u.name for u in ai_service.users]),
+        ("api_keys", [k.name for k in ai_service.api_keys]),
     ):
         for i, name in enumerate(names):
             if name in account_names:
                 yield Violation(
-                    ("sovereign", section, i, "name"),
+                    ("ai_service", section, i, "name"),
                     f"{name!a} is there twice: documents belong to a name",
                 )
             account_names.add(name)
-    if sovereign.machine_api_key and "machine" in account_names:
-        yield Violation(("sovereign",), "the name 'machine' belongs to the machine's own API key")
+    if ai_service.machine_api_key and "machine" in account_names:
+        yield Violation(("ai_service",), "the name 'machine' belongs to the machine's own API key")

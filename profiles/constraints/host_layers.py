@@ -48,13 +48,13 @@ def _check_weakening_reasons(kernel_hardening: HardeningSection) -> Iterator[Vio
             f"expected enforced with 'lockdown: {hardening.lockdown}', which loads no unsigned module",
         )
     is_weakened = hardening.lockdown == "none" or hardening.module_signatures == "not_enforced"
-    if is_weakened and hardening.weaker_reason is None:
+    if is_weakened and hardening.weakening_reason is None:
         yield Violation(
             ("kernel_hardening",),
-            "expected weaker_reason with 'lockdown: none' or 'module_signatures: not_enforced'",
+            "expected weakening_reason with 'lockdown: none' or 'module_signatures: not_enforced'",
         )
-    if hardening.compiler == "needed" and hardening.compiler_reason is None:
-        yield Violation(("kernel_hardening",), "expected compiler_reason with 'compiler: needed'")
+    if hardening.compiler == "required" and hardening.compiler_reason is None:
+        yield Violation(("kernel_hardening",), "expected compiler_reason with 'compiler: required'")
     if 22 not in hardening.ports:
         yield Violation(
             ("kernel_hardening", "ports"),
@@ -66,11 +66,11 @@ def _check_weakening_reasons(kernel_hardening: HardeningSection) -> Iterator[Vio
 def _check_proxy_port(
     layers: LayerNames, kernel_hardening: HardeningSection
 ) -> Iterator[Violation]:
-    has_proxy = {"kernel_hardening", "sovereign_stack"} <= set(layers)
+    has_proxy = {"kernel_hardening", "ai_service"} <= set(layers)
     if has_proxy and 443 not in (kernel_hardening or KernelHardening()).ports:
         yield Violation(
             ("kernel_hardening", "ports"),
-            "expected 443 among them: the proxy of sovereign_stack listens there",
+            "expected 443 among them: the proxy of ai_service listens there",
         )
 
 
@@ -78,8 +78,8 @@ def _check_proxy_port(
 def _check_sysctl_exceptions(kernel_hardening: HardeningSection) -> Iterator[Violation]:
     sysctl_names = {s.name for s in SYSCTLS}
     exempted_names: set[str] = set()
-    for i, exception in enumerate(kernel_hardening.sysctls_left if kernel_hardening else ()):
-        path = ("kernel_hardening", "sysctls_left", i, "name")
+    for i, exception in enumerate(kernel_hardening.sysctl_exceptions if kernel_hardening else ()):
+        path = ("kernel_hardening", "sysctl_exceptions", i, "name")
         if exception.name not in sysctl_names:
             yield Violation(
                 path,
@@ -117,7 +117,7 @@ def _check_unsigned_drivers(
     if hardening.compiler == "removed":
         yield Violation(
             ("layers", layers.index("amd_driver")),
-            "expected 'compiler: needed' in kernel_hardening with amd_driver: DKMS compiles the"
+            "expected 'compiler: required' in kernel_hardening with amd_driver: DKMS compiles the"
             " module anew for each kernel",
         )
 

@@ -1,4 +1,4 @@
-"""The section ``sovereign``: a whole AI service on one host, from a few lines.
+"""The section ``ai_service``: a whole AI service on one host, from a few lines.
 
 Nothing secret can be written here: passwords only as slow hashes, API keys only as
 digests, and what is left out is made by each machine at its own first start.
@@ -196,8 +196,8 @@ class QuotaSettings(ProfileSection):
     text_mib: StrictInt = Field(default=32, ge=1, le=1024)
     """Size of their texts together."""
 
-    pieces: StrictInt = Field(default=20_000, ge=1, le=200_000)
-    """Pieces of some 100 words that they are cut into; each takes 1.5 KiB of memory, and all users
+    chunks: StrictInt = Field(default=20_000, ge=1, le=200_000)
+    """Chunks of about 100 words that they are split into; each takes 1.5 KiB of memory, and all users
     together have 200,000."""
 
 

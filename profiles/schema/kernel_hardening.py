@@ -30,10 +30,10 @@ class KernelHardening(ProfileSection):
     module_signatures: Literal["enforced", "not_enforced"] = "enforced"
     """``enforced``: only kernel modules with a signature that the kernel trusts are loaded."""
 
-    weaker_reason: Text | None = None
+    weakening_reason: Text | None = None
     """Why one of the two is off; required when one is."""
 
-    sysctls_left: tuple[SysctlException, ...] = ()
+    sysctl_exceptions: tuple[SysctlException, ...] = ()
     """Settings of the list in docs/host-hardening.md that are not set, each with its reason."""
 
     ports: tuple[Port, ...] = (22,)
@@ -45,11 +45,11 @@ class KernelHardening(ProfileSection):
     suid: tuple[SystemPath, ...] = ()
     """Programs that keep their SUID or SGID bit beside those of hardpan's list."""
 
-    compiler: Literal["removed", "needed"] = "removed"
+    compiler: Literal["removed", "required"] = "removed"
     """``removed``: no compiler, no make, no kernel headers in the image."""
 
     compiler_reason: Text | None = None
-    """What needs a compiler on the running machine; required with ``compiler: needed``."""
+    """What needs a compiler on the running machine; required with ``compiler: required``."""
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:

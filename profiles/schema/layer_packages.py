@@ -8,7 +8,7 @@ from collections.abc import Mapping
 OS_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "audit": ("audit", "rsyslog"),
     "tuning": ("tuned",),
-    "sovereign_stack": ("nftables", "nginx"),
+    "ai_service": ("nftables", "nginx"),
 }
 """Layer -> packages of the distribution, for the layers that need any."""
 

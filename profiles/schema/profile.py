@@ -55,7 +55,7 @@ LayerName = Literal[
     "ml_cpu",
     "kernel_hardening",
     "tuning",
-    "sovereign_stack",
+    "ai_service",
     "audit",
     "stig",
 ]
@@ -160,8 +160,8 @@ class Profile(ProfileSection):
     """The Python stacks; required with the layer ``ml_frameworks``."""
 
     smoke: SmokeSettings = SmokeSettings()
-    sovereign: AiService | None = None
-    """Required with the layer ``sovereign_stack``."""
+    ai_service: AiService | None = None
+    """Required with the layer ``ai_service``."""
 
     kernel_hardening: KernelHardening | None = None
     """For the layer of this name; without it the layer keeps to its defaults."""
@@ -188,7 +188,7 @@ class Profile(ProfileSection):
         return tuple(dict.fromkeys(arguments))
 
     @property
-    def install(self) -> tuple[str, ...]:
+    def install_packages(self) -> tuple[str, ...]:
         """What the installer installs: the packages section's, then what the layers need."""
         is_static = self.tuning is not None and self.tuning.manager == "static"
         layers = tuple(x for x in self.layers if not (is_static and x == "tuning"))
@@ -203,7 +203,9 @@ class Profile(ProfileSection):
         """The Python on the host that has PyTorch; empty where none is asked for."""
         stacks = self.frameworks.stacks if self.frameworks else ()
         stack_python = next((stack.interpreter for stack in stacks if stack.has_torch), "")
-        is_packaged = "ml_cpu" in self.layers or (stacks and "python3-torch" in self.install)
+        is_packaged = "ml_cpu" in self.layers or (
+            stacks and "python3-torch" in self.install_packages
+        )
         return stack_python or ("/usr/bin/python3" if is_packaged else "")
 
     @property

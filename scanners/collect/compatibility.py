@@ -23,7 +23,7 @@ from hardpan.scanners.model.results import (
 )
 from hardpan.ssh.client import SshConnection
 
-AI_LAYERS = frozenset({"ml_frameworks", "sovereign_stack"})
+AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
 """Layers that bring what the paired checks are about."""
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "paired")

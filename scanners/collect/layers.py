@@ -24,7 +24,7 @@ def add_layer_expectations(expected: ExpectedState, profile: Profile) -> Expecte
             suid=(*allowlists.ALLOWED_SUID, *section.suid),
             sysctls={**state.sysctls, **_list_sysctls(section)},
         )
-    if "sovereign_stack" in profile.layers:
+    if "ai_service" in profile.layers:
         state = replace(state, ports=tuple(sorted({*state.ports, _HTTPS})))
     if "tuning" in profile.layers:
         tuning = profile.tuning or Tuning()
@@ -40,5 +40,5 @@ def add_layer_expectations(expected: ExpectedState, profile: Profile) -> Expecte
 
 
 def _list_sysctls(section: KernelHardening) -> Mapping[str, str]:
-    excluded = {s.name for s in section.sysctls_left}
+    excluded = {s.name for s in section.sysctl_exceptions}
     return {s.name: s.value for s in SYSCTLS if s.name not in excluded}

@@ -24,7 +24,7 @@ Where the control's rule has a waiver on record, a fail keeps its verdict and th
 told beside it, as with the rules themselves.
 
 They run with `hardpan scan --paired`, and by themselves for profiles with the layers
-`ml_frameworks` or `sovereign_stack`. Like the checks of the running system they are evidence, not
+`ml_frameworks` or `ai_service`. Like the checks of the running system they are evidence, not
 rules: `--fail-on` counts rules, and an auditor's policy limits them by `max_paired`, where
 waivers count as fails.
 

@@ -39,7 +39,7 @@ PROFILE = """\
 extends: lab-stig
 name: sovereign
 title: The whole stack
-layers: [ml_frameworks, sovereign_stack]
+layers: [ml_frameworks, ai_service]
 frameworks:
   stacks:
     - name: serving
@@ -60,7 +60,7 @@ frameworks:
             - GGML_OPENMP=OFF
             - LLAVA_BUILD=OFF
             - MTMD_BUILD=OFF
-sovereign:
+ai_service:
   host_name: ai.example
   server: {threads: 1}
   users: [{name: ada}, {name: ben}]
@@ -73,7 +73,7 @@ TEXTS = ast.literal_eval(
         re.MULTILINE | re.DOTALL,
     )[0]
 )
-ONLY = ("sovereign_stack",)
+ONLY = ("ai_service",)
 UNITS = ("hardpan-llm", "hardpan-kb", "hardpan-login", "nginx")
 PORTS = (8081, 8082, 8083, 8084)
 HANDBOOK_TEXT = (
@@ -197,14 +197,14 @@ def test_layer_is_idempotent(service: ServiceFixture) -> None:
 
 
 def test_profile_change_updates_and_removes_files(service: ServiceFixture) -> None:
-    section = service.profile.sovereign
+    section = service.profile.ai_service
     assert section is not None
     shorter = section.model_copy(update={"session_hours": 4})
     old = "/etc/hardpan/sovereign/old"
     service.host.run(f"touch {old}; echo {old} >> /var/lib/hardpan/sovereign_stack.files")
 
     (result,) = apply_layers(
-        service.profile.model_copy(update={"layers": ONLY, "sovereign": shorter}), service.host
+        service.profile.model_copy(update={"layers": ONLY, "ai_service": shorter}), service.host
     )
 
     assert result.changed_tasks == 1

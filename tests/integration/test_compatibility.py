@@ -50,7 +50,7 @@ table inet hardpan_ai {
 }
 RULES
 """
-# As the layer sovereign_stack has it.
+# As the layer ai_service has it.
 _UNIT = """[Service]
 User=ai-llm
 Group=ai

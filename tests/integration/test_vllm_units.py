@@ -34,7 +34,7 @@ SECTION = {
 def write_root(vendor: str, root: Path) -> Path:
     """The stack's files below ``root``, and programs that units may name."""
     profile = load_profile(f"rocky9-stig-{vendor}").model_copy(
-        update={"sovereign": AiService.model_validate(SECTION)}
+        update={"ai_service": AiService.model_validate(SECTION)}
     )
     for path, data in ai_service.render_files(profile).items():
         destination = root / path.removeprefix("/")

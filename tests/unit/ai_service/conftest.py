@@ -23,4 +23,4 @@ def section() -> AiService:
 
 @pytest.fixture
 def profile(section: AiService) -> Profile:
-    return load_profile("lab-stig").model_copy(update={"sovereign": section})
+    return load_profile("lab-stig").model_copy(update={"ai_service": section})

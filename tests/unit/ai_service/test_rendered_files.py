@@ -225,7 +225,7 @@ def test_knowledge_base_memory_limit_scales_with_document_size(
 ) -> None:
     def limit(document_kib: int) -> list[str]:
         changed_section = section.model_copy(update={"document_kib": document_kib})
-        changed_profile = profile.model_copy(update={"sovereign": changed_section})
+        changed_profile = profile.model_copy(update={"ai_service": changed_section})
         return unit_settings(rendered_text(changed_profile, f"{UNITS}/hardpan-kb.service"))[
             "MemoryMax"
         ]
@@ -236,9 +236,9 @@ def test_knowledge_base_memory_limit_scales_with_document_size(
 
 def test_user_quota_comes_from_profile(profile: Profile, section: AiService) -> None:
     changed_section = section.model_copy(
-        update={"quota": QuotaSettings(documents=7, text_mib=8, pieces=9)}
+        update={"quota": QuotaSettings(documents=7, text_mib=8, chunks=9)}
     )
-    changed_profile = profile.model_copy(update={"sovereign": changed_section})
+    changed_profile = profile.model_copy(update={"ai_service": changed_section})
     settings = json.loads(rendered_text(changed_profile, "/etc/hardpan/sovereign/knowledge.json"))
 
     assert settings["quota"] == {"documents": 7, "text_bytes": 8 << 20, "pieces": 9}
@@ -345,7 +345,7 @@ def test_site_certificate_replaces_generated_one(profile: Profile, section: AiSe
         "key_file": "/etc/pki/tls/ai.key",
     }
     changed_section = AiService.model_validate({**section.model_dump(), "certificate": certificate})
-    changed_profile = profile.model_copy(update={"sovereign": changed_section})
+    changed_profile = profile.model_copy(update={"ai_service": changed_section})
     start = rendered_text(changed_profile, f"{UNITS}/hardpan-first-start.service")
 
     assert "certificate.sh /etc/pki/tls/certs/ai.pem /etc/pki/tls/ai.key site" in start
@@ -379,7 +379,7 @@ def test_archive_members_are_reproducible(profile: Profile) -> None:
 def test_site_model_is_required_and_not_generated(profile: Profile, section: AiService) -> None:
     server = {"model": "granite-4", "file": "q4.gguf"}
     changed_section = AiService.model_validate({**section.model_dump(), "server": server})
-    changed_profile = profile.model_copy(update={"sovereign": changed_section})
+    changed_profile = profile.model_copy(update={"ai_service": changed_section})
 
     assert not [p for p in ai_service.render_files(changed_profile) if p.endswith(".gguf")]
     assert (

@@ -34,7 +34,7 @@ SERVER = {"engine": "vllm", "stack": "vllm", "model": "granite-4", "context": 81
 def vllm_profile(vendor: str, section: AiService) -> Profile:
     changed_section = AiService.model_validate({**section.model_dump(), "server": SERVER})
     return load_profile(f"rocky9-stig-{vendor}").model_copy(
-        update={"sovereign": changed_section, "layers": ("sovereign_stack",)}
+        update={"ai_service": changed_section, "layers": ("ai_service",)}
     )
 
 

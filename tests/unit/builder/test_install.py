@@ -111,13 +111,13 @@ def test_install_succeeds_on_marker_followed_by_poweroff(
             {},
             "went off without saying that the install is complete",
         ),
-        ([COMPLETE_STEP], {"ends_with": -9}, "ended with QEMU itself (exit code -9)"),
+        ([COMPLETE_STEP], {"exit_status": -9}, "ended with QEMU itself (exit code -9)"),
         (
             [COMPLETE_STEP],
-            {"goes_off": False},
+            {"powers_off": False},
             "wrote nothing for 30 s before the installer started",
         ),
-        ([COMPLETE_STEP], {"saw_panic": True}, "panicked during the install"),
+        ([COMPLETE_STEP], {"is_panicking": True}, "panicked during the install"),
         (
             [COMPLETE_STEP, Step(port="HARDPAN-INSTALL: failed: %post")],
             {},

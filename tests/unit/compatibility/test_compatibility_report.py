@@ -183,7 +183,7 @@ def test_program_compiles_and_has_no_systemd_specifiers() -> None:
         (("ml_cpu", "stig"), False, False),
         (("ml_cpu", "stig"), True, True),
         (("ml_frameworks", "stig"), False, True),
-        (("sovereign_stack",), False, True),
+        (("ai_service",), False, True),
         ((), False, False),
     ],
 )

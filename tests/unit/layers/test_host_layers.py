@@ -31,7 +31,7 @@ def hardware(vendor: str) -> Hardware:
 
 def test_sysctls_include_reasons_and_omit_exceptions() -> None:
     exception = SysctlException(name="kernel.sysrq", reason="The site needs it.")
-    section = KernelHardening(sysctls_left=(exception,))
+    section = KernelHardening(sysctl_exceptions=(exception,))
 
     settings = plan_for(kernel_hardening.make_plan, kernel_hardening=section)["sysctls"]
 
@@ -51,7 +51,7 @@ def test_enabled_services_are_allowlisted() -> None:
 
 def test_required_compiler_is_not_removed() -> None:
     assert "gcc" in plan_for(kernel_hardening.make_plan)["compilers"]
-    section = KernelHardening(compiler="needed", compiler_reason="Triton compiles.")
+    section = KernelHardening(compiler="required", compiler_reason="Triton compiles.")
     assert plan_for(kernel_hardening.make_plan, kernel_hardening=section)["compilers"] == []
 
 

@@ -20,7 +20,7 @@ frameworks:
   stacks: [{name: serving, packages: ["llama-cpp-python[server]"], python: "3.13"}]
 """
 SECTION = f"""\
-sovereign:
+ai_service:
   host_name: ai.example
   server: {{model: hardpan-tiny-random, context: 2048}}
   users:
@@ -38,20 +38,20 @@ def with_stack(good: str) -> str:
     return (
         good.replace("accelerator: none", "accelerator: cpu")
         .replace("release: rocky9", "release: lab9")
-        .replace("layers: [stig]", "layers: [ml_frameworks, sovereign_stack, stig]")
+        .replace("layers: [stig]", "layers: [ml_frameworks, ai_service, stig]")
         + STACKS
         + SECTION
     )
 
 
 def test_complete_section_is_parsed(profile_file: Write, good: str) -> None:
-    sovereign = load_profile(profile_file(with_stack(good))).sovereign
+    section = load_profile(profile_file(with_stack(good))).ai_service
 
-    assert sovereign.users[0].password_hash == PASSWORD_HASH
-    assert sovereign.users[1].password_hash is None
-    assert sovereign.api_keys[0].scopes == ("chat", "documents")
-    assert sovereign.machine_api_key
-    assert sovereign.certificate is None
+    assert section.users[0].password_hash == PASSWORD_HASH
+    assert section.users[1].password_hash is None
+    assert section.api_keys[0].scopes == ("chat", "documents")
+    assert section.machine_api_key
+    assert section.certificate is None
 
 
 INVALID_VALUES = [
@@ -79,11 +79,11 @@ INVALID_VALUES = [
     (PASSWORD_HASH, PASSWORD_HASH[:-1], "expected a whole hash, this one is cut or damaged"),
     ("ab" * 32, "my-real-key", "expected the sha256 of the key as 64 lower-case hex digits"),
     ("name: ada", "name: Ada", "expected a login name of a-z"),
-    ("name: ada", "name: ben", "sovereign.users[1].name: 'ben' is there twice"),
+    ("name: ada", "name: ben", "ai_service.users[1].name: 'ben' is there twice"),
     ("name: batch", "name: ada", "api_keys[0].name: 'ada' is there twice"),
     ("name: batch", "name: machine", "the name 'machine' belongs to the machine's own API key"),
     ("host_name: ai.example", "host_name: 'ai example'", "expected a host name of lower-case"),
-    ("host_name: ai.example", "telemetry: true", "sovereign.telemetry: unknown setting"),
+    ("host_name: ai.example", "telemetry: true", "ai_service.telemetry: unknown setting"),
     ("10.1.2.0/24", "mirror.example", "expected an address or network as 10.1.2.3"),
     ("10.1.2.0/24", "10.1.2.3/24", "expected an address or network as 10.1.2.3"),
     ("10.1.2.0/24", "0.0.0.0/0", "expected a network of /8 or smaller"),
@@ -105,16 +105,16 @@ INVALID_VALUES = [
         "quota.text_mib: expected room for one document of 2048 KiB (document_kib), found 1 MiB",
     ),
     ("scopes: [chat, documents]", "scopes: []", "scopes: expected at least one entry"),
-    ("ml_frameworks, sov", "ml_cpu, sov", "expected ml_frameworks before sovereign_stack"),
+    ("ml_frameworks, ai_s", "ml_cpu, ai_s", "expected ml_frameworks before ai_service"),
     (
-        "[ml_frameworks, sovereign_stack, stig]",
+        "[ml_frameworks, ai_service, stig]",
         "[ml_frameworks, stig]",
-        "sovereign: expected sovereign_stack among layers",
+        "ai_service: expected ai_service among layers",
     ),
-    (SECTION, "", "sovereign_stack needs a section 'sovereign:'"),
+    (SECTION, "", "ai_service needs a section 'ai_service:'"),
     (
         SECTION,
-        "sovereign: {host_name: a.example, machine_api_key: false}",
+        "ai_service: {host_name: a.example, machine_api_key: false}",
         "expected users, api_keys or machine_api_key, or nobody can get in",
     ),
 ]
@@ -137,15 +137,15 @@ GPU_PROFILE = """\
 extends: rocky9-stig-nvidia
 name: ours
 title: A model server on GPUs
-sovereign:
+ai_service:
   host_name: ai.example
   server: {engine: vllm, stack: vllm, model: granite-4, context: 8192, gpus: 2}
-layers: [nvidia_driver, cuda, ml_frameworks, sovereign_stack, stig]
+layers: [nvidia_driver, cuda, ml_frameworks, ai_service, stig]
 """
 
 
 def test_vllm_server_is_parsed(profile_file: Write) -> None:
-    server = load_profile(profile_file(GPU_PROFILE)).sovereign.server
+    server = load_profile(profile_file(GPU_PROFILE)).ai_service.server
 
     assert (server.engine, server.stack, server.gpus) == ("vllm", "vllm", 2)
     assert server.folder == "/opt/ai/models/granite-4"
@@ -161,9 +161,9 @@ INVALID_GPU_VALUES = [
     ("gpus: 2", "gpus: 17", "expected 16 or less, found 17"),
     ("gpus: 2", "gpus: 0", "expected 1 or more, found 0"),
     (
-        "layers: [nvidia_driver, cuda, ml_frameworks, sovereign_stack",
-        "layers: [ml_frameworks, sovereign_stack, nvidia_driver, cuda",
-        "expected nvidia_driver before sovereign_stack: vllm needs the GPU's device nodes",
+        "layers: [nvidia_driver, cuda, ml_frameworks, ai_service",
+        "layers: [ml_frameworks, ai_service, nvidia_driver, cuda",
+        "expected nvidia_driver before ai_service: vllm needs the GPU's device nodes",
     ),
 ]
 

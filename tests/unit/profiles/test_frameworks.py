@@ -185,4 +185,4 @@ def test_distribution_pytorch_uses_system_python(
     profile = load_profile(path)
 
     assert profile.ai_python == "/usr/bin/python3"
-    assert profile.install[-2:] == ("python3.12", "python3-torch")
+    assert profile.install_packages[-2:] == ("python3.12", "python3-torch")

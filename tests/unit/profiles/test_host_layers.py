@@ -51,12 +51,15 @@ INVALID_SECTIONS = [
     # kernel_hardening.
     ("kernel_hardening: {lockdown: full}", "lockdown: expected none, integrity or confidentiality"),
     ("kernel_hardening: {lockdwon: none}", "kernel_hardening.lockdwon: unknown setting"),
-    ("kernel_hardening: {lockdown: none}", "expected weaker_reason with 'lockdown: none'"),
+    ("kernel_hardening: {lockdown: none}", "expected weakening_reason with 'lockdown: none'"),
     (
-        "kernel_hardening: {module_signatures: not_enforced, weaker_reason: A test.}",
+        "kernel_hardening: {module_signatures: not_enforced, weakening_reason: A test.}",
         "module_signatures: expected enforced with 'lockdown: integrity', which loads no unsigned",
     ),
-    ("kernel_hardening: {compiler: needed}", "expected compiler_reason with 'compiler: needed'"),
+    (
+        "kernel_hardening: {compiler: required}",
+        "expected compiler_reason with 'compiler: required'",
+    ),
     ("kernel_hardening: {ports: [443]}", "kernel_hardening.ports: expected 22 among them"),
     ("kernel_hardening: {ports: [22, 0]}", "kernel_hardening.ports[1]: expected 1 or more"),
     ("kernel_hardening: {ports: [22, 70000]}", "kernel_hardening.ports[1]: expected 65535 or less"),
@@ -64,15 +67,15 @@ INVALID_SECTIONS = [
     ("kernel_hardening: {suid: [/home/x/sh]}", "expected a path below /usr or /opt, found"),
     ("kernel_hardening: {services: ['a b']}", "expected a systemd unit name, e.g. auditd, found"),
     (
-        "kernel_hardening: {sysctls_left: [{name: kernel.sysrqq, reason: A test.}]}",
-        "sysctls_left[0].name: expected a setting listed in docs/host-hardening.md, found",
+        "kernel_hardening: {sysctl_exceptions: [{name: kernel.sysrqq, reason: A test.}]}",
+        "sysctl_exceptions[0].name: expected a setting listed in docs/host-hardening.md, found",
     ),
     (
-        "kernel_hardening: {sysctls_left: [{name: kernel.sysrq}]}",
-        "kernel_hardening.sysctls_left[0].reason: is missing",
+        "kernel_hardening: {sysctl_exceptions: [{name: kernel.sysrq}]}",
+        "kernel_hardening.sysctl_exceptions[0].reason: is missing",
     ),
     (
-        "kernel_hardening: {sysctls_left: [{name: 'kernel.sysrq=1', reason: A test.}]}",
+        "kernel_hardening: {sysctl_exceptions: [{name: 'kernel.sysrq=1', reason: A test.}]}",
         "expected a kernel setting, e.g. kernel.io_uring_disabled, found 'kernel.sysrq=1'",
     ),
     # tuning.
@@ -128,7 +131,7 @@ CONFLICTING_CHANGES = [
         "layers: [stig]\naudit: {}\n",
         "audit: expected audit among layers, without it this",
     ),
-    ("tuning, audit", "tuning, sovereign_stack, audit", "kernel_hardening.ports: expected 443"),
+    ("tuning, audit", "tuning, ai_service, audit", "kernel_hardening.ports: expected 443"),
     ("remove: [vsftpd]", "remove: [tuned]", "tuned is to be installed too, by tuning"),
 ]
 
@@ -184,15 +187,15 @@ def test_static_tuning_requires_no_tuned_package_or_waiver(
 
     static_profile = load_profile(profile_file(text + "tuning: {manager: static}\n"))
 
-    assert "tuned" in load_profile(profile_file(layers_profile)).install
-    assert "tuned" not in static_profile.install
+    assert "tuned" in load_profile(profile_file(layers_profile)).install_packages
+    assert "tuned" not in static_profile.install_packages
 
 
 def test_log_host_adds_tls_package_of_release(profile_file: Write, layers_profile: str) -> None:
     profile = load_profile(profile_file(layers_profile + with_log_host()))
 
     assert profile.audit is not None
-    assert profile.install[-1] == "rsyslog-gnutls"
+    assert profile.install_packages[-1] == "rsyslog-gnutls"
     assert profile.audit.tls_driver("rocky10") == "ossl"
 
 

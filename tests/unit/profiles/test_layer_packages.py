@@ -9,7 +9,7 @@ from hardpan.profiles.schema.layer_packages import with_layer_packages
 
 
 def test_layer_packages_follow_listed_packages_without_duplicates() -> None:
-    assert with_layer_packages(("nginx", "aide"), ("sovereign_stack", "stig")) == (
+    assert with_layer_packages(("nginx", "aide"), ("ai_service", "stig")) == (
         "nginx",
         "aide",
         "nftables",
@@ -22,7 +22,7 @@ def test_install_packages_include_layer_packages(
 ) -> None:
     profile = load_profile(profile_file(good.replace("layers: [stig]", "layers: [audit, stig]")))
 
-    assert profile.install == ("aide", "audit", "rsyslog")
+    assert profile.install_packages == ("aide", "audit", "rsyslog")
 
 
 def test_package_required_by_layer_cannot_be_removed(

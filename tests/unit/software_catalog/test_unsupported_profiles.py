@@ -134,7 +134,7 @@ def forbid_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(build_and_attest, name, refuse)
 
 
-@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.usefixtures("forbid_processes")
 @pytest.mark.parametrize("verb", [["build", "--as", "iso"], ["build"], ["prove"]])
 @pytest.mark.parametrize("parent", ["rocky9-stig-nvidia", "rocky10-stig-nvidia"])
 def test_build_requires_accepted_licence(
@@ -150,7 +150,7 @@ def test_build_requires_accepted_licence(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.usefixtures("forbid_processes")
 @pytest.mark.parametrize(
     ("parent", "hardware", "lacking"),
     [

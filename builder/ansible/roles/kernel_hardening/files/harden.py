@@ -177,7 +177,7 @@ def remove_packages(host, compilers, tools, exceptions):
     if dependents:
         sys.exit(
             f"compilers cannot be removed, installed packages need them: {dependents}"
-            "\nremove those too, or say 'compiler: needed' in kernel_hardening with the reason"
+            "\nremove those too, or say 'compiler: required' in kernel_hardening with the reason"
         )
     remaining = [n for n in candidates if listed(n, tools)]
     if not in_the_way(host, removed + remaining):
