@@ -190,7 +190,7 @@ class StackResult:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """A receipt from its own JSON."""
         wheels = (
-            WheelRecord(**wheel_data | {"crypto": tuple(wheel_data["crypto"])})
+            WheelRecord(**wheel_data | {"bundled_crypto": tuple(wheel_data["bundled_crypto"])})
             for wheel_data in data["wheels"]
         )
         findings = (StackFinding(**finding_data) for finding_data in data["findings"])

@@ -9,7 +9,7 @@
     │   └── ResourceError    4  this machine lacks disk, memory, a port or a package
     ├── UnreachableError     5  a target does not answer
     ├── TrustError           6  a key, digest or signature is not what was expected
-    └── SeveralError            two or more of them, told at once; the first one's code
+    └── AggregateError            two or more of them, told at once; the first one's code
 
 Exit code 1 is not an error: it is the answer "there are findings". What is not a ``HardpanError``
 is a bug, and ends with 70.

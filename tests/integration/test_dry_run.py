@@ -71,7 +71,7 @@ def test_rocky_build_can_start_with_media(
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"stig_user": None}, "stig: "),
         ({"stig_sudo": "always"}, "value of stig_sudo must be one of: none, password, nopasswd"),

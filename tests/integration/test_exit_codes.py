@@ -121,7 +121,7 @@ def open_closed_pipe() -> int:
 
 
 @pytest.mark.parametrize(
-    "words", [["profiles"], ["check", "--schema"], ["--help"], ["scan", "--help"], ["--version"]]
+    "arguments", [["profiles"], ["check", "--schema"], ["--help"], ["scan", "--help"], ["--version"]]
 )
 def test_closed_stdout_exits_141_silently(arguments: Sequence[str]) -> None:
     pipe = open_closed_pipe()
@@ -144,9 +144,9 @@ def test_head_on_output_prints_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["profiles"], 0), (["check", "no-such"], 3), (["no-such"], 2)]
+    ("arguments", "code"), [(["profiles"], 0), (["check", "no-such"], 3), (["no-such"], 2)]
 )
-@pytest.mark.parametrize("how", ["pipe", "closed", "full"])
+@pytest.mark.parametrize("stderr_kind", ["pipe", "closed", "full"])
 def test_unwritable_stderr_keeps_the_exit_code(
     arguments: Sequence[str], code: int, stderr_kind: str
 ) -> None:
@@ -225,7 +225,7 @@ def has_exited(process_id: int) -> bool:
 SIGNAL_EXIT_CODES = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
 
-@pytest.mark.parametrize(("number", "code", "word"), SIGNAL_EXIT_CODES)
+@pytest.mark.parametrize(("signal_number", "code", "outcome"), SIGNAL_EXIT_CODES)
 def test_signal_stops_a_waiting_connection(
     tmp_path: Path, signal_number: signal.Signals, code: int, outcome: str
 ) -> None:
@@ -248,7 +248,7 @@ def test_signal_stops_a_waiting_connection(
     assert stderr.splitlines()[1:] == [f"{outcome}; finished stages are kept"]
 
 
-@pytest.mark.parametrize(("number", "code", "word"), SIGNAL_EXIT_CODES)
+@pytest.mark.parametrize(("signal_number", "code", "outcome"), SIGNAL_EXIT_CODES)
 def test_signal_stops_the_running_program(
     tmp_path: Path, signal_number: signal.Signals, code: int, outcome: str
 ) -> None:
@@ -343,7 +343,7 @@ def unreachable_command(folder: Path, port: int) -> list[str | Path]:
     return ["smoke", "web", "--ssh-config", config, "--known-hosts", create_known_hosts(folder)]
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("is_before_command", [True, False])
 def test_verbose_prints_each_process_with_exit_status(
     tmp_path: Path, is_before_command: bool
 ) -> None:

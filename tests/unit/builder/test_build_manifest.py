@@ -23,7 +23,7 @@ def test_every_layer_has_a_description(layer: LayerName) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "section", "said"),
+    ("layer", "section", "summary"),
     [
         ("kernel_hardening", None, ": lockdown=integrity, module.sig_enforce=1"),
         (

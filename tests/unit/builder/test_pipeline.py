@@ -23,7 +23,7 @@ class CapturedSpecError(Exception):
     """Carries what ``booted`` was given."""
 
 
-@pytest.mark.parametrize(("layers", "reaches"), [(("cuda",), NVIDIA), (("stig",), ())])
+@pytest.mark.parametrize(("layers", "endpoints"), [(("cuda",), NVIDIA), (("stig",), ())])
 def test_guest_reaches_only_its_layers_repositories(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -45,7 +45,7 @@ def test_guest_reaches_only_its_layers_repositories(
     with pytest.raises(CapturedSpecError) as caught:
         pipeline.harden_image(plan, disk, content_sha256=Sha256("0" * 64), **callbacks)
 
-    assert caught.value.args[0].reaches == endpoints
+    assert caught.value.args[0].allowed_endpoints == endpoints
     # Neither the installer nor the scan has a way out.
     assert plan.vm_spec(base).allowed_endpoints == ()
 

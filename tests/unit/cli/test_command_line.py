@@ -205,7 +205,7 @@ def test_verbose_prints_each_process_once_in_any_position(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("is_before_command", [True, False])
 def test_log_file_records_run_from_start_to_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_before_command: bool
 ) -> None:

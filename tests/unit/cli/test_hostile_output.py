@@ -122,7 +122,7 @@ HOSTILE_COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("n", range(len(HOSTILE_COMMANDS)))
+@pytest.mark.parametrize("index", range(len(HOSTILE_COMMANDS)))
 def test_typed_arguments_are_printed_safely(index: int, monkeypatch: Patch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -48,7 +48,7 @@ def test_every_lazy_import_string_is_in_a_tested_registry() -> None:
     assert min(map(len, (COMMAND_TARGETS, RENDERERS, COLLECTORS))) >= 5
 
 
-@pytest.mark.parametrize("verb", COMMAND_TARGETS)
+@pytest.mark.parametrize("name", COMMAND_TARGETS)
 def test_command_resolves_to_click_command_with_help(name: str) -> None:
     command = resolve(COMMAND_TARGETS[name])
 

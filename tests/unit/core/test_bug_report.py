@@ -36,7 +36,7 @@ def test_bug_report_has_traceback_and_environment_and_is_private(
     assert path.parent == tmp_path / "state" / "hardpan" / "logs"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "RuntimeError: \\x1b[31mplanted token=[redacted]\n" in text
-    assert "in error\n    raise RuntimeError(text)\n" in text
+    assert "in raised_error\n    raise RuntimeError(text)\n" in text
     assert "\nargv: hardpan scan --key 'pkcs11:pin-value=[redacted]'\n" in text
     assert [line.partition(":")[0] for line in text.splitlines()[:5]] == [
         *("time", "version", "python", "system", "argv"),

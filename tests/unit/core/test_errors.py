@@ -11,7 +11,7 @@ def test_exit_codes_match_documentation() -> None:
     table = {e.name: int(e) for e in Exit}
 
     assert table == {
-        "DONE": 0,
+        "OK": 0,
         "FINDINGS": 1,
         "USAGE": 2,
         "INPUT": 3,
@@ -38,7 +38,7 @@ def test_every_error_class_has_its_exit_code() -> None:
         "ResourceError": 4,
         "UnreachableError": 5,
         "TrustError": 6,
-        "SeveralError": 70,  # an instance has its first error's
+        "AggregateError": 70,  # an instance has its first error's
     }
 
 

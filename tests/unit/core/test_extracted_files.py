@@ -48,7 +48,7 @@ NON_REGULAR_FILES: list[tuple[str, Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("make", "kind"),
+    ("create_entry", "kind"),
     [row[1:] for row in NON_REGULAR_FILES],
     ids=[row[0] for row in NON_REGULAR_FILES],
 )
@@ -158,7 +158,7 @@ def test_create_file_replaces_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "kind"), [row[1:] for row in NON_REGULAR_FILES if row[2] != "a folder"]
+    ("create_entry", "kind"), [row[1:] for row in NON_REGULAR_FILES if row[2] != "a folder"]
 )
 def test_tree_may_contain_folders_and_regular_files_only(
     folder: Path, create_entry: Callable[[Path], object], kind: str
@@ -181,7 +181,7 @@ def _create_sparse_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "problem"),
+    ("create_entry", "problem"),
     [
         (_create_ten_files, "too many files: expected at most 10"),
         (_create_sparse_file, "too large: expected at most 100 bytes"),

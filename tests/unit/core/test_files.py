@@ -118,7 +118,7 @@ def test_canonical_json_is_sorted_compact_utf8_without_a_newline() -> None:
     assert text == b'{"a":"\xc3\xa9\\n","b":[1,2.5,null,true]}'
 
 
-@pytest.mark.parametrize("odd", [2**53 + 1, 1e21, 1.0, float("nan"), {"é": 1}, {1: 1}, b"x"])
+@pytest.mark.parametrize("value", [2**53 + 1, 1e21, 1.0, float("nan"), {"é": 1}, {1: 1}, b"x"])
 def test_canonical_json_rejects_ambiguous_values(value: object) -> None:
     with pytest.raises(ValueError, match=r"2\*\*53|plain short form|ASCII key|not JSON"):
         canonical_json([value])

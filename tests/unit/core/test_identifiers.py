@@ -91,7 +91,7 @@ def test_no_file_contains_a_foreign_hardpan_domain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("see https://hardpan.org/docs", ["://hardpan.org"]),
         ("https://docs.hardpan.dev/x", ["://docs.hardpan.dev"]),

@@ -21,7 +21,7 @@ ALLOWED_CALLS = {
 
 TARGET_PROGRAMS = (
     "builder/ansible/",  # run on the machine that is built
-    "builder/layers/sovereign/",
+    "builder/ai_service/payload/",
     "scanners/collect/workload/",  # run on the target
     "images/lab/installer/",  # run in the lab's installer
 )
@@ -65,7 +65,7 @@ def test_only_console_module_prints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "what"),
+    ("source", "call"),
     [
         ("print(1)", "print"),
         ("import sys\nsys.stdout.write('x')", "sys.stdout"),

@@ -17,7 +17,7 @@ from hardpan.core.redaction import (
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("password=hunter2 and more", "password=[redacted] and more"),
         ("{'passphrase': 'hunter2'}", "{'passphrase': '[redacted]'}"),
@@ -96,8 +96,8 @@ def test_secret_is_removed_in_every_common_form(form: str) -> None:
     assert secrets.filter_bytes(text.encode()) == b"before [redacted] after"
 
 
-@pytest.mark.parametrize("before", range(4))
-@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("prefix_bytes", range(4))
+@pytest.mark.parametrize("suffix_bytes", range(4))
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 def test_secret_is_removed_from_longer_base64(
     prefix_bytes: int, suffix_bytes: int, encode: type[bytes]

@@ -46,7 +46,7 @@ def test_only_resources_module_uses_module_paths() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "found"),
+    ("code", "expected"),
     [
         ("HERE = Path(__file__).parents[2]", [1]),
         ("\nx = hardpan.scanners.__file__", [2]),

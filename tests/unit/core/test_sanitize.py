@@ -37,7 +37,7 @@ def test_unsafe_character_becomes_its_escape(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
         ("\x9b2J\x1b[31m", r"\x9b2J\x1b[31m"),

@@ -90,7 +90,7 @@ def test_file_of_root_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("make", "problem"),
+    ("create_entry", "problem"),
     [
         (lambda p: p.mkdir(mode=0o700), "expected a regular file or a pipe, got a folder"),
         (lambda p: os.mkfifo(p, 0o600), "expected a regular file or a pipe, got a named pipe"),

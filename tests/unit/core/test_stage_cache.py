@@ -66,7 +66,7 @@ def test_invalid_record_is_ignored(tmp_path: Path) -> None:
     assert work.run_count == 5
 
 
-@pytest.mark.parametrize(("digests", "receipt"), [(True, None), (False, {"n": 1})])
+@pytest.mark.parametrize(("check_digests", "result"), [(True, None), (False, {"n": 1})])
 def test_load_without_digests_checks_existence_only(
     tmp_path: Path, check_digests: bool, result: StageResult | None
 ) -> None:

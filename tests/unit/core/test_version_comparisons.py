@@ -86,7 +86,7 @@ def test_no_template_compares_versions_as_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "caught"),
+    ("code", "is_match"),
     [
         ("profile.release < 'rocky10'", True),
         ("if '9' <= major: pass", True),
@@ -106,7 +106,7 @@ def test_text_comparison_search_finds_planted_code(code: str, is_match: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "caught"),
+    ("text", "is_match"),
     [
         ("when: ansible_distribution_major_version > '7'", True),
         ("when: ansible_facts.distribution_major_version >= 9", True),

@@ -136,27 +136,27 @@ def test_digest_mismatch_is_reported_last(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 INVALID_OPTIONS = [
-    ({"ssh_key": "nope"}, "ssh key", "nope: no such SSH private key", 3),
-    ({"keys": "nope"}, "signing keys", "nope: no such folder of keys", 3),
+    ({"ssh_key_file": "nope"}, "ssh key", "nope: no such SSH private key", 3),
+    ({"keys_folder": "nope"}, "signing keys", "nope: no such folder of keys", 3),
     ({"media": "nope"}, "media", "nope: no such ISO", 3),
     ({"content": "nope"}, "content", "nope: cannot be read", 3),
     ({"content": "a file"}, "content", "a file: not XML", 3),
     ({"luks_passphrase_file": "nope"}, "kickstart", "nope: cannot be read: No such file", 3),
     ({"luks_passphrase_file": "a file"}, "kickstart", "the profile has 'encryption: mode", 3),
-    ({"out": "a file"}, "folders", "a file: expected a folder, found the file", 3),
-    ({"cache": "a file/below"}, "folders", "below: expected a folder, found the file", 3),
-    ({"timestamp": "ftp://x"}, "timestamp", "ftp://x: expected the http:// or https://", 3),
+    ({"output_folder": "a file"}, "folders", "a file: expected a folder, found the file", 3),
+    ({"cache_folder": "a file/below"}, "folders", "below: expected a folder, found the file", 3),
+    ({"timestamp_url": "ftp://x"}, "timestamp", "ftp://x: expected the http:// or https://", 3),
 ]
 
 
-@pytest.mark.parametrize(("given", "area", "says", "code"), INVALID_OPTIONS)
+@pytest.mark.parametrize(("options", "area", "message", "code"), INVALID_OPTIONS)
 def test_unusable_option_values_are_reported(
     tmp_path: Path, options: dict[str, str], area: str, message: str, code: int
 ) -> None:
     (tmp_path / "a file").write_text("nothing much", "utf-8")
     (tmp_path / "a file").chmod(0o600)
     ((name, value),) = options.items()
-    option_value = value if name == "timestamp" else tmp_path / value
+    option_value = value if name == "timestamp_url" else tmp_path / value
 
     run_plan = plan_for(tmp_path, "lab-stig", **{name: option_value})
 
@@ -177,7 +177,7 @@ def test_unwritable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.Monke
 def test_keys_option_reads_keys_without_copying(tmp_path: Path) -> None:
     create_keys(tmp_path / "k", now=KEYS_CREATED_AT)
 
-    run_plan = plan_for(tmp_path, "lab-stig", keys=tmp_path / "k")
+    run_plan = plan_for(tmp_path, "lab-stig", keys_folder=tmp_path / "k")
 
     assert run_plan.errors == ()
     assert run_plan.environment.keyring is not None
@@ -211,7 +211,7 @@ def test_iso_only_build_skips_layers_content_and_keys(
     path = create_fake_iso(tmp_path, monkeypatch, "rocky10")
 
     run_plan = plan_for(
-        tmp_path, "rocky10-stig-cpu", builds_image=False, media=path, keys=tmp_path / "nope"
+        tmp_path, "rocky10-stig-cpu", builds_image=False, media=path, keys_folder=tmp_path / "nope"
     )
 
     assert run_plan.errors == ()
@@ -220,15 +220,15 @@ def test_iso_only_build_skips_layers_content_and_keys(
 
 
 MACHINE_PROBLEMS = [
-    (checks, "acceleration", ToolError(["qemu"], "is not installed"), "qemu is not installed"),
-    (firmware, "need", ToolError(["ovmf"], "is not installed"), "ovmf is not installed"),
-    (checks, "_memory", ResourceError("needs 4096 MiB"), "needs 4096 MiB"),
-    (checks, "rehearse", InputError("layer stig: stig_user: missing"), "stig_user: missing"),
-    (checks, "need_free", ResourceError("stage harden needs 8192 MiB"), "needs 8192 MiB"),
+    (checks, "detect_acceleration", ToolError(["qemu"], "is not installed"), "qemu is not installed"),
+    (firmware, "require_firmware", ToolError(["ovmf"], "is not installed"), "ovmf is not installed"),
+    (checks, "_require_memory", ResourceError("needs 4096 MiB"), "needs 4096 MiB"),
+    (checks, "validate_roles", InputError("layer stig: stig_user: missing"), "stig_user: missing"),
+    (checks, "require_free_space", ResourceError("stage harden needs 8192 MiB"), "needs 8192 MiB"),
 ]
 
 
-@pytest.mark.parametrize(("where", "name", "error", "says"), MACHINE_PROBLEMS)
+@pytest.mark.parametrize(("module", "name", "error", "message"), MACHINE_PROBLEMS)
 def test_machine_and_layer_problems_are_reported(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

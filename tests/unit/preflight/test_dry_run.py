@@ -33,7 +33,7 @@ def _forbid_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     # A waiver that has ended is told.
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, tzinfo=UTC))
-    for name in ("plan", "build", "prove"):
+    for name in ("prepare_build", "build_image", "build_and_scan"):
         monkeypatch.setattr(build_and_attest, name, lambda *_: pytest.fail("a stage ran"))
 
 
@@ -68,7 +68,7 @@ def test_golden_plan_lines_fit_the_width() -> None:
     assert [line for line in lines if len(line) > 110 and len(line.split()) > 2] == []
 
 
-@pytest.mark.parametrize("verb", [["build"], ["build", "--as", "iso"], ["prove"]])
+@pytest.mark.parametrize("command", [["build"], ["build", "--as", "iso"], ["prove"]])
 @pytest.mark.parametrize("name", shipped_profiles())
 def test_dry_run_writes_nothing_and_exits_as_the_build(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], name: str

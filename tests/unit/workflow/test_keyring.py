@@ -46,7 +46,7 @@ def test_trial_keys_are_generated_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "role"),
+    ("role_option", "role"),
     [("scan", "scan"), ("build", "build"), ("pq", "scan-pq")],
 )
 def test_untrusted_key_is_rejected_before_the_build(
