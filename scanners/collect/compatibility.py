@@ -26,10 +26,10 @@ from hardpan.ssh.client import SshConnection
 AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
 """Layers that bring what the paired checks are about."""
 
-_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "paired")
+_WORKLOAD = resource_path("hardpan.scanners.collect.workload", "compatibility")
 _MODULES = (
     *("tools", "native", "collective", "egress", "packages", "probes", "actions"),
-    *("confined", "facts", "host", "kernel", "main"),
+    *("confinement", "facts", "host", "kernel", "main"),
 )
 """The program's files, each after those it needs."""
 
@@ -41,17 +41,17 @@ _LABEL = "the paired checks"
 # systemd-run expands $ in arguments: there is none in it.
 _BOOT = """
 import json, sys, types
-told = json.load(sys.stdin)
-package = types.ModuleType("paired")
+request = json.load(sys.stdin)
+package = types.ModuleType("compatibility")
 package.__path__ = []
-sys.modules["paired"] = package
-for name in told["sources"]:
-    module = types.ModuleType("paired." + name)
-    module.__package__ = "paired"
-    sys.modules["paired." + name] = module
+sys.modules["compatibility"] = package
+for name, source in request["sources"].items():
+    module = types.ModuleType("compatibility." + name)
+    module.__package__ = "compatibility"
+    sys.modules["compatibility." + name] = module
     setattr(package, name, module)
-    exec(compile(told["sources"][name], "<paired " + name + ">", "exec"), module.__dict__)
-getattr(package, told["run"]).main(told["sent"])
+    exec(compile(source, "<compatibility " + name + ">", "exec"), module.__dict__)
+getattr(package, request["module"]).main(request["arguments"])
 """
 
 
@@ -90,8 +90,9 @@ def build_program() -> bytes:
     """What is sent to the target."""
     sources = {name: (_WORKLOAD / f"{name}.py").read_text("utf-8") for name in _MODULES}
     # The order of the files counts, so this is no canonical JSON.
-    sent = {"boot": _BOOT, "sources": sources}
-    return json.dumps({"sources": sources, "run": "main", "sent": sent}).encode()
+    arguments = {"boot": _BOOT, "sources": sources}
+    request = {"sources": sources, "module": "main", "arguments": arguments}
+    return json.dumps(request).encode()
 
 
 def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> CompatibilityReport:

@@ -91,7 +91,8 @@ def test_only_content_files_of_a_package_are_unpacked(tmp_path: Path) -> None:
 HOSTILE: list[tuple[str, list[tuple[tarfile.TarInfo, bytes]], type[HardpanError], str]] = [
     ("link", package_members((_make_member(EL9, tarfile.SYMTYPE, "/etc/passwd"), b"")),
      InputError, "got a symbolic link"),
-    ("relative link", package_members((_make_member(EL9, tarfile.SYMTYPE, "../../../../../../../secret"), b"")),
+    ("relative link", package_members(
+        (_make_member(EL9, tarfile.SYMTYPE, "../../../../../../../secret"), b"")),
      InputError, "got a symbolic link"),
     ("hard link to another of the files", package_members((_make_member(EL10), b"ten"),
                                                   (_make_member(EL9, tarfile.LNKTYPE, EL10), b"")),

@@ -135,7 +135,7 @@ def test_workload_runs_as_service_user_with_time_limit() -> None:
 
     result = run_smoke_test(connection, settings, timeout_s=9)
 
-    (command, options), *_ = connection.asked
+    (command, options), *_ = connection.calls
     assert result.verdict == "pass"
     assert command[:3] == ["runuser", "-u", "ai"]
     assert "/etc/hardpan/ai.env" in command[-1]

@@ -144,10 +144,16 @@ CHECKS = {"control": SATISFIED, "action": SATISFIED}
         ),
         (
             encode_report({"egress": {**CHECKS, "action": ["pass", ""]}}),
-            "'pass' is not a valid Held",
+            "'pass' is not a valid CompatibilityOutcome",
         ),
-        (encode_report({"egress": {**CHECKS, "action": [1, ""]}}), "1 is not a valid Held"),
-        (encode_report({"egress": {**CHECKS, "action": [[], ""]}}), "is not a valid Held"),
+        (
+            encode_report({"egress": {**CHECKS, "action": [1, ""]}}),
+            "1 is not a valid CompatibilityOutcome",
+        ),
+        (
+            encode_report({"egress": {**CHECKS, "action": [[], ""]}}),
+            "is not a valid CompatibilityOutcome",
+        ),
         (encode_report({"egress": {**CHECKS, "action": ["holds", None]}}), "expected text"),
         (b'{"confinement":NaN,"halves":{}}', "NaN is no figure"),
     ],
@@ -169,11 +175,11 @@ def test_program_checks_exactly_the_listed_conflicts() -> None:
 
 
 def test_program_compiles_and_has_no_systemd_specifiers() -> None:
-    sent = json.loads(build_program())
+    request = json.loads(build_program())
 
-    assert sent["run"] == "main"
-    assert "$" not in sent["sent"]["boot"]
-    for name, source in sent["sources"].items():
+    assert request["module"] == "main"
+    assert "$" not in request["arguments"]["boot"]
+    for name, source in request["sources"].items():
         compile(source, name, "exec")
 
 

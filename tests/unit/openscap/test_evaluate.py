@@ -6,14 +6,14 @@ from hardpan.core.errors import InputError, ToolError
 from hardpan.scanners.content.prepare import PreparedContent
 from hardpan.scanners.model.scan import Evaluation, Verdict
 from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
-from hardpan.scanners.openscap.evaluate import compute_score, evaluation
+from hardpan.scanners.openscap.evaluate import compute_score, merge_results
 from tests.unit.openscap.samples import make_arf, make_prepared, make_rule
 
 RULES = (make_rule("one", "a"), make_rule("two", "a"), make_rule("three", "b"))
 
 
 def evaluate(prepared_content: PreparedContent, *arfs: Arf | UnreadableArf) -> Evaluation:
-    return evaluation(
+    return merge_results(
         prepared_content, arfs, engine="oscap 1.4.2", os_name="Rocky 9", os_cpe="cpe:/o:x"
     )
 
@@ -124,7 +124,7 @@ def test_rules_of_a_part_without_usable_results_are_errors(name: str) -> None:
 def test_every_rule_is_an_error_without_usable_results() -> None:
     content = make_prepared(RULES, ("one", "two", "three"))
 
-    result = evaluation(
+    result = merge_results(
         content,
         [UnreadableArf(reason="no")],
         engine="",

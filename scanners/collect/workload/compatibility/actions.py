@@ -25,16 +25,16 @@ _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 _torch: Any = None
 
 
-def main(sent: Dict[str, Any]) -> None:
+def main(arguments: Dict[str, Any]) -> None:
     """Run the probes that were asked for, the cheap ones first."""
-    probes = list(_PLAIN_PROBES.items()) if sent["plain"] else []
-    run_probes(probes, sent["budget_s"])
-    if sent["torch"]:
+    probes = list(_PLAIN_PROBES.items()) if arguments["plain"] else []
+    run_probes(probes, arguments["budget_s"])
+    if arguments["torch"]:
         imported = run_guarded(_import_torch)
         # What must not run in a fork: the import itself, which all others build on.
         run_probes([("torch", lambda: imported)], 5)
-        run_probes(_torch_probes(imported), sent["budget_s"])
-    run_probes([("packages", packages.check_imports)], sent["packages_s"])
+        run_probes(_torch_probes(imported), arguments["budget_s"])
+    run_probes([("packages", packages.check_imports)], arguments["packages_s"])
 
 
 def find_jit_folder() -> str:

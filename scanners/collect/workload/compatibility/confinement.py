@@ -149,7 +149,7 @@ class ConfinedProcess:
     """One confined process."""
 
     def __init__(
-        self, confinement: Confinement, python: str, boot: str, sent: Any, limit_s: float
+        self, confinement: Confinement, python: str, boot: str, request: Any, limit_s: float
     ) -> None:
         self._limit_s = limit_s
         self.name, argv = confinement.build_command(python, boot, limit_s)
@@ -162,7 +162,7 @@ class ConfinedProcess:
         )
         # At once, so that it works while the host is looked at; in a thread, for it may hang.
         pipe, self._process.stdin = self._process.stdin, None
-        data = json.dumps(sent).encode()
+        data = json.dumps(request).encode()
         threading.Thread(target=_write, args=(pipe, data), daemon=True).start()
 
     def wait(self) -> Tuple[Dict[str, ProbeResult], str]:

@@ -91,10 +91,10 @@ class ProbeSession:
         processes = []
         for python in [torch_python, *(p for p in stacks if p != torch_python)]:
             has_torch_probes = python == torch_python
-            sent = {
+            request = {
                 "sources": sources,
-                "run": "actions",
-                "sent": {
+                "module": "actions",
+                "arguments": {
                     "plain": has_torch_probes,
                     "torch": has_torch_probes,
                     "budget_s": _PLAIN_S,
@@ -104,7 +104,7 @@ class ProbeSession:
             limit_s = _BOOT_S + _PLAIN_S * 2 + _PACKAGES_S
             try:
                 processes.append(
-                    confinement.ConfinedProcess(self.confinement, python, boot, sent, limit_s)
+                    confinement.ConfinedProcess(self.confinement, python, boot, request, limit_s)
                 )
             except OSError as e:
                 self.failure_reason = f"systemd-run: {e.strerror}"
@@ -130,14 +130,14 @@ def select_torch_python(stacks: List[str]) -> str:
     return (with_bundled_torch or with_system_packages or [_PYTHON])[0]
 
 
-def main(sent: Dict[str, Any]) -> None:
+def main(arguments: Dict[str, Any]) -> None:
     """Print both halves of every conflict as one JSON object."""
-    session = ProbeSession(sent["boot"], sent["sources"])
+    session = ProbeSession(arguments["boot"], arguments["sources"])
     checks_by_conflict = build_checks(session)
     # What needs no confined process is looked at while they run.
     control_results = {
-        name: run_guarded(results_by_conflict[0])
-        for name, results_by_conflict in checks_by_conflict.items()
+        name: run_guarded(control)
+        for name, (control, _) in checks_by_conflict.items()
         if name not in _AFTER_WORKLOAD
     }
     session.wait()
