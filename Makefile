@@ -112,7 +112,7 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup setup-axe setup-readers ## all tests, the whole demo among them (EVIDENCE=file: read that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not heavy and not limits"
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not system and not heavy and not limits"
 
 .PHONY: test-unit
 test-unit: setup-venv ## tests that start no process and open no socket (one minute)
@@ -124,7 +124,7 @@ test-rot: setup-venv ## set-up takes what is locked, from an index that has a ne
 
 .PHONY: test-integration
 test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
-	$(PYTEST) tests/integration -m "not demo_ai and not limits"
+	$(PYTEST) tests/integration -m "not demo_ai and not system and not limits"
 
 .PHONY: test-readers
 test-readers: setup setup-readers ## trestle, STIG Manager's parser and others read what hardpan writes (EVIDENCE=file: that too)
@@ -137,6 +137,10 @@ test-interop: setup setup-interop ## test-readers, and MITRE's SAF CLI, too heav
 .PHONY: test-ai
 test-ai: setup ## the whole job with the AI service; half an hour, apart from 'make test'
 	$(BIN)/pytest tests/integration -q -m demo_ai
+
+.PHONY: test-system
+test-system: setup ## README's long command blocks, and the demo with the AI service; an hour, apart from 'make test'
+	$(BIN)/pytest tests/integration -q -m "system or demo_ai"
 
 .PHONY: test-demo
 test-demo: setup ## the whole main job, then everything its evidence promises
