@@ -1,16 +1,16 @@
-"""Kernel settings beyond the STIG's, each with what it stops and where the kernel has it.
+"""Kernel settings beyond the STIG's, each with the attack it prevents and its first kernel.
 
-What the RHEL 9 and RHEL 10 STIG set themselves is not here: their layer runs last and
-has the last word. A setting that the running kernel lacks is left out and told, it ends
-no build. docs/host-hardening.md shows this table; a test holds the two together.
+Settings of the RHEL 9 and RHEL 10 STIG are not here: their layer runs last. A setting that the
+running kernel does not have is skipped and reported; it does not fail a build.
+docs/host-hardening.md shows this table; a test compares both.
 """
 
 from dataclasses import dataclass
 
 AS_OF = "2026-11-21"
 SOURCE = (
-    "kernel.org, Documentation/admin-guide/sysctl; for Rocky 9's 5.14 by the upstream version that"
-    " brought a setting, back-ports were not looked up"
+    "kernel.org, Documentation/admin-guide/sysctl; for Rocky Linux 9's 5.14 by the upstream version"
+    " that introduced a setting; back-ports were not checked"
 )
 
 
@@ -21,10 +21,10 @@ class Sysctl:
     name: str
     value: str
     upstream: str
-    """The upstream kernel that brought it."""
+    """The upstream kernel that introduced it."""
 
     reason: str
-    """What it stops, and what it costs where it costs anything."""
+    """The attack it prevents, and its cost if it has one."""
 
     @property
     def on_rocky9(self) -> str:
@@ -44,19 +44,19 @@ SYSCTLS = (
         name="dev.tty.legacy_tiocsti",
         value="0",
         upstream="6.2",
-        reason="A program cannot type into the terminal it was started from, as su's victim would.",
+        reason="A program cannot inject input into the terminal that started it, for example su's caller.",
     ),
     Sysctl(
         name="fs.protected_fifos",
         value="2",
         upstream="4.19",
-        reason="In shared folders such as /tmp nobody is lured into writing to another's FIFO.",
+        reason="In shared folders such as /tmp, nobody is tricked into writing to another user's FIFO.",
     ),
     Sysctl(
         name="fs.protected_regular",
         value="2",
         upstream="4.19",
-        reason="The same for files: root does not open one that another user put in its way.",
+        reason="The same for files: root does not open a file that another user created there.",
     ),
     Sysctl(
         name="fs.suid_dumpable",
@@ -68,15 +68,15 @@ SYSCTLS = (
         name="kernel.io_uring_disabled",
         value="2",
         upstream="6.6",
-        reason="io_uring has been the way in for many kernel exploits and passes by seccomp and"
+        reason="Many kernel exploits used io_uring, and it bypasses seccomp and"
         " audit; inference servers read through the page cache and do not use it.",
     ),
     Sysctl(
         name="kernel.oops_limit",
         value="100",
         upstream="6.2",
-        reason="An attack that needs thousands of kernel errors ends in a restart; below it a GPU"
-        " driver's error does not take the host down.",
+        reason="An attack that needs thousands of kernel errors ends in a reboot; fewer errors, for"
+        " example of a GPU driver, do not stop the host.",
     ),
     Sysctl(
         name="kernel.sysrq",
@@ -88,31 +88,31 @@ SYSCTLS = (
         name="net.ipv4.conf.all.route_localnet",
         value="0",
         upstream="3.6",
-        reason="What listens on 127.0.0.1, as model servers here do, cannot be reached by routing.",
+        reason="Services on 127.0.0.1, such as the model servers, cannot be reached by routing.",
     ),
     Sysctl(
         name="net.ipv4.conf.all.secure_redirects",
         value="0",
         upstream="2.6",
-        reason="No gateway, known or not, changes a route of the host.",
+        reason="No gateway, configured or not, changes a route of the host.",
     ),
     Sysctl(
         name="net.ipv4.conf.default.route_localnet",
         value="0",
         upstream="3.6",
-        reason="The same for interfaces to come.",
+        reason="The same for new interfaces.",
     ),
     Sysctl(
         name="net.ipv4.conf.default.secure_redirects",
         value="0",
         upstream="2.6",
-        reason="The same for interfaces to come.",
+        reason="The same for new interfaces.",
     ),
     Sysctl(
         name="net.ipv4.tcp_rfc1337",
         value="1",
         upstream="2.6",
-        reason="A stray or forged reset does not end the waiting state of a closed connection.",
+        reason="A stray or forged reset does not end the TIME-WAIT state of a closed connection.",
     ),
     Sysctl(
         name="vm.mmap_rnd_bits",
@@ -130,16 +130,16 @@ SYSCTLS = (
         name="vm.unprivileged_userfaultfd",
         value="0",
         upstream="5.2",
-        reason="Users cannot halt the kernel in the middle of a copy, which wins races.",
+        reason="Users cannot pause the kernel in the middle of a copy to win race conditions.",
     ),
 )
 
 NOT_SET = {
-    "kernel.modules_disabled": "GPU drivers load their modules after start, and on demand.",
-    "kernel.panic_on_oops": "An error in a GPU driver would take every other service down.",
-    "kernel.printk": "Xid and ECC messages on the serial console are all there is without kdump.",
-    "user.max_user_namespaces": "The RHEL 9 STIG has a rule of its own; containers need them.",
-    "vm.memfd_noexec": "JIT compilers put code into memfds; to be tried on real GPU stacks first.",
+    "kernel.modules_disabled": "GPU drivers load their modules after boot, and on demand.",
+    "kernel.panic_on_oops": "An error in a GPU driver would stop every other service.",
+    "kernel.printk": "Without kdump, Xid and ECC messages on the serial console are the only diagnostics.",
+    "user.max_user_namespaces": "The RHEL 9 STIG has its own rule; containers need them.",
+    "vm.memfd_noexec": "JIT compilers write code to memfds; it must first be tested on real GPU stacks.",
     "vm.overcommit_memory": "CUDA and PyTorch reserve far more address space than they use.",
 }
-"""Settings that were weighed and left as they are, and why."""
+"""Settings that were considered and are not set, each with the reason."""
