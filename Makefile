@@ -1,4 +1,4 @@
-# Every command a person needs. `make help` lists them.
+# All commands for work on hardpan; `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -7,7 +7,7 @@ SHELL := /bin/bash
 OUT ?= images/out/demo
 PROFILE ?= lab-stig
 
-# Python 3.11 or newer, whichever is there; Rocky 9's own python3 is 3.9.
+# The newest Python on this machine that is 3.11 or later; Rocky 9's default python3 is 3.9.
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(p))))
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,16 +34,16 @@ help: ## list the targets
 setup: setup-system setup-venv setup-cosign setup-openssl ## system packages, virtual environment, cosign, OpenSSL 3.5
 	@$(VERSIONS) --brief
 
-# Debian keeps one version of a package, so none is pinned: what the suites gave is recorded.
+# Debian keeps only one version of a package, so no version is pinned; the installed ones are recorded.
 VERSIONS = $(BIN)/python -m tests.tools.versions \
 	--packages "$(if $(shell command -v apt-get),$(APT_PACKAGES),$(DNF_PACKAGES))"
 
 .PHONY: versions
-versions: setup-venv ## what was taken from places that move, and what of it was never tested
+versions: setup-venv ## installed versions that are not pinned, and which of them are untested
 	@$(VERSIONS)
 
 .PHONY: versions-accept
-versions-accept: setup-venv ## after all tests have passed: record these versions in requirements/tested.json
+versions-accept: setup-venv ## after all tests have passed: record the versions in requirements/tested.json
 	@$(VERSIONS) --brief --accept
 
 .PHONY: setup-system
@@ -59,11 +59,11 @@ setup-system: ## install the system packages that are missing (apt or dnf)
 	else echo "neither apt nor dnf: install these yourself: $(APT_PACKAGES)" >&2; exit 4; fi
 
 .PHONY: setup-venv
-setup-venv: $(VENV)/.done ## make .venv from the lock file
+setup-venv: $(VENV)/.done ## create .venv from the lock file
 
-# A lock file is complete: nothing is resolved, so a newer release on the index changes nothing. What has
-# no wheel (pykickstart) is built by the locked setuptools, not by the newest one in an isolated environment.
-# Python compiles what it imports; compiling everything takes longer than installing it.
+# A lock file is complete: pip resolves nothing, so a newer release on the index changes nothing. pykickstart
+# has no wheel and is built by the locked setuptools, not by the newest one in an isolated environment.
+# --no-compile: Python compiles what it imports; compiling everything takes longer than installing it.
 PIP_INSTALL := pip install --disable-pip-version-check -q --no-compile --no-deps
 PIP_LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
@@ -77,12 +77,12 @@ $(VENV)/.done: requirements/build.txt requirements/lock.txt pyproject.toml
 	touch $@
 
 .PHONY: setup-cosign
-setup-cosign: setup-venv ## cosign, where the system has none (Debian trixie's, by apt's signed metadata)
+setup-cosign: setup-venv ## cosign from Debian trixie (apt-signed), if the system has none
 	@command -v apt-get >/dev/null || echo "cosign: not installed, no apt here; only verifying with cosign needs it" >&2
 	@! command -v apt-get >/dev/null || command -v cosign >/dev/null || [ -x $(BIN)/cosign ] || $(BIN)/python tests/tools/get_cosign.py
 
 .PHONY: setup-openssl
-setup-openssl: setup-venv ## OpenSSL 3.5 for the tests of ML-DSA, where the system's is older (Debian trixie's)
+setup-openssl: setup-venv ## OpenSSL 3.5 from Debian trixie for the ML-DSA tests, if the system's is older
 	@! command -v apt-get >/dev/null || $(BIN)/python -m tests.tools.get_openssl
 
 include tests/npm.mk
@@ -94,76 +94,76 @@ include tests/npm.mk
 	touch $@
 
 .PHONY: demo
-demo: setup ## the main job on the embedded default: build, harden, scan, sign, verify
+demo: setup ## build, harden, scan, sign and verify the lab image
 	$(BIN)/hardpan prove $(PROFILE) -o $(OUT)
 
 .PHONY: demo-ai
-demo-ai: ## the same with a whole AI service: model server, knowledge base, chat page
+demo-ai: ## the same with an AI service: model server, knowledge base, chat page
 	$(MAKE) demo PROFILE=lab-ai OUT=$(patsubst %/demo,%/demo-ai,$(OUT))
 
 .PHONY: doctor
-doctor: setup-venv ## what this machine can and cannot do
+doctor: setup-venv ## show what this machine can do
 	$(BIN)/hardpan doctor
 
-# One worker has the demo; the others run the rest next to it (tests/conftest.py has the order). Two processors
-# have work for three: many tests wait for a guest, a host or a deadline.
+# One worker runs the demo, the others run all other tests next to it (tests/conftest.py sets the order). Three
+# workers suit two processors: many tests wait for a guest, a host or a deadline.
 WORKERS ?= 3
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: setup setup-axe setup-readers ## all tests, the whole demo among them (EVIDENCE=file: read that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not system and not heavy and not limits"
+test: setup setup-axe setup-interop ## all tests, including the demo (EVIDENCE=file: also test that file)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(PYTEST) tests -m "not demo_ai and not system and not slow and not limits"
 
 .PHONY: test-unit
-test-unit: setup-venv ## tests that start no process and open no socket (one minute)
+test-unit: setup-venv ## unit tests: no processes, no sockets (about one minute)
 	$(PYTEST) tests/unit
 
-.PHONY: test-rot
-test-rot: setup-venv ## set-up takes what is locked, from an index that has a newer release of everything
+.PHONY: test-lock-drift
+test-lock-drift: setup-venv ## set-up installs locked versions although newer releases exist
 	$(BIN)/pytest tests/lock_drift -q
 
 .PHONY: test-integration
-test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; the demo among them
+test-integration: setup setup-axe ## tests with real QEMU, sshd, oscap, xorriso, cosign; includes the demo
 	$(PYTEST) tests/integration -m "not demo_ai and not system and not limits"
 
-.PHONY: test-readers
-test-readers: setup setup-readers ## trestle, STIG Manager's parser and others read what hardpan writes (EVIDENCE=file: that too)
-	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m "interop and not heavy"
-
 .PHONY: test-interop
-test-interop: setup setup-interop ## test-readers, and MITRE's SAF CLI, too heavy for 'make test' (EVIDENCE=file: that too)
+test-interop: setup setup-interop ## trestle, STIG Manager's parser and others read the evidence (EVIDENCE=file: that too)
+	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m "interop and not slow"
+
+.PHONY: test-interop-full
+test-interop-full: setup setup-interop-full ## test-interop and MITRE's SAF CLI (430 MB, EVIDENCE=file: that too)
 	HARDPAN_EVIDENCE="$(abspath $(EVIDENCE))" $(BIN)/pytest tests/consumers -q -m interop
 
 .PHONY: test-ai
-test-ai: setup ## the whole job with the AI service; half an hour, apart from 'make test'
+test-ai: setup ## the demo with the AI service (half an hour; not part of 'make test')
 	$(BIN)/pytest tests/integration -q -m demo_ai
 
 .PHONY: test-system
-test-system: setup ## README's long command blocks, and the demo with the AI service; an hour, apart from 'make test'
+test-system: setup ## README's long command blocks and the demo with the AI service (an hour; not part of 'make test')
 	$(BIN)/pytest tests/integration -q -m "system or demo_ai"
 
 .PHONY: test-demo
-test-demo: setup ## the whole main job, then everything its evidence promises
+test-demo: setup ## the demo, then checks of everything in its evidence
 	$(BIN)/pytest tests/integration -q -m demo
 
 .PHONY: test-limits
-test-limits: setup-venv ## ARFs of 256 MiB of the worst kinds: each ends within 60 s and 1 GiB
+test-limits: setup-venv ## hostile ARFs of 256 MiB: each is read or refused within 60 s and 1 GiB
 	$(BIN)/pytest tests/integration -q -s -m limits
 
 .PHONY: fuzz
-fuzz: setup-venv ## 10,000 generated inputs for each reader of hostile input (TARGETS="bundle iso_menu", COUNT=, SEED=)
+fuzz: setup-venv ## 10,000 generated inputs for each parser of untrusted input (TARGETS="bundle iso_menu", COUNT=, SEED=)
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1) $(TARGETS)
 
-.PHONY: mutate
-mutate: setup ## delete each guard of the verifier in turn: a test must fail (JOBS=2)
+.PHONY: mutation-test
+mutation-test: setup ## remove each check of the verifier in turn: a test must fail (JOBS=2)
 	$(BIN)/python -u -m tests.tools.mutation --jobs $(or $(JOBS),2)
 
 .PHONY: bench-layers
-bench-layers: setup ## our STIG layer against the playbook of 'oscap generate fix' (root; BENCH=--json)
+bench-layers: setup ## compare the STIG layer with the playbook of 'oscap generate fix' (root; BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.layers $(BENCH)
 
 .PHONY: bench-report
-bench-report: setup setup-readers ## every report, signed, against openscap-report's and oscap's HTML alone (ARF=file BENCH=--json)
+bench-report: setup setup-interop ## compare all signed reports with openscap-report's and oscap's HTML (ARF=file BENCH=--json)
 	$(BIN)/python -m tests.benchmarks.report $(if $(ARF),--arf "$(ARF)") $(BENCH)
 
 .PHONY: docs
@@ -172,21 +172,22 @@ docs: setup-venv ## write the generated pages: docs/cli.md, and the tables of co
 	HARDPAN_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/compatibility/test_conflicts.py tests/unit/profiles/test_host_docs.py
 
 .PHONY: screenshots
-screenshots: setup-venv ## the pictures of docs/report.md, from the sample, in headless Chromium
+screenshots: setup-venv ## render the pictures of docs/report.md in headless Chromium
 	$(BIN)/python -m tests.tools.screenshots
 
 .PHONY: lint
-lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck
+lint: setup-venv ## ruff, mypy, import contracts, ansible-lint, yamllint, shellcheck, commit subjects
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd builder/ansible && ../../$(BIN)/ansible-lint --offline --profile production
 	$(BIN)/yamllint --strict .
+	$(BIN)/python -m tests.tools.commit_subjects
 	git ls-files '*.sh' .ci/run images/lab | xargs grep -lE '^#!.*\b(ba|da)?sh\b' | xargs shellcheck
 
 .PHONY: format
-format: setup-venv ## let ruff rewrite the code
+format: setup-venv ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -201,8 +202,8 @@ lock: lock-ai lock-npm ## renew the lock files (needs uv)
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		requirements/interop.in -o requirements/interop.txt
 
-# One Python and one platform, so no markers: EL 9's C library, which EL 10 runs as well. '--upgrade', or
-# what the lock has would stay.
+# One Python and one platform, so no markers: the C library of EL 9, which EL 10 supports as well. Without
+# '--upgrade', uv keeps the versions of the existing lock.
 LOCK_AI := uv pip compile -q --upgrade --only-binary :all: --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-emit-build-options \
 	--python-version 3.12 --python-platform x86_64-manylinux_2_34

@@ -1,9 +1,9 @@
-# Programs of others from npm, each in a folder of its own with a lock file. Node.js and npm are a wheel in
-# .interop, so the machine needs none (Debian's npm is 408 packages); the registry is the machine's setting.
+# Third-party programs from npm, each in its own folder with a lock file. Node.js and npm are a wheel in
+# .interop, so the machine needs no npm (Debian's is 408 packages); the registry is the machine's setting.
 NPM := PATH="$(CURDIR)/.interop/bin:$$PATH" npm --loglevel=error --ignore-scripts --no-audit --no-fund \
 	--no-update-notifier --omit-lockfile-registry-resolved
 NPM_FOLDERS := tests/tools/axe tests/consumers/stig_manager tests/consumers/saf
-# The wheel's npm looks for the settings of all users inside .interop, where none are.
+# The wheel's npm searches .interop for the settings of all users and finds none there.
 export NPM_CONFIG_GLOBALCONFIG ?= $(firstword $(wildcard /etc/npmrc /usr/etc/npmrc /usr/local/etc/npmrc))
 
 %/node_modules/.done: %/package.json %/package-lock.json | .interop/.done
@@ -11,14 +11,14 @@ export NPM_CONFIG_GLOBALCONFIG ?= $(firstword $(wildcard /etc/npmrc /usr/etc/npm
 	touch $@
 
 .PHONY: setup-axe
-setup-axe: tests/tools/axe/node_modules/.done ## axe-core, for the test of the report's page
-
-.PHONY: setup-readers
-setup-readers: .interop/.done tests/consumers/stig_manager/node_modules/.done ## programs of others that read what hardpan writes
+setup-axe: tests/tools/axe/node_modules/.done ## axe-core, for the test of the HTML report
 
 .PHONY: setup-interop
-setup-interop: setup-readers tests/consumers/saf/node_modules/.done ## those of setup-readers, and MITRE's SAF CLI (430 MB)
+setup-interop: .interop/.done tests/consumers/stig_manager/node_modules/.done ## third-party consumers of the evidence (pip and npm)
+
+.PHONY: setup-interop-full
+setup-interop-full: setup-interop tests/consumers/saf/node_modules/.done ## setup-interop, and MITRE's SAF CLI (430 MB)
 
 .PHONY: lock-npm
-lock-npm: .interop/.done ## renew the locks of the programs from npm
+lock-npm: .interop/.done ## renew the lock files of the npm programs
 	for folder in $(NPM_FOLDERS); do (cd $$folder && $(NPM) update --package-lock-only); done

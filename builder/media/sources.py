@@ -86,7 +86,7 @@ def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
     entry = catalog_entry(name)
     if file is not None or not entry.build:
         return _inspect_file(name, entry, file)
-    receipt = _run_media_builder(entry, cache, "--look")
+    receipt = _run_media_builder(entry, cache, "--show-cached")
     return MediaCandidate(
         title=entry.title,
         path=Path(receipt["iso"]) if receipt else None,

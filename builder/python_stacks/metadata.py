@@ -12,7 +12,7 @@ from hardpan.core.errors import InputError
 _MAX_METADATA_BYTES = 4 << 20
 _CLASSIFIER = "License :: OSI Approved :: "
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9 .,+()/'-]")
-_UNKNOWN_LICENCE = "LicenseRef-not-told"
+_UNKNOWN_LICENCE = "LicenseRef-unknown"
 _MAX_LICENCE_LENGTH = 80
 
 

@@ -87,20 +87,25 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def _audit_wheel(path: Path, limits: AuditLimits) -> tuple[AuditedWheel, list[AuditFinding]]:
-    natives = sources = 0
+    native_files = python_sources = 0
     try:
         with open_regular_file(path.parent, path.name, allow_hard_links=True) as f:
             sha256 = Sha256(hashlib.file_digest(f, "sha256").hexdigest())
             if _NAME.fullmatch(path.name):
                 inspection = inspect_wheel(path.name, f, limits)
                 refused, findings = inspection.is_refused, list(inspection.findings)
-                natives, sources = inspection.native_files, inspection.python_sources
+                native_files = inspection.native_files
+                python_sources = inspection.python_sources
             else:
                 refused, findings = True, [_misnamed_finding(path.name)]
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     return AuditedWheel(
-        file=path.name, sha256=sha256, refused=refused, natives=natives, sources=sources
+        file=path.name,
+        sha256=sha256,
+        refused=refused,
+        native_files=native_files,
+        python_sources=python_sources,
     ), findings
 
 

@@ -35,7 +35,7 @@ def compare_with_lock(wheels: Sequence[AuditedWheel], lock: LockFile) -> Iterato
         if not any((entry.name, digest) in present for digest in entry.sha256s):
             marker_note = "; its marker may leave it out here" if entry.is_conditional else ""
             yield AuditFinding(
-                kind="not_there",
+                kind="missing",
                 severity="medium" if entry.is_conditional else "high",
                 wheel=f"{entry.name}=={entry.version}",
                 message=f"is locked, but no wheel with a locked digest is present{marker_note}",

@@ -15,7 +15,7 @@ FindingKind = Literal[
     "unguarded_md5",
     "not_locked",
     "digest_differs",
-    "not_there",
+    "missing",
     "unsafe_archive",
     "not_checked",
 ]
@@ -105,10 +105,10 @@ class AuditedWheel:
     refused: bool
     """True when the archive is not to be opened, and nothing in it was looked at."""
 
-    natives: int
+    native_files: int
     """ELF files in it."""
 
-    sources: int
+    python_sources: int
     """Python sources in it."""
 
 

@@ -61,6 +61,6 @@ def _summarize(report: WheelAudit) -> str:
     refused = sum(w.refused for w in report.wheels)
     return (
         f"{len(report.wheels)} wheels, {refused} refused; "
-        f"{sum(w.natives for w in report.wheels)} native files, "
-        f"{sum(w.sources for w in report.wheels)} sources; findings: {severity_counts}"
+        f"{sum(w.native_files for w in report.wheels)} native files, "
+        f"{sum(w.python_sources for w in report.wheels)} sources; findings: {severity_counts}"
     )

@@ -75,7 +75,7 @@ class MediaReceipt:
     packages: int
     """RPMs on the media."""
 
-    took_s: float
+    duration_s: float
     """Seconds that this call took."""
 
     reused: bool
@@ -117,7 +117,7 @@ def build(
             _remove_old_media(cache, parts, Path(cached["iso"]))
         if not _versions_path(cache, digest).exists():
             write_atomic(_versions_path(cache, digest), _render_versions(definition, versions))
-        return MediaReceipt(**{**cached, "took_s": round(clock.monotonic_s() - start, 1)})
+        return MediaReceipt(**{**cached, "duration_s": round(clock.monotonic_s() - start, 1)})
 
 
 def find_cached(cache: Path, *, installer: Path) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _render_versions(definition: MediaDefinition, versions: Mapping[str, str]) -
     """The Debian versions that an ISO is made of; the archive drops them with the next ones."""
     requested = {name: versions[name] for name in definition.install_packages if name in versions}
     dependencies = {name: version for name, version in versions.items() if name not in requested}
-    document = {"suite": definition.suite, "packages": requested, "brought": dependencies}
+    document = {"suite": definition.suite, "packages": requested, "dependencies": dependencies}
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
@@ -292,11 +292,17 @@ def _require_build_host(installer: Path) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the installer to put on the media, instead of the lab's own.",
 )
-@click.option("--look", "looking", is_flag=True, help="Only tell what the cache has, or {}.")
+@click.option(
+    "--show-cached",
+    is_flag=True,
+    help="Print the receipt of the cached media, or {}; build nothing.",
+)
 @click.option("--json", "_as_json", is_flag=True, help="Accepted: the receipt is always JSON.")
-def main(cache: Path, override: str | None, installer: Path, looking: bool, _as_json: bool) -> None:
+def main(
+    cache: Path, override: str | None, installer: Path, show_cached: bool, _as_json: bool
+) -> None:
     """Build the lab media, or find it built, and print a JSON receipt."""
-    if looking:
+    if show_cached:
         print_json(find_cached(cache, installer=installer), indent=2)
         return
     receipt = build(

@@ -31,7 +31,7 @@ class MediaDefinition(BaseModel):
     install: tuple[tuple[str, ...], ...]
     """Debian packages that apt installs, in groups that only help the reader."""
 
-    left_out: tuple[str, ...]
+    excluded: tuple[str, ...]
     """Debian packages that are installed but not carried."""
 
     packages: dict[str, tuple[str, ...]]

@@ -64,7 +64,7 @@ def group_packages(definition: MediaDefinition, names: Iterable[str]) -> dict[st
         InputError: the recipe gives one Debian package to two EL packages, or an
             EL package the name of a Debian package that it does not carry.
     """
-    included = [n for n in names if n not in definition.left_out]
+    included = [n for n in names if n not in definition.excluded]
     el_by_deb: dict[str, str] = {}
     members_by_el: dict[str, tuple[str, ...]] = {}
     for el, patterns in definition.packages.items():

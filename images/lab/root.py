@@ -143,9 +143,9 @@ def apply_el_layout(definition: MediaDefinition, root: Path) -> None:
         require_inside(root, link.parent).mkdir(parents=True, exist_ok=True)
         _delete(link)
         link.symlink_to(target)
-    script = root / "shape.sh"
-    shutil.copy(LAB_FOLDER / "shape.sh", script)
-    run_in_root(root, ["/bin/sh", "/shape.sh"], timeout_s=600)
+    script = root / "rebrand.sh"
+    shutil.copy(LAB_FOLDER / "rebrand.sh", script)
+    run_in_root(root, ["/bin/sh", "/rebrand.sh"], timeout_s=600)
     script.unlink()
 
 

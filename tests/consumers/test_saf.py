@@ -14,7 +14,7 @@ from hardpan.scanners.report.stig.statistics import count_by_category
 from tests.consumers.checklists import mixed_report, write_attached, write_format
 from tests.consumers.conftest import Consumers, read_archive
 
-pytestmark = [pytest.mark.interop, pytest.mark.heavy]
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
 SAF_FOLDER = Path(__file__).with_name("saf")
 
@@ -29,7 +29,7 @@ def run_saf(
 ) -> CompletedProcess:
     """Run the SAF CLI."""
     program = (
-        programs.installed_folder(SAF_FOLDER, setup="setup-interop")
+        programs.installed_folder(SAF_FOLDER, setup="setup-interop-full")
         / "node_modules"
         / ".bin"
         / "saf"

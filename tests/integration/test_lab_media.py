@@ -56,7 +56,7 @@ def test_debian_versions_are_recorded(lab_media: dict[str, object], media: Path)
     kernel = record["packages"]["linux-image-cloud-amd64"]
     assert str(lab_media["kernel"]).startswith(f"{kernel.partition('-')[0]}+")
     assert record["packages"].keys() <= set(load_definition().install_packages)
-    assert record["brought"].keys() >= {"libc6", "libssl3t64"}
+    assert record["dependencies"].keys() >= {"libc6", "libssl3t64"}
 
 
 def test_treeinfo_checksums_match_files(tree: Path) -> None:

@@ -13,7 +13,7 @@ from tests.lock_drift.local_index import LocalIndex, make_newer_release, serve
 
 REPO = Path(__file__).parents[2]
 SETUP_LOCKS = tuple(REPO / "requirements" / f"{name}.txt" for name in ("build", "lock", "interop"))
-"""What 'make setup' and 'make setup-readers' install."""
+"""What 'make setup' and 'make setup-interop' install."""
 
 SOURCE_PACKAGE = "pykickstart"
 """The one project of them that is published as source only."""

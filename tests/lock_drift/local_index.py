@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-IMPOSSIBLE = "hardpan-test-rot-no-such-project"
+IMPOSSIBLE = "hardpan-test-no-such-project"
 """What every newer release asks for."""
 
 
@@ -69,7 +69,7 @@ def make_wheel(
     """Make a wheel with these requirements and files."""
     info = f"{name}-{version}.dist-info"
     members = {
-        f"{name}_of_test_rot.py": f"VERSION = {version!r}\n",
+        f"{name}_of_lock_drift.py": f"VERSION = {version!r}\n",
         **(files or {}),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         + "".join(f"Requires-Dist: {requirement}\n" for requirement in requires),

@@ -16,7 +16,7 @@ def make_definition(**changes: object) -> MediaDefinition:
         "release": "9.0",
         "suite": "trixie",
         "volume_label": "LAB",
-        **dict.fromkeys(("install", "left_out", "base", "remove", "ghosts", "config"), ()),
+        **dict.fromkeys(("install", "excluded", "base", "remove", "ghosts", "config"), ()),
         **{k: {} for k in ("packages", "meta", "provides", "moves", "links", "folders", "owners")},
     }
     return MediaDefinition.model_validate(empty | changes)
@@ -41,7 +41,7 @@ def test_debian_version_becomes_valid_rpm_version(
 
 
 def test_group_packages_merges_named_and_keeps_other_names() -> None:
-    definition = make_definition(packages={"audit": ["auditd", "audit-extra"]}, left_out=["dpkg"])
+    definition = make_definition(packages={"audit": ["auditd", "audit-extra"]}, excluded=["dpkg"])
 
     assert group_packages(definition, ["auditd", "audit-extra", "dpkg", "zstd"]) == {
         "audit": ("auditd", "audit-extra"),
@@ -51,7 +51,7 @@ def test_group_packages_merges_named_and_keeps_other_names() -> None:
 
 def test_plan_translates_dependencies_and_drops_excluded_packages() -> None:
     definition = make_definition(
-        packages={"audit": ["auditd"], "audit-libs": ["libaudit1"]}, left_out=["dpkg"]
+        packages={"audit": ["auditd"], "audit-libs": ["libaudit1"]}, excluded=["dpkg"]
     )
     depends = (("libaudit1",), ("dpkg",), ("gone", "awk"), ("auditd",))
     debs = [

@@ -190,8 +190,8 @@ def test_spec_lists_requirements_and_bundled_packages(locked_stack: LockedStack)
         ("License-Expression: MIT\nLicense: other", "MIT"),
         ("Classifier: License :: OSI Approved :: MIT License", "MIT License"),
         ("License: BSD", "BSD"),
-        ("License: A\n  whole\n  text", "LicenseRef-not-told"),
-        ("Name: x", "LicenseRef-not-told"),
+        ("License: A\n  whole\n  text", "LicenseRef-unknown"),
+        ("Name: x", "LicenseRef-unknown"),
         ("License: %{lua: x} `id`", "lua x id"),
     ],
 )

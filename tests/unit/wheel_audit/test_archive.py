@@ -61,7 +61,12 @@ def test_valid_wheel_has_no_finding(tmp_path: Path) -> None:
 
     assert result.findings == ()
     (audited,) = result.wheels
-    assert (audited.file, audited.refused, audited.sources, audited.natives) == (WHEEL, False, 1, 0)
+    assert (audited.file, audited.refused, audited.python_sources, audited.native_files) == (
+        WHEEL,
+        False,
+        1,
+        0,
+    )
     assert audited.sha256 == hashlib.sha256(GOOD).hexdigest()
 
 

@@ -45,37 +45,37 @@ def test_locked_wheel_has_no_finding(tmp_path: Path, lock: str) -> None:
     [
         (
             f"demo==1.0 --hash=sha256:{OTHER_DIGEST}",
-            [("digest_differs", "high", WHEEL), ("not_there", "high", "demo==1.0")],
+            [("digest_differs", "high", WHEEL), ("missing", "high", "demo==1.0")],
         ),
         (
             f"demo==1.1 --hash=sha256:{OTHER_DIGEST}",
-            [("not_locked", "high", WHEEL), ("not_there", "high", "demo==1.1")],
+            [("not_locked", "high", WHEEL), ("missing", "high", "demo==1.1")],
         ),
         (
             (
                 f"demo==1.0 --hash=sha256:{DIGEST}\n"
                 f"more==2 ; os_name == 'nt' --hash=sha256:{OTHER_DIGEST}"
             ),
-            [("not_there", "medium", "more==2")],
+            [("missing", "medium", "more==2")],
         ),
         # The right bytes under another package's name.
         (
             f"demo==1.0 --hash=sha256:{OTHER_DIGEST}\nmore==2 --hash=sha256:{DIGEST}",
             [
                 ("digest_differs", "high", WHEEL),
-                ("not_there", "high", "demo==1.0"),
-                ("not_there", "high", "more==2"),
+                ("missing", "high", "demo==1.0"),
+                ("missing", "high", "more==2"),
             ],
         ),
         (
             f"more==2 --hash=sha256:{DIGEST}",
-            [("not_locked", "high", WHEEL), ("not_there", "high", "more==2")],
+            [("not_locked", "high", WHEEL), ("missing", "high", "more==2")],
         ),
         # Another spelling of the same version; the digest decides.
         (f"demo==1.0.0 --hash=sha256:{DIGEST}", []),
         (
             f"demo==1.0 --hash=sha256:{DIGEST}\ndemo==1.1 --hash=sha256:{OTHER_DIGEST}",
-            [("not_there", "high", "demo==1.1")],
+            [("missing", "high", "demo==1.1")],
         ),
     ],
 )
@@ -208,6 +208,6 @@ def test_json_output_is_reproducible(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert cli.run(arguments) == 1
     assert capsys.readouterr().out == first
     document = json.loads(first)
-    assert document["wheels"][0]["natives"] == 1
+    assert document["wheels"][0]["native_files"] == 1
     assert document["findings"][0]["library"] == "libsodium"
     assert str(tmp_path) not in first
