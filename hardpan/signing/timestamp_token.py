@@ -123,4 +123,4 @@ def _parse_gen_time(element: DerElement) -> datetime:
             raise ValueError("not in the form of RFC 3161")
         return datetime.strptime(match[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError as e:
-        raise MalformedError(f"{_LABEL}: not a moment in time") from e
+        raise MalformedError(f"{_LABEL}: invalid time") from e

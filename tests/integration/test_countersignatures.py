@@ -40,8 +40,7 @@ from hardpan.signing import (
 from hardpan.ssh.client import connect
 from hardpan.workflow.key_set import create_keys
 from tests.integration.local_sshd import local_sshd
-from tests.tamper.kit import NOW, Evidence, Workshop, packed
-from tests.tamper.kit import workshop as make
+from tests.tamper.kit import NOW, Evidence, TamperKit, create_kit, pack
 from tests.tamper.verdicts import PREDICATE_TYPE, build_stored_row
 from tests.tools.get_cosign import find_cosign
 from tests.tools.tsa import FakeTsa as Authority
@@ -166,8 +165,8 @@ def _openssl(folder: Path) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return make(tmp_path_factory.mktemp("workshop"))
+def kit(tmp_path_factory: pytest.TempPathFactory) -> TamperKit:
+    return create_kit(tmp_path_factory.mktemp("kit"))
 
 
 def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Path) -> None:
@@ -213,75 +212,75 @@ def test_unreachable_tsa_is_reported() -> None:
 
 
 def test_evidence_with_tsa_timestamp_verifies_by_trusted_time(
-    tsa: tuple[str, Path], workshop: Workshop, tmp_path: Path
+    tsa: tuple[str, Path], kit: TamperKit, tmp_path: Path
 ) -> None:
     url, folder = tsa
     now = clock.now()
     said = clock.format_rfc3339(now)
     scan = samples.scan(
-        started=said, finished=said, image=samples.image(workshop.build), host=samples.HOST
+        started=said, finished=said, image=samples.image(kit.build_signer), host=samples.HOST
     )
     out = tmp_path / "x.evidence.zip"
     terms = writer.SigningOptions(timestamper=partial(request_timestamp, f"{url}/"))
-    writer.write_evidence(scan, workshop.scan, out, events.discard, options=terms)
+    writer.write_evidence(scan, kit.scan_signer, out, events.discard, options=terms)
     loose: dict[str, Any] = {
         "nonce": None, "after": None, "target": None,
         "require_timestamp": {"roots": (folder / "ca.pem").read_text(), "policy_oid": OID},
     }  # fmt: skip
-    outcomes = {o.check_id: o for o in verify(out, workshop.trust(loose), now=now).records}
+    outcomes = {o.check_id: o for o in verify(out, kit.load_policy(loose), now=now).records}
 
     assert outcomes["timestamp"].status == "ok"
     assert outcomes["key-window"].reason == "by trusted time"
 
 
-def _unpacked(workshop: Workshop, folder: Path) -> Path:
-    packed(Evidence(files=workshop.good), folder / "x.zip")
+def _unpacked(kit: TamperKit, folder: Path) -> Path:
+    pack(Evidence(files=kit.valid_files), folder / "x.zip")
     with zipfile.ZipFile(folder / "x.zip") as z:
         z.extractall(folder / "e")
-    (folder / "scan.pub").write_text(workshop.scan.public.pem)
+    (folder / "scan.pub").write_text(kit.scan_signer.public.pem)
     return folder / "e"
 
 
-def test_openssl_verifies_cms_signature(workshop: Workshop, tmp_path: Path) -> None:
-    folder = _unpacked(workshop, tmp_path)
-    pem = next(workshop.folder.glob(f"{workshop.scan.public.sha256[:8]}.crt"))
+def test_openssl_verifies_cms_signature(kit: TamperKit, tmp_path: Path) -> None:
+    folder = _unpacked(kit, tmp_path)
+    pem = next(kit.folder.glob(f"{kit.scan_signer.public.sha256[:8]}.crt"))
     argv: list[Any] = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in"]
     argv += ["statement.p7s", "-content", "statement.json", "-CAfile", pem, "-purpose", "any"]
     run([*argv, "-out", "/dev/null"], timeout_s=30, cwd=folder)
-    path = packed(Evidence(files=workshop.good), tmp_path / "x.evidence.zip")
+    path = pack(Evidence(files=kit.valid_files), tmp_path / "x.evidence.zip")
     asked = {"require_cms": {"roots": pem.read_text()}}
-    outcomes = {o.check_id: o for o in verify(path, workshop.trust(asked), now=NOW).records}
+    outcomes = {o.check_id: o for o in verify(path, kit.load_policy(asked), now=NOW).records}
     assert outcomes["cms"].reason == "by openssl cms"
 
-    other = {"require_cms": {"roots": workshop.tsa.pem}}
+    other = {"require_cms": {"roots": kit.tsa.pem}}
     with pytest.raises(VerificationError, match=r"statement\.p7s: openssl does not take it"):
-        verify(path, workshop.trust(other), now=NOW)
-    swapped = {**workshop.good, "statement.p7s": workshop.made(nonce="o" * 16)["statement.p7s"]}
-    path = packed(Evidence(files=swapped), tmp_path / "x.evidence.zip")
+        verify(path, kit.load_policy(other), now=NOW)
+    swapped = {**kit.valid_files, "statement.p7s": kit.sign_scan(nonce="o" * 16)["statement.p7s"]}
+    path = pack(Evidence(files=swapped), tmp_path / "x.evidence.zip")
     with pytest.raises(VerificationError, match=r"statement\.p7s: openssl does not take it"):
-        verify(path, workshop.trust(asked), now=NOW)
+        verify(path, kit.load_policy(asked), now=NOW)
 
 
-def test_stored_cms_signature_is_verified_by_openssl(workshop: Workshop) -> None:
-    pem = next(workshop.folder.glob(f"{workshop.scan.public.sha256[:8]}.crt"))
-    trust = workshop.trust({"require_cms": {"roots": pem.read_text()}})
-    stored = build_stored_row(workshop.good)
+def test_stored_cms_signature_is_verified_by_openssl(kit: TamperKit) -> None:
+    pem = next(kit.folder.glob(f"{kit.scan_signer.public.sha256[:8]}.crt"))
+    trust = kit.load_policy({"require_cms": {"roots": pem.read_text()}})
+    stored = build_stored_row(kit.valid_files)
     assert stored is not None
 
     checked = verify_stored(stored, trust, now=NOW, label="row 1")
     assert {o.check_id: o.reason for o in checked.records}["cms"] == "by openssl cms"
-    swapped = {**stored.signature_files, CMS: workshop.made(nonce="o" * 16)[CMS]}
+    swapped = {**stored.signature_files, CMS: kit.sign_scan(nonce="o" * 16)[CMS]}
     with pytest.raises(
         VerificationError, match=r"row 1: cms: statement\.p7s: openssl does not take"
     ):
-        verify_stored(replace(stored, proofs=swapped), trust, now=NOW, label="row 1")
+        verify_stored(replace(stored, signature_files=swapped), trust, now=NOW, label="row 1")
 
 
-def test_cosign_checks_timestamp_against_tsa_roots(workshop: Workshop, tmp_path: Path) -> None:
+def test_cosign_checks_timestamp_against_tsa_roots(kit: TamperKit, tmp_path: Path) -> None:
     program = find_cosign()
     if program is None:
         pytest.fail("cosign is missing: .venv/bin/python tests/tools/get_cosign.py")
-    folder = _unpacked(workshop, tmp_path)
+    folder = _unpacked(kit, tmp_path)
 
     def says(roots: str) -> int:
         pem, root = tmp_path / "tsa.pem", tmp_path / "root.json"
@@ -300,12 +299,12 @@ def test_cosign_checks_timestamp_against_tsa_roots(workshop: Workshop, tmp_path:
         ]
         return run([*argv, "findings.json"], timeout_s=60, ok=(0, 1), cwd=folder).returncode
 
-    assert says(workshop.tsa.pem) == 0
+    assert says(kit.tsa.pem) == 0
     assert says(Authority().pem) == 1
 
 
-def test_attached_script_verifies_its_folder(workshop: Workshop, tmp_path: Path) -> None:
-    folder = _unpacked(workshop, tmp_path)
+def test_attached_script_verifies_its_folder(kit: TamperKit, tmp_path: Path) -> None:
+    folder = _unpacked(kit, tmp_path)
     create_signer(tmp_path / "other.pem")
 
     told = run(["sh", folder / "verify.sh", tmp_path / "scan.pub"], timeout_s=60)
@@ -317,7 +316,7 @@ def test_attached_script_verifies_its_folder(workshop: Workshop, tmp_path: Path)
 
 
 def test_script_and_instructions_require_expected_post_quantum_envelope(
-    workshop: Workshop, tmp_path: Path
+    kit: TamperKit, tmp_path: Path
 ) -> None:
     ring = create_keys(tmp_path / "keys", now=NOW, alg="ecdsa-p256-sha256", pq_alg="ml-dsa-65")
     assert ring.pq is not None
@@ -350,13 +349,13 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_emitted_script_accepts_valid_evidence(
-    workshop: Workshop, tmp_path: Path, emitted: Path
+    kit: TamperKit, tmp_path: Path, emitted: Path
 ) -> None:
-    folder = _unpacked(workshop, tmp_path)
+    folder = _unpacked(kit, tmp_path)
 
     told = run(["sh", emitted, tmp_path / "scan.pub", folder], timeout_s=60)
     assert told.stdout.startswith("verified: ")
-    assert emitted.read_bytes() == workshop.good["verify.sh"]
+    assert emitted.read_bytes() == kit.valid_files["verify.sh"]
 
 
 @pytest.mark.parametrize(
@@ -368,9 +367,9 @@ def test_emitted_script_accepts_valid_evidence(
     ],
 )
 def test_emitted_script_rejects_forged_evidence(
-    workshop: Workshop, tmp_path: Path, emitted: Path, name: str, old: bytes, new: bytes
+    kit: TamperKit, tmp_path: Path, emitted: Path, name: str, old: bytes, new: bytes
 ) -> None:
-    folder, key = _unpacked(workshop, tmp_path), tmp_path / "scan.pub"
+    folder, key = _unpacked(kit, tmp_path), tmp_path / "scan.pub"
     data = (folder / name).read_bytes()
     assert old in data
     (folder / name).write_bytes(data.replace(old, new))
@@ -383,9 +382,9 @@ def test_emitted_script_rejects_forged_evidence(
 
 
 def test_emitted_script_runs_no_archive_program(
-    workshop: Workshop, tmp_path: Path, emitted: Path
+    kit: TamperKit, tmp_path: Path, emitted: Path
 ) -> None:
-    folder = _unpacked(workshop, tmp_path)
+    folder = _unpacked(kit, tmp_path)
     for name in ("verify.sh", "jq", "openssl", "sha256sum", "find"):
         program = folder / name
         program.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
@@ -395,8 +394,8 @@ def test_emitted_script_runs_no_archive_program(
     assert not (tmp_path / "was-run").exists()
 
 
-def test_attached_script_passes_shellcheck(workshop: Workshop, tmp_path: Path) -> None:
-    folder = _unpacked(workshop, tmp_path)
+def test_attached_script_passes_shellcheck(kit: TamperKit, tmp_path: Path) -> None:
+    folder = _unpacked(kit, tmp_path)
     run(["shellcheck", folder / "verify.sh"], timeout_s=60)
 
     assert len((folder / "verify.sh").read_text().splitlines()) <= 25

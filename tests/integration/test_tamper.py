@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.tamper import verdicts
-from tests.tamper.kit import Workshop
-from tests.tamper.kit import workshop as make
+from tests.tamper.kit import TamperKit, create_kit
 from tests.tamper.verdicts import Variant
 from tests.tools.get_cosign import find_cosign
 
@@ -17,21 +16,21 @@ _OF_MANY = 3  # of a forgery that is many of a kind, the first ones; hardpan jud
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return make(tmp_path_factory.mktemp("workshop"))
+def kit(tmp_path_factory: pytest.TempPathFactory) -> TamperKit:
+    return create_kit(tmp_path_factory.mktemp("kit"))
 
 
 @pytest.mark.parametrize("v", VARIANTS, ids=[f"{v.case[:2]}: {v.name}" for v in VARIANTS])
 def test_verify_sh_and_cosign_return_expected_verdicts(
-    workshop: Workshop, v: Variant, tmp_path: Path
+    kit: TamperKit, v: Variant, tmp_path: Path
 ) -> None:
     program = find_cosign()
     if program is None:
         pytest.fail("cosign is missing: .venv/bin/python tests/tools/get_cosign.py")
     trusted, key = tmp_path / "verify.sh", tmp_path / "scan.pub"
-    trusted.write_bytes(workshop.good["verify.sh"])
-    key.write_text(workshop.scan.public.pem)
-    forged = v.forge_all(workshop)[:_OF_MANY]
+    trusted.write_bytes(kit.valid_files["verify.sh"])
+    key.write_text(kit.scan_signer.public.pem)
+    forged = v.forge_all(kit)[:_OF_MANY]
 
     assert forged
     for n, evidence in enumerate(forged):

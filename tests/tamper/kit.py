@@ -1,4 +1,4 @@
-"""The workshop in which evidence is forged: everything that hardpan can put in, signed for real."""
+"""A kit with which evidence is forged: everything that hardpan can put in, signed for real."""
 
 import base64
 import copy
@@ -84,19 +84,19 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
+class TamperKit:
     """Keys, an authority, a host key, and evidence that verifies."""
 
     folder: Path
     ring: KeyFiles
-    scan: Signer
-    build: Signer
-    evil: Signer
-    host: ec.EllipticCurvePrivateKey
+    scan_signer: Signer
+    build_signer: Signer
+    untrusted_signer: Signer
+    host_key: ec.EllipticCurvePrivateKey
     tsa: FakeTsa
-    good: Files
+    valid_files: Files
 
-    def policy(self, changed: dict[str, Any]) -> dict[str, Any]:
+    def build_policy(self, changed: dict[str, Any]) -> dict[str, Any]:
         """The strict policy, with settings changed; None takes one out."""
         base = _read(self.ring.policy)
         base.pop("max_open")
@@ -105,103 +105,110 @@ class Workshop:
             "max_age_hours": 24,
             "after": {"sequence": 1, "statement_sha256": BEFORE},
             "require_timestamp": {"roots": self.tsa.pem, "policy_oid": POLICY, "max_lag_s": 3600},
-            "target": {"host_keys": [sshsig.fingerprint(self.host)], "require_proof": True},
+            "target": {"host_keys": [sshsig.fingerprint(self.host_key)], "require_proof": True},
             "image": {"require_provenance": True},
         }
         whole = {**base, **strict, **changed}
         return {k: v for k, v in whole.items() if v is not None}
 
-    def keys(self, **changed: Any) -> list[dict[str, Any]]:
+    def policy_keys(self, **changed: Any) -> list[dict[str, Any]]:
         """The policy's keys, with settings of the scan key changed."""
         scan, build = _read(self.ring.policy)["keys"]
         return [{**scan, **changed}, build]
 
-    def trust(self, changed: dict[str, Any]) -> ResolvedPolicy:
+    def load_policy(self, changed: dict[str, Any]) -> ResolvedPolicy:
         """That policy, read."""
         path = self.ring.policy.with_name("tamper.yaml")
-        return load_policy_text(path, yaml.safe_dump(self.policy(changed)))
+        return load_policy_text(path, yaml.safe_dump(self.build_policy(changed)))
 
-    def statement(self) -> Any:
+    def read_statement(self) -> Any:
         """The good statement, to be changed."""
-        return json.loads(self.good["statement.json"])
+        return json.loads(self.valid_files["statement.json"])
 
-    def made(self, *, signer: Signer | None = None, stamp: Any = "", **more: Any) -> Files:
+    def sign_scan(self, *, signer: Signer | None = None, stamp: Any = "", **more: Any) -> Files:
         """Evidence of a changed scan, by the same way as every other."""
         evaluation = samples.slim_scan().evaluation
-        return _made(self.folder, signer or self.scan, self.build, self.host,
-                     self._stamp if stamp == "" else stamp,
+        return _made(self.folder, signer or self.scan_signer, self.build_signer, self.host_key,
+                     self._make_token if stamp == "" else stamp,
                      **{"evaluation": evaluation, **more})  # fmt: skip
 
-    def changed(self, change: Callable[[Any], object], **more: Any) -> Files:
+    def resign_changed(self, change: Callable[[Any], object], **more: Any) -> Files:
         """The statement changed and signed again with the right key."""
-        statement = self.statement()
+        statement = self.read_statement()
         change(statement)
-        return self.signed(statement, **more)
+        return self.sign_payload(statement, **more)
 
-    def signed(
+    def sign_payload(
         self, payload: Any, *, files: Files | None = None, signer: Signer | None = None,
         at: datetime = STAMPED, signature: Callable[[bytes], bytes] | None = None,
     ) -> Files:  # fmt: skip
         """Files in which ``payload`` is really signed and stamped, and all copies agree."""
-        by = signer or self.scan
+        by = signer or self.scan_signer
         data = payload if isinstance(payload, bytes) else canonical_json(with_derived_id(payload))
         made = sign(data, by)
         if signature is not None:
             made = _with_signature(made.payload, signature(data))
         token = self.tsa.make_token(made.signature, at)
         whole = {
-            **(files or self.good),
+            **(files or self.valid_files),
             BUNDLE: embed_timestamp(made.bundle, token),
             "statement.json": made.payload,
             "statement.sig": made.signature,
             TIMESTAMP: token,
-            CMS: sign_cms_detached(data, by, certificate_of(self.folder, by)),
+            CMS: sign_cms_detached(data, by, write_certificate(self.folder, by)),
         }
         return with_companion_files(whole, by)
 
-    def relisted(self, changed: dict[str, bytes | None]) -> Files:
+    def resign_with_files(self, changed: dict[str, bytes | None]) -> Files:
         """Files changed (None: removed), listed and signed again as if it were right."""
-        files = {n: d for n, d in {**self.good, **changed}.items() if d is not None}
-        statement = self.statement()
+        files = {n: d for n, d in {**self.valid_files, **changed}.items() if d is not None}
+        statement = self.read_statement()
         statement["subject"] = [
             {"name": n, "digest": {"sha256": sha256_bytes(d)}}
             for n, d in sorted(files.items())
             if n not in UNSIGNED
         ]
-        return self.signed(statement, files=files)
+        return self.sign_payload(statement, files=files)
 
-    def bundled(self, change: Callable[[Any], object]) -> Files:
+    def with_changed_bundle(self, change: Callable[[Any], object]) -> Files:
         """The bundle changed and nothing else."""
-        value = json.loads(self.good[BUNDLE])
+        value = json.loads(self.valid_files[BUNDLE])
         change(value)
-        return {**self.good, BUNDLE: json.dumps(value).encode()}
+        return {**self.valid_files, BUNDLE: json.dumps(value).encode()}
 
-    def findings(self, change: Callable[[Any], object]) -> Files:
+    def resign_changed_findings(self, change: Callable[[Any], object]) -> Files:
         """The findings changed, listed and signed again."""
-        value = json.loads(self.good["findings.json"])
+        value = json.loads(self.valid_files["findings.json"])
         change(value)
-        return self.relisted({"findings.json": canonical_json(value)})
+        return self.resign_with_files({"findings.json": canonical_json(value)})
 
-    def _stamp(self, signature: bytes) -> bytes:
+    def _make_token(self, signature: bytes) -> bytes:
         return self.tsa.make_token(signature, STAMPED)
 
 
-def workshop(folder: Path) -> Workshop:
-    """A workshop in ``folder``."""
+def create_kit(folder: Path) -> TamperKit:
+    """A tamper kit in ``folder``."""
     ring = create_keys(folder / "keys", now=datetime(2026, 11, 1, tzinfo=UTC))
     scan, build = load_signer(ring.scan), load_signer(ring.build)
     host, tsa = ec.generate_private_key(ec.SECP256R1()), FakeTsa()
     good = _made(folder, scan, build, host, lambda s: tsa.make_token(s, STAMPED))
     evil = create_signer(folder / "keys" / "evil.pem")
-    return Workshop(
-        folder=folder, ring=ring, scan=scan, build=build, evil=evil, host=host, tsa=tsa, good=good
+    return TamperKit(
+        folder=folder,
+        ring=ring,
+        scan_signer=scan,
+        build_signer=build,
+        untrusted_signer=evil,
+        host_key=host,
+        tsa=tsa,
+        valid_files=good,
     )
 
 
 def _made(
     folder: Path,
     signer: Signer,
-    build: Signer,
+    build_signer: Signer,
     host_key: ec.EllipticCurvePrivateKey,
     stamp: Any,
     *,
@@ -215,7 +222,7 @@ def _made(
     **changes: Any,
 ) -> Files:
     machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(key or host_key))
-    changes = {"host": machine, "image": image or samples.image(build), **changes}
+    changes = {"host": machine, "image": image or samples.image(build_signer), **changes}
     scan = samples.scan(**changes)
     digest = sha256_bytes(canonical_json(build_findings(scan).to_json()))
     said = build_host_challenge(nonce, scan.host.boot_id, digest)
@@ -223,7 +230,7 @@ def _made(
     raw = {**scan.raw, **({HOST_SIGNATURE: signed} if signed else {})}
     terms = writer.SigningOptions(
         timestamper=stamp,
-        certificate=certificate_of(folder, signer) if certificate else None,
+        certificate=write_certificate(folder, signer) if certificate else None,
         chain=chain or ChainLink(sequence=2, previous_statement_sha256=BEFORE),
     )
     path = folder / "made.evidence.zip"
@@ -244,7 +251,7 @@ def _parsed(text: str) -> dict[str, Any]:
     return whole
 
 
-def packed(e: Evidence, path: Path) -> Path:
+def pack(e: Evidence, path: Path) -> Path:
     """What hardpan is given."""
     if e.archive is not None:
         path.write_bytes(e.archive)
@@ -253,7 +260,7 @@ def packed(e: Evidence, path: Path) -> Path:
     return path
 
 
-def rezipped(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int = 0o100644) -> bytes:
+def build_zip(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int = 0o100644) -> bytes:
     """A ZIP by another writer: any name, twice if wanted, of any kind."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as z:
@@ -267,17 +274,17 @@ def rezipped(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int = 
     return sink.getvalue()
 
 
-def drop(files: Files, *names: str) -> Files:
+def without_files(files: Files, *names: str) -> Files:
     """``files`` without some."""
     return {n: d for n, d in files.items() if n not in names}
 
 
-def b64(data: bytes) -> str:
+def encode_base64(data: bytes) -> str:
     """Standard base64."""
     return base64.b64encode(data).decode()
 
 
-def pae_of(kind: str, payload: bytes, size: int | None = None) -> bytes:
+def build_pae(kind: str, payload: bytes, size: int | None = None) -> bytes:
     """DSSE's encoding with another type or length."""
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), size or len(payload), payload)
 
@@ -290,15 +297,15 @@ def _with_signature(payload: bytes, signature: bytes) -> SignedStatement:
         "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
         "verificationMaterial": {"publicKey": {"hint": ""}},
         "dsseEnvelope": {
-            "payload": b64(payload),
+            "payload": encode_base64(payload),
             "payloadType": "application/vnd.in-toto+json",
-            "signatures": [{"keyid": "", "sig": b64(signature)}],
+            "signatures": [{"keyid": "", "sig": encode_base64(signature)}],
         },
     }
     return SignedStatement(payload=payload, signature=signature, bundle=canonical_json(value))
 
 
-def certificate_of(folder: Path, signer: Signer) -> Path:
+def write_certificate(folder: Path, signer: Signer) -> Path:
     """The signer's own certificate, as a file."""
     path = folder / f"{signer.public.sha256[:8]}.crt"
     if not path.is_file():

@@ -26,13 +26,13 @@ from hardpan.scanners.evidence.verify.verifier import (
 )
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.signing import read_dsse
-from tests.tamper.kit import BUNDLE, Evidence, Workshop, packed
+from tests.tamper.kit import BUNDLE, Evidence, TamperKit, pack
 
 CASES_DIR = Path(__file__).parent
 PREDICATE_TYPE = "https://hardpan.dev/attestation/compliance-scan/v1"
 _EMPTY_TRUSTED_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 
-Forge = Callable[[Workshop], Evidence | list[Evidence]]
+Forge = Callable[[TamperKit], Evidence | list[Evidence]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +58,9 @@ class Variant:
 
     cosign: str
 
-    def forge_all(self, w: Workshop) -> list[Evidence]:
+    def forge_all(self, kit: TamperKit) -> list[Evidence]:
         """What was forged; often one, sometimes many of a kind."""
-        forged = self.forge(w)
+        forged = self.forge(kit)
         return forged if isinstance(forged, list) else [forged]
 
 
@@ -117,11 +117,11 @@ def _as_tuple(expected: str | list[str]) -> tuple[str, ...]:
     return (expected,) if isinstance(expected, str) else tuple(expected)
 
 
-def verify_with_hardpan(w: Workshop, e: Evidence) -> Verdicts:
+def verify_with_hardpan(kit: TamperKit, e: Evidence) -> Verdicts:
     """What hardpan says of the file, and of a ledger's row that nobody checked before."""
-    path = packed(e, w.folder / "case.evidence.zip")
+    path = pack(e, kit.folder / "case.evidence.zip")
     try:
-        trust = w.trust(e.policy)
+        trust = kit.load_policy(e.policy)
     except InputError as error:
         problem = f"policy cannot be used: {error}"
         return Verdicts(file=problem, passed=frozenset(), ledger="same")

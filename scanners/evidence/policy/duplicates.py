@@ -37,8 +37,8 @@ def find_duplicate_keys(keys: Sequence[tuple[int, PolicyKey, PublicKey]]) -> lis
         problem = f"the same key as keys[{first_number}] ({first_key.id!r}); expected each key once"
         if first_key.role != key.role:
             problem = (
-                f"the same key may not have two roles: keys[{first_number}] ({first_key.id!r}) has the role "
-                f"{first_key.role}"
+                f"the same key may not have two roles: keys[{first_number}] ({first_key.id!r}) "
+                f"has the role {first_key.role}"
             )
         duplicates.append(
             Duplicate(

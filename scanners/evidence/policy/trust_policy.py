@@ -87,7 +87,8 @@ def load_trust_policy(path: Path) -> ResolvedPolicy:
     if tsa is not None:
         duplicates += find_authority_keys(loaded, tsa)
     problems += [
-        f"{_locate(root, x.path, path)}: {x.problem}; the first is at {_locate(root, x.first_path, path)}"
+        f"{_locate(root, x.path, path)}: {x.problem}; "
+        f"the first is at {_locate(root, x.first_path, path)}"
         for x in duplicates
     ]
     if problems:

@@ -23,7 +23,7 @@ def render_verify_script(predicate_type: str = PREDICATE_TYPE) -> str:
 
 def _render(template: str, predicate_type: str, *, signer_sha256: str = "") -> str:
     environment = Environment(
-        loader=FileSystemLoader(resource_path("hardpan.scanners.evidence", "templates")),
+        loader=FileSystemLoader(resource_path("hardpan.scanners.evidence.sign", "templates")),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # no HTML; the two values are a digest and a constant

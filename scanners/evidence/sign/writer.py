@@ -186,7 +186,8 @@ def default_filename(findings: Findings) -> str:
     hidden file and no option of a program that is given it.
     """
     finished = findings.finished.replace("-", "").replace(":", "")
-    return f"{_sanitize_part(findings.host.hostname)}-{_sanitize_part(findings.profile)}-{finished}{EVIDENCE_SUFFIX}"
+    host, profile = _sanitize_part(findings.host.hostname), _sanitize_part(findings.profile)
+    return f"{host}-{profile}-{finished}{EVIDENCE_SUFFIX}"
 
 
 def _sanitize_part(text: str) -> str:

@@ -74,7 +74,8 @@ def summarize_waivers(findings: Findings) -> WaiverSummary:
 def build_host_challenge(nonce: str | None, boot_id: str, findings_sha256: str) -> bytes:
     """What the host signs with its host key: this auditor, this boot, these findings."""
     nonce_text = nonce or "-"
-    return f"hardpan-evidence/1\nnonce {nonce_text}\nboot {boot_id}\nfindings {findings_sha256}\n".encode()
+    lines = ("hardpan-evidence/1", f"nonce {nonce_text}", f"boot {boot_id}")
+    return "\n".join((*lines, f"findings {findings_sha256}", "")).encode()
 
 
 def _waiver_expiry(rule: RulePart) -> str:

@@ -23,10 +23,11 @@ def parse_time(text: str) -> datetime:
     try:
         parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as e:
-        raise TrustError(f"not a moment in time: {text}") from e
+        raise TrustError(f"invalid time: {text}") from e
     if parsed.year not in ALLOWED_YEARS:
         raise TrustError(
-            f"not a moment in time: {text}: expected a year from {ALLOWED_YEARS.start} to {ALLOWED_YEARS.stop - 1}"
+            f"invalid time: {text}: expected a year from {ALLOWED_YEARS.start} "
+            f"to {ALLOWED_YEARS.stop - 1}"
         )
     return parsed
 

@@ -11,7 +11,7 @@ from hardpan.core.errors import TrustError
 from hardpan.scanners.evidence.verify.verifier import verify
 from hardpan.signing import read_bundle
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.tamper.kit import BUNDLE, NOW, workshop
+from tests.tamper.kit import BUNDLE, NOW, create_kit
 from tests.unit.evidence.evidence_fixture import pack_files
 
 UNEXPECTED_VALUES: tuple[Any, ...] = (
@@ -33,7 +33,7 @@ _PIECES = (*(bytes([c]) for c in b'"{}[]:,\\0aA=-_+/ '), b'"\\"', b"[[", b'{"a":
 
 def target(folder: Path) -> FuzzTarget:
     """Bundles for the bundle's reader; what it refuses goes to the whole verifier now and then."""
-    lab = workshop(folder)
+    lab = create_kit(folder)
     good, payload = lab.good[BUNDLE], lab.good["statement.json"]
     trust = lab.trust({})
     path = folder / "fuzz.evidence.zip"

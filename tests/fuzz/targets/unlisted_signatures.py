@@ -16,7 +16,7 @@ from hardpan.signing import (
     read_timestamp_token,
 )
 from tests.fuzz.target import FuzzTarget, mutate_samples
-from tests.tamper.kit import STAMPED, workshop
+from tests.tamper.kit import STAMPED, create_kit
 
 _PIECES = (
     *(bytes([tag, size]) for tag in (0x30, 0x31, 0xA0, 0xA1, 4, 6, 2) for size in (0, 1, 0x80)),
@@ -31,7 +31,7 @@ _PIECES = (
 
 def target(folder: Path) -> FuzzTarget:
     """Each of the three for its reader, with no key or authority that would have to be trusted."""
-    lab = workshop(folder)
+    lab = create_kit(folder)
     create_signer(folder / "keys" / "pq.pem", alg="ml-dsa-65")
     payload, signature = lab.good["statement.json"], lab.good["statement.sig"]
     cms, token = lab.good[CMS], lab.good[TIMESTAMP]

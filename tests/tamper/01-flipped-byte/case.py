@@ -1,28 +1,28 @@
 """One byte flipped in each attached file."""
 
-from tests.tamper.kit import UNSIGNED, Evidence, Workshop
+from tests.tamper.kit import UNSIGNED, Evidence, TamperKit
 
 
-def _flip(w: Workshop) -> list[Evidence]:
+def _flip(kit: TamperKit) -> list[Evidence]:
     made = []
-    for name in sorted(set(w.good) - set(UNSIGNED)):
-        data = bytearray(w.good[name])
+    for name in sorted(set(kit.valid_files) - set(UNSIGNED)):
+        data = bytearray(kit.valid_files[name])
         data[len(data) // 2] ^= 1
-        made.append(Evidence(files={**w.good, name: bytes(data)}, file=name))
+        made.append(Evidence(files={**kit.valid_files, name: bytes(data)}, file=name))
     return made
 
 
-def _flip_copies(w: Workshop) -> list[Evidence]:
+def _flip_copies(kit: TamperKit) -> list[Evidence]:
     made = []
     for name in ("statement.json", "statement.sig", "evidence.tsr"):
-        data = bytearray(w.good[name])
+        data = bytearray(kit.valid_files[name])
         data[len(data) // 2] ^= 1
-        made.append(Evidence(files={**w.good, name: bytes(data)}))
+        made.append(Evidence(files={**kit.valid_files, name: bytes(data)}))
     return made
 
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.good),
+    "twin": lambda kit: Evidence(files=kit.valid_files),
     "each attached file": _flip,
     "each copy beside the bundle": _flip_copies,
 }

@@ -1,13 +1,17 @@
 """A listed file left out."""
 
-from tests.tamper.kit import Evidence, drop
+from tests.tamper.kit import Evidence, without_files
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.good),
-    "a listed file": lambda w: Evidence(files=drop(w.good, "arf-2.xml")),
-    "the second statement": lambda w: Evidence(
-        files=drop(w.good, "evidence.test-result.sigstore.json")
+    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "a listed file": lambda kit: Evidence(files=without_files(kit.valid_files, "arf-2.xml")),
+    "the second statement": lambda kit: Evidence(
+        files=without_files(kit.valid_files, "evidence.test-result.sigstore.json")
     ),
-    "the copy of the signature": lambda w: Evidence(files=drop(w.good, "statement.sig")),
-    "the bundle": lambda w: Evidence(files=drop(w.good, "evidence.sigstore.json")),
+    "the copy of the signature": lambda kit: Evidence(
+        files=without_files(kit.valid_files, "statement.sig")
+    ),
+    "the bundle": lambda kit: Evidence(
+        files=without_files(kit.valid_files, "evidence.sigstore.json")
+    ),
 }

@@ -1,18 +1,20 @@
 """A file that nobody signed."""
 
-from tests.tamper.kit import Evidence, rezipped
+from tests.tamper.kit import Evidence, build_zip
 
 _MORE = {"report-final.html": b"<h1>all is well</h1>"}
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.good),
-    "beside the others": lambda w: Evidence(files={**w.good, **_MORE}),
-    "hidden": lambda w: Evidence(
-        files={**w.good, ".report.html": b"x"},
-        archive=rezipped({**w.good, ".report.html": b"x"}),
+    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "beside the others": lambda kit: Evidence(files={**kit.valid_files, **_MORE}),
+    "hidden": lambda kit: Evidence(
+        files={**kit.valid_files, ".report.html": b"x"},
+        archive=build_zip({**kit.valid_files, ".report.html": b"x"}),
     ),
-    "in a folder": lambda w: Evidence(files={**w.good, "more/report.html": b"x"}),
-    "an empty folder": lambda w: Evidence(
-        files=w.good, archive=rezipped({**w.good, "more/": b""}), special=(("more", "folder"),)
+    "in a folder": lambda kit: Evidence(files={**kit.valid_files, "more/report.html": b"x"}),
+    "an empty folder": lambda kit: Evidence(
+        files=kit.valid_files,
+        archive=build_zip({**kit.valid_files, "more/": b""}),
+        special=(("more", "folder"),),
     ),
 }

@@ -5,45 +5,49 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from tests.tamper.kit import BUNDLE, Evidence, b64
+from tests.tamper.kit import BUNDLE, Evidence, encode_base64
 
 _LONGEST = 72  # bytes of a P-256 signature in DER; one in four has them
 
 
-def _signature(w, sig):
-    files = w.bundled(lambda b: b["dsseEnvelope"]["signatures"][0].update(sig=b64(sig)))
+def _signature(kit, sig):
+    files = kit.with_changed_bundle(
+        lambda b: b["dsseEnvelope"]["signatures"][0].update(sig=encode_base64(sig))
+    )
     return Evidence(files={**files, "statement.sig": sig})
 
 
-def _flip(w):
-    sig = w.good["statement.sig"]
-    return _signature(w, sig[:-1] + bytes([sig[-1] ^ 1]))
+def _flip(kit):
+    sig = kit.valid_files["statement.sig"]
+    return _signature(kit, sig[:-1] + bytes([sig[-1] ^ 1]))
 
 
-def _raw(w):
-    r, s = decode_dss_signature(w.good["statement.sig"])
-    return _signature(w, r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+def _raw(kit):
+    r, s = decode_dss_signature(kit.valid_files["statement.sig"])
+    return _signature(kit, r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 
-def _several(w, times):
-    one = json.loads(w.good[BUNDLE])["dsseEnvelope"]["signatures"]
-    return Evidence(files=w.bundled(lambda b: b["dsseEnvelope"].update(signatures=one * times)))
+def _several(kit, times):
+    one = json.loads(kit.valid_files[BUNDLE])["dsseEnvelope"]["signatures"]
+    return Evidence(
+        files=kit.with_changed_bundle(lambda b: b["dsseEnvelope"].update(signatures=one * times))
+    )
 
 
-def _tail(w):
-    while len((good := w.changed(lambda _: None))["statement.sig"]) < _LONGEST:
+def _tail(kit):
+    while len((good := kit.resign_changed(lambda _: None))["statement.sig"]) < _LONGEST:
         pass
-    return _signature(replace(w, good=good), good["statement.sig"] + b"\0")
+    return _signature(replace(kit, valid_files=good), good["statement.sig"] + b"\0")
 
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.good),
+    "twin": lambda kit: Evidence(files=kit.valid_files),
     "a bit flipped": _flip,
-    "cut short": lambda w: _signature(w, w.good["statement.sig"][:-1]),
-    "empty": lambda w: _signature(w, b""),
-    "absent": lambda w: _several(w, 0),
-    "two of them": lambda w: _several(w, 2),
+    "cut short": lambda kit: _signature(kit, kit.valid_files["statement.sig"][:-1]),
+    "empty": lambda kit: _signature(kit, b""),
+    "absent": lambda kit: _several(kit, 0),
+    "two of them": lambda kit: _several(kit, 2),
     "raw instead of DER": _raw,
     "a byte behind the longest": _tail,
-    "a kilobyte": lambda w: _signature(w, w.good["statement.sig"] * 15),
+    "a kilobyte": lambda kit: _signature(kit, kit.valid_files["statement.sig"] * 15),
 }

@@ -5,16 +5,16 @@ import json
 from tests.tamper.kit import BUNDLE, Evidence
 
 
-def _forged(w, keyid):
-    files = w.signed(w.statement(), signer=w.evil)
+def _forged(kit, keyid):
+    files = kit.sign_payload(kit.read_statement(), signer=kit.untrusted_signer)
     bundle = json.loads(files[BUNDLE])
-    bundle["verificationMaterial"]["publicKey"]["hint"] = w.scan.public.hint
+    bundle["verificationMaterial"]["publicKey"]["hint"] = kit.scan_signer.public.hint
     bundle["dsseEnvelope"]["signatures"][0]["keyid"] = keyid
     return Evidence(files={**files, BUNDLE: json.dumps(bundle).encode()})
 
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.signed(w.statement())),
-    "hint": lambda w: _forged(w, ""),
-    "hint and keyid": lambda w: _forged(w, w.scan.public.sha256),
+    "twin": lambda kit: Evidence(files=kit.sign_payload(kit.read_statement())),
+    "hint": lambda kit: _forged(kit, ""),
+    "hint and keyid": lambda kit: _forged(kit, kit.scan_signer.public.sha256),
 }

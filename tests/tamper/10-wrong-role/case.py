@@ -3,9 +3,11 @@
 from tests.tamper.kit import Evidence
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.signed(w.statement())),
-    "the build key signs a scan": lambda w: Evidence(files=w.signed(w.statement(), signer=w.build)),
-    "the scan key has the role verify": lambda w: Evidence(
-        files=w.good, policy={"keys": w.keys(role="verify")}
+    "twin": lambda kit: Evidence(files=kit.sign_payload(kit.read_statement())),
+    "the build key signs a scan": lambda kit: Evidence(
+        files=kit.sign_payload(kit.read_statement(), signer=kit.build_signer)
+    ),
+    "the scan key has the role verify": lambda kit: Evidence(
+        files=kit.valid_files, policy={"keys": kit.policy_keys(role="verify")}
     ),
 }

@@ -1,22 +1,26 @@
 """A signature over something that only looks alike."""
 
-from tests.tamper.kit import Evidence, canonical_json, pae_of, with_derived_id
+from tests.tamper.kit import Evidence, build_pae, canonical_json, with_derived_id
 
 _KIND = "application/vnd.in-toto+json"
 
 
-def _statement(w):
-    statement = w.statement()
+def _statement(kit):
+    statement = kit.read_statement()
     statement["predicate"]["note"] = "geprüft: übergroß"
     return canonical_json(with_derived_id(statement))
 
 
-def _by(w, message):
-    return Evidence(files=w.signed(_statement(w), signature=lambda d: w.scan.sign(message(d))))
+def _by(kit, message):
+    return Evidence(
+        files=kit.sign_payload(
+            _statement(kit), signature=lambda d: kit.scan_signer.sign(message(d))
+        )
+    )
 
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.signed(_statement(w))),
-    "the bare payload": lambda w: _by(w, lambda d: d),
-    "characters counted": lambda w: _by(w, lambda d: pae_of(_KIND, d, len(d.decode()))),
+    "twin": lambda kit: Evidence(files=kit.sign_payload(_statement(kit))),
+    "the bare payload": lambda kit: _by(kit, lambda d: d),
+    "characters counted": lambda kit: _by(kit, lambda d: build_pae(_KIND, d, len(d.decode()))),
 }

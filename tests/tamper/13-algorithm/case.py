@@ -3,23 +3,23 @@
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.tamper.kit import Evidence, pae_of
+from tests.tamper.kit import Evidence, build_pae
 
 _KIND = "application/vnd.in-toto+json"
 
 
-def _hashed(w, kind):
+def _hashed(kit, kind):
     def sign(data):
-        return w.scan.secret.sign(pae_of(_KIND, data), ec.ECDSA(kind))
+        return kit.scan_signer.secret.sign(build_pae(_KIND, data), ec.ECDSA(kind))
 
-    return Evidence(files=w.signed(w.statement(), signature=sign))
+    return Evidence(files=kit.sign_payload(kit.read_statement(), signature=sign))
 
 
 VARIANTS = {
-    "twin": lambda w: _hashed(w, hashes.SHA256()),
-    "SHA-384 by the P-256 key": lambda w: _hashed(w, hashes.SHA384()),
-    "SHA-1 by the P-256 key": lambda w: _hashed(w, hashes.SHA1()),  # noqa: S303
-    "the policy names another": lambda w: Evidence(
-        files=w.good, policy={"keys": w.keys(alg="rot13")}
+    "twin": lambda kit: _hashed(kit, hashes.SHA256()),
+    "SHA-384 by the P-256 key": lambda kit: _hashed(kit, hashes.SHA384()),
+    "SHA-1 by the P-256 key": lambda kit: _hashed(kit, hashes.SHA1()),  # noqa: S303
+    "the policy names another": lambda kit: Evidence(
+        files=kit.valid_files, policy={"keys": kit.policy_keys(alg="rot13")}
     ),
 }

@@ -2,27 +2,29 @@
 
 import json
 
-from tests.tamper.kit import Evidence, b64
+from tests.tamper.kit import Evidence, encode_base64
 
 
-def _payload(w, change):
-    text = b64(w.good["statement.json"])
-    return Evidence(files=w.bundled(lambda b: b["dsseEnvelope"].update(payload=change(text))))
+def _payload(kit, change):
+    text = encode_base64(kit.valid_files["statement.json"])
+    return Evidence(
+        files=kit.with_changed_bundle(lambda b: b["dsseEnvelope"].update(payload=change(text)))
+    )
 
 
-def _padded(w):
+def _padded(kit):
     """A statement whose base64 ends in padding, so that it has unused bits."""
-    statement = w.statement()
+    statement = kit.read_statement()
     for note in ("", "x", "xx"):
         statement["predicate"]["note"] = note
-        files = w.signed(statement)
-        if b64(files["statement.json"]).endswith("=="):
-            return files, b64(files["statement.json"])
+        files = kit.sign_payload(statement)
+        if encode_base64(files["statement.json"]).endswith("=="):
+            return files, encode_base64(files["statement.json"])
     raise AssertionError("one of three lengths ends in ==")
 
 
-def _with(w, change):
-    files, text = _padded(w)
+def _with(kit, change):
+    files, text = _padded(kit)
     bundle = json.loads(files["evidence.sigstore.json"])
     bundle["dsseEnvelope"]["payload"] = change(text)
     return Evidence(files={**files, "evidence.sigstore.json": json.dumps(bundle).encode()})
@@ -34,12 +36,12 @@ def _bits(text):
 
 
 VARIANTS = {
-    "twin": lambda w: _with(w, lambda t: t),
-    "url-safe is taken": lambda w: _with(w, lambda t: t.replace("+", "-").replace("/", "_")),
-    "no padding is taken": lambda w: _with(w, lambda t: t.rstrip("=")),
-    "bits that mean nothing": lambda w: _with(w, _bits),
-    "a line end": lambda w: _payload(w, lambda t: t[:64] + "\n" + t[64:]),
-    "a mix of alphabets": lambda w: _payload(w, lambda t: "-+" + t[2:]),
-    "another character": lambda w: _payload(w, lambda t: "!" + t[1:]),
-    "too much padding": lambda w: _with(w, lambda t: t + "="),
+    "twin": lambda kit: _with(kit, lambda t: t),
+    "url-safe is taken": lambda kit: _with(kit, lambda t: t.replace("+", "-").replace("/", "_")),
+    "no padding is taken": lambda kit: _with(kit, lambda t: t.rstrip("=")),
+    "bits that mean nothing": lambda kit: _with(kit, _bits),
+    "a line end": lambda kit: _payload(kit, lambda t: t[:64] + "\n" + t[64:]),
+    "a mix of alphabets": lambda kit: _payload(kit, lambda t: "-+" + t[2:]),
+    "another character": lambda kit: _payload(kit, lambda t: "!" + t[1:]),
+    "too much padding": lambda kit: _with(kit, lambda t: t + "="),
 }

@@ -5,22 +5,22 @@ from hardpan.scanners.evidence.statement.predicate_extensions import OSCAL
 from tests.tamper.kit import Evidence
 
 
-def _first(w, **fields):
-    return Evidence(files=w.changed(lambda s: s["subject"][0].update(fields)))
+def _first(kit, **fields):
+    return Evidence(files=kit.resign_changed(lambda s: s["subject"][0].update(fields)))
 
 
-def _digest(w, **digests):
-    return _first(w, digest=digests)
+def _digest(kit, **digests):
+    return _first(kit, digest=digests)
 
 
-def _more(w, **fields):
+def _more(kit, **fields):
     def add(s):
         s["subject"].append({**s["subject"][0], **fields})
 
-    return Evidence(files=w.changed(add))
+    return Evidence(files=kit.resign_changed(add))
 
 
-def _attached(w):
+def _attached(kit):
     """Listed, not promised: no check of its own would look at it."""
     odd = b"anything"
 
@@ -28,26 +28,26 @@ def _attached(w):
         s["predicate"]["siblings"].remove(OSCAL)
         s["subject"].append({"name": OSCAL, "digest": {"sha256": sha256_bytes(odd)}})
 
-    return Evidence(files={**w.changed(change), OSCAL: odd})
+    return Evidence(files={**kit.resign_changed(change), OSCAL: odd})
 
 
 VARIANTS = {
-    "twin": lambda w: Evidence(files=w.changed(lambda s: None)),
-    "none": lambda w: Evidence(files=w.changed(lambda s: s.update(subject=[]))),
+    "twin": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
+    "none": lambda kit: Evidence(files=kit.resign_changed(lambda s: s.update(subject=[]))),
     "no digest": _digest,
-    "only md5": lambda w: _digest(w, md5="0" * 32),
-    "only sha1": lambda w: _digest(w, sha1="0" * 40),
-    "a short digest": lambda w: _digest(w, sha256="ab" * 31),
-    "upper case": lambda w: Evidence(
-        files=w.changed(
+    "only md5": lambda kit: _digest(kit, md5="0" * 32),
+    "only sha1": lambda kit: _digest(kit, sha1="0" * 40),
+    "a short digest": lambda kit: _digest(kit, sha256="ab" * 31),
+    "upper case": lambda kit: Evidence(
+        files=kit.resign_changed(
             lambda s: s["subject"][0]["digest"].update(
                 sha256=s["subject"][0]["digest"]["sha256"].upper()
             )
         )
     ),
-    "a name with two digests": lambda w: _more(w, digest={"sha256": "0" * 64}),
+    "a name with two digests": lambda kit: _more(kit, digest={"sha256": "0" * 64}),
     "a name twice": _more,
-    "a name in another case": lambda w: _more(w, name="ARF-1.XML"),
+    "a name in another case": lambda kit: _more(kit, name="ARF-1.XML"),
     "the OSCAL statement as a mere attachment": _attached,
-    "no name": lambda w: _first(w, name=""),
+    "no name": lambda kit: _first(kit, name=""),
 }

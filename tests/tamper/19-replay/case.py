@@ -6,26 +6,26 @@ from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from tests.tamper.kit import BEFORE, FINISHED, Evidence
 
 
-def _after(w, sequence, digest=BEFORE):
+def _after(kit, sequence, digest=BEFORE):
     chain = ChainLink(sequence=sequence, previous_statement_sha256=digest)
-    return Evidence(files=w.made(chain=chain))
+    return Evidence(files=kit.sign_scan(chain=chain))
 
 
 VARIANTS = {
-    "twin": lambda w: _after(w, 2),
-    "the last moment of its age": lambda w: Evidence(
-        files=w.good, now=FINISHED + timedelta(hours=24)
+    "twin": lambda kit: _after(kit, 2),
+    "the last moment of its age": lambda kit: Evidence(
+        files=kit.valid_files, now=FINISHED + timedelta(hours=24)
     ),
-    "one second too old": lambda w: Evidence(
-        files=w.good, now=FINISHED + timedelta(hours=24, seconds=1)
+    "one second too old": lambda kit: Evidence(
+        files=kit.valid_files, now=FINISHED + timedelta(hours=24, seconds=1)
     ),
-    "another nonce": lambda w: Evidence(files=w.made(nonce="m" * 16)),
-    "no nonce": lambda w: Evidence(files=w.made(nonce="")),
-    "the same nonce again": lambda w: Evidence(files=w.good),
-    "an earlier statement": lambda w: _after(w, 1, None),
-    "a gap": lambda w: _after(w, 3),
-    "follows on another one": lambda w: _after(w, 2, "0" * 64),
-    "no place at all": lambda w: Evidence(
-        files=w.changed(lambda s: s["predicate"].update(chain=None))
+    "another nonce": lambda kit: Evidence(files=kit.sign_scan(nonce="m" * 16)),
+    "no nonce": lambda kit: Evidence(files=kit.sign_scan(nonce="")),
+    "the same nonce again": lambda kit: Evidence(files=kit.valid_files),
+    "an earlier statement": lambda kit: _after(kit, 1, None),
+    "a gap": lambda kit: _after(kit, 3),
+    "follows on another one": lambda kit: _after(kit, 2, "0" * 64),
+    "no place at all": lambda kit: Evidence(
+        files=kit.resign_changed(lambda s: s["predicate"].update(chain=None))
     ),
 }

@@ -11,42 +11,42 @@ _RULE = {
     "derived_sha256": [samples.CONTENT.derived_sha256],
     "profile_ids": [_PROFILE],
 }
-_ENDED = replace(samples.WAIVER, expires="2026-11-20", holds=False)
+_ENDED = replace(samples.WAIVER, expires="2026-11-20", is_active=False)
 
 
-def _content(w, **fields):
+def _content(kit, **fields):
     made = samples.slim_scan().evaluation
     content = replace(made.content, **fields)
     return Evidence(
-        files=w.made(evaluation=replace(made, content=content)), policy={"content": _RULE}
+        files=kit.sign_scan(evaluation=replace(made, content=content)), policy={"content": _RULE}
     )
 
 
-def _profile(w):
+def _profile(kit):
     made = replace(samples.slim_scan().evaluation, profile_id="xccdf_weaker")
-    return Evidence(files=w.made(evaluation=made), policy={"content": _RULE})
+    return Evidence(files=kit.sign_scan(evaluation=made), policy={"content": _RULE})
 
 
-def _ended(w, **fields):
+def _ended(kit, **fields):
     return Evidence(
-        files=w.made(waivers={samples.RULES[2].rule_id: replace(_ENDED, **fields)}),
+        files=kit.sign_scan(waivers={samples.RULES[2].rule_id: replace(_ENDED, **fields)}),
         policy={"max_open": {"medium": 0}},
     )
 
 
-def _first_waiver(w, **fields):
+def _first_waiver(kit, **fields):
     def change(f):
         next(r for r in f["rules"] if r["waiver"])["waiver"].update(fields)
 
-    return Evidence(files=w.findings(change))
+    return Evidence(files=kit.resign_changed_findings(change))
 
 
 VARIANTS = {
     "twin": _content,
-    "an edited data stream": lambda w: _content(w, derived_sha256="0" * 64),
-    "another source": lambda w: _content(w, source_sha256="0" * 64),
+    "an edited data stream": lambda kit: _content(kit, derived_sha256="0" * 64),
+    "another source": lambda kit: _content(kit, source_sha256="0" * 64),
     "a weaker profile": _profile,
     "a waiver that ended leaves the rule open": _ended,
-    "a waiver that ended, said to hold": lambda w: _first_waiver(w, expires="2026-11-20"),
-    "a waiver prolonged in the findings": lambda w: _first_waiver(w, expires="2099-01-01"),
+    "a waiver that ended, said to hold": lambda kit: _first_waiver(kit, expires="2026-11-20"),
+    "a waiver prolonged in the findings": lambda kit: _first_waiver(kit, expires="2099-01-01"),
 }

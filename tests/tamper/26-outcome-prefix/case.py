@@ -10,35 +10,35 @@ CONTENT = {"content": {"source_sha256": [samples.CONTENT.source_sha256]}}
 LIMITS = {"max_counts": {"fail": 9}}
 
 
-def _content(w, **fields):
+def _content(kit, **fields):
     content = replace(samples.CONTENT, **fields)
     evaluation = replace(samples.scan().evaluation, content=content)
-    return Evidence(files=w.made(evaluation=evaluation), policy=CONTENT)
+    return Evidence(files=kit.sign_scan(evaluation=evaluation), policy=CONTENT)
 
 
-def _host(w, **fields):
-    host = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(w.host), **fields)
-    return Evidence(files=w.made(host=host), policy=CONTENT)
+def _host(kit, **fields):
+    host = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(kit.host_key), **fields)
+    return Evidence(files=kit.sign_scan(host=host), policy=CONTENT)
 
 
-def _image(w, name):
-    image = replace(samples.image(w.build), name=name)
-    return Evidence(files=w.made(image=image), policy=CONTENT)
+def _image(kit, name):
+    image = replace(samples.image(kit.build_signer), name=name)
+    return Evidence(files=kit.sign_scan(image=image), policy=CONTENT)
 
 
 VARIANTS = {
     "twin": _content,
-    "content: skipped": lambda w: _content(w, name="skipped: the policy names no content"),
-    "content: not run": lambda w: _content(w, name="not run: an earlier check failed"),
-    "content: not checked": lambda w: _content(w, name="not checked"),
-    "content: fail": lambda w: _content(w, name="fail", version="over"),
-    "a profile's title": lambda w: Evidence(
-        files=w.made(profile="skipped: the policy names no content"), policy=CONTENT
+    "content: skipped": lambda kit: _content(kit, name="skipped: the policy names no content"),
+    "content: not run": lambda kit: _content(kit, name="not run: an earlier check failed"),
+    "content: not checked": lambda kit: _content(kit, name="not checked"),
+    "content: fail": lambda kit: _content(kit, name="fail", version="over"),
+    "a profile's title": lambda kit: Evidence(
+        files=kit.sign_scan(profile="skipped: the policy names no content"), policy=CONTENT
     ),
-    "a host's name": lambda w: _host(w, hostname="skipped: the policy names no hosts"),
-    "an image's name": lambda w: _image(w, "skipped: the policy allows it"),
-    "a rule's name, over no limit": lambda w: Evidence(
-        files=w.made(
+    "a host's name": lambda kit: _host(kit, hostname="skipped: the policy names no hosts"),
+    "an image's name": lambda kit: _image(kit, "skipped: the policy allows it"),
+    "a rule's name, over no limit": lambda kit: Evidence(
+        files=kit.sign_scan(
             evaluation=replace(
                 samples.scan().evaluation,
                 results=tuple(
@@ -49,8 +49,8 @@ VARIANTS = {
         ),
         policy={**CONTENT, **LIMITS},
     ),
-    "other content under such a name": lambda w: replace(
-        _content(w, name="skipped: the policy names no content"),
+    "other content under such a name": lambda kit: replace(
+        _content(kit, name="skipped: the policy names no content"),
         policy={"content": {"source_sha256": ["0" * 64]}},
     ),
 }

@@ -127,7 +127,7 @@ def compatibility_result(
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-PAIRED = CompatibilityReport(
+COMPATIBILITY = CompatibilityReport(
     confinement="of hardpan-llm.service; user ai-llm; NoNewPrivileges",
     results=(
         compatibility_result(

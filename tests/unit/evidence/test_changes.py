@@ -22,7 +22,7 @@ def compared(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("compared")
     terms = SigningOptions(chain=samples.PREVIOUS_LINK, changes=samples.CHANGES)
     good = samples.write_evidence(samples.slim_scan(), lab.scan, folder, options=terms)
-    return replace(lab, folder=folder, good=good)
+    return replace(lab, folder=folder, valid_path=good)
 
 
 def _with(made: EvidenceFixture, change: Change) -> Path:

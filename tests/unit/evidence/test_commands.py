@@ -25,7 +25,7 @@ from hardpan.scanners.report.model import build
 from hardpan.scanners.report.registry import FORMATS
 from hardpan.signing import create_signer, load_pq_signer, load_signer, read_bundle
 from hardpan.workflow.key_set import create_keys
-from tests.tamper.kit import workshop
+from tests.tamper.kit import create_kit
 from tests.tools import sshsig
 from tests.tools.tsa import FakeTsa
 from tests.unit.evidence import samples
@@ -57,13 +57,13 @@ def test_verify_prints_each_check_and_exits_zero(
 def test_verify_prints_unverified_parts_with_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    w = workshop(tmp_path)
+    kit = create_kit(tmp_path)
     create_signer(tmp_path / "keys" / "pq.pem", alg="ml-dsa-65")
     pq = load_pq_signer(tmp_path / "keys" / "pq.pem")
     path = tmp_path / "lab.evidence.zip"
-    pack_files(path, w.made(pq=pq))
+    pack_files(path, kit.sign_scan(pq=pq))
     policy = tmp_path / "keys" / "policy.yaml"
-    policy.write_text(yaml.safe_dump({"version": 1, "keys": w.keys()[:1]}))
+    policy.write_text(yaml.safe_dump({"version": 1, "keys": kit.policy_keys()[:1]}))
     argv = ["verify", str(path), "--policy", str(policy)]
     reasons = {
         "timestamp": "the policy names no authority; the token says 2026-11-21T04:06:00Z",
@@ -84,10 +84,10 @@ def test_verify_prints_unverified_parts_with_reason(
 
 
 def test_svr_omits_unverified_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    w = workshop(tmp_path)
-    pack_files(tmp_path / "lab.evidence.zip", w.good)
+    kit = create_kit(tmp_path)
+    pack_files(tmp_path / "lab.evidence.zip", kit.valid_files)
     policy, out = tmp_path / "keys" / "policy.yaml", tmp_path / "svr.json"
-    policy.write_text(yaml.safe_dump({"version": 1, "keys": w.keys()[:1]}))
+    policy.write_text(yaml.safe_dump({"version": 1, "keys": kit.policy_keys()[:1]}))
     create_signer(tmp_path / "verify.pem")
     argv = ["verify", str(tmp_path / "lab.evidence.zip"), "--policy", str(policy)]
 

@@ -18,8 +18,8 @@ Change = Callable[[Any], object]
 def paired(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
     """The lab, whose evidence holds paired checks."""
     folder = tmp_path_factory.mktemp("paired")
-    made = samples.slim_scan(image=samples.image(lab.build), paired=samples.PAIRED)
-    return replace(lab, folder=folder, good=samples.write_evidence(made, lab.scan, folder))
+    made = samples.slim_scan(image=samples.image(lab.build), compatibility=samples.COMPATIBILITY)
+    return replace(lab, folder=folder, valid_path=samples.write_evidence(made, lab.scan, folder))
 
 
 def test_compatibility_checks_are_verified_with_counts(paired: EvidenceFixture) -> None:
@@ -28,7 +28,7 @@ def test_compatibility_checks_are_verified_with_counts(paired: EvidenceFixture) 
 
     assert claim is not None
     assert claim.file == "findings.json"
-    assert claim.counts == samples.PAIRED.counts()
+    assert claim.counts == samples.COMPATIBILITY.counts()
     assert verified.findings.paired is not None
 
 
@@ -36,7 +36,7 @@ def test_evidence_without_compatibility_checks_verifies(lab: EvidenceFixture) ->
     findings = json.loads(lab.read_files()["findings.json"])
     del findings["paired"]
     path = lab.resign_with_files({"findings.json": json.dumps(findings).encode()})
-    old = replace(lab, good=path).resign_changed(lambda s: s["predicate"].pop("paired"))
+    old = replace(lab, valid_path=path).resign_changed(lambda s: s["predicate"].pop("paired"))
 
     assert lab.verify(old).findings.paired is None
 
@@ -81,7 +81,7 @@ def test_compatibility_verdict_must_follow_from_its_checks(
         def claimed(s: Any) -> object:
             return s["predicate"]["paired"]["counts"].update({"pass": 2, "fail": 0})
 
-        path = replace(paired, good=path).resign_changed(claimed)
+        path = replace(paired, valid_path=path).resign_changed(claimed)
 
     with pytest.raises(VerificationError, match="disagrees with the statement: paired checks"):
         paired.verify(path)

@@ -283,7 +283,7 @@ def test_impossible_time_is_rejected(
     policy.write_text(policy.read_text() + "max_age_hours: 876000\n")
 
     assert cli.run(["verify", path, "--policy", str(policy)]) == Exit.TRUST
-    assert f"not a moment in time: {moment}" in capsys.readouterr().err
+    assert f"invalid time: {moment}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_statement_id_of_non_canonical_content_is_rejected(lab: EvidenceFixture)
 
 
 def _packaged() -> str:
-    template = resource_path("hardpan.scanners.evidence", "templates", "verify.sh.j2")
+    template = resource_path("hardpan.scanners.evidence.sign", "templates", "verify.sh.j2")
     return template.read_text("utf-8").replace("{{ predicate_type }}", PREDICATE_TYPE)
 
 

@@ -20,8 +20,7 @@ from hardpan.core.errors import Exit
 from hardpan.scanners.evidence.archive import write_archive
 from hardpan.scanners.evidence.statement.predicate_extensions import ChainLink
 from hardpan.signing import Signer, create_signer, load_pq_signer
-from tests.tamper.kit import FINISHED, NOW, STAMPED, Files, Workshop
-from tests.tamper.kit import workshop as make
+from tests.tamper.kit import FINISHED, NOW, STAMPED, Files, TamperKit, create_kit
 from tests.tools import sshsig
 from tests.tools.tsa import FakeTsa
 
@@ -32,26 +31,26 @@ Said = pytest.CaptureFixture[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """The workshop, and a post-quantum key beside its keys."""
+    """The create_kit, and a post-quantum key beside its keys."""
 
-    w: Workshop
+    kit: TamperKit
     pq: Signer
 
     def pq_key(self, **changed: Any) -> dict[str, Any]:
         """That key, as a policy names it."""
-        key = {**self.w.keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
+        key = {**self.kit.policy_keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
         return {**key, "spki": self.pq.public.pem, **changed}
 
     def policy(self, name: str, changed: dict[str, Any]) -> str:
         """The strict policy with settings changed, as a file."""
-        path = self.w.ring.policy.with_name(f"{name}.yaml")
-        path.write_text(yaml.safe_dump(self.w.policy(changed)))
+        path = self.kit.ring.policy.with_name(f"{name}.yaml")
+        path.write_text(yaml.safe_dump(self.kit.build_policy(changed)))
         return str(path)
 
     def lenient(self) -> str:
         """A policy that trusts every key for scans and asks for nothing else."""
-        scan, _ = self.w.keys(not_before="2020-01-01T00:00:00Z")
-        ids = {"evil": self.w.evil, "build-as-scan": self.w.build}
+        scan, _ = self.kit.policy_keys(not_before="2020-01-01T00:00:00Z")
+        ids = {"evil": self.kit.untrusted_signer, "build-as-scan": self.kit.build_signer}
         keys = [{**scan, "id": i, "spki": s.public.pem} for i, s in ids.items()]
         asked = ("nonce", "max_age_hours", "after", "require_timestamp", "target", "image")
         nothing: dict[str, Any] = dict.fromkeys(asked)
@@ -63,27 +62,31 @@ class Case:
     """One policy, one piece of evidence, and who refuses it at which check."""
 
     policy: Callable[[Bench], dict[str, Any]] = lambda _: {}
-    evidence: Callable[[Bench], Files] = lambda b: b.w.good
+    evidence: Callable[[Bench], Files] = lambda b: b.kit.valid_files
     check: str
     words: str
     refused_by: tuple[str, ...] = ALL
 
 
 def _keys(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
-    return lambda b: {"keys": b.w.keys(**changed)}
+    return lambda b: {"keys": b.kit.policy_keys(**changed)}
 
 
 def _build_key(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
-    return lambda b: {"keys": [b.w.keys()[0], {**b.w.keys()[1], **changed}]}
+    return lambda b: {"keys": [b.kit.policy_keys()[0], {**b.kit.policy_keys()[1], **changed}]}
 
 
 def _pq(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
-    return lambda b: {"keys": [*b.w.keys(), b.pq_key(**changed)], "require_pq": True}
+    return lambda b: {"keys": [*b.kit.policy_keys(), b.pq_key(**changed)], "require_pq": True}
 
 
 def _target(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
     return lambda b: {
-        "target": {"host_keys": [sshsig.fingerprint(b.w.host)], "require_proof": True, **changed}
+        "target": {
+            "host_keys": [sshsig.fingerprint(b.kit.host_key)],
+            "require_proof": True,
+            **changed,
+        }
     }
 
 
@@ -92,11 +95,11 @@ def _set(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
 
 
 def _made(**more: Any) -> Callable[[Bench], Files]:
-    return lambda b: b.w.made(**more)
+    return lambda b: b.kit.sign_scan(**more)
 
 
 def _other_pq(b: Bench) -> Signer:
-    path = b.w.folder / "keys" / "other-pq.pem"
+    path = b.kit.folder / "keys" / "other-pq.pem"
     if not path.exists():
         create_signer(path, alg="ml-dsa-65")
     return load_pq_signer(path)
@@ -105,13 +108,15 @@ def _other_pq(b: Bench) -> Signer:
 def _yesterday(b: Bench) -> Files:
     started, finished = (f"2026-11-20T04:0{m}:00Z" for m in (0, 5))
     at = FINISHED - timedelta(days=1)
-    return b.w.made(started=started, finished=finished, stamp=lambda s: b.w.tsa.make_token(s, at))
+    return b.kit.sign_scan(
+        started=started, finished=finished, stamp=lambda s: b.kit.tsa.make_token(s, at)
+    )
 
 
 CASES = {
     "a compromised key, without trusted time": Case(
         policy=lambda b: {
-            "keys": b.w.keys(compromised_at="2026-12-01T00:00:00Z"),
+            "keys": b.kit.policy_keys(compromised_at="2026-12-01T00:00:00Z"),
             "require_timestamp": None,
         },
         check="key-window",
@@ -136,30 +141,30 @@ CASES = {
         policy=_pq(), check="post-quantum", words="the policy requires evidence.mldsa.dsse.json"
     ),
     "a post-quantum signature by a key that is not trusted": Case(
-        policy=lambda b: {"keys": [*b.w.keys(), b.pq_key()], "require_pq": True},
-        evidence=lambda b: b.w.made(pq=_other_pq(b)),
+        policy=lambda b: {"keys": [*b.kit.policy_keys(), b.pq_key()], "require_pq": True},
+        evidence=lambda b: b.kit.sign_scan(pq=_other_pq(b)),
         check="post-quantum",
         words="not by any of the 1 keys",
     ),
     "a post-quantum key outside its window": Case(
         policy=_pq(not_before="2026-11-22T00:00:00Z"),
-        evidence=lambda b: b.w.made(pq=b.pq),
+        evidence=lambda b: b.kit.sign_scan(pq=b.pq),
         check="post-quantum",
         words="key 'pq' is not trusted for",
     ),
     "a compromised post-quantum key": Case(
         policy=_pq(compromised_at="2026-11-02T00:00:00Z"),
-        evidence=lambda b: b.w.made(pq=b.pq),
+        evidence=lambda b: b.kit.sign_scan(pq=b.pq),
         check="post-quantum",
         words="key 'pq' was compromised when it signed",
     ),
     "an unknown key": Case(
-        evidence=lambda b: b.w.made(signer=b.w.evil),
+        evidence=lambda b: b.kit.sign_scan(signer=b.kit.untrusted_signer),
         check="signature",
         words="not by any of the 1 keys",
     ),
     "a key of another role": Case(
-        evidence=lambda b: b.w.made(signer=b.w.build),
+        evidence=lambda b: b.kit.sign_scan(signer=b.kit.build_signer),
         check="signature",
         words="not by any of the 1 keys",
     ),
@@ -192,7 +197,7 @@ CASES = {
         words="the timestamp is not by a trusted authority",
     ),
     "a timestamp under another policy of the authority": Case(
-        policy=lambda b: {"require_timestamp": {"roots": b.w.tsa.pem, "policy_oid": "1.2.3.4"}},
+        policy=lambda b: {"require_timestamp": {"roots": b.kit.tsa.pem, "policy_oid": "1.2.3.4"}},
         check="timestamp",
         words="the timestamp: expected policy 1.2.3.4",
     ),
@@ -203,12 +208,12 @@ CASES = {
         words="is from before the scan's end",
     ),
     "a timestamp long after the scan": Case(
-        policy=lambda b: {"require_timestamp": {"roots": b.w.tsa.pem, "max_lag_s": 59}},
+        policy=lambda b: {"require_timestamp": {"roots": b.kit.tsa.pem, "max_lag_s": 59}},
         check="timestamp",
         words="is more than 59 s after the scan",
     ),
     "a required CMS signature that was never made": Case(
-        policy=lambda b: {"require_cms": {"roots": b.w.tsa.pem}},
+        policy=lambda b: {"require_cms": {"roots": b.kit.tsa.pem}},
         evidence=_made(certificate=False),
         check="cms",
         words="the policy wants a CMS signature, the evidence has none",
@@ -257,7 +262,12 @@ CASES = {
         words="key 'build' is not trusted for",
     ),
     "provenance by a key that is not trusted": Case(
-        policy=lambda b: {"keys": [b.w.keys()[0], {**b.w.keys()[1], "spki": b.w.evil.public.pem}]},
+        policy=lambda b: {
+            "keys": [
+                b.kit.policy_keys()[0],
+                {**b.kit.policy_keys()[1], "spki": b.kit.untrusted_signer.public.pem},
+            ]
+        },
         check="provenance",
         words="not by any of the 1 keys",
     ),
@@ -298,16 +308,16 @@ ACCEPTED = {
         policy=_set(expires=NOW + timedelta(seconds=1)), check="policy", words=""
     ),
     "a required post-quantum signature": Case(
-        policy=_pq(), evidence=lambda b: b.w.made(pq=b.pq), check="post-quantum", words=""
+        policy=_pq(), evidence=lambda b: b.kit.sign_scan(pq=b.pq), check="post-quantum", words=""
     ),
 }
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    w = make(tmp_path_factory.mktemp("bench"))
-    create_signer(w.folder / "keys" / "pq.pem", alg="ml-dsa-65")
-    return Bench(w=w, pq=load_pq_signer(w.folder / "keys" / "pq.pem"))
+    kit = create_kit(tmp_path_factory.mktemp("bench"))
+    create_signer(kit.folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    return Bench(kit=kit, pq=load_pq_signer(kit.folder / "keys" / "pq.pem"))
 
 
 @pytest.fixture(autouse=True)
@@ -410,9 +420,9 @@ def test_policy_commands_reject_what_verify_rejects(
     case, file = CASES[name], str(tmp_path / "lab.evidence.zip")
     write_archive(Path(file), case.evidence(bench).items())
     good = str(tmp_path / "good.evidence.zip")
-    write_archive(Path(good), bench.w.good.items())
+    write_archive(Path(good), bench.kit.valid_files.items())
     policy = ["--policy", bench.policy("strict", case.policy(bench))]
-    scan = ["scan", "host.invalid", "--profile", "lab-stig", "--key", str(bench.w.ring.scan)]
+    scan = ["scan", "host.invalid", "--profile", "lab-stig", "--key", str(bench.kit.ring.scan)]
     commands = [
         ["show", file],
         ["export", file, "--as", "csv"],

@@ -245,7 +245,7 @@ def _half(x: Any) -> None:
         (_in_pq(lambda x: x.update(mediaType="x")), "unknown field 'mediaType'"),
         (lambda d: d[:-1], "not strict JSON"),
         (lambda d: d + b"{}", "not strict JSON"),
-        (lambda d: d + b" " * 4096, "for what it carries"),
+        (lambda d: d + b" " * 4096, "for its content"),
         (lambda _: b"", "not strict JSON"),
     ],
 )

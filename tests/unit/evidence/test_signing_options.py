@@ -59,7 +59,7 @@ def _said(bundle_: bytes) -> Any:
 def test_test_result_statement_classifies_every_verdict() -> None:
     rules = tuple(samples.rule(n, v) for n, v in enumerate(Verdict) if v != "notselected")
     evaluation = replace(samples.scan().evaluation, results=rules)
-    made = samples.scan(evaluation=evaluation, paired=samples.PAIRED, waivers={})
+    made = samples.scan(evaluation=evaluation, compatibility=samples.COMPATIBILITY, waivers={})
     said = cast(
         Any,
         test_result.build_statement(

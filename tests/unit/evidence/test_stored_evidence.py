@@ -23,8 +23,7 @@ from hardpan.scanners.evidence.verify.verifier import (
 )
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.signing import Signer, create_signer, load_pq_signer
-from tests.tamper.kit import NOW, Evidence, Files, Workshop, packed
-from tests.tamper.kit import workshop as make
+from tests.tamper.kit import NOW, Evidence, Files, TamperKit, create_kit, pack
 from tests.tools import sshsig
 from tests.unit.evidence import samples
 
@@ -32,20 +31,20 @@ NO_PROOF_ASKED: dict[str, Any] = {"target": None, "image": None}
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return make(tmp_path_factory.mktemp("workshop"))
+def kit(tmp_path_factory: pytest.TempPathFactory) -> TamperKit:
+    return create_kit(tmp_path_factory.mktemp("kit"))
 
 
 @pytest.fixture(scope="module")
-def pq(workshop: Workshop) -> Signer:
-    create_signer(workshop.folder / "keys" / "pq.pem", alg="ml-dsa-65")
-    return load_pq_signer(workshop.folder / "keys" / "pq.pem")
+def pq(kit: TamperKit) -> Signer:
+    create_signer(kit.folder / "keys" / "pq.pem", alg="ml-dsa-65")
+    return load_pq_signer(kit.folder / "keys" / "pq.pem")
 
 
-def _stored(w: Workshop, files: Files | None = None) -> StoredEvidence:
+def _stored(kit: TamperKit, files: Files | None = None) -> StoredEvidence:
     """What enters a ledger when the evidence verifies."""
-    path = packed(Evidence(files=files or w.good), w.folder / "stored.evidence.zip")
-    verified = verify(path, w.trust({}), now=NOW)
+    path = pack(Evidence(files=files or kit.valid_files), kit.folder / "stored.evidence.zip")
+    verified = verify(path, kit.load_policy({}), now=NOW)
     with EvidenceArchive(path) as archive, zipfile.ZipFile(path) as z:
         return StoredEvidence(
             statement=z.read("statement.json"),
@@ -57,18 +56,20 @@ def _stored(w: Workshop, files: Files | None = None) -> StoredEvidence:
         )
 
 
-def _check(w: Workshop, stored: StoredEvidence, **policy: Any) -> VerifiedEvidence:
-    return verify_stored(stored, w.trust(policy), now=NOW, label="row 7")
+def _check(kit: TamperKit, stored: StoredEvidence, **policy: Any) -> VerifiedEvidence:
+    return verify_stored(stored, kit.load_policy(policy), now=NOW, label="row 7")
 
 
 def _without(stored: StoredEvidence, name: str) -> StoredEvidence:
     assert name in stored.signature_files
-    return replace(stored, proofs={n: d for n, d in stored.signature_files.items() if n != name})
+    return replace(
+        stored, signature_files={n: d for n, d in stored.signature_files.items() if n != name}
+    )
 
 
-def _refused(w: Workshop, stored: StoredEvidence, check: str, said: str, **policy: Any) -> None:
+def _refused(kit: TamperKit, stored: StoredEvidence, check: str, said: str, **policy: Any) -> None:
     with pytest.raises(VerificationError) as caught:
-        _check(w, stored, **policy)
+        _check(kit, stored, **policy)
     failed = {o.check_id: o.reason for o in caught.value.records if o.status == "fail"}
 
     assert list(failed) == [check]
@@ -76,9 +77,9 @@ def _refused(w: Workshop, stored: StoredEvidence, check: str, said: str, **polic
     assert str(caught.value) == f"row 7: {check}: {failed[check]}"
 
 
-def test_stored_evidence_runs_the_same_checks(workshop: Workshop) -> None:
-    stored = _stored(workshop)
-    outcomes = {o.check_id: (o.status, o.reason) for o in _check(workshop, stored).records}
+def test_stored_evidence_runs_the_same_checks(kit: TamperKit) -> None:
+    stored = _stored(kit)
+    outcomes = {o.check_id: (o.status, o.reason) for o in _check(kit, stored).records}
 
     assert set(stored.signature_files) == {CMS, HOST_SIGNATURE, PROVENANCE}
     assert {i: why for i, (status, why) in outcomes.items() if status == "not checked"} == {
@@ -101,98 +102,94 @@ def test_stored_evidence_runs_the_same_checks(workshop: Workshop) -> None:
     }
     assert outcomes["copies"] == ("ok", "as far as the ledger stores them")
     assert outcomes["findings"] == ("ok", "the ledger's compact copy")
-    assert outcomes["host-proof"] == ("ok", f"host key {sshsig.fingerprint(workshop.host)}")
+    assert outcomes["host-proof"] == ("ok", f"host key {sshsig.fingerprint(kit.host_key)}")
     assert outcomes["provenance"] == ("ok", "image lab.qcow2, key 'build'")
 
 
-def test_post_quantum_signature_is_stored_without_payload(workshop: Workshop, pq: Signer) -> None:
-    stored = _stored(workshop, workshop.made(pq=pq))
-    key = {**workshop.keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
-    asked = {"keys": [*workshop.keys(), {**key, "spki": pq.public.pem}], "require_pq": True}
-    checked = _check(workshop, stored, **asked)
+def test_post_quantum_signature_is_stored_without_payload(kit: TamperKit, pq: Signer) -> None:
+    stored = _stored(kit, kit.sign_scan(pq=pq))
+    key = {**kit.policy_keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
+    asked = {"keys": [*kit.policy_keys(), {**key, "spki": pq.public.pem}], "require_pq": True}
+    checked = _check(kit, stored, **asked)
 
     assert len(stored.signature_files[PQ_ENVELOPE]) == 3309
     assert {o.check_id: o.reason for o in checked.records}["post-quantum"] == "key 'pq', ml-dsa-65"
     said = f"{PQ_ENVELOPE}: the policy requires it, and the ledger does not store it"
-    _refused(workshop, _without(stored, PQ_ENVELOPE), "post-quantum", said, **asked)
-    lax = {o.check_id: o for o in _check(workshop, _without(stored, PQ_ENVELOPE)).records}
+    _refused(kit, _without(stored, PQ_ENVELOPE), "post-quantum", said, **asked)
+    lax = {o.check_id: o for o in _check(kit, _without(stored, PQ_ENVELOPE)).records}
     assert lax["post-quantum"].status == "not checked"
     assert lax["post-quantum"].reason == f"the ledger does not store {PQ_ENVELOPE}"
     for wrong in (b"", bytes(3309), bytes(9000)):
-        bent = replace(stored, proofs={**stored.signature_files, PQ_ENVELOPE: wrong})
-        _refused(workshop, bent, "post-quantum", "not by any of the 1 keys", **asked)
-    none_expected = _stored(workshop)
+        bent = replace(stored, signature_files={**stored.signature_files, PQ_ENVELOPE: wrong})
+        _refused(kit, bent, "post-quantum", "not by any of the 1 keys", **asked)
+    none_expected = _stored(kit)
     more = replace(
-        none_expected, proofs={**none_expected.signature_files, PQ_ENVELOPE: bytes(3309)}
+        none_expected, signature_files={**none_expected.signature_files, PQ_ENVELOPE: bytes(3309)}
     )
-    _refused(workshop, more, "post-quantum", "is there, but the statement expects none", **asked)
+    _refused(kit, more, "post-quantum", "is there, but the statement expects none", **asked)
 
 
 @pytest.mark.parametrize(
     ("name", "check"), [(HOST_SIGNATURE, "host-proof"), (PROVENANCE, "provenance")]
 )
-def test_missing_required_signature_file_is_rejected(
-    workshop: Workshop, name: str, check: str
-) -> None:
-    stored = _without(_stored(workshop), name)
+def test_missing_required_signature_file_is_rejected(kit: TamperKit, name: str, check: str) -> None:
+    stored = _without(_stored(kit), name)
 
     said = f"{name}: the policy requires it, and the ledger does not store it"
-    _refused(workshop, stored, check, said)
-    lax = {o.check_id: o for o in _check(workshop, stored, **NO_PROOF_ASKED).records}
+    _refused(kit, stored, check, said)
+    lax = {o.check_id: o for o in _check(kit, stored, **NO_PROOF_ASKED).records}
     assert lax[check].status == "not checked"
     assert lax[check].reason == f"the ledger does not store {name}"
 
 
 def test_missing_required_cms_signature_is_rejected(
-    workshop: Workshop,
+    kit: TamperKit,
 ) -> None:
-    stored, asked = _stored(workshop), {"require_cms": {"roots": workshop.tsa.pem}}
+    stored, asked = _stored(kit), {"require_cms": {"roots": kit.tsa.pem}}
 
     said = f"{CMS}: the policy requires it, and the ledger does not store it"
-    _refused(workshop, _without(stored, CMS), "cms", said, **asked)
-    large = replace(stored, proofs={**stored.signature_files, CMS: bytes((64 << 10) + 1)})
+    _refused(kit, _without(stored, CMS), "cms", said, **asked)
+    large = replace(stored, signature_files={**stored.signature_files, CMS: bytes((64 << 10) + 1)})
     said = f"{CMS}: expected at most 65536 bytes, found 65537"
-    _refused(workshop, large, "cms", said, **asked)
+    _refused(kit, large, "cms", said, **asked)
 
 
-def test_stored_cms_signature_is_checked_without_roots(workshop: Workshop) -> None:
-    stored = _stored(workshop)
-    other = workshop.made(nonce="o" * 16)[CMS]
+def test_stored_cms_signature_is_checked_without_roots(kit: TamperKit) -> None:
+    stored = _stored(kit)
+    other = kit.sign_scan(nonce="o" * 16)[CMS]
     for data, said in (
         (b"hello", f"{CMS}: not DER"),
         (stored.signature_files[CMS] + b"\0", f"{CMS}: 1 bytes after its end"),
         (other, f"{CMS}: is over something else"),
     ):
-        bent = replace(stored, proofs={**stored.signature_files, CMS: data})
-        _refused(workshop, bent, "cms", said)
-    never = _stored(workshop, workshop.made(certificate=False))
-    added = replace(never, proofs={**never.signature_files, CMS: other})
-    _refused(workshop, added, "cms", f"{CMS}: is stored, but the statement names none")
+        bent = replace(stored, signature_files={**stored.signature_files, CMS: data})
+        _refused(kit, bent, "cms", said)
+    never = _stored(kit, kit.sign_scan(certificate=False))
+    added = replace(never, signature_files={**never.signature_files, CMS: other})
+    _refused(kit, added, "cms", f"{CMS}: is stored, but the statement names none")
     assert CMS not in never.signature_files
 
 
-def test_stored_post_quantum_signature_is_checked_without_key(
-    workshop: Workshop, pq: Signer
-) -> None:
-    stored = _stored(workshop, workshop.made(pq=pq))
-    outcomes = {o.check_id: o for o in _check(workshop, stored).records}
+def test_stored_post_quantum_signature_is_checked_without_key(kit: TamperKit, pq: Signer) -> None:
+    stored = _stored(kit, kit.sign_scan(pq=pq))
+    outcomes = {o.check_id: o for o in _check(kit, stored).records}
 
     assert outcomes["post-quantum"].status == "not checked"
     assert outcomes["post-quantum"].reason.startswith("NOT VERIFIED: the policy has no key")
     for data in (b"\xff" * 3309, bytes(3308), b""):
-        bent = replace(stored, proofs={**stored.signature_files, PQ_ENVELOPE: data})
-        _refused(workshop, bent, "post-quantum", PQ_ENVELOPE)
+        bent = replace(stored, signature_files={**stored.signature_files, PQ_ENVELOPE: data})
+        _refused(kit, bent, "post-quantum", PQ_ENVELOPE)
 
 
-def test_stored_signature_file_must_match_statement_digest(workshop: Workshop) -> None:
-    stored = _stored(workshop)
-    key = sshsig.fingerprint(workshop.host)
+def test_stored_signature_file_must_match_statement_digest(kit: TamperKit) -> None:
+    stored = _stored(kit)
+    key = sshsig.fingerprint(kit.host_key)
     host = replace(samples.HOST, host_key_sha256=key, boot_id="another boot")
-    other = workshop.made(host=host)[HOST_SIGNATURE]
+    other = kit.sign_scan(host=host)[HOST_SIGNATURE]
     for name in (HOST_SIGNATURE, PROVENANCE, "no such file"):
-        bent = replace(stored, proofs={**stored.signature_files, name: other})
+        bent = replace(stored, signature_files={**stored.signature_files, name: other})
         said = f"{name}: not the file that the statement lists"
-        _refused(workshop, bent, "files", said, **NO_PROOF_ASKED)
+        _refused(kit, bent, "files", said, **NO_PROOF_ASKED)
 
 
 def _rules(s: StoredEvidence, change: Callable[[tuple[RulePart, ...]], Any]) -> StoredEvidence:
@@ -226,38 +223,38 @@ def _verdict(rule: RulePart, verdict: str) -> RulePart:
     ],
 )
 def test_stored_record_must_match_statement(
-    workshop: Workshop,
+    kit: TamperKit,
     change: Callable[[StoredEvidence], StoredEvidence],
     check: str,
     said: str,
 ) -> None:
-    _refused(workshop, change(_stored(workshop)), check, said)
+    _refused(kit, change(_stored(kit)), check, said)
 
 
-def test_stored_record_rejects_added_smoke_test(workshop: Workshop) -> None:
-    with_smoke = _stored(workshop)
-    stored = replace(_stored(workshop, workshop.made(smoke=None)), smoke=with_smoke.smoke)
+def test_stored_record_rejects_added_smoke_test(kit: TamperKit) -> None:
+    with_smoke = _stored(kit)
+    stored = replace(_stored(kit, kit.sign_scan(smoke=None)), smoke=with_smoke.smoke)
 
-    _refused(workshop, stored, "findings", "smoke.json: disagrees with the statement: verdict")
-
-
-def test_stored_record_rejects_other_bundle(workshop: Workshop) -> None:
-    other = _stored(workshop, workshop.made(profile="other"))
-    stored = replace(_stored(workshop), evidence_bundle=other.evidence_bundle)
-
-    _refused(workshop, stored, "copies", "the stored statement: not the statement in the bundle")
+    _refused(kit, stored, "findings", "smoke.json: disagrees with the statement: verdict")
 
 
-def test_stored_record_reports_all_problems(workshop: Workshop) -> None:
+def test_stored_record_rejects_other_bundle(kit: TamperKit) -> None:
+    other = _stored(kit, kit.sign_scan(profile="other"))
+    stored = replace(_stored(kit), evidence_bundle=other.evidence_bundle)
+
+    _refused(kit, stored, "copies", "the stored statement: not the statement in the bundle")
+
+
+def test_stored_record_reports_all_problems(kit: TamperKit) -> None:
     policy = {"expires": NOW, "content": {"profile_ids": ["x"]}}
     with pytest.raises(TrustError, match=r"^row 7: policy: .*; content: profile "):
-        _check(workshop, _stored(workshop), **policy)
+        _check(kit, _stored(kit), **policy)
 
 
-def test_collected_signature_files_equal_archive_files(workshop: Workshop, tmp_path: Path) -> None:
-    path = packed(Evidence(files=workshop.good), tmp_path / "x.evidence.zip")
-    claim = read_statement(workshop.good["statement.json"]).predicate
+def test_collected_signature_files_equal_archive_files(kit: TamperKit, tmp_path: Path) -> None:
+    path = pack(Evidence(files=kit.valid_files), tmp_path / "x.evidence.zip")
+    claim = read_statement(kit.valid_files["statement.json"]).predicate
     with EvidenceArchive(path) as archive:
         assert {n: sha256_bytes(d) for n, d in collect_signature_files(archive, claim).items()} == {
-            n: sha256_bytes(workshop.good[n]) for n in (CMS, HOST_SIGNATURE, PROVENANCE)
+            n: sha256_bytes(kit.valid_files[n]) for n in (CMS, HOST_SIGNATURE, PROVENANCE)
         }

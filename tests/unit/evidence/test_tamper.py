@@ -3,26 +3,25 @@
 import pytest
 
 from tests.tamper import verdicts
-from tests.tamper.kit import Workshop
-from tests.tamper.kit import workshop as make
+from tests.tamper.kit import TamperKit, create_kit
 from tests.tamper.verdicts import Variant
 
 VARIANTS = verdicts.variants()
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return make(tmp_path_factory.mktemp("workshop"))
+def kit(tmp_path_factory: pytest.TempPathFactory) -> TamperKit:
+    return create_kit(tmp_path_factory.mktemp("kit"))
 
 
 @pytest.mark.parametrize("v", VARIANTS, ids=[f"{v.case[:2]}: {v.name}" for v in VARIANTS])
-def test_forgery_fails_at_expected_check_and_control_passes(workshop: Workshop, v: Variant) -> None:
+def test_forgery_fails_at_expected_check_and_control_passes(kit: TamperKit, v: Variant) -> None:
     in_ledger: set[str] = set()
-    forged = v.forge_all(workshop)
+    forged = v.forge_all(kit)
 
     assert forged
     for evidence in forged:
-        said = verdicts.verify_with_hardpan(workshop, evidence)
+        said = verdicts.verify_with_hardpan(kit, evidence)
         matches = [x for x in v.ledger if _fits(said.ledger, x)]
         in_ledger.update(matches)
 

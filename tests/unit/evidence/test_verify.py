@@ -323,7 +323,7 @@ def test_scan_age_and_future_time_are_checked(
     [
         ("2026-11-21T04:10:00Z", "2026-11-21T04:05:00Z", "time", "ends before it begins"),
         ("2025-11-21T04:10:00Z", "2025-11-21T04:15:00Z", "key-window", "is not trusted for"),
-        ("2026-13-41T04:10:00Z", "2026-11-21T04:15:00Z", "time", "not a moment in time"),
+        ("2026-13-41T04:10:00Z", "2026-11-21T04:15:00Z", "time", "invalid time"),
     ],
 )
 def test_inconsistent_times_are_rejected(

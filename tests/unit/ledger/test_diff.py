@@ -31,7 +31,7 @@ OUTCOMES_BY_VERDICT = {
 
 def test_scan_compared_with_itself_has_no_changes() -> None:
     result = compare_scans(
-        snapshot(samples.scan(paired=samples.PAIRED)), snapshot(samples.scan(paired=samples.PAIRED))
+        snapshot(samples.scan(paired=samples.COMPATIBILITY)), snapshot(samples.scan(paired=samples.COMPATIBILITY))
     )
 
     assert not result.has_regressions
@@ -179,7 +179,7 @@ def test_compatibility_regression(old: PV | None, new: PV | None, regression: bo
 
 
 def test_missing_compatibility_checks_are_one_regression() -> None:
-    result = compare_scans(snapshot(samples.scan(paired=samples.PAIRED)), snapshot(samples.scan()))
+    result = compare_scans(snapshot(samples.scan(paired=samples.COMPATIBILITY)), snapshot(samples.scan()))
 
     assert [(r.name, r.old, r.new) for r in result.regressions] == [
         ("paired checks", "1 held", "did not run")
@@ -338,7 +338,7 @@ def test_missing_package_list_is_reported() -> None:
 def test_diff_round_trips_through_json() -> None:
     baseline, current = (
         snapshot(scan_of_verdict(V.PASS, waived=True)),
-        snapshot(samples.scan(paired=samples.PAIRED)),
+        snapshot(samples.scan(paired=samples.COMPATIBILITY)),
     )
     result = compare_scans(baseline, current)
 

@@ -190,7 +190,7 @@ def test_only_latest_scan_counts_for_waivers(tmp_path: Path) -> None:
 
 
 def test_record_keeps_comparison_data(tmp_path: Path) -> None:
-    original = snapshot(samples.scan(paired=samples.PAIRED))
+    original = snapshot(samples.scan(paired=samples.COMPATIBILITY))
     stored = decompress_record(
         compress_record(ScanRecord(snapshot=original, proofs={"proof.sig": b"\x00\xff"})),
         label="record",

@@ -20,7 +20,7 @@ def test_published_schema_matches_model(request: pytest.FixtureRequest) -> None:
     assert published.read_bytes() == json_documents.build_findings_schema()
 
 
-@pytest.mark.parametrize("scan", [samples.scan(), samples.scan(paired=samples.PAIRED)])
+@pytest.mark.parametrize("scan", [samples.scan(), samples.scan(compatibility=samples.COMPATIBILITY)])
 def test_findings_match_the_published_schema(scan: Scan) -> None:
     data = json.loads(canonical_json(build.build_findings(scan).to_json()))
 

@@ -196,7 +196,7 @@ def test_page_shows_baseline_current_open_and_waived() -> None:
 
 
 def test_page_without_open_findings() -> None:
-    text = _render_scan(_scan_with_results(samples.RULES[:1], before=None))
+    text = _render_scan(_scan_with_results(samples.RULES[:1], baseline_counts=None))
 
     assert "</span> No open findings" in text
     assert "None. Every selected rule passes" in text
@@ -301,7 +301,7 @@ def test_evidence_lines_are_parsed_and_limited() -> None:
 
 
 def test_compatibility_results_show_both_checks_failures_first() -> None:
-    tree = _parse(_render_scan(samples.scan(paired=samples.PAIRED)))
+    tree = _parse(_render_scan(samples.scan(compatibility=samples.COMPATIBILITY)))
     text = _text(tree.get_element_by_id("pairs"))
 
     assert "1 hold both, 1 do not, 1 could be asked in part at most, 1 do not apply" in text

@@ -67,7 +67,7 @@ def hostile_scan() -> Scan:
             HostCheck(name=EVIL, outcome=o, message=EVIL, duration_s=0.5)
             for o in ("passed", "failed", "error", "skipped")
         ),
-        paired=CompatibilityReport(
+        compatibility=CompatibilityReport(
             confinement=EVIL,
             results=tuple(
                 samples.compatibility_result(
@@ -106,7 +106,7 @@ def hostile_scan() -> Scan:
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"pdf"}))
 @pytest.mark.parametrize(
     "scan",
-    [samples.scan(), hostile_scan(), samples.scan(smoke=None, checks=(), before=None, fips=None)],
+    [samples.scan(), hostile_scan(), samples.scan(smoke=None, checks=(), baseline_counts=None, fips=None)],
 )
 def test_every_format_renders_deterministically(name: str, scan: Scan) -> None:
     # Finding the PDF's libraries starts a process: tests/interop draws it.
@@ -165,7 +165,7 @@ def test_junit_counts_and_escapes_checks() -> None:
 
 
 def test_junit_has_compatibility_suite() -> None:
-    scan = samples.scan(paired=samples.PAIRED)
+    scan = samples.scan(compatibility=samples.COMPATIBILITY)
     checks, compatibility = etree.fromstring(load_renderer("junit").render(report_of(scan)))
     tags = [[child.tag for child in case] for case in compatibility]
 
@@ -195,7 +195,7 @@ def test_rule_waiver_applies_to_failed_control_check_only() -> None:
     all_failed = samples.compatibility_result("c", CompatibilityVerdict.FAIL, violated, violated)
     report = report_of(
         samples.scan(
-            paired=CompatibilityReport(
+            compatibility=CompatibilityReport(
                 confinement="", results=(control_failed, workload_failed, all_failed)
             )
         )
@@ -223,7 +223,7 @@ def test_scan_without_compatibility_checks_does_not_mention_them() -> None:
 
 
 def test_summary_counts_compatibility_results_and_names_failures() -> None:
-    report = report_of(samples.scan(paired=samples.PAIRED))
+    report = report_of(samples.scan(compatibility=samples.COMPATIBILITY))
     text = "\n".join(text_summary.format_summary(report.findings, report.smoke))
 
     assert (

@@ -42,7 +42,7 @@ def test_expired_waiver_leaves_rule_in_open_section() -> None:
 
 
 def test_missing_stages_are_reported() -> None:
-    text = _markdown(samples.scan(smoke=None, checks=(), before=None, fips=None))
+    text = _markdown(samples.scan(smoke=None, checks=(), baseline_counts=None, fips=None))
 
     assert "- before hardening: not scanned before hardening\n" in text
     assert "## Checks of the running system\n\n- none ran\n" in text

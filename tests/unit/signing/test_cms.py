@@ -105,11 +105,11 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     "text": (lambda _: b"hello", "not DER"),
     "a byte after its end": (lambda s: _parts(s).to_der() + b"\0", "1 bytes after its end"),
     "too long": (lambda _: bytes(MAX_CMS_BYTES + 1), "expected at most 65536 bytes"),
-    "no SignedData": (_changed(kind="1.2.840.113549.1.7.3"), "expected CMS SignedData, found"),
+    "no SignedData": (_changed(info_type="1.2.840.113549.1.7.3"), "expected CMS SignedData, found"),
     "another version": (_changed(version=b"\x02\x01\x07"), "version: expected 1 or 3, found 7"),
     "the payload inside": (_changed(is_detached=False), "expected a detached signature"),
     "two contents": (
-        _changed(more_content=(encode_der(0xA0, encode_der(4)), encode_der(0xA0, encode_der(4)))),
+        _changed(extra_content=(encode_der(0xA0, encode_der(4)), encode_der(0xA0, encode_der(4)))),
         "expected a content type and at most one content",
     ),
     "another content type": (_changed(content_type=TST_INFO), "expected a detached signature"),
@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
         _changed(unsigned=(encode_der(0xA1, build_attribute("1.2.3", encode_der(4, b"hidden"))),)),
         "expected 6 fields, found 7",
     ),
-    "two signers": (_changed(more_signers=1), "expected one DER value, found 2"),
+    "two signers": (_changed(extra_signer_count=1), "expected one DER value, found 2"),
     "no certificates": (_changed(has_certificates=False), "and nothing else"),
     "revocation lists and no certificates": (
         _changed(has_certificates=False, crls=(encode_der(0xA1, encode_der(0x30)),)),
@@ -206,7 +206,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     ),
     "an attribute twice": (
         _changed(
-            more_attributes=(
+            extra_attributes=(
                 build_attribute("1.2.3", encode_der(5)),
                 build_attribute("1.2.3", encode_der(4)),
             )
@@ -214,7 +214,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
         "a signed attribute appears twice",
     ),
     "an attribute with two values": (
-        _changed(more_attributes=(build_attribute("1.2.3", encode_der(5), encode_der(5)),)),
+        _changed(extra_attributes=(build_attribute("1.2.3", encode_der(5), encode_der(5)),)),
         "expected one DER value, found 2",
     ),
     "another payload's digest": (_changed(payload=b"other"), "is over something else"),

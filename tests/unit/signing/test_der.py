@@ -36,8 +36,9 @@ def test_der_in_another_encoding_is_refused(data: bytes, said: str) -> None:
 
 
 def test_der_element_returns_children_and_values() -> None:
-    outer = read_der(encode_der(0x30, encode_der(2, b"\x00\x80"), encode_der(2, b"\xff"), encode_der(0xA0, encode_der(4, b"x"))),
-                     label="x", max_bytes=1000)  # fmt: skip
+    integers = (encode_der(2, b"\x00\x80"), encode_der(2, b"\xff"))
+    data = encode_der(0x30, *integers, encode_der(0xA0, encode_der(4, b"x")))
+    outer = read_der(data, label="x", max_bytes=1000)
     first, second, tagged = outer.read_children()
 
     assert (first.read_integer(), second.read_integer()) == (128, -1)

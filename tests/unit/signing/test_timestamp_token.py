@@ -129,15 +129,15 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "no such moment": (
         _token(_info(moment=encode_der(0x18, b"20261321040600Z"))),
-        "not a moment in time",
+        "invalid time",
     ),
     "a moment in another form": (
         _token(_info(moment=encode_der(0x18, b"20261121040600+0100"))),
-        "not a moment in time",
+        "invalid time",
     ),
     "a moment that ends in zeros": (
         _token(_info(moment=encode_der(0x18, b"20261121040600.10Z"))),
-        "not a moment in time",
+        "invalid time",
     ),
     "an unknown field": (_token(_info(more=encode_der(4, b"hidden"))), "fields that are unknown"),
     "a field twice": (_token(_info(more=ONE + ONE)), "fields that are unknown, twice there"),
