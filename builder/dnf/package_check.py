@@ -1,7 +1,8 @@
-"""Whether a repository has the packages that the list says it has."""
+"""Checks that a dnf repository has the packages of the software catalog."""
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from hardpan.builder.dnf.repodata import RepositoryIndex, Rpm
 from hardpan.core.errors import InputError, UsageError
@@ -11,126 +12,133 @@ from hardpan.profiles.software_catalog.package_plan import plan_packages
 from hardpan.profiles.software_catalog.placeholders import to_pattern
 from hardpan.profiles.software_catalog.schema import CatalogRepository
 
+PackageState = Literal["available", "other_version", "missing"]
+
 _MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedPackage:
-    """One package that is looked for."""
+    """A package that the repository must have."""
 
     name: str
-    """As the list or, with a profile, the plan has it."""
+    """Name in the catalog or, with a profile, in its package plan."""
 
     pattern: re.Pattern[str]
-    """What its name in the repository must be."""
+    """Pattern that its name in the repository must match."""
 
     version: str | None
-    """The one version it must have, or None for any."""
+    """Required version; None accepts any."""
 
     verified: str
-    """How far the list trusts the name."""
+    """How well the catalog's source documents the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageOutcome:
-    """What became of one of them."""
+    """Result of the check for one expected package."""
 
     expected: ExpectedPackage
-    state: str
-    """``there``, ``missing``, or ``other_version`` when only its version is not."""
+    state: PackageState
+    """``available``, ``missing``, or ``other_version``: available in another version only."""
 
     names: tuple[str, ...]
-    """The names found."""
+    """Matching names in the repository."""
 
     versions: tuple[str, ...]
-    """The last few versions found, as the repository lists them."""
+    """Last matching versions, in the repository's order."""
 
     size_bytes: int
-    """Bytes of the file that would be taken; 0 when missing."""
+    """Size of the file that would be installed; 0 if missing."""
 
     installed_bytes: int
-    """Bytes that it takes once installed; 0 when missing."""
+    """Installed size; 0 if missing."""
 
 
-def identify_repository(repo: str, *, name: str, release: str) -> CatalogRepository:
-    """The entry of the list that ``repo`` is: by its vendor's address, or by ``name``.
+def identify_repository(repo: str, *, repository_id: str, release: str) -> CatalogRepository:
+    """Find the catalog entry of ``repo``, by its vendor's address or by ``repository_id``.
 
     Raises:
-        UsageError: it cannot be told, or only with the release.
-        InputError: the list has no such repository for that release.
+        UsageError: the entry is ambiguous without an id or a release.
+        InputError: the catalog has no such repository for that release.
     """
     repositories = package_catalog().repositories
     address = repo.rstrip("/") + "/"
     matches = [r for r in repositories if r.url and to_pattern(r.url).fullmatch(address)]
-    if name:
-        matches = [r for r in matches if r.id == name] or [r for r in repositories if r.id == name]
-    if not matches and name:
-        raise InputError(f"--id {name}: not in the list", hint=f"known: {_ids(repositories)}")
+    if repository_id:
+        with_id = [r for r in repositories if r.id == repository_id]
+        matches = [r for r in matches if r in with_id] or with_id
+        if not matches:
+            raise InputError(
+                f"--id {repository_id}: not in the catalog", hint=f"known: {_ids(repositories)}"
+            )
     if not matches:
         raise UsageError(
             f"{repo}: not the address of a vendor's repository",
-            hint=f"say --id: {_ids(repositories)}",
+            hint=f"give --id: {_ids(repositories)}",
         )
-    if release and not any(r.release == release for r in matches):
-        raise InputError(f"{matches[0].id}: the list has none for {release}")
-    matches = [r for r in matches if not release or r.release == release]
+    matched_id = matches[0].id
+    if release:
+        matches = [r for r in matches if r.release == release]
+    if not matches:
+        raise InputError(f"{matched_id}: the catalog has none for {release}")
     if len({r.release for r in matches}) > 1:
         raise UsageError(
-            f"{matches[0].id}: there is one for each release", hint="say --release or --profile"
+            f"{matched_id}: one repository per release", hint="give --release or --profile"
         )
     return matches[0]
 
 
 def expected_from_catalog(repository: CatalogRepository) -> tuple[ExpectedPackage, ...]:
-    """Everything that the list takes from ``repository``, with any filling."""
+    """List the catalog's packages of ``repository``; placeholders match any value."""
     catalog = package_catalog()
     entries = {
-        p.name: p
-        for p in catalog.packages
-        if p.repository == repository.id and repository.release in p.releases
+        package.name: package
+        for package in catalog.packages
+        if package.repository == repository.id and repository.release in package.releases
     }
     return tuple(
         ExpectedPackage(
             name=name,
             pattern=to_pattern(name),
             version=None,
-            verified=catalog.sources[p.source].verified,
+            verified=catalog.sources[package.source].verified,
         )
-        for name, p in entries.items()
+        for name, package in entries.items()
     )
 
 
 def expected_from_profile(
     repository: CatalogRepository, profile: Profile
 ) -> tuple[ExpectedPackage, ...]:
-    """What ``profile`` takes from ``repository``, at its versions.
+    """List the packages that ``profile`` installs from ``repository``, with their versions.
 
     Raises:
-        InputError: nothing.
+        InputError: the profile installs none.
     """
     specs = {
-        w.package: w
+        spec.package: spec
         for layer in plan_packages(profile, arch=repository.arch)
-        for w in layer.packages or ()
-        if w.repository.id == repository.id
+        for spec in layer.packages or ()
+        if spec.repository.id == repository.id
     }
     if not specs:
-        raise InputError(f"{profile.name}: takes nothing from {repository.id}")
+        raise InputError(f"{profile.name}: installs no package from {repository.id}")
     return tuple(
         ExpectedPackage(
             name=name,
             pattern=to_pattern(name),
-            version=w.version,
-            verified=w.source.verified,
+            version=spec.version,
+            verified=spec.source.verified,
         )
-        for name, w in specs.items()
+        for name, spec in specs.items()
     )
 
 
 def check_packages(
     expected: tuple[ExpectedPackage, ...], index: RepositoryIndex, arch: str
 ) -> tuple[PackageOutcome, ...]:
-    """What became of each, in the order asked."""
+    """Check every expected package, in order."""
     candidates = [rpm for rpm in index.rpms if rpm.arch in (arch, "noarch")]
     return tuple(_check_package(package, candidates) for package in expected)
 
@@ -139,9 +147,14 @@ def _check_package(package: ExpectedPackage, candidates: list[Rpm]) -> PackageOu
     name_matches = [rpm for rpm in candidates if package.pattern.fullmatch(rpm.name)]
     version_matches = [rpm for rpm in name_matches if package.version in (None, rpm.version)]
     selected = version_matches[-1:]
+    state: PackageState = "missing"
+    if version_matches:
+        state = "available"
+    elif name_matches:
+        state = "other_version"
     return PackageOutcome(
         expected=package,
-        state="there" if version_matches else "other_version" if name_matches else "missing",
+        state=state,
         names=tuple(dict.fromkeys(rpm.name for rpm in name_matches))[-_MAX_LISTED:],
         versions=tuple(dict.fromkeys(rpm.version for rpm in name_matches))[-_MAX_LISTED:],
         size_bytes=sum(rpm.size_bytes for rpm in selected),

@@ -33,10 +33,12 @@ COMMANDS = {
         "Tell what this machine can do, and how to mend it.",
     ),
     "export": ("hardpan.cli.export:export", "Write evidence in another format."),
+    "hash-password": (
+        "hardpan.cli.hash_password:hash_password",
+        "Hash a password for a profile.",
+    ),
     "keys": ("hardpan.cli.keys:keys", "Make and show signing keys."),
     "ledger": ("hardpan.cli.ledger:ledger", "Remember evidence, and what changed."),
-    "media": ("hardpan.cli.repo:media", "Look into repositories before a build."),
-    "password": ("hardpan.cli.hash_password:password", "Hash a password for a profile."),
     "profiles": ("hardpan.cli.profiles:profiles", "List the shipped profiles."),
     "prove": (
         "hardpan.cli.build:prove_command",
@@ -46,6 +48,7 @@ COMMANDS = {
         "hardpan.cli.render:render",
         "Write what a profile leads to; run nothing.",
     ),
+    "repo": ("hardpan.cli.repo:repo", "Check dnf repositories before a build."),
     "scan": (
         "hardpan.cli.scan:scan",
         "Scan a running host over SSH; sign the evidence.",

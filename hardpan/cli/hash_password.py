@@ -1,18 +1,18 @@
-"""``hardpan password``: the hash that a profile holds in place of a password."""
+"""``hardpan hash-password``: hashes a password for a profile."""
 
 import click
 
-from hardpan.builder.ai_service.payload.accounts import hash_password
+from hardpan.builder.ai_service.payload import accounts
 from hardpan.core.console import print_line, prompt_secret
 from hardpan.core.errors import InputError
 
 _MIN_CHARS = 12
 
 
-@click.command()
-def password() -> None:
-    """Ask for a password twice and print its hash for ai_service.users[].password_hash."""
+@click.command("hash-password")
+def hash_password() -> None:
+    """Prompt for a password and print its hash for ai_service.users[].password_hash."""
     typed = prompt_secret("password", repeat="again")
     if len(typed) < _MIN_CHARS:
         raise InputError(f"expected {_MIN_CHARS} characters or more, found {len(typed)}")
-    print_line(hash_password(typed))
+    print_line(accounts.hash_password(typed))

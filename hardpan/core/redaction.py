@@ -49,7 +49,7 @@ _REDACTION_RULES = tuple(
         (rf"(--{_SECRET_NAME} ){_SECRET_VALUE}", r"\1"),
         (rf"((?<![\w-]){_SECRET_NAME}['\"]?\s?[=:]\s?['\"]?){_SECRET_VALUE}", r"\1"),
         (r"\b(pass:)(?=\S)[^\s'\"]+", r"\1"),  # openssl's -passin
-        # crypt(5), and the hash that 'hardpan password' prints.
+        # crypt(5), and the hash that 'hardpan hash-password' prints.
         (r"\$(?:[1256]|2[aby]|y|gy|7|pbkdf2-sha512)\$[\w./$,=+-]{8,}", ""),
         # Keys that a machine makes for itself, and tokens of GitHub.
         (r"\b(?:hp_[\w-]{40,}|gh[pousr]_\w{20,})", ""),

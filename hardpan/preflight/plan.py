@@ -154,7 +154,7 @@ def _unchecked_layer_inputs(environment: Environment) -> Iterator[str]:
     if any(layer in CATALOG_LAYERS for layer in profile.layers):
         yield (
             "whether the repositories answer and have these packages at these versions: 'hardpan"
-            f" media check-names --profile {profile.name} --repo URL'"
+            f" repo check --profile {profile.name} --repo URL'"
         )
         yield (
             "whether a repository sends dnf on to another host: the guest reaches those of its"

@@ -62,7 +62,7 @@ def _validate_password_hash(text: str) -> str:
 
 def _secret_error(expected: str) -> PydanticCustomError:
     return _validation_error(
-        f"{expected} (make one with 'hardpan password')", kind="hardpan_secret"
+        f"{expected} (make one with 'hardpan hash-password')", kind="hardpan_secret"
     )
 
 
@@ -171,7 +171,7 @@ class UserLogin(ProfileSection):
     """What is typed in to log in; no account of the system."""
 
     password_hash: SlowHash | None = None
-    """As ``hardpan password`` prints it; left out, each machine makes a password of its own."""
+    """As ``hardpan hash-password`` prints it; left out, each machine makes a password of its own."""
 
 
 class ApiKey(ProfileSection):

@@ -28,7 +28,7 @@ def arguments(label: str = tiny_media.LABEL) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module", params=["el9", "el10"])
 def media(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> InstallMedia:
-    make_media: Callable[[Path], InstallMedia] = getattr(tiny_media, request.param)
+    make_media: Callable[[Path], InstallMedia] = getattr(tiny_media, f"make_{request.param}_media")
     return make_media(tmp_path_factory.mktemp(request.param))
 
 

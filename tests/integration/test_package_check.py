@@ -1,4 +1,4 @@
-"""check-names on a real repository: rpmbuild, createrepo_c, a real web server."""
+"""``hardpan repo check`` on real repositories: rpmbuild, createrepo_c, a web server."""
 
 import json
 import threading
@@ -62,7 +62,7 @@ def complete_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check_repository(*arguments: str) -> int:
-    return cli.run(["media", "check-names", *arguments])
+    return cli.run(["repo", "check", *arguments])
 
 
 def test_check_exits_zero_for_complete_mirror(
@@ -75,8 +75,8 @@ def test_check_exits_zero_for_complete_mirror(
     report = json.loads(capsys.readouterr().out)
     assert code == 0
     assert {p["package"] for p in report["packages"]} == set(expected_versions())
-    assert {p["state"] for p in report["packages"]} == {"there"}
-    assert all(p["size"] > 500 for p in report["packages"])
+    assert {p["state"] for p in report["packages"]} == {"available"}
+    assert all(p["size_bytes"] > 500 for p in report["packages"])
     assert (report["id"], report["release"], report["arch"]) == ("cuda", "rocky9", "x86_64")
 
 
@@ -91,9 +91,9 @@ def test_check_exits_one_for_missing_package_or_version(
 
     captured = capsys.readouterr()
     assert code == 1
-    assert "MISSING   nvidia-driver-cuda 580.178.04: there in 580.65.06" in captured.out
-    assert "MISSING   nvidia-persistenced 580.178.04 (in the list: yes)" in captured.out
-    assert "there     cuda-toolkit-13-3: cuda-toolkit-13-3 (1.0; 1 MiB)" in captured.out
+    assert "MISSING   nvidia-driver-cuda 580.178.04: available in 580.65.06" in captured.out
+    assert "MISSING   nvidia-persistenced 580.178.04 (catalog entry verified: yes)" in captured.out
+    assert "available cuda-toolkit-13-3: cuda-toolkit-13-3 (1.0; 1 MiB)" in captured.out
     assert "2 missing" in captured.err
 
 
@@ -106,7 +106,7 @@ def test_placeholders_match_any_value_without_a_profile(
 
     states = {p["package"]: p["state"] for p in json.loads(capsys.readouterr().out)["packages"]}
     assert code == 1
-    assert states["cuda-toolkit-{cuda_dash}"] == "there"
+    assert states["cuda-toolkit-{cuda_dash}"] == "available"
     assert states["nvidia-fabricmanager"] == "missing"
 
 
@@ -193,10 +193,10 @@ def _make_handler(status: int, headers: dict[str, str], body: bytes = b"") -> ty
     return Answer
 
 
-@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x/"])
-def test_redirect_to_other_scheme_is_rejected(where: str) -> None:
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x/"])
+def test_redirect_to_other_scheme_is_rejected(location: str) -> None:
     with (
-        _serve(_make_handler(302, {"Location": where})) as url,
+        _serve(_make_handler(302, {"Location": location})) as url,
         pytest.raises(InputError, match=r"leads away from http|leads in a circle or to no web"),
     ):
         repodata.read_repository(url)

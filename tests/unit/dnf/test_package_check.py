@@ -1,4 +1,4 @@
-"""``hardpan media check-names`` as a person types it, on folders."""
+"""``hardpan repo check`` on local repositories."""
 
 import gzip
 from pathlib import Path
@@ -33,8 +33,8 @@ def check_state(name: str, version: str | None, *rpms: Rpm) -> str:
 
 
 def test_package_of_other_architecture_does_not_count() -> None:
-    assert check_state("libnccl", None, make_rpm("libnccl")) == "there"
-    assert check_state("libnccl", None, make_rpm("libnccl", arch="noarch")) == "there"
+    assert check_state("libnccl", None, make_rpm("libnccl")) == "available"
+    assert check_state("libnccl", None, make_rpm("libnccl", arch="noarch")) == "available"
     assert (
         check_state("libnccl", None, make_rpm("libnccl", arch="i686"), make_rpm("libnccl2"))
         == "missing"
@@ -42,7 +42,7 @@ def test_package_of_other_architecture_does_not_count() -> None:
 
 
 def test_pinned_version_must_match_exactly() -> None:
-    assert check_state("libnvsdm", "580.178.04", make_rpm("libnvsdm", "580.178.04")) == "there"
+    assert check_state("libnvsdm", "580.178.04", make_rpm("libnvsdm", "580.178.04")) == "available"
     assert (
         check_state("libnvsdm", "580.178.04", make_rpm("libnvsdm", "580.178.4")) == "other_version"
     )
@@ -50,7 +50,7 @@ def test_pinned_version_must_match_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("repo", "name", "release", "found"),
+    ("repo", "repository_id", "release", "expected"),
     [
         (
             "https://developer.download.nvidia.com/compute/cuda/repos/rhel10/x86_64",
@@ -75,41 +75,41 @@ def test_pinned_version_must_match_exactly() -> None:
     ],
 )
 def test_repository_is_identified_by_address_or_id(
-    repo: str, name: str, release: str, found: tuple[str, str, str]
+    repo: str, repository_id: str, release: str, expected: tuple[str, str, str]
 ) -> None:
-    repository = identify_repository(repo, name=name, release=release)
+    repository = identify_repository(repo, repository_id=repository_id, release=release)
 
-    assert (repository.id, repository.release, repository.arch) == found
+    assert (repository.id, repository.release, repository.arch) == expected
 
 
 @pytest.mark.parametrize(
-    ("repo", "name", "release", "kind", "problem"),
+    ("repo", "repository_id", "release", "error_type", "problem"),
     [
         ("mirror", "", "", UsageError, "not the address of a vendor's repository"),
-        ("mirror", "cuda", "", UsageError, "cuda: there is one for each release"),
-        ("mirror", "coda", "rocky9", InputError, "--id coda: not in the list"),
-        ("mirror", "rocm-core", "rocky9", InputError, "rocm-core: the list has none for rocky9"),
-        ("mirror", "cuda", "lab9", InputError, "cuda: the list has none for lab9"),
+        ("mirror", "cuda", "", UsageError, "cuda: one repository per release"),
+        ("mirror", "coda", "rocky9", InputError, "--id coda: not in the catalog"),
+        ("mirror", "rocm-core", "rocky9", InputError, "rocm-core: the catalog has none for rocky9"),
+        ("mirror", "cuda", "lab9", InputError, "cuda: the catalog has none for lab9"),
         (
             "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64",
             "",
             "rocky10",
             InputError,
-            "cuda: the list has none for rocky10",
+            "cuda: the catalog has none for rocky10",
         ),
     ],
 )
 def test_ambiguous_repository_is_rejected(
-    repo: str, name: str, release: str, kind: type[HardpanError], problem: str
+    repo: str, repository_id: str, release: str, error_type: type[HardpanError], problem: str
 ) -> None:
-    with pytest.raises(kind) as caught:
-        identify_repository(repo, name=name, release=release)
+    with pytest.raises(error_type) as caught:
+        identify_repository(repo, repository_id=repository_id, release=release)
 
     assert problem in str(caught.value)
 
 
 def test_profile_expects_versions_and_catalog_expects_names() -> None:
-    cuda = identify_repository("mirror", name="cuda", release="rocky9")
+    cuda = identify_repository("mirror", repository_id="cuda", release="rocky9")
     profile_versions = {
         a.name: a.version for a in expected_from_profile(cuda, load_profile("rocky9-stig-nvidia"))
     }
@@ -121,9 +121,9 @@ def test_profile_expects_versions_and_catalog_expects_names() -> None:
 
 
 def test_profile_without_packages_from_repository_is_rejected() -> None:
-    cuda = identify_repository("mirror", name="cuda", release="rocky9")
+    cuda = identify_repository("mirror", repository_id="cuda", release="rocky9")
 
-    with pytest.raises(InputError, match="rocky9-stig-amd: takes nothing from cuda"):
+    with pytest.raises(InputError, match="rocky9-stig-amd: installs no package from cuda"):
         expected_from_profile(cuda, load_profile("rocky9-stig-amd"))
 
 
@@ -149,9 +149,9 @@ def _make_repository(folder: Path, *names: str) -> Path:
 @pytest.mark.parametrize(
     ("names", "code", "line"),
     [
-        (("amdrocm7.14-gfx942", "other"), 0, "there     amdrocm7.14-gfx942: amdrocm7.14-gfx942"),
-        (("amdrocm7.14-gfx950",), 1, "MISSING   amdrocm7.14-gfx942 (in the list: second_hand)"),
-        ((), 1, "MISSING   amdrocm7.14-gfx942 (in the list: second_hand)"),
+        (("amdrocm7.14-gfx942", "other"), 0, "available amdrocm7.14-gfx942: amdrocm7.14-gfx942"),
+        (("amdrocm7.14-gfx950",), 1, "MISSING   amdrocm7.14-gfx942 (catalog entry verified: second_hand)"),
+        ((), 1, "MISSING   amdrocm7.14-gfx942 (catalog entry verified: second_hand)"),
     ],
 )
 def test_check_prints_result_and_exit_code(
@@ -164,7 +164,7 @@ def test_check_prints_result_and_exit_code(
     repo = _make_repository(tmp_path / "repo", *names)
 
     arguments = ["--repo", str(repo), "--id", "rocm-therock", "--profile", "rocky9-stig-amd"]
-    assert cli.run(["media", "check-names", *arguments]) == code
+    assert cli.run(["repo", "check", *arguments]) == code
 
     assert line in capsys.readouterr().out
 
@@ -175,7 +175,7 @@ def test_escape_codes_in_names_are_not_printed(
     repo = _make_repository(tmp_path / "repo", "kmod-nvidia-580.178.04-\x9b31m\u202e")
 
     arguments = ["--repo", str(repo), "--id", "site", "--profile", "rocky9-stig-nvidia"]
-    cli.run(["media", "check-names", *arguments])
+    cli.run(["repo", "check", *arguments])
 
     output = capsys.readouterr().out
     assert "kmod-nvidia-580.178.04-" in output
@@ -198,4 +198,4 @@ def test_escape_codes_in_names_are_not_printed(
     ],
 )
 def test_invalid_command_line_exit_code(arguments: list[str], code: int) -> None:
-    assert cli.run(["media", "check-names", *arguments]) == code
+    assert cli.run(["repo", "check", *arguments]) == code

@@ -130,7 +130,7 @@ def forbid_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("something ran")
 
     fake_host.install(monkeypatch)
-    for name in ("plan", "build"):
+    for name in ("prepare_build", "build_image"):
         monkeypatch.setattr(build_and_attest, name, refuse)
 
 
