@@ -29,7 +29,7 @@ PROXY_URL = "http://10.0.2.100:3128"
 FILE_SYSTEM_BLOCK_BYTES = 4096
 """Bytes of a block of ext4 and XFS, the least that a guest frees."""
 
-_ENDPOINTS_FILE = "reaches.json"
+_ENDPOINTS_FILE = "allowed-endpoints.json"
 _CONVERT_TIMEOUT_S = 1800
 _CHUNK_BYTES = 1 << 20
 _MAX_LOG_BYTES = 64 << 20

@@ -45,7 +45,7 @@ class EchoRequestHandler(http.server.BaseHTTPRequestHandler):
 
 
 class EchoHandler(socketserver.BaseRequestHandler):
-    """What a TLS server is to the tunnel: bytes both ways."""
+    """What a TLS server is to the proxy: bytes both ways."""
 
     def handle(self) -> None:
         while data := self.request.recv(1 << 16):
@@ -70,7 +70,7 @@ class ProxyFixture:
     """Where QEMU would start the program."""
 
     def __init__(self, folder: Path, *endpoints: Endpoint) -> None:
-        self.endpoints_file = folder / "reaches.json"
+        self.endpoints_file = folder / "allowed-endpoints.json"
         self.endpoints_file.write_text(json.dumps(endpoints))
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -248,7 +248,7 @@ def test_download_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(egress_proxy, "_MAX_DOWNLOAD_BYTES", 1000)
     with serve(TalkingHandler) as mirror:
         request = f"CONNECT 127.0.0.1:{mirror} HTTP/1.1\r\n\r\n".encode()
-        monkeypatch.setattr(TalkingHandler, "words", b"." * 700)
+        monkeypatch.setattr(TalkingHandler, "payload", b"." * 700)
 
         response = serve_in_process(tmp_path, request, Endpoint("https", "127.0.0.1", mirror))
 
@@ -284,33 +284,33 @@ def test_upload_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 LOCAL_ADDRESS_SCRIPT = """
 import json, socket, sys, threading
 from pathlib import Path
-from hardpan.builder.vm import tunnel
+from hardpan.builder.vm import egress_proxy
 
-listed, asked = Path(sys.argv[1]), sys.argv[2:]
+endpoints_file, arguments = Path(sys.argv[1]), sys.argv[2:]
 server = socket.create_server(("", 80), family=socket.AF_INET6, dualstack_ipv6=True)
 
 def serve():
     while True:
-        with server.accept()[0] as one:
-            one.recv(4096)
-            one.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nsecret")
+        with server.accept()[0] as connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nsecret")
 
 threading.Thread(target=serve, daemon=True).start()
 resolve = socket.getaddrinfo
-for name, address in (one.split("=") for one in asked):
-    found = resolve(address, 80, type=socket.SOCK_STREAM)
-    socket.getaddrinfo = lambda *_, found=found, **__: found
-    listed.write_text(json.dumps([["http", name, 80]]))
-    guest, theirs = socket.socketpair()
+for name, address in (argument.split("=") for argument in arguments):
+    infos = resolve(address, 80, type=socket.SOCK_STREAM)
+    socket.getaddrinfo = lambda *_, infos=infos, **__: infos
+    endpoints_file.write_text(json.dumps([["http", name, 80]]))
+    guest, proxy_end = socket.socketpair()
     guest.sendall(f"GET http://{name}/ HTTP/1.1\\r\\n\\r\\n".encode())
-    if name != address:  # then no answer is waited for that will not be read
+    if name != address:  # otherwise the proxy waits for a client that never reads
         guest.shutdown(socket.SHUT_WR)
-    with theirs:
-        tunnel.serve(theirs, listed)
+    with proxy_end:
+        egress_proxy.serve(proxy_end, endpoints_file)
     data = b"".join(iter(lambda: guest.recv(4096), b""))
     print(address, data.partition(b"\\r\\n\\r\\n")[2].decode().strip())
 """
-"""Asks the program's own function for names that mean addresses of the machine it runs on."""
+"""Calls the proxy for names that resolve to addresses of the host it runs on."""
 
 NETWORK_SETUP = (
     "ip link set lo up && ip addr add 10.9.9.9/24 dev lo && "
@@ -387,10 +387,10 @@ def test_qemu_accepts_proxy_in_folder_with_special_characters(
     monkeypatch.setattr(tempfile, "tempdir", str(workdir))
     create_disk(tmp_path / "disk.qcow2", size_mib=1)
     mirror = Endpoint("https", "mirror.example", 443)
-    spec = replace(SPEC, disk=tmp_path / "disk.qcow2", reaches=(mirror,))
+    spec = replace(SPEC, disk=tmp_path / "disk.qcow2", allowed_endpoints=(mirror,))
 
     with start_vm(spec, detect_acceleration(), log=tmp_path / "log") as machine:
-        (endpoints_file,) = workdir.glob("*/reaches.json")
+        (endpoints_file,) = workdir.glob("*/allowed-endpoints.json")
         assert machine.control is not None
         status = machine.control.call("query-status")
         assert isinstance(status, dict)
@@ -405,7 +405,7 @@ PROXY = ("10.0.2.100", 3128)
 def test_guest_reaches_allowed_endpoint_through_proxy_only(tmp_path: Path) -> None:
     with serve(EchoRequestHandler) as mirror, serve(EchoRequestHandler) as other:
         proxy = ProxyFixture(tmp_path, Endpoint("http", "127.0.0.1", mirror))
-        spec = replace(SPEC, reaches=(Endpoint("http", "127.0.0.1", mirror),))
+        spec = replace(SPEC, allowed_endpoints=(Endpoint("http", "127.0.0.1", mirror),))
         with open_frame_socket(
             _network_option(spec, proxy.endpoints_file.parent), tmp_path
         ) as wire:

@@ -10,7 +10,7 @@ from hardpan.core.resources import resource_path
 
 pytestmark = pytest.mark.integration
 
-SCRIPT = resource_path("hardpan.builder.ai_service.payload", "system", "certificate.sh")
+SCRIPT = resource_path("hardpan.builder.ai_service", "system", "certificate.sh")
 
 
 @pytest.fixture

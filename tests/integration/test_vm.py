@@ -173,14 +173,14 @@ def test_terminated_install_leaves_no_process_or_partial_disk(tmp_path: Path) ->
 import signal
 from pathlib import Path
 from hardpan.builder.install import install
-from hardpan.builder.vm.probe import acceleration
-from hardpan.builder.vm.qemu import Spec
-from hardpan.builder.artifacts import Iso
+from hardpan.builder.vm.probe import detect_acceleration
+from hardpan.builder.vm.qemu import VmSpec
+from hardpan.builder.artifacts import UnattendedIso
 signal.signal(signal.SIGTERM, signal.default_int_handler)
-iso = Iso(path=Path({str(iso.path)!r}), sha256="0", volume_id="X", kickstart_sha256="0",
-          media_sha256="0", secret=False)
-spec = Spec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios")
-install(iso, spec, size_mib=64, acceleration=acceleration(), log=Path({str(tmp_path / "i.log")!r}),
+iso = UnattendedIso(path=Path({str(iso.path)!r}), sha256="0", volume_id="X", kickstart_sha256="0",
+                    media_sha256="0", secret=False)
+spec = VmSpec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios")
+install(iso, spec, size_mib=64, acceleration=detect_acceleration(), log=Path({str(tmp_path / "i.log")!r}),
         emit=lambda e: None)
 """
     with spawn([sys.executable, "-c", script], log=tmp_path / "outer.log") as p:

@@ -118,7 +118,7 @@ def test_allowed_endpoints_are_reached_through_proxy_only(tmp_path: Path) -> Non
     assert "," not in program.replace(",,", "")
     # libslirp splits it as a shell would.
     argv_words = shlex.split(program.replace(",,", ","))
-    assert argv_words == [sys.executable, "-ISB", egress_proxy.__file__, f"{workdir}/reaches.json"]
+    assert argv_words == [sys.executable, "-ISB", egress_proxy.__file__, f"{workdir}/allowed-endpoints.json"]
 
 
 @pytest.mark.parametrize(
