@@ -44,13 +44,13 @@ SYSCTLS = (
         name="dev.tty.legacy_tiocsti",
         value="0",
         upstream="6.2",
-        reason="A program cannot inject input into the terminal that started it, for example su's caller.",
+        reason="A program cannot inject input into its terminal, for example under su.",
     ),
     Sysctl(
         name="fs.protected_fifos",
         value="2",
         upstream="4.19",
-        reason="In shared folders such as /tmp, nobody is tricked into writing to another user's FIFO.",
+        reason="In folders such as /tmp, nobody is tricked into writing to another user's FIFO.",
     ),
     Sysctl(
         name="fs.protected_regular",
@@ -137,9 +137,9 @@ SYSCTLS = (
 NOT_SET = {
     "kernel.modules_disabled": "GPU drivers load their modules after boot, and on demand.",
     "kernel.panic_on_oops": "An error in a GPU driver would stop every other service.",
-    "kernel.printk": "Without kdump, Xid and ECC messages on the serial console are the only diagnostics.",
+    "kernel.printk": "Without kdump, Xid and ECC messages on the console are the only diagnostics.",
     "user.max_user_namespaces": "The RHEL 9 STIG has its own rule; containers need them.",
-    "vm.memfd_noexec": "JIT compilers write code to memfds; it must first be tested on real GPU stacks.",
+    "vm.memfd_noexec": "JIT compilers write code to memfds; not yet tested on real GPU stacks.",
     "vm.overcommit_memory": "CUDA and PyTorch reserve far more address space than they use.",
 }
 """Settings that were considered and are not set, each with the reason."""
