@@ -80,7 +80,7 @@ class ScanRequest:
 
     run_smoke: bool = True
     run_compatibility: bool = False
-    """True runs the paired checks whatever the profile's layers are."""
+    """Run the compatibility checks even if no layer of the profile asks for them."""
 
     sudo_password: str = ""
     baseline_counts: Mapping[str, int] | None = None
@@ -142,9 +142,9 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
             fips = attempts.collect("fips", connection, task, _FIPS_TIMEOUT_S, emit)
         compatibility = None
         if compatibility_checks.should_run(request.profile, is_requested=request.run_compatibility):
-            with events.run_stage(emit, "paired checks"):
+            with events.run_stage(emit, "compatibility"):
                 compatibility = attempts.run_part(
-                    "paired",
+                    "compatibility",
                     lambda: compatibility_checks.run_compatibility_checks(
                         connection, timeout_s=_COMPATIBILITY_TIMEOUT_S
                     ),

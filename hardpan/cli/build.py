@@ -215,7 +215,9 @@ def _summarize(result: build_and_attest.RunResult) -> dict[str, object]:
         "score": findings.score,
         "content": content_to_json(findings),
         "open": dict(findings.count_open_by_severity()),
-        "paired": None if findings.paired is None else findings.paired.count_verdicts(),
+        "compatibility": None
+        if findings.compatibility is None
+        else findings.compatibility.count_verdicts(),
         "mended": build_and_attest.count_outcomes(hardened),
         "verdict": "verified" if result.verified.is_within_thresholds else "over the limits",
     }

@@ -55,9 +55,9 @@ _SEVERITIES = ("low", "medium", "high")
 @click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
 @click.option("--no-smoke", is_flag=True, help="Leave the AI workload test out.")
 @click.option(
-    "--paired",
+    "--compatibility",
     is_flag=True,
-    help="Run the paired checks (hardened, and the AI works) whatever the profile's layers are.",
+    help="Run the compatibility checks of hardening and AI workloads for any profile.",
 )
 @click.option("--nonce", default="", help="A challenge from whom the evidence is for.")
 @click.option("--timestamp", "tsa", metavar="URL", help=TIMESTAMP_HELP)
@@ -114,7 +114,7 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             profile=profile,
             source=source,
             run_smoke=not options["no_smoke"],
-            run_compatibility=options["paired"],
+            run_compatibility=options["compatibility"],
             nonce=options["nonce"],
             sudo_password=password,
             invocation=("hardpan", *sys.argv[1:]),
@@ -201,7 +201,9 @@ def _print_result(
             "counts": dict(findings.counts),
             "open": findings.count_open_by_severity(),
             "content": content_to_json(findings),
-            "paired": None if findings.paired is None else findings.paired.count_verdicts(),
+            "compatibility": None
+            if findings.compatibility is None
+            else findings.compatibility.count_verdicts(),
         }
         print_json(answer)
         return

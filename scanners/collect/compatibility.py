@@ -1,4 +1,4 @@
-"""The paired checks: one program goes to the target, both halves of each conflict come back.
+"""The compatibility checks: one program goes to the target, both halves of each conflict come back.
 
 The target's answer is hostile: it can say what it found, bounded and in the five words
 of ``Held``, and no more. What was looked at and expected, and whether a conflict may be
@@ -24,7 +24,7 @@ from hardpan.scanners.model.results import (
 from hardpan.ssh.client import SshConnection
 
 AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
-"""Layers that bring what the paired checks are about."""
+"""Layers that bring what the compatibility checks are about."""
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "compatibility")
 _MODULES = (
@@ -35,7 +35,7 @@ _MODULES = (
 
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 1000
-_LABEL = "the paired checks"
+_LABEL = "the compatibility checks"
 
 # Reads the program from its standard input, so that no file of ours lies on the target.
 # systemd-run expands $ in arguments: there is none in it.
@@ -56,7 +56,7 @@ getattr(package, request["module"]).main(request["arguments"])
 
 
 def should_run(profile: Profile, *, is_requested: bool = False) -> bool:
-    """Whether a scan with ``profile`` runs the paired checks; ``asked`` says yes in any case."""
+    """Whether a scan with ``profile`` runs the compatibility checks; ``asked`` says yes in any case."""
     return is_requested or bool(AI_LAYERS & set(profile.layers))
 
 
@@ -80,7 +80,7 @@ def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> 
 
 def failed_report(reason: str) -> CompatibilityReport:
     """The result where the program did not run or gave no answer that can be read."""
-    outcomes = dict.fromkeys(("control", "action"), (CompatibilityOutcome.ERROR, reason))
+    outcomes = dict.fromkeys(("control", "workload"), (CompatibilityOutcome.ERROR, reason))
     return CompatibilityReport(
         confinement="", results=tuple(_build_result(c, outcomes) for c in load_conflicts())
     )
@@ -102,13 +102,13 @@ def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> Compati
         ToolError: it is not the expected JSON.
     """
     try:
-        payload = require_keys(parse_json(data), ("confinement", "halves"))
-        checks_by_conflict = payload["halves"]
+        payload = require_keys(parse_json(data), ("confinement", "conflicts"))
+        checks_by_conflict = payload["conflicts"]
         if not isinstance(checks_by_conflict, dict):
-            raise TypeError("expected an object of halves")
+            raise TypeError("expected an object of conflicts")
         unexpected = sorted(set(checks_by_conflict) - {c.id for c in expected_conflicts})
         if unexpected:
-            raise ValueError(f"a conflict that nobody asked about: {unexpected[0][:40]!a}")
+            raise ValueError(f"an unlisted conflict: {unexpected[0][:40]!a}")
         results = tuple(_parse_result(c, checks_by_conflict.get(c.id)) for c in expected_conflicts)
         return CompatibilityReport(
             confinement=_sanitize_line(payload["confinement"]), results=results
@@ -120,9 +120,9 @@ def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> Compati
 def _parse_result(conflict: Conflict, value: object) -> CompatibilityResult:
     if value is None:
         no_answer = (CompatibilityOutcome.NOT_TESTED, "the target gave no answer")
-        outcomes = {"control": no_answer, "action": no_answer}
+        outcomes = {"control": no_answer, "workload": no_answer}
     else:
-        checks = require_keys(value, ("control", "action"))
+        checks = require_keys(value, ("control", "workload"))
         outcomes = {name: _parse_outcome(check, conflict) for name, check in checks.items()}
     return _build_result(conflict, outcomes)
 
@@ -131,7 +131,7 @@ def _build_result(
     conflict: Conflict, outcomes: Mapping[str, tuple[CompatibilityOutcome, str]]
 ) -> CompatibilityResult:
     control = _build_check_result(conflict.control, *outcomes["control"])
-    workload = _build_check_result(conflict.action, *outcomes["action"])
+    workload = _build_check_result(conflict.workload, *outcomes["workload"])
     return CompatibilityResult(
         conflict=conflict.id,
         row=conflict.row,
@@ -148,12 +148,12 @@ def _build_result(
 
 def _parse_outcome(value: object, conflict: Conflict) -> tuple[CompatibilityOutcome, str]:
     if not isinstance(value, list) or len(value) != 2:
-        raise TypeError("expected an outcome and what was found")
+        raise TypeError("expected an outcome and an observation")
     outcome, observed = CompatibilityOutcome(value[0]), _sanitize_line(value[1])
     if outcome is CompatibilityOutcome.NOT_APPLICABLE and conflict.needs is None:
         return (
             CompatibilityOutcome.ERROR,
-            f"every host has this conflict, this one says not: {observed}",
+            f"reported as not applicable, but the conflict applies to every host: {observed}",
         )
     return outcome, observed
 
@@ -163,7 +163,7 @@ def _build_check_result(
 ) -> CheckResult:
     return CheckResult(
         outcome=outcome,
-        inspected=definition.looks_at,
+        inspected=definition.inspects,
         expected=definition.expects,
         observed=observed,
     )
@@ -171,12 +171,12 @@ def _build_check_result(
 
 def _explain_verdict(control: CheckResult, workload: CheckResult) -> str:
     """Why the verdict is no pass: the halves that say so, in their own words."""
-    checks = (("control", control), ("AI action", workload))
+    checks = (("control", control), ("workload", workload))
     unsatisfied = [
         (name, h) for name, h in checks if h.outcome is not CompatibilityOutcome.SATISFIED
     ]
     if not unsatisfied:
-        return "the control holds and the AI action works"
+        return "the control is in force and the workload runs"
     worst = next(v for v in _WORST_FIRST if any(h.outcome is v for _, h in unsatisfied))
     return "; ".join(
         f"{name}: {h.observed or worst}" for name, h in unsatisfied if h.outcome is worst

@@ -135,6 +135,8 @@ def _count_all(findings: Findings) -> Mapping[str, int]:
     totals |= {f"open {s}": open_counts[s] for s in SEVERITIES}
     totals["waived"] = sum(r.is_waived for r in findings.rules)
     totals |= {f"checks {o}": n for o, n in findings.count_checks_by_outcome().items()}
-    if findings.paired is not None:
-        totals |= {f"paired {v}": n for v, n in findings.paired.count_verdicts().items()}
+    if findings.compatibility is not None:
+        totals |= {
+            f"compatibility {v}": n for v, n in findings.compatibility.count_verdicts().items()
+        }
     return totals

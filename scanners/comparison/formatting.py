@@ -73,7 +73,7 @@ def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
     yield "newly waived", [_format_waiver_change(w) for w in diff.waivers.began]
     yield "waiver ended", [_format_waiver_change(w) for w in diff.waivers.ended]
     yield "waiver changed", [_format_waiver_change(w) for w in diff.waivers.changed]
-    yield "paired checks", list(map(_format_outcome, diff.paired))
+    yield "compatibility checks", list(map(_format_outcome, diff.compatibility))
     yield "checks", list(map(_format_outcome, diff.checks))
     yield "smoke figures (told, not judged)", list(map(_format_measure, diff.figures))
     if diff.packages is None:

@@ -16,7 +16,7 @@ class ScanSummary(Document):
 
 
 class CountChange(Document):
-    """A number of rules, checks or pairs that is not the same any more."""
+    """A number of rules, checks or conflicts that is not the same any more."""
 
     name: str
     old: int
@@ -27,7 +27,7 @@ class WaiverChange(Document):
     """A waiver that began, ended, or says something else."""
 
     name: str
-    """Rule id, or ``paired:`` and the conflict's id."""
+    """Rule id, or ``compatibility:`` and the conflict's id."""
     old: WaiverPart | None
     new: WaiverPart | None
 
@@ -63,7 +63,7 @@ class PackageChanges(Document):
 
 
 class OutcomeChange(Document):
-    """The outcome of one check or pair; None where it did not run."""
+    """The outcome of one check or conflict; None where it did not run."""
 
     name: str
     old: str | None
@@ -88,7 +88,7 @@ class Regression(Document):
     """Something that held in the older scan and was not seen to hold in the newer one."""
 
     kind: str
-    """``rule``, ``check``, ``paired``, ``smoke``, ``fips`` or ``score``."""
+    """``rule``, ``check``, ``compatibility``, ``smoke``, ``fips`` or ``score``."""
     name: str
     severity: Severity | None
     old: str
@@ -115,7 +115,7 @@ class ScanDiff(Document):
     gone: JsonList[RuleChange]
     waivers: WaiverChanges
     checks: JsonList[OutcomeChange]
-    paired: JsonList[OutcomeChange]
+    compatibility: JsonList[OutcomeChange]
     figures: JsonList[MeasureChange]
     packages: PackageChanges | None
     """None where one of the two lists is not at hand."""

@@ -77,7 +77,7 @@ def compare_scans(
                 _outcomes_by_check(baseline.findings), _outcomes_by_check(current.findings)
             )
         ),
-        paired=tuple(
+        compatibility=tuple(
             _compare_compatibility(
                 _results_by_conflict(baseline.findings), _results_by_conflict(current.findings)
             )
@@ -121,8 +121,8 @@ def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
         yield "the SCAP profiles differ: rules come and go by that, and the scores do not compare"
     elif baseline.content.derived_sha256 != current.content.derived_sha256:
         yield "the SCAP content differs: a verdict may have changed by that"
-    if (baseline.paired is None) != (current.paired is None):
-        yield "the paired checks ran in one of the two only"
+    if (baseline.compatibility is None) != (current.compatibility is None):
+        yield "the compatibility checks ran in only one of the two scans"
 
 
 def _find_rule_changes(
@@ -164,7 +164,7 @@ def _compare_waivers(
         if r.verdict in OPEN_VERDICTS
     }
     candidates |= {
-        f"paired:{i}": (baseline_results.get(i), p)
+        f"compatibility:{i}": (baseline_results.get(i), p)
         for i, p in sorted(current_results.items())
         if p.verdict == "fail"
     }
@@ -188,7 +188,7 @@ def _is_waived(item: RulePart | CompatibilityResultPart) -> bool:
 
 
 def _results_by_conflict(findings: Findings) -> dict[str, CompatibilityResultPart]:
-    return {p.conflict: p for p in findings.paired.pairs} if findings.paired else {}
+    return {p.conflict: p for p in findings.compatibility.results} if findings.compatibility else {}
 
 
 def _outcomes_by_check(findings: Findings) -> dict[str, str]:
@@ -262,9 +262,11 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
         _results_by_conflict(current),
     )
     passed_count = sum(p.verdict == "pass" for p in baseline_results.values())
-    if current.paired is None:
+    if current.compatibility is None:
         if passed_count:
-            yield _make_regression("paired", "paired checks", f"{passed_count} held", "did not run")
+            yield _make_regression(
+                "compatibility", "compatibility checks", f"{passed_count} passed", "did not run"
+            )
         return
     for conflict, baseline_result in sorted(baseline_results.items()):
         current_result = current_results.get(conflict)
@@ -286,7 +288,7 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
                 else baseline_result.verdict
             )
             yield _make_regression(
-                "paired",
+                "compatibility",
                 conflict,
                 baseline_text,
                 current_result.verdict if current_result else "no longer there",

@@ -25,9 +25,9 @@ ConflictNumber = Annotated[str, Pattern(r"[1-9][0-9]?[a-z]?|G[1-9]", "a row as '
 
 
 class ConflictCheck(ProfileSection):
-    """One half: what is looked at, and what must be found there."""
+    """The control check or the workload check: what it inspects and expects."""
 
-    looks_at: Text
+    inspects: Text
     expects: Text
 
 
@@ -60,7 +60,7 @@ class Conflict(ProfileSection):
     """What a proof would take; required with ``proven: not_yet``."""
 
     control: ConflictCheck
-    action: ConflictCheck
+    workload: ConflictCheck
 
 
 class ConflictList(ProfileSection):

@@ -1,67 +1,54 @@
-"""The conflicts as a page for people: ``docs/conflicts.md``."""
+"""Render the list of conflicts as ``docs/conflicts.md``."""
 
 from collections.abc import Sequence
 
 from hardpan.scanners.compatibility.conflicts import Conflict
 
 _HEAD = """\
-# Hardening against AI, conflict by conflict
+# Conflicts between hardening and AI workloads
 
-Hardened hosts and AI stacks collide in known places, and the usual mend is to give up the
-hardening. For each conflict hardpan knows a resolution that keeps both, and checks it on the
-scanned host as a pair: **the control holds** and **the AI action works**, the action in the AI
-service's own confinement.
+Some hardening controls conflict with AI workloads, and the usual workaround is to disable the
+hardening. For each known conflict hardpan has a resolution that keeps both, and tests it on the
+scanned host with two checks: the **control check** (the control is in force) and the **workload
+check** (the AI workload runs in the sandbox of the AI service).
 
-| verdict | means |
+| verdict | meaning |
 | --- | --- |
-| `pass` | both halves were seen to hold |
-| `fail` | one half was seen not to hold |
-| `not_checked` | a half could not be asked; half a result is no result |
-| `not_applicable` | the host has none of what collides, and the reason is told |
-| `error` | the answer could not be read |
+| `pass` | both checks are satisfied |
+| `fail` | at least one check is violated |
+| `not_checked` | at least one check could not be tested |
+| `not_applicable` | the conflict cannot exist on this host; the reason is recorded |
+| `error` | the answer of the host could not be read |
 
-Where the control's rule has a waiver on record, a fail keeps its verdict and the reason is
-told beside it, as with the rules themselves.
+If a rule of the control has a waiver, the verdict stays `fail` and the waiver is reported with it.
 
-They run with `hardpan scan --paired`, and by themselves for profiles with the layers
-`ml_frameworks` or `ai_service`. Like the checks of the running system they are evidence, not
-rules: `--fail-on` counts rules, and an auditor's policy limits them by `max_paired`, where
-waivers count as fails.
+The compatibility checks run with `hardpan scan --compatibility`, and by default for profiles with
+the layers `ml_frameworks` or `ai_service`. They are evidence, not rules: `--fail-on` counts rules
+only. An auditor's policy limits them with `max_compatibility`, where waived failures count.
 
-The actions run as the user and with the settings of `hardpan-llm.service`, read from systemd;
-where that unit is not there, in a default that the evidence names as one. One setting is widened,
-and that is told: gloo asks for interfaces by AF_NETLINK. torch is imported once and every action
-runs in a process of its own with a deadline. The program comes over SSH and lies nowhere on the
-host; it leaves `/run/hardpan-paired.json` behind, where it counts its own attempts to leave the
-host, so that the next scan does not hold them against the services.
+Workload checks run as the user and with the sandbox settings of `hardpan-llm.service`, as systemd
+reports them. Without that unit a default sandbox is used, and the evidence says so. One setting is
+widened, which the evidence records: gloo needs the address family AF_NETLINK. torch is imported
+once, and every check runs in a child process with a time limit. The program is sent over SSH and
+is never written to the host. It stores `/run/hardpan-compatibility.json`, the count of its own
+denied packets, so that the next scan does not attribute them to the services.
 
-This page is made from `scanners/compatibility/conflicts.yaml`; edit that file, not this one
-(`HARDPAN_UPDATE_GOLDEN=1 make test-unit` writes it).
+This page is generated from `scanners/compatibility/conflicts.yaml`: edit that file and run
+`HARDPAN_UPDATE_GOLDEN=1 make test-unit`.
 
 """
 _PROVEN = {"lab": "lab image", "not_yet": "not yet"}
 
 
 def render_markdown(conflicts: Sequence[Conflict]) -> str:
-    """The page."""
-    rows = [
-        "| # | conflict | controls | right resolution | source | proven |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    """Render the whole page: a table of the conflicts, then a section for each."""
+    rows = ["| # | conflict | proven |", "| --- | --- | --- |"]
     rows += [_render_row(c) for c in conflicts]
     return _HEAD + "\n".join(rows) + "\n\n" + "\n".join(_render_section(c) for c in conflicts)
 
 
 def _render_row(c: Conflict) -> str:
-    proven = _PROVEN[c.proven] + (f": {c.unproven}" if c.unproven else "")
-    cells = (
-        c.row,
-        f"[{c.title}](#{c.id})",
-        ", ".join(c.rules) or "good practice",
-        c.resolution,
-        f"{c.source} ({c.as_of.isoformat()})",
-        proven,
-    )
+    cells = (c.row, f"[{c.title}](#{c.id})", _PROVEN[c.proven])
     return "| " + " | ".join(x.replace("|", "\\|") for x in cells) + " |"
 
 
@@ -72,11 +59,16 @@ def _render_section(c: Conflict) -> str:
         "",
         f"{c.title}." + (f" Rules: {rule_names}." if rule_names else ""),
         "",
+        f"- Controls: {', '.join(c.rules) or 'good practice'}",
         f"- What breaks: {c.breaks}",
-        f"- Wrong fix seen in the wild: {c.wrong_fix}",
-        f"- Control: {c.control.looks_at}. Expected: {c.control.expects}.",
-        f"- AI action: {c.action.looks_at}. Expected: {c.action.expects}.",
+        f"- Wrong fix: {c.wrong_fix}",
+        f"- Resolution: {c.resolution}",
+        f"- Control check: {c.control.inspects}. Expected: {c.control.expects}.",
+        f"- Workload check: {c.workload.inspects}. Expected: {c.workload.expects}.",
+        f"- Source: {c.source} ({c.as_of.isoformat()})",
     ]
     if c.needs:
         lines.append(f"- Does not apply without: {c.needs}.")
+    if c.unproven:
+        lines.append(f"- A proof needs: {c.unproven}")
     return "\n".join(lines) + "\n"

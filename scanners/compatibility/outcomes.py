@@ -1,10 +1,10 @@
 """Two halves -> one verdict. Half a result is never a pass."""
 
 _WORST_FIRST = (
-    ("broken", "fail"),
+    ("violated", "fail"),
     ("error", "error"),
     ("not_applicable", "not_applicable"),
-    ("not_asked", "not_checked"),
+    ("not_tested", "not_checked"),
 )
 
 
@@ -19,4 +19,4 @@ def combine_outcomes(control: str, workload: str) -> str:
     for outcome, verdict in _WORST_FIRST:
         if outcome in (control, workload):
             return verdict
-    return "pass" if control == workload == "holds" else "error"
+    return "pass" if control == workload == "satisfied" else "error"

@@ -236,7 +236,7 @@ class ExpiringWaiver:
 
     entry: LedgerEntry
     name: str
-    """Rule id, or ``paired:`` and the conflict's id."""
+    """Rule id, or ``compatibility:`` and the conflict's id."""
 
     reason: str
     owner: str
@@ -265,10 +265,10 @@ def find_expiring_waivers(
     for latest_entry in latest.values():
         findings = load_snapshot(store, latest_entry.row).findings
         waived_items = [(r.rule_id, r.waiver) for r in findings.rules if r.verdict in OPEN_VERDICTS]
-        if findings.paired is not None:
+        if findings.compatibility is not None:
             waived_items += [
-                (f"paired:{p.conflict}", p.waiver)
-                for p in findings.paired.pairs
+                (f"compatibility:{p.conflict}", p.waiver)
+                for p in findings.compatibility.results
                 if p.verdict == "fail"
             ]
         for name, waiver in waived_items:

@@ -67,11 +67,11 @@ class SmokeReport:
 class CompatibilityOutcome(StrEnum):
     """What became of one half of a paired check."""
 
-    SATISFIED = "holds"
-    VIOLATED = "broken"
+    SATISFIED = "satisfied"
+    VIOLATED = "violated"
     """It was seen not to hold."""
 
-    NOT_TESTED = "not_asked"
+    NOT_TESTED = "not_tested"
     """The host gave no way to ask."""
 
     NOT_APPLICABLE = "not_applicable"

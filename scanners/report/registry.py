@@ -104,7 +104,7 @@ FORMATS = {
     ),
     "junit": Format(
         filename="junit.xml",
-        description="the testinfra and paired checks for CI systems",
+        description="the testinfra and compatibility checks for CI systems",
         renderer="hardpan.scanners.report.formats.junit:ChecksJunit",
     ),
     "junit-rules": Format(

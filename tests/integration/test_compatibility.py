@@ -1,4 +1,4 @@
-"""The paired checks on a booted lab host: both halves held, each broken on purpose, one missing.
+"""The compatibility checks on a booted lab host: satisfied, violated on purpose, not tested.
 
 The kernel is this machine's, so conflicts about FIPS mode, audit and kernel settings are
 not tried here but on the emulated image.
@@ -98,7 +98,7 @@ def compatibility_host(
     lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LabHost]:
     """A host hardened as far as these tests go, with an AI user and PyTorch."""
-    folder = tmp_path_factory.mktemp("paired")
+    folder = tmp_path_factory.mktemp("compatibility")
     with lab_host(lab_payload, folder, install=("python3-torch", "nftables")) as booted_host:
         booted_host.run(_SETUP_SCRIPT)
         yield booted_host

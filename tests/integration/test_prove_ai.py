@@ -40,8 +40,8 @@ def test_host_checks_pass(proved_ai: ProveRun) -> None:
 
 
 def test_lab_proven_conflicts_pass(proved_ai: ProveRun) -> None:
-    compatibility = read_member(proved_ai, "findings.json")["paired"]
-    verdicts = {p["conflict"]: p["verdict"] for p in compatibility["pairs"]}  # type: ignore[index,call-overload]
+    compatibility = read_member(proved_ai, "findings.json")["compatibility"]
+    verdicts = {p["conflict"]: p["verdict"] for p in compatibility["results"]}  # type: ignore[index,call-overload]
 
     assert set(verdicts) == {c.id for c in load_conflicts()}
     proven = {c.id for c in load_conflicts() if c.proven == "lab"}

@@ -2,7 +2,7 @@
 
 ``load()`` reads ``tests/data/page/sample.json.gz``. Its rules are those of a real scan of the lab
 image; names, keys and digests were replaced, a few waivers were taken away or given another last
-day, and the paired checks and the chat's figures were put in, so that every part of the page has
+day, and the compatibility checks and the chat's figures were put in, so that every part of the page has
 something to show. ``python -m tests.tools.report_sample EVIDENCE`` makes it anew.
 """
 
@@ -106,7 +106,7 @@ def _adjust_waivers(rules: list[dict[str, Any]]) -> None:
                 "reason": exception.rpartition(" (")[0],
                 "owner": "platform team",
                 "expires": "2027-11-30",
-                "holds": True,
+                "satisfied": True,
             }
         waiver = rule.setdefault("waiver", None)
         if waiver is None:
@@ -123,18 +123,18 @@ def _adjust_waivers(rules: list[dict[str, Any]]) -> None:
 
 
 def _compatibility_section() -> dict[str, Any]:
-    pairs = []
+    results = []
     for n, conflict in enumerate(load_conflicts()):
         verdict = {4: "fail", 17: "fail", 9: "not_checked"}.get(n, "pass")
         if n % 4 == 3:
             verdict = "not_applicable"
-        control, action = {
-            "pass": ("holds", "holds"),
-            "fail": ("broken", "holds") if n == 4 else ("holds", "broken"),
-            "not_checked": ("holds", "not_asked"),
+        control, workload = {
+            "pass": ("satisfied", "satisfied"),
+            "fail": ("violated", "satisfied") if n == 4 else ("satisfied", "violated"),
+            "not_checked": ("satisfied", "not_tested"),
             "not_applicable": ("not_applicable", "not_applicable"),
         }[verdict]
-        pairs.append(
+        results.append(
             {
                 "conflict": conflict.id,
                 "row": conflict.row,
@@ -142,29 +142,29 @@ def _compatibility_section() -> dict[str, Any]:
                 "rules": list(conflict.rules),
                 "resolution": conflict.resolution,
                 "verdict": verdict,
-                "reason": f"control: {control}; AI action: {action}".replace("_", " "),
+                "reason": f"control: {control}; workload: {workload}".replace("_", " "),
                 "waiver": None,
                 "control": _check_result(conflict.control, control),
-                "action": _check_result(conflict.action, action),
+                "workload": _check_result(conflict.workload, workload),
             }
         )
     return {
         "confinement": "of hardpan-llm.service; user ai-llm; NoNewPrivileges; seccomp",
-        "pairs": pairs,
+        "results": results,
     }
 
 
 def _check_result(definition: Any, outcome: str) -> dict[str, str]:
     observed = {
-        "holds": "as expected",
-        "broken": "something else",
+        "satisfied": "as expected",
+        "violated": "something else",
         "not_applicable": "no such device",
     }
     return {
         "outcome": outcome,
-        "lookedAt": definition.looks_at,
+        "inspected": definition.inspects,
         "expected": definition.expects,
-        "found": observed.get(outcome, ""),
+        "observed": observed.get(outcome, ""),
     }
 
 
@@ -173,7 +173,7 @@ def _write_sample(evidence: Path) -> None:
         findings = _anonymize(json.loads(archive.read("findings.json")))
         smoke = json.loads(archive.read("smoke.json"))
     _adjust_waivers(findings["rules"])
-    findings["paired"] = _compatibility_section()
+    findings["compatibility"] = _compatibility_section()
     chat = (
         ("chat, time to first token", 645.6, 611.2, 702.9),
         ("chat, whole answer", 4888.1, 4702.5, 5120.4),

@@ -176,8 +176,8 @@ class TrustPolicy(PolicyModel):
     """Severity -> most rules that may be open: not passed (``error`` and ``unknown``
     included) and without a waiver on record. ``high`` is DISA's CAT I."""
 
-    max_paired: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
-    """Verdict of a paired check -> most that may have it. Where one is set, evidence
-    without paired checks is over the limit."""
+    max_compatibility: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
+    """Verdict of a compatibility check -> most that may have it. Where one is set, evidence
+    without compatibility checks is over the limit."""
 
     min_score: Annotated[float, Field(ge=0, le=100)] | None = None

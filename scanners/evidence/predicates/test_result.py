@@ -1,7 +1,7 @@
 """The same outcome in in-toto's vetted predicate ``test-result``, for engines that know no other.
 
 It has three lists and no place for verdicts between them. The rule, for rules,
-checks and paired checks alike:
+checks and compatibility checks alike:
 
 - passed: ``pass`` and ``fixed``;
 - failed: ``fail``, ``error`` and ``unknown``, waived or not: a waiver is no pass;
@@ -61,8 +61,8 @@ def check_statement(
 def _build_predicate(findings: Findings, smoke: SmokeDocument | None) -> dict[str, object]:
     verdict_by_test: list[tuple[str, str]] = [(r.rule_id, r.verdict) for r in findings.rules]
     verdict_by_test += [(f"check {c.name}", c.outcome) for c in findings.checks]
-    pairs = findings.paired.pairs if findings.paired else ()
-    verdict_by_test += [(f"paired {p.conflict}", p.verdict) for p in pairs]
+    results = findings.compatibility.results if findings.compatibility else ()
+    verdict_by_test += [(f"compatibility {p.conflict}", p.verdict) for p in results]
     verdict_by_test += [("smoke", smoke.verdict)] if smoke else []
     lists: dict[str, list[str]] = {"passedTests": [], "warnedTests": [], "failedTests": []}
     for name, verdict in verdict_by_test:

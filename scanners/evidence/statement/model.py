@@ -133,7 +133,7 @@ class HostCheckSummary(Document):
 
 
 class CompatibilitySummary(Document):
-    """The paired checks: a control and an AI action, both held."""
+    """The compatibility checks: verdicts per conflict."""
 
     file: str
     counts: NumberByName
@@ -161,7 +161,7 @@ class Predicate(PredicateExtensions):
     results: ResultSummary
     checks: HostCheckSummary
     smoke: SmokeSummary | None
-    paired: CompatibilitySummary | None = None
+    compatibility: CompatibilitySummary | None = None
     """None where they did not run, or by an older hardpan."""
 
 
@@ -226,9 +226,11 @@ def build_predicate(
         ),
         checks=HostCheckSummary(file="junit.xml", counts=findings.count_checks_by_outcome()),
         smoke=None if smoke is None else SmokeSummary(file="smoke.json", verdict=smoke.verdict),
-        paired=None
-        if findings.paired is None
-        else CompatibilitySummary(file="findings.json", counts=findings.paired.count_verdicts()),
+        compatibility=None
+        if findings.compatibility is None
+        else CompatibilitySummary(
+            file="findings.json", counts=findings.compatibility.count_verdicts()
+        ),
         siblings=companion_files,
         chain=chain,
         waivers=summarize_waivers(findings),

@@ -82,7 +82,7 @@ def check_findings(statement: Statement, findings: Findings) -> None:
         "content": _dump_content(claim) == findings.content.model_dump(),
         "image": _build_image_part(claim) == findings.image,
         "checks": claim.checks.counts == findings.count_checks_by_outcome(),
-        "paired checks": _compatibility_agrees(claim, findings),
+        "compatibility checks": _compatibility_agrees(claim, findings),
         "times": (claim.scan.started, claim.scan.finished) == (findings.started, findings.finished),
         "profile": claim.scan.profile == findings.profile,
         "FIPS flag": _is_fips_flag_consistent(findings),
@@ -124,14 +124,16 @@ def check_changes(claim: Predicate, changes: ScanChanges, findings: Findings) ->
 
 
 def _compatibility_agrees(claim: Predicate, findings: Findings) -> bool:
-    """Whether the statement tells of the paired checks what they are, verdicts weighed anew."""
-    if claim.paired is None or findings.paired is None:
-        return claim.paired is None and findings.paired is None
-    pairs = findings.paired.pairs
+    """Whether the statement agrees on the compatibility checks, with verdicts recomputed."""
+    if claim.compatibility is None or findings.compatibility is None:
+        return claim.compatibility is None and findings.compatibility is None
+    results = findings.compatibility.results
     return (
-        claim.paired.counts == findings.paired.count_verdicts()
-        and len({p.conflict for p in pairs}) == len(pairs)
-        and all(p.verdict == combine_outcomes(p.control.outcome, p.action.outcome) for p in pairs)
+        claim.compatibility.counts == findings.compatibility.count_verdicts()
+        and len({p.conflict for p in results}) == len(results)
+        and all(
+            p.verdict == combine_outcomes(p.control.outcome, p.workload.outcome) for p in results
+        )
     )
 
 

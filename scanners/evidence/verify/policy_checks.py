@@ -103,7 +103,7 @@ def check_thresholds(findings: Findings, policy: TrustPolicy) -> CheckOutcome:
     if exceeded := _find_exceeded(findings, policy):
         return Exceeded("; ".join(exceeded))
     if not any(
-        (policy.max_counts, policy.max_open, policy.max_paired, policy.min_score is not None)
+        (policy.max_counts, policy.max_open, policy.max_compatibility, policy.min_score is not None)
     ):
         return Skipped("the policy sets no limits")
     return Passed()
@@ -122,14 +122,18 @@ def _find_exceeded(findings: Findings, policy: TrustPolicy) -> list[str]:
 
 
 def _find_exceeded_compatibility(findings: Findings, policy: TrustPolicy) -> list[str]:
-    if not policy.max_paired:
+    if not policy.max_compatibility:
         return []
-    if findings.paired is None:
-        return ["paired checks: none ran, the policy limits them"]
-    counts = findings.paired.count_verdicts()
-    thresholds = [(name, counts[name], maximum) for name, maximum in policy.max_paired.items()]
+    if findings.compatibility is None:
+        return ["compatibility checks: none ran, the policy limits them"]
+    counts = findings.compatibility.count_verdicts()
+    thresholds = [
+        (name, counts[name], maximum) for name, maximum in policy.max_compatibility.items()
+    ]
     return [
-        f"paired {name}: {n}, at most {maximum}" for name, n, maximum in thresholds if n > maximum
+        f"compatibility {name}: {n}, at most {maximum}"
+        for name, n, maximum in thresholds
+        if n > maximum
     ]
 
 

@@ -1,4 +1,4 @@
-"""JUnit XML: a suite of the testinfra checks, one of the paired checks, one of the STIG rules.
+"""JUnit XML: a suite of the testinfra checks, one of the compatibility checks, one of the STIG rules.
 
 CI systems agree on little: at most one of failure, error and skipped in a test
 case, and the counts in the suite. Characters that XML forbids never arrive here:
@@ -29,7 +29,7 @@ class _TestCase:
 
 
 class ChecksJunit:
-    """``junit.xml``: the testinfra checks, and the paired checks where they ran."""
+    """``junit.xml``: the testinfra checks, and the compatibility checks if they ran."""
 
     def render(self, report: Report) -> bytes:
         """One test case per check and per conflict."""
@@ -45,12 +45,12 @@ class ChecksJunit:
             for c in report.findings.checks
         ]
         suites = [_build_suite("hardpan checks", report.findings, cases)]
-        if report.findings.paired is not None:
+        if report.findings.compatibility is not None:
             compatibility_cases = [
-                _build_compatibility_case(p) for p in report.findings.paired.pairs
+                _build_compatibility_case(p) for p in report.findings.compatibility.results
             ]
             suites.append(
-                _build_suite("hardpan paired checks", report.findings, compatibility_cases)
+                _build_suite("hardpan compatibility checks", report.findings, compatibility_cases)
             )
         return _serialize_suites(suites)
 
@@ -76,13 +76,13 @@ def _build_rule_case(rule: RulePart, classname: str) -> _TestCase:
 
 def _build_compatibility_case(result: CompatibilityResultPart) -> _TestCase:
     tags = {"pass": "", "fail": "failure", "error": "error"}
-    checks = (("control", result.control), ("action", result.action))
-    check_lines = [f"{name} {check.outcome}: {check.found}" for name, check in checks]
+    checks = (("control", result.control), ("workload", result.workload))
+    check_lines = [f"{name} {check.outcome}: {check.observed}" for name, check in checks]
     tag, headline = tags.get(result.verdict, "skipped"), f"{result.verdict}: {result.reason}"
     if tag and result.waiver is not None and result.is_waived:
         tag, headline = "skipped", f"{result.verdict}, waiver: {result.waiver.said()}"
     return _TestCase(
-        classname="hardpan.paired",
+        classname="hardpan.compatibility",
         name=result.conflict,
         duration_s=0,
         tag=tag,

@@ -56,7 +56,7 @@ def build_sections(report: Report) -> tuple[SummarySection, ...]:
         ),
         _build_section("FIPS mode", _fips_lines(findings)),
         _build_section("Checks of the running system", _check_lines(findings)),
-        _build_section("Hardening and AI together", _compatibility_lines(findings.paired)),
+        _build_section("Hardening and AI together", _compatibility_lines(findings.compatibility)),
         _build_section("AI workload", _smoke_lines(report.smoke)),
     )
 
@@ -134,11 +134,11 @@ def _check_lines(findings: Findings) -> tuple[SummaryLine, ...]:
 
 def _compatibility_lines(compatibility: CompatibilityPart | None) -> tuple[SummaryLine, ...]:
     if compatibility is None:
-        return (SummaryLine(label="", text="not asked"),)
+        return (SummaryLine(label="", text="not tested"),)
     count_text = ", ".join(
         f"{name.replace('_', ' ')} {n}" for name, n in compatibility.count_verdicts().items() if n
     )
-    failed = [p for p in compatibility.pairs if p.verdict in ("fail", "error")]
+    failed = [p for p in compatibility.results if p.verdict in ("fail", "error")]
     return (
         SummaryLine(label="", text=count_text or "none ran"),
         *(

@@ -34,7 +34,7 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
             "checks",
             format_counts(findings.count_checks_by_outcome()) if findings.checks else "none ran",
         ),
-        *_compatibility_rows(findings.paired),
+        *_compatibility_rows(findings.compatibility),
         *_smoke_rows(smoke),
     ]
     width = max(len(label) for label, _ in rows)
@@ -79,17 +79,15 @@ def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[s
     if compatibility is None:
         return []
     verdict_counts = compatibility.count_verdicts()
-    parts = [f"{verdict_counts['pass']} hold both"]
+    parts = [f"{verdict_counts['pass']} pass"]
     if verdict_counts["fail"]:
-        parts.append(
-            f"{verdict_counts['fail']} do not ({compatibility.count_waived()} with a waiver on record)"
-        )
+        parts.append(f"{verdict_counts['fail']} fail ({compatibility.count_waived()} waived)")
     optional_labels = (("not_checked", "not checked"), ("error", "in error"))
     parts += [f"{verdict_counts[v]} {label}" for v, label in optional_labels if verdict_counts[v]]
     parts.append(f"{verdict_counts['not_applicable']} not applicable")
-    failed = [p for p in compatibility.pairs if p.verdict in ("fail", "error")]
+    failed = [p for p in compatibility.results if p.verdict in ("fail", "error")]
     return [
-        ("paired checks", ", ".join(parts)),
+        ("compatibility", ", ".join(parts)),
         *(("", f"{p.conflict}: {p.verdict}, {p.reason}") for p in failed),
     ]
 

@@ -26,13 +26,13 @@ LABELS = {
     "not_checked": "not checked",
     "notapplicable": "not applicable",
     "not_applicable": "not applicable",
-    "not_asked": "not asked",
+    "not_tested": "not tested",
 }
 """Verdicts as people write them; the others are words already."""
 
 _MARKS = {
-    **dict.fromkeys(("pass", "passed", "fixed", "holds", "validated"), "✓"),
-    **dict.fromkeys(("fail", "failed", "broken", "not_validated"), "✗"),
+    **dict.fromkeys(("pass", "passed", "fixed", "satisfied", "validated"), "✓"),
+    **dict.fromkeys(("fail", "failed", "violated", "not_validated"), "✗"),
     "error": "!",
     "unknown": "?",
     "informational": "i",
@@ -77,8 +77,10 @@ class Html:
                     v for v in VERDICTS if findings.counts[v] or (findings.before or {}).get(v)
                 ],
                 check_counts=findings.count_checks_by_outcome(),
-                pairs=_sort_compatibility_results(findings),
-                paired_counts=None if findings.paired is None else findings.paired.count_verdicts(),
+                compatibility_results=_sort_compatibility_results(findings),
+                compatibility_counts=None
+                if findings.compatibility is None
+                else findings.compatibility.count_verdicts(),
                 charts=() if report.smoke is None else charts.build_charts(report.smoke),
                 n_validated=_count_validated_modules(findings),
             )
@@ -112,10 +114,11 @@ def _digest_for_csp(text: str) -> str:
 
 
 def _sort_compatibility_results(findings: Findings) -> list[CompatibilityResultPart]:
-    """The pairs, those first that someone must act on."""
+    """The results, those first that need action."""
     order = ("error", "fail", "not_checked", "pass", "not_applicable")
     return sorted(
-        findings.paired.pairs if findings.paired else (), key=lambda p: order.index(p.verdict)
+        findings.compatibility.results if findings.compatibility else (),
+        key=lambda p: order.index(p.verdict),
     )
 
 

@@ -83,7 +83,7 @@ def build_findings(scan: Scan) -> Findings:
             )
             for c in scan.checks
         ),
-        paired=_build_compatibility(scan),
+        compatibility=_build_compatibility(scan),
         fips=_build_fips(scan),
         stig=_build_stig(evaluation.benchmark_id),
     )
@@ -178,7 +178,7 @@ def _build_compatibility(scan: Scan) -> CompatibilityPart | None:
         return None
     return CompatibilityPart(
         confinement=replace_control_characters(scan.compatibility.confinement),
-        pairs=tuple(_build_compatibility_result(p, scan) for p in scan.compatibility.results),
+        results=tuple(_build_compatibility_result(p, scan) for p in scan.compatibility.results),
     )
 
 
@@ -193,7 +193,7 @@ def _build_compatibility_result(result: CompatibilityResult, scan: Scan) -> Comp
         reason=replace_control_characters(result.reason),
         waiver=_find_compatibility_waiver(result, scan),
         control=_build_compatibility_check(result.control),
-        action=_build_compatibility_check(result.workload),
+        workload=_build_compatibility_check(result.workload),
     )
 
 
@@ -222,9 +222,9 @@ def _build_waiver(waiver: Waiver | None) -> WaiverPart | None:
 def _build_compatibility_check(result: CheckResult) -> CompatibilityCheckPart:
     return CompatibilityCheckPart(
         outcome=result.outcome.value,
-        looked_at=replace_control_characters(result.inspected),
+        inspected=replace_control_characters(result.inspected),
         expected=replace_control_characters(result.expected),
-        found=replace_control_characters(result.observed),
+        observed=replace_control_characters(result.observed),
     )
 
 

@@ -49,8 +49,8 @@ class Findings(Document):
     """Counts before hardening, where the same run built the image."""
     rules: JsonList[RulePart]
     checks: JsonList[CheckPart]
-    paired: CompatibilityPart | None = None
-    """The paired checks; none where they did not run, or by an older hardpan."""
+    compatibility: CompatibilityPart | None = None
+    """The compatibility checks; none where they did not run."""
     fips: FipsPart | None = None
     """None in evidence of before this part existed."""
     stig: StigPart | None = None

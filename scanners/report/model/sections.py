@@ -1,4 +1,4 @@
-"""The parts of findings.json: host, content, image, rules, checks, pairs and FIPS."""
+"""The parts of findings.json: host, content, image, rules, checks, compatibility and FIPS."""
 
 from collections import Counter
 from typing import Annotated, Literal, get_args
@@ -142,16 +142,16 @@ class CheckPart(Document):
 
 
 class CompatibilityCheckPart(Document):
-    """One half of a paired check."""
+    """The control check or the workload check of one conflict."""
 
     outcome: CompatibilityOutcomeName
-    looked_at: str
+    inspected: str
     expected: str
-    found: str
+    observed: str
 
 
 class CompatibilityResultPart(Document):
-    """One conflict of hardening and AI: the control holds and the AI action works."""
+    """One conflict of hardening and AI: the control is in force and the workload runs."""
 
     conflict: str
     row: str
@@ -160,12 +160,12 @@ class CompatibilityResultPart(Document):
     """DISA's ids of the control."""
     resolution: str
     verdict: CompatibilityVerdictName
-    """``pass`` only where both halves were seen to hold."""
+    """``pass`` only where both checks are satisfied."""
     reason: str
     waiver: WaiverPart | None
-    """What is on record for a control that does not hold; the verdict stays."""
+    """What is on record for a violated control; the verdict stays."""
     control: CompatibilityCheckPart
-    action: CompatibilityCheckPart
+    workload: CompatibilityCheckPart
 
     @property
     def is_waived(self) -> bool:
@@ -174,19 +174,19 @@ class CompatibilityResultPart(Document):
 
 
 class CompatibilityPart(Document):
-    """The paired checks."""
+    """The compatibility checks of hardening and AI workloads."""
 
     confinement: str
-    """How the actions were confined, in the host's words."""
-    pairs: JsonList[CompatibilityResultPart]
+    """How the workload checks were confined, as the host reports it."""
+    results: JsonList[CompatibilityResultPart]
 
     def count_waived(self) -> int:
         """How many that fail have a waiver on record."""
-        return sum(p.verdict == "fail" and p.is_waived for p in self.pairs)
+        return sum(p.verdict == "fail" and p.is_waived for p in self.results)
 
     def count_verdicts(self) -> dict[str, int]:
         """Verdict -> number of conflicts; every verdict is there."""
-        count = Counter[str](p.verdict for p in self.pairs)
+        count = Counter[str](p.verdict for p in self.results)
         return {v: count[v] for v in get_args(CompatibilityVerdictName)}
 
 

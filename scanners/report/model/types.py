@@ -61,7 +61,7 @@ TRUSTED_BEFORE_CONNECT = frozenset({"pinned", "known_hosts", "built_image"})
 
 CheckOutcomeName = Literal["passed", "failed", "error", "skipped"]
 CompatibilityVerdictName = Literal["pass", "fail", "not_checked", "not_applicable", "error"]
-CompatibilityOutcomeName = Literal["holds", "broken", "not_asked", "not_applicable", "error"]
+CompatibilityOutcomeName = Literal["satisfied", "violated", "not_tested", "not_applicable", "error"]
 VerdictName = Literal[
     "pass", "fail", "error", "unknown", "notapplicable", "notchecked", "informational", "fixed"
 ]

@@ -47,7 +47,7 @@ _PIECES = (
     b"null",
     b"[" * 200,
     b"bash-0:5.2-1.x86_64\n",
-    b"holds",
+    b"satisfied",
     "\u0663\u202e\x85".encode(),
 )
 
@@ -59,9 +59,9 @@ def _batch(answers: dict[str, str]) -> bytes:
 
 
 def _conflicts() -> bytes:
-    half = {"control": ["holds", "x"], "action": ["holds", "x"]}
+    half = {"control": ["satisfied", "x"], "workload": ["satisfied", "x"]}
     return json.dumps(
-        {"confinement": "c", "halves": {c.id: half for c in load_conflicts()[:4]}}
+        {"confinement": "c", "conflicts": {c.id: half for c in load_conflicts()[:4]}}
     ).encode()
 
 
@@ -72,7 +72,7 @@ SAMPLES: dict[str, bytes] = {
     "packages": b"acl-0:2.3-1.x86_64\nbash-0:5.2-1.x86_64\ngpg-pubkey-0:1-1.(none)\n",
     "smoke": test_smoke.smoke_output(),
     "chat": json.dumps(test_chat.chat_output()).encode(),
-    "paired": _conflicts(),
+    "compatibility": _conflicts(),
     "proof": b"-----BEGIN SSH SIGNATURE-----\neA==\n-----END SSH SIGNATURE-----\n",
     "oscap": test_collect.pack_results(arf0__xml__gz=b"x" * 600),
 }
@@ -138,10 +138,10 @@ def _facts(data: bytes) -> None:
         raise ToolError(["answers"], f"{unread} refused")
 
 
-def _paired(data: bytes) -> None:
+def _compatibility(data: bytes) -> None:
     for pair in compatibility.parse_report(data, load_conflicts()).results:
         assert pair.verdict == combine_outcomes(pair.control.outcome, pair.workload.outcome)
-        assert pair.verdict != "pass" or b"holds" in data
+        assert pair.verdict != "pass" or b"satisfied" in data
 
 
 def _proof(data: bytes) -> None:
@@ -160,7 +160,7 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
     "hostfacts": _facts,
     "smoke": smoke.evaluate_output,
     "chat": lambda data: chat.evaluate_output(data, test_chat.SERVER),
-    "paired": _paired,
+    "compatibility": _compatibility,
     "proof": _proof,
     "oscap": _archive,
 }

@@ -17,7 +17,7 @@ from tests.unit.collect.test_smoke import smoke_output as smoke_output
 READERS: dict[str, Callable[[bytes], object]] = {
     "smoke": smoke.evaluate_output,
     "chat": lambda data: chat.evaluate_output(data, SERVER),
-    "paired": lambda data: compatibility.parse_report(data, load_conflicts()),
+    "compatibility": lambda data: compatibility.parse_report(data, load_conflicts()),
 }
 MALFORMED = {
     "nothing": b"",
@@ -50,7 +50,7 @@ def test_malformed_json_is_refused(reader: str, name: str) -> None:
 
 
 def encode_checks(value: Any) -> bytes:
-    return json.dumps({"confinement": "x", "halves": {load_conflicts()[0].id: value}}).encode()
+    return json.dumps({"confinement": "x", "conflicts": {load_conflicts()[0].id: value}}).encode()
 
 
 @pytest.mark.parametrize(
@@ -97,13 +97,13 @@ def test_impossible_chat_figures_are_refused(changes: dict[str, object]) -> None
     [
         1,
         [],
-        {"control": ["holds", "x"]},
-        {"control": ["holds", "x"], "action": ["holds"]},
-        {"control": ["holds", "x"], "action": ["other", "x"]},
-        {"control": ["holds", "x"], "action": [["holds"], "x"]},
-        {"control": ["holds", "x"], "action": [{}, "x"]},
-        {"control": ["holds", "x"], "action": ["holds", 1]},
-        {"control": ["holds", "x"], "action": "ab"},
+        {"control": ["satisfied", "x"]},
+        {"control": ["satisfied", "x"], "workload": ["satisfied"]},
+        {"control": ["satisfied", "x"], "workload": ["other", "x"]},
+        {"control": ["satisfied", "x"], "workload": [["satisfied"], "x"]},
+        {"control": ["satisfied", "x"], "workload": [{}, "x"]},
+        {"control": ["satisfied", "x"], "workload": ["satisfied", 1]},
+        {"control": ["satisfied", "x"], "workload": "ab"},
     ],
 )
 def test_malformed_compatibility_checks_are_refused(value: Any) -> None:

@@ -14,11 +14,11 @@ from hardpan.scanners.model.results import (
     CompatibilityVerdict,
 )
 
-SATISFIED = ["holds", "as it should be"]
+SATISFIED = ["satisfied", "as it should be"]
 
 
 def encode_report(halves: Any = None, **changes: Any) -> bytes:
-    good = {"confinement": "of hardpan-llm.service", "halves": {} if halves is None else halves}
+    good = {"confinement": "of hardpan-llm.service", "conflicts": {} if halves is None else halves}
     return json.dumps({**good, **changes}).encode()
 
 
@@ -27,23 +27,23 @@ def result_of(data: bytes, conflict: str) -> CompatibilityResult:
 
 
 @pytest.mark.parametrize(
-    ("control", "action", "verdict"),
+    ("control", "workload", "verdict"),
     [
-        ("holds", "holds", "pass"),
-        ("holds", "broken", "fail"),
-        ("broken", "holds", "fail"),
-        ("broken", "not_asked", "fail"),
-        ("error", "broken", "fail"),
-        ("holds", "not_asked", "not_checked"),
-        ("not_asked", "holds", "not_checked"),
-        ("not_asked", "not_asked", "not_checked"),
-        ("holds", "error", "error"),
-        ("error", "not_asked", "error"),
+        ("satisfied", "satisfied", "pass"),
+        ("satisfied", "violated", "fail"),
+        ("violated", "satisfied", "fail"),
+        ("violated", "not_tested", "fail"),
+        ("error", "violated", "fail"),
+        ("satisfied", "not_tested", "not_checked"),
+        ("not_tested", "satisfied", "not_checked"),
+        ("not_tested", "not_tested", "not_checked"),
+        ("satisfied", "error", "error"),
+        ("error", "not_tested", "error"),
         ("not_applicable", "not_applicable", "not_applicable"),
-        ("holds", "not_applicable", "not_applicable"),
-        ("not_applicable", "broken", "not_applicable"),
-        ("broken", "not_applicable", "fail"),
-        ("odd", "holds", "error"),
+        ("satisfied", "not_applicable", "not_applicable"),
+        ("not_applicable", "violated", "not_applicable"),
+        ("violated", "not_applicable", "fail"),
+        ("odd", "satisfied", "error"),
         ("", "", "error"),
     ],
 )
@@ -62,45 +62,48 @@ def test_missing_answers_are_not_checked() -> None:
 
 def test_checks_have_inspected_expected_and_observed() -> None:
     result = result_of(
-        encode_report({"tmp-noexec": {"control": SATISFIED, "action": SATISFIED}}), "tmp-noexec"
+        encode_report({"tmp-noexec": {"control": SATISFIED, "workload": SATISFIED}}), "tmp-noexec"
     )
 
     assert result.verdict is CompatibilityVerdict.PASS
-    assert result.reason == "the control holds and the AI action works"
+    assert result.reason == "the control is in force and the workload runs"
     assert result.control.inspected.startswith("mount options")
     assert result.workload.expected == "it loads and its function answers"
     assert result.workload.observed == "as it should be"
 
 
 def test_reason_names_the_failed_check() -> None:
-    checks = {"control": SATISFIED, "action": ["broken", "denied"]}
+    checks = {"control": SATISFIED, "workload": ["violated", "denied"]}
     result = result_of(encode_report({"fapolicyd": checks}), "fapolicyd")
 
-    assert (result.verdict, result.reason) == (CompatibilityVerdict.FAIL, "AI action: denied")
+    assert (result.verdict, result.reason) == (CompatibilityVerdict.FAIL, "workload: denied")
 
 
 def test_host_cannot_claim_that_a_general_conflict_does_not_apply() -> None:
     none = ["not_applicable", "not for us"]
     result = result_of(
-        encode_report({"tmp-noexec": {"control": none, "action": none}}), "tmp-noexec"
+        encode_report({"tmp-noexec": {"control": none, "workload": none}}), "tmp-noexec"
     )
 
     assert result.verdict is CompatibilityVerdict.ERROR
-    assert result.control.observed == "every host has this conflict, this one says not: not for us"
+    assert (
+        result.control.observed
+        == "reported as not applicable, but the conflict applies to every host: not for us"
+    )
 
 
 def test_conflict_that_needs_hardware_may_be_not_applicable() -> None:
     none = ["not_applicable", "no GPU on the PCI bus"]
-    result = result_of(encode_report({"iommu": {"control": none, "action": none}}), "iommu")
+    result = result_of(encode_report({"iommu": {"control": none, "workload": none}}), "iommu")
 
     assert result.verdict is CompatibilityVerdict.NOT_APPLICABLE
     assert "no GPU on the PCI bus" in result.reason
 
 
 def test_target_text_is_truncated_and_sanitized() -> None:
-    hostile = ["broken", "\x1b[2J\x00\u202e" + "x" * 5000]
+    hostile = ["violated", "\x1b[2J\x00\u202e" + "x" * 5000]
     result = result_of(
-        encode_report({"egress": {"control": hostile, "action": SATISFIED}}), "egress"
+        encode_report({"egress": {"control": hostile, "workload": SATISFIED}}), "egress"
     )
 
     assert result.control.observed.isprintable()
@@ -108,7 +111,7 @@ def test_target_text_is_truncated_and_sanitized() -> None:
     assert result.control.outcome is CompatibilityOutcome.VIOLATED
 
 
-CHECKS = {"control": SATISFIED, "action": SATISFIED}
+CHECKS = {"control": SATISFIED, "workload": SATISFIED}
 
 
 @pytest.mark.parametrize(
@@ -120,49 +123,49 @@ CHECKS = {"control": SATISFIED, "action": SATISFIED}
         (b"\xff", "cannot be read"),
         (b"null", "expected an object with confinement"),
         (encode_report(more=1), "expected an object with confinement"),
-        (encode_report([]), "expected an object of halves"),
+        (encode_report([]), "expected an object of conflicts"),
         (encode_report(confinement=3), "expected text"),
-        (encode_report({"no-such": CHECKS}), "a conflict that nobody asked about: 'no-such'"),
-        (encode_report({"\x1b[2J": CHECKS}), r"nobody asked about: '\x1b[2J'"),
-        (encode_report({"egress": None, "x" * 90: CHECKS}), "nobody asked about"),
-        (encode_report({"egress": []}), "expected an object with control, action"),
+        (encode_report({"no-such": CHECKS}), "an unlisted conflict: 'no-such'"),
+        (encode_report({"\x1b[2J": CHECKS}), r"an unlisted conflict: '\x1b[2J'"),
+        (encode_report({"egress": None, "x" * 90: CHECKS}), "an unlisted conflict"),
+        (encode_report({"egress": []}), "expected an object with control, workload"),
         (
             encode_report({"egress": {"control": SATISFIED}}),
-            "expected an object with control, action",
+            "expected an object with control, workload",
         ),
         (
             encode_report({"egress": {**CHECKS, "verdict": "pass"}}),
             "expected an object with control",
         ),
         (
-            encode_report({"egress": {**CHECKS, "action": "holds"}}),
-            "expected an outcome and what was",
+            encode_report({"egress": {**CHECKS, "workload": "satisfied"}}),
+            "expected an outcome and an",
         ),
         (
-            encode_report({"egress": {**CHECKS, "action": ["holds"]}}),
-            "expected an outcome and what was",
+            encode_report({"egress": {**CHECKS, "workload": ["satisfied"]}}),
+            "expected an outcome and an",
         ),
         (
-            encode_report({"egress": {**CHECKS, "action": ["pass", ""]}}),
+            encode_report({"egress": {**CHECKS, "workload": ["pass", ""]}}),
             "'pass' is not a valid CompatibilityOutcome",
         ),
         (
-            encode_report({"egress": {**CHECKS, "action": [1, ""]}}),
+            encode_report({"egress": {**CHECKS, "workload": [1, ""]}}),
             "1 is not a valid CompatibilityOutcome",
         ),
         (
-            encode_report({"egress": {**CHECKS, "action": [[], ""]}}),
+            encode_report({"egress": {**CHECKS, "workload": [[], ""]}}),
             "is not a valid CompatibilityOutcome",
         ),
-        (encode_report({"egress": {**CHECKS, "action": ["holds", None]}}), "expected text"),
-        (b'{"confinement":NaN,"halves":{}}', "NaN is no figure"),
+        (encode_report({"egress": {**CHECKS, "workload": ["satisfied", None]}}), "expected text"),
+        (b'{"confinement":NaN,"conflicts":{}}', "NaN is no figure"),
     ],
 )
 def test_malformed_report_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(ToolError) as caught:
         parse_report(data, load_conflicts())
 
-    assert "the paired checks gave an answer that cannot be read" in str(caught.value)
+    assert "the compatibility checks gave an answer that cannot be read" in str(caught.value)
     assert said in str(caught.value)
 
 

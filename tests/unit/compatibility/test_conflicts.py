@@ -22,8 +22,8 @@ conflicts:
     source: read
     as_of: 2026-11-21
     proven: lab
-    control: {looks_at: mounts, expects: noexec}
-    action: {looks_at: a load, expects: it loads}
+    control: {inspects: mounts, expects: noexec}
+    workload: {inspects: a load, expects: it loads}
 """
 
 

@@ -42,15 +42,15 @@ def fake_files(monkeypatch: pytest.MonkeyPatch) -> FakeFiles:
 @pytest.mark.parametrize(
     ("told", "half"),
     [
-        ({}, ("not_asked", "no logs in /var/log/anaconda")),
-        ({"/var/log/anaconda/syslog": "Command line: a fips=1"}, ("holds", "fips=1 in syslog")),
+        ({}, ("not_tested", "no logs in /var/log/anaconda")),
+        ({"/var/log/anaconda/syslog": "Command line: a fips=1"}, ("satisfied", "fips=1 in syslog")),
         (
             {"/usr/lib/hardpan/installer-command-line": "Command line: a fips=1\n"},
-            ("holds", "fips=1 in installer-command-line"),
+            ("satisfied", "fips=1 in installer-command-line"),
         ),
         (
             {"/usr/lib/hardpan/installer-command-line": "Command line: a fips=10\n"},
-            ("broken", "no fips=1 in the installer's logs"),
+            ("violated", "no fips=1 in the installer's logs"),
         ),
     ],
 )
@@ -65,14 +65,14 @@ def test_installer_fips_mode_is_read_from_logs_or_stored_command_line(
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its code is not known")
 def test_generated_shared_object_loads_and_answers(tmp_path: Path) -> None:
     assert native.check_loads_from(str(tmp_path)) == (
-        "holds",
+        "satisfied",
         f"{tmp_path}: it loads and answers 42",
     )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_unwritable_folder_is_not_tested(tmp_path: Path) -> None:
-    assert native.check_loads_from(str(tmp_path / "none"))[0] == "not_asked"
+    assert native.check_loads_from(str(tmp_path / "none"))[0] == "not_tested"
 
 
 def test_unsupported_machine_has_no_shared_object() -> None:
@@ -82,13 +82,13 @@ def test_unsupported_machine_has_no_shared_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("halves", "outcome"),
+    ("conflicts", "outcome"),
     [
-        ([("holds", "a"), ("holds", "b")], "holds"),
-        ([("holds", "a"), ("broken", "b"), ("not_asked", "c")], "broken"),
-        ([("not_asked", "a"), ("error", "b")], "error"),
-        ([("not_asked", "a"), ("not_applicable", "b")], "not_applicable"),
-        ([("holds", "a"), ("not_asked", "b")], "not_asked"),
+        ([("satisfied", "a"), ("satisfied", "b")], "satisfied"),
+        ([("satisfied", "a"), ("violated", "b"), ("not_tested", "c")], "violated"),
+        ([("not_tested", "a"), ("error", "b")], "error"),
+        ([("not_tested", "a"), ("not_applicable", "b")], "not_applicable"),
+        ([("satisfied", "a"), ("not_tested", "b")], "not_tested"),
     ],
 )
 def test_combined_outcome_is_the_worst(halves: list[tuple[str, str]], outcome: str) -> None:
@@ -112,10 +112,10 @@ tmpfs /tmp tmpfs rw,nosuid 0 0
 @pytest.mark.parametrize(
     ("path", "outcome", "found"),
     [
-        ("/dev/shm", "holds", "/dev/shm lies on /dev/shm (rw,nosuid,nodev,noexec)"),
-        ("/var/tmp", "broken", "/var/tmp lies on / (rw,relatime)"),
-        ("/tmp", "broken", "/tmp lies on /tmp (rw,nosuid)"),  # the later mount hides the first
-        ("/tmp two", "broken", "/tmp two lies on /tmp two (rw)"),
+        ("/dev/shm", "satisfied", "/dev/shm lies on /dev/shm (rw,nosuid,nodev,noexec)"),
+        ("/var/tmp", "violated", "/var/tmp lies on / (rw,relatime)"),
+        ("/tmp", "violated", "/tmp lies on /tmp (rw,nosuid)"),  # the later mount hides the first
+        ("/tmp two", "violated", "/tmp two lies on /tmp two (rw)"),
     ],
 )
 def test_noexec_is_read_from_the_topmost_mount(
@@ -129,7 +129,7 @@ def test_noexec_is_read_from_the_topmost_mount(
 def test_missing_mounts_are_not_tested(fake_files: FakeFiles) -> None:
     fake_files({})
 
-    assert facts.check_noexec("/tmp")[0] == "not_asked"
+    assert facts.check_noexec("/tmp")[0] == "not_tested"
     assert facts.read_kernel_arguments() == []
 
 
@@ -167,16 +167,20 @@ deny_audit perm=any all : all
     [
         (
             SHIPPED_RULES,
-            "holds",
+            "satisfied",
             "rule 3 allows every open, so later ones are not reached for that",
         ),
-        ("deny perm=execute all : all\nallow perm=open all : all\n", "broken", "does not deny all"),
+        (
+            "deny perm=execute all : all\nallow perm=open all : all\n",
+            "violated",
+            "does not deny all",
+        ),
         (
             "allow perm=any all : all\ndeny perm=execute all : all\ndeny perm=any all : all\n",
-            "broken",
+            "violated",
             "3 rules",
         ),
-        ("# none\n", "broken", "0 rules"),
+        ("# none\n", "violated", "0 rules"),
     ],
 )
 def test_fapolicyd_rules_are_evaluated_in_order(
@@ -194,11 +198,16 @@ DNF = "[main]\ngpgcheck=1\nlocalpkg_gpgcheck = True\n"
 @pytest.mark.parametrize(
     ("dnf", "repo", "outcome", "found"),
     [
-        (DNF, "[a]\nbaseurl=file:///x\n", "holds", "without a check: none"),
-        (DNF, "[a]\ngpgcheck=1\n[b]\ngpgcheck=0\nenabled=0\n", "broken", "v.repo: b"),
-        ("[main]\nlocalpkg_gpgcheck=1\n", "[a]\nbaseurl=x\n", "broken", "dnf.conf: gpgcheck, v.re"),
-        ("[main]\ngpgcheck=1\n", "", "broken", "dnf.conf: localpkg_gpgcheck"),
-        ("", "[a]\ngpgcheck=YES\n", "broken", "dnf.conf: gpgcheck, dnf.conf: localpkg_gpgcheck"),
+        (DNF, "[a]\nbaseurl=file:///x\n", "satisfied", "without a check: none"),
+        (DNF, "[a]\ngpgcheck=1\n[b]\ngpgcheck=0\nenabled=0\n", "violated", "v.repo: b"),
+        (
+            "[main]\nlocalpkg_gpgcheck=1\n",
+            "[a]\nbaseurl=x\n",
+            "violated",
+            "dnf.conf: gpgcheck, v.re",
+        ),
+        ("[main]\ngpgcheck=1\n", "", "violated", "dnf.conf: localpkg_gpgcheck"),
+        ("", "[a]\ngpgcheck=YES\n", "violated", "dnf.conf: gpgcheck, dnf.conf: localpkg_gpgcheck"),
     ],
 )
 def test_repository_without_gpgcheck_violates(
@@ -213,11 +222,11 @@ def test_repository_without_gpgcheck_violates(
 @pytest.mark.parametrize(
     ("line", "outcome"),
     [
-        ("* - memlock unlimited", "broken"),
-        ("*  hard  memlock  -1", "broken"),
-        ("@rdma - memlock unlimited", "holds"),
-        ("# * - memlock unlimited", "holds"),
-        ("* hard memlock 64", "holds"),
+        ("* - memlock unlimited", "violated"),
+        ("*  hard  memlock  -1", "violated"),
+        ("@rdma - memlock unlimited", "satisfied"),
+        ("# * - memlock unlimited", "satisfied"),
+        ("* hard memlock 64", "satisfied"),
     ],
 )
 def test_unlimited_memlock_for_everybody_violates(
@@ -231,9 +240,9 @@ def test_unlimited_memlock_for_everybody_violates(
 @pytest.mark.parametrize(
     ("release", "outcome", "found"),
     [
-        ('ID="rocky"\nVERSION_ID="9.8"\n', "holds", "Rocky Linux 9.8: supported"),
-        ('ID="rocky"\nVERSION_ID="9.6"\n', "broken", "superseded by 9.8"),
-        ('ID="rocky"\nVERSION_ID="8.10"\n', "broken", "not a release that is known"),
+        ('ID="rocky"\nVERSION_ID="9.8"\n', "satisfied", "Rocky Linux 9.8: supported"),
+        ('ID="rocky"\nVERSION_ID="9.6"\n', "violated", "superseded by 9.8"),
+        ('ID="rocky"\nVERSION_ID="8.10"\n', "violated", "not a release that is known"),
         ("ID=hardpan-lab\nVERSION_ID=9\n", "not_applicable", "not Rocky Linux"),
     ],
 )
@@ -336,9 +345,9 @@ def test_top_level_packages_come_from_records(tmp_path: Path) -> None:
 
 
 def test_readable_probe_lines_are_parsed() -> None:
-    lines = [json.dumps({"name": "jit", "half": ["holds", "x"]}), "noise", '{"name": 1}', "{"]
+    lines = [json.dumps({"name": "jit", "half": ["satisfied", "x"]}), "noise", '{"name": 1}', "{"]
 
-    assert probes.parse_output("\n".join(lines)) == {"jit": ("holds", "x")}
+    assert probes.parse_output("\n".join(lines)) == {"jit": ("satisfied", "x")}
 
 
 def test_exception_in_a_probe_is_an_error() -> None:

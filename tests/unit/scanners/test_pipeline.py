@@ -132,7 +132,7 @@ def run_scan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scan]:
         monkeypatch.setattr(
             pipeline.compatibility_checks,
             "run_compatibility_checks",
-            lambda *_, **__: result_of("paired", None),
+            lambda *_, **__: result_of("compatibility", None),
         )
         monkeypatch.setattr(
             pipeline, "run_smoke_test", lambda *_, **__: result_of("smoke", samples.SMOKE)
@@ -157,7 +157,7 @@ def test_scan_includes_results_of_every_collector(run_scan: Callable[..., Scan])
     assert scan.fips.kernel_fips_flag == "on"
 
 
-@pytest.mark.parametrize("part", ["hostfacts", "packages", "fips", "paired", "smoke"])
+@pytest.mark.parametrize("part", ["hostfacts", "packages", "fips", "compatibility", "smoke"])
 def test_failed_collector_is_an_error_and_keeps_the_others(
     part: str, run_scan: Callable[..., Scan]
 ) -> None:
@@ -174,7 +174,7 @@ def test_failed_collector_is_an_error_and_keeps_the_others(
 
 
 def test_failed_collectors_never_count_as_passed(run_scan: Callable[..., Scan]) -> None:
-    parts = ("hostfacts", "packages", "fips", "paired", "smoke")
+    parts = ("hostfacts", "packages", "fips", "compatibility", "smoke")
 
     scan = run_scan(**{part: ToolError(["x"], "fails") for part in parts})
 

@@ -71,9 +71,9 @@ def _check_jit() -> ProbeResult:
 def _check_tmp_noexec() -> ProbeResult:
     """The control's half: the same shared object is refused from /tmp."""
     outcome, observed = native.check_loads_from("/tmp")
-    if outcome == "holds":
+    if outcome == "satisfied":
         return violated(observed)
-    return satisfied(observed) if outcome == "broken" else (outcome, observed)
+    return satisfied(observed) if outcome == "violated" else (outcome, observed)
 
 
 def _check_home() -> ProbeResult:
@@ -116,7 +116,7 @@ def _check_untrusted_program() -> ProbeResult:
     folder = next((f for f in candidates if f.startswith("/var/lib") and os.access(f, os.W_OK)), "")
     if not folder:
         return not_tested("no folder outside of noexec mounts that the service may write to")
-    path = os.path.join(folder, f"hardpan-paired-canary-{os.getpid()}")
+    path = os.path.join(folder, f"hardpan-compatibility-canary-{os.getpid()}")
     try:
         shutil.copyfile("/usr/bin/true", path)
         os.chmod(path, 0o700)
@@ -150,7 +150,7 @@ def _check_dmesg_refused() -> ProbeResult:
 
 
 def check_perf_counter() -> ProbeResult:
-    """A software counter of the kernel's own time: ``holds`` when it opens."""
+    """A software counter of the kernel's own time: ``satisfied`` when it opens."""
     number = _PERF_EVENT_OPEN.get(os.uname().machine)
     if number is None:
         return not_tested(f"no system call known for {os.uname().machine}")
@@ -169,7 +169,7 @@ def check_perf_counter() -> ProbeResult:
 def _check_perf_refused() -> ProbeResult:
     """The control's half: it does not open for the service."""
     outcome, observed = check_perf_counter()
-    inverted = {"holds": "broken", "broken": "holds"}
+    inverted = {"satisfied": "violated", "violated": "satisfied"}
     return inverted.get(outcome, outcome), observed
 
 
@@ -213,7 +213,7 @@ def _import_torch() -> ProbeResult:
 
 
 def _torch_probes(imported: ProbeResult) -> List[Tuple[str, Probe]]:
-    if imported[0] != "holds":
+    if imported[0] != "satisfied":
         no_torch = not_tested(f"torch was not imported: {imported[1]}")
         return [(name, lambda: no_torch) for name in ("matmul", "shm", "allreduce", "gpu")]
     return [

@@ -30,7 +30,7 @@ def check_allreduce(torch: Any, folder: str) -> ProbeResult:
         return not_tested("this torch is built without distributed operations by gloo")
     if not folder:
         return not_tested("no folder in which two processes can meet")
-    with tempfile.TemporaryDirectory(prefix="hardpan-paired-", dir=folder) as store_folder:
+    with tempfile.TemporaryDirectory(prefix="hardpan-compatibility-", dir=folder) as store_folder:
         siblings = [
             _fork(lambda n=n: _is_sum_right(torch, store_folder + "/siblings", n)) for n in (0, 1)
         ]

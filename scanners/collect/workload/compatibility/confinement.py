@@ -132,7 +132,7 @@ class Confinement:
 
     def build_command(self, python: str, boot: str, limit_s: float) -> Tuple[str, List[str]]:
         """The name of a transient unit, and the argv that starts Python in it."""
-        name = f"hardpan-paired-{secrets.token_hex(6)}"
+        name = f"hardpan-compatibility-{secrets.token_hex(6)}"
         argv = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", f"--unit={name}"]
         argv += ["-p", f"User={self.user}", "-p", f"RuntimeMaxSec={limit_s:.0f}"]
         if not self.unit:

@@ -15,9 +15,9 @@ def check_egress_denied() -> ProbeResult:
     """The control's half: nothing leaves. Whether it was counted is seen from outside."""
     attempt = _attempt_connection(TEST_ADDRESS)
     # A host without a default route has neighbours all the same.
-    for address in _iter_neighbours() if attempt[0] == "not_asked" else ():
+    for address in _iter_neighbours() if attempt[0] == "not_tested" else ():
         attempt = _attempt_connection((address, TEST_ADDRESS[1]))
-        if attempt[0] != "not_asked":
+        if attempt[0] != "not_tested":
             break
     return attempt
 

@@ -24,7 +24,7 @@ from .tools import (
 _STACKS = "/opt/ai/stacks"
 _PYTHON = "/usr/bin/python3"
 _SERVING = "serving"
-_STATE_FILE = "/run/hardpan-paired.json"
+_STATE_FILE = "/run/hardpan-compatibility.json"
 """How many denied packets were our own attempts since the counter was at 0."""
 
 _BOOT_S, _PLAIN_S, _PACKAGES_S = 90, 60, 120
@@ -59,7 +59,7 @@ class ProbeSession:
         if "started" in self.probe_results:
             self.probe_results.setdefault("torch", violated("importing torch ended the process"))
         if packages:
-            tested = [p for p in packages if p[0] != "not_asked"]
+            tested = [p for p in packages if p[0] != "not_tested"]
             self.probe_results["packages"] = combine(*(tested or packages[:1]))
         self.final_denied = facts.count_denied_packets()
         self.final_audit = facts.read_audit_status()
@@ -146,11 +146,11 @@ def main(arguments: Dict[str, Any]) -> None:
         control_result = control_results[name] if name in control_results else run_guarded(control)
         results_by_conflict[name] = {
             "control": list(control_result),
-            "action": list(run_guarded(workload)),
+            "workload": list(run_guarded(workload)),
         }
     answer = {
         "confinement": session.confinement.describe()[:800],
-        "halves": results_by_conflict,
+        "conflicts": results_by_conflict,
     }
     sys.stdout.write(json.dumps(answer) + "\n")
 
@@ -282,7 +282,7 @@ def build_checks(session: ProbeSession) -> Dict[str, CheckPair]:
 
 
 def _require_compiler_absent(result: ProbeResult) -> ProbeResult:
-    return not_applicable(result[1]) if result[0] == "broken" else result
+    return not_applicable(result[1]) if result[0] == "violated" else result
 
 
 def _require_gpu(result: ProbeResult) -> ProbeResult:
@@ -336,7 +336,7 @@ def _check_egress_counted(session: ProbeSession) -> ProbeResult:
     if initial_count is None or final_count is None:
         return violated(session.initial_denied[1] or session.final_denied[1])
     attempt = session.get_probe("egress")
-    if attempt[0] != "holds":
+    if attempt[0] != "satisfied":
         return attempt
     _store_probe_packets(initial_count, final_count)
     return satisfied_if(

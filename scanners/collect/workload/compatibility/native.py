@@ -71,7 +71,7 @@ def check_loads_from(folder: str) -> ProbeResult:
     if object_bytes is None:
         return not_tested(f"no instructions known for {platform.machine()}")
     try:
-        handle, path = tempfile.mkstemp(prefix="hardpan-paired-", suffix=".so", dir=folder)
+        handle, path = tempfile.mkstemp(prefix="hardpan-compatibility-", suffix=".so", dir=folder)
     except OSError as e:
         return not_tested(f"{folder}: {e.strerror}")
     try:

@@ -10,7 +10,7 @@ ProbeResult = Tuple[str, str]
 
 MAX_TEXT_CHARS = 400
 MAX_BYTES = 1 << 20
-WORST_FIRST = ("broken", "error", "not_applicable", "not_asked")
+WORST_FIRST = ("violated", "error", "not_applicable", "not_tested")
 PROBE_ERRORS = (
     OSError,
     ValueError,
@@ -31,17 +31,17 @@ _ENV = {
 
 def satisfied(observed: object) -> ProbeResult:
     """It was seen to hold."""
-    return "holds", sanitize_line(observed)
+    return "satisfied", sanitize_line(observed)
 
 
 def violated(observed: object) -> ProbeResult:
     """It was seen not to hold."""
-    return "broken", sanitize_line(observed)
+    return "violated", sanitize_line(observed)
 
 
 def not_tested(observed: object) -> ProbeResult:
     """The host gave no way to ask."""
-    return "not_asked", sanitize_line(observed)
+    return "not_tested", sanitize_line(observed)
 
 
 def not_applicable(observed: object) -> ProbeResult:
@@ -55,7 +55,7 @@ def error(observed: object) -> ProbeResult:
 
 
 def satisfied_if(condition: object, observed: object) -> ProbeResult:
-    """``holds`` or ``broken``, as ``good`` says."""
+    """``satisfied`` or ``violated``, as ``good`` says."""
     return satisfied(observed) if condition else violated(observed)
 
 
@@ -65,8 +65,8 @@ def combine(*results: ProbeResult) -> ProbeResult:
     for outcome in WORST_FIRST:
         if any(h[0] == outcome for h in results):
             worst = "; ".join(text for result_outcome, text in results if result_outcome == outcome)
-            return outcome, sanitize_line(observed if outcome == "broken" else worst)
-    return "holds", observed
+            return outcome, sanitize_line(observed if outcome == "violated" else worst)
+    return "satisfied", observed
 
 
 def sanitize_line(value: object) -> str:
