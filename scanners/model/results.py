@@ -1,4 +1,4 @@
-"""What was tried on a host and how it went: checks, the AI workload, the paired checks."""
+"""What was tried on a host and how it went: checks, the AI workload, the compatibility checks."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,7 +65,7 @@ class SmokeReport:
 
 
 class CompatibilityOutcome(StrEnum):
-    """What became of one half of a paired check."""
+    """Outcome of a control check or a workload check."""
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
@@ -90,7 +90,7 @@ class CompatibilityVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One half of a paired check."""
+    """The control check or the workload check of one conflict."""
 
     outcome: CompatibilityOutcome
     inspected: str
@@ -123,7 +123,7 @@ class CompatibilityResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatibilityReport:
-    """All paired checks of one scan."""
+    """The compatibility checks of one scan."""
 
     confinement: str
     """How the actions were confined, in the host's words: unit, user, settings."""

@@ -101,7 +101,7 @@ def _sample_report(name: str) -> Report:
     if name == "clean":
         evaluation = replace(samples.scan().evaluation, results=samples.RULES[:1])
         return report_of(samples.scan(evaluation=evaluation))
-    return report_of(samples.scan(paired=samples.COMPATIBILITY))
+    return report_of(samples.scan(compatibility=samples.COMPATIBILITY))
 
 
 def _evidence_report(evidence: Path | None) -> Report:

@@ -17,8 +17,11 @@ from hardpan.scanners.model.results import (
 SATISFIED = ["satisfied", "as it should be"]
 
 
-def encode_report(halves: Any = None, **changes: Any) -> bytes:
-    good = {"confinement": "of hardpan-llm.service", "conflicts": {} if halves is None else halves}
+def encode_report(conflicts: Any = None, **changes: Any) -> bytes:
+    good = {
+        "confinement": "of hardpan-llm.service",
+        "conflicts": {} if conflicts is None else conflicts,
+    }
     return json.dumps({**good, **changes}).encode()
 
 
@@ -47,8 +50,8 @@ def result_of(data: bytes, conflict: str) -> CompatibilityResult:
         ("", "", "error"),
     ],
 )
-def test_only_two_satisfied_checks_are_a_pass(control: str, action: str, verdict: str) -> None:
-    assert combine_outcomes(control, action) == verdict
+def test_only_two_satisfied_checks_are_a_pass(control: str, workload: str, verdict: str) -> None:
+    assert combine_outcomes(control, workload) == verdict
 
 
 def test_missing_answers_are_not_checked() -> None:
@@ -115,7 +118,7 @@ CHECKS = {"control": SATISFIED, "workload": SATISFIED}
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "problem"),
     [
         (b"", "cannot be read"),
         (b"{", "cannot be read"),
@@ -161,12 +164,12 @@ CHECKS = {"control": SATISFIED, "workload": SATISFIED}
         (b'{"confinement":NaN,"conflicts":{}}', "NaN is no figure"),
     ],
 )
-def test_malformed_report_is_refused(data: bytes, said: str) -> None:
+def test_malformed_report_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(ToolError) as caught:
         parse_report(data, load_conflicts())
 
     assert "the compatibility checks gave an answer that cannot be read" in str(caught.value)
-    assert said in str(caught.value)
+    assert problem in str(caught.value)
 
 
 def test_program_checks_exactly_the_listed_conflicts() -> None:
@@ -187,7 +190,7 @@ def test_program_compiles_and_has_no_systemd_specifiers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "asked", "runs"),
+    ("layers", "is_requested", "runs"),
     [
         (("ml_cpu", "stig"), False, False),
         (("ml_cpu", "stig"), True, True),
@@ -197,8 +200,8 @@ def test_program_compiles_and_has_no_systemd_specifiers() -> None:
     ],
 )
 def test_compatibility_checks_run_for_ai_profiles_or_on_request(
-    layers: tuple[str, ...], asked: bool, runs: bool
+    layers: tuple[str, ...], is_requested: bool, runs: bool
 ) -> None:
     profile = load_profile("lab-stig").model_copy(update={"layers": layers})
 
-    assert should_run(profile, is_requested=asked) is runs
+    assert should_run(profile, is_requested=is_requested) is runs

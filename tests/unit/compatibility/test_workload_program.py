@@ -40,7 +40,7 @@ def fake_files(monkeypatch: pytest.MonkeyPatch) -> FakeFiles:
 
 
 @pytest.mark.parametrize(
-    ("told", "half"),
+    ("files", "result"),
     [
         ({}, ("not_tested", "no logs in /var/log/anaconda")),
         ({"/var/log/anaconda/syslog": "Command line: a fips=1"}, ("satisfied", "fips=1 in syslog")),
@@ -55,11 +55,11 @@ def fake_files(monkeypatch: pytest.MonkeyPatch) -> FakeFiles:
     ],
 )
 def test_installer_fips_mode_is_read_from_logs_or_stored_command_line(
-    fake_files: FakeFiles, told: dict[str, str], half: tuple[str, str]
+    fake_files: FakeFiles, files: dict[str, str], result: tuple[str, str]
 ) -> None:
-    fake_files(told)
+    fake_files(files)
 
-    assert kernel.check_installer_fips_mode() == half
+    assert kernel.check_installer_fips_mode() == result
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its code is not known")
@@ -82,7 +82,7 @@ def test_unsupported_machine_has_no_shared_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conflicts", "outcome"),
+    ("results", "outcome"),
     [
         ([("satisfied", "a"), ("satisfied", "b")], "satisfied"),
         ([("satisfied", "a"), ("violated", "b"), ("not_tested", "c")], "violated"),
@@ -91,8 +91,8 @@ def test_unsupported_machine_has_no_shared_object() -> None:
         ([("satisfied", "a"), ("not_tested", "b")], "not_tested"),
     ],
 )
-def test_combined_outcome_is_the_worst(halves: list[tuple[str, str]], outcome: str) -> None:
-    assert tools.combine(*halves)[0] == outcome
+def test_combined_outcome_is_the_worst(results: list[tuple[str, str]], outcome: str) -> None:
+    assert tools.combine(*results)[0] == outcome
 
 
 def test_output_is_sanitized_to_a_single_line() -> None:
@@ -110,7 +110,7 @@ tmpfs /tmp tmpfs rw,nosuid 0 0
 
 
 @pytest.mark.parametrize(
-    ("path", "outcome", "found"),
+    ("path", "outcome", "observed"),
     [
         ("/dev/shm", "satisfied", "/dev/shm lies on /dev/shm (rw,nosuid,nodev,noexec)"),
         ("/var/tmp", "violated", "/var/tmp lies on / (rw,relatime)"),
@@ -119,11 +119,11 @@ tmpfs /tmp tmpfs rw,nosuid 0 0
     ],
 )
 def test_noexec_is_read_from_the_topmost_mount(
-    fake_files: FakeFiles, path: str, outcome: str, found: str
+    fake_files: FakeFiles, path: str, outcome: str, observed: str
 ) -> None:
     fake_files({"/proc/mounts": MOUNTS})
 
-    assert facts.check_noexec(path) == (outcome, found)
+    assert facts.check_noexec(path) == (outcome, observed)
 
 
 def test_missing_mounts_are_not_tested(fake_files: FakeFiles) -> None:
@@ -163,7 +163,7 @@ deny_audit perm=any all : all
 
 
 @pytest.mark.parametrize(
-    ("rules", "outcome", "found"),
+    ("rules", "outcome", "observed"),
     [
         (
             SHIPPED_RULES,
@@ -184,19 +184,19 @@ deny_audit perm=any all : all
     ],
 )
 def test_fapolicyd_rules_are_evaluated_in_order(
-    fake_files: FakeFiles, rules: str, outcome: str, found: str
+    fake_files: FakeFiles, rules: str, outcome: str, observed: str
 ) -> None:
     fake_files({"/etc/fapolicyd/compiled.rules": rules})
 
     assert host.check_fapolicyd_rules()[0] == outcome
-    assert found in host.check_fapolicyd_rules()[1]
+    assert observed in host.check_fapolicyd_rules()[1]
 
 
 DNF = "[main]\ngpgcheck=1\nlocalpkg_gpgcheck = True\n"
 
 
 @pytest.mark.parametrize(
-    ("dnf", "repo", "outcome", "found"),
+    ("dnf", "repo", "outcome", "observed"),
     [
         (DNF, "[a]\nbaseurl=file:///x\n", "satisfied", "without a check: none"),
         (DNF, "[a]\ngpgcheck=1\n[b]\ngpgcheck=0\nenabled=0\n", "violated", "v.repo: b"),
@@ -211,12 +211,12 @@ DNF = "[main]\ngpgcheck=1\nlocalpkg_gpgcheck = True\n"
     ],
 )
 def test_repository_without_gpgcheck_violates(
-    fake_files: FakeFiles, dnf: str, repo: str, outcome: str, found: str
+    fake_files: FakeFiles, dnf: str, repo: str, outcome: str, observed: str
 ) -> None:
     fake_files({"/etc/dnf/dnf.conf": dnf, "/etc/yum.repos.d/v.repo": repo})
 
     assert host.check_gpgcheck()[0] == outcome
-    assert found in host.check_gpgcheck()[1]
+    assert observed in host.check_gpgcheck()[1]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_unlimited_memlock_for_everybody_violates(
 
 
 @pytest.mark.parametrize(
-    ("release", "outcome", "found"),
+    ("release", "outcome", "observed"),
     [
         ('ID="rocky"\nVERSION_ID="9.8"\n', "satisfied", "Rocky Linux 9.8: supported"),
         ('ID="rocky"\nVERSION_ID="9.6"\n', "violated", "superseded by 9.8"),
@@ -247,12 +247,12 @@ def test_unlimited_memlock_for_everybody_violates(
     ],
 )
 def test_release_support_state_is_reported(
-    fake_files: FakeFiles, release: str, outcome: str, found: str
+    fake_files: FakeFiles, release: str, outcome: str, observed: str
 ) -> None:
     fake_files({"/etc/os-release": release})
 
     assert host.check_release()[0] == outcome
-    assert found in host.check_release()[1]
+    assert observed in host.check_release()[1]
 
 
 UNIT_SETTINGS = {
@@ -345,7 +345,7 @@ def test_top_level_packages_come_from_records(tmp_path: Path) -> None:
 
 
 def test_readable_probe_lines_are_parsed() -> None:
-    lines = [json.dumps({"name": "jit", "half": ["satisfied", "x"]}), "noise", '{"name": 1}', "{"]
+    lines = [json.dumps({"name": "jit", "result": ["satisfied", "x"]}), "noise", '{"name": 1}', "{"]
 
     assert probes.parse_output("\n".join(lines)) == {"jit": ("satisfied", "x")}
 

@@ -73,8 +73,8 @@ def test_test_result_statement_classifies_every_verdict() -> None:
     assert {ids[n] for n in lists["passedTests"] if n in ids} == {"pass", "fixed"}
     assert {ids[n] for n in lists["failedTests"] if n in ids} == {"fail", "error", "unknown"}
     assert {ids[n] for n in lists["warnedTests"] if n in ids} == {"notchecked", "informational"}
-    assert "paired egress" in lists["failedTests"]
-    assert "paired audit" in lists["warnedTests"]
+    assert "compatibility egress" in lists["failedTests"]
+    assert "compatibility audit" in lists["warnedTests"]
     assert "smoke" in lists["passedTests"]
     assert lists["result"] == "FAILED"
 

@@ -31,7 +31,8 @@ OUTCOMES_BY_VERDICT = {
 
 def test_scan_compared_with_itself_has_no_changes() -> None:
     result = compare_scans(
-        snapshot(samples.scan(paired=samples.COMPATIBILITY)), snapshot(samples.scan(paired=samples.COMPATIBILITY))
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
     )
 
     assert not result.has_regressions
@@ -170,21 +171,25 @@ def test_compatibility_regression(old: PV | None, new: PV | None, regression: bo
         return CompatibilityReport(confinement="none", results=(unchanged, *results))
 
     result = compare_scans(
-        snapshot(samples.scan(paired=report_with(old))),
-        snapshot(samples.scan(paired=report_with(new))),
+        snapshot(samples.scan(compatibility=report_with(old))),
+        snapshot(samples.scan(compatibility=report_with(new))),
     )
 
-    assert [(r.kind, r.name) for r in result.regressions] == [("paired", "egress")] * regression
-    assert [c.name for c in result.paired] == ["egress"]
+    assert [(r.kind, r.name) for r in result.regressions] == [
+        ("compatibility", "egress")
+    ] * regression
+    assert [c.name for c in result.compatibility] == ["egress"]
 
 
 def test_missing_compatibility_checks_are_one_regression() -> None:
-    result = compare_scans(snapshot(samples.scan(paired=samples.COMPATIBILITY)), snapshot(samples.scan()))
+    result = compare_scans(
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan())
+    )
 
     assert [(r.name, r.old, r.new) for r in result.regressions] == [
-        ("paired checks", "1 held", "did not run")
+        ("compatibility checks", "1 passed", "did not run")
     ]
-    assert "the paired checks ran in one of the two only" in result.notes
+    assert "the compatibility checks ran in only one of the two scans" in result.notes
 
 
 @pytest.mark.parametrize(
@@ -338,7 +343,7 @@ def test_missing_package_list_is_reported() -> None:
 def test_diff_round_trips_through_json() -> None:
     baseline, current = (
         snapshot(scan_of_verdict(V.PASS, waived=True)),
-        snapshot(samples.scan(paired=samples.COMPATIBILITY)),
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
     )
     result = compare_scans(baseline, current)
 

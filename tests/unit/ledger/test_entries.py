@@ -166,7 +166,7 @@ def test_expired_and_compatibility_waivers_are_listed(tmp_path: Path) -> None:
     scan = scan_on_day(
         3,
         waivers={samples.RULES[2].rule_id: expired},
-        paired=CompatibilityReport(confinement="none", results=(pair,)),
+        compatibility=CompatibilityReport(confinement="none", results=(pair,)),
     )
     path = tmp_path / "l"
     add_scans(path, scan_on_day(1), scan)
@@ -190,7 +190,7 @@ def test_only_latest_scan_counts_for_waivers(tmp_path: Path) -> None:
 
 
 def test_record_keeps_comparison_data(tmp_path: Path) -> None:
-    original = snapshot(samples.scan(paired=samples.COMPATIBILITY))
+    original = snapshot(samples.scan(compatibility=samples.COMPATIBILITY))
     stored = decompress_record(
         compress_record(ScanRecord(snapshot=original, proofs={"proof.sig": b"\x00\xff"})),
         label="record",
@@ -203,7 +203,7 @@ def test_record_keeps_comparison_data(tmp_path: Path) -> None:
     assert restored.findings.counts == original.findings.counts
     assert restored.findings.rules[1].verdict == "fail"
     assert restored.findings.rules[1].fix_text == ""
-    assert restored.findings.paired == original.findings.paired
+    assert restored.findings.compatibility == original.findings.compatibility
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_waiver_keeps_status_and_is_commented() -> None:
 def test_requirement_is_waived_only_if_all_failures_are() -> None:
     rules = (rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.FAIL, HIGH))
     partly_waived = findings(*rules, waivers={rules[0].rule_id: samples.WAIVER})
-    expired = dict.fromkeys([r.rule_id for r in rules], replace(samples.WAIVER, holds=False))
+    expired = dict.fromkeys([r.rule_id for r in rules], replace(samples.WAIVER, is_active=False))
     all_expired = findings(*rules, waivers=expired)
 
     assert not assess_group(partly_waived, HIGH.group_id).is_waived

@@ -20,7 +20,9 @@ def test_published_schema_matches_model(request: pytest.FixtureRequest) -> None:
     assert published.read_bytes() == json_documents.build_findings_schema()
 
 
-@pytest.mark.parametrize("scan", [samples.scan(), samples.scan(compatibility=samples.COMPATIBILITY)])
+@pytest.mark.parametrize(
+    "scan", [samples.scan(), samples.scan(compatibility=samples.COMPATIBILITY)]
+)
 def test_findings_match_the_published_schema(scan: Scan) -> None:
     data = json.loads(canonical_json(build.build_findings(scan).to_json()))
 
@@ -32,16 +34,16 @@ def test_findings_match_the_published_schema(scan: Scan) -> None:
 
 def test_findings_without_compatibility_match_the_schema() -> None:
     data = json.loads(canonical_json(build.build_findings(samples.scan()).to_json()))
-    del data["paired"]
+    del data["compatibility"]
 
     jsonschema.Draft202012Validator(json.loads(json_documents.build_findings_schema())).validate(
         data
     )
-    assert Findings.model_validate(data).paired is None
+    assert Findings.model_validate(data).compatibility is None
 
 
 def test_expired_waiver_leaves_rule_open() -> None:
-    expired = replace(samples.WAIVER, holds=False)
+    expired = replace(samples.WAIVER, is_active=False)
     scan = replace(samples.scan(), waivers={samples.RULES[2].rule_id: expired})
     findings = build.build_findings(scan)
     rule = next(r for r in findings.rules if r.rule_id == samples.RULES[2].rule_id)

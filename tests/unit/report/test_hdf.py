@@ -127,7 +127,7 @@ def test_waiver_does_not_change_failure() -> None:
 
 def test_expired_waiver_is_reported() -> None:
     fail = rule(1, Verdict.FAIL, HIGH)
-    expired = {fail.rule_id: replace(samples.WAIVER, holds=False)}
+    expired = {fail.rule_id: replace(samples.WAIVER, is_active=False)}
 
     assert render_controls(report(fail, waivers=expired))[control_id(HIGH)]["waiver_data"][
         "message"

@@ -302,14 +302,14 @@ def test_evidence_lines_are_parsed_and_limited() -> None:
 
 def test_compatibility_results_show_both_checks_failures_first() -> None:
     tree = _parse(_render_scan(samples.scan(compatibility=samples.COMPATIBILITY)))
-    text = _text(tree.get_element_by_id("pairs"))
+    text = _text(tree.get_element_by_id("compatibility"))
 
-    assert "1 hold both, 1 do not, 1 could be asked in part at most, 1 do not apply" in text
+    assert "1 pass, 1 fail, 1 could not be tested completely, 1 do not apply" in text
     assert "of hardpan-llm.service; user ai-llm" in text
-    assert "found 3 packets" in text
+    assert "observed 3 packets" in text
     assert "expected a state" in text
     order = ["About perf", "About egress", "About audit", "About tmp-noexec", "About nouveau"]
-    assert [_text(n) for n in tree.xpath("//*[@id='pairs']//*[@class='name']")] == order
+    assert [_text(n) for n in tree.xpath("//*[@id='compatibility']//*[@class='name']")] == order
 
 
 def test_fips_certificates_are_shown_only_if_checked() -> None:

@@ -52,7 +52,7 @@ def _scan_with_verdict(verdict: Verdict, **overrides: object) -> Scan:
 def _waived_scan(*, active: bool, verdict: Verdict = Verdict.FAIL) -> Scan:
     scan = _scan_with_verdict(verdict)
     rule_id = scan.evaluation.results[0].rule_id
-    return replace(scan, waivers={rule_id: replace(samples.WAIVER, holds=active)})
+    return replace(scan, waivers={rule_id: replace(samples.WAIVER, is_active=active)})
 
 
 @pytest.mark.parametrize("name", _OSCAL)

@@ -106,7 +106,11 @@ def hostile_scan() -> Scan:
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"pdf"}))
 @pytest.mark.parametrize(
     "scan",
-    [samples.scan(), hostile_scan(), samples.scan(smoke=None, checks=(), baseline_counts=None, fips=None)],
+    [
+        samples.scan(),
+        hostile_scan(),
+        samples.scan(smoke=None, checks=(), baseline_counts=None, fips=None),
+    ],
 )
 def test_every_format_renders_deterministically(name: str, scan: Scan) -> None:
     # Finding the PDF's libraries starts a process: tests/interop draws it.
@@ -170,10 +174,10 @@ def test_junit_has_compatibility_suite() -> None:
     tags = [[child.tag for child in case] for case in compatibility]
 
     assert checks.get("name") == "hardpan checks"
-    assert compatibility.get("name") == "hardpan paired checks"
+    assert compatibility.get("name") == "hardpan compatibility checks"
     assert tags == [[], ["failure"], ["skipped"], ["skipped"], ["error"]]
     assert compatibility[1][0].get("message") == "fail: because"
-    assert "action broken: 3 packets" in str(compatibility[1][0].text)
+    assert "workload violated: 3 packets" in str(compatibility[1][0].text)
     assert (
         compatibility.get("tests"),
         compatibility.get("failures"),
@@ -202,14 +206,16 @@ def test_rule_waiver_applies_to_failed_control_check_only() -> None:
     )
     suite = etree.fromstring(load_renderer("junit").render(report))[1]
 
-    assert report.findings.paired is not None
-    waivers = [(p.verdict, p.waiver and p.waiver.reason) for p in report.findings.paired.pairs]
+    assert report.findings.compatibility is not None
+    waivers = [
+        (p.verdict, p.waiver and p.waiver.reason) for p in report.findings.compatibility.results
+    ]
     # What excuses a control excuses no AI action that fails beside it.
     assert waivers == [("fail", "needed by the build, see T-1"), ("fail", None), ("fail", None)]
     tags = [[child.tag for child in case] for case in suite]
     assert tags == [["skipped"], ["failure"], ["failure"]]
     text = "\n".join(text_summary.format_summary(report.findings, None))
-    assert "0 hold both, 3 do not (1 with a waiver on record)" in text
+    assert "0 pass, 3 fail (1 waived)" in text
     page = load_renderer("html").render(report).decode()
     assert page.count("needed by the build, see T-1 (build team, until 2027-01-31)") == 1
 
@@ -217,9 +223,11 @@ def test_rule_waiver_applies_to_failed_control_check_only() -> None:
 def test_scan_without_compatibility_checks_does_not_mention_them() -> None:
     report = report_of(samples.scan())
 
-    assert "paired" not in load_renderer("html").render(report).decode()
-    assert "paired" not in load_renderer("junit").render(report).decode()
-    assert "paired" not in "\n".join(text_summary.format_summary(report.findings, report.smoke))
+    assert 'id="compatibility"' not in load_renderer("html").render(report).decode()
+    assert "compatibility" not in load_renderer("junit").render(report).decode()
+    assert "compatibility" not in "\n".join(
+        text_summary.format_summary(report.findings, report.smoke)
+    )
 
 
 def test_summary_counts_compatibility_results_and_names_failures() -> None:
@@ -227,7 +235,7 @@ def test_summary_counts_compatibility_results_and_names_failures() -> None:
     text = "\n".join(text_summary.format_summary(report.findings, report.smoke))
 
     assert (
-        "paired checks  1 hold both, 1 do not (0 with a waiver on record), "
+        "compatibility  1 pass, 1 fail (0 waived), "
         "1 not checked, 1 in error, 1 not applicable" in text
     )
     assert "egress: fail, because" in text

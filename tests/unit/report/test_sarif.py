@@ -100,7 +100,7 @@ def test_error_is_also_a_notification() -> None:
 
 def test_only_active_waiver_suppresses() -> None:
     waived = _render_run(samples.scan())["results"][2]
-    expired = replace(samples.WAIVER, holds=False)
+    expired = replace(samples.WAIVER, is_active=False)
     expired_result = _render_run(samples.scan(waivers={samples.RULES[2].rule_id: expired}))[
         "results"
     ][2]

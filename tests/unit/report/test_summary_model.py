@@ -33,7 +33,7 @@ def test_summary_lists_verdicts_open_and_waived_rules() -> None:
 
 
 def test_expired_waiver_leaves_rule_in_open_section() -> None:
-    expired = replace(samples.WAIVER, holds=False)
+    expired = replace(samples.WAIVER, is_active=False)
     text = _markdown(samples.scan(waivers={samples.RULES[2].rule_id: expired}))
 
     assert "## Open rules: 2\n" in text

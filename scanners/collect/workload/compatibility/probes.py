@@ -20,7 +20,7 @@ def run_probes(probes: Iterable[Tuple[str, Probe]], budget_s: float) -> None:
     deadline = time.monotonic() + budget_s
     for name, probe in probes:
         outcome, observed = _run_in_child(probe, max(1.0, deadline - time.monotonic()))
-        sys.stdout.write(json.dumps({"name": name, "half": [outcome, observed]}) + "\n")
+        sys.stdout.write(json.dumps({"name": name, "result": [outcome, observed]}) + "\n")
         sys.stdout.flush()
 
 
@@ -30,7 +30,7 @@ def parse_output(text: str) -> Dict[str, ProbeResult]:
     for line in text.splitlines():
         try:
             record = json.loads(line)
-            outcome, observed = record["half"]
+            outcome, observed = record["result"]
             results[str(record["name"])] = (str(outcome), str(observed))
         except (ValueError, LookupError, TypeError):
             continue
