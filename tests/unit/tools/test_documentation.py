@@ -97,6 +97,24 @@ def test_options_in_pages_exist(name: str) -> None:
     assert sorted(mentioned - options) == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_make_targets_in_pages_exist(name: str) -> None:
+    makefiles = "".join(
+        path.read_text("utf-8") for path in (REPO / "Makefile", REPO / "tests/npm.mk")
+    )
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefiles, re.MULTILINE))
+    text = (REPO / name).read_text("utf-8")
+    spans = re.findall(r"`(make [^`]+)`", _FENCE.sub("", text))
+    spans += [line for _, block in _FENCE.findall(text) for line in block.splitlines()]
+    mentioned = {
+        word
+        for span in spans
+        for word in re.findall(r"(?:^|HARDPAN_\S+ )make ([a-z][a-z-]*)", span)
+    }
+
+    assert sorted(mentioned - targets) == []
+
+
 def test_cli_reference_matches_the_program() -> None:
     assert cli_reference.PAGE.read_text("utf-8") == cli_reference.render(), "'make docs' writes it"
 
