@@ -1,4 +1,4 @@
-"""What the builder's stages hand on: plain frozen data."""
+"""The results of the builder's stages, as frozen data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from hardpan.core.files import MiB, Sha256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallMedia:
-    """An install ISO that was found and checked."""
+    """Verified install media."""
 
     path: Path
     sha256: Sha256
@@ -21,10 +21,10 @@ class InstallMedia:
     """ISO 9660 volume label, e.g. ``HARDPAN-LAB-9``."""
 
     name: str
-    """Name in the catalogue (``lab9``, ``rocky9``), or the file's name."""
+    """Name in the catalog (``lab9``, ``rocky9``), or the file's name."""
 
     verified_by: str = ""
-    """What vouches for it, in words: ``sha256 from the catalogue``, ``built here``."""
+    """How it was verified, e.g. ``sha256 from the catalogue`` or ``built here``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +36,19 @@ class UnattendedIso:
     volume_id: str
     kickstart_sha256: Sha256
     media_sha256: Sha256
-    """Digest of the media it was made from."""
+    """Digest of the media that it was remastered from."""
 
     has_secret: bool
-    """True when the kickstart on it holds a secret (a LUKS passphrase); hashes do not count."""
+    """True if its kickstart holds a secret (a LUKS passphrase); hashes do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshAccess:
-    """How the operator reaches the installed system."""
+    """How the operator logs in to the installed system."""
 
     user: str
     private_key: Path
-    """OpenSSH private key file, mode 0600, made for this build or given."""
+    """OpenSSH private key file, mode 0600, generated or named by an option."""
 
     public_key: str
     """One authorized_keys line."""
@@ -56,22 +56,22 @@ class SshAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskImage:
-    """A disk image, as one stage hands it to the next."""
+    """A disk image, as a stage returns it."""
 
     path: Path
     """The qcow2 file."""
 
     virtual_size_mib: MiB
-    """The size the guest sees; the file itself is sparse."""
+    """Size that the guest sees, in MiB; the file itself is sparse."""
 
     sha256: Sha256
     duration_s: float
-    """Wall-clock seconds the stage needed."""
+    """Wall-clock seconds of the stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootedGuest:
-    """A booted machine that answers on SSH; valid inside the ``with`` block that made it."""
+    """A booted virtual machine that accepts SSH; valid inside the ``with`` block of ``boot``."""
 
     address: str
     port: int
@@ -87,42 +87,42 @@ class BootedGuest:
     """Seconds from power-on to the first SSH banner."""
 
     proxy: str = ""
-    """What dnf on it gets packages through; nothing where it needs no proxy, or reaches nobody."""
+    """URL of the proxy for dnf; empty if it needs none or has no network egress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """One failing rule and the content's own fix for it."""
+    """A failing rule and its fix from the SCAP content."""
 
     rule_id: str
     """Full XCCDF id."""
 
     severity: str
     script: str
-    """The fix as bash, values filled in; empty when the content has none."""
+    """The fix as bash, values filled in; empty if the content has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What a scan before hardening found, as the ``stig`` layer needs it."""
+    """Result of the scan before hardening, as the ``stig`` layer needs it."""
 
     content_sha256: Sha256
-    """Digest of the data stream that was scanned with and that the fixes come from."""
+    """Digest of the data stream of the scan and the fixes."""
 
     counts: dict[str, int]
     """Verdict -> number of rules."""
 
     fixes: tuple[Fix, ...]
-    """The failing rules, in the content's own order of remediation."""
+    """The failing rules, in the content's order of remediation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleOutcome:
-    """What the ``stig`` layer did about one failing rule."""
+    """What the ``stig`` layer did for a failing rule."""
 
     rule_id: str
     outcome: str
-    """``applied`` (a later scan says whether it holds), ``waived``, ``no_fix`` or ``error``."""
+    """``applied`` (a later scan shows the verdict), ``waived``, ``no_fix`` or ``error``."""
 
     detail: str
     """The waiver's reason, or the last lines of the fix's output."""
@@ -133,32 +133,32 @@ class WheelRecord:
     """One Python package of a stack."""
 
     name: str
-    """Its normalised name."""
+    """Normalized name (PEP 503)."""
 
     version: str
     file: str
     """The wheel's file name."""
 
     sha256: str
-    """The wheel's digest; the lock's, unless it was built here."""
+    """Digest of the wheel: the lock's, unless it was built here."""
 
     licence: str
     source_sha256: str = ""
-    """The locked source's digest, where the wheel was built from it."""
+    """Digest of the locked source, if the wheel was built from it."""
 
     bundled_crypto: tuple[str, ...] = ()
-    """Cryptographic libraries inside of it, which FIPS mode does not reach."""
+    """Cryptographic libraries inside it, to which FIPS mode does not apply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackFinding:
-    """What the audit of a stack's wheels found."""
+    """A finding of the audit of a stack's wheels."""
 
     kind: str
     severity: str
     wheel: str
     location: str
-    """File inside of the wheel, or nothing."""
+    """File inside the wheel, or empty."""
 
     line: int
     """Its line, or 0."""
@@ -168,7 +168,7 @@ class StackFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackResult:
-    """One Python stack, as its RPM holds it."""
+    """A Python stack in its RPM."""
 
     name: str
     rpm: str
@@ -176,19 +176,19 @@ class StackResult:
 
     rpm_sha256: str
     header_sha256: str
-    """Digest of the package's header, by which an installed one is known again."""
+    """Digest of the package's header, which identifies an installed package."""
 
     lock_sha256: str
     python: str
     has_bytecode: bool
-    """True when its modules were compiled on the build machine."""
+    """True if its modules were compiled on the build machine."""
 
     wheels: tuple[WheelRecord, ...]
     findings: tuple[StackFinding, ...]
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """A receipt from its own JSON."""
+        """Read the result from the JSON that ``dataclasses.asdict`` gives."""
         wheels = (
             WheelRecord(**wheel_data | {"bundled_crypto": tuple(wheel_data["bundled_crypto"])})
             for wheel_data in data["wheels"]
@@ -199,11 +199,11 @@ class StackResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerResult:
-    """One layer that was applied."""
+    """Result of an applied layer."""
 
     layer: str
     changed_tasks: int
-    """Ansible tasks that changed something."""
+    """Number of Ansible tasks that changed something."""
 
     duration_s: float
     outcomes: tuple[RuleOutcome, ...] = ()

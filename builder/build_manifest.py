@@ -1,4 +1,4 @@
-"""What a build starts from, as plain data for people and programs to read."""
+"""Describe a build and its layers as plain data, for ``render`` and dry runs."""
 
 from collections.abc import Mapping
 
@@ -21,36 +21,39 @@ from hardpan.profiles.software_catalog.schema import FactSource
 
 _LAYER_DESCRIPTIONS: Mapping[str, str] = {
     "amd_driver": "installs AMD's kernel driver",
-    "audit": "watches model files and accelerators, checks models against their locks",
-    "containers": "installs podman and, for NVIDIA, what describes the GPUs to it",
+    "audit": "audits model files and accelerators, and verifies models against their locks",
+    "containers": "installs podman and, for NVIDIA, the Container Toolkit",
     "cuda": "installs the CUDA toolkit",
-    "kernel_hardening": "sets what the STIG does not, holds ports, units and SUID files to lists",
-    "ml_cpu": "puts PyTorch's CPU build and the smoke test's model under /opt/ai, digests checked",
+    "kernel_hardening": "sets what the STIG does not; allowlists for ports, units and SUID files",
+    "ml_cpu": "installs PyTorch's CPU build and the smoke test's model, verified, under /opt/ai",
     "ml_frameworks": "installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
-    "nvidia_driver": "installs NVIDIA's driver at the one locked version",
-    "rocm": "installs ROCm for the one chip the profile names",
+    "nvidia_driver": "installs NVIDIA's driver at the locked version",
+    "rocm": "installs ROCm for the chip that the profile names",
     "ai_service": "sets up model server, knowledge base and chat page behind a TLS proxy",
-    "stig": "mends the rules that fail, waivers aside, from the data stream that is scanned",
+    "stig": "remediates failing, not waived rules with the fixes of the scanned data stream",
     "tuning": "sets memory, processor and accelerators for AI work",
 }
 
 
 def describe_layers(profile: Profile) -> list[dict[str, object]]:
-    """The layers in order, each with what it will do, install, from where and how big."""
+    """Return the layers in order: what each does and installs, its repositories and size."""
     is_accepted = not eula.unaccepted_packages(profile)
-    return [
-        {"layer": layer_plan.layer, "does": _describe_layer(profile, layer_plan.layer)}
-        | (
-            _describe_stacks(profile)
-            if layer_plan.layer == "ml_frameworks"
-            else _describe_packages(layer_plan, is_accepted)
-        )
-        for layer_plan in plan_packages(profile)
-    ]
+    described = []
+    for layer_plan in plan_packages(profile):
+        fields: dict[str, object] = {
+            "layer": layer_plan.layer,
+            "description": _describe_layer(profile, layer_plan.layer),
+        }
+        if layer_plan.layer == "ml_frameworks":
+            fields |= _describe_stacks(profile)
+        else:
+            fields |= _describe_packages(layer_plan, is_accepted)
+        described.append(fields)
+    return described
 
 
 def describe_waivers(profile: Profile) -> list[dict[str, str]]:
-    """The rules that the image does not meet, with reason, owner and last day."""
+    """Return the waived rules with reason, owner and expiry."""
     return [
         {"rule": w.rule, "reason": w.reason, "owner": w.owner, "expires": w.expires.isoformat()}
         for w in profile.stig.waivers
@@ -58,7 +61,7 @@ def describe_waivers(profile: Profile) -> list[dict[str, str]]:
 
 
 def describe_build(profile: Profile, kickstart_text: str) -> dict[str, object]:
-    """The inputs of a build: profile, media, boot arguments, machine, accelerator."""
+    """Return the inputs of a build: profile, media, boot arguments, machine, accelerator."""
     label = kickstart.make_volume_label(profile)
     return {
         "profile": profile.name,
@@ -80,17 +83,17 @@ def describe_build(profile: Profile, kickstart_text: str) -> dict[str, object]:
 
 def _describe_packages(layer_plan: LayerPlan, is_accepted: bool) -> dict[str, object]:
     if layer_plan.packages is None:
-        return {"packages": "not listed: the layer's own role knows them"}
+        return {"packages": "not listed: the layer's role installs them"}
     unknown_count = sum(package.size_mib is None for package in layer_plan.packages)
     total_mib = sum(package.size_mib or 0 for package in layer_plan.packages)
-    size = f"{total_mib} MiB" if total_mib or not unknown_count else ""
+    sizes = [f"{total_mib} MiB"] if total_mib or not unknown_count else []
     if unknown_count:
-        size += f"{' and ' if size else ''}unknown for {unknown_count} of {len(layer_plan.packages)} packages"
-    origins = {package.repository.id: package.repository for package in layer_plan.packages}
+        sizes.append(f"unknown for {unknown_count} of {len(layer_plan.packages)} packages")
+    repositories = {package.repository.id: package.repository for package in layer_plan.packages}
     return {
-        "from": [_describe_repository(origin) for origin in origins.values()],
+        "repositories": [_describe_repository(repository) for repository in repositories.values()],
         "packages": [_describe_package(package, is_accepted) for package in layer_plan.packages],
-        "size": size,
+        "size": " and ".join(sizes),
     }
 
 
@@ -104,45 +107,45 @@ def _describe_stack(stack: Stack, profile: Profile) -> dict[str, object]:
         "stack": stack.name,
         "rpm": f"hardpan-ai-{stack.name}",
         "packages": list(stack.packages),
-        "lock": stack.lock or "none yet: nothing is built",
-        "from": stack.wheelhouse or "where this machine's pip looks, each file by its digest",
+        "lock": stack.lock or "none: not built",
+        "source": stack.wheelhouse or "this machine's pip index, each file checked by digest",
         "python": f"/usr/bin/python{stack.python}",
         "glibc": stack.glibc or GLIBC[profile.release],
-        "size": "unknown before the files are there",
+        "size": "unknown before the download",
     }
     if stack.torch_backend:
         fields["torch_backend"] = stack.torch_backend
     if cuda_version(stack.torch_backend):
         nvidia = profile.hardware.nvidia
         fields["eula"] = (
-            f"NVIDIA's, of its wheels: {_describe_acceptance(bool(nvidia and nvidia.accept_eula))}"
+            f"NVIDIA's, for its wheels: {_describe_acceptance(bool(nvidia and nvidia.accept_eula))}"
         )
     if stack.sources:
         fields["built_from_source"] = {s.name: list(s.cmake) for s in stack.sources}
     if stack.requires:
         fields["requires"] = list(stack.requires)
     if stack.system_site_packages:
-        fields["sees_system_packages"] = stack.system_site_reason or ""
+        fields["system_site_packages"] = stack.system_site_reason or ""
     return fields
 
 
-def _describe_repository(origin: RepositorySource) -> dict[str, object]:
+def _describe_repository(repository: RepositorySource) -> dict[str, object]:
     fields: dict[str, object] = {
-        "repository": origin.id,
-        "url": origin.url or "to be named in the profile's repositories",
+        "repository": repository.id,
+        "url": repository.url or "missing: set it in the profile's repositories",
     }
-    if origin.more_urls:
-        fields["more_urls"] = list(origin.more_urls)
-    if origin.site:
-        fields["address_of"] = "the site"
-    fields["key"] = origin.key_url or (
-        "in the profile" if origin.key else "to be given in the profile's repositories"
+    if repository.more_urls:
+        fields["more_urls"] = list(repository.more_urls)
+    if repository.site:
+        fields["url_of"] = "the site"
+    fields["key"] = repository.key_url or (
+        "in the profile" if repository.key else "missing: set it in the profile's repositories"
     )
-    fields["key_sha256"] = origin.key_sha256 or "unknown: to be pinned before anything installs"
-    if origin.key_sha256 and origin.digest_of == "file_without_version_lines":
-        fields["key_sha256_of"] = "the key file without the lines that begin with Version"
-    fields["gpgcheck"] = origin.gpgcheck
-    return fields | _describe_source(origin.source, origin.note)
+    fields["key_sha256"] = repository.key_sha256 or "unknown: required before anything is installed"
+    if repository.key_sha256 and repository.digest_of == "file_without_version_lines":
+        fields["key_sha256_of"] = "the key file without its Version lines"
+    fields["gpgcheck"] = repository.gpgcheck
+    return fields | _describe_source(repository.source, repository.note)
 
 
 def _describe_package(package: PackageSpec, is_accepted: bool) -> dict[str, object]:
@@ -152,7 +155,7 @@ def _describe_package(package: PackageSpec, is_accepted: bool) -> dict[str, obje
     if package.stream:
         fields["module_stream"] = package.stream
     if package.lock:
-        fields["held_by"] = package.lock
+        fields["version_lock"] = package.lock
     fields["size"] = f"{package.size_mib} MiB" if package.size_mib is not None else "unknown"
     fields["licence"] = package.licence
     if package.eula:
@@ -161,7 +164,7 @@ def _describe_package(package: PackageSpec, is_accepted: bool) -> dict[str, obje
 
 
 def _describe_acceptance(is_accepted: bool) -> str:
-    return "accepted in the profile" if is_accepted else "not accepted: nothing is built"
+    return "accepted in the profile" if is_accepted else "not accepted: not built"
 
 
 def _describe_source(source: FactSource, note: str | None) -> dict[str, object]:
@@ -186,7 +189,7 @@ def _describe_layer(profile: Profile, layer: str) -> str:
 
 
 def _describe_section(profile: Profile, layer: str) -> str:
-    """What the sections of the host's own layers say, behind what the layer does."""
+    """Return the settings of the layer's section, to append to its description."""
     if layer == "kernel_hardening":
         kernel_arguments = (profile.kernel_hardening or KernelHardening()).kernel_arguments
         return f": {', '.join(kernel_arguments) or 'no lock-down, unsigned modules'}"
@@ -195,9 +198,9 @@ def _describe_section(profile: Profile, layer: str) -> str:
         return f": {tuning.name}, {tuning.manager}"
     if layer == "audit":
         log_host = profile.audit.log_host if profile.audit else None
-        return (
-            f": logs go to {log_host.host} over TLS" if log_host else ": logs stay on the machine"
-        )
+        if log_host is None:
+            return ": logs stay on the machine"
+        return f": logs go to {log_host.host} over TLS"
     if layer == "ai_service" and profile.ai_service:
         return _describe_server(profile.ai_service.server)
     return ""
@@ -207,12 +210,12 @@ def _describe_server(server: ModelServer) -> str:
     served = f"of stack {server.stack} with the model {server.model}"
     if server.engine == "vllm":
         gpus = f"{server.gpus} GPU{'s' if server.gpus > 1 else ''}"
-        return f": vLLM {served} on {gpus}, never tried by hardpan's makers"
+        return f": vLLM {served} on {gpus}, not tested by the hardpan project"
     return f": llama.cpp {served} on the processor"
 
 
 def _open_questions(profile: Profile) -> list[str]:
-    """What a person has to say before this can be built."""
+    """Return the decisions that the profile needs before a build."""
     nvidia = profile.hardware.nvidia
     if nvidia and not nvidia.accept_eula:
         return ["hardware.nvidia.accept_eula is false: read NVIDIA's licence and set it to true"]

@@ -1,4 +1,4 @@
-"""The order of the builder's stages."""
+"""Run the stages of a build in their order."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,8 +19,7 @@ from hardpan.builder.artifacts import (
     StackResult,
     UnattendedIso,
 )
-from hardpan.builder.layers import registry
-from hardpan.builder.layers import vendor_packages as vendor_packages
+from hardpan.builder.layers import registry, vendor_packages
 from hardpan.builder.media.remaster import remaster
 from hardpan.builder.vm.boot import boot
 from hardpan.builder.vm.probe import Acceleration
@@ -48,30 +47,27 @@ AssessGuest = Callable[[BootedGuest], Assessment]
 OpenShell = Callable[[BootedGuest], AbstractContextManager[sysprep.RootShell]]
 """Opens a root shell on a booted guest."""
 
-HARDEN_REQUIRED_MIB = 8192
-"""Free disk that hardening is begun with."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
-    """Everything a build is made from."""
+    """Everything that a build needs before its first stage."""
 
     profile: Profile
     media: InstallMedia
     access: SshAccess
     acceleration: Acceleration
     output_folder: Path
-    """Where the outputs land."""
+    """Folder of the outputs."""
 
     cache_folder: Path
-    """Where base installs and media are kept between builds."""
+    """Folder of base installs and media, shared by all builds."""
 
     emit: Emit
     luks_passphrase: str = ""
     """Opens the LUKS volume, where the profile has one."""
 
     def vm_spec(self, disk: Path) -> VmSpec:
-        """The machine the profile is built in."""
+        """Return the virtual machine that the profile is built in, with ``disk``."""
         machine = self.profile.machine
         return VmSpec(
             disk=disk,
@@ -83,7 +79,7 @@ class BuildPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardenedImage:
-    """A hardened, sealed image and how it came to be."""
+    """A hardened and generalized image, and how it was built."""
 
     disk: DiskImage
     layers: tuple[LayerResult, ...]
@@ -98,13 +94,14 @@ class HardenedImage:
 
 
 def build_iso(plan: BuildPlan) -> UnattendedIso:
-    """The media with the profile's kickstart on it, at ``out/PROFILE.iso``."""
+    """Write the install media with the profile's kickstart to ``OUTPUT/PROFILE.iso``."""
     text = render_linted_kickstart(plan.profile, plan.access.public_key, plan.luks_passphrase)
     boot_options = boot_arguments(plan.profile, plan.media.volume_id)
     stage = stages.iso_stage(
         plan.profile,
         plan.output_folder,
         media_sha256=plan.media.sha256,
+        media_bytes=plan.media.size_bytes,
         kickstart_text=text,
         boot_options=boot_options,
     )
@@ -129,10 +126,10 @@ def build_iso(plan: BuildPlan) -> UnattendedIso:
 
 
 def render_linted_kickstart(profile: Profile, public_key: str, luks_passphrase: str) -> str:
-    """The kickstart's text, linted.
+    """Return the kickstart's text, checked by the linter and bash.
 
     Raises:
-        InputError: it cannot be rendered, or the linter or bash has something against it.
+        InputError: it cannot be rendered, or the linter or bash rejects it.
     """
     text = render_kickstart(profile, public_key, passphrase=luks_passphrase)
     lint_or_raise(text, profile.release, shell_check=bash_syntax.syntax_error)
@@ -140,7 +137,7 @@ def render_linted_kickstart(profile: Profile, public_key: str, luks_passphrase: 
 
 
 def require_buildable(profile: Profile, *, builds_image: bool) -> None:
-    """Pass if the profile can be built, as far as can be told before anything runs.
+    """Check that the profile can be built, as far as it is known before any stage runs.
 
     Raises:
         InputError: a licence is not accepted, or for an image a layer is not built yet, its guest
@@ -150,7 +147,7 @@ def require_buildable(profile: Profile, *, builds_image: bool) -> None:
 
 
 def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorCollector:
-    """What of the profile itself stands in the way of a build, each of it told."""
+    """Collect everything in the profile that prevents a build."""
     errors = ErrorCollector()
     with errors.collecting("licences"):
         eula.require_accepted_eulas(profile)
@@ -165,7 +162,7 @@ def collect_profile_errors(profile: Profile, *, builds_image: bool) -> ErrorColl
 
 
 def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
-    """The system as the installer leaves it, shared through the cache."""
+    """Install the base system; the result is shared through the cache folder."""
     disk_size_mib = MiB(plan.profile.disk_size_mib)
     stage = stages.install_stage(plan.profile, plan.cache_folder, iso_sha256=iso.sha256)
     (disk,) = stage.outputs
@@ -179,14 +176,14 @@ def install_base(plan: BuildPlan, iso: UnattendedIso) -> DiskImage:
             log=plan.output_folder / "install.log",
             emit=plan.emit,
         )
-        return {"sha256": installed.sha256, "took_s": f"{installed.duration_s:.1f}"}
+        return {"sha256": installed.sha256, "duration_s": f"{installed.duration_s:.1f}"}
 
     result = stage.run(plan.emit, execute)
     return DiskImage(
         path=disk,
         virtual_size_mib=disk_size_mib,
         sha256=Sha256(str(result["sha256"])),
-        duration_s=float(str(result["took_s"])),
+        duration_s=float(str(result["duration_s"])),
     )
 
 
@@ -198,7 +195,7 @@ def harden_image(
     assess: AssessGuest,
     open_shell: OpenShell,
 ) -> HardenedImage:
-    """The base with the profile's layers, sealed, at ``out/PROFILE.qcow2``."""
+    """Apply the profile's layers to the base and seal it, as ``OUTPUT/PROFILE.qcow2``."""
     registry.check_layers(plan.profile)
     vendor_packages.check_reachable(plan.profile)
     stage = stages.harden_stage(
@@ -223,11 +220,11 @@ def _execute_hardening(
     open_shell: OpenShell,
     report_progress: Callable[[str], None],
 ) -> StageResult:
-    require_free_space(path.parent, HARDEN_REQUIRED_MIB, purpose="the image")
+    require_free_space(path.parent, stages.HARDEN_REQUIRED_MIB, purpose="the image")
     start_s, started = clock.monotonic_s(), clock.format_rfc3339(clock.now())
     with atomic_path(path, mode=PRIVATE_MODE) as temp:
         report_progress("copying the base install")
-        # Every block that the guest frees and trims leaves this copy; what is left is the image.
+        # The guest trims every block that it frees, so the second copy holds no deleted data.
         work_disk = temp.with_suffix(".work")
         copy_disk(base.path, work_disk, cluster_bytes=FILE_SYSTEM_BLOCK_BYTES)
         log = plan.output_folder / "harden.log"
@@ -241,9 +238,7 @@ def _execute_hardening(
             layer_results = registry.apply_layers(
                 plan.profile, guest, assessment, cache=plan.cache_folder, emit=plan.emit
             )
-            report_progress(
-                "sealing: identity, secrets and logs are removed, free blocks discarded"
-            )
+            report_progress("sealing: removing identity, secrets and logs, discarding free blocks")
             with open_shell(guest) as root:
                 packages = sysprep.generalize(root)
         check_disk(work_disk)
@@ -251,10 +246,10 @@ def _execute_hardening(
         copy_disk(work_disk, temp)
     return {
         "sha256": sha256_file(path),
-        "took_s": f"{clock.monotonic_s() - start_s:.1f}",
-        "before": assessment.counts,
+        "duration_s": f"{clock.monotonic_s() - start_s:.1f}",
+        "baseline_counts": assessment.counts,
         "layers": [
-            dataclasses.asdict(layer) | {"took_s": f"{layer.duration_s:.1f}"}
+            dataclasses.asdict(layer) | {"duration_s": f"{layer.duration_s:.1f}"}
             for layer in layer_results
         ],
         "packages": list(packages),
@@ -274,30 +269,30 @@ def _assess_base(
         assessment = assess(guest)
         return {
             "counts": assessment.counts,
-            "remedies": [dataclasses.asdict(r) for r in assessment.fixes],
+            "fixes": [dataclasses.asdict(fix) for fix in assessment.fixes],
         }
 
     stage = stages.assess_stage(
         plan.profile, plan.cache_folder, base_sha256=base.sha256, content_sha256=content_sha256
     )
     result = stage.run(plan.emit, execute)
-    fixes = result["remedies"]
+    fixes = result["fixes"]
     counts = result["counts"]
-    assert isinstance(fixes, list)  # noqa: S101 - written by ``work`` above
+    assert isinstance(fixes, list)  # noqa: S101 - written by ``execute`` above
     assert isinstance(counts, dict)  # noqa: S101
     plan.emit(StageMessage(stage="harden", text=f"{len(fixes)} rules fail before hardening"))
     return Assessment(
         content_sha256=content_sha256,
         counts={str(k): int(v) for k, v in counts.items()},
-        fixes=tuple(Fix(**r) for r in fixes),
+        fixes=tuple(Fix(**fix) for fix in fixes),
     )
 
 
 def _hardened_from_result(result: StageResult, disk: Path, disk_size_mib: MiB) -> HardenedImage:
     layer_list = result["layers"]
     packages = result["packages"]
-    baseline_counts = result["before"]
-    assert isinstance(layer_list, list)  # noqa: S101 - written by ``_harden``
+    baseline_counts = result["baseline_counts"]
+    assert isinstance(layer_list, list)  # noqa: S101 - written by ``_execute_hardening``
     assert isinstance(packages, list)  # noqa: S101
     assert isinstance(baseline_counts, dict)  # noqa: S101
     return HardenedImage(
@@ -305,7 +300,7 @@ def _hardened_from_result(result: StageResult, disk: Path, disk_size_mib: MiB) -
             path=disk,
             virtual_size_mib=disk_size_mib,
             sha256=Sha256(str(result["sha256"])),
-            duration_s=float(str(result["took_s"])),
+            duration_s=float(str(result["duration_s"])),
         ),
         layers=tuple(_layer_from_json(layer) for layer in layer_list),
         baseline_counts={str(k): int(v) for k, v in baseline_counts.items()},
@@ -321,8 +316,8 @@ def _layer_from_json(data: dict[str, object]) -> LayerResult:
     assert isinstance(stacks_list, list | tuple)  # noqa: S101
     return LayerResult(
         layer=str(data["layer"]),
-        changed_tasks=int(str(data["changed"])),
-        duration_s=float(str(data["took_s"])),
+        changed_tasks=int(str(data["changed_tasks"])),
+        duration_s=float(str(data["duration_s"])),
         outcomes=tuple(RuleOutcome(**outcome) for outcome in outcomes),
         stacks=tuple(StackResult.from_json(stack) for stack in stacks_list),
     )

@@ -1,91 +1,135 @@
-"""What the result of each stage is known by, and where it lies.
+"""The stages of a build: description, needed disk space, cache key and outputs of each.
 
-Media, base installs and assessments are kept in the cache folder by the digest of
-what went into them, so that two outputs of the same profile share them.
+Base installs and assessments are stored in the cache folder under the digest of their inputs, so
+that builds of the same profile into other folders reuse them. An input that is None is not known
+yet: a dry run describes such a stage, a build cannot run it.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from hardpan.builder import python_stacks, sysprep
+from hardpan.builder.install import MIN_FREE_MIB
 from hardpan.builder.layers import registry
+from hardpan.builder.media import remaster
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
-from hardpan.core.stage_cache import CachedStage, cache_key
+from hardpan.core.stage_cache import CachedStage
 from hardpan.profiles.loader.profile_file import profile_digest
 from hardpan.profiles.schema.profile import Profile
+
+HARDEN_REQUIRED_MIB = 8192
+"""Free disk space in MiB that hardening needs before it starts."""
 
 
 def iso_stage(
     profile: Profile,
     output_folder: Path,
     *,
-    media_sha256: Sha256,
+    media_sha256: Sha256 | None,
+    media_bytes: int = 0,
     kickstart_text: str,
     boot_options: Sequence[str],
 ) -> CachedStage:
-    """The unattended ISO with the kickstart ``text``."""
-    return CachedStage(
-        name="iso",
-        folder=output_folder,
-        inputs={
+    """Describe the stage that writes the unattended ISO.
+
+    ``media_bytes`` is the size of the install media; 0 if it is unknown.
+    """
+    inputs = None
+    if media_sha256 is not None:
+        inputs = {
             "media": media_sha256,
             "kickstart": sha256_bytes(kickstart_text.encode()),
             "arguments": list(boot_options),
-        },
-        outputs=(output_folder / f"{profile.name}.iso",),
+        }
+    return CachedStage(
+        name="iso",
+        description="add the kickstart to the install media, and read it back",
+        folder=output_folder,
+        inputs=inputs,
+        output_names=(f"{profile.name}.iso",),
         is_private=True,
+        required_mib=remaster.required_mib(media_bytes) if media_bytes else 0,
+        required_in=output_folder,
     )
 
 
-def install_stage(profile: Profile, cache_folder: Path, *, iso_sha256: Sha256) -> CachedStage:
-    """The system as the installer leaves it."""
-    inputs = {
-        "iso": iso_sha256,
-        "size_mib": profile.disk_size_mib,
-        "machine": profile.machine.model_dump(mode="json"),
-    }
-    folder = cache_folder / "installs" / cache_key(inputs)[:24]
+def install_stage(
+    profile: Profile, cache_folder: Path, *, iso_sha256: Sha256 | None
+) -> CachedStage:
+    """Describe the stage that installs the base system from the ISO."""
+    inputs = None
+    if iso_sha256 is not None:
+        inputs = {
+            "iso": iso_sha256,
+            "size_mib": profile.disk_size_mib,
+            "machine": profile.machine.model_dump(mode="json"),
+        }
     return CachedStage(
         name="install",
-        folder=folder,
+        description=f"boot the ISO and install to a disk of {profile.disk_size_mib} MiB",
+        folder=cache_folder / "installs",
         inputs=inputs,
-        outputs=(folder / "base.qcow2",),
+        output_names=("base.qcow2",),
+        is_shared=True,
         is_private=True,
+        required_mib=MIN_FREE_MIB,
+        required_in=cache_folder,
     )
 
 
 def assess_stage(
-    profile: Profile, cache_folder: Path, *, base_sha256: Sha256, content_sha256: Sha256
+    profile: Profile,
+    cache_folder: Path,
+    *,
+    base_sha256: Sha256 | None,
+    content_sha256: Sha256 | None,
 ) -> CachedStage:
-    """The scan before hardening: the same base and content always fail the same rules."""
-    inputs = {
-        "base": base_sha256,
-        "content": content_sha256,
-        "profile_id": profile.stig.profile_id,
-    }
-    folder = cache_folder / "assessments" / cache_key(inputs)[:24]
-    return CachedStage(name="assess", folder=folder, inputs=inputs)
+    """Describe the scan before hardening: the same base and content fail the same rules."""
+    inputs = None
+    if base_sha256 is not None and content_sha256 is not None:
+        inputs = {
+            "base": base_sha256,
+            "content": content_sha256,
+            "profile_id": profile.stig.profile_id,
+        }
+    return CachedStage(
+        name="assess",
+        description="boot the base system and scan it",
+        folder=cache_folder / "assessments",
+        inputs=inputs,
+        is_shared=True,
+    )
 
 
 def harden_stage(
-    profile: Profile, output_folder: Path, *, base_sha256: Sha256, content_sha256: Sha256
+    profile: Profile,
+    output_folder: Path,
+    *,
+    base_sha256: Sha256 | None,
+    content_sha256: Sha256 | None,
 ) -> CachedStage:
-    """The base with the profile's layers, sealed.
+    """Describe the stage that applies the profile's layers and generalizes the image.
 
     Raises:
-        InputError: a stack's lock is missing or is none.
+        InputError: the lock of a stack is missing or malformed; only if both digests are known.
     """
-    return CachedStage(
-        name="harden",
-        folder=output_folder,
-        inputs={
+    inputs = None
+    if base_sha256 is not None and content_sha256 is not None:
+        inputs = {
             "base": base_sha256,
             "content": content_sha256,
             "profile": profile_digest(profile),
             "layers": registry.digest_layers(),
             "stacks": python_stacks.digest_inputs(profile),
             "seal": sha256_file(Path(str(sysprep.__file__))),
-        },
-        outputs=(output_folder / f"{profile.name}.qcow2",),
+        }
+    return CachedStage(
+        name="harden",
+        description=f"apply layers: {', '.join(profile.layers)}; then seal the image",
+        folder=output_folder,
+        inputs=inputs,
+        output_names=(f"{profile.name}.qcow2",),
         is_private=True,
+        required_mib=HARDEN_REQUIRED_MIB,
+        required_in=output_folder,
     )

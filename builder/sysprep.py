@@ -39,9 +39,9 @@ REMOVED_PATHS = (
     "/var/lib/NetworkManager/secret_key",
     "/etc/pki/consumer/*",
     "/etc/pki/entitlement/*",
-    # What the AI service makes at a machine's own first start.
+    # What the sovereign stack makes at a machine's own first start.
     "/root/hardpan-access",
-    "/etc/hardpan/ai_service/machine.json",
+    "/etc/hardpan/sovereign/machine.json",
     "/etc/pki/hardpan/tls.*",
     # What the installer leaves: kickstarts with password hashes, logs of its programs and scripts.
     "/root/*ks.cfg",

@@ -35,7 +35,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests by file."""
+    """Put the files in order."""
 
     def rank(item: pytest.Item) -> int:
         if item.get_closest_marker("demo"):
@@ -49,13 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print, below the failures, the installed versions that are not tested yet."""
+    """Below the failures: what this machine took from places that move and nobody tried yet."""
     if not (terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")):
         return
     lines = versions.list_changes(
         versions.read_record(versions.TESTED), versions.current_versions()
     )
     if lines:
-        terminalreporter.section("versions changed since these tests last passed")
+        terminalreporter.section("taken since these tests last passed")
         for line in (*lines, *versions.HINT.splitlines()):
             terminalreporter.write_line(line)

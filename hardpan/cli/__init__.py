@@ -1,4 +1,7 @@
-"""The front door: verbs by dotted name, the options that each has, and where every error ends."""
+"""The command line: a registry of commands, their common options, and the error boundary.
+
+A command's module is imported only when the command runs. Every error ends in ``run``.
+"""
 
 import gc
 import logging
@@ -17,55 +20,44 @@ from hardpan.cli.error_reporting import RunContext
 from hardpan.core import interrupts, streams
 from hardpan.core.errors import Exit
 
-COMMANDS = {
-    "build": (
-        "hardpan.cli.build:build_command",
-        "Build an unattended ISO or an image.",
-    ),
-    "check": (
-        "hardpan.cli.check:check",
-        "Validate profiles; tell every problem at once.",
-    ),
-    "content": ("hardpan.cli.content:content", "List SCAP content; take newer."),
-    "diff": ("hardpan.cli.diff:diff", "Tell what changed between two scans."),
-    "doctor": (
-        "hardpan.preflight.doctor:doctor",
-        "Tell what this machine can do, and how to mend it.",
-    ),
-    "export": ("hardpan.cli.export:export", "Write evidence in another format."),
-    "hash-password": (
-        "hardpan.cli.hash_password:hash_password",
-        "Hash a password for a profile.",
-    ),
-    "keys": ("hardpan.cli.keys:keys", "Make and show signing keys."),
-    "ledger": ("hardpan.cli.ledger:ledger", "Remember evidence, and what changed."),
-    "profiles": ("hardpan.cli.profiles:profiles", "List the shipped profiles."),
-    "prove": (
-        "hardpan.cli.build:prove_command",
-        "Build, boot, scan, sign, verify.",
-    ),
-    "render": (
-        "hardpan.cli.render:render",
-        "Write what a profile leads to; run nothing.",
-    ),
-    "repo": ("hardpan.cli.repo:repo", "Check dnf repositories before a build."),
-    "scan": (
-        "hardpan.cli.scan:scan",
-        "Scan a running host over SSH; sign the evidence.",
-    ),
-    "show": ("hardpan.cli.show:show", "Show what an evidence file says."),
-    "smoke": ("hardpan.cli.smoke:smoke", "Run the AI workload test alone."),
-    "verify": ("hardpan.cli.verify:verify", "Check evidence against a trust policy."),
-    "wheels": (
-        "hardpan.cli.wheels:wheels",
-        "Look into Python wheels for FIPS trouble.",
-    ),
+_COMMAND_GROUPS = {
+    "Build images": {
+        "profiles": ("hardpan.cli.profiles:profiles", "List the shipped profiles."),
+        "check": ("hardpan.cli.check:check", "Validate profiles; report every problem at once."),
+        "render": ("hardpan.cli.render:render", "Write the kickstart and the build plan."),
+        "build": ("hardpan.cli.build:build", "Build an unattended ISO or an image."),
+        "prove": ("hardpan.cli.prove:prove", "Build, boot, scan, sign and verify in one run."),
+        "repo": ("hardpan.cli.repo:repo", "Check dnf repositories before a build."),
+        "wheels": ("hardpan.cli.wheels:wheels", "Audit Python wheels for FIPS mode."),
+        "hash-password": (
+            "hardpan.cli.hash_password:hash_password",
+            "Hash a password for a profile.",
+        ),
+    },
+    "Scan hosts": {
+        "scan": ("hardpan.cli.scan:scan", "Scan a running host over SSH; sign the evidence."),
+        "smoke": ("hardpan.cli.smoke:smoke", "Run the AI workload test alone."),
+        "content": ("hardpan.cli.content:content", "List and update SCAP content."),
+    },
+    "Use evidence": {
+        "verify": ("hardpan.cli.verify:verify", "Verify evidence against a trust policy."),
+        "show": ("hardpan.cli.show:show", "Show the content of an evidence file."),
+        "export": ("hardpan.cli.export:export", "Write evidence in another format."),
+        "diff": ("hardpan.cli.diff:diff", "Compare two scans."),
+        "ledger": ("hardpan.cli.ledger:ledger", "Record evidence and query its history."),
+    },
+    "Set up": {
+        "doctor": ("hardpan.cli.doctor:doctor", "Check this machine and suggest fixes."),
+        "keys": ("hardpan.cli.keys:keys", "Create and show signing keys."),
+    },
 }
-"""Verb -> (``module:attribute`` of a click command, one line of help)."""
+"""Job -> command -> (``module:attribute`` of a click command, one line of help)."""
 
+COMMANDS = {name: entry for group in _COMMAND_GROUPS.values() for name, entry in group.items()}
+"""Command -> (``module:attribute`` of a click command, one line of help)."""
 
 _COMPLETION_VARIABLE = "_HARDPAN_COMPLETE"
-_FALLBACK_MESSAGE = b"error: this is a bug in hardpan, and so is that it cannot say which\n"
+_FALLBACK_MESSAGE = b"error: this is a bug in hardpan, which also failed to report it\n"
 
 
 def _enable_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -87,7 +79,7 @@ _COMMON_OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_enable_verbose,
-        help="Show each process that runs, with its exit status and duration.",
+        help="Print each process that runs, with its exit status and duration.",
     ),
     click.Option(
         ["--log-file"],
@@ -99,7 +91,7 @@ _COMMON_OPTIONS = (
         help="Append every event and process to FILE, as JSON lines (mode 0600).",
     ),
 )
-"""Options of the program and of each command: people type them where they think of them."""
+"""Options of the program and of each command, so that they are accepted in both positions."""
 
 
 def _add_common_options(command: click.Command) -> click.Command:
@@ -111,14 +103,14 @@ def _add_common_options(command: click.Command) -> click.Command:
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a verb's module only when the verb is used."""
+    """A click group that imports the module of a command only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, sorted."""
+        """Return all commands, sorted."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command called ``name``, or None."""
+        """Return the command called ``cmd_name``, or None."""
         if cmd_name not in COMMANDS:
             return None
         run_context = ctx.find_object(RunContext)
@@ -126,14 +118,16 @@ class LazyGroup(click.Group):
             run_context.command = cmd_name
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command = cast(click.Command, getattr(import_module(module), attribute))
-        # What imports made stays: Python need not search it for garbage, nor at its end.
+        # Objects of imported modules live until the end: no need to collect them.
         gc.freeze()
         return _add_common_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of verbs without importing a single one."""
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(COMMANDS.items())])
+        """Write the commands grouped by job; no command module is imported."""
+        with formatter.section("Commands"):
+            for title, commands in _COMMAND_GROUPS.items():
+                with formatter.section(title):
+                    formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -146,7 +140,7 @@ _add_common_options(root)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code; every error ends here."""
+    """Run a command line and return its exit code; every error ends here."""
     with RunContext() as context:
         try:
             exit_code = _invoke(sys.argv[1:] if arguments is None else arguments, context)
@@ -158,7 +152,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _invoke(arguments: Sequence[str], run_context: RunContext) -> int:
-    """What click's own ``main`` does, but for its handlers: they end a closed pipe with 1."""
+    """Do what click's ``main`` does, without its handlers: they end a closed pipe with 1."""
     if _COMPLETION_VARIABLE in os.environ:
         has_failed = shell_complete(
             root, {}, "hardpan", _COMPLETION_VARIABLE, os.environ[_COMPLETION_VARIABLE]
@@ -173,16 +167,16 @@ def _invoke(arguments: Sequence[str], run_context: RunContext) -> int:
 
 
 def main() -> None:
-    """Entry point of the ``hardpan`` program; SIGTERM cleans up as Ctrl-C does."""
+    """Entry point of the ``hardpan`` program; SIGTERM cleans up like Ctrl-C."""
     streams.open_missing_streams()
     interrupts.install()
-    # After the run a thread of a library may still log: without a handler Python would print it.
+    # A library's thread may log after the run: without a handler, Python would print it.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         exit_code = run()
-    except KeyboardInterrupt as e:  # it came while the end of the run was reported
+    except KeyboardInterrupt as e:  # raised while the end of the run was reported
         exit_code = error_reporting.interrupt_exit_code(e)
-    except BaseException:  # noqa: BLE001 - Python itself would end with 1, which means findings
+    except BaseException:  # noqa: BLE001 - Python would exit with 1, which means findings
         os.write(2, _FALLBACK_MESSAGE)
         exit_code = int(Exit.BUG)
     interrupts.uninstall()

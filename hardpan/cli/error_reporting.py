@@ -44,18 +44,18 @@ _UNUSABLE_PATH_ERRNOS = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
 )
-"""What the kernel says of a path that a person chose: no fault of the program that tries it."""
+"""Errors of a path that a user chose: an input error, not a bug."""
 
 
 class RunContext:
-    """One command line from its start to its end: who observes it, and whether a bug came up."""
+    """One command line from start to end: its observers, its log and whether a bug occurred."""
 
     def __init__(self) -> None:
         self.command = ""
         """The command's name, once it is known."""
         self.event_log: EventLog | None = None
         self.has_bug = False
-        """True also when a thread ended with an exception that nobody took."""
+        """True also if a thread ended with an unhandled exception."""
         self._is_verbose = False
         self._start_s = clock.monotonic_s()
         self._exit_stack = ExitStack()
@@ -78,16 +78,16 @@ class RunContext:
         self._exit_stack.close()
 
     def enable_verbose(self) -> None:
-        """Show processes from here on."""
+        """Print processes from now on."""
         if not self._is_verbose:
             self._is_verbose = True
             self._exit_stack.enter_context(observe(process_line_printer(stderr)))
 
     def open_log_file(self, path: Path) -> None:
-        """Write everything that happens from here on into a file.
+        """Write all further events to a file.
 
         Raises:
-            UsageError: a file was given before.
+            UsageError: a log file is open already.
             InputError: it cannot be opened.
         """
         if self.event_log is not None:
@@ -100,16 +100,14 @@ class RunContext:
         )
 
     def finish(self, exit_code: int) -> int:
-        """Finish the log and return the exit code: a bug in a thread turns an answer into 70."""
+        """Finish the log and return the exit code: a bug in a thread turns a result into 70."""
         if self.has_bug and exit_code in _RESULT_CODES:
             exit_code = int(Exit.BUG)
         if self.event_log is not None:
             duration_s = clock.monotonic_s() - self._start_s
             self.event_log.write("run_ended", {"exit_status": exit_code, "duration_s": duration_s})
             if self.event_log.failure:
-                message = (
-                    f"{self.event_log.path}: the log is not complete: {self.event_log.failure}"
-                )
+                message = f"{self.event_log.path}: the log is incomplete: {self.event_log.failure}"
                 print_message(stderr, f"warning: {message}", style="yellow")
         return exit_code
 
@@ -119,7 +117,7 @@ class RunContext:
 
 
 def report_error(error: BaseException, context: RunContext) -> int:
-    """Tell a person how the run ended, and return the exit code of that."""
+    """Print how the run ended and return its exit code."""
     interrupt = interrupts.find_interrupt(error)
     if interrupt is not None or isinstance(error, click.Abort):
         _print_interrupt(interrupt)
@@ -142,9 +140,9 @@ def report_error(error: BaseException, context: RunContext) -> int:
 
 
 def report_usage_error(error: click.ClickException) -> None:
-    """Tell a person what is wrong with the command line, in the form that click gives it.
+    """Print what is wrong with the command line, in click's form.
 
-    click's own ``show`` prints what was typed as it is, file names that a shell put in among it.
+    click's own ``show`` prints arguments unescaped, file names expanded by a shell included.
     """
     message = error.format_message()
     if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the help text
@@ -162,7 +160,7 @@ def report_usage_error(error: click.ClickException) -> None:
 
 
 def _to_hardpan_error(error: BaseException, context: RunContext) -> HardpanError | None:
-    """The error to tell a person; None where ``e`` is a bug."""
+    """Return the error to print; None if ``error`` is a bug."""
     if isinstance(error, HardpanError):
         return error
     if isinstance(error, ModuleNotFoundError):
@@ -175,13 +173,13 @@ def _to_hardpan_error(error: BaseException, context: RunContext) -> HardpanError
     if isinstance(error, OSError) and error.errno in _UNUSABLE_PATH_ERRNOS and error.filename:
         return InputError(
             f"{os.fsdecode(error.filename)}: cannot be used: {error.strerror}",
-            hint="choose another path, or a user who may use this one",
+            hint="choose another path, or run as a user with access to this path",
         )
     return None
 
 
 def interrupt_exit_code(interrupt: KeyboardInterrupt | None) -> int:
-    """The exit code of an interrupt; without one, of the end of input at a prompt."""
+    """Return the exit code of an interrupt, or of the end of input at a prompt (None)."""
     return int(Exit.TERMINATED if isinstance(interrupt, TerminationInterrupt) else Exit.INTERRUPTED)
 
 
@@ -189,11 +187,11 @@ def _print_interrupt(interrupt: KeyboardInterrupt | None) -> None:
     if stderr.is_terminal:
         print_message(stderr, "")  # the terminal shows ^C at the start of the line
     outcome = "terminated" if isinstance(interrupt, TerminationInterrupt) else "interrupted"
-    print_message(stderr, f"{outcome}; finished stages are kept", style="yellow")
+    print_message(stderr, f"{outcome}; completed stages will be reused", style="yellow")
 
 
 def _discard_closed_streams() -> list[TextIO]:
-    """The standard streams that nobody reads any more; what they hold is dropped."""
+    """Return the standard streams whose reader is gone, after discarding what they hold."""
     closed_streams = [s for s in (sys.stdout, sys.stderr) if streams.has_no_reader(s)]
     for stream in closed_streams:
         streams.redirect_to_null(stream)
@@ -222,14 +220,14 @@ def _report_bug(error: BaseException, context: RunContext) -> None:
 
 
 class _DiagnosticHandler(logging.Handler):
-    """Publishes what libraries log: paramiko logs the traceback of an error that it raises."""
+    """Publish what libraries log: paramiko logs the traceback of an error that it raises."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Publish the message; without a handler, Python would print it."""
         publish(Diagnostic(source=record.name, level=record.levelname, text=self.format(record)))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Publish that a message could not be formatted; logging would print a traceback."""
+        """Publish that a message cannot be formatted; logging would print a traceback."""
         text = f"message cannot be formatted: {record.msg!r}"
         publish(Diagnostic(source=record.name, level=record.levelname, text=text))
 

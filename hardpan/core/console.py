@@ -1,9 +1,9 @@
-"""All that hardpan writes to stdout and stderr, and what it asks a person.
+"""Everything that hardpan writes to stdout and stderr, and its prompts.
 
-stdout is data, stderr is progress and errors. Every text passes ``hardpan.core.sanitize`` here, so that
-no caller can forget it: nothing else in the product prints, and a test reads the source for it.
-An answer as JSON has JSON's own escapes, on a terminal and in a pipe. A document (an exported
-report, a key) keeps its bytes in a file or a pipe; a terminal gets it with escapes.
+stdout is data, stderr is progress and errors. Every text passes ``hardpan.core.sanitize`` here, so
+that no caller can forget it: nothing else in the product prints, which a test checks in the source.
+JSON output uses JSON's own escapes, on a terminal and in a pipe. A document (an exported report, a
+key) keeps its bytes in a file or a pipe; a terminal gets it with escapes.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ from hardpan.core.sanitize import sanitize_json, sanitize_line, sanitize_lines
 
 
 class _StderrConsole(Console):
-    """Progress that nobody can read any more is no reason to end the work."""
+    """A closed stderr must not stop the run."""
 
     def on_broken_pipe(self) -> None:
         """Stop writing. rich's own method ends the program with exit code 1, "findings"."""
@@ -48,7 +48,7 @@ class _StderrConsole(Console):
 
 
 stderr = _StderrConsole(stderr=True, highlight=False, soft_wrap=True)
-"""Where talk goes."""
+"""Console for progress and errors."""
 
 _MAX_LIVE_LINE_CHARS = 100
 
@@ -82,10 +82,10 @@ def print_document(data: bytes) -> None:
 
 
 def prompt_secret(prompt: str, *, repeat: str | bool = False) -> str:
-    """What a person types, unseen; twice with ``repeat``, the second question.
+    """Prompt for a secret without echo; ``repeat``, if given, prompts a second time.
 
     Raises:
-        click.Abort: the person ended the input.
+        click.Abort: the input ended.
     """
     secret = click.prompt(
         sanitize_line(prompt), hide_input=True, confirmation_prompt=repeat, err=True
@@ -94,7 +94,7 @@ def prompt_secret(prompt: str, *, repeat: str | bool = False) -> str:
 
 
 def _escape_unencodable(text: str) -> str:
-    """``text`` with escapes for what stdout's encoding lacks."""
+    """Escape the characters of ``text`` that stdout's encoding lacks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -102,13 +102,13 @@ def _escape_unencodable(text: str) -> str:
 def _stop_writing(console: Console) -> None:
     console.quiet = True
     file = console.file
-    # Below a live line rich puts an object of its own in the stream's place.
+    # While a live display is active, rich replaces the stream by a proxy.
     streams.redirect_to_null(getattr(file, "rich_proxied_file", None) or file)
 
 
 @contextlib.contextmanager
 def show_progress(*, console: Console = stderr, quiet: bool = False) -> Iterator[Emit]:
-    """Show and publish what stages emit for the length of the block."""
+    """Print and publish the events that stages emit in the block."""
     with _open_renderer(console, quiet=quiet) as render:
 
         def emit(event: Event) -> None:
@@ -132,7 +132,7 @@ def _open_renderer(console: Console, *, quiet: bool) -> Iterator[Emit]:
 def print_message(console: Console, text: str, *, style: str = "") -> None:
     """Print ``text``, without markup and emoji codes; every line but the first is indented.
 
-    So a line end in a text from outside begins no line that looks like one of ours.
+    Untrusted text with a line end thus cannot imitate a line of hardpan.
     """
     lines = "\n  ".join(map(sanitize_line, text.split("\n")))
     try:
@@ -142,7 +142,7 @@ def print_message(console: Console, text: str, *, style: str = "") -> None:
 
 
 def process_line_printer(console: Console) -> Observer:
-    """A line for each process and each command on a target, with exit status and duration."""
+    """Return an observer that prints a line per process and per command on a target."""
 
     def print_record(record: Record) -> None:
         line = _format_process(record)
@@ -159,7 +159,8 @@ def _format_process(record: Record) -> str:
         outcome = _format_exit(record.exit_status, record.duration_s)
         return f"process {record.process_id}: {record.argv[0]}: {outcome}"
     if isinstance(record, RemoteCommandEnded):
-        return f"{record.target}: {record.command}: {_format_exit(record.exit_status, record.duration_s)}"
+        outcome = _format_exit(record.exit_status, record.duration_s)
+        return f"{record.target}: {record.command}: {outcome}"
     return ""
 
 
@@ -172,9 +173,9 @@ def _format_exit(exit_status: int | None, duration_s: float) -> str:
 
 
 class _LineRenderer:
-    """One plain line per event, after the time since the start (minutes:seconds).
+    """A plain line per event, after the time since the start (minutes:seconds).
 
-    Repeated progress of a stage is thinned to 10 % steps.
+    Repeated progress of a stage is reduced to steps of 10 %.
     """
 
     def __init__(self, console: Console) -> None:
@@ -200,7 +201,7 @@ class _LineRenderer:
 
 
 class _LiveRenderer:
-    """The finished stages as lines, the running one as a spinner below them."""
+    """Finished stages as lines, the running stage as a spinner below them."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Bar(
@@ -250,5 +251,5 @@ def _describe_event(event: Event) -> str:
     if isinstance(event, StageFailed):
         return f"{name}: failed after {event.duration_s:.1f} s"
     if event.reused:
-        return f"{name}: taken from an earlier run"
+        return f"{name}: reused from a previous run"
     return f"{name}: done in {event.duration_s:.1f} s"

@@ -166,7 +166,8 @@ def check_tree(folder: Path, limits: TreeLimits) -> None:
         if len(name.parts) > limits.max_depth or len(os.fsencode(name)) > limits.max_path_bytes:
             raise InputError(
                 f"{folder}: a name is too long: expected at most {limits.max_depth} parts and"
-                f" {limits.max_path_bytes} bytes, got {len(name.parts)} and {len(os.fsencode(name))}"
+                f" {limits.max_path_bytes} bytes,"
+                f" got {len(name.parts)} and {len(os.fsencode(name))}"
             )
         if not stat.S_ISDIR(status.st_mode):
             _require_regular(status, path, allow_hard_links=False)

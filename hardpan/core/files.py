@@ -71,8 +71,9 @@ def open_regular(path: Path) -> IO[bytes]:
         os.close(descriptor)
         if file_type == stat.S_IFDIR:
             raise InputError(f"{path}: cannot be read: {os.strerror(errno.EISDIR)}")
+        description = _FILE_TYPES.get(file_type, "something else")
         raise InputError(
-            f"{path}: expected a regular file, found {_FILE_TYPES.get(file_type, 'something else')}",
+            f"{path}: expected a regular file, got {description}",
             hint="write it to a file first",
         )
     return os.fdopen(descriptor, "rb")

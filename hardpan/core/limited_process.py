@@ -70,8 +70,11 @@ def _prlimit_options(limits: ProcessLimits) -> Iterator[str]:
     )
     for option, resource_id, value in limits_by_option:
         _, hard_limit = resource.getrlimit(resource_id)
-        if value is not None:
-            yield f"{option}={value if hard_limit == resource.RLIM_INFINITY else min(value, hard_limit)}"
+        if value is None:
+            continue
+        if hard_limit != resource.RLIM_INFINITY:
+            value = min(value, hard_limit)
+        yield f"{option}={value}"
 
 
 def _without_prlimit(error: ToolError, argv: Sequence[str]) -> ToolError:

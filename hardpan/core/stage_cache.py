@@ -1,7 +1,7 @@
-"""Finished stages that need not run again: each keyed by the digest of its inputs.
+"""Stages whose results are stored, each under the digest of its inputs.
 
-A stage's record is one JSON file. It is written only when the stage has ended
-well, and it counts only while every output still has its recorded digest.
+The record of a stage is one JSON file. It is written only after the stage has succeeded, and it
+counts only while every output still has its recorded digest.
 """
 
 import json
@@ -22,85 +22,141 @@ from hardpan.core.files import (
 StageResult = dict[str, object]
 """What a stage hands on, as plain JSON values."""
 
+Execute = Callable[[Callable[[str], None]], StageResult]
+"""Does the work of a stage; its argument reports a line of progress."""
+
+_KEY_FOLDER_CHARS = 24
+
 
 def cache_key(inputs: Mapping[str, object]) -> Sha256:
-    """The digest that a set of inputs is known by."""
+    """Return the digest of a set of inputs."""
     return sha256_bytes(canonical_json(dict(inputs)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedStage:
-    """One stage of a run: what goes in, what comes out, and where its record lies."""
+    """One stage of a run: what it does, what decides its result, and what it writes.
+
+    A build runs this object and a dry run asks it, so that both use the same key.
+    """
 
     name: str
     folder: Path
-    """Where the record lies."""
+    """Folder of the record. With ``is_shared``: the folder that holds one folder per key."""
 
-    inputs: Mapping[str, object]
-    """All that decides the result."""
+    inputs: Mapping[str, object] | None
+    """Everything that decides the result; None while one of them is unknown."""
 
-    outputs: tuple[Path, ...] = ()
+    output_names: tuple[str, ...] = ()
+    """Files that it writes, in ``record_folder``."""
+
+    description: str = ""
+    """What it does, for a dry run."""
+
+    is_shared: bool = False
+    """True where the result is stored by its key, so that runs into other folders reuse it."""
+
     is_private: bool = False
-    """The outputs hold secrets: mode 0600, also where an earlier run left them with another."""
+    """The outputs hold secrets: mode 0600, also where an earlier run left another mode."""
 
-    def run(
-        self, emit: Emit, execute: Callable[[Callable[[str], None]], StageResult]
-    ) -> StageResult:
-        """The stage's receipt: an earlier run's where nothing changed, else a new one.
+    required_mib: int = 0
+    """Free disk space in MiB that the stage needs before it starts."""
 
-        ``work`` gets a function that notes a line of progress, and must leave
-        every file of ``outputs`` in place.
+    required_in: Path | None = None
+    """Folder on whose file system that space has to be."""
+
+    @property
+    def record_folder(self) -> Path | None:
+        """Folder of the record and the outputs; None while it depends on an unknown input."""
+        if not self.is_shared:
+            return self.folder
+        if self.inputs is None:
+            return None
+        return self.folder / cache_key(self.inputs)[:_KEY_FOLDER_CHARS]
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that it writes; the shared folder while their own is unknown."""
+        folder = self.record_folder
+        if folder is None:
+            return (self.folder,) if self.output_names else ()
+        return tuple(folder / name for name in self.output_names)
+
+    def run(self, emit: Emit, execute: Execute) -> StageResult:
+        """Return the stage's result: the stored one if nothing changed, else a new one.
+
+        ``execute`` must create every file of ``outputs``.
         """
         cached_result = self.load()
         if cached_result is not None and self._restrict_access():
             emit(StageFinished(stage=self.name, duration_s=0.0, reused=True))
             return cached_result
-        self._record_path.unlink(missing_ok=True)
+        inputs, record_path = self._require_inputs()
+        record_path.unlink(missing_ok=True)
         with run_stage(emit, self.name) as report_progress:
             result = execute(report_progress)
         self._restrict_access()
         record = {
-            "inputs": cache_key(self.inputs),
-            "outputs": {str(p): sha256_file(p) for p in self.outputs},
-            "receipt": result,
+            "inputs": cache_key(inputs),
+            "outputs": {str(path): sha256_file(path) for path in self.outputs},
+            "result": result,
         }
-        write_atomic(
-            self._record_path, json.dumps(record, indent=1, sort_keys=True) + "\n", mode=0o600
-        )
+        write_atomic(record_path, json.dumps(record, indent=1, sort_keys=True) + "\n", mode=0o600)
         return result
 
     def load(self, *, check_digests: bool = True) -> StageResult | None:
-        """An earlier run's receipt, if it still counts; None where the stage has to run.
+        """Return the stored result if it is still valid; None if the stage has to run.
 
-        Without ``digests`` the outputs only have to be there: quick, and not what a run goes by.
+        Without ``check_digests`` the outputs only have to exist: fast enough for a dry run, and
+        not enough to reuse them.
         """
-        try:
-            record = json.loads(self._record_path.read_bytes())
-        except (OSError, ValueError):
+        if self.inputs is None:
             return None
-        if not isinstance(record, dict) or record.get("inputs") != cache_key(self.inputs):
+        record = self._read_record()
+        if record is None or record.get("inputs") != cache_key(self.inputs):
             return None
         recorded_digests = record.get("outputs")
-        result = record.get("receipt")
+        result = record.get("result")
         if not isinstance(recorded_digests, dict) or not isinstance(result, dict):
             return None
-        if set(recorded_digests) != {str(p) for p in self.outputs}:
+        if set(recorded_digests) != {str(path) for path in self.outputs}:
             return None
-        if any(not p.is_file() for p in self.outputs):
+        if any(not path.is_file() for path in self.outputs):
             return None
-        if check_digests and any(sha256_file(p) != recorded_digests[str(p)] for p in self.outputs):
+        if check_digests and any(
+            sha256_file(path) != recorded_digests[str(path)] for path in self.outputs
+        ):
             return None
         return result
 
-    def _restrict_access(self) -> bool:
-        """Take access from group and others; False where an output is another user's."""
+    def has_any_record(self) -> bool:
+        """True if a result of this stage is stored, of whatever inputs."""
+        name = f"{self.name}.stage.json"
+        if self.is_shared:
+            return any(path.is_file() for path in self.folder.glob(f"*/{name}"))
+        return (self.folder / name).is_file()
+
+    def _require_inputs(self) -> tuple[Mapping[str, object], Path]:
+        folder = self.record_folder
+        if self.inputs is None or folder is None:
+            raise ValueError(f"stage {self.name}: cannot run: an input is unknown")
+        return self.inputs, folder / f"{self.name}.stage.json"
+
+    def _read_record(self) -> dict[str, object] | None:
+        _, record_path = self._require_inputs()
         try:
-            for path in self.outputs if self.is_private else ():
+            record = json.loads(record_path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def _restrict_access(self) -> bool:
+        """Remove the access of group and others; False if another user owns an output."""
+        if not self.is_private:
+            return True
+        try:
+            for path in self.outputs:
                 path.chmod(PRIVATE_MODE)
         except PermissionError:
             return False
         return True
-
-    @property
-    def _record_path(self) -> Path:
-        return self.folder / f"{self.name}.stage.json"

@@ -1,7 +1,7 @@
-"""All that is looked at before a build starts. The build and its dry run ask the same.
+"""Everything that is checked before a build starts, for the build and its dry run alike.
 
-Nothing is written and no stage runs. What can be told only by work of minutes (the
-digest of an ISO that nobody gave one for, what the archives have today) is left alone.
+Nothing is written and no stage runs. What takes minutes to check (the digest of an ISO without
+``--media-sha256``, what the archives offer today) is not checked.
 """
 
 import os
@@ -34,24 +34,24 @@ _PLACEHOLDER_KEY = (
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAABAgMEBQYHCAkKCwwN"
     "Dg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8= nobody"
 )
-"""In the place of a key that the build will make; nobody has its private half."""
+"""Stands for a key that the build will generate; its private key does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What was found; None for what is not there, cannot be used or was not asked for."""
+    """What the checks found; None for what is missing, unusable or not needed."""
 
     request: BuildRequest
     builds_image: bool
-    """False where an ISO is all that is wanted."""
+    """False if only an ISO is built."""
 
     acceleration: Acceleration | None = None
     access: SshAccess | None = None
     kickstart: str = ""
-    """Its text, with a stand-in for a key that is yet to be made."""
+    """Its text; a placeholder stands for a key that is not generated yet."""
 
     is_validated: bool = False
-    """True when ksvalidator accepts it, False when it was not asked."""
+    """True if ksvalidator accepts it, False if ksvalidator is not installed."""
 
     media: MediaCandidate | None = None
     keyring: KeyRing | None = None
@@ -59,7 +59,7 @@ class Environment:
 
 
 def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environment, ErrorCollector]:
-    """What is there and all that stands in the way, in the order a build would meet it."""
+    """Return what a build can use and everything that prevents it, in the build's order."""
     profile = request.profile
     errors = build_pipeline.collect_profile_errors(profile, builds_image=builds_image)
     with errors.collecting("timestamp"):
@@ -69,24 +69,24 @@ def run_checks(request: BuildRequest, *, builds_image: bool) -> tuple[Environmen
             _require_writable(folder)
     with errors.collecting("tools"):
         raise_if_any(tuple(host_tools.missing_tools(profile, image=builds_image)))
-    environment = _check_media(
-        _check_access(
-            _check_machine(Environment(request=request, builds_image=builds_image), errors), errors
-        ),
-        errors,
-    )
+    environment = Environment(request=request, builds_image=builds_image)
+    environment = _check_machine(environment, errors)
+    environment = _check_access(environment, errors)
+    environment = _check_media(environment, errors)
     if not builds_image:
         return environment, errors
     if host_tools.find_program("ansible-playbook") is not None:
         with errors.collecting("layers"):
             validate_roles(profile)
-    return _check_content(_check_keyring(environment, errors), errors), errors
+    environment = _check_keyring(environment, errors)
+    environment = _check_content(environment, errors)
+    return environment, errors
 
 
 def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: Emit) -> None:
-    """Hold the media against the digest that a person gave, where one was given.
+    """Check the media against ``--media-sha256``, if given.
 
-    A build does it in its first stage; here it takes as long as reading the ISO.
+    A build does this in its first stage; here it takes as long as reading the ISO.
     """
     request = environment.request
     if (
@@ -100,7 +100,7 @@ def verify_media_digest(environment: Environment, errors: ErrorCollector, emit: 
 
 
 def check_digest_form(text: str | None) -> None:
-    """Pass if ``text`` is a digest or nothing.
+    """Check that ``text`` is a SHA-256 digest or None.
 
     Raises:
         UsageError: it is neither.
@@ -110,7 +110,7 @@ def check_digest_form(text: str | None) -> None:
 
 
 def check_disk_space(requirements: Iterable[tuple[Path, int, str]], errors: ErrorCollector) -> None:
-    """Look for free disk: folder, MiB and for what."""
+    """Check the free disk space: ``requirements`` are folder, MiB and purpose."""
     for folder, required_mib, purpose in requirements:
         with errors.collecting("disk"):
             require_free_space(folder.absolute(), required_mib, purpose=purpose)
@@ -174,16 +174,14 @@ def _check_content(environment: Environment, errors: ErrorCollector) -> Environm
 
 
 def _require_writable(folder: Path) -> None:
-    """Pass if ``folder`` is there and can be written to, or can be made."""
+    """Check that ``folder`` is writable or can be created."""
     existing_folder = folder.absolute()
     while not existing_folder.exists():
         existing_folder = existing_folder.parent
     if not existing_folder.is_dir():
-        raise InputError(f"{folder}: expected a folder, found the file {existing_folder}")
+        raise InputError(f"{folder}: expected a folder, got the file {existing_folder}")
     if not os.access(existing_folder, os.W_OK | os.X_OK):
-        raise InputError(
-            f"{folder}: expected a folder that can be written to, {existing_folder} cannot"
-        )
+        raise InputError(f"{folder}: expected a writable folder, {existing_folder} is not writable")
 
 
 def _require_memory(required_mib: int) -> None:
@@ -191,5 +189,5 @@ def _require_memory(required_mib: int) -> None:
     if total_mib < required_mib:
         raise ResourceError(
             f"machine.memory: the guest needs {required_mib} MiB, this machine has {total_mib} MiB",
-            hint="a smaller machine in your own profile, or a larger one to build on",
+            hint="choose a smaller machine in your own profile, or build on a larger one",
         )

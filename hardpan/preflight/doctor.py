@@ -1,4 +1,4 @@
-"""``hardpan doctor``: what this machine can and cannot do, and how to mend it."""
+"""Requirements of builds and scans on this machine, for ``hardpan doctor``."""
 
 import os
 import shutil
@@ -6,13 +6,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import click
-
 from hardpan.builder.host_tools import TOOLS, HostTool, find_program
 from hardpan.builder.vm import firmware
 from hardpan.builder.vm.probe import detect_acceleration
-from hardpan.core.console import print_json, print_line
-from hardpan.core.errors import Exit, HardpanError, ToolError
+from hardpan.core.errors import HardpanError, ToolError
 from hardpan.core.process import run
 from hardpan.core.xdg import cache_home
 from hardpan.scanners.content import datastream
@@ -20,45 +17,23 @@ from hardpan.scanners.content.store import PRODUCTS
 
 _MIN_FREE_DISK_GIB = 25
 _MIN_MEMORY_MIB = 4096
-_STATUS_LABELS = {True: "ok", False: "MISSING", None: "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorCheck:
-    """One thing that was looked at."""
+    """A requirement of this machine, and whether it is met."""
 
     name: str
     ok: bool | None
-    """None: absent, and nothing needs it."""
+    """None: missing, but optional."""
 
     detail: str
     fix: str = ""
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def doctor(as_json: bool) -> int:
-    """Tell what this machine can do, and how to mend what is missing.
-
-    Exits with 0 when all that is needed is there, with 4 when something is missing.
-    """
-    results = run_checks()
-    if as_json:
-        result_list = [
-            {"name": r.name, "ok": r.ok, "found": r.detail, "mend": r.fix} for r in results
-        ]
-        print_json({"rows": result_list})
-    else:
-        width = max(len(r.name) for r in results)
-        for r in results:
-            print_line(f"{_STATUS_LABELS[r.ok]:<8} {r.name:<{width}}  {r.detail}")
-            if r.fix:
-                print_line(f"{'':<8} {'':<{width}}  -> {r.fix}")
-    return int(Exit.TOOL if any(r.ok is False for r in results) else Exit.OK)
+    """How to meet the requirement; empty if it is met."""
 
 
 def run_checks() -> tuple[DoctorCheck, ...]:
-    """Everything that was looked at, each really tried."""
+    """Check every requirement by using it: programs are started, KVM runs a guest."""
     checks: tuple[Callable[[], DoctorCheck], ...] = (
         _check_python,
         _check_processors,
@@ -93,11 +68,8 @@ def _check_disk() -> DoctorCheck:
     existing = next(p for p in (cache_folder, *cache_folder.parents) if p.is_dir())
     free_gib = shutil.disk_usage(existing).free >> 30
     ok = free_gib >= _MIN_FREE_DISK_GIB
-    fix = (
-        ""
-        if ok
-        else f"free {_MIN_FREE_DISK_GIB - free_gib} GiB, or give other folders with -o and --cache"
-    )
+    missing_gib = _MIN_FREE_DISK_GIB - free_gib
+    fix = "" if ok else f"free {missing_gib} GiB, or choose other folders with -o and --cache"
     return DoctorCheck(name="free disk", ok=ok, detail=f"{free_gib} GiB in {cache_folder}", fix=fix)
 
 
@@ -105,10 +77,10 @@ def _check_kvm() -> DoctorCheck:
     try:
         accelerator = detect_acceleration()
     except ToolError as e:
-        return DoctorCheck(name="KVM", ok=None, detail=f"not tried: {e}")
+        return DoctorCheck(name="KVM", ok=None, detail=f"not checked: {e}")
     if accelerator.kind == "kvm":
         return DoctorCheck(name="KVM", ok=True, detail=accelerator.reason)
-    fix = "everything works without it, some ten times slower"
+    fix = "builds work without it, about ten times slower"
     return DoctorCheck(name="KVM", ok=None, detail=accelerator.reason, fix=fix)
 
 

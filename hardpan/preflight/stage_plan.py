@@ -1,246 +1,220 @@
-"""Which stages a run would carry out, and which it would take from an earlier one.
+"""Which stages a run would execute, and which it would reuse from a previous run.
 
-An earlier result is known by its record, and its files have to be there: their digests,
-which a run compares, are left alone.
+Every cached stage is the object that the build itself runs (``hardpan.builder.stages``,
+``hardpan.workflow.stages``): no key is derived here. A stored result counts if its record matches
+and its files exist; their digests are compared only by a run.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
-from hardpan.builder import install, pipeline
 from hardpan.builder import stages as build_stages
-from hardpan.builder.media.remaster import required_mib
 from hardpan.core.errors import InputError
 from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import CachedStage, StageResult
 from hardpan.kickstart import boot_arguments
 from hardpan.preflight.checks import Environment
 from hardpan.scanners.model.scan import ContentOrigin
-from hardpan.workflow import stages
+from hardpan.workflow import stages as workflow_stages
 
-StageState = Literal["given", "present", "cache", "earlier", "anew", "open", "missing"]
-"""``given``: a file that was named. ``present``: on this machine before any run. ``cache`` and
-``earlier``: taken from there or from an earlier run into the same folder. ``anew``: made by
-the run. ``open``: it shows on the way."""
 
-_RECORD_NAME = "{}.stage.json"
+class StageState(StrEnum):
+    """What a run would do for a stage."""
+
+    PROVIDED = "provided"
+    """Use the file that an option names."""
+
+    INSTALLED = "installed"
+    """Use what this machine has without any run."""
+
+    CACHED = "cached"
+    """Reuse a result from the cache folder."""
+
+    REUSE = "reuse"
+    """Reuse the result of a previous run into the same output folder."""
+
+    BUILD = "build"
+    """Execute the stage."""
+
+    UNDETERMINED = "undetermined"
+    """Reuse or build: an input is known only at run time."""
+
+    MISSING = "missing"
+    """An input does not exist; the errors of the plan say which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStage:
-    """One stage as it would go."""
+    """A stage and what a run would do for it."""
 
     name: str
     state: StageState
     description: str
     outputs: tuple[Path, ...] = ()
     required_mib: int = 0
-    """Free disk that it is begun with."""
+    """Free disk space in MiB that the stage needs before it starts."""
 
     required_in: Path | None = None
 
+    @property
+    def may_run(self) -> bool:
+        """True unless a stored result is certain to be reused."""
+        return self.state in (StageState.BUILD, StageState.UNDETERMINED)
+
 
 def plan_stages(environment: Environment, *, with_scan: bool) -> tuple[PlannedStage, ...]:
-    """The stages in order; with ``proof`` those that follow a build."""
+    """Return the stages in order; ``with_scan`` adds those that follow a build."""
     return tuple(_plan_all(environment, with_scan=with_scan))
 
 
 def _plan_all(environment: Environment, *, with_scan: bool) -> Iterator[PlannedStage]:
     request = environment.request
+    profile, cache_folder = request.profile, request.cache_folder
     yield _plan_media(environment)
     if environment.builds_image:
         yield _plan_content(environment)
-    state, result = _stage_state(
-        _iso_stage(environment), "earlier", request.output_folder / _RECORD_NAME.format("iso")
-    )
-    yield PlannedStage(
-        name="iso",
-        state=state,
-        description="the media with the kickstart on it, read back",
-        outputs=(request.output_folder / f"{request.profile.name}.iso",),
-        required_mib=required_mib(environment.media.size)
-        if environment.media and environment.media.size
-        else 0,
-        required_in=request.output_folder,
-    )
-    if environment.builds_image:
-        yield from _plan_image(environment, _result_sha256(result), with_scan=with_scan)
+    iso, result = _plan_cached(_iso_stage(environment))
+    yield iso
+    if not environment.builds_image:
+        return
 
+    iso_sha256 = _result_sha256(result)
+    install_stage = build_stages.install_stage(profile, cache_folder, iso_sha256=iso_sha256)
+    install, result = _plan_cached(install_stage)
+    yield install
 
-def _plan_image(
-    environment: Environment, iso_sha256: Sha256 | None, *, with_scan: bool
-) -> Iterator[PlannedStage]:
-    profile, cache = environment.request.profile, environment.request.cache_folder
-    stage = (
-        build_stages.install_stage(profile, cache, iso_sha256=iso_sha256) if iso_sha256 else None
-    )
-    records = (cache / "installs").glob(f"*/{_RECORD_NAME.format('install')}")
-    state, result = _stage_state(stage, "cache", *records)
-    yield PlannedStage(
-        name="install",
-        state=state,
-        description=f"the ISO is booted onto a disk of {profile.disk_size_mib} MiB",
-        outputs=stage.outputs if stage else (cache / "installs",),
-        required_mib=install.MIN_FREE_MIB,
-        required_in=cache,
-    )
-    yield from _plan_hardening(
-        environment, iso_sha256, _result_sha256(result), base_state=state, with_scan=with_scan
-    )
-
-
-def _plan_hardening(
-    environment: Environment,
-    iso_sha256: Sha256 | None,
-    base_sha256: Sha256 | None,
-    *,
-    base_state: StageState,
-    with_scan: bool,
-) -> Iterator[PlannedStage]:
-    request, content = environment.request, environment.content
-    profile, output_folder = request.profile, request.output_folder
-    assess_stage = harden_stage = None
-    if base_sha256 and content is not None:
-        assess_stage = build_stages.assess_stage(
-            profile, request.cache_folder, base_sha256=base_sha256, content_sha256=content.sha256
-        )
-        harden_stage = _harden_stage(environment, base_sha256, content.sha256)
-    records = (request.cache_folder / "assessments").glob(f"*/{_RECORD_NAME.format('assess')}")
-    state, _ = _stage_state(assess_stage, "cache", *(() if base_state == "anew" else records))
-    yield PlannedStage(
-        name="assess", state=state, description="the fresh system is booted and scanned"
-    )
-    record = output_folder / _RECORD_NAME.format("harden")
-    state, result = _stage_state(
-        harden_stage, "earlier", *(() if base_state == "anew" else (record,))
-    )
-    yield PlannedStage(
-        name="harden",
-        state=state,
-        description=f"layers: {', '.join(profile.layers)}; then the image is sealed",
-        outputs=(output_folder / f"{profile.name}.qcow2",),
-        required_mib=pipeline.HARDEN_REQUIRED_MIB,
-        required_in=output_folder,
-    )
-    yield from _plan_attestation(
-        environment, _result_sha256(result), iso_sha256, harden_state=state, with_scan=with_scan
-    )
-
-
-def _plan_attestation(
-    environment: Environment,
-    image_sha256: Sha256 | None,
-    iso_sha256: Sha256 | None,
-    *,
-    harden_state: StageState,
-    with_scan: bool,
-) -> Iterator[PlannedStage]:
-    """What vouches for an image, and with ``proof`` the scan of it."""
-    request, keys = environment.request, environment.keyring
-    name, output_folder = request.profile.name, request.output_folder
+    base_sha256 = _result_sha256(result)
     content_sha256 = environment.content.sha256 if environment.content else None
-    provenance_stage = scan_stage = None
-    if keys and image_sha256 and iso_sha256 and content_sha256:
-        provenance_stage = stages.provenance_stage(
-            name,
-            output_folder,
-            keys,
-            image_sha256=image_sha256,
-            iso_sha256=iso_sha256,
-            content_sha256=content_sha256,
-        )
-        scan_stage = stages.scan_stage(
-            request, keys, image_sha256=image_sha256, content_sha256=content_sha256
-        )
-    may_be_reused = harden_state != "anew"
-    record = output_folder / _RECORD_NAME.format("provenance")
-    state, _ = _stage_state(provenance_stage, "earlier", *((record,) if may_be_reused else ()))
-    yield PlannedStage(
-        name="provenance",
-        state=state,
-        description="SBOM and SLSA provenance, signed",
-        outputs=(
-            output_folder / f"{name}.sbom.cdx.json",
-            output_folder / f"{name}.provenance.sigstore.json",
-        ),
+    assess_stage = build_stages.assess_stage(
+        profile, cache_folder, base_sha256=base_sha256, content_sha256=content_sha256
     )
+    assess, _ = _plan_cached(assess_stage, after=install)
+    yield assess
+    harden, result = _plan_cached(
+        _harden_stage(environment, base_sha256, content_sha256), after=install
+    )
+    yield harden
+
+    image_sha256 = _result_sha256(result)
+    provenance_stage = workflow_stages.provenance_stage(
+        request,
+        environment.keyring,
+        image_sha256=image_sha256,
+        iso_sha256=iso_sha256,
+        content_sha256=content_sha256,
+    )
+    provenance, _ = _plan_cached(provenance_stage, after=harden)
+    yield provenance
     if not with_scan:
         return
-    record = output_folder / _RECORD_NAME.format("scan")
-    state, _ = _stage_state(scan_stage, "earlier", *((record,) if may_be_reused else ()))
-    description = "the image is booted behind an overlay, scanned, and the evidence signed"
-    yield PlannedStage(
-        name="scan", state=state, description=description, outputs=stages.evidence_paths(request)
+    scan_stage = workflow_stages.scan_stage(
+        request, environment.keyring, image_sha256=image_sha256, content_sha256=content_sha256
     )
-    yield PlannedStage(name="verify", state="anew", description="the evidence against the policy")
+    scan, _ = _plan_cached(scan_stage, after=harden)
+    yield scan
+    yield PlannedStage(
+        name="verify",
+        state=StageState.BUILD,
+        description="verify the evidence against the policy",
+    )
 
 
-def _stage_state(
-    stage: CachedStage | None, reused_state: StageState, *records: Path
-) -> tuple[StageState, StageResult | None]:
-    """How a stage goes: without its inputs it is open where there is any record at all."""
-    if stage is None:
-        return ("open" if any(record.is_file() for record in records) else "anew"), None
+def _plan_cached(
+    stage: CachedStage, *, after: PlannedStage | None = None
+) -> tuple[PlannedStage, StageResult | None]:
+    """Return what a run would do for ``stage``, and its stored result.
+
+    No record of ``stage`` can match if the stage before it, ``after``, is built again.
+    """
     result = stage.load(check_digests=False)
-    return ("anew" if result is None else reused_state), result
+    if result is not None:
+        state = StageState.CACHED if stage.is_shared else StageState.REUSE
+    elif stage.inputs is not None or (after is not None and after.state is StageState.BUILD):
+        state = StageState.BUILD
+    elif stage.has_any_record():
+        state = StageState.UNDETERMINED
+    else:
+        state = StageState.BUILD
+    planned = PlannedStage(
+        name=stage.name,
+        state=state,
+        description=stage.description,
+        outputs=stage.outputs,
+        required_mib=stage.required_mib,
+        required_in=stage.required_in,
+    )
+    return planned, result
 
 
 def _plan_media(environment: Environment) -> PlannedStage:
     media = environment.media
     if media is None:
-        return PlannedStage(name="media", state="missing", description="see the problems")
+        return PlannedStage(name="media", state=StageState.MISSING, description="see the problems")
     if media.path is None:
-        description = f"{media.title}, from Debian's archive by apt's signed metadata"
         return PlannedStage(
             name="media",
-            state="anew",
-            description=description,
+            state=StageState.BUILD,
+            description=f"{media.title}, from Debian's archive by apt's signed metadata",
             outputs=(environment.request.cache_folder,),
         )
-    description = f"{media.title}: {media.path}, {media.size >> 20} MiB"
     return PlannedStage(
-        name="media", state="cache" if media.sha256 else "given", description=description
+        name="media",
+        state=StageState.CACHED if media.sha256 else StageState.PROVIDED,
+        description=f"{media.title}: {media.path}, {media.size >> 20} MiB",
     )
 
 
 def _plan_content(environment: Environment) -> PlannedStage:
     content = environment.content
     if content is None:
-        return PlannedStage(name="content", state="missing", description="see the problems")
-    state: StageState = "given" if content.origin_kind is ContentOrigin.FILE else "present"
-    return PlannedStage(name="content", state=state, description=str(content))
+        return PlannedStage(
+            name="content", state=StageState.MISSING, description="see the problems"
+        )
+    is_file = content.origin_kind is ContentOrigin.FILE
+    return PlannedStage(
+        name="content",
+        state=StageState.PROVIDED if is_file else StageState.INSTALLED,
+        description=str(content),
+    )
 
 
-def _iso_stage(environment: Environment) -> CachedStage | None:
-    """None where the digest of the media or the operator's key is not known yet."""
+def _iso_stage(environment: Environment) -> CachedStage:
+    """The digest of the media is unknown where no option and no catalog gives it."""
     request, media = environment.request, environment.media
-    digest = media.sha256 if media else None
-    if media and request.media and request.media_sha256:
-        digest = Sha256(request.media_sha256)
-    if media is None or digest is None or environment.access is None or not environment.kickstart:
-        return None
-    arguments = boot_arguments(request.profile, media.volume_id)
+    media_sha256, boot_options = None, ()
+    if media is not None and environment.access is not None and environment.kickstart:
+        media_sha256 = media.sha256
+        if request.media and request.media_sha256:
+            media_sha256 = Sha256(request.media_sha256)
+        if media_sha256 is not None:
+            boot_options = boot_arguments(request.profile, media.volume_id)
     return build_stages.iso_stage(
         request.profile,
         request.output_folder,
-        media_sha256=digest,
+        media_sha256=media_sha256,
+        media_bytes=media.size if media else 0,
         kickstart_text=environment.kickstart,
-        boot_options=arguments,
+        boot_options=boot_options,
     )
 
 
 def _harden_stage(
-    environment: Environment, base_sha256: Sha256, content_sha256: Sha256
-) -> CachedStage | None:
-    profile, output_folder = environment.request.profile, environment.request.output_folder
+    environment: Environment, base_sha256: Sha256 | None, content_sha256: Sha256 | None
+) -> CachedStage:
+    request = environment.request
     try:
         return build_stages.harden_stage(
-            profile, output_folder, base_sha256=base_sha256, content_sha256=content_sha256
+            request.profile,
+            request.output_folder,
+            base_sha256=base_sha256,
+            content_sha256=content_sha256,
         )
-    except InputError:  # a lock that is none: among the problems already
-        return None
+    except InputError:  # the lock of a stack is missing: the plan has this error already
+        return build_stages.harden_stage(
+            request.profile, request.output_folder, base_sha256=None, content_sha256=None
+        )
 
 
 def _result_sha256(result: StageResult | None) -> Sha256 | None:

@@ -1,4 +1,4 @@
-"""The main job: from a profile to a verified evidence file."""
+"""Build an image from a profile, attest it, scan it and verify the evidence."""
 
 import json
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ _CONNECT_S = 180.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedImage:
-    """A built image and what vouches for it."""
+    """A built image with its SBOM and signed provenance."""
 
     plan: BuildPlan
     iso: UnattendedIso
@@ -49,7 +49,7 @@ class AttestedImage:
     source: ContentSource
     keyring: KeyRing
     provenance: bytes
-    """The signed bundle."""
+    """The signed Sigstore bundle."""
 
     sbom: bytes
 
@@ -64,7 +64,7 @@ class RunResult:
 
 
 def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
-    """What the build is made from: media, access, acceleration."""
+    """Provide the media, the operator's SSH key and the acceleration that a build needs."""
     request.output_folder.mkdir(parents=True, exist_ok=True)
     request.cache_folder.mkdir(parents=True, exist_ok=True)
     accelerator = detect_acceleration()
@@ -93,7 +93,7 @@ def prepare_build(request: BuildRequest, emit: Emit) -> BuildPlan:
 
 
 def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
-    """A hardened, sealed image with SBOM and signed provenance."""
+    """Build a hardened and sealed image, with SBOM and signed provenance."""
     plan = prepare_build(request, emit)
     keys = keyring.ensure_signing_keys(
         request.keys_folder, request.data_folder, request.output_folder, request.key_refs
@@ -109,7 +109,9 @@ def build_image(request: BuildRequest, emit: Emit) -> AttestedImage:
         assess=lambda guest: _assess(guest, request.profile, source, emit),
         open_shell=_open_shell,
     )
-    provenance_bundle, sbom_document = _attest_image(plan, iso, hardened, source, keys, emit)
+    provenance_bundle, sbom_document = _attest_image(
+        request, plan, iso, hardened, source, keys, emit
+    )
     return AttestedImage(
         plan=plan,
         iso=iso,
@@ -194,6 +196,7 @@ def _open_shell(guest: BootedGuest) -> Iterator[SshConnection]:
 
 
 def _attest_image(
+    request: BuildRequest,
     plan: BuildPlan,
     iso: UnattendedIso,
     hardened: HardenedImage,
@@ -201,10 +204,9 @@ def _attest_image(
     keys: KeyRing,
     emit: Emit,
 ) -> tuple[bytes, bytes]:
-    """The signed provenance and the SBOM; both are written beside the image."""
+    """Return the signed provenance and the SBOM; both are written next to the image."""
     stage = stages.provenance_stage(
-        plan.profile.name,
-        plan.output_folder,
+        request,
         keys,
         image_sha256=hardened.disk.sha256,
         iso_sha256=iso.sha256,
@@ -212,7 +214,7 @@ def _attest_image(
     )
     sbom_path, bundle_path = stage.outputs
 
-    def execute(_note: object) -> StageResult:
+    def execute(_report_progress: object) -> StageResult:
         sbom_document = sbom.build_sbom(
             hardened.disk.path.name,
             hardened.disk.sha256,
@@ -259,7 +261,7 @@ def _image_reference(image: AttestedImage) -> ImageRef:
 
 
 def count_outcomes(hardened: HardenedImage) -> dict[str, int]:
-    """What the ``stig`` layer did -> number of rules."""
+    """Outcome of the ``stig`` layer's fixes -> number of rules."""
     outcome_names = [
         rule_outcome.outcome for layer in hardened.layers for rule_outcome in layer.outcomes
     ]
@@ -267,5 +269,5 @@ def count_outcomes(hardened: HardenedImage) -> dict[str, int]:
 
 
 def write_summary(path: Path, value: object) -> None:
-    """Write what a program may want to read about the run."""
+    """Write the summary of the run as JSON."""
     write_atomic(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

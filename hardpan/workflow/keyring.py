@@ -1,7 +1,7 @@
 """The keys of a run: the operator's SSH key and the two signing keys.
 
-Given by a person, or generated once in the user's data folder so that a repeated run finds
-the same ones. Generated keys are for trials: nobody else should trust them.
+Options name them, or they are generated once in the data folder and used by later runs. Generated
+keys are for trials: nobody else should trust them.
 """
 
 from dataclasses import dataclass, field
@@ -20,28 +20,28 @@ from hardpan.workflow.key_set import create_keys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRing:
-    """Who signs, and the policy that trusts them."""
+    """The signers of a run and the policy that trusts them."""
 
     scan: Signer
     build: Signer
     policy: Path
     pq: Signer | None = None
-    """Signs the second, post-quantum envelope; None for none."""
+    """Signs the second, post-quantum envelope; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRefs:
-    """Keys that take the place of those in the folder; None: the folder's."""
+    """Keys that replace those of the keys folder; None uses the folder's."""
 
     scan: str | None = None
     build: str | None = None
     pq: str | None = None
     passphrase_source: PassphraseSource = field(default_factory=PassphraseSource)
-    """Opens all of them, those in the folder too."""
+    """Where the passphrase of every key comes from, those of the folder included."""
 
 
 def ensure_operator_key(user: str, key_file: Path | None, data_folder: Path) -> SshAccess:
-    """The SSH key that the build user is reached with; made where there is none.
+    """Return the SSH key of the build user; generate one if there is none.
 
     Raises:
         InputError: the key or its public half cannot be read.
@@ -59,7 +59,7 @@ def ensure_operator_key(user: str, key_file: Path | None, data_folder: Path) -> 
 
 
 def find_operator_key(user: str, key_file: Path | None, data_folder: Path) -> SshAccess | None:
-    """The same where it is there already; None where ``operator`` would make one.
+    """Return the SSH key of the build user; None if ``ensure_operator_key`` would generate one.
 
     Raises:
         InputError: the key or its public half cannot be read.
@@ -77,7 +77,7 @@ def _generated_key_path(data_folder: Path) -> Path:
 def _read_access(user: str, key_file: Path) -> SshAccess:
     if not key_file.is_file():
         raise InputError(
-            f"{key_file}: no such SSH private key", hint="ssh-keygen -t ecdsa -b 256 makes one"
+            f"{key_file}: no such SSH private key", hint="create one: ssh-keygen -t ecdsa -b 256"
         )
     require_private(key_file)
     process = run(
@@ -85,9 +85,9 @@ def _read_access(user: str, key_file: Path) -> SshAccess:
     )
     if process.returncode:
         raise InputError(
-            f"{key_file}: expected an SSH private key without a passphrase, which you alone can read;"
-            f" ssh-keygen says: {(process.stderr.strip() or 'nothing').splitlines()[-1]}",
-            hint="ssh-keygen -t ecdsa -b 256 makes one for builds",
+            f"{key_file}: expected an SSH private key without a passphrase, that only you can read;"
+            f" ssh-keygen reports: {(process.stderr.strip() or 'nothing').splitlines()[-1]}",
+            hint="create one for builds: ssh-keygen -t ecdsa -b 256",
         )
     public = process.stdout.split()
     return SshAccess(
@@ -101,11 +101,13 @@ def ensure_signing_keys(
     output_folder: Path,
     key_refs: KeyRefs | None = None,
 ) -> KeyRing:
-    """The signing keys of ``folder`` (see ``hardpan keys new``), their policy copied to ``out``.
+    """Return the keys of ``keys_folder`` (see ``hardpan keys new``), or generated trial keys.
+
+    Their policy is copied to ``output_folder``.
 
     Raises:
         InputError: a key is missing, readable by others, locked, or not trusted
-            by the policy, which is to be known before a build, not after it.
+            by the policy: reported before a build, not after it.
     """
     generated_folder = data_folder / "keys"
     if keys_folder is None and not _has_keys(generated_folder):
@@ -126,10 +128,10 @@ def find_signing_keys(
     output_folder: Path,
     key_refs: KeyRefs | None = None,
 ) -> KeyRing | None:
-    """The same without writing anything; None where ``signing`` would make keys for trials.
+    """Return the signing keys without writing; None if ``ensure_signing_keys`` would generate some.
 
     Raises:
-        InputError: as for ``signing``.
+        InputError: as for ``ensure_signing_keys``.
     """
     if keys_folder is None and not _has_keys(data_folder / "keys"):
         return None
@@ -170,7 +172,7 @@ def _require_trusted(keys: KeyRing, trust_policy: ResolvedPolicy, policy_file: P
         if signer is None or any(p == signer.public for _, p in trust_policy.keys_for_role(role)):
             continue
         raise InputError(
-            f"{policy_file}: no key of role {role} is the one that would sign "
+            f"{policy_file}: no key of role {role} matches the signing key "
             f"(sha256:{signer.public.sha256})",
-            hint="add it: 'hardpan keys show --pem KEY' writes its public half",
+            hint="add it: 'hardpan keys show --pem KEY' prints the public key",
         )

@@ -1,4 +1,4 @@
-"""What a person asked for."""
+"""The options of one run of ``build`` or ``prove``."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +12,18 @@ from hardpan.workflow.keyring import KeyRefs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """What a person asked for."""
+    """The options of one run of ``build`` or ``prove``."""
 
     profile: Profile
     output_folder: Path
     cache_folder: Path
     data_folder: Path = field(default_factory=data_home)
-    """Folder of generated keys, for runs that were given none."""
+    """Folder of the generated keys, used where no option names others."""
 
     media: Path | None = None
     media_sha256: str | None = None
     content: ContentSelection | None = None
-    """None takes what ``datastream.find`` takes by default."""
+    """None selects the default of ``datastream.find``."""
 
     ssh_key_file: Path | None = None
     keys_folder: Path | None = None
@@ -32,15 +32,15 @@ class BuildRequest:
     run_smoke_test: bool = True
     nonce: str = ""
     timestamp_url: str = ""
-    """Address of the RFC 3161 authority; empty leaves the timestamp out."""
+    """URL of the RFC 3161 authority; empty for no timestamp."""
 
     invocation: tuple[str, ...] = ()
 
     def read_luks_passphrase(self) -> str:
-        """What opens the LUKS volume: the first line of its file.
+        """Return the passphrase of the LUKS volume: the first line of its file; empty without one.
 
         Raises:
-            InputError: it cannot be read, or others have access to it.
+            InputError: it cannot be read, or others have access to the file.
         """
         file = self.luks_passphrase_file
         return "" if file is None else read_passphrase(file)

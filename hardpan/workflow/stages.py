@@ -1,4 +1,4 @@
-"""What the results of the stages after the build are known by."""
+"""The stages after the build: attestation and scan. See ``hardpan.builder.stages``."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -6,45 +6,50 @@ from pathlib import Path
 from hardpan.core.files import Sha256
 from hardpan.core.stage_cache import CachedStage
 from hardpan.profiles.loader.profile_file import profile_digest
+from hardpan.profiles.schema.profile import Profile
 from hardpan.scanners.evidence.sign import writer
 from hardpan.workflow.keyring import KeyRing
 from hardpan.workflow.request import BuildRequest
 
 
 def provenance_stage(
-    name: str,
-    output_folder: Path,
-    keys: KeyRing,
+    request: BuildRequest,
+    keys: KeyRing | None,
     *,
-    image_sha256: Sha256,
-    iso_sha256: Sha256,
-    content_sha256: Sha256,
+    image_sha256: Sha256 | None,
+    iso_sha256: Sha256 | None,
+    content_sha256: Sha256 | None,
 ) -> CachedStage:
-    """The bill of materials and the signed provenance of the image of profile ``name``."""
-    return CachedStage(
-        name="provenance",
-        folder=output_folder,
-        inputs={
+    """Describe the stage that writes the SBOM and the signed provenance of the image."""
+    profile = request.profile
+    inputs = None
+    if keys and image_sha256 and iso_sha256 and content_sha256:
+        inputs = {
             "image": image_sha256,
             "iso": iso_sha256,
             "content": content_sha256,
             "signer": keys.build.public.sha256,
-        },
-        outputs=(
-            output_folder / f"{name}.sbom.cdx.json",
-            output_folder / f"{name}.provenance.sigstore.json",
-        ),
+        }
+    return CachedStage(
+        name="provenance",
+        description="write the SBOM and the signed SLSA provenance",
+        folder=request.output_folder,
+        inputs=inputs,
+        output_names=(f"{profile.name}.sbom.cdx.json", f"{profile.name}.provenance.sigstore.json"),
     )
 
 
 def scan_stage(
-    request: BuildRequest, keys: KeyRing, *, image_sha256: Sha256, content_sha256: Sha256
+    request: BuildRequest,
+    keys: KeyRing | None,
+    *,
+    image_sha256: Sha256 | None,
+    content_sha256: Sha256 | None,
 ) -> CachedStage:
-    """The evidence and the public key beside it."""
-    return CachedStage(
-        name="scan",
-        folder=request.output_folder,
-        inputs={
+    """Describe the stage that boots the image behind an overlay, scans it and signs."""
+    inputs: dict[str, object] | None = None
+    if keys and image_sha256 and content_sha256:
+        inputs = {
             "image": image_sha256,
             "content": content_sha256,
             "profile": profile_digest(request.profile),
@@ -54,12 +59,17 @@ def scan_stage(
             "nonce": request.nonce,
             "timestamp": request.timestamp_url,
             "hardpan": version("hardpan"),
-        },
-        outputs=evidence_paths(request),
+        }
+    return CachedStage(
+        name="scan",
+        description="boot the image behind an overlay, scan it and sign the evidence",
+        folder=request.output_folder,
+        inputs=inputs,
+        output_names=_evidence_names(request.profile),
     )
 
 
-def evidence_paths(request: BuildRequest) -> tuple[Path, Path]:
-    """Where the evidence lands, and the public key beside it."""
-    evidence = request.output_folder / f"{request.profile.name}{writer.EVIDENCE_SUFFIX}"
-    return evidence, writer.public_key_path(evidence)
+def _evidence_names(profile: Profile) -> tuple[str, str]:
+    """Names of the evidence file and of the public key next to it."""
+    evidence = f"{profile.name}{writer.EVIDENCE_SUFFIX}"
+    return evidence, writer.public_key_path(Path(evidence)).name

@@ -194,8 +194,12 @@ class PackageCatalog(ProfileSection):
 
     def series_of(self, rocm: str) -> RocmSeries | None:
         """The run of releases that ``rocm`` belongs to, or None where it is not listed."""
-        version = major_minor(rocm)
+        requested = major_minor(rocm)
         return next(
-            (x for x in self.rocm_series if major_minor(x.first) <= version <= major_minor(x.last)),
+            (
+                x
+                for x in self.rocm_series
+                if major_minor(x.first) <= requested <= major_minor(x.last)
+            ),
             None,
         )

@@ -28,7 +28,7 @@ class FuzzReport:
 
     @property
     def inputs(self) -> int:
-        """Number of checked inputs."""
+        """How many inputs were judged."""
         return self.outcomes.total()
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class FuzzReport:
 
 
 def run_target(target: FuzzTarget, count: int, first_seed: int) -> FuzzReport:
-    """Check at least ``count`` inputs.
+    """Judge at least ``count`` inputs.
 
     Hypothesis gives no input twice in one run and stops where it knows no new one; then it starts
     again with the next seed.

@@ -20,19 +20,19 @@ def run_doctor(*argv: str, **options: object) -> CompletedProcess:
 
 
 def test_installed_tools_are_reported_with_version() -> None:
-    rows = {r["name"].split()[0]: r for r in json.loads(run_doctor("--json").stdout)["rows"]}
+    rows = {r["name"].split()[0]: r for r in json.loads(run_doctor("--json").stdout)["checks"]}
 
-    assert "QEMU emulator version" in rows["qemu-system-x86_64"]["found"]
+    assert "QEMU emulator version" in rows["qemu-system-x86_64"]["detail"]
     assert rows["xorriso"]["ok"] is True
-    assert rows["OVMF"]["found"].startswith("/")
-    assert rows["memory"]["found"].endswith(" MiB")
+    assert rows["OVMF"]["detail"].startswith("/")
+    assert rows["memory"]["detail"].endswith(" MiB")
 
 
 def test_kvm_is_tested_by_running_it() -> None:
-    rows = {r["name"]: r for r in json.loads(run_doctor("--json").stdout)["rows"]}
+    rows = {r["name"]: r for r in json.loads(run_doctor("--json").stdout)["checks"]}
 
     phrases = ("really ran", "no /dev/kvm", "does not run")
-    assert any(phrase in rows["KVM"]["found"] for phrase in phrases)
+    assert any(phrase in rows["KVM"]["detail"] for phrase in phrases)
 
 
 def test_missing_tools_are_reported_with_packages() -> None:

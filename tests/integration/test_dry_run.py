@@ -46,13 +46,13 @@ def test_every_shipped_profile_renders_lints_and_dry_runs(
 
     assert list(tmp_path.iterdir()) == []
     assert code == plan["exit_code"]
-    setting, problems = plan["setting"], plan["problems"]
+    setting, problems = plan["settings"], plan["problems"]
     assert isinstance(setting, dict)
     assert isinstance(problems, list)
-    assert setting["kickstart"].endswith("accepted by our linter, bash and ksvalidator")
+    assert setting["kickstart"].endswith("accepted by linter, bash and ksvalidator")
     areas = [problem["area"] for problem in problems]
     assert [area for area in areas if area != "disk"] == BLOCKING_AREAS[name]
-    assert [problem["what"] for problem in problems if "ansible" in problem["what"]] == []
+    assert [problem["message"] for problem in problems if "ansible" in problem["message"]] == []
 
 
 def test_rocky_build_can_start_with_media(

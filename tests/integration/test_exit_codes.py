@@ -245,7 +245,7 @@ def test_signal_stops_a_waiting_connection(
 
     assert "smoke: started" in first_line
     assert (p.returncode, stdout) == (code, "")
-    assert stderr.splitlines()[1:] == [f"{outcome}; finished stages are kept"]
+    assert stderr.splitlines()[1:] == [f"{outcome}; completed stages will be reused"]
 
 
 @pytest.mark.parametrize(("signal_number", "code", "outcome"), SIGNAL_EXIT_CODES)
@@ -261,7 +261,7 @@ def test_signal_stops_the_running_program(
         p.send_signal(signal_number)
         _, stderr = p.communicate(timeout=20)
 
-    assert (p.returncode, stderr) == (code, f"{outcome}; finished stages are kept\n")
+    assert (p.returncode, stderr) == (code, f"{outcome}; completed stages will be reused\n")
     assert has_exited(process_id)
 
 
@@ -278,7 +278,7 @@ def test_second_signal_does_not_stop_cleanup(tmp_path: Path) -> None:
     assert (p.returncode, stdout) == (143, "")
     assert stderr.splitlines() == [
         "hardpan: still cleaning up; one more signal ends it at once",
-        "terminated; finished stages are kept",
+        "terminated; completed stages will be reused",
     ]
     assert has_exited(process_id)
 

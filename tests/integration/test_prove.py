@@ -172,8 +172,8 @@ def test_flipped_byte_fails_verification(proved: ProveRun, tmp_path: Path, check
 def test_second_run_reuses_every_stage(proved: ProveRun) -> None:
     second_run = run_prove(proved.output_folder)
 
-    assert "install: taken from an earlier run" in second_run.stderr
-    assert "scan: taken from an earlier run" in second_run.stderr
+    assert "install: reused from a previous run" in second_run.stderr
+    assert "scan: reused from a previous run" in second_run.stderr
     assert "install: started" not in second_run.stderr
 
 

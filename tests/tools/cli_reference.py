@@ -46,13 +46,13 @@ def _section(command: click.Command, context: click.Context) -> str:
     lines = [f"#{level} {context.command_path}\n\n```text\n{usage}\n```\n"]
     if text:
         lines.append(text)
-    options = [
+    own = [
         p
         for p in command.get_params(context)
         if isinstance(p, click.Option) and p.name not in GLOBAL_OPTIONS and "--help" not in p.opts
     ]
-    if options:
-        lines.append(_table(options, context))
+    if own:
+        lines.append(_table(own, context))
     if command.epilog:
         lines.append(_paragraphs(command.epilog))
     if isinstance(command, click.Group):

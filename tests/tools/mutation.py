@@ -1,17 +1,18 @@
-"""Remove each guard of the verifier in turn and run the tests that cover it: one must fail.
+"""Deletes each guard of the verifier in turn and runs the tests that come by: one must fail.
 
 In the modules that evidence passes through, and in the one that makes text from outside printable,
 a guard is
 
 - a ``raise``;
-- a call whose result is not used: a check, or a problem added to a list;
+- a call for its own sake: a check, or a problem put on a list;
 - one of several conditions before a ``raise``, or in the answer of a predicate;
 - a row of the table of what statement and findings must agree in.
 
-First all tests run once in a copy of the tree in which every guard records the running
-test. Then each guard is removed, and its tests run until the first one fails; if none
-fails, the guard is a survivor. ``.mutation-test`` records the guards that were killed until
-their module changes, so that an interrupted run continues; delete the file to start again.
+First all tests run once in a copy of the tree in which every guard notes the test that
+comes by. Then each guard is taken out, and those tests run until the first one fails;
+where none does, the guard is a survivor. Guards that were missed once are remembered in
+``.mutate`` until their module changes, so that an interrupted run goes on where it
+stopped; remove the file to have all of them judged again.
 
     .venv/bin/python -u -m tests.tools.mutation [--jobs N] [--only PART_OF_A_PATH]
 """
@@ -82,7 +83,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """A guard and its replacement."""
+    """What is taken out, and what is put in its place."""
 
     module: str
     sha256: str
@@ -94,27 +95,27 @@ class Guard:
     span: Span
     replacement: str
     statement_span: Span
-    """The statement that every test covering this guard executes."""
+    """The statement that is run by every test to which this guard can matter."""
 
     is_check: bool
-    """True if the statement is a call: only tests in which it raises count, if any."""
+    """True when ``place`` is a call: it matters to those through which it raises, if any."""
 
     def __str__(self) -> str:
         return f"{self.module}:{self.line} ({self.function}): {self.text}"
 
     @property
     def key(self) -> str:
-        """Key in the record of executions."""
+        """Where tests note that they came by."""
         return f"{self.module}:{self.statement_span[0]}"
 
     @property
     def cache_key(self) -> str:
-        """Line of the cache file."""
+        """How it is remembered."""
         return f"{self.sha256[:16]} {self.span} {self.replacement} {self}"
 
 
 def note_execution(key: str, call: Callable[[], object] | None = None) -> None:
-    """Record the running test; calls of this are inserted before each guard of the copy."""
+    """Note that the running test comes by; put into the copy's source, beside each guard."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
     _note(f"{key}{'?' if call else ''} {test}\n")
     try:
@@ -162,7 +163,7 @@ def find_guards(module: str) -> list[Guard]:
 
 
 _Part = tuple[ast.expr | ast.stmt, str, ast.stmt]
-"""The node to replace, its replacement, and the statement that records the tests."""
+"""What to take out, what to put there, and the statement that notes who comes by."""
 
 
 def _walk_guards(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
@@ -204,7 +205,7 @@ def _called_name(call: ast.expr) -> str:
 
 
 def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, str]]:
-    """Yield the parts of a condition whose removal accepts more inputs."""
+    """The parts without which more is let through; ``allowed``: what it says when it holds."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             yield from _conditions(inner, allowed=not allowed)
@@ -219,13 +220,13 @@ def _conditions(test: ast.expr, *, allowed: bool) -> Iterator[tuple[ast.expr, st
 
 
 def remove_guard(source: bytes, guard: Guard) -> bytes:
-    """Return ``source`` without the guard."""
+    """``source`` with the guard taken out."""
     start, end = guard.span
     return source[:start] + guard.replacement.encode() + source[end:]
 
 
 def insert_notes(source: bytes, selected: list[Guard]) -> bytes:
-    """Return ``source`` in which every guard records the running test."""
+    """``source`` in which every guard notes who comes by."""
     for (start, end), guard in sorted(
         {g.statement_span: g for g in selected}.items(), reverse=True
     ):
@@ -240,7 +241,7 @@ def insert_notes(source: bytes, selected: list[Guard]) -> bytes:
 
 
 def find_covering_tests(selected: list[Guard], tree: Path) -> dict[str, list[str]]:
-    """Run all tests once; return guard's key -> tests that execute it."""
+    """Guard's key -> the tests that come by."""
     for module in {g.module for g in selected}:
         source = (ROOT / module).read_bytes()
         (tree / module).write_bytes(
@@ -261,7 +262,7 @@ def find_covering_tests(selected: list[Guard], tree: Path) -> dict[str, list[str
 
 
 def is_killed(guard: Guard, tests: list[str], tree: Path) -> bool:
-    """Return whether a test fails without the guard; ``tree`` is a writable copy."""
+    """True when a test misses the guard; ``tree`` is a copy that is ours to change."""
     module_test = f"test_{Path(guard.module).name}"
     tests = sorted(tests, key=lambda x: (module_test not in x, "integration" in x, "tamper" in x))
     path = tree / guard.module
@@ -274,7 +275,7 @@ def is_killed(guard: Guard, tests: list[str], tree: Path) -> bool:
 
 
 def _run_tests(tree: Path, arguments: list[str], env: dict[str, str]) -> str:
-    """Return pytest's output if a test fails, else ""."""
+    """What pytest says when one fails, else nothing."""
     extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
     env = {**env, "PYTHONPATH": os.pathsep.join([str(tree), *extra])}
     argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
@@ -283,7 +284,7 @@ def _run_tests(tree: Path, arguments: list[str], env: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """Run and print the survivors; the exit code is 1 if there are any."""
+    """Run, tell the survivors, and give the exit code: 1 when there are any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
@@ -299,7 +300,7 @@ def main() -> int:
         )
         tests_by_guard: dict[str, list[str]] = {}
         if any(g.cache_key not in cached_keys for g in selected):
-            write("running all tests once to record which guards they execute\n")
+            write("running all tests once, to see which come by where\n")
             trees.put(tree := trees.get())
             tests_by_guard = find_covering_tests(selected, tree)
 

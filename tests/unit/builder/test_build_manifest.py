@@ -19,7 +19,7 @@ def test_every_layer_has_a_description(layer: LayerName) -> None:
     )
 
     assert [entry["layer"] for entry in described] == [layer]
-    assert len(cast(str, described[0]["does"])) > 20
+    assert len(cast(str, described[0]["description"])) > 20
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_layer_description_summarizes_its_section(
         load_profile("lab-stig").model_copy(update={"layers": (layer,), layer: section})
     )
 
-    assert cast(str, described[0]["does"]).endswith(summary)
+    assert cast(str, described[0]["description"]).endswith(summary)

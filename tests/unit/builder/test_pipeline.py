@@ -96,7 +96,7 @@ def test_image_is_a_private_copy_of_the_sealed_disk(
     monkeypatch.setattr(pipeline, "require_free_space", lambda *_a, **_b: None)
     monkeypatch.setattr(pipeline, "_assess_base", lambda *_: assessment)
     monkeypatch.setattr(pipeline.registry, "apply_layers", lambda *_a, **_b: ())
-    monkeypatch.setattr(pipeline.seal, "generalize", seal_disk)
+    monkeypatch.setattr(pipeline.sysprep, "generalize", seal_disk)
     plan = make_plan(tmp_path, ("stig",))
     base = tmp_path / "base.qcow2"
     base.write_bytes(b"a disk")

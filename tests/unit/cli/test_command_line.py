@@ -90,7 +90,7 @@ def test_interrupt_exits_with_code_of_its_signal(
     install_command(monkeypatch, kind())
 
     assert cli.run(["build"]) == code
-    assert capsys.readouterr().err == f"{word}; finished stages are kept\n"
+    assert capsys.readouterr().err == f"{word}; completed stages will be reused\n"
 
 
 def test_error_caused_by_interrupt_is_reported_as_interrupt(

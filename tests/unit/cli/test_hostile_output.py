@@ -87,7 +87,7 @@ HOSTILE_COMMANDS = (
     *(["wheels", "audit", ".", "--lock", HOSTILE_LINES], ["keys", "show", HOSTILE_LINES]),
     *(
         ["keys", "new", f"/dev/null/{HOSTILE_LINES}"],
-        ["media", "check-names", "--repo", HOSTILE_LINES],
+        ["repo", "check", "--repo", HOSTILE_LINES],
     ),
     *(
         ["ledger", "list", "--ledger", HOSTILE_LINES],
@@ -360,7 +360,7 @@ def test_doctor_output_is_printed_safely(monkeypatch: Patch) -> None:
     checks = (
         doctor.DoctorCheck(name=HOSTILE_LINES, ok=True, detail=HOSTILE_LINES, fix=HOSTILE_LINES),
     )
-    monkeypatch.setattr(doctor, "run_checks", lambda: checks)
+    monkeypatch.setattr("hardpan.cli.doctor.run_checks", lambda: checks)
 
     _, output = run_on_terminal(lambda: cli.run(["doctor"]), monkeypatch)
 

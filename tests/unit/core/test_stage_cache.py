@@ -20,7 +20,8 @@ class CountingWork:
 
 
 def make_stage(folder: Path, *outputs: Path, **inputs: object) -> CachedStage:
-    return CachedStage(name="s", folder=folder, inputs=inputs, outputs=outputs)
+    names = tuple(path.name for path in outputs)
+    return CachedStage(name="s", folder=folder, inputs=inputs, output_names=names)
 
 
 def test_finished_stage_is_reused(tmp_path: Path) -> None:

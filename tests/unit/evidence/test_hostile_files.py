@@ -60,7 +60,7 @@ def _not_a_file(folder: Path) -> Path:
 
 
 NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "a pipe that nobody writes to": (_pipe, "expected a regular file, found a pipe"),
+    "a pipe that nobody writes to": (_pipe, "expected a regular file, got a pipe"),
     "a device without an end": (lambda _: Path("/dev/zero"), "found a device"),
     "an empty device": (lambda _: Path("/dev/null"), "found a device"),
     "a folder": (lambda folder: folder, "cannot be read: Is a directory"),
@@ -100,7 +100,7 @@ def test_evidence_from_pipe_is_rejected_with_hint(
 
     assert code == Exit.INPUT
     said = capsys.readouterr().err
-    assert f"/dev/fd/{reading}: expected a regular file, found a pipe" in said
+    assert f"/dev/fd/{reading}: expected a regular file, got a pipe" in said
     assert "write it to a file first" in said
 
 

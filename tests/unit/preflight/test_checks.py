@@ -109,7 +109,7 @@ def test_rocky_10_can_start_with_iso(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
 
     assert run_plan.errors == ()
-    assert "nothing vouches for it" in run_plan.unchecked[0]
+    assert "the ISO is not verified" in run_plan.unchecked[0]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ INVALID_OPTIONS = [
     ({"content": "a file"}, "content", "a file: not XML", 3),
     ({"luks_passphrase_file": "nope"}, "kickstart", "nope: cannot be read: No such file", 3),
     ({"luks_passphrase_file": "a file"}, "kickstart", "the profile has 'encryption: mode", 3),
-    ({"output_folder": "a file"}, "folders", "a file: expected a folder, found the file", 3),
-    ({"cache_folder": "a file/below"}, "folders", "below: expected a folder, found the file", 3),
+    ({"output_folder": "a file"}, "folders", "a file: expected a folder, got the file", 3),
+    ({"cache_folder": "a file/below"}, "folders", "below: expected a folder, got the file", 3),
     ({"timestamp_url": "ftp://x"}, "timestamp", "ftp://x: expected the http:// or https://", 3),
 ]
 
@@ -171,7 +171,7 @@ def test_unusable_option_values_are_reported(
 def test_unwritable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks.os, "access", lambda *_: False)
 
-    assert "can be written to" in str(plan_for(tmp_path, "lab-stig").errors[0].error)
+    assert "writable folder" in str(plan_for(tmp_path, "lab-stig").errors[0].error)
 
 
 def test_keys_option_reads_keys_without_copying(tmp_path: Path) -> None:

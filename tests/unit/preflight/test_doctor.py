@@ -11,6 +11,7 @@ from hardpan.builder.host_tools import TOOLS
 from hardpan.builder.vm.probe import Acceleration
 from hardpan.core.errors import ToolError
 from hardpan.core.process import CompletedProcess
+from hardpan.cli.doctor import doctor as doctor_command
 from hardpan.preflight import doctor
 from hardpan.preflight.doctor import DoctorCheck, HostTool
 from hardpan.scanners.content import store
@@ -20,8 +21,8 @@ from tests.unit.source_tree import PRODUCT, REPO, list_files, read_texts
 def run_doctor(
     monkeypatch: pytest.MonkeyPatch, *checks: DoctorCheck, argv: tuple[str, ...] = ()
 ) -> tuple[int, str]:
-    monkeypatch.setattr(doctor, "run_checks", lambda: checks)
-    result = CliRunner().invoke(doctor.doctor, argv, standalone_mode=False)
+    monkeypatch.setattr("hardpan.cli.doctor.run_checks", lambda: checks)
+    result = CliRunner().invoke(doctor_command, argv, standalone_mode=False)
     return int(result.return_value), result.output
 
 
@@ -53,11 +54,11 @@ def test_json_output_has_all_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = run_doctor(monkeypatch, PASSING, FAILING, argv=("--json",))
 
     assert code == 4
-    assert json.loads(text)["rows"][1] == {
+    assert json.loads(text)["checks"][1] == {
         "name": "OVMF",
         "ok": False,
-        "found": "not found",
-        "mend": "apt install ovmf",
+        "detail": "not found",
+        "fix": "apt install ovmf",
     }
 
 

@@ -1,7 +1,7 @@
 """The dry run as a person types it, and what it prints of every shipped profile.
 
 ``HARDPAN_UPDATE_GOLDEN=1 pytest tests/unit/preflight/test_dry_run.py`` writes the golden
-texts anew; read the difference before committing it.
+texts again; read the difference before committing it.
 """
 
 import json
@@ -78,7 +78,7 @@ def test_dry_run_writes_nothing_and_exits_as_the_build(
     assert list(tmp_path.iterdir()) == []
     assert code == (0 if name.startswith("lab-") else 3)
     assert text.splitlines()[0].startswith(f"dry run of {name}: ")
-    assert ("it could start" in text) == (code == 0)
+    assert ("the run can start" in text) == (code == 0)
     folder_options = ["-o", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
     if code:
         assert cli.run([*command, name, *folder_options]) == code
@@ -102,7 +102,7 @@ def test_expired_waiver_is_reported(
 ) -> None:
     monkeypatch.setattr(clock, "now", lambda: datetime(2096, 1, 1, tzinfo=UTC))
 
-    assert "ended on 20" in run_dry(capsys, "build", "lab-stig")[1]
+    assert "expired on 20" in run_dry(capsys, "build", "lab-stig")[1]
 
 
 def test_json_output_has_problems_stages_and_layers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,17 +110,17 @@ def test_json_output_has_problems_stages_and_layers(capsys: pytest.CaptureFixtur
 
     plan = json.loads(text)
     assert code == plan["exit_code"] == 3
-    assert plan["could_start"] is False
+    assert plan["can_start"] is False
     assert [p["area"] for p in plan["problems"]][:2] == ["licences", "layers"]
-    assert all(p["what"] and p["next"] and p["exit_code"] == 3 for p in plan["problems"])
+    assert all(p["message"] and p["hint"] and p["exit_code"] == 3 for p in plan["problems"])
     assert [s["stage"] for s in plan["stages"]] == [
         *("media", "content", "iso", "install", "assess", "harden", "provenance")
     ]
-    assert plan["stages"][5]["makes"] == ["rocky9-stig-nvidia/rocky9-stig-nvidia.qcow2"]
+    assert plan["stages"][5]["outputs"] == ["rocky9-stig-nvidia/rocky9-stig-nvidia.qcow2"]
     driver = plan["layers"][0]
-    assert len(driver["from"][0]["key_sha256"]) == 64
+    assert len(driver["repositories"][0]["key_sha256"]) == 64
     assert {p["package"] for p in driver["packages"]} >= {"nvidia-driver-cuda"}
-    assert plan["layers"][2]["stacks"][0]["to_download"] > 50
+    assert plan["layers"][2]["stacks"][0]["files_to_download"] > 50
 
 
 def test_tool_output_is_escaped_in_dry_run(
@@ -158,4 +158,4 @@ def test_plan_contains_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_build_without_output_folder_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["build", "lab-stig", "--cache", "cache"]) == 2
-    assert "no -o FOLDER for the outputs was given" in capsys.readouterr().err
+    assert "-o FOLDER is missing" in capsys.readouterr().err

@@ -32,7 +32,7 @@ LABEL = "HARDPAN-LAB-9"
 
 @pytest.fixture
 def request_with_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BuildRequest:
-    """A machine whose cache has media and keys."""
+    """A request on a machine whose cache has media and keys."""
     fake_host.install(monkeypatch)
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -52,7 +52,7 @@ def request_with_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build
 
 
 def run_recorded(stage: CachedStage, sha256: str) -> None:
-    """Carry out a stage as far as its record goes."""
+    """Write the outputs and the record of a stage."""
 
     def execute(_note: object) -> dict[str, object]:
         for path in stage.outputs:
@@ -67,7 +67,7 @@ ISO, BASE, IMAGE = (Sha256(x * 64) for x in "abc")
 
 
 def run_until(request: BuildRequest, last_stage: str) -> None:
-    """The records that a run leaves up to a stage."""
+    """Write the records of a run up to ``last_stage``."""
     profile, run_plan = request.profile, make_plan(request, discard)
     media, content, ring = (
         run_plan.environment.media,
@@ -94,8 +94,7 @@ def run_until(request: BuildRequest, last_stage: str) -> None:
             profile, request.output_folder, base_sha256=BASE, content_sha256=content.sha256
         ),
         "provenance": stages.provenance_stage(
-            profile.name,
-            request.output_folder,
+            request,
             ring,
             image_sha256=IMAGE,
             iso_sha256=ISO,
@@ -118,10 +117,10 @@ def test_all_stages_run_without_records(request_with_media: BuildRequest) -> Non
     run_plan = make_plan(request_with_media, discard, with_scan=True)
 
     assert stage_states(run_plan) == {
-        "media": "cache",
-        "content": "present",
+        "media": "cached",
+        "content": "installed",
         **dict.fromkeys(
-            ("iso", "install", "assess", "harden", "provenance", "scan", "verify"), "anew"
+            ("iso", "install", "assess", "harden", "provenance", "scan", "verify"), "build"
         ),
     }
     assert run_plan.stages[5].outputs == (request_with_media.output_folder / "lab-stig.qcow2",)
@@ -131,15 +130,15 @@ def test_finished_run_is_reused(request_with_media: BuildRequest) -> None:
     run_until(request_with_media, "scan")
 
     assert stage_states(make_plan(request_with_media, discard, with_scan=True)) == {
-        "media": "cache",
-        "content": "present",
-        "iso": "earlier",
-        "install": "cache",
-        "assess": "cache",
-        "harden": "earlier",
-        "provenance": "earlier",
-        "scan": "earlier",
-        "verify": "anew",
+        "media": "cached",
+        "content": "installed",
+        "iso": "reuse",
+        "install": "cached",
+        "assess": "cached",
+        "harden": "reuse",
+        "provenance": "reuse",
+        "scan": "reuse",
+        "verify": "build",
     }
 
 
@@ -150,7 +149,7 @@ def test_changed_nonce_reruns_the_scan_only(request_with_media: BuildRequest) ->
         make_plan(replace(request_with_media, nonce="x"), discard, with_scan=True)
     )
 
-    assert [name for name, state in states.items() if state == "anew"] == ["scan", "verify"]
+    assert [name for name, state in states.items() if state == "build"] == ["scan", "verify"]
 
 
 def test_base_install_is_undetermined_for_another_folder(
@@ -159,12 +158,12 @@ def test_base_install_is_undetermined_for_another_folder(
     run_until(request_with_media, "scan")
 
     states = stage_states(
-        make_plan(replace(request_with_media, out=tmp_path / "other"), discard, with_scan=True)
+        make_plan(replace(request_with_media, output_folder=tmp_path / "other"), discard, with_scan=True)
     )
 
-    assert states["iso"] == "anew"
-    assert (states["install"], states["assess"]) == ("open", "open")
-    assert (states["harden"], states["provenance"], states["scan"]) == ("anew", "anew", "anew")
+    assert states["iso"] == "build"
+    assert (states["install"], states["assess"]) == ("undetermined", "undetermined")
+    assert (states["harden"], states["provenance"], states["scan"]) == ("build", "build", "build")
 
 
 def test_missing_output_is_rebuilt(request_with_media: BuildRequest) -> None:
@@ -173,8 +172,8 @@ def test_missing_output_is_rebuilt(request_with_media: BuildRequest) -> None:
 
     states = stage_states(make_plan(request_with_media, discard, with_scan=True))
 
-    assert (states["assess"], states["harden"]) == ("cache", "anew")
-    assert (states["provenance"], states["scan"]) == ("anew", "anew")
+    assert (states["assess"], states["harden"]) == ("cached", "build")
+    assert (states["provenance"], states["scan"]) == ("build", "build")
 
 
 def test_interrupted_run_rebuilds_remaining_stages(request_with_media: BuildRequest) -> None:
@@ -182,8 +181,8 @@ def test_interrupted_run_rebuilds_remaining_stages(request_with_media: BuildRequ
 
     states = stage_states(make_plan(request_with_media, discard, with_scan=True))
 
-    assert (states["iso"], states["install"]) == ("earlier", "cache")
-    assert (states["assess"], states["harden"], states["scan"]) == ("anew", "anew", "anew")
+    assert (states["iso"], states["install"]) == ("reuse", "cached")
+    assert (states["assess"], states["harden"], states["scan"]) == ("build", "build", "build")
 
 
 def test_disk_space_is_checked_for_stages_to_build_only(
@@ -192,7 +191,7 @@ def test_disk_space_is_checked_for_stages_to_build_only(
     run_until(request_with_media, "install")
     checked_purposes: list[str] = []
     monkeypatch.setattr(
-        "hardpan.preflight.checks.need_free", lambda *_, purpose: checked_purposes.append(purpose)
+        "hardpan.preflight.checks.require_free_space", lambda *_, purpose: checked_purposes.append(purpose)
     )
 
     run_plan = make_plan(request_with_media, discard)

@@ -201,7 +201,7 @@ def test_every_layer_has_a_description() -> None:
         profile = load_profile(name)
 
         descriptions = [
-            (entry["layer"], bool(entry["does"]))
+            (entry["layer"], bool(entry["description"]))
             for entry in build_manifest.describe_layers(profile)
         ]
         assert descriptions == [(layer, True) for layer in profile.layers]

@@ -67,7 +67,7 @@ def render_repositories(path: Path, layer: str) -> dict[str, dict[str, object]]:
     layer_inputs = next(
         x for x in build_manifest.describe_layers(load_profile(path)) if x["layer"] == layer
     )
-    repositories = yaml.safe_load(yaml.safe_dump(layer_inputs))["from"]
+    repositories = yaml.safe_load(yaml.safe_dump(layer_inputs))["repositories"]
     return {entry["repository"]: entry for entry in repositories}
 
 
@@ -75,14 +75,14 @@ def test_render_shows_site_address_and_key(profile_file: Write) -> None:
     repositories = render_repositories(profile_file(HEAD + VALID_REPOSITORIES), "nvidia_driver")
 
     assert repositories["cuda"]["url"] == "https://mirror.example/cuda9/"
-    assert repositories["cuda"]["address_of"] == "the site"
+    assert repositories["cuda"]["url_of"] == "the site"
     assert str(repositories["cuda"]["key_sha256"]).startswith("d0664fbb")
     assert repositories["rocky"]["more_urls"] == ["http://10.0.2.2:8080/AppStream/"]
     assert (repositories["rocky"]["key"], repositories["rocky"]["key_sha256"]) == (
         "in the profile",
         DIGEST,
     )
-    assert repositories["site"]["url"] == "to be named in the profile's repositories"
+    assert repositories["site"]["url"] == "missing: set it in the profile's repositories"
 
 
 def test_site_key_replaces_vendor_key(profile_file: Write) -> None:

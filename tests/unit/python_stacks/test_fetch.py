@@ -1,4 +1,4 @@
-"""Wheels are downloaded in batches and cached for all stacks."""
+"""Getting wheels: a few at a time, kept for every stack, with what is lacking told."""
 
 import hashlib
 import shutil
@@ -19,7 +19,7 @@ NAMES = ("a", "b", "c", "d", "e", "f")
 
 @dataclass
 class FakePip:
-    """Replaces pip: writes each requested wheel, or fails at a package."""
+    """Stands in for pip: gives each wheel that is asked for, and can be told to fail."""
 
     failing_package: str = ""
     error_output: str = ""

@@ -147,7 +147,7 @@ def test_missing_sizes_and_digests_are_reported_as_unknown() -> None:
     rocm = next(x for x in build_manifest.describe_layers(amd()) if x["layer"] == "rocm")
 
     assert cuda["size"] == "unknown for 4 of 4 packages"
-    assert "to be pinned" in str(rocm["from"])
+    assert "required before" in str(rocm["repositories"])
 
 
 def test_licence_requires_explicit_acceptance() -> None:

@@ -97,24 +97,6 @@ def test_options_in_pages_exist(name: str) -> None:
     assert sorted(mentioned - options) == []
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_make_targets_in_pages_exist(name: str) -> None:
-    makefiles = "".join(
-        path.read_text("utf-8") for path in (REPO / "Makefile", REPO / "tests/npm.mk")
-    )
-    targets = set(re.findall(r"^([a-z][a-z-]*):", makefiles, re.MULTILINE))
-    text = (REPO / name).read_text("utf-8")
-    spans = re.findall(r"`(make [^`]+)`", _FENCE.sub("", text))
-    spans += [line for _, block in _FENCE.findall(text) for line in block.splitlines()]
-    mentioned = {
-        word
-        for span in spans
-        for word in re.findall(r"(?:^|HARDPAN_\S+ )make ([a-z][a-z-]*)", span)
-    }
-
-    assert sorted(mentioned - targets) == []
-
-
 def test_cli_reference_matches_the_program() -> None:
     assert cli_reference.PAGE.read_text("utf-8") == cli_reference.render(), "'make docs' writes it"
 
@@ -129,10 +111,10 @@ def _mentioned_commands(text: str) -> set[str]:
     """Return the commands in code spans and code blocks, subcommands included."""
     groups = {command.split()[0] for command in _commands() if " " in command}
     commands = set()
-    for match in (_COMMAND.search(span) for span in _spans(text)):
-        if match is not None:
-            first, *others = match[1].split()
-            commands.add(" ".join([first, *others[:1]]) if first in groups else first)
+    for words in (_COMMAND.search(span) for span in _spans(text)):
+        if words is not None:
+            first, *rest = words[1].split()
+            commands.add(" ".join([first, *rest[:1]]) if first in groups else first)
     return commands
 
 

@@ -1,4 +1,4 @@
-"""Unpinned versions are recorded, and untested ones are reported."""
+"""The versions that move: each is told, and which of them no run of all tests has passed with."""
 
 import json
 from pathlib import Path
@@ -94,7 +94,7 @@ def test_failed_run_reports_changed_versions(record: Path) -> None:
 
     assert terminal_summary({"passed": [1]}) == []
     assert terminal_summary({"failed": [1]})[:2] == [
-        "== versions changed since these tests last passed",
+        "== taken since these tests last passed",
         "chromium (packages of debian 12): another version: expected 155.0-1, got 156.0-1",
     ]
     assert terminal_summary({"error": [1]})[-1].endswith("says where each is taken from.")

@@ -57,7 +57,7 @@ def test_untrusted_key_is_rejected_before_the_build(
     untrusted = create_signer(tmp_path / "other.pem", alg=alg)
     refs = KeyRefs(**{role_option: str(tmp_path / "other.pem")})  # type: ignore[arg-type]
 
-    with pytest.raises(InputError, match=f"no key of role {role} is the one") as caught:
+    with pytest.raises(InputError, match=f"no key of role {role} matches the signing key") as caught:
         ensure_signing_keys(tmp_path / "k", tmp_path / "cache", tmp_path / "out", refs)
     assert untrusted.public.sha256 in str(caught.value)
     assert "keys show --pem" in caught.value.hint
@@ -67,7 +67,7 @@ def test_untrusted_key_is_rejected_before_the_build(
 def test_build_key_as_scan_key_is_rejected(tmp_path: Path) -> None:
     key_files = create_keys(tmp_path / "k", now=KEYS_CREATED_AT)
 
-    with pytest.raises(InputError, match="no key of role scan is the one"):
+    with pytest.raises(InputError, match="no key of role scan matches the signing key"):
         ensure_signing_keys(
             tmp_path / "k", tmp_path / "cache", tmp_path, KeyRefs(scan=str(key_files.build))
         )
@@ -117,6 +117,6 @@ def test_unreadable_ssh_key_reports_ssh_keygen_message(
         find_operator_key("steward", key, tmp_path)
 
     assert str(caught.value) == (
-        f"{key}: expected an SSH private key without a passphrase, which you alone can read;"
-        f" ssh-keygen says: {message}"
+        f"{key}: expected an SSH private key without a passphrase, that only you can read;"
+        f" ssh-keygen reports: {message}"
     )

@@ -1,0 +1,142 @@
+"""The options that ``build`` and ``prove`` share."""
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpan.cli.content_option import content_option
+from hardpan.cli.key_options import KEY_REFERENCE, passphrase_options, passphrase_source
+from hardpan.core.console import print_json, print_line
+from hardpan.core.errors import UsageError
+from hardpan.core.xdg import cache_home
+from hardpan.preflight import output
+from hardpan.preflight.checks import check_digest_form
+from hardpan.preflight.plan import RunPlan
+from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.scanners.content.datastream import ContentSelection
+from hardpan.workflow.keyring import KeyRefs
+from hardpan.workflow.request import BuildRequest
+
+_PATH = click.Path(path_type=Path)
+_Command = Callable[..., int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """Values of the shared options, under the names of their parameters."""
+
+    profile: str
+    output: Path | None
+    media: Path | None
+    media_sha256: str | None
+    content: ContentSelection | None
+    ssh_key: Path | None
+    keys: Path | None
+    passphrase_file: Path | None
+    passphrase_env: str
+    build_key: str | None
+    luks_passphrase_file: Path | None
+    cache: Path
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+
+    def to_request(self, *, key: str | None = None, pq_key: str | None = None) -> BuildRequest:
+        """Read the profile and return the request.
+
+        Raises:
+            UsageError: an option is missing or malformed.
+            InputError: the profile is invalid.
+        """
+        check_digest_form(self.media_sha256)
+        if self.output is None and not self.dry_run:
+            raise UsageError("-o FOLDER is missing: expected the folder of the outputs")
+        profile = load_profile(self.profile)
+        passphrase = {
+            "passphrase_file": self.passphrase_file,
+            "passphrase_env": self.passphrase_env,
+        }
+        return BuildRequest(
+            profile=profile,
+            output_folder=self.output or Path(profile.name),
+            cache_folder=self.cache.absolute(),
+            media=self.media,
+            media_sha256=self.media_sha256,
+            content=self.content,
+            ssh_key_file=self.ssh_key,
+            keys_folder=self.keys,
+            key_refs=KeyRefs(
+                scan=key,
+                build=self.build_key,
+                pq=pq_key,
+                passphrase_source=passphrase_source(passphrase),
+            ),
+            luks_passphrase_file=self.luks_passphrase_file,
+            invocation=("hardpan", *sys.argv[1:]),
+        )
+
+
+def build_options(command: _Command) -> _Command:
+    """Add the shared options; ``command`` gets them as its first argument."""
+
+    @functools.wraps(command)
+    def call_with_options(**values: Any) -> int | None:
+        shared = {field.name: values.pop(field.name) for field in fields(BuildOptions)}
+        return command(BuildOptions(**shared), **values)
+
+    options = (
+        click.argument("profile"),
+        click.option(
+            "-o",
+            "--output",
+            type=_PATH,
+            help="Output folder; its completed stages are reused. Optional with --dry-run.",
+        ),
+        click.option("--media", type=_PATH, help="Install ISO; default: the catalog's."),
+        click.option("--media-sha256", help="Expected SHA-256 digest of the ISO."),
+        content_option,
+        click.option("--ssh-key", type=_PATH, help="SSH private key of the operator."),
+        click.option("--keys", type=_PATH, help="Folder created by 'hardpan keys new'."),
+        passphrase_options("", "File whose first line is the passphrase of the signing keys."),
+        click.option(
+            "--build-key",
+            help=f"Key that signs the provenance instead of build.pem in --keys: {KEY_REFERENCE}.",
+        ),
+        click.option(
+            "--luks-passphrase-file",
+            type=_PATH,
+            help="File whose first line is the passphrase of the LUKS volume. Mode 0600.",
+        ),
+        click.option(
+            "--cache",
+            type=_PATH,
+            default=cache_home,
+            help="Media, base installs, AI models; default: hardpan in $XDG_CACHE_HOME.",
+        ),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Check everything and print the plan; write and run nothing.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        click.option("-q", "--quiet", is_flag=True, help="Print no progress."),
+    )
+    decorated: _Command = call_with_options
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def print_plan(plan: RunPlan, *, as_json: bool) -> int:
+    """Print what a run would do; return the exit code that it would end with before it starts."""
+    if as_json:
+        print_json(output.to_json(plan))
+    else:
+        for line in output.to_text(plan):
+            print_line(line)
+    return int(plan.exit_code)

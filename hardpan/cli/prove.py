@@ -1,0 +1,131 @@
+"""``hardpan prove``: build, boot, scan, sign and verify in one run."""
+
+from dataclasses import replace
+
+import click
+
+from hardpan.cli.build_options import BuildOptions, build_options, print_plan
+from hardpan.cli.key_options import KEY_REFERENCE
+from hardpan.cli.scan import content_to_json, has_open_findings, require_complete
+from hardpan.cli.verify import format_outcomes
+from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
+from hardpan.core.errors import Exit
+from hardpan.preflight.plan import make_plan
+from hardpan.scanners.evidence.signing_options import TIMESTAMP_HELP
+from hardpan.scanners.report.formats.text_summary import format_summary
+from hardpan.workflow.build_and_attest import (
+    RunResult,
+    build_and_scan,
+    count_outcomes,
+    write_summary,
+)
+
+_SEVERITIES = ("low", "medium", "high")
+
+
+@click.command()
+@build_options
+@click.option(
+    "--key", help=f"Key that signs the evidence instead of scan.pem in --keys: {KEY_REFERENCE}."
+)
+@click.option(
+    "--pq-key",
+    help="ML-DSA key that signs the evidence again, instead of scan-pq.pem in --keys.",
+)
+@click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
+@click.option("--nonce", default="", help="An auditor's challenge, stored in the statement.")
+@click.option("--timestamp", "timestamp_url", default="", metavar="URL", help=TIMESTAMP_HELP)
+@click.option(
+    "--fail-on",
+    type=click.Choice((*_SEVERITIES, "none")),
+    default="high",
+    show_default=True,
+    help="Exit with 1 if a rule of this severity or above is open.",
+)
+def prove(
+    options: BuildOptions,
+    key: str | None,
+    pq_key: str | None,
+    no_smoke: bool,
+    nonce: str,
+    timestamp_url: str,
+    fail_on: str,
+) -> int:
+    """Build PROFILE, boot it, scan it, sign the evidence, and verify it."""
+    request = replace(
+        options.to_request(key=key, pq_key=pq_key),
+        run_smoke_test=not no_smoke,
+        nonce=nonce,
+        timestamp_url=timestamp_url,
+    )
+    with show_progress(quiet=options.quiet) as emit:
+        plan = make_plan(request, emit, with_scan=True, check_media_digest=options.dry_run)
+        if options.dry_run:
+            return print_plan(plan, as_json=options.as_json)
+        plan.require_startable()
+        result = build_and_scan(request, emit)
+    summary = _summarize(result)
+    write_summary(request.output_folder / "summary.json", summary)
+    if options.as_json:
+        print_json(summary)
+    else:
+        _print_result(result)
+    findings = result.verified.findings
+    require_complete(findings)
+    if has_open_findings(findings, fail_on) or not result.verified.is_within_thresholds:
+        return int(Exit.FINDINGS)
+    return int(Exit.OK)
+
+
+def _summarize(result: RunResult) -> dict[str, object]:
+    findings = result.verified.findings
+    hardened = result.image.hardened
+    compatibility = findings.compatibility
+    return {
+        "profile": findings.profile,
+        "image": hardened.disk.path.name,
+        "image_sha256": hardened.disk.sha256,
+        "iso": result.image.iso.path.name,
+        "evidence": result.evidence.name,
+        "statement_sha256": result.verified.statement_sha256,
+        "baseline": hardened.baseline_counts,
+        "current": dict(findings.counts),
+        "score": findings.score,
+        "content": content_to_json(findings),
+        "open": dict(findings.count_open_by_severity()),
+        "compatibility": None if compatibility is None else compatibility.count_verdicts(),
+        "remediated": count_outcomes(hardened),
+        "verdict": _describe_verdict(result),
+    }
+
+
+def _describe_verdict(result: RunResult) -> str:
+    return "verified" if result.verified.is_within_thresholds else "thresholds exceeded"
+
+
+def _print_result(result: RunResult) -> None:
+    hardened = result.image.hardened
+    image_mib = hardened.disk.path.stat().st_size >> 20
+    rows = [
+        *("", "built"),
+        f"  image       {hardened.disk.path} ({image_mib} MiB)",
+        f"  ISO         {result.image.iso.path}",
+        f"  remediated  {_format_counts(count_outcomes(hardened))}",
+        *("", "scanned (baseline: before hardening; current: after hardening and a reboot)"),
+        *(f"  {line}" for line in format_summary(result.verified.findings, result.verified.smoke)),
+        *("", "verify"),
+        *(f"  {line}" for line in format_outcomes(result.verified.records)),
+        "",
+        f"evidence    {result.evidence}",
+        f"verdict     {_describe_verdict(result)}",
+        f"verify with hardpan verify {result.evidence} --policy {result.image.keyring.policy}",
+    ]
+    for row in rows:
+        print_line(row)
+    if not hardened.baseline_counts:
+        print_message(stderr, "nothing was scanned before hardening")
+
+
+def _format_counts(counts_by_name: dict[str, int]) -> str:
+    """Return e.g. ``applied 140, error 12``."""
+    return ", ".join(f"{name} {count}" for name, count in counts_by_name.items()) or "nothing"
