@@ -183,7 +183,8 @@ def _plan_content(environment: Environment) -> PlannedStage:
 def _iso_stage(environment: Environment) -> CachedStage:
     """The digest of the media is unknown where no option and no catalog gives it."""
     request, media = environment.request, environment.media
-    media_sha256, boot_options = None, ()
+    media_sha256 = None
+    boot_options: tuple[str, ...] = ()
     if media is not None and environment.access is not None and environment.kickstart:
         media_sha256 = media.sha256
         if request.media and request.media_sha256:
