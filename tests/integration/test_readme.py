@@ -166,7 +166,7 @@ def test_scan_block_writes_evidence(host: LabHost, tmp_path: Path) -> None:
     keys = "".join(f"{host.guest.address} {key}\n" for key in host.guest.host_keys)
     (folder / ".ssh" / "known_hosts").write_text(keys)
     target = f"{host.guest.user}@{host.guest.address} --identity {host.guest.private_key}"
-    target += f" --known-hosts {folder / '.ssh' / 'known_hosts'} --fail-on none"
+    target += f" --known-hosts {folder / '.ssh' / 'known_hosts'} --fail-on none --no-smoke"
 
     process = run_block(
         "Scan",
