@@ -4,7 +4,7 @@
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -80,7 +80,7 @@ def _paragraphs(text: str | None) -> str:
     return "".join(f"{_escaped(line)}\n\n" for line in lines if line).rstrip("\n") + "\n"
 
 
-def _table(options: list[click.Parameter], context: click.Context) -> str:
+def _table(options: Sequence[click.Parameter], context: click.Context) -> str:
     lines = ["| option | description |", "| --- | --- |"]
     for names, text in filter(None, (option.get_help_record(context) for option in options)):
         code = names.replace("|", "\\|")

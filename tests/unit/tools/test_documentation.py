@@ -1,11 +1,17 @@
 """The documentation is complete and true where a program can tell: links, paths, commands, size."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
+from pydantic import BaseModel
 
+from hardpan.profiles.schema.profile import Profile
+from hardpan.scanners.evidence.policy.model import TrustPolicy
 from tests.tools import cli_reference
 from tests.unit.source_tree import REPO
 
@@ -97,6 +103,42 @@ def test_options_in_pages_exist(name: str) -> None:
     assert sorted(mentioned - options) == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_make_targets_in_pages_exist(name: str) -> None:
+    makefiles = "".join(
+        path.read_text("utf-8") for path in (REPO / "Makefile", REPO / "tests/npm.mk")
+    )
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefiles, re.MULTILINE))
+    text = (REPO / name).read_text("utf-8")
+    spans = re.findall(r"`(make [^`]+)`", _FENCE.sub("", text))
+    spans += [line for _, block in _FENCE.findall(text) for line in block.splitlines()]
+    mentioned = {
+        word
+        for span in spans
+        for word in re.findall(r"(?:^|HARDPAN_\S+ )make ([a-z][a-z-]*)", span)
+    }
+
+    assert sorted(mentioned - targets) == []
+
+
+def test_policy_example_has_keys_of_the_policy_model() -> None:
+    text = (REPO / "docs" / "evidence.md").read_text("utf-8")
+    (example,) = [block for language, block in _FENCE.findall(text) if language == "yaml"]
+
+    assert sorted(_unknown_keys(yaml.safe_load(example), TrustPolicy)) == []
+
+
+@pytest.mark.parametrize("name", ["docs/build.md", "docs/ai-service.md", "docs/gpu.md"])
+def test_profile_examples_have_keys_of_the_profile_model(name: str) -> None:
+    text = (REPO / name).read_text("utf-8")
+    examples = [block for language, block in _FENCE.findall(text) if language == "yaml"]
+
+    assert examples
+    for example in examples:
+        keys = set(yaml.safe_load(example.replace("    ...\n", ""))) - {"extends"}
+        assert sorted(keys - set(Profile.model_fields)) == []
+
+
 def test_cli_reference_matches_the_program() -> None:
     assert cli_reference.PAGE.read_text("utf-8") == cli_reference.render(), "'make docs' writes it"
 
@@ -126,6 +168,18 @@ def _spans(text: str) -> list[str]:
             lines = block.replace("\\\n", " ").splitlines()
             spans += [line.partition("#")[0] for line in lines if re.search(r"\bhardpan ", line)]
     return [" ".join(span.split()) for span in spans]
+
+
+def _unknown_keys(values: dict[str, object], model: type[BaseModel]) -> Iterator[str]:
+    """Yield the keys that a model and the models in it do not have."""
+    for key, value in values.items():
+        if key not in model.model_fields:
+            yield key
+            continue
+        annotation = model.model_fields[key].annotation
+        for part in (annotation, *get_args(annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel) and isinstance(value, dict):
+                yield from (f"{key}.{inner}" for inner in _unknown_keys(value, part))
 
 
 def _anchors(page: Path) -> set[str]:
