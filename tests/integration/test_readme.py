@@ -65,7 +65,16 @@ def run_block(
 def create_ssh_key(folder: Path) -> None:
     """Create ``~/.ssh/id_ecdsa``."""
     (folder / ".ssh").mkdir(mode=0o700)
-    argv = ["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", folder / ".ssh" / "id_ecdsa"]
+    argv: list[str | Path] = [
+        "ssh-keygen",
+        "-q",
+        "-t",
+        "ecdsa",
+        "-N",
+        "",
+        "-f",
+        folder / ".ssh" / "id_ecdsa",
+    ]
     run(argv, timeout_s=30)
 
 
