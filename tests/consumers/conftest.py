@@ -27,7 +27,7 @@ RENDERED_FORMATS = tuple(
 
 
 class Consumers:
-    """Runs what ``make setup-interop`` and ``make setup-interop-full`` installed."""
+    """Runs what ``make setup-readers`` and ``make setup-interop`` installed."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -39,7 +39,7 @@ class Consumers:
         """Run one; ``ok`` are the exit codes that are expected."""
         program = self._bin / name
         if not program.exists():
-            pytest.fail(f"{name} is missing: make setup-interop")
+            pytest.fail(f"{name} is missing: make setup-readers")
         # The SAF CLI would ask for a newer version of itself.
         env = {
             "HOME": str(self._home),
@@ -48,7 +48,7 @@ class Consumers:
         }
         return run([program, *args], timeout_s=300, cwd=cwd, env=env, ok=ok)
 
-    def installed_folder(self, folder: Path, *, setup: str = "setup-interop") -> Path:
+    def installed_folder(self, folder: Path, *, setup: str = "setup-readers") -> Path:
         """The folder of a program from npm, once ``make`` has filled it."""
         if not (folder / "node_modules" / ".done").is_file():
             pytest.fail(f"{folder.name} is not installed: make {setup}")
@@ -97,7 +97,7 @@ def _sample_report(name: str) -> Report:
     if name == "evil":
         return report_of(hostile_scan())
     if name == "bare":
-        return report_of(samples.scan(smoke=None, checks=(), before=None, fips=None))
+        return report_of(samples.scan(smoke=None, checks=(), baseline_counts=None, fips=None))
     if name == "clean":
         evaluation = replace(samples.scan().evaluation, results=samples.RULES[:1])
         return report_of(samples.scan(evaluation=evaluation))

@@ -31,8 +31,7 @@ OUTCOMES_BY_VERDICT = {
 
 def test_scan_compared_with_itself_has_no_changes() -> None:
     result = compare_scans(
-        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
-        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan(compatibility=samples.COMPATIBILITY))
     )
 
     assert not result.has_regressions
@@ -182,9 +181,7 @@ def test_compatibility_regression(old: PV | None, new: PV | None, regression: bo
 
 
 def test_missing_compatibility_checks_are_one_regression() -> None:
-    result = compare_scans(
-        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan())
-    )
+    result = compare_scans(snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan()))
 
     assert [(r.name, r.old, r.new) for r in result.regressions] == [
         ("compatibility checks", "1 passed", "did not run")

@@ -155,7 +155,7 @@ def test_expiring_waiver_is_listed(tmp_path: Path, days: int, told: list[tuple[s
 
 
 def test_expired_and_compatibility_waivers_are_listed(tmp_path: Path) -> None:
-    expired = replace(samples.WAIVER, expires="2026-11-01", holds=False)
+    expired = replace(samples.WAIVER, expires="2026-11-01", is_active=False)
     pair = samples.compatibility_result(
         "egress",
         CompatibilityVerdict.FAIL,

@@ -272,7 +272,7 @@ def test_waiver_state_is_relative_to_scan_date(
 
 
 def test_rule_with_expired_waiver_is_open_and_marked() -> None:
-    expired = replace(samples.WAIVER, expires="2026-11-20", holds=False)
+    expired = replace(samples.WAIVER, expires="2026-11-20", is_active=False)
     tree = _parse(_render_scan(samples.scan(waivers={samples.RULES[2].rule_id: expired})))
     open_section = tree.get_element_by_id("open")
 
