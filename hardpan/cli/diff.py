@@ -66,8 +66,8 @@ def parse_points(text: str | None) -> Decimal | None:
 def print_diff(result: ScanDiff, baseline_status: str, current_status: str) -> None:
     """Print ``made`` for people."""
     for name, point, status in (
-        ("old", result.old, baseline_status),
-        ("new", result.new, current_status),
+        ("baseline", result.baseline, baseline_status),
+        ("current", result.current, current_status),
     ):
         description = f"{point.hostname}, {point.profile}, {point.finished}, score {point.score}"
         print_line(f"{name}  {description}")

@@ -22,7 +22,9 @@ def compare_attributes(
     )
     return tuple(
         AttributeChange(
-            name=name, old=baseline_attributes.get(name, ""), new=current_attributes.get(name, "")
+            name=name,
+            baseline=baseline_attributes.get(name, ""),
+            current=current_attributes.get(name, ""),
         )
         for name in {**baseline_attributes, **current_attributes}
         if baseline_attributes.get(name, "") != current_attributes.get(name, "")
@@ -33,7 +35,7 @@ def compare_counts(baseline: Findings, current: Findings) -> tuple[CountChange, 
     """Verdicts, open findings and checks whose number changed."""
     baseline_counts, current_counts = _count_all(baseline), _count_all(current)
     return tuple(
-        CountChange(name=n, old=baseline_counts.get(n, 0), new=current_counts.get(n, 0))
+        CountChange(name=n, baseline=baseline_counts.get(n, 0), current=current_counts.get(n, 0))
         for n in {**baseline_counts, **current_counts}
         if baseline_counts.get(n, 0) != current_counts.get(n, 0)
     )
@@ -68,8 +70,8 @@ def compare_measures(
                 name=name,
                 unit=measure.unit,
                 direction=measure.direction,
-                old=values[0],
-                new=values[1],
+                baseline=values[0],
+                current=values[1],
                 percent=_relative_change(*values),
             )
         )

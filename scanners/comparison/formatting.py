@@ -40,12 +40,12 @@ def format_sections(diff: ScanDiff) -> tuple[ChangeSection, ...]:
 def summarize_for_report(diff: ScanDiff, *, statement_sha256: Sha256) -> ScanChanges:
     """What the page of the newer scan tells of it; the digest says which the older one is."""
     return ScanChanges(
-        since=diff.old.finished,
+        since=diff.baseline.finished,
         statement_sha256=statement_sha256,
-        opened=diff.failing,
-        closed=diff.fixed,
-        others=(*diff.changed, *diff.came, *diff.gone),
-        facts=diff.facts,
+        newly_failing=diff.newly_failing,
+        fixed=diff.fixed,
+        other=(*diff.changed, *diff.added, *diff.removed),
+        attributes=diff.attributes,
     )
 
 
@@ -58,24 +58,36 @@ def format_headline(diff: ScanDiff) -> str:
 
 def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
     regressions = [
-        f"{r.kind} {shorten_rule_id(r.name)}{f' ({r.severity})' if r.severity else ''}: {r.old} -> {r.new}"
+        f"{r.kind} {shorten_rule_id(r.name)}{f' ({r.severity})' if r.severity else ''}: {r.baseline} -> {r.current}"
         for r in diff.regressions
     ]
     yield "regressions", regressions
     yield "careful", list(diff.notes)
-    yield "facts", [f"{f.name}: {f.old or 'not told'} -> {f.new or 'not told'}" for f in diff.facts]
-    yield "counts", [f"{c.name}: {c.old} -> {c.new} ({c.new - c.old:+})" for c in diff.counts]
-    yield "newly failing", list(map(_format_rule, diff.failing))
+    yield (
+        "facts",
+        [
+            f"{f.name}: {f.baseline or 'not told'} -> {f.current or 'not told'}"
+            for f in diff.attributes
+        ],
+    )
+    yield (
+        "counts",
+        [
+            f"{c.name}: {c.baseline} -> {c.current} ({c.current - c.baseline:+})"
+            for c in diff.counts
+        ],
+    )
+    yield "newly failing", list(map(_format_rule, diff.newly_failing))
     yield "fixed", list(map(_format_rule, diff.fixed))
     yield "other verdicts", list(map(_format_rule, diff.changed))
-    yield "new rules", list(map(_format_rule, diff.came))
-    yield "rules no longer selected", list(map(_format_rule, diff.gone))
-    yield "newly waived", [_format_waiver_change(w) for w in diff.waivers.began]
-    yield "waiver ended", [_format_waiver_change(w) for w in diff.waivers.ended]
+    yield "new rules", list(map(_format_rule, diff.added))
+    yield "rules no longer selected", list(map(_format_rule, diff.removed))
+    yield "newly waived", [_format_waiver_change(w) for w in diff.waivers.added]
+    yield "waiver ended", [_format_waiver_change(w) for w in diff.waivers.removed]
     yield "waiver changed", [_format_waiver_change(w) for w in diff.waivers.changed]
     yield "compatibility checks", list(map(_format_outcome, diff.compatibility))
     yield "checks", list(map(_format_outcome, diff.checks))
-    yield "smoke figures (told, not judged)", list(map(_format_measure, diff.figures))
+    yield "smoke figures (told, not judged)", list(map(_format_measure, diff.measures))
     if diff.packages is None:
         yield "packages", ["not compared: one of the two lists is not at hand"]
     else:
@@ -94,30 +106,30 @@ def _to_one_line(text: str) -> str:
 
 
 def _format_rule(change: RuleChange) -> str:
-    baseline, current = change.old or "not selected", change.new or "not selected"
+    baseline, current = change.baseline or "not selected", change.current or "not selected"
     waived = ", with a waiver on record" if change.waived else ""
     stig = f" {change.stig_ids[0]}" if change.stig_ids else ""
     return f"{change.severity}{stig} {shorten_rule_id(change.rule_id)}: {baseline} -> {current}{waived}: {change.title}"
 
 
 def _format_waiver_change(change: WaiverChange) -> str:
-    return f"{shorten_rule_id(change.name)}: {_describe_waiver(change.old)} -> {_describe_waiver(change.new)}"
+    return f"{shorten_rule_id(change.name)}: {_describe_waiver(change.baseline)} -> {_describe_waiver(change.current)}"
 
 
 def _describe_waiver(waiver: WaiverPart | None) -> str:
-    return "none" if waiver is None else waiver.said()
+    return "none" if waiver is None else waiver.describe()
 
 
 def _format_outcome(change: OutcomeChange) -> str:
     waived = ", with a waiver on record" if change.waived else ""
-    return f"{change.name}: {change.old or 'did not run'} -> {change.new or 'did not run'}{waived}"
+    return f"{change.name}: {change.baseline or 'did not run'} -> {change.current or 'did not run'}{waived}"
 
 
 def _format_measure(change: MeasureChange) -> str:
     percent_text = (
         "" if change.percent is None else f" ({change.percent:+} %, {change.direction} is better)"
     )
-    return f"{change.name}: {_format_number(change.old)} -> {_format_number(change.new)} {change.unit}{percent_text}"
+    return f"{change.name}: {_format_number(change.baseline)} -> {_format_number(change.current)} {change.unit}{percent_text}"
 
 
 def _format_number(value: Number | None) -> str:
@@ -127,5 +139,5 @@ def _format_number(value: Number | None) -> str:
 
 
 def _format_package(change: PackageChange) -> str:
-    versions = [", ".join(s) for s in (change.old, change.new) if any(s)]
+    versions = [", ".join(s) for s in (change.baseline, change.current) if any(s)]
     return f"{change.name} {' -> '.join(versions)}".rstrip()

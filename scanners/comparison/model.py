@@ -19,8 +19,8 @@ class CountChange(Document):
     """A number of rules, checks or conflicts that is not the same any more."""
 
     name: str
-    old: int
-    new: int
+    baseline: int
+    current: int
 
 
 class WaiverChange(Document):
@@ -28,16 +28,16 @@ class WaiverChange(Document):
 
     name: str
     """Rule id, or ``compatibility:`` and the conflict's id."""
-    old: WaiverPart | None
-    new: WaiverPart | None
+    baseline: WaiverPart | None
+    current: WaiverPart | None
 
 
 class WaiverChanges(Document):
     """What became of the waivers that a failure rests on."""
 
-    began: JsonList[WaiverChange]
+    added: JsonList[WaiverChange]
     """Not waived before, waived now."""
-    ended: JsonList[WaiverChange]
+    removed: JsonList[WaiverChange]
     """Waived before; fails still, and is open now."""
     changed: JsonList[WaiverChange]
     """Waived before and now, with another reason, owner or last day."""
@@ -48,9 +48,9 @@ class PackageChange(Document):
 
     name: str
     """Name and architecture, ``bash.x86_64``."""
-    old: JsonList[str]
+    baseline: JsonList[str]
     """``epoch:version-release`` that went."""
-    new: JsonList[str]
+    current: JsonList[str]
     """``epoch:version-release`` that came."""
 
 
@@ -66,8 +66,8 @@ class OutcomeChange(Document):
     """The outcome of one check or conflict; None where it did not run."""
 
     name: str
-    old: str | None
-    new: str | None
+    baseline: str | None
+    current: str | None
     waived: bool = False
     """A waiver holds for it in the newer scan."""
 
@@ -78,8 +78,8 @@ class MeasureChange(Document):
     name: str
     unit: str
     direction: str
-    old: Number | None
-    new: Number | None
+    baseline: Number | None
+    current: Number | None
     percent: Number | None
     """Change relative to the older value; None where it cannot be told."""
 
@@ -91,32 +91,32 @@ class Regression(Document):
     """``rule``, ``check``, ``compatibility``, ``smoke``, ``fips`` or ``score``."""
     name: str
     severity: Severity | None
-    old: str
-    new: str
+    baseline: str
+    current: str
 
 
 class ScanDiff(Document):
     """All that changed from an older scan to a newer one."""
 
-    old: ScanSummary
-    new: ScanSummary
+    baseline: ScanSummary
+    current: ScanSummary
     notes: JsonList[str]
     """What makes the two hard to compare: another host, other content, the wrong order."""
-    facts: JsonList[AttributeChange]
+    attributes: JsonList[AttributeChange]
     counts: JsonList[CountChange]
     """Verdicts, then ``open high`` and so on."""
-    failing: JsonList[RuleChange]
+    newly_failing: JsonList[RuleChange]
     """Fail, error or unknown now, and were not before."""
     fixed: JsonList[RuleChange]
     """Pass now, and were fail, error or unknown before."""
     changed: JsonList[RuleChange]
     """Every other change of a verdict."""
-    came: JsonList[RuleChange]
-    gone: JsonList[RuleChange]
+    added: JsonList[RuleChange]
+    removed: JsonList[RuleChange]
     waivers: WaiverChanges
     checks: JsonList[OutcomeChange]
     compatibility: JsonList[OutcomeChange]
-    figures: JsonList[MeasureChange]
+    measures: JsonList[MeasureChange]
     packages: PackageChanges | None
     """None where one of the two lists is not at hand."""
     regressions: JsonList[Regression]

@@ -11,10 +11,10 @@ def compare_packages(baseline: Iterable[str], current: Iterable[str]) -> Package
     changes = [
         PackageChange(
             name=name,
-            old=tuple(
+            baseline=tuple(
                 sorted(baseline_versions.get(name, set()) - current_versions.get(name, set()))
             ),
-            new=tuple(
+            current=tuple(
                 sorted(current_versions.get(name, set()) - baseline_versions.get(name, set()))
             ),
         )
@@ -22,9 +22,9 @@ def compare_packages(baseline: Iterable[str], current: Iterable[str]) -> Package
         if baseline_versions.get(name) != current_versions.get(name)
     ]
     return PackageChanges(
-        added=tuple(c for c in changes if not c.old),
-        removed=tuple(c for c in changes if not c.new),
-        changed=tuple(c for c in changes if c.old and c.new),
+        added=tuple(c for c in changes if not c.baseline),
+        removed=tuple(c for c in changes if not c.current),
+        changed=tuple(c for c in changes if c.baseline and c.current),
     )
 
 

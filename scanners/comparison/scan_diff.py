@@ -49,23 +49,27 @@ def compare_scans(
     baseline_rules = {r.rule_id: r for r in baseline.findings.rules}
     current_rules = {r.rule_id: r for r in current.findings.rules}
     rule_changes = _find_rule_changes(baseline_rules, current_rules)
-    in_both_scans = [c for c in rule_changes if c.old is not None and c.new is not None]
-    failing = [c for c in in_both_scans if c.new in OPEN_VERDICTS and c.old not in OPEN_VERDICTS]
-    fixed = [c for c in in_both_scans if c.old in OPEN_VERDICTS and c.new in PASSED_VERDICTS]
+    in_both_scans = [c for c in rule_changes if c.baseline is not None and c.current is not None]
+    failing = [
+        c for c in in_both_scans if c.current in OPEN_VERDICTS and c.baseline not in OPEN_VERDICTS
+    ]
+    fixed = [
+        c for c in in_both_scans if c.baseline in OPEN_VERDICTS and c.current in PASSED_VERDICTS
+    ]
     has_package_lists = baseline.packages is not None and current.packages is not None
     return ScanDiff(
-        old=_summarize_scan(baseline.findings),
-        new=_summarize_scan(current.findings),
+        baseline=_summarize_scan(baseline.findings),
+        current=_summarize_scan(current.findings),
         notes=tuple(_list_notes(baseline.findings, current.findings)),
-        facts=attribute_changes.compare_attributes(
+        attributes=attribute_changes.compare_attributes(
             baseline.findings, current.findings, (baseline.smoke, current.smoke)
         ),
         counts=attribute_changes.compare_counts(baseline.findings, current.findings),
-        failing=tuple(failing),
+        newly_failing=tuple(failing),
         fixed=tuple(fixed),
         changed=tuple(c for c in in_both_scans if c not in failing and c not in fixed),
-        came=tuple(c for c in rule_changes if c.old is None),
-        gone=tuple(c for c in rule_changes if c.new is None),
+        added=tuple(c for c in rule_changes if c.baseline is None),
+        removed=tuple(c for c in rule_changes if c.current is None),
         waivers=_compare_waivers(
             baseline_rules,
             current_rules,
@@ -82,7 +86,7 @@ def compare_scans(
                 _results_by_conflict(baseline.findings), _results_by_conflict(current.findings)
             )
         ),
-        figures=attribute_changes.compare_measures(baseline.smoke, current.smoke),
+        measures=attribute_changes.compare_measures(baseline.smoke, current.smoke),
         packages=package_changes.compare_packages(baseline.packages or (), current.packages or ())
         if has_package_lists
         else None,
@@ -142,8 +146,8 @@ def _find_rule_changes(
                 title=rule.title,
                 severity=rule.severity,
                 stig_ids=rule.stig_ids,
-                old=baseline_rule.verdict if baseline_rule else None,
-                new=current_rule.verdict if current_rule else None,
+                baseline=baseline_rule.verdict if baseline_rule else None,
+                current=current_rule.verdict if current_rule else None,
                 waived=current_rule.is_waived if current_rule else False,
             )
         )
@@ -171,16 +175,16 @@ def _compare_waivers(
     added, removed, changed = [], [], []
     for name, (baseline, current) in candidates.items():
         change = WaiverChange(
-            name=name, old=baseline.waiver if baseline else None, new=current.waiver
+            name=name, baseline=baseline.waiver if baseline else None, current=current.waiver
         )
         was_waived = baseline is not None and _is_waived(baseline)
         if _is_waived(current) and not was_waived:
             added.append(change)
         elif was_waived and not _is_waived(current):
             removed.append(change)
-        elif was_waived and change.old != change.new:
+        elif was_waived and change.baseline != change.current:
             changed.append(change)
-    return WaiverChanges(began=tuple(added), ended=tuple(removed), changed=tuple(changed))
+    return WaiverChanges(added=tuple(added), removed=tuple(removed), changed=tuple(changed))
 
 
 def _is_waived(item: RulePart | CompatibilityResultPart) -> bool:
@@ -206,7 +210,7 @@ def _compare_outcomes(
     for name in sorted(baseline.keys() | current.keys()):
         baseline_outcome, current_outcome = baseline.get(name), current.get(name)
         if baseline_outcome != current_outcome:
-            yield OutcomeChange(name=name, old=baseline_outcome, new=current_outcome)
+            yield OutcomeChange(name=name, baseline=baseline_outcome, current=current_outcome)
 
 
 def _compare_compatibility(
@@ -249,8 +253,8 @@ def _find_rule_regressions(
                     kind="rule",
                     name=rule_id,
                     severity=baseline_rule.severity,
-                    old=baseline_text,
-                    new=current_text,
+                    baseline=baseline_text,
+                    current=current_text,
                 )
             )
     return sorted(regressions, key=lambda r: (SEVERITIES.index(r.severity or "unknown"), r.name))
@@ -326,4 +330,4 @@ def _find_scan_regressions(
 
 
 def _make_regression(kind: str, name: str, baseline: str, current: str) -> Regression:
-    return Regression(kind=kind, name=name, severity=None, old=baseline, new=current)
+    return Regression(kind=kind, name=name, severity=None, baseline=baseline, current=current)

@@ -30,7 +30,7 @@ def assess_fips(facts: FipsAnswers, table: CmvpTable, today: date) -> FipsState:
     return FipsState(
         kernel_fips_flag=_read_kernel_flag(facts),
         boot_arg=_read_boot_arg(facts),
-        boot_arg_kept=_assess_persistence(facts),
+        boot_arg_persistent=_assess_persistence(facts),
         installed_in_fips=_assess_installer(facts),
         initramfs_fips_module=_assess_initramfs(facts),
         crypto_policy=policy,

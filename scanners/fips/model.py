@@ -79,7 +79,7 @@ class FipsState:
 
     kernel_fips_flag: Literal["on", "off", "unknown"]
     boot_arg: Literal["present", "absent", "unknown"]
-    boot_arg_kept: TriState
+    boot_arg_persistent: TriState
     """Every boot entry but the rescue one carries the argument: the next start has it too."""
 
     installed_in_fips: TriState

@@ -35,7 +35,7 @@ class VerifiedScan:
     key_id: str
     signer_sha256: str
     is_within_thresholds: bool
-    proofs: Mapping[str, bytes] = field(default_factory=dict)
+    signature_files: Mapping[str, bytes] = field(default_factory=dict)
     """What others signed; see ``record.Record``."""
 
     evidence_sha256: str = ""
@@ -61,7 +61,9 @@ def add_scan(store: LedgerStore, scan: VerifiedScan, now: datetime) -> tuple[Led
     for row in local_chain.rows if local_chain else ():
         if row.statement_sha256 == identity:
             return LedgerEntry(chain=LOCAL, row=row), False
-    record_bytes = compress_record(ScanRecord(snapshot=scan.snapshot, proofs=scan.proofs))
+    record_bytes = compress_record(
+        ScanRecord(snapshot=scan.snapshot, signature_files=scan.signature_files)
+    )
     chain = local_chain or store.create_chain(
         LOCAL, new_chain_header(clock.format_rfc3339(now), secrets.token_hex(32))
     )

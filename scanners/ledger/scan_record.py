@@ -28,7 +28,7 @@ class ScanRecord:
     """What is stored of one scan beside its signed statement and the bundle."""
 
     snapshot: ScanSnapshot
-    proofs: Mapping[str, bytes] = field(default_factory=dict)
+    signature_files: Mapping[str, bytes] = field(default_factory=dict)
     """Name in the evidence -> what others than the scan key signed; the caller's to read."""
 
 
@@ -36,7 +36,7 @@ class _StoredRecord(Document):
     findings: Findings
     smoke: SmokeDocument | None
     packages: JsonList[str] | None
-    proofs: dict[str, str] = Field(default_factory=dict)
+    signature_files: dict[str, str] = Field(default_factory=dict)
     """In base64."""
 
 
@@ -50,11 +50,11 @@ def compress_record(record: ScanRecord) -> bytes:
     compact = findings.model_copy(
         update={
             "rules": tuple(
-                r.model_copy(update={"found": (), "rationale": "", "fix_text": ""})
+                r.model_copy(update={"evidence_lines": (), "rationale": "", "fix_text": ""})
                 for r in findings.rules
             ),
             "checks": tuple(
-                c.model_copy(update={"message": "", "took_s": 0}) for c in findings.checks
+                c.model_copy(update={"message": "", "duration_s": 0}) for c in findings.checks
             ),
         }
     )
@@ -62,7 +62,9 @@ def compress_record(record: ScanRecord) -> bytes:
         findings=compact,
         smoke=snapshot.smoke,
         packages=snapshot.packages,
-        proofs={n: base64.b64encode(data).decode() for n, data in record.proofs.items()},
+        signature_files={
+            n: base64.b64encode(data).decode() for n, data in record.signature_files.items()
+        },
     ).to_json()
     text = json.dumps(stored, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     data = text.encode()
@@ -97,7 +99,8 @@ def decompress_record(compressed: bytes, *, label: str) -> ScanRecord:
         snapshot=ScanSnapshot(
             findings=stored.findings, smoke=stored.smoke, packages=stored.packages
         ),
-        proofs={
-            n: decode_base64(text, label=f"{label}: proofs") for n, text in stored.proofs.items()
+        signature_files={
+            n: decode_base64(text, label=f"{label}: signature_files")
+            for n, text in stored.signature_files.items()
         },
     )

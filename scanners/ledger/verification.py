@@ -122,7 +122,7 @@ def load_verified_scan(
         statement=stored.statement,
         bundle=stored.evidence_bundle,
         snapshot=snapshot,
-        proofs=stored.signature_files,
+        signature_files=stored.signature_files,
         findings_sha256=verified.statement.list_digests()[predicate.results.file],
         key_id=reverified.key.id,
         signer_sha256=reverified.signer_sha256,
@@ -152,7 +152,7 @@ def verify_row(
         findings=record.snapshot.findings,
         smoke=record.snapshot.smoke,
         packages=record.snapshot.packages,
-        signature_files=record.proofs,
+        signature_files=record.signature_files,
     )
     verified = verify_stored(stored, trust, now=clock.now(), label=label)
     if verified.signer_sha256 != row.signer_sha256:

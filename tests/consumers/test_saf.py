@@ -85,14 +85,14 @@ def test_saf_counts_passed_controls_of_named_evidence(
     )
 
 
-@pytest.mark.parametrize(("spare", "code"), [(0, 0), (-1, 1)])
+@pytest.mark.parametrize(("margin", "code"), [(0, 0), (-1, 1)])
 def test_saf_threshold_counts_waived_failures(
-    programs: Consumers, report: Report, tmp_path: Path, spare: int, code: int
+    programs: Consumers, report: Report, tmp_path: Path, margin: int, code: int
 ) -> None:
     hdf = write_format(report, "hdf", tmp_path)
     counts_by_category = count_by_category(report.findings)
     assert counts_by_category is not None
-    max_failed = sum(t.open for t in counts_by_category.values()) + 1 + spare
+    max_failed = sum(t.open for t in counts_by_category.values()) + 1 + margin
 
     threshold = f"{{failed.total.max: {max_failed}}}"
     argv = ("validate", "threshold", "--input", hdf, "--templateInline", threshold)

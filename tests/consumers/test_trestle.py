@@ -86,11 +86,11 @@ def test_trestle_detects_changed_document(
     assert "does not match" in completed.stdout + completed.stderr
 
 
-@pytest.mark.parametrize("whose", ["ours", "given"])
+@pytest.mark.parametrize("source", ["ours", "given"])
 def test_trestle_verifies_signature_in_evidence(
-    programs: Consumers, named_evidence: Path | None, tmp_path: Path, whose: str
+    programs: Consumers, named_evidence: Path | None, tmp_path: Path, source: str
 ) -> None:
-    if whose == "given":
+    if source == "given":
         if named_evidence is None:
             pytest.skip("no EVIDENCE=file was named")
         evidence = named_evidence

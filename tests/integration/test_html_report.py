@@ -119,7 +119,7 @@ def test_filters_combine_and_unfold_groups(page: Browser) -> None:
     assert page.evaluate(VISIBLE_COUNT) == sum(r.is_waived for r in rules)
     _choose(page, "by-w", "ended")
     assert page.evaluate(VISIBLE_COUNT) == sum(
-        r.waiver is not None and not r.waiver.holds for r in rules
+        r.waiver is not None and not r.waiver.is_active for r in rules
     )
     _choose(page, "by-w", "")
     assert page.evaluate(folded) is False

@@ -72,7 +72,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, in
 
 
 @pytest.mark.parametrize(
-    ("scenario", "least"),
+    ("scenario", "min_kills"),
     [
         ("first row", 20),
         ("second row", 20),
@@ -83,12 +83,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, in
     ],
 )
 def test_killed_add_loses_no_rows(
-    outcomes: dict[str, dict[str, int]], scenario: str, least: int
+    outcomes: dict[str, dict[str, int]], scenario: str, min_kills: int
 ) -> None:
     kills = outcomes[scenario]
 
     # Each: refused with a hint while half of it is written, before that the old rows, then the new.
-    assert sum(kills.values()) >= least
+    assert sum(kills.values()) >= min_kills
     assert kills["refused"] > 0
     assert kills["new"] > 0
     assert scenario.startswith("first row") or kills["old"] > 0

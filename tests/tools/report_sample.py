@@ -52,12 +52,12 @@ def add_changes(report: Report) -> Report:
         changes=ScanChanges(
             since="2026-10-24T03:12:40Z",
             statement_sha256="4f" * 32,
-            opened=tuple(_rule_change(r, "pass", r.verdict) for r in opened),
-            closed=tuple(_rule_change(r, "fail", r.verdict) for r in closed),
-            others=tuple(_rule_change(r, "fail", r.verdict) for r in waived),
-            facts=(
-                AttributeChange(name="kernel", old="6.12.94", new=report.findings.host.kernel),
-                AttributeChange(name="content", old="0.1.81", new=report.findings.content.version),
+            newly_failing=tuple(_rule_change(r, "pass", r.verdict) for r in opened),
+            fixed=tuple(_rule_change(r, "fail", r.verdict) for r in closed),
+            other=tuple(_rule_change(r, "fail", r.verdict) for r in waived),
+            attributes=(
+                AttributeChange(name="kernel", baseline="6.12.94", current=report.findings.host.kernel),
+                AttributeChange(name="content", baseline="0.1.81", current=report.findings.content.version),
             ),
         ),
     )
@@ -69,8 +69,8 @@ def _rule_change(rule: Any, old: Any, new: Any) -> RuleChange:
         title=rule.title,
         severity=rule.severity,
         stig_ids=rule.stig_ids,
-        old=old,
-        new=new,
+        baseline=old,
+        current=new,
         waived=rule.is_waived,
     )
 

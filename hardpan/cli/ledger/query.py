@@ -173,9 +173,11 @@ def check(
         print_line(f"careful: {note}")
     for regression in result.regressions:
         print_line(
-            f"{regression.kind} {shorten_rule_id(regression.name)}: {regression.old} -> {regression.new}"
+            f"{regression.kind} {shorten_rule_id(regression.name)}: {regression.baseline} -> {regression.current}"
         )
-    print_line(f"{format_headline(result)} ({result.old.finished} -> {result.new.finished})")
+    print_line(
+        f"{format_headline(result)} ({result.baseline.finished} -> {result.current.finished})"
+    )
     return exit_code(result)
 
 

@@ -220,7 +220,7 @@ def build_predicate(
             arf=arf,
             selected=len(findings.rules),
             counts=findings.counts,
-            before=findings.before,
+            before=findings.baseline_counts,
             score=findings.score,
             waivers=sum(r.is_waived for r in findings.rules),
         ),

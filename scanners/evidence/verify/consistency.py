@@ -73,7 +73,7 @@ def check_findings(statement: Statement, findings: Findings) -> None:
         "a rule twice": len(ids) == len(findings.rules),
         "selected": results.selected == len(findings.rules),
         "counts": results.counts == recounted == findings.counts,
-        "counts before": results.before == findings.before,
+        "counts before": results.before == findings.baseline_counts,
         "score": results.score == findings.score,
         "waivers": results.waivers == waived
         and claim.waivers in (None, summarize_waivers(findings)),
@@ -116,7 +116,7 @@ def check_changes(claim: Predicate, changes: ScanChanges, findings: Findings) ->
     if claim.chain is None or changes.statement_sha256 != claim.chain.previous_statement_sha256:
         raise TrustError(f"{CHANGES}: is not about the statement before this one")
     rules = {r.rule_id: (r.verdict, r.is_waived) for r in findings.rules}
-    changed_rules = {c.rule_id: (c.new, c.waived) for c in changes.rules}
+    changed_rules = {c.rule_id: (c.current, c.waived) for c in changes.rules}
     if len(changed_rules) != len(changes.rules) or any(
         current != rules.get(rule_id, (None, False)) for rule_id, current in changed_rules.items()
     ):

@@ -81,6 +81,6 @@ def _format_cells(rule: RulePart) -> tuple[str, ...]:
         rule.cce,
         "; ".join(rule.nist),
         *((waiver.reason, waiver.owner, waiver.expires) if waiver else ("", "", "")),
-        "\n".join(rule.found),
+        "\n".join(rule.evidence_lines),
         rule.fix_text,
     )

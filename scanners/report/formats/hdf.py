@@ -84,7 +84,7 @@ def _build_profile(
         "title": shorten_id(content.profile_id) if stig is None else stig.title,
         "version": content.version if stig is None else stig.revision,
         "maintainer": "hardpan",
-        "summary": f"{content.said()}, profile {content.profile_id}",
+        "summary": f"{content.describe()}, profile {content.profile_id}",
         "sha256": content.source_sha256,
         "status": "loaded",
         "depends": [],
@@ -185,7 +185,7 @@ def _build_waiver(rules: tuple[RulePart, ...]) -> dict[str, object]:
     waived_rules = list_waivers(rules)
     if not waived_rules:
         return {}
-    active_expiries = [w.expires for _, w in waived_rules if w.holds]
+    active_expiries = [w.expires for _, w in waived_rules if w.is_active]
     data = {
         "justification": format_comments(rules),
         "expiration_date": min(active_expiries or [w.expires for _, w in waived_rules]),

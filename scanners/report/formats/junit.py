@@ -38,7 +38,7 @@ class ChecksJunit:
             _TestCase(
                 classname=f"hardpan.{c.name.partition('::')[0]}",
                 name=c.name.partition("::")[2] or c.name,
-                duration_s=c.took_s,
+                duration_s=c.duration_s,
                 tag=tags[c.outcome],
                 message=c.message,
             )
@@ -70,7 +70,7 @@ def _build_rule_case(rule: RulePart, classname: str) -> _TestCase:
     if rule.verdict in _SKIPPED_VERDICTS:
         tag, message = "skipped", rule.verdict
     elif tag and rule.waiver is not None and rule.is_waived:
-        tag, message = "skipped", f"{rule.verdict}, waiver: {rule.waiver.said()}"
+        tag, message = "skipped", f"{rule.verdict}, waiver: {rule.waiver.describe()}"
     return _TestCase(classname=classname, name=rule.rule_id, duration_s=0, tag=tag, message=message)
 
 
@@ -80,7 +80,7 @@ def _build_compatibility_case(result: CompatibilityResultPart) -> _TestCase:
     check_lines = [f"{name} {check.outcome}: {check.observed}" for name, check in checks]
     tag, headline = tags.get(result.verdict, "skipped"), f"{result.verdict}: {result.reason}"
     if tag and result.waiver is not None and result.is_waived:
-        tag, headline = "skipped", f"{result.verdict}, waiver: {result.waiver.said()}"
+        tag, headline = "skipped", f"{result.verdict}, waiver: {result.waiver.describe()}"
     return _TestCase(
         classname="hardpan.compatibility",
         name=result.conflict,

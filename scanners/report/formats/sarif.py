@@ -180,7 +180,7 @@ def _build_result(rule: RulePart, index: int, findings: Findings) -> Json:
             {
                 "kind": "external",
                 "status": "accepted",
-                "justification": rule.waiver.said(),
+                "justification": rule.waiver.describe(),
                 "properties": {"owner": rule.waiver.owner, "expires": rule.waiver.expires},
             }
         ]
@@ -188,11 +188,14 @@ def _build_result(rule: RulePart, index: int, findings: Findings) -> Json:
 
 
 def _format_message_text(rule: RulePart) -> str:
-    lines = [f"{rule.verdict}: {to_one_line(rule.title)}", *rule.found[:_MAX_EVIDENCE_LINES]]
-    if len(rule.found) > _MAX_EVIDENCE_LINES:
-        lines.append(f"and {len(rule.found) - _MAX_EVIDENCE_LINES} more, in findings.json")
-    if rule.waiver is not None and not rule.waiver.holds:
-        lines.append(f"Waiver that does not hold: {rule.waiver.said()}")
+    lines = [
+        f"{rule.verdict}: {to_one_line(rule.title)}",
+        *rule.evidence_lines[:_MAX_EVIDENCE_LINES],
+    ]
+    if len(rule.evidence_lines) > _MAX_EVIDENCE_LINES:
+        lines.append(f"and {len(rule.evidence_lines) - _MAX_EVIDENCE_LINES} more, in findings.json")
+    if rule.waiver is not None and not rule.waiver.is_active:
+        lines.append(f"Waiver that does not hold: {rule.waiver.describe()}")
     return "\n".join(lines)
 
 

@@ -83,7 +83,7 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
             ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
             ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
-            ("content", f"{content.said()}, sha256 {content.source_sha256}"),
+            ("content", f"{content.describe()}, sha256 {content.source_sha256}"),
             ("profile", content.profile_id),
             ("begun", findings.started),
             ("ended", findings.finished),
@@ -94,7 +94,11 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
 
 def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
     by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
-    baseline = format_counts(findings.before) if findings.before else "not scanned before hardening"
+    baseline = (
+        format_counts(findings.baseline_counts)
+        if findings.baseline_counts
+        else "not scanned before hardening"
+    )
     return (
         SummaryLine(label="verdicts", text=format_counts(findings.counts)),
         SummaryLine(label="before hardening", text=baseline),
@@ -110,7 +114,7 @@ def _rule_line(rule: RulePart) -> SummaryLine:
     parts = [rule.title, ", ".join(rule.stig_ids), rule.rule_id]
     text = " / ".join(part for part in parts if part)
     if rule.waiver is not None:
-        text += f" / waiver: {rule.waiver.said()}"
+        text += f" / waiver: {rule.waiver.describe()}"
     return SummaryLine(label=f"{rule.severity}, {rule.verdict}", text=text)
 
 
@@ -145,7 +149,7 @@ def _compatibility_lines(compatibility: CompatibilityPart | None) -> tuple[Summa
             SummaryLine(
                 label=p.verdict,
                 text=f"{p.title}: {p.reason}"
-                + (f" / waiver: {p.waiver.said()}" if p.waiver else ""),
+                + (f" / waiver: {p.waiver.describe()}" if p.waiver else ""),
             )
             for p in failed
         ),

@@ -18,12 +18,14 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
         ("host key", f"{host.host_key_type} {host.host_key_sha256}"),
         ("", HOST_KEY_TRUST_TEXT[host.host_key_trust]),
         ("image", f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan"),
-        ("content", content.said()),
+        ("content", content.describe()),
         ("", f"sha256:{content.source_sha256}"),
         ("profile", content.profile_id),
         (
             "before",
-            format_counts(findings.before) if findings.before else "not scanned before hardening",
+            format_counts(findings.baseline_counts)
+            if findings.baseline_counts
+            else "not scanned before hardening",
         ),
         ("now", format_counts(findings.counts)),
         ("score", f"{findings.score} of 100 ({statistics.SCORE_FORMULA})"),

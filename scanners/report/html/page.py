@@ -74,7 +74,9 @@ class Html:
                 open_by_severity=findings.count_open_by_severity(),
                 bars=_build_bars(findings),
                 verdicts=[
-                    v for v in VERDICTS if findings.counts[v] or (findings.before or {}).get(v)
+                    v
+                    for v in VERDICTS
+                    if findings.counts[v] or (findings.baseline_counts or {}).get(v)
                 ],
                 check_counts=findings.count_checks_by_outcome(),
                 compatibility_results=_sort_compatibility_results(findings),
@@ -131,9 +133,9 @@ def _count_validated_modules(findings: Findings) -> int | None:
 
 def _build_bars(findings: Findings) -> list[tuple[str, tuple[charts.Segment, ...]]]:
     current = (
-        "After hardening" if findings.before else "This scan",
+        "After hardening" if findings.baseline_counts else "This scan",
         charts.build_segments(findings.counts),
     )
-    if not findings.before:
+    if not findings.baseline_counts:
         return [current]
-    return [("Before hardening", charts.build_segments(findings.before)), current]
+    return [("Before hardening", charts.build_segments(findings.baseline_counts)), current]

@@ -163,8 +163,8 @@ def _build_row(rule: RulePart, anchor: str, scan_date: date) -> RuleRow:
     return RuleRow(
         rule=rule,
         anchor=anchor,
-        evidence=tuple(map(_parse_evidence, rule.found[:_MAX_EVIDENCE_LINES])),
-        left_out=max(0, len(rule.found) - _MAX_EVIDENCE_LINES),
+        evidence=tuple(map(_parse_evidence, rule.evidence_lines[:_MAX_EVIDENCE_LINES])),
+        left_out=max(0, len(rule.evidence_lines) - _MAX_EVIDENCE_LINES),
         references=_list_references(rule),
         waiver=None if rule.waiver is None else _build_waiver_view(rule, rule.waiver, scan_date),
     )
@@ -206,7 +206,7 @@ def _count_days_left(expires: str, scan_date: date) -> int:
 
 
 def _derive_waiver_state(rule: RulePart, part: WaiverPart, days: int) -> WaiverState:
-    if not part.holds:
+    if not part.is_active:
         return "ended" if rule.is_open else "idle"
     if not rule.is_waived:
         return "idle"

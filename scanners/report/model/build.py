@@ -70,7 +70,7 @@ def build_findings(scan: Scan) -> Findings:
         ),
         score=f"{evaluation.score:.2f}",
         counts=evaluation.counts(),
-        before=None
+        baseline_counts=None
         if scan.baseline_counts is None
         else {v: scan.baseline_counts.get(v, 0) for v in VERDICTS},
         rules=_build_rules(scan),
@@ -79,7 +79,7 @@ def build_findings(scan: Scan) -> Findings:
                 name=replace_control_characters(c.name),
                 outcome=cast(CheckOutcomeName, c.outcome),
                 message=replace_control_characters(c.message),
-                took_s=_to_json_number(c.duration_s) or 0,
+                duration_s=_to_json_number(c.duration_s) or 0,
             )
             for c in scan.checks
         ),
@@ -215,7 +215,7 @@ def _build_waiver(waiver: Waiver | None) -> WaiverPart | None:
         reason=replace_control_characters(waiver.reason),
         owner=replace_control_characters(waiver.owner),
         expires=waiver.expires,
-        holds=waiver.is_active,
+        is_active=waiver.is_active,
     )
 
 
@@ -243,7 +243,7 @@ def _build_rules(scan: Scan) -> tuple[RulePart, ...]:
             group_ids=tuple(map(replace_control_characters, r.group_ids)),
             cce=replace_control_characters(r.cce),
             engine=replace_control_characters(r.engine),
-            found=tuple(map(replace_control_characters, r.evidence_lines)),
+            evidence_lines=tuple(map(replace_control_characters, r.evidence_lines)),
             rationale=replace_control_characters(r.rationale),
             fix_text=replace_control_characters(r.fix_text),
         )

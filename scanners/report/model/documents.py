@@ -45,7 +45,7 @@ class Findings(Document):
     score: Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{2}$")]
     """XCCDF default score, 0.00 to 100.00."""
     counts: Counts
-    before: Counts | None
+    baseline_counts: Counts | None
     """Counts before hardening, where the same run built the image."""
     rules: JsonList[RulePart]
     checks: JsonList[CheckPart]

@@ -14,9 +14,9 @@ class AttributeChange(Document):
     """One fact that is told once per scan and is not the same any more."""
 
     name: str
-    old: str
+    baseline: str
     """Empty where it was not told."""
-    new: str
+    current: str
 
 
 class RuleChange(Document):
@@ -26,9 +26,9 @@ class RuleChange(Document):
     title: str
     severity: Severity
     stig_ids: JsonList[str]
-    old: VerdictName | None
+    baseline: VerdictName | None
     """None where the older scan did not select it."""
-    new: VerdictName | None
+    current: VerdictName | None
     """None where the newer scan did not select it."""
     waived: bool
     """A waiver holds for it in the newer scan: it is not open."""
@@ -41,14 +41,14 @@ class ScanChanges(Document):
     """When the older scan finished."""
     statement_sha256: HexDigest
     """Digest of the older scan's statement: which evidence it was compared with."""
-    opened: JsonList[RuleChange] = ()
+    newly_failing: JsonList[RuleChange] = ()
     """Fails or cannot be judged now, and did not then; waived or not."""
-    closed: JsonList[RuleChange] = ()
+    fixed: JsonList[RuleChange] = ()
     """Failed or could not be judged then, and passes now."""
-    others: JsonList[RuleChange] = ()
-    facts: JsonList[AttributeChange] = ()
+    other: JsonList[RuleChange] = ()
+    attributes: JsonList[AttributeChange] = ()
 
     @property
     def rules(self) -> tuple[RuleChange, ...]:
         """Every rule that is told of."""
-        return (*self.opened, *self.closed, *self.others)
+        return (*self.newly_failing, *self.fixed, *self.other)

@@ -68,7 +68,7 @@ class ContentPart(Document):
     profile_id: str
     engine: str
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """The data stream, its version and day, and where it came from, on one line."""
         date_text = f" of {self.date}" if self.date else ""
         return f"{self.name} {self.version}{date_text}, {self.origin}"
@@ -89,12 +89,12 @@ class WaiverPart(Document):
     owner: str
     expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     """Its last day."""
-    holds: bool
+    is_active: bool
     """False when that day was over before the scan: then the rule is open."""
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """All of it in one line."""
-        validity = "until" if self.holds else "ended on"
+        validity = "until" if self.is_active else "ended on"
         return f"{self.reason} ({self.owner}, {validity} {self.expires})"
 
 
@@ -116,7 +116,7 @@ class RulePart(Document):
     """DISA's requirements, e.g. ``V-257777``."""
     cce: str
     engine: str
-    found: JsonList[str]
+    evidence_lines: JsonList[str]
     """What was looked at and found."""
     rationale: str
     fix_text: str
@@ -129,7 +129,7 @@ class RulePart(Document):
     @property
     def is_waived(self) -> bool:
         """True when it failed or could not be judged and a waiver holds."""
-        return self.verdict in OPEN_VERDICTS and self.waiver is not None and self.waiver.holds
+        return self.verdict in OPEN_VERDICTS and self.waiver is not None and self.waiver.is_active
 
 
 class CheckPart(Document):
@@ -138,7 +138,7 @@ class CheckPart(Document):
     name: str
     outcome: CheckOutcomeName
     message: str
-    took_s: Number
+    duration_s: Number
 
 
 class CompatibilityCheckPart(Document):
@@ -170,7 +170,7 @@ class CompatibilityResultPart(Document):
     @property
     def is_waived(self) -> bool:
         """True when a waiver is on record and holds."""
-        return self.waiver is not None and self.waiver.holds
+        return self.waiver is not None and self.waiver.is_active
 
 
 class CompatibilityPart(Document):
@@ -218,7 +218,7 @@ class FipsPart(Document):
     """All that may be said of it, in words."""
     kernel_fips_flag: Literal["on", "off", "unknown"]
     boot_arg: Literal["present", "absent", "unknown"]
-    boot_arg_kept: TriState
+    boot_arg_persistent: TriState
     """Every boot entry carries the argument."""
     installed_in_fips: TriState
     initramfs_fips_module: TriState

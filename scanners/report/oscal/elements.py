@@ -129,7 +129,7 @@ def build_content_resource(findings: Findings, ids: OscalIds) -> Json:
         "uuid": ids.scan_id("content"),
         "title": f"Content {escape_inline(content.name)}",
         "description": (
-            f"SCAP content {escape_inline(content.said())}, profile "
+            f"SCAP content {escape_inline(content.describe())}, profile "
             f"{escape_inline(content.profile_id)}. No OSCAL assessment plan was written."
         ),
         "props": build_props(
@@ -165,7 +165,7 @@ def build_subject(findings: Findings, ids: OscalIds) -> Json:
 def build_observation(rule: RulePart, findings: Findings, ids: OscalIds) -> Json:
     """What was looked at and found for one rule, whatever its verdict."""
     evidence_text = (
-        format_list(rule.found, max_items=_MAX_EVIDENCE_LINES) or "No detail was recorded."
+        format_list(rule.evidence_lines, max_items=_MAX_EVIDENCE_LINES) or "No detail was recorded."
     )
     item: Json = {
         "uuid": ids.scan_id("observation", rule.rule_id),
@@ -255,7 +255,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
                     ("waiver-reason", waiver.reason),
                     ("waiver-owner", waiver.owner),
                     ("waiver-expires", waiver.expires),
-                    ("waiver-state", "holds" if waiver.holds else "ended"),
+                    ("waiver-state", "holds" if waiver.is_active else "ended"),
                 )
                 if waiver
                 else ()
@@ -300,4 +300,4 @@ def _describe_waiver(rule: RulePart) -> str:
     if rule.waiver is None:
         return ""
     state = "Waiver on record" if rule.is_waived else "Waiver that does not hold"
-    return f". {state}: {escape_inline(rule.waiver.said())}"
+    return f". {state}: {escape_inline(rule.waiver.describe())}"

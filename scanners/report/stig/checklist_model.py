@@ -134,7 +134,7 @@ def format_finding_details(assessed: AssessedRequirement, findings: Findings) ->
 def format_rule_details(rule: RulePart) -> str:
     """A rule's verdict and what was found, a line each."""
     heading = f"{shorten_id(rule.rule_id)}: {rule.verdict} ({rule.engine or 'no check ran'})"
-    return truncate("\n".join([heading, *(f"  {line}" for line in rule.found)]))
+    return truncate("\n".join([heading, *(f"  {line}" for line in rule.evidence_lines)]))
 
 
 def list_waivers(rules: tuple[RulePart, ...]) -> tuple[tuple[RulePart, WaiverPart], ...]:
@@ -148,8 +148,8 @@ def list_waivers(rules: tuple[RulePart, ...]) -> tuple[tuple[RulePart, WaiverPar
 def format_comments(rules: tuple[RulePart, ...]) -> str:
     """The waivers on record for a requirement's rules; they change no status."""
     sentences = [
-        f"Waiver on record for {shorten_id(rule.rule_id)}: {waiver.said()}. "
-        + ("The status stays as found." if waiver.holds else "It has ended.")
+        f"Waiver on record for {shorten_id(rule.rule_id)}: {waiver.describe()}. "
+        + ("The status stays as found." if waiver.is_active else "It has ended.")
         for rule, waiver in list_waivers(rules)
     ]
     return truncate("\n".join(sentences))

@@ -201,29 +201,29 @@ PREVIOUS_LINK = ChainLink(sequence=2, previous_statement_sha256=SHA)
 CHANGES = ScanChanges(
     since="2026-11-20T04:05:00Z",
     statement_sha256=SHA,
-    opened=(
+    newly_failing=(
         RuleChange(
             rule_id=RULES[1].rule_id,
             title=RULES[1].title,
             severity="high",
             stig_ids=(),
-            old="pass",
-            new="fail",
+            baseline="pass",
+            current="fail",
             waived=False,
         ),
     ),
-    others=(
+    other=(
         RuleChange(
             rule_id="xccdf_org.ssgproject.content_rule_gone",
             title="A rule that went",
             severity="low",
             stig_ids=(),
-            old="pass",
-            new=None,
+            baseline="pass",
+            current=None,
             waived=False,
         ),
     ),
-    facts=(AttributeChange(name="kernel", old="6.12.1", new=HOST.kernel),),
+    attributes=(AttributeChange(name="kernel", baseline="6.12.1", current=HOST.kernel),),
 )
 """What changed since the scan before ``scan()``, and that scan's place."""
 

@@ -36,5 +36,7 @@ def scan_of_verdict(verdict: Verdict | None, *, waived: bool | None = None) -> S
     rules = [samples.rule(1, Verdict.PASS)]
     if verdict is not None:
         rules.append(samples.rule(7, verdict))
-    waivers = {} if waived is None else {RULE_ID.format(7): replace(samples.WAIVER, is_active=waived)}
+    waivers = (
+        {} if waived is None else {RULE_ID.format(7): replace(samples.WAIVER, is_active=waived)}
+    )
     return scan_of_rules(*rules, waivers=waivers)

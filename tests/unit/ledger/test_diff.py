@@ -31,7 +31,8 @@ OUTCOMES_BY_VERDICT = {
 
 def test_scan_compared_with_itself_has_no_changes() -> None:
     result = compare_scans(
-        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan(compatibility=samples.COMPATIBILITY))
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)),
     )
 
     assert not result.has_regressions
@@ -39,7 +40,7 @@ def test_scan_compared_with_itself_has_no_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "old_waived", "new", "new_waived", "regression"),
+    ("baseline", "baseline_waived", "current", "current_waived", "regression"),
     [
         (V.PASS, None, V.FAIL, None, True),
         (V.PASS, None, V.ERROR, None, True),
@@ -66,15 +67,15 @@ def test_scan_compared_with_itself_has_no_changes() -> None:
     ],
 )
 def test_rule_regression(
-    old: V | None,
-    old_waived: bool | None,
-    new: V | None,
-    new_waived: bool | None,
+    baseline: V | None,
+    baseline_waived: bool | None,
+    current: V | None,
+    current_waived: bool | None,
     regression: bool,
 ) -> None:
     result = compare_scans(
-        snapshot(scan_of_verdict(old, waived=old_waived)),
-        snapshot(scan_of_verdict(new, waived=new_waived)),
+        snapshot(scan_of_verdict(baseline, waived=baseline_waived)),
+        snapshot(scan_of_verdict(current, waived=current_waived)),
     )
 
     assert result.has_regressions is regression
@@ -82,41 +83,46 @@ def test_rule_regression(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "where"),
+    ("baseline", "current", "expected"),
     [
-        (V.PASS, V.FAIL, "failing"),
-        (V.NOT_CHECKED, V.ERROR, "failing"),
+        (V.PASS, V.FAIL, "newly_failing"),
+        (V.NOT_CHECKED, V.ERROR, "newly_failing"),
         (V.FAIL, V.PASS, "fixed"),
         (V.ERROR, V.FIXED, "fixed"),
         (V.FAIL, V.ERROR, "changed"),
         (V.PASS, V.NOT_APPLICABLE, "changed"),
-        (None, V.PASS, "came"),
-        (V.PASS, None, "gone"),
+        (None, V.PASS, "added"),
+        (V.PASS, None, "removed"),
     ],
 )
-def test_changed_rule_is_listed_once(old: V | None, new: V | None, where: str) -> None:
-    result = compare_scans(snapshot(scan_of_verdict(old)), snapshot(scan_of_verdict(new)))
-    lists = ("failing", "fixed", "changed", "came", "gone")
+def test_changed_rule_is_listed_once(baseline: V | None, current: V | None, expected: str) -> None:
+    result = compare_scans(snapshot(scan_of_verdict(baseline)), snapshot(scan_of_verdict(current)))
+    lists = ("newly_failing", "fixed", "changed", "added", "removed")
 
     assert {p: [c.rule_id for c in getattr(result, p)] for p in lists} == {
-        p: [RULE_ID.format(7)] if p == where else [] for p in lists
+        p: [RULE_ID.format(7)] if p == expected else [] for p in lists
     }
 
 
 @pytest.mark.parametrize(
-    ("old_waived", "new_waived", "where"),
-    [(None, True, "began"), (False, True, "began"), (True, False, "ended"), (True, None, "ended")],
+    ("baseline_waived", "current_waived", "expected"),
+    [
+        (None, True, "added"),
+        (False, True, "added"),
+        (True, False, "removed"),
+        (True, None, "removed"),
+    ],
 )
 def test_waiver_is_added_or_removed(
-    old_waived: bool | None, new_waived: bool | None, where: str
+    baseline_waived: bool | None, current_waived: bool | None, expected: str
 ) -> None:
     waivers = compare_scans(
-        snapshot(scan_of_verdict(V.FAIL, waived=old_waived)),
-        snapshot(scan_of_verdict(V.FAIL, waived=new_waived)),
+        snapshot(scan_of_verdict(V.FAIL, waived=baseline_waived)),
+        snapshot(scan_of_verdict(V.FAIL, waived=current_waived)),
     ).waivers
 
-    assert {p: len(getattr(waivers, p)) for p in ("began", "ended", "changed")} == {
-        p: int(p == where) for p in ("began", "ended", "changed")
+    assert {p: len(getattr(waivers, p)) for p in ("added", "removed", "changed")} == {
+        p: int(p == expected) for p in ("added", "removed", "changed")
     }
 
 
@@ -136,7 +142,7 @@ def test_waiver_change_is_listed_for_failing_rules_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "regression"),
+    ("baseline", "current", "regression"),
     [
         (PV.PASS, PV.FAIL, True),
         (PV.PASS, PV.ERROR, True),
@@ -150,7 +156,9 @@ def test_waiver_change_is_listed_for_failing_rules_only() -> None:
         (None, PV.FAIL, False),
     ],
 )
-def test_compatibility_regression(old: PV | None, new: PV | None, regression: bool) -> None:
+def test_compatibility_regression(
+    baseline: PV | None, current: PV | None, regression: bool
+) -> None:
     unchanged = samples.compatibility_result(
         "steady",
         PV.PASS,
@@ -170,8 +178,8 @@ def test_compatibility_regression(old: PV | None, new: PV | None, regression: bo
         return CompatibilityReport(confinement="none", results=(unchanged, *results))
 
     result = compare_scans(
-        snapshot(samples.scan(compatibility=report_with(old))),
-        snapshot(samples.scan(compatibility=report_with(new))),
+        snapshot(samples.scan(compatibility=report_with(baseline))),
+        snapshot(samples.scan(compatibility=report_with(current))),
     )
 
     assert [(r.kind, r.name) for r in result.regressions] == [
@@ -181,16 +189,18 @@ def test_compatibility_regression(old: PV | None, new: PV | None, regression: bo
 
 
 def test_missing_compatibility_checks_are_one_regression() -> None:
-    result = compare_scans(snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan()))
+    result = compare_scans(
+        snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan())
+    )
 
-    assert [(r.name, r.old, r.new) for r in result.regressions] == [
-        ("compatibility checks", "1 passed", "did not run")
+    assert [(r.name, r.baseline, r.current) for r in result.regressions] == [
+        ("paired checks", "1 held", "did not run")
     ]
     assert "the compatibility checks ran in only one of the two scans" in result.notes
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
+    ("outcomes_after", "expected"),
     [
         (("failed", "passed"), [("a", "failed")]),
         (("skipped", "passed"), [("a", "skipped")]),
@@ -199,7 +209,7 @@ def test_missing_compatibility_checks_are_one_regression() -> None:
         ((), [("checks", "did not run")]),
     ],
 )
-def test_check_regression(after: tuple[str, ...], told: list[tuple[str, str]]) -> None:
+def test_check_regression(outcomes_after: tuple[str, ...], expected: list[tuple[str, str]]) -> None:
     def checks(outcomes: tuple[str, ...]) -> tuple[HostCheck, ...]:
         return tuple(
             HostCheck(name=n, outcome=o, message="", duration_s=1)
@@ -208,10 +218,10 @@ def test_check_regression(after: tuple[str, ...], told: list[tuple[str, str]]) -
 
     result = compare_scans(
         snapshot(samples.scan(checks=checks(("passed", "failed")))),
-        snapshot(samples.scan(checks=checks(after))),
+        snapshot(samples.scan(checks=checks(outcomes_after))),
     )
 
-    assert [(r.name, r.new) for r in result.regressions] == told
+    assert [(r.name, r.current) for r in result.regressions] == expected
 
 
 def test_duplicate_check_counts_with_worst_outcome() -> None:
@@ -223,7 +233,7 @@ def test_duplicate_check_counts_with_worst_outcome() -> None:
         snapshot(samples.scan(checks=duplicates[:1])), snapshot(samples.scan(checks=duplicates))
     )
 
-    assert [(r.name, r.new) for r in result.regressions] == [("a", "failed")]
+    assert [(r.name, r.current) for r in result.regressions] == [("a", "failed")]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +248,9 @@ def test_score_drop_is_regression_only_on_request(drop: Decimal | None, regressi
     result = compare_scans(snapshot(baseline), snapshot(current), max_score_drop=drop)
 
     assert result.has_regressions is regression
-    assert ("score", "61.00", "59.50") in [(f.name, f.old, f.new) for f in result.facts]
+    assert ("score", "61.00", "59.50") in [
+        (f.name, f.baseline, f.current) for f in result.attributes
+    ]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +282,7 @@ def test_wrong_order_and_different_content_are_noted() -> None:
         "the SCAP content differs",
     ]
     assert ("content", "ssg-rhel9-ds.xml 0.1.83", "ssg-rhel9-ds.xml 0.1.82") in [
-        (f.name, f.old, f.new) for f in result.facts
+        (f.name, f.baseline, f.current) for f in result.attributes
     ]
 
 
@@ -281,11 +293,13 @@ def test_fips_off_and_missing_smoke_test_are_regressions() -> None:
         snapshot(samples.scan(fips=None, host=host_without_fips, smoke=None)),
     )
 
-    assert [(r.kind, r.old, r.new) for r in result.regressions] == [
+    assert [(r.kind, r.baseline, r.current) for r in result.regressions] == [
         ("fips", "on", "off"),
         ("smoke", "pass", "did not run"),
     ]
-    assert ("kernel", samples.HOST.kernel, "6.13") in [(f.name, f.old, f.new) for f in result.facts]
+    assert ("kernel", samples.HOST.kernel, "6.13") in [
+        (f.name, f.baseline, f.current) for f in result.attributes
+    ]
 
 
 def test_measure_changes_are_no_regressions() -> None:
@@ -297,7 +311,7 @@ def test_measure_changes_are_no_regressions() -> None:
     )
 
     assert not result.has_regressions
-    assert [(f.name, f.percent) for f in result.figures] == [
+    assert [(f.name, f.percent) for f in result.measures] == [
         ("matmul 1024", -50),
         ("embedding latency", None),
         ("new", None),
@@ -320,14 +334,14 @@ def test_packages_are_added_removed_and_changed() -> None:
         ),
     )
 
-    assert [(c.name, c.old, c.new) for c in result.changed] == [
+    assert [(c.name, c.baseline, c.current) for c in result.changed] == [
         ("bash.x86_64", ("0:5.2-1.el9",), ("0:5.2-2.el9",))
     ]
-    assert [(c.name, c.new) for c in result.added] == [
+    assert [(c.name, c.current) for c in result.added] == [
         ("kernel-core.x86_64", ("0:5.14-2.el9",)),
         ("odd line", ("",)),
     ]
-    assert [(c.name, c.old) for c in result.removed] == [("old.noarch", ("1:1-1",))]
+    assert [(c.name, c.baseline) for c in result.removed] == [("old.noarch", ("1:1-1",))]
 
 
 def test_missing_package_list_is_reported() -> None:

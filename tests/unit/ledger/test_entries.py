@@ -34,7 +34,7 @@ WEB2 = other_host(hostname="web-2", host_key_sha256=B, machine_id_hmac=MACHINE_B
 
 
 RECORD = compress_record(
-    ScanRecord(snapshot=snapshot(samples.scan()), proofs={"proof.sig": b"\x00\x01\xff"})
+    ScanRecord(snapshot=snapshot(samples.scan()), signature_files={"proof.sig": b"\x00\x01\xff"})
 )
 
 
@@ -142,16 +142,18 @@ def test_entry_resolves_by_number_or_digest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "told"),
+    ("days", "expected"),
     [(70, []), (71, [("r003", 71)]), (400, [("r003", 71)])],
 )
-def test_expiring_waiver_is_listed(tmp_path: Path, days: int, told: list[tuple[str, int]]) -> None:
+def test_expiring_waiver_is_listed(
+    tmp_path: Path, days: int, expected: list[tuple[str, int]]
+) -> None:
     with open_ledger(create_ledger(tmp_path)) as store:
         waivers = entries.find_expiring_waivers(
             store, entries.list_entries(store), date(2026, 11, 21), days
         )
 
-    assert [(e.name[-4:], e.days_left) for e in waivers] == told
+    assert [(e.name[-4:], e.days_left) for e in waivers] == expected
 
 
 def test_expired_and_compatibility_waivers_are_listed(tmp_path: Path) -> None:
@@ -192,12 +194,12 @@ def test_only_latest_scan_counts_for_waivers(tmp_path: Path) -> None:
 def test_record_keeps_comparison_data(tmp_path: Path) -> None:
     original = snapshot(samples.scan(compatibility=samples.COMPATIBILITY))
     stored = decompress_record(
-        compress_record(ScanRecord(snapshot=original, proofs={"proof.sig": b"\x00\xff"})),
+        compress_record(ScanRecord(snapshot=original, signature_files={"proof.sig": b"\x00\xff"})),
         label="record",
     )
     restored = stored.snapshot
 
-    assert stored.proofs == {"proof.sig": b"\x00\xff"}
+    assert stored.signature_files == {"proof.sig": b"\x00\xff"}
     assert restored.packages == original.packages
     assert restored.smoke == original.smoke
     assert restored.findings.counts == original.findings.counts
@@ -215,9 +217,12 @@ def test_record_keeps_comparison_data(tmp_path: Path) -> None:
         (RECORD + b"x", "damaged"),
         (
             zlib.compress(zlib.decompress(RECORD).replace(b"AAH/", b"AAH==")),
-            "record: proofs: base64",
+            "record: signature_files: base64",
         ),
-        (zlib.compress(zlib.decompress(RECORD).replace(b'"AAH/"', b"7")), "record: proofs.proof.s"),
+        (
+            zlib.compress(zlib.decompress(RECORD).replace(b'"AAH/"', b"7")),
+            "record: signatureFiles.proof.s",
+        ),
         (zlib.compress(b"0" * (49 << 20)), "unpacks to more than"),
         (zlib.compress(b"[]"), "record: "),
         (zlib.compress(b'{"findings":{}}'), "record: smoke: Field required|findings"),
@@ -274,7 +279,7 @@ def test_local_chain_moves_to_new_machine_and_back(tmp_path: Path) -> None:
     source, moved = create_ledger(tmp_path), tmp_path / "moved.sqlite"
     file = _export(source, tmp_path / "a.jsonl")
 
-    assert _import(moved, file, own=True).chain == "own"
+    assert _import(moved, file, as_local=True).chain == "own"
     add_scans(moved, scan_on_day(4))
     assert _import(source, _export(moved, file)).new_rows == 1
     with open_ledger(source) as store, open_ledger(moved) as other:
@@ -283,7 +288,7 @@ def test_local_chain_moves_to_new_machine_and_back(tmp_path: Path) -> None:
 
 def test_diverged_chain_is_refused(tmp_path: Path) -> None:
     source, moved = create_ledger(tmp_path), tmp_path / "moved.sqlite"
-    _import(moved, _export(source, tmp_path / "a.jsonl"), own=True)
+    _import(moved, _export(source, tmp_path / "a.jsonl"), as_local=True)
     add_scans(source, scan_on_day(4))
     add_scans(moved, scan_on_day(5))
 
@@ -292,16 +297,16 @@ def test_diverged_chain_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "problem"),
+    ("options", "problem"),
     [
-        ({"own": True}, "has an own chain already"),
+        ({"as_local": True}, "has an own chain already"),
         ({"name": "own"}, "is the name of this ledger's own chain"),
         ({"name": "No Name"}, "not a chain's name"),
         ({"name": "taken"}, "a chain 'taken' is there already"),
     ],
 )
 def test_invalid_chain_name_is_refused(
-    tmp_path: Path, more: dict[str, object], problem: str
+    tmp_path: Path, options: dict[str, object], problem: str
 ) -> None:
     file = _export(create_ledger(tmp_path), tmp_path / "a.jsonl")
     destination, other = tmp_path / "theirs.sqlite", tmp_path / "third.sqlite"
@@ -310,7 +315,7 @@ def test_invalid_chain_name_is_refused(
     _import(destination, _export(other, tmp_path / "c.jsonl"), name="taken")
 
     with pytest.raises(InputError, match=problem):
-        _import(destination, file, **more)
+        _import(destination, file, **options)
 
 
 Lines = list[dict[str, object]]
@@ -337,7 +342,7 @@ def _change_blob(index: int, data: object) -> Callable[[Lines], object]:
         (lambda x: x.append(x[3]), "row 4: is missing or out of order"),
         (_change_row(score="99.99"), "row 2: was changed"),
         (_change_row(hash="0" * 64), "row 2: was changed"),
-        (_change_row(changes=1), "row 2: more: Extra inputs are not permitted"),
+        (_change_row(more=1), "row 2: more: Extra inputs are not permitted"),
         (_change_row(statementSha256="0" * 64), "row 2: statementSha256: Extra inputs"),
         (lambda x: x[2]["row"].pop("chain"), "row 2: chain: Field required"),  # type: ignore[attr-defined]
         (_change_row(seq="2"), "row 2: seq"),
@@ -372,7 +377,7 @@ def test_tampered_export_is_refused_and_stores_nothing(
 
 def test_record_of_other_scan_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "l"
-    forged = replace(verified_scan(scan_on_day(1)), side=snapshot(scan_on_day(2)))
+    forged = replace(verified_scan(scan_on_day(1)), snapshot=snapshot(scan_on_day(2)))
     with open_ledger(path, write=True) as store:
         stored_entry, _ = entries.add_scan(store, forged, NOW)
         with pytest.raises(TrustError, match="started: the row and its findings disagree"):

@@ -49,13 +49,14 @@ def test_every_changed_rule_is_listed_once() -> None:
         statement_sha256=BASELINE_SHA256,
     )
     titles = {
-        name: [c.title for c in getattr(changes, name)] for name in ("opened", "closed", "others")
+        name: [c.title for c in getattr(changes, name)]
+        for name in ("newly_failing", "fixed", "other")
     }
 
     assert titles == {
-        "opened": ["Rule number 1"],
-        "closed": ["Rule number 2"],
-        "others": ["Rule number 3", "Rule number 4", "Rule number 5"],
+        "newly_failing": ["Rule number 1"],
+        "fixed": ["Rule number 2"],
+        "other": ["Rule number 3", "Rule number 4", "Rule number 5"],
     }
 
 

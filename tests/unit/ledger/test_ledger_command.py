@@ -375,7 +375,7 @@ def test_evidence_changed_during_add_is_refused(
 def test_row_without_stored_proofs_is_not_checked(
     ledger_fixture: LedgerFixture, capsys: Capture
 ) -> None:
-    ledger_fixture.add_forged_row(ledger_fixture.lab.valid_path, proofs={})
+    ledger_fixture.add_forged_row(ledger_fixture.lab.valid_path, signature_files={})
 
     assert ledger_fixture.run("verify", "--policy", ledger_fixture.policy, "--json") == Exit.OK
     assert json.loads(capsys.readouterr().out)["notChecked"] == dict.fromkeys(
@@ -484,13 +484,13 @@ READERS = (
 )
 
 
-@pytest.mark.parametrize("words", [*READERS, ("add",), ("import",)], ids=lambda w: w[0])
+@pytest.mark.parametrize("argv", [*READERS, ("add",), ("import",)], ids=lambda w: w[0])
 def test_no_command_deletes_file_named_by_super_journal(
     ledger_fixture: LedgerFixture,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Capture,
-    words: tuple[str],
+    argv: tuple[str],
 ) -> None:
     ledger_fixture.add(V.PASS, 2)
     ledger_fixture.add(V.PASS, 3)
@@ -509,7 +509,7 @@ def test_no_command_deletes_file_named_by_super_journal(
     before = snapshot_folder(ledger_fixture.path.parent)
     capsys.readouterr()
 
-    assert ledger_fixture.run(*words, *extra_arguments.get(words[0], [])) == Exit.TRUST
+    assert ledger_fixture.run(*argv, *extra_arguments.get(argv[0], [])) == Exit.TRUST
     captured = capsys.readouterr()
     assert "ledger.sqlite-journal: names a super-journal" in captured.err
     assert captured.out == ""
@@ -518,12 +518,12 @@ def test_no_command_deletes_file_named_by_super_journal(
     assert not (tmp_path / "chain.jsonl").exists()
 
 
-@pytest.mark.parametrize("words", READERS, ids=lambda w: w[0])
+@pytest.mark.parametrize("argv", READERS, ids=lambda w: w[0])
 def test_every_reader_reports_hot_journal(
     ledger_fixture: LedgerFixture,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Capture,
-    words: tuple[str],
+    argv: tuple[str],
 ) -> None:
     ledger_fixture.add(V.PASS, 2)
     ledger_fixture.add(V.PASS, 3)
@@ -534,7 +534,7 @@ def test_every_reader_reports_hot_journal(
     before = snapshot_folder(ledger_fixture.path.parent)
     capsys.readouterr()
 
-    assert ledger_fixture.run(*words) == Exit.INPUT
+    assert ledger_fixture.run(*argv) == Exit.INPUT
     assert "hint: 'hardpan ledger add' rolls it back" in capsys.readouterr().err
     assert snapshot_folder(ledger_fixture.path.parent) == before
     assert ledger_fixture.add(V.FAIL, 4) == Exit.OK

@@ -479,7 +479,7 @@ def test_super_journal_planted_after_check_deletes_nothing(
     path = create_ledger(tmp_path)
     victim = _create_victim(path)
     data = build_hot_journal(path) + build_super_journal_record(str(victim))
-    for name in ("check_for_reader", "reserve"):
+    for name in ("check_for_reader", "acquire_reserved_lock"):
         _plant_after(monkeypatch, name, lambda: _sibling_path(path).write_bytes(data))
 
     with pytest.raises(InputError, match="half-written"):
@@ -494,7 +494,7 @@ def test_wal_planted_after_check_is_refused(
 ) -> None:
     path = create_ledger(tmp_path)
     victim = _create_victim(path)
-    for name in ("check_for_reader", "reserve"):
+    for name in ("check_for_reader", "acquire_reserved_lock"):
         _plant_after(
             monkeypatch, name, lambda: _sibling_path(path, "-wal").write_bytes(bytes(4096))
         )
@@ -520,7 +520,7 @@ def test_ledger_replaced_after_check_is_refused(
         other.replace(path)
         _sibling_path(path).write_bytes(data)
 
-    _plant_after(monkeypatch, "reserve", replace)
+    _plant_after(monkeypatch, "acquire_reserved_lock", replace)
     with pytest.raises(TrustError, match="was replaced while it was opened"):
         _count_rows(path, write=True)
     assert victim.exists()

@@ -71,13 +71,14 @@ def test_changed_column_is_detected(tmp_path: Path, column: str) -> None:
 
 # Rows are read in the order of their chains: the stranger comes before ours, or after.
 @pytest.mark.parametrize(
-    ("digit", "said"), [("0", "rows of a chain that is not in the ledger"), ("f", "row 2: is miss")]
+    ("digit", "problem"),
+    [("0", "rows of a chain that is not in the ledger"), ("f", "row 2: is miss")],
 )
-def test_row_moved_to_other_chain_is_detected(tmp_path: Path, digit: str, said: str) -> None:
+def test_row_moved_to_other_chain_is_detected(tmp_path: Path, digit: str, problem: str) -> None:
     path = create_ledger(tmp_path)
     tamper(path, f"UPDATE entry SET chain = '{digit * 64}' WHERE seq = 2")
 
-    assert said in _open_error(path)
+    assert problem in _open_error(path)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def _overwrite(path: Path, offset: int, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "data", "error", "problem"),
+    ("offset", "data", "error", "problem"),
     [
         (0, b"PK\3\4", InputError, "not a ledger of hardpan"),
         (68, b"\0\0\0\0", InputError, "not a ledger of hardpan"),
@@ -255,10 +256,10 @@ def _overwrite(path: Path, offset: int, data: bytes) -> None:
     ],
 )
 def test_foreign_header_is_refused(
-    tmp_path: Path, at: int, data: bytes, error: type[HardpanError], problem: str
+    tmp_path: Path, offset: int, data: bytes, error: type[HardpanError], problem: str
 ) -> None:
     path = create_ledger(tmp_path)
-    _overwrite(path, at, data)
+    _overwrite(path, offset, data)
 
     with pytest.raises(error, match=problem), open_ledger(path):
         pass
@@ -347,7 +348,7 @@ def test_ledger_file_is_private_and_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "cut", "problem"),
+    ("count", "removed_rows", "problem"),
     [
         (3, 0, None),
         (2, 0, None),
@@ -358,16 +359,16 @@ def test_ledger_file_is_private_and_alone(tmp_path: Path) -> None:
     ],
 )
 def test_checkpoint_detects_truncated_chain(
-    tmp_path: Path, count: int, cut: int, problem: str | None
+    tmp_path: Path, count: int, removed_rows: int, problem: str | None
 ) -> None:
     path = create_ledger(tmp_path)
     with open_ledger(path) as store:
         chain = store.chains["own"]
     checkpoint_hash = chain.rows[count - 1].hash if count else chain.header.id
-    tamper(path, f"DELETE FROM entry WHERE seq > {3 - cut}")
+    tamper(path, f"DELETE FROM entry WHERE seq > {3 - removed_rows}")
 
     with open_ledger(path) as store:
-        assert len(store.chains["own"].rows) == 3 - cut  # nothing shows without it
+        assert len(store.chains["own"].rows) == 3 - removed_rows  # nothing shows without it
         if problem is None:
             verify_checkpoint(parse_checkpoint(f"{count}:{checkpoint_hash}"), store.chains["own"])
         else:

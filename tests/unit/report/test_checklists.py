@@ -353,7 +353,7 @@ def test_unsanitized_findings_are_sanitized() -> None:
     # Signed elsewhere: the texts did not pass through hardpan's own filling in.
     findings = build.build_findings(stig_samples.scan(*EVERY_STATUS))
     rules = (
-        findings.rules[0].model_copy(update={"found": ("\x00\x1b[2J\ufffe",)}),
+        findings.rules[0].model_copy(update={"evidence_lines": ("\x00\x1b[2J\ufffe",)}),
         *findings.rules[1:],
     )
     host = findings.host.model_copy(update={"hostname": "\x00\n", "os_name": "\x1b"})
@@ -365,7 +365,7 @@ def test_unsanitized_findings_are_sanitized() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host_name", "told", "domain"),
+    ("host_name", "expected_name", "domain"),
     [
         ("lab", "lab", ""),
         ("lab.example.org", "lab.example.org", "lab.example.org"),
@@ -374,10 +374,12 @@ def test_unsanitized_findings_are_sanitized() -> None:
         ("lab.", "lab.", ""),
     ],
 )
-def test_checklist_host_name_is_never_empty(host_name: str, told: str, domain: str) -> None:
+def test_checklist_host_name_is_never_empty(
+    host_name: str, expected_name: str, domain: str
+) -> None:
     target = cklb(report(host=replace(samples.HOST, hostname=host_name)))["target_data"]
 
-    assert (target["host_name"], target["fqdn"]) == (told, domain)
+    assert (target["host_name"], target["fqdn"]) == (expected_name, domain)
 
 
 def other_content() -> Report:

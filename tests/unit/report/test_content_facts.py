@@ -63,7 +63,7 @@ def test_findings_and_statement_have_the_same_content() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "expected"),
     [
         ("findings", ['"date":"2026-09-07"', '"originKind":"shipped"', DIGEST]),
         ("html", [DESCRIPTION, DIGEST]),
@@ -72,12 +72,12 @@ def test_findings_and_statement_have_the_same_content() -> None:
         ("hdf", [DESCRIPTION, DIGEST]),
     ],
 )
-def test_reports_contain_content_date_origin_and_digest(name: str, words: list[str]) -> None:
+def test_reports_contain_content_date_origin_and_digest(name: str, expected: list[str]) -> None:
     report = Report(findings=findings(), smoke=None, signer_sha256=samples.SHA, predicate_type="x")
 
     text = load_renderer(name).render(report).decode()
 
-    assert [w for w in words if w not in text] == []
+    assert [w for w in expected if w not in text] == []
 
 
 def test_content_to_json_lists_content_identity() -> None:
@@ -122,7 +122,7 @@ def test_findings_without_content_date_and_origin_are_accepted() -> None:
     content = Findings.model_validate(data).content
 
     assert (content.date, content.origin_kind) == ("", "")
-    assert content.said().startswith("ssg-rhel9-ds.xml 0.1.82, shipped")
+    assert content.describe().startswith("ssg-rhel9-ds.xml 0.1.82, shipped")
 
 
 @pytest.mark.parametrize(("key", "value"), [("date", "today"), ("originKind", "mine")])

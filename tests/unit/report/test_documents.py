@@ -51,7 +51,7 @@ def test_expired_waiver_leaves_rule_open() -> None:
     assert rule.is_open
     assert not rule.is_waived
     assert rule.waiver is not None
-    assert "ended on 2027-01-31" in rule.waiver.said()
+    assert "ended on 2027-01-31" in rule.waiver.describe()
     assert sum(findings.count_open_by_severity().values()) == 1 + sum(
         build.build_findings(samples.scan()).count_open_by_severity().values()
     )
@@ -63,7 +63,7 @@ def test_waiver_keeps_fail_verdict() -> None:
 
     assert waived.verdict == "fail"
     assert waived.waiver is not None
-    assert waived.waiver.said() == "needed by the build, see T-1 (build team, until 2027-01-31)"
+    assert waived.waiver.describe() == "needed by the build, see T-1 (build team, until 2027-01-31)"
     assert not waived.is_open
     assert rules[samples.RULES[1].rule_id].is_open
 
@@ -77,7 +77,7 @@ def test_non_finite_measures_become_null() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("plain\ttext\n", "plain\ttext\n"),
         ("\x1b[31mred", "\ufffd[31mred"),
@@ -89,8 +89,8 @@ def test_non_finite_measures_become_null() -> None:
         ("Grüße, 東京 🙂", "Grüße, 東京 🙂"),
     ],
 )
-def test_control_characters_are_replaced(text: str, shown: str) -> None:
-    assert build.replace_control_characters(text) == shown
+def test_control_characters_are_replaced(text: str, expected: str) -> None:
+    assert build.replace_control_characters(text) == expected
 
 
 def test_hostile_host_facts_are_sanitized() -> None:

@@ -88,7 +88,7 @@ def heimdall_status(control: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "told"),
+    ("verdicts", "expected"),
     [
         (["pass"], "Passed"),
         (["fixed"], "Passed"),
@@ -103,10 +103,10 @@ def heimdall_status(control: dict[str, Any]) -> str:
         ([], "Not Reviewed"),
     ],
 )
-def test_heimdall_status_matches_each_verdict(verdicts: list[str], told: str) -> None:
+def test_heimdall_status_matches_each_verdict(verdicts: list[str], expected: str) -> None:
     sample = report(*(rule(n, Verdict(v), HIGH) for n, v in enumerate(verdicts)))
 
-    assert heimdall_status(render_controls(sample)[control_id(HIGH)]) == told
+    assert heimdall_status(render_controls(sample)[control_id(HIGH)]) == expected
 
 
 def test_waiver_does_not_change_failure() -> None:

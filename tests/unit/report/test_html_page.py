@@ -124,7 +124,7 @@ ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
 
 
 @pytest.mark.parametrize(
-    ("promises", "rows"),
+    ("signatures", "rows"),
     [
         (
             ECDSA,
@@ -158,7 +158,7 @@ ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
 def test_trust_section_lists_expected_signatures(
     promises: ExpectedSignatures, rows: dict[str, str]
 ) -> None:
-    page = _render(replace(report_of(samples.scan()), promises=promises))
+    page = _render(replace(report_of(samples.scan()), expected_signatures=promises))
     trust = _parse(page).get_element_by_id("trust")
     text_by_term = dict(
         zip(map(_text, trust.xpath(".//dt")), map(_text, trust.xpath(".//dd")), strict=True)
@@ -244,7 +244,7 @@ def test_rule_anchors_are_unique(ids: tuple[str, ...], anchors: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    ("expires", "holds", "verdict", "state", "when"),
+    ("expires", "active", "verdict", "state", "expected_text"),
     [
         ("2027-01-31", True, "fail", "holds", "holds"),
         ("2026-12-21", True, "fail", "soon", "ends 30 days after the scan"),
@@ -259,16 +259,16 @@ def test_rule_anchors_are_unique(ids: tuple[str, ...], anchors: tuple[str, ...])
     ],
 )
 def test_waiver_state_is_relative_to_scan_date(
-    expires: str, holds: bool, verdict: str, state: str, when: str
+    expires: str, active: bool, verdict: str, state: str, expected_text: str
 ) -> None:
     rule = build.build_findings(samples.scan()).rules[2]
     assert rule.waiver is not None
-    part = rule.waiver.model_copy(update={"expires": expires, "holds": holds})
+    part = rule.waiver.model_copy(update={"expires": expires, "is_active": active})
     changed_rule = rule.model_copy(update={"verdict": verdict, "waiver": part})
     (row,) = view_models.build_rows([changed_rule], samples.FINISHED)
 
     assert row.waiver is not None
-    assert (row.waiver.state, row.waiver.when) == (state, when)
+    assert (row.waiver.state, row.waiver.when) == (state, expected_text)
 
 
 def test_rule_with_expired_waiver_is_open_and_marked() -> None:
@@ -286,7 +286,11 @@ def test_rule_with_expired_waiver_is_open_and_marked() -> None:
 def test_evidence_lines_are_parsed_and_limited() -> None:
     lines = ("[true] a", "[false] b", "[not evaluated] c", "file: d", *(f"e{n}" for n in range(30)))
     (row,) = view_models.build_rows(
-        [build.build_findings(samples.scan()).rules[1].model_copy(update={"found": lines})],
+        [
+            build.build_findings(samples.scan())
+            .rules[1]
+            .model_copy(update={"evidence_lines": lines})
+        ],
         samples.FINISHED,
     )
 
@@ -329,8 +333,8 @@ def test_changes_section_requires_previous_scan() -> None:
         title=EVIL_ID,
         severity="high",
         stig_ids=(),
-        old="fail",
-        new=None,
+        baseline="fail",
+        current=None,
         waived=False,
     )
     failing_rule = removed_rule.model_copy(
@@ -345,9 +349,9 @@ def test_changes_section_requires_previous_scan() -> None:
     changes = ScanChanges(
         since="2026-10-01T00:00:00Z",
         statement_sha256="ab" * 32,
-        opened=(failing_rule,),
-        others=(removed_rule,),
-        facts=(AttributeChange(name="kernel", old="6.1", new="6.12"),),
+        newly_failing=(failing_rule,),
+        other=(removed_rule,),
+        attributes=(AttributeChange(name="kernel", baseline="6.1", current="6.12"),),
     )
     text = _text(_parse(_render(replace(report, changes=changes))).get_element_by_id("changes"))
 

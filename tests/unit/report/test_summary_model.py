@@ -49,13 +49,13 @@ def test_missing_stages_are_reported() -> None:
     assert "- the smoke test did not run\n" in text
 
 
-@pytest.mark.parametrize("word", [EVIL, _FORGED])
-def test_hostile_text_cannot_forge_markdown(word: str) -> None:
+@pytest.mark.parametrize("hostile", [EVIL, _FORGED])
+def test_hostile_text_cannot_forge_markdown(hostile: str) -> None:
     expected = _markdown(hostile_scan())
-    host = replace(samples.HOST, hostname=word, kernel=word)
-    rules = tuple(replace(r, title=word) for r in samples.RULES)
+    host = replace(samples.HOST, hostname=hostile, kernel=hostile)
+    rules = tuple(replace(r, title=hostile) for r in samples.RULES)
     evaluation = replace(samples.scan().evaluation, results=rules)
-    waiver = replace(samples.WAIVER, reason=word, owner=word)
+    waiver = replace(samples.WAIVER, reason=hostile, owner=hostile)
     text = _markdown(
         samples.scan(host=host, evaluation=evaluation, waivers={rules[2].rule_id: waiver})
     )
