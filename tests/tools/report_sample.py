@@ -35,8 +35,8 @@ def load_sample() -> Report:
         expected_signatures=ExpectedSignatures(
             algorithm="ecdsa-p256-sha256",
             post_quantum="ml-dsa-65",
-            timestamp=True,
-            host_proof=True,
+            has_timestamp=True,
+            has_host_signature=True,
         ),
     )
 
@@ -56,8 +56,12 @@ def add_changes(report: Report) -> Report:
             fixed=tuple(_rule_change(r, "fail", r.verdict) for r in closed),
             other=tuple(_rule_change(r, "fail", r.verdict) for r in waived),
             attributes=(
-                AttributeChange(name="kernel", baseline="6.12.94", current=report.findings.host.kernel),
-                AttributeChange(name="content", baseline="0.1.81", current=report.findings.content.version),
+                AttributeChange(
+                    name="kernel", baseline="6.12.94", current=report.findings.host.kernel
+                ),
+                AttributeChange(
+                    name="content", baseline="0.1.81", current=report.findings.content.version
+                ),
             ),
         ),
     )

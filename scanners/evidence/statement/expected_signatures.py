@@ -17,8 +17,8 @@ def build_expected_signatures(
     return ExpectedSignatures(
         algorithm="".join(x for x in signatures if not ALGORITHMS[x].is_post_quantum),
         post_quantum="".join(x for x in signatures if ALGORITHMS[x].is_post_quantum),
-        timestamp=TIMESTAMP in companion_files,
-        host_proof=has_host_signature,
+        has_timestamp=TIMESTAMP in companion_files,
+        has_host_signature=has_host_signature,
     )
 
 

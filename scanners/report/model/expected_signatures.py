@@ -13,8 +13,8 @@ class ExpectedSignatures:
     post_quantum: str = ""
     """The same of the second signature; empty where there is to be none."""
 
-    timestamp: bool = False
+    has_timestamp: bool = False
     """An RFC 3161 timestamp over the signature is to lie beside it."""
 
-    host_proof: bool = False
+    has_host_signature: bool = False
     """A signature by the host's own key is among the files."""

@@ -69,7 +69,7 @@ def test_export_html_since_lists_changes(
     signing_options = SigningOptions(
         chain=ChainLink(sequence=2, previous_statement_sha256=BASELINE_SHA256)
     )
-    current = _write_evidence(lab, tmp_path / "new", V.FAIL, nonce=NONCE, terms=signing_options)
+    current = _write_evidence(lab, tmp_path / "new", V.FAIL, nonce=NONCE, options=signing_options)
 
     argv = _export_argv(lab, current, baseline, "--as", "html", policy=CHAIN_POLICY)
     assert cli.run(argv) == Exit.OK

@@ -113,7 +113,7 @@ def test_check_exits_1_on_regression(ledger_fixture: LedgerFixture, capsys: Capt
     )
     assert ledger_fixture.run("check", "lab", "--json") == Exit.FINDINGS
     answer = json.loads(capsys.readouterr().out)
-    assert [r["old"] for r in answer["regressions"]] == ["pass"]
+    assert [r["baseline"] for r in answer["regressions"]] == ["pass"]
     assert ledger_fixture.run("check", "lab", "--from", "2", "--to", "1") == Exit.OK
     assert ledger_fixture.run("check", "nobody") == Exit.INPUT
 

@@ -136,7 +136,7 @@ ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
             },
         ),
         (
-            replace(ECDSA, post_quantum="ml-dsa-87", timestamp=True, host_proof=True),
+            replace(ECDSA, post_quantum="ml-dsa-87", has_timestamp=True, has_host_signature=True),
             {
                 "Signing key": f"ecdsa-p256-sha256, sha256:{'ab' * 32}",
                 "Second signature": "promised: ml-dsa-87, post-quantum",
@@ -145,7 +145,7 @@ ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
             },
         ),
         (
-            replace(ECDSA, algorithm="rsa-pkcs1v15-sha256", timestamp=True),
+            replace(ECDSA, algorithm="rsa-pkcs1v15-sha256", has_timestamp=True),
             {
                 "Signing key": "rsa-pkcs1v15-sha256, sha256:",
                 "Second signature": "none promised",
@@ -156,9 +156,9 @@ ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
     ],
 )
 def test_trust_section_lists_expected_signatures(
-    promises: ExpectedSignatures, rows: dict[str, str]
+    signatures: ExpectedSignatures, rows: dict[str, str]
 ) -> None:
-    page = _render(replace(report_of(samples.scan()), expected_signatures=promises))
+    page = _render(replace(report_of(samples.scan()), expected_signatures=signatures))
     trust = _parse(page).get_element_by_id("trust")
     text_by_term = dict(
         zip(map(_text, trust.xpath(".//dt")), map(_text, trust.xpath(".//dd")), strict=True)
@@ -341,8 +341,8 @@ def test_changes_section_requires_previous_scan() -> None:
         update={
             "rule_id": samples.RULES[1].rule_id,
             "title": "Two",
-            "old": "notchecked",
-            "new": "fail",
+            "baseline": "notchecked",
+            "current": "fail",
             "waived": True,
         }
     )
