@@ -110,7 +110,7 @@ def _adjust_waivers(rules: list[dict[str, Any]]) -> None:
                 "reason": exception.rpartition(" (")[0],
                 "owner": "platform team",
                 "expires": "2027-11-30",
-                "satisfied": True,
+                "isActive": True,
             }
         waiver = rule.setdefault("waiver", None)
         if waiver is None:
@@ -119,7 +119,7 @@ def _adjust_waivers(rules: list[dict[str, Any]]) -> None:
         if count in (2, 9, 15, 21, 26):
             rule["waiver"] = None
         elif count in (5, 18):
-            waiver.update(expires="2026-11-14", holds=False)
+            waiver.update(expires="2026-11-14", isActive=False)
         elif count in (7, 12):
             waiver.update(expires="2026-12-05", owner="inference team")
         if count == 9:

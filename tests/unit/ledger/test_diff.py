@@ -194,7 +194,7 @@ def test_missing_compatibility_checks_are_one_regression() -> None:
     )
 
     assert [(r.name, r.baseline, r.current) for r in result.regressions] == [
-        ("paired checks", "1 held", "did not run")
+        ("compatibility checks", "1 passed", "did not run")
     ]
     assert "the compatibility checks ran in only one of the two scans" in result.notes
 
