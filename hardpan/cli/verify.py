@@ -25,7 +25,7 @@ from hardpan.signing import load_signer, sign
 _MARKS = {
     CheckStatus.PASSED: "ok",
     CheckStatus.FAILED: "FAIL",
-    CheckStatus.EXCEEDED: "OVER",
+    CheckStatus.EXCEEDED: "EXCEEDED",
     CheckStatus.SKIPPED: "-",
     CheckStatus.NOT_CHECKED: "-",
     CheckStatus.NOT_RUN: "-",
@@ -105,7 +105,7 @@ def verify(
     except VerificationError as e:
         _print_result(e.records, "refused", None, as_json=as_json)
         raise
-    verdict = "verified" if verified.is_within_thresholds else "over the limits"
+    verdict = "verified" if verified.is_within_thresholds else "thresholds exceeded"
     if emit_svr is not None and signer is not None:
         statement = svr.build_statement(
             verified, trust, evidence_name=evidence.name, policy_name=policy.name, now=now
@@ -136,8 +136,8 @@ def _print_result(
 
 
 def format_outcomes(outcomes: tuple[CheckRecord, ...]) -> tuple[str, ...]:
-    """One line per check: mark, id, what it says or what was found."""
-    return tuple(f"{_MARKS[o.status]:<5} {o.check_id:<12} {_describe_outcome(o)}" for o in outcomes)
+    """Return one line per check: mark, id, and description or reason."""
+    return tuple(f"{_MARKS[o.status]:<8} {o.check_id:<15} {_describe_outcome(o)}" for o in outcomes)
 
 
 def _describe_outcome(o: CheckRecord) -> str:

@@ -86,7 +86,7 @@ class SignedData:
         digest = hashes.Hash(_DIGESTS[self.digest_algorithm])
         digest.update(content)
         if digest.finalize() != self.message_digest:
-            raise TrustError(f"{self.label}: is over something else")
+            raise TrustError(f"{self.label}: signs other content")
         key = self.signer.public_key()
         algorithm = self.signature_algorithm
         signed = self.signed_attributes
@@ -103,9 +103,9 @@ class SignedData:
             else:
                 raise MalformedError(f"{self.label}: signature algorithm {algorithm} is not taken")
         except InvalidSignature as e:
-            raise TrustError(f"{self.label}: the certificate inside did not sign it") from e
+            raise TrustError(f"{self.label}: not signed by the embedded certificate") from e
         except (ValueError, UnsupportedAlgorithm) as e:
-            raise MalformedError(f"{self.label}: the key inside cannot be used") from e
+            raise MalformedError(f"{self.label}: the embedded key cannot be used") from e
 
 
 def check_detached_cms(data: bytes, payload: bytes, public: PublicKey, *, label: str) -> None:
@@ -257,7 +257,7 @@ def read_certificate(element: DerElement) -> "x509.Certificate":
         x509.InvalidVersion,
         x509.DuplicateExtension,
     ) as e:
-        raise MalformedError(f"{element.label}: a certificate in it cannot be read") from e
+        raise MalformedError(f"{element.label}: an embedded certificate cannot be read") from e
     return certificate
 
 
@@ -282,4 +282,4 @@ def _find_signer_certificate(
             serial.encoded,
         ):
             return certificate
-    raise MalformedError(f"{signer_id.label}: the signer's certificate is not in it")
+    raise MalformedError(f"{signer_id.label}: the signer's certificate is not embedded")

@@ -125,7 +125,7 @@ def parse_uri(ref: str) -> Pkcs11Uri:
     if "pin-value" in ref:
         # NOTE: the message is without the URI, which holds the PIN.
         raise UsageError(
-            "pkcs11: pin-value: everybody on this machine can read a command line",
+            "pkcs11: pin-value: every user of this machine can read a command line",
             hint="?pin-source=file:/path/to/pin, --passphrase-file or --passphrase-env",
         )
     path, _, query = ref.removeprefix(SCHEME).partition("?")

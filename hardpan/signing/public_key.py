@@ -83,7 +83,7 @@ class PublicKey:
             self.verify(signature, message)
         except TrustError as e:
             raise TrustError(
-                f"{label}: made a signature that its own public key (sha256:{self.sha256}) "
+                f"{label}: produced a signature that its own public key (sha256:{self.sha256}) "
                 "does not confirm",
                 hint="the public and the private key may not be a pair; nothing was written",
             ) from e

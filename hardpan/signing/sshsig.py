@@ -47,11 +47,11 @@ def check_sshsig(armored: bytes, message: bytes, *, namespace: str, fingerprint:
         "="
     )
     if actual_fingerprint != fingerprint:
-        raise TrustError(f"the host's proof is by key {actual_fingerprint}, not {fingerprint}")
+        raise TrustError(f"the host signature is by key {actual_fingerprint}, not {fingerprint}")
     if signed_namespace != namespace.encode():
-        raise TrustError(f"the host's proof is for another purpose than {namespace}")
+        raise TrustError(f"the host signature is for another purpose than {namespace}")
     if hash_name not in _HASHES:
-        raise MalformedError("the host's proof: unknown hash")
+        raise MalformedError("the host signature: unknown hash")
     signed = _MAGIC + b"".join(
         _encode_string(part)
         for part in (signed_namespace, b"", hash_name, _HASHES[hash_name](message).digest())
@@ -59,9 +59,9 @@ def check_sshsig(armored: bytes, message: bytes, *, namespace: str, fingerprint:
     try:
         _verify_signature(key, signature, signed)
     except InvalidSignature as e:
-        raise TrustError("the host's proof is not a signature over this scan") from e
+        raise TrustError("the host signature is not a signature over this scan") from e
     except (ValueError, UnsupportedAlgorithm) as e:
-        raise MalformedError("the host's proof: the key or its signature is damaged") from e
+        raise MalformedError("the host signature: the key or its signature is damaged") from e
 
 
 def _parse_armored(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
@@ -72,16 +72,16 @@ def _parse_armored(armored: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         or len(lines) < 3
         or (lines[0], lines[-1]) != (_ARMOR_HEADER, _ARMOR_FOOTER)
     ):
-        raise MalformedError("the host's proof is not an SSH signature")
+        raise MalformedError("the host signature is not an SSH signature")
     try:
         blob = base64.b64decode("".join(lines[1:-1]), validate=True)
     except ValueError as e:
-        raise MalformedError("the host's proof: not base64") from e
+        raise MalformedError("the host signature: not base64") from e
     if blob[:10] != _MAGIC + (1).to_bytes(4, "big"):
-        raise MalformedError("the host's proof: not SSHSIG version 1")
+        raise MalformedError("the host signature: not SSHSIG version 1")
     key, signed_namespace, reserved, hash_name, signature = _read_strings(blob[10:], 5)
     if reserved:
-        raise MalformedError("the host's proof: the reserved field is not empty")
+        raise MalformedError("the host signature: the reserved field is not empty")
     return key, signed_namespace, hash_name, signature
 
 
@@ -98,13 +98,13 @@ def _verify_signature(key: bytes, signature: bytes, signed: bytes) -> None:
     elif isinstance(public, rsa.RSAPublicKey) and algorithm in _RSA:
         public.verify(value, signed, padding.PKCS1v15(), _RSA[algorithm])
     else:
-        raise MalformedError("the host's proof: expected Ed25519, ECDSA or RSA with SHA-2")
+        raise MalformedError("the host signature: expected Ed25519, ECDSA or RSA with SHA-2")
 
 
 def _read_first_string(key: bytes) -> bytes:
     size = int.from_bytes(key[:4], "big")
     if len(key) < 4 + size:
-        raise MalformedError("the host's proof: a field is cut short")
+        raise MalformedError("the host signature: a field is cut short")
     return key[4 : 4 + size]
 
 
@@ -114,11 +114,11 @@ def _read_strings(data: bytes, count: int) -> tuple[bytes, ...]:
     for _ in range(count):
         size = int.from_bytes(data[:4], "big")
         if len(data) < 4 + size:
-            raise MalformedError("the host's proof: a field is cut short")
+            raise MalformedError("the host signature: a field is cut short")
         strings.append(data[4 : 4 + size])
         data = data[4 + size :]
     if data:
-        raise MalformedError("the host's proof: bytes after its end")
+        raise MalformedError("the host signature: bytes after its end")
     return tuple(strings)
 
 

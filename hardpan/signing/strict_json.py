@@ -117,7 +117,7 @@ def check_structure(data: bytes, *, max_values: int) -> None:
 
 def _describe_exceeded_limit(depth: int, max_values: int) -> str:
     if depth < 0:
-        return "a bracket closes nothing"
+        return "a closing bracket without an opening one"
     if depth > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH}"
     return f"more than {max_values} values"
@@ -154,7 +154,7 @@ def decode_base64(text: str, *, label: str) -> bytes:
         raise MalformedError(f"{label}: not base64: {e}") from e
     last = data[-(len(data) % 3 or 3) :]
     if base64.b64encode(last).decode() != padded[-4:]:
-        raise MalformedError(f"{label}: base64 with bits that mean nothing")
+        raise MalformedError(f"{label}: base64 with non-zero padding bits")
     return data
 
 

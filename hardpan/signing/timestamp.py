@@ -175,9 +175,9 @@ def _decode_token(token: bytes) -> _DecodedToken:
         status = response.status
         decoded = _read_token_fields(response) if status == rfc3161.PKIStatus.GRANTED else None
     except _list_foreign_errors() as e:
-        raise TrustError("the timestamp is not an RFC 3161 answer") from e
+        raise TrustError("the timestamp is not an RFC 3161 response") from e
     if decoded is None:
-        raise TrustError(f"the authority refused to give a timestamp (status {status})")
+        raise TrustError(f"the authority refused the timestamp request (status {status})")
     return decoded
 
 
@@ -198,7 +198,7 @@ def _check_imprint(token: _DecodedToken, signature: bytes) -> None:
     if token.algorithm != _SHA256_OID:
         raise TrustError("the timestamp: expected SHA-256")
     if token.imprint != hashlib.sha256(signature).digest():
-        raise TrustError("the timestamp is over another signature")
+        raise TrustError("the timestamp covers another signature")
 
 
 def _import_rfc3161_client() -> Any:

@@ -107,13 +107,13 @@ def _check_imprint(element: DerElement, signature: bytes) -> None:
     if read_algorithm(parts[0]) != SHA256:
         raise MalformedError(f"{_LABEL}: expected SHA-256")
     if parts[1].expect(OCTET_STRING).body != hashlib.sha256(signature).digest():
-        raise TrustError(f"{_LABEL}: is over another signature")
+        raise TrustError(f"{_LABEL}: covers another signature")
 
 
 def _check_optional(elements: list[DerElement]) -> None:
     tags = [x.tag for x in elements]
     if tags != [t for t in _OPTIONAL_TAGS if t in tags]:
-        raise MalformedError(f"{_LABEL}: fields that are unknown, twice there, or out of order")
+        raise MalformedError(f"{_LABEL}: unknown, duplicate or misordered fields")
 
 
 def _parse_gen_time(element: DerElement) -> datetime:

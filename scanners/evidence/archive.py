@@ -194,7 +194,7 @@ class EvidenceArchive:
             raise TrustError(f"{entry.name}: damaged: cannot be unpacked") from e
         is_complete = inflate.eof and not inflate.unused_data and remaining == 0
         if not is_complete or size != entry.size or crc != entry.crc:
-            raise TrustError(f"{entry.name}: damaged: not the bytes that the archive announces")
+            raise TrustError(f"{entry.name}: damaged: data does not match its header")
 
 
 def _write_entry(f: IO[bytes], name: str, data: CompressedBlob) -> ArchiveEntry:
@@ -300,7 +300,7 @@ def _parse_directory(directory: bytes, count: int, path: Path) -> list[ArchiveEn
         entries.append(entry)
         offset += len(expected)
     if offset != len(directory):
-        raise TrustError(f"{path}: the archive's directory holds more than it says")
+        raise TrustError(f"{path}: the archive's directory contains more than it declares")
     return entries
 
 
@@ -315,7 +315,7 @@ def _check_layout(
             raise TrustError(f"{path}: {entry.name}: the two headers of the archive disagree")
         offset += len(header) + entry.compressed_size
     if offset != directory_offset:
-        raise TrustError(f"{path}: holds bytes that belong to no file")
+        raise TrustError(f"{path}: contains bytes that belong to no file")
 
 
 def _check_size(entry: ArchiveEntry, error: type[InputError | TrustError]) -> None:

@@ -191,7 +191,7 @@ def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Pat
         ("/page", TrustError, "expected application/timestamp-reply, found text/html"),
         ("/endless", TrustError, "/endless: expected at most 65536 bytes"),
         ("/old", TrustError, "the timestamp answers another request"),
-        ("/other", TrustError, "the timestamp is over another signature"),
+        ("/other", TrustError, "the timestamp covers another signature"),
         ("/slow", UnreachableError, "the TSA does not answer: timed out"),
     ],
 )
@@ -224,7 +224,7 @@ def test_evidence_with_tsa_timestamp_verifies_by_trusted_time(
     terms = writer.SigningOptions(timestamper=partial(request_timestamp, f"{url}/"))
     writer.write_evidence(scan, kit.scan_signer, out, events.discard, options=terms)
     loose: dict[str, Any] = {
-        "nonce": None, "after": None, "target": None,
+        "nonce": None, "previous_statement": None, "target": None,
         "require_timestamp": {"roots": (folder / "ca.pem").read_text(), "policy_oid": OID},
     }  # fmt: skip
     outcomes = {o.check_id: o for o in verify(out, kit.load_policy(loose), now=now).records}
@@ -250,14 +250,14 @@ def test_openssl_verifies_cms_signature(kit: TamperKit, tmp_path: Path) -> None:
     path = pack(Evidence(files=kit.valid_files), tmp_path / "x.evidence.zip")
     asked = {"require_cms": {"roots": pem.read_text()}}
     outcomes = {o.check_id: o for o in verify(path, kit.load_policy(asked), now=NOW).records}
-    assert outcomes["cms"].reason == "by openssl cms"
+    assert outcomes["cms"].reason == "verified by openssl cms"
 
     other = {"require_cms": {"roots": kit.tsa.pem}}
-    with pytest.raises(VerificationError, match=r"statement\.p7s: openssl does not take it"):
+    with pytest.raises(VerificationError, match=r"statement\.p7s: openssl rejects it"):
         verify(path, kit.load_policy(other), now=NOW)
     swapped = {**kit.valid_files, "statement.p7s": kit.sign_scan(nonce="o" * 16)["statement.p7s"]}
     path = pack(Evidence(files=swapped), tmp_path / "x.evidence.zip")
-    with pytest.raises(VerificationError, match=r"statement\.p7s: openssl does not take it"):
+    with pytest.raises(VerificationError, match=r"statement\.p7s: openssl rejects it"):
         verify(path, kit.load_policy(asked), now=NOW)
 
 
@@ -268,11 +268,9 @@ def test_stored_cms_signature_is_verified_by_openssl(kit: TamperKit) -> None:
     assert stored is not None
 
     checked = verify_stored(stored, trust, now=NOW, label="row 1")
-    assert {o.check_id: o.reason for o in checked.records}["cms"] == "by openssl cms"
+    assert {o.check_id: o.reason for o in checked.records}["cms"] == "verified by openssl cms"
     swapped = {**stored.signature_files, CMS: kit.sign_scan(nonce="o" * 16)[CMS]}
-    with pytest.raises(
-        VerificationError, match=r"row 1: cms: statement\.p7s: openssl does not take"
-    ):
+    with pytest.raises(VerificationError, match=r"row 1: cms: statement\.p7s: openssl rejects"):
         verify_stored(replace(stored, signature_files=swapped), trust, now=NOW, label="row 1")
 
 

@@ -49,7 +49,7 @@ def test_prove_writes_verified_evidence(proved: ProveRun) -> None:
     assert proved.returncode == 0
     result = json.loads(process.stdout)
     assert result["verdict"] == "verified"
-    assert {c["outcome"] for c in result["checks"]} == {"ok", "skipped"}
+    assert {c["status"] for c in result["checks"]} == {"ok", "skipped"}
 
 
 def test_output_contains_every_summary_row(proved: ProveRun) -> None:
@@ -146,7 +146,7 @@ def test_cosign_verifies_the_evidence(proved: ProveRun, tmp_path: Path) -> None:
     assert "Verified OK" in process.stderr + process.stdout
 
 
-@pytest.mark.parametrize("check", ["archive", "bundle", "copies", "files", "oscal", "test-result"])
+@pytest.mark.parametrize("check", ["archive", "bundle", "detached-copies", "files", "oscal", "test-result"])
 def test_flipped_byte_fails_verification(proved: ProveRun, tmp_path: Path, check: str) -> None:
     data = bytearray(proved.evidence.read_bytes())
     region = next(span for name, span in list_byte_regions(proved.evidence) if name == check)
@@ -166,7 +166,7 @@ def test_flipped_byte_fails_verification(proved: ProveRun, tmp_path: Path, check
 
     result = json.loads(process.stdout)
     assert result["verdict"] == "refused"
-    assert next(c["id"] for c in result["checks"] if c["outcome"] == "fail") == check
+    assert next(c["id"] for c in result["checks"] if c["status"] == "fail") == check
 
 
 def test_second_run_reuses_every_stage(proved: ProveRun) -> None:

@@ -103,9 +103,12 @@ class TamperKit:
         strict = {
             "nonce": NONCE,
             "max_age_hours": 24,
-            "after": {"sequence": 1, "statement_sha256": BEFORE},
+            "previous_statement": {"sequence": 1, "statement_sha256": BEFORE},
             "require_timestamp": {"roots": self.tsa.pem, "policy_oid": POLICY, "max_lag_s": 3600},
-            "target": {"host_keys": [sshsig.fingerprint(self.host_key)], "require_proof": True},
+            "target": {
+                "host_keys": [sshsig.fingerprint(self.host_key)],
+                "require_host_signature": True,
+            },
             "image": {"require_provenance": True},
         }
         whole = {**base, **strict, **changed}

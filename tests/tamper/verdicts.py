@@ -37,7 +37,7 @@ Forge = Callable[[TamperKit], Evidence | list[Evidence]]
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One forgery, or the twin that must pass."""
+    """One forgery, or the control that must pass."""
 
     case: str
     name: str
@@ -155,8 +155,10 @@ def _run_verifier(check: Callable[[], VerifiedEvidence]) -> tuple[str, dict[str,
         failed = next(o for o in error.records if o.status is CheckStatus.FAILED)
         return f"{failed.check_id}: {failed.reason}", {o.check_id: o.status for o in error.records}
     outcomes = {o.check_id: o.status for o in verified.records}
-    thresholds = next(o for o in verified.records if o.check_id == "limits")
-    return ("verified" if verified.is_within_thresholds else f"over: {thresholds.reason}"), outcomes
+    thresholds = next(o for o in verified.records if o.check_id == "thresholds")
+    return (
+        "verified" if verified.is_within_thresholds else f"exceeded: {thresholds.reason}"
+    ), outcomes
 
 
 def build_stored_row(files: dict[str, bytes]) -> StoredEvidence | None:

@@ -41,7 +41,7 @@ def _parse_time(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not _TIME_PATTERN.fullmatch(value):
-        raise ValueError("expected a moment, e.g. 2026-11-21T04:00:00Z")
+        raise ValueError("expected a time, e.g. 2026-11-21T04:00:00Z")
     return datetime.fromisoformat(value)
 
 
@@ -123,7 +123,7 @@ class TargetRule(PolicyModel):
     """True refuses a scan that trusted the host key on first use (``scan --trust-new-host-key``),
     and evidence of an older hardpan, which does not say."""
 
-    require_proof: bool = False
+    require_host_signature: bool = False
     """True wants the host's own signature (SSHSIG by its host key) over nonce and findings."""
 
 
@@ -163,7 +163,7 @@ class TrustPolicy(PolicyModel):
 
     require_timestamp: TimestampRule | None = None
     require_cms: CmsRule | None = None
-    after: PreviousStatementRule | None = None
+    previous_statement: PreviousStatementRule | None = None
 
     target: TargetRule = TargetRule()
     content: ContentRule = ContentRule()
@@ -178,6 +178,6 @@ class TrustPolicy(PolicyModel):
 
     max_compatibility: dict[CompatibilityVerdictName, Annotated[int, Field(ge=0)]] = {}
     """Verdict of a compatibility check -> most that may have it. Where one is set, evidence
-    without compatibility checks is over the limit."""
+    without compatibility checks exceeds the threshold."""
 
     min_score: Annotated[float, Field(ge=0, le=100)] | None = None

@@ -61,7 +61,7 @@ def load_trust_policy(path: Path) -> ResolvedPolicy:
             f"{_locate(root, tuple(x['loc']), path)}: {_format_error(x)}" for x in e.errors()
         ]
         raise InputError(
-            "\n".join(problems), hint="see 'hardpan keys new' for a policy that works"
+            "\n".join(problems), hint="'hardpan keys new' writes a valid policy"
         ) from e
     loaded: list[tuple[int, PolicyKey, PublicKey]] = []
     for i, key in enumerate(policy.keys):
@@ -140,7 +140,7 @@ def _check_algorithms(
     for i, key in enumerate(policy.keys):
         is_pq = ALGORITHMS[key.alg].is_post_quantum
         if is_pq != (key.role == "scan-pq"):
-            problem = "is for the role scan-pq alone" if is_pq else "cannot sign as scan-pq"
+            problem = "is only for the role scan-pq" if is_pq else "cannot sign as scan-pq"
             problems.append((("keys", i, "alg"), f"keys[{i}].alg: {key.alg} {problem}"))
         if algorithm_by_key_id.get(key.id, key.alg) != key.alg:
             problem = f"says {key.alg}, but the key is for {algorithm_by_key_id[key.id]}"

@@ -25,5 +25,7 @@ def build_expected_signatures(
 def read_expected_signatures(claim: Predicate) -> ExpectedSignatures:
     """The promises of a statement that verified: its signatures are of known kinds."""
     return build_expected_signatures(
-        claim.signatures_expected, claim.siblings, has_host_signature=claim.host_proof is not None
+        claim.signatures_expected,
+        claim.companion_files,
+        has_host_signature=claim.host_signature is not None,
     )

@@ -37,8 +37,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
 
 MAX_STATEMENT_BYTES = 8 << 20
-_LEGACY_SIGNATURES_KEY = "signatures"
-"""What hardpan 0.1 called ``signaturesExpected`` at first."""
 
 
 class DigestSet(Document):
@@ -119,7 +117,7 @@ class ResultSummary(Document):
     arf: JsonList[str]
     selected: int
     counts: Counts
-    before: Counts | None
+    baseline_counts: Counts | None
     score: str
     waivers: int
     """Rules that fail or could not be judged, and a waiver holds."""
@@ -220,7 +218,7 @@ def build_predicate(
             arf=arf,
             selected=len(findings.rules),
             counts=findings.counts,
-            before=findings.baseline_counts,
+            baseline_counts=findings.baseline_counts,
             score=findings.score,
             waivers=sum(r.is_waived for r in findings.rules),
         ),
@@ -231,11 +229,11 @@ def build_predicate(
         else CompatibilitySummary(
             file="findings.json", counts=findings.compatibility.count_verdicts()
         ),
-        siblings=companion_files,
+        companion_files=companion_files,
         chain=chain,
         waivers=summarize_waivers(findings),
         runner=runner,
-        host_proof=HOST_SIGNATURE if has_host_signature else None,
+        host_signature=HOST_SIGNATURE if has_host_signature else None,
     )
 
 
@@ -272,7 +270,6 @@ def read_statement(payload: bytes) -> Statement:
     claim = value.get("predicate") if isinstance(value, dict) else None
     if isinstance(value, dict) and isinstance(claim, dict):
         _check_statement_id(value, claim)
-        value = {**value, "predicate": _rename_legacy_signatures(claim)}
     try:
         return Statement.from_json(value)
     except ValidationError as e:
@@ -293,18 +290,6 @@ def _check_statement_id(value: dict[str, Any], claim: dict[str, Any]) -> None:
             "statement: predicate.statementId: does not follow from the rest: "
             f"expected {expected}, found {stated!a:.80}"
         )
-
-
-def _rename_legacy_signatures(claim: dict[str, Any]) -> dict[str, Any]:
-    if _LEGACY_SIGNATURES_KEY not in claim:
-        return claim
-    if "signaturesExpected" in claim:
-        raise MalformedError(
-            f"statement: predicate: has signaturesExpected, and {_LEGACY_SIGNATURES_KEY} "
-            "as older evidence names it: expected one of them"
-        )
-    renamed = {k: v for k, v in claim.items() if k != _LEGACY_SIGNATURES_KEY}
-    return {**renamed, "signaturesExpected": claim[_LEGACY_SIGNATURES_KEY]}
 
 
 def read_provenance_subjects(payload: bytes) -> tuple[ProvenanceSubject, ...]:

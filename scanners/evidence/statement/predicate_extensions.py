@@ -18,7 +18,7 @@ CMS = "statement.p7s"
 COMPANION_FILES = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
 """Files that cannot be subjects: they are made of the statement or of its signature."""
 
-HOST_SIGNATURE = "host-proof.sig"
+HOST_SIGNATURE = "host-signature.sshsig"
 HOST_SIGNATURE_NAMESPACE = "hardpan-evidence"
 """What the host's key signs for; a signature for another purpose is no proof."""
 
@@ -26,7 +26,7 @@ HOST_SIGNATURE_NAMESPACE = "hardpan-evidence"
 class WaiverSummary(Document):
     """The waivers on record, held or ended."""
 
-    n: int
+    count: int
     earliest_expiry: str | None
 
 
@@ -55,20 +55,20 @@ class PredicateExtensions(Document):
     """Derived from the rest, so that the same scan gives the same bytes. A random one would
     identify nothing better: the identity is the digest of the statement."""
 
-    siblings: JsonList[str] = ()
+    companion_files: JsonList[str] = ()
     """Files beside the statement that are not subjects: exactly these, none stripped or added."""
 
     chain: ChainLink | None = None
     waivers: WaiverSummary | None = None
     runner: ScannerIdentity | None = None
-    host_proof: str | None = None
+    host_signature: str | None = None
     """The file with the host's signature over ``challenge``; None where the host gave none."""
 
 
 def summarize_waivers(findings: Findings) -> WaiverSummary:
     """How many rules have a waiver on record, and the first one's last day."""
     expiries = sorted(_waiver_expiry(r) for r in findings.rules if r.waiver is not None)
-    return WaiverSummary(n=len(expiries), earliest_expiry=expiries[0] if expiries else None)
+    return WaiverSummary(count=len(expiries), earliest_expiry=expiries[0] if expiries else None)
 
 
 def build_host_challenge(nonce: str | None, boot_id: str, findings_sha256: str) -> bytes:

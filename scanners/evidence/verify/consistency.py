@@ -35,10 +35,10 @@ def check_timestamp_presence(statement: Statement, envelope: Envelope) -> None:
     Raises:
         TrustError: it was stripped or added.
     """
-    is_expected = TIMESTAMP in statement.predicate.siblings
+    is_expected = TIMESTAMP in statement.predicate.companion_files
     if is_expected != bool(envelope.timestamp):
-        problem = "none, although promised" if is_expected else "one that was not promised"
-        raise TrustError(f"the bundle's timestamp: the statement says otherwise: {problem}")
+        problem = "missing although expected" if is_expected else "present although not expected"
+        raise TrustError(f"the bundle's timestamp does not match the statement: {problem}")
 
 
 def check_subjects(statement: Statement) -> None:
@@ -53,9 +53,11 @@ def check_subjects(statement: Statement) -> None:
     check_names(sorted(listed), TrustError)
     if unexpected := sorted(listed.keys() & {*UNSIGNED_FILES, PQ_ENVELOPE, *COMPANION_FILES}):
         # NOTE: as a mere attachment it would be judged by nobody here, and by others it would.
-        raise TrustError(f"{unexpected[0]}: is made of the statement, and cannot be listed in it")
-    if unexpected := sorted(set(statement.predicate.siblings) - set(COMPANION_FILES)):
-        raise TrustError(f"{ascii(unexpected[0])[1:-1]}: may not lie beside the statement unlisted")
+        raise TrustError(
+            f"{unexpected[0]}: is derived from the statement and cannot be listed in it"
+        )
+    if unexpected := sorted(set(statement.predicate.companion_files) - set(COMPANION_FILES)):
+        raise TrustError(f"{ascii(unexpected[0])[1:-1]}: is not an allowed companion file")
 
 
 def check_findings(statement: Statement, findings: Findings) -> None:
@@ -70,10 +72,10 @@ def check_findings(statement: Statement, findings: Findings) -> None:
     ids = {r.rule_id for r in findings.rules}
     waived = sum(r.is_waived for r in findings.rules)
     comparisons = {
-        "a rule twice": len(ids) == len(findings.rules),
+        "duplicate rules": len(ids) == len(findings.rules),
         "selected": results.selected == len(findings.rules),
         "counts": results.counts == recounted == findings.counts,
-        "counts before": results.before == findings.baseline_counts,
+        "baseline counts": results.baseline_counts == findings.baseline_counts,
         "score": results.score == findings.score,
         "waivers": results.waivers == waived
         and claim.waivers in (None, summarize_waivers(findings)),
@@ -114,7 +116,7 @@ def check_changes(claim: Predicate, changes: ScanChanges, findings: Findings) ->
         TrustError: it is about another statement, or disagrees with the findings.
     """
     if claim.chain is None or changes.statement_sha256 != claim.chain.previous_statement_sha256:
-        raise TrustError(f"{CHANGES}: is not about the statement before this one")
+        raise TrustError(f"{CHANGES}: does not refer to the previous statement")
     rules = {r.rule_id: (r.verdict, r.is_waived) for r in findings.rules}
     changed_rules = {c.rule_id: (c.current, c.waived) for c in changes.rules}
     if len(changed_rules) != len(changes.rules) or any(

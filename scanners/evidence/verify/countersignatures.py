@@ -34,14 +34,16 @@ def check_host_signature(
     Raises:
         TrustError: the proof does not hold, or is missing although the policy wants it.
     """
-    claim, is_required = statement.predicate, trust.policy.target.require_proof
-    if claim.host_proof is None:
+    claim, is_required = statement.predicate, trust.policy.target.require_host_signature
+    if claim.host_signature is None:
         if is_required:
-            raise TrustError("the policy wants the host's own signature, the evidence has none")
-        return Skipped("the host gave no signature by its host key")
-    signature = source.read_signature_file(claim.host_proof, max_bytes=_MAX_HOST_SIGNATURE_BYTES)
+            raise TrustError("the policy requires a host signature, the evidence has none")
+        return Skipped("the host provided no signature")
+    signature = source.read_signature_file(
+        claim.host_signature, max_bytes=_MAX_HOST_SIGNATURE_BYTES
+    )
     if signature is None:
-        return report_not_stored(claim.host_proof, required=is_required)
+        return report_not_stored(claim.host_signature, required=is_required)
     host = claim.target.host
     # The findings were held against the digest that the statement lists.
     message = build_host_challenge(
@@ -71,9 +73,9 @@ def check_cms(
         ToolError: openssl is missing.
     """
     is_required = bool(trust.cms_roots)
-    if CMS not in claim.siblings:
+    if CMS not in claim.companion_files:
         if is_required:
-            raise TrustError("the policy wants a CMS signature, the evidence has none")
+            raise TrustError("the policy requires a CMS signature, the evidence has none")
         # In an archive the check of the files refuses one that the statement does not name.
         if (
             not source.is_complete
@@ -88,7 +90,7 @@ def check_cms(
         _verify_with_openssl(signature, payload, claim, trust)
     check_detached_cms(signature, payload, public, label=CMS)
     if is_required:
-        return Passed("by openssl cms")
+        return Passed("verified by openssl cms")
     return report_not_verified(
         "the policy names no authority for its certificate; the key is the statement's"
     )
@@ -110,4 +112,4 @@ def _verify_with_openssl(
         completed = run(argv, timeout_s=30, ok=range(256))
     if completed.returncode != 0:
         reason = (completed.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise TrustError(f"{CMS}: openssl does not take it: {reason[:160]}")
+        raise TrustError(f"{CMS}: openssl rejects it: {reason[:160]}")

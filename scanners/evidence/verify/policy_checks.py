@@ -49,16 +49,16 @@ def check_provenance(
     rule = trust.policy.image
     if image is None:
         if rule.require_provenance or rule.sha256:
-            raise TrustError("the policy wants a known image, the statement names none")
+            raise TrustError("the policy requires a known image, the statement names none")
         return Skipped("the host was not booted from a known image, and the policy allows it")
     if rule.sha256 and image.digest.sha256 not in rule.sha256:
-        raise TrustError(f"image sha256:{image.digest.sha256} is not one that the policy names")
+        raise TrustError(f"image sha256:{image.digest.sha256} is not listed in the policy")
     bundle = source.read_signature_file(PROVENANCE, max_bytes=_MAX_PROVENANCE_BYTES)
     if bundle is None:
         return report_not_stored(PROVENANCE, required=rule.require_provenance)
     envelope = read_bundle(bundle, label=PROVENANCE)
     if envelope.payload_sha256 != image.provenance.sha256:
-        raise TrustError("the attached provenance is not the one that the statement names")
+        raise TrustError("the attached provenance does not match the digest in the statement")
     keys = {public: key for key, public in trust.keys_for_role("build")}
     if not keys and not rule.require_provenance:
         _find_image_subject(image, read_provenance_subjects(envelope.unverified_payload))
@@ -81,11 +81,11 @@ def _find_image_subject(
     Raises:
         TrustError: there is none.
     """
-    problem = f"the provenance is not about image sha256:{image.digest.sha256}"
+    problem = f"the provenance does not cover image sha256:{image.digest.sha256}"
     same_digest = [s for s in subjects if s.digest.sha256 == image.digest.sha256]
     disks = [s for s in same_digest if s.effective_media_type in DISK_IMAGES]
     if same_digest and not disks:
-        raise TrustError(f"{problem}: that is {same_digest[0].name}, which is no disk image")
+        raise TrustError(f"{problem}: that is {same_digest[0].name}, which is not a disk image")
     if not disks:
         raise TrustError(problem)
     matching_disks = [s for s in disks if s.effective_media_type == image.media_type]
@@ -94,7 +94,7 @@ def _find_image_subject(
             f"{problem}: expected {image.media_type}, found {disks[0].effective_media_type}"
         )
     if any(s.name == image.name and s not in same_digest for s in subjects):
-        raise TrustError(f"{problem}: {image.name} is another file there")
+        raise TrustError(f"{problem}: {image.name} has another digest there")
     return matching_disks[0]
 
 
@@ -105,7 +105,7 @@ def check_thresholds(findings: Findings, policy: TrustPolicy) -> CheckOutcome:
     if not any(
         (policy.max_counts, policy.max_open, policy.max_compatibility, policy.min_score is not None)
     ):
-        return Skipped("the policy sets no limits")
+        return Skipped("the policy sets no thresholds")
     return Passed()
 
 
@@ -152,10 +152,10 @@ def _check_age(
     claim: Predicate, policy: TrustPolicy, _key: PolicyKey, now: datetime
 ) -> CheckOutcome:
     if policy.max_age_hours is None:
-        return Skipped("the policy sets no greatest age")
+        return Skipped("the policy sets no maximum age")
     age = now - parse_time(claim.scan.finished)
     if age > timedelta(hours=policy.max_age_hours):
-        raise TrustError(f"the scan is {age} old, the policy takes {policy.max_age_hours} hours")
+        raise TrustError(f"the scan is {age} old, the policy allows {policy.max_age_hours} hours")
     return Passed()
 
 
@@ -163,25 +163,25 @@ def _check_nonce(
     claim: Predicate, policy: TrustPolicy, _key: PolicyKey, _now: datetime
 ) -> CheckOutcome:
     if policy.nonce is None:
-        return Skipped("the policy asks for none")
+        return Skipped("the policy requires none")
     if claim.scan.nonce != policy.nonce:
-        raise TrustError("the statement does not hold the policy's nonce")
+        raise TrustError("the statement does not contain the policy's nonce")
     return Passed()
 
 
 def _check_chain_position(
     claim: Predicate, policy: TrustPolicy, _key: PolicyKey, _now: datetime
 ) -> CheckOutcome:
-    if policy.after is None:
-        return Skipped("the policy names no statement before this one")
-    expected = (policy.after.sequence + 1, policy.after.statement_sha256)
+    if policy.previous_statement is None:
+        return Skipped("the policy names no previous statement")
+    expected = (policy.previous_statement.sequence + 1, policy.previous_statement.statement_sha256)
     if claim.chain is None:
-        raise TrustError("the policy wants a place in a row, the statement has none")
+        raise TrustError("the policy requires a chain position, the statement has none")
     actual = (claim.chain.sequence, claim.chain.previous_statement_sha256)
     if actual[0] != expected[0]:
         raise TrustError(f"expected statement {expected[0]} of the host, found {actual[0]}")
     if actual[1] != expected[1]:
-        raise TrustError(f"statement {actual[0]} follows on another one than the policy names")
+        raise TrustError(f"statement {actual[0]} follows another statement than the policy names")
     return Passed(f"statement {actual[0]} of the host")
 
 
@@ -190,11 +190,11 @@ def _check_target(
 ) -> CheckOutcome:
     host, rule = claim.target.host, policy.target
     if rule.host_keys and host.host_key_sha256 not in rule.host_keys:
-        raise TrustError(f"host key {host.host_key_sha256} is not one that the policy names")
+        raise TrustError(f"host key {host.host_key_sha256} is not listed in the policy")
     if rule.machine_ids and host.machine_id_hmac not in rule.machine_ids:
-        raise TrustError("the machine id is not one that the policy names")
+        raise TrustError("the machine id is not listed in the policy")
     if rule.product_uuids and host.product_uuid_sha256 not in rule.product_uuids:
-        raise TrustError("the product UUID is not one that the policy names: a clone?")
+        raise TrustError("the product UUID is not listed in the policy (possible clone)")
     if not (rule.host_keys or rule.machine_ids or rule.product_uuids):
         return Skipped("the policy names no hosts")
     return Passed(f"host key {host.host_key_sha256}")
@@ -209,7 +209,7 @@ def _check_host_key(
         return Skipped(f"{description}; the policy allows it")
     if trust_kind not in TRUSTED_BEFORE_CONNECT:
         raise TrustError(
-            f"the policy wants a host key that was known before the scan: {description}"
+            f"the policy requires a host key that was known before the scan: {description}"
         )
     return Passed(description)
 
@@ -225,7 +225,7 @@ def _check_content(
     )
     for name, value, allowed in values:
         if allowed and value not in allowed:
-            raise TrustError(f"{name} {value} is not one that the policy names")
+            raise TrustError(f"{name} {value} is not listed in the policy")
     if not any(allowed for _, _, allowed in values):
         return Skipped("the policy names no content")
     return Passed(f"{content.name} {content.version}, {content.profile_id}")
@@ -235,12 +235,12 @@ POLICY_CHECKS: dict[str, PolicyCheck] = {
     "time": _check_time,
     "age": _check_age,
     "nonce": _check_nonce,
-    "sequence": _check_chain_position,
+    "chain-position": _check_chain_position,
     "target": _check_target,
     "host-key": _check_host_key,
     "content": _check_content,
 }
 """Check id -> its judge."""
 
-FRESHNESS_CHECKS = frozenset({"age", "nonce", "sequence"})
+FRESHNESS_CHECKS = frozenset({"age", "nonce", "chain-position"})
 """What only the newest scan can meet: it is not asked of a scan of the past."""

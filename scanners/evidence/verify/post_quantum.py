@@ -62,7 +62,7 @@ def check_post_quantum(
             raise TrustError(f"the policy requires {PQ_ENVELOPE}, and there is none")
         return Skipped("there is none, and the policy does not require one")
     if not alg:
-        raise TrustError(f"{PQ_ENVELOPE}: is there, but the statement expects none")
+        raise TrustError(f"{PQ_ENVELOPE}: is present, but the statement expects none")
     keys: dict[PublicKey, PolicyKey] = {p: k for k, p in trust.keys_for_role("scan-pq")}
     if not keys:
         check_ml_dsa_encoding(envelope.signature, alg, label=PQ_ENVELOPE)
@@ -81,7 +81,7 @@ def _read_expected_algorithm(claim: Predicate, key: PolicyKey) -> str:
     expected = claim.signatures_expected
     unknown = [x for x in expected if x not in FILE_BY_ALGORITHM]
     if unknown:
-        raise MalformedError(f"the statement expects a signature unknown here: {unknown[0]!a:.60}")
+        raise MalformedError(f"the statement expects an unknown signature: {unknown[0]!a:.60}")
     classical = [x for x in expected if FILE_BY_ALGORITHM[x] == BUNDLE]
     if classical != [key.alg]:
         raise TrustError(

@@ -48,7 +48,7 @@ def check_timestamp(
     if rule is None or trust.timestamp_authority is None:
         return None, _check_untrusted_timestamp(envelope)
     if not envelope.timestamp:
-        raise TrustError("the policy wants a timestamp, the evidence has none")
+        raise TrustError("the policy requires a timestamp, the evidence has none")
     signing_time = verify_timestamp(
         envelope.timestamp, envelope.signature, trust.timestamp_authority
     )
@@ -56,7 +56,7 @@ def check_timestamp(
     skew = timedelta(seconds=trust.policy.clock_skew_s)
     scan_end, formatted = parse_time(finished), f"{signing_time:%Y-%m-%dT%H:%M:%SZ}"
     if signing_time < scan_end - skew:
-        raise TrustError(f"the timestamp {formatted} is from before the scan's end {finished}")
+        raise TrustError(f"the timestamp {formatted} is before the scan's end {finished}")
     if signing_time > scan_end + timedelta(seconds=rule.max_lag_s):
         raise TrustError(
             f"the timestamp {formatted} is more than {rule.max_lag_s} s after the scan"
@@ -92,7 +92,7 @@ def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | N
         return Passed("" if signing_time is None else "by trusted time")
     if signing_time is None:
         raise TrustError(
-            f"key {key.id!r} is compromised, and no trusted time says that it was not yet"
+            f"key {key.id!r} is compromised, and no trusted time shows that it signed earlier"
         )
     if signing_time >= key.compromised_at:
         raise TrustError(f"key {key.id!r} was compromised when it signed")
@@ -106,7 +106,7 @@ def check_policy_expiry(policy: TrustPolicy, now: datetime) -> CheckOutcome:
         TrustError: it has expired.
     """
     if policy.expires is None:
-        return Skipped("the policy has no end")
+        return Skipped("the policy has no expiry")
     if now >= policy.expires:
         raise TrustError(f"the policy expired on {policy.expires:%Y-%m-%dT%H:%M:%SZ}")
     return Passed()

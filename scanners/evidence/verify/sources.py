@@ -53,7 +53,7 @@ _MAX_TOKEN_BYTES = 64 << 10
 _MAX_OSCAL_BYTES = 64 << 10
 _MAX_DOCUMENT_BYTES = 32 << 20
 _DocumentModel = TypeVar("_DocumentModel", bound=Document)
-NOT_WRITTEN = Skipped("evidence of an older hardpan, which wrote none")
+NOT_WRITTEN = Skipped("the evidence contains none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +190,13 @@ class ArchiveSource:
         """See ``Source``."""
         consistency.check_subjects(statement)
         listed = statement.list_digests()
-        companions = set(statement.predicate.siblings)
+        companions = set(statement.predicate.companion_files)
         if missing := sorted(companions - set(self._archive.entries)):
-            raise TrustError(f"{missing[0]}: is promised by the statement but missing")
+            raise TrustError(f"{missing[0]}: is listed as a companion file but missing")
         # Whether the post-quantum envelope must be there, its own check says.
         present = set(self._archive.entries) - {*UNSIGNED_FILES, PQ_ENVELOPE} - companions
         for name in sorted(listed.keys() ^ present):
-            problem = "is listed but missing" if name in listed else "is there but not listed"
+            problem = "is listed but missing" if name in listed else "is present but not listed"
             raise TrustError(f"{ascii(name)[1:-1]}: {problem}")
         for name, expected in listed.items():
             actual = self._archive.compute_sha256(name)
@@ -230,12 +230,12 @@ class ArchiveSource:
 
     def check_test_result(self, evidence: UnverifiedEvidence, key: PublicKey) -> CheckOutcome:
         """See ``Source``."""
-        if TEST_RESULT not in evidence.statement.predicate.siblings:
+        if TEST_RESULT not in evidence.statement.predicate.companion_files:
             return NOT_WRITTEN
         data = self._archive.read(TEST_RESULT, max_bytes=MAX_BUNDLE_BYTES)
         envelope = read_bundle(data, label=TEST_RESULT)
         if envelope.timestamp:
-            raise TrustError(f"{TEST_RESULT}: has a timestamp, which nothing here vouches for")
+            raise TrustError(f"{TEST_RESULT}: has a timestamp, which is not allowed here")
         payload, _ = envelope.verify(key)
         test_result.check_statement(
             payload, evidence.findings, evidence.smoke, evidence.statement.list_digests()
@@ -244,7 +244,7 @@ class ArchiveSource:
 
     def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
         """See ``Source``."""
-        if OSCAL not in statement.predicate.siblings:
+        if OSCAL not in statement.predicate.companion_files:
             return NOT_WRITTEN
         envelope = read_dsse(self._archive.read(OSCAL, max_bytes=_MAX_OSCAL_BYTES), label=OSCAL)
         payload, _ = envelope.verify(key)
@@ -260,7 +260,7 @@ class ArchiveSource:
         data = self._archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)
         envelope = read_dsse(data, label=PQ_ENVELOPE)
         if envelope.unverified_payload != payload:
-            raise TrustError(f"{PQ_ENVELOPE}: not over the statement in the bundle")
+            raise TrustError(f"{PQ_ENVELOPE}: does not sign the statement in the bundle")
         return envelope
 
     def read_signature_file(self, name: str, *, max_bytes: int) -> bytes:

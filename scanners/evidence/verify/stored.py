@@ -66,7 +66,7 @@ class StoredEvidence:
         if self.statement != envelope.unverified_payload:
             raise TrustError("the stored statement: not the statement in the bundle")
         consistency.check_timestamp_presence(statement, envelope)
-        return Passed("as far as the ledger stores them")
+        return Passed("checked as far as the ledger stores them")
 
     def check_files(self, statement: Statement) -> CheckOutcome:
         """See ``Source``."""
@@ -74,9 +74,9 @@ class StoredEvidence:
         listed = statement.list_digests()
         for name in sorted(self.signature_files.keys() - {PQ_ENVELOPE, CMS}):
             if sha256_bytes(self.signature_files[name]) != listed.get(name):
-                raise TrustError(f"{ascii(name)[1:-1]}: not the file that the statement lists")
+                raise TrustError(f"{ascii(name)[1:-1]}: does not match the digest in the statement")
         if self._hash_packages() != listed.get(PACKAGES):
-            raise TrustError(f"{PACKAGES}: the stored list is not the one that the statement lists")
+            raise TrustError(f"{PACKAGES}: the stored list does not match the statement")
         return NotChecked("the ledger does not store the reports")
 
     def read_documents(
@@ -96,12 +96,12 @@ class StoredEvidence:
 
     def check_test_result(self, evidence: UnverifiedEvidence, key: PublicKey) -> CheckOutcome:
         """See ``Source``."""
-        is_expected = TEST_RESULT in evidence.statement.predicate.siblings
+        is_expected = TEST_RESULT in evidence.statement.predicate.companion_files
         return report_not_stored(TEST_RESULT, required=False) if is_expected else NOT_WRITTEN
 
     def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
         """See ``Source``."""
-        is_expected = OSCAL in statement.predicate.siblings
+        is_expected = OSCAL in statement.predicate.companion_files
         return report_not_stored(OSCAL, required=False) if is_expected else NOT_WRITTEN
 
     def read_pq_envelope(self, payload: bytes) -> Envelope | None:
@@ -132,7 +132,7 @@ def collect_signature_files(archive: EvidenceArchive, claim: Predicate) -> dict[
     Raises:
         TrustError: a file is damaged.
     """
-    names = {claim.host_proof, CMS, PROVENANCE} & archive.entries.keys()
+    names = {claim.host_signature, CMS, PROVENANCE} & archive.entries.keys()
     signature_files = {str(n): archive.read(str(n), max_bytes=MAX_BUNDLE_BYTES) for n in names}
     if PQ_ENVELOPE in archive.entries:
         data = archive.read(PQ_ENVELOPE, max_bytes=MAX_BUNDLE_BYTES)

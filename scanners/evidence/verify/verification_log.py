@@ -13,32 +13,32 @@ from typing import ClassVar
 from hardpan.core.errors import TrustError
 
 CHECKS = (
-    ("policy", "the policy itself is in force"),
-    ("archive", "the file is an evidence archive, in the one form that hardpan writes"),
+    ("policy", "the policy has not expired"),
+    ("archive", "the file is an evidence archive in canonical form"),
     ("bundle", "the Sigstore bundle is well formed"),
-    ("signature", "a key trusted for scans signed the statement"),
-    ("statement", "the statement is complete and of the known type"),
-    ("copies", "statement.json, statement.sig and evidence.tsr are the bundle's own"),
-    ("files", "the attached files are exactly the listed ones, with their digests"),
+    ("signature", "a trusted scan key signed the statement"),
+    ("statement", "the statement is complete and of a known type"),
+    ("detached-copies", "detached files match the bundle"),
+    ("files", "the attached files match the digests in the statement"),
     ("findings", "counts, rules and target agree between statement and findings"),
-    ("test-result", "the second statement says what the findings say, by the same key"),
-    ("oscal", "the assessment results are signed once more for OSCAL tools, by the same key"),
-    ("timestamp", "a trusted authority saw the signature, soon after the scan"),
-    ("key-window", "the key was to be trusted when it signed"),
-    ("post-quantum", "a key trusted for it signed the same statement with ML-DSA"),
-    ("cms", "openssl takes the CMS signature under the policy's certificates"),
+    ("test-result", "the test-result statement matches the findings, signed by the same key"),
+    ("oscal", "the same key signed the OSCAL assessment results"),
+    ("timestamp", "a trusted authority timestamped the signature soon after the scan"),
+    ("key-window", "the signing key was valid at signing time"),
+    ("post-quantum", "a trusted key signed the same statement with ML-DSA"),
+    ("cms", "openssl verifies the CMS signature under the policy's certificates"),
     ("time", "the scan's times are in order and not in the future"),
-    ("age", "the scan is not older than the policy takes"),
-    ("nonce", "the auditor's nonce is in the statement"),
-    ("sequence", "the statement comes right after the last one of this host"),
-    ("target", "the host is one that the policy names"),
-    ("host-key", "the scanner knew the host's key before it connected"),
-    ("content", "the SCAP content and profile are ones that the policy names"),
-    ("host-proof", "the host itself signed nonce and findings with its host key"),
-    ("provenance", "a key trusted for builds vouches for the image the host booted"),
-    ("limits", "counts and score are within the policy's limits"),
+    ("age", "the scan is not older than the policy allows"),
+    ("nonce", "the statement contains the auditor's nonce"),
+    ("chain-position", "the statement follows the host's previous statement"),
+    ("target", "the policy lists the host"),
+    ("host-key", "the scanner knew the host key before it connected"),
+    ("content", "the policy allows the SCAP content and profile"),
+    ("host-signature", "the host signed nonce and findings with its host key"),
+    ("provenance", "a trusted build key attests to the image that the host booted"),
+    ("thresholds", "counts and score are within the policy's thresholds"),
 )
-"""Check id -> what it says, in the order they run."""
+"""Check id -> description, in the order in which the checks run."""
 
 
 class CheckStatus(StrEnum):
@@ -46,7 +46,7 @@ class CheckStatus(StrEnum):
 
     PASSED = "ok"
     FAILED = "fail"
-    EXCEEDED = "over"
+    EXCEEDED = "exceeded"
     """A limit of the policy is exceeded."""
 
     SKIPPED = "skipped"
@@ -115,7 +115,7 @@ class VerificationError(TrustError):
     """The evidence is not trusted; ``outcomes`` tells every check."""
 
     def __init__(self, message: str, records: tuple[CheckRecord, ...]) -> None:
-        super().__init__(message, hint="do not use this evidence; ask for it again")
+        super().__init__(message, hint="do not use this evidence; request it again")
         self.records = records
 
 
@@ -184,9 +184,9 @@ def records_to_json(records: tuple[CheckRecord, ...]) -> list[dict[str, str]]:
     return [
         {
             "id": o.check_id,
-            "outcome": o.status.value,
-            "check": descriptions[o.check_id],
-            "why": o.reason,
+            "status": o.status.value,
+            "description": descriptions[o.check_id],
+            "reason": o.reason,
         }
         for o in records
     ]

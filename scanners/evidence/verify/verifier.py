@@ -165,14 +165,14 @@ def _run_checks(
     for name, check in policy_checks.POLICY_CHECKS.items():
         with log.check(name, keep_going=True) as record:
             if name in policy_checks.FRESHNESS_CHECKS and not check_freshness:
-                record(Skipped("asked of the newest scan alone"))
+                record(Skipped("checked for the newest scan only"))
             else:
                 record(check(claim, trust.policy, key, now))
-    with log.check("host-proof", keep_going=True) as record:
+    with log.check("host-signature", keep_going=True) as record:
         record(countersignatures.check_host_signature(source, statement, trust))
     with log.check("provenance", keep_going=True) as record:
         record(policy_checks.check_provenance(source, claim, trust, signing_time))
-    with log.check("limits", keep_going=True) as record:
+    with log.check("thresholds", keep_going=True) as record:
         record(policy_checks.check_thresholds(evidence.findings, trust.policy))
     return VerifiedEvidence(
         statement=statement,
@@ -190,7 +190,7 @@ def _run_checks(
 def _check_documents(
     source: EvidenceSource, envelope: Envelope, statement: Statement, log: VerificationLog
 ) -> UnverifiedEvidence:
-    with log.check("copies") as record:
+    with log.check("detached-copies") as record:
         record(source.check_detached_copies(envelope, statement))
     with log.check("files") as record:
         record(source.check_files(statement))

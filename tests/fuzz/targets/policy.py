@@ -61,8 +61,8 @@ _EXTRA = """
 expires: 2027-11-01T00:00:00Z
 nonce: 7c9e1b0d55aa4e6f
 max_age_hours: 24
-after: {sequence: 4, statement_sha256: DIGEST}
-target: {host_keys: [HOST], require_proof: true}
+previous_statement: {sequence: 4, statement_sha256: DIGEST}
+target: {host_keys: [HOST], require_host_signature: true}
 content: {profile_ids: [xccdf_org.ssgproject.content_profile_stig]}
 image: {require_provenance: true}
 max_counts: {fail: 3}

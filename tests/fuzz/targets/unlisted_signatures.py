@@ -1,6 +1,6 @@
 """CMS signatures, timestamp tokens and ML-DSA signatures, which no statement lists, damaged.
 
-None of those that are accepted is over something else, or larger than what it was made of.
+None of those that are accepted signs other content, or larger than what it was made of.
 """
 
 from pathlib import Path

@@ -22,7 +22,7 @@ def _flip_copies(kit: TamperKit) -> list[Evidence]:
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "each attached file": _flip,
     "each copy beside the bundle": _flip_copies,
 }

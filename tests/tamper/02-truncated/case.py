@@ -19,7 +19,7 @@ def _bundle(kit: TamperKit) -> list[Evidence]:
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "an attached file": _file,
     "the bundle": _bundle,
 }

@@ -3,7 +3,7 @@
 from tests.tamper.kit import Evidence, without_files
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "a listed file": lambda kit: Evidence(files=without_files(kit.valid_files, "arf-2.xml")),
     "the second statement": lambda kit: Evidence(
         files=without_files(kit.valid_files, "evidence.test-result.sigstore.json")

@@ -5,8 +5,8 @@ from tests.tamper.kit import Evidence, build_zip
 _MORE = {"report-final.html": b"<h1>all is well</h1>"}
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
-    "beside the others": lambda kit: Evidence(files={**kit.valid_files, **_MORE}),
+    "control": lambda kit: Evidence(files=kit.valid_files),
+    "next to the others": lambda kit: Evidence(files={**kit.valid_files, **_MORE}),
     "hidden": lambda kit: Evidence(
         files={**kit.valid_files, ".report.html": b"x"},
         archive=build_zip({**kit.valid_files, ".report.html": b"x"}),

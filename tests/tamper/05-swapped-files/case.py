@@ -8,4 +8,7 @@ def _swap(kit):
     return Evidence(files={**kit.valid_files, "arf-1.xml": two, "arf-2.xml": one}, file="arf-1.xml")
 
 
-VARIANTS = {"twin": lambda kit: Evidence(files=kit.valid_files, file="arf-1.xml"), "swapped": _swap}
+VARIANTS = {
+    "control": lambda kit: Evidence(files=kit.valid_files, file="arf-1.xml"),
+    "swapped": _swap,
+}

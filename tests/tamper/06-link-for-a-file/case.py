@@ -9,7 +9,7 @@ def _in_zip(kit, mode):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "symbolic link": lambda kit: Evidence(
         files=kit.valid_files, archive=_in_zip(kit, SYMLINK), special=(("arf-2.xml", "symlink"),)
     ),

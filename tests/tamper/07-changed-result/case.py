@@ -19,7 +19,7 @@ def _both(kit):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "in the bundle and its copy": _both,
     "in the copy alone": lambda kit: Evidence(
         files={**kit.valid_files, "statement.json": _better(kit)}

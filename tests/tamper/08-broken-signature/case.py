@@ -41,7 +41,7 @@ def _tail(kit):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "a bit flipped": _flip,
     "cut short": lambda kit: _signature(kit, kit.valid_files["statement.sig"][:-1]),
     "empty": lambda kit: _signature(kit, b""),

@@ -14,7 +14,7 @@ def _forged(kit, keyid):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.sign_payload(kit.read_statement())),
+    "control": lambda kit: Evidence(files=kit.sign_payload(kit.read_statement())),
     "hint": lambda kit: _forged(kit, ""),
     "hint and keyid": lambda kit: _forged(kit, kit.scan_signer.public.sha256),
 }

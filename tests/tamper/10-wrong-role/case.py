@@ -3,7 +3,7 @@
 from tests.tamper.kit import Evidence
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.sign_payload(kit.read_statement())),
+    "control": lambda kit: Evidence(files=kit.sign_payload(kit.read_statement())),
     "the build key signs a scan": lambda kit: Evidence(
         files=kit.sign_payload(kit.read_statement(), signer=kit.build_signer)
     ),

@@ -23,7 +23,7 @@ def _really(kit):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files),
+    "control": lambda kit: Evidence(files=kit.valid_files),
     "another type": lambda kit: _typed(kit, "application/json"),
     "another case": lambda kit: _typed(kit, "application/vnd.in-toto+JSON"),
     "really signed under another type": _really,

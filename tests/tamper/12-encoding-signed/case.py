@@ -20,7 +20,7 @@ def _by(kit, message):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.sign_payload(_statement(kit))),
+    "control": lambda kit: Evidence(files=kit.sign_payload(_statement(kit))),
     "the bare payload": lambda kit: _by(kit, lambda d: d),
     "characters counted": lambda kit: _by(kit, lambda d: build_pae(_KIND, d, len(d.decode()))),
 }

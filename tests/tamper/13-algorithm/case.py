@@ -16,7 +16,7 @@ def _hashed(kit, kind):
 
 
 VARIANTS = {
-    "twin": lambda kit: _hashed(kit, hashes.SHA256()),
+    "control": lambda kit: _hashed(kit, hashes.SHA256()),
     "SHA-384 by the P-256 key": lambda kit: _hashed(kit, hashes.SHA384()),
     "SHA-1 by the P-256 key": lambda kit: _hashed(kit, hashes.SHA1()),  # noqa: S303
     "the policy names another": lambda kit: Evidence(

@@ -36,7 +36,7 @@ def _bits(text):
 
 
 VARIANTS = {
-    "twin": lambda kit: _with(kit, lambda t: t),
+    "control": lambda kit: _with(kit, lambda t: t),
     "url-safe is taken": lambda kit: _with(kit, lambda t: t.replace("+", "-").replace("/", "_")),
     "no padding is taken": lambda kit: _with(kit, lambda t: t.rstrip("=")),
     "bits that mean nothing": lambda kit: _with(kit, _bits),

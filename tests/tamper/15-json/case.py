@@ -20,8 +20,8 @@ def _field(text):
 
 
 VARIANTS = {
-    "twin": lambda kit: _signed(kit, lambda d: d),
-    "twin: an unknown field in the predicate": lambda kit: Evidence(
+    "control": lambda kit: _signed(kit, lambda d: d),
+    "control: an unknown field in the predicate": lambda kit: Evidence(
         files=kit.resign_changed(lambda s: s["predicate"].update(later=1))
     ),
     "an unknown field in the statement is taken": lambda kit: Evidence(

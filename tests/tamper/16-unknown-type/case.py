@@ -19,7 +19,7 @@ def _payload(bundle):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
+    "control": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
     "bundle v0.4": lambda kit: _media(kit, "application/vnd.dev.sigstore.bundle.v0.4+json"),
     "no bundle at all": lambda kit: _media(kit, "text/plain"),
     "statement v0.1": lambda kit: _set(kit, _type="https://in-toto.io/Statement/v0.1"),

@@ -25,14 +25,14 @@ def _attached(kit):
     odd = b"anything"
 
     def change(s):
-        s["predicate"]["siblings"].remove(OSCAL)
+        s["predicate"]["companionFiles"].remove(OSCAL)
         s["subject"].append({"name": OSCAL, "digest": {"sha256": sha256_bytes(odd)}})
 
     return Evidence(files={**kit.resign_changed(change), OSCAL: odd})
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
+    "control": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
     "none": lambda kit: Evidence(files=kit.resign_changed(lambda s: s.update(subject=[]))),
     "no digest": _digest,
     "only md5": lambda kit: _digest(kit, md5="0" * 32),

@@ -35,14 +35,14 @@ def _bomb(kit):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
-    "listed: a way out": lambda kit: _subject(kit, "../../etc/passwd"),
+    "control": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
+    "listed: parent folder": lambda kit: _subject(kit, "../../etc/passwd"),
     "listed: absolute": lambda kit: _subject(kit, "/etc/passwd"),
     "listed: backslash": lambda kit: _subject(kit, "..\\x"),
     "listed: NUL": lambda kit: _subject(kit, "x\0y"),
     "listed: right to left": lambda kit: _subject(kit, "fdp.\u202etxt"),
     "listed: the bundle itself": lambda kit: _subject(kit, "evidence.sigstore.json"),
-    "packed: a way out": lambda kit: _zip(kit, ("../x", b"x")),
+    "packed: parent folder": lambda kit: _zip(kit, ("../x", b"x")),
     "packed: absolute": lambda kit: _zip(kit, ("/x", b"x")),
     "packed: backslash": lambda kit: _zip(kit, ("..\\x", b"x")),
     "packed: a link": lambda kit: _zip(kit, ("zzz.txt", b"/etc/passwd"), mode=SYMLINK),

@@ -12,8 +12,8 @@ def _after(kit, sequence, digest=BEFORE):
 
 
 VARIANTS = {
-    "twin": lambda kit: _after(kit, 2),
-    "the last moment of its age": lambda kit: Evidence(
+    "control": lambda kit: _after(kit, 2),
+    "exactly at the maximum age": lambda kit: Evidence(
         files=kit.valid_files, now=FINISHED + timedelta(hours=24)
     ),
     "one second too old": lambda kit: Evidence(
@@ -24,8 +24,8 @@ VARIANTS = {
     "the same nonce again": lambda kit: Evidence(files=kit.valid_files),
     "an earlier statement": lambda kit: _after(kit, 1, None),
     "a gap": lambda kit: _after(kit, 3),
-    "follows on another one": lambda kit: _after(kit, 2, "0" * 64),
-    "no place at all": lambda kit: Evidence(
+    "follows another statement": lambda kit: _after(kit, 2, "0" * 64),
+    "no chain position": lambda kit: Evidence(
         files=kit.resign_changed(lambda s: s["predicate"].update(chain=None))
     ),
 }

@@ -51,29 +51,29 @@ def _denied(kit, change):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.sign_scan()),
-    "twin: the known product UUID": lambda kit: _uuid(kit, "a", "a"),
+    "control": lambda kit: Evidence(files=kit.sign_scan()),
+    "control: the known product UUID": lambda kit: _uuid(kit, "a", "a"),
     "another host key": _other,
     "a clone": lambda kit: _uuid(kit, "a", "b"),
     "another machine id": lambda kit: Evidence(
         files=kit.valid_files, policy={"target": {"machine_ids": ["0" * 32]}}
     ),
     "a borrowed host key": _borrowed,
-    "the proof answers another nonce": lambda kit: _proof(
+    "host signature over another nonce": lambda kit: _proof(
         kit, lambda m: sshsig.make_signature(kit.host_key, m.replace(b"nnnn", b"mmmm"))
     ),
-    "the proof is for another purpose": lambda kit: _proof(
+    "host signature for another purpose": lambda kit: _proof(
         kit, lambda m: sshsig.make_signature(kit.host_key, m, namespace=b"git")
     ),
-    "the proof is over other findings": lambda kit: _proof(
+    "host signature over other findings": lambda kit: _proof(
         kit, lambda m: sshsig.make_signature(kit.host_key, m[:-8] + b"0000000\n")
     ),
-    "no proof": lambda kit: Evidence(files=kit.sign_scan(proof=lambda _: b"")),
-    "no proof, and none is asked for": lambda kit: Evidence(
+    "no host signature": lambda kit: Evidence(files=kit.sign_scan(proof=lambda _: b"")),
+    "no host signature, none required": lambda kit: Evidence(
         files=kit.sign_scan(proof=lambda _: b""), policy={"target": None}
     ),
-    "twin: a pinned host key": lambda kit: _known(kit, HostKeyTrust.PINNED),
-    "twin: trusted on first use, and nobody asks": lambda kit: _known(
+    "control: a pinned host key": lambda kit: _known(kit, HostKeyTrust.PINNED),
+    "control: first use, not restricted by the policy": lambda kit: _known(
         kit, HostKeyTrust.FIRST_USE, require_known_host_key=False
     ),
     "trusted on first use": lambda kit: _known(kit, HostKeyTrust.FIRST_USE),
@@ -84,7 +84,7 @@ VARIANTS = {
     "first use in the findings, nothing in the statement": lambda kit: _denied(
         kit, lambda host: host.pop("hostKeyTrust")
     ),
-    "a way of knowing that there is not": lambda kit: _denied(
+    "unknown kind of host key trust": lambda kit: _denied(
         kit, lambda host: host.update(hostKeyTrust="certainly")
     ),
 }

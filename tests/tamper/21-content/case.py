@@ -42,11 +42,11 @@ def _first_waiver(kit, **fields):
 
 
 VARIANTS = {
-    "twin": _content,
+    "control": _content,
     "an edited data stream": lambda kit: _content(kit, derived_sha256="0" * 64),
     "another source": lambda kit: _content(kit, source_sha256="0" * 64),
     "a weaker profile": _profile,
-    "a waiver that ended leaves the rule open": _ended,
-    "a waiver that ended, said to hold": lambda kit: _first_waiver(kit, expires="2026-11-20"),
+    "expired waiver leaves the rule open": _ended,
+    "expired waiver marked active": lambda kit: _first_waiver(kit, expires="2026-11-20"),
     "a waiver prolonged in the findings": lambda kit: _first_waiver(kit, expires="2099-01-01"),
 }

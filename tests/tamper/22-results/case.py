@@ -82,7 +82,7 @@ def _digest(kit, name):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
+    "control": lambda kit: Evidence(files=kit.resign_changed(lambda s: None)),
     "better counts": lambda kit: _counts(kit, fail=0, **{"pass": 3}),
     "a verdict dropped": lambda kit: Evidence(
         files=kit.resign_changed(lambda s: s["predicate"]["results"]["counts"].pop("error"))

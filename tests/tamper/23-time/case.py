@@ -39,7 +39,7 @@ def _tokens(kit, change):
 
 
 VARIANTS = {
-    "twin": lambda kit: _at(kit, seconds=60),
+    "control": lambda kit: _at(kit, seconds=60),
     "ends before it begins": lambda kit: _scan(kit, "2026-11-21T04:10:00Z", "2026-11-21T04:05:00Z"),
     "no such moment": lambda kit: _scan(kit, "2026-13-41T04:10:00Z", "2026-11-21T04:05:00Z"),
     "in the future, at the limit": lambda kit: Evidence(
@@ -51,10 +51,10 @@ VARIANTS = {
     "the timestamp is in the future": lambda kit: Evidence(
         files=kit.valid_files, now=STAMPED - timedelta(seconds=301)
     ),
-    "the key's window begins as it signs": lambda kit: _window(kit, STAMPED, NOW),
-    "the key's window ends as it signs": lambda kit: _window(kit, FINISHED, STAMPED),
-    "before the key's window": lambda kit: _window(kit, STAMPED + timedelta(seconds=1), NOW),
-    "after the key's window": lambda kit: _window(kit, FINISHED, STAMPED - timedelta(seconds=1)),
+    "key becomes valid when it signs": lambda kit: _window(kit, STAMPED, NOW),
+    "key expires when it signs": lambda kit: _window(kit, FINISHED, STAMPED),
+    "before the key is valid": lambda kit: _window(kit, STAMPED + timedelta(seconds=1), NOW),
+    "after the key expired": lambda kit: _window(kit, FINISHED, STAMPED - timedelta(seconds=1)),
     "the TSA's certificate ended since": lambda kit: Evidence(
         files=_by(
             kit, tsa := FakeTsa(not_before=_SHORT[0], not_after=_SHORT[1]), trusted=True
@@ -65,7 +65,7 @@ VARIANTS = {
     "outside of the TSA's certificate": lambda kit: _by(
         kit, FakeTsa(not_before=_GONE[0], not_after=_GONE[1]), trusted=True
     ),
-    "an authority that nobody trusts": lambda kit: _by(kit, FakeTsa()),
+    "untrusted authority": lambda kit: _by(kit, FakeTsa()),
     "a certificate for another purpose": lambda kit: _by(kit, FakeTsa(has_eku=False), trusted=True),
     "under another policy": lambda kit: _by(kit, FakeTsa(), trusted=True, policy="1.2.3"),
     "over another signature": lambda kit: Evidence(

@@ -19,9 +19,9 @@ def _twice(kit, **changed):
 
 
 VARIANTS = {
-    "twin": lambda kit: _stolen(kit, STAMPED + timedelta(seconds=1)),
-    "signed as it was stolen": lambda kit: _stolen(kit, STAMPED),
-    "signed after it was stolen": lambda kit: _stolen(kit, FINISHED),
+    "control": lambda kit: _stolen(kit, STAMPED + timedelta(seconds=1)),
+    "signed when it was compromised": lambda kit: _stolen(kit, STAMPED),
+    "signed after it was compromised": lambda kit: _stolen(kit, FINISHED),
     "signed before, without trusted time": lambda kit: _stolen(
         kit, STAMPED + timedelta(days=1), require_timestamp=None
     ),
@@ -29,9 +29,9 @@ VARIANTS = {
         files=kit.valid_files, policy={"expires": NOW + timedelta(seconds=1)}
     ),
     "the policy has ended": lambda kit: Evidence(files=kit.valid_files, policy={"expires": NOW}),
-    "listed once more, as not stolen": _twice,
-    "listed once more, for another role": lambda kit: _twice(kit, role="verify"),
-    "the stolen key is the authority's, too": lambda kit: Evidence(
+    "listed twice, once as not compromised": _twice,
+    "listed twice, for another role": lambda kit: _twice(kit, role="verify"),
+    "compromised key is also the authority's": lambda kit: Evidence(
         files=kit.valid_files,
         policy={
             "keys": kit.policy_keys(compromised_at=STAMPED + timedelta(seconds=1)),

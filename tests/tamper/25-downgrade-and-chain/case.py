@@ -49,14 +49,16 @@ _OTHER = "ab" * 32
 
 
 def _promises(kit, *names):
-    return Evidence(files=kit.resign_changed(lambda s: s["predicate"].update(siblings=list(names))))
+    return Evidence(
+        files=kit.resign_changed(lambda s: s["predicate"].update(companionFiles=list(names)))
+    )
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.sign_scan()),
+    "control": lambda kit: Evidence(files=kit.sign_scan()),
     "the timestamp stripped": _without_token,
-    "never stamped": _without_promise,
-    "never stamped, and nobody asks": lambda kit: Evidence(
+    "no timestamp": _without_promise,
+    "no timestamp, none required": lambda kit: Evidence(
         files=kit.sign_scan(stamp=None), policy={"require_timestamp": None}
     ),
     "the timestamp's copy stripped": lambda kit: Evidence(
@@ -69,8 +71,8 @@ VARIANTS = {
     "never with CMS, and the policy wants it": lambda kit: Evidence(
         files=kit.sign_scan(certificate=False), policy={"require_cms": {"roots": kit.tsa.pem}}
     ),
-    "a timestamp that was not promised": lambda kit: _promises(kit, TEST_RESULT, OSCAL, CMS),
-    "a sibling that may not be one": lambda kit: _promises(
+    "timestamp that is not expected": lambda kit: _promises(kit, TEST_RESULT, OSCAL, CMS),
+    "companion file that is not allowed": lambda kit: _promises(
         kit, TEST_RESULT, OSCAL, CMS, TIMESTAMP, "report.html"
     ),
     "the image is not in the provenance": lambda kit: _image(
@@ -84,7 +86,7 @@ VARIANTS = {
     "no provenance, and the policy wants it": lambda kit: Evidence(
         files=kit.sign_scan(image=None), policy={"image": {"sha256": ["0" * 64]}}
     ),
-    "the build key was stolen": lambda kit: Evidence(
+    "build key was compromised": lambda kit: Evidence(
         files=kit.valid_files,
         policy={
             "keys": [
@@ -93,7 +95,7 @@ VARIANTS = {
             ]
         },
     ),
-    "twin: a raw image beside it": lambda kit: _claims(
+    "control: a raw image beside it": lambda kit: _claims(
         kit, _OTHER, _built("lab.raw", _OTHER, "application/x-raw-disk-image"), name="lab.raw"
     ),
     "the SBOM's digest for the image": lambda kit: _claims(

@@ -27,7 +27,7 @@ def _image(kit, name):
 
 
 VARIANTS = {
-    "twin": _content,
+    "control": _content,
     "content: skipped": lambda kit: _content(kit, name="skipped: the policy names no content"),
     "content: not run": lambda kit: _content(kit, name="not run: an earlier check failed"),
     "content: not checked": lambda kit: _content(kit, name="not checked"),

@@ -87,9 +87,9 @@ def _with_text(kit):
 
 
 VARIANTS = {
-    "twin": lambda kit: Evidence(files=kit.valid_files, policy=NOBODY),
-    "twin: a timestamp by an authority that nobody named": lambda kit: _token_of(kit, FakeTsa()),
-    "twin: an ML-DSA signature by a key that nobody named": lambda kit: _with_pq(kit, lambda s: s),
+    "control": lambda kit: Evidence(files=kit.valid_files, policy=NOBODY),
+    "control: timestamp by an unlisted authority": lambda kit: _token_of(kit, FakeTsa()),
+    "control: ML-DSA signature by an unlisted key": lambda kit: _with_pq(kit, lambda s: s),
     "CMS: anything": lambda kit: _file(kit, CMS, b"hello"),
     "CMS: more than its limit": lambda kit: _file(kit, CMS, bytes((64 << 10) + 1)),
     "CMS: a byte after its end": lambda kit: _file(kit, CMS, kit.valid_files[CMS] + b"\0"),

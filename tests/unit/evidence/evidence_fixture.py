@@ -33,8 +33,8 @@ KEYS_CREATED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 UNSIGNED = ("evidence.sigstore.json", "statement.json", "statement.sig")
 _CHECK_BY_FILE = {
     "evidence.sigstore.json": "bundle",
-    "statement.json": "copies",
-    "statement.sig": "copies",
+    "statement.json": "detached-copies",
+    "statement.sig": "detached-copies",
     TEST_RESULT: "test-result",
     OSCAL: "oscal",
 }

@@ -160,7 +160,7 @@ def _overlap(data: bytes) -> bytes:
         (_commented, "not an evidence archive"),
         (_encrypted, "not as hardpan writes it"),
         (_count, "is cut short"),
-        (_padded, "directory holds more than it says"),
+        (_padded, "directory contains more than it declares"),
         (_overlap, "headers of the archive disagree"),
         (lambda d: d + b"\0", "not an evidence archive"),
         (lambda d: b"", "not an evidence archive"),
@@ -219,7 +219,7 @@ def _announcing(packed: bytes, size: int, crc: int) -> bytes:
 def test_zip_bomb_with_false_size_stops_at_declared_size(tmp_path: Path) -> None:
     data = b"\0" * (64 << 20)
 
-    with pytest.raises(TrustError, match="not the bytes that the archive"):
+    with pytest.raises(TrustError, match="data does not match its header"):
         _open(tmp_path, _announcing(_deflated(data), 1000, zlib.crc32(data)))
 
 
@@ -235,7 +235,7 @@ def test_archive_rejects_data_that_contradicts_its_header(
     assert _open(tmp_path, _announcing(packed, 5, right)) == {"a": b"hello"}
 
     changed = packed[: len(packed) - cut] + more
-    with pytest.raises(TrustError, match="a: damaged: not the bytes that the archive announces"):
+    with pytest.raises(TrustError, match="a: damaged: data does not match its header"):
         _open(tmp_path, _announcing(changed, size, right ^ crc))
 
 

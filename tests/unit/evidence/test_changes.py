@@ -50,7 +50,10 @@ def test_changes_are_verified_with_evidence(
         (lambda c: c["others"][0].update({"waived": True}), "disagrees with the findings"),
         (lambda c: c["others"].append(c["opened"][0]), "disagrees with the findings"),
         (lambda c: c["closed"].append(c["others"][0]), "disagrees with the findings"),
-        (lambda c: c.update({"statementSha256": "0" * 64}), "is not about the statement before"),
+        (
+            lambda c: c.update({"statementSha256": "0" * 64}),
+            "does not refer to the previous statement",
+        ),
         (lambda c: c.pop("statementSha256"), "statementSha256: Field required"),
         (lambda c: c.update({"since": "yesterday"}), "since"),
         (lambda c: c["opened"][0].update({"new": "better"}), "opened.0.new"),
@@ -71,7 +74,7 @@ def test_changes_without_previous_statement_are_rejected(
 ) -> None:
     forged = compared.resign_changed(lambda s: s["predicate"].update({"chain": chain}))
 
-    with pytest.raises(VerificationError, match="is not about the statement before this one"):
+    with pytest.raises(VerificationError, match="does not refer to the previous statement"):
         compared.verify(forged)
 
 

@@ -50,7 +50,7 @@ def test_verify_prints_each_check_and_exits_zero(
     out = capsys.readouterr().out
 
     assert code == Exit.OK
-    assert out.splitlines()[1].startswith("ok    archive      ")
+    assert out.splitlines()[1].startswith("ok       archive         ")
     assert out.endswith("verdict: verified\n")
 
 
@@ -75,10 +75,10 @@ def test_verify_prints_unverified_parts_with_reason(
     assert cli.run(argv) == Exit.OK
     lines = capsys.readouterr().out.splitlines()
     for check, reason in reasons.items():
-        assert f"-     {check:<12} not checked: NOT VERIFIED: {reason}" in lines
+        assert f"-        {check:<15} not checked: NOT VERIFIED: {reason}" in lines
     assert cli.run([*argv, "--json"]) == Exit.OK
     checks = json.loads(capsys.readouterr().out)["checks"]
-    assert {c["id"]: c["why"] for c in checks if c["outcome"] == "not checked"} == {
+    assert {c["id"]: c["reason"] for c in checks if c["status"] == "not checked"} == {
         check: f"NOT VERIFIED: {reason}" for check, reason in reasons.items()
     }
 
@@ -107,7 +107,7 @@ def test_verify_exits_one_when_threshold_is_exceeded(
     out = capsys.readouterr().out
 
     assert code == Exit.FINDINGS
-    assert "OVER  limits       fail: 2, at most 0" in out
+    assert "EXCEEDED thresholds      fail: 2, at most 0" in out
 
 
 def test_verify_exits_six_and_names_the_file(
@@ -121,8 +121,8 @@ def test_verify_exits_six_and_names_the_file(
 
     assert code == Exit.TRUST
     assert answer["verdict"] == "refused"
-    assert {c["id"]: c["outcome"] for c in answer["checks"]}["files"] == "fail"
-    assert {c["id"]: c["outcome"] for c in answer["checks"]}["limits"] == "not run"
+    assert {c["id"]: c["status"] for c in answer["checks"]}["files"] == "fail"
+    assert {c["id"]: c["status"] for c in answer["checks"]}["thresholds"] == "not run"
     assert "report.html: expected sha256" in told.err
 
 
@@ -136,7 +136,7 @@ def test_verify_json_contains_key_and_counts(
     assert (answer["verdict"], answer["key"], answer["counts"]["fail"]) == ("verified", "scan", 2)
 
 
-@pytest.mark.parametrize("prefix", ["skipped: ", "not run: ", "not run", "fail: ", "over: "])
+@pytest.mark.parametrize("prefix", ["skipped: ", "not run: ", "not run", "fail: ", "exceeded: "])
 def test_evidence_text_cannot_forge_a_check_status(
     lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str], prefix: str
 ) -> None:
@@ -160,18 +160,20 @@ def test_evidence_text_cannot_forge_a_check_status(
     assert cli.run([*argv, "--json"]) == Exit.OK
     checks = {c["id"]: c for c in json.loads(capsys.readouterr().out)["checks"]}
     profile = samples.scan().evaluation.profile_id
-    assert checks["content"]["outcome"] == "ok"
-    assert checks["content"]["why"] == f"{name} 1, {profile}"
-    assert checks["provenance"]["outcome"] == "ok"
-    assert checks["limits"]["outcome"] == "ok"
+    assert checks["content"]["status"] == "ok"
+    assert checks["content"]["reason"] == f"{name} 1, {profile}"
+    assert checks["provenance"]["status"] == "ok"
+    assert checks["thresholds"]["status"] == "ok"
 
     assert cli.run([*argv, "--emit-svr", str(svr), "--key", str(key)]) == Exit.OK
-    lines = {x.split()[1]: x for x in capsys.readouterr().out.splitlines() if x[:5].strip()}
-    assert lines["content"].startswith("ok    content      the SCAP content and profile are")
+    lines = {x.split()[1]: x for x in capsys.readouterr().out.splitlines() if x[:8].strip()}
+    assert lines["content"].startswith(
+        "ok       content         the policy allows the SCAP content"
+    )
     assert lines["content"].endswith(f": {name} 1, {profile}")
     payload, _ = read_bundle(svr.read_bytes(), label="svr").verify(signer.public)
     properties = json.loads(payload)["predicate"]["properties"]
-    assert {"HARDPAN_CONTENT", "HARDPAN_PROVENANCE", "HARDPAN_LIMITS"} <= set(properties)
+    assert {"HARDPAN_CONTENT", "HARDPAN_PROVENANCE", "HARDPAN_THRESHOLDS"} <= set(properties)
 
     with zipfile.ZipFile(path) as z:
         payload = read_bundle(z.read(TEST_RESULT), label="x").verify(lab.scan.public)[0]

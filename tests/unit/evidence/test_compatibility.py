@@ -121,12 +121,12 @@ def test_policy_limits_compatibility_verdicts(
     verified = checked_lab.verify(checked_lab.valid_path, extra)
 
     assert verified.is_within_thresholds == (not over)
-    assert next(o for o in verified.records if o.check_id == "limits").reason == over
+    assert next(o for o in verified.records if o.check_id == "thresholds").reason == over
 
 
 def test_missing_compatibility_checks_exceed_the_threshold(lab: EvidenceFixture) -> None:
     verified = lab.verify(lab.valid_path, "max_compatibility: {fail: 0}")
 
     assert not verified.is_within_thresholds
-    limits = next(o for o in verified.records if o.check_id == "limits")
+    limits = next(o for o in verified.records if o.check_id == "thresholds")
     assert limits.reason == "compatibility checks: none ran, the policy limits them"

@@ -61,8 +61,8 @@ def _not_a_file(folder: Path) -> Path:
 
 NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a pipe that nobody writes to": (_pipe, "expected a regular file, got a pipe"),
-    "a device without an end": (lambda _: Path("/dev/zero"), "found a device"),
-    "an empty device": (lambda _: Path("/dev/null"), "found a device"),
+    "a device without an end": (lambda _: Path("/dev/zero"), "got a device"),
+    "an empty device": (lambda _: Path("/dev/null"), "got a device"),
     "a folder": (lambda folder: folder, "cannot be read: Is a directory"),
     "a link to itself": (_loop, "cannot be read: Too many levels of symbolic links"),
     "below a file": (_not_a_file, "cannot be read: Not a directory"),
@@ -404,14 +404,6 @@ def test_statement_field_has_one_spelling(
 def test_findings_field_has_one_spelling(lab: EvidenceFixture, old: bytes, new: bytes) -> None:
     with pytest.raises(VerificationError, match=rf"{old.decode()[1:-1]}: Field required"):
         lab.verify(_findings(lab, old, new))
-
-
-def test_statement_rejects_both_signature_keys(lab: EvidenceFixture) -> None:
-    def both(statement: Any) -> None:
-        statement["predicate"]["signatures"] = ["ml-dsa-65"]
-
-    with pytest.raises(VerificationError, match="has signaturesExpected, and signatures as older"):
-        lab.verify(lab.resign_changed(both))
 
 
 @pytest.mark.parametrize(

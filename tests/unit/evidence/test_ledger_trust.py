@@ -52,7 +52,14 @@ class Bench:
         scan, _ = self.kit.policy_keys(not_before="2020-01-01T00:00:00Z")
         ids = {"evil": self.kit.untrusted_signer, "build-as-scan": self.kit.build_signer}
         keys = [{**scan, "id": i, "spki": s.public.pem} for i, s in ids.items()]
-        asked = ("nonce", "max_age_hours", "after", "require_timestamp", "target", "image")
+        asked = (
+            "nonce",
+            "max_age_hours",
+            "previous_statement",
+            "require_timestamp",
+            "target",
+            "image",
+        )
         nothing: dict[str, Any] = dict.fromkeys(asked)
         return self.policy("lenient", {**nothing, "keys": [scan, *keys], "clock_skew_s": 86_400})
 
@@ -84,7 +91,7 @@ def _target(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
     return lambda b: {
         "target": {
             "host_keys": [sshsig.fingerprint(b.kit.host_key)],
-            "require_proof": True,
+            "require_host_signature": True,
             **changed,
         }
     }
@@ -120,7 +127,7 @@ CASES = {
             "require_timestamp": None,
         },
         check="key-window",
-        words="is compromised, and no trusted time says that it was not yet",
+        words="is compromised, and no trusted time shows that it signed earlier",
     ),
     "a key compromised before it signed": Case(
         policy=_keys(compromised_at=STAMPED - timedelta(seconds=1)),
@@ -135,7 +142,7 @@ CASES = {
     "a host that the policy does not name": Case(
         policy=_target(host_keys=["SHA256:" + "B" * 43]),
         check="target",
-        words="is not one that the policy names",
+        words="is not listed in the policy",
     ),
     "a required post-quantum signature that was never made": Case(
         policy=_pq(), check="post-quantum", words="the policy requires evidence.mldsa.dsse.json"
@@ -189,7 +196,7 @@ CASES = {
     "a required timestamp that was never asked for": Case(
         evidence=_made(stamp=None),
         check="timestamp",
-        words="the policy wants a timestamp, the evidence has none",
+        words="the policy requires a timestamp, the evidence has none",
     ),
     "a timestamp of an authority that is not trusted": Case(
         policy=_set(require_timestamp={"roots": FakeTsa().pem}),
@@ -205,7 +212,7 @@ CASES = {
         policy=_set(clock_skew_s=0),
         evidence=_made(started="2026-11-21T04:06:01Z", finished="2026-11-21T04:06:01Z"),
         check="timestamp",
-        words="is from before the scan's end",
+        words="is before the scan's end",
     ),
     "a timestamp long after the scan": Case(
         policy=lambda b: {"require_timestamp": {"roots": b.kit.tsa.pem, "max_lag_s": 59}},
@@ -216,15 +223,15 @@ CASES = {
         policy=lambda b: {"require_cms": {"roots": b.kit.tsa.pem}},
         evidence=_made(certificate=False),
         check="cms",
-        words="the policy wants a CMS signature, the evidence has none",
+        words="the policy requires a CMS signature, the evidence has none",
     ),
     "a machine id that the policy does not name": Case(
         policy=_target(machine_ids=["0" * 32]),
         check="target",
-        words="the machine id is not one that the policy names",
+        words="the machine id is not listed in the policy",
     ),
     "a product UUID that the policy does not name": Case(
-        policy=_target(product_uuids=["0" * 64]), check="target", words="a clone?"
+        policy=_target(product_uuids=["0" * 64]), check="target", words="possible clone"
     ),
     "a host key of which nobody says how it was known": Case(
         policy=_target(require_known_host_key=True),
@@ -233,23 +240,23 @@ CASES = {
     ),
     "a required host proof that was never made": Case(
         evidence=_made(proof=lambda _: b""),
-        check="host-proof",
-        words="the policy wants the host's own signature, the evidence has none",
+        check="host-signature",
+        words="the policy requires a host signature, the evidence has none",
     ),
     "content that the policy does not name": Case(
         policy=_set(content={"derived_sha256": ["0" * 64]}),
         check="content",
-        words="is not one that the policy names",
+        words="is not listed in the policy",
     ),
     "a profile that the policy does not name": Case(
         policy=_set(content={"profile_ids": ["other"]}),
         check="content",
-        words="is not one that the policy names",
+        words="is not listed in the policy",
     ),
     "an image that the policy does not name": Case(
         policy=_set(image={"sha256": ["0" * 64]}),
         check="provenance",
-        words="is not one that the policy names",
+        words="is not listed in the policy",
     ),
     "provenance by a compromised key": Case(
         policy=_build_key(compromised_at="2026-11-02T00:00:00Z"),
@@ -282,18 +289,18 @@ CASES = {
         policy=_set(max_age_hours=1, clock_skew_s=0),
         evidence=_yesterday,
         check="age",
-        words="the policy takes 1 hours",
+        words="the policy allows 1 hours",
         refused_by=NEWEST,
     ),
     "a nonce that was not asked for": Case(
         evidence=_made(nonce="m" * 16),
         check="nonce",
-        words="does not hold the policy's nonce",
+        words="does not contain the policy's nonce",
         refused_by=NEWEST,
     ),
     "a statement that follows on another one": Case(
         evidence=_made(chain=ChainLink(sequence=3, previous_statement_sha256="0" * 64)),
-        check="sequence",
+        check="chain-position",
         words="expected statement 2 of the host, found 3",
         refused_by=NEWEST,
     ),
@@ -363,9 +370,9 @@ def test_ledger_commands_reject_what_verify_rejects(
     case = CASES[name]
     answers = _ask(bench, case, tmp_path, capsys)
     failed = {
-        c["id"]: c["why"]
+        c["id"]: c["reason"]
         for c in json.loads(answers["verify"][1])["checks"]
-        if c["outcome"] == "fail"
+        if c["status"] == "fail"
     }
 
     assert list(failed) == [case.check]
@@ -385,7 +392,7 @@ def test_ledger_commands_accept_what_verify_accepts(
 ) -> None:
     case = ACCEPTED[name]
     answers = _ask(bench, case, tmp_path, capsys)
-    checks = {c["id"]: c["outcome"] for c in json.loads(answers["verify"][1])["checks"]}
+    checks = {c["id"]: c["status"] for c in json.loads(answers["verify"][1])["checks"]}
     not_checked = json.loads(answers["ledger verify"][1])["notChecked"]
 
     assert {code for code, _, _ in answers.values()} == {Exit.OK}
@@ -396,7 +403,7 @@ def test_ledger_commands_accept_what_verify_accepts(
 def test_exceeded_thresholds_are_reported_by_every_command(
     bench: Bench, tmp_path: Path, capsys: Said
 ) -> None:
-    over = Case(policy=_set(max_counts={"fail": 0}), check="limits", words="")
+    over = Case(policy=_set(max_counts={"fail": 0}), check="thresholds", words="")
     said = _ask(bench, over, tmp_path, capsys)
 
     assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.OK] * 4]

@@ -83,7 +83,7 @@ def test_policy_accepts_inline_key(folder: Path) -> None:
         ("scan.pub", "scan.pem", "keys[0].spki: scan.pem: expected one public key"),
         ("2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "keys[0].not_after: is before not_before"),
         ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00", "keys[0].not_after: expected a time zone"),
-        ("2027-01-01T00:00:00Z", "soon", "trust.yaml:8:16: keys[0].not_after: expected a moment"),
+        ("2027-01-01T00:00:00Z", "soon", "trust.yaml:8:16: keys[0].not_after: expected a time"),
         ("max_counts", "max_count", "trust.yaml:9:1: max_count: unknown setting"),
         ("fail: 3", "fails: 3", "max_counts.fails"),
         ("fail: 3", "fail: -1", "trust.yaml:10:9: max_counts.fail: Input should be greater"),
@@ -127,7 +127,7 @@ BILLION_LAUGHS = "a: &a [x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
-NO_MOMENT = "expected a moment, e.g. 2026-11-21T04:00:00Z, found "
+NO_MOMENT = "expected a time, e.g. 2026-11-21T04:00:00Z, found "
 WINDOW = "2026-01-01T00:00:00Z"
 HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     "a number as a moment": (WINDOW, "20261122", f"7:17: keys[0].not_before: {NO_MOMENT}"),

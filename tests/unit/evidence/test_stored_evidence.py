@@ -91,18 +91,18 @@ def test_stored_evidence_runs_the_same_checks(kit: TamperKit) -> None:
         "the key is the statement's",
     }
     assert {i: why for i, (status, why) in outcomes.items() if status == "skipped"} == {
-        "policy": "the policy has no end",
+        "policy": "the policy has no expiry",
         "post-quantum": "there is none, and the policy does not require one",
         "host-key": "how the host key was known is not recorded; the policy allows it",
-        "age": "asked of the newest scan alone",
-        "nonce": "asked of the newest scan alone",
-        "sequence": "asked of the newest scan alone",
+        "age": "checked for the newest scan only",
+        "nonce": "checked for the newest scan only",
+        "chain-position": "checked for the newest scan only",
         "content": "the policy names no content",
-        "limits": "the policy sets no limits",
+        "thresholds": "the policy sets no thresholds",
     }
-    assert outcomes["copies"] == ("ok", "as far as the ledger stores them")
+    assert outcomes["detached-copies"] == ("ok", "checked as far as the ledger stores them")
     assert outcomes["findings"] == ("ok", "the ledger's compact copy")
-    assert outcomes["host-proof"] == ("ok", f"host key {sshsig.fingerprint(kit.host_key)}")
+    assert outcomes["host-signature"] == ("ok", f"host key {sshsig.fingerprint(kit.host_key)}")
     assert outcomes["provenance"] == ("ok", "image lab.qcow2, key 'build'")
 
 
@@ -126,11 +126,11 @@ def test_post_quantum_signature_is_stored_without_payload(kit: TamperKit, pq: Si
     more = replace(
         none_expected, signature_files={**none_expected.signature_files, PQ_ENVELOPE: bytes(3309)}
     )
-    _refused(kit, more, "post-quantum", "is there, but the statement expects none", **asked)
+    _refused(kit, more, "post-quantum", "is present, but the statement expects none", **asked)
 
 
 @pytest.mark.parametrize(
-    ("name", "check"), [(HOST_SIGNATURE, "host-proof"), (PROVENANCE, "provenance")]
+    ("name", "check"), [(HOST_SIGNATURE, "host-signature"), (PROVENANCE, "provenance")]
 )
 def test_missing_required_signature_file_is_rejected(kit: TamperKit, name: str, check: str) -> None:
     stored = _without(_stored(kit), name)
@@ -160,7 +160,7 @@ def test_stored_cms_signature_is_checked_without_roots(kit: TamperKit) -> None:
     for data, said in (
         (b"hello", f"{CMS}: not DER"),
         (stored.signature_files[CMS] + b"\0", f"{CMS}: 1 bytes after its end"),
-        (other, f"{CMS}: is over something else"),
+        (other, f"{CMS}: signs other content"),
     ):
         bent = replace(stored, signature_files={**stored.signature_files, CMS: data})
         _refused(kit, bent, "cms", said)
@@ -188,7 +188,7 @@ def test_stored_signature_file_must_match_statement_digest(kit: TamperKit) -> No
     other = kit.sign_scan(host=host)[HOST_SIGNATURE]
     for name in (HOST_SIGNATURE, PROVENANCE, "no such file"):
         bent = replace(stored, signature_files={**stored.signature_files, name: other})
-        said = f"{name}: not the file that the statement lists"
+        said = f"{name}: does not match the digest in the statement"
         _refused(kit, bent, "files", said, **NO_PROOF_ASKED)
 
 
@@ -218,7 +218,11 @@ def _verdict(rule: RulePart, verdict: str) -> RulePart:
             "findings",
             "smoke.json: disagrees with the statement: verdict",
         ),
-        (lambda s: replace(s, statement=s.statement + b" "), "copies", "the stored statement: not"),
+        (
+            lambda s: replace(s, statement=s.statement + b" "),
+            "detached-copies",
+            "the stored statement: not",
+        ),
         (lambda s: replace(s, evidence_bundle=b"{}"), "bundle", "mediaType is missing"),
     ],
 )
@@ -242,7 +246,9 @@ def test_stored_record_rejects_other_bundle(kit: TamperKit) -> None:
     other = _stored(kit, kit.sign_scan(profile="other"))
     stored = replace(_stored(kit), evidence_bundle=other.evidence_bundle)
 
-    _refused(kit, stored, "copies", "the stored statement: not the statement in the bundle")
+    _refused(
+        kit, stored, "detached-copies", "the stored statement: not the statement in the bundle"
+    )
 
 
 def test_stored_record_reports_all_problems(kit: TamperKit) -> None:

@@ -44,7 +44,7 @@ def test_each_case_has_readme_control_and_verdicts() -> None:
         own = [v for v in VARIANTS if v.case == folder.name]
         text = (folder / "README.md").read_text()
         assert text.startswith(f"# {folder.name[:2]}: ")
-        assert own[0].name == "twin"
+        assert own[0].name == "control"
         assert (own[0].hardpan, own[0].script, own[0].cosign) == ("verified", "accepts", "accepts")
         assert any(v.hardpan != "verified" for v in own)
         for v in own:
@@ -54,22 +54,22 @@ def test_each_case_has_readme_control_and_verdicts() -> None:
 def test_accepted_unusual_variants_are_listed() -> None:
     taken = {(v.case[:2], v.name) for v in VARIANTS if v.hardpan == "verified"}
 
-    assert {(c, n) for c, n in taken if "twin" not in n} == {
+    assert {(c, n) for c, n in taken if "control" not in n} == {
         ("14", "url-safe is taken"),
         ("14", "no padding is taken"),
         ("15", "an unknown field in the statement is taken"),
-        ("19", "the last moment of its age"),
+        ("19", "exactly at the maximum age"),
         ("19", "the same nonce again"),
-        ("20", "no proof, and none is asked for"),
+        ("20", "no host signature, none required"),
         ("22", "the ARF says something else"),
         ("23", "in the future, at the limit"),
-        ("23", "the key's window begins as it signs"),
-        ("23", "the key's window ends as it signs"),
+        ("23", "key becomes valid when it signs"),
+        ("23", "key expires when it signs"),
         ("23", "the TSA's certificate ended since"),
         ("23", "from before the scan, at the limit"),
         ("23", "long after the scan, at the limit"),
         ("24", "the policy ends later"),
-        ("25", "never stamped, and nobody asks"),
+        ("25", "no timestamp, none required"),
         ("26", "content: skipped"),
         ("26", "content: not run"),
         ("26", "content: not checked"),

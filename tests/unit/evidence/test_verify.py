@@ -72,9 +72,16 @@ def test_flipped_byte_in_any_file_is_rejected(lab: EvidenceFixture) -> None:
             assert code == 6, name
             failed.setdefault(check, set()).add(name)
 
-    assert set(failed) == {"bundle", "signature", "copies", "files", "test-result", "oscal"}
+    assert set(failed) == {
+        "bundle",
+        "signature",
+        "detached-copies",
+        "files",
+        "test-result",
+        "oscal",
+    }
     assert failed["bundle"] | failed["signature"] == {"evidence.sigstore.json"}
-    assert failed["copies"] == {"statement.json", "statement.sig"}
+    assert failed["detached-copies"] == {"statement.json", "statement.sig"}
     assert failed["test-result"] == {TEST_RESULT}
     assert failed["oscal"] == {OSCAL}
     assert failed["files"] == {s["name"] for s in lab.read_statement()["subject"]}
@@ -91,18 +98,22 @@ def test_flipped_byte_error_names_the_file(lab: EvidenceFixture) -> None:
     ("change", "check", "said"),
     [
         (lambda f: f.pop("arf-2.xml"), "files", "arf-2.xml: is listed but missing"),
-        (lambda f: f.update({"more.txt": b""}), "files", "more.txt: is there but not listed"),
+        (lambda f: f.update({"more.txt": b""}), "files", "more.txt: is present but not listed"),
         (
             lambda f: f.update({"arf-1.xml": f["arf-2.xml"], "arf-2.xml": f["arf-1.xml"]}),
             "files",
             "arf-1.xml: expected sha256",
         ),
         (lambda f: f.pop("evidence.sigstore.json"), "bundle", "is missing from the evidence"),
-        (lambda f: f.pop("statement.sig"), "copies", "statement.sig: is missing"),
-        (lambda f: f.update({"statement.sig": b"x"}), "copies", "statement.sig: not the signature"),
+        (lambda f: f.pop("statement.sig"), "detached-copies", "statement.sig: is missing"),
+        (
+            lambda f: f.update({"statement.sig": b"x"}),
+            "detached-copies",
+            "statement.sig: not the signature",
+        ),
         (
             lambda f: f.update({"statement.json": b"{}"}),
-            "copies",
+            "detached-copies",
             "not the statement in the bundle",
         ),
     ],
@@ -194,14 +205,18 @@ STATEMENTS: list[tuple[Callable[[Any], object], str, str]] = [
         "files",
         "not a safe file name: '../x'",
     ),
-    (lambda s: s["subject"].pop(), "files", "is there but not listed"),
+    (lambda s: s["subject"].pop(), "files", "is present but not listed"),
     (_result("selected", 4), "findings", "disagrees with the statement: selected"),
     (_result("selected", "5"), "statement", "results.selected"),
     (_result("score", "99.00"), "findings", "score"),
     (_result("waivers", 0), "findings", "waivers"),
-    (_set("predicate", "waivers", "n")(0), "findings", "waivers"),
-    (_result("before", None), "findings", "counts before"),
-    (_drop("predicate", "results", "before"), "statement", "before: Field required"),
+    (_set("predicate", "waivers", "count")(0), "findings", "waivers"),
+    (_result("baselineCounts", None), "findings", "baseline counts"),
+    (
+        _drop("predicate", "results", "baselineCounts"),
+        "statement",
+        "baselineCounts: Field required",
+    ),
     (_drop("predicate", "results", "counts", "error"), "statement", "a count for each of"),
     (
         lambda s: s["predicate"]["results"]["counts"].update({"fail": 1, "pass": 2}),
@@ -266,7 +281,7 @@ def _findings(lab: EvidenceFixture, change: Callable[[Any], object]) -> Path:
     ("change", "said"),
     [
         (lambda f: f["rules"].pop(), "selected, counts"),
-        (lambda f: f["rules"].append(f["rules"][0]), "a rule twice, selected, counts"),
+        (lambda f: f["rules"].append(f["rules"][0]), "duplicate rules, selected, counts"),
         (_set("rules", 1, "verdict")("pass"), "counts"),
         (_set("rules", 1, "verdict")("PASS"), "rules.1.verdict"),
         (_set("rules", 1, "waiver")("it is fine"), "rules.1.waiver"),
@@ -305,7 +320,7 @@ FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
         (FINISHED - timedelta(seconds=300), None, ""),
         (FINISHED - timedelta(seconds=301), "time", "ends in the future"),
         (FINISHED + timedelta(hours=24), None, ""),
-        (FINISHED + timedelta(hours=24, seconds=1), "age", "the policy takes 24 hours"),
+        (FINISHED + timedelta(hours=24, seconds=1), "age", "the policy allows 24 hours"),
     ],
 )
 def test_scan_age_and_future_time_are_checked(
@@ -338,7 +353,7 @@ def test_inconsistent_times_are_rejected(
     ("extra", "check", "said"),
     [
         ("nonce: " + "n" * 16, None, ""),
-        ("nonce: " + "m" * 16, "nonce", "does not hold the policy's nonce"),
+        ("nonce: " + "m" * 16, "nonce", "does not contain the policy's nonce"),
         (f"target: {{host_keys: ['{samples.HOST_KEY}']}}", None, ""),
         ("target: {host_keys: ['SHA256:" + "B" * 43 + "']}", "target", "host key SHA256:AAAA"),
         ("target: {machine_ids: ['" + "0" * 64 + "']}", "target", "machine id"),
@@ -347,7 +362,7 @@ def test_inconsistent_times_are_rejected(
         ("content: {derived_sha256: ['" + "0" * 64 + "']}", "content", "derived data stream"),
         ("content: {profile_ids: [xccdf_weaker]}", "content", "profile xccdf_org"),
         ("image: {require_provenance: true, sha256: ['" + samples.SHA + "']}", None, ""),
-        ("image: {sha256: ['" + "0" * 64 + "']}", "provenance", "not one that the policy names"),
+        ("image: {sha256: ['" + "0" * 64 + "']}", "provenance", "not listed in the policy"),
     ],
 )
 def test_policy_rules_are_enforced(
@@ -372,7 +387,7 @@ def test_policy_rules_are_enforced(
 )
 def test_exceeded_thresholds_do_not_raise(lab: EvidenceFixture, extra: str, over: str) -> None:
     verified = lab.verify(lab.valid_path, extra)
-    limits = next(o for o in verified.records if o.check_id == "limits")
+    limits = next(o for o in verified.records if o.check_id == "thresholds")
 
     assert verified.is_within_thresholds == (not over)
     assert limits.reason == over
@@ -402,7 +417,7 @@ def test_provenance_requires_build_key_and_image_subject(
     cases = (
         (samples.image(lab.scan), "not by any of the 1 keys"),
         (samples.image(evil), "not by any of the 1 keys"),
-        (samples.image(lab.build, sha256="0" * 64), "the provenance is not about image"),
+        (samples.image(lab.build, sha256="0" * 64), "the provenance does not cover image"),
         (samples.image(lab.build, predicateType="x"), "predicateType: expected"),
         (samples.image(lab.build, _type="x"), "_type: expected"),
         (samples.image(lab.build, subject=[]), "expected at least one"),
@@ -415,7 +430,7 @@ def test_provenance_requires_build_key_and_image_subject(
             ),
             "a name appears twice",
         ),
-        (swapped, "not the one that the statement names"),
+        (swapped, "does not match the digest in the statement"),
         (replace(other, provenance=b"{}"), "mediaType is missing"),
     )
     for ref, said in cases:
@@ -444,8 +459,8 @@ def test_unverified_provenance_must_name_the_image(lab: EvidenceFixture, tmp_pat
     trust = _without_build_key(lab)
     iso = {"name": "lab.iso", "digest": {"sha256": samples.SHA}}
     cases = (
-        (samples.image(lab.scan, sha256="0" * 64), "the provenance is not about image"),
-        (samples.image(lab.scan, subject=[iso]), "that is lab.iso, which is no disk image"),
+        (samples.image(lab.scan, sha256="0" * 64), "the provenance does not cover image"),
+        (samples.image(lab.scan, subject=[iso]), "that is lab.iso, which is not a disk image"),
         (samples.image(lab.scan, predicateType="x"), "predicateType: expected"),
     )
     for ref, said in cases:
@@ -551,7 +566,7 @@ def test_flipped_byte_anywhere_is_rejected_or_harmless(
                 accepted += 1
                 assert check != "archive", f"byte {at}"
                 assert _files(path) == good, f"byte {at}"
-    assert refused == {"archive", "bundle", "copies", "files", "oscal", "test-result"}
+    assert refused == {"archive", "bundle", "detached-copies", "files", "oscal", "test-result"}
     assert accepted <= 2
 
 

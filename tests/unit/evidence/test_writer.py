@@ -31,7 +31,7 @@ def test_statement_binds_host_image_content_and_counts(lab: EvidenceFixture) -> 
     assert claim["target"]["image"]["digest"]["sha256"] == samples.SHA
     assert claim["content"]["sourceSha256"] == samples.SHA
     assert claim["results"]["counts"]["fail"] == 2
-    assert claim["results"]["before"]["fail"] == 3
+    assert claim["results"]["baselineCounts"]["fail"] == 3
     assert claim["results"]["arf"] == ["arf-1.xml", "arf-2.xml"]
     assert claim["signaturesExpected"] == ["ecdsa-p256-sha256"]
     assert claim["scan"]["nonce"] == "n" * 16

@@ -20,7 +20,9 @@ V = Verdict
 
 
 NONCE, BASELINE_SHA256 = "n" * 16, "a" * 64
-CHAIN_POLICY = f"\nnonce: {NONCE}\nafter: {{sequence: 1, statement_sha256: {BASELINE_SHA256}}}\n"
+CHAIN_POLICY = (
+    f"\nnonce: {NONCE}\nprevious_statement: {{sequence: 1, statement_sha256: {BASELINE_SHA256}}}\n"
+)
 
 
 def _write_evidence(lab: EvidenceFixture, folder: Path, verdict: V, **options: Any) -> Path:

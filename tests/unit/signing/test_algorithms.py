@@ -179,7 +179,7 @@ def test_signer_rejects_signature_its_public_key_does_not_verify(
     mine, other = _signer(folder, DEFAULT_ALGORITHM), new_other(folder)
     halves = PemSigner(public=other, secret=mine.secret, label="hsm")
 
-    with pytest.raises(TrustError, match="hsm: made a signature that its own public key"):
+    with pytest.raises(TrustError, match="hsm: produced a signature that its own public key"):
         halves.sign(b"x")
 
 

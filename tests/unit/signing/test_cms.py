@@ -73,7 +73,7 @@ def test_written_cms_signature_verifies(signer: PemSigner, tmp_path: Path) -> No
         _check(data, signer.public)
         assert read.signer == own
         assert read.certificate_count == 1
-        with pytest.raises(TrustError, match="x: is over something else"):
+        with pytest.raises(TrustError, match="x: signs other content"):
             read.check_signature(PAYLOAD + b" ")
 
 
@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     ),
     "something for a certificate": (
         _certificates(lambda own: (encode_der(0x30, b"\x02\x01\x01"),)),
-        "a certificate in it cannot be read",
+        "an embedded certificate cannot be read",
     ),
     "text for a certificate": (
         _certificates(lambda own: (encode_der(4, own),)),
@@ -153,12 +153,12 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     ),
     "a certificate of a day that there is not": (
         _certificates(lambda own: (own.replace(b"260101000000Z", b"261301000000Z"),)),
-        "a certificate in it cannot be read",
+        "an embedded certificate cannot be read",
     ),
-    "another serial number": (_changed(serial=b"\x02\x01\x08"), "certificate is not in it"),
+    "another serial number": (_changed(serial=b"\x02\x01\x08"), "certificate is not embedded"),
     "a certificate of another name": (
         _certificates(lambda own: (build_certificate(OTHER, text="other"),)),
-        "certificate is not in it",
+        "certificate is not embedded",
     ),
     "another key's certificate": (
         _certificates(lambda own: (build_certificate(OTHER),)),
@@ -217,12 +217,15 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
         _changed(extra_attributes=(build_attribute("1.2.3", encode_der(5), encode_der(5)),)),
         "expected one DER value, found 2",
     ),
-    "another payload's digest": (_changed(payload=b"other"), "is over something else"),
+    "another payload's digest": (_changed(payload=b"other"), "signs other content"),
     "another key's signature": (
         _changed(sign=lambda m: OTHER.sign(m, ec.ECDSA(hashes.SHA256()))),
-        "the certificate inside did not sign it",
+        "not signed by the embedded certificate",
     ),
-    "random bytes for a signature": (_changed(sign=lambda _: bytes(70)), "did not sign it"),
+    "random bytes for a signature": (
+        _changed(sign=lambda _: bytes(70)),
+        "not signed by the embedded",
+    ),
 }
 
 
@@ -283,7 +286,7 @@ def test_cms_verifies_with_embedded_certificate_of_other_key_types() -> None:
         (by_rsa, "1.2.840.113549.1.1.1"),
         (by_rsa, "1.2.840.113549.1.1.11"),
     ):
-        with pytest.raises(TrustError, match="did not sign it"):
+        with pytest.raises(TrustError, match="not signed by the embedded"):
             _holds(_own(secret=secret, signature_algorithm=build_algorithm(named), sign=_zeros))
     assert len(every) == 4
 
@@ -296,7 +299,7 @@ def test_cms_certificate_with_parser_warning_is_rejected(signer: PemSigner) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert x509.load_der_x509_certificate(zero).serial_number == 0
-        with pytest.raises(MalformedError, match="a certificate in it cannot be read"):
+        with pytest.raises(MalformedError, match="an embedded certificate cannot be read"):
             _check(data, signer.public)
 
 
@@ -306,7 +309,7 @@ def test_cms_with_unusable_key_is_rejected(signer: PemSigner) -> None:
     key.verify.side_effect = ValueError("odd")
     odd = replace(read, signer=Mock(public_key=lambda: key))
 
-    with pytest.raises(MalformedError, match="x: the key inside cannot be used"):
+    with pytest.raises(MalformedError, match="x: the embedded key cannot be used"):
         odd.check_signature(PAYLOAD)
 
 

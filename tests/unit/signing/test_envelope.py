@@ -153,7 +153,7 @@ REFUSED: list[tuple[str, Callable[[Any], None]]] = [
     ("payload: expected text", _env("payload", None)),
     ("not base64 of one alphabet", _env("payload", "eyJh\n")),
     ("not base64 of one alphabet", _env("payload", "+_==")),
-    ("bits that mean nothing", _env("payload", "YR==")),
+    ("non-zero padding bits", _env("payload", "YR==")),
     ("wrong padding", _env("payload", "YQ=")),
     ("not base64", _env("payload", "YQAAA")),
     ("sig is missing", lambda x: x["dsseEnvelope"]["signatures"][0].pop("sig")),

@@ -72,7 +72,7 @@ def test_invalid_key_reference_is_rejected(ref: str, said: str) -> None:
     ],
 )
 def test_pin_on_command_line_is_rejected_and_redacted(ref: str) -> None:
-    with pytest.raises(UsageError, match="everybody on this machine can read") as caught:
+    with pytest.raises(UsageError, match="every user of this machine can read") as caught:
         load_signer(ref)
     assert "271828" not in f"{caught.value} {caught.value.hint}"
 

@@ -32,7 +32,7 @@ def test_sshsig_of_each_key_type_verifies(key: HostKey) -> None:
 @pytest.mark.parametrize(
     ("proof", "said"),
     [
-        (make_signature(ED, b"said"), "the host's proof is by key SHA256:"),
+        (make_signature(ED, b"said"), "the host signature is by key SHA256:"),
         (
             make_signature(P256, b"said", namespace=b"git"),
             "for another purpose than hardpan-evidence",

@@ -37,23 +37,23 @@ def test_token_outlives_its_certificate() -> None:
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        (lambda: TSA.make_token(b"other", AT), "over another signature"),
+        (lambda: TSA.make_token(b"other", AT), "covers another signature"),
         (
             lambda: TSA.make_token(b"sig", AT, policy="1.2.3"),
             "expected policy 1.3.6.1.4.1.13762.3, ",
         ),
         (lambda: TSA.make_token(b"sig", AT, algorithm="1.3.14.3.2.26"), "expected SHA-256"),
-        (lambda: TSA.make_token(b"sig", AT, status=2), "refused to give a timestamp (status 2)"),
-        (lambda: TSA.make_token(b"sig", AT, status=1), "refused to give a timestamp (status 1)"),
+        (lambda: TSA.make_token(b"sig", AT, status=2), "refused the timestamp request (status 2)"),
+        (lambda: TSA.make_token(b"sig", AT, status=1), "refused the timestamp request (status 1)"),
         (lambda: FakeTsa().make_token(b"sig", AT), "not by a trusted authority"),
         (
             lambda: TSA.make_token(b"sig", datetime(2027, 6, 1, tzinfo=UTC)),
             "not by a trusted authority",
         ),
-        (lambda: TSA.make_token(b"sig", AT)[:-1], "not an RFC 3161 answer"),
-        (lambda: TSA.make_token(b"sig", AT) + b"x", "not an RFC 3161 answer"),
-        (lambda: b"", "not an RFC 3161 answer"),
-        (lambda: b"<html>", "not an RFC 3161 answer"),
+        (lambda: TSA.make_token(b"sig", AT)[:-1], "not an RFC 3161 response"),
+        (lambda: TSA.make_token(b"sig", AT) + b"x", "not an RFC 3161 response"),
+        (lambda: b"", "not an RFC 3161 response"),
+        (lambda: b"<html>", "not an RFC 3161 response"),
         (lambda: b"0" * (MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
     ],
 )
@@ -132,7 +132,7 @@ def test_acceptable_tsa_response_is_returned(monkeypatch: pytest.MonkeyPatch) ->
     ("change", "said"),
     [
         (_book, "expected a status, and a short text at most"),
-        (lambda token: token.replace(b"20261121040600Z", b"20261121040500Z"), "something else"),
+        (lambda token: token.replace(b"20261121040600Z", b"20261121040500Z"), "other content"),
     ],
 )
 def test_unacceptable_tsa_response_is_rejected(
