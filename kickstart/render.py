@@ -3,12 +3,13 @@
 import re
 from functools import lru_cache
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from pydantic_core import PydanticCustomError
 
 from hardpan.core.errors import InputError
 from hardpan.core.identifiers import INSTALL_PORT
 from hardpan.core.resources import resource_path
+from hardpan.core.templates import text_environment
 from hardpan.kickstart.quoting import (
     KickstartError,
     ks_argument,
@@ -76,14 +77,10 @@ def contains_secret(text: str) -> bool:
 
 @lru_cache(maxsize=1)  # compiling the templates takes ten times as long as filling them
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(resource_path("hardpan.kickstart", "templates")),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - kickstart, not HTML: the filters refuse, nothing escapes
+    environment = text_environment(
+        resource_path("hardpan.kickstart", "templates"),
         finalize=require_single_line,
-        trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
     )
     environment.filters.update(
         ks_word=ks_word, ks_argument=ks_argument, ks_text=ks_text, ks_hash=ks_hash

@@ -11,14 +11,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
-
 from hardpan.builder.ai_models import embedding, random_llama
 from hardpan.builder.ansible import archive
 from hardpan.builder.artifacts import LayerResult
 from hardpan.builder.layers.base import LayerTask
 from hardpan.core.errors import InputError
 from hardpan.core.resources import resource_path
+from hardpan.core.templates import text_environment
 from hardpan.profiles.schema.ai_service import AiService, ModelServer
 from hardpan.profiles.schema.frameworks import STACKS_DIR as STACKS
 from hardpan.profiles.schema.profile import Profile
@@ -265,13 +264,7 @@ def _style_digest(page: bytes) -> str:
 
 
 def _render(name: str, values: Mapping[str, object]) -> bytes:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_SOURCES / "system"),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - configuration files; odd characters never reach here
-    )
+    environment = text_environment(_SOURCES / "system")
     return environment.get_template(f"{name}.j2").render(values).encode()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.core.errors import InputError
-from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.core.files import Sha256, read_limited, sha256_bytes
 
 _MAX_BYTES = 16 << 20
 _PINNED = re.compile(
@@ -52,13 +52,7 @@ def load_lock(path: Path) -> LockFile:
     Raises:
         InputError: it cannot be read, or an entry has no version or no SHA-256; says the line.
     """
-    try:
-        with path.open("rb") as f:
-            data = f.read(_MAX_BYTES + 1)
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes, found more")
+    data = read_limited(path, _MAX_BYTES)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:

@@ -1,4 +1,4 @@
-"""Read files in a folder that foreign data filled: an extracted archive, a mirror, a medium.
+"""Read files in a folder of untrusted content: an extracted archive, a mirror, a medium.
 
 A symbolic link in such a folder names a file of this machine, a hard link may be one, a pipe never
 ends, and opening a device can have effects. So each part of a name is opened relative to the
@@ -15,12 +15,13 @@ from io import BufferedReader
 from pathlib import Path
 
 from hardpan.core.errors import InputError
+from hardpan.core.files import read_open_file
 
 MAX_DEPTH = 32
-"""Parts of one name: folders, and the file."""
+"""Parts of a name: folders and the file."""
 
 MAX_PATH_BYTES = 1024
-"""Bytes of one name below the folder."""
+"""Bytes of a name below the folder."""
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -35,12 +36,12 @@ _FILE_TYPES = {
 
 
 class MissingFileError(InputError):
-    """There is no file of that name in the folder."""
+    """The folder has no file of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeLimits:
-    """How much an extracted archive may leave in its folder."""
+    """Limits of the content of an extracted archive."""
 
     max_files: int
     """Files and folders."""
@@ -55,13 +56,13 @@ class TreeLimits:
 def open_regular_file(folder: Path, name: str, *, allow_hard_links: bool = False) -> BufferedReader:
     """Open the file ``name`` below ``folder`` for reading.
 
-    ``folder`` itself may be a link: the caller names it. ``hard_links`` allows a file that has
-    further names, as files of a mirror do; what was extracted here has one name only.
+    ``folder`` itself may be a link: the caller chose it. ``allow_hard_links`` accepts a file with
+    further names, as in a mirror; an extracted file has a single name.
 
     Raises:
-        MissingFileError: there is none.
-        InputError: the name leads out of the folder, a part of it is a link or no folder, or what
-            it names is no regular file or cannot be read.
+        MissingFileError: it does not exist.
+        InputError: the name leads out of the folder, a part of it is a link or not a folder, or it
+            is not a regular file or cannot be read.
     """
     path = folder / name
     parts = _split_name(folder, name)
@@ -71,12 +72,7 @@ def open_regular_file(folder: Path, name: str, *, allow_hard_links: bool = False
                 os.lstat(parts[-1], dir_fd=parent), path, allow_hard_links=allow_hard_links
             )
             descriptor = os.open(parts[-1], _FILE_FLAGS, dir_fd=parent)
-        try:
-            _require_regular(os.fstat(descriptor), path, allow_hard_links=allow_hard_links)
-            return os.fdopen(descriptor, "rb")
-        except BaseException:
-            os.close(descriptor)
-            raise
+        return _open_checked(descriptor, path, allow_hard_links=allow_hard_links)
     except FileNotFoundError as e:
         raise MissingFileError(f"{path}: no such file") from e
     except OSError as e:
@@ -84,60 +80,48 @@ def open_regular_file(folder: Path, name: str, *, allow_hard_links: bool = False
 
 
 def read_bytes(folder: Path, name: str, *, max_bytes: int, allow_hard_links: bool = False) -> bytes:
-    """The bytes of the file ``name`` below ``folder``.
+    """Return the bytes of the file ``name`` below ``folder``.
 
     Raises:
         InputError: as for ``open_regular_file``, or it is longer than ``max_bytes``.
     """
     with open_regular_file(folder, name, allow_hard_links=allow_hard_links) as file:
-        return read_limited(file, folder / name, max_bytes=max_bytes)
-
-
-def read_limited(file: BufferedReader, path: Path, *, max_bytes: int) -> bytes:
-    """The bytes of an open file, its size checked before and after.
-
-    Raises:
-        InputError: it is longer than ``max_bytes`` or cannot be read.
-    """
-    try:
-        size = os.fstat(file.fileno()).st_size
-        data = file.read(max_bytes + 1) if size <= max_bytes else b""
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    size = max(size, len(data))
-    if size > max_bytes:
-        raise InputError(f"{path}: too long: expected at most {max_bytes} bytes, got {size}")
-    return data
+        return read_open_file(file, folder / name, max_bytes=max_bytes)
 
 
 def open_named_file(path: Path) -> BufferedReader:
-    """Open the file that a person named, for reading; links are followed, pipes are not opened.
+    """Open a file that the user named, for reading; links are followed, pipes are rejected.
 
     Raises:
-        MissingFileError: there is none.
-        InputError: it is no regular file or cannot be read.
+        MissingFileError: it does not exist.
+        InputError: it is not a regular file or cannot be read.
     """
     try:
-        # Not opened blindly: a pipe would block, and a device may do something.
+        # Checked before opening: opening a pipe blocks, and opening a device can have effects.
         _require_regular(path.stat(), path, allow_hard_links=True)
         descriptor = os.open(path, _FILE_FLAGS & ~os.O_NOFOLLOW)
-        try:
-            _require_regular(os.fstat(descriptor), path, allow_hard_links=True)
-            return os.fdopen(descriptor, "rb")
-        except BaseException:
-            os.close(descriptor)
-            raise
+        return _open_checked(descriptor, path, allow_hard_links=True)
     except FileNotFoundError as e:
         raise MissingFileError(f"{path}: cannot be read: {e.strerror}") from e
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
 
 
+def _open_checked(descriptor: int, path: Path, *, allow_hard_links: bool) -> BufferedReader:
+    """Return the file of ``descriptor`` after checking its type; closes it on an error."""
+    try:
+        _require_regular(os.fstat(descriptor), path, allow_hard_links=allow_hard_links)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def create_file(folder: Path, name: str, data: bytes | str, *, mode: int = 0o600) -> Path:
-    """Write a file that is not there yet into ``folder``; no link is followed, nothing replaced.
+    """Create a new file in ``folder``; no link is followed and nothing is replaced.
 
     Raises:
-        InputError: something of that name is there, or the name leads out of the folder.
+        InputError: the name exists already, or leads out of the folder.
     """
     path = folder / name
     parts = _split_name(folder, name)
@@ -153,10 +137,10 @@ def create_file(folder: Path, name: str, data: bytes | str, *, mode: int = 0o600
 
 
 def check_tree(folder: Path, limits: TreeLimits) -> None:
-    """Pass if ``folder`` holds only real folders and regular files with one name, within limits.
+    """Check that ``folder`` has only folders and regular files with a single name, within limits.
 
     Raises:
-        InputError: it holds something else, or more.
+        InputError: it has something else, or exceeds a limit.
     """
     total_bytes = 0
     for count, (path, status) in enumerate(_walk_entries(folder, ""), 1):
@@ -179,7 +163,7 @@ def check_tree(folder: Path, limits: TreeLimits) -> None:
 
 
 def _walk_entries(folder: Path, subfolder: str) -> Iterator[tuple[Path, os.stat_result]]:
-    """All entries with their lstat, parents first: the caller stops at what is too deep."""
+    """Yield all entries with their lstat, parents first: the caller stops at too deep a path."""
     try:
         with os.scandir(folder / subfolder) as entries:
             for entry in entries:
@@ -193,7 +177,7 @@ def _walk_entries(folder: Path, subfolder: str) -> Iterator[tuple[Path, os.stat_
 
 @contextlib.contextmanager
 def _open_parent(folder: Path, parts: tuple[str, ...], path: Path) -> Iterator[int]:
-    """The descriptor of the folder that the last of ``parts`` is in."""
+    """Open the folder that contains the last of ``parts``; yield its descriptor."""
     descriptor = os.open(folder, _FOLDER_FLAGS)
     try:
         for part in parts[:-1]:
@@ -214,10 +198,10 @@ def _split_name(folder: Path, name: str) -> tuple[str, ...]:
     parts = tuple(name.split("/"))
     try:
         length = len(os.fsencode(name))
-    except UnicodeEncodeError:  # lone surrogates, of which no file name consists
+    except UnicodeEncodeError:  # lone surrogates cannot be part of a file name
         length = 0
     if not length or "\0" in name or any(part in ("", ".", "..") for part in parts):
-        raise InputError(f"{folder}: expected the name of a file inside of it, got {name[:200]!a}")
+        raise InputError(f"{folder}: expected the name of a file inside it, got {name[:200]!a}")
     if len(parts) > MAX_DEPTH or length > MAX_PATH_BYTES:
         raise InputError(
             f"{folder}: a name is too long: expected at most {MAX_DEPTH} parts and"
@@ -230,7 +214,9 @@ def _require_regular(status: os.stat_result, path: Path, *, allow_hard_links: bo
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path}: expected a regular file, got {_file_type(status.st_mode)}")
     if status.st_nlink != 1 and not allow_hard_links:
-        raise InputError(f"{path}: expected a file with one name, got {status.st_nlink} hard links")
+        raise InputError(
+            f"{path}: expected a file with a single name, got {status.st_nlink} hard links"
+        )
 
 
 def _file_type(mode: int) -> str:

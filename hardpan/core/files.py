@@ -79,19 +79,35 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def read_limited(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a file that a person names; never more than ``max_bytes`` are read.
+def read_limited(path: Path, max_bytes: int, *, hint: str = "") -> bytes:
+    """Return the bytes of a file that the user named, a pipe included.
 
     Raises:
-        InputError: it cannot be read, or is longer.
+        InputError: it cannot be read, or has more than ``max_bytes``.
     """
     try:
-        with path.open("rb") as f:
-            data = f.read(max_bytes + 1)
+        with path.open("rb") as file:
+            return read_open_file(file, path, max_bytes=max_bytes, hint=hint)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    if len(data) > max_bytes:
-        raise InputError(f"{path}: expected at most {max_bytes} bytes")
+
+
+def read_open_file(file: IO[bytes], path: Path, *, max_bytes: int, hint: str = "") -> bytes:
+    """Return the bytes of an open file; its size is checked before and after reading.
+
+    Raises:
+        InputError: it has more than ``max_bytes``, or cannot be read.
+    """
+    try:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(max_bytes + 1) if size <= max_bytes else b""
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
+    size = max(size, len(data))
+    if size > max_bytes:
+        raise InputError(
+            f"{path}: too long: expected at most {max_bytes} bytes, got {size}", hint=hint
+        )
     return data
 
 

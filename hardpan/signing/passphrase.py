@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardpan.core.errors import InputError
+from hardpan.core.files import read_limited
 from hardpan.core.secret_files import read_first_line
 
 _MAX_BYTES = 16_384
@@ -54,19 +55,12 @@ class PassphraseSource:
 
 
 def read_small_file(path: Path) -> bytes:
-    """The bytes of a small file that is no secret, such as a public key.
+    """Return the bytes of a small file that is not secret, such as a public key.
 
     Raises:
-        InputError: it cannot be read, or is too big.
+        InputError: it cannot be read, or has more bytes than a key.
     """
-    try:
-        with path.open("rb") as f:
-            data = f.read(_MAX_BYTES + 1)
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read: {e.strerror}") from e
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes; this is no key")
-    return data
+    return read_limited(path, _MAX_BYTES, hint="this is not a key file")
 
 
 def _require_single_line(secret: bytes, label: str) -> bytes:

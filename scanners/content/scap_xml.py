@@ -5,7 +5,8 @@ from pathlib import Path
 from lxml import etree
 
 from hardpan.core.errors import InputError
-from hardpan.core.extracted_files import open_named_file, read_limited
+from hardpan.core.extracted_files import open_named_file
+from hardpan.core.files import read_open_file
 
 DS = "{http://scap.nist.gov/schema/scap/source/1.2}"
 XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
@@ -60,7 +61,7 @@ def read_stream_file(path: Path) -> bytes:
         InputError: it is no regular file, cannot be read, or is too long.
     """
     with open_named_file(path) as file:
-        return read_limited(file, path, max_bytes=MAX_BYTES)
+        return read_open_file(file, path, max_bytes=MAX_BYTES)
 
 
 def serialize(root: Element) -> bytes:

@@ -19,9 +19,8 @@ from hardpan.core.extracted_files import (
     MissingFileError,
     open_named_file,
     open_regular_file,
-    read_limited,
 )
-from hardpan.core.files import Sha256, atomic_path, sha256_bytes
+from hardpan.core.files import Sha256, atomic_path, read_open_file, sha256_bytes
 from hardpan.core.resources import resource_path
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.versions import parse_version
@@ -174,7 +173,7 @@ def compress(data: bytes) -> bytes:
 def _load_stream(path: Path, size: int, sha256: Sha256) -> bytes:
     try:
         with _open(path.parent, path.name) as file:
-            compressed = read_limited(file, path, max_bytes=MAX_BYTES)
+            compressed = read_open_file(file, path, max_bytes=MAX_BYTES)
     except MissingFileError as e:
         raise InputError(f"{path}: cannot be read: no such file") from e
     data = _decompress(compressed, size, path)

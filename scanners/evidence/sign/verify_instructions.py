@@ -1,9 +1,8 @@
 """VERIFY.md and verify.sh: how to check the evidence without hardpan. Tests run both."""
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from hardpan.core.identifiers import PREDICATE_TYPE
 from hardpan.core.resources import resource_path
+from hardpan.core.templates import text_environment
 from hardpan.scanners.report.registry import Report
 
 
@@ -22,11 +21,8 @@ def render_verify_script(predicate_type: str = PREDICATE_TYPE) -> str:
 
 
 def _render(template: str, predicate_type: str, *, signer_sha256: str = "") -> str:
-    environment = Environment(
-        loader=FileSystemLoader(resource_path("hardpan.scanners.evidence.sign", "templates")),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # no HTML; the two values are a digest and a constant
+    environment = text_environment(
+        resource_path("hardpan.scanners.evidence.sign", "templates"), trim_blocks=False
     )
     return environment.get_template(template).render(
         signer_sha256=signer_sha256, predicate_type=predicate_type

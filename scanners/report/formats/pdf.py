@@ -13,11 +13,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from hardpan.core.errors import InputError, ResourceError
 from hardpan.core.files import sha256_bytes
 from hardpan.core.resources import resource_path
+from hardpan.core.templates import html_environment
 from hardpan.scanners.report.formats.summary_model import build_sections
 from hardpan.scanners.report.registry import Report
 
@@ -48,13 +47,7 @@ class Pdf:
 
 def render_html(report: Report) -> str:
     """What WeasyPrint draws from."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment(_TEMPLATES)
     return environment.get_template("summary.html.j2").render(
         host=report.findings.host.hostname,
         finished=report.findings.finished,

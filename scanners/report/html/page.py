@@ -11,9 +11,10 @@ import base64
 import hashlib
 from functools import cache
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from hardpan.core.resources import resource_path
+from hardpan.core.templates import html_environment
 from hardpan.scanners.report.html import charts, view_models
 from hardpan.scanners.report.model.documents import Findings
 from hardpan.scanners.report.model.sections import CompatibilityResultPart
@@ -92,13 +93,7 @@ class Html:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment(_TEMPLATES)
     environment.filters["words"] = lambda v: LABELS.get(v, v.replace("_", " "))
     environment.filters["mark"] = lambda v: _MARKS.get(v, "–")  # noqa: RUF001  a dash, as it is printed
     environment.filters["figure"] = charts.format_figure

@@ -85,7 +85,7 @@ def test_file_as_parent_folder_is_rejected(folder: Path) -> None:
     ],
 )
 def test_name_outside_the_folder_is_rejected(folder: Path, name: str) -> None:
-    with pytest.raises(InputError, match="expected the name of a file inside of it"):
+    with pytest.raises(InputError, match="expected the name of a file inside it"):
         read_bytes(folder, name, max_bytes=100)
 
 

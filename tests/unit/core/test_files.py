@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+import rfc8785
 
 from hardpan.core.errors import InputError, ResourceError, TrustError
 from hardpan.core.files import (
@@ -129,3 +130,14 @@ def test_require_free_space_reports_required_and_free(tmp_path: Path) -> None:
         ResourceError, match=r"the disk image needs 999999999 MiB in .*MiB are free"
     ):
         require_free_space(tmp_path / "not" / "yet", 999_999_999, purpose="the disk image")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"b": [1, 2.5, None, True], "a": "é\n", "": {}},
+        ["\u2028", "\x00\x1f\x7f", "\U0001f600", 2**53 - 1, 1 - 2**53, 0, 0.1, 1e-5 * 10],
+    ],
+)
+def test_canonical_json_equals_the_reference_implementation(value: object) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)

@@ -120,9 +120,7 @@ def test_signing_key_is_private_and_public_key_is_readable(tmp_path: Path) -> No
 
 
 def _private_stage(folder: Path) -> CachedStage:
-    return CachedStage(
-        name="s", folder=folder, inputs={}, output_names=("out",), is_private=True
-    )
+    return CachedStage(name="s", folder=folder, inputs={}, output_names=("out",), is_private=True)
 
 
 class RecordingWork:
