@@ -1,1 +1,1 @@
-"""The first river: profile -> media -> install -> layers -> seal -> provenance."""
+"""Builder pipeline: profile -> media -> install -> layers -> sysprep -> provenance."""

@@ -1,4 +1,4 @@
-"""Whether a script is valid shell: the part of the kickstart's check that needs a program."""
+"""Check the syntax of shell scripts with bash."""
 
 from hardpan.core.process import run
 
@@ -6,10 +6,10 @@ _TIMEOUT_S = 20.0
 
 
 def syntax_error(script: str) -> str:
-    """What ``bash -n`` has against ``script``, on one line; empty when nothing.
+    """Return the error that ``bash -n`` reports for ``script``, on one line; empty if none.
 
     Raises:
-        ToolError: bash is missing or hangs.
+        ToolError: bash is missing or exceeds its time limit.
     """
     result = run(["bash", "-n"], timeout_s=_TIMEOUT_S, ok=(0, 1, 2), stdin=script.encode("utf-8"))
     return " ".join(result.stderr.split()) if result.returncode else ""

@@ -1,4 +1,4 @@
-"""The programs that hardpan runs on this machine, and how to get them."""
+"""External programs that hardpan runs on this host, and how to install them."""
 
 import sys
 from collections.abc import Iterator
@@ -18,20 +18,20 @@ _STACK_PROGRAMS = ("rpmbuild", "rpmsign", "gpg")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostTool:
-    """A program hardpan runs."""
+    """An external program."""
 
     program: str
     apt: str
     dnf: str
     version_arguments: tuple[str, ...] = ("--version",)
-    """Arguments that make it tell its version; none where it has no such thing."""
+    """Arguments that print its version; empty if it has none."""
 
     purpose: str = ""
     is_optional: bool = False
 
     @property
     def install_hint(self) -> str:
-        """How to get it."""
+        """How to install it."""
         if self.apt.startswith(("make ", "pip ")):
             return self.apt
         return f"apt install {self.apt} | dnf install {self.dnf}"
@@ -103,14 +103,14 @@ TOOLS = (
         program="gpg",
         apt="gpg gpg-agent",
         dnf="gnupg2",
-        purpose="the site's key for packages",
+        purpose="the site's package signing key",
         is_optional=True,
     ),
     HostTool(
         program="cmake",
         apt="cmake ninja-build g++",
         dnf="cmake ninja-build gcc-c++",
-        purpose="builds the stacks' packages that are published as source",
+        purpose="builds stack packages that have no wheel",
         is_optional=True,
     ),
     HostTool(
@@ -132,7 +132,7 @@ TOOLS = (
         apt="pip install 'hardpan[tools]'",
         dnf="-",
         version_arguments=(),
-        purpose="a second opinion on kickstarts",
+        purpose="validates kickstarts in addition to hardpan's linter",
         is_optional=True,
     ),
     HostTool(
@@ -154,7 +154,7 @@ TOOLS = (
 
 
 def find_program(program: str) -> Path | None:
-    """Where a program lies: beside this Python, or where this machine keeps its own."""
+    """Return the path of a program in this virtual environment or in ``PATH``, or None."""
     if program == QEMU:
         return find_qemu()
     venv_program = _VENV_BIN / program
@@ -162,7 +162,7 @@ def find_program(program: str) -> Path | None:
 
 
 def missing_tools(profile: Profile, *, image: bool) -> Iterator[ToolError]:
-    """An error for each program that building ``profile`` runs and this machine lacks."""
+    """Yield an error for each missing program that building ``profile`` requires."""
     tools_by_program = {tool.program: tool for tool in TOOLS}
     for program in _required_programs(profile, image=image):
         if find_program(program) is None:

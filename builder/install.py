@@ -1,4 +1,4 @@
-"""The unattended install: the ISO that is handed out is the ISO that is booted."""
+"""Unattended install: boots the same ISO that is delivered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,25 +14,25 @@ from hardpan.core.files import PRIVATE_MODE, MiB, atomic_path, require_free_spac
 
 _STAGE = "install"
 MIN_FREE_MIB = 6144
-"""Free disk that an install is begun with."""
+"""Free disk space required to start an install."""
 
 _FAILURE_GRACE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """The three clocks of an install, in seconds for a machine with KVM."""
+    """Time limits of an install, in seconds on a host with KVM."""
 
     phase_s: float = 900.0
-    """No single phase may take longer."""
+    """Limit of each phase."""
 
     stall_s: float = 300.0
-    """Nothing written to the console for so long means it hangs."""
+    """Limit without console output."""
 
     total_s: float = 2700.0
 
     def scaled(self, factor: float) -> "Deadlines":
-        """The same for a slower machine."""
+        """Return the limits multiplied by ``factor``, for slower hosts."""
         return Deadlines(
             phase_s=self.phase_s * factor,
             stall_s=self.stall_s * factor,
@@ -50,17 +50,16 @@ def install(
     emit: Emit,
     deadlines: Deadlines | None = None,
 ) -> DiskImage:
-    """Boot ``iso`` onto a fresh disk at ``spec.disk`` and wait for its word of success.
+    """Boot ``iso`` with an empty disk at ``spec.disk`` and wait for the success marker.
 
-    Only the positive marker of the kickstart's last ``%post``, on the virtio
-    port, followed by the power-off, counts. The disk appears when all is well.
-    An installer that panics begins anew on an empty disk, as often as
-    ``acceleration.starts`` says.
+    Success is the marker of the kickstart's last ``%post`` on the virtio port, followed by
+    power-off. The disk is created only on success. An installer that panics is restarted on an
+    empty disk, up to ``acceleration.max_attempts`` attempts.
 
     Raises:
         ResourceError: not enough disk space.
-        ToolError: the installer failed, panicked, stalled, or ended without
-            the marker; the console log and a picture of the screen are kept.
+        ToolError: the installer failed, panicked, stalled, or ended without the marker; the
+            console log and a screenshot are saved.
     """
     require_free_space(spec.disk.parent, MIN_FREE_MIB, purpose="an install")
     limits = deadlines or Deadlines().scaled(acceleration.timeout_factor)
@@ -91,14 +90,14 @@ def _install_once(
     *,
     may_retry: bool,
 ) -> bool:
-    """True when it is done; False when it panicked and may be tried ``again``."""
+    """Return True on success, False if it panicked and ``may_retry`` is set."""
     with start_vm(spec, acceleration, log=log) as machine:
         try:
             _watch_install(machine, deadlines, emit)
         except ToolError as e:
             if not may_retry or not machine.has_panicked():
                 raise
-            emit(StageMessage(stage=_STAGE, text=f"{e}; starting it once more"))
+            emit(StageMessage(stage=_STAGE, text=f"{e}; retrying"))
             return False
     return True
 
@@ -140,11 +139,11 @@ def _watch_install(machine: VirtualMachine, deadlines: Deadlines, emit: Emit) ->
     if machine.returncode:
         raise machine.failure(f"ended with QEMU itself (exit code {machine.returncode})")
     if not machine.port.is_complete:
-        raise machine.failure("went off without saying that the install is complete")
+        raise machine.failure("powered off without the success marker")
 
 
 def _wait_for_failure_logs(machine: VirtualMachine) -> None:
-    """Give %onerror a little time for its logs before the plug is pulled."""
+    """Give %onerror time to write its logs before QEMU is stopped."""
     end = clock.monotonic_s() + _FAILURE_GRACE_S
     while not machine.is_off and clock.monotonic_s() < end:
         machine.watch()

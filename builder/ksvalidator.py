@@ -1,4 +1,4 @@
-"""pykickstart's own word on a kickstart, where its program is installed."""
+"""Run pykickstart's ``ksvalidator`` on a kickstart, if it is installed."""
 
 import tempfile
 from pathlib import Path
@@ -8,18 +8,18 @@ from hardpan.core.process import run
 from hardpan.kickstart import KickstartError
 
 VERSIONS = {"rocky9": "RHEL9", "lab9": "RHEL9", "rocky10": "RHEL10"}
-"""Release -> the version of the language that it speaks."""
+"""Release -> kickstart syntax version."""
 
 _PROGRAM = "ksvalidator"
 _TIMEOUT_S = 60.0
 
 
 def validate(text: str, release: str) -> bool:
-    """True when it accepts ``text``, False when there is no such program here.
+    """Return True if ksvalidator accepts ``text``, False if it is not installed.
 
     Raises:
-        KickstartError: it does not; says what it says.
-        ToolError: it hangs.
+        KickstartError: ksvalidator rejects it; the message contains its output.
+        ToolError: ksvalidator exceeds its time limit.
     """
     program = find_program(_PROGRAM)
     if program is None:
@@ -35,6 +35,6 @@ def validate(text: str, release: str) -> bool:
             line for line in (result.stdout + result.stderr).split("\n") if line.strip()
         )
         raise KickstartError(
-            f"{_PROGRAM} refuses the kickstart: {output.replace(str(path), 'ks.cfg')}"
+            f"{_PROGRAM} rejects the kickstart: {output.replace(str(path), 'ks.cfg')}"
         )
     return True

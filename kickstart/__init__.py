@@ -1,4 +1,4 @@
-"""Profile -> kickstart text, and the linter for kickstarts. Pure: no process, no network."""
+"""Render and lint kickstarts. Pure: no process, no network."""
 
 from hardpan.kickstart.boot import boot_arguments, make_volume_label
 from hardpan.kickstart.lint.linter import lint_kickstart, lint_or_raise

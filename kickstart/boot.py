@@ -1,4 +1,4 @@
-"""What the installer is started with, beside the kickstart itself."""
+"""Boot arguments of the installer and the volume label of the ISO."""
 
 from hardpan.kickstart.quoting import KickstartError, ks_word
 from hardpan.profiles.schema.profile import Profile
@@ -7,30 +7,30 @@ _MAX_LABEL_CHARS = 32
 
 
 def make_volume_label(profile: Profile) -> str:
-    """A label for the unattended ISO: its own, for two media with one label are undefined.
+    """Return a volume label for the unattended ISO that differs from the media's.
 
-    ISO 9660 gives it 32 characters; no blanks, which every boot loader escapes
-    in its own way.
+    ISO 9660 allows 32 characters; blanks are avoided because boot loaders escape them differently.
     """
     return f"HARDPAN-{profile.name.upper()}"[:_MAX_LABEL_CHARS].rstrip("-")
 
 
 def boot_arguments(profile: Profile, volume_label: str) -> tuple[str, ...]:
-    """The arguments that the installer of an unattended ISO gets on its command line.
+    """Return the kernel arguments of the unattended installer.
 
-    ``inst.ks=cdrom:`` would wait for ever when the file is not there, ``hd:LABEL``
-    fails. ``fips=1`` is here and nowhere else: the installer carries it over with
-    the ``boot=`` that the FIPS self-test needs.
+    ``inst.ks=cdrom:`` would wait for a missing file, ``hd:LABEL`` fails. ``fips=1`` is set only
+    here: the installer copies it to the installed system with the ``boot=`` that the FIPS
+    self-test needs.
 
     Raises:
-        KickstartError: the label is longer than 32 characters or has odd ones.
+        KickstartError: the label is longer than 32 characters or has unsafe characters.
     """
     if len(volume_label) > _MAX_LABEL_CHARS:
         raise KickstartError(
-            f"expected a volume label of {_MAX_LABEL_CHARS} characters or less, found {volume_label!a}"
+            f"expected a volume label of {_MAX_LABEL_CHARS} characters or less,"
+            f" found {volume_label!a}"
         )
-    # The installed system keeps what Anaconda itself wrote (it tells whether FIPS was
-    # on at install); with LUKS nothing is kept, for the passphrase would be in it.
+    # The installed system retains Anaconda's logs (they show whether FIPS was on at install); with
+    # LUKS nothing is retained, because the passphrase would be in it.
     nosave = "all_ks" if profile.storage.encryption.mode == "luks2" else "input_ks"
     return (
         f"inst.ks=hd:LABEL={ks_word(volume_label)}:/ks.cfg",

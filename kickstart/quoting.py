@@ -1,7 +1,7 @@
-"""The filters every outside value passes on its way into a kickstart.
+"""Template filters that check every value before it is written to a kickstart.
 
-A kickstart has no escape that works in every command, and its scripts are run
-by root. So a value with an odd character is refused, never quoted and hoped for.
+Kickstarts have no quoting that works in every command, and their scripts run as root. So a value
+with an unsafe character is rejected, never quoted.
 """
 
 import re
@@ -18,21 +18,21 @@ _HASH = re.compile(
 
 
 class KickstartError(InputError):
-    """A value that cannot be put into a kickstart."""
+    """A value cannot be written to a kickstart safely."""
 
 
 def ks_word(value: object) -> str:
-    """``value`` if it is one harmless kickstart word.
+    """Return ``value`` if it is a safe kickstart word.
 
     Raises:
-        KickstartError: it is empty, begins with ``-``, or holds a character
+        KickstartError: it is empty, begins with ``-``, or contains a character
             outside of ``A-Z a-z 0-9 . _ : @ = + / ^ -``.
     """
     return _require_match(_WORD, value, "a kickstart word")
 
 
 def ks_argument(value: object) -> str:
-    """``value`` if it is one kernel argument, which may have commas.
+    """Return ``value`` if it is a kernel argument, which may contain commas.
 
     Raises:
         KickstartError: it is not.
@@ -41,16 +41,16 @@ def ks_argument(value: object) -> str:
 
 
 def ks_text(value: object) -> str:
-    """``value`` if it is safe between double quotes: words, blanks and commas.
+    """Return ``value`` if it is safe between double quotes: words, blanks and commas.
 
     Raises:
-        KickstartError: it holds anything else, a quote or a line break for one.
+        KickstartError: it contains anything else, e.g. a quote or a line break.
     """
     return _require_match(_TEXT, value, "plain kickstart text")
 
 
 def ks_hash(value: object) -> str:
-    """``value`` if it is a crypt or a GRUB hash; a password never is.
+    """Return ``value`` if it is a crypt or GRUB hash, which a password never is.
 
     Raises:
         KickstartError: it is not.
@@ -59,7 +59,7 @@ def ks_hash(value: object) -> str:
 
 
 def require_single_line(value: object) -> object:
-    """``value`` unless it breaks the line: the last guard, for every expression.
+    """Return ``value`` unless it contains a line break; applied to every expression.
 
     Raises:
         KickstartError: its text has a line break or another control character.

@@ -1,4 +1,4 @@
-"""Profile -> kickstart text. The same profile and key give the same bytes."""
+"""Render the kickstart of a profile; the same inputs give the same bytes."""
 
 import re
 from functools import lru_cache
@@ -33,15 +33,14 @@ _VOLUME_GROUP = "vg0"
 
 
 def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: str = "") -> str:
-    """The kickstart that installs ``profile`` and lets the operator's key in.
+    """Render the kickstart that installs ``profile`` with the operator's SSH key.
 
-    ``access_public_key`` is one authorized_keys line; it may be empty where the
-    profile has a key for the build user. ``passphrase`` opens the LUKS volume and
-    makes the text a secret.
+    ``access_public_key`` is an authorized_keys line; it may be empty if the profile has a key of
+    the build user. ``passphrase`` is the LUKS passphrase and makes the text a secret.
 
     Raises:
-        KickstartError: a value cannot be put into a kickstart.
-        InputError: nobody could log in, or the passphrase is missing or not usable.
+        KickstartError: a value is not safe in a kickstart.
+        InputError: nobody could log in, or the passphrase is missing or invalid.
     """
     keys = _ssh_keys(profile, access_public_key)
     _check_passphrase(profile, passphrase)
@@ -71,11 +70,11 @@ def render_kickstart(profile: Profile, access_public_key: str, *, passphrase: st
 
 
 def contains_secret(text: str) -> bool:
-    """True when the kickstart holds a secret: a LUKS passphrase. Hashes do not count."""
+    """Return whether a kickstart contains a LUKS passphrase; hashes do not count."""
     return any("--passphrase=" in line for line in text.splitlines() if line.startswith("part "))
 
 
-@lru_cache(maxsize=1)  # compiling the templates takes ten times as long as filling them
+@lru_cache(maxsize=1)  # compiling the templates takes ten times as long as rendering them
 def _environment() -> Environment:
     environment = text_environment(
         resource_path("hardpan.kickstart", "templates"),
@@ -89,7 +88,7 @@ def _environment() -> Environment:
 
 
 def _ssh_keys(profile: Profile, access_public_key: str) -> tuple[tuple[str, str], ...]:
-    """User and key line, for every key; the operator's comes first."""
+    """Return user and key line of every key, the operator's first."""
     pairs = [(user.name, line) for user in profile.users for line in user.ssh_keys]
     if access_public_key.strip():
         pairs.insert(
@@ -97,7 +96,7 @@ def _ssh_keys(profile: Profile, access_public_key: str) -> tuple[tuple[str, str]
         )
     if all(user != profile.build_user for user, _ in pairs):
         raise InputError(
-            f"no SSH key for {profile.build_user}: nobody could log in to what this installs",
+            f"no SSH key for {profile.build_user}: nobody could log in",
             hint="give the operator's public key, e.g. --key ~/.ssh/id_ecdsa.pub",
         )
     return tuple(dict.fromkeys(pairs))
@@ -120,8 +119,8 @@ def _check_passphrase(profile: Profile, passphrase: str) -> None:
     is_encrypted = profile.storage.encryption.mode == "luks2"
     if is_encrypted and not passphrase:
         raise InputError(
-            "the profile wants LUKS and no passphrase was given",
-            hint="put one into a file and give it with --luks-passphrase-file",
+            "the profile requires LUKS and no passphrase was given",
+            hint="write one to a file and pass it with --luks-passphrase-file",
         )
     if passphrase and not is_encrypted:
         raise InputError("a passphrase was given and the profile has 'encryption: mode: none'")
@@ -137,5 +136,5 @@ def _is_plain_partition(part: Partition) -> bool:
 
 
 def _volume_name(part: Partition) -> str:
-    """The logical volume's name: ``root``, ``var_log_audit``."""
+    """Return the logical volume's name: ``root``, ``var_log_audit``."""
     return "root" if part.mount == "/" else part.mount.strip("/").replace("/", "_")

@@ -1,7 +1,7 @@
-"""A kickstart as commands and sections: just enough of its syntax for the linter.
+"""Parse a kickstart into commands and sections, as far as the linter needs it.
 
-Written from the kickstart documentation, not from pykickstart, whose licence is
-the GPL; hardpan runs ``ksvalidator`` as a program and never imports it.
+Written from the kickstart documentation, not from pykickstart, which is GPL-licensed; hardpan runs
+``ksvalidator`` as a program and never imports it.
 """
 
 import shlex
@@ -13,27 +13,27 @@ _SECTIONS = (*SCRIPT_SECTIONS, "%packages", "%addon", "%anaconda", "%certificate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintProblem:
-    """Something in a kickstart that has to be mended."""
+    """A problem in a kickstart."""
 
     line: int
-    """Line in the kickstart, from 1; 0 when something is missing altogether."""
+    """Line number, from 1; 0 if something is missing."""
 
     text: str
-    """What was expected and what was found."""
+    """Expected and actual text."""
 
     def __str__(self) -> str:
-        """``line N: text``, or the text alone."""
+        """Return ``line N: text``, or the text alone."""
         return f"line {self.line}: {self.text}" if self.line else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KickstartCommand:
-    """One line outside of the sections."""
+    """A command line outside of sections."""
 
     line: int
     name: str
     arguments: tuple[str, ...]
-    """What follows the name and is no option."""
+    """Arguments that are not options."""
 
     options: dict[str, str]
     """``--size=1`` is ``size`` -> ``1``; a bare ``--grow`` is ``grow`` -> ``''``."""
@@ -41,36 +41,36 @@ class KickstartCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KickstartSection:
-    """One ``%name ... %end``."""
+    """A section ``%name ... %end``."""
 
     line: int
     name: str
     arguments: tuple[str, ...]
-    """What follows the name on its line."""
+    """Arguments on the section's first line."""
 
     body: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KickstartDocument:
-    """A kickstart, taken apart."""
+    """A parsed kickstart."""
 
     commands: tuple[KickstartCommand, ...]
     sections: tuple[KickstartSection, ...]
     problems: tuple[LintProblem, ...]
-    """What could not be taken apart."""
+    """Syntax problems."""
 
     def commands_named(self, *names: str) -> tuple[KickstartCommand, ...]:
-        """The commands of these names, in order."""
+        """Return the commands with these names, in order."""
         return tuple(c for c in self.commands if c.name in names)
 
     def scripts(self, *names: str) -> tuple[KickstartSection, ...]:
-        """The sections that hold a script; all of them, or those of these names."""
+        """Return the script sections, all or those with these names."""
         return tuple(s for s in self.sections if s.name in (names or SCRIPT_SECTIONS))
 
 
 def parse_kickstart(text: str) -> KickstartDocument:
-    """The commands and sections of ``text``; never raises."""
+    """Parse ``text``; never raises."""
     commands: list[KickstartCommand] = []
     sections: list[KickstartSection] = []
     problems: list[LintProblem] = []
@@ -109,7 +109,7 @@ def _split_line(line: str, number: int, problems: list[LintProblem]) -> list[str
     try:
         return shlex.split(line, comments=True)
     except ValueError as e:
-        problems.append(LintProblem(line=number, text=f"cannot be read: {e}"))
+        problems.append(LintProblem(line=number, text=f"invalid syntax: {e}"))
         return []
 
 

@@ -1,1 +1,1 @@
-"""What an image must be: the typed profile, its loader and the shipped profiles."""
+"""Profiles: their schema, constraints, loader and software catalog, and the shipped profiles."""

@@ -1,7 +1,7 @@
-"""How a demand between sections is written down: a function and the sections it reads.
+"""Constraints between profile sections: functions with the names of the sections they read.
 
-Each rule names its sections, so that it can be asked even when another section is
-broken: a person is told every problem at once.
+Each constraint names its sections, so that it is checked even if another section is invalid: all
+problems are reported at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,26 +13,26 @@ ProfilePath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that does not hold."""
+    """A violated constraint."""
 
     path: ProfilePath
-    """The setting to change."""
+    """Path of the setting to change."""
 
     text: str
-    """What was expected and what was found."""
+    """Expected and actual value."""
 
 
 Constraint = Callable[..., Iterator[Violation]]
 
 
 class ConstraintSet:
-    """Rules and the sections that each one reads."""
+    """Constraints, each with the sections that it reads."""
 
     def __init__(self) -> None:
         self._constraints: list[tuple[tuple[str, ...], Constraint]] = []
 
     def depends_on(self, *sections: str) -> Callable[[Constraint], Constraint]:
-        """A decorator that keeps a rule; its arguments are the sections ``needs``."""
+        """Return a decorator that registers a constraint on ``sections``."""
 
         def register(constraint: Constraint) -> Constraint:
             self._constraints.append((sections, constraint))
@@ -41,7 +41,7 @@ class ConstraintSet:
         return register
 
     def violations(self, sections: Mapping[str, Any]) -> Iterator[Violation]:
-        """Every rule that does not hold among ``parts``; others are not asked."""
+        """Yield the violations of all constraints whose sections are given."""
         for names, constraint in self._constraints:
             if all(name in sections for name in names):
                 yield from constraint(*(sections[name] for name in names))

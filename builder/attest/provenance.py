@@ -1,4 +1,4 @@
-"""How an image came to be: SLSA provenance v1 in an in-toto statement. Signed by the caller."""
+"""SLSA provenance v1 of an image as an in-toto statement; the caller signs it."""
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from hardpan.core.media_types import ISO, QCOW2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecord:
-    """Everything that a provenance statement tells."""
+    """Facts of a build that the provenance statement contains."""
 
     profile: str
     profile_sha256: Sha256
@@ -20,12 +20,12 @@ class BuildRecord:
     iso: UnattendedIso
     media: InstallMedia
     content_sha256: Sha256
-    """The data stream that the ``stig`` layer mended from."""
+    """SHA-256 of the data stream that the ``stig`` layer remediated from."""
 
     layers: tuple[LayerResult, ...]
     accelerator: str
     version: str
-    """hardpan's own."""
+    """Version of hardpan."""
 
     started: str
     """RFC 3339 UTC."""
@@ -34,7 +34,7 @@ class BuildRecord:
 
 
 def provenance_statement(record: BuildRecord) -> dict[str, object]:
-    """The statement (https://slsa.dev/provenance/v1) over the image and the ISO it came from."""
+    """Return the statement (https://slsa.dev/provenance/v1) about the image and its ISO."""
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "predicateType": "https://slsa.dev/provenance/v1",
@@ -74,7 +74,7 @@ def provenance_statement(record: BuildRecord) -> dict[str, object]:
 
 
 def _subject(name: str, sha256: str, media_type: str) -> dict[str, object]:
-    """What was built. By its media type a verifier knows the image from the rest."""
+    """Return a subject; its media type lets a verifier identify the image."""
     return {**_resource(name, sha256), "mediaType": media_type}
 
 

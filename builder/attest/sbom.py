@@ -1,6 +1,6 @@
-"""The image's software bill of materials, CycloneDX 1.6 (ECMA-424).
+"""Software bill of materials of an image, CycloneDX 1.6 (ECMA-424).
 
-From its rpm database, and for the Python stacks from what the build put into their packages.
+The components are the packages of the rpm database and the wheels in the Python stacks.
 """
 
 import re
@@ -25,10 +25,10 @@ def build_sbom(
     distro: str,
     stacks: Sequence[StackResult] = (),
 ) -> bytes:
-    """The SBOM of the image file called ``image``; the same inputs give the same bytes.
+    """Return the SBOM of the image file ``image``; the same inputs give the same bytes.
 
     ``packages`` are NEVRAs, ``distro`` is the purl qualifier, e.g. ``rocky-9``. The wheels of
-    ``stacks`` depend on nothing here and their stack's package depends on them.
+    ``stacks`` have no dependencies here; the package of their stack depends on them.
     """
     dependencies = {_rpm_purl(p, distro): _wheel_references(p, stacks) for p in set(packages)}
     return canonical_json(
@@ -80,7 +80,7 @@ def _wheel_references(nevra: str, stacks: Sequence[StackResult]) -> list[str]:
 
 
 def _wheel_component(stack: StackResult, wheel: WheelRecord) -> dict[str, object]:
-    """A Python package inside of a stack; the same one in two stacks is two components."""
+    """Return the component of a wheel; a wheel in two stacks is two components."""
     values = {
         "hardpan:stack": stack.name,
         "hardpan:wheel": wheel.file,

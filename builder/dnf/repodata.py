@@ -1,8 +1,8 @@
-"""What packages a dnf repository has, from its metadata, which is taken for hostile.
+"""Read the package list of a dnf repository; its metadata is treated as hostile.
 
-``repomd.xml`` names the list of packages and its digest; the list is checked against
-it before a byte is unpacked. Sizes are limited packed and unpacked, XML has no
-DOCTYPE, entities or network. The metadata's own signature is not looked at.
+``repomd.xml`` contains the digest of the package list, which is verified before decompression.
+Compressed and uncompressed sizes are limited; DOCTYPE, entities and network access are disabled
+in XML. The signature of the metadata is not checked.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ _MAX_PACKAGES = 200_000
 """Fedora, with 70,000, is the largest distribution of RPMs."""
 
 _MAX_ELEMENTS = 500_000
-"""Elements in one package or outside of any; the kernel's packages have some 20,000."""
+"""Elements per package, or between packages; the kernel's packages have about 20,000."""
 
 MAX_PACKAGE_BYTES = 16 << 20
-"""Bytes of one package's description, or between two of them."""
+"""Bytes per package entry, or between two of them."""
 
 _MAX_XZ_MEMORY_BYTES = 256 << 20
 _CHUNK_BYTES = 1 << 20
@@ -48,44 +48,44 @@ _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rpm:
-    """One package of a repository."""
+    """A package of a repository."""
 
     name: str
-    """Its name."""
+    """Name."""
 
     version: str
-    """Its version, without epoch and release."""
+    """Version, without epoch and release."""
 
     release: str
-    """Its release."""
+    """Release."""
 
     arch: str
-    """Its architecture, ``noarch`` for all."""
+    """Architecture, or ``noarch``."""
 
     size_bytes: int
-    """Bytes of the file."""
+    """Size of the file."""
 
     installed_bytes: int
-    """Bytes that it takes once installed."""
+    """Installed size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryIndex:
-    """What a repository has."""
+    """Package list of a repository."""
 
     revision: str
-    """What the repository calls this state of itself."""
+    """Revision of the metadata, as in repomd.xml."""
 
     primary_sha256: Sha256
-    """Digest of the packed list."""
+    """SHA-256 of the compressed package list."""
 
     rpms: tuple[Rpm, ...]
-    """In the order of the list."""
+    """Packages, in repository order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PrimaryReference:
-    """Where the list of packages lies."""
+    """Location and digest of the package list."""
 
     href: str
     algorithm: str
@@ -96,13 +96,13 @@ class _PrimaryReference:
 def read_repository(
     repo: str, *, max_uncompressed_bytes: int = MAX_UNCOMPRESSED_BYTES
 ) -> RepositoryIndex:
-    """The packages of the repository at ``repo``, a folder or an http(s) address.
+    """Read the packages of the repository at ``repo``, a folder or an http(s) URL.
 
     Raises:
-        InputError: it is no repository, or its metadata is broken or too large.
-        TrustError: the list of packages is not the one that repomd.xml names.
-        UnreachableError: the server does not answer.
-        ToolError: the list is packed with zstd and there is no ``zstd`` here.
+        InputError: it is not a repository, or its metadata is damaged or too large.
+        TrustError: the package list does not match its digest in repomd.xml.
+        UnreachableError: the server does not respond.
+        ToolError: the package list is compressed with zstd, which is not installed.
     """
     client = RepositoryClient(repo)
     with tempfile.TemporaryDirectory(prefix="hardpan-repodata-") as name:
@@ -116,8 +116,9 @@ def read_repository(
             digest = hashlib.file_digest(f, primary.algorithm).hexdigest()
         if digest != primary.digest:
             raise TrustError(
-                f"{source}: expected {primary.algorithm} {_to_ascii(primary.digest)}, found {digest}",
-                hint="the repository is being changed, was cut, or was tampered with: try again",
+                f"{source}: expected {primary.algorithm} {_to_ascii(primary.digest)},"
+                f" found {digest}",
+                hint="the repository is being updated, was truncated or was modified: try again",
             )
         chunks = _decompress(compressed, primary.href, source, max_uncompressed_bytes)
         return RepositoryIndex(
@@ -191,7 +192,7 @@ def _parse_packages(chunks: Iterator[bytes], source: str) -> Iterator[Rpm]:
             installed_bytes=_parse_size(size, "installed"),
         )
         element.clear()
-        # Elements that were read would pile up below the root.
+        # Elements that were read would accumulate below the root.
         while element.getprevious() is not None:
             del element.getparent()[0]  # type: ignore[union-attr]
 
@@ -204,9 +205,9 @@ def _parse_size(element: etree._Element | None, name: str) -> int:
 def _iterate_elements(
     chunks: Iterator[bytes], source: str, tags: tuple[str, ...]
 ) -> Iterator[etree._Element]:
-    """The finished elements called one of ``tags``, while the document still comes."""
+    """Yield the complete elements with one of ``tags`` while the document is read."""
     parser = etree.XMLPullParser(
-        # Comments and instructions take memory as elements do, and so they count as well.
+        # Comments and processing instructions use memory like elements, so they count as well.
         events=("start", "end", "comment", "pi"),
         resolve_entities=False,
         no_network=True,
@@ -220,8 +221,8 @@ def _iterate_elements(
             for event, element in parser.read_events():
                 if not isinstance(element, etree._Element):
                     continue
-                # Comments and instructions may stand before the root, without which nothing is
-                # known of a DOCTYPE.
+                # Comments and processing instructions may precede the root element; the DOCTYPE
+                # is known only after its start.
                 if is_before_root and event == "start":
                     if element.getroottree().docinfo.internalDTD is not None:
                         raise InputError(f"{source}: has a DOCTYPE, which metadata never has")
@@ -238,16 +239,16 @@ def _iterate_elements(
                 )
         parser.close()
     except etree.XMLSyntaxError as e:
-        raise InputError(f"{source}: not whole XML: {_to_ascii(str(e.msg))}") from e
+        raise InputError(f"{source}: invalid XML: {_to_ascii(str(e.msg))}") from e
 
 
 def _to_ascii(text: str) -> str:
-    """Text of the repository as a message may hold it."""
+    """Return repository text in a form that is safe in messages."""
     return text[:200].encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _decompress(compressed: Path, href: str, source: str, max_bytes: int) -> Iterator[bytes]:
-    """The unpacked bytes, in pieces, never more than ``most`` of them."""
+    """Yield the uncompressed bytes, at most ``max_bytes``."""
     kind = href.rpartition(".")[2]
     if kind == "gz":
         chunks = _decompress_gzip(compressed, source)
@@ -282,9 +283,9 @@ def _decompress_gzip(path: Path, source: str) -> Iterator[bytes]:
                 yield decompressor.decompress(pending, _CHUNK_BYTES)
                 pending = decompressor.unconsumed_tail
     except zlib.error as e:
-        raise InputError(f"{source}: is broken: {e}") from e
+        raise InputError(f"{source}: is damaged: {e}") from e
     if not decompressor.eof:
-        raise InputError(f"{source}: is cut off")
+        raise InputError(f"{source}: is truncated")
 
 
 def _decompress_xz(path: Path, source: str) -> Iterator[bytes]:
@@ -296,13 +297,13 @@ def _decompress_xz(path: Path, source: str) -> Iterator[bytes]:
                 yield decompressor.decompress(pending, _CHUNK_BYTES)
                 pending = b""
     except lzma.LZMAError as e:
-        raise InputError(f"{source}: is broken: {e}") from e
+        raise InputError(f"{source}: is damaged: {e}") from e
     if not decompressor.eof:
-        raise InputError(f"{source}: is cut off")
+        raise InputError(f"{source}: is truncated")
 
 
 def _decompress_zstd(path: Path, source: str, max_bytes: int) -> Iterator[bytes]:
-    """By the program: Python reads zstd from 3.14 on. The kernel stops it at ``most`` bytes."""
+    """Run zstd: Python supports it from 3.14 on. The kernel limits its output to ``max_bytes``."""
     if find_program("zstd") is None:
         raise ToolError(["zstd"], "is not installed", hint="install zstd, or mirror with gz")
     output = path.with_name("primary.xml")
@@ -315,5 +316,5 @@ def _decompress_zstd(path: Path, source: str, max_bytes: int) -> Iterator[bytes]
             raise InputError(
                 f"{source}: expected at most {max_bytes} bytes unpacked, found more"
             ) from e
-        raise InputError(f"{source}: is broken or cut off: {e.output_tail or e}") from e
+        raise InputError(f"{source}: is damaged or truncated: {e.output_tail or e}") from e
     yield from _read_chunks(output)

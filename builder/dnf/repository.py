@@ -1,4 +1,4 @@
-"""Files of a dnf repository, from a folder or over http(s), with limits on size and time."""
+"""Fetch files of a dnf repository from a folder or over http(s), with size and time limits."""
 
 import http.client
 import re
@@ -29,10 +29,10 @@ _PATH_SEGMENT = re.compile(r"[A-Za-z0-9_.+~^-]+", re.ASCII)
 
 
 class RepositoryClient:
-    """A repository's files, told apart by where it lies."""
+    """Fetches files of a repository in a folder or at an http(s) URL."""
 
     def __init__(self, repo: str) -> None:
-        """Take an address or a folder.
+        """Create a client for a URL or a folder.
 
         Raises:
             InputError: it is neither.
@@ -44,16 +44,16 @@ class RepositoryClient:
             raise InputError(f"{repo}: expected a repository's folder or http(s) address")
 
     def __str__(self) -> str:
-        """The address or the folder."""
+        """Return the URL or the folder."""
         return self._base or str(self._folder)
 
     def fetch(self, name: str, destination: Path, *, max_bytes: int) -> None:
-        """Copy the file ``name`` of the repository to ``to``.
+        """Copy the repository's file ``name`` to ``destination``.
 
         Raises:
-            InputError: there is no such file, its name leads elsewhere, it is a link or
-                anything else but a file, or it is longer than ``most`` bytes.
-            UnreachableError: the server does not answer, or not in time.
+            InputError: the file does not exist, its name leaves the repository, it is not a
+                regular file, or it is longer than ``max_bytes``.
+            UnreachableError: the server does not respond in time.
         """
         parts = PurePosixPath(name).parts
         if not parts or not all(_PATH_SEGMENT.fullmatch(p) and p != ".." for p in parts):
@@ -82,10 +82,10 @@ class RepositoryClient:
                 yield _read_before_deadline(answer.read1, location)
             return
         try:
-            # A mirror is often a tree of hard links.
+            # Mirrors often consist of hard links.
             f = open_regular_file(self._folder, name, allow_hard_links=True)
         except MissingFileError as e:
-            raise InputError(str(e), hint="createrepo_c makes a folder's repodata") from e
+            raise InputError(str(e), hint="create the metadata with createrepo_c") from e
         with f:
             yield iter(lambda: f.read(_CHUNK), b"")
 
@@ -104,7 +104,7 @@ def _parse_url(repo: str) -> str:
 
 
 class _RedirectHandler(urllib.request.HTTPRedirectHandler):
-    """Follows a few redirects, to http(s) alone, and never from https to http."""
+    """Follows a limited number of redirects, to http(s) only and never from https to http."""
 
     max_redirections = _MAX_REDIRECTS
 
@@ -119,12 +119,12 @@ class _RedirectHandler(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         allowed = ("https",) if req.type == "https" else ("http", "https")
         if urllib.parse.urlsplit(newurl).scheme not in allowed:
-            raise InputError(f"{req.full_url}: leads away from {req.type}, to {newurl!a}")
+            raise InputError(f"{req.full_url}: redirects from {req.type} to {newurl!a}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _build_opener() -> urllib.request.OpenerDirector:
-    """Http and https only: the usual opener also reads local files and ftp."""
+    """Return an opener for http(s) only; urllib's default opener also reads files and ftp."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -148,9 +148,9 @@ def _get(url: str) -> Iterator[http.client.HTTPResponse]:
     except urllib.error.HTTPError as e:
         e.close()
         if e.code in (404, 410):
-            raise InputError(f"{url}: is not there ({e.code})", hint="is it a repository?") from e
+            raise InputError(f"{url}: not found ({e.code})", hint="is it a repository?") from e
         if 300 <= e.code < 400:
-            raise InputError(f"{url}: leads in a circle or to no web address") from e
+            raise InputError(f"{url}: redirect loop, or redirect to another scheme") from e
         raise UnreachableError(f"{url}: the server answered {e.code}") from e
     except (OSError, http.client.HTTPException) as e:
         reason = getattr(e, "reason", None) or e
@@ -161,5 +161,5 @@ def _read_before_deadline(read: Callable[[int], bytes], url: str) -> Iterator[by
     deadline = clock.monotonic_s() + _FILE_TIMEOUT_S
     while chunk := read(_CHUNK):
         if clock.monotonic_s() > deadline:
-            raise UnreachableError(f"{url}: did not come within {_FILE_TIMEOUT_S:.0f} s")
+            raise UnreachableError(f"{url}: not received within {_FILE_TIMEOUT_S:.0f} s")
         yield chunk

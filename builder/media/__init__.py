@@ -1,1 +1,1 @@
-"""Install media: where they come from, what they are, and the remaster."""
+"""Install media: sources, inspection and remastering."""

@@ -1,7 +1,6 @@
-"""The boot menus of install media: which files they are, how they are read, and what they become.
+"""Boot menus of install media: their files, and how they are read and edited.
 
-A menu comes from the media, so it may be anything. It is text of a bounded length before an editor
-sees it.
+Menus are untrusted input: they are decoded and checked for size before they are parsed.
 """
 
 import re
@@ -13,13 +12,13 @@ from hardpan.core.errors import InputError
 
 _ISOLINUX = "/isolinux/isolinux.cfg"
 MENUS = (_ISOLINUX, "/boot/grub2/grub.cfg", "/EFI/BOOT/grub.cfg")
-"""EL9 has the first for BIOS, EL10 the second; by UEFI both have the third."""
+"""EL9 uses the first for BIOS, EL10 the second; both use the third for UEFI."""
 
 FAT_MENU = "::/EFI/BOOT/grub.cfg"
-"""The copy in the EFI image, as mtools writes its name."""
+"""Path of the copy in the EFI image, in mtools syntax."""
 
 MAX_MENU_BYTES = 256 << 10
-"""Rocky Linux's menus have some 2 KiB."""
+"""Rocky Linux's menus have about 2 KiB."""
 
 MAX_LINES = 5_000
 MAX_LINE_LENGTH = 8_192
@@ -28,17 +27,17 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootMenu:
-    """What every copy of the boot menu must say."""
+    """The changes that every copy of the boot menu must contain."""
 
     arguments: tuple[str, ...]
     media_label: str
     label: str
 
     def edit(self, name: str, data: bytes) -> str:
-        """The menu in the file ``name`` as it must be.
+        """Return the edited menu of the file ``name``.
 
         Raises:
-            InputError: it is no text, too long, or not understood.
+            InputError: it is not text, too long, or not supported.
         """
         edit = (
             isolinuxcfg.add_kickstart_arguments
@@ -52,10 +51,10 @@ class BootMenu:
             raise InputError(f"{name}: {e}", hint=e.hint) from e
 
     def is_applied(self, name: str, data: bytes) -> bool:
-        """Whether the menu in the file ``name`` says it.
+        """Return whether the menu of the file ``name`` contains the changes.
 
         Raises:
-            InputError: it is no text, or too long.
+            InputError: it is not text, or too long.
         """
         has_arguments = (
             isolinuxcfg.has_kickstart_arguments
@@ -66,10 +65,10 @@ class BootMenu:
 
 
 def decode_menu(name: str, data: bytes) -> str:
-    """The text of the menu in the file ``name``.
+    """Decode the menu of the file ``name``.
 
     Raises:
-        InputError: it is no UTF-8, has control characters, or is too long.
+        InputError: it is not UTF-8, has control characters, or is too long.
     """
     if len(data) > MAX_MENU_BYTES:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A GRUB menu edited token by token: the install entries get the arguments, nothing else does."""
+"""Edit GRUB menus token by token: arguments are added to the install entries only."""
 
 import itertools
 import re
@@ -16,10 +16,10 @@ from hardpan.builder.media.menu_entries import (
 from hardpan.core.errors import InputError
 
 MAX_SUBMENUS = 8
-"""One in another; install media have one level."""
+"""Nested submenus; install media have one level."""
 
 _KERNEL_COMMANDS = ("linux", "linuxefi", "linux16")
-# A word of GRUB's script: quoted parts and escapes belong to it, a stray quote too.
+# A word of GRUB's script language, with quoted parts, escapes and unbalanced quotes.
 _TOKEN = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\]|['\"\\])+")
 _SETTING = re.compile(r"\bset\s+(?P<name>default|timeout|timeout_style)=(?:\"[^\"]*\"|[^\s;]*)")
 _SINGLE_LINE_ENTRY = re.compile(r"[{;]\s*linux(?:efi|16)?\s")
@@ -27,13 +27,13 @@ _SINGLE_LINE_ENTRY = re.compile(r"[{;]\s*linux(?:efi|16)?\s")
 
 @dataclass(slots=True, kw_only=True)
 class _GrubEntry:
-    """One ``menuentry`` and where its kernel lines are."""
+    """A ``menuentry`` and its kernel lines."""
 
     title_line: int
-    """Its first line."""
+    """Line number of the ``menuentry``."""
 
     menu_path: str
-    """What ``default`` calls it: ``0``, or ``2>1`` inside a submenu."""
+    """Value of ``default`` for this entry: ``0``, or ``2>1`` in a submenu."""
 
     kernel_lines: list[int] = field(default_factory=list)
 
@@ -41,21 +41,20 @@ class _GrubEntry:
 def add_kickstart_arguments(
     text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None
 ) -> str:
-    """The menu with ``arguments`` on every install entry, the first of them the default.
+    """Add ``arguments`` to every install entry and make the first one the default.
 
-    Arguments that an entry has already are taken out first (``inst.ks``,
-    ``console``, and every one that is given), and so is the media check. Rescue
-    entries are left as they are. ``relabel`` is the volume's old and new label.
+    Existing arguments of the same names, ``inst.ks`` and the media check are removed first. Rescue
+    entries are not changed. ``relabel`` is the old and the new volume label.
 
     Raises:
-        InputError: the menu has no install entry, has one in a form that is not
-            understood, or nests its submenus too deeply.
+        InputError: the menu has no install entry, an unsupported entry, or too many nested
+            submenus.
     """
     lines = list(_logical_lines(text))
     if relabel is not None:
         lines = [_relabel_line(x, *relabel) for x in lines]
     if any(_SINGLE_LINE_ENTRY.search(x) for x in lines if not _is_comment(x)):
-        raise InputError("the boot menu has an entry on one line, which is not understood")
+        raise InputError("the boot menu has an entry on one line, which is not supported")
     entries = _install_entries(lines)
     if not entries:
         raise InputError("the boot menu has no install entry")
@@ -67,18 +66,18 @@ def add_kickstart_arguments(
 
 
 def has_kickstart_arguments(text: str, arguments: Sequence[str]) -> bool:
-    """True when every install entry of the menu carries every argument."""
+    """Return whether every install entry has every argument."""
     lines = list(_logical_lines(text))
     kernel_lines = [_tokenize(lines[n]) for e in _install_entries(lines) for n in e.kernel_lines]
     return bool(kernel_lines) and all(set(arguments) <= set(tokens) for tokens in kernel_lines)
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """The lines, those that end in a backslash joined with the next as GRUB does."""
+    """Yield the lines, with continued lines joined like GRUB does."""
     parts: list[str] = []
     start = ""
     for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
-        # The joined line is a comment when its first part that is not blank begins one.
+        # The joined line is a comment if its first non-blank part starts a comment.
         if line.endswith("\\") and not _is_comment(start or line):
             parts.append(line[:-1])
             start = start or line[:-1].strip()
@@ -90,7 +89,7 @@ def _logical_lines(text: str) -> Iterator[str]:
 
 
 def _install_entries(lines: Sequence[str]) -> list[_GrubEntry]:
-    """Entries with a kernel line that starts the installer, and not its rescue mode."""
+    """Return the entries that start the installer and not its rescue mode."""
     return [
         e
         for e in _parse_entries(lines)
@@ -113,7 +112,7 @@ def _parse_entries(lines: Sequence[str]) -> list[_GrubEntry]:
             if command == "submenu":
                 if len(counts) > MAX_SUBMENUS:
                     raise InputError(
-                        f"the boot menu: expected at most {MAX_SUBMENUS} submenus one in another,"
+                        f"the boot menu: expected at most {MAX_SUBMENUS} nested submenus,"
                         " found more"
                     )
                 counts.append(0)
@@ -149,7 +148,7 @@ def _add_warning(line: str) -> str:
 
 
 def _replace_settings(lines: Sequence[str], default: str) -> list[str]:
-    # In a script, an unquoted > would be no part of the value.
+    # Unquoted, > would not be part of the value.
     default_value = f'"{default}"' if ">" in default else default
     values = {"default": default_value, "timeout": str(TIMEOUT_S), "timeout_style": "menu"}
     replaced_names: set[str] = set()
@@ -159,7 +158,7 @@ def _replace_settings(lines: Sequence[str], default: str) -> list[str]:
         return f"set {match['name']}={values[match['name']]}"
 
     out = [x if _is_comment(x) else _SETTING.sub(substitute, x) for x in lines]
-    # Without a timeout the menu would wait for ever for somebody to press Enter.
+    # Without a timeout the menu would wait for a key press.
     missing = [f"set {n}={values[n]}" for n in ("default", "timeout") if n not in replaced_names]
     return [*missing, *out]
 

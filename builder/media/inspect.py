@@ -1,8 +1,8 @@
-"""Facts and files of an install ISO, read from the ISO itself; nothing that it says is believed.
+"""Inspect an install ISO and read its files; the ISO is untrusted input.
 
-Nothing is extracted, for an extracted link, device or mode acts on this machine: xorriso only
-lists what a name is and where its bytes are, and they are read from the ISO there. xorriso itself
-runs with limits, since a few bytes of an ISO can claim any size, depth or number of files.
+xorriso extracts nothing, since an extracted link, device or mode would affect this host: it lists
+file types and byte ranges, which are then read from the ISO. xorriso runs with resource limits,
+since a few bytes of an ISO can claim any size, depth or number of files.
 """
 
 import re
@@ -17,18 +17,18 @@ from hardpan.core.extracted_files import open_named_file, read_bytes
 from hardpan.core.limited_process import ProcessLimits, run_limited
 
 MAX_ISO_BYTES = 32 << 30
-"""Rocky Linux's largest, the DVD of release 9, has 12 GiB."""
+"""The largest Rocky Linux ISO, the DVD of release 9, has 12 GiB."""
 
 MAX_FILE_BYTES = 256 << 20
-"""Of one file that is read from an ISO; an EFI image has some 10 MiB, a kernel 15."""
+"""Per file read from an ISO; an EFI image has about 10 MiB, a kernel 15."""
 
 MAX_PATH_LENGTH = 1024
-"""Characters of a name as xorriso lists it, from the root."""
+"""Characters of an absolute path as xorriso lists it."""
 
 XORRISO_MEMORY_BYTES = 2 << 30
 _MAX_REPORT_BYTES = 64 << 20
 _LIMITS = ProcessLimits(
-    # It lists Rocky Linux's DVD in less than a second.
+    # Listing Rocky Linux's DVD takes less than a second.
     max_cpu_s=30,
     max_file_bytes=_MAX_REPORT_BYTES,
     max_memory_bytes=XORRISO_MEMORY_BYTES,
@@ -48,7 +48,7 @@ _PARTITION = re.compile(
 )
 _SYSTEM_AREA = re.compile(r"^System area summary:\s*(.*?)\s*$", re.MULTILINE)
 _LABEL = re.compile(r"^Volume Id\s*:\s*(.*?)\s*$", re.MULTILINE)
-# xorriso writes every other character with a backslash.
+# xorriso escapes every other character with a backslash.
 _PRINTABLE_LABEL = re.compile(r"(?!.*\\)[!-~](?:[ -~]{0,30}[!-~])?")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}){1,8}")
 _KINDS = {
@@ -68,42 +68,42 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsoFile:
-    """Where the bytes of a file are."""
+    """Byte range of a file."""
 
     offset: int
-    """From the start of the ISO, in bytes."""
+    """Offset in the ISO, in bytes."""
 
     size: int
-    """In bytes."""
+    """Size in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsoFacts:
-    """What matters for a remaster."""
+    """Facts of an install ISO that remastering needs."""
 
     volume_id: str
     boot_records: tuple[str, ...]
-    """``BIOS`` and ``UEFI`` in the catalogue's order."""
+    """``BIOS`` and ``UEFI``, in the order of the boot catalog."""
 
     system_area: str
-    """How it boots as a disk, in xorriso's words, e.g. ``MBR isohybrid cyl-align-on GPT``."""
+    """System area as xorriso reports it, e.g. ``MBR isohybrid cyl-align-on GPT``."""
 
     efi_path: str
-    """Where the EFI image lies in ISO 9660 (EL9); empty where it is appended (EL10)."""
+    """Path of the EFI image in ISO 9660 (EL9); empty if it is appended (EL10)."""
 
     efi_offset: int
-    """Where the EFI image starts, in bytes."""
+    """Offset of the EFI image in bytes."""
 
     efi_size: int
-    """Its size in bytes."""
+    """Size of the EFI image in bytes."""
 
 
 def inspect_iso(iso: Path) -> IsoFacts:
-    """What ``iso`` is.
+    """Inspect an install ISO.
 
     Raises:
-        InputError: missing, truncated, no ISO 9660 image, not bootable by UEFI, or one that claims
-            an impossible size, label or place of its EFI image.
+        InputError: it is missing, truncated, not an ISO 9660 image, not bootable by UEFI, or has an
+            invalid size, label or EFI image.
     """
     size = check_iso_size(iso)
     check_folders(iso)
@@ -121,7 +121,7 @@ def inspect_iso(iso: Path) -> IsoFacts:
     uefi_number, uefi_details = uefi[0]
     load = _BOOT_IMAGE_LOAD.search(uefi_details)
     if load is None:
-        raise InputError(f"{iso}: the UEFI boot record tells no place")
+        raise InputError(f"{iso}: the UEFI boot record has no location")
     start = int(load[2]) * BLOCK_SIZE
     path = dict(_BOOT_PATH.findall(report)).get(uefi_number, "")
     efi_size = _file_size(iso, path) or _efi_size(report, start, int(load[1]) * _SECTOR_BYTES)
@@ -139,12 +139,12 @@ def inspect_iso(iso: Path) -> IsoFacts:
 
 
 def check_file_names(iso: Path) -> None:
-    """Pass if all names on the ISO, as Rock Ridge has them, are short and of files or folders.
+    """Check that all Rock Ridge names on the ISO are short and belong to files, folders or links.
 
     Raises:
         InputError: they are not.
     """
-    # One level more than is allowed, so that it is seen.
+    # One level more than allowed, to detect deeper trees.
     report = _run_xorriso(
         iso, ["-find", "/", "-maxdepth", str(MAX_DEPTH + 1), "-exec", "lsdl", "--"]
     )
@@ -159,11 +159,11 @@ def check_file_names(iso: Path) -> None:
 
 
 def find_files(iso: Path, names: Iterable[str]) -> dict[str, IsoFile]:
-    """Those of ``names`` (paths in the ISO) that there are, and where.
+    """Return the byte ranges of those of ``names`` (paths in the ISO) that exist.
 
     Raises:
-        InputError: one of them is no regular file, lies below something that is no folder, or
-            claims bytes that the ISO does not have.
+        InputError: one is not a regular file, has a parent that is not a folder, or has a byte
+            range outside of the ISO.
     """
     requested = list(names)
     folders = {str(p) for n in requested for p in PurePosixPath(n).parents} - {"/"}
@@ -172,7 +172,7 @@ def find_files(iso: Path, names: Iterable[str]) -> dict[str, IsoFile]:
         commands += ["-find", path, "-maxdepth", "0", "-exec", "lsdl", "--"]
     for path in requested:
         commands += ["-find", path, "-maxdepth", "0", "-type", "f", "-exec", "report_lba", "--"]
-    # A name that is not there is an answer, not an error.
+    # A missing name is a valid result, not an error.
     tolerant = ["-abort_on", "FATAL", "-return_with", "FATAL", "32"]
     report = _run_xorriso(iso, [*tolerant, *commands])
     kinds: dict[str, list[str]] = {}
@@ -190,11 +190,11 @@ def find_files(iso: Path, names: Iterable[str]) -> dict[str, IsoFile]:
 
 
 def extract(iso: Path, names: dict[str, Path]) -> None:
-    """Copy files (path in the ISO -> new file) out of it.
+    """Copy files (path in the ISO -> new file) from the ISO.
 
     Raises:
-        InputError: one is not there, is no regular file, or is too long; or there is something
-            where the copy is to be written.
+        InputError: one does not exist, is not a regular file or is too long, or the destination
+            exists.
     """
     files = find_files(iso, names)
     missing = [name for name in names if name not in files]
@@ -205,10 +205,10 @@ def extract(iso: Path, names: dict[str, Path]) -> None:
 
 
 def exists(iso: Path, name: str) -> bool:
-    """True when the ISO has the file ``name``.
+    """Return whether the ISO has the file ``name``.
 
     Raises:
-        InputError: it is something else than a file.
+        InputError: ``name`` is not a regular file.
     """
     return name in find_files(iso, [name])
 
@@ -216,10 +216,10 @@ def exists(iso: Path, name: str) -> bool:
 def copy_bytes(
     iso: Path, extent: IsoFile, destination: Path, *, max_bytes: int = MAX_FILE_BYTES
 ) -> None:
-    """Copy a part of the ISO to a new file.
+    """Copy a byte range of the ISO to a new file.
 
     Raises:
-        InputError: the part is too long or not there, or ``to`` is there already.
+        InputError: the range is too long or outside of the ISO, or ``destination`` exists.
     """
     _require_max_size(iso, extent, destination.name, max_bytes)
     remaining = extent.size
@@ -236,10 +236,10 @@ def copy_bytes(
 
 
 def check_iso_size(iso: Path) -> int:
-    """The size of the file, if it is an ISO 9660 image and as long as it says of itself.
+    """Return the file size if it is an ISO 9660 image of at least its declared size.
 
     Raises:
-        InputError: it cannot be read, is something else, is truncated, or too large.
+        InputError: it cannot be read, is not an ISO 9660 image, is truncated or too large.
     """
     try:
         with open_named_file(iso) as f:
@@ -267,9 +267,9 @@ def check_iso_size(iso: Path) -> int:
 
 
 def _run_xorriso(iso: Path, commands: Sequence[str]) -> str:
-    """What xorriso prints about ``iso``; it is a program that may meet anything in there."""
-    # Names are names, not patterns, and a line break in one is no line break of the report. The
-    # many warnings about a damaged tree are not printed.
+    """Run xorriso on the untrusted ``iso`` and return its output."""
+    # Names are not patterns, line breaks in names are escaped, and warnings about damaged trees
+    # are suppressed.
     argv: list[str | Path] = ["xorriso", "-report_about", "SORRY", "-iso_rr_pattern", "off"]
     argv += ["-backslash_codes", "encode_output"]
     with tempfile.TemporaryDirectory(prefix="hardpan-iso-report-") as name:
@@ -298,7 +298,7 @@ def _require_kind(iso: Path, path: str, kinds: Sequence[str], expected: str) -> 
 
 
 def _single_extent(iso: Path, name: str, extents: Sequence[IsoFile]) -> IsoFile:
-    """A file that is read here is short, so it is in one piece."""
+    """Return the only extent of a file; files read here are short and therefore contiguous."""
     if len(extents) != 1:
         raise InputError(f"{iso}: {name}: expected a file in one piece, found {len(extents)}")
     extent = IsoFile(offset=0, size=0) if not extents[0].size else extents[0]
@@ -322,7 +322,7 @@ def _require_max_size(iso: Path, extent: IsoFile, label: str, max_bytes: int) ->
 
 
 def _file_size(iso: Path, path: str) -> int:
-    """Size of the EFI image's file in the ISO, in bytes; 0 without a path."""
+    """Return the size of the EFI image's file in bytes; 0 without a path."""
     if not path:
         return 0
     if not _PLAIN_PATH.fullmatch(path):
@@ -334,9 +334,9 @@ def _file_size(iso: Path, path: str) -> int:
 
 
 def _efi_size(report: str, start: int, loaded: int) -> int:
-    """Size of the EFI image in bytes: its partition's, or what the boot record loads.
+    """Return the size of the EFI image in bytes, from its partition or the boot record.
 
-    The boot record counts in 16 bits and so ends at 32 MiB.
+    The boot record's 16-bit sector count is limited to 32 MiB.
     """
     for start_sector, blocks in _PARTITION.findall(report):
         if int(start_sector) * _SECTOR_BYTES == start:

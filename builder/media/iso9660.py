@@ -1,8 +1,9 @@
-"""The folders of an ISO 9660 image, walked before xorriso, which follows them wherever they lead.
+"""Check the folder tree of an ISO 9660 image before xorriso reads it.
 
-A folder that holds itself keeps xorriso busy for ever, and a length in a directory record is only a
-claim. ECMA-119: 8.4 volume descriptors, 9.1 directory records; SUSP 5.1 and RRIP 4.1.5.1: what Rock
-Ridge adds to a record, CE for more of it elsewhere, CL for a folder that is elsewhere.
+A folder that contains itself makes xorriso loop, and lengths in directory records are untrusted.
+
+Sources: ECMA-119 8.4 (volume descriptors) and 9.1 (directory records); SUSP 5.1 (CE: continuation
+area) and RRIP 4.1.5.1 (CL: relocated folder) for Rock Ridge.
 """
 
 from collections.abc import Iterator
@@ -14,14 +15,14 @@ from hardpan.core.errors import InputError
 from hardpan.core.extracted_files import open_named_file
 
 MAX_FILES = 200_000
-"""Files and folders of an ISO; Rocky Linux's DVD has some 8,000."""
+"""Files and folders of an ISO; Rocky Linux's DVD has about 8,000."""
 
 MAX_DEPTH = 32
 MAX_FOLDER_BYTES = 16 << 20
-"""Of the records of one folder; the DVD's longest has some 500 KiB."""
+"""Records of one folder; the longest on the DVD has about 500 KiB."""
 
 MAX_ALL_FOLDERS_BYTES = 256 << 20
-"""Of the records of all folders of one tree."""
+"""Records of all folders of a tree."""
 
 BLOCK_SIZE = 2048
 _FIRST_DESCRIPTOR = 16
@@ -38,25 +39,25 @@ _MAX_CONTINUATIONS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryRecord:
-    """What a folder says of one thing in it."""
+    """A directory record."""
 
     name: bytes
     block: int
     size: int
-    """Bytes that it claims."""
+    """Declared size in bytes."""
 
     is_folder: bool
 
     system_use: bytes
-    """What Rock Ridge says of it."""
+    """System use field, with Rock Ridge entries."""
 
 
 def check_folders(iso: Path) -> None:
-    """Pass if the ISO's trees (the primary and others such as Joliet's) end, and claim no nonsense.
+    """Check the ISO's trees, the primary one and others such as Joliet's.
 
     Raises:
-        InputError: a folder is damaged, outside of the ISO, or in itself; or there are more files,
-            deeper folders or more bytes than the limits allow.
+        InputError: a folder is damaged, outside of the ISO or contains itself, or a limit on
+            files, depth or size is exceeded.
     """
     try:
         with open_named_file(iso) as file:
@@ -97,12 +98,14 @@ def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
                 total_bytes += record.size
                 continue
             if record.block in visited_blocks:
-                raise InputError(f"{iso}: the folder {record.name!a} is in two places or in itself")
+                raise InputError(
+                    f"{iso}: the folder {record.name!a} has two parents or contains itself"
+                )
             if depth >= MAX_DEPTH:
                 raise InputError(f"{iso}: expected folders at most {MAX_DEPTH} deep, found more")
             visited_blocks.add(record.block)
             folders.append((record, depth + 1))
-    # Files may share bytes: the EFI image is one, and a part of another tree.
+    # Files may share bytes: the EFI image is in two trees.
     if total_bytes > 2 * iso_size:
         raise InputError(
             f"{iso}: its files claim more than it has: expected at most {2 * iso_size} bytes,"
@@ -111,7 +114,7 @@ def _check_tree(iso: Path, file: BufferedReader, root: DirectoryRecord) -> None:
 
 
 def _require_no_relocation(iso: Path, file: BufferedReader, record: DirectoryRecord) -> None:
-    """Install media have no folder that Rock Ridge moved: they are not deep enough to need it."""
+    """Reject folders relocated by Rock Ridge; install media need none."""
     data = record.system_use
     for _ in range(_MAX_CONTINUATIONS):
         if _RELOCATED in data:
@@ -124,7 +127,10 @@ def _require_no_relocation(iso: Path, file: BufferedReader, record: DirectoryRec
         )
         file.seek(block * BLOCK_SIZE + offset)
         data = file.read(min(size, BLOCK_SIZE))
-    raise InputError(f"{iso}: {record.name!a}: expected its description to end, found a long chain")
+    raise InputError(
+        f"{iso}: {record.name!a}: expected at most {_MAX_CONTINUATIONS} continuation areas,"
+        " found more"
+    )
 
 
 def _read_records(

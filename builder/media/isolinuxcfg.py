@@ -1,7 +1,7 @@
-"""An isolinux menu edited line by line: the install entries get the arguments, nothing else does.
+"""Edit isolinux menus line by line: arguments are added to the install entries only.
 
-EL9's media start with it by BIOS. A directive is a keyword, whatever its case, and the rest
-of its line; nothing can be quoted or continued (syslinux's doc/menu.txt and syslinux.txt).
+EL9 media boot with isolinux on BIOS. A directive is a case-insensitive keyword and the rest of
+its line, without quoting or continuation (syslinux's doc/menu.txt and syslinux.txt).
 """
 
 import re
@@ -22,35 +22,35 @@ _INCLUDE_KEYWORDS = ("include", "menu include")
 _MENU_PROGRAM = re.compile(r".*\.(?:c32|com)(?:\s|$)", re.IGNORECASE)
 _REPLACED_KEYWORDS = ("timeout", "totaltimeout", "ontimeout", "menu default", "default", "ui")
 _TICKS_PER_S = 10
-"""The menu counts in tenths of a second."""
+"""isolinux timeouts are in tenths of a second."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _IsolinuxEntry:
-    """One ``label`` and where its lines are."""
+    """A ``label`` and its lines."""
 
     name: str
     label_line: int
     title_line: int | None = None
-    """The line of ``menu label``."""
+    """Line number of ``menu label``."""
 
     append_lines: list[int] = field(default_factory=list)
-    """The lines with the kernel's arguments."""
+    """Line numbers of the kernel arguments."""
 
 
 def add_kickstart_arguments(
     text: str, arguments: Sequence[str], *, relabel: tuple[str, str] | None = None
 ) -> str:
-    """The menu with ``arguments`` on every install entry, the first of them the default.
+    """Add ``arguments`` to every install entry and make the first one the default.
 
-    What goes and what stays is as in a GRUB menu (``grubcfg.edited``).
+    Arguments are replaced as in a GRUB menu (``grubcfg.add_kickstart_arguments``).
 
     Raises:
-        InputError: the menu has no install entry, or reads others from further files.
+        InputError: the menu has no install entry, or includes other files.
     """
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     if any(_includes_file(x) for _, x in _directives(lines)):
-        raise InputError("the boot menu includes another file, which is not understood")
+        raise InputError("the boot menu includes another file, which is not supported")
     entries = _install_entries(lines)
     if not entries:
         raise InputError("the boot menu has no install entry")
@@ -72,7 +72,7 @@ def add_kickstart_arguments(
 
 
 def has_kickstart_arguments(text: str, arguments: Sequence[str]) -> bool:
-    """True when every install entry of the menu carries every argument."""
+    """Return whether every install entry has every argument."""
     lines = text.split("\n")
     kernel_lines = [_arguments(lines[n]) for e in _install_entries(lines) for n in e.append_lines]
     return bool(kernel_lines) and all(set(arguments) <= set(tokens) for tokens in kernel_lines)
@@ -103,7 +103,7 @@ def _parse_entries(lines: Sequence[str]) -> list[_IsolinuxEntry]:
 
 
 def _directives(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """The lines that are neither comments nor an entry's help text, with their numbers."""
+    """Yield line numbers and lines that are neither comments nor help texts."""
     is_help_text = False
     for n, line in enumerate(lines):
         keyword = _keyword(line)
@@ -116,10 +116,10 @@ def _directives(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _replace_settings(lines: Sequence[str], default_entry: _IsolinuxEntry) -> list[str]:
-    """The first install entry is chosen and started after some seconds, with a menu or without."""
+    """Select the first install entry and start it after the timeout, with or without a menu."""
     skipped = {n for n, x in _directives(lines) if _keyword(x) in _REPLACED_KEYWORDS}
     menus = [_value(lines[n]) for n in sorted(skipped) if _starts_menu_program(lines[n])]
-    # 'ui' wins over 'default', which then names the entry that Enter starts.
+    # 'ui' overrides 'default', which then names the entry that Enter starts.
     header = [f"ui {program}" for program in menus[:1]]
     header += [
         f"default {default_entry.name}",

@@ -1,4 +1,4 @@
-"""What every boot menu's install entries have in common, whatever loader reads the menu."""
+"""Install entries of boot menus, independent of the boot loader."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,31 +13,31 @@ _REMOVED_ARGUMENTS = ("inst.ks", "ks", "rd.live.check", "quiet")
 
 
 def starts_installer(arguments: Iterable[str]) -> bool:
-    """True when a kernel with these arguments is the installer, and not its rescue mode."""
+    """Return whether these kernel arguments start the installer and not its rescue mode."""
     names = {_argument_name(w) for w in arguments}
     return bool(names.intersection(_SOURCE_ARGUMENTS)) and not names.intersection(_RESCUE_ARGUMENTS)
 
 
 def is_rescue_title(title: str) -> bool:
-    """True when an entry of this title is for something else than installing."""
+    """Return whether an entry with this title is not an install entry."""
     return _RESCUE_TITLE.search(title) is not None
 
 
 def merge_arguments(existing: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """``words`` and ``arguments``: earlier ones of their names, and the media check, go."""
+    """Add ``arguments``; existing ones of the same names and the media check are removed."""
     removed_names = {_argument_name(a) for a in arguments}.union(_REMOVED_ARGUMENTS)
     return [*(w for w in existing if _argument_name(w) not in removed_names), *arguments]
 
 
 def replace_label(argument: str, old_label: str, new_label: str) -> str:
-    """A kernel's argument that names the volume, by the volume's new label."""
+    """Replace the volume label in a kernel argument."""
     spellings = {old_label, _udev_escape(old_label), _udev_escape(old_label).replace("\\", "\\\\")}
     pattern = "|".join(re.escape(s) for s in sorted(spellings))
     return re.sub(rf"LABEL=(?:{pattern})(?=[:'\"]|$)", lambda _: f"LABEL={new_label}", argument)
 
 
 def _udev_escape(label: str) -> str:
-    """``label`` as udev writes it in a device's name: odd characters in hex."""
+    """Escape ``label`` like udev does in device names: other characters in hex."""
     plain = re.compile(r"[A-Za-z0-9#+\-.:=@_/]")
     return "".join(
         c if plain.match(c) else "".join(f"\\x{b:02x}" for b in c.encode()) for c in label

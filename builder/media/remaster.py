@@ -1,8 +1,8 @@
-"""Install media made unattended: rootless, reproducible, bootable as CD and as USB disk.
+"""Remaster install media for an unattended install: rootless, reproducible, for CD and USB.
 
-On USB with UEFI it is the menu in the FAT image that counts, from CD the one in
-ISO 9660, so both are edited (weldr/lorax#1292). Shim, GRUB, kernel and initrd are
-left alone: Secure Boot and the FIPS self-test of the installer depend on them.
+From USB with UEFI the menu in the FAT image is used, from CD the one in ISO 9660, so both are
+edited (weldr/lorax#1292). Shim, GRUB, kernel and initrd are not changed: Secure Boot and the FIPS
+self-test of the installer depend on them.
 """
 
 import os
@@ -46,7 +46,7 @@ _KICKSTART_LABEL = re.compile(r"=hd:LABEL=([^:]*)")
 _TIMEOUT_S = 900
 _STAGE = "iso"
 _MAX_GROWTH_BYTES = 1 << 30
-"""What the result may have more than the media, before xorriso is stopped."""
+"""Maximum growth of the ISO compared with the media; the kernel stops xorriso beyond it."""
 
 _MIN_FREE_MIB = 64
 _MAX_MTOOLS_MEMORY_BYTES = 1 << 30
@@ -63,17 +63,17 @@ def remaster(
     emit: Emit,
     volume_id: str | None = None,
 ) -> UnattendedIso:
-    """``media`` with the kickstart on it and a menu that obeys it, written to ``out``.
+    """Write ``media`` with the kickstart and an unattended boot menu to the output file.
 
-    The same inputs give the same bytes. The volume label stays that of the media
-    unless ``volume_id`` gives another. The kickstart has password hashes at least, so
-    the ISO is for its owner alone; ``secret`` says that it has a passphrase as well.
+    The same inputs give the same bytes. The volume label is the media's unless ``volume_id`` is
+    given. A kickstart contains password hashes, so the ISO is readable by its owner only;
+    ``secret`` marks a kickstart with a passphrase.
 
     Raises:
-        InputError: the media's boot menu is not understood, the label has blanks or is
-            too long, or the media holds what install media never do.
-        ToolError: xorriso, mtools or isomd5sum is missing or fails, or the
-            result does not read back as it was meant.
+        InputError: the boot menu is not supported, the label is invalid, or the media contain
+            files that install media never have.
+        ToolError: xorriso, mtools or isomd5sum is missing or fails, or the ISO fails
+            verification.
         ResourceError: not enough disk space.
     """
     facts = inspect_iso(media.path)
@@ -91,7 +91,7 @@ def remaster(
         (workdir / "ks.cfg").chmod(PRIVATE_MODE)
         emit(StageMessage(stage=_STAGE, text=f"writing {out.name}"))
         _write_iso(media.path, temp_iso, edited_files, workdir, facts, label)
-        # Last of all: whatever is written after it makes the media check fail.
+        # Last: later changes would make the media check fail.
         run(["implantisomd5", "--force", temp_iso], timeout_s=_TIMEOUT_S)
         _verify_iso(temp_iso, facts, kickstart_text, menu, workdir)
     return UnattendedIso(
@@ -105,20 +105,20 @@ def remaster(
 
 
 def required_mib(size: int) -> int:
-    """MiB that the remastered copy of media of ``size`` bytes takes."""
+    """Return the space in MiB that a remastered copy of ``size`` bytes needs."""
     return (size >> 20) + 64
 
 
 def _choose_label(facts: IsoFacts, volume_id: str | None, arguments: Sequence[str]) -> str:
-    """The result's label, which the arguments must name where they name one."""
+    """Return the label of the ISO; an argument that names a label must name this one."""
     if volume_id is not None and not _LABEL.fullmatch(volume_id):
-        # A blank would have to be escaped in another way by each boot loader.
+        # Each boot loader escapes blanks differently.
         raise InputError(f"expected a volume label of 32 A-Z 0-9 _ - at most, found {volume_id!r}")
     label = facts.volume_id if volume_id is None else volume_id
     for argument in arguments:
         match = _KICKSTART_LABEL.search(argument)
         if match is not None and match[1] != label:
-            raise InputError(f"{argument}: the ISO's label is {label!r}, it would not be found")
+            raise InputError(f"{argument}: the ISO's label is {label!r}, expected the same label")
     return label
 
 
@@ -151,9 +151,9 @@ def _extract_fat_image(iso: Path, facts: IsoFacts, destination: Path) -> Path:
 
 
 def _read_fat_menu(fat: Path, destination: Path) -> None:
-    """Write the menu in the FAT image to the new file ``to``.
+    """Write the menu in the FAT image to a new file.
 
-    mcopy would make folders and files of the names that it finds in the place of the menu.
+    mcopy would create files and folders with untrusted names if the menu were a folder.
     """
     _mtools(["mtype", "-i", fat, FAT_MENU], fat, max_bytes=MAX_MENU_BYTES, stdout_file=destination)
 
@@ -161,7 +161,7 @@ def _read_fat_menu(fat: Path, destination: Path) -> None:
 def _mtools(
     argv: Sequence[str | Path], fat: Path, *, max_bytes: int, stdout_file: Path | None = None
 ) -> None:
-    """Read or change a FAT image of the media; ``max_bytes`` bounds each file that is written."""
+    """Run mtools on a FAT image of the media; ``max_bytes`` limits each written file."""
     size = fat.stat().st_size
     limits = ProcessLimits(max_file_bytes=max_bytes, max_memory_bytes=_MAX_MTOOLS_MEMORY_BYTES)
     try:
@@ -189,8 +189,7 @@ def _write_iso(
     label: str,
 ) -> None:
     argv: list[str | Path] = ["xorriso", "-indev", source, "-outdev", destination, "-volid", label]
-    # Keeps the BIOS and UEFI boot records of the original; without it the copy
-    # mounts fine and boots nowhere.
+    # Preserves the BIOS and UEFI boot records; without them the copy is not bootable.
     argv += ["-boot_image", "any", "replay"]
     if facts.efi_path:
         argv += ["-update", workdir / "efi.img", facts.efi_path]
@@ -199,7 +198,7 @@ def _write_iso(
     for iso_path, copy in edited_files.items():
         argv += ["-update", copy, iso_path]
     argv += ["-map", workdir / "ks.cfg", _KICKSTART]
-    # SOURCE_DATE_EPOCH alone is not enough: the tree's change times are those of today.
+    # SOURCE_DATE_EPOCH does not cover the change times of the tree.
     argv += ["-alter_date_r", "b", _DATE[:8], "/", "--", "-volume_date", "uuid", _DATE]
     argv += ["-volume_date", "c", _DATE, "-volume_date", "m", _DATE, "-padding", "0"]
     limits = ProcessLimits(
@@ -217,7 +216,7 @@ def _write_iso(
 
 
 def _last_line(error: ToolError) -> str:
-    """What a program said last; names out of the media may be in it."""
+    """Return the last output line of a program; it may contain untrusted names."""
     lines = error.output_tail.splitlines() or [str(error)]
     return ascii(lines[-1][:200])
 
@@ -225,7 +224,7 @@ def _last_line(error: ToolError) -> str:
 def _verify_iso(
     iso: Path, media_facts: IsoFacts, kickstart_text: str, menu: BootMenu, workdir: Path
 ) -> None:
-    """Read the result back: what is not seen to be there is not there."""
+    """Verify the written ISO by reading it back."""
     iso_facts = inspect_iso(iso)
     menu_files = {name: workdir / f"back{n}" for n, name in enumerate(MENUS) if exists(iso, name)}
     extract(iso, {**menu_files, _KICKSTART: workdir / "back.ks"})
@@ -242,21 +241,23 @@ def _verify_iso(
                 "its boot records changed",
                 _boot_properties(iso_facts) != _boot_properties(media_facts),
             ),
-            ("its volume label is wrong", iso_facts.volume_id != menu.label),
+            ("its volume label differs", iso_facts.volume_id != menu.label),
             ("the kickstart differs", (workdir / "back.ks").read_text("utf-8") != kickstart_text),
             (
-                "a boot menu lacks it",
+                "a boot menu lacks the kickstart",
                 not all(menu.is_applied(n, data) for n, data in menus.items()),
             ),
         )
         if is_mismatch
     ]
     if mismatches:
-        raise ToolError(["xorriso"], f"wrote an ISO that is not as meant: {'; '.join(mismatches)}")
+        raise ToolError(
+            ["xorriso"], f"wrote an ISO that fails verification: {'; '.join(mismatches)}"
+        )
     run(["checkisomd5", iso], timeout_s=_TIMEOUT_S)
 
 
 def _boot_properties(iso: IsoFacts) -> tuple[object, ...]:
-    # xorriso calls an image cyl-align-on whose size happens to be a multiple of a cylinder.
+    # xorriso reports cyl-align-on if the size happens to be a multiple of a cylinder.
     area = [word for word in iso.system_area.split() if not word.startswith("cyl-align-")]
     return iso.boot_records, area, iso.efi_path

@@ -1,4 +1,4 @@
-"""Where an install ISO comes from: a file, or the catalogue; and what vouches for it."""
+"""Provide install media from a file or the media catalog, and verify them."""
 
 import json
 import re
@@ -25,50 +25,49 @@ _STAGE = "media"
 
 
 class MediaEntry(BaseModel):
-    """One line of the catalogue."""
+    """An entry of the media catalog."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     volume_id: str
-    """Pattern that the volume label must match."""
+    """Regular expression of the volume label."""
 
     build: str = ""
-    """Module that builds the media on this machine."""
+    """Module that builds the media on this host."""
 
     file: str = ""
-    """Pattern of the distributor's file name."""
+    """Glob pattern of the distributor's file name."""
 
-    where: str = ""
-    """Where a person finds it."""
+    download_location: str = ""
+    """Download location."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaCandidate:
-    """Media as a quick look finds it: nothing was digested, nothing was built."""
+    """Media that are available without building; their digest is not verified."""
 
     title: str
     path: Path | None = None
-    """None where it has yet to be built."""
+    """None if the media are not built yet."""
 
     size: int = 0
-    """Bytes."""
+    """Size in bytes."""
 
     volume_id: str = ""
     sha256: Sha256 | None = None
-    """What it was when it was built; None where nobody can tell without digesting it."""
+    """Digest recorded when the media were built; None if unknown."""
 
 
 def provide_media(
     name: str, *, file: Path | None, sha256: str | None, cache: Path, emit: Emit
 ) -> InstallMedia:
-    """The media that the catalogue calls ``name``; from ``file`` where one is given.
+    """Return the media ``name`` of the catalog, from ``file`` if given; build them if needed.
 
     Raises:
-        InputError: the name is unknown, the ISO is missing, is no ISO, or is
-            not the one that was asked for.
+        InputError: the name is unknown, the ISO is missing or invalid, or has another label.
         TrustError: the digest is not ``sha256``.
-        ToolError: the media had to be built here and that failed.
+        ToolError: building the media failed.
     """
     entry = catalog_entry(name)
     if file is None and entry.build:
@@ -77,11 +76,11 @@ def provide_media(
 
 
 def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
-    """What ``find`` would take, as far as can be told in a moment and without writing.
+    """Return the media that ``provide_media`` would use, without building or writing.
 
     Raises:
         InputError: as for ``find``.
-        ToolError: the media would have to be built here and this machine cannot.
+        ToolError: the media must be built and this host cannot build them.
     """
     entry = catalog_entry(name)
     if file is not None or not entry.build:
@@ -97,10 +96,10 @@ def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
 
 
 def catalog_entry(name: str) -> MediaEntry:
-    """The catalogue's line for ``name``.
+    """Return the catalog entry ``name``.
 
     Raises:
-        InputError: it has none.
+        InputError: there is none.
     """
     entry = load_catalog().get(name)
     if entry is None:
@@ -109,7 +108,7 @@ def catalog_entry(name: str) -> MediaEntry:
 
 
 def load_catalog() -> dict[str, MediaEntry]:
-    """Name -> entry, from ``catalog.yaml``."""
+    """Return the entries of ``catalog.yaml`` by name."""
     document = yaml.safe_load(CATALOG_FILE.read_text("utf-8"))
     try:
         return {name: MediaEntry.model_validate(value) for name, value in document.items()}
@@ -121,15 +120,17 @@ def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandi
     if file is None:
         raise InputError(
             f"{name}: {entry.title} is needed and no --media FILE was given",
-            hint=f"download it from {entry.where}",
+            hint=f"download it from {entry.download_location}",
         )
     if not file.is_file():
-        raise InputError(f"{file}: no such ISO", hint=f"download it from {entry.where or name}")
+        raise InputError(
+            f"{file}: no such ISO", hint=f"download it from {entry.download_location or name}"
+        )
     facts = inspect_iso(file)
     if not re.search(entry.volume_id, facts.volume_id):
         raise InputError(
             f"{file}: expected a volume label like {entry.volume_id}, found {facts.volume_id!r}",
-            hint=f"the profile wants {entry.title}",
+            hint=f"the profile uses {entry.title}",
         )
     return MediaCandidate(
         title=entry.title,
@@ -148,8 +149,12 @@ def _verify_digest(
     digest = sha256_file(file)
     verification = "sha256 given by the operator"
     if sha256 is None:
-        verification = "nothing: no --media-sha256 was given"
-        emit(StageMessage(stage=_STAGE, text=f"{file.name}: vouched for by {verification}"))
+        verification = "none: no --media-sha256 was given"
+        emit(
+            StageMessage(
+                stage=_STAGE, text=f"{file.name}: digest not verified: no --media-sha256 was given"
+            )
+        )
     elif digest != sha256:
         raise TrustError(f"{file}: expected sha256 {sha256}, found {digest}")
     return _make_media(name, file, digest, candidate.volume_id, verification)
@@ -169,7 +174,7 @@ def _build_media(name: str, entry: MediaEntry, cache: Path, emit: Emit) -> Insta
 def _run_media_builder(
     entry: MediaEntry, cache: Path, *options: str, on_line: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
-    """What the media's builder answers: a receipt, or nothing."""
+    """Run the media builder and return its receipt, or an empty one."""
     repository = find_checkout()
     if repository is None:
         raise InputError(
@@ -192,7 +197,7 @@ def _run_media_builder(
         if receipt:
             receipt["iso"], receipt["sha256"]
     except (ValueError, KeyError, TypeError) as e:
-        raise ToolError([entry.build], "gave no receipt that can be read") from e
+        raise ToolError([entry.build], "printed no valid receipt") from e
     return dict(receipt)
 
 

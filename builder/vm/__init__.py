@@ -1,1 +1,1 @@
-"""The virtual machine: QEMU, its console, and whether KVM can really run a vCPU."""
+"""Virtual machines: QEMU, console, firmware, KVM probe and egress proxy."""

@@ -1,4 +1,4 @@
-"""An installed system, booted and answering on SSH."""
+"""Boot an installed system and wait for SSH."""
 
 import contextlib
 import socket
@@ -37,15 +37,14 @@ def boot(
     emit: Emit,
     overlay: bool,
 ) -> Iterator[BootedGuest]:
-    """A guest for the length of the block, powered off in order afterwards.
+    """Boot a guest for the duration of the block and shut it down afterwards.
 
-    With ``overlay`` the disk itself is not written to, and the guest's end is
-    the plug. The host keys come from the guest's own console, so the first
-    connection can already pin them.
+    With ``overlay`` the disk itself is not modified, and the guest is stopped without shutdown. The
+    host keys are read from the guest's console, so that the first connection can pin them.
 
     Raises:
-        ToolError: it panics, stops in an emergency shell, does not answer in
-            time, tells no host keys, or does not power off.
+        ToolError: the guest panics, enters an emergency shell, does not respond in time, prints no
+            host keys, or does not power off.
     """
     with tempfile.TemporaryDirectory(prefix=".boot-", dir=spec.disk.parent) as workdir:
         guest_spec = replace(spec, ssh_port=free_port())
@@ -64,7 +63,7 @@ def boot(
                 boot_s=boot_s,
                 proxy=PROXY_URL if guest_spec.allowed_endpoints else "",
             )
-            if not overlay:  # what is thrown away need not be in order
+            if not overlay:  # a discarded overlay needs no clean shutdown
                 machine.power_off(timeout_s=_POWER_OFF_TIMEOUT_S * acceleration.timeout_factor)
 
 
@@ -72,9 +71,9 @@ def boot(
 def _start_until_ssh(
     spec: VmSpec, acceleration: Acceleration, log: Path, emit: Emit
 ) -> Iterator[tuple[VirtualMachine, float, tuple[str, ...]]]:
-    """A machine that answers on SSH, how many seconds that took, and its host keys.
+    """Yield a VM that responds on SSH, the boot duration in seconds, and its host keys.
 
-    One that panics is started as often as ``acceleration.starts`` says.
+    A guest that panics is restarted, up to ``acceleration.starts``.
     """
     timeout_factor = acceleration.timeout_factor
     for attempts_left in reversed(range(acceleration.max_attempts)):
@@ -89,7 +88,7 @@ def _start_until_ssh(
             except ToolError as e:
                 if not attempts_left or not machine.has_panicked():
                     raise
-                emit(StageMessage(stage="boot", text=f"{e}; starting it once more"))
+                emit(StageMessage(stage="boot", text=f"{e}; retrying"))
                 continue
             emit(
                 StageMessage(
@@ -113,7 +112,7 @@ def _await_host_keys(machine: VirtualMachine, deadline: float) -> tuple[str, ...
         machine.watch()
         _raise_on_failure(machine)
         if clock.monotonic_s() > deadline:
-            raise machine.failure("told no SSH host key on its console")
+            raise machine.failure("printed no SSH host key on its console")
     return machine.console.host_keys
 
 
@@ -123,7 +122,9 @@ def _raise_on_failure(machine: VirtualMachine) -> None:
     if machine.has_panicked():
         raise machine.failure("panicked")
     if machine.is_off:
-        raise machine.failure(f"went off before it answered (QEMU ended {machine.returncode})")
+        raise machine.failure(
+            f"powered off before SSH responded (QEMU exited with {machine.returncode})"
+        )
 
 
 def _has_ssh_banner(port: int) -> bool:

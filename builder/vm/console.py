@@ -1,4 +1,4 @@
-"""What a guest says on its serial console, as facts. Pure; the guest is hostile.
+"""Parse a guest's serial console. Pure functions; the guest is hostile.
 
 Markers and failure patterns are those of Anaconda, of the EL kernel and of the
 lab's installer (sources: anaconda's exception.py, lorax's monitor.py, the
@@ -39,7 +39,7 @@ FAILURE_PATTERNS = (
     r"dracut-emergency|Entering emergency mode|Give root password for maintenance",
     r"error: no such device: .*|No bootable device",
 )
-"""Each one alone ends an install: nothing good has ever followed one of them."""
+"""Each of these lines means that the install has failed."""
 
 _FAILURE = re.compile("|".join(f"(?:{p})" for p in FAILURE_PATTERNS))
 _PHASE = re.compile(
@@ -56,24 +56,24 @@ _MAX_HOST_KEYS = 16
 
 @dataclass(slots=True, kw_only=True)
 class GuestConsole:
-    """The console so far: memory stays bounded whatever the guest writes."""
+    """State of a guest's console; its memory use is bounded."""
 
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_TAIL_LINES))
-    """The last lines, without escape codes."""
+    """Last lines, without escape codes."""
 
     failure: str = ""
-    """The first line that means failure; empty while there is none."""
+    """First line that means failure; empty if there is none."""
 
     is_complete: bool = False
     phase: str = ""
     phase_position: tuple[int, int] = (0, 0)
-    """Which phase of how many."""
+    """Number of the current phase and of all phases."""
 
     _host_key_counts: dict[str, int] = field(default_factory=dict)
     _partial_line: bytes = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """Take what the guest wrote; the whole lines in it, cleaned."""
+        """Process console output and return its complete lines, cleaned."""
         *raw_lines, self._partial_line = (self._partial_line + data).split(b"\n")
         if len(self._partial_line) > _MAX_LINE_BYTES:
             raw_lines, self._partial_line = [*raw_lines, self._partial_line], b""
@@ -84,7 +84,7 @@ class GuestConsole:
 
     @property
     def host_keys(self) -> tuple[str, ...]:
-        """Host keys that were told at least twice: a kernel message can spoil a line."""
+        """Host keys that were printed at least twice: a kernel message can corrupt a line."""
         return tuple(sorted(k for k, times in self._host_key_counts.items() if times >= 2))
 
     def _process_line(self, line: str) -> None:
@@ -104,8 +104,8 @@ class GuestConsole:
 
 
 def clean_line(line: bytes) -> str:
-    """One line as text: no escape codes, no control characters, no blanks around it."""
-    # A lone carriage return starts the line anew, as a progress display does.
+    """Decode a line and remove escape codes, control characters and surrounding blanks."""
+    # A carriage return overwrites the line, as progress displays do.
     last_state = line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]
     text = _ESCAPE.sub("", last_state)
     return "".join(c if c.isprintable() else " " for c in text).strip()

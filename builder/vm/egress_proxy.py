@@ -1,6 +1,6 @@
-"""A build guest's one way out: a proxy for the addresses on a list, and for no other.
+"""Egress proxy of a build guest: forwards connections to allowed endpoints only.
 
-    tunnel.py LIST.json
+    egress_proxy.py ENDPOINTS.json
 
 QEMU starts it for every connection that the guest makes to ``qemu.PROXY``; the connection
 is its stdin and stdout. It runs by its path and needs nothing but Python's own library.
@@ -28,7 +28,7 @@ from typing import BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
 MAX_CONNECTIONS = 16
-"""Connections at one time; dnf makes three, and each one is a process."""
+"""Simultaneous connections; dnf opens three, and each one is a process."""
 
 MAX_HEAD_BYTES = 16 << 10
 _HEAD_TIMEOUT_S = 20.0
@@ -37,8 +37,8 @@ _IDLE_TIMEOUT_S = 120.0
 _MAX_DURATION_S = 4 * 3600.0
 _MAX_DOWNLOAD_BYTES = 16 << 30
 _MAX_UPLOAD_BYTES = 16 << 20
-"""One connection in seconds, bytes to the guest (the largest package has some GiB) and bytes from
-it (dnf asks with some 500 bytes for a package): more than a build needs, little for smuggling."""
+"""Limits per connection: seconds, bytes to the guest (the largest package has some GiB) and bytes
+from it (dnf sends about 500 bytes per request), which limits exfiltration."""
 
 _LINGER_S = 2.0
 _CHUNK_BYTES = 64 << 10
@@ -60,7 +60,7 @@ _FORWARDED_FIELDS = (
     "range",
     "user-agent",
 )
-"""Fields that go on to the server: none of them can name another host or begin a body."""
+"""Forwarded header fields: none can name another host or start a body."""
 
 _STATUS_TEXTS = {
     400: "Bad Request",
@@ -72,35 +72,35 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
-    """What may be reached: by ``https`` through CONNECT, by ``http`` through GET and HEAD."""
+    """An allowed endpoint: ``https`` by CONNECT, ``http`` by GET and HEAD."""
 
     scheme: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        """As an address, without the port where it is the usual one."""
+        """Return the URL, without the default port."""
         is_default_port = self.port == _DEFAULT_PORTS.get(self.scheme)
         return f"{self.scheme}://{self.host}" + ("" if is_default_port else f":{self.port}")
 
 
 class ProxyRequest(NamedTuple):
-    """What a guest asked for."""
+    """A request of the guest."""
 
     endpoint: Endpoint
     head: bytes
-    """What the server is sent; empty for CONNECT, where the guest itself speaks to it."""
+    """Bytes for the server; empty for CONNECT."""
 
 
 class ProxyRefusedError(Exception):
-    """An answer that is no; the guest is told why in one line."""
+    """A refused request; the response contains the reason in one line."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
     def response(self) -> bytes:
-        """The answer."""
+        """Return the HTTP response."""
         text = f"hardpan: {self}\n"
         return (
             f"HTTP/1.1 {self.status} {_STATUS_TEXTS[self.status]}\r\nContent-Type: text/plain\r\n"
@@ -109,13 +109,13 @@ class ProxyRefusedError(Exception):
 
 
 def endpoint_of(url: str) -> Endpoint:
-    """What has to be reached for an http or https address."""
+    """Return the endpoint of an http or https URL."""
     parts = urlsplit(url)
     return Endpoint(parts.scheme, str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme])
 
 
 def parse_request(head: bytes, allowed: Collection[Endpoint]) -> ProxyRequest:
-    """What a request's head, without its empty line, asks for.
+    """Parse a request head without its empty line.
 
     Raises:
         RefusedError: it is not on the list, or nothing that dnf would ask.
@@ -179,29 +179,28 @@ _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
 def is_address_allowed(address: str, host: str) -> bool:
-    """Whether ``host``, a host of the list, may mean ``address`` for a guest.
+    """Return whether a guest may connect to ``address`` for the allowed host ``host``.
 
-    An address that is on the list itself may be reached, and loopback where ``localhost`` is on it:
-    whoever wrote the profile wants the build machine itself. What a name server says is not
-    believed that far. A private IPv4 address (RFC 1918) may be a site's mirror; it is refused where
-    this machine has it. Of IPv6 only global addresses are taken, and none that carries an IPv4
-    address which is not global.
+    An address that is listed itself is allowed, and loopback if ``localhost`` is listed. Answers of
+    name servers are restricted: private IPv4 addresses (RFC 1918) may be a site's mirror, but not
+    an address of this host; IPv6 addresses must be global and must not embed an IPv4 address that
+    is not global.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if address == host or (host == "localhost" and ip.is_loopback):
         return True
     if isinstance(ip, ipaddress.IPv4Address):
-        return not any(ip in one for one in _FORBIDDEN_IPV4) and not _is_local_address(ip)
+        return not any(ip in network for network in _FORBIDDEN_IPV4) and not _is_local_address(ip)
     embedded = _embedded_ipv4(ip)
     if ip not in _GLOBAL_IPV6 and not (ip in _NAT64 and embedded):
         return False
     return not _is_local_address(ip) and all(
-        one.is_global and not _is_local_address(one) for one in embedded
+        ipv4.is_global and not _is_local_address(ipv4) for ipv4 in embedded
     )
 
 
 def _embedded_ipv4(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    """The IPv4 addresses to which a translator or a tunnel may take ``ip``."""
+    """Return the IPv4 addresses embedded in ``ip`` for translators and tunnels."""
     raw = ip.packed
     packed_addresses = []
     if ip in _NAT64:
@@ -216,10 +215,10 @@ def _embedded_ipv4(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
 
 
 def _is_local_address(ip: _Address) -> bool:
-    """Whether packets to ``ip`` stay on this machine, as the kernel routes them; none is sent.
+    """Return whether the kernel routes ``ip`` to this host; no packet is sent.
 
-    The kernel takes an own address as the source for a packet to itself. Where it knows no way,
-    nothing can be connected to either.
+    For its own addresses the kernel selects the same address as the source. Without a route,
+    nothing can be connected either.
     """
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -238,9 +237,9 @@ def _is_loopback(connected: socket.socket, ip: _Address) -> bool:
 
 
 def serve(guest: socket.socket, endpoints_file: Path) -> None:
-    """Answer one connection, to its end; ``listed`` is the file with the list."""
+    """Serve one connection; ``endpoints_file`` lists the allowed endpoints."""
     start = time.monotonic()
-    allowed = [Endpoint(*one) for one in json.loads(endpoints_file.read_text("utf-8"))]
+    allowed = [Endpoint(*fields) for fields in json.loads(endpoints_file.read_text("utf-8"))]
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_acquire_slot(endpoints_file))
@@ -252,8 +251,8 @@ def serve(guest: socket.socket, endpoints_file: Path) -> None:
             guest.sendall(e.response())
             _linger(guest)
             return
-        for one in (guest, server):
-            one.settimeout(_IDLE_TIMEOUT_S)
+        for connection in (guest, server):
+            connection.settimeout(_IDLE_TIMEOUT_S)
         if request.head:
             server.sendall(request.head)
         else:
@@ -284,11 +283,11 @@ def _acquire_slot(endpoints_file: Path) -> BinaryIO:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
             return file
     file.close()
-    raise ProxyRefusedError(503, f"{MAX_CONNECTIONS} connections are open already")
+    raise ProxyRefusedError(503, f"{MAX_CONNECTIONS} connections are already open")
 
 
 def _read_head(guest: socket.socket) -> tuple[bytes, bytes]:
-    """A request's head and what came behind it, within bytes and seconds."""
+    """Read a request head and the bytes after it, within limits of size and time."""
     deadline, data = time.monotonic() + _HEAD_TIMEOUT_S, b""
     while b"\r\n\r\n" not in data:
         guest.settimeout(max(0.01, deadline - time.monotonic()))
@@ -297,7 +296,9 @@ def _read_head(guest: socket.socket) -> tuple[bytes, bytes]:
         except TimeoutError:
             chunk = b""
         if not chunk:
-            raise ProxyRefusedError(400, f"expected a whole request within {_HEAD_TIMEOUT_S:g} s")
+            raise ProxyRefusedError(
+                400, f"expected a complete request within {_HEAD_TIMEOUT_S:g} s"
+            )
         data += chunk
         if len(data) > MAX_HEAD_BYTES:
             raise ProxyRefusedError(400, f"expected a request of at most {MAX_HEAD_BYTES} bytes")
@@ -310,9 +311,7 @@ def _connect(endpoint: Endpoint) -> socket.socket:
     try:
         address_infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise ProxyRefusedError(
-            502, f"{endpoint} is not known by name to the build machine"
-        ) from None
+        raise ProxyRefusedError(502, f"{endpoint} cannot be resolved by the build host") from None
     for family, address in dict.fromkeys((info[0], info[4]) for info in address_infos):
         if not is_address_allowed(str(address[0]), endpoint.host):
             continue
@@ -322,14 +321,14 @@ def _connect(endpoint: Endpoint) -> socket.socket:
             server.connect(address)
         except OSError:
             server.close()
-            reason = "does not answer the build machine"
+            reason = "does not respond to the build host"
             continue
         return server
     raise ProxyRefusedError(502, f"{endpoint} {reason}")
 
 
 def _relay(guest: socket.socket, server: socket.socket, *, is_two_way: bool, start: float) -> None:
-    """Carry bytes until a side ends, nobody says anything for a while, or a limit is reached.
+    """Relay bytes until a side closes, the connection is idle, or a limit is reached.
 
     Without ``both`` what else the guest says is dropped: one connection is one request.
     """
@@ -351,7 +350,7 @@ def _relay(guest: socket.socket, server: socket.socket, *, is_two_way: bool, sta
 
 
 def _linger(guest: socket.socket) -> None:
-    """Let the guest read the answer: a connection that is closed on unread bytes is reset."""
+    """Let the guest read the response: closing with unread bytes resets the connection."""
     guest.shutdown(socket.SHUT_WR)
     deadline = time.monotonic() + _LINGER_S
     while time.monotonic() < deadline and guest.recv(_CHUNK_BYTES):
@@ -359,8 +358,8 @@ def _linger(guest: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve the connection that is stdin; see above."""
-    # What Python would say of an error is not for the guest, which has stderr, too.
+    """Serve the connection on stdin."""
+    # The guest also receives stderr; Python's error messages must not reach it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with socket.socket(fileno=os.dup(0)) as guest, contextlib.suppress(OSError):
         serve(guest, Path(sys.argv[1]))

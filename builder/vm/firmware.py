@@ -1,4 +1,4 @@
-"""UEFI firmware for guests, found by the descriptors that distributions ship for QEMU."""
+"""Find UEFI firmware for guests by the QEMU firmware descriptors of the distribution."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,49 +8,49 @@ from pathlib import Path
 from hardpan.core.errors import ToolError
 
 DESCRIPTOR_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
-"""Where the descriptors lie (QEMU's docs/interop/firmware.json); the first one wins."""
+"""Folders of the descriptors (QEMU's docs/interop/firmware.json), in order of precedence."""
 
 _COMMON_PATHS = (
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
     ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
 )
-"""Code and variables, for systems without descriptors."""
+"""Common paths of code and variables, for systems without descriptors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firmware:
-    """A UEFI firmware in two flash images."""
+    """UEFI firmware in two flash images."""
 
     code: Path
     variables: Path
-    """Template; each guest writes to a copy of its own."""
+    """Template; each guest uses a copy."""
 
     requires_smm: bool
-    """True for builds with Secure Boot, which only run with system management mode."""
+    """Whether it requires system management mode, as builds with Secure Boot do."""
 
 
 def find_firmware(folders: tuple[Path, ...] = DESCRIPTOR_FOLDERS) -> Firmware | None:
-    """The UEFI firmware to use: raw flash for x86_64, without Secure Boot if there is one."""
+    """Return raw flash firmware for x86_64, preferably without Secure Boot, or None."""
     candidates = [*_read_descriptors(folders), *_common_firmware()]
     installed = [f for f in candidates if f.code.is_file() and f.variables.is_file()]
     return min(installed, key=lambda f: f.requires_smm, default=None)
 
 
 def require_firmware() -> Firmware:
-    """The same, where a guest needs it.
+    """Return UEFI firmware.
 
     Raises:
-        ToolError: there is none.
+        ToolError: none is installed.
     """
     firmware = find_firmware()
     if firmware is None:
-        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor tells how to get it")
+        raise ToolError(["ovmf"], "is not installed", hint="hardpan doctor shows how to install it")
     return firmware
 
 
 def firmware_arguments(firmware: Firmware, variables: Path) -> list[str]:
-    """QEMU's arguments for it; ``variables`` is the guest's own copy."""
+    """Return QEMU's arguments; ``variables`` is the guest's copy."""
     drive = "if=pflash,format=raw"
     argv = ["-drive", f"{drive},unit=0,readonly=on,file={escape_option(firmware.code)}"]
     argv += ["-drive", f"{drive},unit=1,file={escape_option(variables)}"]
@@ -60,7 +60,7 @@ def firmware_arguments(firmware: Firmware, variables: Path) -> list[str]:
 
 
 def escape_option(path: Path) -> str:
-    """An absolute path as it stands in QEMU's comma-separated options."""
+    """Return an absolute path, escaped for QEMU's comma-separated options."""
     return str(path.absolute()).replace(",", ",,")
 
 
@@ -71,7 +71,7 @@ def _read_descriptors(folders: tuple[Path, ...]) -> Iterator[Firmware]:
                 descriptor = json.loads(file.read_text("utf-8"))
                 firmware = _from_descriptor(descriptor)
             except (OSError, ValueError, KeyError, TypeError):
-                continue  # a descriptor that cannot be read offers nothing
+                continue  # ignore invalid descriptors
             if firmware is not None:
                 yield firmware
 
@@ -89,7 +89,7 @@ def _from_descriptor(descriptor: Mapping[str, object]) -> Firmware | None:
     is_supported = any(t["architecture"] == "x86_64" and _is_q35(t["machines"]) for t in targets)
     parts = [mapping["executable"], mapping["nvram-template"]]
     is_raw = all(part["format"] == "raw" for part in parts)
-    # Enrolled keys would refuse a boot loader that nobody signed, as the lab's is.
+    # Enrolled keys would reject an unsigned boot loader such as the lab's.
     if not is_supported or not is_raw or "enrolled-keys" in features:
         return None
     code, variables = (Path(part["filename"]) for part in parts)

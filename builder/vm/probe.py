@@ -1,7 +1,7 @@
-"""Whether KVM can really run a vCPU here.
+"""Detect whether KVM can run a vCPU on this host.
 
-``/dev/kvm`` proves nothing: on some hosts a vCPU aborts or hangs at 100 % system
-time. So a tiny guest is run, and its answer is what counts.
+The existence of ``/dev/kvm`` is not sufficient: on some hosts a vCPU aborts or hangs at 100 %
+system time. So a one-sector guest is booted to check that KVM works.
 """
 
 import tempfile
@@ -27,17 +27,17 @@ _CODE = bytes([0xBA, 0xF4, 0x00, 0xB0, 0x10, 0xEE, 0xF4, 0xEB, 0xFD])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceleration:
-    """How guests run on this machine."""
+    """Acceleration of guests on this host."""
 
     kind: str
     """``kvm`` or ``tcg``."""
 
     reason: str
-    """Why, in words."""
+    """Reason for the kind."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """QEMU's arguments for it."""
+        """QEMU arguments."""
         if self.kind == "kvm":
             return ("-accel", "kvm", "-cpu", "host")
         # 'max' offers x86-64-v3, which EL10 needs; qemu64 lacks even v2.
@@ -49,14 +49,14 @@ class Acceleration:
 
     @property
     def timeout_factor(self) -> float:
-        """By how much every deadline is stretched."""
+        """Factor for all time limits."""
         return 1.0 if self.kind == "kvm" else 4.0
 
     @property
     def max_attempts(self) -> int:
-        """How often a guest that panics is started in all.
+        """Attempts to start a guest that panics.
 
-        An emulated one gets a second start: QEMU's threads race with a kernel that patches
+        An emulated guest gets a second attempt: QEMU's threads race with a kernel that patches
         its own code, and about one start in some hundreds ends with "Oops: int3". Known on
         linux-kernel as "qemu-x86_64 booting with 8.0.0 still see int3" (July 2023), and
         Debian 12 has QEMU 7.2. One thread for all vCPUs has no race and half the speed.
@@ -73,27 +73,27 @@ def find_qemu() -> Path | None:
 
 
 def boot_sector() -> bytes:
-    """512 bytes that a BIOS starts and that end QEMU at once."""
+    """Return a boot sector that makes QEMU exit immediately."""
     return _CODE.ljust(510, b"\x00") + b"\x55\xaa"
 
 
 @cache
 def detect_acceleration() -> Acceleration:
-    """What guests can run with; asked once per process.
+    """Detect the acceleration of guests, once per process.
 
     Raises:
         ToolError: QEMU is not installed.
     """
     if find_qemu() is None:
-        raise ToolError([QEMU], "is not installed", hint="hardpan doctor tells how to get it")
+        raise ToolError([QEMU], "is not installed", hint="hardpan doctor shows how to install it")
     if not _KVM.exists():
         return Acceleration(kind="tcg", reason="there is no /dev/kvm: guests are emulated")
     try:
         _run_tiny_guest()
     except ToolError as e:
-        reason = f"/dev/kvm is there, but a vCPU does not run ({e}): guests are emulated"
+        reason = f"/dev/kvm exists, but a vCPU does not run ({e}): guests are emulated"
         return Acceleration(kind="tcg", reason=reason)
-    return Acceleration(kind="kvm", reason="a tiny guest really ran under KVM")
+    return Acceleration(kind="kvm", reason="a probe guest ran under KVM")
 
 
 def _run_tiny_guest() -> None:

@@ -1,4 +1,4 @@
-"""One QEMU, supervised: started, watched, powered off, and never left behind."""
+"""Supervised QEMU: start, watch and stop a virtual machine."""
 
 import contextlib
 import json
@@ -24,10 +24,10 @@ from hardpan.core.identifiers import INSTALL_PORT
 from hardpan.core.process import Process, run, spawn
 
 PROXY_URL = "http://10.0.2.100:3128"
-"""What a guest that may reach something finds ``tunnel`` at."""
+"""URL of the egress proxy in the guest."""
 
 FILE_SYSTEM_BLOCK_BYTES = 4096
-"""Bytes of a block of ext4 and XFS, the least that a guest frees."""
+"""Block size of ext4 and XFS, the smallest unit that a guest discards."""
 
 _ENDPOINTS_FILE = "allowed-endpoints.json"
 _CONVERT_TIMEOUT_S = 1800
@@ -37,10 +37,10 @@ _MAX_LOG_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmSpec:
-    """A virtual machine."""
+    """Specification of a virtual machine."""
 
     disk: Path
-    """qcow2, written to."""
+    """Writable qcow2 disk."""
 
     vcpus: int
     memory_mib: int
@@ -49,14 +49,14 @@ class VmSpec:
 
     cdrom: Path | None = None
     boot_device: Literal["disk", "cdrom", "usb"] = "disk"
-    """What the firmware tries before all else. With ``usb`` the ISO is a USB disk as well
-    as a CD: a kernel without USB drivers, such as the lab's, finds it there."""
+    """First boot device. With ``usb`` the ISO is attached both as a USB disk and as a CD, for
+    kernels without USB drivers such as the lab's."""
 
     ssh_port: int = 0
-    """Port on 127.0.0.1 that reaches the guest's port 22; 0 for none."""
+    """Port on 127.0.0.1 forwarded to the guest's port 22; 0 for none."""
 
     allowed_endpoints: tuple[Endpoint, ...] = ()
-    """All that the guest can reach, by its proxy; with nothing it has none."""
+    """Endpoints that the guest can reach through the egress proxy; without any it has no proxy."""
 
 
 class VirtualMachine:
@@ -68,14 +68,14 @@ class VirtualMachine:
         self._serial_log = log.open("rb")
         self._port_log = (workdir / "port").open("rb")
         self.log = log
-        """The serial log."""
+        """Serial console log."""
 
         self.console = GuestConsole()
         self.port = GuestConsole()
-        """What came through the virtio port."""
+        """Output of the virtio port."""
 
         self.last_output_at = clock.monotonic_s()
-        """When the guest last wrote anything."""
+        """Time of the guest's last output."""
 
         self.control: qmp.QmpConnection | None = None
 
@@ -83,7 +83,7 @@ class VirtualMachine:
         """Let ``for_s`` seconds pass; the console lines that came.
 
         Raises:
-            ToolError: the guest floods its console and would fill the disk.
+            ToolError: the guest exceeds the maximum size of the console log.
         """
         if self.control is not None:
             with contextlib.suppress(EOFError, ConnectionError):
@@ -99,24 +99,24 @@ class VirtualMachine:
 
     @property
     def is_off(self) -> bool:
-        """True once QEMU has ended."""
+        """Whether QEMU has exited."""
         return self._process.poll() is not None
 
     @property
     def returncode(self) -> int | None:
-        """QEMU's exit code; None while it runs."""
+        """QEMU's exit status; None while it is running."""
         return self._process.poll()
 
     def has_panicked(self) -> bool:
-        """True when QEMU saw the guest panic, or the guest's console told it."""
+        """Return whether QEMU or the guest's console reported a panic."""
         has_panic_event = self.control is not None and "GUEST_PANICKED" in self.control.event_names
         return has_panic_event or "Kernel panic" in self.console.failure
 
     def power_off(self, *, timeout_s: float) -> None:
-        """Press the power button and wait until the guest is off.
+        """Press the virtual power button and wait until the guest is off.
 
         Raises:
-            ToolError: it did not go off in time.
+            ToolError: the guest did not power off in time.
         """
         if not self.is_off and self.control is not None:
             self.control.call("system_powerdown")
@@ -126,7 +126,7 @@ class VirtualMachine:
         """Wait until the guest is off.
 
         Raises:
-            ToolError: it did not go off in time.
+            ToolError: the guest did not power off in time.
         """
         deadline = clock.monotonic_s() + timeout_s
         while not self.is_off:
@@ -135,7 +135,7 @@ class VirtualMachine:
             self.watch()
 
     def failure(self, reason: str) -> ToolError:
-        """An error with the console's tail, and a picture of the screen beside the log."""
+        """Return an error with the console's tail; save a screenshot next to the log."""
         hint = f"console log: {self.log}"
         screenshot = self.log.with_suffix(".ppm")
         if not self.is_off and self.control is not None:
@@ -153,9 +153,9 @@ class VirtualMachine:
 
 @contextlib.contextmanager
 def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator[VirtualMachine]:
-    """A machine that runs for the length of the block, its console going to ``log``.
+    """Run a VM for the duration of the block; its console is logged to ``log``.
 
-    A console may show anything, so the log and the picture are for their owner alone.
+    A console can show secrets, so log and screenshot are readable by their owner only.
 
     Raises:
         ToolError: QEMU or the firmware is missing, or QEMU does not start.
@@ -187,14 +187,14 @@ def start_vm(spec: VmSpec, acceleration: Acceleration, *, log: Path) -> Iterator
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on just now."""
+    """Return an unused TCP port on 127.0.0.1."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
 
 
 def create_disk(path: Path, *, size_mib: int = 0, backing: Path | None = None) -> None:
-    """Make an empty qcow2, or a layer over ``backing``."""
+    """Create an empty qcow2, or an overlay of ``backing``."""
     argv = ["qemu-img", "create", "-q", "-f", "qcow2"]
     if backing is not None:
         run([*argv, "-b", backing.absolute(), "-F", "qcow2", path], timeout_s=60)
@@ -203,10 +203,10 @@ def create_disk(path: Path, *, size_mib: int = 0, backing: Path | None = None) -
 
 
 def copy_disk(source: Path, destination: Path, *, cluster_bytes: int | None = None) -> None:
-    """Copy what the guest sees of a qcow2: not what it has discarded, nor what QEMU has left over.
+    """Copy the guest-visible content of a qcow2, without discarded blocks and stale clusters.
 
-    ``cluster_bytes`` is the least that a guest can discard of the copy; QEMU's default of
-    64 KiB leaves a freed block there while any other block of its cluster is in use.
+    ``cluster_bytes`` is the smallest unit that a guest can discard in the copy; with QEMU's
+    default of 64 KiB, a freed block remains while another block of its cluster is in use.
     """
     argv = ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2"]
     if cluster_bytes is not None:
@@ -215,10 +215,10 @@ def copy_disk(source: Path, destination: Path, *, cluster_bytes: int | None = No
 
 
 def check_disk(path: Path) -> None:
-    """Pass if ``qemu-img check`` finds nothing wrong.
+    """Check a disk with ``qemu-img check``.
 
     Raises:
-        ToolError: it does.
+        ToolError: the disk is damaged.
     """
     run(["qemu-img", "check", "-q", path], timeout_s=300)
 
@@ -230,7 +230,7 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
         *(str(find_qemu() or QEMU), "-machine", "q35", *acceleration.arguments),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mib)),
         *("-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", "-action", "panic=none"),
-        # Paused until the control channel is open: a guest may be off within a blink.
+        # Paused until the QMP connection is open: a guest may power off immediately.
         "-S",
         *("-qmp", f"unix:{escape_option(workdir / 'qmp')},server=on,wait=off"),
         *("-chardev", f"file,id=serial,path={escape_option(log)}", "-serial", "chardev:serial"),
@@ -238,11 +238,11 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
             "-device",
             "virtio-serial-pci",
             "-chardev",
-            f"file,id=told,path={escape_option(workdir / 'port')}",
+            f"file,id=port,path={escape_option(workdir / 'port')}",
         ),
-        *("-device", f"virtserialport,chardev=told,name={INSTALL_PORT}"),
+        *("-device", f"virtserialport,chardev=port,name={INSTALL_PORT}"),
         *("-device", "virtio-rng-pci", "-device", "pvpanic-pci"),
-        # A build can always be done again, so the host's cache may hold everything.
+        # A build can be repeated, so the host may cache all writes.
         *("-drive", f"{disk},cache=unsafe,discard=unmap"),
         *(
             "-device",
@@ -259,12 +259,12 @@ def _argv(spec: VmSpec, acceleration: Acceleration, workdir: Path, log: Path) ->
 
 
 def _network_option(spec: VmSpec, workdir: Path) -> str:
-    # NOTE: restrict=on: the guest reaches nobody, and is reached by nobody, but for the forwards.
+    # NOTE: restrict=on isolates the guest from the network, except for the forwards.
     net = "user,id=net,restrict=on"
     if spec.ssh_port:
         net += f",hostfwd=tcp:127.0.0.1:{spec.ssh_port}-:22"
     if spec.allowed_endpoints:
-        # Split into words as a shell would, and started once for each connection.
+        # QEMU splits it like a shell and starts it for each connection.
         program = [
             sys.executable,
             "-ISB",

@@ -1,6 +1,6 @@
-"""QEMU's own control channel, spoken through ``qemu.qmp`` without threads.
+"""QMP, QEMU's control protocol, by ``qemu.qmp`` without threads.
 
-Events arrive while ``pump`` runs the loop; every call has a time limit.
+Events are received while ``process_events`` runs the loop; every call has a time limit.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class QmpConnection:
         self._loop = loop
         self._listener = EventListener()
         self.event_names: deque[str] = deque(maxlen=200)
-        """Names of the events so far, e.g. ``SHUTDOWN``, ``GUEST_PANICKED``."""
+        """Names of received events, e.g. ``SHUTDOWN``, ``GUEST_PANICKED``."""
 
         client.register_listener(self._listener)
 
@@ -39,10 +39,10 @@ class QmpConnection:
             self.event_names.append(str(message.get("event", "")))
 
     def call(self, command: str, **arguments: object) -> object:
-        """The answer to one QMP command.
+        """Execute a QMP command and return its result.
 
         Raises:
-            ToolError: QEMU refused, hung up or did not answer in time.
+            ToolError: QEMU rejected the command or did not respond in time.
         """
         request = self._client.execute(
             command, {k.replace("_", "-"): v for k, v in arguments.items()}
@@ -55,12 +55,12 @@ class QmpConnection:
 
 @contextlib.contextmanager
 def open_qmp(socket: Path, poll: Callable[[], int | None]) -> Iterator[QmpConnection]:
-    """A channel to the QEMU that listens on ``socket``, closed after the block.
+    """Connect to the QEMU that listens on ``socket``; the connection is closed after the block.
 
-    ``alive`` answers None while QEMU runs, its exit code afterwards.
+    ``alive`` returns None while QEMU runs, its exit status afterwards.
 
     Raises:
-        ToolError: QEMU ended, or nobody listened in time.
+        ToolError: QEMU exited, or did not listen in time.
     """
     logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
@@ -75,7 +75,7 @@ def open_qmp(socket: Path, poll: Callable[[], int | None]) -> Iterator[QmpConnec
 
 
 def _close_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """End what an interrupt left pending, so that nothing complains when it is collected."""
+    """Cancel tasks that an interrupt left pending, and close the loop."""
     pending = asyncio.all_tasks(loop)
     for task in pending:
         task.cancel()

@@ -1,4 +1,4 @@
-"""``hardpan check``: every problem of a profile at once, and the schema for editors."""
+"""``hardpan check``: validate profiles, and print their JSON Schema."""
 
 import click
 
@@ -12,17 +12,17 @@ from hardpan.profiles.schema.profile import Profile
 @click.command()
 @click.argument("profiles", nargs=-1, metavar="PROFILE...")
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of a profile.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(profiles: tuple[str, ...], as_schema: bool, as_json: bool) -> None:
-    """Check PROFILE, a file or the name of a shipped one, and tell every problem.
+    """Validate PROFILE, a file or a shipped profile, and report all problems.
 
-    Exit code 3 when there is a problem.
+    The exit code is 3 if there is a problem.
     """
     if as_schema:
         print_json(profile_json_schema(), indent=2)
         return
     if not profiles:
-        raise UsageError("no PROFILE was given", hint="hardpan profiles lists the shipped ones")
+        raise UsageError("no PROFILE given", hint="'hardpan profiles' lists the shipped profiles")
     results = [_check_profile(source) for source in profiles]
     if as_json:
         print_json([facts for facts, _ in results], indent=2)
@@ -48,12 +48,12 @@ def _check_profile(source: str) -> tuple[dict[str, object], Profile | None]:
 
 
 def _warn_about_expired_waivers(profiles: list[Profile]) -> None:
-    """Say which waivers no longer hold: a scan counts those rules as findings."""
+    """Warn about expired waivers: scans count their rules as findings."""
     today = clock.now().date()
     for profile in profiles:
         for waiver in profile.stig.expired_waivers(today):
             line = (
-                f"warning: {profile.name}: the waiver for {waiver.rule} ended on {waiver.expires}"
+                f"warning: {profile.name}: the waiver for {waiver.rule} expired on {waiver.expires}"
             )
             print_message(stderr, line, style="yellow")
 

@@ -1,4 +1,4 @@
-"""``hardpan profiles``: what comes with hardpan."""
+"""``hardpan profiles``: list the shipped profiles."""
 
 import click
 
@@ -9,9 +9,9 @@ from hardpan.profiles.schema.profile import Profile
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def profiles(as_json: bool) -> None:
-    """List the profiles that come with hardpan."""
+    """List the shipped profiles."""
     shipped = [load_profile(name) for name in shipped_profiles()]
     if as_json:
         print_json([_to_json(p) for p in shipped], indent=2)

@@ -1,4 +1,4 @@
-"""``hardpan render``: all that a build would start from, as files to read. Runs nothing."""
+"""``hardpan render``: write the inputs of a build as files, without running anything."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,20 +24,20 @@ _MAX_KEY_BYTES = 64 * 1024
     "--output",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the files; made, or an earlier render in it replaced.",
+    help="Output folder; created, or an earlier render in it is replaced.",
 )
 @click.option(
     "--key",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Public key file of the operator, who may log in as the build user.",
+    help="SSH public key of the operator, added to the build user.",
 )
 @click.option(
     "--luks-passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Its first line opens the LUKS volume, mode 0600; the kickstart is then a secret.",
+    help="File (mode 0600) whose first line is the LUKS passphrase; makes the kickstart a secret.",
 )
 def render(profile: str, output: Path, key: Path | None, luks_passphrase_file: Path | None) -> None:
-    """Write the kickstart and the build inputs that PROFILE leads to."""
+    """Write the kickstart and the build inputs of PROFILE."""
     loaded = load_profile(profile)
     text = kickstart.render_kickstart(
         loaded,
@@ -65,7 +65,7 @@ def _read_public_key(path: Path) -> str:
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
     except UnicodeDecodeError as e:
-        raise InputError(f"{path}: expected a public key, found no text") from e
+        raise InputError(f"{path}: expected a public key, found binary data") from e
     if "PRIVATE KEY" in (lines or [""])[0]:
         raise InputError(f"{path}: expected a public key, found a private one")
     if len(lines) != 1 or not lines[0]:
@@ -74,9 +74,9 @@ def _read_public_key(path: Path) -> str:
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Put the files there all at once; never over anything but an earlier render.
+    """Write all files at once; replaces an earlier render, but nothing else.
 
-    A kickstart has password hashes at least, and build.yaml its digest: for the owner alone.
+    Kickstarts contain password hashes, so the files are readable by their owner only.
     """
     if folder.is_dir():
         unexpected = sorted({p.name for p in folder.iterdir()} - set(files))

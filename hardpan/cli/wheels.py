@@ -1,4 +1,4 @@
-"""``hardpan wheels``: what a wheelhouse would bring onto a host in FIPS mode."""
+"""``hardpan wheels``: audit Python wheels for hosts in FIPS mode."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -17,25 +17,25 @@ _PATH = click.Path(path_type=Path)
 
 @click.group()
 def wheels() -> None:
-    """Look into Python wheels, before a host gets them."""
+    """Audit Python wheels before they are installed."""
 
 
 @wheels.command()
 @click.argument("folder", metavar="DIR", type=_PATH)
-@click.option("--lock", type=_PATH, help="Lock file with hashes, in pip's format, to hold it to.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--lock", type=_PATH, help="Lock file with hashes, in pip's format, to compare with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--fail-on",
     type=click.Choice((*SEVERITIES, "none")),
     default="high",
     show_default=True,
-    help="End with 1 when there is a finding of this severity or above.",
+    help="Exit with 1 if there is a finding of this severity or above.",
 )
 def audit(folder: Path, lock: Path | None, as_json: bool, fail_on: str) -> int:
-    """Tell what the wheels in DIR carry, without unpacking or running any.
+    """Audit the wheels in DIR without unpacking or running them.
 
-    Finds cryptography outside of the system's modules, md5 that FIPS mode refuses, wheels that
-    are not the locked ones, and archives that are not safe to unpack.
+    Reports cryptography outside of the system's modules, md5 that fails in FIPS mode, wheels that
+    differ from the lock file, and archives that are not safe to unpack.
     """
     report = audit_wheels(folder, load_lock(lock) if lock else None)
     if as_json:

@@ -1,4 +1,4 @@
-"""How a problem in a YAML file is told: place, setting, what was expected and found."""
+"""Format validation errors of YAML files: location, setting, expected and actual value."""
 
 from pydantic_core import ErrorDetails
 
@@ -6,7 +6,7 @@ from hardpan.core.yaml_source import SourceLocation, YamlNode
 
 _MAX_VALUE_CHARS = 80
 _EXPECTATIONS = {
-    "string_type": "expected text (put it in quotes)",
+    "string_type": "expected text (quote it)",
     "bool_type": "expected true or false",
     "int_type": "expected a whole number",
     "tuple_type": "expected a list",
@@ -24,37 +24,37 @@ LocatedProblem = tuple[SourceLocation, str]
 
 
 def from_pydantic(tree: YamlNode, error: ErrorDetails) -> LocatedProblem:
-    """What pydantic found, in our words and with its place."""
+    """Convert an error of pydantic to a message with its location."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return locate(tree, error["loc"], "unknown setting")
     if kind == "missing":
         return locate(tree, error["loc"], "is missing")
-    # Only our own texts are templates: pydantic's may quote a pattern with braces in it.
+    # Only the texts above are templates: pydantic's may quote a pattern with braces.
     text = _EXPECTATIONS[kind].format(**context) if kind in _EXPECTATIONS else error["msg"]
     if kind == "literal_error":
         text = text.replace("'", "")
-    # What may be a secret in the wrong place is not repeated on a terminal or in a log.
+    # A value that may be a secret is not repeated on a terminal or in a log.
     if text.startswith("must") or kind == "hardpan_secret":
         return locate(tree, error["loc"], text)
     return locate(tree, error["loc"], f"{text}, found {format_value(error['input'])}")
 
 
 def locate(tree: YamlNode, path: tuple[str | int, ...], text: str) -> LocatedProblem:
-    """``text`` behind the place and the name of the setting that ``path`` leads to."""
+    """Prefix ``text`` with the location and the name of the setting at ``path``."""
     name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     location = tree.locate(path)
     return location, f"{location}: {ascii(name.removeprefix('.'))[1:-1]}: {text}"
 
 
 def format_problems(problems: list[LocatedProblem]) -> str:
-    """One line per problem, in the order of the file."""
+    """Return one line per problem, in file order."""
     problems.sort(key=lambda p: (p[0].file, p[0].line, p[0].column))
     return "\n".join(text for _, text in problems)
 
 
 def format_value(value: object) -> str:
-    """``value`` as a message shows it: on one line, cut when it is long."""
+    """Return ``value`` on one line, truncated if it is long."""
     if isinstance(value, dict | list | tuple):
         return "a map" if isinstance(value, dict) else "a list"
     if isinstance(value, bool) or value is None:

@@ -1,14 +1,13 @@
-"""A YAML file as values that know their line and column, read with suspicion.
+"""Parse untrusted YAML files into values with line and column.
 
-YAML 1.2's plain scalars only: ``no`` and ``on`` are words, ``012`` is refused,
-and there are no tags, merges or second documents, and aliases only where a reader
-asks for them. What people write is small, so size, depth and the number of values
-are limited before anything is built from it.
+Plain scalars follow YAML 1.2: ``no`` and ``on`` are text, ``012`` is rejected. Tags, merge keys
+and further documents are not allowed, aliases only on request. Size, depth and the number of values
+are limited before nodes are built.
 
-Profiles, trust policies and the lists that come with hardpan are read here. PyYAML alone is no
-reader for them: an alias of what it is part of ends it with a RecursionError, nine lines of aliases
-take all memory, a list as a key ends in a TypeError, a later key replaces an earlier one, and
-``20261122`` and ``1:30`` become numbers that nobody wrote.
+Profiles, trust policies and shipped lists are read here. PyYAML alone is not sufficient: a
+recursive alias raises RecursionError, nine lines of aliases exhaust the memory, a list as a key
+raises TypeError, a duplicate key replaces the earlier one, and ``20261122`` and ``1:30`` become
+numbers.
 """
 
 import re
@@ -24,7 +23,7 @@ from hardpan.core.errors import InputError
 MAX_YAML_BYTES = 256 * 1024
 _MAX_DEPTH = 12
 _MAX_VALUES = 10_000
-"""Values in a file; the largest list that comes with hardpan has 1,500. Each takes some 1.5 KB."""
+"""Values in a file; the largest shipped list has 1,500. Each uses about 1.5 KB of memory."""
 
 _INT = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 _FLOAT = re.compile(r"-?[0-9]{1,17}\.[0-9]{1,17}", re.ASCII)
@@ -40,26 +39,26 @@ class _Mark(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLocation:
-    """Where something is written."""
+    """A location in a file."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        """``file:line:column``."""
+        """Return ``file:line:column``."""
         return f"{self.file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamlNode:
-    """A value and the place it is written at."""
+    """A value with its location."""
 
     value: "dict[str, YamlNode] | list[YamlNode] | str | int | float | bool | None"
     location: SourceLocation
 
     def to_plain(self) -> object:
-        """The value alone, as dicts, lists and scalars."""
+        """Return the value as dicts, lists and scalars."""
         if isinstance(self.value, dict):
             return {key: inner.to_plain() for key, inner in self.value.items()}
         if isinstance(self.value, list):
@@ -67,14 +66,14 @@ class YamlNode:
         return self.value
 
     def without(self, names: tuple[str, ...]) -> "YamlNode":
-        """A map without these names."""
+        """Return the map without these keys."""
         if not isinstance(self.value, dict):
             return self
         remaining = {key: inner for key, inner in self.value.items() if key not in names}
         return YamlNode(value=remaining, location=self.location)
 
     def locate(self, path: tuple[str | int, ...]) -> SourceLocation:
-        """The place of what ``path`` leads to, or of the nearest thing above it."""
+        """Return the location of ``path``, or of its nearest existing parent."""
         node = self
         for step in path:
             if isinstance(node.value, dict) and step in node.value:
@@ -89,13 +88,13 @@ class YamlNode:
 def read_yaml(
     data: bytes, file: str, *, max_bytes: int = MAX_YAML_BYTES, aliases: bool = False
 ) -> YamlNode:
-    """The mapping that ``data`` holds; ``file`` names it in every message.
+    """Parse the mapping in ``data``; ``file`` is its name in messages.
 
-    With ``aliases`` a value may be named and repeated (``&`` and ``*``), as programs write it that
-    know one value in two places; each repetition counts as if it were written out.
+    ``aliases`` allows anchors and aliases (``&`` and ``*``); each alias counts as a copy of its
+    value.
 
     Raises:
-        InputError: it is too large, not UTF-8, not YAML, or more than plain YAML.
+        InputError: it is too large, not UTF-8, not YAML, or uses a forbidden feature.
     """
     start = SourceLocation(file=file, line=1, column=1)
     if len(data) > max_bytes:
@@ -118,7 +117,7 @@ def read_yaml(
             f"{location}: not YAML: found the control character {text[e.position]!a}"
         ) from e
     except yaml.YAMLError as e:
-        raise InputError(f"{start}: not YAML: cannot be read") from e
+        raise InputError(f"{start}: not YAML: cannot be parsed") from e
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"{start}: expected settings as 'name: value', found none")
     problems: list[str] = []
@@ -129,7 +128,7 @@ def read_yaml(
 
 
 def merge(base: YamlNode, override: YamlNode) -> YamlNode:
-    """``base`` with ``over`` laid on it: maps merge, everything else is replaced."""
+    """Merge ``override`` into ``base``: maps are merged, other values replaced."""
     if not (isinstance(base.value, dict) and isinstance(override.value, dict)):
         return override
     merged = dict(base.value)
@@ -139,7 +138,7 @@ def merge(base: YamlNode, override: YamlNode) -> YamlNode:
 
 
 class _NodeCounter:
-    """Counts what a text leads to, aliases included, event by event: before a node is built."""
+    """Counts values and depth event by event, including aliases, before nodes are built."""
 
     def __init__(self, file: str, *, aliases: bool) -> None:
         self._file = file
@@ -148,13 +147,13 @@ class _NodeCounter:
         self._document_count = 0
         self._open_collections: list[_OpenCollection] = []
         self._anchor_sizes: dict[str, tuple[int, int]] = {}
-        """Anchor -> values in what it names, and levels below it."""
+        """Anchor -> number of values and levels of its node."""
 
     def count(self, event: yaml.Event) -> SourceLocation:
-        """Count ``event``; its place is the answer.
+        """Count ``event`` and return its location.
 
         Raises:
-            InputError: it is not allowed here, or too many or too deep by now.
+            InputError: it is not allowed, or a limit is exceeded.
         """
         location = _mark_location(event.start_mark, self._file)
         self._document_count += isinstance(event, yaml.DocumentStartEvent)
@@ -174,7 +173,7 @@ class _NodeCounter:
         values, levels = 1, 0
         if isinstance(event, yaml.AliasEvent):
             if any(c.anchor == event.anchor for c in self._open_collections):
-                raise InputError(f"{location}: an alias of what it is part of")
+                raise InputError(f"{location}: a recursive alias")
             values, levels = self._anchor_sizes.get(str(event.anchor), (1, 0))
         elif isinstance(event, yaml.CollectionStartEvent):
             self._open_collections.append(
@@ -201,18 +200,18 @@ class _NodeCounter:
 
 @dataclass(slots=True, kw_only=True)
 class _OpenCollection:
-    """A map or list that has begun and not ended."""
+    """A map or list that is not complete yet."""
 
     anchor: str | None
     values_before: int
-    """Values before it."""
+    """Number of values before it."""
 
     levels: int = 0
-    """Levels of maps and lists in it, itself included."""
+    """Levels of maps and lists, including itself."""
 
 
 def _check_limits(text: str, file: str, *, aliases: bool) -> None:
-    """Walk the events, which cost no memory, before the nodes are built."""
+    """Check the limits on events, which need no memory, before nodes are built."""
     counter = _NodeCounter(file, aliases=aliases)
     location = SourceLocation(file=file, line=1, column=1)
     try:
@@ -220,7 +219,7 @@ def _check_limits(text: str, file: str, *, aliases: bool) -> None:
             location = counter.count(event)
     except (ValueError, OverflowError) as e:
         # PyYAML converts the numbers of directives and of escapes such as \U0011FFFF unchecked.
-        raise InputError(f"{location}: not YAML: after this, a number that means nothing") from e
+        raise InputError(f"{location}: not YAML: an invalid number follows") from e
 
 
 def _build_node(node: yaml.Node, file: str, problems: list[str]) -> YamlNode:
@@ -250,7 +249,7 @@ def _build_pairs(
             problems.append(f"{location}: {key.value[:80]!a} is set twice")
         keys.add(key.value)
         inner = _build_node(value, file, problems)
-        # A map, a list or nothing at all begins after its key, often on the next line.
+        # A map, a list or an empty value starts after its key, often on the next line.
         is_scalar = not isinstance(inner.value, dict | list | None)
         yield key.value, inner if is_scalar else YamlNode(value=inner.value, location=location)
 
@@ -283,13 +282,13 @@ def _mark_location(mark: _Mark | None, file: str) -> SourceLocation:
 def _format_yaml_error(e: yaml.MarkedYAMLError, start: SourceLocation) -> str:
     mark = e.problem_mark or e.context_mark
     location = _mark_location(mark, start.file) if mark else start
-    problem = e.problem or e.context or "cannot be read"
+    problem = e.problem or e.context or "cannot be parsed"
     if "\\t" in problem:
         problem = "found a tab where blanks are expected"
     return f"{location}: not YAML: {problem}"
 
 
 def _location_after(prefix: str, file: str) -> SourceLocation:
-    """The place of what comes after ``before``."""
+    """Return the location after ``prefix``."""
     line = prefix.rpartition("\n")[2]
     return SourceLocation(file=file, line=prefix.count("\n") + 1, column=len(line) + 1)

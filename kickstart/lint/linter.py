@@ -1,8 +1,7 @@
-"""What ksvalidator lets through: a linter for the meaning of a kickstart, on its text.
+"""Semantic linter for kickstart texts, in addition to ksvalidator.
 
-ksvalidator knows the words of the language. It passes a volume group that is not
-there, a file system that does not exist and a broken script (field-tested on
-RHEL9 and RHEL10). Those stop an install after minutes; here they cost nothing.
+ksvalidator checks the syntax only. It accepts undefined volume groups, unknown file systems and
+invalid scripts (tested on RHEL 9 and RHEL 10), which fail an install after minutes.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from hardpan.kickstart.quoting import KickstartError
 from hardpan.kickstart.syntax import KickstartDocument, LintProblem, parse_kickstart
 
 ShellCheck = Callable[[str], str]
-"""Takes a script; gives what is wrong with it, or an empty string."""
+"""Returns the syntax error of a script, or an empty string."""
 
 _REMOVED_EL10 = {
     "auth": "authselect",
@@ -45,9 +44,9 @@ _OSCAP = ("com_redhat_oscap", "org_fedora_oscap")
 def lint_kickstart(
     text: str, release: str, *, shell_check: ShellCheck | None = None
 ) -> tuple[LintProblem, ...]:
-    """Every problem of a kickstart for ``release`` (rocky9, rocky10, lab9), in line order.
+    """Return the problems of a kickstart for ``release`` (rocky9, rocky10, lab9), by line.
 
-    ``shell_check`` is asked about each script; this module starts no process.
+    ``shell_check`` is called for each script; this module starts no process.
     """
     document = parse_kickstart(text)
     problems = [
@@ -63,10 +62,10 @@ def lint_kickstart(
 
 
 def lint_or_raise(text: str, release: str, *, shell_check: ShellCheck | None = None) -> str:
-    """``text``, when the linter finds nothing in it.
+    """Return ``text`` if the linter finds no problem.
 
     Raises:
-        KickstartError: it has problems; every one of them is told.
+        KickstartError: it has problems; all are reported.
     """
     problems = lint_kickstart(text, release, shell_check=shell_check)
     if problems:
@@ -127,12 +126,13 @@ def _check_scripts(
     for script in document.scripts():
         if script.name != "%onerror" and "--erroronfail" not in script.arguments:
             yield LintProblem(
-                line=script.line, text=f"{script.name} without --erroronfail: a failure is not seen"
+                line=script.line,
+                text=f"{script.name} without --erroronfail: failures would be ignored",
             )
         is_shell = not any(w.startswith("--interpreter") for w in script.arguments)
         if shell_check is not None and is_shell:
             error = shell_check(script.body)
             if error:
                 yield LintProblem(
-                    line=script.line, text=f"{script.name} is no valid shell: {error}"
+                    line=script.line, text=f"{script.name} is not valid shell: {error}"
                 )

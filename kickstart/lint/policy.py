@@ -1,4 +1,4 @@
-"""The linter's eye on passwords, the boot loader, FIPS and how an install ends."""
+"""Lint rules for passwords, boot loader, FIPS, SSH keys and the end of an install."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _SUPERUSERS = re.compile(r"set superusers=\"?([^\"\s]+)")
 
 
 def policy_problems(document: KickstartDocument, release: str) -> Iterator[LintProblem]:
-    """What is wrong with who may enter, what is booted and what is reported."""
+    """Yield the problems of accounts, boot loader, end of install and SELinux."""
     yield from _check_passwords(document)
     yield from _check_boot_loader(document)
     yield from _check_superuser(document)
@@ -32,7 +32,9 @@ def _check_passwords(document: KickstartDocument) -> Iterator[LintProblem]:
         )
     for command in document.commands_named("rootpw", "user", "bootloader"):
         value = _password_of(command)
-        pattern = _GRUB if command.name == "bootloader" else _CRYPT
+        pattern, hash_name = _CRYPT, "sha512 or yescrypt"
+        if command.name == "bootloader":
+            pattern, hash_name = _GRUB, "grub.pbkdf2.sha512"
         if value is None:
             continue
         if "plaintext" in command.options or "iscrypted" not in command.options:
@@ -40,12 +42,10 @@ def _check_passwords(document: KickstartDocument) -> Iterator[LintProblem]:
                 line=command.line, text=f"{command.name} with a plaintext password, give a hash"
             )
         elif not pattern.fullmatch(value):
-            # NOTE: the value may be the password itself, so it is not shown.
+            # NOTE: the value may be a plaintext password, so it is not in the message.
             yield LintProblem(
                 line=command.line,
-                text=f"{command.name} --iscrypted with something that is no sha512 or yescrypt hash"
-                if pattern is _CRYPT
-                else "bootloader --iscrypted with something that is no grub.pbkdf2.sha512 hash",
+                text=f"{command.name} --iscrypted with a value that is not a {hash_name} hash",
             )
 
 
@@ -64,7 +64,7 @@ def _check_boot_loader(document: KickstartDocument) -> Iterator[LintProblem]:
         if any(a.partition("=")[0] == "fips" for a in arguments):
             yield LintProblem(
                 line=command.line,
-                text="fips=1 in bootloader --append does not start without boot=; give it to the"
+                text="fips=1 in bootloader --append does not boot without boot=; pass it to the"
                 " installer",
             )
         if "password" not in command.options:
@@ -79,7 +79,7 @@ def _check_superuser(document: KickstartDocument) -> Iterator[LintProblem]:
     ]
     if not superusers:
         yield LintProblem(
-            line=0, text="no %post names the boot loader's superuser: it would stay root"
+            line=0, text="no %post sets the boot loader's superuser: it would be root"
         )
     for line, name in superusers:
         if name.lower() in FORBIDDEN_SUPERUSERS:
@@ -91,13 +91,13 @@ def _check_ssh_keys(document: KickstartDocument) -> Iterator[LintProblem]:
     keys = document.commands_named("sshkey")
     if not keys:
         yield LintProblem(
-            line=0, text="expected an sshkey: the STIG bars root, nobody could log in"
+            line=0, text="expected an sshkey: the STIG forbids root logins, nobody could log in"
         )
     for key in keys:
         if key.options.get("username", "") not in users:
             yield LintProblem(
                 line=key.line,
-                text=f"sshkey for {key.options.get('username', '')!a}, who is no user",
+                text=f"sshkey for {key.options.get('username', '')!a}, who is not a user",
             )
 
 
@@ -105,19 +105,19 @@ def _check_ending(document: KickstartDocument) -> Iterator[LintProblem]:
     posts = document.scripts("%post")
     if not any(_COMPLETE_MARKER in p.body for p in posts):
         yield LintProblem(
-            line=0, text=f"no %post says '{_COMPLETE_MARKER}': success would be a guess"
+            line=0, text=f"no %post writes '{_COMPLETE_MARKER}': success could not be detected"
         )
     elif _COMPLETE_MARKER not in posts[-1].body:
         yield LintProblem(
-            line=posts[-1].line, text=f"'{_COMPLETE_MARKER}' is not said by the last %post"
+            line=posts[-1].line, text=f"'{_COMPLETE_MARKER}' is not written by the last %post"
         )
     errors = document.scripts("%onerror")
     if not errors:
-        yield LintProblem(line=0, text="expected an %onerror that says why and switches off")
+        yield LintProblem(line=0, text="expected an %onerror that writes the logs and powers off")
     elif not any(_FAILED_MARKER in e.body for e in errors):
-        yield LintProblem(line=errors[0].line, text=f"%onerror does not say '{_FAILED_MARKER}'")
+        yield LintProblem(line=errors[0].line, text=f"%onerror does not write '{_FAILED_MARKER}'")
     if not document.commands_named("poweroff", "shutdown"):
-        yield LintProblem(line=0, text="expected 'poweroff': a restart would install again")
+        yield LintProblem(line=0, text="expected 'poweroff': a reboot would install again")
 
 
 def _check_selinux(document: KickstartDocument) -> Iterator[LintProblem]:

@@ -1,4 +1,4 @@
-"""The linter's eye on partitions, volumes and mount options."""
+"""Lint rules for partitions, volumes and mount options."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ _SHM = "/dev/shm"  # noqa: S108
 
 
 def storage_problems(document: KickstartDocument) -> Iterator[LintProblem]:
-    """What is wrong with the storage of ``document``."""
+    """Yield the storage problems of ``document``."""
     yield from _check_automatic_partitioning(document)
     yield from _check_volumes(document)
     for command in document.commands_named("part", "partition", "logvol"):
@@ -35,7 +35,7 @@ def _check_automatic_partitioning(document: KickstartDocument) -> Iterator[LintP
     for command in document.commands_named("autopart", "reqpart"):
         yield LintProblem(
             line=command.line,
-            text=f"{command.name} cannot set mount options; write every partition out",
+            text=f"{command.name} cannot set mount options; list every partition",
         )
 
 
@@ -49,7 +49,7 @@ def _check_volumes(document: KickstartDocument) -> Iterator[LintProblem]:
         for physical in group.arguments[1:]:
             if physical not in partitions:
                 yield LintProblem(
-                    line=group.line, text=f"volgroup on {physical}, which no part makes"
+                    line=group.line, text=f"volgroup on {physical}, which no part defines"
                 )
     volume_names: set[tuple[str, str]] = set()
     for volume in document.commands_named("logvol"):
@@ -57,7 +57,7 @@ def _check_volumes(document: KickstartDocument) -> Iterator[LintProblem]:
         if group_name not in groups:
             yield LintProblem(
                 line=volume.line,
-                text=f"logvol in the volume group {group_name!a}, which no volgroup makes",
+                text=f"logvol in the volume group {group_name!a}, which no volgroup defines",
             )
         if (group_name, name) in volume_names:
             yield LintProblem(line=volume.line, text=f"a second logical volume {name!a}")
@@ -83,7 +83,7 @@ def _check_mounts(document: KickstartDocument) -> Iterator[LintProblem]:
         missing = [o for o in REQUIRED_OPTIONS.get(mount, ()) if o not in _mount_options(command)]
         if missing:
             yield LintProblem(
-                line=command.line, text=f"{mount} without {','.join(missing)}, which the STIG wants"
+                line=command.line, text=f"{mount} without {','.join(missing)}, required by the STIG"
             )
     if "/" not in mount_points:
         yield LintProblem(line=0, text="expected a root partition, found none")
@@ -93,7 +93,9 @@ def _check_mounts(document: KickstartDocument) -> Iterator[LintProblem]:
 def _check_shared_memory(document: KickstartDocument) -> Iterator[LintProblem]:
     fstab_line = f"tmpfs {_SHM} tmpfs defaults,{','.join(REQUIRED_OPTIONS[_SHM])} 0 0"
     if not any(fstab_line in script.body for script in document.scripts("%post")):
-        yield LintProblem(line=0, text=f"expected a %post that puts '{fstab_line}' into /etc/fstab")
+        yield LintProblem(
+            line=0, text=f"expected a %post that writes '{fstab_line}' into /etc/fstab"
+        )
 
 
 def _mount_options(command: KickstartCommand) -> list[str]:

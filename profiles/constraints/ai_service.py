@@ -1,4 +1,4 @@
-"""What the ai_service stack demands of the rest of a profile."""
+"""Constraints on the AI service."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _LAYER = "ai_service"
 _REQUIRED_LAYER = "ml_frameworks"
 _DRIVER_LAYERS = {"nvidia": "nvidia_driver", "amd": "amd_driver"}
 _ENGINE_PACKAGES = {"llama_cpp": "llama-cpp-python", "vllm": "vllm"}
-"""Engine -> the Python package that holds it."""
+"""Engine -> Python package that contains it."""
 
 
 @CONSTRAINTS.depends_on("layers", "ai_service")
@@ -24,7 +24,7 @@ def _check_section(layers: tuple[str, ...], ai_service: AiService | None) -> Ite
             f"{_LAYER} needs a section 'ai_service:' with host_name and users, found none",
         )
     elif ai_service is not None and _LAYER not in layers:
-        yield Violation(("ai_service",), f"expected {_LAYER} among layers, nothing else reads this")
+        yield Violation(("ai_service",), f"expected {_LAYER} among layers, which uses this section")
 
 
 @CONSTRAINTS.depends_on("layers")
@@ -32,7 +32,8 @@ def _check_order(layers: tuple[str, ...]) -> Iterator[Violation]:
     if _LAYER in layers and _REQUIRED_LAYER not in layers[: layers.index(_LAYER)]:
         yield Violation(
             ("layers", layers.index(_LAYER)),
-            f"expected {_REQUIRED_LAYER} before {_LAYER}: it brings the server and the embedding model",
+            f"expected {_REQUIRED_LAYER} before {_LAYER}: it installs the server and the embedding"
+            " model",
         )
 
 
@@ -91,7 +92,7 @@ def _check_stack(
     if server.stack not in stack_names:
         yield Violation(
             ("ai_service", "server", "stack"),
-            f"expected a stack of frameworks that asks for {package}"
+            f"expected a stack of frameworks that lists {package}"
             f" ({', '.join(stack_names) or 'none does'}), found {server.stack!a}",
         )
 
@@ -103,7 +104,7 @@ def _check_quota(ai_service: AiService | None) -> Iterator[Violation]:
     if ai_service.document_kib > 1024 * ai_service.quota.text_mib:
         yield Violation(
             ("ai_service", "quota", "text_mib"),
-            f"expected room for one document of {ai_service.document_kib} KiB (document_kib),"
+            f"expected space for one document of {ai_service.document_kib} KiB (document_kib),"
             f" found {ai_service.quota.text_mib} MiB",
         )
 
@@ -114,7 +115,8 @@ def _check_accounts(ai_service: AiService | None) -> Iterator[Violation]:
         return
     if not (ai_service.users or ai_service.api_keys or ai_service.machine_api_key):
         yield Violation(
-            ("ai_service",), "expected users, api_keys or machine_api_key, or nobody can get in"
+            ("ai_service",),
+            "expected users, api_keys or machine_api_key: otherwise nobody can log in",
         )
     account_names: set[str] = set()
     for section, names in (
@@ -125,8 +127,8 @@ def _check_accounts(ai_service: AiService | None) -> Iterator[Violation]:
             if name in account_names:
                 yield Violation(
                     ("ai_service", section, i, "name"),
-                    f"{name!a} is there twice: documents belong to a name",
+                    f"{name!a} is listed twice: names are the owners of documents",
                 )
             account_names.add(name)
     if ai_service.machine_api_key and "machine" in account_names:
-        yield Violation(("ai_service",), "the name 'machine' belongs to the machine's own API key")
+        yield Violation(("ai_service",), "the name 'machine' is reserved for the machine's API key")

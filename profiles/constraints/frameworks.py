@@ -1,4 +1,4 @@
-"""What stacks, layers and release demand of each other."""
+"""Constraints on the Python stacks."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from hardpan.profiles.schema.versions import parse_version
 CONSTRAINTS = ConstraintSet()
 _LAYER = "ml_frameworks"
 _ACCELERATORS_BY_BACKEND = {"cu": "nvidia", "rocm": "amd"}
-"""What a build of PyTorch begins with -> the accelerator it is for."""
+"""Prefix of a PyTorch build -> its accelerator."""
 
 
 @CONSTRAINTS.depends_on("layers", "frameworks")
@@ -35,7 +35,7 @@ def _check_stacks(frameworks: Frameworks | None, release: str) -> Iterator[Viola
     for i, stack in enumerate(frameworks.stacks if frameworks else ()):
         path: ProfilePath = ("frameworks", "stacks", i)
         if stack.name in names:
-            yield Violation((*path, "name"), f"{stack.name} is there twice")
+            yield Violation((*path, "name"), f"{stack.name} is listed twice")
         names.add(stack.name)
         yield from _check_stack(path, stack, release)
 
@@ -66,7 +66,8 @@ def _check_backends(frameworks: Frameworks | None, hardware: Hardware) -> Iterat
         ):
             yield Violation(
                 path,
-                f"{backend} is CUDA {cuda_version(backend)}, which needs driver {min_driver} or later,"
+                f"{backend} is CUDA {cuda_version(backend)}, which needs driver"
+                f" {min_driver} or later,"
                 f" found {hardware.nvidia.driver!a}",
             )
 
@@ -89,9 +90,9 @@ def _check_stack(path: ProfilePath, stack: Stack, release: str) -> Iterator[Viol
         yield Violation(
             path,
             "expected system_site_reason with 'system_site_packages: true':"
-            " a stack that is not closed needs a word",
+            " a stack that is not isolated requires a reason",
         )
     source_names = [source.name for source in stack.sources]
     for j, name in enumerate(source_names):
         if name in source_names[:j]:
-            yield Violation((*path, "sources", j, "name"), f"{name} is there twice")
+            yield Violation((*path, "sources", j, "name"), f"{name} is listed twice")

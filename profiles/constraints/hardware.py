@@ -1,4 +1,4 @@
-"""What accelerator, driver, release and layers demand of each other."""
+"""Constraints on accelerator, driver, release and layers."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def _check_accelerator(hardware: Hardware, release: str) -> Iterator[Violation]:
         if release == "lab9":
             yield Violation(
                 ("hardware", "accelerator"),
-                "expected none or cpu: the lab's kernel and repositories carry no GPU driver",
+                "expected none or cpu: the lab has no GPU drivers",
             )
     cpu = hardware.cpu
     if cpu and release == "rocky10" and cpu.baseline == "x86-64-v2":
@@ -90,7 +90,8 @@ def _check_nvidia(hardware: Hardware) -> Iterator[Violation]:
         )
     if nvidia.module_signing == "secure_boot_off" and nvidia.secure_boot_off_reason is None:
         yield Violation(
-            ("hardware", "nvidia"), "expected secure_boot_off_reason: never off without a word"
+            ("hardware", "nvidia"),
+            "expected secure_boot_off_reason with 'module_signing: secure_boot_off'",
         )
 
 
@@ -141,7 +142,7 @@ def _check_layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> 
     for i, layer in enumerate(layers):
         path: ProfilePath = ("layers", i)
         if layer in layers[:i]:
-            yield Violation(path, f"{layer} is there twice")
+            yield Violation(path, f"{layer} is listed twice")
         supported = _SUPPORTED_ACCELERATORS.get(layer, (hardware.accelerator,))
         if hardware.accelerator not in supported:
             yield Violation(
@@ -151,11 +152,11 @@ def _check_layers(layers: tuple[str, ...], hardware: Hardware, release: str) -> 
             )
         if release == "lab9" and layer in _VENDOR_LAYERS:
             yield Violation(
-                path, f"{layer} is not for lab9: the lab's repositories carry no GPU packages"
+                path, f"{layer} is not for lab9: the lab's repositories have no GPU packages"
             )
         if layer in _PREREQUISITE_LAYERS and _PREREQUISITE_LAYERS[layer] not in layers[:i]:
             yield Violation(path, f"expected {_PREREQUISITE_LAYERS[layer]} before {layer}")
         if layer == "stig" and i != len(layers) - 1:
             yield Violation(
-                path, "expected stig as the last layer: fapolicyd and noexec stop what comes after"
+                path, "expected stig as the last layer: fapolicyd and noexec block later layers"
             )

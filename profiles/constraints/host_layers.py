@@ -1,4 +1,4 @@
-"""What ``kernel_hardening``, ``tuning`` and ``audit`` demand of the rest of a profile."""
+"""Constraints on the layers ``kernel_hardening``, ``tuning`` and ``audit``."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ _LAYER_ARGUMENTS = {
     "kernel_hardening": ("lockdown", "module.sig_enforce"),
     "tuning": ("iommu", "mitigations"),
 }
-"""Layer -> kernel arguments that its section decides about."""
+"""Layer -> kernel arguments that its section sets."""
 
 LayerNames = tuple[str, ...]
 HardeningSection = KernelHardening | None
@@ -34,7 +34,7 @@ def _check_section_has_layer(
     sections = {"kernel_hardening": kernel_hardening, "tuning": tuning, "audit": audit}
     for name, section in sections.items():
         if section is not None and name not in layers:
-            yield Violation((name,), f"expected {name} among layers, without it this does nothing")
+            yield Violation((name,), f"expected {name} among layers, without it this has no effect")
 
 
 @CONSTRAINTS.depends_on("kernel_hardening")
@@ -45,7 +45,8 @@ def _check_weakening_reasons(kernel_hardening: HardeningSection) -> Iterator[Vio
     if hardening.lockdown != "none" and hardening.module_signatures == "not_enforced":
         yield Violation(
             ("kernel_hardening", "module_signatures"),
-            f"expected enforced with 'lockdown: {hardening.lockdown}', which loads no unsigned module",
+            f"expected enforced with 'lockdown: {hardening.lockdown}', which loads no unsigned"
+            " module",
         )
     is_weakened = hardening.lockdown == "none" or hardening.module_signatures == "not_enforced"
     if is_weakened and hardening.weakening_reason is None:
@@ -58,7 +59,7 @@ def _check_weakening_reasons(kernel_hardening: HardeningSection) -> Iterator[Vio
     if 22 not in hardening.ports:
         yield Violation(
             ("kernel_hardening", "ports"),
-            "expected 22 among them: build, scan and people come in through it",
+            "expected 22 among them: builds, scans and users connect to it",
         )
 
 
@@ -86,7 +87,7 @@ def _check_sysctl_exceptions(kernel_hardening: HardeningSection) -> Iterator[Vio
                 f"expected a setting listed in docs/host-hardening.md, found {exception.name!a}",
             )
         if exception.name in exempted_names:
-            yield Violation(path, f"{exception.name} is there twice")
+            yield Violation(path, f"{exception.name} is listed twice")
         exempted_names.add(exception.name)
 
 
@@ -103,7 +104,8 @@ def _check_unsigned_drivers(
     if is_enforced and is_unsigned:
         yield Violation(
             ("hardware", "nvidia", "module_signing"),
-            f"expected site_key, or {required_settings} in kernel_hardening: the kernel would refuse NVIDIA's"
+            f"expected site_key, or {required_settings} in kernel_hardening:"
+            " the kernel would refuse NVIDIA's"
             " unsigned module",
         )
     if "amd_driver" not in layers:
@@ -111,14 +113,15 @@ def _check_unsigned_drivers(
     if is_enforced:
         yield Violation(
             ("layers", layers.index("amd_driver")),
-            f"expected {required_settings} in kernel_hardening with amd_driver: DKMS signs with a key that it"
-            " makes on the machine and that no kernel trusts before a person enrolls it",
+            f"expected {required_settings} in kernel_hardening with amd_driver:"
+            " DKMS signs with a key that it"
+            " generates on the machine and that must be enrolled by hand",
         )
     if hardening.compiler == "removed":
         yield Violation(
             ("layers", layers.index("amd_driver")),
             "expected 'compiler: required' in kernel_hardening with amd_driver: DKMS compiles the"
-            " module anew for each kernel",
+            " module for each kernel",
         )
 
 
@@ -136,7 +139,7 @@ def _check_layer_arguments(
                 if layer in layers and name in names:
                     yield Violation(
                         (section, "kernel_arguments", i),
-                        f"{name}= is the section {layer}'s to set, found {argument!a} here",
+                        f"{name}= is set by the section {layer}, found {argument!a} here",
                     )
 
 
@@ -150,7 +153,7 @@ def _check_tuned_waiver(
         yield Violation(
             ("stig", "waivers"),
             "expected a waiver for package_tuned_removed with the layer tuning, as the STIG"
-            " wants tuned removed; 'tuning: {manager: static}' does without tuned",
+            " requires its removal; 'tuning: {manager: static}' needs no tuned",
         )
 
 
@@ -178,8 +181,8 @@ def _check_hugepages(tuning: Tuning | None, machine: Machine) -> Iterator[Violat
     if hugepages_mib * 2 > machine.memory_mib:
         yield Violation(
             ("tuning", "hugepages_2m"),
-            f"expected at most half of machine.memory ({machine.memory_mib} MiB), in which the"
-            f" image is started for its scan, found {hugepages_mib} MiB",
+            f"expected at most half of machine.memory ({machine.memory_mib} MiB), with which the"
+            f" image is booted for its scan, found {hugepages_mib} MiB",
         )
 
 
@@ -191,5 +194,5 @@ def _check_log_driver(
     if host and host.driver == "ossl" and stig.content == "rhel9" and "stig" in layers:
         yield Violation(
             ("audit", "log_host", "driver"),
-            "expected gtls: the RHEL 9 STIG takes no other, and its fix would undo the whole block",
+            "expected gtls: the RHEL 9 STIG accepts no other, its fix would revert the block",
         )

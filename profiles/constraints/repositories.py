@@ -1,4 +1,4 @@
-"""What the repositories section must say for the list of packages to be usable with it."""
+"""Constraints on the repositories and container registries."""
 
 from collections.abc import Iterator
 
@@ -27,34 +27,32 @@ def _check_repositories(
             )
             yield Violation(
                 (*path, "id"),
-                f"expected {expected}, as listed for {release}, found {repository.id!a}",
+                f"expected {expected}, as in the catalog for {release}, found {repository.id!a}",
             )
             continue
         if repository.id in ids:
-            yield Violation((*path, "id"), f"{repository.id} is there twice")
+            yield Violation((*path, "id"), f"{repository.id} is listed twice")
         ids.add(repository.id)
         if not (repository.url or repository.key or repository.key_sha256):
-            yield Violation(path, "expected url, key or key_sha256 beside the id, found none")
+            yield Violation(path, "expected url, key or key_sha256 in addition to id, found none")
         if repository.more_urls and not repository.url:
-            yield Violation((*path, "more_urls"), "expected url too, the first of its addresses")
+            yield Violation((*path, "more_urls"), "expected url, the first of its addresses")
         vendor_sha256 = catalog_entry.key.sha256 if catalog_entry.key else None
         if repository.key and not (repository.key_sha256 or vendor_sha256):
-            yield Violation(path, "expected key_sha256 beside key: got by another way than the key")
+            yield Violation(path, "expected key_sha256 with key, obtained over another channel")
         if repository.key_sha256 and not (repository.key or catalog_entry.key):
             yield Violation(
-                path, f"expected key beside key_sha256: nobody else gives {repository.id}'s out"
+                path, f"expected key with key_sha256: nobody publishes {repository.id}'s key"
             )
 
 
 @CONSTRAINTS.depends_on("containers", "layers")
 def _check_containers(containers: Containers, layers: tuple[str, ...]) -> Iterator[Violation]:
     if containers.registries and "containers" not in layers:
-        yield Violation(
-            ("containers", "registries"), "expected the layer containers, which uses them"
-        )
+        yield Violation(("containers", "registries"), "expected the layer containers among layers")
     registries: set[str] = set()
     for i, signed_registry in enumerate(containers.registries):
         if signed_registry.registry in registries:
             path: ProfilePath = ("containers", "registries", i, "registry")
-            yield Violation(path, f"{signed_registry.registry} is there twice")
+            yield Violation(path, f"{signed_registry.registry} is listed twice")
         registries.add(signed_registry.registry)

@@ -1,7 +1,7 @@
-"""What the RHEL 9 and RHEL 10 STIG ask for at install time, as data.
+"""Install-time requirements of the RHEL 9 and RHEL 10 STIG, as data.
 
 Sources: ComplianceAsCode b3a2cca935 (2026-08-21), STIG RHEL 9 V2R9 and RHEL 10
-V1R2. None of these rules has an automatic fix, or the fix is unsafe later.
+V1R2. These rules have no automatic fix, or one that is unsafe after the install.
 """
 
 SEPARATE_FILE_SYSTEMS = {
@@ -12,7 +12,7 @@ SEPARATE_FILE_SYSTEMS = {
     "/var/log/audit": "partition_for_var_log_audit",
     "/var/tmp": "partition_for_var_tmp",  # noqa: S108
 }
-"""Mount point -> the rule that wants a file system of its own there."""
+"""Mount point -> rule that requires a separate file system."""
 
 REQUIRED_OPTIONS = {
     "/boot": ("nodev", "nosuid"),
@@ -25,7 +25,7 @@ REQUIRED_OPTIONS = {
     "/var/tmp": ("nodev", "nosuid", "noexec"),  # noqa: S108
     "/dev/shm": ("nodev", "nosuid", "noexec"),  # noqa: S108
 }
-"""Mount point -> options it must have. /dev/shm's line is written in %post."""
+"""Mount point -> required mount options. %post writes the line of /dev/shm."""
 
 FORBIDDEN_SUPERUSERS = ("root", "admin", "administrator")
 """GRUB superusers that the STIG forbids by name (RHEL-09-212020, RHEL-10-600010)."""
@@ -38,10 +38,10 @@ SYSTEM_ACCOUNTS = frozenset(
         *("postfix", "rpc", "rpcuser", "setroubleshoot", "geoclue", "clevis", "unbound"),
     }
 )
-"""Accounts that EL itself makes; ``user --name=operator`` ends an install with an error."""
+"""System accounts of EL; ``user --name=operator`` fails an install."""
 
 DANGEROUS_ARGUMENTS = {
-    "mitigations=off": "switches off the processor's mitigations (RHEL-09-212050 wants them)",
+    "mitigations=off": "switches off the processor's mitigations (required by RHEL-09-212050)",
     "selinux=0": "switches SELinux off",
     "enforcing=0": "makes SELinux permissive",
     "audit=0": "switches auditing off",
@@ -52,7 +52,7 @@ DANGEROUS_ARGUMENTS = {
     "systemd.confirm_spawn=true": "makes the boot interactive (RHEL-09-212015)",
     "iommu=off": "switches the IOMMU off",
 }
-"""Kernel argument -> why it is refused."""
+"""Rejected kernel argument -> reason."""
 
 KERNEL_ARGUMENTS = {
     "audit=1": "grub2_audit_argument",
@@ -62,4 +62,4 @@ KERNEL_ARGUMENTS = {
     "pti=on": "grub2_pti_argument",
     "vsyscall=none": "grub2_vsyscall_argument",
 }
-"""Argument that the STIG wants on every command line -> the rule that wants it."""
+"""Kernel argument required by the STIG -> its rule."""

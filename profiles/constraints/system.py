@@ -1,4 +1,4 @@
-"""What the sections of a profile demand of each other."""
+"""Constraints on storage, boot loader, users, STIG content and memory, and all violations."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ _MIN_MEMORY_MIB = {"rocky9": 2560, "rocky10": 3072, "lab9": 1024}
 
 
 def violations(sections: Mapping[str, Any]) -> Iterator[Violation]:
-    """Every rule that does not hold among the sections in ``parts``; others are not asked."""
+    """Yield the violations of all constraints whose sections are given."""
     yield from _CONSTRAINTS.violations(sections)
     yield from hardware.CONSTRAINTS.violations(sections)
     yield from frameworks.CONSTRAINTS.violations(sections)
@@ -47,7 +47,7 @@ def _check_packages(
     for i, name in enumerate(packages.remove):
         if name in installed_by:
             yield Violation(
-                ("packages", "remove", i), f"{name} is to be installed too, by {installed_by[name]}"
+                ("packages", "remove", i), f"{name} is also installed by {installed_by[name]}"
             )
 
 
@@ -56,23 +56,23 @@ def _check_storage(storage: Storage) -> Iterator[Violation]:
     if storage.encryption.mode == "none" and storage.encryption.reason is None:
         yield Violation(
             ("storage", "encryption"),
-            "expected a reason for 'mode: none' (the STIG wants encryption), found none",
+            "expected a reason for 'mode: none' (the STIG requires encryption), found none",
         )
     mounts: set[str] = set()
     for i, part in enumerate(storage.partitions):
         path: ProfilePath = ("storage", "partitions", i)
         if part.mount in mounts:
-            yield Violation((*path, "mount"), f"{part.mount} is there twice")
+            yield Violation((*path, "mount"), f"{part.mount} is listed twice")
         mounts.add(part.mount)
         if (part.mount == "/boot/efi") != (part.fstype == "efi"):
-            yield Violation((*path, "fstype"), "expected efi for /boot/efi and for nothing else")
+            yield Violation((*path, "fstype"), "expected efi for /boot/efi only")
         if (part.mount == "swap") != (part.fstype == "swap"):
-            yield Violation((*path, "fstype"), "expected swap for mount: swap and for nothing else")
+            yield Violation((*path, "fstype"), "expected swap for 'mount: swap' only")
         if part.grow and part.mount in ("/boot", "/boot/efi"):
             yield Violation((*path, "grow"), "expected a fixed size, only logical volumes grow")
     for mount, reason in (
         ("/", "an image has a root partition"),
-        ("/boot", "the boot loader reads it, and LUKS and LVM lie beside it"),
+        ("/boot", "the boot loader cannot read LUKS and LVM"),
         ("/boot/efi", "UEFI machines boot from it"),
     ):
         if mount not in mounts:
@@ -99,7 +99,7 @@ def _check_superuser_name(boot: Boot) -> Iterator[Violation]:
     if boot.superuser in FORBIDDEN_SUPERUSERS:
         yield Violation(
             ("boot", "superuser"),
-            f"never {', '.join(FORBIDDEN_SUPERUSERS)}: a name nobody guesses, found {boot.superuser!a}",
+            f"never {', '.join(FORBIDDEN_SUPERUSERS)}: easily guessed, found {boot.superuser!a}",
         )
     elif boot.superuser in SYSTEM_ACCOUNTS:
         yield Violation(
@@ -128,7 +128,7 @@ def _check_kernel_arguments(boot: Boot, hardware: Hardware) -> Iterator[Violatio
             name = argument.partition("=")[0]
             if name in ("fips", "boot"):
                 yield Violation(
-                    path, f"{name}= is the installer's to set (fips: true does it), found here"
+                    path, f"{name}= is set by the installer (use 'fips: true'), found here"
                 )
             elif name.startswith("inst."):
                 yield Violation(path, f"{name} is for the installer, not for the installed system")
@@ -142,16 +142,14 @@ def _check_users(users: tuple[User, ...], build_user: str) -> Iterator[Violation
     for i, user in enumerate(users):
         path: ProfilePath = ("users", i, "name")
         if user.name in SYSTEM_ACCOUNTS:
-            yield Violation(
-                path, f"{user.name!a} is an account that the system itself has; take another name"
-            )
+            yield Violation(path, f"{user.name!a} is a system account; choose another name")
         if user.name in names:
-            yield Violation(path, f"{user.name!a} is there twice")
+            yield Violation(path, f"{user.name!a} is listed twice")
         names.add(user.name)
         if user.sudo == "password" and user.password_hash is None:
             yield Violation(
                 ("users", i, "sudo"),
-                "expected a password_hash with 'sudo: password', a locked password opens nothing",
+                "expected a password_hash with 'sudo: password': the password is locked without it",
             )
     if build_user not in names:
         yield Violation(
@@ -175,9 +173,9 @@ def _check_ssh_keys(users: tuple[User, ...], fips: bool, release: str) -> Iterat
 
 
 def is_key_accepted(line: str, *, fips: bool, release: str) -> bool:
-    """False for a public key that sshd turns away on such a system.
+    """Return whether sshd accepts a public key on such a system.
 
-    The lab's OpenSSH is Debian's and has no FIPS provider, so it takes them all.
+    The lab's OpenSSH is Debian's and has no FIPS provider, so it accepts every key type.
     """
     return not (fips and release != "lab9" and line.startswith("ssh-ed25519 "))
 
@@ -192,7 +190,7 @@ def _check_content(stig: StigSettings, release: str) -> Iterator[Violation]:
     waived_rules: set[str] = set()
     for i, w in enumerate(stig.waivers):
         if w.rule in waived_rules:
-            yield Violation(("stig", "waivers", i, "rule"), f"{w.rule} is there twice")
+            yield Violation(("stig", "waivers", i, "rule"), f"{w.rule} is listed twice")
         waived_rules.add(w.rule)
 
 
@@ -239,6 +237,6 @@ def _check_memory(machine: Machine, release: str) -> Iterator[Violation]:
     if machine.memory_mib < min_mib:
         yield Violation(
             ("machine", "memory"),
-            f"expected {min_mib} MiB or more, which the installer of {release} needs,"
+            f"expected {min_mib} MiB or more, required by the installer of {release},"
             f" found {machine.memory_mib} MiB",
         )

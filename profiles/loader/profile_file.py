@@ -1,8 +1,8 @@
-"""YAML file -> frozen profile, with every problem told at once and its place.
+"""Load a profile from YAML and report all problems at once, with their locations.
 
 ``extends`` names a shipped profile or, with ``./`` or ``../`` in front, a file
-relative to the one that says it. There is one parent at most. Maps merge with
-the parent's, lists and scalars replace the parent's. ``name``, ``title`` and
+relative to the profile. There is at most one parent. Maps are merged with the parent's, lists
+and scalars replace them. ``name``, ``title`` and
 ``description`` are not inherited.
 """
 
@@ -35,11 +35,11 @@ _MAX_EXTENDS_DEPTH = 6
 
 
 def load_profile(source: str | Path) -> Profile:
-    """The profile in the file ``source``, or the shipped profile of that name.
+    """Load the profile in the file ``source``, or the shipped profile of that name.
 
     Raises:
-        InputError: there is none, or it has problems; every one of them is told
-            on a line of its own as ``file:line:column: path: expected, found``.
+        InputError: it does not exist or has problems; each is reported on a line as
+            ``file:line:column: path: expected, found``.
     """
     tree = _load_merged(_find_profile_file(source), ())
     data = tree.to_plain()
@@ -48,7 +48,7 @@ def load_profile(source: str | Path) -> Profile:
         profile = Profile.model_validate(data)
         sections = {name: getattr(profile, name) for name in Profile.model_fields}
     except ValidationError as e:
-        # An entry with a problem is not counted, so the list seems too short as well.
+        # An invalid entry is not counted, so its list seems to be too short as well.
         errors = [
             d for d in e.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])
         ]
@@ -68,15 +68,15 @@ def load_profile(source: str | Path) -> Profile:
 
 
 def profile_digest(profile: Profile) -> Sha256:
-    """The digest of the profile's canonical JSON; comments and ``extends`` leave no trace."""
+    """Return the digest of the profile's canonical JSON; comments and ``extends`` do not count."""
     return sha256_bytes(canonical_json(profile.model_dump(mode="json")))
 
 
 def profile_json_schema() -> dict[str, Any]:
-    """The JSON Schema of a profile file, for editors.
+    """Return the JSON Schema of a profile file, for editors.
 
-    A map may get what it lacks from the parent, so only a profile without
-    ``extends`` and the entries of lists have required settings in it.
+    Maps inherit settings from the parent, so only profiles without ``extends`` and entries of
+    lists have required settings.
     """
     json_schema = Profile.model_json_schema(by_alias=True)
     for name, definition in json_schema["$defs"].items():
@@ -95,7 +95,7 @@ def profile_json_schema() -> dict[str, Any]:
 
 
 def _resolve_relative_paths(profile: Profile, tree: YamlNode) -> Profile:
-    """``profile`` with what lies beside a profile file found from where hardpan was started."""
+    """Return ``profile`` with relative paths resolved against the profile file's folder."""
     if profile.frameworks is None:
         return profile
     stacks = []
@@ -116,7 +116,7 @@ def _resolve_relative_paths(profile: Profile, tree: YamlNode) -> Profile:
 def _resolve_paths(
     tree: YamlNode, path: tuple[str | int, ...], section: BaseModel, names: tuple[str, ...]
 ) -> dict[str, object]:
-    """The fields of ``section`` that are paths relative to the profile, made whole."""
+    """Return the relative path fields of ``section``, resolved against the file that sets them."""
     return {
         name: str(Path(tree.locate((*path, name)).file).parent / value)
         for name in names
@@ -140,7 +140,7 @@ def _find_profile_file(source: str | Path) -> Path:
 def _load_merged(path: Path, chain: tuple[Path, ...]) -> YamlNode:
     with open_regular(path) as f:
         tree = read_yaml(f.read(MAX_YAML_BYTES + 1), str(path))
-    if not isinstance(tree.value, dict):  # read() has seen to it; this tells mypy
+    if not isinstance(tree.value, dict):  # read_yaml() rejects it; for mypy
         return tree
     extends = tree.value.pop("extends", None)
     if extends is None:
@@ -148,7 +148,7 @@ def _load_merged(path: Path, chain: tuple[Path, ...]) -> YamlNode:
     chain = (*chain, path.resolve())
     parent = _find_parent(extends, path)
     if parent.resolve() in chain:
-        raise InputError(f"{extends.location}: extends: {parent.name} leads back to itself")
+        raise InputError(f"{extends.location}: extends: {parent.name} is circular")
     if len(chain) >= _MAX_EXTENDS_DEPTH:
         raise InputError(
             f"{extends.location}: extends: more than {_MAX_EXTENDS_DEPTH} profiles deep"
@@ -166,7 +166,8 @@ def _find_parent(extends: YamlNode, path: Path) -> Path:
     name = extends.value
     if not isinstance(name, str):
         raise InputError(
-            f"{extends.location}: extends: expected a name, found {format_value(extends.to_plain())}"
+            f"{extends.location}: extends: expected a name,"
+            f" found {format_value(extends.to_plain())}"
         )
     if name.startswith(("./", "../")):
         parent = path.parent / name

@@ -1,4 +1,4 @@
-"""The profiles that come with hardpan."""
+"""The profiles that are shipped with hardpan."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ PROFILES_DIR = resource_path("hardpan.profiles")
 
 
 def shipped_profiles() -> tuple[str, ...]:
-    """Names of the shipped profiles, sorted; files with a leading ``_`` are only extended."""
+    """Return the sorted names of the shipped profiles; files named ``_*`` are parents only."""
     return tuple(sorted(p.stem for p in PROFILES_DIR.glob("*.yaml") if not p.name.startswith("_")))
 
 
 def find_shipped_profile(name: str) -> Path | None:
-    """The file of the shipped profile ``name``, or None."""
+    """Return the file of the shipped profile ``name``, or None."""
     return PROFILES_DIR / f"{name}.yaml" if name in shipped_profiles() else None

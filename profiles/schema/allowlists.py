@@ -1,8 +1,8 @@
-"""What may be reached on a host: the lists that ``kernel_hardening`` holds it to.
+"""Allowlists and denylists of the layer ``kernel_hardening``.
 
-Names are those of Rocky 9 and 10, and of the lab where it differs (Debian's places). A
-list that lacks something locks people out or stops the machine, so what the system and
-the STIG need is here for good, and a profile adds to it and takes nothing away.
+Names are those of Rocky 9 and 10, and of the lab where it differs (Debian's paths). A missing
+entry can lock users out or prevent booting, so everything that the system and the STIG require
+is listed here; a profile can only add entries.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ FORBIDDEN_MODULES: Mapping[str, tuple[str, ...]] = {
         *("firewire-core", "firewire-ohci", "firewire-sbp2", "floppy", "pcspkr", "vivid"),
     ),
 }
-"""Reason -> kernel modules that are never loaded; those the STIG's content names stay its own."""
+"""Reason -> kernel modules that are blocked, except those that the STIG content blocks."""
 
 ALLOWED_SERVICES = (
     # The way in, time, logs, and what the STIG wants running.
@@ -51,7 +51,7 @@ ALLOWED_SERVICES = (
     *("nvidia-*", "dcgm.service", "nvidia_*", "amd*.service", "rocm*.service", "tuned.service"),
     *("nginx.service", "hardpan-*", "ai-*"),
 )
-"""Units that may be enabled, as shell patterns; a profile's ``services.enabled`` are added."""
+"""Units that may be enabled, as glob patterns; a profile's ``services.enabled`` are added."""
 
 ALLOWED_SUID = (
     # Without these nobody changes a password or becomes root.
@@ -70,25 +70,25 @@ ALLOWED_SUID = (
     # NVIDIA's helper makes the device nodes.
     *("/usr/bin/nvidia-modprobe",),
 )
-"""Programs that keep their SUID or SGID bit, as shell patterns; a profile adds to them."""
+"""Programs that may have a SUID or SGID bit, as glob patterns; a profile can add to them."""
 
 COMPILERS = (
     *("gcc", "gcc-c++", "gcc-gfortran", "gcc-[0-9]*", "g++", "g++-[0-9]*", "gcc-toolset-*"),
     *("clang", "clang-[0-9]*", "rust", "golang", "nasm", "dkms", "kernel-devel", "kernel-devel-*"),
 )
-"""Packages that are no part of a runtime image, as shell patterns; they go or the layer fails."""
+"""Packages removed from runtime images, as glob patterns; the layer fails if one remains."""
 
 BUILD_TOOLS = (
     *("make", "cmake", "cpp", "cpp-[0-9]*", "kernel-headers", "glibc-devel", "glibc-headers"),
     *("libstdc++-devel", "libstdc++-*-dev", "libc6-dev", "linux-libc-dev"),
 )
-"""What only a compiler has use for; it goes too, where nothing else that is installed needs it."""
+"""Packages that are removed as well, unless another installed package requires them."""
 
 ALLOWED_COMPILER_PACKAGES = ("gcc-*-base", "gcc-toolset-*-runtime")
-"""Packages whose names look like a compiler's and that are none."""
+"""Packages that match ``COMPILERS`` but are not compilers."""
 
 
 def allowed_services(*extra_services: tuple[str, ...]) -> tuple[str, ...]:
-    """The patterns above and what else is named; a bare name stands for a service."""
+    """Return the allowed units and the given extra ones; a bare name is a service."""
     unit_names = (name for names in extra_services for name in names)
     return (*ALLOWED_SERVICES, *(n if "." in n else f"{n}.service" for n in unit_names))

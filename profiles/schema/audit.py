@@ -1,4 +1,4 @@
-"""What the layer ``audit`` watches, checks and sends away."""
+"""Profile section of the layer ``audit``: audit trail, model checks, log forwarding."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from hardpan.profiles.schema.types import HostName, StrictInt
 
 
 class LogHost(ProfileSection):
-    """Where logs and audit records go, over TLS and to nobody else."""
+    """Log host that receives logs and audit records over TLS."""
 
     host: HostName
     """The log host's name."""
@@ -19,34 +19,34 @@ class LogHost(ProfileSection):
     """Its port; 6514 is syslog over TLS (RFC 5425)."""
 
     permitted_peer: HostName | None = None
-    """The name that its certificate must carry; the host's own if not said."""
+    """Name in the log host's certificate; by default its host name."""
 
     ca_certificate: Certificates
     """PEM of the certificate authority that signed the log host's certificate."""
 
     driver: Literal["gtls", "ossl"] | None = None
-    """rsyslog's TLS library: GnuTLS or OpenSSL. The RHEL 9 STIG takes gtls only."""
+    """rsyslog's TLS library: GnuTLS or OpenSSL. The RHEL 9 STIG accepts gtls only."""
 
 
 class Audit(ProfileSection):
     """The audit trail of an AI host: model files, programs among its data, accelerators."""
 
     backlog: StrictInt = Field(default=16384, ge=8192, le=1_048_576)
-    """Audit records the kernel keeps while the daemon is busy; Python that forks fills it fast."""
+    """Audit records that the kernel buffers; forking Python processes fill the buffer quickly."""
 
     log_host: LogHost | None = None
-    """Without it, logs stay on the machine."""
+    """Without it, logs are stored on the machine only."""
 
     check_models: Literal["hourly", "daily", "weekly"] = "daily"
-    """How often every model file is compared with its ``models.lock``; also after each start."""
+    """How often model files are compared with ``models.lock``; they are also checked at boot."""
 
     def log_packages(self, release: str) -> tuple[str, ...]:
-        """What rsyslog needs for its TLS."""
+        """Return the packages of rsyslog's TLS library."""
         if self.log_host is None:
             return ()
         return ("rsyslog-gnutls",) if self.tls_driver(release) == "gtls" else ("rsyslog-openssl",)
 
     def tls_driver(self, release: str) -> str:
-        """The TLS library of rsyslog on that release."""
+        """Return rsyslog's TLS library on a release."""
         configured = self.log_host.driver if self.log_host else None
         return configured or ("ossl" if release == "rocky10" else "gtls")

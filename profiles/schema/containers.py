@@ -1,4 +1,4 @@
-"""Whose container images a host takes: nobody's, until a profile names a registry and its key."""
+"""Container registries that a host accepts images from; none unless a profile lists them."""
 
 from typing import Annotated
 
@@ -22,17 +22,17 @@ PemPublicKey = Annotated[
 
 
 class SignedRegistry(ProfileSection):
-    """A place that images are taken from, and the key that they must be signed with."""
+    """A registry or namespace, and the key that its images must be signed with."""
 
     registry: RegistryReference
-    """Host, perhaps with port and namespace."""
+    """Host, with optional port and namespace."""
 
     sigstore_key: PemPublicKey
-    """Public key of the site's signatures (cosign), inline."""
+    """Public key of the image signatures (cosign), inline."""
 
 
 class Containers(ProfileSection):
-    """The layer ``containers``. Without registries it rejects every image."""
+    """Settings of the layer ``containers``. Without registries every image is rejected."""
 
     registries: tuple[SignedRegistry, ...] = ()
-    """Where signed images come from; all else is rejected."""
+    """Accepted registries; all other images are rejected."""

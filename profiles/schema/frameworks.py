@@ -1,8 +1,8 @@
-"""The Python stacks of an AI host: what each one holds, and how it may be put together.
+"""Profile section ``frameworks``: the Python stacks of an AI host and how they are built.
 
 A stack is a virtual environment on the distribution's own Python, made of locked wheels and
-packed as one RPM: no managed interpreter (it would bring an OpenSSL of its own past FIPS mode),
-and every file known to the rpm database, which is what fapolicyd trusts.
+packaged as one RPM. There is no bundled interpreter, whose OpenSSL would bypass FIPS mode, and
+every file is in the rpm database, which fapolicyd trusts.
 """
 
 import re
@@ -15,19 +15,19 @@ from hardpan.profiles.schema.hardware import ProfileSection
 from hardpan.profiles.schema.types import PackageName, Pattern, StrictBool, Text, Version
 
 STACKS_DIR = "opt/ai/stacks"
-"""Where stacks live on the host, relative to ``/``."""
+"""Folder of the stacks on the host, relative to ``/``."""
 
 PYTHONS = {"rocky9": ("3.11", "3.12"), "rocky10": ("3.12",), "lab9": ("3.13",)}
-"""Release -> the Pythons that it packages and that today's frameworks run on."""
+"""Release -> Python versions that it packages and that the frameworks support."""
 
 GLIBC = {"rocky9": "2.34", "rocky10": "2.39", "lab9": "2.41"}
-"""Release -> its C library, the newest that a wheel may ask for."""
+"""Release -> glibc version, the newest that a wheel may require."""
 
 _PYTHON_RPMS = {("rocky9", "3.11"): "python3.11", ("rocky9", "3.12"): "python3.12"}
-"""Where Python is not the release's own python3."""
+"""Package names of Python versions other than the release's python3."""
 
 AS_OF = "2026-11-21"
-"""When the tables were last looked at; Rocky's rows come from field notes, not a live host."""
+"""Date of the tables above; Rocky's rows come from notes, not from a running host."""
 
 
 def _require_plain_path(path: str) -> str:
@@ -74,26 +74,26 @@ FolderPath = Annotated[
 
 
 class FromSource(ProfileSection):
-    """A package that has no wheel and is built once on the build machine."""
+    """A package without a wheel, built once on the build host."""
 
     name: PythonName
-    """Its name in the lock; the source's digest is the lock's."""
+    """Name in the lock file, which pins the source's digest."""
 
     cmake: tuple[CmakeDefinition, ...] = ()
-    """What CMake is told, e.g. ``GGML_NATIVE=OFF`` so that the result runs on older processors."""
+    """CMake definitions, e.g. ``GGML_NATIVE=OFF`` for a result that runs on older processors."""
 
     build_lock: LockFile = "build-tools"
-    """Lock file with hashes of the packages that build it, named as a stack's lock is."""
+    """Lock file with hashes of the build requirements; a name or path as for ``Stack.lock``."""
 
 
 class Stack(ProfileSection):
     """One virtual environment, one RPM called ``hardpan-ai-NAME``."""
 
     name: StackName
-    """Its folder below ``/opt/ai/stacks``."""
+    """Folder name below ``/opt/ai/stacks``."""
 
     packages: tuple[PackageRequirement, ...] = Field(min_length=1)
-    """What the lock is made from; the lock itself decides what is installed."""
+    """Requirements that the lock file was resolved from; the lock file is what is installed."""
 
     lock: LockFile | None = None
     """Lock file with hashes: the name of one in ``builder/python_stacks/locks/``, or a path.
@@ -102,41 +102,41 @@ class Stack(ProfileSection):
     is built."""
 
     torch_backend: TorchBackend | None = None
-    """Which build of PyTorch the lock has to name, where it is not the one everybody gets."""
+    """Build of PyTorch that the lock file must contain, if not the default one."""
 
     python: Version
-    """The distribution's Python that runs it, e.g. ``'3.12'``."""
+    """Version of the distribution's Python, e.g. ``'3.12'``."""
 
     glibc: Version | None = None
-    """The newest C library that a wheel may ask for; the release's own where it is left out."""
+    """Newest glibc that a wheel may require; by default the release's."""
 
     system_site_packages: StrictBool = False
-    """True lets the stack see the distribution's Python packages."""
+    """Makes the distribution's Python packages visible to the stack."""
 
     system_site_reason: Text | None = None
-    """Why; required with ``system_site_packages: true``."""
+    """Reason; required with ``system_site_packages: true``."""
 
     sources: tuple[FromSource, ...] = ()
-    """The only packages that may be built from source; all others have to be wheels."""
+    """Packages that are built from source; all others must be wheels."""
 
     wheelhouse: FolderPath | None = None
-    """Folder that holds every locked file; nothing is downloaded then."""
+    """Folder with every locked file; without it the files are downloaded."""
 
     requires: tuple[PackageName, ...] = ()
-    """RPMs of the distribution that it needs, beside Python."""
+    """RPMs of the distribution that it requires, in addition to Python."""
 
     @property
     def interpreter(self) -> str:
-        """Its Python on the host."""
+        """Path of the stack's Python on the host."""
         return f"/{STACKS_DIR}/{self.name}/bin/python3"
 
     @property
     def has_torch(self) -> bool:
-        """True where PyTorch is asked for by name."""
+        """Whether ``packages`` lists PyTorch."""
         return self.requests_package("torch")
 
     def requests_package(self, name: str) -> bool:
-        """True where the package ``name`` is asked for by name."""
+        """Return whether ``packages`` lists ``name``."""
         return any(
             re.split(r"[\[=<>~]", requirement)[0].lower() == name for requirement in self.packages
         )
@@ -146,17 +146,17 @@ class Frameworks(ProfileSection):
     """The stacks of the layer ``ml_frameworks``."""
 
     stacks: tuple[Stack, ...] = Field(min_length=1)
-    """In the order they are built."""
+    """Stacks, in build order."""
 
 
 def required_packages(frameworks: Frameworks | None, release: str) -> tuple[str, ...]:
-    """The distribution's packages that the stacks need."""
+    """Return the distribution packages that the stacks require."""
     stacks = frameworks.stacks if frameworks else ()
     pythons = (_PYTHON_RPMS.get((release, stack.python), "python3") for stack in stacks)
     return tuple(dict.fromkeys((*pythons, *(name for s in stacks for name in s.requires))))
 
 
 def cuda_version(backend: str | None) -> str | None:
-    """The CUDA that a build of PyTorch is for: ``13.0`` of ``cu130``; None for all others."""
+    """Return the CUDA version of a PyTorch build: ``13.0`` for ``cu130``; None for other builds."""
     digits = (backend or "").removeprefix("cu")
     return f"{digits[:-1]}.{digits[-1]}" if digits.isdecimal() else None

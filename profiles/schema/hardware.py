@@ -1,7 +1,6 @@
-"""The accelerators a profile can ask for: one typed section per vendor.
+"""Profile section ``hardware``: one typed section per accelerator vendor.
 
-The facts behind the limits carry the day they were read (``AS_OF``); a driver
-branch or a support list changes more often than this code.
+``AS_OF`` dates the vendor facts below; driver branches and support lists change often.
 """
 
 from typing import Literal
@@ -19,10 +18,10 @@ from hardpan.profiles.schema.types import (
 from hardpan.profiles.schema.versions import parse_version
 
 AS_OF = "2026-11-15"
-"""When the vendor facts below were last read."""
+"""Date on which the vendor facts were read."""
 
 _MIN_DRIVER_VERSIONS = {13: "580.65.06", 12: "525.60.13"}
-"""Major version of CUDA -> the oldest driver that runs all of its minor versions."""
+"""CUDA major version -> oldest driver that supports all of its minor versions."""
 
 FROZEN_CONFIG = ConfigDict(
     frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
@@ -30,41 +29,41 @@ FROZEN_CONFIG = ConfigDict(
 
 
 class ProfileSection(BaseModel):
-    """A part of a profile: frozen, unknown settings refused."""
+    """Base of all profile sections: frozen, unknown settings are rejected."""
 
     model_config = FROZEN_CONFIG
 
 
 class Nvidia(ProfileSection):
-    """An NVIDIA driver and the CUDA toolkit that goes with it."""
+    """NVIDIA driver and CUDA toolkit."""
 
     branch: Version
     """Driver branch, e.g. ``'580'``; kernel module, user space and fabric manager share it."""
 
     driver: Version
-    """Exact driver version that is installed and locked, e.g. ``580.178.04``."""
+    """Exact driver version, installed and locked, e.g. ``580.178.04``."""
 
     cuda: Version
     """CUDA toolkit as major.minor, e.g. ``'13.3'``; the package is ``cuda-toolkit-13-3``."""
 
     kernel_module: Literal["open", "proprietary"] = "open"
-    """Kind of kernel module. Branch 620 and later have only the open one."""
+    """Kernel module flavour. Branch 620 and later have the open one only."""
 
     module_signing: Literal["site_key", "secure_boot_off"] = "site_key"
-    """How the module is trusted: precompiled and signed with the site's key, or not at all."""
+    """``site_key``: precompiled and signed with the site's key; ``secure_boot_off``: unsigned."""
 
     secure_boot_off_reason: Text | None = None
     """Why Secure Boot is off; required with ``module_signing: secure_boot_off``."""
 
     nvswitch: StrictBool = False
-    """True for machines with NVSwitch: adds the fabric manager at the driver's exact version."""
+    """Adds the fabric manager, for machines with NVSwitch."""
 
     accept_eula: StrictBool = False
-    """Your own yes to NVIDIA's licence. Without it the profile checks and renders, and no more."""
+    """Accepts NVIDIA's licence. Without it the profile can be checked and rendered, not built."""
 
 
 class Amd(ProfileSection):
-    """An AMD driver and the ROCm release that goes with it."""
+    """AMD driver and ROCm release."""
 
     rocm: Version
     """ROCm release, e.g. ``'7.14'``."""
@@ -73,33 +72,33 @@ class Amd(ProfileSection):
     """Release of the amdgpu kernel driver, e.g. ``30.10.1``."""
 
     gfx_target: GfxTarget
-    """What the packages are built for: gfx942 is MI300X and MI325X, gfx950 MI350X and MI355X."""
+    """GPU target of the packages: gfx942 is MI300X and MI325X, gfx950 MI350X and MI355X."""
 
     vendor_support: Literal["listed", "unlisted"]
-    """Whether AMD lists this release of Rocky for this ROCm."""
+    """Whether AMD lists this Rocky release as supported by this ROCm release."""
 
     unlisted_reason: Text | None = None
-    """Why it is used all the same; required with ``vendor_support: unlisted``."""
+    """Reason for using it anyway; required with ``vendor_support: unlisted``."""
 
 
 class Cpu(ProfileSection):
     """Inference on the processor alone."""
 
     baseline: Literal["x86-64-v2", "x86-64-v3", "x86-64-v4"] = "x86-64-v2"
-    """The oldest instruction set the image has to run on."""
+    """Oldest instruction set level that the image must run on."""
 
     threads: StrictInt = 0
-    """Threads for the ML frameworks; 0 leaves the choice to them."""
+    """Threads of the ML frameworks; 0 uses their default."""
 
 
 class Hardware(ProfileSection):
-    """What the image computes on. Only the section of the chosen accelerator may be there."""
+    """Accelerator of the image. Only the chosen accelerator's section is allowed."""
 
     accelerator: Literal["none", "cpu", "nvidia", "amd"]
     """``none`` is a plain hardened host."""
 
     kernel_arguments: tuple[KernelArgument, ...] = ()
-    """What the accelerator needs on the command line, added to ``boot.kernel_arguments``."""
+    """Kernel arguments of the accelerator, added to ``boot.kernel_arguments``."""
 
     nvidia: Nvidia | None = None
     """Required with ``accelerator: nvidia``."""
@@ -108,9 +107,9 @@ class Hardware(ProfileSection):
     """Required with ``accelerator: amd``."""
 
     cpu: Cpu | None = None
-    """May be given with ``accelerator: cpu``."""
+    """Optional with ``accelerator: cpu``."""
 
 
 def min_driver_version(cuda: str | None) -> str | None:
-    """The oldest driver that runs ``cuda``, as ``13.0``; None where that is not listed."""
+    """Return the oldest driver that supports ``cuda``, e.g. ``13.0``; None if it is not listed."""
     return _MIN_DRIVER_VERSIONS.get(parse_version(cuda)[0]) if cuda else None

@@ -1,4 +1,4 @@
-"""What the layer ``kernel_hardening`` sets beyond the STIG: the kernel, and what can be reached."""
+"""Profile section of the layer ``kernel_hardening``: kernel settings and attack surface."""
 
 from typing import Annotated, Literal
 
@@ -11,49 +11,49 @@ Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 
 
 class SysctlException(ProfileSection):
-    """A kernel setting of hardpan's list that this image goes without."""
+    """A kernel setting of hardpan's list that is not set on this image."""
 
     name: SettingName
     """Its name, e.g. ``kernel.io_uring_disabled``."""
 
     reason: Text
-    """Why the image needs it otherwise."""
+    """Why the image requires another value."""
 
 
 class KernelHardening(ProfileSection):
-    """The kernel's lock-down, and the lists of what may run, listen and change its user."""
+    """Kernel lockdown, and allowlists of units, ports and SUID programs."""
 
     lockdown: Literal["none", "integrity", "confidentiality"] = "integrity"
-    """``integrity``: not even root changes the running kernel. ``confidentiality``: nor reads it,
-    which takes perf, kprobes and most of BPF's tracing with it."""
+    """``integrity``: root cannot modify the running kernel. ``confidentiality``: root cannot read
+    it either, which disables perf, kprobes and most BPF tracing."""
 
     module_signatures: Literal["enforced", "not_enforced"] = "enforced"
-    """``enforced``: only kernel modules with a signature that the kernel trusts are loaded."""
+    """``enforced``: the kernel loads modules with a trusted signature only."""
 
     weakening_reason: Text | None = None
-    """Why one of the two is off; required when one is."""
+    """Reason for disabling one of the two; required in that case."""
 
     sysctl_exceptions: tuple[SysctlException, ...] = ()
-    """Settings of the list in docs/host-hardening.md that are not set, each with its reason."""
+    """Settings of docs/host-hardening.md that are not set, each with a reason."""
 
     ports: tuple[Port, ...] = (22,)
-    """TCP ports that may be reached from outside: the firewall's zone opens these and no others."""
+    """TCP ports that the firewall opens; all others are closed."""
 
     services: tuple[ServiceName, ...] = ()
-    """Units that may be enabled beside hardpan's list; any other that is enabled gets masked."""
+    """Units that may be enabled in addition to hardpan's list; other enabled units are masked."""
 
     suid: tuple[SystemPath, ...] = ()
-    """Programs that keep their SUID or SGID bit beside those of hardpan's list."""
+    """Programs that may have a SUID or SGID bit in addition to hardpan's list."""
 
     compiler: Literal["removed", "required"] = "removed"
-    """``removed``: no compiler, no make, no kernel headers in the image."""
+    """``removed``: the image has no compiler, make or kernel headers."""
 
     compiler_reason: Text | None = None
-    """What needs a compiler on the running machine; required with ``compiler: required``."""
+    """What requires a compiler on the host; required with ``compiler: required``."""
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
-        """What this section puts on the kernel's command line."""
+        """Kernel arguments that this section adds."""
         arguments = () if self.lockdown == "none" else (f"lockdown={self.lockdown}",)
         return (
             *arguments,

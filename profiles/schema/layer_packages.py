@@ -1,6 +1,6 @@
-"""What a layer needs of the distribution before it can be put on: the installer brings it.
+"""Distribution packages that a layer requires; the installer installs them.
 
-A sealed image reaches no repository, so these lie in ``%packages`` of the kickstart.
+A booted image reaches no repository, so the packages are in ``%packages`` of the kickstart.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ OS_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "tuning": ("tuned",),
     "ai_service": ("nftables", "nginx"),
 }
-"""Layer -> packages of the distribution, for the layers that need any."""
+"""Layer -> distribution packages; layers without packages are omitted."""
 
 
 def with_layer_packages(install: tuple[str, ...], layers: tuple[str, ...]) -> tuple[str, ...]:
-    """The packages to install, and behind them what the layers need and nobody named."""
+    """Return the packages to install, followed by the layers' packages that are not listed yet."""
     layer_packages = (name for layer in layers for name in OS_PACKAGES.get(layer, ()))
     return tuple(dict.fromkeys((*install, *layer_packages)))

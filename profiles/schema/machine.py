@@ -1,4 +1,4 @@
-"""The machine that a profile describes: its media, disk, boot loader, people and packages."""
+"""Profile sections of the system: media, disk, boot loader, users, packages and build VM."""
 
 from typing import Literal
 
@@ -32,14 +32,14 @@ from hardpan.profiles.schema.types import (
 
 
 class Media(ProfileSection):
-    """Which install media the image is made from."""
+    """Install media of the image."""
 
     catalog: CatalogName
     """Name in ``builder/media/catalog.yaml``; ``lab9`` is built on this machine."""
 
 
 class System(ProfileSection):
-    """Name, language and time of the installed system."""
+    """Host name, locale and time settings of the installed system."""
 
     hostname: HostName
     """Host name, plain or fully qualified."""
@@ -51,75 +51,75 @@ class System(ProfileSection):
     """Keyboard layout."""
 
     timezone: TimeZone = "Etc/UTC"
-    """Time zone; the hardware clock is kept in UTC."""
+    """Time zone; the hardware clock uses UTC."""
 
     ntp_servers: tuple[HostName, ...] = ()
-    """Time servers, as few or many as the site has."""
+    """NTP servers."""
 
 
 class Encryption(ProfileSection):
-    """Whether the volume group lies on LUKS."""
+    """Disk encryption of the volume group."""
 
     mode: Literal["none", "luks2"]
-    """``luks2`` takes its passphrase from a file at build time and marks the ISO as secret."""
+    """``luks2`` reads its passphrase from a file at build time; the ISO is then a secret."""
 
     reason: Text | None = None
     """Why the disk is not encrypted; required with ``mode: none``."""
 
 
 class Partition(ProfileSection):
-    """One file system."""
+    """A file system or swap."""
 
     mount: MountPoint
-    """Where it is mounted."""
+    """Mount point."""
 
     size_mib: MibSize = Field(alias="size")
-    """Its size, e.g. ``20 GiB`` or ``512 MiB``; with ``grow`` the least size."""
+    """Size, e.g. ``20 GiB`` or ``512 MiB``; with ``grow`` the minimum size."""
 
     grow: StrictBool = False
-    """True for the one that takes what is left of the disk."""
+    """Makes this partition use the remaining disk space; at most one."""
 
     fstype: Literal["xfs", "ext4", "efi", "swap"] = "xfs"
-    """Kind of file system."""
+    """File system type."""
 
     options: tuple[MountOption, ...] = ()
     """Mount options, e.g. nodev, nosuid, noexec."""
 
 
 class Storage(ProfileSection):
-    """The disk and what is on it. All but /boot and /boot/efi are logical volumes."""
+    """Disk layout. All partitions except /boot and /boot/efi are logical volumes."""
 
     disk_size_mib: MibSize = Field(alias="disk_size")
     """Size of the disk, e.g. ``40 GiB``; the image file itself is sparse."""
 
     disk: DiskName = ""
-    """The disk to use, e.g. ``vda``; empty takes every disk the installer sees."""
+    """Disk to install to, e.g. ``vda``; empty uses every disk."""
 
     encryption: Encryption
-    """LUKS or a documented no."""
+    """LUKS, or none with a reason."""
 
     partitions: tuple[Partition, ...] = Field(min_length=1)
-    """File systems, in the order they are made."""
+    """File systems, in creation order."""
 
 
 class Boot(ProfileSection):
-    """The boot loader and the kernel's command line."""
+    """Boot loader and kernel command line."""
 
     superuser: Superuser
     """GRUB's superuser. Never root, admin, administrator or a user of the system."""
 
     password_pbkdf2: GrubHash
-    """Its password's hash, as ``grub2-mkpasswd-pbkdf2`` prints it."""
+    """Password hash, as printed by ``grub2-mkpasswd-pbkdf2``."""
 
     kernel_arguments: tuple[KernelArgument, ...] = ()
-    """Added to the command line; ``fips=1`` is not among them, the installer adds it."""
+    """Kernel arguments; the installer adds ``fips=1`` itself."""
 
     timeout_s: StrictInt = Field(default=1, ge=0, le=60)
-    """Seconds the boot menu waits."""
+    """Boot menu timeout in seconds."""
 
 
 class User(ProfileSection):
-    """A person's account. Root is locked and cannot be listed."""
+    """A user account. Root is locked and cannot be listed."""
 
     name: UserName
     """Login name."""
@@ -128,40 +128,40 @@ class User(ProfileSection):
     """Full name."""
 
     groups: tuple[GroupName, ...] = ()
-    """Further groups."""
+    """Supplementary groups."""
 
     ssh_keys: tuple[SshKey, ...] = ()
-    """Public keys, beside the operator's key that the build adds to the build user."""
+    """SSH public keys; the build also adds the operator's key to the build user."""
 
     password_hash: PasswordHash | None = None
-    """Hash of the password; without it the password is locked and only keys let in."""
+    """Password hash; without it the password is locked and only SSH keys work."""
 
     sudo: Literal["none", "password", "nopasswd"] = "none"
-    """What sudo allows."""
+    """sudo access."""
 
 
 class Packages(ProfileSection):
-    """What is installed and what must not be."""
+    """Packages to install and to exclude."""
 
     install: tuple[PackageName, ...] = ()
     """Packages, ``@groups`` and one ``@^environment``."""
 
     remove: tuple[PackageName, ...] = ()
-    """Packages that are left out even where a group holds them."""
+    """Packages that are excluded, even from groups."""
 
 
 class Services(ProfileSection):
-    """systemd units switched on and off at install."""
+    """systemd units enabled and disabled at install."""
 
     enabled: tuple[ServiceName, ...] = ()
-    """Started at boot."""
+    """Enabled units."""
 
     disabled: tuple[ServiceName, ...] = ()
-    """Not started at boot."""
+    """Disabled units."""
 
 
 class Machine(ProfileSection):
-    """The virtual machine the image is built in."""
+    """Virtual machine in which the image is built."""
 
     vcpus: StrictInt = Field(ge=1, le=64)
     """Virtual processors."""
@@ -170,4 +170,4 @@ class Machine(ProfileSection):
     """Memory, e.g. ``4 GiB``."""
 
     firmware: Literal["bios", "uefi"]
-    """What the machine boots with, and so what the image then boots with."""
+    """Firmware of the build VM and therefore of the image."""

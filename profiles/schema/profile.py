@@ -1,8 +1,8 @@
-"""The typed profile: what an image must be, in the words people write it in.
+"""The profile: everything that describes an image.
 
-Frozen, unknown settings refused, units in the names or in the value itself
-(``size: 20 GiB``). What one section can tell about itself is checked here, what
-needs several sections in ``hardpan.profiles.constraints.system``.
+Models are frozen and reject unknown settings; units are in the name or in the value
+(``size: 20 GiB``). Single settings are validated here, constraints between sections in
+``hardpan.profiles.constraints``.
 """
 
 from datetime import date
@@ -62,75 +62,75 @@ LayerName = Literal[
 
 
 class RuleWaiver(ProfileSection):
-    """A rule that this image does not meet, and who answers for it until when."""
+    """A documented, time-limited deviation from a STIG rule."""
 
     rule: RulePattern
-    """Short id of the rule, without ``xccdf_org.ssgproject.content_rule_``; ``*`` stands for
-    any characters."""
+    """Short rule id, without ``xccdf_org.ssgproject.content_rule_``; ``*`` matches any
+    characters."""
 
     reason: Text
-    """Why the rule cannot or must not be met."""
+    """Why the rule is not met."""
 
     owner: Text
-    """Who answers for it."""
+    """Who is responsible for it."""
 
     expires: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
-    """Last day on which the waiver holds, e.g. 2027-11-30."""
+    """Last day on which the waiver is active, e.g. 2027-11-30."""
 
     def matches(self, rule: str) -> bool:
-        """Whether it is about a rule, given by its short id or its full XCCDF id."""
+        """Return whether the waiver applies to a rule, given as short or full XCCDF id."""
         return fnmatchcase(rule.removeprefix(RULE_PREFIX), self.rule)
 
 
 class StigSettings(ProfileSection):
-    """What is scanned for and what is waived."""
+    """STIG benchmark and waivers."""
 
     profile_id: XccdfId = "xccdf_org.ssgproject.content_profile_stig"
-    """XCCDF profile."""
+    """XCCDF profile id."""
 
     content: Literal["rhel9", "rhel10"]
-    """Which data stream."""
+    """SCAP data stream."""
 
     waivers: tuple[RuleWaiver, ...] = ()
-    """Documented deviations; everything else counts."""
+    """Documented deviations; all other failed rules are findings."""
 
     def waiver_for(self, rule: str, today: date) -> RuleWaiver | None:
-        """The waiver that covers a rule: one that holds on ``today``, or else one that ended."""
+        """Return the waiver of a rule: an active one, otherwise an expired one."""
         matching = [w for w in self.waivers if w.matches(rule)]
         return next((w for w in matching if w.expires >= today), matching[0] if matching else None)
 
     def expired_waivers(self, today: date) -> tuple[RuleWaiver, ...]:
-        """The waivers that no longer hold on ``today``."""
+        """Return the waivers that are expired on ``today``."""
         return tuple(w for w in self.waivers if w.expires < today)
 
 
 class SmokeSettings(ProfileSection):
-    """How hard the first AI workload test works."""
+    """Size of the AI workload smoke test."""
 
     matrix_size: StrictInt = Field(default=512, ge=64, le=32768)
-    """Rows and columns of the square matrices that are multiplied."""
+    """Rows and columns of the multiplied square matrices."""
 
     matrix_rounds: StrictInt = Field(default=10, ge=1, le=10000)
-    """How many products are timed."""
+    """Number of timed multiplications."""
 
     batch: StrictInt = Field(default=8, ge=1, le=4096)
     """Sentences per embedding call."""
 
     batch_rounds: StrictInt = Field(default=5, ge=1, le=10000)
-    """How many embedding calls are timed."""
+    """Number of timed embedding calls."""
 
 
 class Profile(ProfileSection):
-    """What an image must be."""
+    """Description of an image."""
 
     name: ProfileName
-    """Its name; not inherited."""
+    """Profile name; not inherited."""
 
     title: Text
-    """One line for people; not inherited."""
+    """One-line title; not inherited."""
 
     description: Text | None = None
-    """What it is for; not inherited."""
+    """Purpose; not inherited."""
 
     release: Release
     """The distribution. ``lab9`` is the EL-shaped lab system, not Rocky Linux."""
@@ -140,13 +140,13 @@ class Profile(ProfileSection):
     storage: Storage
     boot: Boot
     users: tuple[User, ...] = Field(min_length=1)
-    """Accounts made at install."""
+    """Accounts created at install."""
 
     build_user: UserName
-    """Which of ``users`` gets the operator's key and is logged in as for layers and scans."""
+    """Member of ``users`` with the operator's key; layers and scans log in as this user."""
 
     fips: StrictBool
-    """True starts the installer with fips=1, the only way into FIPS mode."""
+    """Starts the installer with fips=1, which enables FIPS mode."""
 
     packages: Packages
     services: Services = Services()
@@ -154,7 +154,7 @@ class Profile(ProfileSection):
     machine: Machine
     stig: StigSettings
     layers: tuple[LayerName, ...]
-    """What is put on the booted image, in this order."""
+    """Layers applied to the booted image, in this order."""
 
     frameworks: Frameworks | None = None
     """The Python stacks; required with the layer ``ml_frameworks``."""
@@ -164,13 +164,13 @@ class Profile(ProfileSection):
     """Required with the layer ``ai_service``."""
 
     kernel_hardening: KernelHardening | None = None
-    """For the layer of this name; without it the layer keeps to its defaults."""
+    """Settings of the layer of this name; optional."""
 
     tuning: Tuning | None = None
-    """For the layer of this name; without it the layer keeps to its defaults."""
+    """Settings of the layer of this name; optional."""
 
     audit: Audit | None = None
-    """For the layer of this name; without it the layer keeps to its defaults."""
+    """Settings of the layer of this name; optional."""
 
     repositories: tuple[SiteRepository, ...] = ()
     """The site's own mirrors and keys for repositories of the layers."""
@@ -179,7 +179,7 @@ class Profile(ProfileSection):
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
-        """The command line's additions: the boot section's, the hardware's, then the layers'."""
+        """Kernel arguments of the boot section, the hardware and the layers."""
         arguments = self.boot.kernel_arguments + self.hardware.kernel_arguments
         if "kernel_hardening" in self.layers:
             arguments += (self.kernel_hardening or KernelHardening()).kernel_arguments
@@ -189,7 +189,7 @@ class Profile(ProfileSection):
 
     @property
     def install_packages(self) -> tuple[str, ...]:
-        """What the installer installs: the packages section's, then what the layers need."""
+        """Packages that the installer installs: the packages section's and the layers'."""
         is_static = self.tuning is not None and self.tuning.manager == "static"
         layers = tuple(x for x in self.layers if not (is_static and x == "tuning"))
         log_packages = self.audit.log_packages(self.release) if self.audit else ()
@@ -200,7 +200,7 @@ class Profile(ProfileSection):
 
     @property
     def ai_python(self) -> str:
-        """The Python on the host that has PyTorch; empty where none is asked for."""
+        """Path of the Python that has PyTorch; empty without PyTorch."""
         stacks = self.frameworks.stacks if self.frameworks else ()
         stack_python = next((stack.interpreter for stack in stacks if stack.has_torch), "")
         is_packaged = "ml_cpu" in self.layers or (
@@ -215,5 +215,5 @@ class Profile(ProfileSection):
 
     @property
     def is_lab(self) -> bool:
-        """True for the lab system, which must never be called Rocky Linux."""
+        """Whether this is the lab system, which must never be called Rocky Linux."""
         return self.release == "lab9"

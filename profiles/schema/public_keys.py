@@ -1,7 +1,7 @@
-"""Public keys as a profile has them: of SSH, and X.509 certificates.
+"""Validators for SSH public keys and X.509 certificates in profiles.
 
-No library's parser is asked: a key ends in a kickstart as it is written, so what
-is odd about the text matters, not only what the key is.
+The text is validated itself instead of being parsed by a library: it is written to a kickstart
+unchanged, so unexpected characters matter even if a parser would ignore them.
 """
 
 import base64
@@ -33,11 +33,10 @@ _PEM = re.compile(
 
 
 def validate_ssh_key(line: str) -> str:
-    """``line`` if it is one public key as ``type base64 [comment]``, without options.
+    """Return ``line`` if it is one public key ``type base64 [comment]`` without options.
 
     Raises:
-        PydanticCustomError: it is not, its base64 holds another type, or it is a
-            short RSA key.
+        PydanticCustomError: it is not, its base64 contains another type, or the RSA key is short.
     """
     match = _KEY_LINE.fullmatch(line)
     if match is None:
@@ -59,10 +58,10 @@ def validate_ssh_key(line: str) -> str:
 
 
 def validate_certificates(text: str) -> str:
-    """``text`` if it is one or more certificates in PEM; comments and keys are refused.
+    """Return ``text`` if it is one or more PEM certificates, without comments and keys.
 
     Raises:
-        PydanticCustomError: it is not, or one of them is cut or damaged.
+        PydanticCustomError: it is not, or a certificate is truncated or damaged.
     """
     bodies = _PEM.findall(text)
     if not bodies or _PEM.sub("", text).strip():
@@ -76,7 +75,7 @@ def validate_certificates(text: str) -> str:
             raise validation_error(
                 "expected the base64 of a certificate, this one is cut or damaged"
             ) from e
-        # X.509 is one DER sequence, whose length is told in its first four bytes.
+        # X.509 is one DER sequence, whose length is in its first four bytes.
         if len(blob) < 100 or blob[:2] != b"\x30\x82" or len(blob) != 4 + int.from_bytes(blob[2:4]):
             raise validation_error(
                 "expected an X.509 certificate, this one is cut or something else"
@@ -103,23 +102,23 @@ def _rsa_bits(fields: list[bytes]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _SshKey:
-    """One authorized_keys line without options."""
+    """Validator of an authorized_keys line without options."""
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """A string check, then the key is parsed."""
+        """Build the schema: a string, then ``validate_ssh_key``."""
         return core_schema.no_info_after_validator_function(validate_ssh_key, handler(source))
 
 
 @dataclass(frozen=True, slots=True)
 class _Certificates:
-    """One or more certificates in PEM, and nothing else."""
+    """Validator of PEM certificates."""
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """A string check, then each certificate's form."""
+        """Build the schema: a string, then ``validate_certificates``."""
         return core_schema.no_info_after_validator_function(validate_certificates, handler(source))
 
 

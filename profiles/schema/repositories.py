@@ -1,4 +1,4 @@
-"""A site's own say in where the vendors' packages come from, and who signed them."""
+"""Profile section ``repositories``: a site's mirrors and keys of the catalog's repositories."""
 
 from typing import Annotated
 
@@ -14,11 +14,10 @@ MirrorUrl = Annotated[
         "an https, http or file address of plain characters, without user, query or fragment",
     ),
 ]
-"""``http`` is for a mirror on the build network, ``file`` for a folder of the machine that the
-layers are put on, which the guest of a build cannot have. Every package's signature is
-checked against the pinned key and its version is in the profile, so what the way there
-could do is to withhold packages, and then the build fails. A vendor's own repository is
-https alone (``hardpan.profiles.software_catalog.schema.Url``)."""
+"""``http`` is for a mirror on the build network, ``file`` for a folder of the host that the layers
+are applied to; a build's guest has none. Packages are checked against the pinned key and have
+fixed versions, so an attacker on the network can only withhold packages, which fails the build.
+Vendor repositories use https only (``hardpan.profiles.software_catalog.schema.HttpsUrl``)."""
 
 _LINE = r"[A-Za-z0-9+/=]{1,76}\n"
 ArmouredKey = Annotated[
@@ -29,23 +28,23 @@ ArmouredKey = Annotated[
         "one armoured OpenPGP public key, as 'gpg --armor --export' writes it, below 'key: |'",
     ),
 ]
-"""Inline, so that a profile is one file, means the same on every machine and has one digest."""
+"""Inline, so that a profile is one file with one digest."""
 
 
 class SiteRepository(ProfileSection):
-    """A listed repository as this site has it. What is not said stays the vendor's."""
+    """Site-specific settings of a catalog repository; unset values are the vendor's."""
 
     id: CatalogId
-    """Its id in hardpan's list of packages, e.g. ``cuda``, ``site``, ``rocky``, ``epel``."""
+    """Id in the software catalog, e.g. ``cuda``, ``site``, ``rocky``, ``epel``."""
 
     url: MirrorUrl | None = None
-    """The site's mirror; without it the vendor's address is used."""
+    """URL of the site's mirror; by default the vendor's URL."""
 
     more_urls: tuple[MirrorUrl, ...] = ()
-    """Addresses of what belongs to it, e.g. AppStream and CRB beside BaseOS; one key for all."""
+    """Further URLs with the same key, e.g. AppStream and CRB in addition to BaseOS."""
 
     key: ArmouredKey | None = None
-    """Armoured public key of a mirror that the site has signed anew."""
+    """Armoured public key of a mirror that the site has re-signed."""
 
     key_sha256: Sha256Digest | None = None
-    """Digest of ``key`` as a file or, without ``key``, of the file that the vendor gives out."""
+    """SHA-256 of ``key`` as a file or, without ``key``, of the vendor's key file."""

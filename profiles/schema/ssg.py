@@ -1,6 +1,6 @@
-"""Names in upstream's SCAP content, as every part of hardpan shortens them."""
+"""Names in the SCAP content of ComplianceAsCode (scap-security-guide)."""
 
 from typing import Final
 
 RULE_PREFIX: Final = "xccdf_org.ssgproject.content_rule_"
-"""What the ids of upstream's rules begin with; profiles and people leave it out."""
+"""Prefix of all rule ids; profiles and reports omit it."""

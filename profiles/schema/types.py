@@ -1,7 +1,7 @@
-"""The small value types that a profile is written in, each with its own refusal.
+"""Value types of profile settings, each with its own error message.
 
-Everything here ends in a kickstart, an argv or a unit file some day, so a value
-with an odd character is refused and never quoted or mended. Patterns are ASCII:
+Values end up in kickstarts, argv lists and unit files, so a value with an unexpected character
+is rejected and never quoted or corrected. Patterns are ASCII:
 ``str.isdigit`` alone would let Arabic-Indic digits through.
 """
 
@@ -21,7 +21,7 @@ _DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
 
 
 def validation_error(expected: str) -> PydanticCustomError:
-    """The error that a validator outside this module raises."""
+    """Create the error of a validator."""
     return _expectation_error(expected)
 
 
@@ -32,7 +32,7 @@ def _expectation_error(expected: str) -> PydanticCustomError:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A string that matches ``pattern`` as a whole; ``what`` says what was expected."""
+    """A string that fully matches ``pattern``; ``description`` names it in the error message."""
 
     pattern: str
     description: str
@@ -40,13 +40,13 @@ class Pattern:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """A string check, then the pattern."""
+        """Build the schema: a string, then the pattern."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """The pattern, for editors."""
+        """Add the pattern to the JSON Schema."""
         return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
 
     def _check(self, text: str) -> str:
@@ -57,18 +57,18 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class _MibSizeValidator:
-    """A size written as ``20 GiB`` or ``512 MiB``, kept as MiB."""
+    """Validator of a size such as ``20 GiB`` or ``512 MiB``, stored in MiB."""
 
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """A function from the written form to MiB."""
+        """Build the schema: ``parse_size_mib``."""
         return core_schema.no_info_plain_validator_function(parse_size_mib)
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """The written form, for editors."""
+        """Describe the written form in the JSON Schema."""
         return {
             "type": "string",
             "pattern": "^[1-9][0-9]{0,8} (?:MiB|GiB)$",
@@ -77,10 +77,10 @@ class _MibSizeValidator:
 
 
 def parse_size_mib(value: object) -> MiB:
-    """The MiB that a size such as ``20 GiB`` or ``512 MiB`` stands for.
+    """Parse a size such as ``20 GiB`` or ``512 MiB`` and return it in MiB.
 
     Raises:
-        PydanticCustomError: it is written in any other way, or is 0.
+        PydanticCustomError: it has another form, or is 0.
     """
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -92,10 +92,10 @@ def parse_size_mib(value: object) -> MiB:
 
 
 def parse_date(value: object) -> date:
-    """The day that ``2027-11-30`` stands for.
+    """Parse a date such as ``2027-11-30``.
 
     Raises:
-        PydanticCustomError: it is written in any other way, or there is no such day.
+        PydanticCustomError: it has another form, or the date does not exist.
     """
     if isinstance(value, date):
         return value

@@ -1,1 +1,1 @@
-"""What the AI layers install: the list of repositories and packages, and a profile's share."""
+"""Catalog of the repositories and packages of the AI layers, and the packages of a profile."""

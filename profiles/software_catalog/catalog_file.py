@@ -1,4 +1,4 @@
-"""The list of packages, read as strictly as a profile: every problem at once, with its place."""
+"""Read the software catalog; all problems are reported at once, with their locations."""
 
 import re
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 @lru_cache(maxsize=1)
 def package_catalog() -> PackageCatalog:
-    """The list that comes with hardpan.
+    """Return the shipped catalog.
 
     Raises:
-        InputError: the file was changed and has problems.
+        InputError: the file was modified and is invalid.
     """
     return parse_catalog(CATALOG_FILE.read_bytes(), CATALOG_FILE.name)
 
 
 def parse_catalog(data: bytes, file: str) -> PackageCatalog:
-    """The list that ``data`` holds; ``file`` names it in every message.
+    """Parse a catalog; ``file`` is its name in messages.
 
     Raises:
-        InputError: it has problems; each is told on a line of its own.
+        InputError: it has problems; each is reported on a line.
     """
     tree = read_yaml(data, file)
     try:
@@ -68,12 +68,13 @@ def _repository_violations(catalog: PackageCatalog) -> Iterator[Violation]:
     for i, repository in enumerate(catalog.repositories):
         key = (repository.id, repository.release, repository.arch)
         if key in keys:
-            yield Violation(("repositories", i), f"{' '.join(key)} is there twice")
+            yield Violation(("repositories", i), f"{' '.join(key)} is listed twice")
         keys.add(key)
         if not repository.gpgcheck:
             yield Violation(
                 ("repositories", i, "gpgcheck"),
-                "expected true: what a vendor does not sign is mirrored and signed by the site",
+                "expected true: packages that a vendor does not sign are mirrored and signed by the"
+                " site",
             )
         if repository.url is not None and repository.key is None:
             yield Violation(("repositories", i), "expected a key for a repository with an address")
@@ -87,7 +88,7 @@ def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
         for release in package.releases:
             key = (package.layer, package.name, release, package.when)
             if key in keys:
-                yield Violation(("packages", i), f"{package.name} is there twice for {release}")
+                yield Violation(("packages", i), f"{package.name} is listed twice for {release}")
             keys.add(key)
             if (package.repository, release) not in repository_keys:
                 yield Violation(
@@ -96,7 +97,9 @@ def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
                 )
             is_pinned = release in package.stream or release in package.versionlock
             if is_pinned and package.version is None:
-                yield Violation(("packages", i), f"expected a version, since {release} holds it")
+                yield Violation(
+                    ("packages", i), f"expected a version, since it is pinned on {release}"
+                )
         if "rocky10" in package.stream:
             yield Violation(
                 ("packages", i, "stream"), "expected none for rocky10: it has no modules"

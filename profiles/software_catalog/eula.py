@@ -1,4 +1,4 @@
-"""A vendor's licence is accepted by a person, in the profile, before anything runs."""
+"""Vendor licences must be accepted in the profile before anything is built."""
 
 from hardpan.core.errors import InputError
 from hardpan.profiles.schema.profile import Profile
@@ -6,7 +6,7 @@ from hardpan.profiles.software_catalog.package_plan import plan_packages
 
 
 def unaccepted_packages(profile: Profile) -> tuple[str, ...]:
-    """Packages whose licence the vendor wants accepted and the profile does not accept."""
+    """Return the packages whose licence the profile must accept and does not."""
     nvidia = profile.hardware.nvidia
     if nvidia and nvidia.accept_eula:
         return ()
@@ -17,15 +17,15 @@ def unaccepted_packages(profile: Profile) -> tuple[str, ...]:
 
 
 def require_accepted_eulas(profile: Profile) -> None:
-    """Pass if every licence that has to be accepted is.
+    """Check that every licence that requires acceptance is accepted.
 
     Raises:
-        InputError: one is not; the packages it covers are named.
+        InputError: a licence is not accepted; the message lists its packages.
     """
     packages = unaccepted_packages(profile)
     if packages:
         raise InputError(
             f"{profile.name}: hardware.nvidia.accept_eula: expected true, since the layers install"
             f" {', '.join(packages)} under NVIDIA's licences; found false",
-            hint="read the licences and set it in your own profile; 'hardpan render' needs no yes",
+            hint="read the licences and set it in your profile; 'hardpan render' works without it",
         )

@@ -1,4 +1,4 @@
-"""What a profile's layers install: a pure function of the profile and the list of packages."""
+"""Package plan of a profile: the packages of its layers, a pure function of the catalog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,97 +25,97 @@ CATALOG_LAYERS: tuple[CatalogLayer, ...] = (
     "rocm",
     "containers",
 )
-"""The layers whose packages are listed."""
+"""Layers whose packages are in the catalog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositorySource:
-    """A repository as one profile uses it."""
+    """A repository with the settings of a profile."""
 
     id: str
-    """Its name in the list."""
+    """Catalog id."""
 
     url: str | None
-    """Its address; None where every site has its own and the profile says none."""
+    """URL; None if each site has its own and the profile sets none."""
 
     more_urls: tuple[str, ...]
-    """Further addresses of the same repository."""
+    """Further URLs of the same repository."""
 
     site: bool
-    """True when the address is the site's."""
+    """Whether the URL is the site's."""
 
     key: str | None
-    """Its armoured key, where the profile holds it."""
+    """Armoured key, if it is in the profile."""
 
     key_url: str | None
-    """Where its key is given out; None where the profile must hold it."""
+    """URL of the key; None if it must be in the profile."""
 
     key_sha256: str | None
-    """The key's digest; None where nobody has pinned it."""
+    """SHA-256 of the key; None if it is not pinned."""
 
     digest_of: str
-    """What of the key was digested."""
+    """Which bytes of the key file were digested."""
 
     gpgcheck: bool
     """Whether dnf checks signatures."""
 
     source: FactSource
-    """Where this was read."""
+    """Source of these facts."""
 
     note: str | None
-    """What to know before using it."""
+    """Note for users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSpec:
-    """One package that a layer installs."""
+    """A package of a layer."""
 
     package: str
-    """Its name."""
+    """Name."""
 
     version: str | None
-    """Its one version; None where name or repository pin it, or nothing does."""
+    """Pinned version; None if name or repository pin it, or nothing does."""
 
     stream: str | None
-    """The module stream it comes from."""
+    """Module stream."""
 
     lock: str | None
-    """What holds it at its version beside a stream: ``versionlock`` or None."""
+    """``versionlock`` if dnf's versionlock pins it, otherwise None."""
 
     repository: RepositorySource
-    """The repository."""
+    """Repository."""
 
     size_mib: int | None
-    """Size of the download; None where it is not known."""
+    """Download size in MiB; None if unknown."""
 
     licence: str
-    """Whose terms it comes under."""
+    """Licence."""
 
     eula: bool
-    """True where the vendor wants the licence accepted."""
+    """Whether the licence requires acceptance."""
 
     source: FactSource
-    """Where name and version were read."""
+    """Source of name and version."""
 
     note: str | None
-    """What to know about it."""
+    """Note for users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerPlan:
-    """One layer and what it installs."""
+    """A layer and its packages."""
 
     layer: str
-    """Its name."""
+    """Name."""
 
     packages: tuple[PackageSpec, ...] | None
-    """In the order of the list; None for a layer whose packages are not listed."""
+    """In catalog order; None if the layer's packages are not in the catalog."""
 
 
 def plan_packages(
     profile: Profile, catalog: PackageCatalog | None = None, *, arch: Arch = "x86_64"
 ) -> tuple[LayerPlan, ...]:
-    """The profile's layers in order, each with its packages."""
+    """Return the profile's layers in order, each with its packages."""
     used_catalog = catalog or package_catalog()
     return tuple(
         LayerPlan(
@@ -196,7 +196,7 @@ def _repository_source(
         key=site_repository.key,
         key_url=vendor_key.url if vendor_key and not site_repository.key else None,
         key_sha256=site_repository.key_sha256 or vendor_sha256,
-        # The site digests the file as it lies there.
+        # The site digests the file as it is stored.
         digest_of=vendor_key.digest_of if vendor_key and not site_repository.key_sha256 else "file",
         gpgcheck=repository.gpgcheck,
         source=catalog.sources[repository.source],
@@ -208,5 +208,5 @@ def _find_repository(
     name: str, release: str, catalog: PackageCatalog, arch: Arch
 ) -> CatalogRepository:
     matches = [r for r in catalog.repositories if (r.id, r.release) == (name, release)]
-    # One without an address is the same for every architecture.
+    # A repository without a URL is the same for every architecture.
     return next((r for r in matches if r.arch == arch), matches[0])

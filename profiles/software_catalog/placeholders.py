@@ -1,4 +1,4 @@
-"""What a profile puts into the placeholders of the package list."""
+"""Placeholders in the software catalog, and their values for a profile."""
 
 import re
 
@@ -20,7 +20,7 @@ _VALUE_PATTERNS = {
 
 
 def placeholder_values(hardware: Hardware) -> dict[str, str]:
-    """Placeholder -> text; those of a vendor that the profile does not use are left out."""
+    """Return placeholder -> value; placeholders of unused vendors are omitted."""
     values: dict[str, str] = {}
     if hardware.nvidia:
         nvidia = hardware.nvidia
@@ -43,16 +43,16 @@ def placeholder_values(hardware: Hardware) -> dict[str, str]:
 
 
 def fill_placeholders(text: str, values: dict[str, str]) -> str:
-    """``text`` with every placeholder replaced.
+    """Return ``text`` with all placeholders replaced.
 
     Raises:
-        KeyError: a placeholder of the other vendor.
+        KeyError: a placeholder belongs to another vendor.
     """
     return _PLACEHOLDER.sub(lambda m: values[m[1]], text)
 
 
 def to_pattern(text: str) -> re.Pattern[str]:
-    """What ``text`` can become: placeholders match any value, a ``*`` at the end anything."""
+    """Return a pattern of ``text``: placeholders match any value, a final ``*`` any text."""
     expression = ""
     offset = 0
     for m in _PLACEHOLDER.finditer(text):

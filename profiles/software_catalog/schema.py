@@ -1,7 +1,7 @@
-"""The typed list of repositories and packages, as ``packages.yaml`` is written.
+"""Schema of the software catalog ``packages.yaml``.
 
-Names, versions and addresses may hold placeholders in braces; ``PLACEHOLDERS``
-names them and ``hardpan.profiles.software_catalog.placeholders`` knows what a profile puts there.
+Names, versions and URLs may contain placeholders in braces; ``PLACEHOLDERS`` lists them and
+``hardpan.profiles.software_catalog.placeholders`` replaces them.
 """
 
 from datetime import date
@@ -52,7 +52,7 @@ PackagePattern = Annotated[
     str,
     Pattern(
         r"(?!cuda$)[A-Za-z0-9{][A-Za-z0-9_.+{}-]*\*?",
-        "a package name, never the one called cuda: it brings the newest driver along",
+        "a package name other than cuda, which depends on the newest driver",
     ),
 ]
 VersionPattern = Annotated[
@@ -61,58 +61,58 @@ VersionPattern = Annotated[
 
 
 class FactSource(ProfileSection):
-    """Where facts were read, when, and how far they can be trusted."""
+    """A source of facts: document, date and reliability."""
 
     title: Text
-    """Document or repository, with its commit where it has one."""
+    """Document or repository, with its commit if it has one."""
 
     as_of: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
-    """The day the facts held, e.g. 2026-08-17."""
+    """Date of the facts, e.g. 2026-08-17."""
 
     verified: Verified
-    """``yes``: in the vendor's own words; nothing here was compared with a live repository."""
+    """``yes``: documented by the vendor; nothing was compared with a live repository."""
 
 
 class RepositoryKey(ProfileSection):
-    """The key that a repository's packages are signed with."""
+    """Package signing key of a repository."""
 
     url: HttpsUrl
-    """Where the vendor gives it out."""
+    """Vendor's URL of the key."""
 
     sha256: Sha256Digest | None = None
-    """Its digest; none means that nobody has pinned it yet."""
+    """SHA-256; None if it is not pinned yet."""
 
     digest_of: Literal["file", "file_without_version_lines"] = "file"
-    """What was digested: NVIDIA's own check drops the lines that begin with ``Version``."""
+    """Digested bytes: NVIDIA's check ignores lines that begin with ``Version``."""
 
 
 class CatalogRepository(ProfileSection):
-    """One dnf repository, for one release and one architecture."""
+    """A dnf repository of one release and architecture."""
 
     id: CatalogId
-    """Its name in ``packages``; the same for all releases and architectures."""
+    """Name in ``packages``; the same for all releases and architectures."""
 
     release: ElRelease
     arch: Arch = "x86_64"
 
     url: HttpsUrl | None = None
-    """Its address; none for a repository that every site has at an address of its own."""
+    """URL; None if each site has its own."""
 
     key: RepositoryKey | None = None
-    """None where the distribution or the site brings the key."""
+    """None if the distribution or the site provides the key."""
 
     gpgcheck: Annotated[bool, Strict()]
-    """Whether dnf checks the packages' signatures; the STIG takes nothing but true."""
+    """Whether dnf checks package signatures; the STIG requires true."""
 
     source: CatalogId
-    """Which of ``sources`` says so."""
+    """Key in ``sources``."""
 
     note: Text | None = None
-    """What a person should know before using it."""
+    """Note for users."""
 
 
 class Condition(ProfileSection):
-    """What a profile must say for a package to be asked for; all that is set must hold."""
+    """Conditions on the profile under which a package is installed; all must match."""
 
     accelerator: Literal["nvidia", "amd"] | None = None
     kernel_module: Literal["open", "proprietary"] | None = None
@@ -122,42 +122,42 @@ class Condition(ProfileSection):
 
 
 class CatalogPackage(ProfileSection):
-    """One package that a layer may ask for."""
+    """A package that a layer can install."""
 
     name: PackagePattern
-    """Its name; a ``*`` at the end stands for the kernel it was built for."""
+    """Name; a final ``*`` stands for the kernel version that it was built for."""
 
     layer: CatalogLayer
     repository: CatalogId
     releases: tuple[ElRelease, ...] = EL_RELEASES
 
     when: Condition = Condition()
-    """In which profiles; in all of them when nothing is said."""
+    """In which profiles it is installed; by default in all."""
 
     version: VersionPattern | None = None
-    """The one version that is installed; none where the name or the address pins it."""
+    """Installed version; None if name or URL pin it."""
 
     stream: dict[ElRelease, VersionPattern] = Field(default_factory=dict)
-    """The module stream it comes from, for releases that have modules."""
+    """Module stream, for releases with modules."""
 
     versionlock: tuple[ElRelease, ...] = ()
-    """Releases on which dnf's versionlock holds it."""
+    """Releases on which dnf's versionlock pins it."""
 
     size_mib: Annotated[int, Strict()] | None = None
-    """Size of the download; none where it is not known."""
+    """Download size in MiB; None if unknown."""
 
     licence: Text
-    """Whose terms it comes under."""
+    """Licence."""
 
     eula: Annotated[bool, Strict()] = False
-    """True where the vendor wants its licence accepted."""
+    """Whether the licence requires acceptance."""
 
     source: CatalogId
     note: Text | None = None
 
 
 class NvidiaBranch(ProfileSection):
-    """A driver branch of NVIDIA and the releases it has packages for."""
+    """An NVIDIA driver branch and the releases it has packages for."""
 
     branch: Version
     releases: tuple[ElRelease, ...]
@@ -165,26 +165,26 @@ class NvidiaBranch(ProfileSection):
 
 
 class RocmSeries(ProfileSection):
-    """A run of ROCm releases that share names and repository."""
+    """A series of ROCm releases with the same package names and repository."""
 
     series: SeriesName
     first: Version
-    """The first release, as major.minor."""
+    """First release, as major.minor."""
 
     last: Version
-    """The last release that is listed, as major.minor."""
+    """Last listed release, as major.minor."""
 
     releases: tuple[ElRelease, ...]
-    """For which systems there are packages."""
+    """Distribution releases with packages."""
 
     gfx_targets: tuple[GfxTarget, ...]
-    """For which chips there are packages."""
+    """GPU targets with packages."""
 
     source: CatalogId
 
 
 class PackageCatalog(ProfileSection):
-    """All that the layers may ask for."""
+    """The software catalog."""
 
     sources: dict[CatalogId, FactSource]
     nvidia_branches: tuple[NvidiaBranch, ...]
@@ -193,7 +193,7 @@ class PackageCatalog(ProfileSection):
     packages: tuple[CatalogPackage, ...]
 
     def series_of(self, rocm: str) -> RocmSeries | None:
-        """The run of releases that ``rocm`` belongs to, or None where it is not listed."""
+        """Return the series of a ROCm release, or None if it is not listed."""
         requested = major_minor(rocm)
         return next(
             (

@@ -154,8 +154,8 @@ def read_exactly(guest: socket.socket, size: int) -> bytes:
     [
         (b"GET http://x/ HTTP/1.1\r\nA: " + b"a" * 20_000, "at most 16384 bytes"),
         (b"POST http://127.0.0.1/ HTTP/1.1\r\n\r\n", "found 'POST http://127.0.0.1/ HTTP/1.1'"),
-        (b"CONNECT nowhere.invalid:443 HTTP/1.1\r\n\r\n", "is not known by name to the build"),
-        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n", "https://127.0.0.1:1 does not answer the build"),
+        (b"CONNECT nowhere.invalid:443 HTTP/1.1\r\n\r\n", "cannot be resolved by the build"),
+        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n", "https://127.0.0.1:1 does not respond to the build"),
     ],
 )
 def test_refusal_is_one_line(tmp_path: Path, sent: bytes, answer: str) -> None:
@@ -198,7 +198,7 @@ def test_connection_count_is_limited(tmp_path: Path) -> None:
         next_response = next_guest.recv(1 << 16)
 
     assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert refused.endswith(b"hardpan: 16 connections are open already\n")
+    assert refused.endswith(b"hardpan: 16 connections are already open\n")
     assert next_response.startswith(b"HTTP/1.1 200")
     assert proxy.all_exited_cleanly()
 
@@ -209,7 +209,7 @@ def test_incomplete_request_times_out(
 ) -> None:
     monkeypatch.setattr(egress_proxy, "_HEAD_TIMEOUT_S", 0.3)
 
-    assert b"expected a whole request within 0.3 s" in serve_in_process(tmp_path, sent)
+    assert b"expected a complete request within 0.3 s" in serve_in_process(tmp_path, sent)
 
 
 def test_idle_connection_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

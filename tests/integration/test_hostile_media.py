@@ -309,7 +309,7 @@ HOSTILE_BYTES: list[tuple[str, Callable[[Path], None], str]] = [
     ("no-label", _volume_id(b""), "the ISO's label is 'ISOIMAGE'"),
     ("efi-image-far-away", _efi_far_away, "xorriso cannot read it"),
     ("efi-image-beyond-the-end", _efi_beyond_the_end, "the EFI image"),
-    ("loop-of-folders", _loop_of_folders, "is in two places or in itself"),
+    ("loop-of-folders", _loop_of_folders, "has two parents or contains itself"),
     ("sparse-40-gib", _sparse, "too large: expected at most 34359738368 bytes, got 42949672960"),
     ("claims-to-have-40-gib", _claims_to_be_larger, "the ISO is truncated"),
     ("root-folder-elsewhere", _root_elsewhere, "expected at most 16777216 bytes in the"),

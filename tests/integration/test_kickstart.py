@@ -41,13 +41,13 @@ def test_every_script_is_valid_shell(name: str) -> None:
 
 KDUMP = "%addon com_redhat_kdump --disable"
 PASSED_BY_KSVALIDATOR = [
-    ("logvol / --vgname=vg0", "logvol / --vgname=nope", "which no volgroup makes"),
+    ("logvol / --vgname=vg0", "logvol / --vgname=nope", "which no volgroup defines"),
     ("--name=tmp --fstype=xfs", "--name=tmp --fstype=nosuchfs", "unknown file system"),
     ('"nodev"', '"nodev,bogus"', "unknown mount option 'bogus'"),
     ("poweroff\n", "poweroff\nrepo --name=updates\n", "repo --name=updates is reserved"),
     (KDUMP, f"{KDUMP}\n%end\n%addon org_nobody_x", "unknown %addon 'org_nobody_x'"),
     (KDUMP, f"{KDUMP}\n%end\n%addon com_redhat_oscap", "installer has no com_redhat_oscap"),
-    ("set -eu\ncat >", "set -eu\nif then fi\ncat >", "is no valid shell: bash: line"),
+    ("set -eu\ncat >", "set -eu\nif then fi\ncat >", "is not valid shell: bash: line"),
 ]
 
 

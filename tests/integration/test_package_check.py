@@ -197,7 +197,7 @@ def _make_handler(status: int, headers: dict[str, str], body: bytes = b"") -> ty
 def test_redirect_to_other_scheme_is_rejected(location: str) -> None:
     with (
         _serve(_make_handler(302, {"Location": location})) as url,
-        pytest.raises(InputError, match=r"leads away from http|leads in a circle or to no web"),
+        pytest.raises(InputError, match=r"redirects from http|redirect loop, or redirect to another scheme"),
     ):
         repodata.read_repository(url)
 
@@ -205,7 +205,7 @@ def test_redirect_to_other_scheme_is_rejected(location: str) -> None:
 def test_redirect_loop_is_rejected() -> None:
     with (
         _serve(_make_handler(302, {"Location": "/again"})) as url,
-        pytest.raises(InputError, match="leads in a circle"),
+        pytest.raises(InputError, match="redirect loop"),
     ):
         repodata.read_repository(url)
 
@@ -237,7 +237,7 @@ def test_slow_download_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
                 self.wfile.write(b"x")
                 time.sleep(0.05)
 
-    with _serve(Drip) as url, pytest.raises(UnreachableError, match="did not come within"):
+    with _serve(Drip) as url, pytest.raises(UnreachableError, match="not received within"):
         repodata.read_repository(url)
 
 

@@ -86,11 +86,11 @@ def test_install_traces_are_removed_and_overwritten(host: LabHost) -> None:
 def test_leftover_secret_or_failed_removal_fails_the_build(host: LabHost) -> None:
     with open_shell(host) as root:
         host.run("mkdir -p /root/.ssh && umask 077 && ssh-keygen -q -N '' -f /root/.ssh/id_x")
-        with pytest.raises(ToolError, match=r"left something behind: /root/\.ssh/id_x$"):
+        with pytest.raises(ToolError, match=r"left files behind: /root/\.ssh/id_x$"):
             sysprep.generalize(root)
 
         host.run(f"rm /root/.ssh/id_x; echo '{KICKSTART}' > /root/x.bak")
-        with pytest.raises(ToolError, match=r"left something behind: /root/x\.bak$"):
+        with pytest.raises(ToolError, match=r"left files behind: /root/x\.bak$"):
             sysprep.generalize(root)
 
         host.run("rm /root/x.bak; touch /root/mounted /root/original-ks.cfg")

@@ -105,11 +105,11 @@ def test_install_succeeds_on_marker_followed_by_poweroff(
 @pytest.mark.parametrize(
     ("steps", "facts", "says"),
     [
-        ([], {}, "went off without saying that the install is complete"),
+        ([], {}, "powered off without the success marker"),
         (
             [Step(console="HARDPAN-INSTALL: complete")],
             {},
-            "went off without saying that the install is complete",
+            "powered off without the success marker",
         ),
         ([COMPLETE_STEP], {"exit_status": -9}, "ended with QEMU itself (exit code -9)"),
         (
@@ -258,6 +258,6 @@ def test_emulated_installer_is_retried_after_panic(
     assert len(disks) == made
     assert (tmp_path / "disk.qcow2").exists() == (not says)
     retry_notes = [
-        n.text for n in notes if isinstance(n, StageMessage) and n.text.endswith("it once more")
+        n.text for n in notes if isinstance(n, StageMessage) and n.text.endswith("retrying")
     ]
     assert len(retry_notes) == made - 1

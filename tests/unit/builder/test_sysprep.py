@@ -94,7 +94,7 @@ def test_operator_key_and_accounts_are_not_removed(path: str) -> None:
 
 
 def test_an_image_without_packages_is_an_error() -> None:
-    with pytest.raises(ToolError, match="lists no package"):
+    with pytest.raises(ToolError, match="lists no packages"):
         generalize(FakeShell(packages="\n"))
 
 
@@ -102,7 +102,7 @@ def test_an_image_without_packages_is_an_error() -> None:
 def test_leftover_file_is_an_error(left: str) -> None:
     guest = FakeShell(leftovers=f"{left}\n")
 
-    with pytest.raises(ToolError, match=f"left something behind: {left}"):
+    with pytest.raises(ToolError, match=f"left files behind: {left}"):
         generalize(guest)
     assert DISCARD_SCRIPT not in guest.scripts
 

@@ -117,22 +117,22 @@ BROKEN_METADATA: list[tuple[dict[str, object], type[HardpanError], str]] = [
     ({"repomd": _entities(REPOMD, "")}, InputError, "repomd.xml: has a DOCTYPE"),
     ({"digest": "0" * 64}, TrustError, "expected sha256 0000"),
     ({"digest": "zz"}, TrustError, "expected sha256 zz"),
-    ({"pack": _truncate}, InputError, "primary.xml.gz: is cut off"),
-    ({"pack": lambda d: d}, InputError, "primary.xml.gz: is broken"),
+    ({"pack": _truncate}, InputError, "primary.xml.gz: is truncated"),
+    ({"pack": lambda d: d}, InputError, "primary.xml.gz: is damaged"),
     (
         {"pack": lambda d: lzma.compress(d)[:-20], "href": "repodata/p.xml.xz"},
         InputError,
-        "p.xml.xz: is cut off",
+        "p.xml.xz: is truncated",
     ),
-    ({"pack": lambda d: d, "href": "repodata/p.xml.xz"}, InputError, "p.xml.xz: is broken"),
+    ({"pack": lambda d: d, "href": "repodata/p.xml.xz"}, InputError, "p.xml.xz: is damaged"),
     ({"href": "repodata/primary.xml.bz2"}, InputError, "expected .xml, .gz, .xz or .zst"),
-    ({"primary": PRIMARY[:-20]}, InputError, "not whole XML"),
-    ({"primary": b""}, InputError, "not whole XML"),
-    ({"primary": b"\x00\xff" * 50}, InputError, "not whole XML"),
+    ({"primary": PRIMARY[:-20]}, InputError, "invalid XML"),
+    ({"primary": b""}, InputError, "invalid XML"),
+    ({"primary": b"\x00\xff" * 50}, InputError, "invalid XML"),
     ({"primary": PRIMARY.replace("<name>", "<nom>").replace("</name>", "</nom>")}, InputError,
      "package 1: expected a name and a version"),
-    ({"repomd": ""}, InputError, "repomd.xml: not whole XML"),
-    ({"repomd": REPOMD[:200]}, InputError, "repomd.xml: not whole XML"),
+    ({"repomd": ""}, InputError, "repomd.xml: invalid XML"),
+    ({"repomd": REPOMD[:200]}, InputError, "repomd.xml: invalid XML"),
     ({"repomd": REPOMD.replace('"primary"', '"other"')}, InputError,
      "expected one list of type primary, found 0"),
     ({"repomd": REPOMD.replace('"filelists"', '"primary"')}, InputError,
@@ -387,7 +387,7 @@ def test_invalid_repository_address_is_rejected(repo: str, problem: str) -> None
 def test_redirect_from_https_to_http_is_rejected() -> None:
     request = urllib.request.Request("https://mirror.example/repodata/repomd.xml")
 
-    with pytest.raises(InputError, match="leads away from https, to 'http://mirror"):
+    with pytest.raises(InputError, match="redirects from https to 'http://mirror"):
         repository._RedirectHandler().redirect_request(
             request, None, 302, "", http.client.HTTPMessage(), "http://mirror.example/"
         )

@@ -13,7 +13,7 @@ KDUMP = "%addon com_redhat_kdump --disable"
 
 EL9_AND_EL10_CASES = [
     # What ksvalidator lets through, measured on RHEL9 and RHEL10.
-    (ROOT, "logvol / --vgname=nope", "logvol in the volume group 'nope', which no volgroup makes"),
+    (ROOT, "logvol / --vgname=nope", "logvol in the volume group 'nope', which no volgroup defines"),
     ("--name=tmp ", "--name=root ", "a second logical volume 'root'"),
     ("--name=tmp --fstype=xfs", "--name=tmp --fstype=nosuchfs", "unknown file system 'nosuchfs'"),
     ('"nodev"', '"nodev,bogus"', "unknown mount option 'bogus'"),
@@ -27,43 +27,43 @@ EL9_AND_EL10_CASES = [
     (
         " --lock\nsshkey",
         " --iscrypted --password=$1$x$y\nsshkey",
-        "user --iscrypted with something that is no sha512 or yescrypt hash",
+        "user --iscrypted with a value that is not a sha512 or yescrypt hash",
     ),
     (
         "--iscrypted --password=grub",
         "--iscrypted --password=glub",
-        "bootloader --iscrypted with something that is no grub.pbkdf2.sha512 hash",
+        "bootloader --iscrypted with a value that is not a grub.pbkdf2.sha512 hash",
     ),
     ("--iscrypted --password=grub", "--password=grub", "bootloader with a plaintext password"),
     ('set superusers="bootwarden"', 'set superusers="root"', "superuser is named root"),
-    ("set superusers", "set users", "no %post names the boot loader's superuser"),
-    ("sshkey --username=steward", "sshkey --username=eve", "sshkey for 'eve', who is no user"),
-    ("sshkey --", "# sshkey --", "expected an sshkey: the STIG bars root"),
+    ("set superusers", "set users", "no %post sets the boot loader's superuser"),
+    ("sshkey --username=steward", "sshkey --username=eve", "sshkey for 'eve', who is not a user"),
+    ("sshkey --", "# sshkey --", "expected an sshkey: the STIG forbids root logins"),
     # Boot loader.
     ('--append="audit=1', '--append="fips=1 audit=1', "fips=1 in bootloader --append"),
     ("bootloader --", "# bootloader --", "expected a bootloader command, found none"),
     # Storage.
-    (TMP, TMP.replace(",noexec", ""), "tmp without noexec, which the STIG wants"),
+    (TMP, TMP.replace(",noexec", ""), "tmp without noexec, required by the STIG"),
     (",shortname=winnt,nosuid", ",shortname=winnt", "/boot/efi without nosuid"),
-    ("echo 'tmpfs /dev/shm", "echo 'tmpfs /dev/sha", "expected a %post that puts 'tmpfs /dev/shm"),
-    ("volgroup vg0 pv.01", "volgroup vg0 pv.02", "volgroup on pv.02, which no part makes"),
+    ("echo 'tmpfs /dev/shm", "echo 'tmpfs /dev/sha", "expected a %post that writes 'tmpfs /dev/shm"),
+    ("volgroup vg0 pv.01", "volgroup vg0 pv.02", "volgroup on pv.02, which no part defines"),
     ("zerombr", "zerombr\nautopart", "autopart cannot set mount options"),
     ("zerombr", "zerombr\nreqpart", "reqpart cannot set mount options"),
     ("logvol /home ", "logvol /tmp ", "a second /tmp"),
     (ROOT, "logvol /srv --vgname=vg0", "expected a root partition, found none"),
     # Scripts and the end.
-    ("%post --erroronfail\n", "%post\n", "%post without --erroronfail: a failure is not seen"),
+    ("%post --erroronfail\n", "%post\n", "%post without --erroronfail: failures would be ignored"),
     ("%pre --erroronfail\n", "%pre\n", "%pre without --erroronfail"),
-    ("HARDPAN-INSTALL: complete", "HARDPAN-INSTALL: done", "success would be a guess"),
-    ("%onerror", "%post --erroronfail", "expected an %onerror that says why and switches off"),
-    ("%onerror", "%post --erroronfail", "is not said by the last %post"),
-    ("HARDPAN-INSTALL: failed", "oh dear", "%onerror does not say 'HARDPAN-INSTALL: failed'"),
-    ("\npoweroff\n", "\nreboot\n", "expected 'poweroff': a restart would install again"),
+    ("HARDPAN-INSTALL: complete", "HARDPAN-INSTALL: done", "success could not be detected"),
+    ("%onerror", "%post --erroronfail", "expected an %onerror that writes the logs and powers off"),
+    ("%onerror", "%post --erroronfail", "is not written by the last %post"),
+    ("HARDPAN-INSTALL: failed", "oh dear", "%onerror does not write 'HARDPAN-INSTALL: failed'"),
+    ("\npoweroff\n", "\nreboot\n", "expected 'poweroff': a reboot would install again"),
     ("selinux --enforcing", "selinux --permissive", "expected 'selinux --enforcing'"),
     (KDUMP, "%addon com_redhat_kdump --enable", "expected '%addon com_redhat_kdump --disable'"),
     # What cannot even be read.
     ("%onerror", "%onfire", "unknown section '%onfire'"),
-    ("lang en_US.UTF-8", 'lang "en_US.UTF-8', "cannot be read: No closing quotation"),
+    ("lang en_US.UTF-8", 'lang "en_US.UTF-8', "invalid syntax: No closing quotation"),
 ]
 
 
@@ -112,7 +112,7 @@ def test_invalid_script_is_reported_with_line(text9: str) -> None:
 
     (problem,) = lint_kickstart(text9, "rocky9", shell_check=shell_check)
 
-    assert problem.text == "%post is no valid shell: line 3: oops"
+    assert problem.text == "%post is not valid shell: line 3: oops"
     assert text9.splitlines()[problem.line - 1] == "%post --erroronfail"
     assert len(scripts) == len(parse_kickstart(text9).scripts())
 

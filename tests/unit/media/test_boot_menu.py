@@ -63,7 +63,7 @@ def test_menu_with_invalid_text_is_rejected(name: str, data: bytes, problem: str
     [
         (MENUS[1], "menuentry\n linux /v inst.repo=x\n}\n", "an install entry without a title"),
         (MENUS[1], "menuentry {\n linux /v inst.repo=x\n}\n", "an install entry without a title"),
-        (MENUS[1], "submenu x {\n" * 9 + GRUB, "at most 8 submenus one in another"),
+        (MENUS[1], "submenu x {\n" * 9 + GRUB, "at most 8 nested submenus"),
         (MENUS[0], "label\n append inst.repo=x\n", "an install entry without a name"),
     ],
 )

@@ -76,12 +76,12 @@ INVALID_VALUES = [
         PASSWORD_HASH.replace(SALT, SALT[:8]),
         "expected a salt of 16 bytes or more and a hash of 64",
     ),
-    (PASSWORD_HASH, PASSWORD_HASH[:-1], "expected a whole hash, this one is cut or damaged"),
+    (PASSWORD_HASH, PASSWORD_HASH[:-1], "expected a complete hash, this one is truncated or damaged"),
     ("ab" * 32, "my-real-key", "expected the sha256 of the key as 64 lower-case hex digits"),
     ("name: ada", "name: Ada", "expected a login name of a-z"),
-    ("name: ada", "name: ben", "ai_service.users[1].name: 'ben' is there twice"),
-    ("name: batch", "name: ada", "api_keys[0].name: 'ada' is there twice"),
-    ("name: batch", "name: machine", "the name 'machine' belongs to the machine's own API key"),
+    ("name: ada", "name: ben", "ai_service.users[1].name: 'ben' is listed twice"),
+    ("name: batch", "name: ada", "api_keys[0].name: 'ada' is listed twice"),
+    ("name: batch", "name: machine", "the name 'machine' is reserved for the machine's API key"),
     ("host_name: ai.example", "host_name: 'ai example'", "expected a host name of lower-case"),
     ("host_name: ai.example", "telemetry: true", "ai_service.telemetry: unknown setting"),
     ("10.1.2.0/24", "mirror.example", "expected an address or network as 10.1.2.3"),
@@ -95,14 +95,14 @@ INVALID_VALUES = [
     (
         "context: 2048",
         "stack: other",
-        "expected a stack of frameworks that asks for llama-cpp-python (serving), found 'other'",
+        "expected a stack of frameworks that lists llama-cpp-python (serving), found 'other'",
     ),
     ("context: 2048", "engine: ollama", "expected llama_cpp or vllm, found 'ollama'"),
     ("context: 2048}", "context: 2048}\n  quota: {documents: 0}", "quota.documents: expected 1 or"),
     (
         "context: 2048}",
         "context: 2048}\n  document_kib: 2048\n  quota: {text_mib: 1}",
-        "quota.text_mib: expected room for one document of 2048 KiB (document_kib), found 1 MiB",
+        "quota.text_mib: expected space for one document of 2048 KiB (document_kib), found 1 MiB",
     ),
     ("scopes: [chat, documents]", "scopes: []", "scopes: expected at least one entry"),
     ("ml_frameworks, ai_s", "ml_cpu, ai_s", "expected ml_frameworks before ai_service"),
@@ -115,7 +115,7 @@ INVALID_VALUES = [
     (
         SECTION,
         "ai_service: {host_name: a.example, machine_api_key: false}",
-        "expected users, api_keys or machine_api_key, or nobody can get in",
+        "expected users, api_keys or machine_api_key: otherwise nobody can log in",
     ),
 ]
 
@@ -153,8 +153,8 @@ def test_vllm_server_is_parsed(profile_file: Write) -> None:
 
 
 INVALID_GPU_VALUES = [
-    ("stack: vllm, ", "", "asks for vllm (vllm), found 'serving'"),
-    ("stack: vllm", "stack: pytorch", "asks for vllm (vllm), found 'pytorch'"),
+    ("stack: vllm, ", "", "lists vllm (vllm), found 'serving'"),
+    ("stack: vllm", "stack: pytorch", "lists vllm (vllm), found 'pytorch'"),
     ("model: granite-4, ", "", "expected a folder of safetensors below /opt/ai/models with vllm"),
     ("gpus: 2", "file: q4.gguf", "server.file: expected none with vllm, which reads every"),
     ("gpus: 2", "threads: 4", "server.threads: expected 0 with vllm"),

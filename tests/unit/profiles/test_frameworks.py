@@ -81,7 +81,7 @@ def test_inherited_relative_path_resolves_against_parent_folder(
         ("name: serving", "name: Serving", "expected a name as serving or vllm-cu130"),
         ("name: serving", "name: ../etc", "expected a name as serving or vllm-cu130"),
         ('python: "3.12"', 'python: "3.9"', "expected 3.11 or 3.12, which rocky9 packages"),
-        ('python: "3.12"', "python: 3.12", "expected text (put it in quotes), found 3.12"),
+        ('python: "3.12"', "python: 3.12", "expected text (quote it), found 3.12"),
         ('python: "3.12"', 'python: "٣.12"', "frameworks.stacks[0].python: expected a version"),
         ("lock: ai-serving", "lock: ai serving", "expected a lock's name as ai-serving, or a"),
         ("lock: ai-serving", "lock: ./a/../../b", "expected a plain path, found './a/../../b'"),
@@ -101,7 +101,7 @@ def test_inherited_relative_path_resolves_against_parent_folder(
         (
             "[GGML_NATIVE=OFF]}",
             "[]}\n        - {name: llama-cpp-python}",
-            "frameworks.stacks[0].sources[1].name: llama-cpp-python is there twice",
+            "frameworks.stacks[0].sources[1].name: llama-cpp-python is listed twice",
         ),
         ("      lock:", "      lcok:", "frameworks.stacks[0].lcok: unknown setting"),
         ('packages: ["llama-cpp-python[server]"]', "packages: []", "expected at least one entry"),
@@ -160,7 +160,7 @@ def test_cpu_torch_backend_works_with_every_accelerator(profile_file: Write) -> 
 def test_duplicate_stack_name_is_rejected(profile_file: Write, frameworks_profile: str) -> None:
     text = frameworks_profile + SECTION.partition("stacks:\n")[2]
 
-    with pytest.raises(InputError, match=r"stacks\[1\]\.name: serving is there twice"):
+    with pytest.raises(InputError, match=r"stacks\[1\]\.name: serving is listed twice"):
         load_profile(profile_file(text))
 
 

@@ -90,7 +90,7 @@ def test_check_warns_about_expired_waiver(
 ) -> None:
     run(check, profile_file(good.replace("2027-11-30", "2025-01-01")))
 
-    assert "the waiver for encrypt_partitions ended on 2025-01-01" in capsys.readouterr().err
+    assert "the waiver for encrypt_partitions expired on 2025-01-01" in capsys.readouterr().err
 
 
 def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,7 @@ def test_check_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_check_without_profile_is_usage_error() -> None:
-    with pytest.raises(UsageError, match="no PROFILE was given"):
+    with pytest.raises(UsageError, match="no PROFILE given"):
         run(check)
 
 
@@ -150,7 +150,7 @@ def test_injected_name_is_rejected_without_output(
         (b"", "expected one line with a public key, found 0 lines"),
         (b"a\nb\n", "expected one line with a public key, found 2 lines"),
         (b"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n", "found a private one"),
-        (b"\xff\xfe", "expected a public key, found no text"),
+        (b"\xff\xfe", "expected a public key, found binary data"),
         (b"ssh-rsa AAAA\n", "the operator's public key: expected"),
     ],
 )

@@ -91,7 +91,7 @@ def test_parent_problem_reports_parent_location(profile_file: Write, good: str) 
         ("rocky8-stig", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
         ("/etc/passwd", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
         ("[a, b]", "1:1: extends: expected a name, found a list"),
-        ("./child.yaml", "extends: child.yaml leads back to itself"),
+        ("./child.yaml", "extends: child.yaml is circular"),
     ],
 )
 def test_invalid_parent_is_reported(profile_file: Write, said: str, problem: str) -> None:
@@ -107,7 +107,7 @@ def test_circular_extends_is_rejected(profile_file: Write) -> None:
     profile_file("extends: ./b.yaml\nname: a\n", "a.yaml")
     path = profile_file("extends: ./a.yaml\nname: b\n", "b.yaml")
 
-    with pytest.raises(InputError, match=r"b\.yaml leads back to itself"):
+    with pytest.raises(InputError, match=r"b\.yaml is circular"):
         load_profile(path)
 
 

@@ -48,15 +48,15 @@ INVALID_ENTRIES = [
     ("8080/BaseOS", "0/BaseOS", "repositories[1].url: expected an https, http or file address"),
     ("url: https://mirror.example/cuda9/", "gpgcheck: false", "gpgcheck: unknown setting"),
     ("id: cuda", "id: amd", "repositories[0].id: expected one of cuda, nvidia-container-toolkit,"),
-    ("id: rocky", "id: cuda", "repositories[1].id: cuda is there twice"),
+    ("id: rocky", "id: cuda", "repositories[1].id: cuda is listed twice"),
     (
         "    url: https://mirror.example/cuda9/\n",
         "",
         "repositories[0]: expected url, key or key_sha",
     ),
-    ("    url: http://10.0.2.2:8080/BaseOS/\n", "", "expected url too, the first of its addresses"),
-    (f"{KEY}    key_sha256: {DIGEST}\n", f"{KEY}", "expected key_sha256 beside key"),
-    (KEY, "", "expected key beside key_sha256: nobody else gives rocky's out"),
+    ("    url: http://10.0.2.2:8080/BaseOS/\n", "", "expected url, the first of its addresses"),
+    (f"{KEY}    key_sha256: {DIGEST}\n", f"{KEY}", "expected key_sha256 with key"),
+    (KEY, "", "expected key with key_sha256: nobody publishes rocky's key"),
     ("PUBLIC KEY", "PRIVATE KEY", "repositories[1].key: expected one armoured OpenPGP public key"),
     ("=AbCd", "=Ab{{d", "repositories[1].key: expected one armoured OpenPGP public key"),
     (DIGEST, "ab" * 31, "repositories[1].key_sha256: expected a sha256 of 64 lower-case hex"),
@@ -110,5 +110,5 @@ def test_invalid_repository_reports_location(
 def test_lab_accepts_no_vendor_repositories(profile_file: Write) -> None:
     head = HEAD.replace("rocky9-stig-nvidia", "lab-stig")
 
-    with pytest.raises(InputError, match="expected no repositories section, as listed for lab9"):
+    with pytest.raises(InputError, match="expected no repositories section, as in the catalog for lab9"):
         load_profile(profile_file(head + VALID_REPOSITORIES))

@@ -90,7 +90,7 @@ CPU = ("accelerator: cpu, cpu: {baseline: x86-64-v2}", "layers: [ml_cpu, stig]")
 @pytest.mark.parametrize(
     ("hardware", "was", "now", "problem"),
     [
-        (NVIDIA, "branch: '580'", "branch: 580", "expected text (put it in quotes), found 580"),
+        (NVIDIA, "branch: '580'", "branch: 580", "expected text (quote it), found 580"),
         (NVIDIA, "branch: '580'", "branch: '595'", "expected a version of branch 595"),
         (NVIDIA, "580.178.04", "580.10.1", "CUDA 13.3 needs 580.65.06 or later"),
         (NVIDIA, "cuda: '13.3'", "cuda: '9.3'", "expected 12.x or 13.x, found '9.3'"),
@@ -110,7 +110,7 @@ CPU = ("accelerator: cpu, cpu: {baseline: x86-64-v2}", "layers: [ml_cpu, stig]")
         (NVIDIA, "[nvidia_driver, cuda, ", "[cuda, nvidia_driver, ", "before cuda"),
         (NVIDIA, "[nvidia_driver, cuda, ", "[amd_driver, ", "amd_driver needs 'accelerator: amd'"),
         (NVIDIA, "cuda, stig]", "stig, cuda]", "expected stig as the last layer"),
-        (NVIDIA, "release: rocky9", "release: lab9", "the lab's kernel and repositories carry no"),
+        (NVIDIA, "release: rocky9", "release: lab9", "the lab has no GPU drivers"),
         (AMD, "release: rocky9", "release: rocky10", "AMD lists Rocky for EL9 only"),
         (AMD, "listed}", "unlisted}", "expected unlisted_reason"),
         (AMD, "gfx942", "mi300x", "expected an AMD target as gfx942"),
