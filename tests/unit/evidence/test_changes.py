@@ -43,20 +43,20 @@ def test_changes_are_verified_with_evidence(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c["opened"][0].update({"new": "pass"}), "disagrees with the findings"),
-        (lambda c: c["opened"][0].update({"waived": True}), "disagrees with the findings"),
-        (lambda c: c["opened"][0].update({"new": None}), "disagrees with the findings"),
-        (lambda c: c["others"][0].update({"new": "pass"}), "disagrees with the findings"),
-        (lambda c: c["others"][0].update({"waived": True}), "disagrees with the findings"),
-        (lambda c: c["others"].append(c["opened"][0]), "disagrees with the findings"),
-        (lambda c: c["closed"].append(c["others"][0]), "disagrees with the findings"),
+        (lambda c: c["newlyFailing"][0].update({"current": "pass"}), "disagrees with the findings"),
+        (lambda c: c["newlyFailing"][0].update({"waived": True}), "disagrees with the findings"),
+        (lambda c: c["newlyFailing"][0].update({"current": None}), "disagrees with the findings"),
+        (lambda c: c["other"][0].update({"current": "pass"}), "disagrees with the findings"),
+        (lambda c: c["other"][0].update({"waived": True}), "disagrees with the findings"),
+        (lambda c: c["other"].append(c["newlyFailing"][0]), "disagrees with the findings"),
+        (lambda c: c["fixed"].append(c["other"][0]), "disagrees with the findings"),
         (
             lambda c: c.update({"statementSha256": "0" * 64}),
             "does not refer to the previous statement",
         ),
         (lambda c: c.pop("statementSha256"), "statementSha256: Field required"),
         (lambda c: c.update({"since": "yesterday"}), "since"),
-        (lambda c: c["opened"][0].update({"new": "better"}), "opened.0.new"),
+        (lambda c: c["newlyFailing"][0].update({"current": "better"}), "newlyFailing.0.current"),
     ],
 )
 def test_inconsistent_changes_are_rejected(

@@ -229,14 +229,14 @@ def _findings(lab: EvidenceFixture, old: bytes, new: bytes) -> Path:
     return lab.resign_with_files({"findings.json": data.replace(old, new)})
 
 
-TOOK = b'"tookS":0.25'
+DURATION = b'"durationS":0.25'
 HOSTILE_FINDINGS: dict[str, tuple[bytes, bytes]] = {
-    "an exponent": (TOOK, b'"tookS":1e308'),
-    "infinite": (TOOK, b'"tookS":1e400'),
-    "negative zero": (TOOK, b'"tookS":-0'),
-    "a fraction of zero": (TOOK, b'"tookS":1.0'),
-    "tiny": (TOOK, b'"tookS":5e-324'),
-    "beyond the integers": (TOOK, b'"tookS":9007199254740993'),
+    "an exponent": (DURATION, b'"durationS":1e308'),
+    "infinite": (DURATION, b'"durationS":1e400'),
+    "negative zero": (DURATION, b'"durationS":-0'),
+    "a fraction of zero": (DURATION, b'"durationS":1.0'),
+    "tiny": (DURATION, b'"durationS":5e-324'),
+    "beyond the integers": (DURATION, b'"durationS":9007199254740993'),
     "other digits": (b'"score":"61.00"', b'"score":"\xd9\xa6\xd9\xa1.\xd9\xa0\xd9\xa0"'),
     "a day of another digits": (b'"started":"2026', '"started":"٢٠٢٦'.encode()),
     "half a surrogate": (b'"hostname":"lab"', b'"hostname":"\\udc00"'),

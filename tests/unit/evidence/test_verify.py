@@ -268,7 +268,7 @@ def test_unknown_predicate_fields_are_accepted(lab: EvidenceFixture) -> None:
     assert lab.verify(lab.resign_changed(add)).key.id == "scan"
 
 
-_WAIVER = {"reason": "it is fine", "owner": "me", "expires": "2027-11-30", "holds": True}
+_WAIVER = {"reason": "it is fine", "owner": "me", "expires": "2027-11-30", "isActive": True}
 
 
 def _findings(lab: EvidenceFixture, change: Callable[[Any], object]) -> Path:
