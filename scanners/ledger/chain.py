@@ -20,7 +20,7 @@ from hardpan.scanners.report.model.types import Document, HexDigest, Timestamp
 
 FORMAT = "hardpan-ledger/1"
 MAX_ROWS = 1_000_000
-LOCAL = "own"
+LOCAL = "local"
 """Name of the chain that this ledger adds to; every other one was imported."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -53,7 +53,7 @@ class LedgerRow(Document):
     key_id: ColumnText
     """The policy's name of the key that signed."""
     signer_sha256: HexDigest
-    verdict: Literal["verified", "over the limits"]
+    verdict: Literal["verified", "thresholds exceeded"]
     hostname: ColumnText
     host_key_sha256: ColumnText
     machine_id_hmac: ColumnText
@@ -164,7 +164,7 @@ def verify_rows(
     for number, values in enumerate(rows, 1):
         row = _verify_row(values, number, previous, header.id, label)
         if row.statement_sha256 in digests:
-            raise TrustError(f"{label}: row {number}: the same evidence is there twice")
+            raise TrustError(f"{label}: row {number}: contains the same evidence twice")
         digests.add(row.statement_sha256)
         previous = row.hash
         verified.append(row)
@@ -187,7 +187,7 @@ def _verify_row(
     if row.previous != previous:
         raise TrustError(f"{label}: row {number}: does not follow the row before it")
     if row.hash != compute_row_hash(values):
-        raise TrustError(f"{label}: row {number}: was changed: its hash is another")
+        raise TrustError(f"{label}: row {number}: was changed: its hash does not match")
     return row
 
 
@@ -209,7 +209,8 @@ def parse_checkpoint(text: str) -> Checkpoint:
     match = _CHECKPOINT.fullmatch(text)
     if match is None:
         raise InputError(
-            f"not a head: {text[:120]!r}", hint="expected COUNT:HASH as 'ledger head' prints it"
+            f"not a checkpoint: {text[:120]!r}",
+            hint="expected COUNT:HASH as 'ledger checkpoint' prints it",
         )
     return Checkpoint(chain=match[1] or LOCAL, count=int(match[2]), hash=match[3])
 
@@ -222,18 +223,18 @@ def verify_checkpoint(checkpoint: Checkpoint, chain: LedgerChain | None) -> None
     """
     if chain is None:
         raise TrustError(
-            f"chain {checkpoint.chain!r}: is not in the ledger, a head of it was expected"
+            f"chain {checkpoint.chain!r}: is not in the ledger, but a checkpoint of it was given"
         )
     row_count = len(chain.rows)
     if row_count < checkpoint.count:
         raise TrustError(
             f"chain {checkpoint.chain!r}: expected at least {checkpoint.count} rows, found {row_count}: "
-            "its tail was cut off, or this is an older copy"
+            "the ledger was truncated, or this is an older copy"
         )
     actual_hash = chain.rows[checkpoint.count - 1].hash if checkpoint.count else chain.header.id
     if actual_hash != checkpoint.hash:
         raise TrustError(
-            f"chain {checkpoint.chain!r}: row {checkpoint.count}: is not the expected one"
+            f"chain {checkpoint.chain!r}: row {checkpoint.count}: does not match the checkpoint"
         )
 
 

@@ -80,7 +80,7 @@ def add_scan(store: LedgerStore, scan: VerifiedScan, now: datetime) -> tuple[Led
         "evidence_sha256": scan.evidence_sha256,
         "key_id": scan.key_id,
         "signer_sha256": scan.signer_sha256,
-        "verdict": "verified" if scan.is_within_thresholds else "over the limits",
+        "verdict": "verified" if scan.is_within_thresholds else "thresholds exceeded",
         **summary_columns(findings),
     }
     row = LedgerRow.model_validate({**values, "hash": compute_row_hash(values)})

@@ -148,19 +148,21 @@ def _read_rows(
             decode_base64(_require_text(encoded, label), label=label) for encoded in encoded_blobs
         )
         if tuple(map(sha256_bytes, blobs)) != _blob_digests(row):
-            raise TrustError(f"{label}: a blob was changed: its digest is another")
+            raise TrustError(f"{label}: a blob was changed: its digest does not match")
         yield row, blobs
 
 
 def _choose_name(store: LedgerStore, header: ChainHeader, name: str | None, as_local: bool) -> str:
     if not as_local:
         if name == LOCAL:
-            raise InputError(f"{LOCAL!r} is the name of this ledger's own chain", hint="see --own")
+            raise InputError(
+                f"{LOCAL!r} is the name of this ledger's local chain", hint="see --local"
+            )
         return name or header.id[:12]
     if LOCAL in store.chains:
         raise InputError(
-            "this ledger has an own chain already; two cannot be made one",
-            hint="leave out --own: the chain is kept beside it, under a name",
+            "this ledger already has a local chain; two chains cannot be merged",
+            hint="leave out --local: the chain is stored under a name of its own",
         )
     return LOCAL
 

@@ -37,21 +37,21 @@ CREATE TABLE entry (
   PRIMARY KEY (chain, seq),
   UNIQUE (chain, statement_sha256)
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER chain_once BEFORE INSERT ON chain
+CREATE TRIGGER chain_unique BEFORE INSERT ON chain
 WHEN EXISTS (SELECT 1 FROM chain WHERE id = NEW.id OR name = NEW.name)
-BEGIN SELECT RAISE(ABORT, 'the chain is there already'); END;
-CREATE TRIGGER chain_keep BEFORE UPDATE ON chain
+BEGIN SELECT RAISE(ABORT, 'the chain already exists'); END;
+CREATE TRIGGER chain_no_update BEFORE UPDATE ON chain
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER chain_stay BEFORE DELETE ON chain
+CREATE TRIGGER chain_no_delete BEFORE DELETE ON chain
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER blob_once BEFORE INSERT ON blob
+CREATE TRIGGER blob_unique BEFORE INSERT ON blob
 WHEN EXISTS (SELECT 1 FROM blob WHERE sha256 = NEW.sha256)
 BEGIN SELECT RAISE(IGNORE); END;
-CREATE TRIGGER blob_keep BEFORE UPDATE ON blob
+CREATE TRIGGER blob_no_update BEFORE UPDATE ON blob
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER blob_stay BEFORE DELETE ON blob
+CREATE TRIGGER blob_no_delete BEFORE DELETE ON blob
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER entry_next BEFORE INSERT ON entry
+CREATE TRIGGER entry_append BEFORE INSERT ON entry
 WHEN NEW.seq IS NOT 1 + coalesce(
     (SELECT seq FROM entry WHERE chain = NEW.chain ORDER BY seq DESC LIMIT 1), 0)
   OR NEW.previous IS NOT coalesce(
@@ -59,7 +59,7 @@ WHEN NEW.seq IS NOT 1 + coalesce(
   OR EXISTS (SELECT 1 FROM entry
     WHERE chain = NEW.chain AND statement_sha256 = NEW.statement_sha256)
 BEGIN SELECT RAISE(ABORT, 'not the next row of its chain'); END;
-CREATE TRIGGER entry_keep BEFORE UPDATE ON entry
+CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER entry_stay BEFORE DELETE ON entry
+CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;

@@ -109,7 +109,7 @@ class LedgerStore:
             raise TrustError(f"{label}: is missing")
         data = row[0]
         if not isinstance(data, bytes) or sha256_bytes(data) != sha256:
-            raise TrustError(f"{label}: was changed: its digest is another")
+            raise TrustError(f"{label}: was changed: its digest does not match")
         return data
 
     def check_integrity(self) -> None:

@@ -46,7 +46,7 @@ def test_concurrent_adds_keep_chain_intact(tmp_path: Path) -> None:
         job.result()
 
     with open_ledger(ledger) as store:
-        rows = store.chains["own"].rows
+        rows = store.chains["local"].rows
         store.check_integrity()
     assert [r.seq for r in rows] == list(range(1, 2 * SCANS_PER_PROCESS + 1))
     assert {r.started for r in rows} == {

@@ -7,13 +7,13 @@ from hardpan.cli.ledger import query, write
 
 @click.group()
 def ledger() -> None:
-    """Remember evidence: an append-only, hash-chained record of scans."""
+    """Keep an append-only, hash-chained record of verified evidence."""
 
 
 for _command in (
     write.add,
     write.export,
-    write.head,
+    write.checkpoint,
     write.import_,
     write.verify,
     query.check,

@@ -1,4 +1,4 @@
-"""Where the ledger lies, what is expected of it, and who else may write to it."""
+"""The options ``--ledger`` and ``--expect-checkpoint``, and the ledger that they name."""
 
 import functools
 import os
@@ -24,16 +24,18 @@ class LedgerLocation:
 
     path: Path
     checkpoints: tuple[Checkpoint, ...]
-    """Heads that were noted elsewhere."""
+    """Checkpoints that were stored elsewhere."""
 
     @property
     def retained_folder(self) -> Path:
-        """The folder beside it for whole evidence files, by digest."""
+        """The folder next to it for retained evidence files, by digest."""
         return self.path.with_name(f"{self.path.name}.d")
 
     @contextmanager
     def open_store(self, *, write: bool = False) -> Iterator[LedgerStore]:
-        """The ledger, verified and held against the expected heads; loose permissions are told.
+        """Open the ledger, verified and checked against the expected checkpoints.
+
+        Insecure permissions are reported on stderr.
 
         Raises:
             InputError, TrustError, ResourceError: as ``opened`` and ``check_anchor`` do.
@@ -47,39 +49,40 @@ class LedgerLocation:
 
 
 def ledger_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``command`` with ``--ledger`` and ``--expect-head``; it is given a ``Place``."""
+    """Add ``--ledger`` and ``--expect-checkpoint``; the command gets a ``location``."""
 
     @click.option(
         "--ledger",
         type=click.Path(path_type=Path),
-        help="The ledger's file; else hardpan/ledger.sqlite in $XDG_STATE_HOME.",
+        help="Ledger file; default: hardpan/ledger.sqlite in $XDG_STATE_HOME.",
     )
     @click.option(
-        "--expect-head",
+        "--expect-checkpoint",
         multiple=True,
         metavar="[CHAIN=]COUNT:HASH",
-        help="A head noted earlier: the ledger must still hold it.",
+        help="Earlier checkpoint; fails if the ledger no longer contains it.",
     )
     @functools.wraps(command)
-    def wrapper(ledger: Path | None, expect_head: tuple[str, ...], **options: Any) -> Any:
-        checkpoints = tuple(map(parse_checkpoint, expect_head))
+    def wrapper(ledger: Path | None, expect_checkpoint: tuple[str, ...], **options: Any) -> Any:
+        checkpoints = tuple(map(parse_checkpoint, expect_checkpoint))
         return command(
-            place=LedgerLocation(path=ledger or default_path(), checkpoints=checkpoints), **options
+            location=LedgerLocation(path=ledger or default_path(), checkpoints=checkpoints),
+            **options,
         )
 
     return wrapper
 
 
 def default_path() -> Path:
-    """The ledger's file where ``--ledger`` names none."""
+    """The ledger's file if ``--ledger`` is not given."""
     return state_home() / "ledger.sqlite"
 
 
 def insecure_permissions(path: Path) -> tuple[str, ...]:
-    """Who else could change the ledger, or read which findings are open; one line each.
+    """Report who else could change the ledger or read its open findings, one line each.
 
     Raises:
-        InputError: its folder cannot be looked at.
+        InputError: its folder cannot be read.
     """
     try:
         file, folder = path.stat(), path.absolute().parent.stat()
@@ -88,9 +91,9 @@ def insecure_permissions(path: Path) -> tuple[str, ...]:
     write_bits = stat.S_IWGRP | stat.S_IWOTH
     problems = []
     if file.st_mode & write_bits:
-        problems.append(f"{path}: group or others may write to it; chmod 600 mends it")
+        problems.append(f"{path}: group or others may write to it; chmod 600 fixes it")
     if file.st_mode & stat.S_IROTH:
-        problems.append(f"{path}: everyone may read which findings are open; chmod 600 mends it")
+        problems.append(f"{path}: everyone may read which findings are open; chmod 600 fixes it")
     if folder.st_mode & write_bits and not folder.st_mode & stat.S_ISVTX:
         problems.append(f"{path.absolute().parent}: group or others may replace the ledger in it")
     if file.st_uid not in (os.geteuid(), 0):

@@ -1,4 +1,4 @@
-"""``hardpan ledger``: what it remembers of the hosts."""
+"""``hardpan ledger list``, ``history``, ``diff``, ``check`` and ``expiring``."""
 
 from datetime import UTC
 from decimal import Decimal
@@ -13,7 +13,7 @@ from hardpan.core.console import print_json, print_line
 from hardpan.core.errors import Exit, InputError
 from hardpan.scanners.comparison.formatting import format_headline, shorten_rule_id
 from hardpan.scanners.comparison.model import ScanDiff
-from hardpan.scanners.comparison.scan_diff import compare_scans as compare
+from hardpan.scanners.comparison.scan_diff import compare_scans
 from hardpan.scanners.ledger.chain import LOCAL
 from hardpan.scanners.ledger.entries import (
     LedgerEntry,
@@ -30,25 +30,30 @@ from hardpan.scanners.report.model.types import SEVERITIES
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 _BY_NAME = click.option(
-    "--by-name", is_flag=True, help="HOST is a name; its host keys may have changed."
+    "--by-name", is_flag=True, help="Match HOST by exact name, whatever its host keys are."
 )
-_FROM = click.option("--from", "old", metavar="SCAN", help="The older one: number or digest.")
-_TO = click.option("--to", "new", metavar="SCAN", help="The newer one; else the last.")
+_FROM = click.option(
+    "--from",
+    "baseline",
+    metavar="SCAN",
+    help="Baseline: row number or digest; default: the previous scan.",
+)
+_TO = click.option("--to", "current", metavar="SCAN", help="Current scan; default: the latest.")
 _MAX_SCORE_DROP = click.option(
     "--max-score-drop",
     metavar="POINTS",
-    help="Take a score that is lower by more than this for a regression, too.",
+    help="Also report a regression if the score drops by more than this.",
 )
 
 
 @click.command("list")
-@click.option("--host", help="Only this host: host key, machine id, or how its name begins.")
+@click.option("--host", help="Only this host: host key, machine id or prefix of its name.")
 @_BY_NAME
 @_JSON
 @ledger_options
-def list_(place: LedgerLocation, host: str | None, by_name: bool, as_json: bool) -> None:
+def list_(location: LedgerLocation, host: str | None, by_name: bool, as_json: bool) -> None:
     """List the scans in the ledger, oldest first."""
-    with place.open_store() as store:
+    with location.open_store() as store:
         entries = list_entries(store)
     if host is not None:
         entries = find_host_entries(entries, host, by_name=by_name)
@@ -76,12 +81,12 @@ def list_(place: LedgerLocation, host: str | None, by_name: bool, as_json: bool)
 @_BY_NAME
 @_JSON
 @ledger_options
-def history(place: LedgerLocation, host: str, by_name: bool, as_json: bool) -> None:
-    """Print how the scans of HOST went over time.
+def history(location: LedgerLocation, host: str, by_name: bool, as_json: bool) -> None:
+    """Print the scans of HOST over time.
 
-    HOST is its host key, its machine id, or how its name begins.
+    HOST is a host key, a machine id or the prefix of a host name.
     """
-    with place.open_store() as store:
+    with location.open_store() as store:
         entries = find_host_entries(list_entries(store), host, by_name=by_name)
     if as_json:
         print_json([_entry_to_json(entry) for entry in entries])
@@ -102,11 +107,11 @@ def history(place: LedgerLocation, host: str, by_name: bool, as_json: bool) -> N
 @_JSON
 @ledger_options
 def diff(
-    place: LedgerLocation,
+    location: LedgerLocation,
     host: str,
     by_name: bool,
-    old: str | None,
-    new: str | None,
+    baseline: str | None,
+    current: str | None,
     max_score_drop: str | None,
     as_json: bool,
 ) -> int:
@@ -115,12 +120,12 @@ def diff(
     Exits with 1 on a regression, as 'hardpan diff' does.
     """
     max_drop = parse_points(max_score_drop)
-    with place.open_store() as store:
+    with location.open_store() as store:
         pair = _select_entries(
-            find_host_entries(list_entries(store), host, by_name=by_name), old, new
+            find_host_entries(list_entries(store), host, by_name=by_name), baseline, current
         )
         if pair is None:
-            raise InputError(f"{host!r}: there is one scan of it, two are needed")
+            raise InputError(f"{host!r}: expected at least two scans of it, found one")
         result = _compare_entries(store, pair, max_drop)
     if as_json:
         print_json({"verified": True, **diff_to_json(result)})
@@ -138,22 +143,22 @@ def diff(
 @_JSON
 @ledger_options
 def check(
-    place: LedgerLocation,
+    location: LedgerLocation,
     host: str,
     by_name: bool,
-    old: str | None,
-    new: str | None,
+    baseline: str | None,
+    current: str | None,
     max_score_drop: str | None,
     as_json: bool,
 ) -> int:
     """Exit with 1 if the last scan of HOST is a regression from the one before it.
 
-    The first scan of a host is none: there is nothing that it could have lost.
+    The first scan of a host is never a regression.
     """
     max_drop = parse_points(max_score_drop)
-    with place.open_store() as store:
+    with location.open_store() as store:
         pair = _select_entries(
-            find_host_entries(list_entries(store), host, by_name=by_name), old, new
+            find_host_entries(list_entries(store), host, by_name=by_name), baseline, current
         )
         result = None if pair is None else _compare_entries(store, pair, max_drop)
     if result is None:
@@ -170,10 +175,11 @@ def check(
         )
         return exit_code(result)
     for note in result.notes:
-        print_line(f"careful: {note}")
+        print_line(f"warning: {note}")
     for regression in result.regressions:
         print_line(
-            f"{regression.kind} {shorten_rule_id(regression.name)}: {regression.baseline} -> {regression.current}"
+            f"{regression.kind} {shorten_rule_id(regression.name)}: "
+            f"{regression.baseline} -> {regression.current}"
         )
     print_line(
         f"{format_headline(result)} ({result.baseline.finished} -> {result.current.finished})"
@@ -187,15 +193,15 @@ def check(
     type=click.IntRange(0, 36_500),
     default=30,
     show_default=True,
-    help="Which waivers: those that end within this many days, or did.",
+    help="List waivers that expire within this many days or have expired.",
 )
 @_BY_NAME
 @_JSON
 @ledger_options
-def expiring_(place: LedgerLocation, days: int, by_name: bool, as_json: bool) -> None:
-    """List the waivers that are about to end, over the latest scan of each host."""
+def expiring_(location: LedgerLocation, days: int, by_name: bool, as_json: bool) -> None:
+    """List expiring waivers in the latest scan of each host."""
     today = clock.now().astimezone(UTC).date()
-    with place.open_store() as store:
+    with location.open_store() as store:
         waivers = find_expiring_waivers(store, list_entries(store), today, days, by_name=by_name)
     if as_json:
         rows = [
@@ -213,29 +219,30 @@ def expiring_(place: LedgerLocation, days: int, by_name: bool, as_json: bool) ->
         print_json(rows)
         return
     for waiver in waivers:
-        time_left = "is over" if waiver.days_left < 0 else f"{waiver.days_left} days left"
-        text = f"{waiver.expires}  {time_left}  {waiver.entry.row.hostname}  {shorten_rule_id(waiver.name)}"
+        time_left = "expired" if waiver.days_left < 0 else f"{waiver.days_left} days left"
+        name = shorten_rule_id(waiver.name)
+        text = f"{waiver.expires}  {time_left}  {waiver.entry.row.hostname}  {name}"
         print_line(f"{text}: {waiver.reason} ({waiver.owner})")
     if not waivers:
-        print_line(f"no waiver ends within {days} days")
+        print_line(f"no waiver expires within {days} days")
 
 
 def _select_entries(
-    entries: tuple[LedgerEntry, ...], old: str | None, new: str | None
+    entries: tuple[LedgerEntry, ...], baseline: str | None, current: str | None
 ) -> tuple[LedgerEntry, LedgerEntry] | None:
-    """The two scans to compare; None where there is but one."""
-    current = entries[-1] if new is None else resolve_entry(entries, new)
-    if old is not None:
-        return resolve_entry(entries, old), current
-    earlier = entries[: entries.index(current)]
-    return (earlier[-1], current) if earlier else None
+    """Select the two scans to compare; None if there is only one."""
+    current_entry = entries[-1] if current is None else resolve_entry(entries, current)
+    if baseline is not None:
+        return resolve_entry(entries, baseline), current_entry
+    earlier = entries[: entries.index(current_entry)]
+    return (earlier[-1], current_entry) if earlier else None
 
 
 def _compare_entries(
     store: LedgerStore, pair: tuple[LedgerEntry, LedgerEntry], max_drop: Decimal | None
 ) -> ScanDiff:
-    old, new = (load_snapshot(store, entry.row) for entry in pair)
-    return compare(old, new, max_score_drop=max_drop)
+    baseline, current = (load_snapshot(store, entry.row) for entry in pair)
+    return compare_scans(baseline, current, max_score_drop=max_drop)
 
 
 def _describe_entry(entry: LedgerEntry) -> str:
@@ -245,24 +252,24 @@ def _describe_entry(entry: LedgerEntry) -> str:
 
 
 def _format_history(previous: LedgerEntry | None, entry: LedgerEntry) -> list[str]:
-    """One scan, and what of image and content is not the same as before."""
+    """Format one scan, and its differences in image and content from the previous one."""
     row = entry.row
     score_change = ""
     if previous is not None:
         score_change = f" ({Decimal(row.score) - Decimal(previous.row.score):+})"
     counts = format_counts(parse_counts(row.counts, label="counts"))
-    lines = [
-        f"{row.seq:>4}  {row.finished}  {row.score}{score_change}  {counts}; open: {_format_open_counts(entry)}"
-    ]
+    open_counts = _format_open_counts(entry)
+    line = f"{row.seq:>4}  {row.finished}  {row.score}{score_change}  {counts}; open: {open_counts}"
+    lines = [line]
     if previous is None:
         return lines
-    old = previous.row
+    baseline = previous.row
     attributes = (
-        ("image", old.image_sha256[:12], row.image_sha256[:12]),
-        ("content", old.content, row.content),
-        ("content's data stream", old.content_sha256[:12], row.content_sha256[:12]),
-        ("profile", old.profile, row.profile),
-        ("host key", old.host_key_sha256, row.host_key_sha256),
+        ("image", baseline.image_sha256[:12], row.image_sha256[:12]),
+        ("content", baseline.content, row.content),
+        ("data stream", baseline.content_sha256[:12], row.content_sha256[:12]),
+        ("profile", baseline.profile, row.profile),
+        ("host key", baseline.host_key_sha256, row.host_key_sha256),
         ("chain", previous.chain, entry.chain),
     )
     changes = [f"{n}: {a or 'none'} -> {b or 'none'}" for n, a, b in attributes if a != b]

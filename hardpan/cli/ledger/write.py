@@ -1,4 +1,4 @@
-"""``hardpan ledger``: what adds to it, checks it, and carries it to another machine."""
+"""``hardpan ledger add``, ``verify``, ``checkpoint``, ``export`` and ``import``."""
 
 import shutil
 import stat
@@ -35,52 +35,54 @@ _POLICY = click.option(
     "--policy",
     required=True,
     type=click.Path(path_type=Path),
-    help="Whom and what you trust: nothing enters that does not verify.",
+    help="Trust policy; only verified evidence is added.",
 )
 
 
 @click.command()
 @click.argument("evidence", type=click.Path(path_type=Path))
 @_POLICY
-@click.option("--keep", is_flag=True, help="Keep the whole file, too, beside the ledger.")
+@click.option("--keep", is_flag=True, help="Also store the evidence file next to the ledger.")
 @ledger_options
-def add(place: LedgerLocation, evidence: Path, policy: Path, keep: bool) -> None:
-    """Verify EVIDENCE and add it to the ledger; what is there already is not added twice."""
+def add(location: LedgerLocation, evidence: Path, policy: Path, keep: bool) -> None:
+    """Verify EVIDENCE and add it to the ledger. Evidence that is already in it is not added again."""
     trust = load_trust_policy(policy)
     if not keep:
         verified_scan = load_verified_scan(evidence, trust)
-        with place.open_store(write=True) as store:
+        with location.open_store(write=True) as store:
             entry, is_new = add_entry(store, verified_scan, clock.now())
             checkpoint = store.chains[LOCAL].checkpoint
     else:
-        _create_folder(place.retained_folder)
-        with temporary_folder(place.retained_folder / "adding") as folder:
+        _create_folder(location.retained_folder)
+        with temporary_folder(location.retained_folder / "adding") as folder:
             copy = folder / evidence.name
             _copy_evidence(evidence, copy)
             verified_scan = load_verified_scan(copy, trust, evidence_sha256=sha256_file(copy))
-            with place.open_store(write=True) as store:
+            with location.open_store(write=True) as store:
                 entry, is_new = add_entry(store, verified_scan, clock.now())
                 checkpoint = store.chains[LOCAL].checkpoint
                 if is_new:
-                    _move_into_place(copy, retained_file_path(place, verified_scan.evidence_sha256))
+                    _move_into_place(
+                        copy, retained_file_path(location, verified_scan.evidence_sha256)
+                    )
     row = entry.row
     description = f"row {row.seq}: {row.hostname}, {row.finished}, score {row.score}, {row.verdict}"
-    print_line(f"{'added' if is_new else 'already there, nothing added'}: {description}")
-    print_line(f"head {checkpoint}")
+    print_line(f"{'added' if is_new else 'already in the ledger, nothing added'}: {description}")
+    print_line(f"checkpoint {checkpoint}")
 
 
 @dataclass(slots=True)
 class VerificationTally:
-    """What came of checking the rows of a ledger, none of which was refused."""
+    """Counts over the verified rows of a ledger."""
 
     not_checked: Counter[str] = field(default_factory=Counter)
     """Check id -> rows for which the ledger does not store what the check is about."""
 
     thresholds_exceeded: int = 0
-    """Rows that exceed the policy's limits."""
+    """Rows that exceed the policy's thresholds."""
 
     missing_files: int = 0
-    """Kept files that are not beside the ledger any more."""
+    """Retained evidence files that are missing from the folder next to the ledger."""
 
     def count(self, verified: VerifiedEvidence) -> None:
         """Count one row."""
@@ -90,15 +92,17 @@ class VerificationTally:
         )
 
     def lines(self) -> tuple[str, ...]:
-        """What was not checked, and what is over the limits, for people."""
+        """Format what was not checked and what exceeds the thresholds."""
         lines = []
         if self.not_checked:
             text = ", ".join(
                 f"{name} ({_format_row_count(n)})" for name, n in self.not_checked.items()
             )
-            lines.append(f"not checked, since the ledger does not store it: {text}")
+            lines.append(f"not checked, not stored in the ledger: {text}")
         if self.thresholds_exceeded:
-            lines.append(f"over the policy's limits: {_format_row_count(self.thresholds_exceeded)}")
+            lines.append(
+                f"policy thresholds exceeded: {_format_row_count(self.thresholds_exceeded)}"
+            )
         return tuple(lines)
 
 
@@ -110,21 +114,21 @@ def _format_row_count(n: int) -> str:
 @click.option(
     "--policy",
     type=click.Path(path_type=Path),
-    help="Check every statement anew, as 'hardpan verify' does with a scan of the past.",
+    help="Also verify every stored statement against this trust policy, without maximum age and nonce.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @ledger_options
-def verify(place: LedgerLocation, policy: Path | None, as_json: bool) -> None:
-    """Walk the whole ledger: pages, chains, every stored statement and every kept file.
+def verify(location: LedgerLocation, policy: Path | None, as_json: bool) -> None:
+    """Verify the ledger: database pages, hash chains, stored statements and retained files.
 
-    Exits with 6 at the first thing that is not as it was written.
+    Exits with 6 at the first mismatch.
     """
     trust = None if policy is None else load_trust_policy(policy)
     tally = VerificationTally()
-    with place.open_store() as store:
+    with location.open_store() as store:
         store.check_integrity()
         for chain in store.chains.values():
-            _check_chain(place, store, chain, trust, tally)
+            _check_chain(location, store, chain, trust, tally)
         referenced_digests = {
             d
             for c in store.chains.values()
@@ -134,35 +138,35 @@ def verify(place: LedgerLocation, policy: Path | None, as_json: bool) -> None:
         unreferenced_digests = store.list_blob_digests() - referenced_digests
         if unreferenced_digests:
             raise TrustError(
-                f"{place.path}: holds bytes that belong to no row: {min(unreferenced_digests)}"
+                f"{location.path}: contains a blob that no row references: {min(unreferenced_digests)}"
             )
     answer: dict[str, object] = {
         "chains": {c.name: c.checkpoint for c in store.chains.values()},
         "rows": sum(len(c.rows) for c in store.chains.values()),
         "signatures": "not checked" if trust is None else "checked",
         "notChecked": dict(tally.not_checked),
-        "overLimits": tally.thresholds_exceeded,
-        "keptFilesAway": tally.missing_files,
+        "thresholdsExceeded": tally.thresholds_exceeded,
+        "missingFiles": tally.missing_files,
     }
     if as_json:
         print_json(answer)
         return
     for chain in store.chains.values():
-        print_line(f"ok    chain {chain.name}: {len(chain.rows)} rows, head {chain.checkpoint}")
+        print_line(
+            f"ok    chain {chain.name}: {len(chain.rows)} rows, checkpoint {chain.checkpoint}"
+        )
     if trust is None:
-        print_line("-     signatures: give --policy to check them anew")
+        print_line("-     signatures: not checked, give --policy")
     else:
-        print_line("ok    trust: every statement holds under the policy")
+        print_line("ok    trust: every statement verifies under the policy")
         for line in tally.lines():
             print_line(f"-     {line}")
     if tally.missing_files:
-        print_line(
-            f"-     {tally.missing_files} kept evidence files are not beside the ledger any more"
-        )
+        print_line(f"-     {tally.missing_files} retained evidence files are missing")
 
 
 def _check_chain(
-    place: LedgerLocation,
+    location: LedgerLocation,
     store: LedgerStore,
     chain: LedgerChain,
     trust: ResolvedPolicy | None,
@@ -173,7 +177,7 @@ def _check_chain(
         payload = store.read_blob(row.statement_sha256, label=f"{label}: statement")
         bundle = store.read_blob(row.bundle_sha256, label=f"{label}: bundle")
         record = record_of(store, row)
-        retained_file = _find_retained_file(place, row, tally)
+        retained_file = _find_retained_file(location, row, tally)
         if trust is None:
             check_row_against_statement(row, read_statement(payload), label=label)
             continue
@@ -186,12 +190,12 @@ def _check_chain(
 
 
 def _find_retained_file(
-    place: LedgerLocation, row: LedgerRow, tally: VerificationTally
+    location: LedgerLocation, row: LedgerRow, tally: VerificationTally
 ) -> Path | None:
-    """The kept file of a row; None where none was kept, or it is not beside the ledger."""
+    """The retained evidence file of a row; None if none was retained or it is missing."""
     if not row.evidence_sha256:
         return None
-    file = retained_file_path(place, row.evidence_sha256)
+    file = retained_file_path(location, row.evidence_sha256)
     try:
         status = file.lstat()
     except FileNotFoundError:
@@ -212,9 +216,13 @@ def _find_retained_file(
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @ledger_options
-def head(place: LedgerLocation, as_json: bool) -> None:
-    """Print the head of each chain, to be kept where the ledger's owner cannot change it."""
-    with place.open_store() as store:
+def checkpoint(location: LedgerLocation, as_json: bool) -> None:
+    """Print the checkpoint of each chain.
+
+    Store it where the owner of the ledger cannot change it: --expect-checkpoint then detects
+    truncation.
+    """
+    with location.open_store() as store:
         checkpoints = {c.name: c.checkpoint for c in store.chains.values()}
     if as_json:
         print_json(checkpoints)
@@ -225,31 +233,33 @@ def head(place: LedgerLocation, as_json: bool) -> None:
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--chain", default=LOCAL, show_default=True, help="Which chain.")
+@click.option("--chain", default=LOCAL, show_default=True, help="Chain to export.")
 @ledger_options
-def export(place: LedgerLocation, out: Path, chain: str) -> None:
-    """Write a chain to the file OUT, for 'hardpan ledger import' on another machine."""
-    with place.open_store() as store:
+def export(location: LedgerLocation, out: Path, chain: str) -> None:
+    """Export a chain to the file OUT, for 'hardpan ledger import' on another machine."""
+    with location.open_store() as store:
         if chain not in store.chains:
             names = ", ".join(sorted(store.chains)) or "none yet"
             raise InputError(f"no chain {chain[:80]!r}", hint=f"known: {names}")
         exchange.export_chain(store, store.chains[chain], out)
     exported = store.chains[chain]
     print_message(stderr, f"wrote {out}: {len(exported.rows)} rows")
-    print_line(f"head {exported.checkpoint}")
+    print_line(f"checkpoint {exported.checkpoint}")
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @_POLICY
-@click.option("--as", "name", help="Name for a chain that is not known yet.")
-@click.option("--own", is_flag=True, help="Continue it as this ledger's own chain.")
+@click.option("--as", "name", help="Name for a chain that is new to this ledger.")
+@click.option("--local", "as_local", is_flag=True, help="Import it as this ledger's local chain.")
 @ledger_options
-def import_(place: LedgerLocation, file: Path, policy: Path, name: str | None, own: bool) -> None:
-    """Take a chain from FILE: append what continues a chain that is held, or keep it beside.
+def import_(
+    location: LedgerLocation, file: Path, policy: Path, name: str | None, as_local: bool
+) -> None:
+    """Import a chain from FILE: append its new rows, or add it as another chain.
 
-    The chain is walked, and every statement is checked as 'hardpan verify' does with a scan of
-    the past, before a row is kept.
+    The hash chain is verified, and every statement is verified against the policy, without maximum
+    age and nonce, before a row is stored.
     """
     trust = load_trust_policy(policy)
     tally = VerificationTally()
@@ -258,22 +268,22 @@ def import_(place: LedgerLocation, file: Path, policy: Path, name: str | None, o
         label = f"{file}: row {row.seq}"
         tally.count(verify_row(row, payload, bundle, record, trust, label=label))
 
-    with place.open_store(write=True) as store:
-        result = exchange.import_chain(store, file, check_signature, name=name, as_local=own)
+    with location.open_store(write=True) as store:
+        result = exchange.import_chain(store, file, check_signature, name=name, as_local=as_local)
         checkpoint = store.chains[result.chain].checkpoint
     for line in tally.lines():
         print_message(stderr, line)
     print_line(f"chain {result.chain}: {result.new_rows} new, {result.total_rows} rows")
-    print_line(f"head {checkpoint}")
+    print_line(f"checkpoint {checkpoint}")
 
 
-def retained_file_path(place: LedgerLocation, digest: str) -> Path:
-    """Where the evidence file with this digest is kept."""
-    return place.retained_folder / f"{digest}.evidence.zip"
+def retained_file_path(location: LedgerLocation, digest: str) -> Path:
+    """The path of the retained evidence file with this digest."""
+    return location.retained_folder / f"{digest}.evidence.zip"
 
 
 def _create_folder(folder: Path) -> None:
-    """Make the folder of kept files where there is none; a link would lead them elsewhere."""
+    """Create the folder of retained files. A symbolic link is refused: it would redirect them."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as e:

@@ -36,7 +36,7 @@ def target(folder: Path) -> FuzzTarget:
     path.parent.mkdir()
     path.write_bytes(good)
     with open_ledger(path) as store:
-        chain = store.chains["own"]
+        chain = store.chains["local"]
     accepted_checkpoints = {f"{row.seq}:{row.hash}" for row in chain.rows} | {
         f"0:{chain.header.id}"
     }

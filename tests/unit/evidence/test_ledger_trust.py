@@ -24,7 +24,7 @@ from tests.tamper.kit import FINISHED, NOW, STAMPED, Files, TamperKit, create_ki
 from tests.tools import sshsig
 from tests.tools.tsa import FakeTsa
 
-ALL = ("verify", "add", "import", "import --own", "ledger verify")
+ALL = ("verify", "add", "import", "import --local", "ledger verify")
 NEWEST = ("verify", "add")
 Said = pytest.CaptureFixture[str]
 
@@ -348,7 +348,7 @@ def _ask(bench: Bench, case: Case, folder: Path, capsys: Said) -> Answers:
         "verify": ["verify", str(evidence), "--json"],
         "add": ["ledger", "add", str(evidence), *_at(new)],
         "import": ["ledger", "import", str(export), "--as", "there", *_at(other)],
-        "import --own": ["ledger", "import", str(export), "--own", *_at(moved)],
+        "import --local": ["ledger", "import", str(export), "--local", *_at(moved)],
         "ledger verify": ["ledger", "verify", "--json", *_at(there)],
     }
     answers = {}
@@ -407,8 +407,8 @@ def test_exceeded_thresholds_are_reported_by_every_command(
     said = _ask(bench, over, tmp_path, capsys)
 
     assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.OK] * 4]
-    assert "over the limits" in said["add"][1]
-    assert "over the policy's limits: 1 row\n" in said["import"][2]
+    assert "thresholds exceeded" in said["add"][1]
+    assert "policy thresholds exceeded: 1 row\n" in said["import"][2]
     assert json.loads(said["ledger verify"][1])["overLimits"] == 1
 
 

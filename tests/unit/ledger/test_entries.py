@@ -57,7 +57,7 @@ def test_same_evidence_is_added_once(tmp_path: Path) -> None:
 
     assert (entry.row.seq, is_new) == (2, False)
     with open_ledger(path) as store:
-        assert len(store.chains["own"].rows) == 3
+        assert len(store.chains["local"].rows) == 3
 
 
 def test_entries_are_sorted_by_scan_time(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_invalid_record_is_refused(packed: bytes, problem: str) -> None:
 
 def _export(path: Path, out: Path) -> Path:
     with open_ledger(path) as store:
-        exchange.export_chain(store, store.chains["own"], out)
+        exchange.export_chain(store, store.chains["local"], out)
     return out
 
 
@@ -255,8 +255,8 @@ def test_exported_chain_is_imported_and_continued(tmp_path: Path) -> None:
     result = _import(destination, _export(source, file))
     assert (result.chain, result.new_rows, result.total_rows) == ("office", 1, 4)
     with open_ledger(destination) as store, open_ledger(source) as origin:
-        assert store.chains["office"].rows == origin.chains["own"].rows
-        assert len(store.chains["own"].rows) == 1
+        assert store.chains["office"].rows == origin.chains["local"].rows
+        assert len(store.chains["local"].rows) == 1
         assert [h.row.finished[8:10] for h in entries.list_entries(store)] == [
             "01",
             "02",
@@ -272,18 +272,18 @@ def test_older_export_adds_nothing(tmp_path: Path) -> None:
     file = _export(source, tmp_path / "a.jsonl")
     add_scans(source, scan_on_day(4))
 
-    assert _import(source, file) == exchange.ImportResult(chain="own", new_rows=0, total_rows=4)
+    assert _import(source, file) == exchange.ImportResult(chain="local", new_rows=0, total_rows=4)
 
 
 def test_local_chain_moves_to_new_machine_and_back(tmp_path: Path) -> None:
     source, moved = create_ledger(tmp_path), tmp_path / "moved.sqlite"
     file = _export(source, tmp_path / "a.jsonl")
 
-    assert _import(moved, file, as_local=True).chain == "own"
+    assert _import(moved, file, as_local=True).chain == "local"
     add_scans(moved, scan_on_day(4))
     assert _import(source, _export(moved, file)).new_rows == 1
     with open_ledger(source) as store, open_ledger(moved) as other:
-        assert store.chains["own"].checkpoint == other.chains["own"].checkpoint
+        assert store.chains["local"].checkpoint == other.chains["local"].checkpoint
 
 
 def test_diverged_chain_is_refused(tmp_path: Path) -> None:
@@ -292,15 +292,15 @@ def test_diverged_chain_is_refused(tmp_path: Path) -> None:
     add_scans(source, scan_on_day(4))
     add_scans(moved, scan_on_day(5))
 
-    with pytest.raises(TrustError, match="row 4: is another one than in chain 'own'"):
+    with pytest.raises(TrustError, match="row 4: is another one than in chain 'local'"):
         _import(source, _export(moved, tmp_path / "b.jsonl"))
 
 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"as_local": True}, "has an own chain already"),
-        ({"name": "own"}, "is the name of this ledger's own chain"),
+        ({"as_local": True}, "already has a local chain"),
+        ({"name": "local"}, "is the name of this ledger's local chain"),
         ({"name": "No Name"}, "not a chain's name"),
         ({"name": "taken"}, "a chain 'taken' is there already"),
     ],
@@ -372,7 +372,7 @@ def test_tampered_export_is_refused_and_stores_nothing(
     with pytest.raises(HardpanError, match=problem):
         _import(destination, file)
     with open_ledger(destination) as store:
-        assert list(store.chains) == ["own"]
+        assert list(store.chains) == ["local"]
 
 
 def test_record_of_other_scan_is_refused(tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_export_truncated_during_import_is_refused(tmp_path: Path) -> None:
     ):
         exchange.import_chain(store, file, truncate)
     with open_ledger(destination) as store:
-        assert list(store.chains) == ["own"]
+        assert list(store.chains) == ["local"]
 
 
 def test_untrusted_statement_rejects_whole_chain(tmp_path: Path) -> None:
@@ -414,4 +414,4 @@ def test_untrusted_statement_rejects_whole_chain(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="nobody"), open_ledger(destination, write=True) as store:
         exchange.import_chain(store, file, refuse)
     with open_ledger(destination) as store:
-        assert list(store.chains) == ["own"]
+        assert list(store.chains) == ["local"]

@@ -35,7 +35,7 @@ def ledger_commands(path: Path) -> list[list[str]]:
         ["ledger", "check", samples.HOST_KEY, *ledger_option],
         ["ledger", "expiring", "--days", "3650", *ledger_option],
         ["ledger", "verify", *ledger_option],
-        ["ledger", "head", *ledger_option],
+        ["ledger", "checkpoint", *ledger_option],
     ]
 
 

@@ -138,7 +138,7 @@ def test_circular_overflow_pages_are_refused(tmp_path: Path) -> None:
 
     assert len(circle) > 3
     with open_ledger(path) as store:
-        with pytest.raises(TrustError, match="was changed: its digest is another"):
+        with pytest.raises(TrustError, match="was changed: its digest does not match"):
             store.read_blob(entry.row.statement_sha256, label="statement")
         with pytest.raises(TrustError, match="damaged"):
             store.check_integrity()

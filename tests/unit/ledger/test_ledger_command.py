@@ -85,9 +85,9 @@ def test_add_is_idempotent_and_prints_checkpoint(
     assert first_output.startswith(
         "added: row 1: lab, 2026-11-02T04:05:00Z, score 61.00, verified\n"
     )
-    assert second_output.startswith("already there, nothing added: row 1: ")
+    assert second_output.startswith("already in the ledger, nothing added: row 1: ")
     assert first_output.splitlines()[1] == second_output.splitlines()[1]
-    assert first_output.splitlines()[1].startswith("head 1:")
+    assert first_output.splitlines()[1].startswith("checkpoint 1:")
 
 
 def test_add_rejects_unverified_evidence(ledger_fixture: LedgerFixture, capsys: Capture) -> None:
@@ -123,7 +123,7 @@ def test_diff_compares_last_two_or_named_scans(
 ) -> None:
     ledger_fixture.add(V.PASS, 2)
     assert ledger_fixture.run("diff", "lab") == Exit.INPUT
-    assert "there is one scan of it, two are needed" in capsys.readouterr().err
+    assert "expected at least two scans of it, found one" in capsys.readouterr().err
     ledger_fixture.add(V.FAIL, 3)
     ledger_fixture.add(V.FAIL, 4)
     capsys.readouterr()
@@ -149,7 +149,7 @@ def test_history_lists_scores_and_changes(ledger_fixture: LedgerFixture, capsys:
     assert lines[2] == f"      image: none -> {samples.SHA[:12]}"
     assert ledger_fixture.run("history", samples.HOST_KEY, "--json") == Exit.OK
     rows = json.loads(capsys.readouterr().out)
-    assert [r["verdict"] for r in rows] == ["verified", "over the limits"]
+    assert [r["verdict"] for r in rows] == ["verified", "thresholds exceeded"]
     assert [r["openFindings"]["high"] for r in rows] == [0, 1]
 
 
@@ -187,9 +187,7 @@ def test_retained_files_are_stored_and_checked(
     assert "expected sha256" in capsys.readouterr().err
     retained.unlink()
     assert ledger_fixture.run("verify") == Exit.OK
-    assert "-     1 kept evidence files are not beside the ledger any more" in (
-        capsys.readouterr().out
-    )
+    assert "-     1 retained evidence files are missing" in (capsys.readouterr().out)
 
 
 def test_folder_at_retained_file_path_is_reported(
@@ -277,14 +275,14 @@ def test_verify_checks_retained_file_against_policy(
     assert ledger_fixture.run("verify", "--policy", ledger_fixture.policy) == Exit.OK
     out = capsys.readouterr().out
     assert out.splitlines()[1:] == [
-        "ok    trust: every statement holds under the policy",
-        "-     over the policy's limits: 1 row",
+        "ok    trust: every statement verifies under the policy",
+        "-     policy thresholds exceeded: 1 row",
     ]
     for retained in ledger_fixture.path.with_name("ledger.sqlite.d").iterdir():
         retained.unlink()
     assert ledger_fixture.run("verify", "--policy", ledger_fixture.policy) == Exit.OK
     assert capsys.readouterr().out.splitlines()[2] == (
-        "-     not checked, since the ledger does not store it: "
+        "-     not checked, not stored in the ledger: "
         "archive (1 row), files (1 row), test-result (1 row), oscal (1 row)"
     )
 
@@ -387,8 +385,8 @@ def test_row_without_stored_proofs_is_not_checked(
     ("statement", "problem"),
     [
         ("DELETE FROM blob WHERE sha256 = (SELECT bundle_sha256 FROM entry)", "bundle: is missing"),
-        ("UPDATE blob SET bytes = x'00'", "was changed: its digest is another"),
-        ("INSERT INTO blob VALUES ('ab', x'00')", "holds bytes that belong to no row: ab"),
+        ("UPDATE blob SET bytes = x'00'", "was changed: its digest does not match"),
+        ("INSERT INTO blob VALUES ('ab', x'00')", "contains a blob that no row references: ab"),
     ],
 )
 def test_verify_reads_all_blobs(
@@ -428,18 +426,18 @@ def test_checkpoint_detects_truncation(ledger_fixture: LedgerFixture, capsys: Ca
     ledger_fixture.add(V.PASS, 2)
     ledger_fixture.add(V.PASS, 3)
     capsys.readouterr()
-    ledger_fixture.run("head")
+    ledger_fixture.run("checkpoint")
     checkpoint = capsys.readouterr().out.strip()
     ledger_fixture.add(V.PASS, 4)
 
-    assert ledger_fixture.run("list", "--expect-head", checkpoint) == Exit.OK
+    assert ledger_fixture.run("list", "--expect-checkpoint", checkpoint) == Exit.OK
     tamper(ledger_fixture.path, "DELETE FROM entry WHERE seq > 1")
     assert ledger_fixture.run("list") == Exit.OK  # nothing shows without it
-    assert ledger_fixture.run("list", "--expect-head", checkpoint) == Exit.TRUST
-    assert ledger_fixture.add(V.FAIL, 5, "--expect-head", checkpoint) == Exit.TRUST
-    assert ledger_fixture.run("list", "--expect-head", "2") == Exit.INPUT
+    assert ledger_fixture.run("list", "--expect-checkpoint", checkpoint) == Exit.TRUST
+    assert ledger_fixture.add(V.FAIL, 5, "--expect-checkpoint", checkpoint) == Exit.TRUST
+    assert ledger_fixture.run("list", "--expect-checkpoint", "2") == Exit.INPUT
     assert (
-        ledger_fixture.run("list", "--expect-head", checkpoint.replace("2:", "office=2:"))
+        ledger_fixture.run("list", "--expect-checkpoint", checkpoint.replace("2:", "office=2:"))
         == Exit.TRUST
     )
 
@@ -463,10 +461,10 @@ def test_chain_is_exported_and_imported(
     assert (
         destination.run("import", file, "--policy", destination.policy, "--as", "office") == Exit.OK
     )
-    assert capsys.readouterr().out.startswith("chain office: 2 new, 2 rows\nhead 2:")
+    assert capsys.readouterr().out.startswith("chain office: 2 new, 2 rows\ncheckpoint 2:")
     assert destination.run("check", "lab", "--to", "1") == Exit.OK  # fail, then pass
     assert destination.run("verify", "--policy", destination.policy) == Exit.OK
-    assert destination.run("head") == Exit.OK
+    assert destination.run("checkpoint") == Exit.OK
     local_line, office_line = capsys.readouterr().out.splitlines()[-2:]
     assert local_line.startswith("1:")
     assert office_line.startswith("office=2:")
@@ -479,7 +477,7 @@ READERS = (
     ("check", "lab"),
     ("expiring",),
     ("verify",),
-    ("head",),
+    ("checkpoint",),
     ("export", "chain.jsonl"),
 )
 
@@ -551,7 +549,7 @@ def test_insecure_permissions_are_reported(ledger_fixture: LedgerFixture, capsys
     assert ledger_fixture.run("list") == Exit.OK
     stderr = capsys.readouterr().err
 
-    assert "group or others may write to it; chmod 600 mends it" in stderr
+    assert "group or others may write to it; chmod 600 fixes it" in stderr
     assert "everyone may read which findings are open" in stderr
     assert "group or others may replace the ledger in it" in stderr
     ledger_fixture.path.parent.chmod(0o700)

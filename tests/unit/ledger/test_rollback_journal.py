@@ -36,7 +36,7 @@ def _sibling_path(path: Path, suffix: str = "-journal") -> Path:
 def _count_rows(path: Path, *, write: bool) -> int:
     """How many rows the own chain has."""
     with open_ledger(path, write=write) as store:
-        return len(store.chains["own"].rows)
+        return len(store.chains["local"].rows)
 
 
 def _create_victim(path: Path) -> Path:
@@ -335,7 +335,7 @@ def test_writer_rolls_back_hot_journal_and_continues(tmp_path: Path) -> None:
     add_scans(path, scan_on_day(4))
     with open_ledger(path) as store:
         store.check_integrity()
-        assert len(store.chains["own"].rows) == 4
+        assert len(store.chains["local"].rows) == 4
 
 
 def test_rollback_restores_same_bytes_as_sqlite(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def _open_error(path: Path) -> str:
 
 def test_row_hash_is_digest_of_canonical_json(tmp_path: Path) -> None:
     with open_ledger(create_ledger(tmp_path)) as store:
-        row = store.chains["own"].rows[1]
+        row = store.chains["local"].rows[1]
     values = row.model_dump()
 
     assert row.hash == sha256_bytes(canonical_json({c: values[c] for c in HASHED_COLUMNS}))
@@ -53,7 +53,12 @@ def test_table_columns_match_row_model(tmp_path: Path) -> None:
     assert columns == COLUMNS
 
 
-_OTHER = {"seq": "7", "verdict": "'over the limits'", "score": "'99.99'", "evidence_sha256": "'ab'"}
+_OTHER = {
+    "seq": "7",
+    "verdict": "'thresholds exceeded'",
+    "score": "'99.99'",
+    "evidence_sha256": "'ab'",
+}
 
 
 @pytest.mark.parametrize("column", [c for c in COLUMNS if c != "chain"])
@@ -141,7 +146,7 @@ _FOREVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n)"
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
-        ("DROP TRIGGER entry_keep", "'entry_keep' is missing from its schema"),
+        ("DROP TRIGGER entry_no_update", "'entry_no_update' is missing from its schema"),
         (
             f"CREATE VIEW v AS {_FOREVER} SELECT x FROM n",
             "holds 'v', which no ledger has",
@@ -217,7 +222,7 @@ def test_wrong_column_types_are_refused(tmp_path: Path, values: str, problem: st
 @pytest.mark.parametrize(
     ("column", "change", "problem"),
     [
-        ("record_sha256", "x'00'", "was changed: its digest is another"),
+        ("record_sha256", "x'00'", "was changed: its digest does not match"),
         ("record_sha256", "zeroblob(40000000)", "damaged"),
         ("record_sha256", None, "is missing"),
     ],
@@ -235,7 +240,7 @@ def test_changed_blob_is_detected_on_read(
     )
 
     with pytest.raises(TrustError, match=problem), open_ledger(path) as store:
-        load_snapshot(store, store.chains["own"].rows[1])
+        load_snapshot(store, store.chains["local"].rows[1])
 
 
 def _overwrite(path: Path, offset: int, data: bytes) -> None:
@@ -327,7 +332,7 @@ def test_failed_transaction_leaves_no_changes(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         add_and_fail()
     with open_ledger(path) as store:
-        assert len(store.chains["own"].rows) == 3
+        assert len(store.chains["local"].rows) == 3
     assert path.read_bytes() == before
 
 
@@ -353,7 +358,7 @@ def test_ledger_file_is_private_and_alone(tmp_path: Path) -> None:
         (3, 0, None),
         (2, 0, None),
         (0, 0, None),
-        (3, 1, "expected at least 3 rows, found 2: its tail was cut off"),
+        (3, 1, "expected at least 3 rows, found 2: the ledger was truncated"),
         (2, 2, "expected at least 2 rows, found 1"),
         (1, 2, None),
     ],
@@ -363,34 +368,34 @@ def test_checkpoint_detects_truncated_chain(
 ) -> None:
     path = create_ledger(tmp_path)
     with open_ledger(path) as store:
-        chain = store.chains["own"]
+        chain = store.chains["local"]
     checkpoint_hash = chain.rows[count - 1].hash if count else chain.header.id
     tamper(path, f"DELETE FROM entry WHERE seq > {3 - removed_rows}")
 
     with open_ledger(path) as store:
-        assert len(store.chains["own"].rows) == 3 - removed_rows  # nothing shows without it
+        assert len(store.chains["local"].rows) == 3 - removed_rows  # nothing shows without it
         if problem is None:
-            verify_checkpoint(parse_checkpoint(f"{count}:{checkpoint_hash}"), store.chains["own"])
+            verify_checkpoint(parse_checkpoint(f"{count}:{checkpoint_hash}"), store.chains["local"])
         else:
             with pytest.raises(TrustError, match=problem):
                 verify_checkpoint(
-                    parse_checkpoint(f"own={count}:{checkpoint_hash}"), store.chains["own"]
+                    parse_checkpoint(f"local={count}:{checkpoint_hash}"), store.chains["local"]
                 )
 
 
 def test_checkpoint_detects_recreated_chain(tmp_path: Path) -> None:
     path = create_ledger(tmp_path)
     with open_ledger(path) as store:
-        checkpoint = store.chains["own"].checkpoint
+        checkpoint = store.chains["local"].checkpoint
     path.unlink()
     add_scans(path, scan_on_day(1), scan_on_day(2), scan_on_day(3))
 
     with (
         open_ledger(path) as store,
-        pytest.raises(TrustError, match="row 3: is not the expected one"),
+        pytest.raises(TrustError, match="row 3: does not match the checkpoint"),
     ):
-        verify_checkpoint(parse_checkpoint(checkpoint), store.chains["own"])
-    with pytest.raises(TrustError, match="chain 'own': is not in the ledger"):
+        verify_checkpoint(parse_checkpoint(checkpoint), store.chains["local"])
+    with pytest.raises(TrustError, match="chain 'local': is not in the ledger"):
         verify_checkpoint(parse_checkpoint(checkpoint), None)
 
 
@@ -398,14 +403,14 @@ def test_checkpoint_detects_recreated_chain(tmp_path: Path) -> None:
     "text", ["", "3", "3:abc", "x:" + "0" * 64, "-1:" + "0" * 64, "٣:" + "0" * 64]
 )
 def test_malformed_checkpoint_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="not a head"):
+    with pytest.raises(InputError, match="not a checkpoint"):
         parse_checkpoint(text)
 
 
 def test_row_with_recomputed_hash_breaks_chain(tmp_path: Path) -> None:
     path = create_ledger(tmp_path)
     with open_ledger(path) as store:
-        row = store.chains["own"].rows[1]
+        row = store.chains["local"].rows[1]
     forged = {**row.model_dump(), "score": "99.99"}
     tamper(
         path,
