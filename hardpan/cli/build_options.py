@@ -57,10 +57,6 @@ class BuildOptions:
         if self.output is None and not self.dry_run:
             raise UsageError("-o FOLDER is missing: expected the folder of the outputs")
         profile = load_profile(self.profile)
-        passphrase = {
-            "passphrase_file": self.passphrase_file,
-            "passphrase_env": self.passphrase_env,
-        }
         return BuildRequest(
             profile=profile,
             output_folder=self.output or Path(profile.name),
@@ -74,7 +70,7 @@ class BuildOptions:
                 scan=key,
                 build=self.build_key,
                 pq=pq_key,
-                passphrase_source=passphrase_source(passphrase),
+                passphrase_source=passphrase_source(self.passphrase_file, self.passphrase_env),
             ),
             luks_passphrase_file=self.luks_passphrase_file,
             invocation=("hardpan", *sys.argv[1:]),

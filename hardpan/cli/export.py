@@ -1,4 +1,4 @@
-"""``hardpan export``: write one format again from verified evidence."""
+"""``hardpan export``: render a format from verified evidence."""
 
 from pathlib import Path
 
@@ -25,34 +25,36 @@ from hardpan.scanners.report.registry import FORMATS, Report, load_renderer
     "--policy",
     required=True,
     type=click.Path(path_type=Path),
-    help="Whom and what you trust: nothing is drawn from what does not verify.",
+    help="Trust policy; only verified evidence is exported.",
 )
 @click.option("--as", "name", required=True, type=click.Choice(sorted(FORMATS)), help="Format.")
 @click.option(
     "--since",
     type=click.Path(path_type=Path),
-    help="With --as html: older evidence; the page tells what changed since, "
-    "not since the one that the scan was compared with.",
+    help="With --as html: show changes since this evidence file instead of the one recorded at "
+    "scan time.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write; else to stdout."
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead of stdout."
 )
 def export(
     evidence: Path, policy: Path, name: str, since: Path | None, output: Path | None
 ) -> None:
-    """Write EVIDENCE in another format, from its signed findings.
+    """Render EVIDENCE in another format, from its signed findings.
 
-    The evidence is verified first; what the policy's limits say does not matter here.
+    The evidence is verified first. Exceeded policy thresholds do not prevent an export.
     """
     if since is not None and name != "html":
-        raise UsageError("--since: only the page tells what changed: give --as html with it")
+        raise UsageError(f"--since: expected --as html, got --as {name}")
     trust = load_trust_policy(policy)
     verified = verify(evidence, trust, now=clock.now())
     file = FORMATS[name].filename
     if FORMATS[name].requires_smoke and verified.smoke is None:
         raise InputError(f"{evidence}: no smoke test ran, so there is no {file}")
     if FORMATS[name].requires_changes and verified.changes is None:
-        raise InputError(f"{evidence}: was compared with no older scan, so there is no {file}")
+        raise InputError(
+            f"{evidence}: was not compared with an earlier scan, so there is no {file}"
+        )
     scan_changes = verified.changes
     if since is not None:
         scan_changes = changes_since(load_older(since, trust), snapshot_of(evidence, verified))

@@ -1,8 +1,9 @@
-"""The options that name signing keys, and the signers they lead to."""
+"""The options that name signing keys, and the signers that they load."""
 
+import functools
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any
@@ -19,32 +20,52 @@ _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSigners:
-    """Who signs evidence."""
+    """The signers of an evidence file."""
 
     scan: Signer
     pq: Signer | None
-    """Signs the second, post-quantum envelope; None for none."""
+    """Signs the second, post-quantum envelope; None if there is none."""
 
 
-def key_options(*, required: bool) -> _Decorator:
-    """The options of a verb that signs evidence."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOptions:
+    """The values of the key options."""
+
+    key: str
+    passphrase_file: Path | None
+    passphrase_env: str
+    pq_key: str | None
+    pq_passphrase_file: Path | None
+    pq_passphrase_env: str
+
+
+def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the key options of a command that signs evidence; it gets them as ``keys``."""
+
+    @functools.wraps(command)
+    def call_with_keys(**values: Any) -> Any:
+        keys = KeyOptions(**{field.name: values.pop(field.name) for field in fields(KeyOptions)})
+        return command(keys=keys, **values)
+
     return _combine(
-        click.option("--key", required=required, help=f"Signs the evidence: {KEY_REFERENCE}."),
-        passphrase_options("", "The first line of this file opens the key (or is its PIN)."),
-        click.option("--pq-key", help="Signs it a second time, with ML-DSA: PEM or openssl:FILE."),
+        click.option("--key", required=True, help=f"Signing key of the evidence: {KEY_REFERENCE}."),
+        passphrase_options("", "File whose first line is the passphrase or PIN of the key."),
+        click.option(
+            "--pq-key", help="Second, post-quantum key (ML-DSA): PEM file or openssl:FILE."
+        ),
         passphrase_options("pq-", "The same for --pq-key."),
-    )
+    )(call_with_keys)
 
 
 def passphrase_options(prefix: str, description: str) -> _Decorator:
-    """``--PREFIXpassphrase-file`` and ``--PREFIXpassphrase-env``."""
+    """Add ``--PREFIXpassphrase-file`` and ``--PREFIXpassphrase-env``."""
     return _combine(
         click.option(f"--{prefix}passphrase-file", type=_PATH, help=f"{description} Mode 0600."),
         click.option(
             f"--{prefix}passphrase-env",
             metavar="NAME",
             default="",
-            help="The same from an environment variable; a terminal is asked otherwise.",
+            help="Environment variable that holds it; without both, the terminal prompts.",
         ),
     )
 
@@ -55,31 +76,32 @@ def _combine(*options: _Decorator) -> _Decorator:
     )
 
 
-def passphrase_source(options: Mapping[str, Any], prefix: str = "") -> PassphraseSource:
-    """What the options say about where a passphrase comes from."""
+def passphrase_source(file: Path | None, env_name: str) -> PassphraseSource:
+    """Return the source of a passphrase: a file, an environment variable or the terminal."""
     return PassphraseSource(
-        file=options[f"{prefix}passphrase_file"],
-        env_name=options[f"{prefix}passphrase_env"],
-        prompt=_prompt_cached() if sys.stdin.isatty() else None,
+        file=file, env_name=env_name, prompt=_prompt_cached() if sys.stdin.isatty() else None
     )
 
 
-def load_signers(options: Mapping[str, Any]) -> EvidenceSigners:
-    """The signers that ``key_options`` name, each proven to work where a program holds it.
+def load_signers(keys: KeyOptions) -> EvidenceSigners:
+    """Load the signers, and test each that an external program holds.
 
     Raises:
         UsageError, InputError, ToolError: a key cannot be used.
     """
-    scan = load_signer(options["key"], passphrase_source=passphrase_source(options))
-    pq = options["pq_key"]
-    return EvidenceSigners(
-        scan=scan,
-        pq=None
-        if pq is None
-        else load_pq_signer(pq, passphrase_source=passphrase_source(options, "pq_")),
+    scan = load_signer(
+        keys.key,
+        passphrase_source=passphrase_source(keys.passphrase_file, keys.passphrase_env),
     )
+    pq = None
+    if keys.pq_key is not None:
+        pq = load_pq_signer(
+            keys.pq_key,
+            passphrase_source=passphrase_source(keys.pq_passphrase_file, keys.pq_passphrase_env),
+        )
+    return EvidenceSigners(scan=scan, pq=pq)
 
 
 def _prompt_cached() -> Callable[[str], str]:
-    """Asks for each passphrase once."""
+    """Return a prompt that asks for each passphrase once."""
     return cache(prompt_secret)

@@ -1,8 +1,7 @@
-"""``hardpan keys``: make signing keys and a policy that trusts them; show a key."""
+"""``hardpan keys``: create signing keys and a policy that trusts them; show a key."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,7 +17,7 @@ _ALGORITHM_BY_SHORT_NAME = {x.cli_name: x for x in ALGORITHMS.values()}
 
 @click.group()
 def keys() -> None:
-    """Make signing keys, and show them."""
+    """Create and show signing keys."""
 
 
 @keys.command()
@@ -30,12 +29,12 @@ def keys() -> None:
     type=click.Choice(list(_ALGORITHM_BY_SHORT_NAME)),
     default=[ALGORITHMS[DEFAULT_ALGORITHM].cli_name],
     show_default=True,
-    help="Of scan and build key; ml-dsa-*, alone or as a second --alg, makes a scan-pq key.",
+    help="Algorithm of scan and build key; ml-dsa-*, alone or as a second --alg, creates a scan-pq key.",
 )
 @click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path),
-    help="Lock the private keys with the first line of this file (mode 0600).",
+    help="Encrypt the private keys with the first line of this file (mode 0600).",
 )
 def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None:
     """Make a scan key, a build key and a trust.yaml in FOLDER.
@@ -68,16 +67,20 @@ def new(folder: Path, algs: Sequence[str], passphrase_file: Path | None) -> None
 
 @keys.command()
 @click.argument("key")
-@passphrase_options("", "The first line of this file opens an openssl:FILE that is locked.")
-@click.option("--pem", is_flag=True, help="Print the public key alone, for a *.pub file.")
+@passphrase_options("", "File whose first line is the passphrase of an encrypted openssl:FILE.")
+@click.option("--pem", is_flag=True, help="Print only the public key, for a *.pub file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def show(key: str, pem: bool, as_json: bool, **options: Any) -> None:
-    """Print what a policy needs to know of KEY.
+def show(
+    key: str, passphrase_file: Path | None, passphrase_env: str, pem: bool, as_json: bool
+) -> None:
+    """Print the algorithm and fingerprint of KEY, as a policy needs them.
 
-    KEY is a public key (*.pub), or as for 'scan --key': openssl:FILE, pkcs11:URI, tpm:HANDLE.
-    Tokens and TPMs are asked for no PIN.
+    KEY is a public key (*.pub) or a key reference as in 'scan --key': openssl:FILE, pkcs11:URI,
+    tpm:HANDLE. No PIN is needed.
     """
-    public = load_public_ref(key, passphrase_source=passphrase_source(options))
+    public = load_public_ref(
+        key, passphrase_source=passphrase_source(passphrase_file, passphrase_env)
+    )
     facts = {"alg": public.alg, "sha256": public.sha256, "hint": public.hint}
     if pem:
         print_document(public.pem.encode())

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -39,98 +38,121 @@ _SEVERITIES = ("low", "medium", "high")
     "-o",
     "--output",
     type=_PATH,
-    help="FILE.evidence.zip to write; HOST-PROFILE-TIME.evidence.zip in this folder by default.",
+    help="Evidence file to write; default: HOST-PROFILE-TIME.evidence.zip.",
 )
-@key_options.key_options(required=True)
+@key_options.key_options
 @content_option
-@click.option("--ssh-config", type=_PATH, help="OpenSSH client config to take settings from.")
-@click.option("--identity", type=_PATH, help="SSH private key; the agent's by default.")
-@click.option("--known-hosts", type=_PATH, help="File of host keys; ~/.ssh/known_hosts by default.")
+@click.option("--ssh-config", type=_PATH, help="OpenSSH client configuration file.")
+@click.option("--identity", type=_PATH, help="SSH private key; default: the agent's keys.")
+@click.option("--known-hosts", type=_PATH, help="Known hosts file; default: ~/.ssh/known_hosts.")
 @click.option("--host-key", "host_keys", multiple=True, help="Pinned host key, 'type base64'.")
 @click.option(
     "--trust-new-host-key",
     is_flag=True,
-    help="Believe an unknown host key this once. The evidence will say so.",
+    help="Accept an unknown host key for this run; the evidence records it.",
 )
-@click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
-@click.option("--no-smoke", is_flag=True, help="Leave the AI workload test out.")
+@click.option(
+    "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
+)
+@click.option("--no-smoke", is_flag=True, help="Skip the AI workload test.")
 @click.option(
     "--compatibility",
     is_flag=True,
     help="Run the compatibility checks of hardening and AI workloads for any profile.",
 )
-@click.option("--nonce", default="", help="A challenge from whom the evidence is for.")
+@click.option("--nonce", default="", help="Challenge of the recipient; recorded in the evidence.")
 @click.option("--timestamp", "tsa", metavar="URL", help=TIMESTAMP_HELP)
-@click.option("--certificate", type=_PATH, help="The key's certificate: adds a CMS signature.")
+@click.option("--certificate", type=_PATH, help="Certificate of the key; adds a CMS signature.")
 @click.option(
-    "--previous", type=_PATH, help="The host's last evidence: this one says it comes after it."
+    "--previous", type=_PATH, help="Previous evidence of this host; links the new statement to it."
 )
 @click.option(
     "--policy",
     type=_PATH,
-    help="With --previous: whom you trust. It is verified, and the page tells what changed since.",
+    help="With --previous: trust policy to verify it; the report then lists changes since.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice((*_SEVERITIES, "none")),
     default="high",
     show_default=True,
-    help="End with 1 when a rule of this severity or above is open.",
+    help="Exit with 1 if a rule of this severity or higher is open.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def scan(target: str, profile_name: str, **options: Any) -> int:
+def scan(
+    target: str,
+    profile_name: str,
+    *,
+    output: Path | None,
+    keys: key_options.KeyOptions,
+    content: datastream.ContentSelection | None,
+    ssh_config: Path | None,
+    identity: Path | None,
+    known_hosts: Path | None,
+    host_keys: tuple[str, ...],
+    trust_new_host_key: bool,
+    ask_sudo_password: bool,
+    no_smoke: bool,
+    compatibility: bool,
+    nonce: str,
+    tsa: str | None,
+    certificate: Path | None,
+    previous: Path | None,
+    policy: Path | None,
+    fail_on: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Scan TARGET ([user@]host[:port]) and write signed evidence.
 
-    Exits with 0 when it is compliant (see --fail-on), 1 when not, 4 when a tool failed or a part
-    of the scan has no results (the evidence has the other parts), 5 when the target cannot be
-    reached, 6 when its host key is not the known one.
+    Exits with 0 if the target is compliant (see --fail-on), 1 if not, 4 if a tool failed or a part
+    of the scan has no results (the evidence contains the other parts), 5 if the target is
+    unreachable, 6 if its host key does not match.
     """
-    requested_output: Path | None = options["output"]
-    if requested_output is not None and not requested_output.name.endswith(writer.EVIDENCE_SUFFIX):
-        raise InputError(
-            f"{requested_output}: expected a name that ends in {writer.EVIDENCE_SUFFIX}"
-        )
-    previous = load_previous(options["previous"], options["policy"])
+    if output is not None and not output.name.endswith(writer.EVIDENCE_SUFFIX):
+        raise InputError(f"{output}: expected a name that ends in {writer.EVIDENCE_SUFFIX}")
+    previous_scan = load_previous(previous, policy)
     profile = load_profile(profile_name)
-    evidence_signers = key_options.load_signers(options)
-    sign_timestamp = timestamper(options["tsa"])
-    if options["certificate"] is not None:
-        load_matching_certificate(options["certificate"], evidence_signers.scan)
+    evidence_signers = key_options.load_signers(keys)
+    sign_timestamp = timestamper(tsa)
+    if certificate is not None:
+        load_matching_certificate(certificate, evidence_signers.scan)
     ssh_target = parse_target(
         target,
-        ssh_config=options["ssh_config"],
-        identity=options["identity"],
-        host_keys=options["host_keys"],
-        known_hosts=options["known_hosts"],
-        trust_new_host_key=options["trust_new_host_key"],
+        ssh_config=ssh_config,
+        identity=identity,
+        host_keys=host_keys,
+        known_hosts=known_hosts,
+        trust_new_host_key=trust_new_host_key,
     )
-    password = prompt_sudo_password() if options["ask_sudo_password"] else ""
-    with show_progress(quiet=options["quiet"]) as emit:
-        source = datastream.find(profile.stig.content, options["content"])
+    password = prompt_sudo_password() if ask_sudo_password else ""
+    with show_progress(quiet=quiet) as emit:
+        source = datastream.find(profile.stig.content, content)
         emit(StageMessage(stage="content", text=str(source)))
         request = pipeline.ScanRequest(
             target=ssh_target,
             profile=profile,
             source=source,
-            run_smoke=not options["no_smoke"],
-            run_compatibility=options["compatibility"],
-            nonce=options["nonce"],
+            run_smoke=not no_smoke,
+            run_compatibility=compatibility,
+            nonce=nonce,
             sudo_password=password,
             invocation=("hardpan", *sys.argv[1:]),
         )
         result = pipeline.scan(request, emit)
         report = writer.build_report(result, evidence_signers.scan)
-        chain = next_chain_link(options["previous"], result.host.host_key_sha256)
+        chain = next_chain_link(previous, result.host.host_key_sha256)
         signing_options = writer.SigningOptions(
             timestamper=sign_timestamp,
-            certificate=options["certificate"],
+            certificate=certificate,
             chain=chain,
             runner=scanner_identity(),
-            changes=None if previous is None else changes_since_previous(previous, chain, report),
+            changes=None
+            if previous_scan is None
+            else changes_since_previous(previous_scan, chain, report),
         )
-        output = requested_output or Path(writer.default_filename(report.findings))
-        nonce = options["nonce"]
+        output = output or Path(writer.default_filename(report.findings))
         writer.write_evidence(
             result,
             evidence_signers.scan,
@@ -140,18 +162,16 @@ def scan(target: str, profile_name: str, **options: Any) -> int:
             pq_signer=evidence_signers.pq,
             options=signing_options,
         )
-    _print_result(
-        report.findings, format_summary(report.findings, report.smoke), output, options["as_json"]
-    )
+    _print_result(report.findings, format_summary(report.findings, report.smoke), output, as_json)
     require_complete(report.findings)
-    return int(Exit.FINDINGS if has_open_findings(report.findings, options["fail_on"]) else Exit.OK)
+    return int(Exit.FINDINGS if has_open_findings(report.findings, fail_on) else Exit.OK)
 
 
 def require_complete(findings: Findings) -> None:
     """Pass if every part of the scan has results.
 
     Raises:
-        ToolError: some could not be asked or read.
+        ToolError: a part could not be collected.
     """
     missing = findings.uncollected_parts()
     if missing:
@@ -161,12 +181,12 @@ def require_complete(findings: Findings) -> None:
         raise ToolError(
             ["the scan"],
             f"is not complete: {parts}",
-            hint="the evidence was written, with these parts as errors",
+            hint="the evidence was written; it lists these parts as errors",
         )
 
 
 def has_open_findings(findings: Findings, fail_on: str) -> bool:
-    """True when a rule at or above ``fail_on`` is open, waivers aside."""
+    """Return whether a rule of severity ``fail_on`` or higher is open and not waived."""
     if fail_on == "none":
         return False
     counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
@@ -176,7 +196,7 @@ def has_open_findings(findings: Findings, fail_on: str) -> bool:
 
 
 def content_to_json(findings: Findings) -> dict[str, str]:
-    """Which SCAP content was scanned with, for programs."""
+    """Return the identity of the SCAP content as JSON data."""
     content = findings.content
     return {
         "name": content.name,
@@ -188,7 +208,7 @@ def content_to_json(findings: Findings) -> dict[str, str]:
 
 
 def prompt_sudo_password() -> str:
-    """What a person types, unseen, when the target's sudo wants a password."""
+    """Prompt for the sudo password of the target, without echo."""
     return prompt_secret("sudo password")
 
 

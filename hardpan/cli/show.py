@@ -1,4 +1,4 @@
-"""``hardpan show``: what evidence says, and whether anyone vouches for it."""
+"""``hardpan show``: print the findings of an evidence file."""
 
 from pathlib import Path
 
@@ -19,17 +19,17 @@ from hardpan.scanners.report.formats import text_summary
 
 @click.command()
 @click.argument("evidence", type=click.Path(path_type=Path))
-@click.option("--policy", type=click.Path(path_type=Path), help="Verify against it first.")
+@click.option("--policy", type=click.Path(path_type=Path), help="Verify against this trust policy.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def show(evidence: Path, policy: Path | None, as_json: bool) -> None:
-    """Print what EVIDENCE says."""
+    """Print the findings of EVIDENCE."""
     loaded: UnverifiedEvidence | VerifiedEvidence
     if policy is None:
         loaded, status = read_unverified(evidence), NOT_VERIFIED
     else:
         loaded = verify(evidence, load_trust_policy(policy), now=clock.now())
         status = f"verified: signed by key {loaded.key.id!r}" + (
-            "" if loaded.is_within_thresholds else ", over the policy's limits"
+            "" if loaded.is_within_thresholds else ", policy thresholds exceeded"
         )
     if as_json:
         answer = {

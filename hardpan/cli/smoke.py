@@ -1,4 +1,4 @@
-"""``hardpan smoke``: the AI workload test alone, on any host over SSH."""
+"""``hardpan smoke``: run only the AI workload test, on any host over SSH."""
 
 import dataclasses
 from pathlib import Path
@@ -21,11 +21,17 @@ _SMOKE_S = 1200.0
 
 @click.command()
 @click.argument("target")
-@click.option("--profile", default="lab-stig", show_default=True, help="Says how hard to work.")
-@click.option("--ssh-config", type=click.Path(path_type=Path), help="OpenSSH client config.")
+@click.option(
+    "--profile", default="lab-stig", show_default=True, help="Profile that defines the load."
+)
+@click.option(
+    "--ssh-config", type=click.Path(path_type=Path), help="OpenSSH client configuration file."
+)
 @click.option("--identity", type=click.Path(path_type=Path), help="SSH private key.")
-@click.option("--known-hosts", type=click.Path(path_type=Path), help="Whose keys are known.")
-@click.option("--ask-sudo-password", is_flag=True, help="Ask for the password that sudo wants.")
+@click.option("--known-hosts", type=click.Path(path_type=Path), help="Known hosts file.")
+@click.option(
+    "--ask-sudo-password", is_flag=True, help="Prompt for the sudo password of the target."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def smoke(
@@ -40,7 +46,7 @@ def smoke(
 ) -> int:
     """Run the AI workload test on TARGET ([user@]host[:port]).
 
-    Exits with 1 when a result is wrong; slow is not wrong.
+    Exits with 1 if a result is incorrect; low speed is not an error.
     """
     loaded_profile = load_profile(profile)
     ssh_target = parse_target(
@@ -65,7 +71,7 @@ def smoke(
 
 
 def _to_json_value(value: object) -> object:
-    """Figures in the one form that canonical JSON has for them."""
+    """Convert numbers to the form that canonical JSON accepts."""
     if isinstance(value, dict):
         return {k: _to_json_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

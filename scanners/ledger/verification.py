@@ -23,7 +23,7 @@ from hardpan.scanners.ledger.chain import LedgerRow
 from hardpan.scanners.ledger.entries import VerifiedScan, truncate
 from hardpan.scanners.ledger.scan_record import ScanRecord
 
-NOT_VERIFIED = "NOT VERIFIED: anyone could have written this; give --policy to check it"
+NOT_VERIFIED = "NOT VERIFIED: give --policy to verify the signatures"
 _MAX_PACKAGES_BYTES = 16 << 20
 
 
@@ -54,7 +54,7 @@ def load_evidence(
             snapshot=snapshot_of(path, opened), evidence=opened, status=NOT_VERIFIED
         )
     verified = verify(path, trust, now=clock.now(), check_freshness=check_freshness)
-    exceeded_note = "" if verified.is_within_thresholds else ", over the policy's limits"
+    exceeded_note = "" if verified.is_within_thresholds else ", policy thresholds exceeded"
     status = f"verified: signed by key {verified.key.id!r}{exceeded_note}"
     return LoadedEvidence(snapshot=snapshot_of(path, verified), evidence=verified, status=status)
 

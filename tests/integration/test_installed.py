@@ -121,7 +121,7 @@ def test_evidence_commands_need_no_extras(
     passing = plain.run_hardpan("verify", evidence.valid_path, "--policy", lenient)
     show_result = plain.run_hardpan("show", evidence.valid_path, "--policy", evidence.ring.policy)
 
-    assert strict.stdout.splitlines()[-1] == "verdict: over the limits"
+    assert strict.stdout.splitlines()[-1] == "verdict: thresholds exceeded"
     assert passing.stdout.splitlines()[-1] == "verdict: verified"
     assert "xccdf_org.ssgproject.content_profile_stig" in show_result.stdout
 

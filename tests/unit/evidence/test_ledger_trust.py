@@ -409,7 +409,7 @@ def test_exceeded_thresholds_are_reported_by_every_command(
     assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.OK] * 4]
     assert "thresholds exceeded" in said["add"][1]
     assert "policy thresholds exceeded: 1 row\n" in said["import"][2]
-    assert json.loads(said["ledger verify"][1])["overLimits"] == 1
+    assert json.loads(said["ledger verify"][1])["thresholdsExceeded"] == 1
 
 
 @pytest.mark.parametrize(

@@ -98,4 +98,4 @@ def test_since_requires_html(
     current = _write_evidence(lab, tmp_path / "new", V.FAIL)
 
     assert cli.run(_export_argv(lab, current, current, "--as", "csv")) == Exit.USAGE
-    assert "--since: only the page tells what changed: give --as html" in capsys.readouterr().err
+    assert "--since: expected --as html, got --as csv" in capsys.readouterr().err

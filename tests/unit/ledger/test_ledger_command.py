@@ -132,7 +132,7 @@ def test_diff_compares_last_two_or_named_scans(
     assert capsys.readouterr().out.endswith("verdict: no regression\n")
     assert ledger_fixture.run("diff", "lab", "--from", "1") == Exit.FINDINGS
     out = capsys.readouterr().out
-    assert "     row 1, verified when it was added, signed by key 'scan'\n" in out
+    assert "          row 1, verified when it was added, signed by key 'scan'\n" in out
     assert "newly failing\n  medium r007: pass -> fail" in out
 
 
