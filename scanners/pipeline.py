@@ -1,7 +1,7 @@
-"""The order of the scanner's stages: connect, collect, evaluate.
+"""The scanner pipeline: target, collect, evaluate.
 
-What a target answers is hostile. A part that fails is recorded as an ``error`` with its reason, and
-the others keep what they found; only who the host is, and a scan by oscap at all, must succeed.
+Output of a target is hostile. A part that fails is recorded as an ``error`` with its reason, and
+the others keep their results; only the host's identity and the scan by oscap must succeed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -66,17 +66,17 @@ _SMOKE_TIMEOUT_S = 1200.0
 _COMPATIBILITY_TIMEOUT_S = 900.0
 _HOST_SIGNATURE_TIMEOUT_S = 60.0
 _VLLM_BACKENDS = {"nvidia": "cuda", "amd": "rocm"}
-"""Accelerator -> what vLLM computes on there."""
+"""Accelerator -> the backend of vLLM on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRequest:
-    """One scan that is asked for."""
+    """Input of one scan."""
 
     target: Target
     profile: Profile
     source: ContentSource
-    """The data stream as upstream made it."""
+    """Upstream's data stream."""
 
     run_smoke: bool = True
     run_compatibility: bool = False
@@ -84,7 +84,7 @@ class ScanRequest:
 
     sudo_password: str = ""
     baseline_counts: Mapping[str, int] | None = None
-    """Counts before hardening, where the same run built the image."""
+    """Counts before hardening, if the same run built the image."""
 
     image: ImageRef | None = None
     invocation: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class ScanRequest:
 def assess(
     target: Target, profile: Profile, source: ContentSource, emit: Emit
 ) -> tuple[Evaluation, tuple[Fix, ...]]:
-    """What fails on a target, and the content's own fixes for it.
+    """Evaluate a target, and return the content's own fixes for its failing rules.
 
     Raises:
         ToolError, TrustError, UnreachableError, InputError: as the stages do.
@@ -107,7 +107,7 @@ def assess(
         evaluation, openscap_evidence = _evaluate(connection, prepared, host, emit)
     for arf in openscap_evidence.arfs:
         if isinstance(arf, UnreadableArf):
-            raise ToolError(["oscap"], f"gave no verdicts to repair by: {arf.reason}")
+            raise ToolError(["oscap"], f"reported no verdicts: {arf.reason}")
     failed_rule_ids = [
         r.rule_id for r in evaluation.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)
     ]
@@ -115,10 +115,10 @@ def assess(
 
 
 def scan(request: ScanRequest, emit: Emit) -> Scan:
-    """Everything that one run collects from a target, judged and ready to be signed.
+    """Scan a target; the result is complete and ready to be reported and signed.
 
     Raises:
-        ToolError: the host does not say who it is, or oscap does not run there.
+        ToolError: the host does not report its identity, or oscap does not run there.
         TrustError, UnreachableError: the connection.
         InputError: the content does not apply to the target, or its text contains the sudo
             password.
@@ -154,7 +154,7 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
         if request.run_smoke:
             with events.run_stage(emit, "smoke"):
                 smoke_result = _attempt_workload_tests(connection, request.profile, attempts)
-        # The host was asked for its packages together with its name.
+        # The host's identity already includes its packages.
         installed = packages.packages or identity.packages
         readable_packages = None if "packages" in attempts.failed else installed
         result = Scan(
@@ -186,21 +186,21 @@ def scan(request: ScanRequest, emit: Emit) -> Scan:
             invocation=request.invocation,
         )
         result = redact_secrets(result, secrets)
-        with events.run_stage(emit, "host proof") as note:
+        with events.run_stage(emit, "host signature") as note:
             return _add_host_signature(result, connection, request.nonce, note)
 
 
 @dataclass(frozen=True, slots=True)
 class _PartialFailures:
-    """Parts of a scan that may fail without taking the others with them."""
+    """Parts of a scan that may fail without affecting the others."""
 
     failed: dict[str, HostCheck] = field(default_factory=dict)
-    """Part -> why it failed, as the evidence has it."""
+    """Part -> why it failed, as a check of the evidence."""
 
     def run_part(
         self, part: str, collect_part: Callable[[], T], on_failure: Callable[[str], T]
     ) -> T:
-        """What ``ask`` returns; where the target fails at it, what ``otherwise`` makes of why."""
+        """Return the result of ``collect_part``, or of ``on_failure`` if the target fails."""
         try:
             return collect_part()
         except ResourceError:
@@ -212,7 +212,7 @@ class _PartialFailures:
     def collect(
         self, name: str, connection: SshConnection, task: CollectTask, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """What the collector ``name`` brings; nothing where it fails."""
+        """Return the evidence of the collector ``name``; empty if it fails."""
         return self.run_part(
             name,
             lambda: create_collector(name).collect(
@@ -223,10 +223,10 @@ class _PartialFailures:
 
 
 def redact_secrets(result: Scan, secrets: SecretFilter) -> Scan:
-    """``done`` without the secrets that the target was given and may have sent back.
+    """Return ``result`` without secrets that the target received and may have sent back.
 
-    They were taken out of every answer as it came. This finds one that appeared when a text was
-    made printable. Attached ARFs were cleaned before they were packed.
+    They were redacted in every output already. This finds one that appeared when a text was
+    sanitized. Attached ARFs were redacted before they were compressed.
     """
     return replace(
         result,
@@ -247,16 +247,16 @@ def _refuse_common_password(password: str, prepared: PreparedContent) -> None:
     data = password.encode("utf-8", "surrogateescape")
     if data and any(data in part.data for part in prepared.parts):
         raise InputError(
-            "the sudo password: cannot be used for a scan: expected one that is no part of the "
-            "SCAP content's text, because it is taken out of all results",
-            hint="choose a longer password, or a user who may run sudo without one",
+            "the sudo password: cannot be used for a scan: expected a password that does not occur "
+            "in the SCAP content, because it is redacted in all results",
+            hint="use a longer password, or a user with NOPASSWD",
         )
 
 
 def _add_host_signature(
     result: Scan, connection: SshConnection, nonce: str, note: Callable[[str], None]
 ) -> Scan:
-    """``done`` with the host's own signature over its findings, where the host gives one."""
+    """Return ``result`` with the host's signature over its findings, if the host can sign."""
     message = build_host_challenge(
         nonce, result.host.boot_id, sha256_bytes(canonical_json(build_findings(result).to_json()))
     )
@@ -264,7 +264,7 @@ def _add_host_signature(
         connection, message, namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=_HOST_SIGNATURE_TIMEOUT_S
     )
     if not signature:
-        note("the host gives no signature by its host key; the evidence goes without")
+        note("the host cannot sign with its host key; the evidence has no host signature")
         return result
     try:
         check_sshsig(
@@ -274,16 +274,16 @@ def _add_host_signature(
             fingerprint=result.host.host_key_sha256,
         )
     except TrustError as e:
-        note(f"the host's signature is left out: {e}")
+        note(f"the host signature is omitted: {e}")
         return result
     return replace(result, raw={**result.raw, HOST_SIGNATURE: signature})
 
 
 def run_workload_tests(connection: SshConnection, profile: Profile) -> SmokeReport:
-    """The AI workload test, and the chat test where the profile has a server to chat with.
+    """Run the AI workload test, and the chat test if the profile has an inference server.
 
     Raises:
-        ToolError: one cannot run on the target, or answers nonsense.
+        ToolError: one cannot run on the target, or its output is invalid.
         UnreachableError: the connection broke.
     """
     smoke_result = run_smoke_test(
@@ -300,7 +300,7 @@ def run_workload_tests(connection: SshConnection, profile: Profile) -> SmokeRepo
 def _attempt_workload_tests(
     connection: SshConnection, profile: Profile, attempts: _PartialFailures
 ) -> SmokeReport:
-    """The same, where each test may fail."""
+    """Run the workload tests; each may fail without the other."""
     smoke_result = attempts.run_part(
         "smoke",
         lambda: run_smoke_test(
@@ -320,7 +320,7 @@ def _attempt_workload_tests(
 
 
 def find_inference_server(profile: Profile) -> InferenceServer | None:
-    """Where the profile's inference server is; None without the layer ``ai_service``."""
+    """Return the profile's inference server; None without the layer ``ai_service``."""
     section = profile.ai_service
     if section is None or "ai_service" not in profile.layers:
         return None
@@ -337,7 +337,7 @@ def find_inference_server(profile: Profile) -> InferenceServer | None:
 
 
 def build_workload_settings(profile: Profile) -> WorkloadSettings:
-    """How hard the profile wants the smoke test to work."""
+    """Return the sizes of the smoke test from the profile."""
     settings = profile.smoke
     return WorkloadSettings(
         matrix_size=settings.matrix_size,
@@ -349,7 +349,7 @@ def build_workload_settings(profile: Profile) -> WorkloadSettings:
 
 
 def select_waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waiver]:
-    """Rule id -> its waiver, for the rules that have one; one that ended says so."""
+    """Return rule id -> waiver, for the rules that have one; expired ones included."""
     today = clock.now().date()
     waiver_by_rule = {rule_id: profile.stig.waiver_for(rule_id, today) for rule_id in rule_ids}
     return {
@@ -365,7 +365,7 @@ def select_waivers(profile: Profile, rule_ids: Iterable[str]) -> dict[str, Waive
 
 
 def build_expected_state(profile: Profile) -> ExpectedState:
-    """What the profile says about a running system."""
+    """Return the state of a running system that the profile requires."""
     user = next(u for u in profile.users if u.name == profile.build_user)
     mounts = {p.mount: p.options for p in profile.storage.partitions if p.mount.startswith("/")}
     state = ExpectedState(

@@ -1,7 +1,7 @@
-"""One SSH connection to a target: commands, files, a host key that is known.
+"""One SSH connection to a target: commands, files, and a verified host key.
 
-Whatever paramiko raises is turned into an error of ours by ``ssh_errors.mapped``
-and nowhere else. Everything that a target says is bounded.
+``errors.translate`` turns every exception of paramiko into a hardpan error. All output of
+the target is bounded.
 """
 
 import base64
@@ -30,13 +30,13 @@ _KEEPALIVE_S = 15
 _GRACE_S = 20.0
 _MiB = 1 << 20
 
-# What paramiko logs has the server's own words in it: without a handler Python would print it.
+# paramiko logs text of the server: without a handler Python would print it.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostKey:
-    """The key that the target proved to hold, and why it was believed."""
+    """The host key that the target proved to own, and why it was accepted."""
 
     kind: str
     """E.g. ``ssh-ed25519``."""
@@ -51,12 +51,12 @@ class HostKey:
 def connect(
     target: Target, *, timeout_s: float, sudo_password: str = ""
 ) -> Iterator["SshConnection"]:
-    """An authenticated connection to the target for the length of the block.
+    """Open an authenticated connection to the target for the length of the block.
 
     Raises:
-        TrustError: the host key is not the pinned or known one.
+        TrustError: the host key is not the pinned or listed one.
         UnreachableError: refused, no answer within ``timeout_s``, no login, or hung up.
-        InputError: a key file cannot be read, or a pinned host key is of no known type.
+        InputError: a key file cannot be read, or a pinned host key has an unknown type.
     """
     client = paramiko.SSHClient()
     try:
@@ -81,7 +81,7 @@ def connect(
 
 
 class SshConnection:
-    """Runs commands on one target over one connection; safe to use from many threads."""
+    """Runs commands on one target over one connection; safe to use from several threads."""
 
     def __init__(
         self, target: Target, transport: paramiko.Transport, host_key: HostKey, sudo_password: str
@@ -107,16 +107,16 @@ class SshConnection:
     ) -> CommandOutput:
         """Run an argv, or a shell script given as a str, to its end on the target.
 
-        ``ok=None`` allows any exit code. ``on_line`` gets each line of stderr as it
-        comes. With ``leash`` stdin stays open after the given bytes, so that the
-        command can tell from its end that nobody waits for it any more.
+        ``ok=None`` allows any exit status. ``on_line`` is called with each line of stderr
+        immediately. With ``kill_on_disconnect`` stdin stays open after the given bytes, so that
+        the command sees its end when the connection is closed.
 
-        The target may send back the password that sudo was given: it is taken out of
-        everything. With ``is_archive`` stdout is left as it is, because secrets are only
-        found once it is unpacked; the caller removes them then.
+        The target may send back the password that sudo received: it is redacted in all output.
+        With ``is_archive`` stdout is returned unchanged, because secrets can only be found after
+        unpacking; the caller redacts them then.
 
         Raises:
-            ToolError: another exit code, past ``timeout_s`` (it is killed there),
+            ToolError: another exit status, past ``timeout_s`` (the command is killed on the target),
                 more than ``max_bytes`` of output, or sudo refuses.
             UnreachableError: the connection broke, or the target stopped reading it.
         """
@@ -163,8 +163,8 @@ class SshConnection:
     def _watchdog(self, limit_s: float) -> Iterator[None]:
         """Close the connection when the block takes longer.
 
-        paramiko waits without a limit for the answer to a request, and for a target that
-        stops reading.
+        paramiko has no time limit for the answer to a request, nor for a target that stops
+        reading.
         """
         timer = threading.Timer(limit_s, self._transport.close)
         timer.daemon = True
@@ -177,9 +177,9 @@ class SshConnection:
     def write_file(
         self, data: bytes, remote: str, *, timeout_s: float, sudo: bool = False, mode: int = 0o600
     ) -> None:
-        """Write a file on the target, whole or not at all.
+        """Write a file on the target, completely or not at all.
 
-        Goes through ``cat``, not SFTP: hardened hosts switch SFTP off, and it knows no sudo.
+        Uses ``cat`` instead of SFTP: hardened hosts disable SFTP, and SFTP has no sudo.
         """
         path, temp = shlex.quote(remote), shlex.quote(remote + ".hardpan-part")
         script = (
@@ -191,7 +191,7 @@ class SshConnection:
     def read_file(
         self, remote: str, *, timeout_s: float, max_bytes: int, sudo: bool = False
     ) -> bytes:
-        """A file of the target.
+        """Read a file of the target.
 
         Raises:
             ToolError: it cannot be read, or is longer than ``max_bytes``.
@@ -235,7 +235,7 @@ def _redact_lines(on_line: OnLine, secrets: SecretFilter) -> OnLine:
 
 
 class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
-    """Refuses a host without a known key, unless a person typed the flag."""
+    """Refuses a host without a listed key, unless the user gave the flag."""
 
     def __init__(self, target: Target, revoked: frozenset[bytes]) -> None:
         self._target = target
@@ -245,13 +245,13 @@ class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
-        """Raise ``TrustError``, or note that the key was believed on first use."""
+        """Raise ``TrustError``, or record that the key was accepted on first use."""
         offered = f"{key.get_name()} {fingerprint(key.asbytes())}"
         if key.asbytes() in self._revoked:
             raise TrustError(
                 f"{self._target}: the host key is revoked: expected a key that known_hosts does "
                 f"not mark @revoked, got {offered}",
-                hint="another machine may hold that key; find out who revoked it, and why",
+                hint="another machine may have that key; find out who revoked it, and why",
             )
         if self._target.trust_new_host_key:
             self.has_accepted_new_key = True
@@ -264,7 +264,7 @@ class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
 
 
 def _load_host_keys(client: paramiko.SSHClient, target: Target) -> frozenset[bytes]:
-    """Give the client the keys that the host may have; the revoked ones come back."""
+    """Add the accepted host keys to the client and return the revoked ones."""
     name = target.host_key_alias or target.host
     known_hosts_name = name if target.port == 22 else f"[{name}]:{target.port}"
     lookup_name = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
@@ -302,7 +302,7 @@ def _load_pinned_key(line: str) -> paramiko.PKey:
 
 
 def _load_public_key(kind: str, blob: bytes) -> paramiko.PKey | None:
-    """The public key; None where it is damaged or of a type that paramiko does not have."""
+    """Return the public key; None if it is damaged or of a type that paramiko lacks."""
     try:
         return paramiko.PKey.from_type_string(kind, blob)
     except (UnknownKeyType, paramiko.SSHException, ValueError, OverflowError):
@@ -329,7 +329,7 @@ def _load_private_key(target: Target) -> paramiko.PKey | None:
         return None
     try:
         return paramiko.PKey.from_path(target.identity)
-    except TypeError as e:  # cryptography's word for: it is encrypted
+    except TypeError as e:  # cryptography raises it for an encrypted key
         raise encrypted_key(e, target) from e
     except (UnknownKeyType, ValueError) as e:
         raise InputError(f"{target.identity}: not a private key that can be used: {e}") from e

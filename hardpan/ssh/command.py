@@ -1,6 +1,6 @@
-"""One command on a target: both of its streams drained, its stdin fed, its end awaited.
+"""One command on a target: both output streams are read, stdin is written, the end is awaited.
 
-Memory is bounded whatever the target says, and the wait is bounded whatever it does.
+Memory and waiting time are bounded whatever the target does.
 """
 
 import select
@@ -26,26 +26,26 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOutput:
-    """A command on the target that ended with one of the exit codes that were allowed."""
+    """Output of a command that ended with one of the allowed exit statuses."""
 
     exit_status: int
-    """Its exit code; -1 when a signal ended it."""
+    """-1 if a signal ended the command."""
 
     data: bytes
-    """What it wrote to stdout, without the secrets that it was given; an archive as it is."""
+    """Its stdout without the secrets that it received; an archive is unchanged."""
 
     stderr: str
-    """What it wrote to stderr, decoded as UTF-8 with replacement; without those secrets."""
+    """Its stderr without those secrets, decoded as UTF-8 with replacement."""
 
     duration_s: float
-    """Wall-clock seconds, the way there and back included."""
+    """Wall-clock seconds, network round trips included."""
 
     secrets: SecretFilter = _NO_SECRETS
-    """Removes the same secrets from what is unpacked out of ``data``."""
+    """Redacts the same secrets in content that is unpacked from ``data``."""
 
     @property
     def stdout(self) -> str:
-        """What it wrote to stdout, decoded as UTF-8 with replacement."""
+        """Its stdout, decoded as UTF-8 with replacement."""
         return self.data.decode("utf-8", "replace")
 
 
@@ -69,7 +69,7 @@ class Channel(Protocol):
 
 
 class RemoteCommand:
-    """One command's two streams, drained together; memory is bounded whatever comes."""
+    """The two output streams of one command, read together with bounded memory."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class RemoteCommand:
         self._searched_bytes = 0
 
     def run(self, channel: Channel, deadline: float) -> int:
-        """The exit code, once both streams have ended; -1 when a signal ended it."""
+        """Return the exit status once both streams have ended; -1 if a signal ended the command."""
         start = time.monotonic()
         end_time: float | None = None
         poller = select.poll()
@@ -106,11 +106,11 @@ class RemoteCommand:
             now = time.monotonic()
             if channel.exit_status_ready():
                 end_time = end_time or now
-                # A child left behind may hold the streams open for ever.
+                # A background child may keep the streams open forever.
                 if (channel.eof_received and not has_progress) or now - end_time > _LINGER_S:
                     break
             if now > deadline:
-                raise ToolError([self.display_name], "did not answer past its time limit")
+                raise ToolError([self.display_name], "did not end within its time limit")
             if self.sudo is not None and self.sudo.prompt_count > 1:
                 break
             if not has_progress and channel.eof_received:
@@ -123,7 +123,7 @@ class RemoteCommand:
         return channel.recv_exit_status() if channel.exit_status_ready() else -1
 
     def tail(self) -> str:
-        """The last lines of what it said."""
+        """Return the last lines of its output."""
         output = (self.err or self.out)[-_BLOCK:].decode("utf-8", "replace")
         return "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
 
@@ -168,14 +168,14 @@ class RemoteCommand:
             has_progress = True
         if len(self.out) + len(self.err) > self._max_bytes:
             raise ToolError(
-                [self.display_name], f"said more than {self._max_bytes // _MiB} MiB; ended"
+                [self.display_name], f"sent more than {self._max_bytes // _MiB} MiB; ended"
             )
         return has_progress
 
     def _report_lines(self) -> None:
         if self._on_line is None:
             return
-        # Each byte is looked at once, however long a line is.
+        # Each byte is searched once, however long a line is.
         while (end := self.err.find(b"\n", self._searched_bytes)) >= 0:
             line = self.err[self._reported_bytes : min(end, self._reported_bytes + _MAX_LINE)]
             self._reported_bytes = self._searched_bytes = end + 1

@@ -1,7 +1,4 @@
-"""What paramiko and sockets raise, as errors of ours: one table, the special ones first.
-
-The only other room that knows paramiko, beside ``transport``.
-"""
+"""Translation of paramiko and socket exceptions to hardpan errors."""
 
 import base64
 import hashlib
@@ -21,7 +18,7 @@ def fingerprint(key: bytes) -> str:
 
 
 def translate(e: Exception, target: Target) -> HardpanError:
-    """The error of ours that an exception of paramiko or of a socket stands for."""
+    """Return the hardpan error for an exception of paramiko or of a socket."""
     for exception_type, convert in TRANSLATIONS.items():
         if isinstance(e, exception_type):
             return convert(e, target)
@@ -32,26 +29,26 @@ def _host_key_mismatch(e: Exception, target: Target) -> HardpanError:
     offered, expected = getattr(e, "key", None), getattr(e, "expected_key", None)
     fingerprints = [fingerprint(k.asbytes()) if k else "?" for k in (offered, expected)]
     return TrustError(
-        f"{target}: the host key is not the expected one: expected {fingerprints[1]}, offered {fingerprints[0]}",
-        hint="another machine answers there, or it was installed anew; find out which first",
+        f"{target}: the host key is not the expected one: expected {fingerprints[1]}, got {fingerprints[0]}",
+        hint="another machine answers, or the host was reinstalled; find out which first",
     )
 
 
 def _login_failed(e: Exception, target: Target) -> HardpanError:
     allowed = ", ".join(getattr(e, "allowed_types", ()))
     credentials = f"the key {target.identity}" if target.identity else "the agent and ~/.ssh"
-    detail = f"; the host takes: {allowed}" if allowed else ""
+    detail = f"; the host accepts: {allowed}" if allowed else ""
     return UnreachableError(
-        f"{target}: no login with {credentials}{detail}",
-        hint="is the public key in the user's authorized_keys there?",
+        f"{target}: login failed with {credentials}{detail}",
+        hint="check that the public key is in the user's authorized_keys",
     )
 
 
 def encrypted_key(_: Exception, target: Target) -> HardpanError:
-    """A private key that needs a passphrase."""
+    """Return the error for a private key that needs a passphrase."""
     return InputError(
         f"{target.identity or 'a private key'}: is encrypted",
-        hint="add it to the agent with ssh-add, and leave --identity away",
+        hint="add it to the agent with ssh-add and omit --identity",
     )
 
 
@@ -60,13 +57,13 @@ def _no_common_algorithm(e: Exception, target: Target) -> HardpanError:
 
 
 def _timed_out(e: Exception, target: Target) -> HardpanError:
-    return UnreachableError(f"{target}: does not answer: {str(e) or 'time is up'}")
+    return UnreachableError(f"{target}: does not answer: {str(e) or 'timed out'}")
 
 
 def _connection_refused(e: Exception, target: Target) -> HardpanError:
     return UnreachableError(
         f"{target}: refused the connection ({getattr(e, 'strerror', '') or e})",
-        hint="is sshd running there, and is the port right?",
+        hint="check that sshd runs on the host and that the port is correct",
     )
 
 
@@ -95,4 +92,4 @@ TRANSLATIONS: dict[type[Exception], Callable[[Exception, Target], HardpanError]]
     paramiko.SSHException: _connection_closed,
     OSError: _connection_closed,
 }
-"""Foreign exception -> what we make of it, the special ones first; a test walks paramiko's."""
+"""Exception type -> translation, subclasses first; a test walks all types of paramiko."""

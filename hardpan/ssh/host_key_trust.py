@@ -13,7 +13,7 @@ class HostKeyTrust(StrEnum):
     """A ``known_hosts`` file lists it."""
 
     BUILT_IMAGE = "built_image"
-    """hardpan built and booted the guest, which told its key on its own console."""
+    """hardpan built and booted the guest, which printed its key on its serial console."""
 
     FIRST_USE = "first_use"
     """It did not: a person typed ``--trust-new-host-key``."""

@@ -1,7 +1,7 @@
-"""The keys that OpenSSH's known_hosts files list for a host. Pure text; no SSH library.
+"""Host keys in OpenSSH's known_hosts files. Text only; no SSH library.
 
-Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". paramiko's own reader ends with an exception at
-a line that it does not know (paramiko issues 1156 and 1990); OpenSSH skips such a line.
+Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". paramiko's reader raises an exception for an
+unknown line (paramiko issues 1156 and 1990); OpenSSH skips such a line.
 """
 
 import base64
@@ -14,7 +14,7 @@ from pathlib import Path
 from hardpan.core.files import read_limited
 
 _MAX_BYTES = 16 << 20
-"""A file that lists 40,000 hosts has half of it."""
+"""A file with 40,000 hosts needs half of it."""
 
 _REVOKED = "@revoked"
 _HASHED = "|1|"
@@ -32,20 +32,20 @@ class ListedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownKeys:
-    """What a file says about a host."""
+    """The keys that a known_hosts file has for a host."""
 
     listed: tuple[ListedKey, ...]
-    """Keys of the lines that name the host, in their order."""
+    """Keys of the lines that name the host, in file order."""
 
     revoked: frozenset[bytes]
-    """Keys that a line revokes, for any host: whoever stole a key can use it for each of them."""
+    """Keys that a line revokes, for any host: a stolen key can impersonate each of them."""
 
 
 def read_known_hosts(path: Path, name: str) -> KnownKeys:
-    """The keys of the host ``name`` (``[host]:port`` where the port is not 22) in one file.
+    """Return the keys of the host ``name`` (``[host]:port`` if the port is not 22) in one file.
 
-    A line with ``@cert-authority`` names the key of an authority, not of a host; it is skipped.
-    So is a line that is not of the format.
+    A line with ``@cert-authority`` names the key of an authority, not of a host; it is skipped, as
+    are invalid lines.
 
     Raises:
         InputError: the file cannot be read, or is too large.
@@ -90,7 +90,7 @@ def _matches_hash(hashed: str, name: str) -> bool:
 
 
 def _decode_base64(text: str) -> bytes:
-    """The bytes of a base64 text; empty where it is none."""
+    """Return the decoded bytes; empty if the text is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Command lines for a target's shell, and the conversation with its ``sudo``.
+"""Command lines for a target's shell, and the dialogue with its ``sudo``.
 
-Pure text: nothing here opens a connection. Every command runs under
-``timeout`` on the target, so that it ends there too, not only here.
+No I/O: nothing here opens a connection. Every command runs under ``timeout`` on the target,
+so that it also ends there.
 """
 
 import secrets
@@ -35,19 +35,19 @@ FAILURE_REASONS = {
     "sudo: not found": ("sudo is not installed there", "log in as root, or install sudo"),
     "sudo: command not found": ("sudo is not installed there", "log in as root, or install sudo"),
 }
-"""What sudo says -> (what that means, what to do)."""
+"""Text in sudo's output -> (reason, hint)."""
 
 
 def to_shell_command(command: Sequence[str] | str) -> str:
-    """A shell script (a str) as it is, or an argv with every word quoted."""
+    """Return a shell script (a str) unchanged, or an argv with every argument quoted."""
     return command if isinstance(command, str) else shlex.join(command)
 
 
 def build_command_line(
     command: Sequence[str] | str, *, timeout_s: float, sudo: "SudoSession | None" = None
 ) -> str:
-    """The one line that is sent to the target's login shell."""
-    # Every word is quoted, so any login shell that knows single quotes will do.
+    """Build the single line that is sent to the target's login shell."""
+    # Every argument is quoted, so any login shell with single quotes works.
     argv = ["env", "LC_ALL=C.UTF-8", f"PATH={_PATH}"]
     argv += ["timeout", "-k", str(_KILL_AFTER_S), f"{timeout_s:.1f}"]
     argv += ["sh", "-c", to_shell_command(command)]
@@ -60,15 +60,15 @@ def build_command_line(
 
 @dataclass(slots=True)
 class SudoSession:
-    """The conversation with one ``sudo``: prompt, password, go.
+    """The dialogue with one ``sudo``: prompt, password, start of the command.
 
-    The password is sent only when sudo really asks for it: with a cached
-    credential or NOPASSWD it would end up as input of the command itself. The
-    words to look for are random, so a target's own text cannot ask for it.
+    The password is sent only when sudo prompts for it: with a cached credential or NOPASSWD it
+    would become input of the command. Prompt and start marker are random, so text of the target
+    cannot imitate them.
     """
 
     password: str = ""
-    """Empty: sudo must not ask."""
+    """Empty: sudo must not prompt."""
 
     prompt: str = field(default_factory=lambda: f"hardpan-prompt-{secrets.token_hex(12)}")
     start_marker: str = field(default_factory=lambda: f"hardpan-ready-{secrets.token_hex(12)}")
@@ -76,12 +76,12 @@ class SudoSession:
     """True once the command itself runs."""
 
     prompt_count: int = 0
-    """How often sudo asked; more than once means that the password was wrong."""
+    """How often sudo prompted; more than once means that the password was incorrect."""
 
     _buffer: bytes = b""
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """What to answer on stdin, and what of ``data`` is the command's own stderr."""
+        """Return what to send to stdin, and the part of ``data`` that is the command's stderr."""
         if self.has_started:
             return b"", data
         self._buffer += data
@@ -101,12 +101,12 @@ class SudoSession:
         return reply, b""
 
     def output(self) -> str:
-        """What sudo itself said, when the command never began."""
+        """Return sudo's own output, for a command that never started."""
         text = self._buffer.decode("utf-8", "replace").replace(self.prompt, "")
         return "\n".join(x.strip() for x in text.splitlines() if x.strip())
 
     def failure_reason(self) -> tuple[str, str]:
-        """What sudo's refusal means, and what to do about it."""
+        """Return why sudo failed, and a hint."""
         text = self.output()
         if self.prompt_count > 1:
             return FAILURE_REASONS["incorrect password"]

@@ -1,4 +1,4 @@
-"""Whom to scan: what a person typed, or what the builder handed on, checked and frozen."""
+"""The target of a scan: parsed from the command line or returned by the builder."""
 
 import getpass
 import ipaddress
@@ -24,7 +24,7 @@ _SYNTAX_HINT = (
 
 
 class SshGuest(Protocol):
-    """What the builder knows about a guest; ``hardpan.builder.artifacts.Guest`` is one."""
+    """Connection data of a booted guest; ``hardpan.builder.artifacts.Guest`` is one."""
 
     @property
     def address(self) -> str: ...  # noqa: D102
@@ -40,7 +40,7 @@ class SshGuest(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One host that answers on SSH, and what is known about its identity."""
+    """One host that is reached over SSH, and the host keys that it may have."""
 
     host: str
     """Name or address to connect to; IPv6 without brackets."""
@@ -54,18 +54,18 @@ class Target:
     """Private key file; None: the agent and the usual files in ``~/.ssh``."""
 
     host_keys: tuple[str, ...] = ()
-    """Pinned public host keys, ``type base64`` each; they beat ``known_hosts``."""
+    """Pinned public host keys, ``type base64`` each; they override ``known_hosts``."""
 
     pinned_by: HostKeyTrust = HostKeyTrust.PINNED
-    """Where the pinned keys come from: a person, or the guest that hardpan built."""
+    """Origin of the pinned keys: the user, or the guest that hardpan built."""
 
     known_hosts: tuple[Path, ...] = ()
     """Files of known host keys, used when no key is pinned."""
 
     trust_new_host_key: bool = False
-    """True only when a person typed the flag: an unknown key is believed, and that is recorded.
+    """True only if the user gave the flag: an unknown key is accepted, and that is recorded.
 
-    A key that differs from a pinned or known one is refused all the same.
+    A key that differs from a pinned or listed one is refused regardless.
     """
 
     def __str__(self) -> str:
@@ -83,15 +83,15 @@ def parse_target(
     known_hosts: Path | None = None,
     trust_new_host_key: bool = False,
 ) -> Target:
-    """The target that a person typed.
+    """Parse a target as given on the command line.
 
     With ``ssh_config`` the host's settings (HostName, Port, User, IdentityFile,
-    UserKnownHostsFile, HostKeyAlias) are what OpenSSH itself makes of that file;
-    what was typed wins over it.
+    UserKnownHostsFile, HostKeyAlias) are those that OpenSSH itself resolves from that file;
+    explicit values override them.
 
     Raises:
-        InputError: the text or a file is odd, others have access to the identity, or the
-            settings ask for a jump host.
+        InputError: the text or a file is invalid, others can read the identity, or the settings
+            require a jump host.
         ToolError: ``ssh`` is needed to read the settings and is missing.
     """
     user, host, port = _split_target(text)
@@ -116,14 +116,14 @@ def parse_target(
 
 
 def from_guest(guest: SshGuest) -> Target:
-    """The target that a guest of the builder is, its host keys pinned.
+    """Return the target for a guest of the builder, its host keys pinned.
 
     Raises:
-        InputError: the builder learned no host key.
+        InputError: the guest announced no host key.
     """
     if not guest.host_keys:
         raise InputError(
-            "the guest announced no host key, so there is nothing to know it by",
+            "the guest announced no host key, so its identity cannot be verified",
             hint="the serial log should show lines that begin with HARDPAN-HOSTKEY:",
         )
     return Target(
@@ -142,7 +142,7 @@ def _split_target(text: str) -> tuple[str, str, str]:
     authority = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
     user, _, host_and_port = authority.rpartition("@")
     if "@" in authority and not user:
-        raise InputError(f"not a target: {text!r}: nothing in front of the @", hint=_SYNTAX_HINT)
+        raise InputError(f"not a target: {text!r}: no user before the @", hint=_SYNTAX_HINT)
     if user:
         _validate_user(user, text)
     if host_and_port.startswith("["):
@@ -151,7 +151,7 @@ def _split_target(text: str) -> tuple[str, str, str]:
             raise InputError(f"not a target: {text!r}", hint=_SYNTAX_HINT)
         return user, _validate_host(address, text), port_suffix[1:]
     if host_and_port.count(":") > 1:
-        raise InputError(f"not a target: {text!r}", hint="put an IPv6 address in brackets")
+        raise InputError(f"not a target: {text!r}", hint="write an IPv6 address in brackets")
     host, colon, port = host_and_port.partition(":")
     if colon and not port:
         raise InputError(f"not a target: {text!r}: no port after the colon", hint=_SYNTAX_HINT)
@@ -179,7 +179,7 @@ def _validate_user(user: str, text: str) -> str:
 
 def _parse_port(port: str, text: str) -> int:
     if not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
-        raise InputError(f"{text!r}: expected a port of 1 to 65535, found {port!r}")
+        raise InputError(f"{text!r}: expected a port of 1 to 65535, got {port!r}")
     return int(port)
 
 
@@ -198,7 +198,7 @@ def _read_ssh_settings(host: str, config: Path) -> dict[str, tuple[str, ...]]:
 
 
 def parse_ssh_settings(text: str) -> dict[str, tuple[str, ...]]:
-    """What ``ssh -G`` said: lower-case setting -> its values."""
+    """Parse the output of ``ssh -G``: lower-case setting -> its values."""
     values_by_key: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         key, _, value = line.partition(" ")
@@ -215,7 +215,7 @@ def _refuse_jumps(ssh_settings: Mapping[str, tuple[str, ...]], host: str) -> Non
         value = _first_value(ssh_settings, key)
         if value and value != "none":
             raise InputError(
-                f"{host}: the ssh config asks for {key} {value!r}, which hardpan does not do",
+                f"{host}: the ssh config sets {key} {value!r}, which hardpan does not support",
                 hint="open a tunnel (ssh -L) and scan the local end of it",
             )
 

@@ -1,4 +1,4 @@
-"""What a collector is, what it is given and gives back, and the table of them."""
+"""The collector protocol, its input and output, and the registry of collectors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,21 +16,21 @@ from hardpan.scanners.openscap.arf.results import Arf, UnreadableArf
 from hardpan.ssh.client import SshConnection
 
 MAX_REASON_CHARS = 400
-"""Characters of why something failed on a target."""
+"""Characters of the reason why something failed on a target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedState:
-    """What the profile says about the target, as far as a running system shows it."""
+    """The state of a running system that the profile requires."""
 
     mounts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Mount point -> options that must be in force."""
+    """Mount point -> required options."""
 
     kernel_arguments: tuple[str, ...] = ()
     fips: bool = False
     boot_superuser: str = ""
     build_user: str = ""
-    """The user that must still be able to log in; empty: not checked."""
+    """The user that must be able to log in; empty: not checked."""
 
     sudo_nopasswd: bool = False
     """True when the profile lets that user run sudo without a password."""
@@ -44,24 +44,24 @@ class ExpectedState:
     """TCP ports that may listen on other addresses than the loopback ones."""
 
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    """Kernel settings that the layers set, beside the STIG's own."""
+    """Kernel settings of the layers, in addition to the STIG's."""
 
     suid: tuple[str, ...] = ()
     """Shell patterns for the programs that may be SUID or SGID; empty: not checked."""
 
     tuned_profile: str = ""
-    """What tuned must follow; empty: not checked."""
+    """The required profile of tuned; empty: not checked."""
 
     transparent_hugepages: str = ""
-    """Who must get huge pages unasked; empty: not checked."""
+    """The required mode, e.g. ``madvise``; empty: not checked."""
 
     ai_python: str = ""
-    """Python that must be able to import torch; empty: none is expected."""
+    """Python that must be able to import torch; empty: not checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectTask:
-    """What a collector may need to know."""
+    """Input of a collector."""
 
     prepared: PreparedContent | None = None
     """The content to evaluate; ``openscap`` needs it."""
@@ -71,10 +71,10 @@ class CollectTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedEvidence:
-    """What a collector brought; each one fills its own fields."""
+    """Output of a collector; each one sets its own fields."""
 
     files: Mapping[str, bytes | CompressedBlob] = field(default_factory=dict)
-    """File name -> content, to be attached as it came."""
+    """File name -> content, attached unchanged."""
 
     arfs: tuple[Arf | UnreadableArf, ...] = ()
     """One for each part of the content, in its order."""
@@ -88,18 +88,18 @@ class CollectedEvidence:
 
     host: ScannedHost | None = None
     fips: FipsAnswers | None = None
-    """What was said about FIPS mode, not yet judged."""
+    """Answers about FIPS mode, not yet assessed."""
 
 
 class Collector(Protocol):
-    """Reads facts from a target. Never changes it for good, never judges."""
+    """Reads facts from a target. Never changes it permanently, never assesses."""
 
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """Gather this collector's evidence, or raise ``ToolError``.
+        """Collect this collector's evidence, or raise ``ToolError``.
 
-        ``timeout_s`` is the limit for all of it, however often the target is asked.
+        ``timeout_s`` is the limit for all commands together.
         """
 
 
@@ -114,7 +114,7 @@ COLLECTORS = {
 
 
 def build_failed_check(part: str, reason: str) -> HostCheck:
-    """What is in the evidence where ``part`` could not be asked or its answer cannot be read."""
+    """Return the check that records that ``part`` could not be collected."""
     printable_reason = "".join(c for c in reason if c.isprintable())[:MAX_REASON_CHARS]
     return HostCheck(
         name=NOT_COLLECTED_PREFIX + part, outcome="error", message=printable_reason, duration_s=0
@@ -122,7 +122,7 @@ def build_failed_check(part: str, reason: str) -> HostCheck:
 
 
 def create_collector(name: str) -> Collector:
-    """Make the collector called ``name``; its module is imported only now."""
+    """Create the collector called ``name``; its module is imported only now."""
     if name not in COLLECTORS:
         raise InputError(f"no collector {name!r}", hint=f"known: {', '.join(sorted(COLLECTORS))}")
     module, _, cls = COLLECTORS[name].partition(":")

@@ -1,8 +1,8 @@
-"""Many questions to a target in one script, and the answers read out of what it printed.
+"""Many questions to a target in one script, and the parser of its output.
 
-The one reader for all collectors that ask this way. A target may print what it likes, so the
-reader is linear in the length of the text, and an answer with damaged, nested or repeated marks is
-refused: it is never taken for another one.
+All collectors that ask this way use this parser. The output of a target is hostile: the parser is
+linear in the length of the text, and an answer with damaged, nested or repeated markers is
+refused, never attributed to another question.
 """
 
 import re
@@ -15,7 +15,7 @@ _MAX_STATUS = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAnswer:
-    """What one question gave."""
+    """The answer to one question."""
 
     exit_status: int
     output: str
@@ -35,12 +35,12 @@ class BatchAnswers:
 def build_script(
     questions: Mapping[str, str], marker: str, *, limit_s: Callable[[str], int], max_text: int
 ) -> str:
-    """The questions as one script.
+    """Build one script from the questions.
 
-    ``mark`` is a random word, so that no file on the target can hold it. ``limit_s`` gives the
-    seconds that a question may take; ``max_text`` bytes of an answer are sent at most.
+    ``marker`` is random, so that no file on the target contains it. ``limit_s`` returns the time
+    limit of a question; at most ``max_text`` bytes of an answer are sent.
     """
-    # The exit status goes around 'head' by a descriptor of its own.
+    # The exit status bypasses 'head' through a separate descriptor.
     shell_function = (
         f"ask() {{ echo '{marker}' begin \"$1\"\n"
         '{ rc=$({ { timeout -k 2 "$2" sh -c "$3" </dev/null 2>/dev/null 3>&- 4>&-; echo $? >&3; } '
@@ -54,7 +54,7 @@ def build_script(
 
 
 def parse_answers(text: str, marker: str, names: Collection[str], *, max_text: int) -> BatchAnswers:
-    """The answers to the questions ``names`` in ``text``; other names are ignored."""
+    """Parse the answers to the questions ``names`` in ``text``; other names are ignored."""
     reader = _BatchReader(frozenset(names), max_text)
     pattern = re.compile(re.escape(marker) + r" (begin|end) ([a-z0-9_]{1,40})(?: ([0-9]{1,3}))?")
     start = text.find(marker)
@@ -74,7 +74,7 @@ def parse_answers(text: str, marker: str, names: Collection[str], *, max_text: i
 
 
 class _BatchReader:
-    """Takes the marks in their order."""
+    """Handles the markers in order."""
 
     def __init__(self, names: frozenset[str], max_text: int) -> None:
         self._names = names
@@ -85,7 +85,7 @@ class _BatchReader:
         self._start = 0
 
     def start_answer(self, name: str, start: int, status: str | None) -> None:
-        """The answer to ``name`` begins at ``start``."""
+        """Handle the begin marker of the answer to ``name``, which starts at ``start``."""
         if self._open:
             self._refuse(self._open, "holds the begin of another answer")
         if name in self._answers or name in self._refused:
@@ -95,7 +95,7 @@ class _BatchReader:
             self.refuse_damaged()
 
     def end_answer(self, name: str, text: str, end: int, status: str | None) -> None:
-        """The answer to ``name`` ends before ``end``."""
+        """Handle the end marker of the answer to ``name``, which ends before ``end``."""
         if name != self._open:
             self._refuse(self._open, "ends with the mark of another answer")
             self._refuse(name, "has an end without a begin")
@@ -104,17 +104,17 @@ class _BatchReader:
         elif end - self._start - 1 > self._max_text:
             self._refuse(name, f"is longer than {self._max_text} bytes")
         elif name in self._names and name not in self._refused:
-            # The script ends an answer with a newline of its own.
+            # The script adds a newline after an answer.
             body = text[self._start : max(self._start, end - 1)]
             self._answers[name] = BatchAnswer(exit_status=int(status), output=body)
         self._open = ""
 
     def refuse_damaged(self) -> None:
-        """A mark that the script does not print."""
+        """Handle a marker that the script does not print."""
         self._refuse(self._open, "holds a damaged mark")
 
     def result(self) -> BatchAnswers:
-        """What was read."""
+        """Return the parsed answers."""
         if self._open:
             self._refuse(self._open, "is cut short")
         return BatchAnswers(answers=self._answers, refused=self._refused)

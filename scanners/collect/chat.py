@@ -1,7 +1,7 @@
 """The chat test: a client on the target talks to its inference server through the proxy.
 
-What must hold: nobody gets in without a key, the right key does, every answer streams
-to its end, and the same prompt at temperature 0 gets the same answer twice.
+Required: no access without a key, access with the valid key, complete streamed answers, and
+equal answers to the same prompt at temperature 0.
 """
 
 from dataclasses import dataclass, replace
@@ -29,41 +29,39 @@ _REQUEST_COUNT = 6
 _MAX_HTTP_STATUS = 599
 _OK = 200
 _DENIED_STATUSES = (401, 403)
-_NO_BASELINE = "a trial of serving, with no reference for this machine"
-_PASS_REASON = (
-    "streams whole answers, the same for the same prompt, and lets nobody in without a key"
-)
+_NO_BASELINE = "no performance baseline for this machine"
+_PASS_REASON = "complete and reproducible answers; no access without a valid key"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceServer:
-    """Where the target's inference server is, as the target itself sees it."""
+    """The target's inference server, as the target itself reaches it."""
 
     model: str
-    """The name it serves the model under."""
+    """Name under which the model is served."""
 
     model_file: str
-    """The file on the target whose digest names it: itself, or the list of its many files."""
+    """File on the target whose digest identifies the model: the weights, or the list of their files."""
 
     cafile: str
-    """File on the target with the certificate that the proxy must show."""
+    """File on the target with the certificate that the proxy must present."""
 
     engine: str
-    """What serves, e.g. ``llama_cpp``."""
+    """Serving engine, e.g. ``llama_cpp``."""
 
     backend: str = "cpu"
-    """What it computes on: ``cpu``, ``cuda`` or ``rocm``."""
+    """``cpu``, ``cuda`` or ``rocm``."""
 
     key_file: str = "/root/hardpan-access/api-key"
-    """File on the target with an API key; each machine makes one at its first start."""
+    """File on the target with an API key; each machine generates one at first boot."""
 
     host: str = "localhost"
     port: int = 443
     max_tokens: int = 16
-    """How many tokens are asked for in one answer."""
+    """Maximum tokens of one answer."""
 
     answer_timeout_s: float = 120.0
-    """How long one answer may take."""
+    """Time limit of one answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +75,10 @@ class _ChatAnswer:
 def run_chat_test(
     connection: SshConnection, server: InferenceServer, *, timeout_s: float
 ) -> SmokeReport:
-    """Chat with the target's own inference server.
+    """Chat with the target's inference server.
 
     Raises:
-        ToolError: the client cannot run there, or answers nonsense.
+        ToolError: the client cannot run there, or its output is invalid.
         UnreachableError: the connection broke.
     """
     argv = ["/usr/bin/python3", "-I", "-", "--host", server.host, "--port", str(server.port)]
@@ -98,7 +96,7 @@ def run_chat_test(
 
 
 def failed_result(server: InferenceServer, reason: str) -> SmokeReport:
-    """The test's result where it did not run or gave no figures that can be read."""
+    """Return the result of a test that did not run, or whose output cannot be read."""
     return SmokeReport(
         backend=server.backend,
         framework=server.engine,
@@ -111,7 +109,7 @@ def failed_result(server: InferenceServer, reason: str) -> SmokeReport:
 
 
 def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
-    """The verdict over what the client printed.
+    """Evaluate the output of the client.
 
     Raises:
         ToolError: it is not the expected JSON.
@@ -130,7 +128,7 @@ def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
         rates = _compute_chunk_rates(complete_answers)
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise ToolError(
-            ["the chat test"], f"gave figures that cannot be read: {describe_error(e)}"
+            ["the chat test"], f"returned output that cannot be read: {describe_error(e)}"
         ) from e
     error = _find_error(anonymous_status, invalid_key_status, valid_key_status, answers)
     series = (
@@ -140,8 +138,8 @@ def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
             "lower",
             [1000 * a.chunk_times_s[0] for a in complete_answers],
         ),
-        ("chat, whole answer", "ms", "lower", [1000 * a.duration_s for a in complete_answers]),
-        ("chat, pieces of text per second", "1/s", "higher", rates),
+        ("chat, complete answer", "ms", "lower", [1000 * a.duration_s for a in complete_answers]),
+        ("chat, chunks per second", "1/s", "higher", rates),
     )
     return SmokeReport(
         backend=server.backend,
@@ -156,7 +154,7 @@ def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
 
 
 def combine_results(first: SmokeReport, chat: SmokeReport) -> SmokeReport:
-    """Both tests as one answer: the worse verdict, and every figure."""
+    """Combine both tests: the worse verdict, and all measures."""
     worst = next(v for v in ("error", "fail", "pass") if v in (first.verdict, chat.verdict))
     return replace(
         first,
@@ -196,21 +194,21 @@ def _find_error(
     if anonymous_status not in _DENIED_STATUSES:
         return f"a request without a key was answered with {anonymous_status}, expected 401"
     if invalid_key_status not in _DENIED_STATUSES:
-        return f"a request with a wrong key was answered with {invalid_key_status}, expected 401"
+        return f"a request with an invalid key was answered with {invalid_key_status}, expected 401"
     if valid_key_status != _OK:
-        return f"a request with the right key was answered with {valid_key_status}"
+        return f"a request with the valid key was answered with {valid_key_status}"
     for answer in answers:
         if answer.status != _OK:
-            return f"a chat was answered with {answer.status}"
+            return f"a chat request was answered with {answer.status}"
         if not answer.chunk_times_s:
-            return "a chat was answered with no text"
+            return "a chat request was answered without text"
     prompt_count = _REQUEST_COUNT // 2
     if [a.text for a in answers[:prompt_count]] != [a.text for a in answers[prompt_count:]]:
-        return "the same prompt at temperature 0 had two answers"
+        return "the same prompt at temperature 0 had different answers"
     return ""
 
 
 def _compute_chunk_rates(answers: list[_ChatAnswer]) -> list[float]:
-    """Pieces per second after the first, of the answers with more than one."""
+    """Return chunks per second after the first, of the answers with more than one."""
     spans = ((len(a.chunk_times_s) - 1, a.chunk_times_s[-1] - a.chunk_times_s[0]) for a in answers)
     return [require_number(n / s) for n, s in spans if n and s > 0]

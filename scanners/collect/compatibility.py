@@ -1,8 +1,9 @@
-"""The compatibility checks: one program goes to the target, both halves of each conflict come back.
+"""The compatibility checks: one program runs on the target and reports two checks per conflict.
 
-The target's answer is hostile: it can say what it found, bounded and in the five words
-of ``Held``, and no more. What was looked at and expected, and whether a conflict may be
-absent from a host at all, is our own list's to say; the verdict is weighed here.
+The target's answer is hostile: it can only report one of the outcomes of
+``CompatibilityOutcome`` and a bounded text per check. What is inspected and expected, and whether
+a conflict can be absent from a host at all, comes from the list of conflicts; the verdict is
+computed here.
 """
 
 import json
@@ -24,20 +25,20 @@ from hardpan.scanners.model.results import (
 from hardpan.ssh.client import SshConnection
 
 AI_LAYERS = frozenset({"ml_frameworks", "ai_service"})
-"""Layers that bring what the compatibility checks are about."""
+"""Layers that the compatibility checks are about."""
 
 _WORKLOAD = resource_path("hardpan.scanners.collect.workload", "compatibility")
 _MODULES = (
     *("tools", "native", "collective", "egress", "packages", "probes", "actions"),
     *("confinement", "facts", "host", "kernel", "main"),
 )
-"""The program's files, each after those it needs."""
+"""The program's files, each after those that it imports."""
 
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 1000
 _LABEL = "the compatibility checks"
 
-# Reads the program from its standard input, so that no file of ours lies on the target.
+# Reads the program from its standard input, so that no file is written on the target.
 # systemd-run expands $ in arguments: there is none in it.
 _BOOT = """
 import json, sys, types
@@ -56,16 +57,15 @@ getattr(package, request["module"]).main(request["arguments"])
 
 
 def should_run(profile: Profile, *, is_requested: bool = False) -> bool:
-    """Whether a scan with ``profile`` runs the compatibility checks; ``asked`` says yes in any case."""
+    """Return whether a scan with ``profile`` runs the compatibility checks."""
     return is_requested or bool(AI_LAYERS & set(profile.layers))
 
 
 def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> CompatibilityReport:
-    """Both halves of every known conflict, as the target shows them.
+    """Run both checks of every known conflict on the target.
 
     Raises:
-        ToolError: the program cannot run there, does not end in time, or
-            answers nonsense.
+        ToolError: the program cannot run there, does not end in time, or its output is invalid.
         UnreachableError: the connection broke.
     """
     output = connection.run(
@@ -79,7 +79,7 @@ def run_compatibility_checks(connection: SshConnection, *, timeout_s: float) -> 
 
 
 def failed_report(reason: str) -> CompatibilityReport:
-    """The result where the program did not run or gave no answer that can be read."""
+    """Return the report of a program that did not run, or whose output cannot be read."""
     outcomes = dict.fromkeys(("control", "workload"), (CompatibilityOutcome.ERROR, reason))
     return CompatibilityReport(
         confinement="", results=tuple(_build_result(c, outcomes) for c in load_conflicts())
@@ -87,7 +87,7 @@ def failed_report(reason: str) -> CompatibilityReport:
 
 
 def build_program() -> bytes:
-    """What is sent to the target."""
+    """Build the request that is sent to the target: the program and its arguments."""
     sources = {name: (_WORKLOAD / f"{name}.py").read_text("utf-8") for name in _MODULES}
     # The order of the files counts, so this is no canonical JSON.
     arguments = {"boot": _BOOT, "sources": sources}
@@ -96,7 +96,7 @@ def build_program() -> bytes:
 
 
 def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> CompatibilityReport:
-    """The verdicts over what the program printed.
+    """Compute the verdicts from the output of the program.
 
     Raises:
         ToolError: it is not the expected JSON.
@@ -114,7 +114,9 @@ def parse_report(data: bytes, expected_conflicts: Sequence[Conflict]) -> Compati
             confinement=_sanitize_line(payload["confinement"]), results=results
         )
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError([_LABEL], f"gave an answer that cannot be read: {describe_error(e)}") from e
+        raise ToolError(
+            [_LABEL], f"returned output that cannot be read: {describe_error(e)}"
+        ) from e
 
 
 def _parse_result(conflict: Conflict, value: object) -> CompatibilityResult:
@@ -170,7 +172,7 @@ def _build_check_result(
 
 
 def _explain_verdict(control: CheckResult, workload: CheckResult) -> str:
-    """Why the verdict is no pass: the halves that say so, in their own words."""
+    """Return the observations of the checks that decided the verdict."""
     checks = (("control", control), ("workload", workload))
     unsatisfied = [
         (name, h) for name, h in checks if h.outcome is not CompatibilityOutcome.SATISFIED
@@ -192,7 +194,7 @@ _WORST_FIRST = (
 
 
 def _sanitize_line(value: object) -> str:
-    """One line of a target's text, bounded, with what does not print shown as U+FFFD."""
+    """Return a bounded line of a target's text; unprintable characters become U+FFFD."""
     if not isinstance(value, str):
         raise TypeError("expected text")
     return "".join(c if c.isprintable() else "\ufffd" for c in value[:_MAX_TEXT])

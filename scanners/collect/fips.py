@@ -1,4 +1,4 @@
-"""What a target says about FIPS mode: one batched script, every answer with its exit code."""
+"""Answers of a target about FIPS mode: one script, every answer with its exit status."""
 
 import secrets
 import shlex
@@ -14,7 +14,7 @@ from hardpan.ssh.client import SshConnection
 
 _QUESTION_TIMEOUT_S = 15
 _LONG_TIMEOUT_S = {"initramfs": 20, "foreign": 20, "verify": 120}
-"""Above the usual limit: what reads many or big files. An emulated target is slow at it."""
+"""Questions that read many or large files; an emulated target is slow at it."""
 
 _MAX_TEXT = 32 << 10
 _MAX_BYTES = 1 << 20
@@ -26,12 +26,12 @@ _QUESTIONS = {
     "release": "cat /etc/os-release || cat /usr/lib/os-release",
     "kernel": "uname -r",
     # What the kickstart appends is for the installed system; only the installer's own
-    # command line tells how the installer ran.
+    # command line shows how the installer ran.
     "installer": "grep -hoE '[Cc]ommand line: .*' /var/log/anaconda/syslog "
     "/var/log/anaconda/journal.log /var/log/anaconda/anaconda.log "
-    # An image of hardpan's has this line alone: the logs are removed from it.
+    # A hardpan image has only this line: its logs are removed.
     "/usr/lib/hardpan/installer-command-line | head -n 4 | grep .",
-    # Unpacking an initramfs takes seconds; initramfs-tools has nothing that is worth them.
+    # Unpacking an initramfs takes seconds; initramfs-tools has nothing that needs it.
     "initramfs": "if command -v lsinitrd >/dev/null; "
     'then exec lsinitrd --mod "/boot/initramfs-$(uname -r).img"; fi; '
     "test -d /etc/initramfs-tools || exit 127; echo initramfs-tools; "
@@ -53,14 +53,14 @@ _QUESTIONS = {
     "kem": "openssl list -kem-algorithms",
     "kex_list": "ssh -Q kex",
     # Strict checking against no known key ends after the key exchange, before any login.
-    # sudo hides SSH_CONNECTION; sshd's own settings then tell its port.
+    # sudo hides SSH_CONNECTION; then the port comes from sshd's settings.
     "kex": "command -v ssh >/dev/null || exit 127; "
     "port=${SSH_CONNECTION##* }; "
     "[ -n \"$port\" ] || port=$(sshd -T | sed -n 's/^port //p' | head -n 1); "
     "ssh -v -o BatchMode=yes -o StrictHostKeyChecking=yes -o GlobalKnownHostsFile=/dev/null "
     '-o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -p "${port:-22}" 127.0.0.1 true 2>&1 '
     "| grep -F 'kex: algorithm: ' | head -n 1 | grep .",
-    # Images of containers hold what they hold; the host's statement is not about them.
+    # Container images are out of scope of the host's statement.
     "foreign": f"find {' '.join(SEARCH_ROOTS)} -xdev "
     r"\( -path /var/lib/containers -o -path /var/lib/docker \) -prune -o -type f "
     rf"\( {_NAMES} \) -printf 'file %p\n' | head -n 200; "
@@ -71,12 +71,12 @@ _QUESTIONS = {
 
 
 class FipsFacts:
-    """Asks what FIPS mode, its policy, its provider and the key exchange look like."""
+    """Collects facts about FIPS mode, its policy, its provider and the SSH key exchange."""
 
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """Every answer from one round trip; what a target cannot say is not there.
+        """Collect every answer in one round trip; unanswered questions are missing.
 
         Raises:
             ToolError: the script did not end in time, sent too much, or gave no answer.
@@ -102,7 +102,7 @@ class FipsFacts:
 
 
 def build_questions() -> dict[str, str]:
-    """Name -> script. rpm verifies only the builds that a list of certificates names at all."""
+    """Return name -> script. rpm verifies only builds that the CMVP table lists."""
     builds = " ".join(shlex.quote(b) for c in load_table().certificates for b in c.builds)
     verify = (
         "command -v rpm >/dev/null || exit 127; "
@@ -114,7 +114,7 @@ def build_questions() -> dict[str, str]:
 
 
 def build_script(marker: str) -> str:
-    """The questions as one script; ``mark`` is a word that no answer can know."""
+    """Build one script from the questions; ``marker`` is random."""
     return batch.build_script(
         build_questions(),
         marker,
@@ -124,7 +124,7 @@ def build_script(marker: str) -> str:
 
 
 def extract_answers(batch_answers: batch.BatchAnswers) -> dict[str, CommandAnswer]:
-    """The answers by name; one that is refused or was not given is left out."""
+    """Return the answers by name, without refused and missing ones."""
     return {
         name: CommandAnswer(exit_status=a.exit_status, text=a.output)
         for name, a in batch_answers.answers.items()

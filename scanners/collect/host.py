@@ -1,4 +1,4 @@
-"""Who the target is: one batched script, and what it says made into a ``Host``."""
+"""Identity of the target: one script, parsed into a ``ScannedHost``."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ from hardpan.scanners.model.scan import ScannedHost
 from hardpan.ssh.client import HostKey, SshConnection
 
 APPLICATION_ID = "9a1d6f0c5b7e4c0d8f3a2e61b84d7c95"
-"""What the machine id is hashed with; ``systemd-id128 machine-id --app-specific`` agrees."""
+"""HMAC message for the machine id; equals ``systemd-id128 machine-id --app-specific``."""
 
 _MAX_TEXT = 4096
 _QUESTION_TIMEOUT_S = 120
@@ -36,15 +36,15 @@ QUESTIONS = {
 
 
 class HostIdentity:
-    """Reads the host's identity and what it runs, packages included."""
+    """Collects the host's identity and system, packages included."""
 
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """The host, and its packages, from one round trip.
+        """Collect the host, and its packages, in one round trip.
 
         Raises:
-            ToolError: the target does not say what system it is, or an answer cannot be read.
+            ToolError: the target does not report its system, or an answer cannot be read.
         """
         marker = f"@@hardpan-{secrets.token_hex(8)}"
         script = batch.build_script(
@@ -61,10 +61,10 @@ class HostIdentity:
 
 
 def parse_host_answers(text: str, marker: str) -> dict[str, str]:
-    """The answers by name.
+    """Return the answers by name.
 
     Raises:
-        ToolError: one is refused: who the host is must not be open to doubt.
+        ToolError: one is refused: the host's identity must be unambiguous.
     """
     batch_answers = batch.parse_answers(text, marker, QUESTIONS, max_text=MAX_BYTES)
     if batch_answers.refused:
@@ -76,7 +76,7 @@ def parse_host_answers(text: str, marker: str) -> dict[str, str]:
 def build_host(
     answer_by_name: Mapping[str, str], key: HostKey, packages: tuple[str, ...]
 ) -> ScannedHost:
-    """What the sections say, as a ``Host``.
+    """Build a ``ScannedHost`` from the answers.
 
     Raises:
         ToolError: there is no os-release.
@@ -107,10 +107,10 @@ def build_host(
 
 
 def derive_machine_id_hmac(machine_id: str) -> str:
-    """The id that ``sd_id128_get_machine_app_specific`` makes; empty for no machine id.
+    """Return the id that ``sd_id128_get_machine_app_specific`` computes; empty without machine id.
 
-    HMAC-SHA256 keyed with the machine id over the application id, cut to 128 bits
-    and marked as a version 4 UUID. The machine id cannot be had back from it.
+    HMAC-SHA256 keyed with the machine id over the application id, truncated to 128 bits
+    and marked as a version 4 UUID. It does not reveal the machine id.
     """
     if not re.fullmatch(r"[0-9a-f]{32}", machine_id):
         return ""
@@ -122,12 +122,12 @@ def derive_machine_id_hmac(machine_id: str) -> str:
 
 
 def digest_packages(packages: tuple[str, ...]) -> Sha256:
-    """Digest of the sorted list, one a line."""
+    """Return the digest of the sorted list, one package per line."""
     return sha256_bytes("".join(p + "\n" for p in packages).encode())
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """os-release(5) as a dict, quotes taken off."""
+    """Parse os-release(5) into a dict, without quotes."""
     values_by_key = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")

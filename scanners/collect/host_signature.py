@@ -1,4 +1,4 @@
-"""A signature by the host's own SSH host key, over the sudo channel the scan has anyway."""
+"""A signature by the host's own SSH host key, made over the scan's sudo connection."""
 
 import re
 import shlex
@@ -14,10 +14,10 @@ _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 def sign_with_host_key(
     connection: SshConnection, message: bytes, *, namespace: str, timeout_s: float
 ) -> bytes:
-    """The host's SSHSIG over ``message`` by the key it showed; empty where it cannot.
+    """Return the host's SSHSIG over ``message`` by its presented key; empty if it cannot sign.
 
-    The private key never leaves the host. That it cannot is no error of the scan
-    (an OpenSSH before 8.1, keys in an agent): the verifier tells it, the policy decides.
+    The private key never leaves the host. That it cannot sign (an OpenSSH before 8.1, keys in an
+    agent) is no error of the scan: the verifier reports it, and the policy decides.
     """
     fingerprint = connection.host_key.fingerprint
     if not _FINGERPRINT.fullmatch(fingerprint):
@@ -36,7 +36,7 @@ def sign_with_host_key(
 
 
 def build_signing_script(fingerprint: str, namespace: str) -> str:
-    """Find the private key with ``fingerprint`` and sign stdin with it, for ``namespace``."""
+    """Build the script that signs stdin with the key ``fingerprint``, for ``namespace``."""
     keys = "$(sshd -T 2>/dev/null | sed -n 's/^hostkey //p') /etc/ssh/ssh_host_*_key"
     return (
         f"for k in {keys}; do "

@@ -1,11 +1,10 @@
-"""The testinfra checks, over our own connection.
+"""The testinfra checks, run over the scanner's SSH connection.
 
-testinfra's own SSH back ends believe any host key, so it gets a back end that
-goes through ``Transport``. Under emulation a round trip takes up to a second:
-what the checks are known to ask is asked in one batch before they run.
+testinfra's own SSH back ends accept any host key, so this back end uses ``SshConnection``. Under
+emulation a round trip takes up to a second: the commands of the checks run in one batch first.
 
-One time limit is for all of it. A check whose question could not be asked, or whose answer
-cannot be read, is an ``error``; the others keep what they came to.
+One time limit applies to all of it. A check whose command could not run, or whose answer
+cannot be read, is an ``error``; the others keep their outcome.
 """
 
 import contextlib
@@ -48,18 +47,18 @@ _MAX_TEXT = 1 << 18
 _PYTEST_LOCK = threading.Lock()  # pytest is not made to run twice in one process at once
 _OPTIONS = ("-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal")
 _VERDICTS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception)
-"""What a check raises by intention."""
+"""Exceptions that a check raises intentionally."""
 
 _CONFIG = ("-c", "/dev/null", "--import-mode=importlib", "-W", "ignore", "--strict-markers")
 
 
 class HostFacts:
-    """Runs the checks that lie in ``checks/``."""
+    """Runs the checks in ``checks/``."""
 
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """One ``Check`` for each test.
+        """Return one ``HostCheck`` for each test.
 
         Raises:
             ToolError: the checks could not be run at all.
@@ -89,9 +88,9 @@ class HostFacts:
 
 
 class SshBackend(BaseBackend):  # type: ignore[misc]
-    """A testinfra back end that goes through our own connection, always as root.
+    """A testinfra back end over an ``SshConnection``, always as root.
 
-    ``timeout_s`` is the limit for all that is asked.
+    ``timeout_s`` is the limit for all commands.
     """
 
     NAME = "hardpan"
@@ -106,9 +105,9 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
         self._encoding = "UTF-8"
 
     def prefetch(self, command_lines: Sequence[str]) -> None:
-        """Run what will be asked in one round trip, and keep the answers.
+        """Run all commands in one round trip, and store the answers.
 
-        Where the batch fails as a whole, each question is asked when a check needs it.
+        If the batch fails as a whole, each command runs when a check needs it.
         """
         marker = f"@@hardpan-{secrets.token_hex(8)}"
         questions = {str(n): command for n, command in enumerate(command_lines)}
@@ -128,10 +127,10 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
             self._refused[questions[name]] = reason
 
     def run(self, command: str, *args: str, **_: object) -> CommandResult:
-        """The answer to a command, from the batch where it is there.
+        """Return the answer to a command, from the batch if it has one.
 
         Raises:
-            ToolError: there is no answer that can be read, or no time left to ask.
+            ToolError: the answer cannot be read, or no time is left.
         """
         line = self.quote(command, *args)
         if line in self._refused:
@@ -153,7 +152,7 @@ class SshBackend(BaseBackend):  # type: ignore[misc]
 
 
 def _require_complete(text: str) -> str:
-    """``text``, where the target did not cut it at the limit."""
+    """Return ``text`` if the target did not truncate it."""
     if len(text) >= _MAX_TEXT:
         raise ToolError(["the target's answer"], f"is longer than {_MAX_TEXT} bytes")
     return text
@@ -161,12 +160,13 @@ def _require_complete(text: str) -> str:
 
 def _raise_out_of_time(deadline: Deadline) -> NoReturn:
     raise ToolError(
-        ["the checks"], f"took all of their {deadline.limit_s:g} s; this one could not be asked"
+        ["the checks"],
+        f"exceeded their time limit of {deadline.limit_s:g} s; this check did not run",
     )
 
 
 class _CheckRecorder:
-    """A pytest plugin: gives the tests their host and keeps what they come to."""
+    """A pytest plugin: provides the fixtures of the checks and records their outcomes."""
 
     def __init__(self, host: InfraHost, expected: ExpectedState, emit: Emit) -> None:
         self._host = host
@@ -185,11 +185,11 @@ class _CheckRecorder:
 
     @pytest.fixture
     def expected(self) -> ExpectedState:
-        """What the profile says."""
+        """The state that the profile requires."""
         return self._expected
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test for each mount point, service, package … that the profile names."""
+        """Generate one test for each mount point, service, package … of the profile."""
         list_values = getattr(metafunc.module, "EACH", {}).get(metafunc.function.__name__)
         if list_values is not None:
             name = metafunc.fixturenames[-1]
@@ -197,23 +197,23 @@ class _CheckRecorder:
             metafunc.parametrize(name, values, ids=[str(v) for v in values])
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note how many there are."""
+        """Record the number of tests."""
         self._total = len(session.items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why a file of checks could not be read."""
+        """Record why a file of checks could not be loaded."""
         if report.failed:
             self.collection_error = str(report.longrepr)[-MAX_REASON_CHARS:]
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Keep the interrupt: pytest itself makes an exit code of it."""
+        """Record the interrupt: pytest itself turns it into an exit code."""
         self.interrupt = excinfo.value
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, None, None]:
-        """Keep pytest from comparing the sides of a failed assertion line by line.
+        """Disable pytest's line-by-line comparison of a failed assertion.
 
-        That is never shown, and takes hours for a text that a hostile target chose.
+        It is never displayed, and takes hours for a text that a hostile target chose.
         """
         assertion._reprcompare = None
         return (yield)
@@ -222,7 +222,7 @@ class _CheckRecorder:
     def pytest_runtest_makereport(
         self, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note what is no verdict of a check: no answer, or one that it cannot read."""
+        """Record failures that are no verdict: no answer, or one that cannot be read."""
         report = yield
         raised = None if call.excinfo is None else call.excinfo.value
         if report.failed and raised is not None and not isinstance(raised, _VERDICTS):
@@ -230,7 +230,7 @@ class _CheckRecorder:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep one outcome."""
+        """Record one outcome."""
         if report.when == "call" or report.outcome != "passed":
             self.checks.append(_to_host_check(report, self._errors.get(report.nodeid)))
             check_count = len(self.checks)
@@ -241,7 +241,7 @@ class _CheckRecorder:
 
 
 def _to_host_check(report: pytest.TestReport, error: str | None = None) -> HostCheck:
-    """``error``: why the check came to no verdict."""
+    """Convert a report; ``error`` is why the check has no verdict."""
     outcome = report.outcome if report.when == "call" or report.skipped else "error"
     if report.skipped and isinstance(report.longrepr, tuple):
         message = str(report.longrepr[2]).removeprefix("Skipped: ")
@@ -266,7 +266,7 @@ def _describe_unreadable(raised: BaseException) -> str:
 def _failure_reason(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", report.longrepr))
-    # What pytest adds behind the check's own words shows whole outputs of the target.
+    # pytest appends complete outputs of the target to the check's message.
     return _first_printable_line(text.removeprefix("AssertionError: "))
 
 

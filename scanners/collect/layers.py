@@ -1,4 +1,4 @@
-"""What the layers of a profile make a running system show, beside the profile's own words."""
+"""The state of a running system that the layers of a profile require."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ _HTTPS = 443
 
 
 def add_layer_expectations(expected: ExpectedState, profile: Profile) -> ExpectedState:
-    """``expected`` and what kernel_hardening, tuning and audit add to it, where they are listed."""
+    """Add what the layers kernel_hardening, tuning, ai_service and audit require."""
     state = expected
     if "kernel_hardening" in profile.layers:
         section = profile.kernel_hardening or KernelHardening()

@@ -1,9 +1,9 @@
-"""OpenSCAP on the target: one round trip, several processes, nothing left behind.
+"""OpenSCAP on the target: one round trip, several processes, no remaining files.
 
-One script takes the data streams from its stdin, evaluates each in an oscap of
-its own, tells each rule's result on stderr as it comes, and gives the ARFs on
-stdout. It works in a folder of its own, mode 0700, which goes with it; when the
-connection breaks its stdin ends, and then everything ends.
+One script reads the data streams from its stdin, evaluates each in a separate oscap process,
+reports each rule's result on stderr immediately, and sends the ARFs on stdout. It works in a
+folder with mode 0700, which it removes; when the connection breaks its stdin ends, and the script
+kills all its processes.
 """
 
 import gzip
@@ -36,11 +36,11 @@ _BLOCK = tarfile.BLOCKSIZE
 _HINTS = {
     41: "install openscap-scanner on the target, or scan an image that has it",
     42: "free some space in /var/lib, /root or /run on the target",
-    43: "the upload was cut short or changed on its way",
+    43: "the upload was cut short or changed in transit",
 }
 
 # The folders: /tmp and /var/tmp are noexec on a hardened host, and oscap runs scripts.
-# Rules of one part run one after another, so a process for each part is all it takes.
+# Rules of one part run one after another, so each part needs only one process.
 _SCRIPT = r"""
 set -u
 umask 077
@@ -54,12 +54,12 @@ for base in /var/lib /root /run /opt; do
   work=$(mktemp -d "$base/hardpan-scan.XXXXXXXX") && break
 done
 [ -n "$work" ] || { echo "no folder to work in" >&2; exit 42; }
-leash=
+watcher=
 clean() {
   # Ignored, not reset: 'timeout' signals this shell and then the group it is in.
   trap - EXIT
   trap '' TERM INT HUP
-  [ -z "$leash" ] || kill "$leash" 2>/dev/null
+  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
   for p in $(jobs -p); do pkill -KILL -P "$p" 2>/dev/null; kill -KILL "$p" 2>/dev/null; done
   rm -rf "$work"
 }
@@ -72,10 +72,10 @@ rm -f in.tgz
 exec 3<&0
 main=$$
 ( cat <&3 >/dev/null; kill -TERM "$main" ) >/dev/null 2>&1 &
-leash=$!
+watcher=$!
 exec 0</dev/null
-# oscap puts script checks into /tmp, noexec on a hardened host, and then asks this helper
-# to run them. EL's openscap-scanner does not bring it, and oscap says only "error".
+# oscap writes script checks to /tmp, noexec on a hardened host, and runs them through this
+# helper. EL's openscap-scanner does not bring it, and oscap says only "error".
 command -v oscap-run-sce-script >/dev/null || {
   mkdir bin
   printf '#!/bin/sh\nexec bash "$1"\n' > bin/oscap-run-sce-script
@@ -114,7 +114,7 @@ class OpenScap:
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """The ARFs, as they came and read; one that cannot be read takes no other with it.
+        """Collect the ARFs, compressed and parsed; an unreadable one does not affect the others.
 
         Raises:
             ToolError: oscap is missing there, failed or was killed.
@@ -163,7 +163,7 @@ class _ProgressListener:
         self.engine = ""
 
     def __call__(self, line: str) -> None:
-        """Take one line."""
+        """Handle one line."""
         engine = _ENGINE.fullmatch(line)
         if engine and not self.engine:
             self.engine = engine["text"]
@@ -184,7 +184,7 @@ class _ProgressListener:
 
 
 def pack_parts(parts: tuple[StreamPart, ...]) -> bytes:
-    """The parts as a tar.gz with their digests; the same parts give the same bytes."""
+    """Pack the parts with their digests as a tar.gz; the same parts give the same bytes."""
     files = {f"part{n}.xml": p.data for n, p in enumerate(parts)}
     sums = "".join(f"{p.sha256}  part{n}.xml\n" for n, p in enumerate(parts))
     files["sums"] = sums.encode("ascii")
@@ -201,7 +201,7 @@ def pack_parts(parts: tuple[StreamPart, ...]) -> bytes:
 def read_results(
     data: bytes, part_count: int, secrets: SecretFilter, *, limits: ArfLimits = LIMITS
 ) -> dict[str, tuple[Arf | UnreadableArf, CompressedBlob | None]]:
-    """The ARFs in what the target sent, in order of the parts, without secrets and password hashes.
+    """Read the ARFs that the target sent, in order of the parts, without secrets and password hashes.
 
     The parts share the time that ``limits`` has for one.
     """
@@ -224,13 +224,13 @@ def read_results(
 
 
 def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
-    """Part -> its packed ARF, out of the tar archive that the script sends.
+    """Return part -> its compressed ARF, from the tar archive that the script sends.
 
-    ``tarfile`` itself keeps every member in memory and believes what extended headers say, so
-    only its reader of one header is used.
+    ``tarfile`` itself keeps every member in memory and trusts extended headers, so only its
+    parser of one header is used.
 
     Raises:
-        TarError, ValueError: it is not what the script sends.
+        TarError, ValueError: it is not the archive of the script.
     """
     part_by_member = {f"arf{n}.xml.gz": n for n in range(part_count)}
     expected = {
@@ -246,7 +246,7 @@ def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.name not in expected:
             raise ValueError(f"unexpected member {member.name[:40]!a}")
         if member.name in data_by_member:
-            raise ValueError(f"{member.name} is there twice")
+            raise ValueError(f"{member.name} is duplicated")
         if not start <= end <= len(data):
             raise ValueError(f"{member.name} is cut short")
         data_by_member[member.name] = view[start:end]
@@ -255,7 +255,7 @@ def unpack_results(data: bytes, part_count: int) -> dict[int, memoryview]:
 
 
 def _decompress(data: memoryview, name: str) -> Iterator[bytes]:
-    """The bytes of a gzip file, some at a time: a bomb is refused by whoever takes them.
+    """Yield the bytes of a gzip file in chunks, so that the consumer can refuse a bomb.
 
     Raises:
         ToolError: it is damaged or cut short.
@@ -290,7 +290,7 @@ def _render_script(prepared: PreparedContent, size: int) -> str:
 
 def _require_plain_id(profile_id: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", profile_id):
-        raise ToolError(["oscap"], f"cannot be given the profile id {profile_id[:80]!r}")
+        raise ToolError(["oscap"], f"cannot use the profile id {profile_id[:80]!r}")
     return profile_id
 
 
@@ -305,8 +305,8 @@ def _raise_on_failure(
     tail = "\n".join(messages[-15:])
     reason = {
         41: f"is not installed on {connection.target}",
-        42: f"has no folder to work in on {connection.target}",
-        43: f"did not get its content whole on {connection.target}",
+        42: f"has no usable work folder on {connection.target}",
+        43: f"received incomplete content on {connection.target}",
         44: f"failed on {connection.target}",
         124: f"did not end within {timeout_s:g} s on {connection.target}",
     }.get(exit_status, f"on {connection.target} ended with {exit_status}")

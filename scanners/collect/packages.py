@@ -1,4 +1,4 @@
-"""Which packages the target has: one query of its rpm database."""
+"""Installed packages of the target: one query of its rpm database."""
 
 import re
 
@@ -8,10 +8,10 @@ from hardpan.scanners.collect.base import CollectedEvidence, CollectTask
 from hardpan.ssh.client import SshConnection
 
 QUERY = r"rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n'"
-"""Epochs always: 0 where there is none, so that two hosts compare."""
+"""Always with epoch, 0 if there is none, so that two hosts can be compared."""
 
 MAX_BYTES = 4 << 20
-"""Of rpm's answer; a host with every package of a release has a tenth of it."""
+"""Of rpm's output; a host with every package of a release has a tenth of it."""
 
 _MAX_PACKAGES = 50_000
 _PUBLIC_KEY_PREFIX = "gpg-pubkey-"
@@ -19,15 +19,15 @@ _NEVRA = re.compile(r"[A-Za-z0-9._+~^-]{1,200}-[0-9]{1,9}:[A-Za-z0-9._+~^-]{1,20
 
 
 class PackageCollector:
-    """Reads the NEVRAs of all installed packages."""
+    """Collects the NEVRAs of all installed packages."""
 
     def collect(
         self, connection: SshConnection, task: CollectTask, *, timeout_s: float, emit: Emit
     ) -> CollectedEvidence:
-        """The sorted NEVRAs.
+        """Return the sorted NEVRAs.
 
         Raises:
-            ToolError: there is no rpm database, it is empty, or the answer is not rpm's.
+            ToolError: there is no rpm database, it is empty, or the output is not rpm's.
         """
         packages = parse_nevras(
             connection.run(QUERY, timeout_s=timeout_s, max_bytes=MAX_BYTES).stdout
@@ -35,14 +35,14 @@ class PackageCollector:
         if not packages:
             raise ToolError(
                 ["rpm"],
-                f"knows no package on {connection.target}",
-                hint="hardpan scans systems of the EL family; is this one?",
+                f"reports no package on {connection.target}",
+                hint="hardpan scans systems of the EL family; check that the target is one",
             )
         return CollectedEvidence(packages=packages)
 
 
 def parse_nevras(text: str) -> tuple[str, ...]:
-    """The sorted NEVRAs in rpm's answer; public keys that rpm lists as packages are left out.
+    """Parse rpm's output into sorted NEVRAs, without public keys that rpm lists as packages.
 
     Raises:
         ToolError: a line is no package, or there are too many.

@@ -1,7 +1,7 @@
-"""The AI workload test: a program runs on the target, its figures are judged here.
+"""The AI workload test: a program runs on the target, and its output is evaluated here.
 
-The target's answer is hostile: sizes, types and finiteness are checked before a
-figure is believed. A run on the CPU is named so and never gives a GPU verdict.
+The output of the target is hostile: sizes, types and finiteness are checked before a value is
+used. A CPU run is labelled as one and never gives a GPU verdict.
 """
 
 import shlex
@@ -38,9 +38,9 @@ EXPECTED_COSINES = (
     *(-0.030866, 0.069574),
     0.11177,
 )
-"""Likeness of each two of the workload's texts, for this very model.
+"""Cosine similarity of each pair of the workload's texts, for exactly this model.
 
-Made with another implementation at double precision: transformers 5 (BertModel and
+Computed with another implementation at double precision: transformers 5 (BertModel and
 BertTokenizer) on torch 2.13, mean pooling. The workload differs from it by 2.4e-7.
 """
 
@@ -52,13 +52,13 @@ _FIELDS = ("torch", "python", "threads", "cpu", "model_sha256", "matrix", "embed
 _BUDGET_S = 20.0
 _MAX_COSINE_DEVIATION = 1e-3
 _MAX_RELATIVE_ERROR = 1e-4
-"""Largest relative error of a float32 product of random normals that is believed."""
+"""Largest accepted relative error of a float32 product of random normals."""
 
 _MAX_GFLOPS = 100_000.0
-"""Above this no CPU is: such a figure is an error, not a triumph."""
+"""No CPU is faster: a higher value is an error."""
 
-_PASS_REASON = "results are right; a CPU run, with no reference to hold the speed against"
-_NO_BASELINE = "a CPU run, with no reference for this machine"
+_PASS_REASON = "results are correct; CPU run, no performance baseline"  # noqa: S105
+_NO_BASELINE = "CPU run; no performance baseline for this machine"
 _SCRIPT = """set -eu
 cd /
 set -a
@@ -71,7 +71,7 @@ exec {python} -I - --model {folder} --sha256 {sha256} --matrix-size {matrix_size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadSettings:
-    """How hard the test works."""
+    """Sizes of the test."""
 
     matrix_size: int
     matrix_rounds: int
@@ -87,8 +87,7 @@ def run_smoke_test(
     """Run the workload on the target as its AI service's user.
 
     Raises:
-        ToolError: it cannot run there, does not end in time, or answers
-            nonsense.
+        ToolError: it cannot run there, does not end in time, or its output is invalid.
         UnreachableError: the connection broke.
     """
     script = _SCRIPT.format(
@@ -112,7 +111,7 @@ def run_smoke_test(
 
 
 def failed_result(reason: str) -> SmokeReport:
-    """The test's result where it did not run or gave no figures that can be read."""
+    """Return the result of a test that did not run, or whose output cannot be read."""
     return SmokeReport(
         backend="cpu",
         framework="unknown",
@@ -126,7 +125,7 @@ def failed_result(reason: str) -> SmokeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WorkloadOutput:
-    """What the workload printed, its form checked."""
+    """Validated output of the workload."""
 
     torch: str
     environment: dict[str, str]
@@ -139,10 +138,10 @@ class _WorkloadOutput:
 
 
 def evaluate_output(data: bytes) -> SmokeReport:
-    """The verdict over what the workload printed.
+    """Evaluate the output of the workload.
 
-    ``fail`` is a wrong result, ``error`` a figure that cannot be; being slow is
-    neither, for there is nothing to hold a CPU's speed against.
+    ``fail`` is an incorrect result, ``error`` an impossible value; slowness is neither, because
+    there is no performance baseline for a CPU.
 
     Raises:
         ToolError: it is not the expected JSON.
@@ -150,7 +149,7 @@ def evaluate_output(data: bytes) -> SmokeReport:
     output = _parse_output(data)
     error = _find_error(output)
     is_implausible = not error and max(output.gflops) > _MAX_GFLOPS
-    reason = error or ("the figures are faster than any CPU is" if is_implausible else "")
+    reason = error or ("the measured speed is impossible for a CPU" if is_implausible else "")
     series = (
         ("matrix product, float32", "GFLOP/s", "higher", output.gflops),
         ("embedding latency, one text", "ms", "lower", output.latency_ms),
@@ -191,23 +190,23 @@ def _parse_output(data: bytes) -> _WorkloadOutput:
         )
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise ToolError(
-            ["the smoke test"], f"gave figures that cannot be read: {describe_error(e)}"
+            ["the smoke test"], f"returned output that cannot be read: {describe_error(e)}"
         ) from e
 
 
 def _find_error(output: _WorkloadOutput) -> str:
     if output.digest != MODEL_SHA256:
-        return "the model on the target is not the one that was installed"
+        return "the model on the target is not the installed one"
     if not output.cosines:
         return "the model on the target was not used"
     if output.relative_error > _MAX_RELATIVE_ERROR:
-        return f"the matrix product is wrong (relative error {output.relative_error:.1e})"
+        return f"the matrix product is incorrect (relative error {output.relative_error:.1e})"
     max_deviation = max(
         abs(actual - expected)
         for actual, expected in zip(output.cosines, EXPECTED_COSINES, strict=True)
     )
     if max_deviation > _MAX_COSINE_DEVIATION:
-        return f"the embeddings are wrong (a likeness is off by {max_deviation:.1e})"
+        return f"the embeddings are incorrect (a similarity deviates by {max_deviation:.1e})"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What was tried on a host and how it went: checks, the AI workload, the compatibility checks."""
+"""Results of a scan besides the rules: host checks, the AI workload test, compatibility checks."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,12 +6,12 @@ from enum import StrEnum
 from hardpan.core.files import Sha256
 
 NOT_COLLECTED_PREFIX = "collect::"
-"""What the name of a check begins with that says: this part could not be asked or read."""
+"""Prefix of the name of a check which reports that a part could not be collected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCheck:
-    """One testinfra test."""
+    """The result of one testinfra test."""
 
     name: str
     """``module::function[parameters]``."""
@@ -25,7 +25,7 @@ class HostCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One figure of the smoke test."""
+    """One measured value of the smoke test."""
 
     name: str
     unit: str
@@ -39,14 +39,14 @@ class Measure:
     minimum: float
     maximum: float
     verdict: str
-    """``pass``, ``fail``, ``not_checked`` (there is no reference for it) or ``error``."""
+    """``pass``, ``fail``, ``not_checked`` (no baseline) or ``error``."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeReport:
-    """The AI workload test."""
+    """The result of the AI workload test."""
 
     backend: str
     """``cpu``, ``cuda`` or ``rocm``."""
@@ -69,17 +69,17 @@ class CompatibilityOutcome(StrEnum):
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
-    """It was seen not to hold."""
+    """The opposite was observed."""
 
     NOT_TESTED = "not_tested"
-    """The host gave no way to ask."""
+    """The host offers no way to test it."""
 
     NOT_APPLICABLE = "not_applicable"
     ERROR = "error"
 
 
 class CompatibilityVerdict(StrEnum):
-    """What becomes of both halves together."""
+    """Verdict over the control check and the workload check of a conflict."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
@@ -96,15 +96,15 @@ class CheckResult:
     inspected: str
     expected: str
     observed: str
-    """What the host answered, or why it could not be asked."""
+    """What the host reported, or why it could not be tested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatibilityResult:
-    """One conflict of hardening and AI: the control holds and the AI action works."""
+    """One conflict of hardening and AI: is the control in force, and does the workload run?"""
 
     conflict: str
-    """Its id, e.g. ``tmp-noexec``."""
+    """Id of the conflict, e.g. ``tmp-noexec``."""
 
     row: str
     title: str
@@ -126,11 +126,11 @@ class CompatibilityReport:
     """The compatibility checks of one scan."""
 
     confinement: str
-    """How the actions were confined, in the host's words: unit, user, settings."""
+    """How the workload checks were confined: unit, user, settings, as the host reports."""
 
     results: tuple[CompatibilityResult, ...]
     """One for each known conflict, in the list's order."""
 
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of conflicts; every verdict is there."""
+        """Return verdict -> number of conflicts, with every verdict."""
         return {v.value: sum(p.verdict == v for p in self.results) for v in CompatibilityVerdict}

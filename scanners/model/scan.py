@@ -1,4 +1,4 @@
-"""What the scanner's stages hand on: plain frozen data."""
+"""Data that the scanner's stages exchange: plain frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 
 class ContentOrigin(StrEnum):
-    """Where a data stream was taken from."""
+    """Origin of a data stream."""
 
     SHIPPED = "shipped"
     """It is part of hardpan."""
@@ -55,18 +55,18 @@ class ScapContent:
     """Day of the benchmark, ``YYYY-MM-DD``; empty when it names none."""
 
     source_sha256: Sha256
-    """Digest of the data stream as upstream made it."""
+    """Digest of upstream's data stream."""
 
     derived_sha256: Sha256
-    """Digest of what was really scanned with; equals the source's when nothing was derived."""
+    """Digest of the derived data stream; equals the source's if nothing was derived."""
 
     origin: str
-    """Where it came from, in words: ``shipped with hardpan, Debian ssg-nondebian 0.1.82-1``."""
+    """Origin as text: ``shipped with hardpan, Debian ssg-nondebian 0.1.82-1``."""
 
     origin_kind: ContentOrigin
 
     derivation: str
-    """What was changed, in words; empty when nothing was."""
+    """What was changed, as text; empty if nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class RuleResult:
     """DISA rule versions, e.g. ``SV-257874r991589_rule``."""
 
     nist: tuple[str, ...] = ()
-    """NIST 800-53 controls as the content notes them, e.g. ``CM-6(a)``."""
+    """NIST 800-53 controls as the content lists them, e.g. ``CM-6(a)``."""
 
     ccis: tuple[str, ...] = ()
     """DISA's control correlation identifiers, e.g. ``CCI-000366``, joined by ``sv_ids``."""
@@ -101,7 +101,7 @@ class RuleResult:
     """``OVAL``, ``SCE`` or empty when nothing was checked."""
 
     evidence_lines: tuple[str, ...] = ()
-    """What was looked at and found: one line per OVAL item or message."""
+    """One line per OVAL item or message."""
 
     rationale: str = ""
     fix_text: str = ""
@@ -128,14 +128,14 @@ class Evaluation:
     """XCCDF default score, 0 to 100, recomputed over all processes."""
 
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of rules; every verdict but ``notselected`` is there."""
+        """Return verdict -> number of rules, with every verdict but ``notselected``."""
         names = [v.value for v in Verdict if v is not Verdict.NOT_SELECTED]
         return {n: sum(r.verdict == n for r in self.results) for n in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannedHost:
-    """Who the target is and what it runs, bound into the statement."""
+    """Identity and system of the target, bound into the statement."""
 
     hostname: str
     host_key_type: str
@@ -166,7 +166,7 @@ class ScannedHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
-    """The image a target was booted from, where hardpan built it."""
+    """The image that the target was booted from, if hardpan built it."""
 
     name: str
     sha256: Sha256
@@ -180,7 +180,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """Why a rule is left as it is, who answers for it, and until when."""
+    """Why a failing rule is accepted, who is responsible, and until when."""
 
     reason: str
     owner: str
@@ -188,12 +188,12 @@ class Waiver:
     """Its last day, ``YYYY-MM-DD``."""
 
     is_active: bool
-    """False when that day was over before the scan."""
+    """False if that day was over before the scan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """All that one run of the scanner collected, ready to be judged and signed."""
+    """Everything that one run of the scanner collected and evaluated."""
 
     profile: str
     """Name of the hardpan profile."""
@@ -201,7 +201,7 @@ class Scan:
     host: ScannedHost
     evaluation: Evaluation
     baseline_counts: dict[str, int] | None
-    """Counts before hardening, where the same run built the image."""
+    """Counts before hardening, if the same run built the image."""
 
     checks: tuple[HostCheck, ...]
     smoke: SmokeReport | None
@@ -213,11 +213,11 @@ class Scan:
     """Attached file name -> content: ARF parts, collector outputs."""
 
     waivers: dict[str, Waiver]
-    """Rule id -> its waiver, from the profile; shown beside a fail, never in its place."""
+    """Rule id -> its waiver, from the profile; reported with a failure, never instead of it."""
 
     image: ImageRef | None = None
     fips: FipsState | None = None
-    """None where a scan did not ask."""
+    """None if a scan did not collect it."""
 
     started: str = ""
     finished: str = ""

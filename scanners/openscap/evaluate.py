@@ -1,4 +1,4 @@
-"""Merges what several oscap processes found into one evaluation, and checks that it is whole.
+"""Merge the results of several oscap processes into one evaluation, and check it for completeness.
 
 Not scanned is never passed: a selected rule without a result is an ``error``.
 """
@@ -16,7 +16,7 @@ from hardpan.scanners.stig.manual_stig import ManualStig, find_stig
 _SCORED = (Verdict.PASS, Verdict.FIXED, Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN)
 _PASSING = (Verdict.PASS, Verdict.FIXED)
 _NO_RESULT = "oscap gave no result for this rule"
-_INCOMPLETE = "oscap could not collect everything (memory limit), so its answer is not relied on"
+_INCOMPLETE = "oscap could not collect everything (memory limit), so its pass is not reliable"
 
 
 def merge_results(
@@ -28,15 +28,15 @@ def merge_results(
     os_cpe: str,
     fallback_time: str = "",
 ) -> Evaluation:
-    """One evaluation out of one ARF for each part of the content, in the same order.
+    """Merge one ARF for each part of the content, in the same order, into one evaluation.
 
-    The rules of a part whose ARF cannot be read or is about something else are an ``error``,
-    with the reason; the other parts keep their results. ``time`` is given where no ARF can be
-    read, and so none has a time.
+    The rules of a part whose ARF cannot be read, or is about something else, are an ``error``
+    with the reason; the other parts keep their results. ``fallback_time`` is used if no ARF
+    can be read, because then none has a time.
 
     Raises:
         ToolError: there are more or fewer ARFs than parts.
-        InputError: every rule was found not applicable: the content is not for this system.
+        InputError: every rule is not applicable: the content is not for this system.
     """
     if len(arfs) != len(prepared.parts):
         raise ToolError(["oscap"], f"left {len(arfs)} results for {len(prepared.parts)} parts")
@@ -67,10 +67,10 @@ def merge_results(
 
 
 def compute_score(rules: Sequence[BenchmarkRule], verdicts: Mapping[str, Verdict]) -> float:
-    """The XCCDF default score, 0 to 100, of a benchmark's rules.
+    """Compute the XCCDF default score, 0 to 100, of a benchmark's rules.
 
-    A group's score is the weighted mean of its children's, rules and groups alike;
-    what was not judged does not count. Source: NISTIR 7275r4, section 7.3.3.
+    A group's score is the weighted mean of its children's scores, rules and groups alike;
+    rules that were not checked do not count. Source: NISTIR 7275r4, section 7.3.3.
     """
     # Path of group ids -> [(score, weight)] of the children that count, deepest path first.
     children: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
@@ -99,7 +99,7 @@ def _weighted_mean(children: Sequence[tuple[float, float]]) -> float | None:
 def _validate_arf(
     benchmark: Benchmark, part: StreamPart, arf: Arf | UnreadableArf
 ) -> Arf | UnreadableArf:
-    """``arf``, where it is about this very part."""
+    """Return ``arf`` if it belongs to this part, else the reason why it is unusable."""
     if isinstance(arf, UnreadableArf):
         return arf
     unexpected = set(arf.rules) - set(part.rule_ids)
@@ -109,7 +109,7 @@ def _validate_arf(
         return UnreadableArf(reason=f"oscap evaluated version {arf.benchmark_version[:40]!a}")
     if unexpected:
         return UnreadableArf(
-            reason=f"oscap judged rules that it was not given: {min(unexpected)[:200]!a}"
+            reason=f"oscap evaluated rules that are not in its part: {min(unexpected)[:200]!a}"
         )
     return arf
 
@@ -149,7 +149,7 @@ def _missing_result(rule_id: str, reason: str) -> ArfRuleResult:
 
 
 def _is_selected(rule: BenchmarkRule, results_by_rule: Mapping[str, ArfRuleResult]) -> bool:
-    """False for a rule that a conflict or an unmet requirement took out of the profile."""
+    """Return False for a rule that a conflict or an unmet requirement deselected."""
     return rule.rule_id in results_by_rule
 
 
@@ -181,8 +181,8 @@ def _require_applicable(
     if any(r.verdict not in not_evaluated for r in results):
         return
     raise InputError(
-        f"the content does not apply to the target: not one of {len(results)} rules was judged; "
+        f"the content does not apply to the target: not one of {len(results)} rules was evaluated; "
         f"it is for {', '.join(benchmark.platforms)}; "
         f"the target is {os_name} ({os_cpe or 'no CPE'})",
-        hint="choose the content for the target's release, or give one with --content FILE",
+        hint="select the content for the target's release with --content",
     )

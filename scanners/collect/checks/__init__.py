@@ -1,1 +1,1 @@
-"""The testinfra checks that run against a target. ``asked`` lists what they ask."""
+"""The testinfra checks that run against a target. ``queries`` lists their commands."""

@@ -1,4 +1,4 @@
-"""The commands that the checks ask, so that they can be asked in one batch."""
+"""The commands of the checks, so that they can run in one batch."""
 
 import shlex
 
@@ -10,7 +10,7 @@ CMDLINE = "cat /proc/cmdline"
 SSHD = "sshd -T -C user=root,host=localhost,addr=127.0.0.1"
 LISTENING = "ss -Htln"
 AUDIT = "auditctl -s; auditctl -l | wc -l"
-# Hashes stay on the target: only what is asked about them leaves it.
+# Password hashes stay on the target: only account names leave it.
 EMPTY_PASSWORDS = "getent shadow | grep -E '^[^:]+::' | cut -d: -f1"
 UID_ZERO = "getent passwd | grep -E '^[^:]*:[^:]*:0:' | cut -d: -f1"
 UMASK = "grep -hE '^[[:space:]]*UMASK' /etc/login.defs"
@@ -42,36 +42,36 @@ SYSCTLS = {
     "net.ipv4.conf.all.send_redirects": "0",
     "net.ipv4.tcp_syncookies": "1",
 }
-"""Kernel setting -> the value that the STIG wants in force (RHEL-09-213010 and on)."""
+"""Kernel setting -> value that the STIG requires (RHEL-09-213010 and others)."""
 
 
 def sysctl_query(name: str) -> str:
-    """Asks for one kernel setting."""
+    """Return the command that reads one kernel setting."""
     return f"sysctl -n {name}"
 
 
 def service_query(verb: str, name: str) -> str:
-    """Asks systemd about one unit."""
+    """Return the command that asks systemd about one unit."""
     return f"systemctl {verb} {shlex.quote(name)}"
 
 
 def authorized_keys_query(user: str) -> str:
-    """Prints how many keys of that user are authorized."""
+    """Return the command that counts the authorized keys of a user."""
     return f'wc -l < "$(getent passwd {shlex.quote(user)} | cut -d: -f6)/.ssh/authorized_keys"'
 
 
 def expiry_query(user: str) -> str:
-    """Prints when the account and its password expire."""
+    """Return the command that prints when the account and its password expire."""
     return f"chage -l {shlex.quote(user)}"
 
 
 def sudo_list_query(user: str) -> str:
-    """Prints what that user may do through sudo."""
+    """Return the command that prints what a user may run with sudo."""
     return f"sudo -l -U {shlex.quote(user)}"
 
 
 def list_commands(expected: ExpectedState) -> tuple[str, ...]:
-    """All that will be asked about this target, each once."""
+    """Return all commands for this target, without duplicates."""
     command_lines = [
         MOUNTS,
         FIPS,

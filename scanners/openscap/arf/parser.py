@@ -1,8 +1,8 @@
-"""Streams an ARF: keeps what rules came to and what was looked at, and nothing else.
+"""Streaming parser of an ARF: retains rule results and collected items, nothing else.
 
-Three quarters of an ARF are the content that was scanned with, which nobody reads here.
-A tree of it takes hundreds of megabytes; this takes a few, in one pass over chunks. Expat
-still reads every byte, so what is not well-formed is refused wherever it lies.
+Three quarters of an ARF are the content that was scanned with, which is not needed here.
+A tree of it takes hundreds of megabytes; this parser takes a few, in one pass over chunks. Expat
+still reads every byte, so malformed XML is refused anywhere in the file.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,13 +19,13 @@ from hardpan.scanners.openscap.arf.state import (
 
 MAX_BYTES = 256 << 20
 MAX_EVIDENCE_LINES = 12
-"""Lines of evidence kept per rule."""
+"""Lines of evidence per rule."""
 
 _MAX_DEPTH = 200
 _MAX_TAG = 4 << 20
 _MAX_ITEMS = 400_000
 _MAX_NAMES = 10_000
-"""Different names of elements and attributes, which expat's interface keeps."""
+"""Different names of elements and attributes, which expat's interface caches."""
 
 MAX_RULES = 5_000
 """Upstream's content for one release has 1,600."""
@@ -38,7 +38,7 @@ MAX_ID = 1000
 """Characters of an id, a time or a version."""
 
 _NO_MEMORY = 1
-"""Expat's code for it (XML_ERROR_NO_MEMORY)."""
+"""Expat's error code XML_ERROR_NO_MEMORY."""
 
 _MAX_TEXT = 2 * MAX_LINE * MAX_EVIDENCE_LINES
 _CHUNK = 1 << 18
@@ -62,15 +62,15 @@ _SKIPPED_ELEMENTS = frozenset(
         *(_DEFINITIONS + n for n in ("definitions", "objects", "states", "variables")),
     )
 )
-"""Nothing below these is looked at."""
+"""Elements whose content is skipped."""
 
 
 def parse_elements(chunks: Iterable[bytes], name: str) -> ParserState:
-    """What an ARF says, from its bytes in order.
+    """Parse an ARF from its bytes in order into the parser's state.
 
     Raises:
         ToolError: it is cut short, is not an ARF, or is beyond the limits.
-        MemoryError: the process may not have as much memory as it takes.
+        MemoryError: the process may not use as much memory as parsing needs.
     """
     reader = _ArfReader(name)
     try:
@@ -88,7 +88,7 @@ def parse_elements(chunks: Iterable[bytes], name: str) -> ParserState:
 
 
 class _ArfReader:
-    """Takes expat's calls. Where it is, the path says."""
+    """Handles expat's events; ``_path`` is the current element."""
 
     def __init__(self, name: str) -> None:
         self.state = ParserState()
@@ -135,21 +135,21 @@ class _ArfReader:
         self._set_handlers()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Parse the next bytes."""
         self._size += len(data)
         if self._size > MAX_BYTES:
             raise invalid_arf(self._name, f"is longer than {MAX_BYTES >> 20} MiB")
         self.parser.Parse(data, False)
         if len(self.parser.intern) > _MAX_NAMES:
             raise invalid_arf(self._name, f"has more than {_MAX_NAMES} different names")
-        # Older versions of expat begin again with each chunk at a tag that has no end yet.
+        # Older versions of expat parse an unterminated tag again with each chunk.
         if self._size - self.parser.CurrentByteIndex > _MAX_TAG:
             raise invalid_arf(
                 self._name, f"has a tag or a comment of more than {_MAX_TAG >> 20} MiB"
             )
 
     def close(self) -> None:
-        """Let go of the parser, which holds this object's methods."""
+        """Release the parser, which refers to this object's methods."""
         self.parser.StartElementHandler = self.parser.EndElementHandler = None
         self.parser.StartDoctypeDeclHandler = self.parser.CharacterDataHandler = None
 
@@ -194,9 +194,9 @@ class _ArfReader:
             self._set_handlers()
 
     def _end(self, tag: str) -> None:
-        # Elements of one name within one another end the unread part too early.
+        # Nested elements of the same name end the skipped part too early.
         if not self._path or self._path.pop() != tag:
-            raise invalid_arf(self._name, f"has <{_local_name(tag)}> where oscap puts none")
+            raise invalid_arf(self._name, f"has <{_local_name(tag)}> where oscap writes none")
         depth = len(self._path) + 1
         if self._sink is not None:
             if depth == self._sink_depth:
@@ -213,14 +213,14 @@ class _ArfReader:
                 existing.is_repeated = True
 
     def _read_id(self, attributes: dict[str, str], name: str) -> str:
-        """An attribute that something is known by."""
+        """Return an attribute that identifies something."""
         value = attributes.get(name, "")
         if len(value) > MAX_ID:
             raise invalid_arf(self._name, f"has a {name} of {len(value)} characters")
         return value
 
     def _count_record(self) -> None:
-        """Count one more of what is kept."""
+        """Count one more retained record."""
         self._record_count += 1
         if self._record_count > _MAX_RECORDS:
             raise invalid_arf(
@@ -228,7 +228,7 @@ class _ArfReader:
             )
 
     def _capture_text(self, sink: Callable[[str], None], *, include_children: bool = False) -> None:
-        """Give ``sink`` the text of the element that begins here; ``whole``: and below it."""
+        """Pass the text of the current element to ``sink``, with ``include_children`` of its children too."""
         self._sink, self._sink_includes_children = sink, include_children
         self._sink_depth = len(self._path)
         self._text, self._remaining_chars = [], _MAX_TEXT
@@ -245,7 +245,7 @@ class _ArfReader:
 
     def _start_test_result(self, attributes: dict[str, str]) -> None:
         if self.state.metadata:
-            raise invalid_arf(self._name, "holds more than one XCCDF result")
+            raise invalid_arf(self._name, "has more than one XCCDF result")
         attribute_names = ("version", "start-time", "end-time")
         self.state.metadata = {
             n: self._read_id(attributes, n) for n in attribute_names if n in attributes

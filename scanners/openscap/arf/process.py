@@ -1,6 +1,6 @@
-"""Has an ARF read by a process with limits on memory and time, and reads that process's answer.
+"""Parse an ARF in a process with limits on memory and time, and validate that process's reply.
 
-The answer is no more to be believed than the ARF: whoever takes over the process writes it.
+The reply is as untrusted as the ARF: a compromised process can write anything.
 """
 
 import sys
@@ -30,8 +30,8 @@ from hardpan.scanners.openscap.arf.results import (
 )
 from hardpan.scanners.openscap.arf.state import MAX_LINE
 
-# -I: nothing of the user's environment or of the working folder is imported. Where hardpan is not
-# installed into this Python (a checkout, a folder of the user), it is found by its own place.
+# -I: nothing of the user's environment or of the working folder is imported. If hardpan is not
+# installed into this Python (a checkout, a folder of the user), sys.path gets its location.
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1)); "
     "from hardpan.scanners.openscap.arf.worker import main; sys.exit(main(*sys.argv[1:]))"
@@ -43,23 +43,23 @@ _MAX_REASON_CHARS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArfLimits:
-    """What reading one ARF may take."""
+    """Resource limits for parsing one ARF."""
 
     memory_mib: int = 512
-    """Address space of the process that reads it."""
+    """Address space of the parsing process."""
 
     time_s: float = 55.0
     """Wall-clock seconds, and processor seconds of the process."""
 
 
 LIMITS = ArfLimits()
-"""More than four times what an ARF of 38 MB takes."""
+"""More than four times what an ARF of 38 MB needs."""
 
 
 def read_arf(
     chunks: Iterable[bytes], *, name: str, limits: ArfLimits = LIMITS
 ) -> tuple[Arf | UnreadableArf, CompressedBlob | None]:
-    """What an ARF says, and the ARF itself, to be attached; without a verdict, no ARF either.
+    """Parse an ARF and compress it as an attachment; without a verdict, no attachment either.
 
     Raises:
         ResourceError: this machine cannot start the process.
@@ -80,7 +80,7 @@ def read_arf(
         )
         arf = _parse_reply(reply, name)
         if not is_complete:
-            raise ToolError([f"the ARF {name}"], "was not read to its end")
+            raise ToolError([f"the ARF {name}"], "was not read completely")
         return arf
 
     try:
@@ -134,20 +134,20 @@ class _WorkerReply(_WireModel):
 
 
 def _parse_reply(data: bytes, name: str) -> Arf:
-    """The process's answer.
+    """Parse and validate the process's reply.
 
     Raises:
-        ToolError: it says that the ARF cannot be read, or is not such an answer.
+        ToolError: the ARF cannot be parsed, or the reply is malformed.
     """
     try:
         reply = _WorkerReply.model_validate_json(data)
     except ValidationError as e:
-        raise ToolError([f"the ARF {name}"], "was not read: the answer has another form") from e
+        raise ToolError([f"the ARF {name}"], "was not read: the reply is malformed") from e
     report = reply.arf
     if report is None:
         raise ToolError([f"the ARF {name}"], reply.refused or "was not read") from None
     if any(key != result.rule_id for key, result in report.rules.items()):
-        raise ToolError([f"the ARF {name}"], "was not read: the answer has another form")
+        raise ToolError([f"the ARF {name}"], "was not read: the reply is malformed")
     return Arf(
         benchmark_version=report.benchmark_version,
         profile_id=report.profile_id,

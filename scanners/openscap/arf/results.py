@@ -1,7 +1,7 @@
-"""What a target's ARF says: what each rule came to, and what was found for it.
+"""Rule results and evidence from a target's ARF.
 
-The file comes from the target, so it is hostile: no entities, and a limit on bytes,
-depth and text (``arf_reader``).
+The file comes from the target and is hostile: no entities, and limits on bytes, depth and text
+(``parser``).
 """
 
 import re
@@ -25,17 +25,17 @@ from hardpan.scanners.openscap.arf.state import (
 
 T = TypeVar("T")
 _MAX_QUEUED_CHUNKS = 4
-"""Chunks that may wait to be packed."""
+"""Chunks that may wait for compression."""
 
 _MAX_STEPS = 200
-"""Tests and definitions that are looked at for the evidence of one definition."""
+"""Tests and definitions that are visited for the evidence of one definition."""
 
 _MAX_SCORE = 100.0
 XSD_DATETIME_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
     r"(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
-"""Form of a time, as XML Schema has it."""
+"""XML Schema's form of a date and time."""
 
 _REPEATED_RESULT = "the ARF has more than one result for this rule"
 
@@ -50,49 +50,49 @@ class ArfRuleResult:
     """``OVAL``, ``SCE`` or empty when nothing was checked."""
 
     evidence_lines: tuple[str, ...]
-    """What was looked at, one line per item or message; bounded and printable."""
+    """One line per collected item or message; bounded and printable."""
 
     incomplete: bool
-    """True when oscap gave up collecting (a memory limit): the verdict is not to be relied on."""
+    """True if oscap stopped collecting (a memory limit): the verdict is not reliable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arf:
-    """What one oscap process reported."""
+    """The results that one oscap process reported."""
 
     benchmark_version: str
     profile_id: str
     started: str
     finished: str
     score: float
-    """oscap's own, over the rules of this process."""
+    """oscap's own score, over the rules of this process."""
 
     rules: dict[str, ArfRuleResult]
-    """Rule id -> result; rules that were not selected are left out."""
+    """Rule id -> result; rules that were not selected are omitted."""
 
     platforms: tuple[str, ...]
-    """CPE names that the target was found to match."""
+    """CPE names that matched the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableArf:
-    """In the place of an ``Arf``: no verdict could be read."""
+    """Takes the place of an ``Arf`` if no verdict could be read."""
 
     reason: str
 
 
 def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
-    """What an ARF says, from its bytes in order.
+    """Parse an ARF from its bytes in order.
 
     Raises:
         ToolError: it is cut short, is not an ARF, or is beyond the limits.
-        MemoryError: the process may not have as much memory as it takes.
+        MemoryError: the process may not use as much memory as parsing needs.
     """
     state = parse_elements(chunks, name)
     metadata = state.metadata
     score = _parse_score(metadata)
     if "profile" not in metadata or not metadata.get("end-time") or score is None:
-        raise invalid_arf(name, "holds no finished XCCDF result")
+        raise invalid_arf(name, "has no finished XCCDF result")
     return Arf(
         benchmark_version=metadata.get("version", ""),
         profile_id=metadata["profile"],
@@ -105,10 +105,10 @@ def parse_arf(chunks: Iterable[bytes], *, name: str = "arf.xml") -> Arf:
 
 
 def parse_and_compress(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, CompressedBlob]:
-    """What an ARF says, and the ARF itself, to be attached; neither needs the whole of it at once.
+    """Parse an ARF and compress it as an attachment, without holding all of it in memory.
 
     Raises:
-        ToolError: as ``parse`` does.
+        ToolError: as ``parse_arf`` does.
     """
     return compress_while(lambda stream: parse_arf(stream, name=name), chunks)
 
@@ -116,10 +116,9 @@ def parse_and_compress(chunks: Iterable[bytes], *, name: str) -> tuple[Arf, Comp
 def compress_while(
     consume: Callable[[Iterator[bytes]], T], chunks: Iterable[bytes]
 ) -> tuple[T, CompressedBlob]:
-    """What ``take`` makes of ``chunks``, and ``chunks`` packed.
+    """Return the result of ``consume`` over ``chunks``, and ``chunks`` compressed.
 
-    They are packed in another thread: deflating takes as long as reading, and holds up no
-    Python code.
+    Another thread compresses them: deflating takes as long as parsing, and releases the GIL.
     """
     compressor = Compressor()
     with compression_thread() as thread:
@@ -147,7 +146,7 @@ def _parse_score(metadata: dict[str, str]) -> float | None:
 
 
 def _parse_time(metadata: dict[str, str], attribute: str, name: str) -> str:
-    """The time that the ARF gives as ``which``; empty where it gives none."""
+    """Return the time of the attribute ``attribute``; empty if it is missing."""
     text = metadata.get(attribute, "")
     try:
         if not re.fullmatch(XSD_DATETIME_PATTERN, text):
@@ -200,10 +199,10 @@ def _convert_rule(
 
 
 class _EvidenceCollector:
-    """What the tests of definitions looked at.
+    """Collects the evidence of definitions: their tests and collected items.
 
-    Many rules may name one definition, and definitions extend one another. Each definition is
-    looked through once and for a bounded number of steps, so the work is linear in the ARF.
+    Many rules may refer to one definition, and definitions extend one another. Each definition is
+    searched once and for a bounded number of steps, so the work is linear in the ARF.
     """
 
     def __init__(self, state: ParserState) -> None:
@@ -212,14 +211,14 @@ class _EvidenceCollector:
         self._incomplete: dict[str, frozenset[str]] = {}
 
     def collect_lines(self, report: str, definition: str) -> tuple[str, ...]:
-        """Each test of a definition with its outcome and the items that it looked at."""
+        """Return each test of a definition with its result and the items that it collected."""
         key = (report, definition)
         if key not in self._lines:
             self._lines[key] = tuple(self._search_definitions(report, definition))
         return self._lines[key]
 
     def is_incomplete(self, report: str, definition: str) -> bool:
-        """True where a test of the definition looked at an object that was not collected whole."""
+        """Return whether a test of the definition used an object that was not collected completely."""
         if report not in self._incomplete:
             self._incomplete[report] = frozenset(self._find_incomplete(report))
         return definition in self._incomplete[report]

@@ -1,8 +1,8 @@
-"""Reads one ARF in a process of its own; ``arf_process`` starts it.
+"""Entry point of the process that parses one ARF; ``process`` starts it.
 
-Standard input is the ARF, standard output what it says, as JSON. The process limits itself before
-it reads a byte: an ARF that takes more memory or processor time than any real one ends this process
-and no other. It imports nothing but hardpan and Python's own library.
+Standard input is the ARF, standard output the result as JSON. The process limits its own resources
+before it reads a byte: an ARF that needs more memory or processor time than any real one ends this
+process and no other. It imports only hardpan and Python's standard library.
 """
 
 import json
@@ -20,7 +20,7 @@ _RESERVE = 16 << 20
 
 
 def main(name: str, memory_mib: str, cpu_s: str) -> int:
-    """Read the ARF ``name`` from stdin and write what it says, or why it cannot be read."""
+    """Parse the ARF ``name`` from stdin and write the result, or why it cannot be parsed."""
     limit_resources(int(memory_mib), int(cpu_s))
     try:
         reply: dict[str, object] = {"arf": asdict(parse_arf(_chunks(), name=name))}
@@ -34,7 +34,7 @@ def main(name: str, memory_mib: str, cpu_s: str) -> int:
 
 
 def limit_resources(memory_mib: int, cpu_s: int) -> None:
-    """Let this process have no more memory and processor time, write no file and dump no core."""
+    """Limit memory and processor time of this process; forbid writing files and core dumps."""
     memory = memory_mib << 20
     for resource_id, soft, hard in (
         (resource.RLIMIT_AS, memory, memory + _RESERVE),
@@ -49,7 +49,7 @@ def limit_resources(memory_mib: int, cpu_s: int) -> None:
 
 
 def _use_reserve() -> None:
-    """Allow what it takes to say that the memory is used up."""
+    """Allow the memory that is needed to report that memory is exhausted."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 

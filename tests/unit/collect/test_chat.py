@@ -42,8 +42,8 @@ def test_complete_answers_and_denied_access_pass() -> None:
     figures = {m.name: (m.value, m.unit, m.n, m.verdict) for m in result.measures}
     assert figures == {
         "chat, time to first token": (500.0, "ms", 6, "not_checked"),
-        "chat, whole answer": (1100.0, "ms", 6, "not_checked"),
-        "chat, pieces of text per second": (4.0, "1/s", 6, "not_checked"),
+        "chat, complete answer": (1100.0, "ms", 6, "not_checked"),
+        "chat, chunks per second": (4.0, "1/s", 6, "not_checked"),
     }
 
 
@@ -63,14 +63,14 @@ def test_combined_result_has_the_worse_verdict() -> None:
 
 FAILURES = [
     ({"anonymous": 200}, "a request without a key was answered with 200, expected 401"),
-    ({"wrong_key": 200}, "a request with a wrong key was answered with 200, expected 401"),
-    ({"with_key": 401}, "a request with the right key was answered with 401"),
+    ({"wrong_key": 200}, "a request with an invalid key was answered with 200, expected 401"),
+    ({"with_key": 401}, "a request with the valid key was answered with 401"),
     (
         {"answers": [chat_answer(1, status=503, at_s=[], text="")] * 6},
-        "a chat was answered with 503",
+        "a chat request was answered with 503",
     ),
-    ({"answers": [chat_answer(1, at_s=[])] * 6}, "a chat was answered with no text"),
-    ({"answers": [chat_answer(n) for n in range(1, 7)]}, "at temperature 0 had two answers"),
+    ({"answers": [chat_answer(1, at_s=[])] * 6}, "a chat request was answered without text"),
+    ({"answers": [chat_answer(n) for n in range(1, 7)]}, "at temperature 0 had different answers"),
 ]
 
 
@@ -102,5 +102,5 @@ INVALID_OUTPUTS = [
 
 @pytest.mark.parametrize("data", INVALID_OUTPUTS)
 def test_invalid_output_is_an_error(data: bytes) -> None:
-    with pytest.raises(ToolError, match="gave figures that cannot be read"):
+    with pytest.raises(ToolError, match="returned output that cannot be read"):
         evaluate_output(data, SERVER)

@@ -116,8 +116,8 @@ def test_openscap_collects_arf_in_a_single_round_trip_with_progress() -> None:
     ("rc", "problem", "hint"),
     [
         (41, "oscap is not installed on root@fake:22", "install openscap-scanner"),
-        (42, "oscap has no folder to work in", "free some space"),
-        (43, "oscap did not get its content whole", "upload"),
+        (42, "oscap has no usable work folder", "free some space"),
+        (43, "oscap received incomplete content", "upload"),
         (44, "oscap failed on", ""),
         (124, "oscap did not end within 9 s", ""),
         (139, "ended with 139", ""),
@@ -198,7 +198,7 @@ def test_duplicate_archive_member_is_refused() -> None:
 
     evidence = collect_openscap(padded + padded + bytes(1024))
 
-    assert "arf0.xml.gz is there twice" in cast(UnreadableArf, evidence.arfs[0]).reason
+    assert "arf0.xml.gz is duplicated" in cast(UnreadableArf, evidence.arfs[0]).reason
 
 
 def test_unreadable_part_does_not_affect_other_parts() -> None:
@@ -251,7 +251,7 @@ def test_profile_id_cannot_inject_a_command() -> None:
     bench = SimpleNamespace(profile_id="x; reboot", benchmark_id="b", rules=(), version="1")
     object.__setattr__(hostile, "benchmark", bench)
 
-    with pytest.raises(ToolError, match="cannot be given the profile id"):
+    with pytest.raises(ToolError, match="cannot use the profile id"):
         openscap.OpenScap().collect(
             as_connection(FakeTarget()), CollectTask(prepared=hostile), timeout_s=9, emit=discard
         )
@@ -351,7 +351,7 @@ def test_malformed_host_answers_are_refused(
 
 
 def test_target_without_rpm_database_is_refused() -> None:
-    with pytest.raises(ToolError, match="knows no package"):
+    with pytest.raises(ToolError, match="reports no package"):
         packages.PackageCollector().collect(
             as_connection(FakeTarget(b"\n")), CollectTask(), timeout_s=9, emit=discard
         )
@@ -466,7 +466,9 @@ def test_checks_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
     backend.prefetch(["a", "b"])
     for _ in range(50):
-        with pytest.raises(ToolError, match="took all of their 200 s; this one could not be asked"):
+        with pytest.raises(
+            ToolError, match="exceeded their time limit of 200 s; this check did not run"
+        ):
             backend.run("a")
 
     assert clock == [200.0]

@@ -69,7 +69,7 @@ def encode_checks(value: Any) -> bytes:
     ],
 )
 def test_impossible_workload_figures_are_refused(data: bytes) -> None:
-    with pytest.raises(ToolError, match="the smoke test gave figures that cannot be read"):
+    with pytest.raises(ToolError, match="the smoke test returned output that cannot be read"):
         smoke.evaluate_output(data)
 
 
@@ -88,7 +88,7 @@ def test_impossible_workload_figures_are_refused(data: bytes) -> None:
     ],
 )
 def test_impossible_chat_figures_are_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ToolError, match="the chat test gave figures that cannot be read"):
+    with pytest.raises(ToolError, match="the chat test returned output that cannot be read"):
         chat.evaluate_output(json.dumps(chat_output(**changes)).encode(), SERVER)
 
 
@@ -107,7 +107,7 @@ def test_impossible_chat_figures_are_refused(changes: dict[str, object]) -> None
     ],
 )
 def test_malformed_compatibility_checks_are_refused(value: Any) -> None:
-    with pytest.raises(ToolError, match="gave an answer that cannot be read"):
+    with pytest.raises(ToolError, match="returned output that cannot be read"):
         compatibility.parse_report(encode_checks(value), load_conflicts())
 
 

@@ -44,17 +44,17 @@ def test_cpu_run_has_no_performance_verdict() -> None:
 
     assert slow.verdict == "pass"
     assert {m.verdict for m in slow.measures} == {"not_checked"}
-    assert "no reference" in slow.measures[0].reason
+    assert "no performance baseline" in slow.measures[0].reason
 
 
 @pytest.mark.parametrize(
     ("changes", "verdict", "reason"),
     [
-        ({"model_sha256": "0" * 64, "embedding": None}, "fail", "not the one that was installed"),
-        ({"model_sha256": "0" * 64}, "fail", "not the one that was installed"),
+        ({"model_sha256": "0" * 64, "embedding": None}, "fail", "not the installed one"),
+        ({"model_sha256": "0" * 64}, "fail", "not the installed one"),
         ({"embedding": None}, "fail", "was not used"),
-        ({"matrix": {**MATRIX, "relative_error": 0.5}}, "fail", "matrix product is wrong"),
-        ({"matrix": {**MATRIX, "samples": [1e9]}}, "error", "faster than any CPU"),
+        ({"matrix": {**MATRIX, "relative_error": 0.5}}, "fail", "matrix product is incorrect"),
+        ({"matrix": {**MATRIX, "samples": [1e9]}}, "error", "impossible for a CPU"),
         (
             {
                 "embedding": {
@@ -63,7 +63,7 @@ def test_cpu_run_has_no_performance_verdict() -> None:
                 }
             },
             "fail",
-            "a likeness is off by 1.0e-02",
+            "a similarity deviates by 1.0e-02",
         ),
     ],
 )
@@ -114,7 +114,7 @@ def test_incorrect_or_impossible_result_does_not_pass(
     ],
 )
 def test_invalid_output_is_an_error(data: bytes) -> None:
-    with pytest.raises(ToolError, match="figures that cannot be read"):
+    with pytest.raises(ToolError, match="output that cannot be read"):
         evaluate_output(data)
 
 

@@ -161,14 +161,14 @@ CHECKS = {"control": SATISFIED, "workload": SATISFIED}
             "is not a valid CompatibilityOutcome",
         ),
         (encode_report({"egress": {**CHECKS, "workload": ["satisfied", None]}}), "expected text"),
-        (b'{"confinement":NaN,"conflicts":{}}', "NaN is no figure"),
+        (b'{"confinement":NaN,"conflicts":{}}', "NaN is not a valid number"),
     ],
 )
 def test_malformed_report_is_refused(data: bytes, problem: str) -> None:
     with pytest.raises(ToolError) as caught:
         parse_report(data, load_conflicts())
 
-    assert "the compatibility checks gave an answer that cannot be read" in str(caught.value)
+    assert "the compatibility checks returned output that cannot be read" in str(caught.value)
     assert problem in str(caught.value)
 
 

@@ -238,7 +238,7 @@ CASES = {
         check="host-key",
         words="how the host key was known is not recorded",
     ),
-    "a required host proof that was never made": Case(
+    "a required host signature that was never made": Case(
         evidence=_made(proof=lambda _: b""),
         check="host-signature",
         words="the policy requires a host signature, the evidence has none",

@@ -53,7 +53,7 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_malformed_reply_is_refused(name: str) -> None:
-    with pytest.raises(ToolError, match="was not read: the answer has another form"):
+    with pytest.raises(ToolError, match="was not read: the reply is malformed"):
         _parse_reply(encode_reply(CHANGES[name]), "x.xml")
 
 

@@ -77,7 +77,7 @@ def test_inapplicable_content_is_an_error() -> None:
     with pytest.raises(InputError) as caught:
         evaluate(content, make_arf(one="notapplicable", two="notapplicable", three="notchecked"))
 
-    assert "does not apply to the target: not one of 3 rules was judged" in str(caught.value)
+    assert "does not apply to the target: not one of 3 rules was evaluated" in str(caught.value)
     assert "it is for cpe:/o:rocky:rocky:9; the target is Rocky 9 (cpe:/o:x)" in str(caught.value)
 
 
@@ -90,7 +90,7 @@ UNUSABLE_RESULTS: dict[str, tuple[Arf | UnreadableArf, str]] = {
     "unreadable": (UnreadableArf(reason="it is cut short"), "it is cut short"),
     "a rule of another part": (
         make_arf(four="pass"),
-        "oscap judged rules that it was not given: 'four'",
+        "oscap evaluated rules that are not in its part: 'four'",
     ),
     "another profile": (
         replace(make_arf(one="pass", two="pass"), profile_id="x\x1b"),

@@ -29,25 +29,25 @@ def test_specific_exception_precedes_its_base(kind: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("foreign", "ours", "words"),
+    ("foreign", "error_type", "message"),
     [
-        (paramiko.AuthenticationException(), UnreachableError, "no login with the agent"),
+        (paramiko.AuthenticationException(), UnreachableError, "login failed with the agent"),
         (paramiko.PasswordRequiredException(), InputError, "is encrypted"),
         (paramiko.SSHException("Error reading banner"), UnreachableError, "reading banner"),
-        (paramiko.BadAuthenticationType("", ["publickey"]), UnreachableError, "takes: publickey"),
+        (paramiko.BadAuthenticationType("", ["publickey"]), UnreachableError, "accepts: publickey"),
         (ConnectionRefusedError(111, "refused"), UnreachableError, "refused the connection"),
-        (TimeoutError(), UnreachableError, "does not answer: time is up"),
+        (TimeoutError(), UnreachableError, "does not answer: timed out"),
         (EOFError(), UnreachableError, "the connection was closed"),
         (OSError(113, "No route to host"), UnreachableError, "No route to host"),
     ],
 )
 def test_foreign_exception_is_translated(
-    foreign: Exception, ours: type[HardpanError], words: str
+    foreign: Exception, error_type: type[HardpanError], message: str
 ) -> None:
     result = translate(foreign, TARGET)
 
-    assert type(result) is ours
-    assert words in str(result)
+    assert type(result) is error_type
+    assert message in str(result)
 
 
 def test_changed_host_key_is_trust_error_with_fingerprints() -> None:
@@ -57,4 +57,4 @@ def test_changed_host_key_is_trust_error_with_fingerprints() -> None:
 
     assert isinstance(result, TrustError)
     assert f"expected {fingerprint(old.asbytes())}" in str(result)
-    assert f"offered {fingerprint(new.asbytes())}" in str(result)
+    assert f"got {fingerprint(new.asbytes())}" in str(result)

@@ -39,9 +39,9 @@ def test_user_defaults_to_current_user(monkeypatch: pytest.MonkeyPatch) -> None:
         ("-oProxyCommand=x", "not a host name"),
         ("me@-host", "not a host name"),
         ("-l@host", "not a user name"),
-        ("@host", "nothing in front of the @"),
+        ("@host", "no user before the @"),
         ("me@host:", "no port after the colon"),
-        ("me@host:0", "expected a port of 1 to 65535, found '0'"),
+        ("me@host:0", "expected a port of 1 to 65535, got '0'"),
         ("me@host:65536", "expected a port of 1 to 65535"),
         ("me@host:٢٢", "not a target"),
         ("me@ho\nst", "not a target"),
@@ -110,7 +110,7 @@ def test_jump_host_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         target, "_read_ssh_settings", lambda *_: target.parse_ssh_settings("proxyjump bastion\n")
     )
 
-    with pytest.raises(InputError, match="proxyjump 'bastion', which hardpan does not do"):
+    with pytest.raises(InputError, match="proxyjump 'bastion', which hardpan does not support"):
         parse_target("web", ssh_config=tmp_path / "config")
 
 
