@@ -114,7 +114,7 @@ def evaluate_output(data: bytes, server: InferenceServer) -> SmokeReport:
     Raises:
         ToolError: it is not the expected JSON.
     """
-    statuses = ("anonymous", "wrong_key", "with_key")
+    statuses = ("anonymous", "invalid_key", "valid_key")
     names = ("python", "openssl", "model_sha256", "answers", *statuses)
     try:
         payload = require_keys(parse_json(data), names)
@@ -175,13 +175,15 @@ def _parse_answers(value: object) -> list[_ChatAnswer]:
 
 
 def _parse_answer(value: object) -> _ChatAnswer:
-    fields = require_keys(value, ("status", "at_s", "text", "took_s"))
-    chunk_times_s = require_samples(fields["at_s"]) if fields["at_s"] != [] else []
+    fields = require_keys(value, ("status", "chunk_times_s", "text", "duration_s"))
+    chunk_times_s = (
+        require_samples(fields["chunk_times_s"]) if fields["chunk_times_s"] != [] else []
+    )
     return _ChatAnswer(
         status=require_int(fields["status"], max_value=_MAX_HTTP_STATUS),
         chunk_times_s=chunk_times_s,
         text=require_digest(fields["text"]) if fields["text"] != "" else "",
-        duration_s=require_number(fields["took_s"]),
+        duration_s=require_number(fields["duration_s"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The list of conflicts, typed and read as strictly as a profile."""
+"""The list of conflicts, typed and validated as strictly as a profile."""
 
 from datetime import date
 from functools import lru_cache
@@ -32,32 +32,32 @@ class ConflictCheck(ProfileSection):
 
 
 class Conflict(ProfileSection):
-    """One conflict and its right resolution."""
+    """One conflict and its resolution."""
 
     id: ConflictId
     row: ConflictNumber
-    """Its place in the table; G rows are goals beside the numbered conflicts."""
+    """Its number in the table; G rows are goals in addition to the numbered conflicts."""
 
     title: Text
     rules: tuple[StigId, ...]
-    """DISA's ids; none where no rule but good practice asks for the control."""
+    """DISA's ids; empty if the control is good practice without a rule."""
 
     content: tuple[RuleName, ...]
     """Short names of the same rules in the SCAP content."""
 
     breaks: Text
     wrong_fix: Text
-    """What people do about it, and should not."""
+    """The usual workaround, which disables the hardening."""
 
     resolution: Text
     source: Text
     as_of: Annotated[date, BeforeValidator(parse_date, json_schema_input_type=DayText)]
     needs: Text | None = None
-    """What a host must have for the conflict to exist there; without it every host has it."""
+    """What a host must have for the conflict to exist; without it every host has the conflict."""
 
     proven: Literal["lab", "not_yet"]
     unproven: Text | None = None
-    """What a proof would take; required with ``proven: not_yet``."""
+    """What a proof needs; required with ``proven: not_yet``."""
 
     control: ConflictCheck
     workload: ConflictCheck
@@ -71,7 +71,7 @@ class ConflictList(ProfileSection):
 
 @lru_cache(maxsize=1)
 def load_conflicts() -> tuple[Conflict, ...]:
-    """The list that comes with hardpan, in its order.
+    """Load the shipped list, in its order.
 
     Raises:
         InputError: the file was changed and has problems.
@@ -80,10 +80,10 @@ def load_conflicts() -> tuple[Conflict, ...]:
 
 
 def parse_conflicts(data: bytes, file: str) -> tuple[Conflict, ...]:
-    """The list that ``data`` holds; ``file`` names it in every message.
+    """Parse the list in ``data``; ``file`` names it in every message.
 
     Raises:
-        InputError: it has problems; each is told on a line of its own.
+        InputError: it has problems; each is reported on a separate line.
     """
     tree = read_yaml(data, file)
     try:
@@ -96,7 +96,7 @@ def parse_conflicts(data: bytes, file: str) -> tuple[Conflict, ...]:
         location = ("conflicts", i)
         for name in ("id", "row"):
             if any(getattr(conflict, name) == getattr(earlier, name) for earlier in entries[:i]):
-                text = f"{getattr(conflict, name)} is there twice"
+                text = f"{getattr(conflict, name)} is duplicated"
                 violations.append(validation_errors.locate(tree, (*location, name), text))
         if (conflict.proven == "not_yet") != (conflict.unproven is not None):
             text = "expected it with 'proven: not_yet', and only there"

@@ -1,1 +1,1 @@
-"""SCAP content: finding it, deriving it for other products, slimming it."""
+"""SCAP content: choosing it, deriving it for other systems, tailoring it."""

@@ -1,9 +1,9 @@
-"""Debian's ``ssg-nondebian``, through apt's own signed metadata, without touching apt's state.
+"""Debian's ``ssg-nondebian``, through apt's own signed metadata, without changing apt's state.
 
 Debian 12 has no STIG for RHEL 9 in its own release; trixie and sid do. A private
-apt root asks the archive that this machine's apt already uses; the archive's
-signature is checked by apt, the package's digest by the signed index. A suite is named,
-never a version: the archive drops the one when it takes the next.
+apt root uses the archive that this machine's apt already uses; apt verifies the archive's
+signature, and the signed index has the package's digest. The source names a suite, not a version:
+the archive drops a version when the next one arrives.
 """
 
 import re
@@ -36,7 +36,7 @@ _UNTRUSTED = re.compile(
     r"|unexpected size|signatures? (?:were|couldn't|could not))",
     re.MULTILINE,
 )
-"""What apt says where the archive's signature, its day or a digest is not as expected."""
+"""apt's messages about an unexpected signature, date or digest of the archive."""
 
 _UPDATE_TIMEOUT_S, _DOWNLOAD_TIMEOUT_S, _UNPACK_TIMEOUT_S = 300, 600, 120
 _REQUIRED_MIB = 256
@@ -44,7 +44,7 @@ _FALLBACK_HINT = (
     "scans work without it: see 'hardpan content list'; --content FILE takes any data stream"
 )
 
-# The package unpacks to 2 GB; three files of it are taken, and no folder with what is in it.
+# The package unpacks to 2 GB; three files of it are extracted, and no complete folder.
 _UNPACK = (
     'dpkg-deb --fsys-tarfile "$1" | tar --extract --no-same-owner --no-same-permissions'
     ' --no-recursion --directory "$2" "${@:3}"'
@@ -54,22 +54,22 @@ _TREE_LIMITS = TreeLimits(max_files=64, max_total_bytes=len(PRODUCTS) * MAX_BYTE
 _MAX_NOTICE_BYTES = 4 << 20
 
 OnPercent = Callable[[float], None]
-"""Takes the percentage that was downloaded."""
+"""Called with the downloaded percentage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageCandidate:
-    """The newest package of the archive, before it is downloaded."""
+    """The newest package of the archive, before the download."""
 
     version: str
     suite: str
     config: Path
-    """Of the private apt."""
+    """Configuration of the private apt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadedContent:
-    """A downloaded package: what of it is SCAP content."""
+    """The SCAP content of a downloaded package."""
 
     name: str
     source: str
@@ -78,7 +78,7 @@ class DownloadedContent:
     version: str
     suite: str
     sha256: Sha256
-    """Digest of the package file, which apt checked against the signed index."""
+    """Digest of the package file, which apt verified against the signed index."""
 
     streams: dict[Product, bytes]
     notice: bytes
@@ -86,10 +86,10 @@ class DownloadedContent:
 
 
 def find_newest(cache: Path) -> PackageCandidate:
-    """The newest package of Debian's archive; the private apt lies in ``cache``.
+    """Find the newest package of Debian's archive; the private apt is in ``cache``.
 
     Raises:
-        ToolError: there is no apt, it knows no Debian archive, or the archive does not answer.
+        ToolError: there is no apt, it has no Debian archive, or the archive does not answer.
         TrustError: the index is not signed by Debian's keys, or is out of date.
     """
     if find_program("apt-get") is None or find_program("dpkg-deb") is None or not KEYRING.is_file():
@@ -115,14 +115,14 @@ def find_newest(cache: Path) -> PackageCandidate:
 
 
 def download(candidate: PackageCandidate, cache: Path, on_percent: OnPercent) -> DownloadedContent:
-    """Download the suite's package and take the content out of it.
+    """Download the suite's package and extract the content.
 
     Raises:
         ToolError: the download fails, or the package lacks a data stream.
-        InputError: the package holds something else in the place of one.
+        InputError: the package has something else in the place of one.
         TrustError: its digest is not that of the signed index, or it is another package or
-            version than the index says.
-        ResourceError: there is no disk for it.
+            version than the index lists.
+        ResourceError: there is not enough disk space.
     """
     require_free_space(cache, _REQUIRED_MIB, purpose="downloading SCAP content")
     with tempfile.TemporaryDirectory(prefix="content-", dir=cache) as name:
@@ -138,13 +138,13 @@ def download(candidate: PackageCandidate, cache: Path, on_percent: OnPercent) ->
 
 
 def unpack(deb: Path, suite: str, folder: Path) -> DownloadedContent:
-    """Take the content out of a package, by way of the new folder ``folder``.
+    """Extract the content of a package into the new folder ``folder``.
 
-    apt vouches for the package; its files are read as if nobody did.
+    apt verified the package; its files are read as untrusted nevertheless.
 
     Raises:
         ToolError: it is no package, or lacks a data stream.
-        InputError: what it holds in the place of one is a link or another odd thing, or too long.
+        InputError: a data stream is a link, no regular file, or too long.
     """
     show: Argv = ["dpkg-deb", "--show", f"--showformat={_FIELDS}", deb]
     output = run_limited(show, limits=_PROCESS_LIMITS, timeout_s=60).stdout
@@ -176,21 +176,21 @@ def unpack(deb: Path, suite: str, folder: Path) -> DownloadedContent:
 
 
 def find_archive() -> str:
-    """The Debian archive that this machine's apt uses; empty when it uses none."""
+    """Return the Debian archive that this machine's apt uses; empty when it uses none."""
     targets = run(
         ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"], timeout_s=60
     )
     archive_uri = parse_archive(targets.stdout)
     if archive_uri:
         return archive_uri
-    # Before the first 'apt-get update' the origin is not known yet; then the URI has to do.
+    # Before the first 'apt-get update' the origin is unknown; then the URI decides.
     uri_targets = run(["apt-get", "indextargets", "--format", "|||$(REPO_URI)"], timeout_s=60)
     uris = {line.rpartition("|")[2] for line in uri_targets.stdout.splitlines()}
     return next((u for u in sorted(uris) if re.search(r"/debian/?$", u)), "")
 
 
 def parse_archive(text: str) -> str:
-    """The archive of Debian itself in what ``apt-get indextargets`` said."""
+    """Find the archive of Debian itself in the output of ``apt-get indextargets``."""
     for line in sorted(text.splitlines()):
         origin, codename, component, uri = (line.split("|") + [""] * 4)[:4]
         if origin == "Debian" and component == "main" and "-" not in codename:
@@ -199,7 +199,7 @@ def parse_archive(text: str) -> str:
 
 
 def parse_madison(madison: str) -> tuple[str, str]:
-    """Version and suite of the newest in ``apt-cache madison``'s answer, which lists it first.
+    """Parse version and suite of the newest package, which ``apt-cache madison`` lists first.
 
     Raises:
         ToolError: it lists none.
@@ -216,7 +216,7 @@ def parse_madison(madison: str) -> tuple[str, str]:
 
 
 def parse_percentage(line: str) -> float | None:
-    """What a line of apt's status says was downloaded; None for any other line."""
+    """Parse the downloaded percentage in a line of apt's status; None for any other line."""
     match = re.match(r"dlstatus:[^:]*:([0-9]+(?:\.[0-9]+)?):", line)
     return float(match[1]) if match else None
 
@@ -245,13 +245,13 @@ def _download_package(candidate: PackageCandidate, folder: Path, on_percent: OnP
 
 
 def _raise_if_untrusted(error: ToolError, subject: str) -> None:
-    """Pass if apt failed for another reason than a signature, a day or a digest."""
+    """Raise ``TrustError`` if apt failed because of a signature, a date or a digest."""
     match = _UNTRUSTED.search(error.output_tail)
     if match is not None:
         line = error.output_tail[match.start() :].splitlines()[0]
         raise TrustError(
             f"{subject}: is not what Debian signed: apt-get says {line[:300]}",
-            hint="nothing was stored; if it lasts, compare with another mirror",
+            hint="nothing was stored; if it persists, compare with another mirror",
         ) from error
 
 
@@ -259,11 +259,11 @@ def _create_private_apt(workdir: Path, uri: str) -> Path:
     for part in ("state/lists/partial", "cache/archives/partial"):
         (workdir / part).mkdir(parents=True, exist_ok=True)
     sources = workdir / "sources.list"
-    # Options of a source win over what the machine's apt.conf.d may allow for its own sources.
+    # Options of a source override what the machine's apt.conf.d may allow for its own sources.
     options = f"signed-by={KEYRING} allow-insecure=no allow-weak=no allow-downgrade-to-insecure=no"
     lines = [f"deb [{options}] {uri} {suite} main\n" for suite in SUITES]
     sources.write_text("".join(lines), "utf-8")
-    # The machine's own apt.conf.d stays in force: proxies and credentials live there.
+    # The machine's own apt.conf.d stays in force: it has proxies and credentials.
     settings = {
         "Dir::Etc::sourcelist": sources.absolute(),
         "Dir::Etc::sourceparts": "/dev/null",

@@ -1,4 +1,4 @@
-"""What a benchmark says about a profile's rules: order, titles, ids, weights, groups."""
+"""Rules of a profile in a benchmark: order, titles, ids, weights, groups."""
 
 import re
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ class BenchmarkRule:
 
     weight: float
     groups: tuple[tuple[str, float], ...]
-    """Ids and weights of the groups around it, the outermost first."""
+    """Ids and weights of its groups, the outermost first."""
 
     is_conditional: bool
-    """True when it has ``requires`` or ``conflicts``: then it may rightly be not selected."""
+    """True if it has ``requires`` or ``conflicts``: it may be deselected at run time."""
 
     has_check: bool
-    """True when it has a check that a machine can carry out."""
+    """True if it has an automated check."""
 
     stig_ids: tuple[str, ...] = ()
     sv_ids: tuple[str, ...] = ()
@@ -41,12 +41,12 @@ class BenchmarkRule:
     cce: str = ""
     rationale: str = ""
     fix_text: str = ""
-    """What to do, in the content's words: its description of the wanted state."""
+    """The content's description of the required state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """A benchmark as one profile sees it."""
+    """A benchmark with the rules of one profile."""
 
     benchmark_id: str
     version: str
@@ -62,12 +62,12 @@ class Benchmark:
 
 
 def expand_profile_id(name: str) -> str:
-    """``stig`` or a full XCCDF id as the full id."""
+    """Return the full XCCDF id of ``stig`` or of a full id."""
     return name if name.startswith("xccdf_") else PROFILE_PREFIX + name
 
 
 def read_benchmark(root: Element, profile_id: str, name: str) -> Benchmark:
-    """The benchmark of a data stream, as the profile sees it.
+    """Read the benchmark of a data stream, with the rules of the profile.
 
     Raises:
         InputError: it has no such profile, or the profile selects nothing.
@@ -89,7 +89,7 @@ def read_benchmark(root: Element, profile_id: str, name: str) -> Benchmark:
 
 
 def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
-    """A data stream's benchmark version, and the day of its status or an empty text.
+    """Return a data stream's benchmark version and the day of its status, which may be empty.
 
     Raises:
         InputError: it has no benchmark, or more than one.
@@ -101,10 +101,10 @@ def read_version_and_date(root: Element, name: str) -> tuple[str, str]:
 
 
 def find_profile(bench: Element, profile_id: str, name: str) -> Element:
-    """The profile's element.
+    """Return the profile's element.
 
     Raises:
-        InputError: there is none of that id; the known ones are named.
+        InputError: there is none with that id; the available ones are listed.
     """
     profiles_by_id = {p.get("id", ""): p for p in bench.findall(XCCDF + "Profile")}
     if profile_id not in profiles_by_id:
@@ -116,7 +116,7 @@ def find_profile(bench: Element, profile_id: str, name: str) -> Element:
 
 
 def iter_selected_rules(bench: Element, profile_element: Element) -> Iterator[Element]:
-    """The rule elements that the profile selects, in document order."""
+    """Yield the rule elements that the profile selects, in document order."""
     selection_by_id = {
         s.get("idref"): s.get("selected") == "true"
         for s in profile_element.findall(XCCDF + "select")
@@ -127,7 +127,7 @@ def iter_selected_rules(bench: Element, profile_element: Element) -> Iterator[El
 
 
 def referenced_ids(rule: Element, *kinds: str) -> tuple[str, ...]:
-    """Ids that a rule ``requires`` or ``conflicts`` with; an idref may list alternatives."""
+    """Return ids that a rule ``requires`` or ``conflicts`` with; an idref may list alternatives."""
     id_lists = [e.get("idref", "").split() for k in kinds for e in rule.findall(XCCDF + k)]
     return tuple(i for ids in id_lists for i in ids)
 

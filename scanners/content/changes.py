@@ -1,8 +1,8 @@
-"""What changed between two data streams, rule by rule.
+"""Changes between two data streams, rule by rule.
 
 A rule's check is compared with everything that it refers to: upstream changes an OVAL
-test far more often than the definition that a rule names. What hardpan does not use is
-left out: OCIL questions, and fixes in other languages than bash.
+test far more often than the definition that a rule names. Parts that hardpan does not use are
+ignored: OCIL questions, and fixes in other languages than bash.
 """
 
 from collections import deque
@@ -37,30 +37,30 @@ _DESCRIPTIVE_ELEMENTS = frozenset({OVAL + "metadata"})
 _DESCRIPTIVE_ATTRIBUTES = frozenset({"comment", "version"})
 
 Aspects = dict[str, object]
-"""Name of an aspect of a rule -> something that is equal where the aspect is."""
+"""Name of an aspect of a rule -> a value that is equal if the aspect is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedRule:
-    """One rule that is new, gone or another."""
+    """One rule that was added, removed or changed."""
 
     rule_id: str
     title: str
     in_profile: bool
-    """True when the profile selects it, before or after."""
+    """True if the profile selects it in either data stream."""
 
     aspects: tuple[str, ...] = ()
-    """What of it differs; empty for a rule that is new or gone."""
+    """Changed aspects; empty for a rule that was added or removed."""
 
     @property
     def is_descriptive_only(self) -> bool:
-        """True when no verdict can differ by it."""
+        """True if no verdict can change by it."""
         return bool(self.aspects) and DESCRIPTIVE_ASPECTS.issuperset(self.aspects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentChanges:
-    """What changed from a baseline to the current data stream; rules in document order."""
+    """Changes from a baseline to the current data stream; rules in document order."""
 
     profile_id: str
     baseline_rules: int
@@ -84,7 +84,7 @@ class _RuleAspects:
 def compare_content(
     baseline: Element, current: Element, profile_name: str, *, name: str
 ) -> ContentChanges:
-    """What changed from ``baseline`` to ``current``, as far as a profile is concerned.
+    """Compare ``baseline`` with ``current``, for the rules and values of a profile.
 
     Raises:
         InputError: one of them has no benchmark or no such profile.
@@ -168,7 +168,7 @@ def _read_aspects(
 
 
 class _CheckDigests:
-    """Digests of checks and of all that they refer to."""
+    """Digests of checks and of everything that they refer to."""
 
     def __init__(self, root: Element) -> None:
         self._components = _find_components(root)
@@ -176,7 +176,7 @@ class _CheckDigests:
         self._digest_cache: dict[tuple[str, str], tuple[Sha256, tuple[str, ...]]] = {}
 
     def digest(self, check: Element) -> str:
-        """Equal for checks that ask the same in the same way; empty for one that is not used."""
+        """Return a value that is equal for equivalent checks; empty for an unused check."""
         if check.get("system") == OCIL_SYSTEM:
             return ""
         exports = [
@@ -203,7 +203,7 @@ class _CheckDigests:
     def _iter_referenced_digests(
         self, href: str, component: Element, name: str
     ) -> Iterator[tuple[str, Sha256]]:
-        """Id and digest of a definition and of what it leads to, whatever the way there."""
+        """Yield id and digest of a definition and of everything that it refers to."""
         if href not in self._elements:
             self._elements[href] = {
                 e.get("id", ""): e
@@ -241,7 +241,7 @@ class _CheckDigests:
 
 
 def _find_components(root: Element) -> dict[str, Element]:
-    """Name that a check's href has -> the component that it leads to."""
+    """Return name in a check's href -> the component that it refers to."""
     hrefs = {
         r.get("id"): r.get(XLINK + "href", "").removeprefix("#")
         for r in root.iter(DS + "component-ref")
@@ -261,7 +261,7 @@ def _find_components(root: Element) -> dict[str, Element]:
 
 
 def _canonical(element: Element) -> object:
-    """An element without its comments, its metadata and the blanks between its parts."""
+    """Return an element without its comments, metadata and white space between its parts."""
     attributes = sorted(
         (str(k), str(v)) for k, v in element.attrib.items() if k not in _DESCRIPTIVE_ATTRIBUTES
     )

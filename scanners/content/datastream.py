@@ -1,7 +1,7 @@
-"""Chooses the source data stream to scan with, and says where it came from.
+"""Choose the source data stream of a scan, and record its origin.
 
-Nothing is downloaded here: the same hardpan takes the same content on every machine,
-unless a person ran ``hardpan content update`` or chose another one.
+Nothing is downloaded here: the same hardpan uses the same content on every machine,
+unless the user ran ``hardpan content update`` or chose another one.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from hardpan.scanners.content.store import PRODUCTS, Manifest, Product, StreamRe
 from hardpan.scanners.model.scan import ContentOrigin
 
 INSTALLED = Path("/usr/share/xml/scap/ssg/content")
-"""Where scap-security-guide (RPM) and Debian's packages put their data streams."""
+"""Folder of the data streams of scap-security-guide (RPM) and of Debian's packages."""
 
 ContentSelection = Path | ContentOrigin
-"""A data stream's file, or one of the places that are known."""
+"""A data stream's file, or one of the known origins."""
 
 _HINTS = {
     ContentOrigin.SHIPPED: "install hardpan again, or give a data stream with --content FILE",
@@ -31,7 +31,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentSource:
-    """A source data stream as upstream made it."""
+    """A source data stream of upstream."""
 
     name: str
     """File name, e.g. ``ssg-rhel9-ds.xml``."""
@@ -43,13 +43,13 @@ class ContentSource:
     """Day of the benchmark, ``YYYY-MM-DD``; empty when it names none."""
 
     origin: str
-    """Where it came from, in words."""
+    """Origin as text."""
 
     origin_kind: ContentOrigin
 
     sha256: Sha256
     data: bytes
-    """The file's bytes: what was digested is what is used."""
+    """The file's bytes: the digest is over the bytes that are used."""
 
     def __str__(self) -> str:
         date_suffix = f" of {self.date}" if self.date else ""
@@ -58,19 +58,19 @@ class ContentSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvailableContent:
-    """One data stream that a scan could take."""
+    """One data stream that a scan could use."""
 
     product: Product
     origin: ContentOrigin
     source: ContentSource | HardpanError
-    """The error where it is damaged."""
+    """The error if it is damaged."""
 
 
 def find(product: Product, choice: ContentSelection | None = None) -> ContentSource:
-    """The data stream to scan a product with.
+    """Find the data stream to scan a product with.
 
-    Without a choice this is the updated content when it is newer than the shipped one,
-    else the shipped one.
+    Without a choice this is the updated content if it is newer than the shipped content, else
+    the shipped content.
 
     Raises:
         InputError: the choice has nothing for the product, or is no data stream.
@@ -86,7 +86,7 @@ def find(product: Product, choice: ContentSelection | None = None) -> ContentSou
 
 
 def from_file(path: Path) -> ContentSource:
-    """The data stream in a file that a person named.
+    """Load the data stream in a file that the user named.
 
     Raises:
         InputError: it cannot be read, or is not a data stream.
@@ -95,7 +95,7 @@ def from_file(path: Path) -> ContentSource:
 
 
 def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> ContentSource:
-    """The data stream of a product in a folder of content.
+    """Load the data stream of a product from a content folder.
 
     Raises:
         InputError: the folder has none, or cannot be read.
@@ -104,7 +104,7 @@ def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> Conten
     manifest = store.read_manifest(folder)
     record = None if manifest is None else manifest.streams.get(product)
     if manifest is None or record is None:
-        raise InputError(f"{folder}: expected SCAP content for {product}, found none")
+        raise InputError(f"{folder}: expected SCAP content for {product}, got none")
     return ContentSource(
         name=store.file_name(product),
         version=record.version,
@@ -117,7 +117,7 @@ def load_stored(origin: ContentOrigin, folder: Path, product: Product) -> Conten
 
 
 def default_origin(product: Product) -> ContentOrigin:
-    """What a scan without ``--content`` takes for a product.
+    """Return the origin that a scan without ``--content`` uses for a product.
 
     Raises:
         InputError: a manifest is damaged.
@@ -131,7 +131,7 @@ def default_origin(product: Product) -> ContentOrigin:
 
 
 def list_available() -> tuple[AvailableContent, ...]:
-    """Every data stream that is there, damaged ones included."""
+    """List every available data stream, damaged ones included."""
     return tuple(
         AvailableContent(product=product, origin=origin, source=_try_find(product, origin))
         for product in PRODUCTS

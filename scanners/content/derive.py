@@ -1,10 +1,9 @@
-"""Makes RHEL content apply to systems that are EL-shaped but are not RHEL.
+"""Derive content for EL systems that are not RHEL from RHEL content.
 
-Upstream's rules begin with "is this RHEL?", answered by the package
-``redhat-release``. Without a change every rule reads ``notapplicable``
-elsewhere. What is added: one CPE name per system, an inventory definition that
-looks for that system's release package, and one platform line. Nothing of RHEL
-is claimed, no rule is touched, every reference stays.
+Upstream's rules first check for RHEL through the package ``redhat-release``. Without a change
+every rule is ``notapplicable`` elsewhere. Added are: one CPE name per system, an inventory
+definition that checks for that system's release package, and one platform line. The content does
+not claim to be RHEL, no rule is changed, every reference stays.
 """
 
 from dataclasses import dataclass
@@ -34,15 +33,15 @@ _NOTICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedSystem:
-    """One EL-shaped system that the content is made to apply to."""
+    """One EL system that the content is extended to."""
 
     key: str
-    """Word that ids are made of."""
+    """Part of the generated ids."""
 
     title: str
     cpe: str
     package: str
-    """Release package whose presence means: this system."""
+    """Release package that identifies the system."""
 
     version: str
     """Pattern for that package's version."""
@@ -72,16 +71,16 @@ SYSTEMS = {
     "cpe:/o:redhat:enterprise_linux:9": (_rocky_system(9), _lab_system(9)),
     "cpe:/o:redhat:enterprise_linux:10": (_rocky_system(10), _lab_system(10)),
 }
-"""CPE that upstream's content is for -> systems it is made to apply to."""
+"""CPE of upstream's content -> systems that it is extended to."""
 
 
 def derive(root: Element, name: str) -> tuple[str, ...]:
-    """Change the tree in place; returns what was added, one line each.
+    """Change the tree in place; return the additions, one line each.
 
-    Content that is for none of the known systems is left as it is: empty tuple.
+    Content that is for none of the known systems is unchanged: empty tuple.
 
     Raises:
-        InputError: the content is for RHEL, but has no CPE dictionary to add to.
+        InputError: the content is for RHEL, but has no CPE dictionary to extend.
     """
     bench = find_benchmark(root, name)
     platforms = [p.get("idref", "") for p in bench.findall(XCCDF + "platform")]
@@ -109,7 +108,7 @@ def _dictionary_item(root: Element, cpe: str, name: str) -> tuple[Element, Eleme
 
 
 def _find_component(root: Element, href: str, name: str) -> Element:
-    """The OVAL definitions that ``href`` leads to through the dictionary's catalogue."""
+    """Return the OVAL definitions that ``href`` refers to through the dictionary's catalogue."""
     uris = {u.get("name"): u.get("uri", "") for u in root.iter(CATALOG + "uri")}
     reference = uris.get(href, "").removeprefix("#")
     for ref in root.iter(DS + "component-ref"):
@@ -118,7 +117,7 @@ def _find_component(root: Element, href: str, name: str) -> Element:
             for component in root.iterchildren(DS + "component"):
                 if component.get("id") == component_id and len(component):
                     return component[0]
-    raise InputError(f"{name}: its CPE dictionary points to {href!r}, which is not there")
+    raise InputError(f"{name}: its CPE dictionary points to {href!r}, which does not exist")
 
 
 def _add_definition(oval: Element, system: DerivedSystem) -> list[str]:
@@ -224,7 +223,7 @@ def _add_notice(bench: Element, systems: list[DerivedSystem]) -> str:
 
 
 def _append(parent: Element, element: Element) -> None:
-    """Add at the end with a line of its own; oscap 1.3.7 crashes on text-less lists."""
+    """Append with a newline after it; oscap 1.3.7 crashes on lists without text."""
     etree.indent(element, space="  ")
     element.tail = "\n"
     parent.append(element)

@@ -1,4 +1,4 @@
-"""The content's own bash fixes, with the profile's values filled in."""
+"""The content's own bash fixes, with the profile's values substituted."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from hardpan.scanners.content.benchmark import find_profile, iter_selected_rules
 from hardpan.scanners.content.scap_xml import XCCDF, Element, find_benchmark
 
 BASH_FIX_SYSTEMS = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
-"""Systems of the fixes that are used; the content also has Ansible, Puppet and others."""
+"""Fix systems that are used; the content also has Ansible, Puppet and others."""
 
 _SEVERITIES = ("high", "medium", "low")
 
@@ -26,13 +26,13 @@ class Fix:
 def collect_fixes(
     root: Element, profile_id: str, rule_ids: Collection[str], name: str
 ) -> tuple[Fix, ...]:
-    """The fixes of these rules, in the benchmark's own order of remediation.
+    """Return the fixes of these rules, in the benchmark's order of remediation.
 
-    ``root`` is the data stream before slimming, which takes fixes away.
+    ``root`` is the data stream before tailoring, which removes fixes.
 
     Raises:
-        InputError: a rule is not among those that the profile selects, or a fix
-            asks for a value that the benchmark does not have.
+        InputError: the profile does not select a rule, or a fix refers to a value that the
+            benchmark does not have.
     """
     bench = find_benchmark(root, name)
     profile_element = find_profile(bench, profile_id, name)
@@ -54,7 +54,7 @@ def collect_fixes(
 
 
 def resolve_values(bench: Element, profile_element: Element) -> dict[str, str]:
-    """Value id -> what it is in this profile."""
+    """Return value id -> its value in this profile."""
     selectors = {
         r.get("idref", ""): r.get("selector", "")
         for r in profile_element.findall(XCCDF + "refine-value")
@@ -90,7 +90,9 @@ def _substitute_values(fix: Element, values: dict[str, str], name: str) -> str:
         if child.tag == XCCDF + "sub":
             value_id = child.get("idref", "")
             if value_id not in values:
-                raise InputError(f"{name}: the fix {fix.get('id')} asks for {value_id}")
+                raise InputError(
+                    f"{name}: the fix {fix.get('id')} refers to the unknown value {value_id}"
+                )
             fragments.append(values[value_id])
         fragments.append(child.tail or "")
     return "".join(fragments).strip("\n") + "\n"

@@ -1,6 +1,6 @@
-"""Makes one of OVAL elements that say the same, so that oscap collects each thing once.
+"""Merge equal OVAL elements, so that oscap collects each object once.
 
-oscap keeps what it collected by the id of the object. The content asks for the
+oscap caches collected items by the id of the object. The content collects the
 dependencies of multi-user.target eighteen times under eighteen ids, and every
 time oscap walks the whole tree of systemd's units again.
 """
@@ -16,11 +16,11 @@ from hardpan.scanners.content.tailor import oval_components
 
 _KINDS = ("variables", "states", "objects")
 _IDENTITY_ATTRIBUTES = ("id", "version", "comment")
-"""What may differ between twins: it names an element and says nothing about the system."""
+"""Attributes that may differ between duplicates: they only identify an element."""
 
 
 def merge_duplicates(root: Element) -> int:
-    """Merge in place; how many elements went. Every test keeps what it looks at.
+    """Merge in place; return how many elements were removed. Tests are unchanged.
 
     External variables stay: the benchmark sets each by its id.
     """
@@ -29,7 +29,7 @@ def merge_duplicates(root: Element) -> int:
 
 def _merge_document(oval: Element) -> int:
     removed_count = 0
-    # Objects that differed only by a merged variable or state are twins in the next round.
+    # Objects that differed only by a merged variable or state are equal in the next round.
     while duplicates := dict(_find_duplicates(oval)):
         for element in list(oval.iter("{*}*")):
             if element.get("id") in duplicates:
@@ -46,7 +46,7 @@ def _merge_document(oval: Element) -> int:
 
 
 def _find_duplicates(oval: Element) -> Iterator[tuple[str, str]]:
-    """Id of an element that may go -> id of the one that says the same."""
+    """Yield id of a duplicate -> id of the element that replaces it."""
     for kind in _KINDS:
         groups: dict[bytes, list[str]] = defaultdict(list)
         for element in oval.iterfind(f"{OVAL}{kind}/*"):
@@ -57,7 +57,7 @@ def _find_duplicates(oval: Element) -> Iterator[tuple[str, str]]:
 
 
 def _canonical_form(element: Element) -> bytes:
-    """What an element says, whoever it is."""
+    """Return an element's content without its identity."""
     stripped = copy.deepcopy(element)
     for name in set(_IDENTITY_ATTRIBUTES) & set(stripped.attrib):
         del stripped.attrib[name]

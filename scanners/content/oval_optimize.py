@@ -1,8 +1,8 @@
-"""Spares oscap the long way where a short one gives the same answer.
+"""Optimize OVAL objects that select files by owner, with unchanged verdicts.
 
 "Every file belongs to a known group" compares each file's group with each of some sixty
-known ones, and nearly every file belongs to group 0. What belongs to 0 is left out first,
-by one comparison; that 0 is one of the known ones is then a test of its own.
+known ones, and nearly every file belongs to group 0. Files of group 0 are filtered out first,
+by one comparison; a separate test checks that 0 is one of the known groups.
 """
 
 from lxml import etree
@@ -16,7 +16,7 @@ _OWNER_ENTITIES = (UNIX + "group_id", UNIX + "user_id")
 
 
 def filter_root_owned_first(root: Element) -> int:
-    """Change the tree in place; how many objects look at less now. Verdicts stay the same."""
+    """Change the tree in place; return how many objects were optimized. Verdicts are unchanged."""
     return sum(_optimize_document(oval) for oval in oval_components(root))
 
 
@@ -38,7 +38,7 @@ def _optimize_document(oval: Element) -> int:
 
 
 def _find_owner_states(oval: Element) -> list[tuple[str, tuple[str, str]]]:
-    """State -> its one entity and variable, where it says: the owner is one of a list."""
+    """Return state -> its only entity and variable, for states "the owner is one of a list"."""
     states = []
     for state in oval.findall(f"{OVAL}states/{UNIX}file_state"):
         parts = state.findall("*")
@@ -55,7 +55,7 @@ def _find_owner_states(oval: Element) -> list[tuple[str, tuple[str, str]]]:
 
 
 def _find_criteria(oval: Element, object_id: str) -> list[Element]:
-    """The criteria that say "there is no such file"; none where it is used in another way."""
+    """Return the criteria that require no such file; none if the object is used otherwise."""
     references = [e for e in oval.iter("{*}*") if object_id in (*e.attrib.values(), (e.text or ""))]
     references = [e for e in references if e.get("id") != object_id]
     tests = {t.get("id", ""): t for t in oval.findall(f"{OVAL}tests/{UNIX}file_test")}
@@ -74,7 +74,7 @@ def _find_criteria(oval: Element, object_id: str) -> list[Element]:
 
 
 def _add_zero_state(oval: Element, entity: str) -> str:
-    """A state: the owner is 0."""
+    """Return a state: the owner is 0."""
     name = etree.QName(entity).localname
     state = _get_or_create(oval, "states", UNIX + "file_state", f"oval:hardpan-{name}_zero:ste:1")
     if not len(state):
@@ -83,7 +83,7 @@ def _add_zero_state(oval: Element, entity: str) -> str:
 
 
 def _add_guard_test(oval: Element, variable: str) -> str:
-    """A test: 0 is one of the variable's values."""
+    """Return a test: 0 is one of the variable's values."""
     name = variable.split(":")[-3]
     ids = {kind: f"oval:hardpan-{name}_has_zero:{kind}:1" for kind in ("tst", "obj", "ste")}
     test = _get_or_create(oval, "tests", INDEPENDENT + "variable_test", ids["tst"])
@@ -104,7 +104,7 @@ def _add_guard_test(oval: Element, variable: str) -> str:
 
 
 def _get_or_create(oval: Element, kind: str, tag: str, name: str) -> Element:
-    """The element called ``name``, made empty where it is not there."""
+    """Return the element called ``name``, created empty if it does not exist."""
     parent = oval.find(OVAL + kind)
     assert parent is not None  # noqa: S101 - an object was found, so there are tests and states
     existing = next((e for e in parent if e.get("id") == name), None)
@@ -118,9 +118,9 @@ def _build_filter(state: str) -> Element:
 
 
 def _require_guard(criterion: Element, guard: str) -> None:
-    """Put the guard beside a criterion: both must hold."""
+    """Combine a criterion with the guard: both must be true."""
     parent = criterion.getparent()
-    assert parent is not None  # noqa: S101 - a criterion lies in criteria
+    assert parent is not None  # noqa: S101 - a criterion is always inside criteria
     conjunction = etree.Element(OVAL + "criteria", operator="AND")
     conjunction.tail, criterion.tail = criterion.tail, None
     parent.replace(criterion, conjunction)

@@ -1,16 +1,17 @@
-"""Deals a profile's rules out to several oscap processes, so that they end together."""
+"""Partition a profile's rules over several oscap processes, so that they end together."""
 
 from collections.abc import Sequence
 
 from hardpan.profiles.schema.ssg import RULE_PREFIX
 
 _DEFAULT_COST_S = 0.05
-"""What most rules take."""
+"""Duration of most rules."""
 
 _SERVICE_PREFIXES = ("service_", "socket_", "timer_")
 _SERVICE_COST_S = 3.0
-"""Rules whose names begin so ask systemd's first process about all units. It answers one
-question at a time: two oscap processes would only wait for one another."""
+"""Rules with these prefixes ask systemd's first process about all units. It answers one
+question at a time: two oscap processes would only wait for one another.
+"""
 
 RULE_COST_S = {
     "file_permissions_ungroupowned": 90.0,
@@ -44,10 +45,10 @@ ratios matter. Rules that the lab's profile lacks: measured elsewhere, scaled to
 def partition(
     rule_groups: Sequence[Sequence[str]], part_count: int, *, order: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """At most ``parts`` groups of rule ids, each in ``order``, of about the same length.
+    """Return at most ``part_count`` groups of rule ids, each in ``order``, of similar duration.
 
-    ``bundles`` are rules that must not be parted. Longest first, each to the
-    group that has least to do: the same input is dealt the same way.
+    The rules of a group in ``rule_groups`` stay together. Longest first, each to the
+    part with the lowest cost: the same input gives the same parts.
     """
     costs = [(sum(_estimate_cost_s(r) for r in b), b) for b in _merge_service_groups(rule_groups)]
     loads = [0.0] * part_count
@@ -61,7 +62,7 @@ def partition(
 
 
 def _merge_service_groups(rule_groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The bundles, those with rules about services made one."""
+    """Return the groups, those with rules about services merged."""
     other_groups = [tuple(b) for b in rule_groups if not any(map(_queries_systemd, b))]
     services = tuple(r for b in rule_groups if any(map(_queries_systemd, b)) for r in b)
     return [*other_groups, services] if services else other_groups

@@ -1,4 +1,4 @@
-"""From upstream's data stream to what is uploaded: derived, slimmed, dealt out."""
+"""Prepare upstream's data stream for upload: derive, tailor, optimize, partition."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,21 +27,21 @@ class StreamPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedContent:
-    """Content that is ready to be scanned with."""
+    """Content that is ready to be evaluated."""
 
     content: ScapContent
     benchmark: Benchmark
     parts: tuple[StreamPart, ...]
-    """Together they hold every selected rule exactly once."""
+    """Together they have every selected rule exactly once."""
 
 
 def prepare(source: ContentSource, profile: str, *, part_count: int = 2) -> PreparedContent:
-    """Make the content apply to the systems we know, cut it to the profile, deal it out.
+    """Derive the content for known systems, tailor it to the profile, partition it.
 
     The same source gives the same bytes; it takes about a second, so nothing is cached.
 
     Raises:
-        InputError: the data stream is not one, or has no such profile.
+        InputError: the data stream is invalid, or has no such profile.
     """
     name = source.name
     profile_id = expand_profile_id(profile)
@@ -78,7 +78,7 @@ def prepare(source: ContentSource, profile: str, *, part_count: int = 2) -> Prep
 def load_fixes(
     source: ContentSource, profile: str, rule_ids: Collection[str]
 ) -> tuple[fixes.Fix, ...]:
-    """The content's own bash fixes for these rules, in the benchmark's order.
+    """Load the content's own bash fixes for these rules, in the benchmark's order.
 
     Raises:
         InputError: the profile does not select one of the rules.
@@ -107,7 +107,7 @@ def _describe_derivation(
         )
     if optimized_count:
         lines.append(
-            f"left what belongs to 0 out of {optimized_count} OVAL objects first, and tested 0"
+            f"filtered files of user and group 0 from {optimized_count} OVAL objects, and tested 0 separately"
         )
     lines += [
         f"evaluated part {n} of {len(parts)}: {len(p.rule_ids)} rules, sha256 {p.sha256}"

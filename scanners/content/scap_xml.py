@@ -1,4 +1,4 @@
-"""Reading and writing SCAP data streams: no entities, no network, whitespace kept."""
+"""Read and write SCAP data streams: no entities, no network, white space retained."""
 
 from pathlib import Path
 
@@ -25,15 +25,15 @@ Element = etree._Element
 
 
 def create_parser() -> etree.XMLParser:
-    """A parser for content: entities and the network are off, big text nodes allowed.
+    """Return a parser for content: entities and the network are off, huge text nodes allowed.
 
-    Blank text stays: oscap 1.3.7 crashes on a data stream stripped of it.
+    White space stays: oscap 1.3.7 crashes on a data stream without it.
     """
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
 
 
 def parse_data_stream(data: bytes, name: str) -> Element:
-    """The root of a source data stream.
+    """Parse a source data stream and return its root.
 
     Raises:
         InputError: it is not one, is not XML, or is too long.
@@ -55,7 +55,7 @@ def parse_data_stream(data: bytes, name: str) -> Element:
 
 
 def read_stream_file(path: Path) -> bytes:
-    """The bytes of a file that a person named.
+    """Read the bytes of a file that the user named.
 
     Raises:
         InputError: it is no regular file, cannot be read, or is too long.
@@ -65,12 +65,12 @@ def read_stream_file(path: Path) -> bytes:
 
 
 def serialize(root: Element) -> bytes:
-    """The same bytes for the same tree."""
+    """Return the same bytes for the same tree."""
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
 def find_benchmark(root: Element, name: str) -> Element:
-    """The one XCCDF benchmark of a data stream.
+    """Return the only XCCDF benchmark of a data stream.
 
     Raises:
         InputError: there is none, or more than one.
@@ -84,12 +84,12 @@ def find_benchmark(root: Element, name: str) -> Element:
 
 
 def element_text(element: Element | None) -> str:
-    """All text below an element, blanks folded."""
+    """Return all text below an element, white space folded."""
     return "" if element is None else " ".join("".join(map(str, element.itertext())).split())
 
 
 def remove_element(element: Element) -> None:
-    """Take an element away together with the blank text behind it."""
+    """Remove an element together with the white space after it."""
     parent = element.getparent()
     if parent is None:
         return

@@ -36,7 +36,7 @@ _PRESET = 6
 """As ``xz -6``: 1.7 MB for both data streams in 15 s; 9 with 'extreme' takes 78 s for 1.5 MB."""
 
 _MAX_MEMORY_BYTES = 64 << 20
-"""More than preset 6 needs to decompress (9 MiB): a file that asks for more is not ours."""
+"""More than preset 6 needs to decompress (9 MiB): hardpan writes no file that needs more."""
 
 _MAX_MANIFEST_BYTES = 64 << 10
 
@@ -48,7 +48,7 @@ class _ManifestModel(BaseModel):
 
 
 class SourcePackage(_ManifestModel):
-    """The package that the data streams were taken from."""
+    """The package that the data streams came from."""
 
     name: str
     """Binary package, e.g. ``ssg-nondebian``."""
@@ -84,7 +84,7 @@ class StreamRecord(_ManifestModel):
 
 
 class Manifest(_ManifestModel):
-    """What a folder of content holds."""
+    """Manifest of a content folder."""
 
     schema_version: Literal[1]
     project: Literal["ComplianceAsCode"]
@@ -97,22 +97,22 @@ class Manifest(_ManifestModel):
 
 
 def shipped_folder() -> Path:
-    """The content that is part of hardpan."""
+    """Return the folder of the content that is part of hardpan."""
     return resource_path("hardpan.scanners.content", "shipped")
 
 
 def updated_folder() -> Path:
-    """The content that ``hardpan content update`` wrote: a choice of the user, no cache."""
+    """Return the folder that ``hardpan content update`` writes: a user's choice, not a cache."""
     return data_home() / "content"
 
 
 def file_name(product: str) -> str:
-    """Name of a product's data stream, as upstream calls it."""
+    """Return the name of a product's data stream, as upstream names it."""
     return f"ssg-{product}-ds.xml"
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a folder; None where the folder has none.
+    """Read the manifest of a folder; None if the folder has none.
 
     Raises:
         InputError: it cannot be read, or is not a manifest.
@@ -136,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def read_stream(folder: Path, product: str, record: StreamRecord) -> bytes:
-    """A data stream, decompressed; it has the size and the digest that the manifest states.
+    """Read and decompress a data stream with the size and digest of the manifest.
 
     Raises:
         InputError: the file cannot be read.
@@ -148,10 +148,10 @@ def read_stream(folder: Path, product: str, record: StreamRecord) -> bytes:
 def write_content(
     folder: Path, manifest: Manifest, streams: Mapping[Product, bytes], notice: bytes
 ) -> None:
-    """Replace ``folder`` as a whole by this content.
+    """Replace ``folder`` completely by this content.
 
     Raises:
-        InputError: something else than content is there.
+        InputError: the folder has other files.
     """
     folder = folder.absolute()
     _refuse_other_files(folder)
@@ -164,11 +164,11 @@ def write_content(
 
 
 def compress(data: bytes) -> bytes:
-    """XZ without names and times: the same data gives the same bytes."""
+    """Compress as XZ without names and times: the same data gives the same bytes."""
     return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, preset=_PRESET)
 
 
-# A build looks at the content before it starts and reads it again; unit tests do so 200 times.
+# A build checks the content before it starts and reads it again; unit tests do so 200 times.
 @lru_cache(maxsize=len(PRODUCTS))
 def _load_stream(path: Path, size: int, sha256: Sha256) -> bytes:
     try:
@@ -184,14 +184,14 @@ def _load_stream(path: Path, size: int, sha256: Sha256) -> bytes:
 
 
 def _open(folder: Path, name: str) -> BufferedReader:
-    """A file of a folder of content, which may have been carried here from elsewhere."""
+    """Open a file of a content folder, which may have been copied from elsewhere."""
     if folder == shipped_folder():  # an installer of packages may have linked its files
         return open_named_file(folder / name)
     return open_regular_file(folder, name, allow_hard_links=True)
 
 
 def _decompress(compressed: bytes, size: int, path: Path) -> bytes:
-    """No more than ``size`` bytes are ever made, whatever the file would unpack to."""
+    """Decompress at most ``size`` bytes, whatever the file would unpack to."""
     xz = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MAX_MEMORY_BYTES)
     try:
         data = xz.decompress(compressed, max_length=size + 1)

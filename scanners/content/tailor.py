@@ -1,8 +1,8 @@
-"""Cuts a data stream down to some rules of one profile; verdicts stay the same.
+"""Reduce a data stream to some rules of one profile, with unchanged verdicts.
 
-oscap loads 29 MB of RHEL 9 content to evaluate one profile in ten. What no kept
-rule refers to is left out: other profiles, rules, fixes, references, OVAL
-definitions and all that hangs on them, questionnaires, scripts.
+oscap loads 29 MB of RHEL 9 content to evaluate one profile in ten. Everything that no retained
+rule refers to is removed: other profiles, rules, fixes, references, OVAL
+definitions and what they refer to, questionnaires, scripts.
 """
 
 from collections import defaultdict
@@ -25,13 +25,13 @@ from hardpan.scanners.content.scap_xml import (
 
 _OVAL_LISTS = ("definitions", "tests", "objects", "states", "variables")
 _DESCRIPTIVE_CHILDREN = ("reference", "rationale", "warning", "fix", "fixtext", "ident")
-"""Children of a rule that oscap does not need to judge it; descriptions are mandatory."""
+"""Children of a rule that oscap does not evaluate; descriptions are mandatory."""
 
 
 def tailor(
     root: Element, profile_id: str, name: str, *, only: Collection[str] | None = None
 ) -> None:
-    """Cut the tree in place down to the profile, or to ``only`` these of its rules.
+    """Reduce the tree in place to the profile, or to ``only`` these of its rules.
 
     Raises:
         InputError: there is no such profile.
@@ -57,7 +57,7 @@ def tailor(
 
 
 def connected_rules(root: Element, profile_id: str, name: str) -> tuple[tuple[str, ...], ...]:
-    """Rule ids that must stay in one data stream, for one requires or rules out another."""
+    """Return groups of rule ids that require or exclude one another."""
     bench = find_benchmark(root, name)
     rules = {
         r.get("id", ""): r
@@ -86,7 +86,7 @@ def _find_retained_rules(
     rules = {r.get("id", ""): r for r in bench.iter(XCCDF + "Rule")}
     selected_ids = {r.get("id", "") for r in iter_selected_rules(bench, profile_element)}
     retained_ids = selected_ids if only is None else selected_ids & set(only)
-    # A rule that is required but not selected must be there to be found not selected.
+    # A rule that is required but not selected must exist for oscap to report it.
     pending = set(retained_ids)
     while pending:
         pending = {
@@ -103,7 +103,7 @@ def _remove_other_profiles(
         if other_profile is not profile_element:
             remove_element(other_profile)
     if "extends" in profile_element.attrib:
-        del profile_element.attrib["extends"]  # the content is resolved: it says everything itself
+        del profile_element.attrib["extends"]  # the content is resolved: nothing is inherited
     groups = {g.get("id") for g in bench.iter(XCCDF + "Group")}
     for selection in profile_element.findall(XCCDF + "select"):
         if selection.get("idref") not in retained_ids | groups:
@@ -119,13 +119,13 @@ def _reduce_rule(rule: Element, retained_ids: set[str]) -> None:
             remove_element(child)
     for kind in ("requires", "conflicts"):
         for dependency in rule.findall(XCCDF + kind):
-            # What is left out is not selected, and a conflict with that is none.
+            # A removed rule is not selected, so there is no conflict with it.
             if not any(i in retained_ids for i in dependency.get("idref", "").split()):
                 remove_element(dependency)
     checks = rule.findall(XCCDF + "check")
     systems = {c.get("system") for c in checks}
     for check in checks:
-        # oscap takes the last check it has an engine for: OVAL, where there is one.
+        # oscap uses the last check that it has an engine for: OVAL, if there is one.
         is_redundant_script = check.get("system") == SCE_SYSTEM and OVAL_SYSTEM in systems
         if check.get("system") == OCIL_SYSTEM or is_redundant_script:
             remove_element(check)
@@ -154,7 +154,7 @@ def _remove_front_matter(bench: Element) -> None:
 
 
 def _remove_unused_components(root: Element, hrefs: set[str]) -> None:
-    """Drop the components that nothing refers to any more, and what points to them."""
+    """Remove components without references, and the references to them."""
     retained_refs = set()
     for uri in list(root.iter(CATALOG + "uri")):
         catalog_kind = _catalog_kind(uri)
@@ -183,7 +183,7 @@ def _catalog_kind(element: Element) -> str:
 
 
 def oval_components(root: Element) -> Iterator[Element]:
-    """The OVAL documents of the checklist's rules, without those of the CPE dictionary."""
+    """Yield the OVAL documents of the checklist's rules, without those of the CPE dictionary."""
     refs = {r.get("id"): r.get(XLINK + "href", "") for r in root.iter(DS + "component-ref")}
     ids: dict[bool, set[str]] = {True: set(), False: set()}
     for uri in root.iter(CATALOG + "uri"):
@@ -217,7 +217,7 @@ def _remove_unused_oval(oval: Element, names: set[str]) -> None:
 
 
 def _iter_references(element: Element, candidates: Collection[str]) -> Iterator[str]:
-    """Ids of the same component that an element refers to, by attribute or by text."""
+    """Yield ids of the same component that an element refers to, by attribute or by text."""
     for e in element.iter("{*}*"):
         for value in (*e.attrib.values(), (e.text or "").strip()):
             if value in candidates:

@@ -1,4 +1,4 @@
-"""Takes the archive's newest content and reports which rules changed by it."""
+"""Download the archive's newest content and report which rules changed."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,11 +22,11 @@ PROFILE = "stig"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductUpdate:
-    """The archive's data stream of one product, beside the one that scans take now."""
+    """The archive's data stream of one product, and the one that scans use now."""
 
     product: store.Product
     baseline: ContentSource | None
-    """None where the folder that is written holds none yet."""
+    """None if the folder that is written has none yet."""
 
     current: StreamRecord
     is_newer: bool
@@ -36,30 +36,30 @@ class ProductUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentUpdate:
-    """How an update went."""
+    """The result of an update."""
 
     version: str
-    """Of the archive's package."""
+    """Version of the archive's package."""
 
     suite: str
     products: tuple[ProductUpdate, ...]
-    """Empty where the package's content is here already: nothing was downloaded."""
+    """Empty if the package's content is already stored: nothing was downloaded."""
 
     manifest: Manifest | None
     stored: Path | None
-    """None where nothing was stored."""
+    """None if nothing was stored."""
 
 
 def update_content(
     emit: Emit, *, cache: Path, into: Path | None = None, dry_run: bool = False
 ) -> ContentUpdate:
-    """Download the archive's newest content and store it when it is newer.
+    """Download the archive's newest content and store it if it is newer.
 
     It is stored in ``into``, by default in the user's folder; with ``dry_run`` not at all.
 
     Raises:
         ToolError: the archive does not answer, or this machine has no apt.
-        InputError: what came is no SCAP content, or ``into`` holds something else.
+        InputError: the package has no SCAP content, or ``into`` has other files.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with run_stage(emit, "content") as note:
@@ -97,10 +97,10 @@ def update_content(
 
 
 def build_manifest(package: apt.DownloadedContent) -> Manifest:
-    """The manifest of a package's content.
+    """Build the manifest of a package's content.
 
     Raises:
-        InputError: a data stream is not one, or has no version or date.
+        InputError: a data stream is invalid, or has no version or date.
     """
     records = {}
     for product, data in package.streams.items():
@@ -128,7 +128,7 @@ def build_manifest(package: apt.DownloadedContent) -> Manifest:
 
 
 def _iter_stored_versions(into: Path | None) -> Iterator[str]:
-    """Versions of the packages whose content is here already, and whole."""
+    """Yield versions of the packages whose content is stored without damage."""
     for folder in (store.shipped_folder(), store.updated_folder()) if into is None else (into,):
         with suppress(HardpanError):  # damaged content is downloaded again
             manifest = store.read_manifest(folder)
@@ -164,7 +164,7 @@ def _compare_products(
 
 
 def _find_baseline(product: store.Product, into: Path | None) -> ContentSource | None:
-    """What a scan would take today; the shipped content where that is damaged."""
+    """Return what a scan would use today; the shipped content if that is damaged."""
     if into is not None:
         with suppress(HardpanError):
             return datastream.load_stored(ContentOrigin.UPDATED, into, product)

@@ -1,1 +1,1 @@
-"""FIPS told honestly: what was seen, what the list of certificates says, and the words for it."""
+"""FIPS mode and CMVP certificates: facts, assessment, and their description."""

@@ -1,4 +1,4 @@
-"""From what a target said to the state of FIPS. Pure: facts, list and day give one answer."""
+"""Assess the state of FIPS from a target's answers. Pure: the same input gives the same result."""
 
 import re
 from datetime import date
@@ -21,7 +21,7 @@ _KEX = re.compile(r"kex: algorithm: ([A-Za-z0-9@._+-]{1,80})")
 
 
 def assess_fips(facts: FipsAnswers, table: CmvpTable, today: date) -> FipsState:
-    """The state of FIPS on the target, by what it said and the list, on ``today``."""
+    """Assess the state of FIPS on the target from its answers and the CMVP table, on ``today``."""
     policy = _match_value(_get_output(facts, "policy"), _POLICY)
     md5 = _assess_md5(facts)
     provider_state, version = _read_provider(facts)
@@ -51,7 +51,7 @@ def assess_fips(facts: FipsAnswers, table: CmvpTable, today: date) -> FipsState:
 
 
 def _get_output(facts: FipsAnswers, name: str) -> str | None:
-    """The text of a command that worked; None of one that is absent or failed."""
+    """Return the output of a command that succeeded; None if it is absent or failed."""
     answer = facts.answers.get(name)
     return answer.text if answer is not None and answer.exit_status == 0 else None
 
@@ -66,7 +66,7 @@ def _match_value(text: str | None, pattern: re.Pattern[str]) -> str:
 
 
 def _last_fips(line: str) -> str:
-    """The value the kernel takes: the last ``fips=`` on its command line."""
+    """Return the value that the kernel uses: the last ``fips=`` on its command line."""
     return next((w[5:] for w in reversed(line.split()) if w.startswith("fips=")), "")
 
 
@@ -103,9 +103,9 @@ def _assess_installer(facts: FipsAnswers) -> TriState:
 def _assess_initramfs(facts: FipsAnswers) -> TriState:
     names = _get_text(facts, "initramfs").split()
     if names[:1] == ["initramfs-tools"]:
-        # Knows no FIPS module of its own; what a hook that is named so does, nobody can tell.
+        # It has no FIPS module; a hook with that name may do anything.
         return "unknown" if any("fips" in n for n in names[1:]) else "no"
-    if "base" not in names:  # every list of dracut modules has it: this is none
+    if "base" not in names:  # every list of dracut modules has it
         return "unknown"
     return "yes" if any(_FIPS_MODULE.fullmatch(n) for n in names) else "no"
 
@@ -164,7 +164,7 @@ def _assess_pqc_available(facts: FipsAnswers) -> TriState:
 
 
 def _assess_pqc_validated(modules: tuple[CryptoModule, ...], table: CmvpTable) -> TriState:
-    """By the module's own certificate alone; that ML-KEM is offered says nothing about it."""
+    """Only the module's own certificate counts; offering ML-KEM proves nothing about it."""
     ml_kem_certificates = {c.certificate for c in table.certificates if c.ml_kem}
     if any(m.state == "validated" and m.certificate in ml_kem_certificates for m in modules):
         return "yes"

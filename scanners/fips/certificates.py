@@ -1,4 +1,4 @@
-"""Which certificate each installed module has: by its exact build, never by a part of it."""
+"""Certificate of each installed module: by its exact build, never by a part of it."""
 
 import re
 from datetime import date
@@ -19,12 +19,12 @@ _ALTERED = re.compile(r"(?:..5\S{6}|missing {4})\s+(?!c )\S")
 
 
 def assess_modules(facts: FipsAnswers, table: CmvpTable, today: date) -> tuple[CryptoModule, ...]:
-    """Every module with the state of its certificate on ``today``."""
+    """Return every module with the state of its certificate on ``today``."""
     return tuple(_assess_module(name, facts, table, today) for name in MODULE_PACKAGES)
 
 
 def list_spellings(nevra: str) -> frozenset[str]:
-    """The ways a list may write this very build: with or without epoch and architecture."""
+    """Return the spellings of exactly this build in a list: with or without epoch and architecture."""
     match = _NEVRA.fullmatch(nevra)
     if match is None:
         return frozenset()
@@ -42,15 +42,15 @@ def _assess_module(
         return _unknown_module(name, "the rpm database was not read")
     nevra = _find_installed_build(name, facts)
     if not nevra:
-        return _unknown_module(name, "no package of this module is known to be in use")
+        return _unknown_module(name, "no package of this module was identified")
     rows = [c for c in table.certificates if c.module == name]
     row = next((c for c in rows if list_spellings(nevra) & set(c.builds)), None)
     if row is None:
         release = nevra.rpartition("-")[2]
         if any(c.tag in release for c in rows):
-            reason = "a certified vendor's build, but the list does not name this very one"
+            reason = "a certified vendor's build, but the list does not have exactly this one"
             return _unknown_module(name, reason, nevra)
-        reason = "this very build is not in the list"
+        reason = "exactly this build is not in the list"
         return CryptoModule(
             name=name,
             nevra=nevra,
@@ -90,11 +90,11 @@ def _assess_state(
 
 
 def _assess_signer(row: CmvpCertificate, signer: str) -> tuple[CertificateState, str]:
-    """A build's name can be given to any package: whose it is, only its signer tells."""
+    """Assess the signer: any package can have the name of a build."""
     if row.signer is None:
         return "unknown", "the key that signs the listed build is not on record"
     if not signer:
-        return "unknown", "rpm knows no signer of the package"
+        return "unknown", "rpm reports no signer of the package"
     if not signer.endswith(row.signer):
         return "not_validated", "signed with another key than the listed build"
     return "validated", f"listed for {row.release}"
@@ -119,7 +119,7 @@ def _prefer_native(builds: list[str]) -> str:
 
 
 def _find_verify_lines(nevra: str, row: CmvpCertificate, facts: FipsAnswers) -> list[str] | None:
-    """Rpm's lines on this very build; None where it was not asked or did not come to its end."""
+    """Return rpm's lines on exactly this build; None if they are missing or incomplete."""
     answer = facts.answers.get("verify")
     lines = answer.text.splitlines() if answer is not None else []
     for build in list_spellings(nevra) & set(row.builds):

@@ -1,4 +1,4 @@
-"""The dated list of CMVP certificates, read as strictly as a profile."""
+"""The dated table of CMVP certificates, validated as strictly as a profile."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -23,20 +23,20 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class CmvpModel(BaseModel):
-    """A part of the list: frozen, unknown settings refused."""
+    """Base of the table's models: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TestedEnvironment(CmvpModel):
-    """A processor on which a module was tested, or for which its vendor stands."""
+    """A processor on which a module was tested, or which its vendor affirms."""
 
     arch: Annotated[str, Field(pattern=r"^[a-z0-9_]{3,12}$")]
     cpu: Annotated[str, Field(min_length=4, max_length=80)]
     """Part of the processor's own name, e.g. ``Xeon(R) Gold 6230``."""
 
     affirmed: bool = False
-    """Not tested: the vendor affirms that the module works there alike."""
+    """Not tested: the vendor affirms that the module works on it."""
 
 
 class CmvpCertificate(CmvpModel):
@@ -57,38 +57,38 @@ class CmvpCertificate(CmvpModel):
     """Exact builds as published, with or without epoch and architecture."""
 
     signer: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
-    """Id of the key that signs these builds; while none is on record, none is called validated."""
+    """Id of the key that signs these builds; without one, no build is validated."""
 
     environments: tuple[TestedEnvironment, ...] = ()
-    """None where the source does not name them."""
+    """Empty if the source does not list them."""
 
     ml_kem: bool = False
     """ML-KEM is among the module's approved services."""
 
     def is_historical(self, today: date) -> bool:
-        """True when the certificate is no longer active by its dates alone."""
+        """Return whether the certificate is no longer active by its dates."""
         past = self.sunset is not None and today > self.sunset
         return past or (self.level == "140-2" and today >= HISTORICAL_140_2)
 
 
 class CmvpTable(CmvpModel):
-    """The whole of cmvp.yaml."""
+    """The table in cmvp.yaml."""
 
     as_of: date
     source: ShortText
     checked: ShortText
-    """How far the list was verified, in words."""
+    """How far the table was verified, as text."""
 
     certificates: tuple[CmvpCertificate, ...]
 
     def is_stale(self, today: date) -> bool:
-        """True when the list is too old to call a certificate active, or not yet of today."""
+        """Return whether the table is too old to call a certificate active, or from the future."""
         return not timedelta(0) <= today - self.as_of <= STALE_AFTER
 
 
 @lru_cache(maxsize=1)
 def load_table() -> CmvpTable:
-    """The list that comes with hardpan.
+    """Load the shipped table.
 
     Raises:
         InputError: the file was changed and has problems.
@@ -97,10 +97,10 @@ def load_table() -> CmvpTable:
 
 
 def parse_table(data: bytes, file: str) -> CmvpTable:
-    """The list that ``data`` holds; ``file`` names it in every message.
+    """Parse the table in ``data``; ``file`` names it in every message.
 
     Raises:
-        InputError: it has problems; each is told on a line of its own.
+        InputError: it has problems; each is reported on a separate line.
     """
     tree = read_yaml(data, file)
     try:
@@ -126,5 +126,5 @@ def _find_violations(cmvp_table: CmvpTable) -> Iterator[Violation]:
             yield Violation((*location, "certificate"), "expected none for a module in process")
         for build in row.builds:
             if build in listed_builds:
-                yield Violation((*location, "builds"), f"{build} is there twice")
+                yield Violation((*location, "builds"), f"{build} is duplicated")
             listed_builds.add(build)

@@ -1,4 +1,4 @@
-"""The one place that puts the state of FIPS into words, and claims no more than it holds."""
+"""The only place that describes the state of FIPS as text, without unproven claims."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ _MODE = {
 
 
 def describe_fips(state: FipsState) -> str:
-    """What may be said of the target, in whole sentences."""
+    """Describe the state of FIPS on the target in complete sentences."""
     modules_by_state = {s: [m for m in state.modules if m.state == s] for s in _ORDER}
     sentences = [_MODE[state.kernel_fips_flag]]
     if state.kernel_fips_flag == "on" and state.provider_active != "yes":
@@ -58,13 +58,13 @@ _ORDER: tuple[CertificateState, ...] = (
 _STATE_SENTENCES = {
     "in_process": "In process at the CMVP, without a certificate: {0}.",
     "not_validated": "These builds are not listed on a CMVP certificate (list of {1}): {0}.",
-    "stale_data": "The list of {1} is too old to tell whether a certificate is active for: {0}.",
+    "stale_data": "The list of {1} is too old to determine whether a certificate is active for: {0}.",
     "unknown": "Certificate not known for: {0}.",
 }
 
 
 def _describe_non_system_crypto(state: FipsState) -> Iterator[str]:
-    """The files that bring cryptography of their own, or that nobody knows whether there are."""
+    """Describe files with other cryptography, or that the search for them was incomplete."""
     files = state.non_system_crypto
     if files:
         names = ", ".join(f"{f.path} ({f.library})" for f in files[:_MAX_NAMED_FILES])

@@ -1,11 +1,11 @@
-"""What was seen of FIPS mode and what it comes to: plain frozen data."""
+"""State of FIPS mode and of the modules: plain frozen data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 TriState = Literal["yes", "no", "unknown"]
-"""``unknown`` where the target did not or could not say; never taken for ``no``."""
+"""``unknown`` if the target did not or could not report it; never treated as ``no``."""
 
 CertificateState = Literal[
     "validated", "historical", "in_process", "not_validated", "stale_data", "unknown"
@@ -20,25 +20,25 @@ MODULE_PACKAGES: dict[ModuleName, tuple[str, ...]] = {
     "gnutls": ("gnutls",),
     "nss": ("nss-softokn-freebl", "nss-softokn", "nss"),
 }
-"""Module -> packages that may hold it; the first one installed is the module's build."""
+"""Module -> packages that may contain it; the first installed one is the module's build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAnswer:
-    """A command's answer."""
+    """Exit status and output of a command."""
 
     exit_status: int
-    """127: the command is not there."""
+    """127: the command is missing."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FipsAnswers:
-    """What a target said, not yet judged."""
+    """Answers of a target, not yet assessed."""
 
     answers: Mapping[str, CommandAnswer] = field(default_factory=dict)
-    """Name of the question -> answer; what was not answered is not there."""
+    """Name of the question -> answer; unanswered questions are missing."""
 
     packages: tuple[str, ...] | None = None
     """NEVRAs with epochs; None where the rpm database was not read."""
@@ -46,11 +46,11 @@ class FipsAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NonSystemCrypto:
-    """A file that brings cryptography of its own."""
+    """A file with cryptography that is not the system's."""
 
     path: str
     library: str
-    """What it is, by its name or by what lies in it."""
+    """The library, identified by file name or content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +75,12 @@ class CryptoModule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FipsState:
-    """The state of FIPS mode, and of the certificates, as three kinds of fact that never mix."""
+    """The state of FIPS mode, and of the certificates, as independent facts."""
 
     kernel_fips_flag: Literal["on", "off", "unknown"]
     boot_arg: Literal["present", "absent", "unknown"]
     boot_arg_persistent: TriState
-    """Every boot entry but the rescue one carries the argument: the next start has it too."""
+    """Every boot entry but the rescue one has the argument: the next boot has it too."""
 
     installed_in_fips: TriState
     initramfs_fips_module: TriState
@@ -98,7 +98,7 @@ class FipsState:
     md5_refused: TriState
     modules: tuple[CryptoModule, ...]
     non_system_crypto: tuple[NonSystemCrypto, ...]
-    """Files outside the distribution's folders that bring cryptography of their own."""
+    """Files outside the distribution's folders with other cryptography."""
 
     non_system_crypto_complete: TriState
     """``no`` where a limit ended the search for them."""
@@ -113,7 +113,7 @@ class FipsState:
     """That key exchange; empty where it is not known."""
 
     pqc_validated: TriState
-    """ML-KEM lies inside a module that is validated today."""
+    """ML-KEM is part of a module that is validated today."""
 
     table_as_of: str
     """Date of the list of certificates."""

@@ -1,4 +1,4 @@
-"""Cryptography outside the system's modules: what the search for it brought."""
+"""Cryptography outside the system's modules: the result of the search on the target."""
 
 import re
 from fnmatch import fnmatchcase
@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from hardpan.scanners.fips.model import FipsAnswers, NonSystemCrypto, TriState
 
 SEARCH_ROOTS = ("/opt", "/usr/local", "/srv", "/home", "/root", "/var/lib")
-"""Where what does not come from the distribution lies."""
+"""Folders of files that do not come from the distribution."""
 
 LIBRARY_PATTERNS = {
     "libcrypto[.-]*so*": "OpenSSL",
@@ -28,7 +28,7 @@ LIBRARY_PATTERNS = {
     "bc-fips-*.jar": "Bouncy Castle",
     "java.security": "a Java runtime",
 }
-"""Pattern of a file's name, as ``find`` knows it -> whose cryptography it is."""
+"""File name pattern of ``find`` -> the cryptographic library."""
 
 _MAX_FILES = 50
 _GO_LIBRARY = "Go's own"
@@ -36,12 +36,12 @@ _LINE = re.compile(r"(file|go) (/.+)")
 
 
 def list_files(facts: FipsAnswers) -> tuple[NonSystemCrypto, ...]:
-    """What was found, sorted, the first fifty; texts hold nothing but printable ASCII."""
+    """Return the findings, sorted, the first fifty; texts are printable ASCII."""
     return _parse_findings(facts)[:_MAX_FILES]
 
 
 def assess_completeness(facts: FipsAnswers) -> TriState:
-    """Whether the search came to its end and all it found is told."""
+    """Return whether the search ended and all its findings are listed."""
     answer = facts.answers.get("foreign")
     if answer is None or answer.exit_status not in (0, 124, 137):
         return "unknown"

@@ -1,10 +1,10 @@
-"""What DISA's manual STIGs say, requirement by requirement, from dated files beside this one.
+"""DISA's manual STIGs, requirement by requirement, from dated files in this folder.
 
 Upstream's SCAP content lost its CCIs in 2025 and never had DISA's own severities,
 which differ from the content's for one rule in fifteen. Both are joined here by the
 requirement's id. The texts are works of the United States government, in the public
-domain; ``tests/tools/stig_data.py`` derived the files and wrote into each where
-its source lay, with digests.
+domain; ``tests/tools/stig_data.py`` derived the files and recorded the source of each with
+digests.
 """
 
 import json
@@ -40,10 +40,10 @@ class StigRequirement:
     """E.g. ``SV-257777r1155676_rule``; counts up with each revision."""
 
     group_title: str
-    """Id of the general requirement it was made from, ``SRG-OS-…``."""
+    """Id of the general requirement that it refines, ``SRG-OS-…``."""
 
     severity: str
-    """``high``, ``medium`` or ``low``, as DISA has it."""
+    """``high``, ``medium`` or ``low``, by DISA."""
 
     weight: str
     title: str
@@ -72,7 +72,7 @@ class ManualStig:
     title: str
     version: str
     release_info: str
-    """DISA's words, e.g. ``Release: 9 Benchmark Date: 01 Jul 2026``; importers parse them."""
+    """DISA's text, e.g. ``Release: 9 Benchmark Date: 01 Jul 2026``; importers parse it."""
 
     release: str
     target_key: str
@@ -82,7 +82,7 @@ class ManualStig:
     """Digest of DISA's manual XCCDF."""
 
     as_of: str
-    """Day on which the file beside this module was derived."""
+    """Day on which the file in this folder was derived."""
 
     controls: dict[str, str]
     """CCI -> place in NIST SP 800-53 revision 5, in DISA's notation: ``AC-2 (1)``, ``CM-6 b``."""
@@ -119,13 +119,13 @@ class ManualStig:
 
 
 def parse_group_id(sv_id: str) -> str:
-    """``V-257777`` of ``SV-257777r1155676_rule``; empty when that is none."""
+    """Return ``V-257777`` of ``SV-257777r1155676_rule``; empty for another form."""
     match = _REVISION.fullmatch(sv_id)
     return match[1] if match else ""
 
 
 def normalize_control(reference: str) -> str:
-    """The control, with its enhancement, that a place such as ``AC-2 (1) (a)`` lies in."""
+    """Return the control, with its enhancement, of a reference such as ``AC-2 (1) (a)``."""
     match = _CONTROL.match(reference)
     if match is None:
         return reference
@@ -133,7 +133,7 @@ def normalize_control(reference: str) -> str:
 
 
 def find_stig(benchmark_id: str) -> ManualStig | None:
-    """DISA's STIG for the content's benchmark; None where none is on record."""
+    """Return DISA's STIG for the content's benchmark; None if there is none."""
     name = STIG_FILES.get(benchmark_id.rpartition("_")[2])
     return None if name is None else _load_stig(name)
 

@@ -117,7 +117,7 @@ def test_satisfied_checks_leave_nothing_on_the_host(compatibility_host: LabHost)
 
     confinement, results = run_checks(compatibility_host)
 
-    assert "hardpan's default, no AI unit is there; user ai" in confinement
+    assert "hardpan's default, no AI unit exists; user ai" in confinement
     for conflict in (
         "tmp-noexec",
         "home-noexec",
@@ -172,7 +172,7 @@ def test_violated_control_fails(compatibility_host: LabHost) -> None:
     assert "/tmp: it loads and answers 42" in results["tmp-noexec"].control.observed
     assert results["tmp-noexec"].workload.outcome is CompatibilityOutcome.SATISFIED
     assert results["code-folders"].verdict is CompatibilityVerdict.FAIL
-    assert results["code-folders"].reason == f"control: not root's alone: {writable_file}"
+    assert results["code-folders"].reason == f"control: writable for others than root: {writable_file}"
 
 
 def test_violated_workload_fails_and_untested_check_is_no_pass(

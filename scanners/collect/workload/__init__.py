@@ -1,1 +1,1 @@
-"""What runs on the target itself; never imported here."""
+"""Programs that run on the target; never imported by the scanner."""

@@ -1,9 +1,9 @@
-"""The chat test that runs on the target: what a client of its inference server sees.
+"""The chat test that runs on the target, as a client of its inference server.
 
-Needs Python 3.9, nothing else. Speaks the OpenAI API through the target's own TLS proxy
-on the loopback, holds the proxy to the certificate in a file, and asks without a key,
-with a wrong one and with the right one. Prints one JSON object; what its figures are
-worth is judged by who asked. The key is read here and never printed.
+Needs Python 3.9, nothing else. Uses the OpenAI API through the target's own TLS proxy on the
+loopback, verifies the proxy's certificate against a file, and sends requests without a key, with
+an invalid one and with the valid one. Prints one JSON object, which the scanner evaluates. The key
+is read here and never printed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ MAX_LINES = 20_000
 
 
 class ChatClient:
-    """One address, one certificate, one key."""
+    """A client with one address, one certificate, one key."""
 
     def __init__(self, host: str, port: int, cafile: str, key: str, timeout_s: float) -> None:
         self._address = (host, port)
@@ -36,7 +36,7 @@ class ChatClient:
         self._timeout_s = timeout_s
 
     def wait_until_ready(self) -> None:
-        """Wait while the server behind the proxy still starts, as long as one answer may take."""
+        """Wait while the server behind the proxy starts, up to the time limit of one answer."""
         deadline = time.monotonic() + self._timeout_s
         while self.status("GET", "/v1/models", self._key) in STARTING_STATUSES:
             if time.monotonic() > deadline:
@@ -44,7 +44,7 @@ class ChatClient:
             time.sleep(1)
 
     def status(self, method: str, path: str, key: str = "", body: object = None) -> int:
-        """The status of one request; its answer is thrown away."""
+        """Return the status of one request; its answer is discarded."""
         connection, response = self._send(method, path, key, body)
         try:
             response.read(MAX_LINE_BYTES)
@@ -53,7 +53,7 @@ class ChatClient:
             connection.close()
 
     def chat(self, model: str, prompt: str, tokens: int) -> "dict[str, object]":
-        """One streamed completion: when each piece of text came, and what it was."""
+        """Request one streamed completion; return its text's digest and the times of its chunks."""
         request = {
             "model": model,
             "messages": [{"role": "user", "content": prompt}],
@@ -67,7 +67,12 @@ class ChatClient:
         chunks, chunk_times_s = [], []
         try:
             if response.status != http.client.OK:
-                return {"status": response.status, "at_s": [], "text": "", "took_s": 0.0}
+                return {
+                    "status": response.status,
+                    "chunk_times_s": [],
+                    "text": "",
+                    "duration_s": 0.0,
+                }
             for chunk in _iter_chunks(response):
                 chunks.append(chunk)
                 chunk_times_s.append(time.monotonic() - start)
@@ -75,9 +80,9 @@ class ChatClient:
             connection.close()
         return {
             "status": response.status,
-            "at_s": chunk_times_s,
+            "chunk_times_s": chunk_times_s,
             "text": hashlib.sha256("".join(chunks).encode()).hexdigest(),
-            "took_s": time.monotonic() - start,
+            "duration_s": time.monotonic() - start,
         }
 
     def _send(
@@ -96,7 +101,7 @@ class ChatClient:
 
 
 def _iter_chunks(response: http.client.HTTPResponse) -> Iterator[str]:
-    """The texts of a stream of server-sent events (WHATWG HTML, section 9.2)."""
+    """Yield the texts of a stream of server-sent events (WHATWG HTML, section 9.2)."""
     for _ in range(MAX_LINES):
         line = response.readline(MAX_LINE_BYTES)
         if not line or line.strip() == b"data: [DONE]":
@@ -112,7 +117,7 @@ def _iter_chunks(response: http.client.HTTPResponse) -> Iterator[str]:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file of any size."""
+    """Return the SHA-256 of a file of any size."""
     hasher = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -121,7 +126,7 @@ def hash_file(path: Path) -> str:
 
 
 def main() -> None:
-    """Ask, and print what came back."""
+    """Run the chat test and print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -142,8 +147,8 @@ def main() -> None:
         "openssl": ssl.OPENSSL_VERSION,
         "model_sha256": hash_file(options.model_file),
         "anonymous": client.status("GET", "/v1/models"),
-        "wrong_key": client.status("GET", "/v1/models", "x" * 43),
-        "with_key": client.status("GET", "/v1/models", key),
+        "invalid_key": client.status("GET", "/v1/models", "x" * 43),
+        "valid_key": client.status("GET", "/v1/models", key),
         "answers": answers,
     }
     sys.stdout.write(json.dumps(result) + "\n")

@@ -1,9 +1,8 @@
 """The AI workload test that runs on the target: a matrix product and a small real model.
 
-Needs Python 3.9, torch and safetensors; opens no socket. Prints one JSON object; what
-its figures are worth is judged by who asked. Inputs are random and seeded, never
-zeros: zeros make processors look faster. The model is loaded only if it is the
-expected file, byte for byte.
+Needs Python 3.9, torch and safetensors; opens no socket. Prints one JSON object, which the scanner
+evaluates. Inputs are random and seeded, never zeros: zeros make processors look faster. The model
+is loaded only if it is the expected file, byte for byte.
 """
 
 import argparse
@@ -30,10 +29,10 @@ TEXTS = [
     "He tuned the engine until it ran smoothly.",
     "The graphics driver must match the kernel module.",
 ]
-"""The likeness of each two of these texts is what the embedding is judged by."""
+"""The cosine similarity of each pair of these texts verifies the embedding."""
 
 MIN_ROUNDS = 3
-"""Rounds that are timed even when the time for them is over."""
+"""Rounds that are timed even past the time budget."""
 
 
 class WordPiece:
@@ -133,7 +132,7 @@ class MiniLM:
 
 
 def time_rounds(work: Callable[[], object], rounds: int, budget_s: float) -> list[float]:
-    """Seconds of each round, after one round of warming up; fewer rounds when time is short."""
+    """Return seconds of each round, after one warm-up round; fewer rounds if time is short."""
     work()
     durations_s: list[float] = []
     while len(durations_s) < rounds and (
@@ -146,7 +145,7 @@ def time_rounds(work: Callable[[], object], rounds: int, budget_s: float) -> lis
 
 
 def measure_matrix_product(size: int, rounds: int, budget_s: float) -> dict[str, object]:
-    """Speed and correctness of a float32 matrix product."""
+    """Measure speed and correctness of a float32 matrix product."""
     generator = torch.Generator().manual_seed(20261121)
     a, b = (torch.randn(size, size, generator=generator) for _ in range(2))
     durations_s = time_rounds(lambda: a @ b, rounds, budget_s)
@@ -160,7 +159,7 @@ def measure_matrix_product(size: int, rounds: int, budget_s: float) -> dict[str,
 
 
 def measure_embedding(folder: Path, batch: int, rounds: int, budget_s: float) -> dict[str, object]:
-    """Latency of one text, throughput of a batch, and the likeness of each two texts."""
+    """Measure latency of one text, throughput of a batch, and the cosine similarities."""
     model = MiniLM(folder)
     vectors = model.embed(TEXTS)
     similarities = vectors @ vectors.T
@@ -176,7 +175,7 @@ def measure_embedding(folder: Path, batch: int, rounds: int, budget_s: float) ->
 
 
 def read_cpu_model() -> str:
-    """The processor's name, as the kernel tells it."""
+    """Return the processor's name, as the kernel reports it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -184,7 +183,7 @@ def read_cpu_model() -> str:
 
 
 def main() -> None:
-    """Run both tests and print the figures."""
+    """Run both tests and print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--sha256", required=True)

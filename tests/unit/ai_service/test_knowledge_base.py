@@ -187,7 +187,7 @@ INVALID_REQUESTS: list[tuple[str, str, object, int, str]] = [
     ("POST", "/kb/documents", b"\xff", 400, "expected JSON in UTF-8"),
     ("POST", "/kb/documents", {"title": "", "text": "x"}, 400, "expected a title of 1 to 200"),
     ("POST", "/kb/documents", {"title": "x" * 201, "text": "x"}, 400, "expected a title of 1"),
-    ("POST", "/kb/documents", {"title": "x", "text": " \n"}, 400, "expected a text, found none"),
+    ("POST", "/kb/documents", {"title": "x", "text": " \n"}, 400, "expected a text, got none"),
     ("POST", "/kb/documents", {"title": "x", "text": "a\0b"}, 400, "found control characters"),
     ("POST", "/kb/documents", {"title": "x", "text": "\ud800"}, 400, "found control characters"),
     (

@@ -19,7 +19,13 @@ SERVER = InferenceServer(
 
 
 def chat_answer(n: int, **other: object) -> dict[str, object]:
-    return {"status": 200, "at_s": [0.5, 0.75, 1.0], "text": f"{n}" * 64, "took_s": 1.1, **other}
+    return {
+        "status": 200,
+        "chunk_times_s": [0.5, 0.75, 1.0],
+        "text": f"{n}" * 64,
+        "duration_s": 1.1,
+        **other,
+    }
 
 
 def chat_output(**other: object) -> dict[str, Any]:
@@ -28,8 +34,8 @@ def chat_output(**other: object) -> dict[str, Any]:
         "openssl": "OpenSSL 3.5.1 1 Jul 2025",
         "model_sha256": "1" * 64,
         "anonymous": 401,
-        "wrong_key": 401,
-        "with_key": 200,
+        "invalid_key": 401,
+        "valid_key": 200,
         "answers": [chat_answer(n) for n in (1, 2, 3, 1, 2, 3)],
         **other,
     }
@@ -63,13 +69,16 @@ def test_combined_result_has_the_worse_verdict() -> None:
 
 FAILURES = [
     ({"anonymous": 200}, "a request without a key was answered with 200, expected 401"),
-    ({"wrong_key": 200}, "a request with an invalid key was answered with 200, expected 401"),
-    ({"with_key": 401}, "a request with the valid key was answered with 401"),
+    ({"invalid_key": 200}, "a request with an invalid key was answered with 200, expected 401"),
+    ({"valid_key": 401}, "a request with the valid key was answered with 401"),
     (
-        {"answers": [chat_answer(1, status=503, at_s=[], text="")] * 6},
+        {"answers": [chat_answer(1, status=503, chunk_times_s=[], text="")] * 6},
         "a chat request was answered with 503",
     ),
-    ({"answers": [chat_answer(1, at_s=[])] * 6}, "a chat request was answered without text"),
+    (
+        {"answers": [chat_answer(1, chunk_times_s=[])] * 6},
+        "a chat request was answered without text",
+    ),
     ({"answers": [chat_answer(n) for n in range(1, 7)]}, "at temperature 0 had different answers"),
 ]
 
@@ -90,12 +99,12 @@ INVALID_OUTPUTS = [
     b"\xff",
     b"[" * 100_000,
     json.dumps(chat_output(anonymous=True)).encode(),
-    json.dumps(chat_output(with_key=9999)).encode(),
+    json.dumps(chat_output(valid_key=9999)).encode(),
     json.dumps(chat_output(python="3\x1b[2J")).encode(),
     json.dumps(chat_output(answers=[chat_answer(1)])).encode(),
-    json.dumps(chat_output(answers=[chat_answer(1, at_s=[-1.0])] * 6)).encode(),
+    json.dumps(chat_output(answers=[chat_answer(1, chunk_times_s=[-1.0])] * 6)).encode(),
     json.dumps(chat_output(answers=[chat_answer(1, text="yes")] * 6)).encode(),
-    json.dumps(chat_output(answers=[chat_answer(1, took_s=float("nan"))] * 6)).encode(),
+    json.dumps(chat_output(answers=[chat_answer(1, duration_s=float("nan"))] * 6)).encode(),
     json.dumps(chat_output(more=1)).encode(),
 ]
 

@@ -86,7 +86,7 @@ def test_invalid_value_reports_location(was: str, now: str, told: str) -> None:
 def test_duplicate_id_is_refused() -> None:
     duplicated = SINGLE_CONFLICT + SINGLE_CONFLICT.partition("\n")[2].replace('"1"', '"2"')
 
-    with pytest.raises(InputError, match=r"conflicts\[1\]\.id: tmp-noexec is there twice"):
+    with pytest.raises(InputError, match=r"conflicts\[1\]\.id: tmp-noexec is duplicated"):
         parse_conflicts(duplicated.encode(), "conflicts.yaml")
 
 

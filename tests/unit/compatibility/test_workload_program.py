@@ -112,10 +112,10 @@ tmpfs /tmp tmpfs rw,nosuid 0 0
 @pytest.mark.parametrize(
     ("path", "outcome", "observed"),
     [
-        ("/dev/shm", "satisfied", "/dev/shm lies on /dev/shm (rw,nosuid,nodev,noexec)"),
-        ("/var/tmp", "violated", "/var/tmp lies on / (rw,relatime)"),
-        ("/tmp", "violated", "/tmp lies on /tmp (rw,nosuid)"),  # the later mount hides the first
-        ("/tmp two", "violated", "/tmp two lies on /tmp two (rw)"),
+        ("/dev/shm", "satisfied", "/dev/shm is on /dev/shm (rw,nosuid,nodev,noexec)"),
+        ("/var/tmp", "violated", "/var/tmp is on / (rw,relatime)"),
+        ("/tmp", "violated", "/tmp is on /tmp (rw,nosuid)"),  # the later mount hides the first
+        ("/tmp two", "violated", "/tmp two is on /tmp two (rw)"),
     ],
 )
 def test_noexec_is_read_from_the_topmost_mount(
@@ -242,7 +242,7 @@ def test_unlimited_memlock_for_everybody_violates(
     [
         ('ID="rocky"\nVERSION_ID="9.8"\n', "satisfied", "Rocky Linux 9.8: supported"),
         ('ID="rocky"\nVERSION_ID="9.6"\n', "violated", "superseded by 9.8"),
-        ('ID="rocky"\nVERSION_ID="8.10"\n', "violated", "not a release that is known"),
+        ('ID="rocky"\nVERSION_ID="8.10"\n', "violated", "not a known release"),
         ("ID=hardpan-lab\nVERSION_ID=9\n", "not_applicable", "not Rocky Linux"),
     ],
 )

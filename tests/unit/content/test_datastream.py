@@ -86,7 +86,7 @@ def test_explicit_choice_overrides_newer_content(content_root: Path) -> None:
 @pytest.mark.parametrize(
     ("product", "choice", "problem", "hint"),
     [
-        ("rhel9", UPDATED, "updated: expected SCAP content for rhel9, found none", "update"),
+        ("rhel9", UPDATED, "updated: expected SCAP content for rhel9, got none", "update"),
         ("rhel10", INSTALLED, "ssg-rhel10-ds.xml: cannot be read", "scap-security-guide"),
         ("rhel9", Path("none.xml"), "none.xml: cannot be read", ""),
     ],

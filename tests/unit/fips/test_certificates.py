@@ -116,8 +116,8 @@ def test_changed_or_unverified_files_are_never_validated(verify: str | None, sta
     ("signed", "on_record", "state", "reason"),
     [
         (samples.SIGNED, None, "unknown", "the key that signs the listed build is not on record"),
-        ("@signer (none)", samples.SIGNER, "unknown", "rpm knows no signer of the package"),
-        ("@signer Key ID 12", samples.SIGNER, "unknown", "rpm knows no signer of the package"),
+        ("@signer (none)", samples.SIGNER, "unknown", "rpm reports no signer of the package"),
+        ("@signer Key ID 12", samples.SIGNER, "unknown", "rpm reports no signer of the package"),
         (
             samples.SIGNED,
             "0" * 16,

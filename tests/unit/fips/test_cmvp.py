@@ -37,7 +37,7 @@ def test_shipped_table_lists_a_single_exact_build() -> None:
             "certificates[0].environments[0].cpu: is missing",
         ),
         (samples.BUILD, "openssl*", "certificates[0].builds[0]: "),
-        (samples.BUILD, f"{samples.BUILD}, {samples.BUILD}", "is there twice"),
+        (samples.BUILD, f"{samples.BUILD}, {samples.BUILD}", "is duplicated"),
     ],
 )
 def test_invalid_value_reports_location(was: str, now: str, problem: str) -> None:

@@ -50,7 +50,7 @@ def test_listed_module_is_described_with_certificate_and_dates() -> None:
     [
         ({"flag": "0"}, {}, samples.TODAY, "FIPS mode is not enabled."),
         ({"flag": None}, {}, samples.TODAY, "Whether FIPS mode is enabled is not known."),
-        ({}, {}, date(2026, 11, 21), "The list of 2026-05-01 is too old to tell whether"),
+        ({}, {}, date(2026, 11, 21), "The list of 2026-05-01 is too old to determine whether"),
         ({}, {"level": "140-2"}, date(2026, 9, 22), "#5116 of module openssl is historical."),
         (
             {},

@@ -1,6 +1,6 @@
-"""The program that asks a host for both halves of each conflict.
+"""The program that runs the control check and the workload check of each conflict on a host.
 
-It runs on the target, as root and on Python 3.9 or later, from its standard input:
-a file of ours would be refused by fapolicyd. ``actions`` is the part that runs in
-the AI service's confinement, the rest looks at the host itself.
+It runs on the target, as root and on Python 3.9 or later, from its standard input: fapolicyd
+would refuse a file. ``actions`` is the part that runs in the AI service's confinement, the rest
+inspects the host itself.
 """

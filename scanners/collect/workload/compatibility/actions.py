@@ -1,6 +1,6 @@
-"""The AI actions, in the AI service's confinement: its user, its sandbox, its Python.
+"""The workload checks, in the AI service's confinement: its user, its sandbox, its Python.
 
-torch is imported once; every probe runs in a fork of that process.
+torch is imported once; every probe runs in a child of that process.
 """
 
 import ctypes
@@ -26,19 +26,19 @@ _torch: Any = None
 
 
 def main(arguments: Dict[str, Any]) -> None:
-    """Run the probes that were asked for, the cheap ones first."""
+    """Run the requested probes, the cheap ones first."""
     probes = list(_PLAIN_PROBES.items()) if arguments["plain"] else []
     run_probes(probes, arguments["budget_s"])
     if arguments["torch"]:
         imported = run_guarded(_import_torch)
-        # What must not run in a fork: the import itself, which all others build on.
+        # The import itself must not run in a child: all other probes need it.
         run_probes([("torch", lambda: imported)], 5)
         run_probes(_torch_probes(imported), arguments["budget_s"])
     run_probes([("packages", packages.check_imports)], arguments["packages_s"])
 
 
 def find_jit_folder() -> str:
-    """Where the service's JIT may write: what its environment says, or the convention."""
+    """Return the service's writable JIT folder: from its environment, or the default."""
     return next(_iter_jit_folders(), "")
 
 
@@ -69,7 +69,7 @@ def _check_jit() -> ProbeResult:
 
 
 def _check_tmp_noexec() -> ProbeResult:
-    """The control's half: the same shared object is refused from /tmp."""
+    """Control check: the same shared object is refused from /tmp."""
     outcome, observed = native.check_loads_from("/tmp")
     if outcome == "satisfied":
         return violated(observed)
@@ -94,7 +94,7 @@ def _check_no_compiler() -> ProbeResult:
 
 
 def _check_md5_refused() -> ProbeResult:
-    """The control's half: MD5 for security is refused; for other uses it may be there."""
+    """Control check: MD5 for security is refused; for other uses it may work."""
     try:
         hashlib.md5()  # noqa: S324
     except ValueError as e:
@@ -111,7 +111,7 @@ def _describe_other_md5() -> str:
 
 
 def _check_untrusted_program() -> ProbeResult:
-    """A program that no package brought, outside of the JIT folder."""
+    """A program that belongs to no package, outside of the JIT folder."""
     candidates = [os.environ.get("TMPDIR", ""), os.path.expanduser("~"), "/var/lib/ai/tmp"]
     folder = next((f for f in candidates if f.startswith("/var/lib") and os.access(f, os.W_OK)), "")
     if not folder:
@@ -124,9 +124,9 @@ def _check_untrusted_program() -> ProbeResult:
     finally:
         if os.path.exists(path):
             os.unlink(path)
-    if code == 127:  # what spawnv says of a program that the kernel did not start
-        return satisfied(f"{folder}: a program that no package brought is refused")
-    return violated(f"{folder}: a program that no package brought runs (exit code {code})")
+    if code == 127:  # spawnv's exit code for a program that the kernel did not start
+        return satisfied(f"{folder}: a program that belongs to no package is refused")
+    return violated(f"{folder}: a program that belongs to no package runs (exit code {code})")
 
 
 def _check_mlock() -> ProbeResult:
@@ -139,7 +139,7 @@ def _check_mlock() -> ProbeResult:
 
 
 def _check_dmesg_refused() -> ProbeResult:
-    """The control's half: the kernel's log is closed to the service."""
+    """Control check: the service cannot read the kernel's log."""
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(4096)
     if libc.klogctl(3, buffer, len(buffer)) >= 0:
@@ -150,7 +150,7 @@ def _check_dmesg_refused() -> ProbeResult:
 
 
 def check_perf_counter() -> ProbeResult:
-    """A software counter of the kernel's own time: ``satisfied`` when it opens."""
+    """A software counter of the kernel's own time: ``satisfied`` if it opens."""
     number = _PERF_EVENT_OPEN.get(os.uname().machine)
     if number is None:
         return not_tested(f"no system call known for {os.uname().machine}")
@@ -167,14 +167,14 @@ def check_perf_counter() -> ProbeResult:
 
 
 def _check_perf_refused() -> ProbeResult:
-    """The control's half: it does not open for the service."""
+    """Control check: it does not open for the service."""
     outcome, observed = check_perf_counter()
     inverted = {"satisfied": "violated", "violated": "satisfied"}
     return inverted.get(outcome, outcome), observed
 
 
 def _check_code_permissions() -> ProbeResult:
-    """The control's half: the service may not write to the stacks' code."""
+    """Control check: the service cannot write to the stacks' code."""
     root = "/opt/ai/stacks"
     if not os.path.isdir(root) or not os.listdir(root):
         return not_tested("no stack in /opt/ai/stacks")
@@ -193,8 +193,8 @@ def _check_code_permissions() -> ProbeResult:
         if inspected_count > packages.MAX_FILES or len(writable_paths) > 3:
             break
     if writable_paths:
-        return violated(f"not root's alone: {', '.join(writable_paths[:3])}")
-    return satisfied(f"{inspected_count} files and folders looked at, all root's alone")
+        return violated(f"writable for others than root: {', '.join(writable_paths[:3])}")
+    return satisfied(f"{inspected_count} files and folders inspected, all writable only for root")
 
 
 def _import_torch() -> ProbeResult:
@@ -206,7 +206,7 @@ def _import_torch() -> ProbeResult:
             return not_tested(f"no torch is installed for {sys.executable}")
         return violated(f"import torch: {e}")
     if not hasattr(torch, "set_num_threads"):
-        return violated("import torch: an empty folder of that name, or one that is closed to us")
+        return violated("import torch: the folder of that name is empty or not readable")
     _torch = torch
     torch.set_num_threads(1)
     return satisfied(f"torch {torch.__version__} on {sys.executable}")
@@ -265,4 +265,4 @@ _PLAIN_PROBES = {
     "code": _check_code_permissions,
     "egress": egress.check_egress_denied,
 }
-"""Name -> what needs no torch."""
+"""Name -> probe that needs no torch."""

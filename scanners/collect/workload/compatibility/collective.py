@@ -1,4 +1,4 @@
-"""Two processes that share a tensor, or join in a collective operation over the loopback."""
+"""Two processes that share a tensor, or run a collective operation over the loopback."""
 
 import datetime
 import os
@@ -29,7 +29,7 @@ def check_allreduce(torch: Any, folder: str) -> ProbeResult:
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         return not_tested("this torch is built without distributed operations by gloo")
     if not folder:
-        return not_tested("no folder in which two processes can meet")
+        return not_tested("no folder for the rendezvous file of two processes")
     with tempfile.TemporaryDirectory(prefix="hardpan-compatibility-", dir=folder) as store_folder:
         siblings = [
             _fork(lambda n=n: _is_sum_right(torch, store_folder + "/siblings", n)) for n in (0, 1)
@@ -51,7 +51,7 @@ def check_allreduce(torch: Any, folder: str) -> ProbeResult:
 
 
 def _is_sum_right(torch: Any, store_path: str, rank: int) -> bool:
-    """Whether one and two are three."""
+    """Return whether the sum over both ranks is correct."""
     gloo = torch.distributed.ProcessGroupGloo
     # By its address: asking for the interface's name needs AF_NETLINK, which services lack.
     options = gloo._Options()
@@ -64,7 +64,7 @@ def _is_sum_right(torch: Any, store_path: str, rank: int) -> bool:
 
 
 def _fork(work: Callable[[], bool]) -> int:
-    """The id of a process that ends with 0 when ``work`` is true."""
+    """Start a process that exits with 0 if ``work`` is true; return its id."""
     child = os.fork()
     if child:
         return child

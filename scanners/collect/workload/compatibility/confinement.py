@@ -1,4 +1,4 @@
-"""The AI service's confinement: its unit's own user and settings, on a process of ours."""
+"""The AI service's confinement: its unit's user and settings, applied to a probe process."""
 
 import contextlib
 import grp
@@ -15,10 +15,10 @@ from .probes import parse_output
 from .tools import MAX_BYTES, ProbeResult, kill_process_group, sanitize_line
 
 PORTS = {"hardpan-llm.service": 8081, "hardpan-kb.service": 8082, "hardpan-login.service": 8083}
-"""The AI services and where on the loopback they answer."""
+"""The AI services and their ports on the loopback."""
 
 UNITS = tuple(PORTS)
-"""The AI services, the one whose confinement counts first."""
+"""The AI services; the confinement of the first one is used."""
 
 _COPIED_SETTINGS = [
     "AmbientCapabilities",
@@ -64,9 +64,10 @@ _COPIED_SETTINGS = [
     "UMask",
     "UnsetEnvironment",
 ]
-"""Settings that systemctl shows as systemd-run takes them.
+"""Settings that systemctl prints in the form that systemd-run accepts.
 
-Not RemoveIPC: at our end it would take away what the service itself shares."""
+Not RemoveIPC: at the probe's end it would remove shared memory of the service itself.
+"""
 
 _VALID_IF_EMPTY = ("CapabilityBoundingSet",)
 _FOLDERS = {
@@ -95,14 +96,14 @@ _DEFAULT_SETTINGS = {
     "SystemCallArchitectures": "native",
     "ReadWritePaths": "-/var/lib/ai",
 }
-"""For a host without the units: what hardpan's own units carry."""
+"""For a host without the units: the settings of hardpan's own units."""
 
 _DEFAULT_USER = "ai"
 _ENVIRONMENT = "/etc/hardpan/ai.env"
 
 
 class Confinement:
-    """Who the service is and what holds it."""
+    """User and sandbox settings of the service."""
 
     def __init__(self, units: Dict[str, Dict[str, List[str]]]) -> None:
         settings = units.get(UNITS[0], {})
@@ -116,7 +117,7 @@ class Confinement:
         self.is_widened = self.properties != unit_properties
 
     def find_user(self) -> Optional[pwd.struct_passwd]:
-        """The service's user; None where there is none, or it is root."""
+        """Return the service's user; None if it does not exist, or is root."""
         try:
             entry = pwd.getpwnam(self.user)
         except KeyError:
@@ -124,14 +125,14 @@ class Confinement:
         return entry if entry.pw_uid else None
 
     def describe(self) -> str:
-        """In words, for the evidence."""
+        """Describe the confinement for the evidence."""
         names = " ".join(sorted({n for n, v in self.properties if v not in ("", "no")}))
-        source = f"of {self.unit}" if self.unit else "hardpan's default, no AI unit is there"
-        note = "; AF_NETLINK added, by which gloo asks for interfaces" if self.is_widened else ""
+        source = f"of {self.unit}" if self.unit else "hardpan's default, no AI unit exists"
+        note = "; AF_NETLINK added, which gloo needs to list interfaces" if self.is_widened else ""
         return f"{source}{note}; user {self.user}; {names}"
 
     def build_command(self, python: str, boot: str, limit_s: float) -> Tuple[str, List[str]]:
-        """The name of a transient unit, and the argv that starts Python in it."""
+        """Return the name of a transient unit, and the argv that starts Python in it."""
         name = f"hardpan-compatibility-{secrets.token_hex(6)}"
         argv = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", f"--unit={name}"]
         argv += ["-p", f"User={self.user}", "-p", f"RuntimeMaxSec={limit_s:.0f}"]
@@ -160,13 +161,13 @@ class ConfinedProcess:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        # At once, so that it works while the host is looked at; in a thread, for it may hang.
+        # Immediately, so that it runs while the host is inspected; in a thread, because it may block.
         pipe, self._process.stdin = self._process.stdin, None
         data = json.dumps(request).encode()
         threading.Thread(target=_write, args=(pipe, data), daemon=True).start()
 
     def wait(self) -> Tuple[Dict[str, ProbeResult], str]:
-        """What its probes told, and what it said when something went wrong."""
+        """Return the results of its probes, and its last line of stderr."""
         try:
             out, err = self._process.communicate(timeout=self._limit_s + 10)
         except subprocess.TimeoutExpired as e:
@@ -186,7 +187,7 @@ def _write(pipe: Any, data: bytes) -> None:
 
 
 def list_ai_uids() -> List[int]:
-    """The numbers of the AI services' users: the group ``ai``, its members and ``ai-*``."""
+    """Return the ids of the AI services' users: the group ``ai``, its members and ``ai-*``."""
     try:
         group = grp.getgrnam("ai")
         members, gid = set(group.gr_mem), group.gr_gid
@@ -201,7 +202,7 @@ def list_ai_uids() -> List[int]:
 
 
 def _add_netlink(name: str, value: str) -> Tuple[str, str]:
-    """The setting, with the one address family that gloo cannot do without."""
+    """Return the setting, with the one address family that gloo needs."""
     is_allow_list = name == "RestrictAddressFamilies" and not value.startswith("~")
     if is_allow_list and "AF_NETLINK" not in value.split():
         return name, f"{value} AF_NETLINK"

@@ -1,4 +1,4 @@
-"""Whether the AI service can send anything off this machine."""
+"""Whether the AI service can send packets to another machine."""
 
 import errno
 import socket
@@ -8,13 +8,13 @@ from typing import Iterator, Tuple
 from .tools import ProbeResult, not_tested, satisfied, violated
 
 TEST_ADDRESS = ("192.0.2.1", 443)
-"""An address of TEST-NET-1 (RFC 5737): nobody lives there."""
+"""An address of TEST-NET-1 (RFC 5737), which no machine uses."""
 
 
 def check_egress_denied() -> ProbeResult:
-    """The control's half: nothing leaves. Whether it was counted is seen from outside."""
+    """Control check: egress is denied. The host's side checks that it was counted."""
     attempt = _attempt_connection(TEST_ADDRESS)
-    # A host without a default route has neighbours all the same.
+    # A host without a default route may still reach neighbours.
     for address in _iter_neighbours() if attempt[0] == "not_tested" else ():
         attempt = _attempt_connection((address, TEST_ADDRESS[1]))
         if attempt[0] != "not_tested":
@@ -30,13 +30,13 @@ def _attempt_connection(address: Tuple[str, int]) -> ProbeResult:
         return satisfied(f"{label} got no answer")
     except OSError as e:
         if e.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-            return not_tested(f"no way out of the host to try: {e.strerror}")
+            return not_tested(f"no route to test: {e.strerror}")
         return satisfied(f"{label}: {e.strerror}")
     return violated(f"{label} was answered")
 
 
 def _iter_neighbours() -> Iterator[str]:
-    """One address of each network the host has a foot in, not its own (see proc(5), route)."""
+    """Yield one other address of each connected network (see proc(5), route)."""
     with open("/proc/net/route", encoding="ascii") as f:
         routes = [line.split() for line in f][1:]
     for route in routes:
@@ -56,7 +56,7 @@ def _format_ipv4(address: int) -> str:
 
 
 def _is_local_address(address: str) -> bool:
-    """Whether the kernel would talk to itself there; nothing is sent to find out."""
+    """Return whether the kernel would use itself for this address; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.connect((address, 9))
         return bool(s.getsockname()[0] == address)

@@ -1,4 +1,4 @@
-"""What the host says of itself, read once for all conflicts."""
+"""Facts of the host, read once for all conflicts."""
 
 import functools
 import os
@@ -27,7 +27,7 @@ _COUNTER = re.compile(r"counter denied \{\s*(?:comment \"[^\"]*\"\s*)?packets (\
 
 
 def read_units(names: Tuple[str, ...]) -> Dict[str, Dict[str, List[str]]]:
-    """Unit -> setting -> values, in one call; empty where systemd does not answer."""
+    """Return unit -> setting -> values, in one call; empty if systemd does not answer."""
     unit_names = [*names, *_INSPECTED_UNITS]
     code, out = run(["systemctl", "show", "--no-pager", *unit_names], 60)
     units_by_name: Dict[str, Dict[str, List[str]]] = {}
@@ -44,7 +44,7 @@ def read_units(names: Tuple[str, ...]) -> Dict[str, Dict[str, List[str]]]:
 
 
 def find_mount(path: str) -> Tuple[str, List[str]]:
-    """The mount point that ``path`` lies on, and its options; later mounts hide earlier ones."""
+    """Return the mount point of ``path``, and its options; later mounts hide earlier ones."""
     best: Tuple[str, List[str]] = ("", [])
     for line in (read("/proc/mounts") or "").splitlines():
         parts = line.split()
@@ -58,12 +58,12 @@ def find_mount(path: str) -> Tuple[str, List[str]]:
 
 
 def check_noexec(path: str) -> ProbeResult:
-    """Whether the file system that ``path`` lies on is noexec."""
+    """Whether the file system of ``path`` is noexec."""
     mount_point, options = find_mount(path)
     if not mount_point:
         return not_tested(f"{path}: no mount found")
     return satisfied_if(
-        "noexec" in options, f"{path} lies on {mount_point} ({','.join(options[:8])})"
+        "noexec" in options, f"{path} is on {mount_point} ({','.join(options[:8])})"
     )
 
 
@@ -71,7 +71,7 @@ def check_sysctl(name: str, condition: str) -> ProbeResult:
     """A kernel setting: ``good`` is ``=1`` or ``>=2``."""
     value = read_int("/proc/sys/" + name.replace(".", "/"))
     if value is None:
-        return not_tested(f"{name} is not there")
+        return not_tested(f"{name} does not exist")
     expected = int(condition.lstrip(">="))
     return satisfied_if(
         value >= expected if condition[0] == ">" else value == expected, f"{name} = {value}"
@@ -109,7 +109,7 @@ def list_modules() -> List[str]:
 
 
 def count_denied_packets() -> Tuple[Optional[int], str]:
-    """Packets that the egress table counted as denied; None and why where there is no such."""
+    """Return packets that the egress table counted as denied; None and the reason without one."""
     code, out = run(["nft", "list", "table", "inet", _TABLE], 30)
     if code == 127:
         return None, "nft is not installed"
@@ -120,7 +120,7 @@ def count_denied_packets() -> Tuple[Optional[int], str]:
 
 
 def read_audit_status() -> Tuple[Optional[Dict[str, str]], str]:
-    """What auditctl says of the kernel's audit; None and why where it says nothing."""
+    """Return the status of the kernel's audit; None and the reason if auditctl fails."""
     code, out = run(["auditctl", "-s"], 30)
     status = dict(line.split(None, 1) for line in out.splitlines() if len(line.split()) == 2)
     if code or "enabled" not in status or "lost" not in status:
@@ -130,7 +130,7 @@ def read_audit_status() -> Tuple[Optional[Dict[str, str]], str]:
 
 @functools.lru_cache(maxsize=1)
 def check_proxy() -> ProbeResult:
-    """One HTTPS request to port 443 on the loopback. Whose certificate it is does not matter."""
+    """One HTTPS request to port 443 on the loopback. The certificate is not verified."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -179,7 +179,7 @@ def _is_loopback_ipv6(address: str) -> bool:
 
 
 def check_firewall() -> ProbeResult:
-    """The default zone of firewalld: does it deny, and what is open."""
+    """The default zone of firewalld: is its target a denial, and what is open?"""
     code, out = run(["firewall-cmd", "--list-all"], 60)
     if code:
         return violated("firewall-cmd: " + (out.strip().splitlines() or ["no answer"])[-1])

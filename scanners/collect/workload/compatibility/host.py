@@ -1,4 +1,4 @@
-"""Looks at the host itself: files, policies, rules, units. Each gives one half."""
+"""Inspects the host itself: files, policies, rules, units. Each function runs one check."""
 
 import configparser
 import datetime
@@ -29,7 +29,7 @@ _ENGINES = ("podman", "docker", "nerdctl")
 _MAX_HOME_FILES = 50_000
 _MAX_EXPOSURE = 5.0
 _ROCKY = {"9": ((8,), datetime.date(2032, 5, 31)), "10": ((2,), datetime.date(2035, 5, 31))}
-"""Release -> the newest minor known and the last day of support; as of 2026-11-21."""
+"""Release -> the newest known minor release and the last day of support; as of 2026-11-21."""
 
 _CRYPTO = re.compile(r"FIPS(:(OSPP|NO-SHA1|NO-CAMELLIA|ECDHE-ONLY|STIG))?")
 _FAPOLICYD = "/etc/fapolicyd/fapolicyd.conf"
@@ -68,13 +68,13 @@ def check_nfs_noexec() -> ProbeResult:
 
 
 def check_local_code() -> ProbeResult:
-    """Whether the stacks lie on a local file system and their Python starts."""
+    """Whether the stacks are on a local file system."""
     mount_point, _ = facts.find_mount("/opt/ai")
     kinds = {m.split()[1]: m.split()[2] for m in (read("/proc/mounts") or "").splitlines()}
     if not os.path.isdir("/opt/ai"):
-        return not_tested("there is no /opt/ai")
+        return not_tested("/opt/ai does not exist")
     return satisfied_if(
-        not kinds.get(mount_point, "").startswith("nfs"), f"/opt/ai lies on {mount_point}"
+        not kinds.get(mount_point, "").startswith("nfs"), f"/opt/ai is on {mount_point}"
     )
 
 
@@ -89,10 +89,10 @@ def check_fapolicyd(units: Dict[str, Dict[str, List[str]]]) -> ProbeResult:
 
 
 def check_fapolicyd_rules() -> ProbeResult:
-    """What fapolicyd's rules come to, read in their order."""
+    """Evaluate fapolicyd's rules in their order."""
     text = read("/etc/fapolicyd/compiled.rules")
     if text is None:
-        return violated("/etc/fapolicyd/compiled.rules is not there")
+        return violated("/etc/fapolicyd/compiled.rules does not exist")
     rules = [x.split("#")[0].strip() for x in text.splitlines()]
     rules = [x for x in rules if x.startswith(("allow", "deny"))]
     general_rules = [(i, r) for i, r in enumerate(rules) if re.search(r"\ball\s*:\s*all\s*$", r)]
@@ -143,10 +143,10 @@ def check_container_engine() -> ProbeResult:
 
 
 def check_user_namespaces() -> ProbeResult:
-    """Off, or on with a reason that can be seen."""
+    """Off, or on together with a container engine."""
     value = read_int("/proc/sys/user/max_user_namespaces")
     if value is None:
-        return not_tested("user.max_user_namespaces is not there")
+        return not_tested("user.max_user_namespaces does not exist")
     summary = (
         f"user.max_user_namespaces = {value}, container engine: {find_container_engine() or 'none'}"
     )
@@ -154,7 +154,7 @@ def check_user_namespaces() -> ProbeResult:
 
 
 def check_memlock_limits() -> ProbeResult:
-    """That nobody gave unlimited locked memory to everybody."""
+    """No unlimited locked memory for everybody."""
     unlimited_files = []
     for path in ["/etc/security/limits.conf", *sorted(glob.glob("/etc/security/limits.d/*.conf"))]:
         for line in (read(path) or "").splitlines():
@@ -173,7 +173,7 @@ def check_memlock_limits() -> ProbeResult:
 def check_unit_exposure(units: List[str]) -> ProbeResult:
     """How systemd-analyze scores the AI units."""
     if not units:
-        return not_tested("no AI unit is there")
+        return not_tested("no AI unit exists")
     code, out = run(["systemd-analyze", "security", "--no-pager", *units], 90)
     scores = re.findall(r"Overall exposure level for (\S+?): ([0-9.]+)", out)
     if code or len(scores) != len(units):
@@ -183,7 +183,7 @@ def check_unit_exposure(units: List[str]) -> ProbeResult:
 
 
 def check_usb(units: Dict[str, Dict[str, List[str]]]) -> Tuple[ProbeResult, ProbeResult]:
-    """The service usbguard and its rules; whether every device that is plugged in may be used."""
+    """The service usbguard and its rules; whether every connected device is authorized."""
     devices = glob.glob("/sys/bus/usb/devices/*/authorized")
     if not devices:
         no_bus = not_applicable("no USB bus")
@@ -244,13 +244,13 @@ def check_package_signatures() -> ProbeResult:
         return not_tested("rpm is not installed")
     unsigned = [x.split()[0] for x in out.splitlines() if x.endswith(" unsigned")]
     summary = (
-        f"{len(out.splitlines())} packages of ours, unsigned: {', '.join(unsigned[:3]) or 'none'}"
+        f"{len(out.splitlines())} hardpan packages, unsigned: {', '.join(unsigned[:3]) or 'none'}"
     )
     return satisfied_if(not unsigned, summary)
 
 
 def check_crypto_policy() -> ProbeResult:
-    """Whether the crypto policy is one that the rule takes."""
+    """Whether the rule accepts the crypto policy."""
     code, out = run(["update-crypto-policies", "--show"], 30)
     if code == 127:
         return not_applicable("the host has no crypto policies")
@@ -266,7 +266,7 @@ def check_release() -> ProbeResult:
         return not_applicable(f"the host is {name or 'unknown'}, not Rocky Linux")
     major, _, minor = version.partition(".")
     if major not in _ROCKY:
-        return violated(f"Rocky Linux {version} is not a release that is known")
+        return violated(f"Rocky Linux {version} is not a known release")
     (newest,), end_of_support = _ROCKY[major]
     is_past_support = datetime.datetime.now(datetime.timezone.utc).date() > end_of_support  # noqa: UP017
     is_superseded = not minor.isdigit() or int(minor) < newest
@@ -283,7 +283,7 @@ def check_release() -> ProbeResult:
 
 
 def check_subscription_manager() -> ProbeResult:
-    """That it is left out."""
+    """The package is not installed."""
     lines = (read("/etc/os-release") or "").replace('"', "").splitlines()
     if value_after(lines, "ID=") == "rhel":
         return not_applicable("the host is Red Hat's own")
@@ -302,7 +302,7 @@ def check_journal_access(user: pwd.struct_passwd) -> ProbeResult:
         return not_tested(out)
     if code:
         return violated((out.strip().splitlines() or ["no answer"])[-1])
-    return satisfied_if(out.strip(), "there are some" if out.strip() else "none that it may read")
+    return satisfied_if(out.strip(), "messages exist" if out.strip() else "no readable messages")
 
 
 def _read_ini(path: str) -> configparser.ConfigParser:

@@ -1,4 +1,4 @@
-"""Looks at the host's kernel, its firmware and its GPU's driver. Each gives one half."""
+"""Inspects the host's kernel, its firmware and its GPU's driver. Each function runs one check."""
 
 import datetime
 import glob
@@ -15,7 +15,7 @@ _DISABLING_ARGUMENT = re.compile(
 
 
 def check_installer_fips_mode() -> ProbeResult:
-    """Whether the installer's own logs, or what hardpan kept of them, show fips=1."""
+    """Whether the installer's logs, or hardpan's copy of its command line, contain fips=1."""
     logs = sorted(glob.glob("/var/log/anaconda/*"))[:40]
     logs += glob.glob("/usr/lib/hardpan/installer-command-line")
     if not logs:
@@ -45,7 +45,7 @@ def check_selinux() -> ProbeResult:
 
 
 def check_selinux_denials(since: datetime.datetime) -> ProbeResult:
-    """SELinux denials since a moment."""
+    """SELinux denials since a time."""
     if check_selinux()[0] == "not_applicable":
         return check_selinux()
     start_time = since.strftime("%x %X").split()
@@ -60,7 +60,7 @@ def check_secure_boot() -> ProbeResult:
     """Whether the firmware booted with Secure Boot."""
     variables = glob.glob("/sys/firmware/efi/efivars/SecureBoot-*")
     if not variables:
-        return not_applicable("the firmware tells of no Secure Boot")
+        return not_applicable("the firmware does not support Secure Boot")
     value = (read(variables[0], 16) or "\0")[-1]
     return satisfied_if(value == "\x01", f"SecureBoot = {ord(value)}")
 
@@ -77,14 +77,14 @@ def check_driver_signature() -> ProbeResult:
 
 
 def check_mitigations() -> ProbeResult:
-    """That nothing is switched off; what the processor leaves open is told."""
+    """No mitigation is switched off; what the processor leaves open is reported."""
     line = " ".join(facts.read_kernel_arguments())
     root = "/sys/devices/system/cpu/vulnerabilities"
     states = {n: (read(f"{root}/{n}") or "").strip() for n in sorted(os.listdir(root))}
     vulnerable = [n for n, s in states.items() if s.startswith("Vulnerable")]
     meltdown = states.get("meltdown", "")
     disabling_match = _DISABLING_ARGUMENT.search(line)
-    summary = f"pti=on {'is' if 'pti=on' in line.split() else 'is not'} there, meltdown: {meltdown}"
+    summary = f"pti=on {'is' if 'pti=on' in line.split() else 'is not'} set, meltdown: {meltdown}"
     summary += f", switched off by {disabling_match.group()}" if disabling_match else ""
     summary += f", left open by this processor: {', '.join(vulnerable)}" if vulnerable else ""
     return satisfied_if(
@@ -93,7 +93,7 @@ def check_mitigations() -> ProbeResult:
 
 
 def check_iommu() -> ProbeResult:
-    """Whether an IOMMU works."""
+    """Whether an IOMMU is active."""
     if not facts.list_gpu_vendors():
         return not_applicable("no GPU on the PCI bus")
     iommus = os.listdir("/sys/class/iommu") if os.path.isdir("/sys/class/iommu") else []
@@ -107,7 +107,7 @@ def check_iommu() -> ProbeResult:
 
 
 def check_kexec(units: Dict[str, Dict[str, List[str]]]) -> ProbeResult:
-    """That kexec is locked and kdump off."""
+    """kexec is locked and kdump is off."""
     state = facts.find_unit_state(units, "kdump.service")
     return combine(
         facts.check_sysctl("kernel.kexec_load_disabled", "=1"),
@@ -121,12 +121,12 @@ def check_memory_poisoning() -> ProbeResult:
     required = ("init_on_free=1", "page_poison=1")
     missing = [a for a in required if a not in line]
     return satisfied_if(
-        not missing, f"not there: {', '.join(missing)}" if missing else "both are there"
+        not missing, f"missing: {', '.join(missing)}" if missing else "both are set"
     )
 
 
 def check_nouveau_absent() -> ProbeResult:
-    """That neither free driver took the GPU."""
+    """Neither free driver uses the GPU."""
     if "NVIDIA" not in facts.list_gpu_vendors():
         return not_applicable("no NVIDIA GPU on the PCI bus")
     loaded = [m for m in ("nouveau", "nova_core") if m in facts.list_modules()]
@@ -134,7 +134,7 @@ def check_nouveau_absent() -> ProbeResult:
 
 
 def check_nvidia_loaded() -> ProbeResult:
-    """That NVIDIA's module is loaded."""
+    """NVIDIA's module is loaded."""
     if "NVIDIA" not in facts.list_gpu_vendors():
         return not_applicable("no NVIDIA GPU on the PCI bus")
     return satisfied_if(

@@ -1,4 +1,4 @@
-"""Both halves of each conflict, put together out of what the host and the service told."""
+"""Run both checks of each conflict, on the host and in the service's confinement."""
 
 import datetime
 import glob
@@ -25,14 +25,14 @@ _STACKS = "/opt/ai/stacks"
 _PYTHON = "/usr/bin/python3"
 _SERVING = "serving"
 _STATE_FILE = "/run/hardpan-compatibility.json"
-"""How many denied packets were our own attempts since the counter was at 0."""
+"""Number of denied packets from the probes since the counter was 0."""
 
 _BOOT_S, _PLAIN_S, _PACKAGES_S = 90, 60, 120
 CheckPair = Tuple[Callable[[], ProbeResult], Callable[[], ProbeResult]]
 
 
 class ProbeSession:
-    """The host before, during and after the actions."""
+    """State of the host before, during and after the workload checks."""
 
     def __init__(self, boot: str, sources: Dict[str, str]) -> None:
         self.start_time = datetime.datetime.now()  # noqa: DTZ005 - ausearch takes local time
@@ -46,7 +46,7 @@ class ProbeSession:
         self._processes = self._start_probes(boot, sources)
 
     def wait(self) -> None:
-        """Take in what the confined processes told."""
+        """Collect the results of the confined processes."""
         packages: List[ProbeResult] = []
         for process in self._processes:
             results, error_output = process.wait()
@@ -65,17 +65,17 @@ class ProbeSession:
         self.final_audit = facts.read_audit_status()
 
     def get_probe(self, name: str) -> ProbeResult:
-        """What a probe in the confinement came to."""
+        """Return the result of a probe in the confinement."""
         return self.probe_results.get(
-            name, not_tested(self.failure_reason or "the confined process did not tell")
+            name, not_tested(self.failure_reason or "the confined process reported no result")
         )
 
     def combine_probes(self, *names: str) -> ProbeResult:
-        """Several probes together."""
+        """Combine the results of several probes."""
         return combine(*(self.get_probe(n) for n in names))
 
     def list_loaded_units(self) -> List[str]:
-        """The AI units that are there."""
+        """Return the AI units that exist."""
         return [
             u for u in confinement.UNITS if self.units.get(u, {}).get("LoadState") == ["loaded"]
         ]
@@ -84,7 +84,7 @@ class ProbeSession:
         self, boot: str, sources: Dict[str, str]
     ) -> List[confinement.ConfinedProcess]:
         if self.user is None:
-            self.failure_reason = f"the user {self.confinement.user} is not there, or is root"
+            self.failure_reason = f"the user {self.confinement.user} does not exist, or is root"
             return []
         stacks = list_pythons(_STACKS)
         torch_python = select_torch_python(stacks)
@@ -118,7 +118,7 @@ def list_pythons(root: str) -> List[str]:
 
 
 def select_torch_python(stacks: List[str]) -> str:
-    """The Python that torch is asked of: a stack with its own, one that sees the system's."""
+    """Return the Python for torch: a stack with its own, or one that uses the system's."""
     root_by_python = {p: p[: -len("/bin/python")] for p in stacks}
     with_bundled_torch = [
         p for p in stacks if glob.glob(f"{root_by_python[p]}/lib/python*/site-packages/torch")
@@ -131,10 +131,10 @@ def select_torch_python(stacks: List[str]) -> str:
 
 
 def main(arguments: Dict[str, Any]) -> None:
-    """Print both halves of every conflict as one JSON object."""
+    """Print both checks of every conflict as one JSON object."""
     session = ProbeSession(arguments["boot"], arguments["sources"])
     checks_by_conflict = build_checks(session)
-    # What needs no confined process is looked at while they run.
+    # Checks without confined processes run meanwhile.
     control_results = {
         name: run_guarded(control)
         for name, (control, _) in checks_by_conflict.items()
@@ -165,11 +165,11 @@ _AFTER_WORKLOAD = (
     "perf",
     "egress",
 )
-"""Conflicts whose control is seen from inside of the confinement, too."""
+"""Conflicts whose control check also needs probes in the confinement."""
 
 
 def build_checks(session: ProbeSession) -> Dict[str, CheckPair]:
-    """Conflict -> how its two halves are asked."""
+    """Return conflict -> its control check and workload check."""
     return {
         "tmp-noexec": (
             lambda: combine(
@@ -298,7 +298,8 @@ def _get_gpu_probe(session: ProbeSession) -> ProbeResult:
 def _check_fips_argument() -> ProbeResult:
     is_present = "fips=1" in facts.read_kernel_arguments()
     return satisfied_if(
-        is_present, "fips=1 is on the command line" if is_present else "no fips=1 there"
+        is_present,
+        "fips=1 is on the command line" if is_present else "no fips=1 on the command line",
     )
 
 
@@ -314,7 +315,7 @@ def _check_loopback_only() -> ProbeResult:
 
 def _check_units_health(units: List[str]) -> ProbeResult:
     if not units:
-        return not_tested("no AI unit is there")
+        return not_tested("no AI unit exists")
     return combine(*(facts.check_health(confinement.PORTS[u]) for u in units))
 
 
@@ -331,7 +332,7 @@ def _check_audit(status: Tuple[Optional[Dict[str, str]], str]) -> ProbeResult:
 
 
 def _check_egress_counted(session: ProbeSession) -> ProbeResult:
-    """The table is there, and our own attempt was denied and counted."""
+    """The table exists, and the probe's attempt was denied and counted."""
     initial_count, final_count = session.initial_denied[0], session.final_denied[0]
     if initial_count is None or final_count is None:
         return violated(session.initial_denied[1] or session.final_denied[1])
@@ -346,7 +347,7 @@ def _check_egress_counted(session: ProbeSession) -> ProbeResult:
 
 
 def _check_no_service_egress(session: ProbeSession) -> ProbeResult:
-    """What was counted before, our own earlier attempts aside, came from the services."""
+    """The packets counted before, without those of earlier probes, came from the services."""
     initial_count = session.initial_denied[0]
     if initial_count is None:
         return not_tested(session.initial_denied[1])
@@ -358,7 +359,7 @@ def _check_no_service_egress(session: ProbeSession) -> ProbeResult:
 
 
 def _count_probe_packets(initial_count: int) -> int:
-    """Our own share of the counter; a counter below it has begun anew."""
+    """Return the probes' share of the counter; a lower counter was reset."""
     probe_packets = _PREVIOUS_PROBE_PACKETS
     return probe_packets if probe_packets <= initial_count else 0
 

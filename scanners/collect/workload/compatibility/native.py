@@ -1,7 +1,7 @@
-"""A shared object made at run time: the smallest that the loader takes, one function inside.
+"""A shared object made at run time: the smallest that the loader accepts, with one function.
 
-It stands for what a JIT writes: native code that no package brought. Its function
-returns 42, so loading it and running it are both seen.
+It represents what a JIT compiler writes: native code that belongs to no package. Its function
+returns 42, so both loading and running it are tested.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ _NAMES = b"\0hardpan_answer\0libhardpan-answer.so\0"
 
 
 def build_shared_object(machine: str) -> Optional[bytes]:
-    """An ELF shared object for ``machine``; None where its instructions are not known."""
+    """Build an ELF shared object for ``machine``; None if its instructions are unknown."""
     if machine not in _CODE:
         return None
     kind, code = _CODE[machine]
@@ -54,7 +54,7 @@ def build_shared_object(machine: str) -> Optional[bytes]:
             1, 6, dynamic_offset, len(dynamic)
         ),  # load, read and write: the loader relocates it
         _pack_segment(2, 6, dynamic_offset, len(dynamic)),
-        _pack_segment(_GNU_STACK, 6, 0, 0),  # without it the loader wants an executable stack
+        _pack_segment(_GNU_STACK, 6, 0, 0),  # without it the loader needs an executable stack
     )
     ident = b"\x7fELF\x02\x01\x01" + b"\0" * 9
     elf = ident + struct.pack(
@@ -66,7 +66,7 @@ def build_shared_object(machine: str) -> Optional[bytes]:
 
 
 def check_loads_from(folder: str) -> ProbeResult:
-    """Whether a shared object made just now loads from ``folder`` and its function answers."""
+    """Whether a new shared object loads from ``folder`` and its function returns."""
     object_bytes = build_shared_object(platform.machine())
     if object_bytes is None:
         return not_tested(f"no instructions known for {platform.machine()}")

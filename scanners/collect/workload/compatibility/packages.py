@@ -1,4 +1,4 @@
-"""Import of everything that a stack brings, by the stack's own Python."""
+"""Import every package of a stack, with the stack's own Python."""
 
 import importlib
 import os
@@ -33,7 +33,7 @@ def check_imports() -> ProbeResult:
 
 
 def list_top_level(lib: str) -> List[str]:
-    """The importable names in the site-packages below ``lib``, from the packages' own records."""
+    """Return the importable names in the site-packages below ``lib``, from the RECORD files."""
     names = set()
     for folder, folders, _ in os.walk(lib):
         if os.path.basename(folder) == "site-packages":

@@ -1,4 +1,4 @@
-"""Runs probes one by one, each in a process of its own with a deadline, and prints what came."""
+"""Run probes one by one, each in a child process with a time limit, and print the results."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ def run_probes(probes: Iterable[Tuple[str, Probe]], budget_s: float) -> None:
 
 
 def parse_output(text: str) -> Dict[str, ProbeResult]:
-    """What ``probed`` printed, as far as it can be read."""
+    """Parse the readable lines of ``run_probes``."""
     results: Dict[str, ProbeResult] = {}
     for line in text.splitlines():
         try:
@@ -38,29 +38,29 @@ def parse_output(text: str) -> Dict[str, ProbeResult]:
 
 
 def run_guarded(probe: Probe) -> ProbeResult:
-    """What the probe came to; what goes wrong in it is an ``error`` of its own."""
+    """Return the result of the probe; an exception is an ``error``."""
     try:
         return probe()
     except PROBE_ERRORS as e:
         return error(f"{type(e).__name__}: {e}")
-    except RuntimeError as e:  # torch's word for everything
+    except RuntimeError as e:  # torch raises it for everything
         return error(f"{type(e).__name__}: {e}")
 
 
 def _run_in_child(probe: Probe, timeout_s: float) -> ProbeResult:
-    """The probe in a process of its own: it may crash, hang or spoil its process."""
+    """Run the probe in a child process: it may crash, hang or corrupt its process."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read_end)
         os.setpgid(0, 0)
         devnull = os.open(os.devnull, os.O_RDWR)
-        for stream in (1, 2):  # what packages print would spoil the answers
+        for stream in (1, 2):  # output of packages would corrupt the results
             os.dup2(devnull, stream)
         try:
             os.write(write_end, json.dumps(run_guarded(probe)).encode()[:_MAX_RESULT_BYTES])
         finally:
-            os._exit(0)  # whatever the probe raised: this process must not go on as its parent
+            os._exit(0)  # whatever the probe raised: this process must not continue as its parent
     os.close(write_end)
     data = b""
     deadline = time.monotonic() + timeout_s

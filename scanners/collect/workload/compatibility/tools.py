@@ -1,4 +1,4 @@
-"""What both sides of the program need: small answers, bounded reads, bounded processes."""
+"""Shared by all checks: bounded results, bounded reads, bounded processes."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import subprocess
 from typing import Iterable, List, Optional, Tuple
 
 ProbeResult = Tuple[str, str]
-"""What became of a half, and what was found."""
+"""Outcome, and what was observed."""
 
 MAX_TEXT_CHARS = 400
 MAX_BYTES = 1 << 20
@@ -19,7 +19,7 @@ PROBE_ERRORS = (
     AttributeError,
     subprocess.SubprocessError,
 )
-"""What a host can do to a reader that takes nothing for granted."""
+"""Exceptions that unexpected data of a host can raise."""
 
 _ENV = {
     "LC_ALL": "C.UTF-8",
@@ -30,37 +30,37 @@ _ENV = {
 
 
 def satisfied(observed: object) -> ProbeResult:
-    """It was seen to hold."""
+    """Return a satisfied result."""
     return "satisfied", sanitize_line(observed)
 
 
 def violated(observed: object) -> ProbeResult:
-    """It was seen not to hold."""
+    """Return a violated result."""
     return "violated", sanitize_line(observed)
 
 
 def not_tested(observed: object) -> ProbeResult:
-    """The host gave no way to ask."""
+    """Return a result for a check that the host offers no way to run."""
     return "not_tested", sanitize_line(observed)
 
 
 def not_applicable(observed: object) -> ProbeResult:
-    """The host has none of what the conflict is about."""
+    """Return a result for a host without the subject of the conflict."""
     return "not_applicable", sanitize_line(observed)
 
 
 def error(observed: object) -> ProbeResult:
-    """Asking went wrong."""
+    """Return a result for a check that failed to run."""
     return "error", sanitize_line(observed)
 
 
 def satisfied_if(condition: object, observed: object) -> ProbeResult:
-    """``satisfied`` or ``violated``, as ``good`` says."""
+    """Return ``satisfied`` or ``violated``, by ``condition``."""
     return satisfied(observed) if condition else violated(observed)
 
 
 def combine(*results: ProbeResult) -> ProbeResult:
-    """Several looks as one half: the worst decides, all that was found is told."""
+    """Combine several results: the worst outcome decides, all observations are reported."""
     observed = sanitize_line("; ".join(text for _, text in results if text))
     for outcome in WORST_FIRST:
         if any(h[0] == outcome for h in results):
@@ -70,7 +70,7 @@ def combine(*results: ProbeResult) -> ProbeResult:
 
 
 def sanitize_line(value: object) -> str:
-    """Text on one line, without control characters, cut when it is long."""
+    """Return text on one line, without control characters, truncated if it is long."""
     text = " ".join(str(value).split())
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 3] + "..."
@@ -86,13 +86,13 @@ def read(path: str, max_bytes: int = MAX_BYTES) -> Optional[str]:
 
 
 def read_int(path: str) -> Optional[int]:
-    """The whole number that a file holds; None where there is none."""
+    """Return the integer in a file; None if there is none."""
     text = (read(path, 64) or "").strip()
     return int(text) if text.lstrip("-").isdigit() and text.isascii() else None
 
 
 def run(argv: List[str], timeout_s: float, stdin_data: bytes = b"") -> Tuple[int, str]:
-    """Exit code and output of a program; 127 where it is not there, 124 past its time."""
+    """Return exit code and output of a program; 127 if it is missing, 124 past its time limit."""
     try:
         process = subprocess.Popen(
             argv,
@@ -123,5 +123,5 @@ def kill_process_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 def value_after(lines: Iterable[str], prefix: str) -> str:
-    """What follows ``start`` in the first line that begins with it; empty where none does."""
+    """Return what follows ``prefix`` in the first line with it; empty if none has it."""
     return next((x[len(prefix) :].strip() for x in lines if x.startswith(prefix)), "")
