@@ -1,1 +1,1 @@
-"""Where hardening and AI workloads collide, as checks with two halves."""
+"""Conflicts between hardening and AI workloads, each with a control and a workload check."""

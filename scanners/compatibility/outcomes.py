@@ -1,4 +1,4 @@
-"""Two halves -> one verdict. Half a result is never a pass."""
+"""Verdict over the control check and the workload check. Half a result is never a pass."""
 
 _WORST_FIRST = (
     ("violated", "fail"),
@@ -9,10 +9,10 @@ _WORST_FIRST = (
 
 
 def combine_outcomes(control: str, workload: str) -> str:
-    """The verdict over what became of both halves; ``pass`` only where both hold.
+    """Return the verdict over both outcomes; ``pass`` only if both are satisfied.
 
-    A host without what the control is about does not have the conflict, whatever else
-    is broken there.
+    If the control does not apply to a host, the conflict does not exist there, whatever
+    the outcome of the workload check.
     """
     if control == "not_applicable":
         return "not_applicable"
