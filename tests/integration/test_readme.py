@@ -33,8 +33,8 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def read_blocks() -> dict[str, list[str]]:
     """Return the command blocks of README by heading."""
     sections = _SECTION.findall((REPO / "README.md").read_text("utf-8"))
-    blocks = {heading: _BLOCK.findall(text) for heading, text in sections}
-    return {heading: found for heading, found in blocks.items() if found}
+    all_blocks = {heading: _BLOCK.findall(text) for heading, text in sections}
+    return {heading: blocks for heading, blocks in all_blocks.items() if blocks}
 
 
 def run_block(
@@ -94,7 +94,7 @@ def demo_outputs(tmp_path: Path) -> Path:
 
 
 def test_every_command_block_is_run_by_a_test() -> None:
-    assert {heading: len(found) for heading, found in read_blocks().items()} == BLOCKS
+    assert {heading: len(blocks) for heading, blocks in read_blocks().items()} == BLOCKS
 
 
 def test_two_commands_block_names_make_targets() -> None:

@@ -31,9 +31,11 @@ def render() -> str:
     context = _context(root, "hardpan", None)
     everywhere = [p for p in root.get_params(context) if p.name in GLOBAL_OPTIONS]
     version = [p for p in root.get_params(context) if p.name == "version"]
+    commands = root.get_help(context).partition("Commands:\n\n")[2]
     parts = [_HEAD + _table(everywhere, context)]
     if version:
         parts.append("`hardpan --version` prints the version.\n")
+    parts.append(f"```text\n{commands}\n```\n")
     parts += [_section(command, child) for command, child in _subcommands(root, context)]
     return "\n".join(parts)
 
@@ -46,13 +48,13 @@ def _section(command: click.Command, context: click.Context) -> str:
     lines = [f"#{level} {context.command_path}\n\n```text\n{usage}\n```\n"]
     if text:
         lines.append(text)
-    own = [
+    options = [
         p
         for p in command.get_params(context)
         if isinstance(p, click.Option) and p.name not in GLOBAL_OPTIONS and "--help" not in p.opts
     ]
-    if own:
-        lines.append(_table(own, context))
+    if options:
+        lines.append(_table(options, context))
     if command.epilog:
         lines.append(_paragraphs(command.epilog))
     if isinstance(command, click.Group):
@@ -70,7 +72,7 @@ def _subcommands(
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
-    return click.Context(command, info_name=name, parent=parent)
+    return click.Context(command, info_name=name, parent=parent, terminal_width=80)
 
 
 def _paragraphs(text: str | None) -> str:

@@ -153,10 +153,10 @@ def _mentioned_commands(text: str) -> set[str]:
     """Return the commands in code spans and code blocks, subcommands included."""
     groups = {command.split()[0] for command in _commands() if " " in command}
     commands = set()
-    for words in (_COMMAND.search(span) for span in _spans(text)):
-        if words is not None:
-            first, *rest = words[1].split()
-            commands.add(" ".join([first, *rest[:1]]) if first in groups else first)
+    for match in (_COMMAND.search(span) for span in _spans(text)):
+        if match is not None:
+            command, *subcommands = match[1].split()
+            commands.add(" ".join([command, *subcommands[:1]]) if command in groups else command)
     return commands
 
 
