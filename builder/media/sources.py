@@ -79,7 +79,7 @@ def find_local(name: str, *, file: Path | None, cache: Path) -> MediaCandidate:
     """Return the media that ``provide_media`` would use, without building or writing.
 
     Raises:
-        InputError: as for ``find``.
+        InputError: as for ``provide_media``.
         ToolError: the media must be built and this host cannot build them.
     """
     entry = catalog_entry(name)

@@ -73,7 +73,7 @@ def _start_until_ssh(
 ) -> Iterator[tuple[VirtualMachine, float, tuple[str, ...]]]:
     """Yield a VM that responds on SSH, the boot duration in seconds, and its host keys.
 
-    A guest that panics is restarted, up to ``acceleration.starts``.
+    A guest that panics is restarted, up to ``acceleration.max_attempts`` attempts.
     """
     timeout_factor = acceleration.timeout_factor
     for attempts_left in reversed(range(acceleration.max_attempts)):

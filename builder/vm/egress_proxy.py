@@ -2,14 +2,12 @@
 
     egress_proxy.py ENDPOINTS.json
 
-QEMU starts it for every connection that the guest makes to ``qemu.PROXY``; the connection
-is its stdin and stdout. It runs by its path and needs nothing but Python's own library.
-Whoever is at the other end is hostile: what is read is bounded, what is refused is told
-in one line, and neither is written down.
+QEMU starts the program for every connection of the guest to ``qemu.PROXY_URL``; the connection is
+its stdin and stdout. The program is run by its path and uses the standard library only. The guest
+is hostile: input is bounded, refusals are one line, and nothing is logged.
 
-A name is resolved once, and the address that is checked is the one that is connected to. A name
-server cannot lead the guest to this machine or into its network by a special form of an address:
-see ``may_reach``.
+A name is resolved once and the checked address is used for the connection, so that a name server
+cannot redirect the guest to this host or its network: see ``is_address_allowed``.
 """
 
 import contextlib
@@ -276,7 +274,7 @@ def _authority(endpoint: Endpoint) -> str:
 
 
 def _acquire_slot(endpoints_file: Path) -> BinaryIO:
-    """One of ``MOST`` locks, held for as long as the file is open: a byte's of the list each."""
+    """Lock one byte of the endpoints file per connection; closing the file releases it."""
     file = endpoints_file.open("r+b")
     for slot in range(MAX_CONNECTIONS):
         with contextlib.suppress(BlockingIOError):
@@ -330,7 +328,7 @@ def _connect(endpoint: Endpoint) -> socket.socket:
 def _relay(guest: socket.socket, server: socket.socket, *, is_two_way: bool, start: float) -> None:
     """Relay bytes until a side closes, the connection is idle, or a limit is reached.
 
-    Without ``both`` what else the guest says is dropped: one connection is one request.
+    Without ``is_two_way`` further bytes of the guest are dropped: one request per connection.
     """
     remaining = {guest: _MAX_UPLOAD_BYTES, server: _MAX_DOWNLOAD_BYTES}
     with selectors.DefaultSelector() as ready:

@@ -60,7 +60,7 @@ class VmSpec:
 
 
 class VirtualMachine:
-    """A running QEMU and what it said so far. Made by ``running``."""
+    """A running QEMU process and its output. Created by ``start_vm``."""
 
     def __init__(self, process: Process, workdir: Path, log: Path) -> None:
         self._process = process
@@ -80,7 +80,7 @@ class VirtualMachine:
         self.control: qmp.QmpConnection | None = None
 
     def watch(self, duration_s: float = 0.3) -> list[str]:
-        """Let ``for_s`` seconds pass; the console lines that came.
+        """Wait ``duration_s`` seconds and return the new console lines.
 
         Raises:
             ToolError: the guest exceeds the maximum size of the console log.

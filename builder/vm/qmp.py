@@ -20,7 +20,7 @@ _PAUSE_S = 0.1
 
 
 class QmpConnection:
-    """An open channel. Made by ``opened``."""
+    """An open QMP connection. Created by ``open_qmp``."""
 
     def __init__(self, client: QMPClient, loop: asyncio.AbstractEventLoop) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class QmpConnection:
         client.register_listener(self._listener)
 
     def process_events(self, duration_s: float) -> None:
-        """Let events arrive for ``for_s`` seconds."""
+        """Receive events for ``duration_s`` seconds."""
         self._loop.run_until_complete(asyncio.sleep(duration_s))
         while not self._listener.empty():
             message = self._loop.run_until_complete(self._listener.get())
@@ -57,7 +57,7 @@ class QmpConnection:
 def open_qmp(socket: Path, poll: Callable[[], int | None]) -> Iterator[QmpConnection]:
     """Connect to the QEMU that listens on ``socket``; the connection is closed after the block.
 
-    ``alive`` returns None while QEMU runs, its exit status afterwards.
+    ``poll`` returns None while QEMU runs, its exit status afterwards.
 
     Raises:
         ToolError: QEMU exited, or did not listen in time.

@@ -86,7 +86,7 @@ def _package_violations(catalog: PackageCatalog) -> Iterator[Violation]:
     keys = set()
     for i, package in enumerate(catalog.packages):
         for release in package.releases:
-            key = (package.layer, package.name, release, package.when)
+            key = (package.layer, package.name, release, package.condition)
             if key in keys:
                 yield Violation(("packages", i), f"{package.name} is listed twice for {release}")
             keys.add(key)

@@ -137,7 +137,7 @@ def _layer_packages(
         for package in catalog.packages
         if package.layer == layer
         and profile.release in package.releases
-        and _matches(package.when, profile.hardware, catalog)
+        and _matches(package.condition, profile.hardware, catalog)
     )
 
 

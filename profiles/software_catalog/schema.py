@@ -131,7 +131,7 @@ class CatalogPackage(ProfileSection):
     repository: CatalogId
     releases: tuple[ElRelease, ...] = EL_RELEASES
 
-    when: Condition = Condition()
+    condition: Condition = Condition()
     """In which profiles it is installed; by default in all."""
 
     version: VersionPattern | None = None

@@ -56,7 +56,7 @@ def test_command_works_without_extras_or_names_required_extra(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["profiles"], 0, "rocky9-stig "),
         (["check", "rocky9-stig"], 0, "ok  rocky9-stig  sha256:"),
@@ -64,11 +64,11 @@ def test_command_works_without_extras_or_names_required_extra(
         (["wheels", "audit", "no-such"], 3, "no-such"),
     ],
 )
-def test_command_runs_without_extras(words: list[str], code: int, said: str) -> None:
-    result = run_without_extras(*words)
+def test_command_runs_without_extras(arguments: list[str], code: int, expected: str) -> None:
+    result = run_without_extras(*arguments)
 
     assert result.returncode == code, result.stderr
-    assert said in result.stdout + result.stderr
+    assert expected in result.stdout + result.stderr
 
 
 def test_keys_and_render_work_without_extras(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def read_exactly(guest: socket.socket, size: int) -> bytes:
         (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n", "https://127.0.0.1:1 does not respond to the build"),
     ],
 )
-def test_refusal_is_one_line(tmp_path: Path, sent: bytes, answer: str) -> None:
+def test_refusal_is_a_single_line(tmp_path: Path, sent: bytes, answer: str) -> None:
     endpoints = [Endpoint("https", "nowhere.invalid", 443), Endpoint("https", "127.0.0.1", 1)]
     proxy = ProxyFixture(tmp_path, *endpoints)
 

@@ -52,7 +52,7 @@ PASSED_BY_KSVALIDATOR = [
 
 
 @pytest.mark.parametrize(("was", "now", "problem"), PASSED_BY_KSVALIDATOR)
-def test_linter_reports_what_ksvalidator_accepts(
+def test_linter_reports_problems_that_ksvalidator_accepts(
     tmp_path: Path, was: str, now: str, problem: str
 ) -> None:
     good = (GOLDEN / "rocky10-stig.ks").read_text("utf-8")

@@ -115,7 +115,7 @@ def test_copy_preserves_label_boot_records_and_kernel(media: InstallMedia, tmp_p
     assert sha256_file(tmp_path / "k0") == sha256_file(tmp_path / "k1")
 
 
-def test_iso_contains_given_kickstart(media: InstallMedia, tmp_path: Path) -> None:
+def test_iso_contains_kickstart(media: InstallMedia, tmp_path: Path) -> None:
     iso = remaster_media(media, tmp_path / "x.iso")
 
     extract(iso.path, {"/ks.cfg": tmp_path / "ks"})

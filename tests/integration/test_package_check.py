@@ -80,7 +80,7 @@ def test_check_exits_zero_for_complete_mirror(
     assert (report["id"], report["release"], report["arch"]) == ("cuda", "rocky9", "x86_64")
 
 
-def test_check_exits_one_for_missing_package_or_version(
+def test_check_fails_for_missing_package_or_version(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     packages = expected_versions() | {"nvidia-driver-cuda": "580.65.06"}

@@ -203,7 +203,7 @@ def successful_guest() -> ScriptedGuest:
 
 
 @pytest.mark.parametrize(
-    ("kind", "guests", "says", "made"),
+    ("kind", "guests", "says", "attempts"),
     [
         ("tcg", [panicking_guest(), successful_guest()], "", 2),
         ("tcg", [panicking_guest(), panicking_guest(), successful_guest()], "Kernel panic", 2),
@@ -217,7 +217,7 @@ def test_emulated_installer_is_retried_after_panic(
     kind: str,
     guests: list[ScriptedGuest],
     says: str,
-    made: int,
+    attempts: int,
 ) -> None:
     queue, disks, notes = deque(guests), list[Path](), list[Event]()
 
@@ -255,9 +255,9 @@ def test_emulated_installer_is_retried_after_panic(
             deadlines=DEADLINES,
         )
 
-    assert len(disks) == made
+    assert len(disks) == attempts
     assert (tmp_path / "disk.qcow2").exists() == (not says)
     retry_notes = [
         n.text for n in notes if isinstance(n, StageMessage) and n.text.endswith("retrying")
     ]
-    assert len(retry_notes) == made - 1
+    assert len(retry_notes) == attempts - 1

@@ -77,11 +77,11 @@ def test_machine_specific_path_is_removed_and_checked(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "gone",
+    "pattern",
     ["/etc/machine-id", "/tmp/*", "/var/tmp/*", "/var/log/journal/*", "NetworkManager/*.lease"],
 )
-def test_regenerated_files_are_removed(gone: str) -> None:
-    assert gone in REMOVAL_SCRIPT
+def test_regenerated_files_are_removed(pattern: str) -> None:
+    assert pattern in REMOVAL_SCRIPT
 
 
 @pytest.mark.parametrize(

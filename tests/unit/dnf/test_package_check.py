@@ -150,7 +150,11 @@ def _make_repository(folder: Path, *names: str) -> Path:
     ("names", "code", "line"),
     [
         (("amdrocm7.14-gfx942", "other"), 0, "available amdrocm7.14-gfx942: amdrocm7.14-gfx942"),
-        (("amdrocm7.14-gfx950",), 1, "MISSING   amdrocm7.14-gfx942 (catalog entry verified: second_hand)"),
+        (
+            ("amdrocm7.14-gfx950",),
+            1,
+            "MISSING   amdrocm7.14-gfx942 (catalog entry verified: second_hand)",
+        ),
         ((), 1, "MISSING   amdrocm7.14-gfx942 (catalog entry verified: second_hand)"),
     ],
 )

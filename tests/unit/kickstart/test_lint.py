@@ -13,7 +13,11 @@ KDUMP = "%addon com_redhat_kdump --disable"
 
 EL9_AND_EL10_CASES = [
     # What ksvalidator lets through, measured on RHEL9 and RHEL10.
-    (ROOT, "logvol / --vgname=nope", "logvol in the volume group 'nope', which no volgroup defines"),
+    (
+        ROOT,
+        "logvol / --vgname=nope",
+        "logvol in the volume group 'nope', which no volgroup defines",
+    ),
     ("--name=tmp ", "--name=root ", "a second logical volume 'root'"),
     ("--name=tmp --fstype=xfs", "--name=tmp --fstype=nosuchfs", "unknown file system 'nosuchfs'"),
     ('"nodev"', '"nodev,bogus"', "unknown mount option 'bogus'"),
@@ -45,7 +49,11 @@ EL9_AND_EL10_CASES = [
     # Storage.
     (TMP, TMP.replace(",noexec", ""), "tmp without noexec, required by the STIG"),
     (",shortname=winnt,nosuid", ",shortname=winnt", "/boot/efi without nosuid"),
-    ("echo 'tmpfs /dev/shm", "echo 'tmpfs /dev/sha", "expected a %post that writes 'tmpfs /dev/shm"),
+    (
+        "echo 'tmpfs /dev/shm",
+        "echo 'tmpfs /dev/sha",
+        "expected a %post that writes 'tmpfs /dev/shm",
+    ),
     ("volgroup vg0 pv.01", "volgroup vg0 pv.02", "volgroup on pv.02, which no part defines"),
     ("zerombr", "zerombr\nautopart", "autopart cannot set mount options"),
     ("zerombr", "zerombr\nreqpart", "reqpart cannot set mount options"),

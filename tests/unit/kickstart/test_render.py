@@ -158,7 +158,7 @@ def test_passphrase_without_luks_is_rejected(rocky9: Profile, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("public_key", "problem"),
     [
         ("", "nobody could log in"),
         ("ssh-rsa AAAA", "the operator's public key: expected"),
@@ -170,9 +170,9 @@ def test_passphrase_without_luks_is_rejected(rocky9: Profile, key: str) -> None:
         ),
     ],
 )
-def test_unusable_operator_key_is_rejected(rocky9: Profile, given: str, problem: str) -> None:
+def test_unusable_operator_key_is_rejected(rocky9: Profile, public_key: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        render_kickstart(rocky9, given)
+        render_kickstart(rocky9, public_key)
 
 
 @pytest.mark.parametrize("update", [{"name": "x\n%post"}, {"name": "x y"}])
@@ -185,7 +185,7 @@ def test_profile_with_unsafe_name_is_rejected(
     assert caught.value.exit_code == Exit.INPUT
 
 
-UNSAFE_WORDS = [
+UNSAFE_VALUES = [
     "",
     "-x",
     "x y",
@@ -203,7 +203,7 @@ UNSAFE_WORDS = [
 ]
 
 
-@pytest.mark.parametrize("value", UNSAFE_WORDS)
+@pytest.mark.parametrize("value", UNSAFE_VALUES)
 def test_unsafe_word_is_rejected(value: str) -> None:
     with pytest.raises(KickstartError, match="expected a kickstart word"):
         ks_word(value)

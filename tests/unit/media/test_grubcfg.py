@@ -95,7 +95,7 @@ def test_missing_timeout_is_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "shown"),
+    ("title", "expected"),
     [
         ("'Install it'", "'Install it (hardpan: unattended, ERASES DISKS)'"),
         (
@@ -107,14 +107,14 @@ def test_missing_timeout_is_added() -> None:
         ("''", "' (hardpan: unattended, ERASES DISKS)'"),
     ],
 )
-def test_titles_warn_about_disk_erasure(title: str, shown: str) -> None:
+def test_titles_warn_about_disk_erasure(title: str, expected: str) -> None:
     text = add_kickstart_arguments(make_entry(title, "inst.stage2=hd:LABEL=X"), ARGUMENTS)
 
-    assert f"menuentry {shown} {{" in text
+    assert f"menuentry {expected} {{" in text
 
 
 @pytest.mark.parametrize(
-    ("kernel", "kept"),
+    ("kernel", "expected"),
     [
         ("inst.stage2=x\tinst.ks=a  inst.ks=b", "inst.stage2=x"),
         ('inst.stage2=x "inst.ks=hd:LABEL=A B:/ks" keep', "inst.stage2=x keep"),
@@ -125,10 +125,10 @@ def test_titles_warn_about_disk_erasure(title: str, shown: str) -> None:
         ("inst.stage2=x it's", "inst.stage2=x it's"),
     ],
 )
-def test_words_are_split_like_grub(kernel: str, kept: str) -> None:
+def test_lines_are_split_like_grub(kernel: str, expected: str) -> None:
     (line,) = kernel_lines(add_kickstart_arguments(make_entry("'I'", kernel), ARGUMENTS))
 
-    assert line == f"linux /v {kept} {' '.join(ARGUMENTS)}"
+    assert line == f"linux /v {expected} {' '.join(ARGUMENTS)}"
 
 
 def test_crlf_and_comments_are_handled() -> None:

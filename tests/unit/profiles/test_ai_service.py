@@ -76,7 +76,11 @@ INVALID_VALUES = [
         PASSWORD_HASH.replace(SALT, SALT[:8]),
         "expected a salt of 16 bytes or more and a hash of 64",
     ),
-    (PASSWORD_HASH, PASSWORD_HASH[:-1], "expected a complete hash, this one is truncated or damaged"),
+    (
+        PASSWORD_HASH,
+        PASSWORD_HASH[:-1],
+        "expected a complete hash, this one is truncated or damaged",
+    ),
     ("ab" * 32, "my-real-key", "expected the sha256 of the key as 64 lower-case hex digits"),
     ("name: ada", "name: Ada", "expected a login name of a-z"),
     ("name: ada", "name: ben", "ai_service.users[1].name: 'ben' is listed twice"),

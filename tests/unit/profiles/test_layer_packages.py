@@ -31,5 +31,7 @@ def test_package_required_by_layer_cannot_be_removed(
     invalid_text = good.replace("layers: [stig]", "layers: [audit, stig]")
     invalid_text = invalid_text.replace("remove: [vsftpd]", "remove: [vsftpd, rsyslog]")
 
-    with pytest.raises(InputError, match=r"packages.remove\[1\]: rsyslog is also installed by audit"):
+    with pytest.raises(
+        InputError, match=r"packages.remove\[1\]: rsyslog is also installed by audit"
+    ):
         load_profile(profile_file(invalid_text))

@@ -85,7 +85,7 @@ def test_parent_problem_reports_parent_location(profile_file: Write, good: str) 
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("extends", "problem"),
     [
         ("./missing.yaml", "1:10: extends: expected a file, found no"),
         ("rocky8-stig", "1:10: extends: expected ./FILE.yaml or one of lab-ai"),
@@ -94,8 +94,8 @@ def test_parent_problem_reports_parent_location(profile_file: Write, good: str) 
         ("./child.yaml", "extends: child.yaml is circular"),
     ],
 )
-def test_invalid_parent_is_reported(profile_file: Write, said: str, problem: str) -> None:
-    child = profile_file(f"extends: {said}\nname: c\ntitle: C\n", "child.yaml")
+def test_invalid_parent_is_reported(profile_file: Write, extends: str, problem: str) -> None:
+    child = profile_file(f"extends: {extends}\nname: c\ntitle: C\n", "child.yaml")
 
     with pytest.raises(InputError) as caught:
         load_profile(child)

@@ -110,5 +110,7 @@ def test_invalid_repository_reports_location(
 def test_lab_accepts_no_vendor_repositories(profile_file: Write) -> None:
     head = HEAD.replace("rocky9-stig-nvidia", "lab-stig")
 
-    with pytest.raises(InputError, match="expected no repositories section, as in the catalog for lab9"):
+    with pytest.raises(
+        InputError, match="expected no repositories section, as in the catalog for lab9"
+    ):
         load_profile(profile_file(head + VALID_REPOSITORIES))

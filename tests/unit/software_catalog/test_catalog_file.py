@@ -101,7 +101,11 @@ INVALID_ENTRIES = [
     ("url: https://repo.amd.com", "url: https://me:pw@repo.amd.com", "expected an https address"),
     ("sha256: d0664fbb", "sha256: D0664FBB", "key.sha256: expected a sha256 of 64 lower-case"),
     ("sha256: d0664fbb", "sha256: d0664f", "key.sha256: expected a sha256 of 64 lower-case"),
-    ("gpgcheck: true", "gpgcheck: false", "gpgcheck: expected true: packages that a vendor does not sign"),
+    (
+        "gpgcheck: true",
+        "gpgcheck: false",
+        "gpgcheck: expected true: packages that a vendor does not sign",
+    ),
     ("gpgcheck: true", "gpgcheck: yes", "gpgcheck: expected true or false, found 'yes'"),
     ("cuda-toolkit-{cuda_dash}", "cuda", "expected a package name other than cuda"),
     ("cuda-toolkit-{cuda_dash}", "cuda-{year}", "expected one of amdgpu, branch, cuda_dash"),

@@ -97,7 +97,7 @@ def test_cuda_toolkit_package_has_version_in_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "rocm", "gfx", "packages", "where"),
+    ("release", "rocm", "gfx", "packages", "url_part"),
     [
         (9, "7.0.1", "gfx942", ["rocm-hip-runtime", "rocm-smi-lib", "amd-smi-lib"], "el9/7.0.1/m"),
         (10, "7.2", "gfx950", ["rocm-hip-runtime", "rocm-smi-lib", "amd-smi-lib"], "el10/7.2/m"),
@@ -107,12 +107,12 @@ def test_cuda_toolkit_package_has_version_in_name() -> None:
     ],
 )
 def test_rocm_packages_depend_on_generation(
-    release: int, rocm: str, gfx: str, packages: list[str], where: str
+    release: int, rocm: str, gfx: str, packages: list[str], url_part: str
 ) -> None:
     specs = packages_of(amd(release, rocm=rocm, gfx_target=gfx), "rocm")
 
     assert list(specs) == packages
-    assert all(where in str(w.repository.url) for w in specs.values())
+    assert all(url_part in str(w.repository.url) for w in specs.values())
 
 
 def test_amd_driver_is_pinned_by_repository_address() -> None:

@@ -76,7 +76,7 @@ INVALID_FIELDS_MESSAGE = "expected header fields of plain characters"
 
 
 @pytest.mark.parametrize(
-    ("head", "status", "why"),
+    ("head", "status", "reason"),
     [
         ("CONNECT other.example:443 HTTP/1.1", 403, f"https://other.example {NOT_ALLOWED_MESSAGE}"),
         (
@@ -123,15 +123,15 @@ INVALID_FIELDS_MESSAGE = "expected header fields of plain characters"
         ("CONNECT mirror.example:443 HTTP/1.1\r\nHost: \xe9", 400, INVALID_FIELDS_MESSAGE),
     ],
 )
-def test_other_requests_are_refused(head: str, status: int, why: str) -> None:
+def test_other_requests_are_refused(head: str, status: int, reason: str) -> None:
     with pytest.raises(ProxyRefusedError) as caught:
         parse_request(head.encode("latin-1"), ALLOWED)
 
     assert caught.value.status == status
-    assert why in str(caught.value)
+    assert reason in str(caught.value)
 
 
-def test_refusal_is_one_short_printable_line() -> None:
+def test_refusal_is_a_short_printable_line() -> None:
     with pytest.raises(ProxyRefusedError) as caught:
         parse_request(b"\x1b[31m\xff" * 4000, ALLOWED)
 

@@ -117,8 +117,13 @@ def test_allowed_endpoints_are_reached_through_proxy_only(tmp_path: Path) -> Non
     assert head == "user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:3128"
     assert "," not in program.replace(",,", "")
     # libslirp splits it as a shell would.
-    argv_words = shlex.split(program.replace(",,", ","))
-    assert argv_words == [sys.executable, "-ISB", egress_proxy.__file__, f"{workdir}/allowed-endpoints.json"]
+    arguments = shlex.split(program.replace(",,", ","))
+    assert arguments == [
+        sys.executable,
+        "-ISB",
+        egress_proxy.__file__,
+        f"{workdir}/allowed-endpoints.json",
+    ]
 
 
 @pytest.mark.parametrize(
