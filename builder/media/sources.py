@@ -156,7 +156,7 @@ def _verify_digest(
             )
         )
     elif digest != sha256:
-        raise TrustError(f"{file}: expected sha256 {sha256}, found {digest}")
+        raise TrustError(f"{file}: expected sha256 {sha256}, got {digest}")
     return _make_media(name, file, digest, candidate.volume_id, verification)
 
 

@@ -1,7 +1,7 @@
-"""Where a run ends: what a person is told of an error, with which exit code, and what is logged.
+"""The end of a run: what is printed and logged for an error, and its exit code.
 
-Nothing that is raised below goes past ``report``, and nothing that Python or a library would write
-to stderr by itself goes past ``Run``.
+Every exception ends in ``report_error``, and ``RunContext`` intercepts everything that Python or a
+library would write to stderr by itself.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""What is kept of a bug: the traceback, in a log; and said of it: one line without secrets."""
+"""Reports of bugs: the traceback goes to a log, and one line without secrets to the terminal."""
 
 import contextlib
 import importlib.metadata
@@ -20,14 +20,14 @@ _MAX_SUMMARY_CHARS = 200
 
 
 def summarize(error: BaseException) -> str:
-    """Type and message of ``error`` on one short line, without escape codes and secrets."""
+    """Return type and message of ``error`` on one short line, escaped and redacted."""
     text = "".join(traceback.format_exception_only(error))
     line = sanitize_line(redact(" ".join(text.split())))
     return line if len(line) <= _MAX_SUMMARY_CHARS else line[:_MAX_SUMMARY_CHARS] + "…"
 
 
 def describe_environment() -> Mapping[str, object]:
-    """Version, interpreter, system and command line."""
+    """Return version, interpreter, system and command line."""
     system = os.uname()
     return {
         "version": _installed_version(),
@@ -38,10 +38,10 @@ def describe_environment() -> Mapping[str, object]:
 
 
 def write_bug_report(error: BaseException, event_log: EventLog | None) -> Path | None:
-    """Write the traceback into ``log``, or without one into a new private file.
+    """Write the traceback to ``event_log``, or to a new private file; return its path.
 
-    None where nothing can be written, neither below ``$XDG_STATE_HOME`` nor among the temporary
-    files. Never raises: a failure here must not hide the bug.
+    None if neither ``$XDG_STATE_HOME`` nor the temporary folder is writable. Never raises: a
+    failure here must not hide the bug.
     """
     traceback_text = "".join(traceback.format_exception(error))
     if event_log is not None:

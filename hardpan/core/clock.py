@@ -1,4 +1,4 @@
-"""What time it is: one place, so that tests and reproducible outputs can say so."""
+"""The current time, in one place, so that tests and reproducible outputs can set it."""
 
 import os
 import time
@@ -6,22 +6,22 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The present moment in UTC, to the second."""
+    """Return the current time in UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def format_rfc3339(timestamp: datetime) -> str:
-    """``moment`` as RFC 3339 with a ``Z``, e.g. ``2026-11-21T04:00:00Z``."""
+    """Return ``timestamp`` as RFC 3339 with a ``Z``, e.g. ``2026-11-21T04:00:00Z``."""
     return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def log_timestamp() -> str:
-    """The present moment as a log has it, e.g. ``2026-11-21T04:00:00.123Z`` (ISO 8601, UTC)."""
+    """Return the current time for a log, e.g. ``2026-11-21T04:00:00.123Z`` (ISO 8601, UTC)."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def source_date_epoch(default: int = 0) -> int:
-    """``SOURCE_DATE_EPOCH`` in seconds where it is set, else ``default``.
+    """Return ``SOURCE_DATE_EPOCH`` in seconds if it is set, else ``default``.
 
     Source: reproducible-builds.org, SOURCE_DATE_EPOCH specification 1.1.
     """
@@ -29,12 +29,12 @@ def source_date_epoch(default: int = 0) -> int:
 
 
 def monotonic_s() -> float:
-    """Seconds on a clock that never goes back; only differences mean anything."""
+    """Return seconds of a clock that never goes back; only differences are meaningful."""
     return time.monotonic()
 
 
 class Deadline:
-    """A time limit for a whole job: each step may take what the steps before it left."""
+    """A time limit for several steps: each may use what the previous steps left."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
@@ -42,10 +42,10 @@ class Deadline:
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the limit; 0 when it is reached."""
+        """Seconds until the limit; 0 once it has expired."""
         return max(0.0, self._end_s - monotonic_s())
 
     @property
     def has_expired(self) -> bool:
-        """True when no time remains."""
+        """True if no time remains."""
         return self.remaining_s == 0.0

@@ -1,4 +1,4 @@
-"""Bytes kept deflated: an ARF packs to a sixteenth of its length, a report to a tenth."""
+"""Deflated bytes: an ARF shrinks to a sixteenth of its size, a report to a tenth."""
 
 import hashlib
 import sys
@@ -12,32 +12,32 @@ from hardpan.core.files import Sha256
 
 _SWITCH_INTERVAL_S = 1e-4
 _COMPRESSION_LEVEL = 5
-"""An ARF takes a twentieth more room than at 6 and a quarter less time."""
+"""Compared with level 6, an ARF takes 5 % more space and 25 % less time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressedBlob:
-    """Some bytes, deflated once: an archive takes them as they are."""
+    """Bytes that were deflated once; an archive stores them as they are."""
 
     size_bytes: int
-    """Bytes, unpacked."""
+    """Uncompressed size in bytes."""
 
     crc32: int
-    """CRC-32 of the bytes, unpacked."""
+    """CRC-32 of the uncompressed bytes."""
 
     sha256: Sha256
-    """Digest of the bytes, unpacked."""
+    """Digest of the uncompressed bytes."""
 
     deflated: bytes
     """Raw deflate (RFC 1951), without any header."""
 
     def decompress(self) -> bytes:
-        """The bytes again."""
+        """Return the uncompressed bytes."""
         return zlib.decompress(self.deflated, -zlib.MAX_WBITS, max(self.size_bytes, 1))
 
 
 class Compressor:
-    """Packs bytes as they come; the same bytes are packed the same way, however they are cut."""
+    """Compresses chunks of bytes; the result does not depend on the chunk sizes."""
 
     def __init__(self) -> None:
         self._compressor = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -46,14 +46,14 @@ class Compressor:
         self._size = self._crc = 0
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self._size += len(data)
         self._crc = zlib.crc32(data, self._crc)
         self._digest.update(data)
         self._parts.append(self._compressor.compress(data))
 
     def finish(self) -> CompressedBlob:
-        """What came; nothing may be added any more."""
+        """Return the compressed bytes; nothing can be added afterwards."""
         self._parts.append(self._compressor.flush())
         return CompressedBlob(
             size_bytes=self._size,
@@ -64,7 +64,7 @@ class Compressor:
 
 
 def compress(data: bytes | CompressedBlob) -> CompressedBlob:
-    """``data``, packed unless it is."""
+    """Compress ``data`` unless it is compressed already."""
     if isinstance(data, CompressedBlob):
         return data
     compressor = Compressor()
@@ -74,10 +74,10 @@ def compress(data: bytes | CompressedBlob) -> CompressedBlob:
 
 @contextmanager
 def compression_thread() -> Iterator[Executor]:
-    """A thread to pack in while this one works.
+    """Yield an executor with one thread, to compress while this thread works.
 
-    Deflating lets go of the interpreter and asks for it again some hundred times. By
-    default it then waits five milliseconds each time, which is as long as the work itself.
+    Deflating releases and reacquires the interpreter lock hundreds of times. By default it waits
+    five milliseconds each time, as long as the work itself.
     """
     original_interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)

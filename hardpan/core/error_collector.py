@@ -1,4 +1,4 @@
-"""Problems gathered instead of ending at the first, so that a person is told all at once."""
+"""Collect errors instead of stopping at the first, so that all are reported at once."""
 
 from dataclasses import dataclass
 
@@ -7,36 +7,36 @@ from hardpan.core.errors import AggregateError, HardpanError, raise_if_any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedError:
-    """One thing that stands in the way."""
+    """An error and the area of the check that raised it."""
 
     area: str
-    """What was looked at, e.g. ``media``."""
+    """What was checked, e.g. ``media``."""
 
     error: HardpanError
-    """What was found and what was expected; its hint is the next step."""
+    """The error; its hint is the next step."""
 
 
 class ErrorCollector:
-    """What was found so far, in the order of looking."""
+    """The errors so far, in the order of the checks."""
 
     def __init__(self) -> None:
         self.collected: list[CollectedError] = []
 
     def collecting(self, area: str) -> "_CollectingBlock":
-        """Keep the errors that the ``with`` block raises instead of ending with them."""
+        """Collect the error that the ``with`` block raises, and continue after the block."""
         return _CollectingBlock(area, self.collected)
 
     def raise_if_any(self) -> None:
-        """Pass if there is none.
+        """Raise the collected errors, if there are any.
 
         Raises:
-            HardpanError: the one, or all of them.
+            HardpanError: the single error, or an ``AggregateError``.
         """
         raise_if_any([problem.error for problem in self.collected])
 
 
 class _CollectingBlock:
-    """A block whose errors are kept. A class, for type checkers to know that it goes on."""
+    """A block whose error is collected. A class, so that type checkers know it may be swallowed."""
 
     def __init__(self, area: str, collected: list[CollectedError]) -> None:
         self._area = area

@@ -1,18 +1,18 @@
-"""Every error hardpan raises on purpose, and the exit code each one ends with.
+"""Every error that hardpan raises on purpose, with its exit code.
 
 ::
 
     HardpanError            70  never raised itself
     ├── UsageError           2  the command line is wrong
-    ├── InputError           3  a file or value that a person wrote is wrong
+    ├── InputError           3  a file or value that the user wrote is wrong
     ├── ToolError            4  an external tool is missing, failed or hung
     │   └── ResourceError    4  this machine lacks disk, memory, a port or a package
-    ├── UnreachableError     5  a target does not answer
-    ├── TrustError           6  a key, digest or signature is not what was expected
-    └── AggregateError            two or more of them, told at once; the first one's code
+    ├── UnreachableError     5  a target does not respond
+    ├── TrustError           6  a key, digest or signature is not the expected one
+    └── AggregateError            two or more of them, reported together; exit code of the first
 
-Exit code 1 is not an error: it is the answer "there are findings". What is not a ``HardpanError``
-is a bug, and ends with 70.
+Exit code 1 is not an error: it means "there are findings". Any other exception is a bug and ends
+with 70.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What a hardpan command's exit code means."""
+    """Exit codes of hardpan's commands."""
 
     OK = 0
     FINDINGS = 1
@@ -32,19 +32,19 @@ class Exit(IntEnum):
     BUG = 70
     INTERRUPTED = 130
     BROKEN_PIPE = 141
-    """As the shell shows a program that SIGPIPE ended: the reader of stdout is gone.
+    """The reader of stdout is gone: what a shell reports for a program that SIGPIPE ended.
 
-    Not 0: an answer that nobody got must not pass for "done and compliant".
+    Not 0: an undelivered result must not pass for "done and compliant".
     """
     TERMINATED = 143
 
 
 class TerminationInterrupt(KeyboardInterrupt):
-    """SIGTERM came. Whatever cleans up after Ctrl-C cleans up after it, too."""
+    """SIGTERM: handled like Ctrl-C, so that the same cleanup runs."""
 
 
 class HardpanError(Exception):
-    """What went wrong, where, and what was expected; ``hint`` is the next step."""
+    """``OBJECT: PROBLEM: expected X, got Y``; ``hint`` is the next step."""
 
     exit_code: Exit = Exit.BUG
 
@@ -54,21 +54,21 @@ class HardpanError(Exception):
 
 
 class UsageError(HardpanError):
-    """The command line cannot be carried out as typed."""
+    """The command line is invalid."""
 
     exit_code = Exit.USAGE
 
 
 class InputError(HardpanError):
-    """A file or value that a person wrote is wrong; nothing was done."""
+    """A file or value that the user wrote is invalid; nothing was done."""
 
     exit_code = Exit.INPUT
 
 
 class ToolError(HardpanError):
-    """An external program is missing, failed, or ran past its time limit.
+    """An external program is missing, failed, or exceeded its time limit.
 
-    ``argv`` is already redacted; ``tail`` holds the last lines of what it said.
+    ``argv`` is already redacted; ``output_tail`` holds the last lines of its output.
     """
 
     exit_code = Exit.TOOL
@@ -91,19 +91,19 @@ class ResourceError(ToolError):
 
 
 class UnreachableError(HardpanError):
-    """A target refused the connection, does not answer, or hung up."""
+    """A target refused the connection, does not respond, or closed it."""
 
     exit_code = Exit.UNREACHABLE
 
 
 class TrustError(HardpanError):
-    """A key, digest or signature is not the one that was expected."""
+    """A key, digest or signature is not the expected one."""
 
     exit_code = Exit.TRUST
 
 
 class AggregateError(HardpanError):
-    """More than one thing stands in the way; ends with the exit code of the first."""
+    """Several errors, reported together; its exit code is that of the first."""
 
     def __init__(self, errors: Sequence[HardpanError]) -> None:
         super().__init__("\n".join(map(str, errors)))
@@ -112,10 +112,10 @@ class AggregateError(HardpanError):
 
 
 def raise_if_any(errors: Sequence[HardpanError]) -> None:
-    """Pass if there is none; one is raised as it is.
+    """Raise ``errors``: a single one as it is, several as an ``AggregateError``.
 
     Raises:
-        HardpanError: all of them.
+        HardpanError: there is at least one.
     """
     if len(errors) == 1:
         raise errors[0]

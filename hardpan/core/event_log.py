@@ -1,4 +1,4 @@
-"""The file of ``--log-file``: all that happens in a run, one JSON object a line."""
+"""The file of ``--log-file``: every event of a run, one JSON object per line."""
 
 import contextlib
 import json
@@ -39,33 +39,28 @@ RECORD_KINDS: Mapping[type[Record], str] = {
 }
 """Class of a record -> its ``kind`` in the file."""
 
-_FIELD_NAMES = {"took_s": "duration_s"}
-
 
 class EventLog:
     """An open log file. Safe to use from many threads; never raises after it was opened.
 
-    A run is appended to what the file holds: a second run must not erase the first one's log.
+    A run is appended: a second run must not erase the log of the first.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``, created with mode 0600 where it is not there.
+        """Open ``path``, created with mode 0600 if it does not exist.
 
         Raises:
-            InputError: it cannot be opened, or is no regular file.
+            InputError: it cannot be opened, or is not a regular file.
         """
         self.path = path.absolute()
         self.failure = ""
-        """Why nothing more is written; empty while all is well."""
+        """Why nothing more is written; empty without a failure."""
         self._lock = threading.Lock()
         self._file = _open_log(path)
 
     def write_record(self, record: Record) -> None:
         """Write ``record``; an ``events.Observer``."""
-        values = {
-            _FIELD_NAMES.get(field.name, field.name): getattr(record, field.name)
-            for field in fields(record)
-        }
+        values = {field.name: getattr(record, field.name) for field in fields(record)}
         self.write(RECORD_KINDS[type(record)], values)
 
     def write(self, kind: str, values: Mapping[str, object]) -> None:
@@ -81,7 +76,7 @@ class EventLog:
             if self.failure:
                 return
             try:
-                # One call for one line, so that two runs can share a file.
+                # A single call per line, so that two runs can share a file.
                 written_bytes = os.write(self._file, line.encode("ascii"))
             except OSError as e:
                 self.failure = e.strerror or type(e).__name__
@@ -90,14 +85,14 @@ class EventLog:
                     self.failure = "the disk is full"
 
     def close(self) -> None:
-        """Close the file; what comes later is dropped."""
+        """Close the file; later records are dropped."""
         with self._lock:
             self.failure = self.failure or "closed"
             os.close(self._file)
 
 
 def _open_log(path: Path) -> int:
-    # NONBLOCK: opening a named pipe that nobody reads would wait for ever.
+    # NONBLOCK: opening a named pipe without a reader would block forever.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o600)

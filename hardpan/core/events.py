@@ -1,7 +1,7 @@
-"""What the stages say while they work. They never print: the terminal draws.
+"""Events of stages and processes. Stages never print: the console renders their events.
 
-Stages emit to the function that they are given. What happens below the stages (a process, a
-command on a target) has no such function: it is published to whoever observes this process.
+A stage emits to the function that it gets. What happens below the stages (a process, a command on
+a target) is published to the observers of this process.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from hardpan.core import clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted:
-    """A stage began."""
+    """A stage started."""
 
     stage: str
     """Its name, e.g. ``install``."""
@@ -22,7 +22,7 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageMessage:
-    """One line about what a stage is doing now. May hold a target's own words."""
+    """A line about what a stage is doing. May contain text from a target."""
 
     stage: str
     text: str
@@ -30,29 +30,29 @@ class StageMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageProgress:
-    """How far a stage has come."""
+    """Progress of a stage."""
 
     stage: str
     completed: int
     total: int
-    """0 when it is not known."""
+    """0 if unknown."""
 
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished:
-    """A stage ended well."""
+    """A stage succeeded."""
 
     stage: str
     duration_s: float
     reused: bool = False
-    """True when an earlier run's result was taken."""
+    """True if the result of a previous run was reused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFailed:
-    """A stage ended with an error; the error itself travels as an exception."""
+    """A stage failed; its error is raised as an exception."""
 
     stage: str
     duration_s: float
@@ -60,12 +60,12 @@ class StageFailed:
 
 Event = StageStarted | StageMessage | StageProgress | StageFinished | StageFailed
 Emit = Callable[[Event], None]
-"""Takes an event; must not raise and may be called from any thread."""
+"""Receives an event; must not raise and may be called from any thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessStarted:
-    """A program was started on this machine."""
+    """A program started on this machine."""
 
     process_id: int
     argv: tuple[str, ...]
@@ -74,14 +74,14 @@ class ProcessStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessEnded:
-    """A program ended, by itself or not."""
+    """A program exited or was killed."""
 
     process_id: int
     argv: tuple[str, ...]
     """Redacted."""
 
     exit_status: int | None
-    """Negative: the number of the signal that ended it. None: not known."""
+    """Negative: the number of the signal that ended it. None: unknown."""
 
     duration_s: float
 
@@ -92,7 +92,7 @@ class RemoteCommandEnded:
 
     target: str
     command: str
-    """Its name alone: scripts are long, and arguments may be a target's own words."""
+    """Its name without arguments: scripts are long, and arguments may contain text of a target."""
 
     exit_status: int
     """-1: a signal ended it."""
@@ -102,7 +102,7 @@ class RemoteCommandEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """What a library logged, or an exception that Python could hand to nobody."""
+    """A log message of a library, or an exception that Python could not raise."""
 
     source: str
     """E.g. ``paramiko.transport``."""
@@ -113,7 +113,7 @@ class Diagnostic:
 
 Record = Event | ProcessStarted | ProcessEnded | RemoteCommandEnded | Diagnostic
 Observer = Callable[[Record], None]
-"""Takes everything that happens in this process; like ``Emit``, it must not raise."""
+"""Receives every record of this process; must not raise."""
 
 _observers: list[Observer] = []
 _observers_lock = threading.Lock()
@@ -121,7 +121,7 @@ _observers_lock = threading.Lock()
 
 @contextlib.contextmanager
 def observe(observer: Observer) -> Iterator[None]:
-    """Let ``observer`` take whatever is published during the block, from any thread."""
+    """Pass every record that is published during the block, from any thread, to ``observer``."""
     with _observers_lock:
         _observers.append(observer)
     try:
@@ -132,7 +132,7 @@ def observe(observer: Observer) -> Iterator[None]:
 
 
 def publish(record: Record) -> None:
-    """Hand ``record`` to every observer."""
+    """Pass ``record`` to every observer."""
     with _observers_lock:
         observers = tuple(_observers)
     for observer in observers:
@@ -140,12 +140,12 @@ def publish(record: Record) -> None:
 
 
 def discard(_event: Event) -> None:
-    """Take an event and say nothing."""
+    """Ignore an event."""
 
 
 @contextlib.contextmanager
 def run_stage(emit: Emit, name: str) -> Iterator[Callable[[str], None]]:
-    """Name and time one stage; the block gets a function that notes a line."""
+    """Name and time a stage; the block gets a function that emits a message."""
     start_s = clock.monotonic_s()
     emit(StageStarted(stage=name))
     try:

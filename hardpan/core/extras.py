@@ -1,4 +1,4 @@
-"""Packages that a plain ``pip install hardpan`` leaves out, and the extra that brings each."""
+"""Packages that ``pip install hardpan`` omits, and the extra that installs each."""
 
 from collections.abc import Mapping
 
@@ -15,14 +15,14 @@ EXTRA_BY_MODULE: Mapping[str, str] = {
     "weasyprint": "pdf",
     "rfc3161_client": "tsa",
 }
-"""Name of a module as it is imported -> the extra, as in ``pip install 'hardpan[scan]'``."""
+"""Imported module -> extra, as in ``pip install 'hardpan[scan]'``."""
 
 _EXTRA_BY_COMMAND: Mapping[str, str] = {"build": "build", "prove": "build"}
-"""Command -> the extra that holds all it needs, ``scan`` included."""
+"""Command -> the extra with everything that it needs, ``scan`` included."""
 
 
 def missing_extra_error(error: ModuleNotFoundError, command: str) -> ResourceError | None:
-    """The error of a command that lacks an extra; None where another module is missing: a bug."""
+    """Return the error of a command whose extra is missing; None for any other module: a bug."""
     name = error.name or ""
     if name not in EXTRA_BY_MODULE:
         return None

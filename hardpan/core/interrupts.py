@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as exceptions, so that stages and processes end the way they always do."""
+"""SIGINT and SIGTERM as exceptions, so that stages and processes clean up as after an error."""
 
 import contextlib
 import os
@@ -12,21 +12,21 @@ _CLEANUP_MESSAGE = b"hardpan: still cleaning up; one more signal ends it at once
 
 
 def install() -> None:
-    """Turn both signals into exceptions, but for one that the caller ignores (``nohup``, ``&``)."""
+    """Raise exceptions for both signals, except one that the caller ignores (``nohup``, ``&``)."""
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle_signal)
 
 
 def uninstall() -> None:
-    """From here on a signal ends this process at once; nothing is left to clean up."""
+    """Let a signal end this process at once; nothing is left to clean up."""
     for number in _SIGNALS:
         if signal.getsignal(number) is _handle_signal:
             signal.signal(number, signal.SIG_DFL)
 
 
 def find_interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
-    """The interrupt that ``error`` is, or that was being handled when it was raised."""
+    """Return the interrupt that ``error`` is, or that was being handled when it was raised."""
     visited: set[int] = set()
     while error is not None and id(error) not in visited:
         if isinstance(error, KeyboardInterrupt):
@@ -37,13 +37,13 @@ def find_interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
 
 
 class _InterruptHandler:
-    """The first signal is an exception. While that unwinds, a second warns, and a third kills."""
+    """Raises at the first signal. During the cleanup a second signal warns, and a third kills."""
 
     def __init__(self) -> None:
         self._has_warned = False
 
     def __call__(self, number: int, _frame: object) -> None:
-        # An exception now would end the cleaning up after the first signal half-way.
+        # An exception now would stop the cleanup after the first signal.
         if find_interrupt(sys.exception()) is None:
             raise TerminationInterrupt if number == signal.SIGTERM else KeyboardInterrupt
         if self._has_warned:
@@ -51,7 +51,7 @@ class _InterruptHandler:
             signal.raise_signal(number)
         self._has_warned = True
         with contextlib.suppress(OSError):
-            os.write(2, _CLEANUP_MESSAGE)  # not by a stream, whose lock the code below may hold
+            os.write(2, _CLEANUP_MESSAGE)  # not a stream: the interrupted code may hold its lock
 
 
 _handle_signal = _InterruptHandler()

@@ -1,7 +1,7 @@
-"""Run a program that reads hostile data: its memory, time, and the files it writes are limited.
+"""Run a program that reads untrusted data, with limits of memory, time and written files.
 
-A limit of time alone is not enough: an image of some megabytes can make its reader ask for all
-memory, or write until the disk is full.
+A time limit is not enough: an image of a few megabytes can make its reader allocate all memory, or
+write until the disk is full.
 """
 
 import resource
@@ -17,16 +17,16 @@ _PRLIMIT = "prlimit"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLimits:
-    """What the kernel lets a program have (setrlimit(2))."""
+    """Resource limits of a program (setrlimit(2))."""
 
     max_file_bytes: int
-    """Length of the longest file that it may write."""
+    """Size of the largest file that it may write."""
 
     max_memory_bytes: int
     """Address space."""
 
     max_cpu_s: int | None = None
-    """Seconds of a processor; None for any."""
+    """Processor seconds; None for no limit."""
 
 
 def run_limited(
@@ -40,7 +40,7 @@ def run_limited(
 ) -> CompletedProcess:
     """Run a program to its end within ``limits``.
 
-    ``stdout_file`` takes what it writes to stdout, so that ``limits.file_bytes`` bounds this too.
+    ``stdout_file`` receives its stdout, so that ``limits.max_file_bytes`` applies to it too.
 
     Raises:
         ToolError: the program is missing, its exit status is not 0, it reached a limit, or it ran
@@ -49,7 +49,7 @@ def run_limited(
     if find_program(_PRLIMIT) is None:
         raise ToolError([_PRLIMIT], "is not installed", hint="it is part of util-linux")
     if find_program(str(argv[0])) is None:
-        missing_hint = hint or "hardpan doctor tells how to get it"
+        missing_hint = hint or "'hardpan doctor' shows how to install it"
         raise ToolError([str(argv[0])], "is not installed", hint=missing_hint)
     prefix: list[str | Path] = [_PRLIMIT, *_prlimit_options(limits), "--"]
     if stdout_file is not None:
@@ -61,7 +61,7 @@ def run_limited(
 
 
 def _prlimit_options(limits: ProcessLimits) -> Iterator[str]:
-    """What prlimit is asked for; a limit that is lower already is left, for it cannot be raised."""
+    """Yield the options of prlimit; an existing lower limit stays, since it cannot be raised."""
     limits_by_option = (
         ("--fsize", resource.RLIMIT_FSIZE, limits.max_file_bytes),
         ("--as", resource.RLIMIT_AS, limits.max_memory_bytes),
@@ -78,6 +78,6 @@ def _prlimit_options(limits: ProcessLimits) -> Iterator[str]:
 
 
 def _without_prlimit(error: ToolError, argv: Sequence[str]) -> ToolError:
-    """The same error, of the program itself and not of what it was started by."""
+    """Return the error as an error of the program itself, not of prlimit."""
     problem = str(error).removeprefix(f"{_PRLIMIT} ")
     return ToolError(argv, problem, output_tail=error.output_tail, hint=error.hint)

@@ -1,6 +1,6 @@
-"""Media types of what a build makes: provenance names a subject's, evidence an image's.
+"""Media types of build outputs, for the subjects of provenance and the image of evidence.
 
-A subject of an older provenance has none; then the end of its name says it.
+A subject of an older provenance has none; its file name suffix is used instead.
 """
 
 from typing import Final
@@ -10,13 +10,13 @@ RAW: Final = "application/x-raw-disk-image"
 ISO: Final = "application/x-iso9660-image"
 
 DISK_IMAGES: Final = frozenset({QCOW2, RAW})
-"""What a host can have been booted from."""
+"""Types of images that a host can boot from."""
 
 _MEDIA_TYPES_BY_SUFFIX: Final = {".qcow2": QCOW2, ".raw": RAW, ".img": RAW, ".iso": ISO}
 
 
 def guess_media_type(name: str) -> str:
-    """The media type that a file's name says; empty where it says none."""
+    """Return the media type of a file name's suffix; empty if unknown."""
     return next(
         (
             media_type

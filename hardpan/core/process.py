@@ -1,8 +1,7 @@
-"""The one door through which every local process starts and ends.
+"""Start and stop every local process.
 
-Every program gets an argv list, an empty stdin unless bytes are given, a short
-rebuilt environment and a process group of its own. The group is killed as a
-whole when the time is up or when anything else goes wrong, so that no
+Every program gets an argv list, an empty stdin unless bytes are passed, a short rebuilt environment
+and its own process group. The group is killed as a whole on a timeout or any error, so that no
 grandchild outlives the call.
 """
 
@@ -36,26 +35,26 @@ Process = subprocess.Popen[bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedProcess:
-    """A program that ended with one of the exit codes that were allowed."""
+    """A program that ended with an accepted exit code."""
 
     argv: tuple[str, ...]
-    """What ran, with secrets redacted."""
+    """The command, secrets redacted."""
 
     returncode: int
     """Its exit code."""
 
     stdout: str
-    """What it wrote to stdout, decoded as UTF-8 with replacement."""
+    """Its stdout, decoded as UTF-8 with replacement."""
 
     stderr: str
-    """What it wrote to stderr, likewise."""
+    """Its stderr, decoded likewise."""
 
     duration_s: float
     """Wall-clock seconds."""
 
 
 def find_program(program: str) -> Path | None:
-    """Where ``program`` lies on this machine, the sbin folders included."""
+    """Return the path of ``program`` on this machine, sbin folders included; None without one."""
     path = shutil.which(program, path=_search_path())
     return Path(path) if path else None
 
@@ -74,12 +73,12 @@ def run(
 ) -> CompletedProcess:
     """Run a program to its end.
 
-    ``env`` is laid over the short environment; ``on_line`` is called with each
-    line of stderr as it comes (from another thread), for progress.
+    ``env`` extends the short environment; ``on_line`` is called with each line of stderr as it
+    arrives (from another thread), for progress.
 
     Raises:
         ToolError: the program is missing, its exit code is not in ``ok``, it
-            was ended by a signal, or it ran past ``timeout_s`` seconds.
+            was ended by a signal, or it ran longer than ``timeout_s`` seconds.
     """
     redacted_argv = tuple(_redact(str(a), secrets) for a in argv)
     start_s = time.monotonic()
@@ -113,15 +112,14 @@ def pipe_through(
     max_output_bytes: int,
     hint: str = "",
 ) -> bytes:
-    """Run a program to its end, and return what it writes to stdout.
+    """Run a program to its end with ``chunks`` as its stdin, and return its stdout.
 
-    ``chunks`` are written to its stdin as they come, so that neither side ever needs all of
-    them; what the program writes is bounded. The time limit includes the time that ``chunks``
-    take.
+    Chunks are written as they arrive, so that neither side holds all of them; the output is
+    limited. The time limit includes the time to produce ``chunks``.
 
     Raises:
-        ToolError: the program is missing, it does not exit with 0, it ran past ``timeout_s``
-            seconds, or it wrote more than ``max_output_bytes``.
+        ToolError: the program is missing, it does not exit with 0, it ran longer than
+            ``timeout_s`` seconds, or it wrote more than ``max_output_bytes``.
     """
     argv_text = tuple(str(a) for a in argv)
     with _start(argv, argv_text, cwd=None, env=None, has_stdin=True, hint=hint) as p:
@@ -154,7 +152,7 @@ def pipe_through(
 
 
 class _PipeReader(threading.Thread):
-    """Takes what a program writes: up to a limit, or its end where there is no limit."""
+    """Reads a program's output: up to a limit, or without one its last part."""
 
     def __init__(self, p: subprocess.Popen[bytes], pipe: IO[bytes] | None, max_bytes: int | None):
         super().__init__(daemon=True)
@@ -182,7 +180,7 @@ class _PipeReader(threading.Thread):
 
 
 def _write_stdin(p: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
-    """Give a program its stdin; one that reads no more is given none."""
+    """Write a program's stdin; a program that stops reading is no error."""
     if p.stdin is None:
         return
     try:
@@ -210,9 +208,8 @@ def spawn(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Keep a program running for the length of a ``with`` block.
 
-    What it says goes to the file ``log``. Its whole group gets SIGTERM when the
-    block ends in whatever way, and SIGKILL five seconds later. The child also
-    gets SIGKILL from the kernel should this process itself be killed.
+    Its output goes to the file ``log``. Its process group gets SIGTERM when the block ends, and
+    SIGKILL five seconds later. The kernel sends SIGKILL to the child if this process is killed.
 
     Raises:
         ToolError: the program is missing.
@@ -262,7 +259,7 @@ def _start(
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as e:
         if cwd is not None and not cwd.is_dir():
-            raise ToolError(redacted_argv, f"was to run in {cwd}, which is no folder") from e
+            raise ToolError(redacted_argv, f"cannot run in {cwd}, which is not a folder") from e
         raise _start_error(redacted_argv, e, hint) from e
     start_s = time.monotonic()
     try:
@@ -287,7 +284,7 @@ def _communicate(
     if on_line is None:
         return p.communicate(stdin, timeout=timeout_s)
     if stdin is not None:
-        raise ValueError("on_line and stdin do not go together")
+        raise ValueError("expected on_line or stdin, got both")
     stderr_lines: list[bytes] = []
     stdout_lines: list[bytes] = []
     readers = (
@@ -309,7 +306,7 @@ def _collect_lines(
     lines: list[bytes],
     on_line: Callable[[str], None] | None,
 ) -> None:
-    with contextlib.suppress(ValueError):  # the pipe was closed under us: the run was ended
+    with contextlib.suppress(ValueError):  # the pipe is closed: the run has ended
         for line in pipe or ():
             lines.append(line)
             if on_line is not None:
@@ -347,8 +344,10 @@ def _with_parent_death(argv: list[str]) -> list[str]:
 
 
 def _start_error(redacted_argv: tuple[str, ...], error: OSError, hint: str = "") -> ToolError:
-    problem = "may not be run" if isinstance(error, PermissionError) else "is not installed"
-    return ToolError(redacted_argv, problem, hint=hint or "hardpan doctor tells how to get it")
+    problem = "cannot be executed" if isinstance(error, PermissionError) else "is not installed"
+    return ToolError(
+        redacted_argv, problem, hint=hint or "'hardpan doctor' shows how to install it"
+    )
 
 
 def _describe_exit(code: int) -> str:

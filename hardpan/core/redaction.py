@@ -1,9 +1,8 @@
-"""Takes secrets out of texts, before they go into a log, a message or a result.
+"""Remove secrets from text before it goes into a log, a message or a result.
 
-``SecretFilter`` removes secrets that are known by value, e.g. the sudo password from what a target
-sent; ``without_password_hashes`` cuts the password hashes in OpenSCAP's results. ``redact`` finds
-what nobody named: in an exception's message, in the options that a person typed, in the output of
-a program.
+``SecretFilter`` removes secrets that are known by value, e.g. the sudo password in a target's
+output; ``cut_password_hashes`` shortens the password hashes in OpenSCAP's results. ``redact`` finds
+likely secrets by pattern: in exception messages, command lines and program output.
 """
 
 import base64
@@ -20,7 +19,7 @@ REDACTED = "[redacted]"
 _REPLACEMENTS = (REDACTED, "[removed]", "***", "---")
 _MIN_SECRET_CHARS = 4
 _MIN_ENCODED_CHARS = 5
-"""Characters: the encodings of a shorter secret would be found everywhere, and are left."""
+"""Characters: encodings of a shorter secret would match everywhere, and are not removed."""
 
 T = TypeVar("T")
 
@@ -51,21 +50,21 @@ _REDACTION_RULES = tuple(
         (r"\b(pass:)(?=\S)[^\s'\"]+", r"\1"),  # openssl's -passin
         # crypt(5), and the hash that 'hardpan hash-password' prints.
         (r"\$(?:[1256]|2[aby]|y|gy|7|pbkdf2-sha512)\$[\w./$,=+-]{8,}", ""),
-        # Keys that a machine makes for itself, and tokens of GitHub.
+        # Keys that the AI service generates, and tokens of GitHub.
         (r"\b(?:hp_[\w-]{40,}|gh[pousr]_\w{20,})", ""),
     )
 )
 
 
 def redact(text: str) -> str:
-    """``text`` with ``[redacted]`` in place of what looks like a secret."""
+    """Return ``text`` with likely secrets replaced by ``[redacted]``."""
     for pattern, prefix in _REDACTION_RULES:
         text = pattern.sub(prefix + REDACTED, text)
     return text
 
 
 def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
-    """The same for each argument, and for the one after an option such as ``--pin``."""
+    """Redact each argument, and the argument after an option such as ``--pin``."""
     redacted: list[str] = []
     is_value = False
     for argument in argv:
@@ -75,10 +74,10 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
 
 
 def cut_password_hashes(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes of ``chunks`` in order with each password hash cut after its algorithm.
+    """Yield the bytes of ``chunks`` with each password hash cut after its algorithm.
 
-    OpenSCAP copies lines of ``/etc/shadow`` and of GRUB's ``user.cfg`` into its results. Whoever
-    has a hash can try passwords against it, and evidence is made to be handed on.
+    OpenSCAP copies lines of ``/etc/shadow`` and of GRUB's ``user.cfg`` into its results. A hash
+    allows guessing the password offline, and evidence is meant to be shared.
     """
     carry = b""
     for chunk in chunks:
@@ -106,8 +105,7 @@ def _cut_hashes(data: bytes) -> bytes:
 class SecretFilter:
     """Replaces known secrets, as they are and in the encodings that programs commonly write.
 
-    A secret that its holder hides on purpose (encrypted, compressed, or spread over several
-    values) is not found.
+    A secret that is encrypted, compressed or split over several values is not found.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -122,20 +120,20 @@ class SecretFilter:
         self._replacement = next(safe_replacements, "")
 
     def filter_bytes(self, data: bytes) -> bytes:
-        """``data`` without the secrets."""
+        """Return ``data`` without the secrets."""
         replacement = self._replacement.encode()
         for form in self._forms:
             data = data.replace(form, replacement)
         return data
 
     def filter_text(self, text: str) -> str:
-        """``text`` without the secrets."""
+        """Return ``text`` without the secrets."""
         for form in self._texts:
             text = text.replace(form, self._replacement)
         return text
 
     def filter_chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The bytes of ``chunks`` in order without the secrets, wherever they are cut."""
+        """Yield the bytes of ``chunks`` without the secrets, also across chunk boundaries."""
         if not self._forms:
             yield from chunks
             return
@@ -149,7 +147,7 @@ class SecretFilter:
         yield carry
 
     def filter_value(self, value: T) -> T:
-        """``value`` without the secrets: texts and bytes in dataclasses, mappings and tuples."""
+        """Return ``value`` without the secrets in strings and bytes of dataclasses, mappings, tuples."""
         return cast(T, self._filter(value)) if self._forms else value
 
     def _filter(self, value: object) -> object:
@@ -171,7 +169,7 @@ class SecretFilter:
 
 
 def encode_variants(secret: str) -> frozenset[bytes]:
-    """The bytes that ``secret`` may be written as; itself always, the others if long enough."""
+    """Return the encodings of ``secret``: itself always, the others if they are long enough."""
     data = secret.encode("utf-8", "surrogateescape")
     if len(secret) < _MIN_SECRET_CHARS:
         return frozenset((data,))
@@ -207,7 +205,7 @@ def encode_variants(secret: str) -> frozenset[bytes]:
 
 
 def _base64_variants(data: bytes) -> Iterator[str]:
-    """What ``data`` is in base64 with other bytes around it: it begins at one of three places."""
+    """Yield the base64 of ``data`` inside longer data, for each of the three alignments."""
     for offset in range(3):
         text = base64.b64encode(bytes(offset) + data).decode().rstrip("=")
         start = (offset * 8 + 5) // 6

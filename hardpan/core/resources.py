@@ -1,6 +1,6 @@
-"""Files that are part of hardpan: templates, tables, roles, locks.
+"""Files of the package: templates, tables, roles, locks.
 
-They are found through the import system, so that a checkout, an editable install and a wheel
+They are located through the import system, so that a checkout, an editable install and a wheel
 work alike. Programs that hardpan starts (Ansible, jinja2's loader, a shell) need real paths;
 hardpan is therefore installed as files and never imported from a zip archive.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def resource_path(package: str, *names: str) -> Path:
-    """Path of a file or folder inside ``package``, e.g. ``"hardpan.profiles", "lab-ai.yaml"``.
+    """Return the path of a file or folder inside ``package``, e.g. ``"hardpan.profiles", "lab-ai.yaml"``.
 
     Raises:
         ModuleNotFoundError: ``package`` is not part of hardpan.
@@ -19,6 +19,6 @@ def resource_path(package: str, *names: str) -> Path:
 
 
 def find_checkout() -> Path | None:
-    """The source checkout that hardpan runs from, or None for an installed wheel."""
+    """Return the source checkout that hardpan runs from; None for an installed wheel."""
     root = Path(str(files("hardpan"))).resolve().parent
     return root if (root / "images" / "lab" / "build.py").is_file() else None

@@ -1,9 +1,8 @@
-r"""Text from outside, written so that a terminal draws it and does nothing else.
+r"""Escape untrusted text, so that a terminal prints it and does nothing else.
 
-Everything that hardpan prints or logs passes ``printable`` or one of the two functions below it
-(``hardpan.core.console`` calls them; nothing else prints). Escaped are control characters (C0, DEL,
-C1), so that no escape sequence begins; what changes the direction of text (bidi); what nobody
-can see (zero-width characters, variation selectors, tags, fillers); line and paragraph
+Everything that hardpan prints or logs passes a function of this module (``hardpan.core.console``
+calls them; nothing else prints). Escaped are control characters (C0, DEL,
+C1), so that no escape sequence begins; what changes the direction of text (bidi); invisible characters (zero-width characters, variation selectors, tags, fillers); line and paragraph
 separators; blanks other than the space; surrogates, which stand for bytes that are no UTF-8; and
 code points that Unicode has not assigned. Letters of every script stay as they are.
 
@@ -18,22 +17,22 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
 )
-"""What ``str.isprintable`` takes for printable and nobody can see."""
+"""Invisible characters that ``str.isprintable`` accepts."""
 
 
 def sanitize_line(text: str) -> str:
-    """``text`` for one line: a tab becomes a blank, every other odd character its escape."""
+    """Escape ``text`` for one line: a tab becomes a space, other unsafe characters an escape."""
     return _escape_unsafe(text, _python_escape)
 
 
 def sanitize_lines(text: str) -> str:
-    """``text`` for several lines: its line ends and tabs stay."""
+    """Escape ``text`` of several lines; line ends and tabs are unchanged."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(sanitize_line, line.split("\t"))) for line in lines)
 
 
 def sanitize_json(text: str) -> str:
-    """A JSON text with the same values, in which JSON's own escapes stand for odd characters."""
+    """Escape unsafe characters in a JSON document by JSON's escapes; its values are unchanged."""
     return "\n".join(_escape_unsafe(line, _json_escape) for line in text.split("\n"))
 
 

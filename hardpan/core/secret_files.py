@@ -1,4 +1,4 @@
-"""Files that hold a secret: read only where nobody but their owner has access."""
+"""Read files with secrets, only if nobody but their owner has access."""
 
 import os
 import stat
@@ -21,30 +21,29 @@ _FILE_TYPES = (
 )
 
 _pipe_contents: dict[tuple[int, int], bytes] = {}
-"""Device and inode of a pipe -> what it held, for a command that asks more than once."""
+"""Device and inode of a pipe -> its content, for a command that reads it more than once."""
 
 
 def require_private(path: Path) -> None:
-    """Pass if nobody but its owner has access to a file; it is not read.
+    """Check that nobody but its owner has access to a file, without reading it.
 
     Raises:
-        InputError: as for ``read_secret``, size apart.
+        InputError: as for ``read_secret``, except for the size.
     """
     with _open_private(path):
         pass
 
 
 def read_secret(path: Path) -> bytes:
-    """The bytes of a small file to which nobody but its owner has access.
+    """Return the bytes of a small file to which nobody but its owner has access.
 
-    Kind, owner and mode are those of the open file, so that it cannot be exchanged between
-    check and read. A symbolic link is followed, and the file behind it is checked. A pipe,
-    such as bash's ``<(command)``, is accepted: what it holds is not on a disk.
+    Type, owner and mode of the open file are checked, so that it cannot be replaced between check
+    and read. A symbolic link is followed, and its target is checked. A pipe such as bash's
+    ``<(command)`` is accepted: its content is not on a disk.
 
     Raises:
-        InputError: it cannot be read, is neither a regular file nor a pipe without a name,
-            belongs to another user than this one and root, gives access to group or others,
-            or holds more than ``MAX_SECRET_BYTES``.
+        InputError: it cannot be read, is neither a regular file nor an anonymous pipe, belongs to
+            a user other than this one and root, gives access to group or others, or has more than ``MAX_SECRET_BYTES``.
     """
     with _open_private(path) as (descriptor, status):
         inode = (status.st_dev, status.st_ino)
@@ -64,25 +63,25 @@ def read_secret(path: Path) -> bytes:
 
 
 def read_first_line(path: Path) -> bytes:
-    """The secret on the first line of such a file, without the end of the line.
+    """Return the first line of a secret file, without the line end.
 
     Raises:
-        InputError: as for ``read_secret``, or the line is empty or holds a NUL or CR.
+        InputError: as for ``read_secret``, or the line is empty or contains a NUL or CR.
     """
     line = read_secret(path).split(b"\n", 1)[0].rstrip(b"\r")
     if not line:
         raise InputError(f"{path}: expected a passphrase on the first line, got none")
-    # It goes to the stdin of programs as one line; a NUL would end it early there.
+    # Programs read it from stdin as one line; a NUL would end it early.
     if b"\0" in line or b"\r" in line:
         raise InputError(f"{path}: expected a passphrase of one line")
     return line
 
 
 def read_passphrase(path: Path) -> str:
-    """The same as text.
+    """Return the first line of a secret file as text.
 
     Raises:
-        InputError: as for ``read_first_line``, or it is no UTF-8.
+        InputError: as for ``read_first_line``, or it is not UTF-8.
     """
     try:
         return read_first_line(path).decode("utf-8")
@@ -92,9 +91,9 @@ def read_passphrase(path: Path) -> str:
 
 @contextmanager
 def _open_private(path: Path) -> Iterator[tuple[int, os.stat_result]]:
-    """The open file and its state, both checked."""
+    """Open and check a secret file; yield its descriptor and status."""
     try:
-        # Without O_NONBLOCK a named pipe that nobody writes to would block here for ever.
+        # Without O_NONBLOCK, a named pipe without a writer would block forever.
         descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as e:
         raise InputError(f"{path}: cannot be read: {e.strerror}") from e
@@ -120,7 +119,9 @@ def _require_file_type(path: Path, descriptor: int, status: os.stat_result) -> N
     file_type = next(
         (name for is_type, name in _FILE_TYPES if is_type(status.st_mode)), "something else"
     )
-    raise InputError(f"{path}: holds no secret: expected a regular file or a pipe, got {file_type}")
+    raise InputError(
+        f"{path}: cannot be a secret file: expected a regular file or a pipe, got {file_type}"
+    )
 
 
 def _require_owner(path: Path, status: os.stat_result) -> None:
@@ -130,7 +131,7 @@ def _require_owner(path: Path, status: os.stat_result) -> None:
     raise InputError(
         f"{path}: belongs to another user, who can read it: expected owner {user_id} or root, "
         f"got {status.st_uid}",
-        hint="copy it into a file of your own with mode 0600, or run hardpan as its owner",
+        hint="copy it to your own file with mode 0600, or run hardpan as its owner",
     )
 
 
@@ -146,7 +147,7 @@ def _require_mode(path: Path, status: os.stat_result) -> None:
 
 
 def _read_limited(descriptor: int) -> bytes:
-    """What a file or pipe holds, up to one byte more than is accepted."""
+    """Read a file or pipe, up to one byte more than the limit."""
     data = b""
     while len(data) <= MAX_SECRET_BYTES:
         chunk = os.read(descriptor, MAX_SECRET_BYTES + 1 - len(data))

@@ -1,4 +1,4 @@
-"""The three standard streams of this process, whatever the caller made of them."""
+"""The standard streams of this process: missing, closed or full ones included."""
 
 import contextlib
 import os
@@ -10,8 +10,8 @@ from typing import IO
 def open_missing_streams() -> None:
     """Open ``/dev/null`` in place of a standard stream that the caller closed.
 
-    Otherwise the next file that is opened gets its number, and what a library writes to stderr
-    goes into that file.
+    Otherwise the next opened file gets its number, and a library's output to stderr goes into that
+    file.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -21,7 +21,7 @@ def open_missing_streams() -> None:
 
 
 def has_no_reader(stream: IO[str] | None) -> bool:
-    """True when the other end of the pipe or socket behind ``stream`` is closed."""
+    """True if the other end of the pipe or socket behind ``stream`` is closed."""
     try:
         descriptor = -1 if stream is None else stream.fileno()
     except (OSError, ValueError):  # not a real file, as in tests; or closed
@@ -34,9 +34,9 @@ def has_no_reader(stream: IO[str] | None) -> bool:
 
 
 def redirect_to_null(stream: IO[str] | None) -> None:
-    """Send what ``stream`` still holds, and all that follows, to ``/dev/null``.
+    """Redirect ``stream``, its buffer included, to ``/dev/null``.
 
-    Otherwise the interpreter tries to write the rest at its end, and reports that it could not.
+    Otherwise the interpreter tries to write the buffer at exit, and reports the failure.
     """
     with contextlib.suppress(OSError, ValueError):
         descriptor = -1 if stream is None else stream.fileno()
@@ -50,9 +50,9 @@ def redirect_to_null(stream: IO[str] | None) -> None:
 
 
 def flush_standard_streams() -> None:
-    """Write what stdout and stderr hold; discard it where that fails.
+    """Flush stdout and stderr; discard their buffers if that fails.
 
-    The interpreter would try again at its end, and replace the exit code by 120.
+    The interpreter would try again at exit, and replace the exit code by 120.
     """
     for stream in (sys.stdout, sys.stderr):
         try:

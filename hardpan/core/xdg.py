@@ -1,4 +1,4 @@
-"""Folders of the user, as the XDG Base Directory Specification 0.8 names them."""
+"""The user's folders, by the XDG Base Directory Specification 0.8."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def state_home() -> Path:
 
 
 def _xdg_folder(variable: str, default: str) -> Path:
-    # The specification: a relative path is invalid and has to be ignored.
+    # The specification: a relative path is invalid and must be ignored.
     value = os.environ.get(variable, "")
     base = Path(value) if Path(value).is_absolute() else Path.home() / default
     return base / "hardpan"

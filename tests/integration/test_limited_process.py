@@ -49,7 +49,7 @@ def test_lower_existing_limit_is_not_raised(tmp_path: Path) -> None:
         "import resource; from pathlib import Path;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20));"
         "from hardpan.core.limited_process import ProcessLimits, run_limited;"
-        "limits = ProcessLimits(file_bytes=1 << 30, memory_bytes=1 << 30);"
+        "limits = ProcessLimits(max_file_bytes=1 << 30, max_memory_bytes=1 << 30);"
         "print(run_limited(['sh', '-c', 'ulimit -H -f'], limits=limits, timeout_s=20).stdout)"
     )
 

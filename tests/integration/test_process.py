@@ -45,7 +45,7 @@ def test_missing_program_is_named() -> None:
 
 
 def test_missing_working_folder_is_reported_as_such(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match="which is no folder"):
+    with pytest.raises(ToolError, match="which is not a folder"):
         run(["true"], timeout_s=5, cwd=tmp_path / "none")
 
 

@@ -105,7 +105,7 @@ def test_digest_mismatch_reports_expected_and_actual(tmp_path: Path) -> None:
         check_sha256(tmp_path / "x", "0" * 64)
 
     assert f"{tmp_path}/x: expected sha256 0000" in str(caught.value)
-    assert "found ba7816bf" in str(caught.value)
+    assert "got ba7816bf" in str(caught.value)
 
 
 def test_missing_file_is_an_input_error(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_media_digest_is_checked_against_the_iso(
 
     assert int(run_plan.exit_code) == code
     assert [str(p.error) for p in run_plan.errors] == [
-        f"{path}: expected sha256 {digest}, found {sha256_bytes(ISO)}"
+        f"{path}: expected sha256 {digest}, got {sha256_bytes(ISO)}"
     ] * bool(code)
 
 
