@@ -80,8 +80,8 @@ class Tsa(BaseHTTPRequestHandler):
     folder: ClassVar[Path]
 
     def do_POST(self) -> None:
-        asked = self.rfile.read(int(self.headers["Content-Length"]))
-        body, kind, status = self._answer(asked)
+        query = self.rfile.read(int(self.headers["Content-Length"]))
+        body, kind, status = self._answer(query)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         if status == 302:
@@ -92,7 +92,7 @@ class Tsa(BaseHTTPRequestHandler):
             if self.path == "/slow":
                 time.sleep(0.3)
 
-    def _answer(self, asked: bytes) -> tuple[bytes, str, int]:
+    def _answer(self, request: bytes) -> tuple[bytes, str, int]:
         kind = "application/timestamp-reply"
         if self.path == "/busy":
             return b"later", "text/plain", 503
@@ -106,12 +106,12 @@ class Tsa(BaseHTTPRequestHandler):
             return b"0" * 8 * _PIECE, kind, 200
         if self.path == "/other":
             right, other = (hashlib.sha256(x).digest() for x in (b"a signature", b"x"))
-            asked = asked.replace(right, other)
+            request = request.replace(right, other)
         if self.path == "/old":
             return (self.folder / "old.tsr").read_bytes(), kind, 200
-        with tempfile.TemporaryDirectory() as room:
-            query, reply = Path(room) / "q", Path(room) / "r"
-            query.write_bytes(asked)
+        with tempfile.TemporaryDirectory() as temp_dir:
+            query, reply = Path(temp_dir) / "q", Path(temp_dir) / "r"
+            query.write_bytes(request)
             argv: list[Any] = ["openssl", "ts", "-reply", "-config", "tsa.cnf", "-queryfile", query]
             argv += ["-signer", "leaf.pem", "-inkey", "leaf.key", "-out", reply]
             run(argv, timeout_s=30, cwd=self.folder)
@@ -171,12 +171,12 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> TamperKit:
 
 def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = tsa
-    began = clock.now()
+    start = clock.now()
     token = request_timestamp(f"{url}/", b"a signature")
     roots = (folder / "ca.pem").read_bytes()
     at = verify_timestamp(token, b"a signature", load_tsa(roots, policy_oid=OID, label="x"))
 
-    assert abs((at - began).total_seconds()) < 60
+    assert abs((at - start).total_seconds()) < 60
     (tmp_path / "t").write_bytes(token)
     (tmp_path / "s").write_bytes(b"a signature")
     argv: list[Any] = ["openssl", "ts", "-verify", "-data", tmp_path / "s", "-in", tmp_path / "t"]
@@ -184,7 +184,7 @@ def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("path", "error", "said"),
+    ("path", "error", "message"),
     [
         ("/busy", UnreachableError, "the TSA answers with HTTP status 503"),
         ("/elsewhere", UnreachableError, "the TSA answers with HTTP status 302"),
@@ -196,12 +196,12 @@ def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Pat
     ],
 )
 def test_invalid_tsa_response_is_reported(
-    tsa: tuple[str, Path], path: str, error: type[Exception], said: str
+    tsa: tuple[str, Path], path: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as caught:
         request_timestamp(tsa[0] + path, b"a signature", timeout_s=1 if path == "/slow" else 10)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_unreachable_tsa_is_reported() -> None:
@@ -216,9 +216,12 @@ def test_evidence_with_tsa_timestamp_verifies_by_trusted_time(
 ) -> None:
     url, folder = tsa
     now = clock.now()
-    said = clock.format_rfc3339(now)
+    scan_time = clock.format_rfc3339(now)
     scan = samples.scan(
-        started=said, finished=said, image=samples.image(kit.build_signer), host=samples.HOST
+        started=scan_time,
+        finished=scan_time,
+        image=samples.image(kit.build_signer),
+        host=samples.HOST,
     )
     out = tmp_path / "x.evidence.zip"
     terms = writer.SigningOptions(timestamper=partial(request_timestamp, f"{url}/"))
@@ -248,8 +251,8 @@ def test_openssl_verifies_cms_signature(kit: TamperKit, tmp_path: Path) -> None:
     argv += ["statement.p7s", "-content", "statement.json", "-CAfile", pem, "-purpose", "any"]
     run([*argv, "-out", "/dev/null"], timeout_s=30, cwd=folder)
     path = pack(Evidence(files=kit.valid_files), tmp_path / "x.evidence.zip")
-    asked = {"require_cms": {"roots": pem.read_text()}}
-    outcomes = {o.check_id: o for o in verify(path, kit.load_policy(asked), now=NOW).records}
+    policy = {"require_cms": {"roots": pem.read_text()}}
+    outcomes = {o.check_id: o for o in verify(path, kit.load_policy(policy), now=NOW).records}
     assert outcomes["cms"].reason == "verified by openssl cms"
 
     other = {"require_cms": {"roots": kit.tsa.pem}}
@@ -258,7 +261,7 @@ def test_openssl_verifies_cms_signature(kit: TamperKit, tmp_path: Path) -> None:
     swapped = {**kit.valid_files, "statement.p7s": kit.sign_scan(nonce="o" * 16)["statement.p7s"]}
     path = pack(Evidence(files=swapped), tmp_path / "x.evidence.zip")
     with pytest.raises(VerificationError, match=r"statement\.p7s: openssl rejects it"):
-        verify(path, kit.load_policy(asked), now=NOW)
+        verify(path, kit.load_policy(policy), now=NOW)
 
 
 def test_stored_cms_signature_is_verified_by_openssl(kit: TamperKit) -> None:
@@ -305,8 +308,8 @@ def test_attached_script_verifies_its_folder(kit: TamperKit, tmp_path: Path) -> 
     folder = _unpacked(kit, tmp_path)
     create_signer(tmp_path / "other.pem")
 
-    told = run(["sh", folder / "verify.sh", tmp_path / "scan.pub"], timeout_s=60)
-    assert told.stdout.startswith("verified: ")
+    completed = run(["sh", folder / "verify.sh", tmp_path / "scan.pub"], timeout_s=60)
+    assert completed.stdout.startswith("verified: ")
     refused = run(["sh", folder / "verify.sh", tmp_path / "other.pub"], timeout_s=60, ok=(1,))
     assert refused.stderr.endswith("NOT VERIFIED\n")
     for arguments in ([], [tmp_path / "no.pub"], [tmp_path / "scan.pub", tmp_path / "no"]):
@@ -318,11 +321,11 @@ def test_script_and_instructions_require_expected_post_quantum_envelope(
 ) -> None:
     ring = create_keys(tmp_path / "keys", now=NOW, alg="ecdsa-p256-sha256", pq_alg="ml-dsa-65")
     assert ring.pq is not None
-    made, signer = samples.scan(), load_signer(ring.scan)
+    scan, signer = samples.scan(), load_signer(ring.scan)
     key, plain, hybrid = ring.scan.with_suffix(".pub"), tmp_path / "plain", tmp_path / "hybrid"
     for folder, pq in ((plain, None), (hybrid, load_pq_signer(ring.pq))):
         out = tmp_path / "x.evidence.zip"
-        writer.write_evidence(made, signer, out, events.discard, pq_signer=pq)
+        writer.write_evidence(scan, signer, out, events.discard, pq_signer=pq)
         with zipfile.ZipFile(out) as z:
             z.extractall(folder)
 
@@ -351,8 +354,8 @@ def test_emitted_script_accepts_valid_evidence(
 ) -> None:
     folder = _unpacked(kit, tmp_path)
 
-    told = run(["sh", emitted, tmp_path / "scan.pub", folder], timeout_s=60)
-    assert told.stdout.startswith("verified: ")
+    completed = run(["sh", emitted, tmp_path / "scan.pub", folder], timeout_s=60)
+    assert completed.stdout.startswith("verified: ")
     assert emitted.read_bytes() == kit.valid_files["verify.sh"]
 
 
@@ -410,16 +413,16 @@ def test_host_signs_with_its_ssh_host_key(tmp_path: Path) -> None:
         connect(target, timeout_s=20) as via,
     ):
         proof = sign_with_host_key(via, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=30)
-        shown = via.host_key.fingerprint
-    check_sshsig(proof, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, fingerprint=shown)
+        fingerprint = via.host_key.fingerprint
+    check_sshsig(proof, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, fingerprint=fingerprint)
 
     (tmp_path / "proof").write_bytes(proof)
     (tmp_path / "allowed").write_text("host " + (tmp_path / "host.pub").read_text())
     argv: list[Any] = ["ssh-keygen", "-Y", "verify", "-f", tmp_path / "allowed", "-I", "host"]
     argv += ["-n", HOST_SIGNATURE_NAMESPACE, "-s", tmp_path / "proof"]
-    told = run(argv, timeout_s=30, stdin=b"said\n").stdout
-    assert told.startswith(
-        f'Good "{HOST_SIGNATURE_NAMESPACE}" signature for host with ED25519 key {shown}'
+    output = run(argv, timeout_s=30, stdin=b"said\n").stdout
+    assert output.startswith(
+        f'Good "{HOST_SIGNATURE_NAMESPACE}" signature for host with ED25519 key {fingerprint}'
     )
 
 

@@ -50,8 +50,8 @@ def _cosign_block(folder: Path) -> str:
     program = find_cosign()
     if program is None:
         pytest.fail("cosign is missing: .venv/bin/python tests/tools/get_cosign.py")
-    told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
-    new = re.search(r"--new-bundle-format.*default true", told)
+    output = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
+    new = re.search(r"--new-bundle-format.*default true", output)
     block = _blocks(folder)["cosign3" if new else "cosign2"]
     return f"PATH={program.parent}:$PATH\n{block}"
 
@@ -85,15 +85,15 @@ def test_cosign_rejects_flipped_byte_in_any_attached_file(
         data[len(data) // 2] ^= 1
         (unpacked / name).write_bytes(data)
 
-        told = _refused(block.replace("findings.json", name), unpacked, lab.folder / "lab.pub")
-        assert "does not match any digest in statement" in told
+        output = _refused(block.replace("findings.json", name), unpacked, lab.folder / "lab.pub")
+        assert "does not match any digest in statement" in output
 
 
 def test_cosign_rejects_other_key(lab: EvidenceFixture, unpacked: Path, tmp_path: Path) -> None:
     create_signer(tmp_path / "other.pem")
 
-    told = _refused(_cosign_block(unpacked), unpacked, tmp_path / "other.pub")
-    assert "accepted signatures do not match threshold" in told
+    output = _refused(_cosign_block(unpacked), unpacked, tmp_path / "other.pub")
+    assert "accepted signatures do not match threshold" in output
 
 
 def test_cosign_rejects_changed_bundle(lab: EvidenceFixture, unpacked: Path) -> None:
@@ -102,17 +102,17 @@ def test_cosign_rejects_changed_bundle(lab: EvidenceFixture, unpacked: Path) -> 
     at = text.index('"payload":"') + 200
     bundle.write_text(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :])
 
-    told = _refused(_cosign_block(unpacked), unpacked, lab.folder / "lab.pub")
-    assert "accepted signatures do not match threshold" in told
+    output = _refused(_cosign_block(unpacked), unpacked, lab.folder / "lab.pub")
+    assert "accepted signatures do not match threshold" in output
 
 
 def test_openssl_and_coreutils_accept_evidence(lab: EvidenceFixture, unpacked: Path) -> None:
     blocks = _blocks(unpacked)
-    told = _shell(blocks["openssl"], unpacked, lab.folder / "lab.pub").stdout
+    output = _shell(blocks["openssl"], unpacked, lab.folder / "lab.pub").stdout
     _shell(blocks["files"], unpacked, lab.folder / "lab.pub")
 
-    assert "Signature Verified Successfully" in told
-    assert lab.scan.public.sha256 in told
+    assert "Signature Verified Successfully" in output
+    assert lab.scan.public.sha256 in output
     assert lab.scan.public.sha256 in (unpacked / "VERIFY.md").read_text()
 
 
@@ -121,32 +121,32 @@ def test_openssl_rejects_other_key_and_changed_statement(
 ) -> None:
     openssl = _blocks(unpacked)["openssl"]
     create_signer(tmp_path / "other.pem")
-    told = _refused(openssl, unpacked, tmp_path / "other.pub")
-    assert told.endswith("Signature Verification Failure")
+    output = _refused(openssl, unpacked, tmp_path / "other.pub")
+    assert output.endswith("Signature Verification Failure")
 
     statement = unpacked / "statement.json"
     statement.write_bytes(statement.read_bytes().replace(b'"fail":2', b'"fail":0'))
-    told = _refused(openssl, unpacked, lab.folder / "lab.pub")
-    assert told.endswith("Signature Verification Failure")
+    output = _refused(openssl, unpacked, lab.folder / "lab.pub")
+    assert output.endswith("Signature Verification Failure")
 
 
 def test_documented_commands_detect_file_changes(lab: EvidenceFixture, unpacked: Path) -> None:
     files, key = _blocks(unpacked)["files"], lab.folder / "lab.pub"
-    one, two = unpacked / "arf-1.xml", unpacked / "arf-2.xml"
-    keep = one.read_bytes()
+    first, second = unpacked / "arf-1.xml", unpacked / "arf-2.xml"
+    keep = first.read_bytes()
 
-    one.write_bytes(keep.replace(b"a", b"b", 1))
+    first.write_bytes(keep.replace(b"a", b"b", 1))
     _refused(files, unpacked, key)
-    one.write_bytes(two.read_bytes())
-    two.write_bytes(keep)
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(keep)
     _refused(files, unpacked, key)
-    two.write_bytes(one.read_bytes())
-    one.write_bytes(keep)
+    second.write_bytes(first.read_bytes())
+    first.write_bytes(keep)
     _shell(files, unpacked, key)
     (unpacked / ".more").touch()
     _refused(files, unpacked, key)
     (unpacked / ".more").unlink()
-    one.unlink()
+    first.unlink()
     _refused(files, unpacked, key)
 
 
@@ -160,13 +160,13 @@ def test_archive_repacked_by_other_tool_is_rejected(
 
 
 def test_keys_are_interchangeable_with_openssl(tmp_path: Path) -> None:
-    made = tmp_path / "openssl.pem"
+    openssl_key = tmp_path / "openssl.pem"
     argv = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    run([*argv, "-out", made], timeout_s=30)
-    made.chmod(0o600)
-    signer = load_signer(made)
+    run([*argv, "-out", openssl_key], timeout_s=30)
+    openssl_key.chmod(0o600)
+    signer = load_signer(openssl_key)
     signer.public.verify(signer.sign(b"x"), b"x")
 
     create_signer(tmp_path / "ours.pem")
-    told = run(["openssl", "pkey", "-in", tmp_path / "ours.pem", "-pubout"], timeout_s=30).stdout
-    assert told == (tmp_path / "ours.pub").read_text()
+    output = run(["openssl", "pkey", "-in", tmp_path / "ours.pem", "-pubout"], timeout_s=30).stdout
+    assert output == (tmp_path / "ours.pub").read_text()

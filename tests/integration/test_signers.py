@@ -79,9 +79,9 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
             ("0b", "scan-rsa", "rsa:3072"),
             ("0c", "weak", "rsa:2048"),
         ):
-            made = ["--keypairgen", "--key-type", kind, "--label", label, "--id", key_id]
+            keygen_args = ["--keypairgen", "--key-type", kind, "--label", label, "--id", key_id]
             argv = ["pkcs11-tool", "--module", module, "--token-label", "site hsm"]
-            run([*argv, "--login", "--pin", "env:PIN", *made], timeout_s=120, env=env)
+            run([*argv, "--login", "--pin", "env:PIN", *keygen_args], timeout_s=120, env=env)
         uri = "pkcs11:token=site%20hsm;object={}?" + f"module-path={module}&pin-source=file:{pin}"
         yield Keys(
             ec=uri.format("scan"),
@@ -92,12 +92,12 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 
 
 def _softhsm_module() -> Path:
-    found = [
+    modules = [
         *Path("/usr/lib").glob("**/libsofthsm2.so"),
         *Path("/usr/lib64").glob("**/libsofthsm2.so"),
     ]
-    assert found, "SoftHSM is missing: make setup-system"
-    return found[0]
+    assert modules, "SoftHSM is missing: make setup-system"
+    return modules[0]
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +142,10 @@ def tpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 
 def _two_free_ports() -> int:
     for port in range(42_321, 42_521, 2):
-        with socket.socket() as one, socket.socket() as two:
+        with socket.socket() as first, socket.socket() as second:
             try:
-                one.bind(("127.0.0.1", port))
-                two.bind(("127.0.0.1", port + 1))
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + 1))
             except OSError:
                 continue
             return port
@@ -186,7 +186,7 @@ def openssl(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 
 @pytest.fixture(params=["softhsm", "tpm", "openssl"])
-def held(request: pytest.FixtureRequest) -> Keys:
+def external_keys(request: pytest.FixtureRequest) -> Keys:
     """Each place a key can lie in."""
     keys = request.getfixturevalue(request.param)
     assert isinstance(keys, Keys)
@@ -195,9 +195,9 @@ def held(request: pytest.FixtureRequest) -> Keys:
 
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 def test_external_key_signs_evidence_accepted_by_every_tool(
-    held: Keys, kind: str, tmp_path: Path
+    external_keys: Keys, kind: str, tmp_path: Path
 ) -> None:
-    signer = load_signer(getattr(held, kind), passphrase_source=held.unlock)
+    signer = load_signer(getattr(external_keys, kind), passphrase_source=external_keys.unlock)
     evidence = writer.write_evidence(
         samples.scan(), signer, tmp_path / "x.evidence.zip", events.discard, nonce="n" * 16
     )
@@ -208,7 +208,7 @@ def test_external_key_signs_evidence_accepted_by_every_tool(
     folder, key = _unpacked(evidence), tmp_path / "x.pub"
     for name in ("openssl", "files", _cosign_name()):
         _shell(folder, name, KEY=key)
-    assert held.secret not in "".join(
+    assert external_keys.secret not in "".join(
         f.read_bytes().decode("latin1") for f in folder.iterdir() if f.is_file()
     )
 
@@ -226,24 +226,24 @@ def test_cosign_accepts_rsa_key_file(tmp_path: Path) -> None:
     _shell(_unpacked(evidence), _cosign_name(), KEY=tmp_path / "x.pub")
 
 
-def test_wrong_passphrase_is_reported_before_signing(held: Keys, tmp_path: Path) -> None:
+def test_wrong_passphrase_is_reported_before_signing(external_keys: Keys, tmp_path: Path) -> None:
     wrong = _private(tmp_path / "wrong", "wrong-battery\n")
-    for key in (held.ec, held.rsa):
+    for key in (external_keys.ec, external_keys.rsa):
         ref = re.sub(r"pin-source=file:.*", f"pin-source=file:{wrong}", key)
 
         with pytest.raises(InputError, match="the passphrase or PIN was refused") as caught:
             load_signer(
                 ref,
                 passphrase_source=PassphraseSource(file=wrong)
-                if held.unlock.is_configured
+                if external_keys.unlock.is_configured
                 else PassphraseSource(),
             )
         assert "wrong-battery" not in f"{caught.value} {caught.value.__cause__!r}"
 
 
-def test_missing_passphrase_error_has_hint(held: Keys) -> None:
+def test_missing_passphrase_error_has_hint(external_keys: Keys) -> None:
     with pytest.raises(InputError, match=r"needs|is needed") as caught:
-        load_signer(held.ec.partition("&pin-source")[0])
+        load_signer(external_keys.ec.partition("&pin-source")[0])
     assert "--passphrase-file" in caught.value.hint
 
 
@@ -274,7 +274,7 @@ def test_readable_pin_file_is_rejected(softhsm: Keys, tmp_path: Path) -> None:
 
 
 def test_secret_never_appears_in_argv(
-    held: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    external_keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrapper in front of each program writes down how it was called."""
     log = tmp_path / "argv"
@@ -285,20 +285,20 @@ def test_secret_never_appears_in_argv(
         wrapper.write_text(f'#!/bin/sh\nprintf "%s\\n" "$0 $*" >> {log}\nexec {real} "$@"\n')
         wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    load_signer(held.ec, passphrase_source=held.unlock).sign(b"x")
+    load_signer(external_keys.ec, passphrase_source=external_keys.unlock).sign(b"x")
     called = log.read_text()
 
     assert called.count("\n") >= 2
-    assert held.secret not in called
+    assert external_keys.secret not in called
 
 
 def test_keys_show_prints_public_key_without_pin(softhsm: Keys, tpm: Keys) -> None:
     for ref in (softhsm.ec.partition("&pin-source")[0], tpm.ec):
         env = {n: os.environ[n] for n in ("SOFTHSM2_CONF", "TPM2TOOLS_TCTI")}
         argv = [sys.executable, "-m", "hardpan", "keys", "show", "--pem", ref]
-        told = run(argv, timeout_s=60, env={**env, "PYTHONPATH": os.pathsep.join(sys.path)})
+        completed = run(argv, timeout_s=60, env={**env, "PYTHONPATH": os.pathsep.join(sys.path)})
 
-        assert told.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
+        assert completed.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
 
 
 @pytest.fixture
@@ -318,8 +318,8 @@ def test_openssl_verifies_post_quantum_envelope(tmp_path: Path, alg: str) -> Non
     pq = load_pq_signer(tmp_path / "scan-pq.pem")
     folder = _hybrid(tmp_path, pq)
 
-    told = _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub").stdout
-    assert "Signature Verified Successfully" in told
+    output = _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub").stdout
+    assert "Signature Verified Successfully" in output
     statement = (folder / "statement.json").read_bytes()
     (folder / "statement.json").write_bytes(statement.replace(b'"fail":2', b'"fail":0'))
     with pytest.raises(ToolError):
@@ -357,10 +357,10 @@ def test_installed_openssl_verifies_or_rejects_ml_dsa(tmp_path: Path) -> None:
     with pytest.raises(ToolError):
         _shell(folder, "pq", PQ_KEY=tmp_path / "x.pq.pub")
     # What the commands cut out of the envelope is the signature, over the encoding they made.
-    made = (tmp_path / "statement.mldsa").read_bytes()
+    signature = (tmp_path / "statement.mldsa").read_bytes()
     encoded = (tmp_path / "statement.pae").read_bytes()
     assert encoded == pae((folder / "statement.json").read_bytes())
-    pq.public.verify(made, encoded)
+    pq.public.verify(signature, encoded)
 
 
 def _hybrid(folder: Path, pq: Signer) -> Path:
@@ -393,8 +393,8 @@ def _unpacked(evidence: Path) -> Path:
 def _cosign_name() -> str:
     program = find_cosign()
     assert program is not None, "cosign is missing: make setup-cosign"
-    told = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
-    return "cosign3" if re.search(r"--new-bundle-format.*default true", told) else "cosign2"
+    output = run([program, "verify-blob-attestation", "--help"], timeout_s=60).stdout
+    return "cosign3" if re.search(r"--new-bundle-format.*default true", output) else "cosign2"
 
 
 def _shell(folder: Path, block: str, **variables: Path) -> CompletedProcess:

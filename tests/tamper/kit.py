@@ -111,8 +111,8 @@ class TamperKit:
             },
             "image": {"require_provenance": True},
         }
-        whole = {**base, **strict, **changed}
-        return {k: v for k, v in whole.items() if v is not None}
+        policy = {**base, **strict, **changed}
+        return {k: v for k, v in policy.items() if v is not None}
 
     def policy_keys(self, **changed: Any) -> list[dict[str, Any]]:
         """The policy's keys, with settings of the scan key changed."""
@@ -131,7 +131,7 @@ class TamperKit:
     def sign_scan(self, *, signer: Signer | None = None, stamp: Any = "", **more: Any) -> Files:
         """Evidence of a changed scan, by the same way as every other."""
         evaluation = samples.slim_scan().evaluation
-        return _made(self.folder, signer or self.scan_signer, self.build_signer, self.host_key,
+        return _sign_scan(self.folder, signer or self.scan_signer, self.build_signer, self.host_key,
                      self._make_token if stamp == "" else stamp,
                      **{"evaluation": evaluation, **more})  # fmt: skip
 
@@ -148,19 +148,19 @@ class TamperKit:
         """Files in which ``payload`` is really signed and stamped, and all copies agree."""
         by = signer or self.scan_signer
         data = payload if isinstance(payload, bytes) else canonical_json(with_derived_id(payload))
-        made = sign(data, by)
+        signed = sign(data, by)
         if signature is not None:
-            made = _with_signature(made.payload, signature(data))
-        token = self.tsa.make_token(made.signature, at)
-        whole = {
+            signed = _with_signature(signed.payload, signature(data))
+        token = self.tsa.make_token(signed.signature, at)
+        all_files = {
             **(files or self.valid_files),
-            BUNDLE: embed_timestamp(made.bundle, token),
-            "statement.json": made.payload,
-            "statement.sig": made.signature,
+            BUNDLE: embed_timestamp(signed.bundle, token),
+            "statement.json": signed.payload,
+            "statement.sig": signed.signature,
             TIMESTAMP: token,
             CMS: sign_cms_detached(data, by, write_certificate(self.folder, by)),
         }
-        return with_companion_files(whole, by)
+        return with_companion_files(all_files, by)
 
     def resign_with_files(self, changed: dict[str, bytes | None]) -> Files:
         """Files changed (None: removed), listed and signed again as if it were right."""
@@ -194,7 +194,7 @@ def create_kit(folder: Path) -> TamperKit:
     ring = create_keys(folder / "keys", now=datetime(2026, 11, 1, tzinfo=UTC))
     scan, build = load_signer(ring.scan), load_signer(ring.build)
     host, tsa = ec.generate_private_key(ec.SECP256R1()), FakeTsa()
-    good = _made(folder, scan, build, host, lambda s: tsa.make_token(s, STAMPED))
+    good = _sign_scan(folder, scan, build, host, lambda s: tsa.make_token(s, STAMPED))
     evil = create_signer(folder / "keys" / "evil.pem")
     return TamperKit(
         folder=folder,
@@ -208,7 +208,7 @@ def create_kit(folder: Path) -> TamperKit:
     )
 
 
-def _made(
+def _sign_scan(
     folder: Path,
     signer: Signer,
     build_signer: Signer,
@@ -228,8 +228,8 @@ def _made(
     changes = {"host": machine, "image": image or samples.image(build_signer), **changes}
     scan = samples.scan(**changes)
     digest = sha256_bytes(canonical_json(build_findings(scan).to_json()))
-    said = build_host_challenge(nonce, scan.host.boot_id, digest)
-    signed = (proof or (lambda m: sshsig.make_signature(key or host_key, m)))(said)
+    challenge = build_host_challenge(nonce, scan.host.boot_id, digest)
+    signed = (proof or (lambda m: sshsig.make_signature(key or host_key, m)))(challenge)
     raw = {**scan.raw, **({HOST_SIGNATURE: signed} if signed else {})}
     terms = writer.SigningOptions(
         timestamper=stamp,
@@ -237,9 +237,9 @@ def _made(
         chain=chain or ChainLink(sequence=2, previous_statement_sha256=BEFORE),
     )
     path = folder / "made.evidence.zip"
-    made = replace(scan, raw=raw)
+    source_scan = replace(scan, raw=raw)
     writer.write_evidence(
-        made, signer, path, events.discard, nonce=nonce, pq_signer=pq, options=terms
+        source_scan, signer, path, events.discard, nonce=nonce, pq_signer=pq, options=terms
     )
     return read_archive(path)
 
@@ -250,8 +250,8 @@ def _read(policy: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _parsed(text: str) -> dict[str, Any]:
-    whole: dict[str, Any] = yaml.safe_load(text)
-    return whole
+    policy: dict[str, Any] = yaml.safe_load(text)
+    return policy
 
 
 def pack(e: Evidence, path: Path) -> Path:
@@ -270,8 +270,8 @@ def build_zip(files: Files, add: tuple[tuple[str, bytes], ...] = (), mode: int =
         for name, data in (*sorted(files.items()), *add):
             info = zipfile.ZipInfo(name)
             info.create_system = 3
-            own = mode if (name, data) in add else 0o100644
-            info.external_attr = own << 16
+            file_mode = mode if (name, data) in add else 0o100644
+            info.external_attr = file_mode << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             z.writestr(info, data)
     return sink.getvalue()
@@ -314,7 +314,7 @@ def write_certificate(folder: Path, signer: Signer) -> Path:
     if not path.is_file():
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "station 7")])
         ca = x509.BasicConstraints(ca=True, path_length=None)
-        made = (
+        certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
@@ -325,5 +325,5 @@ def write_certificate(folder: Path, signer: Signer) -> Path:
             .add_extension(ca, critical=True)
             .sign(signer.secret, hashes.SHA256())
         )
-        path.write_bytes(made.public_bytes(Encoding.PEM))
+        path.write_bytes(certificate.public_bytes(Encoding.PEM))
     return path

@@ -119,7 +119,7 @@ class TargetRule(PolicyModel):
     product_uuids: tuple[HexDigest, ...] = ()
     """Values of ``productUuidSha256``: what tells a cloned machine from its original."""
 
-    require_known_host_key: bool = False
+    require_verified_host_key: bool = False
     """True refuses a scan that trusted the host key on first use (``scan --trust-new-host-key``),
     and evidence of an older hardpan, which does not say."""
 

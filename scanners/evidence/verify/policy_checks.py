@@ -205,7 +205,7 @@ def _check_host_key(
 ) -> CheckOutcome:
     trust_kind = claim.target.host.host_key_trust
     description = HOST_KEY_TRUST_TEXT[trust_kind]
-    if not policy.target.require_known_host_key:
+    if not policy.target.require_verified_host_key:
         return Skipped(f"{description}; the policy allows it")
     if trust_kind not in TRUSTED_BEFORE_CONNECT:
         raise TrustError(

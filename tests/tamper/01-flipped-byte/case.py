@@ -4,21 +4,21 @@ from tests.tamper.kit import UNSIGNED, Evidence, TamperKit
 
 
 def _flip(kit: TamperKit) -> list[Evidence]:
-    made = []
+    forged = []
     for name in sorted(set(kit.valid_files) - set(UNSIGNED)):
         data = bytearray(kit.valid_files[name])
         data[len(data) // 2] ^= 1
-        made.append(Evidence(files={**kit.valid_files, name: bytes(data)}, file=name))
-    return made
+        forged.append(Evidence(files={**kit.valid_files, name: bytes(data)}, file=name))
+    return forged
 
 
 def _flip_copies(kit: TamperKit) -> list[Evidence]:
-    made = []
+    forged = []
     for name in ("statement.json", "statement.sig", "evidence.tsr"):
         data = bytearray(kit.valid_files[name])
         data[len(data) // 2] ^= 1
-        made.append(Evidence(files={**kit.valid_files, name: bytes(data)}))
-    return made
+        forged.append(Evidence(files={**kit.valid_files, name: bytes(data)}))
+    return forged
 
 
 VARIANTS = {

@@ -4,8 +4,10 @@ from tests.tamper.kit import Evidence
 
 
 def _swap(kit):
-    one, two = kit.valid_files["arf-1.xml"], kit.valid_files["arf-2.xml"]
-    return Evidence(files={**kit.valid_files, "arf-1.xml": two, "arf-2.xml": one}, file="arf-1.xml")
+    first, second = kit.valid_files["arf-1.xml"], kit.valid_files["arf-2.xml"]
+    return Evidence(
+        files={**kit.valid_files, "arf-1.xml": second, "arf-2.xml": first}, file="arf-1.xml"
+    )
 
 
 VARIANTS = {

@@ -4,8 +4,8 @@ from tests.tamper.kit import DEVICE, SYMLINK, Evidence, build_zip, without_files
 
 
 def _in_zip(kit, mode):
-    rest = without_files(kit.valid_files, "arf-2.xml")
-    return build_zip(rest, add=(("arf-2.xml", b"arf-1.xml"),), mode=mode)
+    others = without_files(kit.valid_files, "arf-2.xml")
+    return build_zip(others, add=(("arf-2.xml", b"arf-1.xml"),), mode=mode)
 
 
 VARIANTS = {

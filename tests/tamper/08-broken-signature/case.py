@@ -28,9 +28,11 @@ def _raw(kit):
 
 
 def _several(kit, times):
-    one = json.loads(kit.valid_files[BUNDLE])["dsseEnvelope"]["signatures"]
+    signatures = json.loads(kit.valid_files[BUNDLE])["dsseEnvelope"]["signatures"]
     return Evidence(
-        files=kit.with_changed_bundle(lambda b: b["dsseEnvelope"].update(signatures=one * times))
+        files=kit.with_changed_bundle(
+            lambda b: b["dsseEnvelope"].update(signatures=signatures * times)
+        )
     )
 
 

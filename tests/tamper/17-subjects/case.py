@@ -22,13 +22,13 @@ def _more(kit, **fields):
 
 def _attached(kit):
     """Listed, not promised: no check of its own would look at it."""
-    odd = b"anything"
+    content = b"anything"
 
     def change(s):
         s["predicate"]["companionFiles"].remove(OSCAL)
-        s["subject"].append({"name": OSCAL, "digest": {"sha256": sha256_bytes(odd)}})
+        s["subject"].append({"name": OSCAL, "digest": {"sha256": sha256_bytes(content)}})
 
-    return Evidence(files={**kit.resign_changed(change), OSCAL: odd})
+    return Evidence(files={**kit.resign_changed(change), OSCAL: content})
 
 
 VARIANTS = {

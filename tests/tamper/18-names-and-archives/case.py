@@ -21,8 +21,8 @@ def _zip(kit, *add, mode=0o100644):
 
 def _claims(kit):
     """An archive as hardpan writes it, in which one entry claims 10 GB (as far as 32 bits go)."""
-    with tempfile.TemporaryDirectory() as room:
-        path = Path(room) / "x"
+    with tempfile.TemporaryDirectory() as temp_dir:
+        path = Path(temp_dir) / "x"
         write_archive(path, kit.valid_files.items())
         data = bytearray(path.read_bytes())
     at = data.rindex(b"PK\1\2")

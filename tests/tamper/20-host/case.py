@@ -11,12 +11,12 @@ from tests.tools import sshsig
 from tests.unit.evidence import samples
 
 
-def _uuid(kit, found, wanted):
+def _uuid(kit, actual, expected):
     key = sshsig.fingerprint(kit.host_key)
     host = replace(
-        samples.HOST, host_key_sha256=key, product_uuid_sha256=sha256_bytes(found.encode())
+        samples.HOST, host_key_sha256=key, product_uuid_sha256=sha256_bytes(actual.encode())
     )
-    rule = {"host_keys": [key], "product_uuids": [sha256_bytes(wanted.encode())]}
+    rule = {"host_keys": [key], "product_uuids": [sha256_bytes(expected.encode())]}
     return Evidence(files=kit.sign_scan(host=host), policy={"target": rule})
 
 
@@ -34,17 +34,17 @@ def _borrowed(kit):
     return _proof(kit, lambda m: sshsig.make_signature(other, m))
 
 
-def _known(kit, how, **more):
+def _with_host_key_trust(kit, how, **more):
     """A scan that knew the host's key in this way; the policy wants it known before."""
     key = sshsig.fingerprint(kit.host_key)
     host = replace(samples.HOST, host_key_sha256=key, host_key_trust=how)
-    rule = {"host_keys": [key], "require_known_host_key": True, **more}
+    rule = {"host_keys": [key], "require_verified_host_key": True, **more}
     return Evidence(files=kit.sign_scan(host=host), policy={"target": rule})
 
 
 def _denied(kit, change):
     """First use, and a statement that was changed and signed again."""
-    first = _known(kit, HostKeyTrust.FIRST_USE)
+    first = _with_host_key_trust(kit, HostKeyTrust.FIRST_USE)
     changed = replace(kit, valid_files=first.files)
     files = changed.resign_changed(lambda s: change(s["predicate"]["target"]["host"]))
     return replace(first, files=files)
@@ -72,12 +72,14 @@ VARIANTS = {
     "no host signature, none required": lambda kit: Evidence(
         files=kit.sign_scan(proof=lambda _: b""), policy={"target": None}
     ),
-    "control: a pinned host key": lambda kit: _known(kit, HostKeyTrust.PINNED),
-    "control: first use, not restricted by the policy": lambda kit: _known(
-        kit, HostKeyTrust.FIRST_USE, require_known_host_key=False
+    "control: a pinned host key": lambda kit: _with_host_key_trust(kit, HostKeyTrust.PINNED),
+    "control: first use, not restricted by the policy": lambda kit: _with_host_key_trust(
+        kit, HostKeyTrust.FIRST_USE, require_verified_host_key=False
     ),
-    "trusted on first use": lambda kit: _known(kit, HostKeyTrust.FIRST_USE),
-    "does not say how the host key was known": lambda kit: _known(kit, HostKeyTrust.UNKNOWN),
+    "trusted on first use": lambda kit: _with_host_key_trust(kit, HostKeyTrust.FIRST_USE),
+    "does not say how the host key was known": lambda kit: _with_host_key_trust(
+        kit, HostKeyTrust.UNKNOWN
+    ),
     "first use in the findings, pinned in the statement": lambda kit: _denied(
         kit, lambda host: host.update(hostKeyTrust="pinned")
     ),

@@ -15,16 +15,17 @@ _ENDED = replace(samples.WAIVER, expires="2026-11-20", is_active=False)
 
 
 def _content(kit, **fields):
-    made = samples.slim_scan().evaluation
-    content = replace(made.content, **fields)
+    evaluation = samples.slim_scan().evaluation
+    content = replace(evaluation.content, **fields)
     return Evidence(
-        files=kit.sign_scan(evaluation=replace(made, content=content)), policy={"content": _RULE}
+        files=kit.sign_scan(evaluation=replace(evaluation, content=content)),
+        policy={"content": _RULE},
     )
 
 
 def _profile(kit):
-    made = replace(samples.slim_scan().evaluation, profile_id="xccdf_weaker")
-    return Evidence(files=kit.sign_scan(evaluation=made), policy={"content": _RULE})
+    evaluation = replace(samples.slim_scan().evaluation, profile_id="xccdf_weaker")
+    return Evidence(files=kit.sign_scan(evaluation=evaluation), policy={"content": _RULE})
 
 
 def _ended(kit, **fields):

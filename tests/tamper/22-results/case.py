@@ -37,8 +37,8 @@ def _second(kit):
 
 
 def _oscal(kit, name, sha256, by=None):
-    made = extract_dsse(sign(build_statement_for(name, sha256), by or kit.scan_signer))
-    return Evidence(files={**kit.valid_files, OSCAL: made})
+    envelope = extract_dsse(sign(build_statement_for(name, sha256), by or kit.scan_signer))
+    return Evidence(files={**kit.valid_files, OSCAL: envelope})
 
 
 def _other_form(kit):

@@ -27,7 +27,7 @@ def _window(kit, before, after):
 
 
 _SHORT = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC))
-_GONE = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC))
+_EXPIRED = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC))
 
 
 def _tokens(kit, change):
@@ -63,7 +63,7 @@ VARIANTS = {
         now=datetime(2026, 12, 24, tzinfo=UTC),
     ),
     "outside of the TSA's certificate": lambda kit: _by(
-        kit, FakeTsa(not_before=_GONE[0], not_after=_GONE[1]), trusted=True
+        kit, FakeTsa(not_before=_EXPIRED[0], not_after=_EXPIRED[1]), trusted=True
     ),
     "untrusted authority": lambda kit: _by(kit, FakeTsa()),
     "a certificate for another purpose": lambda kit: _by(kit, FakeTsa(has_eku=False), trusted=True),

@@ -23,10 +23,10 @@ def _file(kit, name, data):
 
 
 def _cms_by(kit, signer, payload=None):
-    made = sign_cms_detached(
+    signature = sign_cms_detached(
         payload or kit.valid_files["statement.json"], signer, write_certificate(kit.folder, signer)
     )
-    return _file(kit, CMS, made)
+    return _file(kit, CMS, signature)
 
 
 def _token(kit, token):

@@ -167,13 +167,13 @@ def list_byte_regions(path: Path) -> list[tuple[str, range]]:
     """Every byte of the archive, and the check that a damaged one there fails at."""
     with zipfile.ZipFile(path) as z:
         entries, directory = z.infolist(), z.start_dir
-    found_regions = [("archive", range(directory, path.stat().st_size))]
+    byte_regions = [("archive", range(directory, path.stat().st_size))]
     for entry in entries:
         data = entry.header_offset + 30 + len(entry.filename)
-        found_regions.append(("archive", range(entry.header_offset, data)))
+        byte_regions.append(("archive", range(entry.header_offset, data)))
         check = _CHECK_BY_FILE.get(entry.filename, "files")
-        found_regions.append((check, range(data, data + entry.compress_size)))
-    return found_regions
+        byte_regions.append((check, range(data, data + entry.compress_size)))
+    return byte_regions
 
 
 def with_derived_id(statement: Any) -> Any:

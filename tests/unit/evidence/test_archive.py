@@ -86,7 +86,7 @@ def test_archive_rejects_unsafe_names(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (("a", "a"), "the same name"),
         (("A", "a"), "differ only in case"),
@@ -94,12 +94,14 @@ def test_archive_rejects_unsafe_names(tmp_path: Path, name: str) -> None:
         (("A", "a/b"), "both a file and a folder"),
     ],
 )
-def test_archive_rejects_ambiguous_names(tmp_path: Path, names: tuple[str, str], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_archive_rejects_ambiguous_names(
+    tmp_path: Path, names: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
         write_archive(tmp_path / "x.zip", [(n, b"") for n in names])
     with pytest.warns(UserWarning, match="Duplicate") if len(set(names)) == 1 else _quiet():
         data = _zip(*((n, b"") for n in names))
-    with pytest.raises(TrustError, match=said):
+    with pytest.raises(TrustError, match=message):
         _open(tmp_path, data)
 
 
@@ -152,7 +154,7 @@ def _overlap(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_prefixed, "end record is not as hardpan writes it"),
         (_hidden, "belong to no file"),
@@ -170,12 +172,12 @@ def _overlap(data: bytes) -> bytes:
     ],
 )
 def test_archive_rejects_other_zip_layouts(
-    tmp_path: Path, change: Callable[[bytes], bytes], said: str
+    tmp_path: Path, change: Callable[[bytes], bytes], message: str
 ) -> None:
     data = _zip(("a.txt", b"x"), ("b.txt", b"hello"))
     assert _open(tmp_path, data)
 
-    with pytest.raises(TrustError, match=said):
+    with pytest.raises(TrustError, match=message):
         _open(tmp_path, change(data))
 
 
@@ -196,11 +198,11 @@ def test_archive_rejects_other_compression_methods(tmp_path: Path) -> None:
 
 def test_zip_bomb_is_rejected_before_decompression(tmp_path: Path) -> None:
     bomb = _zip(("a", b"\0" * (64 << 20)))
-    began = time.monotonic()
+    start = time.monotonic()
 
     with pytest.raises(TrustError, match="unpacks to more than 200 times its size"):
         _open(tmp_path, bomb)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - start < 1
 
 
 def _deflated(data: bytes) -> bytes:
@@ -261,14 +263,14 @@ def test_archive_enforces_count_and_size_limits(
     many = _zip(*((f"f{i:03}", b"x") for i in range(archive.MAX_FILES + 1)))
     with pytest.raises(TrustError, match="end record"):
         _open(tmp_path, many)
-    for name, said in (
+    for name, message in (
         ("MAX_FILE_BYTES", "expected at most 4 bytes, found 5"),
         ("MAX_TOTAL_BYTES", "unpacks to more than 4 bytes"),
         ("MAX_ARCHIVE_BYTES", "expected at most 4 bytes"),
     ):
         with monkeypatch.context() as m:
             m.setattr(archive, name, 4)
-            with pytest.raises(TrustError, match=said):
+            with pytest.raises(TrustError, match=message):
                 _open(tmp_path, _zip(("a", b"12345")))
 
 

@@ -25,11 +25,11 @@ def compared(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> 
     return replace(lab, folder=folder, valid_path=good)
 
 
-def _with(made: EvidenceFixture, change: Change) -> Path:
+def _with(fixture: EvidenceFixture, change: Change) -> Path:
     """Its changes changed, and signed again with the right key."""
-    told = json.loads(made.read_files()["changes.json"])
-    change(told)
-    return made.resign_with_files({"changes.json": json.dumps(told).encode()})
+    changes = json.loads(fixture.read_files()["changes.json"])
+    change(changes)
+    return fixture.resign_with_files({"changes.json": json.dumps(changes).encode()})
 
 
 def test_changes_are_verified_with_evidence(
@@ -41,7 +41,7 @@ def test_changes_are_verified_with_evidence(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda c: c["newlyFailing"][0].update({"current": "pass"}), "disagrees with the findings"),
         (lambda c: c["newlyFailing"][0].update({"waived": True}), "disagrees with the findings"),
@@ -60,9 +60,9 @@ def test_changes_are_verified_with_evidence(
     ],
 )
 def test_inconsistent_changes_are_rejected(
-    compared: EvidenceFixture, change: Change, said: str
+    compared: EvidenceFixture, change: Change, message: str
 ) -> None:
-    with pytest.raises(VerificationError, match=rf"findings: .*changes\.json: .*{said}"):
+    with pytest.raises(VerificationError, match=rf"findings: .*changes\.json: .*{message}"):
         compared.verify(_with(compared, change))
 
 

@@ -99,7 +99,7 @@ def test_svr_omits_unverified_checks(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.endswith("verdict: verified\n")
 
 
-def test_verify_exits_one_when_threshold_is_exceeded(
+def test_verify_exits_1_when_threshold_is_exceeded(
     lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy = _policy(lab, tmp_path, "max_counts: {fail: 0}\n")
@@ -116,14 +116,14 @@ def test_verify_exits_six_and_names_the_file(
     files = lab.read_files()
     files["report.html"] = files["report.html"].replace(b"36", b"35").replace(b"open", b"0pen", 1)
     code = cli.run(["verify", str(lab.pack(files)), "--policy", _policy(lab, tmp_path), "--json"])
-    told = capsys.readouterr()
-    answer = json.loads(told.out)
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
 
     assert code == Exit.TRUST
     assert answer["verdict"] == "refused"
     assert {c["id"]: c["status"] for c in answer["checks"]}["files"] == "fail"
     assert {c["id"]: c["status"] for c in answer["checks"]}["thresholds"] == "not run"
-    assert "report.html: expected sha256" in told.err
+    assert "report.html: expected sha256" in captured.err
 
 
 def test_verify_json_contains_key_and_counts(
@@ -141,7 +141,7 @@ def test_evidence_text_cannot_forge_a_check_status(
     lab: EvidenceFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str], prefix: str
 ) -> None:
     name = f"{prefix}the policy names no content"
-    made = samples.scan(
+    scan = samples.scan(
         profile=f"{prefix}profile",
         host=replace(samples.HOST, hostname=f"{prefix}host"),
         evaluation=replace(
@@ -150,11 +150,11 @@ def test_evidence_text_cannot_forge_a_check_status(
         image=replace(samples.image(lab.build), name=f"{prefix}image"),
         checks=(HostCheck(name=f"{prefix}check", outcome="passed", message=prefix, duration_s=1),),
     )
-    path = samples.write_evidence(made, lab.scan, tmp_path)
+    path = samples.write_evidence(scan, lab.scan, tmp_path)
     key, svr = tmp_path / "verify.pem", tmp_path / "svr.json"
     signer = create_signer(key)
-    asked = f"content: {{source_sha256: ['{samples.SHA}']}}\nmax_counts: {{fail: 9}}\n"
-    policy = _policy(lab, tmp_path, asked)
+    settings = f"content: {{source_sha256: ['{samples.SHA}']}}\nmax_counts: {{fail: 9}}\n"
+    policy = _policy(lab, tmp_path, settings)
     argv = ["verify", str(path), "--policy", policy]
 
     assert cli.run([*argv, "--json"]) == Exit.OK
@@ -238,7 +238,7 @@ def test_show_json_contains_verified_flag(
 
 
 @pytest.fixture(scope="module")
-def whole(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_evidence(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Evidence with every format in it."""
     terms = writer.SigningOptions(chain=samples.PREVIOUS_LINK, changes=samples.CHANGES)
     return samples.write_evidence(
@@ -249,21 +249,21 @@ def whole(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"pdf"}))
 def test_export_renders_attached_formats_identically(
     lab: EvidenceFixture,
-    whole: Path,
+    full_evidence: Path,
     tmp_path: Path,
     capsysbinary: pytest.CaptureFixture[bytes],
     name: str,
 ) -> None:
-    arguments = ["export", str(whole), "--policy", _policy(lab, tmp_path), "--as", name]
-    with zipfile.ZipFile(whole) as z:
+    arguments = ["export", str(full_evidence), "--policy", _policy(lab, tmp_path), "--as", name]
+    with zipfile.ZipFile(full_evidence) as z:
         carried = z.read(FORMATS[name].filename) if FORMATS[name].filename in z.namelist() else None
 
     assert cli.run(arguments) == Exit.OK
-    drawn = capsysbinary.readouterr().out
+    rendered = capsysbinary.readouterr().out
     assert cli.run([*arguments, "-o", str(tmp_path / "made")]) == Exit.OK
-    assert drawn == (tmp_path / "made").read_bytes()
-    assert (drawn == carried) is FORMATS[name].is_attached
-    assert len(drawn) > 50
+    assert rendered == (tmp_path / "made").read_bytes()
+    assert (rendered == carried) is FORMATS[name].is_attached
+    assert len(rendered) > 50
 
 
 def test_exported_html_report_lists_same_signatures(
@@ -273,11 +273,11 @@ def test_exported_html_report_lists_same_signatures(
     assert ring.pq is not None
     host = ec.generate_private_key(ec.SECP256R1())
     machine = replace(samples.HOST, host_key_sha256=sshsig.fingerprint(host))
-    made = samples.scan(host=machine)
-    findings = sha256_bytes(canonical_json(build.build_findings(made).to_json()))
+    scan = samples.scan(host=machine)
+    findings = sha256_bytes(canonical_json(build.build_findings(scan).to_json()))
     proof = sshsig.make_signature(host, build_host_challenge("", machine.boot_id, findings))
-    whole = writer.write_evidence(
-        replace(made, raw={**made.raw, HOST_SIGNATURE: proof}),
+    evidence = writer.write_evidence(
+        replace(scan, raw={**scan.raw, HOST_SIGNATURE: proof}),
         load_signer(ring.scan),
         tmp_path / "lab.evidence.zip",
         events.discard,
@@ -286,13 +286,13 @@ def test_exported_html_report_lists_same_signatures(
             timestamper=lambda signature: FakeTsa().make_token(signature, NOW)
         ),
     )
-    with zipfile.ZipFile(whole) as z:
+    with zipfile.ZipFile(evidence) as z:
         carried = z.read("report.html")
 
-    assert cli.run(["export", str(whole), "--policy", str(ring.policy), "--as", "html"]) == 0
+    assert cli.run(["export", str(evidence), "--policy", str(ring.policy), "--as", "html"]) == 0
     assert capsysbinary.readouterr().out == carried
-    for said in ("promised: ml-dsa-65", "promised: an authority's", "promised: by the host key"):
-        assert said in carried.decode()
+    for message in ("promised: ml-dsa-65", "promised: an authority's", "promised: by the host key"):
+        assert message in carried.decode()
 
 
 def test_export_reports_missing_stig_for_checklist(
@@ -301,9 +301,9 @@ def test_export_reports_missing_stig_for_checklist(
     arguments = ["export", str(lab.valid_path), "--policy", _policy(lab, tmp_path), "--as", "cklb"]
 
     assert cli.run(arguments) == Exit.INPUT
-    said = capsys.readouterr()
-    assert "no STIG is on record for the content 'x_benchmark_RHEL-8'" in said.err
-    assert said.out == ""
+    captured = capsys.readouterr()
+    assert "no STIG is on record for the content 'x_benchmark_RHEL-8'" in captured.err
+    assert captured.out == ""
 
 
 def test_export_refuses_unverified_evidence(
@@ -331,7 +331,7 @@ def test_keys_new_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    ("algs", "made"),
+    ("algs", "algorithms"),
     [
         (("rsa-3072",), {"scan": "rsa-pkcs1v15-sha256", "build": "rsa-pkcs1v15-sha256"}),
         (
@@ -341,15 +341,15 @@ def test_keys_new_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_keys_new_creates_requested_algorithms_and_policy(
-    tmp_path: Path, algs: tuple[str, ...], made: dict[str, str]
+    tmp_path: Path, algs: tuple[str, ...], algorithms: dict[str, str]
 ) -> None:
     folder = tmp_path / "k"
     arguments = [x for alg in algs for x in ("--alg", alg)]
 
     assert cli.run(["keys", "new", str(folder), *arguments]) == Exit.OK
     trust = load_trust_policy(folder / "trust.yaml")
-    assert {k.role: p.alg for k, p in trust.keys} == made
-    assert trust.policy.require_pq == ("scan-pq" in made)
+    assert {k.role: p.alg for k, p in trust.keys} == algorithms
+    assert trust.policy.require_pq == ("scan-pq" in algorithms)
 
 
 def test_keys_new_adds_post_quantum_key_to_existing_keys(
@@ -367,7 +367,7 @@ def test_keys_new_adds_post_quantum_key_to_existing_keys(
     assert cli.run(["keys", "new", str(folder), "--alg", "ml-dsa-65"]) == Exit.INPUT
 
 
-def test_keys_new_rejects_two_algorithms_of_one_kind(tmp_path: Path) -> None:
+def test_keys_new_rejects_two_algorithms_of_same_kind(tmp_path: Path) -> None:
     for pair in (("ecdsa-p256", "rsa-3072"), ("ml-dsa-65", "ml-dsa-87")):
         arguments = ["keys", "new", str(tmp_path / "k"), "--alg", pair[0], "--alg", pair[1]]
 
@@ -401,8 +401,8 @@ def test_scan_default_filename_contains_host_profile_and_time(
     name: str,
 ) -> None:
     host = replace(samples.HOST, hostname="../../etc/x")
-    made = samples.scan(host=host, profile="lab-stig")
-    monkeypatch.setattr(pipeline, "scan", lambda _request, _emit: made)
+    sample = samples.scan(host=host, profile="lab-stig")
+    monkeypatch.setattr(pipeline, "scan", lambda _request, _emit: sample)
     monkeypatch.setattr(datastream, "find", lambda product, choice: f"{product} {choice}")
     monkeypatch.chdir(tmp_path)
     scan = ["scan", "host.invalid", "--profile", "lab-stig", "--content", "x.xml", "-q"]
@@ -437,9 +437,9 @@ def test_scan_rejects_unusable_key_before_connecting(
         (["--key", ec, "--passphrase-env", "X"], Exit.INPUT, "has no passphrase"),
         (["--key", str(tmp_path / "no.pem")], Exit.INPUT, "cannot be read"),
     ]
-    for arguments, code, said in cases:
+    for arguments, code, message in cases:
         assert cli.run([*scan, *arguments]) == code
-        told = capsys.readouterr().err
-        assert said in told
-        assert "271828" not in told
+        output = capsys.readouterr().err
+        assert message in output
+        assert "271828" not in output
     assert not list(tmp_path.glob("*.zip"))

@@ -18,8 +18,8 @@ Change = Callable[[Any], object]
 def checked_lab(lab: EvidenceFixture, tmp_path_factory: pytest.TempPathFactory) -> EvidenceFixture:
     """The lab, whose evidence holds compatibility checks."""
     folder = tmp_path_factory.mktemp("compatibility")
-    made = samples.slim_scan(image=samples.image(lab.build), compatibility=samples.COMPATIBILITY)
-    return replace(lab, folder=folder, valid_path=samples.write_evidence(made, lab.scan, folder))
+    scan = samples.slim_scan(image=samples.image(lab.build), compatibility=samples.COMPATIBILITY)
+    return replace(lab, folder=folder, valid_path=samples.write_evidence(scan, lab.scan, folder))
 
 
 def test_compatibility_checks_are_verified_with_counts(checked_lab: EvidenceFixture) -> None:

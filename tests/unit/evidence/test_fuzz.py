@@ -10,7 +10,7 @@ from hardpan.core.errors import TrustError
 from hardpan.scanners.evidence.verify.verifier import verify
 from tests.unit.evidence.evidence_fixture import NOW, EvidenceFixture
 
-_ODD: tuple[object, ...] = (
+_UNEXPECTED_VALUES: tuple[object, ...] = (
     None,
     True,
     -1,
@@ -30,13 +30,13 @@ _ODD: tuple[object, ...] = (
 
 def test_damaged_archive_is_rejected_or_unchanged(lab: EvidenceFixture, tmp_path: Path) -> None:
     dice = random.Random(1)  # noqa: S311
-    whole, good, trust = lab.valid_path.read_bytes(), lab.read_files(), lab.load_policy()
+    data, good, trust = lab.valid_path.read_bytes(), lab.read_files(), lab.load_policy()
     path = tmp_path / "x"
     # Most of the archive is deflated data; its directory is where structure is decided.
-    directory = whole.index(b"PK\1\2")
+    directory = data.index(b"PK\1\2")
     refused = 0
     for _ in range(2000):
-        path.write_bytes(_damaged(dice, whole, directory))
+        path.write_bytes(_damaged(dice, data, directory))
         try:
             verify(path, trust, now=NOW)
         except TrustError:
@@ -50,7 +50,7 @@ def test_damaged_archive_is_rejected_or_unchanged(lab: EvidenceFixture, tmp_path
 def test_unexpected_values_in_signed_files_never_crash(lab: EvidenceFixture) -> None:
     dice = random.Random(2)  # noqa: S311
     files = lab.read_files()
-    refused, taken = 0, []
+    refused, accepted = 0, []
     for name in ("statement.json", "findings.json", "smoke.json", "provenance.sigstore.json"):
         for _ in range(60):
             value = json.loads(files[name])
@@ -63,14 +63,14 @@ def test_unexpected_values_in_signed_files_never_crash(lab: EvidenceFixture) -> 
             except TrustError:
                 refused += 1
                 continue
-            taken.append(verified.findings.counts["fail"])
+            accepted.append(verified.findings.counts["fail"])
     # What passed only changed words that nothing else repeats.
-    assert set(taken) == {2}
-    assert refused > len(taken) > 10
+    assert set(accepted) == {2}
+    assert refused > len(accepted) > 10
 
 
-def _damaged(dice: random.Random, whole: bytes, directory: int) -> bytes:
-    data = bytearray(whole)
+def _damaged(dice: random.Random, original: bytes, directory: int) -> bytes:
+    data = bytearray(original)
     for _ in range(dice.randint(1, 3)):
         at = dice.randrange(directory if dice.random() < 0.7 else 0, len(data))
         kind = dice.randrange(4)
@@ -83,7 +83,7 @@ def _damaged(dice: random.Random, whole: bytes, directory: int) -> bytes:
         else:
             del data[at + dice.randint(0, 60) :]
             break
-    return bytes(data) if bytes(data) != whole else b""
+    return bytes(data) if bytes(data) != original else b""
 
 
 def _change(dice: random.Random, value: Any) -> None:
@@ -95,6 +95,6 @@ def _change(dice: random.Random, value: Any) -> None:
         key = dice.choice(keys)
         inner = value[key]
         if not isinstance(inner, dict | list) or not inner or dice.random() < 0.2:
-            value[key] = dice.choice(_ODD)
+            value[key] = dice.choice(_UNEXPECTED_VALUES)
             return
         value = inner

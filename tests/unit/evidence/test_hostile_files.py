@@ -75,15 +75,15 @@ NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_evidence_must_be_a_regular_file(
     policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, name: str
 ) -> None:
-    made, said = NO_FILES[name]
-    path = made(tmp_path)
+    create, message = NO_FILES[name]
+    path = create(tmp_path)
     more = {"diff": [str(path)], "export": ["--as", "html"]}.get(verb, [])
 
     assert cli.run([verb, str(path), *more, "--policy", str(policy)]) == Exit.INPUT
-    told = capsys.readouterr().err
-    assert f"{path}: " in told
-    assert said in told
-    assert "bug" not in told
+    output = capsys.readouterr().err
+    assert f"{path}: " in output
+    assert message in output
+    assert "bug" not in output
 
 
 def test_evidence_from_pipe_is_rejected_with_hint(
@@ -99,9 +99,9 @@ def test_evidence_from_pipe_is_rejected_with_hint(
         os.close(reading)
 
     assert code == Exit.INPUT
-    said = capsys.readouterr().err
-    assert f"/dev/fd/{reading}: expected a regular file, got a pipe" in said
-    assert "write it to a file first" in said
+    output = capsys.readouterr().err
+    assert f"/dev/fd/{reading}: expected a regular file, got a pipe" in output
+    assert "write it to a file first" in output
 
 
 def test_open_archive_is_unaffected_by_file_changes(lab: EvidenceFixture, tmp_path: Path) -> None:
@@ -168,13 +168,13 @@ CHANGES = [_replaced, _overwritten, _removed, _turned_into_a_pipe]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("what", ["evidence", "policy"])
+@pytest.mark.parametrize("source", ["evidence", "policy"])
 def test_svr_names_digests_of_verified_bytes(
     lab: EvidenceFixture,
     policy: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    what: str,
+    source: str,
     change: Callable[[Path, bytes], None],
 ) -> None:
     evidence, out, key = tmp_path / "x.evidence.zip", tmp_path / "svr.json", tmp_path / "v.pem"
@@ -185,7 +185,7 @@ def test_svr_names_digests_of_verified_bytes(
 
     def swapped(path: Path, trust: Any, **more: Any) -> Any:
         verified = check(path, trust, **more)
-        change(evidence if what == "evidence" else policy, b"something else")
+        change(evidence if source == "evidence" else policy, b"something else")
         return verified
 
     monkeypatch.setattr(verify_command, "verify_evidence", swapped)
@@ -259,9 +259,9 @@ def test_non_canonical_findings_are_rejected_by_every_command(
         ["export", path, *trusted, "--as", "html"],
     ):
         assert cli.run(argv) == Exit.TRUST, argv
-        said = capsys.readouterr().err
-        assert "findings.json: " in said
-        assert "bug" not in said
+        output = capsys.readouterr().err
+        assert "findings.json: " in output
+        assert "bug" not in output
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_impossible_time_is_rejected(
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({"Größe": "x"}, "environment.Größe.[key]: String should match pattern"),
         ({f"n{i}": "x" for i in range(257)}, "environment: Value error, expected at most 256"),
@@ -295,14 +295,17 @@ def test_impossible_time_is_rejected(
     ],
 )
 def test_non_canonical_smoke_document_is_rejected(
-    lab: EvidenceFixture, capsys: pytest.CaptureFixture[str], environment: dict[str, Any], said: str
+    lab: EvidenceFixture,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, Any],
+    message: str,
 ) -> None:
     smoke = json.loads(lab.read_files()["smoke.json"])
     smoke["environment"] = environment
     path = str(lab.resign_with_files({"smoke.json": json.dumps(smoke).encode()}))
 
     assert cli.run(["show", path, "--json"]) == Exit.TRUST
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 MANY = 30_000
@@ -342,14 +345,14 @@ def test_findings_of_1500_rules_fit_the_limits() -> None:
         samples.rule(n, samples.Verdict.PASS, evidence_lines=("x" * 80,) * 6, **refs, **texts)
         for n in range(1500)
     )
-    made = build.build_findings(
+    findings = build.build_findings(
         samples.scan(evaluation=replace(samples.scan().evaluation, results=rules))
     )
-    data = canonical_json(made.to_json())
+    data = canonical_json(findings.to_json())
 
-    assert Findings.from_json(parse_json(data, label="x", max_bytes=32 << 20)) == made
+    assert Findings.from_json(parse_json(data, label="x", max_bytes=32 << 20)) == findings
     half = parse_json(data, label="x", max_bytes=16 << 20, max_values=60_000)
-    assert half == made.to_json()
+    assert half == findings.to_json()
 
 
 def _spelled(name: str, other: str, value: object = None) -> Callable[[Any], object]:
@@ -370,7 +373,7 @@ def _spelled(name: str, other: str, value: object = None) -> Callable[[Any], obj
         ((), "_type", "type_"),
     ],
 )
-def test_statement_field_has_one_spelling(
+def test_statement_field_has_single_spelling(
     lab: EvidenceFixture, place: tuple[str, ...], name: str, other: str
 ) -> None:
     def part(statement: Any) -> Any:
@@ -401,7 +404,7 @@ def test_statement_field_has_one_spelling(
         (b'"schemaVersion"', b'"schema_version"'),
     ],
 )
-def test_findings_field_has_one_spelling(lab: EvidenceFixture, old: bytes, new: bytes) -> None:
+def test_findings_field_has_single_spelling(lab: EvidenceFixture, old: bytes, new: bytes) -> None:
     with pytest.raises(VerificationError, match=rf"{old.decode()[1:-1]}: Field required"):
         lab.verify(_findings(lab, old, new))
 
@@ -427,10 +430,10 @@ def test_statement_id_must_match_content(lab: EvidenceFixture, other: Any) -> No
     statement["predicate"]["statementId"] = other(right) if callable(other) else other
     path = lab.sign_payload(json.dumps(statement).encode())
 
-    said = "statementId: does not follow from the rest: expected " + right
-    with pytest.raises(VerificationError, match=said):
+    message = "statementId: does not follow from the rest: expected " + right
+    with pytest.raises(VerificationError, match=message):
         lab.verify(path)
-    with pytest.raises(VerificationError, match=said):
+    with pytest.raises(VerificationError, match=message):
         read_unverified(path)
 
 

@@ -53,11 +53,11 @@ def objects(value: Any, at: Place = ()) -> Iterator[Place]:
 
 def with_value(value: Any, at: Place) -> Any:
     """A copy with the mark at ``at``: in place of a number, or behind a text."""
-    made = copy.deepcopy(value)
-    parent = inside(made, at[:-1])
+    copied = copy.deepcopy(value)
+    parent = inside(copied, at[:-1])
     old = parent[at[-1]]
     parent[at[-1]] = f"{old}{HOSTILE_LINES}" if isinstance(old, str) else HOSTILE_LINES
-    return made
+    return copied
 
 
 def with_keys(value: Any, at: Place) -> Any:
@@ -65,9 +65,9 @@ def with_keys(value: Any, at: Place) -> Any:
 
     Where any key may be, the error names it.
     """
-    made = copy.deepcopy(value)
-    inside(made, at)[HOSTILE_LINES] = []
-    return made
+    copied = copy.deepcopy(value)
+    inside(copied, at)[HOSTILE_LINES] = []
+    return copied
 
 
 def inside(value: Any, at: Place) -> Any:
@@ -76,16 +76,16 @@ def inside(value: Any, at: Place) -> Any:
     return value
 
 
-def tried(
+def run_commands(
     run: Callable[[list[str]], tuple[int, str]], path: Path, commands: list[list[str]]
 ) -> tuple[int, set[str], list[str]]:
     """In how many runs the mark was shown, and what of it was odd or forged."""
-    shown = [run([str(path) if word == "EVIDENCE" else word for word in c])[1] for c in commands]
-    whole = "\n".join(shown)
+    outputs = [run([str(path) if word == "EVIDENCE" else word for word in c])[1] for c in commands]
+    combined = "\n".join(outputs)
     return (
-        sum(PLANTED_TEXT in one for one in shown),
-        find_control_characters(whole),
-        find_forged_lines(whole),
+        sum(PLANTED_TEXT in output for output in outputs),
+        find_control_characters(combined),
+        find_forged_lines(combined),
     )
 
 
@@ -100,13 +100,13 @@ def test_evidence_fields_are_neutralized_on_terminal(
     policy = str(lab.ring.policy)
     good = str(lab.valid_path)
     document = json.loads(lab.read_files()[name])
-    where = list(places(document) if plant is with_value else objects(document))
-    shown = 0
+    paths = list(places(document) if plant is with_value else objects(document))
+    shows = 0
 
     def run(argv: list[str]) -> tuple[int, str]:
         return run_on_terminal(lambda: cli.run(argv), monkeypatch)
 
-    for at in where:
+    for at in paths:
         changed = plant(document, at)
         if name == "statement.json":
             path = lab.sign_payload(changed)
@@ -117,12 +117,12 @@ def test_evidence_fields_are_neutralized_on_terminal(
             commands = [["show", "EVIDENCE", "--json"], ["verify", "EVIDENCE", "--policy", policy]]
         elif plant is with_value:
             commands += [["diff", "EVIDENCE", good]]
-        n, odd, forged = tried(run, path, commands)
-        shown += n
-        assert (at, odd, forged) == (at, set(), [])
+        n, unexpected, forged = run_commands(run, path, commands)
+        shows += n
+        assert (at, unexpected, forged) == (at, set(), [])
 
-    assert len(where) >= 10
-    assert shown >= (5 if plant is with_value else 1)
+    assert len(paths) >= 10
+    assert shows >= (5 if plant is with_value else 1)
 
 
 def test_unsigned_evidence_fields_are_neutralized_on_terminal(
@@ -130,16 +130,16 @@ def test_unsigned_evidence_fields_are_neutralized_on_terminal(
 ) -> None:
     files = lab.read_files()
     names = ("evidence.sigstore.json", "findings.json", "statement.json", "smoke.json")
-    shown = 0
+    count = 0
     for name in names:
         document = json.loads(files[name])
         for at in list(objects(document))[:12]:
             path = lab.pack({**files, name: json.dumps(with_keys(document, at)).encode()})
             _, text = run_on_terminal(lambda path=path: cli.run(["show", str(path)]), monkeypatch)
-            shown += 1
+            count += 1
             assert (name, at, find_control_characters(text)) == (name, at, set())
 
-    assert shown >= 10
+    assert count >= 10
 
 
 @pytest.mark.parametrize(
@@ -152,12 +152,12 @@ def test_file_names_in_evidence_are_neutralized_on_terminal(
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, b"x")
 
-    code, shown = run_on_terminal(lambda: cli.run(["show", str(path)]), monkeypatch)
+    code, output = run_on_terminal(lambda: cli.run(["show", str(path)]), monkeypatch)
 
     assert code == 6
-    assert PLANTED_TEXT in shown
-    assert find_control_characters(shown) == set()
-    assert find_forged_lines(shown) == []
+    assert PLANTED_TEXT in output
+    assert find_control_characters(output) == set()
+    assert find_forged_lines(output) == []
 
 
 @pytest.mark.parametrize("plant", [with_value, with_keys])
@@ -168,14 +168,14 @@ def test_policy_fields_are_neutralized_on_terminal(
     tmp_path: Path,
 ) -> None:
     policy = yaml.safe_load(lab.ring.policy.read_text())
-    where = list(places(policy) if plant is with_value else objects(policy))
+    paths = list(places(policy) if plant is with_value else objects(policy))
     path = tmp_path / "trust.yaml"
-    shown = 0
-    for at in where:
+    count = 0
+    for at in paths:
         path.write_text(yaml.safe_dump(plant(policy, at)))
         argv = ["verify", str(lab.valid_path), "--policy", str(path)]
         _, text = run_on_terminal(lambda argv=argv: cli.run(argv), monkeypatch)
-        shown += PLANTED_TEXT in text
+        count += PLANTED_TEXT in text
         assert (at, find_control_characters(text), find_forged_lines(text)) == (at, set(), [])
 
-    assert shown >= 2
+    assert count >= 2

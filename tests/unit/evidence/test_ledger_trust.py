@@ -26,7 +26,7 @@ from tests.tools.tsa import FakeTsa
 
 ALL = ("verify", "add", "import", "import --local", "ledger verify")
 NEWEST = ("verify", "add")
-Said = pytest.CaptureFixture[str]
+Capture = pytest.CaptureFixture[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Bench:
         scan, _ = self.kit.policy_keys(not_before="2020-01-01T00:00:00Z")
         ids = {"evil": self.kit.untrusted_signer, "build-as-scan": self.kit.build_signer}
         keys = [{**scan, "id": i, "spki": s.public.pem} for i, s in ids.items()]
-        asked = (
+        settings = (
             "nonce",
             "max_age_hours",
             "previous_statement",
@@ -60,7 +60,7 @@ class Bench:
             "target",
             "image",
         )
-        nothing: dict[str, Any] = dict.fromkeys(asked)
+        nothing: dict[str, Any] = dict.fromkeys(settings)
         return self.policy("lenient", {**nothing, "keys": [scan, *keys], "clock_skew_s": 86_400})
 
 
@@ -71,7 +71,7 @@ class Case:
     policy: Callable[[Bench], dict[str, Any]] = lambda _: {}
     evidence: Callable[[Bench], Files] = lambda b: b.kit.valid_files
     check: str
-    words: str
+    message: str
     refused_by: tuple[str, ...] = ALL
 
 
@@ -101,7 +101,7 @@ def _set(**changed: Any) -> Callable[[Bench], dict[str, Any]]:
     return lambda _: changed
 
 
-def _made(**more: Any) -> Callable[[Bench], Files]:
+def _with_scan(**more: Any) -> Callable[[Bench], Files]:
     return lambda b: b.kit.sign_scan(**more)
 
 
@@ -127,146 +127,146 @@ CASES = {
             "require_timestamp": None,
         },
         check="key-window",
-        words="is compromised, and no trusted time shows that it signed earlier",
+        message="is compromised, and no trusted time shows that it signed earlier",
     ),
     "a key compromised before it signed": Case(
         policy=_keys(compromised_at=STAMPED - timedelta(seconds=1)),
         check="key-window",
-        words="key 'scan' was compromised when it signed",
+        message="key 'scan' was compromised when it signed",
     ),
     "an expired policy": Case(
         policy=_set(expires=NOW),
         check="policy",
-        words="the policy expired on 2026-11-21T05:00:00Z",
+        message="the policy expired on 2026-11-21T05:00:00Z",
     ),
     "a host that the policy does not name": Case(
         policy=_target(host_keys=["SHA256:" + "B" * 43]),
         check="target",
-        words="is not listed in the policy",
+        message="is not listed in the policy",
     ),
     "a required post-quantum signature that was never made": Case(
-        policy=_pq(), check="post-quantum", words="the policy requires evidence.mldsa.dsse.json"
+        policy=_pq(), check="post-quantum", message="the policy requires evidence.mldsa.dsse.json"
     ),
     "a post-quantum signature by a key that is not trusted": Case(
         policy=lambda b: {"keys": [*b.kit.policy_keys(), b.pq_key()], "require_pq": True},
         evidence=lambda b: b.kit.sign_scan(pq=_other_pq(b)),
         check="post-quantum",
-        words="not by any of the 1 keys",
+        message="not by any of the 1 keys",
     ),
     "a post-quantum key outside its window": Case(
         policy=_pq(not_before="2026-11-22T00:00:00Z"),
         evidence=lambda b: b.kit.sign_scan(pq=b.pq),
         check="post-quantum",
-        words="key 'pq' is not trusted for",
+        message="key 'pq' is not trusted for",
     ),
     "a compromised post-quantum key": Case(
         policy=_pq(compromised_at="2026-11-02T00:00:00Z"),
         evidence=lambda b: b.kit.sign_scan(pq=b.pq),
         check="post-quantum",
-        words="key 'pq' was compromised when it signed",
+        message="key 'pq' was compromised when it signed",
     ),
     "an unknown key": Case(
         evidence=lambda b: b.kit.sign_scan(signer=b.kit.untrusted_signer),
         check="signature",
-        words="not by any of the 1 keys",
+        message="not by any of the 1 keys",
     ),
     "a key of another role": Case(
         evidence=lambda b: b.kit.sign_scan(signer=b.kit.build_signer),
         check="signature",
-        words="not by any of the 1 keys",
+        message="not by any of the 1 keys",
     ),
     "a key that the policy trusts for another job": Case(
-        policy=_keys(role="verify"), check="signature", words="not by any of the 0 keys"
+        policy=_keys(role="verify"), check="signature", message="not by any of the 0 keys"
     ),
     "a key compromised in the second in which it signed": Case(
         policy=_keys(compromised_at=STAMPED),
         check="key-window",
-        words="key 'scan' was compromised when it signed",
+        message="key 'scan' was compromised when it signed",
     ),
     "a key whose window begins later": Case(
         policy=_keys(not_before="2026-11-22T00:00:00Z"),
         check="key-window",
-        words="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
+        message="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
     ),
     "a key whose window ended": Case(
         policy=_keys(not_after="2026-11-20T00:00:00Z"),
         check="key-window",
-        words="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
+        message="key 'scan' is not trusted for 2026-11-21T04:06:00Z",
     ),
     "a required timestamp that was never asked for": Case(
-        evidence=_made(stamp=None),
+        evidence=_with_scan(stamp=None),
         check="timestamp",
-        words="the policy requires a timestamp, the evidence has none",
+        message="the policy requires a timestamp, the evidence has none",
     ),
     "a timestamp of an authority that is not trusted": Case(
         policy=_set(require_timestamp={"roots": FakeTsa().pem}),
         check="timestamp",
-        words="the timestamp is not by a trusted authority",
+        message="the timestamp is not by a trusted authority",
     ),
     "a timestamp under another policy of the authority": Case(
         policy=lambda b: {"require_timestamp": {"roots": b.kit.tsa.pem, "policy_oid": "1.2.3.4"}},
         check="timestamp",
-        words="the timestamp: expected policy 1.2.3.4",
+        message="the timestamp: expected policy 1.2.3.4",
     ),
     "a timestamp from before the end of the scan": Case(
         policy=_set(clock_skew_s=0),
-        evidence=_made(started="2026-11-21T04:06:01Z", finished="2026-11-21T04:06:01Z"),
+        evidence=_with_scan(started="2026-11-21T04:06:01Z", finished="2026-11-21T04:06:01Z"),
         check="timestamp",
-        words="is before the scan's end",
+        message="is before the scan's end",
     ),
     "a timestamp long after the scan": Case(
         policy=lambda b: {"require_timestamp": {"roots": b.kit.tsa.pem, "max_lag_s": 59}},
         check="timestamp",
-        words="is more than 59 s after the scan",
+        message="is more than 59 s after the scan",
     ),
     "a required CMS signature that was never made": Case(
         policy=lambda b: {"require_cms": {"roots": b.kit.tsa.pem}},
-        evidence=_made(certificate=False),
+        evidence=_with_scan(certificate=False),
         check="cms",
-        words="the policy requires a CMS signature, the evidence has none",
+        message="the policy requires a CMS signature, the evidence has none",
     ),
     "a machine id that the policy does not name": Case(
         policy=_target(machine_ids=["0" * 32]),
         check="target",
-        words="the machine id is not listed in the policy",
+        message="the machine id is not listed in the policy",
     ),
     "a product UUID that the policy does not name": Case(
-        policy=_target(product_uuids=["0" * 64]), check="target", words="possible clone"
+        policy=_target(product_uuids=["0" * 64]), check="target", message="possible clone"
     ),
     "a host key of which nobody says how it was known": Case(
-        policy=_target(require_known_host_key=True),
+        policy=_target(require_verified_host_key=True),
         check="host-key",
-        words="how the host key was known is not recorded",
+        message="how the host key was known is not recorded",
     ),
     "a required host signature that was never made": Case(
-        evidence=_made(proof=lambda _: b""),
+        evidence=_with_scan(proof=lambda _: b""),
         check="host-signature",
-        words="the policy requires a host signature, the evidence has none",
+        message="the policy requires a host signature, the evidence has none",
     ),
     "content that the policy does not name": Case(
         policy=_set(content={"derived_sha256": ["0" * 64]}),
         check="content",
-        words="is not listed in the policy",
+        message="is not listed in the policy",
     ),
     "a profile that the policy does not name": Case(
         policy=_set(content={"profile_ids": ["other"]}),
         check="content",
-        words="is not listed in the policy",
+        message="is not listed in the policy",
     ),
     "an image that the policy does not name": Case(
         policy=_set(image={"sha256": ["0" * 64]}),
         check="provenance",
-        words="is not listed in the policy",
+        message="is not listed in the policy",
     ),
     "provenance by a compromised key": Case(
         policy=_build_key(compromised_at="2026-11-02T00:00:00Z"),
         check="provenance",
-        words="key 'build' was compromised when it signed",
+        message="key 'build' was compromised when it signed",
     ),
     "provenance by a key whose window ended": Case(
         policy=_build_key(not_after="2026-11-02T00:00:00Z"),
         check="provenance",
-        words="key 'build' is not trusted for",
+        message="key 'build' is not trusted for",
     ),
     "provenance by a key that is not trusted": Case(
         policy=lambda b: {
@@ -276,46 +276,46 @@ CASES = {
             ]
         },
         check="provenance",
-        words="not by any of the 1 keys",
+        message="not by any of the 1 keys",
     ),
     "a scan that ends in the future": Case(
         policy=_set(require_timestamp=None),
-        evidence=_made(started="2026-11-21T05:05:00Z", finished="2026-11-21T05:06:00Z"),
+        evidence=_with_scan(started="2026-11-21T05:05:00Z", finished="2026-11-21T05:06:00Z"),
         check="time",
-        words="the scan ends in the future",
+        message="the scan ends in the future",
     ),
     # What is about the newest scan of a host is not asked of a ledger's rows.
     "a scan of yesterday": Case(
         policy=_set(max_age_hours=1, clock_skew_s=0),
         evidence=_yesterday,
         check="age",
-        words="the policy allows 1 hours",
+        message="the policy allows 1 hours",
         refused_by=NEWEST,
     ),
     "a nonce that was not asked for": Case(
-        evidence=_made(nonce="m" * 16),
+        evidence=_with_scan(nonce="m" * 16),
         check="nonce",
-        words="does not contain the policy's nonce",
+        message="does not contain the policy's nonce",
         refused_by=NEWEST,
     ),
     "a statement that follows on another one": Case(
-        evidence=_made(chain=ChainLink(sequence=3, previous_statement_sha256="0" * 64)),
+        evidence=_with_scan(chain=ChainLink(sequence=3, previous_statement_sha256="0" * 64)),
         check="chain-position",
-        words="expected statement 2 of the host, found 3",
+        message="expected statement 2 of the host, found 3",
         refused_by=NEWEST,
     ),
 }
 
 ACCEPTED = {
-    "what the strict policy asks for": Case(check="signature", words=""),
+    "what the strict policy asks for": Case(check="signature", message=""),
     "a key compromised later, by trusted time": Case(
-        policy=_keys(compromised_at=STAMPED + timedelta(seconds=1)), check="key-window", words=""
+        policy=_keys(compromised_at=STAMPED + timedelta(seconds=1)), check="key-window", message=""
     ),
     "a policy that expires later": Case(
-        policy=_set(expires=NOW + timedelta(seconds=1)), check="policy", words=""
+        policy=_set(expires=NOW + timedelta(seconds=1)), check="policy", message=""
     ),
     "a required post-quantum signature": Case(
-        policy=_pq(), evidence=lambda b: b.kit.sign_scan(pq=b.pq), check="post-quantum", words=""
+        policy=_pq(), evidence=lambda b: b.kit.sign_scan(pq=b.pq), check="post-quantum", message=""
     ),
 }
 
@@ -336,26 +336,28 @@ Answers = dict[str, tuple[int, str, str]]
 """Command -> exit code, stdout, stderr."""
 
 
-def _ask(bench: Bench, case: Case, folder: Path, capsys: Said) -> Answers:
+def _run_commands(bench: Bench, case: Case, folder: Path, capsys: Capture) -> Answers:
     evidence, export = folder / "lab.evidence.zip", folder / "chain.jsonl"
     write_archive(evidence, case.evidence(bench).items())
-    there, new, other, moved = (folder / f"{n}.sqlite" for n in ("there", "new", "other", "moved"))
+    existing, new, other, moved = (
+        folder / f"{n}.sqlite" for n in ("there", "new", "other", "moved")
+    )
     lenient, strict = bench.lenient(), bench.policy("strict", case.policy(bench))
-    assert cli.run(["ledger", "add", str(evidence), "--policy", lenient, *_at(there)]) == Exit.OK
-    assert cli.run(["ledger", "export", str(export), *_at(there)]) == Exit.OK
+    assert cli.run(["ledger", "add", str(evidence), "--policy", lenient, *_at(existing)]) == Exit.OK
+    assert cli.run(["ledger", "export", str(export), *_at(existing)]) == Exit.OK
     capsys.readouterr()
     commands = {
         "verify": ["verify", str(evidence), "--json"],
         "add": ["ledger", "add", str(evidence), *_at(new)],
         "import": ["ledger", "import", str(export), "--as", "there", *_at(other)],
         "import --local": ["ledger", "import", str(export), "--local", *_at(moved)],
-        "ledger verify": ["ledger", "verify", "--json", *_at(there)],
+        "ledger verify": ["ledger", "verify", "--json", *_at(existing)],
     }
     answers = {}
     for name, command in commands.items():
         code = cli.run([*command, "--policy", strict])
-        told = capsys.readouterr()
-        answers[name] = (code, told.out, told.err)
+        captured = capsys.readouterr()
+        answers[name] = (code, captured.out, captured.err)
     return answers
 
 
@@ -364,11 +366,11 @@ def _at(ledger: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_ledger_commands_reject_what_verify_rejects(
-    bench: Bench, name: str, tmp_path: Path, capsys: Said
+def test_ledger_commands_reject_the_same_evidence_as_verify(
+    bench: Bench, name: str, tmp_path: Path, capsys: Capture
 ) -> None:
     case = CASES[name]
-    answers = _ask(bench, case, tmp_path, capsys)
+    answers = _run_commands(bench, case, tmp_path, capsys)
     failed = {
         c["id"]: c["reason"]
         for c in json.loads(answers["verify"][1])["checks"]
@@ -376,7 +378,7 @@ def test_ledger_commands_reject_what_verify_rejects(
     }
 
     assert list(failed) == [case.check]
-    assert case.words in failed[case.check]
+    assert case.message in failed[case.check]
     for command, (code, _, err) in answers.items():
         if command in case.refused_by:
             assert code == Exit.TRUST, command
@@ -387,11 +389,11 @@ def test_ledger_commands_reject_what_verify_rejects(
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_ledger_commands_accept_what_verify_accepts(
-    bench: Bench, name: str, tmp_path: Path, capsys: Said
+def test_ledger_commands_accept_the_same_evidence_as_verify(
+    bench: Bench, name: str, tmp_path: Path, capsys: Capture
 ) -> None:
     case = ACCEPTED[name]
-    answers = _ask(bench, case, tmp_path, capsys)
+    answers = _run_commands(bench, case, tmp_path, capsys)
     checks = {c["id"]: c["status"] for c in json.loads(answers["verify"][1])["checks"]}
     not_checked = json.loads(answers["ledger verify"][1])["notChecked"]
 
@@ -401,15 +403,15 @@ def test_ledger_commands_accept_what_verify_accepts(
 
 
 def test_exceeded_thresholds_are_reported_by_every_command(
-    bench: Bench, tmp_path: Path, capsys: Said
+    bench: Bench, tmp_path: Path, capsys: Capture
 ) -> None:
-    over = Case(policy=_set(max_counts={"fail": 0}), check="thresholds", words="")
-    said = _ask(bench, over, tmp_path, capsys)
+    over = Case(policy=_set(max_counts={"fail": 0}), check="thresholds", message="")
+    answers = _run_commands(bench, over, tmp_path, capsys)
 
-    assert [code for code, _, _ in said.values()] == [Exit.FINDINGS, *[Exit.OK] * 4]
-    assert "thresholds exceeded" in said["add"][1]
-    assert "policy thresholds exceeded: 1 row\n" in said["import"][2]
-    assert json.loads(said["ledger verify"][1])["thresholdsExceeded"] == 1
+    assert [code for code, _, _ in answers.values()] == [Exit.FINDINGS, *[Exit.OK] * 4]
+    assert "thresholds exceeded" in answers["add"][1]
+    assert "policy thresholds exceeded: 1 row\n" in answers["import"][2]
+    assert json.loads(answers["ledger verify"][1])["thresholdsExceeded"] == 1
 
 
 @pytest.mark.parametrize(
@@ -421,8 +423,8 @@ def test_exceeded_thresholds_are_reported_by_every_command(
         "a required post-quantum signature that was never made",
     ],
 )
-def test_policy_commands_reject_what_verify_rejects(
-    bench: Bench, name: str, tmp_path: Path, capsys: Said
+def test_policy_commands_reject_the_same_evidence_as_verify(
+    bench: Bench, name: str, tmp_path: Path, capsys: Capture
 ) -> None:
     case, file = CASES[name], str(tmp_path / "lab.evidence.zip")
     write_archive(Path(file), case.evidence(bench).items())
@@ -440,7 +442,7 @@ def test_policy_commands_reject_what_verify_rejects(
     ]
     for command in commands:
         assert cli.run([*command, *policy]) == Exit.TRUST, command
-        told = capsys.readouterr()
-        assert f"{case.check}: " in told.err
-        assert case.words in told.err
-        assert told.out == ""
+        captured = capsys.readouterr()
+        assert f"{case.check}: " in captured.err
+        assert case.message in captured.err
+        assert captured.out == ""

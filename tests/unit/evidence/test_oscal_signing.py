@@ -21,10 +21,10 @@ def _document() -> bytes:
     return load_renderer("oscal-ar").render(report_of(samples.scan()))
 
 
-def test_oscal_statement_has_one_subject_and_trestle_predicate() -> None:
-    made = build_oscal_statement(_document(), name=NAME)
+def test_oscal_statement_has_single_subject_and_trestle_predicate() -> None:
+    statement = build_oscal_statement(_document(), name=NAME)
 
-    assert json.loads(made) == {
+    assert json.loads(statement) == {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": NAME, "digest": {"sha256": sha256_bytes(_document())}}],
         "predicateType": OSCAL_PREDICATE_TYPE,
@@ -35,11 +35,11 @@ def test_oscal_statement_has_one_subject_and_trestle_predicate() -> None:
             "tool": "hardpan",
         },
     }
-    assert made == canonical_json(json.loads(made))
+    assert statement == canonical_json(json.loads(statement))
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         (b'{"a": 1}', "not in RFC 8785 form"),
         (b'{"a":1}\n', "not in RFC 8785 form"),
@@ -49,11 +49,11 @@ def test_oscal_statement_has_one_subject_and_trestle_predicate() -> None:
         (b"<xml/>", "not strict JSON"),
     ],
 )
-def test_oscal_statement_rejects_non_canonical_file(document: bytes, said: str) -> None:
+def test_oscal_statement_rejects_non_canonical_file(document: bytes, message: str) -> None:
     with pytest.raises(MalformedError) as caught:
         build_oscal_statement(document, name="x.json")
 
-    assert str(caught.value).startswith(f"x.json: {said}")
+    assert str(caught.value).startswith(f"x.json: {message}")
 
 
 def test_oscal_envelope_equals_bundle_envelope(tmp_path: Path) -> None:

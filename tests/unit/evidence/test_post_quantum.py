@@ -53,7 +53,7 @@ class Hybrid:
         path.write_text(text.replace(was, now).partition("# More than this")[0])
         return load_trust_policy(path)
 
-    def put(
+    def resign(
         self,
         statement: Any = None,
         *,
@@ -66,8 +66,8 @@ class Hybrid:
         if statement is not None:
             is_bytes = isinstance(statement, bytes)
             payload = statement if is_bytes else json.dumps(with_derived_id(statement)).encode()
-        made = sign(payload, scan or self.lab.scan)
-        files |= zip(UNSIGNED, (made.bundle, made.payload, made.signature), strict=True)
+        signed = sign(payload, scan or self.lab.scan)
+        files |= zip(UNSIGNED, (signed.bundle, signed.payload, signed.signature), strict=True)
         files[PQ] = pq if isinstance(pq, bytes) else sign_dsse(payload, pq or self.pq)
         return self.lab.pack(files)
 
@@ -115,29 +115,31 @@ def _outcome(verified: VerifiedEvidence, check: str = "post-quantum") -> tuple[s
 
 
 def _refused(
-    hybrid: Hybrid, path: Path, check: str, said: str, trust: ResolvedPolicy | None = None
+    hybrid: Hybrid, path: Path, check: str, message: str, trust: ResolvedPolicy | None = None
 ) -> None:
     with pytest.raises(VerificationError) as caught:
         hybrid.check(path, trust)
     failed = {o.check_id: o.reason for o in caught.value.records if o.status == "fail"}
 
     assert list(failed) == [check]
-    assert said in failed[check]
+    assert message in failed[check]
 
 
 @pytest.mark.parametrize(
     ("alg", "pq_alg"), [(DEFAULT_ALGORITHM, "ml-dsa-65"), ("rsa-pkcs1v15-sha256", "ml-dsa-87")]
 )
 def test_hybrid_evidence_verifies(tmp_path: Path, alg: str, pq_alg: str) -> None:
-    made = _hybrid(tmp_path, alg=alg, pq_alg=pq_alg)
-    verified = made.check(made.lab.valid_path)
+    hybrid = _hybrid(tmp_path, alg=alg, pq_alg=pq_alg)
+    verified = hybrid.check(hybrid.lab.valid_path)
 
     assert _outcome(verified) == ("ok", f"key 'scan-pq', {pq_alg}")
     assert verified.statement.predicate.signatures_expected == (alg, pq_alg)
     assert verified.key.alg == alg
-    assert made.lab.valid_path.with_name("lab.pq.pub").read_text() == made.pq.public.pem
-    envelope = json.loads(made.lab.read_files()[PQ])
-    assert envelope["payload"] == base64.b64encode(made.lab.read_files()["statement.json"]).decode()
+    assert hybrid.lab.valid_path.with_name("lab.pq.pub").read_text() == hybrid.pq.public.pem
+    envelope = json.loads(hybrid.lab.read_files()[PQ])
+    assert (
+        envelope["payload"] == base64.b64encode(hybrid.lab.read_files()["statement.json"]).decode()
+    )
     assert envelope["payloadType"] == "application/vnd.in-toto+json"
     assert [s["keyid"] for s in envelope["signatures"]] == [""]
 
@@ -155,11 +157,11 @@ def test_missing_post_quantum_signature_is_skipped_with_reason(lab: EvidenceFixt
 def test_removed_post_quantum_envelope_is_detected(
     hybrid: Hybrid,
 ) -> None:
-    said = f"{PQ}: was removed: the statement expects ml-dsa-65"
+    message = f"{PQ}: was removed: the statement expects ml-dsa-65"
 
-    _refused(hybrid, hybrid.without(), "post-quantum", said)
+    _refused(hybrid, hybrid.without(), "post-quantum", message)
     lax = hybrid.trust("require_pq: true", "require_pq: false")
-    _refused(hybrid, hybrid.without(), "post-quantum", said, lax)
+    _refused(hybrid, hybrid.without(), "post-quantum", message, lax)
 
 
 def test_required_post_quantum_signature_is_enforced(
@@ -173,7 +175,7 @@ def test_required_post_quantum_signature_is_enforced(
 
 
 def test_unexpected_post_quantum_envelope_is_rejected(hybrid: Hybrid) -> None:
-    path = hybrid.put(hybrid.expecting(DEFAULT_ALGORITHM))
+    path = hybrid.resign(hybrid.expecting(DEFAULT_ALGORITHM))
 
     _refused(hybrid, path, "post-quantum", f"{PQ}: is present, but the statement expects none")
 
@@ -182,7 +184,7 @@ def test_post_quantum_envelope_over_other_statement_is_rejected(hybrid: Hybrid) 
     other = sign_dsse(b'{"_type":"other"}', hybrid.pq)
 
     _refused(
-        hybrid, hybrid.put(pq=other), "post-quantum", "does not sign the statement in the bundle"
+        hybrid, hybrid.resign(pq=other), "post-quantum", "does not sign the statement in the bundle"
     )
 
 
@@ -190,7 +192,7 @@ def test_post_quantum_envelope_by_other_key_is_rejected(hybrid: Hybrid, tmp_path
     create_signer(tmp_path / "evil.pem", alg="ml-dsa-65")
     evil = load_pq_signer(tmp_path / "evil.pem")
 
-    _refused(hybrid, hybrid.put(pq=evil), "post-quantum", "not by any of the 1 keys trusted")
+    _refused(hybrid, hybrid.resign(pq=evil), "post-quantum", "not by any of the 1 keys trusted")
 
 
 def test_post_quantum_signature_without_policy_key_is_reported_unverified(hybrid: Hybrid) -> None:
@@ -228,13 +230,13 @@ def _sig(value: str) -> Callable[[bytes], bytes]:
 
 
 def _half(x: Any) -> None:
-    one = x["signatures"][0]
-    one["sig"] = base64.b64encode(base64.b64decode(one["sig"])[:1000]).decode()
+    signature = x["signatures"][0]
+    signature["sig"] = base64.b64encode(base64.b64decode(signature["sig"])[:1000]).decode()
 
 
 # Case 8, for the second envelope; the classical one's rows are in test_envelope.py.
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_sig(""), "sig: expected a signature of 1 to 4627 bytes, found 0 bytes"),
         (_sig(base64.b64encode(bytes(4628)).decode()), "found 4628 bytes"),
@@ -252,34 +254,34 @@ def _half(x: Any) -> None:
     ],
 )
 def test_damaged_post_quantum_envelope_is_rejected(
-    hybrid: Hybrid, change: Callable[[bytes], bytes], said: str
+    hybrid: Hybrid, change: Callable[[bytes], bytes], message: str
 ) -> None:
-    path = hybrid.put(pq=change(hybrid.lab.read_files()[PQ]))
+    path = hybrid.resign(pq=change(hybrid.lab.read_files()[PQ]))
 
-    _refused(hybrid, path, "post-quantum", said)
+    _refused(hybrid, path, "post-quantum", message)
 
 
 # Case 9: an unknown key under the trusted key's name.
 def test_copied_hint_and_keyid_are_ignored(hybrid: Hybrid, tmp_path: Path) -> None:
     evil = create_signer(tmp_path / "evil.pem")
     files = hybrid.lab.read_files()
-    made = sign(files["statement.json"], evil)
-    forged = json.loads(made.bundle)
+    signed = sign(files["statement.json"], evil)
+    forged = json.loads(signed.bundle)
     real = json.loads(files["evidence.sigstore.json"])
     forged["verificationMaterial"] = real["verificationMaterial"]
     files["evidence.sigstore.json"] = json.dumps(forged).encode()
-    files["statement.sig"] = made.signature
+    files["statement.sig"] = signed.signature
 
     _refused(hybrid, hybrid.lab.pack(files), "signature", "not by any of the 1 keys trusted for it")
 
 
 # Case 10: a trusted key in a role that is not its own.
 def test_build_key_cannot_sign_hybrid_scan(hybrid: Hybrid) -> None:
-    _refused(hybrid, hybrid.put(scan=hybrid.lab.build), "signature", "not by any of the 1 keys")
+    _refused(hybrid, hybrid.resign(scan=hybrid.lab.build), "signature", "not by any of the 1 keys")
 
 
 @pytest.mark.parametrize(
-    ("role", "alg", "said"),
+    ("role", "alg", "message"),
     [
         ("scan", "ml-dsa-65", "keys[2].alg: ml-dsa-65 is only for the role scan-pq"),
         ("build", "ml-dsa-65", "keys[2].alg: ml-dsa-65 is only for the role scan-pq"),
@@ -289,11 +291,11 @@ def test_build_key_cannot_sign_hybrid_scan(hybrid: Hybrid) -> None:
     ],
 )
 def test_policy_rejects_key_role_and_algorithm_mismatch(
-    hybrid: Hybrid, role: str, alg: str, said: str
+    hybrid: Hybrid, role: str, alg: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         hybrid.trust("role: scan-pq\n    alg: ml-dsa-65", f"role: {role}\n    alg: {alg}")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 # Case 13: algorithm confusion.
@@ -307,7 +309,7 @@ def test_policy_algorithm_must_match_key(hybrid: Hybrid, alg: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expected", "said"),
+    ("expected", "message"),
     [
         (
             ("rsa-pkcs1v15-sha256", "ml-dsa-65"),
@@ -328,9 +330,9 @@ def test_policy_algorithm_must_match_key(hybrid: Hybrid, alg: str) -> None:
     ],
 )
 def test_statement_rejects_other_signatures_than_expected(
-    hybrid: Hybrid, expected: tuple[str, ...], said: str
+    hybrid: Hybrid, expected: tuple[str, ...], message: str
 ) -> None:
-    _refused(hybrid, hybrid.put(hybrid.expecting(*expected)), "post-quantum", said)
+    _refused(hybrid, hybrid.resign(hybrid.expecting(*expected)), "post-quantum", message)
 
 
 @pytest.mark.parametrize("expected", [[], None, "ecdsa-p256-sha256", [1]])
@@ -341,7 +343,7 @@ def test_statement_without_expected_signatures_is_malformed(
     statement["predicate"]["signaturesExpected"] = expected
 
     with pytest.raises(VerificationError, match="signaturesExpected"):
-        hybrid.check(hybrid.put(statement))
+        hybrid.check(hybrid.resign(statement))
 
 
 def test_policy_requires_key_for_require_pq(hybrid: Hybrid) -> None:
@@ -353,16 +355,16 @@ def test_policy_requires_key_for_require_pq(hybrid: Hybrid) -> None:
 
 
 def test_mutated_post_quantum_envelope_never_changes_statement(hybrid: Hybrid) -> None:
-    whole = hybrid.lab.read_files()[PQ]
+    envelope = hybrid.lab.read_files()[PQ]
     good = hybrid.lab.read_files()["statement.json"]
-    taken = 0
-    for at in range(0, len(whole), 41):
-        flip = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-        for mutant in (flip, whole[:at], whole[:at] + whole[at + 1 :]):
+    accepted = 0
+    for at in range(0, len(envelope), 41):
+        flip = envelope[:at] + bytes([envelope[at] ^ 1]) + envelope[at + 1 :]
+        for mutant in (flip, envelope[:at], envelope[:at] + envelope[at + 1 :]):
             try:
                 payload, _ = read_dsse(mutant, label="x").verify(hybrid.pq.public)
             except TrustError:
                 continue
-            taken += 1
+            accepted += 1
             assert payload == good
-    assert taken == 0
+    assert accepted == 0

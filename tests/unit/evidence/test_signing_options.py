@@ -52,24 +52,24 @@ def _files(path: Path) -> dict[str, bytes]:
         return {n: z.read(n) for n in z.namelist()}
 
 
-def _said(bundle_: bytes) -> Any:
+def _read_statement(bundle_: bytes) -> Any:
     return json.loads(base64.b64decode(json.loads(bundle_)["dsseEnvelope"]["payload"]))
 
 
 def test_test_result_statement_classifies_every_verdict() -> None:
     rules = tuple(samples.rule(n, v) for n, v in enumerate(Verdict) if v != "notselected")
     evaluation = replace(samples.scan().evaluation, results=rules)
-    made = samples.scan(evaluation=evaluation, compatibility=samples.COMPATIBILITY, waivers={})
-    said = cast(
+    scan = samples.scan(evaluation=evaluation, compatibility=samples.COMPATIBILITY, waivers={})
+    statement = cast(
         Any,
         test_result.build_statement(
-            build_findings(made), build_smoke_document(samples.SMOKE), {"a": "0" * 64}
+            build_findings(scan), build_smoke_document(samples.SMOKE), {"a": "0" * 64}
         ),
     )
-    lists = said["predicate"]
+    lists = statement["predicate"]
     ids = {r.rule_id: r.verdict.value for r in rules}
 
-    assert said["subject"] == [{"name": "a", "digest": {"sha256": "0" * 64}}]
+    assert statement["subject"] == [{"name": "a", "digest": {"sha256": "0" * 64}}]
     assert {ids[n] for n in lists["passedTests"] if n in ids} == {"pass", "fixed"}
     assert {ids[n] for n in lists["failedTests"] if n in ids} == {"fail", "error", "unknown"}
     assert {ids[n] for n in lists["warnedTests"] if n in ids} == {"notchecked", "informational"}
@@ -80,12 +80,12 @@ def test_test_result_statement_classifies_every_verdict() -> None:
 
 
 def test_test_result_statement_counts_waived_failure_as_failed(lab: EvidenceFixture) -> None:
-    said = _said(lab.read_files()[TEST_RESULT])
+    statement = _read_statement(lab.read_files()[TEST_RESULT])
     waived = samples.RULES[2].rule_id
 
-    assert waived in said["predicate"]["failedTests"]
-    assert said["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
-    assert {s["name"] for s in said["subject"]} == {
+    assert waived in statement["predicate"]["failedTests"]
+    assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert {s["name"] for s in statement["subject"]} == {
         s["name"] for s in lab.read_statement()["subject"]
     }
 
@@ -96,12 +96,12 @@ def test_test_result_statement_counts_waived_failure_as_failed(lab: EvidenceFixt
 )
 def test_test_result_is_the_worst_verdict(verdicts: tuple[Verdict, ...], result: str) -> None:
     rules = tuple(samples.rule(n, v) for n, v in enumerate(verdicts))
-    made = samples.scan(
+    scan = samples.scan(
         evaluation=replace(samples.scan().evaluation, results=rules), checks=(), waivers={}
     )
-    said = cast(Any, test_result.build_statement(build_findings(made), None, {}))
+    statement = cast(Any, test_result.build_statement(build_findings(scan), None, {}))
 
-    assert said["predicate"]["result"] == result
+    assert statement["predicate"]["result"] == result
 
 
 def test_statement_summarizes_waivers(lab: EvidenceFixture) -> None:
@@ -114,13 +114,13 @@ def test_statement_summarizes_waivers(lab: EvidenceFixture) -> None:
 
 
 def test_statement_id_is_reproducible(lab: EvidenceFixture, tmp_path: Path) -> None:
-    def made(name: str, **changes: object) -> str:
+    def statement_id(name: str, **changes: object) -> str:
         path = samples.write_evidence(samples.slim_scan(**changes), lab.scan, tmp_path / name)
-        said = json.loads(_files(path)["statement.json"])
-        return str(said["predicate"]["statementId"])
+        statement = json.loads(_files(path)["statement.json"])
+        return str(statement["predicate"]["statementId"])
 
-    assert made("a") == made("b")
-    assert made("a") != made("c", profile="other")
+    assert statement_id("a") == statement_id("b")
+    assert statement_id("a") != statement_id("c", profile="other")
 
 
 def test_evidence_without_optional_fields_verifies(lab: EvidenceFixture) -> None:
@@ -158,16 +158,16 @@ def test_emit_svr_signs_verification_result(
 
     assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.OK
     payload, _ = read_bundle(out.read_bytes(), label="svr").verify(signer.public)
-    said = json.loads(payload)
-    assert said["predicateType"] == "https://in-toto.io/attestation/svr/v0.2"
-    assert said["subject"][0]["digest"]["sha256"] == sha256_bytes(lab.valid_path.read_bytes())
-    assert said["predicate"]["timeCreated"] == "2026-11-21T05:00:00Z"
-    assert said["predicate"]["verifier"]["policies"] == [
+    statement = json.loads(payload)
+    assert statement["predicateType"] == "https://in-toto.io/attestation/svr/v0.2"
+    assert statement["subject"][0]["digest"]["sha256"] == sha256_bytes(lab.valid_path.read_bytes())
+    assert statement["predicate"]["timeCreated"] == "2026-11-21T05:00:00Z"
+    assert statement["predicate"]["verifier"]["policies"] == [
         {"name": policy.name, "digest": {"sha256": sha256_bytes(policy.read_bytes())}}
     ]
-    assert "HARDPAN_VERIFIED" in said["predicate"]["properties"]
-    assert "HARDPAN_SIGNATURE" in said["predicate"]["properties"]
-    assert "HARDPAN_AGE" not in said["predicate"]["properties"]
+    assert "HARDPAN_VERIFIED" in statement["predicate"]["properties"]
+    assert "HARDPAN_SIGNATURE" in statement["predicate"]["properties"]
+    assert "HARDPAN_AGE" not in statement["predicate"]["properties"]
     assert capsys.readouterr().out.endswith("verdict: verified\n")
 
 
@@ -179,7 +179,7 @@ def test_svr_omits_verified_when_thresholds_are_exceeded(
     argv = ["verify", str(lab.valid_path), "--policy", str(_policy(lab, "max_counts: {fail: 0}\n"))]
 
     assert cli.run([*argv, "--emit-svr", str(out), "--key", str(key)]) == Exit.FINDINGS
-    assert "HARDPAN_VERIFIED" not in _said(out.read_bytes())["predicate"]["properties"]
+    assert "HARDPAN_VERIFIED" not in _read_statement(out.read_bytes())["predicate"]["properties"]
 
 
 def test_svr_requires_verify_role_and_accepted_evidence(
@@ -210,9 +210,9 @@ def test_chain_link_follows_previous_evidence(lab: EvidenceFixture, tmp_path: Pa
     verified = verify(path, lab.load_policy(), now=NOW)
     assert (second.sequence, second.previous_statement_sha256) == (2, verified.statement_sha256)
     assert next_chain_link(lab.valid_path, samples.HOST_KEY).sequence == 2
-    told = verified.statement.predicate.runner
-    assert told is not None
-    assert told.transport == "ssh"
+    runner = verified.statement.predicate.runner
+    assert runner is not None
+    assert runner.transport == "ssh"
 
     with pytest.raises(InputError, match=r"is about another host \(lab\)"):
         next_chain_link(path, FINGERPRINT[:-1] + "B")
@@ -226,7 +226,7 @@ def test_timestamper_is_none_without_url() -> None:
     assert timestamper(None) is None
 
 
-def _via(
+def _fake_connection(
     answer: bytes | Exception, fingerprint: str = FINGERPRINT
 ) -> tuple[SshConnection, list[Any]]:
     seen: list[Any] = []
@@ -237,15 +237,15 @@ def _via(
             raise answer
         return SimpleNamespace(data=answer)
 
-    made = SimpleNamespace(run=run, host_key=SimpleNamespace(fingerprint=fingerprint))
-    return cast(SshConnection, made), seen
+    connection = SimpleNamespace(run=run, host_key=SimpleNamespace(fingerprint=fingerprint))
+    return cast(SshConnection, connection), seen
 
 
 def test_host_signs_with_sudo_on_the_host() -> None:
-    via, seen = _via(b"-----BEGIN SSH SIGNATURE-----\nx")
+    connection, seen = _fake_connection(b"-----BEGIN SSH SIGNATURE-----\nx")
 
     assert sign_with_host_key(
-        via, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5
+        connection, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5
     ).startswith(b"-----BEGIN")
     command, more = seen[0]
     assert (more["sudo"], more["stdin"]) == (True, b"said")
@@ -265,34 +265,37 @@ def test_host_signs_with_sudo_on_the_host() -> None:
 def test_host_without_signature_is_still_scanned(
     answer: bytes | Exception, fingerprint: str
 ) -> None:
-    via, seen = _via(answer, fingerprint)
+    connection, seen = _fake_connection(answer, fingerprint)
 
-    assert sign_with_host_key(via, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5) == b""
+    assert (
+        sign_with_host_key(connection, b"said", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=5)
+        == b""
+    )
     assert len(seen) == (fingerprint == FINGERPRINT)
 
 
 def test_damaged_host_signature_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
-    made = samples.scan(raw={"arf-1.xml": b"<arf/>", HOST_SIGNATURE: b"x"})
+    scan = samples.scan(raw={"arf-1.xml": b"<arf/>", HOST_SIGNATURE: b"x"})
 
     with pytest.raises(TrustError, match="the host signature is not an SSH signature"):
-        lab.verify(samples.write_evidence(made, lab.scan, tmp_path))
+        lab.verify(samples.write_evidence(scan, lab.scan, tmp_path))
 
 
 def test_certificate_must_match_signing_key(lab: EvidenceFixture, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     other.write_text(FakeTsa().pem)
     (tmp_path / "no.crt").write_text("x")
-    for path, said in (
+    for path, message in (
         (other, "is the certificate of another key than the one that signs"),
         (tmp_path / "no.crt", "expected a certificate in PEM"),
         (tmp_path / "missing.crt", "cannot be read"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             sign_cms_detached(b"x", lab.scan, path)
 
 
 @pytest.mark.parametrize(
-    ("extra", "said"),
+    ("extra", "message"),
     [
         ("require_timestamp: {roots: no.pem}", "no.pem: cannot be read"),
         ("require_timestamp: {roots: scan.pub}", "require_timestamp.roots: expected certificates"),
@@ -305,12 +308,12 @@ def test_certificate_must_match_signing_key(lab: EvidenceFixture, tmp_path: Path
     ],
 )
 def test_invalid_policy_setting_reports_location(
-    lab: EvidenceFixture, extra: str, said: str
+    lab: EvidenceFixture, extra: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         load_trust_policy(_policy(lab, extra + "\n"))
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "proofs.yaml:" in str(caught.value)
 
 

@@ -27,7 +27,7 @@ from tests.tamper.kit import NOW, Evidence, Files, TamperKit, create_kit, pack
 from tests.tools import sshsig
 from tests.unit.evidence import samples
 
-NO_PROOF_ASKED: dict[str, Any] = {"target": None, "image": None}
+NOTHING_REQUIRED: dict[str, Any] = {"target": None, "image": None}
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +67,15 @@ def _without(stored: StoredEvidence, name: str) -> StoredEvidence:
     )
 
 
-def _refused(kit: TamperKit, stored: StoredEvidence, check: str, said: str, **policy: Any) -> None:
+def _refused(
+    kit: TamperKit, stored: StoredEvidence, check: str, message: str, **policy: Any
+) -> None:
     with pytest.raises(VerificationError) as caught:
         _check(kit, stored, **policy)
     failed = {o.check_id: o.reason for o in caught.value.records if o.status == "fail"}
 
     assert list(failed) == [check]
-    assert said in failed[check]
+    assert message in failed[check]
     assert str(caught.value) == f"row 7: {check}: {failed[check]}"
 
 
@@ -82,7 +84,7 @@ def test_stored_evidence_runs_the_same_checks(kit: TamperKit) -> None:
     outcomes = {o.check_id: (o.status, o.reason) for o in _check(kit, stored).records}
 
     assert set(stored.signature_files) == {CMS, HOST_SIGNATURE, PROVENANCE}
-    assert {i: why for i, (status, why) in outcomes.items() if status == "not checked"} == {
+    assert {i: reason for i, (status, reason) in outcomes.items() if status == "not checked"} == {
         "archive": "the ledger does not store the file",
         "files": "the ledger does not store the reports",
         "test-result": "the ledger does not store evidence.test-result.sigstore.json",
@@ -90,7 +92,7 @@ def test_stored_evidence_runs_the_same_checks(kit: TamperKit) -> None:
         "cms": "NOT VERIFIED: the policy names no authority for its certificate; "
         "the key is the statement's",
     }
-    assert {i: why for i, (status, why) in outcomes.items() if status == "skipped"} == {
+    assert {i: reason for i, (status, reason) in outcomes.items() if status == "skipped"} == {
         "policy": "the policy has no expiry",
         "post-quantum": "there is none, and the policy does not require one",
         "host-key": "how the host key was known is not recorded; the policy allows it",
@@ -109,24 +111,24 @@ def test_stored_evidence_runs_the_same_checks(kit: TamperKit) -> None:
 def test_post_quantum_signature_is_stored_without_payload(kit: TamperKit, pq: Signer) -> None:
     stored = _stored(kit, kit.sign_scan(pq=pq))
     key = {**kit.policy_keys()[0], "id": "pq", "role": "scan-pq", "alg": "ml-dsa-65"}
-    asked = {"keys": [*kit.policy_keys(), {**key, "spki": pq.public.pem}], "require_pq": True}
-    checked = _check(kit, stored, **asked)
+    policy = {"keys": [*kit.policy_keys(), {**key, "spki": pq.public.pem}], "require_pq": True}
+    checked = _check(kit, stored, **policy)
 
     assert len(stored.signature_files[PQ_ENVELOPE]) == 3309
     assert {o.check_id: o.reason for o in checked.records}["post-quantum"] == "key 'pq', ml-dsa-65"
-    said = f"{PQ_ENVELOPE}: the policy requires it, and the ledger does not store it"
-    _refused(kit, _without(stored, PQ_ENVELOPE), "post-quantum", said, **asked)
+    message = f"{PQ_ENVELOPE}: the policy requires it, and the ledger does not store it"
+    _refused(kit, _without(stored, PQ_ENVELOPE), "post-quantum", message, **policy)
     lax = {o.check_id: o for o in _check(kit, _without(stored, PQ_ENVELOPE)).records}
     assert lax["post-quantum"].status == "not checked"
     assert lax["post-quantum"].reason == f"the ledger does not store {PQ_ENVELOPE}"
     for wrong in (b"", bytes(3309), bytes(9000)):
         bent = replace(stored, signature_files={**stored.signature_files, PQ_ENVELOPE: wrong})
-        _refused(kit, bent, "post-quantum", "not by any of the 1 keys", **asked)
+        _refused(kit, bent, "post-quantum", "not by any of the 1 keys", **policy)
     none_expected = _stored(kit)
     more = replace(
         none_expected, signature_files={**none_expected.signature_files, PQ_ENVELOPE: bytes(3309)}
     )
-    _refused(kit, more, "post-quantum", "is present, but the statement expects none", **asked)
+    _refused(kit, more, "post-quantum", "is present, but the statement expects none", **policy)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +137,9 @@ def test_post_quantum_signature_is_stored_without_payload(kit: TamperKit, pq: Si
 def test_missing_required_signature_file_is_rejected(kit: TamperKit, name: str, check: str) -> None:
     stored = _without(_stored(kit), name)
 
-    said = f"{name}: the policy requires it, and the ledger does not store it"
-    _refused(kit, stored, check, said)
-    lax = {o.check_id: o for o in _check(kit, stored, **NO_PROOF_ASKED).records}
+    message = f"{name}: the policy requires it, and the ledger does not store it"
+    _refused(kit, stored, check, message)
+    lax = {o.check_id: o for o in _check(kit, stored, **NOTHING_REQUIRED).records}
     assert lax[check].status == "not checked"
     assert lax[check].reason == f"the ledger does not store {name}"
 
@@ -145,25 +147,25 @@ def test_missing_required_signature_file_is_rejected(kit: TamperKit, name: str, 
 def test_missing_required_cms_signature_is_rejected(
     kit: TamperKit,
 ) -> None:
-    stored, asked = _stored(kit), {"require_cms": {"roots": kit.tsa.pem}}
+    stored, policy = _stored(kit), {"require_cms": {"roots": kit.tsa.pem}}
 
-    said = f"{CMS}: the policy requires it, and the ledger does not store it"
-    _refused(kit, _without(stored, CMS), "cms", said, **asked)
+    message = f"{CMS}: the policy requires it, and the ledger does not store it"
+    _refused(kit, _without(stored, CMS), "cms", message, **policy)
     large = replace(stored, signature_files={**stored.signature_files, CMS: bytes((64 << 10) + 1)})
-    said = f"{CMS}: expected at most 65536 bytes, found 65537"
-    _refused(kit, large, "cms", said, **asked)
+    message = f"{CMS}: expected at most 65536 bytes, found 65537"
+    _refused(kit, large, "cms", message, **policy)
 
 
 def test_stored_cms_signature_is_checked_without_roots(kit: TamperKit) -> None:
     stored = _stored(kit)
     other = kit.sign_scan(nonce="o" * 16)[CMS]
-    for data, said in (
+    for data, message in (
         (b"hello", f"{CMS}: not DER"),
         (stored.signature_files[CMS] + b"\0", f"{CMS}: 1 bytes after its end"),
         (other, f"{CMS}: signs other content"),
     ):
         bent = replace(stored, signature_files={**stored.signature_files, CMS: data})
-        _refused(kit, bent, "cms", said)
+        _refused(kit, bent, "cms", message)
     never = _stored(kit, kit.sign_scan(certificate=False))
     added = replace(never, signature_files={**never.signature_files, CMS: other})
     _refused(kit, added, "cms", f"{CMS}: is stored, but the statement names none")
@@ -188,8 +190,8 @@ def test_stored_signature_file_must_match_statement_digest(kit: TamperKit) -> No
     other = kit.sign_scan(host=host)[HOST_SIGNATURE]
     for name in (HOST_SIGNATURE, PROVENANCE, "no such file"):
         bent = replace(stored, signature_files={**stored.signature_files, name: other})
-        said = f"{name}: does not match the digest in the statement"
-        _refused(kit, bent, "files", said, **NO_PROOF_ASKED)
+        message = f"{name}: does not match the digest in the statement"
+        _refused(kit, bent, "files", message, **NOTHING_REQUIRED)
 
 
 def _rules(s: StoredEvidence, change: Callable[[tuple[RulePart, ...]], Any]) -> StoredEvidence:
@@ -201,7 +203,7 @@ def _verdict(rule: RulePart, verdict: str) -> RulePart:
 
 
 @pytest.mark.parametrize(
-    ("change", "check", "said"),
+    ("change", "check", "message"),
     [
         (lambda s: replace(s, packages=s.packages[1:]), "files", "packages.txt: the stored list"),
         (lambda s: replace(s, packages=None), "files", "packages.txt: the stored list"),
@@ -230,9 +232,9 @@ def test_stored_record_must_match_statement(
     kit: TamperKit,
     change: Callable[[StoredEvidence], StoredEvidence],
     check: str,
-    said: str,
+    message: str,
 ) -> None:
-    _refused(kit, change(_stored(kit)), check, said)
+    _refused(kit, change(_stored(kit)), check, message)
 
 
 def test_stored_record_rejects_added_smoke_test(kit: TamperKit) -> None:

@@ -21,19 +21,19 @@ def test_forgery_fails_at_expected_check_and_control_passes(kit: TamperKit, v: V
 
     assert forged
     for evidence in forged:
-        said = verdicts.verify_with_hardpan(kit, evidence)
-        matches = [x for x in v.ledger if _fits(said.ledger, x)]
+        actual = verdicts.verify_with_hardpan(kit, evidence)
+        matches = [x for x in v.ledger if _fits(actual.ledger, x)]
         in_ledger.update(matches)
 
-        assert _fits(said.file, v.hardpan), said.file
-        assert set(v.passed) <= said.passed
-        assert matches, said.ledger
+        assert _fits(actual.file, v.hardpan), actual.file
+        assert set(v.passed) <= actual.passed
+        assert matches, actual.ledger
     assert in_ledger == set(v.ledger)
 
 
-def _fits(said: str, expected: str) -> bool:
-    check, colon, words = expected.partition(": ")
-    return said.startswith(check + colon) and words in said if colon else said == expected
+def _fits(verdict: str, expected: str) -> bool:
+    check, colon, text = expected.partition(": ")
+    return verdict.startswith(check + colon) and text in verdict if colon else verdict == expected
 
 
 def test_each_case_has_readme_control_and_verdicts() -> None:
@@ -41,20 +41,24 @@ def test_each_case_has_readme_control_and_verdicts() -> None:
 
     assert [int(f.name[:2]) for f in folders] == list(range(1, 28))
     for folder in folders:
-        own = [v for v in VARIANTS if v.case == folder.name]
+        variants = [v for v in VARIANTS if v.case == folder.name]
         text = (folder / "README.md").read_text()
         assert text.startswith(f"# {folder.name[:2]}: ")
-        assert own[0].name == "control"
-        assert (own[0].hardpan, own[0].script, own[0].cosign) == ("verified", "accepts", "accepts")
-        assert any(v.hardpan != "verified" for v in own)
-        for v in own:
+        assert variants[0].name == "control"
+        assert (variants[0].hardpan, variants[0].script, variants[0].cosign) == (
+            "verified",
+            "accepts",
+            "accepts",
+        )
+        assert any(v.hardpan != "verified" for v in variants)
+        for v in variants:
             assert {v.script, v.cosign} <= {"accepts", "refuses", "-"}, v.name
 
 
 def test_accepted_unusual_variants_are_listed() -> None:
-    taken = {(v.case[:2], v.name) for v in VARIANTS if v.hardpan == "verified"}
+    accepted = {(v.case[:2], v.name) for v in VARIANTS if v.hardpan == "verified"}
 
-    assert {(c, n) for c, n in taken if "control" not in n} == {
+    assert {(c, n) for c, n in accepted if "control" not in n} == {
         ("14", "url-safe is taken"),
         ("14", "no padding is taken"),
         ("15", "an unknown field in the statement is taken"),

@@ -31,13 +31,13 @@ from tests.unit.evidence.evidence_fixture import (
 )
 
 
-def _refused(lab: EvidenceFixture, path: Path, check: str, said: str, extra: str = "") -> None:
+def _refused(lab: EvidenceFixture, path: Path, check: str, message: str, extra: str = "") -> None:
     with pytest.raises(VerificationError) as caught:
         lab.verify(path, extra)
     outcomes = {o.check_id: o.status for o in caught.value.records}
 
     assert outcomes[check] == "fail", outcomes
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.exit_code == 6
     assert [o.check_id for o in caught.value.records] == [i for i, _ in CHECKS]
 
@@ -95,7 +95,7 @@ def test_flipped_byte_error_names_the_file(lab: EvidenceFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "check", "said"),
+    ("change", "check", "message"),
     [
         (lambda f: f.pop("arf-2.xml"), "files", "arf-2.xml: is listed but missing"),
         (lambda f: f.update({"more.txt": b""}), "files", "more.txt: is present but not listed"),
@@ -119,12 +119,12 @@ def test_flipped_byte_error_names_the_file(lab: EvidenceFixture) -> None:
     ],
 )
 def test_files_other_than_listed_are_rejected(
-    lab: EvidenceFixture, change: Callable[[dict[str, bytes]], object], check: str, said: str
+    lab: EvidenceFixture, change: Callable[[dict[str, bytes]], object], check: str, message: str
 ) -> None:
     files = lab.read_files()
     change(files)
 
-    _refused(lab, lab.pack(files), check, said)
+    _refused(lab, lab.pack(files), check, message)
 
 
 def test_changed_result_with_old_signature_is_rejected(lab: EvidenceFixture) -> None:
@@ -242,12 +242,14 @@ STATEMENTS: list[tuple[Callable[[Any], object], str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("change", "check", "said"), STATEMENTS, ids=[f"{i}-{x[2]}" for i, x in enumerate(STATEMENTS)]
+    ("change", "check", "message"),
+    STATEMENTS,
+    ids=[f"{i}-{x[2]}" for i, x in enumerate(STATEMENTS)],
 )
 def test_signed_inconsistent_statement_is_rejected(
-    lab: EvidenceFixture, change: Callable[[Any], object], check: str, said: str
+    lab: EvidenceFixture, change: Callable[[Any], object], check: str, message: str
 ) -> None:
-    _refused(lab, lab.resign_changed(change), check, said)
+    _refused(lab, lab.resign_changed(change), check, message)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,7 @@ def _findings(lab: EvidenceFixture, change: Callable[[Any], object]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda f: f["rules"].pop(), "selected, counts"),
         (lambda f: f["rules"].append(f["rules"][0]), "duplicate rules, selected, counts"),
@@ -297,25 +299,25 @@ def _findings(lab: EvidenceFixture, change: Callable[[Any], object]) -> Path:
     ],
 )
 def test_findings_must_agree_with_statement(
-    lab: EvidenceFixture, change: Callable[[Any], object], said: str
+    lab: EvidenceFixture, change: Callable[[Any], object], message: str
 ) -> None:
-    _refused(lab, _findings(lab, change), "findings", said)
+    _refused(lab, _findings(lab, change), "findings", message)
 
 
 def test_scan_without_applicable_rules_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
     rules = tuple(replace(r, verdict=Verdict.NOT_APPLICABLE) for r in samples.RULES)
-    for results, said in ((rules, "every rule is notapplicable"), ((), "nothing was scanned")):
-        made = samples.slim_scan()
-        made = replace(made, evaluation=replace(made.evaluation, results=results), waivers={})
+    for results, message in ((rules, "every rule is notapplicable"), ((), "nothing was scanned")):
+        scan = samples.slim_scan()
+        scan = replace(scan, evaluation=replace(scan.evaluation, results=results), waivers={})
 
-        _refused(lab, samples.write_evidence(made, lab.scan, tmp_path), "findings", said)
+        _refused(lab, samples.write_evidence(scan, lab.scan, tmp_path), "findings", message)
 
 
 FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("now", "check", "said"),
+    ("now", "check", "message"),
     [
         (FINISHED - timedelta(seconds=300), None, ""),
         (FINISHED - timedelta(seconds=301), "time", "ends in the future"),
@@ -324,17 +326,17 @@ FINISHED = datetime(2026, 11, 21, 4, 5, tzinfo=UTC)
     ],
 )
 def test_scan_age_and_future_time_are_checked(
-    lab: EvidenceFixture, now: datetime, check: str | None, said: str
+    lab: EvidenceFixture, now: datetime, check: str | None, message: str
 ) -> None:
     if check is None:
         assert lab.verify(lab.valid_path, "max_age_hours: 24\n", now=now).is_within_thresholds
         return
-    with pytest.raises(VerificationError, match=said):
+    with pytest.raises(VerificationError, match=message):
         lab.verify(lab.valid_path, "max_age_hours: 24\n", now=now)
 
 
 @pytest.mark.parametrize(
-    ("started", "finished", "check", "said"),
+    ("started", "finished", "check", "message"),
     [
         ("2026-11-21T04:10:00Z", "2026-11-21T04:05:00Z", "time", "ends before it begins"),
         ("2025-11-21T04:10:00Z", "2025-11-21T04:15:00Z", "key-window", "is not trusted for"),
@@ -342,15 +344,15 @@ def test_scan_age_and_future_time_are_checked(
     ],
 )
 def test_inconsistent_times_are_rejected(
-    lab: EvidenceFixture, tmp_path: Path, started: str, finished: str, check: str, said: str
+    lab: EvidenceFixture, tmp_path: Path, started: str, finished: str, check: str, message: str
 ) -> None:
-    made = samples.slim_scan(started=started, finished=finished)
+    scan = samples.slim_scan(started=started, finished=finished)
 
-    _refused(lab, samples.write_evidence(made, lab.scan, tmp_path), check, said)
+    _refused(lab, samples.write_evidence(scan, lab.scan, tmp_path), check, message)
 
 
 @pytest.mark.parametrize(
-    ("extra", "check", "said"),
+    ("extra", "check", "message"),
     [
         ("nonce: " + "n" * 16, None, ""),
         ("nonce: " + "m" * 16, "nonce", "does not contain the policy's nonce"),
@@ -366,12 +368,12 @@ def test_inconsistent_times_are_rejected(
     ],
 )
 def test_policy_rules_are_enforced(
-    lab: EvidenceFixture, extra: str, check: str | None, said: str
+    lab: EvidenceFixture, extra: str, check: str | None, message: str
 ) -> None:
     if check is None:
         assert lab.verify(lab.valid_path, extra).is_within_thresholds
     else:
-        _refused(lab, lab.valid_path, check, said, extra)
+        _refused(lab, lab.valid_path, check, message, extra)
 
 
 @pytest.mark.parametrize(
@@ -433,10 +435,10 @@ def test_provenance_requires_build_key_and_image_subject(
         (swapped, "does not match the digest in the statement"),
         (replace(other, provenance=b"{}"), "mediaType is missing"),
     )
-    for ref, said in cases:
+    for ref, message in cases:
         path = samples.write_evidence(samples.slim_scan(image=ref), lab.scan, tmp_path)
 
-        _refused(lab, path, "provenance", said)
+        _refused(lab, path, "provenance", message)
 
 
 def _without_build_key(lab: EvidenceFixture) -> ResolvedPolicy:
@@ -463,9 +465,9 @@ def test_unverified_provenance_must_name_the_image(lab: EvidenceFixture, tmp_pat
         (samples.image(lab.scan, subject=[iso]), "that is lab.iso, which is not a disk image"),
         (samples.image(lab.scan, predicateType="x"), "predicateType: expected"),
     )
-    for ref, said in cases:
+    for ref, message in cases:
         path = samples.write_evidence(samples.slim_scan(image=ref), lab.scan, tmp_path)
-        with pytest.raises(VerificationError, match=said):
+        with pytest.raises(VerificationError, match=message):
             verify(path, trust, now=NOW)
     assert len(cases) == 3
 
@@ -504,29 +506,29 @@ def test_findings_image_must_match_statement(lab: EvidenceFixture, field: str) -
 
 
 @pytest.mark.parametrize("trust", HostKeyTrust)
-def test_policy_requires_known_host_key(
+def test_policy_requires_verified_host_key(
     lab: EvidenceFixture, tmp_path: Path, trust: HostKeyTrust
 ) -> None:
     host = replace(samples.HOST, host_key_trust=trust)
     path = samples.write_evidence(samples.slim_scan(host=host), lab.scan, tmp_path)
-    wanted = "target: {require_known_host_key: true}\n"
-    said = HOST_KEY_TRUST_TEXT[trust.value]
+    settings = "target: {require_verified_host_key: true}\n"
+    message = HOST_KEY_TRUST_TEXT[trust.value]
 
     outcomes = {o.check_id: (o.status, o.reason) for o in lab.verify(path).records}
-    assert outcomes["host-key"] == ("skipped", f"{said}; the policy allows it")
+    assert outcomes["host-key"] == ("skipped", f"{message}; the policy allows it")
     if trust in (HostKeyTrust.FIRST_USE, HostKeyTrust.UNKNOWN):
-        _refused(lab, path, "host-key", f"was known before the scan: {said}", wanted)
+        _refused(lab, path, "host-key", f"was known before the scan: {message}", settings)
     else:
-        known = {o.check_id: (o.status, o.reason) for o in lab.verify(path, wanted).records}
-        assert known["host-key"] == ("ok", said)
+        outcomes = {o.check_id: (o.status, o.reason) for o in lab.verify(path, settings).records}
+        assert outcomes["host-key"] == ("ok", message)
 
 
-def test_policy_requires_known_image(lab: EvidenceFixture, tmp_path: Path) -> None:
+def test_policy_requires_listed_image(lab: EvidenceFixture, tmp_path: Path) -> None:
     path = samples.write_evidence(samples.slim_scan(), lab.scan, tmp_path)
 
     assert lab.verify(path).is_within_thresholds
-    for wanted in ("require_provenance: true", f"sha256: ['{samples.SHA}']"):
-        _refused(lab, path, "provenance", "names none", f"image: {{{wanted}}}")
+    for settings in ("require_provenance: true", f"sha256: ['{samples.SHA}']"):
+        _refused(lab, path, "provenance", "names none", f"image: {{{settings}}}")
 
 
 def test_non_evidence_file_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
@@ -538,10 +540,10 @@ def test_non_evidence_file_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> 
 
 
 def test_truncated_evidence_is_rejected(lab: EvidenceFixture, tmp_path: Path) -> None:
-    whole, trust = lab.valid_path.read_bytes(), lab.load_policy()
+    data, trust = lab.valid_path.read_bytes(), lab.load_policy()
     failed = []
-    for length in range(0, len(whole), 397):
-        (tmp_path / "x").write_bytes(whole[:length])
+    for length in range(0, len(data), 397):
+        (tmp_path / "x").write_bytes(data[:length])
         failed.append(_failed(tmp_path / "x", trust))
 
     assert failed == [(6, "archive")] * len(failed)
@@ -551,13 +553,13 @@ def test_truncated_evidence_is_rejected(lab: EvidenceFixture, tmp_path: Path) ->
 def test_flipped_byte_anywhere_is_rejected_or_harmless(
     lab: EvidenceFixture, tmp_path: Path
 ) -> None:
-    whole, trust, good = lab.valid_path.read_bytes(), lab.load_policy(), lab.read_files()
+    data, trust, good = lab.valid_path.read_bytes(), lab.load_policy(), lab.read_files()
     path = tmp_path / "x"
     accepted, refused = 0, set()
     for check, region in list_byte_regions(lab.valid_path):
         # Headers and the directory are structure; deflated bytes are all alike.
         for at in region[:: 7 if check == "archive" else 61]:
-            path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+            path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
             code, failed = _failed(path, trust)
             if code:
                 assert (code, failed) == (6, check), f"byte {at}"

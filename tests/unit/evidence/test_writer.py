@@ -15,8 +15,8 @@ from tests.unit.evidence.evidence_fixture import EvidenceFixture
 
 def test_attachments_are_reproducible(lab: EvidenceFixture, tmp_path: Path) -> None:
     files = [
-        writer.build_attachments(made, writer.build_report(made, lab.scan))
-        for made in (samples.scan(), samples.scan())
+        writer.build_attachments(scan, writer.build_report(scan, lab.scan))
+        for scan in (samples.scan(), samples.scan())
     ]
 
     assert files[0] == files[1]
@@ -44,21 +44,21 @@ def test_public_key_is_written_next_to_evidence_only(lab: EvidenceFixture) -> No
 
 
 def test_write_rejects_reserved_and_unsafe_names(lab: EvidenceFixture, tmp_path: Path) -> None:
-    for name, said in (
+    for name, message in (
         ("findings.json", "is taken"),
         ("evidence.sigstore.json", "is taken"),
         ("sbom.cdx.json", "is taken"),
         ("../arf.xml", "not a safe file name"),
         ("Report.html", "differ only in case"),
     ):
-        made = samples.scan(raw={"arf-1.xml": b"x", name: b"x"})
-        with pytest.raises(InputError, match=said):
-            samples.write_evidence(made, lab.scan, tmp_path)
+        scan = samples.scan(raw={"arf-1.xml": b"x", name: b"x"})
+        with pytest.raises(InputError, match=message):
+            samples.write_evidence(scan, lab.scan, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("hostname", "kept"),
+    ("hostname", "sanitized"),
     [
         ("inference-07", "inference-07"),
         ("db_1.site.example", "db_1.site.example"),
@@ -80,11 +80,14 @@ def test_write_rejects_reserved_and_unsafe_names(lab: EvidenceFixture, tmp_path:
         ("\u2026/", "unnamed"),
     ],
 )
-def test_default_filename_is_safe_for_any_hostname(hostname: str, kept: str) -> None:
+def test_default_filename_is_safe_for_any_hostname(hostname: str, sanitized: str) -> None:
     host = replace(samples.HOST, hostname=hostname)
-    found = build.build_findings(samples.scan(host=host, profile="rocky9-stig"))
+    findings = build.build_findings(samples.scan(host=host, profile="rocky9-stig"))
 
-    assert writer.default_filename(found) == f"{kept}-rocky9-stig-20261121T040500Z.evidence.zip"
+    assert (
+        writer.default_filename(findings)
+        == f"{sanitized}-rocky9-stig-20261121T040500Z.evidence.zip"
+    )
 
 
 def test_write_rejects_other_suffix(lab: EvidenceFixture, tmp_path: Path) -> None:

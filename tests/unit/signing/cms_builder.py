@@ -93,9 +93,9 @@ class SignedDataParts:
 
     def to_der(self) -> bytes:
         """The ContentInfo."""
-        own_certificate = build_certificate(self.secret)
+        signer_certificate = build_certificate(self.secret)
         attributes = b"".join(sorted(self._attributes()))
-        name = x509.load_der_x509_certificate(own_certificate).issuer.public_bytes()
+        name = x509.load_der_x509_certificate(signer_certificate).issuer.public_bytes()
         signer = encode_der(
             0x30,
             self.signer_version,
@@ -107,7 +107,7 @@ class SignedDataParts:
             *self.unsigned,
         )
         content = () if self.is_detached else (encode_der(0xA0, encode_der(4, self.payload)),)
-        certificates = (own_certificate,) if self.certificates is None else self.certificates
+        certificates = (signer_certificate,) if self.certificates is None else self.certificates
         digests = (build_algorithm(self.digest),) if self.digests is None else self.digests
         signed = encode_der(
             0x30,

@@ -33,10 +33,10 @@ _RSA, _PQ = "rsa-pkcs1v15-sha256", "ml-dsa-65"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key of each algorithm, as ``NAME.pem`` and ``NAME.pub``."""
-    made = tmp_path_factory.mktemp("keys")
+    key_folder = tmp_path_factory.mktemp("keys")
     for name in ALGORITHMS:
-        create_signer(made / f"{name}.pem", alg=name)
-    return made
+        create_signer(key_folder / f"{name}.pem", alg=name)
+    return key_folder
 
 
 def _signer(folder: Path, name: str) -> PemSigner:
@@ -82,13 +82,13 @@ def test_key_of_each_algorithm_supports_passphrase(folder: Path, tmp_path: Path,
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("correct horse\n")
-    made = create_signer(tmp_path / "k.pem", alg=name, passphrase_file=phrase)
+    signer = create_signer(tmp_path / "k.pem", alg=name, passphrase_file=phrase)
     is_pq = ALGORITHMS[name].is_post_quantum
 
     assert b"ENCRYPTED" in (tmp_path / "k.pem").read_bytes()
     with pytest.raises(InputError, match="needs a passphrase"):
         (load_pq_signer if is_pq else load_signer)(tmp_path / "k.pem")
-    made.public.verify(made.sign(b"x"), b"x")
+    signer.public.verify(signer.sign(b"x"), b"x")
 
 
 @pytest.mark.parametrize("signed_by", ALGORITHMS)
@@ -133,18 +133,18 @@ def _confused(folder: Path) -> list[tuple[str, str, bytes]]:
 
 
 def test_oversized_rsa_key_is_rejected() -> None:
-    for bits, said in ((8192, ""), (8193, "found RSA with 8193 bits")):
+    for bits, message in ((8192, ""), (8193, "found RSA with 8193 bits")):
         # No one's modulus, odd and of that size: nothing is signed with it.
         key = rsa.RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key()
-        with pytest.raises(InputError, match=said) if said else nullcontext():
+        with pytest.raises(InputError, match=message) if message else nullcontext():
             assert wrap_public_key(key, label="k").alg == _RSA
 
 
 def test_signature_with_other_padding_or_digest_is_rejected(folder: Path) -> None:
-    for what, name, signature in _confused(folder):
+    for label, name, signature in _confused(folder):
         with pytest.raises(TrustError, match="not by key"):
             pytest.fail(
-                f"{what}: {load_public_key(folder / f'{name}.pub').verify(signature, b'x')}"
+                f"{label}: {load_public_key(folder / f'{name}.pub').verify(signature, b'x')}"
             )
 
 
@@ -165,12 +165,12 @@ def test_each_envelope_requires_its_key_kind(folder: Path) -> None:
 def test_both_envelopes_sign_the_same_encoding(folder: Path) -> None:
     payload = '{"a":"ü"}'.encode()
     ec_key, pq = _signer(folder, DEFAULT_ALGORITHM), _signer(folder, _PQ)
-    one = read_bundle(sign(payload, ec_key).bundle, label="one")
-    two = read_dsse(sign_dsse(payload, pq), label="two")
+    classical = read_bundle(sign(payload, ec_key).bundle, label="one")
+    post_quantum = read_dsse(sign_dsse(payload, pq), label="two")
 
-    assert one.unverified_payload == two.unverified_payload == payload
-    assert two.verify(pq.public) == (payload, pq.public)
-    pq.public.verify(two.signature, pae(payload))
+    assert classical.unverified_payload == post_quantum.unverified_payload == payload
+    assert post_quantum.verify(pq.public) == (payload, pq.public)
+    pq.public.verify(post_quantum.signature, pae(payload))
 
 
 def test_signer_rejects_signature_its_public_key_does_not_verify(
@@ -202,7 +202,7 @@ class _Refusing:
 
 
 @pytest.mark.parametrize("how", ["no module", "module, but OpenSSL refuses"])
-def test_missing_ml_dsa_support_reports_one_error(
+def test_missing_ml_dsa_support_reports_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     algorithms._probe_ml_dsa.cache_clear()
@@ -211,14 +211,14 @@ def test_missing_ml_dsa_support_reports_one_error(
     else:
         monkeypatch.setattr(algorithms, "_probe_ml_dsa", algorithms._probe_ml_dsa.__wrapped__)
         monkeypatch.setattr(mldsa, "MLDSA65PrivateKey", _Refusing)
-    said = r"^cryptography \d+[.\d]* with OpenSSL .* has no ML-DSA$"
+    message = r"^cryptography \d+[.\d]* with OpenSSL .* has no ML-DSA$"
 
     for use in (
         lambda: load_public_key(folder / "ml-dsa-65.pub"),
         lambda: load_pq_signer(folder / "ml-dsa-87.pem"),
         lambda: create_signer(tmp_path / "k.pem", alg="ml-dsa-65"),
     ):
-        with pytest.raises(ToolError, match=said) as caught:
+        with pytest.raises(ToolError, match=message) as caught:
             use()
         assert "needs cryptography 48 or newer" in caught.value.hint
         assert caught.value.exit_code == Exit.TOOL

@@ -61,17 +61,17 @@ def _check(data: bytes, public: PublicKey) -> None:
 def test_written_cms_signature_verifies(signer: PemSigner, tmp_path: Path) -> None:
     pem = tmp_path / "scan.crt"
     secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
-    own = x509.load_der_x509_certificate(build_certificate(secret))
-    pem.write_bytes(own.public_bytes(Encoding.PEM))
+    signer_certificate = x509.load_der_x509_certificate(build_certificate(secret))
+    pem.write_bytes(signer_certificate.public_bytes(Encoding.PEM))
 
-    encoded = own.public_bytes(Encoding.DER)
+    encoded = signer_certificate.public_bytes(Encoding.DER)
     for data in (
         sign_cms_detached(PAYLOAD, signer, pem),
         _parts(signer, certificates=(encoded,)).to_der(),
     ):
         read = read_signed_data(read_der(data, label="x", max_bytes=MAX_CMS_BYTES))
         _check(data, signer.public)
-        assert read.signer == own
+        assert read.signer == signer_certificate
         assert read.certificate_count == 1
         with pytest.raises(TrustError, match="x: signs other content"):
             read.check_signature(PAYLOAD + b" ")
@@ -79,9 +79,9 @@ def test_written_cms_signature_verifies(signer: PemSigner, tmp_path: Path) -> No
 
 def test_unreadable_certificate_is_rejected_before_scan(signer: PemSigner, tmp_path: Path) -> None:
     secret = cast(ec.EllipticCurvePrivateKey, signer.secret)
-    odd = build_certificate(secret).replace(b"270101000000Z", b"271301000000Z")
+    invalid = build_certificate(secret).replace(b"270101000000Z", b"271301000000Z")
     pem = tmp_path / "odd.crt"
-    text = base64.encodebytes(odd).decode()
+    text = base64.encodebytes(invalid).decode()
     pem.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
 
     with pytest.raises(InputError, match=r"odd\.crt: expected a certificate in PEM"):
@@ -93,11 +93,11 @@ def _changed(**changed: Any) -> Callable[[PemSigner], bytes]:
 
 
 def _certificates(make: Callable[[bytes], tuple[bytes, ...]]) -> Callable[[PemSigner], bytes]:
-    def made(signer: PemSigner) -> bytes:
-        own = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
-        return _parts(signer, certificates=make(own)).to_der()
+    def build(signer: PemSigner) -> bytes:
+        signer_certificate = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+        return _parts(signer, certificates=make(signer_certificate)).to_der()
 
-    return made
+    return build
 
 
 REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
@@ -133,35 +133,45 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
         "expected a content type and at most",
     ),
     "another certificate beside it": (
-        _certificates(lambda own: (own, build_certificate(OTHER))),
+        _certificates(lambda signer_certificate: (signer_certificate, build_certificate(OTHER))),
         "expected one certificate, found 2",
     ),
-    "a certificate twice": (_certificates(lambda own: (own, own)), "appears twice"),
+    "a certificate twice": (
+        _certificates(lambda signer_certificate: (signer_certificate, signer_certificate)),
+        "appears twice",
+    ),
     "nine certificates": (
         _certificates(
-            lambda own: (own, *(build_certificate(OTHER, serial=n) for n in range(1, 9)))
+            lambda signer_certificate: (
+                signer_certificate,
+                *(build_certificate(OTHER, serial=n) for n in range(1, 9)),
+            )
         ),
         "expected 1 to 8 certificates, found 9",
     ),
     "something for a certificate": (
-        _certificates(lambda own: (encode_der(0x30, b"\x02\x01\x01"),)),
+        _certificates(lambda signer_certificate: (encode_der(0x30, b"\x02\x01\x01"),)),
         "an embedded certificate cannot be read",
     ),
     "text for a certificate": (
-        _certificates(lambda own: (encode_der(4, own),)),
+        _certificates(lambda signer_certificate: (encode_der(4, signer_certificate),)),
         "expected DER tag 0x30",
     ),
     "a certificate of a day that there is not": (
-        _certificates(lambda own: (own.replace(b"260101000000Z", b"261301000000Z"),)),
+        _certificates(
+            lambda signer_certificate: (
+                signer_certificate.replace(b"260101000000Z", b"261301000000Z"),
+            )
+        ),
         "an embedded certificate cannot be read",
     ),
     "another serial number": (_changed(serial=b"\x02\x01\x08"), "certificate is not embedded"),
     "a certificate of another name": (
-        _certificates(lambda own: (build_certificate(OTHER, text="other"),)),
+        _certificates(lambda signer_certificate: (build_certificate(OTHER, text="other"),)),
         "certificate is not embedded",
     ),
     "another key's certificate": (
-        _certificates(lambda own: (build_certificate(OTHER),)),
+        _certificates(lambda signer_certificate: (build_certificate(OTHER),)),
         "is by another key than the statement's signature",
     ),
     "a signer named by its key": (
@@ -231,15 +241,15 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_cms_with_unsigned_content_is_rejected(signer: PemSigner, name: str) -> None:
-    make, said = REFUSED[name]
+    make, message = REFUSED[name]
     with pytest.raises(TrustError) as caught:
         _check(make(signer), signer.public)
 
     assert str(caught.value).startswith("statement.p7s: ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def _own(**changed: Any) -> bytes:
+def _build_signed_data(**changed: Any) -> bytes:
     return SignedDataParts(**{"payload": PAYLOAD, **changed}).to_der()
 
 
@@ -257,20 +267,20 @@ def test_cms_verifies_with_embedded_certificate_of_other_key_types() -> None:
     rsa_512 = build_algorithm("1.2.840.113549.1.1.13", encode_der(5))
     edwards = ed25519.Ed25519PrivateKey.generate()
     every = (
-        _own(
+        _build_signed_data(
             secret=by_rsa,
             signature_algorithm=build_algorithm("1.2.840.113549.1.1.1", encode_der(5)),
         ),
-        _own(
+        _build_signed_data(
             secret=by_rsa,
             signature_algorithm=build_algorithm("1.2.840.113549.1.1.11", encode_der(5)),
         ),
-        _own(
+        _build_signed_data(
             secret=by_rsa,
             signature_algorithm=rsa_512,
             sign=lambda m: by_rsa.sign(m, padding.PKCS1v15(), hashes.SHA512()),
         ),
-        _own(secret=edwards, signature_algorithm=build_algorithm("1.3.101.112")),
+        _build_signed_data(secret=edwards, signature_algorithm=build_algorithm("1.3.101.112")),
     )
     for data in every:
         _holds(data)
@@ -280,20 +290,24 @@ def test_cms_verifies_with_embedded_certificate_of_other_key_types() -> None:
         (by_rsa, "1.2.840.113549.1.1.10"),
     ):
         with pytest.raises(MalformedError, match=r"signature algorithm [0-9.]+ is not taken"):
-            _holds(_own(secret=secret, signature_algorithm=build_algorithm(named)))
+            _holds(_build_signed_data(secret=secret, signature_algorithm=build_algorithm(named)))
     for secret, named in (
         (edwards, "1.3.101.112"),
         (by_rsa, "1.2.840.113549.1.1.1"),
         (by_rsa, "1.2.840.113549.1.1.11"),
     ):
         with pytest.raises(TrustError, match="not signed by the embedded"):
-            _holds(_own(secret=secret, signature_algorithm=build_algorithm(named), sign=_zeros))
+            _holds(
+                _build_signed_data(
+                    secret=secret, signature_algorithm=build_algorithm(named), sign=_zeros
+                )
+            )
     assert len(every) == 4
 
 
 def test_cms_certificate_with_parser_warning_is_rejected(signer: PemSigner) -> None:
-    own = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
-    zero = own.replace(b"\x02\x01\x09", b"\x02\x01\x00", 1)
+    signer_certificate = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+    zero = signer_certificate.replace(b"\x02\x01\x09", b"\x02\x01\x00", 1)
     data = _parts(signer, certificates=(zero,), serial=b"\x02\x01\x00").to_der()
 
     with warnings.catch_warnings():
@@ -307,24 +321,24 @@ def test_cms_with_unusable_key_is_rejected(signer: PemSigner) -> None:
     read = read_signed_data(read_der(_parts(signer).to_der(), label="x", max_bytes=MAX_CMS_BYTES))
     key = Mock(spec=ec.EllipticCurvePublicKey)
     key.verify.side_effect = ValueError("odd")
-    odd = replace(read, signer=Mock(public_key=lambda: key))
+    invalid = replace(read, signer=Mock(public_key=lambda: key))
 
     with pytest.raises(MalformedError, match="x: the embedded key cannot be used"):
-        odd.check_signature(PAYLOAD)
+        invalid.check_signature(PAYLOAD)
 
 
 def test_damaged_cms_never_verifies(signer: PemSigner) -> None:
-    own = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
-    whole = _parts(signer, certificates=(own,)).to_der()
+    signer_certificate = build_certificate(cast(ec.EllipticCurvePrivateKey, signer.secret))
+    data = _parts(signer, certificates=(signer_certificate,)).to_der()
     accepted = []
-    for at in range(len(whole)):
+    for at in range(len(data)):
         try:
-            _check(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], signer.public)
+            _check(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], signer.public)
         except TrustError:
             continue
         accepted.append(at)
 
     # The certificate is the one part that the key does not sign.
-    begin = whole.index(own)
+    begin = data.index(signer_certificate)
     assert len(accepted) > 50
-    assert all(begin <= at < begin + len(own) for at in accepted)
+    assert all(begin <= at < begin + len(signer_certificate) for at in accepted)

@@ -5,14 +5,14 @@ from hardpan.signing.strict_json import MalformedError
 from tests.tools.tsa import encode_der
 
 
-def _refused(data: bytes, said: str) -> None:
+def _refused(data: bytes, message: str) -> None:
     with pytest.raises(MalformedError) as caught:
         read_der(data, label="x", max_bytes=1000)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "x: not DER: cut short"),
         (b"\x30", "x: not DER: cut short"),
@@ -31,8 +31,8 @@ def _refused(data: bytes, said: str) -> None:
         (bytes(1001), "x: expected at most 1000 bytes, found 1001"),
     ],
 )
-def test_der_in_another_encoding_is_refused(data: bytes, said: str) -> None:
-    _refused(data, said)
+def test_der_in_another_encoding_is_refused(data: bytes, message: str) -> None:
+    _refused(data, message)
 
 
 def test_der_element_returns_children_and_values() -> None:
@@ -81,7 +81,7 @@ def test_der_damaged_object_identifier_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (encode_der(2), "an integer of 0 bytes"),
         (encode_der(2, b"\x01" * 65), "an integer of 65 bytes"),
@@ -90,17 +90,17 @@ def test_der_damaged_object_identifier_is_refused(data: bytes) -> None:
         (encode_der(4, b"\x01"), "expected DER tag 0x02, found 0x04"),
     ],
 )
-def test_der_damaged_integer_is_refused(data: bytes, said: str) -> None:
-    with pytest.raises(MalformedError, match=said):
+def test_der_damaged_integer_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(MalformedError, match=message):
         read_der(data, label="x", max_bytes=1000).read_integer()
 
 
 def test_der_children_must_fill_a_constructed_element() -> None:
-    for data, said in (
+    for data, message in (
         (encode_der(4, b"\x02\x01\x01"), "expected a constructed DER value"),
         (encode_der(0x30, b"\x02\x02\x01"), "cut short"),
     ):
-        with pytest.raises(MalformedError, match=said):
+        with pytest.raises(MalformedError, match=message):
             read_der(data, label="x", max_bytes=1000).read_children()
     for parts in ((), (encode_der(5), encode_der(5))):
         with pytest.raises(MalformedError, match=f"expected one DER value, found {len(parts)}"):

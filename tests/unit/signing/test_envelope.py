@@ -56,9 +56,9 @@ def _keyid(x: Any, value: str) -> None:
 
 
 def _malleate(x: Any) -> None:
-    one = x["dsseEnvelope"]["signatures"][0]
-    r, s = decode_dss_signature(base64.b64decode(one["sig"]))
-    one["sig"] = base64.b64encode(encode_dss_signature(r, ORDER - s)).decode()
+    signature = x["dsseEnvelope"]["signatures"][0]
+    r, s = decode_dss_signature(base64.b64decode(signature["sig"]))
+    signature["sig"] = base64.b64encode(encode_dss_signature(r, ORDER - s)).decode()
 
 
 def _url_safe(x: Any) -> None:
@@ -110,16 +110,16 @@ def _twice(x: Any) -> None:
 
 
 def _raw_rs(x: Any) -> None:
-    one = x["dsseEnvelope"]["signatures"][0]
-    r, s = decode_dss_signature(base64.b64decode(one["sig"]))
-    one["sig"] = base64.b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
+    signature = x["dsseEnvelope"]["signatures"][0]
+    r, s = decode_dss_signature(base64.b64decode(signature["sig"]))
+    signature["sig"] = base64.b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
 
 
 def _flip(x: Any) -> None:
-    one = x["dsseEnvelope"]["signatures"][0]
-    sig = bytearray(base64.b64decode(one["sig"]))
+    signature = x["dsseEnvelope"]["signatures"][0]
+    sig = bytearray(base64.b64decode(signature["sig"]))
     sig[-1] ^= 1
-    one["sig"] = base64.b64encode(sig).decode()
+    signature["sig"] = base64.b64encode(sig).decode()
 
 
 _TOKEN = {"signedTimestamp": "YQ=="}
@@ -168,17 +168,17 @@ REFUSED: list[tuple[str, Callable[[Any], None]]] = [
 
 
 @pytest.mark.parametrize(
-    ("said", "change"), REFUSED, ids=[f"{i}-{x[0]}" for i, x in enumerate(REFUSED)]
+    ("message", "change"), REFUSED, ids=[f"{i}-{x[0]}" for i, x in enumerate(REFUSED)]
 )
 def test_malformed_bundle_is_rejected(
-    signer: Signer, said: str, change: Callable[[Any], None]
+    signer: Signer, message: str, change: Callable[[Any], None]
 ) -> None:
     bundle = _bundle(signer)
     change(bundle)
 
     with pytest.raises(TrustError) as caught:
         read_bundle(json.dumps(bundle).encode(), label="x").verify(signer.public)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_signature_without_pae_is_rejected(signer: Signer) -> None:
@@ -194,25 +194,25 @@ def test_signature_without_pae_is_rejected(signer: Signer) -> None:
 
 
 def test_truncated_bundle_is_rejected_at_every_length(signer: Signer) -> None:
-    whole = sign({"a": 1}, signer).bundle
+    bundle = sign({"a": 1}, signer).bundle
 
-    taken = []
-    for length in range(len(whole) + 1):
+    accepted = []
+    for length in range(len(bundle) + 1):
         try:
-            taken.append((length, read_bundle(whole[:length], label="x").unverified_payload))
+            accepted.append((length, read_bundle(bundle[:length], label="x").unverified_payload))
         except MalformedError:
             continue
-    assert taken == [(len(whole), b'{"a":1}')]
+    assert accepted == [(len(bundle), b'{"a":1}')]
 
 
 def test_flipped_bundle_byte_never_changes_payload(signer: Signer) -> None:
-    whole = sign({"a": 1}, signer).bundle
+    bundle = sign({"a": 1}, signer).bundle
 
     accepted = set()
-    for at in range(len(whole)):
-        for new in (whole[at] ^ 1, whole[at] ^ 0x20, 0xFF, 0x22):
-            mutant = whole[:at] + bytes([new]) + whole[at + 1 :]
-            if mutant != whole:
+    for at in range(len(bundle)):
+        for new in (bundle[at] ^ 1, bundle[at] ^ 0x20, 0xFF, 0x22):
+            mutant = bundle[:at] + bytes([new]) + bundle[at + 1 :]
+            if mutant != bundle:
                 try:
                     accepted.add(read_bundle(mutant, label="x").verify(signer.public)[0])
                 except TrustError:

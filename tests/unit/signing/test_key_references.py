@@ -31,7 +31,7 @@ def test_pkcs11_uri_names_token_and_key(
 
 
 @pytest.mark.parametrize(
-    ("ref", "said"),
+    ("ref", "message"),
     [
         ("pkcs11:token=%FF;object=k", "expected labels in UTF-8"),
         ("pkcs11:token=t;object=%C3", "expected labels in UTF-8"),
@@ -57,10 +57,10 @@ def test_pkcs11_uri_names_token_and_key(
         ("tpm:0x81010001 -p x", "expected a persistent handle"),
     ],
 )
-def test_invalid_key_reference_is_rejected(ref: str, said: str) -> None:
+def test_invalid_key_reference_is_rejected(ref: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_signer(ref)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def _uri(label: str, key_id: str = "") -> Pkcs11Uri:
 
 
 @pytest.mark.parametrize(
-    ("label", "key_id", "found"),
+    ("label", "key_id", "selected_id"),
     [("scan", "", "01"), ("old scan", "", "02ff"), ("", "02ff", "02ff"), ("twice", "04", "04")],
 )
-def test_token_key_is_selected_by_label_and_id(label: str, key_id: str, found: str) -> None:
-    assert select_key_id(_LIST, _uri(label, key_id)) == found
+def test_token_key_is_selected_by_label_and_id(label: str, key_id: str, selected_id: str) -> None:
+    assert select_key_id(_LIST, _uri(label, key_id)) == selected_id
 
 
 @pytest.mark.parametrize(
-    ("label", "key_id", "said"),
+    ("label", "key_id", "message"),
     [
         ("Scan", "", "found 0"),
         ("sca", "", "found 0"),
@@ -128,8 +128,8 @@ def test_token_key_is_selected_by_label_and_id(label: str, key_id: str, found: s
         ("twice", "", "found 2"),
     ],
 )
-def test_ambiguous_token_key_is_rejected(label: str, key_id: str, said: str) -> None:
-    with pytest.raises(InputError, match=f"u: expected one key of that name, {said}"):
+def test_ambiguous_token_key_is_rejected(label: str, key_id: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"u: expected one key of that name, {message}"):
         select_key_id(_LIST, _uri(label, key_id))
 
 
@@ -143,9 +143,9 @@ def test_openssl_key_file_follows_pem_rules(tmp_path: Path) -> None:
         (PassphraseSource(file=phrase), 0o600, "has no passphrase, but one was given"),
         (PassphraseSource(), 0o640, "expected mode 0600, got 0640"),
     ]
-    for unlock, mode, said in cases:
+    for unlock, mode, message in cases:
         path.chmod(mode)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             load_signer(f"openssl:{path}", passphrase_source=unlock)
     create_signer(tmp_path / "locked.pem", passphrase_file=phrase)
     with pytest.raises(InputError, match=r"locked\.pem: needs a passphrase"):
@@ -173,12 +173,12 @@ def test_passphrase_is_read_from_file_variable_or_prompt(
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
     phrase.write_text("correct horse\n")
-    made = create_signer(tmp_path / "k.pem", passphrase_file=phrase)
+    signer = create_signer(tmp_path / "k.pem", passphrase_file=phrase)
     monkeypatch.setenv("SITE_PASS", "correct horse")
-    asked: list[str] = []
+    prompts: list[str] = []
 
-    def ask(what: str) -> str:
-        asked.append(what)
+    def ask(label: str) -> str:
+        prompts.append(label)
         return "correct horse"
 
     for unlock in (
@@ -186,12 +186,12 @@ def test_passphrase_is_read_from_file_variable_or_prompt(
         PassphraseSource(env_name="SITE_PASS", prompt=ask),
         PassphraseSource(prompt=ask),
     ):
-        assert load_signer(tmp_path / "k.pem", passphrase_source=unlock).public == made.public
-    assert asked == [f"passphrase of {tmp_path / 'k.pem'}"]
+        assert load_signer(tmp_path / "k.pem", passphrase_source=unlock).public == signer.public
+    assert prompts == [f"passphrase of {tmp_path / 'k.pem'}"]
 
 
 @pytest.mark.parametrize(
-    ("unlock", "said"),
+    ("unlock", "message"),
     [
         (
             PassphraseSource(env_name="NOT_SET"),
@@ -208,7 +208,7 @@ def test_passphrase_is_read_from_file_variable_or_prompt(
     ],
 )
 def test_invalid_passphrase_is_reported_and_redacted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlock: PassphraseSource, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlock: PassphraseSource, message: str
 ) -> None:
     phrase = tmp_path / "phrase"
     phrase.touch(mode=0o600)
@@ -219,5 +219,5 @@ def test_invalid_passphrase_is_reported_and_redacted(
 
     with pytest.raises(HardpanError) as caught:
         load_signer(tmp_path / "k.pem", passphrase_source=unlock)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "horse" not in f"{caught.value} {caught.value.hint}"

@@ -31,20 +31,20 @@ def test_new_key_signs_and_verifies(tmp_path: Path) -> None:
 
 
 def test_signature_over_other_message_or_key_is_rejected(tmp_path: Path) -> None:
-    one, two = create_signer(tmp_path / "1.pem"), create_signer(tmp_path / "2.pem")
+    first, second = create_signer(tmp_path / "1.pem"), create_signer(tmp_path / "2.pem")
 
-    for signature, message in ((one.sign(b"x"), b"y"), (two.sign(b"x"), b"x"), (b"", b"x")):
-        with pytest.raises(TrustError, match="not by key sha256:" + one.public.sha256):
-            one.public.verify(signature, message)
+    for signature, message in ((first.sign(b"x"), b"y"), (second.sign(b"x"), b"x"), (b"", b"x")):
+        with pytest.raises(TrustError, match="not by key sha256:" + first.public.sha256):
+            first.public.verify(signature, message)
 
 
-@pytest.mark.parametrize("taken", ["k.pem", "k.pub"])
-def test_create_signer_never_overwrites_files(tmp_path: Path, taken: str) -> None:
-    (tmp_path / taken).write_text("mine")
+@pytest.mark.parametrize("existing", ["k.pem", "k.pub"])
+def test_create_signer_never_overwrites_files(tmp_path: Path, existing: str) -> None:
+    (tmp_path / existing).write_text("mine")
 
     with pytest.raises(InputError, match="is there already"):
         create_signer(tmp_path / "k.pem")
-    assert [p.name for p in tmp_path.iterdir()] == [taken]
+    assert [p.name for p in tmp_path.iterdir()] == [existing]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610])
@@ -64,9 +64,9 @@ def test_passphrase_encrypts_key(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.touch(mode=0o600)
     wrong.write_text("battery staple\n")
-    made = create_signer(tmp_path / "k.pem", passphrase_file=phrase)
+    signer = create_signer(tmp_path / "k.pem", passphrase_file=phrase)
 
-    assert load_signer(tmp_path / "k.pem", passphrase_file=phrase).public == made.public
+    assert load_signer(tmp_path / "k.pem", passphrase_file=phrase).public == signer.public
     assert b"ENCRYPTED" in (tmp_path / "k.pem").read_bytes()
     with pytest.raises(InputError, match="needs a passphrase"):
         load_signer(tmp_path / "k.pem")
@@ -92,7 +92,7 @@ def test_passphrase_for_unencrypted_key_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         (ec.generate_private_key(ec.SECP384R1()), "found EC secp384r1"),
         (ec.generate_private_key(ec.SECP256K1()), "found EC secp256k1"),
@@ -104,21 +104,21 @@ def test_passphrase_for_unencrypted_key_is_rejected(tmp_path: Path) -> None:
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_unsupported_key_types_are_rejected(
-    tmp_path: Path, key: PrivateKeyTypes, said: str
+    tmp_path: Path, key: PrivateKeyTypes, message: str
 ) -> None:
     private = tmp_path / "k.pem"
     private.touch(mode=0o600)
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-    with pytest.raises(InputError, match=_KINDS + said):
+    with pytest.raises(InputError, match=_KINDS + message):
         load_signer(private)
-    with pytest.raises(InputError, match=_KINDS + said):
+    with pytest.raises(InputError, match=_KINDS + message):
         parse_public_key(public, label="x.pub")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "expected a private key in PKCS#8 PEM"),
         ("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAA==\n", "in PKCS#8 PEM"),
@@ -126,12 +126,12 @@ def test_unsupported_key_types_are_rejected(
         ("-----BEGIN PRIVATE KEY-----\n" + "A" * 20_000, "too large for a secret"),
     ],
 )
-def test_non_key_file_is_rejected(tmp_path: Path, text: str, said: str) -> None:
+def test_non_key_file_is_rejected(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "k.pem"
     file.touch(mode=0o600)
     file.write_text(text)
 
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         load_signer(file)
 
 
@@ -140,7 +140,7 @@ def test_missing_key_error_names_path(tmp_path: Path) -> None:
         load_signer(tmp_path / "no.pem")
 
 
-def test_two_public_keys_in_one_file_are_rejected(tmp_path: Path) -> None:
+def test_file_with_two_public_keys_is_rejected(tmp_path: Path) -> None:
     pem = create_signer(tmp_path / "k.pem").public.pem.encode()
 
     with pytest.raises(InputError, match="expected one public key"):
@@ -151,7 +151,7 @@ _PEM = "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n"
 
 
 @pytest.mark.parametrize(
-    ("pem", "said"),
+    ("pem", "message"),
     [
         (_PEM.format("AAA"), "the public key is damaged or of an unknown kind"),
         (_PEM.format("AA=A"), "the public key is damaged or of an unknown kind"),
@@ -163,8 +163,8 @@ _PEM = "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n"
         ("", "expected one public key"),
     ],
 )
-def test_non_public_key_is_rejected(pem: str, said: str) -> None:
-    with pytest.raises(InputError, match=f"x.pub: {said}"):
+def test_non_public_key_is_rejected(pem: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"x.pub: {message}"):
         parse_public_key(pem.encode(), label="x.pub")
 
 
@@ -175,14 +175,14 @@ def test_signer_repr_hides_secret(tmp_path: Path) -> None:
 
 
 def test_adapter_covers_every_cryptography_exception() -> None:
-    found = {
+    exceptions = {
         name
         for name, x in vars(cryptography.exceptions).items()
         if inspect.isclass(x) and issubclass(x, Exception)
     }
 
     # The first two are mapped in public.py and pem.py; the others belong to AEAD, HOTP and HKDF.
-    assert found == {
+    assert exceptions == {
         "InvalidSignature",
         "UnsupportedAlgorithm",
         "AlreadyFinalized",

@@ -13,11 +13,11 @@ SIZES = {"ml-dsa-65": (3309, 55, 6), "ml-dsa-87": (4627, 75, 8)}
 def test_ml_dsa_signatures_are_well_encoded(alg: str, tmp_path: Path) -> None:
     create_signer(tmp_path / "pq.pem", alg=alg)
     signer = load_pq_signer(tmp_path / "pq.pem")
-    made = [signer.sign(bytes([n])) for n in range(5)]
+    signatures = [signer.sign(bytes([n])) for n in range(5)]
 
-    for signature in made:
+    for signature in signatures:
         check_ml_dsa_encoding(signature, alg, label="x")
-    assert {len(s) for s in made} == {SIZES[alg][0]}
+    assert {len(s) for s in signatures} == {SIZES[alg][0]}
 
 
 @pytest.mark.parametrize("alg", SIZES)

@@ -30,7 +30,7 @@ def test_sshsig_of_each_key_type_verifies(key: HostKey) -> None:
 
 
 @pytest.mark.parametrize(
-    ("proof", "said"),
+    ("proof", "message"),
     [
         (make_signature(ED, b"said"), "the host signature is by key SHA256:"),
         (
@@ -50,31 +50,31 @@ def test_sshsig_of_each_key_type_verifies(key: HostKey) -> None:
         (make_signature(P256, b"said") + b"\n" * 20000, "is not an SSH signature"),
     ],
 )
-def test_invalid_sshsig_is_rejected(proof: bytes, said: str) -> None:
+def test_invalid_sshsig_is_rejected(proof: bytes, message: str) -> None:
     with pytest.raises(TrustError) as caught:
         check_sshsig(proof, b"said", namespace=SPACE, fingerprint=fingerprint(P256))
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_sshsig_with_invalid_key_is_rejected() -> None:
-    for key, said in ((b"\0\0\0\x03", "cut short"), (encode_string(b"ssh-what"), "is damaged")):
-        whole = b"SSHSIG\0\0\0\1" + b"".join(
+    for key, message in ((b"\0\0\0\x03", "cut short"), (encode_string(b"ssh-what"), "is damaged")):
+        blob = b"SSHSIG\0\0\0\1" + b"".join(
             map(
                 encode_string,
                 (key, SPACE.encode(), b"", b"sha256", encode_string(b"x") + encode_string(b"y")),
             )
         )
         print_ = "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-        with pytest.raises(TrustError, match=said):
-            check_sshsig(armor(whole), b"", namespace=SPACE, fingerprint=print_)
+        with pytest.raises(TrustError, match=message):
+            check_sshsig(armor(blob), b"", namespace=SPACE, fingerprint=print_)
 
 
 def test_damaged_sshsig_never_crashes() -> None:
     dice = random.Random(4)  # noqa: S311
     for key in (P256, ED):
         good = make_signature(key, b"said")
-        told = body(good)
+        original = body(good)
         refused = 0
         for _ in range(500):
             data = bytearray(good)
@@ -85,5 +85,5 @@ def test_damaged_sshsig_never_crashes() -> None:
                 refused += 1
                 continue
             # What base64 leaves open: a line break elsewhere, or the last character's spare bits.
-            assert body(bytes(data)) == told
+            assert body(bytes(data)) == original
         assert refused > 450

@@ -15,7 +15,7 @@ MAX_MEMORY_BYTES = 100_000_000
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b'{"a":1,"a":2}', "a key appears twice"),
         (b'{"x":{"a":1,"\\u0061":2}}', "a key appears twice"),
@@ -37,10 +37,10 @@ MAX_MEMORY_BYTES = 100_000_000
         (b"x" * 200_001, "expected at most 200000 bytes"),
     ],
 )
-def test_ambiguous_json_is_rejected(text: bytes, said: str) -> None:
+def test_ambiguous_json_is_rejected(text: bytes, message: str) -> None:
     with pytest.raises(MalformedError) as caught:
         parse_json(text, label="it", max_bytes=200_000)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith("it: ")
 
 
@@ -108,34 +108,34 @@ def _repeated(text: bytes, begin: bytes = b"", end: bytes = b"") -> Callable[[in
 def _distinct(form: str, begin: str, end: str) -> Callable[[int], bytes]:
     """Values that are all different, so that none is kept once only."""
 
-    def made(size: int) -> bytes:
+    def build(size: int) -> bytes:
         count = min(size // len(form.format(0)), MAX_VALUES + 10)
         return (begin + ",".join(form.format(n) for n in range(count)) + end).encode()
 
-    return made
+    return build
 
 
 def _at_the_limit(text: bytes, values: int) -> Callable[[int], bytes]:
     """As many values as are taken, and a long string after them; one ``text`` has ``values``."""
 
-    def made(size: int) -> bytes:
+    def build(size: int) -> bytes:
         some = text + (b"," + text) * ((MAX_VALUES - 10) // values - 1)
         some = some if len(some) < size - 10 else text
         return b"[" + some + b',"' + b"x" * (size - len(some) - 10) + b'"]'
 
-    return made
+    return build
 
 
 def _names_at_the_limit(first: str) -> Callable[[int], bytes]:
     """As many different names as are taken, and a long string that begins with ``first``."""
 
-    def made(size: int) -> bytes:
+    def build(size: int) -> bytes:
         count = min(MAX_VALUES - 10, size // 20)
         names = b",".join(b'"%09d":0' % n for n in range(count))
-        rest = max(0, size - len(names) - 30)
-        return b'{"a":["' + first.encode() + b"x" * rest + b'"],' + names + b"}"
+        padding = max(0, size - len(names) - 30)
+        return b'{"a":["' + first.encode() + b"x" * padding + b'"],' + names + b"}"
 
-    return made
+    return build
 
 
 WORST = {
@@ -240,8 +240,8 @@ def test_worst_case_json_uses_bounded_memory(name: str) -> None:
 
 def test_structure_check_stops_at_limits() -> None:
     """Not in as many as the text has bytes: limits stop it."""
-    for name, made in WORST.items():
-        data = made(256 << 10)
+    for name, build in WORST.items():
+        data = build(256 << 10)
 
         def read(data: bytes = data) -> None:
             with contextlib.suppress(ValueError):

@@ -35,7 +35,7 @@ def test_token_outlives_its_certificate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "said"),
+    ("token", "message"),
     [
         (lambda: TSA.make_token(b"other", AT), "covers another signature"),
         (
@@ -57,11 +57,11 @@ def test_token_outlives_its_certificate() -> None:
         (lambda: b"0" * (MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
     ],
 )
-def test_invalid_token_is_rejected(token: object, said: str) -> None:
+def test_invalid_token_is_rejected(token: object, message: str) -> None:
     with pytest.raises(TrustError) as caught:
         verify_timestamp(token(), b"sig", TRUSTED)  # type: ignore[operator]
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_token_requires_timestamping_certificate() -> None:
@@ -77,17 +77,17 @@ def test_token_requires_timestamping_certificate() -> None:
 def test_damaged_token_never_changes_time() -> None:
     dice = random.Random(3)  # noqa: S311
     good = TSA.make_token(b"sig", AT)
-    told = {verify_timestamp(good, b"sig", TRUSTED)}
+    times = {verify_timestamp(good, b"sig", TRUSTED)}
     refused = 0
     for _ in range(1500):
         data = bytearray(good)
         for _ in range(dice.randint(1, 3)):
             data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
         try:
-            told.add(verify_timestamp(bytes(data), b"sig", TRUSTED))
+            times.add(verify_timestamp(bytes(data), b"sig", TRUSTED))
         except TrustError:
             refused += 1
-    assert told == {AT}
+    assert times == {AT}
     assert refused > 1400
 
 
@@ -129,18 +129,18 @@ def test_acceptable_tsa_response_is_returned(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_book, "expected a status, and a short text at most"),
         (lambda token: token.replace(b"20261121040600Z", b"20261121040500Z"), "other content"),
     ],
 )
 def test_unacceptable_tsa_response_is_rejected(
-    monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes], said: str
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes], message: str
 ) -> None:
     _answering(monkeypatch, change)
 
-    with pytest.raises(TrustError, match=said):
+    with pytest.raises(TrustError, match=message):
         request_timestamp("http://tsa.example/", b"sig")
 
 
@@ -152,18 +152,18 @@ def test_tsa_url_with_password_is_rejected_and_redacted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pem", "oid", "said"),
+    ("pem", "oid", "message"),
     [
         (b"", "", "policy: expected certificates in PEM"),
         (b"hello", "", "policy: expected certificates in PEM"),
         (TSA.pem.encode(), "one.two", "policy: policy_oid: expected e.g. 1.2.3.4, found 'one.two'"),
     ],
 )
-def test_invalid_tsa_roots_are_rejected(pem: bytes, oid: str, said: str) -> None:
+def test_invalid_tsa_roots_are_rejected(pem: bytes, oid: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         load_tsa(pem, policy_oid=oid, label="policy")
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_missing_tsa_extra_reports_install_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,14 +22,14 @@ from tests.unit.signing.cms_builder import (
 AT = datetime(2026, 11, 21, 4, 6, tzinfo=UTC)
 SECRET = ec.generate_private_key(ec.SECP256R1())
 GRANTED = encode_der(0x30, b"\x02\x01\x00")
-ONE = b"\x02\x01\x01"
+INTEGER_1 = b"\x02\x01\x01"
 IMPRINT = encode_der(0x30, build_algorithm(SHA256), encode_der(4, hashlib.sha256(b"sig").digest()))
 MOMENT = encode_der(0x18, b"20261121040600Z")
 
 
 def _info(**changed: bytes) -> bytes:
     parts = {
-        "version": ONE,
+        "version": INTEGER_1,
         "policy": encode_oid(POLICY),
         "imprint": IMPRINT,
         "serial": b"\x02\x01\x07",
@@ -58,8 +58,8 @@ def _status(*lines: bytes) -> bytes:
 
 
 def test_token_of_unknown_tsa_verifies_with_embedded_certificate() -> None:
-    accuracy, nonce = encode_der(0x30, ONE), b"\x02\x01\x2a"
-    whole = _info(
+    accuracy, nonce = encode_der(0x30, INTEGER_1), b"\x02\x01\x2a"
+    full_info = _info(
         more=accuracy
         + encode_der(1, b"\xff")
         + nonce
@@ -70,7 +70,7 @@ def test_token_of_unknown_tsa_verifies_with_embedded_certificate() -> None:
         FakeTsa().make_token(b"sig", AT),
         FakeTsa().make_token(b"sig", AT, nonce=42),
         _token(),
-        _token(whole),
+        _token(full_info),
         _token(_info(moment=encode_der(0x18, b"20261121040600.25Z"))),
         _token(status=_status(encode_der(0x0C, b"granted"))),
         _token(certificates=(build_certificate(SECRET), build_certificate(SECRET, serial=1))),
@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "too long": (bytes(MAX_TOKEN_BYTES + 1), "expected at most 65536 bytes"),
     "a byte after its end": (_token() + b"\0", "1 bytes after its end"),
     "a third part": (_token(more=(encode_der(4, b"hidden"),)), "expected a status and a token"),
-    "not granted": (_token(status=encode_der(0x30, ONE)), "was not granted: status 1"),
+    "not granted": (_token(status=encode_der(0x30, INTEGER_1)), "was not granted: status 1"),
     "no status": (_token(status=encode_der(0x30)), "expected a status, and a short text"),
     "why it was refused": (
         _token(status=encode_der(0x30, b"\x02\x01\x00", encode_der(0x30), encode_der(3, b"\0\0"))),
@@ -109,7 +109,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "expected 6 fields, found 7",
     ),
     "few fields": (
-        _token(encode_der(0x30, ONE, encode_oid(POLICY))),
+        _token(encode_der(0x30, INTEGER_1, encode_oid(POLICY))),
         "expected at least 5 fields, found 2",
     ),
     "another version": (_token(_info(version=b"\x02\x01\x02")), "version: expected 1, found 2"),
@@ -140,20 +140,23 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "invalid time",
     ),
     "an unknown field": (_token(_info(more=encode_der(4, b"hidden"))), "unknown, duplicate"),
-    "a field twice": (_token(_info(more=ONE + ONE)), "unknown, duplicate"),
-    "fields out of order": (_token(_info(more=ONE + encode_der(1, b"\xff"))), "or misordered"),
+    "a field twice": (_token(_info(more=INTEGER_1 + INTEGER_1)), "unknown, duplicate"),
+    "fields out of order": (
+        _token(_info(more=INTEGER_1 + encode_der(1, b"\xff"))),
+        "or misordered",
+    ),
     "something after the info": (_token(_info() + b"\0"), "1 bytes after its end"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_token_with_unexpected_content_is_rejected(name: str) -> None:
-    token, said = REFUSED[name]
+    token, message = REFUSED[name]
     with pytest.raises(TrustError) as caught:
         read_timestamp_token(token, b"sig")
 
     assert str(caught.value).startswith("the timestamp: ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_modified_token_is_rejected() -> None:
