@@ -1,4 +1,4 @@
-"""The layer ``stig``: the fixes of the rules that a scan found failing."""
+"""Layer ``stig``: remediate the rules that failed in the scan."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from hardpan.core.files import Sha256, sha256_bytes
 from hardpan.profiles.schema.profile import Profile
 
 MAX_OUTCOMES_BYTES = 16 << 20
-"""Of what the guest says became of each rule; a thousand rules take some 300 KiB."""
+"""Limit of the outcomes file; a thousand rules take about 300 KiB."""
 
 
 def apply(task: LayerTask) -> LayerResult:
-    """Mend what failed; what came of each rule is in the receipt."""
+    """Remediate the failing rules; the result contains the outcome of each rule."""
     profile, today = task.profile, clock.now().date()
     waiver_by_rule = {
         r.rule_id: profile.stig.waiver_for(r.rule_id, today) for r in task.assessment.fixes
@@ -30,7 +30,7 @@ def apply(task: LayerTask) -> LayerResult:
     result = task.run(
         role_variables(profile, archive_path, outcomes_path, sha256_bytes(fix_batch.archive))
     )
-    # Fetched from the guest, so it may be anything that Ansible's fetch leaves.
+    # Untrusted: the file comes from the guest.
     data = read_bytes(task.workdir, outcomes_path.name, max_bytes=MAX_OUTCOMES_BYTES)
     batch_result = batch.parse_outcomes(data, fix_batch)
     for warning in batch_result.warnings:
@@ -41,13 +41,13 @@ def apply(task: LayerTask) -> LayerResult:
 def role_variables(
     profile: Profile, archive_path: Path, outcomes_path: Path, batch_sha256: Sha256
 ) -> dict[str, object]:
-    """What the role is given; ``batch`` is the digest of the archive."""
+    """Return the role's variables; ``batch_sha256`` is the digest of the archive."""
     user = next(u for u in profile.users if u.name == profile.build_user)
     return {
         "stig_archive": str(archive_path),
         "stig_outcomes": str(outcomes_path),
-        # Of the batch's own name: what an interrupted run left of another is not taken up.
-        "stig_room": f"/root/.hardpan-stig-{batch_sha256[:12]}",
+        # Named after the batch, so that leftovers of an interrupted run are not reused.
+        "stig_workdir": f"/root/.hardpan-stig-{batch_sha256[:12]}",
         "stig_user": user.name,
         "stig_sudo": user.sudo,
     }

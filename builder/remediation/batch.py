@@ -1,7 +1,6 @@
-"""The content's own fixes as one batch for the guest, and what came of each.
+"""Build the remediation batch of the failing rules and parse its outcomes.
 
-What is done otherwise than the content does it, and why, is data:
-``ansible/roles/stig/vars/rules.yml``.
+Exclusions and overrides of the content's fixes are data: ``ansible/roles/stig/vars/rules.yml``.
 """
 
 import io
@@ -24,7 +23,7 @@ from hardpan.core.errors import ToolError
 from hardpan.profiles.schema.ssg import RULE_PREFIX
 
 _ROLE = PLAYBOOKS / "roles" / "stig"
-_NO_FIX_REASON = "the content has no fix: right at install or never"
+_NO_FIX_REASON = "the content has no fix; the rule can only be satisfied at install"
 _MAX_DETAIL_CHARS = 600
 _MAX_OUTCOMES_BYTES = 16 << 20
 AUDIT_FILE = "/etc/audit/rules.d/50-hardpan-stig.rules"
@@ -37,19 +36,19 @@ _DNF_COMMAND = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationRules:
-    """What hardpan does otherwise than the content's own fixes."""
+    """Deviations from the content's own fixes."""
 
     excluded: Mapping[str, str]
-    """Rule (a ``*`` at its end stands for any ending) -> why it is not mended on a build."""
+    """Rule (a ``*`` at its end matches any suffix) -> why it is not remediated in a build."""
 
     overrides: Mapping[str, str]
-    """Rule -> why our own script takes the place of the content's."""
+    """Rule -> why hardpan's own script replaces the content's."""
 
     run_last: tuple[str, ...]
-    """Beginnings of the names of rules that are mended after all others."""
+    """Prefixes of the rules that are remediated after all others."""
 
     def exclusion_reason(self, rule: str) -> str:
-        """Why ``rule`` is not mended; empty when it is."""
+        """Return why ``rule`` is not remediated; empty if it is."""
         for name, reason in self.excluded.items():
             if rule == name or (name.endswith("*") and rule.startswith(name[:-1])):
                 return reason
@@ -58,44 +57,44 @@ class RemediationRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixBatch:
-    """What goes to the guest."""
+    """The scripts sent to the guest and the outcomes that need no script."""
 
     archive: bytes
-    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``guard.sh``, ``mend.py``."""
+    """tar: ``manifest.json``, ``fixes/NNN.sh``, ``prelude.sh``, ``guard.sh``, ``remediate.py``."""
 
     scripts: tuple[str, ...]
-    """Rule ids that have a script in it, in the order they run."""
+    """Ids of the rules with a script, in execution order."""
 
     consolidated: Mapping[str, str]
-    """Rule id -> the file on the guest that what its fix would write goes into."""
+    """Rule id -> the consolidated file on the guest that replaces its fix."""
 
     resolved: tuple[RuleOutcome, ...]
-    """Outcomes that are known without running anything."""
+    """Outcomes of rules without a script: waived, excluded or without a fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What came back from the guest."""
+    """The outcome of every rule in a batch."""
 
     outcomes: tuple[RuleOutcome, ...]
     warnings: tuple[str, ...]
-    """One line for each step beside the fixes that went wrong."""
+    """One line for each failed package transaction or deferred command."""
 
 
 def load_rules() -> RemediationRules:
-    """The table that the role carries."""
+    """Load the deviations table of the role."""
     data = yaml.safe_load((_ROLE / "vars" / "rules.yml").read_text("utf-8"))
     return RemediationRules(
-        excluded=data["stig_never"],
-        overrides=data["stig_ours"],
-        run_last=tuple(map(str, data["stig_last"])),
+        excluded=data["stig_excluded_rules"],
+        overrides=data["stig_overrides"],
+        run_last=tuple(map(str, data["stig_run_last"])),
     )
 
 
 def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
-    """The fixes of the failing rules; waivers and those not for a build are settled.
+    """Build the batch for ``fixes``; waived and excluded rules are resolved without a script.
 
-    The same remedies give the same bytes.
+    The same fixes give the same bytes.
     """
     table = load_rules()
     resolved: list[RuleOutcome] = []
@@ -109,7 +108,7 @@ def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
             resolved.append(_outcome(fix, "no_fix", exclusion))
         elif name in table.overrides:
             scripts.append(
-                (fix.rule_id, (_ROLE / "files" / "ours" / f"{name}.sh").read_text("utf-8"))
+                (fix.rule_id, (_ROLE / "files" / "overrides" / f"{name}.sh").read_text("utf-8"))
             )
         elif not fix.script.strip():
             resolved.append(_outcome(fix, "no_fix", _NO_FIX_REASON))
@@ -127,22 +126,22 @@ def build_batch(fixes: Sequence[Fix], waived: Mapping[str, str]) -> FixBatch:
 
 
 def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
-    """What the guest says came of the batch; it is not believed further than its form.
+    """Parse the outcomes reported by the guest; only their structure is validated.
 
     Raises:
-        ToolError: no JSON of the expected form, or a rule is missing.
+        ToolError: malformed JSON, or the outcome of a rule is missing.
     """
     try:
         if len(data) > _MAX_OUTCOMES_BYTES:
             raise ValueError("too long")
         outcomes = json.loads(data)
         result_by_rule = {str(x["rule"]): _parse_result(x) for x in outcomes["rules"]}
-        deferred = [(str(x["name"]), *_parse_result(x)) for x in outcomes["late"]]
+        deferred = [(str(x["name"]), *_parse_result(x)) for x in outcomes["deferred"]]
     except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise ToolError(["mend.py"], "gave no outcomes that can be read") from e
+        raise ToolError(["remediate.py"], "wrote malformed outcomes") from e
     missing = [r for r in batch.scripts if r not in result_by_rule]
     if missing:
-        raise ToolError(["mend.py"], f"told nothing about {len(missing)} rules, e.g. {missing[0]}")
+        raise ToolError(["remediate.py"], f"no outcome for {len(missing)} rules, e.g. {missing[0]}")
     executed = tuple(
         RuleOutcome(
             rule_id=rule,
@@ -156,7 +155,7 @@ def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
         for rule, file in batch.consolidated.items()
     )
     warnings = tuple(
-        f"{name} ended with {exit_status}: {output}"
+        f"{name} exited with {exit_status}: {output}"
         for name, exit_status, output in deferred
         if exit_status
     )
@@ -164,7 +163,7 @@ def parse_outcomes(data: bytes, batch: FixBatch) -> BatchResult:
 
 
 def _consolidate(scripts: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-    """Files that stand for many fixes, and which rule's part went into which."""
+    """Merge templated fixes into files; return file -> text and rule id -> file."""
     lines: list[str] = []
     settings: dict[str, str] = {}
     consolidated: dict[str, str] = {}
@@ -200,15 +199,15 @@ def _archive_members(
     yield "manifest.json", json.dumps(manifest).encode()
     for n, (_, script) in enumerate(scripts):
         yield f"fixes/{n:03}.sh", script.encode()
-    # mend.py last: where it lies, everything lies.
-    for name in ("prelude.sh", "guard.sh", "mend.py"):
+    # remediate.py is the last member: if it exists, the archive is unpacked completely.
+    for name in ("prelude.sh", "guard.sh", "remediate.py"):
         yield name, (_ROLE / "files" / name).read_bytes()
 
 
 def _parse_result(result: Mapping[str, object]) -> tuple[int, str]:
-    exit_status, output = result["rc"], result["said"]
+    exit_status, output = result["exit_status"], result["output"]
     if type(exit_status) is not int or not isinstance(output, str):
-        raise TypeError("expected an exit code and a text")
+        raise TypeError("expected an exit status and a text")
     return exit_status, output.strip()[-_MAX_DETAIL_CHARS:]
 
 

@@ -37,7 +37,7 @@ NO_FIXES = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
 HOST = "ai.example"
 PROFILE = """\
 extends: lab-stig
-name: sovereign
+name: ai-service-test
 title: The whole stack
 layers: [ml_frameworks, ai_service]
 frameworks:
@@ -170,9 +170,9 @@ def apply_layers(profile: Profile, host: LabHost) -> tuple[LayerResult, ...]:
 def service(
     lab_payload: Payload, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceFixture]:
-    folder = tmp_path_factory.mktemp("sovereign")
-    (folder / "sovereign.yaml").write_text(PROFILE)
-    profile = load_profile(folder / "sovereign.yaml")
+    folder = tmp_path_factory.mktemp("ai-service")
+    (folder / "ai-service-test.yaml").write_text(PROFILE)
+    profile = load_profile(folder / "ai-service-test.yaml")
     with lab_host(lab_payload, folder / "host", install=["nginx", "nftables", "firewalld"]) as host:
         receipts = apply_layers(profile, host)
         assert host.run("ls /root/hardpan-access /etc/pki/hardpan/tls.key", ok=(2,)).stdout == ""
@@ -200,8 +200,8 @@ def test_profile_change_updates_and_removes_files(service: ServiceFixture) -> No
     section = service.profile.ai_service
     assert section is not None
     shorter = section.model_copy(update={"session_hours": 4})
-    old = "/etc/hardpan/sovereign/old"
-    service.host.run(f"touch {old}; echo {old} >> /var/lib/hardpan/sovereign_stack.files")
+    old = "/etc/hardpan/ai_service/old"
+    service.host.run(f"touch {old}; echo {old} >> /var/lib/hardpan/ai_service.files")
 
     (result,) = apply_layers(
         service.profile.model_copy(update={"layers": ONLY, "ai_service": shorter}), service.host
@@ -210,7 +210,7 @@ def test_profile_change_updates_and_removes_files(service: ServiceFixture) -> No
     assert result.changed_tasks == 1
     assert service.host.run(f"test -e {old}", ok=(1,)).returncode == 1
     assert service.log_in("ada")
-    settings = service.host.run("cat /etc/hardpan/sovereign/login.json").stdout
+    settings = service.host.run("cat /etc/hardpan/ai_service/login.json").stdout
     assert json.loads(settings)["session_hours"] == 4
     for unit in UNITS:
         service.wait_until_active(unit)
@@ -374,8 +374,8 @@ def test_scan_chat_test_passes(service: ServiceFixture) -> None:
 
 def test_numpy_embedding_matches_reference_cosines(service: ServiceFixture) -> None:
     code = (
-        "import sys, json, pathlib; sys.path.insert(0, '/usr/libexec/hardpan/sovereign');"
-        "from sovereign.minilm import MiniLM;"
+        "import sys, json, pathlib; sys.path.insert(0, '/usr/libexec/hardpan/ai_service');"
+        "from ai_service.minilm import MiniLM;"
         "m = MiniLM(pathlib.Path('/opt/ai/models/all-MiniLM-L6-v2'));"
         f"v = [m.embed(t) for t in {TEXTS!r}];"
         "n = range(len(v));"
@@ -719,12 +719,12 @@ def test_chat_page_works_in_browser(service: ServiceFixture, tmp_path: Path) -> 
 
 
 def test_site_can_add_keys_and_change_passwords(service: ServiceFixture) -> None:
-    command = "/opt/ai/stacks/serving/bin/python3 -I /usr/libexec/hardpan/sovereign"
+    command = "/opt/ai/stacks/serving/bin/python3 -I /usr/libexec/hardpan/ai_service"
     key = service.host.run(f"{command} new-key batch documents").stdout.strip()
 
     assert service.send_request("GET", "/kb/documents", key=key).status == 200
     assert service.send_request("GET", "/v1/models", key=key).status == 403
-    assert key not in service.host.run("cat /etc/hardpan/sovereign/*.json").stdout
+    assert key not in service.host.run("cat /etc/hardpan/ai_service/*.json").stdout
 
     ben = service.log_in("ben")
     typed = "printf 'a new password\\na new password\\n'"

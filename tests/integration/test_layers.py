@@ -25,7 +25,7 @@ from hardpan.profiles.loader.profile_file import load_profile
 
 pytestmark = pytest.mark.integration
 
-REMEDIATE = layers.PLAYBOOKS / "roles/stig/files/mend.py"
+REMEDIATE = layers.PLAYBOOKS / "roles/stig/files/remediate.py"
 PRELUDE = REMEDIATE.with_name("prelude.sh")
 NO_FIXES = Assessment(content_sha256=Sha256("0" * 64), counts={}, fixes=())
 
@@ -150,8 +150,8 @@ def test_interrupt_stops_ansible_and_children(playbook: PlaybookFixture, tmp_pat
 
 @pytest.fixture
 def remediate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """``mend.py`` as a module, on a machine that has the package ``bash`` and no other."""
-    spec = importlib.util.spec_from_file_location("mend", REMEDIATE)
+    """``remediate.py`` as a module, on a machine that has the package ``bash`` and no other."""
+    spec = importlib.util.spec_from_file_location("remediate", REMEDIATE)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -161,8 +161,8 @@ def remediate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         (workdir / "packages").write_text("\nbash\n")
         return {"bash"}
 
-    monkeypatch.setattr(module, "remember_packages", packages)
-    monkeypatch.setattr(module, "FIX_S", 1.0)
+    monkeypatch.setattr(module, "record_packages", packages)
+    monkeypatch.setattr(module, "FIX_TIMEOUT_S", 1.0)
     return module
 
 
@@ -181,7 +181,7 @@ def prepare_workdir(workdir: Path, *scripts: str) -> Path:
 def run_remediate(
     remediate: ModuleType, workdir: Path, monkeypatch: pytest.MonkeyPatch, *, slice_s: float = 60
 ) -> int:
-    monkeypatch.setattr(sys, "argv", ["mend.py", str(workdir), str(slice_s)])
+    monkeypatch.setattr(sys, "argv", ["remediate.py", str(workdir), str(slice_s)])
     code = remediate.main()
     assert isinstance(code, int)
     return code
@@ -197,14 +197,14 @@ def test_fixes_run_in_order_and_report_exit_status(
         "if rpm --quiet -q bash && ! rpm --quiet -q bash zsh; then echo known; fi\n",
         "systemctl() { echo; }; grub2-mkconfig -o x; service auditd restart\n",
     )
-    monkeypatch.setattr(remediate, "LATE", {"grub2-mkconfig": ["echo", "made once"]})
+    monkeypatch.setattr(remediate, "DEFERRED_COMMANDS", {"grub2-mkconfig": ["echo", "made once"]})
 
     assert run_remediate(remediate, workdir, monkeypatch) == 0
 
     outcomes = json.loads((workdir / "outcomes.json").read_text())
-    assert [t["rc"] for t in outcomes["rules"]] == [0, 3, 0, 0]
-    assert [t["said"].strip() for t in outcomes["rules"]][:3] == ["one", "", "known"]
-    assert [t["said"] for t in outcomes["late"]] == ["made once\n"]
+    assert [t["exit_status"] for t in outcomes["rules"]] == [0, 3, 0, 0]
+    assert [t["output"].strip() for t in outcomes["rules"]][:3] == ["one", "", "known"]
+    assert [t["output"] for t in outcomes["deferred"]] == ["made once\n"]
 
 
 def test_hanging_fix_is_killed_with_children(
@@ -216,8 +216,8 @@ def test_hanging_fix_is_killed_with_children(
     run_remediate(remediate, workdir, monkeypatch)
 
     outcomes = json.loads((workdir / "outcomes.json").read_text())["rules"]
-    assert [t["rc"] for t in outcomes] == [124, 0]
-    assert "stopped after 1.0 s" in outcomes[0]["said"]
+    assert [t["exit_status"] for t in outcomes] == [124, 0]
+    assert "stopped after 1.0 s" in outcomes[0]["output"]
     assert time.monotonic() - start < 120
     assert _has_exited("-f", "sleep 30[12].25")
 
@@ -230,7 +230,7 @@ def test_interrupted_remediation_resumes(
 
     codes = [run_remediate(remediate, workdir, monkeypatch, slice_s=0.1) for _ in range(3)]
 
-    assert codes == [remediate.MORE, remediate.MORE, 0]
+    assert codes == [remediate.EX_TEMPFAIL, remediate.EX_TEMPFAIL, 0]
     assert count.read_text() == "x\n" * 3
 
 
@@ -242,8 +242,8 @@ def test_long_output_is_truncated_to_its_tail(
     run_remediate(remediate, workdir, monkeypatch)
 
     (outcome,) = json.loads((workdir / "outcomes.json").read_text())["rules"]
-    assert len(outcome["said"]) == remediate.SAID_MOST
-    assert outcome["said"].endswith("xend\n")
+    assert len(outcome["output"]) == remediate.MAX_OUTPUT_BYTES
+    assert outcome["output"].endswith("xend\n")
 
 
 def _interrupt_after(mark: Path) -> None:

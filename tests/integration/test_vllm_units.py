@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpan.builder.layers import ai_service
+from hardpan.builder.ai_service import render
 from hardpan.core.process import find_program, run
 from hardpan.profiles.loader.profile_file import load_profile
 from hardpan.profiles.schema.ai_service import AiService
@@ -36,7 +36,7 @@ def write_root(vendor: str, root: Path) -> Path:
     profile = load_profile(f"rocky9-stig-{vendor}").model_copy(
         update={"ai_service": AiService.model_validate(SECTION)}
     )
-    for path, data in ai_service.render_files(profile).items():
+    for path, data in render.render_files(profile).items():
         destination = root / path.removeprefix("/")
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(data)
@@ -73,7 +73,7 @@ def test_systemd_analyze_accepts_units(vendor: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "said"),
+    ("old", "new", "message"),
     [
         ("TasksMax=8192", "TasksMax=many", "maximum tasks value"),
         ("Requires=hardpan-gpu.service", "Requires=hardpan-gone.service", "hardpan-gone.service"),

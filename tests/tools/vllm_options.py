@@ -45,8 +45,8 @@ def parse_arguments(argv: list[str]) -> tuple[Any, Namespace]:
 def collect_facts() -> dict[str, object]:
     """What vLLM says of the options, the variables and the health path that we use."""
     # As on the machine, where nothing of hardpan is but this package.
-    sys.path.insert(0, str(REPO / "builder" / "layers"))
-    engine = import_module("sovereign.serving").ENGINES["vllm"]
+    sys.path.insert(0, str(REPO / "builder" / "ai_service"))
+    engine = import_module("payload.serving").ENGINES["vllm"]
     argv = engine.arguments(SETTINGS, 1)
     parser, arguments = parse_arguments(argv[2:])
     variables = import_module("vllm.envs").environment_variables
@@ -57,7 +57,7 @@ def collect_facts() -> dict[str, object]:
         "as_of": datetime.now(UTC).date().isoformat(),
         "model": arguments.model_tag,
         "options": {name: getattr(arguments, _find_destination(parser, name)) for name in names},
-        "variables": sorted(name for name in engine.variables if name in variables),
+        "variables": sorted(name for name in engine.environment if name in variables),
         "health": [route.path for route in health.routes],
     }
 

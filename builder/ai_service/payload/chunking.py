@@ -1,11 +1,11 @@
-"""Cuts a document into pieces of the size that the embedding model reads at once."""
+"""Cuts a document into chunks of the size that the embedding model reads at once."""
 
 import re
 from collections.abc import Iterator
 from itertools import islice
 
 MAX_WORDS = 110
-"""Words per piece: 256 tokens is what the model was trained for, and words are 1.3 tokens."""
+"""Words per chunk: 256 tokens is what the model was trained for, and words are 1.3 tokens."""
 
 _OVERLAP_WORDS = 15
 _MAX_WORD_CHARS = 100
@@ -15,7 +15,7 @@ _WORD = re.compile(r"\S+")
 
 
 def split_into_chunks(text: str) -> Iterator[str]:
-    """The document's pieces in order; each begins with the heading that it stands under.
+    """The document's chunks in order; each begins with the heading that it stands under.
 
     Takes time in proportion to the text, and no memory for what is not asked for.
     """

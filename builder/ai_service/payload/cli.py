@@ -1,7 +1,7 @@
-"""What each machine does for itself: starts the services, makes secrets, changes logins.
+"""Commands of the AI service on the target: run a service, create secrets, change logins.
 
-Secrets are made at the machine's own first start, never in the image. Root finds each
-in a file of its own in one folder, whose name alone is told on the console.
+Secrets are created at the machine's first boot, never in the image. Each is written to its own
+file in a folder that only root can read; the console shows the folder's name only.
 """
 
 import getpass
@@ -18,11 +18,11 @@ from . import accounts
 from .accounts import MACHINE_KEY_NAME, Accounts, StoredKey
 from .watchdog import log_line, start_watchdog
 
-SETTINGS_DIR = Path("/etc/hardpan/sovereign")
+SETTINGS_DIR = Path("/etc/hardpan/ai_service")
 ACCESS_DIR = Path("/root/hardpan-access")
 RUN_DIR = Path("/run/hardpan-ai")
 PROXY_CREDENTIAL = "proxy-secret"
-"""Name of the file, and of systemd's credential, of what proxy and knowledge base share."""
+"""Name of the file and of the systemd credential shared by proxy and knowledge base."""
 
 STATE_DIR = Path("/var/lib/ai")
 _AUTH_GROUP = "ai-auth"
@@ -30,13 +30,13 @@ _MIN_PASSWORD_CHARS = 12
 
 
 def main(argv: list[str]) -> None:
-    """Do what the first argument says."""
+    """Run the command named by the first argument."""
     commands: dict[str, Callable[[list[str]], None]] = {
         "login": lambda _: _run_login(),
-        "knowledge": lambda _: _run_knowledge_base(),
-        "serving": lambda _: _run_model_server(),
+        "knowledge-base": lambda _: _run_knowledge_base(),
+        "model-server": lambda _: _run_model_server(),
         "first-start": lambda _: _run_first_start(),
-        "password": _change_password,
+        "change-password": _change_password,
         "new-key": _create_api_key,
     }
     if not argv or argv[0] not in commands:
@@ -50,9 +50,9 @@ def _run_first_start() -> None:
 
 
 def create_proxy_secret(folder: Path) -> None:
-    """Make what the proxy proves itself with to the knowledge base, new at each start.
+    """Create the secret that authenticates the proxy to the knowledge base, new at each boot.
 
-    The folder is in memory and root's alone; systemd hands the files to the two services.
+    The folder is in memory and private to root; systemd passes the files to the two services.
     """
     secret = accounts.generate_secret()
     _write_for_root(folder / PROXY_CREDENTIAL, secret)
@@ -62,7 +62,7 @@ def create_proxy_secret(folder: Path) -> None:
 
 
 def create_missing_secrets(settings: Path, access: Path, group: int) -> None:
-    """Make what is missing: passwords of logins without one, and the machine's own key."""
+    """Create passwords of logins without one, and the machine's own API key."""
     image_settings = _load_settings(settings / "login.json")
     machine_accounts = accounts.load_accounts([settings / "machine.json"])
     new_secrets: dict[str, str] = {}
@@ -79,12 +79,13 @@ def create_missing_secrets(settings: Path, access: Path, group: int) -> None:
     if not new_secrets:
         return
     access.mkdir(mode=0o700, exist_ok=True)
-    # What people read first: a secret that nobody can read must not come into force.
+    # Written before the accounts: a secret that nobody can read must not take effect.
     for name, secret in new_secrets.items():
         _write_for_root(access / name, secret)
     accounts.save_accounts(settings / "machine.json", Accounts(users, keys), group)
     log_line(
-        f"made secrets of this machine; root reads them in {access}: {', '.join(sorted(new_secrets))}"
+        f"created this machine's secrets; root can read them in {access}:"
+        f" {', '.join(sorted(new_secrets))}"
     )
 
 
@@ -117,18 +118,18 @@ def _run_knowledge_base() -> None:
     from .knowledge_base import KnowledgeBase
     from .vector_index import EmbeddingIndex
 
-    settings = _load_settings(SETTINGS_DIR / "knowledge.json")
+    settings = _load_settings(SETTINGS_DIR / "knowledge_base.json")
     store = DocumentStore(STATE_DIR / "kb" / "documents.sqlite")
     index = EmbeddingIndex(Path(str(settings["model"])))
     knowledge_base = KnowledgeBase(
         store,
         index,
-        max_document_bytes=int(settings["document_most"]),
+        max_document_bytes=int(settings["max_document_bytes"]),
         quota=UserQuota(**settings["quota"]),
         proxy_secret=_read_credential(PROXY_CREDENTIAL),
     )
     threading.Thread(
-        target=_exit_after, args=(knowledge_base.embed_new_chunks,), daemon=True, name="reader"
+        target=_exit_after, args=(knowledge_base.embed_new_chunks,), daemon=True, name="embedder"
     ).start()
     server = HttpServer([int(settings["port"])], knowledge_base)
     start_watchdog(int(settings["port"]), "/health")
@@ -136,33 +137,33 @@ def _run_knowledge_base() -> None:
 
 
 def _read_credential(name: str) -> str:
-    """What systemd handed to this service under this name."""
+    """Return the systemd credential of this name."""
     return (Path(os.environ["CREDENTIALS_DIRECTORY"]) / name).read_text("ascii").strip()
 
 
 def _exit_after(run: Callable[[], None]) -> None:
-    """End the whole service when its reader ends: systemd starts it anew."""
+    """Run ``run`` and then exit the process, so that systemd restarts the service."""
     try:
         run()
     finally:
-        log_line("the reader ended")
+        log_line("the embedding thread ended")
         os._exit(1)
 
 
 def _run_model_server() -> None:
     from .serving import serve
 
-    serve(_load_settings(SETTINGS_DIR / "serving.json"), len(os.sched_getaffinity(0)))
+    serve(_load_settings(SETTINGS_DIR / "model_server.json"), len(os.sched_getaffinity(0)))
 
 
 def _change_password(argv: list[str]) -> None:
-    """``password NAME``: set a login's password on this machine."""
-    (name,) = argv or _exit_with_usage("password NAME")
+    """``change-password NAME``: set a login's password on this machine."""
+    (name,) = argv or _exit_with_usage("change-password NAME")
     login_names = {u["name"] for u in _load_settings(SETTINGS_DIR / "login.json")["users"]}
     machine_accounts = accounts.load_accounts([SETTINGS_DIR / "machine.json"])
     if name not in login_names:
         raise SystemExit(
-            f"{name!a} is not among the image's logins: {', '.join(sorted(login_names))}"
+            f"{name!a} is not one of the image's logins: {', '.join(sorted(login_names))}"
         )
     password, repeated = getpass.getpass("new password: "), getpass.getpass("again: ")
     if password != repeated or len(password) < _MIN_PASSWORD_CHARS:
@@ -175,7 +176,7 @@ def _change_password(argv: list[str]) -> None:
 
 
 def _create_api_key(argv: list[str]) -> None:
-    """``new-key NAME SCOPE...``: make an API key; it is shown once, its digest is kept."""
+    """``new-key NAME SCOPE...``: create an API key and print it once; only its digest is stored."""
     name, *scopes = argv or _exit_with_usage("new-key NAME chat documents")
     if not scopes or not set(scopes) <= {"chat", "documents"}:
         _exit_with_usage("new-key NAME chat documents")

@@ -1,4 +1,4 @@
-"""Documents, their pieces and the pieces' vectors, in one SQLite file."""
+"""Documents, their chunks and the chunks' vectors, in one SQLite file."""
 
 import contextlib
 import secrets
@@ -16,19 +16,19 @@ CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, owner TEXT NOT NULL,
     added INTEGER NOT NULL, size INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS pieces (
+CREATE TABLE IF NOT EXISTS chunks (
     id INTEGER PRIMARY KEY, document TEXT NOT NULL REFERENCES documents ON DELETE CASCADE,
     text TEXT NOT NULL, vector BLOB
 ) STRICT;
-CREATE INDEX IF NOT EXISTS pieces_of ON pieces (document);
-CREATE INDEX IF NOT EXISTS pieces_unread ON pieces (id) WHERE vector IS NULL;
-CREATE INDEX IF NOT EXISTS pieces_unread_of ON pieces (document) WHERE vector IS NULL;
+CREATE INDEX IF NOT EXISTS chunks_by_document ON chunks (document);
+CREATE INDEX IF NOT EXISTS chunks_unembedded ON chunks (id) WHERE vector IS NULL;
+CREATE INDEX IF NOT EXISTS chunks_unembedded_of ON chunks (document) WHERE vector IS NULL;
 """
 # Counted by indexes: the rows that the model has read, with their vectors, are hundreds of MiB.
 _LIST_QUERY = """
 SELECT id, title, owner, added, size,
-    (SELECT count(*) FROM pieces WHERE document = d.id),
-    (SELECT count(*) FROM pieces WHERE document = d.id AND vector IS NULL)
+    (SELECT count(*) FROM chunks WHERE document = d.id),
+    (SELECT count(*) FROM chunks WHERE document = d.id AND vector IS NULL)
 FROM documents d ORDER BY added DESC, id
 """
 
@@ -43,13 +43,13 @@ class UserQuota:
 
     documents: int
     text_bytes: int
-    pieces: int
+    chunks: int
     """Each takes 1.5 KiB of memory for its vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddedDocument:
-    """A new document, and the pieces of the one that it replaced."""
+    """A new document, and the chunks of the one that it replaced."""
 
     document_id: str
     replaced_chunks: list[int]
@@ -68,9 +68,9 @@ class StoredDocument:
     size: int
     """Bytes of its text."""
 
-    pieces: int
-    ready: int
-    """Pieces that can be found already; the others are still to be read by the model."""
+    chunks: int
+    embedded: int
+    """Chunks that can be found already; the others are still to be read by the model."""
 
     def to_json(self) -> dict[str, object]:
         """As JSON has it."""
@@ -120,7 +120,7 @@ class DocumentStore:
                 (document_id, title, owner, now, size_bytes),
             )
             db.executemany(
-                "INSERT INTO pieces (document, text) VALUES (?, ?)",
+                "INSERT INTO chunks (document, text) VALUES (?, ?)",
                 [(document_id, text) for text in chunks],
             )
         return AddedDocument(document_id, replaced)
@@ -130,8 +130,10 @@ class DocumentStore:
         with self._lock:
             rows = self._db.execute(_LIST_QUERY).fetchall()
         return [
-            StoredDocument(id=i, title=t, owner=o, added=a, size=s, pieces=n, ready=n - unread)
-            for i, t, o, a, s, n, unread in rows
+            StoredDocument(
+                id=i, title=t, owner=o, added=a, size=s, chunks=n, embedded=n - unembedded
+            )
+            for i, t, o, a, s, n, unembedded in rows
         ]
 
     def find_owner(self, document: str) -> str | None:
@@ -143,46 +145,46 @@ class DocumentStore:
         return row[0] if row else None
 
     def remove(self, document: str) -> list[int]:
-        """Forget a document; its pieces."""
+        """Forget a document; its chunks."""
         with self._change() as db:
             return _delete_document(db, document)
 
     def next_unembedded(self) -> tuple[int, str] | None:
-        """A piece without a vector, with its id."""
+        """A chunk without a vector, with its id."""
         with self._lock:
             row = self._db.execute(
-                "SELECT id, text FROM pieces WHERE vector IS NULL ORDER BY id LIMIT 1"
+                "SELECT id, text FROM chunks WHERE vector IS NULL ORDER BY id LIMIT 1"
             ).fetchone()
         return (row[0], row[1]) if row else None
 
     def store_vector(self, chunk: int, text: str, vector: bytes) -> bool:
-        """Keep what the model made of a piece's text; False if the piece is gone.
+        """Keep what the model made of a chunk's text; False if the chunk is gone.
 
-        SQLite gives the number of a piece that is gone to a new one, so the text decides.
+        SQLite gives the number of a chunk that is gone to a new one, so the text decides.
         """
         with self._change() as db:
             cursor = db.execute(
-                "UPDATE pieces SET vector = ? WHERE id = ? AND text = ?", (vector, chunk, text)
+                "UPDATE chunks SET vector = ? WHERE id = ? AND text = ?", (vector, chunk, text)
             )
             return cursor.rowcount == 1
 
     def iterate_vectors(self) -> Iterator[tuple[int, bytes]]:
-        """Every piece that can be found, a part at a time: together they are large."""
+        """Every chunk that can be found, a part at a time: together they are large."""
         rows = [(0, b"")]
         while rows:
             with self._lock:
                 rows = self._db.execute(
-                    "SELECT id, vector FROM pieces WHERE vector IS NOT NULL AND id > ?"
+                    "SELECT id, vector FROM chunks WHERE vector IS NOT NULL AND id > ?"
                     " ORDER BY id LIMIT 1000",
                     (rows[-1][0],),
                 ).fetchall()
             yield from rows
 
     def find_chunk(self, chunk: int) -> tuple[str, str, str] | None:
-        """Document, title and text of a piece."""
+        """Document, title and text of a chunk."""
         with self._lock:
             row = self._db.execute(
-                "SELECT d.id, d.title, p.text FROM pieces p JOIN documents d ON d.id = p.document"
+                "SELECT d.id, d.title, p.text FROM chunks p JOIN documents d ON d.id = p.document"
                 " WHERE p.id = ?",
                 (chunk,),
             ).fetchone()
@@ -190,8 +192,8 @@ class DocumentStore:
 
 
 def _delete_document(db: sqlite3.Connection, document: str) -> list[int]:
-    """Delete a document with its pieces, whose numbers come back."""
-    rows = db.execute("SELECT id FROM pieces WHERE document = ?", (document,)).fetchall()
+    """Delete a document with its chunks, whose numbers come back."""
+    rows = db.execute("SELECT id FROM chunks WHERE document = ?", (document,)).fetchall()
     db.execute("DELETE FROM documents WHERE id = ?", (document,))
     return [chunk for (chunk,) in rows]
 
@@ -208,13 +210,13 @@ def _require_capacity(
         "SELECT count(*), coalesce(sum(size), 0) FROM documents WHERE owner = ?", (owner,)
     ).fetchone()
     ((stored_chunks,),) = db.execute(
-        "SELECT count(*) FROM documents d JOIN pieces p ON p.document = d.id WHERE d.owner = ?",
+        "SELECT count(*) FROM documents d JOIN chunks p ON p.document = d.id WHERE d.owner = ?",
         (owner,),
     )
     for label, used, limit in (
         ("documents", documents + 1, quota.documents),
         ("bytes of text", text + size, quota.text_bytes),
-        ("pieces", stored_chunks + chunks, quota.pieces),
+        ("chunks", stored_chunks + chunks, quota.chunks),
     ):
         if used > limit:
             raise CapacityError(
@@ -222,6 +224,6 @@ def _require_capacity(
                 f" got {used}; delete documents first"
             )
     ((documents,),) = db.execute("SELECT count(*) FROM documents")
-    ((stored_chunks,),) = db.execute("SELECT count(*) FROM pieces")
+    ((stored_chunks,),) = db.execute("SELECT count(*) FROM chunks")
     if documents >= MAX_DOCUMENTS or stored_chunks + chunks > MAX_CHUNKS:
         raise CapacityError("the knowledge base is full; delete documents first")

@@ -1,7 +1,7 @@
-"""The knowledge base: put documents in, find the pieces that fit a question.
+"""The knowledge base: put documents in, find the chunks that fit a question.
 
 Whoever is logged in can search and read all of it; only who added a document can
-delete it. The model reads new pieces in the background, and goes on after a restart.
+delete it. The model reads new chunks in the background, and goes on after a restart.
 """
 
 import hmac
@@ -42,7 +42,7 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 """Control characters, and halves of characters, which no UTF-8 can hold."""
 
 Hit = tuple[int, float]
-"""A piece and its cosine."""
+"""A chunk and its cosine."""
 
 
 class VectorIndex(Protocol):
@@ -52,13 +52,13 @@ class VectorIndex(Protocol):
         """A text's vector as it is kept."""
 
     def add(self, chunk: int, vector: bytes) -> None:
-        """Make a piece findable."""
+        """Make a chunk findable."""
 
     def remove(self, chunks: Iterable[int]) -> None:
-        """Forget pieces; one that is unknown does not matter."""
+        """Forget chunks; one that is unknown does not matter."""
 
     def search(self, vector: bytes, limit: int) -> list[Hit]:
-        """The pieces whose vectors are nearest to this one, best first."""
+        """The chunks whose vectors are nearest to this one, best first."""
 
 
 class KnowledgeBase:
@@ -176,7 +176,7 @@ class KnowledgeBase:
         if not 0 < len(title.strip()) <= _MAX_TITLE_CHARS:
             return error_response(400, f"expected a title of 1 to {_MAX_TITLE_CHARS} characters")
         # One more than the share has room for is enough to refuse it.
-        chunks = list(islice(split_into_chunks(text), self._quota.pieces + 1))
+        chunks = list(islice(split_into_chunks(text), self._quota.chunks + 1))
         if not chunks:
             return error_response(400, "expected a text, found none")
         try:
@@ -188,7 +188,7 @@ class KnowledgeBase:
         except CapacityError as e:
             return error_response(507, str(e))
         self._chunks_added.set()
-        return json_response(201, {"id": added.document_id, "pieces": len(chunks)})
+        return json_response(201, {"id": added.document_id, "chunks": len(chunks)})
 
     def _remove(self, document: str, user: str) -> HttpResponse:
         owner = self._store.find_owner(document)

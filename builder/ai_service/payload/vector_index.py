@@ -1,4 +1,4 @@
-"""Cosine search over all pieces, by the embedding model."""
+"""Cosine search over all chunks, by the embedding model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +21,7 @@ class EmbeddingIndex:
         self._model = MiniLM(folder)
         self._blocks: list[Array] = []
         self._chunk_by_row: list[int] = []
-        """Row -> piece."""
+        """Row -> chunk."""
 
         self._row_by_chunk: dict[int, int] = {}
         """Piece -> row."""
@@ -31,7 +31,7 @@ class EmbeddingIndex:
         return bytes(self._model.embed(text).tobytes())
 
     def add(self, chunk: int, vector: bytes) -> None:
-        """Make a piece findable."""
+        """Make a chunk findable."""
         row = self._row_by_chunk.get(chunk, len(self._chunk_by_row))
         if row == len(self._chunk_by_row):
             self._chunk_by_row.append(chunk)
@@ -42,7 +42,7 @@ class EmbeddingIndex:
         self._blocks[block][offset] = np.frombuffer(vector, "<f4")
 
     def remove(self, chunks: Iterable[int]) -> None:
-        """Forget pieces: the last row takes the place of each."""
+        """Forget chunks: the last row takes the place of each."""
         for chunk in chunks:
             row = self._row_by_chunk.pop(chunk, None)
             if row is None:
@@ -59,7 +59,7 @@ class EmbeddingIndex:
                 self._blocks.pop()
 
     def search(self, vector: bytes, limit: int) -> list[Hit]:
-        """The pieces whose vectors are nearest to this one, best first."""
+        """The chunks whose vectors are nearest to this one, best first."""
         if not self._chunk_by_row:
             return []
         query = np.frombuffer(vector, "<f4")

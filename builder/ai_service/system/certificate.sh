@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes this machine's TLS key and certificate, or checks that the site's are there.
+# Creates this machine's TLS key and certificate, or checks that the site's exist.
 # certificate.sh CERTIFICATE KEY HOST_NAME|site
 set -eu
 crt=$1 key=$2 name=$3
 
 if [ "$name" = site ]; then
     for file in "$crt" "$key"; do
-        [ -s "$file" ] || { echo "the site's $file is not there yet: put it there" >&2; exit 1; }
+        [ -s "$file" ] || { echo "$file: missing or empty: expected the site's own certificate and key" >&2; exit 1; }
     done
     if [ -n "$(find -L "$key" -prune \( -perm /077 -o ! -uid 0 \))" ]; then
         echo "$key: others than root have access: expected owner root and mode 0600, got" \
@@ -15,7 +15,7 @@ if [ "$name" = site ]; then
     fi
     exit 0
 fi
-# A month before its end it is made anew, with a new key.
+# Renewed, with a new key, a month before it expires.
 if [ -s "$key" ] && [ -s "$crt" ] && openssl x509 -in "$crt" -noout -checkend 2592000 > /dev/null; then
     exit 0
 fi
@@ -28,4 +28,4 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -noenc -sha384 -da
 chmod 0644 "$crt.new"
 mv "$key.new" "$key"
 mv "$crt.new" "$crt"
-echo "made this machine's TLS certificate; $(openssl x509 -in "$crt" -noout -fingerprint -sha256)" >&2
+echo "created this machine's TLS certificate; $(openssl x509 -in "$crt" -noout -fingerprint -sha256)" >&2

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts the stack in place and says whether anything changed. Run as root in the folder
-# that the archive was unpacked in; "files" there is laid over "/".
+# Installs the AI service and prints "changed" or "unchanged". Run as root in the folder
+# that the archive was unpacked in; the tree "files" there is copied to "/".
 set -eu
 umask 022
 proxy_user=$1
@@ -11,49 +11,48 @@ for tool in nginx nft openssl systemd-sysusers; do
 done
 id "$proxy_user" > /dev/null 2>&1 || fail "the proxy's user $proxy_user does not exist"
 while read -r path; do
-    [ -e "$path" ] || fail "$path is not there: a layer before this one brings it, or the site"
-done < needs
+    [ -e "$path" ] || fail "$path is missing: an earlier layer or the site provides it"
+done < required_paths
 while read -r folder; do
     [ ! -e "$folder/SHA256SUMS" ] || continue
     [ -e "files$folder/SHA256SUMS" ] || fail "$folder has no SHA256SUMS: its files cannot be checked"
 done < models
 
 changed=no
-put() {
+install_file() {
     cmp -s "files$1" "$1" && return 0
     mode=0644
     [ "${1##*/}" = login.json ] && mode=0640
     install -D -o root -g root -m "$mode" "files$1" "$1"
     changed=yes
 }
-find files -type f | sed 's/^files//' | LC_ALL=C sort > list
-while read -r path; do put "$path"; done < list
-# What an earlier build put there and this one does not.
-kept=/var/lib/hardpan/sovereign_stack.files
-if [ -e "$kept" ]; then
+find files -type f | sed 's/^files//' | LC_ALL=C sort > file_list
+while read -r path; do install_file "$path"; done < file_list
+# Files of an earlier installation that this one no longer has.
+installed=/var/lib/hardpan/ai_service.files
+if [ -e "$installed" ]; then
     while read -r path; do
-        grep -qxF "$path" list || { rm -f "$path"; changed=yes; }
-    done < "$kept"
+        grep -qxF "$path" file_list || { rm -f "$path"; changed=yes; }
+    done < "$installed"
 fi
 install -d -o root -g root -m 0755 /var/lib/hardpan
-cmp -s list "$kept" || { install -m 0644 list "$kept"; changed=yes; }
+cmp -s file_list "$installed" || { install -m 0644 file_list "$installed"; changed=yes; }
 while read -r folder; do
-    (cd "$folder" && sha256sum --quiet -c SHA256SUMS) || fail "$folder is not what its SHA256SUMS says"
+    (cd "$folder" && sha256sum --quiet -c SHA256SUMS) || fail "$folder: a file does not match SHA256SUMS"
 done < models
 
 if [ "$changed" = yes ]; then
     systemd-sysusers /usr/lib/sysusers.d/hardpan-ai.conf
-    chgrp ai-auth /etc/hardpan/sovereign/login.json
+    chgrp ai-auth /etc/hardpan/ai_service/login.json
     systemd-tmpfiles --create /usr/lib/tmpfiles.d/hardpan-ai.conf
-    nft -c -f /etc/hardpan/sovereign/egress.nft
+    nft -c -f /etc/hardpan/ai_service/egress.nft
     systemctl daemon-reload
     systemctl -q enable hardpan-ai.target
-    # Started by the next start of the machine, where its secrets are made; a stack that
-    # already runs takes up what is new.
+    # The next boot creates the secrets and starts the service; a running service is restarted.
     systemctl try-restart hardpan-egress.service hardpan-ai.target
 fi
 
-# EL's firewall lets nothing in that is not listed; another layer may have listed the port.
+# firewalld blocks ports that are not listed; another layer may have listed this one.
 firewall=
 if systemctl -q is-active firewalld; then
     firewall="firewall-cmd --permanent"
@@ -66,22 +65,22 @@ if [ -n "$firewall" ] && ! $firewall -q --query-port=443/tcp 2> /dev/null &&
     [ "$firewall" = "firewall-offline-cmd" ] || firewall-cmd -q --reload
     changed=yes
 fi
-# NOTE: not tried where SELinux enforces. The proxy may reach ports of this type alone.
+# NOTE: not tested with SELinux enforcing. The proxy may connect to ports of this type only.
 if command -v selinuxenabled > /dev/null && selinuxenabled; then
     while read -r port; do
         semanage port -l | grep -qE "^http_port_t .*[ ,]$port(,|$)" ||
             { semanage port -a -t http_port_t -p tcp "$port" && changed=yes; }
     done < ports
 fi
-# fapolicyd trusts what rpm installed, and by this list what the layer did.
+# fapolicyd trusts files of RPMs; this list adds the files of this layer.
 if [ -d /etc/fapolicyd/trust.d ]; then
     while read -r path; do
         case $path in
             /usr/libexec/hardpan/*) echo "$path $(stat -c %s "$path") $(sha256sum < "$path" | cut -d' ' -f1)" ;;
         esac
-    done < list > trust
-    cmp -s trust /etc/fapolicyd/trust.d/hardpan-sovereign ||
-        { install -o root -g "$(stat -c %g /etc/fapolicyd/trust.d)" -m 0644 trust /etc/fapolicyd/trust.d/hardpan-sovereign &&
+    done < file_list > trust
+    cmp -s trust /etc/fapolicyd/trust.d/hardpan-ai-service ||
+        { install -o root -g "$(stat -c %g /etc/fapolicyd/trust.d)" -m 0644 trust /etc/fapolicyd/trust.d/hardpan-ai-service &&
             changed=yes; }
     if systemctl -q is-active fapolicyd; then fapolicyd-cli --update > /dev/null; fi
 fi

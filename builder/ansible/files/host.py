@@ -23,13 +23,13 @@ class Host:
         self.changed = []
         self.notes = []
 
-    def at(self, name):
+    def path(self, name):
         """Where a path of the machine lies."""
         return self.root / str(name).lstrip("/")
 
-    def put(self, name, text, mode=0o644):
+    def write(self, name, text, mode=0o644):
         """Make a file say this, in one step; True when it did not."""
-        path = self.at(name)
+        path = self.path(name)
         data = text.encode()
         if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
             if path.stat().st_mode & 0o7777 != mode:
@@ -37,7 +37,7 @@ class Host:
                 self.changed.append(str(name))
                 return True
             return False
-        self.folder(path.parent)
+        self.make_folder(path.parent)
         temp = path.with_name(f".{path.name}.hardpan")
         temp.write_bytes(data)
         temp.chmod(mode)
@@ -45,38 +45,38 @@ class Host:
         self.changed.append(str(name))
         return True
 
-    def folder(self, path):
+    def make_folder(self, path):
         """Make a folder that all may read, and those above it, where it lacks."""
         if not path.is_dir():
-            self.folder(path.parent)
+            self.make_folder(path.parent)
             path.mkdir()
             path.chmod(0o755)
 
-    def drop(self, name):
+    def remove(self, name):
         """See that a file or link is not there."""
-        path = self.at(name)
+        path = self.path(name)
         if path.is_symlink() or path.exists():
             path.unlink()
             self.changed.append(str(name))
 
     def link(self, name, target):
         """See that a link leads there."""
-        path = self.at(name)
+        path = self.path(name)
         if path.is_symlink() and str(path.readlink()) == target:
             return
-        self.folder(path.parent)
+        self.make_folder(path.parent)
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         path.symlink_to(target)
         self.changed.append(str(name))
 
-    def has(self, name):
+    def exists(self, name):
         """True when the machine has that path."""
-        return self.at(name).exists()
+        return self.path(name).exists()
 
-    def text(self, name):
+    def read(self, name):
         """What a file says; nothing when there is none."""
-        path = self.at(name)
+        path = self.path(name)
         return path.read_text(errors="replace") if path.is_file() else ""
 
     def run(self, *argv, ok=(0,)):
@@ -95,14 +95,18 @@ class Host:
             sys.exit(f"{' '.join(argv)} ended with {process.returncode}: {output[-2000:]}")
         return output
 
-    def note(self, text):
+    def add_note(self, text):
         """Something that people should know."""
         self.notes.append(text)
 
-    def tell(self):
+    def report(self):
         """Say what people should know and, as the last line, whether anything was changed."""
-        existing = [str(self.at(name)) for name in self.changed if self.has(name)]
-        if existing and self.has("/sys/fs/selinux/enforce") and self.has("/usr/sbin/restorecon"):
+        existing = [str(self.path(name)) for name in self.changed if self.exists(name)]
+        if (
+            existing
+            and self.exists("/sys/fs/selinux/enforce")
+            and self.exists("/usr/sbin/restorecon")
+        ):
             self.run("restorecon", "-F", *existing)
         for text in self.notes:
             sys.stdout.write(f"note: {text}\n")

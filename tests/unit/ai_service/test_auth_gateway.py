@@ -565,7 +565,7 @@ def test_password_hash_is_accepted_by_profile_and_gateway(
     assert not accounts.verify_password("a long enough two", stored)
 
 
-@pytest.mark.parametrize("kept", ["", "$", "$6$x$y$z", "plain", "$pbkdf2-sha512$x$y$z"])
+@pytest.mark.parametrize("stored", ["", "$", "$6$x$y$z", "plain", "$pbkdf2-sha512$x$y$z"])
 def test_malformed_hash_never_verifies(stored: str) -> None:
     assert not accounts.verify_password("anything", stored)
 

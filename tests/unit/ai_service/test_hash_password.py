@@ -31,7 +31,7 @@ def test_mismatched_passwords_prompt_again() -> None:
     assert not result.stdout.startswith("$")
 
 
-@pytest.mark.parametrize("odd", ["pässwörter!!", "with blanks in", "t\N{SNOWMAN}" * 8])
+@pytest.mark.parametrize("typed", ["pässwörter!!", "with blanks in", "t\N{SNOWMAN}" * 8])
 def test_password_may_contain_any_characters(typed: str) -> None:
     result = CliRunner().invoke(hash_password, input=f"{typed}\n{typed}\n")
 

@@ -1,4 +1,4 @@
-"""The knowledge base without its model: documents, pieces, whose they are, bad requests."""
+"""The knowledge base without its model: documents, chunks, whose they are, bad requests."""
 
 import json
 import threading
@@ -16,11 +16,11 @@ from hardpan.builder.ai_service.payload.json_object import parse_object
 from hardpan.builder.ai_service.payload.knowledge_base import Hit, KnowledgeBase
 
 SECRET = "hp_" + "s" * 43
-LARGE_QUOTA = UserQuota(documents=100, text_bytes=100_000, pieces=1000)
+LARGE_QUOTA = UserQuota(documents=100, text_bytes=100_000, chunks=1000)
 
 
 class LetterIndex:
-    """An index that finds pieces by the letters they share with the question."""
+    """An index that finds chunks by the letters they share with the question."""
 
     def __init__(self) -> None:
         self.vectors: dict[int, bytes] = {}
@@ -122,7 +122,7 @@ def test_document_is_found_after_embedding(
     search = {"query": "abc", "limit": 1}
 
     assert json.loads(send_request(base, "POST", "/kb/search", search).body) == {"hits": []}
-    assert [(d["ready"], d["pieces"]) for d in list_documents(base)] == [(0, 1), (0, 1)]
+    assert [(d["embedded"], d["chunks"]) for d in list_documents(base)] == [(0, 1), (0, 1)]
     embed_all(base, monkeypatch)
     (hit,) = json.loads(send_request(base, "POST", "/kb/search", search).body)["hits"]
     assert (hit["title"], hit["text"], hit["score"]) == ("two.md", "abc", 1.0)
@@ -169,10 +169,10 @@ def test_new_chunks_are_embedded_in_background(base: KnowledgeBase, store: Docum
     add_document(base, "late.md", "late")
 
     for _ in range(200):
-        if list_documents(base)[0]["ready"] == 1:
+        if list_documents(base)[0]["embedded"] == 1:
             break
         threading.Event().wait(0.01)
-    assert list_documents(base)[0]["ready"] == 1
+    assert list_documents(base)[0]["embedded"] == 1
 
 
 INVALID_REQUESTS: list[tuple[str, str, object, int, str]] = [
@@ -209,7 +209,7 @@ INVALID_REQUESTS: list[tuple[str, str, object, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "value", "status", "why"), INVALID_REQUESTS)
+@pytest.mark.parametrize(("method", "path", "value", "status", "message"), INVALID_REQUESTS)
 def test_invalid_request_is_rejected_with_reason(
     base: KnowledgeBase, method: str, path: str, value: object, status: int, message: str
 ) -> None:
@@ -392,11 +392,11 @@ def test_parse_object_rejects_other_json(text: str) -> None:
 @pytest.mark.parametrize(
     ("quota", "text", "problem"),
     [
-        (UserQuota(documents=2, text_bytes=1000, pieces=10), "w", "at most 2 documents, got 3"),
-        (UserQuota(documents=9, text_bytes=3, pieces=10), "ww", "at most 3 bytes of text, got 4"),
-        (UserQuota(documents=9, text_bytes=1000, pieces=3), "# a\nb\n# c\nd", "3 pieces, got 4"),
+        (UserQuota(documents=2, text_bytes=1000, chunks=10), "w", "at most 2 documents, got 3"),
+        (UserQuota(documents=9, text_bytes=3, chunks=10), "ww", "at most 3 bytes of text, got 4"),
+        (UserQuota(documents=9, text_bytes=1000, chunks=3), "# a\nb\n# c\nd", "3 chunks, got 4"),
         (
-            UserQuota(documents=9, text_bytes=9, pieces=10),
+            UserQuota(documents=9, text_bytes=9, chunks=10),
             "é" * 4,
             "at most 9 bytes of text, got 10",
         ),
@@ -419,7 +419,7 @@ def test_user_quota_is_enforced(
 def test_replacement_does_not_count_twice_in_quota(
     store: DocumentStore, index: LetterIndex
 ) -> None:
-    base = make_knowledge_base(store, index, UserQuota(documents=1, text_bytes=3, pieces=1))
+    base = make_knowledge_base(store, index, UserQuota(documents=1, text_bytes=3, chunks=1))
     add_document(base, "a.md", "old")
     add_document(base, "a.md", "new")
     response = send_request(base, "POST", "/kb/documents", {"title": "a.md", "text": "newer"})
@@ -439,7 +439,7 @@ def test_each_vector_is_indexed_once(
         reads += 1
         return vectors()
 
-    monkeypatch.setattr(store, "vectors", count)
+    monkeypatch.setattr(store, "iterate_vectors", count)
     for n in range(30):
         add_document(base, f"{n}.md", f"w{n}")
         send_request(base, "POST", "/kb/search", {"query": "w"})
@@ -492,19 +492,19 @@ def test_vector_of_deleted_chunk_is_not_stored(store: DocumentStore) -> None:
 
 def test_next_chunk_query_uses_index(store: DocumentStore) -> None:
     plan = store._db.execute(
-        "EXPLAIN QUERY PLAN SELECT id, text FROM pieces WHERE vector IS NULL ORDER BY id LIMIT 1"
+        "EXPLAIN QUERY PLAN SELECT id, text FROM chunks WHERE vector IS NULL ORDER BY id LIMIT 1"
     ).fetchall()
 
-    assert "pieces_unread" in str(plan)
+    assert "chunks_unembedded" in str(plan)
 
 
 def test_list_query_reads_no_embedded_chunks(base: KnowledgeBase, store: DocumentStore) -> None:
     add_document(base, "one.md", "x")
     plan = [str(step[3]) for step in store._db.execute(f"EXPLAIN QUERY PLAN {stores._LIST_QUERY}")]
 
-    assert "SEARCH pieces USING COVERING INDEX pieces_of (document=?)" in plan
-    assert any("INDEX pieces_unread_of (document=?)" in step for step in plan)
-    assert [step for step in plan if "SCAN pieces" in step] == []
+    assert "SEARCH chunks USING COVERING INDEX chunks_by_document (document=?)" in plan
+    assert any("INDEX chunks_unembedded_of (document=?)" in step for step in plan)
+    assert [step for step in plan if "SCAN chunks" in step] == []
 
 
 def test_chunking_time_is_linear() -> None:

@@ -7,8 +7,8 @@ import struct
 import pytest
 
 from hardpan.builder.ai_models import random_llama
+from hardpan.builder.ai_service import render
 from hardpan.builder.ai_service.payload.serving import llama_cpp_arguments
-from hardpan.builder.layers import ai_service
 from hardpan.core.files import sha256_bytes
 from hardpan.profiles.schema.ai_service import AiService, QuotaSettings
 from hardpan.profiles.schema.frameworks import Frameworks
@@ -19,7 +19,7 @@ SERVICES = ("hardpan-login", "hardpan-kb", "hardpan-llm")
 
 
 def rendered_text(profile: Profile, path: str) -> str:
-    return ai_service.render_files(profile)[path].decode()
+    return render.render_files(profile)[path].decode()
 
 
 def unit_settings(unit: str) -> dict[str, list[str]]:
@@ -57,7 +57,7 @@ def test_proxy_does_not_depend_on_model_server(profile: Profile) -> None:
 
 
 def test_services_listen_on_loopback_only(profile: Profile) -> None:
-    proxy = rendered_text(profile, "/etc/hardpan/sovereign/nginx.conf")
+    proxy = rendered_text(profile, "/etc/hardpan/ai_service/nginx.conf")
     listening = [x.strip() for x in proxy.splitlines() if x.strip().startswith("listen ")]
 
     assert listening == ["listen 443 ssl default_server;"]
@@ -70,31 +70,31 @@ def test_services_listen_on_loopback_only(profile: Profile) -> None:
 
 
 def test_nginx_every_location_requires_authentication(profile: Profile) -> None:
-    proxy = rendered_text(profile, "/etc/hardpan/sovereign/nginx.conf")
+    proxy = rendered_text(profile, "/etc/hardpan/ai_service/nginx.conf")
     blocks = re.findall(r"\n        location ([^{]+) \{\n(.*?)\n        \}", proxy, re.DOTALL)
     assert len(blocks) == proxy.count("        location ")
-    unauthenticated = {name for name, body in blocks if "auth_request /_gate;" not in body}
+    unauthenticated = {name for name, body in blocks if "auth_request /_auth;" not in body}
 
     assert {name for name, _ in blocks} - unauthenticated == {"/", "/v1/", "/kb/"}
     assert unauthenticated == {
         "= /healthz",
-        "= /_gate",
+        "= /_auth",
         "= /session",
         "= /login",
         "= /logout",
         "= /_login",
-        "= /_wrong",
-        "@key",
-        "@down",
+        "= /_refused",
+        "@unauthorized",
+        "@unavailable",
     }
     internal = {name for name, body in blocks if "internal;" in body}
-    assert internal == {"= /_gate", "= /_login", "= /_wrong"}
+    assert internal == {"= /_auth", "= /_login", "= /_refused"}
 
 
 def test_proxy_strips_cookies_and_keys(profile: Profile) -> None:
-    proxy = rendered_text(profile, "/etc/hardpan/sovereign/nginx.conf")
+    proxy = rendered_text(profile, "/etc/hardpan/ai_service/nginx.conf")
 
-    headers = "include /etc/hardpan/sovereign/proxy-headers.conf;"
+    headers = "include /etc/hardpan/ai_service/proxy-headers.conf;"
     blocks = {
         path: proxy.partition(f"location {path} {{")[2].partition("\n        }")[0]
         for path in ("/v1/", "/kb/")
@@ -104,15 +104,15 @@ def test_proxy_strips_cookies_and_keys(profile: Profile) -> None:
     # The secret's own line would undo those of http {}.
     assert headers in blocks["/kb/"]
     assert "include" not in blocks["/v1/"], "the model server gets no secret"
-    proxy_headers = rendered_text(profile, "/etc/hardpan/sovereign/proxy-headers.conf")
+    proxy_headers = rendered_text(profile, "/etc/hardpan/ai_service/proxy-headers.conf")
     assert 'proxy_set_header Cookie "";' in proxy_headers
     assert 'proxy_set_header Authorization "";' in proxy_headers
     assert "proxy_set_header X-Remote-User $hp_user;" in proxy_headers
 
 
 def test_login_page_has_no_script_or_external_resource(profile: Profile) -> None:
-    for name in ("login.html", "wrong.html"):
-        page = rendered_text(profile, f"/usr/share/hardpan/chat/outside/{name}")
+    for name in ("login.html", "refused.html"):
+        page = rendered_text(profile, f"/usr/share/hardpan/chat/login/{name}")
         assert not re.search(r"<script|<link|src=|url\(|@import|style=|\son\w+=", page)
 
 
@@ -126,14 +126,14 @@ def test_chat_page_has_no_inline_or_external_code(
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! src=\"/)", page)
     assert not re.search(r"https?:", page + script + style)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
-    policy = rendered_text(profile, "/etc/hardpan/sovereign/nginx.conf")
+    policy = rendered_text(profile, "/etc/hardpan/ai_service/nginx.conf")
     assert "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'" in policy
     assert "unsafe" not in policy
 
 
 def chain_rules(profile: Profile, chain: str) -> list[str]:
     lines = [
-        x.strip() for x in rendered_text(profile, "/etc/hardpan/sovereign/egress.nft").splitlines()
+        x.strip() for x in rendered_text(profile, "/etc/hardpan/ai_service/egress.nft").splitlines()
     ]
     start = lines.index(f"chain {chain} {{") + 1
     body = lines[start : lines.index("}", start)]
@@ -169,7 +169,7 @@ def test_service_reaches_only_its_loopback_port(profile: Profile) -> None:
         "ip daddr 127.0.0.1 tcp dport 8083 meta skuid ai-auth accept",
         "goto deny",
     ]
-    (bypass_rule,) = [rule for rule in chain_rules(profile, "output") if "strangers" in rule]
+    (bypass_rule,) = [rule for rule in chain_rules(profile, "output") if "bypassed" in rule]
     assert "tcp dport { 8081, 8082, 8083, 8084 } meta skuid != { root, www-data }" in bypass_rule
 
 
@@ -185,7 +185,7 @@ def test_model_processes_connect_on_loopback_exclusively(profile: Profile) -> No
     assert "tcp sport . tcp dport @peers goto deny" in "".join(
         chain_rules(with_torch_stack(profile), "output")
     )
-    assert "peers" not in rendered_text(profile, "/etc/hardpan/sovereign/egress.nft")
+    assert "peers" not in rendered_text(profile, "/etc/hardpan/ai_service/egress.nft")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -214,10 +214,8 @@ def test_proxy_secret_is_not_in_image(
         assert "LoadCredential" not in unit_settings(
             rendered_text(profile, f"{UNITS}/{other}.service")
         )
-    paths = [
-        path for path, data in ai_service.render_files(profile).items() if b"X-Proxy-Sec" in data
-    ]
-    assert paths == ["/usr/libexec/hardpan/sovereign/sovereign/machine.py"]
+    paths = [path for path, data in render.render_files(profile).items() if b"X-Proxy-Sec" in data]
+    assert paths == ["/usr/libexec/hardpan/ai_service/ai_service/cli.py"]
 
 
 def test_knowledge_base_memory_limit_scales_with_document_size(
@@ -239,9 +237,11 @@ def test_user_quota_comes_from_profile(profile: Profile, section: AiService) -> 
         update={"quota": QuotaSettings(documents=7, text_mib=8, chunks=9)}
     )
     changed_profile = profile.model_copy(update={"ai_service": changed_section})
-    settings = json.loads(rendered_text(changed_profile, "/etc/hardpan/sovereign/knowledge.json"))
+    settings = json.loads(
+        rendered_text(changed_profile, "/etc/hardpan/ai_service/knowledge_base.json")
+    )
 
-    assert settings["quota"] == {"documents": 7, "text_bytes": 8 << 20, "pieces": 9}
+    assert settings["quota"] == {"documents": 7, "text_bytes": 8 << 20, "chunks": 9}
 
 
 PLAIN_PATHS = [
@@ -293,7 +293,7 @@ AMBIGUOUS_PATHS = [
 
 def plain_path_pattern(profile: Profile) -> re.Pattern[str]:
     """The pattern by which the proxy knows a plain path."""
-    proxy = rendered_text(profile, "/etc/hardpan/sovereign/nginx.conf")
+    proxy = rendered_text(profile, "/etc/hardpan/ai_service/nginx.conf")
     (pattern,) = re.findall(
         r'map \$request_uri \$hp_path_is_plain \{\s+default 0;\s+"~(.*)" 1;', proxy
     )
@@ -311,7 +311,7 @@ def test_ambiguous_path_is_rejected(profile: Profile, path: str) -> None:
 
 
 def test_proxy_forwards_normalized_path(profile: Profile) -> None:
-    proxy = rendered_text(profile, "/etc/hardpan/sovereign/nginx.conf")
+    proxy = rendered_text(profile, "/etc/hardpan/ai_service/nginx.conf")
     server = proxy.partition("    server {")[2]
 
     # With a path of its own, proxy_pass never hands on what the client wrote.
@@ -330,13 +330,13 @@ def test_rocky_uses_system_crypto_policy(profile: Profile) -> None:
     rocky = profile.model_copy(update={"release": "rocky9"})
 
     assert "ssl_ciphers PROFILE=SYSTEM;" in rendered_text(
-        rocky, "/etc/hardpan/sovereign/nginx.conf"
+        rocky, "/etc/hardpan/ai_service/nginx.conf"
     )
     assert "User=nginx\n" in rendered_text(
         rocky, "/etc/systemd/system/nginx.service.d/hardpan.conf"
     )
-    assert ai_service.proxy_user(rocky) == "nginx"
-    assert ai_service.proxy_user(profile) == "www-data"
+    assert render.proxy_user(rocky) == "nginx"
+    assert render.proxy_user(profile) == "www-data"
 
 
 def test_site_certificate_replaces_generated_one(profile: Profile, section: AiService) -> None:
@@ -355,19 +355,19 @@ def test_site_certificate_replaces_generated_one(profile: Profile, section: AiSe
 
 
 def test_image_has_no_key_or_password(profile: Profile) -> None:
-    contents = ai_service.render_files(profile)
+    contents = render.render_files(profile)
 
     assert not [p for p in contents if p.endswith((".key", ".pem", ".crt", "machine.json"))]
     assert not [p for p, data in contents.items() if b"PRIVATE KEY" in data]
-    login_settings = json.loads(contents["/etc/hardpan/sovereign/login.json"])
+    login_settings = json.loads(contents["/etc/hardpan/ai_service/login.json"])
     assert login_settings["users"] == [{"hash": None, "name": "ada"}]
 
 
 def test_archive_members_are_reproducible(profile: Profile) -> None:
-    members = ai_service.archive_members(profile)
+    members = render.archive_members(profile)
 
-    assert list(members.items()) == list(ai_service.archive_members(profile).items())
-    assert members["needs"].decode().splitlines() == [
+    assert list(members.items()) == list(render.archive_members(profile).items())
+    assert members["required_paths"].decode().splitlines() == [
         "/opt/ai/stacks/serving/bin/python3",
         "/etc/hardpan/ai.env",
         "/opt/ai/models/all-MiniLM-L6-v2",
@@ -381,10 +381,10 @@ def test_site_model_is_required_and_not_generated(profile: Profile, section: AiS
     changed_section = AiService.model_validate({**section.model_dump(), "server": server})
     changed_profile = profile.model_copy(update={"ai_service": changed_section})
 
-    assert not [p for p in ai_service.render_files(changed_profile) if p.endswith(".gguf")]
+    assert not [p for p in render.render_files(changed_profile) if p.endswith(".gguf")]
     assert (
         "/opt/ai/models/granite-4/q4.gguf"
-        in ai_service.archive_members(changed_profile)["needs"].decode()
+        in render.archive_members(changed_profile)["required_paths"].decode()
     )
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder import build_manifest
+from hardpan.builder.ai_service import render
 from hardpan.builder.ai_service.payload import serving
-from hardpan.builder.layers import ai_service, registry
+from hardpan.builder.layers import registry
 from hardpan.builder.python_stacks import locks
 from hardpan.builder.wheel_audit.lock import load_lock as load_lock
 from hardpan.profiles.loader.profile_file import load_profile
@@ -39,7 +40,7 @@ def vllm_profile(vendor: str, section: AiService) -> Profile:
 
 
 def rendered_text(profile: Profile, path: str) -> str:
-    return ai_service.render_files(profile)[path].decode()
+    return render.render_files(profile)[path].decode()
 
 
 def test_recorded_options_match_locked_version() -> None:
@@ -160,7 +161,7 @@ def test_sandbox_allows_gpu_devices_only(
 
 
 @pytest.mark.parametrize(
-    ("vendor", "first", "node"),
+    ("vendor", "command", "node"),
     [
         ("nvidia", "/usr/bin/nvidia-modprobe -c 0 -u", "/dev/nvidia-uvm"),
         ("amd", "/usr/bin/udevadm settle --timeout=240 --exit-if-exists=/dev/kfd", "/dev/kfd"),
@@ -185,7 +186,7 @@ def test_gpu_unit_creates_devices_before_server(
 
 
 def test_llama_cpp_has_no_gpu_exceptions(profile: Profile) -> None:
-    assert not [path for path in ai_service.render_files(profile) if "gpu" in path]
+    assert not [path for path in render.render_files(profile) if "gpu" in path]
 
 
 def test_other_services_have_no_gpu_access(section: AiService) -> None:
@@ -201,8 +202,8 @@ def test_vllm_requires_model_stack_and_driver(section: AiService) -> None:
     profile = vllm_profile("nvidia", section)
 
     registry.check_layers(profile)
-    members = ai_service.archive_members(profile)
-    assert members["needs"].decode().splitlines() == [
+    members = render.archive_members(profile)
+    assert members["required_paths"].decode().splitlines() == [
         "/opt/ai/stacks/vllm/bin/python3",
         "/etc/hardpan/ai.env",
         "/opt/ai/models/all-MiniLM-L6-v2",
@@ -211,7 +212,7 @@ def test_vllm_requires_model_stack_and_driver(section: AiService) -> None:
         "/usr/bin/nvidia-modprobe",
     ]
     assert members["models"].decode().splitlines()[1] == "/opt/ai/models/granite-4"
-    assert json.loads(members["files/etc/hardpan/sovereign/serving.json"]) == {
+    assert json.loads(members["files/etc/hardpan/ai_service/model_server.json"]) == {
         "alias": "granite-4",
         "context": 8192,
         "engine": "vllm",

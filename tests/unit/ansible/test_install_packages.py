@@ -12,7 +12,7 @@ import yaml
 
 from hardpan.builder.layers import registry as layers
 
-PROGRAM = layers.PLAYBOOKS / "roles/vendor_packages/files/apply.py"
+PROGRAM = layers.PLAYBOOKS / "roles/vendor_packages/files/install_packages.py"
 EL9 = "5.14.0-611.5.1.el9_7"
 KERNELS = {"kernel-core": [("5.14.0", f"0:{EL9}")]}
 ONE_VERSION = {"version": "580.1", "patterns": ["kmod-nvidia*", "libnvsdm"]}
@@ -60,7 +60,7 @@ def test_precompiled_module_name_omits_dist_tag(
 ) -> None:
     package_request = {"name": "kmod-nvidia-580.1", "version": "580.1", "of_kernel": "name"}
 
-    assert kernel(program, package, monkeypatch).wanted(package_request) == (expected, "580.1")
+    assert kernel(program, package, monkeypatch).resolve(package_request) == (expected, "580.1")
 
 
 def test_kernel_headers_use_kernel_version(
@@ -70,12 +70,12 @@ def test_kernel_headers_use_kernel_version(
 
     kernel_version = kernel(program, EL9, monkeypatch)
 
-    assert kernel_version.wanted(package_request) == ("kernel-devel-matched", EL9)
+    assert kernel_version.resolve(package_request) == ("kernel-devel-matched", EL9)
     assert kernel_version.release == f"{EL9}.x86_64"
 
 
 @pytest.mark.parametrize(
-    ("have", "problem"),
+    ("installed", "problem"),
     [
         ({}, "expected one kernel-core, found 0: none"),
         ({"kernel-core": [("6", "0:6-1.el9"), ("5", "0:5-1.el9")]}, "found 2: 5-1.el9, 6-1.el9"),
@@ -89,7 +89,7 @@ def test_kernel_count_other_than_one_fails(
 
 
 @pytest.mark.parametrize(
-    ("have", "problem"),
+    ("installed", "problem"),
     [
         ({"libnvsdm": [("580.2", "0:580.2-1")]}, "libnvsdm: expected 580.1, found 580.2"),
         (
@@ -102,7 +102,7 @@ def test_mixed_driver_versions_fail(
     program: ModuleType, installed: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(SystemExit, match=problem):
-        program.one_of(installed, ONE_VERSION)
+        program.check_one_version(installed, ONE_VERSION)
 
 
 def test_one_version_check_is_skipped_without_version(program: ModuleType) -> None:
@@ -110,9 +110,9 @@ def test_one_version_check_is_skipped_without_version(program: ModuleType) -> No
 
     assert program.matching(installed, ONE_VERSION) == ["libnvsdm"]
     with pytest.raises(SystemExit):
-        program.one_of(installed, ONE_VERSION)
+        program.check_one_version(installed, ONE_VERSION)
     assert program.matching(installed, {**ONE_VERSION, "version": ""}) == []
-    program.one_of(installed, {**ONE_VERSION, "version": ""})
+    program.check_one_version(installed, {**ONE_VERSION, "version": ""})
 
 
 def test_versionlock_adds_entries_once_and_keeps_others(
@@ -197,7 +197,7 @@ def test_proxy_is_passed_to_dnf_only(program: ModuleType, monkeypatch: pytest.Mo
     monkeypatch.setattr(program.subprocess, "run", run)
     proxy = "http://10.0.2.100:3128"
     for proxy_url in ("", proxy):
-        program.through(proxy_url)
+        program.use_proxy(proxy_url)
         program.run([*program.DNF, "install", "x"])
         program.run(["dkms", "status"])
 

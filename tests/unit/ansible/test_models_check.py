@@ -54,7 +54,7 @@ def write_model(model: Path, files: dict[str, bytes], **lock: object) -> list[st
     listed = {n: hashlib.sha256(d).hexdigest() for n, d in files.items()} | lock
     listed = {n: d for n, d in listed.items() if d is not None}
     (model / "models.lock").write_text(json.dumps({"name": "tiny", "files": listed}))
-    findings: list[str] = CHECK.problems(model)
+    findings: list[str] = CHECK.find_problems(model)
     return findings
 
 
@@ -146,7 +146,7 @@ def test_symlink_is_rejected(model: Path) -> None:
     (model / "config.json").symlink_to("/etc/hostname")
     (model / "more").symlink_to("/etc")
 
-    assert CHECK.problems(model) == ["config.json: is no plain file", "more: is no plain file"]
+    assert CHECK.find_problems(model) == ["config.json: is no plain file", "more: is no plain file"]
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
@@ -154,14 +154,14 @@ def test_writable_file_is_rejected(model: Path, mode: int) -> None:
     write_model(model, {"model.safetensors": VALID_SAFETENSORS})
     (model / "model.safetensors").chmod(mode)
 
-    assert CHECK.problems(model) == ["model.safetensors: can be changed by others than root"]
+    assert CHECK.find_problems(model) == ["model.safetensors: can be changed by others than root"]
 
 
 def test_fifo_does_not_block_checker(model: Path) -> None:
     write_model(model, {"model.safetensors": VALID_SAFETENSORS})
     os.mkfifo(model / "config.json")
 
-    assert CHECK.problems(model) == ["config.json: is no plain file"]
+    assert CHECK.find_problems(model) == ["config.json: is no plain file"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_malformed_lock_is_rejected(model: Path, lock: str | None, problem: str)
     if lock is not None:
         (model / "models.lock").write_text(lock)
 
-    (finding,) = CHECK.problems(model)
+    (finding,) = CHECK.find_problems(model)
     assert problem in finding
 
 

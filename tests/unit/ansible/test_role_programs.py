@@ -14,7 +14,7 @@ from tests.unit.ansible.role_programs import program
 HOST = program("files/host.py")
 HARDEN = program("roles/kernel_hardening/files/harden.py")
 TUNE = program("roles/tuning/files/tune.py")
-WATCH = program("roles/audit/files/watch.py")
+AUDIT = program("roles/audit/files/configure_audit.py")
 ZONE = """<?xml version="1.0" encoding="utf-8"?>
 <zone><short>Public</short><service name="ssh"/><service name="dhcpv6-client"/>
 <service name="cockpit"/><port protocol="tcp" port="8080"/><port protocol="udp" port="53"/></zone>
@@ -34,7 +34,7 @@ class FakeHost(HOST.Host):  # type: ignore[name-defined,misc]
         return self.outputs.get(" ".join(argv[:2]), "")
 
     def write_file(self, name: str, text: str = "", mode: int = 0o644) -> Path:
-        path: Path = self.at(name)
+        path: Path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)
@@ -47,36 +47,36 @@ def fake_host(tmp_path: Path) -> FakeHost:
 
 
 def test_write_is_idempotent(fake_host: FakeHost) -> None:
-    assert fake_host.put("/etc/a", "x\n", 0o600)
-    assert not fake_host.put("/etc/a", "x\n", 0o600)
+    assert fake_host.write("/etc/a", "x\n", 0o600)
+    assert not fake_host.write("/etc/a", "x\n", 0o600)
     assert fake_host.changed == ["/etc/a"]
-    assert fake_host.at("/etc/a").stat().st_mode & 0o777 == 0o600
+    assert fake_host.path("/etc/a").stat().st_mode & 0o777 == 0o600
 
 
 def test_write_corrects_file_mode(fake_host: FakeHost) -> None:
     fake_host.write_file("/etc/a", "x\n", 0o666)
 
-    assert fake_host.put("/etc/a", "x\n")
-    assert fake_host.at("/etc/a").stat().st_mode & 0o777 == 0o644
+    assert fake_host.write("/etc/a", "x\n")
+    assert fake_host.path("/etc/a").stat().st_mode & 0o777 == 0o644
 
 
 def test_write_replaces_symlink_without_following(fake_host: FakeHost) -> None:
     fake_host.write_file("/etc/shadow", "secret")
-    fake_host.at("/etc/a").symlink_to(fake_host.at("/etc/shadow"))
+    fake_host.path("/etc/a").symlink_to(fake_host.path("/etc/shadow"))
 
-    fake_host.put("/etc/a", "x\n")
+    fake_host.write("/etc/a", "x\n")
 
-    assert fake_host.text("/etc/shadow") == "secret"
-    assert not fake_host.at("/etc/a").is_symlink()
+    assert fake_host.read("/etc/shadow") == "secret"
+    assert not fake_host.path("/etc/a").is_symlink()
 
 
 def test_report_ends_with_changed_state(
     fake_host: FakeHost, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_host.tell()
-    fake_host.note("something")
-    fake_host.put("/etc/a", "x")
-    fake_host.tell()
+    fake_host.report()
+    fake_host.add_note("something")
+    fake_host.write("/etc/a", "x")
+    fake_host.report()
 
     assert capsys.readouterr().out == "unchanged\nnote: something\nchanged\n"
 
@@ -89,7 +89,7 @@ def test_missing_sysctl_is_reported_and_omitted(fake_host: FakeHost) -> None:
 
     assert missing == ["kernel.of_to_morrow"]
     assert fake_host.notes == ["the kernel has no kernel.of_to_morrow, left out"]
-    assert fake_host.text(HARDEN.SYSCTL_FILE) == "# Because.\nfs.protected_fifos = 2\n"
+    assert fake_host.read(HARDEN.SYSCTL_FILE) == "# Because.\nfs.protected_fifos = 2\n"
 
 
 def test_zone_keeps_ssh_and_opens_only_listed_ports(fake_host: FakeHost) -> None:
@@ -99,7 +99,7 @@ def test_zone_keeps_ssh_and_opens_only_listed_ports(fake_host: FakeHost) -> None
     HARDEN.open_ports(fake_host, [22, 443])
     HARDEN.open_ports(fake_host, [22, 443])
 
-    zone = fake_host.text("/etc/firewalld/zones/public.xml")
+    zone = fake_host.read("/etc/firewalld/zones/public.xml")
     assert fake_host.changed == ["/etc/firewalld/zones/public.xml"]
     assert '<service name="ssh" />' in zone
     assert '<port protocol="tcp" port="443" />' in zone
@@ -118,7 +118,7 @@ def test_zone_keeps_service_with_only_listed_ports(fake_host: FakeHost) -> None:
 
     HARDEN.open_ports(fake_host, [22, 443])
 
-    zone = fake_host.text("/etc/firewalld/zones/public.xml")
+    zone = fake_host.read("/etc/firewalld/zones/public.xml")
     assert '<service name="https" />' in zone
     assert not [x for x in ("web", "unheard", "<port") if x in zone]
 
@@ -131,7 +131,7 @@ def test_equivalent_zone_is_not_rewritten(fake_host: FakeHost) -> None:
     HARDEN.open_ports(fake_host, [22, 443])
 
     assert fake_host.changed == []
-    assert fake_host.text("/etc/firewalld/zones/work.xml") == zone
+    assert fake_host.read("/etc/firewalld/zones/work.xml") == zone
 
 
 def test_missing_firewalld_is_reported(fake_host: FakeHost) -> None:
@@ -144,7 +144,7 @@ def test_only_unlisted_units_are_masked(tmp_path: Path) -> None:
     listing = "sshd.service enabled enabled\ngetty@.service enabled enabled\nevil.timer enabled x\n"
     fake_host = FakeHost(tmp_path, {"systemctl list-unit-files": listing})
 
-    assert HARDEN.mask(fake_host, ["sshd.service", "getty@*.service"]) == ["evil.timer"]
+    assert HARDEN.mask_units(fake_host, ["sshd.service", "getty@*.service"]) == ["evil.timer"]
     assert fake_host.commands[1:] == [("systemctl", "mask", "-q", "evil.timer")]
 
 
@@ -152,7 +152,7 @@ def test_site_unit_file_is_disabled_instead_of_masked(tmp_path: Path) -> None:
     fake_host = FakeHost(tmp_path, {"systemctl list-unit-files": "own.service enabled enabled\n"})
     fake_host.write_file("/etc/systemd/system/own.service", "[Unit]\n")
 
-    assert HARDEN.mask(fake_host, ["sshd.service"]) == []
+    assert HARDEN.mask_units(fake_host, ["sshd.service"]) == []
     assert fake_host.commands[1:] == [("systemctl", "disable", "-q", "own.service")]
 
 
@@ -163,7 +163,7 @@ def test_unlisted_suid_bit_is_removed_and_mode_recorded(tmp_path: Path) -> None:
     sudo = fake_host.write_file("/usr/bin/sudo", "", 0o4755)
     unlisted = fake_host.write_file("/usr/bin/odd name", "", 0o6755)
 
-    modes = HARDEN.take_suid(fake_host, ["/usr/bin/sudo"])
+    modes = HARDEN.remove_suid(fake_host, ["/usr/bin/sudo"])
 
     assert modes == {"/usr/bin/odd name": "6755"}
     assert (sudo.stat().st_mode & 0o7777, unlisted.stat().st_mode & 0o7777) == (0o4755, 0o755)
@@ -252,53 +252,53 @@ def test_profile_folder_is_read_from_tuned(
     folder: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, "tuned", SimpleNamespace(consts=SimpleNamespace(**constants)))
-    fake_host.write_file(TUNE.MAIN, main)
+    fake_host.write_file(TUNE.TUNED_MAIN, main)
 
-    assert TUNE.own_profiles(fake_host) == folder
+    assert TUNE.find_profile_folder(fake_host) == folder
 
 
 def test_missing_tuned_fails(fake_host: FakeHost) -> None:
     with pytest.raises(SystemExit, match="tuned is not installed"):
-        TUNE.own_profiles(fake_host)
+        TUNE.find_profile_folder(fake_host)
 
 
 def test_profile_unknown_to_tuned_fails(fake_host: FakeHost) -> None:
     with pytest.raises(SystemExit, match="tuned does not see the profile hardpan-inference in /x"):
-        TUNE.follow(fake_host, "hardpan-inference", "[main]\n", "/x")
+        TUNE.activate_profile(fake_host, "hardpan-inference", "[main]\n", "/x")
 
 
 def test_tuned_reapplies_sysctl_settings(tmp_path: Path) -> None:
     fake_host = FakeHost(tmp_path, {"tuned-adm list": "- hardpan-inference   - x\n"})
-    fake_host.write_file(TUNE.MAIN, "daemon = 1\nreapply_sysctl = 0\n")
+    fake_host.write_file(TUNE.TUNED_MAIN, "daemon = 1\nreapply_sysctl = 0\n")
 
-    TUNE.follow(fake_host, "hardpan-inference", "[main]\n", "/etc/tuned")
+    TUNE.activate_profile(fake_host, "hardpan-inference", "[main]\n", "/etc/tuned")
 
-    assert fake_host.text(TUNE.MAIN) == "daemon = 1\nreapply_sysctl = 1\n"
-    assert fake_host.text("/etc/tuned/active_profile") == "hardpan-inference\n"
-    wants = fake_host.at("/etc/systemd/system/multi-user.target.wants/tuned.service")
+    assert fake_host.read(TUNE.TUNED_MAIN) == "daemon = 1\nreapply_sysctl = 1\n"
+    assert fake_host.read("/etc/tuned/active_profile") == "hardpan-inference\n"
+    wants = fake_host.path("/etc/systemd/system/multi-user.target.wants/tuned.service")
     assert str(wants.readlink()) == "/usr/lib/systemd/system/tuned.service"
 
 
 def test_forwarding_is_removed_without_log_host(fake_host: FakeHost) -> None:
-    fake_host.write_file(WATCH.PLUGIN, "active = no\npath = /sbin/audisp-syslog\n")
-    WATCH.ship(fake_host, "block\n", "PEM\n")
-    assert fake_host.text(WATCH.PLUGIN) == "active = yes\npath = /sbin/audisp-syslog\n"
+    fake_host.write_file(AUDIT.PLUGIN, "active = no\npath = /sbin/audisp-syslog\n")
+    AUDIT.configure_forwarding(fake_host, "block\n", "PEM\n")
+    assert fake_host.read(AUDIT.PLUGIN) == "active = yes\npath = /sbin/audisp-syslog\n"
 
-    WATCH.ship(fake_host, "", "")
+    AUDIT.configure_forwarding(fake_host, "", "")
 
-    assert not fake_host.has(WATCH.FORWARD)
-    assert not fake_host.has(WATCH.AUTHORITY)
+    assert not fake_host.exists(AUDIT.FORWARD)
+    assert not fake_host.exists(AUDIT.AUTHORITY)
 
 
 def test_forwarding_without_audispd_plugin_fails(fake_host: FakeHost) -> None:
     with pytest.raises(SystemExit, match="audispd-plugins has to be installed"):
-        WATCH.ship(fake_host, "block\n", "PEM\n")
+        AUDIT.configure_forwarding(fake_host, "block\n", "PEM\n")
 
 
 def test_fapolicyd_trusts_model_checker(
     fake_host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_host.at(WATCH.TRUST).mkdir(parents=True)
+    fake_host.path(AUDIT.TRUST).mkdir(parents=True)
     plan = {
         "watched": ["/opt/ai/models"],
         "rules": "",
@@ -308,11 +308,11 @@ def test_fapolicyd_trusts_model_checker(
         "checker": "x\n",
         "units": {},
     }
-    monkeypatch.setattr(sys, "argv", ["watch.py", json.dumps(plan)])
-    monkeypatch.setattr(WATCH, "Host", lambda: fake_host)
+    monkeypatch.setattr(sys, "argv", ["configure_audit.py", json.dumps(plan)])
+    monkeypatch.setattr(AUDIT, "Host", lambda: fake_host)
 
-    WATCH.main()
+    AUDIT.main()
 
     digest = "73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac"
-    assert fake_host.text("/etc/fapolicyd/trust.d/hardpan-audit") == f"{WATCH.CHECKER} 2 {digest}\n"
-    assert fake_host.at("/opt/ai/models").is_dir()
+    assert fake_host.read("/etc/fapolicyd/trust.d/hardpan-audit") == f"{AUDIT.CHECKER} 2 {digest}\n"
+    assert fake_host.path("/opt/ai/models").is_dir()

@@ -116,7 +116,7 @@ def test_ssh_accepts_only_guest_host_key(
     (receipt,) = apply_layer(monkeypatch, guest, runner)
 
     host = runner.inventory["all"]["hosts"]["guest"]
-    assert receipt.changed == 3
+    assert receipt.changed_tasks == 3
     assert runner.known_hosts == "[127.0.0.1]:2222 ssh-ed25519 AAAA\n"
     assert host["ansible_host_key_checking"] is True
     assert "-o StrictHostKeyChecking=yes" in host["ansible_ssh_common_args"]
@@ -221,7 +221,7 @@ def test_failed_task_error_has_output(monkeypatch: pytest.MonkeyPatch, guest: Bo
 
 
 @pytest.mark.parametrize(
-    ("status", "why"),
+    ("status", "message"),
     [("failed", "ml_cpu: failed"), ("timeout", "ml_cpu: did not end within 3600 s")],
 )
 def test_failed_run_without_failed_task_raises(

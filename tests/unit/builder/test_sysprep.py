@@ -65,7 +65,7 @@ def test_packages_are_sorted_and_identity_is_removed() -> None:
         *("/var/lib/systemd/coredump/core.x", "/var/crash/x", "/var/spool/abrt/x"),
         *("/root/.bash_history", "/home/ada/.bash_history", "/home/ada/.python_history"),
         *("/root/.ssh/known_hosts", "/home/ada/.ansible", "/root/.cache"),
-        *("/root/hardpan-access", "/etc/hardpan/sovereign/machine.json"),
+        *("/root/hardpan-access", "/etc/hardpan/ai_service/machine.json"),
         "/etc/pki/hardpan/tls.key",
     ],
 )

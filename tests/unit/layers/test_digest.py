@@ -19,7 +19,7 @@ def playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_digest_ignores_bytecode_and_ansible_cache(playbooks: Path) -> None:
     digest_before = registry.digest_layers()
-    for folder, name in (("__pycache__", "mend.cpython-311.pyc"), (".ansible", "lock")):
+    for folder, name in (("__pycache__", "remediate.cpython-311.pyc"), (".ansible", "lock")):
         ignored = playbooks / "roles" / "stig" / "files" / folder
         ignored.mkdir()
         (ignored / name).write_bytes(b"by pip, or by ansible-lint")
@@ -29,7 +29,7 @@ def test_digest_ignores_bytecode_and_ansible_cache(playbooks: Path) -> None:
 
 def test_digest_changes_with_a_role(playbooks: Path) -> None:
     digest_before = registry.digest_layers()
-    with (playbooks / "roles" / "stig" / "files" / "mend.py").open("a") as f:
+    with (playbooks / "roles" / "stig" / "files" / "remediate.py").open("a") as f:
         f.write("\n")
 
     assert registry.digest_layers() != digest_before

@@ -103,7 +103,7 @@ def test_pinned_vendor_repository_needs_no_mirror() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "needed"),
+    ("name", "required"),
     [
         ("rocky9-stig-nvidia", ["site", "rocky", "nvidia-container-toolkit"]),
         ("rocky10-stig-nvidia", ["site", "rocky", "nvidia-container-toolkit"]),
@@ -236,8 +236,8 @@ def test_guest_proxy_is_passed_to_role(proxy: str) -> None:
         layer = "cuda"
         guest = SimpleNamespace(proxy=proxy)
 
-        def run(self, variables: dict[str, object]) -> None:
-            variables.update(variables)
+        def run(self, role_variables: dict[str, object]) -> None:
+            variables.update(role_variables)
 
     vendor_packages.install_packages(RecordingTask(), {"cuda_more": 1})  # type: ignore[arg-type]
 
@@ -337,7 +337,7 @@ INVALID_KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("what", "pinned", "data", "problem"), INVALID_KEYS)
+@pytest.mark.parametrize(("digest_kind", "pinned", "data", "problem"), INVALID_KEYS)
 def test_mismatched_key_raises_trust_error(
     digest_kind: str, pinned: str | None, data: str, problem: str
 ) -> None:
@@ -350,7 +350,7 @@ def test_mismatched_key_raises_trust_error(
 
 
 @pytest.mark.parametrize(
-    ("what", "pinned"),
+    ("digest_kind", "pinned"),
     [("file", SHA256_OF_FILE), ("file_without_version_lines", SHA256_WITHOUT_VERSION)],
 )
 def test_pinned_key_is_returned_unchanged(digest_kind: str, pinned: str) -> None:
@@ -364,7 +364,7 @@ def test_pinned_key_is_returned_unchanged(digest_kind: str, pinned: str) -> None
 def test_vendor_key_is_fetched_from_vendor_url(monkeypatch: pytest.MonkeyPatch) -> None:
     urls: list[str] = []
 
-    def fetch(self: RepositoryClient, name: str, path: Any, *, most: int) -> None:
+    def fetch(self: RepositoryClient, name: str, path: Any, *, max_bytes: int) -> None:
         urls.append(f"{self}{name}")
         path.write_bytes(b"another")
 

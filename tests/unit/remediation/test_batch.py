@@ -24,7 +24,7 @@ SYSCTL = """\
 SYSCONFIG_FILE='/etc/sysctl.d/kernel_dmesg_restrict.conf'
     /sbin/sysctl -q -n -w kernel.dmesg_restrict="1"
 """
-OVERRIDES = PLAYBOOKS / "roles/stig/files/ours"
+OVERRIDES = PLAYBOOKS / "roles/stig/files/overrides"
 
 
 def make_fix(name: str, script: str = "true\n") -> Fix:
@@ -37,7 +37,7 @@ def read_members(archive: bytes) -> dict[str, bytes]:
 
 
 def outcomes_json(*rules: dict[str, object], deferred: object = ()) -> bytes:
-    return json.dumps({"rules": rules, "late": deferred}).encode()
+    return json.dumps({"rules": rules, "deferred": deferred}).encode()
 
 
 def test_waived_and_unfixable_rules_are_resolved_without_script() -> None:
@@ -80,7 +80,7 @@ def test_archive_orders_scripts_and_ends_with_runner() -> None:
     assert json.loads(files["manifest.json"])["rules"] == [RULE_PREFIX + "a", RULE_PREFIX + "b"]
     assert files["fixes/000.sh"] == b"echo 1"
     assert files["fixes/001.sh"] == b"echo 2"
-    assert list(files)[-1] == "mend.py"
+    assert list(files)[-1] == "remediate.py"
 
 
 def test_package_changes_are_collected_for_one_transaction() -> None:
@@ -116,7 +116,7 @@ def test_templated_fixes_are_consolidated_per_kind() -> None:
 def test_override_script_replaces_content_fix() -> None:
     fix_batch = build_batch([make_fix("fapolicy_default_deny", "the content's\n")], {})
 
-    assert b"lets nothing run" in read_members(fix_batch.archive)["fixes/000.sh"]
+    assert b"allows nothing" in read_members(fix_batch.archive)["fixes/000.sh"]
 
 
 def test_override_scripts_match_table_and_have_reasons() -> None:
@@ -135,8 +135,8 @@ def test_batch_archive_is_reproducible() -> None:
 def test_outcomes_distinguish_applied_and_error() -> None:
     fix_batch = build_batch([make_fix("a"), make_fix("b"), make_fix("sysctl_y", SYSCTL)], {})
     data = outcomes_json(
-        {"rule": RULE_PREFIX + "a", "rc": 0, "said": "ok"},
-        {"rule": RULE_PREFIX + "b", "rc": 3, "said": "x" * 999},
+        {"rule": RULE_PREFIX + "a", "exit_status": 0, "output": "ok"},
+        {"rule": RULE_PREFIX + "b", "exit_status": 3, "output": "x" * 999},
     )
 
     result = parse_outcomes(data, fix_batch)
@@ -151,13 +151,13 @@ def test_outcomes_distinguish_applied_and_error() -> None:
 
 def test_failed_deferred_step_is_a_warning() -> None:
     deferred = [
-        {"name": "dnf install", "rc": 1, "said": "no such"},
-        {"name": "x", "rc": 0, "said": ""},
+        {"name": "dnf install", "exit_status": 1, "output": "no such"},
+        {"name": "x", "exit_status": 0, "output": ""},
     ]
 
     result = parse_outcomes(outcomes_json(deferred=deferred), build_batch([], {}))
 
-    assert result.warnings == ("dnf install ended with 1: no such",)
+    assert result.warnings == ("dnf install exited with 1: no such",)
 
 
 @pytest.mark.parametrize(
@@ -168,20 +168,20 @@ def test_failed_deferred_step_is_a_warning() -> None:
         b"[1]",
         b"{}",
         b"null",
-        b'{"rules": [{"rule": "x"}], "late": []}',
-        outcomes_json({"rule": RULE_PREFIX + "a", "rc": "0", "said": ""}),
-        outcomes_json({"rule": RULE_PREFIX + "a", "rc": True, "said": ""}),
-        outcomes_json({"rule": RULE_PREFIX + "a", "rc": 0, "said": None}),
+        b'{"rules": [{"rule": "x"}], "deferred": []}',
+        outcomes_json({"rule": RULE_PREFIX + "a", "exit_status": "0", "output": ""}),
+        outcomes_json({"rule": RULE_PREFIX + "a", "exit_status": True, "output": ""}),
+        outcomes_json({"rule": RULE_PREFIX + "a", "exit_status": 0, "output": None}),
         outcomes_json(deferred=5),
         b"[" * 100_000,
         b" " * (17 << 20),
     ],
 )
 def test_malformed_outcomes_raise_tool_error(data: bytes) -> None:
-    with pytest.raises(ToolError, match="no outcomes that can be read"):
+    with pytest.raises(ToolError, match="malformed outcomes"):
         parse_outcomes(data, build_batch([make_fix("a")], {}))
 
 
 def test_missing_rule_outcome_raises_tool_error() -> None:
-    with pytest.raises(ToolError, match="told nothing about 1 rules"):
+    with pytest.raises(ToolError, match="no outcome for 1 rules"):
         parse_outcomes(outcomes_json(), build_batch([make_fix("a")], {}))

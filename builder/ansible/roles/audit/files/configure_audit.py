@@ -29,41 +29,41 @@ def main():
     plan, host = json.loads(sys.argv[1]), Host()
     for name in plan["watched"]:
         # A rule about a folder that is not there ends the loading of all rules behind it.
-        host.folder(host.at(name))
-    is_changed = host.put(RULES, plan["rules"], 0o600)
-    if host.put(BACKLOG, plan["backlog"], 0o600) or is_changed:
+        host.make_folder(host.path(name))
+    is_changed = host.write(RULES, plan["rules"], 0o600)
+    if host.write(BACKLOG, plan["backlog"], 0o600) or is_changed:
         host.run("augenrules")
-    ship(host, plan["forward"], plan["authority"])
-    host.put(CHECKER, plan["checker"], 0o755)
+    configure_forwarding(host, plan["forward"], plan["authority"])
+    host.write(CHECKER, plan["checker"], 0o755)
     for name, text in plan["units"].items():
-        host.put(f"{UNITS}/{name}", text)
+        host.write(f"{UNITS}/{name}", text)
     host.link(
         f"{UNITS}/timers.target.wants/hardpan-models-check.timer", "../hardpan-models-check.timer"
     )
-    if host.has(TRUST):
+    if host.exists(TRUST):
         # fapolicyd lets nothing run that neither rpm nor such a list vouches for.
         data = plan["checker"].encode()
         line = f"{CHECKER} {len(data)} {hashlib.sha256(data).hexdigest()}\n"
-        host.put(f"{TRUST}/hardpan-audit", line)
-    host.tell()
+        host.write(f"{TRUST}/hardpan-audit", line)
+    host.report()
 
 
-def ship(host, forward, authority):
+def configure_forwarding(host, forward, authority):
     """Send logs and audit records to the log host, or stop doing so."""
     if not forward:
-        host.drop(FORWARD)
-        host.drop(AUTHORITY)
+        host.remove(FORWARD)
+        host.remove(AUTHORITY)
         return
     # Where rsyslog keeps what the log host did not take yet.
-    host.folder(host.at(SPOOL))
-    is_changed = host.put(AUTHORITY, authority)
-    if host.put(FORWARD, forward) or is_changed:
+    host.make_folder(host.path(SPOOL))
+    is_changed = host.write(AUTHORITY, authority)
+    if host.write(FORWARD, forward) or is_changed:
         # Level 1 checks syntax, settings and modules, and opens nothing.
         host.run("rsyslogd", "-N1")
-    plugin_text = host.text(PLUGIN)
+    plugin_text = host.read(PLUGIN)
     if not plugin_text:
         sys.exit(f"{PLUGIN} is missing: audispd-plugins has to be installed to ship audit records")
-    host.put(PLUGIN, re.sub(r"(?m)^active\s*=.*$", "active = yes", plugin_text), 0o640)
+    host.write(PLUGIN, re.sub(r"(?m)^active\s*=.*$", "active = yes", plugin_text), 0o640)
 
 
 if __name__ == "__main__":

@@ -18,26 +18,26 @@ SYSCTL_FILE = "/etc/sysctl.d/95-hardpan-hardening.conf"
 MODULES_FILE = "/etc/modprobe.d/hardpan-hardening.conf"
 FIREWALL = "/etc/firewalld/firewalld.conf"
 UNIT_KINDS = "--type=service,socket,timer,path"
-DISKS = ("btrfs", "ext2", "ext3", "ext4", "overlay", "xfs")
-QUIET_SERVICES = ("ssh", "dhcpv6-client")
+DISK_FILE_SYSTEMS = ("btrfs", "ext2", "ext3", "ext4", "overlay", "xfs")
+ALWAYS_OPEN_SERVICES = ("ssh", "dhcpv6-client")
 """Services that a zone of the firewall keeps: the way in, and answers to our own requests."""
 
 
 def main():
     """Do all of the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
-    record = json.loads(host.text(RECORD) or "{}")
+    record = json.loads(host.read(RECORD) or "{}")
     record["sysctls_lacking"] = sysctls(host, plan["sysctls"])
     modules(host, plan["modules"])
     open_ports(host, plan["ports"])
-    record["masked"] = sorted({*record.get("masked", ()), *mask(host, plan["services"])})
-    record["suid"] = {**record.get("suid", {}), **take_suid(host, plan["suid"])}
+    record["masked"] = sorted({*record.get("masked", ()), *mask_units(host, plan["services"])})
+    record["suid"] = {**record.get("suid", {}), **remove_suid(host, plan["suid"])}
     if plan["compilers"]:
         name_lists = plan["compilers"], plan["build_tools"], plan["not_compilers"]
         removed = remove_packages(host, *name_lists)
         record["removed"] = sorted({*record.get("removed", ()), *removed})
-    host.put(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
-    host.tell()
+    host.write(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    host.report()
 
 
 def sysctls(host, settings):
@@ -45,12 +45,12 @@ def sysctls(host, settings):
     missing = []
     lines = []
     for name, value, reason in settings:
-        if host.has("/proc/sys/" + name.replace(".", "/")):
+        if host.exists("/proc/sys/" + name.replace(".", "/")):
             lines += [f"# {reason}", f"{name} = {value}"]
         else:
             missing.append(name)
-            host.note(f"the kernel has no {name}, left out")
-    host.put(SYSCTL_FILE, "\n".join(lines) + "\n")
+            host.add_note(f"the kernel has no {name}, left out")
+    host.write(SYSCTL_FILE, "\n".join(lines) + "\n")
     return missing
 
 
@@ -61,27 +61,27 @@ def modules(host, groups):
         lines.append(f"# {reason}")
         for name in names:
             lines += [f"install {name} /bin/false", f"blacklist {name}"]
-    host.put(MODULES_FILE, "\n".join(lines) + "\n")
+    host.write(MODULES_FILE, "\n".join(lines) + "\n")
 
 
 def open_ports(host, ports):
     """Let the firewall's default zone open these TCP ports and no others."""
     default_zones = [
         x.partition("=")[2].strip()
-        for x in host.text(FIREWALL).splitlines()
+        for x in host.read(FIREWALL).splitlines()
         if x[:12] == "DefaultZone="
     ]
     if not default_zones:
-        host.note("firewalld is not installed: no port is closed by this layer")
+        host.add_note("firewalld is not installed: no port is closed by this layer")
         return
     zone_file = f"/etc/firewalld/zones/{default_zones[0]}.xml"
-    text = host.text(zone_file) or host.text(f"/usr/lib/firewalld/zones/{default_zones[0]}.xml")
+    text = host.read(zone_file) or host.read(f"/usr/lib/firewalld/zones/{default_zones[0]}.xml")
     # firewalld's own file, which only root writes.
     zone = ET.fromstring(text or "<zone></zone>")  # noqa: S314
     requested = {str(p) for p in ports if p != 22}
     open_tcp_ports = set()
     for child in list(zone):
-        if child.tag == "service" and child.get("name") not in QUIET_SERVICES:
+        if child.tag == "service" and child.get("name") not in ALWAYS_OPEN_SERVICES:
             opened = service_ports(host, child.get("name"))
             if opened and opened <= {("tcp", p) for p in requested}:
                 open_tcp_ports |= {port for _, port in opened}
@@ -101,53 +101,53 @@ def open_ports(host, ports):
     if not text or ET.canonicalize(text, strip_text=True) != ET.canonicalize(
         document, strip_text=True
     ):
-        host.put(zone_file, document)
+        host.write(zone_file, document)
 
 
 def service_ports(host, name):
     """What a service of firewalld's opens, as pairs of protocol and port."""
     paths = (f"/etc/firewalld/services/{name}.xml", f"/usr/lib/firewalld/services/{name}.xml")
-    text = next((host.text(p) for p in paths if host.has(p)), "<service/>")
+    text = next((host.read(p) for p in paths if host.exists(p)), "<service/>")
     ports = ET.fromstring(text).iter("port")  # noqa: S314 - as above
     return {(p.get("protocol"), p.get("port")) for p in ports}
 
 
-def listed(name, patterns):
+def matches_any(name, patterns):
     """True when one of the shell patterns is for this name."""
     return any(fnmatch.fnmatchcase(name, p) for p in patterns)
 
 
-def mask(host, allowed):
+def mask_units(host, allowed):
     """Mask what is enabled and not on the list; the names."""
     listing = host.run(
         "systemctl", "list-unit-files", "--no-legend", "--plain", "--state=enabled", UNIT_KINDS
     )
     enabled = [line.split()[0] for line in listing.splitlines() if line.strip()]
-    unlisted = [n for n in enabled if not listed(n, allowed)]
+    unlisted = [n for n in enabled if not matches_any(n, allowed)]
     for name in list(unlisted):
-        path = host.at(f"/etc/systemd/system/{name}")
+        path = host.path(f"/etc/systemd/system/{name}")
         if path.is_file() and not path.is_symlink():
             # A unit file of the site's own: masking cannot stand in its place.
             host.run("systemctl", "disable", "-q", name)
-            host.note(f"{name} is not on the list and was disabled")
+            host.add_note(f"{name} is not on the list and was disabled")
             host.changed.append(name)
             unlisted.remove(name)
     if unlisted:
         host.run("systemctl", "mask", "-q", *unlisted)
         host.changed += unlisted
-        host.note(f"masked: {', '.join(unlisted)}")
+        host.add_note(f"masked: {', '.join(unlisted)}")
     return unlisted
 
 
 def file_systems(host):
     """Mount points of disks on which a SUID bit would count."""
-    for line in host.text("/proc/self/mounts").splitlines():
+    for line in host.read("/proc/self/mounts").splitlines():
         _, mount_point, fs_type, options = line.split()[:4]
-        if fs_type in DISKS and not {"nosuid", "ro"} & set(options.split(",")):
+        if fs_type in DISK_FILE_SYSTEMS and not {"nosuid", "ro"} & set(options.split(",")):
             yield mount_point.replace("\\040", " ")
 
 
-def take_suid(host, allowed):
+def remove_suid(host, allowed):
     """Take SUID and SGID bits off what is not on the list; path -> the mode it had."""
     modes = {}
     for mount_point in file_systems(host):
@@ -156,46 +156,46 @@ def take_suid(host, allowed):
             ok=(0, 1),
         )
         for name in sorted(filter(None, output.split("\0"))):
-            if listed(name, allowed) or not host.has(name):
+            if matches_any(name, allowed) or not host.exists(name):
                 continue
-            path = host.at(name)
+            path = host.path(name)
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode & ~(stat.S_ISUID | stat.S_ISGID))
             modes[name] = f"{mode:04o}"
     if modes:
         host.changed += modes
-        host.note(f"SUID or SGID taken off: {', '.join(modes)}")
+        host.add_note(f"SUID or SGID taken off: {', '.join(modes)}")
     return modes
 
 
 def remove_packages(host, compilers, tools, exceptions):
     """Remove compilers, and their tools where nothing needs those, in one go; the names."""
     installed = sorted(set(host.run("rpm", "-qa", "--qf", "%{NAME}\\n").split()))
-    candidates = [n for n in installed if not listed(n, exceptions)]
-    removed = [n for n in candidates if listed(n, compilers)]
-    dependents = in_the_way(host, removed)
+    candidates = [n for n in installed if not matches_any(n, exceptions)]
+    removed = [n for n in candidates if matches_any(n, compilers)]
+    dependents = removal_blockers(host, removed)
     if dependents:
         sys.exit(
             f"compilers cannot be removed, installed packages need them: {dependents}"
             "\nremove those too, or say 'compiler: required' in kernel_hardening with the reason"
         )
-    remaining = [n for n in candidates if listed(n, tools)]
-    if not in_the_way(host, removed + remaining):
+    remaining = [n for n in candidates if matches_any(n, tools)]
+    if not removal_blockers(host, removed + remaining):
         removed, remaining = removed + remaining, []
     for name in list(remaining):
-        if not in_the_way(host, [*removed, name]):
+        if not removal_blockers(host, [*removed, name]):
             removed.append(name)
             remaining.remove(name)
     if remaining:
-        host.note(f"kept, as other packages need it: {', '.join(remaining)}")
+        host.add_note(f"kept, as other packages need it: {', '.join(remaining)}")
     if removed:
         host.run("rpm", "-e", *removed)
         host.changed += removed
-        host.note(f"removed: {', '.join(removed)}")
+        host.add_note(f"removed: {', '.join(removed)}")
     return removed
 
 
-def in_the_way(host, names):
+def removal_blockers(host, names):
     """What rpm says that speaks against removing these packages."""
     output = host.run("rpm", "-e", "--test", *names, ok=(0, 1)) if names else ""
     return output.strip()[-1500:]

@@ -1,10 +1,9 @@
 #!/bin/sh
-# Says whether the build user can still come in; a hardening that locks its owner out is
-# worse than none.
+# Checks that the build user can still log in after hardening.
 #
-#   guard.sh files         what sshd and sudo will read is valid; sshd reads it now
-#   guard.sh USER SUDO     run over a connection made since: PAM let the user in, and sudo
-#                          (nopasswd, password or none) still does what it should
+#   guard.sh files         validate the configuration of sshd and sudo, then reload sshd
+#   guard.sh USER SUDO     run over a new connection, so PAM has accepted the user; checks the
+#                          password state and that sudo (nopasswd, password or none) still works
 set -eu
 if [ "$1" = files ]; then
     sshd -t

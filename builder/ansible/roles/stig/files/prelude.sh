@@ -1,15 +1,14 @@
 # shellcheck shell=bash
-# Read by bash before every fix, in the same shell. Each function stands before a
-# program that fixes call again and again, that takes seconds each time on a machine
-# without KVM, or that must not run on a machine that is being built. Whatever a
-# function does not know goes to the program itself.
+# Sourced by bash before every fix, in the same shell. Each function wraps a program that fixes
+# call very often, that takes seconds per call on a machine without KVM, or that must not run
+# during a build. Calls that a function does not handle go to the program itself.
 
-# Asked about a thousand times: answered from the list that mend.py made.
+# Called about a thousand times: answered from the package list that remediate.py wrote.
 rpm() {
     local name names
     case "$1 $2" in
         '--quiet -q' | '-q --quiet')
-            IFS= read -r -d '' names < "$HARDPAN_ROOM/packages"
+            IFS= read -r -d '' names < "$HARDPAN_WORKDIR/packages"
             shift 2
             for name in "$@"; do
                 [[ $names == *$'\n'"$name"$'\n'* ]] || return 1
@@ -19,43 +18,43 @@ rpm() {
     esac
 }
 
-# The packages that rules are about were asked for in one transaction already.
+# remediate.py has already installed the packages of all rules in one transaction.
 dnf() {
     local names rc
     if [[ $1 == install ]]; then
-        IFS= read -r -d '' names < "$HARDPAN_ROOM/unavailable"
+        IFS= read -r -d '' names < "$HARDPAN_WORKDIR/unavailable"
         if [[ $names == *$'\n'"${*: -1}"$'\n'* ]]; then
-            echo "${*: -1}: no enabled repository has it" >&2
+            echo "${*: -1}: not available in the enabled repositories" >&2
             return 1
         fi
     fi
     command dnf "$@"
     rc=$?
-    { echo; command rpm -qa --qf '%{NAME}\n'; } > "$HARDPAN_ROOM/packages"
+    { echo; command rpm -qa --qf '%{NAME}\n'; } > "$HARDPAN_WORKDIR/packages"
     return "$rc"
 }
 yum() { dnf "$@"; }
 
-# SYSTEMD_OFFLINE is set: units are switched on and off by their files and nothing is
-# started, because the machine starts anew before it is used. --now is refused then.
+# SYSTEMD_OFFLINE is set: units are enabled and disabled through their files and nothing is
+# started, because the machine reboots before it is used. systemctl rejects --now then.
 systemctl() {
-    local argument kept=()
+    local argument arguments=()
     for argument in "$@"; do
-        [[ $argument == --now ]] || kept+=("$argument")
+        [[ $argument == --now ]] || arguments+=("$argument")
     done
-    command systemctl "${kept[@]}"
+    command systemctl "${arguments[@]}"
 }
-service() { echo "service $*: left to the machine's next start" >&2; }
+service() { echo "service $*: deferred to the next boot" >&2; }
 
-# The rules are compiled and loaded at the next start, when they are complete; loading
-# them now would make them immutable in the middle of the work.
+# Audit rules are compiled and loaded at the next boot, when they are complete; loading them now
+# would make them immutable before all fixes have run.
 augenrules() {
     case "$*" in
-        --load) echo 'augenrules --load: left to the next start' >&2 ;;
+        --load) echo 'augenrules --load: deferred to the next boot' >&2 ;;
         *) command augenrules "$@" ;;
     esac
 }
-auditctl() { echo "auditctl $*: left to the next start" >&2; }
+auditctl() { echo "auditctl $*: deferred to the next boot" >&2; }
 
-# Once, after the last fix.
-grub2-mkconfig() { echo grub2-mkconfig >> "$HARDPAN_ROOM/later"; }
+# Runs once, after the last fix.
+grub2-mkconfig() { echo grub2-mkconfig >> "$HARDPAN_WORKDIR/deferred"; }

@@ -1,17 +1,19 @@
 #!/usr/bin/python3 -I
-"""Runs fixes on this machine, one after the other, and tells what came of each.
+"""Run remediation scripts on this host, one after the other, and record each outcome.
 
-    mend.py FOLDER SECONDS
+    remediate.py FOLDER SECONDS
 
-Runs as root on the machine that is hardened, with nothing but Python's own library
-(3.9 and later). FOLDER holds ``manifest.json``, ``prelude.sh`` and ``fixes/NNN.sh``.
-After SECONDS it stops between two fixes and ends with 75: there is more to do, call
-again. With 0 all is done and ``outcomes.json`` is written.
+Runs as root on the host being hardened and needs only Python's standard library (3.9 or
+later). FOLDER contains ``manifest.json``, ``prelude.sh`` and ``fixes/NNN.sh``. After SECONDS
+the program stops between two fixes and exits with 75 (EX_TEMPFAIL): call it again to continue.
+It exits with 0 when all fixes have run and ``outcomes.json`` is written.
 
-Packages are asked for in one transaction before the first fix, and files that stand
-for many fixes (audit rules, kernel settings) are written then. ``prelude.sh`` says
-what fixes may not do for themselves; what they asked to be done at the end is done here.
+Packages are installed and removed in one transaction each before the first fix, and files that
+replace many fixes (audit rules, kernel settings) are written then. ``prelude.sh`` wraps commands
+that fixes must not run themselves; commands it deferred run once, after the last fix.
 """
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -22,41 +24,42 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-MORE = 75
-FIX_S = 60
-PACKAGES_S = 900
-LATE_S = 300
-SAID_MOST = 2000
-LATE = {"grub2-mkconfig": ["grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"]}
-"""What fixes ask for that is done once, after the last of them."""
-
-
-class Ended(NamedTuple):
-    """How a program ended."""
-
-    rc: int
-    said: str
-    took_s: float
+EX_TEMPFAIL = 75
+FIX_TIMEOUT_S = 60.0
+PACKAGES_TIMEOUT_S = 900.0
+DEFERRED_TIMEOUT_S = 300.0
+MAX_OUTPUT_BYTES = 2000
+DEFERRED_COMMANDS = {"grub2-mkconfig": ["grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"]}
+"""Commands that run once, after the last fix, if a fix requested them."""
 
 
-def run(argv, workdir, timeout_s):
-    """Run one program with no input; 124 when its time was up. Nothing it started outlives it.
+class CommandResult(NamedTuple):
+    """Result of one command."""
 
-    Its output goes through a file: a daemon that a fix leaves behind would keep a pipe open.
+    exit_status: int
+    output: str
+    duration_s: float
+
+
+def run(argv: list[str], workdir: Path, timeout_s: float) -> CommandResult:
+    """Run one command without input; exit status 124 means that it timed out.
+
+    Its process group is killed afterwards. Output goes through a file, because a daemon started
+    by a fix would keep a pipe open.
     """
     start = time.monotonic()
     env = {
-        "HARDPAN_ROOM": str(workdir),
+        "HARDPAN_WORKDIR": str(workdir),
         "HOME": "/root",
         "LC_ALL": "C.UTF-8",
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        # systemctl changes files only, starts nothing, and calls the system "offline",
-        # which the content's fixes know: the machine is started anew before it is used.
+        # systemctl then changes files only and reports the system as "offline", which the
+        # content's fixes handle: the machine reboots before it is used.
         "SYSTEMD_OFFLINE": "1",
     }
-    with (workdir / "said").open("w+b") as output:
+    with (workdir / "output").open("w+b") as output:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -71,56 +74,56 @@ def run(argv, workdir, timeout_s):
         except subprocess.TimeoutExpired:
             exit_status = 124
         finally:
-            end(process)
+            kill_group(process)
         size = output.seek(0, os.SEEK_END)
-        output.seek(max(0, size - SAID_MOST))
+        output.seek(max(0, size - MAX_OUTPUT_BYTES))
         text = output.read().decode("utf-8", "replace")
     if exit_status == 124:
         text += f"\nstopped after {timeout_s} s"
-    return Ended(exit_status, text, round(time.monotonic() - start, 2))
+    return CommandResult(exit_status, text, round(time.monotonic() - start, 2))
 
 
-def end(program):
-    """Kill what is left of a program and of all that it started."""
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process group of ``process``."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(program.pid, signal.SIGKILL)
-    program.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def remember_packages(workdir):
-    """Write the names of all installed packages, one a line, and return them."""
+def record_packages(workdir: Path) -> set[str]:
+    """Write the names of all installed packages, one per line, and return them."""
     names = subprocess.run(
         ["/usr/bin/rpm", "-qa", "--qf", "%{NAME}\\n"],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=LATE_S,
+        timeout=DEFERRED_TIMEOUT_S,
     ).stdout.decode()
     (workdir / "packages").write_text("\n" + names)
     return set(names.split())
 
 
-def packages(workdir, manifest):
-    """Install and remove in one transaction each what the rules about packages ask for."""
-    installed = remember_packages(workdir)
+def change_packages(workdir: Path, manifest: dict[str, Any]) -> list[dict[str, object]]:
+    """Install and remove the packages of the manifest in one transaction each."""
+    installed = record_packages(workdir)
     missing = sorted(set(manifest["install"]) - installed)
     unwanted = sorted(set(manifest["remove"]) & installed)
-    results = []
+    results: list[tuple[str, CommandResult]] = []
     if missing:
         argv = ["dnf", "-y", "-q", "--setopt=strict=0", "install", *missing]
-        results.append(("dnf install", run(argv, workdir, PACKAGES_S)))
+        results.append(("dnf install", run(argv, workdir, PACKAGES_TIMEOUT_S)))
     if unwanted:
         argv = ["dnf", "-y", "-q", "--noautoremove", "remove", *unwanted]
-        results.append(("dnf remove", run(argv, workdir, PACKAGES_S)))
+        results.append(("dnf remove", run(argv, workdir, PACKAGES_TIMEOUT_S)))
     if results:
-        installed = remember_packages(workdir)
+        installed = record_packages(workdir)
     (workdir / "unavailable").write_text(
         "\n" + "".join(f"{p}\n" for p in missing if p not in installed)
     )
     return [{"name": name, **result._asdict()} for name, result in results]
 
 
-def write_files(files):
-    """Write the files that stand for many fixes; nothing else may set what they set."""
+def write_files(files: dict[str, str]) -> None:
+    """Write the consolidated files and disable other settings of the same names."""
     for name, text in files.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,8 +133,8 @@ def write_files(files):
             comment_out({line.partition("=")[0].strip() for line in text.splitlines()}, path)
 
 
-def comment_out(names, exception):
-    """Comment out kernel settings in all files but one: the last file read would win."""
+def comment_out(names: set[str], exception: Path) -> None:
+    """Comment out kernel settings in all files but ``exception``: the last file read wins."""
     folders = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d")
     paths = [p for folder in folders for p in Path(folder).glob("*.conf") if p != exception]
     setting = re.compile(r"^[ \t]*-?[ \t]*([a-zA-Z0-9_./-]+)[ \t]*=", re.MULTILINE)
@@ -144,18 +147,19 @@ def comment_out(names, exception):
             path.write_text(new_text, errors="surrogateescape")
 
 
-def finish(workdir, state):
-    """Do what was put off, and write what came of everything."""
-    deferred_file = workdir / "later"
+def run_deferred(workdir: Path, state: dict[str, Any]) -> None:
+    """Run the deferred commands and write the outcomes."""
+    deferred_file = workdir / "deferred"
     requested = set(deferred_file.read_text().split()) if deferred_file.exists() else set()
-    for name, argv in LATE.items():
+    for name, argv in DEFERRED_COMMANDS.items():
         if name in requested:
-            state["late"].append({"name": name, **run(argv, workdir, LATE_S)._asdict()})
+            result = run(argv, workdir, DEFERRED_TIMEOUT_S)
+            state["deferred"].append({"name": name, **result._asdict()})
     (workdir / "outcomes.json").write_text(json.dumps(state))
 
 
-def main():
-    """Work for some time; see above."""
+def main() -> int:
+    """Run fixes for one time slice; see the module's docstring."""
     os.umask(0o022)
     workdir, deadline = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
     manifest = json.loads((workdir / "manifest.json").read_text())
@@ -164,19 +168,19 @@ def main():
         state = json.loads(state_file.read_text())
     else:
         write_files(manifest["files"])
-        state = {"late": packages(workdir, manifest), "rules": []}
+        state = {"deferred": change_packages(workdir, manifest), "rules": []}
     rules, results = manifest["rules"], state["rules"]
     while len(results) < len(rules) and time.monotonic() < deadline:
         index = len(results)
         script = str(workdir / "fixes" / f"{index:03}.sh")
         argv = ["/bin/bash", "-c", '. ./prelude.sh; . "$1"', rules[index], script]
-        results.append({"rule": rules[index], **run(argv, workdir, FIX_S)._asdict()})
+        results.append({"rule": rules[index], **run(argv, workdir, FIX_TIMEOUT_S)._asdict()})
     state_file.with_suffix(".new").write_text(json.dumps(state))
     state_file.with_suffix(".new").replace(state_file)
     sys.stdout.write(f"{len(results)} of {len(rules)}\n")
     if len(results) < len(rules):
-        return MORE
-    finish(workdir, state)
+        return EX_TEMPFAIL
+    run_deferred(workdir, state)
     return 0
 
 

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 
 from host import Host
 
-MAIN = "/etc/tuned/tuned-main.conf"
-WANTS = "/etc/systemd/system/multi-user.target.wants"
+TUNED_MAIN = "/etc/tuned/tuned-main.conf"
+WANTS_DIR = "/etc/systemd/system/multi-user.target.wants"
 STATIC_SYSCTL = "/etc/sysctl.d/90-hardpan-tuning.conf"
 STATIC_TMPFILES = "/etc/tmpfiles.d/hardpan-tuning.conf"
 GPU_UNIT = "hardpan-gpu-policy.service"
@@ -22,28 +22,28 @@ def main():
     """Do all of the plan."""
     plan, host = json.loads(sys.argv[1]), Host()
     if plan["manager"] == "tuned":
-        follow(host, plan["name"], plan["profile"], own_profiles(host))
-        host.drop(STATIC_SYSCTL)
-        host.drop(STATIC_TMPFILES)
+        activate_profile(host, plan["name"], plan["profile"], find_profile_folder(host))
+        host.remove(STATIC_SYSCTL)
+        host.remove(STATIC_TMPFILES)
     else:
-        host.put(STATIC_SYSCTL, plan["sysctl"])
-        host.put(STATIC_TMPFILES, plan["tmpfiles"])
-        if host.has("/usr/lib/systemd/system/tuned.service"):
+        host.write(STATIC_SYSCTL, plan["sysctl"])
+        host.write(STATIC_TMPFILES, plan["tmpfiles"])
+        if host.exists("/usr/lib/systemd/system/tuned.service"):
             host.link("/etc/systemd/system/tuned.service", "/dev/null")
-            host.drop(f"{WANTS}/tuned.service")
+            host.remove(f"{WANTS_DIR}/tuned.service")
     for unit in plan["memlock_units"]:
         name = f"/etc/systemd/system/{unit}.d/50-hardpan-memlock.conf"
-        host.put(name, "[Service]\nLimitMEMLOCK=infinity\n")
+        host.write(name, "[Service]\nLimitMEMLOCK=infinity\n")
     if plan["gpu_unit"]:
-        host.put(f"/etc/systemd/system/{GPU_UNIT}", plan["gpu_unit"])
-        host.link(f"{WANTS}/{GPU_UNIT}", f"../{GPU_UNIT}")
+        host.write(f"/etc/systemd/system/{GPU_UNIT}", plan["gpu_unit"])
+        host.link(f"{WANTS_DIR}/{GPU_UNIT}", f"../{GPU_UNIT}")
     else:
-        host.drop(f"{WANTS}/{GPU_UNIT}")
-        host.drop(f"/etc/systemd/system/{GPU_UNIT}")
-    host.tell()
+        host.remove(f"{WANTS_DIR}/{GPU_UNIT}")
+        host.remove(f"/etc/systemd/system/{GPU_UNIT}")
+    host.report()
 
 
-def own_profiles(host):
+def find_profile_folder(host):
     """The folder that this build of tuned reads a site's own profiles from.
 
     It was /etc/tuned and became /etc/tuned/profiles; which one, a distribution decides
@@ -53,7 +53,7 @@ def own_profiles(host):
         from tuned import consts
     except ImportError:
         sys.exit("tuned is not installed: the profile's packages have to name it")
-    profile_dirs = re.findall(r"(?m)^\s*profile_dirs\s*=\s*(.+?)\s*$", host.text(MAIN))
+    profile_dirs = re.findall(r"(?m)^\s*profile_dirs\s*=\s*(.+?)\s*$", host.read(TUNED_MAIN))
     if profile_dirs:
         folders = [x.strip() for x in profile_dirs[-1].split(",")]
     else:
@@ -66,21 +66,21 @@ def own_profiles(host):
     return site_folders[-1]
 
 
-def follow(host, name, text, folder):
+def activate_profile(host, name, text, folder):
     """Make tuned follow this profile from the next start on."""
-    is_changed = host.put(f"{folder}/{name}/tuned.conf", text)
-    host.put("/etc/tuned/active_profile", f"{name}\n")
-    host.put("/etc/tuned/profile_mode", "manual\n")
+    is_changed = host.write(f"{folder}/{name}/tuned.conf", text)
+    host.write("/etc/tuned/active_profile", f"{name}\n")
+    host.write("/etc/tuned/profile_mode", "manual\n")
     # With this tuned sets /etc/sysctl.d again after its own: the STIG's values stay.
-    old_text = host.text(MAIN)
+    old_text = host.read(TUNED_MAIN)
     new_text = re.sub(r"(?m)^\s*reapply_sysctl\s*=.*$", "reapply_sysctl = 1", old_text)
     if "reapply_sysctl = 1" not in new_text.splitlines():
         new_text += "reapply_sysctl = 1\n"
-    host.put(MAIN, new_text)
+    host.write(TUNED_MAIN, new_text)
     mask = "/etc/systemd/system/tuned.service"
-    if host.at(mask).is_symlink():
-        host.drop(mask)
-    host.link(f"{WANTS}/tuned.service", "/usr/lib/systemd/system/tuned.service")
+    if host.path(mask).is_symlink():
+        host.remove(mask)
+    host.link(f"{WANTS_DIR}/tuned.service", "/usr/lib/systemd/system/tuned.service")
     if is_changed and f"- {name}" not in host.run("tuned-adm", "list"):
         sys.exit(f"tuned does not see the profile {name} in {folder}")
 

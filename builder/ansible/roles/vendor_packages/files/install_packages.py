@@ -17,9 +17,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-TRANSACTION_S = 3000
-SHORT_S = 300
-SAID_MOST = 1500
+TRANSACTION_TIMEOUT_S = 3000
+COMMAND_TIMEOUT_S = 300
+MAX_OUTPUT_CHARS = 1500
 KEYS = Path("/etc/pki/rpm-gpg")
 REPOS = Path("/etc/yum.repos.d")
 LOCKS = Path("/etc/dnf/plugins/versionlock.list")
@@ -39,7 +39,7 @@ def fail(text):
     sys.exit(text)
 
 
-def run(argv, timeout_s=SHORT_S, ok=(0,)):
+def run(argv, timeout_s=COMMAND_TIMEOUT_S, ok=(0,)):
     """What a program wrote to stdout; the end of all it said when it fails."""
     env = {**ENV, **PROXY} if argv[0] == "dnf" else ENV
     process = subprocess.run(
@@ -49,12 +49,12 @@ def run(argv, timeout_s=SHORT_S, ok=(0,)):
     if process.returncode not in ok:
         output = (stdout + process.stderr.decode("utf-8", "replace")).strip()
         fail(
-            f"{' '.join(argv[:1] + argv[-3:])} ended with {process.returncode}: {output[-SAID_MOST:]}"
+            f"{' '.join(argv[:1] + argv[-3:])} ended with {process.returncode}: {output[-MAX_OUTPUT_CHARS:]}"
         )
     return stdout
 
 
-def changed(text):
+def record_change(text):
     """Tell of a change."""
     changes.append(text)
     sys.stdout.write(f"{text}\n")
@@ -71,7 +71,7 @@ def write(path, text, mode=0o644):
     temp.write_bytes(data)
     temp.chmod(mode)
     temp.replace(path)
-    changed(f"wrote {path}")
+    record_change(f"wrote {path}")
     return True
 
 
@@ -101,7 +101,7 @@ class Kernel:
             fail(f"expected modules of one kernel, found {', '.join(folders) or 'none'}")
         self.release = (matching or folders)[0]
 
-    def wanted(self, package):
+    def resolve(self, package):
         """Name and version of a package, filled in where they hold the kernel's."""
         name, version = package["name"], package["version"]
         if package["of_kernel"] == "name":
@@ -112,7 +112,7 @@ class Kernel:
         return name, version
 
 
-def plain(package):
+def name_and_version(package):
     """Name and version of a package that no kernel is in."""
     return package["name"], package["version"]
 
@@ -149,11 +149,11 @@ def streams(requested):
         text = file.read_text() if file.is_file() else ""
         if f"stream={stream_name}\n" in text and "state=enabled" in text:
             continue
-        run([*DNF, "module", "enable", stream], TRANSACTION_S)
-        changed(f"enabled module {stream}")
+        run([*DNF, "module", "enable", stream], TRANSACTION_TIMEOUT_S)
+        record_change(f"enabled module {stream}")
 
 
-def through(proxy):
+def use_proxy(proxy):
     """Have dnf get its packages by way of a proxy; an argument would stay in its history."""
     if proxy:
         PROXY.update(http_proxy=proxy, https_proxy=proxy)
@@ -162,7 +162,7 @@ def through(proxy):
 def packages(requested, one_version):
     """Install what is missing at its version; whatever is there at another is an error."""
     installed_versions = installed()
-    one_of(installed_versions, one_version)
+    check_one_version(installed_versions, one_version)
     missing = []
     for name, version in requested:
         versions = [v for v, _ in installed_versions.get(name, [])]
@@ -172,8 +172,8 @@ def packages(requested, one_version):
         elif versions and version and version not in versions + releases:
             fail(f"{name}: expected {version}, found {', '.join(versions)} installed")
     if missing:
-        run([*DNF, "install", *missing], TRANSACTION_S)
-        changed(f"installed {' '.join(missing)}")
+        run([*DNF, "install", *missing], TRANSACTION_TIMEOUT_S)
+        record_change(f"installed {' '.join(missing)}")
         installed_versions = installed()
     for name, version in requested:
         versions = [
@@ -182,7 +182,7 @@ def packages(requested, one_version):
         if (version and version not in versions) or not provided(name, installed_versions):
             listing = ", ".join(versions) or "none"
             fail(f"{name}: expected {version or 'it'} installed, found {listing}")
-    one_of(installed_versions, one_version)
+    check_one_version(installed_versions, one_version)
     return installed_versions
 
 
@@ -193,7 +193,7 @@ def provided(name, installed_versions):
     return not run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).startswith("no ")
 
 
-def one_of(installed_versions, one_version):
+def check_one_version(installed_versions, one_version):
     """Every package of these patterns has the one version, or it is an error."""
     for name in matching(installed_versions, one_version):
         mismatches = [v for v, _ in installed_versions[name] if v != one_version["version"]]
@@ -231,8 +231,8 @@ def dkms(module, kernel):
         return any(x.startswith(module) and "installed" in x for x in status.splitlines())
 
     if not built():
-        run(["dkms", "autoinstall", "-k", kernel.release], TRANSACTION_S)
-        changed(f"built {module} for {kernel.release}")
+        run(["dkms", "autoinstall", "-k", kernel.release], TRANSACTION_TIMEOUT_S)
+        record_change(f"built {module} for {kernel.release}")
         if not built():
             fail(f"dkms built no {module} for {kernel.release}")
 
@@ -262,10 +262,10 @@ def initramfs(requested, kernel):
     if image.is_file() and image.stat().st_mtime_ns >= newest:
         return
     if shutil.which("dracut", path=ENV["PATH"]):
-        run(["dracut", "--force", str(image), kernel.release], TRANSACTION_S)
+        run(["dracut", "--force", str(image), kernel.release], TRANSACTION_TIMEOUT_S)
     else:
-        run(["mkinitramfs", "-o", str(image), kernel.release], TRANSACTION_S)
-    changed(f"made {image} anew")
+        run(["mkinitramfs", "-o", str(image), kernel.release], TRANSACTION_TIMEOUT_S)
+    record_change(f"made {image} anew")
     lister = next((x for x in ("lsinitrd", "lsinitramfs") if shutil.which(x, path=ENV["PATH"])), "")
     listing = run([lister, str(image)]) if lister else ""
     for module in requested["without"]:
@@ -278,10 +278,10 @@ def units(requested):
     for unit in requested:
         if run(["systemctl", "is-enabled", unit], ok=(0, 1, 3, 4)).strip() != "enabled":
             run(["systemctl", "enable", unit])
-            changed(f"enabled {unit}")
+            record_change(f"enabled {unit}")
 
 
-def members(file):
+def create_users(file):
     """Make the users and memberships that a sysusers.d file names."""
     if not file:
         return
@@ -289,7 +289,7 @@ def members(file):
     for user, group in (line[1:] for line in entries if line[:1] == ["m"]):
         if group not in run(["id", "-Gn", user], ok=(0, 1)).split():
             run(["systemd-sysusers", file])
-            changed(f"made what {file} names")
+            record_change(f"made what {file} names")
             return
 
 
@@ -299,8 +299,8 @@ def booleans(requested):
         return
     for name, value in requested.items():
         if run(["getsebool", name]).split()[-1] != value:
-            run(["setsebool", "-P", name, value], TRANSACTION_S)
-            changed(f"set {name} {value}")
+            run(["setsebool", "-P", name, value], TRANSACTION_TIMEOUT_S)
+            record_change(f"set {name} {value}")
 
 
 def main():
@@ -309,10 +309,11 @@ def main():
     forbidden(request["forbidden"])
     kernel = Kernel(installed()) if request["one_kernel"] else None
     requested = [
-        (*(kernel.wanted(p) if kernel else plain(p)), p["lock"]) for p in request["packages"]
+        (*(kernel.resolve(p) if kernel else name_and_version(p)), p["lock"])
+        for p in request["packages"]
     ]
     repositories(request["repositories"])
-    through(request["proxy"])
+    use_proxy(request["proxy"])
     streams(request["streams"])
     installed_versions = packages(
         [(name, version) for name, version, _ in requested], request["one_version"]
@@ -321,7 +322,7 @@ def main():
         Kernel(installed_versions)
     for path, text in request["files"].items():
         write(path, text)
-    members(request["sysusers"])
+    create_users(request["sysusers"])
     dkms(request["dkms"], kernel)
     module(request["module"], kernel)
     initramfs(request["initramfs"], kernel)

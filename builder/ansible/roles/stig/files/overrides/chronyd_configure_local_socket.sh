@@ -1,6 +1,6 @@
 #!/bin/bash
-# chrony-wait asks chronyd through its local socket, should anybody switch it on.
-# It stays as it is: with no time server in reach it holds up each start by minutes.
+# chrony-wait connects to chronyd through its local socket if it is enabled.
+# It stays disabled: without a reachable time server it delays each boot by minutes.
 set -eu
 unit=/usr/lib/systemd/system/chrony-wait.service
 [ -f "$unit" ] || exit 0

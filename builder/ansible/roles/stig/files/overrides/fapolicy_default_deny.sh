@@ -1,10 +1,10 @@
 #!/bin/bash
-# The rules end with "deny everything", where rules before it say what may run.
-# On a system whose rules directory is empty the content's fix would stop every program.
+# The rules end with "deny everything" only if earlier rules allow programs.
+# With an empty rules directory the content's fix would block every program.
 set -eu
 rules=/etc/fapolicyd/rules.d
 if ! grep -qsE '^allow ' "$rules"/*.rules; then
-    echo "$rules lets nothing run: a last rule that denies everything would stop the machine" >&2
+    echo "$rules allows nothing: a final deny rule would block every program" >&2
     exit 1
 fi
 printf '%s\n' '# RHEL-09-433016' 'deny perm=any all : all' > "$rules/99-deny-everything.rules"

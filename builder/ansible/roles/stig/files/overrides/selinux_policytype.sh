@@ -1,5 +1,5 @@
 #!/bin/bash
-# The policy 'targeted', where it is installed.
+# Selects the policy 'targeted' if it is installed.
 set -eu
 if ! compgen -G '/etc/selinux/targeted/policy/policy.*' > /dev/null; then
     echo 'the SELinux policy targeted is not installed' >&2

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Enforcing, where there is a policy to enforce: without one systemd stops the start.
+# Enforcing only if a policy is installed: without one systemd halts the boot.
 set -eu
 type=$(sed -n 's/^SELINUXTYPE=//p' /etc/selinux/config)
 if ! compgen -G "/etc/selinux/${type:-targeted}/policy/policy.*" > /dev/null; then
