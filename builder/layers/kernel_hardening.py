@@ -35,5 +35,5 @@ def make_plan(profile: Profile) -> Mapping[str, object]:
         "suid": [*allowlists.ALLOWED_SUID, *section.suid],
         "compilers": list(allowlists.COMPILERS) if removed else [],
         "build_tools": list(allowlists.BUILD_TOOLS),
-        "not_compilers": list(allowlists.ALLOWED_COMPILER_PACKAGES),
+        "kept_packages": list(allowlists.ALLOWED_COMPILER_PACKAGES),
     }

@@ -113,10 +113,12 @@ def apply_layers(
 def digest_layers() -> Sha256:
     """Digest of everything that decides what the layers do, alike in a checkout and a wheel."""
     sources: dict[str, Sha256] = {}
-    for folder in (PLAYBOOKS, resource_path("hardpan.builder.layers")):
+    packages = ("layers", "remediation", "ai_models", "ai_service")
+    folders = [resource_path(f"hardpan.builder.{name}") for name in packages]
+    for folder in (PLAYBOOKS, *folders):
         for path in folder.rglob("*"):
             name = path.relative_to(folder.parent)
-            # pip compiles every Python file that it installs, those that go to the guest included.
+            # pip also compiles the Python files that are sent to the guest.
             if path.is_file() and not _IGNORED_FOLDERS & set(name.parts):
                 sources[str(name)] = sha256_file(path)
     return sha256_bytes("".join(f"{n} {sources[n]}\n" for n in sorted(sources)).encode())

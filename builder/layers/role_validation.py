@@ -40,7 +40,7 @@ def validate_roles(profile: Profile) -> None:
     """
     values = role_variables(profile)
     shared_roles = ("vendor_packages",) if any(x in CATALOG_LAYERS for x in values) else ()
-    with tempfile.TemporaryDirectory(prefix="hardpan-rehearsal-") as temp_dir:
+    with tempfile.TemporaryDirectory(prefix="hardpan-roles-") as temp_dir:
         workdir = Path(temp_dir)
         check_syntax([*values, *shared_roles], workdir)
         errors = argument_errors(values, workdir)

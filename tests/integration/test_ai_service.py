@@ -244,7 +244,7 @@ PATHS = [
     "/",
     "/index.html",
     "/app.js",
-    "/outside/login.html",
+    "/login/login.html",
     "/v1/models",
     "/v1/chat/completions",
     "/kb/documents",
@@ -252,7 +252,7 @@ PATHS = [
     "/session",
     "/login",
     "/nothing/here",
-    "/_gate",
+    "/_auth",
     "/_login",
     "/openapi.json",
     "/docs",
@@ -292,9 +292,9 @@ def test_unauthenticated_paths_reveal_nothing(service: ServiceFixture, method: s
     for path in PATHS:
         answer = service.send_request(method, path, headers={"Cookie": "__Host-hardpan=guess"})
         # The doors of the login turn a form without the page's origin away; the rest is 401,
-        # and 404 for what no address outside leads to.
+        # and 404 for what has no public location.
         assert answer.status in ((400, 401, 403) if path == "/login" else (401, 404)), path
-        assert answer.status != 404 or path in ("/_gate", "/_login"), path
+        assert answer.status != 404 or path in ("/_auth", "/_login"), path
         assert b"hardpan-tiny" not in answer.body
     assert service.send_request("GET", "/v1/models", key="hp_" + "x" * 43).status == 401
     health = service.send_request("GET", "/healthz")
@@ -700,7 +700,7 @@ def test_chat_page_works_in_browser(service: ServiceFixture, tmp_path: Path) -> 
         # A document is text, whatever is in it.
         handbook.write_text("# <img src=x onerror=alert(1)>\n\n<script>alert(2)</script> room keys")
         page.choose_files("#file", handbook)
-        page.wait_until("document.querySelector('#shelf-status').textContent.includes('is added')")
+        page.wait_until("document.querySelector('#shelf-status').textContent.includes('was added')")
         page.evaluate("document.querySelector('#documents button').click()")
         page.wait_until("document.querySelector('#documents').textContent === 'None yet.'")
         assert page.evaluate("document.images.length") == 1
@@ -728,7 +728,7 @@ def test_site_can_add_keys_and_change_passwords(service: ServiceFixture) -> None
 
     ben = service.log_in("ben")
     typed = "printf 'a new password\\na new password\\n'"
-    service.host.run(f"{typed} | {command} password ben 2>&1")
+    service.host.run(f"{typed} | {command} change-password ben 2>&1")
     assert service.send_request("GET", "/session", headers=ben).status == 401
 
 

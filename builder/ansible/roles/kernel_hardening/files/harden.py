@@ -33,7 +33,7 @@ def main():
     record["masked"] = sorted({*record.get("masked", ()), *mask_units(host, plan["services"])})
     record["suid"] = {**record.get("suid", {}), **remove_suid(host, plan["suid"])}
     if plan["compilers"]:
-        name_lists = plan["compilers"], plan["build_tools"], plan["not_compilers"]
+        name_lists = plan["compilers"], plan["build_tools"], plan["kept_packages"]
         removed = remove_packages(host, *name_lists)
         record["removed"] = sorted({*record.get("removed", ()), *removed})
     host.write(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")

@@ -124,7 +124,7 @@ def forbidden(rules):
         for path in sorted(p for part in rule["paths"] for p in Path("/").glob(part[1:])):
             match = path.is_file() and pattern.search(path.read_text("utf-8", "replace"))
             if match:
-                fail(f"{path}: {match[0].strip()}: {rule['why']}")
+                fail(f"{path}: {match[0].strip()}: {rule['reason']}")
 
 
 def repositories(requested):
