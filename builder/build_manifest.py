@@ -1,15 +1,11 @@
 """Describe a build and its layers as plain data, for ``render`` and dry runs."""
 
-from collections.abc import Mapping
-
 from hardpan import kickstart
+from hardpan.builder.layers.registry import LAYERS
 from hardpan.core.files import sha256_bytes
 from hardpan.profiles.loader.profile_file import profile_digest
-from hardpan.profiles.schema.ai_service import ModelServer
 from hardpan.profiles.schema.frameworks import GLIBC, Stack, cuda_version
-from hardpan.profiles.schema.kernel_hardening import KernelHardening
 from hardpan.profiles.schema.profile import Profile
-from hardpan.profiles.schema.tuning import Tuning
 from hardpan.profiles.software_catalog import eula
 from hardpan.profiles.software_catalog.package_plan import (
     LayerPlan,
@@ -19,21 +15,6 @@ from hardpan.profiles.software_catalog.package_plan import (
 )
 from hardpan.profiles.software_catalog.schema import FactSource
 
-_LAYER_DESCRIPTIONS: Mapping[str, str] = {
-    "amd_driver": "installs AMD's kernel driver",
-    "audit": "audits model files and accelerators, and verifies models against their locks",
-    "containers": "installs podman and, for NVIDIA, the Container Toolkit",
-    "cuda": "installs the CUDA toolkit",
-    "kernel_hardening": "sets what the STIG does not; allowlists for ports, units and SUID files",
-    "ml_cpu": "installs PyTorch's CPU build and the smoke test's model, verified, under /opt/ai",
-    "ml_frameworks": "installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
-    "nvidia_driver": "installs NVIDIA's driver at the locked version",
-    "rocm": "installs ROCm for the chip that the profile names",
-    "ai_service": "sets up model server, knowledge base and chat page behind a TLS proxy",
-    "stig": "remediates failing, not waived rules with the fixes of the scanned data stream",
-    "tuning": "sets memory, processor and accelerators for AI work",
-}
-
 
 def describe_layers(profile: Profile) -> list[dict[str, object]]:
     """Return the layers in order: what each does and installs, its repositories and size."""
@@ -42,7 +23,7 @@ def describe_layers(profile: Profile) -> list[dict[str, object]]:
     for layer_plan in plan_packages(profile):
         fields: dict[str, object] = {
             "layer": layer_plan.layer,
-            "description": _describe_layer(profile, layer_plan.layer),
+            "description": LAYERS[layer_plan.layer].describe(profile),
         }
         if layer_plan.layer == "ml_frameworks":
             fields |= _describe_stacks(profile)
@@ -171,47 +152,6 @@ def _describe_source(source: FactSource, note: str | None) -> dict[str, object]:
     fields: dict[str, object] = {"as_of": source.as_of.isoformat(), "verified": source.verified}
     fields["source"] = source.title
     return fields | ({"note": note} if note else {})
-
-
-def _describe_layer(profile: Profile, layer: str) -> str:
-    nvidia, amd = profile.hardware.nvidia, profile.hardware.amd
-    if layer == "nvidia_driver" and nvidia:
-        return (
-            f"{_LAYER_DESCRIPTIONS[layer]}: {nvidia.driver}, {nvidia.kernel_module} kernel module"
-        )
-    if layer == "cuda" and nvidia:
-        return f"{_LAYER_DESCRIPTIONS[layer]}: {nvidia.cuda}"
-    if layer == "amd_driver" and amd:
-        return f"{_LAYER_DESCRIPTIONS[layer]}: {amd.driver}"
-    if layer == "rocm" and amd:
-        return f"{_LAYER_DESCRIPTIONS[layer]}: ROCm {amd.rocm}, {amd.gfx_target}"
-    return _LAYER_DESCRIPTIONS[layer] + _describe_section(profile, layer)
-
-
-def _describe_section(profile: Profile, layer: str) -> str:
-    """Return the settings of the layer's section, to append to its description."""
-    if layer == "kernel_hardening":
-        kernel_arguments = (profile.kernel_hardening or KernelHardening()).kernel_arguments
-        return f": {', '.join(kernel_arguments) or 'no lock-down, unsigned modules'}"
-    if layer == "tuning":
-        tuning = profile.tuning or Tuning()
-        return f": {tuning.name}, {tuning.manager}"
-    if layer == "audit":
-        log_host = profile.audit.log_host if profile.audit else None
-        if log_host is None:
-            return ": logs stay on the machine"
-        return f": logs go to {log_host.host} over TLS"
-    if layer == "ai_service" and profile.ai_service:
-        return _describe_server(profile.ai_service.server)
-    return ""
-
-
-def _describe_server(server: ModelServer) -> str:
-    served = f"of stack {server.stack} with the model {server.model}"
-    if server.engine == "vllm":
-        gpus = f"{server.gpus} GPU{'s' if server.gpus > 1 else ''}"
-        return f": vLLM {served} on {gpus}, not tested by the hardpan project"
-    return f": llama.cpp {served} on the processor"
 
 
 def _open_questions(profile: Profile) -> list[str]:

@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.core.files import sha256_bytes, sha256_file
 
 AI_HOST = PLAYBOOKS / "shared" / "ai_host.sh"

@@ -18,14 +18,13 @@ from typing import Any
 import ansible_runner
 import yaml
 
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import BootedGuest
 from hardpan.core import clock
 from hardpan.core.errors import HardpanError, ToolError, TrustError, UnreachableError
 from hardpan.core.events import Emit, StageMessage, StageProgress
 from hardpan.core.process import run
-from hardpan.core.resources import resource_path
 
-PLAYBOOKS = resource_path("hardpan.builder", "ansible")
 STAGE = "harden"
 _RUN_TIMEOUT_S = 3600
 _CLOSE_TIMEOUT_S = 20.0

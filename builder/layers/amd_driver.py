@@ -1,10 +1,17 @@
-"""The layer ``amd_driver``: AMD's kernel driver, and who may use the GPUs."""
+"""Layer ``amd_driver``: AMD's kernel driver and access to the GPUs."""
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers import vendor_packages
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.vendor_packages import vendor_layer
+from hardpan.profiles.schema.profile import Profile
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install the driver, built for the one kernel."""
-    return vendor_packages.install_packages(task, {})
+def describe_versions(profile: Profile) -> str:
+    """Return the versions that the profile selects."""
+    amd = profile.hardware.amd
+    return amd.driver if amd else ""
+
+
+AMD_DRIVER = vendor_layer(
+    name="amd_driver",
+    summary="installs AMD's kernel driver",
+    details=describe_versions,
+)

@@ -1,9 +1,9 @@
-"""The layer ``audit``: what is watched, what is checked, and where logs go."""
+"""Layer ``audit``: audit rules, model checks and log forwarding."""
 
 from collections.abc import Mapping
 
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import Layer, LayerTask
 from hardpan.profiles.schema.audit import Audit, LogHost
 from hardpan.profiles.schema.profile import Profile
 
@@ -18,17 +18,17 @@ _DEVICES = {
 
 
 def apply(task: LayerTask) -> LayerResult:
-    """Put the audit trail on the machine."""
+    """Run the role with the plan."""
     return task.run(role_variables(task.profile))
 
 
 def role_variables(profile: Profile) -> Mapping[str, object]:
-    """What the role is given."""
+    """Return the role's variables."""
     return {"audit_plan": make_plan(profile)}
 
 
 def make_plan(profile: Profile) -> Mapping[str, object]:
-    """What the role does, as data."""
+    """Return the plan that the role carries out."""
     section = profile.audit or Audit()
     host = section.log_host
     return {
@@ -109,3 +109,18 @@ def render_units(section: Audit) -> Mapping[str, str]:
             "WantedBy=timers.target\n"
         ),
     }
+
+
+def describe_forwarding(profile: Profile) -> str:
+    """Return where logs are sent."""
+    log_host = profile.audit.log_host if profile.audit else None
+    return f"logs go to {log_host.host} over TLS" if log_host else "logs stay on the machine"
+
+
+AUDIT = Layer(
+    name="audit",
+    summary="audits model files and accelerators, and verifies models against their locks",
+    details=describe_forwarding,
+    apply=apply,
+    planned_variables=role_variables,
+)

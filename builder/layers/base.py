@@ -1,13 +1,24 @@
-"""What a layer is given to work with, and the way it runs its role."""
+"""A hardening layer as one object, and the task that applies it to a guest."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardpan.builder.ansible.runner import RoleRun, run_role
 from hardpan.builder.artifacts import Assessment, BootedGuest, LayerResult
 from hardpan.core.events import Emit
-from hardpan.profiles.schema.profile import Profile
+from hardpan.core.files import Sha256
+from hardpan.profiles.schema.profile import LayerName, Profile
+
+STAGE = "harden"
+
+PLACEHOLDER_PATH = Path("placeholder")
+PLACEHOLDER_DIGEST = Sha256("0" * 64)
+PLACEHOLDER_FILES: Mapping[str, bytes | Path] = {"opt/ai/placeholder": b""}
+"""Values of the right type for what only a build knows: archives, digests, keys."""
+
+
+def _no_details(_profile: Profile) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,23 +30,50 @@ class LayerTask:
     guest: BootedGuest
     assessment: Assessment
     cache: Path
-    """Where what a layer downloads or builds is kept between builds."""
+    """Folder of downloads and build results that later builds reuse."""
 
     workdir: Path
-    """Private folder of this run, gone afterwards: what goes over and comes back."""
+    """Private folder of this run, removed afterwards."""
 
     emit: Emit
 
     def run(self, variables: Mapping[str, object]) -> LayerResult:
-        """Run the role of the layer's name with these variables.
+        """Run the layer's role with these variables.
 
         Raises:
-            ToolError: a task failed; its name and what it said are in the error.
+            ToolError: a task failed; the error has its name and output.
             UnreachableError: the guest stopped answering.
-            TrustError: it has another host key than the guest's.
+            TrustError: the guest presents an unexpected host key.
         """
+        # Here, so that rendering and dry runs work without Ansible.
+        from hardpan.builder.ansible.runner import RoleRun, run_role
+
         role_run = RoleRun(
             layer=self.layer, workdir=self.workdir, guest=self.guest, variables=variables
         )
-        changed, duration_s = run_role(role_run, self.emit)
-        return LayerResult(layer=self.layer, changed_tasks=changed, duration_s=duration_s)
+        changed_tasks, duration_s = run_role(role_run, self.emit)
+        return LayerResult(layer=self.layer, changed_tasks=changed_tasks, duration_s=duration_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A hardening layer: the Ansible role of the same name and what the builder does for it."""
+
+    name: LayerName
+
+    summary: str
+    """What the layer does, in one clause, for ``render`` and dry runs."""
+
+    apply: Callable[[LayerTask], LayerResult]
+    """Prepares the role's files and variables and runs the role."""
+
+    planned_variables: Callable[[Profile], Mapping[str, object]]
+    """The role's variables before a build, with placeholders for what only a build knows."""
+
+    details: Callable[[Profile], str] = _no_details
+    """What the profile selects in the layer; empty if there is nothing to add."""
+
+    def describe(self, profile: Profile) -> str:
+        """Return the summary, followed by what ``profile`` selects."""
+        details = self.details(profile)
+        return f"{self.summary}: {details}" if details else self.summary

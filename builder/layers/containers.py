@@ -1,24 +1,17 @@
-"""The layer ``containers``: podman, GPUs by CDI, and signed images alone."""
+"""Layer ``containers``: podman, GPUs through CDI, signed images only."""
 
 import json
 from collections.abc import Mapping
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers import vendor_packages
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.vendor_packages import vendor_layer
 from hardpan.profiles.schema.profile import Profile
 
 _POLICY = "/etc/containers/policy.json"
 _KEYS = "/etc/pki/containers"
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install podman and, for NVIDIA, what describes the GPUs to it."""
-    return vendor_packages.install_packages(task, role_variables(task.profile))
-
-
 def role_variables(profile: Profile) -> dict[str, object]:
-    """The signature policy with the site's registries, and the units of CDI."""
+    """Return the signature policy for the site's registries and the units of CDI."""
     nvidia = profile.hardware.accelerator == "nvidia"
     return {
         "containers_files": render_policy(profile),
@@ -27,7 +20,7 @@ def role_variables(profile: Profile) -> dict[str, object]:
 
 
 def render_policy(profile: Profile) -> dict[str, str]:
-    """Files for podman: what is not signed by a registry's own key is rejected."""
+    """Render podman's policy files: images not signed with their registry's key are rejected."""
     registries = profile.containers.registries
     files: dict[str, str] = {}
     signed: dict[str, list[Mapping[str, object]]] = {}
@@ -45,7 +38,7 @@ def render_policy(profile: Profile) -> dict[str, str]:
         ]
         attachments[registry.registry] = {"use-sigstore-attachments": True}
     transports: dict[str, object] = {
-        # What is already here came through this policy; without it nothing can be pushed.
+        # Local images passed this policy when they were pulled; without it nothing can be pushed.
         "containers-storage": {"": [{"type": "insecureAcceptAnything"}]}
     }
     if signed:
@@ -58,3 +51,10 @@ def render_policy(profile: Profile) -> dict[str, str]:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+CONTAINERS = vendor_layer(
+    name="containers",
+    summary="installs podman and, for NVIDIA, the Container Toolkit",
+    extra_variables=role_variables,
+)

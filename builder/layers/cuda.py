@@ -1,10 +1,17 @@
-"""The layer ``cuda``: the toolkit by its versioned name, cuDNN, NCCL, DCGM."""
+"""Layer ``cuda``: CUDA toolkit by its versioned name, cuDNN, NCCL, DCGM."""
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers import vendor_packages
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.vendor_packages import vendor_layer
+from hardpan.profiles.schema.profile import Profile
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install the toolkit; its licence was accepted before anything ran."""
-    return vendor_packages.install_packages(task, {})
+def describe_versions(profile: Profile) -> str:
+    """Return the versions that the profile selects."""
+    nvidia = profile.hardware.nvidia
+    return nvidia.cuda if nvidia else ""
+
+
+CUDA = vendor_layer(
+    name="cuda",
+    summary="installs the CUDA toolkit",
+    details=describe_versions,
+)

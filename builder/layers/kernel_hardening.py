@@ -1,9 +1,9 @@
-"""The layer ``kernel_hardening``: kernel settings, and lists of what may be reached."""
+"""Layer ``kernel_hardening``: kernel settings beyond the STIG, and allowlists."""
 
 from collections.abc import Mapping
 
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import Layer, LayerTask
 from hardpan.profiles.schema import allowlists
 from hardpan.profiles.schema.kernel_hardening import KernelHardening
 from hardpan.profiles.schema.profile import Profile
@@ -11,17 +11,17 @@ from hardpan.profiles.schema.sysctls import SYSCTLS
 
 
 def apply(task: LayerTask) -> LayerResult:
-    """Hold the machine to the profile's lists; its kernel arguments came with the install."""
+    """Run the role with the plan."""
     return task.run(role_variables(task.profile))
 
 
 def role_variables(profile: Profile) -> Mapping[str, object]:
-    """What the role is given."""
+    """Return the role's variables."""
     return {"kernel_hardening_plan": make_plan(profile)}
 
 
 def make_plan(profile: Profile) -> Mapping[str, object]:
-    """What the role does, as data."""
+    """Return the plan that the role carries out."""
     section = profile.kernel_hardening or KernelHardening()
     excluded = {s.name for s in section.sysctl_exceptions}
     removed = section.compiler == "removed"
@@ -37,3 +37,18 @@ def make_plan(profile: Profile) -> Mapping[str, object]:
         "build_tools": list(allowlists.BUILD_TOOLS),
         "kept_packages": list(allowlists.ALLOWED_COMPILER_PACKAGES),
     }
+
+
+def describe_lockdown(profile: Profile) -> str:
+    """Return the kernel arguments that the section adds."""
+    arguments = (profile.kernel_hardening or KernelHardening()).kernel_arguments
+    return ", ".join(arguments) or "no lock-down, unsigned modules"
+
+
+KERNEL_HARDENING = Layer(
+    name="kernel_hardening",
+    summary="sets what the STIG does not; allowlists for ports, units and SUID files",
+    details=describe_lockdown,
+    apply=apply,
+    planned_variables=role_variables,
+)

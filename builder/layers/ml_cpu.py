@@ -1,19 +1,20 @@
-"""The layer ``ml_cpu``: a small embedding model beside the distribution's PyTorch."""
+"""Layer ``ml_cpu``: a small embedding model for the distribution's PyTorch."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.ansible import archive
-from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import PLACEHOLDER_FILES, PLACEHOLDER_PATH, Layer, LayerTask
+from hardpan.profiles.schema.profile import Profile
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_cpu" / "files" / "install.sh"
 
 
 def apply(task: LayerTask) -> LayerResult:
-    """Install the model, every digest checked."""
+    """Install the model and verify every digest."""
     files = embedding.prepare_files(task.cache, task.emit)
     archive_path = task.workdir / "model.tar"
     archive.write_archive(archive_path, {**files, "install.sh": _INSTALLER})
@@ -21,9 +22,22 @@ def apply(task: LayerTask) -> LayerResult:
 
 
 def role_variables(archive_path: Path, files: Mapping[str, bytes | Path]) -> dict[str, object]:
-    """What the role is given: the archive at ``to``, and what of ``files`` stays."""
+    """Return the role's variables for the archive and its files."""
     return {
         "ml_cpu_archive": str(archive_path),
         "ml_cpu_files": archive.installed_paths(files),
         "ml_cpu_state": archive.expected_state((), files),
     }
+
+
+def planned_variables(_profile: Profile) -> dict[str, object]:
+    """Return the role's variables with placeholders for archive and files."""
+    return role_variables(PLACEHOLDER_PATH, PLACEHOLDER_FILES)
+
+
+ML_CPU = Layer(
+    name="ml_cpu",
+    summary="installs PyTorch's CPU build and the smoke test's model, verified, under /opt/ai",
+    apply=apply,
+    planned_variables=planned_variables,
+)

@@ -1,4 +1,4 @@
-"""The layer ``ml_frameworks``: Python stacks as signed RPMs, and what AI layers share."""
+"""Layer ``ml_frameworks``: Python stacks as signed RPMs, and the files AI layers share."""
 
 import tempfile
 from collections.abc import Mapping
@@ -8,20 +8,27 @@ from pathlib import Path
 from hardpan.builder import python_stacks
 from hardpan.builder.ai_models import embedding
 from hardpan.builder.ansible import archive
-from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import (
+    PLACEHOLDER_DIGEST,
+    PLACEHOLDER_FILES,
+    PLACEHOLDER_PATH,
+    Layer,
+    LayerTask,
+)
 from hardpan.core.files import require_free_space
+from hardpan.profiles.schema.profile import Profile
 
 _INSTALLER = PLAYBOOKS / "roles" / "ml_frameworks" / "files" / "install.sh"
 _MODEL_MIB = 256
-"""The embedding model, which goes along."""
+"""Size of the embedding model, which is part of the archive."""
 
 _KEY = "etc/pki/rpm-gpg/RPM-GPG-KEY-hardpan-site"
 
 
 def apply(task: LayerTask) -> LayerResult:
-    """Build the stacks and install them; what each holds is in the receipt."""
+    """Build and install the stacks; the result lists the contents of each."""
     built = python_stacks.build_stacks(task.profile, task.cache, task.emit)
     files = {
         **embedding.prepare_files(task.cache, task.emit),
@@ -29,8 +36,8 @@ def apply(task: LayerTask) -> LayerResult:
     }
     packages = {f"hardpan-ai-{stack.receipt.name}": stack.receipt.header_sha256 for stack in built}
     rpms = {f"rpms/{stack.rpm.name}": stack.rpm for stack in built}
-    # Gigabytes: /tmp, where the task's own folder is, may be memory.
-    with tempfile.TemporaryDirectory(prefix=".going-", dir=task.cache) as temp_dir:
+    # Gigabytes: /tmp, where the task's workdir is, may be in memory.
+    with tempfile.TemporaryDirectory(prefix=".archive-", dir=task.cache) as temp_dir:
         archive_path = Path(temp_dir) / "stacks.tar"
         size_bytes = sum(stack.rpm.stat().st_size for stack in built)
         require_free_space(
@@ -44,7 +51,7 @@ def apply(task: LayerTask) -> LayerResult:
 def role_variables(
     archive_path: Path, packages: Mapping[str, str], files: Mapping[str, bytes | Path]
 ) -> dict[str, object]:
-    """What the role is given; ``packages`` are names and digests of the headers."""
+    """Return the role's variables; ``packages`` maps RPM names to header digests."""
     return {
         "ml_frameworks_archive": str(archive_path),
         "ml_frameworks_packages": list(packages),
@@ -53,3 +60,18 @@ def role_variables(
             (f"{name} {header}" for name, header in packages.items()), files
         ),
     }
+
+
+def planned_variables(profile: Profile) -> dict[str, object]:
+    """Return the role's variables with placeholders for RPMs, archive and files."""
+    stacks = profile.frameworks.stacks if profile.frameworks else ()
+    packages = {f"hardpan-ai-{stack.name}": PLACEHOLDER_DIGEST for stack in stacks}
+    return role_variables(PLACEHOLDER_PATH, packages, PLACEHOLDER_FILES)
+
+
+ML_FRAMEWORKS = Layer(
+    name="ml_frameworks",
+    summary="installs each stack as one RPM under /opt/ai/stacks, and the embedding model",
+    apply=apply,
+    planned_variables=planned_variables,
+)

@@ -1,18 +1,11 @@
-"""The layer ``nvidia_driver``: kernel module and user space at one version, nouveau kept away."""
+"""Layer ``nvidia_driver``: kernel module and user space at one version, nouveau blocked."""
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers import vendor_packages
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.vendor_packages import vendor_layer
 from hardpan.profiles.schema.profile import Profile
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install the driver for the one kernel and hold both."""
-    return vendor_packages.install_packages(task, role_variables(task.profile))
-
-
 def role_variables(profile: Profile) -> dict[str, object]:
-    """The one version, who builds the kernel module, and what runs."""
+    """Return driver version, DKMS module and units."""
     nvidia = profile.hardware.nvidia
     if nvidia is None:
         return {}
@@ -24,3 +17,17 @@ def role_variables(profile: Profile) -> dict[str, object]:
         "nvidia_driver_dkms": "nvidia" if nvidia.module_signing == "secure_boot_off" else "",
         "nvidia_driver_units": units,
     }
+
+
+def describe_driver(profile: Profile) -> str:
+    """Return the driver version and the kind of kernel module."""
+    nvidia = profile.hardware.nvidia
+    return f"{nvidia.driver}, {nvidia.kernel_module} kernel module" if nvidia else ""
+
+
+NVIDIA_DRIVER = vendor_layer(
+    name="nvidia_driver",
+    summary="installs NVIDIA's driver at the locked version",
+    details=describe_driver,
+    extra_variables=role_variables,
+)

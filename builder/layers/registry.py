@@ -1,63 +1,63 @@
-"""The table of the layers, and how a profile's layers are applied.
+"""The registry of layers, and applying a profile's layers.
 
-One line in the table for each layer's file. A layer's ``put`` makes ready what its role needs
-and runs it.
+A layer is one object in one file of this package and one Ansible role of the same name.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from hardpan.builder.ansible.runner import PLAYBOOKS, STAGE
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import Assessment, BootedGuest, LayerResult
-from hardpan.builder.layers import (
-    ai_service,
-    amd_driver,
-    audit,
-    containers,
-    cuda,
-    kernel_hardening,
-    ml_cpu,
-    ml_frameworks,
-    nvidia_driver,
-    rocm,
-    stig,
-    tuning,
-    vendor_packages,
-)
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers import vendor_packages
+from hardpan.builder.layers.ai_service import AI_SERVICE
+from hardpan.builder.layers.amd_driver import AMD_DRIVER
+from hardpan.builder.layers.audit import AUDIT
+from hardpan.builder.layers.base import STAGE, Layer, LayerTask
+from hardpan.builder.layers.containers import CONTAINERS
+from hardpan.builder.layers.cuda import CUDA
+from hardpan.builder.layers.kernel_hardening import KERNEL_HARDENING
+from hardpan.builder.layers.ml_cpu import ML_CPU
+from hardpan.builder.layers.ml_frameworks import ML_FRAMEWORKS
+from hardpan.builder.layers.nvidia_driver import NVIDIA_DRIVER
+from hardpan.builder.layers.rocm import ROCM
+from hardpan.builder.layers.stig import STIG
+from hardpan.builder.layers.tuning import TUNING
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import Sha256, sha256_bytes, sha256_file
 from hardpan.core.resources import resource_path
-from hardpan.profiles.schema.profile import LayerName, Profile
+from hardpan.profiles.schema.profile import Profile
 
-LAYERS: Mapping[LayerName, Callable[[LayerTask], LayerResult]] = {
-    "audit": audit.apply,
-    "kernel_hardening": kernel_hardening.apply,
-    "ml_cpu": ml_cpu.apply,
-    "ml_frameworks": ml_frameworks.apply,
-    "ai_service": ai_service.apply,
-    "amd_driver": amd_driver.apply,
-    "containers": containers.apply,
-    "cuda": cuda.apply,
-    "nvidia_driver": nvidia_driver.apply,
-    "rocm": rocm.apply,
-    "stig": stig.apply,
-    "tuning": tuning.apply,
+LAYERS: Mapping[str, Layer] = {
+    layer.name: layer
+    for layer in (
+        AI_SERVICE,
+        AMD_DRIVER,
+        AUDIT,
+        CONTAINERS,
+        CUDA,
+        KERNEL_HARDENING,
+        ML_CPU,
+        ML_FRAMEWORKS,
+        NVIDIA_DRIVER,
+        ROCM,
+        STIG,
+        TUNING,
+    )
 }
-"""The layers whose roles exist; the others of ``hardpan.profiles.schema.profile.Layer`` come later."""
+"""Layer name -> layer."""
 
 _IGNORED_FOLDERS = {".ansible", "__pycache__"}
 
 
 def check_layers(profile: Profile) -> None:
-    """Pass if every layer of the profile can be built.
+    """Check that every layer of the profile can be built.
 
     Raises:
-        InputError: one cannot, not yet, or a repository has no address or no pinned key.
-        SeveralError: more than one of these.
+        InputError: a layer is not implemented, or a repository lacks an address or pinned key.
+        MultipleErrors: more than one of these.
     """
     errors = ErrorCollector()
     with errors.collecting(STAGE):
@@ -71,9 +71,14 @@ def _require_implemented(profile: Profile) -> None:
     missing = [name for name in profile.layers if name not in LAYERS]
     if missing:
         raise InputError(
-            f"{profile.name}: the layers {', '.join(missing)} are not built yet",
-            hint="'hardpan render' shows what they will do; '--as iso' builds without layers",
+            f"{profile.name}: the layers {', '.join(missing)} are not implemented",
+            hint="'--as iso' builds without layers",
         )
+
+
+def layers_of(profile: Profile) -> tuple[Layer, ...]:
+    """Return the profile's layers in its order; names that are not registered are left out."""
+    return tuple(LAYERS[name] for name in profile.layers if name in LAYERS)
 
 
 def apply_layers(
@@ -84,21 +89,21 @@ def apply_layers(
     cache: Path,
     emit: Emit,
 ) -> tuple[LayerResult, ...]:
-    """Put the profile's layers on ``guest``, in the profile's order.
+    """Apply the profile's layers to ``guest``, in the profile's order.
 
     Raises:
-        ToolError: a task failed; its name and what it said are in the error.
+        ToolError: a task failed; the error has its name and output.
         UnreachableError: the guest stopped answering.
-        TrustError: it has another host key than the guest's, or a download is not the right one.
-        InputError: a layer is not built yet.
+        TrustError: unexpected host key, or a download with a wrong digest.
+        InputError: a layer is not implemented.
     """
     check_layers(profile)
     results = []
-    for layer in profile.layers:
-        emit(StageMessage(stage=STAGE, text=f"layer {layer}"))
+    for layer in layers_of(profile):
+        emit(StageMessage(stage=STAGE, text=f"layer {layer.name}"))
         with tempfile.TemporaryDirectory(prefix="hardpan-layer-") as name:
             task = LayerTask(
-                layer=layer,
+                layer=layer.name,
                 profile=profile,
                 guest=guest,
                 assessment=assessment,
@@ -106,16 +111,20 @@ def apply_layers(
                 workdir=Path(name),
                 emit=emit,
             )
-            results.append(LAYERS[layer](task))
+            results.append(layer.apply(task))
     return tuple(results)
 
 
-def digest_layers() -> Sha256:
-    """Digest of everything that decides what the layers do, alike in a checkout and a wheel."""
-    sources: dict[str, Sha256] = {}
+def source_folders() -> tuple[Path, ...]:
+    """Return the folders whose files determine what the layers do."""
     packages = ("layers", "remediation", "ai_models", "ai_service")
-    folders = [resource_path(f"hardpan.builder.{name}") for name in packages]
-    for folder in (PLAYBOOKS, *folders):
+    return (PLAYBOOKS, *(resource_path(f"hardpan.builder.{name}") for name in packages))
+
+
+def digest_layers() -> Sha256:
+    """Return the digest of all files that determine the layers, equal in checkout and wheel."""
+    sources: dict[str, Sha256] = {}
+    for folder in source_folders():
         for path in folder.rglob("*"):
             name = path.relative_to(folder.parent)
             # pip also compiles the Python files that are sent to the guest.

@@ -1,10 +1,17 @@
-"""The layer ``rocm``: ROCm for the one chip that the profile names."""
+"""Layer ``rocm``: ROCm for the chip that the profile names."""
 
-from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers import vendor_packages
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.vendor_packages import vendor_layer
+from hardpan.profiles.schema.profile import Profile
 
 
-def apply(task: LayerTask) -> LayerResult:
-    """Install ROCm under the names of its generation."""
-    return vendor_packages.install_packages(task, {})
+def describe_versions(profile: Profile) -> str:
+    """Return the versions that the profile selects."""
+    amd = profile.hardware.amd
+    return f"ROCm {amd.rocm}, {amd.gfx_target}" if amd else ""
+
+
+ROCM = vendor_layer(
+    name="rocm",
+    summary="installs ROCm for the chip that the profile names",
+    details=describe_versions,
+)

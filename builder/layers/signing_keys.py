@@ -29,9 +29,9 @@ def verify_key(repository: RepositorySource, data: bytes) -> bytes:
     source = repository.key_url if repository.key is None else "the profile's repositories"
     if digest != repository.key_sha256:
         raise TrustError(
-            f"key of repository {repository.id} from {source}: expected sha256 {repository.key_sha256},"
-            f" found {digest}",
-            hint="has the vendor changed its key? Compare by another way before you pin it",
+            f"key of repository {repository.id} from {source}: expected sha256"
+            f" {repository.key_sha256}, found {digest}",
+            hint="the vendor may have changed its key: verify it over another channel and pin it",
         )
     if not data.lstrip().startswith(_ARMOUR):
         raise TrustError(

@@ -3,9 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hardpan.builder.ansible.runner import STAGE
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import (
+    PLACEHOLDER_DIGEST,
+    PLACEHOLDER_PATH,
+    STAGE,
+    Layer,
+    LayerTask,
+)
 from hardpan.builder.remediation import batch
 from hardpan.core import clock
 from hardpan.core.events import StageMessage
@@ -51,3 +56,16 @@ def role_variables(
         "stig_user": user.name,
         "stig_sudo": user.sudo,
     }
+
+
+def planned_variables(profile: Profile) -> dict[str, object]:
+    """Return the role's variables with placeholders for the batch."""
+    return role_variables(profile, PLACEHOLDER_PATH, PLACEHOLDER_PATH, PLACEHOLDER_DIGEST)
+
+
+STIG = Layer(
+    name="stig",
+    summary="remediates failing, not waived rules with the fixes of the scanned data stream",
+    apply=apply,
+    planned_variables=planned_variables,
+)

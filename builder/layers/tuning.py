@@ -1,9 +1,9 @@
-"""The layer ``tuning``: a profile of tuned's, or the same values without a daemon."""
+"""Layer ``tuning``: a tuned profile, or the same values without a daemon."""
 
 from collections.abc import Mapping
 
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import Layer, LayerTask
 from hardpan.profiles.schema.profile import Profile
 from hardpan.profiles.schema.tuning import GpuPolicy, Tuning
 
@@ -12,17 +12,17 @@ _CPU_GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
 
 
 def apply(task: LayerTask) -> LayerResult:
-    """Tune the machine; the profile's kernel arguments came with the install."""
+    """Run the role with the plan."""
     return task.run(role_variables(task.profile))
 
 
 def role_variables(profile: Profile) -> Mapping[str, object]:
-    """What the role is given."""
+    """Return the role's variables."""
     return {"tuning_plan": make_plan(profile)}
 
 
 def make_plan(profile: Profile) -> Mapping[str, object]:
-    """What the role does, as data."""
+    """Return the plan that the role carries out."""
     section = profile.tuning or Tuning()
     gpu = section.gpu
     return {
@@ -85,3 +85,18 @@ def render_gpu_unit(gpu: GpuPolicy, accelerator: str) -> str:
 
 def _format_settings(template: str, settings: Mapping[str, str]) -> str:
     return "".join(template.format(name, value) + "\n" for name, value in settings.items())
+
+
+def describe_tuning(profile: Profile) -> str:
+    """Return the name of the tuned profile and its manager."""
+    section = profile.tuning or Tuning()
+    return f"{section.name}, {section.manager}"
+
+
+TUNING = Layer(
+    name="tuning",
+    summary="sets memory, processor and accelerators for AI work",
+    details=describe_tuning,
+    apply=apply,
+    planned_variables=role_variables,
+)

@@ -1,19 +1,18 @@
-"""From a profile to what the vendors' layers are given: repositories, keys, packages, locks.
+"""Vendor packages of a layer: repositories, signing keys, packages and version locks.
 
-One share for all five layers; what else a layer's role needs to know is in the layer's
-own file. All is pure but ``keys`` and ``install``.
+Shared by the five vendor layers. Pure functions, except ``load_keys`` and ``install_packages``.
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from hardpan.builder.artifacts import LayerResult
-from hardpan.builder.layers.base import LayerTask
+from hardpan.builder.layers.base import Layer, LayerTask
 from hardpan.builder.layers.signing_keys import load_signing_key
 from hardpan.builder.vm.egress_proxy import Endpoint, endpoint_of
 from hardpan.core.error_collector import ErrorCollector
 from hardpan.core.errors import InputError, raise_if_any
-from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.profile import LayerName, Profile
 from hardpan.profiles.software_catalog.package_plan import (
     CATALOG_LAYERS,
     PackageSpec,
@@ -22,17 +21,55 @@ from hardpan.profiles.software_catalog.package_plan import (
 )
 
 KERNEL_VERSIONED = ("kernel-devel-matched",)
-"""Packages that are taken at the version of the installed kernel: a newer one brings a second."""
+"""Packages installed at the kernel's own version; a newer one would install a second kernel."""
 
-_HINT = "add it to the profile's repositories; 'hardpan render' shows what is known of each"
+_HINT = "add it to the profile's repositories; 'hardpan render' shows each repository"
+
+
+def no_variables(_profile: Profile) -> Mapping[str, object]:
+    """Return no variables beyond those of every vendor layer."""
+    return {}
+
+
+def no_details(_profile: Profile) -> str:
+    """Return no details."""
+    return ""
+
+
+def vendor_layer(
+    *,
+    name: LayerName,
+    summary: str,
+    details: Callable[[Profile], str] = no_details,
+    extra_variables: Callable[[Profile], Mapping[str, object]] = no_variables,
+) -> Layer:
+    """Return a layer that installs packages of the software catalog.
+
+    ``extra_variables`` are the role's variables beside repositories, streams and packages.
+    """
+
+    def apply(task: LayerTask) -> LayerResult:
+        return install_packages(task, extra_variables(task.profile))
+
+    def planned_variables(profile: Profile) -> Mapping[str, object]:
+        keys = {repository.id: b"" for repository in repositories_for(profile, name)}
+        return {**role_variables(profile, name, keys), **extra_variables(profile)}
+
+    return Layer(
+        name=name,
+        summary=summary,
+        details=details,
+        apply=apply,
+        planned_variables=planned_variables,
+    )
 
 
 def check_repositories(profile: Profile) -> None:
-    """Pass if every repository of the profile's layers has an address and a pinned key.
+    """Check that every repository of the profile's layers has an address and a pinned key.
 
     Raises:
-        InputError: one has not; each is named with what to add.
-        TrustError: a key that the profile holds is not the pinned one.
+        InputError: a repository is incomplete; each one is reported with the missing settings.
+        TrustError: a key in the profile does not match its pin.
     """
     errors = ErrorCollector()
     for repository, users in _used_repositories(profile):
@@ -44,10 +81,10 @@ def check_repositories(profile: Profile) -> None:
 
 
 def check_reachable(profile: Profile) -> None:
-    """Pass if a guest of a build can reach every repository of the profile's layers.
+    """Check that a build guest can reach every repository of the profile's layers.
 
     Raises:
-        InputError: an address names a folder, which would have to be on the fresh system.
+        InputError: an address is a folder, which does not exist in the guest.
     """
     errors = ErrorCollector()
     for repository, users in _used_repositories(profile):
@@ -55,26 +92,26 @@ def check_reachable(profile: Profile) -> None:
         if file_urls:
             with errors.collecting("layers"):
                 raise InputError(
-                    f"{profile.name}: repository {repository.id}: expected an http or https address,"
-                    f" which {users} need; found {', '.join(file_urls)}: a folder of the machine"
-                    " that is built, which has none",
-                    hint="serve the folder by http on the build machine: http://127.0.0.1:PORT/",
+                    f"{profile.name}: repository {repository.id}: expected an http or"
+                    f" https address for {users}, found {', '.join(file_urls)}: the folder does"
+                    " not exist in the build guest",
+                    hint="serve the folder over HTTP on the build machine: http://127.0.0.1:PORT/",
                 )
     errors.raise_if_any()
 
 
 def allowed_endpoints(profile: Profile) -> tuple[Endpoint, ...]:
-    """What a build's guest must reach for the profile's layers, each once."""
+    """Return the endpoints that a build guest must reach, each once."""
     urls = (url for repository, _ in _used_repositories(profile) for url in _urls(repository))
     return tuple(dict.fromkeys(endpoint_of(url) for url in urls if url.startswith("http")))
 
 
 def install_packages(task: LayerTask, extra_variables: Mapping[str, object]) -> LayerResult:
-    """Check the layer's keys, then run its role; ``more`` are the layer's own variables.
+    """Verify the signing keys of the layer's repositories, then run its role.
 
     Raises:
-        TrustError: a key is not the pinned one; the guest has not been touched.
-        ToolError: the guest could not do it; what dnf or the role said is in the error.
+        TrustError: a key does not match its pin; the guest is unchanged.
+        ToolError: the role failed; the error has the output of dnf.
     """
     keys_by_repository = load_keys(task.profile, task.layer)
     values = {**role_variables(task.profile, task.layer, keys_by_repository), **extra_variables}
@@ -82,11 +119,11 @@ def install_packages(task: LayerTask, extra_variables: Mapping[str, object]) -> 
 
 
 def load_keys(profile: Profile, layer: str) -> dict[str, bytes]:
-    """Repository id -> its key, checked.
+    """Return repository id -> verified signing key.
 
     Raises:
-        TrustError: one is not the pinned one.
-        InputError: there is none at the vendor's address.
+        TrustError: a key does not match its pin.
+        InputError: the vendor's address has no such file.
         UnreachableError: the vendor's server does not answer.
     """
     return {
@@ -96,13 +133,13 @@ def load_keys(profile: Profile, layer: str) -> dict[str, bytes]:
 
 
 def repositories_for(profile: Profile, layer: str) -> tuple[RepositorySource, ...]:
-    """The repositories that a layer's packages come from, each once."""
+    """Return the repositories of a layer's packages, each once."""
     by_id = {w.repository.id: w.repository for w in packages_for(profile, layer)}
     return tuple(by_id.values())
 
 
 def packages_for(profile: Profile, layer: str) -> tuple[PackageSpec, ...]:
-    """The packages that a layer installs."""
+    """Return the packages that a layer installs."""
     return next(
         (
             layer_plan.packages or ()
@@ -116,7 +153,7 @@ def packages_for(profile: Profile, layer: str) -> tuple[PackageSpec, ...]:
 def role_variables(
     profile: Profile, layer: str, keys_by_repository: Mapping[str, bytes]
 ) -> dict[str, object]:
-    """The role's variables, named after the layer; ``known`` holds the repositories' keys."""
+    """Return the role's variables, which are named after the layer."""
     packages = packages_for(profile, layer)
     return {
         f"{layer}_repositories": [
@@ -132,7 +169,7 @@ def _repository_variables(repository: RepositorySource, key: bytes) -> dict[str,
     return {
         "id": f"hardpan-{repository.id}",
         "urls": list(_urls(repository)),
-        # Nothing in a key may look like a template to Ansible.
+        # base64, so that Ansible never interprets a key as a template.
         "key": base64.b64encode(key).decode("ascii"),
     }
 
@@ -142,7 +179,7 @@ def _package_variables(package: PackageSpec) -> dict[str, object]:
     return {
         "name": package.package.removesuffix("-*"),
         "version": package.version or "",
-        # Where the kernel's version goes: behind the name, or in the place of a version.
+        # Where the kernel's version is inserted: after the name or as the version.
         "of_kernel": "name"
         if version_in_name
         else "version"

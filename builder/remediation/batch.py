@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import Fix, RuleOutcome
 from hardpan.builder.remediation.templated_fixes import (
     parse_audit_rules,

@@ -1,9 +1,8 @@
-"""Fixes that are one template many times over, read as data and done in one go.
+"""Parse fixes generated from one template, so that they become two files instead of scripts.
 
-The content mends some 70 audit rules with 300 lines of bash each, and 30 kernel
-settings with 60: minutes on a machine without KVM, seconds as two files. What is
-written is what the content's own script would write; a script that does not have
-the template's form is run as it is.
+The content remediates about 70 audit rules with 300 lines of bash each and 30 kernel settings
+with 60: minutes on a machine without KVM, seconds as two files. The files contain what the
+content's scripts would write; a script that does not match the template is run unchanged.
 """
 
 import re
@@ -28,7 +27,7 @@ _SYSCTL_FILE_LINE = re.compile(r"^SYSCONFIG_FILE='/etc/sysctl\.d/[a-z0-9_]+\.con
 
 
 def parse_audit_rules(script: str) -> tuple[str, ...]:
-    """The audit rules that a fix would write; empty when it is not of the known form."""
+    """Return the audit rules that a fix would write; empty if it does not match the template."""
     if "full_rule=" in script:
         rules = tuple(_rules_from_assignments(script))
     else:
@@ -38,9 +37,9 @@ def parse_audit_rules(script: str) -> tuple[str, ...]:
 
 
 def render_audit_file(lines: Iterable[str]) -> str:
-    """One rules file: system calls that are watched in the same way share a line.
+    """Render one rules file; system calls with the same filters share a rule.
 
-    Each rule is gone through at every system call of the machine, so fewer is faster.
+    The kernel evaluates every rule at each system call, so fewer rules are faster.
     """
     merged: dict[str, list[str]] = {}
     for line in dict.fromkeys(lines):
@@ -50,7 +49,7 @@ def render_audit_file(lines: Iterable[str]) -> str:
 
 
 def parse_sysctl(script: str) -> tuple[str, str] | None:
-    """The kernel setting and its value that a fix would write; None when it is another fix."""
+    """Return the kernel setting and value that a fix would write; None for any other fix."""
     settings = _SYSCTL_WRITE.findall(script)
     if len(settings) != 1 or not _SYSCTL_FILE_LINE.search(script):
         return None
@@ -74,7 +73,8 @@ def _rules_from_assignments(script: str) -> Iterable[str]:
             for name in ("OTHER_FILTERS", "AUID_FILTERS")
             if assignments[name]
         )
-        line = f"{assignments['ACTION_ARCH_FILTERS']}{calls}{filters} -F key={assignments.get('KEY', '')}"
+        action, key = assignments["ACTION_ARCH_FILTERS"], assignments.get("KEY", "")
+        line = f"{action}{calls}{filters} -F key={key}"
         for arch in _ARCHITECTURES if "$ARCH" in line else ("",):
             yield line.replace("$ARCH", arch)
 
@@ -82,7 +82,7 @@ def _rules_from_assignments(script: str) -> Iterable[str]:
 def _merge_syscalls(line: str, calls: list[str]) -> str:
     if not calls:
         return line
-    # System calls come after the architecture, which says what their names mean.
+    # System calls follow the architecture, which determines their numbers.
     action, arch, after_arch = line.partition(" -F arch=")
     arch_name, blank, tail = after_arch.partition(" ")
     options = "".join(f" -S {call}" for call in dict.fromkeys(calls))

@@ -236,5 +236,5 @@ def test_render_states_gpu_is_untested(section: AiService) -> None:
     (layer,) = build_manifest.describe_layers(vllm_profile("nvidia", section))
 
     assert str(layer["description"]).endswith(
-        ": vLLM of stack vllm with the model granite-4 on 2 GPUs, never tried by hardpan's makers"
+        ": vLLM of stack vllm with the model granite-4 on 2 GPUs, not tested by the hardpan project"
     )

@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from types import ModuleType
 
-from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.ansible.paths import PLAYBOOKS
 
 
 def program(name: str) -> ModuleType:

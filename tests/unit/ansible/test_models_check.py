@@ -86,9 +86,9 @@ def test_changed_byte_is_reported_as_critical(
 
 
 UNSAFE_FILES = [
-    ({"a.bin": b"weights"}, "a.bin: is of a kind that a model does not need"),
-    ({"a.pt": b"weights"}, "a.pt: is of a kind that a model does not need"),
-    ({"modeling.py": b"import os"}, "modeling.py: is of a kind that a model does not need"),
+    ({"a.bin": b"weights"}, "a.bin: is not a file type of models"),
+    ({"a.pt": b"weights"}, "a.pt: is not a file type of models"),
+    ({"modeling.py": b"import os"}, "modeling.py: is not a file type of models"),
     ({"tokens.json": pickle.dumps({}, 4)}, "tokens.json: is a pickle or an archive"),
     ({"tokens.json": b"PK\x03\x04rest"}, "tokens.json: is a pickle or an archive"),
     ({"b.safetensors": pickle.dumps({}, 2)}, "b.safetensors: is a pickle or an archive"),

@@ -216,9 +216,9 @@ def test_file_url_mirror_is_rejected_for_image_build() -> None:
         build_pipeline.collect_profile_errors(moved, builds_image=True).raise_if_any()
 
     assert str(caught.value).startswith(
-        "rocky9-stig-nvidia: repository cuda: expected an http or https address, which cuda"
+        "rocky9-stig-nvidia: repository cuda: expected an http or https address for cuda"
     )
-    assert "found file:///srv/cuda/, file:///srv/more/: a folder of the machine" in str(
+    assert "found file:///srv/cuda/, file:///srv/more/: the folder does" in str(
         caught.value
     )
     assert "http://127.0.0.1:PORT/" in caught.value.hint

@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from hardpan.builder.ansible.runner import PLAYBOOKS
+from hardpan.builder.ansible.paths import PLAYBOOKS
 from hardpan.builder.artifacts import Fix
 from hardpan.builder.remediation.batch import (
     AUDIT_FILE,

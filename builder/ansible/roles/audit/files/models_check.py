@@ -120,14 +120,12 @@ def read_lock(path):
 
 
 def check(path, name, digest):
-    """Raise InvalidModelError unless the file is locked, unchanged, root's alone, and of a safe kind."""
+    """Check that a file is locked, unchanged, writable by root only and of a safe type."""
     info = path.lstat()
     if not stat.S_ISREG(info.st_mode):
         raise InvalidModelError("is no plain file")
     if not name.endswith(WEIGHT_SUFFIXES + TEXT_SUFFIXES) and path.name not in TEXT_NAMES:
-        raise InvalidModelError(
-            "is of a kind that a model does not need; weights are safetensors or GGUF"
-        )
+        raise InvalidModelError("is not a file type of models; weights are safetensors or GGUF")
     if digest is None:
         raise InvalidModelError(f"is not in {LOCK}")
     if info.st_uid != os.geteuid() or info.st_mode & 0o022:
@@ -157,7 +155,7 @@ def sha256(file):
 
 
 def safetensors(file, size):
-    """Raise InvalidModelError unless a safetensors header is whole and its tensors fill the file."""
+    """Check that a safetensors header is complete and its tensors fill the file."""
     head = file.read(8)
     length = int.from_bytes(head, "little")
     if len(head) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):

@@ -48,9 +48,8 @@ def run(argv, timeout_s=COMMAND_TIMEOUT_S, ok=(0,)):
     stdout = process.stdout.decode("utf-8", "replace")
     if process.returncode not in ok:
         output = (stdout + process.stderr.decode("utf-8", "replace")).strip()
-        fail(
-            f"{' '.join(argv[:1] + argv[-3:])} ended with {process.returncode}: {output[-MAX_OUTPUT_CHARS:]}"
-        )
+        command = " ".join(argv[:1] + argv[-3:])
+        fail(f"{command} exited with {process.returncode}: {output[-MAX_OUTPUT_CHARS:]}")
     return stdout
 
 
@@ -198,8 +197,10 @@ def check_one_version(installed_versions, one_version):
     for name in matching(installed_versions, one_version):
         mismatches = [v for v, _ in installed_versions[name] if v != one_version["version"]]
         if mismatches:
-            fail(f"{name}: expected {one_version['version']}, found {mismatches[0]} installed: kernel"
-                 " module and user space must be of one version")  # fmt: skip
+            fail(
+                f"{name}: expected {one_version['version']}, found {mismatches[0]} installed:"
+                " kernel module and user space must have one version"
+            )
 
 
 def matching(installed_versions, one_version):
