@@ -3,17 +3,15 @@
 The components are the packages of the rpm database and the wheels in the Python stacks.
 """
 
-import re
 import uuid
 from collections.abc import Sequence
 
+from packageurl import PackageURL
+
 from hardpan.builder.artifacts import StackResult, WheelRecord
 from hardpan.core.files import Sha256, canonical_json
+from hardpan.core.nevra import parse_nevra
 
-_NEVRA = re.compile(
-    r"(?P<name>[^\s]+)-(?:(?P<epoch>\d+):)?(?P<version>[^-\s]+)-(?P<release>[^-\s]+?)"
-    r"(?:\.(?P<arch>x86_64|aarch64|noarch|i686))?"
-)
 _NAMESPACE = uuid.UUID("6f1c3a7e-5f0d-5c0e-9a56-6a1f3f6f2b11")
 
 
@@ -63,14 +61,17 @@ def build_sbom(
 
 
 def _rpm_component(nevra: str, distro: str) -> dict[str, object]:
-    name, version = _split_nevra(nevra)
+    package = parse_nevra(nevra)
     purl = _rpm_purl(nevra, distro)
-    component: dict[str, object] = {"type": "library", "bom-ref": purl, "name": name, "purl": purl}
-    return {**component, "version": version} if version else component
+    component: dict[str, object] = {"type": "library", "bom-ref": purl, "purl": purl}
+    if package is None:
+        return {**component, "name": nevra}
+    return {**component, "name": package.name, "version": package.evr}
 
 
 def _wheel_references(nevra: str, stacks: Sequence[StackResult]) -> list[str]:
-    name = _split_nevra(nevra)[0]
+    package = parse_nevra(nevra)
+    name = package.name if package else nevra
     return sorted(
         _wheel_reference(s, wheel)
         for s in stacks
@@ -105,29 +106,18 @@ def _wheel_reference(stack: StackResult, wheel: WheelRecord) -> str:
 
 
 def _pypi_purl(wheel: WheelRecord) -> str:
-    """Package URL, type pypi (purl-spec)."""
-    return f"pkg:pypi/{_percent_encode(wheel.name)}@{_percent_encode(wheel.version)}"
-
-
-def _split_nevra(nevra: str) -> tuple[str, str]:
-    match = _NEVRA.fullmatch(nevra)
-    if match is None:
-        return nevra, ""
-    epoch = f"{match['epoch']}:" if match["epoch"] else ""
-    return match["name"], f"{epoch}{match['version']}-{match['release']}"
+    """Return the package URL of a wheel, type pypi (purl-spec)."""
+    return PackageURL(type="pypi", name=wheel.name, version=wheel.version).to_string()
 
 
 def _rpm_purl(nevra: str, distro: str) -> str:
-    """Package URL, type rpm (purl-spec)."""
-    match = _NEVRA.fullmatch(nevra)
-    if match is None:
-        return f"pkg:rpm/{_percent_encode(nevra)}?distro={distro}"
-    qualifiers = {"arch": match["arch"], "distro": distro, "epoch": match["epoch"]}
-    query = "&".join(f"{k}={v}" for k, v in qualifiers.items() if v)
-    version = _percent_encode(f"{match['version']}-{match['release']}")
-    return f"pkg:rpm/{_percent_encode(match['name'])}@{version}?{query}"
-
-
-def _percent_encode(text: str) -> str:
-    unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_~"
-    return "".join(c if c in unreserved else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+    """Return the package URL of an RPM, type rpm (purl-spec)."""
+    package = parse_nevra(nevra)
+    if package is None:
+        return PackageURL(type="rpm", name=nevra, qualifiers={"distro": distro}).to_string()
+    qualifiers = {"arch": package.arch, "distro": distro}
+    if package.epoch is not None:
+        qualifiers["epoch"] = package.epoch
+    return PackageURL(
+        type="rpm", name=package.name, version=package.version_release, qualifiers=qualifiers
+    ).to_string()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from hardpan.core.nevra import parse_nevra
 from hardpan.scanners.comparison.model import PackageChange, PackageChanges
 
 
@@ -28,22 +29,20 @@ def compare_packages(baseline: Iterable[str], current: Iterable[str]) -> Package
     )
 
 
-def parse_nevra(nevra: str) -> tuple[str, str]:
-    """``bash-0:5.2-1.el9.x86_64`` as ``bash.x86_64`` and ``0:5.2-1.el9``.
+def split_name_and_version(text: str) -> tuple[str, str]:
+    """Return ``bash-0:5.2-1.el9.x86_64`` as ``bash.x86_64`` and ``0:5.2-1.el9``.
 
-    A line of another shape is a name without a version: it came from a target,
-    and is told rather than lost.
+    Text in another form comes from a hostile target; it is reported as a name without version.
     """
-    name_version_release, _, arch = nevra.rpartition(".")
-    parts = name_version_release.rsplit("-", 2)
-    if len(parts) != 3 or not all(parts) or ":" not in parts[1]:
-        return nevra, ""
-    return f"{parts[0]}.{arch}", f"{parts[1]}-{parts[2]}"
+    package = parse_nevra(text)
+    if package is None or package.epoch is None:
+        return text, ""
+    return f"{package.name}.{package.arch}", package.evr
 
 
 def _versions_by_name(nevras: Iterable[str]) -> dict[str, set[str]]:
     versions: dict[str, set[str]] = {}
     for nevra in nevras:
-        name, version = parse_nevra(nevra)
+        name, version = split_name_and_version(nevra)
         versions.setdefault(name, set()).add(version)
     return versions

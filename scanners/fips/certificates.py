@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+from hardpan.core.nevra import parse_nevra
 from hardpan.scanners.fips.cmvp import CmvpCertificate, CmvpTable
 from hardpan.scanners.fips.model import (
     MODULE_PACKAGES,
@@ -13,7 +14,6 @@ from hardpan.scanners.fips.model import (
     ModuleName,
 )
 
-_NEVRA = re.compile(r"(?P<n>.+)-(?P<e>[0-9]+):(?P<v>[^-:]+)-(?P<r>[^-]+)\.(?P<a>[^-.]+)")
 _SIGNER = re.compile(r"@signer [^\n]{0,200}Key ID ([0-9a-f]{16,40})")
 _ALTERED = re.compile(r"(?:..5\S{6}|missing {4})\s+(?!c )\S")
 
@@ -25,14 +25,16 @@ def assess_modules(facts: FipsAnswers, table: CmvpTable, today: date) -> tuple[C
 
 def list_spellings(nevra: str) -> frozenset[str]:
     """Return the spellings of exactly this build in a list: with or without epoch and architecture."""
-    match = _NEVRA.fullmatch(nevra)
-    if match is None:
+    package = parse_nevra(nevra)
+    if package is None or package.epoch is None:
         return frozenset()
-    n, e, v, r, a = match.group("n", "e", "v", "r", "a")
-    plain = f"{n}-{v}-{r}"
+    with_epoch = f"{package.name}-{package.evr}"
+    spellings = {with_epoch, f"{with_epoch}.{package.arch}"}
     # Without an epoch in the list the epoch is 0: another epoch is another build.
-    short = (plain, f"{plain}.{a}") if e == "0" else ()
-    return frozenset((f"{n}-{e}:{v}-{r}", f"{n}-{e}:{v}-{r}.{a}", *short))
+    if package.epoch == "0":
+        without_epoch = f"{package.name}-{package.version_release}"
+        spellings |= {without_epoch, f"{without_epoch}.{package.arch}"}
+    return frozenset(spellings)
 
 
 def _assess_module(
@@ -101,7 +103,11 @@ def _assess_signer(row: CmvpCertificate, signer: str) -> tuple[CertificateState,
 
 
 def _find_installed_build(name: ModuleName, facts: FipsAnswers) -> str:
-    parsed = [(m["n"], p) for p in facts.packages or () if (m := _NEVRA.fullmatch(p))]
+    parsed = [
+        (package.name, text)
+        for text in facts.packages or ()
+        if (package := parse_nevra(text)) and package.epoch is not None
+    ]
     running = facts.answers.get("kernel")
     for package in MODULE_PACKAGES[name]:
         builds = [p for n, p in parsed if n == package]
