@@ -104,9 +104,9 @@ def _assess_signer(row: CmvpCertificate, signer: str) -> tuple[CertificateState,
 
 def _find_installed_build(name: ModuleName, facts: FipsAnswers) -> str:
     parsed = [
-        (package.name, text)
+        (nevra.name, text)
         for text in facts.packages or ()
-        if (package := parse_nevra(text)) and package.epoch is not None
+        if (nevra := parse_nevra(text)) and nevra.epoch is not None
     ]
     running = facts.answers.get("kernel")
     for package in MODULE_PACKAGES[name]:
