@@ -116,7 +116,7 @@ class SshConnection:
         unpacking; the caller redacts them then.
 
         Raises:
-            ToolError: another exit status, past ``timeout_s`` (the command is killed on the target),
+            ToolError: another exit status, past ``timeout_s`` (the target kills the command),
                 more than ``max_bytes`` of output, or sudo refuses.
             UnreachableError: the connection broke, or the target stopped reading it.
         """

@@ -29,7 +29,8 @@ def _host_key_mismatch(e: Exception, target: Target) -> HardpanError:
     offered, expected = getattr(e, "key", None), getattr(e, "expected_key", None)
     fingerprints = [fingerprint(k.asbytes()) if k else "?" for k in (offered, expected)]
     return TrustError(
-        f"{target}: the host key is not the expected one: expected {fingerprints[1]}, got {fingerprints[0]}",
+        f"{target}: the host key is not the expected one: expected {fingerprints[1]}, "
+        f"got {fingerprints[0]}",
         hint="another machine answers, or the host was reinstalled; find out which first",
     )
 

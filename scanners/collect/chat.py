@@ -41,7 +41,7 @@ class InferenceServer:
     """Name under which the model is served."""
 
     model_file: str
-    """File on the target whose digest identifies the model: the weights, or the list of their files."""
+    """File on the target whose digest identifies the model: weights, or a list of files."""
 
     cafile: str
     """File on the target with the certificate that the proxy must present."""

@@ -201,7 +201,7 @@ def pack_parts(parts: tuple[StreamPart, ...]) -> bytes:
 def read_results(
     data: bytes, part_count: int, secrets: SecretFilter, *, limits: ArfLimits = LIMITS
 ) -> dict[str, tuple[Arf | UnreadableArf, CompressedBlob | None]]:
-    """Read the ARFs that the target sent, in order of the parts, without secrets and password hashes.
+    """Read the ARFs that the target sent, in order of the parts, with secrets redacted.
 
     The parts share the time that ``limits`` has for one.
     """

@@ -155,6 +155,11 @@ def evaluate_output(data: bytes) -> SmokeReport:
         ("embedding latency, one text", "ms", "lower", output.latency_ms),
         ("embedding throughput", "texts/s", "higher", output.texts_per_s),
     )
+    verdict = "pass"
+    if error:
+        verdict = "fail"
+    elif is_implausible:
+        verdict = "error"
     return SmokeReport(
         backend="cpu",
         framework=f"torch {output.torch}",
@@ -162,7 +167,7 @@ def evaluate_output(data: bytes) -> SmokeReport:
         model_sha256=Sha256(output.digest),
         measures=tuple(build_measure(*f, reason, _NO_BASELINE) for f in series if f[-1]),
         environment=output.environment,
-        verdict="fail" if error else "error" if is_implausible else "pass",
+        verdict=verdict,
         reason=reason or _PASS_REASON,
     )
 

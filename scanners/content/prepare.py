@@ -107,7 +107,8 @@ def _describe_derivation(
         )
     if optimized_count:
         lines.append(
-            f"filtered files of user and group 0 from {optimized_count} OVAL objects, and tested 0 separately"
+            f"filtered files of user and group 0 from {optimized_count} OVAL objects, "
+            "and tested 0 separately"
         )
     lines += [
         f"evaluated part {n} of {len(parts)}: {len(p.rule_ids)} rules, sha256 {p.sha256}"

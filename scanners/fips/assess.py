@@ -43,7 +43,7 @@ def assess_fips(facts: FipsAnswers, table: CmvpTable, today: date) -> FipsState:
         non_system_crypto=non_system_crypto.list_files(facts),
         non_system_crypto_complete=non_system_crypto.assess_completeness(facts),
         pqc_available=_assess_pqc_available(facts),
-        pqc_negotiated=("yes" if "mlkem" in kex[1] else "no") if kex else "unknown",
+        pqc_negotiated=_assess_pqc_negotiated(kex),
         pqc_kex=kex[1] if kex else "",
         pqc_validated=_assess_pqc_validated(modules, table),
         table_as_of=table.as_of.isoformat(),
@@ -161,6 +161,12 @@ def _assess_pqc_available(facts: FipsAnswers) -> TriState:
     if re.search(r"ml-?kem", f"{kem} {kex}", re.IGNORECASE):
         return "yes"
     return "no" if kem and kex else "unknown"
+
+
+def _assess_pqc_negotiated(kex: re.Match[str] | None) -> TriState:
+    if kex is None:
+        return "unknown"
+    return "yes" if "mlkem" in kex[1] else "no"
 
 
 def _assess_pqc_validated(modules: tuple[CryptoModule, ...], table: CmvpTable) -> TriState:

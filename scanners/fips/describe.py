@@ -58,7 +58,8 @@ _ORDER: tuple[CertificateState, ...] = (
 _STATE_SENTENCES = {
     "in_process": "In process at the CMVP, without a certificate: {0}.",
     "not_validated": "These builds are not listed on a CMVP certificate (list of {1}): {0}.",
-    "stale_data": "The list of {1} is too old to determine whether a certificate is active for: {0}.",
+    "stale_data": "The list of {1} is too old to determine whether a certificate is active "
+    "for: {0}.",
     "unknown": "Certificate not known for: {0}.",
 }
 

@@ -101,7 +101,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatibilityResult:
-    """One conflict of hardening and AI: is the control in force, and does the workload run?"""
+    """One conflict: whether the control is in force and the workload runs."""
 
     conflict: str
     """Id of the conflict, e.g. ``tmp-noexec``."""

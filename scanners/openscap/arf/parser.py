@@ -228,7 +228,7 @@ class _ArfReader:
             )
 
     def _capture_text(self, sink: Callable[[str], None], *, include_children: bool = False) -> None:
-        """Pass the text of the current element to ``sink``, with ``include_children`` of its children too."""
+        """Pass the text of the current element, and optionally of its children, to ``sink``."""
         self._sink, self._sink_includes_children = sink, include_children
         self._sink_depth = len(self._path)
         self._text, self._remaining_chars = [], _MAX_TEXT
@@ -279,7 +279,10 @@ class _ArfReader:
             rule.check_count += 1
             if rule.check_count == 1:
                 system = attributes.get("system", "")
-                rule.engine = "SCE" if system == _SCE else "OVAL" if "oval" in system else ""
+                if system == _SCE:
+                    rule.engine = "SCE"
+                elif "oval" in system:
+                    rule.engine = "OVAL"
 
     def _in_check(self, tag: str, attributes: dict[str, str]) -> None:
         rule = self._rule

@@ -91,7 +91,7 @@ def read_arf(
         reason = str(e).removeprefix(f"{sys.executable} ")
         if reason != str(e):
             limits_text = f"{limits.time_s:g} s and {limits.memory_mib} MiB"
-            reason = f"the ARF {name} cannot be read within {limits_text}: the process that reads it {reason}"
+            reason = f"the ARF {name} cannot be read within {limits_text}: its process {reason}"
         return UnreadableArf(reason=_to_printable(reason)), None
 
 

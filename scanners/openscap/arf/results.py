@@ -218,7 +218,7 @@ class _EvidenceCollector:
         return self._lines[key]
 
     def is_incomplete(self, report: str, definition: str) -> bool:
-        """Return whether a test of the definition used an object that was not collected completely."""
+        """Return whether a test of the definition used an incompletely collected object."""
         if report not in self._incomplete:
             self._incomplete[report] = frozenset(self._find_incomplete(report))
         return definition in self._incomplete[report]

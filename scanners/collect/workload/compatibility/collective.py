@@ -1,6 +1,7 @@
 """Two processes that share a tensor, or run a collective operation over the loopback."""
 
 import datetime
+import functools
 import os
 import tempfile
 from typing import Any, Callable
@@ -31,8 +32,9 @@ def check_allreduce(torch: Any, folder: str) -> ProbeResult:
     if not folder:
         return not_tested("no folder for the rendezvous file of two processes")
     with tempfile.TemporaryDirectory(prefix="hardpan-compatibility-", dir=folder) as store_folder:
+        store_path = store_folder + "/siblings"
         siblings = [
-            _fork(lambda n=n: _is_sum_right(torch, store_folder + "/siblings", n)) for n in (0, 1)
+            _fork(functools.partial(_is_sum_right, torch, store_path, rank)) for rank in (0, 1)
         ]
         sibling_statuses = [_wait_for(child) for child in siblings]
         child = _fork(lambda: _is_sum_right(torch, store_folder + "/family", 1))

@@ -161,7 +161,7 @@ class ConfinedProcess:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        # Immediately, so that it runs while the host is inspected; in a thread, because it may block.
+        # Immediately, so that it runs while the host is inspected; in a thread, as it may block.
         pipe, self._process.stdin = self._process.stdin, None
         data = json.dumps(request).encode()
         threading.Thread(target=_write, args=(pipe, data), daemon=True).start()

@@ -179,7 +179,7 @@ def _is_loopback_ipv6(address: str) -> bool:
 
 
 def check_firewall() -> ProbeResult:
-    """The default zone of firewalld: is its target a denial, and what is open?"""
+    """Whether the default zone of firewalld denies, and what it opens."""
     code, out = run(["firewall-cmd", "--list-all"], 60)
     if code:
         return violated("firewall-cmd: " + (out.strip().splitlines() or ["no answer"])[-1])

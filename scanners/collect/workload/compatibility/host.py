@@ -115,7 +115,8 @@ def check_fapolicyd_rules() -> ProbeResult:
     )
     summary = f"{len(rules)} rules, the last {'denies' if denies_all_last else 'does not deny'} all"
     if open_allow_indices and open_allow_indices[0] < len(rules) - 1:
-        summary += f"; rule {open_allow_indices[0] + 1} allows every open, so later ones are not reached for that"
+        first_open = open_allow_indices[0] + 1
+        summary += f"; rule {first_open} allows every open, so later ones are not reached for that"
     return satisfied_if(is_default_deny, summary)
 
 
@@ -270,13 +271,11 @@ def check_release() -> ProbeResult:
     (newest,), end_of_support = _ROCKY[major]
     is_past_support = datetime.datetime.now(datetime.timezone.utc).date() > end_of_support  # noqa: UP017
     is_superseded = not minor.isdigit() or int(minor) < newest
-    support_state = (
-        "past its end of life"
-        if is_past_support
-        else f"superseded by {major}.{newest}"
-        if is_superseded
-        else "supported"
-    )
+    support_state = "supported"
+    if is_past_support:
+        support_state = "past its end of life"
+    elif is_superseded:
+        support_state = f"superseded by {major}.{newest}"
     return satisfied_if(
         not is_past_support and not is_superseded, f"Rocky Linux {version}: {support_state}"
     )

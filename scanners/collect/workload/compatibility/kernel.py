@@ -107,7 +107,7 @@ def check_iommu() -> ProbeResult:
 
 
 def check_kexec(units: Dict[str, Dict[str, List[str]]]) -> ProbeResult:
-    """kexec is locked and kdump is off."""
+    """Whether kexec is locked and kdump is off."""
     state = facts.find_unit_state(units, "kdump.service")
     return combine(
         facts.check_sysctl("kernel.kexec_load_disabled", "=1"),
