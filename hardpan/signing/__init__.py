@@ -1,6 +1,6 @@
-"""Keys, envelopes and bundles: how hardpan signs, and how it reads what was signed.
+"""Keys, DSSE envelopes and Sigstore bundles: signing and verification.
 
-One path, whole: ECDSA P-256 with SHA-256 (or RSA, for old HSMs) over the DSSE
+One format: ECDSA P-256 with SHA-256 (or RSA, for old HSMs) over the DSSE
 pre-authentication encoding of an in-toto statement, in a Sigstore bundle v0.3. It
 is the one choice that cosign, OpenSSL's command line, PKCS#11, TPM 2.0 and FIPS
 modules all take. ML-DSA signs the same bytes in a second file, since cosign takes

@@ -1,4 +1,4 @@
-"""The algorithms that keys sign with. A key has exactly one; nothing is ever negotiated.
+"""The signature algorithms. A key has exactly one; nothing is negotiated.
 
 Each row of ``ALGORITHMS`` is fixed whole: curve or size, padding, digest. What is
 not in it (P-384, RSA-PSS, Ed25519, SHA-1, RSA below 3072 bits) is no key of ours:

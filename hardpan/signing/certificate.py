@@ -1,4 +1,4 @@
-"""CMS: the statement signed once more, detached, for shops that check with openssl alone.
+"""Sign the statement with a detached CMS signature, for verification with openssl.
 
 Its form is read by ``cms``; whether its certificate is to be trusted, ``openssl cms`` alone says:
 pyca has no public verifier of chains for it.

@@ -1,4 +1,4 @@
-"""What the signers that run a program share: a room for files, and one look at its refusal."""
+"""Run the external program that holds a private key."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ _TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyTool:
-    """A program that holds, or reaches, a private key."""
+    """A program that has access to a private key."""
 
     label: str
     """The key, as a person named it."""
 
     env: Mapping[str, str]
-    """What the program needs of this process's environment."""
+    """Environment variables of the program."""
 
     refusal_messages: Sequence[str]
     """Texts by which it says that the passphrase or PIN is wrong or missing."""
 
     hint: str
-    """How to get the program."""
+    """Hint for a missing program."""
 
     def run(
         self, argv: Argv, *, secret: bytes | None = None, on_stdin: bool = True
@@ -63,7 +63,7 @@ class KeyTool:
 
 @contextmanager
 def temp_dir_with(**files: bytes) -> Iterator[Path]:
-    """A folder of our own with ``files`` in it; gone when the block ends."""
+    """Create a temporary folder with ``files``; it is deleted at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="hardpan-sign-") as name:
         folder = Path(name)
         for file, data in files.items():

@@ -1,4 +1,4 @@
-"""The signers, one protocol: whatever holds the private key, the signatures are the same.
+"""The signers: one protocol for keys in files, tokens and TPMs.
 
 ============================  ==============================================
 ``FILE``                      PKCS#8 PEM, by pip's ``cryptography``

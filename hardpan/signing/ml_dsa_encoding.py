@@ -1,4 +1,4 @@
-"""The form of an ML-DSA signature, where no key is at hand to check it with.
+"""Check the encoding of an ML-DSA signature when no public key is available.
 
 Random bytes do not have it: the last part lists positions in rising order, and ends in zeros.
 

@@ -1,4 +1,4 @@
-"""Secrets that open keys: where they may come from."""
+"""Sources of the passphrase or PIN of a key."""
 
 import os
 from collections.abc import Callable

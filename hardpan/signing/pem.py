@@ -1,4 +1,4 @@
-"""Keys in PKCS#8 PEM files: made, loaded, and never readable by others."""
+"""Create and load keys in PKCS#8 PEM files that only their owner can read."""
 
 import base64
 from dataclasses import dataclass, field
@@ -32,12 +32,12 @@ _SEED_ONLY_HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PemSigner:
-    """A private key in this process's memory; its secret part is never shown."""
+    """A private key in this process's memory; its repr hides the secret."""
 
     public: PublicKey
     secret: PrivateKeyTypes = field(repr=False, compare=False)
     label: str = field(default="the key", repr=False, compare=False)
-    """Where it came from, for messages."""
+    """Source of the key, for messages."""
 
     def sign(self, message: bytes) -> bytes:
         """The signature over ``message``. Differs from call to call for most algorithms."""

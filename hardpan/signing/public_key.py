@@ -1,4 +1,4 @@
-"""Public keys: read strictly, and the one check that a signature is theirs."""
+"""Parse public keys strictly and verify signatures with them."""
 
 import base64
 import string

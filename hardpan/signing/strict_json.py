@@ -1,4 +1,4 @@
-"""JSON and base64 read so that two readers cannot see two different things.
+"""Strict JSON and base64, so that two readers cannot disagree on the content.
 
 Every reader of unsigned bytes comes here, so the work is linear in their number and the memory is
 bounded: before a value is built, its depth, the number of values and the size of the decoded text

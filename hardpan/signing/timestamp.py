@@ -1,4 +1,4 @@
-"""RFC 3161: when a signature was there at the latest, in the words of a third party.
+"""Request and verify RFC 3161 timestamps over signatures.
 
 The token is over the signature's bytes (DER, not base64). Asking for one is the
 only network call of signing. Reading one needs the extra ``tsa``.
@@ -26,7 +26,7 @@ _SHA256_OID = "2.16.840.1.101.3.4.2.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestampAuthority:
-    """Whose timestamps are believed."""
+    """A trusted timestamp authority."""
 
     roots: tuple[Any, ...]
     """``x509.Certificate``; the type is imported only where one is read, see ``certificate``."""
@@ -49,7 +49,7 @@ class TimestampAuthority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DecodedToken:
-    """What a token says, read as a whole: the library reads on demand, and fails as late."""
+    """The decoded fields of a token; the library decodes lazily and fails late."""
 
     response: Any
     algorithm: str
@@ -87,7 +87,7 @@ def load_tsa(pem: bytes, *, policy_oid: str, label: str) -> TimestampAuthority:
 
 
 def check_tsa_url(url: str) -> None:
-    """Pass if a timestamp can be asked for at ``url``; told before a long scan, not after it.
+    """Check the URL of a TSA before a long scan.
 
     Raises:
         InputError: no http(s) address, one with a password in it, or the extra is missing.
@@ -102,7 +102,7 @@ def check_tsa_url(url: str) -> None:
 
 
 def request_timestamp(url: str, signature: bytes, *, timeout_s: float = 30) -> bytes:
-    """A token over ``signature`` from the TSA at ``url``, held against what was asked.
+    """Request a token over ``signature`` from the TSA at ``url`` and check the response.
 
     Its chain is not judged here: whom to trust is the verifier's policy.
 
@@ -135,7 +135,7 @@ def request_timestamp(url: str, signature: bytes, *, timeout_s: float = 30) -> b
 
 
 def verify_timestamp(token: bytes, signature: bytes, tsa: TimestampAuthority) -> datetime:
-    """When ``by`` saw ``signature``.
+    """Verify ``token`` and return the time at which ``tsa`` signed it.
 
     Certificates are judged at that moment, so a token outlives its certificate.
 

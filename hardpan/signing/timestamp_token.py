@@ -1,4 +1,4 @@
-"""The form of an RFC 3161 token, and what it says where no policy names its authority.
+"""Parse an RFC 3161 token strictly, for policies that name no authority.
 
 Only what the authority signed is in a token, and what the protocol puts around it. A file
 that anybody could have written is refused; that the authority is a stranger is not seen
@@ -38,7 +38,7 @@ _OPTIONAL_TAGS = (SEQUENCE, BOOLEAN, INTEGER, context_tag(0), context_tag(1))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestampToken:
-    """A well-formed token over the signature that it was read for. Nobody vouches for it yet."""
+    """A well-formed token over the expected signature; its authority is not verified."""
 
     gen_time: datetime
     """When its authority says that it saw the signature."""

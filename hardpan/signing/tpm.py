@@ -1,4 +1,4 @@
-"""``tpm:0x81…``: a key that lies in this machine's TPM 2.0, by tpm2-tools.
+"""``tpm:0x81…``: a key in this machine's TPM 2.0, through tpm2-tools.
 
 The key is named by its persistent handle. Its authorization value goes to
 ``tpm2_sign`` by stdin; keys that are bound to a policy session are not for this.

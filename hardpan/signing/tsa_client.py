@@ -1,4 +1,4 @@
-"""The one network call of signing: an RFC 3161 request to a timestamp authority."""
+"""HTTP client for RFC 3161 requests, the only network access of signing."""
 
 import http.client
 import time
@@ -12,7 +12,7 @@ _REPLY_TYPE = "application/timestamp-reply"
 
 
 def post(url: str, data: bytes, *, timeout_s: float, max_bytes: int) -> bytes:
-    """What the TSA at ``url`` answers to the request ``data``.
+    """Send the request ``data`` to the TSA at ``url`` and return its response.
 
     Raises:
         UnreachableError: no answer in time, or another HTTP status.
@@ -51,7 +51,7 @@ def _read_bounded(response: IO[bytes], deadline: float, url: str, max_bytes: int
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A TSA that sends elsewhere is an answer that a person should see."""
+    """Redirects are reported, not followed."""
 
     def redirect_request(self, *_: object) -> None:
         """No request: the status becomes the error."""

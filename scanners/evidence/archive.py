@@ -1,9 +1,9 @@
-"""The evidence archive: a ZIP with one possible form, written and read here.
+"""The evidence archive: a ZIP file with one canonical encoding.
 
 Same files, same bytes: names sorted, no times, no owners, no extra fields.
-The reader takes nothing else: it derives the headers that the writer would
-have written and compares. So there is no room for a second entry of a name, a
-link, a hidden prefix, overlapping entries or headers that disagree.
+The reader accepts nothing else: it derives the headers that the writer would
+have written and compares them. So there can be no second entry of a name, no
+link, hidden prefix, overlapping entries or contradicting headers.
 
 Source: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 """
@@ -55,7 +55,7 @@ class ArchiveEntry:
 
     crc: int
     offset: int
-    """Where its header begins."""
+    """Offset of its header."""
 
     def build_local_header(self) -> bytes:
         """The header in front of the data."""

@@ -1,4 +1,4 @@
-"""What a policy lists twice: an error, whatever the notation.
+"""Find values that a policy lists twice, in any notation.
 
 Of two entries for one key a reader cannot see which one counts: the first may say that the key is
 compromised, the second that it is not. So a key is listed once, for one role. Compared are the

@@ -1,4 +1,4 @@
-"""trust.yaml: whom and what an auditor trusts. Never taken from the evidence itself."""
+"""The trust policy (trust.yaml) of an auditor. It is never read from the evidence itself."""
 
 import re
 from datetime import UTC, datetime
@@ -78,11 +78,11 @@ class PolicyKey(PolicyModel):
     not_before: UtcTime
     not_after: UtcTime
     compromised_at: UtcTime | None = None
-    """From when on others may have had it. What a timestamp shows to be older still holds."""
+    """Time of the compromise. Signatures that a timestamp shows to be older stay valid."""
 
 
 class TimestampRule(PolicyModel):
-    """Whose RFC 3161 timestamp the evidence must carry."""
+    """Whose RFC 3161 timestamp the evidence must contain."""
 
     roots: Annotated[str, Field(min_length=1, max_length=65_536)]
     """The authority's root certificates: PEM text, or a file's path relative to this policy."""
@@ -95,14 +95,14 @@ class TimestampRule(PolicyModel):
 
 
 class CmsRule(PolicyModel):
-    """Whose certificates a CMS signature counts under; checked by ``openssl cms``."""
+    """Roots that a CMS signature must chain to; checked by ``openssl cms``."""
 
     roots: Annotated[str, Field(min_length=1, max_length=65_536)]
     """Root certificates: PEM text, or a file's path relative to this policy."""
 
 
 class PreviousStatementRule(PolicyModel):
-    """The last statement of the host that the auditor has: this one must come right after."""
+    """The host's last statement known to the auditor, which this statement must follow."""
 
     sequence: Annotated[int, Field(ge=0)]
     statement_sha256: HexDigest | None = None
@@ -117,18 +117,18 @@ class TargetRule(PolicyModel):
     """Values of ``machineIdHmac``."""
 
     product_uuids: tuple[HexDigest, ...] = ()
-    """Values of ``productUuidSha256``: what tells a cloned machine from its original."""
+    """Values of ``productUuidSha256``, which distinguish a cloned machine from its original."""
 
     require_verified_host_key: bool = False
     """True refuses a scan that trusted the host key on first use (``scan --trust-new-host-key``),
     and evidence of an older hardpan, which does not say."""
 
     require_host_signature: bool = False
-    """True wants the host's own signature (SSHSIG by its host key) over nonce and findings."""
+    """True requires a host signature (SSHSIG by the host key) over nonce and findings."""
 
 
 class ContentRule(PolicyModel):
-    """Which SCAP content counts; an empty list allows all."""
+    """Which SCAP content is allowed; an empty list allows all."""
 
     source_sha256: tuple[HexDigest, ...] = ()
     derived_sha256: tuple[HexDigest, ...] = ()
@@ -144,22 +144,22 @@ class ImageRule(PolicyModel):
 
 
 class TrustPolicy(PolicyModel):
-    """The whole of trust.yaml."""
+    """The content of trust.yaml."""
 
     version: Annotated[Literal[1], BeforeValidator(_require_int)]
     keys: Annotated[tuple[PolicyKey, ...], Field(min_length=1)]
     clock_skew_s: Annotated[int, Field(ge=0, le=86_400)] = 300
     max_age_hours: Annotated[int, Field(gt=0, le=_MAX_HOURS)] | None = None
-    """Oldest scan that is taken, counted from its end."""
+    """Maximum age of the scan, counted from its end."""
 
     require_pq: bool = False
     """Refuse evidence without a post-quantum signature by a ``scan-pq`` key."""
 
     nonce: Annotated[str, Field(min_length=16)] | None = None
-    """What the scan must have been asked to repeat."""
+    """Nonce that the statement must contain."""
 
     expires: UtcTime | None = None
-    """From when on this policy decides nothing any more."""
+    """Expiry; evidence is rejected from then on."""
 
     require_timestamp: TimestampRule | None = None
     require_cms: CmsRule | None = None

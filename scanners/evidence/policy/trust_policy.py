@@ -23,7 +23,7 @@ _MAX_BYTES = 1 << 20
 
 
 class ResolvedPolicy(PolicyModel):
-    """A policy with its keys read."""
+    """A policy with its keys and certificates loaded."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -33,7 +33,7 @@ class ResolvedPolicy(PolicyModel):
 
     keys: tuple[tuple[PolicyKey, PublicKey], ...]
     timestamp_authority: TimestampAuthority | None = None
-    """Whose timestamps are believed; None where the policy names nobody."""
+    """The trusted TSA; None if the policy names none."""
 
     cms_roots: str = ""
     """Certificates in PEM; empty where the policy wants no CMS signature."""
@@ -44,7 +44,7 @@ class ResolvedPolicy(PolicyModel):
 
 
 def load_trust_policy(path: Path) -> ResolvedPolicy:
-    """The policy in ``path``, its keys included.
+    """Load the policy in ``path`` with its keys and certificates.
 
     Raises:
         InputError: it cannot be read; or every problem at once, each with its
@@ -54,7 +54,7 @@ def load_trust_policy(path: Path) -> ResolvedPolicy:
     root = yaml_source.read_yaml(data, str(path), max_bytes=_MAX_BYTES, aliases=True)
     problems: list[str] = []
     try:
-        # In JSON mode a list may be a tuple and a text a moment, and nothing else is bent.
+        # JSON mode converts lists to tuples and text to times, and nothing else.
         policy = TrustPolicy.model_validate_json(json.dumps(root.to_plain()), strict=True)
     except ValidationError as e:
         problems = [

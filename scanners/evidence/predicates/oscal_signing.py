@@ -1,4 +1,4 @@
-"""A statement about the assessment results in the words of compliance-trestle.
+"""Build the statement over the assessment results that compliance-trestle verifies.
 
 ``trestle verify`` takes no predicate but its own, with exactly one subject whose
 digest is of the file's RFC 8785 form. Our files are in that form already, so the
@@ -25,7 +25,7 @@ statement that a trusted key signed is parsed, so memory is no attacker's to tak
 
 
 def build_oscal_statement(document: bytes, *, name: str) -> bytes:
-    """The statement's bytes, to be signed as they are.
+    """Build the statement's bytes, which are signed unchanged.
 
     Raises:
         MalformedError: ``document`` is not in RFC 8785 form, so no one digest fits it.

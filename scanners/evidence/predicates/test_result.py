@@ -1,4 +1,4 @@
-"""The same outcome in in-toto's vetted predicate ``test-result``, for engines that know no other.
+"""Build the in-toto ``test-result`` statement, for engines that know no other predicate.
 
 It has three lists and no place for verdicts between them. The rule, for rules,
 checks and compatibility checks alike:
@@ -49,7 +49,7 @@ def build_statement(
 def check_statement(
     payload: bytes, findings: Findings, smoke: SmokeDocument | None, digests: Mapping[str, str]
 ) -> None:
-    """Pass if ``payload`` says of these findings what the rule above says.
+    """Pass if ``payload`` is the test-result statement of these findings.
 
     Raises:
         TrustError: it says something else, or is about other files.

@@ -7,12 +7,12 @@ from hardpan.scanners.report.registry import Report
 
 
 def render_verify_md(report: Report) -> str:
-    """The text of VERIFY.md. Holds nothing that came from the target."""
+    """Render VERIFY.md, which contains no data from the target."""
     return _render("VERIFY.md.j2", report.predicate_type, signer_sha256=report.signer_sha256)
 
 
 def render_verify_script(predicate_type: str = PREDICATE_TYPE) -> str:
-    """The text of verify.sh: the same for all evidence of one predicate type.
+    """Render verify.sh, which is the same for all evidence of one predicate type.
 
     An auditor runs the one that the installed hardpan writes, never the copy in the archive that
     is to be checked: whoever forged the archive wrote that one too.

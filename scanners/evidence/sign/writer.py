@@ -65,7 +65,7 @@ _MAX_PART_LENGTH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningOptions:
-    """What goes with the evidence beside the scan itself."""
+    """What is added to the evidence in addition to the scan."""
 
     timestamper: Callable[[bytes], bytes] | None = None
     """Gives an RFC 3161 token over a signature; None leaves the timestamp out."""
@@ -81,7 +81,7 @@ class SigningOptions:
 
     @property
     def companion_files(self) -> tuple[str, ...]:
-        """The files that will lie beside the statement without being subjects."""
+        """The companion files: files next to the statement that are not its subjects."""
         conditions = {
             TEST_RESULT: True,
             OSCAL: True,
@@ -101,7 +101,7 @@ def write_evidence(
     pq_signer: Signer | None = None,
     options: SigningOptions = SigningOptions(),  # frozen
 ) -> Path:
-    """Sign ``scan`` and write it as one evidence file, the public key as ``*.pub`` beside it.
+    """Sign ``scan`` and write the evidence file, and next to it the public key as ``*.pub``.
 
     With ``pq``, a second envelope is signed over the same bytes. Everything but the
     signatures depends on the scan and the kinds of keys alone.
@@ -133,7 +133,7 @@ def write_evidence(
         signed = sign(build_statement(claim, digests), signer)
         results = build_statement_for(
             RESULTS_FILE, files[RESULTS_FILE].sha256
-        )  # drawn in RFC 8785 form
+        )  # rendered in RFC 8785 form
         companions = {
             TEST_RESULT: _sign_test_result(report, digests, signer),
             OSCAL: extract_dsse(sign(results, signer)),
@@ -175,14 +175,14 @@ def _sign_test_result(report: Report, digests: Mapping[str, str], signer: Signer
 
 
 def public_key_path(evidence: Path) -> Path:
-    """Where the public key lies for those who fetch it: a convenience, never trusted."""
+    """Return the path of the public key next to the evidence: a convenience, never trusted."""
     return evidence.with_name(evidence.name.removesuffix(EVIDENCE_SUFFIX) + ".pub")
 
 
 def default_filename(findings: Findings) -> str:
-    """``host-profile-time.evidence.zip``: what evidence is called where nobody names it.
+    """Return the default file name, ``host-profile-time.evidence.zip``.
 
-    NOTE: the host says its own name. What stays of it can lead to no other folder, is no
+    NOTE: the host chooses its own name. The sanitized name cannot leave the folder, is no
     hidden file and no option of a program that is given it.
     """
     finished = findings.finished.replace("-", "").replace(":", "")
@@ -207,7 +207,7 @@ def build_report(
     pq_signer: Signer | None = None,
     options: SigningOptions = SigningOptions(),  # frozen
 ) -> Report:
-    """What the reports are drawn from, the promises of the statement to come included."""
+    """Build the data that the reports are rendered from, with the expected signatures."""
     return Report(
         findings=build_findings(scan),
         smoke=None if scan.smoke is None else build_smoke_document(scan.smoke),
@@ -223,7 +223,7 @@ def build_report(
 
 
 def build_attachments(scan: Scan, report: Report) -> dict[str, CompressedBlob]:
-    """The files that the statement will be about, drawn from ``report``.
+    """Build the files that the statement will list, from ``scan`` and ``report``.
 
     Raises:
         InputError: the scan attaches a file under a name that is taken.
@@ -242,7 +242,7 @@ def build_attachments(scan: Scan, report: Report) -> dict[str, CompressedBlob]:
     conflicts = sorted({*extra_files, *reserved, *report_files} & set(scan.raw))
     if conflicts:
         raise InputError(f"{conflicts[0]}: this name in the evidence is taken")
-    with compression_thread() as packer:  # packs one while the next is drawn
+    with compression_thread() as packer:  # compresses one file while the next is rendered
         futures = {name: packer.submit(compress, data) for name, data in render_attachments(report)}
         futures |= {n: packer.submit(compress, d) for n, d in {**extra_files, **scan.raw}.items()}
         return {name: future.result() for name, future in futures.items()}

@@ -1,7 +1,7 @@
-"""What the page may tell of signatures: the statement's promises, before and after signing.
+"""List the signatures that a statement expects, before and after signing.
 
 The same function reads them for the page that is about to be signed and for one that is
-drawn again from the statement, so that both show the same.
+rendered again from the statement, so that both list the same signatures.
 """
 
 from hardpan.scanners.evidence.statement.model import Predicate
@@ -13,7 +13,7 @@ from hardpan.signing import ALGORITHMS
 def build_expected_signatures(
     signatures: tuple[str, ...], companion_files: tuple[str, ...], *, has_host_signature: bool
 ) -> ExpectedSignatures:
-    """The promises of a statement that expects ``signatures`` and names ``siblings``."""
+    """Return the signatures of a statement with these algorithms and companion files."""
     return ExpectedSignatures(
         algorithm="".join(x for x in signatures if not ALGORITHMS[x].is_post_quantum),
         post_quantum="".join(x for x in signatures if ALGORITHMS[x].is_post_quantum),
@@ -23,7 +23,7 @@ def build_expected_signatures(
 
 
 def read_expected_signatures(claim: Predicate) -> ExpectedSignatures:
-    """The promises of a statement that verified: its signatures are of known kinds."""
+    """Return the expected signatures of a verified statement."""
     return build_expected_signatures(
         claim.signatures_expected,
         claim.companion_files,

@@ -1,4 +1,4 @@
-"""The signed statement: what it says and how it is read back.
+"""Build and read the signed in-toto statement of a scan.
 
 An in-toto Statement v1 whose subjects are every attached file and whose
 predicate binds host, image, content, tool, time and the counts. Readers ignore
@@ -40,7 +40,7 @@ MAX_STATEMENT_BYTES = 8 << 20
 
 
 class DigestSet(Document):
-    """A digest set; others beside SHA-256 may be there."""
+    """A digest set with at least SHA-256."""
 
     sha256: HexDigest
 
@@ -120,7 +120,7 @@ class ResultSummary(Document):
     baseline_counts: Counts | None
     score: str
     waivers: int
-    """Rules that fail or could not be judged, and a waiver holds."""
+    """Number of waived rules."""
 
 
 class HostCheckSummary(Document):
@@ -149,7 +149,7 @@ class Predicate(PredicateExtensions):
 
     statement_version: Literal["1.0"]
     signatures_expected: Annotated[JsonList[str], Field(min_length=1)]
-    """The kinds of signature that exist (``signatures.KINDS``), so that a stripped one is
+    """The signature algorithms in use (``FILE_BY_ALGORITHM``), so that a removed signature is
     noticed without any policy."""
 
     target: ScanTarget
@@ -251,7 +251,7 @@ def build_statement(claim: Predicate, digests: dict[str, Sha256]) -> dict[str, o
 
 
 def derive_statement_id(subject: object, claim: dict[str, Any]) -> str:
-    """The ``statementId`` of a statement with this subject and predicate, which it is derived from.
+    """Derive the ``statementId`` from a statement's subject and predicate.
 
     Raises:
         ValueError: there is no canonical JSON of them.
@@ -261,7 +261,7 @@ def derive_statement_id(subject: object, claim: dict[str, Any]) -> str:
 
 
 def read_statement(payload: bytes) -> Statement:
-    """The statement in ``payload``; call it on bytes whose signature was checked.
+    """Parse the statement in ``payload``, whose signature was checked before.
 
     Raises:
         TrustError: not exactly such a statement.
@@ -293,7 +293,7 @@ def _check_statement_id(value: dict[str, Any], claim: dict[str, Any]) -> None:
 
 
 def read_provenance_subjects(payload: bytes) -> tuple[ProvenanceSubject, ...]:
-    """What a SLSA provenance statement is about; no name appears twice.
+    """Read the subjects of a SLSA provenance statement; no name appears twice.
 
     Raises:
         TrustError: no such statement, or a subject without one digest.

@@ -1,4 +1,4 @@
-"""What else the statement binds: its own identity, its place in a row, its siblings.
+"""Optional predicate fields: statement id, chain position, companion files, host signature.
 
 Every field has a default, so evidence of before it existed still reads.
 """
@@ -16,22 +16,22 @@ OSCAL = "assessment-results.dsse.json"
 TIMESTAMP = "evidence.tsr"
 CMS = "statement.p7s"
 COMPANION_FILES = (TEST_RESULT, OSCAL, TIMESTAMP, CMS)
-"""Files that cannot be subjects: they are made of the statement or of its signature."""
+"""Files that cannot be subjects: they are derived from the statement or its signature."""
 
 HOST_SIGNATURE = "host-signature.sshsig"
 HOST_SIGNATURE_NAMESPACE = "hardpan-evidence"
-"""What the host's key signs for; a signature for another purpose is no proof."""
+"""SSHSIG namespace; a signature for another namespace is rejected."""
 
 
 class WaiverSummary(Document):
-    """The waivers on record, held or ended."""
+    """The waivers in the findings, active or expired."""
 
     count: int
     earliest_expiry: str | None
 
 
 class ScannerIdentity(Document):
-    """The scanning station, in its own words."""
+    """The scanning station, as it describes itself."""
 
     user: str
     station: str
@@ -42,7 +42,7 @@ class ScannerIdentity(Document):
 
 
 class ChainLink(Document):
-    """The place of this statement in the row of a host's statements."""
+    """The position of this statement in the chain of a host's statements."""
 
     sequence: Annotated[int, Field(ge=1)]
     previous_statement_sha256: HexDigest | None
@@ -56,7 +56,7 @@ class PredicateExtensions(Document):
     identify nothing better: the identity is the digest of the statement."""
 
     companion_files: JsonList[str] = ()
-    """Files beside the statement that are not subjects: exactly these, none stripped or added."""
+    """Files next to the statement that are not subjects: exactly these files exist."""
 
     chain: ChainLink | None = None
     waivers: WaiverSummary | None = None

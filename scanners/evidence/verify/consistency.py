@@ -1,6 +1,6 @@
 """Whether statement, bundle and documents agree. No policy and no key is needed for that.
 
-The documents may be the evidence's own files or the compact copies that a ledger stores:
+The documents are the evidence's files or the compact copies that a ledger stores:
 nothing that a copy leaves out is compared.
 """
 
@@ -30,7 +30,7 @@ SMOKE = FORMATS["smoke"].filename
 
 
 def check_timestamp_presence(statement: Statement, envelope: Envelope) -> None:
-    """Pass if the bundle has a timestamp exactly where the statement promises one.
+    """Pass if the bundle has a timestamp exactly when the statement expects one.
 
     Raises:
         TrustError: it was stripped or added.
@@ -155,7 +155,7 @@ def _dump_content(claim: Predicate) -> dict[str, object]:
 
 
 def _is_fips_flag_consistent(findings: Findings) -> bool:
-    """The flag is told twice, by the host and beside the certificates: never two ways."""
+    """Return whether the host's FIPS flag equals the one next to the certificates."""
     reported_flag = None if findings.fips is None else findings.fips.kernel_fips_flag
     return (
         reported_flag in (None, "unknown")

@@ -1,4 +1,4 @@
-"""Who else vouches: the host with its own key, and a certificate authority by CMS."""
+"""Check the signatures by others: the host's (SSHSIG) and the certificate's (CMS)."""
 
 import tempfile
 from pathlib import Path
@@ -29,10 +29,10 @@ _MAX_CMS_BYTES = 64 << 10
 def check_host_signature(
     source: EvidenceSource, statement: Statement, trust: ResolvedPolicy
 ) -> CheckOutcome:
-    """Whether the host signed nonce, boot and findings with the key it is known by.
+    """Check the host's signature over nonce, boot id and findings.
 
     Raises:
-        TrustError: the proof does not hold, or is missing although the policy wants it.
+        TrustError: the signature is invalid, or is missing although the policy requires it.
     """
     claim, is_required = statement.predicate, trust.policy.target.require_host_signature
     if claim.host_signature is None:
@@ -45,7 +45,7 @@ def check_host_signature(
     if signature is None:
         return report_not_stored(claim.host_signature, required=is_required)
     host = claim.target.host
-    # The findings were held against the digest that the statement lists.
+    # The findings were checked against the digest in the statement.
     message = build_host_challenge(
         claim.scan.nonce, host.boot_id, statement.list_digests()[claim.results.file]
     )
@@ -62,7 +62,7 @@ def check_cms(
     trust: ResolvedPolicy,
     public: PublicKey,
 ) -> CheckOutcome:
-    """Whether the detached signature over the statement ``payload`` holds, and for whom.
+    """Check the detached CMS signature over the statement ``payload``.
 
     It must be by ``public``, which signed the bundle: that needs no policy. Whose certificate it
     carries, ``openssl cms`` checks under the policy's roots, at the end of the scan, so that

@@ -1,6 +1,6 @@
-"""What a verified statement claims, checked against the policy.
+"""The checks of a verified statement against the policy.
 
-A check returns its outcome, and raises ``TrustError`` where the claim does not hold.
+A check returns its outcome and raises ``TrustError`` if it fails.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ PolicyCheck = Callable[[Predicate, TrustPolicy, PolicyKey, datetime], CheckOutco
 def check_provenance(
     source: EvidenceSource, claim: Predicate, trust: ResolvedPolicy, signing_time: datetime | None
 ) -> CheckOutcome:
-    """What vouches for the image. The scan's timestamp ``at`` covers it: it is a subject.
+    """Check the provenance of the image, a subject that the scan's timestamp covers.
 
     Raises:
         TrustError: the provenance is missing although asked for, by no build
@@ -99,7 +99,7 @@ def _find_image_subject(
 
 
 def check_thresholds(findings: Findings, policy: TrustPolicy) -> CheckOutcome:
-    """Whether counts and score are within the policy's limits."""
+    """Check that counts and score are within the policy's thresholds."""
     if exceeded := _find_exceeded(findings, policy):
         return Exceeded("; ".join(exceeded))
     if not any(
@@ -110,7 +110,7 @@ def check_thresholds(findings: Findings, policy: TrustPolicy) -> CheckOutcome:
 
 
 def _find_exceeded(findings: Findings, policy: TrustPolicy) -> list[str]:
-    """What exceeds the policy's limits, in words."""
+    """Describe each exceeded threshold."""
     open_counts = findings.count_open_by_severity()
     thresholds = [(str(v), findings.counts[v], maximum) for v, maximum in policy.max_counts.items()]
     thresholds += [(f"open {s}", open_counts[s], maximum) for s, maximum in policy.max_open.items()]
@@ -240,7 +240,7 @@ POLICY_CHECKS: dict[str, PolicyCheck] = {
     "host-key": _check_host_key,
     "content": _check_content,
 }
-"""Check id -> its judge."""
+"""Check id -> function, in the order in which they run."""
 
 FRESHNESS_CHECKS = frozenset({"age", "nonce", "chain-position"})
-"""What only the newest scan can meet: it is not asked of a scan of the past."""
+"""Checks that apply to the newest scan only."""

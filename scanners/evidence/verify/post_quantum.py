@@ -1,4 +1,4 @@
-"""Which signatures a statement says it has, and the second, post-quantum one among them.
+"""Check the signatures that a statement expects, and the post-quantum one among them.
 
 The statement names them itself, so that a file that was removed is missed even by
 a reader without a policy. What may sign, and with what, the policy alone decides.
@@ -41,10 +41,10 @@ def check_post_quantum(
     trust: ResolvedPolicy,
     signing_time: datetime | None,
 ) -> CheckOutcome:
-    """How the post-quantum signature stands.
+    """Check the post-quantum signature.
 
     ``bundle`` is the classical one, ``key`` the key that signed it, ``at`` the time that a
-    trusted authority vouches for, where one does.
+    trusted authority attests to, or None.
 
     Raises:
         TrustError: a signature is missing, of an unknown kind, over another

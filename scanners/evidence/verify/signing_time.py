@@ -1,4 +1,4 @@
-"""When the evidence was signed: by its own word, or by a timestamp authority's."""
+"""Check when the evidence was signed: its own claim, or a timestamp authority's."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from hardpan.signing import Envelope, read_timestamp_token, verify_timestamp
 
 
 def parse_time(text: str) -> datetime:
-    """The moment that a document names.
+    """Parse the time in a document.
 
     Raises:
         TrustError: there is no such moment, or a policy's limits cannot be added to it.
@@ -35,7 +35,7 @@ def parse_time(text: str) -> datetime:
 def check_timestamp(
     envelope: Envelope, finished: str, trust: ResolvedPolicy, now: datetime
 ) -> tuple[datetime | None, CheckOutcome]:
-    """When the policy's authority saw the signature, and how the check ends.
+    """Check the timestamp; return the trusted signing time and the outcome.
 
     None where the policy names no authority: then a token has the form of one over this signature,
     signed by the certificate inside it, and its time is not to be relied on.
@@ -77,10 +77,10 @@ def _check_untrusted_timestamp(envelope: Envelope) -> CheckOutcome:
 
 
 def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | None) -> Passed:
-    """Whether ``key`` was to be trusted when it signed.
+    """Check that ``key`` was valid when it signed.
 
     Without a timestamp the signer itself says when, which a thief would too: so
-    of a compromised key nothing holds but what an authority saw before.
+    of a compromised key only signatures with an earlier trusted timestamp are valid.
 
     Raises:
         TrustError: it was not.
@@ -100,7 +100,7 @@ def check_key_validity(finished: str, key: PolicyKey, signing_time: datetime | N
 
 
 def check_policy_expiry(policy: TrustPolicy, now: datetime) -> CheckOutcome:
-    """Whether the policy itself still holds.
+    """Check that the policy has not expired.
 
     Raises:
         TrustError: it has expired.

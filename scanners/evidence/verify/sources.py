@@ -1,7 +1,7 @@
-"""Where the checks read evidence: from its file, or from what a ledger stores of it.
+"""Sources of evidence for the checks: an evidence file, or a ledger's row.
 
-One list of checks is made over both (``verify``), so that a statement which is refused in
-a file is refused in a ledger. A source says what it has; it decides nothing.
+Both run the same list of checks (``verifier``), so that a statement that is rejected in
+a file is rejected in a ledger. A source returns data; it decides nothing.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ NOT_WRITTEN = Skipped("the evidence contains none")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedEvidence:
-    """Evidence whose parts fit together. Who made it is still unknown."""
+    """Evidence with consistent parts whose signer is not verified."""
 
     statement: Statement
     findings: Findings
@@ -89,14 +89,14 @@ class EvidenceSource(Protocol):
         """
 
     def check_detached_copies(self, envelope: Envelope, statement: Statement) -> CheckOutcome:
-        """Whether the copies of statement, signature and timestamp are the bundle's own.
+        """Check that statement, signature and timestamp files equal the bundle's.
 
         Raises:
             TrustError: one is not.
         """
 
     def check_files(self, statement: Statement) -> CheckOutcome:
-        """Whether the files are the listed ones.
+        """Check that the files are the listed ones.
 
         Raises:
             TrustError: they are not.
@@ -105,21 +105,21 @@ class EvidenceSource(Protocol):
     def read_documents(
         self, envelope: Envelope, statement: Statement
     ) -> tuple[UnverifiedEvidence, Passed]:
-        """What was found, in agreement with the statement in ``envelope``.
+        """Read the documents, consistent with the statement in ``envelope``.
 
         Raises:
             TrustError: it is malformed or disagrees.
         """
 
     def check_test_result(self, evidence: UnverifiedEvidence, key: PublicKey) -> CheckOutcome:
-        """Whether the second statement follows from the findings, signed by ``key``.
+        """Check the test-result statement against the findings and ``key``.
 
         Raises:
             TrustError: it does not.
         """
 
     def check_oscal(self, statement: Statement, key: PublicKey) -> CheckOutcome:
-        """Whether ``key`` signed the assessment results for OSCAL tools, too.
+        """Check the OSCAL statement over the assessment results against ``key``.
 
         Raises:
             TrustError: it did not.
@@ -133,7 +133,7 @@ class EvidenceSource(Protocol):
         """
 
     def read_signature_file(self, name: str, *, max_bytes: int) -> bytes | None:
-        """A file that someone beside the scan key signed; None where it is not stored.
+        """Read a file signed by another key than the scan key; None if it is not stored.
 
         Raises:
             TrustError: it is missing, damaged, or larger than ``max_bytes``.
@@ -152,7 +152,7 @@ def report_not_stored(name: str, *, required: bool) -> NotChecked:
 
 
 class ArchiveSource:
-    """Evidence in its own file."""
+    """Evidence read from its file."""
 
     is_complete = True
 
@@ -193,7 +193,7 @@ class ArchiveSource:
         companions = set(statement.predicate.companion_files)
         if missing := sorted(companions - set(self._archive.entries)):
             raise TrustError(f"{missing[0]}: is listed as a companion file but missing")
-        # Whether the post-quantum envelope must be there, its own check says.
+        # The post-quantum check decides whether its envelope must be present.
         present = set(self._archive.entries) - {*UNSIGNED_FILES, PQ_ENVELOPE} - companions
         for name in sorted(listed.keys() ^ present):
             problem = "is listed but missing" if name in listed else "is present but not listed"

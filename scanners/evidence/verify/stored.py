@@ -1,4 +1,4 @@
-"""What a ledger stores of evidence: the signed statement, and all that others signed with it.
+"""Evidence as a ledger stores it: the signed statement and the signatures by others.
 
 The reports are not stored, the findings as a compact copy. So the statement's signatures,
 times, host, content, image and counts can be checked again under any policy; whether the
@@ -125,7 +125,7 @@ class StoredEvidence:
 
 
 def collect_signature_files(archive: EvidenceArchive, claim: Predicate) -> dict[str, bytes]:
-    """What a ledger stores of ``archive`` beside statement, bundle and findings.
+    """Collect the signature files of ``archive`` that a ledger stores.
 
     Of the post-quantum envelope it is the signature alone: its payload is the statement.
 

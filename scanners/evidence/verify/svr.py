@@ -1,7 +1,7 @@
 """The outcome of a verification as an in-toto Simple Verification Result, to be signed.
 
-For those who trust the verifier and want no policy of their own. It tells what
-held, never that a check failed: refused evidence gets none.
+For those who trust the verifier and have no policy of their own. It lists the checks that
+passed, never a failed one: rejected evidence gets no result.
 
 Source: in-toto attestation framework, predicate SVR v0.2 (as of 2026-08).
 """
@@ -68,5 +68,5 @@ def check_signer_role(signer: Signer, trust: ResolvedPolicy) -> None:
         if public == signer.public and key.role != "verify":
             raise InputError(
                 f"key {key.id!r} has the role {key.role}: it may not sign outcomes",
-                hint="make a key of its own; add it to the policy with the role verify",
+                hint="create a separate key and add it to the policy with the role verify",
             )

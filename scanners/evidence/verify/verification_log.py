@@ -1,4 +1,4 @@
-"""The verifier's checks by name, what a check can end with, and the record of each of them.
+"""The verifier's checks by id, their outcomes, and the log that records them.
 
 An outcome is a type. Its text is for people and decides nothing: parts of it come from
 the evidence.
@@ -42,15 +42,15 @@ CHECKS = (
 
 
 class CheckStatus(StrEnum):
-    """How a check ended, as it is printed."""
+    """Status of a check, as it is printed."""
 
     PASSED = "ok"
     FAILED = "fail"
     EXCEEDED = "exceeded"
-    """A limit of the policy is exceeded."""
+    """A threshold of the policy is exceeded."""
 
     SKIPPED = "skipped"
-    """The policy does not ask for it."""
+    """The policy does not require it."""
 
     NOT_CHECKED = "not checked"
     """It cannot be checked with what there is, and the policy does not require it."""
@@ -61,7 +61,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the check is about holds."""
+    """The check passed."""
 
     text: str = ""
     """What was seen; empty where the check's description says it all."""
@@ -71,7 +71,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The policy does not ask for it."""
+    """The policy does not require it."""
 
     text: str
     status: ClassVar[CheckStatus] = CheckStatus.SKIPPED
@@ -87,14 +87,14 @@ class NotChecked:
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A limit of the policy is exceeded: an answer, not broken trust."""
+    """A threshold of the policy is exceeded: findings, not broken trust."""
 
     text: str
     status: ClassVar[CheckStatus] = CheckStatus.EXCEEDED
 
 
 def report_not_verified(reason: str) -> NotChecked:
-    """The outcome for a thing whose form holds, and for which the policy names nobody."""
+    """Return the outcome for a well-formed signature for which the policy names no key."""
     return NotChecked(f"NOT VERIFIED: {reason}")
 
 
@@ -112,7 +112,7 @@ class CheckRecord:
 
 
 class VerificationError(TrustError):
-    """The evidence is not trusted; ``outcomes`` tells every check."""
+    """The evidence is not trusted; ``records`` lists every check."""
 
     def __init__(self, message: str, records: tuple[CheckRecord, ...]) -> None:
         super().__init__(message, hint="do not use this evidence; request it again")
@@ -120,7 +120,7 @@ class VerificationError(TrustError):
 
 
 class VerificationLog:
-    """Records the checks of one piece of evidence, which ``label`` names in messages."""
+    """Record of the checks of one piece of evidence, which ``label`` names in messages."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -179,7 +179,7 @@ class VerificationLog:
 
 
 def records_to_json(records: tuple[CheckRecord, ...]) -> list[dict[str, str]]:
-    """The outcomes as JSON data."""
+    """Return the records as JSON data."""
     descriptions = dict(CHECKS)
     return [
         {

@@ -1,4 +1,4 @@
-"""Whether evidence is what it claims to be, and whether an auditor's policy takes it.
+"""Verify evidence against an auditor's policy.
 
 A signature check is not a verification: cosign alone accepts swapped files,
 replays and another host's report. Everything here either holds or raises; what
@@ -48,14 +48,14 @@ from hardpan.signing import Envelope, PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedEvidence:
-    """Evidence whose every check held, limits aside."""
+    """Evidence that passed every check; thresholds may be exceeded."""
 
     statement: Statement
     statement_sha256: Sha256
     """The evidence's identity: signatures are malleable, this is not."""
 
     evidence_sha256: Sha256 | None
-    """Digest of the evidence file's bytes, the ones that were verified; None in a ledger."""
+    """Digest of the verified evidence file's bytes; None in a ledger."""
 
     key: PolicyKey
     """The policy's key that signed it."""
@@ -70,14 +70,14 @@ class VerifiedEvidence:
 
     @property
     def is_within_thresholds(self) -> bool:
-        """True when no limit of the policy is exceeded."""
+        """True if no threshold of the policy is exceeded."""
         return all(o.status is not CheckStatus.EXCEEDED for o in self.records)
 
 
 def verify(
     path: Path, trust: ResolvedPolicy, *, now: datetime, check_freshness: bool = True
 ) -> VerifiedEvidence:
-    """The evidence in ``path``, checked against ``trust`` at the moment ``now``.
+    """Verify the evidence in ``path`` against ``trust`` at the time ``now``.
 
     Without ``check_freshness`` it is a scan of the past: greatest age, nonce and ``after``
     are about the newest one, and are not asked.
@@ -96,7 +96,7 @@ def verify(
 def verify_stored(
     stored: StoredEvidence, trust: ResolvedPolicy, *, now: datetime, label: str
 ) -> VerifiedEvidence:
-    """What a ledger stores of evidence, checked as a scan of the past; ``label`` names it.
+    """Verify what a ledger stores of evidence, without freshness; ``label`` names it.
 
     Checks about what no ledger stores end as ``not checked``, unless the policy requires
     what they are about: then they fail.
@@ -111,7 +111,7 @@ def verify_stored(
 
 
 def read_unverified(path: Path) -> UnverifiedEvidence:
-    """The evidence in ``path``, its parts checked against each other but against no key.
+    """Read the evidence in ``path`` and check its parts against each other, but no signature.
 
     Raises:
         InputError: the file cannot be read.
