@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hardpan.core.files import MiB, Sha256
+from hardpan.profiles.schema.ssg import Fix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +89,6 @@ class BootedGuest:
 
     proxy: str = ""
     """URL of the proxy for dnf; empty if it needs none or has no network egress."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """A failing rule and its fix from the SCAP content."""
-
-    rule_id: str
-    """Full XCCDF id."""
-
-    severity: str
-    script: str
-    """The fix as bash, values filled in; empty if the content has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from hardpan.builder.artifacts import (
     Assessment,
     BootedGuest,
     DiskImage,
-    Fix,
     InstallMedia,
     LayerResult,
     RuleOutcome,
@@ -39,6 +38,7 @@ from hardpan.core.files import (
 from hardpan.core.stage_cache import StageResult
 from hardpan.kickstart import boot_arguments, contains_secret, lint_or_raise, render_kickstart
 from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.ssg import Fix
 from hardpan.profiles.software_catalog import eula
 
 AssessGuest = Callable[[BootedGuest], Assessment]

@@ -14,6 +14,7 @@ from hardpan.core.events import Emit
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.redaction import SecretFilter
 from hardpan.profiles.schema.profile import Profile
+from hardpan.profiles.schema.ssg import Fix
 from hardpan.scanners.collect import chat as chat_test
 from hardpan.scanners.collect import compatibility as compatibility_checks
 from hardpan.scanners.collect import smoke as smoke_test
@@ -29,7 +30,6 @@ from hardpan.scanners.collect.host_signature import sign_with_host_key
 from hardpan.scanners.collect.layers import add_layer_expectations
 from hardpan.scanners.collect.smoke import WorkloadSettings, run_smoke_test
 from hardpan.scanners.content.datastream import ContentSource
-from hardpan.scanners.content.fixes import Fix
 from hardpan.scanners.content.prepare import PreparedContent, prepare
 from hardpan.scanners.content.prepare import load_fixes as load_content_fixes
 from hardpan.scanners.evidence.statement.predicate_extensions import (

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import yaml
 
 from hardpan.builder.ansible.paths import PLAYBOOKS
-from hardpan.builder.artifacts import Fix, RuleOutcome
+from hardpan.builder.artifacts import RuleOutcome
 from hardpan.builder.remediation.templated_fixes import (
     parse_audit_rules,
     parse_sysctl,
     render_audit_file,
 )
 from hardpan.core.errors import ToolError
-from hardpan.profiles.schema.ssg import RULE_PREFIX
+from hardpan.profiles.schema.ssg import RULE_PREFIX, Fix
 
 _ROLE = PLAYBOOKS / "roles" / "stig"
 _NO_FIX_REASON = "the content has no fix; the rule can only be satisfied at install"

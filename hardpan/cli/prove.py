@@ -11,6 +11,7 @@ from hardpan.cli.verify import format_outcomes
 from hardpan.core.console import print_json, print_line, print_message, show_progress, stderr
 from hardpan.core.errors import Exit
 from hardpan.preflight.plan import make_plan
+from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners.evidence.signing_options import TIMESTAMP_HELP
 from hardpan.scanners.report.formats.text_summary import format_summary
 from hardpan.workflow.build_and_attest import (
@@ -20,7 +21,7 @@ from hardpan.workflow.build_and_attest import (
     write_summary,
 )
 
-_SEVERITIES = ("low", "medium", "high")
+_SEVERITIES = tuple(reversed(SEVERITIES))
 
 
 @click.command()

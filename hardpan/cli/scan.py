@@ -11,6 +11,7 @@ from hardpan.core.console import print_json, print_line, prompt_secret, show_pro
 from hardpan.core.errors import Exit, InputError, ToolError
 from hardpan.core.events import StageMessage
 from hardpan.profiles.loader.profile_file import load_profile
+from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners import pipeline
 from hardpan.scanners.content import datastream
 from hardpan.scanners.evidence.sign import writer
@@ -28,7 +29,7 @@ from hardpan.signing import load_matching_certificate
 from hardpan.ssh.target import parse_target
 
 _PATH = click.Path(path_type=Path)
-_SEVERITIES = ("low", "medium", "high")
+_SEVERITIES = tuple(reversed(SEVERITIES))
 
 
 @click.command()

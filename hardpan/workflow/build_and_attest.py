@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hardpan.builder import pipeline as build_pipeline
-from hardpan.builder.artifacts import Assessment, BootedGuest, Fix, UnattendedIso
+from hardpan.builder.artifacts import Assessment, BootedGuest, UnattendedIso
 from hardpan.builder.attest import provenance, sbom
 from hardpan.builder.media import sources
 from hardpan.builder.pipeline import BuildPlan, HardenedImage
@@ -185,7 +185,7 @@ def _assess(guest: BootedGuest, profile: Profile, source: ContentSource, emit: E
     return Assessment(
         content_sha256=source.sha256,
         counts=evaluation.counts(),
-        fixes=tuple(Fix(rule_id=f.rule_id, severity=f.severity, script=f.script) for f in fixes),
+        fixes=fixes,
     )
 
 

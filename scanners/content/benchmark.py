@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
+from hardpan.profiles.schema.ssg import SEVERITIES
 from hardpan.scanners.content.scap_xml import XCCDF, Element, element_text, find_benchmark
 
 PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
@@ -12,7 +13,6 @@ PROFILE_PREFIX = "xccdf_org.ssgproject.content_profile_"
 _STIG_REFERENCES = ("cyber.mil/stigs/srg-stig-tools/", "iase.disa.mil/stigs")
 _STIG_IDS = ("_dl_facet_stigs=operating-systems%2Cunix-linux", "disa.mil/stigs/os/unix-linux")
 _NIST = "NIST.SP.800-53"
-_SEVERITIES = ("high", "medium", "low")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -139,7 +139,7 @@ def _parse_rule(e: Element) -> BenchmarkRule:
     return BenchmarkRule(
         rule_id=e.get("id", ""),
         title=element_text(e.find(XCCDF + "title")),
-        severity=severity if severity in _SEVERITIES else "unknown",
+        severity=severity if severity in SEVERITIES else "unknown",
         weight=float(e.get("weight", "1")),
         groups=_parse_groups(e),
         is_conditional=bool(referenced_ids(e, "requires", "conflicts")),

@@ -1,26 +1,14 @@
 """The content's own bash fixes, with the profile's values substituted."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from hardpan.core.errors import InputError
+from hardpan.profiles.schema.ssg import SEVERITIES, Fix
 from hardpan.scanners.content.benchmark import find_profile, iter_selected_rules
 from hardpan.scanners.content.scap_xml import XCCDF, Element, find_benchmark
 
 BASH_FIX_SYSTEMS = ("urn:xccdf:fix:script:sh", "urn:xccdf:fix:commands")
 """Fix systems that are used; the content also has Ansible, Puppet and others."""
-
-_SEVERITIES = ("high", "medium", "low")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """One rule's fix."""
-
-    rule_id: str
-    severity: str
-    script: str
-    """Bash; empty when the content has none."""
 
 
 def collect_fixes(
@@ -74,7 +62,7 @@ def resolve_values(bench: Element, profile_element: Element) -> dict[str, str]:
 
 def _read_severity(rule: Element) -> str:
     severity = rule.get("severity", "unknown")
-    return severity if severity in _SEVERITIES else "unknown"
+    return severity if severity in SEVERITIES else "unknown"
 
 
 def _find_script(rule: Element, values: dict[str, str], name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hardpan.core.files import Sha256, sha256_bytes
+from hardpan.profiles.schema.ssg import Fix
 from hardpan.scanners.content import fixes as fixes
 from hardpan.scanners.content.benchmark import Benchmark, expand_profile_id, read_benchmark
 from hardpan.scanners.content.datastream import ContentSource
@@ -75,9 +76,7 @@ def prepare(source: ContentSource, profile: str, *, part_count: int = 2) -> Prep
     )
 
 
-def load_fixes(
-    source: ContentSource, profile: str, rule_ids: Collection[str]
-) -> tuple[fixes.Fix, ...]:
+def load_fixes(source: ContentSource, profile: str, rule_ids: Collection[str]) -> tuple[Fix, ...]:
     """Load the content's own bash fixes for these rules, in the benchmark's order.
 
     Raises:

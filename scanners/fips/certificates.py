@@ -24,7 +24,7 @@ def assess_modules(facts: FipsAnswers, table: CmvpTable, today: date) -> tuple[C
 
 
 def list_spellings(nevra: str) -> frozenset[str]:
-    """Return the spellings of exactly this build in a list: with or without epoch and architecture."""
+    """Return the spellings of a build in a list: with or without epoch and architecture."""
     package = parse_nevra(nevra)
     if package is None or package.epoch is None:
         return frozenset()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from hardpan.builder.artifacts import Assessment, Fix, LayerResult
+from hardpan.builder.artifacts import Assessment, LayerResult
 from hardpan.builder.layers import registry as layers
 from hardpan.core import clock, events
 from hardpan.core.process import run
@@ -111,9 +111,7 @@ def _run_layer(setup: BenchmarkSetup) -> LayerRun:
         assessment = Assessment(
             content_sha256=source.sha256,
             counts=before.counts(),
-            fixes=tuple(
-                Fix(rule_id=f.rule_id, severity=f.severity, script=f.script) for f in fixes
-            ),
+            fixes=fixes,
         )
         _print_progress(f"our layer: {len(fixes)} rules fail, mending")
         start = clock.monotonic_s()

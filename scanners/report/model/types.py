@@ -9,10 +9,11 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from hardpan.profiles.schema import ssg
 from hardpan.scanners.model.scan import Verdict
 
 VERDICTS = tuple(v.value for v in Verdict if v is not Verdict.NOT_SELECTED)
-SEVERITIES = ("high", "medium", "low", "unknown")
+SEVERITIES = (*ssg.SEVERITIES, "unknown")
 OPEN_VERDICTS = frozenset({"fail", "error", "unknown"})
 """Verdicts that need someone's attention unless a waiver is on record."""
 

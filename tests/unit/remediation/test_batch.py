@@ -5,7 +5,6 @@ import tarfile
 import pytest
 
 from hardpan.builder.ansible.paths import PLAYBOOKS
-from hardpan.builder.artifacts import Fix
 from hardpan.builder.remediation.batch import (
     AUDIT_FILE,
     SYSCTL_FILE,
@@ -14,6 +13,7 @@ from hardpan.builder.remediation.batch import (
     parse_outcomes,
 )
 from hardpan.core.errors import ToolError
+from hardpan.profiles.schema.ssg import Fix
 
 RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 FILE = """\
