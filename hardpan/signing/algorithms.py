@@ -43,7 +43,7 @@ class Algorithm(ABC):
     """As policies and statements write it."""
 
     cli_name: str
-    """As ``hardpan keys new --alg`` takes it."""
+    """The value of ``hardpan keys new --alg``."""
 
     key_kind: str
     """The kind of key, for error messages."""
@@ -96,7 +96,7 @@ class Rsa(Algorithm):
     __slots__ = ()
 
     def generate_key(self) -> PrivateKeyTypes:
-        """A new key of the smallest size that is taken."""
+        """Generate a key of the smallest supported size."""
         return rsa.generate_private_key(_MIN_PUBLIC_EXPONENT, _MIN_BITS)
 
     def matches(self, key: PublicKeyTypes) -> bool:
@@ -166,7 +166,7 @@ KEY_KINDS = ", ".join(x.key_kind for x in ALGORITHMS.values())
 
 
 def algorithm_for(key: PublicKeyTypes) -> Algorithm | None:
-    """The one algorithm that ``key`` signs with; None where it is not one of ours."""
+    """Return the algorithm of ``key``; None if it is not supported."""
     return next((x for x in ALGORITHMS.values() if x.matches(key)), None)
 
 

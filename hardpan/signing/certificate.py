@@ -53,7 +53,7 @@ def sign_cms_detached(payload: bytes, signer: Signer, certificate: Path) -> byte
 
 
 def load_matching_certificate(path: Path, signer: Signer) -> "x509.Certificate":
-    """The certificate in ``path``, if it is the signer's; told before a long scan.
+    """Load the certificate in ``path`` and check that it is the signer's, before a long scan.
 
     Raises:
         InputError: it cannot be read, or is another key's.

@@ -55,7 +55,7 @@ _ED25519 = "1.3.101.112"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedData:
-    """A well-formed SignedData with one signer. Nothing in it is believed yet."""
+    """A well-formed SignedData with one signer; its signature is not verified yet."""
 
     label: str
     content_type: str
@@ -237,7 +237,7 @@ def read_certificate(element: DerElement) -> "x509.Certificate":
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of a certificate that the library only just takes
+            warnings.simplefilter("error")  # certificates accepted with a warning
             certificate = x509.load_der_x509_certificate(element.encoded)
             # The library reads these on demand, and fails as late.
             _ = (

@@ -31,7 +31,7 @@ class SignedStatement:
     """One statement, signed."""
 
     payload: bytes
-    """The statement's bytes, as they were signed and are kept for ever."""
+    """The statement's bytes, as they were signed."""
 
     signature: bytes
     """DER for ECDSA."""
@@ -42,7 +42,7 @@ class SignedStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What a well-formed bundle carries. Nothing in it is believed yet."""
+    """The content of a well-formed bundle; no signature is verified yet."""
 
     unverified_payload: bytes
     """The payload before any signature was checked; ``opened`` gives the real one."""
@@ -80,7 +80,7 @@ def pae(payload: bytes) -> bytes:
 
 
 def sign(statement: Mapping[str, object] | bytes, signer: Signer) -> SignedStatement:
-    """``statement`` signed; a mapping is written as canonical JSON, bytes are kept.
+    """Sign ``statement``; a mapping is written as canonical JSON, bytes stay unchanged.
 
     Raises:
         InputError: the key is a post-quantum one; see ``sign_dsse``.

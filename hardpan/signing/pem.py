@@ -48,7 +48,7 @@ class PemSigner:
 def create_signer(
     path: Path, *, alg: str = DEFAULT_ALGORITHM, passphrase_file: Path | None = None
 ) -> PemSigner:
-    """A new key, written to ``path`` (PKCS#8, mode 0600), its public half to ``*.pub`` beside it.
+    """Create a key in ``path`` (PKCS#8, mode 0600) and its public key next to it (``*.pub``).
 
     Raises:
         InputError: one of the two files is there already, or the passphrase

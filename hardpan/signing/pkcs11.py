@@ -33,7 +33,7 @@ _LIBRARY_DIRS = ("lib64", "lib", "lib/*-linux-gnu*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pkcs11Uri:
-    """An RFC 7512 URI, as far as it is taken."""
+    """An RFC 7512 URI with the supported attributes."""
 
     text: str
     slot_args: tuple[str, ...]

@@ -41,7 +41,7 @@ _NOT_FOUR_BYTES = bytes(range(0xF0))
 
 
 class MalformedError(TrustError):
-    """Signed or signature-carrying bytes are not in the one form that is taken."""
+    """A signed document or signature is not in its canonical form."""
 
 
 def parse_json(

@@ -32,7 +32,7 @@ class TimestampAuthority:
     """``x509.Certificate``; the type is imported only where one is read, see ``certificate``."""
 
     policy_oid: str
-    """The TSA policy that a token must be issued under; empty takes any."""
+    """The TSA policy that a token must be issued under; empty accepts any."""
 
     @property
     def keys_sha256(self) -> frozenset[Sha256]:

@@ -409,7 +409,7 @@ def test_host_signs_with_its_ssh_host_key(tmp_path: Path) -> None:
         timeout_s=30)  # fmt: skip
     (etc / "ssh_host_ed25519_key").symlink_to(tmp_path / "host")
     with (
-        local_sshd(tmp_path, instead=(Path("/etc/ssh"), etc)) as target,
+        local_sshd(tmp_path, replacement=(Path("/etc/ssh"), etc)) as target,
         connect(target, timeout_s=20) as via,
     ):
         proof = sign_with_host_key(via, b"said\n", namespace=HOST_SIGNATURE_NAMESPACE, timeout_s=30)
@@ -430,7 +430,7 @@ def test_host_without_key_file_returns_no_signature(tmp_path: Path) -> None:
     empty = tmp_path / "etc"
     empty.mkdir()
     with (
-        local_sshd(tmp_path, instead=(Path("/etc/ssh"), empty)) as target,
+        local_sshd(tmp_path, replacement=(Path("/etc/ssh"), empty)) as target,
         connect(target, timeout_s=20) as via,
     ):
         assert (

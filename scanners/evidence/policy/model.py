@@ -14,7 +14,7 @@ from hardpan.scanners.report.model.types import (
 )
 
 ALLOWED_YEARS = range(1970, 9000)
-"""Of a moment in policies and statements. A century can be added to each of them or taken off."""
+"""Years allowed in policies and statements; a century can be added or subtracted."""
 
 _MAX_HOURS = 876_000
 """A hundred years."""
@@ -88,7 +88,7 @@ class TimestampRule(PolicyModel):
     """The authority's root certificates: PEM text, or a file's path relative to this policy."""
 
     policy_oid: str = ""
-    """The TSA policy it must be issued under; empty takes any."""
+    """The TSA policy it must be issued under; empty accepts any."""
 
     max_lag_s: Annotated[int, Field(gt=0, le=3600 * _MAX_HOURS)] = 86_400
     """Longest time from the scan's end to the timestamp."""

@@ -103,7 +103,7 @@ class ScanRun(Document):
     """The run."""
 
     nonce: str | None
-    """What the auditor asked to see in the answer."""
+    """The auditor's nonce."""
     profile: str
     started: Timestamp
     finished: Timestamp

@@ -52,7 +52,7 @@ def check_subjects(statement: Statement) -> None:
         raise TrustError("a file is listed twice")
     check_names(sorted(listed), TrustError)
     if unexpected := sorted(listed.keys() & {*UNSIGNED_FILES, PQ_ENVELOPE, *COMPANION_FILES}):
-        # NOTE: as a mere attachment it would be judged by nobody here, and by others it would.
+        # NOTE: as a mere attachment it would be checked by other tools, but not here.
         raise TrustError(
             f"{unexpected[0]}: is derived from the statement and cannot be listed in it"
         )

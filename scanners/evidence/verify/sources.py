@@ -79,7 +79,7 @@ class EvidenceSource(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """False where a part may be missing because it was not stored, and not taken out."""
+        """False if a part may be missing because it was not stored."""
 
     def load_bundle(self) -> Envelope:
         """The signed statement.
