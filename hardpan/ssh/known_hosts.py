@@ -31,7 +31,7 @@ class ListedKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownKeys:
+class ListedHostKeys:
     """The keys that a known_hosts file has for a host."""
 
     listed: tuple[ListedKey, ...]
@@ -41,7 +41,7 @@ class KnownKeys:
     """Keys that a line revokes, for any host: a stolen key can impersonate each of them."""
 
 
-def read_known_hosts(path: Path, name: str) -> KnownKeys:
+def read_known_hosts(path: Path, name: str) -> ListedHostKeys:
     """Return the keys of the host ``name`` (``[host]:port`` if the port is not 22) in one file.
 
     A line with ``@cert-authority`` names the key of an authority, not of a host; it is skipped, as
@@ -52,10 +52,10 @@ def read_known_hosts(path: Path, name: str) -> KnownKeys:
     """
     # Comments may be in any encoding; the other fields are ASCII.
     lines = read_limited(path, _MAX_BYTES).decode("utf-8", "replace").splitlines()
-    return known_keys(lines, name)
+    return select_host_keys(lines, name)
 
 
-def known_keys(lines: Sequence[str], name: str) -> KnownKeys:
+def select_host_keys(lines: Sequence[str], name: str) -> ListedHostKeys:
     """The keys of the host ``name`` in ``lines``."""
     listed: list[ListedKey] = []
     revoked: set[bytes] = set()
@@ -72,7 +72,7 @@ def known_keys(lines: Sequence[str], name: str) -> KnownKeys:
             revoked.add(blob)
         elif not marker and _matches(names, name):
             listed.append(ListedKey(kind, blob))
-    return KnownKeys(listed=tuple(listed), revoked=frozenset(revoked))
+    return ListedHostKeys(listed=tuple(listed), revoked=frozenset(revoked))
 
 
 def _matches(names: str, name: str) -> bool:

@@ -31,7 +31,7 @@ def format_sections(diff: ScanDiff) -> tuple[ChangeSection, ...]:
     The words come from scans: one line each, to be escaped by whoever draws them.
     """
     return tuple(
-        ChangeSection(title=title, lines=tuple(map(_to_one_line, lines)))
+        ChangeSection(title=title, lines=tuple(map(_to_line, lines)))
         for title, lines in _list_sections(diff)
         if lines
     )
@@ -101,7 +101,7 @@ def shorten_rule_id(rule_id: str) -> str:
     return rule_id.removeprefix(RULE_PREFIX)
 
 
-def _to_one_line(text: str) -> str:
+def _to_line(text: str) -> str:
     return " ".join(text.split())
 
 

@@ -58,7 +58,7 @@ def test_hostile_text_renders_as_plain_markdown(
     assert len(tree.xpath("//h2")) == 9
 
 
-def test_csv_has_one_row_per_rule(rendered_folder: Path) -> None:
+def test_csv_has_a_row_per_rule(rendered_folder: Path) -> None:
     text = (rendered_folder / "findings.csv").read_bytes().decode()
     rules = json.loads((rendered_folder / "findings.json").read_bytes())["rules"]
 

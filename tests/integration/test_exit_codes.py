@@ -45,7 +45,7 @@ def leaf_commands() -> Iterator[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *(("callback", *words) for words in leaf_commands()),
+    *(("callback", *command) for command in leaf_commands()),
     *(("import", name, "--help") for name in cli.COMMANDS),
 )
 
@@ -121,7 +121,8 @@ def open_closed_pipe() -> int:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["profiles"], ["check", "--schema"], ["--help"], ["scan", "--help"], ["--version"]]
+    "arguments",
+    [["profiles"], ["check", "--schema"], ["--help"], ["scan", "--help"], ["--version"]],
 )
 def test_closed_stdout_exits_141_silently(arguments: Sequence[str]) -> None:
     pipe = open_closed_pipe()

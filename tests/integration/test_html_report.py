@@ -24,7 +24,7 @@ AXE = REPO / "tests" / "tooling" / "axe"
 SHORT = "configure_crypto_policy"
 RULE = f"xccdf_org.ssgproject.content_rule_{SHORT}"
 PASSED = "xccdf_org.ssgproject.content_rule_sshd_disable_root_login"
-SHOWN_COUNT = "document.getElementById('shown').textContent"
+VISIBLE_COUNT_SCRIPT = "document.getElementById('shown').textContent"
 VISIBLE_COUNT = "[...document.querySelectorAll('.rules > li')].filter(x => !x.hidden).length"
 
 
@@ -76,7 +76,7 @@ def _search(page: Browser, text: str) -> None:
 
 def test_page_opens_without_errors_or_requests(page: Browser, url: str) -> None:
     assert page.evaluate("document.title") == "Compliance scan of inference-07"
-    assert page.evaluate(SHOWN_COUNT) == "477 rules"
+    assert page.evaluate(VISIBLE_COUNT_SCRIPT) == "477 rules"
     assert page.list_errors() == []
     assert page.requested_origins() == {"file://"}
     requests = [e for e in page.events if e.get("method") == "Network.requestWillBeSent"]
@@ -90,7 +90,7 @@ def test_search_covers_ids_titles_evidence_and_fixes(page: Browser) -> None:
         titles = page.evaluate(f"[...{names}].map(x => x.textContent)")
         assert "FIPS Must Use a Supported Subpolicy" in titles, text
         assert 0 < len(titles) < 20
-        assert page.evaluate(SHOWN_COUNT) == f"{len(titles)} of 477 rules"
+        assert page.evaluate(VISIBLE_COUNT_SCRIPT) == f"{len(titles)} of 477 rules"
 
     _search(page, "no such words anywhere")
     assert page.evaluate(VISIBLE_COUNT) == 0
@@ -123,7 +123,7 @@ def test_filters_combine_and_unfold_groups(page: Browser) -> None:
     )
     _choose(page, "by-w", "")
     assert page.evaluate(folded) is False
-    assert page.evaluate(SHOWN_COUNT) == "477 rules"
+    assert page.evaluate(VISIBLE_COUNT_SCRIPT) == "477 rules"
 
 
 def test_rule_opens_by_keyboard_and_unfold_button(page: Browser) -> None:
@@ -185,7 +185,7 @@ def test_invalid_fragment_is_ignored(page: Browser, url: str, fragment: str) -> 
     page.call("Page.navigate", url="about:blank")
     page.open_url(f"{url}#{fragment}")
 
-    assert page.evaluate(SHOWN_COUNT) == "477 rules"
+    assert page.evaluate(VISIBLE_COUNT_SCRIPT) == "477 rules"
     assert page.evaluate("document.querySelectorAll('.rule[open]').length") == 0
     assert page.list_errors() == []
 
@@ -273,7 +273,7 @@ def test_csp_blocks_injected_content(page: Browser, folder: Path) -> None:
     assert "Loading the image" in errors
 
 
-def test_hostile_text_is_shown_as_text(page: Browser, folder: Path) -> None:
+def test_hostile_text_is_rendered_as_text(page: Browser, folder: Path) -> None:
     url = _write_page(report_of(hostile_scan()), folder / "evil.html")
     page.open_url(url)
     for text in ("<script>", "onerror"):

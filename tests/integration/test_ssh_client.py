@@ -265,7 +265,7 @@ def test_stderr_lines_are_delivered_immediately(connection: SshConnection, tmp_p
     assert lines == ["one", "two"]
 
 
-def test_many_commands_share_one_connection(connection: SshConnection) -> None:
+def test_many_commands_share_a_connection(connection: SshConnection) -> None:
     outputs: list[str] = []
     threads = [
         threading.Thread(

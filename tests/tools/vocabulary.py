@@ -1,11 +1,11 @@
 """Find words that the field does not use: in names bound by Python code, and in texts for people.
 
 An engineer who knows OpenSCAP, Ansible and cosign must understand every name and every sentence
-at first reading. ``NAME_WORDS`` are participles, pronouns, question words and private words that
-say how a value came about instead of what it is; no name may contain one. ``PROSE_PATTERNS`` are
-words and phrases that no documentation of the field uses; no text may contain one. Words such as
-*found*, *given*, *one*, *there* and *where* are only in the first list: they are plain English in
-a sentence.
+at first reading. ``FORBIDDEN_IN_NAMES`` are participles, pronouns, question words and private words
+that describe how a value came about instead of what it is; no name may contain one.
+``FORBIDDEN_IN_PROSE`` are words and phrases that no documentation of the field uses; no text may
+contain one. Words such as *found*, *given*, *one*, *there* and *where* are only in the first list:
+they are plain English in a sentence.
 
     .venv/bin/python -m tests.tools.vocabulary    # names, README and docs; exit code 1 on a finding
 """
@@ -20,7 +20,7 @@ import click
 
 from tests.unit.source_tree import PRODUCT, REPO, list_files, read_texts
 
-NAME_WORDS = frozenset(
+FORBIDDEN_IN_NAMES = frozenset(
     {
         *("anew", "asked", "began", "begun", "came", "drawn", "found", "given", "gone", "hear"),
         *("held", "judge", "judged", "kept", "known", "leash", "lies", "made", "mend", "mended"),
@@ -31,10 +31,10 @@ NAME_WORDS = frozenset(
 )
 """Words that are no name, and no part of one between underscores or capitals."""
 
-FIELD_NAMES = frozenset({"known_hosts", "do_PUT"})
-"""Names of OpenSSH and of Python's HTTP server that contain such a word."""
+FIELD_NAMES = ("known_host", "do_put", "max_words", "overlap_words", "split_words")
+"""Names of OpenSSH, of Python's HTTP server and of text chunking that contain such a word."""
 
-PROSE_PATTERNS = {
+FORBIDDEN_IN_PROSE = {
     word: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
     for word, pattern in {
         "tell": "tells?|told|telling",
@@ -76,11 +76,11 @@ def split_name(name: str) -> list[str]:
     return [part.lower() for part in _COMPONENT.findall(name)]
 
 
-def has_name_word(name: str) -> bool:
-    """Return whether a name contains one of ``NAME_WORDS``."""
-    if any(field_name in name for field_name in FIELD_NAMES):
+def has_forbidden_part(name: str) -> bool:
+    """Return whether a name contains one of ``FORBIDDEN_IN_NAMES``."""
+    if any(field_name in name.lower() for field_name in FIELD_NAMES):
         return False
-    return not NAME_WORDS.isdisjoint(split_name(name))
+    return not FORBIDDEN_IN_NAMES.isdisjoint(split_name(name))
 
 
 def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -112,25 +112,25 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def find_in_source(label: str, source: str) -> list[str]:
-    """Return one line for each name in Python source that contains a word of ``NAME_WORDS``."""
+    """Return one line for each name in Python source with a word of ``FORBIDDEN_IN_NAMES``."""
     return [
         f"{label}:{line}: name {name!r}"
         for line, name in sorted(set(bound_names(ast.parse(source))))
-        if has_name_word(name)
+        if has_forbidden_part(name)
     ]
 
 
 def find_in_path(path: Path) -> list[str]:
-    """Return one line if a module or its folder has a name with a word of ``NAME_WORDS``."""
-    parts = [part for part in (*path.parts[:-1], path.stem) if has_name_word(part)]
+    """Return one line for each part of a path with a word of ``FORBIDDEN_IN_NAMES``."""
+    parts = [part for part in (*path.parts[:-1], path.stem) if has_forbidden_part(part)]
     return [f"{path}: name {part!r}" for part in parts]
 
 
 def find_in_text(label: str, text: str) -> list[str]:
-    """Return one line for each word of ``PROSE_PATTERNS`` in a text; it may span a line end."""
+    """Return one line for each word of ``FORBIDDEN_IN_PROSE`` in a text; it may span a line end."""
     return [
         f"{label}:{text.count(chr(10), 0, match.start()) + 1}: {' '.join(match[0].split())!r}"
-        for pattern in PROSE_PATTERNS.values()
+        for pattern in FORBIDDEN_IN_PROSE.values()
         for match in pattern.finditer(text)
     ]
 

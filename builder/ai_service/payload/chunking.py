@@ -29,11 +29,11 @@ def split_into_chunks(text: str) -> Iterator[str]:
             heading, chunk = match[1].strip()[:_MAX_WORD_CHARS], []
             lines = lines[match.end() :]
         remaining = _split_words(lines)
-        next_words = list(islice(remaining, MAX_WORDS + 1))
-        if chunk and len(chunk) + len(next_words) > MAX_WORDS:
+        candidate = list(islice(remaining, MAX_WORDS + 1))
+        if chunk and len(chunk) + len(candidate) > MAX_WORDS:
             yield from _join_chunk(heading, chunk)
             chunk = chunk[-_OVERLAP_WORDS:]
-        chunk += next_words
+        chunk += candidate
         while len(chunk) > MAX_WORDS:
             yield from _join_chunk(heading, chunk[:MAX_WORDS])
             chunk = chunk[MAX_WORDS - _OVERLAP_WORDS :]

@@ -42,7 +42,7 @@ def test_tuned_follows_the_profile(target: Host, expected: ExpectedState) -> Non
     assert state == [expected.tuned_profile, "active"], f"tuned: {' '.join(state)}"
 
 
-def test_huge_pages_go_to_whom_the_profile_says(target: Host, expected: ExpectedState) -> None:
+def test_huge_pages_belong_to_the_profile_group(target: Host, expected: ExpectedState) -> None:
     if not expected.transparent_hugepages:
         pytest.skip("the profile does not say who gets huge pages")
     output = target.run(queries.HUGEPAGES).stdout

@@ -55,7 +55,7 @@ def test_nothing_listens_that_should_not(target: Host, expected: ExpectedState) 
     assert not unexpected, f"also listening: {unexpected}"
 
 
-def test_the_packages_of_the_profile_are_there(target: Host, expected: ExpectedState) -> None:
+def test_the_packages_of_the_profile_are_installed(target: Host, expected: ExpectedState) -> None:
     installed = set(target.check_output(queries.PACKAGES).split())
 
     assert not sorted(set(expected.packages) - installed)

@@ -24,5 +24,5 @@ def test_the_file_system_is_mounted_with_its_options(
     assert not missing, f"{mount_point} lacks {', '.join(sorted(missing))}"
 
 
-def test_no_file_that_anyone_may_change_lies_in_system_folders(target: Host) -> None:
+def test_system_folders_have_no_world_writable_files(target: Host) -> None:
     assert target.run(queries.WORLD_WRITABLE).stdout.strip() == ""

@@ -24,7 +24,7 @@ from hardpan.scanners.report.stig.checklist_model import (
     format_host_name,
     format_rule_details,
     list_waivers,
-    require_known_stig,
+    require_supported_stig,
     shorten_id,
 )
 from hardpan.scanners.stig.manual_stig import ManualStig
@@ -48,7 +48,7 @@ class Hdf:
     def render(self, report: Report) -> bytes:
         """The scan as one profile of controls."""
         findings = report.findings
-        stig = require_known_stig(findings)
+        stig = require_supported_stig(findings)
         single_rules = findings.rules if stig is None else find_unassigned_rules(findings, stig)
         controls = [
             *(

@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 from hardpan.core.files import canonical_json
 from hardpan.core.identifiers import SARIF_TAXONOMY
 from hardpan.scanners.report.model.documents import Findings
-from hardpan.scanners.report.model.markdown_escape import to_one_line
+from hardpan.scanners.report.model.markdown_escape import to_line
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal.nist_controls import collect_controls
 from hardpan.scanners.report.registry import Report
@@ -93,7 +93,7 @@ def _to_message(text: str) -> Json:
 def _build_driver(findings: Findings, index_by_control: dict[str, int]) -> Json:
     driver: Json = {
         "name": "hardpan",
-        "fullName": f"hardpan with {to_one_line(findings.content.engine)}",
+        "fullName": f"hardpan with {to_line(findings.content.engine)}",
         "rules": [_build_rule(r, index_by_control) for r in findings.rules],
     }
     if index_by_control:
@@ -109,7 +109,7 @@ def _build_rule(rule: RulePart, index_by_control: dict[str, int]) -> Json:
     descriptor: Json = {
         "id": rule.rule_id,
         "name": rule.rule_id.rpartition("_rule_")[2] or rule.rule_id,
-        "shortDescription": _to_message(to_one_line(rule.title)),
+        "shortDescription": _to_message(to_line(rule.title)),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": properties,
     }
@@ -189,7 +189,7 @@ def _build_result(rule: RulePart, index: int, findings: Findings) -> Json:
 
 def _format_message_text(rule: RulePart) -> str:
     lines = [
-        f"{rule.verdict}: {to_one_line(rule.title)}",
+        f"{rule.verdict}: {to_line(rule.title)}",
         *rule.evidence_lines[:_MAX_EVIDENCE_LINES],
     ]
     if len(rule.evidence_lines) > _MAX_EVIDENCE_LINES:

@@ -5,7 +5,7 @@ from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.scanners.report.stig import statistics
-from hardpan.scanners.report.stig.checklist_model import require_known_stig
+from hardpan.scanners.report.stig.checklist_model import require_supported_stig
 
 
 def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def _describe_passed(findings: Findings) -> str:
 def _category_rows(findings: Findings) -> list[tuple[str, str]]:
     """DISA's count, where the content is for a STIG on record."""
     counts_by_category = statistics.count_by_category(findings)
-    stig = require_known_stig(findings)
+    stig = require_supported_stig(findings)
     if counts_by_category is None or stig is None:
         return []
     texts = [

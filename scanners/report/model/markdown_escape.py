@@ -14,7 +14,7 @@ _BACKTICK_RUN = re.compile("`+")
 _CACHE_ENTRIES = 4096
 
 
-def to_one_line(text: str, *, empty: str = "(none)") -> str:
+def to_line(text: str, *, empty: str = "(none)") -> str:
     """``text`` with every run of blanks and line ends as one blank; never empty."""
     return " ".join(text.split()) or empty
 
@@ -22,13 +22,13 @@ def to_one_line(text: str, *, empty: str = "(none)") -> str:
 @lru_cache(_CACHE_ENTRIES)  # a title stands in an observation, its findings and its risk
 def escape_inline(text: str, *, empty: str = "(none)") -> str:
     """``text`` for the middle of a Markdown line; plain where it is harmless."""
-    line = to_one_line(text, empty=empty)
+    line = to_line(text, empty=empty)
     return line if _PLAIN_TEXT.fullmatch(line) else code_span(line)
 
 
 def code_span(text: str) -> str:
     """``text`` as a code span, with a fence that nothing in it can close."""
-    line = to_one_line(text)
+    line = to_line(text)
     longest = max((len(backticks) for backticks in _BACKTICK_RUN.findall(line)), default=0)
     fence = "`" * (longest + 1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""

@@ -43,21 +43,21 @@ class AssessmentResults:
         )
 
 
-def _build_result(found: Findings, ids: OscalIds) -> Json:
-    rules = found.rules
-    made: Json = {
+def _build_result(findings: Findings, ids: OscalIds) -> Json:
+    rules = findings.rules
+    result: Json = {
         "uuid": ids.scan_id("result"),
-        "title": f"Scan of {escape_inline(found.host.hostname)}",
-        "description": f"{len(rules)} rules were selected: {format_counts(found.counts)}.",
-        "start": found.started,
-        "end": found.finished,
+        "title": f"Scan of {escape_inline(findings.host.hostname)}",
+        "description": f"{len(rules)} rules were selected: {format_counts(findings.counts)}.",
+        "start": findings.started,
+        "end": findings.finished,
         "props": elements.build_props(
-            ("score", found.score),
-            *((f"count-{verdict}", str(n)) for verdict, n in sorted(found.counts.items())),
+            ("score", findings.score),
+            *((f"count-{verdict}", str(n)) for verdict, n in sorted(findings.counts.items())),
         ),
         "local-definitions": {
-            "inventory-items": [elements.build_inventory_item(found, ids)],
-            "assessment-assets": elements.build_assessment_assets(found, ids),
+            "inventory-items": [elements.build_inventory_item(findings, ids)],
+            "assessment-assets": elements.build_assessment_assets(findings, ids),
         },
         "reviewed-controls": {
             "description": _CONTROLS_DESCRIPTION,
@@ -65,7 +65,7 @@ def _build_result(found: Findings, ids: OscalIds) -> Json:
         },
     }
     lists = {
-        "observations": [elements.build_observation(r, found, ids) for r in rules],
+        "observations": [elements.build_observation(r, findings, ids) for r in rules],
         "risks": [elements.build_risk(r, ids) for r in rules if elements.has_risk(r)],
         "findings": [
             x
@@ -75,7 +75,7 @@ def _build_result(found: Findings, ids: OscalIds) -> Json:
         ],
     }
     # OSCAL knows no empty lists.
-    return {**made, **{name: made for name, made in lists.items() if made}}
+    return {**result, **{name: items for name, items in lists.items() if items}}
 
 
 def _build_control_selection(rules: tuple[RulePart, ...]) -> Json:

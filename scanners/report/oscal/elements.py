@@ -14,7 +14,7 @@ from typing import Final
 from hardpan.core.files import canonical_json, sha256_bytes
 from hardpan.core.identifiers import OSCAL_NAMESPACE
 from hardpan.scanners.report.model.documents import Findings
-from hardpan.scanners.report.model.markdown_escape import escape_inline, format_list, to_one_line
+from hardpan.scanners.report.model.markdown_escape import escape_inline, format_list, to_line
 from hardpan.scanners.report.model.sections import RulePart
 from hardpan.scanners.report.oscal.nist_controls import collect_controls
 from hardpan.scanners.report.registry import Report
@@ -73,7 +73,7 @@ def build_metadata(findings: Findings, title: str) -> Json:
 def build_props(*pairs: tuple[str, str]) -> list[Json]:
     """Properties of ours; those without a value are left out."""
     return [
-        {"name": name, "ns": OSCAL_NAMESPACE, "value": to_one_line(value)}
+        {"name": name, "ns": OSCAL_NAMESPACE, "value": to_line(value)}
         for name, value in pairs
         if value.strip()
     ]

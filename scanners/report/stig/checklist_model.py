@@ -76,7 +76,7 @@ class AssessedRequirement:
         return self.status is ChecklistStatus.OPEN and all(r.is_waived for r in failing)
 
 
-def require_known_stig(findings: Findings) -> ManualStig | None:
+def require_supported_stig(findings: Findings) -> ManualStig | None:
     """DISA's STIG for the scanned content; None where none is on record."""
     return find_stig(findings.content.benchmark_id)
 
@@ -87,7 +87,7 @@ def require_stig(findings: Findings) -> ManualStig:
     Raises:
         InputError: none is on record for it.
     """
-    stig = require_known_stig(findings)
+    stig = require_supported_stig(findings)
     if stig is None:
         raise InputError(
             f"no STIG is on record for the content {findings.content.benchmark_id[:200]!r}",

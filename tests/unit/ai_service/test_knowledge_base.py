@@ -114,7 +114,7 @@ def embed_all(base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
         base.embed_new_chunks()
 
 
-def test_document_is_found_after_embedding(
+def test_document_is_searchable_after_embedding(
     base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_document(base, "one.md", "zzz")
@@ -527,7 +527,7 @@ def test_full_knowledge_base_returns_507(
     assert answer.status == 507
 
 
-def test_chunks_have_heading_overlap_and_all_words() -> None:
+def test_chunks_cover_text_with_heading_and_overlap() -> None:
     tokens = [f"w{n}" for n in range(300)]
     chunks = list(
         split_into_chunks("# Title\n\n" + " ".join(tokens) + "\n\n## Next\nshort one\n\nand more")
@@ -542,7 +542,7 @@ def test_chunks_have_heading_overlap_and_all_words() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n\n ", "# only a heading"])
-def test_text_without_words_has_no_chunks(text: str) -> None:
+def test_blank_text_has_no_chunks(text: str) -> None:
     assert list(split_into_chunks(text)) == []
 
 

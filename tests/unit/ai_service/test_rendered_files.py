@@ -339,7 +339,9 @@ def test_rocky_uses_system_crypto_policy(profile: Profile) -> None:
     assert render.proxy_user(profile) == "www-data"
 
 
-def test_site_certificate_replaces_generated_one(profile: Profile, section: AiService) -> None:
+def test_site_certificate_replaces_generated_certificate(
+    profile: Profile, section: AiService
+) -> None:
     certificate = {
         "certificate_file": "/etc/pki/tls/certs/ai.pem",
         "key_file": "/etc/pki/tls/ai.key",

@@ -26,7 +26,7 @@ def test_answers_are_read_with_their_exit_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "problem"),
     [
         (f"{MARK} begin flag\n1\n", "is cut short"),
         (f"{MARK} begin flag\n1\n{MARK} end flag", "has no exit status"),
@@ -46,11 +46,11 @@ def test_answers_are_read_with_their_exit_status() -> None:
         (f"{MARK} begin flag\n{'A' * 2000}\n{MARK} end flag 0\n", "is longer than 1000 bytes"),
     ],
 )
-def test_damaged_answer_is_refused(text: str, why: str) -> None:
+def test_damaged_answer_is_refused(text: str, problem: str) -> None:
     result = parse(text)
 
     assert "flag" not in result.answers
-    assert why in result.refused["flag"]
+    assert problem in result.refused["flag"]
 
 
 @pytest.mark.parametrize(

@@ -458,7 +458,7 @@ class SlowTarget(FakeTarget):
         raise ToolError(["x"], "did not end in time")
 
 
-def test_checks_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_share_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("hardpan.core.clock.monotonic_s", lambda: clock[0])
     fake = SlowTarget(clock)
@@ -492,7 +492,7 @@ def test_single_questions_share_the_remaining_time(
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("answer", "problem"),
     [
         ("MARK begin 0\none\nMARK begin 0\n", "holds the begin of another answer"),
         ("MARK begin 0\none\nMARK end 0 " + "9" * 5000 + "\n", "holds a damaged mark"),
@@ -502,10 +502,10 @@ def test_single_questions_share_the_remaining_time(
     ],
 )
 def test_refused_answer_of_a_batch_is_an_error(
-    said: str, problem: str, monkeypatch: pytest.MonkeyPatch
+    answer: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _: "0")
-    fake = FakeTarget(said.replace("MARK", "@@hardpan-0").encode())
+    fake = FakeTarget(answer.replace("MARK", "@@hardpan-0").encode())
     backend = hostfacts.SshBackend(as_connection(fake), timeout_s=9)
     backend.prefetch(["a"])
 

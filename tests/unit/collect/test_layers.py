@@ -87,7 +87,7 @@ EXPECTED = ExpectedState(
             "tuned: virtual-guest active",
         ),
         (
-            test_layers.test_huge_pages_go_to_whom_the_profile_says,
+            test_layers.test_huge_pages_belong_to_the_profile_group,
             "always [madvise] never\n",
             "[always] madvise never\n",
             "it says \\[always\\] madvise never",

@@ -59,7 +59,7 @@ def test_unproven_conflicts_state_proof_requirements() -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "told"),
+    ("was", "now", "problem"),
     [
         ("as_of: 2026-11-21", "as_of: soon", "conflicts[0].as_of: "),
         ("RHEL-09-231130", "RHEL-9-231130", "conflicts[0].rules[0]: expected a DISA id"),
@@ -74,12 +74,12 @@ def test_unproven_conflicts_state_proof_requirements() -> None:
         (", expects: noexec}", "}", "conflicts[0].control.expects: is missing"),
     ],
 )
-def test_invalid_value_reports_location(was: str, now: str, told: str) -> None:
+def test_invalid_value_reports_location(was: str, now: str, problem: str) -> None:
     assert was in SINGLE_CONFLICT
     with pytest.raises(InputError) as caught:
         parse_conflicts(SINGLE_CONFLICT.replace(was, now, 1).encode(), "conflicts.yaml")
 
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert str(caught.value).startswith("conflicts.yaml:")
 
 

@@ -109,16 +109,16 @@ TABLE = [
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "found"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+    ("before", "after", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
 def test_changed_rule_is_reported_with_its_aspects(
-    before: bytes, after: bytes, found: dict[str, tuple[str, ...]]
+    before: bytes, after: bytes, expected: dict[str, tuple[str, ...]]
 ) -> None:
     assert before in MINIMAL_DATASTREAM
 
     comparison = compare(MINIMAL_DATASTREAM.replace(before, after))
 
-    assert changed_aspects(comparison) == found
+    assert changed_aspects(comparison) == expected
     assert (comparison.added, comparison.removed) == ((), ())
 
 

@@ -200,7 +200,7 @@ def test_folder_with_other_files_is_never_replaced(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_content_replaces_older_content_as_a_whole(tmp_path: Path) -> None:
+def test_content_replaces_older_content_completely(tmp_path: Path) -> None:
     folder = content_folders.write_content_folder(tmp_path / "content", "0.1.90")
 
     content_folders.write_content_folder(folder, "0.1.91")

@@ -46,7 +46,7 @@ def test_listed_module_is_described_with_certificate_and_dates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "row", "today", "words"),
+    ("changes", "row", "today", "sentence"),
     [
         ({"flag": "0"}, {}, samples.TODAY, "FIPS mode is not enabled."),
         ({"flag": None}, {}, samples.TODAY, "Whether FIPS mode is enabled is not known."),
@@ -76,14 +76,14 @@ def test_listed_module_is_described_with_certificate_and_dates() -> None:
     ],
 )
 def test_each_state_has_its_sentence(
-    changes: dict[str, str | None], row: dict[str, str], today: date, words: str
+    changes: dict[str, str | None], row: dict[str, str], today: date, sentence: str
 ) -> None:
     state = assess_fips(
         samples.make_answers(**changes), samples.make_table(samples.make_certificate(**row)), today
     )
     description = describe_fips(state)
 
-    assert words in description
+    assert sentence in description
     assert not FORBIDDEN_CLAIM.search(description)
     assert ("Active" in description) == any(m.state == "validated" for m in state.modules)
 

@@ -188,7 +188,7 @@ def test_compatibility_regression(
     assert [c.name for c in result.compatibility] == ["egress"]
 
 
-def test_missing_compatibility_checks_are_one_regression() -> None:
+def test_missing_compatibility_checks_are_a_single_regression() -> None:
     result = compare_scans(
         snapshot(samples.scan(compatibility=samples.COMPATIBILITY)), snapshot(samples.scan())
     )

@@ -14,7 +14,7 @@ from hardpan.scanners.ledger import entries, exchange
 from hardpan.scanners.ledger.chain import LedgerRow
 from hardpan.scanners.ledger.scan_record import ScanRecord, compress_record, decompress_record
 from hardpan.scanners.ledger.store import open_ledger
-from hardpan.scanners.model.results import CompatibilityOutcome as HeldName
+from hardpan.scanners.model.results import CompatibilityOutcome as EntryName
 from hardpan.scanners.model.results import CompatibilityReport, CompatibilityVerdict
 from tests.unit.evidence import samples
 from tests.unit.ledger.fixtures import (
@@ -84,7 +84,7 @@ def test_exact_name_takes_precedence_over_prefix(tmp_path: Path) -> None:
     assert _find_days(path, "lab") == ["01"]
 
 
-def test_ambiguous_name_is_rejected_and_rekeyed_machine_is_one_host(tmp_path: Path) -> None:
+def test_ambiguous_name_is_rejected_and_rekeyed_machine_is_the_same_host(tmp_path: Path) -> None:
     path = tmp_path / "l"
     add_scans(path, scan_on_day(1), scan_on_day(2, **other_host(host_key_sha256=B)))
 
@@ -161,8 +161,8 @@ def test_expired_and_compatibility_waivers_are_listed(tmp_path: Path) -> None:
     pair = samples.compatibility_result(
         "egress",
         CompatibilityVerdict.FAIL,
-        samples.check_result(HeldName.VIOLATED),
-        samples.check_result(HeldName.SATISFIED),
+        samples.check_result(EntryName.VIOLATED),
+        samples.check_result(EntryName.SATISFIED),
         content=("r003",),
     )
     scan = scan_on_day(
@@ -401,7 +401,7 @@ def test_export_truncated_during_import_is_refused(tmp_path: Path) -> None:
         assert list(store.chains) == ["local"]
 
 
-def test_untrusted_statement_rejects_whole_chain(tmp_path: Path) -> None:
+def test_untrusted_statement_rejects_complete_chain(tmp_path: Path) -> None:
     def refuse(row: LedgerRow, _statement: bytes, _bundle: bytes, _record: ScanRecord) -> None:
         if row.seq == 3:
             # Nothing was written yet: SQLite has no journal to roll back.

@@ -400,7 +400,7 @@ def test_verify_reads_all_blobs(
     assert problem in capsys.readouterr().err
 
 
-def test_verify_uses_keys_of_given_policy_only(
+def test_verify_uses_only_keys_of_the_policy(
     ledger_fixture: LedgerFixture, tmp_path: Path, capsys: Capture
 ) -> None:
     ledger_fixture.add(V.PASS, 2)

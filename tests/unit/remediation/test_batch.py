@@ -83,7 +83,7 @@ def test_archive_orders_scripts_and_ends_with_runner() -> None:
     assert list(files)[-1] == "remediate.py"
 
 
-def test_package_changes_are_collected_for_one_transaction() -> None:
+def test_package_changes_are_collected_for_a_single_transaction() -> None:
     fix_batch = build_batch(
         [
             make_fix("package_aide_installed", '    dnf install -y "aide"\n'),

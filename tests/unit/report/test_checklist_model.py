@@ -196,7 +196,7 @@ def test_summary_states_each_figure_with_its_formula() -> None:
     assert "CAT III: 0 open (0 waived), 14 not reviewed, 1 of 15 passed" in text
 
 
-def test_content_without_known_stig_has_no_category_counts() -> None:
+def test_content_without_supported_stig_has_no_category_counts() -> None:
     sample = findings()
     content = sample.content.model_copy(update={"benchmark_id": "other_content"})
     other = sample.model_copy(update={"content": content, "stig": None})

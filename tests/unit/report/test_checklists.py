@@ -389,7 +389,7 @@ def other_content() -> Report:
 
 
 @pytest.mark.parametrize("name", ["cklb", "ckl"])
-def test_checklist_requires_known_stig(name: str) -> None:
+def test_checklist_requires_supported_stig(name: str) -> None:
     with pytest.raises(InputError) as caught:
         load_renderer(name).render(other_content())
 

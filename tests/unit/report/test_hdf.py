@@ -147,7 +147,7 @@ def test_tags_contain_stig_ids_and_nist_controls() -> None:
     assert controls_by_id[control_id(HIGH)]["impact"] == 0.7
 
 
-def test_unassigned_rule_becomes_its_own_control() -> None:
+def test_unassigned_rule_becomes_a_control() -> None:
     unassigned = rule(7, Verdict.FAIL, nist=("CM-6(a)",), severity="low", evidence_lines=("a: b",))
     controls_by_id = render_controls(report(unassigned, rule(8, Verdict.NOT_APPLICABLE)))
 
@@ -158,7 +158,7 @@ def test_unassigned_rule_becomes_its_own_control() -> None:
     assert heimdall_status(controls_by_id["r008"]) == "Not Applicable"
 
 
-def test_content_without_known_stig_lists_rules_as_controls() -> None:
+def test_content_without_supported_stig_lists_rules_as_controls() -> None:
     findings = stig_samples.findings(rule(1, Verdict.FAIL, HIGH), rule(2, Verdict.NOT_CHECKED))
     content = findings.content.model_copy(update={"benchmark_id": "x_benchmark_SLE-15"})
     other = findings.model_copy(update={"content": content, "stig": None})

@@ -58,7 +58,7 @@ def test_hostile_text_adds_no_markup() -> None:
     assert str(tree.xpath("string(//h1)")).startswith("Compliance scan of <script>alert(1)")
 
 
-def test_csp_allows_only_own_style_and_script() -> None:
+def test_csp_allows_only_embedded_style_and_script() -> None:
     page = _render_scan(samples.scan())
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     digests = [
@@ -316,7 +316,7 @@ def test_compatibility_results_show_both_checks_failures_first() -> None:
     assert [_text(n) for n in tree.xpath("//*[@id='compatibility']//*[@class='name']")] == order
 
 
-def test_fips_certificates_are_shown_only_if_checked() -> None:
+def test_fips_certificates_are_listed_only_if_checked() -> None:
     page = _text(_parse(_render_scan(samples.scan())))
 
     assert "is listed on certificate #5116" in page
@@ -385,7 +385,7 @@ def _smoke_with_measures(
     return document.model_copy(update={"measures": parts})
 
 
-def test_measures_of_one_unit_share_an_axis() -> None:
+def test_measures_of_the_same_unit_share_an_axis() -> None:
     ms, rate = charts.build_charts(
         _smoke_with_measures(
             ("ms", 645.6, 600, 700), ("texts/s", 0.5, 0.4, 0.6), ("ms", 1500, 1400, 1900)

@@ -6,7 +6,7 @@ from hardpan.scanners.report.model.markdown_escape import (
     code_span,
     escape_inline,
     format_list,
-    to_one_line,
+    to_line,
 )
 
 
@@ -58,7 +58,7 @@ def test_backticks_do_not_close_code_span(text: str) -> None:
 
 def test_line_breaks_are_collapsed() -> None:
     assert escape_inline("a\n# Passed\n\nb") == "`a # Passed b`"
-    assert to_one_line(" \n\t ") == "(none)"
+    assert to_line(" \n\t ") == "(none)"
     assert escape_inline("", empty="nothing") == "nothing"
 
 

@@ -125,7 +125,7 @@ def test_finding_targets_control_statement() -> None:
     assert selection == {"include-controls": [{"control-id": "ac-6.1"}, {"control-id": "cm-6"}]}
 
 
-def test_rule_without_control_is_its_own_objective() -> None:
+def test_rule_without_control_is_a_separate_objective() -> None:
     rule = samples.rule(1, Verdict.FAIL, nist=("made up",))
     result = _render_result(
         samples.scan(evaluation=replace(samples.scan().evaluation, results=(rule,)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.core.errors import InputError
-from hardpan.ssh.known_hosts import ListedKey, known_keys, read_known_hosts
+from hardpan.ssh.known_hosts import ListedKey, read_known_hosts, select_host_keys
 
 HOST = "[127.0.0.1]:2201"
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIMWLhenlMNkgezhirinoY1lKdhQOhMR7STj8gegngR3o"
@@ -16,16 +16,16 @@ HASHED_NAME = "|1|LksORJS/UxwY9xy8iYfX1EQZeiE=|fCysxpieRHOtDrM4Fc2Xmxw2gJI="
 
 
 def listed_blobs(*lines: str, name: str = HOST) -> list[bytes]:
-    return [key.blob for key in known_keys(lines, name).listed]
+    return [key.blob for key in select_host_keys(lines, name).listed]
 
 
 def decode_blob(text: str) -> bytes:
-    (only,) = known_keys([f"x ssh-ed25519 {text}"], "x").listed
+    (only,) = select_host_keys([f"x ssh-ed25519 {text}"], "x").listed
     return only.blob
 
 
 def test_plain_line_lists_the_host_key() -> None:
-    (key,) = known_keys([KNOWN_HOSTS_LINE], HOST).listed
+    (key,) = select_host_keys([KNOWN_HOSTS_LINE], HOST).listed
 
     assert key == ListedKey("ssh-ed25519", decode_blob(KEY))
     assert listed_blobs(KNOWN_HOSTS_LINE, name="127.0.0.1") == []
@@ -60,14 +60,14 @@ def test_hashed_name_matches() -> None:
     ],
 )
 def test_unsupported_lines_are_skipped(line: str) -> None:
-    result = known_keys([line, KNOWN_HOSTS_LINE], HOST)
+    result = select_host_keys([line, KNOWN_HOSTS_LINE], HOST)
 
     assert [key.blob for key in result.listed] == [decode_blob(KEY)]
     assert result.revoked == frozenset()
 
 
 def test_revoked_key_is_revoked_for_every_host() -> None:
-    result = known_keys([KNOWN_HOSTS_LINE, f"@revoked * ssh-ed25519 {KEY}"], HOST)
+    result = select_host_keys([KNOWN_HOSTS_LINE, f"@revoked * ssh-ed25519 {KEY}"], HOST)
 
     assert result.revoked == {decode_blob(KEY)}
 

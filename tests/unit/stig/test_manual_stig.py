@@ -74,7 +74,7 @@ def test_unlisted_benchmark_has_no_stig() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "expected"),
     [
         ("CM-6 b", "CM-6"),
         ("AC-2 (1)", "AC-2(1)"),
@@ -83,8 +83,8 @@ def test_unlisted_benchmark_has_no_stig() -> None:
         ("something else", "something else"),
     ],
 )
-def test_reference_is_normalized_to_its_control(place: str, told: str) -> None:
-    assert normalize_control(place) == told
+def test_reference_is_normalized_to_its_control(place: str, expected: str) -> None:
+    assert normalize_control(place) == expected
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.unit.content.minimal_datastream import MINIMAL_DATASTREAM
 from tests.unit.evidence.evidence_fixture import create_fixture
 from tests.unit.ledger.samples import scan_of_verdict
 
-REQUIRED_WORDS = {
+REQUIRED_IN_NAMES = {
     *("told", "made", "said", "found", "asked", "given", "known", "kept", "held", "wanted"),
     *("there", "where", "what", "why", "one", "rest", "own", "ours", "room", "words"),
     *("put", "shown", "judged", "whole", "odd", "mend", "anew", "vouch", "drawn", "tell"),
@@ -64,23 +64,23 @@ SOURCES: dict[str, str] = {
 """Kind of binding -> a source that binds the word; in lower case, with a capital, in capitals."""
 
 
-def test_vocabulary_contains_required_words() -> None:
-    assert REQUIRED_WORDS <= vocabulary.NAME_WORDS
+def test_vocabulary_contains_required_entries() -> None:
+    assert REQUIRED_IN_NAMES <= vocabulary.FORBIDDEN_IN_NAMES
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_planted_word_is_found_in_source(kind: str) -> None:
+def test_planted_word_is_reported_in_source(kind: str) -> None:
     missed = []
-    for word in sorted(vocabulary.NAME_WORDS):
+    for word in sorted(vocabulary.FORBIDDEN_IN_NAMES):
         source = SOURCES[kind].format(word, word.capitalize(), word.upper())
         if not vocabulary.find_in_source("a.py", source):
             missed.append(word)
 
-    assert len(vocabulary.NAME_WORDS) > len(REQUIRED_WORDS)
+    assert len(vocabulary.FORBIDDEN_IN_NAMES) > len(REQUIRED_IN_NAMES)
     assert missed == []
 
 
-def test_planted_word_is_found_in_module_path() -> None:
+def test_planted_word_is_reported_in_module_path() -> None:
     assert vocabulary.find_in_path(Path("scanners/telling.py"))
     assert vocabulary.find_in_path(Path("scanners/rooms/model.py"))
     assert not vocabulary.find_in_path(Path("scanners/model.py"))
@@ -125,7 +125,7 @@ def _plant(kind: str, phrase: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["document", "table", "help", "subcommand help", "option help"])
-def test_planted_phrase_is_found_in_text(kind: str) -> None:
+def test_planted_phrase_is_reported_in_text(kind: str) -> None:
     missed = [phrase for phrase in PLANTED_PHRASES if not _plant(kind, phrase)]
 
     assert len(PLANTED_PHRASES) > 30
@@ -135,7 +135,7 @@ def test_planted_phrase_is_found_in_text(kind: str) -> None:
 def test_every_prose_pattern_has_a_planted_phrase() -> None:
     text = "\n".join(PLANTED_PHRASES)
 
-    unused = [w for w, pattern in vocabulary.PROSE_PATTERNS.items() if not pattern.search(text)]
+    unused = [w for w, pattern in vocabulary.FORBIDDEN_IN_PROSE.items() if not pattern.search(text)]
     assert unused == []
 
 
