@@ -59,7 +59,10 @@ def run_block(
         "XDG_DATA_HOME": str(folder / "data"),
         "XDG_STATE_HOME": str(folder / "state"),
     }
-    return run(["bash", "-euo", "pipefail", "-c", text], timeout_s=timeout_s, cwd=folder, env=env)
+    argv = ["bash", "-euo", "pipefail", "-c", text]
+    process = run(argv, timeout_s=timeout_s, ok=range(256), cwd=folder, env=env)
+    assert process.returncode == 0, process.stderr[-4000:]
+    return process
 
 
 def create_ssh_key(folder: Path) -> None:
