@@ -1,9 +1,9 @@
-"""Runs hardpan's command line after something was broken in it, in a process of its own.
+"""Run hardpan's command line with an injected fault, in its own process.
 
-python bug_driver.py callback keys new       an exception in the command
-python bug_driver.py import keys new         an exception while the command's module is imported
-python bug_driver.py without MODULE,... scan --help
-python bug_driver.py cleanup LOG profiles    a program that SIGTERM does not end
+python fault_driver.py callback keys new       an exception in the command
+python fault_driver.py import keys new         an exception while the command's module is imported
+python fault_driver.py without MODULE,... scan --help
+python fault_driver.py cleanup LOG profiles    a program that SIGTERM does not end
 """
 
 import importlib.abc
@@ -30,7 +30,7 @@ def fail_in_callback(arguments: Sequence[str]) -> None:
 
 
 def replace_callback(arguments: Sequence[str], callback: Callable[[], object]) -> None:
-    """Let the command of ``words`` call ``callback``, whatever arguments it requires otherwise."""
+    """Replace the callback of a command, and remove its required arguments."""
     command = cli.root.get_command(click.Context(cli.root), arguments[0])
     for argument in itertools.takewhile(
         lambda argument: not argument.startswith("-"), arguments[1:]
@@ -43,7 +43,7 @@ def replace_callback(arguments: Sequence[str], callback: Callable[[], object]) -
 
 
 class FailingImporter(importlib.abc.MetaPathFinder):
-    """Raises instead of finding some modules."""
+    """Raises an error instead of finding the named modules."""
 
     def __init__(self, names: Sequence[str], error: Callable[[str], Exception]) -> None:
         self._names = names

@@ -1,8 +1,8 @@
-"""Kills ``hardpan ledger add`` at each of its calls that change a file, and looks at the ledger.
+"""Kills ``hardpan ledger add`` at each of its calls that change a file, and checks the ledger afterwards.
 
-python kill_driver.py FOLDER    with kill_at_call.c preloaded; prints what came of each scenario
+python kill_driver.py FOLDER    with kill_at_call.c preloaded; prints the outcome of each scenario
 
-Python starts once: each attempt is a fork of this process, with evidence that was verified before.
+Python starts once: each attempt is a fork of this process, with evidence verified beforehand.
 """
 
 import contextlib

@@ -27,7 +27,7 @@ from tests.integration.local_sshd import free_port, local_sshd
 pytestmark = pytest.mark.integration
 
 ANY_EXIT_CODE = tuple(range(256))
-DRIVER = Path(__file__).with_name("bug_driver.py")
+DRIVER = Path(__file__).with_name("fault_driver.py")
 HARDPAN = (sys.executable, "-m", "hardpan")
 
 Case = tuple[str, ...]
@@ -301,25 +301,25 @@ def test_third_signal_stops_immediately(tmp_path: Path) -> None:
 
 def test_signal_during_host_checks_is_not_a_test_failure() -> None:
     script = """
-from hardpan.core.errors import Terminated
-from hardpan.core.events import silent
-from hardpan.ssh.command import Output
+from hardpan.core.errors import TerminationInterrupt
+from hardpan.core.events import discard
+from hardpan.ssh.command import CommandOutput
 from hardpan.scanners.collect.base import Task
 from hardpan.scanners.collect.hostfacts import HostFacts
 
 class Target:
     target = "me@host:22"
-    asked = 0
+    calls = 0
 
     def run(self, *_, **__):
-        self.asked += 1
-        if self.asked > 1:
-            raise Terminated
-        return Output(rc=0, data=b"", stderr="", took_s=0.0)
+        self.calls += 1
+        if self.calls > 1:
+            raise TerminationInterrupt
+        return CommandOutput(exit_status=0, data=b"", stderr="", duration_s=0.0)
 
 try:
-    HostFacts().collect(Target(), Task(), timeout_s=9, emit=silent)
-except Terminated:
+    HostFacts().collect(Target(), Task(), timeout_s=9, emit=discard)
+except TerminationInterrupt:
     print("terminated")
 """
     process = run([sys.executable, "-c", script], timeout_s=60, cwd=REPO)
