@@ -117,7 +117,7 @@ def test_filters_combine_and_unfold_groups(page: Browser) -> None:
     _choose(page, "by-v", "")
     _choose(page, "by-w", "waived")
     assert page.evaluate(VISIBLE_COUNT) == sum(r.is_waived for r in rules)
-    _choose(page, "by-w", "ended")
+    _choose(page, "by-w", "expired")
     assert page.evaluate(VISIBLE_COUNT) == sum(
         r.waiver is not None and not r.waiver.is_active for r in rules
     )

@@ -27,17 +27,17 @@ class MeasureBar:
     """One figure on its chart's axis."""
 
     measure: MeasurePart
-    shown: str
+    value_text: str
     """The median in few digits; a dash where there is none."""
 
     spread: str
     """From the lowest to the highest."""
 
-    at: float | None
+    median_percent: float | None
     """The median, in per cent of the axis; None where there is none."""
 
-    low: float
-    high: float
+    low_percent: float
+    high_percent: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +45,24 @@ class Chart:
     """Figures of one unit on one axis that begins at zero."""
 
     unit: str
-    top: str
+    axis_end: str
     """The axis' end."""
 
-    strips: tuple[MeasureBar, ...]
+    bars: tuple[MeasureBar, ...]
 
     @property
-    def better(self) -> str:
+    def direction_label(self) -> str:
         """Which way is better, where that is one way for all of them."""
-        directions = {s.measure.direction for s in self.strips}
+        directions = {s.measure.direction for s in self.bars}
         return f"{directions.pop()} is better" if len(directions) == 1 else ""
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What the picture shows, in words."""
-        parts = (f"{s.measure.name}: {s.shown}{s.spread and f' ({s.spread})'}" for s in self.strips)
-        return f"Medians in {self.unit}, from 0 to {self.top}. " + "; ".join(parts)
+        parts = (
+            f"{s.measure.name}: {s.value_text}{s.spread and f' ({s.spread})'}" for s in self.bars
+        )
+        return f"Medians in {self.unit}, from 0 to {self.axis_end}. " + "; ".join(parts)
 
 
 def build_segments(counts: Mapping[str, int]) -> tuple[Segment, ...]:
@@ -100,7 +102,7 @@ def _build_chart(unit: str, measures: list[MeasurePart]) -> Chart:
     values = [v for m in measures for v in (m.value, m.minimum, m.maximum) if v is not None]
     top = _round_up_axis(max(values, default=0))
     return Chart(
-        unit=unit, top=format_figure(top), strips=tuple(_build_bar(m, top) for m in measures)
+        unit=unit, axis_end=format_figure(top), bars=tuple(_build_bar(m, top) for m in measures)
     )
 
 
@@ -110,13 +112,13 @@ def _build_bar(measure: MeasurePart, top: float) -> MeasureBar:
     has_spread = measure.n > 1 and measure.minimum is not None and measure.maximum is not None
     return MeasureBar(
         measure=measure,
-        shown=format_figure(measure.value),
+        value_text=format_figure(measure.value),
         spread=f"{format_figure(measure.minimum)} to {format_figure(measure.maximum)}"
         if has_spread
         else "",
-        at=median,
-        low=low if low is not None else median or 0,
-        high=high if high is not None else median or 0,
+        median_percent=median,
+        low_percent=low if low is not None else median or 0,
+        high_percent=high if high is not None else median or 0,
     )
 
 

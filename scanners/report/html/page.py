@@ -57,7 +57,7 @@ class Html:
                 smoke=report.smoke,
                 changes=report.changes,
                 signer_sha256=report.signer_sha256,
-                promises=report.expected_signatures,
+                signatures=report.expected_signatures,
                 predicate_type=report.predicate_type,
                 css=css,
                 js=js,

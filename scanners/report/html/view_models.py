@@ -23,11 +23,11 @@ _GROUPS = (
     ("notchecked", "Not checked", False),
     ("informational", "Informational", False),
     ("pass", "Passed", True),
-    ("fixed", "Mended during the scan", True),
+    ("fixed", "Fixed", True),
     ("notapplicable", "Not applicable", True),
 )
 
-WaiverState = Literal["holds", "soon", "ended", "idle"]
+WaiverState = Literal["active", "expiring", "expired", "unused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +50,18 @@ class WaiverView:
     """From the scan's day to its last one."""
 
     @property
-    def when(self) -> str:
+    def expiry_text(self) -> str:
         """What its last day means for the rule, in words."""
         count = f"{abs(self.days)} day{'' if abs(self.days) == 1 else 's'}"
-        if self.state == "ended":
-            return f"ended {count} before the scan: the rule is open"
-        if self.state == "idle":
-            return "without effect: the rule did not fail"
+        if self.state == "expired":
+            return f"expired {count} before the scan: the rule is open"
+        if self.state == "unused":
+            return "not needed: the rule did not fail"
         if self.days == 0:
-            return "ends on the day of the scan"
-        return f"ends {count} after the scan" if self.state == "soon" else "holds"
+            return "expires on the day of the scan"
+        if self.state == "expiring":
+            return f"expires {count} after the scan"
+        return "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class RuleRow:
     """Its element's id: the rule's own, as far as that is a harmless one."""
 
     evidence: tuple[EvidenceLine, ...]
-    left_out: int
+    omitted_lines: int
     """How many lines of evidence are in findings.json alone."""
 
     references: tuple[tuple[str, str], ...]
@@ -90,7 +92,7 @@ class RuleGroup:
     name: str
     title: str
     rows: tuple[RuleRow, ...]
-    folded: bool
+    is_folded: bool
     """Shown on demand: nobody has to act on these."""
 
 
@@ -109,7 +111,7 @@ def group_open_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleGroup, ...]:
     open_rows = [r for r in rule_rows if r.rule.is_open]
     rows_by_severity = {s: tuple(r for r in open_rows if r.rule.severity == s) for s in SEVERITIES}
     return tuple(
-        RuleGroup(name=s, title=_format_severity_title(s), rows=group_rows, folded=False)
+        RuleGroup(name=s, title=_format_severity_title(s), rows=group_rows, is_folded=False)
         for s, group_rows in rows_by_severity.items()
         if group_rows
     )
@@ -124,8 +126,8 @@ def group_other_rows(rule_rows: Iterable[RuleRow]) -> tuple[RuleGroup, ...]:
                 "waived" if row.rule.is_waived else row.rule.verdict, []
             ).append(row)
     return tuple(
-        RuleGroup(name=name, title=title, rows=tuple(rows_by_group[name]), folded=folded)
-        for name, title, folded in _GROUPS
+        RuleGroup(name=name, title=title, rows=tuple(rows_by_group[name]), is_folded=is_folded)
+        for name, title, is_folded in _GROUPS
         if name in rows_by_group
     )
 
@@ -164,7 +166,7 @@ def _build_row(rule: RulePart, anchor: str, scan_date: date) -> RuleRow:
         rule=rule,
         anchor=anchor,
         evidence=tuple(map(_parse_evidence, rule.evidence_lines[:_MAX_EVIDENCE_LINES])),
-        left_out=max(0, len(rule.evidence_lines) - _MAX_EVIDENCE_LINES),
+        omitted_lines=max(0, len(rule.evidence_lines) - _MAX_EVIDENCE_LINES),
         references=_list_references(rule),
         waiver=None if rule.waiver is None else _build_waiver_view(rule, rule.waiver, scan_date),
     )
@@ -201,13 +203,13 @@ def _count_days_left(expires: str, scan_date: date) -> int:
     try:
         return (date.fromisoformat(expires) - scan_date).days
     except ValueError:
-        # The document holds it to digits, not to a calendar.
+        # The document checks its digits, not the calendar.
         return -1
 
 
 def _derive_waiver_state(rule: RulePart, part: WaiverPart, days: int) -> WaiverState:
     if not part.is_active:
-        return "ended" if rule.is_open else "idle"
+        return "expired" if rule.is_open else "unused"
     if not rule.is_waived:
-        return "idle"
-    return "soon" if days <= EXPIRING_SOON_DAYS else "holds"
+        return "unused"
+    return "expiring" if days <= EXPIRING_SOON_DAYS else "active"

@@ -35,7 +35,7 @@
     const is = item.dataset;
     if (severity.value && is.s !== severity.value) return false;
     if (verdict.value && (verdict.value === "open" ? is.o !== "1" : is.v !== verdict.value)) return false;
-    if (waiver.value === "waived" ? is.w !== "holds" && is.w !== "soon" : waiver.value && is.w !== waiver.value) return false;
+    if (waiver.value === "waived" ? is.w !== "active" && is.w !== "expiring" : waiver.value && is.w !== waiver.value) return false;
     return words.every((word) => texts[n].includes(word));
   };
 

@@ -77,7 +77,7 @@ def test_export_html_since_lists_changes(
     assert cli.run(argv) == Exit.OK
     page = capsys.readouterr().out
     assert '<h2 id="changes-h">' in page
-    assert '<span class="turn">pass → fail</span>' in page
+    assert '<span class="change">pass → fail</span>' in page
     assert cli.run([x for x in argv if x not in ("--since", str(baseline))]) == Exit.OK
     assert '<h2 id="changes-h">' not in capsys.readouterr().out
 

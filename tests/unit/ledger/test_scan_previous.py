@@ -65,7 +65,7 @@ def test_attached_html_lists_changes_and_matches_export(
     assert run_scan("--previous", previous, "--policy", policy) == Exit.OK
     files = _files(output)
     page = files["report.html"].decode()
-    assert '<span class="turn">pass → fail</span>' in page
+    assert '<span class="change">pass → fail</span>' in page
     assert f"sha256:{sha256_bytes(_files(previous)['statement.json'])}" in page
     for name, file in (("html", "report.html"), ("changes", "changes.json")):
         out = tmp_path / "out"
@@ -134,6 +134,6 @@ def test_export_since_overrides_recorded_changes(
 
     assert cli.run([*argv, "--since", str(older), "-o", str(out)]) == Exit.OK
     page = out.read_text("utf-8")
-    assert '<span class="turn">not checked → fail</span>' in page
+    assert '<span class="change">not checked → fail</span>' in page
     assert sha256_bytes(_files(older)["statement.json"]) in page
     assert sha256_bytes(_files(previous)["statement.json"]) not in page

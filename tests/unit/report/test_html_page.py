@@ -112,12 +112,12 @@ def test_trust_section_precedes_findings_and_names_the_key() -> None:
     trust = _parse(page).get_element_by_id("trust")
 
     assert page.index('id="verdict"') < page.index('id="trust"') < page.index('id="open"')
-    assert "This page alone proves nothing" in _text(trust)
+    assert "This report alone proves nothing" in _text(trust)
     assert f"sha256:{'ab' * 32}" in _text(trust)
     assert "hardpan verify FILE.evidence.zip" in _text(trust)
     assert "on (kernel flag) a setting of this host; it is not FIPS validation" in _text(trust)
     assert re.search(r"FIPS validation \d of 5 modules runs? a build", _text(trust))
-    assert "FIPS validation not looked at" in _text(_parse(_render_scan(samples.scan(fips=None))))
+    assert "FIPS validation not checked" in _text(_parse(_render_scan(samples.scan(fips=None))))
 
 
 ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
@@ -130,27 +130,27 @@ ECDSA = ExpectedSignatures(algorithm="ecdsa-p256-sha256")
             ECDSA,
             {
                 "Signing key": f"ecdsa-p256-sha256, sha256:{'ab' * 32}",
-                "Second signature": "none promised no post-quantum signature is expected",
-                "Timestamp": "none promised that it was signed then, the signer alone says",
-                "Host's signature": "none promised what is said of the host, the scanning station",
+                "Second signature": "not expected the statement has no post-quantum signature",
+                "Timestamp": "not expected only the signer states the signing time",
+                "Host signature": "not expected only the scanning host states",
             },
         ),
         (
             replace(ECDSA, post_quantum="ml-dsa-87", has_timestamp=True, has_host_signature=True),
             {
                 "Signing key": f"ecdsa-p256-sha256, sha256:{'ab' * 32}",
-                "Second signature": "promised: ml-dsa-87, post-quantum",
-                "Timestamp": "promised: an authority's word on when it saw the signature",
-                "Host's signature": f"promised: by the host key {samples.HOST_KEY}",
+                "Second signature": "expected: ml-dsa-87, post-quantum",
+                "Timestamp": "expected: RFC 3161 timestamp token over the signature",
+                "Host signature": f"expected: with the host key {samples.HOST_KEY}",
             },
         ),
         (
             replace(ECDSA, algorithm="rsa-pkcs1v15-sha256", has_timestamp=True),
             {
                 "Signing key": "rsa-pkcs1v15-sha256, sha256:",
-                "Second signature": "none promised",
-                "Timestamp": "promised: ",
-                "Host's signature": "none promised",
+                "Second signature": "not expected",
+                "Timestamp": "expected: ",
+                "Host signature": "not expected",
             },
         ),
     ],
@@ -168,11 +168,11 @@ def test_trust_section_lists_expected_signatures(
     assert list(text_by_term)[:5] == [
         "Signing key",
         "Second signature",
-        "When",
+        "Scan time",
         "Timestamp",
         "Host",
     ]
-    assert "whether it is there and holds, hardpan verify judges" in _text(trust)
+    assert "hardpan verify checks each one" in _text(trust)
     assert not re.search(r"\b(verified|valid|genuine)\b", _text(trust))
 
 
@@ -180,7 +180,7 @@ def test_trust_section_omits_unknown_signatures() -> None:
     trust = _parse(_render_scan(samples.scan())).get_element_by_id("trust")
 
     assert _text(trust.xpath(".//dd")[0]).startswith(f"sha256:{'ab' * 32}")
-    assert "romised" not in _text(trust)
+    assert "xpected" not in _text(trust)
 
 
 def test_page_shows_baseline_current_open_and_waived() -> None:
@@ -246,16 +246,22 @@ def test_rule_anchors_are_unique(ids: tuple[str, ...], anchors: tuple[str, ...])
 @pytest.mark.parametrize(
     ("expires", "active", "verdict", "state", "expected_text"),
     [
-        ("2027-01-31", True, "fail", "holds", "holds"),
-        ("2026-12-21", True, "fail", "soon", "ends 30 days after the scan"),
-        ("2026-12-22", True, "fail", "holds", "holds"),
-        ("2026-11-22", True, "error", "soon", "ends 1 day after the scan"),
-        ("2026-11-21", True, "fail", "soon", "ends on the day of the scan"),
-        ("2026-11-20", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
-        ("2026-11-11", False, "fail", "ended", "ended 10 days before the scan: the rule is open"),
-        ("2027-01-31", True, "pass", "idle", "without effect: the rule did not fail"),
-        ("2026-01-31", False, "pass", "idle", "without effect: the rule did not fail"),
-        ("2026-02-31", False, "fail", "ended", "ended 1 day before the scan: the rule is open"),
+        ("2027-01-31", True, "fail", "active", "active"),
+        ("2026-12-21", True, "fail", "expiring", "expires 30 days after the scan"),
+        ("2026-12-22", True, "fail", "active", "active"),
+        ("2026-11-22", True, "error", "expiring", "expires 1 day after the scan"),
+        ("2026-11-21", True, "fail", "expiring", "expires on the day of the scan"),
+        ("2026-11-20", False, "fail", "expired", "expired 1 day before the scan: the rule is open"),
+        (
+            "2026-11-11",
+            False,
+            "fail",
+            "expired",
+            "expired 10 days before the scan: the rule is open",
+        ),
+        ("2027-01-31", True, "pass", "unused", "not needed: the rule did not fail"),
+        ("2026-01-31", False, "pass", "unused", "not needed: the rule did not fail"),
+        ("2026-02-31", False, "fail", "expired", "expired 1 day before the scan: the rule is open"),
     ],
 )
 def test_waiver_state_is_relative_to_scan_date(
@@ -268,7 +274,7 @@ def test_waiver_state_is_relative_to_scan_date(
     (row,) = view_models.build_rows([changed_rule], samples.FINISHED)
 
     assert row.waiver is not None
-    assert (row.waiver.state, row.waiver.when) == (state, expected_text)
+    assert (row.waiver.state, row.waiver.expiry_text) == (state, expected_text)
 
 
 def test_rule_with_expired_waiver_is_open_and_marked() -> None:
@@ -276,8 +282,8 @@ def test_rule_with_expired_waiver_is_open_and_marked() -> None:
     tree = _parse(_render_scan(samples.scan(waivers={samples.RULES[2].rule_id: expired})))
     open_section = tree.get_element_by_id("open")
 
-    assert "waiver ended 2026-11-20" in _text(open_section)
-    assert "ended 1 day before the scan: the rule is open" in _text(
+    assert "waiver expired 2026-11-20" in _text(open_section)
+    assert "expired 1 day before the scan: the rule is open" in _text(
         tree.get_element_by_id("waivers")
     )
     assert not tree.xpath("//*[contains(@class,'group waived')]")
@@ -297,7 +303,7 @@ def test_evidence_lines_are_parsed_and_limited() -> None:
     assert [(e.truth, e.text) for e in row.evidence[:4]] == [
         ("true", "a"), ("false", "b"), ("not evaluated", "c"), ("", "file: d"),
     ]  # fmt: skip
-    assert row.left_out == 4
+    assert row.omitted_lines == 4
     page = _render_scan(_scan_with_results((samples.rule(1, Verdict.FAIL, evidence_lines=lines),)))
     assert "and 4 more in findings.json" in page
     assert "e25" in page
@@ -323,7 +329,7 @@ def test_fips_certificates_are_listed_only_if_checked() -> None:
     assert "validated #5116" in page
     assert "available: yes, negotiated: no ecdh-sha2-nistp256 , validated: no" in page
     older = _render_scan(samples.scan(fips=None))
-    assert "The certificates of the modules were not looked at" in older
+    assert "The certificates of the modules were not checked" in older
 
 
 def test_changes_section_requires_previous_scan() -> None:
@@ -357,7 +363,7 @@ def test_changes_section_requires_previous_scan() -> None:
 
     assert 'id="changes"' not in _render(report)
     assert f"finished 2026-10-01 00:00:00 UTC, statement sha256:{'ab' * 32} ." in text
-    assert "Whoever drew this page had verified that evidence first" in text
+    assert "hardpan verified that evidence before it rendered this section" in text
     assert "Newly failing 1 CAT I Two not checked → fail, waived Fixed 0 None." in text
     assert f"{EVIL_ID} fail → not scanned" in text
     assert "kernel 6.12 was 6.1" in text
@@ -392,12 +398,15 @@ def test_measures_of_the_same_unit_share_an_axis() -> None:
         )
     )
 
-    assert (ms.unit, ms.top, rate.top) == ("ms", "2,000", "0.6")
-    assert [(s.at, s.low, s.high) for s in ms.strips] == [(32.28, 30, 35), (75, 70, 95)]
-    assert ms.told == (
+    assert (ms.unit, ms.axis_end, rate.axis_end) == ("ms", "2,000", "0.6")
+    assert [(s.median_percent, s.low_percent, s.high_percent) for s in ms.bars] == [
+        (32.28, 30, 35),
+        (75, 70, 95),
+    ]
+    assert ms.description == (
         "Medians in ms, from 0 to 2,000. m0: 645.6 (600 to 700); m2: 1,500 (1,400 to 1,900)"
     )
-    assert ms.better == "lower is better"
+    assert ms.direction_label == "lower is better"
 
 
 @pytest.mark.parametrize(
@@ -414,9 +423,9 @@ def test_measures_of_the_same_unit_share_an_axis() -> None:
 def test_axis_handles_extreme_values(value: float | None, top: str) -> None:
     (chart,) = charts.build_charts(_smoke_with_measures(("x", value, None, None)))
 
-    assert chart.top == top
-    assert all(0 <= v <= 100 for v in (chart.strips[0].low, chart.strips[0].high))
-    assert (chart.strips[0].at is None) == (value is None)
+    assert chart.axis_end == top
+    assert all(0 <= v <= 100 for v in (chart.bars[0].low_percent, chart.bars[0].high_percent))
+    assert (chart.bars[0].median_percent is None) == (value is None)
 
 
 def test_charts_have_aria_labels() -> None:
