@@ -1,4 +1,4 @@
-"""The facts that a scan tells once, and the figures of its smoke test."""
+"""Compare the attributes, counts and smoke test measurements of two scans."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ def compare_attributes(
     current: Findings,
     smoke: tuple[SmokeDocument | None, SmokeDocument | None],
 ) -> tuple[AttributeChange, ...]:
-    """What is not the same any more, in the order people ask for it."""
+    """Return the attributes that differ, the most important first."""
     baseline_attributes, current_attributes = (
         {**_list_attributes(baseline), **_smoke_attributes(smoke[0])},
         {**_list_attributes(current), **_smoke_attributes(smoke[1])},
@@ -32,7 +32,7 @@ def compare_attributes(
 
 
 def compare_counts(baseline: Findings, current: Findings) -> tuple[CountChange, ...]:
-    """Verdicts, open findings and checks whose number changed."""
+    """Return the counts of verdicts, open findings and checks that differ."""
     baseline_counts, current_counts = _count_all(baseline), _count_all(current)
     return tuple(
         CountChange(name=n, baseline=baseline_counts.get(n, 0), current=current_counts.get(n, 0))
@@ -44,14 +44,14 @@ def compare_counts(baseline: Findings, current: Findings) -> tuple[CountChange, 
 def compare_measures(
     baseline: SmokeDocument | None, current: SmokeDocument | None
 ) -> tuple[MeasureChange, ...]:
-    """Every figure of either smoke test, with its relative change."""
+    """Return every measurement of either smoke test, with its relative change."""
     baseline_measures = {m.name: m for m in baseline.measures} if baseline else {}
     current_measures = {m.name: m for m in current.measures} if current else {}
     changes = []
     for name in {**baseline_measures, **current_measures}:
         baseline_measure, current_measure = baseline_measures.get(name), current_measures.get(name)
         measure = current_measure or baseline_measure
-        # Two units under one name are two figures: no change can be told.
+        # Different units under one name are not comparable.
         is_same_unit = (
             baseline_measure is not None
             and current_measure is not None
@@ -86,7 +86,7 @@ def _relative_change(baseline: Number | None, current: Number | None) -> Number 
 
 
 def _to_json_number(number: Number | None) -> Number | None:
-    """A figure as canonical JSON takes it: evidence that hardpan did not write may hold others."""
+    """Round to what canonical JSON accepts; foreign evidence may contain other numbers."""
     if number is None or not -(10**15) < number < 10**15:
         return None
     rounded = round(number, 4)
@@ -98,7 +98,7 @@ def _list_attributes(findings: Findings) -> dict[str, str]:
     attributes = {
         "profile": findings.profile,
         "host key": host.host_key_sha256,
-        "host key's trust": HOST_KEY_TRUST_TEXT[host.host_key_trust],
+        "host key trust": HOST_KEY_TRUST_TEXT[host.host_key_trust],
         "machine": host.machine_id_hmac,
         "system": f"{host.os_name} {host.os_version}".strip(),
         "kernel": host.kernel,
@@ -106,14 +106,14 @@ def _list_attributes(findings: Findings) -> dict[str, str]:
         "FIPS mode": "on" if host.fips_kernel_flag else "off",
         "image": f"{image.name} sha256:{image.sha256}" if image else "not built by hardpan",
         "content": f"{content.name} {content.version}",
-        "content's data stream": f"sha256:{content.derived_sha256}",
+        "data stream": f"sha256:{content.derived_sha256}",
         "SCAP profile": content.profile_id,
         "engine": content.engine,
         "score": findings.score,
     }
     if fips is not None:
         attributes |= {
-            "OpenSSL's FIPS provider": f"{fips.provider_active} {fips.provider_version}".strip(),
+            "OpenSSL FIPS provider": f"{fips.provider_active} {fips.provider_version}".strip(),
             "crypto policy": fips.crypto_policy,
             **{f"module {m.name}": f"{m.nevra}, certificate: {m.state}" for m in fips.modules},
         }

@@ -1,4 +1,4 @@
-"""What changed, in plain lines: for the terminal, and for the page of the newer scan."""
+"""Format the differences of two scans, for the terminal and for the HTML report."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,26 +9,27 @@ from hardpan.scanners.comparison.model import (
     MeasureChange,
     OutcomeChange,
     PackageChange,
+    Regression,
     ScanDiff,
     WaiverChange,
 )
-from hardpan.scanners.report.model.scan_changes import RuleChange, ScanChanges
+from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange, ScanChanges
 from hardpan.scanners.report.model.sections import WaiverPart
 from hardpan.scanners.report.model.types import Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSection:
-    """A heading and what belongs under it."""
+    """A heading and its lines."""
 
     title: str
     lines: tuple[str, ...]
 
 
 def format_sections(diff: ScanDiff) -> tuple[ChangeSection, ...]:
-    """What changed since the older scan, section by section; empty ones are left out.
+    """Format the differences as sections without the empty ones.
 
-    The words come from scans: one line each, to be escaped by whoever draws them.
+    The text comes from scans: each line is a single line that the renderer must escape.
     """
     return tuple(
         ChangeSection(title=title, lines=tuple(map(_to_line, lines)))
@@ -38,7 +39,10 @@ def format_sections(diff: ScanDiff) -> tuple[ChangeSection, ...]:
 
 
 def summarize_for_report(diff: ScanDiff, *, statement_sha256: Sha256) -> ScanChanges:
-    """What the page of the newer scan tells of it; the digest says which the older one is."""
+    """Reduce the differences to those that the HTML report lists.
+
+    ``statement_sha256`` identifies the baseline.
+    """
     return ScanChanges(
         since=diff.baseline.finished,
         statement_sha256=statement_sha256,
@@ -50,26 +54,17 @@ def summarize_for_report(diff: ScanDiff, *, statement_sha256: Sha256) -> ScanCha
 
 
 def format_headline(diff: ScanDiff) -> str:
-    """The answer in one line."""
+    """Format the verdict on one line."""
     if diff.has_regressions:
         return f"regressions: {len(diff.regressions)}"
     return "no regression"
 
 
 def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
-    regressions = [
-        f"{r.kind} {shorten_rule_id(r.name)}{f' ({r.severity})' if r.severity else ''}: {r.baseline} -> {r.current}"
-        for r in diff.regressions
-    ]
+    regressions = list(map(_format_regression, diff.regressions))
     yield "regressions", regressions
-    yield "careful", list(diff.notes)
-    yield (
-        "facts",
-        [
-            f"{f.name}: {f.baseline or 'not told'} -> {f.current or 'not told'}"
-            for f in diff.attributes
-        ],
-    )
+    yield "warnings", list(diff.notes)
+    yield "attributes", list(map(_format_attribute, diff.attributes))
     yield (
         "counts",
         [
@@ -83,21 +78,32 @@ def _list_sections(diff: ScanDiff) -> Iterator[tuple[str, list[str]]]:
     yield "new rules", list(map(_format_rule, diff.added))
     yield "rules no longer selected", list(map(_format_rule, diff.removed))
     yield "newly waived", [_format_waiver_change(w) for w in diff.waivers.added]
-    yield "waiver ended", [_format_waiver_change(w) for w in diff.waivers.removed]
+    yield "no longer waived", [_format_waiver_change(w) for w in diff.waivers.removed]
     yield "waiver changed", [_format_waiver_change(w) for w in diff.waivers.changed]
     yield "compatibility checks", list(map(_format_outcome, diff.compatibility))
     yield "checks", list(map(_format_outcome, diff.checks))
-    yield "smoke figures (told, not judged)", list(map(_format_measure, diff.measures))
+    yield "smoke test measurements", list(map(_format_measure, diff.measures))
     if diff.packages is None:
-        yield "packages", ["not compared: one of the two lists is not at hand"]
+        yield "packages", ["not compared: one of the two package lists is missing"]
     else:
         yield "packages added", list(map(_format_package, diff.packages.added))
         yield "packages removed", list(map(_format_package, diff.packages.removed))
         yield "packages changed", list(map(_format_package, diff.packages.changed))
 
 
+def _format_regression(regression: Regression) -> str:
+    severity = f" ({regression.severity})" if regression.severity else ""
+    name = shorten_rule_id(regression.name)
+    return f"{regression.kind} {name}{severity}: {regression.baseline} -> {regression.current}"
+
+
+def _format_attribute(change: AttributeChange) -> str:
+    baseline, current = change.baseline or "none", change.current or "none"
+    return f"{change.name}: {baseline} -> {current}"
+
+
 def shorten_rule_id(rule_id: str) -> str:
-    """A rule's id without what every rule of the content begins with."""
+    """Remove the common prefix of SCAP rule ids."""
     return rule_id.removeprefix(RULE_PREFIX)
 
 
@@ -107,13 +113,15 @@ def _to_line(text: str) -> str:
 
 def _format_rule(change: RuleChange) -> str:
     baseline, current = change.baseline or "not selected", change.current or "not selected"
-    waived = ", with a waiver on record" if change.waived else ""
+    waived = ", waived" if change.waived else ""
     stig = f" {change.stig_ids[0]}" if change.stig_ids else ""
-    return f"{change.severity}{stig} {shorten_rule_id(change.rule_id)}: {baseline} -> {current}{waived}: {change.title}"
+    name = shorten_rule_id(change.rule_id)
+    return f"{change.severity}{stig} {name}: {baseline} -> {current}{waived}: {change.title}"
 
 
 def _format_waiver_change(change: WaiverChange) -> str:
-    return f"{shorten_rule_id(change.name)}: {_describe_waiver(change.baseline)} -> {_describe_waiver(change.current)}"
+    baseline, current = _describe_waiver(change.baseline), _describe_waiver(change.current)
+    return f"{shorten_rule_id(change.name)}: {baseline} -> {current}"
 
 
 def _describe_waiver(waiver: WaiverPart | None) -> str:
@@ -121,21 +129,23 @@ def _describe_waiver(waiver: WaiverPart | None) -> str:
 
 
 def _format_outcome(change: OutcomeChange) -> str:
-    waived = ", with a waiver on record" if change.waived else ""
-    return f"{change.name}: {change.baseline or 'did not run'} -> {change.current or 'did not run'}{waived}"
+    waived = ", waived" if change.waived else ""
+    baseline, current = change.baseline or "did not run", change.current or "did not run"
+    return f"{change.name}: {baseline} -> {current}{waived}"
 
 
 def _format_measure(change: MeasureChange) -> str:
     percent_text = (
         "" if change.percent is None else f" ({change.percent:+} %, {change.direction} is better)"
     )
-    return f"{change.name}: {_format_number(change.baseline)} -> {_format_number(change.current)} {change.unit}{percent_text}"
+    baseline, current = _format_number(change.baseline), _format_number(change.current)
+    return f"{change.name}: {baseline} -> {current} {change.unit}{percent_text}"
 
 
 def _format_number(value: Number | None) -> str:
-    return (
-        "no value" if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    )
+    if value is None:
+        return "no value"
+    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _format_package(change: PackageChange) -> str:

@@ -1,4 +1,4 @@
-"""What changed from one scan to the next: frozen, and JSON by ``data()``."""
+"""The differences of two scans: frozen models with a JSON form."""
 
 from hardpan.scanners.report.model.scan_changes import AttributeChange, RuleChange
 from hardpan.scanners.report.model.sections import WaiverPart
@@ -6,7 +6,7 @@ from hardpan.scanners.report.model.types import Document, JsonList, Number, Seve
 
 
 class ScanSummary(Document):
-    """One of the two scans, short."""
+    """The identity of one of the two scans."""
 
     hostname: str
     host_key_sha256: str
@@ -16,7 +16,7 @@ class ScanSummary(Document):
 
 
 class CountChange(Document):
-    """A number of rules, checks or conflicts that is not the same any more."""
+    """A number of rules, checks or conflicts that changed."""
 
     name: str
     baseline: int
@@ -24,7 +24,7 @@ class CountChange(Document):
 
 
 class WaiverChange(Document):
-    """A waiver that began, ended, or says something else."""
+    """A waiver that was added, removed or changed."""
 
     name: str
     """Rule id, or ``compatibility:`` and the conflict's id."""
@@ -33,14 +33,14 @@ class WaiverChange(Document):
 
 
 class WaiverChanges(Document):
-    """What became of the waivers that a failure rests on."""
+    """Changes of the waivers of failed rules."""
 
     added: JsonList[WaiverChange]
-    """Not waived before, waived now."""
+    """Not waived in the baseline, waived now."""
     removed: JsonList[WaiverChange]
-    """Waived before; fails still, and is open now."""
+    """Waived in the baseline; still fails and is open now."""
     changed: JsonList[WaiverChange]
-    """Waived before and now, with another reason, owner or last day."""
+    """Waived in both scans, with a different reason, owner or expiry."""
 
 
 class PackageChange(Document):
@@ -49,13 +49,13 @@ class PackageChange(Document):
     name: str
     """Name and architecture, ``bash.x86_64``."""
     baseline: JsonList[str]
-    """``epoch:version-release`` that went."""
+    """``epoch:version-release`` that were removed."""
     current: JsonList[str]
-    """``epoch:version-release`` that came."""
+    """``epoch:version-release`` that were added."""
 
 
 class PackageChanges(Document):
-    """The package lists, held against each other."""
+    """The differences of the package lists."""
 
     added: JsonList[PackageChange]
     removed: JsonList[PackageChange]
@@ -63,17 +63,17 @@ class PackageChanges(Document):
 
 
 class OutcomeChange(Document):
-    """The outcome of one check or conflict; None where it did not run."""
+    """The outcome of one check or conflict; None if it did not run."""
 
     name: str
     baseline: str | None
     current: str | None
     waived: bool = False
-    """A waiver holds for it in the newer scan."""
+    """An active waiver covers it in the current scan."""
 
 
 class MeasureChange(Document):
-    """One figure of the smoke test in both scans: told, never judged."""
+    """One measurement of the smoke test in both scans; informational."""
 
     name: str
     unit: str
@@ -81,11 +81,11 @@ class MeasureChange(Document):
     baseline: Number | None
     current: Number | None
     percent: Number | None
-    """Change relative to the older value; None where it cannot be told."""
+    """Change relative to the baseline, in percent; None if it cannot be computed."""
 
 
 class Regression(Document):
-    """Something that held in the older scan and was not seen to hold in the newer one."""
+    """A check that passed in the baseline and was not confirmed in the current scan."""
 
     kind: str
     """``rule``, ``check``, ``compatibility``, ``smoke``, ``fips`` or ``score``."""
@@ -96,19 +96,19 @@ class Regression(Document):
 
 
 class ScanDiff(Document):
-    """All that changed from an older scan to a newer one."""
+    """All differences of two scans."""
 
     baseline: ScanSummary
     current: ScanSummary
     notes: JsonList[str]
-    """What makes the two hard to compare: another host, other content, the wrong order."""
+    """Reasons why the scans are hard to compare: different hosts, content or order."""
     attributes: JsonList[AttributeChange]
     counts: JsonList[CountChange]
     """Verdicts, then ``open high`` and so on."""
     newly_failing: JsonList[RuleChange]
-    """Fail, error or unknown now, and were not before."""
+    """Fail, error or unknown now, and not in the baseline."""
     fixed: JsonList[RuleChange]
-    """Pass now, and were fail, error or unknown before."""
+    """Pass now; fail, error or unknown in the baseline."""
     changed: JsonList[RuleChange]
     """Every other change of a verdict."""
     added: JsonList[RuleChange]
@@ -118,10 +118,10 @@ class ScanDiff(Document):
     compatibility: JsonList[OutcomeChange]
     measures: JsonList[MeasureChange]
     packages: PackageChanges | None
-    """None where one of the two lists is not at hand."""
+    """None if one of the two lists is missing."""
     regressions: JsonList[Regression]
 
     @property
     def has_regressions(self) -> bool:
-        """True when something that held was not seen to hold any more."""
+        """Return whether any check regressed."""
         return bool(self.regressions)

@@ -1,4 +1,4 @@
-"""Two package lists, held against each other."""
+"""Compare two package lists."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from hardpan.scanners.comparison.model import PackageChange, PackageChanges
 
 
 def compare_packages(baseline: Iterable[str], current: Iterable[str]) -> PackageChanges:
-    """What came, went and changed its version, by name and architecture."""
+    """Compare by name and architecture: added, removed and changed packages."""
     baseline_versions, current_versions = _versions_by_name(baseline), _versions_by_name(current)
     changes = [
         PackageChange(

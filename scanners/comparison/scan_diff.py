@@ -1,9 +1,8 @@
-"""From two scans to what changed between them. Pure: no clock, no file.
+"""Compare two scans. Pure: no clock, no file.
 
-A *regression* is something that held in the older scan and was not seen to hold
-in the newer one. What was not looked at before cannot have become worse: it is
-told, and not counted. A failure with a waiver that holds is told, and not
-counted; ``docs/ledger.md`` has the table.
+A *regression* is a check that passed in the baseline and was not confirmed in the current scan. A
+check that was not evaluated in the baseline cannot regress: the change is listed and not counted.
+A failure with an active waiver is listed and not counted; ``docs/ledger.md`` has the table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,21 +29,20 @@ _OUTCOMES_WORST_FIRST = ("error", "failed", "skipped", "passed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanSnapshot:
-    """One of the two scans."""
+    """The data of one scan that is compared."""
 
     findings: Findings
     smoke: SmokeDocument | None
     packages: tuple[str, ...] | None
-    """NEVRAs; None where the list is not at hand."""
+    """NEVRAs; None if the package list is missing."""
 
 
 def compare_scans(
     baseline: ScanSnapshot, current: ScanSnapshot, *, max_score_drop: Decimal | None = None
 ) -> ScanDiff:
-    """What changed from ``old`` to ``new``.
+    """Compare ``current`` with ``baseline``.
 
-    A lower score is no regression by itself, unless it fell by more than
-    ``max_score_drop`` points.
+    A lower score is a regression only if it dropped by more than ``max_score_drop`` points.
     """
     baseline_rules = {r.rule_id: r for r in baseline.findings.rules}
     current_rules = {r.rule_id: r for r in current.findings.rules}
@@ -113,18 +111,18 @@ def _list_notes(baseline: Findings, current: Findings) -> Iterator[str]:
     if baseline.host.host_key_sha256 != current.host.host_key_sha256:
         is_same_machine = baseline.host.machine_id_hmac == current.host.machine_id_hmac != ""
         yield (
-            "the machine has another host key now"
+            "the host key of the machine has changed"
             if is_same_machine
-            else "two different hosts are compared, or one that was installed anew"
+            else "two different hosts are compared, or the host was reinstalled"
         )
     elif baseline.host.machine_id_hmac != current.host.machine_id_hmac:
-        yield "the host key is the same, the machine id is not: a clone, or installed anew"
+        yield "same host key, different machine id: a clone or a reinstalled host"
     if current.finished < baseline.finished:
-        yield "the newer scan is the older one by its own clock: are they in the right order?"
+        yield "the current scan finished before the baseline: check the order of the files"
     if baseline.content.profile_id != current.content.profile_id:
-        yield "the SCAP profiles differ: rules come and go by that, and the scores do not compare"
+        yield "the SCAP profiles differ: rules are added and removed, scores are not comparable"
     elif baseline.content.derived_sha256 != current.content.derived_sha256:
-        yield "the SCAP content differs: a verdict may have changed by that"
+        yield "the SCAP content differs: verdicts may differ for that reason"
     if (baseline.compatibility is None) != (current.compatibility is None):
         yield "the compatibility checks ran in only one of the two scans"
 
@@ -196,7 +194,7 @@ def _results_by_conflict(findings: Findings) -> dict[str, CompatibilityResultPar
 
 
 def _outcomes_by_check(findings: Findings) -> dict[str, str]:
-    """Name -> outcome, the worst one where a name appears twice."""
+    """Name -> outcome; the worst one if a name appears twice."""
     outcomes: dict[str, str] = {}
     for check in findings.checks:
         worst = outcomes.get(check.name, check.outcome)
@@ -244,7 +242,7 @@ def _find_rule_regressions(
         if is_regression:
             current_text = "no longer selected" if current_rule is None else current_rule.verdict
             baseline_text = (
-                f"{baseline_rule.verdict} with a waiver"
+                f"{baseline_rule.verdict}, waived"
                 if baseline_rule.is_waived
                 else baseline_rule.verdict
             )
@@ -287,7 +285,7 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
             is_regression = has_passed and current_result.verdict == "not_checked"
         if is_regression:
             baseline_text = (
-                f"{baseline_result.verdict} with a waiver"
+                f"{baseline_result.verdict}, waived"
                 if _is_waived(baseline_result)
                 else baseline_result.verdict
             )
@@ -295,7 +293,7 @@ def _find_compatibility_regressions(baseline: Findings, current: Findings) -> It
                 "compatibility",
                 conflict,
                 baseline_text,
-                current_result.verdict if current_result else "no longer there",
+                current_result.verdict if current_result else "missing",
             )
 
 
@@ -308,7 +306,7 @@ def _find_check_regressions(baseline: Findings, current: Findings) -> Iterator[R
         yield _make_regression("check", "checks", f"{len(passed_names)} passed", "did not run")
         return
     for name in passed_names:
-        current_outcome = current_outcomes.get(name, "no longer there")
+        current_outcome = current_outcomes.get(name, "missing")
         if current_outcome != "passed":
             yield _make_regression("check", name, "passed", current_outcome)
 

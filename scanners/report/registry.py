@@ -1,4 +1,4 @@
-"""What a report is, and the table of the formats it is written in."""
+"""The input of every report format, and the registry of the formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from hardpan.scanners.stig.manual_stig import find_stig
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that a report may be drawn from."""
+    """The verified data that a format renders."""
 
     findings: Findings
     smoke: SmokeDocument | None
     signer_sha256: str
-    """Fingerprint of the key that signs the evidence the report lies in."""
+    """Fingerprint of the key that signs the evidence."""
 
     predicate_type: str
-    """Type of the signed statement, as ``cosign --type`` wants it."""
+    """Type of the signed statement, as ``cosign --type`` expects it."""
 
     expected_signatures: ExpectedSignatures | None = None
-    """How that evidence is to be signed; None where nobody said."""
+    """The signatures that the statement announces; None if unknown."""
 
     changes: ScanChanges | None = None
-    """Only where it was compared with older evidence, which verified."""
+    """None unless the scan was compared with earlier evidence, which verified."""
 
     @cached_property
     def findings_json(self) -> bytes:
@@ -39,39 +39,39 @@ class Report:
 
 
 class Renderer(Protocol):
-    """Draws one report. Pure: the same report gives the same bytes."""
+    """Renders one format. Pure: the same report gives the same bytes."""
 
     def render(self, report: Report) -> bytes:
-        """The file's content."""
+        """Render the content of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One format of the table."""
+    """One entry of the registry."""
 
     filename: str
-    """Its name in the evidence."""
+    """File name in the evidence."""
 
     description: str
-    """What it is, and who reads it."""
+    """Its purpose and its consumers, for ``export --help``."""
 
     renderer: str
-    """``module:class``; the module is imported only when the format is drawn."""
+    """``module:class``; the module is imported only when the format is rendered."""
 
     is_attached: bool = True
-    """Whether evidence carries it; one that it does not is drawn by ``hardpan export``."""
+    """True if evidence contains it; other formats are rendered by ``hardpan export``."""
 
     requires_smoke: bool = False
-    """True for what exists only where a smoke test ran."""
+    """True if it needs the results of a smoke test."""
 
     requires_stig: bool = False
-    """True for what exists only where DISA's STIG for the content is on record."""
+    """True if it needs DISA's STIG of the content."""
 
     requires_changes: bool = False
-    """True for what exists only where the scan was compared with an older one."""
+    """True if it needs a comparison with an earlier scan."""
 
     def is_available(self, report: Report) -> bool:
-        """False where there is nothing to draw it from."""
+        """Return whether the report has the data that this format needs."""
         stig = find_stig(report.findings.content.benchmark_id)
         return (
             (report.smoke is not None or not self.requires_smoke)
@@ -83,7 +83,7 @@ class Format:
 FORMATS = {
     "changes": Format(
         filename="changes.json",
-        description="what changed since the scan before, as the page tells it",
+        description="changes since the previous scan, as listed in report.html",
         renderer="hardpan.scanners.report.formats.json_documents:ChangesJson",
         requires_changes=True,
     ),
@@ -94,12 +94,12 @@ FORMATS = {
     ),
     "findings": Format(
         filename="findings.json",
-        description="the findings, rule by rule: what every other format is drawn from",
+        description="the findings, rule by rule; source of every other format",
         renderer="hardpan.scanners.report.formats.json_documents:FindingsJson",
     ),
     "html": Format(
         filename="report.html",
-        description="one page for people, opens offline",
+        description="self-contained HTML report, opens offline",
         renderer="hardpan.scanners.report.html.page:Html",
     ),
     "junit": Format(
@@ -120,7 +120,7 @@ FORMATS = {
     ),
     "ckl": Format(
         filename="checklist.ckl",
-        description="the same for STIG Viewer 2 and tools of its time",
+        description="the STIG's checklist for STIG Viewer 2 and older tools",
         renderer="hardpan.scanners.report.stig.ckl:Ckl",
         requires_stig=True,
     ),
@@ -146,13 +146,13 @@ FORMATS = {
     ),
     "smoke": Format(
         filename="smoke.json",
-        description="the AI workload's figures",
+        description="the measurements of the AI workload",
         renderer="hardpan.scanners.report.formats.json_documents:SmokeJson",
         requires_smoke=True,
     ),
     "summary": Format(
         filename="summary.md",
-        description="the answer on one page, in Markdown",
+        description="a summary on one page, in Markdown",
         renderer="hardpan.scanners.report.formats.markdown_summary:SummaryMd",
     ),
     "pdf": Format(
@@ -162,11 +162,11 @@ FORMATS = {
         is_attached=False,
     ),
 }
-"""Every format; a new one is a file beside this one and a row here."""
+"""Every format by name. To add one, add its module and an entry here."""
 
 
 def load_renderer(name: str) -> Renderer:
-    """Make the renderer called ``name``; its module is imported only now.
+    """Import and return the renderer of the format ``name``.
 
     Raises:
         InputError: there is no such format.
@@ -178,7 +178,7 @@ def load_renderer(name: str) -> Renderer:
 
 
 def render_attachments(report: Report) -> Iterator[tuple[str, bytes]]:
-    """File name and content of all formats that evidence carries, drawn one by one."""
+    """Render all formats that evidence contains, one by one: file name and content."""
     for name, spec in FORMATS.items():
         if spec.is_attached and spec.is_available(report):
             yield spec.filename, load_renderer(name).render(report)

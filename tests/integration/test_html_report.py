@@ -20,7 +20,7 @@ from tests.unit.report.test_reports import hostile_scan, report_of
 
 T = TypeVar("T", bound=BaseModel)
 REPO = Path(__file__).parents[2]
-AXE = REPO / "tests" / "tooling" / "axe"
+AXE = REPO / "tests" / "tools" / "axe"
 SHORT = "configure_crypto_policy"
 RULE = f"xccdf_org.ssgproject.content_rule_{SHORT}"
 PASSED = "xccdf_org.ssgproject.content_rule_sshd_disable_root_login"

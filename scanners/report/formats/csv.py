@@ -30,7 +30,7 @@ COLUMNS = (
     "waiver_reason",
     "waiver_owner",
     "waiver_expires",
-    "found",
+    "evidence",
     "fix",
 )
 

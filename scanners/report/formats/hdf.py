@@ -18,13 +18,13 @@ from hardpan.scanners.report.stig.checklist_model import (
     AssessedRequirement,
     ChecklistStatus,
     assess_requirements,
+    find_content_stig,
     find_unassigned_rules,
     format_comments,
     format_finding_details,
     format_host_name,
     format_rule_details,
     list_waivers,
-    require_supported_stig,
     shorten_id,
 )
 from hardpan.scanners.stig.manual_stig import ManualStig
@@ -48,7 +48,7 @@ class Hdf:
     def render(self, report: Report) -> bytes:
         """The scan as one profile of controls."""
         findings = report.findings
-        stig = require_supported_stig(findings)
+        stig = find_content_stig(findings)
         single_rules = findings.rules if stig is None else find_unassigned_rules(findings, stig)
         controls = [
             *(

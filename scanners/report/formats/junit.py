@@ -1,4 +1,4 @@
-"""JUnit XML: a suite of the testinfra checks, one of the compatibility checks, one of the STIG rules.
+"""JUnit XML: suites of the testinfra checks, the compatibility checks and the STIG rules.
 
 CI systems agree on little: at most one of failure, error and skipped in a test
 case, and the counts in the suite. Characters that XML forbids never arrive here:

@@ -5,8 +5,8 @@ from hardpan.scanners.report.model.markdown_escape import escape_inline
 from hardpan.scanners.report.registry import Report
 
 NOTE = (
-    "This page alone proves nothing. The evidence that it lies in is signed: "
-    "check it with `hardpan verify`, or as VERIFY.md says."
+    "This summary alone proves nothing. Verify the signed evidence that contains it with "
+    "`hardpan verify`, or as described in VERIFY.md."
 )
 
 

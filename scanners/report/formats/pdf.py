@@ -1,4 +1,4 @@
-"""The summary as a PDF, for those who file paper. Drawn on request, not attached.
+"""The summary as a PDF, rendered on request, not attached to evidence.
 
 WeasyPrint and the system libraries under it are loaded only here and only when a
 PDF is asked for. Its input is our own template with every value escaped, and it may
@@ -22,8 +22,8 @@ from hardpan.scanners.report.registry import Report
 
 _TEMPLATES = resource_path("hardpan.scanners.report", "templates")
 _NOTE = (
-    "This page alone proves nothing and carries no signature. Check the evidence that it was "
-    "drawn from with hardpan verify, or as the VERIFY.md in it says."
+    "This summary is not signed and proves nothing. Verify the evidence that it was rendered from "
+    "with hardpan verify, or as described in its VERIFY.md."
 )
 
 
@@ -41,7 +41,7 @@ class Pdf:
         identifier = sha256_bytes(report.findings_json)[:32].encode()
         pdf = page.write_pdf(pdf_identifier=identifier)
         if not isinstance(pdf, bytes):
-            raise ResourceError("WeasyPrint drew no PDF")
+            raise ResourceError("WeasyPrint returned no PDF")
         return pdf
 
 
@@ -63,7 +63,7 @@ def build_fetcher(weasyprint: ModuleType) -> object:
 
 
 def _refuse_fetch(_: object, url: str, *__: object, **___: object) -> NoReturn:
-    raise InputError(f"summary.pdf: it may fetch nothing, and its page refers to {url[:200]!r}")
+    raise InputError(f"summary.pdf: external resources are forbidden, got {url[:200]!r}")
 
 
 def _import_weasyprint() -> ModuleType:

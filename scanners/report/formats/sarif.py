@@ -1,9 +1,9 @@
 """SARIF 2.1.0: one run, one result per rule, waivers as suppressions.
 
 Only a rule that failed is of kind ``fail``. One that ended in an error or stayed
-unknown is ``open`` and one that was not checked is ``review``: SARIF's words for
-"no answer yet", which no reader may count as a pass. Errors are told once more
-as notifications of the tool.
+unknown is ``open`` and one that was not checked is ``review``: SARIF's kinds
+for "no result yet", which no reader may count as a pass. Errors are also
+notifications of the tool.
 """
 
 from hashlib import sha256
@@ -139,7 +139,7 @@ def _build_invocation(findings: Findings) -> Json:
         "toolExecutionNotifications": [
             {
                 "level": "error",
-                "message": _to_message("The check ended in an error, so the rule was not judged."),
+                "message": _to_message("The check ended in an error; the rule was not evaluated."),
                 "associatedRule": {"id": r.rule_id, "index": n},
             }
             for n, r in failed
@@ -195,7 +195,7 @@ def _format_message_text(rule: RulePart) -> str:
     if len(rule.evidence_lines) > _MAX_EVIDENCE_LINES:
         lines.append(f"and {len(rule.evidence_lines) - _MAX_EVIDENCE_LINES} more, in findings.json")
     if rule.waiver is not None and not rule.waiver.is_active:
-        lines.append(f"Waiver that does not hold: {rule.waiver.describe()}")
+        lines.append(f"Inactive waiver: {rule.waiver.describe()}")
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
-"""The summary's content, once, for every form it is written in.
+"""The content of the summary, shared by the Markdown and the PDF renderer.
 
-A section has a title of ours and lines; a line has a label of ours and words that
-may come from a target. Whoever draws it makes those words harmless for its form.
+Titles and labels are constants of this module; the text of a line may come from the target.
+Each renderer escapes it for its format.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT, SEVERITIES
 from hardpan.scanners.report.registry import Report
 
 _MAX_SECTION_LINES = 500
-"""Lines of one section: a hostile scan may not make a book of the summary."""
+"""Lines per section: bounds the summary of a hostile scan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,41 +22,44 @@ class SummaryLine:
     """One fact."""
 
     label: str
-    """Ours; empty for none."""
+    """A constant; empty for none."""
 
     text: str
-    """May be of the target."""
+    """May come from the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummarySection:
-    """Some facts under one title."""
+    """A titled group of facts."""
 
     title: str
     lines: tuple[SummaryLine, ...]
 
 
 def build_sections(report: Report) -> tuple[SummarySection, ...]:
-    """All of the summary, in order; what did not run is said, not left out."""
+    """Build all sections in order; stages that did not run are reported as such."""
     findings = report.findings
     rules = findings.rules
     open_rules = tuple(r for s in SEVERITIES for r in rules if r.is_open and r.severity == s)
     waived_rules = tuple(r for s in SEVERITIES for r in rules if r.is_waived and r.severity == s)
     unchecked_rules = tuple(r for r in rules if r.verdict == "notchecked")
     return (
-        _build_section("What was scanned", _scan_lines(report)),
+        _build_section("Target and content", _scan_lines(report)),
         _build_section("Result", _result_lines(findings)),
         _build_section(f"Open rules: {len(open_rules)}", map(_rule_line, open_rules)),
         _build_section(
             f"Waived rules, not passed: {len(waived_rules)}", map(_rule_line, waived_rules)
         ),
         _build_section(
-            f"Not checked, for a person to judge: {len(unchecked_rules)}",
+            f"Not checked, manual review required: {len(unchecked_rules)}",
             map(_rule_line, unchecked_rules),
         ),
         _build_section("FIPS mode", _fips_lines(findings)),
-        _build_section("Checks of the running system", _check_lines(findings)),
-        _build_section("Hardening and AI together", _compatibility_lines(findings.compatibility)),
+        _build_section("System checks", _check_lines(findings)),
+        _build_section(
+            "Compatibility of hardening and AI workloads",
+            _compatibility_lines(findings.compatibility),
+        ),
         _build_section("AI workload", _smoke_lines(report.smoke)),
     )
 
@@ -85,8 +88,8 @@ def _scan_lines(report: Report) -> tuple[SummaryLine, ...]:
             ("image", f"{image.name} sha256 {image.sha256}" if image else "not built by hardpan"),
             ("content", f"{content.describe()}, sha256 {content.source_sha256}"),
             ("profile", content.profile_id),
-            ("begun", findings.started),
-            ("ended", findings.finished),
+            ("started", findings.started),
+            ("finished", findings.finished),
             ("signing key", f"sha256 {report.signer_sha256}"),
         )
     )
@@ -100,12 +103,10 @@ def _result_lines(findings: Findings) -> tuple[SummaryLine, ...]:
         else "not scanned before hardening"
     )
     return (
-        SummaryLine(label="verdicts", text=format_counts(findings.counts)),
-        SummaryLine(label="before hardening", text=baseline),
+        SummaryLine(label="current", text=format_counts(findings.counts)),
+        SummaryLine(label="baseline", text=baseline),
         SummaryLine(label="open", text=by_severity or "none"),
-        SummaryLine(
-            label="waived", text=f"{sum(r.is_waived for r in findings.rules)}, none of them passed"
-        ),
+        SummaryLine(label="waived", text=f"{sum(r.is_waived for r in findings.rules)}, not passed"),
         SummaryLine(label="score", text=f"{findings.score} of 100 (XCCDF default model)"),
     )
 
@@ -119,9 +120,9 @@ def _rule_line(rule: RulePart) -> SummaryLine:
 
 
 def _fips_lines(findings: Findings) -> tuple[SummaryLine, ...]:
-    statement = "the certificates of its modules were not looked at"
+    statement = "the certificates of its modules were not checked"
     if findings.fips is not None:
-        statement = f"{findings.fips.statement} The rules check settings, never certificates."
+        statement = f"{findings.fips.statement} The SCAP rules check settings, not certificates."
     flag = "on" if findings.host.fips_kernel_flag else "off"
     return (SummaryLine(label="kernel flag", text=flag), SummaryLine(label="", text=statement))
 
@@ -172,4 +173,6 @@ def _smoke_lines(smoke: SmokeDocument | None) -> tuple[SummaryLine, ...]:
 
 
 def _format_value(value: float | None) -> str:
-    return "no value" if value is None else f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+    if value is None:
+        return "no value"
+    return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"

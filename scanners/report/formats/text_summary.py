@@ -1,15 +1,15 @@
-"""The scan's answer in a few plain lines, for the end of a run and for ``show``."""
+"""The summary of a scan as plain lines, printed by ``scan``, ``show`` and ``build``."""
 
 from hardpan.scanners.report.model.counts import format_counts
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.sections import CompatibilityPart
 from hardpan.scanners.report.model.types import HOST_KEY_TRUST_TEXT
 from hardpan.scanners.report.stig import statistics
-from hardpan.scanners.report.stig.checklist_model import require_supported_stig
+from hardpan.scanners.report.stig.checklist_model import find_content_stig
 
 
 def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str, ...]:
-    """One fact a line, labels aligned; the text is as the evidence has it."""
+    """Format one fact per line with aligned labels; the text is not sanitized."""
     host, content, image = findings.host, findings.content, findings.image
     rows = [
         ("host", f"{host.hostname}, {host.os_name}, kernel {host.kernel}"),
@@ -22,12 +22,12 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
         ("", f"sha256:{content.source_sha256}"),
         ("profile", content.profile_id),
         (
-            "before",
+            "baseline",
             format_counts(findings.baseline_counts)
             if findings.baseline_counts
             else "not scanned before hardening",
         ),
-        ("now", format_counts(findings.counts)),
+        ("current", format_counts(findings.counts)),
         ("score", f"{findings.score} of 100 ({statistics.SCORE_FORMULA})"),
         ("passed", _describe_passed(findings)),
         *_category_rows(findings),
@@ -45,19 +45,20 @@ def format_summary(findings: Findings, smoke: SmokeDocument | None) -> tuple[str
 
 def _describe_fips(findings: Findings) -> str:
     if findings.fips is None:
-        return "the certificates of its modules were not looked at"
-    return f"{findings.fips.statement} The rules check settings, never certificates."
+        return "the certificates of its modules were not checked"
+    return f"{findings.fips.statement} The SCAP rules check settings, not certificates."
 
 
 def _describe_passed(findings: Findings) -> str:
     passed, total = statistics.count_passed_rules(findings)
-    return f"{passed} of {total} rules, {statistics.format_percent(passed, total)} ({statistics.PASSED_FORMULA})"
+    percent = statistics.format_percent(passed, total)
+    return f"{passed} of {total} rules, {percent} ({statistics.PASSED_FORMULA})"
 
 
 def _category_rows(findings: Findings) -> list[tuple[str, str]]:
-    """DISA's count, where the content is for a STIG on record."""
+    """Count DISA's requirements, if the content belongs to a known STIG."""
     counts_by_category = statistics.count_by_category(findings)
-    stig = require_supported_stig(findings)
+    stig = find_content_stig(findings)
     if counts_by_category is None or stig is None:
         return []
     texts = [
@@ -74,7 +75,7 @@ def _category_rows(findings: Findings) -> list[tuple[str, str]]:
 def _describe_open(findings: Findings) -> str:
     waived = sum(r.is_waived for r in findings.rules)
     by_severity = ", ".join(f"{n} {s}" for s, n in findings.count_open_by_severity().items() if n)
-    return f"{by_severity or 'none'}; {waived} with a waiver on record"
+    return f"{by_severity or 'none'}; {waived} waived"
 
 
 def _compatibility_rows(compatibility: CompatibilityPart | None) -> list[tuple[str, str]]:

@@ -1,8 +1,7 @@
-"""The documents a scan leaves behind: findings.json and smoke.json.
+"""The documents of a scan: findings.json and smoke.json.
 
-Every other report is drawn from these two, so that what a person reads and what
-a program reads cannot differ, and so that a report can be drawn again from an
-evidence file alone.
+Every other report is rendered from these two, so that reports for people and for programs
+agree, and so that any report can be rendered again from an evidence file.
 """
 
 from collections import Counter
@@ -33,7 +32,7 @@ from hardpan.scanners.report.model.types import (
 
 
 class Findings(Document):
-    """``findings.json``: the scan's answer, rule by rule."""
+    """``findings.json``: the results of the scan, rule by rule."""
 
     schema_version: Literal["1.0"]
     profile: str
@@ -46,15 +45,15 @@ class Findings(Document):
     """XCCDF default score, 0.00 to 100.00."""
     counts: Counts
     baseline_counts: Counts | None
-    """Counts before hardening, where the same run built the image."""
+    """Counts before hardening, if the same run built the image."""
     rules: JsonList[RulePart]
     checks: JsonList[CheckPart]
     compatibility: CompatibilityPart | None = None
     """The compatibility checks; none where they did not run."""
     fips: FipsPart | None = None
-    """None in evidence of before this part existed."""
+    """None if it was not collected."""
     stig: StigPart | None = None
-    """None where the content is for no STIG on record, or by an older hardpan."""
+    """None if the content belongs to no known STIG."""
 
     def count_open_by_severity(self) -> dict[str, int]:
         """Severity -> number of open rules."""
@@ -62,7 +61,7 @@ class Findings(Document):
         return {s: count[s] for s in SEVERITIES}
 
     def uncollected_parts(self) -> tuple[CheckPart, ...]:
-        """The parts that could not be asked or read, as checks with the reason."""
+        """Return the parts that could not be collected, as checks with the reason."""
         return tuple(c for c in self.checks if c.name.startswith(NOT_COLLECTED_PREFIX))
 
     def count_checks_by_outcome(self) -> dict[str, int]:
@@ -72,7 +71,7 @@ class Findings(Document):
 
 
 class MeasurePart(Document):
-    """One figure of the smoke test."""
+    """One measurement of the smoke test."""
 
     name: str
     unit: str

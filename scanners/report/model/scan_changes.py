@@ -1,4 +1,4 @@
-"""What changed since a previous scan, as far as a page tells it; ``hardpan diff`` tells all."""
+"""Changes since a previous scan, as the HTML report lists them; ``hardpan diff`` lists all."""
 
 from hardpan.scanners.report.model.types import (
     Document,
@@ -11,44 +11,44 @@ from hardpan.scanners.report.model.types import (
 
 
 class AttributeChange(Document):
-    """One fact that is told once per scan and is not the same any more."""
+    """One attribute of the scan that changed."""
 
     name: str
     baseline: str
-    """Empty where it was not told."""
+    """Empty if it was not recorded."""
     current: str
 
 
 class RuleChange(Document):
-    """One rule whose verdict changed, that came, or that went."""
+    """One rule that was added, removed or whose verdict changed."""
 
     rule_id: str
     title: str
     severity: Severity
     stig_ids: JsonList[str]
     baseline: VerdictName | None
-    """None where the older scan did not select it."""
+    """None if the baseline did not select it."""
     current: VerdictName | None
-    """None where the newer scan did not select it."""
+    """None if the current scan did not select it."""
     waived: bool
-    """A waiver holds for it in the newer scan: it is not open."""
+    """An active waiver covers it in the current scan: it is not open."""
 
 
 class ScanChanges(Document):
-    """What a page tells of it: ``changes.json`` in evidence that was compared with the last."""
+    """``changes.json``: changes since the previous scan."""
 
     since: Timestamp
-    """When the older scan finished."""
+    """Time at which the baseline finished."""
     statement_sha256: HexDigest
-    """Digest of the older scan's statement: which evidence it was compared with."""
+    """Digest of the statement of the baseline, which identifies its evidence."""
     newly_failing: JsonList[RuleChange] = ()
-    """Fails or cannot be judged now, and did not then; waived or not."""
+    """Fail, error or unknown now, and not in the baseline; waived or not."""
     fixed: JsonList[RuleChange] = ()
-    """Failed or could not be judged then, and passes now."""
+    """Pass now; fail, error or unknown in the baseline."""
     other: JsonList[RuleChange] = ()
     attributes: JsonList[AttributeChange] = ()
 
     @property
     def rules(self) -> tuple[RuleChange, ...]:
-        """Every rule that is told of."""
+        """Every changed rule."""
         return (*self.newly_failing, *self.fixed, *self.other)

@@ -22,14 +22,14 @@ from hardpan.scanners.report.model.types import (
 
 
 class HostPart(Document):
-    """Who the target is and what it runs."""
+    """Identity and software of the target."""
 
     hostname: str
     host_key_type: str
     host_key_sha256: str
     """``SHA256:…`` as ``ssh-keygen -l`` prints it."""
     host_key_trust: HostKeyTrustName = "unknown"
-    """How the scanner knew that key before it connected; ``unknown`` by an older hardpan."""
+    """How the scanner verified that key."""
     machine_id_hmac: str
     """HMAC-SHA256 keyed with the machine id over an application id; never the id itself."""
     product_uuid_sha256: str
@@ -55,14 +55,14 @@ class ContentPart(Document):
     source_sha256: HexDigest
     """Digest of the data stream as upstream made it."""
     derived_sha256: HexDigest
-    """Digest of what was really scanned with."""
+    """Digest of the derived content that was evaluated."""
     date: Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
-    """Day of the benchmark; empty when it names none, and by an older hardpan."""
+    """Day of the benchmark; empty when it names none."""
     origin: str
-    """Where it came from, in words."""
+    """Description of where it came from."""
     origin_kind: Literal["shipped", "updated", "installed", "file", ""] = ""
     """Whether hardpan shipped it, an update stored it, the scanning machine had it installed, or
-    a person named a file; empty by an older hardpan."""
+    a person named a file."""
     derivation: str
     benchmark_id: str
     profile_id: str
@@ -83,18 +83,18 @@ class ImagePart(Document):
 
 
 class WaiverPart(Document):
-    """Why a rule is left as it is, who answers for it, and until when."""
+    """An accepted deviation: its reason, its owner and its expiry."""
 
     reason: str
     owner: str
     expires: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-    """Its last day."""
+    """Last day on which it is active."""
     is_active: bool
-    """False when that day was over before the scan: then the rule is open."""
+    """False if it had expired before the scan: then the rule is open."""
 
     def describe(self) -> str:
-        """All of it in one line."""
-        validity = "until" if self.is_active else "ended on"
+        """Format the waiver on one line."""
+        validity = "until" if self.is_active else "expired on"
         return f"{self.reason} ({self.owner}, {validity} {self.expires})"
 
 
@@ -106,7 +106,7 @@ class RulePart(Document):
     severity: Severity
     verdict: VerdictName
     waiver: WaiverPart | None
-    """What is on record for leaving it as it is; the verdict stays."""
+    """The waiver of the rule; it does not change the verdict."""
     stig_ids: JsonList[str]
     sv_ids: JsonList[str]
     nist: JsonList[str]
@@ -117,23 +117,23 @@ class RulePart(Document):
     cce: str
     engine: str
     evidence_lines: JsonList[str]
-    """What was looked at and found."""
+    """Test results and collected items, one per line."""
     rationale: str
     fix_text: str
 
     @property
     def is_open(self) -> bool:
-        """True when it failed or could not be judged and no waiver holds."""
+        """True if it failed or could not be evaluated, and no waiver is active."""
         return self.verdict in OPEN_VERDICTS and not self.is_waived
 
     @property
     def is_waived(self) -> bool:
-        """True when it failed or could not be judged and a waiver holds."""
+        """True if it failed or could not be evaluated, and a waiver is active."""
         return self.verdict in OPEN_VERDICTS and self.waiver is not None and self.waiver.is_active
 
 
 class CheckPart(Document):
-    """One testinfra test."""
+    """The result of one testinfra test."""
 
     name: str
     outcome: CheckOutcomeName
@@ -169,7 +169,7 @@ class CompatibilityResultPart(Document):
 
     @property
     def is_waived(self) -> bool:
-        """True when a waiver is on record and holds."""
+        """True if an active waiver exists."""
         return self.waiver is not None and self.waiver.is_active
 
 
@@ -205,17 +205,17 @@ class FipsModulePart(Document):
 
 
 class NonSystemCryptoPart(Document):
-    """A file that brings cryptography of its own."""
+    """A file with cryptography that the distribution does not provide."""
 
     path: str
     library: str
 
 
 class FipsPart(Document):
-    """FIPS mode and the certificates of the modules: facts that never stand for one another."""
+    """FIPS mode and the certificates of the modules. Neither implies the other."""
 
     statement: str
-    """All that may be said of it, in words."""
+    """A sentence that claims no more than these facts support."""
     kernel_fips_flag: Literal["on", "off", "unknown"]
     boot_arg: Literal["present", "absent", "unknown"]
     boot_arg_persistent: TriState
@@ -231,7 +231,7 @@ class FipsPart(Document):
     md5_refused: TriState
     modules: JsonList[FipsModulePart]
     non_system_crypto: JsonList[NonSystemCryptoPart]
-    """Files outside the distribution's folders that bring cryptography of their own."""
+    """Files outside the distribution's folders that contain cryptography."""
     non_system_crypto_complete: TriState
     pqc_available: TriState
     pqc_negotiated: TriState
@@ -249,8 +249,8 @@ class StigPart(Document):
     revision: str
     """E.g. ``V2R9``."""
     release_info: str
-    """DISA's words for it."""
+    """Release and date, as DISA writes them."""
     source_sha256: HexDigest
     """Digest of DISA's manual XCCDF."""
     as_of: str
-    """Day on which hardpan took it over."""
+    """Day on which hardpan imported it."""

@@ -1,8 +1,8 @@
 """OSCAL assessment results: an observation per rule, findings and risks for what did not pass.
 
-No control is ever called satisfied: a few automated rules cannot show that. What
-failed, ended in an error, stayed unknown or was not checked makes the controls it
-speaks for not satisfied, a waiver or none.
+No control is reported as satisfied: a few automated rules cannot prove that. A rule that failed,
+ended in an error, is unknown or was not checked makes its controls not-satisfied, whether it is
+waived or not.
 """
 
 from hardpan.scanners.report.model.counts import format_counts
@@ -74,7 +74,7 @@ def _build_result(findings: Findings, ids: OscalIds) -> Json:
             for x in elements.build_oscal_findings(r, ids)
         ],
     }
-    # OSCAL knows no empty lists.
+    # OSCAL allows no empty lists.
     return {**result, **{name: items for name, items in lists.items() if items}}
 
 
@@ -82,7 +82,7 @@ def _build_control_selection(rules: tuple[RulePart, ...]) -> Json:
     controls = elements.select_controls(rules)
     if controls:
         return {"include-controls": controls}
-    # The list may not be empty, and "all" would be a lie.
+    # The list may not be empty, and "all" would be false.
     return {
         "description": "No selected rule refers to a control; the identifier is none of NIST's.",
         "include-controls": [{"control-id": "none"}],

@@ -1,9 +1,8 @@
-"""The parts that both OSCAL documents are made of.
+"""The elements that both OSCAL documents share.
 
-OSCAL's prose is Markdown and much of ours comes from a target: whatever is not
-harmless goes into code spans. Identifiers are version-5 UUIDs: those of the host,
-of a risk and of a plan's item hold from scan to scan, the others belong to one
-scan.
+Prose in OSCAL is Markdown, and much of it comes from the target: text that could be markup
+becomes a code span. Identifiers are version-5 UUIDs. Those of the host, of a risk and of a POA&M
+item are stable across scans, the others belong to one scan.
 """
 
 import re
@@ -20,7 +19,7 @@ from hardpan.scanners.report.oscal.nist_controls import collect_controls
 from hardpan.scanners.report.registry import Report
 
 OSCAL_VERSION: Final = "1.1.2"
-"""What it is valid for, and later ones of the line too; most readers know it."""
+"""OSCAL version of the documents; later 1.x readers accept it."""
 
 NOT_PASSED = frozenset({"fail", "error", "unknown", "notchecked"})
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, OSCAL_NAMESPACE)
@@ -31,21 +30,22 @@ Json = dict[str, object]
 
 
 class OscalIds:
-    """Makes the identifiers of one scan's documents."""
+    """Derives the identifiers in the documents of one scan."""
 
     def __init__(self, report: Report) -> None:
         findings = report.findings
-        host = f"{findings.host.machine_id_hmac}\n{findings.host.host_key_sha256}\n{findings.host.hostname}"
-        self._host = uuid.uuid5(_NAMESPACE, host)
+        host = findings.host
+        identity = f"{host.machine_id_hmac}\n{host.host_key_sha256}\n{host.hostname}"
+        self._host = uuid.uuid5(_NAMESPACE, identity)
         self._scan = uuid.uuid5(self._host, sha256_bytes(report.findings_json))
         self._cache: dict[tuple[uuid.UUID, str, str], str] = {}
 
     def stable_id(self, kind: str, name: str = "") -> str:
-        """The same for every scan of the host."""
+        """Return an id that is the same for every scan of the host."""
         return self._derive_id(self._host, kind, name)
 
     def scan_id(self, kind: str, name: str = "") -> str:
-        """Of this scan alone."""
+        """Return an id of this scan only."""
         return self._derive_id(self._scan, kind, name)
 
     def _derive_id(self, namespace: uuid.UUID, kind: str, name: str) -> str:
@@ -61,9 +61,10 @@ def serialize_document(root: str, body: Mapping[str, object]) -> bytes:
 
 
 def build_metadata(findings: Findings, title: str) -> Json:
-    """About the document; its version is the moment the scan ended."""
+    """Build the metadata; the version is the time at which the scan finished."""
+    hostname, profile = escape_inline(findings.host.hostname), escape_inline(findings.profile)
     return {
-        "title": f"{title}: {escape_inline(findings.host.hostname)}, {escape_inline(findings.profile)}",
+        "title": f"{title}: {hostname}, {profile}",
         "last-modified": findings.finished,
         "version": findings.finished,
         "oscal-version": OSCAL_VERSION,
@@ -71,7 +72,7 @@ def build_metadata(findings: Findings, title: str) -> Json:
 
 
 def build_props(*pairs: tuple[str, str]) -> list[Json]:
-    """Properties of ours; those without a value are left out."""
+    """Build hardpan's properties; those without a value are omitted."""
     return [
         {"name": name, "ns": OSCAL_NAMESPACE, "value": to_line(value)}
         for name, value in pairs
@@ -100,7 +101,7 @@ def build_inventory_item(findings: Findings, ids: OscalIds) -> Json:
 
 
 def build_assessment_assets(findings: Findings, ids: OscalIds) -> Json:
-    """What the scan was made with."""
+    """Build the assessment assets: the engine and the platform."""
     engine = ids.scan_id("engine")
     return {
         "components": [
@@ -123,7 +124,7 @@ def build_assessment_assets(findings: Findings, ids: OscalIds) -> Json:
 
 
 def build_content_resource(findings: Findings, ids: OscalIds) -> Json:
-    """What the host was compared with: it stands in for an assessment plan."""
+    """Build the resource of the SCAP content, which replaces an assessment plan."""
     content = findings.content
     return {
         "uuid": ids.scan_id("content"),
@@ -145,7 +146,7 @@ def build_content_resource(findings: Findings, ids: OscalIds) -> Json:
 
 
 def build_evidence_resource(ids: OscalIds) -> Json:
-    """The findings that lie in the same evidence file."""
+    """Build the resource of findings.json in the same evidence file."""
     return {
         "uuid": ids.scan_id("findings.json"),
         "title": "Findings, rule by rule",
@@ -154,7 +155,7 @@ def build_evidence_resource(ids: OscalIds) -> Json:
 
 
 def build_subject(findings: Findings, ids: OscalIds) -> Json:
-    """The host, referred to."""
+    """Build a reference to the host."""
     return {
         "subject-uuid": ids.stable_id("host"),
         "type": "inventory-item",
@@ -163,7 +164,7 @@ def build_subject(findings: Findings, ids: OscalIds) -> Json:
 
 
 def build_observation(rule: RulePart, findings: Findings, ids: OscalIds) -> Json:
-    """What was looked at and found for one rule, whatever its verdict."""
+    """Build the observation of one rule, for any verdict."""
     evidence_text = (
         format_list(rule.evidence_lines, max_items=_MAX_EVIDENCE_LINES) or "No detail was recorded."
     )
@@ -203,7 +204,7 @@ def build_oscal_findings(rule: RulePart, ids: OscalIds) -> list[Json]:
         {
             "uuid": derive_finding_id(rule, control, ids),
             "title": escape_inline(rule.title),
-            "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}",
+            "description": _describe_rule(rule),
             "props": build_props(
                 ("rule", rule.rule_id), ("control", control), ("verdict", rule.verdict)
             ),
@@ -235,7 +236,7 @@ def derive_finding_id(rule: RulePart, control_id: str, ids: OscalIds) -> str:
 
 
 def has_risk(rule: RulePart) -> bool:
-    """True for what is open or waived."""
+    """Return whether the rule is open or waived."""
     return rule.is_open or rule.is_waived
 
 
@@ -245,7 +246,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
     item: Json = {
         "uuid": ids.stable_id("risk", rule.rule_id),
         "title": escape_inline(rule.title),
-        "description": f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}",
+        "description": _describe_rule(rule),
         "statement": escape_inline(rule.rationale, empty="The content gives no rationale."),
         "props": build_props(
             ("rule", rule.rule_id),
@@ -255,7 +256,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
                     ("waiver-reason", waiver.reason),
                     ("waiver-owner", waiver.owner),
                     ("waiver-expires", waiver.expires),
-                    ("waiver-state", "holds" if waiver.is_active else "ended"),
+                    ("waiver-state", "active" if waiver.is_active else "expired"),
                 )
                 if waiver
                 else ()
@@ -266,7 +267,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
         "related-observations": [{"observation-uuid": ids.scan_id("observation", rule.rule_id)}],
     }
     if rule.is_waived and waiver is not None:
-        # The waiver's last day counts whole, in UTC.
+        # The last day of the waiver counts until its end, in UTC.
         item["deadline"] = f"{waiver.expires}T23:59:59Z"
     if rule.fix_text.strip():
         item["remediations"] = [
@@ -281,7 +282,7 @@ def build_risk(rule: RulePart, ids: OscalIds) -> Json:
 
 
 def build_origins(ids: OscalIds) -> list[Json]:
-    """Who says so: the scan's engine."""
+    """Build the origin: the engine of the scan."""
     return [{"actors": [{"type": "tool", "actor-uuid": ids.scan_id("engine")}]}]
 
 
@@ -296,8 +297,12 @@ def select_controls(rules: Iterable[RulePart]) -> list[Json]:
     return [{"control-id": c.control_id} for c in nist_controls]
 
 
+def _describe_rule(rule: RulePart) -> str:
+    return f"Rule {escape_inline(rule.rule_id)}: {rule.verdict}{_describe_waiver(rule)}"
+
+
 def _describe_waiver(rule: RulePart) -> str:
     if rule.waiver is None:
         return ""
-    state = "Waiver on record" if rule.is_waived else "Waiver that does not hold"
+    state = "Waiver" if rule.is_waived else "Inactive waiver"
     return f". {state}: {escape_inline(rule.waiver.describe())}"

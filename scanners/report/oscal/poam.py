@@ -1,7 +1,7 @@
 """OSCAL plan of action and milestones: one item per rule that is open or waived.
 
 Items and risks keep their identifiers from scan to scan of a host, so that a
-tracker knows them again. The plan sets no milestones: those are the owner's.
+tracker can match them. The plan sets no milestones: the owner does.
 """
 
 from hardpan.scanners.report.model.markdown_escape import escape_inline
@@ -50,13 +50,11 @@ class Poam:
 
 
 def _build_item(rule: RulePart, findings: list[Json], ids: OscalIds) -> Json:
-    state = "waived" if rule.is_waived else "open"
+    name, state = escape_inline(rule.rule_id), "waived" if rule.is_waived else "open"
     return {
         "uuid": ids.stable_id("poam-item", rule.rule_id),
         "title": escape_inline(rule.title),
-        "description": (
-            f"Rule {escape_inline(rule.rule_id)}, severity {rule.severity}: {rule.verdict}, {state}."
-        ),
+        "description": f"Rule {name}, severity {rule.severity}: {rule.verdict}, {state}.",
         "props": elements.build_props(
             ("rule", rule.rule_id), ("severity", rule.severity), ("state", state)
         ),
@@ -70,7 +68,7 @@ def _build_placeholder_item(ids: OscalIds) -> Json:
     # A plan without an item is not valid OSCAL.
     return {
         "uuid": ids.stable_id("poam-item"),
-        "title": "Nothing to do",
-        "description": "The scan left no rule open and none waived; this item stands for that.",
+        "title": "No open or waived rules",
+        "description": "The scan has no open and no waived rules. OSCAL requires at least one item.",
         "props": elements.build_props(("state", "placeholder")),
     }

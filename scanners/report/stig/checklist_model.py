@@ -40,9 +40,7 @@ VERDICTS_WORST_FIRST = (
 """Every verdict; the first that one of a requirement's rules has is the requirement's."""
 
 _PASSED_VERDICTS = ("pass", "fixed")
-_TRUNCATION_NOTE = (
-    "\n… cut here: findings.json, in the evidence that this checklist lies in, has the rest."
-)
+_TRUNCATION_NOTE = "\n… truncated: see findings.json in the evidence of this checklist."
 
 
 class ChecklistStatus(StrEnum):
@@ -76,7 +74,7 @@ class AssessedRequirement:
         return self.status is ChecklistStatus.OPEN and all(r.is_waived for r in failing)
 
 
-def require_supported_stig(findings: Findings) -> ManualStig | None:
+def find_content_stig(findings: Findings) -> ManualStig | None:
     """DISA's STIG for the scanned content; None where none is on record."""
     return find_stig(findings.content.benchmark_id)
 
@@ -87,11 +85,11 @@ def require_stig(findings: Findings) -> ManualStig:
     Raises:
         InputError: none is on record for it.
     """
-    stig = require_supported_stig(findings)
+    stig = find_content_stig(findings)
     if stig is None:
         raise InputError(
-            f"no STIG is on record for the content {findings.content.benchmark_id[:200]!r}",
-            hint=f"checklists are written for {', '.join(sorted(STIG_FILES))}",
+            f"no known STIG for the content {findings.content.benchmark_id[:200]!r}",
+            hint=f"checklists are available for {', '.join(sorted(STIG_FILES))}",
         )
     return stig
 
@@ -106,7 +104,7 @@ def assess_requirements(findings: Findings, stig: ManualStig) -> tuple[AssessedR
 
 
 def find_unassigned_rules(findings: Findings, stig: ManualStig) -> tuple[RulePart, ...]:
-    """The rules that stand for no requirement of the STIG: no checklist can hold them."""
+    """The rules without a requirement in the STIG; checklists cannot list them."""
     requirement_by_group = stig.requirements_by_group
     return tuple(
         r
@@ -121,11 +119,11 @@ def format_finding_details(assessed: AssessedRequirement, findings: Findings) ->
     scanned_with = f"{content.name} {content.version}, profile {shorten_id(content.profile_id)}"
     lines = [f"Scanned on {findings.finished} with {scanned_with}."]
     if not assessed.rules:
-        lines.append("No rule of that profile checks this requirement: review it by hand.")
+        lines.append("No rule of that profile checks this requirement: review it manually.")
     if assessed.outdated_rule_ids:
         lines.append(
             f"The content checks another revision of it ({', '.join(assessed.outdated_rule_ids)}), "
-            "so only a failure counts: review it by hand."
+            "so only a failure counts: review it manually."
         )
     lines += [f"\n{format_rule_details(rule)}" for rule in assessed.rules]
     return truncate("\n".join(lines))
@@ -148,8 +146,8 @@ def list_waivers(rules: tuple[RulePart, ...]) -> tuple[tuple[RulePart, WaiverPar
 def format_comments(rules: tuple[RulePart, ...]) -> str:
     """The waivers on record for a requirement's rules; they change no status."""
     sentences = [
-        f"Waiver on record for {shorten_id(rule.rule_id)}: {waiver.describe()}. "
-        + ("The status stays as found." if waiver.is_active else "It has ended.")
+        f"Waiver for {shorten_id(rule.rule_id)}: {waiver.describe()}. "
+        + ("The status is unchanged." if waiver.is_active else "It has expired.")
         for rule, waiver in list_waivers(rules)
     ]
     return truncate("\n".join(sentences))
@@ -162,9 +160,7 @@ def format_target_comment(findings: Findings, stig: ManualStig) -> str:
     if unassigned_rules:
         names = ", ".join(f"{shorten_id(r.rule_id)} ({r.verdict})" for r in unassigned_rules[:5])
         remainder = f" and {len(unassigned_rules) - 5} more" if len(unassigned_rules) > 5 else ""
-        text += (
-            f" Rules of the profile that stand for no requirement of this STIG: {names}{remainder}."
-        )
+        text += f" Rules of the profile without a requirement in this STIG: {names}{remainder}."
     return truncate(" ".join(text.split()))
 
 

@@ -13,7 +13,7 @@ from hardpan.scanners.report.stig.checklist_model import (
     AssessedRequirement,
     ChecklistStatus,
     assess_requirements,
-    require_supported_stig,
+    find_content_stig,
 )
 from hardpan.scanners.stig.manual_stig import CATEGORIES
 
@@ -60,7 +60,7 @@ def count_passed_rules(findings: Findings) -> tuple[int, int]:
 
 def count_by_category(findings: Findings) -> dict[str, StatusCounts] | None:
     """Category ``I``, ``II`` and ``III`` -> its requirements; None where no STIG is on record."""
-    stig = require_supported_stig(findings)
+    stig = find_content_stig(findings)
     if stig is None:
         return None
     assessed = assess_requirements(findings, stig)

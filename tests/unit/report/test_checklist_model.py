@@ -79,7 +79,7 @@ def test_unassigned_rules_are_listed_and_not_counted() -> None:
         "fail",
         "pass",
     ]
-    assert "of this STIG: r001 (fail), r002 (pass)." in checklist_model.format_target_comment(
+    assert "in this STIG: r001 (fail), r002 (pass)." in checklist_model.format_target_comment(
         sample, stig_samples.stig()
     )
     assert not [
@@ -114,8 +114,8 @@ def test_waiver_keeps_status_and_is_commented() -> None:
 
     assert (assessed.status, assessed.is_waived) == (ChecklistStatus.OPEN, True)
     assert checklist_model.format_comments(assessed.rules).splitlines()[0] == (
-        "Waiver on record for r001: needed by the build, see T-1 (build team, until 2027-01-31). "
-        "The status stays as found."
+        "Waiver for r001: needed by the build, see T-1 (build team, until 2027-01-31). "
+        "The status is unchanged."
     )
     # A waiver of a rule that passes says nothing.
     assert checklist_model.format_comments(assess_group(sample, LOW.group_id).rules) == ""
@@ -129,7 +129,7 @@ def test_requirement_is_waived_only_if_all_failures_are() -> None:
 
     assert not assess_group(partly_waived, HIGH.group_id).is_waived
     assert not assess_group(all_expired, HIGH.group_id).is_waived
-    assert "It has ended." in checklist_model.format_comments(
+    assert "It has expired." in checklist_model.format_comments(
         assess_group(all_expired, HIGH.group_id).rules
     )
 
@@ -154,7 +154,7 @@ def test_long_details_are_truncated_to_import_limit(text: str) -> None:
     assert checklist_model.count_utf16_units(truncated) <= checklist_model.MAX_CHARACTERS
     assert checklist_model.count_utf16_units(truncated) >= checklist_model.MAX_CHARACTERS - 1
     assert truncated.endswith(
-        "findings.json, in the evidence that this checklist lies in, has the rest."
+        "see findings.json in the evidence of this checklist."
     )
     assert "\ufffd" not in truncated
 

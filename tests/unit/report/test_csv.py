@@ -62,7 +62,7 @@ def test_hostile_cells_are_neutralized() -> None:
     (row,) = _render_rows(scan)
     assert row["host"] == "'=cmd"
     assert row["title"] == '\'=HYPERLINK("https://evil")'
-    assert row["found"] == 'a";"=1\n=2'
+    assert row["evidence"] == 'a";"=1\n=2'
 
 
 def test_waived_rule_keeps_verdict_and_lists_waiver() -> None:

@@ -51,7 +51,7 @@ def test_expired_waiver_leaves_rule_open() -> None:
     assert rule.is_open
     assert not rule.is_waived
     assert rule.waiver is not None
-    assert "ended on 2027-01-31" in rule.waiver.describe()
+    assert "expired on 2027-01-31" in rule.waiver.describe()
     assert sum(findings.count_open_by_severity().values()) == 1 + sum(
         build.build_findings(samples.scan()).count_open_by_severity().values()
     )

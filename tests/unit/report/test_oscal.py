@@ -151,7 +151,7 @@ def test_active_waiver_is_approved_deviation_with_deadline(
         "waiver-reason": "needed by the build, see T-1",
         "waiver-owner": "build team",
         "waiver-expires": "2027-01-31",
-        "waiver-state": "holds",
+        "waiver-state": "active",
     }
     assert {x["target"]["status"]["state"] for x in result["findings"]} == {"not-satisfied"}
 
@@ -161,7 +161,7 @@ def test_expired_waiver_leaves_risk_open() -> None:
 
     assert risk["status"] == "open"
     assert "deadline" not in risk
-    assert "Waiver that does not hold: needed by the build, see T-1" in risk["description"]
+    assert "Inactive waiver: needed by the build, see T-1" in risk["description"]
 
 
 def test_waiver_on_passing_rule_is_no_risk() -> None:
@@ -188,7 +188,7 @@ def test_poam_items_keep_their_ids_across_scans() -> None:
 def test_poam_without_open_rules_has_placeholder() -> None:
     (item,) = _render_document("oscal-poam", _scan_with_verdict(Verdict.PASS))["poam-items"]
 
-    assert item["title"] == "Nothing to do"
+    assert item["title"] == "No open or waived rules"
     assert item["props"][0]["value"] == "placeholder"
 
 

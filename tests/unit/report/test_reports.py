@@ -273,11 +273,11 @@ def test_summary_reports_fips_flag_and_statement() -> None:
     index = lines.index("FIPS mode   on (kernel flag)")
 
     assert lines[index + 1].startswith("            FIPS mode is enabled. Module openssl (openssl")
-    assert lines[index + 1].endswith("The rules check settings, never certificates.")
+    assert lines[index + 1].endswith("The SCAP rules check settings, not certificates.")
     older = "\n".join(
         text_summary.format_summary(report_of(samples.scan(fips=None)).findings, None)
     )
-    assert "the certificates of its modules were not looked at" in older
+    assert "the certificates of its modules were not checked" in older
 
 
 @pytest.mark.parametrize("trust", HostKeyTrust)

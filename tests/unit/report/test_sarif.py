@@ -116,7 +116,7 @@ def test_only_active_waiver_suppresses() -> None:
     )
     assert "suppressions" not in expired_result
     assert (
-        "Waiver that does not hold: needed by the build, see T-1"
+        "Inactive waiver: needed by the build, see T-1"
         in expired_result["message"]["text"]
     )
 

@@ -24,11 +24,11 @@ def test_summary_lists_verdicts_open_and_waived_rules() -> None:
     text = _markdown(samples.scan())
 
     assert text.startswith("# Compliance scan of lab\n")
-    assert "- verdicts: pass 1, fail 2, notchecked 1, notapplicable 1\n" in text
+    assert "- current: pass 1, fail 2, notchecked 1, notapplicable 1\n" in text
     assert "## Open rules: 1\n\n- high, fail: `Rule number 2 /" in text
     assert "## Waived rules, not passed: 1\n\n- medium, fail: `Rule number 3 /" in text
     assert "waiver: needed by the build, see T-1 (build team, until 2027-01-31)" in text
-    assert "## Not checked, for a person to judge: 1\n" in text
+    assert "## Not checked, manual review required: 1\n" in text
     assert "- failed: `test_ssh::test_port: expected 22 is 23`" in text
 
 
@@ -38,14 +38,14 @@ def test_expired_waiver_leaves_rule_in_open_section() -> None:
 
     assert "## Open rules: 2\n" in text
     assert "## Waived rules, not passed: 0\n\n- none\n" in text
-    assert "waiver: needed by the build, see T-1 (build team, ended on 2027-01-31)" in text
+    assert "waiver: needed by the build, see T-1 (build team, expired on 2027-01-31)" in text
 
 
 def test_missing_stages_are_reported() -> None:
     text = _markdown(samples.scan(smoke=None, checks=(), baseline_counts=None, fips=None))
 
-    assert "- before hardening: not scanned before hardening\n" in text
-    assert "## Checks of the running system\n\n- none ran\n" in text
+    assert "- baseline: not scanned before hardening\n" in text
+    assert "## System checks\n\n- none ran\n" in text
     assert "- the smoke test did not run\n" in text
 
 
@@ -131,5 +131,5 @@ def test_pdf_fetcher_refuses_urls() -> None:
     vars(weasyprint)["urls"] = urls
     fetcher = pdf.build_fetcher(weasyprint)
 
-    with pytest.raises(InputError, match=r"refers to 'file:///etc/passwd'"):
+    with pytest.raises(InputError, match=r"forbidden, got 'file:///etc/passwd'"):
         fetcher.fetch("file:///etc/passwd")  # type: ignore[attr-defined]
