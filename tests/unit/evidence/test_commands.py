@@ -291,7 +291,7 @@ def test_exported_html_report_lists_same_signatures(
 
     assert cli.run(["export", str(evidence), "--policy", str(ring.policy), "--as", "html"]) == 0
     assert capsysbinary.readouterr().out == carried
-    for said in ("expected: ml-dsa-65", "promised: an authority's", "promised: by the host key"):
+    for said in ("expected: ml-dsa-65", "expected: RFC 3161", "expected: with the host key"):
         assert said in carried.decode()
 
 
