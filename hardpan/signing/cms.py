@@ -121,7 +121,7 @@ def check_detached_cms(data: bytes, payload: bytes, public: PublicKey, *, label:
     if signed.content is not None or signed.content_type != _DATA:
         raise MalformedError(f"{label}: expected a detached signature over data")
     if signed.certificate_count != 1:
-        raise MalformedError(f"{label}: expected one certificate, found {signed.certificate_count}")
+        raise MalformedError(f"{label}: expected one certificate, got {signed.certificate_count}")
     if (signed.digest_algorithm, signed.signature_algorithm) != (SHA256, _ECDSA_SHA256):
         raise MalformedError(f"{label}: expected ECDSA with SHA-256")
     key = signed.signer.public_key()
@@ -139,13 +139,13 @@ def read_signed_data(info: DerElement) -> SignedData:
     label = info.label
     info_type, outer = _require_fields(info.expect(SEQUENCE), 2)
     if info_type.read_oid() != _SIGNED_DATA:
-        raise MalformedError(f"{label}: expected CMS SignedData, found {info_type.read_oid()}")
+        raise MalformedError(f"{label}: expected CMS SignedData, got {info_type.read_oid()}")
     parts = list(outer.expect(context_tag(0)).read_only_child().expect(SEQUENCE).read_children())
     if len(parts) != 5 or parts[3].tag != context_tag(0):
         raise MalformedError(f"{label}: expected certificates, one signer and nothing else")
     version, digests, encapsulated, certificates, signers = parts
     if version.read_integer() not in (1, 3):
-        raise MalformedError(f"{label}: version: expected 1 or 3, found {version.read_integer()}")
+        raise MalformedError(f"{label}: version: expected 1 or 3, got {version.read_integer()}")
     content_type, content = _read_content(encapsulated)
     parsed_certificates = _read_certificates(certificates)
     signer = _require_fields(signers.expect(SET).read_only_child().expect(SEQUENCE), 6)
@@ -190,7 +190,7 @@ def read_algorithm(element: DerElement) -> str:
 def _require_fields(element: DerElement, count: int) -> tuple[DerElement, ...]:
     fields = element.read_children()
     if len(fields) != count:
-        raise MalformedError(f"{element.label}: expected {count} fields, found {len(fields)}")
+        raise MalformedError(f"{element.label}: expected {count} fields, got {len(fields)}")
     return fields
 
 
@@ -220,7 +220,7 @@ def _read_certificates(element: DerElement) -> tuple[tuple[DerElement, "x509.Cer
     elements = element.read_children()
     if not 1 <= len(elements) <= MAX_CERTIFICATES:
         raise MalformedError(
-            f"{element.label}: expected 1 to {MAX_CERTIFICATES} certificates, found {len(elements)}"
+            f"{element.label}: expected 1 to {MAX_CERTIFICATES} certificates, got {len(elements)}"
         )
     if len({x.encoded for x in elements}) != len(elements):
         raise MalformedError(f"{element.label}: a certificate appears twice")

@@ -58,7 +58,7 @@ class DerElement:
         """
         children = self.read_children()
         if len(children) != 1:
-            raise MalformedError(f"{self.label}: expected one DER value, found {len(children)}")
+            raise MalformedError(f"{self.label}: expected one DER value, got {len(children)}")
         return children[0]
 
     def expect(self, tag: int) -> "DerElement":
@@ -69,7 +69,7 @@ class DerElement:
         """
         if self.tag != tag:
             raise MalformedError(
-                f"{self.label}: expected DER tag {tag:#04x}, found {self.tag:#04x}"
+                f"{self.label}: expected DER tag {tag:#04x}, got {self.tag:#04x}"
             )
         return self
 
@@ -117,7 +117,7 @@ def read_der(data: bytes, *, label: str, max_bytes: int) -> DerElement:
         MalformedError: too many bytes, no DER, or bytes after its end.
     """
     if len(data) > max_bytes:
-        raise MalformedError(f"{label}: expected at most {max_bytes} bytes, found {len(data)}")
+        raise MalformedError(f"{label}: expected at most {max_bytes} bytes, got {len(data)}")
     element = _read_element(data, 0, label)
     if len(element.encoded) != len(data):
         raise MalformedError(f"{label}: {len(data) - len(element.encoded)} bytes after its end")

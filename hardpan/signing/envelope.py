@@ -161,7 +161,7 @@ def _check_size(data: bytes, envelope: Envelope, token: bytes, label: str) -> No
     if len(data) > content_size + _MAX_OVERHEAD_BYTES:
         raise MalformedError(
             f"{label}: expected at most {content_size + _MAX_OVERHEAD_BYTES} bytes for its "
-            f"content, found {len(data)}"
+            f"content, got {len(data)}"
         )
 
 
@@ -209,7 +209,7 @@ def _read_envelope(
     if not 0 < len(sig) <= max_signature_bytes:
         raise MalformedError(
             f"{label}.sig: expected a signature of 1 to {max_signature_bytes} bytes, "
-            f"found {len(sig)} bytes"
+            f"got {len(sig)} bytes"
         )
     payload = decode_base64(
         _require_text(envelope["payload"], f"{label}.payload"), label=f"{label}.payload"

@@ -95,7 +95,7 @@ def load_pq_signer(ref: str | Path, *, passphrase_source: PassphraseSource | Non
     signer = _load_any_signer(ref, passphrase_source or PassphraseSource())
     if not signer.public.algorithm.is_post_quantum:
         raise InputError(
-            f"{ref}: expected an ML-DSA-65 or ML-DSA-87 key, found {signer.public.alg}",
+            f"{ref}: expected an ML-DSA-65 or ML-DSA-87 key, got {signer.public.alg}",
             hint="'hardpan keys new --alg ml-dsa-65 FOLDER' makes one",
         )
     return signer

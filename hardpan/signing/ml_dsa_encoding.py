@@ -38,7 +38,7 @@ def check_ml_dsa_encoding(signature: bytes, alg: str, *, label: str) -> None:
     layout = _LAYOUTS[alg]
     if len(signature) != layout.size:
         raise MalformedError(
-            f"{label}: {alg}: expected a signature of {layout.size} bytes, found {len(signature)}"
+            f"{label}: {alg}: expected a signature of {layout.size} bytes, got {len(signature)}"
         )
     hint = signature[-(layout.max_hint_ones + layout.hint_vectors) :]
     positions, boundaries = hint[: layout.max_hint_ones], hint[layout.max_hint_ones :]

@@ -49,7 +49,7 @@ class PassphraseSource:
         value = os.environ.get(self.env_name, "")
         if not value:
             raise InputError(
-                f"environment variable {self.env_name}: expected a passphrase, found none"
+                f"environment variable {self.env_name}: expected a passphrase, got none"
             )
         return _require_single_line(os.fsencode(value), f"environment variable {self.env_name}")
 

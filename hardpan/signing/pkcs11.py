@@ -164,7 +164,7 @@ def select_key_id(listing: str, uri: Pkcs11Uri) -> str:
             key_ids.add(key_id[1])
     if len(key_ids) != 1:
         raise InputError(
-            f"{uri.text}: expected one key of that name, found {len(key_ids)}",
+            f"{uri.text}: expected one key of that name, got {len(key_ids)}",
             hint="the token must hold the public key too, with an id; "
             "'pkcs11-tool --list-objects --type pubkey' shows them",
         )

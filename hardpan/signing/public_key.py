@@ -137,7 +137,7 @@ def wrap_public_key(key: PublicKeyTypes, *, label: str) -> PublicKey:
     """
     algorithm = algorithm_for(key)
     if algorithm is None:
-        raise InputError(f"{label}: expected a key of {KEY_KINDS}; found {_describe_key(key)}")
+        raise InputError(f"{label}: expected a key of {KEY_KINDS}; got {_describe_key(key)}")
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicKey(spki=spki, alg=algorithm.name)
 

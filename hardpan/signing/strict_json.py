@@ -63,7 +63,7 @@ def parse_json(
         MalformedError: any of those, too many bytes, or no JSON at all.
     """
     if len(data) > max_bytes:
-        raise MalformedError(f"{label}: expected at most {max_bytes} bytes, found {len(data)}")
+        raise MalformedError(f"{label}: expected at most {max_bytes} bytes, got {len(data)}")
     try:
         check_structure(data, max_values=max_values)
         _check_text_size(data, max_text_bytes)

@@ -82,7 +82,7 @@ def load_tsa(pem: bytes, *, policy_oid: str, label: str) -> TimestampAuthority:
         if policy_oid:
             x509.ObjectIdentifier(policy_oid)
     except ValueError as e:
-        raise InputError(f"{label}: policy_oid: expected e.g. 1.2.3.4, found {policy_oid!r}") from e
+        raise InputError(f"{label}: policy_oid: expected e.g. 1.2.3.4, got {policy_oid!r}") from e
     return TimestampAuthority(roots=roots, policy_oid=policy_oid)
 
 
@@ -148,7 +148,7 @@ def verify_timestamp(token: bytes, signature: bytes, tsa: TimestampAuthority) ->
     decoded = _decode_token(token)
     _check_imprint(decoded, signature)
     if tsa.policy_oid and decoded.policy != tsa.policy_oid:
-        raise TrustError(f"the timestamp: expected policy {tsa.policy_oid}, found {decoded.policy}")
+        raise TrustError(f"the timestamp: expected policy {tsa.policy_oid}, got {decoded.policy}")
     verifier = rfc3161.VerifierBuilder(roots=list(tsa.roots)).build()
     try:
         verifier.verify_message(decoded.response, signature)

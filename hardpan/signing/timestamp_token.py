@@ -71,14 +71,14 @@ def read_timestamp_token(token: bytes, signature: bytes) -> TimestampToken:
     _check_status(response[0])
     signed = read_signed_data(response[1])
     if signed.content_type != _TST_INFO or signed.content is None:
-        raise MalformedError(f"{_LABEL}: expected a signed TSTInfo, found {signed.content_type}")
+        raise MalformedError(f"{_LABEL}: expected a signed TSTInfo, got {signed.content_type}")
     info = read_der(signed.content, label=_LABEL, max_bytes=MAX_TOKEN_BYTES)
     fields = info.expect(SEQUENCE).read_children()
     if len(fields) < 5:
-        raise MalformedError(f"{_LABEL}: expected at least 5 fields, found {len(fields)}")
+        raise MalformedError(f"{_LABEL}: expected at least 5 fields, got {len(fields)}")
     version, policy, imprint, serial, gen_time, *optional_fields = fields
     if version.read_integer() != 1:
-        raise MalformedError(f"{_LABEL}: version: expected 1, found {version.read_integer()}")
+        raise MalformedError(f"{_LABEL}: version: expected 1, got {version.read_integer()}")
     policy.read_oid()
     serial.read_integer()
     _check_imprint(imprint, signature)

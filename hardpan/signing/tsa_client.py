@@ -35,7 +35,7 @@ def post(url: str, data: bytes, *, timeout_s: float, max_bytes: int) -> bytes:
             hint="scan again without --timestamp, or later",
         ) from e
     if content_type != _REPLY_TYPE:
-        raise TrustError(f"{url}: expected {_REPLY_TYPE}, found {content_type[:60]}")
+        raise TrustError(f"{url}: expected {_REPLY_TYPE}, got {content_type[:60]}")
     return body
 
 

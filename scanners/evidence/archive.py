@@ -84,7 +84,7 @@ def check_names(names: list[str], error: type[InputError | TrustError]) -> None:
         InputError, TrustError: they cannot; ``error`` says which.
     """
     if len(names) > MAX_FILES:
-        raise error(f"expected at most {MAX_FILES} files, found {len(names)}")
+        raise error(f"expected at most {MAX_FILES} files, got {len(names)}")
     for name in names:
         if not is_safe_name(name):
             raise error(f"not a safe file name: {name[:120]!a}")
@@ -154,7 +154,7 @@ class EvidenceArchive:
         """
         entry = self._find_entry(name)
         if entry.size > max_bytes:
-            raise TrustError(f"{name}: expected at most {max_bytes} bytes, found {entry.size}")
+            raise TrustError(f"{name}: expected at most {max_bytes} bytes, got {entry.size}")
         return b"".join(self._read_chunks(entry))
 
     def compute_sha256(self, name: str) -> Sha256:
@@ -213,7 +213,7 @@ def _make_private_copy(path: Path) -> tuple[IO[bytes], Sha256]:
     with open_regular(path) as source:
         size = os.fstat(source.fileno()).st_size
         if size > MAX_ARCHIVE_BYTES:
-            raise TrustError(f"{path}: expected at most {MAX_ARCHIVE_BYTES} bytes, found {size}")
+            raise TrustError(f"{path}: expected at most {MAX_ARCHIVE_BYTES} bytes, got {size}")
         try:
             copy = tempfile.TemporaryFile(prefix="hardpan-evidence-")  # noqa: SIM115
         except OSError as e:
@@ -320,7 +320,7 @@ def _check_layout(
 
 def _check_size(entry: ArchiveEntry, error: type[InputError | TrustError]) -> None:
     if entry.size > MAX_FILE_BYTES:
-        raise error(f"{entry.name}: expected at most {MAX_FILE_BYTES} bytes, found {entry.size}")
+        raise error(f"{entry.name}: expected at most {MAX_FILE_BYTES} bytes, got {entry.size}")
     if entry.size > _UNLIMITED_RATIO_BYTES and entry.size > entry.compressed_size * MAX_RATIO:
         raise error(f"{entry.name}: unpacks to more than {MAX_RATIO} times its size")
 

@@ -188,7 +188,7 @@ def test_openssl_tsa_timestamps_a_signature(tsa: tuple[str, Path], tmp_path: Pat
     [
         ("/busy", UnreachableError, "the TSA answers with HTTP status 503"),
         ("/elsewhere", UnreachableError, "the TSA answers with HTTP status 302"),
-        ("/page", TrustError, "expected application/timestamp-reply, found text/html"),
+        ("/page", TrustError, "expected application/timestamp-reply, got text/html"),
         ("/endless", TrustError, "/endless: expected at most 65536 bytes"),
         ("/old", TrustError, "the timestamp answers another request"),
         ("/other", TrustError, "the timestamp covers another signature"),

@@ -248,7 +248,7 @@ def test_missing_passphrase_error_has_hint(external_keys: Keys) -> None:
 
 
 def test_missing_external_key_is_reported(softhsm: Keys, tpm: Keys, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected one key of that name, found 0"):
+    with pytest.raises(InputError, match="expected one key of that name, got 0"):
         load_signer(softhsm.ec.replace("object=scan", "object=nobody"))
     with pytest.raises(ToolError, match="pkcs11-tool exited with 1") as caught:
         load_signer(softhsm.ec.replace("site%20hsm", "other"))
@@ -260,7 +260,7 @@ def test_missing_external_key_is_reported(softhsm: Keys, tpm: Keys, tmp_path: Pa
 
 
 def test_unsupported_token_key_is_rejected(softhsm: Keys) -> None:
-    with pytest.raises(InputError, match=r"expected a key of EC P-256, .* found RSA with 2048"):
+    with pytest.raises(InputError, match=r"expected a key of EC P-256, .* got RSA with 2048"):
         load_signer(softhsm.ec.replace("object=scan", "object=weak"))
 
 

@@ -160,7 +160,7 @@ def _read_text_or_file(value: str, folder: Path) -> bytes:
     if value.lstrip().startswith("-----BEGIN"):
         return value.encode()
     if not value.isprintable():
-        raise InputError(f"expected the path of a file, or PEM text, found {value[:60]!a}")
+        raise InputError(f"expected the path of a file, or PEM text, got {value[:60]!a}")
     return read_limited(folder / value, _MAX_BYTES)
 
 
@@ -176,4 +176,4 @@ def _format_error(error: Any) -> str:
         return f"{setting}: unknown setting"
     if error["type"] == "missing":
         return f"{setting}: is missing"
-    return f"{setting}: {error['msg'].removeprefix('Value error, ')}, found {error['input']!r:.80}"
+    return f"{setting}: {error['msg'].removeprefix('Value error, ')}, got {error['input']!r:.80}"

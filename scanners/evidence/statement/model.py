@@ -288,7 +288,7 @@ def _check_statement_id(value: dict[str, Any], claim: dict[str, Any]) -> None:
     if stated != expected:
         raise TrustError(
             "statement: predicate.statementId: does not follow from the rest: "
-            f"expected {expected}, found {stated!a:.80}"
+            f"expected {expected}, got {stated!a:.80}"
         )
 
 

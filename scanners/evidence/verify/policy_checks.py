@@ -91,7 +91,7 @@ def _find_image_subject(
     matching_disks = [s for s in disks if s.effective_media_type == image.media_type]
     if not matching_disks:
         raise TrustError(
-            f"{problem}: expected {image.media_type}, found {disks[0].effective_media_type}"
+            f"{problem}: expected {image.media_type}, got {disks[0].effective_media_type}"
         )
     if any(s.name == image.name and s not in same_digest for s in subjects):
         raise TrustError(f"{problem}: {image.name} has another digest there")
@@ -179,7 +179,7 @@ def _check_chain_position(
         raise TrustError("the policy requires a chain position, the statement has none")
     actual = (claim.chain.sequence, claim.chain.previous_statement_sha256)
     if actual[0] != expected[0]:
-        raise TrustError(f"expected statement {expected[0]} of the host, found {actual[0]}")
+        raise TrustError(f"expected statement {expected[0]} of the host, got {actual[0]}")
     if actual[1] != expected[1]:
         raise TrustError(f"statement {actual[0]} follows another statement than the policy names")
     return Passed(f"statement {actual[0]} of the host")

@@ -71,7 +71,7 @@ def check_post_quantum(
         )
     _, public = envelope.verify(*keys)
     if public.alg != alg:
-        raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, found {public.alg}")
+        raise TrustError(f"{PQ_ENVELOPE}: the statement expects {alg}, got {public.alg}")
     check_key_validity(claim.scan.finished, keys[public], signing_time)
     return Passed(f"key {keys[public].id!r}, {alg}")
 

@@ -201,7 +201,7 @@ class ArchiveSource:
         for name, expected in listed.items():
             actual = self._archive.compute_sha256(name)
             if actual != expected:
-                raise TrustError(f"{name}: expected sha256 {expected}, found {actual}")
+                raise TrustError(f"{name}: expected sha256 {expected}, got {actual}")
         return Passed(f"{len(listed)} files")
 
     def read_documents(

@@ -120,7 +120,7 @@ class StoredEvidence:
         """See ``Source``."""
         data = self.signature_files.get(name)
         if data is not None and len(data) > max_bytes:
-            raise TrustError(f"{name}: expected at most {max_bytes} bytes, found {len(data)}")
+            raise TrustError(f"{name}: expected at most {max_bytes} bytes, got {len(data)}")
         return data
 
 

@@ -258,13 +258,13 @@ def test_archive_rejects_unsorted_files(tmp_path: Path) -> None:
 def test_archive_enforces_count_and_size_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match="at most 256 files, found 257"):
+    with pytest.raises(InputError, match="at most 256 files, got 257"):
         write_archive(tmp_path / "x.zip", [(f"f{i:03}", b"") for i in range(257)])
     many = _zip(*((f"f{i:03}", b"x") for i in range(archive.MAX_FILES + 1)))
     with pytest.raises(TrustError, match="end record"):
         _open(tmp_path, many)
     for name, message in (
-        ("MAX_FILE_BYTES", "expected at most 4 bytes, found 5"),
+        ("MAX_FILE_BYTES", "expected at most 4 bytes, got 5"),
         ("MAX_TOTAL_BYTES", "unpacks to more than 4 bytes"),
         ("MAX_ARCHIVE_BYTES", "expected at most 4 bytes"),
     ):

@@ -134,7 +134,7 @@ def test_oversized_archive_is_rejected_before_copy(
         f.truncate(archive.MAX_ARCHIVE_BYTES + 1)  # no block is allocated
     monkeypatch.setattr(archive, "_copy_contents", lambda *_: pytest.fail("was copied"))
 
-    with pytest.raises(TrustError, match="expected at most 536870912 bytes, found 536870913"):
+    with pytest.raises(TrustError, match="expected at most 536870912 bytes, got 536870913"):
         EvidenceArchive(path)
 
 

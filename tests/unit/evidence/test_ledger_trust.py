@@ -301,7 +301,7 @@ CASES = {
     "a statement that follows on another one": Case(
         evidence=_with_scan(chain=ChainLink(sequence=3, previous_statement_sha256="0" * 64)),
         check="chain-position",
-        message="expected statement 2 of the host, found 3",
+        message="expected statement 2 of the host, got 3",
         refused_by=NEWEST,
     ),
 }

@@ -75,7 +75,7 @@ def test_policy_accepts_inline_key(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("version: 1", "version: 2", "trust.yaml:1:10: version: Input should be 1, found 2"),
+        ("version: 1", "version: 2", "trust.yaml:1:10: version: Input should be 1, got 2"),
         ("role: scan", "role: root", "trust.yaml:4:11: keys[0].role: Input should be 'scan'"),
         ("ecdsa-p256-sha256", "ed25519", "trust.yaml:5:10: keys[0].alg: Input should be"),
         ("    spki: scan.pub\n", "", "trust.yaml:3:5: keys[0].spki: is missing"),
@@ -127,7 +127,7 @@ BILLION_LAUGHS = "a: &a [x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
-NO_MOMENT = "expected a time, e.g. 2026-11-21T04:00:00Z, found "
+NO_MOMENT = "expected a time, e.g. 2026-11-21T04:00:00Z, got "
 WINDOW = "2026-01-01T00:00:00Z"
 HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     "a number as a moment": (WINDOW, "20261122", f"7:17: keys[0].not_before: {NO_MOMENT}"),
@@ -206,7 +206,7 @@ HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     "lines that are no PEM": (
         "scan.pub",
         "|\n      !-----BEGIN PUBLIC KEY-----\n      AAAA",
-        "6:11: keys[0].spki: expected the path of a file, or PEM text, found '!-----BEGIN",
+        "6:11: keys[0].spki: expected the path of a file, or PEM text, got '!-----BEGIN",
     ),
     "a NUL in a path": ("scan.pub", '"scan\\0.pub"', "6:11: keys[0].spki: "),
     "a folder as a key": ("scan.pub", "..", "6:11: keys[0].spki: "),

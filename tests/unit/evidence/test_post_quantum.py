@@ -238,8 +238,8 @@ def _half(x: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_sig(""), "sig: expected a signature of 1 to 4627 bytes, found 0 bytes"),
-        (_sig(base64.b64encode(bytes(4628)).decode()), "found 4628 bytes"),
+        (_sig(""), "sig: expected a signature of 1 to 4627 bytes, got 0 bytes"),
+        (_sig(base64.b64encode(bytes(4628)).decode()), "got 4628 bytes"),
         (_sig(base64.b64encode(bytes(3309)).decode()), "not by any of the 1 keys"),
         (_in_pq(_half), "not by any of the 1 keys"),
         (_in_pq(lambda x: x.update(signatures=[])), "expected exactly one signature"),
@@ -324,7 +324,7 @@ def test_policy_algorithm_must_match_key(hybrid: Hybrid, alg: str) -> None:
             (DEFAULT_ALGORITHM, "ml-dsa-65", "ml-dsa-87"),
             "expects ml-dsa-65, ml-dsa-87; at most one",
         ),
-        ((DEFAULT_ALGORITHM, "ml-dsa-87"), "the statement expects ml-dsa-87, found ml-dsa-65"),
+        ((DEFAULT_ALGORITHM, "ml-dsa-87"), "the statement expects ml-dsa-87, got ml-dsa-65"),
         ((DEFAULT_ALGORITHM, "rot13"), "expects an unknown signature: 'rot13'"),
         ((DEFAULT_ALGORITHM, "none"), "expects an unknown signature: 'none'"),
     ],

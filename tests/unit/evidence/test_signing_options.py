@@ -320,7 +320,7 @@ def test_invalid_policy_setting_reports_location(
 def test_policy_validates_timestamp_policy_oid(lab: EvidenceFixture) -> None:
     (lab.ring.policy.parent / "tsa.pem").write_text(FakeTsa().pem)
 
-    with pytest.raises(InputError, match=r"policy_oid: expected e\.g\. 1\.2\.3\.4, found 'one'"):
+    with pytest.raises(InputError, match=r"policy_oid: expected e\.g\. 1\.2\.3\.4, got 'one'"):
         load_trust_policy(_policy(lab, "require_timestamp: {roots: tsa.pem, policy_oid: one}\n"))
     assert load_trust_policy(
         _policy(lab, "require_timestamp: {roots: tsa.pem}\n")

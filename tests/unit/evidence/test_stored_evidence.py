@@ -152,7 +152,7 @@ def test_missing_required_cms_signature_is_rejected(
     message = f"{CMS}: the policy requires it, and the ledger does not store it"
     _refused(kit, _without(stored, CMS), "cms", message, **policy)
     large = replace(stored, signature_files={**stored.signature_files, CMS: bytes((64 << 10) + 1)})
-    message = f"{CMS}: expected at most 65536 bytes, found 65537"
+    message = f"{CMS}: expected at most 65536 bytes, got 65537"
     _refused(kit, large, "cms", message, **policy)
 
 

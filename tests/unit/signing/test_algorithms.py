@@ -133,7 +133,7 @@ def _confused(folder: Path) -> list[tuple[str, str, bytes]]:
 
 
 def test_oversized_rsa_key_is_rejected() -> None:
-    for bits, message in ((8192, ""), (8193, "found RSA with 8193 bits")):
+    for bits, message in ((8192, ""), (8193, "got RSA with 8193 bits")):
         # No one's modulus, odd and of that size: nothing is signed with it.
         key = rsa.RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key()
         with pytest.raises(InputError, match=message) if message else nullcontext():
@@ -158,7 +158,7 @@ def test_each_envelope_requires_its_key_kind(folder: Path) -> None:
     with pytest.raises(InputError, match=r"ml-dsa-65 signs the second envelope only") as caught:
         load_signer(folder / f"{_PQ}.pem")
     assert "--pq-key" in caught.value.hint
-    with pytest.raises(InputError, match=r"expected an ML-DSA-65 or ML-DSA-87 key, found rsa"):
+    with pytest.raises(InputError, match=r"expected an ML-DSA-65 or ML-DSA-87 key, got rsa"):
         load_pq_signer(folder / f"{_RSA}.pem")
 
 
@@ -225,7 +225,7 @@ def test_missing_ml_dsa_support_reports_error(
     assert list(tmp_path.iterdir()) == []
     for name in (DEFAULT_ALGORITHM, _RSA):
         load_public_key(folder / f"{name}.pub").verify(_signer(folder, name).sign(b"x"), b"x")
-    with pytest.raises(InputError, match="found Ed25519"):
+    with pytest.raises(InputError, match="got Ed25519"):
         wrap_public_key(ed25519.Ed25519PrivateKey.generate().public_key(), label="k")
 
 

@@ -105,8 +105,8 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     "text": (lambda _: b"hello", "not DER"),
     "a byte after its end": (lambda s: _parts(s).to_der() + b"\0", "1 bytes after its end"),
     "too long": (lambda _: bytes(MAX_CMS_BYTES + 1), "expected at most 65536 bytes"),
-    "no SignedData": (_changed(info_type="1.2.840.113549.1.7.3"), "expected CMS SignedData, found"),
-    "another version": (_changed(version=b"\x02\x01\x07"), "version: expected 1 or 3, found 7"),
+    "no SignedData": (_changed(info_type="1.2.840.113549.1.7.3"), "expected CMS SignedData, got"),
+    "another version": (_changed(version=b"\x02\x01\x07"), "version: expected 1 or 3, got 7"),
     "the payload inside": (_changed(is_detached=False), "expected a detached signature"),
     "two contents": (
         _changed(extra_content=(encode_der(0xA0, encode_der(4)), encode_der(0xA0, encode_der(4)))),
@@ -116,9 +116,9 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     "revocation lists": (_changed(crls=(encode_der(0xA1, encode_der(0x30)),)), "and nothing else"),
     "unsigned attributes": (
         _changed(unsigned=(encode_der(0xA1, build_attribute("1.2.3", encode_der(4, b"hidden"))),)),
-        "expected 6 fields, found 7",
+        "expected 6 fields, got 7",
     ),
-    "two signers": (_changed(extra_signer_count=1), "expected one DER value, found 2"),
+    "two signers": (_changed(extra_signer_count=1), "expected one DER value, got 2"),
     "no certificates": (_changed(has_certificates=False), "and nothing else"),
     "revocation lists and no certificates": (
         _changed(has_certificates=False, crls=(encode_der(0xA1, encode_der(0x30)),)),
@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     ),
     "no certificate in the list": (
         _certificates(lambda _: ()),
-        "expected 1 to 8 certificates, found 0",
+        "expected 1 to 8 certificates, got 0",
     ),
     "no content at all": (
         _changed(content_info=encode_der(0x30)),
@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     ),
     "another certificate beside it": (
         _certificates(lambda signer_certificate: (signer_certificate, build_certificate(OTHER))),
-        "expected one certificate, found 2",
+        "expected one certificate, got 2",
     ),
     "a certificate twice": (
         _certificates(lambda signer_certificate: (signer_certificate, signer_certificate)),
@@ -147,7 +147,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
                 *(build_certificate(OTHER, serial=n) for n in range(1, 9)),
             )
         ),
-        "expected 1 to 8 certificates, found 9",
+        "expected 1 to 8 certificates, got 9",
     ),
     "something for a certificate": (
         _certificates(lambda signer_certificate: (encode_der(0x30, b"\x02\x01\x01"),)),
@@ -225,7 +225,7 @@ REFUSED: dict[str, tuple[Callable[[PemSigner], bytes], str]] = {
     ),
     "an attribute with two values": (
         _changed(extra_attributes=(build_attribute("1.2.3", encode_der(5), encode_der(5)),)),
-        "expected one DER value, found 2",
+        "expected one DER value, got 2",
     ),
     "another payload's digest": (_changed(payload=b"other"), "signs other content"),
     "another key's signature": (

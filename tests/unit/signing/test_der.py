@@ -28,7 +28,7 @@ def _refused(data: bytes, message: str) -> None:
         (b"\x30\x85\x00\x00\x00\x00\x01\x00", "a length that is not in its shortest form"),
         (b"\x30\x85\x01\x00\x00\x00\x00", "a length that is not in its shortest form"),
         (b"\x30\xff" + bytes(127), "a length that is not in its shortest form"),
-        (bytes(1001), "x: expected at most 1000 bytes, found 1001"),
+        (bytes(1001), "x: expected at most 1000 bytes, got 1001"),
     ],
 )
 def test_der_in_another_encoding_is_refused(data: bytes, message: str) -> None:
@@ -87,7 +87,7 @@ def test_der_damaged_object_identifier_is_refused(data: bytes) -> None:
         (encode_der(2, b"\x01" * 65), "an integer of 65 bytes"),
         (encode_der(2, b"\x00\x01"), "not in its shortest form"),
         (encode_der(2, b"\xff\x80"), "not in its shortest form"),
-        (encode_der(4, b"\x01"), "expected DER tag 0x02, found 0x04"),
+        (encode_der(4, b"\x01"), "expected DER tag 0x02, got 0x04"),
     ],
 )
 def test_der_damaged_integer_is_refused(data: bytes, message: str) -> None:
@@ -103,5 +103,5 @@ def test_der_children_must_fill_a_constructed_element() -> None:
         with pytest.raises(MalformedError, match=message):
             read_der(data, label="x", max_bytes=1000).read_children()
     for parts in ((), (encode_der(5), encode_der(5))):
-        with pytest.raises(MalformedError, match=f"expected one DER value, found {len(parts)}"):
+        with pytest.raises(MalformedError, match=f"expected one DER value, got {len(parts)}"):
             read_der(encode_der(0x30, *parts), label="x", max_bytes=1000).read_only_child()

@@ -121,11 +121,11 @@ def test_token_key_is_selected_by_label_and_id(label: str, key_id: str, selected
 @pytest.mark.parametrize(
     ("label", "key_id", "message"),
     [
-        ("Scan", "", "found 0"),
-        ("sca", "", "found 0"),
-        ("scan", "02ff", "found 0"),
-        ("no id", "", "found 0"),
-        ("twice", "", "found 2"),
+        ("Scan", "", "got 0"),
+        ("sca", "", "got 0"),
+        ("scan", "02ff", "got 0"),
+        ("no id", "", "got 0"),
+        ("twice", "", "got 2"),
     ],
 )
 def test_ambiguous_token_key_is_rejected(label: str, key_id: str, message: str) -> None:
@@ -195,7 +195,7 @@ def test_passphrase_is_read_from_file_variable_or_prompt(
     [
         (
             PassphraseSource(env_name="NOT_SET"),
-            "environment variable NOT_SET: expected a passphrase, found none",
+            "environment variable NOT_SET: expected a passphrase, got none",
         ),
         (
             PassphraseSource(env_name="TWO_LINES"),

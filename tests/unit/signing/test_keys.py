@@ -94,12 +94,12 @@ def test_passphrase_for_unencrypted_key_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (ec.generate_private_key(ec.SECP384R1()), "found EC secp384r1"),
-        (ec.generate_private_key(ec.SECP256K1()), "found EC secp256k1"),
-        (ed25519.Ed25519PrivateKey.generate(), "found Ed25519"),
-        (rsa.generate_private_key(65537, 2048), "found RSA with 2048 bits, exponent 65537"),
-        (rsa.generate_private_key(3, 3072), "found RSA with 3072 bits, exponent 3"),
-        (mldsa.MLDSA44PrivateKey.generate(), "found MLDSA44"),
+        (ec.generate_private_key(ec.SECP384R1()), "got EC secp384r1"),
+        (ec.generate_private_key(ec.SECP256K1()), "got EC secp256k1"),
+        (ed25519.Ed25519PrivateKey.generate(), "got Ed25519"),
+        (rsa.generate_private_key(65537, 2048), "got RSA with 2048 bits, exponent 65537"),
+        (rsa.generate_private_key(3, 3072), "got RSA with 3072 bits, exponent 3"),
+        (mldsa.MLDSA44PrivateKey.generate(), "got MLDSA44"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )

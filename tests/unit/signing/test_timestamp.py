@@ -156,7 +156,7 @@ def test_tsa_url_with_password_is_rejected_and_redacted() -> None:
     [
         (b"", "", "policy: expected certificates in PEM"),
         (b"hello", "", "policy: expected certificates in PEM"),
-        (TSA.pem.encode(), "one.two", "policy: policy_oid: expected e.g. 1.2.3.4, found 'one.two'"),
+        (TSA.pem.encode(), "one.two", "policy: policy_oid: expected e.g. 1.2.3.4, got 'one.two'"),
     ],
 )
 def test_invalid_tsa_roots_are_rejected(pem: bytes, oid: str, message: str) -> None:

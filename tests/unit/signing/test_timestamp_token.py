@@ -106,13 +106,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "revocation lists": (_token(crls=(encode_der(0xA1, encode_der(0x30)),)), "and nothing else"),
     "unsigned attributes": (
         _token(unsigned=(encode_der(0xA1, build_attribute("1.2.3", encode_der(4, b"hidden"))),)),
-        "expected 6 fields, found 7",
+        "expected 6 fields, got 7",
     ),
     "few fields": (
         _token(encode_der(0x30, INTEGER_1, encode_oid(POLICY))),
-        "expected at least 5 fields, found 2",
+        "expected at least 5 fields, got 2",
     ),
-    "another version": (_token(_info(version=b"\x02\x01\x02")), "version: expected 1, found 2"),
+    "another version": (_token(_info(version=b"\x02\x01\x02")), "version: expected 1, got 2"),
     "no policy": (_token(_info(policy=encode_der(5))), "expected DER tag 0x06"),
     "no serial number": (_token(_info(serial=encode_der(5))), "expected DER tag 0x02"),
     "another imprint": (
