@@ -55,7 +55,7 @@ def _emit_script(context: click.Context, _: click.Parameter, file: str | None) -
     "--policy",
     required=True,
     type=click.Path(path_type=Path),
-    help="Whom and what you trust (trust.yaml); see 'hardpan keys new'.",
+    help="Trust policy (trust.yaml); see 'hardpan keys new'.",
 )
 @click.option(
     "--emit-script",
