@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hardpan.builder.artifacts import InstallMedia
 from hardpan.builder.media.inspect import inspect_iso
+from hardpan.core import validation_errors
 from hardpan.core.errors import InputError, ToolError, TrustError
 from hardpan.core.events import Emit, StageMessage
 from hardpan.core.files import Sha256, check_sha256, sha256_file
 from hardpan.core.process import run
 from hardpan.core.resources import find_checkout, resource_path
+from hardpan.core.yaml_source import read_yaml
 
 CATALOG_FILE = resource_path("hardpan.builder.media", "catalog.yaml")
 _BUILD_TIMEOUT_S = 2400
@@ -41,6 +42,9 @@ class MediaEntry(BaseModel):
 
     download_location: str = ""
     """Download location."""
+
+
+_CATALOG = TypeAdapter(dict[str, MediaEntry])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +113,12 @@ def catalog_entry(name: str) -> MediaEntry:
 
 def load_catalog() -> dict[str, MediaEntry]:
     """Return the entries of ``catalog.yaml`` by name."""
-    document = yaml.safe_load(CATALOG_FILE.read_text("utf-8"))
+    tree = read_yaml(CATALOG_FILE.read_bytes(), str(CATALOG_FILE))
     try:
-        return {name: MediaEntry.model_validate(value) for name, value in document.items()}
+        return _CATALOG.validate_python(tree.to_plain())
     except ValidationError as e:
-        raise InputError(f"{CATALOG_FILE}: {e}") from e
+        problems = validation_errors.locate_errors(tree, e)
+        raise InputError(validation_errors.format_problems(problems)) from e
 
 
 def _inspect_file(name: str, entry: MediaEntry, file: Path | None) -> MediaCandidate:

@@ -1,10 +1,12 @@
-"""Format validation errors of YAML files: location, setting, expected and actual value."""
+"""Format validation errors of YAML files, with locations, and of other documents."""
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hardpan.core.yaml_source import SourceLocation, YamlNode
 
 _MAX_VALUE_CHARS = 80
+_MAX_LISTED_ERRORS = 3
 _EXPECTATIONS = {
     "string_type": "expected text (quote it)",
     "bool_type": "expected true or false",
@@ -21,6 +23,23 @@ _EXPECTATIONS = {
 }
 
 LocatedProblem = tuple[SourceLocation, str]
+
+
+def format_validation_error(error: ValidationError) -> str:
+    """Return the first errors of a document on one line: paths and expectations, no values.
+
+    For documents without line numbers, which may be hostile or secret.
+    """
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']}" for e in errors]
+    text = "; ".join(parts[:_MAX_LISTED_ERRORS])
+    omitted = len(parts) - _MAX_LISTED_ERRORS
+    return f"{text}; and {omitted} more" if omitted > 0 else text
+
+
+def locate_errors(tree: YamlNode, error: ValidationError) -> list[LocatedProblem]:
+    """Convert all errors of a YAML file to messages with their locations."""
+    return [from_pydantic(tree, details) for details in error.errors(include_url=False)]
 
 
 def from_pydantic(tree: YamlNode, error: ErrorDetails) -> LocatedProblem:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpan.core.errors import InputError
+from hardpan.core.validation_errors import format_validation_error
 
 LAB_FOLDER = Path(__file__).parent
 """The folder of the lab media: recipe, overlay, scripts, installer."""
@@ -99,5 +100,4 @@ def load_definition(path: Path = LAB_FOLDER / "packages.yaml") -> MediaDefinitio
     except yaml.YAMLError as e:
         raise InputError(f"{path}: not YAML: {e}") from e
     except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors())
-        raise InputError(f"{path}: {problems}") from e
+        raise InputError(f"{path}: {format_validation_error(e)}") from e

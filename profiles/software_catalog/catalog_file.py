@@ -39,9 +39,7 @@ def parse_catalog(data: bytes, file: str) -> PackageCatalog:
     try:
         catalog = PackageCatalog.model_validate(tree.to_plain())
     except ValidationError as e:
-        located_problems = [
-            validation_errors.from_pydantic(tree, d) for d in e.errors(include_url=False)
-        ]
+        located_problems = validation_errors.locate_errors(tree, e)
         raise InputError(validation_errors.format_problems(located_problems)) from e
     located_violations: list[LocatedProblem] = [
         validation_errors.locate(tree, b.path, b.text) for b in _violations(catalog)

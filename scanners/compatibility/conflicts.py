@@ -89,7 +89,7 @@ def parse_conflicts(data: bytes, file: str) -> tuple[Conflict, ...]:
     try:
         entries = ConflictList.model_validate(tree.to_plain()).conflicts
     except ValidationError as e:
-        invalid = [validation_errors.from_pydantic(tree, d) for d in e.errors(include_url=False)]
+        invalid = validation_errors.locate_errors(tree, e)
         raise InputError(validation_errors.format_problems(invalid)) from e
     violations: list[LocatedProblem] = []
     for i, conflict in enumerate(entries):

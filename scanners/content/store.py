@@ -22,6 +22,7 @@ from hardpan.core.extracted_files import (
 )
 from hardpan.core.files import Sha256, atomic_path, read_open_file, sha256_bytes
 from hardpan.core.resources import resource_path
+from hardpan.core.validation_errors import format_validation_error
 from hardpan.core.xdg import data_home
 from hardpan.profiles.schema.versions import parse_version
 from hardpan.scanners.content.scap_xml import MAX_BYTES
@@ -128,10 +129,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as e:
-        first = e.errors(include_input=False, include_url=False)[0]
-        location = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(
-            f"{path}: not a manifest of SCAP content: {location}: {first['msg']}"
+            f"{path}: not a manifest of SCAP content: {format_validation_error(e)}"
         ) from e
 
 

@@ -106,7 +106,7 @@ def parse_table(data: bytes, file: str) -> CmvpTable:
     try:
         cmvp_table = CmvpTable.model_validate(tree.to_plain())
     except ValidationError as e:
-        invalid = [validation_errors.from_pydantic(tree, d) for d in e.errors(include_url=False)]
+        invalid = validation_errors.locate_errors(tree, e)
         raise InputError(validation_errors.format_problems(invalid)) from e
     violations = [
         validation_errors.locate(tree, b.path, b.text) for b in _find_violations(cmvp_table)

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from hardpan.core.errors import InputError, TrustError
 from hardpan.core.files import canonical_json, sha256_bytes
+from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.report.model.types import Document, HexDigest, Timestamp
 
 FORMAT = "hardpan-ledger/1"
@@ -144,7 +145,7 @@ def parse_chain_header(values: Mapping[str, object], *, label: str) -> ChainHead
     try:
         header = ChainHeader.from_json(dict(values))
     except ValidationError as e:
-        raise TrustError(f"{label}: {_format_first_error(e)}") from e
+        raise TrustError(f"{label}: {format_validation_error(e)}") from e
     if new_chain_header(header.created, header.salt).id != header.id:
         raise TrustError(f"{label}: id: is not the digest of the chain's beginning")
     return header
@@ -179,7 +180,7 @@ def _verify_row(
     try:
         row = LedgerRow.from_json(values)
     except ValidationError as e:
-        raise TrustError(f"{label}: row {number}: {_format_first_error(e)}") from e
+        raise TrustError(f"{label}: row {number}: {format_validation_error(e)}") from e
     if row.seq != number:
         raise TrustError(f"{label}: row {number}: is missing or out of order, found {row.seq}")
     if row.chain != chain:
@@ -236,8 +237,3 @@ def verify_checkpoint(checkpoint: Checkpoint, chain: LedgerChain | None) -> None
         raise TrustError(
             f"chain {checkpoint.chain!r}: row {checkpoint.count}: does not match the checkpoint"
         )
-
-
-def _format_first_error(e: ValidationError) -> str:
-    error = e.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import Field, ValidationError
 
 from hardpan.core.errors import InputError, TrustError
+from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.comparison.scan_diff import ScanSnapshot
 from hardpan.scanners.report.model.documents import Findings, SmokeDocument
 from hardpan.scanners.report.model.types import Document, JsonList
@@ -93,8 +94,7 @@ def decompress_record(compressed: bytes, *, label: str) -> ScanRecord:
     try:
         stored = _StoredRecord.from_json(value)
     except ValidationError as e:
-        error = e.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise TrustError(f"{label}: {'.'.join(map(str, error['loc']))}: {error['msg']}") from e
+        raise TrustError(f"{label}: {format_validation_error(e)}") from e
     return ScanRecord(
         snapshot=ScanSnapshot(
             findings=stored.findings, smoke=stored.smoke, packages=stored.packages

@@ -14,6 +14,7 @@ from hardpan.core.errors import TrustError
 from hardpan.core.files import Sha256, canonical_json, sha256_bytes
 from hardpan.core.identifiers import PREDICATE_TYPE, PredicateType
 from hardpan.core.media_types import QCOW2, guess_media_type
+from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     HOST_SIGNATURE,
     ChainLink,
@@ -313,14 +314,6 @@ def read_provenance_subjects(payload: bytes) -> tuple[ProvenanceSubject, ...]:
     if len({p.name for p in parts}) != len(parts):
         raise TrustError("provenance: subject: a name appears twice")
     return parts
-
-
-def format_validation_error(e: ValidationError) -> str:
-    """What pydantic found, in one line: places and expectations, no values."""
-    errors = e.errors(include_url=False, include_context=False, include_input=False)
-    lines = [f"{'.'.join(map(str, x['loc'])) or '(top)'}: {x['msg']}" for x in errors[:3]]
-    suffix = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    return "; ".join(lines) + suffix
 
 
 def _build_image(findings: Findings) -> BootImage | None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from hardpan.core.errors import TrustError
 from hardpan.core.files import Sha256
+from hardpan.core.validation_errors import format_validation_error
 from hardpan.scanners.evidence.archive import EvidenceArchive
 from hardpan.scanners.evidence.predicates import test_result
 from hardpan.scanners.evidence.predicates.oscal_signing import (
@@ -22,7 +23,6 @@ from hardpan.scanners.evidence.sign.writer import BUNDLE, PQ_ENVELOPE, UNSIGNED_
 from hardpan.scanners.evidence.statement.model import (
     MAX_STATEMENT_BYTES,
     Statement,
-    format_validation_error,
 )
 from hardpan.scanners.evidence.statement.predicate_extensions import (
     OSCAL,

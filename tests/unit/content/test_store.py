@@ -78,8 +78,8 @@ def _manifest_with_stream(**changes: object) -> bytes:
 
 
 INVALID_MANIFESTS = [
-    (b"", "the file: Invalid JSON"),
-    (b"[]", "the file: "),
+    (b"", "(top): Invalid JSON"),
+    (b"[]", "(top): "),
     (b"{}", "schema_version: Field required"),
     (_manifest_with(schema_version=2), "schema_version: Input should be 1"),
     (_manifest_with(licence="GPL"), "licence: Input should be 'BSD-3-Clause'"),
