@@ -190,7 +190,7 @@ class _CheckRecorder:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Generate one test for each mount point, service, package … of the profile."""
-        list_values = getattr(metafunc.module, "EACH", {}).get(metafunc.function.__name__)
+        list_values = getattr(metafunc.module, "PARAMETERS", {}).get(metafunc.function.__name__)
         if list_values is not None:
             name = metafunc.fixturenames[-1]
             values = list(list_values(self._expected))

@@ -225,10 +225,10 @@ def test_scan_checks_of_layers_pass(applied: AppliedLayers) -> None:
         checks = HostFacts().collect(connection, task, timeout_s=120, emit=discard).checks
 
     outcome = {c.name.partition("::")[2]: c.outcome for c in checks}
-    assert outcome["test_only_listed_programs_change_who_they_run_as"] == "passed"
-    assert outcome["test_tuned_follows_the_profile"] == "passed"
-    assert outcome["test_the_service_is_enabled_and_runs[hardpan-models-check.timer]"] == "passed"
-    setting = "test_the_layers_kernel_setting_is_in_force"
+    assert outcome["test_only_listed_programs_are_suid_or_sgid"] == "passed"
+    assert outcome["test_tuned_profile_is_active"] == "passed"
+    assert outcome["test_service_is_enabled_and_active[hardpan-models-check.timer]"] == "passed"
+    setting = "test_layer_sysctl_is_active"
     assert outcome[f"{setting}[net.ipv4.conf.all.secure_redirects]"] == "passed"
     assert f"{setting}[kernel.io_uring_disabled]" in outcome
 

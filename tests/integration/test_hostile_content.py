@@ -141,7 +141,7 @@ def test_hostile_package_is_refused_without_side_effects(
 def test_decompression_bomb_is_stopped_while_unpacking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = replace(apt._PROCESS_LIMITS, file_bytes=1 << 20)
+    limits = replace(apt._PROCESS_LIMITS, max_file_bytes=1 << 20)
     monkeypatch.setattr(apt, "_PROCESS_LIMITS", limits)
     bomb = package_members((_make_member(EL9), b"\0" * (8 << 20)))
 

@@ -90,7 +90,7 @@ def test_nothing_is_left_on_the_target(
 
 def test_missing_oscap_on_the_target_is_reported(prepared: PreparedContent, tmp_path: Path) -> None:
     with (
-        local_sshd(tmp_path, instead=("oscap", Path("/dev/null"))) as target,
+        local_sshd(tmp_path, replacement=("oscap", Path("/dev/null"))) as target,
         connect(target, timeout_s=20) as connection,
         pytest.raises(ToolError, match="oscap is not installed on") as caught,
     ):
@@ -109,7 +109,7 @@ def test_scan_timeout_leaves_nothing_on_the_target(
     slow.write_text(f'#!/bin/sh\n[ "$1" != xccdf ] || sleep 60\nexec {real} "$@"\n')
     slow.chmod(0o755)
     with (
-        local_sshd(tmp_path, instead=("oscap", slow)) as target,
+        local_sshd(tmp_path, replacement=("oscap", slow)) as target,
         connect(target, timeout_s=20) as connection,
         pytest.raises(ToolError, match="did not end within"),
     ):
@@ -130,9 +130,9 @@ def test_host_checks_run_over_ssh_connection(target: Target) -> None:
 
     outcomes = {c.name: c.outcome for c in evidence.checks}
     assert len(outcomes) >= 25
-    assert outcomes["test_storage::test_the_file_system_is_mounted_with_its_options[/]"] == "passed"
-    assert outcomes["test_kernel::test_the_kernel_was_started_with[x=y]"] == "failed"
-    assert outcomes["test_services::test_the_ai_environment_computes"] == "skipped"
+    assert outcomes["test_storage::test_mount_has_required_options[/]"] == "passed"
+    assert outcomes["test_kernel::test_kernel_argument_is_active[x=y]"] == "failed"
+    assert outcomes["test_services::test_ai_python_computes"] == "skipped"
 
 
 def test_host_identity_matches_this_machine(target: Target) -> None:

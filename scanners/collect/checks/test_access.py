@@ -16,7 +16,7 @@ SSHD = {
     "x11forwarding": ("no",),
     "pubkeyauthentication": ("yes",),
 }
-EACH = {"test_sshd_really_runs_with": lambda _: list(SSHD)}
+PARAMETERS = {"test_sshd_setting_is_effective": lambda _: list(SSHD)}
 
 
 def read_sshd_settings(target: Host) -> dict[str, str]:
@@ -24,7 +24,7 @@ def read_sshd_settings(target: Host) -> dict[str, str]:
     return {key.lower(): value for key, _, value in (x.partition(" ") for x in lines)}
 
 
-def test_sshd_really_runs_with(target: Host, setting: str) -> None:
+def test_sshd_setting_is_effective(target: Host, setting: str) -> None:
     value = read_sshd_settings(target).get(setting, "unknown")
 
     assert value in SSHD[setting], f"{setting} is {value}"
@@ -37,7 +37,7 @@ def test_sshd_offers_no_weak_cipher_or_mac(target: Host) -> None:
     assert not [x for x in offered if "cbc" in x or "arcfour" in x or "md5" in x or "96" in x]
 
 
-def test_private_host_keys_are_for_root_alone(target: Host) -> None:
+def test_host_keys_are_private_to_root(target: Host) -> None:
     lines = target.check_output(queries.KEYS).splitlines()
 
     assert lines
@@ -54,14 +54,14 @@ def test_root_is_the_only_account_with_uid_zero(target: Host) -> None:
     assert target.check_output(queries.UID_ZERO).split() == ["root"]
 
 
-def test_new_files_are_private_by_default(target: Host) -> None:
+def test_umask_is_private(target: Host) -> None:
     values = [x.split()[1] for x in target.run(queries.UMASK).stdout.splitlines()]
 
     assert values
     assert all(int(v, 8) & 0o077 == 0o077 for v in values), f"UMASK {' '.join(values)}"
 
 
-def test_the_build_user_can_still_log_in(target: Host, expected: ExpectedState) -> None:
+def test_build_user_can_log_in(target: Host, expected: ExpectedState) -> None:
     user = expected.build_user
     if not user:
         pytest.skip("the profile names no build user")
@@ -70,7 +70,7 @@ def test_the_build_user_can_still_log_in(target: Host, expected: ExpectedState) 
     assert "password must be changed" not in target.run(queries.expiry_query(user)).stdout
 
 
-def test_the_build_user_may_use_sudo(target: Host, expected: ExpectedState) -> None:
+def test_build_user_may_use_sudo(target: Host, expected: ExpectedState) -> None:
     if not expected.build_user:
         pytest.skip("the profile names no build user")
     allowed = target.run(queries.sudo_list_query(expected.build_user)).stdout
@@ -79,7 +79,7 @@ def test_the_build_user_may_use_sudo(target: Host, expected: ExpectedState) -> N
     assert not expected.sudo_nopasswd or "NOPASSWD" in allowed
 
 
-def test_the_boot_loader_asks_for_its_superuser(target: Host, expected: ExpectedState) -> None:
+def test_boot_loader_requires_superuser(target: Host, expected: ExpectedState) -> None:
     if not expected.boot_superuser:
         pytest.skip("the profile names no boot loader superuser")
     output = target.run(queries.GRUB).stdout
@@ -88,7 +88,7 @@ def test_the_boot_loader_asks_for_its_superuser(target: Host, expected: Expected
     assert "pbkdf2.sha512." in output, "it has no password"
 
 
-def test_the_boot_loader_settings_are_for_root_alone(target: Host) -> None:
+def test_boot_loader_settings_are_private_to_root(target: Host) -> None:
     result = target.run(queries.GRUB_MODES)
     if result.rc != 0:
         pytest.skip("no /boot/grub2/grub.cfg")

@@ -7,17 +7,17 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
 
-EACH = {
-    "test_the_kernel_was_started_with": lambda e: e.kernel_arguments,
-    "test_the_kernel_setting_is_in_force": lambda _: list(queries.SYSCTLS),
+PARAMETERS = {
+    "test_kernel_argument_is_active": lambda e: e.kernel_arguments,
+    "test_sysctl_is_active": lambda _: list(queries.SYSCTLS),
 }
 
 
-def test_the_kernel_was_started_with(target: Host, argument: str) -> None:
+def test_kernel_argument_is_active(target: Host, argument: str) -> None:
     assert argument in target.check_output(queries.CMDLINE).split()
 
 
-def test_the_kernel_setting_is_in_force(target: Host, name: str) -> None:
+def test_sysctl_is_active(target: Host, name: str) -> None:
     expected_value = queries.SYSCTLS[name]
     value = target.run(queries.sysctl_query(name)).stdout.strip()
 
@@ -25,19 +25,19 @@ def test_the_kernel_setting_is_in_force(target: Host, name: str) -> None:
     assert value == expected_value or (expected_value == "1" and value == "2"), f"{name} is {value}"
 
 
-def test_fips_mode_is_as_the_profile_wants(target: Host, expected: ExpectedState) -> None:
+def test_fips_mode_matches_profile(target: Host, expected: ExpectedState) -> None:
     is_enabled = target.run(queries.FIPS).stdout.strip() == "1"
 
     assert is_enabled == expected.fips
 
 
-def test_the_command_line_does_not_weaken_the_kernel(target: Host) -> None:
+def test_command_line_does_not_weaken_the_kernel(target: Host) -> None:
     weak = {"mitigations=off", "selinux=0", "audit=0", "pti=off", "init=/bin/sh"}
 
     assert not weak & set(target.check_output(queries.CMDLINE).split())
 
 
-def test_core_dumps_go_nowhere_or_to_a_handler(target: Host) -> None:
+def test_core_dumps_are_disabled_or_handled(target: Host) -> None:
     pattern = target.check_output(queries.CORE).strip()
 
     if not pattern:

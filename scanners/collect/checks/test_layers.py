@@ -10,12 +10,10 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
 
-EACH = {"test_the_layers_kernel_setting_is_in_force": lambda e: e.sysctls}
+PARAMETERS = {"test_layer_sysctl_is_active": lambda e: e.sysctls}
 
 
-def test_the_layers_kernel_setting_is_in_force(
-    target: Host, expected: ExpectedState, name: str
-) -> None:
+def test_layer_sysctl_is_active(target: Host, expected: ExpectedState, name: str) -> None:
     answer = target.run(queries.sysctl_query(name))
 
     if answer.rc:
@@ -24,7 +22,7 @@ def test_the_layers_kernel_setting_is_in_force(
     assert value == expected.sysctls[name], f"{name} is {value}"
 
 
-def test_only_listed_programs_change_who_they_run_as(target: Host, expected: ExpectedState) -> None:
+def test_only_listed_programs_are_suid_or_sgid(target: Host, expected: ExpectedState) -> None:
     if not expected.suid:
         pytest.skip("the profile has no list of SUID programs")
     programs = target.run(queries.SUID).stdout.splitlines()
@@ -34,7 +32,7 @@ def test_only_listed_programs_change_who_they_run_as(target: Host, expected: Exp
     assert not unexpected, f"also SUID or SGID: {' '.join(map(shlex.quote, unexpected))}"
 
 
-def test_tuned_follows_the_profile(target: Host, expected: ExpectedState) -> None:
+def test_tuned_profile_is_active(target: Host, expected: ExpectedState) -> None:
     if not expected.tuned_profile:
         pytest.skip("the profile does not use tuned")
     state = target.run(queries.TUNED).stdout.split()
@@ -42,7 +40,7 @@ def test_tuned_follows_the_profile(target: Host, expected: ExpectedState) -> Non
     assert state == [expected.tuned_profile, "active"], f"tuned: {' '.join(state)}"
 
 
-def test_huge_pages_belong_to_the_profile_group(target: Host, expected: ExpectedState) -> None:
+def test_huge_pages_mode_matches_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.transparent_hugepages:
         pytest.skip("the profile does not say who gets huge pages")
     output = target.run(queries.HUGEPAGES).stdout

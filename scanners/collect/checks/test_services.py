@@ -10,33 +10,33 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
 
-EACH = {
-    "test_the_service_is_enabled_and_runs": lambda e: e.enabled,
-    "test_the_service_is_off": lambda e: e.disabled,
+PARAMETERS = {
+    "test_service_is_enabled_and_active": lambda e: e.enabled,
+    "test_service_is_inactive": lambda e: e.disabled,
 }
 
 
-def test_the_service_is_enabled_and_runs(target: Host, name: str) -> None:
+def test_service_is_enabled_and_active(target: Host, name: str) -> None:
     enabled = target.run(queries.service_query("is-enabled", name)).stdout.strip()
     active = target.run(queries.service_query("is-active", name)).stdout.strip()
 
     assert (enabled, active) == ("enabled", "active")
 
 
-def test_the_service_is_off(target: Host, name: str) -> None:
+def test_service_is_inactive(target: Host, name: str) -> None:
     active = target.run(queries.service_query("is-active", name)).stdout.strip()
 
     assert active in ("inactive", "unknown", "failed")
 
 
-def test_the_audit_system_runs_with_rules(target: Host) -> None:
+def test_audit_is_enabled_with_rules(target: Host) -> None:
     *status, count = target.run(queries.AUDIT).stdout.strip().splitlines() or ["0"]
 
     assert any(re.fullmatch(r"enabled [12]", x.strip()) for x in status), "auditing is off"
     assert int(count) > 10, f"{count} audit rules are loaded"
 
 
-def test_time_comes_from_a_server_of_the_profile(target: Host, expected: ExpectedState) -> None:
+def test_time_server_matches_profile(target: Host, expected: ExpectedState) -> None:
     if not expected.time_servers:
         pytest.skip("the profile names no time server")
     named = re.findall(r"^(?:server|pool)\s+(\S+)", target.run(queries.CHRONY).stdout, re.MULTILINE)
@@ -44,7 +44,7 @@ def test_time_comes_from_a_server_of_the_profile(target: Host, expected: Expecte
     assert set(named) & set(expected.time_servers)
 
 
-def test_nothing_listens_that_should_not(target: Host, expected: ExpectedState) -> None:
+def test_no_unexpected_port_is_open(target: Host, expected: ExpectedState) -> None:
     addresses = [
         x.split()[3] for x in target.run(queries.LISTENING).stdout.splitlines() if x.split()
     ]
@@ -55,14 +55,14 @@ def test_nothing_listens_that_should_not(target: Host, expected: ExpectedState) 
     assert not unexpected, f"also listening: {unexpected}"
 
 
-def test_the_packages_of_the_profile_are_installed(target: Host, expected: ExpectedState) -> None:
+def test_profile_packages_are_installed(target: Host, expected: ExpectedState) -> None:
     installed = set(target.check_output(queries.PACKAGES).split())
 
     assert not sorted(set(expected.packages) - installed)
     assert not sorted(set(expected.absent_packages) & installed)
 
 
-def test_the_ai_environment_computes(target: Host, expected: ExpectedState) -> None:
+def test_ai_python_computes(target: Host, expected: ExpectedState) -> None:
     if not expected.ai_python:
         pytest.skip("the profile has no AI environment")
     answer = target.run(queries.TORCH.format(shlex.quote(expected.ai_python)))

@@ -6,7 +6,7 @@ from testinfra.host import Host  # type: ignore[import-untyped]
 from hardpan.scanners.collect.base import ExpectedState
 from hardpan.scanners.collect.checks import queries
 
-EACH = {"test_the_file_system_is_mounted_with_its_options": lambda e: e.mounts}
+PARAMETERS = {"test_mount_has_required_options": lambda e: e.mounts}
 
 
 def read_mounts(target: Host) -> dict[str, set[str]]:
@@ -14,7 +14,7 @@ def read_mounts(target: Host) -> dict[str, set[str]]:
     return {mount_point: set(options.split(",")) for mount_point, options in lines}
 
 
-def test_the_file_system_is_mounted_with_its_options(
+def test_mount_has_required_options(
     target: Host, expected: ExpectedState, mount_point: str
 ) -> None:
     mounts = read_mounts(target)
@@ -24,5 +24,5 @@ def test_the_file_system_is_mounted_with_its_options(
     assert not missing, f"{mount_point} lacks {', '.join(sorted(missing))}"
 
 
-def test_system_folders_have_no_world_writable_files(target: Host) -> None:
+def test_no_world_writable_file_in_system_folders(target: Host) -> None:
     assert target.run(queries.WORLD_WRITABLE).stdout.strip() == ""

@@ -417,13 +417,13 @@ def test_prefetched_answers_are_stored_by_command(monkeypatch: pytest.MonkeyPatc
 def test_check_modules_import_and_their_tables_match() -> None:
     names = sorted(path.stem for path in hostfacts.CHECKS.glob("test_*.py"))
     modules = [import_module(f"hardpan.scanners.collect.checks.{name}") for name in names]
-    tables = [getattr(module, "EACH", {}) for module in modules]
+    tables = [getattr(module, "PARAMETERS", {}) for module in modules]
     filled = {t: list(maker(EXPECTED)) for table in tables for t, maker in table.items()}
 
     assert len(filled) == sum(map(len, tables)) == 7
-    assert [t for m in modules for t in getattr(m, "EACH", {}) if t not in vars(m)] == []
-    assert filled["test_the_service_is_enabled_and_runs"] == ["sshd"]
-    assert filled["test_the_service_is_off"] == ["x"]
+    assert [t for m in modules for t in getattr(m, "PARAMETERS", {}) if t not in vars(m)] == []
+    assert filled["test_service_is_enabled_and_active"] == ["sshd"]
+    assert filled["test_service_is_inactive"] == ["x"]
 
 
 def test_check_message_is_its_first_line() -> None:
@@ -556,7 +556,7 @@ def test_malformed_answers_make_checks_fail_or_error(text: str) -> None:
     outcomes = {c.name: c.outcome for c in evidence.checks}
     assert len(outcomes) >= 25
     assert outcomes["test_access::test_root_is_the_only_account_with_uid_zero"] == "failed"
-    assert outcomes["test_services::test_the_audit_system_runs_with_rules"] in ("failed", "error")
+    assert outcomes["test_services::test_audit_is_enabled_with_rules"] in ("failed", "error")
     assert max(len(c.message) for c in evidence.checks) <= 400
     assert all(c.message.isprintable() for c in evidence.checks)
 
@@ -569,7 +569,7 @@ def test_check_with_unreadable_answer_is_an_error() -> None:
         emit=discard,
     )
 
-    umask = next(c for c in evidence.checks if c.name.endswith("private_by_default"))
+    umask = next(c for c in evidence.checks if c.name.endswith("umask_is_private"))
     assert umask.outcome == "error"
     assert umask.message.startswith(
         "the target's answer cannot be read: ValueError: invalid literal"

@@ -69,25 +69,25 @@ EXPECTED = ExpectedState(
     ("check", "good", "bad", "message"),
     [
         (
-            test_layers.test_only_listed_programs_change_who_they_run_as,
+            test_layers.test_only_listed_programs_are_suid_or_sgid,
             "/usr/bin/sudo\n",
             "/usr/bin/sudo\n/opt/a b\n",
             "also SUID or SGID: '/opt/a b'",
         ),
         (
-            test_layers.test_only_listed_programs_change_who_they_run_as,
+            test_layers.test_only_listed_programs_are_suid_or_sgid,
             "/usr/bin/su\n",
             "",
             "the search did not work",
         ),
         (
-            test_layers.test_tuned_follows_the_profile,
+            test_layers.test_tuned_profile_is_active,
             "hardpan-inference\nactive\n",
             "virtual-guest\nactive\n",
             "tuned: virtual-guest active",
         ),
         (
-            test_layers.test_huge_pages_belong_to_the_profile_group,
+            test_layers.test_huge_pages_mode_matches_profile,
             "always [madvise] never\n",
             "[always] madvise never\n",
             "it says \\[always\\] madvise never",
@@ -106,7 +106,7 @@ def test_layer_check_passes_or_reports_the_deviation(
 
 
 def test_sysctl_missing_in_the_kernel_is_skipped() -> None:
-    check = test_layers.test_the_layers_kernel_setting_is_in_force
+    check = test_layers.test_layer_sysctl_is_active
     check(UniformHost("0\n"), EXPECTED, "kernel.sysrq")
 
     with pytest.raises(pytest.skip.Exception, match=r"the kernel has no kernel\.sysrq"):
