@@ -1,5 +1,5 @@
-"""What runs on the machine: the login, the knowledge base, the model server's keeper.
+"""Programs of the AI service on the target: login, knowledge base, model server launcher.
 
-Copied there as it is and run by the serving stack's Python (3.12 or later) with ``-I``;
-imports nothing of hardpan, and numpy alone beyond Python's own library.
+Copied to the target unchanged and run with ``-I`` by the serving stack's Python (3.12 or later).
+Imports nothing of hardpan; numpy is the only dependency outside the standard library.
 """

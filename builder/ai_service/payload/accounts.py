@@ -1,6 +1,6 @@
-"""Who may in: slow hashes of passwords, digests of keys. No secret itself is kept.
+"""Accounts: password hashes and digests of API keys; secrets are never stored.
 
-Two files of one form: what the image was built with, and what this machine made.
+Two files of the same format: one from the image, one created on this machine.
 """
 
 import base64
@@ -15,17 +15,17 @@ from pathlib import Path
 
 DEFAULT_ROUNDS = 210_000
 MAX_ROUNDS = 10_000_000
-"""A hash with more is damaged or a mistake: it would take minutes."""
+"""Limit of accepted hashes: more rounds would take minutes."""
 
 _SALT_BYTES, _HASH_BYTES = 16, 64
 _KEY_BYTES = 32
 MACHINE_KEY_NAME = "machine"
-"""The name of the key that a machine makes for itself."""
+"""Name of the API key that each machine creates for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKey:
-    """A program's key, by its digest."""
+    """An API key, stored by its digest."""
 
     name: str
     scopes: tuple[str, ...]
@@ -33,20 +33,20 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Logins and keys."""
+    """Users and API keys."""
 
     users: dict[str, str]
-    """Name and hash of the password."""
+    """User name -> password hash."""
 
     keys: dict[str, StoredKey]
-    """By the SHA-256 of the key."""
+    """SHA-256 of the key -> key."""
 
 
 def load_accounts(paths: Sequence[Path]) -> Accounts:
-    """The accounts in these files; a file that is not there holds none.
+    """Load the accounts of these files; a missing file has none.
 
     Raises:
-        ValueError: a file is not of the form; KeyError, TypeError likewise.
+        ValueError, KeyError, TypeError: a file is malformed.
     """
     users: dict[str, str] = {}
     keys: dict[str, StoredKey] = {}
@@ -61,14 +61,14 @@ def load_accounts(paths: Sequence[Path]) -> Accounts:
 
 
 def hash_password(password: str, *, salt: bytes | None = None, rounds: int = DEFAULT_ROUNDS) -> str:
-    """The hash to keep in place of a password: PBKDF2, which OpenSSL's FIPS provider has."""
+    """Hash a password with PBKDF2, which OpenSSL's FIPS provider supports."""
     salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds, _HASH_BYTES)
     return f"$pbkdf2-sha512${rounds}${_encode_base64(salt)}${_encode_base64(digest)}"
 
 
 def count_rounds(stored: str) -> int:
-    """PBKDF2 rounds that ``matches`` takes for this hash; 0 if it is none."""
+    """Return the PBKDF2 rounds needed to verify this hash; 0 if it is malformed."""
     try:
         rounds, _, digest = _parse_hash(stored)
     except ValueError:
@@ -77,18 +77,18 @@ def count_rounds(stored: str) -> int:
 
 
 def make_decoy_hash(rounds: int) -> str:
-    """A hash of no password, to check an unknown name's against."""
+    """Return a hash of no password, to verify logins of unknown users against."""
     salt, digest = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_HASH_BYTES)
     return f"$pbkdf2-sha512${rounds}${_encode_base64(salt)}${_encode_base64(digest)}"
 
 
 def spend_rounds(password: str, rounds: int) -> None:
-    """Take the time of so many rounds."""
+    """Compute this many rounds and discard the result, for constant time."""
     hashlib.pbkdf2_hmac("sha512", password.encode(), bytes(_SALT_BYTES), rounds, _HASH_BYTES)
 
 
 def verify_password(password: str, stored: str) -> bool:
-    """Whether ``stored`` is a hash of ``password``; takes the time of its rounds."""
+    """Whether ``stored`` is a hash of ``password``; takes as long as its rounds."""
     try:
         rounds, salt, digest = _parse_hash(stored)
     except ValueError:
@@ -98,22 +98,22 @@ def verify_password(password: str, stored: str) -> bool:
 
 
 def fingerprint_hash(stored: str) -> str:
-    """What a session remembers of the hash that it was opened with."""
+    """Return the fingerprint by which a session recognizes its password hash."""
     return hashlib.sha256(stored.encode()).hexdigest()
 
 
 def digest_key(key: str) -> str:
-    """What is kept in place of a key. It has 256 bits of chance, so a fast digest will do."""
+    """Return the stored digest of a key; with 256 random bits, a fast digest suffices."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def generate_secret() -> str:
-    """A password or key of 256 bits that goes through any shell and any form."""
+    """Generate a password or key of 256 bits without special characters."""
     return "hp_" + secrets.token_urlsafe(_KEY_BYTES)
 
 
 def save_accounts(path: Path, accounts: Accounts, group: int) -> None:
-    """Write accounts in one step; root and ``group`` alone can read them."""
+    """Write accounts atomically, readable by root and ``group`` only."""
     data = {
         "users": [{"name": n, "hash": h} for n, h in sorted(accounts.users.items())],
         "keys": [
@@ -134,7 +134,7 @@ def save_accounts(path: Path, accounts: Accounts, group: int) -> None:
 
 
 def _parse_hash(stored: str) -> tuple[int, bytes, bytes]:
-    """Rounds, salt and digest of a hash.
+    """Return rounds, salt and digest of a hash.
 
     Raises:
         ValueError: it is not of the form that ``password_hash`` makes.

@@ -1,13 +1,13 @@
-"""Cuts a document into chunks of the size that the embedding model reads at once."""
+"""Split a document into chunks that fit the embedding model's context."""
 
 import re
 from collections.abc import Iterator
 from itertools import islice
 
-MAX_WORDS = 110
-"""Words per chunk: 256 tokens is what the model was trained for, and words are 1.3 tokens."""
+MAX_CHUNK_LENGTH = 110
+"""Words per chunk: the model was trained for 256 tokens, and a word has 1.3 tokens."""
 
-_OVERLAP_WORDS = 15
+_OVERLAP_LENGTH = 15
 _MAX_WORD_CHARS = 100
 _HEADING = re.compile(r"#{1,6}\s+(\S.*)")
 _BREAK = re.compile(r"\n\s*\n|\n(?=#{1,6}\s)")
@@ -15,9 +15,9 @@ _WORD = re.compile(r"\S+")
 
 
 def split_into_chunks(text: str) -> Iterator[str]:
-    """The document's chunks in order; each begins with the heading that it stands under.
+    """Yield the document's chunks in order; each begins with its section heading.
 
-    Takes time in proportion to the text, and no memory for what is not asked for.
+    Takes time proportional to the text and memory for one chunk only.
     """
     heading = ""
     chunk: list[str] = []
@@ -28,21 +28,21 @@ def split_into_chunks(text: str) -> Iterator[str]:
             yield from _join_chunk(heading, chunk)
             heading, chunk = match[1].strip()[:_MAX_WORD_CHARS], []
             lines = lines[match.end() :]
-        remaining = _split_words(lines)
-        candidate = list(islice(remaining, MAX_WORDS + 1))
-        if chunk and len(chunk) + len(candidate) > MAX_WORDS:
+        remaining = _iterate_tokens(lines)
+        upcoming = list(islice(remaining, MAX_CHUNK_LENGTH + 1))
+        if chunk and len(chunk) + len(upcoming) > MAX_CHUNK_LENGTH:
             yield from _join_chunk(heading, chunk)
-            chunk = chunk[-_OVERLAP_WORDS:]
-        chunk += candidate
-        while len(chunk) > MAX_WORDS:
-            yield from _join_chunk(heading, chunk[:MAX_WORDS])
-            chunk = chunk[MAX_WORDS - _OVERLAP_WORDS :]
-            chunk += islice(remaining, MAX_WORDS + 1 - len(chunk))
+            chunk = chunk[-_OVERLAP_LENGTH:]
+        chunk += upcoming
+        while len(chunk) > MAX_CHUNK_LENGTH:
+            yield from _join_chunk(heading, chunk[:MAX_CHUNK_LENGTH])
+            chunk = chunk[MAX_CHUNK_LENGTH - _OVERLAP_LENGTH :]
+            chunk += islice(remaining, MAX_CHUNK_LENGTH + 1 - len(chunk))
     yield from _join_chunk(heading, chunk)
 
 
 def _split_paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs; a heading begins one."""
+    """Yield the paragraphs; a heading begins a new one."""
     start = 0
     for match in _BREAK.finditer(text):
         yield text[start : match.start()]
@@ -50,7 +50,7 @@ def _split_paragraphs(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _split_words(lines: str) -> Iterator[str]:
+def _iterate_tokens(lines: str) -> Iterator[str]:
     for match in _WORD.finditer(lines):
         start = match.start()
         yield lines[start : min(match.end(), start + _MAX_WORD_CHARS)]

@@ -1,4 +1,4 @@
-"""Documents, their chunks and the chunks' vectors, in one SQLite file."""
+"""Store documents, their chunks and the chunks' vectors in one SQLite file."""
 
 import contextlib
 import secrets
@@ -24,7 +24,7 @@ CREATE INDEX IF NOT EXISTS chunks_by_document ON chunks (document);
 CREATE INDEX IF NOT EXISTS chunks_unembedded ON chunks (id) WHERE vector IS NULL;
 CREATE INDEX IF NOT EXISTS chunks_unembedded_of ON chunks (document) WHERE vector IS NULL;
 """
-# Counted by indexes: the rows that the model has read, with their vectors, are hundreds of MiB.
+# Counted through indexes: rows with vectors are hundreds of MiB.
 _LIST_QUERY = """
 SELECT id, title, owner, added, size,
     (SELECT count(*) FROM chunks WHERE document = d.id),
@@ -34,22 +34,22 @@ FROM documents d ORDER BY added DESC, id
 
 
 class CapacityError(Exception):
-    """There is no room for another document; the text says what is used up."""
+    """A quota or limit is exhausted; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserQuota:
-    """What one user may keep."""
+    """Limits per user."""
 
     documents: int
     text_bytes: int
     chunks: int
-    """Each takes 1.5 KiB of memory for its vector."""
+    """Each vector takes 1.5 KiB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddedDocument:
-    """A new document, and the chunks of the one that it replaced."""
+    """A new document and the chunks of the document it replaced."""
 
     document_id: str
     replaced_chunks: list[int]
@@ -57,7 +57,7 @@ class AddedDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDocument:
-    """One document, as the list shows it."""
+    """Metadata of a stored document."""
 
     id: str
     title: str
@@ -70,20 +70,20 @@ class StoredDocument:
 
     chunks: int
     embedded: int
-    """Chunks that can be found already; the others are still to be read by the model."""
+    """Chunks that have a vector and can be found."""
 
     def to_json(self) -> dict[str, object]:
-        """As JSON has it."""
+        """Return the JSON representation."""
         return asdict(self)
 
 
 class DocumentStore:
-    """One connection, used by one thread at a time."""
+    """Document store on one SQLite connection, used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        # What is deleted is overwritten: a document that was taken back is gone.
+        # secure_delete overwrites deleted documents.
         for setting in ("journal_mode = WAL", "foreign_keys = ON", "secure_delete = ON"):
             self._db.execute(f"PRAGMA {setting}")
         self._db.executescript(_SCHEMA)
@@ -102,10 +102,10 @@ class DocumentStore:
     def add(
         self, title: str, owner: str, size_bytes: int, chunks: list[str], quota: UserQuota
     ) -> AddedDocument:
-        """Keep a document in the place of its owner's last one of that title.
+        """Add a document; it replaces its owner's document of the same title.
 
         Raises:
-            FullError: there is no room, for this owner or for anybody.
+            CapacityError: the owner's quota or a global limit is exhausted.
         """
         document_id = secrets.token_hex(8)
         with self._change() as db:
@@ -126,7 +126,7 @@ class DocumentStore:
         return AddedDocument(document_id, replaced)
 
     def list_documents(self) -> list[StoredDocument]:
-        """All documents, newest first."""
+        """Return all documents, newest first."""
         with self._lock:
             rows = self._db.execute(_LIST_QUERY).fetchall()
         return [
@@ -137,7 +137,7 @@ class DocumentStore:
         ]
 
     def find_owner(self, document: str) -> str | None:
-        """Who added a document; None when there is none of this id."""
+        """Return the owner of a document; None if the document does not exist."""
         with self._lock:
             row = self._db.execute(
                 "SELECT owner FROM documents WHERE id = ?", (document,)
@@ -145,12 +145,12 @@ class DocumentStore:
         return row[0] if row else None
 
     def remove(self, document: str) -> list[int]:
-        """Forget a document; its chunks."""
+        """Remove a document and return the ids of its chunks."""
         with self._change() as db:
             return _delete_document(db, document)
 
     def next_unembedded(self) -> tuple[int, str] | None:
-        """A chunk without a vector, with its id."""
+        """Return id and text of a chunk without a vector."""
         with self._lock:
             row = self._db.execute(
                 "SELECT id, text FROM chunks WHERE vector IS NULL ORDER BY id LIMIT 1"
@@ -158,9 +158,9 @@ class DocumentStore:
         return (row[0], row[1]) if row else None
 
     def store_vector(self, chunk: int, text: str, vector: bytes) -> bool:
-        """Keep what the model made of a chunk's text; False if the chunk is gone.
+        """Store the vector of a chunk; return False if the chunk no longer exists.
 
-        SQLite gives the number of a chunk that is gone to a new one, so the text decides.
+        SQLite reuses the id of a deleted chunk, so the text must match as well.
         """
         with self._change() as db:
             cursor = db.execute(
@@ -169,7 +169,7 @@ class DocumentStore:
             return cursor.rowcount == 1
 
     def iterate_vectors(self) -> Iterator[tuple[int, bytes]]:
-        """Every chunk that can be found, a part at a time: together they are large."""
+        """Yield every chunk with its vector, in batches that limit memory."""
         rows = [(0, b"")]
         while rows:
             with self._lock:
@@ -181,7 +181,7 @@ class DocumentStore:
             yield from rows
 
     def find_chunk(self, chunk: int) -> tuple[str, str, str] | None:
-        """Document, title and text of a chunk."""
+        """Return document id, title and text of a chunk."""
         with self._lock:
             row = self._db.execute(
                 "SELECT d.id, d.title, p.text FROM chunks p JOIN documents d ON d.id = p.document"
@@ -192,7 +192,7 @@ class DocumentStore:
 
 
 def _delete_document(db: sqlite3.Connection, document: str) -> list[int]:
-    """Delete a document with its chunks, whose numbers come back."""
+    """Delete a document with its chunks and return their ids."""
     rows = db.execute("SELECT id FROM chunks WHERE document = ?", (document,)).fetchall()
     db.execute("DELETE FROM documents WHERE id = ?", (document,))
     return [chunk for (chunk,) in rows]
@@ -201,10 +201,10 @@ def _delete_document(db: sqlite3.Connection, document: str) -> list[int]:
 def _require_capacity(
     db: sqlite3.Connection, owner: str, size: int, chunks: int, quota: UserQuota
 ) -> None:
-    """Pass if one more document has room.
+    """Check that another document fits the quota and the limits.
 
     Raises:
-        FullError: it has none.
+        CapacityError: it does not fit.
     """
     documents, text = db.execute(
         "SELECT count(*), coalesce(sum(size), 0) FROM documents WHERE owner = ?", (owner,)
@@ -220,7 +220,7 @@ def _require_capacity(
     ):
         if used > limit:
             raise CapacityError(
-                f"your share of the knowledge base is used up: expected at most {limit} {label},"
+                f"your quota of the knowledge base is exhausted: expected at most {limit} {label},"
                 f" got {used}; delete documents first"
             )
     ((documents,),) = db.execute("SELECT count(*) FROM documents")

@@ -1,7 +1,7 @@
-"""Reads the JSON of a request: one object of texts and numbers, nothing nested.
+"""Parse the JSON of a request: one flat object of strings and integers.
 
-The general reader makes a Python object of each bracket, 24 bytes of memory or more for a byte
-of the request, before anybody can see that the request is none of ours.
+``json.loads`` creates a Python object for each bracket, 24 bytes of memory or more per byte of the
+request, before its structure can be checked.
 """
 
 import re
@@ -18,10 +18,10 @@ Scalar = str | int | bool | None
 
 
 def parse_object(body: bytes) -> Mapping[str, Scalar]:
-    """The members of the object.
+    """Return the members of the object.
 
     Raises:
-        ValueError: it is no JSON, or another kind of it.
+        ValueError: malformed JSON, or not one flat object.
     """
     text = body.decode("utf-8")
     members: dict[str, Scalar] = {}
@@ -46,9 +46,9 @@ def parse_object(body: bytes) -> Mapping[str, Scalar]:
 
 
 def min_text_bytes(body: bytes) -> int:
-    """Bytes that the object's texts have at least; known before anything is decoded.
+    """Return a lower bound of the decoded size of the object's strings.
 
-    A character is written in up to six bytes, and each that is longer begins with a backslash.
+    An escaped character takes up to six bytes and begins with a backslash.
     """
     return len(body) - 5 * body.count(b"\\")
 
@@ -64,7 +64,7 @@ def _parse_scalar(text: str, offset: int) -> tuple[Scalar, int]:
 
 
 def _parse_string(text: str, offset: int) -> tuple[str, int]:
-    """The string that begins here, and the position behind it."""
+    """Return the string at ``offset`` and the offset after it."""
     _require(text, offset, '"')
     value, end = _DECODER.raw_decode(text, offset)
     return str(value), end
@@ -76,7 +76,7 @@ def _skip_whitespace(text: str, offset: int) -> int:
 
 
 def _require(text: str, offset: int, token: str, *, skip: bool = True) -> int:
-    """The position behind ``mark``, and behind the space that follows it."""
+    """Return the offset after ``token`` and the white space that follows it."""
     if text[offset : offset + 1] != token:
         raise ValueError(f"expected {token}")
     return _skip_whitespace(text, offset + 1) if skip else offset + 1

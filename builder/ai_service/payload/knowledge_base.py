@@ -1,7 +1,7 @@
-"""The knowledge base: put documents in, find the chunks that fit a question.
+"""The knowledge base: store documents and search their chunks.
 
-Whoever is logged in can search and read all of it; only who added a document can
-delete it. The model reads new chunks in the background, and goes on after a restart.
+Every authenticated user can search and read all documents; only the owner of a document can
+delete it. New chunks are embedded in the background, also after a restart.
 """
 
 import hmac
@@ -25,7 +25,7 @@ from .json_object import Scalar, min_text_bytes, parse_object
 
 _MAX_TITLE_CHARS, _MAX_QUERY_CHARS, _MAX_HITS = 200, 2000, 20
 _JSON_OVERHEAD_BYTES = 2 * 1024
-"""What the JSON around a document takes."""
+"""Size of the JSON around a document."""
 
 _HEALTH_POOL = WorkerPool(name="health", threads=1, slots=4, slots_per_user=4, max_body_bytes=0)
 _LIST_POOL = WorkerPool(name="list", threads=2, slots=16, slots_per_user=4, max_body_bytes=0)
@@ -39,30 +39,30 @@ _SEARCH_POOL = WorkerPool(
 _ADD_SLOTS = 4
 _MIN_SECRET_CHARS = 32
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-"""Control characters, and halves of characters, which no UTF-8 can hold."""
+"""Control characters and surrogates, which UTF-8 cannot encode."""
 
 Hit = tuple[int, float]
-"""A chunk and its cosine."""
+"""Chunk id and cosine similarity."""
 
 
 class VectorIndex(Protocol):
-    """Turns texts to vectors and finds the nearest."""
+    """Embeds texts and finds the nearest vectors."""
 
     def embed(self, text: str) -> bytes:
-        """A text's vector as it is kept."""
+        """Return the embedding of ``text`` as it is stored."""
 
     def add(self, chunk: int, vector: bytes) -> None:
-        """Make a chunk findable."""
+        """Add or replace the vector of a chunk."""
 
     def remove(self, chunks: Iterable[int]) -> None:
-        """Forget chunks; one that is unknown does not matter."""
+        """Remove chunks; unknown ids are ignored."""
 
     def search(self, vector: bytes, limit: int) -> list[Hit]:
-        """The chunks whose vectors are nearest to this one, best first."""
+        """Return the nearest chunks, best first."""
 
 
 class KnowledgeBase:
-    """Answers under ``/kb/``."""
+    """HTTP service of the paths under ``/kb/``."""
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class KnowledgeBase:
         self._proxy_secret = proxy_secret.encode()
         self._chunks_added = threading.Event()
         self._model_lock = threading.Lock()
-        # Held while documents change, so that the index has what the store has.
+        # Locked while documents change, so that index and store agree.
         self._index_lock = threading.Lock()
-        # One thread, so that one body at a time is decoded and cut; JSON writes a character in
-        # up to 6 bytes.
+        # One thread, so that one body at a time is decoded and chunked; JSON may write a
+        # character in six bytes.
         self._add_pool = WorkerPool(
             name="add",
             threads=1,
@@ -98,11 +98,11 @@ class KnowledgeBase:
 
     @property
     def pools(self) -> Sequence[WorkerPool]:
-        """Adding, searching, listing and the question whether all is well, apart."""
+        """Separate pools for health checks, lists, searches and additions."""
         return _HEALTH_POOL, _LIST_POOL, _SEARCH_POOL, self._add_pool
 
     def admit(self, request: HttpRequest) -> Admission | HttpResponse:
-        """Decide by the head whose slots a request takes."""
+        """Select the pool of a request by its head."""
         path = _request_path(request)
         if path == "/health":
             return Admission(_HEALTH_POOL, "")
@@ -114,20 +114,20 @@ class KnowledgeBase:
         return Admission(pool, request.headers["x-remote-user"])
 
     def _authorize(self, request: HttpRequest) -> HttpResponse | None:
-        """Why a request is refused whatever it asks for.
+        """Return an error response unless the proxy sent the request for an authenticated user.
 
-        Only the proxy has the secret, and only it knows who is logged in: another program that
-        reaches this port could name itself any user.
+        Only the proxy has the secret and knows the user: any other program that reaches this port
+        could claim to be any user.
         """
         sent = request.headers.get("x-proxy-secret", "").encode()
         if not hmac.compare_digest(sent, self._proxy_secret):
-            return error_response(403, "only the proxy may ask")
+            return error_response(403, "only the proxy may send requests")
         if not request.headers.get("x-remote-user"):
             return error_response(401, "log in or send a key")
         return None
 
     def handle(self, request: HttpRequest) -> HttpResponse:
-        """The answer to one request."""
+        """Respond to one request."""
         path = _request_path(request)
         if path == "/health":
             self._store.next_unembedded()
@@ -147,10 +147,10 @@ class KnowledgeBase:
                 return self._remove(document, user)
             case "POST", ["kb", "search"]:
                 return self._search(request)
-        return error_response(404, "there is no such path")
+        return error_response(404, "no such path")
 
     def embed_new_chunks(self) -> None:
-        """Let the model read what is new, for ever; runs in a thread of its own."""
+        """Embed new chunks, forever; runs in its own thread."""
         while True:
             self._chunks_added.clear()
             while (unembedded := self._store.next_unembedded()) is not None:
@@ -175,10 +175,10 @@ class KnowledgeBase:
             return error_response(413, f"expected at most {max_bytes} bytes, found {size_bytes}")
         if not 0 < len(title.strip()) <= _MAX_TITLE_CHARS:
             return error_response(400, f"expected a title of 1 to {_MAX_TITLE_CHARS} characters")
-        # One more than the share has room for is enough to refuse it.
+        # One chunk more than the quota is enough to reject it.
         chunks = list(islice(split_into_chunks(text), self._quota.chunks + 1))
         if not chunks:
-            return error_response(400, "expected a text, found none")
+            return error_response(400, "expected a text, got none")
         try:
             with self._index_lock:
                 added = self._store.add(
@@ -193,9 +193,9 @@ class KnowledgeBase:
     def _remove(self, document: str, user: str) -> HttpResponse:
         owner = self._store.find_owner(document)
         if owner is None:
-            return error_response(404, "there is no such document")
+            return error_response(404, "no such document")
         if owner != user:
-            return error_response(403, "only who added a document can delete it")
+            return error_response(403, "only the owner can delete a document")
         with self._index_lock:
             self._index.remove(self._store.remove(document))
         return HttpResponse(status=204)
@@ -230,24 +230,24 @@ def _request_path(request: HttpRequest) -> str:
 
 
 def _parse_body(request: HttpRequest) -> Mapping[str, Scalar]:
-    """The members of the request's JSON.
+    """Return the members of the request's JSON.
 
     Raises:
-        ValueError: it is no such JSON.
+        ValueError: wrong content type or malformed JSON.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise ValueError("expected application/json")
     try:
         return parse_object(request.body)
     except ValueError as e:
-        raise ValueError("expected JSON in UTF-8: one object, nothing nested") from e
+        raise ValueError("expected JSON in UTF-8: one flat object") from e
 
 
 def _require_texts(members: Mapping[str, Scalar], *names: str) -> list[str]:
-    """The texts of these names.
+    """Return the strings of these names.
 
     Raises:
-        ValueError: one is missing, or holds control characters.
+        ValueError: a string is missing or contains control characters.
     """
     texts = [value for n in names if isinstance(value := members.get(n), str)]
     if len(texts) < len(names):

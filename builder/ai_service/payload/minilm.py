@@ -1,7 +1,7 @@
 """The sentence-embedding model all-MiniLM-L6-v2, in numpy alone.
 
 BERT's encoder with mean pooling (Devlin et al. 2018; Reimers and Gurevych 2019). The
-weights are read from their safetensors file after its digest was checked.
+weights are loaded from the safetensors file after its digest is verified.
 """
 
 import json
@@ -17,7 +17,7 @@ from .checksums import verify_checksums
 MAX_TOKENS = 256
 EMBEDDING_WIDTH = 384
 
-Array = Any  # numpy's own types say no more than this about shapes
+Array = Any  # numpy's types do not describe shapes
 
 
 class WordPiece:
@@ -27,7 +27,7 @@ class WordPiece:
         self.ids = {word: n for n, word in enumerate(vocabulary.read_text("utf-8").split("\n"))}
 
     def encode(self, text: str) -> list[int]:
-        """Token ids with [CLS] and [SEP], cut to what the model reads."""
+        """Return token ids with [CLS] and [SEP], truncated to ``MAX_TOKENS``."""
         plain = unicodedata.normalize("NFD", text.lower())
         unaccented = "".join(c for c in plain if unicodedata.category(c) != "Mn")
         spaced = "".join(f" {c} " if unicodedata.category(c)[0] in "PS" else c for c in unaccented)
@@ -54,7 +54,7 @@ class WordPiece:
 
 
 class MiniLM:
-    """Turns a text into 384 numbers; like texts lie near each other."""
+    """Sentence embeddings of 384 dimensions; similar texts have similar vectors."""
 
     def __init__(self, folder: Path) -> None:
         verify_checksums(folder)
@@ -66,7 +66,7 @@ class MiniLM:
         self.tokens = WordPiece(folder / "vocab.txt")
 
     def embed(self, text: str) -> Array:
-        """A vector of unit length."""
+        """Return the embedding of ``text``, a vector of unit length."""
         ids = self.tokens.encode(text)
         weights = self.weights
         x = weights["embeddings.word_embeddings.weight"][ids]
@@ -117,7 +117,7 @@ def _gelu(x: Array) -> Array:
 
 
 def _load_safetensors(path: Path) -> dict[str, Array]:
-    """The tensors of a safetensors file: a length, a JSON head, float32 data."""
+    """Load the tensors of a safetensors file: length, JSON header, float32 data."""
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])

@@ -1,6 +1,6 @@
-"""Runs the model server, llama.cpp's or vLLM's own, and tells systemd whether it still answers.
+"""Run the model server of llama.cpp or vLLM under a systemd watchdog.
 
-Who may ask is the proxy's and the kernel's matter: neither server is given a key.
+The proxy and the egress rules control access; the servers have no API key.
 """
 
 import os
@@ -20,21 +20,21 @@ _CACHE_DIR = "/var/lib/ai/llm/cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingEngine:
-    """A model server as a Python module."""
+    """A model server that is a Python module."""
 
     module: str
     arguments: Callable[[Settings, int], list[str]]
-    """Its command line, from the settings and the number of processors."""
+    """Returns the command line from the settings and the number of processors."""
 
     health_path: str
-    """The path that answers 200 when it is well, even while the model works on an answer."""
+    """Path that returns 200 while the server is healthy, also during generation."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Set last: no file of variables can undo them."""
+    """Set last, so that no environment file overrides them."""
 
 
 def llama_cpp_arguments(settings: Settings, processors: int) -> list[str]:
-    """The command line of ``llama_cpp.server``."""
+    """Return the command line of ``llama_cpp.server``."""
     threads = str(settings["threads"] or processors)
     return [
         "llama_cpp.server",
@@ -44,7 +44,7 @@ def llama_cpp_arguments(settings: Settings, processors: int) -> list[str]:
         *("--model_alias", str(settings["alias"])),
         *("--n_ctx", str(settings["context"])),
         *("--n_threads", threads, "--n_threads_batch", threads),
-        # One answer is finished before the next begins; the default cuts it off instead.
+        # Finish a response before the next begins; the default interrupts it.
         *("--interrupt_requests", "false"),
         *("--use_mlock", "false"),
         *("--verbose", "false"),
@@ -52,7 +52,7 @@ def llama_cpp_arguments(settings: Settings, processors: int) -> list[str]:
 
 
 def vllm_arguments(settings: Settings, _processors: int) -> list[str]:
-    """The command line of ``vllm serve``."""
+    """Return the command line of ``vllm serve``."""
     return [
         "vllm",
         "serve",
@@ -62,12 +62,12 @@ def vllm_arguments(settings: Settings, _processors: int) -> list[str]:
         *("--served-model-name", str(settings["alias"])),
         *("--max-model-len", str(settings["context"])),
         *("--tensor-parallel-size", str(settings["gpus"])),
-        # No pickle is opened and no code runs that came with a model.
+        # Never load pickles or run code shipped with a model.
         *("--load-format", "safetensors"),
         "--no-trust-remote-code",
-        # Pictures come by address: the server would be sent to fetch from the host itself.
+        # Images are passed as URLs: the server could be made to fetch from the host itself.
         "--language-model-only",
-        # What people ask stays out of the journal; the proxy keeps the one access log.
+        # Prompts stay out of the journal; the proxy writes the access log.
         "--no-enable-log-requests",
         "--disable-uvicorn-access-log",
         "--disable-fastapi-docs",
@@ -87,14 +87,14 @@ ENGINES: Mapping[str, ServingEngine] = {
             "VLLM_NO_USAGE_STATS": "1",
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
-            # No extension that a package brings: vLLM's own would read adapters from folders.
+            # No plugins: vLLM's own would load adapters from folders.
             "VLLM_PLUGINS": "",
-            # Its processes find each other on the loopback, and ask no address outside which is
-            # theirs; so do the libraries below.
+            # Its processes connect on the loopback and never look up an external address; the
+            # same for the libraries below.
             "VLLM_HOST_IP": HOST,
             "NCCL_SOCKET_IFNAME": "lo",
             "GLOO_SOCKET_IFNAME": "lo",
-            # What it compiles is run again: in the server's own folder, where no other writes.
+            # Compiled code is reused: only in the server's own folder, where nothing else writes.
             "VLLM_CACHE_ROOT": f"{_CACHE_DIR}/vllm",
             "TORCHINDUCTOR_CACHE_DIR": f"{_CACHE_DIR}/inductor",
             "TORCH_EXTENSIONS_DIR": f"{_CACHE_DIR}/ext",
@@ -109,7 +109,7 @@ def serve(settings: Settings, processors: int) -> None:
     """Serve until stopped.
 
     Raises:
-        ValueError: a file of the model is not the one in its list of digests.
+        ValueError: a file of the model does not match SHA256SUMS.
     """
     engine = ENGINES[str(settings["engine"])]
     verify_checksums(Path(str(settings["folder"])))

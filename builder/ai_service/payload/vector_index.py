@@ -12,9 +12,9 @@ _BLOCK_ROWS = 4096
 
 
 class EmbeddingIndex:
-    """The vectors in memory. A new one is written to a free row; none of the others moves.
+    """Vectors in memory. A new vector takes a free row; other rows do not move.
 
-    Rows are in blocks, so that the index grows without a second copy of itself.
+    Rows are stored in blocks, so that the index grows without copying itself.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,11 +27,11 @@ class EmbeddingIndex:
         """Piece -> row."""
 
     def embed(self, text: str) -> bytes:
-        """A text's vector as it is kept."""
+        """Return the embedding of ``text`` as it is stored."""
         return bytes(self._model.embed(text).tobytes())
 
     def add(self, chunk: int, vector: bytes) -> None:
-        """Make a chunk findable."""
+        """Add or replace the vector of a chunk."""
         row = self._row_by_chunk.get(chunk, len(self._chunk_by_row))
         if row == len(self._chunk_by_row):
             self._chunk_by_row.append(chunk)
@@ -42,7 +42,7 @@ class EmbeddingIndex:
         self._blocks[block][offset] = np.frombuffer(vector, "<f4")
 
     def remove(self, chunks: Iterable[int]) -> None:
-        """Forget chunks: the last row takes the place of each."""
+        """Remove chunks; the last row replaces each removed row."""
         for chunk in chunks:
             row = self._row_by_chunk.pop(chunk, None)
             if row is None:
@@ -59,7 +59,7 @@ class EmbeddingIndex:
                 self._blocks.pop()
 
     def search(self, vector: bytes, limit: int) -> list[Hit]:
-        """The chunks whose vectors are nearest to this one, best first."""
+        """Return the nearest chunks, best first."""
         if not self._chunk_by_row:
             return []
         query = np.frombuffer(vector, "<f4")

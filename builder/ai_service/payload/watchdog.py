@@ -1,7 +1,7 @@
-"""Tells systemd that a service is ready, and that it still answers.
+"""Notify systemd that a service is ready and responsive.
 
-The watchdog is fed by a question that goes the way a client's goes, never by a timer
-alone: a service that hangs is restarted.
+The watchdog sends an HTTP request like a client, never just a timer signal, so that a hanging
+service is restarted.
 """
 
 import http.client
@@ -18,13 +18,13 @@ _RETRY_S = 0.5
 
 
 def log_line(text: str) -> None:
-    """One line for the journal."""
+    """Write one line to the journal."""
     sys.stderr.write(text.replace("\n", " ") + "\n")
     sys.stderr.flush()
 
 
 def is_healthy(port: int, path: str) -> bool:
-    """Whether the service answers 200 to ``path`` on the loopback."""
+    """Whether ``path`` returns 200 on the loopback."""
     connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -36,7 +36,7 @@ def is_healthy(port: int, path: str) -> bool:
 
 
 def start_watchdog(port: int, path: str) -> None:
-    """From now on tell systemd when the service answers; in a thread of its own."""
+    """Start a thread that notifies systemd while the service is healthy."""
     threading.Thread(target=_run_watchdog, args=(port, path), daemon=True, name="keeper").start()
 
 

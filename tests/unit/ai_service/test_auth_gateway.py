@@ -474,7 +474,7 @@ def test_other_name_from_returning_address_gets_no_reserved_slot(
     assert response.status == 503
 
 
-def test_session_limit_evicts_only_sessions_of_the_user(
+def test_session_limit_evicts_only_sessions_of_user(
     gateway: AuthGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "login.json"

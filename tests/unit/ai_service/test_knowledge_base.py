@@ -1,4 +1,4 @@
-"""The knowledge base without its model: documents, chunks, whose they are, bad requests."""
+"""The knowledge base without its model: documents, chunks, owners, invalid requests."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hardpan.builder.ai_service.payload import document_store as stores
-from hardpan.builder.ai_service.payload.chunking import MAX_WORDS, split_into_chunks
+from hardpan.builder.ai_service.payload.chunking import MAX_CHUNK_LENGTH, split_into_chunks
 from hardpan.builder.ai_service.payload.document_store import DocumentStore, UserQuota
 from hardpan.builder.ai_service.payload.http_server import Admission, HttpRequest, HttpResponse
 from hardpan.builder.ai_service.payload.json_object import parse_object
@@ -114,7 +114,7 @@ def embed_all(base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
         base.embed_new_chunks()
 
 
-def test_document_is_searchable_after_embedding(
+def test_search_returns_document_after_embedding(
     base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_document(base, "one.md", "zzz")
@@ -177,11 +177,11 @@ def test_new_chunks_are_embedded_in_background(base: KnowledgeBase, store: Docum
 
 INVALID_REQUESTS: list[tuple[str, str, object, int, str]] = [
     ("POST", "/kb/documents", {"title": "x"}, 400, "expected an object with the texts title, text"),
-    ("POST", "/kb/documents", [], 400, "expected JSON in UTF-8: one object, nothing nested"),
-    ("POST", "/kb/documents", {"title": "x", "text": []}, 400, "one object, nothing nested"),
+    ("POST", "/kb/documents", [], 400, "expected JSON in UTF-8: one flat object"),
+    ("POST", "/kb/documents", {"title": "x", "text": []}, 400, "one flat object"),
     ("POST", "/kb/documents", {"title": "x", "text": 1}, 400, "with the texts title, text"),
-    ("POST", "/kb/documents", b'{"title":"x","title":"y","text":"z"}', 400, "one object"),
-    ("POST", "/kb/search", {"query": "x", "limit": 1e400}, 400, "one object, nothing nested"),
+    ("POST", "/kb/documents", b'{"title":"x","title":"y","text":"z"}', 400, "one flat object"),
+    ("POST", "/kb/search", {"query": "x", "limit": 1e400}, 400, "one flat object"),
     ("POST", "/kb/documents", b"{", 400, "expected JSON in UTF-8"),
     ("POST", "/kb/documents", b"[" * 3000, 400, "expected JSON in UTF-8"),
     ("POST", "/kb/documents", b"\xff", 400, "expected JSON in UTF-8"),
@@ -202,10 +202,10 @@ INVALID_REQUESTS: list[tuple[str, str, object, int, str]] = [
     ("POST", "/kb/search", {"query": ""}, 400, "expected a query of 1 to 2000 characters"),
     ("POST", "/kb/search", {"query": "x", "limit": 0}, 400, "expected a limit of 1 to 20"),
     ("POST", "/kb/search", {"query": "x", "limit": True}, 400, "expected a limit of 1 to 20"),
-    ("GET", "/kb/nothing", None, 404, "there is no such path"),
-    ("PUT", "/kb/documents", None, 404, "there is no such path"),
-    ("DELETE", "/kb/documents/../x", None, 404, "there is no such path"),
-    ("DELETE", "/kb/documents/' OR 1=1", None, 404, "there is no such document"),
+    ("GET", "/kb/nothing", None, 404, "no such path"),
+    ("PUT", "/kb/documents", None, 404, "no such path"),
+    ("DELETE", "/kb/documents/../x", None, 404, "no such path"),
+    ("DELETE", "/kb/documents/' OR 1=1", None, 404, "no such document"),
 ]
 
 
@@ -512,9 +512,9 @@ def test_chunking_time_is_linear() -> None:
     count = 0
     for chunk in split_into_chunks("ab " * 400_000):
         count += 1
-        assert len(chunk) <= 3 * MAX_WORDS
+        assert len(chunk) <= 3 * MAX_CHUNK_LENGTH
 
-    assert count == 400_000 // (MAX_WORDS - 15) + 1
+    assert count == 400_000 // (MAX_CHUNK_LENGTH - 15) + 1
 
 
 def test_full_knowledge_base_returns_507(
@@ -527,7 +527,7 @@ def test_full_knowledge_base_returns_507(
     assert answer.status == 507
 
 
-def test_chunks_cover_text_with_heading_and_overlap() -> None:
+def test_chunks_have_heading_overlap_and_complete_text() -> None:
     tokens = [f"w{n}" for n in range(300)]
     chunks = list(
         split_into_chunks("# Title\n\n" + " ".join(tokens) + "\n\n## Next\nshort one\n\nand more")
@@ -535,14 +535,14 @@ def test_chunks_cover_text_with_heading_and_overlap() -> None:
 
     assert all(p.startswith("Title: ") for p in chunks[:-1])
     assert chunks[-1] == "Next: short one and more"
-    assert all(len(p.split()) <= MAX_WORDS + 1 for p in chunks)
+    assert all(len(p.split()) <= MAX_CHUNK_LENGTH + 1 for p in chunks)
     assert {w for p in chunks for w in p.split()} >= set(tokens)
     first, second = (p.split()[1:] for p in chunks[:2])
     assert first[-15:] == second[:15]
 
 
 @pytest.mark.parametrize("text", ["", " \n\n ", "# only a heading"])
-def test_blank_text_has_no_chunks(text: str) -> None:
+def test_empty_text_has_no_chunks(text: str) -> None:
     assert list(split_into_chunks(text)) == []
 
 

@@ -112,7 +112,7 @@ def test_serve_verifies_weights_and_runs_vllm(
     sums.write_text(f"{'0' * 64}  model.safetensors\n", "ascii")
     settings = {**SETTINGS, "engine": "vllm", "folder": str(tmp_path)}
 
-    with pytest.raises(ValueError, match="is not the file that SHA256SUMS names"):
+    with pytest.raises(ValueError, match="does not match SHA256SUMS"):
         serving.serve(settings, 1)
     assert not calls
 

@@ -15,7 +15,7 @@ from hardpan.builder.layers import registry as layers
 PROGRAM = layers.PLAYBOOKS / "roles/vendor_packages/files/install_packages.py"
 EL9 = "5.14.0-611.5.1.el9_7"
 KERNELS = {"kernel-core": [("5.14.0", f"0:{EL9}")]}
-ONE_VERSION = {"version": "580.1", "patterns": ["kmod-nvidia*", "libnvsdm"]}
+SAME_VERSION = {"version": "580.1", "patterns": ["kmod-nvidia*", "libnvsdm"]}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_kernel_headers_use_kernel_version(
         ({"kernel-core": [("6", "0:6-1.el9"), ("5", "0:5-1.el9")]}, "found 2: 5-1.el9, 6-1.el9"),
     ],
 )
-def test_kernel_count_other_than_one_fails(
+def test_kernel_count_must_be_exactly_1(
     program: ModuleType, installed: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(SystemExit, match=problem):
@@ -102,17 +102,17 @@ def test_mixed_driver_versions_fail(
     program: ModuleType, installed: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(SystemExit, match=problem):
-        program.check_one_version(installed, ONE_VERSION)
+        program.check_same_version(installed, SAME_VERSION)
 
 
-def test_one_version_check_is_skipped_without_version(program: ModuleType) -> None:
+def test_same_version_check_needs_a_version(program: ModuleType) -> None:
     installed = {"libnvsdm": [("1", "0:1-1")], "bash": [("5", "0:5-1")]}
 
-    assert program.matching(installed, ONE_VERSION) == ["libnvsdm"]
+    assert program.matching(installed, SAME_VERSION) == ["libnvsdm"]
     with pytest.raises(SystemExit):
-        program.check_one_version(installed, ONE_VERSION)
-    assert program.matching(installed, {**ONE_VERSION, "version": ""}) == []
-    program.check_one_version(installed, {**ONE_VERSION, "version": ""})
+        program.check_same_version(installed, SAME_VERSION)
+    assert program.matching(installed, {**SAME_VERSION, "version": ""}) == []
+    program.check_same_version(installed, {**SAME_VERSION, "version": ""})
 
 
 def test_versionlock_adds_entries_once_and_keeps_others(

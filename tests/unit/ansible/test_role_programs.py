@@ -196,7 +196,7 @@ def rpm_host(tmp_path: Path) -> RpmHost:
 LISTS = (["gcc", "gcc-[0-9]*", "dkms"], ["make", "cpp"], ["gcc-*-base"])
 
 
-def test_compilers_are_removed_in_one_transaction(rpm_host: RpmHost) -> None:
+def test_compilers_are_removed_in_a_single_transaction(rpm_host: RpmHost) -> None:
     rpm_host.installed = {
         "bash": "",
         "gcc": "dkms",
@@ -209,7 +209,7 @@ def test_compilers_are_removed_in_one_transaction(rpm_host: RpmHost) -> None:
     assert rpm_host.commands[-1] == ("rpm", "-e", "dkms", "gcc", "make")
 
 
-def test_required_build_tool_is_kept_and_reported(rpm_host: RpmHost) -> None:
+def test_required_build_tool_is_retained_and_reported(rpm_host: RpmHost) -> None:
     rpm_host.installed = {"make": "python3-sepolgen", "cpp": "", "gcc": "", "python3-sepolgen": ""}
 
     assert HARDEN.remove_packages(rpm_host, *LISTS) == ["gcc", "cpp"]

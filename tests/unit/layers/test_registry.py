@@ -28,7 +28,7 @@ def test_registry_has_every_layer_name_of_the_profile() -> None:
     assert len(registry.LAYERS) >= 12
 
 
-def test_each_module_defines_one_registered_layer() -> None:
+def test_each_module_defines_a_registered_layer() -> None:
     folder = resource_path("hardpan.builder.layers")
     names = {path.stem for path in folder.glob("*.py")} - SHARED_MODULES
 

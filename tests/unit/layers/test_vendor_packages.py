@@ -218,9 +218,7 @@ def test_file_url_mirror_is_rejected_for_image_build() -> None:
     assert str(caught.value).startswith(
         "rocky9-stig-nvidia: repository cuda: expected an http or https address for cuda"
     )
-    assert "found file:///srv/cuda/, file:///srv/more/: the folder does" in str(
-        caught.value
-    )
+    assert "found file:///srv/cuda/, file:///srv/more/: the folder does" in str(caught.value)
     assert "http://127.0.0.1:PORT/" in caught.value.hint
     # Hosts that are hardened in another way may well have one, and an ISO needs none.
     layers.check_layers(moved)

@@ -5,6 +5,7 @@ import tarfile
 import pytest
 
 from hardpan.builder.ansible.paths import PLAYBOOKS
+from hardpan.builder.artifacts import Fix
 from hardpan.builder.remediation.batch import (
     AUDIT_FILE,
     SYSCTL_FILE,
@@ -13,7 +14,6 @@ from hardpan.builder.remediation.batch import (
     parse_outcomes,
 )
 from hardpan.core.errors import ToolError
-from hardpan.profiles.schema.ssg import Fix
 
 RULE_PREFIX = "xccdf_org.ssgproject.content_rule_"
 FILE = """\
@@ -83,7 +83,7 @@ def test_archive_orders_scripts_and_ends_with_runner() -> None:
     assert list(files)[-1] == "remediate.py"
 
 
-def test_package_changes_are_collected_for_a_single_transaction() -> None:
+def test_package_changes_are_collected_for_a_transaction() -> None:
     fix_batch = build_batch(
         [
             make_fix("package_aide_installed", '    dnf install -y "aide"\n'),

@@ -158,10 +158,10 @@ def use_proxy(proxy):
         PROXY.update(http_proxy=proxy, https_proxy=proxy)
 
 
-def packages(requested, one_version):
+def packages(requested, same_version):
     """Install what is missing at its version; whatever is there at another is an error."""
     installed_versions = installed()
-    check_one_version(installed_versions, one_version)
+    check_same_version(installed_versions, same_version)
     missing = []
     for name, version in requested:
         versions = [v for v, _ in installed_versions.get(name, [])]
@@ -181,7 +181,7 @@ def packages(requested, one_version):
         if (version and version not in versions) or not provided(name, installed_versions):
             listing = ", ".join(versions) or "none"
             fail(f"{name}: expected {version or 'it'} installed, found {listing}")
-    check_one_version(installed_versions, one_version)
+    check_same_version(installed_versions, same_version)
     return installed_versions
 
 
@@ -192,20 +192,20 @@ def provided(name, installed_versions):
     return not run(["rpm", "-q", "--whatprovides", name], ok=(0, 1)).startswith("no ")
 
 
-def check_one_version(installed_versions, one_version):
+def check_same_version(installed_versions, same_version):
     """Every package of these patterns has the one version, or it is an error."""
-    for name in matching(installed_versions, one_version):
-        mismatches = [v for v, _ in installed_versions[name] if v != one_version["version"]]
+    for name in matching(installed_versions, same_version):
+        mismatches = [v for v, _ in installed_versions[name] if v != same_version["version"]]
         if mismatches:
             fail(
-                f"{name}: expected {one_version['version']}, found {mismatches[0]} installed:"
+                f"{name}: expected {same_version['version']}, found {mismatches[0]} installed:"
                 " kernel module and user space must have one version"
             )
 
 
-def matching(installed_versions, one_version):
+def matching(installed_versions, same_version):
     """The installed packages that have to be of one version."""
-    patterns = one_version["patterns"] if one_version["version"] else []
+    patterns = same_version["patterns"] if same_version["version"] else []
     return sorted(n for n in installed_versions if any(fnmatch.fnmatch(n, p) for p in patterns))
 
 
@@ -308,7 +308,7 @@ def main():
     """Do what the request asks for."""
     request = json.load(sys.stdin)
     forbidden(request["forbidden"])
-    kernel = Kernel(installed()) if request["one_kernel"] else None
+    kernel = Kernel(installed()) if request["single_kernel"] else None
     requested = [
         (*(kernel.resolve(p) if kernel else name_and_version(p)), p["lock"])
         for p in request["packages"]
@@ -317,7 +317,7 @@ def main():
     use_proxy(request["proxy"])
     streams(request["streams"])
     installed_versions = packages(
-        [(name, version) for name, version, _ in requested], request["one_version"]
+        [(name, version) for name, version, _ in requested], request["same_version"]
     )
     if kernel:
         Kernel(installed_versions)
@@ -330,7 +330,7 @@ def main():
     units(request["units"])
     booleans(request["booleans"])
     names = [name for name, _, is_locked in requested if is_locked and name in installed_versions]
-    names += matching(installed_versions, request["one_version"])
+    names += matching(installed_versions, request["same_version"])
     if request["lock_kernel"]:
         names += sorted(n for n in installed_versions if n == "kernel" or n.startswith("kernel-"))
     lock(dict.fromkeys(names), installed_versions)
