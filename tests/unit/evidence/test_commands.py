@@ -291,8 +291,8 @@ def test_exported_html_report_lists_same_signatures(
 
     assert cli.run(["export", str(evidence), "--policy", str(ring.policy), "--as", "html"]) == 0
     assert capsysbinary.readouterr().out == carried
-    for said in ("expected: ml-dsa-65", "expected: RFC 3161", "expected: with the host key"):
-        assert said in carried.decode()
+    for text in ("expected: ml-dsa-65", "expected: RFC 3161", "expected: with the host key"):
+        assert text in carried.decode()
 
 
 def test_export_reports_missing_stig_for_checklist(
@@ -301,9 +301,9 @@ def test_export_reports_missing_stig_for_checklist(
     arguments = ["export", str(lab.valid_path), "--policy", _policy(lab, tmp_path), "--as", "cklb"]
 
     assert cli.run(arguments) == Exit.INPUT
-    said = capsys.readouterr()
-    assert "no known STIG for the content 'x_benchmark_RHEL-8'" in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert "no known STIG for the content 'x_benchmark_RHEL-8'" in output.err
+    assert output.out == ""
 
 
 def test_export_refuses_unverified_evidence(
