@@ -81,7 +81,7 @@ def test_rocky_build_can_start_with_media(
 def test_ansible_rejects_invalid_role_arguments(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    values = dict(role_validation.role_variables(load_profile("lab-stig"))["stig"])
+    values = dict(role_validation.planned_variables(load_profile("lab-stig"))["stig"])
     assert runner.argument_errors({"stig": values}, tmp_path) == ()
     values |= change
     workdir = tmp_path / "again"

@@ -55,8 +55,8 @@ def test_prove_writes_verified_evidence(proved: ProveRun) -> None:
 def test_output_contains_every_summary_row(proved: ProveRun) -> None:
     for word in (
         "image",
-        "before",
-        "now",
+        "baseline",
+        "current",
         "open",
         "smoke test",
         "evidence",
@@ -67,7 +67,7 @@ def test_output_contains_every_summary_row(proved: ProveRun) -> None:
 
 def test_hardening_increases_passing_rules_and_assesses_all(proved: ProveRun) -> None:
     summary = json.loads((proved.output_folder / "summary.json").read_text())
-    baseline, current = summary["before"], summary["after"]
+    baseline, current = summary["baseline"], summary["current"]
 
     assert sum(current.values()) == sum(baseline.values())
     assert current["pass"] > baseline["pass"]
@@ -146,7 +146,9 @@ def test_cosign_verifies_the_evidence(proved: ProveRun, tmp_path: Path) -> None:
     assert "Verified OK" in process.stderr + process.stdout
 
 
-@pytest.mark.parametrize("check", ["archive", "bundle", "detached-copies", "files", "oscal", "test-result"])
+@pytest.mark.parametrize(
+    "check", ["archive", "bundle", "detached-copies", "files", "oscal", "test-result"]
+)
 def test_flipped_byte_fails_verification(proved: ProveRun, tmp_path: Path, check: str) -> None:
     data = bytearray(proved.evidence.read_bytes())
     region = next(span for name, span in list_byte_regions(proved.evidence) if name == check)
