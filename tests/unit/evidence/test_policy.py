@@ -200,7 +200,11 @@ HOSTILE_YAML: dict[str, tuple[str, str, str]] = {
     "a NUL": ("role: scan", "role: sc\0an", "4:13: not YAML: found the control character '\\x00'"),
     "an escape code": ("role: scan", "role: \x1b[2J", "4:11: not YAML: found the control"),
     "a number of a directive": ("version: 1", f"%YAML 1.{'9' * 5000}\n---\nversion: 1", "1:1: not"),
-    "a character that is not": ("lab-scan", '"\\UFFFFFFFF"', ": not YAML: an invalid number follows"),
+    "a character that is not": (
+        "lab-scan",
+        '"\\UFFFFFFFF"',
+        ": not YAML: an invalid number follows",
+    ),
     "half a surrogate": ("lab-scan", '"\\ud800"', "3:9: expected text, found half a surrogate"),
     "half a surrogate as a key": ("fail: 3", '"\\ud800": 3', "10:3: expected a name, found half"),
     "lines that are no PEM": (
