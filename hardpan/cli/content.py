@@ -1,4 +1,4 @@
-"""``hardpan content``: the SCAP content that scans take, and newer content from the archive."""
+"""``hardpan content``: list SCAP content and update it from the Debian archive."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,15 +21,15 @@ _DIGEST_CHARACTERS = 16
 
 @click.group()
 def content() -> None:
-    """List SCAP content, and take newer content from Debian's archive."""
+    """List SCAP content and update it from the Debian archive."""
 
 
 @content.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def list_content(as_json: bool) -> int:
-    """List every data stream that is here; '*' marks those that scans take.
+    """List the available data streams; '*' marks the defaults.
 
-    Exits with 6 or 3 when one of them is damaged.
+    Exits with 6 or 3 if one of them is damaged.
     """
     streams = datastream.list_available()
     default_origins = {product: _find_default_origin(product) for product in PRODUCTS}
@@ -52,15 +52,15 @@ def list_content(as_json: bool) -> int:
 @click.option(
     "--into",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write, compared with what it holds; the user's own by default.",
+    help="Folder to update; default: the data folder of the user.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, all rules in it.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def update(dry_run: bool, into: Path | None, as_json: bool, quiet: bool) -> None:
-    """Take the newest content of Debian's archive, and show which rules changed.
+    """Download the newest content of the Debian archive and show which rules changed.
 
     apt checks the archive's signature and the package's digest. Content that is not newer
-    is not stored. Exits with 4 when the archive does not answer; nothing is changed then.
+    is not stored. Exits with 4 without changes if the archive is unreachable.
     """
     with show_progress(quiet=quiet) as emit:
         result = run_update(emit, cache=cache_home(), into=into, dry_run=dry_run)
@@ -179,7 +179,8 @@ def _format_product(product_update: ProductUpdate) -> Iterator[str]:
         return
     baseline, changes = product_update.baseline, product_update.changes
     yield (
-        f"{product_update.product}: {baseline.version} of {baseline.date} ({baseline.origin_kind}) -> {current}"
+        f"{product_update.product}: {baseline.version} of {baseline.date} "
+        f"({baseline.origin_kind}) -> {current}"
         + ("" if product_update.is_newer else ", which is NOT NEWER")
     )
     yield (

@@ -29,7 +29,7 @@ def keys() -> None:
     type=click.Choice(list(_ALGORITHM_BY_SHORT_NAME)),
     default=[ALGORITHMS[DEFAULT_ALGORITHM].cli_name],
     show_default=True,
-    help="Algorithm of scan and build key; ml-dsa-*, alone or as a second --alg, creates a scan-pq key.",
+    help="Algorithm of scan and build key; ml-dsa-* (alone or second) creates a scan-pq key.",
 )
 @click.option(
     "--passphrase-file",

@@ -1,4 +1,4 @@
-"""``hardpan verify``: check evidence against a policy, and say each check."""
+"""``hardpan verify``: verify evidence against a trust policy and print each check."""
 
 from pathlib import Path
 
@@ -90,8 +90,8 @@ def verify(
 ) -> int:
     """Check EVIDENCE against a policy.
 
-    Exits with 0 when every check holds, 1 when it is genuine but exceeds the
-    policy's limits, 3 when a file cannot be used, 6 when it is not to be trusted.
+    Exits with 0 if every check passes, 1 if the evidence is authentic but exceeds the thresholds
+    of the policy, 3 if a file cannot be used, 6 if the evidence is not trusted.
     """
     if (emit_svr is None) != (key is None):
         raise UsageError("--emit-svr and --key go together")

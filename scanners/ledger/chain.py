@@ -1,9 +1,9 @@
-"""The hash chain of a ledger: what a row holds, its hash, and whether a chain is whole. Pure.
+"""The hash chain of a ledger: columns and hash of a row, and the verification of a chain. Pure.
 
 A row's hash is SHA-256 over the canonical JSON (RFC 8785) of its columns, all but
 ``hash`` itself; ``previous`` is the hash of the row before it. The first row's
-``previous`` is the chain's id, which is SHA-256 over when it began and a random
-salt, so that two chains never begin alike.
+``previous`` is the chain's id, which is SHA-256 over its creation time and a random
+salt, so that two chains never share an id.
 """
 
 import json
@@ -22,14 +22,14 @@ from hardpan.scanners.report.model.types import Document, HexDigest, Timestamp
 FORMAT = "hardpan-ledger/1"
 MAX_ROWS = 1_000_000
 LOCAL = "local"
-"""Name of the chain that this ledger adds to; every other one was imported."""
+"""Name of the chain that this ledger appends to; all others were imported."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CHECKPOINT = re.compile(r"(?:([a-z0-9][a-z0-9._-]{0,63})=)?([0-9]{1,7}):([0-9a-f]{64})", re.ASCII)
 
 ColumnText = Annotated[str, Field(max_length=4096)]
 OptionalDigest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
-"""A digest, or empty where there is none."""
+"""A digest, or empty."""
 
 
 class LedgerRow(Document):
@@ -81,7 +81,7 @@ _ROW_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_as
 
 
 class ChainHeader(Document):
-    """A chain's beginning."""
+    """The header of a chain."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -92,7 +92,7 @@ class ChainHeader(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerChain:
-    """A chain that was walked and is whole."""
+    """A verified chain."""
 
     name: str
     header: ChainHeader
@@ -105,7 +105,7 @@ class LedgerChain:
 
     @property
     def checkpoint(self) -> str:
-        """``COUNT:HASH``, to be kept elsewhere: it shows when the tail is cut off."""
+        """``COUNT:HASH``, to be stored elsewhere: it detects truncation."""
         return f"{len(self.rows)}:{self.head_hash}"
 
 
@@ -115,7 +115,7 @@ def compute_row_hash(values: Mapping[str, object]) -> str:
 
 
 def new_chain_header(created: str, salt: str) -> ChainHeader:
-    """The beginning of a chain."""
+    """Create the header of a new chain."""
     content = {"format": FORMAT, "created": created, "salt": salt}
     return ChainHeader(id=sha256_bytes(canonical_json(content)), created=created, salt=salt)
 
@@ -194,7 +194,7 @@ def _verify_row(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A head that was noted earlier."""
+    """A checkpoint that was stored earlier."""
 
     chain: str
     count: int
@@ -202,7 +202,7 @@ class Checkpoint:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """``[CHAIN=]COUNT:HASH`` as ``ledger head`` prints it.
+    """``[CHAIN=]COUNT:HASH`` as ``ledger checkpoint`` prints it.
 
     Raises:
         InputError: another form.
@@ -217,10 +217,10 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 def verify_checkpoint(checkpoint: Checkpoint, chain: LedgerChain | None) -> None:
-    """Pass if ``chain`` still holds what the anchor was noted of; it may have grown since.
+    """Pass if ``chain`` still contains the checkpoint; it may have grown since.
 
     Raises:
-        TrustError: the chain is gone, was cut, or is another one.
+        TrustError: the chain is missing, truncated or another one.
     """
     if chain is None:
         raise TrustError(
@@ -229,7 +229,8 @@ def verify_checkpoint(checkpoint: Checkpoint, chain: LedgerChain | None) -> None
     row_count = len(chain.rows)
     if row_count < checkpoint.count:
         raise TrustError(
-            f"chain {checkpoint.chain!r}: expected at least {checkpoint.count} rows, found {row_count}: "
+            f"chain {checkpoint.chain!r}: "
+            f"expected at least {checkpoint.count} rows, found {row_count}: "
             "the ledger was truncated, or this is an older copy"
         )
     actual_hash = chain.rows[checkpoint.count - 1].hash if checkpoint.count else chain.header.id

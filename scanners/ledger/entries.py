@@ -1,4 +1,4 @@
-"""What is asked of a ledger: add, look up, compare. Evidence was verified by the caller."""
+"""Add and look up the entries of a ledger. The caller verifies the evidence."""
 
 import secrets
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _MAX_TEXT_CHARACTERS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedScan:
-    """Evidence whose every check held, as the ledger takes it."""
+    """Verified evidence in the form that the ledger stores."""
 
     statement: bytes
     """The signed payload."""
@@ -44,14 +44,14 @@ class VerifiedScan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """A row and the chain it stands in."""
+    """A row and the name of its chain."""
 
     chain: str
     row: LedgerRow
 
 
 def add_scan(store: LedgerStore, scan: VerifiedScan, now: datetime) -> tuple[LedgerEntry, bool]:
-    """The row of ``entry`` in the own chain, and whether it is new.
+    """Add the scan to the local chain; return its entry and whether it is new.
 
     Raises:
         InputError: the record is too large.
@@ -89,12 +89,12 @@ def add_scan(store: LedgerStore, scan: VerifiedScan, now: datetime) -> tuple[Led
 
 
 def truncate(text: str) -> str:
-    """``text`` as a column keeps it: the record and the statement hold all of it."""
+    """Truncate text for a column; the record and the statement contain all of it."""
     return text[:_MAX_TEXT_CHARACTERS]
 
 
 def summary_columns(findings: Findings) -> dict[str, str]:
-    """The columns that repeat what the findings say."""
+    """Return the columns that repeat the findings."""
     host, content = findings.host, findings.content
     return {
         "hostname": truncate(host.hostname),
@@ -125,7 +125,7 @@ def check_summary_columns(row: LedgerRow, snapshot: ScanSnapshot, *, label: str)
 
 
 def list_entries(store: LedgerStore) -> tuple[LedgerEntry, ...]:
-    """Every piece of evidence once, by its scan's end; the own chain's row where there are two."""
+    """List each evidence once, sorted by scan time; the local chain takes precedence."""
     chains = sorted(store.chains.values(), key=lambda c: (c.name != LOCAL, c.name))
     entry_by_statement: dict[str, LedgerEntry] = {}
     for chain in chains:
@@ -144,13 +144,13 @@ def list_entries(store: LedgerStore) -> tuple[LedgerEntry, ...]:
 def find_host_entries(
     entries: tuple[LedgerEntry, ...], query: str, *, by_name: bool = False
 ) -> tuple[LedgerEntry, ...]:
-    """The rows of one host: by host key, machine id (8 digits or more), or how its name begins.
+    """Return the entries of one host: by host key, machine id (8 digits or more) or name prefix.
 
-    ``by_name`` takes all hosts of exactly this name for one: hosts that are
-    installed anew, with new keys.
+    ``by_name`` treats all hosts of exactly this name as one: hosts that are
+    reinstalled with new keys.
 
     Raises:
-        InputError: no host is meant by it, or more than one.
+        InputError: no host matches, or more than one.
     """
     if by_name:
         matches = tuple(entry for entry in entries if entry.row.hostname == query)
@@ -167,14 +167,14 @@ def find_host_entries(
             f"  {name}  {key}" for key, name in sorted(hostname_by_key.items())[:10]
         )
         raise InputError(
-            f"{query!r} may mean {len(hostname_by_key)} hosts:\n{listing}",
-            hint="give the host key, or --by-name if it is one host that was installed anew",
+            f"{query!r} matches {len(hostname_by_key)} hosts:\n{listing}",
+            hint="give the host key, or --by-name if it is one host that was reinstalled",
         )
     return matches
 
 
 def _match_host(entries: tuple[LedgerEntry, ...], query: str) -> tuple[LedgerEntry, ...]:
-    """The rows of the first way to read ``query`` that finds any."""
+    """Return the entries of the first interpretation of ``query`` that matches."""
     candidates = (
         tuple(entry for entry in entries if entry.row.host_key_sha256 == query),
         tuple(
@@ -189,7 +189,7 @@ def _match_host(entries: tuple[LedgerEntry, ...], query: str) -> tuple[LedgerEnt
 
 
 def resolve_entry(entries: tuple[LedgerEntry, ...], reference: str) -> LedgerEntry:
-    """The row that ``reference`` means: its number in the own chain, or how its digest begins.
+    """Return the entry with this row number in the local chain or this digest prefix.
 
     Raises:
         InputError: none, or more than one.
@@ -205,7 +205,7 @@ def resolve_entry(entries: tuple[LedgerEntry, ...], reference: str) -> LedgerEnt
         matches = []
     if len(matches) != 1:
         raise InputError(
-            f"{reference!r} means {len(matches)} of this host's scans, expected one",
+            f"{reference!r} matches {len(matches)} scans of this host, expected one",
             hint="a number or digest as 'ledger history' prints it",
         )
     return matches[0]
@@ -234,7 +234,7 @@ def load_snapshot(store: LedgerStore, row: LedgerRow) -> ScanSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiringWaiver:
-    """A waiver that ends soon, or did, and what it covers in a host's latest scan."""
+    """A waiver in the latest scan of a host that expires soon or has expired."""
 
     entry: LedgerEntry
     name: str
@@ -244,7 +244,7 @@ class ExpiringWaiver:
     owner: str
     expires: str
     days_left: int
-    """Days after today on which it still holds; below zero when it is over."""
+    """Days until its last day; negative if it has expired."""
 
 
 def find_expiring_waivers(
@@ -255,7 +255,7 @@ def find_expiring_waivers(
     *,
     by_name: bool = False,
 ) -> list[ExpiringWaiver]:
-    """The waivers over the latest scan of each host that end within ``days``, soonest first.
+    """Return the waivers in each latest scan that expire within ``days``, soonest first.
 
     A host is its host key; with ``by_name`` its name.
     """

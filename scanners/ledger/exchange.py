@@ -1,8 +1,8 @@
-"""A chain as a file: one JSON object a line, so that any tool can read it.
+"""Export and import a chain as a file with one JSON object per line.
 
-The first line is the chain's beginning, count and head; each further line is one
-row with its three blobs in base64. An import walks the chain before it stores a
-byte of it, and appends to a chain that it holds already only what follows it.
+The first line is the header of the chain, its row count and its last hash; each further line is
+one row with its three blobs in base64. An import verifies the whole chain before it stores a row,
+and appends only new rows to a chain that it already has.
 """
 
 import base64
@@ -31,17 +31,17 @@ from hardpan.signing.strict_json import decode_base64
 
 _MAX_LINE_BYTES = 48 << 20
 SignatureCheck = Callable[[LedgerRow, bytes, bytes, ScanRecord], None]
-"""Passes if the row's evidence is trusted: ``(row, statement, bundle, record)``."""
+"""Raises unless the evidence of the row is trusted: ``(row, statement, bundle, record)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """What an import did."""
+    """The result of an import."""
 
     chain: str
     new_rows: int
     total_rows: int
-    """Rows of the chain now."""
+    """Rows of the chain after the import."""
 
 
 def export_chain(store: LedgerStore, chain: LedgerChain, out: Path) -> None:
@@ -77,7 +77,7 @@ def import_chain(
     name: str | None = None,
     as_local: bool = False,
 ) -> ImportResult:
-    """Take the chain in ``path`` into ``store``.
+    """Import the chain in ``path`` into ``store``.
 
     A chain that is held already is continued; any other becomes a chain of its
     own called ``name``, or this ledger's own one (``own``) where it has none yet.
@@ -106,7 +106,7 @@ def _import_file(
     header, count, head_hash = _read_header(file, path)
     rows = verify_rows(header, (row for row, _ in _read_lines(file, path)), label=str(path))
     if len(rows) != count or (rows[-1].hash if rows else header.id) != head_hash:
-        raise TrustError(f"{path}: expected {count} rows, found {len(rows)}: cut short?")
+        raise TrustError(f"{path}: expected {count} rows, found {len(rows)}: truncated?")
     chain = next((c for c in store.chains.values() if c.header.id == header.id), None)
     existing_rows = () if chain is None else chain.rows
     new_name = _choose_name(store, header, name, as_local) if chain is None else ""
@@ -171,9 +171,9 @@ def _check_continues(chain: LedgerChain, rows: tuple[LedgerRow, ...], path: Path
     for existing_row, imported_row in zip(chain.rows, rows, strict=False):
         if existing_row.hash != imported_row.hash:
             raise TrustError(
-                f"{path}: row {imported_row.seq}: is another one than in chain {chain.name!r}: the two "
-                "were continued apart from each other",
-                hint="find out which machine added to a chain that is not its own",
+                f"{path}: row {imported_row.seq}: differs from chain {chain.name!r}: "
+                "the two chains have diverged",
+                hint="find out which machine appended to an imported chain",
             )
 
 

@@ -1,7 +1,6 @@
-"""The compact record of one scan: enough to compare it and to check its signatures again.
+"""The compact record of one scan: enough to compare it and to verify its signatures again.
 
-What only readers need is left out. A record of before signatures beside the bundle's own were
-stored has none, and is read as it was.
+Texts that only people read are omitted.
 """
 
 import base64
@@ -26,11 +25,11 @@ _MAX_UNCOMPRESSED_BYTES = 48 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRecord:
-    """What is stored of one scan beside its signed statement and the bundle."""
+    """The stored data of one scan besides its signed statement and bundle."""
 
     snapshot: ScanSnapshot
     signature_files: Mapping[str, bytes] = field(default_factory=dict)
-    """Name in the evidence -> what others than the scan key signed; the caller's to read."""
+    """Name in the evidence -> content of the signatures by other keys."""
 
 
 class _StoredRecord(Document):

@@ -1,14 +1,14 @@
 """The ledger's SQLite file: the only importer of ``sqlite3``.
 
-The file may be anyone's, and so may what is next to it: ``ledger_file`` examines both before
+The file may be anyone's, and so may what is next to it: ``database_file`` examines both before
 SQLite opens the file. Before a row is read, its header, application id, version
 and whole schema are those that hardpan writes, so no foreign view, trigger or
-expression ever runs; then every chain is walked. All answers come from the rows
-that were walked, never from a second look at the file; blobs are held against
+expression ever runs; then every chain is verified. All results come from the
+verified rows, never from a second read of the file; blobs are checked against
 their digests when they are read.
 
 One file and a rollback journal, not WAL: the ledger is copied and moved as one
-file, lies on network shares and read-only media, and has few writers.
+file, is stored on network shares and read-only media, and has few writers.
 """
 
 import functools
@@ -64,7 +64,7 @@ _PRAGMAS = (
 
 
 class LedgerStore:
-    """An open ledger inside one transaction, its chains walked and whole."""
+    """An open ledger inside one transaction, with verified chains."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""Evidence read for the record: verified where there is a policy, its package list with it."""
+"""Load evidence for the ledger and for comparisons, verified if there is a policy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ _MAX_PACKAGES_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedEvidence:
-    """Evidence, ready to be compared, and whether anyone vouches for it."""
+    """Evidence that is ready to be compared, and its verification status."""
 
     snapshot: ScanSnapshot
     evidence: UnverifiedEvidence | VerifiedEvidence

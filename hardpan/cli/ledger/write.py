@@ -45,7 +45,7 @@ _POLICY = click.option(
 @click.option("--keep", is_flag=True, help="Also store the evidence file next to the ledger.")
 @ledger_options
 def add(location: LedgerLocation, evidence: Path, policy: Path, keep: bool) -> None:
-    """Verify EVIDENCE and add it to the ledger. Evidence that is already in it is not added again."""
+    """Verify EVIDENCE and add it to the ledger, unless it is already in it."""
     trust = load_trust_policy(policy)
     if not keep:
         verified_scan = load_verified_scan(evidence, trust)
@@ -114,7 +114,7 @@ def _format_row_count(n: int) -> str:
 @click.option(
     "--policy",
     type=click.Path(path_type=Path),
-    help="Also verify every stored statement against this trust policy, without maximum age and nonce.",
+    help="Also verify every stored statement against this trust policy.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @ledger_options
@@ -138,7 +138,8 @@ def verify(location: LedgerLocation, policy: Path | None, as_json: bool) -> None
         unreferenced_digests = store.list_blob_digests() - referenced_digests
         if unreferenced_digests:
             raise TrustError(
-                f"{location.path}: contains a blob that no row references: {min(unreferenced_digests)}"
+                f"{location.path}: contains a blob that no row references: "
+                f"{min(unreferenced_digests)}"
             )
     answer: dict[str, object] = {
         "chains": {c.name: c.checkpoint for c in store.chains.values()},

@@ -69,6 +69,6 @@ def _build_placeholder_item(ids: OscalIds) -> Json:
     return {
         "uuid": ids.stable_id("poam-item"),
         "title": "No open or waived rules",
-        "description": "The scan has no open and no waived rules. OSCAL requires at least one item.",
+        "description": "No rule of the scan is open or waived. OSCAL requires at least one item.",
         "props": elements.build_props(("state", "placeholder")),
     }

@@ -348,7 +348,8 @@ def test_missing_package_list_is_reported() -> None:
     result = compare_scans(snapshot(samples.scan(), packages=False), snapshot(samples.scan()))
 
     assert result.packages is None
-    assert "not compared: one of the two package lists is missing" in format_sections(result)[-1].lines
+    lines = format_sections(result)[-1].lines
+    assert "not compared: one of the two package lists is missing" in lines
 
 
 def test_diff_round_trips_through_json() -> None:

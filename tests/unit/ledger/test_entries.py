@@ -95,7 +95,7 @@ def test_ambiguous_name_is_rejected_and_rekeyed_machine_is_the_same_host(tmp_pat
             3, **other_host(host_key_sha256="SHA256:" + "C" * 43, machine_id_hmac=MACHINE_B)
         ),
     )
-    with pytest.raises(InputError, match="'lab' may mean 3 hosts:\n  lab  SHA256:AAA"):
+    with pytest.raises(InputError, match="'lab' matches 3 hosts:\n  lab  SHA256:AAA"):
         _find_days(path, "lab")
     assert _find_days(path, "lab", by_name=True) == ["01", "02", "03"]
 
@@ -109,7 +109,7 @@ def test_machines_without_id_are_distinct(tmp_path: Path) -> None:
         scan_on_day(2, **other_host(host_key_sha256=B, **no_machine_id)),
     )
 
-    with pytest.raises(InputError, match="may mean 2 hosts"):
+    with pytest.raises(InputError, match="matches 2 hosts"):
         _find_days(path, "lab")
 
 
@@ -125,7 +125,7 @@ def test_unknown_host_error_lists_known_hosts(tmp_path: Path, query: str) -> Non
 def test_unknown_scan_reference_is_rejected(tmp_path: Path, reference: str) -> None:
     with (
         open_ledger(create_ledger(tmp_path)) as store,
-        pytest.raises(InputError, match="means 0 of this host's"),
+        pytest.raises(InputError, match="matches 0 scans of this host"),
     ):
         entries.resolve_entry(entries.list_entries(store), reference)
 
@@ -292,7 +292,7 @@ def test_diverged_chain_is_refused(tmp_path: Path) -> None:
     add_scans(source, scan_on_day(4))
     add_scans(moved, scan_on_day(5))
 
-    with pytest.raises(TrustError, match="row 4: is another one than in chain 'local'"):
+    with pytest.raises(TrustError, match="row 4: differs from chain 'local'"):
         _import(source, _export(moved, tmp_path / "b.jsonl"))
 
 
@@ -338,7 +338,7 @@ def _change_blob(index: int, data: object) -> Callable[[Lines], object]:
     [
         (_swap_rows, "row 1: is missing or out of order, found 2"),
         (lambda x: x.pop(2), "row 2: is missing or out of order, found 3"),
-        (lambda x: x.pop(), "expected 3 rows, found 2: cut short"),
+        (lambda x: x.pop(), "expected 3 rows, found 2: truncated"),
         (lambda x: x.append(x[3]), "row 4: is missing or out of order"),
         (_change_row(score="99.99"), "row 2: was changed"),
         (_change_row(hash="0" * 64), "row 2: was changed"),

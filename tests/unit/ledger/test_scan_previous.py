@@ -91,7 +91,8 @@ def test_previous_without_policy_only_chains(
     assert chain.previous_statement_sha256 == sha256_bytes(_files(previous)["statement.json"])
     argv = ["export", str(output), "--policy", str(lab.ring.policy), "--as", "changes"]
     assert cli.run(argv) == Exit.INPUT
-    assert "was not compared with an earlier scan, so there is no changes.json" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "was not compared with an earlier scan, so there is no changes.json" in error
 
 
 def test_unverified_previous_evidence_aborts_before_scan(
