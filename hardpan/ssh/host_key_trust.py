@@ -1,13 +1,13 @@
-"""How the host key of a target was known before the connection."""
+"""How a target's host key was verified."""
 
 from enum import StrEnum
 
 
 class HostKeyTrust(StrEnum):
-    """How the scanner knew the target's host key before it connected."""
+    """Source of trust in the host key that a target presented."""
 
     PINNED = "pinned"
-    """A person gave the key: ``--host-key``."""
+    """The user pinned the key with ``--host-key``."""
 
     KNOWN_HOSTS = "known_hosts"
     """A ``known_hosts`` file lists it."""
@@ -16,7 +16,7 @@ class HostKeyTrust(StrEnum):
     """hardpan built and booted the guest, which printed its key on its serial console."""
 
     FIRST_USE = "first_use"
-    """It did not: a person typed ``--trust-new-host-key``."""
+    """Trust on first use: the user gave ``--trust-new-host-key``."""
 
     UNKNOWN = "unknown"
-    """Evidence of an older hardpan does not say."""
+    """Not recorded."""
