@@ -1,4 +1,4 @@
-"""The smoke test's model: fetched by hash, checked file by file, packed for the guest."""
+"""Download the embedding model by hash and verify each of its files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The one archive that goes over for an AI layer, and what is there once it is installed."""
+"""Archives for the AI roles, and the state that a host has once they are installed."""
 
 import io
 import tarfile
@@ -37,12 +37,12 @@ def write_archive(path: Path, members: Mapping[str, bytes | Path]) -> None:
 
 
 def installed_paths(files: Mapping[str, bytes | Path]) -> list[str]:
-    """Those of ``files`` that stay on the host, by path from ``/``; scripts have no folder."""
+    """Return the files that remain on the host, relative to ``/``; scripts have no folder."""
     return sorted(name for name in files if "/" in name)
 
 
 def expected_state(packages: Iterable[str], files: Mapping[str, bytes | Path]) -> str:
-    """What ai_state.sh prints where packages and files are in place and unchanged."""
+    """Return what ai_state.sh prints on a host where all packages and files are unchanged."""
     lines = list(packages)
     for name in installed_paths(files):
         data = files[name]

@@ -1,8 +1,7 @@
-"""One role run over SSH on a booted guest. Only importer of ansible_runner.
+"""Run a role over SSH on a booted guest. The only importer of ansible_runner.
 
-A guest without KVM needs seconds for every task, so a layer is few tasks: one
-archive goes over, one program on the guest does the work and tells, as JSON, what
-came of it.
+Without KVM every task costs seconds, so a role has few tasks: it copies one archive, and one
+program on the guest does the work and reports its result as JSON.
 """
 
 import contextlib
@@ -35,11 +34,11 @@ _SSH_PORT = 22
 
 _PROGRESS_LINE = re.compile(r"(\d{1,6}) of (\d{1,6})")
 _NOTE_LINE = re.compile(r"^note: ([\x20-\x7e]{1,400})", re.MULTILINE)
-"""What a program on the guest has to tell to people: a line of what it printed."""
+"""Lines of a program's output on the guest that are shown as messages."""
 _MAX_NOTES = 40
 _HOST_KEY_ERRORS = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
 _HIDDEN_VARIABLES = ("ANSIBLE_", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "PYTHONPATH")
-"""Environment that would let the caller's own set-up of Ansible or SSH into a build."""
+"""Environment variables by which the caller's Ansible or SSH settings would affect a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +47,19 @@ class RoleRun:
 
     layer: str
     workdir: Path
-    """Private folder of this run: inventory, known hosts, what goes over and comes back."""
+    """Private folder of this run: inventory, known hosts, archives and fetched files."""
 
     guest: BootedGuest
     variables: Mapping[str, object]
 
 
 def run_role(role_run: RoleRun, emit: Emit) -> tuple[int, float]:
-    """How many tasks changed something, and the seconds it took.
+    """Run the role; return the number of changed tasks and the duration in seconds.
 
     Raises:
-        ToolError: a task failed; its name and what it said are in the error.
+        ToolError: a task failed; the error has its name and output.
         UnreachableError: the guest stopped answering.
-        TrustError: it has another host key than the guest's.
+        TrustError: the guest presents an unexpected host key.
     """
     start = clock.monotonic_s()
     failures: list[HardpanError] = []
@@ -87,10 +86,10 @@ def run_role(role_run: RoleRun, emit: Emit) -> tuple[int, float]:
 
 
 def check_syntax(roles: Sequence[str], workdir: Path) -> None:
-    """Pass if Ansible can read the playbook and the roles; no host is asked.
+    """Check that Ansible can parse the playbook and the roles, without a host.
 
     Raises:
-        ToolError: it cannot, or it is not installed; says what it says.
+        ToolError: Ansible is missing or rejects them; the error has its output.
     """
     roles_playbook = workdir / "roles.yml"
     roles_playbook.write_text(yaml.safe_dump([{"hosts": "all", "roles": list(roles)}]), "utf-8")
@@ -108,7 +107,7 @@ def argument_errors(
     """What the roles' ``argument_specs`` have against what each would be given; no host is asked.
 
     Raises:
-        ToolError: Ansible could not tell.
+        ToolError: the validation playbook failed.
     """
     errors: list[str] = []
     tasks = [_validation_task(role, values) for role, values in variables_by_role.items()]
@@ -210,7 +209,9 @@ def _event_handler(
 def _unreachable_error(role_run: RoleRun, task: str, output: str) -> HardpanError:
     address = f"{role_run.guest.address}:{role_run.guest.port}"
     if any(pattern in output for pattern in _HOST_KEY_ERRORS):
-        return TrustError(f"{address} has another SSH host key than the guest told on its console")
+        return TrustError(
+            f"{address} presents another SSH host key than the guest printed on its console"
+        )
     return UnreachableError(
         f"{address} does not answer in {role_run.layer}: {task!r}: {output.strip()[-300:]}"
     )
@@ -229,7 +230,7 @@ def _task_output(task_data: Mapping[str, object]) -> str:
 
 
 def _playbook_output(workdir: Path) -> str:
-    """The end of what ansible-playbook printed, for an error that no task accounts for."""
+    """Return the tail of ansible-playbook's output, for errors outside of tasks."""
     output = "".join(
         p.read_text("utf-8", "replace") for p in workdir.glob("runner/artifacts/*/std*")
     )
@@ -239,7 +240,7 @@ def _playbook_output(workdir: Path) -> str:
 def _write_inventory(role_run: RoleRun) -> Path:
     guest = role_run.guest
     known_hosts = role_run.workdir / "known_hosts"
-    # ssh looks for the port's name only where it is not its own.
+    # ssh looks up [host]:port only for ports other than 22.
     host_pattern = guest.address if guest.port == _SSH_PORT else f"[{guest.address}]:{guest.port}"
     known_hosts.write_text("".join(f"{host_pattern} {key}\n" for key in guest.host_keys), "utf-8")
     options = [
@@ -263,7 +264,7 @@ def _write_inventory(role_run: RoleRun) -> Path:
         # that it is started in first: the home of the user who logs in. Ansible takes no -I for
         # the interpreter, so it is started in /.
         "ansible_become_exe": "cd / && sudo",
-        # NOTE: ansible-runner switches it off, and ssh takes the first of two settings.
+        # NOTE: ansible-runner disables it, and ssh uses the first of two settings.
         "ansible_host_key_checking": True,
     }
     path = role_run.workdir / "inventory.yml"
@@ -287,7 +288,7 @@ def _ansible_environment(workdir: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _scrubbed_environment() -> Iterator[None]:
-    """Hide the caller's Ansible and SSH settings: ansible-runner hands on all that it sees."""
+    """Hide the caller's Ansible and SSH settings, which ansible-runner would pass on."""
     hidden = {k: v for k, v in os.environ.items() if k.startswith(_HIDDEN_VARIABLES)}
     for name in hidden:
         del os.environ[name]
@@ -320,7 +321,7 @@ def _collect_signals() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def _close_connections(sockets: Path) -> Iterator[None]:
-    """End the SSH connection that is kept open between tasks, which outlives ansible."""
+    """Close the SSH control connection, which outlives Ansible."""
     try:
         yield
     finally:

@@ -125,7 +125,7 @@ def test_changed_host_key_raises_trust_error(playbook: PlaybookFixture, tmp_path
     playbook.write_role("- name: Never\n  ansible.builtin.command: 'true'\n")
     key = " ".join((tmp_path / "other.pub").read_text().split()[:2])
 
-    with pytest.raises(TrustError, match="has another SSH host key"):
+    with pytest.raises(TrustError, match="presents another SSH host key"):
         playbook.apply(replace(playbook.guest, host_keys=(key,)))
 
 

@@ -57,6 +57,6 @@ def list_entries() -> tuple[LockEntry, ...]:
     locks = (
         *sorted((REPO / "requirements").glob("*.txt")),
         *sorted((REPO / "builder" / "stacks" / "locks").glob("*.lock")),
-        REPO / "builder" / "layers" / "model.txt",
+        REPO / "builder" / "ai_models" / "embedding.txt",
     )
     return tuple(entry for path in locks for entry in load_lock(path).entries)

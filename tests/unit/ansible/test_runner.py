@@ -187,7 +187,7 @@ def test_signal_stops_ansible_and_reaches_previous_handler(
         (
             runner_event("runner_on_unreachable", msg="ssh: Host key verification failed."),
             TrustError,
-            "127.0.0.1:2222 has another SSH host key than the guest told on its console",
+            "127.0.0.1:2222 presents another SSH host key than the guest printed on its console",
         ),
     ],
 )
