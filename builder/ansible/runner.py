@@ -126,7 +126,9 @@ def argument_errors(
     runner = _run_playbook(workdir, str(playbook), inventory, {}, handle_event)
     if runner.status != "successful":
         raise ToolError(
-            ["ansible-playbook"], "could not hold values", output_tail=_playbook_output(workdir)
+            ["ansible-playbook"],
+            "could not validate role variables",
+            output_tail=_playbook_output(workdir),
         )
     return tuple(errors)
 

@@ -55,5 +55,5 @@ def test_argument_errors_are_reported_for_each_role(
 def test_failed_validation_playbook_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible_runner.run", lambda **_: SimpleNamespace(status="failed"))
 
-    with pytest.raises(ToolError, match="could not hold values"):
+    with pytest.raises(ToolError, match="could not validate role variables"):
         runner.argument_errors({"stig": {}}, tmp_path)
