@@ -58,7 +58,7 @@ SOURCES: dict[str, str] = {
     "from-import alias": "from a import b as {0}",
     "snake component": "total_{0}_bytes = 1",
     "private component": "_{0}_2 = 1",
-    "constant component": "MAX_{2} = 1",
+    "constant component": "TOTAL_{2} = 1",
     "camel component": "class Old{1}Error: pass",
 }
 """Kind of binding -> a source that binds the word; in lower case, with a capital, in capitals."""
