@@ -257,7 +257,7 @@ def test_missing_content_is_reported_with_hint(
 
     (problem,) = plan_for(tmp_path, "lab-stig", content=ContentOrigin.UPDATED).errors
 
-    assert str(problem.error) == f"{folder}: expected SCAP content for rhel9, found none"
+    assert str(problem.error) == f"{folder}: expected SCAP content for rhel9, got none"
     assert "hardpan content update" in problem.error.hint
     assert int(problem.error.exit_code) == 3
 
