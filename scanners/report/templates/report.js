@@ -1,20 +1,20 @@
 "use strict";
 // Filters, opens what an address points to, switches the colours. The page is complete without it.
 (() => {
-  const at = (id) => document.getElementById(id);
+  const byId = (id) => document.getElementById(id);
   const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
 
   // Colours: the reader's own choice wins over the system's until the page is left.
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const colours = at("colours");
+  const colours = byId("colours");
   const isDark = () => (document.documentElement.dataset.colours || (dark.matches ? "dark" : "light")) === "dark";
-  const told = () => colours.setAttribute("aria-pressed", String(isDark()));
+  const updateButton = () => colours.setAttribute("aria-pressed", String(isDark()));
   colours.addEventListener("click", () => {
     document.documentElement.dataset.colours = isDark() ? "light" : "dark";
-    told();
+    updateButton();
   });
-  dark.addEventListener("change", told);
-  told();
+  dark.addEventListener("change", updateButton);
+  updateButton();
   colours.hidden = false;
 
   // Filter. The texts are gathered once, before the first key where there is time for it.
@@ -22,9 +22,9 @@
   const groups = all(".group").map((part) => ({
     part, items: all(".rules > li", part), count: part.querySelector(".count"), open: part.open,
   }));
-  const fields = ["q", "by-s", "by-v", "by-w"].map(at);
+  const fields = ["q", "by-s", "by-v", "by-w"].map(byId);
   const [text, severity, verdict, waiver] = fields;
-  const shown = at("shown"), clear = at("clear"), unfold = at("unfold");
+  const shownCount = byId("shown"), clear = byId("clear"), unfold = byId("unfold");
   let texts = null;
   let filtered = false;
 
@@ -41,27 +41,27 @@
 
   const filter = () => {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const asked = words.length > 0 || fields.some((field) => field !== text && field.value);
+    const isFiltering = words.length > 0 || fields.some((field) => field !== text && field.value);
     if (words.length) gather();
-    if (asked && !filtered) for (const group of groups) group.open = group.part.open;
+    if (isFiltering && !filtered) for (const group of groups) group.open = group.part.open;
     let left = 0;
     items.forEach((item, n) => {
-      const fit = !asked || fits(item, words, n);
+      const fit = !isFiltering || fits(item, words, n);
       if (item.hidden === fit) item.hidden = !fit;
       left += fit;
     });
     for (const group of groups) {
       const of = group.items.length;
-      const n = asked ? group.items.filter((item) => !item.hidden).length : of;
+      const n = isFiltering ? group.items.filter((item) => !item.hidden).length : of;
       group.part.hidden = n === 0;
       group.count.textContent = n === of ? String(of) : `${n} of ${of}`;
-      if ("open" in group.part && asked !== filtered) group.part.open = asked || group.open;
+      if ("open" in group.part && isFiltering !== filtered) group.part.open = isFiltering || group.open;
     }
-    for (const id of ["open", "others"]) at(id).hidden = asked && !at(id).querySelector(".rules > li:not([hidden])");
-    filtered = asked;
-    clear.disabled = !asked;
-    at("nothing").hidden = left > 0;
-    shown.textContent = asked ? `${left} of ${items.length} rules` : `${items.length} rule${items.length === 1 ? "" : "s"}`;
+    for (const id of ["open", "others"]) byId(id).hidden = isFiltering && !byId(id).querySelector(".rules > li:not([hidden])");
+    filtered = isFiltering;
+    clear.disabled = !isFiltering;
+    byId("nothing").hidden = left > 0;
+    shownCount.textContent = isFiltering ? `${left} of ${items.length} rules` : `${items.length} rule${items.length === 1 ? "" : "s"}`;
   };
 
   const reset = () => {
@@ -80,17 +80,17 @@
     unfold.setAttribute("aria-pressed", String(open));
     for (const item of items) if (!item.hidden || !open) item.firstElementChild.open = open;
   });
-  at("filter").hidden = false;
+  byId("filter").hidden = false;
   // A browser that comes back to the page may bring the fields' old values along.
   reset();
 
   // Deep links: by the rule's id, in full or in short, or by any id under its references.
   const named = (name) => {
-    const exact = at(name) || at(`xccdf_org.ssgproject.content_rule_${name}`);
+    const exact = byId(name) || byId(`xccdf_org.ssgproject.content_rule_${name}`);
     if (exact) return exact;
-    const wanted = name.toLowerCase();
-    const found = items.find((item) => all(".refs dd", item).some((id) => id.textContent.toLowerCase().split(", ").includes(wanted)));
-    return found ? found.querySelector("summary") : null;
+    const query = name.toLowerCase();
+    const match = items.find((item) => all(".refs dd", item).some((id) => id.textContent.toLowerCase().split(", ").includes(query)));
+    return match ? match.querySelector("summary") : null;
   };
   const decoded = (hash) => {
     try {
