@@ -56,6 +56,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         versions.read_record(versions.TESTED), versions.current_versions()
     )
     if lines:
-        terminalreporter.section("taken since these tests last passed")
+        terminalreporter.section("changed since these tests last passed")
         for line in (*lines, *versions.HINT.splitlines()):
             terminalreporter.write_line(line)
