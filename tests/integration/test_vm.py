@@ -178,7 +178,7 @@ from hardpan.builder.vm.qemu import VmSpec
 from hardpan.builder.artifacts import UnattendedIso
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 iso = UnattendedIso(path=Path({str(iso.path)!r}), sha256="0", volume_id="X", kickstart_sha256="0",
-                    media_sha256="0", is_secret=False)
+                    media_sha256="0", has_secret=False)
 spec = VmSpec(disk=Path({str(tmp_path / "disk.qcow2")!r}), vcpus=1, memory_mib=128, firmware="bios")
 install(iso, spec, size_mib=64, acceleration=detect_acceleration(), log=Path({str(tmp_path / "i.log")!r}),
         emit=lambda e: None)
