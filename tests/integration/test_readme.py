@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from hardpan.core.process import CompletedProcess, run
 from tests.integration import tiny_media
 from tests.integration.conftest import REPO
 from tests.integration.distribution import copy_checkout
-from tests.integration.lab_host import LabHost
+from tests.integration.lab_host import LabHost, Payload, lab_host
 from tests.tools.get_cosign import find_cosign
 from tests.unit.evidence.evidence_fixture import create_fixture
 
@@ -171,8 +172,16 @@ def test_install_block_installs_the_program(tmp_path: Path) -> None:
     assert run([programs / "hardpan", "scan", "--help"], timeout_s=60).returncode == 0
 
 
+@pytest.fixture
+def host_with_openscap(lab_payload: Payload, tmp_path: Path) -> Iterator[LabHost]:
+    """A booted lab host with OpenSCAP, as README requires of a target."""
+    with lab_host(lab_payload, tmp_path / "lab", install=["openscap-scanner"]) as host:
+        yield host
+
+
 @pytest.mark.system
-def test_scan_block_writes_evidence(host: LabHost, tmp_path: Path) -> None:
+def test_scan_block_writes_evidence(host_with_openscap: LabHost, tmp_path: Path) -> None:
+    host = host_with_openscap
     folder = tmp_path / "home"
     (folder / ".ssh").mkdir(mode=0o700, parents=True)
     keys = "".join(f"{host.guest.address} {key}\n" for key in host.guest.host_keys)

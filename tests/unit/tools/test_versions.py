@@ -94,7 +94,7 @@ def test_failed_run_reports_changed_versions(record: Path) -> None:
 
     assert terminal_summary({"passed": [1]}) == []
     assert terminal_summary({"failed": [1]})[:2] == [
-        "== taken since these tests last passed",
+        "== changed since these tests last passed",
         "chromium (packages of debian 12): another version: expected 155.0-1, got 156.0-1",
     ]
     assert terminal_summary({"error": [1]})[-1].endswith("says where each is taken from.")
