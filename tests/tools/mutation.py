@@ -1,18 +1,18 @@
-"""Deletes each guard of the verifier in turn and runs the tests that come by: one must fail.
+"""Remove each guard of the verifier in turn and run the tests that execute it: one must fail.
 
-In the modules that evidence passes through, and in the one that makes text from outside printable,
+In the modules that evidence passes through, and in the one that makes untrusted text printable,
 a guard is
 
 - a ``raise``;
-- a call for its own sake: a check, or a problem put on a list;
-- one of several conditions before a ``raise``, or in the answer of a predicate;
-- a row of the table of what statement and findings must agree in.
+- a call whose result is not used: a check, or a problem appended to a list;
+- ``+=`` on a list of problems (``_PROBLEM_LISTS``);
+- one of several conditions before a ``raise``, or in the result of a predicate;
+- a row of a table of comparisons.
 
-First all tests run once in a copy of the tree in which every guard notes the test that
-comes by. Then each guard is taken out, and those tests run until the first one fails;
-where none does, the guard is a survivor. Guards that were missed once are remembered in
-``.mutate`` until their module changes, so that an interrupted run goes on where it
-stopped; remove the file to have all of them judged again.
+First all tests run once in a copy of the tree in which every guard records the tests that
+execute it. Then each guard is removed and those tests run until the first failure; if none
+fails, the guard is a survivor. Killed guards are cached in ``.mutation-test`` until their module
+changes, so that an interrupted run continues where it stopped; remove the file to test all again.
 
     .venv/bin/python -u -m tests.tools.mutation [--jobs N] [--only PART_OF_A_PATH]
 """
@@ -75,6 +75,9 @@ MODULES = (
 )
 _LOGGING_CALLS, _COLLECTING_CALLS = {"record", "note"}, {"append", "add"}
 _OUTCOMES = {"Passed", "Skipped", "NotChecked", "Exceeded"}  # made of text: they check nothing
+_PROBLEM_LISTS = {"problems", "duplicates", "exceeded", "thresholds"}
+"""Lists of the verifier's modules that make it reject; a unit test notices a renamed one."""
+
 _SIDE_EFFECT_CALLS = {"__init__", "write", "seek", "close", "chmod", "update"}
 
 Span = tuple[int, int]
@@ -176,8 +179,10 @@ def _walk_guards(node: ast.AST, name: str) -> Iterator[tuple[str, _Part]]:
 
 def _statement_guards(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
     match node:
-        # A bare 'raise' after tidying up hands an error on; it guards nothing.
-        case ast.Raise(exc=ast.expr()) | ast.AugAssign(target=ast.Name(id="found" | "over")):
+        # A bare 'raise' after clean-up passes an error on; it guards nothing.
+        case ast.Raise(exc=ast.expr()):
+            yield node, "pass", node
+        case ast.AugAssign(target=ast.Name(id=name)) if name in _PROBLEM_LISTS:
             yield node, "pass", node
         case ast.Expr(value=ast.Call() as call) if _is_check_call(call):
             yield node, "pass", node
@@ -185,7 +190,9 @@ def _statement_guards(node: ast.stmt, parent: ast.AST) -> Iterator[_Part]:
             yield from ((x, by, last) for x, by in _conditions(node.test, allowed=False))
         case ast.Return(value=ast.BoolOp() as answer):
             yield from ((x, by, node) for x, by in _conditions(answer, allowed=True))
-        case ast.Assign(targets=[ast.Name(id="same")], value=ast.Dict(values=rows)):
+        case ast.Assign(value=ast.Dict(values=rows)) if any(
+            isinstance(row, ast.Compare) for row in rows
+        ):
             raised = next(x for x in ast.walk(parent) if isinstance(x, ast.Raise))
             for row in rows:
                 yield row, "True", raised

@@ -99,7 +99,10 @@ def test_difference_from_lock_is_a_finding(
         (b"--requirement=more.txt\n", "ai.lock:1: expected one whole lock"),
         (b"-cmore.txt\n", "ai.lock:1: expected one whole lock, found '-cmore.txt'"),
         (b"demo==1.0\xff", "ai.lock: expected UTF-8, byte 9 is not"),
-        (b"#" * ((16 << 20) + 1), "ai.lock: too long: expected at most 16777216 bytes, got 16777217"),
+        (
+            b"#" * ((16 << 20) + 1),
+            "ai.lock: too long: expected at most 16777216 bytes, got 16777217",
+        ),
     ],
 )
 def test_invalid_lock_file_is_refused(tmp_path: Path, text: bytes, problem: str) -> None:
